@@ -1,0 +1,109 @@
+import * as effect from "@effect/eslint-plugin/plugin"
+import js from "@eslint/js"
+import { defineConfig } from "eslint/config"
+import tseslint from "typescript-eslint"
+
+/** Effect's house format, and its order of imports. */
+const dprint = {
+  indentWidth: 2,
+  lineWidth: 120,
+  semiColons: "asi",
+  quoteStyle: "alwaysDouble",
+  trailingCommas: "never",
+  operatorPosition: "maintain",
+  "arrowFunction.useParentheses": "force"
+}
+
+export default defineConfig(
+  {
+    ignores: ["**/node_modules/", "examples/**/workspace/", "**/dist/", "**/build/", "**/.docs-build/", "**/coverage/"]
+  },
+  {
+    files: ["**/*.{ts,mjs}"],
+    extends: [js.configs.recommended, tseslint.configs.recommended],
+    plugins: { "@effect": effect },
+    linterOptions: { reportUnusedDisableDirectives: "error" },
+    rules: {
+      "@effect/dprint": ["error", { config: dprint }],
+      "object-shorthand": "error",
+      "no-fallthrough": "off",
+      "no-undef": "off",
+      "require-yield": "off",
+      "prefer-const": ["error", { destructuring: "all" }],
+      "@typescript-eslint/array-type": ["error", { default: "generic", readonly: "generic" }],
+      "@typescript-eslint/consistent-type-imports": ["error", { disallowTypeAnnotations: false }],
+      "@typescript-eslint/no-empty-object-type": "off",
+      "@typescript-eslint/no-explicit-any": "off",
+      "@typescript-eslint/no-namespace": "off",
+      "@typescript-eslint/no-unused-vars": ["error", {
+        argsIgnorePattern: "^_",
+        varsIgnorePattern: "^_",
+        caughtErrors: "none",
+        destructuredArrayIgnorePattern: "^_"
+      }]
+    }
+  },
+  {
+    // What ships: no barrels (they defeat tree shaking), nothing that ties it to Node, no hidden input or output.
+    files: ["packages/*/src/**/*.ts"],
+    rules: {
+      "no-console": "error",
+      "no-restricted-imports": ["error", {
+        paths: [
+          { name: "effect", message: "Import the module: import * as Effect from \"effect/Effect\"" },
+          { name: "@effect/platform", message: "Import the module: import * as Path from \"@effect/platform/Path\"" },
+          {
+            name: "effect-opencode",
+            message: "Import the module: import * as RunEvent from \"effect-opencode/RunEvent\""
+          }
+        ],
+        patterns: [
+          { group: ["@effect/platform-node", "@effect/platform-node/*"], message: "The user provides the platform." },
+          { group: ["node:*"], message: "Use the services of @effect/platform." },
+          { regex: "^\\.{1,2}/(?!.*\\.js$)", message: "Relative imports end with .js" },
+          { regex: "(^|/)index\\.js$", message: "Import the module, not the barrel." }
+        ]
+      }],
+      "no-restricted-globals": [
+        "error",
+        {
+          name: "process",
+          message: "Nothing reads the process directly: take it from the environment or the platform."
+        },
+        ...["window", "document", "name", "event", "status", "location", "localStorage", "fetch"].map((name) => ({
+          name,
+          message: "A global of the browser: is an import or a declaration missing?"
+        })),
+        { name: "Buffer", message: "Use Uint8Array and TextDecoder." },
+        { name: "setTimeout", message: "Use Effect.sleep or Schedule, so that TestClock works." },
+        { name: "setInterval", message: "Use Effect.repeat, so that TestClock works." }
+      ],
+      "no-restricted-properties": [
+        "error",
+        { object: "Date", property: "now", message: "Use Clock, so that TestClock works." },
+        { object: "process", property: "env", message: "Use Config or the options." },
+        { object: "globalThis", property: "process", message: "Nothing reads the process directly." },
+        { object: "Math", property: "random", message: "Use Random." }
+      ],
+      "no-restricted-syntax": [
+        "error",
+        {
+          selector: "NewExpression[callee.name='Date'][arguments.length=0]",
+          message: "Use Clock or DateTime.now, so that TestClock works."
+        }
+      ]
+    }
+  },
+  {
+    // Everything of ours points at core; core points at nothing of ours.
+    files: ["packages/core/src/**/*.ts"],
+    rules: {
+      "@typescript-eslint/no-restricted-imports": ["error", {
+        patterns: [{
+          group: ["effect-opencode", "effect-opencode/*", "effect-opencode-*"],
+          message: "Core stands alone."
+        }]
+      }]
+    }
+  }
+)

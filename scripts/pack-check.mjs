@@ -1,0 +1,224 @@
+/**
+ * Checks what a user would get: builds and packs every package, runs publint and attw on the tarballs, and installs
+ * them with npm in a project outside of this repository, whose program (scripts/consumer/program.ts) is type-checked
+ * and run by plain node.
+ */
+import { spawnSync } from "node:child_process"
+import * as fs from "node:fs"
+import { createRequire } from "node:module"
+import * as os from "node:os"
+import * as path from "node:path"
+import { packages, relative, root } from "./lib/repository.mjs"
+
+const require = createRequire(import.meta.url)
+const temporary = fs.mkdtempSync(path.join(os.tmpdir(), "effect-opencode-pack-"))
+const remove = () => fs.rmSync(temporary, { recursive: true, force: true })
+process.on("exit", remove)
+for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => process.exit(1))
+
+class Failure extends Error {}
+
+/** Runs a command and gives its output; a non-zero exit is a failure that shows it. */
+const run = (title, command, args, options = {}) => {
+  const result = spawnSync(command, args, {
+    cwd: root,
+    encoding: "utf8",
+    maxBuffer: 64 * 1024 * 1024,
+    ...options,
+    env: { ...process.env, NO_COLOR: "1", ...options.env }
+  })
+  const output = `${result.stdout ?? ""}${result.stderr ?? ""}`.trim()
+  if (result.status !== 0 && options.check !== false) {
+    throw new Failure(
+      `${title} failed (${result.error?.message ?? result.signal ?? `exit ${result.status}`})\n${output}`
+    )
+  }
+  return { status: result.status, output }
+}
+const node = (title, args, options) => run(title, process.execPath, args, options)
+
+const bin = (name, command = name) => {
+  let dir = path.join(root, "node_modules", name)
+  const manifest = JSON.parse(fs.readFileSync(path.join(dir, "package.json"), "utf8"))
+  dir = fs.realpathSync(dir)
+  return path.join(dir, typeof manifest.bin === "string" ? manifest.bin : manifest.bin[command])
+}
+
+const rootManifest = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"))
+const manager = process.env.npm_execpath
+const isPnpm = manager !== undefined && /pnpm\.[cm]?js$/.test(manager)
+const pnpm = (title, args, options) =>
+  isPnpm
+    ? node(title, [manager, ...args], options)
+    : run(title, "npx", ["-y", rootManifest.packageManager, ...args], options)
+
+/** The versions of the catalog in pnpm-workspace.yaml. */
+const catalog = () => {
+  const text = fs.readFileSync(path.join(root, "pnpm-workspace.yaml"), "utf8")
+  const block = /^catalog:\n((?:[ \t]+.*\n?)+)/m.exec(text)?.[1] ?? ""
+  return Object.fromEntries(
+    [...block.matchAll(/^\s+"?([^":\s]+)"?:\s*"?([^"\s#]+)"?/gm)].map((match) => [match[1], match[2]])
+  )
+}
+
+const checkContents = (tarball, dir, manifest) => {
+  const { output } = run("tar", "tar", ["-tzf", tarball])
+  const entries = output.split("\n").map((entry) => entry.replace(/^package\//, ""))
+  for (const wanted of ["package.json", "README.md", "LICENSE", "dist/index.js", "dist/index.d.ts", "src/index.ts"]) {
+    if (!entries.includes(wanted)) throw new Failure(`${manifest.name}: the tarball has no ${wanted}`)
+  }
+  const strange = entries.filter((entry) =>
+    !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(entry) &&
+      !/^dist\/.*\.(js|d\.ts)(\.map)?$/.test(entry) &&
+      !/^src\/.*\.ts$/.test(entry) ||
+    /\.(test|tst)\.ts$/.test(entry)
+  )
+  if (strange.length > 0) throw new Failure(`${manifest.name}: the tarball has ${strange.join(", ")}`)
+  const packed = JSON.parse(run("tar", "tar", ["-xzOf", tarball, "package/package.json"]).output)
+  if (/workspace:|catalog:/.test(JSON.stringify({ ...packed, devDependencies: undefined, scripts: undefined }))) {
+    throw new Failure(`${manifest.name}: the packed package.json refers to the workspace`)
+  }
+  for (const [entry, target] of Object.entries(packed.exports)) {
+    if (JSON.stringify(target).includes("src/")) throw new Failure(`${manifest.name}: the export ${entry} is at src`)
+  }
+  if (!fs.existsSync(path.join(dir, "LICENSE"))) throw new Failure(`${manifest.name}: no LICENSE`)
+}
+
+const main = () => {
+  console.log("build")
+  node("build", [path.join(root, "scripts", "build.mjs")])
+
+  const tarballs = {}
+  for (const { dir, manifest } of packages().filter(({ manifest }) => manifest.private !== true)) {
+    console.log(`pack ${manifest.name}`)
+    const into = path.join(temporary, path.basename(dir))
+    fs.mkdirSync(into)
+    pnpm("pnpm pack", ["pack", "--pack-destination", into], { cwd: dir })
+    const tarball = path.join(into, fs.readdirSync(into).find((name) => name.endsWith(".tgz")))
+    checkContents(tarball, dir, manifest)
+    console.log(`  publint`)
+    node(`publint of ${manifest.name}`, [bin("publint"), tarball, "--strict"])
+    console.log(`  attw`)
+    node(`attw of ${manifest.name}`, [
+      bin("@arethetypeswrong/cli", "attw"),
+      tarball,
+      "--profile",
+      "esm-only",
+      "--no-emoji"
+    ])
+    tarballs[manifest.name] = tarball
+  }
+
+  console.log("consumer: npm install")
+  const consumer = path.join(temporary, "consumer")
+  fs.mkdirSync(consumer)
+  const versions = catalog()
+  const names = Object.keys(tarballs)
+  const pinned = (name) => {
+    if (versions[name] === undefined) throw new Failure(`${name} is not in the catalog`)
+    return [name, versions[name]]
+  }
+  fs.writeFileSync(
+    path.join(consumer, "package.json"),
+    JSON.stringify(
+      {
+        name: "consumer",
+        version: "0.0.0",
+        private: true,
+        type: "module",
+        dependencies: {
+          ...Object.fromEntries(["effect", "@effect/platform", "@effect/platform-node"].map(pinned)),
+          ...Object.fromEntries(names.map((name) => [name, `file:${tarballs[name]}`]))
+        },
+        devDependencies: { "@types/node": rootManifest.devDependencies["@types/node"] },
+        // a package of ours that depends on another of ours gets the tarball, too
+        overrides: Object.fromEntries(names.map((name) => [name, `$${name}`]))
+      },
+      null,
+      2
+    )
+  )
+  for (const name of fs.readdirSync(path.join(root, "scripts", "consumer"))) {
+    fs.cpSync(path.join(root, "scripts", "consumer", name), path.join(consumer, name), { recursive: true })
+  }
+  fs.writeFileSync(
+    path.join(consumer, "tsconfig.json"),
+    JSON.stringify({
+      compilerOptions: {
+        strict: true,
+        exactOptionalPropertyTypes: true,
+        target: "ES2022",
+        lib: ["ES2022", "ESNext.Disposable"],
+        module: "NodeNext",
+        moduleResolution: "NodeNext",
+        verbatimModuleSyntax: true,
+        types: ["node"],
+        skipLibCheck: false,
+        rootDir: ".",
+        outDir: "out"
+      },
+      include: ["*.ts"]
+    })
+  )
+  // npm must not see the settings that pnpm hands to its scripts
+  const env = Object.fromEntries(
+    Object.keys(process.env).filter((key) => /^(npm_|pnpm_)/i.test(key) && !/^npm_config_(registry|cache)$/i.test(key))
+      .map((key) => [key, undefined])
+  )
+  run("npm install", "npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", "--loglevel", "error"], {
+    cwd: consumer,
+    env
+  })
+  for (const name of names) {
+    const nested = run("find", "find", [
+      path.join(consumer, "node_modules"),
+      "-type",
+      "d",
+      "-path",
+      `*/node_modules/${name}`
+    ])
+    if (nested.output.split("\n").length !== 1) {
+      throw new Failure(`${name} is installed more than once\n${nested.output}`)
+    }
+  }
+
+  console.log("consumer: tsc")
+  const checked = node("tsc", [require.resolve("typescript/bin/tsc"), "-p", consumer, "--pretty", "false"], {
+    cwd: consumer,
+    check: false
+  })
+  // Declarations are checked as well (skipLibCheck is off); what others ship is not ours to report.
+  const ours = checked.output.split("\n").filter((line) =>
+    /error TS\d+/.test(line) &&
+    (!line.startsWith("node_modules/") || names.some((name) => line.startsWith(`node_modules/${name}/`)))
+  )
+  if (ours.length > 0) throw new Failure(`the consumer program does not type-check\n${checked.output}`)
+  if (!fs.existsSync(path.join(consumer, "out", "program.js"))) {
+    throw new Failure(`tsc wrote nothing\n${checked.output}`)
+  }
+
+  console.log("consumer: node")
+  const { output } = node("the consumer program", [path.join("out", "program.js")], { cwd: consumer, timeout: 120_000 })
+  console.log(output.replace(/^/gm, "  "))
+
+  console.log("consumer: internal modules are closed")
+  for (const name of names) {
+    const internal = node("import", [
+      "--input-type=module",
+      "--eval",
+      `await import("${name}/internal/x").then(() => process.exit(1), (e) => process.exit(e.code === "ERR_PACKAGE_PATH_NOT_EXPORTED" ? 0 : 2))`
+    ], { cwd: consumer, check: false })
+    if (internal.status !== 0) throw new Failure(`${name}/internal/* can be imported`)
+  }
+  console.log(`packed, installed and ran: ${names.join(", ")}`)
+}
+
+try {
+  main()
+} catch (error) {
+  if (!(error instanceof Failure)) throw error
+  console.error(`\n${relative(new URL(import.meta.url).pathname)}: ${error.message}`)
+  process.exitCode = 1
+} finally {
+  remove()
+}
