@@ -1,0 +1,121 @@
+/**
+ * Where a run keeps its data. OpenCode processes that share a fresh data directory can crash each other's start
+ * (1.15.13 to 1.18.33), so by default every run has a directory of its own, which goes with the run.
+ *
+ * @since 0.1.0
+ */
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import { OpenCodeConfigError } from "./OpenCodeError.js"
+
+/**
+ * - `"run"`: a private data directory for each attempt, removed on every way out. Stored credentials (`auth.json`) are
+ *   linked into it. Sessions cannot be continued.
+ * - `"none"`: OpenCode's own data directory, shared with everything else.
+ * - `{ directory }`: a data directory of yours, made if needed and kept, with the stored credentials linked into it.
+ *
+ * The temporary directory is private in every mode: each OpenCode start unpacks a library of 5.6 MB there and leaves
+ * it behind (1.18.33).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Isolation = "run" | "none" | { readonly directory: string }
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Isolated {
+  /** Variables for the child. */
+  readonly env: { readonly [name: string]: string }
+}
+
+const variable = (name: string): Effect.Effect<string | undefined> =>
+  Config.option(Config.string(name)).pipe(
+    Effect.map(Option.getOrUndefined),
+    Effect.map((value) => value === "" ? undefined : value),
+    Effect.orElseSucceed(() => undefined)
+  )
+
+/**
+ * The user's home directory, from `HOME` or `USERPROFILE`.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const home: Effect.Effect<string | undefined> = Effect.flatMap(
+  variable("HOME"),
+  (home) => home === undefined ? variable("USERPROFILE") : Effect.succeed(home)
+)
+
+/** OpenCode keeps its data in the XDG directory on every platform (1.18.33). */
+const dataHome = (
+  path: Path.Path,
+  env: { readonly [name: string]: string }
+): Effect.Effect<string | undefined> =>
+  Effect.gen(function*() {
+    const xdg = env["XDG_DATA_HOME"] ?? (yield* variable("XDG_DATA_HOME"))
+    if (xdg !== undefined) return xdg
+    const user = env["HOME"] ?? (yield* home)
+    return user === undefined ? undefined : path.join(user, ".local", "share")
+  })
+
+/**
+ * Prepares the directories of one attempt and gives the variables that point OpenCode at them. `env` are the
+ * variables that the caller sets for the child: they say where the stored credentials are.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  isolation: Isolation,
+  env: { readonly [name: string]: string }
+): Effect.Effect<Isolated, OpenCodeConfigError, Scope.Scope | FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function*() {
+    const fileSystem = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const directory = yield* Effect.acquireRelease(
+      fileSystem.makeTempDirectory({ prefix: "effect-opencode-" }),
+      // A file that appears while the directory is being removed fails the first try.
+      (directory) =>
+        fileSystem.remove(directory, { recursive: true, force: true }).pipe(
+          Effect.retry({ times: 2 }),
+          Effect.ignoreLogged
+        )
+    )
+    const temporary = path.join(directory, "tmp")
+    yield* fileSystem.makeDirectory(temporary)
+    const temporaryEnv = { TMPDIR: temporary, TMP: temporary, TEMP: temporary }
+    if (isolation === "none") return { env: temporaryEnv }
+
+    const data = isolation === "run" ? path.join(directory, "data") : path.resolve(isolation.directory)
+    const credentials = path.join(data, "opencode", "auth.json")
+    yield* fileSystem.makeDirectory(path.dirname(credentials), { recursive: true })
+    const source = yield* dataHome(path, env)
+    if (source !== undefined && path.resolve(source) !== data) {
+      const stored = path.join(source, "opencode", "auth.json")
+      const wanted = (yield* fileSystem.exists(stored)) && !(yield* fileSystem.exists(credentials))
+      if (wanted) {
+        // A link, so that a refreshed token is kept; a copy where links are not allowed.
+        yield* fileSystem.symlink(stored, credentials).pipe(
+          Effect.orElse(() => fileSystem.copyFile(stored, credentials))
+        )
+      }
+    }
+    return { env: { ...temporaryEnv, XDG_DATA_HOME: data } }
+  }).pipe(
+    Effect.catchAll((error) =>
+      new OpenCodeConfigError({
+        path: "isolation",
+        reason: `the run's directories could not be prepared (${
+          error._tag === "SystemError" ? `${error.reason} in ${error.method}` : error._tag
+        })`
+      })
+    ),
+    Effect.withSpan("OpenCode.isolation")
+  )

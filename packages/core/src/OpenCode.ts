@@ -1,0 +1,415 @@
+/**
+ * The OpenCode coding agent as a service: a run is an `Effect`, its events are a `Stream`, and it always ends with
+ * exactly one typed outcome.
+ *
+ * @example
+ * ```ts
+ * import { NodeContext, NodeRuntime } from "@effect/platform-node"
+ * import { OpenCode } from "effect-opencode"
+ * import { Console, Effect, Layer } from "effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const result = yield* OpenCode.run("Explain this repository in three sentences", {
+ *     permission: { edit: "deny", bash: "deny" },
+ *     timeout: "5 minutes"
+ *   })
+ *   yield* Console.log(result.text, result.usage.total, result.cost)
+ * })
+ *
+ * export const main = () =>
+ *   program.pipe(
+ *     Effect.provide(OpenCode.layer().pipe(Layer.provide(NodeContext.layer))),
+ *     NodeRuntime.runMain
+ *   )
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as CommandExecutor from "@effect/platform/CommandExecutor"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Config from "effect/Config"
+import type { ConfigError } from "effect/ConfigError"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
+import * as binary from "./internal/binary.js"
+import * as check from "./internal/check.js"
+import type { Client } from "./internal/client.js"
+import * as invocation from "./internal/invocation.js"
+import * as processTable from "./internal/processTable.js"
+import * as query from "./internal/query.js"
+import * as rateGate from "./internal/rateGate.js"
+import * as runs from "./internal/run.js"
+import * as turnstile from "./internal/turnstile.js"
+import type { Isolation } from "./Isolation.js"
+import { OpenCodeConfigError, OpenCodeVersionError } from "./OpenCodeError.js"
+import type { OpenCodeError, OpenCodeProcessError, OpenCodeSqliteError } from "./OpenCodeError.js"
+import type { RunEvent } from "./RunEvent.js"
+import type { RunOptions } from "./RunOptions.js"
+import type { RunResult } from "./RunResult.js"
+import * as StartupGate from "./StartupGate.js"
+import * as Version from "./Version.js"
+
+/**
+ * What a program does with OpenCode.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  /**
+   * Runs the agent to its end. The events are kept, in the result or in the error; use `stream` where they are too
+   * many for that. Interruption ends every process of the run before it returns.
+   */
+  readonly run: (prompt: string, options?: RunOptions) => Effect.Effect<RunResult, OpenCodeError>
+  /**
+   * The events as they come; the stream fails after the last one where the run did. Nothing is kept, a slow consumer
+   * slows OpenCode down, and a consumer that stops early ends the run.
+   */
+  readonly stream: (prompt: string, options?: RunOptions) => Stream.Stream<RunEvent, OpenCodeError>
+  /** The version of the binary. */
+  readonly version: Effect.Effect<Version.Version, OpenCodeError>
+  /** The models that OpenCode offers with the stored credentials and the layer's `defaults`, as `provider/model`. */
+  readonly models: Effect.Effect<ReadonlyArray<string>, OpenCodeError>
+}
+
+/**
+ * The service tag.
+ *
+ * @since 0.1.0
+ * @category tags
+ */
+export class OpenCode extends Context.Tag("effect-opencode/OpenCode")<OpenCode, Service>() {}
+
+/**
+ * How the runs of a layer are carried out.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /**
+   * A file, or a name on `PATH`; `~` is the home directory. Default: `OPENCODE_BINARY`, then an `opencode-ai` in the
+   * `node_modules` of the working directory or above it, then `opencode` on `PATH`. Looked up once.
+   */
+  readonly binary?: string | undefined
+  /** The binary's version, to save asking it once (0.65 s). Default: asked. */
+  readonly version?: string | undefined
+  /** Where runs keep their data. Default: `"run"`, a private directory for each. */
+  readonly isolation?: Isolation | undefined
+  /** How starts are spaced. Default: one at a time, each for at most 300 milliseconds. */
+  readonly startup?: StartupGate.Options | undefined
+  /** Runs at the same time. Default: unbounded. */
+  readonly concurrency?: number | "unbounded" | undefined
+  /**
+   * When to start again after a SQLite crash at start-up. It never applies to a run that has shown an event.
+   * Default: 2 more attempts, 1 second apart.
+   */
+  readonly retry?: Schedule.Schedule<unknown, OpenCodeSqliteError> | undefined
+  /** Options of every run, under those of `RunConfig.withRunConfig` and of the run itself. */
+  readonly defaults?: RunOptions | undefined
+  /** How long a process that was asked to end may take before it is killed. Default: 5 seconds. */
+  readonly forceKillAfter?: Duration.DurationInput | undefined
+  /**
+   * What the child inherits: everything (`"inherit"`), the variables that programs need to work but none that carry
+   * secrets (`"reviewed"`), or exactly these. Default: `"inherit"`.
+   */
+  readonly environment?: "inherit" | "reviewed" | { readonly [name: string]: string } | undefined
+  /**
+   * Hold new starts back when a run is told by its provider to slow down: for as long as it says, 30 seconds where it
+   * does not say. `true`, or another time for that. Runs are told apart by the provider in `model`. Default: false.
+   */
+  readonly rateLimitGate?: boolean | { readonly fallback: Duration.DurationInput } | undefined
+}
+
+/** Names without secrets. Credentials come from `auth.json`, or on purpose through `extraEnv`. */
+const reviewed = [
+  "PATH",
+  "HOME",
+  "USER",
+  "LOGNAME",
+  "SHELL",
+  "LANG",
+  "LC_ALL",
+  "LC_CTYPE",
+  "TZ",
+  "XDG_CONFIG_HOME",
+  "XDG_CACHE_HOME",
+  "XDG_DATA_HOME",
+  "XDG_STATE_HOME",
+  "XDG_RUNTIME_DIR",
+  "SSL_CERT_FILE",
+  "SSL_CERT_DIR",
+  "NODE_EXTRA_CA_CERTS",
+  "NO_PROXY",
+  "USERPROFILE",
+  "APPDATA",
+  "LOCALAPPDATA",
+  "PROGRAMDATA",
+  "SYSTEMROOT",
+  "COMSPEC",
+  "PATHEXT",
+  "WINDIR"
+]
+
+const environmentOf = (environment: Options["environment"]): Effect.Effect<Client["environment"]> => {
+  if (environment === undefined || environment === "inherit") return Effect.succeed({ extend: true, variables: {} })
+  if (environment !== "reviewed") return Effect.succeed({ extend: false, variables: environment })
+  return Effect.map(
+    Effect.forEach(reviewed, (name) =>
+      Effect.map(
+        Effect.option(Config.string(name)),
+        Option.match({ onNone: () => [], onSome: (value) => [[name, value] as const] })
+      )),
+    (pairs) => ({ extend: false, variables: Object.fromEntries(pairs.flat()) })
+  )
+}
+
+const concurrencyProblem = (path: string, value: number | "unbounded" | undefined): Option.Option<check.Problem> =>
+  value === undefined || value === "unbounded" || (Number.isInteger(value) && value > 0)
+    ? Option.none()
+    : Option.some({ path, reason: "it must be a whole number greater than zero, or \"unbounded\"" })
+
+const problemOf = (options: Options): Option.Option<check.Problem> =>
+  Option.firstSomeOf([
+    concurrencyProblem("concurrency", options.concurrency),
+    concurrencyProblem("startup.concurrency", options.startup?.concurrency),
+    check.duration("startup.window", options.startup?.window),
+    check.duration("forceKillAfter", options.forceKillAfter),
+    typeof options.rateLimitGate === "object"
+      ? check.duration("rateLimitGate.fallback", options.rateLimitGate.fallback)
+      : Option.none(),
+    options.version === undefined || Option.isSome(Version.parse(options.version))
+      ? Option.none()
+      : Option.some({ path: "version", reason: "it is no version (\"1.18.33\")" })
+  ])
+
+/** Where the options are refused nothing works, and everything says why. */
+const refused = (problem: check.Problem): Service => {
+  const error = new OpenCodeConfigError(problem)
+  return {
+    run: () => Effect.fail(error),
+    stream: () => Stream.fail(error),
+    version: Effect.fail(error),
+    models: Effect.fail(error)
+  }
+}
+
+const probe = (
+  ask: Effect.Effect<string, OpenCodeError>,
+  find: Effect.Effect<string, OpenCodeError>
+): Effect.Effect<Version.Version, OpenCodeError> =>
+  Effect.gen(function*() {
+    const binary = yield* find
+    const text = yield* Effect.catchTag(ask, "OpenCodeProcessError", (error: OpenCodeProcessError) =>
+      new OpenCodeVersionError({
+        binary,
+        reason: `\`--version\` failed, so it is probably not OpenCode: ${error.partial.stderr.trim().slice(-500)}`
+      }))
+    return yield* Option.match(Version.parse(text), {
+      onNone: () =>
+        new OpenCodeVersionError({ binary, reason: "`--version` printed no version" }),
+      onSome: (version) =>
+        supported(binary, version)
+    })
+  })
+
+const supported = (binary: string, version: Version.Version): Effect.Effect<Version.Version, OpenCodeVersionError> =>
+  Version.isAtLeast(version, invocation.supported.from) && !Version.isAtLeast(version, invocation.supported.below)
+    ? Effect.succeed(version)
+    : new OpenCodeVersionError({
+      binary,
+      version: Version.format(version),
+      reason: `this library drives ${Version.format(invocation.supported.from)} and later, below ${
+        Version.format(invocation.supported.below)
+      }`
+    })
+
+/** Remembers a success; a failure is tried again by the next caller. */
+const once = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<Effect.Effect<A, E>> =>
+  Effect.gen(function*() {
+    const lock = yield* Effect.makeSemaphore(1)
+    let known: Option.Option<A> = Option.none()
+    const ask = Effect.suspend(() =>
+      Option.isSome(known) ? Effect.succeed(known.value) : Effect.tap(effect, (value) => {
+        known = Option.some(value)
+      })
+    )
+    return Effect.suspend(() => Option.isSome(known) ? Effect.succeed(known.value) : lock.withPermits(1)(ask))
+  })
+
+/**
+ * Makes the service from the platform's. Nothing is looked up or started before the first run; options that cannot be
+ * used fail every run with `OpenCodeConfigError`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  options?: Options
+): Effect.Effect<Service, never, CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function*() {
+    const given = options ?? {}
+    const problem = problemOf(given)
+    if (Option.isSome(problem)) return refused(problem.value)
+    const executor = yield* CommandExecutor.CommandExecutor
+    const fileSystem = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const concurrency = given.concurrency ?? "unbounded"
+    const gate = given.rateLimitGate ?? false
+
+    const findBinary: Effect.Effect<string, OpenCodeError> = binary.resolve(given.binary).pipe(
+      Effect.provideService(FileSystem.FileSystem, fileSystem),
+      Effect.provideService(Path.Path, path)
+    )
+    const base = {
+      executor,
+      fileSystem,
+      path,
+      table: yield* processTable.make({ executor, fileSystem, path }),
+      binary: yield* once(findBinary),
+      defaults: given.defaults ?? {},
+      isolation: given.isolation ?? "run",
+      forceKillAfter: Duration.decode(given.forceKillAfter ?? "5 seconds"),
+      environment: yield* environmentOf(given.environment)
+    } as const
+    const assumed = given.version === undefined ? Option.none() : Version.parse(given.version)
+    const askVersion = Option.isSome(assumed)
+      ? Effect.flatMap(base.binary, (binary) => supported(binary, assumed.value))
+      : probe(query.make(base, ["--version"]), base.binary)
+    const client: Client = {
+      ...base,
+      version: yield* once(askVersion),
+      gate: yield* StartupGate.make(given.startup),
+      running: concurrency === "unbounded" ? turnstile.unlimited : yield* turnstile.make(concurrency),
+      rateGate: gate === false
+        ? rateGate.off
+        : rateGate.make(Duration.decode(gate === true ? "30 seconds" : gate.fallback)),
+      retry: given.retry ?? Schedule.intersect(Schedule.recurs(2), Schedule.spaced("1 second"))
+    }
+
+    return {
+      run: (prompt, options) =>
+        Effect.suspend(() => {
+          let result: RunResult | undefined
+          const stream = runs.make(client, prompt, options ?? {}, {
+            collect: true,
+            onResult: (ended) => {
+              result = ended
+            }
+          })
+          // The stream ends without a failure only behind `onResult`.
+          return Effect.map(Stream.runDrain(stream), () => result!)
+        }),
+      stream: (prompt, options) => runs.make(client, prompt, options ?? {}, { collect: false }),
+      version: client.version,
+      models: Effect.map(
+        query.make(base, ["models"]),
+        (text) => text.split("\n").map((line) => line.trim()).filter((line) => line.includes("/"))
+      ).pipe(
+        Effect.withSpan("OpenCode.models")
+      )
+    }
+  })
+
+/**
+ * The service over the platform's. The requirements stay open, so that a program chooses the platform and a test puts
+ * a mock in its place.
+ *
+ * @example
+ * ```ts
+ * import { NodeContext } from "@effect/platform-node"
+ * import { OpenCode } from "effect-opencode"
+ * import { Layer } from "effect"
+ *
+ * export const OpenCodeLive = OpenCode.layer({
+ *   concurrency: 4,
+ *   startup: { concurrency: 2 },
+ *   defaults: { model: "anthropic/claude-sonnet-4-5", timeout: "20 minutes" }
+ * }).pipe(Layer.provide(NodeContext.layer))
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  options?: Options
+): Layer.Layer<OpenCode, never, CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path> =>
+  Layer.effect(OpenCode, make(options))
+
+/**
+ * The service with options from the configuration, by default from environment variables.
+ *
+ * @example
+ * ```ts
+ * import { NodeContext } from "@effect/platform-node"
+ * import { OpenCode } from "effect-opencode"
+ * import { Config, Layer } from "effect"
+ *
+ * export const OpenCodeLive = OpenCode.layerConfig({
+ *   concurrency: Config.withDefault(Config.integer("AGENTS"), 4),
+ *   defaults: {
+ *     model: Config.string("AGENT_MODEL"),
+ *     timeout: Config.withDefault(Config.duration("AGENT_TIMEOUT"), "20 minutes")
+ *   }
+ * }).pipe(Layer.provide(NodeContext.layer))
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerConfig = (
+  options: Config.Config.Wrap<Options>
+): Layer.Layer<
+  OpenCode,
+  ConfigError,
+  CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path
+> => Layer.effect(OpenCode, Effect.flatMap(Config.unwrap(options), make))
+
+/**
+ * Runs the agent to its end, see {@link Service}.
+ *
+ * @example
+ * ```ts
+ * import { OpenCode } from "effect-opencode"
+ * import { Effect } from "effect"
+ *
+ * export const program = OpenCode.run("Fix the failing test").pipe(
+ *   Effect.map((result) => result.text),
+ *   Effect.catchTags({
+ *     OpenCodeTimeoutError: (error) => Effect.succeed(`too slow, but said: ${error.partial.text}`),
+ *     OpenCodeSessionError: (error) => error.kind === "rate-limit" ? Effect.succeed("later") : Effect.fail(error)
+ *   })
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const run = (prompt: string, options?: RunOptions): Effect.Effect<RunResult, OpenCodeError, OpenCode> =>
+  Effect.flatMap(OpenCode, (service) => service.run(prompt, options))
+
+/**
+ * The events of a run as they come, see {@link Service}.
+ *
+ * @example
+ * ```ts
+ * import { OpenCode, RunEvent } from "effect-opencode"
+ * import { Console, Stream } from "effect"
+ *
+ * export const program = OpenCode.stream("Write the release notes").pipe(
+ *   Stream.filter(RunEvent.is("Text")),
+ *   Stream.runForEach((event) => Console.log(event.text))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const stream = (prompt: string, options?: RunOptions): Stream.Stream<RunEvent, OpenCodeError, OpenCode> =>
+  Stream.unwrap(Effect.map(OpenCode, (service) => service.stream(prompt, options)))

@@ -1,0 +1,434 @@
+/**
+ * Everything that can end a run other than success. Each tag is something that a caller treats differently; each run
+ * error carries what was seen so far as `partial`, and a `message` that says what happened, to which run, and what
+ * to do. Messages and `partial.stderr` are cleaned of secrets.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import { RunEvent, SessionErrorKind } from "./RunEvent.js"
+import { TokenUsage } from "./TokenUsage.js"
+
+/**
+ * What a run had done when it ended without success.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Partial extends Schema.Schema.Type<typeof Partial> {}
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Partial = Schema.Struct({
+  /** The id of the run; OpenCode's processes have it in their environment. */
+  runId: Schema.String,
+  cwd: Schema.String,
+  sessionId: Schema.optional(Schema.String),
+  /** Events that OpenCode printed, diagnostics not counted. */
+  eventCount: Schema.Number,
+  /** The answer so far: whole with `run`, the last 64 KiB of it with `stream`. */
+  text: Schema.String,
+  usage: TokenUsage,
+  /** US dollars. */
+  cost: Schema.Number,
+  turns: Schema.Number,
+  /** The last 64 KiB of stderr, without ANSI codes and secrets. */
+  stderr: Schema.String,
+  /** Starts of the process, retries included. */
+  attempts: Schema.Number,
+  /** Milliseconds since the run was asked for. */
+  duration: Schema.Number,
+  /** All events: with `run` only, `stream` has handed them out already. */
+  events: Schema.optional(Schema.Array(RunEvent)),
+  /** The lines of stdout, with `run` and `keepRaw`. */
+  rawLines: Schema.optional(Schema.Array(Schema.String)),
+  /** Processes of the run that could not be ended. */
+  survivors: Schema.Array(Schema.Number)
+})
+
+const where = (partial: Partial): string =>
+  `${partial.sessionId === undefined ? "" : `session ${partial.sessionId}, `}run ${partial.runId} in ${partial.cwd}`
+
+const seconds = (millis: number): string => `${Number((millis / 1000).toFixed(3))} s`
+
+const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
+
+/** The end of stderr is where the reason stands; more than this drowns the log line that shows it. */
+const shownStderr = 2000
+
+const stderrOf = (partial: Partial): string => {
+  const text = partial.stderr.trim()
+  return text === "" ? "" : `\nstderr: ${text.slice(-shownStderr)}`
+}
+
+const survivorsOf = (partial: Partial): string =>
+  partial.survivors.length === 0 ? "" : ` Still running, end by hand: pid ${partial.survivors.join(", ")}.`
+
+/**
+ * The `opencode` binary was not found, or is there but cannot be executed.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class OpenCodeBinaryNotFoundError
+  extends Schema.TaggedError<OpenCodeBinaryNotFoundError>("effect-opencode/OpenCodeBinaryNotFoundError")(
+    "OpenCodeBinaryNotFoundError",
+    {
+      binary: Schema.String,
+      reason: Schema.Literal("not-found", "not-executable"),
+      /** The directories or files that were looked at, in order. */
+      searched: Schema.Array(Schema.String)
+    }
+  )
+{
+  override get message(): string {
+    return this.reason === "not-executable"
+      ? `The OpenCode binary "${this.binary}" exists but is not an executable file; make it executable or name another one.`
+      : `The OpenCode binary "${this.binary}" was not found. Searched: ${
+        this.searched.length === 0 ? "nothing (PATH is empty)" : this.searched.join(", ")
+      }. Install it (npm install opencode-ai), set OPENCODE_BINARY, or pass \`binary\`.`
+  }
+}
+
+/**
+ * The installed OpenCode is of a version that this library does not drive, or lacks an option that was asked for.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class OpenCodeVersionError
+  extends Schema.TaggedError<OpenCodeVersionError>("effect-opencode/OpenCodeVersionError")("OpenCodeVersionError", {
+    binary: Schema.String,
+    /** What `opencode --version` said; `undefined` when it could not be asked. */
+    version: Schema.optional(Schema.String),
+    /** The option that the version lacks; `undefined` when the version as a whole is the problem. */
+    option: Schema.optional(Schema.String),
+    reason: Schema.String
+  })
+{
+  override get message(): string {
+    return `OpenCode ${this.version ?? "of unknown version"} (${this.binary}): ${this.reason}`
+  }
+}
+
+/**
+ * An option that cannot be used. Raised before anything is spawned; the one exception is `agent`, which only OpenCode
+ * can judge: it is caught while it starts, before the model is asked.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class OpenCodeConfigError
+  extends Schema.TaggedError<OpenCodeConfigError>("effect-opencode/OpenCodeConfigError")("OpenCodeConfigError", {
+    /** The option, dotted (`permission.edit.*.py`). */
+    path: Schema.String,
+    reason: Schema.String
+  })
+{
+  override get message(): string {
+    return `The option \`${this.path}\` cannot be used: ${this.reason}`
+  }
+}
+
+/**
+ * The process could not be started.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class OpenCodeSpawnError
+  extends Schema.TaggedError<OpenCodeSpawnError>("effect-opencode/OpenCodeSpawnError")("OpenCodeSpawnError", {
+    binary: Schema.String,
+    cwd: Schema.String,
+    /** What the platform said: `NotFound`, `PermissionDenied`, `E2BIG`, … */
+    reason: Schema.String
+  })
+{
+  override get message(): string {
+    return `OpenCode (${this.binary}) could not be started in ${this.cwd}: ${this.reason}.`
+  }
+}
+
+/**
+ * OpenCode crashed on its SQLite database while it started, before any event: several processes on one data
+ * directory do this to each other (1.15.13 to 1.18.33). Nothing was done yet, so it is safe to try again; the layer's
+ * `retry` has tried already when you see this.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class OpenCodeSqliteError
+  extends Schema.TaggedError<OpenCodeSqliteError>("effect-opencode/OpenCodeSqliteError")("OpenCodeSqliteError", {
+    /** Which known text was found on stderr. */
+    signature: Schema.String,
+    exitCode: Schema.optional(Schema.Number),
+    partial: Partial
+  })
+{
+  override get message(): string {
+    return `OpenCode crashed on its database while starting (${this.signature}), ${
+      plural(this.partial.attempts, "attempt")
+    }, ${where(this.partial)}. Isolate the runs, lower \`startup.concurrency\`, or allow more retries.${
+      survivorsOf(this.partial)
+    }${stderrOf(this.partial)}`
+  }
+}
+
+/**
+ * The process ended with a code other than 0, or by a signal that nobody of ours sent, and no more telling error
+ * applies; or processes of the run could not be ended.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class OpenCodeProcessError
+  extends Schema.TaggedError<OpenCodeProcessError>("effect-opencode/OpenCodeProcessError")("OpenCodeProcessError", {
+    exitCode: Schema.optional(Schema.Number),
+    signal: Schema.optional(Schema.String),
+    hint: Schema.optional(Schema.String),
+    partial: Partial
+  })
+{
+  override get message(): string {
+    const ending = this.signal !== undefined
+      ? `was ended by ${this.signal}`
+      : this.exitCode !== undefined
+      ? `exited with code ${this.exitCode}`
+      : "ended, and how could not be found out"
+    return `OpenCode ${ending} after ${plural(this.partial.eventCount, "event")}, ${where(this.partial)}.${
+      this.hint === undefined ? "" : ` Hint: ${this.hint}.`
+    }${survivorsOf(this.partial)}${stderrOf(this.partial)}`
+  }
+}
+
+const advice: { readonly [K in SessionErrorKind]?: string } = {
+  "authentication": "Check the provider's credentials (`opencode auth login`, or the API key in the environment).",
+  "quota": "The account has no quota left; raise it or use another provider.",
+  "rate-limit": "Run fewer agents at once, or wait.",
+  "context-overflow": "Give the agent a smaller task or a model with a larger context.",
+  "model-not-found": "Check `model` against `opencode models`.",
+  "provider-unavailable": "The provider cannot be reached or is failing; try again later."
+}
+
+/**
+ * OpenCode reported an error of its own (provider, model, context, …) and did not recover from it. `kind` is what to
+ * branch on; `name` and `statusCode` are OpenCode's words. `error` is the object that OpenCode printed, its response
+ * headers reduced to the harmless ones, its body cut at 2,000 characters, both cleaned of secrets.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class OpenCodeSessionError
+  extends Schema.TaggedError<OpenCodeSessionError>("effect-opencode/OpenCodeSessionError")("OpenCodeSessionError", {
+    kind: SessionErrorKind,
+    name: Schema.String,
+    /** OpenCode's own words. */
+    reason: Schema.String,
+    statusCode: Schema.optional(Schema.Number),
+    retryable: Schema.optional(Schema.Boolean),
+    /** Milliseconds that the provider asked to wait. */
+    retryAfter: Schema.optional(Schema.Number),
+    /** Failed attempts at the provider that OpenCode's log told of. */
+    providerRetries: Schema.Number,
+    error: Schema.Unknown,
+    partial: Partial
+  })
+{
+  override get message(): string {
+    const status = this.statusCode === undefined ? "" : `, HTTP ${this.statusCode}`
+    const retries = this.providerRetries === 0 ? "" : `, after ${plural(this.providerRetries, "failed attempt")}`
+    return `OpenCode reported ${this.name} (${this.kind}${status}${retries}): ${this.reason.replace(/[.\s]+$/, "")}. ${
+      advice[this.kind] === undefined ? "" : `${advice[this.kind]} `
+    }[${where(this.partial)}]${survivorsOf(this.partial)}`
+  }
+}
+
+/**
+ * OpenCode rejected a permission that nobody could grant, and the run ended on that (with exit code 0).
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class OpenCodePermissionError
+  extends Schema.TaggedError<OpenCodePermissionError>("effect-opencode/OpenCodePermissionError")(
+    "OpenCodePermissionError",
+    {
+      permission: Schema.String,
+      patterns: Schema.Array(Schema.String),
+      partial: Partial
+    }
+  )
+{
+  override get message(): string {
+    const what = this.patterns.length === 0 ? this.permission : `${this.permission} (${this.patterns.join(", ")})`
+    return `The run ended because OpenCode asked for permission and nobody could answer: ${what}. ` +
+      `Allow or deny it in \`permission\`. [${where(this.partial)}]${survivorsOf(this.partial)}`
+  }
+}
+
+/**
+ * OpenCode ended without an error, but the conversation did not finish: the last events were lost or the last step
+ * asked for more.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class OpenCodeIncompleteError
+  extends Schema.TaggedError<OpenCodeIncompleteError>("effect-opencode/OpenCodeIncompleteError")(
+    "OpenCodeIncompleteError",
+    {
+      /** The reason of the last finished step; `undefined` if none finished. */
+      finishReason: Schema.optional(Schema.String),
+      exitCode: Schema.optional(Schema.Number),
+      partial: Partial
+    }
+  )
+{
+  override get message(): string {
+    const last = this.finishReason === undefined
+      ? "no step had finished"
+      : `the last step finished with "${this.finishReason}"`
+    return `OpenCode exited${
+      this.exitCode === undefined ? "" : ` with code ${this.exitCode}`
+    } but the conversation did ` +
+      `not finish: ${last} after ${plural(this.partial.eventCount, "event")}, ${where(this.partial)}.${
+        survivorsOf(this.partial)
+      }${stderrOf(this.partial)}`
+  }
+}
+
+/**
+ * A time limit was reached and the run was ended: `startup` (no event yet), `idle` (no further event), `total` (all
+ * attempts together).
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class OpenCodeTimeoutError
+  extends Schema.TaggedError<OpenCodeTimeoutError>("effect-opencode/OpenCodeTimeoutError")("OpenCodeTimeoutError", {
+    phase: Schema.Literal("startup", "idle", "total"),
+    /** Milliseconds. */
+    limit: Schema.Number,
+    partial: Partial
+  })
+{
+  override get message(): string {
+    const what = {
+      startup: `printed no event within ${seconds(this.limit)} of its start (\`startupTimeout\`)`,
+      idle: `printed no event for ${seconds(this.limit)} (\`idleTimeout\`)`,
+      total: `did not end within ${seconds(this.limit)} (\`timeout\`)`
+    }
+    return `OpenCode ${what[this.phase]} and was ended after ${plural(this.partial.eventCount, "event")}, ${
+      where(this.partial)
+    }.${survivorsOf(this.partial)}${stderrOf(this.partial)}`
+  }
+}
+
+/**
+ * A budget was crossed: the run's own, and it was ended; or the fleet's, and the run was not started.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class OpenCodeBudgetError
+  extends Schema.TaggedError<OpenCodeBudgetError>("effect-opencode/OpenCodeBudgetError")("OpenCodeBudgetError", {
+    scope: Schema.Literal("run", "fleet"),
+    limit: Schema.Literal("steps", "cost", "tokens", "toolCalls"),
+    max: Schema.Number,
+    reached: Schema.Number,
+    /** What the run had done; `undefined` where it was not started. */
+    partial: Schema.optional(Partial)
+  })
+{
+  override get message(): string {
+    return this.partial === undefined
+      ? `The run was not started: the fleet's budget of ${this.limit} is used up (${this.reached} of ${this.max}).`
+      : `The run was ended: it crossed its budget of ${this.limit} (${this.reached}, at most ${this.max}), ${
+        where(this.partial)
+      }.${survivorsOf(this.partial)}`
+  }
+}
+
+/**
+ * The run was aborted from outside: SIGINT, SIGTERM or SIGHUP that this library did not send, or OpenCode's own
+ * abort.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class OpenCodeCancelledError
+  extends Schema.TaggedError<OpenCodeCancelledError>("effect-opencode/OpenCodeCancelledError")(
+    "OpenCodeCancelledError",
+    {
+      signal: Schema.optional(Schema.String),
+      partial: Partial
+    }
+  )
+{
+  override get message(): string {
+    return `OpenCode was cancelled from outside${this.signal === undefined ? "" : ` by ${this.signal}`} after ${
+      plural(this.partial.eventCount, "event")
+    }, ${where(this.partial)}.${survivorsOf(this.partial)}`
+  }
+}
+
+/**
+ * Every way in which a run can end without success.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type OpenCodeError =
+  | OpenCodeBinaryNotFoundError
+  | OpenCodeVersionError
+  | OpenCodeConfigError
+  | OpenCodeSpawnError
+  | OpenCodeSqliteError
+  | OpenCodeProcessError
+  | OpenCodeSessionError
+  | OpenCodePermissionError
+  | OpenCodeIncompleteError
+  | OpenCodeTimeoutError
+  | OpenCodeBudgetError
+  | OpenCodeCancelledError
+
+/**
+ * The Schema of {@link OpenCodeError}: an error survives JSON and RPC with its partial facts.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const OpenCodeError = Schema.Union(
+  OpenCodeBinaryNotFoundError,
+  OpenCodeVersionError,
+  OpenCodeConfigError,
+  OpenCodeSpawnError,
+  OpenCodeSqliteError,
+  OpenCodeProcessError,
+  OpenCodeSessionError,
+  OpenCodePermissionError,
+  OpenCodeIncompleteError,
+  OpenCodeTimeoutError,
+  OpenCodeBudgetError,
+  OpenCodeCancelledError
+)
+
+/**
+ * What a run had done when it failed, where it had begun at all.
+ *
+ * @example
+ * ```ts
+ * import { OpenCode, OpenCodeError } from "effect-opencode"
+ * import { Effect } from "effect"
+ *
+ * export const program = OpenCode.run("Fix the failing test").pipe(
+ *   Effect.tapError((error) => Effect.logError(error.message, OpenCodeError.partialOf(error)?.sessionId))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const partialOf = (error: OpenCodeError): Partial | undefined => "partial" in error ? error.partial : undefined

@@ -1,0 +1,174 @@
+/**
+ * What a run asks of OpenCode: agent, model, session, permissions, configuration. A Schema, so that it can come from
+ * a file or a message; a `Context.Reference`, so that a region of a program can set it for all runs inside.
+ *
+ * @since 0.1.0
+ */
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import { dual } from "effect/Function"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import * as merging from "./internal/merge.js"
+import * as Permission from "./Permission.js"
+
+const ConfigObject = Schema.Record({ key: Schema.String, value: Schema.Unknown })
+
+const EnvValue = Schema.Union(Schema.String, Schema.RedactedFromSelf(Schema.String))
+
+/**
+ * The Schema of a {@link RunConfig}.
+ *
+ * @example
+ * ```ts
+ * import { RunConfig } from "effect-opencode"
+ * import { Schema } from "effect"
+ *
+ * const config = Schema.decodeUnknownSync(RunConfig.RunConfig)({
+ *   model: "anthropic/claude-sonnet-4-5",
+ *   permission: { edit: "deny", bash: { "*": "deny", "git log*": "allow" } }
+ * })
+ * console.log(config.model)
+ * ```
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const RunConfig = Schema.Struct({
+  /** The primary agent. A name that OpenCode does not know, or a sub-agent, fails the run. Default: OpenCode's. */
+  agent: Schema.optional(Schema.String),
+  /** `provider/model`. Default: OpenCode's. */
+  model: Schema.optional(Schema.String),
+  /** A slash command to run; the prompt is its arguments and may be empty. */
+  command: Schema.optional(Schema.String),
+  /** The session's title. Without one OpenCode asks the model for one, which is an extra call. */
+  title: Schema.optional(Schema.String),
+  /** Files to attach, relative to `cwd`. Default: none. */
+  files: Schema.optional(Schema.Array(Schema.String)),
+  /** Go on in this session. */
+  sessionId: Schema.optional(Schema.String),
+  /** Go on in the last session. Default: false. */
+  continueSession: Schema.optional(Schema.Boolean),
+  /** Branch off the session instead of going on in it. Default: false. */
+  fork: Schema.optional(Schema.Boolean),
+  /** Publish the session. Default: false. */
+  share: Schema.optional(Schema.Boolean),
+  /** Print reasoning as events. Default: false. */
+  thinking: Schema.optional(Schema.Boolean),
+  /** The model's variant, e.g. its reasoning effort. */
+  variant: Schema.optional(Schema.String),
+  /** Log to stderr. Default: true at level ERROR, which is how failing providers are seen. */
+  printLogs: Schema.optional(Schema.Boolean),
+  /** Default: ERROR. */
+  logLevel: Schema.optional(Schema.Literal("DEBUG", "INFO", "WARN", "ERROR")),
+  /** The URL of a running OpenCode server to use. */
+  attach: Schema.optional(Schema.String),
+  /** The server's password; it travels in the environment, never in arguments. */
+  password: Schema.optional(Schema.Redacted(Schema.String)),
+  /** The server's user name. Default: OpenCode's (`opencode`). OpenCode 1.14 and later. */
+  username: Schema.optional(Schema.String),
+  /** The directory that OpenCode changes to, on the server with `attach`. OpenCode 1.2.6 and later. */
+  dir: Schema.optional(Schema.String),
+  /** The port of OpenCode's own server. Default: a free one. */
+  port: Schema.optional(Schema.Number),
+  /** No external plugins. Default: false. OpenCode 1.14 and later. */
+  pure: Schema.optional(Schema.Boolean),
+  /** Approve whatever would be asked; rules that deny stay. Default: false. OpenCode 1.14 and later. */
+  auto: Schema.optional(Schema.Boolean),
+  /** Variables for the child. Values can be `Redacted`. */
+  extraEnv: Schema.optional(Schema.Record({ key: Schema.String, value: EnvValue })),
+  /** Keep OpenCode from updating itself. Default: true. */
+  disableAutoupdate: Schema.optional(Schema.Boolean),
+  /** Permission rules; every action is `allow` or `deny`. */
+  permission: Schema.optional(Permission.Rules),
+  /** OpenCode's `mcp` configuration. */
+  mcp: Schema.optional(ConfigObject),
+  /** OpenCode's `tools` configuration. */
+  tools: Schema.optional(ConfigObject),
+  /** Instruction files or globs; replaces those of `configOverrides`, an empty list too. */
+  instructions: Schema.optional(Schema.Array(Schema.String)),
+  /** Any part of OpenCode's configuration; `permission`, `mcp` and `tools` are merged over it. */
+  configOverrides: Schema.optional(ConfigObject),
+  /** Further arguments for `opencode run`, for options that this library does not know. */
+  extraArgs: Schema.optional(Schema.Array(Schema.String))
+})
+
+/**
+ * What a run asks of OpenCode. Every field is optional.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RunConfig extends Schema.Schema.Type<typeof RunConfig> {}
+
+/**
+ * The configuration that asks for nothing.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const empty: RunConfig = {}
+
+/**
+ * Lays one configuration over another: `extraEnv`, `permission`, `mcp`, `tools` and `configOverrides` are merged key by
+ * key and all the way down, any other field that `that` sets replaces the one of `self`. Neither is changed.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const merge: {
+  (that: RunConfig): (self: RunConfig) => RunConfig
+  (self: RunConfig, that: RunConfig): RunConfig
+} = dual(2, (self: RunConfig, that: RunConfig): RunConfig => merging.configs(self, that))
+
+/**
+ * The configuration of the current region of a program, over the layer's `defaults` and under the options of a run.
+ *
+ * @since 0.1.0
+ * @category references
+ */
+export class CurrentRunConfig extends Context.Reference<CurrentRunConfig>()("effect-opencode/CurrentRunConfig", {
+  defaultValue: (): RunConfig => empty
+}) {}
+
+/**
+ * Sets configuration for every run inside an effect; an inner region is merged over an outer one.
+ *
+ * @example
+ * ```ts
+ * import { OpenCode, RunConfig } from "effect-opencode"
+ *
+ * export const review = OpenCode.run("Review the last commit").pipe(
+ *   RunConfig.withRunConfig({ agent: "plan", permission: { edit: "deny" } })
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withRunConfig: {
+  (config: RunConfig): <A, E, R>(self: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>
+  <A, E, R>(self: Effect.Effect<A, E, R>, config: RunConfig): Effect.Effect<A, E, R>
+} = dual(
+  2,
+  <A, E, R>(self: Effect.Effect<A, E, R>, config: RunConfig): Effect.Effect<A, E, R> =>
+    Effect.flatMap(CurrentRunConfig, (current) => Effect.provideService(self, CurrentRunConfig, merge(current, config)))
+)
+
+/**
+ * The JSON that OpenCode reads from `OPENCODE_CONFIG_CONTENT`: `configOverrides`, then `permission`, `mcp` and `tools`
+ * merged over it in this order, then `instructions`. `undefined` where there is no configuration at all.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const configContent: (config: RunConfig) => { readonly [key: string]: unknown } | undefined =
+  merging.configContent
+
+/**
+ * Wraps a secret for `password` and `extraEnv`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const secret: (value: string) => Redacted.Redacted = Redacted.make

@@ -1,0 +1,382 @@
+/**
+ * What a run reports while it works: one tagged union, decoded from the JSON lines that OpenCode prints.
+ *
+ * Nothing is lost on the way: every event carries the object that was printed as `raw`, fields that this library
+ * does not know included; a type that it does not know is an {@link Unknown}, and so is a known type of an
+ * unexpected shape. {@link PermissionRejected} and {@link ProviderRetry} are made from OpenCode's stderr, and
+ * {@link Diagnostic} stands for a line that is no JSON object.
+ *
+ * Shapes as printed by OpenCode 1.14.34 to 1.18.33.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import * as decode from "./internal/decode.js"
+import { TokenUsage } from "./TokenUsage.js"
+
+/**
+ * A JSON object as OpenCode printed it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type WireObject = { readonly [key: string]: unknown }
+
+const WireObject: Schema.Schema<WireObject> = Schema.Record({ key: Schema.String, value: Schema.Unknown })
+
+const fromOpenCode = {
+  /** Milliseconds since the epoch, as OpenCode gave them. */
+  timestamp: Schema.optional(Schema.Number),
+  sessionId: Schema.optional(Schema.String),
+  raw: WireObject
+}
+
+const Span = Schema.Struct({ start: Schema.optional(Schema.Number), end: Schema.optional(Schema.Number) })
+
+/**
+ * A step (one request to the model) begins. A second `StepStart` with the same `messageId` means that OpenCode
+ * asks the provider again after a cut stream.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface StepStart extends Schema.Schema.Type<typeof StepStart> {}
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const StepStart = Schema.TaggedStruct("StepStart", {
+  ...fromOpenCode,
+  messageId: Schema.optional(Schema.String),
+  snapshot: Schema.optional(Schema.String)
+})
+
+/**
+ * A whole part of the answer; OpenCode prints no deltas.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Text extends Schema.Schema.Type<typeof Text> {}
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Text = Schema.TaggedStruct("Text", {
+  ...fromOpenCode,
+  messageId: Schema.optional(Schema.String),
+  text: Schema.String,
+  time: Schema.optional(Span)
+})
+
+/**
+ * A whole part of the model's reasoning, printed only with `thinking`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Reasoning extends Schema.Schema.Type<typeof Reasoning> {}
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Reasoning = Schema.TaggedStruct("Reasoning", {
+  ...fromOpenCode,
+  messageId: Schema.optional(Schema.String),
+  text: Schema.String,
+  time: Schema.optional(Span)
+})
+
+/**
+ * A tool call that has ended. A shell command that exits with a non-zero code is `completed`, with the code in
+ * `metadata.exit`. Sub-agents show as their parent's `task` call only.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ToolUse extends Schema.Schema.Type<typeof ToolUse> {}
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ToolUse = Schema.TaggedStruct("ToolUse", {
+  ...fromOpenCode,
+  messageId: Schema.optional(Schema.String),
+  callId: Schema.optional(Schema.String),
+  tool: Schema.String,
+  status: Schema.Literal("completed", "error"),
+  input: Schema.Unknown,
+  output: Schema.optional(Schema.String),
+  error: Schema.optional(Schema.String),
+  title: Schema.optional(Schema.String),
+  metadata: Schema.optional(Schema.Unknown),
+  time: Schema.optional(Span)
+})
+
+/**
+ * A step has ended. `reason` is `stop`, `tool-calls`, `length`, `content-filter`, `unknown` or whatever the
+ * provider's adapter said; `cost` is in US dollars by the prices in OpenCode's model list.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface StepFinish extends Schema.Schema.Type<typeof StepFinish> {}
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const StepFinish = Schema.TaggedStruct("StepFinish", {
+  ...fromOpenCode,
+  messageId: Schema.optional(Schema.String),
+  reason: Schema.optional(Schema.String),
+  tokens: TokenUsage,
+  cost: Schema.Number,
+  snapshot: Schema.optional(Schema.String)
+})
+
+/**
+ * What a session error is about, for programs that branch on it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type SessionErrorKind = typeof SessionErrorKind.Type
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const SessionErrorKind = Schema.Literal(
+  "authentication",
+  "quota",
+  "rate-limit",
+  "context-overflow",
+  "model-not-found",
+  "content-filter",
+  "output-length",
+  "provider-unavailable",
+  "aborted",
+  "other"
+)
+
+/**
+ * OpenCode's own `error` event. The run may still recover: the outcome of the run says whether it did.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SessionError extends Schema.Schema.Type<typeof SessionError> {}
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const SessionError = Schema.TaggedStruct("SessionError", {
+  ...fromOpenCode,
+  kind: SessionErrorKind,
+  name: Schema.String,
+  message: Schema.String,
+  statusCode: Schema.optional(Schema.Number),
+  retryable: Schema.optional(Schema.Boolean),
+  /** Milliseconds that the provider asked to wait, from its `retry-after` header. */
+  retryAfter: Schema.optional(Schema.Number)
+})
+
+/**
+ * OpenCode would have asked a person, found none and rejected. Made from stderr.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface PermissionRejected extends Schema.Schema.Type<typeof PermissionRejected> {}
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const PermissionRejected = Schema.TaggedStruct("PermissionRejected", {
+  permission: Schema.String,
+  patterns: Schema.Array(Schema.String)
+})
+
+/**
+ * An attempt at the provider failed and OpenCode tries again by itself. Made from OpenCode's error log, because it
+ * prints nothing of this on stdout. `attempt` counts the failures of the run from 1.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ProviderRetry extends Schema.Schema.Type<typeof ProviderRetry> {}
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ProviderRetry = Schema.TaggedStruct("ProviderRetry", {
+  attempt: Schema.Number,
+  kind: SessionErrorKind,
+  reason: Schema.String,
+  provider: Schema.optional(Schema.String),
+  model: Schema.optional(Schema.String)
+})
+
+/**
+ * A line of stdout that is no event.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Diagnostic extends Schema.Schema.Type<typeof Diagnostic> {}
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Diagnostic = Schema.TaggedStruct("Diagnostic", {
+  kind: Schema.Literal("empty_line", "non_object_json", "json_decode_error", "line_too_long"),
+  /** The line as it was printed; empty for a line that was too long to keep. */
+  line: Schema.String,
+  reason: Schema.String
+})
+
+/**
+ * An event of a type, or of a shape, that this version does not know. `raw` has all of it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Unknown extends Schema.Schema.Type<typeof Unknown> {}
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Unknown = Schema.TaggedStruct("Unknown", {
+  ...fromOpenCode,
+  type: Schema.optional(Schema.String)
+})
+
+/**
+ * Every event of a run.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type RunEvent =
+  | StepStart
+  | Text
+  | Reasoning
+  | ToolUse
+  | StepFinish
+  | SessionError
+  | PermissionRejected
+  | ProviderRetry
+  | Diagnostic
+  | Unknown
+
+const Decoded = Schema.typeSchema(Schema.Union(
+  StepStart,
+  Text,
+  Reasoning,
+  ToolUse,
+  StepFinish,
+  SessionError,
+  PermissionRejected,
+  ProviderRetry,
+  Diagnostic,
+  Unknown
+))
+
+/**
+ * The Schema of a {@link RunEvent}. Its encoded side is the JSON object that OpenCode printed (or one of ours, whose
+ * `type` begins with `effect-opencode/`), so events survive JSON, files and RPC without being written twice.
+ *
+ * @example
+ * ```ts
+ * import { RunEvent } from "effect-opencode"
+ * import { Schema } from "effect"
+ *
+ * const event = Schema.decodeUnknownSync(RunEvent.RunEvent)({ type: "text", part: { text: "hello" } })
+ * console.log(event._tag) // "Text"
+ * ```
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const RunEvent: Schema.Schema<RunEvent, WireObject> = Schema.transform(WireObject, Decoded, {
+  strict: true,
+  decode: (wire) => decode.fromWire(wire),
+  encode: (event) => decode.toWire(event)
+})
+
+/**
+ * Turns a parsed JSON object into an event. Total: it never throws and never loses the object.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const fromWire: (wire: WireObject) => RunEvent = decode.fromWire
+
+/**
+ * The JSON object of an event: what OpenCode printed, or our own for the events made by this library.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toWire: (event: RunEvent) => WireObject = decode.toWire
+
+/**
+ * Turns one line of stdout into an event; a line that is no JSON object is a {@link Diagnostic}.
+ *
+ * @example
+ * ```ts
+ * import { RunEvent } from "effect-opencode"
+ *
+ * console.log(RunEvent.fromLine("not json")._tag) // "Diagnostic"
+ * ```
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const fromLine: (line: string) => RunEvent = decode.fromLine
+
+/**
+ * Narrows an event to one of its kinds.
+ *
+ * @example
+ * ```ts
+ * import { RunEvent } from "effect-opencode"
+ *
+ * const events = [RunEvent.fromWire({ type: "text", part: { text: "hello" } })]
+ * console.log(events.filter(RunEvent.is("Text")).map((event) => event.text)) // ["hello"]
+ * ```
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const is =
+  <Tag extends RunEvent["_tag"]>(tag: Tag) => (event: RunEvent): event is Extract<RunEvent, { readonly _tag: Tag }> =>
+    event._tag === tag
+
+/**
+ * The answer text that an event carries: `Text`, and the `message`, `assistant` and `model` shapes of other
+ * versions; an empty string for everything else.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const textOf: (event: RunEvent) => string = decode.textOf
+
+/**
+ * Whether an event reports a tool call: a `ToolUse`, the `tool_call`, `tool_result` and `tool` shapes of other
+ * versions, or a `step_finish` that names a tool.
+ *
+ * @since 0.1.0
+ * @category guards
+ */
+export const isToolCall: (event: RunEvent) => boolean = decode.isToolCall

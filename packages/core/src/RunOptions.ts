@@ -1,0 +1,79 @@
+/**
+ * What a single run can be told besides its prompt.
+ *
+ * @since 0.1.0
+ */
+import type * as Duration from "effect/Duration"
+import type { RunConfig } from "./RunConfig.js"
+
+/**
+ * Limits of one run. Crossing one ends the run with `OpenCodeBudgetError`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Budget {
+  /**
+   * Steps that begin, repetitions after a cut stream included. Default 500: OpenCode goes on for ever where a provider
+   * never gives a finish reason or the model repeats one call (1.18.33), and its own `steps` setting does not stop
+   * that. `Infinity` for no limit.
+   */
+  readonly steps?: number | undefined
+  /** US dollars, by OpenCode's price list. Default: no limit. */
+  readonly cost?: number | undefined
+  /** Tokens, cached ones included. Default: no limit. */
+  readonly tokens?: number | undefined
+  /** Tool calls that end. Default: no limit. */
+  readonly toolCalls?: number | undefined
+}
+
+/**
+ * A run's {@link RunConfig} and how it is to be run.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RunOptions extends RunConfig {
+  /** The working directory; `~` is the home directory. Default: that of the process. */
+  readonly cwd?: string | undefined
+  /**
+   * The time for everything, waiting and retries included. Default: 2 hours, so that no run goes on for ever;
+   * `"infinity"` for no limit.
+   */
+  readonly timeout?: Duration.DurationInput | undefined
+  /**
+   * The time from the start of the process to its first event. Default: 4 minutes: a cold start takes 4 seconds, but
+   * 47 were measured with eight at once on two cores, and OpenCode 1.18.33 retries a failing provider silently for up
+   * to 110 seconds before its first event.
+   */
+  readonly startupTimeout?: Duration.DurationInput | undefined
+  /**
+   * The time without an event after the first one. Default: 30 minutes: OpenCode prints nothing while a tool or a
+   * sub-agent works or an answer streams, so this is the longest tool call that a run may make.
+   */
+  readonly idleTimeout?: Duration.DurationInput | undefined
+  /**
+   * How long the process may take to exit after the conversation has finished. The result is kept, the process is
+   * ended. Default: 30 seconds.
+   */
+  readonly exitGrace?: Duration.DurationInput | undefined
+  /** Limits of this run. */
+  readonly budget?: Budget | undefined
+  /**
+   * Failed attempts at the provider after which the run is ended with an `OpenCodeSessionError`. Default: 10; OpenCode
+   * 1.18.33 itself gives up after 6, other versions never do. `Infinity` for no limit.
+   */
+  readonly maxProviderRetries?: number | undefined
+  /**
+   * A file that receives every event as a JSON line before you see it; it is appended to, directories are made. Known
+   * secrets are masked. Default: none.
+   */
+  readonly transcript?: string | undefined
+  /**
+   * How the prompt travels. Default `"stdin"`. With `"argv"` OpenCode wraps a prompt that holds a space in double
+   * quotes (1.14.34 to 1.18.33), and 128 KiB are the limit.
+   */
+  readonly promptVia?: "stdin" | "argv" | undefined
+  /** Keep the lines of stdout in `RunResult.rawLines`. Default: false. */
+  readonly keepRaw?: boolean | undefined
+}

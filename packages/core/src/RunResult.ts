@@ -1,0 +1,125 @@
+/**
+ * The result of a run that finished, and the pure folds that make one from events.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import * as decode from "./internal/decode.js"
+import * as fuzzy from "./internal/fuzzyText.js"
+import * as summary from "./internal/summary.js"
+import { RunEvent } from "./RunEvent.js"
+import { TokenUsage } from "./TokenUsage.js"
+
+/**
+ * What a list of events adds up to.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Summary {
+  /** The texts of the answer, concatenated in order. */
+  readonly text: string
+  /** The events that report a tool call. */
+  readonly toolCalls: ReadonlyArray<RunEvent>
+  readonly sessionId: string | undefined
+  readonly usage: TokenUsage
+  /** US dollars, sub-agents not included. */
+  readonly cost: number
+  /** Steps that finished. */
+  readonly turns: number
+  /** The reason of the last finished step. */
+  readonly finishReason: string | undefined
+}
+
+/**
+ * The result of a run whose conversation finished.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class RunResult extends Schema.Class<RunResult>("effect-opencode/RunResult")({
+  /** The id of the run; OpenCode's processes had it in their environment. */
+  runId: Schema.String,
+  /** The texts of the answer, concatenated in order. */
+  text: Schema.String,
+  /** Every event, in the order in which it was seen. */
+  events: Schema.Array(RunEvent),
+  sessionId: Schema.optional(Schema.String),
+  usage: TokenUsage,
+  /** US dollars, sub-agents not included: OpenCode's events do not show them. */
+  cost: Schema.Number,
+  /** Steps that finished. */
+  turns: Schema.Number,
+  /** `stop`, `length`, `content-filter`, … */
+  finishReason: Schema.String,
+  /** `undefined` where the process had to be ended after the conversation had finished. */
+  exitCode: Schema.optional(Schema.Number),
+  /** Whether the process had to be ended because it did not exit within `exitGrace`. */
+  forced: Schema.Boolean,
+  /** The last 64 KiB of stderr, without ANSI codes and secrets. */
+  stderr: Schema.String,
+  /** The lines of stdout as they were printed, only with `keepRaw`. */
+  rawLines: Schema.optional(Schema.Array(Schema.String)),
+  /** Starts of the process, retries included. */
+  attempts: Schema.Number,
+  /** Milliseconds from the call to the outcome, waiting for the start-up gate included. */
+  duration: Schema.Number
+}) {
+  /** The events that report a tool call, in order. */
+  get toolCalls(): ReadonlyArray<RunEvent> {
+    return this.events.filter(decode.isToolCall)
+  }
+}
+
+/**
+ * Adds events up.
+ *
+ * @example
+ * ```ts
+ * import { RunEvent, RunResult } from "effect-opencode"
+ *
+ * const events = [
+ *   RunEvent.fromWire({ type: "text", part: { text: "Hello" } }),
+ *   RunEvent.fromWire({ type: "step_finish", part: { reason: "stop", cost: 0.5 } })
+ * ]
+ * console.log(RunResult.fold(events).cost) // 0.5
+ * ```
+ *
+ * @since 0.1.0
+ * @category folding
+ */
+export const fold = (events: Iterable<RunEvent>): Summary => {
+  const state = summary.make({ keepText: Number.POSITIVE_INFINITY })
+  const toolCalls: Array<RunEvent> = []
+  for (const event of events) {
+    state.add(event)
+    if (decode.isToolCall(event)) toolCalls.push(event)
+  }
+  return {
+    text: state.text(),
+    toolCalls,
+    sessionId: state.sessionId,
+    usage: state.usage,
+    cost: state.cost,
+    turns: state.turns,
+    finishReason: state.finishReason
+  }
+}
+
+/**
+ * The best text that can be found: the answer, trimmed, if there is one; else whatever text the events carry, joined
+ * by newlines; else the raw lines.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const fuzzyText = (result: {
+  readonly text: string
+  readonly events: ReadonlyArray<RunEvent>
+  readonly rawLines?: ReadonlyArray<string> | undefined
+}): string => {
+  const text = result.text.trim()
+  if (text !== "") return text
+  const found = result.events.map(fuzzy.fromEvent).filter((piece) => piece !== "")
+  return (found.length > 0 ? found : result.rawLines ?? []).join("\n").trim()
+}

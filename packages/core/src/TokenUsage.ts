@@ -1,0 +1,68 @@
+/**
+ * Token counts of a step or of a whole run, and their sum.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+
+/**
+ * Token counts as OpenCode reports them. `total` is OpenCode's own figure where it gives one; it includes
+ * cached tokens, and some providers leave it out, in which case it is the sum of the parts.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface TokenUsage {
+  readonly total: number
+  readonly input: number
+  readonly output: number
+  readonly reasoning: number
+  readonly cacheRead: number
+  readonly cacheWrite: number
+}
+
+/**
+ * The Schema of a {@link TokenUsage}.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const TokenUsage: Schema.Schema<TokenUsage> = Schema.Struct({
+  total: Schema.Number,
+  input: Schema.Number,
+  output: Schema.Number,
+  reasoning: Schema.Number,
+  cacheRead: Schema.Number,
+  cacheWrite: Schema.Number
+})
+
+/**
+ * No tokens at all: the neutral element of {@link add}.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const empty: TokenUsage = { total: 0, input: 0, output: 0, reasoning: 0, cacheRead: 0, cacheWrite: 0 }
+
+/**
+ * Adds two counts field by field.
+ *
+ * @example
+ * ```ts
+ * import { TokenUsage } from "effect-opencode"
+ *
+ * const step = { ...TokenUsage.empty, input: 100, output: 20, total: 120 }
+ * console.log(TokenUsage.add(step, step).total) // 240
+ * ```
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const add = (self: TokenUsage, that: TokenUsage): TokenUsage => ({
+  total: self.total + that.total,
+  input: self.input + that.input,
+  output: self.output + that.output,
+  reasoning: self.reasoning + that.reasoning,
+  cacheRead: self.cacheRead + that.cacheRead,
+  cacheWrite: self.cacheWrite + that.cacheWrite
+})

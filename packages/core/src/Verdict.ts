@@ -1,0 +1,232 @@
+/**
+ * The one place that decides how a run ended. OpenCode's exit code does not: 0 is also the code of a rejected
+ * permission, of a conversation that lost its end and, before 1.15, of a provider's error; 1 is also the code of a
+ * run that recovered from an error and finished.
+ *
+ * @since 0.1.0
+ */
+import * as Either from "effect/Either"
+import * as sessionError from "./internal/sessionError.js"
+import * as signatures from "./internal/signatures.js"
+import {
+  OpenCodeBudgetError,
+  OpenCodeCancelledError,
+  OpenCodeConfigError,
+  OpenCodeIncompleteError,
+  OpenCodePermissionError,
+  OpenCodeProcessError,
+  OpenCodeSessionError,
+  OpenCodeSqliteError,
+  OpenCodeTimeoutError
+} from "./OpenCodeError.js"
+import type { OpenCodeError, Partial } from "./OpenCodeError.js"
+import type { PermissionRejected, ProviderRetry, SessionError } from "./RunEvent.js"
+
+/**
+ * How the process ended.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Exit =
+  | { readonly _tag: "Code"; readonly code: number }
+  | { readonly _tag: "Signal"; readonly signal: string }
+  /** It could not be found out. */
+  | { readonly _tag: "Lost" }
+
+/**
+ * The guard that ended the run, if one did.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Guard =
+  /** `limit` in milliseconds. */
+  | { readonly _tag: "Timeout"; readonly phase: "startup" | "idle" | "total"; readonly limit: number }
+  | {
+    readonly _tag: "Budget"
+    readonly limit: "steps" | "cost" | "tokens" | "toolCalls"
+    readonly max: number
+    readonly reached: number
+  }
+  /** OpenCode would have used its default agent instead of the one that was asked for. */
+  | { readonly _tag: "AgentFallback"; readonly agent: string; readonly reason: "unknown" | "subagent" }
+  | { readonly _tag: "ProviderRetries"; readonly retry: ProviderRetry }
+  /** The conversation had finished, the process did not exit. */
+  | { readonly _tag: "ExitGrace" }
+
+/**
+ * What the events say.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Evidence {
+  /** Events that OpenCode printed, diagnostics not counted. */
+  readonly eventCount: number
+  readonly finishReason: string | undefined
+  /** Whether the last step finished, with a reason that ends a conversation. */
+  readonly finished: boolean
+  /** The last `error` event that no finished step followed. */
+  readonly pendingError: SessionError | undefined
+  /** Whether an `error` event was followed by a finished step. */
+  readonly recovered: boolean
+  /** The last rejected permission that no further step followed. */
+  readonly rejection: PermissionRejected | undefined
+  /** Failed attempts at the provider. */
+  readonly retries: number
+}
+
+/**
+ * Everything that a verdict is made from.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Facts {
+  readonly evidence: Evidence
+  readonly exit: Exit
+  readonly guard: Guard | undefined
+  /** What an error carries; its `stderr` is what the verdict reads. */
+  readonly partial: Partial
+  /** Cleans provider texts of secrets. */
+  readonly redact: (text: string) => string
+}
+
+/**
+ * The conversation finished.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Finished {
+  readonly finishReason: string
+  readonly exitCode: number | undefined
+  /** Whether the process had to be ended after that. */
+  readonly forced: boolean
+}
+
+/** The facts are ours; checking every event of a long run again would cost more than reading them did. */
+const trusted = true
+
+const fromGuard = (guard: Exclude<Guard, { readonly _tag: "ExitGrace" }>, facts: Facts): OpenCodeError => {
+  const { partial } = facts
+  switch (guard._tag) {
+    case "Timeout":
+      return new OpenCodeTimeoutError({ phase: guard.phase, limit: guard.limit, partial }, trusted)
+    case "Budget":
+      return new OpenCodeBudgetError({
+        scope: "run",
+        limit: guard.limit,
+        max: guard.max,
+        reached: guard.reached,
+        partial
+      }, trusted)
+    case "AgentFallback":
+      return new OpenCodeConfigError({
+        path: "agent",
+        reason: guard.reason === "unknown"
+          ? `OpenCode does not know the agent "${guard.agent}" and would use its default agent, which may write`
+          : `"${guard.agent}" is a sub-agent, OpenCode would use its default agent, which may write; name a primary agent`
+      })
+    case "ProviderRetries":
+      return new OpenCodeSessionError({
+        kind: guard.retry.kind,
+        name: "ProviderRetryLimit",
+        reason: `${
+          facts.redact(guard.retry.reason)
+        } (the last of ${guard.retry.attempt} failed attempts, \`maxProviderRetries\`)`,
+        retryable: true,
+        providerRetries: guard.retry.attempt,
+        error: undefined,
+        partial
+      }, trusted)
+  }
+}
+
+const fromSessionError = (event: SessionError, facts: Facts): OpenCodeError => {
+  const { evidence, partial, redact } = facts
+  if (event.kind === "aborted") return new OpenCodeCancelledError({ partial }, trusted)
+  // "Unexpected server error. Check server logs": the log is on stderr.
+  const logged = event.kind === "other" && /ModelNotFound/.test(partial.stderr)
+  return new OpenCodeSessionError({
+    kind: logged ? "model-not-found" : event.kind,
+    name: event.name,
+    reason: redact(event.message),
+    statusCode: event.statusCode,
+    retryable: event.retryable,
+    retryAfter: event.retryAfter,
+    providerRetries: evidence.retries,
+    error: sessionError.sanitize(event.raw["error"], redact),
+    partial
+  }, trusted)
+}
+
+/** What somebody sends who wants a program to stop; a SIGKILL is as likely the kernel's, out of memory. */
+const cancelling = new Set(["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
+
+const fromExit = (facts: Facts): OpenCodeError | undefined => {
+  const { evidence, exit, guard, partial } = facts
+  if (guard?._tag === "ExitGrace" && evidence.finished) return undefined
+  switch (exit._tag) {
+    case "Lost":
+      return new OpenCodeProcessError({ partial }, trusted)
+    case "Signal":
+      return cancelling.has(exit.signal)
+        ? new OpenCodeCancelledError({ signal: exit.signal, partial }, trusted)
+        : new OpenCodeProcessError({ signal: exit.signal, partial }, trusted)
+    case "Code":
+      return exit.code === 0 || (evidence.finished && evidence.recovered)
+        ? undefined
+        : new OpenCodeProcessError({ exitCode: exit.code, hint: signatures.hint(partial.stderr), partial }, trusted)
+  }
+}
+
+const codeOf = (exit: Exit): number | undefined => exit._tag === "Code" ? exit.code : undefined
+
+/**
+ * Decides how a run ended: exactly one outcome for any facts, in this order.
+ *
+ * 1. A guard fired: its error.
+ * 2. No event and a known SQLite crash on stderr: `OpenCodeSqliteError`.
+ * 3. An `error` event that no finished step followed: `OpenCodeSessionError` (or `OpenCodeCancelledError`).
+ * 4. A rejected permission and nothing finished after it: `OpenCodePermissionError`.
+ * 5. A signal or a code other than 0: `OpenCodeCancelledError` or `OpenCodeProcessError`, unless the conversation
+ *    finished after a recovered error, or finished and the signal was ours.
+ * 6. The last step did not end the conversation: `OpenCodeIncompleteError`.
+ * 7. Processes that could not be ended: `OpenCodeProcessError`.
+ * 8. Success.
+ *
+ * @since 0.1.0
+ * @category deciding
+ */
+export const decide = (facts: Facts): Either.Either<Finished, OpenCodeError> => {
+  const { evidence, exit, guard, partial } = facts
+  if (guard !== undefined && guard._tag !== "ExitGrace") return Either.left(fromGuard(guard, facts))
+  if (evidence.eventCount === 0 && evidence.retries === 0) {
+    const signature = signatures.sqlite(partial.stderr)
+    if (signature !== undefined && !(exit._tag === "Code" && exit.code === 0)) {
+      return Either.left(new OpenCodeSqliteError({ signature, exitCode: codeOf(exit), partial }, trusted))
+    }
+  }
+  if (evidence.pendingError !== undefined) return Either.left(fromSessionError(evidence.pendingError, facts))
+  if (evidence.rejection !== undefined && !evidence.finished) {
+    const { patterns, permission } = evidence.rejection
+    return Either.left(new OpenCodePermissionError({ permission, patterns, partial }, trusted))
+  }
+  const ended = fromExit(facts)
+  if (ended !== undefined) return Either.left(ended)
+  if (!evidence.finished || evidence.finishReason === undefined) {
+    return Either.left(
+      new OpenCodeIncompleteError({ finishReason: evidence.finishReason, exitCode: codeOf(exit), partial }, trusted)
+    )
+  }
+  if (partial.survivors.length > 0) {
+    return Either.left(new OpenCodeProcessError({ exitCode: codeOf(exit), partial }, trusted))
+  }
+  return Either.right({
+    finishReason: evidence.finishReason,
+    exitCode: codeOf(exit),
+    forced: guard?._tag === "ExitGrace"
+  })
+}

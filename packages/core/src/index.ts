@@ -1,0 +1,136 @@
+/**
+ * One budget for many runs. Runs add what they spend as they spend it; a run that would start when a limit is reached
+ * fails with `OpenCodeBudgetError` instead. Runs under way go on: give each a `budget` of its own to bound them.
+ *
+ * @since 0.1.0
+ */
+export * as FleetBudget from "./FleetBudget.js"
+
+/**
+ * Where a run keeps its data. OpenCode processes that share a fresh data directory can crash each other's start
+ * (1.15.13 to 1.18.33), so by default every run has a directory of its own, which goes with the run.
+ *
+ * @since 0.1.0
+ */
+export * as Isolation from "./Isolation.js"
+
+/**
+ * The OpenCode coding agent as a service: a run is an `Effect`, its events are a `Stream`, and it always ends with
+ * exactly one typed outcome.
+ *
+ * @example
+ * ```ts
+ * import { NodeContext, NodeRuntime } from "@effect/platform-node"
+ * import { OpenCode } from "effect-opencode"
+ * import { Console, Effect, Layer } from "effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const result = yield* OpenCode.run("Explain this repository in three sentences", {
+ *     permission: { edit: "deny", bash: "deny" },
+ *     timeout: "5 minutes"
+ *   })
+ *   yield* Console.log(result.text, result.usage.total, result.cost)
+ * })
+ *
+ * export const main = () =>
+ *   program.pipe(
+ *     Effect.provide(OpenCode.layer().pipe(Layer.provide(NodeContext.layer))),
+ *     NodeRuntime.runMain
+ *   )
+ * ```
+ *
+ * @since 0.1.0
+ */
+export * as OpenCode from "./OpenCode.js"
+
+/**
+ * Everything that can end a run other than success. Each tag is something that a caller treats differently; each run
+ * error carries what was seen so far as `partial`, and a `message` that says what happened, to which run, and what
+ * to do. Messages and `partial.stderr` are cleaned of secrets.
+ *
+ * @since 0.1.0
+ */
+export * as OpenCodeError from "./OpenCodeError.js"
+
+/**
+ * Permission rules for a run. Nobody can answer a question in a subprocess, so every rule is `allow` or `deny`;
+ * whatever would ask is rejected by OpenCode and can end the run.
+ *
+ * @since 0.1.0
+ */
+export * as Permission from "./Permission.js"
+
+/**
+ * What a run asks of OpenCode: agent, model, session, permissions, configuration. A Schema, so that it can come from
+ * a file or a message; a `Context.Reference`, so that a region of a program can set it for all runs inside.
+ *
+ * @since 0.1.0
+ */
+export * as RunConfig from "./RunConfig.js"
+
+/**
+ * What a run reports while it works: one tagged union, decoded from the JSON lines that OpenCode prints.
+ *
+ * Nothing is lost on the way: every event carries the object that was printed as `raw`, fields that this library
+ * does not know included; a type that it does not know is an {@link Unknown}, and so is a known type of an
+ * unexpected shape. {@link PermissionRejected} and {@link ProviderRetry} are made from OpenCode's stderr, and
+ * {@link Diagnostic} stands for a line that is no JSON object.
+ *
+ * Shapes as printed by OpenCode 1.14.34 to 1.18.33.
+ *
+ * @since 0.1.0
+ */
+export * as RunEvent from "./RunEvent.js"
+
+/**
+ * What a single run can be told besides its prompt.
+ *
+ * @since 0.1.0
+ */
+export * as RunOptions from "./RunOptions.js"
+
+/**
+ * The result of a run that finished, and the pure folds that make one from events.
+ *
+ * @since 0.1.0
+ */
+export * as RunResult from "./RunResult.js"
+
+/**
+ * Spaces out the starts of OpenCode processes: they are at their heaviest, and on one data directory at their most
+ * fragile, while they start.
+ *
+ * @since 0.1.0
+ */
+export * as StartupGate from "./StartupGate.js"
+
+/**
+ * Token counts of a step or of a whole run, and their sum.
+ *
+ * @since 0.1.0
+ */
+export * as TokenUsage from "./TokenUsage.js"
+
+/**
+ * A file that receives every event of a run as a JSON line before anybody else sees it, so that progress survives a
+ * crash of the program.
+ *
+ * @since 0.1.0
+ */
+export * as Transcript from "./Transcript.js"
+
+/**
+ * The one place that decides how a run ended. OpenCode's exit code does not: 0 is also the code of a rejected
+ * permission, of a conversation that lost its end and, before 1.15, of a provider's error; 1 is also the code of a
+ * run that recovered from an error and finished.
+ *
+ * @since 0.1.0
+ */
+export * as Verdict from "./Verdict.js"
+
+/**
+ * OpenCode's version, and which options it understands.
+ *
+ * @since 0.1.0
+ */
+export * as Version from "./Version.js"

@@ -1,0 +1,288 @@
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Chunk from "effect/Chunk"
+import * as Config from "effect/Config"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Queue from "effect/Queue"
+import * as Stream from "effect/Stream"
+import * as Take from "effect/Take"
+import type * as FleetBudget from "../FleetBudget.js"
+import * as Isolation from "../Isolation.js"
+import { OpenCodeConfigError } from "../OpenCodeError.js"
+import type { OpenCodeError, Partial } from "../OpenCodeError.js"
+import type { RunEvent } from "../RunEvent.js"
+import type { Transcript } from "../Transcript.js"
+import * as Verdict from "../Verdict.js"
+import type { Version } from "../Version.js"
+import * as check from "./check.js"
+import type { Client } from "./client.js"
+import * as decode from "./decode.js"
+import * as guards from "./guards.js"
+import * as invocation from "./invocation.js"
+import * as lineSplitter from "./lineSplitter.js"
+import * as plan from "./plan.js"
+import * as process from "./process.js"
+import * as stderrFacts from "./stderrFacts.js"
+import * as summary from "./summary.js"
+import * as tail from "./tail.js"
+import * as telemetry from "./telemetry.js"
+
+/** What one start of the process needs from the run that it belongs to. */
+export interface Context {
+  readonly client: Client
+  readonly plan: plan.Plan
+  readonly binary: string
+  readonly version: Version
+  /** From 1. */
+  readonly number: number
+  /** Done when the run's total time is over. */
+  readonly expired: Deferred.Deferred<void>
+  /** Cuts a wait short when the run's total time is over. */
+  readonly inTime: <A, R>(effect: Effect.Effect<A, OpenCodeError, R>) => Effect.Effect<A, OpenCodeError, R>
+  readonly transcript: Transcript | undefined
+  readonly fleet: FleetBudget.Service | undefined
+  /** Keep the events, for a result or an error that carries them. */
+  readonly collect: boolean
+  readonly onTool: (event: RunEvent) => void
+  readonly onSuccess: (success: Success) => void
+}
+
+/** What is known of an attempt that finished. */
+export interface Success {
+  readonly finished: Verdict.Finished
+  readonly partial: Partial
+}
+
+/** How much of stderr, and of a streamed answer, is kept: in characters. */
+const kept = 64 * 1024
+
+/** How long a pipe may be silent, after the process has exited, before it is given up: something else holds it. */
+const drainPatience = Duration.seconds(1)
+
+const inherited: Effect.Effect<string> = Config.string(plan.marker).pipe(Effect.orElseSucceed(() => ""))
+
+/** The variables of the child, in the order in which later ones win. */
+const environment = (context: Context, isolated: Isolation.Isolated, outer: string) => ({
+  ...context.client.environment.variables,
+  ...isolated.env,
+  // OpenCode takes its directory from PWD before it asks the system.
+  PWD: context.plan.cwd,
+  ...invocation.env(context.plan.options),
+  // A run inside a run carries both ids, so that either sweep finds it.
+  [plan.marker]: `${outer}:${context.plan.runId}`
+})
+
+const toInvocation = (context: Context, env: { readonly [name: string]: string }): invocation.Invocation => {
+  const { options, prompt } = context.plan
+  const byArgument = options.promptVia === "argv"
+  return {
+    args: invocation.args(options, context.version, byArgument ? prompt : undefined),
+    env,
+    // OpenCode reads stdin to its end in any case: without one it would wait for ever.
+    stdin: byArgument ? "" : prompt
+  }
+}
+
+/** One start of the process, as a stream of its events that fails with the verdict if there is one to fail with. */
+export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =>
+  Stream.unwrapScoped(Effect.gen(function*() {
+    const { client, plan } = context
+    const scope = yield* Effect.scope
+    const clock = yield* Effect.clock
+
+    yield* context.inTime(client.rateGate.wait(providerOf(context)))
+    const isolated = yield* Isolation.make(client.isolation, {
+      ...client.environment.variables,
+      ...invocation.env(plan.options)
+    }).pipe(
+      Effect.provideService(FileSystem.FileSystem, client.fileSystem),
+      Effect.provideService(Path.Path, client.path)
+    )
+    const started = toInvocation(context, environment(context, isolated, yield* inherited))
+    const problem = check.invocation(started)
+    if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
+
+    const state = summary.make({ keepText: context.collect ? Number.POSITIVE_INFINITY : kept })
+    const stderr = tail.make(kept)
+    const events: Array<RunEvent> = []
+    const rawLines: Array<string> = []
+    const queue = yield* Queue.bounded<Take.Take<RunEvent, OpenCodeError>>(1)
+    const guard = yield* guards.make(plan, clock.unsafeCurrentTimeMillis())
+
+    const pass = yield* context.inTime(client.gate.enter)
+    // As late as possible: those who stood before us in the queue have spent since.
+    if (context.fleet !== undefined) yield* context.fleet.check
+    const running = yield* process.start(client.executor, client.table, {
+      binary: context.binary,
+      cwd: plan.cwd,
+      invocation: started,
+      extendEnv: client.environment.extend,
+      marker: plan.runId,
+      forceKillAfter: client.forceKillAfter
+    })
+
+    /** Every event passes here, from either pipe: counted, guarded, written down, then handed on. */
+    const accept = (arrived: ReadonlyArray<RunEvent>): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        if (arrived.length === 0) return Effect.void
+        const before = { steps: state.steps, cost: state.cost, tokens: state.usage.total, toolCalls: state.toolCalls }
+        const usage = state.usage
+        const first = state.eventCount === 0
+        for (const event of arrived) {
+          state.add(event)
+          guard.seen(event, state)
+          if (event._tag === "ToolUse") context.onTool(event)
+        }
+        if (context.collect) { for (const event of arrived) events.push(event) }
+        const opened = first && state.eventCount > 0
+        guard.reading(false)
+        const spent = {
+          steps: state.steps - before.steps,
+          cost: state.cost - before.cost,
+          tokens: state.usage.total - before.tokens,
+          toolCalls: state.toolCalls - before.toolCalls
+        }
+        return Effect.gen(function*() {
+          if (opened) yield* pass.opened
+          if (usage !== state.usage) yield* telemetry.spent(difference(state.usage, usage), spent.cost)
+          if (context.fleet !== undefined) yield* context.fleet.add(spent)
+          if (context.transcript !== undefined) yield* context.transcript.write(arrived)
+          yield* Queue.offer(queue, Take.chunk(Chunk.unsafeFromArray(arrived)))
+          guard.reading(true)
+        })
+      })
+
+    const stdoutLines = lineSplitter.make()
+    const onStdout = (lines: ReadonlyArray<lineSplitter.Line>): Effect.Effect<void> => {
+      if (plan.options.keepRaw === true) {
+        for (const line of lines) {
+          if (typeof line === "string") rawLines.push(lineSplitter.copy(line))
+        }
+      }
+      return accept(lines.map(decode.fromSplit))
+    }
+
+    const stderrLines = lineSplitter.make()
+    const onStderr = (lines: ReadonlyArray<lineSplitter.Line>): Effect.Effect<void> => {
+      const found: Array<RunEvent> = []
+      let limited: Effect.Effect<void> = Effect.void
+      for (const raw of lines) {
+        const line = typeof raw === "string" ? stderrFacts.stripAnsi(raw) : `[a line of ${raw.tooLong} bytes]`
+        stderr.push(`${line}\n`)
+        const fact = stderrFacts.classify(line)
+        switch (fact._tag) {
+          case "PermissionRejected":
+            found.push(fact.event)
+            break
+          case "AgentFallback":
+            guard.agentFallback(fact.fallback)
+            break
+          case "ProviderFailure": {
+            const retry = stderrFacts.providerRetry(fact, state.retries + found.length + 1)
+            found.push(retry)
+            if (retry.kind === "rate-limit") limited = client.rateGate.limited(providerOf(context), undefined)
+            break
+          }
+        }
+      }
+      return Effect.zipRight(limited, accept(found))
+    }
+
+    const stdoutPump = yield* Effect.forkIn(
+      Effect.ignore(Stream.runForEachChunk(running.stdout, (chunk) => {
+        guard.read()
+        return onStdout(splitAll(stdoutLines, chunk))
+      })),
+      scope
+    )
+    const stderrPump = yield* Effect.forkIn(
+      Effect.ignore(Stream.runForEachChunk(running.stderr, (chunk) => onStderr(splitAll(stderrLines, chunk)))),
+      scope
+    )
+    yield* pass.started
+    yield* Effect.forkIn(guard.watch(Deferred.await(context.expired)), scope)
+
+    const facts = (survivors: ReadonlyArray<number>): Partial => ({
+      runId: plan.runId,
+      cwd: plan.cwd,
+      sessionId: state.sessionId,
+      eventCount: state.eventCount,
+      text: state.text(),
+      usage: state.usage,
+      cost: state.cost,
+      turns: state.turns,
+      stderr: plan.redact(stderr.read()),
+      attempts: context.number,
+      duration: clock.unsafeCurrentTimeMillis() - plan.startedAt,
+      events: context.collect ? events : undefined,
+      rawLines: plan.options.keepRaw === true ? rawLines : undefined,
+      survivors
+    })
+
+    const supervise = Effect.gen(function*() {
+      yield* Effect.raceFirst(running.exit, guard.await)
+      yield* pass.opened
+      guard.exited()
+      const survivors = yield* running.terminate({ force: guard.fired()?._tag === "AgentFallback" })
+      const exit = yield* Effect.map(
+        Effect.timeoutOption(running.exit, survivors.length > 0 ? Duration.zero : drainPatience),
+        Option.getOrElse((): Verdict.Exit => ({ _tag: "Lost" }))
+      )
+      yield* drain(stdoutPump, guard)
+      yield* drain(stderrPump, guard)
+      yield* onStderr(stderrLines.flush())
+      yield* onStdout(stdoutLines.flush())
+      const partial = facts(survivors)
+      const limited = state.pendingError
+      if (limited?.kind === "rate-limit") yield* client.rateGate.limited(providerOf(context), limited.retryAfter)
+      const verdict = Verdict.decide({ evidence: state, exit, guard: guard.fired(), partial, redact: plan.redact })
+      if (Either.isRight(verdict)) context.onSuccess({ finished: verdict.right, partial })
+      yield* Queue.offer(queue, Either.isLeft(verdict) ? Take.fail(verdict.left) : Take.end)
+    })
+    yield* Effect.forkIn(
+      Effect.catchAllCause(supervise, (cause) => Queue.offer(queue, Take.failCause(cause))),
+      scope
+    )
+    return Stream.flattenTake(Stream.fromQueue(queue))
+  })).pipe(Stream.withSpan("OpenCode.attempt", { attributes: { "opencode.attempt": context.number } }))
+
+const providerOf = (context: Context): string | undefined => plan.provider(context.plan.options)
+
+const splitAll = (
+  splitter: lineSplitter.LineSplitter,
+  chunk: Chunk.Chunk<Uint8Array>
+): ReadonlyArray<lineSplitter.Line> => {
+  const first = Chunk.unsafeHead(chunk)
+  return chunk.length === 1
+    ? splitter.push(first)
+    : Chunk.toReadonlyArray(chunk).flatMap((bytes) => splitter.push(bytes))
+}
+
+const difference = (after: Partial["usage"], before: Partial["usage"]): Partial["usage"] => ({
+  total: after.total - before.total,
+  input: after.input - before.input,
+  output: after.output - before.output,
+  reasoning: after.reasoning - before.reasoning,
+  cacheRead: after.cacheRead - before.cacheRead,
+  cacheWrite: after.cacheWrite - before.cacheWrite
+})
+
+/** Waits for a pump to reach the end of its pipe; gives up when the pipe stays silent, not when the reader is slow. */
+const drain = (pump: Fiber.RuntimeFiber<void>, guard: guards.Guards): Effect.Effect<void> => {
+  const silent: Effect.Effect<void> = Effect.suspend(() => {
+    const reads = guard.reads()
+    return Effect.flatMap(
+      Effect.sleep(drainPatience),
+      () => guard.isReading() && guard.reads() === reads ? Effect.void : silent
+    )
+  })
+  return Effect.zipRight(
+    Effect.raceFirst(Effect.asVoid(Fiber.await(pump)), silent),
+    Effect.asVoid(Fiber.interrupt(pump))
+  )
+}

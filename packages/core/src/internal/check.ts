@@ -1,0 +1,168 @@
+import * as Duration from "effect/Duration"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import type * as ParseResult from "effect/ParseResult"
+import * as Schema from "effect/Schema"
+import * as Permission from "../Permission.js"
+import { RunConfig } from "../RunConfig.js"
+import type { Budget, RunOptions } from "../RunOptions.js"
+
+/** An option that cannot be used. */
+export interface Problem {
+  readonly path: string
+  readonly reason: string
+}
+
+const problem = (path: string, reason: string): Option.Option<Problem> => Option.some({ path, reason })
+
+/**
+ * The deepest issue of a failed validation. Schema's own formatters print the offending value, which can be a secret;
+ * this says only where it is and what was expected.
+ */
+const fromIssue = (issue: ParseResult.ParseIssue, path: ReadonlyArray<PropertyKey> = []): Problem => {
+  switch (issue._tag) {
+    case "Pointer": {
+      const key = issue.path
+      return fromIssue(issue.issue, Array.isArray(key) ? [...path, ...key] : [...path, key as PropertyKey])
+    }
+    case "Composite": {
+      const first = Array.isArray(issue.issues) ? issue.issues[0] : issue.issues
+      return fromIssue(first, path)
+    }
+    case "Refinement":
+    case "Transformation":
+      return fromIssue(issue.issue, path)
+    case "Unexpected":
+      return { path: path.map(String).join("."), reason: "there is no such option" }
+    case "Missing":
+      return { path: path.map(String).join("."), reason: "it is missing" }
+    default:
+      return { path: path.map(String).join("."), reason: `${String(issue.ast)} was expected` }
+  }
+}
+
+const validate = Schema.validateEither(Schema.typeSchema(RunConfig))
+
+const shape = (options: RunOptions): Option.Option<Problem> =>
+  Either.match(validate(options), {
+    onLeft: (error) => Option.some(fromIssue(error.issue)),
+    onRight: () => Option.none()
+  })
+
+const permission = (options: RunOptions): Option.Option<Problem> => {
+  const own = options.permission === undefined ? Option.none<Problem>() : Permission.check(options.permission)
+  const overridden = Option.orElse(own, () => {
+    const rules = options.configOverrides?.["permission"]
+    return rules === undefined ? Option.none<Problem>() : Permission.check(rules)
+  })
+  return Option.map(overridden, ({ path, reason }) => ({
+    path: path === "" ? "permission" : `permission.${path}`,
+    reason
+  }))
+}
+
+const model = ({ model }: RunOptions): Option.Option<Problem> =>
+  model === undefined || /^[^/\s]+\/\S+$/.test(model)
+    ? Option.none()
+    : problem("model", "a model is named `provider/model`")
+
+const session = (options: RunOptions): Option.Option<Problem> => {
+  if (options.fork === true && options.sessionId === undefined && options.continueSession !== true) {
+    return problem("fork", "there is no session to branch off; set `sessionId` or `continueSession`")
+  }
+  return Option.none()
+}
+
+const prompt = (text: string, options: RunOptions): Option.Option<Problem> => {
+  // A single space as an argument is a prompt to OpenCode, blank lines on stdin are none: neither says anything.
+  if (text.trim() === "" && options.command === undefined) {
+    return problem("prompt", "it is empty; only a `command` can do without one")
+  }
+  if (options.promptVia === "argv") {
+    if (text.includes("\0")) return problem("prompt", "an argument cannot hold NUL; let it travel by stdin")
+    if (byteLength(text) > maxArgument) {
+      return problem("prompt", "an argument cannot be longer than 128 KiB; let it travel by stdin")
+    }
+  }
+  return Option.none()
+}
+
+/** Linux's limit for one argument or one variable (MAX_ARG_STRLEN), terminating NUL included. */
+const maxArgument = 128 * 1024 - 1
+
+const byteLength = (text: string): number => new TextEncoder().encode(text).length
+
+/** `NAME=value` in the environment and each argument must fit; NUL would be a defect in the process module. */
+export const invocation = (
+  input: { readonly args: ReadonlyArray<string>; readonly env: { readonly [name: string]: string } }
+): Option.Option<Problem> => {
+  const arg = input.args.find((arg) => arg.includes("\0") || byteLength(arg) > maxArgument)
+  if (arg !== undefined) {
+    return problem(
+      "extraArgs",
+      arg.includes("\0") ? "an argument holds NUL" : "an argument is longer than 128 KiB"
+    )
+  }
+  for (const [name, value] of Object.entries(input.env)) {
+    const path = name === "OPENCODE_CONFIG_CONTENT" ? "configOverrides" : `extraEnv.${name}`
+    if (name === "" || name.includes("=") || name.includes("\0") || value.includes("\0")) {
+      return problem(path, "a variable's name cannot be empty or hold `=`, and neither side can hold NUL")
+    }
+    if (byteLength(name) + 1 + byteLength(value) > maxArgument) {
+      return problem(path, "the environment cannot carry a value of more than 128 KiB")
+    }
+  }
+  return Option.none()
+}
+
+/** A duration of a limit: more than zero. */
+export const duration = (path: string, input: Duration.DurationInput | undefined): Option.Option<Problem> => {
+  if (input === undefined) return Option.none()
+  return Option.match(Duration.decodeUnknown(input), {
+    onNone: () => problem(path, "it is not a duration (\"30 seconds\", or milliseconds)"),
+    onSome: (duration) =>
+      // `Duration` turns a negative number into zero.
+      Duration.greaterThan(duration, Duration.zero) ? Option.none() : problem(path, "it must be more than zero")
+  })
+}
+
+const positive = (path: string, value: number | undefined): Option.Option<Problem> =>
+  value === undefined || (typeof value === "number" && value > 0)
+    ? Option.none()
+    : problem(path, "it must be a number greater than zero")
+
+/** The limits of a budget, a run's or a fleet's. */
+export const budget = (path: string, limits: Budget | undefined): Option.Option<Problem> =>
+  Option.firstSomeOf(
+    (["steps", "cost", "tokens", "toolCalls"] as const).map((name) => positive(`${path}.${name}`, limits?.[name]))
+  )
+
+const port = ({ port }: RunOptions): Option.Option<Problem> =>
+  port === undefined || (Number.isInteger(port) && port >= 0 && port <= 65535)
+    ? Option.none()
+    : problem("port", "it must be a whole number from 0 to 65535")
+
+const transport = (options: RunOptions): Option.Option<Problem> =>
+  options.promptVia === undefined || options.promptVia === "stdin" || options.promptVia === "argv"
+    ? Option.none()
+    : problem("promptVia", "it is \"stdin\" or \"argv\"")
+
+/** The first problem of a prompt and its options that can be found without looking at the machine. */
+export const run = (text: string, options: RunOptions): Option.Option<Problem> =>
+  Option.firstSomeOf([
+    permission(options),
+    shape(options),
+    model(options),
+    session(options),
+    prompt(text, options),
+    port(options),
+    transport(options),
+    duration("timeout", options.timeout),
+    duration("startupTimeout", options.startupTimeout),
+    duration("idleTimeout", options.idleTimeout),
+    duration("exitGrace", options.exitGrace),
+    budget("budget", options.budget),
+    positive("maxProviderRetries", options.maxProviderRetries)
+  ])
+
+export { positive }

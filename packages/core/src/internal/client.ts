@@ -1,0 +1,35 @@
+import type * as CommandExecutor from "@effect/platform/CommandExecutor"
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Path from "@effect/platform/Path"
+import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import type * as Schedule from "effect/Schedule"
+import type { Isolation } from "../Isolation.js"
+import type { OpenCodeError, OpenCodeSqliteError } from "../OpenCodeError.js"
+import type { RunOptions } from "../RunOptions.js"
+import type { StartupGate } from "../StartupGate.js"
+import type { Version } from "../Version.js"
+import type { ProcessTable } from "./processTable.js"
+import type { RateGate } from "./rateGate.js"
+import type { Turnstile } from "./turnstile.js"
+
+/** What the runs of one layer share. */
+export interface Client {
+  readonly executor: CommandExecutor.CommandExecutor
+  readonly fileSystem: FileSystem.FileSystem
+  readonly path: Path.Path
+  readonly table: ProcessTable
+  readonly gate: StartupGate
+  readonly running: Turnstile
+  readonly rateGate: RateGate
+  /** Found once; fails again and again if it cannot be found. */
+  readonly binary: Effect.Effect<string, OpenCodeError>
+  /** Asked once; asked again after a failure. */
+  readonly version: Effect.Effect<Version, OpenCodeError>
+  readonly defaults: RunOptions
+  readonly isolation: Isolation
+  readonly retry: Schedule.Schedule<unknown, OpenCodeSqliteError>
+  readonly forceKillAfter: Duration.Duration
+  /** The child's inherited environment: ours by the executor, or exactly these variables. */
+  readonly environment: { readonly extend: boolean; readonly variables: { readonly [name: string]: string } }
+}

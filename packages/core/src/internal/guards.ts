@@ -1,0 +1,128 @@
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type { RunEvent } from "../RunEvent.js"
+import type * as Verdict from "../Verdict.js"
+import type { Plan } from "./plan.js"
+import type { AgentFallback } from "./stderrFacts.js"
+import type { Summary } from "./summary.js"
+
+/** Watches one attempt, and remembers the first guard that fires. */
+export interface Guards {
+  /** A chunk of stdout has arrived. */
+  readonly read: () => void
+  readonly reads: () => number
+  /** Whether we wait for the child, or the child (so to say) for our consumer. */
+  readonly reading: (isReading: boolean) => void
+  readonly isReading: () => boolean
+  /** An event was added to the summary. */
+  readonly seen: (event: RunEvent, state: Summary) => void
+  readonly agentFallback: (fallback: AgentFallback) => void
+  /** The process has exited: the timers are over. */
+  readonly exited: () => void
+  readonly fired: () => Verdict.Guard | undefined
+  /** Returns when a guard has fired. */
+  readonly await: Effect.Effect<void>
+  /** Runs the timers; `expired` returns when the run's total time is over. */
+  readonly watch: (expired: Effect.Effect<void>) => Effect.Effect<void>
+}
+
+export const make = (plan: Plan, now: number): Effect.Effect<Guards> =>
+  Effect.gen(function*() {
+    const clock = yield* Effect.clock
+    const signal = yield* Deferred.make<void>()
+    /** Wakes the timers when a nearer deadline has come up. */
+    let nearer = Deferred.unsafeMake<void>(yield* Effect.fiberId)
+    const fiberId = yield* Effect.fiberId
+    let fired: Verdict.Guard | undefined
+    let hasExited = false
+    let hasEvent = false
+    let last = now
+    let blocked = 0
+    let reads = 0
+    let finishedAt: number | undefined
+
+    const fire = (guard: Verdict.Guard): void => {
+      if (fired !== undefined) return
+      fired = guard
+      Deferred.unsafeDone(signal, Effect.void)
+    }
+
+    const timeOver = (guard: Verdict.Guard): void => {
+      if (!hasExited) fire(guard)
+    }
+
+    const overBudget = (state: Summary): void => {
+      const budget = plan.budget
+      const reached = { steps: state.steps, cost: state.cost, tokens: state.usage.total, toolCalls: state.toolCalls }
+      for (const limit of ["steps", "cost", "tokens", "toolCalls"] as const) {
+        if (reached[limit] > budget[limit]) fire({ _tag: "Budget", limit, max: budget[limit], reached: reached[limit] })
+      }
+    }
+
+    /** The next deadline, and what it means. */
+    const next = (): { readonly at: number; readonly guard: Verdict.Guard } => {
+      if (finishedAt !== undefined) {
+        return { at: finishedAt + Duration.toMillis(plan.exitGrace), guard: { _tag: "ExitGrace" } }
+      }
+      const phase = hasEvent ? "idle" : "startup"
+      const limit = Duration.toMillis(hasEvent ? plan.idleTimeout : plan.startupTimeout)
+      return { at: last + limit, guard: { _tag: "Timeout", phase, limit } }
+    }
+
+    const silence: Effect.Effect<void> = Effect.gen(function*() {
+      while (fired === undefined && !hasExited) {
+        const now = yield* Clock.currentTimeMillis
+        // A consumer that is slow holds the child up: that time is not the child's.
+        if (blocked > 0) last = now
+        const { at, guard } = next()
+        if (now >= at) timeOver(guard)
+        else if (at === Number.POSITIVE_INFINITY) yield* Deferred.await(nearer)
+        else yield* Effect.raceFirst(Effect.sleep(at - now), Deferred.await(nearer))
+      }
+    })
+
+    return {
+      read: () => {
+        reads++
+        last = clock.unsafeCurrentTimeMillis()
+      },
+      reads: () => reads,
+      reading: (isReading) => {
+        blocked += isReading ? -1 : 1
+        if (isReading) last = clock.unsafeCurrentTimeMillis()
+      },
+      isReading: () => blocked === 0,
+      seen: (event, state) => {
+        if (event._tag === "ProviderRetry") {
+          if (event.attempt >= plan.maxProviderRetries) fire({ _tag: "ProviderRetries", retry: event })
+          return
+        }
+        if (event._tag === "Diagnostic" || event._tag === "PermissionRejected") return
+        const limits = finishedAt !== undefined || !hasEvent || event._tag === "StepFinish"
+        hasEvent = true
+        overBudget(state)
+        finishedAt = state.finished && state.pendingError === undefined ? clock.unsafeCurrentTimeMillis() : undefined
+        if (limits) {
+          const wake = nearer
+          nearer = Deferred.unsafeMake(fiberId)
+          Deferred.unsafeDone(wake, Effect.void)
+        }
+      },
+      agentFallback: (fallback) => fire({ _tag: "AgentFallback", ...fallback }),
+      exited: () => {
+        hasExited = true
+      },
+      fired: () => fired,
+      await: Deferred.await(signal),
+      watch: (expired) =>
+        Effect.raceFirst(
+          silence,
+          Effect.zipRight(
+            expired,
+            Effect.sync(() => timeOver({ _tag: "Timeout", phase: "total", limit: Duration.toMillis(plan.timeout) }))
+          )
+        )
+    }
+  })

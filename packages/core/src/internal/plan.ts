@@ -1,0 +1,145 @@
+import * as Path from "@effect/platform/Path"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import { OpenCodeConfigError, OpenCodeVersionError } from "../OpenCodeError.js"
+import type { OpenCodeError } from "../OpenCodeError.js"
+import { CurrentRunConfig } from "../RunConfig.js"
+import type { Budget, RunOptions } from "../RunOptions.js"
+import * as Version from "../Version.js"
+import * as binary from "./binary.js"
+import * as check from "./check.js"
+import type { Client } from "./client.js"
+import * as invocation from "./invocation.js"
+import * as merge from "./merge.js"
+import * as redact from "./redact.js"
+
+/** What is settled before anything is spawned. */
+export interface Plan {
+  readonly runId: string
+  readonly startedAt: number
+  readonly prompt: string
+  readonly options: RunOptions
+  readonly cwd: string
+  readonly budget: { readonly [K in keyof Budget]-?: number }
+  readonly timeout: Duration.Duration
+  readonly startupTimeout: Duration.Duration
+  readonly idleTimeout: Duration.Duration
+  readonly exitGrace: Duration.Duration
+  readonly maxProviderRetries: number
+  /** Cleans texts that go into errors. */
+  readonly redact: (text: string) => string
+  /** Cleans texts that belong to the user. */
+  readonly redactKnown: (text: string) => string
+}
+
+/** The variable by which the processes of a run are found again. */
+export const marker = "EFFECT_OPENCODE_RUN"
+
+const newId: Effect.Effect<string> = Effect.map(
+  Effect.replicateEffect(Random.nextIntBetween(0, 36 ** 5), 3),
+  (parts) => parts.map((part) => part.toString(36).padStart(5, "0")).join("")
+)
+
+const provider = (options: RunOptions): string | undefined => options.model?.split("/")[0]
+
+export { provider }
+
+/** Settles what needs neither the disk nor a process. */
+export const make = (client: Client, prompt: string, own: RunOptions): Effect.Effect<Plan, OpenCodeConfigError> =>
+  Effect.gen(function*() {
+    const startedAt = yield* Clock.currentTimeMillis
+    const current = yield* CurrentRunConfig
+    const options: RunOptions = merge.configs<RunOptions>(merge.configs<RunOptions>(client.defaults, current), own)
+    const problem = Option.orElse(check.run(prompt, options), () => continuing(client, options))
+    if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
+    const secrets = redact.secretsOf(options)
+    return {
+      runId: yield* newId,
+      startedAt,
+      prompt,
+      options: invocation.withErrorLog(options),
+      cwd: client.path.resolve(yield* expand(client, options.cwd ?? ".")),
+      budget: {
+        steps: options.budget?.steps ?? 500,
+        cost: options.budget?.cost ?? Number.POSITIVE_INFINITY,
+        tokens: options.budget?.tokens ?? Number.POSITIVE_INFINITY,
+        toolCalls: options.budget?.toolCalls ?? Number.POSITIVE_INFINITY
+      },
+      timeout: Duration.decode(options.timeout ?? "2 hours"),
+      startupTimeout: Duration.decode(options.startupTimeout ?? "4 minutes"),
+      idleTimeout: Duration.decode(options.idleTimeout ?? "30 minutes"),
+      exitGrace: Duration.decode(options.exitGrace ?? "30 seconds"),
+      maxProviderRetries: options.maxProviderRetries ?? 10,
+      redact: redact.make(secrets),
+      redactKnown: redact.known(secrets)
+    }
+  })
+
+const continuing = (client: Client, options: RunOptions): Option.Option<check.Problem> => {
+  const path = options.sessionId !== undefined
+    ? "sessionId"
+    : options.continueSession === true
+    ? "continueSession"
+    : undefined
+  return path !== undefined && client.isolation === "run" && options.attach === undefined
+    ? Option.some({
+      path,
+      reason: "with the isolation \"run\" every run begins with an empty data directory, so there is no session to " +
+        "go on in; set the layer's `isolation` to \"none\" or to a directory"
+    })
+    : Option.none()
+}
+
+const expand = (client: Client, file: string) => Effect.provideService(binary.expand(file), Path.Path, client.path)
+
+const isDirectory = (client: Client, directory: string) =>
+  client.fileSystem.stat(directory).pipe(
+    Effect.map((info) => info.type === "Directory"),
+    Effect.orElseSucceed(() => false)
+  )
+
+/** Looks at what the run needs on the disk. */
+export const checkFiles = (client: Client, plan: Plan): Effect.Effect<void, OpenCodeConfigError> =>
+  Effect.gen(function*() {
+    const { cwd, options } = plan
+    if (!(yield* isDirectory(client, cwd))) {
+      return yield* new OpenCodeConfigError({ path: "cwd", reason: `there is no directory ${cwd}` })
+    }
+    // With a server the files and the directory are looked for where the server runs.
+    if (options.attach !== undefined) return
+    if (options.dir !== undefined && !(yield* isDirectory(client, client.path.resolve(cwd, options.dir)))) {
+      return yield* new OpenCodeConfigError({ path: "dir", reason: `there is no directory ${options.dir}` })
+    }
+    for (const [index, file] of (options.files ?? []).entries()) {
+      const there = yield* Effect.orElseSucceed(
+        client.fileSystem.exists(client.path.resolve(cwd, file)),
+        () => false
+      )
+      if (!there) {
+        return yield* new OpenCodeConfigError({ path: `files.${index}`, reason: `there is no file ${file}` })
+      }
+    }
+  })
+
+/** Finds the binary and checks that its version has the options in use. */
+export const checkBinary = (
+  client: Client,
+  plan: Plan
+): Effect.Effect<{ readonly binary: string; readonly version: Version.Version }, OpenCodeError> =>
+  Effect.gen(function*() {
+    const binary = yield* client.binary
+    const version = yield* client.version
+    const lacking = invocation.lacking(plan.options, version)
+    if (lacking !== undefined) {
+      return yield* new OpenCodeVersionError({
+        binary,
+        version: Version.format(version),
+        option: lacking.option,
+        reason: `the option \`${lacking.option}\` needs ${Version.format(lacking.since)} or later`
+      })
+    }
+    return { binary, version }
+  })

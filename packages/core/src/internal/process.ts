@@ -1,0 +1,162 @@
+import * as Command from "@effect/platform/Command"
+import type * as CommandExecutor from "@effect/platform/CommandExecutor"
+import type { PlatformError } from "@effect/platform/Error"
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import { OpenCodeSpawnError } from "../OpenCodeError.js"
+import type * as Verdict from "../Verdict.js"
+import type { Invocation } from "./invocation.js"
+import type { ProcessTable } from "./processTable.js"
+
+/** A started process that is certain to be ended with its scope. */
+export interface Running {
+  readonly pid: number
+  readonly stdout: Stream.Stream<Uint8Array, PlatformError>
+  readonly stderr: Stream.Stream<Uint8Array, PlatformError>
+  readonly exit: Effect.Effect<Verdict.Exit>
+  /**
+   * Ends whatever is left of the run: asks politely, then, after the grace or at once with `force`, does not ask.
+   * Gives the pids that could not be ended. Can be called again, and after the process has exited.
+   */
+  readonly terminate: (options?: { readonly force?: boolean }) => Effect.Effect<ReadonlyArray<number>>
+}
+
+export interface StartOptions {
+  readonly binary: string
+  readonly cwd: string
+  readonly invocation: Invocation
+  /** Whether the child inherits our environment. */
+  readonly extendEnv: boolean
+  /** Text in the environment of every process of this run, and of no other process. */
+  readonly marker: string
+  readonly forceKillAfter: Duration.Duration
+}
+
+/** How long the kernel gets to carry out a SIGKILL before we give a process up. */
+const killPatience = Duration.seconds(2)
+
+const toExit = (error: PlatformError): Verdict.Exit => {
+  const signal = /signal: (SIG[A-Z0-9]+)/.exec(
+    error._tag === "SystemError" ? error.description ?? error.message : error.message
+  )
+  return signal === null ? { _tag: "Lost" } : { _tag: "Signal", signal: signal[1]! }
+}
+
+/** A `PlatformError` carries the whole command line, so it is not passed on. */
+const spawnError = (options: StartOptions, cause: Cause.Cause<PlatformError>): OpenCodeSpawnError => {
+  const reason = Option.match(Cause.failureOption(cause), {
+    onSome: (error) => error._tag === "SystemError" ? error.reason : error._tag,
+    // Node throws for arguments that are too long and for NUL; its code is the only part without the arguments.
+    onNone: () => {
+      const defect = Cause.squash(cause)
+      return defect instanceof Error && "code" in defect ? String(defect.code) : "the process could not be created"
+    }
+  })
+  return new OpenCodeSpawnError({ binary: options.binary, cwd: options.cwd, reason })
+}
+
+export const start = (
+  executor: CommandExecutor.CommandExecutor,
+  table: ProcessTable,
+  options: StartOptions
+): Effect.Effect<Running, OpenCodeSpawnError, Scope.Scope> =>
+  Effect.uninterruptibleMask((restore) =>
+    Effect.gen(function*() {
+      const scope = yield* Effect.scope
+      // The executor's own finalizer waits for ever on a process that cannot be ended, so it gets a scope that can
+      // be left behind.
+      const processScope = yield* Scope.make()
+      const command = Command.make(options.binary, ...options.invocation.args).pipe(
+        Command.workingDirectory(options.cwd),
+        Command.env(options.invocation.env, { extendEnv: options.extendEnv }),
+        Command.feed(options.invocation.stdin)
+      )
+      const process = yield* restore(executor.start(command)).pipe(
+        Scope.extend(processScope),
+        Effect.catchAllCause((cause) =>
+          Effect.zipRight(
+            Effect.forkDaemon(Scope.close(processScope, Exit.void)),
+            Cause.isInterruptedOnly(cause) ? Effect.interrupt : Effect.fail(spawnError(options, cause))
+          )
+        )
+      )
+      const exited = yield* Deferred.make<Verdict.Exit>()
+      yield* process.exitCode.pipe(
+        Effect.match({
+          onFailure: toExit,
+          onSuccess: (code): Verdict.Exit => ({ _tag: "Code", code })
+        }),
+        Effect.flatMap((exit) => Deferred.succeed(exited, exit)),
+        Effect.interruptible,
+        Effect.forkIn(scope)
+      )
+
+      const members = table.members({ pid: process.pid, marker: options.marker })
+
+      // `kill` of the executor waits for the exit, for ever if need be, so it gets a fiber of its own.
+      const signalGroup = (signal: CommandExecutor.Signal) =>
+        process.kill(signal).pipe(Effect.ignore, Effect.interruptible, Effect.forkIn(processScope))
+
+      const gone = Effect.zipWith(Deferred.isDone(exited), members, (isDone, left) => isDone && left.length === 0)
+
+      const poll = (pause: number): Effect.Effect<void> =>
+        Effect.flatMap(gone, (done) =>
+          done ? Effect.void : Effect.zipRight(Effect.sleep(pause), poll(Math.min(pause * 2, 100))))
+
+      const waitGone = (patience: Duration.Duration): Effect.Effect<boolean> =>
+        Effect.zipRight(Deferred.await(exited), poll(5)).pipe(
+          Effect.interruptible,
+          Effect.timeoutOption(patience),
+          Effect.map(Option.isSome)
+        )
+
+      const terminate: Running["terminate"] = (how) =>
+        Effect.gen(function*() {
+          // Before the signal: afterwards the children have lost their parent.
+          const before = yield* members
+          const isExited = yield* Deferred.isDone(exited)
+          if (isExited && before.length === 0) {
+            return []
+          }
+          if (how?.force !== true) {
+            yield* signalGroup("SIGTERM")
+            yield* table.kill(before, "TERM")
+            if (yield* waitGone(options.forceKillAfter)) {
+              return []
+            }
+          }
+          yield* signalGroup("SIGKILL")
+          yield* table.kill([...new Set([...before, ...(yield* members)])], "KILL")
+          if (yield* waitGone(killPatience)) {
+            return []
+          }
+          const left = yield* members
+          return (yield* Deferred.isDone(exited)) ? left : [process.pid, ...left]
+        })
+
+      yield* Scope.addFinalizer(
+        scope,
+        Effect.zipRight(
+          terminate(),
+          Effect.flatMap(Deferred.isDone(exited), (isDone) => {
+            const close = Scope.close(processScope, Exit.void)
+            return isDone ? close : Effect.asVoid(Effect.forkDaemon(close))
+          })
+        )
+      )
+
+      return {
+        pid: process.pid,
+        stdout: process.stdout,
+        stderr: process.stderr,
+        exit: Deferred.await(exited),
+        terminate
+      }
+    })
+  )

@@ -1,0 +1,144 @@
+import * as Command from "@effect/platform/Command"
+import type * as CommandExecutor from "@effect/platform/CommandExecutor"
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Path from "@effect/platform/Path"
+import * as Effect from "effect/Effect"
+
+/** One process of the machine, as far as the sweep needs it. */
+export interface ProcessInfo {
+  readonly pid: number
+  readonly ppid: number
+  readonly pgid: number
+  readonly session: number
+  readonly zombie: boolean
+  /** Whether the marker stands in its environment. */
+  readonly marked: boolean
+}
+
+/**
+ * Fields 1, 3, 4, 5 and 6 of `/proc/PID/stat` (proc_pid_stat(5)). The name in field 2 can hold spaces and brackets,
+ * so the rest begins behind the last closing one.
+ */
+export const parseStat = (text: string): Omit<ProcessInfo, "marked"> | undefined => {
+  const close = text.lastIndexOf(")")
+  if (close === -1) return undefined
+  const fields = text.slice(close + 1).trim().split(/\s+/)
+  const [ppid, pgid, session] = [Number(fields[1]), Number(fields[2]), Number(fields[3])]
+  const pid = Number.parseInt(text, 10)
+  return [pid, ppid, pgid, session].every(Number.isInteger)
+    ? { pid, ppid, pgid, session, zombie: fields[0] === "Z" || fields[0] === "X" }
+    : undefined
+}
+
+/** Lines of `ps axeww -o pid=,ppid=,pgid=,sess=,stat=,command=`: the environment follows the command. */
+export const parsePs = (text: string, marker: string): ReadonlyArray<ProcessInfo> =>
+  text.split("\n").flatMap((line) => {
+    const match = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(\S+)\s(.*)$/.exec(line)
+    if (match === null) return []
+    return [{
+      pid: Number(match[1]),
+      ppid: Number(match[2]),
+      pgid: Number(match[3]),
+      // macOS prints an address or 0 here.
+      session: /^\d+$/.test(match[4]!) ? Number(match[4]) : 0,
+      zombie: match[5]!.startsWith("Z"),
+      marked: match[6]!.includes(marker)
+    }]
+  })
+
+/**
+ * The processes of a run: those that carry its marker, those in the group of its first process, and whatever descends
+ * from any of them. The first process itself is left out, and so is everything in `except`.
+ */
+export const members = (
+  table: ReadonlyArray<ProcessInfo>,
+  run: { readonly pid: number; readonly except: ReadonlySet<number> }
+): ReadonlyArray<number> => {
+  const found = new Set(
+    table.filter((p) => p.marked || p.pgid === run.pid || p.session === run.pid).map((p) => p.pid)
+  )
+  found.add(run.pid)
+  let size = 0
+  while (size !== found.size) {
+    size = found.size
+    for (const p of table) {
+      if (found.has(p.ppid)) found.add(p.pid)
+    }
+  }
+  return table.filter((p) => found.has(p.pid) && !p.zombie && p.pid !== run.pid && !run.except.has(p.pid))
+    .map((p) => p.pid)
+}
+
+/** Lists the processes of the machine and sends them signals. */
+export interface ProcessTable {
+  /** The processes of a run besides its first one; empty where the platform has no way to tell. */
+  readonly members: (run: { readonly pid: number; readonly marker: string }) => Effect.Effect<ReadonlyArray<number>>
+  readonly kill: (pids: ReadonlyArray<number>, signal: "TERM" | "KILL") => Effect.Effect<void>
+}
+
+const concurrency = 16
+
+/**
+ * `/proc` where there is one, `ps` elsewhere. On Windows the process tree is ended by the platform itself, and nothing
+ * is listed. Only the signals need a process of their own, and only where there is something to signal.
+ */
+export const make = (services: {
+  readonly executor: CommandExecutor.CommandExecutor
+  readonly fileSystem: FileSystem.FileSystem
+  readonly path: Path.Path
+}): Effect.Effect<ProcessTable> =>
+  Effect.gen(function*() {
+    const { executor, fileSystem, path } = services
+    const utf8 = new TextDecoder("latin1")
+
+    const read = (file: string) =>
+      fileSystem.readFile(file).pipe(Effect.map((bytes) => utf8.decode(bytes)), Effect.orElseSucceed(() => ""))
+
+    const fromProc = (marker: string) =>
+      fileSystem.readDirectory("/proc").pipe(
+        Effect.orElseSucceed((): Array<string> => []),
+        Effect.flatMap((names) =>
+          Effect.forEach(
+            names.filter((name) => /^\d+$/.test(name)),
+            (pid) =>
+              Effect.flatMap(read(`/proc/${pid}/stat`), (stat) => {
+                const parsed = parseStat(stat)
+                return parsed === undefined
+                  ? Effect.succeed(undefined)
+                  : Effect.map(read(`/proc/${pid}/environ`), (environ): ProcessInfo => ({
+                    ...parsed,
+                    marked: environ.includes(marker)
+                  }))
+              }),
+            { concurrency }
+          )
+        ),
+        Effect.map((infos) => infos.filter((info) => info !== undefined))
+      )
+
+    const fromPs = (marker: string) =>
+      executor.string(Command.make("ps", "axeww", "-o", "pid=,ppid=,pgid=,sess=,stat=,command=")).pipe(
+        Effect.map((text) => parsePs(text, marker)),
+        Effect.orElseSucceed((): ReadonlyArray<ProcessInfo> => [])
+      )
+
+    const list = (marker: string): Effect.Effect<ReadonlyArray<ProcessInfo>> =>
+      path.sep === "\\"
+        ? Effect.succeed([])
+        : Effect.flatMap(
+          Effect.orElseSucceed(fileSystem.exists("/proc/self/stat"), () => false),
+          (hasProc) => hasProc ? fromProc(marker) : fromPs(marker)
+        )
+
+    const self = yield* fileSystem.readLink("/proc/self").pipe(Effect.map(Number), Effect.orElseSucceed(() => 0))
+
+    return {
+      members: ({ marker, pid }) =>
+        Effect.map(list(marker), (table) => members(table, { pid, except: new Set([self]) })),
+      kill: (pids, signal) =>
+        pids.length === 0 ? Effect.void : executor.exitCode(
+          // The shell's own `kill`: slim images have no such program.
+          Command.make("sh", "-c", "kill -s \"$0\" \"$@\" 2>/dev/null", signal, ...pids.map(String))
+        ).pipe(Effect.ignore)
+    }
+  })

@@ -1,0 +1,34 @@
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+
+/** Holds new starts back while a provider asks for patience. */
+export interface RateGate {
+  /** Waits until the provider may be asked again; `undefined` stands for OpenCode's default model. */
+  readonly wait: (provider: string | undefined) => Effect.Effect<void>
+  /** A run was told to slow down. */
+  readonly limited: (provider: string | undefined, retryAfter: number | undefined) => Effect.Effect<void>
+}
+
+export const off: RateGate = { wait: () => Effect.void, limited: () => Effect.void }
+
+export const make = (fallback: Duration.Duration): RateGate => {
+  const until = new Map<string, number>()
+  const key = (provider: string | undefined) => provider ?? ""
+
+  const wait: RateGate["wait"] = (provider) =>
+    Effect.flatMap(Clock.currentTimeMillis, (now) => {
+      const left = (until.get(key(provider)) ?? 0) - now
+      // Another run can have been told to wait longer in the meantime.
+      return left > 0 ? Effect.zipRight(Effect.sleep(left), wait(provider)) : Effect.void
+    })
+
+  return {
+    wait,
+    limited: (provider, retryAfter) =>
+      Effect.map(Clock.currentTimeMillis, (now) => {
+        const end = now + (retryAfter ?? Duration.toMillis(fallback))
+        until.set(key(provider), Math.max(until.get(key(provider)) ?? 0, end))
+      })
+  }
+}

@@ -1,0 +1,60 @@
+import * as Redacted from "effect/Redacted"
+import { isObject } from "./wire.js"
+
+const mask = "<redacted>"
+
+const secretName = /key|token|secret|passw|authorization|credential|cookie/i
+
+/** Shorter values would blank out ordinary words. */
+const minLength = 6
+
+const strings = (value: unknown, secret: boolean, into: Set<string>): void => {
+  if (Redacted.isRedacted(value)) {
+    strings(Redacted.value(value), true, into)
+  } else if (typeof value === "string") {
+    if (secret && value.length >= minLength) into.add(value)
+  } else if (Array.isArray(value)) {
+    for (const item of value) strings(item, secret, into)
+  } else if (isObject(value)) {
+    for (const [name, item] of Object.entries(value)) strings(item, secret || secretName.test(name), into)
+  }
+}
+
+/**
+ * The secret values inside a configuration: whatever is `Redacted`, and the strings under a name that says so
+ * (`apiKey`, `token`, `Authorization`, `headers.cookie`, …).
+ */
+export const secretsOf = (value: unknown): ReadonlyArray<string> => {
+  const found = new Set<string>()
+  strings(value, false, found)
+  // Longest first: a secret that contains another one must go as a whole.
+  return [...found].sort((a, b) => b.length - a.length)
+}
+
+const shapes: ReadonlyArray<readonly [RegExp, string]> = [
+  [/\b(Bearer|Basic)\s+[\w.~+/=-]{8,}/gi, `$1 ${mask}`],
+  [/\b(sk|pk|rk|ghp|gho|ghs|glpat|xox[abp])[-_][\w-]{12,}/g, mask],
+  [/(:\/\/)[^\s/:@]+:[^\s/@]+@/g, `$1${mask}@`],
+  [/((?:api[-_]?key|access[-_]?token|password|secret)["']?\s*[:=]\s*["']?)[^\s"',;}]{6,}/gi, `$1${mask}`]
+]
+
+/** Replaces known secrets, and what looks like one, by a mask. */
+export const make = (secrets: ReadonlyArray<string>): (text: string) => string => {
+  // A secret can be printed as it is or inside a JSON string.
+  const literal = secrets.flatMap((secret) => {
+    const json = JSON.stringify(secret).slice(1, -1)
+    return json === secret ? [secret] : [secret, json]
+  })
+  return (text) => {
+    let clean = text
+    for (const secret of literal) clean = clean.replaceAll(secret, mask)
+    for (const [shape, replacement] of shapes) clean = clean.replace(shape, replacement)
+    return clean
+  }
+}
+
+/** Replaces known secrets only: for text that belongs to the user, such as a transcript. */
+export const known = (secrets: ReadonlyArray<string>): (text: string) => string => {
+  const literal = secrets.map((secret) => JSON.stringify(secret).slice(1, -1))
+  return (text) => literal.reduce((clean, secret) => clean.replaceAll(secret, mask), text)
+}

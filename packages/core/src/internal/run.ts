@@ -1,0 +1,207 @@
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
+import type * as Tracer from "effect/Tracer"
+import * as FleetBudget from "../FleetBudget.js"
+import { OpenCodeTimeoutError } from "../OpenCodeError.js"
+import type { OpenCodeError, Partial } from "../OpenCodeError.js"
+import type { RunEvent } from "../RunEvent.js"
+import type { RunOptions } from "../RunOptions.js"
+import { RunResult } from "../RunResult.js"
+import * as TokenUsage from "../TokenUsage.js"
+import * as Transcript from "../Transcript.js"
+import * as attempt from "./attempt.js"
+import { expand } from "./binary.js"
+import type { Client } from "./client.js"
+import * as plan from "./plan.js"
+import * as telemetry from "./telemetry.js"
+
+const nothingYet = (plan: plan.Plan, attempts: number, now: number): Partial => ({
+  runId: plan.runId,
+  cwd: plan.cwd,
+  eventCount: 0,
+  text: "",
+  usage: TokenUsage.empty,
+  cost: 0,
+  turns: 0,
+  stderr: "",
+  attempts,
+  duration: now - plan.startedAt,
+  survivors: []
+})
+
+const requestAttributes = (settled: plan.Plan) => {
+  const { model } = settled.options
+  return {
+    "gen_ai.operation.name": "invoke_agent",
+    "gen_ai.agent.name": settled.options.agent,
+    "gen_ai.provider.name": plan.provider(settled.options),
+    "gen_ai.request.model": model,
+    "opencode.run.id": settled.runId,
+    "opencode.cwd": settled.cwd
+  }
+}
+
+const outcomeAttributes = (partial: Partial, finishReason: string | undefined) => ({
+  "gen_ai.conversation.id": partial.sessionId,
+  "gen_ai.usage.input_tokens": partial.usage.input,
+  "gen_ai.usage.output_tokens": partial.usage.output,
+  "gen_ai.response.finish_reasons": finishReason === undefined ? undefined : [finishReason],
+  "opencode.cost_usd": partial.cost,
+  "opencode.turns": partial.turns,
+  "opencode.attempts": partial.attempts
+})
+
+const annotate = (span: Tracer.AnySpan | undefined, attributes: { readonly [name: string]: unknown }): void => {
+  if (span === undefined || span._tag !== "Span") return
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== undefined) span.attribute(name, value)
+  }
+}
+
+/** The whole life of a run, retries included, as a stream of its events. `run` and `stream` are both this. */
+export const make = (
+  client: Client,
+  prompt: string,
+  options: RunOptions,
+  mode: { readonly collect: boolean; readonly onResult?: ((result: RunResult) => void) | undefined }
+): Stream.Stream<RunEvent, OpenCodeError> =>
+  Stream.unwrapScoped(Effect.gen(function*() {
+    const clock = yield* Effect.clock
+    const span = Option.getOrUndefined(yield* Effect.option(Effect.currentSpan))
+    const startedAt = clock.unsafeCurrentTimeMillis()
+    let outcome = "interrupted"
+    yield* Effect.addFinalizer((exit) => {
+      // A run that fails before it is a stream fails here.
+      const tag = outcome === "interrupted" && Exit.isFailure(exit) ? tagOf(exit) : outcome
+      return Effect.flatMap(Clock.currentTimeMillis, (now) => telemetry.runEnded(tag, now - startedAt))
+    })
+
+    const settled = yield* plan.make(client, prompt, options)
+    annotate(span, requestAttributes(settled))
+
+    const expired = yield* Deferred.make<void>()
+    if (Duration.isFinite(settled.timeout)) {
+      yield* Effect.forkScoped(Effect.delay(Deferred.succeed(expired, undefined), settled.timeout))
+    }
+    /** Waiting counts: whatever can take long before there is a process is cut short by the total time. */
+    const inTime = <A, E, R>(
+      effect: Effect.Effect<A, E, R>,
+      attempts: number
+    ): Effect.Effect<A, E | OpenCodeTimeoutError, R> =>
+      Effect.raceFirst(
+        effect,
+        Effect.zipRight(
+          Deferred.await(expired),
+          Effect.suspend(() =>
+            new OpenCodeTimeoutError({
+              phase: "total",
+              limit: Duration.toMillis(settled.timeout),
+              partial: nothingYet(settled, attempts, clock.unsafeCurrentTimeMillis())
+            })
+          )
+        )
+      )
+
+    yield* plan.checkFiles(client, settled)
+    const { binary, version } = yield* inTime(plan.checkBinary(client, settled), 0)
+    const transcript = settled.options.transcript === undefined ? undefined : yield* openTranscript(client, settled)
+    const fleet = Option.getOrUndefined(yield* Effect.serviceOption(FleetBudget.FleetBudget))
+    yield* inTime(client.running.enter, 0)
+
+    const driver = yield* Schedule.driver(client.retry)
+    const attempts = (number: number): Stream.Stream<RunEvent, OpenCodeError> =>
+      attempt.make({
+        client,
+        plan: settled,
+        binary,
+        version,
+        number,
+        expired,
+        inTime: (effect) => inTime(effect, number - 1),
+        transcript,
+        fleet,
+        collect: mode.collect,
+        onTool: (event) => {
+          if (span?._tag !== "Span" || event._tag !== "ToolUse") return
+          span.event("gen_ai.tool.call", clock.unsafeCurrentTimeNanos(), {
+            "gen_ai.tool.name": event.tool,
+            "gen_ai.tool.call.id": event.callId,
+            "opencode.tool.status": event.status
+          })
+        },
+        onSuccess: ({ finished, partial }) => {
+          outcome = "success"
+          annotate(span, outcomeAttributes(partial, finished.finishReason))
+          mode.onResult?.(toResult(partial, finished))
+        }
+      }).pipe(
+        Stream.catchAll((error) => {
+          if (error._tag !== "OpenCodeSqliteError") return Stream.fail(error)
+          return Stream.unwrap(
+            inTime(Effect.mapError(driver.next(error), () => error), number).pipe(
+              Effect.tap(Metric.increment(telemetry.retries)),
+              Effect.map(() => attempts(number + 1))
+            )
+          )
+        })
+      )
+
+    return attempts(1).pipe(
+      Stream.tapError((error) =>
+        Effect.sync(() => {
+          outcome = error._tag
+          annotate(span, { "error.type": error._tag })
+          if ("partial" in error && error.partial !== undefined) {
+            annotate(span, outcomeAttributes(error.partial, undefined))
+          }
+        })
+      )
+    )
+  })).pipe(Stream.withSpan("OpenCode.run"))
+
+const tagOf = (exit: Exit.Failure<unknown, unknown>): string => {
+  const error = Exit.match(exit, {
+    onSuccess: () => Option.none(),
+    onFailure: (cause) => cause._tag === "Fail" ? Option.some(cause.error) : Option.none()
+  })
+  return Option.match(error, {
+    onNone: () => "interrupted",
+    onSome: (error) => typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : "defect"
+  })
+}
+
+const openTranscript = (client: Client, settled: plan.Plan) =>
+  Effect.flatMap(
+    expand(settled.options.transcript!),
+    (file) => Transcript.open(client.path.resolve(settled.cwd, file), { clean: settled.redactKnown })
+  ).pipe(
+    Effect.provideService(FileSystem.FileSystem, client.fileSystem),
+    Effect.provideService(Path.Path, client.path)
+  )
+
+const toResult = (partial: Partial, finished: attempt.Success["finished"]): RunResult =>
+  new RunResult({
+    runId: partial.runId,
+    text: partial.text,
+    events: partial.events ?? [],
+    sessionId: partial.sessionId,
+    usage: partial.usage,
+    cost: partial.cost,
+    turns: partial.turns,
+    finishReason: finished.finishReason,
+    exitCode: finished.exitCode,
+    forced: finished.forced,
+    stderr: partial.stderr,
+    rawLines: partial.rawLines,
+    attempts: partial.attempts,
+    duration: partial.duration
+  }, { disableValidation: true })

@@ -1,0 +1,116 @@
+import type { SessionErrorKind } from "../RunEvent.js"
+import type { WireObject } from "./wire.js"
+import { isObject } from "./wire.js"
+
+export interface Description {
+  readonly kind: SessionErrorKind
+  readonly name: string
+  readonly message: string
+  readonly statusCode: number | undefined
+  readonly retryable: boolean | undefined
+  readonly retryAfter: number | undefined
+}
+
+/**
+ * Only provider texts go through here, never a prompt or an answer, so a match is about the provider.
+ * The first pattern that fits wins: a quota error often carries the words of a rate limit as well.
+ */
+const patterns: ReadonlyArray<readonly [RegExp, SessionErrorKind]> = [
+  [/insufficient_quota|quota|billing|payment required|credit balance/i, "quota"],
+  [/rate.?limit|too many requests|\b429\b|overloaded/i, "rate-limit"],
+  [/context.?(length|window|overflow)|prompt is too long|maximum context|too large/i, "context-overflow"],
+  [/model.?not.?found|ModelNotFound|no such model|unknown model|model .* does not exist/i, "model-not-found"],
+  [/api.?key|unauthori[sz]ed|authenticat|invalid.?key|\b401\b|forbidden|\b403\b/i, "authentication"],
+  [/content.?filter|content.?policy/i, "content-filter"],
+  [
+    /ECONNREFUSED|ECONNRESET|ENOTFOUND|unable to connect|socket|fetch failed|service unavailable|bad gateway|internal server error|timed? ?out/i,
+    "provider-unavailable"
+  ]
+]
+
+export const kindOfText = (text: string): SessionErrorKind =>
+  patterns.find(([pattern]) => pattern.test(text))?.[1] ?? "other"
+
+const byName = new Map<string, SessionErrorKind>([
+  ["ContextOverflowError", "context-overflow"],
+  ["ContentFilterError", "content-filter"],
+  ["MessageOutputLengthError", "output-length"],
+  ["MessageAbortedError", "aborted"],
+  ["ProviderAuthError", "authentication"],
+  ["ProviderModelNotFoundError", "model-not-found"]
+])
+
+const kindOf = (name: string, statusCode: number | undefined, text: string): SessionErrorKind => {
+  const named = byName.get(name)
+  if (named !== undefined) return named
+  const said = kindOfText(text)
+  switch (statusCode) {
+    case undefined:
+      return said
+    case 401:
+    case 403:
+      return "authentication"
+    case 402:
+      return "quota"
+    case 404:
+      return "model-not-found"
+    case 413:
+      return "context-overflow"
+    case 429:
+      return said === "quota" ? "quota" : "rate-limit"
+    case 529:
+      return "rate-limit"
+  }
+  return statusCode >= 500 ? "provider-unavailable" : said
+}
+
+/** `retry-after` is seconds, `retry-after-ms` milliseconds; the date form is not seen from model providers. */
+const retryAfter = (headers: unknown): number | undefined => {
+  if (!isObject(headers)) return undefined
+  const millis = Number(headers["retry-after-ms"])
+  if (headers["retry-after-ms"] !== undefined && Number.isFinite(millis)) return millis
+  const seconds = Number(headers["retry-after"])
+  return headers["retry-after"] !== undefined && Number.isFinite(seconds) ? seconds * 1000 : undefined
+}
+
+export const describe = (error: WireObject): Description => {
+  const data: WireObject = isObject(error["data"]) ? error["data"] : error
+  const text = (key: string): string | undefined => typeof data[key] === "string" ? data[key] : undefined
+  const name = typeof error["name"] === "string"
+    ? error["name"]
+    : typeof error["type"] === "string"
+    ? error["type"]
+    : "UnknownError"
+  const message = text("message") ?? name
+  const statusCode = typeof data["statusCode"] === "number" ? data["statusCode"] : undefined
+  return {
+    kind: kindOf(name, statusCode, `${message} ${text("responseBody") ?? ""}`),
+    name,
+    message,
+    statusCode,
+    retryable: typeof data["isRetryable"] === "boolean" ? data["isRetryable"] : undefined,
+    retryAfter: retryAfter(data["responseHeaders"])
+  }
+}
+
+/** Headers that help at 3 a.m. and hold no secret. */
+const harmless = /^(retry-after(-ms)?|date|content-type|(x-)?request-id|(x|anthropic)-ratelimit-.*)$/i
+
+const maxBody = 2000
+
+const clean = (value: unknown, redact: (text: string) => string): unknown => {
+  if (typeof value === "string") return redact(value.slice(0, maxBody))
+  if (Array.isArray(value)) return value.map((item) => clean(item, redact))
+  if (!isObject(value)) return value
+  return Object.fromEntries(
+    Object.entries(value).map(([name, item]) => [
+      name,
+      name === "responseHeaders" && isObject(item)
+        ? Object.fromEntries(Object.entries(item).filter(([header]) => harmless.test(header)))
+        : clean(item, redact)
+    ])
+  )
+}
+
+/** The printed error without headers that could hold secrets, texts cut and cleaned. */
+export const sanitize = (error: unknown, redact: (text: string) => string): unknown => clean(error, redact)

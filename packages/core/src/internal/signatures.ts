@@ -1,0 +1,46 @@
+/**
+ * Texts of the start-up crash that several OpenCode processes on one data directory can cause each other, always
+ * before any event. 1.17.19 and 1.18.33: a migration run twice, a locked database, the switch to WAL; the others
+ * from reports of older versions. `file is not a database` and `unable to open database file` are not transient.
+ */
+const transient: ReadonlyArray<readonly [RegExp, string]> = [
+  [/database is locked/i, "database is locked"],
+  [/sqlite_busy/i, "SQLITE_BUSY"],
+  [/journal_mode/i, "journal_mode"],
+  [/disk i\/o error/i, "disk I/O error"],
+  [/locking protocol/i, "locking protocol"],
+  [/LockTimeoutError/i, "LockTimeoutError"],
+  [/Failed (query|to run the query|to execute statement)/i, "failed query"],
+  [/(table|index|column).{0,80}already exists|duplicate column name/i, "migration run twice"],
+  [/sqliteerror/i, "SQLiteError"]
+]
+
+const permanent = /file is not a database|unable to open database file|readonly database|database or disk is full/i
+
+/** The signature of a transient SQLite crash in a stderr text, if there is one. */
+export const sqlite = (stderr: string): string | undefined =>
+  permanent.test(stderr) ? undefined : transient.find(([pattern]) => pattern.test(stderr))?.[1]
+
+const hints: ReadonlyArray<readonly [RegExp, string]> = [
+  [
+    /Error: Session not found/,
+    "the session does not exist in this data directory; with the default isolation every run has one of its own, use `isolation: \"none\"` or a directory to continue a session"
+  ],
+  [
+    /Configuration is invalid|is not valid JSON/,
+    "correct OpenCode's configuration (`configOverrides`, `permission`, `mcp`, `tools`, or a config file that OpenCode reads)"
+  ],
+  [
+    /file is not a database/,
+    "the database in the data directory is damaged; move it away or use another data directory"
+  ],
+  [
+    /unable to open database file|EROFS|ENOSPC|EACCES|ENOTDIR|readonly database|database or disk is full/,
+    "check that OpenCode's data, state, config and temporary directories exist, are writable and not full"
+  ],
+  [/ModelNotFound|Model not found/, "check `model` against `opencode models`"],
+  [/EPIPE/, "OpenCode could not write its events"]
+]
+
+/** What to do about a failure that stderr explains. */
+export const hint = (stderr: string): string | undefined => hints.find(([pattern]) => pattern.test(stderr))?.[1]

@@ -1,0 +1,116 @@
+import type { PermissionRejected, ProviderRetry, RunEvent, SessionError } from "../RunEvent.js"
+import * as TokenUsage from "../TokenUsage.js"
+import * as decode from "./decode.js"
+import * as tail from "./tail.js"
+
+/**
+ * A running sum over events: what the verdict, the budgets and the partial facts of an error need. It is mutable
+ * because it sees every event of every run; it is owned by one fold and never shared.
+ */
+export interface Summary {
+  readonly add: (event: RunEvent) => void
+  readonly text: () => string
+  readonly sessionId: string | undefined
+  readonly usage: TokenUsage.TokenUsage
+  readonly cost: number
+  readonly turns: number
+  /** Steps that began, repetitions of one message included. */
+  readonly steps: number
+  readonly toolCalls: number
+  /** Events that OpenCode printed; diagnostics are not among them. */
+  readonly eventCount: number
+  readonly finishReason: string | undefined
+  /** Whether the last step finished, and with a reason that ends a conversation. */
+  readonly finished: boolean
+  /** The last `error` event that no finished step followed. */
+  readonly pendingError: SessionError | undefined
+  /** Whether an `error` event was followed by a finished step. */
+  readonly recovered: boolean
+  readonly rejection: PermissionRejected | undefined
+  readonly retries: number
+  readonly lastRetry: ProviderRetry | undefined
+}
+
+/**
+ * Reasons that do not end a conversation. `other` is what 1.14.34 says where the provider gave no reason, `unknown`
+ * what 1.15 and later say.
+ */
+const open = new Set(["tool-calls", "unknown", "other", "error"])
+
+export const isFinal = (reason: string | undefined): boolean => reason !== undefined && !open.has(reason)
+
+const rejectionTexts = /rejected permission to use/i
+
+export const make = (options: { readonly keepText: number }): Summary => {
+  const pieces: Array<string> = []
+  const last = tail.make(Number.isFinite(options.keepText) ? options.keepText : 1)
+  const keepAll = !Number.isFinite(options.keepText)
+  const self = {
+    sessionId: undefined as string | undefined,
+    usage: TokenUsage.empty,
+    cost: 0,
+    turns: 0,
+    steps: 0,
+    toolCalls: 0,
+    eventCount: 0,
+    finishReason: undefined as string | undefined,
+    finished: false,
+    pendingError: undefined as SessionError | undefined,
+    recovered: false,
+    rejection: undefined as PermissionRejected | undefined,
+    retries: 0,
+    lastRetry: undefined as ProviderRetry | undefined,
+    text: () => keepAll ? pieces.join("") : last.read(),
+    add: (event: RunEvent) => {
+      switch (event._tag) {
+        case "Diagnostic":
+          return
+        case "PermissionRejected":
+          self.rejection = event
+          return
+        case "ProviderRetry":
+          self.retries = event.attempt
+          self.lastRetry = event
+          return
+      }
+      self.eventCount++
+      if (event.sessionId !== undefined) self.sessionId ??= event.sessionId
+      if (decode.isToolCall(event)) self.toolCalls++
+      switch (event._tag) {
+        case "StepStart":
+          self.steps++
+          self.finished = false
+          // The run went on, so what was rejected did not end it.
+          self.rejection = undefined
+          return
+        case "StepFinish":
+          self.turns++
+          self.usage = TokenUsage.add(self.usage, event.tokens)
+          self.cost += event.cost
+          self.finishReason = event.reason
+          self.finished = isFinal(event.reason)
+          if (self.pendingError !== undefined) {
+            self.pendingError = undefined
+            self.recovered = true
+          }
+          return
+        case "SessionError":
+          self.pendingError = event
+          return
+        case "ToolUse":
+          if (event.status === "error" && event.error !== undefined && rejectionTexts.test(event.error)) {
+            self.rejection ??= { _tag: "PermissionRejected", permission: event.tool, patterns: [] }
+          }
+          return
+        case "Text":
+        case "Unknown": {
+          const text = decode.textOf(event)
+          if (text === "") return
+          if (keepAll) pieces.push(text)
+          else last.push(text)
+        }
+      }
+    }
+  }
+  return self
+}
