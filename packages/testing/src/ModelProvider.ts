@@ -1,0 +1,876 @@
+/**
+ * A model provider that answers from a script, spoken to over HTTP as any OpenAI-compatible one, for tests
+ * that run the real OpenCode without the internet, without an account and with every fault on demand.
+ *
+ * The server is whichever `HttpServer` the test provides, usually Node's on a free loopback port. What the
+ * provider is asked is recorded.
+ *
+ * @example
+ * ```ts
+ * import { NodeHttpServer } from "@effect/platform-node"
+ * import { Effect, Layer } from "effect"
+ * import { ModelProvider } from "effect-opencode-testing"
+ * import { createServer } from "node:http"
+ *
+ * const provider = ModelProvider.layer({
+ *   respond: ModelProvider.steps([
+ *     ModelProvider.Reply.toolCalls([{ name: "bash", arguments: { command: "ls", description: "List" } }]),
+ *     ModelProvider.Reply.text("There are three files.")
+ *   ])
+ * }).pipe(
+ *   Layer.provide(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
+ * )
+ *
+ * const program = Effect.gen(function*() {
+ *   const { configOverrides, model, requests } = yield* ModelProvider.ModelProvider
+ *   // run OpenCode with OPENCODE_CONFIG_CONTENT=JSON.stringify(configOverrides), then look at what it asked
+ *   return { configOverrides, model, asked: yield* requests }
+ * }).pipe(Effect.provide(provider))
+ * ```
+ *
+ * @since 0.1.0
+ */
+import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
+import * as HttpServer from "@effect/platform/HttpServer"
+import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
+import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Ref from "effect/Ref"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as Utf8 from "./internal/utf8.js"
+
+// -----------------------------------------------------------------------------
+// Replies
+// -----------------------------------------------------------------------------
+
+/**
+ * The tokens that an answer reports to have used.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Usage {
+  /**
+   * `prompt_tokens`, the cached ones among them. Defaults to 100.
+   */
+  readonly input?: number | undefined
+  /**
+   * `prompt_tokens_details.cached_tokens`. Defaults to 40.
+   */
+  readonly cached?: number | undefined
+  /**
+   * `completion_tokens`, those for reasoning among them. Defaults to 20.
+   */
+  readonly output?: number | undefined
+  /**
+   * `completion_tokens_details.reasoning_tokens`. Defaults to 0.
+   */
+  readonly reasoning?: number | undefined
+}
+
+/**
+ * What can be said about every reply.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ReplyOptions {
+  /**
+   * How long the provider thinks before it answers. Defaults to not at all.
+   */
+  readonly delay?: Duration.DurationInput | undefined
+}
+
+/**
+ * What can be said about a reply that the model generates.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface CompletionOptions extends ReplyOptions {
+  readonly usage?: Usage | undefined
+  /**
+   * The pieces in which the text is sent. Defaults to the whole text in one piece.
+   */
+  readonly deltas?: ReadonlyArray<string> | undefined
+}
+
+/**
+ * A call that the model makes.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ToolCall {
+  readonly name: string
+  /**
+   * Sent as JSON. A string is sent as it is, so that it can also be something other than JSON.
+   */
+  readonly arguments: unknown
+}
+
+/**
+ * A piece of a streamed answer.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Delta = Data.TaggedEnum<{
+  readonly Text: { readonly text: string }
+  readonly Reasoning: { readonly text: string }
+  readonly ToolCall: { readonly name: string; readonly arguments: string }
+}>
+
+const Delta = Data.taggedEnum<Delta>()
+
+/**
+ * How a streamed answer ends after its last piece.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Ending = Data.TaggedEnum<{
+  /** With a finish reason, or cleanly without one. */
+  readonly Done: { readonly finishReason: string | undefined }
+  /** The connection is closed in the middle of the body. */
+  readonly Cut: {}
+  /** Nothing more comes, and the connection stays open. */
+  readonly Stall: {}
+  /** An event that is not JSON. */
+  readonly Malformed: {}
+  /** An event that carries an error. */
+  readonly Error: { readonly message: string }
+}>
+
+const Ending = Data.taggedEnum<Ending>()
+
+/**
+ * What the provider answers to one request.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Reply = Data.TaggedEnum<{
+  readonly Completion: {
+    readonly deltas: ReadonlyArray<Delta>
+    readonly ending: Ending
+    readonly usage: Usage
+    readonly delay: Duration.Duration
+  }
+  readonly Response: {
+    readonly status: number
+    readonly headers: Readonly<Record<string, string>>
+    readonly body: string
+    readonly delay: Duration.Duration
+  }
+  readonly Never: {}
+}>
+
+/**
+ * A reply that the model generates, whole or with a fault on the way.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Completion = Extract<Reply, { readonly _tag: "Completion" }>
+
+const { Completion, Never, Response } = Data.taggedEnum<Reply>()
+
+const completion = (deltas: ReadonlyArray<Delta>, ending: Ending, options?: CompletionOptions): Completion =>
+  Completion({
+    deltas,
+    ending,
+    usage: options?.usage ?? {},
+    delay: Duration.decode(options?.delay ?? Duration.zero)
+  })
+
+const textDeltas = (text: string, options?: CompletionOptions): ReadonlyArray<Delta> =>
+  (options?.deltas ?? (text === "" ? [] : [text])).map((text) => Delta.Text({ text }))
+
+/**
+ * Constructors of replies.
+ *
+ * - `text`, `toolCalls`, `reasoning`, `finish`: answers of a healthy provider
+ * - `httpError`, `html`, `raw`: responses that are no stream
+ * - `never`, `headersThenNever`, `stall`: accepted and never answered, or not to the end
+ * - `cut`, `malformed`, `streamError`, `noFinishReason`: streams that go wrong after some text
+ *
+ * @example
+ * ```ts
+ * import { ModelProvider } from "effect-opencode-testing"
+ *
+ * const { Reply } = ModelProvider
+ *
+ * const rateLimited = Reply.httpError(429, { error: { message: "slow down" } }, { "retry-after": "1" })
+ * const thoughtful = Reply.reasoning("The user wants a number.", Reply.text("42", { usage: { output: 7 } }))
+ * const slow = Reply.text("at last", { delay: "10 seconds", deltas: ["at ", "last"] })
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const Reply = {
+  /** An answer in words, which ends with `stop`. */
+  text: (text: string, options?: CompletionOptions): Completion => Reply.finish("stop", text, options),
+
+  /** Calls of tools, after some text if there is any. */
+  toolCalls: (
+    calls: ReadonlyArray<ToolCall>,
+    options?: CompletionOptions & { readonly text?: string | undefined }
+  ): Completion =>
+    completion(
+      [
+        ...textDeltas(options?.text ?? "", options),
+        ...calls.map((call) =>
+          Delta.ToolCall({
+            name: call.name,
+            arguments: typeof call.arguments === "string" ? call.arguments : JSON.stringify(call.arguments)
+          })
+        )
+      ],
+      Ending.Done({ finishReason: "tool_calls" }),
+      options
+    ),
+
+  /** Reasoning before another reply. */
+  reasoning: (text: string, then: Completion): Completion =>
+    Completion({ ...then, deltas: [Delta.Reasoning({ text }), ...then.deltas] }),
+
+  /** Text that ends with this finish reason (`length`, `content_filter`, or one that nobody knows). */
+  finish: (reason: string, text = "", options?: CompletionOptions): Completion =>
+    completion(textDeltas(text, options), Ending.Done({ finishReason: reason }), options),
+
+  /** Text whose stream ends cleanly without any finish reason. */
+  noFinishReason: (text = "", options?: CompletionOptions): Completion =>
+    completion(textDeltas(text, options), Ending.Done({ finishReason: undefined }), options),
+
+  /** Text, then the connection is closed in the middle of the stream. */
+  cut: (text = "", options?: CompletionOptions): Completion =>
+    completion(textDeltas(text, options), Ending.Cut(), options),
+
+  /** Text, then an event that is not JSON. */
+  malformed: (text = "", options?: CompletionOptions): Completion =>
+    completion(textDeltas(text, options), Ending.Malformed(), options),
+
+  /** Text, then an event that carries an error. */
+  streamError: (message: string, text = "", options?: CompletionOptions): Completion =>
+    completion(textDeltas(text, options), Ending.Error({ message }), options),
+
+  /** Text, then nothing for ever. */
+  stall: (text = "", options?: CompletionOptions): Completion =>
+    completion(textDeltas(text, options), Ending.Stall(), options),
+
+  /** The headers of a stream, then nothing for ever. */
+  headersThenNever: completion([], Ending.Stall()) as Completion,
+
+  /** The request is accepted and nothing is ever sent. */
+  never: Never() as Reply,
+
+  /** A status with a JSON body. Defaults to an error in the form that OpenAI gives it. */
+  httpError: (
+    status: number,
+    body?: unknown,
+    headers?: Readonly<Record<string, string>>,
+    options?: ReplyOptions
+  ): Reply =>
+    Reply.raw({
+      status,
+      headers: { "content-type": "application/json", ...headers },
+      body: JSON.stringify(body ?? errorBody(`HTTP ${status} by script`)),
+      ...options
+    }),
+
+  /** A web page with status 200, as proxies and captive portals send it. */
+  html: (body = "<!doctype html><html><body>Sign in</body></html>", options?: ReplyOptions): Reply =>
+    Reply.raw({ status: 200, headers: { "content-type": "text/html" }, body, ...options }),
+
+  /** Any response. */
+  raw: (
+    response: ReplyOptions & {
+      readonly status?: number | undefined
+      readonly headers?: Readonly<Record<string, string>> | undefined
+      readonly body?: string | undefined
+    }
+  ): Reply =>
+    Response({
+      status: response.status ?? 200,
+      headers: response.headers ?? {},
+      body: response.body ?? "",
+      delay: Duration.decode(response.delay ?? Duration.zero)
+    })
+} as const
+
+// -----------------------------------------------------------------------------
+// Requests
+// -----------------------------------------------------------------------------
+
+/**
+ * One message of a conversation.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ProviderMessage {
+  readonly role: string
+  /**
+   * The text of the message, of all its parts when it has several.
+   */
+  readonly text: string
+  /**
+   * The calls that an assistant made.
+   */
+  readonly toolCalls: ReadonlyArray<ToolCall & { readonly id: string }>
+  /**
+   * The call that a tool's message answers.
+   */
+  readonly toolCallId: string | undefined
+}
+
+/**
+ * A request for a completion, as it arrived.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ProviderRequest {
+  /**
+   * How many requests arrived before this one since the replies were last chosen, titles left out.
+   */
+  readonly index: number
+  /**
+   * How many messages of the assistant follow the last one of the user: the step of the turn that the
+   * request asks for, from 0. A request that is sent again has the same number.
+   */
+  readonly step: number
+  /**
+   * The last message of the user.
+   */
+  readonly prompt: string
+  /**
+   * Whether OpenCode asks for the title of a session.
+   */
+  readonly isTitle: boolean
+  readonly model: string
+  readonly messages: ReadonlyArray<ProviderMessage>
+  /**
+   * The names of the tools that the model may call.
+   */
+  readonly tools: ReadonlyArray<string>
+  readonly stream: boolean
+  /**
+   * The header as it arrived, the key in plain text, so that a test can see which one was used.
+   */
+  readonly authorization: string | undefined
+  readonly headers: Readonly<Record<string, string | undefined>>
+  /**
+   * The whole body.
+   */
+  readonly body: unknown
+  /**
+   * When the request arrived, in milliseconds of the clock of the layer.
+   */
+  readonly time: number
+}
+
+/**
+ * Chooses the reply to a request.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Respond = (request: ProviderRequest) => Reply | Effect.Effect<Reply>
+
+/**
+ * Answers the steps of a turn in order: the first reply to the request that follows the user's message, the
+ * second to the one that follows the first answer and its tool results, and so on.
+ *
+ * The number of the step is read from the conversation itself, so that many conversations can go on at once
+ * and a request that is sent again gets the same reply again. A step beyond the last one is answered with
+ * status 400.
+ *
+ * @since 0.1.0
+ * @category replies
+ */
+export const steps = (replies: ReadonlyArray<Reply>): Respond => (request) =>
+  replies[request.step] ??
+    Reply.httpError(
+      400,
+      errorBody(`ModelProvider.steps has ${replies.length} replies and none for step ${request.step}`)
+    )
+
+/**
+ * Answers requests in the order of their arrival, the last reply for ever.
+ *
+ * @example
+ * ```ts
+ * import { ModelProvider } from "effect-opencode-testing"
+ *
+ * const recovers = ModelProvider.sequence([
+ *   ModelProvider.Reply.httpError(500),
+ *   ModelProvider.Reply.text("now it works")
+ * ])
+ * ```
+ *
+ * @since 0.1.0
+ * @category replies
+ */
+export const sequence = (replies: readonly [Reply, ...Array<Reply>]): Respond => (request) =>
+  replies[Math.min(request.index, replies.length - 1)] ?? replies[0]
+
+// -----------------------------------------------------------------------------
+// Service
+// -----------------------------------------------------------------------------
+
+/**
+ * OpenCode configuration, as it goes into `OPENCODE_CONFIG_CONTENT`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ConfigOverrides = { readonly [key: string]: unknown }
+
+/**
+ * A running provider.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  /**
+   * The address that a client is configured with, which ends with `/v1`.
+   */
+  readonly baseUrl: string
+  /**
+   * The model in OpenCode's notation: `fake/m1`.
+   */
+  readonly model: string
+  /**
+   * The configuration that points OpenCode at this provider. A million tokens cost 1 in and 2 out.
+   */
+  readonly configOverrides: ConfigOverrides
+  /**
+   * Every request for a completion since the layer was built, in order.
+   */
+  readonly requests: Effect.Effect<ReadonlyArray<ProviderRequest>>
+  /**
+   * Chooses replies anew, from the next request on, whose `index` is 0.
+   */
+  readonly respond: (respond: Respond) => Effect.Effect<void>
+}
+
+/**
+ * The scripted model provider.
+ *
+ * @since 0.1.0
+ * @category context
+ */
+export class ModelProvider extends Context.Tag("effect-opencode-testing/ModelProvider")<ModelProvider, Service>() {}
+
+/**
+ * Options of `layer`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  readonly respond: Respond
+  /**
+   * The answer to OpenCode's request for the title of a session, which no other reply is used for. Defaults
+   * to the text `Scripted session`.
+   */
+  readonly title?: Reply | undefined
+  /**
+   * The key in `configOverrides`. Any key is accepted. Defaults to `scripted-key`.
+   */
+  readonly apiKey?: string | undefined
+}
+
+/**
+ * Serves the provider on the `HttpServer` of the context.
+ *
+ * `GET /v1/models` and `POST /v1/chat/completions` are answered. Every connection is closed after its
+ * response, and those that still wait for one are closed with the layer.
+ *
+ * @example
+ * ```ts
+ * import { ModelProvider } from "effect-opencode-testing"
+ *
+ * const layer = ModelProvider.layer({
+ *   respond: (request) =>
+ *     request.prompt.includes("fail")
+ *       ? ModelProvider.Reply.httpError(401)
+ *       : ModelProvider.Reply.text(`You said: ${request.prompt}`)
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (options: Options): Layer.Layer<ModelProvider, never, HttpServer.HttpServer> =>
+  Layer.scoped(ModelProvider, make(options))
+
+// -----------------------------------------------------------------------------
+// internal
+// -----------------------------------------------------------------------------
+
+const providerId = "fake"
+
+const modelId = "m1"
+
+const Content = Schema.Union(Schema.String, Schema.Array(Schema.Unknown), Schema.Null)
+
+const RequestBody = Schema.Struct({
+  model: Schema.String,
+  messages: Schema.Array(Schema.Struct({
+    role: Schema.String,
+    content: Schema.optional(Content),
+    tool_call_id: Schema.optional(Schema.String),
+    tool_calls: Schema.optional(Schema.Array(Schema.Struct({
+      id: Schema.String,
+      function: Schema.Struct({ name: Schema.String, arguments: Schema.String })
+    })))
+  })),
+  tools: Schema.optional(Schema.Array(Schema.Struct({ function: Schema.Struct({ name: Schema.String }) }))),
+  stream: Schema.optional(Schema.Boolean)
+})
+
+const decodeJson = Schema.decode(Schema.parseJson())
+
+const decodeBody = Schema.decodeUnknown(RequestBody)
+
+const errorBody = (message: string) => ({ error: { message, type: "scripted_error" } })
+
+const contentText = (content: typeof Content.Type | undefined): string => {
+  if (content === undefined || content === null) {
+    return ""
+  }
+  return typeof content === "string"
+    ? content
+    : content
+      .map((part) => Predicate.hasProperty(part, "text") && typeof part.text === "string" ? part.text : "")
+      .join("")
+}
+
+const toMessages = (body: typeof RequestBody.Type): ReadonlyArray<ProviderMessage> =>
+  body.messages.map((message) => ({
+    role: message.role,
+    text: contentText(message.content),
+    toolCalls: (message.tool_calls ?? []).map((call) => ({
+      id: call.id,
+      name: call.function.name,
+      arguments: Option.getOrElse(
+        Schema.decodeOption(Schema.parseJson())(call.function.arguments),
+        () => call.function.arguments
+      )
+    })),
+    toolCallId: message.tool_call_id
+  }))
+
+const isTitleRequest = (messages: ReadonlyArray<ProviderMessage>, tools: ReadonlyArray<string>): boolean =>
+  tools.length === 0 &&
+  messages.some((message) => message.role === "system" && /title generator/i.test(message.text))
+
+const toUsage = (usage: Usage) => {
+  const input = usage.input ?? 100
+  const output = usage.output ?? 20
+  return {
+    prompt_tokens: input,
+    completion_tokens: output,
+    total_tokens: input + output,
+    prompt_tokens_details: { cached_tokens: usage.cached ?? 40 },
+    completion_tokens_details: { reasoning_tokens: usage.reasoning ?? 0 }
+  }
+}
+
+interface Envelope {
+  readonly id: string
+  readonly created: number
+  readonly model: string
+}
+
+const callId = (envelope: Envelope, index: number): string => `call_${envelope.id}_${index}`
+
+const toolCalls = (envelope: Envelope, reply: Completion) =>
+  reply.deltas.filter((delta) => delta._tag === "ToolCall").map((call, index) => ({
+    index,
+    id: callId(envelope, index),
+    type: "function",
+    function: { name: call.name, arguments: call.arguments }
+  }))
+
+const joined = (reply: Completion, tag: "Text" | "Reasoning"): string =>
+  reply.deltas.map((delta) => delta._tag === tag ? delta.text : "").join("")
+
+/** The answer to a request that did not ask for a stream. */
+const toJson = (envelope: Envelope, reply: Completion) => {
+  const calls = toolCalls(envelope, reply)
+  const reasoning = joined(reply, "Reasoning")
+  return {
+    ...envelope,
+    object: "chat.completion",
+    choices: [{
+      index: 0,
+      message: {
+        role: "assistant",
+        content: joined(reply, "Text"),
+        ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
+        ...(calls.length === 0 ? {} : { tool_calls: calls })
+      },
+      finish_reason: reply.ending._tag === "Done" ? reply.ending.finishReason ?? null : null
+    }],
+    usage: toUsage(reply.usage)
+  }
+}
+
+const event = (data: unknown): string => `data: ${JSON.stringify(data)}\n\n`
+
+const toEvents = (envelope: Envelope, reply: Completion): ReadonlyArray<string> => {
+  const chunk = (choices: ReadonlyArray<unknown>, rest?: object) =>
+    event({ ...envelope, object: "chat.completion.chunk", choices, ...rest })
+  const choice = (delta: object, finishReason: string | null = null) => [
+    { index: 0, delta, finish_reason: finishReason }
+  ]
+  let calls = 0
+  const deltas = reply.deltas.map((delta) => {
+    switch (delta._tag) {
+      case "Text": {
+        return chunk(choice({ role: "assistant", content: delta.text }))
+      }
+      case "Reasoning": {
+        return chunk(choice({ role: "assistant", reasoning_content: delta.text }))
+      }
+      case "ToolCall": {
+        const index = calls++
+        return chunk(choice({
+          role: "assistant",
+          tool_calls: [{
+            index,
+            id: callId(envelope, index),
+            type: "function",
+            function: { name: delta.name, arguments: delta.arguments }
+          }]
+        }))
+      }
+    }
+  })
+  const { ending } = reply
+  switch (ending._tag) {
+    case "Done": {
+      return [
+        ...deltas,
+        ...(ending.finishReason === undefined ? [] : [chunk(choice({}, ending.finishReason))]),
+        chunk([], { usage: toUsage(reply.usage) }),
+        "data: [DONE]\n\n"
+      ]
+    }
+    case "Malformed": {
+      return [...deltas, `data: {"id":"${envelope.id}","choices":[{"delta"\n\n`, "data: [DONE]\n\n"]
+    }
+    case "Error": {
+      return [...deltas, event(errorBody(ending.message)), "data: [DONE]\n\n"]
+    }
+    case "Cut":
+    case "Stall": {
+      // a comment, because headers without any byte of a body may stay in the server's buffer
+      return [": open\n\n", ...deltas]
+    }
+  }
+}
+
+// A connection that is used again would keep the server from closing
+const closeConnection = { connection: "close" }
+
+/** Time in which a reader takes what was sent, on the clock of the machine: a broken connection can overtake it. */
+const beforeCut = Effect.withClock(Effect.sleep("50 millis"), Clock.make())
+
+const toStream = (envelope: Envelope, reply: Completion): HttpServerResponse.HttpServerResponse => {
+  const events = toEvents(envelope, reply).map(Utf8.encode)
+  const body = Stream.rechunk(Stream.fromIterable(events), 1)
+  return HttpServerResponse.stream(
+    reply.ending._tag === "Stall"
+      ? Stream.concat(body, Stream.never)
+      : reply.ending._tag === "Cut"
+      ? Stream.concat(body, Stream.execute(beforeCut))
+      : body,
+    {
+      contentType: "text/event-stream",
+      // a body shorter than announced: to its reader the connection breaks
+      contentLength: reply.ending._tag === "Cut"
+        ? events.reduce((length, bytes) => length + bytes.length, 1)
+        : undefined,
+      headers: closeConnection
+    }
+  )
+}
+
+const toResponse = (
+  request: ProviderRequest,
+  envelope: Envelope,
+  reply: Reply
+): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
+  switch (reply._tag) {
+    case "Never": {
+      return Effect.never
+    }
+    case "Response": {
+      const { "content-type": contentType = "text/plain", ...headers } = reply.headers
+      return Effect.delay(
+        Effect.succeed(HttpServerResponse.text(reply.body, {
+          status: reply.status,
+          contentType,
+          headers: { ...headers, ...closeConnection }
+        })),
+        reply.delay
+      )
+    }
+    case "Completion": {
+      const response = request.stream || reply.ending._tag !== "Done"
+        ? toStream(envelope, reply)
+        : HttpServerResponse.unsafeJson(toJson(envelope, reply), { headers: closeConnection })
+      return Effect.delay(Effect.succeed(response), reply.delay)
+    }
+  }
+}
+
+const refuse = (status: number, message: string): HttpServerResponse.HttpServerResponse =>
+  HttpServerResponse.unsafeJson(errorBody(message), { status, headers: closeConnection })
+
+/** `HttpServer` has no way to close a connection, and a server waits for all of them: close Node's by hand. */
+const destroyConnection = (source: unknown): void => {
+  if (
+    Predicate.hasProperty(source, "socket") &&
+    Predicate.hasProperty(source.socket, "destroy") &&
+    Predicate.isFunction(source.socket.destroy)
+  ) {
+    source.socket.destroy()
+  }
+}
+
+const authority = (address: HttpServer.Address): Effect.Effect<string> => {
+  if (address._tag === "UnixAddress") {
+    return Effect.dieMessage("ModelProvider needs a server on a TCP port")
+  }
+  const hostname = address.hostname === "0.0.0.0" ? "127.0.0.1" : address.hostname
+  return Effect.succeed(`${hostname.includes(":") ? `[${hostname}]` : hostname}:${address.port}`)
+}
+
+interface State {
+  readonly respond: Respond
+  readonly index: number
+  readonly requests: ReadonlyArray<ProviderRequest>
+}
+
+const make = Effect.fnUntraced(function*(options: Options) {
+  const server = yield* HttpServer.HttpServer
+  const baseUrl = `http://${yield* authority(server.address)}/v1`
+  const titleReply = options.title ?? Reply.text("Scripted session")
+  const state = yield* Ref.make<State>({ respond: options.respond, index: 0, requests: [] })
+  const closing = yield* Deferred.make<void>()
+  const sources = new Set<unknown>()
+
+  const complete = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
+    const time = yield* Clock.currentTimeMillis
+    const body = yield* Effect.flatMap(request.text, decodeJson)
+    const decoded = yield* decodeBody(body)
+    const messages = toMessages(decoded)
+    const tools = (decoded.tools ?? []).map((tool) => tool.function.name)
+    const isTitle = isTitleRequest(messages, tools)
+    const lastUser = messages.map((message) => message.role).lastIndexOf("user")
+    const asked: Omit<ProviderRequest, "index"> = {
+      step: messages.slice(lastUser + 1).filter((message) => message.role === "assistant").length,
+      prompt: messages[lastUser]?.text ?? "",
+      isTitle,
+      model: decoded.model,
+      messages,
+      tools,
+      stream: decoded.stream ?? false,
+      authorization: request.headers.authorization,
+      headers: { ...request.headers },
+      body,
+      time
+    }
+    const { number, received, respond } = yield* Ref.modify(state, (current) => {
+      const received: ProviderRequest = { ...asked, index: current.index }
+      return [
+        { number: current.requests.length, received, respond: current.respond },
+        {
+          ...current,
+          index: isTitle ? current.index : current.index + 1,
+          requests: [...current.requests, received]
+        }
+      ]
+    })
+    const chosen = isTitle ? titleReply : respond(received)
+    const reply = Effect.isEffect(chosen) ? yield* chosen : chosen
+    const envelope = { id: `chatcmpl-${number}`, created: Math.floor(time / 1000), model: decoded.model }
+    return yield* toResponse(received, envelope, reply)
+  })
+
+  const route = Effect.gen(function*() {
+    const request = yield* HttpServerRequest.HttpServerRequest
+    sources.add(request.source)
+    const path = request.url.split("?")[0]
+    if (request.method === "GET" && path === "/v1/models") {
+      return HttpServerResponse.unsafeJson(
+        { object: "list", data: [{ id: modelId, object: "model", created: 0, owned_by: providerId }] },
+        { headers: closeConnection }
+      )
+    }
+    if (request.method === "POST" && path === "/v1/chat/completions") {
+      return yield* complete(request)
+    }
+    return refuse(404, `ModelProvider does not serve ${request.method} ${path}`)
+  }).pipe(
+    HttpIncomingMessage.withMaxBodySize(Option.none()),
+    Effect.catchTags({
+      ParseError: (error) => Effect.succeed(refuse(400, error.message)),
+      RequestError: (error) => Effect.succeed(refuse(400, error.message))
+    }),
+    Effect.raceFirst(Effect.as(Deferred.await(closing), refuse(503, "ModelProvider is closing"))),
+    // a server handles requests in an uninterruptible region
+    Effect.interruptible
+  )
+
+  yield* server.serve(route)
+  yield* Effect.addFinalizer(() =>
+    Effect.zipRight(
+      Deferred.succeed(closing, void 0),
+      Effect.sync(() => sources.forEach(destroyConnection))
+    )
+  )
+
+  return ModelProvider.of({
+    baseUrl,
+    model: `${providerId}/${modelId}`,
+    configOverrides: {
+      provider: {
+        [providerId]: {
+          npm: "@ai-sdk/openai-compatible",
+          name: "Scripted provider",
+          options: { baseURL: baseUrl, apiKey: options.apiKey ?? "scripted-key" },
+          models: {
+            [modelId]: {
+              name: "Scripted model",
+              tool_call: true,
+              reasoning: true,
+              cost: { input: 1, output: 2 },
+              limit: { context: 200_000, output: 32_000 }
+            }
+          }
+        }
+      },
+      model: `${providerId}/${modelId}`
+    },
+    requests: Effect.map(Ref.get(state), ({ requests }) => requests),
+    respond: (respond) => Ref.update(state, (current) => ({ ...current, respond, index: 0 }))
+  })
+})
