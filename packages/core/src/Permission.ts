@@ -75,3 +75,106 @@ export const check = (rules: unknown): Option.Option<Problem> => {
   }
   return Option.fromNullable(visit(rules, ""))
 }
+
+/**
+ * Every class of action that OpenCode 1.18.33 asks about or can be told about, `question` and the plan switches
+ * included; `write` and `patch` are decided by `edit` there and named for versions that tell them apart. Tools of MCP
+ * servers and of plugins go by names of their own, which `"*"` catches.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const names = [
+  "read",
+  "edit",
+  "write",
+  "patch",
+  "glob",
+  "grep",
+  "list",
+  "lsp",
+  "bash",
+  "task",
+  "todowrite",
+  "webfetch",
+  "websearch",
+  "external_directory",
+  "doom_loop",
+  "skill",
+  "question",
+  "plan_enter",
+  "plan_exit"
+] as const
+
+/** `"*"` stands first: the last rule that matches decides. */
+const all = (action: Action): { readonly [name: string]: Rules } => ({
+  "*": action,
+  ...Object.fromEntries(names.map((name) => [name, action]))
+})
+
+/**
+ * Nothing is allowed: the agent can only answer.
+ *
+ * @since 0.1.0
+ * @category profiles
+ */
+export const denyAll: { readonly [name: string]: Rules } = all("deny")
+
+/** Nobody is there to answer a question or to confirm a plan. */
+const unanswerable: { readonly [name: string]: Rules } = { question: "deny", plan_enter: "deny", plan_exit: "deny" }
+
+/**
+ * Everything is allowed, the world outside the working directory included, except what needs a person to answer.
+ *
+ * @since 0.1.0
+ * @category profiles
+ */
+export const allowAll: { readonly [name: string]: Rules } = { ...all("allow"), ...unanswerable }
+
+/**
+ * A profile that is closed by default: what is not named is denied, MCP tools included; patterns without a `"*"` are
+ * closed as well.
+ *
+ * @example
+ * ```ts
+ * import { Permission } from "effect-opencode"
+ *
+ * export const reviewer = Permission.make({
+ *   read: "allow",
+ *   grep: "allow",
+ *   bash: { "git log*": "allow", "git diff*": "allow" }
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (rules: { readonly [name: string]: Rules }): { readonly [name: string]: Rules } => ({
+  ...denyAll,
+  ...Object.fromEntries(
+    Object.entries(rules).map(([name, rule]) => [name, typeof rule === "string" ? rule : { "*": "deny", ...rule }])
+  )
+})
+
+/**
+ * Reading, searching and todo lists inside the working directory, `.env` files excepted; nothing that writes, runs or
+ * reaches the network, and no sub-agents.
+ *
+ * @example
+ * ```ts
+ * import { OpenCode, Permission } from "effect-opencode"
+ *
+ * export const review = OpenCode.run("Review src/", { permission: Permission.readOnly })
+ * ```
+ *
+ * @since 0.1.0
+ * @category profiles
+ */
+export const readOnly: { readonly [name: string]: Rules } = make({
+  read: { "*": "allow", "*.env": "deny", "*.env.*": "deny", "*.env.example": "allow" },
+  glob: "allow",
+  grep: "allow",
+  list: "allow",
+  lsp: "allow",
+  todowrite: "allow"
+})
