@@ -57,7 +57,7 @@ export const env = (config: RunConfig): { readonly [name: string]: string } => {
   const variables: Record<string, string> = {}
   for (const [name, value] of Object.entries(config.extraEnv ?? {})) variables[name] = reveal(value)
   const content = merge.configContent(config)
-  if (content !== undefined) variables["OPENCODE_CONFIG_CONTENT"] = JSON.stringify(content)
+  if (content !== undefined) variables["OPENCODE_CONFIG_CONTENT"] = JSON.stringify(merge.withOrderedPermission(content))
   if (config.disableAutoupdate !== false) variables["OPENCODE_DISABLE_AUTOUPDATE"] = "1"
   if (config.password !== undefined) variables["OPENCODE_SERVER_PASSWORD"] = Redacted.value(config.password)
   return variables

@@ -34,6 +34,34 @@ export const configs = <A extends RunConfig>(self: A, that: A): A => {
   return result as A
 }
 
+/** Another spelling of a permission's name or pattern for OpenCode's matcher, where there is one that means the same. */
+const alias = (key: string, level: "name" | "pattern"): string | undefined =>
+  key.endsWith("*") ? `${key}*` : level === "name" && /\w$/.test(key) ? `${key.slice(0, -1)}?` : undefined
+
+/**
+ * The last rule that matches decides, and OpenCode merges our rules into those of its config files by key (1.18.33):
+ * where a file names `bash`, our `{ "*": "allow", bash: "deny" }` becomes `bash: deny, *: allow`, and bash is allowed.
+ * So every rule beside a `"*"` is said once more under a key that no file has, which therefore comes last.
+ */
+const ordered = (rules: unknown, level: "name" | "pattern"): unknown => {
+  if (!isPlain(rules)) return rules
+  const entries = Object.entries(rules).map(([key, rule]) => [key, ordered(rule, "pattern")] as const)
+  const result: Record<string, unknown> = {}
+  for (const [key, rule] of entries) set(result, key, rule)
+  if (!Object.hasOwn(rules, "*")) return result
+  for (const [key, rule] of entries) {
+    const again = key === "*" ? undefined : alias(key, level)
+    if (again !== undefined && !Object.hasOwn(rules, again)) set(result, again, rule)
+  }
+  return result
+}
+
+/** The rules as OpenCode is told them. */
+export const withOrderedPermission = (content: WireObject): WireObject =>
+  content["permission"] === undefined
+    ? content
+    : { ...content, permission: ordered(content["permission"], "name") }
+
 export const configContent = (config: RunConfig): WireObject | undefined => {
   const { configOverrides, instructions, mcp, permission, tools } = config
   if ([configOverrides, instructions, mcp, permission, tools].every((part) => part === undefined)) return undefined
