@@ -1,0 +1,100 @@
+import { describe, expect } from "@effect/vitest"
+import { Chunk, Effect, Fiber, Stream } from "effect"
+import { OpenCode } from "effect-opencode"
+import * as fs from "node:fs"
+import {
+  announcing,
+  appearance,
+  asked,
+  bash,
+  during,
+  failing,
+  leader,
+  left,
+  nothing,
+  processes,
+  real,
+  Reply,
+  respond,
+  run,
+  steps,
+  tags
+} from "./support.js"
+
+const sleeping = "touch ready; sleep 300"
+
+const isSleep = ({ command }: { readonly command: string }) => command.startsWith("sleep 300")
+
+describe("nothing survives a run", () => {
+  real("that runs out of time while the provider is silent", (box) =>
+    Effect.gen(function*() {
+      const error = yield* run("Wait", { timeout: "6 seconds" }).pipe(failing("OpenCodeTimeoutError"))
+      expect(error).toMatchObject({ phase: "total", limit: 6000, partial: { eventCount: 0, survivors: [] } })
+      expect(left(box)).toEqual(nothing)
+    }), { respond: () => Reply.never })
+
+  real("that is interrupted while the provider is silent", (box) =>
+    Effect.gen(function*() {
+      const provider = yield* announcing(Reply.never)
+      yield* respond(provider.respond)
+      const running = yield* Effect.fork(run("Wait"))
+      yield* during(provider.asked, running)
+      expect(processes(box).length).toBeGreaterThan(0)
+      const exit = yield* Fiber.interrupt(running)
+      expect(exit._tag === "Failure" && exit.cause._tag).toBe("Interrupt")
+      expect(left(box)).toEqual(nothing)
+    }))
+
+  real("that is interrupted while a tool works", (box) =>
+    Effect.gen(function*() {
+      const ready = yield* appearance(box.work, "ready")
+      const running = yield* Effect.fork(run("Sleep"))
+      yield* during(ready, running)
+      const tool = processes(box).find(({ command }) => command.includes("sleep 300"))
+      // The tool leads a session of its own: no signal to OpenCode or to its group reaches it.
+      expect(tool).toBeDefined()
+      yield* Fiber.interrupt(running)
+      expect(left(box)).toEqual(nothing)
+    }), { respond: steps([bash(sleeping), Reply.text("slept")]) })
+
+  real("whose events nobody wants after the first one", (box) =>
+    Effect.gen(function*() {
+      const events = yield* Stream.runCollect(Stream.take(OpenCode.stream("Talk"), 1))
+      expect(tags(Chunk.toReadonlyArray(events))).toEqual(["StepStart"])
+      expect(left(box)).toEqual(nothing)
+    }), { respond: () => Reply.stall("and then") })
+
+  real("that left a process in the background", (box) =>
+    Effect.gen(function*() {
+      let alive = 0
+      yield* respond((request) => {
+        if (request.step === 0) {
+          return bash("nohup setsid sleep 300 >/dev/null 2>&1 & (setsid sleep 300 >/dev/null 2>&1 &) ; echo started")
+        }
+        alive = processes(box).filter(isSleep).length
+        return Reply.text("started")
+      })
+      const result = yield* run("Start a server")
+      expect(result.text).toBe("started")
+      expect(alive).toBe(2)
+      expect(left(box)).toEqual(nothing)
+    }))
+
+  real("that somebody else ends while a tool works", (box) =>
+    Effect.gen(function*() {
+      const ready = yield* appearance(box.work, "ready")
+      const running = yield* Effect.fork(Effect.flip(run("Sleep")))
+      yield* during(ready, running)
+      process.kill(leader(box).pid, "SIGTERM")
+      const error = yield* Fiber.join(running)
+      expect(error).toMatchObject({
+        _tag: "OpenCodeCancelledError",
+        signal: "SIGTERM",
+        partial: { turns: 0, survivors: [] }
+      })
+      expect(tags("partial" in error ? error.partial?.events : [])).toEqual(["StepStart"])
+      expect(left(box)).toEqual(nothing)
+      expect(fs.readdirSync(box.work)).toEqual(["ready"])
+      expect((yield* asked).length).toBe(1)
+    }), { respond: steps([bash(sleeping), Reply.text("slept")]) })
+})

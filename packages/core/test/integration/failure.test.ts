@@ -1,0 +1,89 @@
+import { describe, expect } from "@effect/vitest"
+import { Effect } from "effect"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { asked, bash, failing, real, Reply, run, steps, tags } from "./support.js"
+
+const forbidden = steps([bash("touch forbidden"), Reply.text("done")])
+
+describe("a typed failure", () => {
+  for (const [name, agent] of [["an agent that nobody knows", "nope"], ["a sub-agent", "general"]] as const) {
+    real(`for ${name}, before the default agent can act in its place`, (box) =>
+      Effect.gen(function*() {
+        const error = yield* run("Write", { agent }).pipe(failing("OpenCodeConfigError"))
+        expect(error.path).toBe("agent")
+        expect(error.reason).toContain(agent)
+        expect(fs.readdirSync(box.work)).toEqual([])
+        expect(yield* asked).toEqual([])
+      }), { respond: forbidden })
+  }
+
+  real("for a model that nobody knows", () =>
+    Effect.gen(function*() {
+      const error = yield* run("Hello", { model: "fake/nope" }).pipe(failing("OpenCodeSessionError"))
+      expect(error.kind).toBe("model-not-found")
+      expect(error.message).toContain("opencode models")
+      expect(yield* asked).toEqual([])
+    }))
+
+  real("for a permission that was asked for and rejected", (box) =>
+    Effect.gen(function*() {
+      const error = yield* run("Write", { extraEnv: { OPENCODE_PERMISSION: "{\"bash\":\"ask\"}" } }).pipe(
+        failing("OpenCodePermissionError")
+      )
+      expect(error).toMatchObject({ permission: "bash", patterns: ["touch forbidden"] })
+      expect(error.partial).toMatchObject({ turns: 1, survivors: [] })
+      expect(error.partial.sessionId).toMatch(/^ses_/)
+      expect([...tags(error.partial.events)].sort()).toEqual([
+        "PermissionRejected",
+        "StepFinish",
+        "StepStart",
+        "ToolUse"
+      ])
+      expect(fs.readdirSync(box.work)).toEqual([])
+    }), { respond: forbidden })
+
+  real("for a provider that never finishes a turn", () =>
+    Effect.gen(function*() {
+      const error = yield* run("Hello", { budget: { steps: 2 } }).pipe(failing("OpenCodeBudgetError"))
+      expect(error).toMatchObject({ scope: "run", limit: "steps", max: 2, reached: 3 })
+      expect(error.partial).toMatchObject({ turns: 2, text: "and and " })
+    }), { respond: () => Reply.noFinishReason("and ") })
+
+  real("for a provider that is asked again and again", () =>
+    Effect.gen(function*() {
+      const error = yield* run("Hello", { maxProviderRetries: 2 }).pipe(failing("OpenCodeSessionError"))
+      expect(error).toMatchObject({ kind: "rate-limit", retryable: true, providerRetries: 2 })
+      expect(error.partial.events?.map((event) => event._tag === "ProviderRetry" && event.attempt)).toEqual([1, 2])
+    }), { respond: () => Reply.httpError(429, { error: { message: "rate limited" } }, { "retry-after": "1" }) })
+
+  real("for a context that is too large", () =>
+    Effect.gen(function*() {
+      const error = yield* run("Hello").pipe(failing("OpenCodeSessionError"))
+      expect(error).toMatchObject({ kind: "context-overflow" })
+    }), { respond: () => Reply.httpError(413) })
+
+  real("for a stream that is broken", () =>
+    Effect.gen(function*() {
+      const error = yield* run("Hello").pipe(failing("OpenCodeSessionError"))
+      expect(error).toMatchObject({ kind: "other", name: "UnknownError", partial: { eventCount: 2 } })
+    }), { respond: () => Reply.malformed("so far") })
+
+  real("for a session that does not exist", () =>
+    Effect.gen(function*() {
+      const error = yield* run("Hello", { sessionId: "ses_0000000000000000000000nope" }).pipe(
+        failing("OpenCodeProcessError")
+      )
+      expect(error).toMatchObject({ exitCode: 1, partial: { eventCount: 0 } })
+      expect(error.hint).toContain("session does not exist")
+    }), { client: (box) => ({ isolation: { directory: box.data } }) })
+
+  real("for a database that is damaged", (box) =>
+    Effect.gen(function*() {
+      fs.mkdirSync(path.join(box.data, "opencode"))
+      fs.writeFileSync(path.join(box.data, "opencode", "opencode.db"), "no database ".repeat(1000))
+      const error = yield* run("Hello").pipe(failing("OpenCodeProcessError"))
+      expect(error).toMatchObject({ exitCode: 1, partial: { eventCount: 0, attempts: 1 } })
+      expect(error.hint).toContain("damaged")
+    }), { client: (box) => ({ isolation: { directory: box.data } }) })
+})

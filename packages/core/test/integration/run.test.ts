@@ -1,0 +1,123 @@
+import { describe, expect } from "@effect/vitest"
+import { Effect } from "effect"
+import { OpenCode, RunEvent, Version } from "effect-opencode"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { asked, bash, real, Reply, respond, run, steps, tags, tools, version } from "./support.js"
+
+const unicode = "Grüße, 世界: 🦀 👩‍💻 é é \u2028 ﷽"
+
+describe("a run with the real binary", () => {
+  real("ends with the answer, what it cost, and every event in the transcript", (box) =>
+    Effect.gen(function*() {
+      const transcript = path.join(box.root, "logs", "run.jsonl")
+      const result = yield* run("Say something", { transcript, keepRaw: true })
+      expect(result).toMatchObject({
+        text: unicode,
+        finishReason: "stop",
+        exitCode: 0,
+        forced: false,
+        turns: 1,
+        attempts: 1,
+        usage: { total: 120, output: 20 }
+      })
+      expect(result.sessionId).toMatch(/^ses_/)
+      expect(result.cost).toBeGreaterThan(0)
+      expect(tags(result.events)).toEqual(["StepStart", "Text", "StepFinish"])
+      const wire = result.events.map(RunEvent.toWire)
+      expect(result.rawLines?.map((line) => JSON.parse(line))).toEqual(wire)
+      expect(fs.readFileSync(transcript, "utf8").trimEnd().split("\n").map((line) => JSON.parse(line))).toEqual(wire)
+    }), { respond: steps([Reply.text(unicode, { deltas: [...unicode] })]) })
+
+  real(
+    "calls the shell, in the working directory and with a temporary directory of its own",
+    (box) =>
+      Effect.gen(function*() {
+        const result = yield* run("List the files")
+        expect(result.turns).toBe(2)
+        expect(result.text).toBe("listed")
+        const [call] = tools(result.events)
+        expect(call).toMatchObject({ tool: "bash", status: "completed", metadata: { exit: 3 } })
+        const [directory, temporary, said, ...unpacked] = call!.output!.trimEnd().split("\n")
+        expect(directory).toBe(box.work)
+        expect(path.relative(box.tmp, temporary!)).toMatch(/^effect-opencode-/)
+        expect(said).toBe(unicode)
+        // OpenCode unpacks a library there and leaves it; that it is gone now is checked after every test.
+        expect(unpacked.length).toBeGreaterThan(0)
+      }),
+    {
+      respond: steps([bash(`pwd; echo "$TMPDIR"; echo '${unicode}'; ls -A "$TMPDIR"; exit 3`), Reply.text("listed")])
+    }
+  )
+
+  real("edits a file", (box) => {
+    const file = path.join(box.work, "greeting.txt")
+    fs.writeFileSync(file, "hello world\n")
+    return Effect.gen(function*() {
+      yield* respond(steps([
+        Reply.toolCalls([{ name: "read", arguments: { filePath: file } }]),
+        Reply.toolCalls([{ name: "edit", arguments: { filePath: file, oldString: "world", newString: unicode } }]),
+        Reply.text("edited")
+      ]))
+      const result = yield* run("Greet somebody else")
+      expect(tools(result.events).map(({ status, tool }) => `${tool} ${status}`)).toEqual([
+        "read completed",
+        "edit completed"
+      ])
+      expect(fs.readFileSync(file, "utf8")).toBe(`hello ${unicode}\n`)
+    })
+  })
+
+  real("hands the prompt on as it is", () =>
+    Effect.gen(function*() {
+      const prompt = `--help "quoted" 'single' \`tick\` $(touch pwned) $HOME \\n %s\n\n  -x\ttab ${unicode} {"a":1}`
+      yield* run(prompt)
+      const [request] = yield* asked
+      expect(request?.prompt).toBe(prompt)
+    }))
+
+  real("hands on a prompt of 1 MB", () =>
+    Effect.gen(function*() {
+      const prompt = "0123456789abcde\n".repeat(64 * 1024) + "end"
+      yield* run(prompt)
+      const [request] = yield* asked
+      expect(request?.prompt.length).toBe(prompt.length)
+      expect(request?.prompt === prompt).toBe(true)
+    }))
+
+  real(
+    "hands a prompt on as an argument: verbatim without a space, in double quotes with one",
+    () =>
+      Effect.gen(function*() {
+        yield* run("--version", { promptVia: "argv" })
+        yield* run("-f \"a\" $(b)", { promptVia: "argv" })
+        const prompts = (yield* asked).map(({ prompt }) => prompt)
+        expect(prompts).toEqual(["--version", "\"-f \\\"a\\\" $(b)\""])
+      })
+  )
+
+  real("knows its version and its models", () =>
+    Effect.gen(function*() {
+      const opencode = yield* OpenCode.OpenCode
+      expect(Version.format(yield* opencode.version)).toBe(version)
+      expect(yield* opencode.models).toContain("fake/m1")
+      expect(yield* asked).toEqual([])
+    }), { client: { version: undefined } })
+
+  real("keeps the environment of its parent to itself, if asked to", () =>
+    Effect.gen(function*() {
+      process.env["EO_CANARY"] = "inherited-canary"
+      process.env["OPENAI_API_KEY"] = "inherited-key"
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          delete process.env["EO_CANARY"]
+          delete process.env["OPENAI_API_KEY"]
+        })
+      )
+      const result = yield* run("Show the environment", { extraEnv: { ON_PURPOSE: "yes" } })
+      const output = tools(result.events)[0]?.output ?? ""
+      expect(output).not.toMatch(/inherited-(canary|key)/)
+      expect(output).toContain(`PATH=${process.env["PATH"]}`)
+      expect(output).toContain("ON_PURPOSE=yes")
+    }), { client: { environment: "reviewed" }, respond: steps([bash("env"), Reply.text("shown")]) })
+})

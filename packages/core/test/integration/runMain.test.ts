@@ -1,0 +1,51 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Effect } from "effect"
+import { ModelProvider } from "effect-opencode-testing"
+import { spawn } from "node:child_process"
+import * as fs from "node:fs"
+import { createRequire } from "node:module"
+import * as path from "node:path"
+import { fileURLToPath, pathToFileURL } from "node:url"
+import * as support from "./support.js"
+
+const program = fileURLToPath(new URL("./programs/interrupted.ts", import.meta.url))
+
+const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href
+
+describe("a program under NodeRuntime.runMain", () => {
+  it.scopedLive.each(["SIGINT", "SIGTERM"] as const)(
+    "leaves nothing of a working agent behind on %s",
+    (signal) =>
+      Effect.flatMap(support.sandbox, (box) =>
+        Effect.gen(function*() {
+          const provider = yield* ModelProvider.ModelProvider
+          const started = yield* support.appearance(box.work, "started")
+          const child = spawn(process.execPath, ["--import", tsx, program], {
+            env: {
+              ...process.env,
+              RUN_CWD: box.work,
+              RUN_OPTIONS: JSON.stringify({
+                configOverrides: provider.configOverrides,
+                model: provider.model,
+                title: "Scripted"
+              })
+            },
+            stdio: "ignore"
+          })
+          const exited = yield* Deferred.make<void>()
+          child.once("exit", () => Deferred.unsafeDone(exited, Effect.void))
+          yield* Effect.raceFirst(
+            started,
+            Effect.zipRight(Deferred.await(exited), Effect.dieMessage("the program ended before its agent worked"))
+          )
+          expect(support.processes(box).some(({ command }) => command.includes("sleep 300"))).toBe(true)
+          child.kill(signal)
+          yield* Deferred.await(exited)
+          expect(fs.existsSync(path.join(box.work, "started"))).toBe(true)
+          expect(support.left(box).survivors).toEqual([])
+          expect(fs.readdirSync(box.tmp).filter((name) => name.startsWith("effect-opencode-"))).toEqual([])
+        }).pipe(Effect.provide(support.services(box, {
+          respond: support.steps([support.bash("trap '' TERM; touch started; sleep 300"), support.Reply.text("done")])
+        }))))
+  )
+})

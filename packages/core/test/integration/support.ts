@@ -1,0 +1,231 @@
+/**
+ * The real OpenCode binary against a scripted provider on loopback, in a sandbox whose remains can be counted: home,
+ * temporary directory and working directory of every test lie under one directory, whose name stands in the
+ * environment of every process that a test starts.
+ */
+import { NodeContext, NodeHttpServer } from "@effect/platform-node"
+import { expect, it } from "@effect/vitest"
+import type { Scope } from "effect"
+import { Deferred, Effect, Fiber, Layer } from "effect"
+import { OpenCode, type OpenCodeError, type RunEvent, type RunOptions } from "effect-opencode"
+import { ModelProvider } from "effect-opencode-testing"
+import * as fs from "node:fs"
+import { createServer } from "node:http"
+import * as os from "node:os"
+import * as path from "node:path"
+
+/** The version that the repository installs; saves a start of the binary in each test. */
+export const version = "1.18.33"
+
+// -----------------------------------------------------------------------------
+// Sandbox
+// -----------------------------------------------------------------------------
+
+export interface Sandbox {
+  /** Holds everything else. */
+  readonly root: string
+  /** The working directory of the runs. */
+  readonly work: string
+  readonly home: string
+  /** The `TMPDIR` of this process and of its children; empty before and after a run. */
+  readonly tmp: string
+  /** A data directory that the library does not know by itself. */
+  readonly data: string
+}
+
+const directories = ["work", "home", "tmp", "data"] as const
+
+/** What would let the machine's own OpenCode, or another run around this one, speak into a test. */
+const foreign = (name: string) => /^(XDG_|OPENCODE|EFFECT_OPENCODE)/.test(name)
+
+/** A sandbox whose home and temporary directory are those of this process until the scope closes. */
+export const sandbox: Effect.Effect<Sandbox, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync(() => {
+    const environment = { ...process.env }
+    const root = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "eo-sandbox-")))
+    for (const name of directories) fs.mkdirSync(path.join(root, name))
+    const box = Object.fromEntries(directories.map((name) => [name, path.join(root, name)]))
+    for (const name of Object.keys(process.env)) {
+      if (foreign(name)) delete process.env[name]
+    }
+    Object.assign(process.env, { HOME: box["home"], TMPDIR: box["tmp"] })
+    return { environment, box: { root, ...box } as unknown as Sandbox }
+  }),
+  ({ box, environment }) =>
+    Effect.sync(() => {
+      for (const name of Object.keys(process.env)) delete process.env[name]
+      Object.assign(process.env, environment)
+      for (const { pid } of processes(box)) process.kill(pid, "SIGKILL")
+      fs.rmSync(box.root, { recursive: true, force: true, maxRetries: 5 })
+    })
+).pipe(Effect.map(({ box }) => box))
+
+// -----------------------------------------------------------------------------
+// What is left
+// -----------------------------------------------------------------------------
+
+export interface Process {
+  readonly pid: number
+  readonly parent: number
+  readonly command: string
+  readonly environment: string
+}
+
+const read = (file: string): string => {
+  try {
+    return fs.readFileSync(file, "latin1")
+  } catch {
+    return ""
+  }
+}
+
+/** Every process that was started in the sandbox, wherever it has gone since. Linux only. */
+export const processes = (box: Sandbox): ReadonlyArray<Process> =>
+  (fs.existsSync("/proc/self") ? fs.readdirSync("/proc") : []).filter((name) => /^\d+$/.test(name)).flatMap((name) => {
+    const environment = read(`/proc/${name}/environ`)
+    const command = read(`/proc/${name}/cmdline`)
+    if (Number(name) === process.pid || !(environment.includes(box.root) || command.includes(box.root))) return []
+    const stat = read(`/proc/${name}/stat`)
+    const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+    return fields[0] === "Z" || fields[0] === undefined || fields[0] === ""
+      ? []
+      : [{ pid: Number(name), parent: Number(fields[1]), command: command.replaceAll("\0", " "), environment }]
+  })
+
+/** The OpenCode process itself: the one whose parent is this process. */
+export const leader = (box: Sandbox): Process => {
+  const found = processes(box).find(({ environment, parent }) =>
+    parent === process.pid && environment.includes("EFFECT_OPENCODE_RUN=")
+  )
+  if (found === undefined) throw new Error("there is no OpenCode process")
+  return found
+}
+
+/** What a run has left behind: nothing. */
+export const left = (box: Sandbox) => ({
+  survivors: processes(box).map(({ command, pid }) => `${pid} ${command}`),
+  directories: fs.readdirSync(box.tmp)
+})
+
+export const nothing = { survivors: [], directories: [] }
+
+// -----------------------------------------------------------------------------
+// Tests
+// -----------------------------------------------------------------------------
+
+export type Services = OpenCode.OpenCode | ModelProvider.ModelProvider | Scope.Scope
+
+export interface Options {
+  /** What the provider answers. Default: `steps([text("done")])`. */
+  readonly respond?: ModelProvider.Respond | undefined
+  readonly apiKey?: string | undefined
+  readonly client?: OpenCode.Options | ((box: Sandbox) => OpenCode.Options) | undefined
+  readonly timeout?: number | undefined
+}
+
+const server = NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" })
+
+/** OpenCode and the provider that it is configured with. */
+export const services = (box: Sandbox, options: Options = {}) => {
+  const provider = ModelProvider.layer({
+    respond: options.respond ?? ModelProvider.steps([ModelProvider.Reply.text("done")]),
+    apiKey: options.apiKey
+  }).pipe(Layer.provide(server))
+  const opencode = Layer.unwrapEffect(Effect.map(ModelProvider.ModelProvider, ({ configOverrides, model }) => {
+    const given = typeof options.client === "function" ? options.client(box) : options.client
+    return OpenCode.layer({
+      version,
+      ...given,
+      defaults: { configOverrides, model, title: "Scripted", cwd: box.work, ...given?.defaults }
+    })
+  })).pipe(Layer.provide(NodeContext.layer))
+  return Layer.provideMerge(opencode, provider)
+}
+
+/** A test in a sandbox of its own, which must be as empty afterwards as it was before. */
+export const real = <E>(
+  name: string,
+  body: (box: Sandbox) => Effect.Effect<void, E, Services>,
+  options: Options = {}
+): void =>
+  it.scopedLive(name, () =>
+    Effect.flatMap(sandbox, (box) =>
+      body(box).pipe(
+        // Before the layers go: the run alone has to clean up.
+        Effect.zipRight(Effect.sync(() => expect(left(box)).toEqual(nothing))),
+        Effect.provide(services(box, options))
+      )), options.timeout)
+
+// -----------------------------------------------------------------------------
+// Waiting
+// -----------------------------------------------------------------------------
+
+/** A provider that tells when it is asked, and how it answers then. */
+export const announcing = (reply: ModelProvider.Reply | Effect.Effect<ModelProvider.Reply>) =>
+  Effect.map(Deferred.make<void>(), (asked) => {
+    const respond: ModelProvider.Respond = () =>
+      Effect.zipRight(
+        Deferred.succeed(asked, undefined),
+        Effect.isEffect(reply) ? reply as Effect.Effect<ModelProvider.Reply> : Effect.succeed(reply)
+      )
+    return { asked: Deferred.await(asked), respond }
+  })
+
+/** Waits for something that a run brings about, and not longer than the run. */
+export const during = <A, E>(waiting: Effect.Effect<void>, run: Fiber.RuntimeFiber<A, E>): Effect.Effect<void> =>
+  Effect.raceFirst(
+    waiting,
+    Effect.flatMap(Fiber.await(run), (exit) => Effect.die(new Error(`the run ended before that: ${String(exit)}`)))
+  )
+
+/** Returns when a file of this name has appeared in the directory; watches from the call on. */
+export const appearance = (directory: string, name: string): Effect.Effect<Effect.Effect<void>, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const seen = yield* Deferred.make<void>()
+    const check = () => {
+      if (fs.existsSync(path.join(directory, name))) Deferred.unsafeDone(seen, Effect.void)
+    }
+    const watcher = fs.watch(directory, check)
+    yield* Effect.addFinalizer(() => Effect.sync(() => watcher.close()))
+    return Deferred.await(seen)
+  })
+
+// -----------------------------------------------------------------------------
+// Replies and outcomes
+// -----------------------------------------------------------------------------
+
+export const { Reply, steps } = ModelProvider
+
+/** A shell command, as the model asks for it. */
+export const bash = (command: string): ModelProvider.Reply =>
+  Reply.toolCalls([{ name: "bash", arguments: { command, description: "Scripted" } }])
+
+/** The requests of the main model, in order. */
+export const asked = Effect.map(
+  Effect.flatMap(ModelProvider.ModelProvider, ({ requests }) => requests),
+  (requests) => requests.filter(({ isTitle }) => !isTitle)
+)
+
+export const respond = (reply: ModelProvider.Respond) =>
+  Effect.flatMap(ModelProvider.ModelProvider, (provider) => provider.respond(reply))
+
+export const run = (prompt: string, options?: RunOptions.RunOptions) => OpenCode.run(prompt, options)
+
+/** The error of a run that has to end with this tag. */
+export const failing = <Tag extends OpenCodeError.OpenCodeError["_tag"]>(tag: Tag) =>
+<A, R>(
+  run: Effect.Effect<A, OpenCodeError.OpenCodeError, R>
+): Effect.Effect<Extract<OpenCodeError.OpenCodeError, { readonly _tag: Tag }>, never, R> =>
+  Effect.matchEffect(run, {
+    onSuccess: (value) => Effect.die(new Error(`${tag} was expected, not the success ${JSON.stringify(value)}`)),
+    onFailure: (error) =>
+      error._tag === tag
+        ? Effect.succeed(error as Extract<OpenCodeError.OpenCodeError, { readonly _tag: Tag }>)
+        : Effect.die(new Error(`${tag} was expected, not ${error._tag}: ${error.message}`))
+  })
+
+export const tags = (events: ReadonlyArray<RunEvent.RunEvent> | undefined): ReadonlyArray<string> =>
+  (events ?? []).map((event) => event._tag)
+
+export const tools = (events: ReadonlyArray<RunEvent.RunEvent>): ReadonlyArray<RunEvent.ToolUse> =>
+  events.filter((event) => event._tag === "ToolUse")
