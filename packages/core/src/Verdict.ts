@@ -167,7 +167,8 @@ const cancelling = new Set(["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
 
 const fromExit = (facts: Facts): OpenCodeError | undefined => {
   const { evidence, exit, guard, partial } = facts
-  if (guard?._tag === "ExitGrace" && evidence.finished) return undefined
+  // The signal was ours: it says nothing about the run.
+  if (guard?._tag === "ExitGrace" && (evidence.finished || exit._tag === "Signal")) return undefined
   switch (exit._tag) {
     case "Lost":
       return new OpenCodeProcessError({ partial }, trusted)

@@ -100,11 +100,12 @@ export const make = (plan: Plan, now: number): Effect.Effect<Guards> =>
           return
         }
         if (event._tag === "Diagnostic" || event._tag === "PermissionRejected") return
-        const limits = finishedAt !== undefined || !hasEvent || event._tag === "StepFinish"
+        const first = !hasEvent
         hasEvent = true
         overBudget(state)
         finishedAt = state.finished && state.pendingError === undefined ? clock.unsafeCurrentTimeMillis() : undefined
-        if (limits) {
+        // A deadline that moves away is found out when the old one comes up.
+        if (first || finishedAt !== undefined) {
           const wake = nearer
           nearer = Deferred.unsafeMake(fiberId)
           Deferred.unsafeDone(wake, Effect.void)

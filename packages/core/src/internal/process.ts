@@ -88,8 +88,10 @@ export const start = (
       )
       const exited = yield* Deferred.make<Verdict.Exit>()
       yield* process.exitCode.pipe(
-        Effect.match({
-          onFailure: toExit,
+        Effect.matchCause({
+          // A defect too: whoever waits for the exit must learn of it.
+          onFailure: (cause): Verdict.Exit =>
+            Option.match(Cause.failureOption(cause), { onNone: () => ({ _tag: "Lost" }), onSome: toExit }),
           onSuccess: (code): Verdict.Exit => ({ _tag: "Code", code })
         }),
         Effect.flatMap((exit) => Deferred.succeed(exited, exit)),

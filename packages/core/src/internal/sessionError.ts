@@ -23,7 +23,7 @@ const patterns: ReadonlyArray<readonly [RegExp, SessionErrorKind]> = [
   [/api.?key|unauthori[sz]ed|authenticat|invalid.?key|\b401\b|forbidden|\b403\b/i, "authentication"],
   [/content.?filter|content.?policy/i, "content-filter"],
   [
-    /ECONNREFUSED|ECONNRESET|ENOTFOUND|unable to connect|socket|fetch failed|service unavailable|bad gateway|internal server error|timed? ?out/i,
+    /ECONNREFUSED|ECONNRESET|ENOTFOUND|unable to connect|connection reset|server_error|socket|fetch failed|service unavailable|bad gateway|internal server error|timed? ?out/i,
     "provider-unavailable"
   ]
 ]

@@ -45,6 +45,8 @@ export const make = (options: { readonly keepText: number }): Summary => {
   const pieces: Array<string> = []
   const last = tail.make(Number.isFinite(options.keepText) ? options.keepText : 1)
   const keepAll = !Number.isFinite(options.keepText)
+  /** Told on stderr, not seen on stdout yet: the pipes are read apart, and the telling one can be ahead by a step. */
+  let announced: PermissionRejected | undefined
   const self = {
     sessionId: undefined as string | undefined,
     usage: TokenUsage.empty,
@@ -67,6 +69,7 @@ export const make = (options: { readonly keepText: number }): Summary => {
           return
         case "PermissionRejected":
           self.rejection = event
+          announced = event
           return
         case "ProviderRetry":
           self.retries = event.attempt
@@ -99,7 +102,8 @@ export const make = (options: { readonly keepText: number }): Summary => {
           return
         case "ToolUse":
           if (event.status === "error" && event.error !== undefined && rejectionTexts.test(event.error)) {
-            self.rejection ??= { _tag: "PermissionRejected", permission: event.tool, patterns: [] }
+            self.rejection ??= announced ?? { _tag: "PermissionRejected", permission: event.tool, patterns: [] }
+            announced = undefined
           }
           return
         case "Text":
@@ -107,7 +111,7 @@ export const make = (options: { readonly keepText: number }): Summary => {
           const text = decode.textOf(event)
           if (text === "") return
           if (keepAll) pieces.push(text)
-          else last.push(text)
+          else last.push(text, true)
         }
       }
     }
