@@ -66,6 +66,28 @@ const dataHome = (
   })
 
 /**
+ * A temporary directory that goes with the scope.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const temporaryDirectory: Effect.Effect<string, OpenCodeConfigError, Scope.Scope | FileSystem.FileSystem> =
+  Effect.flatMap(FileSystem.FileSystem, (fileSystem) =>
+    Effect.acquireRelease(
+      Effect.mapError(fileSystem.makeTempDirectory({ prefix: "effect-opencode-" }), (error) =>
+        new OpenCodeConfigError({
+          path: "isolation",
+          reason: `no temporary directory can be made (${error._tag === "SystemError" ? error.reason : error._tag})`
+        })),
+      // A file that appears while the directory is being removed fails the first try.
+      (directory) =>
+        fileSystem.remove(directory, { recursive: true, force: true }).pipe(
+          Effect.retry({ times: 2 }),
+          Effect.ignoreLogged
+        )
+    ))
+
+/**
  * Prepares the directories of one attempt and gives the variables that point OpenCode at them. `env` are the
  * variables that the caller sets for the child: they say where the stored credentials are.
  *
@@ -79,15 +101,7 @@ export const make = (
   Effect.gen(function*() {
     const fileSystem = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const directory = yield* Effect.acquireRelease(
-      fileSystem.makeTempDirectory({ prefix: "effect-opencode-" }),
-      // A file that appears while the directory is being removed fails the first try.
-      (directory) =>
-        fileSystem.remove(directory, { recursive: true, force: true }).pipe(
-          Effect.retry({ times: 2 }),
-          Effect.ignoreLogged
-        )
-    )
+    const directory = yield* temporaryDirectory
     const temporary = path.join(directory, "tmp")
     yield* fileSystem.makeDirectory(temporary)
     const temporaryEnv = { TMPDIR: temporary, TMP: temporary, TEMP: temporary }
@@ -110,7 +124,7 @@ export const make = (
     return { env: { ...temporaryEnv, XDG_DATA_HOME: data } }
   }).pipe(
     Effect.catchAll((error) =>
-      new OpenCodeConfigError({
+      error._tag === "OpenCodeConfigError" ? error : new OpenCodeConfigError({
         path: "isolation",
         reason: `the run's directories could not be prepared (${
           error._tag === "SystemError" ? `${error.reason} in ${error.method}` : error._tag

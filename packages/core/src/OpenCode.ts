@@ -36,6 +36,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as binary from "./internal/binary.js"
 import * as check from "./internal/check.js"
@@ -45,6 +46,7 @@ import * as processTable from "./internal/processTable.js"
 import * as query from "./internal/query.js"
 import * as rateGate from "./internal/rateGate.js"
 import * as runs from "./internal/run.js"
+import * as sessions from "./internal/session.js"
 import * as turnstile from "./internal/turnstile.js"
 import type { Isolation } from "./Isolation.js"
 import { OpenCodeConfigError, OpenCodeVersionError } from "./OpenCodeError.js"
@@ -52,6 +54,7 @@ import type { OpenCodeError, OpenCodeProcessError, OpenCodeSqliteError } from ".
 import type { RunEvent } from "./RunEvent.js"
 import type { RunOptions } from "./RunOptions.js"
 import type { RunResult } from "./RunResult.js"
+import type { Location, Session } from "./Session.js"
 import * as StartupGate from "./StartupGate.js"
 import * as Version from "./Version.js"
 
@@ -72,6 +75,16 @@ export interface Service {
    * slows OpenCode down, and a consumer that stops early ends the run.
    */
   readonly stream: (prompt: string, options?: RunOptions) => Stream.Stream<RunEvent, OpenCodeError>
+  /**
+   * Opens a conversation of several turns. Its data directory lives as long as the scope, and longer where the layer's
+   * `isolation` is a directory or `"none"`.
+   */
+  readonly session: (options?: RunOptions) => Effect.Effect<Session, OpenCodeError, Scope.Scope>
+  /**
+   * Goes on in a session of an earlier program: its data directory, its id and its working directory, as
+   * `Transcript.read` gives them or as a program has noted them.
+   */
+  readonly resume: (location: Location, options?: RunOptions) => Effect.Effect<Session, OpenCodeError, Scope.Scope>
   /** The version of the binary. */
   readonly version: Effect.Effect<Version.Version, OpenCodeError>
   /** The models that OpenCode offers with the stored credentials and the layer's `defaults`, as `provider/model`. */
@@ -195,6 +208,8 @@ const refused = (problem: check.Problem): Service => {
   return {
     run: () => Effect.fail(error),
     stream: () => Stream.fail(error),
+    session: () => Effect.fail(error),
+    resume: () => Effect.fail(error),
     version: Effect.fail(error),
     models: Effect.fail(error)
   }
@@ -294,19 +309,23 @@ export const make = (
     }
 
     return {
-      run: (prompt, options) =>
-        Effect.suspend(() => {
-          let result: RunResult | undefined
-          const stream = runs.make(client, prompt, options ?? {}, {
-            collect: true,
-            onResult: (ended) => {
-              result = ended
-            }
-          })
-          // The stream ends without a failure only behind `onResult`.
-          return Effect.map(Stream.runDrain(stream), () => result!)
-        }),
+      run: (prompt, options) => runs.toEnd(client, prompt, options ?? {}),
       stream: (prompt, options) => runs.make(client, prompt, options ?? {}, { collect: false }),
+      session: (options) =>
+        sessions.make(client, options ?? {}, { sessionId: options?.sessionId, fork: options?.fork === true }),
+      resume: (location, options) =>
+        Effect.gen(function*() {
+          if (location.sessionId === undefined) {
+            return yield* new OpenCodeConfigError({ path: "sessionId", reason: "there is no session to go on in" })
+          }
+          if (location.runId !== undefined) yield* sessions.endLeftovers(client, location.runId)
+          const { directory } = location
+          return yield* sessions.make(
+            { ...client, isolation: directory === undefined ? "none" : { directory } },
+            { ...options, cwd: options?.cwd ?? location.cwd },
+            { sessionId: location.sessionId, fork: options?.fork === true }
+          )
+        }),
       version: client.version,
       models: Effect.map(
         query.make(base, ["models"]),
@@ -413,3 +432,39 @@ export const run = (prompt: string, options?: RunOptions): Effect.Effect<RunResu
  */
 export const stream = (prompt: string, options?: RunOptions): Stream.Stream<RunEvent, OpenCodeError, OpenCode> =>
   Stream.unwrap(Effect.map(OpenCode, (service) => service.stream(prompt, options)))
+
+/**
+ * Opens a conversation of several turns, see {@link Service}.
+ *
+ * @example
+ * ```ts
+ * import { OpenCode } from "effect-opencode"
+ * import { Effect } from "effect"
+ *
+ * export const program = Effect.scoped(Effect.gen(function*() {
+ *   const session = yield* OpenCode.session({ title: "Refactoring" })
+ *   yield* session.run("Plan how to split src/server.ts")
+ *   const result = yield* session.run("Do the first step of the plan")
+ *   return result.text
+ * }))
+ * ```
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const session = (
+  options?: RunOptions
+): Effect.Effect<Session, OpenCodeError, OpenCode | Scope.Scope> =>
+  Effect.flatMap(OpenCode, (service) => service.session(options))
+
+/**
+ * Goes on in a session of an earlier program, see {@link Service}.
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const resume = (
+  location: Location,
+  options?: RunOptions
+): Effect.Effect<Session, OpenCodeError, OpenCode | Scope.Scope> =>
+  Effect.flatMap(OpenCode, (service) => service.resume(location, options))

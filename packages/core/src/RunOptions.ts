@@ -38,7 +38,7 @@ export interface RunOptions extends RunConfig {
   readonly cwd?: string | undefined
   /**
    * The time for everything, waiting and retries included. Default: 2 hours, so that no run goes on for ever;
-   * `"infinity"` for no limit.
+   * `Infinity` for no limit.
    */
   readonly timeout?: Duration.DurationInput | undefined
   /**
@@ -74,6 +74,17 @@ export interface RunOptions extends RunConfig {
    * quotes (1.14.34 to 1.18.33), and 128 KiB are the limit.
    */
   readonly promptVia?: "stdin" | "argv" | undefined
+  /**
+   * What to do when OpenCode ended well but stdout lacks the end of the conversation (a defect of several versions,
+   * 1.14 to 1.18): with `"export"` the session is asked for what is missing, and the result is marked as `recovered`.
+   * Default: the run fails with `OpenCodeIncompleteError`.
+   */
+  readonly recover?: "export" | undefined
+  /**
+   * With `"deep"` the usage and cost of sub-agents, which OpenCode's events do not show, are asked for after the run
+   * (one start of the binary for each) and added. Default: they are not.
+   */
+  readonly usage?: "deep" | undefined
   /** Keep the lines of stdout in `RunResult.rawLines`. Default: false. */
   readonly keepRaw?: boolean | undefined
 }

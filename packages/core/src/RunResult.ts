@@ -5,6 +5,7 @@
  */
 import * as Schema from "effect/Schema"
 import * as decode from "./internal/decode.js"
+import * as fileChanges from "./internal/fileChanges.js"
 import * as fuzzy from "./internal/fuzzyText.js"
 import * as summary from "./internal/summary.js"
 import { RunEvent } from "./RunEvent.js"
@@ -32,6 +33,23 @@ export interface Summary {
 }
 
 /**
+ * What a run did to a file, all its changes together.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface FileChange {
+  /** As OpenCode gave it: absolute with 1.18.33. */
+  readonly path: string
+  readonly kind: "created" | "modified" | "deleted" | "moved"
+  /** Where a moved file was before. */
+  readonly from?: string | undefined
+  /** Lines, summed over all changes; `undefined` where one of them does not tell: a file that is written over. */
+  readonly additions?: number | undefined
+  readonly deletions?: number | undefined
+}
+
+/**
  * The result of a run whose conversation finished.
  *
  * @since 0.1.0
@@ -56,6 +74,8 @@ export class RunResult extends Schema.Class<RunResult>("effect-opencode/RunResul
   exitCode: Schema.optional(Schema.Number),
   /** Whether the process had to be ended because it did not exit within `exitGrace`. */
   forced: Schema.Boolean,
+  /** Whether stdout had lost the end of the conversation and it was recovered, see `recover`. */
+  recovered: Schema.optionalWith(Schema.Boolean, { default: () => false }),
   /** The last 64 KiB of stderr, without ANSI codes and secrets. */
   stderr: Schema.String,
   /** The lines of stdout as they were printed, only with `keepRaw`. */
@@ -68,6 +88,11 @@ export class RunResult extends Schema.Class<RunResult>("effect-opencode/RunResul
   /** The events that report a tool call, in order. */
   get toolCalls(): ReadonlyArray<RunEvent> {
     return this.events.filter(decode.isToolCall)
+  }
+
+  /** The files that the run's own tool calls changed; see the function `filesChanged`. */
+  get filesChanged(): ReadonlyArray<FileChange> {
+    return fileChanges.fold(this.events)
   }
 }
 
@@ -105,6 +130,47 @@ export const fold = (events: Iterable<RunEvent>): Summary => {
     finishReason: state.finishReason
   }
 }
+
+/**
+ * The files that completed calls of `write`, `edit` and `apply_patch` changed, each once, in the order of their first
+ * change. What shell commands and sub-agents do to files is not seen: `WorkingTree.diff` sees it, where there is
+ * a repository.
+ *
+ * A patch that adds a file where there was one counts as `created`, because OpenCode does not tell.
+ *
+ * @example
+ * ```ts
+ * import { RunResult } from "effect-opencode"
+ * import type { RunEvent } from "effect-opencode"
+ *
+ * export const report = (events: ReadonlyArray<RunEvent.RunEvent>) =>
+ *   RunResult.filesChanged(events).map(({ kind, path }) => `${kind} ${path}`)
+ * ```
+ *
+ * @since 0.1.0
+ * @category folding
+ */
+export const filesChanged: (events: Iterable<RunEvent>) => ReadonlyArray<FileChange> = fileChanges.fold
+
+/**
+ * The patches that completed calls of `edit` and `apply_patch` carry, one after the other; `write` carries none
+ * (1.18.33), and what shell commands and sub-agents do is not seen.
+ *
+ * It is for readers, not for `git apply`: OpenCode takes the common indentation and carriage returns out of its
+ * patches, and a file that was changed twice is there twice. `WorkingTree.diff` gives the exact sum.
+ *
+ * @example
+ * ```ts
+ * import { RunResult } from "effect-opencode"
+ * import type { RunEvent } from "effect-opencode"
+ *
+ * export const show = (events: ReadonlyArray<RunEvent.RunEvent>) => console.log(RunResult.unifiedDiff(events))
+ * ```
+ *
+ * @since 0.1.0
+ * @category folding
+ */
+export const unifiedDiff: (events: Iterable<RunEvent>) => string = fileChanges.patches
 
 /**
  * The best text that can be found: the answer, trimmed, if there is one; else whatever text the events carry, joined

@@ -66,3 +66,18 @@ export const add = (self: TokenUsage, that: TokenUsage): TokenUsage => ({
   cacheRead: self.cacheRead + that.cacheRead,
   cacheWrite: self.cacheWrite + that.cacheWrite
 })
+
+/**
+ * Takes one count off another, field by field: what was spent in between.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const subtract = (self: TokenUsage, that: TokenUsage): TokenUsage => ({
+  total: self.total - that.total,
+  input: self.input - that.input,
+  output: self.output - that.output,
+  reasoning: self.reasoning - that.reasoning,
+  cacheRead: self.cacheRead - that.cacheRead,
+  cacheWrite: self.cacheWrite - that.cacheWrite
+})

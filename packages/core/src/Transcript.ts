@@ -1,16 +1,66 @@
 /**
  * A file that receives every event of a run as a JSON line before anybody else sees it, so that progress survives a
- * crash of the program.
+ * crash of the program. A line of its own says which run begins, and another one how it ended.
  *
  * @since 0.1.0
  */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as decode from "./internal/decode.js"
+import * as lineSplitter from "./internal/lineSplitter.js"
 import { OpenCodeConfigError } from "./OpenCodeError.js"
 import type { RunEvent } from "./RunEvent.js"
-import { toWire } from "./RunEvent.js"
+
+const startType = "effect-opencode/run_start"
+const endType = "effect-opencode/run_end"
+
+/**
+ * An attempt of a run began.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Start extends Schema.Schema.Type<typeof Start> {}
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Start = Schema.Struct({
+  type: Schema.Literal(startType),
+  /** Milliseconds since the epoch. */
+  timestamp: Schema.Number,
+  runId: Schema.String,
+  attempt: Schema.Number,
+  cwd: Schema.String,
+  /** The data directory; `undefined` where it is OpenCode's own. */
+  directory: Schema.optional(Schema.String)
+})
+
+/**
+ * The run ended: its outcome is known.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface End extends Schema.Schema.Type<typeof End> {}
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const End = Schema.Struct({
+  type: Schema.Literal(endType),
+  timestamp: Schema.Number,
+  runId: Schema.String,
+  /** `success`, or the tag of the error. */
+  outcome: Schema.String,
+  finishReason: Schema.optional(Schema.String)
+})
 
 /**
  * @since 0.1.0
@@ -19,6 +69,8 @@ import { toWire } from "./RunEvent.js"
 export interface Transcript {
   /** Returns when the operating system has the lines. A failure is logged as a warning: the run goes on. */
   readonly write: (events: ReadonlyArray<RunEvent>) => Effect.Effect<void>
+  readonly start: (start: Omit<Start, "type">) => Effect.Effect<void>
+  readonly end: (end: Omit<End, "type">) => Effect.Effect<void>
 }
 
 /**
@@ -40,18 +92,21 @@ export const open = (
     const encoder = new TextEncoder()
     const clean = options?.clean ?? ((line: string) => line)
     const lock = yield* Effect.makeSemaphore(1)
-    return {
-      write: (events: ReadonlyArray<RunEvent>) =>
-        events.length === 0 ? Effect.void : Effect.suspend(() =>
-          handle.writeAll(
-            encoder.encode(events.map((event) => `${clean(JSON.stringify(toWire(event)))}\n`).join(""))
-          )
+    const append = (lines: ReadonlyArray<unknown>): Effect.Effect<void> =>
+      lines.length === 0 ?
+        Effect.void :
+        Effect.suspend(() =>
+          handle.writeAll(encoder.encode(lines.map((line) => `${clean(JSON.stringify(line))}\n`).join("")))
         ).pipe(
           lock.withPermits(1),
           Effect.catchAll((error) =>
             Effect.logWarning(`A transcript could not be written (${error.message}): ${target}`)
           )
         )
+    return {
+      write: (events: ReadonlyArray<RunEvent>) => append(events.map(decode.toWire)),
+      start: (start: Omit<Start, "type">) => append([{ type: startType, ...start }]),
+      end: (end: Omit<End, "type">) => append([{ type: endType, ...end }])
     }
   }).pipe(
     Effect.catchAll((error) =>
@@ -61,3 +116,113 @@ export const open = (
       })
     )
   )
+
+/**
+ * What a transcript says of a run.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Recorded {
+  readonly runId: string
+  readonly cwd: string
+  /** The data directory of the last attempt; `undefined` where it was OpenCode's own. */
+  readonly directory: string | undefined
+  readonly sessionId: string | undefined
+  readonly attempts: number
+  /** The events of all attempts. A line that was cut off in the middle is a `Diagnostic`. */
+  readonly events: ReadonlyArray<RunEvent>
+  /** `success`, the tag of the error, or `undefined`: the program did not live to see the end. */
+  readonly outcome: string | undefined
+}
+
+const isStart = Schema.is(Start)
+const isEnd = Schema.is(End)
+
+/**
+ * Reads the text of a transcript: its runs, in the order in which they began.
+ *
+ * @example
+ * ```ts
+ * import { Transcript } from "effect-opencode"
+ *
+ * const text = [
+ *   `{"type":"effect-opencode/run_start","timestamp":1,"runId":"a","attempt":1,"cwd":"/repo"}`,
+ *   `{"type":"text","sessionID":"ses_1","part":{"text":"Hello"}}`
+ * ].join("\n")
+ *
+ * const [run] = Transcript.parse(text)
+ * console.log(run?.sessionId, run?.outcome) // "ses_1" undefined
+ * ```
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const parse = (text: string): ReadonlyArray<Recorded> => {
+  const splitter = lineSplitter.make()
+  const lines = [...splitter.push(new TextEncoder().encode(text)), ...splitter.flush()]
+  const runs: Array<Recorded> = []
+  const last = (): Recorded | undefined => runs[runs.length - 1]
+  const change = (changed: Partial<Recorded>): void => {
+    const run = last()
+    if (run !== undefined) runs[runs.length - 1] = { ...run, ...changed }
+  }
+  let events: Array<RunEvent> = []
+  for (const line of lines) {
+    const event = decode.fromSplit(line)
+    const raw = event._tag === "Unknown" ? event.raw : undefined
+    if (isStart(raw)) {
+      if (last()?.runId === raw.runId) {
+        change({ attempts: raw.attempt, directory: raw.directory })
+      } else {
+        events = []
+        runs.push({
+          runId: raw.runId,
+          cwd: raw.cwd,
+          directory: raw.directory,
+          sessionId: undefined,
+          attempts: raw.attempt,
+          events,
+          outcome: undefined
+        })
+      }
+    } else if (isEnd(raw)) {
+      change({ outcome: raw.outcome })
+    } else {
+      events.push(event)
+      if ("sessionId" in event && event.sessionId !== undefined && last()?.sessionId === undefined) {
+        change({ sessionId: event.sessionId })
+      }
+    }
+  }
+  return runs
+}
+
+/**
+ * Reads the last run of a transcript: what it had done, and where to go on, also where its program was killed.
+ *
+ * @example
+ * ```ts
+ * import { OpenCode, Transcript } from "effect-opencode"
+ * import { Effect } from "effect"
+ *
+ * export const goOn = Effect.scoped(Effect.gen(function*() {
+ *   const recorded = yield* Transcript.read("runs/nightly.jsonl")
+ *   const session = yield* OpenCode.resume(recorded)
+ *   return yield* session.run("You were interrupted. Go on.")
+ * }))
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const read = (file: string): Effect.Effect<Recorded, OpenCodeConfigError, FileSystem.FileSystem> =>
+  Effect.gen(function*() {
+    const fileSystem = yield* FileSystem.FileSystem
+    const text = yield* Effect.either(fileSystem.readFileString(file))
+    if (Either.isLeft(text)) {
+      return yield* new OpenCodeConfigError({ path: "transcript", reason: `the file ${file} cannot be read` })
+    }
+    const run = parse(text.right).at(-1)
+    return run ?? (yield* new OpenCodeConfigError({ path: "transcript", reason: `no run is recorded in ${file}` }))
+  })

@@ -1,4 +1,12 @@
 /**
+ * A whole session as `opencode export` gives it: messages with their parts, the model, tokens and cost of each.
+ * Tolerant: only what is named here is checked, everything else is in the raw objects. Shapes of OpenCode 1.18.33.
+ *
+ * @since 0.1.0
+ */
+export * as Conversation from "./Conversation.js"
+
+/**
  * One budget for many runs. Runs add what they spend as they spend it; a run that would start when a limit is reached
  * fails with `OpenCodeBudgetError` instead. Runs under way go on: give each a `budget` of its own to bound them.
  *
@@ -97,12 +105,27 @@ export * as RunOptions from "./RunOptions.js"
 export * as RunResult from "./RunResult.js"
 
 /**
+ * A conversation: several turns that share one OpenCode session and one data directory.
+ *
+ * @since 0.1.0
+ */
+export * as Session from "./Session.js"
+
+/**
  * Spaces out the starts of OpenCode processes: they are at their heaviest, and on one data directory at their most
  * fragile, while they start.
  *
  * @since 0.1.0
  */
 export * as StartupGate from "./StartupGate.js"
+
+/**
+ * Answers that are data: what the agent is told about the Schema of its answer, how the answer is found in what it
+ * wrote, and how it is asked again when the answer does not decode.
+ *
+ * @since 0.1.0
+ */
+export * as StructuredOutput from "./StructuredOutput.js"
 
 /**
  * Token counts of a step or of a whole run, and their sum.
@@ -112,8 +135,22 @@ export * as StartupGate from "./StartupGate.js"
 export * as TokenUsage from "./TokenUsage.js"
 
 /**
+ * Typed access to the calls of OpenCode's own tools. The call as it was reported stays beside it as `event`; a tool
+ * that is not known here (of an MCP server, of a plugin), and a known one with an unexpected input, is an
+ * {@link Other}.
+ *
+ * Only what is listed is checked: fields that OpenCode adds are passed over, optional fields may be `null`, and
+ * metadata of an unexpected shape is absent.
+ *
+ * Shapes as printed by OpenCode 1.18.33; `bash`, `read` and `task` also by 1.14.34, 1.15.13 and 1.17.19.
+ *
+ * @since 0.1.0
+ */
+export * as Tool from "./Tool.js"
+
+/**
  * A file that receives every event of a run as a JSON line before anybody else sees it, so that progress survives a
- * crash of the program.
+ * crash of the program. A line of its own says which run begins, and another one how it ended.
  *
  * @since 0.1.0
  */
@@ -134,3 +171,10 @@ export * as Verdict from "./Verdict.js"
  * @since 0.1.0
  */
 export * as Version from "./Version.js"
+
+/**
+ * What changed on disk, whoever changed it: shell commands and sub-agents too, which a run's events do not show.
+ *
+ * @since 0.1.0
+ */
+export * as WorkingTree from "./WorkingTree.js"

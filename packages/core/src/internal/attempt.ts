@@ -16,12 +16,14 @@ import * as Isolation from "../Isolation.js"
 import { OpenCodeConfigError } from "../OpenCodeError.js"
 import type { OpenCodeError, Partial } from "../OpenCodeError.js"
 import type { RunEvent } from "../RunEvent.js"
+import * as TokenUsage from "../TokenUsage.js"
 import type { Transcript } from "../Transcript.js"
 import * as Verdict from "../Verdict.js"
 import type { Version } from "../Version.js"
 import * as check from "./check.js"
 import type { Client } from "./client.js"
 import * as decode from "./decode.js"
+import * as exported from "./exported.js"
 import * as guards from "./guards.js"
 import * as invocation from "./invocation.js"
 import * as lineSplitter from "./lineSplitter.js"
@@ -49,12 +51,23 @@ export interface Context {
   /** Keep the events, for a result or an error that carries them. */
   readonly collect: boolean
   readonly onTool: (event: RunEvent) => void
+  /** Every time that events have arrived. */
+  readonly onProgress: (progress: Progress) => void
   readonly onSuccess: (success: Success) => void
+}
+
+/** What has been added since the last time. */
+export interface Progress {
+  readonly sessionId: string | undefined
+  readonly usage: Partial["usage"]
+  readonly cost: number
+  readonly turns: number
 }
 
 /** What is known of an attempt that finished. */
 export interface Success {
   readonly finished: Verdict.Finished
+  readonly recovered: boolean
   readonly partial: Partial
 }
 
@@ -112,11 +125,23 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
     const events: Array<RunEvent> = []
     const rawLines: Array<string> = []
     const queue = yield* Queue.bounded<Take.Take<RunEvent, OpenCodeError>>(1)
-    const guard = yield* guards.make(plan, clock.unsafeCurrentTimeMillis())
+    // Remembered only where somebody asks for what stdout does not show.
+    const parts = plan.options.recover === undefined && plan.options.usage === undefined ? undefined : exported.parts()
 
     const pass = yield* context.inTime(client.gate.enter)
     // As late as possible: those who stood before us in the queue have spent since.
     if (context.fleet !== undefined) yield* context.fleet.check
+    if (context.transcript !== undefined) {
+      yield* context.transcript.start({
+        timestamp: clock.unsafeCurrentTimeMillis(),
+        runId: plan.runId,
+        attempt: context.number,
+        cwd: plan.cwd,
+        directory: isolated.env["XDG_DATA_HOME"]
+      })
+    }
+    // Here, because the time for the start begins: that for the wait at the gate is not the process's.
+    const guard = yield* guards.make(plan, clock.unsafeCurrentTimeMillis())
     const running = yield* process.start(client.executor, client.table, {
       binary: context.binary,
       cwd: plan.cwd,
@@ -130,7 +155,13 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
     const accept = (arrived: ReadonlyArray<RunEvent>): Effect.Effect<void> =>
       Effect.suspend(() => {
         if (arrived.length === 0) return Effect.void
-        const before = { steps: state.steps, cost: state.cost, tokens: state.usage.total, toolCalls: state.toolCalls }
+        const before = {
+          steps: state.steps,
+          cost: state.cost,
+          tokens: state.usage.total,
+          toolCalls: state.toolCalls,
+          turns: state.turns
+        }
         const usage = state.usage
         const first = state.eventCount === 0
         for (const event of arrived) {
@@ -139,6 +170,14 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
           if (event._tag === "ToolUse") context.onTool(event)
         }
         if (context.collect) { for (const event of arrived) events.push(event) }
+        if (parts !== undefined) { for (const event of arrived) parts.add(event) }
+        const added = usage === state.usage ? TokenUsage.empty : TokenUsage.subtract(state.usage, usage)
+        context.onProgress({
+          sessionId: state.sessionId,
+          usage: added,
+          cost: state.cost - before.cost,
+          turns: state.turns - before.turns
+        })
         const opened = first && state.eventCount > 0
         guard.reading(false)
         const spent = {
@@ -149,7 +188,7 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
         }
         return Effect.gen(function*() {
           if (opened) yield* pass.opened
-          if (usage !== state.usage) yield* telemetry.spent(difference(state.usage, usage), spent.cost)
+          if (usage !== state.usage) yield* telemetry.spent(added, spent.cost)
           if (context.fleet !== undefined) yield* context.fleet.add(spent)
           if (context.transcript !== undefined) yield* context.transcript.write(arrived)
           yield* Queue.offer(queue, Take.chunk(Chunk.unsafeFromArray(arrived)))
@@ -237,11 +276,34 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
       yield* drain(stderrPump, guard)
       yield* onStderr(stderrLines.flush())
       yield* onStdout(stdoutLines.flush())
-      const partial = facts(survivors)
+      const ask = { client, cwd: plan.cwd, env: started.env }
+      const lacksEnd = guard.fired() === undefined && exit._tag === "Code" && exit.code === 0 && !state.finished &&
+        state.pendingError === undefined && state.rejection === undefined
+      const missing = lacksEnd && plan.options.recover === "export" && state.sessionId !== undefined
+        ? yield* exported.missing(ask, state.sessionId, parts)
+        : []
+      yield* accept(missing)
+      const hidden = plan.options.usage === "deep" ? yield* exported.hidden(ask, parts) : undefined
+      if (hidden !== undefined) context.onProgress({ sessionId: state.sessionId, ...hidden, turns: 0 })
+      const partial = withHidden(facts(survivors), hidden)
       const limited = state.pendingError
       if (limited?.kind === "rate-limit") yield* client.rateGate.limited(providerOf(context), limited.retryAfter)
-      const verdict = Verdict.decide({ evidence: state, exit, guard: guard.fired(), partial, redact: plan.redact })
-      if (Either.isRight(verdict)) context.onSuccess({ finished: verdict.right, partial })
+      const judge = (partial: Partial) =>
+        Verdict.decide({ evidence: state, exit, guard: guard.fired(), partial, redact: plan.redact })
+      const first = judge(partial)
+      // Errors are logged and sent on, events and all; a result is for the caller, who gets it as it was.
+      const verdict = Either.isLeft(first) ? judge(plan.redactInside(partial)) : first
+      if (context.transcript !== undefined) {
+        yield* context.transcript.end({
+          timestamp: clock.unsafeCurrentTimeMillis(),
+          runId: plan.runId,
+          outcome: Either.isLeft(verdict) ? verdict.left._tag : "success",
+          finishReason: state.finishReason
+        })
+      }
+      if (Either.isRight(verdict)) {
+        context.onSuccess({ finished: verdict.right, recovered: missing.length > 0, partial })
+      }
       yield* Queue.offer(queue, Either.isLeft(verdict) ? Take.fail(verdict.left) : Take.end)
     })
     yield* Effect.forkIn(
@@ -263,14 +325,12 @@ const splitAll = (
     : Chunk.toReadonlyArray(chunk).flatMap((bytes) => splitter.push(bytes))
 }
 
-const difference = (after: Partial["usage"], before: Partial["usage"]): Partial["usage"] => ({
-  total: after.total - before.total,
-  input: after.input - before.input,
-  output: after.output - before.output,
-  reasoning: after.reasoning - before.reasoning,
-  cacheRead: after.cacheRead - before.cacheRead,
-  cacheWrite: after.cacheWrite - before.cacheWrite
-})
+const withHidden = (partial: Partial, hidden: exported.Hidden | undefined): Partial =>
+  hidden === undefined ? partial : {
+    ...partial,
+    usage: TokenUsage.add(partial.usage, hidden.usage),
+    cost: partial.cost + hidden.cost
+  }
 
 /** Waits for a pump to reach the end of its pipe; gives up when the pipe stays silent, not when the reader is slow. */
 const drain = (pump: Fiber.RuntimeFiber<void>, guard: guards.Guards): Effect.Effect<void> => {

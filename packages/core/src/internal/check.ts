@@ -26,8 +26,14 @@ const fromIssue = (issue: ParseResult.ParseIssue, path: ReadonlyArray<PropertyKe
       return fromIssue(issue.issue, Array.isArray(key) ? [...path, ...key] : [...path, key as PropertyKey])
     }
     case "Composite": {
-      const first = Array.isArray(issue.issues) ? issue.issues[0] : issue.issues
-      return fromIssue(first, path)
+      const problems = (Array.isArray(issue.issues) ? issue.issues : [issue.issues]).map((inner) =>
+        fromIssue(inner, path)
+      )
+      const here = path.map(String).join(".")
+      // Where no member of a union comes nearer to the value, all of them are what was expected.
+      return issue.ast._tag === "Union" && problems.every((inner) => inner.path === here)
+        ? { path: here, reason: `${String(issue.ast)} was expected` }
+        : problems.find((inner) => inner.path !== here) ?? problems[0]
     }
     case "Refinement":
     case "Transformation":
@@ -92,6 +98,13 @@ const maxArgument = 128 * 1024 - 1
 
 const byteLength = (text: string): number => new TextEncoder().encode(text).length
 
+/** The variables that other options than `extraEnv` set. */
+const optionOf = new Map([
+  ["OPENCODE_CONFIG_CONTENT", "configOverrides"],
+  ["OPENCODE_SERVER_PASSWORD", "password"],
+  ["PWD", "cwd"]
+])
+
 /** `NAME=value` in the environment and each argument must fit; NUL would be a defect in the process module. */
 export const invocation = (
   input: { readonly args: ReadonlyArray<string>; readonly env: { readonly [name: string]: string } }
@@ -104,7 +117,7 @@ export const invocation = (
     )
   }
   for (const [name, value] of Object.entries(input.env)) {
-    const path = name === "OPENCODE_CONFIG_CONTENT" ? "configOverrides" : `extraEnv.${name}`
+    const path = optionOf.get(name) ?? `extraEnv.${name}`
     if (name === "" || name.includes("=") || name.includes("\0") || value.includes("\0")) {
       return problem(path, "a variable's name cannot be empty or hold `=`, and neither side can hold NUL")
     }
@@ -142,6 +155,9 @@ const port = ({ port }: RunOptions): Option.Option<Problem> =>
     ? Option.none()
     : problem("port", "it must be a whole number from 0 to 65535")
 
+const literal = (path: string, value: string | undefined, only: string): Option.Option<Problem> =>
+  value === undefined || value === only ? Option.none() : problem(path, `it is "${only}" or not set`)
+
 const transport = (options: RunOptions): Option.Option<Problem> =>
   options.promptVia === undefined || options.promptVia === "stdin" || options.promptVia === "argv"
     ? Option.none()
@@ -157,6 +173,8 @@ export const run = (text: string, options: RunOptions): Option.Option<Problem> =
     prompt(text, options),
     port(options),
     transport(options),
+    literal("recover", options.recover, "export"),
+    literal("usage", options.usage, "deep"),
     duration("timeout", options.timeout),
     duration("startupTimeout", options.startupTimeout),
     duration("idleTimeout", options.idleTimeout),

@@ -46,7 +46,7 @@ const textual = (tag: "Text" | "Reasoning") => (raw: WireObject): RunEvent.RunEv
       time: span(raw.part.time)
     }
   }
-  const text = raw["part"] === undefined ? flatText(raw) : undefined
+  const text = flatText(raw)
   return text === undefined ? unknown(raw) : { _tag: tag, ...base(raw), messageId: undefined, text, time: undefined }
 }
 

@@ -72,7 +72,10 @@ export const make = (limit: number = maxLineBytes): LineSplitter => {
   const push = (bytes: Uint8Array): Array<Line> => {
     if (bytes.length > limit) {
       const lines: Array<Line> = []
-      for (let at = 0; at < bytes.length; at += limit) lines.push(...push(bytes.subarray(at, at + limit)))
+      for (let at = 0; at < bytes.length; at += limit) {
+        // No spread: a call cannot have as many arguments as a chunk can have lines.
+        for (const line of push(bytes.subarray(at, at + limit))) lines.push(line)
+      }
       return lines
     }
     const last = bytes.lastIndexOf(LF)

@@ -33,6 +33,8 @@ export interface Plan {
   readonly redact: (text: string) => string
   /** Cleans texts that belong to the user. */
   readonly redactKnown: (text: string) => string
+  /** Cleans whatever else an error carries. */
+  readonly redactInside: <A>(value: A) => A
 }
 
 /** The variable by which the processes of a run are found again. */
@@ -74,7 +76,8 @@ export const make = (client: Client, prompt: string, own: RunOptions): Effect.Ef
       exitGrace: Duration.decode(options.exitGrace ?? "30 seconds"),
       maxProviderRetries: options.maxProviderRetries ?? 10,
       redact: redact.make(secrets),
-      redactKnown: redact.known(secrets)
+      redactKnown: redact.known(secrets),
+      redactInside: redact.inside(secrets)
     }
   })
 
@@ -93,7 +96,9 @@ const continuing = (client: Client, options: RunOptions): Option.Option<check.Pr
     : Option.none()
 }
 
-const expand = (client: Client, file: string) => Effect.provideService(binary.expand(file), Path.Path, client.path)
+/** Puts the home directory in the place of `~`. */
+export const expand = (client: Client, file: string): Effect.Effect<string> =>
+  Effect.provideService(binary.expand(file), Path.Path, client.path)
 
 const isDirectory = (client: Client, directory: string) =>
   client.fileSystem.stat(directory).pipe(

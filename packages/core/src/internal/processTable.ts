@@ -54,10 +54,12 @@ export const members = (
   table: ReadonlyArray<ProcessInfo>,
   run: { readonly pid: number; readonly except: ReadonlySet<number> }
 ): ReadonlyArray<number> => {
+  // Without a first process there is no tree to follow: 0 and 1 are the parents of everything.
+  const rooted = run.pid > 1
   const found = new Set(
-    table.filter((p) => p.marked || p.pgid === run.pid || p.session === run.pid).map((p) => p.pid)
+    table.filter((p) => p.marked || (rooted && (p.pgid === run.pid || p.session === run.pid))).map((p) => p.pid)
   )
-  found.add(run.pid)
+  if (rooted) found.add(run.pid)
   let size = 0
   while (size !== found.size) {
     size = found.size

@@ -20,33 +20,60 @@ const kept = 64 * 1024
 /** A question to the binary that takes longer than this is not going to be answered. */
 const patience = Duration.minutes(1)
 
-/** Runs `opencode` for its output: no prompt, no events. Fails unless it exits with 0. */
-export const make = (
-  client: Omit<Client, "version" | "running" | "gate" | "rateGate" | "retry">,
-  args: ReadonlyArray<string>
-): Effect.Effect<string, OpenCodeError> =>
-  Effect.scoped(Effect.gen(function*() {
-    const clock = yield* Effect.clock
-    const before = clock.unsafeCurrentTimeMillis()
-    const binary = yield* client.binary
-    const cwd = client.path.resolve(".")
-    const id = `query-${args.join("-")}`
+export type Services = Pick<
+  Client,
+  "executor" | "fileSystem" | "path" | "table" | "binary" | "defaults" | "isolation" | "forceKillAfter" | "environment"
+>
+
+export interface Options {
+  readonly cwd?: string | undefined
+  /** The variables of the child; without them those of a run with the client's defaults, isolated like one. */
+  readonly env?: { readonly [name: string]: string } | undefined
+  /** Let the shell write the output to a file: OpenCode's `export` can be cut off at 64 KiB in a pipe. */
+  readonly throughFile?: boolean | undefined
+}
+
+const isolatedEnv = (client: Services) =>
+  Effect.gen(function*() {
     const own = { ...client.environment.variables, ...invocation.env(client.defaults) }
     const isolated = yield* Isolation.make(client.isolation, own).pipe(
       Effect.provideService(FileSystem.FileSystem, client.fileSystem),
       Effect.provideService(Path.Path, client.path)
     )
+    return { ...client.environment.variables, ...isolated.env, ...invocation.env(client.defaults) }
+  })
+
+/** Runs `opencode` for its output: no prompt, no events. Fails unless it exits with 0. */
+export const make = (
+  client: Services,
+  args: ReadonlyArray<string>,
+  options?: Options
+): Effect.Effect<string, OpenCodeError> =>
+  Effect.scoped(Effect.gen(function*() {
+    const clock = yield* Effect.clock
+    const before = clock.unsafeCurrentTimeMillis()
+    const binary = yield* client.binary
+    const cwd = options?.cwd ?? client.path.resolve(".")
+    const env = options?.env ?? (yield* isolatedEnv(client))
+    const file = options?.throughFile === true && client.path.sep === "/"
+      ? yield* Effect.option(client.fileSystem.makeTempFileScoped({ prefix: "effect-opencode-" }))
+      : Option.none<string>()
+    const id = `query-${args[0]}`
+    const program = Option.match(file, {
+      onNone: () => ({ binary, args }),
+      onSome: (file) => ({ binary: "sh", args: ["-c", "exec \"$@\" > \"$0\"", file, binary, ...args] })
+    })
     const running = yield* process.start(client.executor, client.table, {
-      binary,
+      binary: program.binary,
+      invocation: { args: program.args, env: { ...env, PWD: cwd }, stdin: "" },
       cwd,
-      invocation: { args, env: { ...isolated.env, PWD: cwd, ...own }, stdin: "" },
       extendEnv: client.environment.extend,
       // Nothing that this starts outlives it, so there is nothing to mark.
       marker: `effect-opencode ${id}`,
       forceKillAfter: client.forceKillAfter
     })
     const stderr = tail.make(kept)
-    const [stdout] = yield* Effect.all([
+    const [piped] = yield* Effect.all([
       Stream.mkString(Stream.decodeText(running.stdout)),
       Stream.runForEach(Stream.decodeText(running.stderr), (text) => Effect.sync(() => stderr.push(text)))
     ], { concurrency: "unbounded" }).pipe(
@@ -56,7 +83,11 @@ export const make = (
     )
     const survivors = yield* running.terminate()
     const exit = yield* running.exit
-    if (exit._tag === "Code" && exit.code === 0) return stdout ?? ""
+    if (exit._tag === "Code" && exit.code === 0) {
+      return Option.isNone(file)
+        ? piped ?? ""
+        : yield* Effect.orElseSucceed(client.fileSystem.readFileString(file.value), () => "")
+    }
     const partial: Partial = {
       runId: id,
       cwd,

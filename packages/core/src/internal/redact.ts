@@ -34,17 +34,20 @@ export const secretsOf = (value: unknown): ReadonlyArray<string> => {
 const shapes: ReadonlyArray<readonly [RegExp, string]> = [
   [/\b(Bearer|Basic)\s+[\w.~+/=-]{8,}/gi, `$1 ${mask}`],
   [/\b(sk|pk|rk|ghp|gho|ghs|glpat|xox[abp])[-_][\w-]{12,}/g, mask],
-  [/(:\/\/)[^\s/:@]+:[^\s/@]+@/g, `$1${mask}@`],
+  [/(:\/\/)[^\s/:@]*:[^\s/@]+@/g, `$1${mask}@`],
   [/((?:api[-_]?key|access[-_]?token|password|secret)["']?\s*[:=]\s*["']?)[^\s"',;}]{6,}/gi, `$1${mask}`]
 ]
 
-/** Replaces known secrets, and what looks like one, by a mask. */
-export const make = (secrets: ReadonlyArray<string>): (text: string) => string => {
-  // A secret can be printed as it is or inside a JSON string.
-  const literal = secrets.flatMap((secret) => {
+/** A secret can be printed as it is or inside a JSON string. */
+const spellings = (secrets: ReadonlyArray<string>): ReadonlyArray<string> =>
+  secrets.flatMap((secret) => {
     const json = JSON.stringify(secret).slice(1, -1)
     return json === secret ? [secret] : [secret, json]
   })
+
+/** Replaces known secrets, and what looks like one, by a mask. */
+export const make = (secrets: ReadonlyArray<string>): (text: string) => string => {
+  const literal = spellings(secrets)
   return (text) => {
     let clean = text
     for (const secret of literal) clean = clean.replaceAll(secret, mask)
@@ -57,4 +60,22 @@ export const make = (secrets: ReadonlyArray<string>): (text: string) => string =
 export const known = (secrets: ReadonlyArray<string>): (text: string) => string => {
   const literal = secrets.map((secret) => JSON.stringify(secret).slice(1, -1))
   return (text) => literal.reduce((clean, secret) => clean.replaceAll(secret, mask), text)
+}
+
+/** Replaces known secrets in every text inside a value; what holds none is handed on as it is. */
+export const inside = (secrets: ReadonlyArray<string>): <A>(value: A) => A => {
+  const literal = spellings(secrets)
+  const visit = (value: unknown): unknown => {
+    if (typeof value === "string") {
+      return literal.reduce((clean, secret) => clean.includes(secret) ? clean.replaceAll(secret, mask) : clean, value)
+    }
+    if (Array.isArray(value)) {
+      const items = value.map(visit)
+      return items.every((item, index) => item === value[index]) ? value : items
+    }
+    if (!isObject(value)) return value
+    const entries = Object.entries(value).map(([name, item]) => [name, visit(item)] as const)
+    return entries.every(([name, item]) => item === value[name]) ? value : Object.fromEntries(entries)
+  }
+  return <A>(value: A): A => literal.length === 0 ? value : visit(value) as A
 }

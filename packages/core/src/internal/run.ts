@@ -67,12 +67,19 @@ const annotate = (span: Tracer.AnySpan | undefined, attributes: { readonly [name
   }
 }
 
+export interface Mode {
+  /** Keep the events, for the result or the error. */
+  readonly collect: boolean
+  readonly onResult?: ((result: RunResult) => void) | undefined
+  readonly onProgress?: ((progress: attempt.Progress) => void) | undefined
+}
+
 /** The whole life of a run, retries included, as a stream of its events. `run` and `stream` are both this. */
 export const make = (
   client: Client,
   prompt: string,
   options: RunOptions,
-  mode: { readonly collect: boolean; readonly onResult?: ((result: RunResult) => void) | undefined }
+  mode: Mode
 ): Stream.Stream<RunEvent, OpenCodeError> =>
   Stream.unwrapScoped(Effect.gen(function*() {
     const clock = yield* Effect.clock
@@ -138,10 +145,11 @@ export const make = (
             "opencode.tool.status": event.status
           })
         },
-        onSuccess: ({ finished, partial }) => {
+        onProgress: (progress) => mode.onProgress?.(progress),
+        onSuccess: ({ finished, partial, recovered }) => {
           outcome = "success"
           annotate(span, outcomeAttributes(partial, finished.finishReason))
-          mode.onResult?.(toResult(partial, finished))
+          mode.onResult?.(toResult(partial, finished, recovered))
         }
       }).pipe(
         Stream.catchAll((error) => {
@@ -188,7 +196,7 @@ const openTranscript = (client: Client, settled: plan.Plan) =>
     Effect.provideService(Path.Path, client.path)
   )
 
-const toResult = (partial: Partial, finished: attempt.Success["finished"]): RunResult =>
+const toResult = (partial: Partial, finished: attempt.Success["finished"], recovered: boolean): RunResult =>
   new RunResult({
     runId: partial.runId,
     text: partial.text,
@@ -200,8 +208,29 @@ const toResult = (partial: Partial, finished: attempt.Success["finished"]): RunR
     finishReason: finished.finishReason,
     exitCode: finished.exitCode,
     forced: finished.forced,
+    recovered,
     stderr: partial.stderr,
     rawLines: partial.rawLines,
     attempts: partial.attempts,
     duration: partial.duration
   }, { disableValidation: true })
+
+/** A run that is drained to its result. */
+export const toEnd = (
+  client: Client,
+  prompt: string,
+  options: RunOptions,
+  mode?: Omit<Mode, "collect" | "onResult">
+): Effect.Effect<RunResult, OpenCodeError> =>
+  Effect.suspend(() => {
+    let result: RunResult | undefined
+    const stream = make(client, prompt, options, {
+      ...mode,
+      collect: true,
+      onResult: (ended) => {
+        result = ended
+      }
+    })
+    // The stream ends without a failure only behind `onResult`.
+    return Effect.map(Stream.runDrain(stream), () => result!)
+  })

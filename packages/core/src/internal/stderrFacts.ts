@@ -52,7 +52,7 @@ const providerFailure = (line: string): LineFact => {
   if (!structured && !older) return { _tag: "Log" }
   return {
     _tag: "ProviderFailure",
-    reason: pairs.get("error.error") ?? pairs.get("error") ?? "stream error",
+    reason: pairs.get("error.error") ?? pairs.get("error.error.message") ?? pairs.get("error") ?? "stream error",
     provider: pairs.get("providerID"),
     model: pairs.get("modelID")
   }

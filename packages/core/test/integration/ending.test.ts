@@ -1,5 +1,5 @@
 import { describe, expect } from "@effect/vitest"
-import { Chunk, Effect, Fiber, Stream } from "effect"
+import { Chunk, Effect, Exit, Fiber, Stream } from "effect"
 import { OpenCode } from "effect-opencode"
 import * as fs from "node:fs"
 import {
@@ -41,7 +41,7 @@ describe("nothing survives a run", () => {
       yield* during(provider.asked, running)
       expect(processes(box).length).toBeGreaterThan(0)
       const exit = yield* Fiber.interrupt(running)
-      expect(exit._tag === "Failure" && exit.cause._tag).toBe("Interrupt")
+      expect(Exit.isInterrupted(exit)).toBe(true)
       expect(left(box)).toEqual(nothing)
     }))
 

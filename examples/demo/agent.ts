@@ -1,0 +1,116 @@
+/**
+ * What is known about one agent, and how it changes: pure data.
+ */
+import { Option } from "effect"
+import type { RunEvent } from "effect-opencode"
+import { TokenUsage } from "effect-opencode"
+
+export interface Agent {
+  readonly name: string
+  readonly state: "waiting" | "working" | "done" | "failed"
+  /** The last tool call or the last text. */
+  readonly activity: string
+  readonly turns: number
+  readonly usage: TokenUsage.TokenUsage
+  /** US dollars. */
+  readonly cost: number
+  /** Milliseconds since the epoch. */
+  readonly startedAt: Option.Option<number>
+  readonly endedAt: Option.Option<number>
+  readonly failure: Option.Option<Failure>
+}
+
+/** Why an agent failed. */
+export interface Failure {
+  readonly _tag: string
+  readonly message: string
+}
+
+export const waiting = (name: string): Agent => ({
+  name,
+  state: "waiting",
+  activity: "",
+  turns: 0,
+  usage: TokenUsage.empty,
+  cost: 0,
+  startedAt: Option.none(),
+  endedAt: Option.none(),
+  failure: Option.none()
+})
+
+export const begin = (agent: Agent, now: number): Agent => ({
+  ...agent,
+  state: "working",
+  activity: "starts",
+  startedAt: Option.some(now)
+})
+
+/** OpenCode names a file from the root of the disk where there is no repository; from its workspace on is enough. */
+const short = (title: string): string => title.replace(/^.*effect-opencode-demo-\w+\//, "")
+
+/** What an event says to somebody who watches. */
+export const describe = (event: RunEvent.RunEvent): string => {
+  switch (event._tag) {
+    case "StepStart":
+      return "asks the model"
+    case "Text":
+      return event.text.trim()
+    case "Reasoning":
+      return `thinks: ${event.text.trim()}`
+    case "ToolUse":
+      return event.status === "error"
+        ? `${event.tool} failed: ${event.error ?? ""}`
+        : `${event.tool} ${short(event.title ?? "")}`
+    case "StepFinish":
+      return `step finished (${event.reason ?? "no reason"}), ${event.tokens.total} tokens`
+    case "SessionError":
+      return `${event.name}: ${event.message}`
+    case "PermissionRejected":
+      return `not permitted: ${event.permission} ${event.patterns.join(", ")}`
+    case "ProviderRetry":
+      return `the provider failed (${event.attempt}): ${event.reason}`
+    case "Diagnostic":
+      return `no event: ${event.line}`
+    case "Unknown":
+      return `an event of the unknown type ${event.type ?? ""}`
+  }
+}
+
+export const observe = (agent: Agent, event: RunEvent.RunEvent): Agent => {
+  switch (event._tag) {
+    case "StepStart":
+    case "Diagnostic":
+    case "Unknown":
+      return agent
+    case "StepFinish":
+      return {
+        ...agent,
+        turns: agent.turns + 1,
+        usage: TokenUsage.add(agent.usage, event.tokens),
+        cost: agent.cost + event.cost
+      }
+    default:
+      return { ...agent, activity: describe(event) }
+  }
+}
+
+export const finish = (agent: Agent, now: number): Agent => ({
+  ...agent,
+  state: "done",
+  endedAt: Option.some(now)
+})
+
+export const fail = (agent: Agent, failure: Failure, now: number): Agent => ({
+  ...agent,
+  state: "failed",
+  activity: failure._tag,
+  endedAt: Option.some(now),
+  failure: Option.some(failure)
+})
+
+/** Milliseconds that the agent has worked so far. */
+export const elapsed = (agent: Agent, now: number): number =>
+  Option.match(agent.startedAt, {
+    onNone: () => 0,
+    onSome: (from) => Option.getOrElse(agent.endedAt, () => now) - from
+  })

@@ -1,0 +1,79 @@
+/**
+ * The agents: ten that work in parallel, each in a copy of the sample workspace that goes with it, and one more over what
+ * they say.
+ */
+import { FileSystem, Path } from "@effect/platform"
+import { Array, Data, Effect, Stream } from "effect"
+import { OpenCode, Permission, RunResult } from "effect-opencode"
+import * as Progress from "./progress.js"
+import type { Task } from "./tasks.js"
+import { documentTasks, overviewTask } from "./tasks.js"
+
+/** An agent said that it was done, and the file is as it was. */
+export class FileUnchangedError extends Data.TaggedError("FileUnchangedError")<{ readonly file: string }> {
+  override get message(): string {
+    return `The agent finished, but ${this.file} is as it was before.`
+  }
+}
+
+/** What an agent leaves behind when its workspace is gone. */
+export interface Finding {
+  readonly name: string
+  readonly text: string
+  readonly file: string
+  /** The lines that the file has now and had not before. */
+  readonly added: ReadonlyArray<string>
+}
+
+/** A copy of the sample workspace, removed with the scope. */
+const workspace = Effect.gen(function*() {
+  const fs = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const directory = yield* fs.makeTempDirectoryScoped({ prefix: "effect-opencode-demo-" })
+  yield* fs.copy(yield* path.fromFileUrl(new URL("workspace", import.meta.url)), directory)
+  return directory
+})
+
+const linesOf = (file: string) =>
+  Effect.gen(function*() {
+    const fs = yield* FileSystem.FileSystem
+    return (yield* fs.exists(file)) ? (yield* fs.readFileString(file)).split("\n") : []
+  })
+
+// #region agent
+/** Runs one agent in a workspace of its own and looks at what it has done to the file. */
+const runAgent = (task: Task) =>
+  Effect.gen(function*() {
+    const path = yield* Path.Path
+    const progress = yield* Progress.Progress
+    const cwd = yield* workspace
+    const file = path.join(cwd, task.file)
+    const before = yield* linesOf(file)
+
+    const events = yield* OpenCode.stream(task.prompt, {
+      cwd,
+      title: task.name,
+      permission: Permission.make({ read: "allow", edit: "allow" }),
+      timeout: "10 minutes",
+      budget: { steps: 20 }
+    }).pipe(
+      Stream.tap((event) => progress.event(task.name, event)),
+      Stream.runCollect
+    )
+
+    const added = Array.difference(yield* linesOf(file), before)
+    if (added.length === 0) return yield* new FileUnchangedError({ file: task.file })
+    return { name: task.name, text: RunResult.fold(events).text, file: task.file, added }
+  }).pipe(
+    Effect.scoped,
+    Progress.track(task.name),
+    Effect.either
+  )
+
+/** Ten agents, four at a time, then one over the results of those that finished. */
+export const mapReduce = Effect.gen(function*() {
+  const documented = yield* Effect.forEach(documentTasks, runAgent, { concurrency: 4 })
+  const overview = yield* runAgent(overviewTask(Array.getRights(documented)))
+  return { findings: Array.getRights([...documented, overview]) }
+})
+// #endregion

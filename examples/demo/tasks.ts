@@ -1,0 +1,54 @@
+/**
+ * What the agents are asked to do: ten tasks over the sample workspace, and one over their results.
+ */
+
+/** One agent's work: a prompt, and the file that must be different afterwards. */
+export interface Task {
+  readonly name: string
+  readonly prompt: string
+  readonly file: string
+}
+
+/** What an agent has to say about its file. */
+export interface Report {
+  readonly name: string
+  readonly text: string
+}
+
+const functions = [
+  "chunk",
+  "clamp",
+  "formatBytes",
+  "groupBy",
+  "median",
+  "pluralize",
+  "range",
+  "slugify",
+  "truncate",
+  "unique"
+]
+
+const documentTask = (name: string): Task => ({
+  name,
+  file: `src/${name}.js`,
+  prompt: [
+    `Document the function ${name}: read src/${name}.js, then edit it so that a one-line /** … */ comment`,
+    `above the export says what the function does. Change nothing else.`,
+    `Answer with that one sentence and nothing more.`
+  ].join("\n")
+})
+
+/** The map: one agent for each function. */
+export const documentTasks: ReadonlyArray<Task> = functions.map(documentTask)
+
+/** The reduce: one agent over what the others have found. */
+export const overviewTask = (reports: ReadonlyArray<Report>): Task => ({
+  name: "overview",
+  file: "OVERVIEW.md",
+  prompt: [
+    `Write OVERVIEW.md: a title, then one list item for each of these functions, in this order.`,
+    `Answer with one sentence about the library as a whole.`,
+    ``,
+    ...reports.map(({ name, text }) => `- ${name}: ${text.trim().replace(/\s+/g, " ")}`)
+  ].join("\n")
+})

@@ -1,0 +1,134 @@
+/**
+ * What the terminal shows, as pure functions from data to text.
+ */
+import { Option } from "effect"
+import * as Agent from "./agent.js"
+import type { Finding } from "./agents.js"
+
+const escape = "\u001b["
+
+/** Hides the cursor and keeps long lines from wrapping. */
+export const enterLive = `${escape}?25l${escape}?7l`
+
+export const leaveLive = `${escape}?7h${escape}?25h`
+
+/** Draws lines over the ones that were drawn before. */
+export const redraw = (previous: number, lines: ReadonlyArray<string>): string =>
+  [
+    previous === 0 ? "" : `${escape}${previous}A`,
+    ...lines.map((line) => `${escape}2K${line}\n`),
+    `${escape}J`
+  ].join("")
+
+/** One line, without control characters: a model's text must not steer the terminal. */
+export const oneLine = (text: string): string => text.replace(/[\s\p{C}]+/gu, " ").trim()
+
+export const clip = (text: string, width: number): string =>
+  text.length <= width ? text : `${text.slice(0, Math.max(0, width - 1))}…`
+
+export const seconds = (millis: number): string => `${(millis / 1000).toFixed(1)} s`
+
+export const dollars = (cost: number): string => `$${cost.toFixed(4)}`
+
+export const count = (value: number): string => value.toLocaleString("en-US")
+
+interface Column<A> {
+  readonly title: string
+  readonly align: "left" | "right"
+  readonly cell: (row: A) => string
+}
+
+const left = <A>(title: string, cell: (row: A) => string): Column<A> => ({ title, align: "left", cell })
+
+const right = <A>(title: string, cell: (row: A) => string): Column<A> => ({ title, align: "right", cell })
+
+/** Columns as wide as their widest cell; the first line holds the titles. */
+export const table = <A>(columns: ReadonlyArray<Column<A>>, rows: ReadonlyArray<A>): ReadonlyArray<string> => {
+  const cells = [columns.map(({ title }) => title), ...rows.map((row) => columns.map(({ cell }) => cell(row)))]
+  const widths = columns.map((_, index) => Math.max(...cells.map((line) => line[index]?.length ?? 0)))
+  return cells.map((line) =>
+    line
+      .map((cell, index) =>
+        columns[index]?.align === "right" ? cell.padStart(widths[index] ?? 0) : cell.padEnd(widths[index] ?? 0)
+      )
+      .join("  ")
+      .trimEnd()
+  )
+}
+
+const marks: { readonly [State in Agent.Agent["state"]]: string } = {
+  waiting: "·",
+  working: "▸",
+  done: "✔",
+  failed: "✘"
+}
+
+const time = (agent: Agent.Agent, now: number): string =>
+  agent.state === "waiting" ? "" : seconds(Agent.elapsed(agent, now))
+
+/** The table that is redrawn while the agents work. */
+export const live = (agents: ReadonlyArray<Agent.Agent>, now: number): ReadonlyArray<string> =>
+  table<Agent.Agent>([
+    left("  agent", (agent) => `${marks[agent.state]} ${agent.name}`),
+    left("state", (agent) => agent.state),
+    right("turns", (agent) => count(agent.turns)),
+    right("tokens", (agent) => count(agent.usage.total)),
+    right("time", (agent) => time(agent, now)),
+    left("now", (agent) => clip(oneLine(agent.activity), 60))
+  ], agents)
+
+const outcome = (agent: Agent.Agent): string =>
+  Option.match(agent.failure, {
+    onNone: () => agent.state === "done" ? "success" : agent.state,
+    onSome: ({ _tag }) => _tag
+  })
+
+/** The table at the end. */
+export const summary = (agents: ReadonlyArray<Agent.Agent>): ReadonlyArray<string> =>
+  table<Agent.Agent>([
+    left("  run", (agent) => `${marks[agent.state]} ${agent.name}`),
+    left("outcome", outcome),
+    right("turns", (agent) => count(agent.turns)),
+    right("tokens", (agent) => count(agent.usage.total)),
+    right("cost", (agent) => dollars(agent.cost)),
+    right("time", (agent) => time(agent, 0))
+  ], agents)
+
+const edits = (finding: Finding): ReadonlyArray<string> => [
+  `  ${finding.file}`,
+  ...finding.added.filter((line) => line.trim() !== "").map((line) => `    + ${clip(oneLine(line), 110)}`)
+]
+
+/** Everything that is printed when the agents have ended. */
+export const report = (results: {
+  readonly agents: ReadonlyArray<Agent.Agent>
+  readonly findings: ReadonlyArray<Finding>
+  /** Milliseconds. */
+  readonly duration: number
+}): ReadonlyArray<string> => {
+  const { agents, duration, findings } = results
+  const tokens = agents.reduce((sum, { usage }) => sum + usage.total, 0)
+  const cost = agents.reduce((sum, agent) => sum + agent.cost, 0)
+  const failures = agents.flatMap((agent) =>
+    Option.toArray(agent.failure).map(({ message }) => `  ${agent.name}: ${oneLine(message)}`)
+  )
+  return [
+    "",
+    ...(findings.length === 0 ? [] : ["What the agents have changed:", ...findings.flatMap(edits), ""]),
+    ...summary(agents),
+    "",
+    `${agents.length} runs in ${seconds(duration)}, ${count(tokens)} tokens, ${dollars(cost)}`,
+    ...(failures.length === 0 ? [] : ["", "Failures:", ...failures])
+  ]
+}
+
+/** The first line. */
+export const heading = (agents: number, model: Option.Option<string>): string =>
+  `${agents} agents document a small library, one more writes the overview. Model: ${
+    Option.getOrElse(model, () => "scripted, on loopback (set OPENCODE_MODEL=provider/model for a real one)")
+  }`
+
+/** One line of the log that stands in for the table where there is no terminal. */
+export const logLine = (agent: Agent.Agent, message: string, now: number): string =>
+  `${agent.name.padEnd(11)}  ${seconds(Agent.elapsed(agent, now)).padStart(7)}  ${clip(oneLine(message), 100)}`
+    .trimEnd()

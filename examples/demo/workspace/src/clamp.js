@@ -1,0 +1,1 @@
+export const clamp = (value, min, max) => Math.min(Math.max(value, min), max)

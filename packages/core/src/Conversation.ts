@@ -1,0 +1,148 @@
+/**
+ * A whole session as `opencode export` gives it: messages with their parts, the model, tokens and cost of each.
+ * Tolerant: only what is named here is checked, everything else is in the raw objects. Shapes of OpenCode 1.18.33.
+ *
+ * @since 0.1.0
+ */
+import * as Arr from "effect/Array"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as decode from "./internal/decode.js"
+import { isObject } from "./internal/wire.js"
+import type { RunEvent, WireObject } from "./RunEvent.js"
+import * as TokenUsage from "./TokenUsage.js"
+
+const Nullish = <A, I>(schema: Schema.Schema<A, I>) => Schema.optional(Schema.NullOr(schema))
+
+const Unknowns = Schema.Record({ key: Schema.String, value: Schema.Unknown })
+
+/**
+ * A message of the user or of the agent.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Message extends Schema.Schema.Type<typeof Message> {}
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Message = Schema.Struct({
+  info: Schema.Struct(
+    { id: Schema.String, role: Schema.String, cost: Nullish(Schema.Number), finish: Nullish(Schema.String) },
+    { key: Schema.String, value: Schema.Unknown }
+  ),
+  /** The parts as OpenCode keeps them: `text`, `tool`, `step-start`, `step-finish`, … */
+  parts: Schema.Array(Unknowns)
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Conversation extends Schema.Schema.Type<typeof Conversation> {}
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Conversation = Schema.Struct({
+  info: Schema.Struct(
+    { id: Schema.String, title: Nullish(Schema.String), directory: Nullish(Schema.String) },
+    { key: Schema.String, value: Schema.Unknown }
+  ),
+  messages: Schema.Array(Message)
+})
+
+/** The type of the line that `opencode run` prints for a part. */
+const types = new Map<unknown, string>([
+  ["step-start", "step_start"],
+  ["text", "text"],
+  ["reasoning", "reasoning"],
+  ["tool", "tool_use"],
+  ["step-finish", "step_finish"]
+])
+
+const toWire = (part: WireObject, sessionId: string): ReadonlyArray<WireObject> => {
+  const type = types.get(part["type"])
+  return type === undefined ? [] : [{ type, sessionID: sessionId, part }]
+}
+
+/**
+ * The events of the last turn: what the agent did since the last message of the user, as `opencode run` would have
+ * printed it.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const lastTurn = (conversation: Conversation): ReadonlyArray<RunEvent> => {
+  const { messages } = conversation
+  const asked = Arr.findLastIndex(messages, (message) => message.info.role === "user")
+  return messages.slice(Option.match(asked, { onNone: () => 0, onSome: (index) => index + 1 }))
+    .flatMap((message) => message.parts.flatMap((part) => toWire(part, conversation.info.id)))
+    .map(decode.fromWire)
+}
+
+/**
+ * The text of the agent's last message.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const lastText = (conversation: Conversation): string => {
+  const message = Option.getOrUndefined(Arr.findLast(conversation.messages, ({ info }) => info.role === "assistant"))
+  return (message?.parts ?? []).flatMap((part) =>
+    part["type"] === "text" && typeof part["text"] === "string" ? [part["text"]] : []
+  )
+    .join("")
+}
+
+/**
+ * Tokens and cost of all steps in the conversation; sub-agents have conversations of their own, see {@link children}.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const spent = (
+  conversation: Conversation
+): { readonly usage: TokenUsage.TokenUsage; readonly cost: number; readonly turns: number } => {
+  let usage = TokenUsage.empty
+  let cost = 0
+  let turns = 0
+  for (const part of conversation.messages.flatMap((message) => message.parts)) {
+    if (part["type"] !== "step-finish") continue
+    const event = decode.fromWire({ type: "step_finish", part })
+    if (event._tag !== "StepFinish") continue
+    usage = TokenUsage.add(usage, event.tokens)
+    cost += event.cost
+    turns++
+  }
+  return { usage, cost, turns }
+}
+
+const childOf = (part: unknown): ReadonlyArray<string> => {
+  if (!isObject(part) || part["tool"] !== "task" || !isObject(part["state"])) return []
+  const metadata = part["state"]["metadata"]
+  const id = isObject(metadata) ? metadata["sessionId"] : undefined
+  return typeof id === "string" ? [id] : []
+}
+
+/**
+ * The sessions of the sub-agents that the conversation started.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const children = (conversation: Conversation): ReadonlyArray<string> => [
+  ...new Set(conversation.messages.flatMap((message) => message.parts.flatMap(childOf)))
+]
+
+/**
+ * The session of the sub-agent that an event tells of, if it does.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const childOfEvent = (event: RunEvent): string | undefined =>
+  event._tag === "ToolUse" ? childOf(event.raw["part"])[0] : undefined

@@ -1,0 +1,68 @@
+/**
+ * A conversation: several turns that share one OpenCode session and one data directory.
+ *
+ * @since 0.1.0
+ */
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type * as Stream from "effect/Stream"
+import type { Conversation } from "./Conversation.js"
+import type { OpenCodeError } from "./OpenCodeError.js"
+import type { RunEvent } from "./RunEvent.js"
+import type { RunOptions } from "./RunOptions.js"
+import type { RunResult } from "./RunResult.js"
+import type { TokenUsage } from "./TokenUsage.js"
+
+/**
+ * What the turns of a session, or of several, add up to.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Spent {
+  readonly usage: TokenUsage
+  /** US dollars. */
+  readonly cost: number
+  /** Steps that finished. */
+  readonly turns: number
+}
+
+/**
+ * Turns of one session run one at a time, in the order in which they were asked for; waiting for an earlier turn does
+ * not count towards a turn's `timeout`. Different sessions run in parallel.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Session {
+  /** The session's id; `None` before the first turn has shown an event. */
+  readonly id: Effect.Effect<Option.Option<string>>
+  /** The data directory; `None` where it is OpenCode's own. */
+  readonly directory: Option.Option<string>
+  /** The working directory of every turn: OpenCode hangs where a session is continued from another one (1.18.33). */
+  readonly cwd: string
+  readonly run: (prompt: string, options?: RunOptions) => Effect.Effect<RunResult, OpenCodeError>
+  readonly stream: (prompt: string, options?: RunOptions) => Stream.Stream<RunEvent, OpenCodeError>
+  /** A branch that begins with everything said so far and does not disturb this session. */
+  readonly fork: Effect.Effect<Session, OpenCodeError, Scope.Scope>
+  /** The whole conversation. */
+  readonly export: Effect.Effect<Conversation, OpenCodeError>
+  /** The sum over the turns of this object, those that failed or were interrupted included. */
+  readonly usage: Effect.Effect<Spent>
+}
+
+/**
+ * Where a kept session is: what `Transcript.read` gives, or what a program has noted of a {@link Session}.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Location {
+  readonly sessionId?: string | undefined
+  readonly cwd?: string | undefined
+  /** The data directory; without one the session is in OpenCode's own. */
+  readonly directory?: string | undefined
+  /** The run whose program died: what is left of its processes is ended first. */
+  readonly runId?: string | undefined
+}

@@ -1,0 +1,117 @@
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
+import * as Conversation from "../Conversation.js"
+import { OpenCodeProcessError } from "../OpenCodeError.js"
+import type { OpenCodeError } from "../OpenCodeError.js"
+import type { RunEvent } from "../RunEvent.js"
+import * as TokenUsage from "../TokenUsage.js"
+import * as query from "./query.js"
+import { isObject } from "./wire.js"
+
+/** Whom to ask for a session: the same binary, in the surroundings of the run. */
+export interface Ask {
+  readonly client: query.Services
+  readonly cwd: string
+  readonly env: { readonly [name: string]: string }
+}
+
+const decodeConversation = Schema.decodeUnknownEither(Schema.parseJson(Conversation.Conversation))
+
+/** The whole conversation of a session. */
+export const conversation = (
+  { client, cwd, env }: Ask,
+  sessionId: string
+): Effect.Effect<Conversation.Conversation, OpenCodeError> =>
+  Effect.flatMap(query.make(client, ["export", sessionId], { cwd, env, throughFile: true }), (text) => {
+    // A line of progress can stand before the object.
+    const decoded = decodeConversation(text.slice(Math.max(0, text.indexOf("{"))))
+    return Either.isRight(decoded) ? Effect.succeed(decoded.right) : new OpenCodeProcessError({
+      exitCode: 0,
+      hint: `\`opencode export ${sessionId}\` printed ${text.length} characters that are no whole conversation`,
+      partial: {
+        runId: "query-export",
+        cwd,
+        sessionId,
+        eventCount: 0,
+        text: "",
+        usage: TokenUsage.empty,
+        cost: 0,
+        turns: 0,
+        stderr: "",
+        attempts: 1,
+        duration: 0,
+        survivors: []
+      }
+    })
+  })
+
+/** Which parts of a conversation stdout has shown, and which sub-agents they tell of. */
+export interface Parts {
+  readonly add: (event: RunEvent) => void
+  readonly has: (event: RunEvent) => boolean
+  readonly children: () => ReadonlyArray<string>
+}
+
+const partId = (event: RunEvent): unknown => {
+  const part = "raw" in event ? event.raw["part"] : undefined
+  return isObject(part) ? part["id"] : undefined
+}
+
+export const parts = (): Parts => {
+  const seen = new Set<unknown>()
+  const children = new Set<string>()
+  return {
+    add: (event) => {
+      seen.add(partId(event))
+      const child = Conversation.childOfEvent(event)
+      if (child !== undefined) children.add(child)
+    },
+    has: (event) => seen.has(partId(event)),
+    children: () => [...children]
+  }
+}
+
+/** The events of the turn that stdout has not shown; none where the session cannot be asked. */
+export const missing = (
+  ask: Ask,
+  sessionId: string,
+  shown: Parts | undefined
+): Effect.Effect<ReadonlyArray<RunEvent>> =>
+  conversation(ask, sessionId).pipe(
+    Effect.map((conversation) => Conversation.lastTurn(conversation).filter((event) => shown?.has(event) !== true)),
+    Effect.tapError((error) => Effect.logDebug("The session could not be exported", error)),
+    Effect.orElseSucceed((): ReadonlyArray<RunEvent> => []),
+    Effect.withSpan("OpenCode.recover")
+  )
+
+/** What sub-agents have spent. */
+export interface Hidden {
+  readonly usage: TokenUsage.TokenUsage
+  readonly cost: number
+}
+
+const none: Hidden = { usage: TokenUsage.empty, cost: 0 }
+
+const plus = (self: Hidden, that: Hidden): Hidden => ({
+  usage: TokenUsage.add(self.usage, that.usage),
+  cost: self.cost + that.cost
+})
+
+/** The usage of a session and of everything below it; nothing where it cannot be asked. */
+const below = (ask: Ask, sessionId: string): Effect.Effect<Hidden> =>
+  conversation(ask, sessionId).pipe(
+    Effect.flatMap((conversation) =>
+      Effect.reduce(Conversation.children(conversation), plus(none, Conversation.spent(conversation)), (sum, child) =>
+        Effect.map(below(ask, child), (more) =>
+          plus(sum, more)))
+    ),
+    Effect.tapError((error) =>
+      Effect.logDebug("The session of a sub-agent could not be exported", error)
+    ),
+    Effect.orElseSucceed(() => none)
+  )
+
+/** What the sub-agents of a run have spent, theirs included. */
+export const hidden = (ask: Ask, shown: Parts | undefined): Effect.Effect<Hidden> =>
+  Effect.reduce(shown?.children() ?? [], none, (sum, child) => Effect.map(below(ask, child), (more) => plus(sum, more)))

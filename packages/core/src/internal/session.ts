@@ -1,0 +1,135 @@
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Isolation from "../Isolation.js"
+import { OpenCodeConfigError } from "../OpenCodeError.js"
+import type { OpenCodeError } from "../OpenCodeError.js"
+import { CurrentRunConfig } from "../RunConfig.js"
+import type { RunOptions } from "../RunOptions.js"
+import type { RunResult } from "../RunResult.js"
+import type { Session, Spent } from "../Session.js"
+import * as TokenUsage from "../TokenUsage.js"
+import type { Progress } from "./attempt.js"
+import type { Client } from "./client.js"
+import * as exported from "./exported.js"
+import * as invocation from "./invocation.js"
+import * as merge from "./merge.js"
+import * as plan from "./plan.js"
+import * as runs from "./run.js"
+import * as turnstile from "./turnstile.js"
+
+/** Where a session begins: at nothing, at a kept session, or at a branch of one. */
+export interface Origin {
+  readonly sessionId: string | undefined
+  readonly fork: boolean
+}
+
+/** A data directory that lives as long as the scope, where the layer would make one for every run. */
+const dataDirectory = (client: Client): Effect.Effect<Isolation.Isolation, OpenCodeConfigError, Scope.Scope> =>
+  client.isolation !== "run"
+    ? Effect.succeed(client.isolation)
+    : Effect.map(
+      Effect.provideService(Isolation.temporaryDirectory, FileSystem.FileSystem, client.fileSystem),
+      (directory) => ({ directory: client.path.join(directory, "data") })
+    )
+
+export const make = (
+  outer: Client,
+  options: RunOptions,
+  origin: Origin
+): Effect.Effect<Session, OpenCodeError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const isolation = yield* dataDirectory(outer)
+    return yield* inside({ ...outer, isolation }, options, origin)
+  })
+
+const inside = (
+  client: Client,
+  options: RunOptions,
+  origin: Origin
+): Effect.Effect<Session, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const current = yield* CurrentRunConfig
+    // The region in which the session was opened is that of all its turns.
+    const settled: RunOptions = merge.configs<RunOptions>(merge.configs<RunOptions>(client.defaults, current), options)
+    const cwd = client.path.resolve(yield* plan.expand(client, settled.cwd ?? "."))
+    const turn = yield* turnstile.make(1)
+    let id = origin.fork ? undefined : origin.sessionId
+    let spent: Spent = { usage: TokenUsage.empty, cost: 0, turns: 0 }
+
+    const onProgress = (progress: Progress): void => {
+      id ??= progress.sessionId
+      spent = {
+        usage: TokenUsage.add(spent.usage, progress.usage),
+        cost: spent.cost + progress.cost,
+        turns: spent.turns + progress.turns
+      }
+    }
+
+    const turnOptions = (own: RunOptions | undefined): RunOptions => ({
+      ...merge.configs<RunOptions>(settled, own ?? {}),
+      cwd,
+      continueSession: undefined,
+      sessionId: id ?? origin.sessionId,
+      fork: id === undefined && origin.fork
+    })
+
+    const run = (prompt: string, own?: RunOptions): Effect.Effect<RunResult, OpenCodeError> =>
+      Effect.scoped(Effect.zipRight(
+        turn.enter,
+        Effect.suspend(() => runs.toEnd(client, prompt, turnOptions(own), { onProgress }))
+      ))
+
+    const session: Session = {
+      id: Effect.sync(() => Option.fromNullable(id)),
+      directory: typeof client.isolation === "object" ? Option.some(client.isolation.directory) : Option.none(),
+      cwd,
+      run,
+      stream: (prompt, own) =>
+        Stream.unwrapScoped(Effect.map(turn.enter, () =>
+          Stream.suspend(() =>
+            runs.make(client, prompt, turnOptions(own), { collect: false, onProgress })
+          ))),
+      fork: Effect.suspend(() =>
+        id === undefined
+          ? new OpenCodeConfigError({
+            path: "fork",
+            reason: "the session has had no turn yet, there is nothing to branch off"
+          })
+          : inside(client, settled, { sessionId: id, fork: true })
+      ),
+      export: Effect.scoped(Effect.gen(function*() {
+        if (id === undefined) {
+          return yield* new OpenCodeConfigError({ path: "export", reason: "the session has had no turn yet" })
+        }
+        const own = { ...client.environment.variables, ...invocation.env(settled) }
+        const isolated = yield* Isolation.make(client.isolation, own).pipe(
+          Effect.provideService(FileSystem.FileSystem, client.fileSystem),
+          Effect.provideService(Path.Path, client.path)
+        )
+        const env = { ...client.environment.variables, ...isolated.env, ...invocation.env(settled) }
+        return yield* exported.conversation({ client, cwd, env }, id)
+      })),
+      usage: Effect.sync(() =>
+        spent
+      )
+    }
+    return session
+  })
+
+/** Ends what a dead program has left of a run, so that nobody else writes into its session. */
+export const endLeftovers = (client: Client, runId: string): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    const members = client.table.members({ pid: -1, marker: runId })
+    const found = yield* members
+    if (found.length === 0) return
+    yield* client.table.kill(found, "TERM")
+    const left = yield* Effect.iterate(found, {
+      while: (pids) => pids.length > 0,
+      body: () => Effect.delay(members, 50)
+    }).pipe(Effect.timeoutOption(client.forceKillAfter))
+    if (Option.isNone(left)) yield* client.table.kill(yield* members, "KILL")
+  })

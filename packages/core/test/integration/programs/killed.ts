@@ -1,0 +1,15 @@
+/** A program that is killed while its agent works. What is left of it is its transcript. */
+import { NodeContext, NodeRuntime } from "@effect/platform-node"
+import { Config, Effect, Schema } from "effect"
+import { OpenCode, RunConfig } from "effect-opencode"
+
+const program = Effect.gen(function*() {
+  const options = yield* Schema.decode(Schema.parseJson(RunConfig.RunConfig))(yield* Config.string("RUN_OPTIONS"))
+  const cwd = yield* Config.string("RUN_CWD")
+  const directory = yield* Config.string("RUN_DATA")
+  yield* OpenCode.run("the task", { ...options, cwd, transcript: "../run.jsonl" }).pipe(
+    Effect.provide(OpenCode.layer({ version: "1.18.33", isolation: { directory } }))
+  )
+})
+
+program.pipe(Effect.provide(NodeContext.layer), NodeRuntime.runMain)

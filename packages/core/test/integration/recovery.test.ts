@@ -1,0 +1,101 @@
+import { NodeContext } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Effect, Stream } from "effect"
+import { OpenCode, Transcript } from "effect-opencode"
+import { ModelProvider } from "effect-opencode-testing"
+import { spawn } from "node:child_process"
+import * as fs from "node:fs"
+import { createRequire } from "node:module"
+import * as path from "node:path"
+import { fileURLToPath, pathToFileURL } from "node:url"
+import * as support from "./support.js"
+
+const { Reply } = support
+
+const require = createRequire(import.meta.url)
+
+/** The real binary, but its runs lose what they print behind the second line, as several versions do. */
+const losing = (box: support.Sandbox): string => {
+  const real = require.resolve("opencode-ai/bin/opencode.exe")
+  const file = path.join(box.root, "opencode")
+  fs.writeFileSync(file, `#!/bin/sh\nif [ "$1" = run ]; then "${real}" "$@" | sed 2q; else exec "${real}" "$@"; fi\n`)
+  fs.chmodSync(file, 0o755)
+  return file
+}
+
+describe("recover: \"export\"", () => {
+  const options = {
+    respond: support.steps([support.bash("echo hello"), Reply.text("the end")]),
+    client: (box: support.Sandbox) => ({ binary: losing(box) })
+  }
+
+  support.real("without it a lost end is OpenCodeIncompleteError", () =>
+    Effect.gen(function*() {
+      const error = yield* support.failing("OpenCodeIncompleteError")(support.run("go"))
+      expect(error.partial.eventCount).toBe(2)
+      expect(error.exitCode).toBe(0)
+    }), options)
+
+  support.real("the end is asked for, each event once, in run and stream alike", () =>
+    Effect.gen(function*() {
+      const result = yield* support.run("go", { recover: "export" })
+      expect(result.recovered).toBe(true)
+      expect(result.text).toBe("the end")
+      expect(result.turns).toBe(2)
+      const expected = ["StepStart", "ToolUse", "StepFinish", "StepStart", "Text", "StepFinish"]
+      expect(support.tags(result.events)).toEqual(expected)
+      const events = yield* Stream.runCollect(OpenCode.stream("go", { recover: "export" }))
+      expect(support.tags([...events])).toEqual(expected)
+    }), options)
+})
+
+describe("a program that was killed", () => {
+  it.scopedLive("is continued from its transcript", () =>
+    Effect.flatMap(support.sandbox, (box) =>
+      Effect.gen(function*() {
+        const provider = yield* ModelProvider.ModelProvider
+        const started = yield* support.appearance(box.work, "started")
+        const tsx = pathToFileURL(require.resolve("tsx")).href
+        const program = fileURLToPath(new URL("./programs/killed.ts", import.meta.url))
+        const config = { configOverrides: provider.configOverrides, model: provider.model, title: "Scripted" }
+        const child = spawn(process.execPath, ["--import", tsx, program], {
+          env: { ...process.env, RUN_CWD: box.work, RUN_DATA: box.data, RUN_OPTIONS: JSON.stringify(config) },
+          stdio: "ignore"
+        })
+        const exited = yield* Deferred.make<void>()
+        child.once("exit", () => Deferred.unsafeDone(exited, Effect.void))
+        yield* Effect.raceFirst(
+          started,
+          Effect.zipRight(Deferred.await(exited), Effect.dieMessage("the program ended before its agent worked"))
+        )
+        child.kill("SIGKILL")
+        yield* Deferred.await(exited)
+
+        const recorded = yield* Transcript.read(path.join(box.root, "run.jsonl"))
+        expect(recorded).toMatchObject({ cwd: box.work, directory: box.data, attempts: 1, outcome: undefined })
+        expect(recorded.sessionId).toMatch(/^ses_/)
+        expect(support.tags(recorded.events)).toContain("ToolUse")
+
+        yield* support.respond(() => Reply.text("picked up"))
+        const result = yield* Effect.scoped(
+          Effect.flatMap(OpenCode.resume(recorded), (session) => session.run("Go on"))
+        )
+        expect(result.sessionId).toBe(recorded.sessionId)
+        expect(result.text).toBe("picked up")
+        const last = (yield* support.asked).at(-1)!
+        expect(last.messages.filter(({ role }) => role === "user").map(({ text }) => text.trim())).toEqual([
+          "the task",
+          "Go on"
+        ])
+        expect(support.left(box).survivors).toEqual([])
+      }).pipe(
+        Effect.provide(support.services(box, {
+          respond: support.steps([
+            support.bash("echo first"),
+            support.bash("touch started; sleep 300"),
+            Reply.text("not reached")
+          ])
+        })),
+        Effect.provide(NodeContext.layer)
+      )))
+})

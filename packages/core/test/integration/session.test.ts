@@ -1,0 +1,120 @@
+import { describe, expect } from "@effect/vitest"
+import { Effect, Fiber, Option, Stream } from "effect"
+import { Conversation, OpenCode, RunEvent } from "effect-opencode"
+import type { ModelProvider } from "effect-opencode-testing"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import * as support from "./support.js"
+
+const { Reply } = support
+
+/** What the user has said, as the model was told in a request. */
+const said = (request: ModelProvider.ProviderRequest): ReadonlyArray<string> =>
+  request.messages.filter(({ role }) => role === "user").map(({ text }) => text)
+
+const echo: ModelProvider.Respond = (request) => Reply.text(`answer to ${request.prompt.trim()}`)
+
+describe("Session", () => {
+  support.real(
+    "turns share one conversation; a fork does not disturb it; nothing is left",
+    () =>
+      Effect.scoped(Effect.gen(function*() {
+        const session = yield* OpenCode.session()
+        expect(yield* session.id).toEqual(Option.none())
+        const first = yield* session.run("one")
+        const second = yield* session.run("two")
+        expect(second.sessionId).toBe(first.sessionId)
+        expect(yield* session.id).toEqual(Option.fromNullable(first.sessionId))
+
+        const branch = yield* session.fork
+        const third = yield* branch.run("three")
+        expect(third.sessionId).not.toBe(first.sessionId)
+        yield* session.run("four")
+
+        const requests = yield* support.asked
+        expect(requests.map((request) => said(request).length)).toEqual([1, 2, 3, 3])
+        expect(said(requests[2]!)[2]).toContain("three")
+        // The trunk has not heard what was said on the branch.
+        expect(said(requests[3]!).join()).not.toContain("three")
+
+        const trunk = yield* session.export
+        expect(trunk.info.id).toBe(first.sessionId)
+        expect(Conversation.lastText(trunk)).toContain("answer to four")
+        expect(Conversation.lastTurn(trunk).map((event) => event._tag)).toEqual(["StepStart", "Text", "StepFinish"])
+        const usage = yield* session.usage
+        expect(usage.turns).toBe(3)
+        expect(usage.usage).toEqual(Conversation.spent(trunk).usage)
+        expect(usage.cost).toBeCloseTo(Conversation.spent(trunk).cost, 10)
+      })),
+    { respond: echo }
+  )
+
+  support.real("turns of one session wait for each other, in order", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const session = yield* OpenCode.session()
+      yield* session.run("one")
+      const turns = yield* Effect.forEach(["two", "three"], (prompt) =>
+        Effect.tap(Effect.fork(session.run(prompt)), Effect.yieldNow()))
+      yield* Effect.forEach(turns, Fiber.join)
+      expect((yield* support.asked).map((request) =>
+        said(request).length
+      )).toEqual([1, 2, 3])
+      expect(said((yield* support.asked)[2]!).at(-1)).toContain("three")
+    })), { respond: echo })
+
+  support.real("a kept session goes on through another layer, by its location", (box) => {
+    const directory = path.join(box.root, "kept")
+    return Effect.gen(function*() {
+      const location = yield* Effect.scoped(Effect.gen(function*() {
+        const session = yield* OpenCode.session()
+        yield* Stream.runDrain(Stream.filter(session.stream("one"), RunEvent.is("Text")))
+        return {
+          sessionId: Option.getOrUndefined(yield* session.id),
+          directory: Option.getOrUndefined(session.directory),
+          cwd: session.cwd
+        }
+      }))
+      expect(location.directory).toBe(directory)
+      const result = yield* Effect.scoped(
+        Effect.flatMap(OpenCode.resume(location), (session) => session.run("two"))
+      ).pipe(Effect.provide(support.services(box, { respond: echo })))
+      expect(result.sessionId).toBe(location.sessionId)
+      expect(fs.existsSync(path.join(directory, "opencode", "opencode.db"))).toBe(true)
+      const refused = yield* support.failing("OpenCodeConfigError")(Effect.scoped(OpenCode.resume({ directory })))
+      expect(refused.path).toBe("sessionId")
+    })
+  }, { respond: echo, client: (box) => ({ isolation: { directory: path.join(box.root, "kept") } }) })
+
+  support.real("an interrupted turn leaves the session usable", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const session = yield* OpenCode.session()
+      yield* session.run("one")
+      const { asked, respond } = yield* support.announcing(Reply.never)
+      yield* support.respond(respond)
+      const turn = yield* Effect.fork(session.run("two"))
+      yield* support.during(asked, turn)
+      yield* Fiber.interrupt(turn)
+      yield* support.respond(echo)
+      expect((yield* session.run("three")).text).toContain("answer to three")
+    })), { respond: echo })
+
+  support.real("usage \"deep\" adds what sub-agents have spent", () =>
+    Effect.gen(function*() {
+      const flat = yield* support.run("go")
+      const deep = yield* support.run("go", { usage: "deep" })
+      expect(flat.turns).toBe(2)
+      expect(deep.turns).toBe(2)
+      expect(deep.usage.total).toBe(flat.usage.total + flat.usage.total / 2)
+      expect(deep.cost).toBeCloseTo(flat.cost * 1.5, 10)
+    }), {
+    respond: (request) =>
+      request.prompt.includes("the child")
+        ? Reply.text("from below")
+        : request.step === 0
+        ? Reply.toolCalls([{
+          name: "task",
+          arguments: { description: "d", prompt: "You are the child", subagent_type: "general" }
+        }])
+        : Reply.text("done")
+  })
+})
