@@ -36,6 +36,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
+import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as binary from "./internal/binary.js"
@@ -52,10 +53,11 @@ import type { Isolation } from "./Isolation.js"
 import { OpenCodeConfigError, OpenCodeVersionError } from "./OpenCodeError.js"
 import type { OpenCodeError, OpenCodeProcessError, OpenCodeSqliteError } from "./OpenCodeError.js"
 import type { RunEvent } from "./RunEvent.js"
-import type { RunOptions } from "./RunOptions.js"
+import type { RunOptions, SchemaOptions } from "./RunOptions.js"
 import type { RunResult } from "./RunResult.js"
 import type { Location, Session } from "./Session.js"
 import * as StartupGate from "./StartupGate.js"
+import type { Answer } from "./StructuredOutput.js"
 import * as Version from "./Version.js"
 
 /**
@@ -75,6 +77,15 @@ export interface Service {
    * slows OpenCode down, and a consumer that stops early ends the run.
    */
   readonly stream: (prompt: string, options?: RunOptions) => Stream.Stream<RunEvent, OpenCodeError>
+  /**
+   * Asks for an answer that decodes by a Schema. What does not decode is given back to the agent, in the same session,
+   * at most `repairs` times; then it is an `OpenCodeOutputError`.
+   */
+  readonly runSchema: <A, I>(
+    schema: Schema.Schema<A, I>,
+    prompt: string,
+    options?: SchemaOptions
+  ) => Effect.Effect<Answer<A>, OpenCodeError>
   /**
    * Opens a conversation of several turns. Its data directory lives as long as the scope, and longer where the layer's
    * `isolation` is a directory or `"none"`.
@@ -208,6 +219,7 @@ const refused = (problem: check.Problem): Service => {
   return {
     run: () => Effect.fail(error),
     stream: () => Stream.fail(error),
+    runSchema: () => Effect.fail(error),
     session: () => Effect.fail(error),
     resume: () => Effect.fail(error),
     version: Effect.fail(error),
@@ -311,6 +323,11 @@ export const make = (
     return {
       run: (prompt, options) => runs.toEnd(client, prompt, options ?? {}),
       stream: (prompt, options) => runs.make(client, prompt, options ?? {}, { collect: false }),
+      runSchema: (schema, prompt, options) =>
+        Effect.scoped(Effect.flatMap(
+          sessions.make(client, options ?? {}, { sessionId: options?.sessionId, fork: options?.fork === true }),
+          (session) => session.runSchema(schema, prompt, options)
+        )),
       session: (options) =>
         sessions.make(client, options ?? {}, { sessionId: options?.sessionId, fork: options?.fork === true }),
       resume: (location, options) =>
@@ -468,3 +485,31 @@ export const resume = (
   options?: RunOptions
 ): Effect.Effect<Session, OpenCodeError, OpenCode | Scope.Scope> =>
   Effect.flatMap(OpenCode, (service) => service.resume(location, options))
+
+/**
+ * Asks for an answer that decodes by a Schema, see {@link Service}.
+ *
+ * @example
+ * ```ts
+ * import { OpenCode } from "effect-opencode"
+ * import { Effect, Schema } from "effect"
+ *
+ * const Review = Schema.Struct({
+ *   verdict: Schema.Literal("approve", "request-changes"),
+ *   findings: Schema.Array(Schema.Struct({ file: Schema.String, line: Schema.Int, problem: Schema.String }))
+ * })
+ *
+ * export const program = OpenCode.runSchema(Review, "Review the last commit").pipe(
+ *   Effect.map(({ result, value }) => ({ findings: value.findings.length, cost: result.cost }))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const runSchema = <A, I>(
+  schema: Schema.Schema<A, I>,
+  prompt: string,
+  options?: SchemaOptions
+): Effect.Effect<Answer<A>, OpenCodeError, OpenCode> =>
+  Effect.flatMap(OpenCode, (service) => service.runSchema(schema, prompt, options))

@@ -374,6 +374,59 @@ export class OpenCodeCancelledError
   }
 }
 
+/** As much of the answer as a log line can show: its end, where the value should stand. */
+const shownAnswer = 500
+
+/** A tree names what was expected first. */
+const shownIssues = 2000
+
+/**
+ * The agent's answer did not decode by the Schema that was asked for, although it was told what is wrong with it as
+ * often as `repairs` allows. The conversations themselves finished.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class OpenCodeOutputError
+  extends Schema.TaggedError<OpenCodeOutputError>("effect-opencode/OpenCodeOutputError")("OpenCodeOutputError", {
+    /** Of the last answer: it had no JSON, its JSON was not valid, or not what the Schema asks for. */
+    reason: Schema.Literal("no-json", "invalid-json", "mismatch"),
+    /** What is wrong with the last answer; for a mismatch, the issues as a tree. */
+    issues: Schema.String,
+    /** Answers that were given, the first one included. */
+    attempts: Schema.Number,
+    /** The id of the first run. */
+    runId: Schema.String,
+    sessionId: Schema.optional(Schema.String),
+    /** The last answer. */
+    text: Schema.String,
+    /** Of all answers. */
+    usage: TokenUsage,
+    /** US dollars, of all answers. */
+    cost: Schema.Number,
+    /** Steps that finished, of all answers. */
+    turns: Schema.Number,
+    /** Milliseconds, of all answers. */
+    duration: Schema.Number
+  })
+{
+  override get message(): string {
+    const what = {
+      "no-json": "has no JSON value",
+      "invalid-json": "has no valid JSON value",
+      "mismatch": "does not decode by the schema"
+    }
+    const text = this.text.trim()
+    const session = this.sessionId === undefined ? "" : `session ${this.sessionId}, `
+    return `The agent's answer ${what[this.reason]}, after ${
+      plural(this.attempts, "attempt")
+    }, ${session}run ${this.runId}. ` +
+      `Describe the value in the prompt, make the schema simpler, or allow more \`repairs\`.${
+        this.reason === "no-json" ? "" : `\nissues: ${this.issues.slice(0, shownIssues)}`
+      }${text === "" ? "" : `\nanswer: ${text.slice(-shownAnswer)}`}`
+  }
+}
+
 /**
  * Every way in which a run can end without success.
  *
@@ -393,6 +446,7 @@ export type OpenCodeError =
   | OpenCodeTimeoutError
   | OpenCodeBudgetError
   | OpenCodeCancelledError
+  | OpenCodeOutputError
 
 /**
  * The Schema of {@link OpenCodeError}: an error survives JSON and RPC with its partial facts.
@@ -412,7 +466,8 @@ export const OpenCodeError = Schema.Union(
   OpenCodeIncompleteError,
   OpenCodeTimeoutError,
   OpenCodeBudgetError,
-  OpenCodeCancelledError
+  OpenCodeCancelledError,
+  OpenCodeOutputError
 )
 
 /**

@@ -88,3 +88,14 @@ export interface RunOptions extends RunConfig {
   /** Keep the lines of stdout in `RunResult.rawLines`. Default: false. */
   readonly keepRaw?: boolean | undefined
 }
+
+/**
+ * The options of a run whose answer is decoded by a Schema. `timeout` and `budget` are for all turns together.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SchemaOptions extends RunOptions {
+  /** How often the agent may correct an answer that does not decode, each time with a turn. Default: 2. */
+  readonly repairs?: number | undefined
+}

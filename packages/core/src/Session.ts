@@ -5,13 +5,15 @@
  */
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
+import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { Conversation } from "./Conversation.js"
 import type { OpenCodeError } from "./OpenCodeError.js"
 import type { RunEvent } from "./RunEvent.js"
-import type { RunOptions } from "./RunOptions.js"
+import type { RunOptions, SchemaOptions } from "./RunOptions.js"
 import type { RunResult } from "./RunResult.js"
+import type { Answer } from "./StructuredOutput.js"
 import type { TokenUsage } from "./TokenUsage.js"
 
 /**
@@ -44,6 +46,15 @@ export interface Session {
   readonly cwd: string
   readonly run: (prompt: string, options?: RunOptions) => Effect.Effect<RunResult, OpenCodeError>
   readonly stream: (prompt: string, options?: RunOptions) => Stream.Stream<RunEvent, OpenCodeError>
+  /**
+   * Asks for an answer that decodes by a Schema. What does not decode is given back to the agent, in the same session,
+   * at most `repairs` times; then it is an `OpenCodeOutputError`.
+   */
+  readonly runSchema: <A, I>(
+    schema: Schema.Schema<A, I>,
+    prompt: string,
+    options?: SchemaOptions
+  ) => Effect.Effect<Answer<A>, OpenCodeError>
   /** A branch that begins with everything said so far and does not disturb this session. */
   readonly fork: Effect.Effect<Session, OpenCodeError, Scope.Scope>
   /** The whole conversation. */

@@ -148,11 +148,11 @@ const fromSessionError = (event: SessionError, facts: Facts): OpenCodeError => {
   const { evidence, partial, redact } = facts
   if (event.kind === "aborted") return new OpenCodeCancelledError({ partial }, trusted)
   // "Unexpected server error. Check server logs": the log is on stderr.
-  const logged = event.kind === "other" && /ModelNotFound/.test(partial.stderr)
+  const logged = event.kind === "other" ? /Model not found: [^\s"\\]+/.exec(partial.stderr) : null
   return new OpenCodeSessionError({
-    kind: logged ? "model-not-found" : event.kind,
+    kind: logged === null ? event.kind : "model-not-found",
     name: event.name,
-    reason: redact(event.message),
+    reason: redact(logged === null ? event.message : logged[0]),
     statusCode: event.statusCode,
     retryable: event.retryable,
     retryAfter: event.retryAfter,

@@ -8,7 +8,7 @@ import * as Isolation from "../Isolation.js"
 import { OpenCodeConfigError } from "../OpenCodeError.js"
 import type { OpenCodeError } from "../OpenCodeError.js"
 import { CurrentRunConfig } from "../RunConfig.js"
-import type { RunOptions } from "../RunOptions.js"
+import type { RunOptions, SchemaOptions } from "../RunOptions.js"
 import type { RunResult } from "../RunResult.js"
 import type { Session, Spent } from "../Session.js"
 import * as TokenUsage from "../TokenUsage.js"
@@ -19,6 +19,7 @@ import * as invocation from "./invocation.js"
 import * as merge from "./merge.js"
 import * as plan from "./plan.js"
 import * as runs from "./run.js"
+import * as schemaRun from "./schemaRun.js"
 import * as turnstile from "./turnstile.js"
 
 /** Where a session begins: at nothing, at a kept session, or at a branch of one. */
@@ -93,6 +94,8 @@ const inside = (
           Stream.suspend(() =>
             runs.make(client, prompt, turnOptions(own), { collect: false, onProgress })
           ))),
+      runSchema: (schema, prompt, own) =>
+        schemaRun.make(schema, prompt, merge.configs<SchemaOptions>(settled, own ?? {}), cwd, run),
       fork: Effect.suspend(() =>
         id === undefined
           ? new OpenCodeConfigError({

@@ -1,5 +1,5 @@
 import { describe, expect } from "@effect/vitest"
-import { Effect, Fiber, Option, Stream } from "effect"
+import { Effect, Fiber, Option, Schema, Stream } from "effect"
 import { Conversation, OpenCode, RunEvent } from "effect-opencode"
 import type { ModelProvider } from "effect-opencode-testing"
 import * as fs from "node:fs"
@@ -97,6 +97,33 @@ describe("Session", () => {
       yield* support.respond(echo)
       expect((yield* session.run("three")).text).toContain("answer to three")
     })), { respond: echo })
+
+  support.real("runSchema gives a wrong answer back to the agent, in the same session", () =>
+    Effect.gen(function*() {
+      const Answer = Schema.Struct({ count: Schema.Int, on: Schema.Date })
+      const { result, value } = yield* OpenCode.runSchema(Answer, "How many?")
+      expect(value).toEqual({ count: 3, on: new Date("2026-01-02T00:00:00.000Z") })
+      expect(result.turns).toBe(2)
+      const requests = yield* support.asked
+      expect(requests.map((request) => said(request).length)).toEqual([1, 2])
+      expect(said(requests[0]!)[0]).toContain("How many?")
+      expect(said(requests[1]!)[1]).toContain("count")
+
+      yield* support.respond(() => Reply.text("I do not know"))
+      const error = yield* support.failing("OpenCodeOutputError")(
+        OpenCode.runSchema(Answer, "How many?", { repairs: 1 })
+      )
+      expect(error.text).toBe("I do not know")
+      const budget = yield* support.failing("OpenCodeBudgetError")(
+        OpenCode.runSchema(Answer, "How many?", { budget: { steps: 1 } })
+      )
+      expect(budget.partial?.text).toBe("I do not know")
+    }), {
+    respond: (request) =>
+      request.messages.filter(({ role }) => role === "user").length === 1
+        ? Reply.text("There are ```json\n{\"count\": \"three\", \"on\": \"2026-01-02\"}\n```")
+        : Reply.text("```json\n{\"count\": 3, \"on\": \"2026-01-02\"}\n```")
+  })
 
   support.real("usage \"deep\" adds what sub-agents have spent", () =>
     Effect.gen(function*() {

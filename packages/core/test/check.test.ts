@@ -1,0 +1,177 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Duration, FastCheck as fc, Option, Redacted } from "effect"
+import type { RunOptions } from "effect-opencode"
+import * as check from "../src/internal/check.js"
+import * as arbitraries from "./support/arbitraries.js"
+
+/** Stands for a secret in a bad value: no reason may repeat it. */
+const canary = "canary-3b9f27"
+
+/** Options as a program without types could pass them. */
+const options = (value: { readonly [key: string]: unknown }): RunOptions.RunOptions => value as RunOptions.RunOptions
+
+const problem = (bad: { readonly [key: string]: unknown }, prompt = "do it"): check.Problem => {
+  const found = Option.getOrThrow(check.run(prompt, options(bad)))
+  expect(found.reason).not.toContain(canary)
+  return found
+}
+
+describe("check", () => {
+  describe("run accepts", () => {
+    const good: ReadonlyArray<RunOptions.RunOptions> = [
+      {},
+      { model: "anthropic/claude-sonnet-4-5" },
+      { model: "openrouter/google/gemini-2.5-pro" },
+      { fork: true, sessionId: "ses_1" },
+      { fork: true, continueSession: true },
+      { fork: false },
+      { permission: "deny" },
+      { permission: { bash: { "*": "deny" } }, configOverrides: { permission: { edit: "allow" } } },
+      {
+        timeout: "5 minutes",
+        startupTimeout: 1000,
+        idleTimeout: Duration.minutes(1),
+        exitGrace: Number.POSITIVE_INFINITY
+      },
+      { budget: { steps: 1, cost: 0.01, tokens: Number.POSITIVE_INFINITY }, maxProviderRetries: 1 },
+      { port: 0 },
+      { port: 65_535 },
+      { promptVia: "argv" },
+      { recover: "export", usage: "deep" },
+      { password: Redacted.make("x"), extraEnv: { A: "1", B: Redacted.make("2") } },
+      { cwd: "~/x", transcript: "run.jsonl", keepRaw: true }
+    ]
+
+    for (const value of good) {
+      it(JSON.stringify(value), () => expect(check.run("do it", value)).toEqual(Option.none()))
+    }
+
+    it("an empty prompt with a command", () => {
+      expect(check.run("", { command: "review" })).toEqual(Option.none())
+    })
+  })
+
+  describe("run refuses", () => {
+    const rows: ReadonlyArray<readonly [string, { readonly [key: string]: unknown }, string, RegExp]> = [
+      ["ask", { permission: { edit: { "*.py": "ask" } } }, "permission.edit.*.py", /"allow" or "deny"/],
+      ["ask for everything", { permission: "ask" }, "permission", /"allow" or "deny"/],
+      ["an unknown action", { permission: { bash: canary } }, "permission.bash", /"allow" or "deny"/],
+      ["an action that is no text", { permission: { bash: [canary] } }, "permission.bash", /"allow" or "deny"/],
+      ["ask among the overrides", { configOverrides: { permission: { bash: "ask" } } }, "permission.bash", /"allow"/],
+      ["fork without a session", { fork: true }, "fork", /sessionId/],
+      ["fork that does not continue", { fork: true, continueSession: false }, "fork", /continueSession/],
+      ["a model without a provider", { model: canary }, "model", /provider\/model/],
+      ["a model without a name", { model: `${canary}/` }, "model", /provider\/model/],
+      ["a model without a provider's name", { model: `/${canary}` }, "model", /provider\/model/],
+      ["a model with a space", { model: `a/${canary} x` }, "model", /provider\/model/],
+      ["an empty model", { model: "" }, "model", /provider\/model/],
+      ["a timeout of zero", { timeout: 0 }, "timeout", /more than zero/],
+      ["a negative timeout", { timeout: -5 }, "timeout", /more than zero/],
+      ["a timeout of zero seconds", { timeout: "0 seconds" }, "timeout", /more than zero/],
+      ["a timeout that is none", { timeout: canary }, "timeout", /not a duration/],
+      ["a start-up timeout of zero", { startupTimeout: 0 }, "startupTimeout", /more than zero/],
+      ["an idle timeout of zero", { idleTimeout: Duration.zero }, "idleTimeout", /more than zero/],
+      ["a negative exit grace", { exitGrace: -1 }, "exitGrace", /more than zero/],
+      ["a timeout that is no number", { timeout: Number.NaN }, "timeout", /more than zero/],
+      ["a budget of no steps", { budget: { steps: 0 } }, "budget.steps", /greater than zero/],
+      ["a negative cost", { budget: { steps: 5, cost: -1 } }, "budget.cost", /greater than zero/],
+      ["tokens that are no number", { budget: { tokens: Number.NaN } }, "budget.tokens", /greater than zero/],
+      ["tool calls that are text", { budget: { toolCalls: canary } }, "budget.toolCalls", /greater than zero/],
+      ["no provider retries", { maxProviderRetries: 0 }, "maxProviderRetries", /greater than zero/],
+      ["a port that is out of range", { port: 65_536 }, "port", /65535/],
+      ["a port with a fraction", { port: 1.5 }, "port", /65535/],
+      ["a negative port", { port: -1 }, "port", /65535/],
+      ["another way to recover", { recover: canary }, "recover", /"export"/],
+      ["another way to count", { usage: canary }, "usage", /"deep"/],
+      ["another way for the prompt", { promptVia: canary }, "promptVia", /"stdin" or "argv"/],
+      ["a log level that is none", { logLevel: canary }, "logLevel", /"DEBUG" \| "INFO" \| "WARN" \| "ERROR"/],
+      ["a password that is plain text", { password: canary }, "password", /Redacted/],
+      ["a title that is no text", { title: { secret: canary } }, "title", /string/],
+      ["a flag that is no boolean", { thinking: canary }, "thinking", /boolean/],
+      ["files that are no list", { files: canary }, "files", /string/],
+      ["a file that is no text", { files: ["a", { secret: canary }] }, "files.1", /string/],
+      ["a variable that is no text", { extraEnv: { API_KEY: { secret: canary } } }, "extraEnv.API_KEY", /string/],
+      ["mcp that is no object", { mcp: canary }, "mcp", /string/],
+      ["instructions that are no list", { instructions: canary }, "instructions", /string/]
+    ]
+
+    for (const [name, bad, path, reason] of rows) {
+      it(`${name}: ${path}`, () => {
+        const found = problem(bad)
+        expect(found.path).toBe(path)
+        expect(found.reason).toMatch(reason)
+      })
+    }
+
+    it("an empty prompt without a command", () => {
+      for (const prompt of ["", " ", "\n\n", "\t \r\n"]) {
+        expect(problem({}, prompt).path).toBe("prompt")
+        expect(problem({}, prompt).reason).toContain("empty")
+      }
+    })
+
+    it("a prompt that no argument can carry, and only that", () => {
+      const nul = `a\0${canary}`
+      const long = canary.repeat(20_000)
+      for (const prompt of [nul, long]) {
+        expect(check.run(prompt, {})).toEqual(Option.none())
+        expect(problem({ promptVia: "argv" }, prompt).path).toBe("prompt")
+        expect(problem({ promptVia: "argv" }, prompt).reason).toContain("stdin")
+      }
+    })
+  })
+
+  it.prop("run is total, and never repeats a bad value", {
+    key: fc.constantFrom(
+      ...["agent", "model", "files", "fork", "port", "password", "extraEnv", "permission", "mcp", "instructions"],
+      ...["timeout", "budget", "maxProviderRetries", "promptVia", "logLevel", "configOverrides", "extraArgs"]
+    ),
+    value: fc.oneof(
+      arbitraries.json,
+      fc.constantFrom<unknown>(canary, [canary], { x: canary }, { x: { y: [canary] } }, { edit: canary })
+    )
+  }, ({ key, value }) => {
+    const found = check.run("do it", options({ [key]: value }))
+    if (Option.isSome(found)) {
+      expect(found.value.path.split(".")[0]).toBe(
+        key === "configOverrides" && found.value.path !== key ? "permission" : key
+      )
+      expect(found.value.reason).not.toContain(canary)
+    }
+  }, { fastCheck: { numRuns: 500 } })
+
+  describe("invocation", () => {
+    const invocation = (
+      input: { readonly args?: ReadonlyArray<string>; readonly env?: { readonly [name: string]: string } }
+    ) => check.invocation({ args: [], env: {}, ...input })
+
+    const max = 128 * 1024 - 1
+
+    it("accepts what fits, to the byte", () => {
+      expect(invocation({ args: ["x".repeat(max)], env: { A: "x".repeat(max - 2) } })).toEqual(Option.none())
+    })
+
+    it("refuses an argument that is too long, or holds NUL", () => {
+      for (const arg of ["x".repeat(max + 1), "ü".repeat(max / 2 + 1), `${canary}\0`]) {
+        const found = Option.getOrThrow(invocation({ args: ["run", arg] }))
+        expect(found.path).toBe("extraArgs")
+        expect(found.reason).not.toContain(canary)
+      }
+    })
+
+    it("refuses a variable that is too long, or holds NUL, or has no usable name", () => {
+      for (const [name, value] of [["A", "x".repeat(max)], ["A", `${canary}\0`], ["A=B", canary], ["", canary]]) {
+        const found = Option.getOrThrow(invocation({ env: { [name!]: value! } }))
+        expect(found.path).toBe(`extraEnv.${name}`)
+        expect(found.reason).not.toContain(canary)
+      }
+    })
+
+    it("names the option where a variable is not the caller's own", () => {
+      const path = (name: string, value: string) => Option.getOrThrow(invocation({ env: { [name]: value } })).path
+      expect(path("OPENCODE_CONFIG_CONTENT", "x".repeat(max))).toBe("configOverrides")
+      expect(path("OPENCODE_SERVER_PASSWORD", "x\0")).toBe("password")
+      expect(path("PWD", "/x\0")).toBe("cwd")
+    })
+  })
+})

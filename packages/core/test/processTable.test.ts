@@ -1,0 +1,153 @@
+import { describe, expect, it } from "@effect/vitest"
+import { FastCheck as fc } from "effect"
+import * as processTable from "../src/internal/processTable.js"
+
+const info = (
+  pid: number,
+  ppid: number,
+  more: { readonly [K in keyof processTable.ProcessInfo]?: processTable.ProcessInfo[K] } = {}
+): processTable.ProcessInfo => ({ pid, ppid, pgid: pid, session: pid, zombie: false, marked: false, ...more })
+
+const members = (table: ReadonlyArray<processTable.ProcessInfo>, pid: number, except: ReadonlyArray<number> = []) =>
+  [...processTable.members(table, { pid, except: new Set(except) })].sort((a, b) => a - b)
+
+describe("processTable", () => {
+  describe("parseStat", () => {
+    const rest = "0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 100 1000 10"
+
+    it("reads pid, parent, group, session and state", () => {
+      expect(processTable.parseStat(`42 (opencode) S 1 40 39 ${rest}\n`))
+        .toEqual({ pid: 42, ppid: 1, pgid: 40, session: 39, zombie: false })
+    })
+
+    it("gets over spaces, brackets and line feeds in the name", () => {
+      for (const name of ["a b", "(x)", ") R 7 7 7 (", "a) S 9 9 9", "line\nfeed", "", "((((", "))))"]) {
+        expect(processTable.parseStat(`42 (${name}) R 1 40 39 ${rest}`))
+          .toEqual({ pid: 42, ppid: 1, pgid: 40, session: 39, zombie: false })
+      }
+    })
+
+    it("knows the dead", () => {
+      expect(processTable.parseStat(`42 (x) Z 1 40 39 ${rest}`)?.zombie).toBe(true)
+      expect(processTable.parseStat(`42 (x) X 1 40 39 ${rest}`)?.zombie).toBe(true)
+      expect(processTable.parseStat(`42 (x) D 1 40 39 ${rest}`)?.zombie).toBe(false)
+    })
+
+    it.prop("is nothing for anything else, and never throws", { text: fc.string() }, ({ text }) => {
+      const parsed = processTable.parseStat(text)
+      if (parsed !== undefined) {
+        expect(Object.values(parsed).every((n) => typeof n === "boolean" || Number.isInteger(n)))
+          .toBe(true)
+      }
+    })
+
+    it("is nothing for a process that has gone", () => {
+      expect(processTable.parseStat("")).toBeUndefined()
+      expect(processTable.parseStat("42 (x)")).toBeUndefined()
+      expect(processTable.parseStat("42 (x) S a b c")).toBeUndefined()
+    })
+  })
+
+  describe("parsePs", () => {
+    it("reads Linux", () => {
+      const text = [
+        "      1       0       1       1 Ss   /sbin/init",
+        "     42       1      42      42 Sl+  opencode run --format json HOME=/root MARK=run-1 X=y",
+        "     43      42      43      43 Z    [sh] <defunct>",
+        ""
+      ].join("\n")
+      expect(processTable.parsePs(text, "run-1")).toEqual([
+        info(1, 0),
+        info(42, 1, { marked: true }),
+        info(43, 42, { zombie: true })
+      ])
+    })
+
+    it("reads macOS, which prints no session number", () => {
+      expect(processTable.parsePs("  42     1    40 0x1f2e3d S+   sleep 300 MARK=run-1\n", "run-1"))
+        .toEqual([info(42, 1, { pgid: 40, session: 0, marked: true })])
+    })
+
+    it("passes over what is no process", () => {
+      expect(processTable.parsePs("ps: illegal option\n\n  PID PPID PGID SESS STAT COMMAND\n", "run-1")).toEqual([])
+    })
+  })
+
+  describe("members", () => {
+    it("are descendants of any depth, whatever group they made for themselves", () => {
+      const table = [info(1, 0), info(10, 1), info(11, 10), info(12, 11), info(13, 12), info(20, 1), info(21, 20)]
+      expect(members(table, 10)).toEqual([11, 12, 13])
+    })
+
+    it("do not depend on the order of the table", () => {
+      const table = [info(13, 12), info(12, 11), info(11, 10), info(10, 1), info(1, 0)]
+      expect(members(table, 10)).toEqual([11, 12, 13])
+    })
+
+    it("are those in the group or session of the first process, also when it has gone", () => {
+      const table = [info(1, 0), info(11, 1, { pgid: 10 }), info(12, 1, { session: 10 }), info(13, 1)]
+      expect(members(table, 10)).toEqual([11, 12])
+    })
+
+    it("are those that carry the marker, and their children", () => {
+      const table = [info(1, 0), info(11, 1, { marked: true }), info(12, 11), info(13, 1)]
+      expect(members(table, 10)).toEqual([11, 12])
+    })
+
+    it("are found behind a zombie, which is none itself", () => {
+      const table = [
+        info(10, 1),
+        info(11, 10, { zombie: true }),
+        info(12, 11),
+        info(13, 1, { zombie: true, marked: true })
+      ]
+      expect(members(table, 10)).toEqual([12])
+    })
+
+    it("never hold the first process itself, nor what is excepted", () => {
+      const table = [info(10, 1, { marked: true }), info(11, 10), info(12, 10)]
+      expect(members(table, 10, [11])).toEqual([12])
+    })
+
+    it("never hold other runs, the parent of the first process, or its siblings", () => {
+      const table = [info(1, 0), info(5, 1), info(10, 5), info(11, 5), info(12, 11), info(13, 10)]
+      expect(members(table, 10)).toEqual([13])
+    })
+
+    it("are only the marked ones and their children where there is no first process", () => {
+      const table = [info(1, 0, { pgid: 0, session: 0 }), info(2, 0), info(11, 1, { marked: true }), info(12, 11)]
+      for (const pid of [0, 1]) expect(members(table, pid)).toEqual([11, 12])
+    })
+
+    it("end in a loop of parents", () => {
+      expect(members([info(10, 12), info(11, 10), info(12, 11)], 10)).toEqual([11, 12])
+    })
+
+    const anyTable = fc.uniqueArray(fc.integer({ min: 2, max: 40 }), { maxLength: 25 }).chain((pids) =>
+      fc.tuple(...pids.map((pid) =>
+        fc.record({
+          pid: fc.constant(pid),
+          ppid: fc.integer({ min: 0, max: 40 }),
+          pgid: fc.integer({ min: 0, max: 40 }),
+          session: fc.integer({ min: 0, max: 40 }),
+          zombie: fc.boolean(),
+          marked: fc.boolean()
+        })
+      ))
+    )
+
+    it.prop("are exactly the living that a chain of parents joins to the run", {
+      table: anyTable,
+      pid: fc.integer({ min: 2, max: 40 })
+    }, ({ pid, table }) => {
+      const byPid = new Map(table.map((p) => [p.pid, p]))
+      const belongs = (p: processTable.ProcessInfo, passed: ReadonlySet<number> = new Set()): boolean => {
+        if (p.pid === pid || p.ppid === pid || p.marked || p.pgid === pid || p.session === pid) return true
+        const parent = byPid.get(p.ppid)
+        return parent !== undefined && !passed.has(parent.pid) && belongs(parent, new Set([...passed, p.pid]))
+      }
+      const expected = table.filter((p) => p.pid !== pid && !p.zombie && belongs(p)).map((p) => p.pid)
+      expect(members(table, pid)).toEqual(expected.sort((a, b) => a - b))
+    }, { fastCheck: { numRuns: 300 } })
+  })
+})

@@ -1,0 +1,147 @@
+import { FastCheck as fc } from "effect"
+import { RunEvent } from "effect-opencode"
+import type { Verdict } from "effect-opencode"
+import { eventsOf } from "./facts.js"
+import * as fixtures from "./fixtures.js"
+
+/** JSON values as a parser gives them: no -0. */
+export const json: fc.Arbitrary<unknown> = fc.json({ maxDepth: 3 }).map((text): unknown => JSON.parse(text))
+
+/** JSON objects, prototype names among their keys. */
+export const jsonObject: fc.Arbitrary<{ readonly [key: string]: unknown }> = fc.array(
+  fc.tuple(
+    fc.oneof(
+      fc.string(),
+      fc.constantFrom("type", "part", "text", "content", "error", "sessionID", "__proto__", "constructor")
+    ),
+    json
+  ),
+  { maxLength: 5 }
+).map((entries) => Object.fromEntries(entries))
+
+const eventTypes = [
+  "step_start",
+  "text",
+  "reasoning",
+  "tool_use",
+  "step_finish",
+  "error",
+  "message",
+  "tool_call",
+  "done",
+  "__proto__",
+  "constructor",
+  "toString",
+  "effect-opencode/permission_rejected",
+  "effect-opencode/provider_retry",
+  "effect-opencode/diagnostic"
+]
+
+/** Objects that look like events and are not quite. */
+export const oddWire: fc.Arbitrary<RunEvent.WireObject> = fc.record({
+  type: fc.constantFrom(...eventTypes),
+  part: fc.oneof(jsonObject, json),
+  error: fc.oneof(jsonObject, json),
+  sessionID: fc.oneof(fc.constant("ses_1"), json),
+  timestamp: json,
+  content: json
+}, { requiredKeys: ["type"] })
+
+/** Objects as OpenCode prints them. */
+export const goodWire: fc.Arbitrary<RunEvent.WireObject> = fc.oneof(
+  fc.record({ type: fc.constant("step_start"), part: fc.record({ messageID: fc.constantFrom("msg_1", "msg_2") }) }),
+  fc.record({ type: fc.constant("text"), part: fc.record({ text: fc.string() }) }),
+  fc.record({
+    type: fc.constant("tool_use"),
+    part: fc.record({
+      tool: fc.constantFrom("bash", "edit"),
+      state: fc.record({
+        status: fc.constantFrom("completed", "error"),
+        error: fc.constantFrom("boom", "The user rejected permission to use this specific tool call.")
+      })
+    })
+  }),
+  fc.record({
+    type: fc.constant("step_finish"),
+    part: fc.record({
+      reason: fc.constantFrom("stop", "length", "tool-calls", "unknown", "content-filter"),
+      cost: fc.double({ min: 0, max: 1, noNaN: true })
+    }, { requiredKeys: [] })
+  }),
+  fc.record({
+    type: fc.constant("error"),
+    error: fc.record({
+      name: fc.constantFrom("APIError", "UnknownError", "MessageAbortedError", "ContextOverflowError"),
+      data: fc.record({ message: fc.string(), statusCode: fc.constantFrom(400, 401, 429, 500) })
+    })
+  })
+)
+
+const fixtureEvents = fixtures.all.map(({ stdout }) => eventsOf(stdout))
+
+/** What a run can have seen: the beginning of a real run, then anything. */
+export const events: fc.Arbitrary<ReadonlyArray<RunEvent.RunEvent>> = fc.record({
+  real: fc.constantFrom(...fixtureEvents),
+  share: fc.double({ min: 0, max: 1, noNaN: true }),
+  rest: fc.array(
+    fc.oneof(
+      goodWire.map(RunEvent.fromWire),
+      oddWire.map(RunEvent.fromWire),
+      fc.string().map(RunEvent.fromLine),
+      fc.constant<RunEvent.RunEvent>({ _tag: "PermissionRejected", permission: "bash", patterns: ["rm *"] }),
+      fc.constant<RunEvent.RunEvent>({
+        _tag: "ProviderRetry",
+        attempt: 1,
+        kind: "rate-limit",
+        reason: "slow down",
+        provider: undefined,
+        model: undefined
+      })
+    ),
+    { maxLength: 6 }
+  )
+}).map(({ real, rest, share }) => [...real.slice(0, Math.round(real.length * share)), ...rest])
+
+export const exit: fc.Arbitrary<Verdict.Exit> = fc.oneof(
+  fc.constantFrom(0, 1, 2, 137).map((code) => ({ _tag: "Code" as const, code })),
+  fc.constantFrom("SIGINT", "SIGTERM", "SIGHUP", "SIGKILL", "SIGSEGV")
+    .map((signal) => ({ _tag: "Signal" as const, signal })),
+  fc.constant({ _tag: "Lost" as const })
+)
+
+export const endingGuard: fc.Arbitrary<Exclude<Verdict.Guard, { readonly _tag: "ExitGrace" }>> = fc.oneof(
+  fc.constantFrom("startup" as const, "idle" as const, "total" as const)
+    .map((phase) => ({ _tag: "Timeout" as const, phase, limit: 1000 })),
+  fc.constantFrom("steps" as const, "cost" as const, "tokens" as const, "toolCalls" as const)
+    .map((limit) => ({ _tag: "Budget" as const, limit, max: 1, reached: 2 })),
+  fc.constantFrom("unknown" as const, "subagent" as const)
+    .map((reason) => ({ _tag: "AgentFallback" as const, agent: "nope", reason })),
+  fc.constant({
+    _tag: "ProviderRetries" as const,
+    retry: {
+      _tag: "ProviderRetry" as const,
+      attempt: 10,
+      kind: "rate-limit" as const,
+      reason: "slow down",
+      provider: "fake",
+      model: "m1"
+    }
+  })
+)
+
+export const guard: fc.Arbitrary<Verdict.Guard | undefined> = fc.oneof(
+  fc.constant(undefined),
+  fc.constant({ _tag: "ExitGrace" as const }),
+  endingGuard
+)
+
+export const stderr: fc.Arbitrary<string> = fc.oneof(
+  fc.string(),
+  fc.constantFrom(
+    "",
+    "Error: Unexpected error\n\ndatabase is locked",
+    "Error: Unexpected error\n\nfile is not a database",
+    "Error: Session not found",
+    ...fixtures.all.filter(({ stderr }) => stderr.length > 0).slice(0, 20).map(({ stderr }) => fixtures.textOf(stderr))
+  )
+)

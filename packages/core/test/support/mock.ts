@@ -1,0 +1,295 @@
+import { FileSystem, Path } from "@effect/platform"
+import type { CommandExecutor } from "@effect/platform"
+import { NodeFileSystem, NodePath } from "@effect/platform-node"
+import { assert } from "@effect/vitest"
+import { ConfigProvider, Context, Effect, Layer, TestClock } from "effect"
+import type { Fiber } from "effect"
+import { OpenCode } from "effect-opencode"
+import type { OpenCodeError } from "effect-opencode"
+import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as NodeFs from "node:fs"
+import * as NodeOs from "node:os"
+import * as NodePaths from "node:path"
+
+// ---------------------------------------------------------------------------------------------------------------
+// What OpenCode prints
+// ---------------------------------------------------------------------------------------------------------------
+
+const envelope = { timestamp: 1_700_000_000_000, sessionID: "ses_1" }
+
+export const stepStart = (messageID = "msg_1") => ({
+  type: "step_start",
+  ...envelope,
+  part: { id: "prt_1", messageID, sessionID: "ses_1", type: "step-start" }
+})
+
+export const text = (text: string) => ({
+  type: "text",
+  ...envelope,
+  part: { id: "prt_2", messageID: "msg_1", sessionID: "ses_1", type: "text", text, time: { start: 1, end: 2 } }
+})
+
+export const toolUse = (tool: string, state: { readonly [key: string]: unknown } = {}) => ({
+  type: "tool_use",
+  ...envelope,
+  part: {
+    id: "prt_3",
+    callID: "call_1",
+    messageID: "msg_1",
+    sessionID: "ses_1",
+    type: "tool",
+    tool,
+    state: { status: "completed", input: { path: "a.ts" }, output: "done", title: "a title", metadata: {}, ...state }
+  }
+})
+
+export const stepFinish = (
+  reason: string,
+  spent: { readonly cost?: number; readonly input?: number; readonly output?: number } = {}
+) => ({
+  type: "step_finish",
+  ...envelope,
+  part: {
+    id: "prt_4",
+    messageID: "msg_1",
+    sessionID: "ses_1",
+    type: "step-finish",
+    reason,
+    cost: spent.cost ?? 0.25,
+    tokens: {
+      input: spent.input ?? 100,
+      output: spent.output ?? 20,
+      reasoning: 3,
+      cache: { read: 5, write: 7 }
+    }
+  }
+})
+
+export const error = (name: string, data: { readonly [key: string]: unknown }) => ({
+  type: "error",
+  ...envelope,
+  error: { name, data }
+})
+
+/** A conversation of one step. */
+export const answer = (said: string) => [stepStart(), text(said), stepFinish("stop")]
+
+/** A process that says something and exits. */
+export const answering = (said: string): Mock.Script => Mock.script(Mock.lines(answer(said)), Mock.exit(0))
+
+/** A start-up crash of SQLite. */
+export const locked = Mock.script(Mock.stderr("Error: Unexpected error\n\ndatabase is locked\n"), Mock.exit(1))
+
+// ---------------------------------------------------------------------------------------------------------------
+// The machine
+// ---------------------------------------------------------------------------------------------------------------
+
+export interface FakeProcess {
+  readonly ppid: number
+  readonly pgid: number
+  readonly environ?: (() => string) | undefined
+}
+
+/** The first process of a mock executor has this pid, the next ones follow. */
+export const firstPid = 2 ** 30
+
+/** Real files below one directory that goes with the test, and a process table that the test writes. */
+export interface Machine {
+  readonly root: string
+  /** An executable file. */
+  readonly binary: string
+  /** The directory on `PATH`; `binary` is in it. */
+  readonly bin: string
+  readonly home: string
+  /** The working directory. */
+  readonly work: string
+  /** Where temporary directories are made. */
+  readonly tmp: string
+  /** `/proc`, besides what the mock runs. */
+  readonly processes: Map<number, FakeProcess>
+  /** How often each file was asked for. */
+  readonly stats: Array<string>
+}
+
+export const Machine = Context.GenericTag<Machine>("test/Machine")
+
+const makeMachine = Effect.acquireRelease(
+  Effect.sync((): Machine => {
+    const root = NodeFs.realpathSync(NodeFs.mkdtempSync(NodePaths.join(NodeOs.tmpdir(), "effect-opencode-test-")))
+    const directory = (name: string) => {
+      NodeFs.mkdirSync(NodePaths.join(root, name), { recursive: true })
+      return NodePaths.join(root, name)
+    }
+    const bin = directory("bin")
+    const binary = NodePaths.join(bin, "opencode")
+    NodeFs.writeFileSync(binary, "#!/bin/sh\nexit 1\n", { mode: 0o755 })
+    return {
+      root,
+      bin,
+      binary,
+      home: directory("home"),
+      work: directory("work"),
+      tmp: directory("tmp"),
+      processes: new Map(),
+      stats: []
+    }
+  }),
+  ({ root }) => Effect.sync(() => NodeFs.rmSync(root, { recursive: true, force: true }))
+)
+
+const fileSystem = Layer.effect(
+  FileSystem.FileSystem,
+  Effect.gen(function*() {
+    const machine = yield* Machine
+    const base = yield* FileSystem.FileSystem
+    const inProc = /^\/proc\/(\d+)\/(stat|environ)$/
+    return FileSystem.FileSystem.of({
+      ...base,
+      makeTempDirectory: (options) => base.makeTempDirectory({ ...options, directory: machine.tmp }),
+      stat: (file) => {
+        machine.stats.push(file)
+        return base.stat(file)
+      },
+      exists: (file) => file === "/proc/self/stat" ? Effect.succeed(true) : base.exists(file),
+      readLink: (file) => file === "/proc/self" ? Effect.succeed("4242") : base.readLink(file),
+      readDirectory: (directory, options) =>
+        directory === "/proc"
+          ? Effect.sync(() => ["self", "meminfo", ...[...machine.processes.keys()].map(String)])
+          : base.readDirectory(directory, options),
+      readFile: (file) => {
+        const match = inProc.exec(file)
+        if (match === null) return base.readFile(file)
+        return Effect.sync(() => {
+          const found = machine.processes.get(Number(match[1]))
+          if (found === undefined) return new Uint8Array()
+          return new TextEncoder().encode(
+            match[2] === "environ"
+              ? found.environ?.() ?? ""
+              : `${match[1]} (a (strange) name) S ${found.ppid} ${found.pgid} ${found.pgid} 0 -1`
+          )
+        })
+      }
+    })
+  })
+).pipe(Layer.provide(NodeFileSystem.layer))
+
+const path = Layer.effect(
+  Path.Path,
+  Effect.gen(function*() {
+    const { work } = yield* Machine
+    const base = yield* Path.Path
+    return Path.Path.of({ ...base, resolve: (...segments) => base.resolve(work, ...segments) })
+  })
+).pipe(Layer.provide(NodePath.layer))
+
+type Scripts = Parameters<typeof Mock.layer>[0]
+
+export type Platform = CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path
+
+/** Everything but the service: the mock, the machine and its environment variables. */
+export const platform = (
+  scripts: Scripts,
+  env: (machine: Machine) => { readonly [name: string]: string } = () => ({})
+): Layer.Layer<Platform | Mock.MockCommandExecutor | Machine> => {
+  const config = Layer.unwrapEffect(Effect.map(Machine, (machine) =>
+    Layer.setConfigProvider(
+      ConfigProvider.fromMap(new Map(Object.entries({ HOME: machine.home, PATH: machine.bin, ...env(machine) })))
+    )))
+  return Layer.mergeAll(Mock.layer(scripts), fileSystem, path, config).pipe(
+    Layer.provideMerge(Layer.scoped(Machine, makeMachine))
+  )
+}
+
+/** The service over scripted processes: its binary exists, and its version is known. */
+export const layer = (
+  scripts: Scripts,
+  options: OpenCode.Options | ((machine: Machine) => OpenCode.Options) = {},
+  env?: (machine: Machine) => { readonly [name: string]: string }
+): Layer.Layer<OpenCode.OpenCode | Platform | Mock.MockCommandExecutor | Machine> =>
+  Layer.unwrapEffect(
+    Effect.map(Machine, (machine) =>
+      OpenCode.layer({
+        binary: machine.binary,
+        version: "1.18.33",
+        ...(typeof options === "function" ? options(machine) : options)
+      }))
+  ).pipe(Layer.provideMerge(platform(scripts, env)))
+
+// ---------------------------------------------------------------------------------------------------------------
+// Asking and waiting
+// ---------------------------------------------------------------------------------------------------------------
+
+export const commands = Effect.flatMap(Mock.MockCommandExecutor, (mock) => mock.commands)
+
+export const command = (index: number) =>
+  Effect.map(commands, (all) => {
+    const found = all[index]
+    if (found === undefined) throw new Error(`there is no command ${index}, only ${all.length}`)
+    return found
+  })
+
+/** The one command that was started. */
+export const only = Effect.flatMap(commands, (all) => {
+  assert.strictEqual(all.length, 1, "the number of commands")
+  return command(0)
+})
+
+/** A turn of the real event loop: real files are read and written while the TestClock stands still. */
+export const turn = Effect.async<void>((resume) => {
+  setImmediate(() => resume(Effect.void))
+})
+
+/** Enough turns for whatever does not wait for a file or for the clock. */
+export const settle = Effect.repeatN(turn, 30)
+
+/** Waits for a state that the program reaches by itself. */
+export const until = <R>(what: string, reached: Effect.Effect<boolean, never, R>): Effect.Effect<void, never, R> => {
+  const deadline = performance.now() + 10_000
+  const again: Effect.Effect<void, never, R> = Effect.flatMap(reached, (isReached) =>
+    isReached
+      ? Effect.void
+      : performance.now() > deadline
+      ? Effect.dieMessage(`never reached: ${what}`)
+      : Effect.zipRight(turn, again))
+  return again
+}
+
+export const untilStarted = (count: number) =>
+  until(`${count} commands`, Effect.map(commands, (all) => all.length >= count))
+
+export const untilSignals = (index: number, ...signals: ReadonlyArray<string>) =>
+  until(
+    `signals ${signals.join(", ")} to command ${index}`,
+    Effect.map(commands, (all) => all[index] !== undefined && all[index].signals.join() === signals.join())
+  )
+
+/** Waits until something sleeps until this time of the TestClock. */
+export const untilSleep = (at: number) =>
+  until(`a sleep until ${at}`, Effect.flatMap(TestClock.sleeps(), (sleeps) => Effect.succeed([...sleeps].includes(at))))
+
+export const isDone = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) => Effect.map(fiber.poll, (exit) => exit._tag === "Some")
+
+/** Nothing runs any more, and no directory is left. */
+export const expectClean = Effect.gen(function*() {
+  const { tmp } = yield* Machine
+  const mock = yield* Mock.MockCommandExecutor
+  assert.strictEqual(yield* mock.running, 0, "processes that still run")
+  assert.deepStrictEqual(NodeFs.readdirSync(tmp), [], "directories that are left")
+})
+
+type Tagged<Tag extends OpenCodeError.OpenCodeError["_tag"]> = Extract<
+  OpenCodeError.OpenCodeError,
+  { readonly _tag: Tag }
+>
+
+/** The error of an effect that must fail with this tag. */
+export const failsWith =
+  <Tag extends OpenCodeError.OpenCodeError["_tag"]>(tag: Tag) =>
+  <A, R>(effect: Effect.Effect<A, OpenCodeError.OpenCodeError, R>): Effect.Effect<Tagged<Tag>, never, R> =>
+    Effect.matchEffect(effect, {
+      onSuccess: (value) => Effect.dieMessage(`${tag} was expected, but it succeeded with ${JSON.stringify(value)}`),
+      onFailure: (error) =>
+        error._tag === tag
+          ? Effect.succeed(error as Tagged<Tag>)
+          : Effect.dieMessage(`${tag} was expected, but it failed with ${error._tag}: ${error.message}`)
+    })

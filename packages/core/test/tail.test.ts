@@ -1,0 +1,45 @@
+import { describe, expect, it } from "@effect/vitest"
+import { FastCheck as fc } from "effect"
+import * as tail from "../src/internal/tail.js"
+
+describe("tail", () => {
+  it("keeps everything up to the limit, then the end", () => {
+    const kept = tail.make(5)
+    expect(kept.read()).toBe("")
+    kept.push("abc")
+    expect(kept.read()).toBe("abc")
+    kept.push("de")
+    expect(kept.read()).toBe("abcde")
+    kept.push("f")
+    expect(kept.read()).toBe("bcdef")
+    kept.push("0123456789")
+    expect(kept.read()).toBe("56789")
+  })
+
+  it("can be read in between", () => {
+    const kept = tail.make(3)
+    for (const piece of ["a", "b", "c", "d"]) {
+      kept.push(piece)
+      expect(kept.read()).toBe(kept.read())
+    }
+    expect(kept.read()).toBe("bcd")
+  })
+
+  it.prop("is the end of all that was pushed", {
+    pieces: fc.array(fc.string({ maxLength: 20 }), { maxLength: 30 }),
+    limit: fc.integer({ min: 1, max: 40 })
+  }, ({ limit, pieces }) => {
+    const kept = tail.make(limit)
+    pieces.forEach((piece, index) => {
+      kept.push(piece)
+      expect(kept.read()).toBe(pieces.slice(0, index + 1).join("").slice(-limit))
+    })
+  }, { fastCheck: { numRuns: 300 } })
+
+  it("stays bounded however much is pushed", () => {
+    const kept = tail.make(1000)
+    for (let i = 0; i < 10_000; i++) kept.push(`line ${i}\n`)
+    expect(kept.read().length).toBe(1000)
+    expect(kept.read().endsWith("line 9999\n")).toBe(true)
+  })
+})
