@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc, Redacted } from "effect"
 import { RunConfig } from "effect-opencode"
 import * as merge from "../src/internal/merge.js"
+import * as permissionOrder from "../src/internal/permissionOrder.js"
 import * as arbitraries from "./support/arbitraries.js"
 
 const freeze = <A>(value: A): A => {
@@ -187,7 +188,8 @@ describe("merge", () => {
       return Object.entries(rules).filter(([key]) => pattern(key).test(name)).at(-1)?.[1]
     }
 
-    const told = (permission: unknown): Plain => merge.withOrderedPermission({ permission })["permission"] as Plain
+    const told = (permission: unknown): Plain =>
+      permissionOrder.withOrderedPermission({ permission })["permission"] as Plain
 
     const builtIn = ["bash", "edit", "read", "webfetch"]
     const foreign = ["db_get", "db_set", "tool_1", "tool_2", "tool_3"]
@@ -235,11 +237,11 @@ describe("merge", () => {
     })
 
     it("leaves one action for everything, and other configuration, alone", () => {
-      expect(merge.withOrderedPermission({ permission: "deny", theme: "x" })).toEqual({
+      expect(permissionOrder.withOrderedPermission({ permission: "deny", theme: "x" })).toEqual({
         permission: "deny",
         theme: "x"
       })
-      expect(merge.withOrderedPermission({ theme: "x" })).toEqual({ theme: "x" })
+      expect(permissionOrder.withOrderedPermission({ theme: "x" })).toEqual({ theme: "x" })
       expect(told({ bash: "deny" })).toEqual({ bash: "deny" })
     })
   })

@@ -2,6 +2,7 @@ import * as Redacted from "effect/Redacted"
 import type { RunConfig } from "../RunConfig.js"
 import * as Version from "../Version.js"
 import * as merge from "./merge.js"
+import * as permissionOrder from "./permissionOrder.js"
 
 /** Everything that the process is started with. */
 export interface Invocation {
@@ -57,7 +58,9 @@ export const env = (config: RunConfig): { readonly [name: string]: string } => {
   const variables: Record<string, string> = {}
   for (const [name, value] of Object.entries(config.extraEnv ?? {})) variables[name] = reveal(value)
   const content = merge.configContent(config)
-  if (content !== undefined) variables["OPENCODE_CONFIG_CONTENT"] = JSON.stringify(merge.withOrderedPermission(content))
+  if (content !== undefined) {
+    variables["OPENCODE_CONFIG_CONTENT"] = JSON.stringify(permissionOrder.withOrderedPermission(content))
+  }
   if (config.disableAutoupdate !== false) variables["OPENCODE_DISABLE_AUTOUPDATE"] = "1"
   if (config.password !== undefined) variables["OPENCODE_SERVER_PASSWORD"] = Redacted.value(config.password)
   return variables

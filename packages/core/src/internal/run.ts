@@ -155,7 +155,10 @@ export const make = (
         Stream.catchAll((error) => {
           if (error._tag !== "OpenCodeSqliteError") return Stream.fail(error)
           return Stream.unwrap(
-            inTime(Effect.mapError(driver.next(error), () => error), number).pipe(
+            Effect.zipRight(
+              Effect.uninterruptible(Effect.void),
+              inTime(Effect.mapError(driver.next(error), () => error), number)
+            ).pipe(
               Effect.tap(Metric.increment(telemetry.retries)),
               Effect.map(() => attempts(number + 1))
             )
