@@ -9,7 +9,7 @@ import * as Path from "@effect/platform/Path"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import { OpenCodeConfigError } from "./OpenCodeError.js"
 
 /**
@@ -72,20 +72,31 @@ const dataHome = (
  * @category constructors
  */
 export const temporaryDirectory: Effect.Effect<string, OpenCodeConfigError, Scope.Scope | FileSystem.FileSystem> =
-  Effect.flatMap(FileSystem.FileSystem, (fileSystem) =>
-    Effect.acquireRelease(
-      Effect.mapError(fileSystem.makeTempDirectory({ prefix: "effect-opencode-" }), (error) =>
+  Effect.gen(function*() {
+    const fileSystem = yield* FileSystem.FileSystem
+    const scope = yield* Effect.scope
+    return yield* fileSystem.makeTempDirectory({ prefix: "effect-opencode-" }).pipe(
+      Effect.mapError((error) =>
         new OpenCodeConfigError({
           path: "isolation",
           reason: `no temporary directory can be made (${error._tag === "SystemError" ? error.reason : error._tag})`
-        })),
-      // A file that appears while the directory is being removed fails the first try.
-      (directory) =>
-        fileSystem.remove(directory, { recursive: true, force: true }).pipe(
-          Effect.retry({ times: 2 }),
-          Effect.ignoreLogged
+        })
+      ),
+      // `Effect.acquireRelease` would forget an interruption that comes while the directory is being removed (Effect
+      // 3.22: it puts the fiber's references back as they were before), and the run would go on with another attempt.
+      Effect.tap((directory) =>
+        Scope.addFinalizer(
+          scope,
+          // A file that appears while the directory is being removed fails the first try.
+          fileSystem.remove(directory, { recursive: true, force: true }).pipe(
+            Effect.retry({ times: 2 }),
+            Effect.ignoreLogged
+          )
         )
-    ))
+      ),
+      Effect.uninterruptible
+    )
+  })
 
 /**
  * Prepares the directories of one attempt and gives the variables that point OpenCode at them. `env` are the

@@ -205,8 +205,9 @@ export const PermissionRejected = Schema.TaggedStruct("PermissionRejected", {
 })
 
 /**
- * An attempt at the provider failed and OpenCode tries again by itself. Made from OpenCode's error log, because it
- * prints nothing of this on stdout. `attempt` counts the failures of the run from 1.
+ * An attempt at the provider failed, and OpenCode tries again by itself unless it is an error that repeats (a 401, say).
+ * Made from OpenCode's error log and from steps that begin again, because it prints nothing of this on stdout. `attempt`
+ * counts the failures of the run from 1.
  *
  * @since 0.1.0
  * @category models

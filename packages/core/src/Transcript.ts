@@ -74,14 +74,14 @@ export interface Transcript {
 }
 
 /**
- * Opens a file for appending; missing directories are made. `clean` sees each line before it is written.
+ * Opens a file for appending; missing directories are made. `clean` sees the object of each line before it is written.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const open = (
   file: string,
-  options?: { readonly clean?: ((line: string) => string) | undefined }
+  options?: { readonly clean?: ((line: unknown) => unknown) | undefined }
 ): Effect.Effect<Transcript, OpenCodeConfigError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
   Effect.gen(function*() {
     const fileSystem = yield* FileSystem.FileSystem
@@ -90,13 +90,13 @@ export const open = (
     yield* fileSystem.makeDirectory(path.dirname(target), { recursive: true })
     const handle = yield* fileSystem.open(target, { flag: "a" })
     const encoder = new TextEncoder()
-    const clean = options?.clean ?? ((line: string) => line)
+    const clean = options?.clean ?? ((line: unknown) => line)
     const lock = yield* Effect.makeSemaphore(1)
     const append = (lines: ReadonlyArray<unknown>): Effect.Effect<void> =>
       lines.length === 0 ?
         Effect.void :
         Effect.suspend(() =>
-          handle.writeAll(encoder.encode(lines.map((line) => `${clean(JSON.stringify(line))}\n`).join("")))
+          handle.writeAll(encoder.encode(lines.map((line) => `${JSON.stringify(clean(line))}\n`).join("")))
         ).pipe(
           lock.withPermits(1),
           Effect.catchAll((error) =>
@@ -136,6 +136,9 @@ export interface Recorded {
   readonly outcome: string | undefined
 }
 
+/** A program that is killed can leave half a line, and the next run begins behind it. */
+const gluedStart = new RegExp(`(?<=[^\\n])\\{"type":"${startType}"`, "g")
+
 const isStart = Schema.is(Start)
 const isEnd = Schema.is(End)
 
@@ -160,7 +163,7 @@ const isEnd = Schema.is(End)
  */
 export const parse = (text: string): ReadonlyArray<Recorded> => {
   const splitter = lineSplitter.make()
-  const lines = [...splitter.push(new TextEncoder().encode(text)), ...splitter.flush()]
+  const lines = [...splitter.push(new TextEncoder().encode(text.replace(gluedStart, "\n$&"))), ...splitter.flush()]
   const runs: Array<Recorded> = []
   const last = (): Recorded | undefined => runs[runs.length - 1]
   const change = (changed: Partial<Recorded>): void => {
@@ -187,7 +190,7 @@ export const parse = (text: string): ReadonlyArray<Recorded> => {
         })
       }
     } else if (isEnd(raw)) {
-      change({ outcome: raw.outcome })
+      if (last()?.runId === raw.runId) change({ outcome: raw.outcome })
     } else {
       events.push(event)
       if ("sessionId" in event && event.sessionId !== undefined && last()?.sessionId === undefined) {

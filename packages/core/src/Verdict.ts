@@ -204,7 +204,8 @@ const codeOf = (exit: Exit): number | undefined => exit._tag === "Code" ? exit.c
 export const decide = (facts: Facts): Either.Either<Finished, OpenCodeError> => {
   const { evidence, exit, guard, partial } = facts
   if (guard !== undefined && guard._tag !== "ExitGrace") return Either.left(fromGuard(guard, facts))
-  if (evidence.eventCount === 0 && evidence.retries === 0) {
+  // The crash exits with a code; somebody who sent a signal does not want another start.
+  if (evidence.eventCount === 0 && evidence.retries === 0 && exit._tag !== "Signal") {
     const signature = signatures.sqlite(partial.stderr)
     if (signature !== undefined && !(exit._tag === "Code" && exit.code === 0)) {
       return Either.left(new OpenCodeSqliteError({ signature, exitCode: codeOf(exit), partial }, trusted))

@@ -7,10 +7,9 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
+import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
-import * as Queue from "effect/Queue"
 import * as Stream from "effect/Stream"
-import * as Take from "effect/Take"
 import type * as FleetBudget from "../FleetBudget.js"
 import * as Isolation from "../Isolation.js"
 import { OpenCodeConfigError } from "../OpenCodeError.js"
@@ -25,14 +24,15 @@ import type { Client } from "./client.js"
 import * as decode from "./decode.js"
 import * as exported from "./exported.js"
 import * as guards from "./guards.js"
+import * as intakes from "./intake.js"
 import * as invocation from "./invocation.js"
 import * as lineSplitter from "./lineSplitter.js"
 import * as plan from "./plan.js"
 import * as process from "./process.js"
+import * as repeatedStep from "./repeatedStep.js"
 import * as stderrFacts from "./stderrFacts.js"
 import * as summary from "./summary.js"
 import * as tail from "./tail.js"
-import * as telemetry from "./telemetry.js"
 
 /** What one start of the process needs from the run that it belongs to. */
 export interface Context {
@@ -52,16 +52,8 @@ export interface Context {
   readonly collect: boolean
   readonly onTool: (event: RunEvent) => void
   /** Every time that events have arrived. */
-  readonly onProgress: (progress: Progress) => void
+  readonly onProgress: (progress: intakes.Progress) => void
   readonly onSuccess: (success: Success) => void
-}
-
-/** What has been added since the last time. */
-export interface Progress {
-  readonly sessionId: string | undefined
-  readonly usage: Partial["usage"]
-  readonly cost: number
-  readonly turns: number
 }
 
 /** What is known of an attempt that finished. */
@@ -82,10 +74,11 @@ const inherited: Effect.Effect<string> = Config.string(plan.marker).pipe(Effect.
 /** The variables of the child, in the order in which later ones win. */
 const environment = (context: Context, isolated: Isolation.Isolated, outer: string) => ({
   ...context.client.environment.variables,
-  ...isolated.env,
   // OpenCode takes its directory from PWD before it asks the system.
   PWD: context.plan.cwd,
   ...invocation.env(context.plan.options),
+  // Over `extraEnv`, whose data directory is only where the stored credentials are.
+  ...isolated.env,
   // A run inside a run carries both ids, so that either sweep finds it.
   [plan.marker]: `${outer}:${context.plan.runId}`
 })
@@ -124,7 +117,7 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
     const stderr = tail.make(kept)
     const events: Array<RunEvent> = []
     const rawLines: Array<string> = []
-    const queue = yield* Queue.bounded<Take.Take<RunEvent, OpenCodeError>>(1)
+    const outbox = yield* Mailbox.make<Chunk.Chunk<RunEvent>, OpenCodeError>(1)
     // Remembered only where somebody asks for what stdout does not show.
     const parts = plan.options.recover === undefined && plan.options.usage === undefined ? undefined : exported.parts()
 
@@ -151,62 +144,41 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
       forceKillAfter: client.forceKillAfter
     })
 
-    /** Every event passes here, from either pipe: counted, guarded, written down, then handed on. */
-    const accept = (arrived: ReadonlyArray<RunEvent>): Effect.Effect<void> =>
-      Effect.suspend(() => {
-        if (arrived.length === 0) return Effect.void
-        const before = {
-          steps: state.steps,
-          cost: state.cost,
-          tokens: state.usage.total,
-          toolCalls: state.toolCalls,
-          turns: state.turns
-        }
-        const usage = state.usage
-        const first = state.eventCount === 0
-        for (const event of arrived) {
-          state.add(event)
-          guard.seen(event, state)
-          if (event._tag === "ToolUse") context.onTool(event)
-        }
-        if (context.collect) { for (const event of arrived) events.push(event) }
-        if (parts !== undefined) { for (const event of arrived) parts.add(event) }
-        const added = usage === state.usage ? TokenUsage.empty : TokenUsage.subtract(state.usage, usage)
-        context.onProgress({
-          sessionId: state.sessionId,
-          usage: added,
-          cost: state.cost - before.cost,
-          turns: state.turns - before.turns
-        })
-        const opened = first && state.eventCount > 0
-        guard.reading(false)
-        const spent = {
-          steps: state.steps - before.steps,
-          cost: state.cost - before.cost,
-          tokens: state.usage.total - before.tokens,
-          toolCalls: state.toolCalls - before.toolCalls
-        }
-        return Effect.gen(function*() {
-          if (opened) yield* pass.opened
-          if (usage !== state.usage) yield* telemetry.spent(added, spent.cost)
-          if (context.fleet !== undefined) yield* context.fleet.add(spent)
-          if (context.transcript !== undefined) yield* context.transcript.write(arrived)
-          yield* Queue.offer(queue, Take.chunk(Chunk.unsafeFromArray(arrived)))
-          guard.reading(true)
-        })
+    const intake = () =>
+      intakes.make({
+        state,
+        guard,
+        outbox,
+        opened: pass.opened,
+        events: context.collect ? events : undefined,
+        parts,
+        transcript: context.transcript,
+        fleet: context.fleet,
+        onTool: context.onTool,
+        onProgress: context.onProgress
       })
 
     const stdoutLines = lineSplitter.make()
+    const fromStdout = intake()
+    const repeated = repeatedStep.make(state)
     const onStdout = (lines: ReadonlyArray<lineSplitter.Line>): Effect.Effect<void> => {
       if (plan.options.keepRaw === true) {
         for (const line of lines) {
           if (typeof line === "string") rawLines.push(lineSplitter.copy(line))
         }
       }
-      return accept(lines.map(decode.fromSplit))
+      const arrived: Array<RunEvent> = []
+      for (const line of lines) {
+        const event = decode.fromSplit(line)
+        const retry = repeated(event)
+        if (retry !== undefined) arrived.push(retry)
+        arrived.push(event)
+      }
+      return fromStdout(arrived)
     }
 
     const stderrLines = lineSplitter.make()
+    const fromStderr = intake()
     const onStderr = (lines: ReadonlyArray<lineSplitter.Line>): Effect.Effect<void> => {
       const found: Array<RunEvent> = []
       let limited: Effect.Effect<void> = Effect.void
@@ -229,18 +201,18 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
           }
         }
       }
-      return Effect.zipRight(limited, accept(found))
+      return Effect.zipRight(limited, fromStderr(found))
     }
 
     const stdoutPump = yield* Effect.forkIn(
-      Effect.ignore(Stream.runForEachChunk(running.stdout, (chunk) => {
+      pump(running.stdout, (chunk) => {
         guard.read()
         return onStdout(splitAll(stdoutLines, chunk))
-      })),
+      }),
       scope
     )
     const stderrPump = yield* Effect.forkIn(
-      Effect.ignore(Stream.runForEachChunk(running.stderr, (chunk) => onStderr(splitAll(stderrLines, chunk)))),
+      pump(running.stderr, (chunk) => onStderr(splitAll(stderrLines, chunk))),
       scope
     )
     yield* pass.started
@@ -282,7 +254,7 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
       const missing = lacksEnd && plan.options.recover === "export" && state.sessionId !== undefined
         ? yield* exported.missing(ask, state.sessionId, parts)
         : []
-      yield* accept(missing)
+      yield* fromStdout(missing)
       const hidden = plan.options.usage === "deep" ? yield* exported.hidden(ask, parts) : undefined
       if (hidden !== undefined) context.onProgress({ sessionId: state.sessionId, ...hidden, turns: 0 })
       const partial = withHidden(facts(survivors), hidden)
@@ -304,13 +276,13 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
       if (Either.isRight(verdict)) {
         context.onSuccess({ finished: verdict.right, recovered: missing.length > 0, partial })
       }
-      yield* Queue.offer(queue, Either.isLeft(verdict) ? Take.fail(verdict.left) : Take.end)
+      yield* Either.isLeft(verdict) ? outbox.fail(verdict.left) : outbox.end
     })
     yield* Effect.forkIn(
-      Effect.catchAllCause(supervise, (cause) => Queue.offer(queue, Take.failCause(cause))),
+      Effect.catchAllCause(supervise, (cause) => outbox.failCause(cause)),
       scope
     )
-    return Stream.flattenTake(Stream.fromQueue(queue))
+    return Stream.flattenChunks(Mailbox.toStream(outbox))
   })).pipe(Stream.withSpan("OpenCode.attempt", { attributes: { "opencode.attempt": context.number } }))
 
 const providerOf = (context: Context): string | undefined => plan.provider(context.plan.options)
@@ -331,6 +303,20 @@ const withHidden = (partial: Partial, hidden: exported.Hidden | undefined): Part
     usage: TokenUsage.add(partial.usage, hidden.usage),
     cost: partial.cost + hidden.cost
   }
+
+/**
+ * Hands every chunk of a pipe to a consumer, until its end. Pulled by hand: an effect that a sink runs is held by the
+ * channel for so long that the events in it outlive the young generation, which doubled the time in the collector.
+ */
+const pump = <E>(
+  pipe: Stream.Stream<Uint8Array, E>,
+  consume: (chunk: Chunk.Chunk<Uint8Array>) => Effect.Effect<void>
+): Effect.Effect<void> =>
+  Stream.toPull(pipe).pipe(
+    Effect.flatMap((pull) => Effect.forever(Effect.flatMap(pull, consume))),
+    Effect.scoped,
+    Effect.ignore
+  )
 
 /** Waits for a pump to reach the end of its pipe; gives up when the pipe stays silent, not when the reader is slow. */
 const drain = (pump: Fiber.RuntimeFiber<void>, guard: guards.Guards): Effect.Effect<void> => {

@@ -11,13 +11,16 @@ const own = "effect-opencode/"
 const string = (u: unknown): string | undefined => typeof u === "string" ? u : undefined
 const number = (u: unknown): number | undefined => typeof u === "number" ? u : undefined
 
-const base = (raw: WireObject) => ({
-  timestamp: number(raw["timestamp"]),
-  sessionId: string(raw["sessionID"]),
-  raw
-})
+const timestampOf = (raw: WireObject): number | undefined => number(raw["timestamp"])
+const sessionOf = (raw: WireObject): string | undefined => string(raw["sessionID"])
 
-const unknown = (raw: WireObject): RunEvent.Unknown => ({ _tag: "Unknown", ...base(raw), type: string(raw["type"]) })
+const unknown = (raw: WireObject): RunEvent.Unknown => ({
+  _tag: "Unknown",
+  timestamp: timestampOf(raw),
+  sessionId: sessionOf(raw),
+  raw,
+  type: string(raw["type"])
+})
 
 const span = (
   time: { readonly start?: number | null | undefined; readonly end?: number | null | undefined } | null | undefined
@@ -27,7 +30,9 @@ const stepStart = (raw: WireObject): RunEvent.RunEvent =>
   wire.isStepStart(raw)
     ? {
       _tag: "StepStart",
-      ...base(raw),
+      timestamp: timestampOf(raw),
+      sessionId: sessionOf(raw),
+      raw,
       messageId: raw.part.messageID ?? undefined,
       snapshot: raw.part.snapshot ?? undefined
     }
@@ -40,14 +45,26 @@ const textual = (tag: "Text" | "Reasoning") => (raw: WireObject): RunEvent.RunEv
   if (wire.isText(raw)) {
     return {
       _tag: tag,
-      ...base(raw),
+      timestamp: timestampOf(raw),
+      sessionId: sessionOf(raw),
+      raw,
       messageId: raw.part.messageID ?? undefined,
       text: raw.part.text,
       time: span(raw.part.time)
     }
   }
   const text = flatText(raw)
-  return text === undefined ? unknown(raw) : { _tag: tag, ...base(raw), messageId: undefined, text, time: undefined }
+  return text === undefined ?
+    unknown(raw) :
+    {
+      _tag: tag,
+      timestamp: timestampOf(raw),
+      sessionId: sessionOf(raw),
+      raw,
+      messageId: undefined,
+      text,
+      time: undefined
+    }
 }
 
 const toolUse = (raw: WireObject): RunEvent.RunEvent => {
@@ -56,7 +73,9 @@ const toolUse = (raw: WireObject): RunEvent.RunEvent => {
   const state: typeof part.state & { readonly input?: unknown; readonly metadata?: unknown } = part.state
   return {
     _tag: "ToolUse",
-    ...base(raw),
+    timestamp: timestampOf(raw),
+    sessionId: sessionOf(raw),
+    raw,
     messageId: part.messageID ?? undefined,
     callId: part.callID ?? part.id ?? undefined,
     tool: part.tool,
@@ -85,7 +104,9 @@ const stepFinish = (raw: WireObject): RunEvent.RunEvent => {
   if (!wire.isStepFinish(fields)) return unknown(raw)
   return {
     _tag: "StepFinish",
-    ...base(raw),
+    timestamp: timestampOf(raw),
+    sessionId: sessionOf(raw),
+    raw,
     messageId: fields.messageID ?? undefined,
     reason: fields.reason ?? undefined,
     tokens: usage(fields.tokens),
@@ -96,7 +117,13 @@ const stepFinish = (raw: WireObject): RunEvent.RunEvent => {
 
 const error = (raw: WireObject): RunEvent.RunEvent =>
   wire.isError(raw)
-    ? { _tag: "SessionError", ...base(raw), ...sessionError.describe(raw.error) }
+    ? {
+      _tag: "SessionError",
+      timestamp: timestampOf(raw),
+      sessionId: sessionOf(raw),
+      raw,
+      ...sessionError.describe(raw.error)
+    }
     : unknown(raw)
 
 const permissionRejected = (raw: WireObject): RunEvent.RunEvent => {

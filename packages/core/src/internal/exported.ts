@@ -98,20 +98,24 @@ const plus = (self: Hidden, that: Hidden): Hidden => ({
   cost: self.cost + that.cost
 })
 
-/** The usage of a session and of everything below it; nothing where it cannot be asked. */
-const below = (ask: Ask, sessionId: string): Effect.Effect<Hidden> =>
-  conversation(ask, sessionId).pipe(
-    Effect.flatMap((conversation) =>
-      Effect.reduce(Conversation.children(conversation), plus(none, Conversation.spent(conversation)), (sum, child) =>
-        Effect.map(below(ask, child), (more) =>
-          plus(sum, more)))
-    ),
-    Effect.tapError((error) =>
-      Effect.logDebug("The session of a sub-agent could not be exported", error)
-    ),
-    Effect.orElseSucceed(() => none)
-  )
+/** The usage of sessions and of everything below them, each once; nothing of one that cannot be asked. */
+const below = (ask: Ask, sessionIds: ReadonlyArray<string>, asked: Set<string>): Effect.Effect<Hidden> =>
+  Effect.reduce(sessionIds, none, (sum, sessionId) => {
+    if (asked.has(sessionId)) return Effect.succeed(sum)
+    asked.add(sessionId)
+    return conversation(ask, sessionId).pipe(
+      Effect.flatMap((conversation) =>
+        Effect.map(
+          below(ask, Conversation.children(conversation), asked),
+          (more) => plus(Conversation.spent(conversation), more)
+        )
+      ),
+      Effect.tapError((error) => Effect.logDebug("The session of a sub-agent could not be exported", error)),
+      Effect.orElseSucceed(() => none),
+      Effect.map((more) => plus(sum, more))
+    )
+  })
 
 /** What the sub-agents of a run have spent, theirs included. */
 export const hidden = (ask: Ask, shown: Parts | undefined): Effect.Effect<Hidden> =>
-  Effect.reduce(shown?.children() ?? [], none, (sum, child) => Effect.map(below(ask, child), (more) => plus(sum, more)))
+  Effect.suspend(() => below(ask, shown?.children() ?? [], new Set()))

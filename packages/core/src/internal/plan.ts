@@ -31,9 +31,7 @@ export interface Plan {
   readonly maxProviderRetries: number
   /** Cleans texts that go into errors. */
   readonly redact: (text: string) => string
-  /** Cleans texts that belong to the user. */
-  readonly redactKnown: (text: string) => string
-  /** Cleans whatever else an error carries. */
+  /** Cleans the texts inside of whatever else leaves the run. */
   readonly redactInside: <A>(value: A) => A
 }
 
@@ -76,7 +74,6 @@ export const make = (client: Client, prompt: string, own: RunOptions): Effect.Ef
       exitGrace: Duration.decode(options.exitGrace ?? "30 seconds"),
       maxProviderRetries: options.maxProviderRetries ?? 10,
       redact: redact.make(secrets),
-      redactKnown: redact.known(secrets),
       redactInside: redact.inside(secrets)
     }
   })

@@ -40,7 +40,7 @@ const isolatedEnv = (client: Services) =>
       Effect.provideService(FileSystem.FileSystem, client.fileSystem),
       Effect.provideService(Path.Path, client.path)
     )
-    return { ...client.environment.variables, ...isolated.env, ...invocation.env(client.defaults) }
+    return { ...own, ...isolated.env }
   })
 
 /** Runs `opencode` for its output: no prompt, no events. Fails unless it exits with 0. */

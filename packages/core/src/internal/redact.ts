@@ -56,12 +56,6 @@ export const make = (secrets: ReadonlyArray<string>): (text: string) => string =
   }
 }
 
-/** Replaces known secrets only: for text that belongs to the user, such as a transcript. */
-export const known = (secrets: ReadonlyArray<string>): (text: string) => string => {
-  const literal = secrets.map((secret) => JSON.stringify(secret).slice(1, -1))
-  return (text) => literal.reduce((clean, secret) => clean.replaceAll(secret, mask), text)
-}
-
 /** Replaces known secrets in every text inside a value; what holds none is handed on as it is. */
 export const inside = (secrets: ReadonlyArray<string>): <A>(value: A) => A => {
   const literal = spellings(secrets)

@@ -21,6 +21,7 @@ import * as Transcript from "../Transcript.js"
 import * as attempt from "./attempt.js"
 import { expand } from "./binary.js"
 import type { Client } from "./client.js"
+import type { Progress } from "./intake.js"
 import * as plan from "./plan.js"
 import * as telemetry from "./telemetry.js"
 
@@ -60,6 +61,9 @@ const outcomeAttributes = (partial: Partial, finishReason: string | undefined) =
   "opencode.attempts": partial.attempts
 })
 
+/** What OpenTelemetry keeps of a span's events by default; a span that keeps all of them is a history of the run. */
+const maxSpanEvents = 128
+
 const annotate = (span: Tracer.AnySpan | undefined, attributes: { readonly [name: string]: unknown }): void => {
   if (span === undefined || span._tag !== "Span") return
   for (const [name, value] of Object.entries(attributes)) {
@@ -71,7 +75,7 @@ export interface Mode {
   /** Keep the events, for the result or the error. */
   readonly collect: boolean
   readonly onResult?: ((result: RunResult) => void) | undefined
-  readonly onProgress?: ((progress: attempt.Progress) => void) | undefined
+  readonly onProgress?: ((progress: Progress) => void) | undefined
 }
 
 /** The whole life of a run, retries included, as a stream of its events. `run` and `stream` are both this. */
@@ -86,6 +90,7 @@ export const make = (
     const span = Option.getOrUndefined(yield* Effect.option(Effect.currentSpan))
     const startedAt = clock.unsafeCurrentTimeMillis()
     let outcome = "interrupted"
+    let toolEvents = 0
     yield* Effect.addFinalizer((exit) => {
       // A run that fails before it is a stream fails here.
       const tag = outcome === "interrupted" && Exit.isFailure(exit) ? tagOf(exit) : outcome
@@ -138,7 +143,8 @@ export const make = (
         fleet,
         collect: mode.collect,
         onTool: (event) => {
-          if (span?._tag !== "Span" || event._tag !== "ToolUse") return
+          if (span?._tag !== "Span" || event._tag !== "ToolUse" || toolEvents >= maxSpanEvents) return
+          toolEvents++
           span.event("gen_ai.tool.call", clock.unsafeCurrentTimeNanos(), {
             "gen_ai.tool.name": event.tool,
             "gen_ai.tool.call.id": event.callId,
@@ -155,10 +161,7 @@ export const make = (
         Stream.catchAll((error) => {
           if (error._tag !== "OpenCodeSqliteError") return Stream.fail(error)
           return Stream.unwrap(
-            Effect.zipRight(
-              Effect.uninterruptible(Effect.void),
-              inTime(Effect.mapError(driver.next(error), () => error), number)
-            ).pipe(
+            inTime(Effect.mapError(driver.next(error), () => error), number).pipe(
               Effect.tap(Metric.increment(telemetry.retries)),
               Effect.map(() => attempts(number + 1))
             )
@@ -193,7 +196,7 @@ const tagOf = (exit: Exit.Failure<unknown, unknown>): string => {
 const openTranscript = (client: Client, settled: plan.Plan) =>
   Effect.flatMap(
     expand(settled.options.transcript!),
-    (file) => Transcript.open(client.path.resolve(settled.cwd, file), { clean: settled.redactKnown })
+    (file) => Transcript.open(client.path.resolve(settled.cwd, file), { clean: settled.redactInside })
   ).pipe(
     Effect.provideService(FileSystem.FileSystem, client.fileSystem),
     Effect.provideService(Path.Path, client.path)

@@ -2,11 +2,12 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
-import { OpenCodeBudgetError } from "../OpenCodeError.js"
+import { OpenCodeBudgetError, OpenCodeTimeoutError } from "../OpenCodeError.js"
 import type { OpenCodeError, Partial } from "../OpenCodeError.js"
 import type { Budget, RunOptions, SchemaOptions } from "../RunOptions.js"
 import type { RunResult } from "../RunResult.js"
 import * as StructuredOutput from "../StructuredOutput.js"
+import * as TokenUsage from "../TokenUsage.js"
 
 const nothing = { steps: 0, cost: 0, tokens: 0, toolCalls: 0 }
 
@@ -37,25 +38,67 @@ const partialOf = (result: RunResult, cwd: string): Partial => ({
 })
 
 /** What is left of a budget, or the error of the one that is used up. */
-const remaining = (budget: Budget | undefined, last: RunResult | undefined, spent: typeof nothing, cwd: string) =>
+const remaining = (budget: Budget, results: ReadonlyArray<RunResult>, cwd: string) =>
   Effect.gen(function*() {
+    const spent = spentBy(results)
+    const [first, ...more] = results
     const left: Record<string, number> = {}
     for (const limit of limits) {
-      const max = budget?.[limit]
+      const max = budget[limit]
       if (max === undefined) continue
-      if (last !== undefined && spent[limit] >= max) {
+      if (first !== undefined && spent[limit] >= max) {
         return yield* new OpenCodeBudgetError({
           scope: "run",
           limit,
           max,
           reached: spent[limit],
-          partial: partialOf(last, cwd)
+          partial: partialOf(StructuredOutput.combine([first, ...more]), cwd)
         })
       }
       left[limit] = max - spent[limit]
     }
     return left as Budget
   })
+
+/** A turn after the first has only what the earlier ones have left; its error tells of the limits that were asked for. */
+const ofAllTurns = (
+  error: OpenCodeError,
+  results: ReadonlyArray<RunResult>,
+  limits: { readonly budget: Budget; readonly timeout: Duration.Duration }
+): OpenCodeError => {
+  const [first, ...more] = results
+  if (first === undefined) return error
+  const earlier = StructuredOutput.combine([first, ...more])
+  const whole = (partial: Partial): Partial => ({
+    ...partial,
+    runId: earlier.runId,
+    sessionId: partial.sessionId ?? earlier.sessionId,
+    eventCount: partial.eventCount + earlier.events.length,
+    usage: TokenUsage.add(earlier.usage, partial.usage),
+    cost: earlier.cost + partial.cost,
+    turns: earlier.turns + partial.turns,
+    attempts: earlier.attempts + partial.attempts,
+    duration: earlier.duration + partial.duration,
+    events: partial.events === undefined ? undefined : [...earlier.events, ...partial.events]
+  })
+  if (error._tag === "OpenCodeTimeoutError" && error.phase === "total") {
+    return new OpenCodeTimeoutError({
+      phase: "total",
+      limit: Duration.toMillis(limits.timeout),
+      partial: whole(error.partial)
+    }, true)
+  }
+  if (error._tag === "OpenCodeBudgetError" && error.scope === "run" && error.partial !== undefined) {
+    return new OpenCodeBudgetError({
+      scope: "run",
+      limit: error.limit,
+      max: limits.budget[error.limit] ?? error.max,
+      reached: spentBy(results)[error.limit] + error.reached,
+      partial: whole(error.partial)
+    }, true)
+  }
+  return error
+}
 
 /** Asks until the answer decodes: turns of one session, within one budget and one time. */
 export const make = <A, I>(
@@ -67,6 +110,9 @@ export const make = <A, I>(
 ): Effect.Effect<StructuredOutput.Answer<A>, OpenCodeError> =>
   Effect.gen(function*() {
     const { repairs, ...own } = options
+    // The defaults of a run, which are for all turns together too.
+    const budget: Budget = { ...own.budget, steps: own.budget?.steps ?? 500 }
+    const timeout = own.timeout ?? "2 hours"
     const startedAt = yield* Clock.currentTimeMillis
     const results: Array<RunResult> = []
     return yield* StructuredOutput.loop({
@@ -75,15 +121,19 @@ export const make = <A, I>(
       repairs,
       turn: (text) =>
         Effect.gen(function*() {
-          const budget = yield* remaining(own.budget, results.at(-1), spentBy(results), cwd)
+          if (results.length === 0) return yield* turn(text, { ...own, budget, timeout })
           const elapsed = (yield* Clock.currentTimeMillis) - startedAt
-          const timeout = own.timeout === undefined || results.length === 0
-            ? own.timeout
+          const left = {
+            budget: yield* remaining(budget, results, cwd),
             // A time that is over is a time-out of the turn, and not an option that cannot be used.
-            : Duration.max(Duration.subtract(own.timeout, elapsed), Duration.millis(1))
-          const result = yield* turn(text, { ...own, budget, timeout })
+            timeout: Duration.max(Duration.subtract(timeout, elapsed), Duration.millis(1))
+          }
+          return yield* Effect.mapError(
+            turn(text, { ...own, ...left }),
+            (error) => ofAllTurns(error, results, { budget, timeout: Duration.decode(timeout) })
+          )
+        }).pipe(Effect.tap((result) => {
           results.push(result)
-          return result
-        })
+        }))
     })
   }).pipe(Effect.withSpan("OpenCode.runSchema"))

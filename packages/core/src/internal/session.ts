@@ -12,9 +12,9 @@ import type { RunOptions, SchemaOptions } from "../RunOptions.js"
 import type { RunResult } from "../RunResult.js"
 import type { Session, Spent } from "../Session.js"
 import * as TokenUsage from "../TokenUsage.js"
-import type { Progress } from "./attempt.js"
 import type { Client } from "./client.js"
 import * as exported from "./exported.js"
+import type { Progress } from "./intake.js"
 import * as invocation from "./invocation.js"
 import * as merge from "./merge.js"
 import * as plan from "./plan.js"
@@ -43,20 +43,45 @@ export const make = (
   origin: Origin
 ): Effect.Effect<Session, OpenCodeError, Scope.Scope> =>
   Effect.gen(function*() {
-    const isolation = yield* dataDirectory(outer)
-    return yield* inside({ ...outer, isolation }, options, origin)
+    const current = yield* CurrentRunConfig
+    // Against the layer's own isolation, as for a run: in a fresh directory there is no session to go on in.
+    const { cwd, options: all } = yield* plan.make(outer, "any", {
+      ...options,
+      sessionId: origin.sessionId,
+      fork: origin.fork ? true : undefined
+    })
+    const { isolation } = outer
+    if (all.sessionId !== undefined && all.attach === undefined && typeof isolation === "object") {
+      const there = yield* Effect.orElseSucceed(outer.fileSystem.exists(isolation.directory), () => false)
+      if (!there) {
+        return yield* new OpenCodeConfigError({
+          path: "sessionId",
+          reason: `there is no data directory ${isolation.directory}, so the session is not in it`
+        })
+      }
+    }
+    return yield* inside(
+      { ...outer, isolation: yield* dataDirectory(outer) },
+      // The region in which the session is opened is that of all its turns.
+      merge.configs<RunOptions>(current, options),
+      cwd,
+      { sessionId: all.sessionId, last: all.continueSession === true, fork: all.fork === true }
+    )
   })
+
+interface Beginning extends Origin {
+  /** Begin at the session that was used last. */
+  readonly last: boolean
+}
 
 const inside = (
   client: Client,
-  options: RunOptions,
-  origin: Origin
+  settled: RunOptions,
+  cwd: string,
+  origin: Beginning
 ): Effect.Effect<Session, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const current = yield* CurrentRunConfig
-    // The region in which the session was opened is that of all its turns.
-    const settled: RunOptions = merge.configs<RunOptions>(merge.configs<RunOptions>(client.defaults, current), options)
-    const cwd = client.path.resolve(yield* plan.expand(client, settled.cwd ?? "."))
+    const all = merge.configs<RunOptions>(client.defaults, settled)
     const turn = yield* turnstile.make(1)
     let id = origin.fork ? undefined : origin.sessionId
     let spent: Spent = { usage: TokenUsage.empty, cost: 0, turns: 0 }
@@ -73,48 +98,49 @@ const inside = (
     const turnOptions = (own: RunOptions | undefined): RunOptions => ({
       ...merge.configs<RunOptions>(settled, own ?? {}),
       cwd,
-      continueSession: undefined,
+      continueSession: id === undefined && origin.sessionId === undefined && origin.last,
       sessionId: id ?? origin.sessionId,
       fork: id === undefined && origin.fork
     })
 
     const run = (prompt: string, own?: RunOptions): Effect.Effect<RunResult, OpenCodeError> =>
-      Effect.scoped(Effect.zipRight(
-        turn.enter,
-        Effect.suspend(() => runs.toEnd(client, prompt, turnOptions(own), { onProgress }))
-      ))
+      Effect.suspend(() => runs.toEnd(client, prompt, turnOptions(own), { onProgress }))
+
+    const alone = <A>(turns: Effect.Effect<A, OpenCodeError>): Effect.Effect<A, OpenCodeError> =>
+      Effect.scoped(Effect.zipRight(turn.enter, turns))
 
     const session: Session = {
       id: Effect.sync(() => Option.fromNullable(id)),
       directory: typeof client.isolation === "object" ? Option.some(client.isolation.directory) : Option.none(),
       cwd,
-      run,
+      run: (prompt, own) => alone(run(prompt, own)),
       stream: (prompt, own) =>
         Stream.unwrapScoped(Effect.map(turn.enter, () =>
           Stream.suspend(() =>
             runs.make(client, prompt, turnOptions(own), { collect: false, onProgress })
           ))),
+      // Nobody comes between an answer and its correction: "your last answer" must be that one.
       runSchema: (schema, prompt, own) =>
-        schemaRun.make(schema, prompt, merge.configs<SchemaOptions>(settled, own ?? {}), cwd, run),
+        alone(schemaRun.make(schema, prompt, merge.configs<SchemaOptions>(all, own ?? {}), cwd, run)),
       fork: Effect.suspend(() =>
         id === undefined
           ? new OpenCodeConfigError({
             path: "fork",
             reason: "the session has had no turn yet, there is nothing to branch off"
           })
-          : inside(client, settled, { sessionId: id, fork: true })
+          : inside(client, settled, cwd, { sessionId: id, last: false, fork: true })
       ),
       export: Effect.scoped(Effect.gen(function*() {
         if (id === undefined) {
           return yield* new OpenCodeConfigError({ path: "export", reason: "the session has had no turn yet" })
         }
-        const own = { ...client.environment.variables, ...invocation.env(settled) }
+        const own = { ...client.environment.variables, ...invocation.env(all) }
         const isolated = yield* Isolation.make(client.isolation, own).pipe(
           Effect.provideService(FileSystem.FileSystem, client.fileSystem),
           Effect.provideService(Path.Path, client.path)
         )
-        const env = { ...client.environment.variables, ...isolated.env, ...invocation.env(settled) }
-        return yield* exported.conversation({ client, cwd, env }, id)
+        const env = { ...own, ...isolated.env }
+        return yield* exported.conversation({ client: { ...client, defaults: all }, cwd, env }, id)
       })),
       usage: Effect.sync(() =>
         spent
@@ -123,9 +149,13 @@ const inside = (
     return session
   })
 
+/** As `plan` makes it. A shorter text from a damaged file could stand in the environment of any process. */
+const isRunId = (text: string): boolean => /^[0-9a-z]{15}$/.test(text)
+
 /** Ends what a dead program has left of a run, so that nobody else writes into its session. */
 export const endLeftovers = (client: Client, runId: string): Effect.Effect<void> =>
   Effect.gen(function*() {
+    if (!isRunId(runId)) return
     const members = client.table.members({ pid: -1, marker: runId })
     const found = yield* members
     if (found.length === 0) return

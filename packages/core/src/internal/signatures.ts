@@ -1,7 +1,8 @@
 /**
  * Texts of the start-up crash that several OpenCode processes on one data directory can cause each other, always
  * before any event. 1.17.19 and 1.18.33: a migration run twice, a locked database, the switch to WAL; the others
- * from reports of older versions. `file is not a database` and `unable to open database file` are not transient.
+ * from reports of older versions. `file is not a database` and `unable to open database file` are not transient,
+ * and neither is a failed `wal_checkpoint`: a read-only database says nothing else (1.18.33).
  */
 const transient: ReadonlyArray<readonly [RegExp, string]> = [
   [/database is locked/i, "database is locked"],
@@ -15,7 +16,8 @@ const transient: ReadonlyArray<readonly [RegExp, string]> = [
   [/sqliteerror/i, "SQLiteError"]
 ]
 
-const permanent = /file is not a database|unable to open database file|readonly database|database or disk is full/i
+const permanent =
+  /file is not a database|unable to open database file|readonly database|database or disk is full|wal_checkpoint/i
 
 /** The signature of a transient SQLite crash in a stderr text, if there is one. */
 export const sqlite = (stderr: string): string | undefined =>

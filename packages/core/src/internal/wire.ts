@@ -1,3 +1,4 @@
+import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 
 /** A JSON object as OpenCode printed it, or as we would print it. */
@@ -7,34 +8,42 @@ export const isObject = (u: unknown): u is WireObject => typeof u === "object" &
 
 /**
  * Lean Schemas: they check exactly what the library reads, so that a field that OpenCode adds, renames or drops
- * elsewhere costs nothing. `Schema.is` never copies, the wire object itself is handed on.
+ * elsewhere costs nothing. `Schema.is` never copies, the wire object itself is handed on. A field can be missing or
+ * null; saying so by a declared guard costs a tenth of a union with `Null` and `Undefined`.
  */
-const Nullish = <A, I>(schema: Schema.Schema<A, I>) => Schema.optional(Schema.NullOr(schema))
+const nullish = <A>(is: (u: unknown) => u is A) =>
+  Schema.optionalWith(Schema.declare((u): u is A | null | undefined => u === null || u === undefined || is(u)), {
+    exact: true
+  })
+
+const OptionalString = nullish(Predicate.isString)
+const OptionalNumber = nullish(Predicate.isNumber)
+const OptionalBoolean = nullish(Predicate.isBoolean)
 
 const Tokens = Schema.Struct({
-  total: Nullish(Schema.Number),
-  input: Nullish(Schema.Number),
-  output: Nullish(Schema.Number),
-  reasoning: Nullish(Schema.Number),
-  cache: Nullish(Schema.Struct({ read: Nullish(Schema.Number), write: Nullish(Schema.Number) }))
+  total: OptionalNumber,
+  input: OptionalNumber,
+  output: OptionalNumber,
+  reasoning: OptionalNumber,
+  cache: nullish(Schema.is(Schema.Struct({ read: OptionalNumber, write: OptionalNumber })))
 })
 
-const Time = Schema.Struct({ start: Nullish(Schema.Number), end: Nullish(Schema.Number) })
+const Time = Schema.Struct({ start: OptionalNumber, end: OptionalNumber })
 
 export const isStepStart = Schema.is(Schema.Struct({
-  part: Schema.Struct({ messageID: Nullish(Schema.String), snapshot: Nullish(Schema.String) })
+  part: Schema.Struct({ messageID: OptionalString, snapshot: OptionalString })
 }))
 
 export const isText = Schema.is(Schema.Struct({
-  part: Schema.Struct({ text: Schema.String, messageID: Nullish(Schema.String), time: Nullish(Time) })
+  part: Schema.Struct({ text: Schema.String, messageID: OptionalString, time: nullish(Schema.is(Time)) })
 }))
 
 const StepFinishFields = Schema.Struct({
-  reason: Nullish(Schema.String),
-  cost: Nullish(Schema.Number),
-  tokens: Nullish(Tokens),
-  messageID: Nullish(Schema.String),
-  snapshot: Nullish(Schema.String)
+  reason: OptionalString,
+  cost: OptionalNumber,
+  tokens: nullish(Schema.is(Tokens)),
+  messageID: OptionalString,
+  snapshot: OptionalString
 })
 export type StepFinishFields = typeof StepFinishFields.Type
 export const isStepFinish = Schema.is(StepFinishFields)
@@ -42,33 +51,33 @@ export const isStepFinish = Schema.is(StepFinishFields)
 export const isToolUse = Schema.is(Schema.Struct({
   part: Schema.Struct({
     tool: Schema.String,
-    callID: Nullish(Schema.String),
-    id: Nullish(Schema.String),
-    messageID: Nullish(Schema.String),
+    callID: OptionalString,
+    id: OptionalString,
+    messageID: OptionalString,
     state: Schema.Struct({
       status: Schema.Literal("completed", "error"),
-      output: Nullish(Schema.String),
-      error: Nullish(Schema.String),
-      title: Nullish(Schema.String),
-      time: Nullish(Time)
+      output: OptionalString,
+      error: OptionalString,
+      title: OptionalString,
+      time: nullish(Schema.is(Time))
     })
   })
 }))
 
 const ErrorData = Schema.Struct({
-  message: Nullish(Schema.String),
-  statusCode: Nullish(Schema.Number),
-  isRetryable: Nullish(Schema.Boolean),
-  responseBody: Nullish(Schema.String),
-  ref: Nullish(Schema.String)
+  message: OptionalString,
+  statusCode: OptionalNumber,
+  isRetryable: OptionalBoolean,
+  responseBody: OptionalString,
+  ref: OptionalString
 })
 
 /** `name` and `data` on 1.x; `type` and `message` on the error object itself on 2.x. */
 export const isError = Schema.is(Schema.Struct({
   error: Schema.Struct({
-    name: Nullish(Schema.String),
-    type: Nullish(Schema.String),
-    message: Nullish(Schema.String),
-    data: Nullish(ErrorData)
+    name: OptionalString,
+    type: OptionalString,
+    message: OptionalString,
+    data: nullish(Schema.is(ErrorData))
   })
 }))

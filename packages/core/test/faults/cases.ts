@@ -1,0 +1,588 @@
+/**
+ * The faults that a run can meet, and the outcome that each has to have.
+ */
+import { Chunk, Effect, Exit, Fiber, Option, Stream } from "effect"
+import { OpenCode, type OpenCodeError, type RunEvent, type RunOptions } from "effect-opencode"
+import type { ModelProvider } from "effect-opencode-testing"
+import { execFileSync } from "node:child_process"
+import * as fs from "node:fs"
+import { createRequire } from "node:module"
+import * as path from "node:path"
+import * as support from "../integration/support.js"
+
+const { announcing, appearance, bash, during, leader, Reply, respond, run, steps } = support
+
+/** How a run ended. */
+export interface Ending {
+  /** The tag of the error, `success`, `interrupted`, or `stopped` where the consumer had enough. */
+  readonly outcome: string
+  readonly detail: string
+  readonly events: ReadonlyArray<RunEvent.RunEvent>
+  readonly partial?: OpenCodeError.Partial | undefined
+  readonly text?: string | undefined
+  /** When the fault happened that the verdict is about: by default, when the run was asked for. */
+  readonly from?: { readonly what: string; readonly at: number } | undefined
+}
+
+export interface Case extends support.Options {
+  readonly group: string
+  readonly fault: string
+  readonly outcome: string
+  readonly detail: string
+  /** The answer so far, where there has to be one. */
+  readonly text?: RegExp | undefined
+  readonly length?: number | undefined
+  readonly prepare?: ((box: support.Sandbox) => void) | undefined
+  readonly run?:
+    | ((box: support.Sandbox) => Effect.Effect<Ending, OpenCodeError.OpenCodeError, support.Services>)
+    | undefined
+  readonly options?: RunOptions.RunOptions | undefined
+}
+
+// -----------------------------------------------------------------------------
+// Endings
+// -----------------------------------------------------------------------------
+
+const counted = (retries: number): ReadonlyArray<string> => retries === 0 ? [] : [`failed attempts: ${retries}`]
+
+/** What a program would branch on, and nothing that differs from run to run. */
+const detailOf = (error: OpenCodeError.OpenCodeError): string => {
+  switch (error._tag) {
+    case "OpenCodeSessionError":
+      return [
+        error.kind,
+        ...(error.statusCode === undefined ? [] : [`HTTP ${error.statusCode}`]),
+        ...counted(error.providerRetries)
+      ].join(", ")
+    case "OpenCodeProcessError":
+      return [error.signal ?? `exit code ${error.exitCode}`, ...(error.hint === undefined ? [] : ["with a hint"])].join(
+        ", "
+      )
+    case "OpenCodeCancelledError":
+      return error.signal ?? ""
+    case "OpenCodeTimeoutError":
+      return error.phase
+    case "OpenCodeBudgetError":
+      return `${error.limit}: ${error.reached} of ${error.max}`
+    case "OpenCodeConfigError":
+      return error.path
+    case "OpenCodePermissionError":
+      return `${error.permission} (${error.patterns.join(", ")})`
+    case "OpenCodeIncompleteError":
+      return `exit code ${error.exitCode}, last reason: ${error.finishReason ?? "none"}`
+    case "OpenCodeSqliteError":
+      return `${error.signature}, attempts: ${error.partial.attempts}`
+    default:
+      return ""
+  }
+}
+
+type Run = Effect.Effect.Success<ReturnType<typeof run>>
+
+const endingOf = (exit: Exit.Exit<Run, OpenCodeError.OpenCodeError>): Ending =>
+  Exit.match(exit, {
+    onSuccess: (result): Ending => ({
+      outcome: "success",
+      detail: result.finishReason,
+      events: result.events,
+      text: result.text
+    }),
+    onFailure: (cause): Ending => {
+      const error = cause._tag === "Fail" ? Option.some(cause.error) : Option.none()
+      return Option.match(error, {
+        onNone: () => ({ outcome: Exit.isInterrupted(exit) ? "interrupted" : "defect", detail: "", events: [] }),
+        onSome: (error) => {
+          const partial = "partial" in error ? error.partial : undefined
+          return {
+            outcome: error._tag,
+            detail: detailOf(error),
+            events: partial?.events ?? [],
+            partial,
+            text: partial?.text
+          }
+        }
+      })
+    }
+  })
+
+export const ending = (options?: RunOptions.RunOptions): Effect.Effect<Ending, never, support.Services> =>
+  Effect.map(Effect.exit(run("Go", options)), endingOf)
+
+const now = Effect.sync(() => performance.now())
+
+/** Brings a run to a point, does something to it there, and waits for the verdict. */
+const disturbed =
+  (point: "provider" | "tool", what: "interrupt" | NodeJS.Signals) =>
+  (box: support.Sandbox): Effect.Effect<
+    Ending,
+    never,
+    support.Services
+  > =>
+    Effect.gen(function*() {
+      const provider = yield* announcing(Reply.never)
+      const ready = point === "provider" ? provider.asked : yield* appearance(box.work, "ready")
+      yield* respond(
+        point === "provider" ? provider.respond : steps([bash("touch ready; sleep 300"), Reply.text("slept")])
+      )
+      const running = yield* Effect.fork(run("Go"))
+      yield* during(ready, running)
+      const from = { what: what === "interrupt" ? "the interruption" : "the signal", at: yield* now }
+      if (what === "interrupt") yield* Fiber.interrupt(running)
+      else process.kill(leader(box).pid, what)
+      return { ...endingOf(yield* Fiber.await(running)), from }
+    })
+
+const stopped = Effect.gen(function*() {
+  let from = { what: "the first event", at: 0 }
+  const events = yield* OpenCode.stream("Go").pipe(
+    Stream.tap(() =>
+      Effect.map(now, (at) => {
+        from = { what: "the first event", at }
+      })
+    ),
+    Stream.take(1),
+    Stream.runCollect
+  )
+  return { outcome: "stopped", detail: "by the consumer", events: Chunk.toReadonlyArray(events), from }
+})
+
+// -----------------------------------------------------------------------------
+// Stand-ins for the binary
+// -----------------------------------------------------------------------------
+
+const standIn = "stand-in"
+
+/** A program in place of OpenCode, for what the real one cannot be brought to do. */
+const program = (source: string) => ({
+  prepare: (box: support.Sandbox) =>
+    fs.writeFileSync(
+      path.join(box.root, standIn),
+      `#!${process.execPath}\n${preamble}\nprocess.stdin.resume().on("end", () => {${source}})\n`,
+      { mode: 0o755 }
+    ),
+  client: (box: support.Sandbox): OpenCode.Options => ({
+    binary: path.join(box.root, standIn),
+    forceKillAfter: "500 millis"
+  })
+})
+
+const preamble = `
+const print = (type, part, done) =>
+  process.stdout.write(JSON.stringify({ type, timestamp: 1, sessionID: "ses_1", part }) + "\\n", done)
+const start = () => print("step_start", { messageID: "msg_1" })
+const stop = (done) => print("step_finish", { reason: "stop", cost: 0, tokens: { input: 1, output: 1 } }, done)
+`
+
+const MiB = 1024 * 1024
+
+// -----------------------------------------------------------------------------
+// Databases
+// -----------------------------------------------------------------------------
+
+const database = (box: support.Sandbox) => path.join(box.data, "opencode", "opencode.db")
+
+const kept = { client: (box: support.Sandbox): OpenCode.Options => ({ isolation: { directory: box.data } }) }
+
+const hasSetpriv = (() => {
+  try {
+    execFileSync("setpriv", ["--version"], { stdio: "ignore" })
+    return true
+  } catch {
+    return false
+  }
+})()
+
+const isRoot = process.getuid?.() === 0
+
+/** A database that OpenCode has made and must not write. Modes do not bind root, so there OpenCode runs as nobody. */
+const readOnly = (box: support.Sandbox): void => {
+  const inRoot = (name: string) => path.join(box.root, name)
+  const installed = createRequire(import.meta.url).resolve("opencode-ai/bin/opencode.exe")
+  const reachable = inRoot("opencode")
+  try {
+    fs.linkSync(installed, reachable)
+  } catch {
+    fs.copyFileSync(installed, reachable)
+  }
+  for (const name of ["first", "open"]) fs.mkdirSync(inRoot(name))
+  execFileSync(reachable, ["session", "list"], {
+    env: { ...process.env, HOME: inRoot("first"), TMPDIR: inRoot("first"), XDG_DATA_HOME: box.data },
+    stdio: "ignore"
+  })
+  const inside = path.dirname(database(box))
+  for (const name of fs.readdirSync(inside, { recursive: true, encoding: "utf8" })) {
+    fs.chmodSync(path.join(inside, name), name.startsWith("opencode.db") ? 0o444 : 0o777)
+  }
+  fs.chmodSync(inside, 0o555)
+  for (const name of ["", "home", "work", "open", "data"]) fs.chmodSync(inRoot(name), 0o777)
+  const asNobody = isRoot ? "setpriv --reuid=65534 --regid=65534 --clear-groups " : ""
+  fs.writeFileSync(inRoot(standIn), `#!/bin/sh\nexec ${asNobody}${reachable} "$@"\n`, { mode: 0o755 })
+}
+
+// -----------------------------------------------------------------------------
+// The matrix
+// -----------------------------------------------------------------------------
+
+const always = (reply: ModelProvider.Reply) => ({ respond: () => reply })
+
+const limited = { options: { maxProviderRetries: 2 } }
+
+const refused = { configOverrides: { provider: { fake: { options: { baseURL: "http://127.0.0.1:1/v1" } } } } }
+
+const session = "OpenCodeSessionError"
+
+const provider = (cases: ReadonlyArray<Omit<Case, "group">>) => cases.map((c) => ({ ...c, group: "Provider" }))
+
+const words = (message: string) => ({ error: { message, type: "invalid_request_error" } })
+
+const patience = 400_000
+
+export const cases: ReadonlyArray<Case> = [
+  ...provider([
+    {
+      fault: "401",
+      outcome: session,
+      detail: "authentication, HTTP 401, failed attempts: 1",
+      ...always(Reply.httpError(401))
+    },
+    {
+      fault: "403",
+      outcome: session,
+      detail: "authentication, HTTP 403, failed attempts: 1",
+      ...always(Reply.httpError(403))
+    },
+    {
+      fault: "404",
+      outcome: session,
+      detail: "model-not-found, HTTP 404, failed attempts: 1",
+      ...always(Reply.httpError(404))
+    },
+    {
+      fault: "429, `maxProviderRetries: 2`",
+      outcome: session,
+      detail: "rate-limit, failed attempts: 2",
+      ...always(Reply.httpError(429, words("Rate limit reached"))),
+      ...limited
+    },
+    {
+      fault: "429 with `retry-after: 1`, `maxProviderRetries: 2`",
+      outcome: session,
+      detail: "rate-limit, failed attempts: 2",
+      ...always(Reply.httpError(429, words("Rate limit reached"), { "retry-after": "1" })),
+      ...limited
+    },
+    {
+      fault: "429 with `retry-after: 600`, `maxProviderRetries: 1`",
+      outcome: session,
+      detail: "rate-limit, failed attempts: 1",
+      ...always(Reply.httpError(429, words("Rate limit reached"), { "retry-after": "600" })),
+      options: { maxProviderRetries: 1 }
+    },
+    {
+      fault: "429 once, then an answer",
+      outcome: "success",
+      detail: "stop",
+      text: /^recovered$/,
+      respond: (request) =>
+        request.index === 0
+          ? Reply.httpError(429, words("Rate limit reached"), { "retry-after": "1" })
+          : Reply.text("recovered")
+    },
+    {
+      fault: "500, `maxProviderRetries: 2`",
+      outcome: session,
+      detail: "provider-unavailable, failed attempts: 2",
+      ...always(Reply.httpError(500, words("Internal server error"))),
+      ...limited
+    },
+    {
+      fault: "500, to OpenCode's own end",
+      outcome: session,
+      detail: "provider-unavailable, HTTP 500, failed attempts: 6",
+      ...always(Reply.httpError(500, words("Internal server error"))),
+      timeout: patience
+    },
+    {
+      fault: "503, `maxProviderRetries: 2`",
+      outcome: session,
+      detail: "provider-unavailable, failed attempts: 2",
+      ...always(Reply.httpError(503, words("Service unavailable"))),
+      ...limited
+    },
+    {
+      fault: "refused connection, `maxProviderRetries: 2`",
+      outcome: session,
+      detail: "provider-unavailable, failed attempts: 2",
+      options: { ...limited.options, ...refused }
+    },
+    {
+      fault: "refused connection, to OpenCode's own end",
+      outcome: session,
+      detail: "provider-unavailable, failed attempts: 6",
+      options: refused,
+      timeout: patience
+    },
+    {
+      fault: "malformed stream",
+      outcome: session,
+      detail: "other, failed attempts: 1",
+      ...always(Reply.malformed("so far"))
+    },
+    {
+      // OpenCode's log does not tell of it, only its repeated steps do.
+      fault: "stream cut in the middle, `budget: { steps: 2 }`",
+      outcome: "OpenCodeBudgetError",
+      detail: "steps: 3 of 2",
+      ...always(Reply.cut("so far")),
+      options: { budget: { steps: 2 } }
+    },
+    {
+      fault: "stream cut in the middle, to OpenCode's own end",
+      outcome: session,
+      detail: "provider-unavailable",
+      ...always(Reply.cut("so far")),
+      timeout: patience
+    },
+    {
+      fault: "error in the stream",
+      outcome: session,
+      detail: "other, failed attempts: 1",
+      ...always(Reply.streamError("the model has gone away", "so far"))
+    },
+    {
+      fault: "silent, `startupTimeout: 20 seconds`",
+      outcome: "OpenCodeTimeoutError",
+      detail: "startup",
+      ...always(Reply.never),
+      options: { startupTimeout: "20 seconds" }
+    },
+    {
+      fault: "silent in the middle of a stream, `idleTimeout: 3 seconds`",
+      outcome: "OpenCodeTimeoutError",
+      detail: "idle",
+      ...always(Reply.stall("so far")),
+      options: { idleTimeout: "3 seconds" }
+    },
+    {
+      fault: "silent, `timeout: 10 seconds`",
+      outcome: "OpenCodeTimeoutError",
+      detail: "total",
+      ...always(Reply.never),
+      options: { timeout: "10 seconds" }
+    },
+    { fault: "413", outcome: session, detail: "context-overflow, failed attempts: 2", ...always(Reply.httpError(413)) },
+    {
+      fault: "context overflow, 400 and words",
+      outcome: session,
+      detail: "context-overflow, failed attempts: 2",
+      ...always(Reply.httpError(400, words("This model's maximum context length is 8192 tokens.")))
+    },
+    {
+      fault: "missing finish reason, `budget: { steps: 3 }`",
+      outcome: "OpenCodeBudgetError",
+      detail: "steps: 4 of 3",
+      text: /^(on ){3,4}$/,
+      ...always(Reply.noFinishReason("on ")),
+      options: { budget: { steps: 3 } }
+    },
+    {
+      fault: "HTML instead of a stream, `budget: { steps: 3 }`",
+      outcome: "OpenCodeBudgetError",
+      detail: "steps: 4 of 3",
+      ...always(Reply.html()),
+      options: { budget: { steps: 3 } }
+    },
+    {
+      fault: "one tool call for ever, `budget: { toolCalls: 3 }`",
+      outcome: "OpenCodeBudgetError",
+      detail: "toolCalls: 4 of 3",
+      ...always(bash("true")),
+      options: { budget: { toolCalls: 3 }, permission: { doom_loop: "allow" } }
+    },
+    {
+      fault: "finish reason `content_filter`",
+      outcome: session,
+      detail: "content-filter",
+      text: /^so far$/,
+      ...always(Reply.finish("content_filter", "so far"))
+    },
+    {
+      fault: "finish reason `length`",
+      outcome: "success",
+      detail: "length",
+      text: /^so far$/,
+      ...always(Reply.finish("length", "so far"))
+    }
+  ]),
+  ...([
+    {
+      fault: "unknown model",
+      outcome: session,
+      detail: "model-not-found",
+      options: { model: "fake/nope" }
+    },
+    {
+      fault: "unknown provider",
+      outcome: session,
+      detail: "model-not-found",
+      options: { model: "nope/m1" }
+    },
+    { fault: "unknown agent", outcome: "OpenCodeConfigError", detail: "agent", options: { agent: "nope" } },
+    { fault: "sub-agent", outcome: "OpenCodeConfigError", detail: "agent", options: { agent: "general" } },
+    {
+      fault: "unknown session",
+      outcome: "OpenCodeProcessError",
+      detail: "exit code 1, with a hint",
+      options: { sessionId: "ses_0000000000000000000000nope" },
+      ...kept
+    },
+    {
+      fault: "invalid configuration",
+      outcome: "OpenCodeProcessError",
+      detail: "exit code 1, with a hint",
+      options: { configOverrides: { share: 5 } }
+    },
+    {
+      fault: "rejected permission",
+      outcome: "OpenCodePermissionError",
+      detail: "bash (touch forbidden)",
+      respond: steps([bash("touch forbidden"), Reply.text("done")]),
+      options: { extraEnv: { OPENCODE_PERMISSION: "{\"bash\":\"ask\"}" } }
+    }
+  ] satisfies ReadonlyArray<Omit<Case, "group">>).map((c) => ({ ...c, group: "Request" })),
+  ...([
+    {
+      fault: "corrupt database",
+      outcome: "OpenCodeProcessError",
+      detail: "exit code 1, with a hint",
+      prepare: (box) => {
+        fs.mkdirSync(path.dirname(database(box)))
+        fs.writeFileSync(database(box), "no database ".repeat(1000))
+      },
+      ...kept
+    },
+    {
+      fault: "a directory in place of the database",
+      outcome: "OpenCodeProcessError",
+      detail: "exit code 1, with a hint",
+      prepare: (box) => fs.mkdirSync(database(box), { recursive: true }),
+      ...kept
+    },
+    {
+      fault: "a data directory that cannot be made",
+      outcome: "OpenCodeProcessError",
+      detail: "exit code 1, with a hint",
+      client: { isolation: "none" },
+      options: { extraEnv: { XDG_DATA_HOME: "/proc/nowhere" } }
+    },
+    ...(isRoot && !hasSetpriv ? [] : [{
+      // What OpenCode says of it is what it also says where another process stands in its way.
+      fault: "read-only database",
+      outcome: "OpenCodeSqliteError",
+      detail: "failed query, attempts: 3",
+      prepare: readOnly,
+      // The private temporary directory is closed to others than its owner.
+      run: (box: support.Sandbox) => ending({ extraEnv: { TMPDIR: path.join(box.root, "open") } }),
+      client: (box: support.Sandbox) => ({
+        isolation: { directory: box.data },
+        binary: path.join(box.root, standIn)
+      })
+    }])
+  ] satisfies ReadonlyArray<Omit<Case, "group">>).map((c) => ({ ...c, group: "Database" })),
+  ...(["provider", "tool"] as const).flatMap((point) => {
+    const where = point === "provider" ? "while waiting for the provider" : "while a tool sleeps"
+    return [
+      ...(["SIGTERM", "SIGINT", "SIGKILL"] as const).map((signal): Case => ({
+        group: "From outside",
+        fault: `${signal} ${where}`,
+        outcome: signal === "SIGKILL" ? "OpenCodeProcessError" : "OpenCodeCancelledError",
+        detail: signal,
+        run: disturbed(point, signal)
+      })),
+      {
+        group: "From outside",
+        fault: `interruption ${where}`,
+        outcome: "interrupted",
+        detail: "",
+        run: disturbed(point, "interrupt")
+      }
+    ]
+  }),
+  ...([
+    {
+      fault: "a consumer that stops after the first event",
+      outcome: "stopped",
+      detail: "by the consumer",
+      ...always(Reply.stall("so far")),
+      run: () => stopped
+    },
+    {
+      fault: "processes left in the background by a tool",
+      outcome: "success",
+      detail: "stop",
+      respond: steps([bash("nohup setsid sleep 300 >/dev/null 2>&1 & echo started"), Reply.text("started")])
+    }
+  ] satisfies ReadonlyArray<Omit<Case, "group">>).map((c) => ({ ...c, group: "From outside" })),
+  ...([
+    {
+      fault: "a line of 64 MiB",
+      outcome: "success",
+      detail: "stop",
+      length: 64 * MiB,
+      ...program(`start(); print("text", { text: "x".repeat(${64 * MiB}) }); stop()`)
+    },
+    {
+      fault: "64 MiB on stderr",
+      outcome: "success",
+      detail: "stop",
+      text: /^still here$/,
+      ...program(`
+        start()
+        const line = "noise ".repeat(100) + "\\n"
+        const flood = (left) => left <= 0
+          ? print("text", { text: "still here" }, () => stop())
+          : process.stderr.write(line.repeat(100), () => flood(left - line.length * 100))
+        flood(${64 * MiB})
+      `)
+    },
+    {
+      fault: "64 MiB on stderr without a line feed",
+      outcome: "success",
+      detail: "stop",
+      ...program(`start(); process.stderr.write("x".repeat(${64 * MiB}), () => stop())`)
+    },
+    {
+      fault: "exit code 0, the last events lost",
+      outcome: "OpenCodeIncompleteError",
+      detail: "exit code 0, last reason: none",
+      text: /^so far$/,
+      ...program(`start(); print("text", { text: "so far" })`)
+    },
+    {
+      fault: "exit code 3 without a word",
+      outcome: "OpenCodeProcessError",
+      detail: "exit code 3",
+      ...program(`process.exit(3)`)
+    },
+    {
+      fault: "an end that does not come, `exitGrace: 1 second`",
+      outcome: "success",
+      detail: "stop",
+      ...program(`start(); stop(); setInterval(() => {}, 1000)`),
+      options: { exitGrace: "1 second" }
+    },
+    {
+      fault: "SIGTERM ignored, `idleTimeout: 1 second`",
+      outcome: "OpenCodeTimeoutError",
+      detail: "idle",
+      ...program(`process.on("SIGTERM", () => {}); start(); setInterval(() => {}, 1000)`),
+      options: { idleTimeout: "1 second" }
+    },
+    {
+      fault: "lines that are no events",
+      outcome: "success",
+      detail: "stop",
+      ...program(`process.stdout.write("\\n[]\\n{\\n\\u0000\\xff\\n"); start(); stop()`)
+    }
+  ] satisfies ReadonlyArray<Omit<Case, "group">>).map((c) => ({ ...c, group: "Stand-in" }))
+]
