@@ -31,8 +31,10 @@ export type Isolation = "run" | "none" | { readonly directory: string }
  * @category models
  */
 export interface Isolated {
-  /** Variables for the child. */
-  readonly env: { readonly [name: string]: string }
+  /** The variables that point at the temporary directory. */
+  readonly temporary: { readonly [name: string]: string }
+  /** The variables that point at the data directory; none where it is OpenCode's own. */
+  readonly data: { readonly [name: string]: string }
 }
 
 const variable = (name: string): Effect.Effect<string | undefined> =>
@@ -116,7 +118,7 @@ export const make = (
     const temporary = path.join(directory, "tmp")
     yield* fileSystem.makeDirectory(temporary)
     const temporaryEnv = { TMPDIR: temporary, TMP: temporary, TEMP: temporary }
-    if (isolation === "none") return { env: temporaryEnv }
+    if (isolation === "none") return { temporary: temporaryEnv, data: {} }
 
     const data = isolation === "run" ? path.join(directory, "data") : path.resolve(isolation.directory)
     const credentials = path.join(data, "opencode", "auth.json")
@@ -132,7 +134,7 @@ export const make = (
         )
       }
     }
-    return { env: { ...temporaryEnv, XDG_DATA_HOME: data } }
+    return { temporary: temporaryEnv, data: { XDG_DATA_HOME: data } }
   }).pipe(
     Effect.catchAll((error) =>
       error._tag === "OpenCodeConfigError" ? error : new OpenCodeConfigError({

@@ -176,7 +176,8 @@ export const parse = (text: string): ReadonlyArray<Recorded> => {
     const raw = event._tag === "Unknown" ? event.raw : undefined
     if (isStart(raw)) {
       if (last()?.runId === raw.runId) {
-        change({ attempts: raw.attempt, directory: raw.directory })
+        // The end of an attempt is not that of the run, where another one begins.
+        change({ attempts: raw.attempt, directory: raw.directory, outcome: undefined })
       } else {
         events = []
         runs.push({

@@ -1,5 +1,3 @@
-import * as FileSystem from "@effect/platform/FileSystem"
-import * as Path from "@effect/platform/Path"
 import * as Chunk from "effect/Chunk"
 import * as Config from "effect/Config"
 import * as Deferred from "effect/Deferred"
@@ -11,7 +9,6 @@ import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import type * as FleetBudget from "../FleetBudget.js"
-import * as Isolation from "../Isolation.js"
 import { OpenCodeConfigError } from "../OpenCodeError.js"
 import type { OpenCodeError, Partial } from "../OpenCodeError.js"
 import type { RunEvent } from "../RunEvent.js"
@@ -27,17 +24,18 @@ import * as guards from "./guards.js"
 import * as intakes from "./intake.js"
 import * as invocation from "./invocation.js"
 import * as lineSplitter from "./lineSplitter.js"
-import * as plan from "./plan.js"
+import * as plans from "./plan.js"
 import * as process from "./process.js"
 import * as repeatedStep from "./repeatedStep.js"
 import * as stderrFacts from "./stderrFacts.js"
 import * as summary from "./summary.js"
+import * as surroundings from "./surroundings.js"
 import * as tail from "./tail.js"
 
 /** What one start of the process needs from the run that it belongs to. */
 export interface Context {
   readonly client: Client
-  readonly plan: plan.Plan
+  readonly plan: plans.Plan
   readonly binary: string
   readonly version: Version
   /** From 1. */
@@ -69,19 +67,7 @@ const kept = 64 * 1024
 /** How long a pipe may be silent, after the process has exited, before it is given up: something else holds it. */
 const drainPatience = Duration.seconds(1)
 
-const inherited: Effect.Effect<string> = Config.string(plan.marker).pipe(Effect.orElseSucceed(() => ""))
-
-/** The variables of the child, in the order in which later ones win. */
-const environment = (context: Context, isolated: Isolation.Isolated, outer: string) => ({
-  ...context.client.environment.variables,
-  // OpenCode takes its directory from PWD before it asks the system.
-  PWD: context.plan.cwd,
-  ...invocation.env(context.plan.options),
-  // Over `extraEnv`, whose data directory is only where the stored credentials are.
-  ...isolated.env,
-  // A run inside a run carries both ids, so that either sweep finds it.
-  [plan.marker]: `${outer}:${context.plan.runId}`
-})
+const inherited: Effect.Effect<string> = Config.string(plans.marker).pipe(Effect.orElseSucceed(() => ""))
 
 const toInvocation = (context: Context, env: { readonly [name: string]: string }): invocation.Invocation => {
   const { options, prompt } = context.plan
@@ -102,14 +88,10 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
     const clock = yield* Effect.clock
 
     yield* context.inTime(client.rateGate.wait(providerOf(context)))
-    const isolated = yield* Isolation.make(client.isolation, {
-      ...client.environment.variables,
-      ...invocation.env(plan.options)
-    }).pipe(
-      Effect.provideService(FileSystem.FileSystem, client.fileSystem),
-      Effect.provideService(Path.Path, client.path)
-    )
-    const started = toInvocation(context, environment(context, isolated, yield* inherited))
+    const around = yield* surroundings.make(client, plan.options, plan.cwd)
+    // A run inside a run carries both ids, so that either sweep finds it.
+    const marker = { [plans.marker]: `${yield* inherited}:${plan.runId}` }
+    const started = toInvocation(context, { ...around.env, ...marker })
     const problem = check.invocation(started)
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
 
@@ -130,7 +112,7 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
         runId: plan.runId,
         attempt: context.number,
         cwd: plan.cwd,
-        directory: isolated.env["XDG_DATA_HOME"]
+        directory: around.directory
       })
     }
     // Here, because the time for the start begins: that for the wait at the gate is not the process's.
@@ -285,7 +267,7 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
     return Stream.flattenChunks(Mailbox.toStream(outbox))
   })).pipe(Stream.withSpan("OpenCode.attempt", { attributes: { "opencode.attempt": context.number } }))
 
-const providerOf = (context: Context): string | undefined => plan.provider(context.plan.options)
+const providerOf = (context: Context): string | undefined => plans.provider(context.plan.options)
 
 const splitAll = (
   splitter: lineSplitter.LineSplitter,

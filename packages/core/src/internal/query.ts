@@ -1,18 +1,15 @@
-import * as FileSystem from "@effect/platform/FileSystem"
-import * as Path from "@effect/platform/Path"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
-import * as Isolation from "../Isolation.js"
 import { OpenCodeProcessError } from "../OpenCodeError.js"
 import type { OpenCodeError, Partial } from "../OpenCodeError.js"
 import * as TokenUsage from "../TokenUsage.js"
 import type { Client } from "./client.js"
-import * as invocation from "./invocation.js"
 import * as process from "./process.js"
 import * as redact from "./redact.js"
 import * as stderrFacts from "./stderrFacts.js"
+import * as surroundings from "./surroundings.js"
 import * as tail from "./tail.js"
 
 const kept = 64 * 1024
@@ -33,16 +30,6 @@ export interface Options {
   readonly throughFile?: boolean | undefined
 }
 
-const isolatedEnv = (client: Services) =>
-  Effect.gen(function*() {
-    const own = { ...client.environment.variables, ...invocation.env(client.defaults) }
-    const isolated = yield* Isolation.make(client.isolation, own).pipe(
-      Effect.provideService(FileSystem.FileSystem, client.fileSystem),
-      Effect.provideService(Path.Path, client.path)
-    )
-    return { ...own, ...isolated.env }
-  })
-
 /** Runs `opencode` for its output: no prompt, no events. Fails unless it exits with 0. */
 export const make = (
   client: Services,
@@ -54,7 +41,7 @@ export const make = (
     const before = clock.unsafeCurrentTimeMillis()
     const binary = yield* client.binary
     const cwd = options?.cwd ?? client.path.resolve(".")
-    const env = options?.env ?? (yield* isolatedEnv(client))
+    const env = options?.env ?? (yield* surroundings.make(client, client.defaults, cwd)).env
     const file = options?.throughFile === true && client.path.sep === "/"
       ? yield* Effect.option(client.fileSystem.makeTempFileScoped({ prefix: "effect-opencode-" }))
       : Option.none<string>()

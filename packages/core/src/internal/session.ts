@@ -1,5 +1,4 @@
 import * as FileSystem from "@effect/platform/FileSystem"
-import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -15,11 +14,11 @@ import * as TokenUsage from "../TokenUsage.js"
 import type { Client } from "./client.js"
 import * as exported from "./exported.js"
 import type { Progress } from "./intake.js"
-import * as invocation from "./invocation.js"
 import * as merge from "./merge.js"
 import * as plan from "./plan.js"
 import * as runs from "./run.js"
 import * as schemaRun from "./schemaRun.js"
+import * as surroundings from "./surroundings.js"
 import * as turnstile from "./turnstile.js"
 
 /** Where a session begins: at nothing, at a kept session, or at a branch of one. */
@@ -52,11 +51,12 @@ export const make = (
     })
     const { isolation } = outer
     if (all.sessionId !== undefined && all.attach === undefined && typeof isolation === "object") {
-      const there = yield* Effect.orElseSucceed(outer.fileSystem.exists(isolation.directory), () => false)
+      const directory = outer.path.resolve(isolation.directory)
+      const there = yield* Effect.orElseSucceed(outer.fileSystem.exists(directory), () => false)
       if (!there) {
         return yield* new OpenCodeConfigError({
           path: "sessionId",
-          reason: `there is no data directory ${isolation.directory}, so the session is not in it`
+          reason: `there is no data directory ${directory}, so the session is not in it`
         })
       }
     }
@@ -111,7 +111,10 @@ const inside = (
 
     const session: Session = {
       id: Effect.sync(() => Option.fromNullable(id)),
-      directory: typeof client.isolation === "object" ? Option.some(client.isolation.directory) : Option.none(),
+      // Absolute: another process, which has it from a note, can be anywhere.
+      directory: typeof client.isolation === "object"
+        ? Option.some(client.path.resolve(client.isolation.directory))
+        : Option.none(),
       cwd,
       run: (prompt, own) => alone(run(prompt, own)),
       stream: (prompt, own) =>
@@ -134,12 +137,7 @@ const inside = (
         if (id === undefined) {
           return yield* new OpenCodeConfigError({ path: "export", reason: "the session has had no turn yet" })
         }
-        const own = { ...client.environment.variables, ...invocation.env(all) }
-        const isolated = yield* Isolation.make(client.isolation, own).pipe(
-          Effect.provideService(FileSystem.FileSystem, client.fileSystem),
-          Effect.provideService(Path.Path, client.path)
-        )
-        const env = { ...own, ...isolated.env }
+        const { env } = yield* surroundings.make(client, all, cwd)
         return yield* exported.conversation({ client: { ...client, defaults: all }, cwd, env }, id)
       })),
       usage: Effect.sync(() =>

@@ -37,7 +37,7 @@ const hints: ReadonlyArray<readonly [RegExp, string]> = [
     "the database in the data directory is damaged; move it away or use another data directory"
   ],
   [
-    /unable to open database file|EROFS|ENOSPC|EACCES|ENOTDIR|ENOENT: [^\n]*\bmkdir\b|PermissionDenied|readonly database|database or disk is full/,
+    /unable to open database file|wal_checkpoint|EROFS|ENOSPC|EACCES|ENOTDIR|ENOENT: [^\n]*\bmkdir\b|PermissionDenied|readonly database|database or disk is full/,
     "check that OpenCode's data, state, config and temporary directories exist, are writable and not full"
   ],
   [/ModelNotFound|Model not found/, "check `model` against `opencode models`"],

@@ -339,7 +339,7 @@ export const cases: ReadonlyArray<Case> = [
     {
       fault: "stream cut in the middle, to OpenCode's own end",
       outcome: session,
-      detail: "provider-unavailable",
+      detail: "provider-unavailable, failed attempts: 5",
       ...always(Reply.cut("so far")),
       timeout: patience
     },
@@ -478,8 +478,8 @@ export const cases: ReadonlyArray<Case> = [
     ...(isRoot && !hasSetpriv ? [] : [{
       // What OpenCode says of it is what it also says where another process stands in its way.
       fault: "read-only database",
-      outcome: "OpenCodeSqliteError",
-      detail: "failed query, attempts: 3",
+      outcome: "OpenCodeProcessError",
+      detail: "exit code 1, with a hint",
       prepare: readOnly,
       // The private temporary directory is closed to others than its owner.
       run: (box: support.Sandbox) => ending({ extraEnv: { TMPDIR: path.join(box.root, "open") } }),

@@ -1,0 +1,38 @@
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as Isolation from "../Isolation.js"
+import type { OpenCodeConfigError } from "../OpenCodeError.js"
+import type { RunConfig } from "../RunConfig.js"
+import type { Client } from "./client.js"
+import * as invocation from "./invocation.js"
+
+/** What a process of a client finds around itself. */
+export interface Surroundings {
+  readonly env: { readonly [name: string]: string }
+  /** The data directory; `undefined` where it is OpenCode's own. */
+  readonly directory: string | undefined
+}
+
+/**
+ * Prepares the directories of a process and gives all of its variables. Later ones win: a `TMPDIR` of the caller's is
+ * used, a data directory of the caller's only says where the stored credentials are.
+ */
+export const make = (
+  client: Pick<Client, "environment" | "isolation" | "fileSystem" | "path">,
+  config: RunConfig,
+  cwd: string
+): Effect.Effect<Surroundings, OpenCodeConfigError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const own = invocation.env(config)
+    const isolated = yield* Isolation.make(client.isolation, { ...client.environment.variables, ...own }).pipe(
+      Effect.provideService(FileSystem.FileSystem, client.fileSystem),
+      Effect.provideService(Path.Path, client.path)
+    )
+    return {
+      // OpenCode takes its directory from PWD before it asks the system.
+      env: { ...client.environment.variables, ...isolated.temporary, PWD: cwd, ...own, ...isolated.data },
+      directory: isolated.data["XDG_DATA_HOME"]
+    }
+  })
