@@ -70,7 +70,9 @@ const checkContents = (tarball, dir, manifest) => {
   const strange = entries.filter((entry) =>
     !/^(package\.json|README\.md|LICENSE|CHANGELOG\.md)$/.test(entry) &&
       !/^dist\/.*\.(js|d\.ts)(\.map)?$/.test(entry) &&
-      !/^src\/.*\.ts$/.test(entry) ||
+      !/^src\/.*\.ts$/.test(entry) &&
+      // programs that a package runs, not commands that it installs
+      !/^bin\/[\w-]+\.mjs$/.test(entry) ||
     /\.(test|tst)\.ts$/.test(entry)
   )
   if (strange.length > 0) throw new Failure(`${manifest.name}: the tarball has ${strange.join(", ")}`)

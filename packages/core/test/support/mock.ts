@@ -109,6 +109,10 @@ export interface Machine {
   readonly processes: Map<number, FakeProcess>
   /** How often each file was asked for. */
   readonly stats: Array<string>
+  /** The temporary directories that were made. */
+  readonly made: Array<string>
+  /** The directories that were removed. */
+  readonly removed: Array<string>
 }
 
 export const Machine = Context.GenericTag<Machine>("test/Machine")
@@ -131,7 +135,9 @@ const makeMachine = Effect.acquireRelease(
       work: directory("work"),
       tmp: directory("tmp"),
       processes: new Map(),
-      stats: []
+      stats: [],
+      made: [],
+      removed: []
     }
   }),
   ({ root }) => Effect.sync(() => NodeFs.rmSync(root, { recursive: true, force: true }))
@@ -145,11 +151,18 @@ const fileSystem = Layer.effect(
     const inProc = /^\/proc\/(\d+)\/(stat|environ)$/
     return FileSystem.FileSystem.of({
       ...base,
-      makeTempDirectory: (options) => base.makeTempDirectory({ ...options, directory: machine.tmp }),
+      makeTempDirectory: (options) =>
+        Effect.tap(base.makeTempDirectory({ ...options, directory: machine.tmp }), (directory) => {
+          machine.made.push(directory)
+        }),
       stat: (file) => {
         machine.stats.push(file)
         return base.stat(file)
       },
+      remove: (file, options) =>
+        Effect.tap(base.remove(file, options), () => {
+          machine.removed.push(file)
+        }),
       exists: (file) => file === "/proc/self/stat" ? Effect.succeed(true) : base.exists(file),
       readLink: (file) => file === "/proc/self" ? Effect.succeed("4242") : base.readLink(file),
       readDirectory: (directory, options) =>
@@ -266,6 +279,14 @@ export const untilSignals = (index: number, ...signals: ReadonlyArray<string>) =
 /** Waits until something sleeps until this time of the TestClock. */
 export const untilSleep = (at: number) =>
   until(`a sleep until ${at}`, Effect.flatMap(TestClock.sleeps(), (sleeps) => Effect.succeed([...sleeps].includes(at))))
+
+/** Waits until this many processes were started and have ended, and their directories are gone. */
+export const untilOver = (count: number) =>
+  Effect.flatMap(Machine, ({ removed }) =>
+    until(
+      `${count} attempts that are over`,
+      Effect.map(commands, (all) => all.length === count && removed.length === count)
+    )).pipe(Effect.zipRight(settle))
 
 export const isDone = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) => Effect.map(fiber.poll, (exit) => exit._tag === "Some")
 

@@ -1,0 +1,221 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber } from "effect"
+import { OpenCode } from "effect-opencode"
+import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as NodeFs from "node:fs"
+import * as NodePath from "node:path"
+import * as T from "./support/mock.js"
+
+const executable = (file: string, mode = 0o755) => {
+  NodeFs.mkdirSync(NodePath.dirname(file), { recursive: true })
+  NodeFs.writeFileSync(file, "", { mode })
+  return file
+}
+
+const started = Effect.zipRight(OpenCode.run("x"), Effect.map(T.only, ({ command }) => command))
+
+const answers = [T.answering("x")]
+
+describe("the binary", () => {
+  it.effect("is a file that is named", () =>
+    Effect.gen(function*() {
+      const { root } = yield* T.Machine
+      executable(`${root}/somewhere/opencode-nightly`)
+      assert.strictEqual(yield* started, `${root}/somewhere/opencode-nightly`)
+    }).pipe(Effect.provide(T.layer(answers, ({ root }) => ({ binary: `${root}/somewhere/opencode-nightly` })))))
+
+  it.effect("is a file relative to the working directory", () =>
+    Effect.gen(function*() {
+      const { work } = yield* T.Machine
+      executable(`${work}/tools/oc`)
+      assert.strictEqual(yield* started, `${work}/tools/oc`)
+    }).pipe(Effect.provide(T.layer(answers, { binary: "tools/oc" }))))
+
+  it.effect("is below the home directory", () =>
+    Effect.gen(function*() {
+      const { home } = yield* T.Machine
+      executable(`${home}/bin/oc`)
+      assert.strictEqual(yield* started, `${home}/bin/oc`)
+    }).pipe(Effect.provide(T.layer(answers, { binary: "~/bin/oc" }))))
+
+  it.effect("is a name on PATH, where the first executable one counts", () =>
+    Effect.gen(function*() {
+      const { root } = yield* T.Machine
+      executable(`${root}/one/oc`, 0o644)
+      NodeFs.mkdirSync(`${root}/two/oc`, { recursive: true })
+      executable(`${root}/three/oc`)
+      executable(`${root}/four/oc`)
+      assert.strictEqual(yield* started, `${root}/three/oc`)
+    }).pipe(Effect.provide(
+      T.layer(answers, { binary: "oc" }, ({ root }) => ({
+        PATH: ["one", "two", "missing", "", "three", "four"].map((name) => name && `${root}/${name}`).join(":")
+      }))
+    )))
+
+  it.effect("is what OPENCODE_BINARY names, before any other", () =>
+    Effect.gen(function*() {
+      const { root, work } = yield* T.Machine
+      executable(`${work}/node_modules/opencode-ai/bin/opencode.exe`)
+      executable(`${root}/mine`)
+      assert.strictEqual(yield* started, `${root}/mine`)
+    }).pipe(Effect.provide(
+      T.layer(answers, { binary: undefined }, ({ root }) => ({ OPENCODE_BINARY: `${root}/mine` }))
+    )))
+
+  it.effect("is not what OPENCODE_BINARY names when the layer names one", () =>
+    Effect.gen(function*() {
+      const { binary } = yield* T.Machine
+      assert.strictEqual(yield* started, binary)
+    }).pipe(Effect.provide(T.layer(answers, {}, () => ({ OPENCODE_BINARY: "/nowhere" })))))
+
+  it.effect("is installed in the working directory or above it, before one on PATH", () =>
+    Effect.gen(function*() {
+      const { root } = yield* T.Machine
+      executable(`${root}/node_modules/opencode-ai/bin/opencode.exe`)
+      assert.strictEqual(yield* started, `${root}/node_modules/opencode-ai/bin/opencode.exe`)
+    }).pipe(Effect.provide(T.layer(answers, { binary: undefined }, () => ({ OPENCODE_BINARY: "" })))))
+
+  it.effect("is `opencode` on PATH otherwise", () =>
+    Effect.gen(function*() {
+      const { binary } = yield* T.Machine
+      assert.strictEqual(yield* started, binary)
+    }).pipe(Effect.provide(T.layer(answers, { binary: undefined }))))
+
+  it.effect("is missing: the error says where was looked", () =>
+    Effect.gen(function*() {
+      const { root, work } = yield* T.Machine
+      const error = yield* T.failsWith("OpenCodeBinaryNotFoundError")(OpenCode.run("x"))
+      assert.strictEqual(error.binary, "oc")
+      assert.strictEqual(error.reason, "not-found")
+      assert.deepStrictEqual(error.searched, [`${work}/oc`, `${root}/one`, `${root}/two`])
+      assert.include(error.message, `${root}/one, ${root}/two`)
+      assert.deepStrictEqual(yield* T.commands, [])
+    }).pipe(Effect.provide(
+      T.layer(answers, { binary: "oc" }, ({ root }) => ({ PATH: `${root}/one:${root}/two` }))
+    )))
+
+  it.effect("is not looked up on PATH when it is a path", () =>
+    Effect.gen(function*() {
+      const error = yield* T.failsWith("OpenCodeBinaryNotFoundError")(OpenCode.run("x"))
+      assert.deepStrictEqual(error.searched, ["/nowhere/opencode"])
+    }).pipe(Effect.provide(T.layer(answers, { binary: "/nowhere/opencode" }))))
+
+  it.effect("is there but not executable", () =>
+    Effect.gen(function*() {
+      const { root } = yield* T.Machine
+      executable(`${root}/plain`, 0o644)
+      const error = yield* T.failsWith("OpenCodeBinaryNotFoundError")(OpenCode.run("x"))
+      assert.strictEqual(error.reason, "not-executable")
+      assert.strictEqual(error.binary, `${root}/plain`)
+      assert.include(error.message, "not an executable file")
+      assert.deepStrictEqual(yield* T.commands, [])
+    }).pipe(Effect.provide(T.layer(answers, ({ root }) => ({ binary: `${root}/plain` })))))
+
+  it.effect("is looked up once per layer", () =>
+    Effect.gen(function*() {
+      const { binary, stats } = yield* T.Machine
+      yield* Effect.all([1, 2, 3, 4].map(() => OpenCode.run("x")), { concurrency: "unbounded" })
+      assert.strictEqual(stats.filter((file) => file === binary).length, 1)
+    }).pipe(Effect.provide(T.layer(() => T.answering("x")))))
+
+  it.effect("is looked up again after a failure", () =>
+    Effect.gen(function*() {
+      const { root } = yield* T.Machine
+      yield* T.failsWith("OpenCodeBinaryNotFoundError")(OpenCode.run("x"))
+      executable(`${root}/late`)
+      assert.strictEqual(yield* started, `${root}/late`)
+    }).pipe(Effect.provide(T.layer(answers, ({ root }) => ({ binary: `${root}/late` })))))
+})
+
+describe("the version", () => {
+  const asking = { version: undefined }
+  const says = (text: string, ...steps: ReadonlyArray<Mock.Step>) => Mock.script(Mock.stdout(text), ...steps)
+  const version = Effect.flatMap(OpenCode.OpenCode, (service) => service.version)
+
+  it.effect("is asked for once, also by many at a time", () =>
+    Effect.gen(function*() {
+      yield* Effect.all([...[1, 2, 3].map(() => OpenCode.run("x")), version], { concurrency: "unbounded" })
+      yield* OpenCode.run("x")
+      assert.deepStrictEqual((yield* T.commands).map(({ args }) => args[0]), ["--version", "run", "run", "run", "run"])
+      assert.deepStrictEqual(yield* version, { major: 1, minor: 17, patch: 19 })
+      yield* T.expectClean
+    }).pipe(Effect.provide(
+      T.layer((command) => command.args[0] === "--version" ? says("1.17.19\n") : T.answering("x"), asking)
+    )))
+
+  for (
+    const [printed, found] of [["opencode v2.0.3\n", "2.0.3"], ["1.0.9\n", "1.0.9"], ["1.1.64", "1.1.64"]] as const
+  ) {
+    it.effect(`is refused: ${found}`, () =>
+      Effect.gen(function*() {
+        const { binary } = yield* T.Machine
+        const error = yield* T.failsWith("OpenCodeVersionError")(OpenCode.run("x"))
+        assert.strictEqual(error.version, found)
+        assert.strictEqual(error.binary, binary)
+        assert.isUndefined(error.option)
+        assert.match(error.message, /1\.1\.65 and later, below 2\.0\.0/)
+        assert.deepStrictEqual((yield* T.commands).map(({ args }) => args), [["--version"]])
+      }).pipe(Effect.provide(T.layer([says(printed)], asking))))
+  }
+
+  it.effect("is accepted from 1.1.65 to 1.99", () =>
+    Effect.gen(function*() {
+      assert.strictEqual((yield* OpenCode.run("x")).text, "x")
+    }).pipe(Effect.provide(T.layer([says("1.1.65\n"), T.answering("x")], asking))))
+
+  it.effect("is refused where it is assumed, too", () =>
+    Effect.gen(function*() {
+      const error = yield* T.failsWith("OpenCodeVersionError")(OpenCode.run("x"))
+      assert.strictEqual(error.version, "2.1.0")
+      assert.deepStrictEqual(yield* T.commands, [])
+    }).pipe(Effect.provide(T.layer([], { version: "2.1.0" }))))
+
+  it.effect("is not told by something that is not OpenCode", () =>
+    Effect.gen(function*() {
+      const garbage = yield* T.failsWith("OpenCodeVersionError")(OpenCode.run("x"))
+      assert.match(garbage.reason, /printed no version/)
+      assert.isUndefined(garbage.version)
+      const failing = yield* T.failsWith("OpenCodeVersionError")(OpenCode.run("x"))
+      assert.match(failing.reason, /failed.*unknown option/s)
+      yield* T.expectClean
+    }).pipe(Effect.provide(T.layer([
+      says("hello\n"),
+      says("1.18.33\n", Mock.stderr("unknown option --version\n"), Mock.exit(2))
+    ], asking))))
+
+  it.effect("is asked for again after a failure, and after an interruption", () =>
+    Effect.gen(function*() {
+      yield* T.failsWith("OpenCodeSpawnError")(version)
+      const fiber = yield* Effect.fork(version)
+      yield* T.untilStarted(2)
+      yield* Fiber.interrupt(fiber)
+      assert.deepStrictEqual(yield* version, { major: 1, minor: 18, patch: 33 })
+      assert.strictEqual((yield* T.commands).length, 3)
+      yield* T.expectClean
+    }).pipe(Effect.provide(T.layer([Mock.spawnError("Busy"), Mock.script(Mock.never), says("1.18.33\n")], asking))))
+
+  const lacking = [
+    ["1.2.5", { dir: "." }, "dir", "1.2.6"],
+    ["1.2.26", { username: "me" }, "username", "1.14.0"],
+    ["1.13.0", { pure: true }, "pure", "1.14.0"],
+    ["1.13.0", { auto: true }, "auto", "1.14.0"]
+  ] as const
+  for (const [has, options, option, since] of lacking) {
+    it.effect(`${has} lacks \`${option}\``, () =>
+      Effect.gen(function*() {
+        const error = yield* T.failsWith("OpenCodeVersionError")(OpenCode.run("x", options))
+        assert.strictEqual(error.option, option)
+        assert.strictEqual(error.version, has)
+        assert.include(error.message, since)
+        assert.deepStrictEqual(yield* T.commands, [])
+      }).pipe(Effect.provide(T.layer([], { version: has }))))
+  }
+
+  it.effect("decides about the name of a flag", () =>
+    Effect.gen(function*() {
+      yield* OpenCode.run("x", { auto: true, pure: false })
+      const { args } = yield* T.only
+      assert.include(args, "--dangerously-skip-permissions")
+      assert.notInclude(args, "--auto")
+    }).pipe(Effect.provide(T.layer([T.answering("x")], { version: "1.16.2" }))))
+})

@@ -1,0 +1,164 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Either, Fiber, Stream } from "effect"
+import { FleetBudget, OpenCode } from "effect-opencode"
+import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as T from "./support/mock.js"
+
+const step = (
+  spent: { readonly cost?: number; readonly input?: number; readonly output?: number },
+  reason = "tool-calls"
+) => [
+  T.stepStart(),
+  T.stepFinish(reason, spent)
+]
+
+/** A process that would go on for ever; whoever crosses a budget is ended. */
+const endless = (values: ReadonlyArray<unknown>) => Mock.script(Mock.lines(values), Mock.never)
+
+describe("the budget of a run", () => {
+  it.effect("of steps counts the repetitions of one message", () =>
+    Effect.gen(function*() {
+      const error = yield* T.failsWith("OpenCodeBudgetError")(OpenCode.run("x", { budget: { steps: 3 } }))
+      assert.strictEqual(error.scope, "run")
+      assert.strictEqual(error.limit, "steps")
+      assert.strictEqual(error.max, 3)
+      assert.strictEqual(error.reached, 4)
+      assert.strictEqual(error.partial?.eventCount, 4)
+      assert.deepStrictEqual((yield* T.only).signals, ["SIGTERM"])
+      yield* T.expectClean
+    }).pipe(Effect.provide(T.layer([endless(Array.from({ length: 4 }, () => T.stepStart("the same")))]))))
+
+  it.effect("of steps is 500 unasked", () =>
+    Effect.gen(function*() {
+      const error = yield* T.failsWith("OpenCodeBudgetError")(OpenCode.run("x"))
+      assert.strictEqual(error.max, 500)
+      assert.strictEqual(error.reached, 501)
+    }).pipe(Effect.provide(T.layer([endless(Array.from({ length: 501 }, (_, n) => T.stepStart(`msg_${n}`)))]))))
+
+  const crossing = [
+    ["cost", { cost: 1 }, [...step({ cost: 0.6 }), ...step({ cost: 0.5 })], 1.1],
+    ["tokens", { tokens: 250 }, [...step({ input: 100, output: 20 }), ...step({ input: 100, output: 20 })], 270],
+    ["toolCalls", { toolCalls: 1 }, [T.stepStart(), T.toolUse("read"), T.toolUse("edit")], 2]
+  ] as const
+  for (const [limit, budget, values, reached] of crossing) {
+    it.effect(`of ${limit} ends the run at the event that crosses it`, () =>
+      Effect.gen(function*() {
+        const error = yield* T.failsWith("OpenCodeBudgetError")(OpenCode.run("x", { budget }))
+        assert.strictEqual(error.limit, limit)
+        assert.strictEqual(error.max, Object.values(budget)[0])
+        assert.closeTo(error.reached, reached, 1e-9)
+        assert.strictEqual(error.partial?.events?.length, values.length)
+        assert.match(error.message, new RegExp(`crossed its budget of ${limit}`))
+        yield* T.expectClean
+      }).pipe(Effect.provide(T.layer([endless(values)]))))
+
+    it.effect(`of ${limit} may be reached`, () =>
+      Effect.gen(function*() {
+        const result = yield* OpenCode.run("x", { budget: { [limit]: reached + 1e-9 } })
+        assert.strictEqual(result.finishReason, "stop")
+      }).pipe(Effect.provide(T.layer([
+        Mock.script(Mock.lines(values), Mock.lines([{ ...T.stepFinish("stop"), part: { reason: "stop" } }]))
+      ]))))
+  }
+
+  it.effect("counts for a stream as well", () =>
+    Effect.gen(function*() {
+      const error = yield* T.failsWith("OpenCodeBudgetError")(
+        Stream.runDrain(OpenCode.stream("x", { budget: { toolCalls: 1 } }))
+      )
+      assert.strictEqual(error.partial?.eventCount, 3)
+    }).pipe(Effect.provide(T.layer([endless([T.stepStart(), T.toolUse("read"), T.toolUse("read")])]))))
+})
+
+describe("FleetBudget", () => {
+  it.effect("adds up live what the runs spend, and refuses a start when a limit is reached", () => {
+    const goOn = Effect.unsafeMakeLatch(false)
+    return Effect.gen(function*() {
+      const fleet = yield* FleetBudget.FleetBudget
+      const first = yield* Effect.fork(OpenCode.run("first"))
+      yield* T.until("live spending", Effect.map(fleet.spent, (spent) => spent.cost >= 1))
+      assert.deepStrictEqual(yield* fleet.spent, { steps: 1, cost: 1, tokens: 135, toolCalls: 1 })
+      const error = yield* T.failsWith("OpenCodeBudgetError")(OpenCode.run("second"))
+      assert.deepStrictEqual({ ...error }, {
+        _tag: "OpenCodeBudgetError",
+        scope: "fleet",
+        limit: "cost",
+        max: 1,
+        reached: 1
+      })
+      assert.isUndefined(error.partial)
+      assert.match(error.message, /was not started/)
+      assert.strictEqual((yield* T.commands).length, 1)
+      // the one that is under way goes on
+      yield* goOn.open
+      assert.strictEqual((yield* Fiber.join(first)).text, "done")
+      assert.strictEqual((yield* fleet.spent).cost, 1.25)
+      yield* T.expectClean
+    }).pipe(
+      Effect.provide(FleetBudget.layer({ cost: 1 })),
+      Effect.provide(T.layer([
+        Mock.script(
+          Mock.lines([T.stepStart(), T.toolUse("read"), T.stepFinish("tool-calls", { cost: 1 })]),
+          Mock.waitFor(goOn.await),
+          Mock.lines(T.answer("done"))
+        )
+      ]))
+    )
+  })
+
+  it.effect("is looked at behind the gate: who waited there is refused too", () => {
+    const goOn = Effect.unsafeMakeLatch(false)
+    return Effect.gen(function*() {
+      const first = yield* Effect.fork(OpenCode.run("first"))
+      yield* T.untilStarted(1)
+      const second = yield* Effect.fork(Effect.flip(OpenCode.run("second")))
+      yield* T.settle
+      yield* goOn.open
+      assert.strictEqual((yield* Fiber.join(second))._tag, "OpenCodeBudgetError")
+      yield* Fiber.join(first)
+      assert.strictEqual((yield* T.commands).length, 1)
+    }).pipe(
+      Effect.provide(FleetBudget.layer({ steps: 1 })),
+      Effect.provide(T.layer(
+        () => Mock.script(Mock.waitFor(goOn.await), Mock.lines(T.answer("x"))),
+        { concurrency: 1 }
+      ))
+    )
+  })
+
+  for (const limit of ["steps", "tokens", "toolCalls"] as const) {
+    it.effect(`lets runs go on until ${limit} are used up`, () =>
+      Effect.gen(function*() {
+        const results = yield* Effect.all([1, 2, 3, 4].map(() => Effect.either(OpenCode.run("x"))))
+        assert.deepStrictEqual(results.map(Either.isRight), [true, true, false, false])
+        const [, , third] = results
+        if (Either.isLeft(third!) && third.left._tag === "OpenCodeBudgetError") {
+          assert.strictEqual(third.left.limit, limit)
+          assert.strictEqual(third.left.scope, "fleet")
+        } else assert.fail("an OpenCodeBudgetError was expected")
+      }).pipe(
+        Effect.provide(FleetBudget.layer({ [limit]: { steps: 2, tokens: 136, toolCalls: 2 }[limit] })),
+        Effect.provide(
+          T.layer(() => Mock.script(Mock.lines([T.stepStart(), T.toolUse("read"), T.text("x"), T.stepFinish("stop")])))
+        )
+      ))
+  }
+
+  it.effect("counts what a failed run has spent", () =>
+    Effect.gen(function*() {
+      const fleet = yield* FleetBudget.FleetBudget
+      yield* T.failsWith("OpenCodeProcessError")(OpenCode.run("x"))
+      assert.strictEqual((yield* fleet.spent).cost, 0.25)
+      yield* T.failsWith("OpenCodeBudgetError")(OpenCode.run("x"))
+    }).pipe(
+      Effect.provide(FleetBudget.layer({ cost: 0.25 })),
+      Effect.provide(T.layer([Mock.script(Mock.lines([T.stepStart(), T.stepFinish("tool-calls")]), Mock.exit(1))]))
+    ))
+
+  it.effect("with a limit that cannot be used refuses every run", () =>
+    Effect.gen(function*() {
+      const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x"))
+      assert.strictEqual(error.path, "FleetBudget.cost")
+      assert.deepStrictEqual(yield* T.commands, [])
+    }).pipe(Effect.provide(FleetBudget.layer({ cost: -1 })), Effect.provide(T.layer([]))))
+})

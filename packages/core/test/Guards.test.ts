@@ -1,0 +1,88 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Stream } from "effect"
+import { OpenCode } from "effect-opencode"
+import type { RunEvent } from "effect-opencode"
+import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as T from "./support/mock.js"
+
+const failedAttempt = (reason: string) =>
+  `timestamp=2026-01-01T00:00:00Z level=ERROR run=r message="stream error" providerID=fake modelID=m1 small=false error.error="${reason}"\n`
+
+describe("an agent that OpenCode would replace by its default one", () => {
+  const lines = [
+    ["! agent \"nope\" not found. Falling back to default agent", /does not know the agent "nope"/],
+    [
+      "! agent \"general\" is a subagent, not a primary agent. Falling back to default agent",
+      /"general" is a sub-agent/
+    ]
+  ] as const
+  for (const [line, reason] of lines) {
+    it.effect(`is killed at once: ${line}`, () =>
+      Effect.gen(function*() {
+        const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x", { agent: "nope" }))
+        assert.strictEqual(error.path, "agent")
+        assert.match(error.reason, reason)
+        // no time is left to it: not even SIGTERM, which it could take for a request
+        assert.deepStrictEqual((yield* T.only).signals, ["SIGKILL"])
+        yield* T.expectClean
+      }).pipe(Effect.provide(T.layer([
+        // the colours of a terminal, and a process that would go on and write
+        Mock.scriptWith({ onSigterm: "ignore" }, Mock.stderr(`\u001b[93m\u001b[1m${line}\u001b[0m\n`), Mock.never)
+      ]))))
+  }
+
+  it.effect("is that error also where the process was faster", () =>
+    Effect.gen(function*() {
+      const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x", { agent: "nope" }))
+      assert.strictEqual(error.path, "agent")
+    }).pipe(Effect.provide(T.layer([
+      Mock.script(Mock.stderr(`${lines[0][0]}\n`), Mock.lines(T.answer("I am the default agent")), Mock.exit(0))
+    ]))))
+})
+
+describe("maxProviderRetries", () => {
+  it.effect("ends a run whose provider keeps failing", () =>
+    Effect.gen(function*() {
+      const events: Array<RunEvent.RunEvent> = []
+      const error = yield* OpenCode.stream("x", { maxProviderRetries: 2 }).pipe(
+        Stream.runForEach((event) => Effect.sync(() => events.push(event))),
+        T.failsWith("OpenCodeSessionError")
+      )
+      assert.strictEqual(error.name, "ProviderRetryLimit")
+      assert.strictEqual(error.kind, "provider-unavailable")
+      assert.strictEqual(error.providerRetries, 2)
+      assert.isTrue(error.retryable)
+      assert.match(error.reason, /503 Service Unavailable/)
+      assert.deepStrictEqual(events.map((event) => event._tag), ["ProviderRetry", "ProviderRetry"])
+      assert.deepStrictEqual((yield* T.only).signals, ["SIGTERM"])
+      yield* T.expectClean
+    }).pipe(Effect.provide(T.layer([
+      Mock.script(
+        Mock.stderr(failedAttempt("first")),
+        Mock.stderr(failedAttempt("503 Service Unavailable")),
+        Mock.never
+      )
+    ]))))
+
+  it.effect("is 10 unasked", () =>
+    Effect.gen(function*() {
+      const result = yield* OpenCode.run("x")
+      assert.strictEqual(result.events.filter((event) => event._tag === "ProviderRetry").length, 9)
+      const error = yield* T.failsWith("OpenCodeSessionError")(OpenCode.run("x"))
+      assert.strictEqual(error.providerRetries, 10)
+    }).pipe(Effect.provide(T.layer([
+      Mock.script(
+        ...Array.from({ length: 9 }, (_, n) => Mock.stderr(failedAttempt(`${n}`))),
+        Mock.lines(T.answer("x"))
+      ),
+      Mock.script(...Array.from({ length: 10 }, (_, n) => Mock.stderr(failedAttempt(`${n}`))), Mock.never)
+    ]))))
+
+  it.effect("can be switched off", () =>
+    Effect.gen(function*() {
+      const result = yield* OpenCode.run("x", { maxProviderRetries: Infinity })
+      assert.strictEqual(result.text, "at last")
+    }).pipe(Effect.provide(T.layer([
+      Mock.script(Mock.stderr(Array.from({ length: 50 }, () => failedAttempt("no"))), Mock.lines(T.answer("at last")))
+    ]))))
+})

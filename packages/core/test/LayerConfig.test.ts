@@ -1,0 +1,118 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Config, ConfigError, ConfigProvider, Effect, Either, Layer, Option } from "effect"
+import { OpenCode, RunConfig } from "effect-opencode"
+import * as T from "./support/mock.js"
+
+const args = Effect.map(T.commands, (all) => all.at(-1)!.args)
+
+const contentOf = Effect.map(T.commands, (all) => JSON.parse(all.at(-1)!.env["OPENCODE_CONFIG_CONTENT"]!))
+
+const layerConfig = (
+  options: Config.Config.Wrap<OpenCode.Options>,
+  values: (machine: T.Machine) => Record<string, string>
+) =>
+  Layer.unwrapEffect(Effect.map(T.Machine, (machine) =>
+    OpenCode.layerConfig(options).pipe(
+      Layer.provide(Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(values(machine))))))
+    ))).pipe(Layer.provideMerge(T.platform(() => T.answering("x"))))
+
+describe("layerConfig", () => {
+  it.effect("takes options from the configuration", () =>
+    Effect.gen(function*() {
+      const { binary } = yield* T.Machine
+      yield* OpenCode.run("x")
+      const recorded = yield* T.only
+      assert.strictEqual(recorded.command, binary)
+      assert.includeMembers([...recorded.args], ["-m", "openai/gpt-5"])
+      assert.isFalse(recorded.extendEnv)
+      assert.strictEqual(recorded.env["ONLY"], "this")
+    }).pipe(Effect.provide(layerConfig({
+      binary: Config.string("AGENT_BINARY"),
+      version: Config.succeed("1.18.33"),
+      environment: Config.map(Config.withDefault(Config.string("NOT_SET"), "this"), (ONLY) => ({ ONLY })),
+      defaults: {
+        model: Config.string("AGENT_MODEL"),
+        timeout: Config.withDefault(Config.duration("AGENT_TIMEOUT"), "20 minutes")
+      }
+    }, ({ binary }) => ({ AGENT_BINARY: binary, AGENT_MODEL: "openai/gpt-5" })))))
+
+  it.effect("checks what it took like what is given", () =>
+    Effect.gen(function*() {
+      const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x"))
+      assert.strictEqual(error.path, "concurrency")
+    }).pipe(Effect.provide(
+      layerConfig({ concurrency: Config.integer("AGENTS") }, () => ({ AGENTS: "0" }))
+    )))
+
+  it.effect("fails to build where a value is missing", () =>
+    Effect.gen(function*() {
+      const built = yield* Effect.either(Effect.scoped(Layer.build(
+        layerConfig({ defaults: { model: Config.string("AGENT_MODEL") } }, () => ({}))
+      )))
+      assert.isTrue(Either.isLeft(built))
+      if (Either.isLeft(built)) {
+        assert.isTrue(ConfigError.isConfigError(built.left))
+        assert.include(String(built.left), "AGENT_MODEL")
+      }
+    }))
+})
+
+describe("configuration", () => {
+  const defaults = {
+    model: "default/m",
+    agent: "plan",
+    title: "default",
+    permission: { edit: "deny", bash: "deny" }
+  } as const
+
+  it.effect("of the run goes before that of the region, and that before the layer's", () =>
+    Effect.gen(function*() {
+      yield* OpenCode.run("x")
+      assert.deepStrictEqual((yield* args).slice(6), ["-m", "default/m", "--agent", "plan", "--title", "default"])
+      yield* OpenCode.run("x", { title: "run" }).pipe(RunConfig.withRunConfig({ model: "region/m", title: "region" }))
+      assert.deepStrictEqual((yield* args).slice(6), ["-m", "region/m", "--agent", "plan", "--title", "run"])
+      // the region has an end
+      yield* OpenCode.run("x")
+      assert.deepStrictEqual((yield* args).slice(6), ["-m", "default/m", "--agent", "plan", "--title", "default"])
+    }).pipe(Effect.provide(T.layer(() => T.answering("x"), { defaults }))))
+
+  it.effect("of nested regions is merged, objects all the way down", () =>
+    Effect.gen(function*() {
+      yield* OpenCode.run("x", { permission: { bash: { "git log*": "allow" } } }).pipe(
+        RunConfig.withRunConfig({ agent: "build", permission: { webfetch: "deny" }, extraEnv: { A: "inner" } }),
+        RunConfig.withRunConfig({ agent: "outer", mcp: { x: { enabled: true } }, extraEnv: { A: "outer", B: "outer" } })
+      )
+      assert.deepStrictEqual((yield* args).slice(6), ["-m", "default/m", "--agent", "build", "--title", "default"])
+      assert.deepStrictEqual(yield* contentOf, {
+        permission: { edit: "deny", webfetch: "deny", bash: { "git log*": "allow" } },
+        mcp: { x: { enabled: true } }
+      })
+      const { env } = yield* T.only
+      assert.strictEqual(env["A"], "inner")
+      assert.strictEqual(env["B"], "outer")
+    }).pipe(Effect.provide(T.layer(() => T.answering("x"), { defaults }))))
+
+  it.effect("of a region holds for the fibers and streams that begin in it", () =>
+    Effect.gen(function*() {
+      yield* Effect.all([1, 2].map((n) => OpenCode.run("x").pipe(RunConfig.withRunConfig({ title: `${n}` }))), {
+        concurrency: 2
+      })
+      const titles = (yield* T.commands).map((recorded) => recorded.args[recorded.args.indexOf("--title") + 1])
+      assert.sameMembers(titles, ["1", "2"])
+    }).pipe(Effect.provide(T.layer(() => T.answering("x")))))
+
+  it.effect("that is undefined changes nothing", () =>
+    Effect.gen(function*() {
+      yield* OpenCode.run("x", { model: undefined, agent: undefined, permission: undefined })
+      assert.deepStrictEqual((yield* args).slice(6, 10), ["-m", "default/m", "--agent", "plan"])
+      assert.isTrue(Option.isSome(Option.fromNullable((yield* contentOf).permission)))
+    }).pipe(Effect.provide(T.layer(() => T.answering("x"), { defaults }))))
+
+  it.effect("is not changed by a run", () =>
+    Effect.gen(function*() {
+      const options = { permission: { edit: "deny" }, configOverrides: { permission: { bash: "deny" } } } as const
+      const before = JSON.stringify(options)
+      yield* OpenCode.run("x", options)
+      assert.strictEqual(JSON.stringify(options), before)
+    }).pipe(Effect.provide(T.layer(() => T.answering("x")))))
+})

@@ -1,0 +1,741 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Chunk, Deferred, Effect, Exit, Fiber, Option, Stream, TestClock } from "effect"
+import { OpenCode, RunEvent } from "effect-opencode"
+import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as NodeFs from "node:fs"
+import * as NodePath from "node:path"
+import * as T from "./support/mock.js"
+
+const collect = (prompt: string, options?: Parameters<typeof OpenCode.stream>[1]) =>
+  Effect.map(Stream.runCollect(OpenCode.stream(prompt, options)), Chunk.toReadonlyArray)
+
+/** The events that arrive before the stream ends in any way, and the way. */
+const collectEither = (prompt: string, options?: Parameters<typeof OpenCode.stream>[1]) =>
+  Effect.suspend(() => {
+    const events: Array<RunEvent.RunEvent> = []
+    return OpenCode.stream(prompt, options).pipe(
+      Stream.runForEach((event) => Effect.sync(() => events.push(event))),
+      Effect.either,
+      Effect.map((ended) => ({ events, ended }))
+    )
+  })
+
+const tags = (events: Iterable<RunEvent.RunEvent>) => Array.from(events, (event) => event._tag)
+
+const kib = 1024
+
+describe("OpenCode", () => {
+  describe("run", () => {
+    it.effect("adds the events up to a result", () =>
+      Effect.gen(function*() {
+        const result = yield* OpenCode.run("do it", { keepRaw: true })
+        assert.strictEqual(result.text, "Hello world")
+        assert.deepStrictEqual(tags(result.events), [
+          "StepStart",
+          "Text",
+          "ToolUse",
+          "StepFinish",
+          "StepStart",
+          "Text",
+          "StepFinish"
+        ])
+        assert.deepStrictEqual(tags(result.toolCalls), ["ToolUse"])
+        assert.strictEqual(result.sessionId, "ses_1")
+        assert.deepStrictEqual(result.usage, {
+          total: 270,
+          input: 200,
+          output: 40,
+          reasoning: 6,
+          cacheRead: 10,
+          cacheWrite: 14
+        })
+        assert.strictEqual(result.cost, 0.5)
+        assert.strictEqual(result.turns, 2)
+        assert.strictEqual(result.finishReason, "stop")
+        assert.strictEqual(result.exitCode, 0)
+        assert.isFalse(result.forced)
+        assert.strictEqual(result.attempts, 1)
+        assert.strictEqual(result.stderr, "a note\n")
+        assert.strictEqual(result.duration, 0)
+        assert.strictEqual(result.rawLines?.length, 7)
+        assert.deepStrictEqual(JSON.parse(result.rawLines![1]!), T.text("Hello "))
+        yield* T.expectClean
+      }).pipe(Effect.provide(T.layer([
+        Mock.script(
+          Mock.awaitStdin,
+          Mock.stderr("a note\n"),
+          Mock.lines([
+            T.stepStart(),
+            T.text("Hello "),
+            T.toolUse("edit"),
+            T.stepFinish("tool-calls"),
+            T.stepStart("msg_2"),
+            T.text("world"),
+            T.stepFinish("stop")
+          ]),
+          Mock.exit(0)
+        )
+      ]))))
+
+    it.effect("measures the duration, and keeps no raw lines unasked", () =>
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(OpenCode.run("do it"))
+        yield* T.untilSleep(7000)
+        yield* TestClock.adjust("7 seconds")
+        const result = yield* Fiber.join(fiber)
+        assert.strictEqual(result.duration, 7000)
+        assert.isUndefined(result.rawLines)
+      }).pipe(Effect.provide(T.layer([
+        Mock.script(Mock.sleep("7 seconds"), Mock.lines(T.answer("late")), Mock.exit(0))
+      ]))))
+
+    it.effect("fails on exit code 2, with its events and its stderr", () =>
+      Effect.gen(function*() {
+        const error = yield* T.failsWith("OpenCodeProcessError")(OpenCode.run("do it"))
+        assert.strictEqual(error.exitCode, 2)
+        assert.deepStrictEqual(tags(error.partial.events ?? []), ["StepStart", "Text"])
+        assert.strictEqual(error.partial.text, "so far")
+        assert.strictEqual(error.partial.eventCount, 2)
+        assert.strictEqual(error.partial.sessionId, "ses_1")
+        assert.strictEqual(error.partial.stderr, "it broke\n")
+        assert.match(error.message, /exited with code 2 after 2 events/)
+        assert.match(error.message, /it broke/)
+        yield* T.expectClean
+      }).pipe(Effect.provide(T.layer([
+        Mock.script(Mock.lines([T.stepStart(), T.text("so far")]), Mock.stderr("it broke\n"), Mock.exit(2))
+      ]))))
+
+    it.effect("knows a success from an exit code 0", () =>
+      Effect.gen(function*() {
+        const incomplete = yield* T.failsWith("OpenCodeIncompleteError")(OpenCode.run("lost tail"))
+        assert.strictEqual(incomplete.finishReason, "tool-calls")
+        const permission = yield* T.failsWith("OpenCodePermissionError")(OpenCode.run("rejected"))
+        assert.strictEqual(permission.permission, "bash")
+        assert.deepStrictEqual(permission.patterns, ["rm *"])
+        const session = yield* T.failsWith("OpenCodeSessionError")(OpenCode.run("401"))
+        assert.strictEqual(session.kind, "authentication")
+        assert.strictEqual(session.statusCode, 401)
+        yield* T.failsWith("OpenCodeIncompleteError")(OpenCode.run("nothing at all"))
+      }).pipe(Effect.provide(T.layer([
+        Mock.script(Mock.lines([T.stepStart(), T.stepFinish("tool-calls")])),
+        Mock.script(
+          Mock.stderr("\u001b[93m!\u001b[0m permission requested: bash (rm *); auto-rejecting\n"),
+          Mock.lines([T.stepStart(), T.stepFinish("tool-calls")])
+        ),
+        Mock.script(Mock.lines([T.stepStart(), T.error("APIError", { message: "no", statusCode: 401 })])),
+        Mock.script()
+      ]))))
+
+    it.effect("knows a recovered run from an exit code 1", () =>
+      Effect.gen(function*() {
+        const result = yield* OpenCode.run("do it")
+        assert.strictEqual(result.text, "after all")
+        assert.strictEqual(result.exitCode, 1)
+      }).pipe(Effect.provide(T.layer([
+        Mock.script(
+          Mock.lines([T.error("APIError", { message: "overloaded", statusCode: 529 }), ...T.answer("after all")]),
+          Mock.exit(1)
+        )
+      ]))))
+
+    it.effect("tells signals from outside apart", () =>
+      Effect.gen(function*() {
+        const cancelled = yield* T.failsWith("OpenCodeCancelledError")(OpenCode.run("SIGINT"))
+        assert.strictEqual(cancelled.signal, "SIGINT")
+        assert.strictEqual(cancelled.partial.eventCount, 1)
+        const killed = yield* T.failsWith("OpenCodeProcessError")(OpenCode.run("SIGKILL"))
+        assert.strictEqual(killed.signal, "SIGKILL")
+        assert.isUndefined(killed.exitCode)
+      }).pipe(Effect.provide(T.layer([
+        Mock.script(Mock.lines([T.stepStart()]), Mock.signal("SIGINT")),
+        Mock.script(Mock.lines([T.stepStart()]), Mock.signal("SIGKILL"))
+      ]))))
+
+    it.effect("does not wait for a process whose end cannot be found out", () =>
+      Effect.gen(function*() {
+        const error = yield* T.failsWith("OpenCodeProcessError")(OpenCode.run("do it"))
+        assert.isUndefined(error.exitCode)
+        assert.isUndefined(error.signal)
+      }).pipe(Effect.provide(T.layer([Mock.script(Mock.waitFor(Effect.die("the script is broken")))]))))
+
+    it.effect("fails to spawn without telling the arguments", () =>
+      Effect.gen(function*() {
+        const { binary, work } = yield* T.Machine
+        const missing = yield* T.failsWith("OpenCodeSpawnError")(OpenCode.run("do it", { title: "canary" }))
+        assert.deepStrictEqual({ ...missing }, {
+          _tag: "OpenCodeSpawnError",
+          binary,
+          cwd: work,
+          reason: "NotFound"
+        })
+        assert.notMatch(JSON.stringify(missing) + missing.message + String(missing.cause), /canary/)
+        const tooLong = yield* T.failsWith("OpenCodeSpawnError")(OpenCode.run("do it", { title: "canary" }))
+        assert.strictEqual(tooLong.reason, "E2BIG")
+        yield* T.expectClean
+      }).pipe(Effect.provide(T.layer((recorded) =>
+        recorded.pid === undefined && spawned++ === 0
+          ? Mock.spawnError("NotFound")
+          : Effect.die(Object.assign(new Error("spawn E2BIG canary"), { code: "E2BIG" }))
+      ))))
+    let spawned = 0
+  })
+
+  describe("stream", () => {
+    it.effect("gives the events in order and ends", () =>
+      Effect.gen(function*() {
+        const events = yield* collect("do it")
+        assert.deepStrictEqual(tags(events), ["StepStart", "Text", "StepFinish"])
+        assert.deepStrictEqual(events.map((event) => RunEvent.toWire(event)), T.answer("hi"))
+        yield* T.expectClean
+      }).pipe(Effect.provide(T.layer([T.answering("hi")]))))
+
+    it.effect("fails after the last event, and hands no event out twice", () =>
+      Effect.gen(function*() {
+        const { ended, events } = yield* collectEither("do it", { keepRaw: true })
+        assert.deepStrictEqual(tags(events), ["StepStart", "Text"])
+        assert.strictEqual(ended._tag, "Left")
+        if (ended._tag === "Left" && ended.left._tag === "OpenCodeProcessError") {
+          assert.strictEqual(ended.left.exitCode, 2)
+          assert.isUndefined(ended.left.partial.events)
+          assert.strictEqual(ended.left.partial.eventCount, 2)
+        } else assert.fail("an OpenCodeProcessError was expected")
+      }).pipe(Effect.provide(T.layer([
+        Mock.script(Mock.lines([T.stepStart(), T.text("x")]), Mock.exit(2))
+      ]))))
+
+    it.effect("hands out each event as it comes", () => {
+      const goOn = Effect.unsafeMakeLatch(false)
+      return Effect.gen(function*() {
+        const events = yield* collectEither("do it").pipe(Effect.fork)
+        const first = yield* Deferred.make<RunEvent.RunEvent>()
+        const live = yield* OpenCode.stream("do it").pipe(
+          Stream.runForEach((event) => Deferred.succeed(first, event)),
+          Effect.fork
+        )
+        const event = yield* Deferred.await(first)
+        assert.strictEqual(event._tag, "StepStart")
+        yield* goOn.open
+        yield* Fiber.join(live)
+        yield* Fiber.join(events)
+      }).pipe(
+        Effect.provide(
+          T.layer(() => Mock.script(Mock.lines([T.stepStart()]), Mock.waitFor(goOn.await), Mock.lines(T.answer("x"))))
+        )
+      )
+    })
+
+    it.effect("lets a slow consumer slow the child down, without a timeout", () => {
+      const goOn = Effect.unsafeMakeLatch(false)
+      const size = 8 * kib
+      const count = 200
+      return Effect.gen(function*() {
+        let seen = 0
+        const fiber = yield* OpenCode.stream("do it", { idleTimeout: "1 minute", timeout: Infinity }).pipe(
+          Stream.runForEach(() => {
+            seen++
+            return goOn.await
+          }),
+          Effect.fork
+        )
+        yield* T.untilStarted(1)
+        yield* T.until("a full pipe", Effect.map(T.commands, (all) => (all[0]?.bytesWritten ?? 0) >= 60 * kib))
+        yield* T.settle
+        yield* TestClock.adjust("1 hour")
+        const { stdout } = yield* T.only
+        assert.strictEqual(seen, 1)
+        assert.isAtMost(stdout.bytesWritten, 64 * kib + 6 * size)
+        assert.isAtLeast(stdout.bytesWritten, 64 * kib)
+        yield* goOn.open
+        yield* Fiber.join(fiber)
+        assert.strictEqual(seen, count + 3)
+      }).pipe(Effect.provide(T.layer([
+        Mock.script(
+          Mock.lines(Array.from({ length: count }, () => T.text("x".repeat(size)))),
+          Mock.lines(T.answer("done")),
+          Mock.exit(0)
+        )
+      ])))
+    })
+
+    it.effect("gives a slow consumer everything, also long after the process has exited", () => {
+      const goOn = Effect.unsafeMakeLatch(false)
+      return Effect.gen(function*() {
+        let seen = 0
+        const fiber = yield* OpenCode.stream("do it").pipe(
+          Stream.runForEach(() => {
+            seen++
+            return goOn.await
+          }),
+          Effect.fork
+        )
+        yield* T.until("the exit", Effect.map(T.commands, (all) => all[0]?.state._tag === "Exited"))
+        for (let i = 0; i < 10; i++) {
+          yield* TestClock.adjust("1 second")
+          yield* T.settle
+        }
+        assert.strictEqual(seen, 1)
+        yield* goOn.open
+        yield* Fiber.join(fiber)
+        assert.strictEqual(seen, 23)
+      }).pipe(Effect.provide(T.layer([
+        Mock.script(
+          Mock.lines(Array.from({ length: 20 }, () => T.text("x".repeat(kib)))),
+          Mock.lines(T.answer("")),
+          Mock.exit(0)
+        )
+      ])))
+    })
+
+    it.effect("ends the process when the consumer stops early", () =>
+      Effect.gen(function*() {
+        const events = yield* Stream.runCollect(Stream.take(OpenCode.stream("do it"), 1))
+        assert.deepStrictEqual(tags(events), ["StepStart"])
+        const { signals, state } = yield* T.only
+        assert.deepStrictEqual(signals, ["SIGTERM"])
+        assert.deepStrictEqual(state, Mock.ProcessState.Signaled({ signal: "SIGTERM" }))
+        yield* T.expectClean
+      }).pipe(Effect.provide(T.layer([Mock.script(Mock.lines([T.stepStart()]), Mock.never)]))))
+
+    it.effect("kills a process that ignores SIGTERM when the consumer stops early", () =>
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(Stream.runDrain(Stream.take(OpenCode.stream("do it"), 1)))
+        yield* T.untilSignals(0, "SIGTERM")
+        yield* T.untilSleep(2000)
+        yield* TestClock.adjust("2 seconds")
+        yield* Fiber.join(fiber)
+        assert.deepStrictEqual((yield* T.only).signals, ["SIGTERM", "SIGKILL"])
+        yield* T.expectClean
+      }).pipe(Effect.provide(T.layer([
+        Mock.scriptWith({ onSigterm: "ignore" }, Mock.lines([T.stepStart()]), Mock.never)
+      ], { forceKillAfter: "2 seconds" }))))
+  })
+
+  describe("interruption", () => {
+    it.effect("asks the process to end, and returns when it has", () =>
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(OpenCode.run("do it"))
+        yield* T.untilStarted(1)
+        const exit = yield* Fiber.interrupt(fiber)
+        assert.isTrue(Exit.isInterrupted(exit))
+        assert.deepStrictEqual((yield* T.only).signals, ["SIGTERM"])
+        yield* T.expectClean
+      }).pipe(Effect.provide(T.layer([Mock.script(Mock.never)]))))
+
+    it.effect("kills it after the grace where it takes no notice", () =>
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(OpenCode.run("do it"))
+        yield* T.untilStarted(1)
+        const interruption = yield* Effect.fork(Fiber.interrupt(fiber))
+        yield* T.untilSignals(0, "SIGTERM")
+        yield* T.untilSleep(5000)
+        yield* TestClock.adjust("4999 millis")
+        yield* T.settle
+        assert.deepStrictEqual((yield* T.only).signals, ["SIGTERM"])
+        assert.isFalse(yield* T.isDone(interruption))
+        yield* TestClock.adjust("1 millis")
+        const exit = yield* Fiber.join(interruption)
+        assert.isTrue(Exit.isInterrupted(exit))
+        assert.deepStrictEqual((yield* T.only).signals, ["SIGTERM", "SIGKILL"])
+        yield* T.expectClean
+      }).pipe(Effect.provide(T.layer([Mock.scriptWith({ onSigterm: "ignore" }, Mock.never)]))))
+
+    it.effect("is no error of ours, also after the outcome was near", () =>
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(OpenCode.run("do it"))
+        yield* T.until("output", Effect.map(T.commands, (all) => (all[0]?.stdout.bytesRead ?? 0) > 0))
+        assert.isTrue(Exit.isInterrupted(yield* Fiber.interrupt(fiber)))
+        yield* T.expectClean
+      }).pipe(Effect.provide(T.layer([Mock.script(Mock.lines(T.answer("x")), Mock.never)]))))
+  })
+
+  describe("output", () => {
+    it.effect("is never lost when the child exits at once", () =>
+      Effect.gen(function*() {
+        for (let i = 0; i < 100; i++) {
+          const result = yield* OpenCode.run("do it")
+          assert.strictEqual(result.text, "at once")
+          assert.strictEqual(result.stderr, "noted\n")
+        }
+        yield* T.expectClean
+      }).pipe(Effect.provide(T.layer(
+        () => Mock.script(Mock.stderr("noted\n"), Mock.lines(T.answer("at once")), Mock.exit(0)),
+        { startup: { concurrency: "unbounded" } }
+      ))))
+
+    it.effect("is not waited for when something else holds the pipe", () =>
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(OpenCode.run("do it"))
+        yield* T.until("the exit", Effect.map(T.commands, (all) => all[0]?.state._tag === "Exited"))
+        yield* T.untilSleep(1000)
+        yield* TestClock.adjust("999 millis")
+        yield* T.settle
+        assert.isFalse(yield* T.isDone(fiber))
+        yield* TestClock.adjust("1 millis")
+        const result = yield* Fiber.join(fiber)
+        assert.strictEqual(result.text, "done")
+        assert.strictEqual(result.exitCode, 0)
+        yield* T.expectClean
+      }).pipe(Effect.provide(T.layer([
+        Mock.scriptWith({ stdoutOutlivesProcess: Effect.never }, Mock.lines(T.answer("done")), Mock.exit(0))
+      ]))))
+
+    for (const size of [1000, 4096, 64 * kib + 3]) {
+      it.effect(`may hold lines of any length, in chunks of ${size} bytes`, () =>
+        Effect.gen(function*() {
+          const events = yield* collect("do it")
+          assert.deepStrictEqual(events.map((event) => RunEvent.toWire(event)), longLines)
+        }).pipe(Effect.provide(T.layer([
+          Mock.script(
+            Mock.stdout(Mock.chunked(longLines.map((value) => `${JSON.stringify(value)}\n`).join(""), size)),
+            Mock.exit(0)
+          )
+        ]))))
+    }
+    const longLines = [
+      T.stepStart(),
+      T.text("a"),
+      T.text("x".repeat(64 * kib + 1)),
+      T.text("b"),
+      T.toolUse("read", { output: "y".repeat(320 * kib) }),
+      T.text("c"),
+      T.text("ä€😀".repeat(20_000)),
+      T.stepFinish("stop")
+    ]
+
+    it.effect("may split a character between chunks", () =>
+      Effect.gen(function*() {
+        const result = yield* OpenCode.run("do it")
+        assert.strictEqual(result.text, "größer als 10 € 😀 \u2028 漢字")
+        assert.strictEqual(result.stderr, "naïve €\n")
+      }).pipe(Effect.provide(T.layer([
+        Mock.script(
+          Mock.stderr(Mock.chunked("naïve €\n", 1)),
+          Mock.stdout(
+            Mock.chunked(
+              T.answer("größer als 10 € 😀 \u2028 漢字").map((value) => `${JSON.stringify(value)}\n`).join(""),
+              1
+            )
+          )
+        )
+      ]))))
+
+    it.effect("may hold lines that are no events", () =>
+      Effect.gen(function*() {
+        const events = yield* collect("do it")
+        assert.deepStrictEqual(
+          events.map((event) => event._tag === "Diagnostic" ? [event.kind, event.line] : event._tag),
+          [
+            ["empty_line", ""],
+            ["non_object_json", "[1,2]"],
+            "StepStart",
+            ["json_decode_error", "{\"type\":\"text\""],
+            ["json_decode_error", "\ufffd(garbage"],
+            "Unknown",
+            "Text",
+            "StepFinish",
+            ["json_decode_error", "an end without a line feed"]
+          ]
+        )
+      }).pipe(Effect.provide(T.layer([
+        Mock.script(Mock.stdout([
+          "\n[1,2]\n",
+          `${JSON.stringify(T.stepStart())}\n{"type":"text"\n`,
+          new Uint8Array([0xff, 0x28]),
+          "garbage\n{\"type\":\"brand_new\",\"x\":1}\n",
+          `${JSON.stringify(T.text("x"))}\n${JSON.stringify(T.stepFinish("stop"))}\n`,
+          "an end without a line feed"
+        ]))
+      ]))))
+
+    it.effect("counts an event whose line is not ended", () =>
+      Effect.gen(function*() {
+        const result = yield* OpenCode.run("do it")
+        assert.strictEqual(result.finishReason, "stop")
+      }).pipe(Effect.provide(T.layer([
+        Mock.script(Mock.stdout(T.answer("x").map((value) => JSON.stringify(value)).join("\n")))
+      ]))))
+  })
+
+  describe("stderr", () => {
+    it.effect("is drained at the same time, and its tail kept", () =>
+      Effect.gen(function*() {
+        const result = yield* OpenCode.run("do it")
+        const { stderr } = yield* T.only
+        assert.strictEqual(stderr.bytesRead, stderr.bytesWritten)
+        assert.isAbove(stderr.bytesRead, 1000 * kib)
+        assert.strictEqual(result.stderr.length, 64 * kib)
+        assert.isTrue(result.stderr.endsWith("z\nthe last\n"))
+      }).pipe(Effect.provide(T.layer([
+        Mock.script(
+          Mock.stderr([
+            ...Array.from({ length: 40 }, () => `${"z".repeat(26 * kib)}\n`),
+            "\u001b[91m\u001b[1mthe last\u001b[0m\n"
+          ]),
+          Mock.lines(T.answer("x")),
+          Mock.exit(0)
+        )
+      ]))))
+
+    it.effect("holds no ANSI codes in an error", () =>
+      Effect.gen(function*() {
+        const error = yield* T.failsWith("OpenCodeProcessError")(OpenCode.run("do it"))
+        assert.strictEqual(error.partial.stderr, "Error: Session not found\n")
+        assert.match(error.hint ?? "", /session does not exist/)
+      }).pipe(Effect.provide(T.layer([
+        // cut inside the code, and without a line feed at the end
+        Mock.script(Mock.stderr(["\u001b[91m\u001b[", "1mError: \u001b[0mSession not found"]), Mock.exit(1))
+      ]))))
+
+    const live = [
+      ["a rejected permission", "! permission requested: external_directory (/etc/*); auto-rejecting", {
+        _tag: "PermissionRejected",
+        permission: "external_directory",
+        patterns: ["/etc/*"]
+      }],
+      [
+        "a failed attempt at the provider",
+        "timestamp=2026-01-01T00:00:00Z level=ERROR run=r message=\"stream error\" providerID=fake modelID=m1 small=false error.error=\"AI_APICallError: rate limited\"",
+        {
+          _tag: "ProviderRetry",
+          attempt: 1,
+          kind: "rate-limit",
+          reason: "AI_APICallError: rate limited",
+          provider: "fake",
+          model: "m1"
+        }
+      ]
+    ] as const
+    for (const [what, line, expected] of live) {
+      it.effect(`tells live of ${what}`, () => {
+        const goOn = Effect.unsafeMakeLatch(false)
+        return Effect.gen(function*() {
+          const seen: Array<RunEvent.RunEvent> = []
+          yield* OpenCode.stream("do it").pipe(
+            Stream.runForEach((event) => {
+              seen.push(event)
+              // The process goes on only after this event has arrived.
+              return event._tag === expected._tag ? goOn.open : Effect.void
+            })
+          )
+          assert.deepStrictEqual(tags(seen), ["StepStart", expected._tag, "Text", "StepFinish"])
+          assert.deepStrictEqual<unknown>({ ...seen[1] }, expected)
+        }).pipe(Effect.provide(T.layer([
+          Mock.script(
+            Mock.lines([T.stepStart()]),
+            Mock.sleep(0),
+            Mock.stderr(`${line}\n`),
+            Mock.waitFor(goOn.await),
+            Mock.lines([T.text("x"), T.stepFinish("stop")]),
+            Mock.exit(0)
+          )
+        ])))
+      })
+    }
+
+    it.effect("counts the failed attempts of a run", () =>
+      Effect.gen(function*() {
+        const result = yield* OpenCode.run("do it")
+        assert.deepStrictEqual(
+          result.events.flatMap((event) => event._tag === "ProviderRetry" ? [event.attempt] : []),
+          [
+            1,
+            2,
+            3
+          ]
+        )
+      }).pipe(Effect.provide(T.layer([
+        Mock.script(
+          // the title generator's are not counted
+          Mock.stderr(
+            ["small=false ", "small=true ", "small=false ", "small=false "].map((small) =>
+              `timestamp=1 level=ERROR message="stream error" ${small}error.error="503"\n`
+            )
+          ),
+          Mock.lines(T.answer("x"))
+        )
+      ]))))
+  })
+
+  describe("the process", () => {
+    const prompt = "-x \"quoted\" 'single' \\ $HOME `tick`\n\nthird line\ttab €😀\n"
+
+    it.effect("gets the prompt on stdin, verbatim, and stdin ends", () =>
+      Effect.gen(function*() {
+        yield* OpenCode.run(prompt)
+        const recorded = yield* T.only
+        assert.strictEqual(recorded.stdin, prompt)
+        assert.isTrue(recorded.stdinEnded)
+        assert.deepStrictEqual(recorded.args, ["run", "--format", "json", "--print-logs", "--log-level", "ERROR"])
+      }).pipe(Effect.provide(T.layer([Mock.script(Mock.awaitStdin, Mock.lines(T.answer("x")))]))))
+
+    it.effect("gets a megabyte of prompt", () =>
+      Effect.gen(function*() {
+        const long = "0123456789abcdef".repeat(64 * kib)
+        yield* OpenCode.run(long)
+        assert.strictEqual((yield* T.only).stdin, long)
+      }).pipe(Effect.provide(T.layer([Mock.script(Mock.awaitStdin, Mock.lines(T.answer("x")))]))))
+
+    it.effect("gets the prompt as an argument on request, and an empty stdin", () =>
+      Effect.gen(function*() {
+        yield* OpenCode.run(prompt, { promptVia: "argv", files: ["a.txt"] })
+        const recorded = yield* T.only
+        assert.deepStrictEqual(recorded.args.slice(-4), ["-f", "a.txt", "--", prompt])
+        assert.strictEqual(recorded.stdin, "")
+        assert.isTrue(recorded.stdinEnded)
+      }).pipe(
+        Effect.tap(Effect.void),
+        (test) => Effect.zipRight(Effect.map(T.Machine, ({ work }) => NodeFs.writeFileSync(`${work}/a.txt`, "")), test),
+        Effect.provide(T.layer([Mock.script(Mock.awaitStdin, Mock.lines(T.answer("x")))]))
+      ))
+
+    it.effect("may be told a command instead of a prompt", () =>
+      Effect.gen(function*() {
+        yield* OpenCode.run("", { command: "init" })
+        const recorded = yield* T.only
+        assert.includeMembers([...recorded.args], ["--command", "init"])
+        assert.strictEqual(recorded.stdin, "")
+      }).pipe(Effect.provide(T.layer([Mock.script(Mock.awaitStdin, Mock.lines(T.answer("x")))]))))
+
+    it.effect("runs in the working directory, which PWD names too", () =>
+      Effect.gen(function*() {
+        const { binary, home, work } = yield* T.Machine
+        NodeFs.mkdirSync(NodePath.join(work, "sub"))
+        yield* OpenCode.run("x", { cwd: "sub" })
+        yield* OpenCode.run("x", { cwd: "~" })
+        yield* OpenCode.run("x")
+        const all = yield* T.commands
+        assert.deepStrictEqual(all.map((recorded) => [recorded.command, recorded.cwd, recorded.env["PWD"]]), [
+          [binary, `${work}/sub`, `${work}/sub`],
+          [binary, home, home],
+          [binary, work, work]
+        ])
+      }).pipe(Effect.provide(T.layer(() => T.answering("x")))))
+
+    it.effect("gets its configuration in the environment", () =>
+      Effect.gen(function*() {
+        yield* OpenCode.run("x", {
+          permission: { edit: "deny" },
+          configOverrides: { model: "a/b", permission: { bash: "deny" } },
+          instructions: []
+        })
+        yield* OpenCode.run("x", { disableAutoupdate: false, extraEnv: { FOO: "bar" } })
+        const [first, second] = yield* T.commands
+        assert.deepStrictEqual(JSON.parse(first!.env["OPENCODE_CONFIG_CONTENT"]!), {
+          model: "a/b",
+          permission: { bash: "deny", edit: "deny" },
+          instructions: []
+        })
+        assert.strictEqual(first!.env["OPENCODE_DISABLE_AUTOUPDATE"], "1")
+        assert.isTrue(first!.extendEnv)
+        assert.notProperty(second!.env, "OPENCODE_CONFIG_CONTENT")
+        assert.notProperty(second!.env, "OPENCODE_DISABLE_AUTOUPDATE")
+        assert.strictEqual(second!.env["FOO"], "bar")
+      }).pipe(Effect.provide(T.layer(() => T.answering("x")))))
+
+    it.effect("carries the id of its run, under that of the run it is in", () =>
+      Effect.gen(function*() {
+        const outer = yield* OpenCode.run("x")
+        const inner = yield* OpenCode.run("x")
+        const [first, second] = yield* T.commands
+        assert.strictEqual(first!.env["EFFECT_OPENCODE_RUN"], `:outermost:${outer.runId}`)
+        assert.strictEqual(second!.env["EFFECT_OPENCODE_RUN"], `:outermost:${inner.runId}`)
+        assert.notStrictEqual(outer.runId, inner.runId)
+        assert.match(outer.runId, /^[0-9a-z]{15}$/)
+      }).pipe(Effect.provide(
+        T.layer(() => T.answering("x"), {}, () => ({ EFFECT_OPENCODE_RUN: ":outermost" }))
+      )))
+
+    it.effect("gets the reviewed part of the environment only", () =>
+      Effect.gen(function*() {
+        const { bin, home } = yield* T.Machine
+        yield* OpenCode.run("x", { extraEnv: { OPENAI_API_KEY: "on purpose" } })
+        const recorded = yield* T.only
+        assert.isFalse(recorded.extendEnv)
+        assert.strictEqual(recorded.env["PATH"], bin)
+        assert.strictEqual(recorded.env["HOME"], home)
+        assert.notProperty(recorded.env, "AWS_SECRET_ACCESS_KEY")
+        assert.strictEqual(recorded.env["OPENAI_API_KEY"], "on purpose")
+      }).pipe(Effect.provide(
+        T.layer([T.answering("x")], { environment: "reviewed" }, () => ({ AWS_SECRET_ACCESS_KEY: "no" }))
+      )))
+
+    it.effect("gets exactly the environment that is given", () =>
+      Effect.gen(function*() {
+        yield* OpenCode.run("x")
+        const recorded = yield* T.only
+        assert.isFalse(recorded.extendEnv)
+        assert.deepStrictEqual(Object.keys(recorded.env).sort(), [
+          "EFFECT_OPENCODE_RUN",
+          "ONLY",
+          "OPENCODE_DISABLE_AUTOUPDATE",
+          "PWD",
+          "TEMP",
+          "TMP",
+          "TMPDIR",
+          "XDG_DATA_HOME"
+        ])
+      }).pipe(Effect.provide(T.layer([T.answering("x")], { environment: { ONLY: "this" } }))))
+  })
+
+  describe("version and models", () => {
+    it.effect("gives the version that was assumed, without asking", () =>
+      Effect.gen(function*() {
+        const version = yield* Effect.flatMap(OpenCode.OpenCode, (service) => service.version)
+        assert.deepStrictEqual(version, { major: 1, minor: 18, patch: 33 })
+        assert.deepStrictEqual(yield* T.commands, [])
+      }).pipe(Effect.provide(T.layer([]))))
+
+    it.effect("asks the binary for its models", () =>
+      Effect.gen(function*() {
+        const models = yield* Effect.flatMap(OpenCode.OpenCode, (service) => service.models)
+        assert.deepStrictEqual(models, ["anthropic/claude-sonnet-4-5", "openai/gpt-5"])
+        const recorded = yield* T.only
+        assert.deepStrictEqual(recorded.args, ["models"])
+        assert.isTrue(recorded.stdinEnded)
+        assert.strictEqual(recorded.env["FOO"], "of the defaults")
+        assert.notStrictEqual(recorded.env["XDG_DATA_HOME"], undefined)
+        yield* T.expectClean
+      }).pipe(Effect.provide(T.layer([
+        Mock.script(
+          Mock.awaitStdin,
+          Mock.stdout("anthropic/claude-sonnet-4-5\n\n a note \nopenai/gpt-5\n"),
+          Mock.exit(0)
+        )
+      ], { defaults: { extraEnv: { FOO: "of the defaults" } } }))))
+
+    it.effect("fails where the models cannot be listed", () =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flatMap(OpenCode.OpenCode, (service) => service.models).pipe(
+          T.failsWith("OpenCodeProcessError")
+        )
+        assert.strictEqual(error.exitCode, 1)
+        assert.strictEqual(error.partial.stderr, "no such thing\n")
+      }).pipe(Effect.provide(T.layer([
+        Mock.script(Mock.stdout("a/b\n"), Mock.stderr("\u001b[91mno such thing\u001b[0m\n"), Mock.exit(1))
+      ]))))
+
+    it.effect("does not wait for ever for an answer", () =>
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(
+          Effect.flatMap(OpenCode.OpenCode, (service) => service.models).pipe(T.failsWith("OpenCodeProcessError"))
+        )
+        yield* T.untilSleep(60_000)
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual((yield* Fiber.join(fiber)).signal, "SIGTERM")
+        yield* T.expectClean
+      }).pipe(Effect.provide(T.layer([Mock.script(Mock.never)]))))
+  })
+
+  it.effect("is lazy: nothing is started before the effect runs", () =>
+    Effect.gen(function*() {
+      const run = OpenCode.run("x")
+      const stream = OpenCode.stream("x")
+      yield* T.settle
+      assert.deepStrictEqual(yield* T.commands, [])
+      yield* run
+      yield* Stream.runDrain(stream)
+      yield* run
+      assert.strictEqual((yield* T.commands).length, 3)
+      assert.isTrue(Option.isNone(Option.fromNullable((yield* T.commands)[3])))
+    }).pipe(Effect.provide(T.layer(() => T.answering("x")))))
+})

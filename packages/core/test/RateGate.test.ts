@@ -1,0 +1,117 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, TestClock } from "effect"
+import { OpenCode } from "effect-opencode"
+import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as T from "./support/mock.js"
+
+const tooMany = (headers: { readonly [name: string]: string } = {}) =>
+  Mock.script(
+    Mock.lines([T.error("APIError", { message: "Too Many Requests", statusCode: 429, responseHeaders: headers })]),
+    Mock.exit(1)
+  )
+
+const limited = (model: string) => T.failsWith("OpenCodeSessionError")(OpenCode.run("x", { model }))
+
+/** Held back until this time, and not a millisecond longer. */
+const heldUntil = (at: number, model: string, startedBefore: number) =>
+  Effect.gen(function*() {
+    const fiber = yield* Effect.fork(OpenCode.run("x", { model }))
+    yield* T.untilSleep(at)
+    yield* TestClock.setTime(at - 1)
+    yield* T.settle
+    assert.strictEqual((yield* T.commands).length, startedBefore)
+    yield* TestClock.setTime(at)
+    assert.strictEqual((yield* Fiber.join(fiber)).text, "x")
+  })
+
+describe("rateLimitGate", () => {
+  it.effect("holds later starts back for as long as the provider asked", () =>
+    Effect.gen(function*() {
+      const error = yield* limited("openai/a")
+      assert.strictEqual(error.kind, "rate-limit")
+      assert.strictEqual(error.retryAfter, 120_000)
+      yield* heldUntil(120_000, "openai/b", 1)
+    }).pipe(Effect.provide(T.layer([tooMany({ "retry-after": "120" }), T.answering("x")], { rateLimitGate: true }))))
+
+  it.effect("understands milliseconds", () =>
+    Effect.gen(function*() {
+      yield* limited("openai/a")
+      yield* heldUntil(1500, "openai/a", 1)
+    }).pipe(
+      Effect.provide(T.layer([tooMany({ "retry-after-ms": "1500" }), T.answering("x")], { rateLimitGate: true }))
+    ))
+
+  it.effect("waits 30 seconds, or as long as is said, where the provider does not say", () =>
+    Effect.gen(function*() {
+      yield* limited("openai/a")
+      yield* heldUntil(30_000, "openai/a", 1)
+    }).pipe(
+      Effect.provide(T.layer([tooMany(), T.answering("x")], { rateLimitGate: true })),
+      Effect.zipRight(
+        Effect.gen(function*() {
+          yield* TestClock.setTime(0)
+          yield* limited("openai/a")
+          yield* heldUntil(7000, "openai/a", 1)
+        }).pipe(
+          Effect.provide(T.layer([tooMany(), T.answering("x")], { rateLimitGate: { fallback: "7 seconds" } }))
+        )
+      )
+    ))
+
+  it.effect("does not hold back runs of another provider", () =>
+    Effect.gen(function*() {
+      yield* limited("openai/a")
+      assert.strictEqual((yield* OpenCode.run("x", { model: "anthropic/a" })).text, "x")
+      assert.strictEqual((yield* OpenCode.run("x")).text, "x")
+    }).pipe(Effect.provide(
+      T.layer([tooMany(), T.answering("x"), T.answering("x")], { rateLimitGate: true })
+    )))
+
+  it.effect("holds the longest wait that any run was told", () =>
+    Effect.gen(function*() {
+      yield* Effect.all([limited("openai/a"), limited("openai/a")], { concurrency: 2 })
+      yield* heldUntil(60_000, "openai/a", 2)
+    }).pipe(Effect.provide(T.layer(
+      (command) =>
+        Effect.map(Effect.sync(() => Number(command.pid ?? count++)), (n) =>
+          n === 0 ? tooMany({ "retry-after": "60" }) : n === 1 ? tooMany({ "retry-after": "10" }) : T.answering("x")),
+      { rateLimitGate: true, startup: { concurrency: "unbounded" } }
+    ))))
+  let count = 0
+
+  it.effect("learns of a hidden retry, too", () => {
+    const goOn = Effect.unsafeMakeLatch(false)
+    return Effect.gen(function*() {
+      const first = yield* Effect.fork(OpenCode.run("x", { model: "openai/a" }))
+      yield* T.until("its stderr", Effect.map(T.commands, (all) => (all[0]?.stderr.bytesRead ?? 0) > 0))
+      yield* T.settle
+      yield* heldUntil(30_000, "openai/a", 1)
+      yield* goOn.open
+      yield* Fiber.join(first)
+    }).pipe(Effect.provide(T.layer([
+      Mock.script(
+        Mock.stderr(
+          "timestamp=1 level=ERROR message=\"stream error\" small=false error.error=\"429 Too Many Requests\"\n"
+        ),
+        Mock.waitFor(goOn.await),
+        Mock.lines(T.answer("first"))
+      ),
+      T.answering("x")
+    ], { rateLimitGate: true })))
+  })
+
+  it.effect("is not moved by other errors", () =>
+    Effect.gen(function*() {
+      yield* T.failsWith("OpenCodeSessionError")(OpenCode.run("x"))
+      assert.strictEqual((yield* OpenCode.run("x")).text, "x")
+    }).pipe(Effect.provide(T.layer([
+      Mock.script(Mock.lines([T.error("APIError", { message: "no", statusCode: 401 })]), Mock.exit(1)),
+      T.answering("x")
+    ], { rateLimitGate: true }))))
+
+  it.effect("is off unasked", () =>
+    Effect.gen(function*() {
+      yield* limited("openai/a")
+      assert.strictEqual((yield* OpenCode.run("x", { model: "openai/a" })).text, "x")
+    }).pipe(Effect.provide(T.layer([tooMany({ "retry-after": "120" }), T.answering("x")]))))
+})

@@ -1,0 +1,253 @@
+import { FileSystem } from "@effect/platform"
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Exit, Fiber, Schedule, Stream, TestClock } from "effect"
+import { OpenCode } from "effect-opencode"
+import type { OpenCodeError } from "effect-opencode"
+import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as NodeFs from "node:fs"
+import * as T from "./support/mock.js"
+
+const crash = (stderr: string) => Mock.script(Mock.stderr(stderr), Mock.exit(1))
+
+describe("a SQLite crash at start-up", () => {
+  const texts = [
+    // the wrapper's list
+    "database is locked",
+    "SQLITE_BUSY: the database is busy",
+    "SQLiteError: something",
+    "sqliteerror",
+    "PRAGMA journal_mode",
+    "disk I/O error",
+    // today's
+    "\u001b[91m\u001b[1mError: \u001b[0mUnexpected error\n\nFailed query: CREATE TABLE `project` (…)\nparams:",
+    "Error: Unexpected error\n\nDATABASE IS LOCKED",
+    "Error: Unexpected error\n\nFailed to run the query 'PRAGMA journal_mode = WAL'",
+    "Failed to execute statement",
+    "LockTimeoutError",
+    "locking protocol",
+    "table `session` already exists",
+    "duplicate column name: x"
+  ]
+  for (const stderr of texts) {
+    it.effect(`is tried again: ${JSON.stringify(stderr.slice(0, 70))}`, () =>
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(OpenCode.run("x"))
+        yield* T.untilOver(1)
+        yield* TestClock.adjust("1 second")
+        const result = yield* Fiber.join(fiber)
+        assert.strictEqual(result.text, "after all")
+        assert.strictEqual(result.attempts, 2)
+        // that of the attempt which made it
+        assert.strictEqual(result.stderr, "")
+        assert.strictEqual(result.duration, 1000)
+        assert.strictEqual((yield* T.commands).length, 2)
+      }).pipe(Effect.provide(T.layer([crash(stderr), T.answering("after all")]))))
+  }
+
+  it.effect("is tried again by a stream, which shows the events of the last attempt only", () =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.fork(Stream.runCollect(OpenCode.stream("x")))
+      yield* T.untilOver(1)
+      yield* TestClock.adjust("1 second")
+      assert.deepStrictEqual([...(yield* Fiber.join(fiber))].map((event) => event._tag), [
+        "StepStart",
+        "Text",
+        "StepFinish"
+      ])
+    }).pipe(Effect.provide(T.layer([T.locked, T.answering("x")]))))
+
+  it.effect("is tried two more times, a second apart, and then is the error", () =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.fork(T.failsWith("OpenCodeSqliteError")(OpenCode.run("x")))
+      yield* T.untilOver(1)
+      yield* TestClock.setTime(999)
+      yield* T.settle
+      assert.strictEqual((yield* T.commands).length, 1)
+      yield* TestClock.setTime(1000)
+      yield* T.untilOver(2)
+      yield* TestClock.setTime(1999)
+      yield* T.settle
+      assert.strictEqual((yield* T.commands).length, 2)
+      yield* TestClock.setTime(2000)
+      const error = yield* Fiber.join(fiber)
+      assert.strictEqual(error.signature, "database is locked")
+      assert.strictEqual(error.exitCode, 1)
+      assert.strictEqual(error.partial.attempts, 3)
+      assert.strictEqual(error.partial.duration, 2000)
+      assert.match(error.message, /3 attempts/)
+      assert.strictEqual((yield* T.commands).length, 3)
+      yield* T.expectClean
+    }).pipe(Effect.provide(T.layer(() => T.locked))))
+
+  it.effect("is tried again as the schedule says", () =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.fork(T.failsWith("OpenCodeSqliteError")(OpenCode.run("x")))
+      for (const at of [10_000, 30_000, 70_000, 150_000]) {
+        yield* T.untilSleep(at)
+        yield* TestClock.setTime(at)
+      }
+      const error = yield* Fiber.join(fiber)
+      assert.strictEqual(error.partial.attempts, 5)
+      assert.deepStrictEqual(seen, [1, 2, 3, 4, 5])
+    }).pipe(Effect.provide(T.layer(() => T.locked, {
+      retry: Schedule.exponential("10 seconds").pipe(
+        Schedule.intersect(Schedule.recurs(4)),
+        Schedule.tapInput((error: OpenCodeError.OpenCodeSqliteError) =>
+          Effect.sync(() => seen.push(error.partial.attempts))
+        )
+      )
+    }))))
+  const seen: Array<number> = []
+
+  it.effect("is not tried again by a schedule that stops", () =>
+    Effect.gen(function*() {
+      const error = yield* T.failsWith("OpenCodeSqliteError")(OpenCode.run("x"))
+      assert.strictEqual(error.partial.attempts, 1)
+    }).pipe(Effect.provide(T.layer([T.locked], { retry: Schedule.stop }))))
+
+  it.effect("gives every run its own count", () =>
+    Effect.gen(function*() {
+      const runs = yield* Effect.fork(
+        Effect.all([1, 2, 3].map(() => T.failsWith("OpenCodeSqliteError")(OpenCode.run("x"))))
+      )
+      const errors = yield* Fiber.join(runs)
+      assert.deepStrictEqual(errors.map((error) => error.partial.attempts), [2, 2, 2])
+    }).pipe(Effect.provide(T.layer(() => T.locked, { retry: Schedule.recurs(1) }))))
+
+  it.effect("is never repeated once an event was seen", () =>
+    Effect.gen(function*() {
+      const error = yield* T.failsWith("OpenCodeProcessError")(OpenCode.run("x"))
+      assert.strictEqual(error.partial.eventCount, 1)
+      assert.strictEqual(error.partial.attempts, 1)
+      assert.strictEqual((yield* T.commands).length, 1)
+    }).pipe(Effect.provide(T.layer([
+      Mock.script(Mock.lines([T.stepStart()]), Mock.stderr("database is locked\n"), Mock.exit(1)),
+      T.answering("again")
+    ]))))
+
+  it.effect("is repeated where only a diagnostic was seen", () =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.fork(OpenCode.run("x"))
+      yield* T.untilOver(1)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* Fiber.join(fiber)).attempts, 2)
+    }).pipe(Effect.provide(T.layer([
+      Mock.script(
+        Mock.stdout("Performing one time database migration\n"),
+        Mock.stderr("database is locked"),
+        Mock.exit(1)
+      ),
+      T.answering("again")
+    ]))))
+
+  const others: ReadonlyArray<readonly [string, Mock.Script]> = [
+    ["OpenCodeProcessError", crash("Error: Session not found")],
+    ["OpenCodeProcessError", crash("Error: Unexpected error\n\nfile is not a database")],
+    ["OpenCodeProcessError", crash("SQLiteError: unable to open database file")],
+    ["OpenCodeProcessError", crash("attempt to write a readonly database: SQLiteError")],
+    ["OpenCodeProcessError", crash("SQLiteError: database or disk is full")],
+    [
+      "OpenCodeSessionError",
+      Mock.script(Mock.lines([T.error("APIError", { message: "database is locked" })]), Mock.exit(1))
+    ],
+    ["OpenCodeSpawnError", Mock.spawnError("NotFound")],
+    ["OpenCodeIncompleteError", Mock.script(Mock.stderr("database is locked\n"), Mock.exit(0))]
+  ]
+  for (const [index, [tag, script]] of others.entries()) {
+    it.effect(`is what ${tag} is not (${index + 1})`, () =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(OpenCode.run("x"))
+        assert.strictEqual(error._tag, tag)
+        assert.strictEqual((yield* T.commands).length, 1)
+        yield* T.expectClean
+      }).pipe(Effect.provide(T.layer([script, T.answering("again")]))))
+  }
+})
+
+describe("another attempt", () => {
+  it.effect("has directories of its own, and begins when those before it are gone", () => {
+    const homes: Array<string> = []
+    const before: Array<boolean> = []
+    return Effect.gen(function*() {
+      yield* T.failsWith("OpenCodeSqliteError")(OpenCode.run("x"))
+      assert.strictEqual(new Set(homes).size, 3)
+      assert.deepStrictEqual(before, [true, false, true, false, false, true])
+      yield* T.expectClean
+    }).pipe(Effect.provide(T.layer((command) => {
+      homes.push(command.env["XDG_DATA_HOME"]!)
+      for (const home of homes) before.push(NodeFs.existsSync(home))
+      return T.locked
+    }, { retry: Schedule.recurs(2) })))
+  })
+
+  it.effect("appends to the transcript", () =>
+    Effect.gen(function*() {
+      const { work } = yield* T.Machine
+      NodeFs.writeFileSync(`${work}/run.jsonl`, "{\"type\":\"earlier\"}\n")
+      yield* OpenCode.run("x", { transcript: "run.jsonl" })
+      const fileSystem = yield* FileSystem.FileSystem
+      const lines = (yield* fileSystem.readFileString(`${work}/run.jsonl`)).trimEnd().split("\n")
+      assert.deepStrictEqual(lines.map((line) => JSON.parse(line).type), [
+        "earlier",
+        "effect-opencode/run_start",
+        "effect-opencode/diagnostic",
+        "effect-opencode/run_end",
+        "effect-opencode/run_start",
+        "step_start",
+        "text",
+        "step_finish",
+        "effect-opencode/run_end"
+      ])
+    }).pipe(Effect.provide(T.layer([
+      Mock.script(Mock.stdout("not json\n"), Mock.stderr("database is locked"), Mock.exit(1)),
+      T.answering("x")
+    ], { retry: Schedule.recurs(1) }))))
+
+  it.effect("is not begun when the run is interrupted during the delay", () =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.fork(OpenCode.run("x"))
+      yield* T.untilOver(1)
+      yield* Fiber.interrupt(fiber)
+      yield* TestClock.adjust(Duration.hours(1))
+      yield* T.settle
+      assert.strictEqual((yield* T.commands).length, 1)
+      yield* T.expectClean
+    }).pipe(Effect.provide(T.layer(() => T.locked))))
+
+  it.effect("is not begun when the run is interrupted while the directories of the last one are removed", () => {
+    const removing = Effect.unsafeMakeLatch(false)
+    const goOn = Effect.unsafeMakeLatch(false)
+    return Effect.gen(function*() {
+      const fileSystem = yield* FileSystem.FileSystem
+      const slow = FileSystem.FileSystem.of({
+        ...fileSystem,
+        remove: (file, options) =>
+          removing.open.pipe(Effect.zipRight(goOn.await), Effect.zipRight(fileSystem.remove(file, options)))
+      })
+      const { binary } = yield* T.Machine
+      const service = yield* OpenCode.make({ binary, version: "1.18.33", retry: Schedule.recurs(2) }).pipe(
+        Effect.provideService(FileSystem.FileSystem, slow)
+      )
+      const fiber = yield* Effect.fork(service.run("x"))
+      yield* removing.await
+      const interruption = yield* Effect.fork(Fiber.interrupt(fiber))
+      yield* T.settle
+      yield* goOn.open
+      assert.isTrue(Exit.isInterrupted(yield* Fiber.join(interruption)))
+      assert.strictEqual((yield* T.commands).length, 1)
+      yield* T.expectClean
+    }).pipe(Effect.provide(T.layer(() => T.locked)))
+  })
+
+  it.effect("asks for the prompt, the gate and the version as the first one did", () =>
+    Effect.gen(function*() {
+      yield* OpenCode.run("the prompt")
+      const all = yield* T.commands
+      assert.deepStrictEqual(all.map((recorded) => recorded.args[0]), ["--version", "run", "run"])
+      assert.deepStrictEqual(all.slice(1).map((recorded) => recorded.stdin), ["the prompt", "the prompt"])
+    }).pipe(Effect.provide(T.layer([
+      Mock.script(Mock.stdout("1.18.33\n")),
+      Mock.script(Mock.awaitStdin, Mock.stderr("database is locked"), Mock.exit(1)),
+      Mock.script(Mock.awaitStdin, Mock.lines(T.answer("x")))
+    ], { retry: Schedule.recurs(1), version: undefined }))))
+})

@@ -1,0 +1,271 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Fiber, TestClock } from "effect"
+import { OpenCode, StartupGate } from "effect-opencode"
+import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as T from "./support/mock.js"
+
+const enter = (gate: StartupGate.StartupGate) => gate.enter
+
+describe("runs of one layer", () => {
+  it.effect("start at least a window apart", () => {
+    const starts: Array<number> = []
+    return Effect.gen(function*() {
+      const fiber = yield* Effect.fork(
+        Effect.all([1, 2, 3].map(() => OpenCode.run("x")), { concurrency: "unbounded" })
+      )
+      for (const [count, at] of [[1, 300], [2, 600], [3, 900]] as const) {
+        yield* T.untilStarted(count)
+        yield* T.untilSleep(at)
+        yield* TestClock.setTime(at - 1)
+        yield* T.settle
+        assert.strictEqual((yield* T.commands).length, count)
+        yield* TestClock.setTime(at)
+      }
+      yield* TestClock.setTime(1000)
+      yield* T.until("the exits", Effect.map(T.commands, (all) => all.every((one) => one.state._tag === "Running")))
+      yield* TestClock.setTime(20_000)
+      assert.strictEqual((yield* Fiber.join(fiber)).length, 3)
+      assert.deepStrictEqual(starts, [0, 300, 600])
+    }).pipe(Effect.provide(T.layer(() =>
+      Effect.clockWith((clock) => {
+        starts.push(clock.unsafeCurrentTimeMillis())
+        return Effect.succeed(Mock.script(Mock.sleep("10 seconds"), Mock.lines(T.answer("x"))))
+      })
+    )))
+  })
+
+  it.effect("start as soon as the one before has shown an event", () => {
+    const goOn = Effect.unsafeMakeLatch(false)
+    return Effect.gen(function*() {
+      const first = yield* Effect.fork(OpenCode.run("x"))
+      yield* T.untilStarted(1)
+      const second = yield* Effect.fork(OpenCode.run("x"))
+      yield* T.settle
+      assert.strictEqual((yield* T.commands).length, 1)
+      yield* goOn.open
+      yield* T.untilStarted(2)
+      assert.strictEqual((yield* T.commands)[0]!.state._tag, "Running")
+      yield* Fiber.interruptAll([first, second])
+    }).pipe(Effect.provide(T.layer(
+      () => Mock.script(Mock.waitFor(goOn.await), Mock.lines([T.stepStart()]), Mock.never),
+      { startup: { window: "1 hour" } }
+    )))
+  })
+
+  it.effect("are not let in by a line that is no event", () =>
+    Effect.gen(function*() {
+      const first = yield* Effect.fork(OpenCode.run("x"))
+      yield* T.until("its output", Effect.map(T.commands, (all) => (all[0]?.stdout.bytesRead ?? 0) > 0))
+      const second = yield* Effect.fork(OpenCode.run("x"))
+      yield* Effect.repeatN(T.settle, 3)
+      assert.strictEqual((yield* T.commands).length, 1)
+      yield* Fiber.interruptAll([second, first])
+    }).pipe(Effect.provide(T.layer(
+      () => Mock.script(Mock.stdout("migrating\n"), Mock.never),
+      { startup: { window: "1 hour" } }
+    ))))
+
+  it.effect("start as soon as the one before has exited, also when something still holds its pipe", () =>
+    Effect.gen(function*() {
+      const first = yield* Effect.fork(Effect.either(OpenCode.run("x")))
+      yield* T.untilStarted(1)
+      const second = yield* Effect.fork(Effect.either(OpenCode.run("x")))
+      yield* T.untilStarted(2)
+      yield* Fiber.interruptAll([first, second])
+    }).pipe(Effect.provide(T.layer(
+      () => Mock.scriptWith({ stdoutOutlivesProcess: Effect.never }, Mock.exit(1)),
+      { startup: { window: "1 hour" } }
+    ))))
+
+  it.effect("go on starting when one cannot be spawned", () =>
+    Effect.gen(function*() {
+      const results = yield* Effect.all([1, 2, 3].map(() => Effect.either(OpenCode.run("x"))), { concurrency: 3 })
+      assert.deepStrictEqual(results.map((one) => one._tag).sort(), ["Left", "Right", "Right"])
+    }).pipe(Effect.provide(T.layer(
+      [Mock.spawnError("NotFound"), T.answering("x"), T.answering("x")],
+      { startup: { window: "1 hour" } }
+    ))))
+
+  it.effect("go on starting when a waiting one is interrupted", () =>
+    Effect.gen(function*() {
+      const first = yield* Effect.fork(OpenCode.run("first"))
+      yield* T.untilStarted(1)
+      const waiting = yield* Effect.fork(OpenCode.run("waiting"))
+      yield* T.settle
+      const last = yield* Effect.fork(OpenCode.run("last"))
+      yield* T.settle
+      yield* Fiber.interrupt(waiting)
+      yield* Fiber.interrupt(first)
+      yield* T.untilStarted(2)
+      yield* T.until("the prompt", Effect.map(T.commands, (all) => all[1]!.stdin === "last"))
+      yield* Fiber.interrupt(last)
+      assert.strictEqual((yield* T.commands).length, 2)
+      yield* T.expectClean
+    }).pipe(Effect.provide(T.layer(() => Mock.script(Mock.never), { startup: { window: "1 hour" } }))))
+
+  it.effect("start together without a bound", () =>
+    Effect.gen(function*() {
+      const fibers = yield* Effect.forEach([1, 2, 3, 4, 5], () => Effect.fork(OpenCode.run("x")))
+      yield* T.untilStarted(5)
+      yield* Fiber.interruptAll(fibers)
+    }).pipe(Effect.provide(T.layer(() => Mock.script(Mock.never), {
+      startup: { concurrency: "unbounded", window: "1 hour" }
+    }))))
+
+  it.effect("start two at a time", () =>
+    Effect.gen(function*() {
+      const fibers = yield* Effect.forEach([1, 2, 3, 4, 5], () => Effect.fork(OpenCode.run("x")))
+      yield* T.untilStarted(2)
+      yield* T.untilSleep(1000)
+      yield* TestClock.adjust("999 millis")
+      yield* T.settle
+      assert.strictEqual((yield* T.commands).length, 2)
+      yield* TestClock.adjust("1 millis")
+      yield* T.untilStarted(4)
+      yield* T.settle
+      assert.strictEqual((yield* T.commands).length, 4)
+      yield* Fiber.interruptAll(fibers)
+    }).pipe(Effect.provide(T.layer(() => Mock.script(Mock.never), {
+      startup: { concurrency: 2, window: "1 second" }
+    }))))
+
+  it.effect("run at most as many at a time as `concurrency` says", () => {
+    const goOn = [0, 1, 2, 3].map(() => Effect.unsafeMakeLatch(false))
+    let started = 0
+    return Effect.gen(function*() {
+      const mock = yield* Mock.MockCommandExecutor
+      const fiber = yield* Effect.fork(
+        Effect.all([1, 2, 3, 4].map(() => OpenCode.run("x")), { concurrency: "unbounded" })
+      )
+      yield* T.untilStarted(2)
+      yield* Effect.repeatN(T.settle, 3)
+      assert.strictEqual((yield* T.commands).length, 2)
+      yield* goOn[0]!.open
+      yield* T.untilStarted(3)
+      assert.isAtMost(yield* mock.running, 2)
+      yield* goOn[1]!.open
+      yield* T.untilStarted(4)
+      assert.isAtMost(yield* mock.running, 2)
+      yield* goOn[2]!.open
+      yield* goOn[3]!.open
+      assert.strictEqual((yield* Fiber.join(fiber)).length, 4)
+    }).pipe(Effect.provide(T.layer(() => {
+      const latch = goOn[started++]!
+      return Mock.script(Mock.lines([T.stepStart()]), Mock.waitFor(latch.await), Mock.lines(T.answer("x")))
+    }, { concurrency: 2 })))
+  })
+
+  it.effect("give their place back on every way out", () =>
+    Effect.gen(function*() {
+      yield* T.failsWith("OpenCodeProcessError")(OpenCode.run("x"))
+      yield* T.failsWith("OpenCodeSpawnError")(OpenCode.run("x"))
+      const fiber = yield* Effect.fork(OpenCode.run("x"))
+      yield* T.untilStarted(3)
+      yield* Fiber.interrupt(fiber)
+      yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x", { cwd: "missing" }))
+      assert.strictEqual((yield* OpenCode.run("x")).text, "still")
+    }).pipe(Effect.provide(T.layer(
+      [Mock.script(Mock.exit(1)), Mock.spawnError("Busy"), Mock.script(Mock.never), T.answering("still")],
+      { concurrency: 1, startup: { window: "1 hour" } }
+    ))))
+})
+
+describe("StartupGate", () => {
+  it.effect("lets in one at a time, in the order in which they came", () =>
+    Effect.gen(function*() {
+      const gate = yield* StartupGate.make()
+      const order: Array<number> = []
+      const fibers = yield* Effect.forEach([0, 1, 2, 3, 4, 5], (n) =>
+        Effect.fork(Effect.scoped(
+          Effect.flatMap(enter(gate), (pass) => {
+            order.push(n)
+            return Effect.zipRight(pass.started, Effect.never)
+          })
+        )))
+      for (let n = 1; n <= 6; n++) {
+        yield* T.settle
+        assert.strictEqual(order.length, n)
+        yield* TestClock.adjust(Duration.millis(300))
+      }
+      assert.deepStrictEqual(order, [0, 1, 2, 3, 4, 5])
+      yield* Fiber.interruptAll(fibers)
+    }))
+
+  it.effect("counts the window from the spawn on, not from the entrance", () =>
+    Effect.gen(function*() {
+      const gate = yield* StartupGate.make({ window: "1 second" })
+      const pass = yield* gate.enter
+      const next = yield* Effect.fork(enter(gate))
+      yield* TestClock.adjust("1 hour")
+      yield* T.settle
+      assert.isFalse(yield* T.isDone(next))
+      yield* pass.started
+      yield* TestClock.adjust("999 millis")
+      yield* T.settle
+      assert.isFalse(yield* T.isDone(next))
+      yield* TestClock.adjust("1 millis")
+      yield* Fiber.join(next)
+    }).pipe(Effect.scoped))
+
+  it.effect("returns a place once, however often it is told that it is free", () =>
+    Effect.gen(function*() {
+      const gate = yield* StartupGate.make({ window: "1 second" })
+      const pass = yield* gate.enter
+      yield* pass.opened
+      yield* pass.opened
+      yield* Effect.scoped(Effect.zipRight(pass.started, pass.opened))
+      yield* gate.enter
+      const third = yield* Effect.fork(enter(gate))
+      yield* TestClock.adjust("1 hour")
+      yield* T.settle
+      assert.isFalse(yield* T.isDone(third))
+      yield* Fiber.interrupt(third)
+    }).pipe(Effect.scoped))
+
+  it.effect("loses no place when waiting fibers are interrupted, wherever they stand", () =>
+    Effect.gen(function*() {
+      const gate = yield* StartupGate.make({ concurrency: 2 })
+      const holder = yield* Effect.fork(Effect.scoped(Effect.zipRight(gate.enter, Effect.never)))
+      const other = yield* Effect.fork(Effect.scoped(Effect.zipRight(gate.enter, Effect.never)))
+      yield* T.settle
+      for (const interrupted of [[0], [1], [4], [0, 1, 2, 3, 4], [2, 0]]) {
+        const waiting = yield* Effect.forEach(
+          [0, 1, 2, 3, 4],
+          () => Effect.fork(Effect.scoped(Effect.zipRight(gate.enter, Effect.never)))
+        )
+        yield* T.settle
+        for (const index of interrupted) yield* Fiber.interrupt(waiting[index]!)
+        yield* Fiber.interruptAll(waiting)
+      }
+      yield* Fiber.interruptAll([holder, other])
+      // both places are there, and a third one is not
+      yield* gate.enter
+      yield* gate.enter
+      const third = yield* Effect.fork(enter(gate))
+      yield* T.settle
+      assert.isFalse(yield* T.isDone(third))
+      yield* Fiber.interrupt(third)
+    }).pipe(Effect.scoped))
+
+  it.effect("lets a crowd of a thousand pass", () =>
+    Effect.gen(function*() {
+      const gate = yield* StartupGate.make({ concurrency: 3 })
+      let inside = 0
+      let most = 0
+      let passed = 0
+      yield* Effect.forEach(
+        Array.from({ length: 1000 }, (_, n) => n),
+        () =>
+          Effect.scoped(Effect.gen(function*() {
+            yield* gate.enter
+            most = Math.max(most, ++inside)
+            yield* Effect.yieldNow()
+            inside--
+            passed++
+          })),
+        { concurrency: "unbounded", discard: true }
+      )
+      assert.strictEqual(passed, 1000)
+      assert.strictEqual(most, 3)
+    }))
+})

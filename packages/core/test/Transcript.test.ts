@@ -1,0 +1,130 @@
+import { FileSystem } from "@effect/platform"
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Fiber, Logger, LogLevel, Stream } from "effect"
+import { OpenCode, RunEvent, Transcript } from "effect-opencode"
+import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as NodeFs from "node:fs"
+import * as T from "./support/mock.js"
+
+const wireOf = (file: string): ReadonlyArray<any> =>
+  NodeFs.readFileSync(file, "utf8").split("\n").filter((line) => line !== "").map((line) => JSON.parse(line))
+
+/** Without the lines that say where a run begins and ends. */
+const eventsOf = (file: string) => wireOf(file).filter(({ type }) => !String(type).startsWith("effect-opencode/run_"))
+
+describe("transcript", () => {
+  it.effect("has every event as a JSON line, ours included, and makes its directory", () =>
+    Effect.gen(function*() {
+      const { work } = yield* T.Machine
+      const result = yield* OpenCode.run("x", { transcript: "logs/deep/run.jsonl" })
+      const lines = eventsOf(`${work}/logs/deep/run.jsonl`)
+      // what is told on stderr can stand before or after what is printed at the same moment
+      assert.sameDeepMembers([...lines], result.events.map((event) => RunEvent.toWire(event)))
+      const printed = (type: string) => !type.startsWith("effect-opencode/permission")
+      assert.deepStrictEqual(lines.map(({ type }) => type).filter(printed), [
+        "effect-opencode/diagnostic",
+        "brand_new",
+        "step_start",
+        "text",
+        "step_finish"
+      ])
+      assert.sameMembers(lines.map(({ type }) => type), [
+        "effect-opencode/permission_rejected",
+        "effect-opencode/diagnostic",
+        "step_start",
+        "text",
+        "step_finish",
+        "brand_new"
+      ])
+      assert.isTrue(NodeFs.readFileSync(`${work}/logs/deep/run.jsonl`, "utf8").endsWith("\n"))
+    }).pipe(Effect.provide(T.layer([
+      Mock.script(
+        Mock.stderr("! permission requested: bash (x); auto-rejecting\n"),
+        Mock.stdout("not json\n"),
+        Mock.lines([{ type: "brand_new", field: [1] }, ...T.answer("größer")])
+      )
+    ]))))
+
+  it.effect("has an event before the consumer does", () =>
+    Effect.gen(function*() {
+      const { work } = yield* T.Machine
+      const counts: Array<number> = []
+      yield* OpenCode.stream("x", { transcript: "run.jsonl" }).pipe(
+        Stream.runForEach((event) =>
+          Effect.sync(() => {
+            const wire = JSON.stringify(RunEvent.toWire(event))
+            counts.push(eventsOf(`${work}/run.jsonl`).filter((line) => JSON.stringify(line) === wire).length)
+          })
+        )
+      )
+      assert.deepStrictEqual(counts, [1, 1, 1])
+    }).pipe(Effect.provide(T.layer([T.answering("x")]))))
+
+  it.effect("is there also when the run is interrupted, and is appended to by the next", () =>
+    Effect.gen(function*() {
+      const { work } = yield* T.Machine
+      const fiber = yield* Effect.fork(OpenCode.run("x", { transcript: `${work}/run.jsonl` }))
+      yield* T.until(
+        "its first event",
+        Effect.sync(() =>
+          NodeFs.existsSync(`${work}/run.jsonl`) &&
+          NodeFs.readFileSync(`${work}/run.jsonl`, "utf8").includes("step_start")
+        )
+      )
+      yield* Fiber.interrupt(fiber)
+      yield* OpenCode.run("x", { transcript: `${work}/run.jsonl` })
+      assert.deepStrictEqual(eventsOf(`${work}/run.jsonl`).map(({ type }) => type), [
+        "step_start",
+        "step_start",
+        "text",
+        "step_finish"
+      ])
+    }).pipe(Effect.provide(T.layer([Mock.script(Mock.lines([T.stepStart()]), Mock.never), T.answering("x")]))))
+
+  it.effect("can be below the home directory", () =>
+    Effect.gen(function*() {
+      const { home } = yield* T.Machine
+      yield* OpenCode.run("x", { transcript: "~/run.jsonl" })
+      assert.strictEqual(eventsOf(`${home}/run.jsonl`).length, 3)
+    }).pipe(Effect.provide(T.layer([T.answering("x")]))))
+
+  it.effect("that cannot be written is a warning, and the run goes on", () =>
+    Effect.gen(function*() {
+      const warnings: Array<string> = []
+      const logger = Logger.make(({ logLevel, message }) => {
+        if (logLevel === LogLevel.Warning) warnings.push(String(message))
+      })
+      const result = yield* OpenCode.run("x", { transcript: "/dev/full" }).pipe(
+        Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
+        Effect.provide(Logger.add(logger))
+      )
+      assert.strictEqual(result.text, "x")
+      assert.isAbove(warnings.length, 0)
+      assert.include(warnings[0]!, "/dev/full")
+    }).pipe(Effect.provide(T.layer([T.answering("x")]))))
+
+  it.effect("writes whole lines, whoever else writes", () =>
+    Effect.gen(function*() {
+      const { work } = yield* T.Machine
+      yield* Effect.all([1, 2, 3].map(() => OpenCode.run("x", { transcript: "run.jsonl" })), { concurrency: 3 })
+      assert.strictEqual(eventsOf(`${work}/run.jsonl`).length, 9)
+    }).pipe(Effect.provide(T.layer(() => T.answering("y".repeat(100_000))))))
+
+  it.effect("is cleaned line by line by `clean`, and nothing is written for nothing", () =>
+    Effect.gen(function*() {
+      const { work } = yield* T.Machine
+      const fileSystem = yield* FileSystem.FileSystem
+      yield* Effect.scoped(Effect.gen(function*() {
+        const transcript = yield* Transcript.open("own.jsonl", {
+          clean: (line) => JSON.parse(JSON.stringify(line).replace("secret", "***"))
+        })
+        yield* transcript.write([])
+        assert.strictEqual(yield* fileSystem.readFileString(`${work}/own.jsonl`), "")
+        yield* transcript.write([RunEvent.fromWire({ type: "a", is: "secret" }), RunEvent.fromWire({ type: "b" })])
+      }))
+      assert.strictEqual(
+        yield* fileSystem.readFileString(`${work}/own.jsonl`),
+        "{\"type\":\"a\",\"is\":\"***\"}\n{\"type\":\"b\"}\n"
+      )
+    }).pipe(Effect.provide(T.layer([]))))
+})

@@ -1,0 +1,300 @@
+import { CommandExecutor, FileSystem } from "@effect/platform"
+import { SystemError } from "@effect/platform/Error"
+import { assert, describe, it } from "@effect/vitest"
+import { Duration, Effect, Exit, Fiber, Scope, Sink, Stream, TestClock } from "effect"
+import { OpenCode } from "effect-opencode"
+import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as process from "../src/internal/process.js"
+import type * as processTable from "../src/internal/processTable.js"
+import * as T from "./support/mock.js"
+
+const emptyTable: processTable.ProcessTable = { members: () => Effect.succeed([]), kill: () => Effect.void }
+
+const startOptions: process.StartOptions = {
+  binary: "opencode",
+  cwd: "/",
+  invocation: { args: ["run"], env: { A: "1" }, stdin: "hello" },
+  extendEnv: true,
+  marker: "marker",
+  forceKillAfter: Duration.seconds(5)
+}
+
+const start = (table = emptyTable) =>
+  Effect.flatMap(CommandExecutor.CommandExecutor, (executor) => process.start(executor, table, startOptions))
+
+/** `kill` of a shell, as the process table asks for it: the signal and the pids. */
+const killsIn = (commands: ReadonlyArray<Mock.RecordedCommand>) =>
+  commands.filter(({ command }) => command === "sh").map(({ args }) => args.slice(2).join(" "))
+
+describe("process.start", () => {
+  it.effect("feeds stdin, and tells the exit to everybody", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const running = yield* start()
+      assert.deepStrictEqual(yield* running.exit, { _tag: "Code", code: 7 })
+      assert.deepStrictEqual(yield* running.exit, { _tag: "Code", code: 7 })
+      const { env, stdin } = yield* T.only
+      assert.strictEqual(stdin, "hello")
+      assert.deepStrictEqual(env, { A: "1" })
+    })).pipe(Effect.provide(T.platform([Mock.script(Mock.awaitStdin, Mock.exit(7))]))))
+
+  for (const signal of ["SIGINT", "SIGKILL", "SIGSEGV"] as const) {
+    it.effect(`names the signal of a death by ${signal}`, () =>
+      Effect.scoped(Effect.gen(function*() {
+        const running = yield* start()
+        assert.deepStrictEqual(yield* running.exit, { _tag: "Signal", signal })
+      })).pipe(Effect.provide(T.platform([Mock.script(Mock.signal(signal))]))))
+  }
+
+  it.effect("does not invent an exit", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const running = yield* start()
+      assert.deepStrictEqual(yield* running.exit, { _tag: "Lost" })
+    })).pipe(Effect.provide(T.platform([Mock.script(Mock.waitFor(Effect.die("broken")))]))))
+
+  it.effect("ends with the scope: politely, then by force, and waits for the end", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      yield* Scope.extend(start(), scope)
+      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+      yield* T.untilSignals(0, "SIGTERM")
+      yield* T.untilSleep(5000)
+      yield* TestClock.adjust("4999 millis")
+      yield* T.settle
+      assert.isFalse(yield* T.isDone(closing))
+      yield* TestClock.adjust("1 millis")
+      yield* Fiber.join(closing)
+      assert.deepStrictEqual((yield* T.only).signals, ["SIGTERM", "SIGKILL"])
+    }).pipe(Effect.provide(T.platform([Mock.scriptWith({ onSigterm: "ignore" }, Mock.never)]))))
+
+  it.effect("sends nothing to a process that has exited", () =>
+    Effect.gen(function*() {
+      yield* Effect.scoped(Effect.gen(function*() {
+        const running = yield* start()
+        yield* running.exit
+        assert.deepStrictEqual(yield* running.terminate(), [])
+        assert.deepStrictEqual(yield* running.terminate({ force: true }), [])
+      }))
+      assert.deepStrictEqual((yield* T.only).signals, [])
+    }).pipe(Effect.provide(T.platform([Mock.script(Mock.exit(0))]))))
+
+  it.effect("does not ask first where it is forced", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const running = yield* start()
+      assert.deepStrictEqual(yield* running.terminate({ force: true }), [])
+      assert.deepStrictEqual((yield* T.only).signals, ["SIGKILL"])
+      assert.deepStrictEqual(yield* running.exit, { _tag: "Signal", signal: "SIGKILL" })
+    })).pipe(Effect.provide(T.platform([Mock.script(Mock.never)]))))
+
+  it.effect("ends what is left of a run whose first process has exited", () => {
+    const killed: Array<string> = []
+    let left: ReadonlyArray<number> = [41, 42]
+    const table: processTable.ProcessTable = {
+      members: () => Effect.sync(() => left),
+      kill: (pids, signal) =>
+        Effect.sync(() => {
+          if (pids.length > 0) killed.push(`${signal} ${pids.join(" ")}`)
+          // 42 takes no notice of SIGTERM
+          left = left.filter((pid) => !(pids.includes(pid) && (signal === "KILL" || pid === 41)))
+        })
+    }
+    return Effect.scoped(Effect.gen(function*() {
+      const running = yield* start(table)
+      yield* running.exit
+      const ended = yield* Effect.fork(running.terminate())
+      yield* T.settle
+      for (let i = 0; i < 100; i++) yield* TestClock.adjust("100 millis")
+      assert.deepStrictEqual(yield* Fiber.join(ended), [])
+      assert.deepStrictEqual(killed, ["TERM 41 42", "KILL 41 42"])
+    })).pipe(Effect.provide(T.platform([Mock.script(Mock.exit(0))])))
+  })
+
+  it.effect("gives the pids that could not be ended, and hangs on none of them", () => {
+    const table: processTable.ProcessTable = { members: () => Effect.succeed([99]), kill: () => Effect.void }
+    return Effect.gen(function*() {
+      const signals: Array<string> = []
+      const immortal = CommandExecutor.makeExecutor(() =>
+        Effect.acquireRelease(
+          Effect.succeed({
+            [CommandExecutor.ProcessTypeId]: CommandExecutor.ProcessTypeId,
+            pid: CommandExecutor.ProcessId(77),
+            exitCode: Effect.never,
+            isRunning: Effect.succeed(true),
+            kill: (signal: unknown) => {
+              signals.push(String(signal))
+              return Effect.never
+            },
+            stdin: Sink.drain,
+            stdout: Stream.never,
+            stderr: Stream.never,
+            toJSON: () => ({})
+          } as unknown as CommandExecutor.Process),
+          // the platform's finalizer waits for ever
+          () => Effect.never
+        )
+      )
+      const scope = yield* Scope.make()
+      const running = yield* Scope.extend(process.start(immortal, table, startOptions), scope)
+      const ended = yield* Effect.fork(running.terminate())
+      for (let i = 0; i < 70; i++) yield* TestClock.adjust("100 millis")
+      assert.deepStrictEqual(yield* Fiber.join(ended), [77, 99])
+      assert.deepStrictEqual(signals, ["SIGTERM", "SIGKILL"])
+      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+      for (let i = 0; i < 70; i++) yield* TestClock.adjust("100 millis")
+      yield* Fiber.join(closing)
+    })
+  })
+
+  it.effect("interrupted while it starts leaves nothing behind", () => {
+    const goOn = Effect.unsafeMakeLatch(false)
+    return Effect.gen(function*() {
+      const mock = yield* Mock.MockCommandExecutor
+      const fiber = yield* Effect.fork(Effect.scoped(Effect.zipRight(start(), Effect.never)))
+      yield* T.untilStarted(1)
+      const interruption = yield* Effect.fork(Fiber.interrupt(fiber))
+      yield* T.settle
+      yield* goOn.open
+      yield* Fiber.join(interruption)
+      assert.strictEqual(yield* mock.running, 0)
+    }).pipe(Effect.provide(T.platform(() => Effect.as(goOn.await, Mock.script(Mock.never)))))
+  })
+
+  it.effect("fails without the words of the platform, which hold the command line", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(Effect.scoped(start()))
+      assert.deepStrictEqual({ ...error }, { _tag: "OpenCodeSpawnError", binary: "opencode", cwd: "/", reason: "Busy" })
+    }).pipe(Effect.provide(T.platform([
+      Mock.spawnError(
+        new SystemError({ reason: "Busy", module: "Command", method: "spawn", description: "opencode run canary" })
+      )
+    ]))))
+})
+
+describe("a run", () => {
+  const tool = 555_001
+
+  it.effect("ends the processes that have left its group, found by its mark", () => {
+    let environ = ""
+    return Effect.gen(function*() {
+      const { processes } = yield* T.Machine
+      // somebody else's, with another run's mark
+      processes.set(tool + 1, { ppid: 1, pgid: tool + 1, environ: () => "EFFECT_OPENCODE_RUN=:somebodyelse\0" })
+      // a tool of ours, leader of its own group, adopted by init
+      processes.set(tool, { ppid: 1, pgid: tool, environ: () => environ })
+      const result = yield* OpenCode.run("x")
+      assert.strictEqual(result.text, "done")
+      assert.deepStrictEqual(killsIn(yield* T.commands), [`TERM ${tool}`])
+      assert.deepStrictEqual([...processes.keys()], [tool + 1])
+      yield* T.expectClean
+    }).pipe(Effect.provide(T.layer((command) =>
+      Effect.gen(function*() {
+        if (command.command === "sh") {
+          machine!.processes.delete(tool)
+          return Mock.script(Mock.exit(0))
+        }
+        environ = `PATH=/bin\0EFFECT_OPENCODE_RUN=${command.env["EFFECT_OPENCODE_RUN"]}\0`
+        return T.answering("done")
+      }), (given) => {
+      machine = given
+      return {}
+    })))
+  })
+  let machine: T.Machine | undefined
+
+  it.effect("ends the descendants of its process, and theirs", () =>
+    Effect.gen(function*() {
+      const { processes } = yield* T.Machine
+      processes.set(tool, { ppid: T.firstPid, pgid: tool })
+      processes.set(tool + 1, { ppid: tool, pgid: tool + 1 })
+      processes.set(tool + 2, { ppid: 1, pgid: 1 })
+      const fiber = yield* Effect.fork(OpenCode.run("x"))
+      yield* T.untilStarted(1)
+      yield* Fiber.interrupt(fiber)
+      assert.deepStrictEqual(killsIn(yield* T.commands), [`TERM ${tool} ${tool + 1}`])
+      assert.deepStrictEqual([...processes.keys()], [tool + 2])
+    }).pipe(Effect.provide(T.layer((command) => {
+      if (command.command !== "sh") return Mock.script(Mock.never)
+      for (const pid of command.args.slice(3)) machine!.processes.delete(Number(pid))
+      return Mock.script(Mock.exit(0))
+    }, (given) => {
+      machine = given
+      return {}
+    }))))
+
+  it.effect("names in its error what it could not end, and does not hang", () =>
+    Effect.gen(function*() {
+      const { processes } = yield* T.Machine
+      processes.set(tool, { ppid: T.firstPid, pgid: T.firstPid })
+      const fiber = yield* Effect.fork(T.failsWith("OpenCodeProcessError")(OpenCode.run("x")))
+      yield* T.until("the exit", Effect.map(T.commands, (all) => all[0]?.state._tag === "Exited"))
+      // the grace and the patience, once for the outcome and once when the scope closes
+      for (let i = 0; i < 200 && !(yield* T.isDone(fiber)); i++) {
+        yield* TestClock.adjust("100 millis")
+        yield* T.turn
+      }
+      const error = yield* Fiber.join(fiber)
+      assert.deepStrictEqual(error.partial.survivors, [tool])
+      assert.strictEqual(error.exitCode, 0)
+      assert.include(error.message, `Still running, end by hand: pid ${tool}`)
+      assert.strictEqual(error.partial.text, "done")
+      assert.includeMembers(killsIn(yield* T.commands), [`TERM ${tool}`, `KILL ${tool}`])
+    }).pipe(
+      Effect.provide(T.layer((command) => command.command === "sh" ? Mock.script(Mock.exit(0)) : T.answering("done")))
+    ))
+
+  it.effect("whose process cannot be ended at all says so", () =>
+    Effect.gen(function*() {
+      const executor = yield* CommandExecutor.CommandExecutor
+      const { binary } = yield* T.Machine
+      // neither signal has an effect, and the platform waits for ever
+      const deaf = CommandExecutor.makeExecutor((command) =>
+        Effect.map(executor.start(command), (process) => ({ ...process, kill: () => Effect.never }))
+      )
+      const service = yield* OpenCode.make({ binary, version: "1.18.33" }).pipe(
+        Effect.provideService(CommandExecutor.CommandExecutor, deaf)
+      )
+      const fiber = yield* Effect.fork(
+        T.failsWith("OpenCodeTimeoutError")(service.run("x", { startupTimeout: "1 second" }))
+      )
+      yield* T.untilStarted(1)
+      for (let i = 0; i < 300 && !(yield* T.isDone(fiber)); i++) {
+        yield* TestClock.adjust("100 millis")
+        yield* T.turn
+      }
+      const error = yield* Fiber.join(fiber)
+      assert.deepStrictEqual(error.partial.survivors, [T.firstPid])
+      assert.include(error.message, String(T.firstPid))
+    }).pipe(Effect.provide(T.layer([Mock.scriptWith({ onSigterm: "ignore" }, Mock.never)]))))
+
+  it.effect("asks `ps` where there is no /proc", () =>
+    Effect.gen(function*() {
+      const fileSystem = yield* FileSystem.FileSystem
+      const { binary } = yield* T.Machine
+      const service = yield* OpenCode.make({ binary, version: "1.18.33" }).pipe(
+        Effect.provideService(
+          FileSystem.FileSystem,
+          FileSystem.FileSystem.of({
+            ...fileSystem,
+            exists: (file) => file.startsWith("/proc") ? Effect.succeed(false) : fileSystem.exists(file)
+          })
+        )
+      )
+      const result = yield* service.run("x")
+      assert.strictEqual(result.text, "done")
+      assert.deepStrictEqual(killsIn(yield* T.commands), [`TERM ${tool}`])
+    }).pipe(Effect.provide(T.layer((command) => {
+      if (command.command === "sh") {
+        ended = true
+        return Mock.script(Mock.exit(0))
+      }
+      if (command.command === "ps") {
+        const other = "  1  0  1 0 Ss /sbin/init HOME=/\n"
+        return Mock.script(
+          Mock.stdout(ended ? other : `${other}${tool} 1 ${tool} 0 S sleep 100 EFFECT_OPENCODE_RUN=${mark}\n`)
+        )
+      }
+      mark = command.env["EFFECT_OPENCODE_RUN"]!
+      return T.answering("done")
+    }))))
+  let ended = false
+  let mark = ""
+})
