@@ -30,6 +30,24 @@ export interface Spent {
   readonly turns: number
 }
 
+type Settled = "cwd" | "sessionId" | "continueSession" | "fork"
+
+/**
+ * The options of a turn: those of a run, but for what the session has settled.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface TurnOptions extends Omit<RunOptions, Settled> {}
+
+/**
+ * The options of a turn whose answer is decoded by a Schema.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SchemaTurnOptions extends Omit<SchemaOptions, Settled> {}
+
 /**
  * Turns of one session run one at a time, in the order in which they were asked for; waiting for an earlier turn does
  * not count towards a turn's `timeout`. Different sessions run in parallel.
@@ -44,8 +62,8 @@ export interface Session {
   readonly directory: Option.Option<string>
   /** The working directory of every turn: OpenCode hangs where a session is continued from another one (1.18.33). */
   readonly cwd: string
-  readonly run: (prompt: string, options?: RunOptions) => Effect.Effect<RunResult, OpenCodeError>
-  readonly stream: (prompt: string, options?: RunOptions) => Stream.Stream<RunEvent, OpenCodeError>
+  readonly run: (prompt: string, options?: TurnOptions) => Effect.Effect<RunResult, OpenCodeError>
+  readonly stream: (prompt: string, options?: TurnOptions) => Stream.Stream<RunEvent, OpenCodeError>
   /**
    * Asks for an answer that decodes by a Schema. What does not decode is given back to the agent, in the same session,
    * at most `repairs` times; then it is an `OpenCodeOutputError`.
@@ -53,9 +71,12 @@ export interface Session {
   readonly runSchema: <A, I>(
     schema: Schema.Schema<A, I>,
     prompt: string,
-    options?: SchemaOptions
+    options?: SchemaTurnOptions
   ) => Effect.Effect<Answer<A>, OpenCodeError>
-  /** A branch that begins with everything said so far and does not disturb this session. */
+  /**
+   * A branch that does not disturb this session. OpenCode makes it when its first turn starts: it begins with what was
+   * said until then.
+   */
   readonly fork: Effect.Effect<Session, OpenCodeError, Scope.Scope>
   /** The whole conversation. */
   readonly export: Effect.Effect<Conversation, OpenCodeError>

@@ -248,10 +248,22 @@ describe("Session", () => {
       Effect.gen(function*() {
         const { root, work } = yield* T.Machine
         const session = yield* OpenCode.session({ cwd: "." })
-        yield* session.run("one", { cwd: root })
+        // Not by the types; and not by a value that went round them.
+        const roundabout = { cwd: root, title: "x" }
+        yield* session.run("one", roundabout)
         assert.deepStrictEqual((yield* runs).map(({ cwd, env }) => [cwd, env["PWD"]]), [[work, work]])
       }).pipe(Effect.scoped, Effect.provide(T.layer([turnOf("ses_1", "1")]))))
   })
+
+  it.effect("has no turns when its scope has been closed", () =>
+    Effect.gen(function*() {
+      const session = yield* Effect.scoped(OpenCode.session())
+      for (const turn of [session.run("one"), Stream.runDrain(session.stream("one")), session.export]) {
+        const error = yield* Effect.flip(turn)
+        assert.strictEqual(error._tag === "OpenCodeConfigError" && error.path, "session")
+      }
+      assert.deepStrictEqual(yield* runs, [])
+    }).pipe(Effect.provide(T.layer([]))))
 
   describe("fork", () => {
     it.effect("branches with the first turn of the branch only, and does not disturb the trunk", () =>

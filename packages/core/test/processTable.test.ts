@@ -52,7 +52,7 @@ describe("processTable", () => {
     it("reads Linux", () => {
       const text = [
         "      1       0       1       1 Ss   /sbin/init",
-        "     42       1      42      42 Sl+  opencode run --format json HOME=/root MARK=run-1 X=y",
+        "     42       1      42      42 Sl+  opencode run --format json HOME=/root EFFECT_OPENCODE_RUN=outer:run-1 X=y",
         "     43      42      43      43 Z    [sh] <defunct>",
         ""
       ].join("\n")
@@ -64,7 +64,7 @@ describe("processTable", () => {
     })
 
     it("reads macOS, which prints no session number", () => {
-      expect(processTable.parsePs("  42     1    40 0x1f2e3d S+   sleep 300 MARK=run-1\n", "run-1"))
+      expect(processTable.parsePs("  42     1    40 0x1f2e3d S+   sleep 300 EFFECT_OPENCODE_RUN=outer:run-1\n", "run-1"))
         .toEqual([info(42, 1, { pgid: 40, session: 0, marked: true })])
     })
 

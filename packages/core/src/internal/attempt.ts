@@ -26,6 +26,7 @@ import * as invocation from "./invocation.js"
 import * as lineSplitter from "./lineSplitter.js"
 import * as plans from "./plan.js"
 import * as process from "./process.js"
+import * as processTable from "./processTable.js"
 import * as repeatedStep from "./repeatedStep.js"
 import * as stderrFacts from "./stderrFacts.js"
 import * as summary from "./summary.js"
@@ -67,7 +68,7 @@ const kept = 64 * 1024
 /** How long a pipe may be silent, after the process has exited, before it is given up: something else holds it. */
 const drainPatience = Duration.seconds(1)
 
-const inherited: Effect.Effect<string> = Config.string(plans.marker).pipe(Effect.orElseSucceed(() => ""))
+const inherited: Effect.Effect<string> = Config.string(processTable.variable).pipe(Effect.orElseSucceed(() => ""))
 
 const toInvocation = (context: Context, env: { readonly [name: string]: string }): invocation.Invocation => {
   const { options, prompt } = context.plan
@@ -90,7 +91,7 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
     yield* context.inTime(client.rateGate.wait(providerOf(context)))
     const around = yield* surroundings.make(client, plan.options, plan.cwd)
     // A run inside a run carries both ids, so that either sweep finds it.
-    const marker = { [plans.marker]: `${yield* inherited}:${plan.runId}` }
+    const marker = { [processTable.variable]: `${yield* inherited}:${plan.runId}` }
     const started = toInvocation(context, { ...around.env, ...marker })
     const problem = check.invocation(started)
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)

@@ -35,9 +35,6 @@ export interface Plan {
   readonly redactInside: <A>(value: A) => A
 }
 
-/** The variable by which the processes of a run are found again. */
-export const marker = "EFFECT_OPENCODE_RUN"
-
 const newId: Effect.Effect<string> = Effect.map(
   Effect.replicateEffect(Random.nextIntBetween(0, 36 ** 5), 3),
   (parts) => parts.map((part) => part.toString(36).padStart(5, "0")).join("")

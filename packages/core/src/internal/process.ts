@@ -33,7 +33,7 @@ export interface StartOptions {
   readonly invocation: Invocation
   /** Whether the child inherits our environment. */
   readonly extendEnv: boolean
-  /** Text in the environment of every process of this run, and of no other process. */
+  /** The id of the run, which the environment of its processes has in `processTable.variable`. */
   readonly marker: string
   readonly forceKillAfter: Duration.Duration
 }

@@ -11,8 +11,19 @@ export interface ProcessInfo {
   readonly pgid: number
   readonly session: number
   readonly zombie: boolean
-  /** Whether the marker stands in its environment. */
+  /** Whether its environment names the run. */
   readonly marked: boolean
+}
+
+/** The variable by which the processes of a run are found again: ids of runs, separated by colons. */
+export const variable = "EFFECT_OPENCODE_RUN"
+
+/** Whether an environment names the run. The id alone may stand in the environment of anybody who looks for it. */
+export const isMarked = (environment: string, runId: string): boolean => {
+  const at = environment.indexOf(`${variable}=`)
+  if (at === -1) return false
+  const value = /^[^\0\s]*/.exec(environment.slice(at + variable.length + 1))
+  return value !== null && value[0].split(":").includes(runId)
 }
 
 /**
@@ -42,12 +53,12 @@ export const parsePs = (text: string, marker: string): ReadonlyArray<ProcessInfo
       // macOS prints an address or 0 here.
       session: /^\d+$/.test(match[4]!) ? Number(match[4]) : 0,
       zombie: match[5]!.startsWith("Z"),
-      marked: match[6]!.includes(marker)
+      marked: isMarked(match[6]!, marker)
     }]
   })
 
 /**
- * The processes of a run: those that carry its marker, those in the group of its first process, and whatever descends
+ * The processes of a run: those whose environment names it, those in the group of its first process, and whatever descends
  * from any of them. The first process itself is left out, and so is everything in `except`.
  */
 export const members = (
@@ -109,7 +120,7 @@ export const make = (services: {
                   ? Effect.succeed(undefined)
                   : Effect.map(read(`/proc/${pid}/environ`), (environ): ProcessInfo => ({
                     ...parsed,
-                    marked: environ.includes(marker)
+                    marked: isMarked(environ, marker)
                   }))
               }),
             { concurrency }

@@ -9,7 +9,7 @@ import type { OpenCodeError } from "../OpenCodeError.js"
 import { CurrentRunConfig } from "../RunConfig.js"
 import type { RunOptions, SchemaOptions } from "../RunOptions.js"
 import type { RunResult } from "../RunResult.js"
-import type { Session, Spent } from "../Session.js"
+import type { Session, Spent, TurnOptions } from "../Session.js"
 import * as TokenUsage from "../TokenUsage.js"
 import type { Client } from "./client.js"
 import * as exported from "./exported.js"
@@ -95,7 +95,18 @@ const inside = (
       }
     }
 
-    const turnOptions = (own: RunOptions | undefined): RunOptions => ({
+    let isOpen = true
+    yield* Effect.addFinalizer(() =>
+      Effect.sync(() => {
+        isOpen = false
+      })
+    )
+    // A turn would make the data directory anew, and leave it.
+    const open = Effect.suspend(() =>
+      isOpen ? Effect.void : new OpenCodeConfigError({ path: "session", reason: "its scope has been closed" })
+    )
+
+    const turnOptions = (own: TurnOptions | undefined): RunOptions => ({
       ...merge.configs<RunOptions>(settled, own ?? {}),
       cwd,
       continueSession: id === undefined && origin.sessionId === undefined && origin.last,
@@ -103,11 +114,11 @@ const inside = (
       fork: id === undefined && origin.fork
     })
 
-    const run = (prompt: string, own?: RunOptions): Effect.Effect<RunResult, OpenCodeError> =>
+    const run = (prompt: string, own?: TurnOptions): Effect.Effect<RunResult, OpenCodeError> =>
       Effect.suspend(() => runs.toEnd(client, prompt, turnOptions(own), { onProgress }))
 
     const alone = <A>(turns: Effect.Effect<A, OpenCodeError>): Effect.Effect<A, OpenCodeError> =>
-      Effect.scoped(Effect.zipRight(turn.enter, turns))
+      Effect.scoped(Effect.zipRight(Effect.zipRight(turn.enter, open), turns))
 
     const session: Session = {
       id: Effect.sync(() => Option.fromNullable(id)),
@@ -118,7 +129,7 @@ const inside = (
       cwd,
       run: (prompt, own) => alone(run(prompt, own)),
       stream: (prompt, own) =>
-        Stream.unwrapScoped(Effect.map(turn.enter, () =>
+        Stream.unwrapScoped(Effect.map(Effect.zipRight(turn.enter, open), () =>
           Stream.suspend(() =>
             runs.make(client, prompt, turnOptions(own), { collect: false, onProgress })
           ))),
@@ -134,6 +145,7 @@ const inside = (
           : inside(client, settled, cwd, { sessionId: id, last: false, fork: true })
       ),
       export: Effect.scoped(Effect.gen(function*() {
+        yield* open
         if (id === undefined) {
           return yield* new OpenCodeConfigError({ path: "export", reason: "the session has had no turn yet" })
         }
