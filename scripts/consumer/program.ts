@@ -1,12 +1,12 @@
 /**
  * A program of a user: it is type-checked and run by plain node against the packed tarballs (`pnpm test:pack`).
  */
-import { NodeFileSystem, NodePath } from "@effect/platform-node"
+import { NodeCommandExecutor, NodeFileSystem, NodePath } from "@effect/platform-node"
 import { Effect, Layer, Schema, Stream } from "effect"
 import * as Core from "effect-opencode"
 import { OpenCode, OpenCodeError, RunEvent, RunResult } from "effect-opencode"
 import * as Testing from "effect-opencode-testing"
-import { MockCommandExecutor } from "effect-opencode-testing"
+import { Events, FaultyOpenCode, MockCommandExecutor } from "effect-opencode-testing"
 import * as OpenCodeByPath from "effect-opencode/OpenCode"
 
 const answer = MockCommandExecutor.script(
@@ -19,6 +19,7 @@ const answer = MockCommandExecutor.script(
 )
 
 const refused = MockCommandExecutor.script(
+  MockCommandExecutor.awaitStdin,
   MockCommandExecutor.lines([
     { type: "error", sessionID: "ses_2", error: { name: "APIError", data: { message: "no", statusCode: 401 } } }
   ]),
@@ -64,7 +65,19 @@ const layer = OpenCode.layer({ binary: process.execPath, version: "1.18.33" }).p
   Layer.provide(Layer.merge(NodeFileSystem.layer, NodePath.layer))
 )
 
-Effect.runPromise(Effect.provide(program, layer)).catch((error: unknown) => {
+/** The executable of the testing package has to be found in its tarball. */
+const faulty = Effect.gen(function*() {
+  const result = yield* OpenCode.run("say hello")
+  expect("fake executable", result.text, "Hello from a process")
+}).pipe(
+  Effect.provide(FaultyOpenCode.layerOpenCode([
+    FaultyOpenCode.script(FaultyOpenCode.lines(Events.turn("Hello from a process")))
+  ])),
+  Effect.provide(NodeCommandExecutor.layer),
+  Effect.provide(Layer.merge(NodeFileSystem.layer, NodePath.layer))
+)
+
+Effect.runPromise(Effect.zipRight(Effect.provide(program, layer), faulty)).catch((error: unknown) => {
   console.error(error)
   process.exitCode = 1
 })

@@ -73,6 +73,9 @@ export type Step = Data.TaggedEnum<{
   readonly Sleep: { readonly duration: Duration.DurationInput }
   readonly AwaitStdin: {}
   readonly WaitFor: { readonly effect: Effect.Effect<void> }
+  readonly Decide: {
+    readonly choose: (command: RecordedCommand) => ReadonlyArray<Step> | Effect.Effect<ReadonlyArray<Step>>
+  }
   readonly CloseStdout: {}
   readonly Exit: { readonly code: number }
   readonly Signal: { readonly signal: CommandExecutor.Signal }
@@ -211,6 +214,28 @@ export const awaitStdin: Step = Step.AwaitStdin()
  * @category steps
  */
 export const waitFor = (effect: Effect.Effect<void>): Step => Step.WaitFor({ effect })
+
+/**
+ * Goes on with steps that depend on the command as it is by then: behind {@link awaitStdin}, on what it was fed.
+ *
+ * @example
+ * ```ts
+ * import { MockCommandExecutor } from "effect-opencode-testing"
+ *
+ * const upperCase = MockCommandExecutor.script(
+ *   MockCommandExecutor.awaitStdin,
+ *   MockCommandExecutor.decide(({ stdin }) =>
+ *     stdin === "" ? [MockCommandExecutor.exit(1)] : [MockCommandExecutor.stdout(stdin.toUpperCase())]
+ *   )
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const decide = (
+  choose: (command: RecordedCommand) => ReadonlyArray<Step> | Effect.Effect<ReadonlyArray<Step>>
+): Step => Step.Decide({ choose })
 
 /**
  * Ends stdout while the process goes on.
@@ -605,46 +630,60 @@ const crash = (entry: Entry, cause: Cause.Cause<never>): Effect.Effect<void> =>
     }
   })
 
-const play = Effect.fnUntraced(function*(entry: Entry) {
-  for (const step of entry.script.steps) {
-    switch (step._tag) {
-      case "Stdout":
-      case "Stderr": {
-        const pipe = step._tag === "Stdout" ? entry.stdout : entry.stderr
-        for (const chunk of step.chunks) {
-          yield* pipe.write(chunk)
+const play = (entry: Entry): Effect.Effect<Ended> =>
+  Effect.map(playSteps(entry, entry.script.steps), (ended) => ended ?? ProcessState.Exited({ code: 0 }) as Ended)
+
+/** How the process has ended, `undefined` when there is no step left. */
+const playSteps: (entry: Entry, steps: ReadonlyArray<Step>) => Effect.Effect<Ended | undefined> = Effect.fnUntraced(
+  function*(entry, steps) {
+    for (const step of steps) {
+      switch (step._tag) {
+        case "Stdout":
+        case "Stderr": {
+          const pipe = step._tag === "Stdout" ? entry.stdout : entry.stderr
+          for (const chunk of step.chunks) {
+            yield* pipe.write(chunk)
+          }
+          break
         }
-        break
-      }
-      case "Sleep": {
-        yield* Effect.sleep(step.duration)
-        break
-      }
-      case "AwaitStdin": {
-        yield* entry.stdinEnd.await
-        break
-      }
-      case "WaitFor": {
-        yield* step.effect
-        break
-      }
-      case "CloseStdout": {
-        entry.stdout.end()
-        break
-      }
-      case "Exit": {
-        return ProcessState.Exited({ code: step.code })
-      }
-      case "Signal": {
-        return ProcessState.Signaled({ signal: step.signal })
-      }
-      case "Never": {
-        return yield* Effect.never
+        case "Sleep": {
+          yield* Effect.sleep(step.duration)
+          break
+        }
+        case "AwaitStdin": {
+          yield* entry.stdinEnd.await
+          break
+        }
+        case "WaitFor": {
+          yield* step.effect
+          break
+        }
+        case "Decide": {
+          const chosen = step.choose(entry.record)
+          const ended = yield* playSteps(entry, Effect.isEffect(chosen) ? yield* chosen : chosen)
+          if (ended !== undefined) {
+            return ended
+          }
+          break
+        }
+        case "CloseStdout": {
+          entry.stdout.end()
+          break
+        }
+        case "Exit": {
+          return ProcessState.Exited({ code: step.code }) as Ended
+        }
+        case "Signal": {
+          return ProcessState.Signaled({ signal: step.signal }) as Ended
+        }
+        case "Never": {
+          return yield* Effect.never
+        }
       }
     }
+    return undefined
   }
-  return ProcessState.Exited({ code: 0 })
-})
+)
 
 const deliver = (entry: Entry, signal: CommandExecutor.Signal): Effect.Effect<void, PlatformError.PlatformError> =>
   Effect.suspend(() => {

@@ -7,7 +7,8 @@
  *
  * @example
  * ```ts
- * import { NodeHttpServer } from "@effect/platform-node"
+ * import { NodeContext, NodeHttpServer } from "@effect/platform-node"
+ * import { OpenCode } from "effect-opencode"
  * import { Effect, Layer } from "effect"
  * import { ModelProvider } from "effect-opencode-testing"
  * import { createServer } from "node:http"
@@ -22,10 +23,13 @@
  * )
  *
  * const program = Effect.gen(function*() {
- *   const { configOverrides, model, requests } = yield* ModelProvider.ModelProvider
- *   // run OpenCode with OPENCODE_CONFIG_CONTENT=JSON.stringify(configOverrides), then look at what it asked
- *   return { configOverrides, model, asked: yield* requests }
- * }).pipe(Effect.provide(provider))
+ *   const { requests, runConfig } = yield* ModelProvider.ModelProvider
+ *   const result = yield* OpenCode.run("How many files are there?", runConfig)
+ *   return { text: result.text, asked: yield* requests }
+ * }).pipe(
+ *   Effect.provide(provider),
+ *   Effect.provide(OpenCode.layer().pipe(Layer.provide(NodeContext.layer)))
+ * )
  * ```
  *
  * @since 0.1.0
@@ -34,6 +38,7 @@ import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
 import * as HttpServer from "@effect/platform/HttpServer"
 import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import type { RunConfig } from "effect-opencode/RunConfig"
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
@@ -173,6 +178,7 @@ export type Reply = Data.TaggedEnum<{
     readonly delay: Duration.Duration
   }
   readonly Never: {}
+  readonly Reset: {}
 }>
 
 /**
@@ -183,7 +189,7 @@ export type Reply = Data.TaggedEnum<{
  */
 export type Completion = Extract<Reply, { readonly _tag: "Completion" }>
 
-const { Completion, Never, Response } = Data.taggedEnum<Reply>()
+const { Completion, Never, Reset, Response } = Data.taggedEnum<Reply>()
 
 const completion = (deltas: ReadonlyArray<Delta>, ending: Ending, options?: CompletionOptions): Completion =>
   Completion({
@@ -201,7 +207,10 @@ const textDeltas = (text: string, options?: CompletionOptions): ReadonlyArray<De
  *
  * - `text`, `toolCalls`, `reasoning`, `finish`: answers of a healthy provider
  * - `httpError`, `html`, `raw`: responses that are no stream
+ * - `unauthorized`, `quota`, `rateLimited`, `modelNotFound`, `contextOverflow`, `unavailable`: the errors that
+ *   programs tell apart, as OpenAI words them
  * - `never`, `headersThenNever`, `stall`: accepted and never answered, or not to the end
+ * - `reset`: accepted, and the connection is closed without a word ({@link refused} is for a provider that is not there)
  * - `cut`, `malformed`, `streamError`, `noFinishReason`: streams that go wrong after some text
  *
  * @example
@@ -289,6 +298,39 @@ export const Reply = {
       ...options
     }),
 
+  /** 401: the key is wrong. */
+  unauthorized: (message = "Incorrect API key provided"): Reply =>
+    apiError(401, message, "invalid_request_error", "invalid_api_key"),
+
+  /** 429: nothing is left on the account. */
+  quota: (message = "You exceeded your current quota"): Reply =>
+    apiError(429, message, "insufficient_quota", "insufficient_quota"),
+
+  /** 429: too many requests; the seconds of a `retry-after` header, if there is one. */
+  rateLimited: (retryAfter?: number, message = "Rate limit reached"): Reply =>
+    apiError(
+      429,
+      message,
+      "rate_limit_error",
+      "rate_limit_exceeded",
+      retryAfter === undefined ? undefined : { "retry-after": String(retryAfter) }
+    ),
+
+  /** 404: there is no such model. */
+  modelNotFound: (message = "The model does not exist"): Reply =>
+    apiError(404, message, "invalid_request_error", "model_not_found"),
+
+  /** 400: the conversation is too long. */
+  contextOverflow: (message = "This model's maximum context length is 4096 tokens"): Reply =>
+    apiError(400, message, "invalid_request_error", "context_length_exceeded"),
+
+  /** 503: come back later. */
+  unavailable: (message = "The server is overloaded"): Reply =>
+    apiError(503, message, "server_error", "service_unavailable"),
+
+  /** The connection is closed before anything was sent. */
+  reset: Reset() as Reply,
+
   /** A web page with status 200, as proxies and captive portals send it. */
   html: (body = "<!doctype html><html><body>Sign in</body></html>", options?: ReplyOptions): Reply =>
     Reply.raw({ status: 200, headers: { "content-type": "text/html" }, body, ...options }),
@@ -308,6 +350,14 @@ export const Reply = {
       delay: Duration.decode(response.delay ?? Duration.zero)
     })
 } as const
+
+const apiError = (
+  status: number,
+  message: string,
+  type: string,
+  code: string,
+  headers?: Readonly<Record<string, string>>
+): Reply => Reply.httpError(status, { error: { message, type, code } }, headers)
 
 // -----------------------------------------------------------------------------
 // Requests
@@ -458,6 +508,11 @@ export interface Service {
    */
   readonly configOverrides: ConfigOverrides
   /**
+   * `configOverrides` and `model`: what a run needs to be told to use this provider, for the `defaults` of a layer,
+   * the options of a run or `RunConfig.withRunConfig`.
+   */
+  readonly runConfig: RunConfig
+  /**
    * Every request for a completion since the layer was built, in order.
    */
   readonly requests: Effect.Effect<ReadonlyArray<ProviderRequest>>
@@ -525,6 +580,37 @@ export const layer = (options: Options): Layer.Layer<ModelProvider, never, HttpS
 const providerId = "fake"
 
 const modelId = "m1"
+
+const model = `${providerId}/${modelId}`
+
+const configOf = (baseUrl: string, apiKey = "scripted-key"): ConfigOverrides => ({
+  provider: {
+    [providerId]: {
+      npm: "@ai-sdk/openai-compatible",
+      name: "Scripted provider",
+      options: { baseURL: baseUrl, apiKey },
+      models: {
+        [modelId]: {
+          name: "Scripted model",
+          tool_call: true,
+          reasoning: true,
+          cost: { input: 1, output: 2 },
+          limit: { context: 200_000, output: 32_000 }
+        }
+      }
+    }
+  },
+  model
+})
+
+/**
+ * Configuration for a provider that is not there: nobody listens on TCP port 2 of the loopback address, so every
+ * connection is refused. (Port 1 is on the list of those that `fetch` does not even try.)
+ *
+ * @since 0.1.0
+ * @category configuration
+ */
+export const refused: RunConfig = { configOverrides: configOf("http://127.0.0.1:2/v1"), model }
 
 const Content = Schema.Union(Schema.String, Schema.Array(Schema.Unknown), Schema.Null)
 
@@ -714,12 +800,17 @@ const toStream = (envelope: Envelope, reply: Completion): HttpServerResponse.Htt
 
 const toResponse = (
   request: ProviderRequest,
+  source: unknown,
   envelope: Envelope,
   reply: Reply
 ): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
   switch (reply._tag) {
     case "Never": {
       return Effect.never
+    }
+    case "Reset": {
+      // The answer to a connection that is gone reaches nobody.
+      return Effect.as(Effect.sync(() => destroyConnection(source)), refuse(500, "reset"))
     }
     case "Response": {
       const { "content-type": contentType = "text/plain", ...headers } = reply.headers
@@ -812,7 +903,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
     const chosen = isTitle ? titleReply : respond(received)
     const reply = Effect.isEffect(chosen) ? yield* chosen : chosen
     const envelope = { id: `chatcmpl-${number}`, created: Math.floor(time / 1000), model: decoded.model }
-    return yield* toResponse(received, envelope, reply)
+    return yield* toResponse(received, request.source, envelope, reply)
   })
 
   const route = Effect.gen(function*() {
@@ -848,28 +939,12 @@ const make = Effect.fnUntraced(function*(options: Options) {
     )
   )
 
+  const configOverrides = configOf(baseUrl, options.apiKey)
   return ModelProvider.of({
     baseUrl,
-    model: `${providerId}/${modelId}`,
-    configOverrides: {
-      provider: {
-        [providerId]: {
-          npm: "@ai-sdk/openai-compatible",
-          name: "Scripted provider",
-          options: { baseURL: baseUrl, apiKey: options.apiKey ?? "scripted-key" },
-          models: {
-            [modelId]: {
-              name: "Scripted model",
-              tool_call: true,
-              reasoning: true,
-              cost: { input: 1, output: 2 },
-              limit: { context: 200_000, output: 32_000 }
-            }
-          }
-        }
-      },
-      model: `${providerId}/${modelId}`
-    },
+    model,
+    configOverrides,
+    runConfig: { configOverrides, model },
     requests: Effect.map(Ref.get(state), ({ requests }) => requests),
     respond: (respond) => Ref.update(state, (current) => ({ ...current, respond, index: 0 }))
   })

@@ -380,6 +380,28 @@ describe("MockCommandExecutor", () => {
         }).pipe(Effect.provide(Mock.layer([Mock.script(Mock.waitFor(Deferred.await(go)), Mock.stdout("gone"))])))
       }))
 
+    it.effect("goes on as its input decides", () =>
+      Effect.gen(function*() {
+        const ask = (input: string) => Command.make("x").pipe(Command.feed(input), Command.string)
+        assert.strictEqual(yield* ask("hello"), "HELLO, and on")
+        assert.strictEqual(yield* ask(""), "")
+        const { commands } = yield* Mock.MockCommandExecutor
+        assert.deepStrictEqual((yield* commands).map(({ state }) => state), [
+          Mock.ProcessState.Exited({ code: 0 }),
+          Mock.ProcessState.Exited({ code: 7 })
+        ])
+      }).pipe(Effect.provide(Mock.layer(() =>
+        Mock.script(
+          Mock.awaitStdin,
+          Mock.decide(({ stdin }) =>
+            stdin === ""
+              ? Effect.succeed([Mock.exit(7)])
+              : [Mock.stdout(stdin.toUpperCase())]
+          ),
+          Mock.stdout(", and on")
+        )
+      ))))
+
     it.effect("passes a defect of the script on to whoever waits for the process", () =>
       Effect.gen(function*() {
         const exit = yield* Effect.exit(Command.exitCode(Command.make("agent")))

@@ -8,9 +8,11 @@ import {
 } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Deferred, Effect, Exit, Fiber, Layer, Option, Scope, Stream, TestClock } from "effect"
-import { ModelProvider } from "effect-opencode-testing"
+import { Chunk, Deferred, Effect, Either, Exit, Fiber, Layer, Option, Schema, Scope, Stream, TestClock } from "effect"
+import { RunConfig, RunEvent } from "effect-opencode"
+import { Events, ModelProvider } from "effect-opencode-testing"
 import { createServer } from "node:http"
+import { inspect } from "node:util"
 
 const { Reply } = ModelProvider
 
@@ -91,7 +93,9 @@ describe("ModelProvider", () => {
   describe("service", () => {
     it.scoped("gives the configuration that points OpenCode at it", () =>
       Effect.gen(function*() {
-        const { baseUrl, configOverrides, model } = yield* ModelProvider.ModelProvider
+        const { baseUrl, configOverrides, model, runConfig } = yield* ModelProvider.ModelProvider
+        assert.deepStrictEqual(runConfig, { configOverrides, model })
+        assert.isTrue(Either.isRight(Schema.validateEither(RunConfig.RunConfig)(runConfig)))
         assert.match(baseUrl, /^http:\/\/127\.0\.0\.1:\d+\/v1$/)
         assert.strictEqual(model, "fake/m1")
         assert.deepStrictEqual(JSON.parse(JSON.stringify(configOverrides)), {
@@ -317,6 +321,57 @@ describe("ModelProvider", () => {
       }).pipe(Effect.provide(provider(
         Reply.httpError(429, { error: { message: "slow down" } }, { "retry-after": "600" })
       ))))
+
+    it.scoped("the errors that programs tell apart, as core reads them", () => {
+      const cases = [
+        [Reply.unauthorized(), 401, "authentication"],
+        [Reply.quota(), 429, "quota"],
+        [Reply.rateLimited(), 429, "rate-limit"],
+        [Reply.rateLimited(20), 429, "rate-limit"],
+        [Reply.modelNotFound(), 404, "model-not-found"],
+        [Reply.contextOverflow(), 400, "context-overflow"],
+        [Reply.unavailable(), 503, "provider-unavailable"]
+      ] as const
+      return Effect.forEach(cases, ([reply, status, kind]) =>
+        Effect.gen(function*() {
+          const response = yield* ask([user("hi")])
+          assert.strictEqual(response.status, status)
+          const responseBody = yield* response.text
+          const { error } = JSON.parse(responseBody) as { error: { message: string; code: string } }
+          const event = RunEvent.fromWire(
+            Events.error({
+              message: error.message,
+              statusCode: status,
+              responseBody,
+              responseHeaders: Object.fromEntries(
+                Object.entries(response.headers).filter(([name]) => name === "retry-after")
+              )
+            })
+          )
+          assert.deepInclude(event, { kind })
+          assert.deepInclude(event, {
+            retryAfter: reply._tag === "Response" && "retry-after" in reply.headers ? 20_000 : undefined
+          })
+        }).pipe(Effect.provide(provider(reply))))
+    })
+
+    it.scoped("a connection that is closed without a word", () =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(ask([user("hi")]))
+        assert.strictEqual(error._tag, "RequestError")
+        const { requests } = yield* ModelProvider.ModelProvider
+        assert.strictEqual((yield* requests).length, 1)
+      }).pipe(Effect.provide(provider(Reply.reset))))
+
+    it.effect("a provider that is not there", () =>
+      Effect.gen(function*() {
+        const config = ModelProvider.refused.configOverrides as {
+          readonly provider: { readonly fake: { readonly options: { readonly baseURL: string } } }
+        }
+        assert.strictEqual(ModelProvider.refused.model, "fake/m1")
+        const error = yield* Effect.flip(HttpClient.get(`${config.provider.fake.options.baseURL}/models`))
+        assert.include(inspect(error.cause), "ECONNREFUSED")
+      }).pipe(Effect.provide(FetchHttpClient.layer)))
 
     it.scoped("a web page", () =>
       Effect.gen(function*() {

@@ -1,0 +1,66 @@
+import type { CommandExecutor, Error as PlatformError, FileSystem, HttpServer, Path } from "@effect/platform"
+import type { Layer } from "effect"
+import type { OpenCode } from "effect-opencode"
+import type { MockCommandExecutor } from "effect-opencode-testing"
+import { FaultyOpenCode, ModelProvider, OpenCodeTest, Transcript } from "effect-opencode-testing"
+import { describe, expect, it } from "tstyche"
+
+describe("layers", () => {
+  it("of OpenCodeTest need nothing", () => {
+    expect(OpenCodeTest.layer({})).type.toBe<Layer.Layer<OpenCode.OpenCode | OpenCodeTest.OpenCodeTest>>()
+    expect(OpenCodeTest.layerProcess([])).type.toBe<
+      Layer.Layer<OpenCode.OpenCode | MockCommandExecutor.MockCommandExecutor>
+    >()
+    expect(OpenCodeTest.layerExecutor()).type.toBe<
+      Layer.Layer<OpenCode.OpenCode, never, CommandExecutor.CommandExecutor>
+    >()
+    expect(OpenCodeTest.layer).type.not.toBeCallableWith({ prompt: 1 })
+  })
+
+  it("of Transcript.replay need the disk only for a directory", () => {
+    expect(Transcript.replay([])).type.toBe<
+      Layer.Layer<CommandExecutor.CommandExecutor | MockCommandExecutor.MockCommandExecutor>
+    >()
+    expect(Transcript.replay("directory")).type.toBe<
+      Layer.Layer<
+        CommandExecutor.CommandExecutor | MockCommandExecutor.MockCommandExecutor,
+        Transcript.TranscriptError | PlatformError.PlatformError,
+        FileSystem.FileSystem | Path.Path
+      >
+    >()
+  })
+
+  it("of Transcript.record stand between an executor and a program", () => {
+    expect(Transcript.record({ directory: "x" })).type.toBe<
+      Layer.Layer<
+        CommandExecutor.CommandExecutor,
+        PlatformError.PlatformError,
+        CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path
+      >
+    >()
+  })
+
+  it("of FaultyOpenCode need a platform", () => {
+    expect(FaultyOpenCode.layerOpenCode([FaultyOpenCode.sqliteCrash])).type.toBe<
+      Layer.Layer<
+        OpenCode.OpenCode | FaultyOpenCode.FaultyOpenCode,
+        PlatformError.PlatformError,
+        CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path
+      >
+    >()
+  })
+
+  it("of ModelProvider need a server", () => {
+    expect(ModelProvider.layer({ respond: () => ModelProvider.Reply.never })).type.toBe<
+      Layer.Layer<ModelProvider.ModelProvider, never, HttpServer.HttpServer>
+    >()
+  })
+})
+
+describe("OpenCodeTest.Failure", () => {
+  it("takes the fields of its error, and a partial where that has one", () => {
+    expect(OpenCodeTest.Failure.timeout).type.toBeCallableWith({ phase: "idle", partial: { text: "x" } })
+    expect(OpenCodeTest.Failure.timeout).type.not.toBeCallableWith({ phase: "never" })
+    expect(OpenCodeTest.Failure.config).type.not.toBeCallableWith({ partial: { text: "x" } })
+  })
+})

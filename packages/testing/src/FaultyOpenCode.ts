@@ -1,0 +1,488 @@
+/**
+ * An `opencode` executable that plays scripts, for end-to-end tests through real processes without the real binary of
+ * 180 MB. It answers `--version` and `models`, reads its standard input to the end as OpenCode does, and then prints,
+ * crashes, hangs, floods, takes no notice of signals or leaves processes behind, as its script says.
+ *
+ * It is a Node program of this package behind a shell script, so it needs `node` on `PATH`, `/bin/sh`, and a platform
+ * that has both: Linux, macOS.
+ *
+ * @example
+ * ```ts
+ * import { NodeContext } from "@effect/platform-node"
+ * import { OpenCode } from "effect-opencode"
+ * import { Events, FaultyOpenCode } from "effect-opencode-testing"
+ * import { Effect, Layer } from "effect"
+ *
+ * // crashes twice, then answers
+ * const layer = FaultyOpenCode.layerOpenCode([
+ *   FaultyOpenCode.sqliteCrash,
+ *   FaultyOpenCode.sqliteCrash,
+ *   FaultyOpenCode.script(FaultyOpenCode.lines(Events.turn("Here I am.")))
+ * ], { forceKillAfter: "100 millis" }).pipe(Layer.provide(NodeContext.layer))
+ *
+ * const result = OpenCode.run("Are you there?").pipe(Effect.provide(layer))
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type * as CommandExecutor from "@effect/platform/CommandExecutor"
+import type { PlatformError } from "@effect/platform/Error"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as OpenCode from "effect-opencode/OpenCode"
+import * as Config from "effect/Config"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Events from "./Events.js"
+
+// -----------------------------------------------------------------------------
+// Scripts
+// -----------------------------------------------------------------------------
+
+const Signal = Schema.Literal("SIGTERM", "SIGINT", "SIGHUP", "SIGKILL", "SIGQUIT")
+
+/**
+ * One thing that the process does.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Step = Schema.Union(
+  Schema.TaggedStruct("Stdout", { text: Schema.String }),
+  Schema.TaggedStruct("Stderr", { text: Schema.String }),
+  /** The prompt, as the text of this event. */
+  Schema.TaggedStruct("Echo", { event: Schema.Unknown }),
+  Schema.TaggedStruct("Flood", {
+    to: Schema.Literal("stdout", "stderr"),
+    bytes: Schema.Number,
+    lineLength: Schema.Number
+  }),
+  Schema.TaggedStruct("Sleep", { millis: Schema.Number }),
+  Schema.TaggedStruct("Child", {
+    detached: Schema.Boolean,
+    ignoresSignals: Schema.Boolean,
+    holdsStdout: Schema.Boolean,
+    lifetime: Schema.Number
+  }),
+  Schema.TaggedStruct("CloseStdout", {}),
+  Schema.TaggedStruct("Exit", { code: Schema.Number }),
+  Schema.TaggedStruct("Signal", { signal: Signal }),
+  Schema.TaggedStruct("Never", {})
+)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Step = typeof Step.Type
+
+/**
+ * The whole life of one process. After the last step it exits with code 0.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Script = Schema.Struct({
+  steps: Schema.Array(Step),
+  /** Signals that the process takes no notice of. */
+  ignoreSignals: Schema.optional(Schema.Array(Signal))
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Script extends Schema.Schema.Type<typeof Script> {}
+
+/**
+ * Everything that the executable is told, as JSON.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Scenario = Schema.Struct({
+  /** What `--version` prints. */
+  version: Schema.optionalWith(Schema.String, { default: () => "1.18.33" }),
+  models: Schema.optionalWith(Schema.Array(Schema.String), { default: () => ["fake/m1"] }),
+  /** Milliseconds after which a process ends in any case, with code 87. */
+  lifetime: Schema.optionalWith(Schema.Number, { default: () => 300_000 }),
+  /** The first case that fits is played. */
+  cases: Schema.Array(Schema.Struct({
+    /** Text in the prompt. Default: any prompt fits. */
+    contains: Schema.optional(Schema.String),
+    /** The n-th script for the n-th start of this case, the last one for ever. */
+    scripts: Schema.NonEmptyArray(Script)
+  }))
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Scenario extends Schema.Schema.Encoded<typeof Scenario> {}
+
+/**
+ * A script of these steps.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const script = (...steps: ReadonlyArray<Step>): Script => ({ steps })
+
+/**
+ * A script of these steps whose process takes no notice of some signals.
+ *
+ * @example
+ * ```ts
+ * import { Events, FaultyOpenCode } from "effect-opencode-testing"
+ *
+ * const stubborn = FaultyOpenCode.scriptWith(
+ *   { ignoreSignals: ["SIGTERM", "SIGINT", "SIGHUP"] },
+ *   FaultyOpenCode.lines([Events.stepStart()]),
+ *   FaultyOpenCode.never
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const scriptWith = (
+  options: { readonly ignoreSignals: NonNullable<Script["ignoreSignals"]> },
+  ...steps: ReadonlyArray<Step>
+): Script => ({ ...options, steps })
+
+/**
+ * Writes to stdout.
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const stdout = (text: string): Step => ({ _tag: "Stdout", text })
+
+/**
+ * Writes to stderr.
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const stderr = (text: string): Step => ({ _tag: "Stderr", text })
+
+/**
+ * Writes events to stdout.
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const lines = (events: ReadonlyArray<Events.WireEvent>): Step => stdout(Events.toText(events))
+
+/**
+ * Writes the prompt to stdout, as the text of an event.
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const echo: Step = { _tag: "Echo", event: Events.text("") }
+
+/**
+ * Writes as many bytes as it is told, in lines of 1 KiB or of another length.
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const flood = (to: "stdout" | "stderr", bytes: number, lineLength = 1024): Step => ({
+  _tag: "Flood",
+  to,
+  bytes,
+  lineLength
+})
+
+/**
+ * Sleeps, on the clock of the machine.
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const sleep = (duration: Duration.DurationInput): Step => ({
+  _tag: "Sleep",
+  millis: Duration.toMillis(duration)
+})
+
+/**
+ * Starts a process that does nothing but live.
+ *
+ * @example
+ * ```ts
+ * import { Events, FaultyOpenCode } from "effect-opencode-testing"
+ *
+ * // as OpenCode's bash tool: in a session of its own, so that no signal to the group reaches it
+ * const leavesOneBehind = FaultyOpenCode.script(
+ *   FaultyOpenCode.child({ detached: true, ignoresSignals: true }),
+ *   FaultyOpenCode.lines(Events.turn("Done."))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const child = (options?: {
+  /** In a session and a group of its own. Default: false. */
+  readonly detached?: boolean | undefined
+  /** Takes no notice of SIGTERM, SIGINT and SIGHUP. Default: false. */
+  readonly ignoresSignals?: boolean | undefined
+  /** Keeps the stdout of its parent open. Default: false. */
+  readonly holdsStdout?: boolean | undefined
+  /** Default: 1 minute. */
+  readonly lifetime?: Duration.DurationInput | undefined
+}): Step => ({
+  _tag: "Child",
+  detached: options?.detached ?? false,
+  ignoresSignals: options?.ignoresSignals ?? false,
+  holdsStdout: options?.holdsStdout ?? false,
+  lifetime: Duration.toMillis(options?.lifetime ?? "1 minute")
+})
+
+/**
+ * Closes stdout and goes on.
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const closeStdout: Step = { _tag: "CloseStdout" }
+
+/**
+ * Exits with a code.
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const exit = (code: number): Step => ({ _tag: "Exit", code })
+
+/**
+ * Ends by a signal.
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const signal = (signal: typeof Signal.Type): Step => ({ _tag: "Signal", signal })
+
+/**
+ * Does nothing, until the process is killed or its lifetime is over.
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const never: Step = { _tag: "Never" }
+
+/**
+ * The crash at start-up of several processes on one data directory: a text on stderr, nothing on stdout, code 1.
+ *
+ * @since 0.1.0
+ * @category scripts
+ */
+export const sqliteCrash: Script = script(stderr(Events.stderr.sqliteCrash()), exit(1))
+
+// -----------------------------------------------------------------------------
+// Service
+// -----------------------------------------------------------------------------
+
+/**
+ * A start of the executable that was a run.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Call {
+  readonly pid: number
+  readonly args: ReadonlyArray<string>
+  readonly cwd: string
+  /** All of what it was fed. */
+  readonly stdin: string
+  /** The signals of which it took no notice, in order. */
+  readonly signals: ReadonlyArray<string>
+  /** The processes that it started. */
+  readonly children: ReadonlyArray<number>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  /** The executable, for the `binary` of a layer. */
+  readonly binary: string
+  /** The directory of the executable, its scenario and its log, which goes with the scope. */
+  readonly directory: string
+  /** The runs that have read their input, in the order of their starts. */
+  readonly calls: Effect.Effect<ReadonlyArray<Call>, PlatformError>
+}
+
+/**
+ * The executable.
+ *
+ * @since 0.1.0
+ * @category context
+ */
+export class FaultyOpenCode extends Context.Tag("effect-opencode-testing/FaultyOpenCode")<FaultyOpenCode, Service>() {}
+
+const LogEntry = Schema.parseJson(Schema.Union(
+  Schema.Struct({
+    type: Schema.Literal("start"),
+    pid: Schema.Number,
+    args: Schema.Array(Schema.String),
+    cwd: Schema.String,
+    stdin: Schema.String
+  }),
+  Schema.Struct({ type: Schema.Literal("signal"), signal: Schema.String }),
+  Schema.Struct({ type: Schema.Literal("child"), pid: Schema.Number })
+))
+
+const decodeLog = Schema.decodeSync(LogEntry)
+
+const toCalls = (text: string): ReadonlyArray<Call> => {
+  const entries = text.split("\n").filter((line) => line !== "").map((line) => decodeLog(line))
+  return entries.flatMap((entry) =>
+    entry.type !== "start" ? [] : [{
+      pid: entry.pid,
+      args: entry.args,
+      cwd: entry.cwd,
+      stdin: entry.stdin,
+      signals: entries.flatMap((entry) => entry.type === "signal" ? [entry.signal] : []),
+      children: entries.flatMap((entry) => entry.type === "child" ? [entry.pid] : [])
+    }]
+  )
+}
+
+const encodeScenario = Schema.encodeSync(Schema.parseJson(Scenario))
+const decodeScenario = Schema.decodeSync(Scenario)
+
+/** For the shell. */
+const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
+
+/** The child may be given no `PATH`, so `node` is looked up now. */
+const findNode: Effect.Effect<string, never, FileSystem.FileSystem | Path.Path> = Effect.gen(function*() {
+  const fileSystem = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const directories = yield* Effect.orElseSucceed(Config.string("PATH"), () => "")
+  for (const directory of directories.split(":")) {
+    const file = path.join(directory, "node")
+    if (directory !== "" && (yield* Effect.orElseSucceed(fileSystem.exists(file), () => false))) return file
+  }
+  return "node"
+})
+
+/**
+ * Writes the executable into a directory of its own, which goes with the scope.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make: (
+  scenario: Scenario
+) => Effect.Effect<Service, PlatformError, FileSystem.FileSystem | Path.Path | Scope.Scope> = Effect.fnUntraced(
+  function*(scenario: Scenario) {
+    const fileSystem = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    // the same distance from `src` and from `dist`
+    const program = yield* path.fromFileUrl(new URL("../bin/faulty-opencode.mjs", import.meta.url))
+    const directory = yield* fileSystem.makeTempDirectoryScoped({ prefix: "faulty-opencode-" })
+    const log = path.join(directory, "log")
+    yield* fileSystem.makeDirectory(log)
+    const file = path.join(log, "scenario.json")
+    yield* fileSystem.writeFileString(file, encodeScenario(decodeScenario(scenario)))
+    const binary = path.join(directory, "opencode")
+    yield* fileSystem.writeFileString(
+      binary,
+      `#!/bin/sh\nexec ${quote(yield* findNode)} ${quote(program)} ${quote(file)} "$@"\n`,
+      { mode: 0o755 }
+    )
+    const numberOf = (name: string) => Number(/^process-(\d+)\.jsonl$/.exec(name)?.[1] ?? Number.NaN)
+    return {
+      binary,
+      directory,
+      calls: fileSystem.readDirectory(log).pipe(
+        Effect.map((names) =>
+          names.filter((name) => !Number.isNaN(numberOf(name))).sort((a, b) => numberOf(a) - numberOf(b))
+        ),
+        Effect.flatMap(Effect.forEach((name) => fileSystem.readFileString(path.join(log, name)))),
+        Effect.map((texts) => texts.flatMap(toCalls))
+      )
+    }
+  }
+)
+
+/**
+ * Scripts by the order of the starts, the last one for ever.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Scripts = readonly [Script, ...Array<Script>]
+
+/**
+ * Scripts by a text in the prompt.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Cases = ReadonlyArray<readonly [contains: string, scripts: Script | Scripts]>
+
+const toScenario = (scripts: Scripts | Cases): Scenario => {
+  const first = scripts[0]
+  return first !== undefined && "steps" in first
+    ? { cases: [{ scripts: scripts as Scripts }] }
+    : {
+      cases: (scripts as Cases).map(([contains, scripts]) => ({
+        contains,
+        scripts: "steps" in scripts ? [scripts] : scripts
+      }))
+    }
+}
+
+/**
+ * The executable, with scripts by the order of the starts or by a text in the prompt.
+ *
+ * @example
+ * ```ts
+ * import { OpenCode } from "effect-opencode"
+ * import { Events, FaultyOpenCode } from "effect-opencode-testing"
+ * import { Effect, Layer } from "effect"
+ *
+ * const faulty = FaultyOpenCode.layer([
+ *   ["first task", FaultyOpenCode.script(FaultyOpenCode.lines(Events.turn("done")))],
+ *   ["second task", FaultyOpenCode.script(FaultyOpenCode.signal("SIGKILL"))]
+ * ])
+ *
+ * const opencode = Layer.unwrapEffect(
+ *   Effect.map(FaultyOpenCode.FaultyOpenCode, ({ binary }) => OpenCode.layer({ binary }))
+ * ).pipe(Layer.provideMerge(faulty))
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  scripts: Scripts | Cases
+): Layer.Layer<FaultyOpenCode, PlatformError, FileSystem.FileSystem | Path.Path> =>
+  Layer.scoped(FaultyOpenCode, make(toScenario(scripts)))
+
+/**
+ * The service over the executable.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerOpenCode = (
+  scripts: Scripts | Cases,
+  options?: Omit<OpenCode.Options, "binary">
+): Layer.Layer<
+  OpenCode.OpenCode | FaultyOpenCode,
+  PlatformError,
+  CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path
+> =>
+  Layer.unwrapEffect(
+    Effect.map(FaultyOpenCode, ({ binary }) => OpenCode.layer({ version: "1.18.33", ...options, binary }))
+  ).pipe(Layer.provideMerge(layer(scripts)))

@@ -1,0 +1,890 @@
+/**
+ * The `OpenCode` service without OpenCode, for tests of programs that do not care about processes: answers by prompt, by
+ * predicate or by function, every failure on demand, timing on the test clock, and a record of what was asked.
+ *
+ * The service is the real one over scripted processes and a disk that is not there: options are checked, time limits
+ * and budgets are kept, events are decoded and added up, and the outcome is decided by the code that does it in
+ * production. So `run` and `stream` agree here as they do there, and no double can drift.
+ *
+ * @example
+ * ```ts
+ * import { OpenCode } from "effect-opencode"
+ * import { Events, OpenCodeTest } from "effect-opencode-testing"
+ * import { Effect } from "effect"
+ *
+ * const program = Effect.gen(function*() {
+ *   const { text } = yield* OpenCode.run("Name a colour")
+ *   const { calls } = yield* OpenCodeTest.OpenCodeTest
+ *   return { text, asked: (yield* calls).map((call) => call.prompt) }
+ * })
+ *
+ * const result = program.pipe(
+ *   Effect.provide(OpenCodeTest.layer({
+ *     "Name a colour": "blue",
+ *     "Fix the test": OpenCodeTest.Reply.events([
+ *       Events.turn(Events.tool({ tool: "edit", input: { filePath: "a.ts" } })),
+ *       Events.turn("Fixed.")
+ *     ])
+ *   }))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type * as CommandExecutor from "@effect/platform/CommandExecutor"
+import type { PlatformError } from "@effect/platform/Error"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as OpenCode from "effect-opencode/OpenCode"
+import * as OpenCodeError from "effect-opencode/OpenCodeError"
+import * as RunConfig from "effect-opencode/RunConfig"
+import * as RunEvent from "effect-opencode/RunEvent"
+import type { RunOptions } from "effect-opencode/RunOptions"
+import * as RunResult from "effect-opencode/RunResult"
+import type { Session } from "effect-opencode/Session"
+import * as TokenUsage from "effect-opencode/TokenUsage"
+import * as Cause from "effect/Cause"
+import * as Context from "effect/Context"
+import * as Data from "effect/Data"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
+import * as Stream from "effect/Stream"
+import * as Events from "./Events.js"
+import * as disk from "./internal/disk.js"
+import * as Quote from "./internal/quote.js"
+import * as unscripted from "./internal/unscripted.js"
+import * as MockCommandExecutor from "./MockCommandExecutor.js"
+
+// -----------------------------------------------------------------------------
+// Replies
+// -----------------------------------------------------------------------------
+
+/**
+ * A part of a reply: events of the wire, or anything else that a process does, such as a `MockCommandExecutor.sleep`
+ * on the test clock, a `waitFor`, a line on `stderr` or an `exit`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Item = Events.WireEvent | ReadonlyArray<Events.WireEvent> | MockCommandExecutor.Step
+
+/**
+ * What a run is told.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Reply = Data.TaggedEnum<{
+  readonly Events: { readonly items: ReadonlyArray<Item> }
+  readonly Fail: { readonly error: OpenCodeError.OpenCodeError; readonly items: ReadonlyArray<Item> }
+  readonly Sequence: { readonly answers: readonly [Answer, ...Array<Answer>] }
+  readonly Attempts: { readonly answers: readonly [Answer, ...Array<Answer>] }
+}>
+
+/**
+ * A reply, or the text of one.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Answer = string | Reply
+
+/**
+ * What can be said about a reply in words.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface TextOptions extends Events.FinishOptions {
+  /** What happens before the step that answers. Default: nothing. */
+  readonly before?: ReadonlyArray<Item> | undefined
+  /** The time on the clock before anything happens. Default: none. */
+  readonly delay?: Duration.DurationInput | undefined
+}
+
+const { Attempts, Events: Played, Fail, Sequence } = Data.taggedEnum<Reply>()
+
+/**
+ * Constructors of replies.
+ *
+ * - `text`: a whole answer, after other events if there are any
+ * - `events`: any events, with anything between them; what they lead to is decided as it is for a real run
+ * - `fail`: this error, after these events or after those that it carries
+ * - `never`: no event, for ever, or until a time limit or an interruption ends it
+ * - `sequence`: the n-th answer to the n-th call that gets this reply, the last one for ever
+ * - `attempts`: the n-th answer to the n-th start of the process within one call, whether it starts again after a crash
+ *   or, with `runSchema`, to have an answer corrected
+ * - `sqliteCrash`: the crash at start-up, which the service's `retry` starts again
+ * - `permissionRejected`: a tool call that nobody was there to permit, which ends the run
+ *
+ * @example
+ * ```ts
+ * import { Events, MockCommandExecutor, OpenCodeTest } from "effect-opencode-testing"
+ *
+ * const { Failure, Reply } = OpenCodeTest
+ *
+ * const slow = Reply.events([
+ *   Events.stepStart(),
+ *   MockCommandExecutor.sleep("10 minutes"),
+ *   Events.text("At last."),
+ *   Events.finish({ cost: 0.5 })
+ * ])
+ * const limited = Reply.events([Events.error({ message: "slow down", statusCode: 429 })])
+ * const recovers = Reply.attempts([Reply.sqliteCrash, "Here I am."])
+ * const flaky = Reply.sequence([Reply.fail(Failure.process({ exitCode: 137 })), "Second time lucky."])
+ * ```
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const Reply = {
+  text: (text: string, options?: TextOptions): Reply =>
+    Played({
+      items: [
+        ...(options?.delay === undefined ? [] : [MockCommandExecutor.sleep(options.delay)]),
+        ...(options?.before ?? []),
+        Events.turn(text, options)
+      ]
+    }),
+
+  events: (items: ReadonlyArray<Item>): Reply => Played({ items }),
+
+  fail: (error: OpenCodeError.OpenCodeError, items?: ReadonlyArray<Item>): Reply =>
+    Fail({ error, items: items ?? eventsOf(error) }),
+
+  never: Played({ items: [MockCommandExecutor.never] }) as Reply,
+
+  sequence: (answers: readonly [Answer, ...Array<Answer>]): Reply => Sequence({ answers }),
+
+  attempts: (answers: readonly [Answer, ...Array<Answer>]): Reply => Attempts({ answers }),
+
+  sqliteCrash: Played({
+    items: [MockCommandExecutor.stderr(Events.stderr.sqliteCrash()), MockCommandExecutor.exit(1)]
+  }) as Reply,
+
+  permissionRejected: (permission: string, patterns?: ReadonlyArray<string>): Reply =>
+    Played({
+      items: [
+        MockCommandExecutor.stderr(Events.stderr.permissionRejected(permission, patterns)),
+        Events.turn(Events.toolRejected({ tool: permission }))
+      ]
+    })
+} as const
+
+const eventsOf = (error: OpenCodeError.OpenCodeError): ReadonlyArray<Events.WireEvent> =>
+  (OpenCodeError.partialOf(error)?.events ?? []).flatMap((event) => {
+    const wire = RunEvent.toWire(event)
+    return isWireEvent(wire) ? [wire] : []
+  })
+
+const isWireEvent = (u: RunEvent.WireObject): u is Events.WireEvent =>
+  Predicate.isString(u["type"]) && Predicate.isNumber(u["timestamp"]) && Predicate.isString(u["sessionID"])
+
+// -----------------------------------------------------------------------------
+// Errors
+// -----------------------------------------------------------------------------
+
+/**
+ * What a made-up error can be told besides its own fields.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface PartialOverrides {
+  /** What the run had seen: `partial` is added up from it. Default: a step and a piece of text. */
+  readonly events?: ReadonlyArray<Events.WireEvent | ReadonlyArray<Events.WireEvent>> | undefined
+  /** Fields of `partial`. */
+  readonly partial?: { readonly [K in keyof OpenCodeError.Partial]?: OpenCodeError.Partial[K] } | undefined
+}
+
+/**
+ * The fields of an error, none of which has to be given.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Overrides<E> =
+  & { readonly [K in Exclude<OwnFields<E>, "partial">]?: E[K] | undefined }
+  & ("partial" extends keyof E ? PartialOverrides : {})
+
+type OwnFields<E> = Exclude<keyof E, keyof Error | "_tag" | symbol>
+
+const given = <A extends object>(fields: A): { [K in keyof A]?: Exclude<A[K], undefined> } =>
+  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never
+
+/**
+ * What a run had done when it failed, added up from events: by default a step that began and a piece of text, after
+ * one second, in one attempt.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export const partial = (overrides?: PartialOverrides): OpenCodeError.Partial => {
+  const events = Events.decode(Events.session(overrides?.events ?? [Events.stepStart(), Events.text("Working on it.")]))
+  const sum = RunResult.fold(events)
+  return {
+    runId: "run-of-a-test",
+    cwd: "/effect-opencode-testing/work",
+    sessionId: sum.sessionId,
+    eventCount: events.length,
+    text: sum.text,
+    usage: sum.usage,
+    cost: sum.cost,
+    turns: sum.turns,
+    stderr: "",
+    attempts: 1,
+    duration: 1000,
+    events,
+    rawLines: undefined,
+    survivors: [],
+    ...given(overrides?.partial ?? {})
+  }
+}
+
+/** The fields of an error that carries a `partial`. */
+const fields = <O extends PartialOverrides>(
+  overrides: O | undefined,
+  defaults?: PartialOverrides
+): { [K in Exclude<keyof O, keyof PartialOverrides>]?: Exclude<O[K], undefined> } & {
+  partial: OpenCodeError.Partial
+} => {
+  const { events, partial: facts, ...rest } = overrides ?? {} as O
+  return {
+    ...given(rest),
+    partial: partial({ events: events ?? defaults?.events, partial: { ...defaults?.partial, ...given(facts ?? {}) } })
+  } as never
+}
+
+/** Before anything was seen. */
+const early: PartialOverrides = { events: [] }
+
+/**
+ * Constructors of every error of a run, valid as they are; every field can be given.
+ *
+ * @example
+ * ```ts
+ * import { Events, OpenCodeTest } from "effect-opencode-testing"
+ *
+ * const { Failure } = OpenCodeTest
+ *
+ * const idle = Failure.timeout({ phase: "idle", limit: 60_000, events: Events.turn("Half of the answer") })
+ * const limited = Failure.session({ kind: "rate-limit", statusCode: 429, retryAfter: 20_000 })
+ * const leftOver = Failure.process({ exitCode: 1, partial: { survivors: [4711], stderr: "boom" } })
+ * ```
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export const Failure = {
+  binaryNotFound: (overrides?: Overrides<OpenCodeError.OpenCodeBinaryNotFoundError>) =>
+    new OpenCodeError.OpenCodeBinaryNotFoundError({
+      binary: "opencode",
+      reason: "not-found",
+      searched: ["/usr/bin"],
+      ...given(overrides ?? {})
+    }),
+
+  version: (overrides?: Overrides<OpenCodeError.OpenCodeVersionError>) =>
+    new OpenCodeError.OpenCodeVersionError({
+      binary: "/usr/bin/opencode",
+      version: "1.0.0",
+      reason: "it is too old",
+      ...given(overrides ?? {})
+    }),
+
+  config: (overrides?: Overrides<OpenCodeError.OpenCodeConfigError>) =>
+    new OpenCodeError.OpenCodeConfigError({ path: "model", reason: "it is wrong", ...given(overrides ?? {}) }),
+
+  spawn: (overrides?: Overrides<OpenCodeError.OpenCodeSpawnError>) =>
+    new OpenCodeError.OpenCodeSpawnError({
+      binary: "/usr/bin/opencode",
+      cwd: "/effect-opencode-testing/work",
+      reason: "PermissionDenied",
+      ...given(overrides ?? {})
+    }),
+
+  sqlite: (overrides?: Overrides<OpenCodeError.OpenCodeSqliteError>) =>
+    new OpenCodeError.OpenCodeSqliteError({
+      signature: "database is locked",
+      exitCode: 1,
+      ...fields(overrides, {
+        ...early,
+        partial: { stderr: "Error: Unexpected error\n\ndatabase is locked\n", attempts: 3 }
+      })
+    }),
+
+  process: (overrides?: Overrides<OpenCodeError.OpenCodeProcessError>) =>
+    new OpenCodeError.OpenCodeProcessError({
+      ...(overrides?.signal === undefined ? { exitCode: 1 } : {}),
+      ...fields(overrides)
+    }),
+
+  session: (overrides?: Overrides<OpenCodeError.OpenCodeSessionError>) =>
+    new OpenCodeError.OpenCodeSessionError({
+      kind: "other",
+      name: overrides?.statusCode === undefined ? "UnknownError" : "APIError",
+      reason: "Unexpected server error.",
+      providerRetries: 0,
+      error: undefined,
+      ...fields(overrides)
+    }),
+
+  permission: (overrides?: Overrides<OpenCodeError.OpenCodePermissionError>) =>
+    new OpenCodeError.OpenCodePermissionError({
+      permission: "bash",
+      patterns: ["*"],
+      ...fields(overrides, { events: Events.turn(Events.toolRejected({ tool: "bash" })) })
+    }),
+
+  incomplete: (overrides?: Overrides<OpenCodeError.OpenCodeIncompleteError>) =>
+    new OpenCodeError.OpenCodeIncompleteError({ exitCode: 0, ...fields(overrides) }),
+
+  timeout: (overrides?: Overrides<OpenCodeError.OpenCodeTimeoutError>) =>
+    new OpenCodeError.OpenCodeTimeoutError({
+      phase: "total",
+      limit: 60_000,
+      ...fields(overrides, overrides?.phase === "startup" ? early : undefined)
+    }),
+
+  budget: (overrides?: Overrides<OpenCodeError.OpenCodeBudgetError>) => {
+    const { partial, scope = "run", ...rest } = fields(overrides)
+    const limits = { limit: "cost", max: 1, reached: 1.25, ...rest, scope } as const
+    return new OpenCodeError.OpenCodeBudgetError(
+      scope === "fleet" && overrides?.partial === undefined ? limits : { ...limits, partial }
+    )
+  },
+
+  output: (overrides?: Overrides<OpenCodeError.OpenCodeOutputError>) =>
+    new OpenCodeError.OpenCodeOutputError({
+      reason: "no-json",
+      issues: "there is no JSON value",
+      attempts: 3,
+      runId: "run-of-a-test",
+      text: "I would rather not.",
+      usage: TokenUsage.empty,
+      cost: 0,
+      turns: 3,
+      duration: 3000,
+      ...given(overrides ?? {})
+    }),
+
+  cancelled: (overrides?: Overrides<OpenCodeError.OpenCodeCancelledError>) =>
+    new OpenCodeError.OpenCodeCancelledError({ signal: "SIGTERM", ...fields(overrides) })
+} as const
+
+// -----------------------------------------------------------------------------
+// Calls
+// -----------------------------------------------------------------------------
+
+/**
+ * What a program asks of the service.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Call {
+  readonly prompt: string
+  /** The options of the call, over those of `RunConfig.withRunConfig` around it. */
+  readonly options: RunOptions
+  /** The turns of a session are calls like any other. */
+  readonly method: "run" | "stream" | "runSchema"
+  /** How many calls there were before. */
+  readonly index: number
+  /** How many calls with the same prompt there were before. */
+  readonly repetition: number
+}
+
+/**
+ * How a call ended.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Outcome = Data.TaggedEnum<{
+  readonly Running: {}
+  /** A stream has no result. */
+  readonly Done: { readonly result: Option.Option<RunResult.RunResult> }
+  readonly Failed: { readonly error: OpenCodeError.OpenCodeError }
+  /** Also a stream whose consumer stopped before its end. */
+  readonly Interrupted: {}
+  readonly Died: { readonly defect: unknown }
+}>
+
+/**
+ * Constructors and matchers of `Outcome`.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const Outcome = Data.taggedEnum<Outcome>()
+
+/**
+ * A call and what has become of it until the record was asked for.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RecordedCall extends Call {
+  readonly outcome: Outcome
+  /** Starts of the process. */
+  readonly attempts: number
+}
+
+/**
+ * What a test can ask.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  /** Every call since the layer was built, in order. */
+  readonly calls: Effect.Effect<ReadonlyArray<RecordedCall>>
+  /** The number of calls that have not ended. */
+  readonly running: Effect.Effect<number>
+}
+
+/**
+ * The record of the calls.
+ *
+ * @since 0.1.0
+ * @category context
+ */
+export class OpenCodeTest extends Context.Tag("effect-opencode-testing/OpenCodeTest")<OpenCodeTest, Service>() {}
+
+// -----------------------------------------------------------------------------
+// Choosing
+// -----------------------------------------------------------------------------
+
+/**
+ * Chooses the answer to a call; `undefined` where there is none.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Respond = (call: Call) => Answer | undefined | Effect.Effect<Answer | undefined>
+
+/**
+ * Answers the n-th call with the n-th answer, the last one for ever. Calls that run at the same time are counted in
+ * the order in which they begin.
+ *
+ * @since 0.1.0
+ * @category choosing
+ */
+export const sequence = (answers: readonly [Answer, ...Array<Answer>]): Respond => (call) =>
+  answers[Math.min(call.index, answers.length - 1)]
+
+/**
+ * Answers with the first case that fits: a text that the prompt contains, a regular expression, or a predicate.
+ *
+ * @example
+ * ```ts
+ * import { OpenCodeTest } from "effect-opencode-testing"
+ *
+ * const layer = OpenCodeTest.layer(OpenCodeTest.match([
+ *   ["summary", "It is about bees."],
+ *   [/^Translate/, OpenCodeTest.Reply.fail(OpenCodeTest.Failure.timeout())],
+ *   [(call) => call.options.agent === "plan", "1. Think. 2. Do."]
+ * ]))
+ * ```
+ *
+ * @since 0.1.0
+ * @category choosing
+ */
+export const match =
+  (cases: ReadonlyArray<readonly [when: string | RegExp | Predicate.Predicate<Call>, answer: Answer]>): Respond =>
+  (call) =>
+    cases.find(([when]) =>
+      typeof when === "string"
+        ? call.prompt.includes(when)
+        : when instanceof RegExp
+        ? call.prompt.search(when) >= 0
+        : when(call)
+    )?.[1]
+
+// -----------------------------------------------------------------------------
+// Layers
+// -----------------------------------------------------------------------------
+
+/**
+ * How the service under test is set up; these are options of the real one.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options extends Omit<OpenCode.Options, "binary" | "isolation" | "environment"> {
+  /** What OpenCode says its version is. Default: 1.18.33. */
+  readonly version?: string | undefined
+  /** What `models` gives. Default: `fake/m1`. */
+  readonly models?: ReadonlyArray<string> | undefined
+}
+
+/**
+ * The service with answers: by the whole prompt, or by a function of the call.
+ *
+ * A prompt that has no answer is a mistake of the test and not an outcome of a run, so it is a defect that names the
+ * prompt and what there is. Nothing is read from the disk and nothing is written to it (`transcript` neither), whatever
+ * directories and files a call names; starts are not spaced unless `startup` says so.
+ *
+ * @example
+ * ```ts
+ * import { OpenCodeTest } from "effect-opencode-testing"
+ *
+ * const byPrompt = OpenCodeTest.layer({ "Capital of France?": "Paris" })
+ * const byFunction = OpenCodeTest.layer((call) => `You said: ${call.prompt}`, { concurrency: 2 })
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  respond: Respond | { readonly [prompt: string]: Answer },
+  options?: Options
+): Layer.Layer<OpenCode.OpenCode | OpenCodeTest> => Layer.scopedContext(make(respond, options))
+
+/**
+ * The real service over scripted processes and a disk that is not there, for tests that want to say what the process
+ * does and see what it was given. Takes scripts as `MockCommandExecutor.layer` does; only runs consume them.
+ *
+ * @example
+ * ```ts
+ * import { Events, MockCommandExecutor, OpenCodeTest } from "effect-opencode-testing"
+ *
+ * const stubborn = OpenCodeTest.layerProcess([
+ *   MockCommandExecutor.scriptWith(
+ *     { onSigterm: "ignore" },
+ *     MockCommandExecutor.awaitStdin,
+ *     MockCommandExecutor.lines([Events.stepStart()]),
+ *     MockCommandExecutor.never
+ *   )
+ * ], { forceKillAfter: "1 second", defaults: { timeout: "1 minute" } })
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerProcess = (
+  scripts: Parameters<typeof MockCommandExecutor.layer>[0],
+  options?: Options
+): Layer.Layer<OpenCode.OpenCode | MockCommandExecutor.MockCommandExecutor> =>
+  Layer.scopedContext(Effect.gen(function*() {
+    const mock = yield* Layer.build(MockCommandExecutor.layer(scriptsOf(scripts, options)))
+    return Context.make(OpenCode.OpenCode, yield* Effect.provide(service(options), mock)).pipe(
+      Context.add(
+        MockCommandExecutor.MockCommandExecutor,
+        Context.get(mock, MockCommandExecutor.MockCommandExecutor)
+      )
+    )
+  }))
+
+/**
+ * The real service over the executor of the context and a disk that is not there, for `Transcript.replay` and for
+ * executors of a test's own.
+ *
+ * @example
+ * ```ts
+ * import { NodeContext } from "@effect/platform-node"
+ * import { OpenCodeTest, Transcript } from "effect-opencode-testing"
+ * import { Layer } from "effect"
+ *
+ * const layer = OpenCodeTest.layerExecutor().pipe(
+ *   Layer.provide(Transcript.replay("test/transcripts")),
+ *   Layer.provide(NodeContext.layer)
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerExecutor = (
+  options?: Omit<Options, "models">
+): Layer.Layer<OpenCode.OpenCode, never, CommandExecutor.CommandExecutor> =>
+  Layer.effect(OpenCode.OpenCode, service(options))
+
+// -----------------------------------------------------------------------------
+// internal
+// -----------------------------------------------------------------------------
+
+/** By this variable the process of a call is known. */
+const callVariable = "EFFECT_OPENCODE_TEST_CALL"
+
+const service = (
+  options: Options | undefined
+): Effect.Effect<OpenCode.Service, never, CommandExecutor.CommandExecutor> => {
+  const { models: _, ...client } = options ?? {}
+  return OpenCode.make({
+    startup: { concurrency: "unbounded" },
+    ...client,
+    version: client.version ?? "1.18.33",
+    binary: disk.binary,
+    isolation: "none",
+    environment: {}
+  }).pipe(
+    Effect.provideService(FileSystem.FileSystem, disk.disk),
+    Effect.provide(Path.layer)
+  )
+}
+
+const isRun = (command: MockCommandExecutor.RecordedCommand): boolean =>
+  command.command === disk.binary && command.args[0] === "run"
+
+/** What the binary says when it is not asked to run. */
+const other = (command: MockCommandExecutor.RecordedCommand, options: Options | undefined) =>
+  MockCommandExecutor.script(
+    MockCommandExecutor.stdout(
+      command.args[0] === "models" ? (options?.models ?? ["fake/m1"]).map((model) => `${model}\n`) : ""
+    )
+  )
+
+type Select = (
+  command: MockCommandExecutor.RecordedCommand
+) => MockCommandExecutor.Script | Effect.Effect<MockCommandExecutor.Script, PlatformError>
+
+const scriptsOf = (scripts: Parameters<typeof MockCommandExecutor.layer>[0], options: Options | undefined): Select => {
+  let started = 0
+  const select: Select = typeof scripts === "function" ? scripts : (command) => {
+    const script = scripts[started++]
+    return script ?? unscripted.script(
+      `OpenCodeTest.layerProcess has ${scripts.length} scripts and none for start ${started}: ${command.args.join(" ")}`
+    )
+  }
+  return (command) => isRun(command) ? select(command) : other(command, options)
+}
+
+class Entry {
+  outcome: Outcome = Outcome.Running()
+  attempts = 0
+  reply: Reply = Played({ items: [] })
+  /** Whether the process has played its reply to the end. */
+  isPlayed = false
+
+  constructor(readonly call: Call) {}
+
+  end(outcome: Outcome): void {
+    if (this.outcome._tag === "Running") this.outcome = outcome
+  }
+
+  /** The error that takes the place of the outcome. */
+  get instead(): OpenCodeError.OpenCodeError | undefined {
+    return this.isPlayed && this.reply._tag === "Fail" ? this.reply.error : undefined
+  }
+}
+
+const isStep = (item: Item): item is MockCommandExecutor.Step => "_tag" in item
+
+/** Whether OpenCode would exit with 1 after these events. */
+const endsInError = (events: ReadonlyArray<Events.WireEvent>): boolean => {
+  const types = events.map((event) => event.type)
+  return types.lastIndexOf("error") > types.lastIndexOf("step_finish")
+}
+
+/** The session that a process goes on in. */
+const continued = (args: ReadonlyArray<string>): string | undefined =>
+  args.includes("--session") && !args.includes("--fork") ? args[args.indexOf("--session") + 1] : undefined
+
+const toScript = (
+  entry: Entry,
+  reply: Extract<Reply, { readonly _tag: "Events" | "Fail" }>,
+  args: ReadonlyArray<string>
+) => {
+  const number = Events.numbering({ id: continued(args) ?? entry.call.index + 1 })
+  const events: Array<Events.WireEvent> = []
+  const steps = reply.items.flatMap((item): ReadonlyArray<MockCommandExecutor.Step> => {
+    if (isStep(item)) return [item]
+    const list = (Array.isArray(item) ? item : [item]).map(number)
+    events.push(...list)
+    return list.map((event) => MockCommandExecutor.lines([event]))
+  })
+  return MockCommandExecutor.script(
+    MockCommandExecutor.awaitStdin,
+    ...steps,
+    MockCommandExecutor.waitFor(Effect.sync(() => {
+      entry.isPlayed = true
+    })),
+    MockCommandExecutor.exit(endsInError(events) ? 1 : 0)
+  )
+}
+
+const causeToOutcome = (cause: Cause.Cause<OpenCodeError.OpenCodeError>): Outcome =>
+  Option.match(Cause.failureOption(cause), {
+    onSome: (error) => Outcome.Failed({ error }),
+    onNone: () => Cause.isInterruptedOnly(cause) ? Outcome.Interrupted() : Outcome.Died({ defect: Cause.squash(cause) })
+  })
+
+const make = Effect.fnUntraced(
+  function*(respond: Respond | { readonly [prompt: string]: Answer }, options: Options | undefined) {
+    const entries: Array<Entry> = []
+    const positions = new Map<Reply, number>()
+
+    const choose: Respond = typeof respond === "function"
+      ? respond
+      : (call) => Object.hasOwn(respond, call.prompt) ? respond[call.prompt] : undefined
+
+    const missing = (call: Call) =>
+      Effect.die(
+        new Error(
+          `OpenCodeTest has no answer to the prompt ${Quote.beginning(call.prompt)} (call ${
+            call.index + 1
+          }, ${call.method}). ${
+            typeof respond === "function"
+              ? "The function of the layer returned undefined."
+              : Quote.there("Prompts with an answer", Object.keys(respond))
+          }`
+        )
+      )
+
+    /** The n-th of these answers, where it was asked for the n-th time. */
+    const settle = (answer: Answer, nth: (reply: Reply) => number): Reply => {
+      if (typeof answer === "string") return Reply.text(answer)
+      if (answer._tag !== "Sequence") return answer
+      return settle(answer.answers[Math.min(nth(answer), answer.answers.length - 1)] ?? answer.answers[0], nth)
+    }
+
+    const position = (reply: Reply): number => {
+      const before = positions.get(reply) ?? 0
+      positions.set(reply, before + 1)
+      return before
+    }
+
+    /** What this start of the process plays. */
+    const scriptOf = (entry: Entry, args: ReadonlyArray<string>): MockCommandExecutor.Script => {
+      const attempt = entry.attempts++
+      let reply = entry.reply
+      while (reply._tag === "Attempts" || reply._tag === "Sequence") {
+        reply = settle(
+          reply._tag === "Attempts"
+            ? reply.answers[Math.min(attempt, reply.answers.length - 1)] ?? reply.answers[0]
+            : reply,
+          position
+        )
+      }
+      return toScript(entry, reply, args)
+    }
+
+    const select: Select = (command) => {
+      if (!isRun(command)) return other(command, options)
+      const entry = entries[Number(command.env[callVariable])]
+      return entry === undefined
+        ? Effect.dieMessage("OpenCodeTest: a process without a call")
+        : scriptOf(entry, command.args)
+    }
+
+    const mock = yield* Layer.build(MockCommandExecutor.layer(select))
+    const inner = yield* Effect.provide(service(options), mock)
+
+    const begin = (method: Call["method"], prompt: string, options: RunOptions): Effect.Effect<Entry> =>
+      Effect.map(RunConfig.CurrentRunConfig, (region) => {
+        const entry = new Entry({
+          prompt,
+          options: RunConfig.merge(region, options),
+          method,
+          index: entries.length,
+          repetition: entries.filter(({ call }) => call.prompt === prompt).length
+        })
+        entries.push(entry)
+        return entry
+      })
+
+    const answer = (entry: Entry): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        const chosen = choose(entry.call)
+        return Effect.isEffect(chosen) ? chosen : Effect.succeed(chosen)
+      }).pipe(
+        Effect.flatMap((chosen) => chosen === undefined ? missing(entry.call) : Effect.succeed(chosen)),
+        Effect.map((chosen) => {
+          entry.reply = settle(chosen, position)
+        })
+      )
+
+    /** The call's number travels with its processes. */
+    const numbered = <A extends RunOptions>(entry: Entry, options: A | undefined): A => ({
+      ...options!,
+      extraEnv: { ...options?.extraEnv, [callVariable]: String(entry.call.index) }
+    })
+
+    const effect = <A>(
+      entry: Entry,
+      effect: Effect.Effect<A, OpenCodeError.OpenCodeError>,
+      resultOf: (value: A) => RunResult.RunResult
+    ): Effect.Effect<A, OpenCodeError.OpenCodeError> =>
+      answer(entry).pipe(
+        Effect.zipRight(effect),
+        Effect.catchAll((error) => Effect.fail(entry.instead ?? error)),
+        Effect.flatMap((value) => entry.instead === undefined ? Effect.succeed(value) : Effect.fail(entry.instead)),
+        Effect.onExit((exit) =>
+          Effect.sync(() =>
+            entry.end(
+              Exit.isSuccess(exit)
+                ? Outcome.Done({ result: Option.some(resultOf(exit.value)) })
+                : causeToOutcome(exit.cause)
+            )
+          )
+        )
+      )
+
+    const stream = (
+      entry: Entry,
+      stream: Stream.Stream<RunEvent.RunEvent, OpenCodeError.OpenCodeError>
+    ): Stream.Stream<RunEvent.RunEvent, OpenCodeError.OpenCodeError> =>
+      Stream.unwrapScoped(Effect.gen(function*() {
+        // Whoever gets here first decides: a stream that ends or fails does so before its scope is closed.
+        yield* Effect.addFinalizer(() => Effect.sync(() => entry.end(Outcome.Interrupted())))
+        yield* Effect.tapErrorCause(answer(entry), (cause) => Effect.sync(() => entry.end(causeToOutcome(cause))))
+        return stream.pipe(
+          Stream.catchAll((error) => Stream.fail(entry.instead ?? error)),
+          Stream.concat(Stream.suspend(() => entry.instead === undefined ? Stream.empty : Stream.fail(entry.instead))),
+          Stream.tapErrorCause((cause) => Effect.sync(() => entry.end(causeToOutcome(cause)))),
+          Stream.concat(Stream.execute(Effect.sync(() => entry.end(Outcome.Done({ result: Option.none() })))))
+        )
+      }))
+
+    /** The three ways of asking, of the service or of a session, which has options of its own. */
+    const observed = (inner: Pick<OpenCode.Service, "run" | "stream" | "runSchema">, outer: RunOptions) => {
+      const start = (method: Call["method"], prompt: string, options: RunOptions | undefined) =>
+        begin(method, prompt, RunConfig.merge(outer, options ?? {}))
+      return {
+        run: (prompt, options) =>
+          Effect.flatMap(
+            start("run", prompt, options),
+            (entry) => effect(entry, inner.run(prompt, numbered(entry, options)), (result) => result)
+          ),
+        stream: (prompt, options) =>
+          Stream.unwrap(Effect.map(
+            start("stream", prompt, options),
+            (entry) => stream(entry, inner.stream(prompt, numbered(entry, options)))
+          )),
+        runSchema: (schema, prompt, options) =>
+          Effect.flatMap(start("runSchema", prompt, options), (entry) =>
+            effect(
+              entry,
+              inner.runSchema(schema, prompt, numbered(entry, options)),
+              ({ result }) => result
+            ))
+      } satisfies Pick<OpenCode.Service, "run" | "stream" | "runSchema">
+    }
+
+    const session = (inner: Session, options: RunOptions): Session => ({
+      ...inner,
+      ...observed(inner, options),
+      fork: Effect.map(inner.fork, (fork) => session(fork, options))
+    })
+
+    const opencode: OpenCode.Service = {
+      ...inner,
+      ...observed(inner, {}),
+      session: (options) => Effect.map(inner.session(options), (opened) => session(opened, options ?? {})),
+      resume: (location, options) =>
+        Effect.map(inner.resume(location, options), (opened) => session(opened, options ?? {}))
+    }
+
+    return Context.make(OpenCode.OpenCode, opencode).pipe(
+      Context.add(OpenCodeTest, {
+        calls: Effect.sync(() => entries.map(({ attempts, call, outcome }) => ({ ...call, outcome, attempts }))),
+        running: Effect.sync(() => entries.filter(({ outcome }) => outcome._tag === "Running").length)
+      })
+    )
+  }
+)

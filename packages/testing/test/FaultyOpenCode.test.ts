@@ -1,0 +1,278 @@
+import { Command } from "@effect/platform"
+import { NodeContext } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Chunk, Deferred, Effect, Fiber, Layer, Schedule, Stream } from "effect"
+import { OpenCode } from "effect-opencode"
+import { Events, FaultyOpenCode } from "effect-opencode-testing"
+import { existsSync, readdirSync, statSync } from "node:fs"
+import { tmpdir } from "node:os"
+import { isAlive } from "./support/processes.js"
+
+const answer = FaultyOpenCode.script(FaultyOpenCode.lines(Events.turn("Here I am.")))
+
+const calls = Effect.flatMap(FaultyOpenCode.FaultyOpenCode, ({ calls }) => calls)
+
+const opencode = (
+  scripts: FaultyOpenCode.Scripts | FaultyOpenCode.Cases,
+  options?: Parameters<typeof FaultyOpenCode.layerOpenCode>[1]
+) =>
+  FaultyOpenCode.layerOpenCode(scripts, {
+    forceKillAfter: "100 millis",
+    retry: Schedule.recurs(2),
+    ...options
+  }).pipe(Layer.provide(NodeContext.layer))
+
+/** Ends a run when it has shown an event. */
+const interruptAtFirstEvent = (prompt: string) =>
+  Effect.gen(function*() {
+    const seen = yield* Deferred.make<void>()
+    const fiber = yield* OpenCode.stream(prompt).pipe(
+      Stream.runForEach(() => Deferred.succeed(seen, undefined)),
+      Effect.fork
+    )
+    yield* Deferred.await(seen)
+    yield* Fiber.interrupt(fiber)
+  })
+
+const leftovers = Effect.map(calls, (calls) => calls.flatMap(({ children, pid }) => [pid, ...children]).filter(isAlive))
+
+describe("FaultyOpenCode", () => {
+  describe("executable", () => {
+    it.scoped("is one file that goes with the scope, and answers --version and models", () =>
+      Effect.gen(function*() {
+        const binary = yield* Effect.scoped(Effect.gen(function*() {
+          const faulty = yield* FaultyOpenCode.make({
+            version: "1.15.13",
+            models: ["a/b", "c/d"],
+            cases: [{ scripts: [answer] }]
+          })
+          expect(statSync(faulty.binary).mode & 0o111).not.toBe(0)
+          const ask = (arg: string) => Command.string(Command.make(faulty.binary, arg))
+          expect(yield* ask("--version")).toBe("1.15.13\n")
+          expect(yield* ask("models")).toBe("a/b\nc/d\n")
+          expect(yield* faulty.calls).toEqual([])
+          return faulty.binary
+        }))
+        expect(existsSync(binary)).toBe(false)
+      }).pipe(Effect.provide(NodeContext.layer)))
+
+    it.effect("is taken by core for OpenCode, asked for its version and all", () =>
+      Effect.gen(function*() {
+        const { models, version } = yield* OpenCode.OpenCode
+        expect(yield* version).toMatchObject({ major: 1, minor: 18, patch: 33 })
+        expect(yield* models).toEqual(["fake/m1"])
+        expect((yield* OpenCode.run("hello")).text).toBe("Here I am.")
+      }).pipe(Effect.provide(opencode([answer], { version: undefined }))))
+
+    it.effect("needs nothing of the environment", () =>
+      Effect.gen(function*() {
+        expect((yield* OpenCode.run("hello")).text).toBe("Here I am.")
+      }).pipe(Effect.provide(opencode([answer], { environment: {} }))))
+
+    it.effect("records what it was given, by stdin and by argument", () =>
+      Effect.gen(function*() {
+        const prompt = "--not an option\n\"quotes\" and 'quotes', größer, 世界 \u{1F980}\n"
+        const result = yield* OpenCode.run(prompt, { agent: "plan" })
+        expect(result.text).toBe(prompt)
+        expect((yield* OpenCode.run("by argument", { promptVia: "argv" })).text).toBe("by argument")
+        const [first, second] = yield* calls
+        expect(first?.stdin).toBe(prompt)
+        expect(first?.args.join(" ")).toContain("run --format json")
+        expect(first?.args.join(" ")).toContain("--agent plan")
+        expect(first?.cwd).toBe(process.cwd())
+        expect(second?.args.slice(-2)).toEqual(["--", "by argument"])
+      }).pipe(Effect.provide(opencode([
+        FaultyOpenCode.script(
+          FaultyOpenCode.lines([Events.stepStart()]),
+          FaultyOpenCode.echo,
+          FaultyOpenCode.lines([Events.finish()])
+        )
+      ]))))
+
+    it.effect("plays a script by a text in the prompt, and says so when there is none", () =>
+      Effect.gen(function*() {
+        const [first, second, third] = yield* Effect.all([
+          OpenCode.run("do the first task"),
+          Effect.flip(OpenCode.run("do the second task")),
+          Effect.flip(OpenCode.run("do the third task"))
+        ], { concurrency: "unbounded" })
+        expect(first.text).toBe("Here I am.")
+        expect(second).toMatchObject({ _tag: "OpenCodeProcessError", exitCode: 3 })
+        expect(third).toMatchObject({ _tag: "OpenCodeProcessError", exitCode: 64 })
+        expect(third.message).toContain("no script for the prompt \"do the third task\"")
+        expect(third.message).toContain("\"first\", \"second\"")
+      }).pipe(Effect.provide(opencode([
+        ["first", answer],
+        ["second", [FaultyOpenCode.script(FaultyOpenCode.exit(3))]]
+      ]))))
+  })
+
+  describe("ends", () => {
+    it.effect("by a SQLite crash, as often as it is told, then well", () =>
+      Effect.gen(function*() {
+        expect(yield* OpenCode.run("hello")).toMatchObject({ text: "Here I am.", attempts: 3 })
+        expect((yield* calls).length).toBe(3)
+        expect((yield* OpenCode.run("again")).attempts).toBe(1)
+      }).pipe(
+        Effect.provide(opencode([FaultyOpenCode.sqliteCrash, FaultyOpenCode.sqliteCrash, answer]))
+      ))
+
+    it.effect("by a SQLite crash, for ever", () =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(OpenCode.run("hello"))
+        expect(error).toMatchObject({ _tag: "OpenCodeSqliteError", exitCode: 1, partial: { attempts: 3 } })
+      }).pipe(Effect.provide(opencode([FaultyOpenCode.sqliteCrash]))))
+
+    it.effect("by a code or by a signal", () =>
+      Effect.gen(function*() {
+        expect(yield* Effect.flip(OpenCode.run("code"))).toMatchObject({
+          _tag: "OpenCodeProcessError",
+          exitCode: 7,
+          partial: { stderr: "why\n" }
+        })
+        expect(yield* Effect.flip(OpenCode.run("signal"))).toMatchObject({
+          _tag: "OpenCodeProcessError",
+          signal: "SIGKILL",
+          partial: { eventCount: 1 }
+        })
+      }).pipe(Effect.provide(opencode([
+        ["code", FaultyOpenCode.script(FaultyOpenCode.stderr("why\n"), FaultyOpenCode.exit(7))],
+        [
+          "signal",
+          FaultyOpenCode.script(FaultyOpenCode.lines([Events.stepStart()]), FaultyOpenCode.signal("SIGKILL"))
+        ]
+      ]))))
+
+    it.effect("when it is told to, where it would hang", () =>
+      Effect.gen(function*() {
+        yield* interruptAtFirstEvent("hello")
+        expect(yield* leftovers).toEqual([])
+        expect((yield* calls)[0]?.signals).toEqual([])
+      }).pipe(Effect.provide(opencode([
+        FaultyOpenCode.script(FaultyOpenCode.lines([Events.stepStart()]), FaultyOpenCode.never)
+      ]))))
+
+    it.live("only by SIGKILL, where it takes no notice of anything else", () =>
+      Effect.gen(function*() {
+        yield* interruptAtFirstEvent("hello")
+        expect(yield* leftovers).toEqual([])
+        expect((yield* calls)[0]?.signals).toContain("SIGTERM")
+      }).pipe(Effect.provide(opencode([
+        FaultyOpenCode.scriptWith(
+          { ignoreSignals: ["SIGTERM", "SIGINT", "SIGHUP"] },
+          FaultyOpenCode.lines([Events.stepStart()]),
+          FaultyOpenCode.never
+        )
+      ]))))
+
+    it.live("after a while", () =>
+      Effect.gen(function*() {
+        expect((yield* OpenCode.run("hello")).text).toBe("Here I am.")
+      }).pipe(Effect.provide(opencode([
+        FaultyOpenCode.script(FaultyOpenCode.sleep("50 millis"), FaultyOpenCode.lines(Events.turn("Here I am.")))
+      ]))))
+  })
+
+  describe("leaves behind", () => {
+    const kinds = [
+      ["a child of its group", FaultyOpenCode.child()],
+      ["a child that has left the group", FaultyOpenCode.child({ detached: true })],
+      [
+        "a child that has left the group and takes no notice of signals",
+        FaultyOpenCode.child({ detached: true, ignoresSignals: true })
+      ],
+      ["a grandchild that holds stdout open", FaultyOpenCode.child({ detached: true, holdsStdout: true })]
+    ] as const
+
+    it.scoped("a child that is there until somebody ends it", () =>
+      Effect.gen(function*() {
+        const { binary, calls } = yield* FaultyOpenCode.make({
+          cases: [{ scripts: [FaultyOpenCode.script(FaultyOpenCode.child({ detached: true }))] }]
+        })
+        yield* Command.exitCode(Command.make(binary, "run").pipe(Command.feed("hello")))
+        const [pid = 0] = (yield* calls)[0]?.children ?? []
+        expect(isAlive(pid)).toBe(true)
+        process.kill(pid, "SIGKILL")
+      }).pipe(Effect.provide(NodeContext.layer)))
+
+    for (const [name, child] of kinds) {
+      it.live(`${name}, which is gone after the run`, () =>
+        Effect.gen(function*() {
+          const result = yield* OpenCode.run("hello")
+          expect(result.text).toBe("Here I am.")
+          const [call] = yield* calls
+          expect(call?.children).toHaveLength(1)
+          expect(yield* leftovers).toEqual([])
+        }).pipe(Effect.provide(opencode([
+          FaultyOpenCode.script(child, FaultyOpenCode.lines(Events.turn("Here I am.")))
+        ]))))
+
+      it.live(`${name}, which is gone after an interruption`, () =>
+        Effect.gen(function*() {
+          yield* interruptAtFirstEvent("hello")
+          const [call] = yield* calls
+          expect(call?.children).toHaveLength(1)
+          expect(yield* leftovers).toEqual([])
+        }).pipe(Effect.provide(opencode([
+          FaultyOpenCode.script(child, FaultyOpenCode.lines([Events.stepStart()]), FaultyOpenCode.never)
+        ]))))
+    }
+  })
+
+  describe("floods", () => {
+    const bytes = 8 * 1024 * 1024
+
+    it.effect("stderr, of which the tail is kept", () =>
+      Effect.gen(function*() {
+        const result = yield* OpenCode.run("hello")
+        expect(result.text).toBe("Here I am.")
+        expect(result.stderr.length).toBeLessThanOrEqual(65_536)
+        expect(result.stderr.length).toBeGreaterThan(60_000)
+      }).pipe(Effect.provide(opencode([
+        FaultyOpenCode.script(FaultyOpenCode.flood("stderr", bytes), FaultyOpenCode.lines(Events.turn("Here I am.")))
+      ]))))
+
+    it.effect("stdout, in lines that are no events", () =>
+      Effect.gen(function*() {
+        const events = Chunk.toReadonlyArray(yield* Stream.runCollect(OpenCode.stream("hello")))
+        expect(events.filter(({ _tag }) => _tag === "Diagnostic")).toHaveLength(1024)
+        expect(events.at(-1)?._tag).toBe("StepFinish")
+      }).pipe(Effect.provide(opencode([
+        FaultyOpenCode.script(
+          FaultyOpenCode.flood("stdout", 1024 * 1024),
+          FaultyOpenCode.lines(Events.turn("Here I am."))
+        )
+      ]))))
+
+    it.effect("stdout, in one line of 1.5 MB", () =>
+      Effect.gen(function*() {
+        expect((yield* OpenCode.run("hello")).text.length).toBe(1_500_000)
+      }).pipe(Effect.provide(opencode([
+        FaultyOpenCode.script(FaultyOpenCode.lines(Events.turn("x".repeat(1_500_000))))
+      ]))))
+
+    it.effect("stdout, without a reader: it can be ended all the same", () =>
+      Effect.gen(function*() {
+        yield* Stream.runDrain(Stream.take(OpenCode.stream("hello"), 1))
+        expect(yield* leftovers).toEqual([])
+      }).pipe(Effect.provide(opencode([
+        FaultyOpenCode.script(
+          FaultyOpenCode.lines([Events.stepStart()]),
+          FaultyOpenCode.flood("stdout", 64 * bytes)
+        )
+      ]))))
+  })
+
+  it.effect("leaves nothing in the temporary directory", () =>
+    Effect.gen(function*() {
+      const ours = () => readdirSync(tmpdir()).filter((name) => name.startsWith("faulty-opencode-"))
+      const directory = yield* Effect.provide(
+        Effect.map(
+          Effect.zipRight(OpenCode.run("hello"), FaultyOpenCode.FaultyOpenCode),
+          ({ directory }) => directory.split("/").at(-1)
+        ),
+        opencode([answer])
+      )
+      expect(ours()).not.toContain(directory)
+    }))
+})

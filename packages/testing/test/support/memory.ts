@@ -1,0 +1,46 @@
+import { Error as PlatformError, FileSystem } from "@effect/platform"
+import { Effect, Layer, Option } from "effect"
+
+const error = (reason: PlatformError.SystemErrorReason, method: string, path: string) =>
+  new PlatformError.SystemError({ reason, module: "FileSystem", method, pathOrDescriptor: path })
+
+/** Files that are there at once, so that nothing but the test clock decides what happens when. */
+export const layer: Layer.Layer<FileSystem.FileSystem> = Layer.sync(FileSystem.FileSystem, () => {
+  const files = new Map<string, string>()
+  const decoder = new TextDecoder()
+  return FileSystem.makeNoop({
+    makeDirectory: () => Effect.void,
+    readDirectory: (directory) =>
+      Effect.sync(() =>
+        [...files.keys()].filter((path) => path.startsWith(`${directory}/`)).map((path) =>
+          path.slice(directory.length + 1)
+        )
+      ),
+    readFileString: (path) =>
+      Effect.suspend(() => {
+        const text = files.get(path)
+        return text === undefined ? Effect.fail(error("NotFound", "readFileString", path)) : Effect.succeed(text)
+      }),
+    open: (path) =>
+      Effect.suspend(() => {
+        if (files.has(path)) return Effect.fail(error("AlreadyExists", "open", path))
+        files.set(path, "")
+        const file: FileSystem.File = {
+          [FileSystem.FileTypeId]: FileSystem.FileTypeId,
+          fd: FileSystem.FileDescriptor(0),
+          stat: Effect.die("stat"),
+          seek: () => Effect.void,
+          sync: Effect.void,
+          read: () => Effect.succeed(FileSystem.Size(0)),
+          readAlloc: () => Effect.succeed(Option.none()),
+          truncate: () => Effect.void,
+          write: (bytes) => Effect.succeed(FileSystem.Size(bytes.length)),
+          writeAll: (bytes) =>
+            Effect.sync(() => {
+              files.set(path, files.get(path) + decoder.decode(bytes))
+            })
+        }
+        return Effect.succeed(file)
+      })
+  })
+})

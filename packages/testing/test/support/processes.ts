@@ -1,0 +1,17 @@
+import { readFileSync } from "node:fs"
+
+/** Whether a process is there and more than an entry that nobody has collected yet. */
+export const isAlive = (pid: number): boolean => {
+  try {
+    process.kill(pid, 0)
+  } catch {
+    return false
+  }
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1")
+    return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2))
+  } catch {
+    // no /proc, or gone in between
+    return process.platform !== "linux"
+  }
+}
