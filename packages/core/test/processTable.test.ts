@@ -64,7 +64,9 @@ describe("processTable", () => {
     })
 
     it("reads macOS, which prints no session number", () => {
-      expect(processTable.parsePs("  42     1    40 0x1f2e3d S+   sleep 300 EFFECT_OPENCODE_RUN=outer:run-1\n", "run-1"))
+      expect(
+        processTable.parsePs("  42     1    40 0x1f2e3d S+   sleep 300 EFFECT_OPENCODE_RUN=outer:run-1\n", "run-1")
+      )
         .toEqual([info(42, 1, { pgid: 40, session: 0, marked: true })])
     })
 
