@@ -134,7 +134,15 @@ export const make = (
         )
       }
     }
-    return { temporary: temporaryEnv, data: { XDG_DATA_HOME: data } }
+    const database = env["OPENCODE_DB"] ?? (yield* variable("OPENCODE_DB"))
+    return {
+      temporary: temporaryEnv,
+      data: {
+        XDG_DATA_HOME: data,
+        // It names the database alone, and would lead every isolated run to the same one.
+        ...(database === undefined ? {} : { OPENCODE_DB: path.join(data, "opencode", "opencode.db") })
+      }
+    }
   }).pipe(
     Effect.catchAll((error) =>
       error._tag === "OpenCodeConfigError" ? error : new OpenCodeConfigError({

@@ -35,6 +35,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -119,7 +120,8 @@ export class OpenCode extends Context.Tag("effect-opencode/OpenCode")<OpenCode, 
 export interface Options {
   /**
    * A file, or a name on `PATH`; `~` is the home directory. Default: `OPENCODE_BINARY`, then an `opencode-ai` in the
-   * `node_modules` of the working directory or above it, then `opencode` on `PATH`. Looked up once.
+   * `node_modules` of the working directory or above it, then `opencode` on `PATH`. Looked up once. These variables, and
+   * `HOME`, are read through the `ConfigProvider` in force: a nested one hides them.
    */
   readonly binary?: string | undefined
   /** The binary's version, to save asking it once (0.65 s). Default: asked. */
@@ -141,9 +143,13 @@ export interface Options {
   readonly forceKillAfter?: Duration.DurationInput | undefined
   /**
    * What the child inherits: everything (`"inherit"`), the variables that programs need to work but none that carry
-   * secrets (`"reviewed"`), or exactly these. Default: `"inherit"`.
+   * secrets (`"reviewed"`), or exactly these; a value can be `Redacted`. Default: `"inherit"`.
    */
-  readonly environment?: "inherit" | "reviewed" | { readonly [name: string]: string } | undefined
+  readonly environment?:
+    | "inherit"
+    | "reviewed"
+    | { readonly [name: string]: string | Redacted.Redacted }
+    | undefined
   /**
    * Hold new starts back when a run is told by its provider to slow down: for as long as it says, 30 seconds where it
    * does not say. `true`, or another time for that. Runs are told apart by the provider in `model`. Default: false.

@@ -60,7 +60,7 @@ export interface RunOptions extends RunConfig {
   /** Limits of this run. */
   readonly budget?: Budget | undefined
   /**
-   * Failed attempts at the provider after which the run is ended with an `OpenCodeSessionError`. Default: 10; OpenCode
+   * Failed attempts at the provider without a finished step in between, after which the run is ended with an `OpenCodeSessionError`. Default: 10; OpenCode
    * 1.18.33 itself gives up after 6, other versions never do. `Infinity` for no limit.
    */
   readonly maxProviderRetries?: number | undefined

@@ -57,7 +57,7 @@ export const End = Schema.Struct({
   type: Schema.Literal(endType),
   timestamp: Schema.Number,
   runId: Schema.String,
-  /** `success`, or the tag of the error. */
+  /** `success`, the tag of the error, or `interrupted`. */
   outcome: Schema.String,
   finishReason: Schema.optional(Schema.String)
 })
@@ -81,7 +81,7 @@ export interface Transcript {
  */
 export const open = (
   file: string,
-  options?: { readonly clean?: ((line: unknown) => unknown) | undefined }
+  options?: { readonly clean?: ((line: { readonly [key: string]: unknown }) => unknown) | undefined }
 ): Effect.Effect<Transcript, OpenCodeConfigError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
   Effect.gen(function*() {
     const fileSystem = yield* FileSystem.FileSystem
@@ -90,9 +90,9 @@ export const open = (
     yield* fileSystem.makeDirectory(path.dirname(target), { recursive: true })
     const handle = yield* fileSystem.open(target, { flag: "a" })
     const encoder = new TextEncoder()
-    const clean = options?.clean ?? ((line: unknown) => line)
+    const clean = options?.clean ?? ((line: { readonly [key: string]: unknown }): unknown => line)
     const lock = yield* Effect.makeSemaphore(1)
-    const append = (lines: ReadonlyArray<unknown>): Effect.Effect<void> =>
+    const append = (lines: ReadonlyArray<{ readonly [key: string]: unknown }>): Effect.Effect<void> =>
       lines.length === 0 ?
         Effect.void :
         Effect.suspend(() =>
@@ -132,7 +132,7 @@ export interface Recorded {
   readonly attempts: number
   /** The events of all attempts. A line that was cut off in the middle is a `Diagnostic`. */
   readonly events: ReadonlyArray<RunEvent>
-  /** `success`, the tag of the error, or `undefined`: the program did not live to see the end. */
+  /** `success`, the tag of the error, `interrupted`, or `undefined`: the program did not live to see the end. */
   readonly outcome: string | undefined
 }
 

@@ -214,7 +214,9 @@ export const decide = (facts: Facts): Either.Either<Finished, OpenCodeError> => 
   if (evidence.pendingError !== undefined) return Either.left(fromSessionError(evidence.pendingError, facts))
   if (evidence.rejection !== undefined && !evidence.finished) {
     const { patterns, permission } = evidence.rejection
-    return Either.left(new OpenCodePermissionError({ permission, patterns, partial }, trusted))
+    return Either.left(
+      new OpenCodePermissionError({ permission, patterns: patterns.map(facts.redact), partial }, trusted)
+    )
   }
   const ended = fromExit(facts)
   if (ended !== undefined) return Either.left(ended)

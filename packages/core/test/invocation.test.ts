@@ -244,9 +244,25 @@ describe("invocation", () => {
         }
       }
       if (files.length > 0) config["files"] = files
-      const { OPENCODE_CONFIG_CONTENT, OPENCODE_DISABLE_AUTOUPDATE, OPENCODE_SERVER_PASSWORD, ...extraEnv } = env
+      const {
+        OPENCODE_CONFIG_CONTENT,
+        OPENCODE_DISABLE_AUTOUPDATE,
+        OPENCODE_PERMISSION,
+        OPENCODE_SERVER_PASSWORD,
+        ...extraEnv
+      } = env
       config["disableAutoupdate"] = OPENCODE_DISABLE_AUTOUPDATE === "1"
-      if (OPENCODE_CONFIG_CONTENT !== undefined) Object.assign(config, JSON.parse(OPENCODE_CONFIG_CONTENT))
+      if (OPENCODE_CONFIG_CONTENT !== undefined) {
+        // The rules stand under the agent's name and in a variable once more, see `permissionOrder`.
+        const { agent, ...content } = JSON.parse(OPENCODE_CONFIG_CONTENT)
+        Object.assign(config, content)
+        const told = { content: agent?.build?.permission, variable: JSON.parse(OPENCODE_PERMISSION ?? "null") }
+        const isNative = config["agent"] === undefined || config["agent"] === "build"
+        if (told.variable !== null) expect(told.variable).toEqual(content.permission)
+        if (agent !== undefined || (isNative && told.variable !== null)) {
+          expect(told.content).toEqual(content.permission)
+        }
+      }
       if (OPENCODE_SERVER_PASSWORD !== undefined) config["password"] = OPENCODE_SERVER_PASSWORD
       if (Object.keys(extraEnv).length > 0) config["extraEnv"] = extraEnv
       return { config, prompt }

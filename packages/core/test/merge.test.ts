@@ -178,7 +178,7 @@ describe("merge", () => {
     })
   })
 
-  describe("withOrderedPermission", () => {
+  describe("asTold", () => {
     type Flat = { readonly [key: string]: "allow" | "deny" }
 
     /** OpenCode's decision: the last rule that matches. */
@@ -189,7 +189,7 @@ describe("merge", () => {
     }
 
     const told = (permission: unknown): Plain =>
-      permissionOrder.withOrderedPermission({ permission })["permission"] as Plain
+      permissionOrder.asTold({ permission }, undefined)["permission"] as Plain
 
     const builtIn = ["bash", "edit", "read", "webfetch"]
     const foreign = ["db_get", "db_set", "tool_1", "tool_2", "tool_3"]
@@ -237,12 +237,40 @@ describe("merge", () => {
     })
 
     it("leaves one action for everything, and other configuration, alone", () => {
-      expect(permissionOrder.withOrderedPermission({ permission: "deny", theme: "x" })).toEqual({
+      expect(permissionOrder.asTold({ permission: "deny", theme: "x" }, "other")).toEqual({
         permission: "deny",
         theme: "x"
       })
-      expect(permissionOrder.withOrderedPermission({ theme: "x" })).toEqual({ theme: "x" })
+      expect(permissionOrder.asTold({ theme: "x" }, undefined)).toEqual({ theme: "x" })
       expect(told({ bash: "deny" })).toEqual({ bash: "deny" })
+    })
+  })
+
+  describe("asTold, against rules of an agent", () => {
+    const rules = { bash: "deny" }
+
+    it("says the rules of a native agent under its name too", () => {
+      const agent = { build: { permission: rules } }
+      expect(permissionOrder.asTold({ permission: rules }, undefined)).toEqual({ permission: rules, agent })
+      expect(permissionOrder.asTold({ permission: rules }, "build")).toEqual({ permission: rules, agent })
+      expect(permissionOrder.asTold({ permission: rules, default_agent: "plan" }, undefined)).toMatchObject({
+        agent: { plan: { permission: rules } }
+      })
+      expect(permissionOrder.asTold({ permission: rules, agent: { build: { model: "a/b" }, x: {} } }, undefined))
+        .toMatchObject({ agent: { build: { model: "a/b", permission: rules }, x: {} } })
+    })
+
+    it("makes no agent of a name that may not exist, and leaves the caller's own rules alone", () => {
+      expect(permissionOrder.asTold({ permission: rules }, "nope")).toEqual({ permission: rules })
+      const content = { permission: rules, agent: { build: { permission: { bash: "allow" } } } }
+      expect(permissionOrder.asTold(content, "build")).toEqual(content)
+    })
+
+    it("leaves no inherited OPENCODE_PERMISSION standing", () => {
+      expect(permissionOrder.variables({})).toEqual({})
+      expect(permissionOrder.variables({ permission: { bash: "deny" } })).toEqual({
+        OPENCODE_PERMISSION: "{\"bash\":\"deny\"}"
+      })
     })
   })
 

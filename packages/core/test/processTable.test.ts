@@ -6,7 +6,16 @@ const info = (
   pid: number,
   ppid: number,
   more: { readonly [K in keyof processTable.ProcessInfo]?: processTable.ProcessInfo[K] } = {}
-): processTable.ProcessInfo => ({ pid, ppid, pgid: pid, session: pid, zombie: false, marked: false, ...more })
+): processTable.ProcessInfo => ({
+  pid,
+  ppid,
+  pgid: pid,
+  session: pid,
+  zombie: false,
+  marked: false,
+  identity: "",
+  ...more
+})
 
 const members = (table: ReadonlyArray<processTable.ProcessInfo>, pid: number, except: ReadonlyArray<number> = []) =>
   [...processTable.members(table, { pid, except: new Set(except) })].sort((a, b) => a - b)
@@ -17,13 +26,13 @@ describe("processTable", () => {
 
     it("reads pid, parent, group, session and state", () => {
       expect(processTable.parseStat(`42 (opencode) S 1 40 39 ${rest}\n`))
-        .toEqual({ pid: 42, ppid: 1, pgid: 40, session: 39, zombie: false })
+        .toEqual({ pid: 42, ppid: 1, pgid: 40, session: 39, zombie: false, identity: "100" })
     })
 
     it("gets over spaces, brackets and line feeds in the name", () => {
       for (const name of ["a b", "(x)", ") R 7 7 7 (", "a) S 9 9 9", "line\nfeed", "", "((((", "))))"]) {
         expect(processTable.parseStat(`42 (${name}) R 1 40 39 ${rest}`))
-          .toEqual({ pid: 42, ppid: 1, pgid: 40, session: 39, zombie: false })
+          .toEqual({ pid: 42, ppid: 1, pgid: 40, session: 39, zombie: false, identity: "100" })
       }
     })
 
@@ -36,8 +45,9 @@ describe("processTable", () => {
     it.prop("is nothing for anything else, and never throws", { text: fc.string() }, ({ text }) => {
       const parsed = processTable.parseStat(text)
       if (parsed !== undefined) {
-        expect(Object.values(parsed).every((n) => typeof n === "boolean" || Number.isInteger(n)))
-          .toBe(true)
+        const { identity, zombie, ...numbers } = parsed
+        expect([typeof identity, typeof zombie]).toEqual(["string", "boolean"])
+        expect(Object.values(numbers).every(Number.isInteger)).toBe(true)
       }
     })
 
@@ -57,9 +67,12 @@ describe("processTable", () => {
         ""
       ].join("\n")
       expect(processTable.parsePs(text, "run-1")).toEqual([
-        info(1, 0),
-        info(42, 1, { marked: true }),
-        info(43, 42, { zombie: true })
+        info(1, 0, { identity: "/sbin/init" }),
+        info(42, 1, {
+          marked: true,
+          identity: "opencode run --format json HOME=/root EFFECT_OPENCODE_RUN=outer:run-1 X=y"
+        }),
+        info(43, 42, { zombie: true, identity: "[sh] <defunct>" })
       ])
     })
 
@@ -67,7 +80,12 @@ describe("processTable", () => {
       expect(
         processTable.parsePs("  42     1    40 0x1f2e3d S+   sleep 300 EFFECT_OPENCODE_RUN=outer:run-1\n", "run-1")
       )
-        .toEqual([info(42, 1, { pgid: 40, session: 0, marked: true })])
+        .toEqual([info(42, 1, {
+          pgid: 40,
+          session: 0,
+          marked: true,
+          identity: "sleep 300 EFFECT_OPENCODE_RUN=outer:run-1"
+        })])
     })
 
     it("passes over what is no process", () => {
@@ -125,6 +143,12 @@ describe("processTable", () => {
       expect(members([info(10, 12), info(11, 10), info(12, 11)], 10)).toEqual([11, 12])
     })
 
+    it("are those that were seen before, also without their parents, but not others of the same pid", () => {
+      const table = [info(41, 1, { identity: "then" }), info(42, 41), info(43, 1, { identity: "now" })]
+      const known = [{ pid: 41, identity: "then" }, { pid: 43, identity: "then" }]
+      expect(processTable.members(table, { pid: 10, except: new Set(), known })).toEqual([41, 42])
+    })
+
     const anyTable = fc.uniqueArray(fc.integer({ min: 2, max: 40 }), { maxLength: 25 }).chain((pids) =>
       fc.tuple(...pids.map((pid) =>
         fc.record({
@@ -133,7 +157,8 @@ describe("processTable", () => {
           pgid: fc.integer({ min: 0, max: 40 }),
           session: fc.integer({ min: 0, max: 40 }),
           zombie: fc.boolean(),
-          marked: fc.boolean()
+          marked: fc.boolean(),
+          identity: fc.constant("")
         })
       ))
     )

@@ -7,11 +7,13 @@ import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as FleetBudget from "../FleetBudget.js"
 import { OpenCodeConfigError } from "../OpenCodeError.js"
 import type { OpenCodeError, Partial } from "../OpenCodeError.js"
 import type { RunEvent } from "../RunEvent.js"
+import type * as StartupGate from "../StartupGate.js"
 import * as TokenUsage from "../TokenUsage.js"
 import type { Transcript } from "../Transcript.js"
 import * as Verdict from "../Verdict.js"
@@ -65,6 +67,9 @@ export interface Success {
 /** How much of stderr, and of a streamed answer, is kept: in characters. */
 const kept = 64 * 1024
 
+/** A line of stderr that is longer is no line of OpenCode's, and not worth the memory: in bytes. */
+const maxStderrLine = 1024 * 1024
+
 /** How long a pipe may be silent, after the process has exited, before it is given up: something else holds it. */
 const drainPatience = Duration.seconds(1)
 
@@ -88,7 +93,6 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
     const scope = yield* Effect.scope
     const clock = yield* Effect.clock
 
-    yield* context.inTime(client.rateGate.wait(providerOf(context)))
     const around = yield* surroundings.make(client, plan.options, plan.cwd)
     // A run inside a run carries both ids, so that either sweep finds it.
     const marker = { [processTable.variable]: `${yield* inherited}:${plan.runId}` }
@@ -100,11 +104,12 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
     const stderr = tail.make(kept)
     const events: Array<RunEvent> = []
     const rawLines: Array<string> = []
+    const keepRaw = context.collect && plan.options.keepRaw === true
     const outbox = yield* Mailbox.make<Chunk.Chunk<RunEvent>, OpenCodeError>(1)
     // Remembered only where somebody asks for what stdout does not show.
     const parts = plan.options.recover === undefined && plan.options.usage === undefined ? undefined : exported.parts()
 
-    const pass = yield* context.inTime(client.gate.enter)
+    const pass = yield* context.inTime(enter(client, providerOf(context)))
     // As late as possible: those who stood before us in the queue have spent since.
     if (context.fleet !== undefined) yield* context.fleet.check
     if (context.transcript !== undefined) {
@@ -145,7 +150,7 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
     const fromStdout = intake()
     const repeated = repeatedStep.make(state)
     const onStdout = (lines: ReadonlyArray<lineSplitter.Line>): Effect.Effect<void> => {
-      if (plan.options.keepRaw === true) {
+      if (keepRaw) {
         for (const line of lines) {
           if (typeof line === "string") rawLines.push(lineSplitter.copy(line))
         }
@@ -160,7 +165,7 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
       return fromStdout(arrived)
     }
 
-    const stderrLines = lineSplitter.make()
+    const stderrLines = lineSplitter.make(maxStderrLine)
     const fromStderr = intake()
     const onStderr = (lines: ReadonlyArray<lineSplitter.Line>): Effect.Effect<void> => {
       const found: Array<RunEvent> = []
@@ -214,9 +219,13 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
       attempts: context.number,
       duration: clock.unsafeCurrentTimeMillis() - plan.startedAt,
       events: context.collect ? events : undefined,
-      rawLines: plan.options.keepRaw === true ? rawLines : undefined,
+      rawLines: keepRaw ? rawLines : undefined,
       survivors
     })
+
+    /** The run's time is also that of the questions after it. */
+    const untilExpired = <A>(asking: Effect.Effect<A>, otherwise: A): Effect.Effect<A> =>
+      Effect.raceFirst(asking, Effect.as(Deferred.await(context.expired), otherwise))
 
     const supervise = Effect.gen(function*() {
       yield* Effect.raceFirst(running.exit, guard.await)
@@ -231,15 +240,23 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
       yield* drain(stderrPump, guard)
       yield* onStderr(stderrLines.flush())
       yield* onStdout(stdoutLines.flush())
-      const ask = { client, cwd: plan.cwd, env: started.env }
+      // The options are what is to be cleaned out of its errors.
+      const ask = { client: { ...client, defaults: plan.options }, cwd: plan.cwd, env: started.env }
       const lacksEnd = guard.fired() === undefined && exit._tag === "Code" && exit.code === 0 && !state.finished &&
         state.pendingError === undefined && state.rejection === undefined
       const missing = lacksEnd && plan.options.recover === "export" && state.sessionId !== undefined
-        ? yield* exported.missing(ask, state.sessionId, parts)
+        ? yield* untilExpired(exported.missing(ask, state.sessionId, parts), [])
         : []
       yield* fromStdout(missing)
-      const hidden = plan.options.usage === "deep" ? yield* exported.hidden(ask, parts) : undefined
-      if (hidden !== undefined) context.onProgress({ sessionId: state.sessionId, ...hidden, turns: 0 })
+      const hidden = plan.options.usage === "deep" && guard.fired() === undefined
+        ? yield* untilExpired(exported.hidden(ask, parts), undefined)
+        : undefined
+      if (hidden !== undefined) {
+        context.onProgress({ sessionId: state.sessionId, ...hidden, turns: 0 })
+        if (context.fleet !== undefined) {
+          yield* context.fleet.add({ steps: 0, cost: hidden.cost, tokens: hidden.usage.total, toolCalls: 0 })
+        }
+      }
       const partial = withHidden(facts(survivors), hidden)
       const limited = state.pendingError
       if (limited?.kind === "rate-limit") yield* client.rateGate.limited(providerOf(context), limited.retryAfter)
@@ -247,7 +264,7 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
         Verdict.decide({ evidence: state, exit, guard: guard.fired(), partial, redact: plan.redact })
       const first = judge(partial)
       // Errors are logged and sent on, events and all; a result is for the caller, who gets it as it was.
-      const verdict = Either.isLeft(first) ? judge(plan.redactInside(partial)) : first
+      const verdict = Either.isLeft(first) ? judge(plan.clean(partial)) : first
       if (context.transcript !== undefined) {
         yield* context.transcript.end({
           timestamp: clock.unsafeCurrentTimeMillis(),
@@ -267,6 +284,16 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
     )
     return Stream.flattenChunks(Mailbox.toStream(outbox))
   })).pipe(Stream.withSpan("OpenCode.attempt", { attributes: { "opencode.attempt": context.number } }))
+
+/** Passes both gates. Who is told to wait for a provider leaves the place among the starting to others. */
+const enter = (client: Client, provider: string | undefined): Effect.Effect<StartupGate.Pass, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    yield* client.rateGate.wait(provider)
+    const pass = yield* client.gate.enter
+    if (yield* client.rateGate.isOpen(provider)) return pass
+    yield* pass.opened
+    return yield* enter(client, provider)
+  })
 
 const providerOf = (context: Context): string | undefined => plans.provider(context.plan.options)
 

@@ -3,6 +3,7 @@ import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
+import type * as Redacted from "effect/Redacted"
 import type * as Schedule from "effect/Schedule"
 import type { Isolation } from "../Isolation.js"
 import type { OpenCodeError, OpenCodeSqliteError } from "../OpenCodeError.js"
@@ -31,5 +32,8 @@ export interface Client {
   readonly retry: Schedule.Schedule<unknown, OpenCodeSqliteError>
   readonly forceKillAfter: Duration.Duration
   /** The child's inherited environment: ours by the executor, or exactly these variables. */
-  readonly environment: { readonly extend: boolean; readonly variables: { readonly [name: string]: string } }
+  readonly environment: {
+    readonly extend: boolean
+    readonly variables: { readonly [name: string]: string | Redacted.Redacted }
+  }
 }

@@ -10,7 +10,7 @@ import type { Summary } from "./summary.js"
 
 /** Watches one attempt, and remembers the first guard that fires. */
 export interface Guards {
-  /** A chunk of stdout has arrived. */
+  /** A chunk of stdout has arrived, whatever is in it. */
   readonly read: () => void
   readonly reads: () => number
   /** Whether we wait for the child, or the child (so to say) for our consumer. */
@@ -40,7 +40,9 @@ export const make = (plan: Plan, now: number): Effect.Effect<Guards> =>
     let hasEvent = false
     let last = now
     let blocked = 0
+    let blockedSince = now
     let reads = 0
+    let failures = 0
     let finishedAt: number | undefined
 
     const fire = (guard: Verdict.Guard): void => {
@@ -73,9 +75,8 @@ export const make = (plan: Plan, now: number): Effect.Effect<Guards> =>
 
     const silence: Effect.Effect<void> = Effect.gen(function*() {
       while (fired === undefined && !hasExited) {
-        const now = yield* Clock.currentTimeMillis
         // A consumer that is slow holds the child up: that time is not the child's.
-        if (blocked > 0) last = now
+        const now = blocked > 0 ? blockedSince : yield* Clock.currentTimeMillis
         const { at, guard } = next()
         if (now >= at) timeOver(guard)
         else if (at === Number.POSITIVE_INFINITY) yield* Deferred.await(nearer)
@@ -86,22 +87,26 @@ export const make = (plan: Plan, now: number): Effect.Effect<Guards> =>
     return {
       read: () => {
         reads++
-        last = clock.unsafeCurrentTimeMillis()
       },
       reads: () => reads,
       reading: (isReading) => {
+        const now = clock.unsafeCurrentTimeMillis()
+        if (!isReading && blocked === 0) blockedSince = now
         blocked += isReading ? -1 : 1
-        if (isReading) last = clock.unsafeCurrentTimeMillis()
+        if (isReading && blocked === 0) last += now - blockedSince
       },
       isReading: () => blocked === 0,
       seen: (event, state) => {
         if (event._tag === "ProviderRetry") {
-          if (event.attempt >= plan.maxProviderRetries) fire({ _tag: "ProviderRetries", retry: event })
+          failures++
+          if (failures >= plan.maxProviderRetries) fire({ _tag: "ProviderRetries", retry: event })
           return
         }
         if (event._tag === "Diagnostic" || event._tag === "PermissionRejected") return
+        if (event._tag === "StepFinish") failures = 0
         const first = !hasEvent
         hasEvent = true
+        last = clock.unsafeCurrentTimeMillis()
         overBudget(state)
         finishedAt = state.finished && state.pendingError === undefined ? clock.unsafeCurrentTimeMillis() : undefined
         // A deadline that moves away is found out when the old one comes up.

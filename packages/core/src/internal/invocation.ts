@@ -53,13 +53,21 @@ export const args = (config: RunConfig, version: Version.Version, prompt?: strin
 
 const reveal = (value: string | Redacted.Redacted): string => typeof value === "string" ? value : Redacted.value(value)
 
+/** The values of variables, for the child alone. */
+export const revealed = (
+  variables: { readonly [name: string]: string | Redacted.Redacted }
+): { readonly [name: string]: string } =>
+  Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, reveal(value)]))
+
 /** The variables that a configuration asks for, over whatever the child inherits. */
 export const env = (config: RunConfig): { readonly [name: string]: string } => {
-  const variables: Record<string, string> = {}
-  for (const [name, value] of Object.entries(config.extraEnv ?? {})) variables[name] = reveal(value)
   const content = merge.configContent(config)
+  const variables: Record<string, string> = {
+    ...permissionOrder.variables(config),
+    ...revealed(config.extraEnv ?? {})
+  }
   if (content !== undefined) {
-    variables["OPENCODE_CONFIG_CONTENT"] = JSON.stringify(permissionOrder.withOrderedPermission(content))
+    variables["OPENCODE_CONFIG_CONTENT"] = JSON.stringify(permissionOrder.asTold(content, config.agent))
   }
   if (config.disableAutoupdate !== false) variables["OPENCODE_DISABLE_AUTOUPDATE"] = "1"
   if (config.password !== undefined) variables["OPENCODE_SERVER_PASSWORD"] = Redacted.value(config.password)

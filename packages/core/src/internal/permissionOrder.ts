@@ -1,4 +1,5 @@
 import * as Permission from "../Permission.js"
+import type { RunConfig } from "../RunConfig.js"
 import { isPlain, set } from "./merge.js"
 import type { WireObject } from "./wire.js"
 
@@ -56,8 +57,31 @@ const ordered = (rules: unknown, level: "name" | "pattern"): unknown => {
   return result
 }
 
-/** The rules as OpenCode is told them. */
-export const withOrderedPermission = (content: WireObject): WireObject =>
-  content["permission"] === undefined
-    ? content
-    : { ...content, permission: ordered(content["permission"], "name") }
+/** The agents that OpenCode brings. Rules under another name would make an agent of that name where there is none. */
+const native = new Set(["build", "plan"])
+
+/** Rules under an agent's name win over those of a config file under that name; they mean the same as the rules alone. */
+const underAgent = (content: WireObject, agent: string, rules: unknown): WireObject => {
+  const agents = isPlain(content["agent"]) ? content["agent"] : {}
+  const own = isPlain(agents[agent]) ? agents[agent] : {}
+  return own["permission"] === undefined
+    ? { ...content, agent: { ...agents, [agent]: { ...own, permission: rules } } }
+    : content
+}
+
+/**
+ * The configuration as OpenCode is told it: a project's config file could otherwise lift our rules by naming the same
+ * permission earlier, or by rules of its own for the agent (1.18.33).
+ */
+export const asTold = (content: WireObject, agent: string | undefined): WireObject => {
+  const permission = content["permission"]
+  if (permission === undefined) return content
+  const rules = ordered(permission, "name")
+  const told = { ...content, permission: rules }
+  const name = agent ?? (typeof content["default_agent"] === "string" ? content["default_agent"] : "build")
+  return native.has(name) ? underAgent(told, name, rules) : told
+}
+
+/** `OPENCODE_PERMISSION` wins over the configuration, so an inherited one must not be left standing (1.18.33). */
+export const variables = (config: RunConfig): { readonly [name: string]: string } =>
+  config.permission === undefined ? {} : { OPENCODE_PERMISSION: JSON.stringify(ordered(config.permission, "name")) }

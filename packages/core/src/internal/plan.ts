@@ -5,8 +5,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import { OpenCodeConfigError, OpenCodeVersionError } from "../OpenCodeError.js"
-import type { OpenCodeError } from "../OpenCodeError.js"
+import type { OpenCodeError, Partial } from "../OpenCodeError.js"
 import { CurrentRunConfig } from "../RunConfig.js"
+import type { RunEvent } from "../RunEvent.js"
 import type { Budget, RunOptions } from "../RunOptions.js"
 import * as Version from "../Version.js"
 import * as binary from "./binary.js"
@@ -15,6 +16,7 @@ import type { Client } from "./client.js"
 import * as invocation from "./invocation.js"
 import * as merge from "./merge.js"
 import * as redact from "./redact.js"
+import * as sessionError from "./sessionError.js"
 
 /** What is settled before anything is spawned. */
 export interface Plan {
@@ -31,8 +33,10 @@ export interface Plan {
   readonly maxProviderRetries: number
   /** Cleans texts that go into errors. */
   readonly redact: (text: string) => string
-  /** Cleans the texts inside of whatever else leaves the run. */
-  readonly redactInside: <A>(value: A) => A
+  /** Cleans the facts that an error carries. */
+  readonly clean: (partial: Partial) => Partial
+  /** Cleans a line of a transcript. */
+  readonly cleanLine: (line: { readonly [key: string]: unknown }) => unknown
 }
 
 const newId: Effect.Effect<string> = Effect.map(
@@ -52,7 +56,13 @@ export const make = (client: Client, prompt: string, own: RunOptions): Effect.Ef
     const options: RunOptions = merge.configs<RunOptions>(merge.configs<RunOptions>(client.defaults, current), own)
     const problem = Option.orElse(check.run(prompt, options), () => continuing(client, options))
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
-    const secrets = redact.secretsOf(options)
+    const secrets = redact.secretsOf({ options, environment: client.environment.variables })
+    const text = redact.make(secrets)
+    const inside = redact.inside(secrets)
+    const cleanEvent = (event: RunEvent): RunEvent =>
+      event._tag === "SessionError"
+        ? { ...event, raw: sessionError.sanitizeWire(event.raw, text) }
+        : event
     return {
       runId: yield* newId,
       startedAt,
@@ -70,8 +80,9 @@ export const make = (client: Client, prompt: string, own: RunOptions): Effect.Ef
       idleTimeout: Duration.decode(options.idleTimeout ?? "30 minutes"),
       exitGrace: Duration.decode(options.exitGrace ?? "30 seconds"),
       maxProviderRetries: options.maxProviderRetries ?? 10,
-      redact: redact.make(secrets),
-      redactInside: redact.inside(secrets)
+      redact: text,
+      clean: (partial) => inside({ ...partial, events: partial.events?.map(cleanEvent) }),
+      cleanLine: (line) => inside(sessionError.sanitizeWire(line, text))
     }
   })
 

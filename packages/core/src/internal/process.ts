@@ -12,7 +12,7 @@ import type * as Stream from "effect/Stream"
 import { OpenCodeSpawnError } from "../OpenCodeError.js"
 import type * as Verdict from "../Verdict.js"
 import type { Invocation } from "./invocation.js"
-import type { ProcessTable } from "./processTable.js"
+import type { ProcessTable, Seen } from "./processTable.js"
 
 /** A started process that is certain to be ended with its scope. */
 export interface Running {
@@ -99,11 +99,21 @@ export const start = (
         Effect.forkIn(scope)
       )
 
-      const members = table.members({ pid: process.pid, marker: options.marker })
+      let known: ReadonlyArray<Seen> = []
+      const members = Effect.suspend(() => table.members({ pid: process.pid, marker: options.marker, known })).pipe(
+        Effect.tap((found) =>
+          Effect.sync(() => {
+            known = found
+          })
+        )
+      )
 
       // `kill` of the executor waits for the exit, for ever if need be, so it gets a fiber of its own.
       const signalGroup = (signal: CommandExecutor.Signal) =>
-        process.kill(signal).pipe(Effect.ignore, Effect.interruptible, Effect.forkIn(processScope))
+        Effect.unlessEffect(
+          process.kill(signal).pipe(Effect.ignore, Effect.interruptible, Effect.forkIn(processScope)),
+          Deferred.isDone(exited)
+        )
 
       const gone = Effect.zipWith(Deferred.isDone(exited), members, (isDone, left) => isDone && left.length === 0)
 
@@ -118,29 +128,41 @@ export const start = (
           Effect.map(Option.isSome)
         )
 
-      const terminate: Running["terminate"] = (how) =>
+      // The pids belong to whoever gets them next, so nothing is looked for or signalled once everything is gone, and
+      // the executor, which signals the group of a failed process, is let go at once.
+      let isClean = false
+      const clean = Effect.suspend(() => {
+        isClean = true
+        return Effect.as(Scope.close(processScope, Exit.void), [] as ReadonlyArray<number>)
+      })
+
+      const end = (force: boolean): Effect.Effect<ReadonlyArray<number>> =>
         Effect.gen(function*() {
           // Before the signal: afterwards the children have lost their parent.
           const before = yield* members
-          const isExited = yield* Deferred.isDone(exited)
-          if (isExited && before.length === 0) {
-            return []
+          if (before.length === 0 && (yield* Deferred.isDone(exited))) {
+            return yield* clean
           }
-          if (how?.force !== true) {
+          if (!force) {
             yield* signalGroup("SIGTERM")
             yield* table.kill(before, "TERM")
             if (yield* waitGone(options.forceKillAfter)) {
-              return []
+              return yield* clean
             }
           }
           yield* signalGroup("SIGKILL")
-          yield* table.kill([...new Set([...before, ...(yield* members)])], "KILL")
+          yield* table.kill(yield* members, "KILL")
           if (yield* waitGone(killPatience)) {
-            return []
+            return yield* clean
           }
-          const left = yield* members
+          const left = (yield* members).map(({ pid }) =>
+            pid
+          )
           return (yield* Deferred.isDone(exited)) ? left : [process.pid, ...left]
         })
+
+      const terminate: Running["terminate"] = (how) =>
+        Effect.suspend(() => isClean ? Effect.succeed([]) : end(how?.force === true))
 
       yield* Scope.addFinalizer(
         scope,

@@ -13,7 +13,12 @@ export interface ProcessInfo {
   readonly zombie: boolean
   /** Whether its environment names the run. */
   readonly marked: boolean
+  /** What another process that gets the same pid later will not have: the time of its start, or its whole command. */
+  readonly identity: string
 }
+
+/** A process that was seen, so that it can be told from a later one of the same pid. */
+export type Seen = Pick<ProcessInfo, "pid" | "identity">
 
 /** The variable by which the processes of a run are found again: ids of runs, separated by colons. */
 export const variable = "EFFECT_OPENCODE_RUN"
@@ -27,7 +32,7 @@ export const isMarked = (environment: string, runId: string): boolean => {
 }
 
 /**
- * Fields 1, 3, 4, 5 and 6 of `/proc/PID/stat` (proc_pid_stat(5)). The name in field 2 can hold spaces and brackets,
+ * Fields 1, 3, 4, 5, 6 and 22 of `/proc/PID/stat` (proc_pid_stat(5)). The name in field 2 can hold spaces and brackets,
  * so the rest begins behind the last closing one.
  */
 export const parseStat = (text: string): Omit<ProcessInfo, "marked"> | undefined => {
@@ -37,14 +42,14 @@ export const parseStat = (text: string): Omit<ProcessInfo, "marked"> | undefined
   const [ppid, pgid, session] = [Number(fields[1]), Number(fields[2]), Number(fields[3])]
   const pid = Number.parseInt(text, 10)
   return [pid, ppid, pgid, session].every(Number.isInteger)
-    ? { pid, ppid, pgid, session, zombie: fields[0] === "Z" || fields[0] === "X" }
+    ? { pid, ppid, pgid, session, zombie: fields[0] === "Z" || fields[0] === "X", identity: fields[19] ?? "" }
     : undefined
 }
 
-/** Lines of `ps axeww -o pid=,ppid=,pgid=,sess=,stat=,command=`: the environment follows the command. */
+/** Lines of `ps -A -E -ww -o pid=,ppid=,pgid=,sess=,stat=,command=`: the environment follows the command. */
 export const parsePs = (text: string, marker: string): ReadonlyArray<ProcessInfo> =>
   text.split("\n").flatMap((line) => {
-    const match = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(\S+)\s(.*)$/.exec(line)
+    const match = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(\S+)\s+(.*)$/.exec(line)
     if (match === null) return []
     return [{
       pid: Number(match[1]),
@@ -53,23 +58,26 @@ export const parsePs = (text: string, marker: string): ReadonlyArray<ProcessInfo
       // macOS prints an address or 0 here.
       session: /^\d+$/.test(match[4]!) ? Number(match[4]) : 0,
       zombie: match[5]!.startsWith("Z"),
-      marked: isMarked(match[6]!, marker)
+      marked: isMarked(match[6]!, marker),
+      identity: match[6]!
     }]
   })
 
 /**
- * The processes of a run: those whose environment names it, those in the group of its first process, and whatever descends
- * from any of them. The first process itself is left out, and so is everything in `except`.
+ * The processes of a run: those whose environment names it, those in the group of its first process, those that were
+ * seen to be its own before, and whatever descends from any of them. The first process itself is left out, and so is
+ * everything in `except`.
  */
 export const members = (
   table: ReadonlyArray<ProcessInfo>,
-  run: { readonly pid: number; readonly except: ReadonlySet<number> }
+  run: { readonly pid: number; readonly except: ReadonlySet<number>; readonly known?: ReadonlyArray<Seen> }
 ): ReadonlyArray<number> => {
   // Without a first process there is no tree to follow: 0 and 1 are the parents of everything.
   const rooted = run.pid > 1
-  const found = new Set(
-    table.filter((p) => p.marked || (rooted && (p.pgid === run.pid || p.session === run.pid))).map((p) => p.pid)
-  )
+  const wasSeen = (p: ProcessInfo) => run.known?.some(({ identity, pid }) => pid === p.pid && identity === p.identity)
+  const isOurs = (p: ProcessInfo) =>
+    p.marked || (rooted && (p.pgid === run.pid || p.session === run.pid)) || wasSeen(p) === true
+  const found = new Set(table.filter(isOurs).map((p) => p.pid))
   if (rooted) found.add(run.pid)
   let size = 0
   while (size !== found.size) {
@@ -85,8 +93,13 @@ export const members = (
 /** Lists the processes of the machine and sends them signals. */
 export interface ProcessTable {
   /** The processes of a run besides its first one; empty where the platform has no way to tell. */
-  readonly members: (run: { readonly pid: number; readonly marker: string }) => Effect.Effect<ReadonlyArray<number>>
-  readonly kill: (pids: ReadonlyArray<number>, signal: "TERM" | "KILL") => Effect.Effect<void>
+  readonly members: (run: {
+    readonly pid: number
+    readonly marker: string
+    /** What was found earlier: it is found again also where its parents have ended. */
+    readonly known?: ReadonlyArray<Seen>
+  }) => Effect.Effect<ReadonlyArray<Seen>>
+  readonly kill: (processes: ReadonlyArray<Seen>, signal: "TERM" | "KILL") => Effect.Effect<void>
 }
 
 const concurrency = 16
@@ -130,7 +143,7 @@ export const make = (services: {
       )
 
     const fromPs = (marker: string) =>
-      executor.string(Command.make("ps", "axeww", "-o", "pid=,ppid=,pgid=,sess=,stat=,command=")).pipe(
+      executor.string(Command.make("ps", "-A", "-E", "-ww", "-o", "pid=,ppid=,pgid=,sess=,stat=,command=")).pipe(
         Effect.map((text) => parsePs(text, marker)),
         Effect.orElseSucceed((): ReadonlyArray<ProcessInfo> => [])
       )
@@ -146,12 +159,21 @@ export const make = (services: {
     const self = yield* fileSystem.readLink("/proc/self").pipe(Effect.map(Number), Effect.orElseSucceed(() => 0))
 
     return {
-      members: ({ marker, pid }) =>
-        Effect.map(list(marker), (table) => members(table, { pid, except: new Set([self]) })),
-      kill: (pids, signal) =>
-        pids.length === 0 ? Effect.void : executor.exitCode(
+      members: ({ known = [], marker, pid }) =>
+        Effect.map(list(marker), (table) => {
+          const ours = new Set(members(table, { pid, except: new Set([self]), known }))
+          return table.filter((p) => ours.has(p.pid)).map(({ identity, pid }) => ({ identity, pid }))
+        }),
+      kill: (processes, signal) =>
+        processes.length === 0 ? Effect.void : executor.exitCode(
           // The shell's own `kill`: slim images have no such program.
-          Command.make("sh", "-c", "kill -s \"$0\" \"$@\" 2>/dev/null", signal, ...pids.map(String))
+          Command.make(
+            "sh",
+            "-c",
+            "kill -s \"$0\" \"$@\" 2>/dev/null",
+            signal,
+            ...processes.map(({ pid }) => String(pid))
+          )
         ).pipe(Effect.ignore)
     }
   })

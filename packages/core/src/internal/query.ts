@@ -5,6 +5,7 @@ import * as Stream from "effect/Stream"
 import { OpenCodeProcessError } from "../OpenCodeError.js"
 import type { OpenCodeError, Partial } from "../OpenCodeError.js"
 import * as TokenUsage from "../TokenUsage.js"
+import type * as Verdict from "../Verdict.js"
 import type { Client } from "./client.js"
 import * as process from "./process.js"
 import * as redact from "./redact.js"
@@ -69,7 +70,10 @@ export const make = (
       Effect.map(Option.getOrElse(() => [""]))
     )
     const survivors = yield* running.terminate()
-    const exit = yield* running.exit
+    const exit = yield* Effect.map(
+      Effect.timeoutOption(running.exit, survivors.length > 0 ? Duration.zero : patience),
+      Option.getOrElse((): Verdict.Exit => ({ _tag: "Lost" }))
+    )
     if (exit._tag === "Code" && exit.code === 0) {
       return Option.isNone(file)
         ? piped ?? ""

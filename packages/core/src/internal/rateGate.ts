@@ -4,26 +4,30 @@ import * as Effect from "effect/Effect"
 
 /** Holds new starts back while a provider asks for patience. */
 export interface RateGate {
-  /** Waits until the provider may be asked again; `undefined` stands for OpenCode's default model. */
+  /** Whether the provider may be asked; `undefined` stands for OpenCode's default model. */
+  readonly isOpen: (provider: string | undefined) => Effect.Effect<boolean>
+  /** Waits until the provider may be asked again. */
   readonly wait: (provider: string | undefined) => Effect.Effect<void>
   /** A run was told to slow down. */
   readonly limited: (provider: string | undefined, retryAfter: number | undefined) => Effect.Effect<void>
 }
 
-export const off: RateGate = { wait: () => Effect.void, limited: () => Effect.void }
+export const off: RateGate = { isOpen: () => Effect.succeed(true), wait: () => Effect.void, limited: () => Effect.void }
 
 export const make = (fallback: Duration.Duration): RateGate => {
   const until = new Map<string, number>()
   const key = (provider: string | undefined) => provider ?? ""
 
+  const left = (provider: string | undefined) =>
+    Effect.map(Clock.currentTimeMillis, (now) => (until.get(key(provider)) ?? 0) - now)
+
   const wait: RateGate["wait"] = (provider) =>
-    Effect.flatMap(Clock.currentTimeMillis, (now) => {
-      const left = (until.get(key(provider)) ?? 0) - now
+    Effect.flatMap(left(provider), (left) =>
       // Another run can have been told to wait longer in the meantime.
-      return left > 0 ? Effect.zipRight(Effect.sleep(left), wait(provider)) : Effect.void
-    })
+      left > 0 ? Effect.zipRight(Effect.sleep(left), wait(provider)) : Effect.void)
 
   return {
+    isOpen: (provider) => Effect.map(left(provider), (left) => left <= 0),
     wait,
     limited: (provider, retryAfter) =>
       Effect.map(Clock.currentTimeMillis, (now) => {

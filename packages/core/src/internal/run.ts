@@ -126,6 +126,18 @@ export const make = (
     yield* plan.checkFiles(client, settled)
     const { binary, version } = yield* inTime(plan.checkBinary(client, settled), 0)
     const transcript = settled.options.transcript === undefined ? undefined : yield* openTranscript(client, settled)
+    if (transcript !== undefined) {
+      // Interruption and an early end of the stream have no verdict; the program is alive all the same.
+      yield* Effect.addFinalizer((exit) =>
+        outcome === "interrupted"
+          ? transcript.end({
+            timestamp: clock.unsafeCurrentTimeMillis(),
+            runId: settled.runId,
+            outcome: Exit.isFailure(exit) ? tagOf(exit) : outcome
+          })
+          : Effect.void
+      )
+    }
     const fleet = Option.getOrUndefined(yield* Effect.serviceOption(FleetBudget.FleetBudget))
     yield* inTime(client.running.enter, 0)
 
@@ -196,7 +208,7 @@ const tagOf = (exit: Exit.Failure<unknown, unknown>): string => {
 const openTranscript = (client: Client, settled: plan.Plan) =>
   Effect.flatMap(
     expand(settled.options.transcript!),
-    (file) => Transcript.open(client.path.resolve(settled.cwd, file), { clean: settled.redactInside })
+    (file) => Transcript.open(client.path.resolve(settled.cwd, file), { clean: settled.cleanLine })
   ).pipe(
     Effect.provideService(FileSystem.FileSystem, client.fileSystem),
     Effect.provideService(Path.Path, client.path)

@@ -2,12 +2,13 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
-import { OpenCodeBudgetError, OpenCodeTimeoutError } from "../OpenCodeError.js"
+import { OpenCodeBudgetError, OpenCodeOutputError, OpenCodeTimeoutError } from "../OpenCodeError.js"
 import type { OpenCodeError, Partial } from "../OpenCodeError.js"
 import type { Budget, RunOptions, SchemaOptions } from "../RunOptions.js"
 import type { RunResult } from "../RunResult.js"
 import * as StructuredOutput from "../StructuredOutput.js"
 import * as TokenUsage from "../TokenUsage.js"
+import * as redact from "./redact.js"
 
 const nothing = { steps: 0, cost: 0, tokens: 0, toolCalls: 0 }
 
@@ -100,6 +101,20 @@ const ofAllTurns = (
   return error
 }
 
+/** The errors that are made here hold results, which are the caller's and not cleaned. */
+const cleaned = (error: OpenCodeError, clean: <A>(value: A) => A): OpenCodeError => {
+  switch (error._tag) {
+    case "OpenCodeOutputError":
+      return new OpenCodeOutputError(clean({ ...error }), true)
+    case "OpenCodeTimeoutError":
+      return new OpenCodeTimeoutError(clean({ ...error }), true)
+    case "OpenCodeBudgetError":
+      return new OpenCodeBudgetError(clean({ ...error }), true)
+    default:
+      return error
+  }
+}
+
 /** Asks until the answer decodes: turns of one session, within one budget and one time. */
 export const make = <A, I>(
   schema: Schema.Schema<A, I>,
@@ -136,4 +151,7 @@ export const make = <A, I>(
           results.push(result)
         }))
     })
-  }).pipe(Effect.withSpan("OpenCode.runSchema"))
+  }).pipe(
+    Effect.mapError((error) => cleaned(error, redact.inside(redact.secretsOf(options)))),
+    Effect.withSpan("OpenCode.runSchema")
+  )

@@ -114,3 +114,7 @@ const clean = (value: unknown, redact: (text: string) => string): unknown => {
 
 /** The printed error without headers that could hold secrets, texts cut and cleaned. */
 export const sanitize = (error: unknown, redact: (text: string) => string): unknown => clean(error, redact)
+
+/** A printed `error` line, or the event of one, cleaned like the error alone; anything else as it is. */
+export const sanitizeWire = (line: WireObject, redact: (text: string) => string): WireObject =>
+  line["type"] === "error" ? { ...line, error: sanitize(line["error"], redact) } : line

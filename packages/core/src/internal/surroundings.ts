@@ -26,13 +26,14 @@ export const make = (
 ): Effect.Effect<Surroundings, OpenCodeConfigError, Scope.Scope> =>
   Effect.gen(function*() {
     const own = invocation.env(config)
-    const isolated = yield* Isolation.make(client.isolation, { ...client.environment.variables, ...own }).pipe(
+    const given = invocation.revealed(client.environment.variables)
+    const isolated = yield* Isolation.make(client.isolation, { ...given, ...own }).pipe(
       Effect.provideService(FileSystem.FileSystem, client.fileSystem),
       Effect.provideService(Path.Path, client.path)
     )
     return {
       // OpenCode takes its directory from PWD before it asks the system.
-      env: { ...client.environment.variables, ...isolated.temporary, PWD: cwd, ...own, ...isolated.data },
+      env: { ...given, ...isolated.temporary, PWD: cwd, ...own, ...isolated.data },
       directory: isolated.data["XDG_DATA_HOME"]
     }
   })

@@ -11,48 +11,49 @@ export interface Turnstile {
 export const unlimited: Turnstile = { enter: Effect.succeed(Effect.void) }
 
 /**
- * A semaphore that only ever sees one waiter. Effect's own (3.22) wakes all of them at every release: a thousand
- * waiting fibers took 973 MB. The crowd waits in a queue here, and its head alone asks for the permit.
+ * A semaphore that never sees a waiter. Effect's own (3.22) wakes all of them at every release: a thousand waiting
+ * fibers took 973 MB. The crowd waits in a queue here, and whoever leaves hands the permit on to its head. Only the
+ * waiting can be interrupted: between a permit and its finalizer there is no place to lose it.
  */
 export const make = (permits: number): Effect.Effect<Turnstile> =>
   Effect.map(Effect.makeSemaphore(permits), (semaphore) => {
     const crowd = new Set<Deferred.Deferred<void>>()
-    let occupied = false
+    let free = permits
 
-    const next = Effect.suspend(() => {
+    const handOn = Effect.suspend(() => {
       for (const first of crowd) {
         crowd.delete(first)
         return Effect.asVoid(Deferred.succeed(first, undefined))
       }
-      occupied = false
+      free++
       return Effect.void
     })
 
-    const reachHead = Effect.suspend(() => {
-      if (!occupied) {
-        occupied = true
-        return Effect.void
-      }
-      return Effect.flatMap(Deferred.make<void>(), (turn) => {
-        crowd.add(turn)
-        return Deferred.await(turn).pipe(
+    const turn = (restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>) =>
+      Effect.fiberIdWith((id) => {
+        if (free > 0) {
+          free--
+          return Effect.void
+        }
+        const called = Deferred.unsafeMake<void>(id)
+        crowd.add(called)
+        return restore(Deferred.await(called)).pipe(
           // Not in the crowd any more: the turn had come just before the interruption.
-          Effect.onInterrupt(() => crowd.delete(turn) ? Effect.void : next)
+          Effect.onInterrupt(() => crowd.delete(called) ? Effect.void : handOn)
         )
       })
-    })
 
     return {
       enter: Effect.uninterruptibleMask((restore) =>
         Effect.gen(function*() {
-          yield* restore(reachHead)
-          yield* Effect.ensuring(restore(semaphore.take(1)), next)
+          yield* turn(restore)
+          yield* semaphore.take(1)
           let held = true
-          const release = Effect.suspend(() => {
+          const release = Effect.uninterruptible(Effect.suspend(() => {
             if (!held) return Effect.void
             held = false
-            return Effect.asVoid(semaphore.release(1))
-          })
+            return Effect.zipRight(semaphore.release(1), handOn)
+          }))
           yield* Effect.addFinalizer(() => release)
           return release
         })

@@ -81,6 +81,26 @@ describe("permission profiles", () => {
     { respond: support.steps([support.bash("echo x > by-bash.txt"), Reply.text("done")]) }
   )
 
+  support.real(
+    "readOnly holds where the environment and the project's rules for the agent say otherwise",
+    (box) =>
+      Effect.gen(function*() {
+        fill(box)
+        const open = { edit: "allow", bash: "allow" }
+        fs.writeFileSync(
+          path.join(box.work, "opencode.json"),
+          JSON.stringify({ agent: { build: { permission: open } } })
+        )
+        process.env["OPENCODE_PERMISSION"] = JSON.stringify(open)
+        yield* support.run("go", { permission: Permission.readOnly })
+        expect(fs.readdirSync(box.work).sort()).toEqual([".env", "a.txt", "opencode.json"])
+        expect(fs.readFileSync(path.join(box.work, "a.txt"), "utf8")).toBe("alpha\n")
+        const tools = yield* offered
+        expect(writing.filter((name) => tools.has(name))).toEqual([])
+      }),
+    { respond }
+  )
+
   support.real("denyAll offers no tool at all", () =>
     Effect.gen(function*() {
       yield* support.run("go", { permission: Permission.denyAll })

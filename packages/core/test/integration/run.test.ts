@@ -26,7 +26,10 @@ describe("a run with the real binary", () => {
       expect(tags(result.events)).toEqual(["StepStart", "Text", "StepFinish"])
       const wire = result.events.map(RunEvent.toWire)
       expect(result.rawLines?.map((line) => JSON.parse(line))).toEqual(wire)
-      expect(fs.readFileSync(transcript, "utf8").trimEnd().split("\n").map((line) => JSON.parse(line))).toEqual(wire)
+      const lines = fs.readFileSync(transcript, "utf8").trimEnd().split("\n").map((line) => JSON.parse(line))
+      expect(lines.slice(1, -1)).toEqual(wire)
+      expect(lines[0]).toMatchObject({ type: "effect-opencode/run_start", runId: result.runId, cwd: box.work })
+      expect(lines.at(-1)).toMatchObject({ type: "effect-opencode/run_end", runId: result.runId, outcome: "success" })
     }), { respond: steps([Reply.text(unicode, { deltas: [...unicode] })]) })
 
   real(
