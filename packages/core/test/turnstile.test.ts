@@ -1,0 +1,81 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Scheduler } from "effect"
+import * as turnstile from "../src/internal/turnstile.js"
+
+/** Interrupts the fiber that it drives before one of its operations, as a yield of the runtime can. */
+const interruptingAt = (position: number, onInterrupt: () => void): Scheduler.Scheduler => {
+  let operations = 0
+  return {
+    shouldYield: (fiber) => {
+      operations++
+      if (operations !== position) return false
+      onInterrupt()
+      fiber.unsafeInterruptAsFork(fiber.id())
+      return 0
+    },
+    scheduleTask: (task, priority, fiber) => Scheduler.defaultScheduler.scheduleTask(task, priority, fiber)
+  }
+}
+
+const turns = Effect.repeatN(Effect.yieldNow(), 20)
+
+describe("turnstile", () => {
+  it.effect("lets in as many as there are permits, the others in the order in which they came", () =>
+    Effect.gen(function*() {
+      const gate = yield* turnstile.make(2)
+      const entered: Array<number> = []
+      const doors = yield* Effect.forEach([0, 1, 2, 3, 4], () => Deferred.make<void>())
+      const fibers = yield* Effect.forEach([0, 1, 2, 3, 4], (n) =>
+        Effect.scoped(Effect.zipRight(
+          gate.enter,
+          Effect.zipRight(Effect.sync(() => entered.push(n)), Deferred.await(doors[n]!))
+        )).pipe(Effect.fork, Effect.zipLeft(Effect.yieldNow())))
+      assert.deepStrictEqual(entered, [0, 1])
+      for (const n of [1, 0, 2, 3, 4]) {
+        yield* Deferred.succeed(doors[n]!, undefined)
+        yield* Fiber.join(fibers[n]!)
+      }
+      assert.deepStrictEqual(entered, [0, 1, 2, 3, 4])
+    }))
+
+  for (const isHeld of [false, true]) {
+    it.effect(`loses no permit that is ${isHeld ? "handed on" : "free"}, at whatever operation a caller is interrupted`, () =>
+      Effect.gen(function*() {
+        let interruptions = 0
+        for (let position = 1; position < 100; position++) {
+          const gate = yield* turnstile.make(1)
+          const door = yield* Deferred.make<void>()
+          const holder = yield* Effect.fork(
+            isHeld ? Effect.scoped(Effect.zipRight(gate.enter, Deferred.await(door))) : Effect.void
+          )
+          yield* Effect.yieldNow()
+          const caller = yield* Effect.scoped(Effect.zipRight(gate.enter, Effect.never)).pipe(
+            Effect.withScheduler(interruptingAt(position, () => interruptions++)),
+            Effect.fork
+          )
+          yield* turns
+          yield* Deferred.succeed(door, undefined)
+          yield* turns
+          yield* Fiber.await(holder)
+          yield* Fiber.interrupt(caller)
+          const next = yield* Effect.fork(Effect.scoped(gate.enter))
+          yield* turns
+          assert.strictEqual((yield* Fiber.poll(next))._tag, "Some", `a permit was lost at operation ${position}`)
+        }
+        assert.isAbove(interruptions, 20)
+      }))
+  }
+
+  it.effect("a release twice is a release once", () =>
+    Effect.gen(function*() {
+      const gate = yield* turnstile.make(1)
+      yield* Effect.scoped(Effect.flatMap(gate.enter, (release) => Effect.zipRight(release, release)))
+      yield* Effect.scoped(Effect.gen(function*() {
+        yield* gate.enter
+        const second = yield* Effect.fork(Effect.scoped(gate.enter))
+        yield* Effect.yieldNow()
+        assert.strictEqual((yield* Fiber.poll(second))._tag, "None")
+        yield* Fiber.interrupt(second)
+      }))
+    }))
+})
