@@ -111,10 +111,10 @@ describe("FleetBudget", () => {
     return Effect.gen(function*() {
       const first = yield* Effect.fork(OpenCode.run("first"))
       yield* T.untilStarted(1)
-      const second = yield* Effect.fork(Effect.flip(OpenCode.run("second")))
+      const second = yield* Effect.fork(T.failsWith("OpenCodeBudgetError")(OpenCode.run("second")))
       yield* T.settle
       yield* goOn.open
-      assert.strictEqual((yield* Fiber.join(second))._tag, "OpenCodeBudgetError")
+      assert.strictEqual((yield* Fiber.join(second)).scope, "fleet")
       yield* Fiber.join(first)
       assert.strictEqual((yield* T.commands).length, 1)
     }).pipe(

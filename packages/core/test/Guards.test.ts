@@ -78,6 +78,23 @@ describe("maxProviderRetries", () => {
       Mock.script(...Array.from({ length: 10 }, (_, n) => Mock.stderr(failedAttempt(`${n}`))), Mock.never)
     ]))))
 
+  it.effect("counts from the last finished step on", () =>
+    Effect.gen(function*() {
+      const result = yield* OpenCode.run("x", { maxProviderRetries: 3 })
+      assert.strictEqual(result.text, "recovered twice")
+    }).pipe(Effect.provide(T.layer([
+      Mock.script(
+        Mock.stderr([failedAttempt("1"), failedAttempt("2")]),
+        Mock.sleep(0),
+        Mock.waitFor(T.settle),
+        Mock.lines([T.stepStart(), T.stepFinish("tool-calls")]),
+        Mock.waitFor(T.settle),
+        Mock.stderr([failedAttempt("3"), failedAttempt("4")]),
+        Mock.waitFor(T.settle),
+        Mock.lines(T.answer("recovered twice"))
+      )
+    ]))))
+
   it.effect("can be switched off", () =>
     Effect.gen(function*() {
       const result = yield* OpenCode.run("x", { maxProviderRetries: Infinity })

@@ -5,7 +5,11 @@ import * as T from "./support/mock.js"
 
 const args = Effect.map(T.commands, (all) => all.at(-1)!.args)
 
-const contentOf = Effect.map(T.commands, (all) => JSON.parse(all.at(-1)!.env["OPENCODE_CONFIG_CONTENT"]!))
+/** Without `agent`, which repeats the rules: that is a matter of its own. */
+const contentOf = Effect.map(T.commands, (all) => {
+  const { agent: _, ...content } = JSON.parse(all.at(-1)!.env["OPENCODE_CONFIG_CONTENT"]!)
+  return content
+})
 
 const layerConfig = (
   options: Config.Config.Wrap<OpenCode.Options>,

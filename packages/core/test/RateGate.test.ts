@@ -67,17 +67,51 @@ describe("rateLimitGate", () => {
       T.layer([tooMany(), T.answering("x"), T.answering("x")], { rateLimitGate: true })
     )))
 
-  it.effect("holds the longest wait that any run was told", () =>
-    Effect.gen(function*() {
-      yield* Effect.all([limited("openai/a"), limited("openai/a")], { concurrency: 2 })
+  it.effect("holds the longest wait that any run was told", () => {
+    const both = Effect.unsafeMakeLatch(false)
+    const asks = ["60", "10"]
+    return Effect.gen(function*() {
+      const runs = yield* Effect.fork(Effect.all([limited("openai/a"), limited("openai/a")], { concurrency: 2 }))
+      yield* T.untilStarted(2)
+      yield* both.open
+      yield* Fiber.join(runs)
       yield* heldUntil(60_000, "openai/a", 2)
     }).pipe(Effect.provide(T.layer(
-      (command) =>
-        Effect.map(Effect.sync(() => Number(command.pid ?? count++)), (n) =>
-          n === 0 ? tooMany({ "retry-after": "60" }) : n === 1 ? tooMany({ "retry-after": "10" }) : T.answering("x")),
+      () => {
+        const after = asks.shift()
+        if (after === undefined) return T.answering("x")
+        const { steps } = tooMany({ "retry-after": after })
+        return Mock.script(Mock.waitFor(both.await), ...steps)
+      },
       { rateLimitGate: true, startup: { concurrency: "unbounded" } }
-    ))))
-  let count = 0
+    )))
+  })
+
+  it.effect("holds those back, too, who stood at the start-up gate when it was told", () => {
+    const goOn = Effect.unsafeMakeLatch(false)
+    const { steps } = tooMany({ "retry-after": "60" })
+    return Effect.gen(function*() {
+      const first = yield* Effect.fork(limited("openai/a"))
+      yield* T.untilStarted(1)
+      const second = yield* Effect.fork(OpenCode.run("x", { model: "openai/a" }))
+      yield* T.untilMade(2)
+      // a third one of another provider is not behind the second one
+      const third = yield* Effect.fork(OpenCode.run("x", { model: "anthropic/a" }))
+      yield* T.untilMade(3)
+      yield* goOn.open
+      yield* Fiber.join(first)
+      assert.strictEqual((yield* Fiber.join(third)).text, "x")
+      yield* T.untilSleep(60_000)
+      yield* TestClock.setTime(59_999)
+      yield* T.settle
+      assert.isFalse(yield* T.isDone(second))
+      yield* TestClock.setTime(60_000)
+      assert.strictEqual((yield* Fiber.join(second)).text, "x")
+    }).pipe(Effect.provide(T.layer(
+      [Mock.script(Mock.waitFor(goOn.await), ...steps), T.answering("x"), T.answering("x")],
+      { rateLimitGate: true, startup: { window: "1 hour" } }
+    )))
+  })
 
   it.effect("learns of a hidden retry, too", () => {
     const goOn = Effect.unsafeMakeLatch(false)

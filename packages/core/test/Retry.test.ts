@@ -140,7 +140,7 @@ describe("a SQLite crash at start-up", () => {
       T.answering("again")
     ]))))
 
-  const others: ReadonlyArray<readonly [string, Mock.Script]> = [
+  const others: ReadonlyArray<readonly [OpenCodeError.OpenCodeError["_tag"], Mock.Script]> = [
     ["OpenCodeProcessError", crash("Error: Session not found")],
     ["OpenCodeProcessError", crash("Error: Unexpected error\n\nfile is not a database")],
     ["OpenCodeProcessError", crash("SQLiteError: unable to open database file")],
@@ -156,8 +156,7 @@ describe("a SQLite crash at start-up", () => {
   for (const [index, [tag, script]] of others.entries()) {
     it.effect(`is what ${tag} is not (${index + 1})`, () =>
       Effect.gen(function*() {
-        const error = yield* Effect.flip(OpenCode.run("x"))
-        assert.strictEqual(error._tag, tag)
+        yield* T.failsWith(tag)(OpenCode.run("x"))
         assert.strictEqual((yield* T.commands).length, 1)
         yield* T.expectClean
       }).pipe(Effect.provide(T.layer([script, T.answering("again")]))))

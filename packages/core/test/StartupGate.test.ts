@@ -13,6 +13,7 @@ describe("runs of one layer", () => {
       const fiber = yield* Effect.fork(
         Effect.all([1, 2, 3].map(() => OpenCode.run("x")), { concurrency: "unbounded" })
       )
+      yield* T.untilMade(3)
       for (const [count, at] of [[1, 300], [2, 600], [3, 900]] as const) {
         yield* T.untilStarted(count)
         yield* T.untilSleep(at)
@@ -40,7 +41,7 @@ describe("runs of one layer", () => {
       const first = yield* Effect.fork(OpenCode.run("x"))
       yield* T.untilStarted(1)
       const second = yield* Effect.fork(OpenCode.run("x"))
-      yield* T.settle
+      yield* T.untilMade(2)
       assert.strictEqual((yield* T.commands).length, 1)
       yield* goOn.open
       yield* T.untilStarted(2)
@@ -57,7 +58,7 @@ describe("runs of one layer", () => {
       const first = yield* Effect.fork(OpenCode.run("x"))
       yield* T.until("its output", Effect.map(T.commands, (all) => (all[0]?.stdout.bytesRead ?? 0) > 0))
       const second = yield* Effect.fork(OpenCode.run("x"))
-      yield* Effect.repeatN(T.settle, 3)
+      yield* T.untilMade(2)
       assert.strictEqual((yield* T.commands).length, 1)
       yield* Fiber.interruptAll([second, first])
     }).pipe(Effect.provide(T.layer(
@@ -91,9 +92,9 @@ describe("runs of one layer", () => {
       const first = yield* Effect.fork(OpenCode.run("first"))
       yield* T.untilStarted(1)
       const waiting = yield* Effect.fork(OpenCode.run("waiting"))
-      yield* T.settle
+      yield* T.untilMade(2)
       const last = yield* Effect.fork(OpenCode.run("last"))
-      yield* T.settle
+      yield* T.untilMade(3)
       yield* Fiber.interrupt(waiting)
       yield* Fiber.interrupt(first)
       yield* T.untilStarted(2)
@@ -116,6 +117,7 @@ describe("runs of one layer", () => {
     Effect.gen(function*() {
       const fibers = yield* Effect.forEach([1, 2, 3, 4, 5], () => Effect.fork(OpenCode.run("x")))
       yield* T.untilStarted(2)
+      yield* T.untilMade(5)
       yield* T.untilSleep(1000)
       yield* TestClock.adjust("999 millis")
       yield* T.settle

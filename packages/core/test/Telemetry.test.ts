@@ -291,11 +291,7 @@ describe("metrics", () => {
           const first = yield* Effect.fork(OpenCode.run("x"))
           yield* T.untilStarted(1)
           const second = yield* Effect.fork(OpenCode.run("x"))
-          yield* T.until(
-            "the directories of the second",
-            Effect.map(T.Machine, ({ made }) => made.length === 2)
-          )
-          yield* T.settle
+          yield* T.untilMade(2)
           yield* T.untilSleep(5000)
           yield* TestClock.adjust("5 seconds")
           yield* T.untilStarted(2)

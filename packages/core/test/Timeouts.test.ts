@@ -125,25 +125,26 @@ describe("idleTimeout", () => {
       )
     ]))))
 
-  it.effect("sees a line grow", () =>
+  it.effect("is about events: a line that grows is none yet", () =>
     Effect.gen(function*() {
-      const fiber = yield* Effect.fork(OpenCode.run("x", { idleTimeout: "1 minute" }))
-      for (const at of [50_000, 100_000, 150_000]) {
-        yield* T.untilSleep(at)
-        yield* goTo(at)
-      }
-      assert.strictEqual((yield* Fiber.join(fiber)).text, "slow")
+      const fiber = yield* Effect.fork(
+        T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { idleTimeout: "1 minute" }))
+      )
+      yield* T.untilSleep(50_000)
+      yield* goTo(50_000)
+      yield* T.untilSleep(minute)
+      yield* goTo(minute)
+      const error = yield* Fiber.join(fiber)
+      assert.strictEqual(error.phase, "idle")
+      assert.strictEqual(error.partial.eventCount, 1)
     }).pipe(Effect.provide(T.layer([
       Mock.script(
         Mock.lines([T.stepStart()]),
-        Mock.stdout(JSON.stringify(T.text("slow")).slice(0, 20)),
         Mock.sleep("50 seconds"),
-        Mock.stdout(JSON.stringify(T.text("slow")).slice(20, 40)),
+        Mock.stdout("{\"type\":\"te"),
         Mock.sleep("50 seconds"),
-        Mock.stdout(JSON.stringify(T.text("slow")).slice(40, 60)),
-        Mock.sleep("50 seconds"),
-        Mock.stdout(`${JSON.stringify(T.text("slow")).slice(60)}\n`),
-        Mock.lines([T.stepFinish("stop")])
+        Mock.stdout("xt\",\"part\":{\"text\":\"slow\"}}\n"),
+        Mock.never
       )
     ]))))
 })

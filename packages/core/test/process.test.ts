@@ -10,6 +10,10 @@ import * as T from "./support/mock.js"
 
 const emptyTable: processTable.ProcessTable = { members: () => Effect.succeed([]), kill: () => Effect.void }
 
+const seen = (pid: number): processTable.Seen => ({ pid, identity: `start ${pid}` })
+
+const pidsOf = (processes: ReadonlyArray<processTable.Seen>) => processes.map(({ pid }) => pid).join(" ")
+
 const startOptions: process.StartOptions = {
   binary: "opencode",
   cwd: "/",
@@ -87,14 +91,14 @@ describe("process.start", () => {
 
   it.effect("ends what is left of a run whose first process has exited", () => {
     const killed: Array<string> = []
-    let left: ReadonlyArray<number> = [41, 42]
+    let left = [41, 42].map(seen)
     const table: processTable.ProcessTable = {
       members: () => Effect.sync(() => left),
-      kill: (pids, signal) =>
+      kill: (processes, signal) =>
         Effect.sync(() => {
-          if (pids.length > 0) killed.push(`${signal} ${pids.join(" ")}`)
+          if (processes.length > 0) killed.push(`${signal} ${pidsOf(processes)}`)
           // 42 takes no notice of SIGTERM
-          left = left.filter((pid) => !(pids.includes(pid) && (signal === "KILL" || pid === 41)))
+          left = signal === "KILL" ? [] : left.filter(({ pid }) => pid !== 41)
         })
     }
     return Effect.scoped(Effect.gen(function*() {
@@ -104,12 +108,32 @@ describe("process.start", () => {
       yield* T.settle
       for (let i = 0; i < 100; i++) yield* TestClock.adjust("100 millis")
       assert.deepStrictEqual(yield* Fiber.join(ended), [])
-      assert.deepStrictEqual(killed, ["TERM 41 42", "KILL 41 42"])
+      assert.deepStrictEqual(killed, ["TERM 41 42", "KILL 42"])
     })).pipe(Effect.provide(T.platform([Mock.script(Mock.exit(0))])))
   })
 
+  it.effect("kills what has come up during the grace, too", () => {
+    let left = [41].map(seen)
+    const killed: Array<string> = []
+    const table: processTable.ProcessTable = {
+      members: () => Effect.sync(() => left),
+      kill: (processes, signal) =>
+        Effect.sync(() => {
+          killed.push(`${signal} ${pidsOf(processes)}`)
+          left = signal === "TERM" ? [41, 43].map(seen) : []
+        })
+    }
+    return Effect.scoped(Effect.gen(function*() {
+      const running = yield* start(table)
+      const ended = yield* Effect.fork(running.terminate())
+      for (let i = 0; i < 60; i++) yield* TestClock.adjust("100 millis")
+      assert.deepStrictEqual(yield* Fiber.join(ended), [])
+      assert.deepStrictEqual(killed, ["TERM 41", "KILL 41 43"])
+    })).pipe(Effect.provide(T.platform([Mock.script(Mock.never)])))
+  })
+
   it.effect("gives the pids that could not be ended, and hangs on none of them", () => {
-    const table: processTable.ProcessTable = { members: () => Effect.succeed([99]), kill: () => Effect.void }
+    const table: processTable.ProcessTable = { members: () => Effect.succeed([seen(99)]), kill: () => Effect.void }
     return Effect.gen(function*() {
       const signals: Array<string> = []
       const immortal = CommandExecutor.makeExecutor(() =>

@@ -156,13 +156,18 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
         }
       }
       const arrived: Array<RunEvent> = []
+      let limited: Effect.Effect<void> = Effect.void
       for (const line of lines) {
         const event = decode.fromSplit(line)
         const retry = repeated(event)
         if (retry !== undefined) arrived.push(retry)
         arrived.push(event)
+        // At once: the first event lets the next run start.
+        if (event._tag === "SessionError" && event.kind === "rate-limit") {
+          limited = client.rateGate.limited(providerOf(context), event.retryAfter)
+        }
       }
-      return fromStdout(arrived)
+      return Effect.zipRight(limited, fromStdout(arrived))
     }
 
     const stderrLines = lineSplitter.make(maxStderrLine)
@@ -258,8 +263,6 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
         }
       }
       const partial = withHidden(facts(survivors), hidden)
-      const limited = state.pendingError
-      if (limited?.kind === "rate-limit") yield* client.rateGate.limited(providerOf(context), limited.retryAfter)
       const judge = (partial: Partial) =>
         Verdict.decide({ evidence: state, exit, guard: guard.fired(), partial, redact: plan.redact })
       const first = judge(partial)

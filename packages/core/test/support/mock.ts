@@ -143,13 +143,38 @@ const makeMachine = Effect.acquireRelease(
   ({ root }) => Effect.sync(() => NodeFs.rmSync(root, { recursive: true, force: true }))
 )
 
+/** Calls of the file system that have not returned, of all tests of a file. */
+let underWay = 0
+
+/** Counts the calls, so that a test can tell whether anything still happens. */
+const counted = (fileSystem: FileSystem.FileSystem): FileSystem.FileSystem =>
+  new Proxy(fileSystem, {
+    get: (target, name, receiver) => {
+      const member: unknown = Reflect.get(target, name, receiver)
+      if (typeof member !== "function") return member
+      return (...args: ReadonlyArray<unknown>): unknown => {
+        const result: unknown = member(...args)
+        if (!Effect.isEffect(result)) return result
+        return Effect.suspend(() => {
+          underWay++
+          return Effect.ensuring(
+            result,
+            Effect.sync(() => {
+              underWay--
+            })
+          )
+        })
+      }
+    }
+  })
+
 const fileSystem = Layer.effect(
   FileSystem.FileSystem,
   Effect.gen(function*() {
     const machine = yield* Machine
     const base = yield* FileSystem.FileSystem
     const inProc = /^\/proc\/(\d+)\/(stat|environ)$/
-    return FileSystem.FileSystem.of({
+    return counted(FileSystem.FileSystem.of({
       ...base,
       makeTempDirectory: (options) =>
         Effect.tap(base.makeTempDirectory({ ...options, directory: machine.tmp }), (directory) => {
@@ -182,7 +207,7 @@ const fileSystem = Layer.effect(
           )
         })
       }
-    })
+    }))
   })
 ).pipe(Layer.provide(NodeFileSystem.layer))
 
@@ -252,8 +277,12 @@ export const turn = Effect.async<void>((resume) => {
   setImmediate(() => resume(Effect.void))
 })
 
-/** Enough turns for whatever does not wait for a file or for the clock. */
-export const settle = Effect.repeatN(turn, 30)
+/** Enough turns for whatever does not wait for the clock: nothing is read or written any more, and then some. */
+export const settle: Effect.Effect<void> = Effect.suspend(() => {
+  const rest = (quiet: number): Effect.Effect<void> =>
+    quiet === 30 ? Effect.void : Effect.flatMap(turn, () => rest(underWay === 0 ? quiet + 1 : 0))
+  return rest(0)
+})
 
 /** Waits for a state that the program reaches by itself. */
 export const until = <R>(what: string, reached: Effect.Effect<boolean, never, R>): Effect.Effect<void, never, R> => {
@@ -269,6 +298,13 @@ export const until = <R>(what: string, reached: Effect.Effect<boolean, never, R>
 
 export const untilStarted = (count: number) =>
   until(`${count} commands`, Effect.map(commands, (all) => all.length >= count))
+
+/** Waits until this many attempts have their directories: only the gate is between them and their start. */
+export const untilMade = (count: number) =>
+  Effect.zipRight(
+    Effect.flatMap(Machine, ({ made }) => until(`${count} directories`, Effect.sync(() => made.length >= count))),
+    settle
+  )
 
 export const untilSignals = (index: number, ...signals: ReadonlyArray<string>) =>
   until(
