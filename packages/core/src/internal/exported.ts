@@ -6,6 +6,7 @@ import { OpenCodeProcessError } from "../OpenCodeError.js"
 import type { OpenCodeError } from "../OpenCodeError.js"
 import type { RunEvent } from "../RunEvent.js"
 import * as TokenUsage from "../TokenUsage.js"
+import * as partial from "./partial.js"
 import * as query from "./query.js"
 import { isObject } from "./wire.js"
 
@@ -29,20 +30,7 @@ export const conversation = (
     return Either.isRight(decoded) ? Effect.succeed(decoded.right) : new OpenCodeProcessError({
       exitCode: 0,
       hint: `\`opencode export ${sessionId}\` printed ${text.length} characters that are no whole conversation`,
-      partial: {
-        runId: "query-export",
-        cwd,
-        sessionId,
-        eventCount: 0,
-        text: "",
-        usage: TokenUsage.empty,
-        cost: 0,
-        turns: 0,
-        stderr: "",
-        attempts: 1,
-        duration: 0,
-        survivors: []
-      }
+      partial: partial.make({ runId: "query-export", cwd, sessionId })
     })
   })
 

@@ -3,10 +3,10 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { OpenCodeProcessError } from "../OpenCodeError.js"
-import type { OpenCodeError, Partial } from "../OpenCodeError.js"
-import * as TokenUsage from "../TokenUsage.js"
+import type { OpenCodeError } from "../OpenCodeError.js"
 import type * as Verdict from "../Verdict.js"
 import type { Client } from "./client.js"
+import * as partials from "./partial.js"
 import * as process from "./process.js"
 import * as redact from "./redact.js"
 import * as stderrFacts from "./stderrFacts.js"
@@ -79,19 +79,13 @@ export const make = (
         ? piped ?? ""
         : yield* Effect.orElseSucceed(client.fileSystem.readFileString(file.value), () => "")
     }
-    const partial: Partial = {
+    const partial = partials.make({
       runId: id,
       cwd,
-      eventCount: 0,
-      text: "",
-      usage: TokenUsage.empty,
-      cost: 0,
-      turns: 0,
       stderr: redact.make(redact.secretsOf(client.defaults))(stderrFacts.stripAnsi(stderr.read())),
-      attempts: 1,
       duration: clock.unsafeCurrentTimeMillis() - before,
       survivors
-    }
+    })
     return yield* new OpenCodeProcessError({
       exitCode: exit._tag === "Code" ? exit.code : undefined,
       signal: exit._tag === "Signal" ? exit.signal : undefined,

@@ -16,28 +16,17 @@ import type { OpenCodeError, Partial } from "../OpenCodeError.js"
 import type { RunEvent } from "../RunEvent.js"
 import type { RunOptions } from "../RunOptions.js"
 import { RunResult } from "../RunResult.js"
-import * as TokenUsage from "../TokenUsage.js"
 import * as Transcript from "../Transcript.js"
 import * as attempt from "./attempt.js"
 import { expand } from "./binary.js"
 import type { Client } from "./client.js"
 import type { Progress } from "./intake.js"
+import * as partials from "./partial.js"
 import * as plan from "./plan.js"
 import * as telemetry from "./telemetry.js"
 
-const nothingYet = (plan: plan.Plan, attempts: number, now: number): Partial => ({
-  runId: plan.runId,
-  cwd: plan.cwd,
-  eventCount: 0,
-  text: "",
-  usage: TokenUsage.empty,
-  cost: 0,
-  turns: 0,
-  stderr: "",
-  attempts,
-  duration: now - plan.startedAt,
-  survivors: []
-})
+const nothingYet = (plan: plan.Plan, attempts: number, now: number): Partial =>
+  partials.make({ runId: plan.runId, cwd: plan.cwd, attempts, duration: now - plan.startedAt })
 
 const requestAttributes = (settled: plan.Plan) => {
   const { model } = settled.options

@@ -1,5 +1,6 @@
-import type { PermissionRejected, ProviderRetry, RunEvent, SessionError } from "../RunEvent.js"
+import type { PermissionRejected, RunEvent, SessionError } from "../RunEvent.js"
 import * as TokenUsage from "../TokenUsage.js"
+import type { Evidence } from "../Verdict.js"
 import * as decode from "./decode.js"
 import * as tail from "./tail.js"
 
@@ -7,7 +8,7 @@ import * as tail from "./tail.js"
  * A running sum over events: what the verdict, the budgets and the partial facts of an error need. It is mutable
  * because it sees every event of every run; it is owned by one fold and never shared.
  */
-export interface Summary {
+export interface Summary extends Evidence {
   readonly add: (event: RunEvent) => void
   readonly text: () => string
   readonly sessionId: string | undefined
@@ -17,18 +18,6 @@ export interface Summary {
   /** Steps that began, repetitions of one message included. */
   readonly steps: number
   readonly toolCalls: number
-  /** Events that OpenCode printed; diagnostics are not among them. */
-  readonly eventCount: number
-  readonly finishReason: string | undefined
-  /** Whether the last step finished, and with a reason that ends a conversation. */
-  readonly finished: boolean
-  /** The last `error` event that no finished step followed. */
-  readonly pendingError: SessionError | undefined
-  /** Whether an `error` event was followed by a finished step. */
-  readonly recovered: boolean
-  readonly rejection: PermissionRejected | undefined
-  readonly retries: number
-  readonly lastRetry: ProviderRetry | undefined
 }
 
 /**
@@ -61,7 +50,6 @@ export const make = (options: { readonly keepText: number }): Summary => {
     recovered: false,
     rejection: undefined as PermissionRejected | undefined,
     retries: 0,
-    lastRetry: undefined as ProviderRetry | undefined,
     text: () => keepAll ? pieces.join("") : last.read(),
     add: (event: RunEvent) => {
       switch (event._tag) {
@@ -73,7 +61,6 @@ export const make = (options: { readonly keepText: number }): Summary => {
           return
         case "ProviderRetry":
           self.retries = event.attempt
-          self.lastRetry = event
           return
       }
       self.eventCount++
