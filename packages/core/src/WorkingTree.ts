@@ -198,9 +198,9 @@ const make = (executor: CommandExecutor.CommandExecutor, directory: string) => {
  * import { Effect } from "effect"
  *
  * export const reviewed = Effect.gen(function*() {
- *   yield* OpenCode.run("Fix the failing test", { cwd: "/work/project" })
- *   const diff = yield* WorkingTree.diff("/work/project")
- *   return yield* OpenCode.run(`Review this change:\n${diff}`, { cwd: "/work/project" })
+ *   yield* OpenCode.run("Fix the failing test", { cwd: "/srv/project" })
+ *   const diff = yield* WorkingTree.diff("/srv/project")
+ *   return yield* OpenCode.run(`Review this change:\n${diff}`, { cwd: "/srv/project" })
  * })
  * ```
  *

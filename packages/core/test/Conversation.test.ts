@@ -155,7 +155,7 @@ const start = (runId: string, attempt = 1, directory?: string) => ({
   timestamp: 1,
   runId,
   attempt,
-  cwd: `/work/${runId}`,
+  cwd: `/srv/${runId}`,
   directory
 })
 
@@ -179,7 +179,7 @@ describe("Transcript", () => {
     assert.deepStrictEqual(runs.map(({ events, ...run }) => ({ ...run, events: tags(events) })), [
       {
         runId: "a",
-        cwd: "/work/a",
+        cwd: "/srv/a",
         directory: undefined,
         sessionId: "ses_1",
         attempts: 1,
@@ -188,7 +188,7 @@ describe("Transcript", () => {
       },
       {
         runId: "b",
-        cwd: "/work/b",
+        cwd: "/srv/b",
         directory: "/data",
         sessionId: "ses_2",
         attempts: 1,

@@ -9,7 +9,7 @@ const canary = "canary-answer-7d1e"
 
 const seen = partial({
   runId: "run-4711",
-  cwd: "/work/place",
+  cwd: "/srv/place",
   sessionId: "ses_42",
   eventCount: 3,
   text: canary,
@@ -64,8 +64,8 @@ const cases: ReadonlyArray<Case> = [
     says: ["`permission.edit.*.py`", "use \"allow\" or \"deny\""]
   },
   {
-    error: new E.OpenCodeSpawnError({ binary: "/x/opencode", cwd: "/work/place", reason: "E2BIG" }),
-    says: ["/x/opencode", "/work/place", "E2BIG"]
+    error: new E.OpenCodeSpawnError({ binary: "/x/opencode", cwd: "/srv/place", reason: "E2BIG" }),
+    says: ["/x/opencode", "/srv/place", "E2BIG"]
   },
   {
     error: new E.OpenCodeSqliteError({ signature: "database is locked", exitCode: 1, partial: seen }),
@@ -199,7 +199,7 @@ describe("OpenCodeError", () => {
       it("says which run, where it was one, and nothing of the conversation", () => {
         const facts = E.partialOf(error)
         if (facts !== undefined) {
-          for (const words of ["ses_42", "run-4711", "/work/place"]) expect(error.message).toContain(words)
+          for (const words of ["ses_42", "run-4711", "/srv/place"]) expect(error.message).toContain(words)
         }
         expect(error.message).not.toContain(canary)
         expect(error.message).not.toMatch(/undefined|\[object|NaN/)
