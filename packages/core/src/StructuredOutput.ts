@@ -10,6 +10,7 @@ import * as Either from "effect/Either"
 import * as JSONSchema from "effect/JSONSchema"
 import { TreeFormatter } from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import * as limits from "./internal/limits.js"
 import * as tail from "./internal/tail.js"
 import { OpenCodeConfigError, OpenCodeOutputError } from "./OpenCodeError.js"
 import { RunResult } from "./RunResult.js"
@@ -396,9 +397,6 @@ export const decode = <A, I>(schema: Schema.Schema<A, I>): (text: string) => Eit
   }
 }
 
-/** As much as a single result keeps. */
-const keptStderr = 64 * 1024
-
 /**
  * One result of several turns: what they used, took and showed is added up; the answer and how the process ended are
  * those of the last turn; the ids are those of the first.
@@ -410,7 +408,7 @@ export const combine = (results: Arr.NonEmptyReadonlyArray<RunResult>): RunResul
   if (results.length === 1) return results[0]
   const sum = (of: (result: RunResult) => number): number => results.reduce((total, result) => total + of(result), 0)
   const last = Arr.lastNonEmpty(results)
-  const stderr = tail.make(keptStderr)
+  const stderr = tail.make(limits.kept)
   for (const result of results) stderr.push(result.stderr, true)
   const rawLines = results.flatMap((result) => result.rawLines ?? [])
   return new RunResult({

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Redacted, TestClock } from "effect"
+import { Effect, Fiber, Redacted, Schema, TestClock } from "effect"
 import { OpenCode, RunEvent } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as fs from "node:fs"
@@ -136,6 +136,23 @@ describe("isolation", () => {
       assert.notInclude(error.message, "canary-11aa22")
     }).pipe(Effect.provide(T.layer(
       [Mock.script(Mock.stderr("Error: bad key canary-11aa22\n"), Mock.exit(1))],
+      { environment: { A: Redacted.make("canary-11aa22") } }
+    ))))
+
+  it.effect("and stay out of the errors of questions and of structured answers", () =>
+    Effect.gen(function*() {
+      const opencode = yield* OpenCode.OpenCode
+      const question = yield* Effect.flip(opencode.models)
+      assert.strictEqual(question._tag, "OpenCodeProcessError")
+      assert.include(JSON.stringify(question), "bad key")
+      assert.notInclude(JSON.stringify(question), "canary-11aa22")
+      const answer = yield* T.failsWith("OpenCodeOutputError")(
+        opencode.runSchema(Schema.Struct({ n: Schema.Number }), "x", { repairs: 0 })
+      )
+      assert.include(answer.text, "it is")
+      assert.notInclude(JSON.stringify(answer), "canary-11aa22")
+    }).pipe(Effect.provide(T.layer(
+      [Mock.script(Mock.stderr("Error: bad key canary-11aa22\n"), Mock.exit(1)), T.answering("it is canary-11aa22")],
       { environment: { A: Redacted.make("canary-11aa22") } }
     ))))
 })

@@ -25,6 +25,7 @@ import * as exported from "./exported.js"
 import * as guards from "./guards.js"
 import * as intakes from "./intake.js"
 import * as invocation from "./invocation.js"
+import * as limits from "./limits.js"
 import * as lineSplitter from "./lineSplitter.js"
 import * as plans from "./plan.js"
 import * as process from "./process.js"
@@ -64,9 +65,6 @@ export interface Success {
   readonly partial: Partial
 }
 
-/** How much of stderr, and of a streamed answer, is kept: in characters. */
-const kept = 64 * 1024
-
 /** A line of stderr that is longer is no line of OpenCode's, and not worth the memory: in bytes. */
 const maxStderrLine = 1024 * 1024
 
@@ -100,8 +98,8 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
     const problem = check.invocation(started)
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
 
-    const state = summary.make({ keepText: context.collect ? Number.POSITIVE_INFINITY : kept })
-    const stderr = tail.make(kept)
+    const state = summary.make({ keepText: context.collect ? Number.POSITIVE_INFINITY : limits.kept })
+    const stderr = tail.make(limits.kept)
     const events: Array<RunEvent> = []
     const rawLines: Array<string> = []
     const keepRaw = context.collect && plan.options.keepRaw === true

@@ -14,9 +14,11 @@ import * as binary from "./binary.js"
 import * as check from "./check.js"
 import type { Client } from "./client.js"
 import * as invocation from "./invocation.js"
+import * as limits from "./limits.js"
 import * as merge from "./merge.js"
 import * as redact from "./redact.js"
 import * as sessionError from "./sessionError.js"
+import * as surroundings from "./surroundings.js"
 
 /** What is settled before anything is spawned. */
 export interface Plan {
@@ -44,9 +46,7 @@ const newId: Effect.Effect<string> = Effect.map(
   (parts) => parts.map((part) => part.toString(36).padStart(5, "0")).join("")
 )
 
-const provider = (options: RunOptions): string | undefined => options.model?.split("/")[0]
-
-export { provider }
+export const provider = (options: RunOptions): string | undefined => options.model?.split("/")[0]
 
 /** Settles what needs neither the disk nor a process. */
 export const make = (client: Client, prompt: string, own: RunOptions): Effect.Effect<Plan, OpenCodeConfigError> =>
@@ -56,7 +56,7 @@ export const make = (client: Client, prompt: string, own: RunOptions): Effect.Ef
     const options: RunOptions = merge.configs<RunOptions>(merge.configs<RunOptions>(client.defaults, current), own)
     const problem = Option.orElse(check.run(prompt, options), () => continuing(client, options))
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
-    const secrets = redact.secretsOf({ options, environment: client.environment.variables })
+    const secrets = surroundings.secrets(client, options)
     const text = redact.make(secrets)
     const inside = redact.inside(secrets)
     const cleanEvent = (event: RunEvent): RunEvent =>
@@ -70,12 +70,12 @@ export const make = (client: Client, prompt: string, own: RunOptions): Effect.Ef
       options: invocation.withErrorLog(options),
       cwd: client.path.resolve(yield* expand(client, options.cwd ?? ".")),
       budget: {
-        steps: options.budget?.steps ?? 500,
+        steps: options.budget?.steps ?? limits.steps,
         cost: options.budget?.cost ?? Number.POSITIVE_INFINITY,
         tokens: options.budget?.tokens ?? Number.POSITIVE_INFINITY,
         toolCalls: options.budget?.toolCalls ?? Number.POSITIVE_INFINITY
       },
-      timeout: Duration.decode(options.timeout ?? "2 hours"),
+      timeout: Duration.decode(options.timeout ?? limits.timeout),
       startupTimeout: Duration.decode(options.startupTimeout ?? "4 minutes"),
       idleTimeout: Duration.decode(options.idleTimeout ?? "30 minutes"),
       exitGrace: Duration.decode(options.exitGrace ?? "30 seconds"),

@@ -6,14 +6,13 @@ import { OpenCodeProcessError } from "../OpenCodeError.js"
 import type { OpenCodeError } from "../OpenCodeError.js"
 import type * as Verdict from "../Verdict.js"
 import type { Client } from "./client.js"
+import * as limits from "./limits.js"
 import * as partials from "./partial.js"
 import * as process from "./process.js"
 import * as redact from "./redact.js"
 import * as stderrFacts from "./stderrFacts.js"
 import * as surroundings from "./surroundings.js"
 import * as tail from "./tail.js"
-
-const kept = 64 * 1024
 
 /** A question to the binary that takes longer than this is not going to be answered. */
 const patience = Duration.minutes(1)
@@ -60,7 +59,7 @@ export const make = (
       marker: `effect-opencode ${id}`,
       forceKillAfter: client.forceKillAfter
     })
-    const stderr = tail.make(kept)
+    const stderr = tail.make(limits.kept)
     const [piped] = yield* Effect.all([
       Stream.mkString(Stream.decodeText(running.stdout)),
       Stream.runForEach(Stream.decodeText(running.stderr), (text) => Effect.sync(() => stderr.push(text)))
@@ -82,7 +81,7 @@ export const make = (
     const partial = partials.make({
       runId: id,
       cwd,
-      stderr: redact.make(redact.secretsOf(client.defaults))(stderrFacts.stripAnsi(stderr.read())),
+      stderr: redact.make(surroundings.secrets(client, client.defaults))(stderrFacts.stripAnsi(stderr.read())),
       duration: clock.unsafeCurrentTimeMillis() - before,
       survivors
     })

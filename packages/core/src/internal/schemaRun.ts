@@ -8,7 +8,7 @@ import type { Budget, RunOptions, SchemaOptions } from "../RunOptions.js"
 import type { RunResult } from "../RunResult.js"
 import * as StructuredOutput from "../StructuredOutput.js"
 import * as TokenUsage from "../TokenUsage.js"
-import * as redact from "./redact.js"
+import * as defaults from "./limits.js"
 
 const nothing = { steps: 0, cost: 0, tokens: 0, toolCalls: 0 }
 
@@ -121,13 +121,14 @@ export const make = <A, I>(
   prompt: string,
   options: SchemaOptions,
   cwd: string,
+  clean: <A>(value: A) => A,
   turn: (prompt: string, options: RunOptions) => Effect.Effect<RunResult, OpenCodeError>
 ): Effect.Effect<StructuredOutput.Answer<A>, OpenCodeError> =>
   Effect.gen(function*() {
     const { repairs, ...own } = options
     // The defaults of a run, which are for all turns together too.
-    const budget: Budget = { ...own.budget, steps: own.budget?.steps ?? 500 }
-    const timeout = own.timeout ?? "2 hours"
+    const budget: Budget = { ...own.budget, steps: own.budget?.steps ?? defaults.steps }
+    const timeout = own.timeout ?? defaults.timeout
     const startedAt = yield* Clock.currentTimeMillis
     const results: Array<RunResult> = []
     return yield* StructuredOutput.loop({
@@ -152,6 +153,6 @@ export const make = <A, I>(
         }))
     })
   }).pipe(
-    Effect.mapError((error) => cleaned(error, redact.inside(redact.secretsOf(options)))),
+    Effect.mapError((error) => cleaned(error, clean)),
     Effect.withSpan("OpenCode.runSchema")
   )

@@ -16,6 +16,7 @@ import * as exported from "./exported.js"
 import type { Progress } from "./intake.js"
 import * as merge from "./merge.js"
 import * as plan from "./plan.js"
+import * as redact from "./redact.js"
 import * as runs from "./run.js"
 import * as schemaRun from "./schemaRun.js"
 import * as surroundings from "./surroundings.js"
@@ -83,6 +84,7 @@ const inside = (
   Effect.gen(function*() {
     const all = merge.configs<RunOptions>(client.defaults, settled)
     const turn = yield* turnstile.make(1)
+    const clean = <A>(value: A): A => redact.inside(surroundings.secrets(client, all))(value)
     let id = origin.fork ? undefined : origin.sessionId
     let spent: Spent = { usage: TokenUsage.empty, cost: 0, turns: 0 }
 
@@ -135,7 +137,7 @@ const inside = (
           ))),
       // Nobody comes between an answer and its correction: "your last answer" must be that one.
       runSchema: (schema, prompt, own) =>
-        alone(schemaRun.make(schema, prompt, merge.configs<SchemaOptions>(all, own ?? {}), cwd, run)),
+        alone(schemaRun.make(schema, prompt, merge.configs<SchemaOptions>(all, own ?? {}), cwd, clean, run)),
       fork: Effect.suspend(() =>
         id === undefined
           ? new OpenCodeConfigError({

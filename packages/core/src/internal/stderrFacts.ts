@@ -91,5 +91,3 @@ export const providerRetry = (
   provider: fact.provider === undefined ? undefined : copy(fact.provider),
   model: fact.model === undefined ? undefined : copy(fact.model)
 })
-
-export { isLog }

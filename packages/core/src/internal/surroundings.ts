@@ -7,6 +7,7 @@ import type { OpenCodeConfigError } from "../OpenCodeError.js"
 import type { RunConfig } from "../RunConfig.js"
 import type { Client } from "./client.js"
 import * as invocation from "./invocation.js"
+import * as redact from "./redact.js"
 
 /** What a process of a client finds around itself. */
 export interface Surroundings {
@@ -14,6 +15,10 @@ export interface Surroundings {
   /** The data directory; `undefined` where it is OpenCode's own. */
   readonly directory: string | undefined
 }
+
+/** The secret values among what a process is given. */
+export const secrets = (client: Pick<Client, "environment">, config: RunConfig): ReadonlyArray<string> =>
+  redact.secretsOf({ config, environment: client.environment.variables })
 
 /**
  * Prepares the directories of a process and gives all of its variables. Later ones win: a `TMPDIR` of the caller's is
