@@ -1,0 +1,70 @@
+/**
+ * What a batch keeps of each job: one line of the results file, and one row of the table and of the report.
+ *
+ * @since 0.1.0
+ */
+import * as Schema from "effect/Schema"
+import * as TokenUsage from "effect-opencode/TokenUsage"
+
+/**
+ * Where a job of a batch with `--worktree` has worked.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export const Worktree = Schema.Struct({
+  path: Schema.String,
+  branch: Schema.String,
+  /** The commit from which the branch was made. */
+  base: Schema.String,
+  /** Whether the directory is still there. */
+  kept: Schema.Boolean,
+  /** Why it was kept or removed, for a person. */
+  reason: Schema.String,
+  /** Commits on the branch that the base has not. */
+  commits: Schema.Number
+})
+
+/**
+ * A job that has ended.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class JobResult extends Schema.Class<JobResult>("effect-opencode-cli/JobResult")({
+  /** The same for the same job of the same input. */
+  id: Schema.String,
+  /** The job's place in the input, from 0. */
+  index: Schema.Number,
+  /** What a person calls the job. */
+  name: Schema.String,
+  prompt: Schema.String,
+  cwd: Schema.String,
+  model: Schema.optional(Schema.String),
+  agent: Schema.optional(Schema.String),
+  /** The job's value on each axis of the matrix; empty without one. */
+  cell: Schema.Record({ key: Schema.String, value: Schema.String }),
+  /** From 1. */
+  repeat: Schema.Number,
+  /** `"success"`, or the tag of the error. */
+  outcome: Schema.String,
+  /** What the error says. */
+  message: Schema.optional(Schema.String),
+  finishReason: Schema.optional(Schema.String),
+  text: Schema.String,
+  sessionId: Schema.optional(Schema.String),
+  runId: Schema.optional(Schema.String),
+  usage: TokenUsage.TokenUsage,
+  /** US dollars. */
+  cost: Schema.Number,
+  turns: Schema.Number,
+  toolCalls: Schema.Number,
+  attempts: Schema.Number,
+  /** Milliseconds since the epoch. */
+  startedAt: Schema.Number,
+  /** Milliseconds, waiting included. */
+  duration: Schema.Number,
+  /** The job's transcript, relative to the results file. */
+  transcript: Schema.optional(Schema.String),
+  worktree: Schema.optional(Worktree)
+}) {}
