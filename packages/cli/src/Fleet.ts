@@ -259,7 +259,7 @@ export const update = (self: Fleet, event: FleetEvent): Fleet => {
     case "Ended":
       return end(self, HashMap.has(self.jobs, event.id) ? job : { ...job, name: event.result.name }, event.result)
     case "Skipped":
-      return { ...put(self, { ...job, state: "skipped" }), skipped: self.skipped + 1 }
+      return isActive(job) ? self : { ...put(self, { ...job, state: "skipped" }), skipped: self.skipped + 1 }
   }
 }
 
