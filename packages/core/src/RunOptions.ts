@@ -4,7 +4,9 @@
  * @since 0.1.0
  */
 import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
 import type { RunConfig } from "./RunConfig.js"
+import type { RunEvent } from "./RunEvent.js"
 
 /**
  * Limits of one run. Crossing one ends the run with `OpenCodeBudgetError`.
@@ -87,6 +89,11 @@ export interface RunOptions extends RunConfig {
   readonly usage?: "deep" | undefined
   /** Keep the lines of stdout in `RunResult.rawLines`. Default: false. */
   readonly keepRaw?: boolean | undefined
+  /**
+   * Is given every event as it comes, for progress where the result is wanted, too. The run waits for it: one that is
+   * slow slows OpenCode down. Default: none.
+   */
+  readonly onEvent?: ((event: RunEvent) => Effect.Effect<void>) | undefined
 }
 
 /**

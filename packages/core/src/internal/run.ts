@@ -170,7 +170,9 @@ export const make = (
         })
       )
 
-    return attempts(1).pipe(
+    const { onEvent } = settled.options
+    const events = attempts(1)
+    return (onEvent === undefined ? events : Stream.tap(events, onEvent)).pipe(
       Stream.tapError((error) =>
         Effect.sync(() => {
           outcome = error._tag
