@@ -44,6 +44,7 @@ import * as binary from "./internal/binary.js"
 import * as check from "./internal/check.js"
 import type { Client } from "./internal/client.js"
 import * as invocation from "./internal/invocation.js"
+import * as leftovers from "./internal/leftovers.js"
 import * as processTable from "./internal/processTable.js"
 import * as query from "./internal/query.js"
 import * as rateGate from "./internal/rateGate.js"
@@ -341,7 +342,7 @@ export const make = (
           if (location.sessionId === undefined) {
             return yield* new OpenCodeConfigError({ path: "sessionId", reason: "there is no session to go on in" })
           }
-          if (location.runId !== undefined) yield* sessions.endLeftovers(client, location.runId)
+          if (location.runId !== undefined) yield* leftovers.end(client, location.runId)
           const { directory } = location
           return yield* sessions.make(
             { ...client, isolation: directory === undefined ? "none" : { directory } },

@@ -160,21 +160,3 @@ const inside = (
     }
     return session
   })
-
-/** As `plan` makes it. A shorter text from a damaged file could stand in the environment of any process. */
-const isRunId = (text: string): boolean => /^[0-9a-z]{15}$/.test(text)
-
-/** Ends what a dead program has left of a run, so that nobody else writes into its session. */
-export const endLeftovers = (client: Client, runId: string): Effect.Effect<void> =>
-  Effect.gen(function*() {
-    if (!isRunId(runId)) return
-    const members = client.table.members({ pid: -1, marker: runId })
-    const found = yield* members
-    if (found.length === 0) return
-    yield* client.table.kill(found, "TERM")
-    const left = yield* Effect.iterate(found, {
-      while: (pids) => pids.length > 0,
-      body: () => Effect.delay(members, 50)
-    }).pipe(Effect.timeoutOption(client.forceKillAfter))
-    if (Option.isNone(left)) yield* client.table.kill(yield* members, "KILL")
-  })
