@@ -4,7 +4,7 @@
  *
  * @since 0.1.0
  */
-import type * as RunEvent from "effect-opencode/RunEvent"
+import * as RunEvent from "effect-opencode/RunEvent"
 import * as TokenUsage from "effect-opencode/TokenUsage"
 import * as Data from "effect/Data"
 import { pipe } from "effect/Function"
@@ -41,7 +41,7 @@ export interface Job {
   /** The order in which the jobs became known, from 0. */
   readonly place: number
   readonly state: State
-  /** The last tool call or the last text, as the model gave it: its length is bounded, its characters are not checked. */
+  /** The last tool call or the last text, in one short line. */
   readonly activity: string
   readonly turns: number
   readonly usage: TokenUsage.TokenUsage
@@ -176,33 +176,16 @@ const find = (self: Fleet, id: string): Job =>
     startedAt: undefined
   }))
 
-/** More than any terminal shows in a line. */
-const activityLength = 300
-
-const clip = (text: string): string => text.trim().slice(0, activityLength)
-
 /** What an event says about what a job does now; `undefined` where it says nothing. */
 const activityOf = (event: RunEvent.RunEvent): string | undefined => {
   switch (event._tag) {
-    case "Text":
-      return clip(event.text)
-    case "Reasoning":
-      return `thinks: ${clip(event.text)}`
-    case "ToolUse":
-      return event.status === "error"
-        ? `${clip(event.tool)} failed: ${clip(event.error ?? "")}`
-        : `${clip(event.tool)} ${clip(event.title ?? "")}`
-    case "SessionError":
-      return `${clip(event.name)}: ${clip(event.message)}`
-    case "PermissionRejected":
-      return `not permitted: ${clip(event.permission)} ${clip(event.patterns.join(", "))}`
-    case "ProviderRetry":
-      return `provider failed (${event.attempt}): ${clip(event.reason)}`
     case "StepStart":
     case "StepFinish":
     case "Diagnostic":
     case "Unknown":
       return undefined
+    default:
+      return RunEvent.describe(event)
   }
 }
 
