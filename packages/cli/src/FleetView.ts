@@ -13,6 +13,7 @@ import * as ink from "./internal/ink.js"
 import * as statistics from "./internal/statistics.js"
 import * as terminalText from "./internal/terminalText.js"
 import type { JobResult } from "./JobResult.js"
+import type { Style } from "./Style.js"
 
 /**
  * The terminal to fit into.
@@ -25,7 +26,7 @@ export interface Screen {
   readonly now: number
   readonly columns: number
   readonly rows: number
-  readonly colour: boolean
+  readonly style: Style
 }
 
 interface Row {
@@ -237,7 +238,7 @@ const stoppingLine = ink.piece("yellow", "Stopping: no further job starts. Ctrl-
  * @category views
  */
 export const live = (fleet: Fleet.Fleet, screen: Screen): ReadonlyArray<string> => {
-  const { colour, columns, now, rows } = screen
+  const { columns, now, rows, style } = screen
   if (HashMap.isEmpty(fleet.jobs) || rows < 1 || columns < 1) return []
   const layout = layoutOf(columns, stateWidth)
   const jobs = Fleet.active(fleet)
@@ -258,7 +259,7 @@ export const live = (fleet: Fleet.Fleet, screen: Screen): ReadonlyArray<string> 
   ])
   return [...titles, ...jobs.slice(0, shown).map((job) => activeLine(layout, job, now)), ...more, ...footer]
     .slice(0, rows)
-    .map((pieces) => ink.paint(ink.clip(pieces, columns), colour))
+    .map((pieces) => ink.paint(ink.clip(pieces, columns), style))
 }
 
 /**
@@ -267,8 +268,8 @@ export const live = (fleet: Fleet.Fleet, screen: Screen): ReadonlyArray<string> 
  * @since 0.1.0
  * @category views
  */
-export const ending = (result: JobResult, screen: Pick<Screen, "colour" | "columns">): string =>
-  ink.paint(ink.clip(resultLine(layoutOf(screen.columns, stateWidth), result), screen.columns), screen.colour)
+export const ending = (result: JobResult, screen: Pick<Screen, "columns" | "style">): string =>
+  ink.paint(ink.clip(resultLine(layoutOf(screen.columns, stateWidth), result), screen.columns), screen.style)
 
 const cellTitles = ["success", "mean cost", "mean tokens", "mean time"] as const
 
@@ -307,9 +308,9 @@ const cellLines = (results: ReadonlyArray<JobResult>, columns: number): Readonly
  */
 export const final = (
   results: ReadonlyArray<JobResult>,
-  screen: Pick<Screen, "colour" | "columns"> & { readonly limit?: number | undefined }
+  screen: Pick<Screen, "columns" | "style"> & { readonly limit?: number | undefined }
 ): ReadonlyArray<string> => {
-  const { colour, columns, limit = 100 } = screen
+  const { columns, limit = 100, style } = screen
   const layout = layoutOf(columns, stateWidth)
   const { cost, duration, succeeded, tokens } = statistics.all(results)
   const failed = results.length - succeeded
@@ -332,7 +333,7 @@ export const final = (
     ...cellLines(results, columns),
     [],
     ...flow(sums, columns)
-  ].map((pieces) => ink.paint(ink.clip(pieces, columns), colour))
+  ].map((pieces) => ink.paint(ink.clip(pieces, columns), style))
 }
 
 /** More than this is no line for a log. */

@@ -4,6 +4,7 @@ import { RunEvent } from "effect-opencode"
 import * as Fleet from "../src/Fleet.js"
 import * as FleetView from "../src/FleetView.js"
 import * as terminalText from "../src/internal/terminalText.js"
+import * as Style from "../src/Style.js"
 import { events, fleet, matrix } from "./support/fleets.js"
 import { result, text } from "./support/results.js"
 
@@ -20,31 +21,31 @@ describe("live", () => {
   const sizes = [[120, 40], [80, 24], [60, 12], [40, 10], [20, 5], [10, 3], [80, 1]] as const
 
   it.each(sizes)("fits into %d columns and %d rows", async (columns, rows) => {
-    const lines = FleetView.live(fleet, { now, columns, rows, colour: false })
+    const lines = FleetView.live(fleet, { now, columns, rows, style: Style.plain })
     await expect(framed(lines)).toMatchFileSnapshot(`snapshots/fleet-${columns}x${rows}.txt`)
   })
 
   it("has colours, and the same text below them", async () => {
     const screen = { now, columns: 80, rows: 24 }
-    const coloured = FleetView.live(fleet, { ...screen, colour: true })
+    const coloured = FleetView.live(fleet, { ...screen, style: Style.colored })
     await expect(page(coloured)).toMatchFileSnapshot("snapshots/fleet-80x24.ansi")
-    expect(coloured.map(withoutColour)).toEqual(FleetView.live(fleet, { ...screen, colour: false }))
+    expect(coloured.map(withoutColour)).toEqual(FleetView.live(fleet, { ...screen, style: Style.plain }))
   })
 
   it("says that it stops instead of what comes next", async () => {
     const stopping = Fleet.update(fleet, FleetEvent.Stopping())
-    const lines = FleetView.live(stopping, { now, columns: 80, rows: 24, colour: false })
+    const lines = FleetView.live(stopping, { now, columns: 80, rows: 24, style: Style.plain })
     await expect(framed(lines)).toMatchFileSnapshot("snapshots/fleet-stopping.txt")
   })
 
   it("is empty without jobs", () => {
-    expect(FleetView.live(Fleet.empty, { now, columns: 80, rows: 24, colour: false })).toEqual([])
+    expect(FleetView.live(Fleet.empty, { now, columns: 80, rows: 24, style: Style.plain })).toEqual([])
   })
 
   it("counts those at work for which there is no room", () => {
     const many = Array.from({ length: 30 }, (_, index) => FleetEvent.Started({ id: `job-${index}`, at: 0 }))
       .reduce(Fleet.update, Fleet.empty)
-    const lines = FleetView.live(many, { now, columns: 80, rows: 10, colour: false })
+    const lines = FleetView.live(many, { now, columns: 80, rows: 10, style: Style.plain })
     expect(lines.length).toBe(10)
     expect(lines).toContain("  and 24 more at work")
   })
@@ -52,8 +53,8 @@ describe("live", () => {
 
 describe("ending", () => {
   it("is in the columns of the table", () => {
-    const table = FleetView.live(fleet, { now, columns: 100, rows: 24, colour: false })
-    const line = FleetView.ending(matrix[4] ?? result(), { columns: 100, colour: false })
+    const table = FleetView.live(fleet, { now, columns: 100, rows: 24, style: Style.plain })
+    const line = FleetView.ending(matrix[4] ?? result(), { columns: 100, style: Style.plain })
     expect(line).toBe(
       "✗ task 5                failed        4   4.00k   $0.4000     0:40  OpenCodeBudgetError: The run re…"
     )
@@ -63,12 +64,12 @@ describe("ending", () => {
 
 describe("final", () => {
   it.each([120, 60, 40])("fits into %d columns", async (columns) => {
-    await expect(framed(FleetView.final(matrix, { columns, colour: false })))
+    await expect(framed(FleetView.final(matrix, { columns, style: Style.plain })))
       .toMatchFileSnapshot(`snapshots/final-${columns}.txt`)
   })
 
   it("lists only failures of a large batch", () => {
-    const lines = FleetView.final(matrix, { columns: 80, colour: false, limit: 5 })
+    const lines = FleetView.final(matrix, { columns: 80, style: Style.plain, limit: 5 })
     expect(lines.slice(0, 5).map((line) => line.slice(0, 12).trim())).toEqual([
       "job",
       "✗ task 5",
@@ -83,13 +84,13 @@ describe("final", () => {
       { length: 9 },
       (_, index) => result({ id: `${index}`, index, outcome: "OpenCodeBudgetError" })
     )
-    const lines = FleetView.final(failures, { columns: 80, colour: false, limit: 3 })
+    const lines = FleetView.final(failures, { columns: 80, style: Style.plain, limit: 3 })
     expect(lines.filter((line) => line.startsWith("✗")).length).toBe(3)
     expect(lines).toContain("  and 6 more")
   })
 
   it("says that there was nothing to do", () => {
-    expect(FleetView.final([], { columns: 80, colour: false })).toEqual([
+    expect(FleetView.final([], { columns: 80, style: Style.plain })).toEqual([
       "",
       "0 runs · 0 tokens · $0.0000 · 0 ms of work"
     ])
@@ -190,7 +191,7 @@ describe("any batch, in any terminal", () => {
     columns: FastCheck.integer({ min: 0, max: 200 }),
     rows: FastCheck.integer({ min: 0, max: 60 }),
     now: FastCheck.oneof(FastCheck.nat(), FastCheck.constant(Number.MAX_SAFE_INTEGER)),
-    colour: FastCheck.boolean(),
+    style: FastCheck.constantFrom(Style.plain, Style.colored),
     stopping: FastCheck.boolean()
   }, ({ jobs, stopping, ...screen }) => {
     const fleet = stopping ? Fleet.update(fleetOf(jobs), FleetEvent.Stopping()) : fleetOf(jobs)
@@ -202,8 +203,8 @@ describe("any batch, in any terminal", () => {
   it.prop("has results that fit", {
     jobs: FastCheck.array(job, { maxLength: 12 }),
     columns: FastCheck.integer({ min: 1, max: 200 }),
-    colour: FastCheck.boolean()
-  }, ({ colour, columns, jobs }) => {
+    style: FastCheck.constantFrom(Style.plain, Style.colored)
+  }, ({ columns, jobs, style }) => {
     const results = jobs.map(({ activity, figure, name }, index) =>
       result({
         id: `${index}`,
@@ -217,8 +218,8 @@ describe("any batch, in any terminal", () => {
         outcome: activity
       })
     )
-    hasRoom(FleetView.final(results, { columns, colour }), columns)
-    hasRoom(results.map((result) => FleetView.ending(result, { columns, colour })), columns)
+    hasRoom(FleetView.final(results, { columns, style }), columns)
+    hasRoom(results.map((result) => FleetView.ending(result, { columns, style })), columns)
   })
 
   it.prop("has log lines without control characters", [hostile, hostile], ([name, activity]) => {
