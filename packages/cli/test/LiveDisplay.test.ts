@@ -174,7 +174,7 @@ describe("live", () => {
       yield* tick
       // the cursor needs a row, too; what has scrolled out of sight cannot be taken back
       expect(terminal.text.slice(-4)).toEqual([
-        "▹ job a                              0:00  starting",
+        "▹ a                                  0:00  starting",
         "▹ b                                  0:00  starting",
         "  and 3 more at work",
         "0 of 5 ended · 5 at work · 5 at the gate · 0 tokens"
