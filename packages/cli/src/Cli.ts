@@ -1,0 +1,130 @@
+/**
+ * The program: its commands, its help, its errors and its exit code.
+ *
+ * @since 0.1.0
+ */
+import * as CliConfig from "@effect/cli/CliConfig"
+import * as Command from "@effect/cli/Command"
+import type * as NodeContext from "@effect/platform-node/NodeContext"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as CliError from "./CliError.js"
+import * as ConfigOptions from "./ConfigOptions.js"
+import * as ExitCode from "./ExitCode.js"
+import { Host } from "./Host.js"
+import * as commandDoc from "./internal/commandDoc.js"
+import * as commandLine from "./internal/commandLine.js"
+import * as help from "./internal/help.js"
+import * as pages from "./internal/pages.js"
+import * as Interrupt from "./Interrupt.js"
+import * as ReplayCommand from "./ReplayCommand.js"
+import * as RunCommand from "./RunCommand.js"
+import * as Style from "./Style.js"
+
+const name = "effect-opencode"
+
+const commands = [RunCommand.command, ReplayCommand.command] as const
+
+const docs: ReadonlyArray<commandDoc.CommandDoc> = commands.map((command) => commandDoc.make(command))
+
+/** The version of this package, which is read where it is asked for. */
+const version: Effect.Effect<string, never, FileSystem.FileSystem | Path.Path> = Effect.gen(function*() {
+  const fileSystem = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const manifest = yield* path.fromFileUrl(new URL("../package.json", import.meta.url))
+  return String(JSON.parse(yield* fileSystem.readFileString(manifest)).version)
+}).pipe(Effect.orDie)
+
+/** `@effect/cli` prints what it does not understand by itself, at length and in colours: it is said once, by us. */
+const parseQuietly = (words: ReadonlyArray<string>) =>
+  Effect.gen(function*() {
+    const printed = yield* version
+    return yield* Console.consoleWith((console) => {
+      const quiet: Console.Console = { ...console, error: () => Effect.void }
+      const loud = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.withConsole(effect, console)
+      const root = Command.make(name).pipe(
+        Command.withSubcommands([
+          RunCommand.command.pipe(Command.transformHandler(loud)),
+          ReplayCommand.command.pipe(Command.transformHandler(loud))
+        ])
+      )
+      const run = Command.run(root, { name, version: printed, executable: name })
+      return run(["node", name, ...words]).pipe(
+        Effect.provide(CliConfig.layer({ isCaseSensitive: true, showBuiltIns: false })),
+        Effect.withConsole(quiet)
+      )
+    })
+  })
+
+const showHelp = (asked: string | undefined) =>
+  Effect.gen(function*() {
+    const { columns, stdoutIsTerminal } = yield* Host
+    const layout = { style: yield* Style.stdout, columns: stdoutIsTerminal ? yield* columns : 100 }
+    const doc = docs.find(({ name }) => name === asked)
+    yield* Console.log(
+      doc === undefined
+        ? help.ofProgram(docs, { ...pages.program, version: yield* version }, layout)
+        : help.ofCommand(doc, pages.ofCommand(doc.name), ConfigOptions.groups, layout)
+    )
+  })
+
+const execute = (line: commandLine.CommandLine) => {
+  switch (line._tag) {
+    case "Help":
+      return showHelp(line.command)
+    case "Version":
+      return Effect.flatMap(version, (printed) => Console.log(printed))
+    case "Completions":
+      return parseQuietly(["--completions", line.shell])
+    case "Run":
+      return parseQuietly(line.words)
+  }
+}
+
+/** The library's log, for people and on standard error. */
+const logger = (verbose: boolean, style: Style.Style) =>
+  Logger.replace(
+    Logger.defaultLogger,
+    Logger.withConsoleError(Logger.make(({ logLevel, message }) => {
+      const text = (Array.isArray(message) ? message : [message]).map(String).join(" ")
+      return style.dim(`${logLevel.label.toLowerCase()}: ${text}`)
+    }))
+  ).pipe((layer) => verbose ? [layer, LogLevel.Debug] as const : [layer, LogLevel.Warning] as const)
+
+/**
+ * Runs the program with the arguments of its host, and gives its exit code. Never fails: what goes wrong is said on
+ * standard error.
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export const run: Effect.Effect<number, never, NodeContext.NodeContext | Host | Interrupt.Interrupt> = Effect.gen(
+  function*() {
+    const { args } = yield* Host
+    const style = yield* Style.stderr
+    const read = commandLine.parse(args, docs)
+    const verbose = Either.match(read, { onLeft: () => false, onRight: ({ verbose }) => verbose })
+    const [logs, level] = logger(verbose, style)
+    const line = Either.match(read, {
+      onLeft: (problem) => new CliError.CliError(problem),
+      onRight: ({ commandLine }) => execute(commandLine)
+    })
+    return yield* Interrupt.guard(line).pipe(
+      Effect.as(ExitCode.success),
+      Effect.catchAllCause((cause) => {
+        const explanation = CliError.explain(cause)
+        return Effect.as(
+          explanation.message === "" ? Effect.void : Console.error(CliError.render(explanation, { style, verbose })),
+          explanation.exitCode
+        )
+      }),
+      Effect.provide(logs),
+      Logger.withMinimumLogLevel(level)
+    )
+  }
+)

@@ -1,0 +1,186 @@
+/**
+ * What the program says when something goes wrong: one line that says what, and a hint that says what to do. The rest is
+ * shown with `--verbose`.
+ *
+ * @since 0.1.0
+ */
+import * as HelpDoc from "@effect/cli/HelpDoc"
+import * as ValidationError from "@effect/cli/ValidationError"
+import * as PlatformError from "@effect/platform/Error"
+import * as OpenCodeError from "effect-opencode/OpenCodeError"
+import * as Cause from "effect/Cause"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as ConfigOptions from "./ConfigOptions.js"
+import * as ExitCode from "./ExitCode.js"
+import { stripAnsi } from "./internal/ansi.js"
+import { oneLine } from "./internal/terminalText.js"
+import { InterruptedError } from "./Interrupt.js"
+import type { Style } from "./Style.js"
+
+/**
+ * An error of the command line itself: arguments that make no sense, a file that cannot be read.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class CliError extends Schema.TaggedError<CliError>("effect-opencode-cli/CliError")("CliError", {
+  reason: Schema.String,
+  /** What to do. */
+  hint: Schema.optional(Schema.String),
+  exitCode: Schema.optionalWith(Schema.Number, { default: () => ExitCode.usage }),
+  cause: Schema.optional(Schema.Defect)
+}) {
+  override get message(): string {
+    return this.reason
+  }
+}
+
+/**
+ * A command whose failure has been shown already: all that is left is its exit code.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ReportedError extends Schema.TaggedError<ReportedError>("effect-opencode-cli/ReportedError")(
+  "ReportedError",
+  { exitCode: Schema.Number }
+) {}
+
+/**
+ * What there is to say about a failure.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Explanation {
+  /** One line. */
+  readonly message: string
+  /** What to do; `undefined` where there is nothing but to look at the message. */
+  readonly hint: string | undefined
+  readonly exitCode: number
+  /** Everything that is known, for `--verbose`. */
+  readonly details: string
+}
+
+const isOpenCodeError = Schema.is(Schema.typeSchema(OpenCodeError.OpenCodeError))
+
+const hints: { readonly [Tag in OpenCodeError.OpenCodeError["_tag"]]?: string } = {
+  OpenCodeBinaryNotFoundError:
+    "npm install -g opencode-ai, or name it with --binary; `effect-opencode doctor` looks around",
+  OpenCodeVersionError: "install a supported version (npm install -g opencode-ai@1.18.33)",
+  OpenCodeSpawnError: "`effect-opencode doctor` looks at the binary and at the directories",
+  OpenCodeProcessError: "--verbose shows what OpenCode said on stderr",
+  OpenCodeIncompleteError: "run it again if that is harmless, or try --recover export",
+  OpenCodeSqliteError: "--verbose shows what OpenCode said on stderr"
+}
+
+/** Session, run and directory are for logs: a person who has just started the run knows which one it was. */
+const withoutPlace = (error: OpenCodeError.OpenCodeError): string => {
+  const message = error.message.split("\nstderr: ")[0] ?? ""
+  const partial = OpenCodeError.partialOf(error)
+  if (partial === undefined) return message
+  const session = partial.sessionId === undefined ? "" : `session ${partial.sessionId}, `
+  const place = `${session}run ${partial.runId} in ${partial.cwd}`
+  return message.replace(` [${place}]`, "").replace(`, ${place}`, "")
+}
+
+/** The library's options by the names that they have here. */
+const withOptions = (message: string): string =>
+  message.replace(/`([a-z]\w*(?:\.\w+)*)`/gi, (all, path: string) => {
+    const option = ConfigOptions.optionOf(path)
+    return option === undefined ? all : option
+  })
+
+const fromOpenCode = (error: OpenCodeError.OpenCodeError): Explanation => {
+  const exitCode = ExitCode.ofOutcome(error._tag)
+  const details = `${error._tag}: ${error.message}`
+  if (error._tag !== "OpenCodeConfigError") {
+    return { message: oneLine(withOptions(withoutPlace(error))), hint: hints[error._tag], exitCode, details }
+  }
+  const { path, reason } = error
+  const option = ConfigOptions.optionOf(path)
+  const deeper = option !== undefined && path.includes(".") && path !== "prompt" ? ` (${path})` : ""
+  return {
+    message: oneLine(`${option ?? path} cannot be used${deeper}: ${withOptions(reason)}`),
+    hint: path === "sessionId" || path === "continueSession"
+      ? "--isolation none uses OpenCode's own data directory, where its sessions are"
+      : undefined,
+    exitCode,
+    details
+  }
+}
+
+const explainError = (error: unknown): Explanation => {
+  if (isOpenCodeError(error)) return fromOpenCode(error)
+  if (error instanceof CliError) {
+    return {
+      message: oneLine(error.reason),
+      hint: error.hint,
+      exitCode: error.exitCode,
+      details: error.cause === undefined ? error.reason : `${error.reason}\n${String(error.cause)}`
+    }
+  }
+  if (error instanceof InterruptedError) {
+    return {
+      message: error.message,
+      hint: undefined,
+      exitCode: ExitCode.ofSignal(error.signal),
+      details: error.message
+    }
+  }
+  if (ValidationError.isValidationError(error)) {
+    const text = stripAnsi(HelpDoc.toAnsiText(error.error)).trim()
+    return {
+      message: oneLine(text),
+      hint: "--help shows what there is",
+      exitCode: ExitCode.usage,
+      details: `${error._tag}: ${text}`
+    }
+  }
+  if (PlatformError.isPlatformError(error)) {
+    return { message: oneLine(error.message), hint: undefined, exitCode: ExitCode.failure, details: error.message }
+  }
+  const text = error instanceof Error ? error.message : String(error)
+  return { message: oneLine(text), hint: undefined, exitCode: ExitCode.failure, details: text }
+}
+
+/**
+ * Explains why a command has ended. Total: a defect is explained, too.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const explain = (cause: Cause.Cause<unknown>): Explanation => {
+  const failure = Cause.failureOption(cause)
+  if (Option.isSome(failure)) {
+    const explained = explainError(failure.value)
+    return { ...explained, details: `${explained.details}\n${Cause.pretty(cause, { renderErrorCause: true })}` }
+  }
+  if (Cause.isInterruptedOnly(cause)) return explainError(new InterruptedError({ signal: "SIGINT" }))
+  const defect = Option.getOrElse(Cause.dieOption(cause), () => new Error("The program failed and does not know why."))
+  return {
+    ...explainError(defect),
+    hint: "this is a defect of effect-opencode-cli: please report it, with the output of --verbose",
+    exitCode: ExitCode.failure,
+    details: Cause.pretty(cause, { renderErrorCause: true })
+  }
+}
+
+/**
+ * The lines that a person reads.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const render = (
+  explanation: Explanation,
+  options: { readonly style: Style; readonly verbose: boolean }
+): string => {
+  const { style, verbose } = options
+  return [
+    `${style.red("error:")} ${explanation.message}`,
+    ...(explanation.hint === undefined ? [] : [`${style.cyan("hint:")} ${explanation.hint}`]),
+    ...(verbose ? [style.dim(explanation.details)] : [])
+  ].join("\n")
+}

@@ -1,0 +1,88 @@
+/**
+ * The exit codes of the program, by outcome.
+ *
+ * | code | outcome |
+ * |---|---|
+ * | 0 | success |
+ * | 1 | `doctor` found a problem; a run of a batch failed; the program itself failed |
+ * | 2 | an argument, an option or an input file cannot be used (`OpenCodeConfigError`); nothing was started |
+ * | 3 | OpenCode is not there, of a version that is not supported, or cannot be started |
+ * | 4 | OpenCode's process failed (`OpenCodeProcessError`, `OpenCodeSqliteError`) |
+ * | 5 | OpenCode reported an error: provider, model, context (`OpenCodeSessionError`) |
+ * | 6 | a permission was asked for and nobody could answer (`OpenCodePermissionError`) |
+ * | 7 | OpenCode ended, the conversation did not (`OpenCodeIncompleteError`) |
+ * | 8 | a time limit was reached (`OpenCodeTimeoutError`) |
+ * | 9 | a budget was crossed (`OpenCodeBudgetError`) |
+ * | 10 | OpenCode was ended by somebody else (`OpenCodeCancelledError`) |
+ * | 11 | the answer did not decode (`OpenCodeOutputError`) |
+ * | 12 | a shared server of OpenCode could not be used (`OpenCodeServerError`) |
+ * | 129, 130, 141, 143 | ended by SIGHUP, Ctrl-C, a reader of the output that has gone, SIGTERM |
+ *
+ * @since 0.1.0
+ */
+import type { OpenCodeError } from "effect-opencode/OpenCodeError"
+import type { Signal } from "./Interrupt.js"
+
+/**
+ * @since 0.1.0
+ * @category constants
+ */
+export const success = 0
+
+/**
+ * A check of `doctor`, a run of a batch, or the program itself failed.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const failure = 1
+
+/**
+ * The command line or an input file cannot be used.
+ *
+ * @since 0.1.0
+ * @category constants
+ */
+export const usage = 2
+
+const codes: { readonly [Tag in OpenCodeError["_tag"]]: number } = {
+  OpenCodeConfigError: usage,
+  OpenCodeBinaryNotFoundError: 3,
+  OpenCodeVersionError: 3,
+  OpenCodeSpawnError: 3,
+  OpenCodeProcessError: 4,
+  OpenCodeSqliteError: 4,
+  OpenCodeSessionError: 5,
+  OpenCodePermissionError: 6,
+  OpenCodeIncompleteError: 7,
+  OpenCodeTimeoutError: 8,
+  OpenCodeBudgetError: 9,
+  OpenCodeCancelledError: 10,
+  OpenCodeOutputError: 11,
+  OpenCodeServerError: 12
+}
+
+const signals: { readonly [Name in Signal]: number } = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 }
+
+const isOutcome = (outcome: string): outcome is OpenCodeError["_tag"] => Object.hasOwn(codes, outcome)
+
+/**
+ * The code of a run's outcome: `"success"`, `"interrupted"`, or the tag of an error.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const ofOutcome = (outcome: string): number =>
+  outcome === "success"
+    ? success
+    : outcome === "interrupted"
+    ? signals.SIGINT
+    : isOutcome(outcome)
+    ? codes[outcome]
+    : failure
+
+/**
+ * @since 0.1.0
+ * @category conversions
+ */
+export const ofSignal = (signal: Signal): number => signals[signal]

@@ -1,0 +1,152 @@
+/**
+ * Signals, and what they mean: Ctrl-C ends the command, or, where the command has something to finish, asks it to stop
+ * first and ends it the second time; SIGTERM, SIGHUP and a reader of the output that has gone end it at once. Ending is
+ * interruption, so everything that the command has started is ended before the program is.
+ *
+ * @since 0.1.0
+ */
+import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Queue from "effect/Queue"
+import * as Ref from "effect/Ref"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+
+/**
+ * `SIGPIPE` stands for output that nobody reads any more.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Signal = typeof Signal.Type
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Signal = Schema.Literal("SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE")
+
+/**
+ * The command was ended by a signal.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class InterruptedError
+  extends Schema.TaggedError<InterruptedError>("effect-opencode-cli/InterruptedError")("InterruptedError", {
+    signal: Signal
+  })
+{
+  override get message(): string {
+    return this.signal === "SIGINT" ? "Interrupted." : `Ended by ${this.signal}.`
+  }
+}
+
+/**
+ * What was received so far.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface State {
+  /** Whether the command finishes something after the first Ctrl-C. */
+  readonly graceful: boolean
+  readonly stopping: boolean
+  /** When the last Ctrl-C came that counted, in milliseconds since the epoch. */
+  readonly countedAt: number
+}
+
+/**
+ * @since 0.1.0
+ * @category constructors
+ */
+export const initial: State = { graceful: false, stopping: false, countedAt: Number.NEGATIVE_INFINITY }
+
+/**
+ * Package managers hand a Ctrl-C on that their child has received, too: within milliseconds, or a few hundred of them on a
+ * busy machine. A person who means it twice is slower.
+ */
+const echo = Duration.toMillis("400 millis")
+
+/**
+ * What a signal asks for.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const receive = (state: State, signal: Signal, now: number): readonly ["none" | "stop" | "end", State] => {
+  if (signal !== "SIGINT") return ["end", state]
+  if (now - state.countedAt < echo) return ["none", state]
+  const counted = { ...state, countedAt: now }
+  return state.graceful && !state.stopping ? ["stop", { ...counted, stopping: true }] : ["end", counted]
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Service {
+  /** Until the scope is closed the first Ctrl-C asks to stop, and only the second ends the command. */
+  readonly graceful: Effect.Effect<void, never, Scope.Scope>
+  /** Done by the first Ctrl-C, where the command is `graceful`. */
+  readonly stopping: Deferred.Deferred<void>
+  /** Done when everything is to end. */
+  readonly ending: Deferred.Deferred<Signal>
+}
+
+/**
+ * @since 0.1.0
+ * @category tags
+ */
+export class Interrupt extends Context.Tag("effect-opencode-cli/Interrupt")<Interrupt, Service>() {}
+
+/**
+ * Listens to signals until the scope is closed.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (signals: Queue.Dequeue<Signal>): Effect.Effect<Service, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const state = yield* Ref.make(initial)
+    const stopping = yield* Deferred.make<void>()
+    const ending = yield* Deferred.make<Signal>()
+    const setGraceful = (graceful: boolean) => Ref.update(state, (current) => ({ ...current, graceful }))
+    yield* Effect.forkScoped(Effect.forever(Effect.gen(function*() {
+      const signal = yield* Queue.take(signals)
+      const now = yield* Clock.currentTimeMillis
+      const asked = yield* Ref.modify(state, (current) => receive(current, signal, now))
+      if (asked === "stop") yield* Deferred.succeed(stopping, undefined)
+      if (asked === "end") yield* Deferred.succeed(ending, signal)
+    })))
+    return {
+      graceful: Effect.acquireRelease(setGraceful(true), () => setGraceful(false)),
+      stopping,
+      ending
+    }
+  })
+
+/**
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (signals: Queue.Dequeue<Signal>): Layer.Layer<Interrupt> => Layer.scoped(Interrupt, make(signals))
+
+/**
+ * Runs a command until it ends or is ended: then its finalizers have run when this fails.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const guard = <A, E, R>(
+  command: Effect.Effect<A, E, R>
+): Effect.Effect<A, E | InterruptedError, R | Interrupt> =>
+  Effect.flatMap(Interrupt, ({ ending }) =>
+    Effect.raceFirst(
+      command,
+      Effect.flatMap(Deferred.await(ending), (signal) => new InterruptedError({ signal }))
+    ))

@@ -1,0 +1,176 @@
+/**
+ * `effect-opencode run`: one run, shown as it goes on.
+ *
+ * @since 0.1.0
+ */
+import * as Args from "@effect/cli/Args"
+import * as Command from "@effect/cli/Command"
+import * as Options from "@effect/cli/Options"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as OpenCode from "effect-opencode/OpenCode"
+import * as OpenCodeError from "effect-opencode/OpenCodeError"
+import * as RunEvent from "effect-opencode/RunEvent"
+import type { RunOptions } from "effect-opencode/RunOptions"
+import * as RunResult from "effect-opencode/RunResult"
+import * as Clock from "effect/Clock"
+import * as Console from "effect/Console"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import { CliError } from "./CliError.js"
+import * as ConfigOptions from "./ConfigOptions.js"
+import type * as EventView from "./EventView.js"
+import { Host } from "./Host.js"
+import * as liveView from "./internal/liveView.js"
+import * as resultJson from "./internal/resultJson.js"
+
+/** Where the prompt is to come from. */
+interface Source {
+  readonly words: ReadonlyArray<string>
+  readonly file: string | undefined
+  /** Whether the run can do without one. */
+  readonly optional: boolean
+}
+
+const readPromptFile = (file: string) =>
+  Effect.flatMap(FileSystem.FileSystem, (fileSystem) => fileSystem.readFileString(file)).pipe(
+    Effect.mapError((cause) =>
+      new CliError({ reason: `The prompt file ${file} cannot be read.`, hint: "check --file", cause })
+    )
+  )
+
+/** The prompt: words, then the file, then standard input, with a blank line between them. */
+const promptOf = ({ file, optional, words }: Source) =>
+  Effect.gen(function*() {
+    const { stdin, stdinIsTerminal } = yield* Host
+    const spoken = words.filter((word) => word !== "-").join(" ")
+    const asked = words.includes("-")
+    const nothing = spoken === "" && file === undefined
+    if (nothing && !asked && optional) return ""
+    if (nothing && !asked && stdinIsTerminal) {
+      return yield* new CliError({
+        reason: "There is no prompt.",
+        hint: "effect-opencode run \"Fix the failing test\", or --file prompt.md, or pipe it in"
+      })
+    }
+    const parts = [
+      spoken,
+      file === undefined ? "" : yield* readPromptFile(file),
+      asked || nothing ? yield* stdin : ""
+    ]
+    return parts.filter((part) => part !== "").join("\n\n")
+  })
+
+/** A run that has ended, for the person who watches. */
+const endingOf = (result: RunResult.RunResult, cwd: string, kept: boolean): EventView.Ending => ({
+  ...result,
+  outcome: "success",
+  filesChanged: result.filesChanged,
+  sessionId: kept ? result.sessionId : undefined,
+  cwd
+})
+
+const forPeople = (prompt: string, options: RunOptions, cwd: string, kept: boolean) =>
+  Effect.scoped(Effect.gen(function*() {
+    const view = yield* liveView.make
+    const startedAt = yield* Clock.currentTimeMillis
+    const seen: Array<RunEvent.RunEvent> = []
+    const onEvent = (event: RunEvent.RunEvent) =>
+      Effect.suspend(() => {
+        seen.push(event)
+        return view.event(event)
+      })
+    const interrupted = Effect.gen(function*() {
+      const duration = (yield* Clock.currentTimeMillis) - startedAt
+      yield* view.end({
+        ...RunResult.fold(seen),
+        finishReason: undefined,
+        sessionId: undefined,
+        outcome: "interrupted",
+        duration
+      })
+    })
+    const result = yield* OpenCode.run(prompt, { ...options, onEvent }).pipe(
+      Effect.tapError((error) => {
+        const partial = OpenCodeError.partialOf(error)
+        return partial === undefined || partial.attempts === 0
+          ? Effect.void
+          : view.end({ ...partial, outcome: error._tag, sessionId: kept ? partial.sessionId : undefined })
+      }),
+      Effect.onInterrupt(() => interrupted)
+    )
+    yield* view.end(endingOf(result, cwd, kept))
+  }))
+
+const printLine = (value: unknown) => Console.log(JSON.stringify(value))
+
+const forPrograms = (prompt: string, options: RunOptions) =>
+  Effect.suspend(() => {
+    const seen: Array<RunEvent.RunEvent> = []
+    const onEvent = (event: RunEvent.RunEvent) =>
+      Effect.suspend(() => {
+        seen.push(event)
+        return printLine(RunEvent.toWire(event))
+      })
+    return OpenCode.run(prompt, { ...options, onEvent }).pipe(
+      Effect.tapError((error) => printLine(resultJson.ofFailure(error))),
+      Effect.onInterrupt(() => printLine(resultJson.ofInterruption(seen))),
+      Effect.flatMap((result) => printLine(resultJson.ofSuccess(result)))
+    )
+  })
+
+/**
+ * @since 0.1.0
+ * @category commands
+ */
+export const command = Command.make("run", {
+  words: Args.text({ name: "prompt" }).pipe(
+    Args.withDescription(
+      "What the agent is to do. - stands for standard input, which is also read where there is no prompt at all."
+    ),
+    Args.repeated
+  ),
+  file: Options.text("file").pipe(
+    Options.withAlias("f"),
+    Options.withPseudoName("file"),
+    Options.withDescription("Read the prompt from a file; with a prompt, behind it."),
+    Options.optional
+  ),
+  json: Options.boolean("json").pipe(
+    Options.withDescription("Print events and result as JSON lines, for programs.")
+  ),
+  transcript: Options.text("transcript").pipe(
+    Options.withPseudoName("file"),
+    Options.withDescription("Append every event to a file, which `replay` shows again."),
+    Options.optional
+  ),
+  keepRaw: Options.boolean("keep-raw").pipe(
+    Options.withDescription("With --json: put the lines that OpenCode printed into the result.")
+  ),
+  run: ConfigOptions.run,
+  client: ConfigOptions.client
+}, ({ client, file, json, keepRaw, run, transcript, words }) =>
+  Effect.gen(function*() {
+    if (keepRaw && !json) {
+      return yield* new CliError({ reason: "--keep-raw is for the result of --json.", hint: "give both, or neither" })
+    }
+    const path = yield* Path.Path
+    const prompt = yield* promptOf({
+      words,
+      file: Option.getOrUndefined(file),
+      optional: run.command !== undefined
+    })
+    const settled = ConfigOptions.settle(client, run)
+    const options: RunOptions = {
+      ...run,
+      keepRaw,
+      // From where the command was given, as its other files; the library would take it from the run's directory.
+      transcript: Option.getOrUndefined(Option.map(transcript, (name) => path.resolve(name)))
+    }
+    const cwd = path.resolve(run.cwd ?? ".")
+    const kept = settled.isolation !== undefined && settled.isolation !== "run" || run.attach !== undefined
+    yield* Effect.provide(
+      json ? forPrograms(prompt, options) : forPeople(prompt, options, cwd, kept),
+      OpenCode.layer(settled)
+    )
+  })).pipe(Command.withDescription("Runs the agent once and shows what it does."))

@@ -1,0 +1,10 @@
+#!/usr/bin/env node
+/**
+ * The command `effect-opencode`.
+ *
+ * @since 0.1.0
+ */
+import * as Cli from "./Cli.js"
+import * as node from "./internal/node.js"
+
+node.runMain(Cli.run)
