@@ -1,0 +1,79 @@
+/**
+ * A matrix: every job once for each combination of the values of its axes. An axis is a field of the jobs (`model`,
+ * `agent`, `config.variant`, …) or a column of its own that templates name.
+ *
+ * @since 0.1.0
+ */
+import * as Either from "effect/Either"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Axis {
+  readonly name: string
+  readonly values: ReadonlyArray<string>
+}
+
+/**
+ * A value on each axis.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Cell = { readonly [axis: string]: string }
+
+/** Commas part the values; `\,` is a comma in a value. */
+const split = (text: string): ReadonlyArray<string> =>
+  text.split(/(?<!\\),/).map((value) => value.replaceAll("\\,", ",").trim())
+
+const problemOf = ({ name, values }: Axis): string | undefined => {
+  if (name.startsWith("-")) {
+    return `\`${name}\` is no axis: an option behind --matrix is written with a space (\`${name} value\`)`
+  }
+  if (name === "") return "an axis needs a name (`model=a,b`)"
+  if (values.includes("")) return `the axis \`${name}\` has an empty value`
+  const twice = values.find((value, index) => values.indexOf(value) !== index)
+  return twice === undefined
+    ? undefined
+    : `the axis \`${name}\` has \`${twice}\` twice; --repeat runs everything several times`
+}
+
+/**
+ * Reads the axes of a command line: names, and values with commas between them (`\,` is a comma in a value). They are
+ * sorted by name, so that nothing depends on the order in which they were written.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const parse = (
+  axes: Iterable<readonly [name: string, values: string]>
+): Either.Either<ReadonlyArray<Axis>, ReadonlyArray<string>> => {
+  const parsed = [...axes].map(([name, text]): Axis => ({ name: name.trim(), values: split(text) }))
+    .sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
+  const twice = parsed.flatMap(({ name }, index) =>
+    parsed[index - 1]?.name === name ? [`the axis \`${name}\` is there twice`] : []
+  )
+  const problems = [...parsed.flatMap((axis) => problemOf(axis) ?? []), ...twice]
+  return problems.length > 0 ? Either.left(problems) : Either.right(parsed)
+}
+
+/**
+ * Every combination, the last axis changing fastest; one empty cell where there are no axes.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const cells = (axes: ReadonlyArray<Axis>): ReadonlyArray<Cell> =>
+  axes.reduce<ReadonlyArray<Cell>>(
+    (cells, { name, values }) => cells.flatMap((cell) => values.map((value) => ({ ...cell, [name]: value }))),
+    [{}]
+  )
+
+/**
+ * What a person calls a cell: its values. Empty where there is no matrix.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const label = (cell: Cell): string => Object.values(cell).join(" ")

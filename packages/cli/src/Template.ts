@@ -1,0 +1,134 @@
+/**
+ * Texts with columns in them: `Translate {{ text }} into {{language}}`. A backslash before the braces takes their
+ * meaning away, and two backslashes are one before braces that keep it.
+ *
+ * @since 0.1.0
+ */
+import * as Either from "effect/Either"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Part =
+  | { readonly _tag: "Text"; readonly text: string }
+  | {
+    readonly _tag: "Column"
+    readonly name: string
+    /** Where the braces begin, in UTF-16 units from 0. */
+    readonly offset: number
+  }
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Template = ReadonlyArray<Part>
+
+/**
+ * What is wrong with a template, and where in it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Problem {
+  /** In UTF-16 units from 0. */
+  readonly offset: number
+  readonly reason: string
+}
+
+const meant = "write `\\{{` to mean the braces themselves"
+
+const opening = /(\\*)\{\{/g
+
+/**
+ * Takes a text apart; finds every problem, not only the first.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const parse = (text: string): Either.Either<Template, ReadonlyArray<Problem>> => {
+  const parts: Array<Part> = []
+  const problems: Array<Problem> = []
+  let literal = ""
+  let at = 0
+  for (;;) {
+    opening.lastIndex = at
+    const match = opening.exec(text)
+    if (match === null) break
+    const backslashes = match[1]!.length
+    literal += text.slice(at, match.index) + "\\".repeat(Math.floor(backslashes / 2))
+    at = opening.lastIndex
+    if (backslashes % 2 === 1) {
+      literal += "{{"
+      continue
+    }
+    const offset = at - 2
+    const end = text.indexOf("}}", at)
+    if (end === -1) {
+      problems.push({ offset, reason: `\`{{\` has no \`}}\`; ${meant}` })
+      break
+    }
+    const name = text.slice(at, end).trim()
+    at = end + 2
+    if (name === "" || /[{}\n]/.test(name)) {
+      const what = name === ""
+        ? "there is no name between `{{` and `}}`"
+        : "a column's name holds no braces and no line break"
+      problems.push({ offset, reason: `${what}; ${meant}` })
+      continue
+    }
+    if (literal !== "") parts.push({ _tag: "Text", text: literal })
+    literal = ""
+    parts.push({ _tag: "Column", name, offset })
+  }
+  if (problems.length > 0) return Either.left(problems)
+  literal += text.slice(at)
+  if (literal !== "") parts.push({ _tag: "Text", text: literal })
+  return Either.right(parts)
+}
+
+/**
+ * The columns that a template names, each once.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const columns = (template: Template): ReadonlyArray<string> => [
+  ...new Set(template.flatMap((part) => part._tag === "Column" ? [part.name] : []))
+]
+
+/**
+ * Puts values in the place of the columns. What a value holds is not looked at again: it is data.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const render = (
+  template: Template,
+  values: ReadonlyMap<string, string>
+): Either.Either<string, ReadonlyArray<Problem>> => {
+  const problems: Array<Problem> = []
+  const text = template.map((part) => {
+    if (part._tag === "Text") return part.text
+    const value = values.get(part.name)
+    if (value === undefined) {
+      const known = [...values.keys()].map((name) => `\`${name}\``).join(", ")
+      problems.push({
+        offset: part.offset,
+        reason: `there is no column \`${part.name}\`${known === "" ? "" : `, there is ${known}`}`
+      })
+    }
+    return value ?? ""
+  }).join("")
+  return problems.length > 0 ? Either.left(problems) : Either.right(text)
+}
+
+/**
+ * The template that is this text and names no column.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const escape = (text: string): string =>
+  text.replace(opening, (_, backslashes: string) => `${backslashes}${backslashes}\\{{`)

@@ -1,0 +1,110 @@
+/** CSV as in RFC 4180: the first row has the names, quoted fields can hold commas and line breaks. */
+import type { Info } from "csv-parse/sync"
+import { CsvError, parse as parseCsv } from "csv-parse/sync"
+import type { Fields, Member, Trouble } from "./located.js"
+
+interface Cell {
+  readonly start: number
+  readonly end: number
+  readonly text: string
+}
+
+/** Offsets in bytes, which come in ascending order, as offsets in UTF-16 units. */
+const offsets = (text: string) => {
+  const bytes = new TextEncoder().encode(text)
+  const isAscii = bytes.length === text.length
+  const decoder = new TextDecoder()
+  let [before, offset] = [0, 0]
+  return {
+    of: (byte: number): number => {
+      if (isAscii) return byte
+      offset += decoder.decode(bytes.subarray(before, byte)).length
+      before = byte
+      return offset
+    }
+  }
+}
+
+const isBreak = (character: string | undefined): boolean => character === "\n" || character === "\r"
+
+const reasons: { readonly [code: string]: string } = {
+  CSV_QUOTE_NOT_CLOSED: "the quote that opens this field is never closed",
+  CSV_INVALID_CLOSING_QUOTE:
+    "a quote in this field has something other than a comma behind it; write it twice to mean itself",
+  INVALID_OPENING_QUOTE: "a quote in the middle of this field; put the whole field in quotes and write the quote twice"
+}
+
+/** The rows up to the first one that cannot be read, and what is wrong. */
+export const parse = (
+  text: string
+): { readonly rows: ReadonlyArray<Fields>; readonly troubles: ReadonlyArray<Trouble> } => {
+  const { of } = offsets(text)
+  const records: Array<ReadonlyArray<Cell>> = []
+  const troubles: Array<Trouble> = []
+  let cells: Array<Cell> = []
+  let last = 0
+
+  const startOf = (isFirst: boolean): number => {
+    if (!isFirst) return last + 1
+    let start = last
+    while (isBreak(text[start])) start++
+    return start
+  }
+
+  try {
+    parseCsv(text, {
+      record_delimiter: ["\r\n", "\n"],
+      relax_column_count: true,
+      skip_empty_lines: true,
+      cast: (field: string, info: Info & { readonly bytes: number }) => {
+        const end = of(info.bytes)
+        cells.push({ start: startOf(cells.length === 0), end, text: field })
+        last = end
+        return field
+      },
+      on_record: () => {
+        records.push(cells)
+        cells = []
+        return null
+      }
+    })
+  } catch (error) {
+    if (!(error instanceof CsvError)) throw error
+    troubles.push({ offset: startOf(cells.length === 0), reason: reasons[error.code] ?? error.message })
+  }
+
+  const [header, ...body] = records
+  if (header === undefined) return { rows: [], troubles }
+  const names = new Set<string>()
+  for (const { start, text } of header) {
+    const name = text.trim()
+    if (name === "") troubles.push({ offset: start, reason: "a column without a name" })
+    else if (names.has(name)) {
+      troubles.push({ offset: start, reason: `the column ${JSON.stringify(name)} is there twice` })
+    }
+    names.add(name)
+  }
+  const rows = body.map((cells): Fields => {
+    const [first, end] = [cells[0]!, cells[cells.length - 1]!]
+    if (cells.length !== header.length) {
+      troubles.push({
+        offset: (cells[header.length] ?? first).start,
+        reason: `the header has ${header.length} columns, this row has ${cells.length}`
+      })
+    }
+    return {
+      _tag: "Record",
+      start: first.start,
+      end: end.end,
+      members: header.flatMap((column, index): ReadonlyArray<Member> => {
+        const cell = cells[index]
+        return cell === undefined ? [] : [{
+          name: column.text.trim(),
+          key: { start: column.start, end: column.end },
+          value: { _tag: "Scalar", value: cell.text, start: cell.start, end: cell.end }
+        }]
+      })
+    }
+  })
+  return { rows, troubles }
+}

@@ -1,0 +1,127 @@
+/**
+ * Values that know where in a text they stand, so that a problem with one can be shown there. Offsets are in UTF-16
+ * units, as JavaScript and editors count them.
+ */
+
+export interface Position {
+  /** From 1. */
+  readonly line: number
+  /** From 1. */
+  readonly column: number
+}
+
+/** Where a value begins and where it ends. */
+export interface Range {
+  readonly start: number
+  readonly end: number
+}
+
+export type Scalar = string | number | boolean | null
+
+export type Located =
+  | (Range & { readonly _tag: "Scalar"; readonly value: Scalar })
+  | (Range & { readonly _tag: "List"; readonly items: ReadonlyArray<Located> })
+  | Fields
+
+export interface Fields extends Range {
+  readonly _tag: "Record"
+  readonly members: ReadonlyArray<Member>
+}
+
+export interface Member {
+  readonly name: string
+  readonly key: Range
+  readonly value: Located
+}
+
+/** What is wrong, and where. */
+export interface Trouble {
+  readonly offset: number
+  readonly reason: string
+}
+
+/** A text by which offsets become lines and columns. */
+export interface Source {
+  /** What a person calls it: the name of a file. */
+  readonly name: string
+  readonly text: string
+  readonly position: (offset: number) => Position
+}
+
+export const source = (name: string, text: string): Source => {
+  const starts = [0]
+  for (let at = text.indexOf("\n"); at !== -1; at = text.indexOf("\n", at + 1)) starts.push(at + 1)
+  return {
+    name,
+    text,
+    position: (offset) => {
+      let [low, high] = [0, starts.length - 1]
+      while (low < high) {
+        const middle = Math.ceil((low + high) / 2)
+        if (starts[middle]! <= offset) low = middle
+        else high = middle - 1
+      }
+      return { line: low + 1, column: offset - starts[low]! + 1 }
+    }
+  }
+}
+
+/** The value as a program sees it. */
+export const plain = (located: Located): unknown => {
+  switch (located._tag) {
+    case "Scalar":
+      return located.value
+    case "List":
+      return located.items.map(plain)
+    case "Record":
+      // Not by assignment: `__proto__` is a name like any other.
+      return Object.fromEntries(located.members.map(({ name, value }) => [name, plain(value)]))
+  }
+}
+
+/** The same shape with other texts. */
+export const mapTexts = (located: Located, f: (text: string, at: Range) => Scalar): Located => {
+  switch (located._tag) {
+    case "Scalar":
+      return typeof located.value === "string" ? { ...located, value: f(located.value, located) } : located
+    case "List":
+      return { ...located, items: located.items.map((item) => mapTexts(item, f)) }
+    case "Record":
+      return {
+        ...located,
+        members: located.members.map((member) => ({ ...member, value: mapTexts(member.value, f) }))
+      }
+  }
+}
+
+/** Where a path leads: to the value at its end, or to the last one on the way that is there. */
+export const find = (located: Located, path: ReadonlyArray<PropertyKey>): Range => {
+  const [first, ...rest] = path
+  if (first === undefined) return located
+  switch (located._tag) {
+    case "Scalar":
+      return located
+    case "List": {
+      const item = located.items[Number(first)]
+      return item === undefined ? located : find(item, rest)
+    }
+    case "Record": {
+      const member = located.members.find(({ name }) => name === String(first))
+      return member === undefined ? located : find(member.value, rest)
+    }
+  }
+}
+
+/** Where the name of the last member on a path stands. */
+export const findKey = (located: Located, path: ReadonlyArray<PropertyKey>): Range => {
+  const parent = path.slice(0, -1).reduce<Located | undefined>((inner, name) =>
+    inner?._tag === "Record"
+      ? inner.members.find((member) => member.name === String(name))?.value
+      : inner?._tag === "List"
+      ? inner.items[Number(name)]
+      : undefined, located)
+  const member = parent?._tag === "Record"
+    ? parent.members.find(({ name }) => name === String(path[path.length - 1]))
+    : undefined
+  return member?.key ?? find(located, path)
+}

@@ -1,0 +1,451 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Duration, Effect, Either, FastCheck as fc, Redacted } from "effect"
+import * as located from "../src/internal/located.js"
+import * as Job from "../src/Job.js"
+import * as JobFile from "../src/JobFile.js"
+import * as Matrix from "../src/Matrix.js"
+
+interface Options extends Omit<Job.Input, "file" | "axes" | "templates"> {
+  readonly axes?: { readonly [name: string]: string }
+  readonly templates?: { readonly prompt?: string; readonly name?: string; readonly cwd?: string }
+}
+
+const plan = (format: JobFile.Format, text: string, options: Options = {}) =>
+  Effect.either(Job.plan({
+    ...options,
+    file: JobFile.parse({ name: `jobs.${format}`, text, format }),
+    axes: Either.getOrThrow(Matrix.parse(Object.entries(options.axes ?? {}))),
+    templates: Object.fromEntries(
+      Object.entries(options.templates ?? {}).map(([name, text]) => [name, located.source(`--${name}`, text)])
+    )
+  }))
+
+const jobs = (format: JobFile.Format, text: string, options?: Options) =>
+  Effect.map(
+    plan(format, text, options),
+    (planned) => Either.getOrThrowWith(planned, (error) => new Error(error.message))
+  )
+
+const json = (rows: ReadonlyArray<object>, options?: Options) => jobs("json", JSON.stringify(rows), options)
+
+const ids = (planned: ReadonlyArray<Job.Job>) => planned.map(({ id }) => id)
+
+const problems = (format: JobFile.Format, text: string, options?: Options) =>
+  Effect.map(plan(format, text, options), (planned) =>
+    Either.match(planned, {
+      onLeft: ({ problems }) => problems.map(JobFile.format),
+      onRight: () => []
+    }))
+
+describe("Job.plan", () => {
+  it.effect("makes a job of a row", () =>
+    Effect.gen(function*() {
+      const [job] = yield* json([{
+        name: "Review {{file}}",
+        prompt: "Review {{file}}: {{ focus }}",
+        cwd: "repos/{{repo}}",
+        model: "acme/large",
+        agent: "plan",
+        timeout: "5 minutes",
+        budget: { cost: 0.5 },
+        config: { files: ["{{file}}"], permission: { edit: "deny" }, title: "{{repo}}" },
+        file: "a.ts",
+        repo: "x",
+        focus: { "a": [1] }
+      }])
+      expect(job).toEqual({
+        id: job!.id,
+        index: 0,
+        name: "Review a.ts",
+        prompt: "Review a.ts: {\"a\":[1]}",
+        cwd: "repos/x",
+        options: {
+          model: "acme/large",
+          agent: "plan",
+          files: ["a.ts"],
+          permission: { edit: "deny" },
+          title: "x",
+          timeout: Duration.minutes(5),
+          budget: { cost: 0.5 }
+        },
+        cell: {},
+        repeat: 1
+      })
+      expect(job!.id).toMatch(/^[0-9a-f]{16}$/)
+    }))
+
+  it.effect("reads cells by what the field takes", () =>
+    Effect.gen(function*() {
+      const text = [
+        "prompt,config.title,config.thinking,config.files,config.permission,config.port,budget.cost,budget,timeout,config.password",
+        "a,123,true,\"[\"\"x\"\"]\",deny,80,0.5,,2000,pass-word",
+        "b,,,,\"{\"\"bash\"\":\"\"deny\"\"}\",,,\"{\"\"steps\"\":3}\",1 minute,"
+      ].join("\n")
+      const [first, second] = yield* jobs("csv", text)
+      expect(first!.options).toEqual({
+        title: "123",
+        thinking: true,
+        files: ["x"],
+        permission: "deny",
+        port: 80,
+        password: Redacted.make("pass-word"),
+        budget: { cost: 0.5 },
+        timeout: Duration.seconds(2)
+      })
+      expect(second!.options).toEqual({
+        title: "b",
+        permission: { bash: "deny" },
+        budget: { steps: 3 },
+        timeout: Duration.minutes(1)
+      })
+    }))
+
+  it.effect("lays a job's options over those of the batch", () =>
+    Effect.gen(function*() {
+      const [job] = yield* json([{ prompt: "x", config: { permission: { bash: "allow" } }, budget: { cost: 1 } }], {
+        defaults: {
+          model: "a/b",
+          permission: { edit: "deny", bash: "deny" },
+          budget: { cost: 5, steps: 9 },
+          idleTimeout: 7
+        }
+      })
+      expect(job!.options).toEqual({
+        model: "a/b",
+        title: "x",
+        permission: { edit: "deny", bash: "allow" },
+        budget: { cost: 1, steps: 9 },
+        idleTimeout: 7
+      })
+    }))
+
+  it.effect("fills templates of the command line", () =>
+    Effect.gen(function*() {
+      const planned = yield* jobs("csv", "prompt,lang\nhello,de\n{{x}},fr\n", {
+        templates: { prompt: "Say \"{{prompt}}\" in {{lang}}", name: "{{lang}}", cwd: "out/{{lang}}" }
+      })
+      expect(planned.map(({ cwd, name, prompt }) => [prompt, name, cwd])).toEqual([
+        ["Say \"hello\" in de", "de", "out/de"],
+        ["Say \"{{x}}\" in fr", "fr", "out/fr"]
+      ])
+    }))
+
+  it.effect("has a job for each row, cell and repetition, in this order", () =>
+    Effect.gen(function*() {
+      const planned = yield* json([{ prompt: "p{{tone}}" }, { prompt: "q", name: "{{model}}" }], {
+        axes: { model: "a/x,b/y", tone: "1,2" },
+        repeat: 2
+      })
+      expect(planned.map(({ name }) => name)).toEqual([
+        "p1 [a/x 1] #1",
+        "p1 [a/x 1] #2",
+        "p2 [a/x 2] #1",
+        "p2 [a/x 2] #2",
+        "p1 [b/y 1] #1",
+        "p1 [b/y 1] #2",
+        "p2 [b/y 2] #1",
+        "p2 [b/y 2] #2",
+        "a/x #1",
+        "a/x #2",
+        "a/x #1",
+        "a/x #2",
+        "b/y #1",
+        "b/y #2",
+        "b/y #1",
+        "b/y #2"
+      ])
+      expect(planned.map(({ index }) => index)).toEqual(planned.map((_, index) => index))
+      expect(planned[4]).toMatchObject({ cell: { model: "b/y", tone: "1" }, options: { model: "b/y" }, repeat: 1 })
+      expect(new Set(ids(planned)).size).toBe(16)
+    }))
+
+  it.effect("an axis can be any field", () =>
+    Effect.gen(function*() {
+      const planned = yield* json([{ prompt: "x" }], {
+        axes: { "config.thinking": "true,false", "budget.cost": "1,2", cwd: "a,b" }
+      })
+      expect(planned.map(({ cwd, options }) => [cwd, options.thinking, options.budget])).toEqual([
+        ["a", true, { cost: 1 }],
+        ["b", true, { cost: 1 }],
+        ["a", false, { cost: 1 }],
+        ["b", false, { cost: 1 }],
+        ["a", true, { cost: 2 }],
+        ["b", true, { cost: 2 }],
+        ["a", false, { cost: 2 }],
+        ["b", false, { cost: 2 }]
+      ])
+    }))
+
+  it.effect("calls a job by its command where there is no prompt", () =>
+    Effect.gen(function*() {
+      const planned = yield* json([{ config: { command: "init" } }, { prompt: `\n${"long ".repeat(20)}\nsecond` }])
+      expect(planned.map(({ name }) => name)).toEqual(["init", "long long long long long long long long…"])
+    }))
+})
+
+describe("ids", () => {
+  it.effect("are the same for the same input and options", () =>
+    Effect.gen(function*() {
+      const rows = [{ prompt: "a" }, { prompt: "a" }, { prompt: "b", cwd: "x", model: "a/b" }]
+      const options = { axes: { agent: "x,y" }, repeat: 2, defaults: { permission: { edit: "deny" } } } as const
+      const first = ids(yield* json(rows, options))
+      expect(first).toEqual(ids(yield* json(rows, options)))
+      expect(new Set(first).size).toBe(12)
+      // as it was in the first version that wrote results files
+      expect(ids(yield* json([{ prompt: "a", model: "a/b" }]))).toEqual(["d838d2ef6916bb27"])
+    }))
+
+  it.effect("do not depend on the format of the file, on names or on limits", () =>
+    Effect.gen(function*() {
+      const [id] = ids(yield* json([{ prompt: "a", model: "m/n", config: { thinking: true } }]))
+      const others = yield* Effect.all([
+        jobs("csv", "config.thinking,prompt,agent,model\ntrue,a,,m/n\n"),
+        jobs("yaml", "- prompt: a\n  model: m/n\n  config: {thinking: true}\n  name: other\n  timeout: 1 minute"),
+        json([{ prompt: "a", config: { model: "m/n", thinking: true }, budget: { cost: 3 } }], {
+          defaults: { timeout: 5 }
+        }),
+        json([{ prompt: "{{p}}", p: "a", config: { thinking: true } }], { defaults: { model: "m/n" } })
+      ])
+      expect(others.map(ids)).toEqual([[id], [id], [id], [id]])
+    }))
+
+  it.effect("depend on everything that the job is", () =>
+    Effect.gen(function*() {
+      const variants = yield* Effect.all([
+        json([{ prompt: "a" }]),
+        json([{ prompt: "a " }]),
+        json([{ prompt: "a", cwd: "x" }]),
+        json([{ prompt: "a", model: "m/n" }]),
+        json([{ prompt: "a", config: { permission: { edit: "deny" } } }]),
+        json([{ prompt: "a" }], { defaults: { agent: "plan" } }),
+        json([{ prompt: "a" }], { axes: { agent: "plan" } }),
+        json([{ prompt: "a" }, { prompt: "a" }]),
+        json([{ prompt: "a" }], { repeat: 2 })
+      ])
+      const all = variants.flatMap(ids)
+      // the first of several is the one that is there alone
+      expect(all.length - new Set(all).size).toBe(2)
+    }))
+
+  it.effect("stay when a secret changes, and jobs are added", () =>
+    Effect.gen(function*() {
+      const row = (secret: string) => ({
+        prompt: "a",
+        config: {
+          password: secret,
+          extraEnv: { API_KEY: secret, MODE: "1" },
+          configOverrides: { provider: { acme: { options: { apiKey: secret, baseURL: "u" } } } },
+          mcp: { x: { headers: { Authorization: secret } } }
+        }
+      })
+      const [before] = ids(yield* json([row("first-secret")]))
+      expect(ids(yield* json([{ prompt: "new" }, row("other-secret")]))[1]).toBe(before)
+      const [batch] = ids(yield* json([{ prompt: "a" }], { defaults: { extraEnv: { A: Redacted.make("1") } } }))
+      expect(ids(yield* json([{ prompt: "a" }], { defaults: { extraEnv: { A: Redacted.make("2") } } }))).toEqual([
+        batch
+      ])
+    }))
+
+  const config = fc.record({
+    permission: fc.dictionary(fc.stringMatching(/^[a-z*]{1,4}$/), fc.constantFrom("allow", "deny"), {
+      noNullPrototype: true
+    }),
+    configOverrides: fc.dictionary(fc.stringMatching(/^[a-z]{1,4}$/), fc.jsonValue({ maxDepth: 2 }), {
+      noNullPrototype: true
+    }),
+    thinking: fc.boolean()
+  }, { requiredKeys: [] })
+
+  const shuffled = (value: unknown): unknown =>
+    Array.isArray(value)
+      ? value.map(shuffled)
+      : typeof value === "object" && value !== null
+      ? Object.fromEntries(Object.entries(value).reverse().map(([name, inner]) => [name, shuffled(inner)]))
+      : value
+
+  it.effect.prop(
+    "do not depend on the order of names",
+    { config, prompt: fc.string({ minLength: 1 }) },
+    ({ config, prompt }) =>
+      Effect.gen(function*() {
+        const row = { prompt: `x${prompt.replaceAll("{", "(")}`, cwd: "d", config }
+        expect(ids(yield* json([shuffled(row) as object]))).toEqual(ids(yield* json([row])))
+      })
+  )
+})
+
+describe("bad input is refused with its place", () => {
+  const cases: ReadonlyArray<
+    readonly [format: JobFile.Format, text: string, options: Options, ...problems: Array<string>]
+  > = [
+    [
+      "jsonl",
+      "{\"prompt\":\"ok\"}\n{\"name\":\"x\"}",
+      {},
+      "jobs.jsonl:2:1: there is no `prompt`: give the job one, or all of them with --prompt"
+    ],
+    ["jsonl", "{\"prompt\":\"\"}", {}, "jobs.jsonl:1:11: `prompt`: it is empty; only a `command` can do without one"],
+    ["jsonl", "{\"prompt\":7}", {}, "jobs.jsonl:1:11: `prompt` is a text"],
+    // templates
+    [
+      "jsonl",
+      "{\"prompt\": \"a \\\"{{x}} {{ y }}\", \"z\":1}",
+      {},
+      "jobs.jsonl:1:17: there is no column `x`, there is `prompt`, `z`",
+      "jobs.jsonl:1:23: there is no column `y`, there is `prompt`, `z`"
+    ],
+    [
+      "csv",
+      "prompt,config.title\n\"say \"\"hi\"\"\n{{x}}\",{{title}}\n",
+      {},
+      "jobs.csv:3:1: there is no column `x`, there is `prompt`, `config.title`",
+      "jobs.csv:3:8: there is no column `title`, there is `prompt`, `config.title`"
+    ],
+    [
+      "yaml",
+      "- prompt: |\n    hello\n    {{ world\n",
+      {},
+      "jobs.yaml:3:5: `{{` has no `}}`; write `\\{{` to mean the braces themselves"
+    ],
+    ["jsonl", "{\"prompt\":\"\\u007b{x}}\"}", {}, "jobs.jsonl:1:11: there is no column `x`, there is `prompt`"],
+    [
+      "jsonl",
+      "{\"prompt\":\"a\",\"x\":1}\n{\"prompt\":\"b\"}",
+      { templates: { prompt: "go\n to {{x}}" } },
+      "--prompt:2:5: there is no column `x`, there is `prompt` (for jobs.jsonl:2)"
+    ],
+    [
+      "jsonl",
+      "{\"a\":1}",
+      { templates: { prompt: " " } },
+      "--prompt:1:1: `prompt`: it is empty; only a `command` can do without one"
+    ],
+    // options
+    [
+      "jsonl",
+      "{\"prompt\":\"a\",\"model\":\"gpt\"}",
+      {},
+      "jobs.jsonl:1:23: `model`: a model is named `provider/model`"
+    ],
+    [
+      "jsonl",
+      "{\"prompt\":\"a\",\"model\":\"a/b\",\"config\":{\"model\":\"c/d\"}}",
+      {},
+      "jobs.jsonl:1:15: `model` is set twice"
+    ],
+    [
+      "yaml",
+      "- prompt: a\n  config:\n    colour: red\n    thinking: maybe\n    permission: {bash: ask}\n    extraEnv: {A: [1]}\n",
+      {},
+      "jobs.yaml:3:5: `colour`: there is no such option",
+      "jobs.yaml:4:15: `thinking`: boolean was expected",
+      "jobs.yaml:5:24: `permission.bash`: \"allow\" or \"deny\" was expected; nobody is there to be asked",
+      "jobs.yaml:6:19: `extraEnv.A`: string | Redacted(<redacted>) was expected"
+    ],
+    [
+      "yaml",
+      "- prompt: a\n  config:\n    configOverrides: {permission: {edit: ask}}\n    port: 1.5\n",
+      {},
+      "jobs.yaml:3:42: `permission.edit`: \"ask\" cannot be answered in a subprocess; use \"allow\" or \"deny\"",
+      "jobs.yaml:4:11: `port`: it must be a whole number from 0 to 65535"
+    ],
+    [
+      "csv",
+      "prompt,config.thinking,config.colour,config.files\na,perhaps,red,[1]\n",
+      {},
+      "jobs.csv:2:3: `thinking`: boolean was expected",
+      "jobs.csv:1:24: `colour`: there is no such option",
+      "jobs.csv:2:15: `files`: string was expected"
+    ],
+    ["jsonl", "{\"prompt\":\"a\",\"config\":[]}", {}, "jobs.jsonl:1:24: `config` is an object"],
+    // limits
+    [
+      "jsonl",
+      "{\"prompt\":\"a\",\"timeout\":\"soon\",\"budget\":{\"cost\":-1,\"money\":1,\"steps\":\"x\"}}",
+      {},
+      "jobs.jsonl:1:25: `timeout` is a time (\"5 minutes\", or a number of milliseconds)",
+      "jobs.jsonl:1:49: `budget.cost`: it must be a number greater than zero",
+      "jobs.jsonl:1:52: `budget.money`: there is no such limit; there is steps, cost, tokens, toolCalls",
+      "jobs.jsonl:1:70: `budget.steps` is a number"
+    ],
+    [
+      "csv",
+      "prompt,timeout,budget.cost,budget\na,0,0,1\n",
+      {},
+      "jobs.csv:2:3: `timeout`: it must be more than zero",
+      "jobs.csv:2:5: `budget.cost`: it must be a number greater than zero",
+      "jobs.csv:2:7: `budget` is an object in JSON"
+    ],
+    [
+      "jsonl",
+      "{\"prompt\":\"a\"}\n{\"prompt\":\"b\"}",
+      { defaults: { model: "gpt" } },
+      "options: `model`: a model is named `provider/model`"
+    ],
+    // columns that were meant for something
+    [
+      "csv",
+      "prompt,agents,title,notes\na,b,c,d\n",
+      {},
+      "jobs.csv:1:8: no template names the column `agents`; is `agent` meant?",
+      "jobs.csv:1:15: no template names the column `title`; is `config.title` meant?"
+    ],
+    ["csv", "prompt,agents,title\n{{agents}} {{title}},b,c\n", {}],
+    [
+      "jsonl",
+      "{\"prompt\":\"a\",\"permission\":{}}",
+      {},
+      "jobs.jsonl:1:15: no template names the column `permission`; is `config.permission` meant?"
+    ],
+    // the matrix
+    [
+      "jsonl",
+      "{\"prompt\":\"a\",\"model\":\"a/b\"}",
+      { axes: { model: "c/d" } },
+      "jobs.jsonl:1:15: `model` is an axis of the matrix; a job cannot set it, too"
+    ],
+    [
+      "jsonl",
+      "{\"prompt\":\"a\"}",
+      { axes: { modle: "c/d", tone: "x" } },
+      "--matrix modle:1:1: the axis `modle` changes nothing: it is no field of a job, and no template names it; is `model` meant?",
+      "--matrix tone:1:1: the axis `tone` changes nothing: it is no field of a job, and no template names it"
+    ],
+    [
+      "jsonl",
+      "{\"prompt\":\"a\"}",
+      { axes: { model: "a/b,c" } },
+      "--matrix model:1:1: `model`: a model is named `provider/model`"
+    ],
+    // all of it
+    [
+      "jsonl",
+      "{\"prompt\":\"{{x}}\"}\n{\n{\"prompt\":\"a\",\"model\":\"b\"}\n{}",
+      {},
+      "jobs.jsonl:1:12: there is no column `x`, there is `prompt`",
+      "jobs.jsonl:2:2: a name in double quotes was expected, not the end of the text",
+      "jobs.jsonl:3:23: `model`: a model is named `provider/model`",
+      "jobs.jsonl:4:1: there is no `prompt`: give the job one, or all of them with --prompt"
+    ]
+  ]
+  for (const [index, [format, text, options, ...expected]] of cases.entries()) {
+    it.effect(`${index + 1}: ${text.split("\n").slice(-1)[0] || text}`, () =>
+      Effect.gen(function*() {
+        const found = yield* problems(format, text, options)
+        expect([...found].sort()).toEqual([...expected].sort())
+      }))
+  }
+
+  it.effect("without the value, which can be a secret", () =>
+    Effect.gen(function*() {
+      const found = yield* problems(
+        "jsonl",
+        JSON.stringify({
+          prompt: "x",
+          config: { password: ["canary-4711"], extraEnv: { A: ["canary-4711"] }, logLevel: "canary-4711" }
+        })
+      )
+      expect(found.length).toBe(3)
+      expect(found.join()).not.toContain("canary")
+    }))
+})

@@ -1,0 +1,233 @@
+import { describe, expect, it } from "@effect/vitest"
+import { FastCheck as fc } from "effect"
+import { stringify as toYaml } from "yaml"
+import * as located from "../src/internal/located.js"
+import * as JobFile from "../src/JobFile.js"
+
+const parse = (format: JobFile.Format, text: string) => JobFile.parse({ name: `jobs.${format}`, text, format })
+
+const values = (format: JobFile.Format, text: string) => {
+  const { problems, rows } = parse(format, text)
+  expect(problems).toEqual([])
+  return rows.map(({ fields }) => located.plain(fields))
+}
+
+/** The names of the fields and the part of the file that each value is. */
+const parts = (format: JobFile.Format, text: string) =>
+  parse(format, text).rows.map(({ fields }) =>
+    fields.members.map((
+      { key, name, value }
+    ) => [name, text.slice(key.start, key.end), text.slice(value.start, value.end)])
+  )
+
+const quoted = (text: string) => `"${text.replaceAll("\"", "\"\"")}"`
+
+/** Text as people have it in tables, the awkward characters among them. */
+const cell = fc.array(fc.constantFrom("a", "é😀", " ", ",", "\"", "\n", "\r\n", "{{x}}", "1"), { maxLength: 5 }).map((
+  parts
+) => parts.join(""))
+
+const name = fc.stringMatching(/^[a-z][a-z0-9_]{0,5}$/)
+
+const table = fc.uniqueArray(name, { minLength: 1, maxLength: 4 }).chain((names) =>
+  fc.array(fc.tuple(...names.map(() => cell)), { minLength: 1, maxLength: 5 }).map((rows) => ({ names, rows }))
+)
+
+describe("JobFile", () => {
+  it.each([
+    ["jobs.jsonl", "jsonl"],
+    ["a/b.ndjson", "jsonl"],
+    ["jobs.JSON", "json"],
+    ["x.csv", "csv"],
+    ["x.yml", "yaml"],
+    ["x.yaml", "yaml"],
+    ["x.txt", undefined],
+    ["json", undefined]
+  ])("the format of %s is %s", (file, format) => {
+    expect(JobFile.formatOf(file)).toBe(format)
+  })
+
+  describe("the same jobs in every format", () => {
+    it.each<[JobFile.Format, string]>([
+      ["jsonl", "{\"prompt\":\"go\",\"n\":1}\n\n  \n{\"prompt\":\"a\\nb\",\"n\":null}"],
+      ["json", "[{\"prompt\":\"go\",\"n\":1},\n {\"prompt\":\"a\\nb\",\"n\":null}]\n"],
+      ["yaml", "- &a\n  prompt: go\n  n: 1\n- <<: *a\n  prompt: |-\n    a\n    b\n  n:\n"]
+    ])("%s", (format, text) => {
+      expect(values(format, text)).toEqual([{ prompt: "go", n: 1 }, { prompt: "a\nb", n: null }])
+    })
+
+    it("csv, where everything is a text", () => {
+      const text = "\uFEFFprompt, n\r\ngo,1\r\n\r\n\"a\nb\",\r\n"
+      expect(values("csv", text)).toEqual([{ prompt: "go", n: "1" }, { prompt: "a\nb", n: "" }])
+      expect(parse("csv", text).rows.every(({ textual }) => textual)).toBe(true)
+    })
+  })
+
+  it.prop("csv gives the cells back, and knows where each of them is", {
+    table,
+    quote: fc.boolean(),
+    lineBreak: fc.constantFrom("\n", "\r\n"),
+    last: fc.boolean()
+  }, ({ last, lineBreak, quote, table: { names, rows } }) => {
+    const written = (text: string) => quote || /[",\r\n]/.test(text) || text === "" ? quoted(text) : text
+    const lines = [names, ...rows].map((cells) => cells.map(written).join(","))
+    const text = lines.join(lineBreak) + (last ? lineBreak : "")
+    expect(values("csv", text)).toEqual(
+      rows.map((cells) => Object.fromEntries(cells.map((value, i) => [names[i], value])))
+    )
+    expect(parts("csv", text)).toEqual(
+      rows.map((cells) => cells.map((value, i) => [names[i], written(names[i]!), written(value)]))
+    )
+  })
+
+  it.prop("json, jsonl and yaml give the values back", {
+    rows: fc.array(fc.dictionary(name, fc.jsonValue({ maxDepth: 2 }), { minKeys: 1, noNullPrototype: true }), {
+      minLength: 1,
+      maxLength: 4
+    })
+  }, ({ rows }) => {
+    const expected = JSON.parse(JSON.stringify(rows)) as unknown
+    expect(values("json", JSON.stringify(rows, undefined, 2))).toEqual(expected)
+    expect(values("jsonl", rows.map((row) => JSON.stringify(row)).join("\n"))).toEqual(expected)
+    expect(values("yaml", toYaml(expected))).toEqual(expected)
+  })
+
+  it("knows where the values of yaml and jsonl are", () => {
+    expect(parts("yaml", "- prompt: \"a {{b}}\"\n  deep: {x: [1]}\n")).toEqual([[
+      ["prompt", "prompt", "\"a {{b}}\""],
+      ["deep", "deep", "{x: [1]}"]
+    ]])
+    expect(parts("jsonl", "{}\n{\"a\": 1, \"b\":\"\\u00e9\"}")).toEqual([[], [
+      ["a", "\"a\"", "1"],
+      ["b", "\"b\"", "\"\\u00e9\""]
+    ]])
+  })
+
+  describe("says everything that is wrong, with line and column", () => {
+    const cases: ReadonlyArray<readonly [format: JobFile.Format, text: string, ...problems: Array<string>]> = [
+      // nothing there
+      ["jsonl", "\n \n", "1:1: there is no job in it"],
+      ["json", "[]", "1:1: there is no job in it"],
+      ["yaml", "[]", "1:1: there is no job in it"],
+      ["csv", "prompt\n", "1:1: there is no job in it"],
+      ["csv", "", "1:1: there is no job in it"],
+      ["yaml", "", "1:1: a list of jobs was expected"],
+      // not what was expected
+      ["json", "{\"prompt\":\"x\"}", "1:1: an array of jobs was expected"],
+      ["json", "[1,\n  {\"a\":1}, []]", "1:2: a job is an object with fields", "2:12: a job is an object with fields"],
+      ["jsonl", "{\"a\":1}\n  [1]", "2:3: a job is an object with fields"],
+      ["yaml", "prompt: x", "1:1: a list of jobs was expected"],
+      ["yaml", "- a: 1\n- x", "2:3: a job is an object with fields"],
+      // broken in the middle: the lines around it are read
+      [
+        "jsonl",
+        "{\"a\":1}\n{\"a\" 1}\n{\"a\":1}\n{\"b\":1,\"b\":2}\n{\"a\":\"x",
+        "2:6: `:` was expected, not `1`",
+        "4:8: the name \"b\" is there twice",
+        "5:6: the text in double quotes that begins here has no end"
+      ],
+      [
+        "jsonl",
+        "{\"a\":\n1}",
+        "1:6: a value was expected, not the end of the text",
+        "2:2: nothing can stand behind the value, but there is `}`"
+      ],
+      ["json", "[{\"a\":1,}]", "1:9: a name in double quotes was expected, not `}`"],
+      ["json", "[\n\t{\"é\":1 \"b\":2}]", "2:9: `,` or `}` was expected, not `\"`"],
+      ["yaml", "- a: 1\n  a: 2\n", "2:3: Map keys must be unique"],
+      ["yaml", "- a: *nope\n", "1:6: there is no anchor \"&nope\" before this"],
+      ["yaml", "- &x\n  a: *x\n", "2:6: \"*x\" holds itself"],
+      ["yaml", "- a: \"x\n", "2:1: Missing closing \"quote"],
+      ["yaml", "- a: !foo 3\n", "1:6: Unresolved tag: !foo"],
+      ["yaml", "- <<: 1\n", "1:7: `<<` takes a mapping, or a list of mappings"],
+      ["yaml", "- ? [1]\n  : x\n", "1:5: a name was expected"],
+      ["yaml", "- a: !!binary aGk=\n", "1:15: a text, a number, true, false or null was expected"],
+      ["csv", "a,b\n1,\"x", "2:3: the quote that opens this field is never closed"],
+      [
+        "csv",
+        "a,b\n1,2\n3,\"x\"y\n4,5",
+        "3:3: a quote in this field has something other than a comma behind it; write it twice to mean itself"
+      ],
+      [
+        "csv",
+        "a,b\né\"x\",2\n",
+        "2:1: a quote in the middle of this field; put the whole field in quotes and write the quote twice"
+      ],
+      [
+        "csv",
+        "a,,a,b\n1,2,3,4",
+        "1:3: a column without a name",
+        "1:4: the column \"a\" is there twice"
+      ],
+      [
+        "csv",
+        "a,b\n\n\"é\n\",2,3,4\n5\n\n6,7",
+        "4:5: the header has 2 columns, this row has 4",
+        "5:1: the header has 2 columns, this row has 1"
+      ]
+    ]
+    for (const [format, text, ...expected] of cases) {
+      it(`${format} ${JSON.stringify(text)}`, () => {
+        expect(parse(format, text).problems.map(JobFile.format)).toEqual(
+          expected.map((problem) => `jobs.${format}:${problem}`)
+        )
+      })
+    }
+  })
+
+  it("reads the rows around those that are broken", () => {
+    expect(parse("jsonl", "{\"a\":1}\n{\"a\" 1}\n{\"a\":2}").rows.map(({ fields }) => located.plain(fields))).toEqual([
+      { a: 1 },
+      { a: 2 }
+    ])
+    expect(parse("csv", "a,b\n1,2\n3,\"x").rows.length).toBe(1)
+  })
+
+  it("does not unfold aliases of aliases without end", () => {
+    const levels = ["- &a0 [x]"]
+    for (let level = 1; level < 12; level++) {
+      levels.push(`- &a${level} [${Array.from({ length: 9 }, () => `*a${level - 1}`).join(", ")}]`)
+    }
+    const { problems } = parse("yaml", levels.join("\n"))
+    expect(problems.map(({ reason }) => reason)).toEqual([
+      "Excessive alias count indicates a resource exhaustion attack"
+    ])
+  })
+
+  it.prop("whatever the text, every problem has a place in it", {
+    format: fc.constantFrom(...JobFile.formats),
+    text: fc.array(
+      fc.constantFrom(
+        "{",
+        "}",
+        "[",
+        "]",
+        "\"",
+        "\n",
+        "- ",
+        "a",
+        ": ",
+        ",",
+        "&x",
+        "*x",
+        "<<: ",
+        "#",
+        "|",
+        "  ",
+        "é",
+        "\\"
+      ),
+      { maxLength: 20 }
+    ).map((parts) => parts.join(""))
+  }, ({ format, text }) => {
+    const lines = text.split("\n")
+    for (const { column = 0, line = 0, reason, source } of parse(format, text).problems) {
+      expect(source).toBe(`jobs.${format}`)
+      expect(reason).not.toBe("")
+      expect(line).toBeGreaterThanOrEqual(1)
+      expect(line).toBeLessThanOrEqual(lines.length)
+      expect(column).toBeGreaterThanOrEqual(1)
+      expect(column).toBeLessThanOrEqual(lines[line - 1]!.length + 1)
+    }
+  })
+})

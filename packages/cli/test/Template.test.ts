@@ -1,0 +1,85 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Either, FastCheck as fc } from "effect"
+import * as Template from "../src/Template.js"
+
+const render = (text: string, values: { readonly [name: string]: string } = {}) =>
+  Either.flatMap(Template.parse(text), (template) => Template.render(template, new Map(Object.entries(values))))
+
+const rendered = (text: string, values?: { readonly [name: string]: string }) => Either.getOrThrow(render(text, values))
+
+const problems = (text: string, values?: { readonly [name: string]: string }) =>
+  Either.match(render(text, values), {
+    onLeft: (found) => found.map(({ offset, reason }) => `${offset} ${reason}`),
+    onRight: () => []
+  })
+
+/** Texts in which braces and backslashes are common. */
+const awkward = fc.array(fc.constantFrom("{", "}", "{{", "}}", "\\", "a", " ", "\n", "é😀"), { maxLength: 12 }).map((
+  parts
+) => parts.join(""))
+
+describe("Template", () => {
+  it.each([
+    ["{{a}}", "1"],
+    ["x{{ a }}y{{b}}z", "x1y2z"],
+    ["{{a}}{{a}}", "11"],
+    ["a}} } {", "a}} } {"],
+    ["{ {{a}} }", "{ 1 }"],
+    ["\\{{a}}", "{{a}}"],
+    ["\\\\{{a}}", "\\1"],
+    ["\\\\\\{{a}}", "\\{{a}}"],
+    ["C:\\dir\\n", "C:\\dir\\n"],
+    ["{{two words}}", "3"],
+    ["", ""]
+  ])("%j is %j", (text, expected) => {
+    expect(rendered(text, { a: "1", b: "2", "two words": "3" })).toBe(expected)
+  })
+
+  it("takes values for data", () => {
+    expect(rendered("{{a}}", { a: "{{b}} \\{{ $& $1", b: "no" })).toBe("{{b}} \\{{ $& $1")
+  })
+
+  it("finds every problem", () => {
+    expect(problems("{{}} {{a{b}} {{x\ny}} {{a", { a: "1" })).toEqual([
+      "0 there is no name between `{{` and `}}`; write `\\{{` to mean the braces themselves",
+      "5 a column's name holds no braces and no line break; write `\\{{` to mean the braces themselves",
+      "13 a column's name holds no braces and no line break; write `\\{{` to mean the braces themselves",
+      "21 `{{` has no `}}`; write `\\{{` to mean the braces themselves"
+    ])
+    expect(problems("{{x}} {{a}} {{y}}", { a: "1", b: "2" })).toEqual([
+      "0 there is no column `x`, there is `a`, `b`",
+      "12 there is no column `y`, there is `a`, `b`"
+    ])
+    expect(problems("{{x}}")).toEqual(["0 there is no column `x`"])
+  })
+
+  it("tells the columns that it names", () => {
+    expect(Either.map(Template.parse("{{b}} {{a}} {{b}}"), Template.columns)).toEqual(Either.right(["b", "a"]))
+  })
+
+  it.prop("an escaped text is itself", { text: awkward }, ({ text }) => {
+    expect(rendered(Template.escape(text))).toBe(text)
+  })
+
+  it.prop(
+    "a column between escaped texts is its value",
+    { before: awkward, value: awkward, after: awkward },
+    (given) => {
+      const { after, before, value } = given
+      // A backslash or a brace that ends the text before would belong to the column's own braces.
+      const left = before.replace(/[\\{]+$/, "")
+      expect(rendered(`${Template.escape(left)}{{ a }}${Template.escape(after)}`, { a: value })).toBe(
+        left + value + after
+      )
+    }
+  )
+
+  it.prop("nothing makes it throw, and problems are in the text", { text: awkward }, ({ text }) => {
+    Either.match(Template.parse(text), {
+      onLeft: (found) => {
+        for (const { offset } of found) expect(text.slice(offset, offset + 2)).toBe("{{")
+      },
+      onRight: (template) => expect(template.length).toBeLessThanOrEqual(text.length)
+    })
+  })
+})

@@ -1,0 +1,115 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Either, FastCheck as fc } from "effect"
+import * as json from "../src/internal/json.js"
+import * as located from "../src/internal/located.js"
+
+const valueOf = (text: string): unknown => Either.getOrThrow(Either.map(json.parse(text), located.plain))
+
+const problems = (text: string): ReadonlyArray<string> => {
+  const source = located.source("x", text)
+  return Either.match(json.parse(text), {
+    onLeft: (troubles) =>
+      troubles.map(({ offset, reason }) => {
+        const { column, line } = source.position(offset)
+        return `${line}:${column} ${reason}`
+      }),
+    onRight: () => []
+  })
+}
+
+const accepted = (text: string): unknown => {
+  try {
+    return { value: JSON.parse(text) }
+  } catch {
+    return undefined
+  }
+}
+
+describe("json", () => {
+  it.prop("reads what JSON.parse reads, however it is written", {
+    value: fc.jsonValue({ noUnicodeString: false }),
+    space: fc.constantFrom(undefined, 1, 2, "\t", "\r\n ")
+  }, ({ space, value }) => {
+    const text = JSON.stringify(value, undefined, space)
+    // -0 is written as 0, and JSON.parse has the last word
+    expect(valueOf(text)).toEqual(JSON.parse(text))
+  })
+
+  it.prop("takes and refuses what JSON.parse takes and refuses", {
+    value: fc.jsonValue(),
+    at: fc.nat(),
+    cut: fc.nat({ max: 3 }),
+    put: fc.constantFrom(
+      "",
+      "{",
+      "}",
+      "[",
+      "]",
+      ",",
+      ":",
+      "\"",
+      "\\",
+      "\\u12",
+      "\\uD83D",
+      "-",
+      "0",
+      "1e",
+      ".5",
+      "\n",
+      "\t",
+      "nul",
+      "'",
+      "é"
+    )
+  }, ({ at, cut, put, value }) => {
+    const text = JSON.stringify(value)
+    const place = at % (text.length + 1)
+    const changed = text.slice(0, place) + put + text.slice(place + cut)
+    const expected = accepted(changed)
+    const parsed = json.parse(changed)
+    const isTwice = Either.isLeft(parsed) && parsed.left.every(({ reason }) => reason.includes("twice"))
+    if (expected === undefined) expect(Either.isLeft(parsed)).toBe(true)
+    else if (!isTwice) expect({ value: valueOf(changed) }).toEqual(expected)
+  })
+
+  it("knows where every value is", () => {
+    const text = "  {\"a\": [1, \"\\u00e9\"], \"b\":{}}"
+    const parsed = Either.getOrThrow(json.parse(text))
+    const part = (path: ReadonlyArray<PropertyKey>) => {
+      const { end, start } = located.find(parsed, path)
+      return text.slice(start, end)
+    }
+    expect(part([])).toBe("{\"a\": [1, \"\\u00e9\"], \"b\":{}}")
+    expect(part(["a", 1])).toBe("\"\\u00e9\"")
+    expect(part(["b"])).toBe("{}")
+    expect(part(["a", 7])).toBe("[1, \"\\u00e9\"]")
+    const key = located.findKey(parsed, ["b"])
+    expect(text.slice(key.start, key.end)).toBe("\"b\"")
+  })
+
+  it("keeps names that mean something to JavaScript", () => {
+    const value = valueOf("{\"__proto__\": {\"a\": 1}, \"constructor\": 2}") as object
+    expect(Object.keys(value)).toEqual(["__proto__", "constructor"])
+    expect(Object.getPrototypeOf(value)).toBe(Object.prototype)
+  })
+
+  it.each([
+    ["", "1:1 a value was expected, not the end of the text"],
+    ["{\"a\":1,}", "1:8 a name in double quotes was expected, not `}`"],
+    ["{'a':1}", "1:2 a name in double quotes was expected, not `'`"],
+    ["[1 2]", "1:4 `,` or `]` was expected, not `2`"],
+    ["{\"a\" 1}", "1:6 `:` was expected, not `1`"],
+    ["{\"a\":\n 1 \"b\"}", "2:4 `,` or `}` was expected, not `\"`"],
+    ["[01]", "1:3 `,` or `]` was expected, not `1`"],
+    ["tru", "1:1 a value was expected, not `t`"],
+    ["1 2", "1:3 nothing can stand behind the value, but there is `2`"],
+    ["\"abc", "1:1 the text in double quotes that begins here has no end"],
+    ["[\"a\nb\"]", "1:4 a text in double quotes cannot hold the character U+000A; write it as an escape"],
+    ["[\"\\x\"]", "1:3 there is no escape `\\` with `x`"],
+    ["[\"\\u12g4\"]", "1:3 `\\u` wants four hexadecimal digits"],
+    ["{\"a\":1,\"a\":2}", "1:8 the name \"a\" is there twice"],
+    ["[".repeat(600), "1:502 values are nested deeper than 500"]
+  ])("says what is wrong with %j", (text, problem) => {
+    expect(problems(text)).toEqual([problem])
+  })
+})
