@@ -1,4 +1,11 @@
 /**
+ * Where the `opencode` binary is.
+ *
+ * @since 0.1.0
+ */
+export * as Binary from "./Binary.js"
+
+/**
  * A whole session as `opencode export` gives it: messages with their parts, the model, tokens and cost of each.
  * Tolerant: only what is named here is checked, everything else is in the raw objects. Shapes of OpenCode 1.18.33.
  *

@@ -1,6 +1,8 @@
+import { FileSystem } from "@effect/platform"
+import { NodeContext } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import { OpenCode } from "effect-opencode"
+import { Binary, OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as NodeFs from "node:fs"
 import * as NodePath from "node:path"
@@ -17,6 +19,16 @@ const started = Effect.zipRight(OpenCode.run("x"), Effect.map(T.only, ({ command
 const answers = [T.answering("x")]
 
 describe("the binary", () => {
+  it.scoped("is found by itself, as the layer finds it", () =>
+    Effect.gen(function*() {
+      const fileSystem = yield* FileSystem.FileSystem
+      const directory = yield* fileSystem.makeTempDirectoryScoped()
+      const file = executable(`${directory}/oc`)
+      assert.strictEqual(yield* Binary.resolve(file), file)
+      const error = yield* Effect.flip(Binary.resolve(`${directory}/nope`))
+      assert.strictEqual(error._tag, "OpenCodeBinaryNotFoundError")
+    }).pipe(Effect.provide(NodeContext.layer)))
+
   it.effect("is a file that is named", () =>
     Effect.gen(function*() {
       const { root } = yield* T.Machine
