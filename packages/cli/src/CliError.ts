@@ -63,6 +63,8 @@ export interface Explanation {
   readonly details: string
 }
 
+const plural = (value: number, noun: string): string => `${value} ${noun}${value === 1 ? "" : "s"}`
+
 const isOpenCodeError = Schema.is(Schema.typeSchema(OpenCodeError.OpenCodeError))
 
 const hints: { readonly [Tag in OpenCodeError.OpenCodeError["_tag"]]?: string } = {
@@ -95,6 +97,16 @@ const withOptions = (message: string): string =>
 const fromOpenCode = (error: OpenCodeError.OpenCodeError): Explanation => {
   const exitCode = ExitCode.ofOutcome(error._tag)
   const details = `${error._tag}: ${error.message}`
+  if (error._tag === "OpenCodeBinaryNotFoundError") {
+    return {
+      message: error.reason === "not-executable"
+        ? oneLine(`${error.binary} is not an executable file.`)
+        : oneLine(`There is no ${error.binary}: looked in ${plural(error.searched.length, "place")}.`),
+      hint: hints[error._tag],
+      exitCode,
+      details
+    }
+  }
   if (error._tag !== "OpenCodeConfigError") {
     return { message: oneLine(withOptions(withoutPlace(error))), hint: hints[error._tag], exitCode, details }
   }

@@ -53,9 +53,16 @@ const texts = (
     Options.map((all) => all.length === 0 ? undefined : all)
   )
 
-/** Given, given as `--no-…`, or left to the default. */
+/** Given, given as `--no-…`, or left to the default: `@effect/cli`'s own negation cannot tell the last two apart. */
 const toggle = (name: string, description: string): Options.Options<boolean | undefined> =>
-  Options.boolean(name, { negationNames: [`no-${name}`] }).pipe(Options.withDescription(description), optional)
+  Options.all([
+    Options.boolean(name).pipe(Options.withDescription(description)),
+    Options.boolean(`no-${name}`).pipe(Options.withDescription(description))
+  ]).pipe(Options.mapEffect(([on, off]) =>
+    on && off
+      ? Effect.fail(invalid(`--${name} and --no-${name}: give one of the two`))
+      : Effect.succeed(on ? true : off ? false : undefined)
+  ))
 
 const flag = (name: string, description: string): Options.Options<boolean | undefined> =>
   Options.boolean(name).pipe(

@@ -22,6 +22,8 @@ export interface Options {
   readonly columns: number
   /** Whether standard output is a terminal, which a model's text must not steer. */
   readonly stdoutIsTerminal: boolean
+  /** Where the run works, so that files are named from there. */
+  readonly cwd: string
 }
 
 /**
@@ -64,13 +66,19 @@ const note = (mark: string, text: string, { columns }: Options): Shown => ({
 /** What a tool was asked for, where it has no title of its own. */
 const mainInputs = ["command", "filePath", "path", "pattern", "query", "url", "description", "prompt"]
 
-const subject = (event: RunEvent.ToolUse): string => {
+/** OpenCode names files from the root of the disk where there is no repository (1.18.33). */
+const fromHere = (path: string, cwd: string): string => {
+  const prefix = [`${cwd}/`, `${cwd.slice(1)}/`].find((prefix) => prefix.length > 1 && path.startsWith(prefix))
+  return prefix === undefined ? path : path.slice(prefix.length)
+}
+
+const subject = (event: RunEvent.ToolUse, cwd: string): string => {
   const title = event.title ?? ""
-  if (title.trim() !== "") return title
+  if (title.trim() !== "") return fromHere(title, cwd)
   const { input } = event
   if (!isObject(input)) return ""
   const named = mainInputs.map((name) => input[name]).find((value) => typeof value === "string" && value.trim() !== "")
-  return typeof named === "string" ? named : ""
+  return typeof named === "string" ? fromHere(named, cwd) : ""
 }
 
 const exitOf = ({ metadata }: RunEvent.ToolUse): number | undefined => {
@@ -86,12 +94,12 @@ const took = ({ time }: RunEvent.ToolUse): string => {
   return start !== undefined && end !== undefined && end - start >= slow ? duration(end - start) : ""
 }
 
-const toolUse = (event: RunEvent.ToolUse, { columns, style }: Options): Shown => {
+const toolUse = (event: RunEvent.ToolUse, { columns, cwd, style }: Options): Shown => {
   const exit = exitOf(event)
   const failed = event.status === "error"
   const remarks = [exit === undefined ? "" : `exit ${exit}`, took(event)].filter((remark) => remark !== "").join(", ")
   const tool = oneLine(event.tool)
-  const what = oneLine(failed ? `${subject(event)}: ${event.error ?? "no reason given"}` : subject(event))
+  const what = oneLine(failed ? `${subject(event, cwd)}: ${event.error ?? "no reason given"}` : subject(event, cwd))
   const left = Math.max(20, columns - tool.length - remarks.length - 6)
   const mark = failed ? style.red("✘") : exit === undefined ? style.green("●") : style.yellow("●")
   return {
@@ -157,8 +165,6 @@ export interface Ending {
   /** The session, where it can be gone on in. */
   readonly sessionId?: string | undefined
   readonly filesChanged?: ReadonlyArray<FileChange> | undefined
-  /** Where the run has worked, so that files are named from there. */
-  readonly cwd?: string | undefined
 }
 
 const plural = (value: number, noun: string): string => `${count(value)} ${noun}${value === 1 ? "" : "s"}`
@@ -178,9 +184,8 @@ const signs: { readonly [Kind in FileChange["kind"]]: string } = {
   moved: ">"
 }
 
-const changeOf = (change: FileChange, cwd: string | undefined): string => {
-  const named = (path: string): string =>
-    oneLine(cwd !== undefined && path.startsWith(`${cwd}/`) ? path.slice(cwd.length + 1) : path)
+const changeOf = (change: FileChange, cwd: string): string => {
+  const named = (path: string): string => oneLine(fromHere(path, cwd))
   const amount = [
     change.additions === undefined ? "" : `+${change.additions}`,
     change.deletions === undefined ? "" : `-${change.deletions}`
@@ -198,7 +203,7 @@ const shownFiles = 10
  * @since 0.1.0
  * @category conversions
  */
-export const ending = (ending: Ending, { style }: Pick<Options, "style">): ReadonlyArray<string> => {
+export const ending = (ending: Ending, { cwd, style }: Pick<Options, "cwd" | "style">): ReadonlyArray<string> => {
   const { finishReason, outcome } = ending
   const cut = outcome === "success" && finishReason !== undefined && finishReason !== "stop"
   const head = outcome !== "success"
@@ -215,8 +220,8 @@ export const ending = (ending: Ending, { style }: Pick<Options, "style">): Reado
   ]
   const files = ending.filesChanged ?? []
   return [
-    `${head} ${style.dim(["", ...remarks].join(" · ").trim())}`,
-    ...files.slice(0, shownFiles).map((change) => style.dim(`  ${changeOf(change, ending.cwd)}`)),
+    [head, ...remarks].join(" · "),
+    ...files.slice(0, shownFiles).map((change) => style.dim(`  ${changeOf(change, cwd)}`)),
     ...(files.length > shownFiles ? [style.dim(`  … and ${plural(files.length - shownFiles, "more file")}`)] : []),
     ...(ending.sessionId === undefined ? [] : [style.dim(`  go on with --session-id ${oneLine(ending.sessionId)}`)])
   ]

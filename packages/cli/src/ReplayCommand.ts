@@ -62,7 +62,7 @@ const choose = (file: string, runs: ReadonlyArray<recording.Recording>, runId: s
 
 const play = (run: recording.Recording, options: { readonly speed: number; readonly maxPause: Duration.Duration }) =>
   Effect.scoped(Effect.gen(function*() {
-    const view = yield* liveView.make
+    const view = yield* liveView.make(run.cwd)
     const pause = (millis: number) => {
       const shortened = Duration.min(Duration.millis(millis / options.speed), options.maxPause)
       return Duration.greaterThan(shortened, Duration.zero) ? Effect.sleep(shortened) : Effect.void
@@ -81,8 +81,7 @@ const play = (run: recording.Recording, options: { readonly speed: number; reado
       cost,
       finishReason,
       duration: run.duration,
-      filesChanged: RunResult.filesChanged(events),
-      cwd: run.cwd
+      filesChanged: RunResult.filesChanged(events)
     })
   }))
 

@@ -62,17 +62,16 @@ const promptOf = ({ file, optional, words }: Source) =>
   })
 
 /** A run that has ended, for the person who watches. */
-const endingOf = (result: RunResult.RunResult, cwd: string, kept: boolean): EventView.Ending => ({
+const endingOf = (result: RunResult.RunResult, kept: boolean): EventView.Ending => ({
   ...result,
   outcome: "success",
   filesChanged: result.filesChanged,
-  sessionId: kept ? result.sessionId : undefined,
-  cwd
+  sessionId: kept ? result.sessionId : undefined
 })
 
 const forPeople = (prompt: string, options: RunOptions, cwd: string, kept: boolean) =>
   Effect.scoped(Effect.gen(function*() {
-    const view = yield* liveView.make
+    const view = yield* liveView.make(cwd)
     const startedAt = yield* Clock.currentTimeMillis
     const seen: Array<RunEvent.RunEvent> = []
     const onEvent = (event: RunEvent.RunEvent) =>
@@ -99,7 +98,7 @@ const forPeople = (prompt: string, options: RunOptions, cwd: string, kept: boole
       }),
       Effect.onInterrupt(() => interrupted)
     )
-    yield* view.end(endingOf(result, cwd, kept))
+    yield* view.end(endingOf(result, kept))
   }))
 
 const printLine = (value: unknown) => Console.log(JSON.stringify(value))

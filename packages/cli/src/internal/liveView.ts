@@ -42,60 +42,79 @@ const advance = (progress: Progress, event: RunEvent): Progress =>
     }
     : { ...progress, begun: true }
 
-export const make: Effect.Effect<LiveView, never, Host | Scope.Scope> = Effect.gen(function*() {
-  const host = yield* Host
-  const style = yield* Style.stderr
-  const lock = yield* Effect.makeSemaphore(1)
-  const drawn = yield* Ref.make(false)
-  const over = yield* Ref.make(false)
-  const progress = yield* Ref.make<Progress>({ turns: 0, usage: TokenUsage.empty, cost: 0, begun: false })
-  const startedAt = yield* Clock.currentTimeMillis
-  const options = Effect.map(host.columns, (columns): EventView.Options => ({
-    style,
-    columns: host.stderrIsTerminal ? columns : unlimited,
-    stdoutIsTerminal: host.stdoutIsTerminal
-  }))
+export const make = (cwd: string): Effect.Effect<LiveView, never, Host | Scope.Scope> =>
+  Effect.gen(function*() {
+    const host = yield* Host
+    const style = yield* Style.stderr
+    const lock = yield* Effect.makeSemaphore(1)
+    const drawn = yield* Ref.make(false)
+    const over = yield* Ref.make(false)
+    const progress = yield* Ref.make<Progress>({ turns: 0, usage: TokenUsage.empty, cost: 0, begun: false })
+    const startedAt = yield* Clock.currentTimeMillis
+    const options = Effect.map(host.columns, (columns): EventView.Options => ({
+      style,
+      columns: host.stderrIsTerminal ? columns : unlimited,
+      stdoutIsTerminal: host.stdoutIsTerminal,
+      cwd
+    }))
 
-  const clear = Effect.whenEffect(
-    host.writeError(clearLine),
-    Ref.getAndSet(drawn, false)
-  )
-  const draw = Effect.gen(function*() {
-    if (yield* Ref.get(over)) return
-    const now = yield* Clock.currentTimeMillis
-    const current = yield* Ref.get(progress)
-    const line = EventView.status(
-      { ...current, elapsed: now - startedAt, doing: current.begun ? "working" : "starting OpenCode" },
-      yield* options
+    const clear = Effect.whenEffect(
+      host.writeError(clearLine),
+      Ref.getAndSet(drawn, false)
     )
-    yield* Ref.set(drawn, true)
-    yield* host.writeError(clearLine + line)
-  })
-  const print = ({ stderr, stdout }: EventView.Shown) =>
-    Effect.gen(function*() {
-      if (stdout.length === 0 && stderr.length === 0) return
-      yield* clear
-      yield* Effect.forEach(stderr, (line) => Console.error(line), { discard: true })
-      yield* Effect.forEach(stdout, (line) => Console.log(line), { discard: true })
+    const draw = Effect.gen(function*() {
+      if (yield* Ref.get(over)) return
+      const now = yield* Clock.currentTimeMillis
+      const current = yield* Ref.get(progress)
+      const line = EventView.status(
+        { ...current, elapsed: now - startedAt, doing: current.begun ? "working" : "starting OpenCode" },
+        yield* options
+      )
+      yield* Ref.set(drawn, true)
+      yield* host.writeError(clearLine + line)
     })
+    const last = yield* Ref.make<"none" | "stdout" | "stderr">("none")
+    /** On a screen that shows both, a blank line stands between the answer and the rest. */
+    const turnTo = (stream: "stdout" | "stderr") =>
+      Effect.flatMap(Ref.getAndSet(last, stream), (before) =>
+        before !== "none" && before !== stream && host.stdoutIsTerminal && host.stderrIsTerminal
+          ? host.writeError("\n")
+          : Effect.void)
+    const print = ({ stderr, stdout }: EventView.Shown) =>
+      Effect.gen(function*() {
+        if (stdout.length === 0 && stderr.length === 0) {
+          return
+        }
+        yield* clear
+        if (stderr.length > 0) {
+          yield* turnTo("stderr")
+        }
+        yield* Effect.forEach(stderr, (line) =>
+          Console.error(line), { discard: true })
+        if (stdout.length > 0) {
+          yield* turnTo("stdout")
+        }
+        yield* Effect.forEach(stdout, (line) =>
+          Console.log(line), { discard: true })
+      })
 
-  if (host.stderrIsTerminal) {
-    yield* Effect.forkScoped(
-      Effect.repeat(lock.withPermits(1)(Effect.uninterruptible(draw)), Schedule.spaced("100 millis"))
-    )
-    yield* Effect.addFinalizer(() => lock.withPermits(1)(Effect.zipRight(Ref.set(over, true), clear)))
-  }
+    if (host.stderrIsTerminal) {
+      yield* Effect.forkScoped(
+        Effect.repeat(lock.withPermits(1)(Effect.uninterruptible(draw)), Schedule.spaced("100 millis"))
+      )
+      yield* Effect.addFinalizer(() => lock.withPermits(1)(Effect.zipRight(Ref.set(over, true), clear)))
+    }
 
-  return {
-    event: (event) =>
-      lock.withPermits(1)(Effect.gen(function*() {
-        yield* Ref.update(progress, (current) => advance(current, event))
-        yield* print(EventView.event(event, yield* options))
-      })),
-    end: (ending) =>
-      lock.withPermits(1)(Effect.gen(function*() {
-        yield* Ref.set(over, true)
-        yield* print({ stdout: [], stderr: EventView.ending(ending, yield* options) })
-      }))
-  }
-})
+    return {
+      event: (event) =>
+        lock.withPermits(1)(Effect.gen(function*() {
+          yield* Ref.update(progress, (current) => advance(current, event))
+          yield* print(EventView.event(event, yield* options))
+        })),
+      end: (ending) =>
+        lock.withPermits(1)(Effect.gen(function*() {
+          yield* Ref.set(over, true)
+          yield* print({ stdout: [], stderr: EventView.ending(ending, yield* options) })
+        }))
+    }
+  })
