@@ -1,0 +1,249 @@
+/**
+ * The file of results: a JSON line for each job that has ended, written when it has. A line that begins is written by one
+ * call and is on the disk before the next job's, so a batch that is killed at any moment loses none of them.
+ *
+ * A job that was run again (`--retry-failed`) has several lines: the last one counts.
+ *
+ * @since 0.1.0
+ */
+import type * as CommandExecutor from "@effect/platform/CommandExecutor"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as lock from "./internal/lock.js"
+import { JobResult } from "./JobResult.js"
+
+/**
+ * The file cannot be used, because of one of these:
+ *
+ * - `exists`: it has results already, and nobody asked to go on with them
+ * - `not-results`: it holds something else; `line` says where
+ * - `other-jobs`: it has results of jobs that are not in this batch
+ * - `busy`: another batch writes to it
+ * - `unreadable`, `unwritable`: the system refused
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class ResultsFileError
+  extends Schema.TaggedError<ResultsFileError>("effect-opencode-cli/ResultsFileError")("ResultsFileError", {
+    file: Schema.String,
+    reason: Schema.Literal("exists", "not-results", "other-jobs", "busy", "unreadable", "unwritable"),
+    /** From 1. */
+    line: Schema.optional(Schema.Number),
+    detail: Schema.optional(Schema.String)
+  })
+{
+  override get message(): string {
+    const detail = this.detail === undefined ? "" : ` (${this.detail})`
+    switch (this.reason) {
+      case "exists":
+        return `${this.file} has results already${detail}.`
+      case "not-results":
+        return `${this.file}:${this.line}:1: this is no result of a batch, and nothing was changed${detail}.`
+      case "other-jobs":
+        return `${this.file} belongs to other jobs${detail}.`
+      case "busy":
+        return `Another batch works on ${this.file}${detail}.`
+      case "unreadable":
+        return `${this.file} cannot be read${detail}.`
+      case "unwritable":
+        return `The result could not be written to ${this.file}${detail}; the batch was ended.`
+    }
+  }
+
+  /** What to do about it. */
+  get hint(): string | undefined {
+    switch (this.reason) {
+      case "exists":
+        return "--resume goes on where they end; --output names another file"
+      case "not-results":
+        return "--output names another file"
+      case "other-jobs":
+        return "the input or the options have changed: use those of the first time, or name another file with --output"
+      case "busy":
+        return `wait for it, or delete ${this.file}.lock if there is none`
+      default:
+        return undefined
+    }
+  }
+}
+
+const ResultJson = Schema.parseJson(JobResult)
+
+const decode = Schema.decodeEither(ResultJson)
+
+const encode = Schema.encodeSync(ResultJson)
+
+/** How the line of a result begins. */
+const beginning = "{\"id\":\""
+
+/**
+ * The line of a result, with its line break.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const format = (result: JobResult): string => `${encode(result)}\n`
+
+/**
+ * What a file holds.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Contents {
+  /** Every line, in order. */
+  readonly results: ReadonlyArray<JobResult>
+  /** The bytes up to the end of the last line that is whole. What follows is a line that was cut off. */
+  readonly length: number
+  /** Whether the last line is whole but for its line break. */
+  readonly lacksBreak: boolean
+}
+
+const lineFeed = 0x0a
+
+/**
+ * Reads the bytes of a file. The last line can have been cut off anywhere, in the middle of a character too; any other
+ * line that is no result means that the file is something else, and gives the number of the line.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const parse = (bytes: Uint8Array): Either.Either<Contents, number> => {
+  const end = bytes.lastIndexOf(lineFeed) + 1
+  const decoder = new TextDecoder()
+  const lines = decoder.decode(bytes.subarray(0, end)).split("\n").slice(0, -1)
+  const results: Array<JobResult> = []
+  for (const [index, line] of lines.entries()) {
+    if (line.trim() === "") continue
+    const result = decode(line)
+    if (Either.isLeft(result)) return Either.left(index + 1)
+    results.push(result.right)
+  }
+  if (end === bytes.length) return Either.right({ results, length: end, lacksBreak: false })
+  const rest = decoder.decode(bytes.subarray(end))
+  const last = decode(rest)
+  if (Either.isRight(last)) {
+    return Either.right({ results: [...results, last.right], length: bytes.length, lacksBreak: true })
+  }
+  const isOurs = rest.startsWith(beginning) || beginning.startsWith(rest)
+  return isOurs ? Either.right({ results, length: end, lacksBreak: false }) : Either.left(lines.length + 1)
+}
+
+/**
+ * The result that counts for each job, in the order in which they came.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const latest = (results: ReadonlyArray<JobResult>): ReadonlyMap<string, JobResult> => {
+  const byId = new Map<string, JobResult>()
+  for (const result of results) {
+    byId.delete(result.id)
+    byId.set(result.id, result)
+  }
+  return byId
+}
+
+/**
+ * A file that is open for results.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ResultsFile {
+  /** Every line that was there. */
+  readonly before: ReadonlyArray<JobResult>
+  /** Returns when the line is on the disk. */
+  readonly append: (result: JobResult) => Effect.Effect<void, ResultsFileError>
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  /** Go on with a file that has results. Default: it is refused. */
+  readonly resume?: boolean | undefined
+  /** The ids of the jobs that the results can be of. */
+  readonly jobs: ReadonlySet<string>
+}
+
+/**
+ * Opens a file until the scope closes; directories are made. Nobody else can open it meanwhile: `<file>.lock` says who
+ * has it. A line that was cut off by a kill is taken away, so that no other is written behind it.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const open = (
+  file: string,
+  options: Options
+): Effect.Effect<
+  ResultsFile,
+  ResultsFileError,
+  FileSystem.FileSystem | Path.Path | CommandExecutor.CommandExecutor | Scope.Scope
+> =>
+  Effect.gen(function*() {
+    const fileSystem = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const failure = (reason: "unreadable" | "unwritable") => (error: { readonly message: string }) =>
+      new ResultsFileError({ file, reason, detail: error.message })
+
+    yield* Effect.mapError(fileSystem.makeDirectory(path.dirname(file), { recursive: true }), failure("unreadable"))
+    yield* Effect.mapError(lock.take(`${file}.lock`), (error) =>
+      error._tag === "Held"
+        ? new ResultsFileError({
+          file,
+          reason: "busy",
+          detail: error.pid === undefined ? undefined : `pid ${error.pid}`
+        })
+        : failure("unreadable")(error))
+
+    const bytes = yield* fileSystem.readFile(file).pipe(
+      Effect.catchAll((error) =>
+        error._tag === "SystemError" && error.reason === "NotFound"
+          ? Effect.succeed(new Uint8Array())
+          : Effect.fail(error)
+      ),
+      Effect.mapError(failure("unreadable"))
+    )
+    const contents = yield* Either.mapLeft(
+      parse(bytes),
+      (line) => new ResultsFileError({ file, reason: "not-results", line })
+    )
+    const { lacksBreak, length, results } = contents
+    if (results.length > 0 && options.resume !== true) {
+      return yield* new ResultsFileError({ file, reason: "exists", detail: `${latest(results).size} of them` })
+    }
+    const others = [...latest(results).keys()].filter((id) => !options.jobs.has(id))
+    if (others.length > 0) {
+      return yield* new ResultsFileError({
+        file,
+        reason: "other-jobs",
+        detail: `${others.length} of its ${latest(results).size}, such as ${others[0]}`
+      })
+    }
+    const handle = yield* Effect.gen(function*() {
+      const handle = yield* fileSystem.open(file, { flag: "a" })
+      if (length < bytes.length) yield* fileSystem.truncate(file, length)
+      if (lacksBreak) yield* handle.writeAll(new Uint8Array([lineFeed]))
+      yield* handle.sync
+      return handle
+    }).pipe(Effect.mapError(failure("unreadable")))
+    const alone = yield* Effect.makeSemaphore(1)
+    return {
+      before: results,
+      append: (result) =>
+        Effect.zipRight(handle.writeAll(new TextEncoder().encode(format(result))), handle.sync).pipe(
+          Effect.mapError(failure("unwritable")),
+          alone.withPermits(1),
+          // Half a line would take the next one with it.
+          Effect.uninterruptible
+        )
+    }
+  })

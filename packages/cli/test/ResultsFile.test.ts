@@ -1,0 +1,208 @@
+import { FileSystem } from "@effect/platform"
+import { NodeContext } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Either, Exit, FastCheck as fc, Scope } from "effect"
+import { spawn } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import type { JobResult } from "../src/JobResult.js"
+import * as ResultsFile from "../src/ResultsFile.js"
+import { result } from "./support/results.js"
+
+const bytes = (text: string) => new TextEncoder().encode(text)
+
+const all = [
+  result({ id: "a", text: "größer 😀\nand more", cost: 0.25 }),
+  result({ id: "b", outcome: "OpenCodeTimeoutError", message: "slow", cell: { model: "x/y" } }),
+  result({
+    id: "c",
+    worktree: { path: "/w", branch: "b", base: "c0ffee", kept: true, reason: "1 untracked file", commits: 0 }
+  })
+]
+
+const idsOf = (results: ReadonlyArray<JobResult>) => results.map(({ id }) => id)
+
+const file = Effect.acquireRelease(
+  Effect.sync(() => path.join(fs.mkdtempSync(path.join(os.tmpdir(), "eo-results-")), "deep", "results.jsonl")),
+  (file) => Effect.sync(() => fs.rmSync(path.join(file, "..", ".."), { recursive: true, force: true }))
+)
+
+const test = <E>(name: string, body: (file: string) => Effect.Effect<void, E, Scope.Scope | FileSystem.FileSystem>) =>
+  it.scopedLive(name, () => Effect.provide(Effect.flatMap(file, body), NodeContext.layer))
+
+const jobs = new Set(["a", "b", "c", "d"])
+
+const open = (file: string, options?: Partial<ResultsFile.Options>) =>
+  Effect.provide(ResultsFile.open(file, { jobs, ...options }), NodeContext.layer)
+
+const append = (file: string, results: ReadonlyArray<JobResult>, options?: Partial<ResultsFile.Options>) =>
+  Effect.scoped(Effect.gen(function*() {
+    const opened = yield* open(file, options)
+    for (const result of results) yield* opened.append(result)
+    return idsOf(opened.before)
+  }))
+
+const read = (file: string) => idsOf(Either.getOrThrow(ResultsFile.parse(fs.readFileSync(file))).results)
+
+const refused = (file: string, options?: Partial<ResultsFile.Options>) =>
+  Effect.scoped(Effect.flip(open(file, options)))
+
+describe("ResultsFile", () => {
+  it("gives back what was written", () => {
+    const { length, results } = Either.getOrThrow(ResultsFile.parse(bytes(all.map(ResultsFile.format).join(""))))
+    expect(results).toEqual(all)
+    expect(length).toBe(bytes(all.map(ResultsFile.format).join("")).length)
+    expect(all.every((result) => ResultsFile.format(result).split("\n").length === 2)).toBe(true)
+  })
+
+  it("the last line of a job counts", () => {
+    const again = result({ id: "a", cost: 9 })
+    const latest = ResultsFile.latest([...all, again])
+    expect([...latest.keys()]).toEqual(["b", "c", "a"])
+    expect(latest.get("a")?.cost).toBe(9)
+  })
+
+  describe("cut off by a kill", () => {
+    const lines = all.map((result) => bytes(ResultsFile.format(result)))
+    const whole = bytes(all.map(ResultsFile.format).join(""))
+    const [first, second] = [lines[0]!.length, lines[0]!.length + lines[1]!.length]
+
+    it("at any byte, every line before is read, and no more than one is lost", () => {
+      for (let cut = 0; cut <= whole.length; cut++) {
+        const parsed = ResultsFile.parse(whole.subarray(0, cut))
+        if (Either.isLeft(parsed)) expect.unreachable(`cut at ${cut}`)
+        const { lacksBreak, length, results } = parsed.right
+        // a line without its break is whole
+        const expected = [first, second, whole.length].filter((end) => cut >= end - 1).length
+        expect([cut, idsOf(results)]).toEqual([cut, ["a", "b", "c"].slice(0, expected)])
+        expect(lacksBreak).toBe([first, second, whole.length].includes(cut + 1))
+        expect(length).toBe(lacksBreak ? cut : [0, first, second, whole.length][expected])
+      }
+    })
+
+    test("at any byte, what is written next is a line of its own", (file) =>
+      Effect.gen(function*() {
+        fs.mkdirSync(path.dirname(file), { recursive: true })
+        const last = lines[1]!
+        // every byte of the shortest record there is, in steps through the rest
+        for (let cut = 0; cut <= last.length; cut += cut < 12 || cut > last.length - 4 ? 1 : 23) {
+          fs.writeFileSync(file, Buffer.concat([lines[0]!, last.subarray(0, cut)]))
+          const isWhole = cut >= last.length - 1
+          const before = yield* append(file, [result({ id: "d" })], { resume: true })
+          expect([cut, before]).toEqual([cut, isWhole ? ["a", "b"] : ["a"]])
+          expect([cut, read(file)]).toEqual([cut, isWhole ? ["a", "b", "d"] : ["a", "d"]])
+        }
+      }))
+  })
+
+  it.prop("nothing but results and a beginning of one is taken for a results file", {
+    text: fc.oneof(fc.string(), fc.constantFrom("{}", "[]", "{\"id\":1}", "null", "# notes", "{\"id\":\"x\"}"))
+      .filter((text) => text.trim() !== "" && !"{\"id\":\"".startsWith(text))
+  }, ({ text }) => {
+    expect(Either.isLeft(ResultsFile.parse(bytes(`${text}\n`)))).toBe(true)
+    expect(Either.isLeft(ResultsFile.parse(bytes(`${ResultsFile.format(all[0]!)}${text}\n`)))).toBe(true)
+    if (!text.startsWith("{\"id\":\"")) expect(Either.isLeft(ResultsFile.parse(bytes(text)))).toBe(true)
+  })
+
+  test("is appended to, line by line", (file) =>
+    Effect.gen(function*() {
+      expect(yield* append(file, all.slice(0, 2))).toEqual([])
+      expect(yield* append(file, all.slice(2), { resume: true })).toEqual(["a", "b"])
+      expect(fs.readFileSync(file, "utf8")).toBe(all.map(ResultsFile.format).join(""))
+      expect(fs.readdirSync(path.dirname(file))).toEqual(["results.jsonl"])
+    }))
+
+  test("is not written over", (file) =>
+    Effect.gen(function*() {
+      yield* append(file, all)
+      const error = yield* refused(file)
+      expect([error.reason, error.message]).toEqual(["exists", `${file} has results already (3 of them).`])
+      expect(error.hint).toContain("--resume")
+      expect(read(file)).toEqual(["a", "b", "c"])
+    }))
+
+  test("of other jobs is refused", (file) =>
+    Effect.gen(function*() {
+      yield* append(file, all)
+      const error = yield* refused(file, { resume: true, jobs: new Set(["a", "c", "d"]) })
+      expect(error.message).toBe(`${file} belongs to other jobs (1 of its 3, such as b).`)
+      expect(fs.existsSync(`${file}.lock`)).toBe(false)
+    }))
+
+  test("that is something else is refused and left as it is", (file) =>
+    Effect.gen(function*() {
+      fs.mkdirSync(path.dirname(file), { recursive: true })
+      for (const [text, line] of [["my notes", 1], [`${ResultsFile.format(all[0]!)}# x\n`, 2]] as const) {
+        fs.writeFileSync(file, text)
+        const error = yield* refused(file, { resume: true })
+        expect([error.reason, error.line]).toEqual(["not-results", line])
+        expect(fs.readFileSync(file, "utf8")).toBe(text)
+      }
+      expect((yield* refused(path.dirname(file), { resume: true })).reason).toBe("unreadable")
+    }))
+
+  test("an empty one is a new one", (file) =>
+    Effect.gen(function*() {
+      fs.mkdirSync(path.dirname(file), { recursive: true })
+      fs.writeFileSync(file, "")
+      expect(yield* append(file, all)).toEqual([])
+      expect(read(file)).toEqual(["a", "b", "c"])
+    }))
+
+  test("a result that cannot be written is said", (file) =>
+    Effect.gen(function*() {
+      const fileSystem = yield* FileSystem.FileSystem
+      const broken = FileSystem.FileSystem.of({
+        ...fileSystem,
+        open: (name, options) =>
+          Effect.map(fileSystem.open(name, options), (opened): FileSystem.File =>
+            Object.create(opened, {
+              writeAll: { value: () => Effect.asVoid(fileSystem.readFile(path.join(file, "full"))) }
+            }))
+      })
+      const error = yield* Effect.scoped(
+        Effect.flatMap(ResultsFile.open(file, { jobs }), (opened) => Effect.flip(opened.append(all[0]!)))
+      ).pipe(Effect.provideService(FileSystem.FileSystem, broken), Effect.provide(NodeContext.layer))
+      expect(error.reason).toBe("unwritable")
+    }))
+
+  describe("belongs to one batch at a time", () => {
+    test("a second one is refused as long as the first works", (file) =>
+      Effect.gen(function*() {
+        const scope = yield* Scope.make()
+        yield* Scope.extend(open(file), scope)
+        const error = yield* refused(file)
+        expect(error.message).toBe(`Another batch works on ${file} (pid ${process.pid}).`)
+        yield* Scope.close(scope, Exit.void)
+        expect(yield* append(file, all)).toEqual([])
+      }))
+
+    test("the lock of a dead process is taken over", (file) =>
+      Effect.gen(function*() {
+        fs.mkdirSync(path.dirname(file), { recursive: true })
+        const child = spawn("sleep", ["100"])
+        const identity = fs.readFileSync(`/proc/${child.pid}/stat`, "utf8").split(" ")[21]!
+        const lock = JSON.stringify({ pid: child.pid, identity })
+        fs.writeFileSync(`${file}.lock`, lock)
+        expect((yield* refused(file)).reason).toBe("busy")
+        expect(fs.readFileSync(`${file}.lock`, "utf8")).toBe(lock)
+        const exited = new Promise((resolve) => child.once("exit", resolve))
+        child.kill("SIGKILL")
+        yield* Effect.promise(() => exited)
+        expect(yield* append(file, all)).toEqual([])
+        // another process has its pid now
+        fs.writeFileSync(`${file}.lock`, JSON.stringify({ pid: process.pid, identity: "1" }))
+        expect(yield* append(file, [], { resume: true })).toEqual(["a", "b", "c"])
+        expect(fs.existsSync(`${file}.lock`)).toBe(false)
+      }))
+
+    test("a lock that says nothing is believed", (file) =>
+      Effect.gen(function*() {
+        fs.mkdirSync(path.dirname(file), { recursive: true })
+        fs.writeFileSync(`${file}.lock`, "")
+        const error = yield* refused(file)
+        expect(error.hint).toBe(`wait for it, or delete ${file}.lock if there is none`)
+      }))
+  })
+})
