@@ -1,0 +1,402 @@
+/**
+ * A git worktree and a branch for each run, so that runs cannot get into each other's way, and the rules by which they
+ * go: a worktree with anything in it that is not committed stays, a branch with commits that nothing else has stays, and
+ * why is said. Ignored files go with the worktree.
+ *
+ * @since 0.1.0
+ */
+import * as CommandExecutor from "@effect/platform/CommandExecutor"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { git } from "./internal/git.js"
+import type { Worktree as Outcome } from "./JobResult.js"
+
+/**
+ * A worktree could not be made.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class WorktreeError extends Schema.TaggedError<WorktreeError>("effect-opencode-cli/WorktreeError")(
+  "WorktreeError",
+  { directory: Schema.String, reason: Schema.String }
+) {
+  override get message(): string {
+    return `No worktree can be made for ${this.directory}: ${this.reason}`
+  }
+}
+
+/**
+ * A place in a repository, and the commit from which worktrees are made.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Origin {
+  /** The root of the working tree. */
+  readonly root: string
+  /** The way from the root to the directory; empty for the root itself. */
+  readonly prefix: string
+  /** The commit's id. */
+  readonly base: string
+}
+
+/**
+ * A worktree that is there.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Worktree {
+  readonly origin: Origin
+  readonly path: string
+  readonly branch: string
+  /** The directory in it that answers to the one asked for. */
+  readonly directory: string
+}
+
+/**
+ * Which worktrees stay although nothing would be lost with them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Keep = typeof keeps[number]
+
+/**
+ * @since 0.1.0
+ * @category constants
+ */
+export const keeps = ["none", "failed", "succeeded", "all"] as const
+
+/**
+ * Whether the worktree of a run stays in any case.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isKept = (keep: Keep, succeeded: boolean): boolean =>
+  keep === "all" || (keep === "failed" && !succeeded) || (keep === "succeeded" && succeeded)
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Worktrees {
+  /** Finds the repository around a directory, and the commit that `base` names there (default: `HEAD`). */
+  readonly origin: (directory: string, base?: string) => Effect.Effect<Origin, WorktreeError>
+  /** Makes a worktree and a branch for a job. What an earlier try has left under the same name stays as it is. */
+  readonly add: (origin: Origin, id: string) => Effect.Effect<Worktree, WorktreeError>
+  /** Removes what can go, and says what stays and why. Never fails: what goes wrong is a reason to keep. */
+  readonly settle: (
+    worktree: Worktree,
+    options?: { readonly keep?: string | undefined }
+  ) => Effect.Effect<typeof Outcome.Type>
+  /** The worktrees that earlier tries of a job have left. */
+  readonly leftovers: (origin: Origin, id: string) => Effect.Effect<ReadonlyArray<Worktree>>
+  /** Removes the directory of the worktrees where nothing is in it. */
+  readonly tidy: Effect.Effect<void>
+}
+
+/** What begins here and is not finished can be lost although every file is committed. */
+const operations: ReadonlyArray<readonly [file: string, what: string]> = [
+  ["MERGE_HEAD", "a merge"],
+  ["CHERRY_PICK_HEAD", "a cherry-pick"],
+  ["REVERT_HEAD", "a revert"],
+  ["rebase-merge", "a rebase"],
+  ["rebase-apply", "a rebase"],
+  ["BISECT_LOG", "a bisection"]
+]
+
+/** By these a git in a worktree would work on another repository. */
+const redirections = ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"]
+
+const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
+
+const firstLine = (text: string): string => text.replace(/\r?\n[\s\S]*$/, "")
+
+const complaint = (stderr: string): string =>
+  firstLine(stderr.trim().replace(/^(fatal|error): /, "")) || "git failed and did not say why"
+
+interface Entry {
+  readonly path: string
+  readonly branch: string | undefined
+  readonly locked: string | undefined
+}
+
+/** The entries of `git worktree list --porcelain`; `-z` would need git 2.36. */
+const parseList = (text: string): ReadonlyArray<Entry> =>
+  text.split(/\r?\n\r?\n/).filter((entry) => entry.trim() !== "").map((entry) => {
+    const value = (name: string) => {
+      const line = entry.split(/\r?\n/).find((line) => line === name || line.startsWith(`${name} `))
+      return line?.slice(name.length + 1)
+    }
+    return {
+      path: value("worktree") ?? "",
+      branch: value("branch")?.replace("refs/heads/", ""),
+      locked: value("locked")
+    }
+  })
+
+const branchOf = (name: string): string => `effect-opencode/${name}`
+
+/**
+ * Worktrees below a directory, which is made when it is needed.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  home: string
+): Effect.Effect<Worktrees, never, CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function*() {
+    const executor = yield* CommandExecutor.CommandExecutor
+    const fileSystem = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    // Git locks what it changes, and fails where another one has the lock.
+    const alone = (yield* Effect.makeSemaphore(1)).withPermits(1)
+    const exists = (file: string) => Effect.orElseSucceed(fileSystem.exists(file), () => false)
+    const real = (file: string) => Effect.orElseSucceed(fileSystem.realPath(file), () => file)
+
+    const value = (directory: string, ...args: ReadonlyArray<string>) =>
+      Effect.map(
+        git(executor, directory, ...args),
+        ({ exitCode, stdout }) => exitCode === 0 ? Option.some(stdout.replace(/\r?\n$/, "")) : Option.none()
+      )
+
+    const list = (root: string) =>
+      Effect.map(
+        git(executor, root, "worktree", "list", "--porcelain"),
+        ({ exitCode, stdout }) => exitCode === 0 ? Option.some(parseList(stdout)) : Option.none()
+      )
+
+    const origin: Worktrees["origin"] = (directory, base = "HEAD") =>
+      Effect.gen(function*() {
+        const fail = (reason: string) => new WorktreeError({ directory, reason })
+        for (const name of redirections) {
+          if (Option.isSome(yield* Effect.option(Config.nonEmptyString(name)))) {
+            return yield* fail(`${name} is set, by which git would leave the worktree; unset it`)
+          }
+        }
+        if (!(yield* exists(directory))) return yield* fail("there is no such directory")
+        const found = yield* git(executor, directory, "rev-parse", "--show-toplevel", "--show-prefix")
+        if (found.exitCode !== 0) return yield* fail(complaint(found.stderr))
+        const [root = "", prefix = ""] = found.stdout.split(/\r?\n/)
+        if (root === "") return yield* fail("it is no working tree")
+        const commit = yield* value(
+          directory,
+          "rev-parse",
+          "--verify",
+          "--quiet",
+          "--end-of-options",
+          `${base}^{commit}`
+        )
+        return yield* Option.match(commit, {
+          onNone: () => fail(`"${base}" names no commit there`),
+          onSome: (id) => Effect.succeed({ root, prefix: prefix.replace(/\/$/, ""), base: id })
+        })
+      })
+
+    const inside = (origin: Origin, directory: string): string =>
+      origin.prefix === "" ? directory : path.join(directory, origin.prefix)
+
+    const isTaken = (root: string, name: string) =>
+      Effect.gen(function*() {
+        if (yield* exists(path.join(home, name))) return true
+        return Option.isSome(
+          yield* value(root, "show-ref", "--verify", "--quiet", `refs/heads/${branchOf(name)}`)
+        )
+      })
+
+    const freeName = (root: string, id: string, number = 1): Effect.Effect<string> => {
+      const name = number === 1 ? id : `${id}-${number}`
+      return Effect.flatMap(
+        isTaken(root, name),
+        (taken) => taken ? freeName(root, id, number + 1) : Effect.succeed(name)
+      )
+    }
+
+    const add: Worktrees["add"] = (origin, id) =>
+      alone(Effect.gen(function*() {
+        const name = yield* freeName(origin.root, id)
+        const target = path.join(home, name)
+        yield* Effect.ignore(fileSystem.makeDirectory(home, { recursive: true }))
+        const branch = branchOf(name)
+        const made = yield* git(
+          executor,
+          origin.root,
+          "worktree",
+          "add",
+          "--no-track",
+          "-b",
+          branch,
+          target,
+          origin.base
+        )
+        if (made.exitCode !== 0) {
+          return yield* new WorktreeError({ directory: origin.root, reason: complaint(made.stderr) })
+        }
+        const at = yield* real(target)
+        const directory = inside(origin, at)
+        // A directory without a file in that commit is not in the worktree.
+        yield* Effect.ignore(fileSystem.makeDirectory(directory, { recursive: true }))
+        return { origin, path: at, branch, directory }
+      }))
+
+    /** Why the directory cannot go; `undefined` where nothing would be lost. */
+    const work = (worktree: Worktree): Effect.Effect<string | undefined> =>
+      Effect.gen(function*() {
+        const ask = (...args: ReadonlyArray<string>) => git(executor, worktree.path, "--no-optional-locks", ...args)
+        const status = yield* ask(
+          "status",
+          "--porcelain=v1",
+          "-z",
+          "--untracked-files=all",
+          "--ignore-submodules=none",
+          "--no-renames"
+        )
+        if (status.exitCode !== 0) return `git cannot tell what is in it (${complaint(status.stderr)})`
+        const files = status.stdout.split("\0").filter((line) => line !== "")
+        if (files.length > 0) {
+          const untracked = files.filter((line) => line.startsWith("??")).length
+          return [
+            ...(files.length > untracked
+              ? [`${plural(files.length - untracked, "file")} with uncommitted changes`]
+              : []),
+            ...(untracked > 0 ? [plural(untracked, "untracked file")] : [])
+          ].join(" and ")
+        }
+        const index = yield* ask("ls-files", "-v", "-z")
+        if (index.exitCode !== 0) return `git cannot tell what is in it (${complaint(index.stderr)})`
+        const flagged = index.stdout.split("\0").filter((line) => /^[a-z]/.test(line) || line.startsWith("S"))
+        for (const line of flagged) {
+          if (yield* exists(path.join(worktree.path, line.slice(2)))) {
+            return "files whose changes git was told not to look at"
+          }
+        }
+        const gitDirectory = yield* value(worktree.path, "rev-parse", "--absolute-git-dir")
+        if (Option.isNone(gitDirectory)) return "git does not know it"
+        for (const [file, what] of operations) {
+          if (yield* exists(path.join(gitDirectory.value, file))) return `${what} that is not finished`
+        }
+        const refs = yield* ask("for-each-ref", "--count=1", "refs/worktree")
+        if (refs.exitCode !== 0 || refs.stdout !== "") return "references of its own"
+        const loose = yield* ask("rev-list", "--count", "HEAD", "--not", "--branches", "--tags", "--remotes")
+        if (loose.exitCode !== 0) return `git cannot tell where it stands (${complaint(loose.stderr)})`
+        const count = Number(loose.stdout)
+        if (count !== 0) return `${plural(count, "commit")} on no branch`
+        const others = yield* list(worktree.origin.root)
+        if (Option.isNone(others)) return "git does not list its worktrees"
+        return others.value.some((entry) => entry.path.startsWith(worktree.path + path.sep))
+          ? "another worktree inside"
+          : undefined
+      })
+
+    /** Removes the branch where something else has all of its commits; says what keeps it otherwise. */
+    const settleBranch = (worktree: Worktree): Effect.Effect<string | undefined> =>
+      Effect.gen(function*() {
+        const { branch, origin } = worktree
+        const ref = `refs/heads/${branch}`
+        const tip = yield* value(origin.root, "rev-parse", "--verify", "--quiet", ref)
+        if (Option.isNone(tip)) return undefined
+        const others = yield* list(origin.root)
+        if (Option.isNone(others)) return `git does not tell who has ${branch}`
+        if (others.value.some((entry) => entry.branch === branch && entry.path !== worktree.path)) {
+          return `another worktree has ${branch}`
+        }
+        const own = yield* git(
+          executor,
+          origin.root,
+          "rev-list",
+          "--count",
+          tip.value,
+          "--not",
+          origin.base,
+          `--exclude=${branch}`,
+          "--branches",
+          "--tags",
+          "--remotes"
+        )
+        if (own.exitCode !== 0) return `git cannot tell what is on ${branch} (${complaint(own.stderr)})`
+        const count = Number(own.stdout)
+        if (count !== 0) return `${plural(count, "commit")} on ${branch}`
+        // Only as it was looked at.
+        const removed = yield* git(executor, origin.root, "update-ref", "-d", ref, tip.value)
+        return removed.exitCode === 0 ? undefined : `${branch} could not be removed (${complaint(removed.stderr)})`
+      })
+
+    const settle: Worktrees["settle"] = (worktree, options) =>
+      alone(Effect.gen(function*() {
+        const { branch, origin } = worktree
+        const isThere = yield* exists(worktree.path)
+        const commits = yield* isThere
+          ? value(worktree.path, "rev-list", "--count", "HEAD", "--not", origin.base)
+          : value(origin.root, "rev-list", "--count", `refs/heads/${branch}`, "--not", origin.base)
+        const outcome = (kept: boolean, reason: string): typeof Outcome.Type => ({
+          path: worktree.path,
+          branch,
+          base: origin.base,
+          kept,
+          reason,
+          commits: Option.match(commits, { onNone: () => 0, onSome: Number })
+        })
+        if (!isThere) {
+          const stays = yield* settleBranch(worktree)
+          return outcome(false, stays === undefined ? "it was gone already" : `it was gone already; kept: ${stays}`)
+        }
+        const entry = Option.flatMap(
+          yield* list(origin.root),
+          (entries) => Option.fromNullable(entries.find((entry) => entry.path === worktree.path))
+        )
+        // Git was killed while it made the worktree: nobody has worked in it.
+        const isUnfinished = Option.exists(entry, ({ locked }) => locked === "initializing")
+        if (!isUnfinished) {
+          const reason = (yield* work(worktree)) ?? options?.keep
+          if (reason !== undefined) return outcome(true, reason)
+        }
+        const removed = yield* git(
+          executor,
+          origin.root,
+          "worktree",
+          "remove",
+          ...(isUnfinished ? ["--force", "--force"] : []),
+          worktree.path
+        )
+        if (removed.exitCode !== 0) return outcome(true, `git does not remove it (${complaint(removed.stderr)})`)
+        const stays = yield* settleBranch(worktree)
+        return outcome(false, stays === undefined ? "nothing was left to keep" : `kept: ${stays}`)
+      }))
+
+    const leftovers: Worktrees["leftovers"] = (origin, id) =>
+      Effect.gen(function*() {
+        const below = yield* real(home)
+        const isOf = (name: string) =>
+          name === id || (name.startsWith(`${id}-`) && /^\d+$/.test(name.slice(id.length + 1)))
+        const entries = Option.getOrElse(yield* list(origin.root), () => [])
+        return entries
+          .filter((entry) => path.dirname(entry.path) === below && isOf(path.basename(entry.path)))
+          .map((entry) => ({
+            origin,
+            path: entry.path,
+            branch: branchOf(path.basename(entry.path)),
+            directory: inside(origin, entry.path)
+          }))
+      })
+
+    return {
+      origin,
+      add,
+      settle,
+      leftovers,
+      tidy: Effect.ignore(
+        Effect.flatMap(
+          fileSystem.readDirectory(home),
+          (names) => names.length === 0 ? fileSystem.remove(home, { recursive: true }) : Effect.void
+        )
+      )
+    }
+  })

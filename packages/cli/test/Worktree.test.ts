@@ -1,0 +1,396 @@
+import { NodeContext } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { ConfigProvider, Effect } from "effect"
+import { execFileSync } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import * as Worktree from "../src/Worktree.js"
+
+/** Nothing of the machine's own configuration, and somebody to commit as. */
+const environment = {
+  PATH: process.env["PATH"] ?? "",
+  HOME: "/nonexistent",
+  GIT_CONFIG_NOSYSTEM: "1",
+  GIT_CONFIG_GLOBAL: "/dev/null",
+  GIT_AUTHOR_NAME: "test",
+  GIT_AUTHOR_EMAIL: "test@example.invalid",
+  GIT_COMMITTER_NAME: "test",
+  GIT_COMMITTER_EMAIL: "test@example.invalid"
+}
+
+// The git of the code under test inherits it.
+Object.assign(process.env, environment)
+
+const git = (directory: string, ...args: ReadonlyArray<string>): string =>
+  execFileSync("git", ["-C", directory, ...args], {
+    env: environment,
+    encoding: "utf8",
+    stdio: ["ignore", "pipe", "pipe"]
+  })
+    .trim()
+
+interface Box {
+  readonly root: string
+  readonly repository: string
+  readonly home: string
+}
+
+/** A repository with a file, a directory and an ignored name. */
+const box = Effect.acquireRelease(
+  Effect.sync((): Box => {
+    const root = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "eo-worktree-")))
+    const repository = path.join(root, "repository")
+    fs.mkdirSync(path.join(repository, "src"), { recursive: true })
+    git(root, "init", "--quiet", "-b", "main", repository)
+    fs.writeFileSync(path.join(repository, "a.txt"), "one\n")
+    fs.writeFileSync(path.join(repository, "src", "b.txt"), "two\n")
+    fs.writeFileSync(path.join(repository, ".gitignore"), "ignored/\n")
+    git(repository, "add", ".")
+    git(repository, "commit", "--quiet", "-m", "first")
+    return { root, repository, home: path.join(root, "results.worktrees") }
+  }),
+  ({ root }) => Effect.sync(() => fs.rmSync(root, { recursive: true, force: true }))
+)
+
+const test = <E>(
+  name: string,
+  body: (box: Box, worktrees: Worktree.Worktrees) => Effect.Effect<void, E>
+) =>
+  it.scopedLive(
+    name,
+    () =>
+      Effect.flatMap(box, (box) => Effect.flatMap(Worktree.make(box.home), (worktrees) => body(box, worktrees))).pipe(
+        Effect.provide(NodeContext.layer)
+      )
+  )
+
+const branches = ({ repository }: Box) =>
+  git(repository, "for-each-ref", "--format=%(refname:short)", "refs/heads").split("\n")
+
+const write = (worktree: Worktree.Worktree, name: string, text: string) => {
+  const file = path.join(worktree.path, name)
+  fs.mkdirSync(path.dirname(file), { recursive: true })
+  fs.writeFileSync(file, text)
+}
+
+const commit = (directory: string, name: string) => {
+  fs.writeFileSync(path.join(directory, name), name)
+  git(directory, "add", name)
+  git(directory, "commit", "--quiet", "-m", name)
+}
+
+const open = ({ repository }: Box, worktrees: Worktree.Worktrees, id = "job") =>
+  Effect.flatMap(worktrees.origin(repository), (origin) => worktrees.add(origin, id))
+
+describe("Worktree", () => {
+  test("is the base's files, on a branch of its own", (box, worktrees) =>
+    Effect.gen(function*() {
+      fs.writeFileSync(path.join(box.repository, "a.txt"), "not committed\n")
+      const worktree = yield* open(box, worktrees)
+      expect(worktree).toMatchObject({
+        path: path.join(box.home, "job"),
+        directory: path.join(box.home, "job"),
+        branch: "effect-opencode/job",
+        origin: { root: box.repository, prefix: "", base: git(box.repository, "rev-parse", "HEAD") }
+      })
+      expect(fs.readFileSync(path.join(worktree.path, "a.txt"), "utf8")).toBe("one\n")
+      expect(git(worktree.path, "symbolic-ref", "--short", "HEAD")).toBe("effect-opencode/job")
+    }))
+
+  test("answers to a directory below the root, and to another base", (box, worktrees) =>
+    Effect.gen(function*() {
+      git(box.repository, "tag", "before")
+      commit(box.repository, "later.txt")
+      const origin = yield* worktrees.origin(path.join(box.repository, "src"), "before")
+      expect(origin.base).toBe(git(box.repository, "rev-parse", "before"))
+      const worktree = yield* worktrees.add(origin, "job")
+      expect(worktree.directory).toBe(path.join(box.home, "job", "src"))
+      expect(fs.readdirSync(worktree.directory)).toEqual(["b.txt"])
+      expect(fs.existsSync(path.join(worktree.path, "later.txt"))).toBe(false)
+    }))
+
+  test("several at once do not get into each other's way", (box, worktrees) =>
+    Effect.gen(function*() {
+      const origin = yield* worktrees.origin(box.repository)
+      const ids = Array.from({ length: 8 }, (_, index) => `job${index}`)
+      const made = yield* Effect.forEach(ids, (id) => worktrees.add(origin, id), { concurrency: "unbounded" })
+      expect(new Set(made.map(({ path }) => path)).size).toBe(8)
+      const settled = yield* Effect.forEach(made, (worktree) => worktrees.settle(worktree), {
+        concurrency: "unbounded"
+      })
+      expect(settled.map(({ kept }) => kept)).toEqual(ids.map(() => false))
+      yield* worktrees.tidy
+      expect(fs.existsSync(box.home)).toBe(false)
+      expect(branches(box)).toEqual(["main"])
+    }))
+
+  test("takes another name where an earlier one is there", (box, worktrees) =>
+    Effect.gen(function*() {
+      const first = yield* open(box, worktrees)
+      write(first, "work.txt", "work")
+      git(box.repository, "branch", "effect-opencode/job-2")
+      const second = yield* open(box, worktrees)
+      expect([path.basename(second.path), second.branch]).toEqual(["job-3", "effect-opencode/job-3"])
+      const found = yield* Effect.flatMap(worktrees.origin(box.repository), (origin) =>
+        worktrees.leftovers(origin, "job"))
+      expect(
+        found.map(({ path }) =>
+          path
+        ).sort()
+      ).toEqual([first.path, second.path])
+      expect(fs.readFileSync(path.join(first.path, "work.txt"), "utf8")).toBe("work")
+    }))
+
+  test("that of another job is no leftover", (box, worktrees) =>
+    Effect.gen(function*() {
+      yield* open(box, worktrees, "job-x")
+      yield* open(box, worktrees, "jo")
+      git(box.repository, "worktree", "add", "--quiet", path.join(box.root, "job"), "HEAD")
+      const origin = yield* worktrees.origin(box.repository)
+      expect(yield* worktrees.leftovers(origin, "job")).toEqual([])
+    }))
+
+  describe("cannot be made", () => {
+    test(
+      "outside a repository, in an empty one, from nothing, from nowhere",
+      (box, worktrees) =>
+        Effect.gen(function*() {
+          const reason = (directory: string, base?: string) =>
+            Effect.map(Effect.flip(worktrees.origin(directory, base)), (error) => error.reason)
+          expect(yield* reason(box.root)).toContain("not a git repository")
+          expect(yield* reason(path.join(box.root, "missing"))).toBe("there is no such directory")
+          expect(yield* reason(box.repository, "nope")).toBe("\"nope\" names no commit there")
+          expect(yield* reason(box.repository, "--all")).toBe("\"--all\" names no commit there")
+          const empty = path.join(box.root, "empty")
+          git(box.root, "init", "--quiet", empty)
+          expect(yield* reason(empty)).toBe("\"HEAD\" names no commit there")
+        })
+    )
+
+    test("where git is told to work elsewhere", (box, worktrees) =>
+      Effect.gen(function*() {
+        const error = yield* Effect.flip(worktrees.origin(box.repository)).pipe(
+          Effect.withConfigProvider(ConfigProvider.fromMap(new Map([["GIT_DIR", "/x"]])))
+        )
+        expect(error.message).toContain("GIT_DIR is set")
+      }))
+  })
+
+  describe("goes with its branch when nothing would be lost", () => {
+    test("untouched, or with ignored files only", (box, worktrees) =>
+      Effect.gen(function*() {
+        const worktree = yield* open(box, worktrees)
+        write(worktree, "ignored/big.bin", "x")
+        const settled = yield* worktrees.settle(worktree)
+        expect(settled).toEqual({
+          path: worktree.path,
+          branch: "effect-opencode/job",
+          base: worktree.origin.base,
+          kept: false,
+          reason: "nothing was left to keep",
+          commits: 0
+        })
+        expect(fs.existsSync(worktree.path)).toBe(false)
+        expect(branches(box)).toEqual(["main"])
+      }))
+
+    test("with commits that another branch has", (box, worktrees) =>
+      Effect.gen(function*() {
+        const worktree = yield* open(box, worktrees)
+        commit(worktree.path, "work.txt")
+        git(box.repository, "merge", "--quiet", "effect-opencode/job")
+        expect(yield* worktrees.settle(worktree)).toMatchObject({
+          kept: false,
+          reason: "nothing was left to keep",
+          commits: 1
+        })
+        expect(branches(box)).toEqual(["main"])
+      }))
+
+    test("that git was killed in the middle of making", (box, worktrees) =>
+      Effect.gen(function*() {
+        const worktree = yield* open(box, worktrees)
+        fs.rmSync(path.join(worktree.path, "a.txt"))
+        git(box.repository, "worktree", "lock", "--reason", "initializing", worktree.path)
+        expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: false })
+        expect(fs.existsSync(worktree.path)).toBe(false)
+        expect(branches(box)).toEqual(["main"])
+      }))
+
+    test("that was gone already", (box, worktrees) =>
+      Effect.gen(function*() {
+        const worktree = yield* open(box, worktrees)
+        git(box.repository, "worktree", "remove", worktree.path)
+        expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: false, reason: "it was gone already" })
+        expect(branches(box)).toEqual(["main"])
+      }))
+  })
+
+  describe("keeps the branch, and says why", () => {
+    test("with commits that nothing else has", (box, worktrees) =>
+      Effect.gen(function*() {
+        const worktree = yield* open(box, worktrees)
+        commit(worktree.path, "one.txt")
+        commit(worktree.path, "two.txt")
+        const tip = git(worktree.path, "rev-parse", "HEAD")
+        expect(yield* worktrees.settle(worktree)).toMatchObject({
+          kept: false,
+          reason: "kept: 2 commits on effect-opencode/job",
+          commits: 2
+        })
+        expect(fs.existsSync(worktree.path)).toBe(false)
+        expect(git(box.repository, "rev-parse", "effect-opencode/job")).toBe(tip)
+      }))
+
+    test("also where the worktree was removed by somebody else", (box, worktrees) =>
+      Effect.gen(function*() {
+        const worktree = yield* open(box, worktrees)
+        commit(worktree.path, "one.txt")
+        fs.rmSync(worktree.path, { recursive: true })
+        expect(yield* worktrees.settle(worktree)).toMatchObject({
+          kept: false,
+          reason: "it was gone already; kept: 1 commit on effect-opencode/job",
+          commits: 1
+        })
+        expect(branches(box)).toEqual(["effect-opencode/job", "main"])
+      }))
+
+    test("that another worktree has", (box, worktrees) =>
+      Effect.gen(function*() {
+        const worktree = yield* open(box, worktrees)
+        git(worktree.path, "checkout", "--quiet", "--detach")
+        git(box.repository, "worktree", "add", "--quiet", path.join(box.root, "other"), "effect-opencode/job")
+        expect(yield* worktrees.settle(worktree)).toMatchObject({
+          kept: false,
+          reason: "kept: another worktree has effect-opencode/job"
+        })
+        expect(branches(box)).toEqual(["effect-opencode/job", "main"])
+      }))
+
+    test("that a branch of the agent's own has left it for", (box, worktrees) =>
+      Effect.gen(function*() {
+        const worktree = yield* open(box, worktrees)
+        git(worktree.path, "checkout", "--quiet", "-b", "feature")
+        commit(worktree.path, "one.txt")
+        expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: false, commits: 1 })
+        expect(branches(box)).toEqual(["feature", "main"])
+      }))
+  })
+
+  describe("stays, and says why", () => {
+    const stays = (name: string, reason: string, prepare: (worktree: Worktree.Worktree, box: Box) => void) =>
+      test(name, (box, worktrees) =>
+        Effect.gen(function*() {
+          const worktree = yield* open(box, worktrees)
+          prepare(worktree, box)
+          const before = git(worktree.path, "status", "--porcelain", "--ignored")
+          const head = git(worktree.path, "rev-parse", "HEAD")
+          expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: true, reason })
+          expect(git(worktree.path, "status", "--porcelain", "--ignored")).toBe(before)
+          expect(git(worktree.path, "rev-parse", "HEAD")).toBe(head)
+          expect(branches(box)).toContain("effect-opencode/job")
+          yield* worktrees.tidy
+          expect(fs.existsSync(worktree.path)).toBe(true)
+        }))
+
+    stays("with a changed file", "1 file with uncommitted changes", (worktree) => write(worktree, "a.txt", "changed"))
+    stays(
+      "with a deleted file",
+      "1 file with uncommitted changes",
+      ({ path: root }) => fs.rmSync(path.join(root, "a.txt"))
+    )
+    stays("with a staged file", "1 file with uncommitted changes", (worktree) => {
+      write(worktree, "new.txt", "new")
+      git(worktree.path, "add", "new.txt")
+    })
+    stays("with untracked files", "2 untracked files", (worktree) => {
+      write(worktree, "deep/er/new.txt", "new")
+      write(worktree, "new.txt", "new")
+    })
+    stays("with both", "1 file with uncommitted changes and 1 untracked file", (worktree) => {
+      write(worktree, "a.txt", "changed")
+      write(worktree, "new.txt", "new")
+    })
+    stays("with untracked files that git was told not to show", "1 untracked file", (worktree, { repository }) => {
+      git(repository, "config", "status.showUntrackedFiles", "no")
+      write(worktree, "new.txt", "new")
+    })
+    stays(
+      "with changes that git was told not to look at",
+      "files whose changes git was told not to look at",
+      (worktree) => {
+        git(worktree.path, "update-index", "--assume-unchanged", "a.txt")
+        write(worktree, "a.txt", "hidden")
+      }
+    )
+    stays(
+      "with a file that is skipped but there",
+      "files whose changes git was told not to look at",
+      (worktree) => {
+        git(worktree.path, "update-index", "--skip-worktree", "a.txt")
+        write(worktree, "a.txt", "hidden")
+      }
+    )
+    stays("with a repository inside", "1 untracked file", (worktree) => {
+      git(worktree.path, "init", "--quiet", "inner")
+      write(worktree, "inner/x.txt", "x")
+    })
+    stays("with commits on no branch", "1 commit on no branch", (worktree) => {
+      git(worktree.path, "checkout", "--quiet", "--detach")
+      commit(worktree.path, "loose.txt")
+    })
+    stays("in the middle of a merge", "a merge that is not finished", (worktree) => {
+      git(worktree.path, "checkout", "--quiet", "-b", "other")
+      commit(worktree.path, "other.txt")
+      git(worktree.path, "checkout", "--quiet", "effect-opencode/job")
+      commit(worktree.path, "own.txt")
+      git(worktree.path, "merge", "--quiet", "--no-commit", "-s", "ours", "other")
+    })
+    stays("with a reference of its own", "references of its own", (worktree) => {
+      git(worktree.path, "update-ref", "refs/worktree/mine", "HEAD")
+    })
+    stays("with another worktree in an ignored directory", "another worktree inside", (worktree) => {
+      git(worktree.path, "worktree", "add", "--quiet", "--detach", path.join(worktree.path, "ignored", "inner"))
+    })
+    stays(
+      "when it is locked",
+      "git does not remove it (cannot remove a locked working tree, lock reason: mine)",
+      (worktree) => {
+        git(worktree.path, "worktree", "lock", "--reason", "mine", worktree.path)
+      }
+    )
+
+    test("when it was asked for", (box, worktrees) =>
+      Effect.gen(function*() {
+        const worktree = yield* open(box, worktrees)
+        expect(yield* worktrees.settle(worktree, { keep: "the run failed" })).toMatchObject({
+          kept: true,
+          reason: "the run failed"
+        })
+        expect(fs.existsSync(worktree.path)).toBe(true)
+        // what would be lost says more
+        write(worktree, "new.txt", "new")
+        const again = yield* worktrees.settle(worktree, { keep: "the run failed" })
+        expect(again.reason).toBe("1 untracked file")
+      }))
+
+    test("when git is not there", (box, worktrees) =>
+      Effect.gen(function*() {
+        const worktree = yield* open(box, worktrees)
+        fs.renameSync(path.join(box.repository, ".git"), path.join(box.root, "moved"))
+        expect((yield* worktrees.settle(worktree)).kept).toBe(true)
+        expect(fs.existsSync(path.join(worktree.path, "a.txt"))).toBe(true)
+      }))
+  })
+
+  it("stays by outcome where that is wanted", () => {
+    const table = Worktree.keeps.map((keep) => [keep, Worktree.isKept(keep, true), Worktree.isKept(keep, false)])
+    expect(table).toEqual([
+      ["none", false, false],
+      ["failed", false, true],
+      ["succeeded", true, false],
+      ["all", true, true]
+    ])
+  })
+})
