@@ -14,6 +14,33 @@ const dprint = {
   "arrowFunction.useParentheses": "force"
 }
 
+const byModule = (name, example) => ({ name, message: `Import the module: import * as ${example}` })
+
+const files = [
+  { regex: "^\\.{1,2}/(?!.*\\.js$)", message: "Relative imports end with .js" },
+  { regex: "(^|/)index\\.js$", message: "Import the module, not the barrel." }
+]
+const noNode = { group: ["node:*"], message: "Use the services of @effect/platform." }
+
+/** What may be imported by what ships: no barrels, which defeat tree shaking, and little that ties it to Node. */
+const shipped = {
+  paths: [
+    byModule("effect", "Effect from \"effect/Effect\""),
+    byModule("@effect/cli", "Command from \"@effect/cli/Command\""),
+    byModule("@effect/platform", "Path from \"@effect/platform/Path\""),
+    byModule("@effect/platform-node", "NodeContext from \"@effect/platform-node/NodeContext\""),
+    byModule("effect-opencode", "RunEvent from \"effect-opencode/RunEvent\""),
+    byModule("effect-opencode-testing", "ModelProvider from \"effect-opencode-testing/ModelProvider\"")
+  ],
+  patterns: [
+    { group: ["@effect/platform-node", "@effect/platform-node/*"], message: "The user provides the platform." },
+    noNode,
+    ...files
+  ],
+  patternsOfPrograms: [noNode, ...files],
+  patternsOfEdges: files
+}
+
 export default defineConfig(
   {
     ignores: ["**/node_modules/", "examples/**/workspace/", "**/dist/", "**/build/", "**/.docs-build/", "**/coverage/"]
@@ -48,22 +75,7 @@ export default defineConfig(
     files: ["packages/*/src/**/*.ts"],
     rules: {
       "no-console": "error",
-      "no-restricted-imports": ["error", {
-        paths: [
-          { name: "effect", message: "Import the module: import * as Effect from \"effect/Effect\"" },
-          { name: "@effect/platform", message: "Import the module: import * as Path from \"@effect/platform/Path\"" },
-          {
-            name: "effect-opencode",
-            message: "Import the module: import * as RunEvent from \"effect-opencode/RunEvent\""
-          }
-        ],
-        patterns: [
-          { group: ["@effect/platform-node", "@effect/platform-node/*"], message: "The user provides the platform." },
-          { group: ["node:*"], message: "Use the services of @effect/platform." },
-          { regex: "^\\.{1,2}/(?!.*\\.js$)", message: "Relative imports end with .js" },
-          { regex: "(^|/)index\\.js$", message: "Import the module, not the barrel." }
-        ]
-      }],
+      "no-restricted-imports": ["error", { paths: shipped.paths, patterns: shipped.patterns }],
       "no-restricted-globals": [
         "error",
         {
@@ -92,6 +104,20 @@ export default defineConfig(
           message: "Use Clock or DateTime.now, so that TestClock works."
         }
       ]
+    }
+  },
+  {
+    // A program provides its platform: Node's, by module path, because the barrel loads all of it.
+    files: ["packages/cli/src/**/*.ts"],
+    rules: { "no-restricted-imports": ["error", { paths: shipped.paths, patterns: shipped.patternsOfPrograms }] }
+  },
+  {
+    // The one module of a program that touches Node itself.
+    files: ["packages/cli/src/internal/node.ts"],
+    rules: {
+      "no-restricted-imports": ["error", { paths: shipped.paths, patterns: shipped.patternsOfEdges }],
+      "no-restricted-globals": "off",
+      "no-restricted-properties": "off"
     }
   },
   {

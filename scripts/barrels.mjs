@@ -1,10 +1,10 @@
 /**
- * Writes `src/index.ts` of every package: one `export * as X from "./X.js"` for each public module, with the module's
+ * Writes `src/index.ts` of every library: one `export * as X from "./X.js"` for each public module, with the module's
  * first doc comment above it. With `--check` it writes nothing and fails when a barrel is not what it would write.
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { finish, packages, publicModules, relative } from "./lib/repository.mjs"
+import { finish, isProgram, packages, publicModules, relative } from "./lib/repository.mjs"
 
 const check = process.argv.includes("--check")
 const problems = []
@@ -19,7 +19,7 @@ const barrel = (dir) =>
     return `${doc === undefined ? "" : `${doc}\n`}export * as ${name} from "./${name}.js"\n`
   }).join("\n")
 
-for (const { dir } of packages()) {
+for (const { dir } of packages().filter(({ manifest }) => !isProgram(manifest))) {
   const target = path.join(dir, "src", "index.ts")
   const expected = barrel(dir)
   if (expected === "") {

@@ -6,7 +6,7 @@ import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
 import * as path from "node:path"
-import { files, finish, packages, relative, root } from "./lib/repository.mjs"
+import { files, finish, isProgram, packages, relative, root } from "./lib/repository.mjs"
 
 const require = createRequire(path.join(root, "examples", "package.json"))
 const out = path.join(root, "examples", ".docs-build")
@@ -14,7 +14,7 @@ const keep = process.argv.includes("--keep")
 const problems = []
 const examples = []
 
-for (const { dir } of packages()) {
+for (const { dir } of packages().filter(({ manifest }) => !isProgram(manifest))) {
   for (const file of files(path.join(dir, "src"), ".ts")) {
     if (path.basename(file) === "index.ts") continue
     const text = fs.readFileSync(file, "utf8")

@@ -64,7 +64,7 @@ for (const { dir } of packages()) {
     modules++
     const text = fs.readFileSync(file, "utf8")
     const source = ts.createSourceFile(file, text, ts.ScriptTarget.Latest, true)
-    const doc = /^\s*\/\*\*([\s\S]*?)\*\//.exec(text)?.[1]
+    const doc = /^(?:#!.*\n)?\s*\/\*\*([\s\S]*?)\*\//.exec(text)?.[1]
     if (doc === undefined) problems.push(`${relative(file)}:1: the module does not begin with a doc comment`)
     else {
       if (!/@since \d+\.\d+\.\d+/.test(doc)) {

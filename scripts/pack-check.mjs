@@ -1,14 +1,14 @@
 /**
  * Checks what a user would get: builds and packs every package, runs publint and attw on the tarballs, and installs
  * them with npm in a project outside of this repository, whose program (scripts/consumer/program.ts) is type-checked
- * and run by plain node.
+ * and run by plain node. Commands are run as npm has installed them.
  */
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
 import * as os from "node:os"
 import * as path from "node:path"
-import { packages, relative, root } from "./lib/repository.mjs"
+import { isProgram, packages, relative, root } from "./lib/repository.mjs"
 
 const require = createRequire(import.meta.url)
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), "effect-opencode-pack-"))
@@ -64,7 +64,10 @@ const catalog = () => {
 const checkContents = (tarball, dir, manifest) => {
   const { output } = run("tar", "tar", ["-tzf", tarball])
   const entries = output.split("\n").map((entry) => entry.replace(/^package\//, ""))
-  for (const wanted of ["package.json", "README.md", "LICENSE", "dist/index.js", "dist/index.d.ts", "src/index.ts"]) {
+  const built = isProgram(manifest)
+    ? Object.values(manifest.bin).map((file) => file.replace(/^\.\//, ""))
+    : ["dist/index.js", "dist/index.d.ts", "src/index.ts"]
+  for (const wanted of ["package.json", "README.md", "LICENSE", ...built]) {
     if (!entries.includes(wanted)) throw new Failure(`${manifest.name}: the tarball has no ${wanted}`)
   }
   const strange = entries.filter((entry) =>
@@ -86,6 +89,32 @@ const checkContents = (tarball, dir, manifest) => {
   if (!fs.existsSync(path.join(dir, "LICENSE"))) throw new Failure(`${manifest.name}: no LICENSE`)
 }
 
+/** The command as npm has installed it: it starts, and it runs the real OpenCode against its scripted provider. */
+const checkCommand = (consumer, env) => {
+  console.log("consumer: effect-opencode")
+  const command = path.join(consumer, "node_modules", ".bin", "effect-opencode")
+  const offline = { cwd: consumer, env: { ...env, OPENCODE_BINARY: openCode() }, timeout: 300_000 }
+  const { version } = JSON.parse(fs.readFileSync(path.join(root, "packages", "cli", "package.json"), "utf8"))
+  const printed = run("effect-opencode --version", command, ["--version"], offline).output
+  if (printed !== version) throw new Failure(`effect-opencode --version printed ${printed} instead of ${version}`)
+  const { output } = run("effect-opencode doctor", command, ["doctor", "--json"], { ...offline, check: false })
+  let findings
+  try {
+    findings = JSON.parse(output.split("\n")[0]).findings
+  } catch {
+    throw new Failure(`effect-opencode doctor printed no JSON\n${output}`)
+  }
+  for (const check of ["binary", "smoke"]) {
+    const statuses = findings.filter((finding) => finding.check === check).map(({ status }) => status)
+    if (statuses.length === 0 || statuses.some((status) => status !== "ok")) {
+      throw new Failure(`effect-opencode doctor: the check ${check} is not ok\n${output}`)
+    }
+  }
+}
+
+/** The real OpenCode of this repository. */
+const openCode = () => path.join(root, "node_modules", "opencode-ai", "bin", "opencode.exe")
+
 const main = () => {
   console.log("build")
   node("build", [path.join(root, "scripts", "build.mjs")])
@@ -100,14 +129,17 @@ const main = () => {
     checkContents(tarball, dir, manifest)
     console.log(`  publint`)
     node(`publint of ${manifest.name}`, [bin("publint"), tarball, "--strict"])
-    console.log(`  attw`)
-    node(`attw of ${manifest.name}`, [
-      bin("@arethetypeswrong/cli", "attw"),
-      tarball,
-      "--profile",
-      "esm-only",
-      "--no-emoji"
-    ])
+    // there are no types where there is nothing to import
+    if (!isProgram(manifest)) {
+      console.log(`  attw`)
+      node(`attw of ${manifest.name}`, [
+        bin("@arethetypeswrong/cli", "attw"),
+        tarball,
+        "--profile",
+        "esm-only",
+        "--no-emoji"
+      ])
+    }
     tarballs[manifest.name] = tarball
   }
 
@@ -202,6 +234,8 @@ const main = () => {
   console.log("consumer: node")
   const { output } = node("the consumer program", [path.join("out", "program.js")], { cwd: consumer, timeout: 120_000 })
   console.log(output.replace(/^/gm, "  "))
+
+  checkCommand(consumer, env)
 
   console.log("consumer: internal modules are closed")
   for (const name of names) {

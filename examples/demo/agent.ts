@@ -2,8 +2,7 @@
  * What is known about one agent, and how it changes: pure data.
  */
 import { Option } from "effect"
-import type { RunEvent } from "effect-opencode"
-import { TokenUsage } from "effect-opencode"
+import { RunEvent, TokenUsage } from "effect-opencode"
 
 export interface Agent {
   readonly name: string
@@ -45,36 +44,9 @@ export const begin = (agent: Agent, now: number): Agent => ({
   startedAt: Option.some(now)
 })
 
-/** OpenCode names a file from the root of the disk where there is no repository; from its workspace on is enough. */
-const short = (title: string): string => title.replace(/^.*effect-opencode-demo-\w+\//, "")
-
-/** What an event says to somebody who watches. */
-export const describe = (event: RunEvent.RunEvent): string => {
-  switch (event._tag) {
-    case "StepStart":
-      return "asks the model"
-    case "Text":
-      return event.text.trim()
-    case "Reasoning":
-      return `thinks: ${event.text.trim()}`
-    case "ToolUse":
-      return event.status === "error"
-        ? `${event.tool} failed: ${event.error ?? ""}`
-        : `${event.tool} ${short(event.title ?? "")}`
-    case "StepFinish":
-      return `step finished (${event.reason ?? "no reason"}), ${event.tokens.total} tokens`
-    case "SessionError":
-      return `${event.name}: ${event.message}`
-    case "PermissionRejected":
-      return `not permitted: ${event.permission} ${event.patterns.join(", ")}`
-    case "ProviderRetry":
-      return `the provider failed (${event.attempt}): ${event.reason}`
-    case "Diagnostic":
-      return `no event: ${event.line}`
-    case "Unknown":
-      return `an event of the unknown type ${event.type ?? ""}`
-  }
-}
+/** What an event says to somebody who watches. Where there is no repository OpenCode names files from the root of the disk. */
+export const describe = (event: RunEvent.RunEvent): string =>
+  RunEvent.describe(event).replace(/\S*effect-opencode-demo-\w+\//, "")
 
 export const observe = (agent: Agent, event: RunEvent.RunEvent): Agent => {
   switch (event._tag) {

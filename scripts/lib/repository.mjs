@@ -17,6 +17,9 @@ export const packages = () =>
     })
     .sort((a, b) => (a.dir < b.dir ? -1 : 1))
 
+/** Whether a package is a program: it has a command, and nothing to import. */
+export const isProgram = (manifest) => manifest.bin !== undefined && manifest.exports?.["."] === undefined
+
 /** Every file under `dir` that ends with `extension`, sorted; nothing when `dir` does not exist. */
 export const files = (dir, extension) => {
   if (!fs.existsSync(dir)) return []

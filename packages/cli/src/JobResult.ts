@@ -3,8 +3,8 @@
  *
  * @since 0.1.0
  */
-import * as Schema from "effect/Schema"
 import * as TokenUsage from "effect-opencode/TokenUsage"
+import * as Schema from "effect/Schema"
 
 /**
  * Where a job of a batch with `--worktree` has worked.

@@ -42,16 +42,16 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as binary from "./internal/binary.js"
 import * as check from "./internal/check.js"
-import type { Client } from "./internal/client.js"
+import type { Processes } from "./internal/client.js"
 import * as invocation from "./internal/invocation.js"
 import * as processTable from "./internal/processTable.js"
+import * as processTransport from "./internal/processTransport.js"
 import * as query from "./internal/query.js"
 import * as rateGate from "./internal/rateGate.js"
-import * as runs from "./internal/run.js"
-import * as sessions from "./internal/session.js"
+import * as service from "./internal/service.js"
 import * as turnstile from "./internal/turnstile.js"
 import type { Isolation } from "./Isolation.js"
-import { OpenCodeConfigError, OpenCodeVersionError } from "./OpenCodeError.js"
+import { OpenCodeVersionError } from "./OpenCodeError.js"
 import type { OpenCodeError, OpenCodeProcessError, OpenCodeSqliteError } from "./OpenCodeError.js"
 import type { RunEvent } from "./RunEvent.js"
 import type { RunOptions, SchemaOptions } from "./RunOptions.js"
@@ -187,7 +187,7 @@ const reviewed = [
   "WINDIR"
 ]
 
-const environmentOf = (environment: Options["environment"]): Effect.Effect<Client["environment"]> => {
+const environmentOf = (environment: Options["environment"]): Effect.Effect<Processes["environment"]> => {
   if (environment === undefined || environment === "inherit") return Effect.succeed({ extend: true, variables: {} })
   if (environment !== "reviewed") return Effect.succeed({ extend: false, variables: environment })
   return Effect.map(
@@ -200,15 +200,10 @@ const environmentOf = (environment: Options["environment"]): Effect.Effect<Clien
   )
 }
 
-const concurrencyProblem = (path: string, value: number | "unbounded" | undefined): Option.Option<check.Problem> =>
-  value === undefined || value === "unbounded" || (Number.isInteger(value) && value > 0)
-    ? Option.none()
-    : Option.some({ path, reason: "it must be a whole number greater than zero, or \"unbounded\"" })
-
 const problemOf = (options: Options): Option.Option<check.Problem> =>
   Option.firstSomeOf([
-    concurrencyProblem("concurrency", options.concurrency),
-    concurrencyProblem("startup.concurrency", options.startup?.concurrency),
+    check.concurrency("concurrency", options.concurrency),
+    check.concurrency("startup.concurrency", options.startup?.concurrency),
     check.duration("startup.window", options.startup?.window),
     check.duration("forceKillAfter", options.forceKillAfter),
     typeof options.rateLimitGate === "object"
@@ -218,20 +213,6 @@ const problemOf = (options: Options): Option.Option<check.Problem> =>
       ? Option.none()
       : Option.some({ path: "version", reason: "it is no version (\"1.18.33\")" })
   ])
-
-/** Where the options are refused nothing works, and everything says why. */
-const refused = (problem: check.Problem): Service => {
-  const error = new OpenCodeConfigError(problem)
-  return {
-    run: () => Effect.fail(error),
-    stream: () => Stream.fail(error),
-    runSchema: () => Effect.fail(error),
-    session: () => Effect.fail(error),
-    resume: () => Effect.fail(error),
-    version: Effect.fail(error),
-    models: Effect.fail(error)
-  }
-}
 
 const probe = (
   ask: Effect.Effect<string, OpenCodeError>,
@@ -289,7 +270,7 @@ export const make = (
   Effect.gen(function*() {
     const given = options ?? {}
     const problem = problemOf(given)
-    if (Option.isSome(problem)) return refused(problem.value)
+    if (Option.isSome(problem)) return service.refused(problem.value)
     const executor = yield* CommandExecutor.CommandExecutor
     const fileSystem = yield* FileSystem.FileSystem
     const path = yield* Path.Path
@@ -315,48 +296,18 @@ export const make = (
     const askVersion = Option.isSome(assumed)
       ? Effect.flatMap(base.binary, (binary) => supported(binary, assumed.value))
       : probe(query.make(base, ["--version"]), base.binary)
-    const client: Client = {
-      ...base,
-      version: yield* once(askVersion),
+    return service.make({
+      fileSystem,
+      path,
+      defaults: base.defaults,
+      transport: processTransport.make({ ...base, version: yield* once(askVersion) }),
       gate: yield* StartupGate.make(given.startup),
       running: concurrency === "unbounded" ? turnstile.unlimited : yield* turnstile.make(concurrency),
       rateGate: gate === false
         ? rateGate.off
         : rateGate.make(Duration.decode(gate === true ? "30 seconds" : gate.fallback)),
       retry: given.retry ?? Schedule.intersect(Schedule.recurs(2), Schedule.spaced("1 second"))
-    }
-
-    return {
-      run: (prompt, options) => runs.toEnd(client, prompt, options ?? {}),
-      stream: (prompt, options) => runs.make(client, prompt, options ?? {}, { collect: false }),
-      runSchema: (schema, prompt, options) =>
-        Effect.scoped(Effect.flatMap(
-          sessions.make(client, options ?? {}, { sessionId: options?.sessionId, fork: options?.fork === true }),
-          (session) => session.runSchema(schema, prompt, options)
-        )),
-      session: (options) =>
-        sessions.make(client, options ?? {}, { sessionId: options?.sessionId, fork: options?.fork === true }),
-      resume: (location, options) =>
-        Effect.gen(function*() {
-          if (location.sessionId === undefined) {
-            return yield* new OpenCodeConfigError({ path: "sessionId", reason: "there is no session to go on in" })
-          }
-          if (location.runId !== undefined) yield* sessions.endLeftovers(client, location.runId)
-          const { directory } = location
-          return yield* sessions.make(
-            { ...client, isolation: directory === undefined ? "none" : { directory } },
-            { ...options, cwd: options?.cwd ?? location.cwd },
-            { sessionId: location.sessionId, fork: options?.fork === true }
-          )
-        }),
-      version: client.version,
-      models: Effect.map(
-        query.make(base, ["models"]),
-        (text) => text.split("\n").map((line) => line.trim()).filter((line) => line.includes("/"))
-      ).pipe(
-        Effect.withSpan("OpenCode.models")
-      )
-    }
+    })
   })
 
 /**

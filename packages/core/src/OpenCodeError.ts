@@ -427,6 +427,83 @@ export class OpenCodeOutputError
   }
 }
 
+const serverAdvice: { readonly [reason: string]: string | undefined } = {
+  "start-timeout": "Raise `startTimeout`, or look at what slows the machine down.",
+  "exited": "The next run starts another one.",
+  "unreachable": "Check the address, and that the server runs; a run can be tried again.",
+  "unauthorized": "Give the value of OPENCODE_SERVER_PASSWORD that the server was started with.",
+  "unexpected-reply": "Check that it is an OpenCode server of a supported version."
+}
+
+/**
+ * The server that carries the runs (`OpenCodeServer`) could not be started, is gone, or answered something that is no
+ * answer. The next run starts or looks for a server anew; what the failed run had done on its own stays done.
+ *
+ * - `start-failed`: the process ended before it listened.
+ * - `start-timeout`: it did not listen in time.
+ * - `exited`: it ended while it was in use.
+ * - `unreachable`: no connection, or no reply in time.
+ * - `unauthorized`: the password is not the server's.
+ * - `refused`: it answered with an error, see `status` and `detail`.
+ * - `unexpected-reply`: it answered something that is not what OpenCode 1.18 answers.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class OpenCodeServerError
+  extends Schema.TaggedError<OpenCodeServerError>("effect-opencode/OpenCodeServerError")("OpenCodeServerError", {
+    reason: Schema.Literal(
+      "start-failed",
+      "start-timeout",
+      "exited",
+      "unreachable",
+      "unauthorized",
+      "refused",
+      "unexpected-reply"
+    ),
+    /** Without credentials; `undefined` where the server never listened. */
+    url: Schema.optional(Schema.String),
+    /** What was asked for, as method and route: `POST /session/:id/abort`. */
+    request: Schema.optional(Schema.String),
+    /** The HTTP status of the answer. */
+    status: Schema.optional(Schema.Number),
+    /** What is known beyond that, without secrets. */
+    detail: Schema.optional(Schema.String),
+    exitCode: Schema.optional(Schema.Number),
+    signal: Schema.optional(Schema.String),
+    /** The last 64 KiB of the server's stderr, without ANSI codes and secrets. */
+    stderr: Schema.String,
+    /** What the run had done; `undefined` where it had not begun. */
+    partial: Schema.optional(Partial)
+  })
+{
+  override get message(): string {
+    const at = this.url === undefined ? "" : ` at ${this.url}`
+    const request = this.request === undefined ? "" : ` (${this.request})`
+    const status = this.status === undefined ? "" : ` with HTTP ${this.status}`
+    const ending = this.signal !== undefined
+      ? `by ${this.signal}`
+      : this.exitCode !== undefined
+      ? `with code ${this.exitCode}`
+      : "in an unknown way"
+    const what = {
+      "start-failed": `could not be started: it ended ${ending} before it listened`,
+      "start-timeout": "did not begin to listen in time and was ended",
+      "exited": `${at.slice(1)} ended ${ending} while it was in use`.trimStart(),
+      "unreachable": `${at.slice(1)} does not answer${request}`.trimStart(),
+      "unauthorized": `${at.slice(1)} refused the password${request}`.trimStart(),
+      "refused": `${at.slice(1)} refused a request${status}${request}`.trimStart(),
+      "unexpected-reply": `${at.slice(1)} gave an answer that cannot be understood${status}${request}`.trimStart()
+    }
+    const detail = this.detail === undefined ? "" : `: ${this.detail.replace(/[.\s]+$/, "")}`
+    const hint = serverAdvice[this.reason]
+    const stderr = this.stderr.trim()
+    return `The OpenCode server ${what[this.reason]}${detail}.${hint === undefined ? "" : ` ${hint}`}${
+      this.partial === undefined ? "" : ` [${where(this.partial)}]${survivorsOf(this.partial)}`
+    }${stderr === "" ? "" : `\nstderr: ${stderr.slice(-shownStderr)}`}`
+  }
+}
+
 /**
  * Every way in which a run can end without success.
  *
@@ -447,6 +524,7 @@ export type OpenCodeError =
   | OpenCodeBudgetError
   | OpenCodeCancelledError
   | OpenCodeOutputError
+  | OpenCodeServerError
 
 /**
  * The Schema of {@link OpenCodeError}: an error survives JSON and RPC with its partial facts.
@@ -467,7 +545,8 @@ export const OpenCodeError = Schema.Union(
   OpenCodeTimeoutError,
   OpenCodeBudgetError,
   OpenCodeCancelledError,
-  OpenCodeOutputError
+  OpenCodeOutputError,
+  OpenCodeServerError
 )
 
 /**

@@ -12,6 +12,7 @@
  */
 import * as Schema from "effect/Schema"
 import * as decode from "./internal/decode.js"
+import { isObject } from "./internal/wire.js"
 import { TokenUsage } from "./TokenUsage.js"
 
 /**
@@ -381,3 +382,67 @@ export const textOf: (event: RunEvent) => string = decode.textOf
  * @category guards
  */
 export const isToolCall: (event: RunEvent) => boolean = decode.isToolCall
+
+/** More than a terminal shows in a line, and little enough for a log. */
+const describedLength = 200
+
+/** A model's text must not steer the terminal that shows it. */
+const oneLine = (text: string): string => {
+  // Cut first: an event can carry megabytes, and each of its characters may become a space that goes.
+  const line = text.trimStart().slice(0, 4 * describedLength).replace(/[\s\p{C}]+/gu, " ").trim()
+  if (line.length <= describedLength) return line
+  // Half of a pair of surrogates is no character.
+  return `${line.slice(0, describedLength - 1).replace(/[\uD800-\uDBFF]$/, "").trimEnd()}…`
+}
+
+const toolUse = (event: ToolUse): string => {
+  if (event.status === "error") return `${event.tool} failed: ${event.error ?? "no reason given"}`
+  const exit = isObject(event.metadata) ? event.metadata["exit"] : undefined
+  const ending = typeof exit === "number" && exit !== 0 ? ` exited with ${exit}:` : ""
+  return `${event.tool}${ending} ${event.title ?? ""}`
+}
+
+/**
+ * What an event says to a person who watches: one line of at most 200 characters, for logs and progress displays. Line
+ * breaks and control characters are spaces in it.
+ *
+ * @example
+ * ```ts
+ * import { RunEvent } from "effect-opencode"
+ *
+ * const event = RunEvent.fromWire({
+ *   type: "tool_use",
+ *   part: { tool: "read", state: { status: "completed", input: {}, output: "", title: "src/main.ts" } }
+ * })
+ * console.log(RunEvent.describe(event)) // "read src/main.ts"
+ * ```
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const describe = (event: RunEvent): string => {
+  switch (event._tag) {
+    case "StepStart":
+      return "asks the model"
+    case "Text":
+      return oneLine(event.text)
+    case "Reasoning":
+      return oneLine(`thinks: ${event.text}`)
+    case "ToolUse":
+      return oneLine(toolUse(event))
+    case "StepFinish":
+      return oneLine(`step finished (${event.reason ?? "no reason given"}), ${event.tokens.total} tokens`)
+    case "SessionError":
+      return oneLine(`${event.name}: ${event.message}`)
+    case "PermissionRejected":
+      return oneLine(`not permitted: ${event.permission} ${event.patterns.join(", ")}`)
+    case "ProviderRetry":
+      return oneLine(`the provider failed (${event.attempt}): ${event.reason}`)
+    case "Diagnostic":
+      return oneLine(`no event (${event.reason}): ${event.line}`)
+    case "Unknown":
+      return oneLine(
+        event.type === undefined ? "an event without a type" : `an event of the unknown type ${event.type}`
+      )
+  }
+}

@@ -4,7 +4,12 @@
  * @since 0.1.0
  */
 import type * as Duration from "effect/Duration"
+import type * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as checks from "./internal/check.js"
+import { OpenCodeConfigError } from "./OpenCodeError.js"
 import type { RunConfig } from "./RunConfig.js"
+import type { RunEvent } from "./RunEvent.js"
 
 /**
  * Limits of one run. Crossing one ends the run with `OpenCodeBudgetError`.
@@ -87,6 +92,11 @@ export interface RunOptions extends RunConfig {
   readonly usage?: "deep" | undefined
   /** Keep the lines of stdout in `RunResult.rawLines`. Default: false. */
   readonly keepRaw?: boolean | undefined
+  /**
+   * Is given every event as it comes, for progress where the result is wanted, too. The run waits for it: one that is
+   * slow slows OpenCode down. Default: none.
+   */
+  readonly onEvent?: ((event: RunEvent) => Effect.Effect<void>) | undefined
 }
 
 /**
@@ -99,3 +109,22 @@ export interface SchemaOptions extends RunOptions {
   /** How often the agent may correct an answer that does not decode, each time with a turn. Default: 2. */
   readonly repairs?: number | undefined
 }
+
+/**
+ * The first reason for which a run with this prompt and these options would be refused, as far as it can be told without
+ * the layer's `defaults` and without looking at the disk: for programs that check a whole list before they start.
+ *
+ * @example
+ * ```ts
+ * import { RunOptions } from "effect-opencode"
+ * import { Option } from "effect"
+ *
+ * const problem = RunOptions.check("Fix the test", { model: "gpt-5" })
+ * console.log(Option.map(problem, (error) => error.path)) // Option.some("model")
+ * ```
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const check = (prompt: string, options?: RunOptions): Option.Option<OpenCodeConfigError> =>
+  Option.map(checks.run(prompt, options ?? {}), (problem) => new OpenCodeConfigError(problem))

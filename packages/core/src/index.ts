@@ -23,6 +23,13 @@ export * as FleetBudget from "./FleetBudget.js"
 export * as Isolation from "./Isolation.js"
 
 /**
+ * What a program that was killed has left behind of its runs. A program that ends in any other way leaves nothing.
+ *
+ * @since 0.1.0
+ */
+export * as Leftovers from "./Leftovers.js"
+
+/**
  * The OpenCode coding agent as a service: a run is an `Effect`, its events are a `Stream`, and it always ends with
  * exactly one typed outcome.
  *

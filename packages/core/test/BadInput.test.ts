@@ -1,7 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Redacted, Schedule, Stream } from "effect"
-import { OpenCode, RunConfig } from "effect-opencode"
-import type { RunOptions } from "effect-opencode"
+import { Duration, Effect, Option, Redacted, Schedule, Stream } from "effect"
+import { OpenCode, RunConfig, RunOptions } from "effect-opencode"
 import * as T from "./support/mock.js"
 
 type Options = RunOptions.RunOptions
@@ -70,6 +69,18 @@ const cases: ReadonlyArray<readonly [path: string, options: Options, prompt?: st
   ["transcript", { transcript: "a.txt/below/a/file" }]
 ]
 
+/** What only the disk or the process's own limits can tell. */
+const needsMachine = new Set([
+  "cwd",
+  "dir",
+  "files.1",
+  "extraEnv.A=B",
+  "extraEnv.A",
+  "configOverrides",
+  "extraArgs",
+  "transcript"
+])
+
 describe("an option that cannot be used is refused before anything is started", () => {
   for (const [index, [path, options, prompt]] of cases.entries()) {
     it.effect(`${index + 1}: ${path}`, () =>
@@ -84,6 +95,12 @@ describe("an option that cannot be used is refused before anything is started", 
           Stream.runDrain(OpenCode.stream(prompt ?? "do it", options))
         )
         assert.strictEqual(streamed.path, path)
+        if (!needsMachine.has(path)) {
+          assert.deepStrictEqual(
+            Option.map(RunOptions.check(prompt ?? "do it", options), (found) => found.path),
+            Option.some(path)
+          )
+        }
         assert.deepStrictEqual(yield* T.commands, [])
         yield* T.expectClean
       }).pipe(Effect.provide(T.layer([]))))
@@ -123,6 +140,7 @@ describe("what looks odd and is not wrong", () => {
     it.effect(what, () =>
       Effect.gen(function*() {
         assert.strictEqual((yield* OpenCode.run(prompt ?? "x", options)).text, "fine")
+        assert.deepStrictEqual(RunOptions.check(prompt ?? "x", options), Option.none())
       }).pipe(Effect.provide(T.layer([T.answering("fine")]))))
   }
 })

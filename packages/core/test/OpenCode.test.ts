@@ -77,6 +77,29 @@ describe("OpenCode", () => {
         )
       ]))))
 
+    it.effect("shows each event as it comes, and gives the result in the end", () =>
+      Effect.gen(function*() {
+        const seen: Array<string> = []
+        const first = yield* Deferred.make<void>()
+        const fiber = yield* Effect.fork(OpenCode.run("do it", {
+          onEvent: (event) =>
+            Effect.zipRight(Effect.sync(() => seen.push(event._tag)), Deferred.succeed(first, undefined))
+        }))
+        yield* Deferred.await(first)
+        assert.deepStrictEqual(seen, ["StepStart"])
+        yield* TestClock.adjust("1 second")
+        const result = yield* Fiber.join(fiber)
+        assert.deepStrictEqual(seen, tags(result.events))
+        assert.deepStrictEqual(seen, ["StepStart", "Text", "StepFinish"])
+      }).pipe(Effect.provide(T.layer([
+        Mock.script(
+          Mock.awaitStdin,
+          Mock.lines([T.stepStart()]),
+          Mock.sleep("1 second"),
+          Mock.lines([T.text("Hello"), T.stepFinish("stop")])
+        )
+      ]))))
+
     it.effect("measures the duration, and keeps no raw lines unasked", () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(OpenCode.run("do it"))

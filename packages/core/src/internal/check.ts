@@ -155,6 +155,11 @@ const port = ({ port }: RunOptions): Option.Option<Problem> =>
     ? Option.none()
     : problem("port", "it must be a whole number from 0 to 65535")
 
+export const concurrency = (path: string, value: number | "unbounded" | undefined): Option.Option<Problem> =>
+  value === undefined || value === "unbounded" || (Number.isInteger(value) && value > 0)
+    ? Option.none()
+    : problem(path, "it must be a whole number greater than zero, or \"unbounded\"")
+
 const literal = (path: string, value: string | undefined, only: string): Option.Option<Problem> =>
   value === undefined || value === only ? Option.none() : problem(path, `it is "${only}" or not set`)
 

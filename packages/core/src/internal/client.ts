@@ -12,24 +12,33 @@ import type { StartupGate } from "../StartupGate.js"
 import type { Version } from "../Version.js"
 import type { ProcessTable } from "./processTable.js"
 import type { RateGate } from "./rateGate.js"
+import type { Transport } from "./transport.js"
 import type { Turnstile } from "./turnstile.js"
 
 /** What the runs of one layer share. */
 export interface Client {
+  readonly fileSystem: FileSystem.FileSystem
+  readonly path: Path.Path
+  readonly gate: StartupGate
+  readonly running: Turnstile
+  readonly rateGate: RateGate
+  readonly defaults: RunOptions
+  readonly retry: Schedule.Schedule<unknown, OpenCodeSqliteError>
+  readonly transport: Transport
+}
+
+/** What is needed to start processes. */
+export interface Processes {
   readonly executor: CommandExecutor.CommandExecutor
   readonly fileSystem: FileSystem.FileSystem
   readonly path: Path.Path
   readonly table: ProcessTable
-  readonly gate: StartupGate
-  readonly running: Turnstile
-  readonly rateGate: RateGate
   /** Found once; fails again and again if it cannot be found. */
   readonly binary: Effect.Effect<string, OpenCodeError>
   /** Asked once; asked again after a failure. */
   readonly version: Effect.Effect<Version, OpenCodeError>
   readonly defaults: RunOptions
   readonly isolation: Isolation
-  readonly retry: Schedule.Schedule<unknown, OpenCodeSqliteError>
   readonly forceKillAfter: Duration.Duration
   /** The child's inherited environment: ours by the executor, or exactly these variables. */
   readonly environment: {

@@ -10,20 +10,18 @@ import * as partial from "./partial.js"
 import * as query from "./query.js"
 import { isObject } from "./wire.js"
 
-/** Whom to ask for a session: the same binary, in the surroundings of the run. */
-export interface Ask {
-  readonly client: query.Services
-  readonly cwd: string
-  readonly env: { readonly [name: string]: string }
-}
+/** Whom to ask for a session. */
+export type Ask = (sessionId: string) => Effect.Effect<Conversation.Conversation, OpenCodeError>
 
 const decodeConversation = Schema.decodeUnknownEither(Schema.parseJson(Conversation.Conversation))
 
-/** The whole conversation of a session. */
-export const conversation = (
-  { client, cwd, env }: Ask,
-  sessionId: string
-): Effect.Effect<Conversation.Conversation, OpenCodeError> =>
+/** Asks the same binary, in the surroundings of a run. */
+export const conversation = ({ client, cwd, env }: {
+  readonly client: query.Services
+  readonly cwd: string
+  readonly env: { readonly [name: string]: string }
+}): Ask =>
+(sessionId) =>
   Effect.flatMap(query.make(client, ["export", sessionId], { cwd, env, throughFile: true }), (text) => {
     // A line of progress can stand before the object.
     const decoded = decodeConversation(text.slice(Math.max(0, text.indexOf("{"))))
@@ -66,7 +64,7 @@ export const missing = (
   sessionId: string,
   shown: Parts | undefined
 ): Effect.Effect<ReadonlyArray<RunEvent>> =>
-  conversation(ask, sessionId).pipe(
+  ask(sessionId).pipe(
     Effect.map((conversation) => Conversation.lastTurn(conversation).filter((event) => shown?.has(event) !== true)),
     Effect.tapError((error) => Effect.logDebug("The session could not be exported", error)),
     Effect.orElseSucceed((): ReadonlyArray<RunEvent> => []),
@@ -91,7 +89,7 @@ const below = (ask: Ask, sessionIds: ReadonlyArray<string>, asked: Set<string>):
   Effect.reduce(sessionIds, none, (sum, sessionId) => {
     if (asked.has(sessionId)) return Effect.succeed(sum)
     asked.add(sessionId)
-    return conversation(ask, sessionId).pipe(
+    return ask(sessionId).pipe(
       Effect.flatMap((conversation) =>
         Effect.map(
           below(ask, Conversation.children(conversation), asked),

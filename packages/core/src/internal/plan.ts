@@ -4,12 +4,11 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
-import { OpenCodeConfigError, OpenCodeVersionError } from "../OpenCodeError.js"
-import type { OpenCodeError, Partial } from "../OpenCodeError.js"
+import { OpenCodeConfigError } from "../OpenCodeError.js"
+import type { Partial } from "../OpenCodeError.js"
 import { CurrentRunConfig } from "../RunConfig.js"
 import type { RunEvent } from "../RunEvent.js"
 import type { Budget, RunOptions } from "../RunOptions.js"
-import * as Version from "../Version.js"
 import * as binary from "./binary.js"
 import * as check from "./check.js"
 import type { Client } from "./client.js"
@@ -18,7 +17,6 @@ import * as limits from "./limits.js"
 import * as merge from "./merge.js"
 import * as redact from "./redact.js"
 import * as sessionError from "./sessionError.js"
-import * as surroundings from "./surroundings.js"
 
 /** What is settled before anything is spawned. */
 export interface Plan {
@@ -54,9 +52,9 @@ export const make = (client: Client, prompt: string, own: RunOptions): Effect.Ef
     const startedAt = yield* Clock.currentTimeMillis
     const current = yield* CurrentRunConfig
     const options: RunOptions = merge.configs<RunOptions>(merge.configs<RunOptions>(client.defaults, current), own)
-    const problem = Option.orElse(check.run(prompt, options), () => continuing(client, options))
+    const problem = Option.orElse(check.run(prompt, options), () => client.transport.problem(options))
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
-    const secrets = surroundings.secrets(client, options)
+    const secrets = client.transport.secrets(options)
     const text = redact.make(secrets)
     const inside = redact.inside(secrets)
     const cleanEvent = (event: RunEvent): RunEvent =>
@@ -86,33 +84,20 @@ export const make = (client: Client, prompt: string, own: RunOptions): Effect.Ef
     }
   })
 
-const continuing = (client: Client, options: RunOptions): Option.Option<check.Problem> => {
-  const path = options.sessionId !== undefined
-    ? "sessionId"
-    : options.continueSession === true
-    ? "continueSession"
-    : undefined
-  return path !== undefined && client.isolation === "run" && options.attach === undefined
-    ? Option.some({
-      path,
-      reason: "with the isolation \"run\" every run begins with an empty data directory, so there is no session to " +
-        "go on in; set the layer's `isolation` to \"none\" or to a directory"
-    })
-    : Option.none()
-}
-
 /** Puts the home directory in the place of `~`. */
-export const expand = (client: Client, file: string): Effect.Effect<string> =>
+export const expand = (client: Pick<Client, "path">, file: string): Effect.Effect<string> =>
   Effect.provideService(binary.expand(file), Path.Path, client.path)
 
-const isDirectory = (client: Client, directory: string) =>
+type Files = Pick<Client, "fileSystem" | "path">
+
+const isDirectory = (client: Files, directory: string) =>
   client.fileSystem.stat(directory).pipe(
     Effect.map((info) => info.type === "Directory"),
     Effect.orElseSucceed(() => false)
   )
 
 /** Looks at what the run needs on the disk. */
-export const checkFiles = (client: Client, plan: Plan): Effect.Effect<void, OpenCodeConfigError> =>
+export const checkFiles = (client: Files, plan: Plan): Effect.Effect<void, OpenCodeConfigError> =>
   Effect.gen(function*() {
     const { cwd, options } = plan
     if (!(yield* isDirectory(client, cwd))) {
@@ -132,24 +117,4 @@ export const checkFiles = (client: Client, plan: Plan): Effect.Effect<void, Open
         return yield* new OpenCodeConfigError({ path: `files.${index}`, reason: `there is no file ${file}` })
       }
     }
-  })
-
-/** Finds the binary and checks that its version has the options in use. */
-export const checkBinary = (
-  client: Client,
-  plan: Plan
-): Effect.Effect<{ readonly binary: string; readonly version: Version.Version }, OpenCodeError> =>
-  Effect.gen(function*() {
-    const binary = yield* client.binary
-    const version = yield* client.version
-    const lacking = invocation.lacking(plan.options, version)
-    if (lacking !== undefined) {
-      return yield* new OpenCodeVersionError({
-        binary,
-        version: Version.format(version),
-        option: lacking.option,
-        reason: `the option \`${lacking.option}\` needs ${Version.format(lacking.since)} or later`
-      })
-    }
-    return { binary, version }
   })

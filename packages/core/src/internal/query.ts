@@ -5,7 +5,7 @@ import * as Stream from "effect/Stream"
 import { OpenCodeProcessError } from "../OpenCodeError.js"
 import type { OpenCodeError } from "../OpenCodeError.js"
 import type * as Verdict from "../Verdict.js"
-import type { Client } from "./client.js"
+import type { Processes } from "./client.js"
 import * as limits from "./limits.js"
 import * as partials from "./partial.js"
 import * as process from "./process.js"
@@ -17,10 +17,7 @@ import * as tail from "./tail.js"
 /** A question to the binary that takes longer than this is not going to be answered. */
 const patience = Duration.minutes(1)
 
-export type Services = Pick<
-  Client,
-  "executor" | "fileSystem" | "path" | "table" | "binary" | "defaults" | "isolation" | "forceKillAfter" | "environment"
->
+export type Services = Omit<Processes, "version">
 
 export interface Options {
   readonly cwd?: string | undefined

@@ -112,8 +112,8 @@ export const make = (
         )
       )
 
-    yield* plan.checkFiles(client, settled)
-    const { binary, version } = yield* inTime(plan.checkBinary(client, settled), 0)
+    yield* client.transport.checkFiles(settled)
+    const prepare = yield* inTime(client.transport.ready(settled), 0)
     const transcript = settled.options.transcript === undefined ? undefined : yield* openTranscript(client, settled)
     if (transcript !== undefined) {
       // Interruption and an early end of the stream have no verdict; the program is alive all the same.
@@ -135,8 +135,7 @@ export const make = (
       attempt.make({
         client,
         plan: settled,
-        binary,
-        version,
+        prepare,
         number,
         expired,
         inTime: (effect) => inTime(effect, number - 1),
@@ -170,7 +169,9 @@ export const make = (
         })
       )
 
-    return attempts(1).pipe(
+    const { onEvent } = settled.options
+    const events = attempts(1)
+    return (onEvent === undefined ? events : Stream.tap(events, onEvent)).pipe(
       Stream.tapError((error) =>
         Effect.sync(() => {
           outcome = error._tag

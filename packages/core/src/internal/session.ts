@@ -1,9 +1,7 @@
-import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as Isolation from "../Isolation.js"
 import { OpenCodeConfigError } from "../OpenCodeError.js"
 import type { OpenCodeError } from "../OpenCodeError.js"
 import { CurrentRunConfig } from "../RunConfig.js"
@@ -12,14 +10,12 @@ import type { RunResult } from "../RunResult.js"
 import type { Session, Spent, TurnOptions } from "../Session.js"
 import * as TokenUsage from "../TokenUsage.js"
 import type { Client } from "./client.js"
-import * as exported from "./exported.js"
 import type { Progress } from "./intake.js"
 import * as merge from "./merge.js"
 import * as plan from "./plan.js"
 import * as redact from "./redact.js"
 import * as runs from "./run.js"
 import * as schemaRun from "./schemaRun.js"
-import * as surroundings from "./surroundings.js"
 import * as turnstile from "./turnstile.js"
 
 /** Where a session begins: at nothing, at a kept session, or at a branch of one. */
@@ -27,15 +23,6 @@ export interface Origin {
   readonly sessionId: string | undefined
   readonly fork: boolean
 }
-
-/** A data directory that lives as long as the scope, where the layer would make one for every run. */
-const dataDirectory = (client: Client): Effect.Effect<Isolation.Isolation, OpenCodeConfigError, Scope.Scope> =>
-  client.isolation !== "run"
-    ? Effect.succeed(client.isolation)
-    : Effect.map(
-      Effect.provideService(Isolation.temporaryDirectory, FileSystem.FileSystem, client.fileSystem),
-      (directory) => ({ directory: client.path.join(directory, "data") })
-    )
 
 export const make = (
   outer: Client,
@@ -45,24 +32,14 @@ export const make = (
   Effect.gen(function*() {
     const current = yield* CurrentRunConfig
     // Against the layer's own isolation, as for a run: in a fresh directory there is no session to go on in.
-    const { cwd, options: all } = yield* plan.make(outer, "any", {
+    const settled = yield* plan.make(outer, "any", {
       ...options,
       sessionId: origin.sessionId,
       fork: origin.fork ? true : undefined
     })
-    const { isolation } = outer
-    if (all.sessionId !== undefined && all.attach === undefined && typeof isolation === "object") {
-      const directory = outer.path.resolve(isolation.directory)
-      const there = yield* Effect.orElseSucceed(outer.fileSystem.exists(directory), () => false)
-      if (!there) {
-        return yield* new OpenCodeConfigError({
-          path: "sessionId",
-          reason: `there is no data directory ${directory}, so the session is not in it`
-        })
-      }
-    }
+    const { cwd, options: all } = settled
     return yield* inside(
-      { ...outer, isolation: yield* dataDirectory(outer) },
+      { ...outer, transport: yield* outer.transport.hold(settled) },
       // The region in which the session is opened is that of all its turns.
       merge.configs<RunOptions>(current, options),
       cwd,
@@ -84,7 +61,7 @@ const inside = (
   Effect.gen(function*() {
     const all = merge.configs<RunOptions>(client.defaults, settled)
     const turn = yield* turnstile.make(1)
-    const clean = <A>(value: A): A => redact.inside(surroundings.secrets(client, all))(value)
+    const clean = <A>(value: A): A => redact.inside(client.transport.secrets(all))(value)
     let id = origin.fork ? undefined : origin.sessionId
     let spent: Spent = { usage: TokenUsage.empty, cost: 0, turns: 0 }
 
@@ -124,10 +101,7 @@ const inside = (
 
     const session: Session = {
       id: Effect.sync(() => Option.fromNullable(id)),
-      // Absolute: another process, which has it from a note, can be anywhere.
-      directory: typeof client.isolation === "object"
-        ? Option.some(client.path.resolve(client.isolation.directory))
-        : Option.none(),
+      directory: client.transport.directory,
       cwd,
       run: (prompt, own) => alone(run(prompt, own)),
       stream: (prompt, own) =>
@@ -146,35 +120,16 @@ const inside = (
           })
           : inside(client, settled, cwd, { sessionId: id, last: false, fork: true })
       ),
-      export: Effect.scoped(Effect.gen(function*() {
+      export: Effect.gen(function*() {
         yield* open
         if (id === undefined) {
           return yield* new OpenCodeConfigError({ path: "export", reason: "the session has had no turn yet" })
         }
-        const { env } = yield* surroundings.make(client, all, cwd)
-        return yield* exported.conversation({ client: { ...client, defaults: all }, cwd, env }, id)
-      })),
+        return yield* client.transport.conversation({ options: all, cwd }, id)
+      }),
       usage: Effect.sync(() =>
         spent
       )
     }
     return session
-  })
-
-/** As `plan` makes it. A shorter text from a damaged file could stand in the environment of any process. */
-const isRunId = (text: string): boolean => /^[0-9a-z]{15}$/.test(text)
-
-/** Ends what a dead program has left of a run, so that nobody else writes into its session. */
-export const endLeftovers = (client: Client, runId: string): Effect.Effect<void> =>
-  Effect.gen(function*() {
-    if (!isRunId(runId)) return
-    const members = client.table.members({ pid: -1, marker: runId })
-    const found = yield* members
-    if (found.length === 0) return
-    yield* client.table.kill(found, "TERM")
-    const left = yield* Effect.iterate(found, {
-      while: (pids) => pids.length > 0,
-      body: () => Effect.delay(members, 50)
-    }).pipe(Effect.timeoutOption(client.forceKillAfter))
-    if (Option.isNone(left)) yield* client.table.kill(yield* members, "KILL")
   })

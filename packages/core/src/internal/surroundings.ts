@@ -5,7 +5,7 @@ import type * as Scope from "effect/Scope"
 import * as Isolation from "../Isolation.js"
 import type { OpenCodeConfigError } from "../OpenCodeError.js"
 import type { RunConfig } from "../RunConfig.js"
-import type { Client } from "./client.js"
+import type { Processes } from "./client.js"
 import * as invocation from "./invocation.js"
 import * as redact from "./redact.js"
 
@@ -17,7 +17,7 @@ export interface Surroundings {
 }
 
 /** The secret values among what a process is given. */
-export const secrets = (client: Pick<Client, "environment">, config: RunConfig): ReadonlyArray<string> =>
+export const secrets = (client: Pick<Processes, "environment">, config: RunConfig): ReadonlyArray<string> =>
   redact.secretsOf({ config, environment: client.environment.variables })
 
 /**
@@ -25,7 +25,7 @@ export const secrets = (client: Pick<Client, "environment">, config: RunConfig):
  * used, a data directory of the caller's only says where the stored credentials are.
  */
 export const make = (
-  client: Pick<Client, "environment" | "isolation" | "fileSystem" | "path">,
+  client: Pick<Processes, "environment" | "isolation" | "fileSystem" | "path">,
   config: RunConfig,
   cwd: string
 ): Effect.Effect<Surroundings, OpenCodeConfigError, Scope.Scope> =>

@@ -1,0 +1,84 @@
+/**
+ * Text of unknown origin on a terminal: one line of it, its width in columns, and as much as fits.
+ *
+ * Terminals disagree about the width of joined emoji, flags and variation selectors. {@link oneLine} takes these apart,
+ * so that every terminal gives the rest the width that {@link width} says.
+ */
+
+/** Escape sequences: CSI, the strings that OSC and its kin begin, and the short ones. */
+const escapes =
+  // eslint-disable-next-line no-control-regex
+  /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|\u001b[\]PX^_][^\u0007\u001b\u009c]*(?:\u0007|\u001b\\|\u009c)|\u001b[ -/]*[0-~]/g
+
+const regionalIndicators = /[\u{1f1e6}-\u{1f1ff}]/gu
+
+const letterOf = (indicator: string): string =>
+  String.fromCodePoint((indicator.codePointAt(0) ?? 0) - 0x1f1e6 + "A".charCodeAt(0))
+
+/** Joiners and other invisible characters, variation selectors, skin tones, the frame of a key. */
+const invisible = /\p{Cf}|\p{Variation_Selector}|\p{Emoji_Modifier}|\u20e3/gu
+
+/** White space, control characters, what Unicode has not assigned, and half of a pair. */
+const gaps = /[\s\p{C}]+/gu
+
+/** More marks on one character than any script needs: they would be painted over the lines above. */
+const piledMarks = /(\p{M}{4})\p{M}+/gu
+
+/** What has nothing to stand on. */
+const leading = /^[ \p{M}]+/u
+
+const plain = /^[\u0020-\u007e]*$/
+
+/** The text in one line, without anything that could steer a terminal. */
+export const oneLine = (text: string): string =>
+  plain.test(text)
+    ? text.replace(/ {2,}/g, " ").trim()
+    : text
+      .replace(escapes, "")
+      .replace(regionalIndicators, letterOf)
+      .replace(invisible, "")
+      .normalize("NFC")
+      .replace(gaps, " ")
+      .replace(piledMarks, "$1")
+      .replace(leading, "")
+      .trimEnd()
+
+const zeroWidth = /[\p{Mn}\p{Me}\u1160-\u11ff\ud7b0-\ud7fb]/u
+
+/** East Asian wide and full-width characters, and emoji. */
+const doubleWidth =
+  /[\p{Emoji_Presentation}\u1100-\u115f\u2329\u232a\u2e80-\u303e\u3041-\ua4c6\ua960-\ua97c\uac00-\ud7a3\uf900-\ufad9\ufe10-\ufe19\ufe30-\ufe6b\uff01-\uff60\uffe0-\uffe6\u{16fe0}-\u{18d08}\u{1aff0}-\u{1b2fb}\u{1f200}-\u{1f265}\u{20000}-\u{3fffd}]/u
+
+const characterWidth = (character: string): number =>
+  character <= "\u007e" ? 1 : zeroWidth.test(character) ? 0 : doubleWidth.test(character) ? 2 : 1
+
+/** The columns that a text from {@link oneLine} takes. */
+export const width = (line: string): number => {
+  if (plain.test(line)) return line.length
+  let columns = 0
+  for (const character of line) columns += characterWidth(character)
+  return columns
+}
+
+/** As much of a text from {@link oneLine} as fits into `columns`, with an ellipsis where something is missing. */
+export const clip = (line: string, columns: number): string => {
+  if (line.length <= columns && plain.test(line)) return line
+  if (columns <= 0) return ""
+  let used = 0
+  let units = 0
+  // where to cut, so that the ellipsis fits too
+  let cut = 0
+  for (const character of line) {
+    used += characterWidth(character)
+    units += character.length
+    if (used > columns) return `${line.slice(0, cut).trimEnd()}…`
+    if (used < columns) cut = units
+  }
+  return line
+}
+
+/** The line with spaces behind it, up to `columns`. */
+export const padEnd = (line: string, columns: number): string => line + " ".repeat(Math.max(0, columns - width(line)))
+
+/** The line with spaces before it, up to `columns`. */
+export const padStart = (line: string, columns: number): string => " ".repeat(Math.max(0, columns - width(line))) + line

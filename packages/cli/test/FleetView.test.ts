@@ -1,0 +1,229 @@
+import { describe, expect, it } from "@effect/vitest"
+import { FastCheck } from "effect"
+import { RunEvent } from "effect-opencode"
+import * as Fleet from "../src/Fleet.js"
+import * as FleetView from "../src/FleetView.js"
+import * as terminalText from "../src/internal/terminalText.js"
+import { events, fleet, matrix } from "./support/fleets.js"
+import { result, text } from "./support/results.js"
+
+const { FleetEvent } = Fleet
+
+const now = 80_000
+
+const page = (lines: ReadonlyArray<string>): string => `${lines.join("\n")}\n`
+
+/** With the ends of the lines in sight. */
+const framed = (lines: ReadonlyArray<string>): string => page(lines.map((line) => `${line}|`))
+
+describe("live", () => {
+  const sizes = [[120, 40], [80, 24], [60, 12], [40, 10], [20, 5], [10, 3], [80, 1]] as const
+
+  it.each(sizes)("fits into %d columns and %d rows", async (columns, rows) => {
+    const lines = FleetView.live(fleet, { now, columns, rows, colour: false })
+    await expect(framed(lines)).toMatchFileSnapshot(`snapshots/fleet-${columns}x${rows}.txt`)
+  })
+
+  it("has colours, and the same text below them", async () => {
+    const screen = { now, columns: 80, rows: 24 }
+    const coloured = FleetView.live(fleet, { ...screen, colour: true })
+    await expect(page(coloured)).toMatchFileSnapshot("snapshots/fleet-80x24.ansi")
+    expect(coloured.map(withoutColour)).toEqual(FleetView.live(fleet, { ...screen, colour: false }))
+  })
+
+  it("says that it stops instead of what comes next", async () => {
+    const stopping = Fleet.update(fleet, FleetEvent.Stopping())
+    const lines = FleetView.live(stopping, { now, columns: 80, rows: 24, colour: false })
+    await expect(framed(lines)).toMatchFileSnapshot("snapshots/fleet-stopping.txt")
+  })
+
+  it("is empty without jobs", () => {
+    expect(FleetView.live(Fleet.empty, { now, columns: 80, rows: 24, colour: false })).toEqual([])
+  })
+
+  it("counts those at work for which there is no room", () => {
+    const many = Array.from({ length: 30 }, (_, index) => FleetEvent.Started({ id: `job-${index}`, at: 0 }))
+      .reduce(Fleet.update, Fleet.empty)
+    const lines = FleetView.live(many, { now, columns: 80, rows: 10, colour: false })
+    expect(lines.length).toBe(10)
+    expect(lines).toContain("  and 24 more at work")
+  })
+})
+
+describe("ending", () => {
+  it("is in the columns of the table", () => {
+    const table = FleetView.live(fleet, { now, columns: 100, rows: 24, colour: false })
+    const line = FleetView.ending(matrix[4] ?? result(), { columns: 100, colour: false })
+    expect(line).toBe(
+      "✗ task 5                failed        4   4.00k   $0.4000     0:40  OpenCodeBudgetError: The run re…"
+    )
+    expect(line.indexOf("4.00k") + 5).toBe((table[0]?.indexOf("tokens") ?? 0) + 6)
+  })
+})
+
+describe("final", () => {
+  it.each([120, 60, 40])("fits into %d columns", async (columns) => {
+    await expect(framed(FleetView.final(matrix, { columns, colour: false })))
+      .toMatchFileSnapshot(`snapshots/final-${columns}.txt`)
+  })
+
+  it("lists only failures of a large batch", () => {
+    const lines = FleetView.final(matrix, { columns: 80, colour: false, limit: 5 })
+    expect(lines.slice(0, 5).map((line) => line.slice(0, 12).trim())).toEqual([
+      "job",
+      "✗ task 5",
+      "✗ task 10",
+      "and 10 mor",
+      ""
+    ])
+  })
+
+  it("does not list more failures than the limit", () => {
+    const failures = Array.from(
+      { length: 9 },
+      (_, index) => result({ id: `${index}`, index, outcome: "OpenCodeBudgetError" })
+    )
+    const lines = FleetView.final(failures, { columns: 80, colour: false, limit: 3 })
+    expect(lines.filter((line) => line.startsWith("✗")).length).toBe(3)
+    expect(lines).toContain("  and 6 more")
+  })
+
+  it("says that there was nothing to do", () => {
+    expect(FleetView.final([], { columns: 80, colour: false })).toEqual([
+      "",
+      "0 runs · 0 tokens · $0.0000 · 0 ms of work"
+    ])
+  })
+})
+
+describe("plainLine", () => {
+  it("writes a log of the batch", async () => {
+    const lines: Array<string> = []
+    let fleet = Fleet.empty
+    for (const event of [...events, FleetEvent.Stopping()]) {
+      fleet = Fleet.update(fleet, event)
+      const line = FleetView.plainLine(fleet, event)
+      if (line !== undefined) lines.push(line)
+    }
+    await expect(page(lines)).toMatchFileSnapshot("snapshots/fleet-log.txt")
+  })
+
+  it("is one line for every kind of event", () => {
+    const observed: ReadonlyArray<RunEvent.RunEvent> = [
+      text("two\nlines"),
+      RunEvent.fromWire({ type: "error", error: { name: "APIError", data: { message: "two\nlines" } } }),
+      RunEvent.fromLine("not json\r"),
+      RunEvent.fromWire({ type: "two\nlines" })
+    ]
+    for (const event of observed) {
+      expect(FleetView.plainLine(fleet, FleetEvent.Observed({ id: "0", at: 0, event }))).not.toMatch(/[\r\n]/)
+    }
+  })
+})
+
+// eslint-disable-next-line no-control-regex
+const withoutColour = (line: string): string => line.replace(/\u001b\[[0-9]+m/g, "")
+
+const hostile = FastCheck.array(
+  FastCheck.oneof(
+    FastCheck.string({ unit: "binary" }),
+    FastCheck.string(),
+    FastCheck.constantFrom(
+      "\u001b[2J",
+      "\u001b",
+      "\u009b",
+      "\u0301",
+      "\u200d",
+      "日本",
+      "👩",
+      "🇩",
+      "\ud83d",
+      "\r\n",
+      "\t"
+    )
+  ),
+  { maxLength: 20 }
+).map((parts) => parts.join(""))
+
+const job = FastCheck.record({
+  name: hostile,
+  activity: hostile,
+  figure: FastCheck.oneof(FastCheck.nat(), FastCheck.double({ min: 0, max: 1e15, noNaN: true })),
+  fate: FastCheck.constantFrom("waits", "starts", "works", "succeeds", "fails")
+})
+
+const fleetOf = (jobs: ReadonlyArray<typeof job extends FastCheck.Arbitrary<infer A> ? A : never>): Fleet.Fleet =>
+  jobs.flatMap(({ activity, fate, figure, name }, index) => {
+    const id = `${index}`
+    const usage = { total: figure, input: 0, output: 0, reasoning: 0, cacheRead: 0, cacheWrite: 0 }
+    const all = [
+      FleetEvent.Queued({ id, name }),
+      FleetEvent.Started({ id, at: 0 }),
+      FleetEvent.Observed({ id, event: text(activity), at: figure }),
+      FleetEvent.Ended({
+        id,
+        at: figure,
+        result: result({
+          id,
+          name,
+          text: activity,
+          message: activity,
+          cost: figure,
+          usage,
+          outcome: fate === "succeeds" ? "success" : "OpenCodeBudgetError"
+        })
+      })
+    ]
+    return all.slice(0, { waits: 1, starts: 2, works: 3, succeeds: 4, fails: 4 }[fate])
+  }).reduce(Fleet.update, Fleet.empty)
+
+const hasRoom = (lines: ReadonlyArray<string>, columns: number): void => {
+  for (const line of lines) {
+    expect(withoutColour(line)).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u)
+    expect(terminalText.width(withoutColour(line))).toBeLessThanOrEqual(columns)
+  }
+}
+
+describe("any batch, in any terminal", () => {
+  it.prop("never leaves the screen", {
+    jobs: FastCheck.array(job, { maxLength: 12 }),
+    columns: FastCheck.integer({ min: 0, max: 200 }),
+    rows: FastCheck.integer({ min: 0, max: 60 }),
+    now: FastCheck.oneof(FastCheck.nat(), FastCheck.constant(Number.MAX_SAFE_INTEGER)),
+    colour: FastCheck.boolean(),
+    stopping: FastCheck.boolean()
+  }, ({ jobs, stopping, ...screen }) => {
+    const fleet = stopping ? Fleet.update(fleetOf(jobs), FleetEvent.Stopping()) : fleetOf(jobs)
+    const lines = FleetView.live(fleet, screen)
+    expect(lines.length).toBeLessThanOrEqual(screen.rows)
+    hasRoom(lines, screen.columns)
+  })
+
+  it.prop("has results that fit", {
+    jobs: FastCheck.array(job, { maxLength: 12 }),
+    columns: FastCheck.integer({ min: 1, max: 200 }),
+    colour: FastCheck.boolean()
+  }, ({ colour, columns, jobs }) => {
+    const results = jobs.map(({ activity, figure, name }, index) =>
+      result({
+        id: `${index}`,
+        index,
+        name,
+        text: activity,
+        message: activity,
+        cost: figure,
+        duration: figure,
+        cell: { [activity]: name },
+        outcome: activity
+      })
+    )
+    hasRoom(FleetView.final(results, { columns, colour }), columns)
+    hasRoom(results.map((result) => FleetView.ending(result, { columns, colour })), columns)
+  })
+
+  it.prop("has log lines without control characters", [hostile, hostile], ([name, activity]) => {
+    const after = Fleet.update(Fleet.empty, FleetEvent.Queued({ id: "a", name }))
+    const line = FleetView.plainLine(after, FleetEvent.Observed({ id: "a", event: text(activity), at: 0 }))
+    expect(line).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u)
+  })
+})

@@ -1,0 +1,60 @@
+import { describe, expect, it } from "@effect/vitest"
+import { FastCheck } from "effect"
+import * as format from "../src/internal/format.js"
+
+describe("format", () => {
+  it.each([[0, "0"], [999, "999"], [1000, "1,000"], [1234567, "1,234,567"]])("count %d is %s", (value, text) => {
+    expect(format.count(value)).toBe(text)
+  })
+
+  it.each([
+    [0, "0"],
+    [7, "7"],
+    [999, "999"],
+    [999.6, "1.00k"],
+    [1000, "1.00k"],
+    [9994, "9.99k"],
+    [9996, "10.0k"],
+    [12_345, "12.3k"],
+    [99_960, "100k"],
+    [999_499, "999k"],
+    [999_500, "1.00M"],
+    [1_234_567, "1.23M"],
+    [2.5e9, "2.50G"],
+    [1e16, "10000T"]
+  ])("compact %d is %s", (value, text) => {
+    expect(format.compact(value)).toBe(text)
+  })
+
+  it.each([[0, "$0.0000"], [0.00012, "$0.0001"], [1.5, "$1.5000"], [12.345, "$12.35"], [1234.5, "$1,235"]])(
+    "dollars %d is %s",
+    (value, text) => {
+      expect(format.dollars(value)).toBe(text)
+    }
+  )
+
+  it.each([[0, "0:00"], [4999, "0:04"], [72_000, "1:12"], [3_599_000, "59:59"], [3_800_000, "1:03:20"], [-5, "0:00"]])(
+    "clock %d is %s",
+    (value, text) => {
+      expect(format.clock(value)).toBe(text)
+    }
+  )
+
+  it.each([
+    [0, "0 ms"],
+    [340.4, "340 ms"],
+    [999.9, "1.0 s"],
+    [4230, "4.2 s"],
+    [59_949, "59.9 s"],
+    [59_950, "1 min 00 s"],
+    [72_000, "1 min 12 s"],
+    [3_599_600, "1 h 00 min"],
+    [3_800_000, "1 h 03 min"]
+  ])("duration %d is %s", (value, text) => {
+    expect(format.duration(value)).toBe(text)
+  })
+
+  it.prop("compact is short for any count", [FastCheck.nat({ max: 999_000_000_000 })], ([value]) => {
+    expect(format.compact(value).length).toBeLessThanOrEqual(5)
+  })
+})

@@ -1,0 +1,309 @@
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Chunk from "effect/Chunk"
+import * as Config from "effect/Config"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as Isolation from "../Isolation.js"
+import { OpenCodeConfigError, OpenCodeVersionError } from "../OpenCodeError.js"
+import type { OpenCodeError } from "../OpenCodeError.js"
+import type { RunEvent } from "../RunEvent.js"
+import type { RunOptions } from "../RunOptions.js"
+import type * as Verdict from "../Verdict.js"
+import * as Version from "../Version.js"
+import * as check from "./check.js"
+import type { Processes } from "./client.js"
+import * as decode from "./decode.js"
+import * as exported from "./exported.js"
+import type * as guards from "./guards.js"
+import * as invocation from "./invocation.js"
+import * as leftovers from "./leftovers.js"
+import * as lineSplitter from "./lineSplitter.js"
+import * as plans from "./plan.js"
+import * as process from "./process.js"
+import * as processTable from "./processTable.js"
+import * as query from "./query.js"
+import * as repeatedStep from "./repeatedStep.js"
+import * as stderrFacts from "./stderrFacts.js"
+import * as surroundings from "./surroundings.js"
+import type { Prepared, Sink, Transport } from "./transport.js"
+
+/** A line of stderr that is longer is no line of OpenCode's, and not worth the memory: in bytes. */
+const maxStderrLine = 1024 * 1024
+
+/** How long a pipe may be silent, after the process has exited, before it is given up: something else holds it. */
+const drainPatience = Duration.seconds(1)
+
+const inherited: Effect.Effect<string> = Config.string(processTable.variable).pipe(Effect.orElseSucceed(() => ""))
+
+const toInvocation = (
+  plan: plans.Plan,
+  version: Version.Version,
+  env: { readonly [name: string]: string }
+): invocation.Invocation => {
+  const { options, prompt } = plan
+  const byArgument = options.promptVia === "argv"
+  return {
+    args: invocation.args(options, version, byArgument ? prompt : undefined),
+    env,
+    // OpenCode reads stdin to its end in any case: without one it would wait for ever.
+    stdin: byArgument ? "" : prompt
+  }
+}
+
+const continuing = (isolation: Isolation.Isolation, options: RunOptions): Option.Option<check.Problem> => {
+  const path = options.sessionId !== undefined
+    ? "sessionId"
+    : options.continueSession === true
+    ? "continueSession"
+    : undefined
+  return path !== undefined && isolation === "run" && options.attach === undefined
+    ? Option.some({
+      path,
+      reason: "with the isolation \"run\" every run begins with an empty data directory, so there is no session to " +
+        "go on in; set the layer's `isolation` to \"none\" or to a directory"
+    })
+    : Option.none()
+}
+
+interface Binary {
+  readonly binary: string
+  readonly version: Version.Version
+}
+
+/** Finds the binary and checks that its version has the options in use. */
+const checkBinary = (client: Processes, plan: plans.Plan): Effect.Effect<Binary, OpenCodeError> =>
+  Effect.gen(function*() {
+    const binary = yield* client.binary
+    const version = yield* client.version
+    const lacking = invocation.lacking(plan.options, version)
+    if (lacking !== undefined) {
+      return yield* new OpenCodeVersionError({
+        binary,
+        version: Version.format(version),
+        option: lacking.option,
+        reason: `the option \`${lacking.option}\` needs ${Version.format(lacking.since)} or later`
+      })
+    }
+    return { binary, version }
+  })
+
+const prepare = (
+  client: Processes,
+  plan: plans.Plan,
+  { binary, version }: Binary
+): Effect.Effect<Prepared, OpenCodeConfigError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const around = yield* surroundings.make(client, plan.options, plan.cwd)
+    // A run inside a run carries both ids, so that either sweep finds it.
+    const marker = { [processTable.variable]: `${yield* inherited}:${plan.runId}` }
+    const started = toInvocation(plan, version, { ...around.env, ...marker })
+    const problem = check.invocation(started)
+    if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
+    return {
+      directory: around.directory,
+      start: (sink) =>
+        Effect.flatMap(
+          process.start(client.executor, client.table, {
+            binary,
+            cwd: plan.cwd,
+            invocation: started,
+            extendEnv: client.environment.extend,
+            marker: plan.runId,
+            forceKillAfter: client.forceKillAfter
+          }),
+          (running) => read(running, sink)
+        ),
+      // The options are what is to be cleaned out of its errors.
+      conversation: exported.conversation({
+        client: { ...client, defaults: plan.options },
+        cwd: plan.cwd,
+        env: started.env
+      })
+    }
+  })
+
+/** Reads both pipes of a process. */
+const read = (running: process.Running, sink: Sink) =>
+  Effect.gen(function*() {
+    const { guard, rawLines, state, stderr } = sink
+    const scope = yield* Effect.scope
+
+    const stdoutLines = lineSplitter.make()
+    const fromStdout = sink.intake()
+    const repeated = repeatedStep.make(state)
+    const onStdout = (lines: ReadonlyArray<lineSplitter.Line>): Effect.Effect<void> => {
+      if (rawLines !== undefined) {
+        for (const line of lines) {
+          if (typeof line === "string") rawLines.push(lineSplitter.copy(line))
+        }
+      }
+      const arrived: Array<RunEvent> = []
+      let limited: Effect.Effect<void> = Effect.void
+      for (const line of lines) {
+        const event = decode.fromSplit(line)
+        const retry = repeated(event)
+        if (retry !== undefined) arrived.push(retry)
+        arrived.push(event)
+        // At once: the first event lets the next run start.
+        if (event._tag === "SessionError" && event.kind === "rate-limit") {
+          limited = sink.limited(event.retryAfter)
+        }
+      }
+      return Effect.zipRight(limited, fromStdout(arrived))
+    }
+
+    const stderrLines = lineSplitter.make(maxStderrLine)
+    const fromStderr = sink.intake()
+    const onStderr = (lines: ReadonlyArray<lineSplitter.Line>): Effect.Effect<void> => {
+      const found: Array<RunEvent> = []
+      let limited: Effect.Effect<void> = Effect.void
+      for (const raw of lines) {
+        const line = typeof raw === "string" ? stderrFacts.stripAnsi(raw) : `[a line of ${raw.tooLong} bytes]`
+        stderr.push(`${line}\n`)
+        const fact = stderrFacts.classify(line)
+        switch (fact._tag) {
+          case "PermissionRejected":
+            found.push(fact.event)
+            break
+          case "AgentFallback":
+            guard.agentFallback(fact.fallback)
+            break
+          case "ProviderFailure": {
+            const retry = stderrFacts.providerRetry(fact, state.retries + found.length + 1)
+            found.push(retry)
+            if (retry.kind === "rate-limit") limited = sink.limited(undefined)
+            break
+          }
+        }
+      }
+      return Effect.zipRight(limited, fromStderr(found))
+    }
+
+    const stdoutPump = yield* Effect.forkIn(
+      pump(running.stdout, (chunk) => {
+        guard.read()
+        return onStdout(splitAll(stdoutLines, chunk))
+      }),
+      scope
+    )
+    const stderrPump = yield* Effect.forkIn(
+      pump(running.stderr, (chunk) => onStderr(splitAll(stderrLines, chunk))),
+      scope
+    )
+
+    return {
+      ended: Effect.asVoid(running.exit),
+      stop: (options: { readonly force: boolean }) =>
+        Effect.gen(function*() {
+          const survivors = yield* running.terminate(options)
+          const exit = yield* Effect.map(
+            Effect.timeoutOption(running.exit, survivors.length > 0 ? Duration.zero : drainPatience),
+            Option.getOrElse((): Verdict.Exit => ({ _tag: "Lost" }))
+          )
+          yield* drain(stdoutPump, guard)
+          yield* drain(stderrPump, guard)
+          yield* onStderr(stderrLines.flush())
+          yield* onStdout(stdoutLines.flush())
+          return { exit, survivors }
+        })
+    }
+  })
+
+const splitAll = (
+  splitter: lineSplitter.LineSplitter,
+  chunk: Chunk.Chunk<Uint8Array>
+): ReadonlyArray<lineSplitter.Line> => {
+  const first = Chunk.unsafeHead(chunk)
+  return chunk.length === 1
+    ? splitter.push(first)
+    : Chunk.toReadonlyArray(chunk).flatMap((bytes) => splitter.push(bytes))
+}
+
+/**
+ * Hands every chunk of a pipe to a consumer, until its end. Pulled by hand: an effect that a sink runs is held by the
+ * channel for so long that the events in it outlive the young generation, which doubled the time in the collector.
+ */
+const pump = <E>(
+  pipe: Stream.Stream<Uint8Array, E>,
+  consume: (chunk: Chunk.Chunk<Uint8Array>) => Effect.Effect<void>
+): Effect.Effect<void> =>
+  Stream.toPull(pipe).pipe(
+    Effect.flatMap((pull) => Effect.forever(Effect.flatMap(pull, consume))),
+    Effect.scoped,
+    Effect.ignore
+  )
+
+/** Waits for a pump to reach the end of its pipe; gives up when the pipe stays silent, not when the reader is slow. */
+const drain = (pump: Fiber.RuntimeFiber<void>, guard: guards.Guards): Effect.Effect<void> => {
+  const silent: Effect.Effect<void> = Effect.suspend(() => {
+    const reads = guard.reads()
+    return Effect.flatMap(
+      Effect.sleep(drainPatience),
+      () => guard.isReading() && guard.reads() === reads ? Effect.void : silent
+    )
+  })
+  return Effect.zipRight(
+    Effect.raceFirst(Effect.asVoid(Fiber.await(pump)), silent),
+    Effect.asVoid(Fiber.interrupt(pump))
+  )
+}
+
+/** A data directory that lives as long as the scope, where the layer would make one for every run. */
+const hold = (
+  client: Processes,
+  { options }: plans.Plan
+): Effect.Effect<Processes, OpenCodeConfigError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { isolation } = client
+    if (isolation === "run") {
+      const directory = yield* Effect.provideService(
+        Isolation.temporaryDirectory,
+        FileSystem.FileSystem,
+        client.fileSystem
+      )
+      return { ...client, isolation: { directory: client.path.join(directory, "data") } }
+    }
+    if (options.sessionId !== undefined && options.attach === undefined && typeof isolation === "object") {
+      const directory = client.path.resolve(isolation.directory)
+      const there = yield* Effect.orElseSucceed(client.fileSystem.exists(directory), () => false)
+      if (!there) {
+        return yield* new OpenCodeConfigError({
+          path: "sessionId",
+          reason: `there is no data directory ${directory}, so the session is not in it`
+        })
+      }
+    }
+    return client
+  })
+
+/** A process of its own for every attempt. */
+export const make = (client: Processes): Transport => ({
+  problem: (options) => continuing(client.isolation, options),
+  secrets: (config) => surroundings.secrets(client, config),
+  checkFiles: (plan) => plans.checkFiles(client, plan),
+  ready: (plan) => Effect.map(checkBinary(client, plan), (found) => () => prepare(client, plan, found)),
+  hold: (plan) => Effect.map(hold(client, plan), make),
+  at: ({ directory, runId }) =>
+    Effect.as(
+      runId === undefined ? Effect.void : leftovers.end(client, runId),
+      make({ ...client, isolation: directory === undefined ? "none" : { directory } })
+    ),
+  // Absolute: another process, which has it from a note, can be anywhere.
+  directory: typeof client.isolation === "object"
+    ? Option.some(client.path.resolve(client.isolation.directory))
+    : Option.none(),
+  conversation: ({ cwd, options }, sessionId) =>
+    Effect.scoped(Effect.flatMap(
+      surroundings.make(client, options, cwd),
+      ({ env }) => exported.conversation({ client: { ...client, defaults: options }, cwd, env })(sessionId)
+    )),
+  version: client.version,
+  models: Effect.map(
+    query.make(client, ["models"]),
+    (text) => text.split("\n").map((line) => line.trim()).filter((line) => line.includes("/"))
+  )
+})

@@ -1,0 +1,161 @@
+import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
+import type { WireObject } from "../wire.js"
+import { isObject } from "../wire.js"
+
+/**
+ * What `opencode serve` sends (1.18.33). The Schemas are lean, as those of `../wire.ts`: they check what the library
+ * reads, and `Schema.is` hands on the object itself, so that a field that OpenCode adds, renames or drops elsewhere
+ * costs nothing and is still there for whoever looks for it.
+ */
+const nullish = <A>(is: (u: unknown) => u is A) =>
+  Schema.optionalWith(Schema.declare((u): u is A | null | undefined => u === null || u === undefined || is(u)), {
+    exact: true
+  })
+
+const OptionalString = nullish(Predicate.isString)
+const OptionalNumber = nullish(Predicate.isNumber)
+
+/** A JSON object of which nothing is known. */
+const AnyObject = Schema.declare(isObject)
+
+const isStrings = (u: unknown): u is ReadonlyArray<string> => Array.isArray(u) && u.every(Predicate.isString)
+
+const Tokens = Schema.Struct({
+  input: OptionalNumber,
+  output: OptionalNumber,
+  reasoning: OptionalNumber,
+  cache: nullish(Schema.is(Schema.Struct({ read: OptionalNumber, write: OptionalNumber })))
+})
+
+/** A rule of a session; of several that fit the last one decides. */
+export interface Rule {
+  readonly permission: string
+  readonly pattern: string
+  readonly action: "allow" | "deny" | "ask"
+}
+
+export const Session = Schema.Struct({
+  id: Schema.String,
+  parentID: OptionalString,
+  directory: OptionalString,
+  title: OptionalString,
+  version: OptionalString,
+  cost: OptionalNumber,
+  tokens: nullish(Schema.is(Tokens))
+})
+export type Session = typeof Session.Type
+
+/** What a message says about itself; `error` is OpenCode's error object, `structured` the value of a `format`. */
+export const MessageInfo = Schema.Struct({
+  id: Schema.String,
+  sessionID: Schema.String,
+  role: Schema.String,
+  parentID: OptionalString,
+  agent: OptionalString,
+  providerID: OptionalString,
+  modelID: OptionalString,
+  cost: OptionalNumber,
+  tokens: nullish(Schema.is(Tokens)),
+  finish: OptionalString,
+  error: nullish(isObject),
+  time: nullish(Schema.is(Schema.Struct({ created: OptionalNumber, completed: OptionalNumber })))
+})
+export type MessageInfo = typeof MessageInfo.Type
+
+/** A part of a message; what each `type` holds is read from the object itself. */
+export const Part = Schema.Struct({
+  id: Schema.String,
+  sessionID: Schema.String,
+  messageID: Schema.String,
+  type: Schema.String
+})
+export type Part = typeof Part.Type & WireObject
+
+/** A message with its parts, as `GET /session/:id/message` lists them. */
+export interface Message {
+  readonly info: MessageInfo
+  readonly parts: ReadonlyArray<Part>
+}
+
+/** What a session does; one that does nothing is `idle`. `next` is the time of the next attempt, in milliseconds. */
+export const Status = Schema.Struct({
+  type: Schema.String,
+  attempt: OptionalNumber,
+  message: OptionalString,
+  next: OptionalNumber
+})
+export type Status = typeof Status.Type
+
+export const PermissionRequest = Schema.Struct({
+  id: Schema.String,
+  sessionID: Schema.String,
+  permission: Schema.String,
+  patterns: nullish(isStrings),
+  metadata: nullish(isObject),
+  tool: nullish(Schema.is(Schema.Struct({ messageID: OptionalString, callID: OptionalString })))
+})
+export type PermissionRequest = typeof PermissionRequest.Type
+
+export const Question = Schema.Struct({ id: Schema.String, sessionID: Schema.String })
+export type Question = typeof Question.Type & WireObject
+
+export const Agent = Schema.Struct({ name: Schema.String, mode: OptionalString })
+export type Agent = typeof Agent.Type & WireObject
+
+const ofSession = { sessionID: Schema.String }
+
+const event = <Type extends string, Fields extends Schema.Struct.Fields>(type: Type, properties: Fields) =>
+  Schema.Struct({ type: Schema.Literal(type), properties: Schema.Struct(properties) })
+
+const events = [
+  event("session.created", { info: Session }),
+  event("session.updated", { info: Session }),
+  event("session.deleted", { info: Session }),
+  event("session.status", { ...ofSession, status: Status }),
+  event("session.idle", ofSession),
+  event("session.error", { ...ofSession, error: AnyObject }),
+  event("session.compacted", ofSession),
+  event("message.updated", { info: MessageInfo }),
+  event("message.part.updated", { part: Part }),
+  event("message.part.delta", {
+    ...ofSession,
+    messageID: Schema.String,
+    partID: Schema.String,
+    field: Schema.String,
+    delta: Schema.String
+  }),
+  event("permission.asked", PermissionRequest.fields),
+  event("permission.replied", { ...ofSession, requestID: Schema.String, reply: Schema.String }),
+  event("question.asked", Question.fields)
+] as const
+
+/** The events that the library reads, told apart by `type`. Every other type is ignored. */
+export type Event = typeof events[number]["Type"]
+
+// A Map: an object literal would answer for "constructor" and "__proto__".
+const known = new Map<unknown, (u: unknown) => u is Event>(
+  events.map((schema) => [schema.fields.type.literals[0], Schema.is(schema as Schema.Schema<Event>)])
+)
+
+/** The event in a payload; `undefined` where the type is none that is read, or its shape is another one. */
+export const toEvent = (payload: WireObject): Event | undefined => {
+  const is = known.get(payload["type"])
+  return is !== undefined && is(payload) ? payload : undefined
+}
+
+/** The session that an event is of. */
+export const sessionOf = ({ properties, type }: Event): string => {
+  switch (type) {
+    case "session.created":
+    case "session.updated":
+    case "session.deleted":
+      return properties.info.id
+    case "message.updated":
+      return properties.info.sessionID
+    case "message.part.updated":
+      return properties.part.sessionID
+    default:
+      return properties.sessionID
+  }
+}

@@ -1,0 +1,69 @@
+import { describe, expect, it } from "@effect/vitest"
+import { FastCheck as fc } from "effect"
+import { RunEvent } from "effect-opencode"
+import * as arbitraries from "./support/arbitraries.js"
+
+const say = (wire: { readonly [key: string]: unknown }): string => RunEvent.describe(RunEvent.fromWire(wire))
+
+const tool = (state: object): string => say({ type: "tool_use", part: { tool: "bash", state } })
+
+describe("RunEvent.describe", () => {
+  it.each([
+    ["asks the model", { type: "step_start", part: { messageID: "msg_1" } }],
+    ["Hello world", { type: "text", part: { text: "\nHello\n\tworld " } }],
+    ["thinks: maybe not", { type: "reasoning", part: { text: "maybe\nnot" } }],
+    [
+      "step finished (stop), 30 tokens",
+      { type: "step_finish", part: { reason: "stop", tokens: { input: 10, output: 20 } } }
+    ],
+    [
+      "APIError: invalid key",
+      { type: "error", error: { name: "APIError", data: { message: "invalid key", statusCode: 401 } } }
+    ],
+    ["an event of the unknown type party", { type: "party" }],
+    ["an event without a type", {}]
+  ])("says %s", (line, wire) => {
+    expect(say(wire)).toBe(line)
+  })
+
+  it("says how a tool ended", () => {
+    const completed = { status: "completed", input: {}, output: "", title: "npm test" }
+    expect(tool(completed)).toBe("bash npm test")
+    expect(tool({ ...completed, metadata: { exit: 0 } })).toBe("bash npm test")
+    expect(tool({ ...completed, metadata: { exit: 3 } })).toBe("bash exited with 3: npm test")
+    expect(tool({ status: "error", input: {}, error: "not\nfound" })).toBe("bash failed: not found")
+  })
+
+  it("says what stderr told", () => {
+    expect(RunEvent.describe({ _tag: "PermissionRejected", permission: "bash", patterns: ["rm *", "ls"] })).toBe(
+      "not permitted: bash rm *, ls"
+    )
+    expect(RunEvent.describe({ _tag: "ProviderRetry", attempt: 2, kind: "rate-limit", reason: "slow down" })).toBe(
+      "the provider failed (2): slow down"
+    )
+  })
+
+  it("cuts what is too long between characters", () => {
+    const line = say({ type: "text", part: { text: `${"x".repeat(198)}${"😀".repeat(10)}` } })
+    expect(line).toBe(`${"x".repeat(198)}…`)
+  })
+
+  it.prop("is one line without control characters, whatever the event", {
+    event: fc.oneof(
+      fc.constantFrom(...["text", "tool_use", "reasoning", "error"]).chain((type) =>
+        fc.fullUnicodeString({ maxLength: 2000 }).map((text) =>
+          RunEvent.fromWire({
+            type,
+            part: { text, tool: text, state: { status: "completed", input: {}, output: "", title: text } },
+            error: { name: text, data: { message: text } }
+          })
+        )
+      ),
+      arbitraries.oddWire.map(RunEvent.fromWire)
+    )
+  }, ({ event }) => {
+    const line = RunEvent.describe(event)
+    expect(line.length).toBeLessThanOrEqual(200)
+    expect(line).not.toMatch(/[\p{Cc}\u2028\u2029]/u)
+  })
+})
