@@ -28,8 +28,7 @@ const envelope = (type: string, n: number, part: object) => ({
 
 const time = (n: number) => ({ start: now + n - 40, end: now + n })
 
-const text = (n: number, length: number) =>
-  envelope("text", n, { type: "text", text: prose(n, length), time: time(n) })
+const text = (n: number, length: number) => envelope("text", n, { type: "text", text: prose(n, length), time: time(n) })
 
 const toolUse = (n: number) =>
   envelope("tool_use", n, {

@@ -16,7 +16,8 @@ const mainThread = `/proc/self/task/${process.pid}/schedstat`
 const cpu = (): number => Number(fs.readFileSync(mainThread, "latin1").split(" ")[0]) / 1e6
 
 /** The peak of the resident memory since the start of the process. */
-export const peak = (): number => Number(/VmHWM:\s+(\d+)/.exec(fs.readFileSync("/proc/self/status", "latin1"))?.[1]) / 1024
+export const peak = (): number =>
+  Number(/VmHWM:\s+(\d+)/.exec(fs.readFileSync("/proc/self/status", "latin1"))?.[1]) / 1024
 
 /** CPU seconds of the children that have ended and were waited for, with theirs. */
 export const childrenCpu = (): number => {

@@ -1,6 +1,6 @@
 /** What most write: the platform's own pieces, one after the other, and a Schema for each element. */
-import * as Command from "@effect/platform/Command"
 import { NodeContext } from "@effect/platform-node"
+import * as Command from "@effect/platform/Command"
 import { Effect, Schema, Stream } from "effect"
 import { job, report, start } from "../lib/meter.js"
 

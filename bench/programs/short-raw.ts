@@ -15,7 +15,10 @@ const one = async (): Promise<void> => {
   const directory = await fs.mkdtemp(path.join(os.tmpdir(), "bench-raw-"))
   try {
     const events = await new Promise<number>((resolve, reject) => {
-      const child = spawn(binary, [], { stdio: ["ignore", "pipe", "ignore"], env: { ...process.env, TMPDIR: directory } })
+      const child = spawn(binary, [], {
+        stdio: ["ignore", "pipe", "ignore"],
+        env: { ...process.env, TMPDIR: directory }
+      })
       const pieces: Array<Buffer> = []
       child.stdout.on("data", (bytes: Buffer) => pieces.push(bytes))
       child.on("error", reject)

@@ -100,8 +100,12 @@ const large = (bench: Bench, count: number, length: number): string =>
 /** The same events as server-sent ones. */
 const serving = async <A>(bench: Bench, count: number, use: (url: string) => Promise<A>): Promise<A> => {
   const source = data(bench, `small-${count}.jsonl`, (file) => events.smallEvents(file, count))
-  const file = data(bench, `small-${count}.sse`, (file) =>
-    fs.writeFileSync(file, fs.readFileSync(source, "utf8").replace(/^(?=.)/gm, "data: ").replaceAll("\n", "\n\n")))
+  const file = data(
+    bench,
+    `small-${count}.sse`,
+    (file) =>
+      fs.writeFileSync(file, fs.readFileSync(source, "utf8").replace(/^(?=.)/gm, "data: ").replaceAll("\n", "\n\n"))
+  )
   const server = http.createServer((_, response) => {
     response.writeHead(200, { "content-type": "text/event-stream" })
     fs.createReadStream(file).pipe(response)
@@ -127,7 +131,9 @@ export const manySmall = async (bench: Bench): Promise<Section> => {
   const naive = report.ratio(rounds.naive, rounds.fold, "cpu")
   return {
     title: "200,000 small events (500 bytes)",
-    text: `${rows(rounds)}\n\nThe naive pipeline takes ${report.number(naive)} times the CPU of \`stream\` with a fold.`,
+    text: `${rows(rounds)}\n\nThe naive pipeline takes ${
+      report.number(naive)
+    } times the CPU of \`stream\` with a fold.`,
     checks: [
       check("200,000 small events, `stream` folded by chunks", 2.2, against(rounds, "fold")),
       check("200,000 small events, `stream` with `runForEach`", 3, against(rounds, "forEach")),
