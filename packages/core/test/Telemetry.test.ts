@@ -244,7 +244,7 @@ describe("metrics", () => {
       const read = Effect.all({
         ...Object.fromEntries(types.map((type) => [
           type,
-          Effect.map(Metric.value(Metric.tagged(telemetry.tokens, "type", type)), (state) => state.count)
+          Effect.map(Metric.value(telemetry.tokens(type)), (state) => state.count)
         ])),
         cost: Effect.map(Metric.value(telemetry.cost), (state) => state.count)
       })

@@ -3,6 +3,7 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { RunEvent } from "../RunEvent.js"
+import type { Budget } from "../RunOptions.js"
 import type * as Verdict from "../Verdict.js"
 import type { Plan } from "./plan.js"
 import type { AgentFallback } from "./stderrFacts.js"
@@ -16,8 +17,9 @@ export interface Guards {
   /** Whether we wait for the child, or the child (so to say) for our consumer. */
   readonly reading: (isReading: boolean) => void
   readonly isReading: () => boolean
-  /** An event was added to the summary. */
-  readonly seen: (event: RunEvent, state: Summary) => void
+  readonly now: () => number
+  /** An event was added to the summary; `now` is the time at which it came. */
+  readonly seen: (event: RunEvent, state: Summary, now: number) => void
   readonly agentFallback: (fallback: AgentFallback) => void
   /** The process has exited: the timers are over. */
   readonly exited: () => void
@@ -55,12 +57,16 @@ export const make = (plan: Plan, now: number): Effect.Effect<Guards> =>
       if (!hasExited) fire(guard)
     }
 
+    const check = (limit: keyof Budget, reached: number): void => {
+      const max = plan.budget[limit]
+      if (reached > max) fire({ _tag: "Budget", limit, max, reached })
+    }
+
     const overBudget = (state: Summary): void => {
-      const budget = plan.budget
-      const reached = { steps: state.steps, cost: state.cost, tokens: state.usage.total, toolCalls: state.toolCalls }
-      for (const limit of ["steps", "cost", "tokens", "toolCalls"] as const) {
-        if (reached[limit] > budget[limit]) fire({ _tag: "Budget", limit, max: budget[limit], reached: reached[limit] })
-      }
+      check("steps", state.steps)
+      check("cost", state.cost)
+      check("tokens", state.usage.total)
+      check("toolCalls", state.toolCalls)
     }
 
     /** The next deadline, and what it means. */
@@ -96,7 +102,8 @@ export const make = (plan: Plan, now: number): Effect.Effect<Guards> =>
         if (isReading && blocked === 0) last += now - blockedSince
       },
       isReading: () => blocked === 0,
-      seen: (event, state) => {
+      now: () => clock.unsafeCurrentTimeMillis(),
+      seen: (event, state, now) => {
         if (event._tag === "ProviderRetry") {
           failures++
           if (failures >= plan.maxProviderRetries) fire({ _tag: "ProviderRetries", retry: event })
@@ -106,9 +113,10 @@ export const make = (plan: Plan, now: number): Effect.Effect<Guards> =>
         if (event._tag === "StepFinish") failures = 0
         const first = !hasEvent
         hasEvent = true
-        last = clock.unsafeCurrentTimeMillis()
-        overBudget(state)
-        finishedAt = state.finished && state.pendingError === undefined ? clock.unsafeCurrentTimeMillis() : undefined
+        last = now
+        // Words alone spend nothing.
+        if (event._tag !== "Text" && event._tag !== "Reasoning") overBudget(state)
+        finishedAt = state.finished && state.pendingError === undefined ? now : undefined
         // A deadline that moves away is found out when the old one comes up.
         if (first || finishedAt !== undefined) {
           const wake = nearer

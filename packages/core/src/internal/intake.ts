@@ -72,9 +72,10 @@ export const make = (options: Options): (arrived: ReadonlyArray<RunEvent>) => Ef
     const before = { steps: state.steps, cost: state.cost, toolCalls: state.toolCalls, turns: state.turns }
     const usageBefore = state.usage
     const hadEvent = state.eventCount > 0
+    const now = guard.now()
     for (const event of arrived) {
       state.add(event)
-      guard.seen(event, state)
+      guard.seen(event, state, now)
       events?.push(event)
       parts?.add(event)
       if (event._tag === "ToolUse") options.onTool(event)

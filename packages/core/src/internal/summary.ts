@@ -36,6 +36,11 @@ export const make = (options: { readonly keepText: number }): Summary => {
   const keepAll = !Number.isFinite(options.keepText)
   /** Told on stderr, not seen on stdout yet: the pipes are read apart, and the telling one can be ahead by a step. */
   let announced: PermissionRejected | undefined
+  const say = (text: string): void => {
+    if (text === "") return
+    if (keepAll) pieces.push(text)
+    else last.push(text, true)
+  }
   const self = {
     sessionId: undefined as string | undefined,
     usage: TokenUsage.empty,
@@ -65,7 +70,6 @@ export const make = (options: { readonly keepText: number }): Summary => {
       }
       self.eventCount++
       if (event.sessionId !== undefined) self.sessionId ??= event.sessionId
-      if (decode.isToolCall(event)) self.toolCalls++
       switch (event._tag) {
         case "StepStart":
           self.steps++
@@ -74,6 +78,7 @@ export const make = (options: { readonly keepText: number }): Summary => {
           self.rejection = undefined
           return
         case "StepFinish":
+          if (decode.isToolCall(event)) self.toolCalls++
           self.turns++
           self.usage = TokenUsage.add(self.usage, event.tokens)
           self.cost += event.cost
@@ -88,18 +93,18 @@ export const make = (options: { readonly keepText: number }): Summary => {
           self.pendingError = event
           return
         case "ToolUse":
+          self.toolCalls++
           if (event.status === "error" && event.error !== undefined && rejectionTexts.test(event.error)) {
             self.rejection ??= announced ?? { _tag: "PermissionRejected", permission: event.tool, patterns: [] }
             announced = undefined
           }
           return
         case "Text":
-        case "Unknown": {
-          const text = decode.textOf(event)
-          if (text === "") return
-          if (keepAll) pieces.push(text)
-          else last.push(text, true)
-        }
+          say(event.text)
+          return
+        case "Unknown":
+          if (decode.isToolCall(event)) self.toolCalls++
+          say(decode.textOf(event))
       }
     }
   }

@@ -1,6 +1,6 @@
 import { copy } from "./lineSplitter.js"
 
-/** The last part of a text, bounded in characters, whole lines preferred. */
+/** The last part of a text, bounded in characters. */
 export interface Tail {
   /** `owned`: the text is no part of a larger one, which it would keep alive. */
   readonly push: (text: string, owned?: boolean) => void
@@ -9,21 +9,27 @@ export interface Tail {
 
 export const make = (limit: number): Tail => {
   let pieces: Array<string> = []
+  /** Pieces before this one have been let go. */
+  let first = 0
   let length = 0
   return {
     push: (text, owned = false) => {
+      if (text === "") return
       const piece = owned && text.length <= limit ? text : copy(text.slice(-limit))
       pieces.push(piece)
       length += piece.length
-      // Compacting at twice the limit keeps the cost per character constant.
-      if (length > 2 * limit) {
-        const kept = pieces.join("").slice(-limit)
-        pieces = [copy(kept)]
-        length = kept.length
+      // Whole pieces go, because joining them costs more than everything else that is done with a text.
+      for (let head = pieces[first]!; length - head.length >= limit; head = pieces[first]!) {
+        length -= head.length
+        pieces[first++] = ""
+      }
+      if (first > 1024 && first * 2 > pieces.length) {
+        pieces = pieces.slice(first)
+        first = 0
       }
     },
     read: () => {
-      const text = pieces.join("")
+      const text = pieces.slice(first).join("")
       return text.length > limit ? text.slice(-limit) : text
     }
   }

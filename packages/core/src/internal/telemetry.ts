@@ -1,6 +1,8 @@
 import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
 import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
+import * as MetricKey from "effect/MetricKey"
 import type { TokenUsage } from "../TokenUsage.js"
 
 const seconds = MetricBoundaries.exponential({ start: 0.25, factor: 2, count: 16 })
@@ -16,10 +18,22 @@ export const duration = Metric.histogram(
   "Time from the call to the outcome, by outcome"
 )
 
-export const tokens = Metric.counter("effect_opencode_tokens_total", {
-  description: "Tokens of finished steps, by type",
-  incremental: true
-})
+/** The tag is part of the key: `Metric.tagged` looks the metric up anew at every update. */
+export const tokens = (type: string) =>
+  Metric.fromMetricKey(MetricKey.tagged(
+    MetricKey.counter("effect_opencode_tokens_total", {
+      description: "Tokens of finished steps, by type",
+      incremental: true
+    }),
+    "type",
+    type
+  ))
+
+const input = tokens("input")
+const output = tokens("output")
+const reasoning = tokens("reasoning")
+const cacheRead = tokens("cache_read")
+const cacheWrite = tokens("cache_write")
 
 export const cost = Metric.counter("effect_opencode_cost_usd_total", {
   description: "Cost of finished steps in US dollars",
@@ -45,12 +59,13 @@ export const runEnded = (outcome: string, millis: number): Effect.Effect<void> =
     Metric.update(Metric.tagged(duration, "outcome", outcome), millis / 1000)
   )
 
+/** One effect for all of them: it is run for every chunk of events. */
 export const spent = (usage: TokenUsage, dollars: number): Effect.Effect<void> =>
-  Effect.all([
-    Metric.update(Metric.tagged(tokens, "type", "input"), usage.input),
-    Metric.update(Metric.tagged(tokens, "type", "output"), usage.output),
-    Metric.update(Metric.tagged(tokens, "type", "reasoning"), usage.reasoning),
-    Metric.update(Metric.tagged(tokens, "type", "cache_read"), usage.cacheRead),
-    Metric.update(Metric.tagged(tokens, "type", "cache_write"), usage.cacheWrite),
-    Metric.update(cost, dollars)
-  ], { discard: true })
+  Effect.map(FiberRef.get(FiberRef.currentMetricLabels), (labels) => {
+    input.unsafeUpdate(usage.input, labels)
+    output.unsafeUpdate(usage.output, labels)
+    reasoning.unsafeUpdate(usage.reasoning, labels)
+    cacheRead.unsafeUpdate(usage.cacheRead, labels)
+    cacheWrite.unsafeUpdate(usage.cacheWrite, labels)
+    cost.unsafeUpdate(dollars, labels)
+  })

@@ -1,5 +1,5 @@
-import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import * as guard from "./guard.js"
 
 /** A JSON object as OpenCode printed it, or as we would print it. */
 export type WireObject = { readonly [key: string]: unknown }
@@ -8,47 +8,43 @@ export const isObject = (u: unknown): u is WireObject => typeof u === "object" &
 
 /**
  * Lean Schemas: they check exactly what the library reads, so that a field that OpenCode adds, renames or drops
- * elsewhere costs nothing. `Schema.is` never copies, the wire object itself is handed on. A field can be missing or
- * null; saying so by a declared guard costs a tenth of a union with `Null` and `Undefined`.
+ * elsewhere costs nothing. A guard never copies, the wire object itself is handed on. A field can be missing or null.
  */
-const nullish = <A>(is: (u: unknown) => u is A) =>
-  Schema.optionalWith(Schema.declare((u): u is A | null | undefined => u === null || u === undefined || is(u)), {
-    exact: true
-  })
+const nullish = <A>(schema: Schema.Schema<A>) => Schema.optional(Schema.NullOr(schema))
 
-const OptionalString = nullish(Predicate.isString)
-const OptionalNumber = nullish(Predicate.isNumber)
-const OptionalBoolean = nullish(Predicate.isBoolean)
+const OptionalString = nullish(Schema.String)
+const OptionalNumber = nullish(Schema.Number)
+const OptionalBoolean = nullish(Schema.Boolean)
 
 const Tokens = Schema.Struct({
   total: OptionalNumber,
   input: OptionalNumber,
   output: OptionalNumber,
   reasoning: OptionalNumber,
-  cache: nullish(Schema.is(Schema.Struct({ read: OptionalNumber, write: OptionalNumber })))
+  cache: nullish(Schema.Struct({ read: OptionalNumber, write: OptionalNumber }))
 })
 
 const Time = Schema.Struct({ start: OptionalNumber, end: OptionalNumber })
 
-export const isStepStart = Schema.is(Schema.Struct({
+export const isStepStart = guard.make(Schema.Struct({
   part: Schema.Struct({ messageID: OptionalString, snapshot: OptionalString })
 }))
 
-export const isText = Schema.is(Schema.Struct({
-  part: Schema.Struct({ text: Schema.String, messageID: OptionalString, time: nullish(Schema.is(Time)) })
+export const isText = guard.make(Schema.Struct({
+  part: Schema.Struct({ text: Schema.String, messageID: OptionalString, time: nullish(Time) })
 }))
 
 const StepFinishFields = Schema.Struct({
   reason: OptionalString,
   cost: OptionalNumber,
-  tokens: nullish(Schema.is(Tokens)),
+  tokens: nullish(Tokens),
   messageID: OptionalString,
   snapshot: OptionalString
 })
 export type StepFinishFields = typeof StepFinishFields.Type
-export const isStepFinish = Schema.is(StepFinishFields)
+export const isStepFinish = guard.make(StepFinishFields)
 
-export const isToolUse = Schema.is(Schema.Struct({
+export const isToolUse = guard.make(Schema.Struct({
   part: Schema.Struct({
     tool: Schema.String,
     callID: OptionalString,
@@ -59,7 +55,7 @@ export const isToolUse = Schema.is(Schema.Struct({
       output: OptionalString,
       error: OptionalString,
       title: OptionalString,
-      time: nullish(Schema.is(Time))
+      time: nullish(Time)
     })
   })
 }))
@@ -73,11 +69,11 @@ const ErrorData = Schema.Struct({
 })
 
 /** `name` and `data` on 1.x; `type` and `message` on the error object itself on 2.x. */
-export const isError = Schema.is(Schema.Struct({
+export const isError = guard.make(Schema.Struct({
   error: Schema.Struct({
     name: OptionalString,
     type: OptionalString,
     message: OptionalString,
-    data: nullish(Schema.is(ErrorData))
+    data: nullish(ErrorData)
   })
 }))

@@ -1,0 +1,102 @@
+/**
+ * The benchmark: `npm run bench`, or `npm run bench -- --only small,short --rounds 5`. A complete run writes
+ * `bench/results.md`.
+ */
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { parseArgs } from "node:util"
+import { build } from "./lib/build.js"
+import * as report from "./lib/report.js"
+import type { Section } from "./lib/report.js"
+import type { Bench } from "./lib/run.js"
+import * as pipeline from "./workloads/pipeline.js"
+
+const here = path.dirname(fileURLToPath(import.meta.url))
+
+const workloads: { readonly [name: string]: (bench: Bench) => Promise<Section> } = {
+  small: pipeline.manySmall,
+  million: pipeline.million,
+  growth: pipeline.growth,
+  large: pipeline.largeEvents,
+  line: pipeline.longLine,
+  memory: pipeline.memory,
+  slow: pipeline.slowConsumer
+}
+
+const { values } = parseArgs({
+  options: { only: { type: "string" }, rounds: { type: "string" } },
+  // `npm run bench -- …` hands on the dashes too.
+  args: process.argv.slice(2).filter((arg) => arg !== "--")
+})
+
+const only = values.only?.split(",") ?? Object.keys(workloads)
+const unknown = only.filter((name) => workloads[name] === undefined)
+if (unknown.length > 0) {
+  console.error(`there is no workload ${unknown.join(", ")}; there are ${Object.keys(workloads).join(", ")}`)
+  process.exit(2)
+}
+if (!fs.existsSync("/proc/self/schedstat")) {
+  console.error("the benchmark reads the CPU time of a thread from /proc/self/task/…/schedstat, so it needs Linux")
+  process.exit(2)
+}
+
+const versionOf = (name: string): string =>
+  JSON.parse(fs.readFileSync(path.join(here, "node_modules", name, "package.json"), "utf8")).version
+
+const machine = [
+  `${os.cpus().length} × ${os.cpus()[0]?.model ?? "unknown processor"}`,
+  `${Math.round(os.totalmem() / 2 ** 30)} GiB`,
+  `Linux ${os.release()}`,
+  `node ${process.versions.node}`,
+  `effect ${versionOf("effect")}`,
+  `@effect/platform-node ${versionOf("@effect/platform-node")}`,
+  `opencode-ai ${versionOf("opencode-ai")}`,
+  `@opencode-ai/sdk ${versionOf("@opencode-ai/sdk")}`
+].join(", ")
+
+const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "effect-opencode-bench-"))
+const remove = () => fs.rmSync(scratch, { recursive: true, force: true, maxRetries: 5 })
+process.on("exit", remove)
+process.on("SIGINT", () => process.exit(130))
+process.on("SIGTERM", () => process.exit(143))
+for (const name of ["tmp", "work"]) fs.mkdirSync(path.join(scratch, name))
+
+const bench: Bench = {
+  programs: path.join(scratch, "programs"),
+  scratch,
+  rounds: Number(values.rounds ?? 5),
+  say: (text) => console.error(text)
+}
+
+const loadBefore = os.loadavg()[0]!
+const began = performance.now()
+await build(path.join(here, "programs"), bench.programs)
+
+const sections: Array<Section> = []
+for (const name of only) {
+  const from = performance.now()
+  bench.say(name)
+  const section = await workloads[name]!(bench)
+  sections.push(section)
+  console.log(`\n## ${section.title}\n\n${section.text}\n\n${report.checks(section.checks)}\n`)
+  bench.say(`${name}: ${Math.round((performance.now() - from) / 1000)} s`)
+}
+
+const text = [
+  "# Results",
+  `Made by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)} in ${
+    Math.round((performance.now() - began) / 60_000)
+  } minutes. The load of the machine was ${loadBefore.toFixed(1)} before and ${os.loadavg()[0]!.toFixed(1)} after.`,
+  machine,
+  `Medians of ${bench.rounds} rounds, in each of which every variant of a comparison has its turn in a fresh process; a ` +
+  "ratio is the median of the ratios of the rounds. *Main CPU* is the CPU time of Node's main thread from the end of " +
+  "the imports to the result: what the wall time would be on an idle machine. *Whole wall* begins there too.",
+  "## What was aimed at",
+  report.checks(sections.flatMap((section) => section.checks)),
+  ...sections.flatMap((section) => [`## ${section.title}`, section.text])
+].join("\n\n")
+
+if (values.only === undefined) fs.writeFileSync(path.join(here, "results.md"), `${text}\n`)
+console.log(`\n${report.checks(sections.flatMap((section) => section.checks))}`)

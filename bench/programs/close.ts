@@ -1,0 +1,30 @@
+/** How long it takes to leave a run whose child works on: from the interruption to its end. */
+import { NodeContext } from "@effect/platform-node"
+import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
+import { OpenCode } from "effect-opencode"
+import { job, report, start } from "../lib/meter.js"
+
+const { binary, grace, times } = job<{ readonly binary: string; readonly grace: number; readonly times: number }>()
+
+const layer = OpenCode.layer({ binary, version: "1.18.33", forceKillAfter: grace }).pipe(
+  Layer.provide(NodeContext.layer)
+)
+
+const once = Effect.gen(function*() {
+  const begun = yield* Deferred.make<void>()
+  const running = yield* Effect.fork(
+    Stream.runForEach(OpenCode.stream("x"), () => Deferred.succeed(begun, undefined))
+  )
+  yield* Deferred.await(begun)
+  // What comes right after the first event is no part of the end.
+  yield* Effect.sleep("20 millis")
+  const before = performance.now()
+  yield* Fiber.interrupt(running)
+  return performance.now() - before
+})
+
+const stop = start()
+Effect.runPromise(Effect.provide(Effect.replicateEffect(once, times), layer)).then((all) => {
+  const sorted = [...all].sort((a, b) => a - b)
+  report({ ...stop(), median: sorted[Math.floor(sorted.length / 2)]!, max: sorted.at(-1)! })
+})

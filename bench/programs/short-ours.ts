@@ -1,0 +1,35 @@
+/** Many short runs by the library, each isolated and through the gate. */
+import { NodeContext } from "@effect/platform-node"
+import { Effect, Layer } from "effect"
+import { OpenCode } from "effect-opencode"
+import { job, report, start } from "../lib/meter.js"
+
+interface Job {
+  readonly binary: string
+  readonly runs: number
+  readonly concurrency: number
+  /** Who holds the crowd back: the program, or the layer's `concurrency`. */
+  readonly crowd: "program" | "layer"
+  readonly startup: OpenCode.Options["startup"]
+}
+
+const { binary, concurrency, crowd, runs, startup } = job<Job>()
+
+const layer = OpenCode.layer({
+  binary,
+  version: "1.18.33",
+  startup,
+  concurrency: crowd === "layer" ? concurrency : "unbounded"
+}).pipe(Layer.provide(NodeContext.layer))
+
+const program = Effect.forEach(
+  Array.from({ length: runs }, (_, index) => `prompt ${index}`),
+  (prompt) => OpenCode.run(prompt),
+  { concurrency: crowd === "layer" ? "unbounded" : concurrency }
+).pipe(
+  Effect.map((results) => results.filter(({ events, text }) => events.length === 3 && text.length === 40).length),
+  Effect.provide(layer)
+)
+
+const stop = start()
+Effect.runPromise(program).then((whole) => report({ ...stop(), whole }))
