@@ -31,6 +31,8 @@ export type Isolation = "run" | "none" | { readonly directory: string }
  * @category models
  */
 export interface Isolated {
+  /** A temporary directory that goes with the scope; the private ones are in it. */
+  readonly directory: string
   /** The variables that point at the temporary directory. */
   readonly temporary: { readonly [name: string]: string }
   /** The variables that point at the data directory; none where it is OpenCode's own. */
@@ -118,7 +120,7 @@ export const make = (
     const temporary = path.join(directory, "tmp")
     yield* fileSystem.makeDirectory(temporary)
     const temporaryEnv = { TMPDIR: temporary, TMP: temporary, TEMP: temporary }
-    if (isolation === "none") return { temporary: temporaryEnv, data: {} }
+    if (isolation === "none") return { directory, temporary: temporaryEnv, data: {} }
 
     const data = isolation === "run" ? path.join(directory, "data") : path.resolve(isolation.directory)
     const credentials = path.join(data, "opencode", "auth.json")
@@ -136,6 +138,7 @@ export const make = (
     }
     const database = env["OPENCODE_DB"] ?? (yield* variable("OPENCODE_DB"))
     return {
+      directory,
       temporary: temporaryEnv,
       data: {
         XDG_DATA_HOME: data,

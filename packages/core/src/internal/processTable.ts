@@ -46,8 +46,10 @@ export const parseStat = (text: string): Omit<ProcessInfo, "marked"> | undefined
     : undefined
 }
 
-/** Lines of `ps -A -E -ww -o pid=,ppid=,pgid=,sess=,stat=,command=`: the environment follows the command. */
-export const parsePs = (text: string, marker: string): ReadonlyArray<ProcessInfo> =>
+/** A process with what was made of its environment. */
+export type Listed<A> = Omit<ProcessInfo, "marked"> & { readonly found: A }
+
+const fromPsLines = <A>(text: string, look: (environment: string) => A): ReadonlyArray<Listed<A>> =>
   text.split("\n").flatMap((line) => {
     const match = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(\S+)\s+(.*)$/.exec(line)
     if (match === null) return []
@@ -58,10 +60,16 @@ export const parsePs = (text: string, marker: string): ReadonlyArray<ProcessInfo
       // macOS prints an address or 0 here.
       session: /^\d+$/.test(match[4]!) ? Number(match[4]) : 0,
       zombie: match[5]!.startsWith("Z"),
-      marked: isMarked(match[6]!, marker),
-      identity: match[6]!
+      identity: match[6]!,
+      found: look(match[6]!)
     }]
   })
+
+const toInfo = ({ found, ...rest }: Listed<boolean>): ProcessInfo => ({ ...rest, marked: found })
+
+/** Lines of `ps -A -E -ww -o pid=,ppid=,pgid=,sess=,stat=,command=`: the environment follows the command. */
+export const parsePs = (text: string, marker: string): ReadonlyArray<ProcessInfo> =>
+  fromPsLines(text, (environment) => isMarked(environment, marker)).map(toInfo)
 
 /**
  * The processes of a run: those whose environment names it, those in the group of its first process, those that were
@@ -104,63 +112,73 @@ export interface ProcessTable {
 
 const concurrency = 16
 
-/**
- * `/proc` where there is one, `ps` elsewhere. On Windows the process tree is ended by the platform itself, and nothing
- * is listed. Only the signals need a process of their own, and only where there is something to signal.
- */
-export const make = (services: {
+export interface Services {
   readonly executor: CommandExecutor.CommandExecutor
   readonly fileSystem: FileSystem.FileSystem
   readonly path: Path.Path
-}): Effect.Effect<ProcessTable> =>
+}
+
+const latin1 = new TextDecoder("latin1")
+
+const read = ({ fileSystem }: Services, file: string): Effect.Effect<string> =>
+  fileSystem.readFile(file).pipe(Effect.map((bytes) => latin1.decode(bytes)), Effect.orElseSucceed(() => ""))
+
+const fromProc = <A>(services: Services, look: (environment: string) => A): Effect.Effect<ReadonlyArray<Listed<A>>> =>
+  services.fileSystem.readDirectory("/proc").pipe(
+    Effect.orElseSucceed((): Array<string> => []),
+    Effect.flatMap((names) =>
+      Effect.forEach(
+        names.filter((name) => /^\d+$/.test(name)),
+        (pid) =>
+          Effect.flatMap(read(services, `/proc/${pid}/stat`), (stat) => {
+            const parsed = parseStat(stat)
+            return parsed === undefined
+              ? Effect.succeed(undefined)
+              : Effect.map(read(services, `/proc/${pid}/environ`), (environ): Listed<A> => ({
+                ...parsed,
+                found: look(environ)
+              }))
+          }),
+        { concurrency }
+      )
+    ),
+    Effect.map((infos) => infos.filter((info) => info !== undefined))
+  )
+
+const fromPs = <A>(services: Services, look: (environment: string) => A): Effect.Effect<ReadonlyArray<Listed<A>>> =>
+  services.executor.string(
+    Command.make("ps", "-A", "-E", "-ww", "-o", "pid=,ppid=,pgid=,sess=,stat=,command=")
+  ).pipe(
+    Effect.map((text) => fromPsLines(text, look)),
+    Effect.orElseSucceed((): ReadonlyArray<Listed<A>> => [])
+  )
+
+/** Whether processes are files here. */
+export const hasProc = ({ fileSystem }: Pick<Services, "fileSystem">): Effect.Effect<boolean> =>
+  Effect.orElseSucceed(fileSystem.exists("/proc/self/stat"), () => false)
+
+/**
+ * The processes of the machine: from `/proc` where there is one, from `ps` elsewhere. On Windows the process tree is
+ * ended by the platform itself, and nothing is listed.
+ */
+export const list = <A>(
+  services: Services,
+  look: (environment: string) => A
+): Effect.Effect<ReadonlyArray<Listed<A>>> =>
+  services.path.sep === "\\"
+    ? Effect.succeed([])
+    : Effect.flatMap(hasProc(services), (hasProc) => hasProc ? fromProc(services, look) : fromPs(services, look))
+
+/** Only the signals need a process of their own, and only where there is something to signal. */
+export const make = (services: Services): Effect.Effect<ProcessTable> =>
   Effect.gen(function*() {
-    const { executor, fileSystem, path } = services
-    const utf8 = new TextDecoder("latin1")
-
-    const read = (file: string) =>
-      fileSystem.readFile(file).pipe(Effect.map((bytes) => utf8.decode(bytes)), Effect.orElseSucceed(() => ""))
-
-    const fromProc = (marker: string) =>
-      fileSystem.readDirectory("/proc").pipe(
-        Effect.orElseSucceed((): Array<string> => []),
-        Effect.flatMap((names) =>
-          Effect.forEach(
-            names.filter((name) => /^\d+$/.test(name)),
-            (pid) =>
-              Effect.flatMap(read(`/proc/${pid}/stat`), (stat) => {
-                const parsed = parseStat(stat)
-                return parsed === undefined
-                  ? Effect.succeed(undefined)
-                  : Effect.map(read(`/proc/${pid}/environ`), (environ): ProcessInfo => ({
-                    ...parsed,
-                    marked: isMarked(environ, marker)
-                  }))
-              }),
-            { concurrency }
-          )
-        ),
-        Effect.map((infos) => infos.filter((info) => info !== undefined))
-      )
-
-    const fromPs = (marker: string) =>
-      executor.string(Command.make("ps", "-A", "-E", "-ww", "-o", "pid=,ppid=,pgid=,sess=,stat=,command=")).pipe(
-        Effect.map((text) => parsePs(text, marker)),
-        Effect.orElseSucceed((): ReadonlyArray<ProcessInfo> => [])
-      )
-
-    const list = (marker: string): Effect.Effect<ReadonlyArray<ProcessInfo>> =>
-      path.sep === "\\"
-        ? Effect.succeed([])
-        : Effect.flatMap(
-          Effect.orElseSucceed(fileSystem.exists("/proc/self/stat"), () => false),
-          (hasProc) => hasProc ? fromProc(marker) : fromPs(marker)
-        )
-
+    const { executor, fileSystem } = services
     const self = yield* fileSystem.readLink("/proc/self").pipe(Effect.map(Number), Effect.orElseSucceed(() => 0))
 
     return {
       members: ({ known = [], marker, pid }) =>
-        Effect.map(list(marker), (table) => {
+        Effect.map(list(services, (environment) => isMarked(environment, marker)), (listed) => {
+          const table = listed.map(toInfo)
           const ours = new Set(members(table, { pid, except: new Set([self]), known }))
           return table.filter((p) => ours.has(p.pid)).map(({ identity, pid }) => ({ identity, pid }))
         }),

@@ -14,6 +14,8 @@ export interface Surroundings {
   readonly env: { readonly [name: string]: string }
   /** The data directory; `undefined` where it is OpenCode's own. */
   readonly directory: string | undefined
+  /** A temporary directory that goes with the scope. */
+  readonly temporary: string
 }
 
 /** The secret values among what a process is given. */
@@ -39,6 +41,7 @@ export const make = (
     return {
       // OpenCode takes its directory from PWD before it asks the system.
       env: { ...given, ...isolated.temporary, PWD: cwd, ...own, ...isolated.data },
-      directory: isolated.data["XDG_DATA_HOME"]
+      directory: isolated.data["XDG_DATA_HOME"],
+      temporary: isolated.directory
     }
   })
