@@ -4,7 +4,8 @@
  * Nothing is lost on the way: every event carries the object that was printed as `raw`, fields that this library
  * does not know included; a type that it does not know is an {@link Unknown}, and so is a known type of an
  * unexpected shape. {@link PermissionRejected} and {@link ProviderRetry} are made from OpenCode's stderr, and
- * {@link Diagnostic} stands for a line that is no JSON object.
+ * {@link Diagnostic} stands for a line that is no JSON object. {@link TextDelta} and {@link PermissionAsked} are seen
+ * through a server only (`OpenCodeServer`).
  *
  * Shapes as printed by OpenCode 1.14.34 to 1.18.33.
  *
@@ -189,7 +190,8 @@ export const SessionError = Schema.TaggedStruct("SessionError", {
 })
 
 /**
- * OpenCode would have asked a person, found none and rejected. Made from stderr.
+ * OpenCode would have asked a person, found none and rejected, which it says on stderr; or, through a server, what was
+ * asked was rejected.
  *
  * @since 0.1.0
  * @category models
@@ -207,8 +209,8 @@ export const PermissionRejected = Schema.TaggedStruct("PermissionRejected", {
 
 /**
  * An attempt at the provider failed, and OpenCode tries again by itself unless it is an error that repeats (a 401, say).
- * Made from OpenCode's error log and from steps that begin again, because it prints nothing of this on stdout. `attempt`
- * counts the failures of the run from 1.
+ * Made from OpenCode's error log and from steps that begin again, because it prints nothing of this on stdout; a server
+ * says it. `attempt` counts the failures of the run from 1.
  *
  * @since 0.1.0
  * @category models
@@ -225,6 +227,52 @@ export const ProviderRetry = Schema.TaggedStruct("ProviderRetry", {
   reason: Schema.String,
   provider: Schema.optional(Schema.String),
   model: Schema.optional(Schema.String)
+})
+
+/**
+ * A piece of an answer, or of reasoning with `thinking`, as the model says it; the whole part follows as a {@link Text}
+ * or {@link Reasoning}, unless the provider cuts it off. Through a server only, and only for those who watch: with
+ * `stream`, but neither in `RunResult.events` nor in a transcript.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface TextDelta extends Schema.Schema.Type<typeof TextDelta> {}
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const TextDelta = Schema.TaggedStruct("TextDelta", {
+  sessionId: Schema.optional(Schema.String),
+  messageId: Schema.optional(Schema.String),
+  partId: Schema.String,
+  kind: Schema.Literal("text", "reasoning"),
+  text: Schema.String
+})
+
+/**
+ * OpenCode waits for a permission, and `onPermission` of the server's layer is asked. `sessionId` is that of a sub-agent
+ * where one asks. Through a server only.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface PermissionAsked extends Schema.Schema.Type<typeof PermissionAsked> {}
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const PermissionAsked = Schema.TaggedStruct("PermissionAsked", {
+  sessionId: Schema.optional(Schema.String),
+  requestId: Schema.String,
+  permission: Schema.String,
+  patterns: Schema.Array(Schema.String),
+  /** The tool call that waits. */
+  callId: Schema.optional(Schema.String),
+  /** What OpenCode tells beyond that, the whole `command` of a shell call for example. */
+  metadata: Schema.optional(Schema.Unknown)
 })
 
 /**
@@ -278,6 +326,8 @@ export type RunEvent =
   | SessionError
   | PermissionRejected
   | ProviderRetry
+  | TextDelta
+  | PermissionAsked
   | Diagnostic
   | Unknown
 
@@ -290,6 +340,8 @@ const Decoded = Schema.typeSchema(Schema.Union(
   SessionError,
   PermissionRejected,
   ProviderRetry,
+  TextDelta,
+  PermissionAsked,
   Diagnostic,
   Unknown
 ))
@@ -438,6 +490,10 @@ export const describe = (event: RunEvent): string => {
       return oneLine(`not permitted: ${event.permission} ${event.patterns.join(", ")}`)
     case "ProviderRetry":
       return oneLine(`the provider failed (${event.attempt}): ${event.reason}`)
+    case "TextDelta":
+      return oneLine(event.kind === "text" ? event.text : `thinks: ${event.text}`)
+    case "PermissionAsked":
+      return oneLine(`asks for permission: ${event.permission} ${event.patterns.join(", ")}`)
     case "Diagnostic":
       return oneLine(`no event (${event.reason}): ${event.line}`)
     case "Unknown":

@@ -274,6 +274,23 @@ describe("decode", () => {
           reason: "Rate limit reached",
           provider: "fake",
           model: undefined
+        },
+        {
+          _tag: "TextDelta",
+          sessionId: "ses_1",
+          messageId: "msg_1",
+          partId: "prt_1",
+          kind: "reasoning",
+          text: "let me "
+        },
+        {
+          _tag: "PermissionAsked",
+          sessionId: "ses_2",
+          requestId: "per_1",
+          permission: "bash",
+          patterns: ["rm *"],
+          callId: "call_1",
+          metadata: { command: "rm -rf x" }
         }
       ]
       for (const event of own) expect(line(RunEvent.toWire(event))).toEqual(event)

@@ -43,6 +43,15 @@ describe("RunEvent.describe", () => {
     )
   })
 
+  it("says what only a server tells", () => {
+    const delta = { _tag: "TextDelta", partId: "prt_1", text: "a\npiece" } as const
+    expect(RunEvent.describe({ ...delta, kind: "text" })).toBe("a piece")
+    expect(RunEvent.describe({ ...delta, kind: "reasoning" })).toBe("thinks: a piece")
+    expect(
+      RunEvent.describe({ _tag: "PermissionAsked", requestId: "per_1", permission: "bash", patterns: ["rm *", "ls"] })
+    ).toBe("asks for permission: bash rm *, ls")
+  })
+
   it("cuts what is too long between characters", () => {
     const line = say({ type: "text", part: { text: `${"x".repeat(198)}${"😀".repeat(10)}` } })
     expect(line).toBe(`${"x".repeat(198)}…`)

@@ -149,6 +149,32 @@ const providerRetry = (raw: WireObject): RunEvent.RunEvent => {
     : unknown(raw)
 }
 
+const textDelta = (raw: WireObject): RunEvent.RunEvent => {
+  const partId = string(raw["partID"])
+  const text = string(raw["text"])
+  const kind = raw["kind"]
+  return partId !== undefined && text !== undefined && (kind === "text" || kind === "reasoning")
+    ? { _tag: "TextDelta", sessionId: sessionOf(raw), messageId: string(raw["messageID"]), partId, kind, text }
+    : unknown(raw)
+}
+
+const permissionAsked = (raw: WireObject): RunEvent.RunEvent => {
+  const requestId = string(raw["requestID"])
+  const permission = string(raw["permission"])
+  const patterns = raw["patterns"]
+  return requestId !== undefined && permission !== undefined && Array.isArray(patterns)
+    ? {
+      _tag: "PermissionAsked",
+      sessionId: sessionOf(raw),
+      requestId,
+      permission,
+      patterns: patterns.filter((p) => typeof p === "string"),
+      callId: string(raw["callID"]),
+      metadata: raw["metadata"]
+    }
+    : unknown(raw)
+}
+
 const diagnosticKinds = ["empty_line", "non_object_json", "json_decode_error", "line_too_long"] as const
 
 const ownDiagnostic = (raw: WireObject): RunEvent.RunEvent => {
@@ -170,6 +196,8 @@ const decoders = new Map<unknown, (raw: WireObject) => RunEvent.RunEvent>([
   ["error", error],
   [`${own}permission_rejected`, permissionRejected],
   [`${own}provider_retry`, providerRetry],
+  [`${own}text_delta`, textDelta],
+  [`${own}permission_asked`, permissionAsked],
   [`${own}diagnostic`, ownDiagnostic]
 ])
 
@@ -186,6 +214,25 @@ export const toWire = (event: RunEvent.RunEvent): WireObject => {
         reason: event.reason,
         provider: event.provider,
         model: event.model
+      }
+    case "TextDelta":
+      return {
+        type: `${own}text_delta`,
+        sessionID: event.sessionId,
+        messageID: event.messageId,
+        partID: event.partId,
+        kind: event.kind,
+        text: event.text
+      }
+    case "PermissionAsked":
+      return {
+        type: `${own}permission_asked`,
+        sessionID: event.sessionId,
+        requestID: event.requestId,
+        permission: event.permission,
+        patterns: event.patterns,
+        callID: event.callId,
+        metadata: event.metadata
       }
     case "Diagnostic":
       return { type: `${own}diagnostic`, kind: event.kind, line: event.line, reason: event.reason }

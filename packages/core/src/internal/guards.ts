@@ -18,6 +18,8 @@ export interface Guards {
   readonly reading: (isReading: boolean) => void
   readonly isReading: () => boolean
   readonly now: () => number
+  /** Something shows that OpenCode works, although it is no event: the time without one begins anew after the first. */
+  readonly alive: () => void
   /** An event was added to the summary; `now` is the time at which it came. */
   readonly seen: (event: RunEvent, state: Summary, now: number) => void
   readonly agentFallback: (fallback: AgentFallback) => void
@@ -90,10 +92,15 @@ export const make = (plan: Plan, now: number): Effect.Effect<Guards> =>
       }
     })
 
+    const alive = (): void => {
+      if (hasEvent) last = clock.unsafeCurrentTimeMillis()
+    }
+
     return {
       read: () => {
         reads++
       },
+      alive,
       reads: () => reads,
       reading: (isReading) => {
         const now = clock.unsafeCurrentTimeMillis()
@@ -109,7 +116,15 @@ export const make = (plan: Plan, now: number): Effect.Effect<Guards> =>
           if (failures >= plan.maxProviderRetries) fire({ _tag: "ProviderRetries", retry: event })
           return
         }
-        if (event._tag === "Diagnostic" || event._tag === "PermissionRejected") return
+        switch (event._tag) {
+          case "Diagnostic":
+          case "PermissionRejected":
+          case "PermissionAsked":
+            return
+          case "TextDelta":
+            alive()
+            return
+        }
         if (event._tag === "StepFinish") failures = 0
         const first = !hasEvent
         hasEvent = true

@@ -53,7 +53,7 @@ export const make = (options: Options): (arrived: ReadonlyArray<RunEvent>) => Ef
       yield* telemetry.spent(usage, spent.cost)
       if (fleet !== undefined) yield* fleet.add(spent)
     }
-    if (transcript !== undefined) yield* transcript.write(pending)
+    if (transcript !== undefined) yield* transcript.write(pending.filter((event) => event._tag !== "TextDelta"))
   })
 
   const offer = Effect.suspend(() => {
@@ -76,7 +76,8 @@ export const make = (options: Options): (arrived: ReadonlyArray<RunEvent>) => Ef
     for (const event of arrived) {
       state.add(event)
       guard.seen(event, state, now)
-      events?.push(event)
+      // The whole parts say it again.
+      if (event._tag !== "TextDelta") events?.push(event)
       parts?.add(event)
       if (event._tag === "ToolUse") options.onTool(event)
     }

@@ -59,6 +59,8 @@ export const make = (options: { readonly keepText: number }): Summary => {
     add: (event: RunEvent) => {
       switch (event._tag) {
         case "Diagnostic":
+        case "TextDelta":
+        case "PermissionAsked":
           return
         case "PermissionRejected":
           self.rejection = event

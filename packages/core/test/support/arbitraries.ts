@@ -34,6 +34,8 @@ const eventTypes = [
   "toString",
   "effect-opencode/permission_rejected",
   "effect-opencode/provider_retry",
+  "effect-opencode/text_delta",
+  "effect-opencode/permission_asked",
   "effect-opencode/diagnostic"
 ]
 
@@ -89,6 +91,23 @@ export const events: fc.Arbitrary<ReadonlyArray<RunEvent.RunEvent>> = fc.record(
       oddWire.map(RunEvent.fromWire),
       fc.string().map(RunEvent.fromLine),
       fc.constant<RunEvent.RunEvent>({ _tag: "PermissionRejected", permission: "bash", patterns: ["rm *"] }),
+      fc.constantFrom("text" as const, "reasoning" as const).map((kind): RunEvent.RunEvent => ({
+        _tag: "TextDelta",
+        sessionId: "ses_1",
+        messageId: undefined,
+        partId: "prt_1",
+        kind,
+        text: "a piece"
+      })),
+      fc.constant<RunEvent.RunEvent>({
+        _tag: "PermissionAsked",
+        sessionId: "ses_2",
+        requestId: "per_1",
+        permission: "bash",
+        patterns: ["rm *"],
+        callId: undefined,
+        metadata: undefined
+      }),
       fc.constant<RunEvent.RunEvent>({
         _tag: "ProviderRetry",
         attempt: 1,

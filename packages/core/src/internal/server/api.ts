@@ -1,6 +1,18 @@
-import type * as Effect from "effect/Effect"
-import type { OpenCodeServerError } from "../../OpenCodeError.js"
-import type * as wire from "./wire.js"
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as Client from "@effect/platform/HttpClient"
+import type * as HttpClientError from "@effect/platform/HttpClientError"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import type * as HttpMethod from "@effect/platform/HttpMethod"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { OpenCodeServerError } from "../../OpenCodeError.js"
+import { isObject } from "../wire.js"
+import * as wire from "./wire.js"
 
 export interface NewSession {
   /** The session's working directory; prompts of the session run in it. */
@@ -73,4 +85,272 @@ export interface Api {
   readonly disposeInstance: (directory: string) => Call<void>
   /** The same for all directories; their tools and MCP servers are ended. */
   readonly dispose: Call<void>
+  /** Opens the events of all directories, which have no end of their own. */
+  readonly events: Effect.Effect<Stream.Stream<Uint8Array, OpenCodeServerError>, OpenCodeServerError, Scope.Scope>
+}
+
+export interface Options {
+  readonly client: HttpClient.HttpClient
+  /** Without credentials and without a slash at its end. */
+  readonly url: string
+  readonly username: string
+  /** Without one no credentials are sent. */
+  readonly password: Redacted.Redacted | undefined
+  /** Cleans what the server says of secrets. */
+  readonly redact: (text: string) => string
+  /** For each call. Default: 1 minute. */
+  readonly patience?: Duration.Duration | undefined
+  /** Messages that are asked for at once. Default: 100. */
+  readonly pageSize?: number | undefined
+}
+
+/** The words of an error that fit into a message. */
+const shown = 500
+
+interface Request {
+  readonly method: HttpMethod.HttpMethod
+  /** As it is shown: the ids of sessions belong to the errors of runs. */
+  readonly route: string
+  readonly path: string
+  readonly query?: { readonly [name: string]: string | undefined } | undefined
+  readonly body?: unknown
+}
+
+interface Reply {
+  readonly status: number
+  readonly text: string
+  readonly cursor: string | undefined
+}
+
+/** The innermost cause names the system's error; the outer ones say "fetch failed". */
+const causeOf = (cause: unknown): string | undefined => {
+  if (!(cause instanceof Error)) return undefined
+  return causeOf(cause.cause) ?? ("code" in cause && typeof cause.code === "string" && cause.message === ""
+    ? cause.code
+    : cause.message)
+}
+
+const messageOf = (body: unknown): string | undefined => {
+  if (!isObject(body)) return undefined
+  const data = isObject(body["data"]) ? body["data"] : body
+  const message = data["message"] ?? body["name"] ?? body["_tag"]
+  return typeof message === "string" ? message : undefined
+}
+
+const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+const isSession = Schema.is(wire.Session)
+const isStatus = Schema.is(wire.Status)
+const isHealth = Schema.is(Schema.Struct({ version: Schema.String }))
+
+const listOf = <A>(is: (u: unknown) => u is A) => (u: unknown): u is ReadonlyArray<A> => Array.isArray(u) && u.every(is)
+
+const isSessions = listOf(isSession)
+const isPermissions = listOf(Schema.is(wire.PermissionRequest))
+const isQuestions = listOf(Schema.is(wire.Question) as (u: unknown) => u is wire.Question)
+const isAgents = listOf(Schema.is(wire.Agent) as (u: unknown) => u is wire.Agent)
+
+const isInfo = Schema.is(wire.MessageInfo)
+const isParts = listOf(Schema.is(wire.Part) as (u: unknown) => u is wire.Part)
+const isMessages = listOf((u): u is wire.Message => isObject(u) && isInfo(u["info"]) && isParts(u["parts"]))
+
+const isStatuses = (u: unknown): u is { readonly [sessionId: string]: wire.Status } =>
+  isObject(u) && Object.values(u).every(isStatus)
+
+interface Providers {
+  readonly providers: ReadonlyArray<{ readonly id: string; readonly models: { readonly [id: string]: unknown } }>
+}
+
+const isProviders = (u: unknown): u is Providers =>
+  isObject(u) &&
+  listOf((p): p is Providers["providers"][number] =>
+    isObject(p) && typeof p["id"] === "string" && isObject(p["models"])
+  )(u["providers"])
+
+/** The calls of a server at an address. */
+export const make = (options: Options): Api => {
+  const { redact, url } = options
+  const patience = options.patience ?? Duration.minutes(1)
+  const pageSize = options.pageSize ?? 100
+  // Its spans would carry the directory and every header, its propagation would tell the server of the trace.
+  const client = options.client.pipe(Client.withTracerDisabledWhen(() => true), Client.withTracerPropagation(false))
+
+  const failure = (
+    request: Pick<Request, "method" | "route">,
+    reason: OpenCodeServerError["reason"],
+    more: { readonly status?: number; readonly detail?: string | undefined } = {}
+  ) =>
+    new OpenCodeServerError({
+      reason,
+      url,
+      request: `${request.method} ${request.route}`,
+      status: more.status,
+      detail: more.detail === undefined ? undefined : redact(more.detail.slice(0, shown)),
+      stderr: ""
+    })
+
+  /** The errors of the client carry the request with its headers, so they are not passed on. */
+  const lost = (request: Pick<Request, "method" | "route">) => (error: HttpClientError.HttpClientError) =>
+    failure(request, "unreachable", { detail: causeOf(error.cause) ?? error.reason })
+
+  const toRequest = ({ body, method, path, query }: Request): HttpClientRequest.HttpClientRequest => {
+    let request = HttpClientRequest.make(method)(`${url}${path}`).pipe(
+      HttpClientRequest.setUrlParams(query ?? {}),
+      // It would compress on loopback, too, and not every client could read it.
+      HttpClientRequest.setHeader("accept-encoding", "identity")
+    )
+    if (options.password !== undefined) {
+      request = HttpClientRequest.basicAuth(request, options.username, Redacted.value(options.password))
+    }
+    return body === undefined ? request : HttpClientRequest.bodyUnsafeJson(request, body)
+  }
+
+  const refused = (request: Request, { status, text }: Reply) =>
+    status === 401
+      ? failure(request, "unauthorized", { status })
+      : status >= 400
+      ? failure(request, "refused", { status, detail: messageOf(parse(text)) })
+      : failure(request, "unexpected-reply", { status })
+
+  const execute = (request: Request): Effect.Effect<Reply, OpenCodeServerError> =>
+    Effect.suspend(() => client.execute(toRequest(request))).pipe(
+      Effect.flatMap((response) =>
+        // Also where nobody reads it: the connection is free for others only behind the body.
+        Effect.map(response.text, (text): Reply => ({
+          status: response.status,
+          text,
+          cursor: response.headers["x-next-cursor"]
+        }))
+      ),
+      Effect.mapError(lost(request)),
+      Effect.timeoutFail({
+        duration: patience,
+        onTimeout: () => failure(request, "unreachable", { detail: `no reply within ${Duration.format(patience)}` })
+      }),
+      Effect.withSpan("OpenCode.server.request", {
+        captureStackTrace: false,
+        attributes: { "http.request.method": request.method, "http.route": request.route }
+      })
+    )
+
+  const ok = (request: Request): Effect.Effect<Reply, OpenCodeServerError> =>
+    Effect.flatMap(
+      execute(request),
+      (reply) => reply.status >= 200 && reply.status < 300 ? Effect.succeed(reply) : refused(request, reply)
+    )
+
+  const decode = <A>(request: Request, is: (u: unknown) => u is A, { status, text }: Reply): Call<A> => {
+    const body = parse(text)
+    return is(body)
+      ? Effect.succeed(body)
+      // What it says instead can hold anything, keys of providers among it.
+      : failure(request, "unexpected-reply", { status, detail: `${text.length} characters of another shape` })
+  }
+
+  const ask = <A>(request: Request, is: (u: unknown) => u is A): Call<A> =>
+    Effect.flatMap(ok(request), (reply) => decode(request, is, reply))
+
+  const tell = (request: Request): Call<void> => Effect.asVoid(ok(request))
+
+  /** Gives whether there was still something to answer. */
+  const answer = (request: Request): Call<boolean> =>
+    Effect.flatMap(execute(request), (reply) =>
+      reply.status >= 200 && reply.status < 300
+        ? Effect.succeed(true)
+        : reply.status === 404
+        ? Effect.succeed(false)
+        : refused(request, reply))
+
+  const session = (method: HttpMethod.HttpMethod, sessionId: string, rest = "", body?: unknown): Request => ({
+    method,
+    route: `/session/:id${rest}`,
+    path: `/session/${encodeURIComponent(sessionId)}${rest}`,
+    body
+  })
+
+  const directory = (
+    method: HttpMethod.HttpMethod,
+    route: string,
+    of: string,
+    more: Partial<Request> = {}
+  ): Request => ({ method, route, path: route, ...more, query: { directory: of, ...more.query } })
+
+  const messages = (sessionId: string): Call<ReadonlyArray<wire.Message>> => {
+    const page = (
+      before: string | undefined,
+      later: ReadonlyArray<wire.Message>
+    ): Call<ReadonlyArray<wire.Message>> => {
+      const request: Request = {
+        ...session("GET", sessionId, "/message"),
+        query: { limit: String(pageSize), before }
+      }
+      return Effect.flatMap(ok(request), (reply) =>
+        Effect.flatMap(decode(request, isMessages, reply), (messages) => {
+          const all = [...messages, ...later]
+          return reply.cursor === undefined || messages.length === 0
+            ? Effect.succeed(all)
+            : page(reply.cursor, all)
+        }))
+    }
+    return page(undefined, [])
+  }
+
+  const health: Request = { method: "GET", route: "/global/health", path: "/global/health" }
+  const events: Request = { method: "GET", route: "/global/event", path: "/global/event" }
+
+  return {
+    url,
+    health: ask(health, isHealth),
+    createSession: ({ directory: of, parentId, permission, title }) =>
+      ask(directory("POST", "/session", of, { body: { title, permission, parentID: parentId } }), isSession),
+    getSession: (sessionId) => ask(session("GET", sessionId), isSession),
+    patchSession: (sessionId, patch) => ask(session("PATCH", sessionId, "", patch), isSession),
+    deleteSession: (sessionId) => tell(session("DELETE", sessionId)),
+    sessions: (of, limit) =>
+      ask(
+        directory("GET", "/session", of, {
+          query: { roots: "true", limit: limit === undefined ? undefined : String(limit) }
+        }),
+        isSessions
+      ),
+    children: (sessionId) => ask(session("GET", sessionId, "/children"), isSessions),
+    fork: (sessionId, messageId) => ask(session("POST", sessionId, "/fork", { messageID: messageId }), isSession),
+    promptAsync: (sessionId, prompt) => tell(session("POST", sessionId, "/prompt_async", prompt)),
+    abort: (sessionId) => tell(session("POST", sessionId, "/abort")),
+    messages,
+    status: (of) => ask(directory("GET", "/session/status", of), isStatuses),
+    permissions: (of) => ask(directory("GET", "/permission", of), isPermissions),
+    replyPermission: (of, requestId, reply) =>
+      answer(directory("POST", "/permission/:id/reply", of, {
+        path: `/permission/${encodeURIComponent(requestId)}/reply`,
+        body: reply === "once" ? { reply: "once" } : { reply: "reject", message: reply.reject }
+      })),
+    questions: (of) => ask(directory("GET", "/question", of), isQuestions),
+    rejectQuestion: (of, questionId) =>
+      answer(directory("POST", "/question/:id/reject", of, {
+        path: `/question/${encodeURIComponent(questionId)}/reject`
+      })),
+    agents: (of) => ask(directory("GET", "/agent", of), isAgents),
+    models: (of) =>
+      Effect.map(
+        ask(directory("GET", "/config/providers", of), isProviders),
+        ({ providers }) => providers.flatMap(({ id, models }) => Object.keys(models).map((model) => `${id}/${model}`))
+      ),
+    disposeInstance: (of) => tell(directory("POST", "/instance/dispose", of)),
+    dispose: tell({ method: "POST", route: "/global/dispose", path: "/global/dispose" }),
+    events: Effect.suspend(() => Client.withScope(client).execute(toRequest(events))).pipe(
+      Effect.mapError(lost(events)),
+      Effect.flatMap((response: HttpClientResponse.HttpClientResponse) =>
+        response.status === 200
+          ? Effect.succeed(Stream.mapError(response.stream, lost(events)))
+          : refused(events, { status: response.status, text: "", cursor: undefined })
+      )
+    )
+  }
 }

@@ -1,14 +1,32 @@
-import type * as Effect from "effect/Effect"
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as FiberId from "effect/FiberId"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
-import type { OpenCodeError, OpenCodeServerError } from "../../OpenCodeError.js"
-import type { Version } from "../../Version.js"
+import * as Tracer from "effect/Tracer"
+import { OpenCodeConfigError, OpenCodeServerError, OpenCodeVersionError } from "../../OpenCodeError.js"
+import type { OpenCodeError } from "../../OpenCodeError.js"
+import * as Version from "../../Version.js"
+import * as redact from "../redact.js"
+import * as signatures from "../signatures.js"
+import type * as surroundings from "../surroundings.js"
+import * as apis from "./api.js"
 import type { Api } from "./api.js"
+import * as credentials from "./credentials.js"
+import * as hubs from "./hub.js"
 import type { Subscription } from "./hub.js"
+import type { Spec } from "./pool.js"
+import * as process from "./process.js"
 
 /** A server that answers, until it does not. */
 export interface Connection {
   readonly api: Api
-  readonly version: Version
+  readonly version: Version.Version
   /** The data directory; `undefined` where it is OpenCode's own or not on this machine. */
   readonly directory: string | undefined
   /** Returns when events of the session are known to arrive: prompt after it. */
@@ -24,4 +42,188 @@ export interface Server {
    * failure; the next caller tries again.
    */
   readonly connect: Effect.Effect<Connection, OpenCodeError>
+  /** Whether there is a connection now. */
+  readonly isOpen: () => boolean
 }
+
+/** The versions whose server is driven: measured with 1.18.33. */
+export const supported = { from: Version.make(1, 18, 0), below: Version.make(2, 0, 0) }
+
+const checked = (url: string, text: string): Effect.Effect<Version.Version, OpenCodeVersionError> => {
+  const version = Option.getOrUndefined(Version.parse(text))
+  return version !== undefined && Version.isAtLeast(version, supported.from) &&
+      !Version.isAtLeast(version, supported.below)
+    ? Effect.succeed(version)
+    : new OpenCodeVersionError({
+      binary: url,
+      version: text,
+      reason: `as a server this library drives ${Version.format(supported.from)} and later, below ${
+        Version.format(supported.below)
+      }`
+    })
+}
+
+const connect = (
+  api: Api,
+  directory: string | undefined,
+  gone: Effect.Effect<OpenCodeServerError>
+): Effect.Effect<Connection, OpenCodeError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const version = yield* Effect.flatMap(api.health, ({ version }) => checked(api.url, version))
+    const hub = yield* hubs.make({
+      open: api.events,
+      lost: (detail) =>
+        new OpenCodeServerError({
+          reason: "unreachable",
+          url: api.url,
+          request: "GET /global/event",
+          detail,
+          stderr: ""
+        }),
+      gone
+    })
+    return {
+      api,
+      version,
+      directory,
+      subscribe: hub.subscribe,
+      died: hub.failed
+    }
+  })
+
+/** How long a server may take to end its sessions before it is ended without: it waits for their tools. */
+const disposePatience = Duration.seconds(5)
+
+export interface Services extends process.Services {
+  readonly httpClient: HttpClient.HttpClient
+}
+
+/** Nothing was done yet by a server that has crashed on its database before it listened. */
+const again = {
+  while: (error: OpenCodeError) =>
+    error._tag === "OpenCodeServerError" && error.reason === "start-failed" &&
+    signatures.sqlite(error.stderr) !== undefined,
+  schedule: Schedule.intersect(Schedule.recurs(2), Schedule.spaced("1 second"))
+}
+
+/** Starts a server of our own; it ends with the scope, and everything that runs in it. */
+export const open = (
+  services: Services,
+  spec: Spec,
+  around: surroundings.Surroundings,
+  options: { readonly startTimeout: Duration.Duration }
+): Effect.Effect<Connection, OpenCodeError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const started = yield* Effect.retry(process.start(services, spec, around, options), again)
+    const api = apis.make({
+      client: services.httpClient,
+      url: started.url,
+      username: credentials.username,
+      password: started.password,
+      redact: started.redact
+    })
+    // A signal alone would leave the tools: they are leaders of groups of their own.
+    yield* Effect.addFinalizer(() =>
+      Effect.whenEffect(
+        Effect.ignore(Effect.timeout(Effect.interruptible(api.dispose), disposePatience)),
+        started.isRunning
+      )
+    )
+    return yield* connect(api, around.directory, started.exited)
+  })
+
+export interface AttachOptions {
+  readonly url: string
+  /** Default: `opencode`. */
+  readonly username?: string | undefined
+  readonly password: Redacted.Redacted | undefined
+}
+
+/** The address without what does not belong to it: credentials, which are given apart, query and hash. */
+export const addressOf = (url: string): string | undefined => {
+  if (!URL.canParse(url)) return undefined
+  const { host, pathname, protocol } = new URL(url)
+  return protocol === "http:" || protocol === "https:"
+    ? `${protocol}//${host}${pathname.replace(/\/+$/, "")}`
+    : undefined
+}
+
+/** Connects to a server of somebody else, which is left running. */
+export const attach = (
+  httpClient: HttpClient.HttpClient,
+  options: AttachOptions
+): Effect.Effect<Connection, OpenCodeError, Scope.Scope> =>
+  Effect.suspend(() => {
+    const url = addressOf(options.url)
+    if (url === undefined) {
+      return new OpenCodeConfigError({ path: "url", reason: "it is no address of an HTTP server" })
+    }
+    const api = apis.make({
+      client: httpClient,
+      url,
+      username: options.username ?? credentials.username,
+      password: options.password,
+      redact: redact.make(redact.secretsOf(options.password))
+    })
+    return connect(api, undefined, Effect.never)
+  })
+
+type State =
+  | { readonly _tag: "Closed" }
+  | { readonly _tag: "Opening"; readonly result: Deferred.Deferred<Connection, OpenCodeError> }
+  | { readonly _tag: "Open"; readonly connection: Connection }
+  | { readonly _tag: "Closing"; readonly done: Deferred.Deferred<void> }
+
+/** Opens a connection when somebody asks, and again when it has died. */
+export const hold = (
+  open: Effect.Effect<Connection, OpenCodeError, Scope.Scope>
+): Effect.Effect<Server, never, Scope.Scope> =>
+  Effect.map(Effect.scope, (scope) => {
+    let state: State = { _tag: "Closed" }
+
+    /** One connection from its beginning until all that is left of it is gone. */
+    const live = (result: Deferred.Deferred<Connection, OpenCodeError>): Effect.Effect<void> => {
+      const done = Deferred.unsafeMake<void>(FiberId.none)
+      const use = Effect.gen(function*() {
+        const connection = yield* open
+        state = { _tag: "Open", connection }
+        yield* Deferred.succeed(result, connection)
+        yield* connection.died
+        // What it leaves is swept before another one begins in the same directories.
+        state = { _tag: "Closing", done }
+      })
+      return Effect.interruptible(Effect.scoped(use)).pipe(
+        Effect.onExit((exit) => {
+          state = { _tag: "Closed" }
+          return Effect.zipRight(
+            exit._tag === "Failure" ? Deferred.failCause(result, exit.cause) : Effect.void,
+            Deferred.succeed(done, undefined)
+          )
+        }),
+        Effect.ignore,
+        // It outlives the run that asked for it first.
+        Effect.mapInputContext((context: Context.Context<never>) => Context.omit(Tracer.ParentSpan)(context))
+      )
+    }
+
+    // Not interruptible between the change of the state and whoever will change it back.
+    const connect: Server["connect"] = Effect.uninterruptibleMask((restore) =>
+      Effect.suspend(() => {
+        switch (state._tag) {
+          case "Open":
+            return Effect.succeed(state.connection)
+          case "Opening":
+            return restore(Deferred.await(state.result))
+          case "Closing":
+            return restore(Effect.zipRight(Deferred.await(state.done), connect))
+          case "Closed": {
+            const result = Deferred.unsafeMake<Connection, OpenCodeError>(FiberId.none)
+            state = { _tag: "Opening", result }
+            return Effect.zipRight(Effect.forkIn(live(result), scope), restore(Deferred.await(result)))
+          }
+        }
+      })
+    )
+
+    return { connect, isOpen: () => state._tag === "Open" }
+  })

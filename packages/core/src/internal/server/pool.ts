@@ -1,8 +1,16 @@
-import type * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Equal from "effect/Equal"
+import * as Fiber from "effect/Fiber"
+import * as Hash from "effect/Hash"
+import * as RcMap from "effect/RcMap"
+import * as Scope from "effect/Scope"
 import type { Isolation } from "../../Isolation.js"
 import type { RunConfig } from "../../RunConfig.js"
-import type { Server } from "./connection.js"
+import * as surroundings from "../surroundings.js"
+import * as turnstile from "../turnstile.js"
+import * as connections from "./connection.js"
+import type { Server, Services } from "./connection.js"
 
 /** What cannot be changed while a server runs. */
 export interface Spec {
@@ -21,8 +29,169 @@ export interface Spec {
 /** Servers by what they were started with. */
 export interface Pool {
   /**
-   * The server of this kind, for as long as the scope is open. Waits where there are as many servers in use as there
-   * may be; one that nobody uses gives way to a new one.
+   * The server of this kind, for as long as the scope is open. Where there are as many servers as there may be, a start
+   * waits for one that nobody uses, which gives way.
    */
   readonly get: (spec: Spec) => Effect.Effect<Server, never, Scope.Scope>
 }
+
+export interface Options {
+  /** Server processes at the same time. Default: 4, which is 2.4 GB at 360 to 600 MB each (1.18.33). */
+  readonly maxServers?: number | undefined
+  /** How long a server that nobody uses goes on. Default: 5 minutes. */
+  readonly idleTimeToLive?: Duration.DurationInput | undefined
+  /** How long a server may take until it listens. Default: 60 seconds; 1.5 to 7 are usual. */
+  readonly startTimeout?: Duration.DurationInput | undefined
+}
+
+const maxServersDefault = 4
+const idleTimeToLiveDefault = "5 minutes"
+const startTimeoutDefault = "60 seconds"
+
+class Key implements Equal.Equal {
+  constructor(readonly spec: Spec) {}
+  [Equal.symbol](that: unknown): boolean {
+    return that instanceof Key && that.spec.key === this.spec.key
+  }
+  [Hash.symbol](): number {
+    return Hash.string(this.spec.key)
+  }
+}
+
+/** Waits until one more server may be started; it may run as long as the scope is open. */
+type Enter = Effect.Effect<void, never, Scope.Scope>
+
+/**
+ * At most so many servers. `RcMap` shares them, counts their users and ends those that stay idle; what it lacks is the
+ * choice of the one that gives way.
+ */
+export const make = (
+  options: Options,
+  makeServer: (spec: Spec, enter: Enter) => Effect.Effect<Server, never, Scope.Scope>
+): Effect.Effect<Pool, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const scope = yield* Effect.scope
+    const slots = yield* turnstile.make(options.maxServers ?? maxServersDefault)
+    // `RcMap` (3.22) can make an entry twice for two who come at the same time.
+    const door = yield* turnstile.make(1)
+    const entries = new Map<string, Server>()
+    const users = new Map<string, number>()
+    /** In the order in which they were used last. */
+    const idle = new Map<string, Key>()
+    /** What is being ended: a slot will be free. */
+    const ending = new Set<object>()
+    let waiting = 0
+
+    const giveWay: Effect.Effect<void> = Effect.suspend(() => {
+      if (waiting <= ending.size) return Effect.void
+      for (const [name, key] of idle) {
+        idle.delete(name)
+        return RcMap.invalidate(servers, key)
+      }
+      return Effect.void
+    })
+    // On a fiber of its own, at whose beginning nothing comes between the choice and the removal.
+    const balance = Effect.forkIn(giveWay, scope)
+
+    const enter: Enter = Effect.uninterruptibleMask((restore) =>
+      Effect.suspend(() => {
+        waiting++
+        return Effect.zipRight(balance, restore(slots.enter))
+      }).pipe(
+        Effect.ensuring(Effect.sync(() => {
+          waiting--
+        })),
+        Effect.asVoid
+      )
+    )
+
+    const servers: RcMap.RcMap<Key, Server> = yield* RcMap.make({
+      idleTimeToLive: options.idleTimeToLive ?? idleTimeToLiveDefault,
+      lookup: (key: Key) =>
+        Effect.gen(function*() {
+          const name = key.spec.key
+          const entry = {}
+          yield* Effect.addFinalizer(() =>
+            Effect.suspend(() => {
+              ending.delete(entry)
+              return balance
+            })
+          )
+          const server = yield* makeServer(key.spec, enter)
+          entries.set(name, server)
+          // The first of the finalizers.
+          yield* Effect.addFinalizer(() =>
+            Effect.sync(() => {
+              ending.add(entry)
+              idle.delete(name)
+              entries.delete(name)
+            })
+          )
+          return server
+        })
+    })
+
+    // `RcMap` ends one after the other, and only what is in use is left to it.
+    yield* Effect.addFinalizer(() =>
+      Effect.forEach([...idle.values()], (key) => RcMap.invalidate(servers, key), {
+        concurrency: "unbounded",
+        discard: true
+      })
+    )
+
+    const enterUse = (name: string) =>
+      Effect.sync(() => {
+        users.set(name, (users.get(name) ?? 0) + 1)
+        idle.delete(name)
+      })
+
+    const leaveUse = (key: Key): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        const name = key.spec.key
+        const left = (users.get(name) ?? 1) - 1
+        if (left > 0) {
+          users.set(name, left)
+          return Effect.void
+        }
+        users.delete(name)
+        const server = entries.get(name)
+        if (server === undefined) return Effect.void
+        if (server.isOpen()) {
+          idle.set(name, key)
+          return balance
+        }
+        // Nobody waits for its start any more, or it had none.
+        const retire = Effect.suspend(() => users.has(name) ? Effect.void : RcMap.invalidate(servers, key))
+        return Effect.flatMap(Effect.forkIn(retire, scope), Fiber.join)
+      })
+
+    return {
+      get: (spec) =>
+        Effect.gen(function*() {
+          const key = new Key(spec)
+          const use = yield* Effect.scope
+          yield* Effect.acquireRelease(enterUse(spec.key), () => leaveUse(key))
+          return yield* Effect.scoped(Effect.zipRight(door.enter, Scope.extend(RcMap.get(servers, key), use)))
+        })
+    }
+  })
+
+/** Servers of our own. Each has its directories for as long as it is kept, over however many of its processes. */
+export const ofProcesses = (services: Services, options: Options): Effect.Effect<Pool, never, Scope.Scope> =>
+  make(options, (spec, enter) =>
+    Effect.gen(function*() {
+      const scope = yield* Effect.scope
+      const startTimeout = Duration.decode(options.startTimeout ?? startTimeoutDefault)
+      let prepared: surroundings.Surroundings | undefined
+      const prepare = surroundings.make({ ...services, isolation: spec.isolation }, spec.config, spec.cwd).pipe(
+        Scope.extend(scope),
+        Effect.tap((made) => {
+          prepared = made
+        })
+      )
+      const around = Effect.suspend(() => prepared === undefined ? prepare : Effect.succeed(prepared))
+      return yield* connections.hold(Effect.gen(function*() {
+        yield* enter
+        return yield* connections.open(services, spec, yield* around, { startTimeout })
+      }))
+    }))

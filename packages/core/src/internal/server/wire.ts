@@ -159,3 +159,42 @@ export const sessionOf = ({ properties, type }: Event): string => {
       return properties.sessionID
   }
 }
+
+/** What a frame of `/global/event` says. */
+export type Received =
+  | { readonly _tag: "Connected" }
+  | { readonly _tag: "Event"; readonly event: Event }
+  | { readonly _tag: "Ignored" }
+  | { readonly _tag: "Unreadable" }
+
+const connected: Received = { _tag: "Connected" }
+const ignored: Received = { _tag: "Ignored" }
+const unreadable: Received = { _tag: "Unreadable" }
+
+const payloadKey = "\"payload\":"
+
+/**
+ * Every event of a session comes twice, the second time as a payload of the type `sync`. Before the payload stand only
+ * the names of the directory and the project, in which a quote is escaped, so that it can be told without parsing.
+ */
+export const isSync = (frame: string): boolean => {
+  const at = frame.indexOf(payloadKey)
+  return at !== -1 && frame.startsWith("{\"type\":\"sync\"", at + payloadKey.length)
+}
+
+/** Reads a frame of `/global/event`; total. */
+export const receive = (frame: string): Received => {
+  if (isSync(frame)) return ignored
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(frame)
+  } catch {
+    return unreadable
+  }
+  const payload = isObject(parsed) ? parsed["payload"] : undefined
+  if (!isObject(payload)) return unreadable
+  if (payload["type"] === "server.connected") return connected
+  const event = toEvent(payload)
+  if (event !== undefined) return { _tag: "Event", event }
+  return known.has(payload["type"]) ? unreadable : ignored
+}

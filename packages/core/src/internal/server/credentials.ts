@@ -1,0 +1,19 @@
+import * as Effect from "effect/Effect"
+import * as Encoding from "effect/Encoding"
+import * as Redacted from "effect/Redacted"
+
+/** The name that OpenCode expects by default (1.18.33). */
+export const username = "opencode"
+
+const randomBytes = (count: number): Effect.Effect<Uint8Array> =>
+  // Not `Random`: whoever knows its seed knows the password.
+  Effect.sync(() => globalThis.crypto.getRandomValues(new Uint8Array(count)))
+
+/** A password of 256 bits that nobody else knows. */
+export const password: Effect.Effect<Redacted.Redacted> = Effect.map(
+  randomBytes(32),
+  (bytes) => Redacted.make(Encoding.encodeBase64Url(bytes))
+)
+
+/** A name for the processes of one server. */
+export const id: Effect.Effect<string> = Effect.map(randomBytes(12), Encoding.encodeHex)

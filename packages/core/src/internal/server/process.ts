@@ -1,0 +1,173 @@
+import * as Config from "effect/Config"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { OpenCodeConfigError, OpenCodeServerError } from "../../OpenCodeError.js"
+import type { OpenCodeError } from "../../OpenCodeError.js"
+import type * as Verdict from "../../Verdict.js"
+import * as check from "../check.js"
+import type { Processes } from "../client.js"
+import * as limits from "../limits.js"
+import * as lineSplitter from "../lineSplitter.js"
+import * as process from "../process.js"
+import * as processTable from "../processTable.js"
+import * as redact from "../redact.js"
+import * as stderrFacts from "../stderrFacts.js"
+import * as surroundings from "../surroundings.js"
+import * as tail from "../tail.js"
+import * as credentials from "./credentials.js"
+import * as leftovers from "./leftovers.js"
+import type { Spec } from "./pool.js"
+
+export type Services = Pick<
+  Processes,
+  "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter"
+>
+
+/** A server process that listens. */
+export interface Started {
+  readonly pid: number
+  readonly url: string
+  readonly password: Redacted.Redacted
+  /** Cleans texts of what the server was given in secret. */
+  readonly redact: (text: string) => string
+  readonly isRunning: Effect.Effect<boolean>
+  /** Returns when the process has ended, with what is to be said of it. */
+  readonly exited: Effect.Effect<OpenCodeServerError>
+}
+
+const listening = /listening on (https?:\/\/\S+)/
+
+/** A line that is longer is none of OpenCode's: in bytes. */
+const maxLine = 1024 * 1024
+
+/** How long a pipe may go on after the process has ended: something else can hold it. */
+const drainPatience = Duration.seconds(1)
+
+const inherited: Effect.Effect<string> = Config.string(processTable.variable).pipe(Effect.orElseSucceed(() => ""))
+
+const exitOf = (exit: Verdict.Exit) => ({
+  exitCode: exit._tag === "Code" ? exit.code : undefined,
+  signal: exit._tag === "Signal" ? exit.signal : undefined
+})
+
+/**
+ * Starts `opencode serve` and waits until it listens. With the scope it is ended politely, then by force, and its
+ * descendants with it. The password is in its environment alone; its tools can read it there.
+ */
+export const start = (
+  services: Services,
+  spec: Spec,
+  around: surroundings.Surroundings,
+  options: { readonly startTimeout: Duration.Duration }
+): Effect.Effect<Started, OpenCodeError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const scope = yield* Effect.scope
+    const password = yield* credentials.password
+    const id = yield* credentials.id
+    const owner = yield* leftovers.self(services)
+    if (owner !== undefined) {
+      yield* leftovers.end(services, owner, around.temporary)
+      yield* leftovers.note(services, around.temporary, { owner: leftovers.format(owner) })
+    }
+    const invocation = {
+      args: ["serve", "--hostname", "127.0.0.1", "--port", "0", ...spec.args],
+      env: {
+        ...around.env,
+        // A server inside a server's tool carries both ids, so that either sweep finds it.
+        [processTable.variable]: `${yield* inherited}:${id}`,
+        ...(owner === undefined ? {} : { [leftovers.variable]: leftovers.format(owner) }),
+        OPENCODE_SERVER_USERNAME: credentials.username,
+        OPENCODE_SERVER_PASSWORD: Redacted.value(password)
+      },
+      stdin: ""
+    }
+    const problem = check.invocation(invocation)
+    if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
+
+    const clean = redact.make([...surroundings.secrets(services, spec.config), Redacted.value(password)])
+    const printed = tail.make(limits.kept)
+    const ready = yield* Deferred.make<string>()
+    let url: string | undefined
+
+    const failure = (reason: OpenCodeServerError["reason"], more: Partial<OpenCodeServerError> = {}) =>
+      new OpenCodeServerError({
+        reason,
+        url,
+        detail: more.detail,
+        exitCode: more.exitCode,
+        signal: more.signal,
+        stderr: clean(printed.read())
+      })
+
+    const running = yield* process.start(services.executor, services.table, {
+      binary: spec.binary,
+      cwd: spec.cwd,
+      invocation,
+      extendEnv: services.environment.extend,
+      marker: id,
+      forceKillAfter: services.forceKillAfter
+    })
+    const keep = (line: lineSplitter.Line): void =>
+      printed.push(`${typeof line === "string" ? stderrFacts.stripAnsi(line) : `[a line of ${line.tooLong} bytes]`}\n`)
+    const stdout = yield* read(running.stdout, (line) => {
+      // Afterwards it says nothing that matters there.
+      if (url !== undefined) return
+      const match = typeof line === "string" ? listening.exec(line) : null
+      if (match === null) return keep(line)
+      url = match[1]!
+      Deferred.unsafeDone(ready, Effect.succeed(url))
+    }).pipe(Effect.forkIn(scope))
+    const stderr = yield* Effect.forkIn(read(running.stderr, keep), scope)
+
+    const ended = Effect.gen(function*() {
+      const exit = yield* running.exit
+      yield* Effect.timeoutOption(Fiber.joinAll([stdout, stderr]), drainPatience)
+      return exitOf(exit)
+    })
+    const address = yield* Deferred.await(ready).pipe(
+      Effect.raceFirst(Effect.flatMap(ended, (exit) => failure("start-failed", exit))),
+      Effect.timeoutFail({
+        duration: options.startTimeout,
+        onTimeout: () => failure("start-timeout", { detail: `not within ${Duration.format(options.startTimeout)}` })
+      }),
+      Effect.withSpan("OpenCode.server.start")
+    )
+    if (owner !== undefined) {
+      const seen = yield* leftovers.seen(services, running.pid)
+      yield* leftovers.note(services, around.temporary, { owner: leftovers.format(owner), ...seen })
+    }
+    return {
+      pid: running.pid,
+      url: address,
+      password,
+      redact: clean,
+      // Also asked by finalizers, in which a timeout waits for what cannot be interrupted.
+      isRunning: Effect.map(Effect.timeoutOption(Effect.interruptible(running.exit), Duration.zero), Option.isNone),
+      exited: Effect.map(ended, (exit) => failure("exited", exit))
+    }
+  })
+
+/** Hands the lines of a pipe to a consumer, to the end of the pipe: a full one would stop the process. */
+const read = <E>(
+  pipe: Stream.Stream<Uint8Array, E>,
+  onLine: (line: lineSplitter.Line) => void
+): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const lines = lineSplitter.make(maxLine)
+    const consume = (found: ReadonlyArray<lineSplitter.Line>) => {
+      for (const line of found) onLine(line)
+    }
+    return Stream.runForEachChunk(pipe, (chunk) => {
+      for (const bytes of chunk) consume(lines.push(bytes))
+      return Effect.void
+    }).pipe(
+      Effect.ignore,
+      Effect.ensuring(Effect.sync(() => consume(lines.flush())))
+    )
+  })
