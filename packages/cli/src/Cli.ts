@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
 import * as CliError from "./CliError.js"
 import * as ConfigOptions from "./ConfigOptions.js"
 import * as DoctorCommand from "./DoctorCommand.js"
@@ -124,7 +125,9 @@ export const run: Effect.Effect<number, never, NodeContext.NodeContext | Host | 
         return Effect.as(text === "" ? Effect.void : Console.error(text), explanation.exitCode)
       }),
       Effect.provide(logs),
-      Logger.withMinimumLogLevel(level)
+      Logger.withMinimumLogLevel(level),
+      // What ends the program is said by us.
+      Effect.withUnhandledErrorLogLevel(Option.none())
     )
   }
 )

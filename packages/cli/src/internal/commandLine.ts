@@ -95,6 +95,8 @@ const arrange = (
   )
   const options: Array<string> = []
   const rest: Array<string> = []
+  const seen = new Set<OptionDoc>()
+  const problem = (reason: string): Either.Either<never, Problem> => Either.left({ reason, hint: helpOf(command.name) })
   for (let at = 0; at < words.length; at++) {
     const word = words[at]!
     if (word === "--") {
@@ -110,20 +112,30 @@ const arrange = (
     const [, name = word, attached] = /^(--[^=]+)=([\s\S]*)$/.exec(word) ?? []
     const option = byName.get(name)
     if (option === undefined) return Either.left(unknownOption(word, command))
+    if (seen.has(option) && !option.repeated) return problem(`${name} is given more than once.`)
+    seen.add(option)
     // The last of its names is the one that nothing else has.
     const canonical = option.value === undefined ? name : option.names.at(-1)!
     if (option.value === undefined) {
       if (attached === undefined) options.push(canonical)
       else if (attached === "true" || attached === "false") options.push(canonical, attached)
-      else return Either.left({ reason: `${name} takes no value.`, hint: helpOf(command.name) })
+      else return problem(`${name} takes no value.`)
       continue
     }
     const value = attached ?? words[at + 1]
     if (attached === undefined) at++
     if (value === undefined || (attached === undefined && byName.has(value))) {
-      return Either.left({ reason: `${name} needs a value: ${option.value}.`, hint: helpOf(command.name) })
+      return problem(`${name} needs a value: ${option.value}.`)
+    }
+    const choices = option.value.split(" | ")
+    if (choices.length > 1 && !choices.includes(value)) {
+      return problem(`${name} is one of ${choices.join(", ")}.`)
     }
     options.push(canonical, value)
+  }
+  const most = command.arguments.some(({ name }) => name.endsWith("...")) ? rest.length : command.arguments.length
+  if (rest.length > most) {
+    return problem(`${JSON.stringify(rest[most])} is an argument too many.`)
   }
   return Either.right({
     _tag: "Run",
