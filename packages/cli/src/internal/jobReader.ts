@@ -99,15 +99,21 @@ export class Reader {
   }
 
   render(source: located.Source, at: located.Range, text: string): string {
-    const rendered = Either.flatMap(Template.parse(text), (template) => {
-      for (const name of Template.columns(template)) this.named.add(name)
-      return Template.render(template, this.columns)
-    })
-    return Either.getOrElse(rendered, (problems) => {
+    const report = (say: (reason: string) => string) => (problems: ReadonlyArray<Template.Problem>): string => {
       for (const { offset, reason } of problems) {
-        this.problem(source, offsetOf(source, at, text, offset), this.forRow(source, reason))
+        this.problem(source, offsetOf(source, at, text, offset), say(reason))
       }
       return ""
+    }
+    return Either.match(Template.parse(text), {
+      onLeft: report((reason) => reason),
+      onRight: (template) => {
+        for (const name of Template.columns(template)) this.named.add(name)
+        return Either.getOrElse(
+          Template.render(template, this.columns),
+          report((reason) => this.forRow(source, reason))
+        )
+      }
     })
   }
 
