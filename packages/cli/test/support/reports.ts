@@ -80,8 +80,17 @@ export const conversation = (file: string, steps = 1): ReadonlyArray<RunEvent.Ru
     }),
     finish("tool-calls", 5300, 0.0141)
   ]).flat(),
-  tool({ name: "webfetch", title: "https://example.com", input: { url: "https://example.com" }, error: "not permitted", time: 4000 }),
-  RunEvent.fromWire({ type: "error", error: { name: "APIError", data: { message: "Overloaded", statusCode: 529, isRetryable: true } } }),
+  tool({
+    name: "webfetch",
+    title: "https://example.com",
+    input: { url: "https://example.com" },
+    error: "not permitted",
+    time: 4000
+  }),
+  RunEvent.fromWire({
+    type: "error",
+    error: { name: "APIError", data: { message: "Overloaded", statusCode: 529, isRetryable: true } }
+  }),
   RunEvent.fromLine("Warning: something on stdout"),
   text("The redirect no longer leaves the site.\n\n- `//` is refused\n- the test that was red is green"),
   finish("stop", 5600, 0.015)
@@ -97,7 +106,12 @@ const failures = [
 
 const models = ["anthropic/claude-sonnet-4-5", "openai/gpt-5-codex"]
 const agents = ["build", "plan", "review"]
-const tasks = ["fix the redirect after login", "document the public functions", "upgrade the linter", "remove dead code"]
+const tasks = [
+  "fix the redirect after login",
+  "document the public functions",
+  "upgrade the linter",
+  "remove dead code"
+]
 
 /** So many runs, in a matrix of two by three where that is asked for. */
 export const results = (count: number, options: { readonly matrix: boolean }): ReadonlyArray<JobResult> => {
@@ -144,7 +158,10 @@ export const results = (count: number, options: { readonly matrix: boolean }): R
   })
 }
 
-export const report = (count: number, options: { readonly matrix: boolean; readonly steps?: number }): Report.Input => ({
+export const report = (
+  count: number,
+  options: { readonly matrix: boolean; readonly steps?: number }
+): Report.Input => ({
   title: "nightly.jsonl",
   source: "results/nightly.results.jsonl",
   at: Date.UTC(2026, 0, 15, 10, 42),

@@ -34,7 +34,6 @@ h2 { margin: 0 0 .875rem; font-size: 1.0625rem; }
 h3 { margin: 0; font-size: .875rem; font-weight: 600; }
 .charts p { margin-bottom: .875rem; color: var(--muted); font-size: .8125rem; }
 p { margin: 0; }
-a { color: var(--accent); }
 :focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; border-radius: 2px; }
 .muted, .about { color: var(--muted); }
 .about { margin-top: .25rem; overflow-wrap: anywhere; }
@@ -57,7 +56,6 @@ a { color: var(--accent); }
 
 .scroll { overflow-x: auto; }
 table { border-collapse: collapse; width: 100%; }
-caption { text-align: left; color: var(--muted); font-size: .8125rem; padding-bottom: .5rem; }
 th, td { padding: .4375rem .75rem; text-align: left; vertical-align: baseline; }
 th:first-child, td:first-child { padding-left: 0; }
 th:last-child, td:last-child { padding-right: 0; }
@@ -68,9 +66,7 @@ th.group > span { display: block; padding-bottom: .25rem; border-bottom: 1px sol
 .number { text-align: right; white-space: nowrap; }
 .cells tbody th { font-weight: 400; min-width: 6.5rem; max-width: 22rem; overflow-wrap: break-word; }
 .cells tbody tr + tr > * { border-top: 1px solid var(--rule); }
-th button {
-  all: unset; cursor: pointer; border-radius: 2px;
-}
+th button { all: unset; cursor: pointer; }
 th button:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
 th button:hover { color: var(--text); }
 th[aria-sort] button { color: var(--text); }
@@ -112,14 +108,12 @@ th[aria-sort="ascending"] button::after { content: " ↑"; }
 .runs tr > :first-child { padding-left: 0; }
 .runs tr > :last-child { padding-right: 0; }
 .runs td.outcome-cell { white-space: nowrap; }
-.runs .outcome .mark { font-weight: 600; }
 .runs td.axis { color: var(--muted); min-width: 5rem; max-width: 16rem; overflow-wrap: break-word; }
 
 details > summary { cursor: pointer; }
 .run > summary:focus-visible { outline-offset: -2px; }
 .run > summary {
   list-style: none; display: flex; gap: .375rem; color: var(--muted); font-size: .8125rem; max-width: 100%;
-  padding-left: 0;
 }
 summary::-webkit-details-marker { display: none; }
 summary::marker { content: ""; }
@@ -195,4 +189,4 @@ pre.scrolls { max-height: 26rem; overflow: auto; }
 `
 
 /** \`sha256-…\` of {@link css}, for the page's content security policy. */
-export const hash = "sha256-oPg2DalElRQAZNI6BYDwOk/PzZc8DKB1/DI/JCEFd+g="
+export const hash = "sha256-HXDHejlPi8U61Kg3bblugRhoAKaVZ1esq1etSvgwnPs="
