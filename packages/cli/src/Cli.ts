@@ -14,6 +14,7 @@ import * as Either from "effect/Either"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
+import * as BatchCommand from "./BatchCommand.js"
 import * as CliError from "./CliError.js"
 import * as ConfigOptions from "./ConfigOptions.js"
 import * as DoctorCommand from "./DoctorCommand.js"
@@ -30,7 +31,7 @@ import * as Style from "./Style.js"
 
 const name = "effect-opencode"
 
-const commands = [RunCommand.command, ReplayCommand.command, DoctorCommand.command] as const
+const commands = [RunCommand.command, BatchCommand.command, ReplayCommand.command, DoctorCommand.command] as const
 
 const docs: ReadonlyArray<commandDoc.CommandDoc> = commands.map((command) => commandDoc.make(command))
 
@@ -52,6 +53,7 @@ const parseQuietly = (words: ReadonlyArray<string>) =>
       const root = Command.make(name).pipe(
         Command.withSubcommands([
           RunCommand.command.pipe(Command.transformHandler(loud)),
+          BatchCommand.command.pipe(Command.transformHandler(loud)),
           ReplayCommand.command.pipe(Command.transformHandler(loud)),
           DoctorCommand.command.pipe(Command.transformHandler(loud))
         ])

@@ -45,7 +45,7 @@ const twoTurns = [
 ]
 
 describe("help", () => {
-  for (const command of ["run", "replay", "doctor"]) {
+  for (const command of ["run", "batch", "replay", "doctor"]) {
     it.effect(`of ${command}`, () =>
       Effect.gen(function*() {
         const { code, stderr, stdout } = yield* runCli([command, "--help"])
@@ -63,7 +63,7 @@ describe("help", () => {
 
   it.effect("leaves no option without a description, and fits", () =>
     Effect.gen(function*() {
-      for (const command of ["run", "replay", "doctor"]) {
+      for (const command of ["run", "batch", "replay", "doctor"]) {
         const { stdout } = yield* runCli([command, "--help"], { stdoutIsTerminal: true, env: { NO_COLOR: "1" } })
         const lines = stdout.split("\n")
         for (const [index, line] of lines.entries()) {
