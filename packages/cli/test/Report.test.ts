@@ -120,6 +120,18 @@ describe("html", () => {
     expect(counted).toBe(500)
   })
 
+  it("shortens the name of a cell in the middle, and has it whole where the pointer rests", () => {
+    const cell = { model: "openrouter/anthropic/claude-sonnet-4.5-thinking", agent: "review" }
+    const runs = ["a", "b"].map((id) =>
+      Report.run(result({ id, cell: id === "a" ? cell : { ...cell, agent: "build" } }), [], { runs: 2 })
+    )
+    const page = Report.html({ title: "long", runs })
+    expect(page).toContain(
+      ">openrouter/anthropic/…-4.5-thinking · review<title>openrouter/anthropic/claude-sonnet-4.5-thinking · review<"
+    )
+    expect(page).toContain(">openrouter/anthropic/…t-4.5-thinking · build<")
+  })
+
   it("draws no costs where there are none", () => {
     const page = Report.html({ title: "free", runs: [Report.run(result({ id: "a" }), [], { runs: 1 })] })
     expect(words(page)).toContain("No run has cost anything")

@@ -23,11 +23,14 @@ const pixels = (value: number): string => value.toFixed(2).replace(/\.?0+$/, "")
 
 const runs = (count: number): string => count === 1 ? "1 run" : `${format.count(count)} runs`
 
-const labelLength = 48
+const labelLength = 44
 
+/** Cells differ at their ends more often than in the middle. */
 const shorten = (label: string): string => {
   const characters = [...label]
-  return characters.length <= labelLength ? label : `${characters.slice(0, labelLength - 1).join("")}…`
+  return characters.length <= labelLength
+    ? label
+    : `${characters.slice(0, labelLength / 2 - 1).join("")}…${characters.slice(-labelLength / 2).join("")}`
 }
 
 const inFamily = (family: outcomes.Family) => (result: JobResult): boolean => outcomes.family(result.outcome) === family
@@ -171,7 +174,7 @@ export const spread = (options: {
       const median = percent((values[index]?.median ?? 0) / max)
       return [
         html`<rect class="backdrop" x="0" y="${pixels(index * rowHeight)}" width="100%" height="18"/>`,
-        labelLine(row, `median ${summary(index)}`, index * rowHeight + 13),
+        labelLine(row, summary(index), index * rowHeight + 13),
         html`<line class="base" x1="0" x2="100%" y1="${pixels(base)}" y2="${pixels(base)}"/>`,
         ...[...binned[index] ?? []].sort(([a], [b]) => a - b).flatMap(([bin, members]) =>
           stack(members, { bin, bottom: base, unit, range: range(bin) })

@@ -147,7 +147,7 @@ const figures = (results: ReadonlyArray<JobResult>, groups: ReadonlyArray<Group>
     legend(results)
   }<div class="charts"><div><h3>Outcome</h3><p>shares of the runs</p>${
     charts.shares("chart-outcome", "Outcome", series)
-  }</div><div><h3>Cost of a run</h3><p>a block for each, a line at the median</p>${
+  }</div><div><h3>Cost of a run</h3><p>each a block; median as line and figure</p>${
     free
       ? html`<p class="empty">No run has cost anything, by the prices that OpenCode knows.</p>`
       : charts.spread({
@@ -159,7 +159,7 @@ const figures = (results: ReadonlyArray<JobResult>, groups: ReadonlyArray<Group>
         formatTick: dollarTick,
         scale: scale.amount
       })
-  }</div><div><h3>Time of a run</h3><p>a block for each, a line at the median</p>${
+  }</div><div><h3>Time of a run</h3><p>each a block; median as line and figure</p>${
     charts.spread({
       id: "chart-time",
       title: "Time of a run",
@@ -328,7 +328,9 @@ export const render = (page: Page): string => {
 <style>${trusted(style.css)}</style>
 </head>
 <body>
-<header><h1>${page.title}</h1><p class="about">${page.about.join(" · ")}</p></header>
+<header><h1>${page.title}</h1><p class="about">${
+    page.about.map((part, index) => html`${index > 0 && " · "}<bdi>${part}</bdi>`)
+  }</p></header>
 <main>
 ${summary(results, groups)}
 ${cells(groups)}

@@ -64,7 +64,7 @@ thead tr:last-child th { border-bottom: 1px solid var(--rule-strong); }
 th.group { padding-bottom: 0; text-align: center; }
 th.group > span { display: block; padding-bottom: .25rem; border-bottom: 1px solid var(--rule); }
 .number { text-align: right; white-space: nowrap; }
-.cells tbody th { font-weight: 400; min-width: 6.5rem; max-width: 22rem; overflow-wrap: break-word; }
+.cells tbody th { font-weight: 400; min-width: 6.5rem; max-width: 22rem; overflow-wrap: anywhere; }
 .cells tbody tr + tr > * { border-top: 1px solid var(--rule); }
 th button { all: unset; cursor: pointer; }
 th button:focus-visible { outline: 2px solid var(--accent); outline-offset: 2px; }
@@ -102,13 +102,13 @@ th[aria-sort="ascending"] button::after { content: " ↑"; }
 .controls output { color: var(--muted); font-size: .8125rem; flex-basis: 100%; }
 .runs tbody tr:first-child > * { padding-bottom: 0; }
 .runs tbody tr:last-child > td { padding-top: .0625rem; padding-bottom: .5rem; border-bottom: 1px solid var(--rule); }
-.runs td.name { font-weight: 500; min-width: 9rem; max-width: 26rem; overflow-wrap: break-word; }
+.runs td.name { font-weight: 500; min-width: 9rem; max-width: 26rem; overflow-wrap: anywhere; }
 .runs .cell { display: none; color: var(--muted); font-weight: 400; font-size: .8125rem; }
 .runs tr > * { padding-inline: .5rem; }
 .runs tr > :first-child { padding-left: 0; }
 .runs tr > :last-child { padding-right: 0; }
 .runs td.outcome-cell { white-space: nowrap; }
-.runs td.axis { color: var(--muted); min-width: 5rem; max-width: 16rem; overflow-wrap: break-word; }
+.runs td.axis { color: var(--muted); min-width: 5rem; max-width: 16rem; overflow-wrap: anywhere; }
 
 details > summary { cursor: pointer; }
 .run > summary:focus-visible { outline-offset: -2px; }
@@ -189,4 +189,4 @@ pre.scrolls { max-height: 26rem; overflow: auto; }
 `
 
 /** \`sha256-…\` of {@link css}, for the page's content security policy. */
-export const hash = "sha256-HXDHejlPi8U61Kg3bblugRhoAKaVZ1esq1etSvgwnPs="
+export const hash = "sha256-lTU6X8aC4RaiDa9hbfBugz0EN/Ua9qsU2JyA1Mn+U54="
