@@ -56,6 +56,7 @@ const machine = Effect.gen(function*() {
       Effect.map(
         runCli(["doctor", "--json", ...binary, ...(options?.args ?? [])], {
           executor,
+          withoutProc: true,
           env: { HOME: home, ...options?.env },
           temporaryDirectory: temporary
         }),

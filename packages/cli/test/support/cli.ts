@@ -20,10 +20,11 @@ export interface Surroundings {
   readonly env?: { readonly [name: string]: string } | undefined
   readonly temporaryDirectory?: string | undefined
   readonly executor?: Layer.Layer<CommandExecutor.CommandExecutor> | undefined
+  /** Processes are asked for with `ps`, which a test can script: what else runs on the machine is none of its business. */
+  readonly withoutProc?: boolean | undefined
   readonly signals?: Queue.Dequeue<Interrupt.Signal> | undefined
 }
 
-/** Processes are asked for with `ps`, which a test can script: what else runs on the machine is none of its business. */
 const withoutProc = Layer.effect(
   FileSystem.FileSystem,
   Effect.map(FileSystem.FileSystem, (fileSystem) => ({
@@ -52,7 +53,8 @@ export const runCli = (args: ReadonlyArray<string>, surroundings: Surroundings =
       nodeVersion: "20.19.0"
     })
     const signals = surroundings.signals ?? (yield* Queue.unbounded<Interrupt.Signal>())
-    const services = Layer.provideMerge(withoutProc, Layer.mergeAll(NodeContext.layer, host, Interrupt.layer(signals)))
+    const machine = Layer.mergeAll(NodeContext.layer, host, Interrupt.layer(signals))
+    const services = surroundings.withoutProc === true ? Layer.provideMerge(withoutProc, machine) : machine
     const code = yield* Console.consoleWith((console) =>
       Effect.withConsole(Cli.run, {
         ...console,
