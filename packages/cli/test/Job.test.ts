@@ -176,6 +176,17 @@ describe("Job.plan", () => {
       ])
     }))
 
+  it.effect("gives a session the name of its job, without what OpenCode would misread", () =>
+    Effect.gen(function*() {
+      const planned = yield* json([
+        { prompt: "- fix it\nand more" },
+        { prompt: "x", name: `--model\n${"y".repeat(200)}` },
+        { prompt: "x", name: "---" },
+        { prompt: "x", config: { title: "mine" } }
+      ])
+      expect(planned.map(({ options }) => options.title)).toEqual(["fix it", `model ${"y".repeat(94)}`, "job", "mine"])
+    }))
+
   it.effect("calls a job by its command where there is no prompt", () =>
     Effect.gen(function*() {
       const planned = yield* json([{ config: { command: "init" } }, { prompt: `\n${"long ".repeat(20)}\nsecond` }])

@@ -163,7 +163,7 @@ describe("a batch with the real OpenCode", () => {
         const resumed = yield* run(box, ...args, "--resume")
         expect(resumed).toMatchObject({ code: 0, stderr: "" })
         expect(resumed.stdout).toMatch(/50 runs.*50 succeeded/)
-        expect(resumed.stdout).toContain("4 runs of a batch that was killed were cut off")
+        expect(resumed.stdout).toContain("A batch before this one was killed: 4 runs cut off")
 
         const written = results(file)
         expect(written.length).toBe(50)
