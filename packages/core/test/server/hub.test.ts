@@ -157,7 +157,7 @@ describe("hub", () => {
       yield* Scope.close(scope, Exit.void)
       left.follow("ses_3")
       yield* source.send(idle("ses_1"), idle("ses_2"), idle("ses_3"))
-      assert.deepStrictEqual(yield* now(left), [])
+      assert.strictEqual((yield* Effect.flip(left.take)).detail, "the subscription was ended")
       const again = yield* hub.subscribe("ses_1")
       yield* source.send(idle("ses_2"), idle("ses_1"))
       assert.deepStrictEqual(yield* take(again), ["ses_1 session.idle"])
