@@ -3,7 +3,6 @@ import * as Chunk from "effect/Chunk"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -17,8 +16,8 @@ import * as Version from "../Version.js"
 import * as check from "./check.js"
 import type { Processes } from "./client.js"
 import * as decode from "./decode.js"
+import * as drain from "./drain.js"
 import * as exported from "./exported.js"
-import type * as guards from "./guards.js"
 import * as invocation from "./invocation.js"
 import * as leftovers from "./leftovers.js"
 import * as lineSplitter from "./lineSplitter.js"
@@ -33,9 +32,6 @@ import type { Prepared, Sink, Transport } from "./transport.js"
 
 /** A line of stderr that is longer is no line of OpenCode's, and not worth the memory: in bytes. */
 const maxStderrLine = 1024 * 1024
-
-/** How long a pipe may be silent, after the process has exited, before it is given up: something else holds it. */
-const drainPatience = Duration.seconds(1)
 
 const inherited: Effect.Effect<string> = Config.string(processTable.variable).pipe(Effect.orElseSucceed(() => ""))
 
@@ -201,11 +197,11 @@ const read = (running: process.Running, sink: Sink) =>
         Effect.gen(function*() {
           const survivors = yield* running.terminate(options)
           const exit = yield* Effect.map(
-            Effect.timeoutOption(running.exit, survivors.length > 0 ? Duration.zero : drainPatience),
+            Effect.timeoutOption(running.exit, survivors.length > 0 ? Duration.zero : drain.patience),
             Option.getOrElse((): Verdict.Exit => ({ _tag: "Lost" }))
           )
-          yield* drain(stdoutPump, guard)
-          yield* drain(stderrPump, guard)
+          yield* drain.until(stdoutPump, guard)
+          yield* drain.until(stderrPump, guard)
           yield* onStderr(stderrLines.flush())
           yield* onStdout(stdoutLines.flush())
           return { exit, survivors }
@@ -236,21 +232,6 @@ const pump = <E>(
     Effect.scoped,
     Effect.ignore
   )
-
-/** Waits for a pump to reach the end of its pipe; gives up when the pipe stays silent, not when the reader is slow. */
-const drain = (pump: Fiber.RuntimeFiber<void>, guard: guards.Guards): Effect.Effect<void> => {
-  const silent: Effect.Effect<void> = Effect.suspend(() => {
-    const reads = guard.reads()
-    return Effect.flatMap(
-      Effect.sleep(drainPatience),
-      () => guard.isReading() && guard.reads() === reads ? Effect.void : silent
-    )
-  })
-  return Effect.zipRight(
-    Effect.raceFirst(Effect.asVoid(Fiber.await(pump)), silent),
-    Effect.asVoid(Fiber.interrupt(pump))
-  )
-}
 
 /** A data directory that lives as long as the scope, where the layer would make one for every run. */
 const hold = (
