@@ -15,6 +15,7 @@ import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as CliError from "./CliError.js"
 import * as ConfigOptions from "./ConfigOptions.js"
+import * as DoctorCommand from "./DoctorCommand.js"
 import * as ExitCode from "./ExitCode.js"
 import { Host } from "./Host.js"
 import * as commandDoc from "./internal/commandDoc.js"
@@ -28,7 +29,7 @@ import * as Style from "./Style.js"
 
 const name = "effect-opencode"
 
-const commands = [RunCommand.command, ReplayCommand.command] as const
+const commands = [RunCommand.command, ReplayCommand.command, DoctorCommand.command] as const
 
 const docs: ReadonlyArray<commandDoc.CommandDoc> = commands.map((command) => commandDoc.make(command))
 
@@ -50,7 +51,8 @@ const parseQuietly = (words: ReadonlyArray<string>) =>
       const root = Command.make(name).pipe(
         Command.withSubcommands([
           RunCommand.command.pipe(Command.transformHandler(loud)),
-          ReplayCommand.command.pipe(Command.transformHandler(loud))
+          ReplayCommand.command.pipe(Command.transformHandler(loud)),
+          DoctorCommand.command.pipe(Command.transformHandler(loud))
         ])
       )
       const run = Command.run(root, { name, version: printed, executable: name })
@@ -118,10 +120,8 @@ export const run: Effect.Effect<number, never, NodeContext.NodeContext | Host | 
       Effect.as(ExitCode.success),
       Effect.catchAllCause((cause) => {
         const explanation = CliError.explain(cause)
-        return Effect.as(
-          explanation.message === "" ? Effect.void : Console.error(CliError.render(explanation, { style, verbose })),
-          explanation.exitCode
-        )
+        const text = CliError.render(explanation, { style, verbose })
+        return Effect.as(text === "" ? Effect.void : Console.error(text), explanation.exitCode)
       }),
       Effect.provide(logs),
       Logger.withMinimumLogLevel(level)

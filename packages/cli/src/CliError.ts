@@ -14,6 +14,7 @@ import * as Schema from "effect/Schema"
 import * as ConfigOptions from "./ConfigOptions.js"
 import * as ExitCode from "./ExitCode.js"
 import { stripAnsi } from "./internal/ansi.js"
+import { plural } from "./internal/plural.js"
 import { oneLine } from "./internal/terminalText.js"
 import { InterruptedError } from "./Interrupt.js"
 import type { Style } from "./Style.js"
@@ -54,7 +55,7 @@ export class ReportedError extends Schema.TaggedError<ReportedError>("effect-ope
  * @category models
  */
 export interface Explanation {
-  /** One line. */
+  /** One line; empty where there is nothing more to say. */
   readonly message: string
   /** What to do; `undefined` where there is nothing but to look at the message. */
   readonly hint: string | undefined
@@ -62,8 +63,6 @@ export interface Explanation {
   /** Everything that is known, for `--verbose`. */
   readonly details: string
 }
-
-const plural = (value: number, noun: string): string => `${value} ${noun}${value === 1 ? "" : "s"}`
 
 const isOpenCodeError = Schema.is(Schema.typeSchema(OpenCodeError.OpenCodeError))
 
@@ -133,9 +132,13 @@ const explainError = (error: unknown): Explanation => {
       details: error.cause === undefined ? error.reason : `${error.reason}\n${String(error.cause)}`
     }
   }
+  if (error instanceof ReportedError) {
+    return { message: "", hint: undefined, exitCode: error.exitCode, details: "" }
+  }
   if (error instanceof InterruptedError) {
     return {
-      message: error.message,
+      // Who has pressed Ctrl-C knows, and who has closed the pipe does not listen.
+      message: error.signal === "SIGINT" || error.signal === "SIGPIPE" ? "" : error.message,
       hint: undefined,
       exitCode: ExitCode.ofSignal(error.signal),
       details: error.message
@@ -180,7 +183,7 @@ export const explain = (cause: Cause.Cause<unknown>): Explanation => {
 }
 
 /**
- * The lines that a person reads.
+ * The lines that a person reads; empty where there is nothing to say.
  *
  * @since 0.1.0
  * @category conversions
@@ -190,6 +193,7 @@ export const render = (
   options: { readonly style: Style; readonly verbose: boolean }
 ): string => {
   const { style, verbose } = options
+  if (explanation.message === "") return ""
   return [
     `${style.red("error:")} ${explanation.message}`,
     ...(explanation.hint === undefined ? [] : [`${style.cyan("hint:")} ${explanation.hint}`]),

@@ -472,6 +472,7 @@ const named: { readonly [path: string]: string } = {
   extraEnv: "--extra-env",
   version: "--opencode-version",
   retry: "--retries",
+  budget: "--budget-…",
   startup: "--startup-concurrency",
   transcript: "--transcript"
 }

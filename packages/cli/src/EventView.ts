@@ -7,6 +7,7 @@ import * as RunEvent from "effect-opencode/RunEvent"
 import type { FileChange } from "effect-opencode/RunResult"
 import type { TokenUsage } from "effect-opencode/TokenUsage"
 import { count, dollars, duration } from "./internal/format.js"
+import { plural } from "./internal/plural.js"
 import { clip, oneLine } from "./internal/terminalText.js"
 import { isObject } from "./internal/values.js"
 import type { Style } from "./Style.js"
@@ -122,6 +123,8 @@ export const event = (event: RunEvent.RunEvent, options: Options): Shown => {
   switch (event._tag) {
     case "StepStart":
     case "StepFinish":
+    // The whole part follows.
+    case "TextDelta":
       return nothing
     case "Text":
       return answer(event.text, options)
@@ -131,6 +134,7 @@ export const event = (event: RunEvent.RunEvent, options: Options): Shown => {
       return toolUse(event, options)
     case "SessionError":
       return note(style.red("!"), RunEvent.describe(event), options)
+    case "PermissionAsked":
     case "PermissionRejected":
     case "ProviderRetry":
       return note(style.yellow("!"), RunEvent.describe(event), options)
@@ -166,8 +170,6 @@ export interface Ending {
   readonly sessionId?: string | undefined
   readonly filesChanged?: ReadonlyArray<FileChange> | undefined
 }
-
-const plural = (value: number, noun: string): string => `${count(value)} ${noun}${value === 1 ? "" : "s"}`
 
 const figures = ({ cost, turns, usage }: Pick<Ending, "cost" | "turns" | "usage">): ReadonlyArray<string> => [
   plural(turns, "turn"),

@@ -78,7 +78,7 @@ describe("Job.plan", () => {
     Effect.gen(function*() {
       const text = [
         "prompt,config.title,config.thinking,config.files,config.permission,config.port,budget.cost,budget,timeout,config.password",
-        "a,123,true,\"[\"\"x\"\"]\",deny,80,0.5,,2000,pass-word",
+        "a,123,true,\"[\"\"x\"\"]\",deny,80,0.5,,2s,pass-word",
         "b,,,,\"{\"\"bash\"\":\"\"deny\"\"}\",,,\"{\"\"steps\"\":3}\",1 minute,"
       ].join("\n")
       const [first, second] = yield* jobs("csv", text)
@@ -363,18 +363,18 @@ describe("bad input is refused with its place", () => {
       "jsonl",
       "{\"prompt\":\"a\",\"timeout\":\"soon\",\"budget\":{\"cost\":-1,\"money\":1,\"steps\":\"x\"}}",
       {},
-      "jobs.jsonl:1:25: `timeout` is a time (\"5 minutes\", or a number of milliseconds)",
+      "jobs.jsonl:1:25: `timeout`: it is no duration: write 90s, 5m, 2h, \"5 minutes\" or infinity",
       "jobs.jsonl:1:49: `budget.cost`: it must be a number greater than zero",
       "jobs.jsonl:1:52: `budget.money`: there is no such limit; there is steps, cost, tokens, toolCalls",
       "jobs.jsonl:1:70: `budget.steps` is a number"
     ],
     [
       "csv",
-      "prompt,timeout,budget.cost,budget\na,0,0,1\n",
+      "prompt,timeout,budget.cost,budget\na,0s,0,1\n",
       {},
       "jobs.csv:2:3: `timeout`: it must be more than zero",
-      "jobs.csv:2:5: `budget.cost`: it must be a number greater than zero",
-      "jobs.csv:2:7: `budget` is an object in JSON"
+      "jobs.csv:2:6: `budget.cost`: it must be a number greater than zero",
+      "jobs.csv:2:8: `budget` is an object in JSON"
     ],
     [
       "jsonl",

@@ -9,9 +9,11 @@ import type { JobFile, Problem, Row } from "../JobFile.js"
 import { problemAt } from "../JobFile.js"
 import type * as Matrix from "../Matrix.js"
 import * as Template from "../Template.js"
+import { distance } from "./commandLine.js"
 import * as issues from "./issues.js"
 import * as json from "./json.js"
 import * as located from "./located.js"
+import * as values from "./values.js"
 
 /** The fields of a row that mean something by themselves; every other column is data for templates. */
 const fieldNames: ReadonlySet<string> = new Set([
@@ -226,10 +228,14 @@ export class Reader {
     if (field === undefined) return undefined
     const { source, value } = field
     const given = value._tag === "Scalar" ? value.value : undefined
-    const number = numberOf(given)
-    const duration = Duration.decodeUnknown(Number.isNaN(number) ? given : number)
-    if (Option.isSome(duration)) return duration.value
-    this.problem(source, value.start, "`timeout` is a time (\"5 minutes\", or a number of milliseconds)")
+    const read = typeof given === "string"
+      ? values.duration(given)
+      : Either.fromOption(
+        typeof given === "number" ? Duration.decodeUnknown(given) : Option.none(),
+        () => "it is a time, or a number of milliseconds"
+      )
+    if (Either.isRight(read)) return read.right
+    this.problem(source, value.start, `\`timeout\`: ${read.left}`)
     return undefined
   }
 
@@ -283,22 +289,6 @@ const decodeOption = (
           : issue
       )
   )
-
-/** Insertions, deletions, replacements and swaps of neighbours between two words. */
-const distance = (a: string, b: string): number => {
-  const rows: Array<Array<number>> = [Array.from({ length: b.length + 1 }, (_, j) => j)]
-  for (let i = 1; i <= a.length; i++) {
-    rows.push([i])
-    for (let j = 1; j <= b.length; j++) {
-      const cost = a[i - 1] === b[j - 1] ? 0 : 1
-      const swapped = i > 1 && j > 1 && a[i - 1] === b[j - 2] && a[i - 2] === b[j - 1]
-        ? rows[i - 2]![j - 2]! + 1
-        : Infinity
-      rows[i]!.push(Math.min(rows[i - 1]![j]! + 1, rows[i]![j - 1]! + 1, rows[i - 1]![j - 1]! + cost, swapped))
-    }
-  }
-  return rows[a.length]![b.length]!
-}
 
 /** The field that is one slip away; short words have too many neighbours that mean something else. */
 const near = (name: string): string | undefined =>

@@ -1,11 +1,9 @@
 /** What must not be written down: values that are `Redacted`, and texts under a name that says so. */
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
+import * as values from "./values.js"
 
 const mask = "<redacted>"
-
-/** The names by which the library itself knows the secrets of a configuration. */
-const secretName = /key|token|secret|passw|authorization|credential|cookie/i
 
 /** Shorter texts are ordinary words, and would be blanked out everywhere. */
 const minLength = 6
@@ -21,7 +19,7 @@ export const masked = (value: unknown, secret = false): unknown => {
     return Object.fromEntries(
       Object.keys(value).sort().filter((name) => value[name] !== undefined).map((name) => [
         name,
-        masked(value[name], secret || secretName.test(name))
+        masked(value[name], secret || values.namesSecret(name))
       ])
     )
   }
@@ -32,7 +30,7 @@ const collect = (value: unknown, secret: boolean): ReadonlyArray<string> => {
   if (Redacted.isRedacted(value)) return collect(Redacted.value(value), true)
   if (Array.isArray(value)) return value.flatMap((item) => collect(item, secret))
   if (isPlainObject(value)) {
-    return Object.entries(value).flatMap(([name, item]) => collect(item, secret || secretName.test(name)))
+    return Object.entries(value).flatMap(([name, item]) => collect(item, secret || values.namesSecret(name)))
   }
   return secret && typeof value === "string" && value.length >= minLength ? [value] : []
 }

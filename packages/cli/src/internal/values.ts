@@ -101,7 +101,7 @@ export const dotenv = (text: string): Either.Either<ReadonlyArray<readonly [stri
 
 /** Whether a variable or a setting of this name holds a secret. */
 export const namesSecret = (name: string): boolean =>
-  /key|token|secret|passw|authorization|credential|cookie/i.test(name) && !/keyboard|keymap|max_?tokens/i.test(name)
+  /key(?!bind|board|map|word)|(?<!max_?)token|secret|passw|authorization|credential|cookie/i.test(name)
 
 /** OpenCode puts the value of a variable or of a file in the place of these. */
 const isReference = (text: string): boolean => /^\{(env|file):[^}]+\}$/.test(text)

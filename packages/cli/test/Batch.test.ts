@@ -1,0 +1,594 @@
+import { NodeContext } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Layer, Ref, TestClock } from "effect"
+import { FleetBudget, Leftovers } from "effect-opencode"
+import { Events, MockCommandExecutor, OpenCodeTest } from "effect-opencode-testing"
+import { execFileSync, spawn } from "node:child_process"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import * as Batch from "../src/Batch.js"
+import type { FleetEvent } from "../src/Fleet.js"
+import type { Job } from "../src/Job.js"
+import type { JobResult } from "../src/JobResult.js"
+import * as LiveDisplay from "../src/LiveDisplay.js"
+import { ResultsFileError } from "../src/ResultsFile.js"
+import { result } from "./support/results.js"
+
+const { Failure, Reply } = OpenCodeTest
+
+const job = (id: string, given: Partial<Job> = {}): Job => ({
+  id,
+  index: 0,
+  name: `job ${id}`,
+  prompt: id,
+  cwd: undefined,
+  options: {},
+  cell: {},
+  repeat: 1,
+  ...given
+})
+
+const jobs = (...ids: ReadonlyArray<string>): ReadonlyArray<Job> => ids.map((id, index) => job(id, { index }))
+
+const idsOf = (results: ReadonlyArray<{ readonly id: string }>) => results.map(({ id }) => id)
+
+/** A batch whose results and whose display are kept in memory. */
+const batch = (given: Partial<Batch.Options> & { readonly jobs: ReadonlyArray<Job> }) =>
+  Effect.gen(function*() {
+    const written = yield* Ref.make<ReadonlyArray<JobResult>>([])
+    const events = yield* Ref.make<ReadonlyArray<FleetEvent>>([])
+    const log = yield* Ref.make<ReadonlyArray<string>>([])
+    const stop = yield* Deferred.make<void>()
+    const silent = yield* Effect.provide(LiveDisplay.Display, LiveDisplay.silent)
+    const run = Batch.run({
+      results: { before: [], append: (result) => Ref.update(written, (all) => [...all, result]) },
+      directory: "/results",
+      transcripts: "/results/transcripts",
+      cwd: "/work",
+      concurrency: 2,
+      isIsolated: true,
+      stop: Deferred.await(stop),
+      ...given
+    }).pipe(
+      Effect.provideService(LiveDisplay.Display, {
+        ...silent,
+        emit: (event) => Ref.update(events, (all) => [...all, event]),
+        log: (line) => Ref.update(log, (all) => [...all, line])
+      })
+    )
+    return {
+      run,
+      stop: Deferred.succeed(stop, undefined),
+      written: Ref.get(written),
+      log: Ref.get(log),
+      events: Ref.get(events),
+      /** The tags and ids of the events, those of runs left out. */
+      course: Effect.map(Ref.get(events), (all) =>
+        all.flatMap((event) =>
+          event._tag === "Observed" ? [] : [`${event._tag}${"id" in event ? ` ${event.id}` : ""}`]
+        ))
+    }
+  })
+
+const opencode = (respond: Parameters<typeof OpenCodeTest.layer>[0], options?: OpenCodeTest.Options) =>
+  Layer.merge(OpenCodeTest.layer(respond, options), NodeContext.layer)
+
+const slow = (seconds: number) => Reply.text("done", { delay: `${seconds} seconds` })
+
+const running = Effect.flatMap(OpenCodeTest.OpenCodeTest, (test) => test.running)
+
+const prompts = Effect.map(
+  Effect.flatMap(OpenCodeTest.OpenCodeTest, (test) => test.calls),
+  (calls) => calls.map(({ prompt }) => prompt)
+)
+
+/** Lets everything happen that needs no time: fibers, and calls of the file system. */
+const settle = Effect.forEach(
+  Array.from({ length: 20 }),
+  () => Effect.zipRight(Effect.promise(() => new Promise((resolve) => setImmediate(resolve))), Effect.yieldNow())
+)
+
+const after = (duration: Parameters<typeof TestClock.adjust>[0]) =>
+  Effect.zipRight(Effect.zipRight(settle, TestClock.adjust(duration)), settle)
+
+describe("Batch", () => {
+  it.effect("runs every job and says what has come of it", () =>
+    Effect.gen(function*() {
+      const { course, run, written } = yield* batch({
+        jobs: [
+          job("a", { options: { model: "x/y", agent: "plan" }, cell: { model: "x/y" }, cwd: "sub", repeat: 2 }),
+          job("b", { index: 1 })
+        ],
+        concurrency: 1
+      })
+      const outcome = yield* run
+      expect(outcome).toEqual({ results: yield* written, undone: [], stopped: undefined })
+      expect(outcome.results[0]).toMatchObject({
+        id: "a",
+        index: 0,
+        name: "job a",
+        prompt: "a",
+        cwd: "/work/sub",
+        model: "x/y",
+        agent: "plan",
+        cell: { model: "x/y" },
+        repeat: 2,
+        outcome: "success",
+        finishReason: "stop",
+        text: "A",
+        turns: 1,
+        toolCalls: 1,
+        attempts: 1,
+        cost: 0.25
+      })
+      expect(outcome.results[0]!.runId).toMatch(/^[0-9a-z]{15}$/)
+      expect(outcome.results[1]).toMatchObject({ id: "b", outcome: "OpenCodeSessionError", text: "so far", turns: 0 })
+      expect(outcome.results[1]!.message).toContain("HTTP 401")
+      expect(yield* course).toEqual(["Queued a", "Queued b", "Started a", "Ended a", "Started b", "Ended b"])
+    }).pipe(Effect.provide(opencode({
+      a: Reply.text("A", { cost: 0.25, before: [Events.turn(Events.tool({ tool: "read" })).slice(0, -1)] }),
+      b: Reply.events([Events.stepStart(), Events.text("so far"), Events.error({ message: "no", statusCode: 401 })])
+    }))))
+
+  it.effect("shows the events of runs as they come", () =>
+    Effect.gen(function*() {
+      const { events, run } = yield* batch({ jobs: jobs("a") })
+      const fiber = yield* Effect.fork(run)
+      yield* after("3 seconds")
+      const seen = yield* events
+      expect(seen.map((event) => event._tag)).toEqual(["Queued", "Started", "Observed"])
+      expect(seen[2]).toMatchObject({ id: "a", at: 3000, event: { _tag: "StepStart" } })
+      yield* after("2 seconds")
+      yield* Fiber.join(fiber)
+      expect((yield* events).at(-1)).toMatchObject({
+        _tag: "Ended",
+        at: 5000,
+        result: { startedAt: 0, duration: 5000 }
+      })
+    }).pipe(Effect.provide(opencode({
+      a: Reply.events([
+        MockCommandExecutor.sleep("3 seconds"),
+        Events.stepStart(),
+        MockCommandExecutor.sleep("2 seconds"),
+        Events.text("x"),
+        Events.finish()
+      ])
+    }))))
+
+  it.effect("has no more jobs at work than it may", () =>
+    Effect.gen(function*() {
+      const { run } = yield* batch({ jobs: jobs("1", "2", "3", "4", "5", "6", "7"), concurrency: 3 })
+      const fiber = yield* Effect.fork(run)
+      const seen: Array<number> = []
+      for (let second = 0; second < 3; second++) {
+        yield* settle
+        seen.push(yield* running)
+        yield* TestClock.adjust("1 second")
+      }
+      expect(seen).toEqual([3, 3, 1])
+      yield* settle
+      expect((yield* Fiber.join(fiber)).results.length).toBe(7)
+    }).pipe(Effect.provide(opencode(() => slow(1)))))
+
+  it.effect("one that fails stops nobody, and neither does a defect", () =>
+    Effect.gen(function*() {
+      const { run } = yield* batch({ jobs: jobs("fails", "is no prompt", "works"), concurrency: 1 })
+      const { results } = yield* run
+      expect(results.map(({ outcome }) => outcome)).toEqual(["OpenCodeProcessError", "Defect", "success"])
+      expect(results[1]!.message).toContain("has no answer to the prompt")
+    }).pipe(Effect.provide(opencode({ fails: Reply.fail(Failure.process({ exitCode: 7 })), works: "fine" }))))
+
+  it.effect("with failFast the first failure lets no further job start", () =>
+    Effect.gen(function*() {
+      const { course, run } = yield* batch({ jobs: jobs("slow", "fails", "never"), failFast: true })
+      const fiber = yield* Effect.fork(run)
+      yield* after("10 seconds")
+      const outcome = yield* Fiber.join(fiber)
+      expect(outcome.stopped).toBe("failure")
+      expect(outcome.results.map(({ id, outcome }) => [id, outcome])).toEqual([
+        ["slow", "success"],
+        ["fails", "OpenCodeTimeoutError"]
+      ])
+      expect(idsOf(outcome.undone)).toEqual(["never"])
+      expect(yield* course).toEqual([
+        "Queued slow",
+        "Queued fails",
+        "Queued never",
+        "Started slow",
+        "Started fails",
+        "Ended fails",
+        "Stopping",
+        "Ended slow"
+      ])
+    }).pipe(Effect.provide(opencode({ slow: slow(10), fails: Reply.fail(Failure.timeout()) }))))
+
+  describe("that is asked to stop", () => {
+    it.effect("lets those at work end and starts no other", () =>
+      Effect.gen(function*() {
+        const { course, run, stop } = yield* batch({ jobs: jobs("1", "2", "3", "4") })
+        const fiber = yield* Effect.fork(run)
+        yield* after("5 seconds")
+        yield* stop
+        yield* after("4 seconds")
+        expect(yield* running).toBe(2)
+        yield* after("1 second")
+        const outcome = yield* Fiber.join(fiber)
+        expect([idsOf(outcome.results), idsOf(outcome.undone), outcome.stopped]).toEqual([
+          ["1", "2"],
+          ["3", "4"],
+          "asked"
+        ])
+        expect(outcome.results.every(({ outcome }) => outcome === "success")).toBe(true)
+        expect(yield* prompts).toEqual(["1", "2"])
+        expect((yield* course)[6]).toBe("Stopping")
+        expect((yield* course).slice(7).sort()).toEqual(["Ended 1", "Ended 2"])
+      }).pipe(Effect.provide(opencode(() => slow(10)))))
+
+    it.effect("does not wait for a run that has not begun", () =>
+      Effect.gen(function*() {
+        // "2" waits at the gate as long as "1" has not said anything
+        const { run, stop, written } = yield* batch({ jobs: jobs("1", "2", "3") })
+        const fiber = yield* Effect.fork(run)
+        yield* after("5 seconds")
+        yield* stop
+        yield* after("15 seconds")
+        const outcome = yield* Fiber.join(fiber)
+        expect([idsOf(outcome.results), idsOf(outcome.undone)]).toEqual([["1"], ["2", "3"]])
+        expect(idsOf(yield* written)).toEqual(["1"])
+      }).pipe(
+        Effect.provide(opencode(() => slow(20), { startup: { concurrency: 1, window: "1 hour" } }))
+      ))
+
+    it.effect("and interrupted then, ends everything and writes nothing of it", () =>
+      Effect.gen(function*() {
+        const { run, stop, written } = yield* batch({ jobs: jobs("quick", "2", "3") })
+        const fiber = yield* Effect.fork(run)
+        yield* after("2 seconds")
+        yield* stop
+        yield* after("1 second")
+        yield* Fiber.interrupt(fiber)
+        expect(yield* running).toBe(0)
+        expect(idsOf(yield* written)).toEqual(["quick"])
+        const calls = yield* Effect.flatMap(OpenCodeTest.OpenCodeTest, (test) => test.calls)
+        expect(calls.map(({ outcome }) => outcome._tag)).toEqual(["Done", "Interrupted", "Interrupted"])
+      }).pipe(Effect.provide(opencode((call) => slow(call.prompt === "quick" ? 1 : 100)))))
+  })
+
+  describe("goes on with what is there", () => {
+    const before = [result({ id: "1" }), result({ id: "2", outcome: "OpenCodeTimeoutError" })]
+
+    it.effect("jobs that have a result are not run again", () =>
+      Effect.gen(function*() {
+        const written = yield* Ref.make<ReadonlyArray<string>>([])
+        const { course, run } = yield* batch({
+          jobs: jobs("1", "2", "3"),
+          results: { before, append: ({ id }) => Ref.update(written, (all) => [...all, id]) }
+        })
+        const outcome = yield* run
+        expect(yield* prompts).toEqual(["3"])
+        expect(yield* Ref.get(written)).toEqual(["3"])
+        expect(outcome.results.map(({ id, outcome }) => [id, outcome])).toEqual([
+          ["1", "success"],
+          ["2", "OpenCodeTimeoutError"],
+          ["3", "success"]
+        ])
+        expect((yield* course).slice(3)).toEqual(["Skipped 1", "Skipped 2", "Started 3", "Ended 3"])
+      }).pipe(Effect.provide(opencode(() => "fine"))))
+
+    it.effect("those that failed are, where that is wanted", () =>
+      Effect.gen(function*() {
+        const again = [...before, result({ id: "3", outcome: "OpenCodeSessionError" }), result({ id: "3" })]
+        const { run } = yield* batch({
+          jobs: jobs("1", "2", "3"),
+          retryFailed: true,
+          results: { before: again, append: () => Effect.void }
+        })
+        const outcome = yield* run
+        expect(yield* prompts).toEqual(["2"])
+        expect(outcome.results.every(({ outcome }) => outcome === "success")).toBe(true)
+      }).pipe(Effect.provide(opencode(() => "fine"))))
+
+    it.effect("asks nothing of OpenCode where there is nothing to do", () =>
+      Effect.gen(function*() {
+        const { run } = yield* batch({ jobs: jobs("1"), results: { before, append: () => Effect.void } })
+        expect((yield* run).undone).toEqual([])
+        expect(yield* prompts).toEqual([])
+      }).pipe(Effect.provide(opencode(() => "fine"))))
+  })
+
+  describe("with a budget for all jobs", () => {
+    it.effect("starts none when it is used up, and leaves those for later", () =>
+      Effect.gen(function*() {
+        const { run } = yield* batch({ jobs: jobs("1", "2", "3", "4"), concurrency: 1, budget: { cost: 0.5 } })
+        const outcome = yield* run
+        expect([idsOf(outcome.results), idsOf(outcome.undone), outcome.stopped]).toEqual([
+          ["1", "2"],
+          ["3", "4"],
+          "budget"
+        ])
+        expect(outcome.results.every(({ outcome }) => outcome === "success")).toBe(true)
+      }).pipe(Effect.provide(opencode(() => Reply.text("x", { cost: 0.25 })))))
+
+    it.effect("counts what earlier results have cost", () =>
+      Effect.gen(function*() {
+        const { run } = yield* batch({
+          jobs: jobs("1", "2", "3"),
+          concurrency: 1,
+          budget: { cost: 1 },
+          results: { before: [result({ id: "1", cost: 0.9 })], append: () => Effect.void }
+        })
+        const outcome = yield* run
+        expect([idsOf(outcome.results), idsOf(outcome.undone)]).toEqual([["1", "2"], ["3"]])
+      }).pipe(Effect.provide(opencode(() => Reply.text("x", { cost: 0.25 })))))
+
+    it.effect("is not mistaken for a job's own", () =>
+      Effect.gen(function*() {
+        const { run } = yield* batch({ jobs: [job("1", { options: { budget: { cost: 0.1 } } }), job("2")] })
+        const outcome = yield* run
+        expect(outcome.results.map(({ outcome }) => outcome)).toEqual(["OpenCodeBudgetError", "success"])
+        expect(outcome.stopped).toBeUndefined()
+      }).pipe(Effect.provide(opencode(() => Reply.text("x", { cost: 0.25 })))))
+
+    it.effect("leaves that of the program around it alone", () =>
+      Effect.gen(function*() {
+        const { run } = yield* batch({ jobs: jobs("1") })
+        expect((yield* run).results.length).toBe(1)
+      }).pipe(Effect.provide(FleetBudget.layer({ cost: 0.0001 })), Effect.provide(opencode(() => "x"))))
+  })
+
+  it.effect("ends where a result cannot be written", () =>
+    Effect.gen(function*() {
+      const refused = new ResultsFileError({ file: "/results/r.jsonl", reason: "unwritable" })
+      const { run } = yield* batch({
+        jobs: jobs("quick", "2", "3"),
+        results: { before: [], append: () => refused }
+      })
+      const fiber = yield* Effect.fork(Effect.flip(run))
+      yield* after("1 second")
+      expect(yield* Fiber.join(fiber)).toBe(refused)
+      expect(yield* running).toBe(0)
+      expect(yield* prompts).toEqual(["quick", "2"])
+    }).pipe(Effect.provide(opencode((call) => slow(call.prompt === "quick" ? 1 : 100)))))
+
+  it.effect("starts nothing where OpenCode is too old", () =>
+    Effect.gen(function*() {
+      const { course, run } = yield* batch({ jobs: jobs("1", "2") })
+      expect((yield* Effect.flip(run))._tag).toBe("OpenCodeVersionError")
+      expect(yield* course).toEqual([])
+    }).pipe(Effect.provide(opencode(() => "x", { version: "1.0.0" }))))
+
+  it.effect("writes no secret down", () =>
+    Effect.gen(function*() {
+      const { run, written } = yield* batch({
+        jobs: [job("1", {
+          name: "canary-4711",
+          prompt: "key canary-4711",
+          options: { configOverrides: { provider: { x: { options: { apiKey: "canary-4711" } } } } }
+        })]
+      })
+      yield* run
+      expect(JSON.stringify(yield* written)).not.toContain("canary")
+      expect((yield* written)[0]).toMatchObject({ text: "your key is <redacted>", prompt: "key <redacted>" })
+    }).pipe(Effect.provide(opencode(() => "your key is canary-4711"))))
+})
+
+const directory = Effect.acquireRelease(
+  Effect.sync(() => fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "eo-batch-")))),
+  (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true, force: true }))
+)
+
+describe("with worktrees", () => {
+  /** Nothing of the machine's own configuration, and somebody to commit as. */
+  const environment = {
+    ...process.env,
+    GIT_CONFIG_NOSYSTEM: "1",
+    GIT_CONFIG_GLOBAL: "/dev/null",
+    GIT_AUTHOR_NAME: "test",
+    GIT_AUTHOR_EMAIL: "test@example.invalid",
+    GIT_COMMITTER_NAME: "test",
+    GIT_COMMITTER_EMAIL: "test@example.invalid"
+  }
+
+  const git = (cwd: string, ...args: ReadonlyArray<string>) =>
+    execFileSync("git", args, { cwd, env: environment, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] }).trim()
+
+  const repository = Effect.map(directory, (root) => {
+    const at = path.join(root, "repository")
+    fs.mkdirSync(path.join(at, "src"), { recursive: true })
+    fs.writeFileSync(path.join(at, "src", "a.txt"), "one\n")
+    git(at, "init", "--quiet", "-b", "main")
+    git(at, "add", ".")
+    git(at, "commit", "--quiet", "-m", "first")
+    return { at, worktrees: path.join(root, "results.worktrees") }
+  })
+
+  /** An agent that works in the directory that it is given. */
+  const agent: OpenCodeTest.Respond = (call) => {
+    const cwd = call.options.cwd ?? ""
+    const does = (work: () => void) =>
+      Reply.events([
+        Events.stepStart(),
+        MockCommandExecutor.waitFor(Effect.sync(work)),
+        Events.text("x"),
+        Events.finish()
+      ])
+    switch (call.prompt) {
+      case "changes":
+        return does(() => fs.writeFileSync(path.join(cwd, "a.txt"), "changed\n"))
+      case "commits":
+        return does(() => {
+          fs.writeFileSync(path.join(cwd, "b.txt"), "new\n")
+          git(cwd, "add", ".")
+          git(cwd, "commit", "--quiet", "-m", "work")
+        })
+      case "fails":
+        return Reply.fail(Failure.timeout())
+      default:
+        return "nothing to do"
+    }
+  }
+
+  const options = (worktrees: string, keep: "none" | "failed" = "none") => ({
+    worktrees: { directory: worktrees, keep }
+  })
+
+  it.scopedLive("each run has its own, and what it has done decides", () =>
+    Effect.gen(function*() {
+      const { at, worktrees } = yield* repository
+      const { run } = yield* batch({
+        jobs: jobs("changes", "commits", "fails", "reads").map((job) => ({ ...job, cwd: "src" })),
+        cwd: at,
+        concurrency: 4,
+        ...options(worktrees)
+      })
+      const { results } = yield* run
+      const base = git(at, "rev-parse", "HEAD")
+      expect(results.map(({ id, worktree }) => [id, worktree?.kept, worktree?.reason, worktree?.commits])).toEqual([
+        ["changes", true, "1 file with uncommitted changes", 0],
+        ["commits", false, "kept: 1 commit on effect-opencode/commits", 1],
+        ["fails", false, "nothing was left to keep", 0],
+        ["reads", false, "nothing was left to keep", 0]
+      ])
+      expect(results.map(({ cwd }) => cwd)).toEqual(
+        ["changes", "commits", "fails", "reads"].map((id) => path.join(worktrees, id, "src"))
+      )
+      expect(results.every(({ worktree }) => worktree?.base === base)).toBe(true)
+      expect(fs.readdirSync(worktrees)).toEqual(["changes"])
+      expect(fs.readFileSync(path.join(at, "src", "a.txt"), "utf8")).toBe("one\n")
+      expect(git(at, "status", "--porcelain")).toBe("")
+    }).pipe(Effect.provide(opencode(agent))))
+
+  it.scopedLive("those of failed runs stay where that is wanted", () =>
+    Effect.gen(function*() {
+      const { at, worktrees } = yield* repository
+      const { run } = yield* batch({ jobs: jobs("fails", "reads"), cwd: at, ...options(worktrees, "failed") })
+      const { results } = yield* run
+      expect(results.map(({ worktree }) => worktree?.kept)).toEqual([true, false])
+      expect(fs.readdirSync(worktrees)).toEqual(["fails"])
+    }).pipe(Effect.provide(opencode(agent))))
+
+  it.scopedLive("an interrupted run's goes as well, unless there is work in it", () =>
+    Effect.gen(function*() {
+      const { at, worktrees } = yield* repository
+      const ready = yield* Deferred.make<void>()
+      const { run, written } = yield* batch({ jobs: jobs("works", "waits"), cwd: at, ...options(worktrees) })
+      const layer = opencode((call) =>
+        Reply.events([
+          Events.stepStart(),
+          MockCommandExecutor.waitFor(
+            call.prompt === "waits" ? Effect.void : Effect.zipRight(
+              Effect.sync(() => fs.writeFileSync(path.join(call.options.cwd ?? "", "new.txt"), "new")),
+              Effect.asVoid(Deferred.succeed(ready, undefined))
+            )
+          ),
+          MockCommandExecutor.never
+        ])
+      )
+      const fiber = yield* Effect.fork(Effect.provide(run, layer))
+      yield* Deferred.await(ready)
+      yield* Fiber.interrupt(fiber)
+      expect(fs.readdirSync(worktrees)).toEqual(["works"])
+      expect(yield* written).toEqual([])
+
+      // Going on, the job has a worktree of its own again; the work of the first try stays.
+      const again = yield* batch({ jobs: jobs("works", "waits"), cwd: at, ...options(worktrees) })
+      yield* Effect.provide(again.run, opencode(() => "done"))
+      expect((yield* again.written).map(({ id, worktree }) => [id, path.basename(worktree?.path ?? "")]).sort())
+        .toEqual([
+          ["waits", "waits"],
+          ["works", "works-2"]
+        ])
+      expect(fs.readdirSync(worktrees)).toEqual(["works"])
+      expect(yield* again.log).toEqual([
+        `${path.join(worktrees, "works")} of an earlier try of job works was kept: 1 untracked file.`
+      ])
+    }).pipe(Effect.provide(NodeContext.layer)))
+
+  it.scopedLive("starts nothing where a job is in no repository", () =>
+    Effect.gen(function*() {
+      const { at, worktrees } = yield* repository
+      const { course, run } = yield* batch({
+        jobs: [job("reads"), job("reads too", { cwd: path.dirname(at) })],
+        cwd: at,
+        ...options(worktrees)
+      })
+      expect((yield* Effect.flip(run)).message).toContain("not a git repository")
+      expect(yield* course).toEqual([])
+      expect(fs.existsSync(worktrees)).toBe(false)
+    }).pipe(Effect.provide(opencode(agent))))
+})
+
+describe("after a batch that was killed", () => {
+  const start = (runId: string, data: string) => ({
+    type: "effect-opencode/run_start",
+    timestamp: 1,
+    runId,
+    attempt: 1,
+    cwd: "/work",
+    directory: data
+  })
+
+  const lines = (...objects: ReadonlyArray<object>) => objects.map((object) => `${JSON.stringify(object)}\n`).join("")
+
+  it.scopedLive("ends its processes, removes its data, counts its costs", () =>
+    Effect.gen(function*() {
+      const root = yield* directory
+      const transcripts = path.join(root, "transcripts")
+      const data = (name: string) => {
+        fs.mkdirSync(path.join(root, name, "data", "opencode"), { recursive: true })
+        fs.mkdirSync(path.join(root, name, "tmp"))
+        return path.join(root, name, "data")
+      }
+      fs.mkdirSync(transcripts)
+      const spent = Events.session([Events.turn("x", { cost: 0.4 })])
+      const write = (id: string, ...objects: ReadonlyArray<object>) =>
+        fs.writeFileSync(path.join(transcripts, `${id}.jsonl`), lines(...objects))
+      write("cut", start("aaaaa0123456789", data("effect-opencode-AbCd12")), ...spent)
+      write("done", start("bbbbb0123456789", data("effect-opencode-AbCd13")))
+      // somebody's own directories, which only look like ours
+      const own = data("effect-opencode-AbCd14")
+      fs.writeFileSync(path.join(own, "..", "notes.txt"), "mine")
+      write("kept", start("ccccc0123456789", own))
+      write("named", start("ddddd0123456789", data("effect-opencode-data")))
+
+      const child = spawn("sleep", ["300"], { env: { ...process.env, [Leftovers.variable]: ":aaaaa0123456789" } })
+      const exited = yield* Deferred.make<unknown>()
+      child.once("exit", (_, signal) => Deferred.unsafeDone(exited, Effect.succeed(signal)))
+
+      const { log, run } = yield* batch({
+        jobs: jobs("done", "cut", "kept", "named"),
+        results: { before: [result({ id: "done", cost: 0.1 })], append: () => Effect.void },
+        transcripts,
+        concurrency: 1,
+        budget: { cost: 0.6 }
+      })
+      const outcome = yield* run
+      expect(yield* Deferred.await(exited)).toBe("SIGTERM")
+      expect(fs.readdirSync(root).sort()).toEqual([
+        "effect-opencode-AbCd13",
+        "effect-opencode-AbCd14",
+        "effect-opencode-data",
+        "transcripts"
+      ])
+      expect(yield* log).toEqual(["3 runs of a batch that was killed were cut off; what was left of them was ended."])
+      // 0.1 and 0.4 were spent, so one more job of 0.25 starts
+      expect([idsOf(outcome.results), outcome.stopped]).toEqual([["done", "cut"], "budget"])
+    }).pipe(Effect.provide(opencode(() => Reply.text("x", { cost: 0.25 })))))
+
+  it.scopedLive("leaves data directories that do not go with a run", () =>
+    Effect.gen(function*() {
+      const root = yield* directory
+      const data = path.join(root, "effect-opencode-AbCd12", "data")
+      fs.mkdirSync(data, { recursive: true })
+      fs.mkdirSync(path.join(root, "transcripts"))
+      fs.writeFileSync(path.join(root, "transcripts", "cut.jsonl"), lines(start("aaaaa0123456789", data)))
+      const { run } = yield* batch({
+        jobs: jobs("cut"),
+        transcripts: path.join(root, "transcripts"),
+        isIsolated: false
+      })
+      yield* run
+      expect(fs.existsSync(data)).toBe(true)
+    }).pipe(Effect.provide(opencode(() => "x"))))
+})

@@ -1,0 +1,93 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Queue, TestClock } from "effect"
+import * as Interrupt from "../src/Interrupt.js"
+
+const actions = (graceful: boolean, ...received: ReadonlyArray<readonly [at: number, signal: Interrupt.Signal]>) => {
+  let state: Interrupt.State = { ...Interrupt.initial, graceful }
+  return received.map(([at, signal]) => {
+    const [action, next] = Interrupt.receive(state, signal, at)
+    state = next
+    return action
+  })
+}
+
+describe("a signal", () => {
+  it("ends a command that has nothing to finish", () => {
+    expect(actions(false, [0, "SIGINT"])).toEqual(["end"])
+  })
+
+  it("asks to stop first where there is something to finish", () => {
+    expect(actions(true, [0, "SIGINT"], [2000, "SIGINT"])).toEqual(["stop", "end"])
+  })
+
+  it("counts once where a package manager hands it on", () => {
+    expect(actions(true, [0, "SIGINT"], [3, "SIGINT"], [390, "SIGINT"], [1000, "SIGINT"])).toEqual(
+      ["stop", "none", "none", "end"]
+    )
+  })
+
+  it("ends at once unless it is Ctrl-C", () => {
+    for (const signal of ["SIGTERM", "SIGHUP", "SIGPIPE"] as const) expect(actions(true, [0, signal])).toEqual(["end"])
+    expect(actions(true, [0, "SIGINT"], [1, "SIGTERM"])).toEqual(["stop", "end"])
+  })
+})
+
+const withSignals = <A, E>(
+  use: (send: (signal: Interrupt.Signal) => Effect.Effect<boolean>) => Effect.Effect<A, E, Interrupt.Interrupt>
+) =>
+  Effect.scoped(
+    Effect.flatMap(Queue.unbounded<Interrupt.Signal>(), (queue) =>
+      Effect.provide(
+        use((signal) => Queue.offer(queue, signal)),
+        Interrupt.layer(queue)
+      ))
+  )
+
+describe("a guarded command", () => {
+  it.effect("has been cleaned up when it is over", () =>
+    withSignals((send) =>
+      Effect.gen(function*() {
+        const log: Array<string> = []
+        const started = yield* Deferred.make<void>()
+        const command = Effect.never.pipe(
+          Effect.onInterrupt(() =>
+            Effect.zipRight(Effect.sleep("3 seconds"), Effect.sync(() => log.push("cleaned up")))
+          )
+        )
+        const fiber = yield* Effect.fork(
+          Effect.either(Interrupt.guard(Effect.zipRight(Deferred.succeed(started, undefined), command)))
+        )
+        yield* Deferred.await(started)
+        yield* send("SIGTERM")
+        // Impatience does not help.
+        yield* send("SIGINT")
+        yield* TestClock.adjust("2 seconds")
+        expect(log).toEqual([])
+        yield* TestClock.adjust("1 second")
+        const ended = yield* Fiber.join(fiber)
+        expect(log).toEqual(["cleaned up"])
+        expect(ended).toMatchObject({ _tag: "Left", left: { _tag: "InterruptedError" } })
+      })
+    ))
+
+  it.effect("may finish what it has begun", () =>
+    withSignals((send) =>
+      Effect.gen(function*() {
+        const { graceful, stopping } = yield* Interrupt.Interrupt
+        const ready = yield* Deferred.make<void>()
+        const command = Effect.scoped(Effect.gen(function*() {
+          yield* graceful
+          yield* Deferred.succeed(ready, undefined)
+          yield* Deferred.await(stopping)
+          return "stopped"
+        }))
+        const fiber = yield* Effect.fork(Interrupt.guard(command))
+        yield* Deferred.await(ready)
+        yield* send("SIGINT")
+        expect(yield* Fiber.join(fiber)).toBe("stopped")
+      })
+    ))
+
+  it.effect("gives what it gives where nobody interrupts", () =>
+    withSignals(() => Effect.map(Interrupt.guard(Effect.succeed(42)), (value) => expect(value).toBe(42))))
+})

@@ -1,0 +1,59 @@
+import type { CommandExecutor } from "@effect/platform"
+import { NodeContext } from "@effect/platform-node"
+import { ConfigProvider, Console, Effect, Layer, Queue } from "effect"
+import * as Cli from "../../src/Cli.js"
+import { Host } from "../../src/Host.js"
+import * as Interrupt from "../../src/Interrupt.js"
+
+export interface Outcome {
+  readonly code: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Surroundings {
+  /** Piped in; a terminal where there is none. */
+  readonly stdin?: string | undefined
+  readonly stdoutIsTerminal?: boolean | undefined
+  readonly stderrIsTerminal?: boolean | undefined
+  readonly env?: { readonly [name: string]: string } | undefined
+  readonly temporaryDirectory?: string | undefined
+  readonly executor?: Layer.Layer<CommandExecutor.CommandExecutor> | undefined
+  readonly signals?: Queue.Dequeue<Interrupt.Signal> | undefined
+}
+
+/** Runs the program inside this process, with the arguments and the surroundings of a test. */
+export const runCli = (args: ReadonlyArray<string>, surroundings: Surroundings = {}): Effect.Effect<Outcome> =>
+  Effect.gen(function*() {
+    const stdout: Array<string> = []
+    const stderr: Array<string> = []
+    const env = surroundings.env ?? {}
+    const host = Layer.succeed(Host, {
+      args,
+      stdinIsTerminal: surroundings.stdin === undefined,
+      stdoutIsTerminal: surroundings.stdoutIsTerminal ?? false,
+      stderrIsTerminal: surroundings.stderrIsTerminal ?? false,
+      columns: Effect.succeed(80),
+      stdin: Effect.succeed(surroundings.stdin ?? ""),
+      writeError: (text) => Effect.sync(() => stderr.push(text)),
+      environmentNames: Object.keys(env),
+      temporaryDirectory: surroundings.temporaryDirectory ?? "/nowhere",
+      platform: "linux",
+      nodeVersion: "20.19.0"
+    })
+    const signals = surroundings.signals ?? (yield* Queue.unbounded<Interrupt.Signal>())
+    const services = Layer.mergeAll(NodeContext.layer, host, Interrupt.layer(signals))
+    const code = yield* Console.consoleWith((console) =>
+      Effect.withConsole(Cli.run, {
+        ...console,
+        log: (...values) => Effect.sync(() => stdout.push(`${values.join(" ")}\n`)),
+        error: (...values) => Effect.sync(() => stderr.push(`${values.join(" ")}\n`))
+      })
+    ).pipe(
+      Effect.provide(
+        surroundings.executor === undefined ? services : Layer.provideMerge(surroundings.executor, services)
+      ),
+      Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(env))))
+    )
+    return { code, stdout: stdout.join(""), stderr: stderr.join("") }
+  })

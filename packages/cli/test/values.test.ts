@@ -1,0 +1,93 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Duration, Either, FastCheck as fc } from "effect"
+import * as values from "../src/internal/values.js"
+
+const millis = (text: string) => Either.map(values.duration(text), Duration.toMillis)
+
+describe("a duration", () => {
+  it.each([
+    ["90s", 90_000],
+    ["1.5h", 5_400_000],
+    ["300ms", 300],
+    ["5 m", 300_000],
+    ["5 minutes", 300_000],
+    ["1 day", 86_400_000],
+    ["INFINITY", Number.POSITIVE_INFINITY]
+  ])("may be %s", (text, expected) => {
+    expect(millis(text)).toEqual(Either.right(expected))
+  })
+
+  it.each(["5", "", "-5s", "s", "5 parsecs", "1,5h", "5m30s"])("may not be %j", (text) => {
+    expect(Either.isLeft(values.duration(text))).toBe(true)
+  })
+})
+
+describe("a number", () => {
+  it.each([["3", 3], ["0.25", 0.25], [".5", 0.5], ["infinity", Number.POSITIVE_INFINITY]])(
+    "may be %s",
+    (text, expected) => {
+      expect(values.number(text)).toEqual(Either.right(expected))
+    }
+  )
+
+  it.each(["", "-1", "1e3", "0x10", "3 dollars", "NaN"])("may not be %j", (text) => {
+    expect(Either.isLeft(values.number(text))).toBe(true)
+  })
+
+  it("may have to be whole", () => {
+    expect(values.count("0")).toEqual(Either.right(0))
+    expect(Either.isLeft(values.count("1.5"))).toBe(true)
+    expect(values.countOrUnbounded("unbounded")).toEqual(Either.right("unbounded"))
+    expect(Either.isLeft(values.countOrUnbounded("0"))).toBe(true)
+  })
+})
+
+describe("JSON that is not valid", () => {
+  it("is told by its place alone", () => {
+    const text = "{\n  \"apiKey\": \"canary-secret\",\n  \"b\" 1\n}"
+    const reason = Either.match(values.json(text), { onLeft: (reason) => reason, onRight: () => "valid" })
+    expect(reason).toMatch(/^it is not valid JSON/)
+    expect(reason).not.toContain("canary")
+  })
+
+  it.prop("never shows the text", { text: fc.string({ minLength: 8 }) }, ({ text }) => {
+    const broken = `{"token": "${text}`
+    const read = values.json(broken)
+    if (Either.isLeft(read)) expect(read.left).toMatch(/^it is not valid JSON(?: \(line \d+, column \d+\))?$/)
+  })
+})
+
+describe("a file of variables", () => {
+  it("has comments, quotes and exports", () => {
+    expect(values.dotenv("# comment\n\nA=1\nexport B = \"two words\"\r\nC='#3'\nD=a=b\nE=")).toEqual(Either.right([
+      ["A", "1"],
+      ["B", "two words"],
+      ["C", "#3"],
+      ["D", "a=b"],
+      ["E", ""]
+    ]))
+  })
+
+  it("is refused by line, without the line", () => {
+    expect(values.dotenv("A=1\nsk-canary-secret")).toEqual(Either.left("line 2 is no name=value"))
+  })
+})
+
+describe("a secret", () => {
+  it.each([
+    { provider: { a: { options: { apiKey: "sk-123456" } } } },
+    { mcp: { a: { headers: { Authorization: "Bearer 123456" } } } },
+    { credentials: [{ any: "123456" }] }
+  ])("is found in %j", (value) => {
+    expect(values.holdsSecret(value)).toBe(true)
+  })
+
+  it.each([
+    { provider: { a: { options: { apiKey: "{env:MY_KEY}" } } } },
+    { keybinds: { leader: "ctrl+x" }, maxTokens: "100000" },
+    { model: "anthropic/claude" },
+    "sk-123456"
+  ])("is not seen in %j", (value) => {
+    expect(values.holdsSecret(value)).toBe(false)
+  })
+})
