@@ -200,8 +200,9 @@ const read = (running: process.Running, sink: Sink) =>
       stop: (options: { readonly force: boolean }) =>
         Effect.gen(function*() {
           const survivors = yield* running.terminate(options)
-          const exit = yield* Effect.map(
-            Effect.timeoutOption(running.exit, survivors.length > 0 ? Duration.zero : drainPatience),
+          // Where nothing is left, the process has exited.
+          const exit = survivors.length === 0 ? yield* running.exit : yield* Effect.map(
+            Effect.timeoutOption(running.exit, Duration.zero),
             Option.getOrElse((): Verdict.Exit => ({ _tag: "Lost" }))
           )
           yield* drain(stdoutPump, guard)
@@ -232,7 +233,11 @@ const pump = <E>(
   consume: (chunk: Chunk.Chunk<Uint8Array>) => Effect.Effect<void>
 ): Effect.Effect<void> =>
   Stream.toPull(pipe).pipe(
-    Effect.flatMap((pull) => Effect.forever(Effect.flatMap(pull, consume))),
+    Effect.flatMap((pull) => {
+      const next: Effect.Effect<void, Option.Option<E>> = Effect.flatMap(pull, (chunk) =>
+        Effect.zipRight(consume(chunk), next))
+      return next
+    }),
     Effect.scoped,
     Effect.ignore
   )
@@ -246,10 +251,11 @@ const drain = (pump: Fiber.RuntimeFiber<void>, guard: guards.Guards): Effect.Eff
       () => guard.isReading() && guard.reads() === reads ? Effect.void : silent
     )
   })
-  return Effect.zipRight(
-    Effect.raceFirst(Effect.asVoid(Fiber.await(pump)), silent),
-    Effect.asVoid(Fiber.interrupt(pump))
-  )
+  return Effect.flatMap(Fiber.poll(pump), (ended) =>
+    Option.isSome(ended) ? Effect.void : Effect.zipRight(
+      Effect.raceFirst(Effect.asVoid(Fiber.await(pump)), silent),
+      Effect.asVoid(Fiber.interrupt(pump))
+    ))
 }
 
 /** A data directory that lives as long as the scope, where the layer would make one for every run. */
