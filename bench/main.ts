@@ -12,6 +12,7 @@ import * as report from "./lib/report.js"
 import type { Section } from "./lib/report.js"
 import type { Bench } from "./lib/run.js"
 import * as pipeline from "./workloads/pipeline.js"
+import * as runs from "./workloads/runs.js"
 
 const here = path.dirname(fileURLToPath(import.meta.url))
 
@@ -22,7 +23,10 @@ const workloads: { readonly [name: string]: (bench: Bench) => Promise<Section> }
   large: pipeline.largeEvents,
   line: pipeline.longLine,
   memory: pipeline.memory,
-  slow: pipeline.slowConsumer
+  slow: pipeline.slowConsumer,
+  short: runs.short,
+  waiting: runs.waiting,
+  close: runs.close
 }
 
 const { values } = parseArgs({

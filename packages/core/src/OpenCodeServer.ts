@@ -60,6 +60,7 @@ import * as turnstile from "./internal/turnstile.js"
 import * as Isolation from "./Isolation.js"
 import * as OpenCode from "./OpenCode.js"
 import type { RunOptions } from "./RunOptions.js"
+import type * as StartupGate from "./StartupGate.js"
 
 /**
  * A permission that a run, or one of its sub-agents, asks for and waits for.
@@ -178,8 +179,10 @@ const problemOf = (options: Options): Option.Option<check.Problem> =>
     check.duration("startTimeout", options.startTimeout)
   ])
 
+const openPass: StartupGate.Pass = { started: Effect.void, opened: Effect.void }
+
 /** A server has no start that others could disturb. */
-const openGate: Client["gate"] = { enter: Effect.succeed({ started: Effect.void, opened: Effect.void }) }
+const openGate: Client["gate"] = { enter: Effect.succeed(openPass), tryEnter: Effect.succeedSome(openPass) }
 
 const decider =
   (onPermission: RunningOptions["onPermission"]): transport.Services["decide"] => ({ plan, request, sessionId }) =>

@@ -7,6 +7,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as telemetry from "./internal/telemetry.js"
 import * as turnstile from "./internal/turnstile.js"
@@ -21,6 +22,8 @@ export interface StartupGate {
    * scope closes; `started` begins the window after which it is let go in any case.
    */
   readonly enter: Effect.Effect<Pass, never, Scope.Scope>
+  /** Takes a place where nobody has to wait for it. */
+  readonly tryEnter: Effect.Effect<Option.Option<Pass>, never, Scope.Scope>
 }
 
 /**
@@ -69,17 +72,24 @@ export const make = (options?: Options): Effect.Effect<StartupGate> =>
     const concurrency = options?.concurrency ?? 1
     const window = Duration.decode(options?.window ?? Duration.millis(300))
     const permits = concurrency === "unbounded" ? turnstile.unlimited : yield* turnstile.make(concurrency)
+    const pass = (release: Effect.Effect<void>): Pass => ({
+      // Forked: a wait between the spawn and the first read would lose the output of a child that ends at once.
+      started: concurrency === "unbounded"
+        ? Effect.void
+        : Effect.asVoid(Effect.forkScoped(Effect.delay(release, window))),
+      opened: release
+    })
     return {
       enter: Effect.gen(function*() {
         const before = yield* Clock.currentTimeMillis
         const release = yield* permits.enter
         const after = yield* Clock.currentTimeMillis
         yield* telemetry.gateWait(after - before)
-        return {
-          // Forked: a wait between the spawn and the first read would lose the output of a child that ends at once.
-          started: Effect.asVoid(Effect.forkScoped(Effect.delay(release, window))),
-          opened: release
-        }
-      })
+        return pass(release)
+      }),
+      tryEnter: Effect.tap(
+        Effect.map(permits.tryEnter, Option.map(pass)),
+        (entered) => Option.isSome(entered) ? telemetry.gateWait(0) : Effect.void
+      )
     }
   })

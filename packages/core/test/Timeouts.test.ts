@@ -388,6 +388,8 @@ describe("exitGrace", () => {
       const fiber = yield* Effect.fork(
         OpenCode.run("x", { idleTimeout: "1 second", timeout: "1 minute", exitGrace: "40 seconds" })
       )
+      yield* T.untilSleep(1000)
+      yield* goTo(1000)
       yield* T.untilSleep(40_000)
       yield* goTo(40_000)
       assert.isTrue((yield* Fiber.join(fiber)).forced)

@@ -8,7 +8,13 @@ import * as process from "../src/internal/process.js"
 import type * as processTable from "../src/internal/processTable.js"
 import * as T from "./support/mock.js"
 
-const emptyTable: processTable.ProcessTable = { members: () => Effect.succeed([]), kill: () => Effect.void }
+const standing = Effect.succeed(new Map<string, string>())
+
+const emptyTable: processTable.ProcessTable = {
+  standing,
+  members: () => Effect.succeed([]),
+  kill: () => Effect.void
+}
 
 const seen = (pid: number): processTable.Seen => ({ pid, identity: `start ${pid}` })
 
@@ -93,6 +99,7 @@ describe("process.start", () => {
     const killed: Array<string> = []
     let left = [41, 42].map(seen)
     const table: processTable.ProcessTable = {
+      standing,
       members: () => Effect.sync(() => left),
       kill: (processes, signal) =>
         Effect.sync(() => {
@@ -116,6 +123,7 @@ describe("process.start", () => {
     let left = [41].map(seen)
     const killed: Array<string> = []
     const table: processTable.ProcessTable = {
+      standing,
       members: () => Effect.sync(() => left),
       kill: (processes, signal) =>
         Effect.sync(() => {
@@ -133,7 +141,11 @@ describe("process.start", () => {
   })
 
   it.effect("gives the pids that could not be ended, and hangs on none of them", () => {
-    const table: processTable.ProcessTable = { members: () => Effect.succeed([seen(99)]), kill: () => Effect.void }
+    const table: processTable.ProcessTable = {
+      standing,
+      members: () => Effect.succeed([seen(99)]),
+      kill: () => Effect.void
+    }
     return Effect.gen(function*() {
       const signals: Array<string> = []
       const immortal = CommandExecutor.makeExecutor(() =>

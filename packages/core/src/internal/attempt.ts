@@ -1,10 +1,10 @@
+import * as Cause from "effect/Cause"
 import type * as Chunk from "effect/Chunk"
-import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Mailbox from "effect/Mailbox"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import type * as FleetBudget from "../FleetBudget.js"
 import type { OpenCodeError, Partial } from "../OpenCodeError.js"
 import type { RunEvent } from "../RunEvent.js"
@@ -20,6 +20,7 @@ import * as limits from "./limits.js"
 import * as plans from "./plan.js"
 import * as summary from "./summary.js"
 import * as tail from "./tail.js"
+import * as telemetry from "./telemetry.js"
 import type { Prepare } from "./transport.js"
 
 /** What one attempt needs from the run that it belongs to. */
@@ -29,8 +30,8 @@ export interface Context {
   readonly prepare: Prepare
   /** From 1. */
   readonly number: number
-  /** Done when the run's total time is over. */
-  readonly expired: Deferred.Deferred<void>
+  /** The run's total time. */
+  readonly expiry: Expiry
   /** Cuts a wait short when the run's total time is over. */
   readonly inTime: <A, R>(effect: Effect.Effect<A, OpenCodeError, R>) => Effect.Effect<A, OpenCodeError, R>
   readonly transcript: Transcript | undefined
@@ -43,6 +44,16 @@ export interface Context {
   readonly onSuccess: (success: Success) => void
 }
 
+/** The end of a run's total time. */
+export interface Expiry {
+  readonly await: Effect.Effect<void>
+  /** Calls back when the time is over, at once if it is. */
+  readonly listen: (onExpired: () => void) => void
+}
+
+/** The events of a run, chunk by chunk; fails with nothing behind the last one. */
+export type Pull = Effect.Effect<Chunk.Chunk<RunEvent>, Option.Option<OpenCodeError>>
+
 /** What is known of an attempt that finished. */
 export interface Success {
   readonly finished: Verdict.Finished
@@ -50,9 +61,9 @@ export interface Success {
   readonly partial: Partial
 }
 
-/** One attempt, as a stream of its events that fails with the verdict if there is one to fail with. */
-export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =>
-  Stream.unwrapScoped(Effect.gen(function*() {
+/** One attempt: its events, then the verdict where there is one to fail with. It is over with the scope. */
+export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope.Scope> =>
+  Effect.gen(function*() {
     const { client, plan } = context
     const scope = yield* Effect.scope
     const clock = yield* Effect.clock
@@ -68,7 +79,11 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
     // Remembered only where somebody asks for what stdout does not show.
     const parts = plan.options.recover === undefined && plan.options.usage === undefined ? undefined : exported.parts()
 
-    const pass = yield* context.inTime(enter(client, providerOf(context)))
+    // Whoever need not wait need not be cut short.
+    const entered = yield* tryEnter(client, providerOf(context))
+    const pass = Option.isSome(entered)
+      ? entered.value
+      : yield* context.inTime(enter(client, providerOf(context)))
     // As late as possible: those who stood before us in the queue have spent since.
     if (context.fleet !== undefined) yield* context.fleet.check
     if (context.transcript !== undefined) {
@@ -105,7 +120,9 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
       limited: (retryAfter) => client.rateGate.limited(providerOf(context), retryAfter)
     })
     yield* pass.started
-    yield* Effect.forkIn(guard.watch(Deferred.await(context.expired)), scope)
+    context.expiry.listen(guard.expired)
+    yield* Effect.forkIn(guard.watch, scope)
+    yield* Effect.forkIn(Effect.zipRight(running.ended, guard.ended), scope)
 
     const facts = (survivors: ReadonlyArray<number>): Partial => ({
       runId: plan.runId,
@@ -126,10 +143,10 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
 
     /** The run's time is also that of the questions after it. */
     const untilExpired = <A>(asking: Effect.Effect<A>, otherwise: A): Effect.Effect<A> =>
-      Effect.raceFirst(asking, Effect.as(Deferred.await(context.expired), otherwise))
+      Effect.raceFirst(asking, Effect.as(context.expiry.await, otherwise))
 
     const supervise = Effect.gen(function*() {
-      yield* Effect.raceFirst(running.ended, guard.await)
+      yield* guard.await
       yield* pass.opened
       guard.exited()
       const { exit, survivors } = yield* running.stop({ force: guard.fired()?._tag === "AgentFallback" })
@@ -171,8 +188,16 @@ export const make = (context: Context): Stream.Stream<RunEvent, OpenCodeError> =
       Effect.catchAllCause(supervise, (cause) => outbox.failCause(cause)),
       scope
     )
-    return Stream.flattenChunks(Mailbox.toStream(outbox))
-  })).pipe(Stream.withSpan("OpenCode.attempt", { attributes: { "opencode.attempt": context.number } }))
+    return Effect.mapError(outbox.take, (error) =>
+      Cause.isNoSuchElementException(error) ? Option.none() : Option.some(error))
+  }).pipe(telemetry.inSpan("OpenCode.attempt", { "opencode.attempt": context.number }))
+
+/** Passes both gates if nobody has to wait. */
+const tryEnter = (
+  client: Client,
+  provider: string | undefined
+): Effect.Effect<Option.Option<StartupGate.Pass>, never, Scope.Scope> =>
+  Effect.flatMap(client.rateGate.isOpen(provider), (isOpen) => isOpen ? client.gate.tryEnter : Effect.succeedNone)
 
 /** Passes both gates. Who is told to wait for a provider leaves the place among the starting to others. */
 const enter = (client: Client, provider: string | undefined): Effect.Effect<StartupGate.Pass, never, Scope.Scope> =>

@@ -1,6 +1,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import type { Guards } from "./guards.js"
 
 /** How long a source may be silent, after it has ended, before it is given up: something else holds it. */
@@ -15,8 +16,9 @@ export const until = <A, E>(reader: Fiber.RuntimeFiber<A, E>, guard: Guards): Ef
       () => guard.isReading() && guard.reads() === reads ? Effect.void : silent
     )
   })
-  return Effect.zipRight(
-    Effect.raceFirst(Effect.asVoid(Fiber.await(reader)), silent),
-    Effect.asVoid(Fiber.interrupt(reader))
-  )
+  return Effect.flatMap(Fiber.poll(reader), (ended) =>
+    Option.isSome(ended) ? Effect.void : Effect.zipRight(
+      Effect.raceFirst(Effect.asVoid(Fiber.await(reader)), silent),
+      Effect.asVoid(Fiber.interrupt(reader))
+    ))
 }

@@ -1,4 +1,3 @@
-import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -26,19 +25,24 @@ export interface Guards {
   /** The process has exited: the timers are over. */
   readonly exited: () => void
   readonly fired: () => Verdict.Guard | undefined
-  /** Returns when a guard has fired. */
+  /** The run's total time is over. */
+  readonly expired: () => void
+  /** The process has ended by itself. */
+  readonly ended: Effect.Effect<void>
+  /** Returns when a guard has fired or the process has ended. */
   readonly await: Effect.Effect<void>
-  /** Runs the timers; `expired` returns when the run's total time is over. */
-  readonly watch: (expired: Effect.Effect<void>) => Effect.Effect<void>
+  /** Runs the timers of silence. */
+  readonly watch: Effect.Effect<void>
 }
 
 export const make = (plan: Plan, now: number): Effect.Effect<Guards> =>
   Effect.gen(function*() {
     const clock = yield* Effect.clock
     const signal = yield* Deferred.make<void>()
-    /** Wakes the timers when a nearer deadline has come up. */
-    let nearer = Deferred.unsafeMake<void>(yield* Effect.fiberId)
     const fiberId = yield* Effect.fiberId
+    /** Wakes the timers: a deadline has come, or a nearer one has come up. */
+    let wake = Deferred.unsafeMake<void>(fiberId)
+    let armed = Number.POSITIVE_INFINITY
     let fired: Verdict.Guard | undefined
     let hasExited = false
     let hasEvent = false
@@ -71,25 +75,41 @@ export const make = (plan: Plan, now: number): Effect.Effect<Guards> =>
       check("toolCalls", state.toolCalls)
     }
 
-    /** The next deadline, and what it means. */
-    const next = (): { readonly at: number; readonly guard: Verdict.Guard } => {
-      if (finishedAt !== undefined) {
-        return { at: finishedAt + Duration.toMillis(plan.exitGrace), guard: { _tag: "ExitGrace" } }
-      }
-      const phase = hasEvent ? "idle" : "startup"
-      const limit = Duration.toMillis(hasEvent ? plan.idleTimeout : plan.startupTimeout)
-      return { at: last + limit, guard: { _tag: "Timeout", phase, limit } }
+    const exitGrace = Duration.toMillis(plan.exitGrace)
+    const idle = Duration.toMillis(plan.idleTimeout)
+    const startup = Duration.toMillis(plan.startupTimeout)
+
+    const deadline = (): number =>
+      finishedAt !== undefined ? finishedAt + exitGrace : last + (hasEvent ? idle : startup)
+
+    /** What it means when the deadline has come. */
+    const meaning = (): Verdict.Guard =>
+      finishedAt !== undefined
+        ? { _tag: "ExitGrace" }
+        : hasEvent
+        ? { _tag: "Timeout", phase: "idle", limit: idle }
+        : { _tag: "Timeout", phase: "startup", limit: startup }
+
+    const sleepUntil = (at: number, now: number): Effect.Effect<void> => {
+      wake = Deferred.unsafeMake(fiberId)
+      armed = at
+      const woken = Deferred.await(wake)
+      if (at === Number.POSITIVE_INFINITY) return woken
+      // A fiber that sleeps is half of a race.
+      return Effect.flatMap(
+        Effect.fork(Effect.delay(Deferred.succeed(wake, undefined), at - now)),
+        (alarm) => Effect.zipRight(woken, Effect.sync(() => alarm.unsafeInterruptAsFork(fiberId)))
+      )
     }
 
-    const silence: Effect.Effect<void> = Effect.gen(function*() {
-      while (fired === undefined && !hasExited) {
-        // A consumer that is slow holds the child up: that time is not the child's.
-        const now = blocked > 0 ? blockedSince : yield* Clock.currentTimeMillis
-        const { at, guard } = next()
-        if (now >= at) timeOver(guard)
-        else if (at === Number.POSITIVE_INFINITY) yield* Deferred.await(nearer)
-        else yield* Effect.raceFirst(Effect.sleep(at - now), Deferred.await(nearer))
-      }
+    const watch: Effect.Effect<void> = Effect.suspend(() => {
+      if (fired !== undefined || hasExited) return Effect.void
+      // A consumer that is slow holds the child up: that time is not the child's.
+      const now = blocked > 0 ? blockedSince : clock.unsafeCurrentTimeMillis()
+      const at = deadline()
+      if (now < at) return Effect.zipRight(sleepUntil(at, now), watch)
+      timeOver(meaning())
+      return Effect.void
     })
 
     const alive = (): void => {
@@ -126,32 +146,22 @@ export const make = (plan: Plan, now: number): Effect.Effect<Guards> =>
             return
         }
         if (event._tag === "StepFinish") failures = 0
-        const first = !hasEvent
         hasEvent = true
         last = now
         // Words alone spend nothing.
         if (event._tag !== "Text" && event._tag !== "Reasoning") overBudget(state)
         finishedAt = state.finished && state.pendingError === undefined ? now : undefined
         // A deadline that moves away is found out when the old one comes up.
-        if (first || finishedAt !== undefined) {
-          const wake = nearer
-          nearer = Deferred.unsafeMake(fiberId)
-          Deferred.unsafeDone(wake, Effect.void)
-        }
+        if (deadline() < armed) Deferred.unsafeDone(wake, Effect.void)
       },
       agentFallback: (fallback) => fire({ _tag: "AgentFallback", ...fallback }),
       exited: () => {
         hasExited = true
       },
       fired: () => fired,
+      expired: () => timeOver({ _tag: "Timeout", phase: "total", limit: Duration.toMillis(plan.timeout) }),
+      ended: Effect.asVoid(Deferred.succeed(signal, undefined)),
       await: Deferred.await(signal),
-      watch: (expired) =>
-        Effect.raceFirst(
-          silence,
-          Effect.zipRight(
-            expired,
-            Effect.sync(() => timeOver({ _tag: "Timeout", phase: "total", limit: Duration.toMillis(plan.timeout) }))
-          )
-        )
+      watch
     }
   })

@@ -77,6 +77,7 @@ export const start = (
         Command.env(options.invocation.env, { extendEnv: options.extendEnv }),
         Command.feed(options.invocation.stdin)
       )
+      const before = yield* restore(table.standing)
       const process = yield* restore(executor.start(command)).pipe(
         Scope.extend(processScope),
         Effect.catchAllCause((cause) =>
@@ -100,13 +101,14 @@ export const start = (
       )
 
       let known: ReadonlyArray<Seen> = []
-      const members = Effect.suspend(() => table.members({ pid: process.pid, marker: options.marker, known })).pipe(
-        Effect.tap((found) =>
-          Effect.sync(() => {
-            known = found
-          })
+      const members = Effect.suspend(() => table.members({ pid: process.pid, marker: options.marker, before, known }))
+        .pipe(
+          Effect.tap((found) =>
+            Effect.sync(() => {
+              known = found
+            })
+          )
         )
-      )
 
       // `kill` of the executor waits for the exit, for ever if need be, so it gets a fiber of its own.
       const signalGroup = (signal: CommandExecutor.Signal) =>

@@ -3,6 +3,9 @@ import type * as CommandExecutor from "@effect/platform/CommandExecutor"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
+import * as Function from "effect/Function"
+import * as Option from "effect/Option"
+import * as census from "./census.js"
 
 /** One process of the machine, as far as the sweep needs it. */
 export interface ProcessInfo {
@@ -100,10 +103,14 @@ export const members = (
 
 /** Lists the processes of the machine and sends them signals. */
 export interface ProcessTable {
+  /** Processes that cannot be of a run that is started next, to be named in its `before`. */
+  readonly standing: Effect.Effect<census.Before>
   /** The processes of a run besides its first one; empty where the platform has no way to tell. */
   readonly members: (run: {
     readonly pid: number
     readonly marker: string
+    /** What was there before the run began: none of it is of the run, so none of it is read. */
+    readonly before?: census.Before | undefined
     /** What was found earlier: it is found again also where its parents have ended. */
     readonly known?: ReadonlyArray<Seen>
   }) => Effect.Effect<ReadonlyArray<Seen>>
@@ -123,26 +130,64 @@ const latin1 = new TextDecoder("latin1")
 const read = ({ fileSystem }: Services, file: string): Effect.Effect<string> =>
   fileSystem.readFile(file).pipe(Effect.map((bytes) => latin1.decode(bytes)), Effect.orElseSucceed(() => ""))
 
-const fromProc = <A>(services: Services, look: (environment: string) => A): Effect.Effect<ReadonlyArray<Listed<A>>> =>
-  services.fileSystem.readDirectory("/proc").pipe(
-    Effect.orElseSucceed((): Array<string> => []),
-    Effect.flatMap((names) =>
-      Effect.forEach(
-        names.filter((name) => /^\d+$/.test(name)),
-        (pid) =>
-          Effect.flatMap(read(services, `/proc/${pid}/stat`), (stat) => {
-            const parsed = parseStat(stat)
-            return parsed === undefined
-              ? Effect.succeed(undefined)
-              : Effect.map(read(services, `/proc/${pid}/environ`), (environ): Listed<A> => ({
-                ...parsed,
-                found: look(environ)
-              }))
-          }),
-        { concurrency }
+const readProcess = <A>(
+  services: Services,
+  pid: string,
+  look: (environment: string) => A
+): Effect.Effect<Listed<A> | undefined> =>
+  Effect.flatMap(read(services, `/proc/${pid}/stat`), (stat) => {
+    const parsed = parseStat(stat)
+    return parsed === undefined
+      ? Effect.succeed(undefined)
+      : Effect.map(
+        read(services, `/proc/${pid}/environ`),
+        (environ): Listed<A> => ({ ...parsed, found: look(environ) })
       )
+  })
+
+/** Does something for each process in `/proc`. */
+const eachProcess = <A>(
+  { fileSystem }: Services,
+  visit: (pid: string) => Effect.Effect<A>
+): Effect.Effect<Array<A>> =>
+  fileSystem.readDirectory("/proc").pipe(
+    Effect.orElseSucceed((): Array<string> => []),
+    Effect.flatMap((names) => Effect.forEach(names.filter((name) => /^\d+$/.test(name)), visit, { concurrency }))
+  )
+
+const fromProc = <A>(services: Services, look: (environment: string) => A): Effect.Effect<ReadonlyArray<Listed<A>>> =>
+  Effect.map(
+    eachProcess(services, (pid) => readProcess(services, pid, look)),
+    (infos) => infos.filter((info) => info !== undefined)
+  )
+
+/**
+ * The directory of a process in `/proc` is made anew, with another number and time, for the next process of its pid. To
+ * ask for them costs a seventh of reading the process.
+ */
+const identityOf = ({ fileSystem }: Services, pid: string): Effect.Effect<string | undefined> =>
+  fileSystem.stat(`/proc/${pid}`).pipe(
+    Effect.map(({ ino, mtime }) =>
+      Option.isSome(ino) && Option.isSome(mtime) ? `${ino.value} ${mtime.value.getTime()}` : undefined
     ),
-    Effect.map((infos) => infos.filter((info) => info !== undefined))
+    Effect.orElseSucceed(() => undefined)
+  )
+
+type Environed = Listed<string>
+
+/** A look at all processes that reads no more of them than somebody wants. */
+const survey = (services: Services) => (wanted: ReadonlySet<census.Before>) =>
+  eachProcess(
+    services,
+    (pid) =>
+      Effect.flatMap(identityOf(services, pid), (identity): Effect.Effect<census.Entry<Environed>> => {
+        for (const before of wanted) {
+          if (!census.isKnown({ pid, identity }, before)) {
+            return Effect.map(readProcess(services, pid, Function.identity), (info) => ({ pid, identity, info }))
+          }
+        }
+        return Effect.succeed({ pid, identity, info: undefined })
+      })
   )
 
 const fromPs = <A>(services: Services, look: (environment: string) => A): Effect.Effect<ReadonlyArray<Listed<A>>> =>
@@ -174,11 +219,18 @@ export const make = (services: Services): Effect.Effect<ProcessTable> =>
   Effect.gen(function*() {
     const { executor, fileSystem } = services
     const self = yield* fileSystem.readLink("/proc/self").pipe(Effect.map(Number), Effect.orElseSucceed(() => 0))
+    const all = Effect.map(list(services, Function.identity), (listed) =>
+      listed.map((info): census.Entry<Environed> => ({ pid: String(info.pid), identity: undefined, info })))
+    const { since, standing } = census.make(
+      (yield* hasProc(services)) ? survey(services) : () =>
+        all
+    )
 
     return {
-      members: ({ known = [], marker, pid }) =>
-        Effect.map(list(services, (environment) => isMarked(environment, marker)), (listed) => {
-          const table = listed.map(toInfo)
+      standing,
+      members: ({ before, known = [], marker, pid }) =>
+        Effect.map(since(before), (listed) => {
+          const table = listed.map(({ found, ...info }) => ({ ...info, marked: isMarked(found, marker) }))
           const ours = new Set(members(table, { pid, except: new Set([self]), known }))
           return table.filter((p) => ours.has(p.pid)).map(({ identity, pid }) => ({ identity, pid }))
         }),

@@ -228,7 +228,11 @@ const pump = <E>(
   consume: (chunk: Chunk.Chunk<Uint8Array>) => Effect.Effect<void>
 ): Effect.Effect<void> =>
   Stream.toPull(pipe).pipe(
-    Effect.flatMap((pull) => Effect.forever(Effect.flatMap(pull, consume))),
+    Effect.flatMap((pull) => {
+      const next: Effect.Effect<void, Option.Option<E>> = Effect.flatMap(pull, (chunk) =>
+        Effect.zipRight(consume(chunk), next))
+      return next
+    }),
     Effect.scoped,
     Effect.ignore
   )

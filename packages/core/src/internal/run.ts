@@ -4,10 +4,12 @@ import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
 import * as FleetBudget from "../FleetBudget.js"
@@ -67,14 +69,15 @@ export interface Mode {
   readonly onProgress?: ((progress: Progress) => void) | undefined
 }
 
-/** The whole life of a run, retries included, as a stream of its events. `run` and `stream` are both this. */
-export const make = (
+/** The whole life of a run, retries included. `run` and `stream` are both this; it is over with the scope. */
+const open = (
   client: Client,
   prompt: string,
   options: RunOptions,
   mode: Mode
-): Stream.Stream<RunEvent, OpenCodeError> =>
-  Stream.unwrapScoped(Effect.gen(function*() {
+): Effect.Effect<attempt.Pull, OpenCodeError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const scope = yield* Effect.scope
     const clock = yield* Effect.clock
     const span = Option.getOrUndefined(yield* Effect.option(Effect.currentSpan))
     const startedAt = clock.unsafeCurrentTimeMillis()
@@ -89,10 +92,7 @@ export const make = (
     const settled = yield* plan.make(client, prompt, options)
     annotate(span, requestAttributes(settled))
 
-    const expired = yield* Deferred.make<void>()
-    if (Duration.isFinite(settled.timeout)) {
-      yield* Effect.forkScoped(Effect.delay(Deferred.succeed(expired, undefined), settled.timeout))
-    }
+    const expiry = yield* expiryOf(settled.timeout)
     /** Waiting counts: whatever can take long before there is a process is cut short by the total time. */
     const inTime = <A, E, R>(
       effect: Effect.Effect<A, E, R>,
@@ -101,7 +101,7 @@ export const make = (
       Effect.raceFirst(
         effect,
         Effect.zipRight(
-          Deferred.await(expired),
+          expiry.await,
           Effect.suspend(() =>
             new OpenCodeTimeoutError({
               phase: "total",
@@ -128,16 +128,17 @@ export const make = (
       )
     }
     const fleet = Option.getOrUndefined(yield* Effect.serviceOption(FleetBudget.FleetBudget))
-    yield* inTime(client.running.enter, 0)
+    // Whoever need not wait need not be cut short.
+    if (Option.isNone(yield* client.running.tryEnter)) yield* inTime(client.running.enter, 0)
 
     const driver = yield* Schedule.driver(client.retry)
-    const attempts = (number: number): Stream.Stream<RunEvent, OpenCodeError> =>
+    const attemptOf = (number: number): Effect.Effect<attempt.Pull, OpenCodeError, Scope.Scope> =>
       attempt.make({
         client,
         plan: settled,
         prepare,
         number,
-        expired,
+        expiry,
         inTime: (effect) => inTime(effect, number - 1),
         transcript,
         fleet,
@@ -157,32 +158,83 @@ export const make = (
           annotate(span, outcomeAttributes(partial, finished.finishReason))
           mode.onResult?.(toResult(partial, finished, recovered))
         }
-      }).pipe(
-        Stream.catchAll((error) => {
-          if (error._tag !== "OpenCodeSqliteError") return Stream.fail(error)
-          return Stream.unwrap(
-            inTime(Effect.mapError(driver.next(error), () => error), number).pipe(
-              Effect.tap(Metric.increment(telemetry.retries)),
-              Effect.map(() => attempts(number + 1))
-            )
-          )
-        })
-      )
+      })
 
-    const { onEvent } = settled.options
-    const events = attempts(1)
-    return (onEvent === undefined ? events : Stream.tap(events, onEvent)).pipe(
-      Stream.tapError((error) =>
-        Effect.sync(() => {
-          outcome = error._tag
-          annotate(span, { "error.type": error._tag })
-          if ("partial" in error && error.partial !== undefined) {
-            annotate(span, outcomeAttributes(error.partial, undefined))
-          }
-        })
-      )
+    /** An attempt in a scope of its own, which is closed before there is another one. */
+    const attempts = (number: number): Effect.Effect<attempt.Pull, OpenCodeError> =>
+      Effect.flatMap(Scope.fork(scope, ExecutionStrategy.sequential), (own) => {
+        const again = (error: OpenCodeError): Effect.Effect<attempt.Pull, OpenCodeError> =>
+          error._tag !== "OpenCodeSqliteError" ?
+            Effect.fail(error) :
+            Effect.uninterruptible(Scope.close(own, Exit.fail(error))).pipe(
+              Effect.zipRight(inTime(Effect.mapError(driver.next(error), () => error), number)),
+              Effect.zipRight(Metric.increment(telemetry.retries)),
+              Effect.zipRight(attempts(number + 1))
+            )
+        return Scope.extend(attemptOf(number), own).pipe(
+          Effect.map((pull): attempt.Pull =>
+            Effect.catchAll(pull, (end) =>
+              Option.match(end, {
+                onNone: () => Effect.fail(Option.none()),
+                onSome: (error) =>
+                  Effect.flatMap(Effect.mapError(again(error), Option.some), (next) => {
+                    current = next
+                    return next
+                  })
+              }))
+          ),
+          Effect.catchAll(again)
+        )
+      })
+
+    const failed = (error: OpenCodeError) =>
+      Effect.sync(() => {
+        outcome = error._tag
+        annotate(span, { "error.type": error._tag })
+        if ("partial" in error && error.partial !== undefined) {
+          annotate(span, outcomeAttributes(error.partial, undefined))
+        }
+      })
+
+    let current = yield* Effect.tapError(attempts(1), failed)
+    const pull = Effect.tapError(
+      Effect.suspend(() => current),
+      Option.match({ onNone: () => Effect.void, onSome: failed })
     )
-  })).pipe(Stream.withSpan("OpenCode.run"))
+    const { onEvent } = settled.options
+    return onEvent === undefined
+      ? pull
+      : Effect.tap(pull, (events) => Effect.forEach(events, onEvent, { discard: true }))
+  }).pipe(telemetry.inSpan("OpenCode.run"))
+
+/** The events of a run as they come. */
+export const make = (
+  client: Client,
+  prompt: string,
+  options: RunOptions,
+  mode: Mode
+): Stream.Stream<RunEvent, OpenCodeError> =>
+  Stream.unwrapScoped(Effect.map(open(client, prompt, options, mode), Stream.repeatEffectChunkOption))
+
+const expiryOf = (timeout: Duration.Duration): Effect.Effect<attempt.Expiry, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const over = yield* Deferred.make<void>()
+    const listeners: Array<() => void> = []
+    let isOver = false
+    const end = Effect.suspend(() => {
+      isOver = true
+      for (const listener of listeners) listener()
+      return Deferred.succeed(over, undefined)
+    })
+    if (Duration.isFinite(timeout)) yield* Effect.forkScoped(Effect.delay(end, timeout))
+    return {
+      await: Deferred.await(over),
+      listen: (onExpired) => {
+        if (isOver) onExpired()
+        else listeners.push(onExpired)
+      }
+    }
+  })
 
 const tagOf = (exit: Exit.Failure<unknown, unknown>): string => {
   const error = Exit.match(exit, {
@@ -232,13 +284,18 @@ export const toEnd = (
 ): Effect.Effect<RunResult, OpenCodeError> =>
   Effect.suspend(() => {
     let result: RunResult | undefined
-    const stream = make(client, prompt, options, {
+    const events = open(client, prompt, options, {
       ...mode,
       collect: true,
       onResult: (ended) => {
         result = ended
       }
     })
-    // The stream ends without a failure only behind `onResult`.
-    return Effect.map(Stream.runDrain(stream), () => result!)
+    return Effect.scoped(Effect.flatMap(events, drain)).pipe(
+      // There is no end without a failure but behind `onResult`.
+      Effect.map(() => result!)
+    )
   })
+
+const drain = (pull: attempt.Pull): Effect.Effect<void, OpenCodeError> =>
+  Effect.catchAll(Effect.forever(pull), Option.match({ onNone: () => Effect.void, onSome: Effect.fail }))

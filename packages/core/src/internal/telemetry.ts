@@ -3,6 +3,8 @@ import * as FiberRef from "effect/FiberRef"
 import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
 import * as MetricKey from "effect/MetricKey"
+import type * as Scope from "effect/Scope"
+import type * as Tracer from "effect/Tracer"
 import type { TokenUsage } from "../TokenUsage.js"
 
 const seconds = MetricBoundaries.exponential({ start: 0.25, factor: 2, count: 16 })
@@ -69,3 +71,12 @@ export const spent = (usage: TokenUsage, dollars: number): Effect.Effect<void> =
     cacheWrite.unsafeUpdate(usage.cacheWrite, labels)
     cost.unsafeUpdate(dollars, labels)
   })
+
+/** A span that lasts as long as the scope. */
+export const inSpan =
+  (name: string, attributes?: { readonly [name: string]: unknown }) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan> | Scope.Scope> =>
+    Effect.flatMap(
+      Effect.makeSpanScoped(name, attributes === undefined ? undefined : { attributes }),
+      (span) => Effect.withParentSpan(effect, span)
+    )

@@ -1,14 +1,20 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 
 /** Takes permits one caller after the other, in the order of arrival. */
 export interface Turnstile {
   /** Waits for a permit; it is returned by the effect that this gives, at the latest when the scope closes. */
   readonly enter: Effect.Effect<Effect.Effect<void>, never, Scope.Scope>
+  /** Takes a permit where nobody has to wait for it. */
+  readonly tryEnter: Effect.Effect<Option.Option<Effect.Effect<void>>, never, Scope.Scope>
 }
 
-export const unlimited: Turnstile = { enter: Effect.succeed(Effect.void) }
+export const unlimited: Turnstile = {
+  enter: Effect.succeed(Effect.void),
+  tryEnter: Effect.succeed(Option.some(Effect.void))
+}
 
 /**
  * A semaphore that never sees a waiter. Effect's own (3.22) wakes all of them at every release: a thousand waiting
@@ -43,20 +49,24 @@ export const make = (permits: number): Effect.Effect<Turnstile> =>
         )
       })
 
+    const permit = Effect.gen(function*() {
+      yield* semaphore.take(1)
+      let held = true
+      const release = Effect.uninterruptible(Effect.suspend(() => {
+        if (!held) return Effect.void
+        held = false
+        return Effect.zipRight(semaphore.release(1), handOn)
+      }))
+      yield* Effect.addFinalizer(() => release)
+      return release
+    })
+
     return {
-      enter: Effect.uninterruptibleMask((restore) =>
-        Effect.gen(function*() {
-          yield* turn(restore)
-          yield* semaphore.take(1)
-          let held = true
-          const release = Effect.uninterruptible(Effect.suspend(() => {
-            if (!held) return Effect.void
-            held = false
-            return Effect.zipRight(semaphore.release(1), handOn)
-          }))
-          yield* Effect.addFinalizer(() => release)
-          return release
-        })
-      )
+      enter: Effect.uninterruptibleMask((restore) => Effect.zipRight(turn(restore), permit)),
+      tryEnter: Effect.uninterruptible(Effect.suspend(() => {
+        if (free === 0) return Effect.succeedNone
+        free--
+        return Effect.asSome(permit)
+      }))
     }
   })

@@ -1,0 +1,137 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Scheduler } from "effect"
+import * as census from "../src/internal/census.js"
+
+/** A machine whose processes the test decides about, and which takes notes of what is read. */
+const machine = (initial: Readonly<Record<string, string>>) => {
+  const self = {
+    processes: initial,
+    looks: 0,
+    read: [] as Array<string>,
+    /** How long a look takes. */
+    pause: Effect.void as Effect.Effect<void>
+  }
+  const all = census.make<string>((wanted) =>
+    Effect.zipLeft(
+      Effect.sync(() => {
+        self.looks++
+        return Object.entries(self.processes).map(([pid, identity]): census.Entry<string> => {
+          const isNews = [...wanted].some((before) => !census.isKnown({ pid, identity }, before))
+          if (isNews) self.read.push(pid)
+          return { pid, identity, info: isNews ? `${pid}:${identity}` : undefined }
+        })
+      }),
+      Effect.suspend(() => self.pause)
+    )
+  )
+  return Object.assign(self, { census: all })
+}
+
+/** Interrupts the fiber that it drives before one of its operations, as a yield of the runtime can. */
+const interruptingAt = (position: number, onInterrupt: () => void): Scheduler.Scheduler => {
+  let operations = 0
+  return {
+    shouldYield: (fiber) => {
+      operations++
+      if (operations !== position) return false
+      onInterrupt()
+      fiber.unsafeInterruptAsFork(fiber.id())
+      return 0
+    },
+    scheduleTask: (task, priority, fiber) => Scheduler.defaultScheduler.scheduleTask(task, priority, fiber)
+  }
+}
+
+describe("census", () => {
+  it.effect("gives what was not there before, and reads nothing else", () =>
+    Effect.gen(function*() {
+      const here = machine({ "1": "a", "2": "b" })
+      const before = yield* here.census.standing
+      assert.deepStrictEqual(here.read, [])
+      here.processes = { "1": "a", "2": "another", "3": "c" }
+      assert.deepStrictEqual(yield* here.census.since(before), ["2:another", "3:c"])
+      assert.deepStrictEqual(here.read, ["2", "3"])
+    }))
+
+  it.effect("gives everything where nothing was there before", () =>
+    Effect.gen(function*() {
+      const here = machine({ "1": "a", "2": "b" })
+      assert.deepStrictEqual(yield* here.census.since(undefined), ["1:a", "2:b"])
+    }))
+
+  it.effect("takes nothing for known that it cannot tell from another one", () =>
+    Effect.gen(function*() {
+      const all = census.make<string>(() => Effect.succeed([{ pid: "1", identity: undefined, info: "1" }]))
+      assert.deepStrictEqual(yield* all.since(yield* all.standing), ["1"])
+    }))
+
+  it.effect("looks no more often than it must to know what is standing", () =>
+    Effect.gen(function*() {
+      const here = machine({ "1": "a" })
+      yield* here.census.standing
+      here.processes = { "1": "a", "2": "b" }
+      assert.deepStrictEqual([...(yield* here.census.standing).keys()], ["1"])
+      yield* here.census.since(undefined)
+      assert.deepStrictEqual([...(yield* here.census.standing).keys()], ["1", "2"])
+      assert.strictEqual(here.looks, 2)
+    }))
+
+  it.effect("looks once for all who ask at the same time, and gives each of them its own news", () =>
+    Effect.gen(function*() {
+      const here = machine({ "1": "a" })
+      const early = yield* here.census.standing
+      here.processes = { "1": "a", "2": "b" }
+      yield* here.census.since(early)
+      const late = yield* here.census.standing
+      here.processes = { "1": "a", "2": "b", "3": "c" }
+      const looks = here.looks
+      const found = yield* Effect.all([here.census.since(early), here.census.since(late), here.census.since(late)], {
+        concurrency: "unbounded"
+      })
+      assert.deepStrictEqual(found, [["2:b", "3:c"], ["3:c"], ["3:c"]])
+      assert.strictEqual(here.looks, looks + 1)
+    }))
+
+  it.effect("gives no answer that is older than the question", () =>
+    Effect.gen(function*() {
+      const here = machine({ "1": "a" })
+      const door = yield* Deferred.make<void>()
+      here.pause = Deferred.await(door)
+      const first = yield* Effect.fork(here.census.since(undefined))
+      yield* Effect.repeatN(Effect.yieldNow(), 10)
+      assert.strictEqual(here.looks, 1)
+      here.processes = { "1": "a", "2": "b" }
+      const second = yield* Effect.fork(here.census.since(undefined))
+      const third = yield* Effect.fork(here.census.since(undefined))
+      yield* Effect.repeatN(Effect.yieldNow(), 10)
+      yield* Deferred.succeed(door, undefined)
+      assert.deepStrictEqual(yield* Fiber.join(first), ["1:a"])
+      assert.deepStrictEqual(yield* Fiber.join(second), ["1:a", "2:b"])
+      assert.deepStrictEqual(yield* Fiber.join(third), ["1:a", "2:b"])
+      assert.strictEqual(here.looks, 2)
+    }))
+
+  it.effect("goes on after a look that died, and tells of it", () =>
+    Effect.gen(function*() {
+      let isBroken = true
+      const all = census.make<string>(() => isBroken ? Effect.die("broken") : Effect.succeed([]))
+      assert.strictEqual((yield* Effect.exit(all.since(undefined)))._tag, "Failure")
+      isBroken = false
+      assert.deepStrictEqual(yield* all.since(undefined), [])
+    }))
+
+  it.effect("answers the next one at whatever operation somebody was interrupted", () =>
+    Effect.gen(function*() {
+      let interruptions = 0
+      for (let position = 1; position < 60; position++) {
+        const here = machine({ "1": "a" })
+        const asking = yield* here.census.since(undefined).pipe(
+          Effect.withScheduler(interruptingAt(position, () => interruptions++)),
+          Effect.fork
+        )
+        yield* Fiber.await(asking)
+        assert.deepStrictEqual(yield* here.census.since(undefined), ["1:a"])
+      }
+      assert.isAbove(interruptions, 10)
+    }))
+})
