@@ -22,6 +22,7 @@ import * as ExitCode from "./ExitCode.js"
 import { Host } from "./Host.js"
 import * as commandDoc from "./internal/commandDoc.js"
 import * as commandLine from "./internal/commandLine.js"
+import * as completions from "./internal/completions.js"
 import * as help from "./internal/help.js"
 import * as pages from "./internal/pages.js"
 import * as Interrupt from "./Interrupt.js"
@@ -85,7 +86,7 @@ const execute = (line: commandLine.CommandLine) => {
     case "Version":
       return Effect.flatMap(version, (printed) => Console.log(printed))
     case "Completions":
-      return parseQuietly(["--completions", line.shell])
+      return Console.log(completions.script(line.shell, docs))
     case "Run":
       return parseQuietly(line.words)
   }

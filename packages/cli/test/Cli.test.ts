@@ -99,17 +99,6 @@ describe("the program", () => {
       expect(yield* runCli(["--version"])).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" })
     }).pipe(platform))
 
-  for (const shell of ["bash", "zsh", "fish"]) {
-    it.effect(`completes in ${shell}`, () =>
-      Effect.gen(function*() {
-        const { code, stderr, stdout } = yield* runCli(["--completions", shell])
-        expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
-        for (const word of ["effect-opencode", "doctor", "replay", "permission", "max-pause"]) {
-          expect(stdout).toContain(word)
-        }
-      }))
-  }
-
   it.effect("says what is wrong with its arguments in one line, with a hint", () =>
     Effect.gen(function*() {
       const said = (args: ReadonlyArray<string>) =>

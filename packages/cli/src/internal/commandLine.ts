@@ -5,11 +5,12 @@
  */
 import * as Either from "effect/Either"
 import type { CommandDoc, OptionDoc } from "./commandDoc.js"
+import type { Shell } from "./completions.js"
 
 export type CommandLine =
   | { readonly _tag: "Help"; readonly command: string | undefined }
   | { readonly _tag: "Version" }
-  | { readonly _tag: "Completions"; readonly shell: string }
+  | { readonly _tag: "Completions"; readonly shell: Shell }
   | {
     readonly _tag: "Run"
     readonly words: ReadonlyArray<string>
@@ -58,7 +59,7 @@ export const nearest = (word: string, candidates: ReadonlyArray<string>): string
 
 const isOption = (word: string): boolean => /^--?[A-Za-z]/.test(word)
 
-const shells = ["bash", "zsh", "fish", "sh"]
+const shells: ReadonlyArray<Shell> = ["bash", "zsh", "fish"]
 
 const helpOf = (command: string | undefined): string =>
   `effect-opencode ${command === undefined ? "" : `${command} `}--help`
@@ -164,8 +165,8 @@ export const parse = (
     if (first === "--version") return Either.right({ _tag: "Version" })
     const shell = /^--completions(?:=(.*))?$/.exec(first)
     if (shell !== null) {
-      const name = shell[1] ?? rest[0]
-      return name !== undefined && shells.includes(name)
+      const name = shells.find((name) => name === (shell[1] ?? rest[0]))
+      return name !== undefined
         ? Either.right({ _tag: "Completions", shell: name })
         : Either.left({ reason: "--completions needs the name of a shell.", hint: "bash, zsh or fish" })
     }
