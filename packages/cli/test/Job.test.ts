@@ -100,6 +100,19 @@ describe("Job.plan", () => {
       })
     }))
 
+  it.effect("takes what a column holds for data, inside JSON too", () =>
+    Effect.gen(function*() {
+      const [job] = yield* jobs(
+        "csv",
+        [
+          "prompt,x,config.extraEnv,config",
+          "a,\"q\"\",\"\"B\"\":\"\"1\",\"{\"\"A\"\":\"\"{{x}}\"\"}\",\"{\"\"files\"\":[\"\"{{x}}\"\"]}\""
+        ].join("\n")
+      )
+      const x = "q\",\"B\":\"1"
+      expect(job!.options).toMatchObject({ extraEnv: { A: x }, files: [x] })
+    }))
+
   it.effect("lays a job's options over those of the batch", () =>
     Effect.gen(function*() {
       const [job] = yield* json([{ prompt: "x", config: { permission: { bash: "allow" } }, budget: { cost: 1 } }], {
