@@ -13,6 +13,7 @@ import type { RunEvent } from "../RunEvent.js"
 import type { RunOptions } from "../RunOptions.js"
 import type * as Verdict from "../Verdict.js"
 import * as Version from "../Version.js"
+import * as ansi from "./ansi.js"
 import * as check from "./check.js"
 import type { Processes } from "./client.js"
 import * as decode from "./decode.js"
@@ -158,7 +159,7 @@ const read = (running: process.Running, sink: Sink) =>
       const found: Array<RunEvent> = []
       let limited: Effect.Effect<void> = Effect.void
       for (const raw of lines) {
-        const line = typeof raw === "string" ? stderrFacts.stripAnsi(raw) : `[a line of ${raw.tooLong} bytes]`
+        const line = typeof raw === "string" ? ansi.strip(raw) : `[a line of ${raw.tooLong} bytes]`
         stderr.push(`${line}\n`)
         const fact = stderrFacts.classify(line)
         switch (fact._tag) {
