@@ -75,6 +75,8 @@ export const make = (
     // `RcMap` (3.22) can make an entry twice for two who come at the same time.
     const door = yield* turnstile.make(1)
     const entries = new Map<string, Server>()
+    /** One server of a kind at a time, also while the last one is being ended: they share their data. */
+    const turns = new Map<string, { readonly turn: turnstile.Turnstile; entries: number }>()
     const users = new Map<string, number>()
     /** In the order in which they were used last. */
     const idle = new Map<string, Key>()
@@ -105,6 +107,21 @@ export const make = (
       )
     )
 
+    const turnOf = (name: string) =>
+      Effect.acquireRelease(
+        Effect.gen(function*() {
+          const known = turns.get(name) ?? { turn: yield* turnstile.make(1), entries: 0 }
+          known.entries++
+          turns.set(name, known)
+          return known
+        }),
+        (known) =>
+          Effect.sync(() => {
+            known.entries--
+            if (known.entries === 0) turns.delete(name)
+          })
+      )
+
     const servers: RcMap.RcMap<Key, Server> = yield* RcMap.make({
       idleTimeToLive: options.idleTimeToLive ?? idleTimeToLiveDefault,
       lookup: (key: Key) =>
@@ -117,7 +134,8 @@ export const make = (
               return balance
             })
           )
-          const server = yield* makeServer(key.spec, enter)
+          const { turn } = yield* turnOf(name)
+          const server = yield* makeServer(key.spec, Effect.zipRight(turn.enter, enter))
           entries.set(name, server)
           // The first of the finalizers.
           yield* Effect.addFinalizer(() =>
