@@ -194,22 +194,33 @@ export const make = (
     }
   })
 
-/** Servers of our own. Each has its directories for as long as it is kept, over however many of its processes. */
+/**
+ * Servers of our own. Each has its directories for as long as it is kept, over however many of its processes. They
+ * start one after the other: on one database they could crash each other, and the first one in a configuration directory
+ * installs a package there (1.18.33).
+ */
 export const ofProcesses = (services: Services, options: Options): Effect.Effect<Pool, never, Scope.Scope> =>
-  make(options, (spec, enter) =>
-    Effect.gen(function*() {
-      const scope = yield* Effect.scope
-      const startTimeout = Duration.decode(options.startTimeout ?? startTimeoutDefault)
-      let prepared: surroundings.Surroundings | undefined
-      const prepare = surroundings.make({ ...services, isolation: spec.isolation }, spec.config, spec.cwd).pipe(
-        Scope.extend(scope),
-        Effect.tap((made) => {
-          prepared = made
-        })
-      )
-      const around = Effect.suspend(() => prepared === undefined ? prepare : Effect.succeed(prepared))
-      return yield* connections.hold(Effect.gen(function*() {
-        yield* enter
-        return yield* connections.open(services, spec, yield* around, { startTimeout })
+  Effect.gen(function*() {
+    const startTimeout = Duration.decode(options.startTimeout ?? startTimeoutDefault)
+    const gate = yield* turnstile.make(1)
+    return yield* make(options, (spec, enter) =>
+      Effect.gen(function*() {
+        const kept = yield* Effect.scope
+        let prepared: surroundings.Surroundings | undefined
+        const prepare = surroundings.make({ ...services, isolation: spec.isolation }, spec.config, spec.cwd).pipe(
+          Scope.extend(kept),
+          Effect.tap((made) => {
+            prepared = made
+          })
+        )
+        return yield* connections.hold(Effect.gen(function*() {
+          yield* enter
+          const process = yield* Effect.scope
+          const around = prepared ?? (yield* prepare)
+          return yield* Effect.scoped(Effect.zipRight(
+            gate.enter,
+            Scope.extend(connections.open(services, spec, around, { startTimeout }), process)
+          ))
+        }))
       }))
-    }))
+  })
