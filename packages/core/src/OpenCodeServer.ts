@@ -120,6 +120,13 @@ export interface RunningOptions {
    * rejects, as `opencode run` does.
    */
   readonly onPermission?: ((request: PermissionRequest) => Effect.Effect<PermissionAnswer>) | undefined
+  /**
+   * Permissions by name (`bash`, `edit`, `"*"`) that `onPermission` decides about where the run's `permission` does not:
+   * what a run allows or denies is not asked for. Sub-agents do not know of this (1.18.33), so a run has none of them
+   * unless its `permission` names `task`; then nobody is asked about what they do. OpenCode asks by itself for files
+   * outside the working directory, `.env` files and calls that repeat. Default: none.
+   */
+  readonly ask?: ReadonlyArray<string> | undefined
   /** How long a server may take to abort a run that is interrupted or has reached a limit. Default: 5 seconds. */
   readonly forceKillAfter?: Duration.DurationInput | undefined
 }
@@ -204,12 +211,13 @@ const decider =
       )
     )
 
-type Own = Pick<transport.Services, "isLocal" | "home" | "isolation" | "problem" | "secrets" | "server">
+type Own = Pick<transport.Services, "isLocal" | "isolation" | "problem" | "secrets" | "server">
 
 const toService = (
   options: RunningOptions,
   { fileSystem, path }: Pick<Client, "fileSystem" | "path">,
-  own: Own
+  own: Own,
+  home: string | undefined
 ): Effect.Effect<OpenCode.Service> =>
   Effect.gen(function*() {
     const concurrency = options.concurrency ?? concurrencyDefault
@@ -223,6 +231,7 @@ const toService = (
         fileSystem,
         path,
         defaults,
+        rules: { ask: options.ask ?? [], home },
         locks: locks.make(),
         decide: decider(options.onPermission),
         patience: Duration.decode(options.forceKillAfter ?? "5 seconds")
@@ -266,7 +275,6 @@ export const make = (
       typeof isolation === "object" ? { directory: base.path.resolve(isolation.directory) } : isolation
     return yield* toService(given, base, {
       isLocal: true,
-      home: yield* Isolation.home,
       isolation: absolute(isolation),
       problem: () => Option.none(),
       secrets: (config) => surroundings.secrets(base, config),
@@ -277,7 +285,7 @@ export const make = (
           const key = serverKey.make({ binary, cwd }, { args, config }, absolute(isolation))
           return yield* pool.get({ key, binary, cwd, args, config, isolation: absolute(isolation) })
         })
-    })
+    }, yield* Isolation.home)
   })
 
 /**
@@ -307,12 +315,11 @@ export const makeAttach = (
     }))
     return yield* toService(options, { fileSystem, path }, {
       isLocal: false,
-      home: undefined,
       isolation: "none",
       problem: serverKey.refusedAttached,
       secrets: (config) => redact.secretsOf({ config, password: options.password }),
       server: () => Effect.succeed(server)
-    })
+    }, undefined)
   })
 
 /**

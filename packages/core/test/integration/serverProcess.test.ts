@@ -303,5 +303,5 @@ describe("a server of somebody else", () => {
       const elsewhere = yield* Effect.flip(Effect.scoped(Effect.flatMap(HttpClient.HttpClient, (client) =>
         connections.attach(client, { url: "http://127.0.0.1:9", password: undefined }))))
       expect(elsewhere).toMatchObject({ reason: "unreachable" })
-    }))
+    }), { client: NodeHttpClient.layerUndici })
 })

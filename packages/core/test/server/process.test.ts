@@ -6,6 +6,7 @@ import * as NodeFs from "node:fs"
 import * as NodePaths from "node:path"
 import * as processTable from "../../src/internal/processTable.js"
 import * as connections from "../../src/internal/server/connection.js"
+import * as pools from "../../src/internal/server/pool.js"
 import type { Spec } from "../../src/internal/server/pool.js"
 import * as process from "../../src/internal/server/process.js"
 import * as surroundings from "../../src/internal/surroundings.js"
@@ -318,6 +319,51 @@ describe("a server of our own", () => {
       assert.strictEqual((yield* T.commands).length, 6)
       yield* T.expectClean
     }).pipe(Effect.provide(T.platform(() => ++starts === 3 ? Mock.script(listens, Mock.never) : T.locked)))
+  })
+})
+
+describe("servers of our own", () => {
+  it.effect("start one after the other, and keep their directories over a restart", () => {
+    const go = [Effect.unsafeMakeLatch(false), Effect.unsafeMakeLatch(false), Effect.unsafeMakeLatch(true)]
+    const crash = Effect.unsafeMakeLatch(false)
+    let starts = 0
+    return Effect.gen(function*() {
+      const all = { ...(yield* services), httpClient: client(answers().answer).client }
+      const machine = yield* T.Machine
+      yield* Effect.scoped(Effect.gen(function*() {
+        const pool = yield* pools.ofProcesses(all, {})
+        const one = yield* pool.get(specOf(machine))
+        const two = yield* pool.get(specOf(machine, { key: "two" }))
+        const fibers = [yield* Effect.fork(one.connect), yield* Effect.fork(two.connect)]
+        yield* T.untilStarted(1)
+        yield* T.settle
+        assert.strictEqual((yield* T.commands).length, 1)
+        yield* go[0]!.open
+        const first = yield* Fiber.join(fibers[0]!)
+        yield* T.untilStarted(2)
+        yield* go[1]!.open
+        const second = yield* Fiber.join(fibers[1]!)
+        assert.notStrictEqual(second.directory, first.directory)
+
+        yield* crash.open
+        yield* first.died
+        const third = yield* one.connect
+        assert.notStrictEqual(third, first)
+        assert.strictEqual(third.directory, first.directory)
+        const [before, , after] = yield* T.commands
+        assert.strictEqual(after!.env["XDG_DATA_HOME"], before!.env["XDG_DATA_HOME"])
+        assert.notStrictEqual(after!.env["OPENCODE_SERVER_PASSWORD"], before!.env["OPENCODE_SERVER_PASSWORD"])
+        assert.strictEqual(machine.made.length, 2)
+      }))
+      yield* T.expectClean
+    }).pipe(Effect.provide(T.platform(() => {
+      const n = starts++
+      return Mock.script(
+        Mock.waitFor(go[n]!.await),
+        listens,
+        ...(n === 0 ? [Mock.waitFor(crash.await), Mock.signal("SIGSEGV")] : [Mock.never])
+      )
+    })))
   })
 })
 

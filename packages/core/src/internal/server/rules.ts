@@ -17,15 +17,23 @@ const expand = (pattern: string, home: string | undefined): string | undefined =
   return rest === undefined ? pattern : home === undefined ? undefined : `${home}${rest}`
 }
 
+export interface Options {
+  /** The server's, where it is known. */
+  readonly home: string | undefined
+  /** Permissions that are asked for where a run says nothing of them. */
+  readonly ask: ReadonlyArray<string>
+}
+
 /**
- * The rules of a session, of which the last one that fits decides, for those of a run. `home` is that of the server,
- * where it is known.
+ * The rules of a session, of which the last one that fits decides, for those of a run. Sub-agents inherit what is
+ * denied and never what is asked for (1.18.33), so where something is, there are none, unless the run allows `task` by
+ * its name.
  */
 export const make = (
   permission: Permission.Rules | undefined,
-  home: string | undefined
+  { ask, home }: Options
 ): Either.Either<ReadonlyArray<Rule>, Problem> => {
-  const rules: Array<Rule> = []
+  const rules: Array<Rule> = ask.map((name) => ({ permission: name, pattern: "*", action: "ask" }))
   const all = typeof permission === "string" ? { "*": permission } : permission ?? {}
   for (const [name, rule] of Object.entries(all)) {
     if (typeof rule === "string") {
@@ -33,7 +41,7 @@ export const make = (
       continue
     }
     for (const [pattern, action] of Object.entries(rule)) {
-      if (isObject(action)) {
+      if (typeof action !== "string") {
         return Either.left({ path: `permission.${name}.${pattern}`, reason: "a pattern has one action" })
       }
       const expanded = expand(pattern, home)
@@ -43,9 +51,10 @@ export const make = (
           reason: "the server's home directory is not known here; write the path out"
         })
       }
-      rules.push({ permission: name, pattern: expanded, action: action as Permission.Action })
+      rules.push({ permission: name, pattern: expanded, action })
     }
   }
+  if (ask.length > 0 && !Object.hasOwn(all, "task")) rules.push({ permission: "task", pattern: "*", action: "deny" })
   return Either.right([...rules, ...unanswerable])
 }
 

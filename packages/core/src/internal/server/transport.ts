@@ -42,8 +42,7 @@ export interface Services {
   readonly isolation: Isolation
   /** Whether the server sees our files. */
   readonly isLocal: boolean
-  /** The server's home directory, where it is known. */
-  readonly home: string | undefined
+  readonly rules: rules.Options
   /** What of a run's options the server cannot be given. */
   readonly problem: (options: RunOptions) => Option.Option<check.Problem>
   readonly secrets: (config: RunConfig) => ReadonlyArray<string>
@@ -205,7 +204,7 @@ const prepare = (
     }
     // It also makes the directory ready, so that a prompt begins at once.
     const agent = yield* orConfigError(agentOf(yield* api.agents(directory), plan))
-    const wanted = yield* orConfigError(rules.make(options.permission, services.home))
+    const wanted = yield* orConfigError(rules.make(options.permission, services.rules))
     const parts = yield* promptParts.make(services, plan, services.isLocal)
     return {
       // One that goes with the server is not to be found by anybody else.
@@ -244,7 +243,7 @@ export const make = (services: Services): Transport => ({
     Option.firstSomeOf([
       serverKey.refused(options),
       services.problem(options),
-      Either.getLeft(rules.make(options.permission, services.home))
+      Either.getLeft(rules.make(options.permission, services.rules))
     ]),
   secrets: services.secrets,
   checkFiles: (plan) => services.isLocal ? plans.checkFiles(services, plan) : plans.checkAttachments(services, plan),
