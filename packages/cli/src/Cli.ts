@@ -69,8 +69,8 @@ const parseQuietly = (words: ReadonlyArray<string>) =>
 
 const showHelp = (asked: string | undefined) =>
   Effect.gen(function*() {
-    const { columns, stdoutIsTerminal } = yield* Host
-    const layout = { style: yield* Style.stdout, columns: stdoutIsTerminal ? yield* columns : 100 }
+    const { columns } = yield* Host
+    const layout = { style: yield* Style.stdout, columns: yield* columns }
     const doc = docs.find(({ name }) => name === asked)
     yield* Console.log(
       doc === undefined

@@ -136,7 +136,7 @@ const permission = Options.mapEffect(
   text(
     "permission",
     "profile|json|@file",
-    "What the agent may do: read-only, allow-all, deny-all, or rules ('{\"edit\":\"deny\",\"bash\":{\"git log*\":\"allow\"}}'). Default: OpenCode's, and whatever it would ask about is refused."
+    "What the agent may do: read-only, allow-all, deny-all, or rules ('{\"*\":\"deny\",\"read\":\"allow\"}'). Default: OpenCode's, and what it would ask about is refused."
   ),
   (given) =>
     Effect.gen(function*() {

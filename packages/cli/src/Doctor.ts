@@ -26,6 +26,7 @@ import * as processes from "./internal/processes.js"
 import * as smoke from "./internal/smoke.js"
 import { padEnd } from "./internal/terminalText.js"
 import * as values from "./internal/values.js"
+import { wrap } from "./internal/wrap.js"
 import type { Style } from "./Style.js"
 
 /**
@@ -385,15 +386,26 @@ const marks: { readonly [S in Status]: (style: Style) => string } = {
 const nameWidth = 12
 
 /**
- * A finding for a person.
+ * A finding for a person, in lines of so many columns.
  *
  * @since 0.1.0
  * @category conversions
  */
-export const render = (finding: Finding, style: Style): ReadonlyArray<string> => [
-  `${marks[finding.status](style)} ${style.bold(padEnd(finding.check, nameWidth))} ${finding.message}`,
-  ...(finding.advice === undefined ? [] : [`${" ".repeat(nameWidth + 3)}${style.cyan("→")} ${finding.advice}`])
-]
+export const render = (
+  finding: Finding,
+  options: { readonly style: Style; readonly columns: number }
+): ReadonlyArray<string> => {
+  const { columns, style } = options
+  const indent = " ".repeat(nameWidth + 3)
+  const [first = "", ...more] = wrap(finding.message, columns - indent.length)
+  const [advice, ...rest] = finding.advice === undefined ? [] : wrap(finding.advice, columns - indent.length - 2)
+  return [
+    `${marks[finding.status](style)} ${style.bold(padEnd(finding.check, nameWidth))} ${first}`,
+    ...more.map((line) => indent + line),
+    ...(advice === undefined ? [] : [`${indent}${style.cyan("→")} ${advice}`]),
+    ...rest.map((line) => `${indent}  ${line}`)
+  ]
+}
 
 /**
  * The last line.

@@ -45,14 +45,16 @@ export const command = Command.make("doctor", {
   client: ConfigOptions.client
 }, ({ client, json, model }) =>
   Effect.gen(function*() {
+    const { columns, stdoutIsTerminal } = yield* Host
     const style = yield* Style.stdout
+    const screen = { style, columns: stdoutIsTerminal ? yield* columns : Number.POSITIVE_INFINITY }
     const findings: Array<Doctor.Finding> = []
     const failedIn = (name: string) => findings.some(({ check, status }) => check === name && status === "problem")
     for (const check of Doctor.checks({ client, model: Option.getOrUndefined(model) })) {
       if (check.startsOpenCode && failedIn("binary")) continue
       const found = yield* whileLooking(check)
       findings.push(...found)
-      if (!json) yield* Console.log(found.flatMap((finding) => Doctor.render(finding, style)).join("\n"))
+      if (!json) yield* Console.log(found.flatMap((finding) => Doctor.render(finding, screen)).join("\n"))
     }
     const failed = findings.some(({ status }) => status === "problem")
     yield* Console.log(

@@ -253,12 +253,20 @@ describe("doctor", () => {
       new Doctor.Finding({ check: "credentials", status: "warning", message: "There are none.", advice: "log in" }),
       new Doctor.Finding({ check: "leftovers", status: "problem", message: "1 process.", advice: "kill 7" })
     ]
-    expect(findings.flatMap((finding) => Doctor.render(finding, Style.plain))).toEqual([
+    expect(findings.flatMap((finding) => Doctor.render(finding, { style: Style.plain, columns: 80 }))).toEqual([
       "✔ binary       OpenCode 1.18.33 at /usr/bin/opencode",
       "! credentials  There are none.",
       "               → log in",
       "✘ leftovers    1 process.",
       "               → kill 7"
+    ])
+    const narrow = { style: Style.plain, columns: 40 }
+    const long = { message: "There are none: only some models work.", advice: "opencode auth login, or a variable" }
+    expect(Doctor.render(new Doctor.Finding({ check: "credentials", status: "warning", ...long }), narrow)).toEqual([
+      "! credentials  There are none: only some",
+      "               models work.",
+      "               → opencode auth login, or",
+      "                 a variable"
     ])
     expect(Doctor.conclusion(findings, Style.plain)).toBe("1 problem, 1 warning")
     expect(Doctor.conclusion(findings.slice(0, 2), Style.plain)).toBe("no problem, 1 warning")

@@ -4,26 +4,12 @@
 import type { Group } from "../ConfigOptions.js"
 import type { Style } from "../Style.js"
 import type { CommandDoc, OptionDoc } from "./commandDoc.js"
+import { wrap } from "./wrap.js"
 
 export interface Layout {
   readonly style: Style
   /** The width of the lines; longer words stick out. */
   readonly columns: number
-}
-
-/** Lines as long as they may be, broken at spaces. */
-export const wrap = (text: string, columns: number): ReadonlyArray<string> => {
-  const lines: Array<string> = []
-  let line = ""
-  for (const word of text.split(/\s+/)) {
-    if (line === "") line = word
-    else if (line.length + 1 + word.length <= columns) line = `${line} ${word}`
-    else {
-      lines.push(line)
-      line = word
-    }
-  }
-  return [...lines, line]
 }
 
 /** Where the descriptions begin. */

@@ -32,7 +32,7 @@ _effect-opencode() {
             '--title''[The session'\''s title]:value:' \
             '*--files''[A file to attach]:file:_files' \
             '*--instructions''[An instruction file for the agent]:file:_files' \
-            '--permission''[What the agent may do\: read-only, allow-all, deny-all, or rules ('\''{"edit"\:"deny","bash"\:{"git log*"\:"allow"}}'\'')]:value:' \
+            '--permission''[What the agent may do\: read-only, allow-all, deny-all, or rules ('\''{"*"\:"deny","read"\:"allow"}'\'')]:value:' \
             '--auto''[Approve whatever would be asked; rules that deny stay]' \
             '--tools''[OpenCode'\''s `tools` configuration]:value:' \
             '--mcp''[OpenCode'\''s `mcp` configuration]:value:' \
@@ -111,7 +111,7 @@ _effect-opencode() {
             '--title''[The session'\''s title]:value:' \
             '*--files''[A file to attach]:file:_files' \
             '*--instructions''[An instruction file for the agent]:file:_files' \
-            '--permission''[What the agent may do\: read-only, allow-all, deny-all, or rules ('\''{"edit"\:"deny","bash"\:{"git log*"\:"allow"}}'\'')]:value:' \
+            '--permission''[What the agent may do\: read-only, allow-all, deny-all, or rules ('\''{"*"\:"deny","read"\:"allow"}'\'')]:value:' \
             '--auto''[Approve whatever would be asked; rules that deny stay]' \
             '--tools''[OpenCode'\''s `tools` configuration]:value:' \
             '--mcp''[OpenCode'\''s `mcp` configuration]:value:' \
