@@ -12,6 +12,7 @@ import * as report from "./lib/report.js"
 import type { Section } from "./lib/report.js"
 import type { Bench } from "./lib/run.js"
 import * as pipeline from "./workloads/pipeline.js"
+import * as server from "./workloads/server.js"
 
 const here = path.dirname(fileURLToPath(import.meta.url))
 
@@ -22,7 +23,8 @@ const workloads: { readonly [name: string]: (bench: Bench) => Promise<Section> }
   large: pipeline.largeEvents,
   line: pipeline.longLine,
   memory: pipeline.memory,
-  slow: pipeline.slowConsumer
+  slow: pipeline.slowConsumer,
+  server: server.server
 }
 
 const { values } = parseArgs({
