@@ -70,6 +70,8 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
       const arrived: Array<RunEvent> = []
       let limited: Effect.Effect<void> = Effect.void
       for (const event of said) {
+        // It was us.
+        if (event._tag === "SessionError" && event.kind === "aborted" && isClosing()) continue
         const retry = repeated(event)
         if (retry !== undefined) arrived.push(retry)
         arrived.push(event)
@@ -95,11 +97,11 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
       }
       looks++
       const last = turn.at(-1)
-      const isFinal = last !== undefined && isClosed(last) &&
-        (hasError(last) || summary.isFinal(last.info.finish ?? undefined))
-      const isQuiet = looks >= pauses.length && (hasRested || (last !== undefined && isClosed(last)))
-      hasEnded = isFinal || state.pendingError !== undefined || state.rejection !== undefined || isQuiet ||
-        (hasRested && isClosing())
+      const isDone = last !== undefined && isClosed(last)
+      const isFinal = isDone && (hasError(last) || summary.isFinal(last.info.finish ?? undefined))
+      hasEnded = isFinal || isClear() || (hasRested && (isDone || isClosing())) ||
+        // Nothing tells of an end, and nothing of work.
+        (looks >= pauses.length && (hasRested || isDone))
       return turn
     })
 
@@ -208,7 +210,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
     const all = Effect.gen(function*() {
       while (!hasEnded) {
         const batch = yield* next
-        guard.read()
+        if (Option.isSome(batch)) guard.read()
         yield* Option.match(batch, { onNone: () => Effect.asVoid(look), onSome: take })
       }
     })
