@@ -26,6 +26,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import { FleetEvent } from "./Fleet.js"
+import { plural } from "./internal/plural.js"
 import * as recovery from "./internal/recovery.js"
 import * as secrets from "./internal/secrets.js"
 import type { Job } from "./Job.js"
@@ -226,22 +227,20 @@ export const run = (
     })
     if (recovered.cut > 0) {
       yield* display.log(
-        `${recovered.cut} runs of a batch that was killed were cut off; what was left of them was ended.`
+        `A batch before this one was killed: ${plural(recovered.cut, "run")} cut off, and what was left of them ended.`
       )
     }
     if (recovered.survivors.length > 0) {
       yield* display.log(`Still running, end by hand: pid ${recovered.survivors.join(", ")}.`)
     }
     if (worktrees !== undefined) {
-      yield* Effect.forEach(todo, (job) =>
-        Effect.gen(function*() {
-          const origin = origins.get(directoryOf(job))
-          if (origin === undefined) return
-          for (const worktree of yield* worktrees.leftovers(origin, job.id)) {
-            const { kept, reason } = yield* worktrees.settle(worktree)
-            if (kept) yield* display.log(`${worktree.path} of an earlier try of ${job.name} was kept: ${reason}.`)
-          }
-        }), { discard: true })
+      const names = new Map(todo.map(({ id, name }) => [id, name]))
+      for (const origin of new Map([...origins.values()].map((origin) => [origin.root, origin])).values()) {
+        for (const { id, worktree } of yield* worktrees.leftovers(origin, new Set(names.keys()))) {
+          const { kept, reason } = yield* worktrees.settle(worktree)
+          if (kept) yield* display.log(`${worktree.path} of an earlier try of ${names.get(id)} was kept: ${reason}.`)
+        }
+      }
       yield* Effect.addFinalizer(() => worktrees.tidy)
     }
 
@@ -309,11 +308,14 @@ export const run = (
     const inWorktree = (all: Worktree.Worktrees, job: Job, cwd: string, origin: Worktree.Origin): Effect.Effect<Done> =>
       Effect.uninterruptibleMask((restore) =>
         Effect.gen(function*() {
-          const worktree = yield* all.add(origin, job.id)
+          const worktree = yield* restore(all.add(origin, job.id))
           const exit = yield* Effect.exit(restore(attempt(job, worktree.directory)))
           const settled = yield* all.settle(worktree, {
             keep: Exit.match(exit, { onFailure: () => undefined, onSuccess: keepReason })
           })
+          if (Exit.isFailure(exit) && settled.kept) {
+            yield* display.log(`${settled.path} of ${job.name}, which was interrupted, was kept: ${settled.reason}.`)
+          }
           const done: Done = { ended: yield* exit, cwd: worktree.directory, worktree: settled }
           return done
         })

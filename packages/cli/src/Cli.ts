@@ -13,6 +13,8 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
+import * as Option from "effect/Option"
+import * as BatchCommand from "./BatchCommand.js"
 import * as CliError from "./CliError.js"
 import * as ConfigOptions from "./ConfigOptions.js"
 import * as DoctorCommand from "./DoctorCommand.js"
@@ -20,6 +22,7 @@ import * as ExitCode from "./ExitCode.js"
 import { Host } from "./Host.js"
 import * as commandDoc from "./internal/commandDoc.js"
 import * as commandLine from "./internal/commandLine.js"
+import * as completions from "./internal/completions.js"
 import * as help from "./internal/help.js"
 import * as pages from "./internal/pages.js"
 import * as Interrupt from "./Interrupt.js"
@@ -29,7 +32,7 @@ import * as Style from "./Style.js"
 
 const name = "effect-opencode"
 
-const commands = [RunCommand.command, ReplayCommand.command, DoctorCommand.command] as const
+const commands = [RunCommand.command, BatchCommand.command, ReplayCommand.command, DoctorCommand.command] as const
 
 const docs: ReadonlyArray<commandDoc.CommandDoc> = commands.map((command) => commandDoc.make(command))
 
@@ -51,6 +54,7 @@ const parseQuietly = (words: ReadonlyArray<string>) =>
       const root = Command.make(name).pipe(
         Command.withSubcommands([
           RunCommand.command.pipe(Command.transformHandler(loud)),
+          BatchCommand.command.pipe(Command.transformHandler(loud)),
           ReplayCommand.command.pipe(Command.transformHandler(loud)),
           DoctorCommand.command.pipe(Command.transformHandler(loud))
         ])
@@ -82,7 +86,7 @@ const execute = (line: commandLine.CommandLine) => {
     case "Version":
       return Effect.flatMap(version, (printed) => Console.log(printed))
     case "Completions":
-      return parseQuietly(["--completions", line.shell])
+      return Console.log(completions.script(line.shell, docs))
     case "Run":
       return parseQuietly(line.words)
   }
@@ -124,7 +128,9 @@ export const run: Effect.Effect<number, never, NodeContext.NodeContext | Host | 
         return Effect.as(text === "" ? Effect.void : Console.error(text), explanation.exitCode)
       }),
       Effect.provide(logs),
-      Logger.withMinimumLogLevel(level)
+      Logger.withMinimumLogLevel(level),
+      // What ends the program is said by us.
+      Effect.withUnhandledErrorLogLevel(Option.none())
     )
   }
 )

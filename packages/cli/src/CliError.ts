@@ -88,7 +88,7 @@ const withoutPlace = (error: OpenCodeError.OpenCodeError): string => {
 
 /** The library's options by the names that they have here. */
 const withOptions = (message: string): string =>
-  message.replace(/`([a-z]\w*(?:\.\w+)*)`/gi, (all, path: string) => {
+  message.replace(/(?:the layer's )?`([a-z]\w*(?:\.\w+)*)`/gi, (all, path: string) => {
     const option = ConfigOptions.optionOf(path)
     return option === undefined ? all : option
   })

@@ -306,7 +306,9 @@ const leftovers = Effect.gen(function*() {
   const { runs, underWay } = processes.leftovers(table)
   const findings = runs.map(({ pids, runId }) =>
     problem(
-      `Of the run ${runId} ${plural(pids.length, "process", "processes")} still run: ${pids.join(", ")}.`,
+      `The run ${runId} has ended, but ${plural(pids.length, "process", "processes")} of it ${
+        pids.length === 1 ? "has" : "have"
+      } not: ${pids.join(", ")}.`,
       `kill ${pids.join(" ")}`
     )
   )

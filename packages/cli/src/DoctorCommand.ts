@@ -59,4 +59,4 @@ export const command = Command.make("doctor", {
       json ? JSON.stringify({ ok: !failed, findings }) : `\n${Doctor.conclusion(findings, style)}`
     )
     if (failed) return yield* new ReportedError({ exitCode: ExitCode.failure })
-  })).pipe(Command.withDescription("Checks that OpenCode can run here, and says what to do where it cannot."))
+  })).pipe(Command.withDescription("Checks that OpenCode can run here, and says what to do."))

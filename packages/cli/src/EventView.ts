@@ -8,7 +8,7 @@ import type { FileChange } from "effect-opencode/RunResult"
 import type { TokenUsage } from "effect-opencode/TokenUsage"
 import { count, dollars, duration } from "./internal/format.js"
 import { plural } from "./internal/plural.js"
-import { clip, oneLine } from "./internal/terminalText.js"
+import { clip, oneLine, width } from "./internal/terminalText.js"
 import { isObject } from "./internal/values.js"
 import type { Style } from "./Style.js"
 
@@ -98,10 +98,11 @@ const took = ({ time }: RunEvent.ToolUse): string => {
 const toolUse = (event: RunEvent.ToolUse, { columns, cwd, style }: Options): Shown => {
   const exit = exitOf(event)
   const failed = event.status === "error"
-  const remarks = [exit === undefined ? "" : `exit ${exit}`, took(event)].filter((remark) => remark !== "").join(", ")
+  const facts = [exit === undefined ? "" : `exit ${exit}`, took(event)].filter((fact) => fact !== "")
+  const remarks = facts.length === 0 ? "" : `(${facts.join(", ")})`
   const tool = oneLine(event.tool)
   const what = oneLine(failed ? `${subject(event, cwd)}: ${event.error ?? "no reason given"}` : subject(event, cwd))
-  const left = Math.max(20, columns - tool.length - remarks.length - 6)
+  const left = Math.max(20, columns - width(`● ${tool}  ${remarks}`))
   const mark = failed ? style.red("✘") : exit === undefined ? style.green("●") : style.yellow("●")
   return {
     stdout: [],

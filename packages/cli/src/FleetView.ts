@@ -285,7 +285,7 @@ const cellLines = (results: ReadonlyArray<JobResult>, columns: number): Readonly
   const cells = statistics.cells(results)
   if (cells.length < 2) return []
   const rows = cells.map((cell) => [terminalText.oneLine(statistics.label(cell.cell)), ...cellFigures(cell)])
-  const table = [[terminalText.oneLine(statistics.axes(cells)), ...cellTitles], ...rows]
+  const table = [[terminalText.oneLine(statistics.axes(cells).join(" · ")), ...cellTitles], ...rows]
   const widths = cellTitles.map((_, figure) => 2 + Math.max(...table.map((row) => row[figure + 1]?.length ?? 0)))
   const longest = Math.max(...table.map(([label]) => terminalText.width(label ?? "")))
   const room = (kept: number) => columns - 2 - widths.slice(0, kept).reduce((sum, width) => sum + width, 0)

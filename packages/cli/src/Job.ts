@@ -84,6 +84,12 @@ const firstLine = (prompt: string): string => {
   return line.length <= nameLength ? line : `${[...line].slice(0, nameLength - 1).join("").trimEnd()}…`
 }
 
+const titleLength = 100
+
+/** The name as a title of a session. It is an argument of OpenCode, which would take a dash at its beginning for an option. */
+const titleOf = (name: string): string =>
+  [...name.replace(/[\s\p{C}]+/gu, " ").replace(/^[-\s]+/, "")].slice(0, titleLength).join("").trim() || "job"
+
 /** A job that has no id yet. */
 type Draft = Omit<Job, "id" | "index">
 
@@ -247,7 +253,7 @@ export const plan = (input: Input): Effect.Effect<ReadonlyArray<Job>, JobFileErr
         id,
         index,
         // Without a title OpenCode asks the model for one, which is an extra call.
-        options: { ...job.options, title: job.options.title ?? job.name }
+        options: { ...job.options, title: job.options.title ?? titleOf(job.name) }
       }))
     })
   })

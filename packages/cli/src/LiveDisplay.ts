@@ -7,6 +7,7 @@ import * as Terminal from "@effect/platform/Terminal"
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
+import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
@@ -110,23 +111,7 @@ const above = (push: (line: LogLine) => void) =>
   })
 
 /**
- * A table that is drawn anew at most ten times a second, and only when it has changed. Jobs that fail, and what the program
- * logs, are printed above it. The table and the hidden cursor go with the scope, also on interruption: the screen is then
- * free for the final table.
- *
- * @since 0.1.0
- * @category layers
- */
-export const live: Layer.Layer<Display, never, Terminal.Terminal | Host> = Layer.unwrapScoped(
-  Effect.map(makeLive, ({ display, push }) =>
-    Layer.merge(
-      Layer.succeed(Display, display),
-      Layer.fiberRefLocallyScopedWith(FiberRef.currentLoggers, () => HashSet.make(above(push)))
-    ))
-)
-
-/**
- * A line for each event, for logs and for terminals that cannot redraw. Returns when the line is written, so that a reader
+ * A line for each event, for logs and for those who like it plain. Returns when the line is written, so that a reader
  * that is slow slows the batch down.
  *
  * @since 0.1.0
@@ -148,6 +133,25 @@ export const plain: Layer.Layer<Display, never, Terminal.Terminal> = Layer.effec
       log: (line) => write(terminalText.oneLine(line)),
       fleet: Ref.get(fleet)
     }
+  })
+)
+
+/**
+ * A table that is drawn anew at most ten times a second, and only when it has changed. Jobs that fail, and what the program
+ * logs, are printed above it. The table and the hidden cursor go with the scope, also on interruption: the screen is then
+ * free for the final table. A terminal that cannot redraw (`TERM=dumb`) gets {@link plain} lines.
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const live: Layer.Layer<Display, never, Terminal.Terminal | Host> = Layer.unwrapScoped(
+  Effect.gen(function*() {
+    if ((yield* Effect.orElseSucceed(Config.string("TERM"), () => "")) === "dumb") return plain
+    const { display, push } = yield* makeLive
+    return Layer.merge(
+      Layer.succeed(Display, display),
+      Layer.fiberRefLocallyScopedWith(FiberRef.currentLoggers, () => HashSet.make(above(push)))
+    )
   })
 )
 

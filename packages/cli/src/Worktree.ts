@@ -12,7 +12,8 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { git } from "./internal/git.js"
+import { git, gitInTime } from "./internal/git.js"
+import { plural } from "./internal/plural.js"
 import type { Worktree as Outcome } from "./JobResult.js"
 
 /**
@@ -89,15 +90,21 @@ export const isKept = (keep: Keep, succeeded: boolean): boolean =>
 export interface Worktrees {
   /** Finds the repository around a directory, and the commit that `base` names there (default: `HEAD`). */
   readonly origin: (directory: string, base?: string) => Effect.Effect<Origin, WorktreeError>
-  /** Makes a worktree and a branch for a job. What an earlier try has left under the same name stays as it is. */
+  /**
+   * Makes a worktree and a branch for a job. What an earlier try has left under the same name stays as it is. Interrupted,
+   * it leaves nothing.
+   */
   readonly add: (origin: Origin, id: string) => Effect.Effect<Worktree, WorktreeError>
   /** Removes what can go, and says what stays and why. Never fails: what goes wrong is a reason to keep. */
   readonly settle: (
     worktree: Worktree,
     options?: { readonly keep?: string | undefined }
   ) => Effect.Effect<typeof Outcome.Type>
-  /** The worktrees that earlier tries of a job have left. */
-  readonly leftovers: (origin: Origin, id: string) => Effect.Effect<ReadonlyArray<Worktree>>
+  /** The worktrees that earlier tries of these jobs have left. */
+  readonly leftovers: (
+    origin: Origin,
+    ids: ReadonlySet<string>
+  ) => Effect.Effect<ReadonlyArray<{ readonly id: string; readonly worktree: Worktree }>>
   /** Removes the directory of the worktrees where nothing is in it. */
   readonly tidy: Effect.Effect<void>
 }
@@ -114,8 +121,6 @@ const operations: ReadonlyArray<readonly [file: string, what: string]> = [
 
 /** By these a git in a worktree would work on another repository. */
 const redirections = ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"]
-
-const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
 
 const firstLine = (text: string): string => text.replace(/\r?\n[\s\S]*$/, "")
 
@@ -162,15 +167,17 @@ export const make = (
     const exists = (file: string) => Effect.orElseSucceed(fileSystem.exists(file), () => false)
     const real = (file: string) => Effect.orElseSucceed(fileSystem.realPath(file), () => file)
 
+    const ask = (directory: string, ...args: ReadonlyArray<string>) => gitInTime(executor, directory, ...args)
+
     const value = (directory: string, ...args: ReadonlyArray<string>) =>
       Effect.map(
-        git(executor, directory, ...args),
+        ask(directory, ...args),
         ({ exitCode, stdout }) => exitCode === 0 ? Option.some(stdout.replace(/\r?\n$/, "")) : Option.none()
       )
 
     const list = (root: string) =>
       Effect.map(
-        git(executor, root, "worktree", "list", "--porcelain"),
+        ask(root, "worktree", "list", "--porcelain"),
         ({ exitCode, stdout }) => exitCode === 0 ? Option.some(parseList(stdout)) : Option.none()
       )
 
@@ -183,7 +190,7 @@ export const make = (
           }
         }
         if (!(yield* exists(directory))) return yield* fail("there is no such directory")
-        const found = yield* git(executor, directory, "rev-parse", "--show-toplevel", "--show-prefix")
+        const found = yield* ask(directory, "rev-parse", "--show-toplevel", "--show-prefix")
         if (found.exitCode !== 0) return yield* fail(complaint(found.stderr))
         const [root = "", prefix = ""] = found.stdout.split(/\r?\n/)
         if (root === "") return yield* fail("it is no working tree")
@@ -220,38 +227,11 @@ export const make = (
       )
     }
 
-    const add: Worktrees["add"] = (origin, id) =>
-      alone(Effect.gen(function*() {
-        const name = yield* freeName(origin.root, id)
-        const target = path.join(home, name)
-        yield* Effect.ignore(fileSystem.makeDirectory(home, { recursive: true }))
-        const branch = branchOf(name)
-        const made = yield* git(
-          executor,
-          origin.root,
-          "worktree",
-          "add",
-          "--no-track",
-          "-b",
-          branch,
-          target,
-          origin.base
-        )
-        if (made.exitCode !== 0) {
-          return yield* new WorktreeError({ directory: origin.root, reason: complaint(made.stderr) })
-        }
-        const at = yield* real(target)
-        const directory = inside(origin, at)
-        // A directory without a file in that commit is not in the worktree.
-        yield* Effect.ignore(fileSystem.makeDirectory(directory, { recursive: true }))
-        return { origin, path: at, branch, directory }
-      }))
-
     /** Why the directory cannot go; `undefined` where nothing would be lost. */
     const work = (worktree: Worktree): Effect.Effect<string | undefined> =>
       Effect.gen(function*() {
-        const ask = (...args: ReadonlyArray<string>) => git(executor, worktree.path, "--no-optional-locks", ...args)
-        const status = yield* ask(
+        const look = (...args: ReadonlyArray<string>) => ask(worktree.path, "--no-optional-locks", ...args)
+        const status = yield* look(
           "status",
           "--porcelain=v1",
           "-z",
@@ -270,7 +250,7 @@ export const make = (
             ...(untracked > 0 ? [plural(untracked, "untracked file")] : [])
           ].join(" and ")
         }
-        const index = yield* ask("ls-files", "-v", "-z")
+        const index = yield* look("ls-files", "-v", "-z")
         if (index.exitCode !== 0) return `git cannot tell what is in it (${complaint(index.stderr)})`
         const flagged = index.stdout.split("\0").filter((line) => /^[a-z]/.test(line) || line.startsWith("S"))
         for (const line of flagged) {
@@ -283,9 +263,9 @@ export const make = (
         for (const [file, what] of operations) {
           if (yield* exists(path.join(gitDirectory.value, file))) return `${what} that is not finished`
         }
-        const refs = yield* ask("for-each-ref", "--count=1", "refs/worktree")
+        const refs = yield* look("for-each-ref", "--count=1", "refs/worktree")
         if (refs.exitCode !== 0 || refs.stdout !== "") return "references of its own"
-        const loose = yield* ask("rev-list", "--count", "HEAD", "--not", "--branches", "--tags", "--remotes")
+        const loose = yield* look("rev-list", "--count", "HEAD", "--not", "--branches", "--tags", "--remotes")
         if (loose.exitCode !== 0) return `git cannot tell where it stands (${complaint(loose.stderr)})`
         const count = Number(loose.stdout)
         if (count !== 0) return `${plural(count, "commit")} on no branch`
@@ -308,8 +288,7 @@ export const make = (
         if (others.value.some((entry) => entry.branch === branch && entry.path !== worktree.path)) {
           return `another worktree has ${branch}`
         }
-        const own = yield* git(
-          executor,
+        const own = yield* ask(
           origin.root,
           "rev-list",
           "--count",
@@ -325,12 +304,12 @@ export const make = (
         const count = Number(own.stdout)
         if (count !== 0) return `${plural(count, "commit")} on ${branch}`
         // Only as it was looked at.
-        const removed = yield* git(executor, origin.root, "update-ref", "-d", ref, tip.value)
+        const removed = yield* ask(origin.root, "update-ref", "-d", ref, tip.value)
         return removed.exitCode === 0 ? undefined : `${branch} could not be removed (${complaint(removed.stderr)})`
       })
 
-    const settle: Worktrees["settle"] = (worktree, options) =>
-      alone(Effect.gen(function*() {
+    const settleNow: Worktrees["settle"] = (worktree, options) =>
+      Effect.gen(function*() {
         const { branch, origin } = worktree
         const isThere = yield* exists(worktree.path)
         const commits = yield* isThere
@@ -358,8 +337,7 @@ export const make = (
           const reason = (yield* work(worktree)) ?? options?.keep
           if (reason !== undefined) return outcome(true, reason)
         }
-        const removed = yield* git(
-          executor,
+        const removed = yield* ask(
           origin.root,
           "worktree",
           "remove",
@@ -369,22 +347,52 @@ export const make = (
         if (removed.exitCode !== 0) return outcome(true, `git does not remove it (${complaint(removed.stderr)})`)
         const stays = yield* settleBranch(worktree)
         return outcome(false, stays === undefined ? "nothing was left to keep" : `kept: ${stays}`)
-      }))
+      })
 
-    const leftovers: Worktrees["leftovers"] = (origin, id) =>
+    const settle: Worktrees["settle"] = (worktree, options) => alone(settleNow(worktree, options))
+
+    /** Another batch can take a name between the look and the leap. */
+    const addAs = (origin: Origin, id: string, tries: number): Effect.Effect<Worktree, WorktreeError> =>
+      Effect.gen(function*() {
+        const name = yield* freeName(origin.root, id)
+        yield* Effect.ignore(fileSystem.makeDirectory(home, { recursive: true }))
+        const target = path.join(yield* real(home), name)
+        const branch = branchOf(name)
+        const worktree = { origin, path: target, branch, directory: inside(origin, target) }
+        const made = yield* git(
+          executor,
+          origin.root,
+          "worktree",
+          "add",
+          "--no-track",
+          "-b",
+          branch,
+          target,
+          origin.base
+        ).pipe(Effect.onInterrupt(() => settleNow(worktree)))
+        if (made.exitCode === 0) {
+          // A directory without a file in that commit is not in the worktree.
+          yield* Effect.ignore(fileSystem.makeDirectory(worktree.directory, { recursive: true }))
+          return worktree
+        }
+        return yield* tries > 1 && /already exists/.test(made.stderr)
+          ? addAs(origin, id, tries - 1)
+          : new WorktreeError({ directory: origin.root, reason: complaint(made.stderr) })
+      })
+
+    const add: Worktrees["add"] = (origin, id) => alone(addAs(origin, id, 5))
+
+    const leftovers: Worktrees["leftovers"] = (origin, ids) =>
       Effect.gen(function*() {
         const below = yield* real(home)
-        const isOf = (name: string) =>
-          name === id || (name.startsWith(`${id}-`) && /^\d+$/.test(name.slice(id.length + 1)))
+        const idOf = (name: string) => [name, name.replace(/-\d+$/, "")].find((id) => ids.has(id))
         const entries = Option.getOrElse(yield* list(origin.root), () => [])
-        return entries
-          .filter((entry) => path.dirname(entry.path) === below && isOf(path.basename(entry.path)))
-          .map((entry) => ({
-            origin,
-            path: entry.path,
-            branch: branchOf(path.basename(entry.path)),
-            directory: inside(origin, entry.path)
-          }))
+        return entries.flatMap((entry) => {
+          const name = path.basename(entry.path)
+          const id = path.dirname(entry.path) === below ? idOf(name) : undefined
+          const worktree = { origin, path: entry.path, branch: branchOf(name), directory: inside(origin, entry.path) }
+          return id === undefined ? [] : [{ id, worktree }]
+        })
       })
 
     return {

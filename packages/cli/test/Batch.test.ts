@@ -571,7 +571,9 @@ describe("after a batch that was killed", () => {
         "effect-opencode-data",
         "transcripts"
       ])
-      expect(yield* log).toEqual(["3 runs of a batch that was killed were cut off; what was left of them was ended."])
+      expect(yield* log).toEqual([
+        "A batch before this one was killed: 3 runs cut off, and what was left of them ended."
+      ])
       // 0.1 and 0.4 were spent, so one more job of 0.25 starts
       expect([idsOf(outcome.results), outcome.stopped]).toEqual([["done", "cut"], "budget"])
     }).pipe(Effect.provide(opencode(() => Reply.text("x", { cost: 0.25 })))))

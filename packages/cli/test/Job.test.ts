@@ -100,6 +100,19 @@ describe("Job.plan", () => {
       })
     }))
 
+  it.effect("takes what a column holds for data, inside JSON too", () =>
+    Effect.gen(function*() {
+      const [job] = yield* jobs(
+        "csv",
+        [
+          "prompt,x,config.extraEnv,config",
+          "a,\"q\"\",\"\"B\"\":\"\"1\",\"{\"\"A\"\":\"\"{{x}}\"\"}\",\"{\"\"files\"\":[\"\"{{x}}\"\"]}\""
+        ].join("\n")
+      )
+      const x = "q\",\"B\":\"1"
+      expect(job!.options).toMatchObject({ extraEnv: { A: x }, files: [x] })
+    }))
+
   it.effect("lays a job's options over those of the batch", () =>
     Effect.gen(function*() {
       const [job] = yield* json([{ prompt: "x", config: { permission: { bash: "allow" } }, budget: { cost: 1 } }], {
@@ -174,6 +187,17 @@ describe("Job.plan", () => {
         ["a", false, { cost: 2 }],
         ["b", false, { cost: 2 }]
       ])
+    }))
+
+  it.effect("gives a session the name of its job, without what OpenCode would misread", () =>
+    Effect.gen(function*() {
+      const planned = yield* json([
+        { prompt: "- fix it\nand more" },
+        { prompt: "x", name: `--model\n${"y".repeat(200)}` },
+        { prompt: "x", name: "---" },
+        { prompt: "x", config: { title: "mine" } }
+      ])
+      expect(planned.map(({ options }) => options.title)).toEqual(["fix it", `model ${"y".repeat(94)}`, "job", "mine"])
     }))
 
   it.effect("calls a job by its command where there is no prompt", () =>

@@ -1,7 +1,7 @@
 import { Terminal } from "@effect/platform"
 import { BadArgument } from "@effect/platform/Error"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Layer, Scope, TestClock } from "effect"
+import { ConfigProvider, Deferred, Effect, Exit, Fiber, Layer, Scope, TestClock } from "effect"
 import * as Fleet from "../src/Fleet.js"
 import { Host } from "../src/Host.js"
 import * as redraw from "../src/internal/redraw.js"
@@ -11,7 +11,7 @@ import * as screen from "./support/screen.js"
 
 const { FleetEvent } = Fleet
 
-const host = Layer.succeed(Host, {
+const standardStreams = Layer.succeed(Host, {
   args: [],
   stdinIsTerminal: false,
   stdoutIsTerminal: false,
@@ -24,6 +24,15 @@ const host = Layer.succeed(Host, {
   platform: "linux",
   nodeVersion: "20.19.0"
 })
+
+/** What the program finds around itself, of the test's own environment nothing. */
+const around = (variables: { readonly [name: string]: string }) =>
+  Layer.merge(
+    standardStreams,
+    Layer.setConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(variables))))
+  )
+
+const host = around({})
 
 const queued = (id: string) => FleetEvent.Queued({ id, name: `job ${id}` })
 const started = (id: string, at = 0) => FleetEvent.Started({ id, at })
@@ -190,6 +199,16 @@ describe("live", () => {
       yield* tick
       expect(terminal.writes.join("")).toContain("job               turns")
       yield* close
+    }))
+
+  it.scoped("writes lines on a terminal that cannot redraw", () =>
+    Effect.gen(function*() {
+      const terminal = new screen.Screen(80, 20)
+      yield* Effect.flatMap(LiveDisplay.Display, ({ emit }) => emit(started("a"))).pipe(
+        Effect.provide(LiveDisplay.live),
+        Effect.provide([screen.layer(terminal), around({ TERM: "dumb" })])
+      )
+      expect(terminal.writes).toEqual(["   0:00  a                     starts\n"])
     }))
 
   it.scoped("goes on when nothing can be written", () =>

@@ -1,6 +1,6 @@
 import { NodeContext } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, Effect } from "effect"
+import { ConfigProvider, Effect, Fiber } from "effect"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -133,10 +133,10 @@ describe("Worktree", () => {
       const second = yield* open(box, worktrees)
       expect([path.basename(second.path), second.branch]).toEqual(["job-3", "effect-opencode/job-3"])
       const found = yield* Effect.flatMap(worktrees.origin(box.repository), (origin) =>
-        worktrees.leftovers(origin, "job"))
+        worktrees.leftovers(origin, new Set(["job"])))
       expect(
-        found.map(({ path }) =>
-          path
+        found.map(({ worktree }) =>
+          worktree.path
         ).sort()
       ).toEqual([first.path, second.path])
       expect(fs.readFileSync(path.join(first.path, "work.txt"), "utf8")).toBe("work")
@@ -148,7 +148,23 @@ describe("Worktree", () => {
       yield* open(box, worktrees, "jo")
       git(box.repository, "worktree", "add", "--quiet", path.join(box.root, "job"), "HEAD")
       const origin = yield* worktrees.origin(box.repository)
-      expect(yield* worktrees.leftovers(origin, "job")).toEqual([])
+      expect(yield* worktrees.leftovers(origin, new Set(["job"]))).toEqual([])
+    }))
+
+  test("that is interrupted while it is made leaves nothing", (box, worktrees) =>
+    Effect.gen(function*() {
+      const hook = path.join(box.repository, ".git", "hooks", "post-checkout")
+      fs.mkdirSync(path.dirname(hook), { recursive: true })
+      fs.writeFileSync(hook, `#!/bin/sh\ntouch ${box.root}/reached\nsleep 300\n`, { mode: 0o755 })
+      const origin = yield* worktrees.origin(box.repository)
+      const adding = yield* Effect.fork(worktrees.add(origin, "job"))
+      yield* Effect.iterate(false, {
+        while: (reached) => !reached,
+        body: () => Effect.delay(Effect.sync(() => fs.existsSync(path.join(box.root, "reached"))), 10)
+      })
+      yield* Fiber.interrupt(adding)
+      expect(fs.existsSync(path.join(box.home, "job"))).toBe(false)
+      expect(branches(box)).toEqual(["main"])
     }))
 
   describe("cannot be made", () => {

@@ -46,6 +46,19 @@ describe("a command line", () => {
     expect(words("run", "--json=yes", "x")).toContain("--json takes no value")
   })
 
+  it("gives an option once, unless it may be repeated", () => {
+    expect(words("run", "x", "--title", "a", "--title", "b")).toContain("--title is given more than once.")
+    expect(words("run", "x", "--json", "--json")).toContain("--json is given more than once.")
+    expect(words("run", "x", "--files", "a", "--files", "b")).toEqual(
+      ["run", "--files", "a", "--files", "b", "--", "x"]
+    )
+  })
+
+  it("gives no argument too many, and one of the choices", () => {
+    expect(words("replay", "a.jsonl", "b.jsonl")).toContain("\"b.jsonl\" is an argument too many.")
+    expect(words("run", "x", "--log-level", "LOUD")).toContain("--log-level is one of DEBUG, INFO, WARN, ERROR.")
+  })
+
   it("names a command", () => {
     expect(words("rn")).toBe("There is no command \"rn\". did you mean run?")
     expect(words("explain this")).toBe(

@@ -25,13 +25,13 @@
  *
  * @since 0.1.0
  */
-import * as CommandExecutor from "@effect/platform/CommandExecutor"
-import * as FileSystem from "@effect/platform/FileSystem"
-import * as Path from "@effect/platform/Path"
+import type * as CommandExecutor from "@effect/platform/CommandExecutor"
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Path from "@effect/platform/Path"
 import * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -40,11 +40,9 @@ import * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as binary from "./internal/binary.js"
 import * as check from "./internal/check.js"
-import type { Processes } from "./internal/client.js"
 import * as invocation from "./internal/invocation.js"
-import * as processTable from "./internal/processTable.js"
+import * as processes from "./internal/processes.js"
 import * as processTransport from "./internal/processTransport.js"
 import * as query from "./internal/query.js"
 import * as rateGate from "./internal/rateGate.js"
@@ -157,58 +155,13 @@ export interface Options {
   readonly rateLimitGate?: boolean | { readonly fallback: Duration.DurationInput } | undefined
 }
 
-/** Names without secrets. Credentials come from `auth.json`, or on purpose through `extraEnv`. */
-const reviewed = [
-  "PATH",
-  "HOME",
-  "USER",
-  "LOGNAME",
-  "SHELL",
-  "LANG",
-  "LC_ALL",
-  "LC_CTYPE",
-  "TZ",
-  "XDG_CONFIG_HOME",
-  "XDG_CACHE_HOME",
-  "XDG_DATA_HOME",
-  "XDG_STATE_HOME",
-  "XDG_RUNTIME_DIR",
-  "SSL_CERT_FILE",
-  "SSL_CERT_DIR",
-  "NODE_EXTRA_CA_CERTS",
-  "NO_PROXY",
-  "USERPROFILE",
-  "APPDATA",
-  "LOCALAPPDATA",
-  "PROGRAMDATA",
-  "SYSTEMROOT",
-  "COMSPEC",
-  "PATHEXT",
-  "WINDIR"
-]
-
-const environmentOf = (environment: Options["environment"]): Effect.Effect<Processes["environment"]> => {
-  if (environment === undefined || environment === "inherit") return Effect.succeed({ extend: true, variables: {} })
-  if (environment !== "reviewed") return Effect.succeed({ extend: false, variables: environment })
-  return Effect.map(
-    Effect.forEach(reviewed, (name) =>
-      Effect.map(
-        Effect.option(Config.string(name)),
-        Option.match({ onNone: () => [], onSome: (value) => [[name, value] as const] })
-      )),
-    (pairs) => ({ extend: false, variables: Object.fromEntries(pairs.flat()) })
-  )
-}
-
 const problemOf = (options: Options): Option.Option<check.Problem> =>
   Option.firstSomeOf([
     check.concurrency("concurrency", options.concurrency),
     check.concurrency("startup.concurrency", options.startup?.concurrency),
     check.duration("startup.window", options.startup?.window),
     check.duration("forceKillAfter", options.forceKillAfter),
-    typeof options.rateLimitGate === "object"
-      ? check.duration("rateLimitGate.fallback", options.rateLimitGate.fallback)
-      : Option.none(),
+    rateGate.problem(options.rateLimitGate),
     options.version === undefined || Option.isSome(Version.parse(options.version))
       ? Option.none()
       : Option.some({ path: "version", reason: "it is no version (\"1.18.33\")" })
@@ -244,19 +197,6 @@ const supported = (binary: string, version: Version.Version): Effect.Effect<Vers
       }`
     })
 
-/** Remembers a success; a failure is tried again by the next caller. */
-const once = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<Effect.Effect<A, E>> =>
-  Effect.gen(function*() {
-    const lock = yield* Effect.makeSemaphore(1)
-    let known: Option.Option<A> = Option.none()
-    const ask = Effect.suspend(() =>
-      Option.isSome(known) ? Effect.succeed(known.value) : Effect.tap(effect, (value) => {
-        known = Option.some(value)
-      })
-    )
-    return Effect.suspend(() => Option.isSome(known) ? Effect.succeed(known.value) : lock.withPermits(1)(ask))
-  })
-
 /**
  * Makes the service from the platform's. Nothing is looked up or started before the first run; options that cannot be
  * used fail every run with `OpenCodeConfigError`.
@@ -271,41 +211,20 @@ export const make = (
     const given = options ?? {}
     const problem = problemOf(given)
     if (Option.isSome(problem)) return service.refused(problem.value)
-    const executor = yield* CommandExecutor.CommandExecutor
-    const fileSystem = yield* FileSystem.FileSystem
-    const path = yield* Path.Path
     const concurrency = given.concurrency ?? "unbounded"
-    const gate = given.rateLimitGate ?? false
-
-    const findBinary: Effect.Effect<string, OpenCodeError> = binary.resolve(given.binary).pipe(
-      Effect.provideService(FileSystem.FileSystem, fileSystem),
-      Effect.provideService(Path.Path, path)
-    )
-    const base = {
-      executor,
-      fileSystem,
-      path,
-      table: yield* processTable.make({ executor, fileSystem, path }),
-      binary: yield* once(findBinary),
-      defaults: given.defaults ?? {},
-      isolation: given.isolation ?? "run",
-      forceKillAfter: Duration.decode(given.forceKillAfter ?? "5 seconds"),
-      environment: yield* environmentOf(given.environment)
-    } as const
+    const base = yield* processes.make(given, given.isolation ?? "run")
     const assumed = given.version === undefined ? Option.none() : Version.parse(given.version)
     const askVersion = Option.isSome(assumed)
       ? Effect.flatMap(base.binary, (binary) => supported(binary, assumed.value))
       : probe(query.make(base, ["--version"]), base.binary)
     return service.make({
-      fileSystem,
-      path,
+      fileSystem: base.fileSystem,
+      path: base.path,
       defaults: base.defaults,
-      transport: processTransport.make({ ...base, version: yield* once(askVersion) }),
+      transport: processTransport.make({ ...base, version: yield* processes.once(askVersion) }),
       gate: yield* StartupGate.make(given.startup),
       running: concurrency === "unbounded" ? turnstile.unlimited : yield* turnstile.make(concurrency),
-      rateGate: gate === false
-        ? rateGate.off
-        : rateGate.make(Duration.decode(gate === true ? "30 seconds" : gate.fallback)),
+      rateGate: rateGate.of(given.rateLimitGate),
       retry: given.retry ?? Schedule.intersect(Schedule.recurs(2), Schedule.spaced("1 second"))
     })
   })

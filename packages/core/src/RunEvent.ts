@@ -12,6 +12,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import * as ansi from "./internal/ansi.js"
 import * as decode from "./internal/decode.js"
 import { isObject } from "./internal/wire.js"
 import { TokenUsage } from "./TokenUsage.js"
@@ -441,7 +442,7 @@ const describedLength = 200
 /** A model's text must not steer the terminal that shows it. */
 const oneLine = (text: string): string => {
   // Cut first: an event can carry megabytes, and each of its characters may become a space that goes.
-  const line = text.trimStart().slice(0, 4 * describedLength).replace(/[\s\p{C}]+/gu, " ").trim()
+  const line = ansi.strip(text.trimStart().slice(0, 4 * describedLength)).replace(/[\s\p{C}]+/gu, " ").trim()
   if (line.length <= describedLength) return line
   // Half of a pair of surrogates is no character.
   return `${line.slice(0, describedLength - 1).replace(/[\uD800-\uDBFF]$/, "").trimEnd()}…`

@@ -6,6 +6,7 @@
  * @since 0.1.0
  */
 import * as Either from "effect/Either"
+import * as check from "./internal/check.js"
 import * as sessionError from "./internal/sessionError.js"
 import * as signatures from "./internal/signatures.js"
 import {
@@ -15,6 +16,7 @@ import {
   OpenCodeIncompleteError,
   OpenCodePermissionError,
   OpenCodeProcessError,
+  OpenCodeServerError,
   OpenCodeSessionError,
   OpenCodeSqliteError,
   OpenCodeTimeoutError
@@ -23,7 +25,7 @@ import type { OpenCodeError, Partial } from "./OpenCodeError.js"
 import type { PermissionRejected, ProviderRetry, SessionError } from "./RunEvent.js"
 
 /**
- * How the process ended.
+ * How what carried the run ended.
  *
  * @since 0.1.0
  * @category models
@@ -31,6 +33,10 @@ import type { PermissionRejected, ProviderRetry, SessionError } from "./RunEvent
 export type Exit =
   | { readonly _tag: "Code"; readonly code: number }
   | { readonly _tag: "Signal"; readonly signal: string }
+  /** The prompt has ended on a server, which goes on. */
+  | { readonly _tag: "Settled" }
+  /** The server could not be reached, or is gone. */
+  | { readonly _tag: "Server"; readonly error: OpenCodeServerError }
   /** It could not be found out. */
   | { readonly _tag: "Lost" }
 
@@ -123,12 +129,7 @@ const fromGuard = (guard: Exclude<Guard, { readonly _tag: "ExitGrace" }>, facts:
         partial
       }, trusted)
     case "AgentFallback":
-      return new OpenCodeConfigError({
-        path: "agent",
-        reason: guard.reason === "unknown"
-          ? `OpenCode does not know the agent "${guard.agent}" and would use its default agent, which may write`
-          : `"${guard.agent}" is a sub-agent, OpenCode would use its default agent, which may write; name a primary agent`
-      })
+      return new OpenCodeConfigError(check.agentFallback(guard))
     case "ProviderRetries":
       return new OpenCodeSessionError({
         kind: guard.retry.kind,
@@ -170,6 +171,10 @@ const fromExit = (facts: Facts): OpenCodeError | undefined => {
   // The signal was ours: it says nothing about the run.
   if (guard?._tag === "ExitGrace" && (evidence.finished || exit._tag === "Signal")) return undefined
   switch (exit._tag) {
+    case "Settled":
+      return undefined
+    case "Server":
+      return new OpenCodeServerError({ ...exit.error, partial }, trusted)
     case "Lost":
       return new OpenCodeProcessError({ partial }, trusted)
     case "Signal":
@@ -193,7 +198,7 @@ const codeOf = (exit: Exit): number | undefined => exit._tag === "Code" ? exit.c
  * 3. An `error` event that no finished step followed: `OpenCodeSessionError` (or `OpenCodeCancelledError`).
  * 4. A rejected permission and nothing finished after it: `OpenCodePermissionError`.
  * 5. A signal or a code other than 0: `OpenCodeCancelledError` or `OpenCodeProcessError`, unless the conversation
- *    finished after a recovered error, or finished and the signal was ours.
+ *    finished after a recovered error, or finished and the signal was ours. A server that is gone: `OpenCodeServerError`.
  * 6. The last step did not end the conversation: `OpenCodeIncompleteError`.
  * 7. Processes that could not be ended: `OpenCodeProcessError`.
  * 8. Success.

@@ -75,6 +75,42 @@ export * as OpenCode from "./OpenCode.js"
 export * as OpenCodeError from "./OpenCodeError.js"
 
 /**
+ * The same service over warm servers. A run of its own process costs three to five seconds of a processor before the
+ * model is asked; a prompt to a server that runs costs a tenth of a second. A program changes its layer and nothing
+ * else.
+ *
+ * What one server has for all its runs (`extraEnv`, `configOverrides`, `mcp`, `tools`, `instructions`, `pure`, logging,
+ * `extraArgs`) decides on which server a run is: there is one for each kind. What no server can do is an
+ * `OpenCodeConfigError` that names the option. Through a server runs share a process, its database and its user, and
+ * one that crashes takes all of them: runs that must be kept apart belong to `OpenCode.layer`.
+ *
+ * Measured with OpenCode 1.18.33.
+ *
+ * @example
+ * ```ts
+ * import { FetchHttpClient } from "@effect/platform"
+ * import { NodeContext, NodeRuntime } from "@effect/platform-node"
+ * import { OpenCode, OpenCodeServer } from "effect-opencode"
+ * import { Console, Effect, Layer } from "effect"
+ *
+ * const program = Effect.forEach(
+ *   ["src/a.ts", "src/b.ts", "src/c.ts"],
+ *   (file) => OpenCode.run(`Review ${file}`, { permission: { edit: "deny", bash: "deny" } }),
+ *   { concurrency: "unbounded" }
+ * ).pipe(Effect.flatMap(Effect.forEach((result) => Console.log(result.text))))
+ *
+ * export const main = () =>
+ *   program.pipe(
+ *     Effect.provide(OpenCodeServer.layer().pipe(Layer.provide([NodeContext.layer, FetchHttpClient.layer]))),
+ *     NodeRuntime.runMain
+ *   )
+ * ```
+ *
+ * @since 0.1.0
+ */
+export * as OpenCodeServer from "./OpenCodeServer.js"
+
+/**
  * Permission rules for a run. Nobody can answer a question in a subprocess, so every rule is `allow` or `deny`;
  * whatever would ask is rejected by OpenCode and can end the run.
  *
@@ -96,7 +132,8 @@ export * as RunConfig from "./RunConfig.js"
  * Nothing is lost on the way: every event carries the object that was printed as `raw`, fields that this library
  * does not know included; a type that it does not know is an {@link Unknown}, and so is a known type of an
  * unexpected shape. {@link PermissionRejected} and {@link ProviderRetry} are made from OpenCode's stderr, and
- * {@link Diagnostic} stands for a line that is no JSON object.
+ * {@link Diagnostic} stands for a line that is no JSON object. {@link TextDelta} and {@link PermissionAsked} are seen
+ * through a server only (`OpenCodeServer`).
  *
  * Shapes as printed by OpenCode 1.14.34 to 1.18.33.
  *

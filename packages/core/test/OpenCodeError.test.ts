@@ -172,6 +172,53 @@ const cases: ReadonlyArray<Case> = [
       duration: 1000
     }),
     says: ["no JSON value", "1 attempt,", "run run-4711"]
+  },
+  {
+    error: new E.OpenCodeServerError({ reason: "start-failed", exitCode: 1, stderr: "port is taken" }),
+    says: ["server could not be started", "code 1", "before it listened", "stderr: port is taken"]
+  },
+  {
+    error: new E.OpenCodeServerError({ reason: "start-timeout", detail: "not within 1m", stderr: "" }),
+    says: ["did not begin to listen in time", "not within 1m", "`startTimeout`"]
+  },
+  {
+    error: new E.OpenCodeServerError({
+      reason: "exited",
+      url: "http://127.0.0.1:4096",
+      signal: "SIGKILL",
+      stderr: "out of memory",
+      partial: seen
+    }),
+    says: ["http://127.0.0.1:4096", "by SIGKILL", "while it was in use", "next run", "stderr: out of memory"]
+  },
+  {
+    error: new E.OpenCodeServerError({
+      reason: "unreachable",
+      url: "http://host:1",
+      request: "POST /session/:id/abort",
+      detail: "connect ECONNREFUSED",
+      stderr: ""
+    }),
+    says: ["http://host:1 does not answer", "POST /session/:id/abort", "connect ECONNREFUSED. Check the address"]
+  },
+  {
+    error: new E.OpenCodeServerError({ reason: "unauthorized", url: "http://host:1", status: 401, stderr: "" }),
+    says: ["http://host:1 refused the password", "OPENCODE_SERVER_PASSWORD"]
+  },
+  {
+    error: new E.OpenCodeServerError({
+      reason: "refused",
+      url: "http://host:1",
+      request: "GET /session/:id",
+      status: 404,
+      detail: "Session not found: ses_x",
+      stderr: ""
+    }),
+    says: ["http://host:1 refused a request with HTTP 404", "GET /session/:id", "Session not found: ses_x."]
+  },
+  {
+    error: new E.OpenCodeServerError({ reason: "unexpected-reply", url: "http://host:1", status: 200, stderr: "" }),
+    says: ["cannot be understood", "HTTP 200", "supported version"]
   }
 ]
 

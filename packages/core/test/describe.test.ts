@@ -52,6 +52,10 @@ describe("RunEvent.describe", () => {
     ).toBe("asks for permission: bash rm *, ls")
   })
 
+  it("leaves no remains of colours", () => {
+    expect(say({ type: "text", part: { text: "\u001b[31mred\u001b[0m or not" } })).toBe("red or not")
+  })
+
   it("cuts what is too long between characters", () => {
     const line = say({ type: "text", part: { text: `${"x".repeat(198)}${"😀".repeat(10)}` } })
     expect(line).toBe(`${"x".repeat(198)}…`)

@@ -1,9 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
+import * as ansi from "../src/internal/ansi.js"
 import * as stderrFacts from "../src/internal/stderrFacts.js"
 import * as fixtures from "./support/fixtures.js"
 
-const linesOf = (fixture: fixtures.Fixture) => fixtures.linesOf(fixture.stderr).map(stderrFacts.stripAnsi)
+const linesOf = (fixture: fixtures.Fixture) => fixtures.linesOf(fixture.stderr).map(ansi.strip)
 
 const log = (fields: string) => `timestamp=2026-11-22T13:35:18.684Z level=ERROR run=36e92434 ${fields}`
 
@@ -37,14 +38,6 @@ describe("stderrFacts", () => {
 
     it("no code of a terminal is left", () => {
       for (const fixture of fixtures.all) expect(linesOf(fixture).join("\n")).not.toContain("\u001b")
-    })
-  })
-
-  describe("stripAnsi", () => {
-    it("takes colours, cursor moves and private modes away, and nothing else", () => {
-      expect(stderrFacts.stripAnsi("\u001b[91m\u001b[1mError: \u001b[0mno")).toBe("Error: no")
-      expect(stderrFacts.stripAnsi("\u001b[38;5;208mx\u001b[?25l\u001b[2K\u001b[1Ay")).toBe("xy")
-      expect(stderrFacts.stripAnsi("a[1] (x) [0m")).toBe("a[1] (x) [0m")
     })
   })
 
@@ -178,6 +171,6 @@ describe("stderrFacts", () => {
     )
   }, ({ line }) => {
     expect(["PermissionRejected", "ProviderFailure", "AgentFallback", "Log", "Other"])
-      .toContain(stderrFacts.classify(stderrFacts.stripAnsi(line))._tag)
+      .toContain(stderrFacts.classify(ansi.strip(line))._tag)
   })
 })

@@ -373,7 +373,20 @@ export const Failure = {
     }),
 
   cancelled: (overrides?: Overrides<OpenCodeError.OpenCodeCancelledError>) =>
-    new OpenCodeError.OpenCodeCancelledError({ signal: "SIGTERM", ...fields(overrides) })
+    new OpenCodeError.OpenCodeCancelledError({ signal: "SIGTERM", ...fields(overrides) }),
+
+  server: (overrides?: Overrides<OpenCodeError.OpenCodeServerError>) => {
+    const { partial, reason = "exited", ...rest } = fields(overrides)
+    const facts = {
+      reason,
+      ...(reason === "exited" ? { url: "http://127.0.0.1:4096", signal: "SIGKILL" } : {}),
+      stderr: "",
+      ...rest
+    }
+    return new OpenCodeError.OpenCodeServerError(
+      reason === "exited" || overrides?.partial !== undefined ? { ...facts, partial } : facts
+    )
+  }
 } as const
 
 // -----------------------------------------------------------------------------

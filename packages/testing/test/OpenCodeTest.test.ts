@@ -34,7 +34,8 @@ const all: { readonly [K in keyof typeof Failure]: OpenCodeError.OpenCodeError }
   timeout: Failure.timeout(),
   budget: Failure.budget(),
   output: Failure.output(),
-  cancelled: Failure.cancelled()
+  cancelled: Failure.cancelled(),
+  server: Failure.server()
 }
 
 const turns = [

@@ -5,11 +5,12 @@
  */
 import * as Either from "effect/Either"
 import type { CommandDoc, OptionDoc } from "./commandDoc.js"
+import type { Shell } from "./completions.js"
 
 export type CommandLine =
   | { readonly _tag: "Help"; readonly command: string | undefined }
   | { readonly _tag: "Version" }
-  | { readonly _tag: "Completions"; readonly shell: string }
+  | { readonly _tag: "Completions"; readonly shell: Shell }
   | {
     readonly _tag: "Run"
     readonly words: ReadonlyArray<string>
@@ -58,7 +59,7 @@ export const nearest = (word: string, candidates: ReadonlyArray<string>): string
 
 const isOption = (word: string): boolean => /^--?[A-Za-z]/.test(word)
 
-const shells = ["bash", "zsh", "fish", "sh"]
+const shells: ReadonlyArray<Shell> = ["bash", "zsh", "fish"]
 
 const helpOf = (command: string | undefined): string =>
   `effect-opencode ${command === undefined ? "" : `${command} `}--help`
@@ -95,6 +96,8 @@ const arrange = (
   )
   const options: Array<string> = []
   const rest: Array<string> = []
+  const seen = new Set<OptionDoc>()
+  const problem = (reason: string): Either.Either<never, Problem> => Either.left({ reason, hint: helpOf(command.name) })
   for (let at = 0; at < words.length; at++) {
     const word = words[at]!
     if (word === "--") {
@@ -110,20 +113,30 @@ const arrange = (
     const [, name = word, attached] = /^(--[^=]+)=([\s\S]*)$/.exec(word) ?? []
     const option = byName.get(name)
     if (option === undefined) return Either.left(unknownOption(word, command))
+    if (seen.has(option) && !option.repeated) return problem(`${name} is given more than once.`)
+    seen.add(option)
     // The last of its names is the one that nothing else has.
     const canonical = option.value === undefined ? name : option.names.at(-1)!
     if (option.value === undefined) {
       if (attached === undefined) options.push(canonical)
       else if (attached === "true" || attached === "false") options.push(canonical, attached)
-      else return Either.left({ reason: `${name} takes no value.`, hint: helpOf(command.name) })
+      else return problem(`${name} takes no value.`)
       continue
     }
     const value = attached ?? words[at + 1]
     if (attached === undefined) at++
     if (value === undefined || (attached === undefined && byName.has(value))) {
-      return Either.left({ reason: `${name} needs a value: ${option.value}.`, hint: helpOf(command.name) })
+      return problem(`${name} needs a value: ${option.value}.`)
+    }
+    const choices = option.value.split(" | ")
+    if (choices.length > 1 && !choices.includes(value)) {
+      return problem(`${name} is one of ${choices.join(", ")}.`)
     }
     options.push(canonical, value)
+  }
+  const most = command.arguments.some(({ name }) => name.endsWith("...")) ? rest.length : command.arguments.length
+  if (rest.length > most) {
+    return problem(`${JSON.stringify(rest[most])} is an argument too many.`)
   }
   return Either.right({
     _tag: "Run",
@@ -152,8 +165,8 @@ export const parse = (
     if (first === "--version") return Either.right({ _tag: "Version" })
     const shell = /^--completions(?:=(.*))?$/.exec(first)
     if (shell !== null) {
-      const name = shell[1] ?? rest[0]
-      return name !== undefined && shells.includes(name)
+      const name = shells.find((name) => name === (shell[1] ?? rest[0]))
+      return name !== undefined
         ? Either.right({ _tag: "Completions", shell: name })
         : Either.left({ reason: "--completions needs the name of a shell.", hint: "bash, zsh or fish" })
     }

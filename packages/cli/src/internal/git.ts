@@ -2,7 +2,10 @@
 import * as Command from "@effect/platform/Command"
 import type * as CommandExecutor from "@effect/platform/CommandExecutor"
 import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 
@@ -70,3 +73,34 @@ export const git = (
     )
   return attempt(10)
 }
+
+/** The longest that an answer may take of which clean-up depends. */
+const patience = Duration.minutes(2)
+
+/**
+ * As {@link git}, for clean-up: it works although the fiber is being interrupted, so it must not wait for ever. The fibers
+ * are on their own because nothing inside an uninterruptible region can be cut short.
+ */
+export const gitInTime = (
+  executor: CommandExecutor.CommandExecutor,
+  directory: string,
+  ...args: ReadonlyArray<string>
+): Effect.Effect<Answer> =>
+  Effect.gen(function*() {
+    const answered = yield* Deferred.make<Answer>()
+    const late: Answer = {
+      stdout: "",
+      stderr: `git did not answer within ${Duration.format(patience)}`,
+      exitCode: undefined
+    }
+    const asking = yield* Effect.forkDaemon(
+      Effect.interruptible(Effect.intoDeferred(git(executor, directory, ...args), answered))
+    )
+    const waiting = yield* Effect.forkDaemon(
+      Effect.interruptible(Effect.delay(Deferred.succeed(answered, late), patience))
+    )
+    const answer = yield* Deferred.await(answered)
+    yield* Fiber.interruptFork(asking)
+    yield* Fiber.interruptFork(waiting)
+    return answer
+  })

@@ -99,15 +99,21 @@ export class Reader {
   }
 
   render(source: located.Source, at: located.Range, text: string): string {
-    const rendered = Either.flatMap(Template.parse(text), (template) => {
-      for (const name of Template.columns(template)) this.named.add(name)
-      return Template.render(template, this.columns)
-    })
-    return Either.getOrElse(rendered, (problems) => {
+    const report = (say: (reason: string) => string) => (problems: ReadonlyArray<Template.Problem>): string => {
       for (const { offset, reason } of problems) {
-        this.problem(source, offsetOf(source, at, text, offset), this.forRow(source, reason))
+        this.problem(source, offsetOf(source, at, text, offset), say(reason))
       }
       return ""
+    }
+    return Either.match(Template.parse(text), {
+      onLeft: report((reason) => reason),
+      onRight: (template) => {
+        for (const name of Template.columns(template)) this.named.add(name)
+        return Either.getOrElse(
+          Template.render(template, this.columns),
+          report((reason) => this.forRow(source, reason))
+        )
+      }
     })
   }
 
@@ -182,14 +188,17 @@ export class Reader {
   }
 
   private option(name: string, field: Field): RunConfig.RunConfig {
-    const value = located.mapTexts(field.value, (text, at) => this.render(field.source, at, text))
+    const rendered = (value: located.Located) =>
+      located.mapTexts(value, (text, at) => this.render(field.source, at, text))
+    const value = rendered(field.value)
     const decoded = decodeOption(name, value)
     if (Either.isRight(decoded)) return decoded.right
-    // A cell is a text where the option takes one, and JSON otherwise.
-    if (field.textual && value._tag === "Scalar") {
+    // A cell is a text where the option takes one, and JSON otherwise. It is read before its texts are filled in: what a
+    // column holds is data there, too.
+    if (field.textual && field.value._tag === "Scalar") {
       const again = Either.flatMap(
-        Either.mapLeft(json.parse(String(value.value)), () => decoded.left),
-        (inner) => Either.mapLeft(decodeOption(name, inner), (found) => found)
+        Either.mapLeft(json.parse(String(field.value.value)), () => decoded.left),
+        (inner) => decodeOption(name, rendered(moved(inner, field.value)))
       )
       if (Either.isRight(again)) return again.right
       for (const { isName, reason } of again.left) {

@@ -12,6 +12,7 @@ export const program: Page & { readonly description: string } = {
   examples: [
     [`${name} run "Explain this repository" --permission read-only`, "one run; the answer is on standard output"],
     [`git diff | ${name} run "Review this change:" - > review.md`, "with standard input in the prompt"],
+    [`${name} batch files.csv --prompt "Review {{file}}" --jobs 4`, "a run for each row of a table"],
     [`${name} doctor`, "when something does not work"]
   ],
   notes: [`${name} <command> --help shows the options of a command.`]
@@ -55,8 +56,20 @@ const commands: { readonly [name: string]: Page } = {
   },
   batch: {
     usage: "<jobs> [options]",
-    examples: [],
-    notes: []
+    examples: [
+      [`${name} batch files.csv --prompt "Review {{file}}" --permission read-only`, "a run for each row"],
+      [`${name} batch tasks.jsonl --worktree --jobs 2 --total-cost 5`, "each in a branch of its own, for five dollars"],
+      [
+        `${name} batch tasks.jsonl --matrix model=a/large,b/small --repeat 3 --report report.html`,
+        "every task six times, compared on a page"
+      ],
+      [`${name} batch tasks.jsonl --resume`, "go on after an interruption"]
+    ],
+    notes: [
+      "Ctrl-C lets the runs that are under way finish and starts no further one; the second Ctrl-C ends everything.",
+      "Exit codes: 0 every job succeeded; 1 some did not; 2 something is wrong with the jobs or the options, and nothing " +
+      "was started; 9 the budget of all jobs is used up; 130 interrupted."
+    ]
   }
 }
 

@@ -76,21 +76,39 @@ const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
 
 const keyOf = (cell: Group["cell"]): string => JSON.stringify(Object.entries(cell).sort(([a], [b]) => compare(a, b)))
 
-/** The cells of the matrix in the order of the input; nothing where there is no matrix. */
-export const cells = (results: ReadonlyArray<JobResult>): ReadonlyArray<Group> => {
+const groupBy = (
+  results: ReadonlyArray<JobResult>,
+  cellOf: (result: JobResult) => Group["cell"]
+): ReadonlyArray<Group> => {
   const found = new Map<string, Array<JobResult>>()
   for (const result of inOrder(results)) {
-    if (Object.keys(result.cell).length === 0) continue
-    const key = keyOf(result.cell)
+    const key = keyOf(cellOf(result))
     const members = found.get(key)
     if (members === undefined) found.set(key, [result])
     else members.push(result)
   }
-  return [...found.values()].map((members) => group(members[0]?.cell ?? {}, members))
+  return [...found.values()].map((members) => group(members[0] === undefined ? {} : cellOf(members[0]), members))
 }
+
+/** The cells of the matrix in the order of the input; nothing where there is no matrix. */
+export const cells = (results: ReadonlyArray<JobResult>): ReadonlyArray<Group> =>
+  groupBy(results.filter(({ cell }) => Object.keys(cell).length > 0), ({ cell }) => cell)
+
+/** A job that is run several times: its name without the number of the repetition. */
+export const jobName = (result: JobResult): string => result.name.replace(/ #\d+$/, "")
+
+/** What can be compared: the cells of the matrix, or without one the jobs that were repeated; else nothing. */
+export const groups = (results: ReadonlyArray<JobResult>): ReadonlyArray<Group> =>
+  results.some(({ cell }) => Object.keys(cell).length > 0)
+    ? cells(results)
+    : results.some(({ repeat }) => repeat > 1)
+    ? groupBy(results, (result) => ({ job: jobName(result) }))
+    : []
 
 /** The values of a cell, in the order in which the axes were given. */
 export const label = (cell: Group["cell"]): string => Object.values(cell).join(" · ")
 
-/** What the values of a {@link label} are. */
-export const axes = (cells: ReadonlyArray<Group>): string => Object.keys(cells[0]?.cell ?? {}).join(" · ")
+/** The names of the axes, in their order. */
+export const axes = (cells: ReadonlyArray<Group>): ReadonlyArray<string> => [
+  ...new Set(cells.flatMap(({ cell }) => Object.keys(cell)))
+]

@@ -1,4 +1,5 @@
 import type { CommandExecutor } from "@effect/platform"
+import { FileSystem } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { ConfigProvider, Console, Effect, Layer, Queue } from "effect"
 import * as Cli from "../../src/Cli.js"
@@ -19,8 +20,18 @@ export interface Surroundings {
   readonly env?: { readonly [name: string]: string } | undefined
   readonly temporaryDirectory?: string | undefined
   readonly executor?: Layer.Layer<CommandExecutor.CommandExecutor> | undefined
+  /** Processes are asked for with `ps`, which a test can script: what else runs on the machine is none of its business. */
+  readonly withoutProc?: boolean | undefined
   readonly signals?: Queue.Dequeue<Interrupt.Signal> | undefined
 }
+
+const withoutProc = Layer.effect(
+  FileSystem.FileSystem,
+  Effect.map(FileSystem.FileSystem, (fileSystem) => ({
+    ...fileSystem,
+    exists: (path: string) => path.startsWith("/proc/") ? Effect.succeed(false) : fileSystem.exists(path)
+  }))
+)
 
 /** Runs the program inside this process, with the arguments and the surroundings of a test. */
 export const runCli = (args: ReadonlyArray<string>, surroundings: Surroundings = {}): Effect.Effect<Outcome> =>
@@ -42,7 +53,8 @@ export const runCli = (args: ReadonlyArray<string>, surroundings: Surroundings =
       nodeVersion: "20.19.0"
     })
     const signals = surroundings.signals ?? (yield* Queue.unbounded<Interrupt.Signal>())
-    const services = Layer.mergeAll(NodeContext.layer, host, Interrupt.layer(signals))
+    const machine = Layer.mergeAll(NodeContext.layer, host, Interrupt.layer(signals))
+    const services = surroundings.withoutProc === true ? Layer.provideMerge(withoutProc, machine) : machine
     const code = yield* Console.consoleWith((console) =>
       Effect.withConsole(Cli.run, {
         ...console,

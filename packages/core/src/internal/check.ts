@@ -7,6 +7,7 @@ import * as Permission from "../Permission.js"
 import { RunConfig } from "../RunConfig.js"
 import type { Budget, RunOptions } from "../RunOptions.js"
 import * as guard from "./guard.js"
+import type { AgentFallback } from "./stderrFacts.js"
 
 /** An option that cannot be used. */
 export interface Problem {
@@ -194,5 +195,13 @@ export const run = (text: string, options: RunOptions): Option.Option<Problem> =
     budget("budget", options.budget),
     positive("maxProviderRetries", options.maxProviderRetries)
   ])
+
+/** OpenCode would take its default agent instead of the one that was asked for. */
+export const agentFallback = ({ agent, reason }: AgentFallback): Problem => ({
+  path: "agent",
+  reason: reason === "unknown"
+    ? `OpenCode does not know the agent "${agent}" and would use its default agent, which may write`
+    : `"${agent}" is a sub-agent, OpenCode would use its default agent, which may write; name a primary agent`
+})
 
 export { positive }

@@ -110,6 +110,12 @@ export const checkFiles = (client: Files, plan: Plan): Effect.Effect<void, OpenC
     if (options.dir !== undefined && !(yield* isDirectory(client, client.path.resolve(cwd, options.dir)))) {
       return yield* new OpenCodeConfigError({ path: "dir", reason: `there is no directory ${options.dir}` })
     }
+    yield* checkAttachments(client, plan)
+  })
+
+/** Looks for the files that go to the model. */
+export const checkAttachments = (client: Files, { cwd, options }: Plan): Effect.Effect<void, OpenCodeConfigError> =>
+  Effect.gen(function*() {
     for (const [index, file] of (options.files ?? []).entries()) {
       const there = yield* Effect.orElseSucceed(
         client.fileSystem.exists(client.path.resolve(cwd, file)),

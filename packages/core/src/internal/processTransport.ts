@@ -3,7 +3,6 @@ import * as Chunk from "effect/Chunk"
 import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -14,11 +13,12 @@ import type { RunEvent } from "../RunEvent.js"
 import type { RunOptions } from "../RunOptions.js"
 import type * as Verdict from "../Verdict.js"
 import * as Version from "../Version.js"
+import * as ansi from "./ansi.js"
 import * as check from "./check.js"
 import type { Processes } from "./client.js"
 import * as decode from "./decode.js"
+import * as drain from "./drain.js"
 import * as exported from "./exported.js"
-import type * as guards from "./guards.js"
 import * as invocation from "./invocation.js"
 import * as leftovers from "./leftovers.js"
 import * as lineSplitter from "./lineSplitter.js"
@@ -33,9 +33,6 @@ import type { Prepared, Sink, Transport } from "./transport.js"
 
 /** A line of stderr that is longer is no line of OpenCode's, and not worth the memory: in bytes. */
 const maxStderrLine = 1024 * 1024
-
-/** How long a pipe may be silent, after the process has exited, before it is given up: something else holds it. */
-const drainPatience = Duration.seconds(1)
 
 const inherited: Effect.Effect<string> = Config.string(processTable.variable).pipe(Effect.orElseSucceed(() => ""))
 
@@ -162,7 +159,7 @@ const read = (running: process.Running, sink: Sink) =>
       const found: Array<RunEvent> = []
       let limited: Effect.Effect<void> = Effect.void
       for (const raw of lines) {
-        const line = typeof raw === "string" ? stderrFacts.stripAnsi(raw) : `[a line of ${raw.tooLong} bytes]`
+        const line = typeof raw === "string" ? ansi.strip(raw) : `[a line of ${raw.tooLong} bytes]`
         stderr.push(`${line}\n`)
         const fact = stderrFacts.classify(line)
         switch (fact._tag) {
@@ -200,13 +197,12 @@ const read = (running: process.Running, sink: Sink) =>
       stop: (options: { readonly force: boolean }) =>
         Effect.gen(function*() {
           const survivors = yield* running.terminate(options)
-          // Where nothing is left, the process has exited.
-          const exit = survivors.length === 0 ? yield* running.exit : yield* Effect.map(
-            Effect.timeoutOption(running.exit, Duration.zero),
+          const exit = yield* Effect.map(
+            Effect.timeoutOption(running.exit, survivors.length > 0 ? Duration.zero : drain.patience),
             Option.getOrElse((): Verdict.Exit => ({ _tag: "Lost" }))
           )
-          yield* drain(stdoutPump, guard)
-          yield* drain(stderrPump, guard)
+          yield* drain.until(stdoutPump, guard)
+          yield* drain.until(stderrPump, guard)
           yield* onStderr(stderrLines.flush())
           yield* onStdout(stdoutLines.flush())
           return { exit, survivors }
@@ -241,22 +237,6 @@ const pump = <E>(
     Effect.scoped,
     Effect.ignore
   )
-
-/** Waits for a pump to reach the end of its pipe; gives up when the pipe stays silent, not when the reader is slow. */
-const drain = (pump: Fiber.RuntimeFiber<void>, guard: guards.Guards): Effect.Effect<void> => {
-  const silent: Effect.Effect<void> = Effect.suspend(() => {
-    const reads = guard.reads()
-    return Effect.flatMap(
-      Effect.sleep(drainPatience),
-      () => guard.isReading() && guard.reads() === reads ? Effect.void : silent
-    )
-  })
-  return Effect.flatMap(Fiber.poll(pump), (ended) =>
-    Option.isSome(ended) ? Effect.void : Effect.zipRight(
-      Effect.raceFirst(Effect.asVoid(Fiber.await(pump)), silent),
-      Effect.asVoid(Fiber.interrupt(pump))
-    ))
-}
 
 /** A data directory that lives as long as the scope, where the layer would make one for every run. */
 const hold = (

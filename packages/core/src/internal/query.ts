@@ -5,12 +5,12 @@ import * as Stream from "effect/Stream"
 import { OpenCodeProcessError } from "../OpenCodeError.js"
 import type { OpenCodeError } from "../OpenCodeError.js"
 import type * as Verdict from "../Verdict.js"
+import * as ansi from "./ansi.js"
 import type { Processes } from "./client.js"
 import * as limits from "./limits.js"
 import * as partials from "./partial.js"
 import * as process from "./process.js"
 import * as redact from "./redact.js"
-import * as stderrFacts from "./stderrFacts.js"
 import * as surroundings from "./surroundings.js"
 import * as tail from "./tail.js"
 
@@ -78,7 +78,7 @@ export const make = (
     const partial = partials.make({
       runId: id,
       cwd,
-      stderr: redact.make(surroundings.secrets(client, client.defaults))(stderrFacts.stripAnsi(stderr.read())),
+      stderr: redact.make(surroundings.secrets(client, client.defaults))(ansi.strip(stderr.read())),
       duration: clock.unsafeCurrentTimeMillis() - before,
       survivors
     })

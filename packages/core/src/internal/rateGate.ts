@@ -1,6 +1,8 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as check from "./check.js"
 
 /** Holds new starts back while a provider asks for patience. */
 export interface RateGate {
@@ -36,3 +38,14 @@ export const make = (fallback: Duration.Duration): RateGate => {
       })
   }
 }
+
+type Setting = boolean | { readonly fallback: Duration.DurationInput } | undefined
+
+/** The gate that a layer's option asks for. */
+export const of = (setting: Setting): RateGate =>
+  setting === undefined || setting === false
+    ? off
+    : make(Duration.decode(setting === true ? "30 seconds" : setting.fallback))
+
+export const problem = (setting: Setting): Option.Option<check.Problem> =>
+  typeof setting === "object" ? check.duration("rateLimitGate.fallback", setting.fallback) : Option.none()

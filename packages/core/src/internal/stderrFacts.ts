@@ -21,11 +21,6 @@ export type LineFact =
   | { readonly _tag: "Log" }
   | { readonly _tag: "Other" }
 
-// eslint-disable-next-line no-control-regex -- the escape character is what begins an ANSI code
-const ansi = /\u001b\[[0-9;?]*[ -/]*[@-~]/g
-
-export const stripAnsi = (line: string): string => line.replace(ansi, "")
-
 const rejected = /^!\s+permission requested: (\S+)(?: \((.*)\))?; auto-rejecting$/
 const fallback = /^!\s+agent "(.*)" (not found|is a subagent, not a primary agent)\. Falling back to default agent$/
 

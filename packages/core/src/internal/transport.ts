@@ -29,7 +29,7 @@ export interface Transport {
   /** What is to be found out before the run waits for its turn. Gives what makes its attempts. */
   readonly ready: (plan: Plan) => Effect.Effect<Prepare, OpenCodeError, Scope.Scope>
   /** What carries the turns of a conversation, which see each other's data, as long as the scope is open. */
-  readonly hold: (plan: Plan) => Effect.Effect<Transport, OpenCodeConfigError, Scope.Scope>
+  readonly hold: (plan: Plan) => Effect.Effect<Transport, OpenCodeError, Scope.Scope>
   /** What carries the turns of a conversation of an earlier program. */
   readonly at: (location: Location) => Effect.Effect<Transport>
   /** The data directory that all runs share; none where it is OpenCode's own. */

@@ -1,5 +1,5 @@
 import { FastCheck as fc } from "effect"
-import { RunEvent } from "effect-opencode"
+import { OpenCodeError, RunEvent } from "effect-opencode"
 import type { Verdict } from "effect-opencode"
 import { eventsOf } from "./facts.js"
 import * as fixtures from "./fixtures.js"
@@ -125,7 +125,11 @@ export const exit: fc.Arbitrary<Verdict.Exit> = fc.oneof(
   fc.constantFrom(0, 1, 2, 137).map((code) => ({ _tag: "Code" as const, code })),
   fc.constantFrom("SIGINT", "SIGTERM", "SIGHUP", "SIGKILL", "SIGSEGV")
     .map((signal) => ({ _tag: "Signal" as const, signal })),
-  fc.constant({ _tag: "Lost" as const })
+  fc.constantFrom({ _tag: "Lost" as const }, { _tag: "Settled" as const }),
+  fc.constantFrom("exited" as const, "unreachable" as const).map((reason) => ({
+    _tag: "Server" as const,
+    error: new OpenCodeError.OpenCodeServerError({ reason, url: "http://127.0.0.1:4096", stderr: "" })
+  }))
 )
 
 export const endingGuard: fc.Arbitrary<Exclude<Verdict.Guard, { readonly _tag: "ExitGrace" }>> = fc.oneof(

@@ -1,6 +1,7 @@
 /** From captured bytes to the facts of a verdict, by the library's own means. */
 import type { RunEvent, Verdict } from "effect-opencode"
 import { OpenCodeError, TokenUsage } from "effect-opencode"
+import * as ansi from "../../src/internal/ansi.js"
 import * as decode from "../../src/internal/decode.js"
 import * as lineSplitter from "../../src/internal/lineSplitter.js"
 import * as stderrFacts from "../../src/internal/stderrFacts.js"
@@ -36,7 +37,7 @@ export interface Stderr {
 }
 
 export const stderrOf = (bytes: Uint8Array): Stderr => {
-  const lines = split(bytes).map((line) => stderrFacts.stripAnsi(String(line)))
+  const lines = split(bytes).map((line) => ansi.strip(String(line)))
   const events: Array<RunEvent.RunEvent> = []
   let fallback: stderrFacts.AgentFallback | undefined
   let attempts = 0

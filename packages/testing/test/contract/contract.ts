@@ -39,7 +39,15 @@ export interface World {
   readonly layer: (wire: Wire, provider: Provider) => Layer.Layer<OpenCode.OpenCode | Other, unknown>
   /** Longer than the world takes to do nothing. */
   readonly timeout?: number | undefined
+  /**
+   * Whether a server carries the runs. Then a run has no exit code and no stderr, pieces of an answer are events before
+   * the whole of it, and whoever is to decide about a permission is asked while the agent waits.
+   */
+  readonly isServer?: boolean | undefined
 }
+
+/** The world of a scenario. */
+class Here extends Context.Tag("contract/Here")<Here, World>() {}
 
 // -----------------------------------------------------------------------------
 // Assertions
@@ -59,9 +67,20 @@ const built: { readonly [tag: string]: Events.WireEvent } = {
   SessionError: Events.error({ message: "message" })
 }
 
+/** What is told of a run as it happens, and is no line of OpenCode's. */
+const isSaid = ({ _tag }: RunEvent.RunEvent): boolean => _tag === "TextDelta" || _tag === "PermissionAsked"
+
+/** The events that are lines, or would be. */
+const printed = (events: ReadonlyArray<RunEvent.RunEvent> | undefined) =>
+  (events ?? []).filter((event) => !isSaid(event))
+
+/** The answer in the pieces in which it was told. */
+const pieces = (events: Iterable<RunEvent.RunEvent>): string =>
+  [...events].filter(RunEvent.is("TextDelta")).map(({ text }) => text).join("")
+
 /** Every line is an event that is known, and has what such a line has. */
 const wellFormed = (events: ReadonlyArray<RunEvent.RunEvent>): void => {
-  for (const event of events) {
+  for (const event of printed(events)) {
     if (event._tag === "PermissionRejected" || event._tag === "ProviderRetry") continue
     const line = event._tag === "ToolUse" && event.status === "error"
       ? Events.toolError({ tool: "bash", error: "error" })
@@ -71,21 +90,23 @@ const wellFormed = (events: ReadonlyArray<RunEvent.RunEvent>): void => {
   }
 }
 
-const tags = (events: ReadonlyArray<RunEvent.RunEvent> | undefined) => (events ?? []).map(({ _tag }) => _tag)
+const tags = (events: ReadonlyArray<RunEvent.RunEvent> | undefined) => printed(events).map(({ _tag }) => _tag)
 
 const succeeds = (prompt: string, options?: RunOptions.RunOptions): Effect.Effect<
   RunResult.RunResult,
   OpenCodeError.OpenCodeError,
-  OpenCode.OpenCode | Other
+  OpenCode.OpenCode | Here | Other
 > =>
-  OpenCode.run(prompt, options).pipe(
-    Effect.tap((result) => {
-      wellFormed(result.events)
-      expect(result).toMatchObject({ exitCode: 0, forced: false, attempts: 1, finishReason: "stop" })
-      expect(result.sessionId).toMatch(/^ses_/)
-    }),
-    Effect.zipLeft(nothingLeft)
-  )
+  Effect.gen(function*() {
+    const { isServer } = yield* Here
+    const result = yield* OpenCode.run(prompt, options)
+    wellFormed(result.events)
+    expect(result).toMatchObject({ forced: false, attempts: 1, finishReason: "stop" })
+    expect(result.sessionId).toMatch(/^ses_/)
+    expect(result.exitCode).toBe(isServer === true ? undefined : 0)
+    yield* nothingLeft
+    return result
+  })
 
 const fails = (prompt: string, options?: RunOptions.RunOptions) =>
   Effect.zipLeft(Effect.flip(OpenCode.run(prompt, options)), nothingLeft)
@@ -105,7 +126,7 @@ interface Scenario {
   readonly name: string
   readonly wire: Wire
   readonly provider: Provider
-  readonly test: Effect.Effect<unknown, unknown, OpenCode.OpenCode | Other>
+  readonly test: Effect.Effect<unknown, unknown, OpenCode.OpenCode | Here | Other>
 }
 
 const unicode = "Grüße, 世界 — \u{1F980} e\u0301"
@@ -131,6 +152,9 @@ const scenarios: ReadonlyArray<Scenario> = [
       expect(result).toMatchObject({ text: unicode, turns: 1, usage: step, cost: 0.0001 })
       const streamed = yield* Stream.runCollect(OpenCode.stream("Say it again"))
       expect(tags([...streamed])).toEqual(["StepStart", "Text", "StepFinish"])
+      const { isServer } = yield* Here
+      expect(pieces(streamed)).toBe(isServer === true ? unicode : "")
+      expect(pieces(result.events)).toBe("")
       yield* nothingLeft
     })
   },
@@ -216,12 +240,15 @@ const scenarios: ReadonlyArray<Scenario> = [
         partial: { eventCount: 3, turns: 1 }
       })
       if (error._tag === "OpenCodePermissionError") {
-        wellFormed(error.partial.events ?? [])
-        expect(tags(error.partial.events).filter((tag) => tag !== "PermissionRejected")).toEqual([
+        const { isServer } = yield* Here
+        const events = error.partial.events ?? []
+        wellFormed(events)
+        expect(tags(events).filter((tag) => tag !== "PermissionRejected")).toEqual([
           "StepStart",
           "ToolUse",
           "StepFinish"
         ])
+        expect(events.filter(RunEvent.is("PermissionAsked")).length).toBe(isServer === true ? 1 : 0)
       }
     })
   },
@@ -288,7 +315,11 @@ const scenarios: ReadonlyArray<Scenario> = [
 export const contract = (world: World): void => {
   describe(`contract: ${world.name}`, () => {
     for (const { name, provider, test, wire } of scenarios) {
-      it.live(name, () => Effect.provide(test, world.layer(wire, provider)), world.timeout)
+      it.live(
+        name,
+        () => test.pipe(Effect.provide(world.layer(wire, provider)), Effect.provideService(Here, world)),
+        world.timeout
+      )
     }
   })
 }

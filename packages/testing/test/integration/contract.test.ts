@@ -3,39 +3,9 @@ import { NodeContext, NodeHttpServer } from "@effect/platform-node"
 import { Deferred, Effect, Layer } from "effect"
 import { OpenCode } from "effect-opencode"
 import { ModelProvider } from "effect-opencode-testing"
-import { mkdirSync, mkdtempSync, readdirSync, readFileSync, realpathSync, rmSync } from "node:fs"
 import { createServer } from "node:http"
-import { tmpdir } from "node:os"
-import { join } from "node:path"
 import { contract, Other } from "../contract/contract.js"
-import { isAlive } from "../support/processes.js"
-
-/** Directories of its own, so that the machine's OpenCode has no say. */
-const sandbox = Effect.acquireRelease(
-  Effect.sync(() => {
-    const root = realpathSync(mkdtempSync(join(tmpdir(), "eo-contract-")))
-    const inside = (name: string) => {
-      const directory = join(root, name)
-      mkdirSync(directory)
-      return directory
-    }
-    return { root, home: inside("home"), work: inside("work") }
-  }),
-  ({ root }) => Effect.sync(() => rmSync(root, { recursive: true, force: true, maxRetries: 5 }))
-)
-
-/** Processes that were started in a sandbox, wherever they have gone since. Linux only: elsewhere nobody is seen. */
-const survivors = (root: string): number => {
-  const environment = (pid: string): string => {
-    try {
-      return readFileSync(`/proc/${pid}/environ`, "latin1")
-    } catch {
-      return ""
-    }
-  }
-  const pids = process.platform === "linux" ? readdirSync("/proc").filter((name) => /^\d+$/.test(name)) : []
-  return pids.filter((pid) => environment(pid).includes(root) && isAlive(Number(pid))).length
-}
+import { sandbox, survivors } from "../support/sandbox.js"
 
 contract({
   name: "OpenCode",
@@ -63,7 +33,7 @@ contract({
             requests.filter(({ isTitle }) => !isTitle).map(({ prompt }) => prompt)),
           arrived: Deferred.await(arrived),
           survivors: Effect.sync(() =>
-            survivors(root)
+            survivors(root).length
           )
         }))
       )

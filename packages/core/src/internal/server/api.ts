@@ -218,7 +218,7 @@ export const make = (options: Options): Api => {
       ? failure(request, "refused", { status, detail: messageOf(parse(text)) })
       : failure(request, "unexpected-reply", { status })
 
-  const execute = (request: Request): Effect.Effect<Reply, OpenCodeServerError> =>
+  const execute = (request: Request): Call<Reply> =>
     Effect.suspend(() => client.execute(toRequest(request))).pipe(
       Effect.flatMap((response) =>
         // Also where nobody reads it: the connection is free for others only behind the body.
@@ -232,17 +232,21 @@ export const make = (options: Options): Api => {
       Effect.timeoutFail({
         duration: patience,
         onTimeout: () => failure(request, "unreachable", { detail: `no reply within ${Duration.format(patience)}` })
-      }),
-      Effect.withSpan("OpenCode.server.request", {
-        captureStackTrace: false,
-        attributes: { "http.request.method": request.method, "http.route": request.route }
       })
     )
 
-  const ok = (request: Request): Effect.Effect<Reply, OpenCodeServerError> =>
-    Effect.flatMap(
-      execute(request),
-      (reply) => reply.status >= 200 && reply.status < 300 ? Effect.succeed(reply) : refused(request, reply)
+  const spanned = <A>(request: Request, call: Call<A>): Call<A> =>
+    Effect.withSpan(call, "OpenCode.server.request", {
+      captureStackTrace: false,
+      attributes: { "http.request.method": request.method, "http.route": request.route }
+    })
+
+  const isOk = ({ status }: Reply) => status >= 200 && status < 300
+
+  const ok = (request: Request): Call<Reply> =>
+    spanned(
+      request,
+      Effect.flatMap(execute(request), (reply) => isOk(reply) ? Effect.succeed(reply) : refused(request, reply))
     )
 
   const decode = <A>(request: Request, is: (u: unknown) => u is A, { status, text }: Reply): Call<A> => {
@@ -260,12 +264,11 @@ export const make = (options: Options): Api => {
 
   /** Gives whether there was still something to answer. */
   const answer = (request: Request): Call<boolean> =>
-    Effect.flatMap(execute(request), (reply) =>
-      reply.status >= 200 && reply.status < 300
-        ? Effect.succeed(true)
-        : reply.status === 404
-        ? Effect.succeed(false)
-        : refused(request, reply))
+    spanned(
+      request,
+      Effect.flatMap(execute(request), (reply) =>
+        isOk(reply) ? Effect.succeed(true) : reply.status === 404 ? Effect.succeed(false) : refused(request, reply))
+    )
 
   const session = (method: HttpMethod.HttpMethod, sessionId: string, rest = "", body?: unknown): Request => ({
     method,

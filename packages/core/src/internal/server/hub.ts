@@ -159,6 +159,8 @@ export const make = (options: Options): Effect.Effect<Hub, never, Scope.Scope> =
 
     const leave = (subscriber: Subscriber): void => {
       subscribers.delete(subscriber)
+      // Nothing will come any more, so nobody is to wait for it.
+      subscriber.fail(error ?? options.lost("the subscription was ended"))
       for (const sessionId of subscriber.sessions) {
         const followers = bySession.get(sessionId)
         followers?.delete(subscriber)

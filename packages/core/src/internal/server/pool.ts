@@ -75,6 +75,8 @@ export const make = (
     // `RcMap` (3.22) can make an entry twice for two who come at the same time.
     const door = yield* turnstile.make(1)
     const entries = new Map<string, Server>()
+    /** One server of a kind at a time, also while the last one is being ended: they share their data. */
+    const turns = new Map<string, { readonly turn: turnstile.Turnstile; entries: number }>()
     const users = new Map<string, number>()
     /** In the order in which they were used last. */
     const idle = new Map<string, Key>()
@@ -105,6 +107,21 @@ export const make = (
       )
     )
 
+    const turnOf = (name: string) =>
+      Effect.acquireRelease(
+        Effect.gen(function*() {
+          const known = turns.get(name) ?? { turn: yield* turnstile.make(1), entries: 0 }
+          known.entries++
+          turns.set(name, known)
+          return known
+        }),
+        (known) =>
+          Effect.sync(() => {
+            known.entries--
+            if (known.entries === 0) turns.delete(name)
+          })
+      )
+
     const servers: RcMap.RcMap<Key, Server> = yield* RcMap.make({
       idleTimeToLive: options.idleTimeToLive ?? idleTimeToLiveDefault,
       lookup: (key: Key) =>
@@ -117,7 +134,8 @@ export const make = (
               return balance
             })
           )
-          const server = yield* makeServer(key.spec, enter)
+          const { turn } = yield* turnOf(name)
+          const server = yield* makeServer(key.spec, Effect.zipRight(turn.enter, enter))
           entries.set(name, server)
           // The first of the finalizers.
           yield* Effect.addFinalizer(() =>
@@ -176,22 +194,33 @@ export const make = (
     }
   })
 
-/** Servers of our own. Each has its directories for as long as it is kept, over however many of its processes. */
+/**
+ * Servers of our own. Each has its directories for as long as it is kept, over however many of its processes. They
+ * start one after the other: on one database they could crash each other, and the first one in a configuration directory
+ * installs a package there (1.18.33).
+ */
 export const ofProcesses = (services: Services, options: Options): Effect.Effect<Pool, never, Scope.Scope> =>
-  make(options, (spec, enter) =>
-    Effect.gen(function*() {
-      const scope = yield* Effect.scope
-      const startTimeout = Duration.decode(options.startTimeout ?? startTimeoutDefault)
-      let prepared: surroundings.Surroundings | undefined
-      const prepare = surroundings.make({ ...services, isolation: spec.isolation }, spec.config, spec.cwd).pipe(
-        Scope.extend(scope),
-        Effect.tap((made) => {
-          prepared = made
-        })
-      )
-      const around = Effect.suspend(() => prepared === undefined ? prepare : Effect.succeed(prepared))
-      return yield* connections.hold(Effect.gen(function*() {
-        yield* enter
-        return yield* connections.open(services, spec, yield* around, { startTimeout })
+  Effect.gen(function*() {
+    const startTimeout = Duration.decode(options.startTimeout ?? startTimeoutDefault)
+    const gate = yield* turnstile.make(1)
+    return yield* make(options, (spec, enter) =>
+      Effect.gen(function*() {
+        const kept = yield* Effect.scope
+        let prepared: surroundings.Surroundings | undefined
+        const prepare = surroundings.make({ ...services, isolation: spec.isolation }, spec.config, spec.cwd).pipe(
+          Scope.extend(kept),
+          Effect.tap((made) => {
+            prepared = made
+          })
+        )
+        return yield* connections.hold(Effect.gen(function*() {
+          yield* enter
+          const process = yield* Effect.scope
+          const around = prepared ?? (yield* prepare)
+          return yield* Effect.scoped(Effect.zipRight(
+            gate.enter,
+            Scope.extend(connections.open(services, spec, around, { startTimeout }), process)
+          ))
+        }))
       }))
-    }))
+  })

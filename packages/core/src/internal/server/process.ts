@@ -10,6 +10,7 @@ import * as Stream from "effect/Stream"
 import { OpenCodeConfigError, OpenCodeServerError } from "../../OpenCodeError.js"
 import type { OpenCodeError } from "../../OpenCodeError.js"
 import type * as Verdict from "../../Verdict.js"
+import * as ansi from "../ansi.js"
 import * as check from "../check.js"
 import type { Processes } from "../client.js"
 import * as limits from "../limits.js"
@@ -17,7 +18,6 @@ import * as lineSplitter from "../lineSplitter.js"
 import * as process from "../process.js"
 import * as processTable from "../processTable.js"
 import * as redact from "../redact.js"
-import * as stderrFacts from "../stderrFacts.js"
 import * as surroundings from "../surroundings.js"
 import * as tail from "../tail.js"
 import * as credentials from "./credentials.js"
@@ -114,7 +114,7 @@ export const start = (
       forceKillAfter: services.forceKillAfter
     })
     const keep = (line: lineSplitter.Line): void =>
-      printed.push(`${typeof line === "string" ? stderrFacts.stripAnsi(line) : `[a line of ${line.tooLong} bytes]`}\n`)
+      printed.push(`${typeof line === "string" ? ansi.strip(line) : `[a line of ${line.tooLong} bytes]`}\n`)
     const stdout = yield* read(running.stdout, (line) => {
       // Afterwards it says nothing that matters there.
       if (url !== undefined) return

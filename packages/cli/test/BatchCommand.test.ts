@@ -1,0 +1,235 @@
+import { Terminal } from "@effect/platform"
+import { describe, expect, it } from "@effect/vitest"
+import { Context, Effect, Layer } from "effect"
+import { Events, MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
+import { runCli } from "./support/cli.js"
+
+/** No OpenCode is started: any executable file stands for it, and its version is known. */
+const binary = ["--binary", process.execPath, "--opencode-version", "1.18.33"]
+
+const answering = (text: string, cost = 0.25) =>
+  Mock.script(Mock.awaitStdin, Mock.lines(Events.session([Events.turn(text, { cost })])), Mock.exit(0))
+
+const failing = Mock.script(
+  Mock.awaitStdin,
+  Mock.lines(Events.session([Events.stepStart(), Events.error({ message: "invalid key", statusCode: 401 })])),
+  Mock.exit(1)
+)
+
+const directory = Effect.acquireRelease(
+  Effect.sync(() => fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "eo-command-")))),
+  (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true, force: true }))
+)
+
+interface Given {
+  readonly files?: { readonly [name: string]: string }
+  readonly scripts?: ReadonlyArray<Mock.Script>
+}
+
+/** Runs `batch` in a directory, whose name is `.` in what it prints. */
+const batchIn = (root: string, given: Given, ...args: ReadonlyArray<string>) =>
+  Effect.scoped(Effect.gen(function*() {
+    for (const [name, text] of Object.entries(given.files ?? {})) fs.writeFileSync(path.join(root, name), text)
+    const context = yield* Layer.build(Mock.layer(given.scripts ?? []))
+    const words = args.map((word) => word.startsWith("./") ? path.join(root, word) : word)
+    const log: Array<string> = []
+    const terminal: Terminal.Terminal = {
+      columns: Effect.succeed(80),
+      rows: Effect.succeed(24),
+      isTTY: Effect.succeed(false),
+      readInput: Effect.die("nothing is read"),
+      readLine: Effect.die("nothing is read"),
+      display: (text) => Effect.sync(() => log.push(text))
+    }
+    const { code, stderr, stdout } = yield* runCli(["batch", ...words], {
+      executor: Layer.succeedContext(Context.add(context, Terminal.Terminal, terminal))
+    })
+    const commands = yield* Effect.flatMap(Mock.MockCommandExecutor, ({ commands }) => commands).pipe(
+      Effect.provide(context)
+    )
+    const local = (text: string) => text.replaceAll(root, ".").replaceAll("./", "")
+    return {
+      code,
+      stderr: local(stderr),
+      stdout: local(stdout),
+      log: log.join(""),
+      prompts: commands.map(({ stdin }) => stdin)
+    }
+  }))
+
+const test = <E>(
+  name: string,
+  body: (
+    batch: (given: Given, ...args: ReadonlyArray<string>) => ReturnType<typeof batchIn>,
+    root: string
+  ) => Effect.Effect<void, E>
+) =>
+  it.scopedLive(
+    name,
+    () => Effect.flatMap(directory, (root) => body((given, ...args) => batchIn(root, given, ...args), root))
+  )
+
+const two = { "jobs.jsonl": "{\"prompt\":\"one\",\"name\":\"first\"}\n{\"prompt\":\"two\"}\n" }
+
+describe("batch", () => {
+  test("runs the jobs of a file and sums them up", (batch, root) =>
+    Effect.gen(function*() {
+      const scripts = [answering("1"), failing]
+      const ended = yield* batch(
+        { files: two, scripts },
+        "./jobs.jsonl",
+        "--jobs",
+        "1",
+        "--report",
+        "./deep/report.html",
+        ...binary
+      )
+      expect(ended).toMatchObject({ code: 1, stderr: "", prompts: ["one", "two"] })
+      expect(ended.log).toMatch(/first +starts\n/)
+      expect(ended.log).toMatch(/two +failed: OpenCodeSessionError/)
+      expect(ended.stdout).toMatch(/first +done +1 +120 +\$0\.2500/)
+      expect(ended.stdout).toMatch(/two +failed .*OpenCodeSessionError/)
+      expect(ended.stdout).toMatch(/2 runs · 1 succeeded · 1 failed/)
+      const lines = fs.readFileSync(path.join(root, "jobs.results.jsonl"), "utf8").trim().split("\n")
+      expect(
+        lines.map((line) => JSON.parse(line)).map(({ outcome, transcript }) => [outcome, path.dirname(transcript)])
+      )
+        .toEqual([["success", "jobs.transcripts"], ["OpenCodeSessionError", "jobs.transcripts"]])
+      expect(fs.readFileSync(path.join(root, "deep", "report.html"), "utf8").slice(0, 15).toLowerCase()).toBe(
+        "<!doctype html>"
+      )
+      expect(fs.readdirSync(root).sort()).toEqual(["deep", "jobs.jsonl", "jobs.results.jsonl", "jobs.transcripts"])
+
+      // as it is the results stay
+      const refused = yield* batch({}, "./jobs.jsonl", ...binary)
+      expect(refused).toMatchObject({ code: 2, prompts: [] })
+      expect(refused.stderr).toBe(
+        "error: jobs.results.jsonl has results already (2 of them).\n" +
+          "hint: --resume goes on where they end; --output names another file\n"
+      )
+      // there is nothing left to do, but one has failed
+      const done = yield* batch({}, "./jobs.jsonl", "--resume", ...binary)
+      expect(done).toMatchObject({ code: 1, stderr: "", prompts: [] })
+      const again = yield* batch({ scripts: [answering("2")] }, "./jobs.jsonl", "--resume", "--retry-failed", ...binary)
+      expect(again).toMatchObject({ code: 0, stderr: "", prompts: ["two"] })
+      const other = yield* batch({}, "./jobs.jsonl", "--resume", "--model", "x/y", ...binary)
+      expect(other).toMatchObject({ code: 2, prompts: [] })
+      expect(other.stderr).toContain("belongs to other jobs (2 of its 2, such as ")
+    }))
+
+  test("fills templates, and lists what it would run", (batch) =>
+    Effect.gen(function*() {
+      const files = {
+        "data.csv": "file,lang\na.ts,de\nb.ts,fr\n",
+        "prompt.md": "Translate {{file}}\ninto {{lang}}, {{tone}}."
+      }
+      const args = ["./data.csv", "--prompt-file", "./prompt.md", "--name", "{{file}}", "--repeat", "2"]
+      const matrix = ["--matrix", "model=a/x,b/y", "tone=kind"]
+      const listed = yield* batch({ files }, ...args, ...matrix, "--dry-run")
+      expect(listed).toMatchObject({ code: 0, stderr: "", prompts: [] })
+      expect(listed.stdout.replace(/^[0-9a-f]{16} {2}/gm, "")).toBe(
+        ["a.ts", "b.ts"].flatMap((file) =>
+          ["a/x", "b/y"].flatMap((model) => [1, 2].map((time) => `${file} [${model} kind] #${time}\n`))
+        ).join("")
+      )
+      const scripts = Array.from({ length: 8 }, () => answering("x"))
+      const ended = yield* batch({ scripts }, ...args, ...matrix, "--jobs", "1", ...binary)
+      expect(ended.code).toBe(0)
+      expect(ended.prompts.filter((prompt) => prompt === "Translate b.ts\ninto fr, kind.").length).toBe(4)
+      // the order of the axes is nobody's business
+      const reversed = ["--matrix", "tone=kind", "--matrix", "model=a/x,b/y"]
+      expect((yield* batch({}, ...args, ...reversed, "--resume", ...binary)).code).toBe(0)
+    }))
+
+  test("looks for the jobs' directories where it is told", (batch, root) =>
+    Effect.gen(function*() {
+      fs.mkdirSync(path.join(root, "base", "sub"), { recursive: true })
+      const files = {
+        "jobs.jsonl":
+          "{\"prompt\":\"one\",\"cwd\":\"sub\",\"folder\":\"base\"}\n{\"prompt\":\"two\",\"folder\":\"base/sub\"}\n"
+      }
+      const cwds = (cwd: string, output: string) =>
+        Effect.gen(function*() {
+          const args = ["./jobs.jsonl", "--jobs", "1", "--cwd", cwd, "--output", output, ...binary]
+          expect((yield* batch({ files, scripts: [answering("1"), answering("2")] }, ...args)).code).toBe(0)
+          const lines = fs.readFileSync(path.join(root, output.slice(2)), "utf8").trim().split("\n")
+          return lines.map((line) => path.relative(root, JSON.parse(line).cwd))
+        })
+      expect(yield* cwds("./base", "./one.jsonl")).toEqual(["base/sub", "base"])
+      expect(yield* cwds("./{{folder}}", "./two.jsonl")).toEqual(["base", "base/sub"])
+    }))
+
+  test("leaves what the budget does not pay for, and says so by its exit code", (batch) =>
+    Effect.gen(function*() {
+      const args = ["./jobs.jsonl", "--jobs", "1", ...binary]
+      const first = yield* batch({ files: two, scripts: [answering("1")] }, ...args, "--total-cost", "0.2")
+      expect(first).toMatchObject({ code: 9, prompts: ["one"] })
+      expect(first.stderr).toBe(
+        "1 of 2 jobs were not run, because the budget of all jobs is used up; --resume goes on with them.\n"
+      )
+      const more = yield* batch({ scripts: [answering("2")] }, ...args, "--total-cost", "1", "--resume")
+      expect(more).toMatchObject({ code: 0, prompts: ["two"] })
+    }))
+
+  test("starts nothing where OpenCode is not there", (batch, root) =>
+    Effect.gen(function*() {
+      const ended = yield* batch({ files: two }, "./jobs.jsonl", "--binary", "./nothing")
+      expect(ended).toMatchObject({ code: 3, prompts: [] })
+      expect(fs.readFileSync(path.join(root, "jobs.results.jsonl"), "utf8")).toBe("")
+    }))
+
+  test("says what is wrong with its input, and starts nothing", (batch, root) =>
+    Effect.gen(function*() {
+      const files = {
+        ...two,
+        "bad.jsonl": "{\"prompt\":\"a {{x}}\"}\n{\"prompt\":\"b\"\n{\"prompt\":\"c\",\"model\":\"gpt\"}\n",
+        "bad.csv": "prompt,agents\n\"a,b\n",
+        "bad.yaml": "- prompt: a\n  config: {permission: {bash: ask}, colour: red}\n",
+        "notes.txt": "my notes"
+      }
+      const cases: ReadonlyArray<ReadonlyArray<string>> = [
+        [],
+        ["./nowhere.jsonl"],
+        ["./notes.txt"],
+        ["./notes.txt", "--format", "jsonl"],
+        ["./bad.jsonl"],
+        ["./bad.csv"],
+        ["./bad.yaml"],
+        ["./jobs.jsonl", "./bad.csv"],
+        ["./jobs.jsonl", "--output", "./notes.txt"],
+        ["./jobs.jsonl", "--output", "./jobs.jsonl"],
+        ["./jobs.jsonl", "--prompt", "Do {{prompt}} {{it"],
+        ["./jobs.jsonl", "--prompt", "x", "--prompt-file", "y"],
+        ["./jobs.jsonl", "--prompt-file", "nowhere.md"],
+        ["./jobs.jsonl", "--matrix", "model"],
+        ["./jobs.jsonl", "--matrix", "model=a/b,", "model=c/d"],
+        ["./jobs.jsonl", "--matrix", "tone=a,b"],
+        ["./jobs.jsonl", "--jobs", "0"],
+        ["./jobs.jsonl", "--repeat", "many"],
+        ["./jobs.jsonl", "--total-cost", "0"],
+        ["./jobs.jsonl", "--retry-failed"],
+        ["./jobs.jsonl", "--base", "main"],
+        ["./jobs.jsonl", "--keep-worktrees", "all"]
+      ]
+      const said = yield* Effect.forEach(cases, (args) =>
+        Effect.map(batch({ files }, ...args, ...binary), ({ code, prompts, stderr, stdout }) => {
+          expect([args, {
+            code,
+            prompts: prompts.filter((prompt) =>
+              prompt !== ""
+            ),
+            stdout
+          }]).toEqual([
+            args,
+            { code: 2, prompts: [], stdout: "" }
+          ])
+          return `$ effect-opencode batch ${args.map((arg) => arg.replace("./", "")).join(" ")}\n${stderr}`
+        }))
+      yield* Effect.promise(() => expect(said.join("\n")).toMatchFileSnapshot("./__snapshots__/wrong-batches.txt"))
+      expect(fs.readFileSync(path.join(root, "notes.txt"), "utf8")).toBe("my notes")
+      expect(fs.readFileSync(path.join(root, "jobs.jsonl"), "utf8")).toBe(two["jobs.jsonl"])
+    }))
+})

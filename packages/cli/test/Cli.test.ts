@@ -1,0 +1,382 @@
+import { FileSystem, Path } from "@effect/platform"
+import { NodeContext } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Clock, Effect, Fiber, Layer, Queue, TestClock } from "effect"
+import { Transcript } from "effect-opencode"
+import { Events, MockCommandExecutor as Mock } from "effect-opencode-testing"
+import type * as Interrupt from "../src/Interrupt.js"
+import type { Surroundings } from "./support/cli.js"
+import { runCli } from "./support/cli.js"
+
+const platform = Effect.provide(NodeContext.layer)
+
+/** No OpenCode is started: any executable file stands for it, and its version is known. */
+const binary = ["--binary", process.execPath, "--opencode-version", "1.18.33"]
+
+const answering = (...events: Parameters<typeof Events.session>[0]) =>
+  Mock.script(Mock.awaitStdin, Mock.lines(Events.session(events)), Mock.exit(0))
+
+/** Runs the program over scripted processes, and gives what it started besides what it printed. */
+const runWith = (
+  scripts: ReadonlyArray<Mock.Script>,
+  args: ReadonlyArray<string>,
+  surroundings?: Omit<Surroundings, "executor">
+) =>
+  Effect.scoped(Effect.gen(function*() {
+    const context = yield* Layer.build(Mock.layer(scripts))
+    const outcome = yield* runCli(args, { ...surroundings, executor: Layer.succeedContext(context) })
+    const { commands } = yield* Effect.provide(Mock.MockCommandExecutor, context)
+    return { ...outcome, commands: yield* commands }
+  }))
+
+/** Lets the clock run until a fiber has ended: reading and writing files takes its real time in between. */
+const running = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) =>
+  Effect.gen(function*() {
+    while ((yield* fiber.status)._tag !== "Done") {
+      yield* Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
+      yield* TestClock.adjust("50 millis")
+    }
+    return yield* Fiber.join(fiber)
+  })
+
+const twoTurns = [
+  ...Events.turn(["I look at the test.", Events.tool({ tool: "read", title: "src/a.test.ts" })], { cost: 0.01 }),
+  ...Events.turn("It fails because of **time zones**.\n", { cost: 0.02 })
+]
+
+describe("help", () => {
+  for (const command of ["run", "batch", "replay", "doctor"]) {
+    it.effect(`of ${command}`, () =>
+      Effect.gen(function*() {
+        const { code, stderr, stdout } = yield* runCli([command, "--help"])
+        expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+        yield* Effect.promise(() => expect(stdout).toMatchFileSnapshot(`./__snapshots__/help-${command}.txt`))
+      }))
+  }
+
+  it.effect("of the program, which is shown where nothing is asked", () =>
+    Effect.gen(function*() {
+      const nothing = yield* runCli([])
+      expect(nothing).toEqual(yield* runCli(["--help"]))
+      yield* Effect.promise(() => expect(nothing.stdout).toMatchFileSnapshot("./__snapshots__/help.txt"))
+    }))
+
+  it.effect("leaves no option without a description, and fits", () =>
+    Effect.gen(function*() {
+      for (const command of ["run", "batch", "replay", "doctor"]) {
+        const { stdout } = yield* runCli([command, "--help"], { stdoutIsTerminal: true, env: { NO_COLOR: "1" } })
+        const lines = stdout.split("\n")
+        for (const [index, line] of lines.entries()) {
+          if (!/^ +-/.test(line)) continue
+          expect(/\S {2,}\S/.test(line.trim()) || /^ {34}\S/.test(lines[index + 1] ?? ""), line).toBe(true)
+        }
+        const tooLong = lines.filter((line) => line.length > 80 && !/^ +(effect-opencode|git|#)/.test(line))
+        expect(tooLong).toEqual([])
+      }
+    }))
+
+  it.effect("is coloured on a terminal only", () =>
+    Effect.gen(function*() {
+      const escape = "\u001b["
+      expect((yield* runCli(["--help"], { stdoutIsTerminal: true })).stdout).toContain(escape)
+      expect((yield* runCli(["--help"])).stdout).not.toContain(escape)
+      expect((yield* runCli(["--help"], { env: { FORCE_COLOR: "1" } })).stdout).toContain(escape)
+      const noColor = { stdoutIsTerminal: true, env: { NO_COLOR: "1", FORCE_COLOR: "1" } }
+      expect((yield* runCli(["--help"], noColor)).stdout).not.toContain(escape)
+      expect((yield* runCli(["--help"], { stdoutIsTerminal: true, env: { TERM: "dumb" } })).stdout).not.toContain(
+        escape
+      )
+    }))
+})
+
+describe("the program", () => {
+  it.effect("tells its version", () =>
+    Effect.gen(function*() {
+      const fileSystem = yield* FileSystem.FileSystem
+      const path = yield* Path.Path
+      const manifest = path.join(import.meta.dirname, "..", "package.json")
+      const { version } = JSON.parse(yield* fileSystem.readFileString(manifest))
+      expect(yield* runCli(["--version"])).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" })
+    }).pipe(platform))
+
+  it.effect("says what is wrong with its arguments in one line, with a hint", () =>
+    Effect.gen(function*() {
+      const said = (args: ReadonlyArray<string>) =>
+        Effect.map(runCli(args), ({ code, stderr, stdout }) => {
+          expect({ code, stdout }).toEqual({ code: 2, stdout: "" })
+          expect(stderr).toMatch(/^error: [^\n]+\n(hint: [^\n]+\n)?$/)
+          return `$ effect-opencode ${
+            args.map((arg) => /^[\w=./-]+$/.test(arg) ? arg : JSON.stringify(arg)).join(" ")
+          }\n${stderr}`
+        })
+      const all = yield* Effect.forEach([
+        ["rnu"],
+        ["run"],
+        ["run", "x", "--modle", "a/b"],
+        ["run", "x", "--model"],
+        ["run", "x", "--timeout", "5"],
+        ["run", "x", "--budget-cost", "cheap"],
+        ["run", "x", "--permission", "{\"bash\":\"ask\"}"],
+        ["run", "x", "--permission", "{\"bash\""],
+        ["run", "x", "--log-level", "LOUD"],
+        ["run", "x", "--title", "a", "--title", "b"],
+        ["run", "x", "--extra-env", "API_KEY=canary"],
+        ["run", "--file", "nowhere.md"],
+        ["run", "x", "--keep-raw"],
+        ["replay"],
+        ["replay", "nowhere.jsonl"],
+        ["replay", "a.jsonl", "b.jsonl"],
+        ["replay", "a.jsonl", "--speed", "0"],
+        ["doctor", "what"],
+        ["run", "x", ...binary, "--model", "gpt-5"],
+        ["run", "  ", ...binary],
+        ["run", "x", ...binary, "--cwd", "/nowhere/at/all"],
+        ["run", "x", ...binary, "--session-id", "ses_1", "--isolation", "run"]
+      ], said)
+      const text = all.join("\n").replaceAll(process.execPath, "/usr/bin/opencode")
+      expect(text).not.toMatch(/^(?:error|hint):.*canary/m)
+      yield* Effect.promise(() => expect(text).toMatchFileSnapshot("./__snapshots__/wrong-arguments.txt"))
+    }))
+})
+
+describe("run", () => {
+  it.effect("prints the answer on standard output, everything else on standard error", () =>
+    Effect.gen(function*() {
+      const { code, commands, stderr, stdout } = yield* runWith([answering(...twoTurns)], ["run", "Fix it", ...binary])
+      expect(code).toBe(0)
+      expect(stdout).toBe("I look at the test.\nIt fails because of **time zones**.\n")
+      expect(stderr).toBe(
+        "● read src/a.test.ts\n✔ success · 2 turns · 240 tokens (80 cached) · $0.0300 · 0 ms\n"
+      )
+      expect(commands.map(({ stdin }) => stdin)).toEqual(["Fix it"])
+    }))
+
+  it.effect("takes the prompt from words, a file and standard input", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const fileSystem = yield* FileSystem.FileSystem
+      const file = yield* fileSystem.makeTempFileScoped()
+      yield* fileSystem.writeFileString(file, "From a file.\n")
+      const prompt = (args: ReadonlyArray<string>, stdin?: string) =>
+        Effect.map(
+          runWith([answering(...Events.turn("ok"))], ["run", ...binary, ...args], { stdin }),
+          ({ commands }) => commands[0]?.stdin
+        )
+      expect(yield* prompt(["fix", "the", "test"])).toBe("fix the test")
+      expect(yield* prompt(["--", "--fix", "it"])).toBe("--fix it")
+      expect(yield* prompt(["-f", file])).toBe("From a file.\n")
+      expect(yield* prompt([], "Piped.\n")).toBe("Piped.\n")
+      expect(yield* prompt(["-"], "Piped.")).toBe("Piped.")
+      expect(yield* prompt(["Review this:", "-"], "diff")).toBe("Review this:\n\ndiff")
+      expect(yield* prompt(["Read", "-f", file, "-"], "Piped.")).toBe("Read\n\nFrom a file.\n\n\nPiped.")
+      // What is piped in is not read where nobody asks for it: it may never end.
+      expect(yield* prompt(["words"], "Piped.")).toBe("words")
+      expect(yield* prompt(["--command", "init"], "Piped.")).toBe("")
+    })).pipe(platform))
+
+  it.effect("hands its options to OpenCode", () =>
+    Effect.gen(function*() {
+      const { commands } = yield* runWith(
+        [answering(...Events.turn("ok"))],
+        ["run", "x", "-m", "acme/large", "--agent", "plan", "--permission", "read-only", "--pure", ...binary],
+        { env: {} }
+      )
+      expect(commands[0]?.args).toEqual(expect.arrayContaining(["acme/large", "plan", "--pure", "--print-logs"]))
+      const content = JSON.parse(commands[0]?.env["OPENCODE_CONFIG_CONTENT"] ?? "{}")
+      expect(content.permission).toMatchObject({ edit: "deny", grep: "allow" })
+    }))
+
+  it.effect("gives programs a line for each event, and one for the result", () =>
+    Effect.gen(function*() {
+      const { code, stderr, stdout } = yield* runWith([answering(...twoTurns)], ["run", "x", "--json", ...binary])
+      expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
+      const lines = stdout.trimEnd().split("\n").map((line) => JSON.parse(line))
+      expect(lines.map(({ type }) => type)).toEqual([
+        "step_start",
+        "text",
+        "tool_use",
+        "step_finish",
+        "step_start",
+        "text",
+        "step_finish",
+        "effect-opencode/result"
+      ])
+      expect(lines.at(-1)).toMatchObject({
+        outcome: "success",
+        text: "I look at the test.It fails because of **time zones**.\n",
+        turns: 2,
+        cost: 0.03,
+        finishReason: "stop",
+        attempts: 1
+      })
+      expect(lines.at(-1)).not.toHaveProperty("events")
+      expect(lines.at(-1)).not.toHaveProperty("rawLines")
+    }))
+
+  it.effect("keeps the raw lines for programs that ask for them", () =>
+    Effect.gen(function*() {
+      const { stdout } = yield* runWith([answering(...Events.turn("ok"))], [
+        "run",
+        "x",
+        "--json",
+        "--keep-raw",
+        ...binary
+      ])
+      expect(JSON.parse(stdout.trimEnd().split("\n").at(-1)!).rawLines).toHaveLength(3)
+    }))
+
+  const refused = Mock.script(
+    Mock.awaitStdin,
+    Mock.lines([Events.error({ message: "invalid key", statusCode: 401 })]),
+    Mock.exit(1)
+  )
+
+  it.effect("fails with a summary, one line, a hint and a code", () =>
+    Effect.gen(function*() {
+      const { code, stderr, stdout } = yield* runWith([refused], ["run", "x", ...binary])
+      expect({ code, stdout }).toEqual({ code: 5, stdout: "" })
+      expect(stderr.split("\n")).toEqual([
+        "! APIError: invalid key",
+        "✘ OpenCodeSessionError · 0 turns · 0 tokens · $0.0000 · 0 ms",
+        "error: OpenCode reported APIError (authentication, HTTP 401): invalid key. Check the provider's credentials (`opencode auth login`, or the API key in the environment).",
+        ""
+      ])
+    }))
+
+  it.effect("shows the cause of a failure where it is asked to", () =>
+    Effect.gen(function*() {
+      const { code, stderr } = yield* runWith([refused], ["run", "x", "--verbose", ...binary])
+      expect(code).toBe(5)
+      expect(stderr).toContain("OpenCodeSessionError: OpenCode reported APIError")
+      expect(stderr).toMatch(/session \w+, run \w+ in /)
+    }))
+
+  it.effect("tells programs of a failure in the result", () =>
+    Effect.gen(function*() {
+      const { code, stdout } = yield* runWith([refused], ["run", "x", "--json", ...binary])
+      expect(code).toBe(5)
+      const result = JSON.parse(stdout.trimEnd().split("\n").at(-1)!)
+      expect(result).toMatchObject({
+        type: "effect-opencode/result",
+        outcome: "OpenCodeSessionError",
+        turns: 0,
+        error: { kind: "authentication", statusCode: 401 }
+      })
+      expect(result.error).not.toHaveProperty("partial")
+    }))
+
+  it.effect("ends OpenCode on Ctrl-C, and says how far it came", () =>
+    Effect.gen(function*() {
+      const signals = yield* Queue.unbounded<Interrupt.Signal>()
+      const working = Mock.script(
+        Mock.awaitStdin,
+        Mock.lines(Events.session(Events.turn(Events.tool({ tool: "bash", title: "npm test" })))),
+        Mock.sleep("1 second"),
+        Mock.waitFor(Effect.asVoid(Queue.offer(signals, "SIGINT"))),
+        Mock.never
+      )
+      const fiber = yield* Effect.fork(runWith([working], ["run", "x", ...binary], { signals }))
+      const { code, commands, stderr } = yield* running(fiber)
+      expect(code).toBe(130)
+      expect(stderr).toMatch(
+        /^● bash npm test\n✘ interrupted · 1 turn · 120 tokens \(40 cached\) · \$0\.0001 · [^\n]+\n$/
+      )
+      expect(commands).toHaveLength(1)
+    }))
+
+  it.effect("says that it works, on a terminal only", () =>
+    Effect.gen(function*() {
+      const slow = Mock.script(
+        Mock.awaitStdin,
+        Mock.sleep("3 seconds"),
+        Mock.lines(Events.session(Events.turn("ok"))),
+        Mock.exit(0)
+      )
+      const terminal = { stderrIsTerminal: true, stdoutIsTerminal: true, env: { NO_COLOR: "1" } }
+      const fiber = yield* Effect.fork(runWith([slow], ["run", "x", ...binary], terminal))
+      const { code, stderr, stdout } = yield* running(fiber)
+      expect(code).toBe(0)
+      expect(stdout).toBe("ok\n")
+      const written = stderr.split("\r\u001b[2K")
+      expect(written.slice(0, -1).every((text) => text === "" || /^. (starting OpenCode|working) · \d s/.test(text)))
+        .toBe(true)
+      expect(written.length).toBeGreaterThan(10)
+      expect(written.at(-1)).toMatch(/^\n✔ success · 1 turn · 120 tokens \(40 cached\) · \$0\.0001 · 3\.\d s\n$/)
+    }))
+
+  it.effect("lets a model's text not steer the terminal", () =>
+    Effect.gen(function*() {
+      const hostile = [answering(...Events.turn("a\u001b[2Jb\u0007c\nd\te"))]
+      const shown = yield* runWith(hostile, ["run", "x", ...binary], { stdoutIsTerminal: true })
+      expect(shown.stdout).toBe("abc\nd\te\n")
+      // A file gets what was said.
+      const kept = yield* runWith(hostile, ["run", "x", ...binary])
+      expect(kept.stdout).toBe("a\u001b[2Jb\u0007c\nd\te\n")
+    }))
+})
+
+describe("replay", () => {
+  const recorded = Effect.gen(function*() {
+    const fileSystem = yield* FileSystem.FileSystem
+    const directory = yield* fileSystem.makeTempDirectoryScoped()
+    const file = `${directory}/run.jsonl`
+    const stamp = (event: object, timestamp: number) => ({ ...event, timestamp })
+    const events = Events.session(twoTurns).map((event, index) => stamp(event, 1000 * (index + 5)))
+    const marks = { runId: "aaaaabbbbbccccc", cwd: "/repo" }
+    yield* fileSystem.writeFileString(
+      file,
+      [
+        { type: "effect-opencode/run_start", timestamp: 0, attempt: 1, ...marks },
+        ...events,
+        { type: "effect-opencode/run_end", timestamp: 12_000, outcome: "success", ...marks }
+      ].map((line) => JSON.stringify(line)).join("\n")
+    )
+    expect((yield* Transcript.read(file)).outcome).toBe("success")
+    return file
+  })
+
+  const shown = {
+    code: 0,
+    stdout: "I look at the test.\nIt fails because of **time zones**.\n",
+    stderr: "● read src/a.test.ts\n✔ success · 2 turns · 240 tokens (80 cached) · $0.0300 · 12.0 s\n"
+  }
+
+  /** How long it took, in milliseconds, besides what it printed. */
+  const timed = (args: ReadonlyArray<string>) =>
+    Effect.gen(function*() {
+      const before = yield* Clock.currentTimeMillis
+      const outcome = yield* running(yield* Effect.fork(runCli(args)))
+      return [(yield* Clock.currentTimeMillis) - before, outcome] as const
+    })
+
+  it.scoped("shows a run as it went", () =>
+    Effect.gen(function*() {
+      const [took, outcome] = yield* timed(["replay", yield* recorded])
+      expect(outcome).toEqual(shown)
+      expect(Math.floor(took / 1000)).toBe(12)
+    }).pipe(platform))
+
+  it.scoped("is as fast as it is told to be", () =>
+    Effect.gen(function*() {
+      const file = yield* recorded
+      expect(yield* runCli(["replay", file, "--speed", "instant"])).toEqual(shown)
+
+      const [tenfold, faster] = yield* timed(["replay", file, "--speed", "10"])
+      expect(faster).toEqual(shown)
+      expect(tenfold).toBeGreaterThanOrEqual(1200)
+      expect(tenfold).toBeLessThan(3000)
+
+      // Eight pauses: before each of the seven events, and before the end.
+      const [hurried, shorter] = yield* timed(["replay", file, "--max-pause", "100ms"])
+      expect(shorter).toEqual(shown)
+      expect(hurried).toBeGreaterThanOrEqual(800)
+      expect(hurried).toBeLessThan(2000)
+    }).pipe(platform))
+
+  it.scoped("knows the runs of a file", () =>
+    Effect.gen(function*() {
+      const file = yield* recorded
+      expect(yield* runCli(["replay", file, "--speed", "instant", "--run", "aaaaabbbbbccccc"])).toEqual(shown)
+      const unknown = yield* runCli(["replay", file, "--run", "other"])
+      expect(unknown).toMatchObject({ code: 2, stderr: expect.stringContaining("there are aaaaabbbbbccccc") })
+    }).pipe(platform))
+})

@@ -1,0 +1,119 @@
+import { SystemError } from "@effect/platform/Error"
+import { describe, expect, it } from "@effect/vitest"
+import { Cause, ConfigError, FastCheck as fc } from "effect"
+import { OpenCodeError } from "effect-opencode"
+import { OpenCodeTest } from "effect-opencode-testing"
+import * as CliError from "../src/CliError.js"
+import * as ExitCode from "../src/ExitCode.js"
+import { InterruptedError } from "../src/Interrupt.js"
+import * as Style from "../src/Style.js"
+
+const { Failure, partial } = OpenCodeTest
+
+const say = (cause: Cause.Cause<unknown>, verbose = false) =>
+  CliError.render(CliError.explain(cause), { style: Style.plain, verbose })
+
+/** One of each error, and of each of its kinds that reads differently. */
+const errors: ReadonlyArray<OpenCodeError.OpenCodeError> = [
+  Failure.binaryNotFound(),
+  Failure.binaryNotFound({ binary: "/opt/opencode", reason: "not-executable" }),
+  Failure.version(),
+  Failure.config(),
+  Failure.config({ path: "permission.bash.rm *", reason: "an action must be \"allow\" or \"deny\"" }),
+  Failure.config({ path: "sessionId", reason: "set the layer's `isolation` to \"none\" or to a directory" }),
+  Failure.config({ path: "prompt", reason: "it is empty; only a `command` can do without one" }),
+  Failure.spawn(),
+  Failure.sqlite(),
+  Failure.process(),
+  Failure.process({ signal: "SIGSEGV" }),
+  Failure.process({ partial: { survivors: [4711] } }),
+  ...(["authentication", "quota", "rate-limit", "context-overflow", "model-not-found", "other"] as const)
+    .map((kind) => Failure.session({ kind, reason: "the provider's words.\nin two lines" })),
+  Failure.permission(),
+  Failure.incomplete(),
+  ...(["startup", "idle", "total"] as const).map((phase) => Failure.timeout({ phase })),
+  Failure.budget(),
+  Failure.budget({ scope: "fleet" }),
+  Failure.output(),
+  new OpenCodeError.OpenCodeCancelledError({ signal: "SIGTERM", partial: partial() }),
+  new OpenCodeError.OpenCodeServerError({ reason: "unreachable", url: "http://127.0.0.1:4096", stderr: "a\nb" })
+]
+
+describe("an error", () => {
+  it("is one line, and a hint", async () => {
+    const lines = errors.map((error) => {
+      const explanation = CliError.explain(Cause.fail(error))
+      expect(explanation.message).not.toContain("\n")
+      expect(explanation.exitCode).toBe(ExitCode.ofOutcome(error._tag))
+      return `${error._tag}, exit ${explanation.exitCode}\n${say(Cause.fail(error))}\n`
+    })
+    await expect(lines.join("\n")).toMatchFileSnapshot("./__snapshots__/errors.txt")
+  })
+
+  it("says all that is known where it is asked to", () => {
+    const text = say(Cause.fail(Failure.sqlite()), true)
+    expect(text).toContain("OpenCodeSqliteError: OpenCode crashed on its database")
+    expect(text).toContain("stderr: Error: Unexpected error")
+    expect(text).toMatch(/run \S+ in /)
+  })
+
+  it("may come from elsewhere", () => {
+    expect(say(Cause.fail(new CliError.CliError({ reason: "It\nis so.", hint: "do that" })))).toBe(
+      "error: It is so.\nhint: do that"
+    )
+    const missing = new SystemError({
+      reason: "NotFound",
+      module: "FileSystem",
+      method: "open",
+      pathOrDescriptor: "a.txt"
+    })
+    expect(say(Cause.fail(missing))).toContain("a.txt")
+    expect(say(Cause.fail(ConfigError.MissingData(["A"], "Expected A to exist")))).toContain("Expected A")
+    expect(say(Cause.fail("a text"))).toBe("error: a text")
+  })
+
+  it("is a defect where nobody expected it", () => {
+    const explanation = CliError.explain(Cause.die(new Error("surprise")))
+    expect(explanation).toMatchObject({ message: "surprise", exitCode: 1 })
+    expect(explanation.hint).toContain("report it")
+    expect(explanation.details).toContain("CliError.test.ts")
+  })
+
+  it("is not said where it was said before, or where nobody listens", () => {
+    expect(say(Cause.fail(new CliError.ReportedError({ exitCode: 1 })))).toBe("")
+    expect(say(Cause.fail(new InterruptedError({ signal: "SIGINT" })))).toBe("")
+    expect(say(Cause.fail(new InterruptedError({ signal: "SIGPIPE" })))).toBe("")
+    expect(say(Cause.fail(new InterruptedError({ signal: "SIGTERM" })))).toBe("error: Ended by SIGTERM.")
+  })
+
+  it.prop("is one line, whatever it says", { text: fc.fullUnicodeString() }, ({ text }) => {
+    const { message } = CliError.explain(Cause.fail(new CliError.CliError({ reason: text })))
+    expect(message).not.toMatch(/[\n\p{Cc}]/u)
+  })
+})
+
+describe("exit codes", () => {
+  it("tell the outcomes apart", () => {
+    expect(Object.fromEntries(["success", "interrupted", "something", ...errors.map(({ _tag }) => _tag)]
+      .map((outcome) => [outcome, ExitCode.ofOutcome(outcome)]))).toEqual({
+        success: 0,
+        interrupted: 130,
+        something: 1,
+        OpenCodeConfigError: 2,
+        OpenCodeBinaryNotFoundError: 3,
+        OpenCodeVersionError: 3,
+        OpenCodeSpawnError: 3,
+        OpenCodeProcessError: 4,
+        OpenCodeSqliteError: 4,
+        OpenCodeSessionError: 5,
+        OpenCodePermissionError: 6,
+        OpenCodeIncompleteError: 7,
+        OpenCodeTimeoutError: 8,
+        OpenCodeBudgetError: 9,
+        OpenCodeCancelledError: 10,
+        OpenCodeOutputError: 11,
+        OpenCodeServerError: 12
+      })
+    expect((["SIGHUP", "SIGINT", "SIGPIPE", "SIGTERM"] as const).map(ExitCode.ofSignal)).toEqual([129, 130, 141, 143])
+  })
+})

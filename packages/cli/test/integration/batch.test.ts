@@ -1,0 +1,247 @@
+import { NodeContext, NodeHttpServer } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Layer } from "effect"
+import { Events, FaultyOpenCode, ModelProvider } from "effect-opencode-testing"
+import { execFileSync } from "node:child_process"
+import * as fs from "node:fs"
+import { createServer } from "node:http"
+import { createRequire } from "node:module"
+import * as path from "node:path"
+import type { JobResult } from "../../src/JobResult.js"
+import type { Sandbox } from "./sandbox.js"
+import { left, nothing, processes, run, sandbox, start, until } from "./sandbox.js"
+
+const { Reply } = ModelProvider
+
+/** The binary that the repository installs. */
+const opencode = [
+  "--binary",
+  createRequire(import.meta.url).resolve("opencode-ai/bin/opencode.exe"),
+  "--opencode-version",
+  "1.18.33"
+]
+
+const provider = (respond: ModelProvider.Respond) =>
+  ModelProvider.layer({ respond }).pipe(
+    Layer.provide(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
+  )
+
+/** The options by which OpenCode asks the scripted provider. */
+const asking = (box: Sandbox) =>
+  Effect.map(ModelProvider.ModelProvider, ({ configOverrides, model }) => {
+    const file = path.join(box.root, "provider.json")
+    fs.writeFileSync(file, JSON.stringify(configOverrides))
+    return ["--model", model, "--config-overrides", `@${file}`]
+  })
+
+const results = (file: string): ReadonlyArray<JobResult> =>
+  fs.readFileSync(file, "utf8").split("\n").filter((line) => line !== "").map((line) => JSON.parse(line))
+
+const lines = (file: string): number => fs.existsSync(file) ? fs.readFileSync(file, "utf8").split("\n").length - 1 : 0
+
+/** What the job was asked to do: the text of its user. */
+const taskOf = (request: ModelProvider.ProviderRequest): string =>
+  request.messages.filter(({ role }) => role === "user").map(({ text }) => text).join("\n")
+
+describe("a batch with the real OpenCode", () => {
+  it.scopedLive("runs a matrix in worktrees and reports", () =>
+    Effect.gen(function*() {
+      const box = yield* sandbox
+      const git = (...args: ReadonlyArray<string>) =>
+        execFileSync("git", args, { cwd: box.work, env: box.environment as NodeJS.ProcessEnv, encoding: "utf8" })
+      git("init", "--quiet", "-b", "main")
+      fs.writeFileSync(path.join(box.work, "a.txt"), "one\n")
+      git("add", ".")
+      git("commit", "--quiet", "-m", "first")
+      fs.writeFileSync(path.join(box.root, "jobs.csv"), "task,name\nwrite it,writer\nthink about it,thinker\n")
+
+      const args = [
+        "batch",
+        path.join(box.root, "jobs.csv"),
+        "--prompt",
+        "{{task}} in a {{tone}} tone",
+        "--matrix",
+        "tone=warm,cold",
+        "--worktree",
+        "--report",
+        path.join(box.root, "report.html"),
+        "--permission",
+        "allow-all",
+        ...opencode,
+        ...(yield* asking(box))
+      ]
+      const ended = yield* run(box, ...args)
+      expect(ended).toMatchObject({ code: 0, stderr: "" })
+      expect(ended.stdout).toContain("writer [warm]")
+      expect(ended.stdout).toMatch(/4 runs.*4 succeeded/)
+
+      const written = results(path.join(box.root, "jobs.results.jsonl"))
+      const base = git("rev-parse", "HEAD").trim()
+      const facts = written.map((result) => [
+        result.name,
+        result.prompt,
+        result.outcome,
+        result.text,
+        result.turns,
+        result.worktree?.kept,
+        result.worktree?.reason
+      ])
+      expect(facts.sort()).toEqual([
+        ["thinker [cold]", "think about it in a cold tone", "success", "done", 1, false, "nothing was left to keep"],
+        ["thinker [warm]", "think about it in a warm tone", "success", "done", 1, false, "nothing was left to keep"],
+        ["writer [cold]", "write it in a cold tone", "success", "done", 2, true, "1 untracked file"],
+        ["writer [warm]", "write it in a warm tone", "success", "done", 2, true, "1 untracked file"]
+      ])
+      for (const { cell, cost, cwd, transcript, usage, worktree } of written) {
+        expect(cell).toEqual({ tone: expect.stringMatching(/^(warm|cold)$/) })
+        expect(cost).toBeGreaterThan(0)
+        expect(usage.total).toBeGreaterThan(0)
+        expect(fs.existsSync(path.join(box.root, transcript!))).toBe(true)
+        expect(worktree?.base).toBe(base)
+        expect(cwd).toBe(worktree?.path)
+        expect(fs.existsSync(cwd)).toBe(worktree?.kept)
+        if (worktree?.kept === true) expect(fs.readFileSync(path.join(cwd, "work.txt"), "utf8")).toContain(cell["tone"])
+      }
+      expect(git("status", "--porcelain")).toBe("")
+      expect(git("branch", "--format=%(refname:short)").trim().split("\n").length).toBe(3)
+      const page = fs.readFileSync(path.join(box.root, "report.html"), "utf8")
+      for (const shown of ["thinker", "think about it in a cold tone", "echo warm &gt; work.txt"]) {
+        expect([shown, page.includes(shown)]).toEqual([shown, true])
+      }
+      expect(left(box)).toEqual(nothing)
+
+      // there is nothing left to do, and nothing is started
+      const again = yield* run(box, ...args, "--resume")
+      expect(again.code).toBe(0)
+      expect(results(path.join(box.root, "jobs.results.jsonl"))).toEqual(written)
+    }).pipe(Effect.provide(provider((request) => {
+      const task = taskOf(request)
+      if (!task.includes("write it") || request.step > 0) return Reply.text("done")
+      return Reply.toolCalls([{
+        name: "bash",
+        arguments: {
+          command: `echo ${task.includes("warm") ? "warm" : "cold"} > work.txt`,
+          description: "Write"
+        }
+      }])
+    }))))
+
+  it.scopedLive(
+    "of 50 jobs, killed in the middle, goes on to exactly 50 results and leaves nothing",
+    () =>
+      Effect.gen(function*() {
+        const box = yield* sandbox
+        const file = path.join(box.work, "jobs.results.jsonl")
+        const jobs = Array.from({ length: 50 }, (_, index) => ({ prompt: `task ${index + 1}`, name: `${index + 1}` }))
+        fs.writeFileSync(path.join(box.work, "jobs.jsonl"), jobs.map((job) => JSON.stringify(job)).join("\n"))
+        const args = [
+          "batch",
+          "jobs.jsonl",
+          "--startup-concurrency",
+          "2",
+          "--permission",
+          "allow-all",
+          ...opencode,
+          ...(yield* asking(box))
+        ]
+
+        // twenty end; those after them are in the middle of a shell command when the batch is killed
+        const first = yield* start(box, ...args)
+        const sleeping = () => processes(box).filter(({ command }) => command.startsWith("sleep 3000")).length
+        yield* until(first, () => lines(file) === 20 && sleeping() === 4)
+        const second = yield* run(box, ...args, "--resume")
+        expect(second).toMatchObject({ code: 2, stderr: expect.stringContaining("Another batch works on") })
+        first.kill("SIGKILL")
+        expect((yield* first.ended).signal).toBe("SIGKILL")
+        expect(lines(file)).toBe(20)
+        expect(sleeping()).toBe(4)
+        // the kill came in the middle of a line
+        fs.appendFileSync(file, "{\"id\":\"0123456789abcdef\",\"index\":20,\"name\":\"caf\u00c3")
+
+        const { respond } = yield* ModelProvider.ModelProvider
+        yield* respond(() => Reply.text("done"))
+        const resumed = yield* run(box, ...args, "--resume")
+        expect(resumed).toMatchObject({ code: 0, stderr: "" })
+        expect(resumed.stdout).toMatch(/50 runs.*50 succeeded/)
+        expect(resumed.stdout).toContain("A batch before this one was killed: 4 runs cut off")
+
+        const written = results(file)
+        expect(written.length).toBe(50)
+        expect(new Set(written.map(({ id }) => id)).size).toBe(50)
+        expect(new Set(written.map(({ prompt }) => prompt))).toEqual(new Set(jobs.map(({ prompt }) => prompt)))
+        expect(written.every(({ outcome, text }) => outcome === "success" && text === "done")).toBe(true)
+        expect(left(box)).toEqual(nothing)
+        expect(fs.existsSync(`${file}.lock`)).toBe(false)
+      }).pipe(Effect.provide(provider((request) => {
+        const number = Number(/task (\d+)/.exec(taskOf(request))?.[1])
+        return number <= 20 ? Reply.text("done") : Reply.toolCalls([{
+          name: "bash",
+          arguments: { command: "trap '' TERM; sleep 3000", description: "Sleep" }
+        }])
+      }))),
+    900_000
+  )
+})
+
+describe("Ctrl-C", () => {
+  const { layer, lines: say, script, sleep } = FaultyOpenCode
+
+  const jobs = (box: Sandbox, binary: string) => {
+    fs.writeFileSync(
+      path.join(box.work, "jobs.jsonl"),
+      Array.from({ length: 6 }, (_, index) => JSON.stringify({ prompt: `task ${index}` })).join("\n")
+    )
+    return ["batch", "jobs.jsonl", "--jobs", "2", "--binary", binary, "--opencode-version", "1.18.33", "--plain"]
+  }
+
+  const working = (box: Sandbox) =>
+    processes(box).filter(({ command }) => command.includes("faulty-opencode.mjs")).length
+
+  it.scopedLive("once lets those at work end, and the batch goes on later", () =>
+    Effect.gen(function*() {
+      const box = yield* sandbox
+      const { binary } = yield* FaultyOpenCode.FaultyOpenCode
+      const args = jobs(box, binary)
+      const file = path.join(box.work, "jobs.results.jsonl")
+      const first = yield* start(box, ...args)
+      yield* until(first, () => working(box) === 2)
+      first.kill("SIGINT")
+      const ended = yield* first.ended
+      expect(ended).toMatchObject({ code: 130, signal: null })
+      expect(ended.stderr).toContain("4 of 6 jobs were not run, because the batch was interrupted; --resume goes on")
+      expect(results(file).map(({ outcome }) => outcome)).toEqual(["success", "success"])
+      expect(left(box)).toEqual(nothing)
+      expect((yield* run(box, ...args)).stderr).toContain("has results already (2 of them)")
+      expect((yield* run(box, ...args, "--resume")).code).toBe(0)
+      expect(new Set(results(file).map(({ id }) => id)).size).toBe(6)
+    }).pipe(
+      Effect.provide(layer([script(sleep("2 seconds"), say(Events.session([Events.turn("done")])))])),
+      Effect.provide(NodeContext.layer)
+    ))
+
+  it.scopedLive("twice ends everything", () =>
+    Effect.gen(function*() {
+      const box = yield* sandbox
+      const { binary } = yield* FaultyOpenCode.FaultyOpenCode
+      const first = yield* start(box, ...jobs(box, binary))
+      yield* until(first, () => working(box) === 2)
+      first.kill("SIGINT")
+      yield* until(first, () => first.output().includes("Stopping"))
+      yield* Effect.sleep("500 millis")
+      first.kill("SIGINT")
+      const ended = yield* first.ended
+      expect(ended).toMatchObject({ code: 130, signal: null })
+      expect(ended.stderr).toContain("--resume goes on with the rest")
+      expect(results(path.join(box.work, "jobs.results.jsonl"))).toEqual([])
+      expect(left(box)).toEqual(nothing)
+    }).pipe(
+      Effect.provide(layer([
+        script(
+          FaultyOpenCode.child({ detached: true }),
+          say(Events.session([Events.stepStart()])),
+          FaultyOpenCode.never
+        )
+      ])),
+      Effect.provide(NodeContext.layer)
+    ))
+})

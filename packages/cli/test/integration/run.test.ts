@@ -1,0 +1,202 @@
+import { NodeContext, NodeHttpServer } from "@effect/platform-node"
+import { describe, expect, it } from "@effect/vitest"
+import { Deferred, Effect, Layer } from "effect"
+import { ModelProvider } from "effect-opencode-testing"
+import { spawn } from "node:child_process"
+import * as fs from "node:fs"
+import { createServer } from "node:http"
+import { createRequire } from "node:module"
+import * as path from "node:path"
+import { fileURLToPath, pathToFileURL } from "node:url"
+import type { Ended, Sandbox } from "./sandbox.js"
+import { left, nothing, processes, sandbox } from "./sandbox.js"
+
+const { Reply } = ModelProvider
+
+const require = createRequire(import.meta.url)
+
+/** The binary that the repository installs. */
+const binary = require.resolve("opencode-ai/bin/opencode.exe")
+
+const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
+
+const tsx = pathToFileURL(require.resolve("tsx")).href
+
+const provider = (respond: ModelProvider.Respond) =>
+  ModelProvider.layer({ respond }).pipe(
+    Layer.provide(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
+  )
+
+/** The options by which a run asks the scripted provider, and starts quickly. */
+const asking = (box: Sandbox) =>
+  Effect.map(ModelProvider.ModelProvider, ({ configOverrides, model }) => {
+    const file = path.join(box.root, "provider.json")
+    fs.writeFileSync(file, JSON.stringify(configOverrides))
+    return [
+      "-m",
+      model,
+      "--config-overrides",
+      `@${file}`,
+      "--title",
+      "a test",
+      "--pure",
+      "--opencode-version",
+      "1.18.33"
+    ]
+  })
+
+/** `effect-opencode` as a process of its own, with something on its standard input. */
+const start = (box: Sandbox, args: ReadonlyArray<string>, stdin = "") =>
+  Effect.gen(function*() {
+    const ended = yield* Deferred.make<Ended>()
+    const child = spawn(process.execPath, ["--import", tsx, main, ...args], {
+      cwd: box.work,
+      env: { ...box.environment, OPENCODE_BINARY: binary },
+      stdio: ["pipe", "pipe", "pipe"]
+    })
+    child.stdin.end(stdin)
+    const output = { stdout: "", stderr: "" }
+    for (const name of ["stdout", "stderr"] as const) {
+      child[name].setEncoding("utf8").on("data", (text: string) => {
+        output[name] += text
+      })
+    }
+    child.once("close", (code, signal) => Deferred.unsafeDone(ended, Effect.succeed({ code, signal, ...output })))
+    return { child, output, ended: Deferred.await(ended) }
+  })
+
+const run = (box: Sandbox, args: ReadonlyArray<string>, stdin?: string) =>
+  Effect.flatMap(start(box, args, stdin), ({ ended }) => ended)
+
+const until = (isSo: () => boolean) =>
+  Effect.iterate(false, { while: (done) => !done, body: () => Effect.delay(Effect.sync(isSo), 50) })
+
+const linesOf = (text: string) => text.trimEnd().split("\n")
+
+describe("effect-opencode with the real OpenCode", () => {
+  it.scopedLive("runs, records, and shows the record again", () =>
+    Effect.gen(function*() {
+      const box = yield* sandbox
+      fs.writeFileSync(path.join(box.work, "notes.txt"), "remember the milk\n")
+      const options = yield* asking(box)
+      const transcript = path.join(box.root, "run.jsonl")
+
+      const people = yield* run(box, ["run", "-", ...options, "--transcript", transcript], "What do the notes say?")
+      expect(people).toMatchObject({ code: 0, stdout: "The notes say: remember the milk.\n" })
+      expect(linesOf(people.stderr)).toEqual([
+        "● read notes.txt",
+        expect.stringMatching(/^✔ success · 2 turns · [\d,]+ tokens.* · \$\d+\.\d{4} · [\d.]+ s$/)
+      ])
+      const { requests } = yield* ModelProvider.ModelProvider
+      expect((yield* requests).map(({ prompt }) => prompt)).toEqual(Array(2).fill("What do the notes say?"))
+
+      const again = yield* run(box, ["replay", transcript, "--speed", "instant"])
+      expect(again).toMatchObject({ code: 0, stdout: people.stdout })
+      expect(linesOf(again.stderr)[0]).toBe("● read notes.txt")
+      expect(linesOf(again.stderr)[1]).toMatch(/^✔ success · 2 turns · /)
+
+      const programs = yield* run(box, ["run", "What do the notes say?", "--json", ...options])
+      expect(programs).toMatchObject({ code: 0, stderr: "" })
+      const lines = linesOf(programs.stdout).map((line) => JSON.parse(line))
+      expect(lines.map(({ type }) => type)).toEqual([
+        "step_start",
+        "tool_use",
+        "step_finish",
+        "step_start",
+        "text",
+        "step_finish",
+        "effect-opencode/result"
+      ])
+      expect(lines.at(-1)).toMatchObject({ outcome: "success", text: "The notes say: remember the milk.", turns: 2 })
+      expect(left(box)).toEqual(nothing)
+    }).pipe(
+      Effect.provide(provider(ModelProvider.steps([
+        Reply.toolCalls([{ name: "read", arguments: { filePath: "notes.txt" } }]),
+        Reply.text("The notes say: remember the milk.")
+      ]))),
+      Effect.provide(NodeContext.layer)
+    ))
+
+  it.scopedLive("fails in one line and by its exit code", () =>
+    Effect.gen(function*() {
+      const box = yield* sandbox
+      const refused = yield* run(box, ["run", "x", ...(yield* asking(box))])
+      expect(refused).toMatchObject({ code: 5, stdout: "" })
+      const errors = linesOf(refused.stderr).filter((line) => line.startsWith("error: "))
+      expect(errors).toEqual([
+        expect.stringMatching(/\(authentication, HTTP 401[^)]*\).*Check the provider's credentials/)
+      ])
+      expect(refused.stderr).not.toContain("scripted-key")
+
+      // Nothing of this needs OpenCode.
+      expect(yield* run(box, ["run", "x", "--timeout", "5"])).toMatchObject({ code: 2, stdout: "" })
+      expect(yield* run(box, ["run", "x", "--binary", "/nowhere/opencode"])).toMatchObject({
+        code: 3,
+        stderr: expect.stringMatching(/^error: There is no \/nowhere\/opencode.*\nhint: .*\n$/)
+      })
+      expect(left(box)).toEqual(nothing)
+    }).pipe(
+      Effect.provide(provider(() => Reply.unauthorized())),
+      Effect.provide(NodeContext.layer)
+    ))
+
+  /** The model has OpenCode run a command that takes as long as the prompt says, as leader of a session of its own. */
+  const busy = provider((request) =>
+    ModelProvider.steps([
+      Reply.toolCalls([{ name: "bash", arguments: { command: `sleep ${request.prompt}`, description: "takes long" } }]),
+      Reply.text("Enough.")
+    ])(request)
+  )
+
+  const isSleeping = (box: Sandbox) => () => processes(box).some(({ command }) => command.startsWith("sleep 600"))
+
+  it.scopedLive("ends everything on Ctrl-C, also when it comes twice", () =>
+    Effect.gen(function*() {
+      const box = yield* sandbox
+      const running = yield* start(box, ["run", "600", "--permission", "allow-all", ...(yield* asking(box))])
+      yield* until(isSleeping(box))
+      // As a package manager hands it on.
+      running.child.kill("SIGINT")
+      running.child.kill("SIGINT")
+      const ended = yield* running.ended
+      expect(ended).toMatchObject({ code: 130, signal: null, stdout: "" })
+      expect(linesOf(ended.stderr)).toEqual([expect.stringMatching(/^✘ interrupted · /)])
+      expect(left(box)).toEqual(nothing)
+    }).pipe(Effect.provide(busy), Effect.provide(NodeContext.layer)))
+
+  it.scopedLive("ends everything when it is told to, and when nobody reads any more", () =>
+    Effect.gen(function*() {
+      const box = yield* sandbox
+      const options = ["--permission", "allow-all", ...(yield* asking(box))]
+      const told = yield* start(box, ["run", "600", ...options])
+      yield* until(isSleeping(box))
+      told.child.kill("SIGTERM")
+      expect(yield* told.ended).toMatchObject({
+        code: 143,
+        stderr: expect.stringContaining("error: Ended by SIGTERM.")
+      })
+      expect(left(box)).toEqual(nothing)
+
+      const unread = yield* start(box, ["run", "2", "--json", ...options])
+      // The first event has been read; there is nobody for the second.
+      yield* until(() => unread.output.stdout.includes("\n"))
+      unread.child.stdout.destroy()
+      expect(yield* unread.ended).toMatchObject({ code: 141, stderr: "" })
+      expect(left(box)).toEqual(nothing)
+    }).pipe(Effect.provide(busy), Effect.provide(NodeContext.layer)))
+
+  it.scopedLive("looks after itself", () =>
+    Effect.gen(function*() {
+      const box = yield* sandbox
+      const doctor = yield* run(box, ["doctor", "--json"])
+      const { findings, ok } = JSON.parse(doctor.stdout)
+      const of = (name: string) => findings.filter(({ check }: { check: string }) => check === name)
+      expect(of("binary")).toMatchObject([{ status: "ok", message: `OpenCode 1.18.33 at ${binary}` }])
+      expect(of("models")).toMatchObject([{ status: "ok" }])
+      expect(of("smoke")).toMatchObject([{ status: "ok", message: expect.stringContaining("a scripted model took") }])
+      // What others leave on this machine is theirs.
+      expect(doctor.code).toBe(ok ? 0 : 1)
+      expect(doctor.stderr).toBe("")
+      expect(left(box)).toEqual(nothing)
+    }))
+})

@@ -1,0 +1,133 @@
+/**
+ * The command as users start it, in a sandbox whose remains can be counted: home, temporary directory and working
+ * directory lie under one directory, whose name stands in the environment of every process that is started.
+ */
+import type { Scope } from "effect"
+import { Deferred, Effect } from "effect"
+import { spawn } from "node:child_process"
+import * as fs from "node:fs"
+import { createRequire } from "node:module"
+import * as os from "node:os"
+import * as path from "node:path"
+import { fileURLToPath, pathToFileURL } from "node:url"
+
+export interface Sandbox {
+  /** Holds everything else. */
+  readonly root: string
+  /** The working directory of the command. */
+  readonly work: string
+  /** The `TMPDIR` of the command; empty before and after a batch. */
+  readonly tmp: string
+  readonly environment: { readonly [name: string]: string | undefined }
+}
+
+/** What would let the machine's own OpenCode, or a run around this one, speak into a test. */
+const foreign = /^(XDG_|OPENCODE|EFFECT_OPENCODE|GIT_)/
+
+export const sandbox: Effect.Effect<Sandbox, never, Scope.Scope> = Effect.acquireRelease(
+  Effect.sync((): Sandbox => {
+    const root = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "eo-cli-")))
+    for (const name of ["work", "home", "tmp"]) fs.mkdirSync(path.join(root, name))
+    const own = Object.entries(process.env).filter(([name]) => !foreign.test(name))
+    return {
+      root,
+      work: path.join(root, "work"),
+      tmp: path.join(root, "tmp"),
+      environment: {
+        ...Object.fromEntries(own),
+        HOME: path.join(root, "home"),
+        TMPDIR: path.join(root, "tmp"),
+        NO_COLOR: "1",
+        GIT_CONFIG_NOSYSTEM: "1",
+        GIT_AUTHOR_NAME: "test",
+        GIT_AUTHOR_EMAIL: "test@example.invalid",
+        GIT_COMMITTER_NAME: "test",
+        GIT_COMMITTER_EMAIL: "test@example.invalid"
+      }
+    }
+  }),
+  (box) =>
+    Effect.sync(() => {
+      for (const { pid } of processes(box)) process.kill(pid, "SIGKILL")
+      fs.rmSync(box.root, { recursive: true, force: true, maxRetries: 5 })
+    })
+)
+
+const read = (file: string): string => {
+  try {
+    return fs.readFileSync(file, "latin1")
+  } catch {
+    return ""
+  }
+}
+
+/** Every process that was started in the sandbox, wherever it has gone since. Linux only. */
+export const processes = (box: Sandbox): ReadonlyArray<{ readonly pid: number; readonly command: string }> =>
+  fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((name) => {
+    const command = read(`/proc/${name}/cmdline`).replaceAll("\0", " ")
+    if (Number(name) === process.pid || !(read(`/proc/${name}/environ`) + command).includes(box.root)) return []
+    const stat = read(`/proc/${name}/stat`)
+    return stat === "" || /^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2)) ? [] : [{ pid: Number(name), command }]
+  })
+
+/** What the command has left behind: nothing. */
+export const left = (box: Sandbox) => ({
+  processes: processes(box).map(({ command, pid }) => `${pid} ${command}`),
+  directories: fs.readdirSync(box.tmp).filter((name) => name.startsWith("effect-opencode-"))
+})
+
+export const nothing = { processes: [], directories: [] }
+
+const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
+
+const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href
+
+export interface Ended {
+  readonly code: number | null
+  readonly signal: string | null
+  readonly stdout: string
+  readonly stderr: string
+}
+
+export interface Running {
+  /** Standard output so far. */
+  readonly output: () => string
+  readonly kill: (signal: "SIGKILL" | "SIGINT") => void
+  readonly ended: Effect.Effect<Ended>
+}
+
+/** Starts `effect-opencode` as a process of its own. */
+export const start = (box: Sandbox, ...args: ReadonlyArray<string>): Effect.Effect<Running> =>
+  Effect.gen(function*() {
+    const ended = yield* Deferred.make<Ended>()
+    const child = spawn(process.execPath, ["--import", tsx, main, ...args], {
+      cwd: box.work,
+      env: box.environment,
+      stdio: ["ignore", "pipe", "pipe"]
+    })
+    const output = { stdout: "", stderr: "" }
+    for (const name of ["stdout", "stderr"] as const) {
+      child[name].setEncoding("utf8").on("data", (text: string) => {
+        output[name] += text
+      })
+    }
+    // What it has left behind can hold its pipes open, so this is not "close".
+    child.once("exit", (code, signal) => {
+      setTimeout(() => Deferred.unsafeDone(ended, Effect.succeed({ code, signal, ...output })), 50)
+    })
+    return {
+      output: () => output.stdout,
+      kill: (signal) => child.kill(signal),
+      ended: Deferred.await(ended)
+    }
+  })
+
+export const run = (box: Sandbox, ...args: ReadonlyArray<string>): Effect.Effect<Ended> =>
+  Effect.flatMap(start(box, ...args), ({ ended }) => ended)
+
+/** Waits until something is so, and not longer than the command lives. */
+export const until = (running: Running, isSo: () => boolean): Effect.Effect<void> =>
+  Effect.raceFirst(
+    Effect.iterate(false, { while: (done) => !done, body: () => Effect.delay(Effect.sync(isSo), 50) }),
+    Effect.flatMap(running.ended, (ended) => Effect.dieMessage(`it ended before that: ${JSON.stringify(ended)}`))
+  ).pipe(Effect.asVoid)

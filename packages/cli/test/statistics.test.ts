@@ -1,0 +1,72 @@
+import { describe, expect, it } from "@effect/vitest"
+import { FastCheck } from "effect"
+import * as statistics from "../src/internal/statistics.js"
+import { matrix } from "./support/fleets.js"
+import { result } from "./support/results.js"
+
+describe("distribution", () => {
+  it.each([
+    [[], { count: 0, sum: 0, mean: 0, median: 0, min: 0, max: 0 }],
+    [[3], { count: 1, sum: 3, mean: 3, median: 3, min: 3, max: 3 }],
+    [[10, 1, 4], { count: 3, sum: 15, mean: 5, median: 4, min: 1, max: 10 }],
+    [[10, 1, 4, 5], { count: 4, sum: 20, mean: 5, median: 4.5, min: 1, max: 10 }]
+  ])("of %j", (values, expected) => {
+    expect(statistics.distribution(values)).toEqual(expected)
+  })
+
+  it.prop("does not depend on the order", [FastCheck.array(FastCheck.nat(), { minLength: 1 })], ([values]) => {
+    const made = statistics.distribution(values)
+    expect(statistics.distribution([...values].reverse())).toEqual(made)
+    expect(made.median).toBeGreaterThanOrEqual(made.min)
+    expect(made.median).toBeLessThanOrEqual(made.max)
+  })
+})
+
+describe("cells", () => {
+  it("has the cells in the order of the input, with their sums", () => {
+    const cells = statistics.cells([...matrix].reverse())
+    expect(cells.map(({ cell, results, succeeded }) => [statistics.label(cell), results.length, succeeded])).toEqual([
+      ["openai/gpt-5 · build", 2, 2],
+      ["openai/gpt-5 · plan", 2, 1],
+      ["openai/gpt-5 · review", 2, 2],
+      ["anthropic/claude-sonnet · build", 2, 1],
+      ["anthropic/claude-sonnet · plan", 2, 2],
+      ["anthropic/claude-sonnet · review", 2, 2]
+    ])
+    expect(cells[0]?.duration).toMatchObject({ mean: 15_000, median: 15_000 })
+    expect(statistics.axes(cells)).toEqual(["model", "agent"])
+  })
+
+  it("knows a cell whatever the order of its axes", () => {
+    const cells = statistics.cells([
+      result({ id: "a", index: 0, cell: { model: "m", agent: "x" } }),
+      result({ id: "b", index: 1, cell: { agent: "x", model: "m" } })
+    ])
+    expect(cells.length).toBe(1)
+  })
+
+  it("is empty without a matrix", () => {
+    expect(statistics.cells([result()])).toEqual([])
+  })
+})
+
+describe("groups", () => {
+  it("are the repeated jobs where there is no matrix, and nothing without repetitions", () => {
+    const jobs = [1, 2].map((repeat) => result({ id: `${repeat}`, index: repeat, name: `job #${repeat}`, repeat }))
+    expect(statistics.groups(jobs).map(({ cell, results }) => [cell, results.length])).toEqual([[{ job: "job" }, 2]])
+    expect(statistics.groups(jobs.slice(0, 1))).toEqual([])
+    expect(statistics.groups(matrix).length).toBe(6)
+  })
+})
+
+describe("outcomes", () => {
+  it("has success first, then what failed most", () => {
+    const results = ["B", "A", "C", "success", "C"].map((outcome, index) => result({ id: `${index}`, outcome }))
+    expect(statistics.outcomes(results)).toEqual([
+      { outcome: "success", count: 1 },
+      { outcome: "C", count: 2 },
+      { outcome: "A", count: 1 },
+      { outcome: "B", count: 1 }
+    ])
+  })
+})

@@ -1,0 +1,380 @@
+/**
+ * The same service over warm servers. A run of its own process costs three to five seconds of a processor before the
+ * model is asked; a prompt to a server that runs costs a tenth of a second. A program changes its layer and nothing
+ * else.
+ *
+ * What one server has for all its runs (`extraEnv`, `configOverrides`, `mcp`, `tools`, `instructions`, `pure`, logging,
+ * `extraArgs`) decides on which server a run is: there is one for each kind. What no server can do is an
+ * `OpenCodeConfigError` that names the option. Through a server runs share a process, its database and its user, and
+ * one that crashes takes all of them: runs that must be kept apart belong to `OpenCode.layer`.
+ *
+ * Measured with OpenCode 1.18.33.
+ *
+ * @example
+ * ```ts
+ * import { FetchHttpClient } from "@effect/platform"
+ * import { NodeContext, NodeRuntime } from "@effect/platform-node"
+ * import { OpenCode, OpenCodeServer } from "effect-opencode"
+ * import { Console, Effect, Layer } from "effect"
+ *
+ * const program = Effect.forEach(
+ *   ["src/a.ts", "src/b.ts", "src/c.ts"],
+ *   (file) => OpenCode.run(`Review ${file}`, { permission: { edit: "deny", bash: "deny" } }),
+ *   { concurrency: "unbounded" }
+ * ).pipe(Effect.flatMap(Effect.forEach((result) => Console.log(result.text))))
+ *
+ * export const main = () =>
+ *   program.pipe(
+ *     Effect.provide(OpenCodeServer.layer().pipe(Layer.provide([NodeContext.layer, FetchHttpClient.layer]))),
+ *     NodeRuntime.runMain
+ *   )
+ * ```
+ *
+ * @since 0.1.0
+ */
+import type * as CommandExecutor from "@effect/platform/CommandExecutor"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as HttpClient from "@effect/platform/HttpClient"
+import * as Path from "@effect/platform/Path"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as check from "./internal/check.js"
+import type { Client } from "./internal/client.js"
+import * as processes from "./internal/processes.js"
+import * as rateGate from "./internal/rateGate.js"
+import * as redact from "./internal/redact.js"
+import type { Answer } from "./internal/server/asks.js"
+import * as connection from "./internal/server/connection.js"
+import * as locks from "./internal/server/locks.js"
+import * as pools from "./internal/server/pool.js"
+import * as serverKey from "./internal/server/serverKey.js"
+import * as transport from "./internal/server/transport.js"
+import * as service from "./internal/service.js"
+import * as surroundings from "./internal/surroundings.js"
+import * as turnstile from "./internal/turnstile.js"
+import * as Isolation from "./Isolation.js"
+import * as OpenCode from "./OpenCode.js"
+import type { RunOptions } from "./RunOptions.js"
+import type * as StartupGate from "./StartupGate.js"
+
+/**
+ * A permission that a run, or one of its sub-agents, asks for and waits for.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface PermissionRequest {
+  readonly runId: string
+  /** The session of the run. */
+  readonly sessionId: string
+  /** The session of the sub-agent that asks; `undefined` where the run itself does. */
+  readonly childId: string | undefined
+  /** The working directory of the run. */
+  readonly cwd: string
+  /** `bash`, `edit`, `external_directory`, … */
+  readonly permission: string
+  /** What it is for: a command, a file, a directory. */
+  readonly patterns: ReadonlyArray<string>
+  /** What OpenCode tells beyond that: the whole `command`, the `diff` of an edit, … */
+  readonly metadata: { readonly [key: string]: unknown }
+  /** The tool call that waits. */
+  readonly callId: string | undefined
+}
+
+/**
+ * - `"once"`: this call may be made. There is no "always": OpenCode would hold to it in all sessions of the directory,
+ *   against their rules (1.18.33). Put into `permission` what is always allowed.
+ * - `"reject"`: this call is refused, and whatever else the session asks for; the run ends with
+ *   `OpenCodePermissionError`, unless a sub-agent asked, whose parent goes on.
+ * - `{ reject: "…" }`: this call is refused, the model is told why and goes on.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type PermissionAnswer = Answer
+
+/**
+ * What all runs of a layer share, wherever their server is.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface RunningOptions {
+  /**
+   * Runs at the same time; others wait in the order in which they came. Default: 8. A server is one thread, which eight
+   * runs without a model's thinking time keep busy.
+   */
+  readonly concurrency?: number | "unbounded" | undefined
+  /** Options of every run, under those of `RunConfig.withRunConfig` and of the run itself. */
+  readonly defaults?: RunOptions | undefined
+  /** As with `OpenCode.layer`. Default: false. */
+  readonly rateLimitGate?: OpenCode.Options["rateLimitGate"]
+  /**
+   * Decides what no rule of the run and of OpenCode's configuration has decided. The agent waits, and so does nobody
+   * else; the time does not count as silence (`idleTimeout`), but for the run's `timeout`. A defect rejects. Default:
+   * rejects, as `opencode run` does.
+   */
+  readonly onPermission?: ((request: PermissionRequest) => Effect.Effect<PermissionAnswer>) | undefined
+  /**
+   * Permissions by name (`bash`, `edit`, `"*"`) that `onPermission` decides about where the run's `permission` does not:
+   * what a run allows or denies is not asked for. Sub-agents do not know of this (1.18.33), so a run has none of them
+   * unless its `permission` names `task`; then nobody is asked about what they do. OpenCode asks by itself for files
+   * outside the working directory, `.env` files and calls that repeat. Default: none.
+   */
+  readonly ask?: ReadonlyArray<string> | undefined
+  /** How long a server may take to abort a run that is interrupted or has reached a limit. Default: 5 seconds. */
+  readonly forceKillAfter?: Duration.DurationInput | undefined
+}
+
+/**
+ * How the servers of a layer are started and used.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options extends RunningOptions {
+  /** As with `OpenCode.layer`. */
+  readonly binary?: string | undefined
+  /**
+   * Where a server keeps its data. Default: `"run"`, a private directory for each server, which goes with it. Two
+   * servers, or a server and a run of a process of its own, must not work on one session.
+   */
+  readonly isolation?: Isolation.Isolation | undefined
+  /** What a server inherits, as with `OpenCode.layer`. Default: `"inherit"`. */
+  readonly environment?: OpenCode.Options["environment"]
+  /** Server processes at the same time; one that nobody uses gives way to another kind. Default: 4. */
+  readonly maxServers?: number | undefined
+  /** How long a server that nobody uses goes on. Default: 5 minutes. */
+  readonly idleTimeToLive?: Duration.DurationInput | undefined
+  /** How long a server may take until it listens. Default: 60 seconds; 1.5 to 7 are usual. */
+  readonly startTimeout?: Duration.DurationInput | undefined
+}
+
+/**
+ * A server that runs already.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface AttachOptions extends RunningOptions {
+  readonly url: string
+  /** Default: `opencode`. */
+  readonly username?: string | undefined
+  /** What the server has as `OPENCODE_SERVER_PASSWORD`. Default: none is sent. */
+  readonly password?: Redacted.Redacted | undefined
+}
+
+const concurrencyDefault = 8
+
+const runningProblem = (options: RunningOptions): Option.Option<check.Problem> =>
+  Option.firstSomeOf([
+    check.concurrency("concurrency", options.concurrency),
+    check.duration("forceKillAfter", options.forceKillAfter),
+    rateGate.problem(options.rateLimitGate)
+  ])
+
+const problemOf = (options: Options): Option.Option<check.Problem> =>
+  Option.firstSomeOf([
+    runningProblem(options),
+    check.concurrency("maxServers", options.maxServers),
+    check.duration("idleTimeToLive", options.idleTimeToLive),
+    check.duration("startTimeout", options.startTimeout)
+  ])
+
+const openPass: StartupGate.Pass = { started: Effect.void, opened: Effect.void }
+
+/** A server has no start that others could disturb. */
+const openGate: Client["gate"] = { enter: Effect.succeed(openPass), tryEnter: Effect.succeedSome(openPass) }
+
+const decider =
+  (onPermission: RunningOptions["onPermission"]): transport.Services["decide"] => ({ plan, request, sessionId }) =>
+    onPermission === undefined ? Effect.succeed("reject" as const) : Effect.suspend(() =>
+      onPermission({
+        runId: plan.runId,
+        sessionId,
+        childId: request.sessionID === sessionId ? undefined : request.sessionID,
+        cwd: plan.cwd,
+        permission: request.permission,
+        patterns: request.patterns ?? [],
+        metadata: request.metadata ?? {},
+        callId: request.tool?.callID ?? undefined
+      })
+    ).pipe(
+      Effect.withSpan("OpenCode.onPermission", { attributes: { "opencode.permission": request.permission } }),
+      Effect.catchAllDefect((defect) =>
+        Effect.as(Effect.logError("`onPermission` died, the permission is rejected", defect), "reject" as const)
+      )
+    )
+
+type Own = Pick<transport.Services, "isLocal" | "isolation" | "problem" | "secrets" | "server">
+
+const toService = (
+  options: RunningOptions,
+  { fileSystem, path }: Pick<Client, "fileSystem" | "path">,
+  own: Own,
+  home: string | undefined
+): Effect.Effect<OpenCode.Service> =>
+  Effect.gen(function*() {
+    const concurrency = options.concurrency ?? concurrencyDefault
+    const defaults = options.defaults ?? {}
+    return service.make({
+      fileSystem,
+      path,
+      defaults,
+      transport: transport.make({
+        ...own,
+        fileSystem,
+        path,
+        defaults,
+        rules: { ask: options.ask ?? [], home },
+        locks: locks.make(),
+        decide: decider(options.onPermission),
+        patience: Duration.decode(options.forceKillAfter ?? "5 seconds")
+      }),
+      gate: openGate,
+      running: concurrency === "unbounded" ? turnstile.unlimited : yield* turnstile.make(concurrency),
+      rateGate: rateGate.of(options.rateLimitGate),
+      // A server has a start of its own, which is repeated before a run is any the wiser.
+      retry: Schedule.stop
+    })
+  })
+
+/**
+ * Makes the service from the platform's. A server is started when the first run needs it; options that cannot be used
+ * fail every run with `OpenCodeConfigError`. With the scope all servers end, and whatever runs in them.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const make = (
+  options?: Options
+): Effect.Effect<
+  OpenCode.Service,
+  never,
+  | CommandExecutor.CommandExecutor
+  | FileSystem.FileSystem
+  | HttpClient.HttpClient
+  | Path.Path
+  | Scope.Scope
+> =>
+  Effect.gen(function*() {
+    const given = options ?? {}
+    const problem = problemOf(given)
+    if (Option.isSome(problem)) return service.refused(problem.value)
+    const isolation = given.isolation ?? "run"
+    const base = yield* processes.make(given, isolation)
+    const httpClient = yield* HttpClient.HttpClient
+    const pool = yield* pools.ofProcesses({ ...base, httpClient }, given)
+    const cwd = base.path.resolve(".")
+    const absolute = (isolation: Isolation.Isolation): Isolation.Isolation =>
+      typeof isolation === "object" ? { directory: base.path.resolve(isolation.directory) } : isolation
+    return yield* toService(given, base, {
+      isLocal: true,
+      isolation: absolute(isolation),
+      problem: () => Option.none(),
+      secrets: (config) => surroundings.secrets(base, config),
+      server: (options, isolation) =>
+        Effect.gen(function*() {
+          const binary = yield* base.binary
+          const { args, config } = serverKey.split(options)
+          const key = serverKey.make({ binary, cwd }, { args, config }, absolute(isolation))
+          return yield* pool.get({ key, binary, cwd, args, config, isolation: absolute(isolation) })
+        })
+    }, yield* Isolation.home)
+  })
+
+/**
+ * Makes the service from a server that runs already, and is left running. What only a start could set is refused as an
+ * option of a run. Files travel as data, directories cannot. `cwd` and `dir` are directories of the server's machine.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const makeAttach = (
+  options: AttachOptions
+): Effect.Effect<
+  OpenCode.Service,
+  never,
+  FileSystem.FileSystem | HttpClient.HttpClient | Path.Path | Scope.Scope
+> =>
+  Effect.gen(function*() {
+    const problem = runningProblem(options)
+    if (Option.isSome(problem)) return service.refused(problem.value)
+    const fileSystem = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const httpClient = yield* HttpClient.HttpClient
+    const server = yield* connection.hold(connection.attach(httpClient, {
+      url: options.url,
+      username: options.username,
+      password: options.password
+    }))
+    return yield* toService(options, { fileSystem, path }, {
+      isLocal: false,
+      isolation: "none",
+      problem: serverKey.refusedAttached,
+      secrets: (config) => redact.secretsOf({ config, password: options.password }),
+      server: () => Effect.succeed(server)
+    }, undefined)
+  })
+
+/**
+ * The service over servers of its own.
+ *
+ * @example
+ * ```ts
+ * import { FetchHttpClient } from "@effect/platform"
+ * import { NodeContext } from "@effect/platform-node"
+ * import { OpenCodeServer } from "effect-opencode"
+ * import { Effect, Layer } from "effect"
+ *
+ * export const OpenCodeLive = OpenCodeServer.layer({
+ *   concurrency: 16,
+ *   defaults: { model: "anthropic/claude-sonnet-4-5", timeout: "20 minutes" },
+ *   onPermission: ({ patterns, permission }) =>
+ *     Effect.succeed(
+ *       permission === "bash" && patterns.every((command) => command.startsWith("git "))
+ *         ? "once"
+ *         : { reject: "Use git only." }
+ *     )
+ * }).pipe(Layer.provide([NodeContext.layer, FetchHttpClient.layer]))
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layer = (
+  options?: Options
+): Layer.Layer<
+  OpenCode.OpenCode,
+  never,
+  CommandExecutor.CommandExecutor | FileSystem.FileSystem | HttpClient.HttpClient | Path.Path
+> => Layer.scoped(OpenCode.OpenCode, make(options))
+
+/**
+ * The service over a server that runs already, and is left running.
+ *
+ * @example
+ * ```ts
+ * import { FetchHttpClient } from "@effect/platform"
+ * import { NodeContext } from "@effect/platform-node"
+ * import { OpenCodeServer } from "effect-opencode"
+ * import { Config, Effect, Layer } from "effect"
+ *
+ * export const OpenCodeLive = Layer.unwrapEffect(Effect.gen(function*() {
+ *   const password = yield* Config.redacted("OPENCODE_SERVER_PASSWORD")
+ *   return OpenCodeServer.layerAttach({ url: "http://127.0.0.1:4096", password })
+ * })).pipe(Layer.provide([NodeContext.layer, FetchHttpClient.layer]))
+ * ```
+ *
+ * @since 0.1.0
+ * @category layers
+ */
+export const layerAttach = (
+  options: AttachOptions
+): Layer.Layer<OpenCode.OpenCode, never, FileSystem.FileSystem | HttpClient.HttpClient | Path.Path> =>
+  Layer.scoped(OpenCode.OpenCode, makeAttach(options))

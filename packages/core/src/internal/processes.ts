@@ -1,0 +1,98 @@
+import * as CommandExecutor from "@effect/platform/CommandExecutor"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Config from "effect/Config"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type { Isolation } from "../Isolation.js"
+import type { Options } from "../OpenCode.js"
+import * as binary from "./binary.js"
+import type { Processes } from "./client.js"
+import * as processTable from "./processTable.js"
+
+/** Names without secrets. Credentials come from `auth.json`, or on purpose through `extraEnv`. */
+const reviewed = [
+  "PATH",
+  "HOME",
+  "USER",
+  "LOGNAME",
+  "SHELL",
+  "LANG",
+  "LC_ALL",
+  "LC_CTYPE",
+  "TZ",
+  "XDG_CONFIG_HOME",
+  "XDG_CACHE_HOME",
+  "XDG_DATA_HOME",
+  "XDG_STATE_HOME",
+  "XDG_RUNTIME_DIR",
+  "SSL_CERT_FILE",
+  "SSL_CERT_DIR",
+  "NODE_EXTRA_CA_CERTS",
+  "NO_PROXY",
+  "USERPROFILE",
+  "APPDATA",
+  "LOCALAPPDATA",
+  "PROGRAMDATA",
+  "SYSTEMROOT",
+  "COMSPEC",
+  "PATHEXT",
+  "WINDIR"
+]
+
+const environmentOf = (environment: Options["environment"]): Effect.Effect<Processes["environment"]> => {
+  if (environment === undefined || environment === "inherit") return Effect.succeed({ extend: true, variables: {} })
+  if (environment !== "reviewed") return Effect.succeed({ extend: false, variables: environment })
+  return Effect.map(
+    Effect.forEach(reviewed, (name) =>
+      Effect.map(
+        Effect.option(Config.string(name)),
+        Option.match({ onNone: () => [], onSome: (value) => [[name, value] as const] })
+      )),
+    (pairs) => ({ extend: false, variables: Object.fromEntries(pairs.flat()) })
+  )
+}
+
+/** Remembers a success; a failure is tried again by the next caller. */
+export const once = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<Effect.Effect<A, E>> =>
+  Effect.gen(function*() {
+    const lock = yield* Effect.makeSemaphore(1)
+    let known: Option.Option<A> = Option.none()
+    const ask = Effect.suspend(() =>
+      Option.isSome(known) ? Effect.succeed(known.value) : Effect.tap(effect, (value) => {
+        known = Option.some(value)
+      })
+    )
+    return Effect.suspend(() => Option.isSome(known) ? Effect.succeed(known.value) : lock.withPermits(1)(ask))
+  })
+
+/** What starts processes, as a layer's options say; its version is asked by whoever needs it. */
+export const make = (
+  options: Pick<Options, "binary" | "defaults" | "forceKillAfter" | "environment">,
+  isolation: Isolation
+): Effect.Effect<
+  Omit<Processes, "version">,
+  never,
+  CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path
+> =>
+  Effect.gen(function*() {
+    const executor = yield* CommandExecutor.CommandExecutor
+    const fileSystem = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const find = binary.resolve(options.binary).pipe(
+      Effect.provideService(FileSystem.FileSystem, fileSystem),
+      Effect.provideService(Path.Path, path)
+    )
+    return {
+      executor,
+      fileSystem,
+      path,
+      table: yield* processTable.make({ executor, fileSystem, path }),
+      binary: yield* once(find),
+      defaults: options.defaults ?? {},
+      isolation,
+      forceKillAfter: Duration.decode(options.forceKillAfter ?? "5 seconds"),
+      environment: yield* environmentOf(options.environment)
+    }
+  })

@@ -1,0 +1,95 @@
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import type { OpenCodeServerError } from "../../OpenCodeError.js"
+import type { RunEvent } from "../../RunEvent.js"
+import type { Guards } from "../guards.js"
+import type { Api } from "./api.js"
+import type * as wire from "./wire.js"
+
+/** What is to be done with a question for permission. */
+export type Answer = "once" | "reject" | { readonly reject: string }
+
+/** The questions for permission of one run, sub-agents included. Each is answered on a fiber of its own. */
+export interface Asks {
+  /** A question has come; gives what is to be told of it. */
+  readonly asked: (request: wire.PermissionRequest) => Effect.Effect<ReadonlyArray<RunEvent>>
+  /** One has been answered, by whomever. */
+  readonly replied: (requestId: string, reply: string) => Effect.Effect<ReadonlyArray<RunEvent>>
+  readonly knows: (requestId: string) => boolean
+  /** Fails when an answer could not be given: the agent would wait for it for ever. */
+  readonly failed: Effect.Effect<never, OpenCodeServerError>
+}
+
+export interface Options {
+  readonly api: Pick<Api, "replyPermission">
+  readonly directory: string
+  readonly guard: Pick<Guards, "reading">
+  readonly decide: (request: wire.PermissionRequest) => Effect.Effect<Answer>
+}
+
+interface Open {
+  readonly request: wire.PermissionRequest
+  isAnswered: boolean
+  fiber: Fiber.RuntimeFiber<unknown> | undefined
+}
+
+export const make = ({ api, decide, directory, guard }: Options): Effect.Effect<Asks, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const scope = yield* Effect.scope
+    const failed = yield* Deferred.make<never, OpenCodeServerError>()
+    const open = new Map<string, Open>()
+    const known = new Set<string>()
+
+    const answer = (self: Open): Effect.Effect<void> =>
+      Effect.acquireUseRelease(
+        // Whoever decides takes time that is not the agent's.
+        Effect.sync(() => guard.reading(false)),
+        () => decide(self.request),
+        () => Effect.sync(() => guard.reading(true))
+      ).pipe(
+        Effect.flatMap((decision) => {
+          self.isAnswered = true
+          const reply = decision === "once" ? decision : { reject: decision === "reject" ? undefined : decision.reject }
+          return api.replyPermission(directory, self.request.id, reply)
+        }),
+        Effect.catchAll((error) => Deferred.fail(failed, error)),
+        Effect.asVoid
+      )
+
+    return {
+      asked: (request) =>
+        Effect.suspend(() => {
+          const self: Open = { request, isAnswered: false, fiber: undefined }
+          open.set(request.id, self)
+          known.add(request.id)
+          return Effect.map(Effect.forkIn(answer(self), scope), (fiber) => {
+            self.fiber = fiber
+            return [{
+              _tag: "PermissionAsked" as const,
+              sessionId: request.sessionID,
+              requestId: request.id,
+              permission: request.permission,
+              patterns: request.patterns ?? [],
+              callId: request.tool?.callID ?? undefined,
+              metadata: request.metadata ?? undefined
+            }]
+          })
+        }),
+      replied: (requestId, reply) =>
+        Effect.suspend(() => {
+          const self = open.get(requestId)
+          if (self === undefined) return Effect.succeed([])
+          open.delete(requestId)
+          const { fiber, isAnswered, request: { patterns, permission } } = self
+          const told: ReadonlyArray<RunEvent> = reply === "reject"
+            ? [{ _tag: "PermissionRejected", permission, patterns: patterns ?? [] }]
+            : []
+          // One that is rejected takes the others of its session with it (1.18.33).
+          return Effect.as(fiber === undefined || isAnswered ? Effect.void : Fiber.interruptFork(fiber), told)
+        }),
+      knows: (requestId) => known.has(requestId),
+      failed: Deferred.await(failed)
+    }
+  })

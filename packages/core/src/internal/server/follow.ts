@@ -1,0 +1,216 @@
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type { OpenCodeServerError } from "../../OpenCodeError.js"
+import type { RunEvent } from "../../RunEvent.js"
+import * as repeatedStep from "../repeatedStep.js"
+import * as sessionErrors from "../sessionError.js"
+import * as summary from "../summary.js"
+import type { Sink } from "../transport.js"
+import type { Asks } from "./asks.js"
+import type { Connection } from "./connection.js"
+import type { Delivery, Gap, Subscription } from "./hub.js"
+import type { Mapper } from "./mapper.js"
+import type * as wire from "./wire.js"
+
+export interface Options {
+  readonly connection: Connection
+  readonly directory: string
+  readonly sessionId: string
+  readonly subscription: Subscription
+  readonly mapper: Mapper
+  readonly asks: Asks
+  readonly sink: Sink
+  /** The server works on the prompt. */
+  readonly onBegin: () => void
+  /** Whether the prompt is being aborted: then what was said until then is told behind its end. */
+  readonly isClosing: () => boolean
+}
+
+/** How long an end is waited for that nothing has told of. */
+const pauses = ["500 millis", "1 second", "2 seconds", "5 seconds"] as const
+
+export const isIdle = (status: wire.Status | undefined): boolean => status === undefined || status.type === "idle"
+
+const hasError = ({ info }: wire.Message): boolean => info.error !== undefined && info.error !== null
+
+/** Whether a message is the agent's and will not change any more. */
+export const isClosed = (message: wire.Message): boolean =>
+  message.info.role === "assistant" && (typeof message.info.time?.completed === "number" || hasError(message))
+
+/**
+ * Hands on what happens to a prompt, and returns when it has ended. A session that becomes idle tells it, but not alone:
+ * it is idle twice after an error, is not heard of where an agent is not known, and says so of an earlier prompt
+ * (1.18.33). Where the events do not show an end, and after a gap in them, the server is asked.
+ */
+export const make = (options: Options): Effect.Effect<void, OpenCodeServerError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { asks, connection: { api }, directory, isClosing, mapper, sessionId, sink, subscription } = options
+    const { guard, rawLines, state } = sink
+    const clock = yield* Effect.clock
+    const scope = yield* Effect.scope
+    const feed = sink.intake()
+    const repeated = repeatedStep.make(state)
+
+    let hasBegun = false
+    let hasRested = false
+    let hasEnded = false
+    /** Only the server can tell whether it has ended. */
+    let inDoubt = false
+    /** Times that it was asked since something was heard. */
+    let looks = 0
+
+    const begin = (): void => {
+      hasBegun = true
+      options.onBegin()
+    }
+
+    const tell = (said: ReadonlyArray<RunEvent>): Effect.Effect<void> => {
+      const arrived: Array<RunEvent> = []
+      let limited: Effect.Effect<void> = Effect.void
+      for (const event of said) {
+        const retry = repeated(event)
+        if (retry !== undefined) arrived.push(retry)
+        arrived.push(event)
+        if (event._tag === "SessionError" && event.kind === "rate-limit") limited = sink.limited(event.retryAfter)
+        if (rawLines !== undefined && "raw" in event) rawLines.push(JSON.stringify(event.raw))
+      }
+      return Effect.zipRight(limited, feed(arrived))
+    }
+
+    /** Whether the events alone show an end. */
+    const isClear = (): boolean => state.finished || state.pendingError !== undefined || state.rejection !== undefined
+
+    /** Asks the server, and tells what no event has told. */
+    const look: Effect.Effect<ReadonlyArray<wire.Message>, OpenCodeServerError> = Effect.gen(function*() {
+      const status = (yield* api.status(directory))[sessionId]
+      const messages = yield* api.messages(sessionId)
+      yield* tell(mapper.repair(messages, clock.unsafeCurrentTimeMillis()))
+      const turn = mapper.turn(messages) ?? []
+      inDoubt = isIdle(status)
+      if (!inDoubt) {
+        begin()
+        return turn
+      }
+      looks++
+      const last = turn.at(-1)
+      const isFinal = last !== undefined && isClosed(last) &&
+        (hasError(last) || summary.isFinal(last.info.finish ?? undefined))
+      const isQuiet = looks >= pauses.length && (hasRested || (last !== undefined && isClosed(last)))
+      hasEnded = isFinal || state.pendingError !== undefined || state.rejection !== undefined || isQuiet ||
+        (hasRested && isClosing())
+      return turn
+    })
+
+    const followChildren = (of: string, known: Set<string>): Effect.Effect<void, OpenCodeServerError> =>
+      Effect.flatMap(
+        api.children(of),
+        (children) =>
+          Effect.forEach(children.filter(({ id }) => !known.has(id)), ({ id }) => {
+            known.add(id)
+            subscription.follow(id)
+            return followChildren(id, known)
+          }, { discard: true })
+      )
+
+    /** Makes up for events that were lost. */
+    const catchUp = Effect.gen(function*() {
+      yield* followChildren(sessionId, new Set())
+      const turn = new Set((yield* look).map(({ info }) => info.id))
+      if (hasEnded) return
+      const sessions = subscription.sessions()
+      for (const request of yield* api.permissions(directory)) {
+        // A question of an aborted prompt can be there still (1.18.33).
+        const isStale = request.sessionID === sessionId && !turn.has(request.tool?.messageID ?? "")
+        if (sessions.has(request.sessionID) && !isStale && !asks.knows(request.id)) {
+          yield* Effect.flatMap(asks.asked(request), tell)
+        }
+      }
+      for (const question of yield* api.questions(directory)) {
+        if (sessions.has(question.sessionID)) yield* api.rejectQuestion(directory, question.id)
+      }
+    })
+
+    const rest = Effect.suspend(() => {
+      hasRested = true
+      // What was said of an answer that is aborted comes behind its end.
+      if (!isClear() || isClosing()) return Effect.asVoid(look)
+      hasEnded = true
+      return Effect.void
+    })
+
+    const retry = ({ message, next }: wire.Status): Effect.Effect<void> =>
+      sessionErrors.kindOfText(message ?? "") === "rate-limit"
+        ? sink.limited(typeof next === "number" ? Math.max(0, next - clock.unsafeCurrentTimeMillis()) : undefined)
+        : Effect.void
+
+    /** What there is to do about an event besides telling what it says. */
+    const reaction = ({ event, sessionId: of }: Delivery): Effect.Effect<void, OpenCodeServerError> | undefined => {
+      switch (event.type) {
+        case "permission.asked":
+          return Effect.flatMap(asks.asked(event.properties), tell)
+        case "permission.replied":
+          return Effect.flatMap(asks.replied(event.properties.requestID, event.properties.reply), tell)
+        case "question.asked":
+          return Effect.asVoid(api.rejectQuestion(directory, event.properties.id))
+        case "message.part.updated":
+        case "message.part.delta":
+          guard.alive()
+          return undefined
+        case "session.error":
+          if (of === sessionId) inDoubt = true
+          return undefined
+        case "session.status": {
+          const { status } = event.properties
+          if (of !== sessionId) return undefined
+          if (isIdle(status)) return hasBegun ? rest : undefined
+          begin()
+          return status.type === "retry" ? retry(status) : undefined
+        }
+        default:
+          return undefined
+      }
+    }
+
+    const take = (batch: ReadonlyArray<Delivery | Gap>): Effect.Effect<void, OpenCodeServerError> =>
+      Effect.gen(function*() {
+        let said: Array<RunEvent> = []
+        for (const delivery of batch) {
+          if (hasEnded) break
+          if (delivery.type === "event" && delivery.sessionId === sessionId) {
+            looks = 0
+            const event = mapper.event(delivery.event, clock.unsafeCurrentTimeMillis())
+            if (event !== undefined) said.push(event)
+          }
+          const action = delivery.type === "gap" ? catchUp : reaction(delivery)
+          if (action === undefined) continue
+          yield* tell(said)
+          said = []
+          yield* action
+        }
+        yield* tell(said)
+      })
+
+    /** Taken, and not interrupted: what it has taken would be lost. */
+    let pending: Fiber.RuntimeFiber<ReadonlyArray<Delivery | Gap>, OpenCodeServerError> | undefined
+    const next = Effect.gen(function*() {
+      if (!inDoubt && pending === undefined) return Option.some(yield* subscription.take)
+      pending ??= yield* Effect.forkIn(subscription.take, scope)
+      const pause = pauses[Math.min(looks, pauses.length - 1)]!
+      const batch = inDoubt
+        ? yield* Effect.timeoutOption(Fiber.join(pending), pause)
+        : Option.some(yield* Fiber.join(pending))
+      if (Option.isSome(batch)) pending = undefined
+      return batch
+    })
+
+    const all = Effect.gen(function*() {
+      while (!hasEnded) {
+        const batch = yield* next
+        guard.read()
+        yield* Option.match(batch, { onNone: () => Effect.asVoid(look), onSome: take })
+      }
+    })
+    return yield* Effect.raceFirst(all, asks.failed)
+  })

@@ -1,0 +1,181 @@
+import type { ProviderRetry, RunEvent } from "../../RunEvent.js"
+import * as decode from "../decode.js"
+import * as sessionErrors from "../sessionError.js"
+import { isObject } from "../wire.js"
+import type { WireObject } from "../wire.js"
+import type * as wire from "./wire.js"
+
+/**
+ * Turns what a server tells of one prompt into the events that `opencode run` prints of it, in its order and as objects
+ * of its shape (1.18.33). Each part is told once, whether it was heard of by an event or by the list of messages.
+ */
+export interface Mapper {
+  /** What an event of the session says. Nothing before the prompt's own message has been heard of, errors excepted. */
+  readonly event: (event: wire.Event, now: number) => RunEvent | undefined
+  /** What the session's messages say that no event has said. */
+  readonly repair: (messages: ReadonlyArray<wire.Message>, now: number) => ReadonlyArray<RunEvent>
+  /** The messages that follow the prompt's own; `undefined` where that is not among them. */
+  readonly turn: (messages: ReadonlyArray<wire.Message>) => ReadonlyArray<wire.Message> | undefined
+}
+
+export interface Options {
+  readonly sessionId: string
+  /** Tell reasoning. */
+  readonly thinking: boolean
+  /** The server's time, in milliseconds, before which the session's earlier messages were made. */
+  readonly since: number | undefined
+  /** Failed attempts at the provider that have been told of, also by others. */
+  readonly retries: () => number
+}
+
+/** The type of the line that `opencode run` prints for a part. */
+const types = new Map<string, string>([
+  ["step-start", "step_start"],
+  ["text", "text"],
+  ["reasoning", "reasoning"],
+  ["tool", "tool_use"],
+  ["step-finish", "step_finish"]
+])
+
+const field = (value: unknown, name: string): unknown => isObject(value) ? value[name] : undefined
+
+/** When a part was ended, in milliseconds. */
+const endOf = (part: wire.Part): number | undefined => {
+  const end = field(part["time"] ?? field(part["state"], "time"), "end")
+  return typeof end === "number" ? end : undefined
+}
+
+const isEnded = (part: wire.Part): boolean => {
+  switch (part.type) {
+    case "text":
+    case "reasoning":
+      return endOf(part) !== undefined
+    case "tool": {
+      const status = field(part["state"], "status")
+      return status === "completed" || status === "error"
+    }
+    default:
+      return true
+  }
+}
+
+/** The order in which they were ended, within a step: its calls of tools run side by side. */
+const inOrder = (parts: ReadonlyArray<wire.Part>): ReadonlyArray<wire.Part> => {
+  const steps: Array<Array<wire.Part>> = [[]]
+  for (const part of parts) {
+    const isBoundary = part.type === "step-start" || part.type === "step-finish"
+    if (isBoundary) steps.push([part], [])
+    else steps[steps.length - 1]!.push(part)
+  }
+  return steps.flatMap((step) => step.sort((a, b) => (endOf(a) ?? Infinity) - (endOf(b) ?? Infinity) || 0))
+}
+
+const keyOf = (error: WireObject): string => JSON.stringify(error)
+
+const isUnknown = (error: WireObject): boolean => error["name"] === "UnknownError"
+
+export const make = ({ retries, sessionId, since, thinking }: Options): Mapper => {
+  const told = new Set<string>()
+  const errors = new Set<string>()
+  const users = new Set<string>()
+  /** The parts that are being said, which their pieces name by id alone. */
+  const saying = new Map<string, "text" | "reasoning">()
+  let prompt: string | undefined
+  let model: Pick<ProviderRetry, "provider" | "model"> = {}
+  let failures = 0
+  let lastRetry: string | undefined
+  /** Whether the last thing that was told is an error. */
+  let hasFailed = false
+
+  const line = (type: string, now: number, rest: WireObject): RunEvent =>
+    decode.fromWire({ type, timestamp: now, sessionID: sessionId, ...rest })
+
+  const isPrompt = ({ role, time }: wire.MessageInfo): boolean =>
+    role === "user" && (since === undefined || typeof time?.created !== "number" || time.created > since)
+
+  const hear = (info: wire.MessageInfo): void => {
+    if (info.role === "user") {
+      if (prompt === undefined && isPrompt(info)) prompt = info.id
+      // What a compaction says in the user's name is no answer.
+      users.add(info.id)
+    } else if (info.role === "assistant") {
+      model = { provider: info.providerID ?? undefined, model: info.modelID ?? undefined }
+    }
+  }
+
+  const tell = (part: wire.Part, now: number): RunEvent | undefined => {
+    const type = types.get(part.type)
+    if (type === undefined || told.has(part.id) || users.has(part.messageID)) return undefined
+    if (!isEnded(part)) {
+      if (part.type === "text" || part.type === "reasoning") saying.set(part.id, part.type)
+      return undefined
+    }
+    told.add(part.id)
+    saying.delete(part.id)
+    hasFailed = false
+    return part.type === "reasoning" && !thinking ? undefined : line(type, now, { part })
+  }
+
+  const fail = (error: WireObject, now: number): RunEvent | undefined => {
+    // OpenCode tells an unexpected error once more as its stack trace.
+    if (hasFailed && isUnknown(error)) return undefined
+    hasFailed = true
+    errors.add(keyOf(error))
+    return line("error", now, { error })
+  }
+
+  const retry = ({ attempt, message, next }: wire.Status): RunEvent | undefined => {
+    const key = `${attempt} ${next}`
+    if (key === lastRetry) return undefined
+    lastRetry = key
+    failures = Math.max(failures, retries()) + 1
+    const reason = message ?? "the provider failed"
+    return { _tag: "ProviderRetry", attempt: failures, kind: sessionErrors.kindOfText(reason), reason, ...model }
+  }
+
+  const event: Mapper["event"] = (event, now) => {
+    switch (event.type) {
+      case "message.updated":
+        hear(event.properties.info)
+        return undefined
+      case "message.part.updated":
+        return prompt === undefined ? undefined : tell(event.properties.part as wire.Part, now)
+      case "message.part.delta": {
+        const { delta, field, messageID, partID } = event.properties
+        const kind = saying.get(partID)
+        return kind === undefined || field !== "text" || (kind === "reasoning" && !thinking)
+          ? undefined
+          : { _tag: "TextDelta", sessionId, messageId: messageID, partId: partID, kind, text: delta }
+      }
+      case "session.status":
+        return event.properties.status.type === "retry" ? retry(event.properties.status) : undefined
+      case "session.error":
+        return fail(event.properties.error, now)
+      default:
+        return undefined
+    }
+  }
+
+  const turn: Mapper["turn"] = (messages) => {
+    const at = messages.findIndex(({ info }) => prompt === undefined ? isPrompt(info) : info.id === prompt)
+    return at === -1 ? undefined : messages.slice(at + 1)
+  }
+
+  return {
+    event,
+    repair: (messages, now) => {
+      for (const { info } of messages) hear(info)
+      const missing: Array<RunEvent> = []
+      const push = (event: RunEvent | undefined): void => {
+        if (event !== undefined) missing.push(event)
+      }
+      for (const { info, parts } of turn(messages) ?? []) {
+        if (info.role !== "assistant") continue
+        for (const part of inOrder(parts)) push(tell(part, now))
+        if (isObject(info.error) && !errors.has(keyOf(info.error))) push(fail(info.error, now))
+      }
+      return missing
+    },
+    turn
+  }
+}

@@ -1,0 +1,269 @@
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Path from "@effect/platform/Path"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Conversation from "../../Conversation.js"
+import type { Isolation } from "../../Isolation.js"
+import { OpenCodeConfigError, OpenCodeServerError } from "../../OpenCodeError.js"
+import type { OpenCodeError } from "../../OpenCodeError.js"
+import type { RunConfig } from "../../RunConfig.js"
+import type { RunOptions } from "../../RunOptions.js"
+import * as check from "../check.js"
+import * as invocation from "../invocation.js"
+import * as plans from "../plan.js"
+import type { Prepared, Request, Transport } from "../transport.js"
+import { isObject } from "../wire.js"
+import type { Api } from "./api.js"
+import type { Answer } from "./asks.js"
+import type { Connection, Server } from "./connection.js"
+import type { Locks } from "./locks.js"
+import * as promptParts from "./promptParts.js"
+import * as rules from "./rules.js"
+import * as serverKey from "./serverKey.js"
+import * as turns from "./turn.js"
+import type * as wire from "./wire.js"
+
+/** What a run asks for permission. */
+export interface Question {
+  readonly plan: plans.Plan
+  /** The run's; the request has that of the sub-agent, where one asks. */
+  readonly sessionId: string
+  readonly request: wire.PermissionRequest
+}
+
+export interface Services {
+  readonly fileSystem: FileSystem.FileSystem
+  readonly path: Path.Path
+  readonly defaults: RunOptions
+  readonly isolation: Isolation
+  /** Whether the server sees our files. */
+  readonly isLocal: boolean
+  readonly rules: rules.Options
+  /** What of a run's options the server cannot be given. */
+  readonly problem: (options: RunOptions) => Option.Option<check.Problem>
+  readonly secrets: (config: RunConfig) => ReadonlyArray<string>
+  /** The server that runs with these options share, for as long as the scope is open. */
+  readonly server: (
+    options: RunOptions,
+    isolation: Isolation
+  ) => Effect.Effect<Server, OpenCodeError, Scope.Scope>
+  readonly locks: Locks
+  readonly decide: (question: Question) => Effect.Effect<Answer>
+  /** How long a server may take to abort a prompt. */
+  readonly patience: Duration.Duration
+}
+
+const serverOf = (services: Services, options: RunOptions): Effect.Effect<Server, OpenCodeError, Scope.Scope> =>
+  services.server(invocation.withErrorLog(options), services.isolation)
+
+const connect = (services: Services, options: RunOptions): Effect.Effect<Connection, OpenCodeError, Scope.Scope> =>
+  Effect.flatMap(serverOf(services, options), (server) => server.connect)
+
+/** The directory of the session: with a server there is one, whose relative names `cwd` completes. */
+const directoryOf = ({ path }: Services, { cwd, options }: plans.Plan): string =>
+  options.dir === undefined ? cwd : path.resolve(cwd, options.dir)
+
+const updatedAt = (session: object): number | undefined => {
+  const time: unknown = "time" in session ? session.time : undefined
+  return isObject(time) && typeof time["updated"] === "number" ? time["updated"] : undefined
+}
+
+/** The session to go on in, or to branch off; none where a new one is to be made. */
+const find = (
+  api: Api,
+  { options }: plans.Plan,
+  directory: string
+): Effect.Effect<wire.Session | undefined, OpenCodeError> => {
+  const { continueSession, sessionId } = options
+  if (sessionId !== undefined) {
+    return Effect.catchIf(
+      api.getSession(sessionId),
+      (error) => error.status === 404,
+      () => new OpenCodeConfigError({ path: "sessionId", reason: `the server has no session ${sessionId}` })
+    )
+  }
+  return continueSession === true
+    ? Effect.map(api.sessions(directory, 1), (sessions) => sessions[0])
+    : Effect.succeed(undefined)
+}
+
+/** OpenCode's agent for the run. One that it does not know would end the prompt without a word (1.18.33). */
+const agentOf = (
+  agents: ReadonlyArray<wire.Agent>,
+  { options: { agent: name } }: plans.Plan
+): Either.Either<wire.Agent | undefined, check.Problem> => {
+  // Its default agent is the first one.
+  if (name === undefined) return Either.right(agents[0])
+  const agent = agents.find((agent) => agent.name === name)
+  if (agent === undefined) return Either.left(check.agentFallback({ agent: name, reason: "unknown" }))
+  return agent.mode === "subagent"
+    ? Either.left(check.agentFallback({ agent: name, reason: "subagent" }))
+    : Either.right(agent)
+}
+
+const orConfigError = <A>(either: Either.Either<A, check.Problem>): Effect.Effect<A, OpenCodeConfigError> =>
+  Either.isRight(either) ? Effect.succeed(either.right) : new OpenCodeConfigError(either.left)
+
+const maxTitle = 50
+
+/** Without a title OpenCode asks a model for one. */
+const titleOf = ({ options, prompt }: plans.Plan): string => {
+  const first = prompt.trim().split("\n")[0]!
+  return options.title ?? (first.length > maxTitle ? `${first.slice(0, maxTitle)}…` : first)
+}
+
+const modelOf = ({ model }: RunOptions) => {
+  if (model === undefined) return undefined
+  const at = model.indexOf("/")
+  return { providerID: model.slice(0, at), modelID: model.slice(at + 1) }
+}
+
+/** Makes the session of a run, or makes one ready for it. */
+const opening = (
+  api: Api,
+  plan: plans.Plan,
+  directory: string,
+  session: wire.Session | undefined,
+  agent: wire.Agent | undefined,
+  wanted: ReadonlyArray<wire.Rule>
+): Effect.Effect<turns.Opened, OpenCodeServerError> =>
+  Effect.gen(function*() {
+    const { title } = plan.options
+    if (session === undefined) {
+      const { id } = yield* api.createSession({ directory, title: titleOf(plan), permission: wanted })
+      return { sessionId: id, since: undefined }
+    }
+    // A branch begins without rules.
+    const base = plan.options.fork === true ? yield* api.fork(session.id) : session
+    const permission = rules.renewal(rules.of(base), agent === undefined ? [] : rules.of(agent), wanted)
+    const patch = {
+      ...(permission.length === 0 ? {} : { permission }),
+      ...(title === undefined || title === base.title ? {} : { title })
+    }
+    if (Object.keys(patch).length > 0) yield* api.patchSession(base.id, patch)
+    const status = (yield* api.status(directory))[base.id]
+    if (status !== undefined && status.type !== "idle") {
+      return yield* new OpenCodeServerError({
+        reason: "refused",
+        url: api.url,
+        // OpenCode would work both prompts into one answer (1.18.33).
+        detail: `the session ${base.id} is busy with a prompt of another program`,
+        stderr: ""
+      })
+    }
+    return { sessionId: base.id, since: updatedAt(base) }
+  })
+
+/** The session's own directory, in which its prompts run whatever a run says. */
+const sessionDirectory = (
+  session: wire.Session | undefined,
+  { options }: plans.Plan,
+  directory: string
+): Either.Either<string, check.Problem> => {
+  const own = session?.directory ?? directory
+  const asked = options.dir !== undefined ? "dir" : options.cwd !== undefined ? "cwd" : undefined
+  return asked === undefined || own === directory
+    ? Either.right(own)
+    : Either.left({ path: asked, reason: `the session is one of the directory ${own}, and goes on there only` })
+}
+
+const conversation = (api: Api) => (sessionId: string): Effect.Effect<Conversation.Conversation, OpenCodeError> =>
+  Effect.flatMap(
+    Effect.zip(api.getSession(sessionId), api.messages(sessionId)),
+    ([info, messages]) =>
+      Effect.mapError(
+        Schema.decodeUnknown(Conversation.Conversation)({ info, messages }),
+        () =>
+          new OpenCodeServerError({
+            reason: "unexpected-reply",
+            url: api.url,
+            detail: `the session ${sessionId} is no whole conversation`,
+            stderr: ""
+          })
+      )
+  )
+
+const prepare = (
+  services: Services,
+  plan: plans.Plan,
+  { inTime }: Request
+): Effect.Effect<Prepared, OpenCodeError, Scope.Scope> =>
+  inTime(Effect.gen(function*() {
+    const { options } = plan
+    const connection = yield* connect(services, options)
+    const { api } = connection
+    const asked = directoryOf(services, plan)
+    const session = yield* find(api, plan, asked)
+    const directory = yield* orConfigError(sessionDirectory(session, plan, asked))
+    if (session !== undefined && options.sessionId === undefined && options.fork !== true) {
+      yield* services.locks.enter(session.id)
+    }
+    // It also makes the directory ready, so that a prompt begins at once.
+    const agent = yield* orConfigError(agentOf(yield* api.agents(directory), plan))
+    const wanted = yield* orConfigError(rules.make(options.permission, services.rules))
+    const parts = yield* promptParts.make(services, plan, services.isLocal)
+    return {
+      // One that goes with the server is not to be found by anybody else.
+      directory: typeof services.isolation === "object" ? connection.directory : undefined,
+      start: (sink) =>
+        turns.start({
+          connection,
+          directory,
+          thinking: options.thinking === true,
+          open: opening(api, plan, directory, session, agent, wanted),
+          prompt: { parts, model: modelOf(options), agent: options.agent, variant: options.variant },
+          decide: (request, sessionId) =>
+            options.auto === true ? Effect.succeed("once" as const) : services.decide({ plan, sessionId, request }),
+          patience: services.patience
+        }, sink),
+      conversation: conversation(api)
+    }
+  }))
+
+/** Holds one server for all turns of a conversation: what they said is in its data. */
+const hold = (services: Services, plan: plans.Plan): Effect.Effect<Services, OpenCodeError, Scope.Scope> =>
+  Effect.map(serverOf(services, plan.options), (server) => ({
+    ...services,
+    server: (options) => {
+      const path = serverKey.difference(plan.options, options)
+      return path === undefined ? Effect.succeed(server) : new OpenCodeConfigError({
+        path,
+        reason: "it is settled when a server starts, and the turns of a session share one"
+      })
+    }
+  }))
+
+/** One server for many runs. */
+export const make = (services: Services): Transport => ({
+  problem: (options) =>
+    Option.firstSomeOf([
+      serverKey.refused(options),
+      services.problem(options),
+      Either.getLeft(rules.make(options.permission, services.rules))
+    ]),
+  secrets: services.secrets,
+  checkFiles: (plan) => services.isLocal ? plans.checkFiles(services, plan) : plans.checkAttachments(services, plan),
+  ready: (plan) => {
+    const { fork, sessionId } = plan.options
+    // Before the run takes a place among those that run.
+    const turn = sessionId === undefined || fork === true ? Effect.void : services.locks.enter(sessionId)
+    return Effect.as(turn, (request) => prepare(services, plan, request))
+  },
+  hold: (plan) => Effect.map(hold(services, plan), make),
+  at: ({ directory }) =>
+    Effect.succeed(make(directory === undefined ? services : { ...services, isolation: { directory } })),
+  directory: typeof services.isolation === "object"
+    ? Option.some(services.path.resolve(services.isolation.directory))
+    : Option.none(),
+  conversation: ({ options }, sessionId) =>
+    Effect.scoped(Effect.flatMap(connect(services, options), ({ api }) => conversation(api)(sessionId))),
+  version: Effect.scoped(Effect.map(connect(services, services.defaults), ({ version }) => version)),
+  models: Effect.scoped(Effect.flatMap(
+    connect(services, services.defaults),
+    ({ api }) => api.models(services.path.resolve(services.defaults.cwd ?? "."))
+  ))
+})

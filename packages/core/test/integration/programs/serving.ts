@@ -1,0 +1,36 @@
+/** A program that is killed while its server works. What the server is told comes as JSON by environment. */
+import { CommandExecutor, FileSystem, HttpClient, Path } from "@effect/platform"
+import { NodeContext, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
+import { Config, Duration, Effect, Layer, Schema } from "effect"
+import { RunConfig } from "effect-opencode"
+import * as processTable from "../../../src/internal/processTable.js"
+import * as pools from "../../../src/internal/server/pool.js"
+
+const program = Effect.gen(function*() {
+  const config = yield* Schema.decode(Schema.parseJson(RunConfig.RunConfig))(yield* Config.string("RUN_OPTIONS"))
+  const cwd = yield* Config.string("RUN_CWD")
+  const binary = yield* Config.string("OPENCODE_BINARY")
+  const executor = yield* CommandExecutor.CommandExecutor
+  const fileSystem = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const services = {
+    executor,
+    fileSystem,
+    path,
+    table: yield* processTable.make({ executor, fileSystem, path }),
+    environment: { extend: true, variables: {} },
+    forceKillAfter: Duration.seconds(5),
+    httpClient: yield* HttpClient.HttpClient
+  }
+  const pool = yield* pools.ofProcesses(services, {})
+  const server = yield* pool.get({ key: "one", binary, cwd, args: [], config, isolation: "run" })
+  const { api } = yield* server.connect
+  const session = yield* api.createSession({ directory: cwd, title: "A title", permission: [] })
+  yield* api.promptAsync(session.id, { parts: [{ type: "text", text: "go" }] })
+  return yield* Effect.never
+})
+
+Effect.scoped(program).pipe(
+  Effect.provide(Layer.merge(NodeContext.layer, NodeHttpClient.layer)),
+  NodeRuntime.runMain
+)

@@ -1,0 +1,246 @@
+/** The service over one warm server of the real binary, which all tests of this file share. */
+import { FetchHttpClient } from "@effect/platform"
+import { NodeContext, NodeHttpServer } from "@effect/platform-node"
+import { afterAll, expect, layer } from "@effect/vitest"
+import { Context, Deferred, Effect, Fiber, Layer, Schema, Stream } from "effect"
+import { OpenCode, OpenCodeServer, Version } from "effect-opencode"
+import { ModelProvider } from "effect-opencode-testing"
+import * as fs from "node:fs"
+import { createServer } from "node:http"
+import * as path from "node:path"
+import { asked, bash, failing, left, nothing, Reply, respond, run, sandbox, steps, tags, tools } from "./support.js"
+import type { Sandbox as Box } from "./support.js"
+
+class Sandbox extends Context.Tag("test/Sandbox")<Sandbox, Box>() {}
+
+/** What was asked for permission, and what is answered next. */
+interface Permissions {
+  readonly asked: Array<OpenCodeServer.PermissionRequest>
+  answer: Effect.Effect<OpenCodeServer.PermissionAnswer>
+}
+
+class Asking extends Context.Tag("test/Asking")<Asking, Permissions>() {}
+
+let remains: ReturnType<typeof left> | undefined
+
+const box = Layer.scoped(
+  Sandbox,
+  // Below the servers: they must be gone when it looks.
+  Effect.tap(sandbox, (box) => Effect.addFinalizer(() => Effect.sync(() => (remains = left(box)))))
+)
+
+const provider = ModelProvider.layer({ respond: steps([Reply.text("done")]) }).pipe(
+  Layer.provide(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
+)
+
+const opencode = Layer.unwrapEffect(Effect.gen(function*() {
+  const { work } = yield* Sandbox
+  const { configOverrides, model } = yield* ModelProvider.ModelProvider
+  const permissions = yield* Asking
+  return OpenCodeServer.layer({
+    defaults: { configOverrides, model, cwd: work },
+    onPermission: (request) =>
+      Effect.suspend(() => {
+        permissions.asked.push(request)
+        return permissions.answer
+      })
+  })
+})).pipe(Layer.provide([NodeContext.layer, FetchHttpClient.layer]))
+
+const services = opencode.pipe(
+  Layer.provideMerge(provider),
+  Layer.provideMerge(Layer.sync(Asking, (): Permissions => ({ asked: [], answer: Effect.succeed("reject") }))),
+  Layer.provideMerge(box)
+)
+
+afterAll(() => expect(remains).toEqual(nothing))
+
+layer(services, { excludeTestServices: true, timeout: 60_000 })("runs over a warm server", (it) => {
+  it.effect("end with the answer, and show it as it is said", () =>
+    Effect.gen(function*() {
+      yield* respond(
+        steps([Reply.reasoning("let me think", Reply.text("Hello world", { deltas: ["Hello ", "world"] }))])
+      )
+      const result = yield* run("Greet")
+      expect(result).toMatchObject({ text: "Hello world", finishReason: "stop", forced: false, turns: 1, attempts: 1 })
+      expect(result.exitCode).toBeUndefined()
+      expect(result.cost).toBeGreaterThan(0)
+      expect(tags(result.events)).toEqual(["StepStart", "Text", "StepFinish"])
+      const events = yield* Stream.runCollect(OpenCode.stream("Greet", { thinking: true }))
+      expect([...events].map((event) => event._tag)).toEqual([
+        "StepStart",
+        "TextDelta",
+        "Reasoning",
+        "TextDelta",
+        "TextDelta",
+        "Text",
+        "StepFinish"
+      ])
+      // No title was asked for.
+      const { requests } = yield* ModelProvider.ModelProvider
+      expect((yield* requests).map(({ isTitle }) => isTitle)).toEqual([false, false])
+    }))
+
+  it.effect("call tools side by side, in the working directory", () =>
+    Effect.gen(function*() {
+      const { work } = yield* Sandbox
+      const call = (command: string) => ({ name: "bash", arguments: { command, description: "Scripted" } })
+      yield* respond(steps([Reply.toolCalls([call("sleep 0.5; pwd"), call("echo quick; exit 3")]), Reply.text("both")]))
+      const result = yield* run("Look around")
+      expect(result.text).toBe("both")
+      expect(tools(result.events).map(({ metadata, output }) => [(metadata as { exit: number }).exit, output])).toEqual(
+        [
+          [3, "quick\n"],
+          [0, `${work}\n`]
+        ]
+      )
+    }))
+
+  it.effect("have the rules that they were given", () =>
+    Effect.gen(function*() {
+      yield* respond(steps([bash("echo no"), Reply.text("then not")]))
+      const result = yield* run("Try", { permission: { bash: "deny" } })
+      expect(tools(result.events)).toMatchObject([{ tool: "invalid" }])
+      const request = (yield* asked).at(-1)
+      expect(request?.tools).not.toContain("bash")
+      expect(request?.tools).toContain("read")
+      expect(request?.tools).not.toContain("question")
+    }))
+
+  it.effect("ask for permission, and go on, stop or hear why not", () =>
+    Effect.gen(function*() {
+      const { work } = yield* Sandbox
+      const permissions = yield* Asking
+      fs.writeFileSync(path.join(work, "secrets.env"), "TOKEN=1\n")
+      const read = Reply.toolCalls([{ name: "read", arguments: { filePath: path.join(work, "secrets.env") } }])
+      yield* respond(steps([read, Reply.text("after it")]))
+
+      permissions.answer = Effect.succeed("once")
+      const allowed = yield* run("Read it")
+      expect(allowed.text).toBe("after it")
+      expect(tags(allowed.events)).toEqual([
+        "StepStart",
+        "PermissionAsked",
+        "ToolUse",
+        "StepFinish",
+        "StepStart",
+        "Text",
+        "StepFinish"
+      ])
+      expect(permissions.asked).toMatchObject([{
+        runId: allowed.runId,
+        sessionId: allowed.sessionId,
+        childId: undefined,
+        permission: "read",
+        cwd: work
+      }])
+
+      permissions.answer = Effect.succeed("reject")
+      const error = yield* failing("OpenCodePermissionError")(run("Read it"))
+      expect(error.permission).toBe("read")
+      expect(tags(error.partial.events)).toEqual([
+        "StepStart",
+        "PermissionAsked",
+        "PermissionRejected",
+        "ToolUse",
+        "StepFinish"
+      ])
+
+      permissions.answer = Effect.succeed({ reject: "it is none of your business" })
+      const told = yield* run("Read it")
+      expect(told.text).toBe("after it")
+      expect(tools(told.events)[0]?.error).toContain("none of your business")
+      permissions.answer = Effect.succeed("reject")
+    }))
+
+  it.effect("are the turns of a session, whose rules do not outlive them", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const session = yield* OpenCode.session()
+      yield* respond(steps([Reply.text("one")]))
+      const first = yield* session.run("First", { permission: { bash: "deny" } })
+      yield* respond(steps([bash("echo two"), Reply.text("two")]))
+      const second = yield* session.run("Second")
+      expect(second.sessionId).toBe(first.sessionId)
+      expect(tools(second.events)).toMatchObject([{ tool: "bash", output: "two\n" }])
+      const third = yield* session.run("Third", { permission: { bash: "deny" } })
+      expect(tools(third.events)).toMatchObject([{ tool: "invalid" }])
+      const branch = yield* session.fork
+      const fourth = yield* branch.run("Fourth", { permission: { bash: "deny" } })
+      expect(fourth.sessionId).not.toBe(first.sessionId)
+      expect(tools(fourth.events)).toMatchObject([{ tool: "invalid" }])
+      const conversation = yield* session.export
+      expect(conversation.messages.filter(({ info }) => info.role === "user")).toHaveLength(3)
+      expect(yield* session.usage).toMatchObject({ turns: 5 })
+    })))
+
+  it.effect("answer by a schema", () =>
+    Effect.gen(function*() {
+      yield* respond(ModelProvider.sequence([Reply.text("no json"), Reply.text("{\"answer\": 42}")]))
+      const { result, value } = yield* OpenCode.runSchema(Schema.Struct({ answer: Schema.Int }), "How many?")
+      expect(value).toEqual({ answer: 42 })
+      expect(result.turns).toBe(2)
+    }))
+
+  it.effect("are aborted where they are interrupted", () =>
+    Effect.gen(function*() {
+      const { work } = yield* Sandbox
+      const marker = path.join(work, "interrupted")
+      yield* respond(steps([bash(`touch ${marker}; sleep 30; touch ${marker}.late`), Reply.text("never")]))
+      const begun = yield* Deferred.make<void>()
+      const fiber = yield* OpenCode.stream("Sleep").pipe(
+        Stream.runForEach((event) => event._tag === "StepStart" ? Deferred.succeed(begun, undefined) : Effect.void),
+        Effect.fork
+      )
+      yield* Deferred.await(begun)
+      yield* Effect.repeat(Effect.sync(() => fs.existsSync(marker)), { until: (there) => there })
+      yield* Fiber.interrupt(fiber)
+      const sandbox = yield* Sandbox
+      expect(left(sandbox).survivors.filter((line) => line.includes("sleep 30"))).toEqual([])
+      yield* respond(steps([Reply.text("still there")]))
+      expect((yield* run("Are you there?")).text).toBe("still there")
+    }))
+
+  it.effect("stop at their limits, and keep what was said", () =>
+    Effect.gen(function*() {
+      yield* respond(steps([Reply.stall("Once upon a time")]))
+      const error = yield* failing("OpenCodeTimeoutError")(run("Tell", { timeout: "2 seconds" }))
+      expect(error.phase).toBe("total")
+      expect(error.partial.text).toBe("Once upon a time")
+    }))
+
+  it.effect("work in several directories at the same time", () =>
+    Effect.gen(function*() {
+      const { root } = yield* Sandbox
+      const directories = ["a", "b"].map((name) => path.join(root, name))
+      for (const directory of directories) fs.mkdirSync(directory)
+      yield* respond(steps([bash("pwd"), Reply.text("here")]))
+      const results = yield* Effect.forEach(
+        [...directories, ...directories],
+        (cwd) => run("Where?", { cwd }),
+        { concurrency: "unbounded" }
+      )
+      expect(results.map(({ events }) => tools(events)[0]?.output)).toEqual(
+        [...directories, ...directories].map((directory) => `${directory}\n`)
+      )
+    }))
+
+  it.effect("say what is wrong better than a process does", () =>
+    Effect.gen(function*() {
+      const model = yield* failing("OpenCodeSessionError")(run("x", { model: "fake/nope" }))
+      expect(model).toMatchObject({ kind: "model-not-found", reason: "Model not found: fake/nope." })
+      const agent = yield* failing("OpenCodeConfigError")(run("x", { agent: "nope" }))
+      expect(agent.path).toBe("agent")
+      const session = yield* failing("OpenCodeConfigError")(run("x", { sessionId: "ses_nope" }))
+      expect(session.path).toBe("sessionId")
+      yield* respond(() => Reply.httpError(401, { error: { message: "Incorrect API key provided" } }))
+      const error = yield* failing("OpenCodeSessionError")(run("x"))
+      expect(error).toMatchObject({ kind: "authentication", statusCode: 401 })
+    }))
+
+  it.effect("know the models and the version", () =>
+    Effect.gen(function*() {
+      const service = yield* OpenCode.OpenCode
+      expect(yield* service.models).toContain("fake/m1")
+      expect(Version.format(yield* service.version)).toBe("1.18.33")
+    }))
+})

@@ -1,0 +1,336 @@
+/**
+ * Runs over one server of the real binary: what they must not do to each other, what becomes of those that are given
+ * up, and of all of them when the server goes.
+ */
+import { NodeContext, NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
+import { afterAll, describe, expect, it } from "@effect/vitest"
+import { Context, Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { OpenCode, OpenCodeServer, type RunOptions } from "effect-opencode"
+import { ModelProvider } from "effect-opencode-testing"
+import * as fs from "node:fs"
+import { createServer } from "node:http"
+import * as path from "node:path"
+import * as support from "./support.js"
+
+const { Reply, bash, failing, steps, tags } = support
+
+// -----------------------------------------------------------------------------
+// One server for the whole file
+// -----------------------------------------------------------------------------
+
+class Box extends Context.Tag("test/Box")<Box, support.Sandbox>() {}
+
+type Decide = (request: OpenCodeServer.PermissionRequest) => OpenCodeServer.PermissionAnswer
+
+/** What the present test answers to questions, and the questions. */
+const questions: { decide: Decide; readonly asked: Array<OpenCodeServer.PermissionRequest> } = {
+  decide: () => "reject",
+  asked: []
+}
+
+const surroundings = Layer.merge(
+  Layer.scoped(Box, support.sandbox),
+  ModelProvider.layer({ respond: () => Reply.never }).pipe(
+    Layer.provide(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
+  )
+)
+
+const opencode = Layer.unwrapEffect(Effect.gen(function*() {
+  const { work } = yield* Box
+  const { runConfig } = yield* ModelProvider.ModelProvider
+  return OpenCodeServer.layer({
+    concurrency: "unbounded",
+    defaults: { ...runConfig, cwd: work, title: "Scripted" },
+    onPermission: (request) =>
+      Effect.sync(() => {
+        questions.asked.push(request)
+        return questions.decide(request)
+      })
+  })
+})).pipe(Layer.provide([NodeContext.layer, NodeHttpClient.layer]))
+
+const outer = Effect.runSync(Scope.make())
+const inner = Effect.runSync(Scope.make())
+const memo = Effect.runSync(Layer.makeMemoMap)
+const services = Effect.zipRight(
+  Layer.buildWithMemoMap(surroundings, memo, outer),
+  Layer.buildWithMemoMap(Layer.provideMerge(opencode, surroundings), memo, inner)
+)
+
+let used: support.Sandbox | undefined
+
+afterAll(async () => {
+  await Effect.runPromise(Scope.close(inner, Exit.void))
+  const left = support.left(used!)
+  await Effect.runPromise(Scope.close(outer, Exit.void))
+  expect(left).toEqual(support.nothing)
+}, 60_000)
+
+const test = <E>(
+  name: string,
+  body: (
+    box: support.Sandbox
+  ) => Effect.Effect<void, E, ModelProvider.ModelProvider | OpenCode.OpenCode | Scope.Scope>
+): void =>
+  it.scopedLive(name, () =>
+    Effect.gen(function*() {
+      const box = yield* Box
+      used = box
+      for (const directory of [box.work, box.data]) {
+        for (const name of fs.readdirSync(directory)) fs.rmSync(path.join(directory, name), { recursive: true })
+      }
+      questions.decide = () => "reject"
+      questions.asked.length = 0
+      yield* body(box)
+    }).pipe(Effect.provide(Layer.effectContext(services))))
+
+const done = steps([Reply.text("done")])
+
+// -----------------------------------------------------------------------------
+// The server from outside
+// -----------------------------------------------------------------------------
+
+/** What the server itself says of the sessions that it works on. */
+const busy = (box: support.Sandbox): Effect.Effect<unknown> =>
+  Effect.promise(async () => {
+    const { environment, pid } = support.leader(box)
+    const password = /OPENCODE_SERVER_PASSWORD=([^\0]*)/.exec(environment)![1]!
+    const response = await fetch(
+      `http://127.0.0.1:${portOf(pid)}/session/status?directory=${encodeURIComponent(box.work)}`,
+      { headers: { authorization: `Basic ${Buffer.from(`opencode:${password}`).toString("base64")}` } }
+    )
+    return response.json()
+  })
+
+/** The port on which a process listens, as Linux shows it. */
+const portOf = (pid: number): number => {
+  const sockets = fs.readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [fs.readlinkSync(`/proc/${pid}/fd/${fd}`)]
+    } catch {
+      return []
+    }
+  })
+  const isListening = "0A"
+  const fields = fs.readFileSync("/proc/net/tcp", "latin1").split("\n").map((line) => line.trim().split(/\s+/)).find(
+    (fields) => fields[3] === isListening && sockets.includes(`socket:[${fields[9]}]`)
+  )
+  return Number.parseInt(fields![1]!.split(":")[1]!, 16)
+}
+
+const working = (box: support.Sandbox, command: string): number =>
+  support.processes(box).filter((process) => process.command.includes(command)).length
+
+// -----------------------------------------------------------------------------
+// Permissions
+// -----------------------------------------------------------------------------
+
+/** A way in which a session may touch a file outside its directory, or not. */
+interface Kind {
+  readonly options: (box: support.Sandbox) => RunOptions.RunOptions
+  /** Where it is asked about. */
+  readonly answer?: OpenCodeServer.PermissionAnswer
+  readonly touches: boolean
+  /** How the run ends. Default: with the model's last words. */
+  readonly fails?: "OpenCodePermissionError"
+}
+
+const kinds: { readonly [name: string]: Kind } = {
+  allowed: { options: () => ({ permission: { external_directory: "allow" } }), touches: true },
+  denied: { options: () => ({ permission: { external_directory: "deny" } }), touches: false },
+  byPattern: {
+    options: ({ data }) => ({ permission: { external_directory: { "*": "deny", [`${data}/*`]: "allow" } } }),
+    touches: true
+  },
+  otherPattern: {
+    options: ({ data, home }) => ({
+      permission: { external_directory: { [`${home}/*`]: "allow", [`${data}/*`]: "deny" } }
+    }),
+    touches: false
+  },
+  withoutTool: { options: () => ({ permission: { bash: "deny", external_directory: "allow" } }), touches: false },
+  auto: { options: () => ({ auto: true }), touches: true },
+  once: { options: () => ({}), answer: "once", touches: true },
+  rejected: { options: () => ({}), answer: "reject", touches: false, fails: "OpenCodePermissionError" },
+  told: { options: () => ({}), answer: { reject: "Leave that alone." }, touches: false }
+}
+
+describe("permissions", () => {
+  test("of fifty sessions in one directory, none of which has those of another", (box) =>
+    Effect.gen(function*() {
+      const kindOf = (name: string): Kind => kinds[name.split("-")[0]!]!
+      const nameIn = (command: unknown): string => path.basename(String(command))
+      const names = Array.from({ length: 50 }, (_, n) => {
+        const all = Object.keys(kinds)
+        return `${all[n % all.length]}-${n}`
+      })
+      questions.decide = ({ metadata }) => kindOf(nameIn(metadata["command"])).answer ?? "once"
+      yield* support.respond((request) =>
+        steps([bash(`touch ${box.data}/${request.prompt}`), Reply.text(`${request.prompt} is done`)])(request)
+      )
+
+      const ends = yield* Effect.forEach(names, (name) =>
+        OpenCode.run(name, kindOf(name).options(box)).pipe(
+          Effect.match({
+            onFailure: (error) => ({ name, end: error._tag }),
+            onSuccess: ({ text }) => ({ name, end: text })
+          })
+        ), { concurrency: "unbounded" })
+
+      expect(ends).toEqual(names.map((name) => ({ name, end: kindOf(name).fails ?? `${name} is done` })))
+      expect(fs.readdirSync(box.data).sort()).toEqual(names.filter((name) => kindOf(name).touches).sort())
+      expect(questions.asked.map(({ metadata }) => nameIn(metadata["command"])).sort()).toEqual(
+        names.filter((name) => kindOf(name).answer !== undefined).sort()
+      )
+      expect(new Set(questions.asked.map(({ sessionId }) => sessionId)).size).toBe(questions.asked.length)
+      // What the model is told of a call: of its own session.
+      const results = (yield* support.asked).flatMap(({ messages, prompt }) =>
+        messages.filter(({ role }) => role === "tool").map(({ text }) => ({ prompt, text }))
+      )
+      const told = results.filter(({ text }) => text.includes("Leave that alone.")).map(({ prompt }) => prompt)
+      expect(told.sort()).toEqual(names.filter((name) => name.startsWith("told-")).sort())
+      expect(yield* busy(box)).toEqual({})
+
+      // Nothing that was said to one of them holds for who comes later.
+      questions.asked.length = 0
+      yield* failing("OpenCodePermissionError")(OpenCode.run("rejected-50"))
+      expect(questions.asked.length).toBe(1)
+      expect(fs.existsSync(path.join(box.data, "rejected-50"))).toBe(false)
+    }))
+
+  test("that a sub-agent asks for are asked for, whatever becomes of its parent", (box) =>
+    Effect.gen(function*() {
+      const delegating = (name: string): ModelProvider.Respond => (request) =>
+        request.prompt === "delegated"
+          ? steps([bash(`touch ${box.data}/${name}`), Reply.text("the sub-agent is done")])(request)
+          : steps([
+            Reply.toolCalls([{
+              name: "task",
+              arguments: { description: "Delegate", prompt: "delegated", subagent_type: "general" }
+            }]),
+            Reply.text("done")
+          ])(request)
+      const delegate = (name: string, answer: OpenCodeServer.PermissionAnswer, options?: RunOptions.RunOptions) =>
+        Effect.gen(function*() {
+          questions.asked.length = 0
+          questions.decide = () => answer
+          yield* support.respond(delegating(name))
+          const { events, sessionId, text } = yield* OpenCode.run("delegate", options)
+          expect(text).toBe("done")
+          return {
+            touched: fs.existsSync(path.join(box.data, name)),
+            asked: questions.asked.map(({ childId, sessionId: parent }) => ({
+              isParent: parent === sessionId,
+              isChild: childId !== undefined && childId !== sessionId
+            })),
+            told: events.flatMap((event) => event._tag === "PermissionAsked" ? [event.sessionId !== sessionId] : [])
+          }
+        })
+      const asked = { asked: [{ isParent: true, isChild: true }], told: [true] }
+      expect(yield* delegate("rejected", "reject")).toEqual({ touched: false, ...asked })
+      expect(yield* delegate("told", { reject: "Leave that alone." })).toEqual({ touched: false, ...asked })
+      expect(yield* delegate("once", "once")).toEqual({ touched: true, ...asked })
+      expect(yield* delegate("denied", "once", { permission: { external_directory: "deny" } })).toEqual({
+        touched: false,
+        asked: [],
+        told: []
+      })
+    }))
+})
+
+// -----------------------------------------------------------------------------
+// Runs that are given up
+// -----------------------------------------------------------------------------
+
+describe("a provider that never answers", () => {
+  test("is left alone at the limit, with its tools; others and the next run are not touched by it", (box) =>
+    Effect.gen(function*() {
+      yield* support.respond(done)
+      yield* OpenCode.run("go")
+      const { pid } = support.leader(box)
+
+      const started = yield* support.appearance(box.work, "started")
+      yield* support.respond((request) => {
+        switch (request.prompt) {
+          case "says nothing":
+            return Reply.never
+          case "stops in the middle":
+            return Reply.stall("so far so good")
+          case "works for ever":
+            return steps([bash("trap '' TERM; touch started; sleep 300")])(request)
+          default:
+            return Reply.text("done", { delay: "3 seconds" })
+        }
+      })
+      const others = yield* Effect.fork(OpenCode.run("takes its time"))
+      const tool = yield* Effect.fork(OpenCode.run("works for ever", { idleTimeout: "5 seconds" }))
+      yield* support.during(started, tool)
+      expect(working(box, "sleep 300")).toBeGreaterThan(0)
+
+      const [total, idle, working_] = yield* Effect.all([
+        failing("OpenCodeTimeoutError")(OpenCode.run("says nothing", { timeout: "2 seconds" })),
+        failing("OpenCodeTimeoutError")(OpenCode.run("stops in the middle", { idleTimeout: "2 seconds" })),
+        failing("OpenCodeTimeoutError")(Fiber.join(tool))
+      ], { concurrency: "unbounded" })
+      expect(total).toMatchObject({ phase: "total", partial: { text: "", turns: 0 } })
+      expect(total.partial.sessionId).toMatch(/^ses_/)
+      expect(idle).toMatchObject({ phase: "idle", partial: { text: "so far so good", turns: 0 } })
+      expect(working_).toMatchObject({ phase: "idle" })
+      expect((yield* Fiber.join(others)).text).toBe("done")
+      expect(yield* busy(box)).toEqual({})
+      // OpenCode asks a tool politely and gives it three seconds (1.18.33).
+      yield* Effect.repeat(Effect.sleep("100 millis"), { until: () => working(box, "sleep 300") === 0 }).pipe(
+        Effect.timeout("20 seconds")
+      )
+      yield* support.respond(done)
+      expect((yield* OpenCode.run("go")).text).toBe("done")
+      expect(support.leader(box).pid).toBe(pid)
+    }))
+})
+
+// -----------------------------------------------------------------------------
+// A server that goes
+// -----------------------------------------------------------------------------
+
+describe("a server that is killed", () => {
+  test("fails who works on it with what was done, and leaves nothing to the one that follows", (box) =>
+    Effect.gen(function*() {
+      const started = yield* support.appearance(box.work, "started")
+      yield* support.respond((request) =>
+        request.prompt === "work"
+          ? steps([
+            Reply.toolCalls([{ name: "bash", arguments: { command: "echo one", description: "Say one" } }], {
+              text: "First this."
+            }),
+            bash("trap '' TERM; touch started; sleep 300")
+          ])(request)
+          : Reply.never
+      )
+      const session = yield* OpenCode.OpenCode.pipe(Effect.flatMap((opencode) => opencode.session()))
+      const worker = yield* Effect.fork(session.run("work"))
+      const bystander = yield* Effect.fork(OpenCode.run("wait"))
+      yield* support.during(started, worker)
+      const { pid } = support.leader(box)
+      process.kill(pid, "SIGKILL")
+
+      const error = yield* failing("OpenCodeServerError")(Fiber.join(worker))
+      expect(error).toMatchObject({
+        reason: "exited",
+        signal: "SIGKILL",
+        partial: { text: "First this.", turns: 1, usage: { total: 120 }, cost: 0.0001 }
+      })
+      expect(error.partial?.sessionId).toMatch(/^ses_/)
+      expect(tags(error.partial?.events)).toEqual(["StepStart", "Text", "ToolUse", "StepFinish", "StepStart"])
+      expect(yield* failing("OpenCodeServerError")(Fiber.join(bystander))).toMatchObject({ reason: "exited" })
+
+      yield* support.respond(done)
+      expect((yield* OpenCode.run("go")).text).toBe("done")
+      expect(support.leader(box).pid).not.toBe(pid)
+      expect(working(box, "sleep 300")).toBe(0)
+
+      // The conversation goes on where it was.
+      const continued = yield* session.run("go on")
+      expect(continued).toMatchObject({ sessionId: error.partial?.sessionId, text: "done" })
+      expect((yield* support.asked).at(-1)?.messages.map(({ text }) => text).join()).toContain("First this.")
+    }))
+})

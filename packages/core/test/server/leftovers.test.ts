@@ -1,0 +1,291 @@
+import { CommandExecutor, Error as PlatformError, FileSystem, Path } from "@effect/platform"
+import { NodePath } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
+import { ConfigProvider, Duration, Effect, FastCheck as fc, Fiber, Layer, TestClock } from "effect"
+import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as processTable from "../../src/internal/processTable.js"
+import * as leftovers from "../../src/internal/server/leftovers.js"
+import { isDone, settle } from "../support/mock.js"
+
+interface Fake {
+  readonly ppid?: number
+  readonly started: number
+  readonly environ?: string
+  readonly zombie?: boolean
+  readonly deaf?: "TERM" | "KILL"
+}
+
+const us = 50
+
+/** A machine with `/proc` and a directory for temporary ones, both in memory. We are process 50, begun at 500. */
+const machine = (processes: Map<number, Fake>, files: Map<string, string>, proc = true) => {
+  const missing = (method: string) =>
+    new PlatformError.SystemError({ reason: "NotFound", module: "FileSystem", method })
+  const stat = (pid: number) => {
+    const found = processes.get(pid)!
+    const rest = Array.from({ length: 14 }, () => "0").join(" ")
+    return `${pid} (opencode) ${found.zombie === true ? "Z" : "S"} ${
+      found.ppid ?? 1
+    } ${pid} ${pid} 0 ${rest} ${found.started} 0`
+  }
+  const content = (file: string): Effect.Effect<string, PlatformError.PlatformError> => {
+    const match = /^\/proc\/(\d+)\/(stat|environ)$/.exec(file.replace("/self/", `/${us}/`))
+    if (match !== null) {
+      if (!proc || !processes.has(Number(match[1]))) return Effect.fail(missing("readFile"))
+      return Effect.sync(() =>
+        match[2] === "stat" ? stat(Number(match[1])) : processes.get(Number(match[1]))!.environ ?? ""
+      )
+    }
+    const text = files.get(file)
+    return text === undefined ? Effect.fail(missing("readFile")) : Effect.succeed(text)
+  }
+  const fileSystem = FileSystem.layerNoop({
+    exists: (file) => Effect.succeed(proc && file === "/proc/self/stat"),
+    readLink: (file) => file === "/proc/self/ns/pid" ? Effect.succeed("pid:[4026]") : Effect.fail(missing("readLink")),
+    readFile: (file) => Effect.map(content(file), (text) => new TextEncoder().encode(text)),
+    readFileString: content,
+    writeFileString: (file, text) => Effect.sync(() => void files.set(file, text)),
+    readDirectory: (directory) =>
+      Effect.sync(() =>
+        directory === "/proc"
+          ? [...processes.keys()].map(String)
+          : [
+            ...new Set(
+              [...files.keys()].flatMap((file) => file.startsWith(`${directory}/`) ? [file.split("/")[2]!] : [])
+            )
+          ]
+      ),
+    remove: (directory) =>
+      Effect.sync(() => {
+        for (const file of files.keys()) if (file.startsWith(`${directory}/`)) files.delete(file)
+      })
+  })
+  const executor = Mock.layer((command) => {
+    if (command.command === "sh" && command.args[1]!.startsWith("echo")) return Mock.script(Mock.stdout(`${us}\n`))
+    if (command.command === "ps") {
+      const lines = [...processes].map(([pid, { environ, ppid, zombie }]) =>
+        ` ${pid} ${ppid ?? 1} ${pid} 0 ${zombie === true ? "Z" : "S"} opencode serve ${
+          (environ ?? "").replaceAll("\0", " ")
+        }\n`
+      )
+      return Mock.script(Mock.stdout(lines.join("")))
+    }
+    const [, , signal, ...pids] = command.args
+    for (const pid of pids.map(Number)) {
+      const deaf = processes.get(pid)?.deaf
+      if (deaf !== "KILL" && (deaf !== "TERM" || signal === "KILL")) processes.delete(pid)
+    }
+    return Mock.script(Mock.exit(0))
+  })
+  return Layer.mergeAll(fileSystem, executor, NodePath.layer)
+}
+
+const services = Effect.gen(function*() {
+  const executor = yield* CommandExecutor.CommandExecutor
+  const fileSystem = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const table = yield* processTable.make({ executor, fileSystem, path })
+  return { executor, fileSystem, path, table, forceKillAfter: Duration.seconds(5) }
+})
+
+const end = Effect.gen(function*() {
+  const all = yield* services
+  const self = yield* leftovers.self(all)
+  yield* leftovers.end(all, self!, "/tmp/effect-opencode-ours")
+})
+
+const kills = Effect.map(
+  Effect.flatMap(Mock.MockCommandExecutor, (mock) => mock.commands),
+  (commands) =>
+    commands.filter(({ args }) => args[1]?.startsWith("kill") === true).map(({ args }) => args.slice(2).join(" "))
+)
+
+const named = (owner: string) => `PATH=/bin\0EFFECT_OPENCODE_SERVER=${owner}\0HOME=/\0`
+
+const run = <A, E>(
+  effect: Effect.Effect<
+    A,
+    E,
+    CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path | Mock.MockCommandExecutor
+  >,
+  processes: Map<number, Fake>,
+  files = new Map<string, string>(),
+  proc = true,
+  env: ReadonlyArray<readonly [string, string]> = []
+) =>
+  effect.pipe(
+    Effect.provide(machine(processes, files, proc)),
+    Effect.withConfigProvider(ConfigProvider.fromMap(new Map(env)))
+  )
+
+const ours: readonly [number, Fake] = [us, { started: 500 }]
+
+describe("leftovers", () => {
+  it.prop("an owner is read as it is written", {
+    namespace: fc.oneof(fc.constant(""), fc.nat().map(String)),
+    pid: fc.integer({ min: 1, max: 2 ** 22 }),
+    started: fc.oneof(fc.constant(""), fc.nat().map(String)),
+    environ: fc.string()
+  }, ({ environ, ...owner }) => {
+    assert.deepStrictEqual(leftovers.parse(leftovers.format(owner)), owner)
+    const before = environ.replaceAll("EFFECT_OPENCODE_SERVER", "")
+    assert.strictEqual(leftovers.ownerIn(before + named(leftovers.format(owner))), leftovers.format(owner))
+  })
+
+  it.prop("anything else is no owner", { text: fc.string() }, ({ text }) => {
+    const owner = leftovers.parse(text)
+    assert.isTrue(owner === undefined || leftovers.format(owner) === text)
+  })
+
+  for (const text of ["", "/", "//", "/0/", "4026/-1/3", "4026/1", "x/1/3", "1/1/1/1", "4026/ 1/3"]) {
+    it(`"${text}" is no owner`, () => assert.isUndefined(leftovers.parse(text)))
+  }
+
+  it.effect("ends what names an owner who has gone, and nothing else", () => {
+    const processes = new Map<number, Fake>([
+      ours,
+      [60, { started: 600 }],
+      [61, { started: 610, zombie: true }],
+      // Ours, another living program's, and those of two dead ones: 60 began later, 61 is not taken leave of.
+      [70, { started: 700, environ: named("4026/50/500") }],
+      [71, { started: 700, environ: named("4026/60/600") }],
+      [72, { started: 700, environ: named("4026/60/599") }],
+      [73, { started: 700, environ: named("4026/61/610") }],
+      [74, { started: 700, environ: named("4026/62/620") }],
+      // Of another namespace nothing is known, of no owner neither.
+      [75, { started: 700, environ: named("4027/62/620") }],
+      [76, { started: 700, environ: named("nobody") }],
+      [77, { started: 700, environ: "EFFECT_OPENCODE_RUN=x\0" }]
+    ])
+    return run(
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(end)
+        while (!(yield* isDone(fiber))) {
+          yield* TestClock.adjust("50 millis")
+          yield* settle
+        }
+        assert.deepStrictEqual(yield* kills, ["TERM 72 73 74"])
+        assert.deepStrictEqual([...processes.keys()], [50, 60, 61, 70, 71, 75, 76, 77])
+      }),
+      processes
+    )
+  })
+
+  it.effect("does not take a program for dead whose tool we are", () => {
+    const processes = new Map<number, Fake>([
+      [us, { started: 500, environ: named("4026/40/400") }],
+      [70, { started: 700, environ: named("4026/40/400") }]
+    ])
+    return run(
+      Effect.gen(function*() {
+        yield* end
+        assert.deepStrictEqual(yield* kills, [])
+      }),
+      processes,
+      undefined,
+      true,
+      [["EFFECT_OPENCODE_SERVER", "4026/40/400"]]
+    )
+  })
+
+  it.effect("kills what does not end by itself, and does not wait for what cannot be ended", () => {
+    const processes = new Map<number, Fake>([
+      ours,
+      [70, { started: 700, environ: named("4026/62/620"), deaf: "TERM" }],
+      [71, { started: 700, environ: named("4026/62/620"), deaf: "KILL" }]
+    ])
+    return run(
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(end)
+        yield* settle
+        for (let i = 0; i < 139; i++) {
+          yield* TestClock.adjust("50 millis")
+          yield* settle
+        }
+        assert.isFalse(yield* isDone(fiber))
+        yield* TestClock.adjust("50 millis")
+        yield* Fiber.join(fiber)
+        assert.deepStrictEqual(yield* kills, ["TERM 70 71", "KILL 70 71"])
+      }),
+      processes
+    )
+  })
+
+  it.effect("removes the directories of dead owners, and ends a server that only a note tells of", () => {
+    const processes = new Map<number, Fake>([ours, [60, { started: 600 }], [70, { started: 700 }], [71, {
+      started: 710
+    }]])
+    const files = new Map([
+      ["/tmp/effect-opencode-ours/server.json", `{"owner":"4026/50/500"}`],
+      ["/tmp/effect-opencode-theirs/server.json", `{"owner":"4026/60/600","pid":71,"identity":"710"}`],
+      ["/tmp/effect-opencode-dead/server.json", `{"owner":"4026/62/620","pid":70,"identity":"700"}`],
+      ["/tmp/effect-opencode-dead/data/opencode.db", ""],
+      // Its pid is somebody else's by now.
+      ["/tmp/effect-opencode-older/server.json", `{"owner":"4026/61/610","pid":71,"identity":"70"}`],
+      ["/tmp/effect-opencode-early/server.json", `{"owner":"4026/63/630"}`],
+      ["/tmp/effect-opencode-broken/server.json", "{\"owner\":"],
+      ["/tmp/effect-opencode-run/data/opencode.db", ""],
+      ["/tmp/another/server.json", `{"owner":"4026/62/620"}`]
+    ])
+    return run(
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(end)
+        while (!(yield* isDone(fiber))) {
+          yield* TestClock.adjust("50 millis")
+          yield* settle
+        }
+        assert.deepStrictEqual(yield* kills, ["TERM 70"])
+        assert.deepStrictEqual([...files.keys()], [
+          "/tmp/effect-opencode-ours/server.json",
+          "/tmp/effect-opencode-theirs/server.json",
+          "/tmp/effect-opencode-broken/server.json",
+          "/tmp/effect-opencode-run/data/opencode.db",
+          "/tmp/another/server.json"
+        ])
+      }),
+      processes,
+      files
+    )
+  })
+
+  it.effect("writes the note that it reads", () => {
+    const files = new Map<string, string>()
+    return run(
+      Effect.gen(function*() {
+        const all = yield* services
+        const seen = yield* leftovers.seen(all, 70)
+        assert.deepStrictEqual(seen, { pid: 70, identity: "700" })
+        assert.isUndefined(yield* leftovers.seen(all, 71))
+        yield* leftovers.note(all, "/tmp/effect-opencode-dead", { owner: "4026/62/620", ...seen })
+        yield* end
+        assert.deepStrictEqual([...files.keys()], [])
+      }).pipe(Effect.raceFirst(TestClock.adjust("50 millis").pipe(Effect.zipRight(settle), Effect.forever))),
+      new Map([ours, [70, { started: 700 }]]),
+      files
+    )
+  })
+
+  it.effect("asks `ps` where there is no /proc; a pid that lives is enough for an owner to live", () => {
+    const processes = new Map<number, Fake>([
+      ours,
+      [60, { started: 600 }],
+      [70, { started: 700, environ: named("/60/") }],
+      [71, { started: 700, environ: named("/62/") }],
+      [72, { started: 700, environ: named("/50/") }]
+    ])
+    return run(
+      Effect.gen(function*() {
+        assert.deepStrictEqual(yield* leftovers.self(yield* services), { namespace: "", pid: us, started: "" })
+        const fiber = yield* Effect.fork(end)
+        while (!(yield* isDone(fiber))) {
+          yield* TestClock.adjust("50 millis")
+          yield* settle
+        }
+        assert.deepStrictEqual(yield* kills, ["TERM 71"])
+      }),
+      processes,
+      undefined,
+      false
+    )
+  })
+})

@@ -1,0 +1,247 @@
+import { describe, expect, it } from "@effect/vitest"
+import { FastCheck as fc } from "effect"
+import { RunEvent } from "effect-opencode"
+import * as mappers from "../../src/internal/server/mapper.js"
+import type { Event, Message } from "../../src/internal/server/wire.js"
+import * as recorded from "./recorded.js"
+
+const now = 1_700_000_000_000
+
+const mapper = (of: recorded.Recorded, options: Partial<mappers.Options> = {}) =>
+  mappers.make({ sessionId: of.sessionId, thinking: true, since: undefined, retries: () => 0, ...options })
+
+const live = (of: recorded.Recorded, options?: Partial<mappers.Options>): ReadonlyArray<RunEvent.RunEvent> => {
+  const self = mapper(of, options)
+  return recorded.own(of).flatMap((event) => self.event(event, now) ?? [])
+}
+
+/** What `opencode run` would have printed. */
+const printed = (events: ReadonlyArray<RunEvent.RunEvent>) =>
+  events.filter((event) => event._tag !== "TextDelta" && event._tag !== "ProviderRetry")
+
+const brief = (event: RunEvent.RunEvent): string => {
+  switch (event._tag) {
+    case "StepFinish":
+      return `finish ${event.reason}`
+    case "ToolUse":
+      return `${event.tool} ${event.status}`
+    case "Text":
+    case "Reasoning":
+    case "TextDelta":
+      return `${event._tag} ${event.text}`
+    case "SessionError":
+      return `error ${event.name}`
+    case "ProviderRetry":
+      return `retry ${event.attempt} ${event.kind}`
+    default:
+      return event._tag
+  }
+}
+
+const pieces = (text: string, ...deltas: ReadonlyArray<string>) => [
+  ...(deltas.length === 0 ? [text] : deltas).map((delta) => `TextDelta ${delta}`),
+  `Text ${text}`
+]
+
+const hello = ["StepStart", ...pieces("Hello wide world", "Hello ", "wide ", "world"), "finish stop"]
+
+describe("what a server tells of a prompt", () => {
+  it.each([
+    ["text", hello],
+    ["length", ["StepStart", ...pieces("cut off"), "finish length"]],
+    [
+      "reasoning",
+      ["StepStart", "TextDelta thinking hard", "Reasoning thinking hard", ...pieces("answer"), "finish stop"]
+    ],
+    [
+      "tools",
+      [
+        "StepStart",
+        ...pieces("Let me look."),
+        "bash completed",
+        "bash completed",
+        "bash completed",
+        "finish tool-calls",
+        "StepStart",
+        ...pieces("done"),
+        "finish stop"
+      ]
+    ],
+    ["sub-agent", [
+      "StepStart",
+      "task completed",
+      "finish tool-calls",
+      "StepStart",
+      ...pieces("parent done"),
+      "finish stop"
+    ]],
+    ["ask-reject", ["StepStart", "bash error", "bash error", "finish tool-calls"]],
+    [
+      "rate-limit",
+      ["retry 1 rate-limit", "retry 2 rate-limit", "StepStart", ...pieces("recovered"), "finish stop"]
+    ],
+    [
+      "stream-cut",
+      [
+        "StepStart",
+        "TextDelta partial ",
+        "retry 1 provider-unavailable",
+        "StepStart",
+        "TextDelta partial ",
+        "retry 2 provider-unavailable",
+        "StepStart",
+        ...pieces("whole"),
+        "finish stop"
+      ]
+    ],
+    ["compaction", ["error ContextOverflowError", ...hello, ...hello]],
+    ["unauthorized", ["error APIError"]],
+    ["malformed", ["StepStart", "TextDelta bad", "error UnknownError"]],
+    ["unknown-model", ["error UnknownError"]],
+    ["unknown-agent", ["error UnknownError"]],
+    ["abort", ["StepStart", "TextDelta Sleeping.", "Text Sleeping.", "error MessageAbortedError"]]
+  ])("%s", (name, expected) => {
+    expect(live(recorded.get(name)).map(brief)).toEqual(expected)
+  })
+
+  it("is in the shape of what `opencode run` prints", () => {
+    const of = recorded.get("tools")
+    const events = printed(live(of))
+    expect(events.map((event) => RunEvent.toWire(event)["type"])).toEqual([
+      "step_start",
+      "text",
+      "tool_use",
+      "tool_use",
+      "tool_use",
+      "step_finish",
+      "step_start",
+      "text",
+      "step_finish"
+    ])
+    for (const event of events) {
+      const line = RunEvent.toWire(event)
+      expect(line).toMatchObject({ timestamp: now, sessionID: of.sessionId, part: { sessionID: of.sessionId } })
+      expect(RunEvent.fromLine(JSON.stringify(line))).toEqual(event)
+    }
+    // In the order in which they ended.
+    expect(events.flatMap((event) => event._tag === "ToolUse" ? [event.output] : [])).toEqual([
+      "(no output)",
+      "two\n",
+      "one\n"
+    ])
+  })
+
+  it("has reasoning only where it is asked for", () => {
+    expect(live(recorded.get("reasoning"), { thinking: false }).map(brief)).toEqual([
+      "StepStart",
+      ...pieces("answer"),
+      "finish stop"
+    ])
+  })
+
+  it("tells the first words about an unexpected error, not its stack trace", () => {
+    const of = recorded.get("unknown-model")
+    const self = mapper(of)
+    const events = of.events.flatMap((event) => self.event(event, now) ?? [])
+    expect(events).toMatchObject([{ message: "Model not found: fake/nope.", kind: "model-not-found" }])
+  })
+
+  it("goes on counting where others have counted failures", () => {
+    expect(live(recorded.get("rate-limit"), { retries: () => 4 }).map(brief).slice(0, 2)).toEqual([
+      "retry 5 rate-limit",
+      "retry 6 rate-limit"
+    ])
+  })
+
+  it("names the model that failed", () => {
+    expect(live(recorded.get("rate-limit"))[0]).toMatchObject({ provider: "fake", model: "m1" })
+  })
+
+  it("is nothing of an earlier prompt", () => {
+    const of = recorded.get("text")
+    const self = mapper(of, { since: now * 2 })
+    expect(of.events.flatMap((event) => self.event(event, now) ?? [])).toEqual([])
+    expect(self.repair(of.messages, now)).toEqual([])
+    expect(self.turn(of.messages)).toBeUndefined()
+  })
+
+  it("is told once, however often it is heard", () => {
+    const of = recorded.get("tools")
+    const self = mapper(of)
+    const twice = recorded.own(of).flatMap((event) => [event, event]).flatMap((event) => self.event(event, now) ?? [])
+    expect(printed(twice)).toEqual(printed(live(of)))
+    expect(self.repair(of.messages, now)).toEqual([])
+  })
+})
+
+/** The messages as the server has them after some of the events. */
+const messagesAfter = (events: ReadonlyArray<Event>): ReadonlyArray<Message> => {
+  const messages = new Map<string, { info: Message["info"]; parts: Map<string, Message["parts"][number]> }>()
+  for (const event of events) {
+    if (event.type === "message.updated") {
+      const { info } = event.properties
+      messages.set(info.id, { info, parts: messages.get(info.id)?.parts ?? new Map() })
+    }
+    if (event.type === "message.part.updated") {
+      const { part } = event.properties
+      messages.get(part.messageID)?.parts.set(part.id, part as Message["parts"][number])
+    }
+  }
+  return [...messages.values()].map(({ info, parts }) => ({ info, parts: [...parts.values()] }))
+}
+
+describe("a gap in what a server tells", () => {
+  // Where it fails in the middle, the order of the failure and of what was said until then is lost.
+  const failing = ["malformed", "unknown-model", "unknown-agent", "abort", "compaction"]
+  const names = recorded.all.map(({ name }) => name)
+  const share = fc.double({ min: 0, max: 1, noNaN: true })
+
+  it.prop(
+    "is made up for by its messages, wherever it is",
+    { name: fc.constantFrom(...names.filter((name) => !failing.includes(name))), from: share, length: share },
+    ({ from, length, name }) => {
+      const of = recorded.get(name)
+      const events = recorded.own(of)
+      const start = Math.round(from * events.length)
+      const end = start + Math.round(length * (events.length - start))
+      const self = mapper(of)
+      const heard = [
+        ...events.slice(0, start).flatMap((event) => self.event(event, now) ?? []),
+        ...self.repair(messagesAfter(events.slice(0, end)), now),
+        ...events.slice(end).flatMap((event) => self.event(event, now) ?? [])
+      ]
+      expect(printed(heard)).toEqual(printed(live(of)))
+    }
+  )
+
+  const keyOf = (event: RunEvent.RunEvent): unknown => {
+    const { error, part } = RunEvent.toWire(event) as { readonly error?: unknown; readonly part?: { id: string } }
+    return part?.id ?? JSON.stringify(error)
+  }
+
+  it.prop(
+    "loses nothing also where something failed, and tells nothing twice",
+    { name: fc.constantFrom(...names), at: share },
+    ({ at, name }) => {
+      const of = recorded.get(name)
+      const events = recorded.own(of)
+      const self = mapper(of)
+      const heard = printed([
+        ...events.slice(0, Math.round(at * events.length)).flatMap((event) => self.event(event, now) ?? []),
+        ...self.repair(of.messages, now)
+      ]).map(keyOf)
+      // Without a message there is nobody who says an error again.
+      const isKept = of.messages.some(({ info }) => info.error)
+      const wanted = printed(live(of)).filter((event) => event._tag !== "SessionError" || isKept).map(keyOf)
+      expect(wanted.filter((key) => !heard.includes(key))).toEqual([])
+      expect(new Set(heard).size).toBe(heard.length)
+    }
+  )
+
+  it("tells an error that only a message has", () => {
+    const of = recorded.get("unauthorized")
+    const self = mapper(of)
+    expect(self.repair(of.messages, now).map(brief)).toEqual(["error APIError"])
+    expect(self.repair(of.messages, now)).toEqual([])
+  })
+})

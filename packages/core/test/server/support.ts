@@ -1,0 +1,44 @@
+/** What the tests of the server transport share: an HTTP client whose server is a function. */
+import { HttpClient, HttpClientError, HttpClientResponse } from "@effect/platform"
+import type { HttpClientRequest } from "@effect/platform"
+import { Effect } from "effect"
+
+/** A request as it left. */
+export interface Sent {
+  readonly method: string
+  readonly url: URL
+  readonly headers: { readonly [name: string]: string }
+  readonly body: unknown
+  readonly signal: AbortSignal
+}
+
+export type Answer = (sent: Sent) => Response | Effect.Effect<Response, unknown>
+
+const bodyOf = (request: HttpClientRequest.HttpClientRequest): unknown =>
+  request.body._tag === "Uint8Array" ? JSON.parse(new TextDecoder().decode(request.body.body)) : undefined
+
+/** A client that is answered by a function; a failure of it is one of the connection. */
+export const client = (answer: Answer) => {
+  const sent: Array<Sent> = []
+  return {
+    sent,
+    client: HttpClient.make((request, url, signal) =>
+      Effect.suspend(() => {
+        const one: Sent = { method: request.method, url, headers: request.headers, body: bodyOf(request), signal }
+        sent.push(one)
+        const response = answer(one)
+        return (Effect.isEffect(response) ? response as Effect.Effect<Response, unknown> : Effect.succeed(response))
+          .pipe(
+            Effect.mapError((cause) => new HttpClientError.RequestError({ request, reason: "Transport", cause })),
+            Effect.map((response) => HttpClientResponse.fromWeb(request, response))
+          )
+      })
+    )
+  }
+}
+
+export const json = (body: unknown, init?: ResponseInit): Response => new Response(JSON.stringify(body), init)
+
+/** One event as `/global/event` frames it. */
+export const frame = (payload: unknown, directory = "/workspace"): string =>
+  `data: ${JSON.stringify({ directory, project: "global", payload })}\n\n`
