@@ -10,11 +10,11 @@ import type { Bench } from "../lib/run.js"
 const echo = (lines: ReadonlyArray<object>): string =>
   `cat <<'EOF'\n${lines.map((line) => JSON.stringify(line)).join("\n")}\nEOF`
 
-/** A shell that prints three events with its own means, and exits. */
+/** A shell that reads its input and prints three events, with its own means, and exits. */
 const brief = (bench: Bench): string =>
   events.executable(
     path.join(bench.scratch, "bin", "brief"),
-    events.turn.map((line) => `printf '%s\\n' ${events.quoted(JSON.stringify(line))}`).join("\n")
+    ["read -r prompt", ...events.turn.map((line) => `printf '%s\\n' ${events.quoted(JSON.stringify(line))}`)].join("\n")
   )
 
 const runs = 1000

@@ -122,19 +122,23 @@ export const make = (
     const temporaryEnv = { TMPDIR: temporary, TMP: temporary, TEMP: temporary }
     if (isolation === "none") return { directory, temporary: temporaryEnv, data: {} }
 
-    const data = isolation === "run" ? path.join(directory, "data") : path.resolve(isolation.directory)
-    const credentials = path.join(data, "opencode", "auth.json")
-    yield* fileSystem.makeDirectory(path.dirname(credentials), { recursive: true })
+    const isFresh = isolation === "run"
+    const data = isFresh ? path.join(directory, "data") : path.resolve(isolation.directory)
+    const own = path.join(data, "opencode")
+    const credentials = path.join(own, "auth.json")
     const source = yield* dataHome(path, env)
-    if (source !== undefined && path.resolve(source) !== data) {
-      const stored = path.join(source, "opencode", "auth.json")
-      const wanted = (yield* fileSystem.exists(stored)) && !(yield* fileSystem.exists(credentials))
-      if (wanted) {
-        // A link, so that a refreshed token is kept; a copy where links are not allowed.
-        yield* fileSystem.symlink(stored, credentials).pipe(
-          Effect.orElse(() => fileSystem.copyFile(stored, credentials))
-        )
-      }
+    const stored = source === undefined || path.resolve(source) === data
+      ? undefined
+      : path.join(source, "opencode", "auth.json")
+    const wanted = stored !== undefined && (yield* fileSystem.exists(stored)) &&
+      (isFresh || !(yield* fileSystem.exists(credentials)))
+    // OpenCode makes a directory that is missing. One that is kept is tried here, so that the error is ours.
+    if (wanted || !isFresh) yield* fileSystem.makeDirectory(own, { recursive: true })
+    if (wanted) {
+      // A link, so that a refreshed token is kept; a copy where links are not allowed.
+      yield* fileSystem.symlink(stored, credentials).pipe(
+        Effect.orElse(() => fileSystem.copyFile(stored, credentials))
+      )
     }
     const database = env["OPENCODE_DB"] ?? (yield* variable("OPENCODE_DB"))
     return {
@@ -155,5 +159,5 @@ export const make = (
         })`
       })
     ),
-    Effect.withSpan("OpenCode.isolation")
+    Effect.withSpan("OpenCode.isolation", { captureStackTrace: false })
   )

@@ -5,6 +5,7 @@ import { OpenCode } from "effect-opencode"
 import type { OpenCodeError } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as NodeFs from "node:fs"
+import * as NodePath from "node:path"
 import * as T from "./support/mock.js"
 
 const crash = (stderr: string) => Mock.script(Mock.stderr(stderr), Mock.exit(1))
@@ -173,7 +174,7 @@ describe("another attempt", () => {
       assert.deepStrictEqual(before, [true, false, true, false, false, true])
       yield* T.expectClean
     }).pipe(Effect.provide(T.layer((command) => {
-      homes.push(command.env["XDG_DATA_HOME"]!)
+      homes.push(NodePath.dirname(command.env["XDG_DATA_HOME"]!))
       for (const home of homes) before.push(NodeFs.existsSync(home))
       return T.locked
     }, { retry: Schedule.recurs(2) })))

@@ -6,6 +6,7 @@ import * as Schema from "effect/Schema"
 import * as Permission from "../Permission.js"
 import { RunConfig } from "../RunConfig.js"
 import type { Budget, RunOptions } from "../RunOptions.js"
+import * as guard from "./guard.js"
 import type { AgentFallback } from "./stderrFacts.js"
 
 /** An option that cannot be used. */
@@ -50,8 +51,10 @@ const fromIssue = (issue: ParseResult.ParseIssue, path: ReadonlyArray<PropertyKe
 
 const validate = Schema.validateEither(Schema.typeSchema(RunConfig))
 
+const isFine = guard.make(RunConfig)
+
 const shape = (options: RunOptions): Option.Option<Problem> =>
-  Either.match(validate(options), {
+  isFine(options) ? Option.none() : Either.match(validate(options), {
     onLeft: (error) => Option.some(fromIssue(error.issue)),
     onRight: () => Option.none()
   })
@@ -87,7 +90,7 @@ const prompt = (text: string, options: RunOptions): Option.Option<Problem> => {
   }
   if (options.promptVia === "argv") {
     if (text.includes("\0")) return problem("prompt", "an argument cannot hold NUL; let it travel by stdin")
-    if (byteLength(text) > maxArgument) {
+    if (isLonger(text, maxArgument)) {
       return problem("prompt", "an argument cannot be longer than 128 KiB; let it travel by stdin")
     }
   }
@@ -97,7 +100,11 @@ const prompt = (text: string, options: RunOptions): Option.Option<Problem> => {
 /** Linux's limit for one argument or one variable (MAX_ARG_STRLEN), terminating NUL included. */
 const maxArgument = 128 * 1024 - 1
 
-const byteLength = (text: string): number => new TextEncoder().encode(text).length
+const encoder = new TextEncoder()
+
+const isLonger = (text: string, bytes: number): boolean =>
+  // No character of a string takes more than three bytes.
+  text.length * 3 > bytes && encoder.encode(text).length > bytes
 
 /** The variables that other options than `extraEnv` set. */
 const optionOf = new Map([
@@ -110,7 +117,7 @@ const optionOf = new Map([
 export const invocation = (
   input: { readonly args: ReadonlyArray<string>; readonly env: { readonly [name: string]: string } }
 ): Option.Option<Problem> => {
-  const arg = input.args.find((arg) => arg.includes("\0") || byteLength(arg) > maxArgument)
+  const arg = input.args.find((arg) => arg.includes("\0") || isLonger(arg, maxArgument))
   if (arg !== undefined) {
     return problem(
       "extraArgs",
@@ -122,7 +129,7 @@ export const invocation = (
     if (name === "" || name.includes("=") || name.includes("\0") || value.includes("\0")) {
       return problem(path, "a variable's name cannot be empty or hold `=`, and neither side can hold NUL")
     }
-    if (byteLength(name) + 1 + byteLength(value) > maxArgument) {
+    if (isLonger(`${name}=${value}`, maxArgument)) {
       return problem(path, "the environment cannot carry a value of more than 128 KiB")
     }
   }

@@ -86,7 +86,9 @@ export const make = (client: Client, prompt: string, own: RunOptions): Effect.Ef
 
 /** Puts the home directory in the place of `~`. */
 export const expand = (client: Pick<Client, "path">, file: string): Effect.Effect<string> =>
-  Effect.provideService(binary.expand(file), Path.Path, client.path)
+  file.startsWith("~")
+    ? Effect.provideService(binary.expand(file), Path.Path, client.path)
+    : Effect.succeed(file)
 
 type Files = Pick<Client, "fileSystem" | "path">
 

@@ -2,6 +2,7 @@ import * as Command from "@effect/platform/Command"
 import type * as CommandExecutor from "@effect/platform/CommandExecutor"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
+import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Function from "effect/Function"
 import * as Option from "effect/Option"
@@ -117,7 +118,8 @@ export interface ProcessTable {
   readonly kill: (processes: ReadonlyArray<Seen>, signal: "TERM" | "KILL") => Effect.Effect<void>
 }
 
-const concurrency = 16
+/** As many as Node's pool has threads. */
+const concurrency = 4
 
 export interface Services {
   readonly executor: CommandExecutor.CommandExecutor
@@ -145,14 +147,23 @@ const readProcess = <A>(
       )
   })
 
-/** Does something for each process in `/proc`. */
+/**
+ * Does something for each process in `/proc`, in lanes: a fiber for each of them would cost more than what it does.
+ */
 const eachProcess = <A>(
   { fileSystem }: Services,
   visit: (pid: string) => Effect.Effect<A>
 ): Effect.Effect<Array<A>> =>
   fileSystem.readDirectory("/proc").pipe(
     Effect.orElseSucceed((): Array<string> => []),
-    Effect.flatMap((names) => Effect.forEach(names.filter((name) => /^\d+$/.test(name)), visit, { concurrency }))
+    Effect.flatMap((names) => {
+      const pids = names.filter((name) => /^\d+$/.test(name))
+      const lanes = Arr.chunksOf(pids, Math.max(1, Math.ceil(pids.length / concurrency)))
+      return Effect.map(
+        Effect.forEach(lanes, (lane) => Effect.forEach(lane, visit), { concurrency: "unbounded" }),
+        Arr.flatten
+      )
+    })
   )
 
 const fromProc = <A>(services: Services, look: (environment: string) => A): Effect.Effect<ReadonlyArray<Listed<A>>> =>

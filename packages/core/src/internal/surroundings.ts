@@ -1,5 +1,6 @@
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
+import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as Isolation from "../Isolation.js"
@@ -35,8 +36,7 @@ export const make = (
     const own = invocation.env(config)
     const given = invocation.revealed(client.environment.variables)
     const isolated = yield* Isolation.make(client.isolation, { ...given, ...own }).pipe(
-      Effect.provideService(FileSystem.FileSystem, client.fileSystem),
-      Effect.provideService(Path.Path, client.path)
+      Effect.provide(Context.add(Context.make(FileSystem.FileSystem, client.fileSystem), Path.Path, client.path))
     )
     return {
       // OpenCode takes its directory from PWD before it asks the system.
