@@ -86,7 +86,7 @@ export interface Options {
 export interface Outcome {
   /** The last result of every job that has one, earlier ones included, in the order of the jobs. */
   readonly results: ReadonlyArray<JobResult>
-  /** Jobs without a result. */
+  /** Jobs that were to be run and have no result of this batch; a failed one that did not run again has an earlier one. */
   readonly undone: ReadonlyArray<Job>
   readonly stopped: Stop | undefined
 }
@@ -364,6 +364,8 @@ export const run = (
         }))
       })
 
+    const ended = new Set<string>()
+
     const work = (job: Job) =>
       Effect.uninterruptibleMask((restore) =>
         Effect.gen(function*() {
@@ -377,6 +379,7 @@ export const run = (
           const result = yield* toResult(job, done.ended, done, { startedAt, endedAt })
           yield* options.results.append(result)
           results.set(job.id, result)
+          ended.add(job.id)
           yield* display.emit(FleetEvent.Ended({ id: job.id, result, at: endedAt }))
           if (options.failFast === true && result.outcome !== "success") yield* stop("failure")
         })
@@ -385,10 +388,9 @@ export const run = (
     yield* Effect.forEach(todo, work, { concurrency: options.concurrency, discard: true })
 
     const why = yield* Deferred.poll(stopped)
-    const undone = options.jobs.filter(({ id }) => !results.has(id))
     return {
       results: options.jobs.flatMap(({ id }) => results.get(id) ?? []),
-      undone,
+      undone: todo.filter(({ id }) => !ended.has(id)),
       stopped: Option.isSome(why) ? yield* why.value : undefined
     }
   }))

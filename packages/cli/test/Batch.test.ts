@@ -1,3 +1,4 @@
+import { FileSystem, Path } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Ref, TestClock } from "effect"
@@ -71,8 +72,19 @@ const batch = (given: Partial<Batch.Options> & { readonly jobs: ReadonlyArray<Jo
     }
   })
 
-const opencode = (respond: Parameters<typeof OpenCodeTest.layer>[0], options?: OpenCodeTest.Options) =>
-  Layer.merge(OpenCodeTest.layer(respond, options), NodeContext.layer)
+type Respond = Parameters<typeof OpenCodeTest.layer>[0]
+
+/** Nothing is read or written, so that nothing but the test clock decides what happens when. */
+const opencode = (respond: Respond, options?: OpenCodeTest.Options) =>
+  Layer.mergeAll(
+    OpenCodeTest.layer(respond, options),
+    FileSystem.layerNoop({}),
+    Path.layer,
+    MockCommandExecutor.layer([])
+  )
+
+/** For real files and real processes around the scripted runs. */
+const onDisk = (respond: Respond) => Layer.merge(OpenCodeTest.layer(respond), NodeContext.layer)
 
 const slow = (seconds: number) => Reply.text("done", { delay: `${seconds} seconds` })
 
@@ -83,14 +95,34 @@ const prompts = Effect.map(
   (calls) => calls.map(({ prompt }) => prompt)
 )
 
-/** Lets everything happen that needs no time: fibers, and calls of the file system. */
-const settle = Effect.forEach(
-  Array.from({ length: 20 }),
-  () => Effect.zipRight(Effect.promise(() => new Promise((resolve) => setImmediate(resolve))), Effect.yieldNow())
-)
+const turn = Effect.promise(() => new Promise((resolve) => setImmediate(resolve)))
 
-const after = (duration: Parameters<typeof TestClock.adjust>[0]) =>
-  Effect.zipRight(Effect.zipRight(settle, TestClock.adjust(duration)), settle)
+/** Lets everything happen that does not wait for the clock. */
+const settle = Effect.repeatN(turn, 50)
+
+/** Waits for a state that the batch reaches by itself. */
+const until = <R>(what: string, reached: Effect.Effect<boolean, never, R>): Effect.Effect<void, never, R> => {
+  const again = (turns: number): Effect.Effect<void, never, R> =>
+    Effect.flatMap(reached, (isReached) =>
+      isReached
+        ? Effect.void
+        : turns === 0
+        ? Effect.dieMessage(`never reached: ${what}`)
+        : Effect.zipRight(turn, again(turns - 1)))
+  return again(100_000)
+}
+
+/** Waits until so many runs sleep until a time. */
+const untilAsleep = (at: number, count = 1) =>
+  until(
+    `${count} sleeping until ${at}`,
+    Effect.map(TestClock.sleeps(), (sleeps) => [...sleeps].filter((time) => time === at).length >= count)
+  )
+
+const untilCourse = (course: Effect.Effect<ReadonlyArray<string>>, event: string) =>
+  until(event, Effect.map(course, (all) => all.includes(event)))
+
+const adjust = (duration: Parameters<typeof TestClock.adjust>[0]) => Effect.zipRight(TestClock.adjust(duration), settle)
 
 describe("Batch", () => {
   it.effect("runs every job and says what has come of it", () =>
@@ -135,11 +167,13 @@ describe("Batch", () => {
     Effect.gen(function*() {
       const { events, run } = yield* batch({ jobs: jobs("a") })
       const fiber = yield* Effect.fork(run)
-      yield* after("3 seconds")
+      yield* untilAsleep(3000)
+      yield* adjust("3 seconds")
       const seen = yield* events
       expect(seen.map((event) => event._tag)).toEqual(["Queued", "Started", "Observed"])
       expect(seen[2]).toMatchObject({ id: "a", at: 3000, event: { _tag: "StepStart" } })
-      yield* after("2 seconds")
+      yield* untilAsleep(5000)
+      yield* adjust("2 seconds")
       yield* Fiber.join(fiber)
       expect((yield* events).at(-1)).toMatchObject({
         _tag: "Ended",
@@ -160,14 +194,12 @@ describe("Batch", () => {
     Effect.gen(function*() {
       const { run } = yield* batch({ jobs: jobs("1", "2", "3", "4", "5", "6", "7"), concurrency: 3 })
       const fiber = yield* Effect.fork(run)
-      const seen: Array<number> = []
-      for (let second = 0; second < 3; second++) {
+      for (const [second, count] of [3, 3, 1].entries()) {
+        yield* untilAsleep((second + 1) * 1000, count)
         yield* settle
-        seen.push(yield* running)
+        expect([second, yield* running]).toEqual([second, count])
         yield* TestClock.adjust("1 second")
       }
-      expect(seen).toEqual([3, 3, 1])
-      yield* settle
       expect((yield* Fiber.join(fiber)).results.length).toBe(7)
     }).pipe(Effect.provide(opencode(() => slow(1)))))
 
@@ -183,7 +215,9 @@ describe("Batch", () => {
     Effect.gen(function*() {
       const { course, run } = yield* batch({ jobs: jobs("slow", "fails", "never"), failFast: true })
       const fiber = yield* Effect.fork(run)
-      yield* after("10 seconds")
+      yield* untilAsleep(10_000)
+      yield* untilCourse(course, "Ended fails")
+      yield* adjust("10 seconds")
       const outcome = yield* Fiber.join(fiber)
       expect(outcome.stopped).toBe("failure")
       expect(outcome.results.map(({ id, outcome }) => [id, outcome])).toEqual([
@@ -208,11 +242,13 @@ describe("Batch", () => {
       Effect.gen(function*() {
         const { course, run, stop } = yield* batch({ jobs: jobs("1", "2", "3", "4") })
         const fiber = yield* Effect.fork(run)
-        yield* after("5 seconds")
+        yield* untilAsleep(10_000, 2)
+        yield* adjust("5 seconds")
         yield* stop
-        yield* after("4 seconds")
+        yield* untilCourse(course, "Stopping")
+        yield* adjust("4 seconds")
         expect(yield* running).toBe(2)
-        yield* after("1 second")
+        yield* adjust("1 second")
         const outcome = yield* Fiber.join(fiber)
         expect([idsOf(outcome.results), idsOf(outcome.undone), outcome.stopped]).toEqual([
           ["1", "2"],
@@ -228,11 +264,14 @@ describe("Batch", () => {
     it.effect("does not wait for a run that has not begun", () =>
       Effect.gen(function*() {
         // "2" waits at the gate as long as "1" has not said anything
-        const { run, stop, written } = yield* batch({ jobs: jobs("1", "2", "3") })
+        const { course, run, stop, written } = yield* batch({ jobs: jobs("1", "2", "3") })
         const fiber = yield* Effect.fork(run)
-        yield* after("5 seconds")
+        yield* untilAsleep(20_000)
+        yield* untilCourse(course, "Started 2")
+        yield* adjust("5 seconds")
         yield* stop
-        yield* after("15 seconds")
+        yield* untilCourse(course, "Stopping")
+        yield* adjust("15 seconds")
         const outcome = yield* Fiber.join(fiber)
         expect([idsOf(outcome.results), idsOf(outcome.undone)]).toEqual([["1"], ["2", "3"]])
         expect(idsOf(yield* written)).toEqual(["1"])
@@ -242,11 +281,15 @@ describe("Batch", () => {
 
     it.effect("and interrupted then, ends everything and writes nothing of it", () =>
       Effect.gen(function*() {
-        const { run, stop, written } = yield* batch({ jobs: jobs("quick", "2", "3") })
+        const { course, run, stop, written } = yield* batch({ jobs: jobs("quick", "2", "3") })
         const fiber = yield* Effect.fork(run)
-        yield* after("2 seconds")
+        yield* untilAsleep(1000)
+        yield* untilAsleep(100_000)
+        yield* adjust("1 second")
+        yield* untilAsleep(101_000)
         yield* stop
-        yield* after("1 second")
+        yield* untilCourse(course, "Stopping")
+        yield* adjust("1 second")
         yield* Fiber.interrupt(fiber)
         expect(yield* running).toBe(0)
         expect(idsOf(yield* written)).toEqual(["quick"])
@@ -322,6 +365,20 @@ describe("Batch", () => {
         expect([idsOf(outcome.results), idsOf(outcome.undone)]).toEqual([["1", "2"], ["3"]])
       }).pipe(Effect.provide(opencode(() => Reply.text("x", { cost: 0.25 })))))
 
+    it.effect("leaves those that failed before undone, where they were to run again", () =>
+      Effect.gen(function*() {
+        const before = ["1", "2"].map((id) => result({ id, outcome: "OpenCodeTimeoutError", cost: 0.5 }))
+        const { run } = yield* batch({
+          jobs: jobs("1", "2"),
+          retryFailed: true,
+          budget: { cost: 0.1 },
+          results: { before, append: () => Effect.void }
+        })
+        const outcome = yield* run
+        expect(outcome.results.map(({ outcome }) => outcome)).toEqual(["OpenCodeTimeoutError", "OpenCodeTimeoutError"])
+        expect([idsOf(outcome.undone), outcome.stopped]).toEqual([["1", "2"], "budget"])
+      }).pipe(Effect.provide(opencode(() => "x"))))
+
     it.effect("is not mistaken for a job's own", () =>
       Effect.gen(function*() {
         const { run } = yield* batch({ jobs: [job("1", { options: { budget: { cost: 0.1 } } }), job("2")] })
@@ -345,7 +402,9 @@ describe("Batch", () => {
         results: { before: [], append: () => refused }
       })
       const fiber = yield* Effect.fork(Effect.flip(run))
-      yield* after("1 second")
+      yield* untilAsleep(1000)
+      yield* untilAsleep(100_000)
+      yield* adjust("1 second")
       expect(yield* Fiber.join(fiber)).toBe(refused)
       expect(yield* running).toBe(0)
       expect(yield* prompts).toEqual(["quick", "2"])
@@ -457,7 +516,7 @@ describe("with worktrees", () => {
       expect(fs.readdirSync(worktrees)).toEqual(["changes"])
       expect(fs.readFileSync(path.join(at, "src", "a.txt"), "utf8")).toBe("one\n")
       expect(git(at, "status", "--porcelain")).toBe("")
-    }).pipe(Effect.provide(opencode(agent))))
+    }).pipe(Effect.provide(onDisk(agent))))
 
   it.scopedLive("those of failed runs stay where that is wanted", () =>
     Effect.gen(function*() {
@@ -466,14 +525,14 @@ describe("with worktrees", () => {
       const { results } = yield* run
       expect(results.map(({ worktree }) => worktree?.kept)).toEqual([true, false])
       expect(fs.readdirSync(worktrees)).toEqual(["fails"])
-    }).pipe(Effect.provide(opencode(agent))))
+    }).pipe(Effect.provide(onDisk(agent))))
 
   it.scopedLive("an interrupted run's goes as well, unless there is work in it", () =>
     Effect.gen(function*() {
       const { at, worktrees } = yield* repository
       const ready = yield* Deferred.make<void>()
       const { run, written } = yield* batch({ jobs: jobs("works", "waits"), cwd: at, ...options(worktrees) })
-      const layer = opencode((call) =>
+      const layer = onDisk((call) =>
         Reply.events([
           Events.stepStart(),
           MockCommandExecutor.waitFor(
@@ -493,7 +552,7 @@ describe("with worktrees", () => {
 
       // Going on, the job has a worktree of its own again; the work of the first try stays.
       const again = yield* batch({ jobs: jobs("works", "waits"), cwd: at, ...options(worktrees) })
-      yield* Effect.provide(again.run, opencode(() => "done"))
+      yield* Effect.provide(again.run, onDisk(() => "done"))
       expect((yield* again.written).map(({ id, worktree }) => [id, path.basename(worktree?.path ?? "")]).sort())
         .toEqual([
           ["waits", "waits"],
@@ -516,7 +575,7 @@ describe("with worktrees", () => {
       expect((yield* Effect.flip(run)).message).toContain("not a git repository")
       expect(yield* course).toEqual([])
       expect(fs.existsSync(worktrees)).toBe(false)
-    }).pipe(Effect.provide(opencode(agent))))
+    }).pipe(Effect.provide(onDisk(agent))))
 })
 
 describe("after a batch that was killed", () => {
@@ -576,7 +635,7 @@ describe("after a batch that was killed", () => {
       ])
       // 0.1 and 0.4 were spent, so one more job of 0.25 starts
       expect([idsOf(outcome.results), outcome.stopped]).toEqual([["done", "cut"], "budget"])
-    }).pipe(Effect.provide(opencode(() => Reply.text("x", { cost: 0.25 })))))
+    }).pipe(Effect.provide(onDisk(() => Reply.text("x", { cost: 0.25 })))))
 
   it.scopedLive("leaves data directories that do not go with a run", () =>
     Effect.gen(function*() {
@@ -592,5 +651,5 @@ describe("after a batch that was killed", () => {
       })
       yield* run
       expect(fs.existsSync(data)).toBe(true)
-    }).pipe(Effect.provide(opencode(() => "x"))))
+    }).pipe(Effect.provide(onDisk(() => "x"))))
 })
