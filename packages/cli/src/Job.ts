@@ -84,12 +84,6 @@ const firstLine = (prompt: string): string => {
   return line.length <= nameLength ? line : `${[...line].slice(0, nameLength - 1).join("").trimEnd()}…`
 }
 
-const titleLength = 100
-
-/** The name as a title of a session. It is an argument of OpenCode, which would take a dash at its beginning for an option. */
-const titleOf = (name: string): string =>
-  [...name.replace(/[\s\p{C}]+/gu, " ").replace(/^[-\s]+/, "")].slice(0, titleLength).join("").trim() || "job"
-
 /** A job that has no id yet. */
 type Draft = Omit<Job, "id" | "index">
 
@@ -184,12 +178,14 @@ const draft = (
     onRight: (template) => Template.columns(template).some((column) => column in cell)
   })
   const base = named === undefined || named.trim() === "" ? firstLine(prompt ?? "") || config.command || "job" : named
+  // A template can name what holds a secret, and these are shown, the title even in the list of processes.
+  const clean = secrets.cleaner(options)
   return {
-    name: label === "" || saysCell ? base : `${base} [${label}]`,
+    name: clean(label === "" || saysCell ? base : `${base} [${label}]`),
     prompt: prompt ?? "",
     cwd: cwd === undefined || cwd.trim() === "" ? undefined : cwd,
-    options,
-    cell
+    options: options.title === undefined ? options : { ...options, title: clean(options.title) },
+    cell: Object.fromEntries(Object.entries(cell).map(([axis, value]) => [axis, clean(value)]))
   }
 }
 
@@ -252,8 +248,8 @@ export const plan = (input: Input): Effect.Effect<ReadonlyArray<Job>, JobFileErr
         ...job,
         id,
         index,
-        // Without a title OpenCode asks the model for one, which is an extra call.
-        options: { ...job.options, title: job.options.title ?? titleOf(job.name) }
+        // Without a title OpenCode asks the model for one, which is an extra call; everybody can read it in `ps`.
+        options: { ...job.options, title: job.options.title ?? id }
       }))
     })
   })

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Either from "effect/Either"
+import { namesSecret } from "./internal/values.js"
 
 /**
  * @since 0.1.0
@@ -30,6 +31,9 @@ const split = (text: string): ReadonlyArray<string> =>
 const problemOf = ({ name, values }: Axis): string | undefined => {
   if (name.startsWith("-")) {
     return `\`${name}\` is no axis: an option behind --matrix is written with a space (\`${name} value\`)`
+  }
+  if (namesSecret(name)) {
+    return `\`${name}\` is no axis: its values would be secrets, and names, results and reports show them`
   }
   if (name === "") return "an axis needs a name (`model=a,b`)"
   if (values.includes("")) return `the axis \`${name}\` has an empty value`

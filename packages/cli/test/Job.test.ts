@@ -4,6 +4,7 @@ import * as located from "../src/internal/located.js"
 import * as Job from "../src/Job.js"
 import * as JobFile from "../src/JobFile.js"
 import * as Matrix from "../src/Matrix.js"
+import * as Template from "../src/Template.js"
 
 interface Options extends Omit<Job.Input, "file" | "axes" | "templates"> {
   readonly axes?: { readonly [name: string]: string }
@@ -93,7 +94,7 @@ describe("Job.plan", () => {
         timeout: Duration.seconds(2)
       })
       expect(second!.options).toEqual({
-        title: "b",
+        title: second!.id,
         permission: { bash: "deny" },
         budget: { steps: 3 },
         timeout: Duration.minutes(1)
@@ -125,7 +126,7 @@ describe("Job.plan", () => {
       })
       expect(job!.options).toEqual({
         model: "a/b",
-        title: "x",
+        title: job!.id,
         permission: { edit: "deny", bash: "allow" },
         budget: { cost: 1, steps: 9 },
         idleTimeout: 7
@@ -189,15 +190,35 @@ describe("Job.plan", () => {
       ])
     }))
 
-  it.effect("gives a session the name of its job, without what OpenCode would misread", () =>
+  it.effect("gives a session a title of which nothing can be read in a list of processes", () =>
     Effect.gen(function*() {
       const planned = yield* json([
-        { prompt: "- fix it\nand more" },
-        { prompt: "x", name: `--model\n${"y".repeat(200)}` },
-        { prompt: "x", name: "---" },
+        { prompt: "the key is canary-4711" },
+        { prompt: "x", name: "canary-4711" },
         { prompt: "x", config: { title: "mine" } }
       ])
-      expect(planned.map(({ options }) => options.title)).toEqual(["fix it", `model ${"y".repeat(94)}`, "job", "mine"])
+      expect(planned.map(({ options }) => options.title)).toEqual([planned[0]!.id, planned[1]!.id, "mine"])
+    }))
+
+  it.effect("shows no secret in a name, a title or a cell", () =>
+    Effect.gen(function*() {
+      const extraEnv = { API_KEY: "canary-4711", MODE: "fast" }
+      const [job] = yield* json([{ prompt: "x", config: { extraEnv, title: "{{config}}" } }], {
+        templates: { name: "n {{config}}" }
+      })
+      const title = "{\"extraEnv\":{\"API_KEY\":\"<redacted>\",\"MODE\":\"fast\"},\"title\":\"{{config}}\"}"
+      expect([job!.name, job!.options.title]).toEqual([`n ${title}`, title])
+      expect(job!.options.extraEnv).toEqual(extraEnv)
+
+      const [inCell] = yield* json([{ prompt: "x" }], {
+        axes: { config: "{\"password\":\"canary-4711\"}" },
+        templates: { name: "{{config}}" }
+      })
+      expect(inCell).toMatchObject({
+        name: "{\"password\":\"<redacted>\"}",
+        cell: { config: "{\"password\":\"<redacted>\"}" },
+        options: { password: Redacted.make("canary-4711") }
+      })
     }))
 
   it.effect("calls a job by its command where there is no prompt", () =>
@@ -280,6 +301,16 @@ describe("ids", () => {
     thinking: fc.boolean()
   }, { requiredKeys: [] })
 
+  /** Every text in a value as a template that is this text. */
+  const escaped = (value: unknown): unknown =>
+    typeof value === "string"
+      ? Template.escape(value)
+      : Array.isArray(value)
+      ? value.map(escaped)
+      : typeof value === "object" && value !== null
+      ? Object.fromEntries(Object.entries(value).map(([name, inner]) => [name, escaped(inner)]))
+      : value
+
   const shuffled = (value: unknown): unknown =>
     Array.isArray(value)
       ? value.map(shuffled)
@@ -292,7 +323,7 @@ describe("ids", () => {
     { config, prompt: fc.string({ minLength: 1 }) },
     ({ config, prompt }) =>
       Effect.gen(function*() {
-        const row = { prompt: `x${prompt.replaceAll("{", "(")}`, cwd: "d", config }
+        const row = { prompt: Template.escape(`x${prompt}`), cwd: "d", config: escaped(config) }
         expect(ids(yield* json([shuffled(row) as object]))).toEqual(ids(yield* json([row])))
       })
   )

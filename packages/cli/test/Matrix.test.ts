@@ -27,6 +27,14 @@ describe("Matrix", () => {
     expect(Matrix.parse([...axes].reverse().map(written))).toEqual(Either.right(sorted))
   })
 
+  it("has no axis of secrets, whose values would be in names, results and reports", () => {
+    for (const name of ["config.password", "config.extraEnv.API_KEY", "token"]) {
+      expect(Matrix.parse([[name, "a,b"]])).toEqual(Either.left([
+        `\`${name}\` is no axis: its values would be secrets, and names, results and reports show them`
+      ]))
+    }
+  })
+
   it.prop("has a cell for each combination, and none twice", { axes }, ({ axes }) => {
     const cells = Matrix.cells(axes)
     expect(cells.length).toBe(axes.reduce((product, { values }) => product * values.length, 1))
