@@ -11,8 +11,10 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import * as SynchronizedRef from "effect/SynchronizedRef"
 import * as lock from "./internal/lock.js"
 import { JobResult } from "./JobResult.js"
 
@@ -34,7 +36,9 @@ export class ResultsFileError
     reason: Schema.Literal("exists", "not-results", "other-jobs", "busy", "unreadable", "unwritable"),
     /** From 1. */
     line: Schema.optional(Schema.Number),
-    detail: Schema.optional(Schema.String)
+    detail: Schema.optional(Schema.String),
+    /** The lock that is held. */
+    lock: Schema.optional(Schema.String)
   })
 {
   override get message(): string {
@@ -65,7 +69,7 @@ export class ResultsFileError
       case "other-jobs":
         return "the input or the options have changed: use those of the first time, or name another file with --output"
       case "busy":
-        return `wait for it, or delete ${this.file}.lock if there is none`
+        return `wait for it, or delete ${this.lock} if there is none`
       default:
         return undefined
     }
@@ -78,8 +82,17 @@ const decode = Schema.decodeEither(ResultJson)
 
 const encode = Schema.encodeSync(ResultJson)
 
-/** How the line of a result begins. */
-const beginning = "{\"id\":\""
+const decodeJson = Schema.decodeUnknownEither(Schema.parseJson(Schema.Unknown))
+
+/** Whether one is the beginning of the other. */
+const agree = (self: string, that: string): boolean => self.startsWith(that) || that.startsWith(self)
+
+/** Whether this can be the beginning of the line of a result; what is whole is none. */
+const isCutOff = (rest: string): boolean => {
+  const [beginning, behind] = ["{\"id\":\"", "\",\"index\":"]
+  const end = rest.indexOf("\"", beginning.length)
+  return agree(rest, beginning) && (end < 0 || agree(rest.slice(end), behind)) && Either.isLeft(decodeJson(rest))
+}
 
 /**
  * The line of a result, with its line break.
@@ -130,8 +143,7 @@ export const parse = (bytes: Uint8Array): Either.Either<Contents, number> => {
   if (Either.isRight(last)) {
     return Either.right({ results: [...results, last.right], length: bytes.length, lacksBreak: true })
   }
-  const isOurs = rest.startsWith(beginning) || beginning.startsWith(rest)
-  return isOurs ? Either.right({ results, length: end, lacksBreak: false }) : Either.left(lines.length + 1)
+  return isCutOff(rest) ? Either.right({ results, length: end, lacksBreak: false }) : Either.left(lines.length + 1)
 }
 
 /**
@@ -173,9 +185,15 @@ export interface Options {
   readonly jobs: ReadonlySet<string>
 }
 
+const holder = ({ host, pid }: lock.Held): string | undefined => {
+  if (pid === undefined) return undefined
+  return host === undefined ? `pid ${pid}` : `pid ${pid} on ${host}, which cannot be seen from here`
+}
+
 /**
  * Opens a file until the scope closes; directories are made. Nobody else can open it meanwhile: `<file>.lock` says who
- * has it. A line that was cut off by a kill is taken away, so that no other is written behind it.
+ * has it. With `resume` a line that was cut off by a kill is taken away, so that no other is written behind it; without
+ * it nothing that the file holds is changed. When a result could not be written, no further one is.
  *
  * @since 0.1.0
  * @category constructors
@@ -200,7 +218,8 @@ export const open = (
         ? new ResultsFileError({
           file,
           reason: "busy",
-          detail: error.pid === undefined ? undefined : `pid ${error.pid}`
+          detail: holder(error),
+          lock: error.file
         })
         : failure("unreadable")(error))
 
@@ -217,8 +236,9 @@ export const open = (
       (line) => new ResultsFileError({ file, reason: "not-results", line })
     )
     const { lacksBreak, length, results } = contents
-    if (results.length > 0 && options.resume !== true) {
-      return yield* new ResultsFileError({ file, reason: "exists", detail: `${latest(results).size} of them` })
+    if (options.resume !== true && (results.length > 0 || length < bytes.length)) {
+      const detail = results.length > 0 ? `${latest(results).size} of them` : "the beginning of one"
+      return yield* new ResultsFileError({ file, reason: "exists", detail })
     }
     const others = [...latest(results).keys()].filter((id) => !options.jobs.has(id))
     if (others.length > 0) {
@@ -235,15 +255,25 @@ export const open = (
       yield* handle.sync
       return handle
     }).pipe(Effect.mapError(failure("unreadable")))
-    const alone = yield* Effect.makeSemaphore(1)
+    const broken = yield* SynchronizedRef.make<Option.Option<ResultsFileError>>(Option.none())
+    const write = (result: JobResult) =>
+      Effect.zipRight(handle.writeAll(new TextEncoder().encode(format(result))), handle.sync).pipe(
+        Effect.mapError(failure("unwritable")),
+        Effect.flip,
+        Effect.option
+      )
     return {
       before: results,
+      // Half a line, of an interruption or a full disk, would take the next one with it.
       append: (result) =>
-        Effect.zipRight(handle.writeAll(new TextEncoder().encode(format(result))), handle.sync).pipe(
-          Effect.mapError(failure("unwritable")),
-          alone.withPermits(1),
-          // Half a line would take the next one with it.
-          Effect.uninterruptible
-        )
+        SynchronizedRef.updateAndGetEffect(broken, (error) =>
+          Option.isSome(error) ? Effect.succeed(error) : write(result)).pipe(
+            Effect.flatMap(Option.match({
+              onNone: () =>
+                Effect.void,
+              onSome: Effect.fail
+            })),
+            Effect.uninterruptible
+          )
     }
   })

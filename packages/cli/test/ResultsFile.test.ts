@@ -1,7 +1,7 @@
 import { FileSystem } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Either, Exit, FastCheck as fc, Scope } from "effect"
+import { Deferred, Effect, Either, Exit, FastCheck as fc, Fiber, Scope } from "effect"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -142,6 +142,32 @@ describe("ResultsFile", () => {
       expect((yield* refused(path.dirname(file), { resume: true })).reason).toBe("unreadable")
     }))
 
+  test("a line that another program has written is no result that was cut off", (file) =>
+    Effect.gen(function*() {
+      fs.mkdirSync(path.dirname(file), { recursive: true })
+      for (
+        const text of ["{\"id\":\"1\",\"prompt\":\"hi\"}", "{\"id\":\"1\",\"index\":2}", "{\"id\":\"1\",\"prompt\":\"h"]
+      ) {
+        fs.writeFileSync(file, text)
+        for (const resume of [false, true]) {
+          expect((yield* refused(file, { resume })).reason).toBe("not-results")
+          expect(fs.readFileSync(file, "utf8")).toBe(text)
+        }
+      }
+    }))
+
+  test("nothing is cut off without being asked to go on", (file) =>
+    Effect.gen(function*() {
+      fs.mkdirSync(path.dirname(file), { recursive: true })
+      const torn = ResultsFile.format(all[0]!).slice(0, 30)
+      fs.writeFileSync(file, torn)
+      const error = yield* refused(file)
+      expect(error.message).toBe(`${file} has results already (the beginning of one).`)
+      expect(fs.readFileSync(file, "utf8")).toBe(torn)
+      expect(yield* append(file, all, { resume: true })).toEqual([])
+      expect(read(file)).toEqual(["a", "b", "c"])
+    }))
+
   test("an empty one is a new one", (file) =>
     Effect.gen(function*() {
       fs.mkdirSync(path.dirname(file), { recursive: true })
@@ -167,6 +193,38 @@ describe("ResultsFile", () => {
       expect(error.reason).toBe("unwritable")
     }))
 
+  test("nothing is written behind half a line", (file) =>
+    Effect.gen(function*() {
+      const fileSystem = yield* FileSystem.FileSystem
+      let isFull = true
+      const broken = FileSystem.FileSystem.of({
+        ...fileSystem,
+        open: (name, options) =>
+          Effect.map(fileSystem.open(name, options), (opened): FileSystem.File =>
+            Object.create(opened, {
+              writeAll: {
+                value: (bytes: Uint8Array) =>
+                  isFull
+                    ? Effect.zipRight(
+                      opened.writeAll(bytes.subarray(0, 20)),
+                      Effect.asVoid(fileSystem.readFile(path.join(file, "full")))
+                    )
+                    : opened.writeAll(bytes)
+              }
+            }))
+      })
+      const reasons = yield* Effect.scoped(Effect.gen(function*() {
+        const opened = yield* ResultsFile.open(file, { jobs })
+        const first = yield* Effect.flip(opened.append(all[0]!))
+        isFull = false
+        const second = yield* Effect.flip(opened.append(all[1]!))
+        return [first.reason, second.reason]
+      })).pipe(Effect.provideService(FileSystem.FileSystem, broken), Effect.provide(NodeContext.layer))
+      expect(reasons).toEqual(["unwritable", "unwritable"])
+      expect(yield* append(file, all, { resume: true })).toEqual([])
+      expect(read(file)).toEqual(["a", "b", "c"])
+    }))
+
   describe("belongs to one batch at a time", () => {
     test("a second one is refused as long as the first works", (file) =>
       Effect.gen(function*() {
@@ -178,12 +236,19 @@ describe("ResultsFile", () => {
         expect(yield* append(file, all)).toEqual([])
       }))
 
+    /** What this process writes into a lock. */
+    const mine = (file: string) =>
+      Effect.scoped(Effect.map(open(file), () => JSON.parse(fs.readFileSync(`${file}.lock`, "utf8"))))
+
+    /** Stands for a process that has ended: another one has its pid. */
+    const dead = (file: string) => Effect.map(mine(file), (own) => JSON.stringify({ ...own, identity: "1" }))
+
     test("the lock of a dead process is taken over", (file) =>
       Effect.gen(function*() {
-        fs.mkdirSync(path.dirname(file), { recursive: true })
+        const own = yield* mine(file)
         const child = spawn("sleep", ["100"])
         const identity = fs.readFileSync(`/proc/${child.pid}/stat`, "utf8").split(" ")[21]!
-        const lock = JSON.stringify({ pid: child.pid, identity })
+        const lock = JSON.stringify({ ...own, pid: child.pid, identity })
         fs.writeFileSync(`${file}.lock`, lock)
         expect((yield* refused(file)).reason).toBe("busy")
         expect(fs.readFileSync(`${file}.lock`, "utf8")).toBe(lock)
@@ -191,10 +256,72 @@ describe("ResultsFile", () => {
         child.kill("SIGKILL")
         yield* Effect.promise(() => exited)
         expect(yield* append(file, all)).toEqual([])
-        // another process has its pid now
-        fs.writeFileSync(`${file}.lock`, JSON.stringify({ pid: process.pid, identity: "1" }))
+        fs.writeFileSync(`${file}.lock`, JSON.stringify({ ...own, identity: "1" }))
         expect(yield* append(file, [], { resume: true })).toEqual(["a", "b", "c"])
-        expect(fs.existsSync(`${file}.lock`)).toBe(false)
+        expect(fs.readdirSync(path.dirname(file))).toEqual(["results.jsonl"])
+      }))
+
+    test("a process that cannot be seen from here may be alive", (file) =>
+      Effect.gen(function*() {
+        const own = JSON.parse(yield* dead(file))
+        for (const elsewhere of [{ host: "box" }, { boot: "another" }, { namespace: "pid:[1]" }]) {
+          const lock = JSON.stringify({ ...own, ...elsewhere })
+          fs.writeFileSync(`${file}.lock`, lock)
+          const error = yield* refused(file)
+          const host = elsewhere.host ?? os.hostname()
+          expect(error.message).toBe(
+            `Another batch works on ${file} (pid ${process.pid} on ${host}, which cannot be seen from here).`
+          )
+          expect(fs.readFileSync(`${file}.lock`, "utf8")).toBe(lock)
+        }
+      }))
+
+    test("of two that find a dead one's lock, one gets it", (file) =>
+      Effect.gen(function*() {
+        const fileSystem = yield* FileSystem.FileSystem
+        fs.mkdirSync(path.dirname(file), { recursive: true })
+        fs.writeFileSync(`${file}.lock`, yield* dead(file))
+        const [hasRead, goOn] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+        const slow = FileSystem.FileSystem.of({
+          ...fileSystem,
+          readFileString: (name, encoding) =>
+            name === `${file}.lock`
+              ? Effect.tap(
+                fileSystem.readFileString(name, encoding),
+                () => Effect.zipRight(Deferred.succeed(hasRead, undefined), Deferred.await(goOn))
+              )
+              : fileSystem.readFileString(name, encoding)
+        })
+        const late = yield* Effect.scoped(Effect.flip(ResultsFile.open(file, { jobs }))).pipe(
+          Effect.provideService(FileSystem.FileSystem, slow),
+          Effect.provide(NodeContext.layer),
+          Effect.fork
+        )
+        yield* Deferred.await(hasRead)
+        yield* open(file)
+        const lock = fs.readFileSync(`${file}.lock`, "utf8")
+        yield* Deferred.succeed(goOn, undefined)
+        expect((yield* Fiber.join(late)).message).toBe(`Another batch works on ${file} (pid ${process.pid}).`)
+        expect(fs.readFileSync(`${file}.lock`, "utf8")).toBe(lock)
+        expect(fs.readdirSync(path.dirname(file)).sort()).toEqual(["results.jsonl", "results.jsonl.lock"])
+      }))
+
+    test("one that was killed while it took a lock over is in nobody's way", (file) =>
+      Effect.gen(function*() {
+        const lock = yield* dead(file)
+        fs.writeFileSync(`${file}.lock`, lock)
+        fs.writeFileSync(`${file}.lock.next`, lock)
+        expect(yield* append(file, all)).toEqual([])
+        expect(fs.readdirSync(path.dirname(file))).toEqual(["results.jsonl"])
+      }))
+
+    test("the lock of another stays", (file) =>
+      Effect.gen(function*() {
+        yield* Effect.scoped(Effect.map(open(file), () => fs.writeFileSync(`${file}.lock`, "another's")))
+        expect(fs.readFileSync(`${file}.lock`, "utf8")).toBe("another's")
+        // nothing that takes a lock has written this
+        expect((yield* refused(file)).reason).toBe("busy")
+        expect(fs.readFileSync(`${file}.lock`, "utf8")).toBe("another's")
       }))
 
     test("a lock that says nothing is believed", (file) =>

@@ -7,14 +7,27 @@ import * as CommandExecutor from "@effect/platform/CommandExecutor"
 import type * as PlatformError from "@effect/platform/Error"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 
+/** Where a pid means a process: the same three, the same process. */
+const Place = Schema.Struct({
+  host: Schema.String,
+  /** Of this start of the machine; host names are not unique. */
+  boot: Schema.String,
+  /** Containers have pids of their own; empty on platforms that have none. */
+  namespace: Schema.String
+})
+
+type Place = typeof Place.Type
+
 const Owner = Schema.Struct({
   pid: Schema.Number,
   /** What another process that gets the same pid later will not have: the time of its start. */
-  identity: Schema.String
+  identity: Schema.String,
+  ...Place.fields
 })
 
 type Owner = typeof Owner.Type
@@ -24,10 +37,27 @@ const OwnerJson = Schema.parseJson(Owner)
 /** Somebody else has the lock; `pid` is `undefined` where it does not say who. */
 export class Held extends Schema.TaggedError<Held>("effect-opencode-cli/Held")("Held", {
   file: Schema.String,
-  pid: Schema.optional(Schema.Number)
+  pid: Schema.optional(Schema.Number),
+  /** Where the process is, if that is somewhere from which it cannot be seen. */
+  host: Schema.optional(Schema.String)
 }) {}
 
 type Services = FileSystem.FileSystem | CommandExecutor.CommandExecutor
+
+/** What a file or else a command says, if it says anything. */
+const said = (
+  file: (fileSystem: FileSystem.FileSystem) => Effect.Effect<string, PlatformError.PlatformError>,
+  command: string,
+  ...args: ReadonlyArray<string>
+): Effect.Effect<string | undefined, never, Services> =>
+  Effect.gen(function*() {
+    const executor = yield* CommandExecutor.CommandExecutor
+    const text = yield* Effect.flatMap(FileSystem.FileSystem, file).pipe(
+      Effect.orElse(() => executor.string(Command.make(command, ...args))),
+      Effect.orElseSucceed(() => "")
+    )
+    return text.trim() === "" ? undefined : text.trim()
+  })
 
 /** `undefined` where there is no such process, or no way to tell. */
 const identityOf = (pid: number): Effect.Effect<string | undefined, never, Services> =>
@@ -45,48 +75,88 @@ const identityOf = (pid: number): Effect.Effect<string | undefined, never, Servi
     return Option.getOrUndefined(Option.filter(Option.map(started, (text) => text.trim()), (text) => text !== ""))
   })
 
-/** This process; `undefined` on platforms that cannot tell. */
-const self: Effect.Effect<Owner | undefined, never, Services> = Effect.gen(function*() {
+const here: Effect.Effect<Place | undefined, never, Services> = Effect.gen(function*() {
   const fileSystem = yield* FileSystem.FileSystem
-  const executor = yield* CommandExecutor.CommandExecutor
-  const pid = Number(
-    yield* fileSystem.readLink("/proc/self").pipe(
-      Effect.orElse(() => executor.string(Command.make("sh", "-c", "echo $PPID"))),
-      Effect.orElseSucceed(() => "")
-    )
+  const host = yield* said((files) => files.readFileString("/proc/sys/kernel/hostname"), "uname", "-n")
+  const boot = yield* said(
+    (files) => files.readFileString("/proc/sys/kernel/random/boot_id"),
+    "sysctl",
+    "-n",
+    "kern.bootsessionuuid"
   )
-  if (!Number.isInteger(pid) || pid <= 0) return undefined
-  const identity = yield* identityOf(pid)
-  return identity === undefined ? undefined : { pid, identity }
+  const namespace = yield* Effect.orElseSucceed(fileSystem.readLink("/proc/self/ns/pid"), () => "")
+  return host === undefined || boot === undefined ? undefined : { host, boot, namespace }
 })
 
-const isAlive = (owner: Owner): Effect.Effect<boolean, never, Services> =>
-  Effect.map(identityOf(owner.pid), (identity) => identity === owner.identity)
+/** This process; `undefined` on platforms that cannot tell. */
+const self: Effect.Effect<Owner | undefined, never, Services> = Effect.gen(function*() {
+  const pid = Number(yield* said((files) => files.readLink("/proc/self"), "sh", "-c", "echo $PPID"))
+  if (!Number.isInteger(pid) || pid <= 0) return undefined
+  const identity = yield* identityOf(pid)
+  const place = yield* here
+  return identity === undefined || place === undefined ? undefined : { pid, identity, ...place }
+})
+
+const isVisible = (owner: Owner, me: Owner): boolean =>
+  owner.host === me.host && owner.boot === me.boot && owner.namespace === me.namespace
+
+const isExisting = (error: PlatformError.PlatformError): boolean =>
+  error._tag === "SystemError" && error.reason === "AlreadyExists"
 
 /** Takes the lock until the scope closes. */
 export const take = (file: string): Effect.Effect<void, Held | PlatformError.PlatformError, Services | Scope.Scope> =>
   Effect.gen(function*() {
     const fileSystem = yield* FileSystem.FileSystem
     const me = yield* self
-    const create = fileSystem.writeFileString(
-      file,
-      me === undefined ? "" : Schema.encodeSync(OwnerJson)(me),
-      { flag: "wx" }
-    )
-    const takeOver = Effect.gen(function*() {
-      const text = yield* Effect.orElseSucceed(fileSystem.readFileString(file), () => "")
-      const owner = Schema.decodeOption(OwnerJson)(text)
-      // A process that was killed while it wrote the file had not begun anything.
-      const isDead = Option.isNone(owner) ? me !== undefined && text !== "" : !(yield* isAlive(owner.value))
-      if (!isDead) return yield* new Held({ file, pid: Option.getOrUndefined(owner)?.pid })
-      yield* fileSystem.remove(file, { force: true })
-      yield* create
-    })
-    yield* Effect.acquireRelease(
-      Effect.catchAll(
-        create,
-        (error) => error._tag === "SystemError" && error.reason === "AlreadyExists" ? takeOver : Effect.fail(error)
-      ),
-      () => Effect.ignore(fileSystem.remove(file, { force: true }))
-    )
+    const mine = me === undefined ? "" : Schema.encodeSync(OwnerJson)(me)
+    const create = (file: string) => fileSystem.writeFileString(file, mine, { flag: "wx" })
+
+    /** Fails where somebody holds it: `false` where there is no lock any more. */
+    const isDead = (file: string): Effect.Effect<boolean, Held | PlatformError.PlatformError, Services> =>
+      Effect.gen(function*() {
+        const text = yield* Effect.either(fileSystem.readFileString(file))
+        if (Either.isLeft(text)) {
+          const { left: error } = text
+          return error._tag === "SystemError" && error.reason === "NotFound" ? false : yield* error
+        }
+        // What says nothing may be about to be written, or be no lock at all.
+        const owner = Option.getOrUndefined(Schema.decodeOption(OwnerJson)(text.right))
+        if (owner === undefined) return yield* new Held({ file })
+        const { host, identity, pid } = owner
+        if (me === undefined || !isVisible(owner, me)) return yield* new Held({ file, pid, host })
+        return identity === (yield* identityOf(pid)) ? yield* new Held({ file, pid }) : true
+      })
+
+    const release = (file: string) =>
+      fileSystem.readFileString(file).pipe(
+        Effect.flatMap((text) => text === mine ? fileSystem.remove(file, { force: true }) : Effect.void),
+        Effect.ignore
+      )
+
+    const acquire = (file: string): Effect.Effect<void, Held | PlatformError.PlatformError, Services> =>
+      Effect.catchIf(
+        create(file),
+        isExisting,
+        () => Effect.if(isDead(file), { onTrue: () => takeOver(file), onFalse: () => createAgain(file) })
+      )
+
+    /** It was there and is gone. Who is quicker this time has it. */
+    const createAgain = (file: string) => Effect.catchIf(create(file), isExisting, () => new Held({ file }))
+
+    // Several can find the same dead process. The lock is replaced by who holds a second one, which becomes the first in
+    // one step: at no time is there none, and who comes later finds the new one.
+    const takeOver = (file: string): Effect.Effect<void, Held | PlatformError.PlatformError, Services> => {
+      const next = `${file}.next`
+      return Effect.zipRight(
+        acquire(next),
+        isDead(file).pipe(
+          Effect.flatMap((isDead) =>
+            isDead ? fileSystem.rename(next, file) : Effect.zipRight(release(next), createAgain(file))
+          ),
+          Effect.onError(() => release(next))
+        )
+      )
+    }
+
+    yield* Effect.acquireRelease(acquire(file), () => release(file))
   })
