@@ -235,8 +235,15 @@ export const run = (
     }
     if (worktrees !== undefined) {
       const names = new Map(todo.map(({ id, name }) => [id, name]))
+      // A path can be used again, so that its last result tells.
+      const lastIn = new Map(options.results.before.map((result) => [result.worktree?.path, result]))
+      const isWantedStill = ({ path }: Worktree.Worktree): boolean => {
+        const last = lastIn.get(path)
+        return last?.worktree?.kept === true && Worktree.isKept(wanted?.keep ?? "none", last.outcome === "success")
+      }
       for (const origin of new Map([...origins.values()].map((origin) => [origin.root, origin])).values()) {
         for (const { id, worktree } of yield* worktrees.leftovers(origin, new Set(names.keys()))) {
+          if (isWantedStill(worktree)) continue
           const { kept, reason } = yield* worktrees.settle(worktree)
           if (kept) yield* display.log(`${worktree.path} of an earlier try of ${names.get(id)} was kept: ${reason}.`)
         }

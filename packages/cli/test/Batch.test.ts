@@ -527,6 +527,29 @@ describe("with worktrees", () => {
       expect(fs.readdirSync(worktrees)).toEqual(["fails"])
     }).pipe(Effect.provide(onDisk(agent))))
 
+  it.scopedLive("and when they run again, as long as it is", () =>
+    Effect.gen(function*() {
+      const { at, worktrees } = yield* repository
+      const before: Array<JobResult> = []
+      const append = (result: JobResult) => Effect.sync(() => void before.push(result))
+      const again = (keep: "none" | "failed") =>
+        Effect.gen(function*() {
+          const { run } = yield* batch({
+            jobs: jobs("fails"),
+            cwd: at,
+            retryFailed: true,
+            results: { before: [...before], append },
+            ...options(worktrees, keep)
+          })
+          yield* run
+          return fs.existsSync(worktrees) ? fs.readdirSync(worktrees) : []
+        })
+      expect(yield* again("failed")).toEqual(["fails"])
+      expect(yield* again("failed")).toEqual(["fails", "fails-2"])
+      expect(yield* again("failed")).toEqual(["fails", "fails-2", "fails-3"])
+      expect(yield* again("none")).toEqual([])
+    }).pipe(Effect.provide(onDisk(agent))))
+
   it.scopedLive("an interrupted run's goes as well, unless there is work in it", () =>
     Effect.gen(function*() {
       const { at, worktrees } = yield* repository
