@@ -7,8 +7,9 @@ import type { Located, Member, Range, Scalar, Trouble } from "./located.js"
 const rangeOf = (node: Node | null | undefined, fallback: Range): Range =>
   node?.range === null || node?.range === undefined ? fallback : { start: node.range[0], end: node.range[1] }
 
+/** In quotes it is a name like any other. */
 const isMergeKey = (key: unknown): boolean =>
-  isScalar(key) && (key.value === "<<" || (typeof key.value === "symbol" && key.value.description === "<<"))
+  isScalar(key) && typeof key.value === "symbol" && key.value.description === "<<"
 
 class Converter {
   readonly troubles: Array<Trouble> = []
