@@ -28,6 +28,7 @@ import { Host } from "./Host.js"
 import * as format from "./internal/format.js"
 import * as located from "./internal/located.js"
 import * as terminalText from "./internal/terminalText.js"
+import * as utf8 from "./internal/utf8.js"
 import * as values from "./internal/values.js"
 import { Interrupt } from "./Interrupt.js"
 import * as Job from "./Job.js"
@@ -155,9 +156,7 @@ const sort = (words: ReadonlyArray<string>, matrix: ReadonlyArray<string>) =>
   })
 
 const readText = (what: string, file: string) =>
-  Effect.flatMap(FileSystem.FileSystem, (fileSystem) => fileSystem.readFileString(file)).pipe(
-    Effect.mapError((cause) => new CliError({ reason: `${what} ${file} cannot be read.`, cause }))
-  )
+  Effect.mapError(utf8.readFile(file), ({ cause, message }) => new CliError({ reason: `${what} ${message}.`, cause }))
 
 /** Every problem in a line of its own, as compilers do it. */
 const reportProblems = (error: JobFile.JobFileError) =>

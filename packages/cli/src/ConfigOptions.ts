@@ -8,7 +8,6 @@
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
-import * as FileSystem from "@effect/platform/FileSystem"
 import type * as OpenCode from "effect-opencode/OpenCode"
 import * as Permission from "effect-opencode/Permission"
 import type { RunConfig } from "effect-opencode/RunConfig"
@@ -20,6 +19,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import * as utf8 from "./internal/utf8.js"
 import * as values from "./internal/values.js"
 
 /**
@@ -98,9 +98,7 @@ const number = (name: string, description: string): Options.Options<number | und
   parsed(name, "n", description, values.number)
 
 const readFile = (name: string, file: string) =>
-  Effect.flatMap(FileSystem.FileSystem, (fileSystem) => fileSystem.readFileString(file)).pipe(
-    Effect.mapError(() => invalid(`--${name}: the file ${file} cannot be read`))
-  )
+  Effect.mapError(utf8.readFile(file), ({ message }) => invalid(`--${name}: the file ${message}`))
 
 /** JSON as it is, or `@` and the name of a file that holds it. */
 const json = <A>(

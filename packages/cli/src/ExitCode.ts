@@ -16,7 +16,7 @@
  * | 10 | OpenCode was ended by somebody else (`OpenCodeCancelledError`) |
  * | 11 | the answer did not decode (`OpenCodeOutputError`) |
  * | 12 | a shared server of OpenCode could not be used (`OpenCodeServerError`) |
- * | 129, 130, 141, 143 | ended by SIGHUP, Ctrl-C, a reader of the output that has gone, SIGTERM |
+ * | 129, 130, 131, 141, 143 | ended by SIGHUP, Ctrl-C, SIGQUIT, a reader of the output that has gone, SIGTERM |
  *
  * @since 0.1.0
  */
@@ -62,7 +62,13 @@ const codes: { readonly [Tag in OpenCodeError["_tag"]]: number } = {
   OpenCodeServerError: 12
 }
 
-const signals: { readonly [Name in Signal]: number } = { SIGHUP: 129, SIGINT: 130, SIGPIPE: 141, SIGTERM: 143 }
+const signals: { readonly [Name in Signal]: number } = {
+  SIGHUP: 129,
+  SIGINT: 130,
+  SIGQUIT: 131,
+  SIGPIPE: 141,
+  SIGTERM: 143
+}
 
 const isOutcome = (outcome: string): outcome is OpenCodeError["_tag"] => Object.hasOwn(codes, outcome)
 

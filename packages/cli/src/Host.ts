@@ -18,10 +18,12 @@ export interface Service {
   readonly stdinIsTerminal: boolean
   readonly stdoutIsTerminal: boolean
   readonly stderrIsTerminal: boolean
-  /** The columns of the terminal behind standard error; 80 where there is none. */
+  /** The columns of the terminal behind standard output; 80 where there is none. */
   readonly columns: Effect.Effect<number>
-  /** Standard input to its end, as UTF-8. */
-  readonly stdin: Effect.Effect<string>
+  /** The columns of the terminal behind standard error; 80 where there is none. */
+  readonly stderrColumns: Effect.Effect<number>
+  /** Standard input to its end. */
+  readonly stdin: Effect.Effect<Uint8Array>
   /** Writes to standard error without a line break. */
   readonly writeError: (text: string) => Effect.Effect<void>
   readonly environmentNames: ReadonlyArray<string>

@@ -1,7 +1,7 @@
 /**
  * Signals, and what they mean: Ctrl-C ends the command, or, where the command has something to finish, asks it to stop
- * first and ends it the second time; SIGTERM, SIGHUP and a reader of the output that has gone end it at once. Ending is
- * interruption, so everything that the command has started is ended before the program is.
+ * first and ends it the second time; SIGTERM, SIGHUP, SIGQUIT and a reader of the output that has gone end it at once.
+ * Ending is interruption, so everything that the command has started is ended before the program is.
  *
  * @since 0.1.0
  */
@@ -28,7 +28,7 @@ export type Signal = typeof Signal.Type
  * @since 0.1.0
  * @category schemas
  */
-export const Signal = Schema.Literal("SIGINT", "SIGTERM", "SIGHUP", "SIGPIPE")
+export const Signal = Schema.Literal("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGPIPE")
 
 /**
  * The command was ended by a signal.
@@ -84,6 +84,24 @@ export const receive = (state: State, signal: Signal, now: number): readonly ["n
   const counted = { ...state, countedAt: now }
   return state.graceful && !state.stopping ? ["stop", { ...counted, stopping: true }] : ["end", counted]
 }
+
+/**
+ * The next signal that asks for an end, once nothing is left to finish. A Ctrl-C that a package manager hands on late is
+ * none, and neither is output that nobody reads.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const next = (signals: Queue.Dequeue<Signal>): Effect.Effect<Signal> =>
+  Effect.gen(function*() {
+    const state: State = { ...initial, countedAt: yield* Clock.currentTimeMillis }
+    while (true) {
+      const signal = yield* Queue.take(signals)
+      if (signal === "SIGPIPE") continue
+      const [asked] = receive(state, signal, yield* Clock.currentTimeMillis)
+      if (asked === "end") return signal
+    }
+  })
 
 /**
  * @since 0.1.0

@@ -6,7 +6,6 @@
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
-import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as OpenCode from "effect-opencode/OpenCode"
 import * as OpenCodeError from "effect-opencode/OpenCodeError"
@@ -16,6 +15,7 @@ import * as RunResult from "effect-opencode/RunResult"
 import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import { CliError } from "./CliError.js"
 import * as ConfigOptions from "./ConfigOptions.js"
@@ -23,6 +23,7 @@ import type * as EventView from "./EventView.js"
 import { Host } from "./Host.js"
 import * as liveView from "./internal/liveView.js"
 import * as resultJson from "./internal/resultJson.js"
+import * as utf8 from "./internal/utf8.js"
 
 /** Where the prompt is to come from. */
 interface Source {
@@ -33,16 +34,23 @@ interface Source {
 }
 
 const readPromptFile = (file: string) =>
-  Effect.flatMap(FileSystem.FileSystem, (fileSystem) => fileSystem.readFileString(file)).pipe(
-    Effect.mapError((cause) =>
-      new CliError({ reason: `The prompt file ${file} cannot be read.`, hint: "check --file", cause })
-    )
+  Effect.mapError(
+    utf8.readFile(file),
+    ({ cause, message }) => new CliError({ reason: `The prompt file ${message}.`, hint: "check --file", cause })
   )
+
+const readStdin = Effect.gen(function*() {
+  const bytes = yield* (yield* Host).stdin
+  return yield* Either.mapLeft(
+    utf8.decode("Standard input", bytes),
+    ({ message }) => new CliError({ reason: `${message}.` })
+  )
+})
 
 /** The prompt: words, then the file, then standard input, with a blank line between them. */
 const promptOf = ({ file, optional, words }: Source) =>
   Effect.gen(function*() {
-    const { stdin, stdinIsTerminal } = yield* Host
+    const { stdinIsTerminal } = yield* Host
     const spoken = words.filter((word) => word !== "-").join(" ")
     const asked = words.includes("-")
     const nothing = spoken === "" && file === undefined
@@ -56,7 +64,7 @@ const promptOf = ({ file, optional, words }: Source) =>
     const parts = [
       spoken,
       file === undefined ? "" : yield* readPromptFile(file),
-      asked || nothing ? yield* stdin : ""
+      asked || nothing ? yield* readStdin : ""
     ]
     return parts.filter((part) => part !== "").join("\n\n")
   })

@@ -27,7 +27,9 @@ describe("a signal", () => {
   })
 
   it("ends at once unless it is Ctrl-C", () => {
-    for (const signal of ["SIGTERM", "SIGHUP", "SIGPIPE"] as const) expect(actions(true, [0, signal])).toEqual(["end"])
+    for (const signal of ["SIGTERM", "SIGHUP", "SIGQUIT", "SIGPIPE"] as const) {
+      expect(actions(true, [0, signal])).toEqual(["end"])
+    }
     expect(actions(true, [0, "SIGINT"], [1, "SIGTERM"])).toEqual(["stop", "end"])
   })
 })
@@ -42,6 +44,32 @@ const withSignals = <A, E>(
         Interrupt.layer(queue)
       ))
   )
+
+describe("the next signal, when nothing is left to finish", () => {
+  const next = (...received: ReadonlyArray<readonly [at: number, signal: Interrupt.Signal]>) =>
+    Effect.gen(function*() {
+      const queue = yield* Queue.unbounded<Interrupt.Signal>()
+      const fiber = yield* Effect.fork(Interrupt.next(queue))
+      let now = 0
+      for (const [at, signal] of received) {
+        yield* TestClock.adjust(at - now)
+        now = at
+        yield* Queue.offer(queue, signal)
+      }
+      return yield* Fiber.join(fiber)
+    })
+
+  it.effect("ends, whatever it is", () =>
+    Effect.gen(function*() {
+      expect(yield* next([0, "SIGTERM"])).toBe("SIGTERM")
+      expect(yield* next([500, "SIGINT"])).toBe("SIGINT")
+    }))
+
+  it.effect("is neither a Ctrl-C that was handed on nor a closed pipe", () =>
+    Effect.gen(function*() {
+      expect(yield* next([100, "SIGINT"], [200, "SIGPIPE"], [300, "SIGQUIT"])).toBe("SIGQUIT")
+    }))
+})
 
 describe("a guarded command", () => {
   it.effect("has been cleaned up when it is over", () =>

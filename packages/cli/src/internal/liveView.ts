@@ -51,7 +51,7 @@ export const make = (cwd: string): Effect.Effect<LiveView, never, Host | Scope.S
     const over = yield* Ref.make(false)
     const progress = yield* Ref.make<Progress>({ turns: 0, usage: TokenUsage.empty, cost: 0, begun: false })
     const startedAt = yield* Clock.currentTimeMillis
-    const options = Effect.map(host.columns, (columns): EventView.Options => ({
+    const options = Effect.map(host.stderrColumns, (columns): EventView.Options => ({
       style,
       columns: host.stderrIsTerminal ? columns : unlimited,
       stdoutIsTerminal: host.stdoutIsTerminal,

@@ -8,16 +8,16 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import { tmpdir } from "node:os"
+import type { Writable } from "node:stream"
 import * as ExitCode from "../ExitCode.js"
 import { Host } from "../Host.js"
 import * as Interrupt from "../Interrupt.js"
 
-const stdin: Effect.Effect<string> = Effect.async((resume) => {
+const stdin: Effect.Effect<Uint8Array> = Effect.async((resume) => {
   const stream = process.stdin
-  const pieces: Array<string> = []
-  stream.setEncoding("utf8")
-  stream.on("data", (piece) => pieces.push(String(piece)))
-  stream.once("end", () => resume(Effect.succeed(pieces.join(""))))
+  const pieces: Array<Buffer> = []
+  stream.on("data", (piece: Buffer) => pieces.push(piece))
+  stream.once("end", () => resume(Effect.sync(() => Buffer.concat(pieces))))
   stream.once("error", (error) => resume(Effect.die(error)))
   return Effect.sync(() => stream.destroy())
 })
@@ -27,12 +27,14 @@ const writeError = (text: string): Effect.Effect<void> =>
     process.stderr.write(text, () => resume(Effect.void))
   })
 
-const host = Layer.sync(Host, () => ({
+/** What the program finds around itself in a process of Node. */
+export const host = Layer.sync(Host, () => ({
   args: process.argv.slice(2),
   stdinIsTerminal: process.stdin.isTTY === true,
   stdoutIsTerminal: process.stdout.isTTY === true,
   stderrIsTerminal: process.stderr.isTTY === true,
-  columns: Effect.sync(() => process.stderr.columns ?? 80),
+  columns: Effect.sync(() => process.stdout.columns ?? 80),
+  stderrColumns: Effect.sync(() => process.stderr.columns ?? 80),
   stdin,
   writeError,
   environmentNames: Object.keys(process.env),
@@ -44,19 +46,30 @@ const host = Layer.sync(Host, () => ({
 const isPipe = (error: unknown): boolean =>
   typeof error === "object" && error !== null && "code" in error && error.code === "EPIPE"
 
+interface Emitter {
+  on(event: string, listener: (value: unknown) => void): unknown
+}
+
+/** A process, as far as it tells when to end. */
+export interface Source extends Emitter {
+  readonly stdout: Emitter
+  readonly stderr: Emitter
+}
+
 /** The listeners stay until the process ends: without one a further signal would kill it while it ends its agents. */
-const signals = Effect.gen(function*() {
-  const queue = yield* Queue.unbounded<Interrupt.Signal>()
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.on(signal, () => queue.unsafeOffer(signal))
-  }
-  process.stdout.on("error", (error) => {
-    if (isPipe(error)) queue.unsafeOffer("SIGPIPE")
+export const signals = (source: Source): Effect.Effect<Queue.Queue<Interrupt.Signal>> =>
+  Effect.gen(function*() {
+    const queue = yield* Queue.unbounded<Interrupt.Signal>()
+    for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const) {
+      source.on(signal, () => queue.unsafeOffer(signal))
+    }
+    source.stdout.on("error", (error) => {
+      if (isPipe(error)) queue.unsafeOffer("SIGPIPE")
+    })
+    // A terminal that is closed takes no more; what there is to say is lost, and no reason to leave anything behind.
+    source.stderr.on("error", () => undefined)
+    return queue
   })
-  // A terminal that is closed takes no more; what there is to say is lost, and no reason to leave anything behind.
-  process.stderr.on("error", () => undefined)
-  return queue
-})
 
 /** A web server on a free port of the loopback address. Loaded when it is used: it is half of the program's start. */
 export const httpServer: Layer.Layer<HttpServer.HttpServer> = Layer.unwrapEffect(
@@ -69,24 +82,40 @@ export const httpServer: Layer.Layer<HttpServer.HttpServer> = Layer.unwrapEffect
   })
 )
 
-/** Output to a pipe or a file may still be on its way. */
-const flush = (stream: NodeJS.WriteStream): Promise<void> =>
-  new Promise((resolve) => {
-    if (stream.writableLength === 0 || stream.destroyed) resolve()
-    else stream.write("", () => resolve())
+const flush = (stream: Writable): Effect.Effect<void> =>
+  Effect.async((resume) => {
+    if (stream.writableLength === 0 || stream.destroyed) resume(Effect.void)
+    else stream.write("", () => resume(Effect.void))
   })
+
+/**
+ * Output to a pipe or a file may still be on its way. Waits for its reader, or for a signal: then the exit code is the
+ * signal's, because something is missing.
+ */
+export const flushed = (
+  streams: ReadonlyArray<Writable>,
+  received: Queue.Dequeue<Interrupt.Signal>,
+  code: number
+): Effect.Effect<number> =>
+  Effect.raceFirst(
+    Effect.as(Effect.forEach(streams, flush, { concurrency: "unbounded", discard: true }), code),
+    Effect.map(Interrupt.next(received), ExitCode.ofSignal)
+  )
 
 /** Runs the program and exits with its code when everything that it has started has ended. */
 export const runMain = (
   program: Effect.Effect<number, never, NodeContext.NodeContext | Host | Interrupt.Interrupt>
 ) => {
-  const services = Layer.mergeAll(NodeContext.layer, host, Layer.unwrapEffect(Effect.map(signals, Interrupt.layer)))
   const keepAlive = setInterval(() => undefined, 2 ** 31 - 1)
-  const fiber = Effect.runFork(Effect.provide(program, services))
+  const fiber = Effect.runFork(Effect.gen(function*() {
+    const received = yield* signals(process)
+    const services = Layer.mergeAll(NodeContext.layer, host, Interrupt.layer(received))
+    const ended = yield* Effect.exit(Effect.provide(program, services))
+    const code = Exit.getOrElse(ended, () => ExitCode.failure)
+    return yield* flushed([process.stdout, process.stderr], received, code)
+  }))
   fiber.addObserver((exit) => {
     clearInterval(keepAlive)
-    void Promise.all([flush(process.stdout), flush(process.stderr)]).then(() => {
-      process.exit(Exit.match(exit, { onFailure: () => ExitCode.failure, onSuccess: (code) => code }))
-    })
+    process.exit(Exit.getOrElse(exit, () => ExitCode.failure))
   })
 }

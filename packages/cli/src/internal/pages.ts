@@ -35,7 +35,7 @@ const commands: { readonly [name: string]: Page } = {
       "Exit codes: 0 success; 1 the program failed; 2 a wrong option or argument; 3 OpenCode is not there, not " +
       "supported or cannot be started; 4 its process failed; 5 it reported an error (provider, model, context); 6 a " +
       "permission was asked for; 7 the conversation did not finish; 8 a time limit; 9 a budget; 10 ended by somebody " +
-      "else; 129, 130, 141, 143 ended by SIGHUP, Ctrl-C, a closed pipe, SIGTERM."
+      "else; 129, 130, 131, 141, 143 ended by SIGHUP, Ctrl-C, SIGQUIT, a closed pipe, SIGTERM."
     ]
   },
   replay: {
@@ -68,7 +68,8 @@ const commands: { readonly [name: string]: Page } = {
     notes: [
       "Ctrl-C lets the runs that are under way finish and starts no further one; the second Ctrl-C ends everything.",
       "Exit codes: 0 every job succeeded; 1 some did not; 2 something is wrong with the jobs or the options, and nothing " +
-      "was started; 9 the budget of all jobs is used up; 130 interrupted."
+      "was started; 3 OpenCode is missing or not supported; 9 the budget of all jobs is used up; 129, 130, 131, 141, 143 " +
+      "ended by SIGHUP, Ctrl-C, SIGQUIT, a closed pipe, SIGTERM."
     ]
   }
 }

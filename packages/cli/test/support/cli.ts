@@ -14,7 +14,7 @@ export interface Outcome {
 
 export interface Surroundings {
   /** Piped in; a terminal where there is none. */
-  readonly stdin?: string | undefined
+  readonly stdin?: string | Uint8Array | undefined
   readonly stdoutIsTerminal?: boolean | undefined
   readonly stderrIsTerminal?: boolean | undefined
   readonly env?: { readonly [name: string]: string } | undefined
@@ -45,7 +45,11 @@ export const runCli = (args: ReadonlyArray<string>, surroundings: Surroundings =
       stdoutIsTerminal: surroundings.stdoutIsTerminal ?? false,
       stderrIsTerminal: surroundings.stderrIsTerminal ?? false,
       columns: Effect.succeed(80),
-      stdin: Effect.succeed(surroundings.stdin ?? ""),
+      stderrColumns: Effect.succeed(80),
+      stdin: Effect.sync(() => {
+        const { stdin = "" } = surroundings
+        return typeof stdin === "string" ? new TextEncoder().encode(stdin) : stdin
+      }),
       writeError: (text) => Effect.sync(() => stderr.push(text)),
       environmentNames: Object.keys(env),
       temporaryDirectory: surroundings.temporaryDirectory ?? "/nowhere",

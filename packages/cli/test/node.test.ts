@@ -1,0 +1,80 @@
+import { describe, expect, it } from "@effect/vitest"
+import { Effect, Fiber, Queue } from "effect"
+import { EventEmitter } from "node:events"
+import { Writable } from "node:stream"
+import { Host } from "../src/Host.js"
+import * as node from "../src/internal/node.js"
+import type * as Interrupt from "../src/Interrupt.js"
+
+const source = () => Object.assign(new EventEmitter(), { stdout: new EventEmitter(), stderr: new EventEmitter() })
+
+describe("signals", () => {
+  it.effect("are every one that a terminal or a service manager ends a program with", () =>
+    Effect.gen(function*() {
+      const process = source()
+      const received = yield* node.signals(process)
+      for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"]) process.emit(signal)
+      expect([...yield* Queue.takeAll(received)]).toEqual(["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
+    }))
+
+  it.effect("stand for a reader that has gone, too", () =>
+    Effect.gen(function*() {
+      const process = source()
+      const received = yield* node.signals(process)
+      process.stdout.emit("error", Object.assign(new Error("write EPIPE"), { code: "EPIPE" }))
+      process.stderr.emit("error", new Error("write EIO"))
+      expect([...yield* Queue.takeAll(received)]).toEqual(["SIGPIPE"])
+    }))
+})
+
+/** Takes nothing until it is read. */
+const pipe = () => {
+  const taken: Array<() => void> = []
+  const stream = new Writable({ write: (_, __, done) => void taken.push(done) })
+  stream.write("the end of the answer")
+  return {
+    stream,
+    read: Effect.sync(() => {
+      for (let done = taken.shift(); done !== undefined; done = taken.shift()) done()
+    })
+  }
+}
+
+describe("the last output", () => {
+  it.effect("is waited for", () =>
+    Effect.gen(function*() {
+      const { read, stream } = pipe()
+      const received = yield* Queue.unbounded<Interrupt.Signal>()
+      const fiber = yield* Effect.fork(node.flushed([stream], received, 5))
+      yield* Effect.yieldNow()
+      expect(fiber.unsafePoll()).toBeNull()
+      yield* Effect.forkDaemon(Effect.forever(Effect.zipRight(read, Effect.yieldNow()))).pipe(
+        Effect.flatMap((reader) => Effect.ensuring(Fiber.join(fiber), Fiber.interrupt(reader))),
+        Effect.map((code) => expect(code).toBe(5))
+      )
+    }))
+
+  it.effect("is given up on a signal", () =>
+    Effect.gen(function*() {
+      const received = yield* Queue.unbounded<Interrupt.Signal>()
+      const fiber = yield* Effect.fork(node.flushed([pipe().stream], received, 0))
+      yield* Queue.offer(received, "SIGTERM")
+      expect(yield* Fiber.join(fiber)).toBe(143)
+    }))
+})
+
+describe("the width", () => {
+  it.effect("is that of each stream", () =>
+    Effect.gen(function*() {
+      const { columns: [out, error] } = { columns: [process.stdout.columns, process.stderr.columns] }
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() =>
+          Object.assign(process.stdout, { columns: out }) && Object.assign(process.stderr, { columns: error })
+        )
+      )
+      Object.assign(process.stdout, { columns: 100 })
+      Object.assign(process.stderr, { columns: 60 })
+      const { columns, stderrColumns } = yield* Host
+      expect([yield* columns, yield* stderrColumns]).toEqual([100, 60])
+    }).pipe(Effect.scoped, Effect.provide(node.host)))
+})
