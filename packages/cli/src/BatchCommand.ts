@@ -213,7 +213,8 @@ const planOf = (given: {
         // A directory without braces is where the jobs' own directories are looked for.
         cwd: cwd?.includes("{{") === true ? source("--cwd", cwd) : undefined
       },
-      defaults
+      defaults,
+      cwd: cwd?.includes("{{") === true ? undefined : cwd
     }).pipe(Effect.catchTag("JobFileError", reportProblems))
   })
 

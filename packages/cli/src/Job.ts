@@ -26,9 +26,9 @@ import * as Template from "./Template.js"
  */
 export interface Job {
   /**
-   * 16 hexadecimal digits of a hash over what the job is: prompt, directory as it was written, configuration without the
-   * values of secrets, cell, repetition, and a number where the same job is there several times. Limits and the name are
-   * not part of it, so that a job that ran out of time can be tried again with more of it.
+   * 16 hexadecimal digits of a hash over what the job is: prompt, directory as it was written (in that of the batch),
+   * configuration without the values of secrets, cell, repetition, and a number where the same job is there several
+   * times. Limits and the name are not part of it, so that a job that ran out of time can be tried again with more of it.
    */
   readonly id: string
   /** The job's place, from 0. */
@@ -72,6 +72,8 @@ export interface Input {
   readonly templates?: Templates | undefined
   /** Options of every job, under its own. */
   readonly defaults?: RunOptions.RunOptions | undefined
+  /** Where the jobs' directories are looked for, as it was written. Default: the working directory. */
+  readonly cwd?: string | undefined
 }
 
 const runConfigOf = (options: RunOptions.RunOptions): unknown =>
@@ -87,9 +89,19 @@ const firstLine = (prompt: string): string => {
 /** A job that has no id yet. */
 type Draft = Omit<Job, "id" | "index">
 
+const isElsewhere = (cwd: string): boolean => /^(?:[/\\]|[A-Za-z]:[/\\]|~(?=$|[/\\]))/.test(cwd)
+
+/** The job's directory, by what was written only, so that it is the same on any machine. */
+const directoryOf = (base: string, cwd: string): string => {
+  if (base === "." || isElsewhere(cwd)) return cwd
+  return cwd === "." ? base : `${base.replace(/[/\\]+$/, "")}/${cwd.replace(/^\.[/\\]+/, "")}`
+}
+
 /** What the job is, as a text. */
-const essence = ({ cell, cwd, options, prompt, repeat }: Draft): string =>
-  JSON.stringify(secrets.masked({ prompt, cwd: cwd ?? ".", config: runConfigOf(options), cell, repeat }))
+const essence = ({ cell, cwd = ".", options, prompt, repeat }: Draft, base: string): string =>
+  JSON.stringify(
+    secrets.masked({ prompt, cwd: directoryOf(base, cwd), config: runConfigOf(options), cell, repeat })
+  )
 
 const hash = (text: string): Effect.Effect<string> =>
   Effect.map(
@@ -208,7 +220,7 @@ const tidy = (problems: ReadonlyArray<Problem>, file: string): ReadonlyArray<Pro
  */
 export const plan = (input: Input): Effect.Effect<ReadonlyArray<Job>, JobFileError> =>
   Effect.gen(function*() {
-    const { axes = [], file, repeat = 1 } = input
+    const { axes = [], cwd = ".", file, repeat = 1 } = input
     const cells = Matrix.cells(axes)
     const axisNames = new Set(axes.map(({ name }) => name))
     const problems: Array<Problem> = [...file.problems]
@@ -241,7 +253,7 @@ export const plan = (input: Input): Effect.Effect<ReadonlyArray<Job>, JobFileErr
 
     const copies = new Map<string, number>()
     return yield* Effect.forEach(drafts, (job, index) => {
-      const text = essence(job)
+      const text = essence(job, cwd)
       const copy = (copies.get(text) ?? 0) + 1
       copies.set(text, copy)
       return Effect.map(hash(`${text}${copy}`), (id): Job => ({

@@ -272,6 +272,20 @@ describe("ids", () => {
       expect(all.length - new Set(all).size).toBe(2)
     }))
 
+  it.effect("depend on the directory of the batch as on the job's own", () =>
+    Effect.gen(function*() {
+      const id = (cwd: string | undefined, of: string | undefined) =>
+        Effect.map(json([{ prompt: "a", cwd: of }], { cwd }), (planned) => ids(planned)[0])
+      expect(yield* id("A", undefined)).not.toBe(yield* id("B", undefined))
+      expect(yield* id("A", "x")).not.toBe(yield* id("B", "x"))
+      expect(yield* id("A/", "./x")).toBe(yield* id(undefined, "A/x"))
+      expect(yield* id("./A", ".")).toBe(yield* id(undefined, "./A"))
+      expect(yield* id(".", undefined)).toBe(yield* id(undefined, undefined))
+      for (const elsewhere of ["/x", "~/x", "C:\\x"]) {
+        expect(yield* id("A", elsewhere)).toBe(yield* id(undefined, elsewhere))
+      }
+    }))
+
   it.effect("stay when a secret changes, and jobs are added", () =>
     Effect.gen(function*() {
       const row = (secret: string) => ({
