@@ -8,7 +8,6 @@ import * as Command from "@effect/cli/Command"
 import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
 import * as ValidationError from "@effect/cli/ValidationError"
-import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as OpenCode from "effect-opencode/OpenCode"
 import type { Budget } from "effect-opencode/RunOptions"
@@ -27,6 +26,7 @@ import * as FleetView from "./FleetView.js"
 import { Host } from "./Host.js"
 import * as format from "./internal/format.js"
 import * as located from "./internal/located.js"
+import * as outputFile from "./internal/outputFile.js"
 import * as terminalText from "./internal/terminalText.js"
 import * as utf8 from "./internal/utf8.js"
 import * as values from "./internal/values.js"
@@ -240,7 +240,6 @@ const exitCodeOf = ({ results, stopped, undone }: Batch.Outcome): number => {
 
 const writeReport = (file: string, outcome: Batch.Outcome, results: string, directory: string) =>
   Effect.gen(function*() {
-    const fileSystem = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const page = Report.html({
       title: path.basename(results).replace(/(\.results)?\.jsonl$/, ""),
@@ -248,13 +247,29 @@ const writeReport = (file: string, outcome: Batch.Outcome, results: string, dire
       at: yield* Clock.currentTimeMillis,
       runs: yield* Report.read(outcome.results, { directory })
     })
-    yield* fileSystem.makeDirectory(path.dirname(file), { recursive: true })
-    yield* fileSystem.writeFileString(file, page)
+    yield* outputFile.write(file, page)
   }).pipe(
     Effect.mapError((cause) =>
       new CliError({ reason: `The report ${file} cannot be written.`, exitCode: ExitCode.failure, cause })
     )
   )
+
+/**
+ * What a batch keeps beside its results. Only results of the same name have the same: whoever has their lock has all of
+ * it, and takes what there is for what a killed batch has left.
+ */
+const besideOf = (output: string) => (name: string): string => {
+  const stem = output.replace(/\.results\.jsonl$/, "")
+  return stem === output ? `${output}-${name}` : `${stem}.${name}`
+}
+
+/** Nothing that is read or written is written over by something else. */
+const refuseSame = (option: "output" | "report", file: string, others: ReadonlyArray<readonly [string, string]>) =>
+  Effect.forEach(others, ([what, other]) =>
+    Effect.flatMap(outputFile.areSame(file, other), (isSame) =>
+      isSame
+        ? usage(`--${option}: ${file} is ${what}.`, "name another file")
+        : Effect.void), { discard: true })
 
 /**
  * @since 0.1.0
@@ -272,9 +287,32 @@ export const command = Command.make("batch", options, (given) =>
     const jobs = yield* planOf({ ...given, file, pairs })
     if (given.dryRun) return yield* list(jobs)
 
-    const output = path.resolve(given.output ?? `${file.replace(/\.[^./\\]+$/, "")}.results.jsonl`)
+    // Two names of one file have one lock.
+    const output = yield* outputFile.follow(
+      path.resolve(given.output ?? `${file.replace(/\.[^./\\]+$/, "")}.results.jsonl`)
+    )
     const directory = path.dirname(output)
-    const beside = (name: string) => `${output.replace(/(\.results)?\.jsonl$/, "")}.${name}`
+    const beside = besideOf(output)
+    const read: ReadonlyArray<readonly [string, string]> = [
+      ["the file of jobs", path.resolve(file)],
+      ...given.promptFile === undefined ? [] : [["the prompt file", path.resolve(given.promptFile)] as const]
+    ]
+    yield* refuseSame("output", output, read)
+    yield* refuseSame("output", `${output}.lock`, read)
+    const report = given.report === undefined ? undefined : path.resolve(given.report)
+    if (report !== undefined) {
+      yield* refuseSame("report", report, [
+        ...read,
+        ["the file of results", output],
+        ["the lock of the results", `${output}.lock`],
+        ["the directory of the transcripts", beside("transcripts")],
+        ["the directory of the worktrees", beside("worktrees")]
+      ])
+      yield* Effect.mapError(
+        outputFile.check(report),
+        (cause) => new CliError({ reason: `The report ${report} cannot be written; nothing was started.`, cause })
+      )
+    }
     const settled = ConfigOptions.settle(client, run)
     const cwd = run.cwd === undefined || run.cwd.includes("{{") ? "." : run.cwd
 
@@ -317,7 +355,7 @@ export const command = Command.make("batch", options, (given) =>
     const { columns, stdoutIsTerminal } = yield* Host
     const screen = { columns: stdoutIsTerminal ? yield* columns : 120, style: yield* Style.stdout }
     for (const line of FleetView.final(outcome.results, screen)) yield* Console.log(line)
-    if (given.report !== undefined) yield* writeReport(path.resolve(given.report), outcome, output, directory)
+    if (report !== undefined) yield* writeReport(report, outcome, output, directory)
     if (outcome.undone.length > 0) {
       yield* Console.error(
         `${format.count(outcome.undone.length)} of ${format.count(jobs.length)} jobs were not run, because ${

@@ -16,6 +16,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as SynchronizedRef from "effect/SynchronizedRef"
 import * as lock from "./internal/lock.js"
+import * as outputFile from "./internal/outputFile.js"
 import { JobResult } from "./JobResult.js"
 
 /**
@@ -212,7 +213,7 @@ export const open = (
     const failure = (reason: "unreadable" | "unwritable") => (error: { readonly message: string }) =>
       new ResultsFileError({ file, reason, detail: error.message })
 
-    yield* Effect.mapError(fileSystem.makeDirectory(path.dirname(file), { recursive: true }), failure("unreadable"))
+    yield* Effect.mapError(outputFile.makeDirectory(path.dirname(file)), failure("unreadable"))
     yield* Effect.mapError(lock.take(`${file}.lock`), (error) =>
       error._tag === "Held"
         ? new ResultsFileError({

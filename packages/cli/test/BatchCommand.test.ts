@@ -181,6 +181,61 @@ describe("batch", () => {
       expect(fs.readFileSync(path.join(root, "jobs.results.jsonl"), "utf8")).toBe("")
     }))
 
+  test("keeps what belongs to other results apart", (batch, root) =>
+    Effect.gen(function*() {
+      const ran = (output: string) =>
+        Effect.gen(function*() {
+          const given = { files: { "in.csv": "prompt\none\n" }, scripts: [answering("1")] }
+          expect((yield* batch(given, "./in.csv", "-o", output, ...binary)).code).toBe(0)
+          const { transcript } = JSON.parse(fs.readFileSync(path.join(root, output.slice(2)), "utf8"))
+          return path.dirname(transcript)
+        })
+      const outputs = ["./jobs.results.jsonl", "./jobs.jsonl", "./jobs", "./jobs.jsonl.results.jsonl"]
+      expect(yield* Effect.forEach(outputs, ran)).toEqual([
+        "jobs.transcripts",
+        "jobs.jsonl-transcripts",
+        "jobs-transcripts",
+        "jobs.jsonl.transcripts"
+      ])
+      // a link is the results to which it leads, with their lock
+      fs.symlinkSync("jobs.jsonl", path.join(root, "link.jsonl"))
+      fs.writeFileSync(path.join(root, "jobs.jsonl.lock"), "")
+      const linked = yield* batch({}, "./in.csv", "-o", "./link.jsonl", "--resume", ...binary)
+      expect([linked.code, linked.stderr.split("\n")[0]]).toEqual([2, "error: Another batch works on jobs.jsonl."])
+    }))
+
+  test("writes over nothing that it reads or writes", (batch, root) =>
+    Effect.gen(function*() {
+      const jobs = "{\"id\":\"1\",\"prompt\":\"hi\"}"
+      fs.writeFileSync(path.join(root, "jobs.jsonl"), jobs)
+      fs.writeFileSync(path.join(root, "prompt.md"), "Do it.")
+      fs.linkSync(path.join(root, "jobs.jsonl"), path.join(root, "hard.jsonl"))
+      fs.symlinkSync("out.jsonl", path.join(root, "out.html"))
+      fs.mkdirSync(path.join(root, "folder"))
+      fs.writeFileSync(path.join(root, "file"), "")
+      const before = fs.readdirSync(root).sort()
+      const refused = (...args: ReadonlyArray<string>) =>
+        Effect.gen(function*() {
+          const ended = yield* batch({}, "./jobs.jsonl", "--prompt-file", "./prompt.md", ...args, ...binary)
+          expect([args, ended.code, ended.prompts]).toEqual([args, 2, []])
+          expect(fs.readdirSync(root).sort()).toEqual(before)
+          return ended.stderr.split("\n")[0]
+        })
+      expect(yield* refused("-o", "./jobs.jsonl")).toBe("error: --output: jobs.jsonl is the file of jobs.")
+      expect(yield* refused("-o", "./hard.jsonl")).toBe("error: --output: hard.jsonl is the file of jobs.")
+      expect(yield* refused("-o", "./prompt.md")).toBe("error: --output: prompt.md is the prompt file.")
+      const out = ["-o", "./out.jsonl", "--report"]
+      expect(yield* refused(...out, "./out.jsonl")).toBe("error: --report: out.jsonl is the file of results.")
+      expect(yield* refused(...out, "./out.html")).toBe("error: --report: out.html is the file of results.")
+      expect(yield* refused(...out, "./out.jsonl.lock")).toContain("is the lock of the results.")
+      expect(yield* refused(...out, "./hard.jsonl")).toContain("is the file of jobs.")
+      expect(yield* refused(...out, "./out.jsonl-transcripts")).toContain("is the directory of the transcripts.")
+      for (const report of ["./folder", "./file/report.html", "/proc/x/report.html"]) {
+        expect(yield* refused(...out, report)).toContain("cannot be written; nothing was started.")
+      }
+      expect(fs.readFileSync(path.join(root, "jobs.jsonl"), "utf8")).toBe(jobs)
+    }))
+
   test("says what is wrong with its input, and starts nothing", (batch, root) =>
     Effect.gen(function*() {
       const files = {
