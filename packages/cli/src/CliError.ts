@@ -15,7 +15,7 @@ import * as ConfigOptions from "./ConfigOptions.js"
 import * as ExitCode from "./ExitCode.js"
 import { stripAnsi } from "./internal/ansi.js"
 import { plural } from "./internal/plural.js"
-import { oneLine } from "./internal/terminalText.js"
+import { manyLines, oneLine } from "./internal/terminalText.js"
 import { InterruptedError } from "./Interrupt.js"
 import type { Style } from "./Style.js"
 
@@ -196,7 +196,7 @@ export const render = (
   if (explanation.message === "") return ""
   return [
     `${style.red("error:")} ${explanation.message}`,
-    ...(explanation.hint === undefined ? [] : [`${style.cyan("hint:")} ${explanation.hint}`]),
-    ...(verbose ? [style.dim(explanation.details)] : [])
+    ...(explanation.hint === undefined ? [] : [`${style.cyan("hint:")} ${oneLine(explanation.hint)}`]),
+    ...(verbose ? [style.dim(manyLines(explanation.details))] : [])
   ].join("\n")
 }

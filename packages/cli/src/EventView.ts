@@ -8,7 +8,7 @@ import type { FileChange } from "effect-opencode/RunResult"
 import type { TokenUsage } from "effect-opencode/TokenUsage"
 import { count, dollars, duration } from "./internal/format.js"
 import { plural } from "./internal/plural.js"
-import { clip, oneLine, width } from "./internal/terminalText.js"
+import { clip, manyLines, oneLine, width } from "./internal/terminalText.js"
 import { isObject } from "./internal/values.js"
 import type { Style } from "./Style.js"
 
@@ -44,17 +44,12 @@ export interface Shown {
  */
 export const nothing: Shown = { stdout: [], stderr: [] }
 
-/** Escape sequences, and control characters but for the line break and the tab. */
-const controls =
-  // eslint-disable-next-line no-control-regex
-  /\u001b(?:\[[0-?]*[ -/]*[@-~]|\][^\u0007\u001b]*(?:\u0007|\u001b\\)?|[ -/]*[0-~])|[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g
-
 const lines = (text: string): ReadonlyArray<string> => text.replace(/\s+$/, "").split(/\r?\n/)
 
 const answer = (text: string, { stdoutIsTerminal }: Options): Shown => {
   if (text.trim() === "") return nothing
   return {
-    stdout: stdoutIsTerminal ? lines(text).map((line) => line.replace(controls, "")) : [text.replace(/\n$/, "")],
+    stdout: stdoutIsTerminal ? lines(manyLines(text)) : [text.replace(/\n$/, "")],
     stderr: []
   }
 }
@@ -130,7 +125,7 @@ export const event = (event: RunEvent.RunEvent, options: Options): Shown => {
     case "Text":
       return answer(event.text, options)
     case "Reasoning":
-      return { stdout: [], stderr: lines(event.text).map((line) => style.dim(`│ ${line.replace(controls, "")}`)) }
+      return { stdout: [], stderr: lines(manyLines(event.text)).map((line) => style.dim(`│ ${line}`)) }
     case "ToolUse":
       return toolUse(event, options)
     case "SessionError":
@@ -207,8 +202,9 @@ const shownFiles = 10
  * @category conversions
  */
 export const ending = (ending: Ending, { cwd, style }: Pick<Options, "cwd" | "style">): ReadonlyArray<string> => {
-  const { finishReason, outcome } = ending
-  const cut = outcome === "success" && finishReason !== undefined && finishReason !== "stop"
+  const outcome = oneLine(ending.outcome)
+  const finishReason = oneLine(ending.finishReason ?? "stop")
+  const cut = outcome === "success" && finishReason !== "stop"
   const head = outcome !== "success"
     ? style.red(`✘ ${outcome}`)
     : cut

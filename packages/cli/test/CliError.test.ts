@@ -92,6 +92,18 @@ describe("an error", () => {
   })
 })
 
+describe("a message", () => {
+  it("steers no terminal", () => {
+    const evil = "a\u001b[2Jb\u001b]0;title\u0007c\u009b1mde\rf"
+    const error = new CliError.CliError({ reason: "x", hint: `${evil}\nsecond`, cause: new Error(`${evil}\n\tkept`) })
+    const text = say(Cause.fail(error), true)
+    expect(text).toContain("hint: abcde f second\n")
+    expect(text).toContain("abcdef\n\tkept")
+    // eslint-disable-next-line no-control-regex
+    expect(text).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/)
+  })
+})
+
 describe("exit codes", () => {
   it("tell the outcomes apart", () => {
     expect(Object.fromEntries(["success", "interrupted", "something", ...errors.map(({ _tag }) => _tag)]
@@ -114,6 +126,8 @@ describe("exit codes", () => {
         OpenCodeOutputError: 11,
         OpenCodeServerError: 12
       })
-    expect((["SIGHUP", "SIGINT", "SIGPIPE", "SIGTERM"] as const).map(ExitCode.ofSignal)).toEqual([129, 130, 141, 143])
+    expect((["SIGHUP", "SIGINT", "SIGQUIT", "SIGPIPE", "SIGTERM"] as const).map(ExitCode.ofSignal)).toEqual(
+      [129, 130, 131, 141, 143]
+    )
   })
 })

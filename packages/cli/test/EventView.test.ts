@@ -110,6 +110,11 @@ describe("the end of a run", () => {
     expect(said({ sessionId: "ses_1" })[1]).toBe("  go on with --session-id ses_1")
   })
 
+  it("steers no terminal, whatever a transcript says of it", () => {
+    expect(said({ outcome: "a\u001b[2Jb\u001b]0;title\u0007\nc" })[0]).toMatch(/^✘ ab c · /)
+    expect(said({ finishReason: "len\u001b[31mgth\u009b2J\r" })[0]).toContain("the answer was cut: length · ")
+  })
+
   it("names the files that have changed", () => {
     const change = (path: string, kind: RunResult.FileChange["kind"], rest: object = {}) => ({ path, kind, ...rest })
     const filesChanged = [

@@ -90,8 +90,8 @@ describe("html", () => {
         result({
           id: `${place}`,
           index: place,
-          name: `job ${place % 2} #${Math.ceil(place / 2)}`,
-          repeat: Math.ceil(place / 2),
+          name: `job ${place <= 2 ? 1 : 0} #${2 - place % 2}`,
+          repeat: 2 - place % 2,
           outcome: place === 4 ? "OpenCodeTimeoutError" : "success"
         }),
         [],

@@ -59,6 +59,23 @@ describe("groups", () => {
   })
 })
 
+describe("repeated jobs", () => {
+  const run = (index: number, repeat: number, name: string) =>
+    result({ id: `${index}`, index, repeat, name: `${name} #${repeat}` })
+
+  it("are told apart where they have the same name", () => {
+    const results = [run(0, 1, "same"), run(1, 2, "same"), run(2, 1, "same"), run(3, 2, "same"), run(4, 1, "other")]
+    expect(
+      statistics.groups([...results].reverse()).map(({ cell, results }) => [cell["job"], results.map(({ id }) => id)])
+    ).toEqual([["same (1)", ["0", "1"]], ["same (2)", ["2", "3"]], ["other", ["4"]]])
+  })
+
+  it("keep a number that belongs to their name", () => {
+    expect(statistics.jobName(result({ name: "Fix #12 #2", repeat: 2 }))).toBe("Fix #12")
+    expect(statistics.jobName(result({ name: "Fix #12", repeat: 1 }))).toBe("Fix #12")
+  })
+})
+
 describe("outcomes", () => {
   it("has success first, then what failed most", () => {
     const results = ["B", "A", "C", "success", "C"].map((outcome, index) => result({ id: `${index}`, outcome }))

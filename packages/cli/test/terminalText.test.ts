@@ -31,6 +31,17 @@ describe("oneLine", () => {
   })
 })
 
+describe("manyLines", () => {
+  it.each([
+    ["a\n\tb  c\r\n", "a\n\tb  c\n"],
+    ["\u001b[31mred\u001b[0m\u009b2J \u001b]0;title\u0007\u001bPdata\u001b\\end", "red end"],
+    ["\u001b\u001b[31m[2J\u0007", "[2J"],
+    ["👩‍👩 e\u0301", "👩‍👩 e\u0301"]
+  ])("%j becomes %j", (text, expected) => {
+    expect(terminalText.manyLines(text)).toBe(expected)
+  })
+})
+
 describe("width", () => {
   it.each([
     ["", 0],

@@ -95,14 +95,40 @@ export const cells = (results: ReadonlyArray<JobResult>): ReadonlyArray<Group> =
   groupBy(results.filter(({ cell }) => Object.keys(cell).length > 0), ({ cell }) => cell)
 
 /** A job that is run several times: its name without the number of the repetition. */
-export const jobName = (result: JobResult): string => result.name.replace(/ #\d+$/, "")
+export const jobName = ({ name, repeat }: JobResult): string => {
+  const number = ` #${repeat}`
+  return name.endsWith(number) ? name.slice(0, -number.length) : name
+}
+
+/** The repetitions of a job stand behind each other. */
+const firstIndex = ({ index, repeat }: JobResult): number => index - (repeat - 1)
+
+/** The jobs that were repeated. Jobs may have the same name: then the number of each is behind it. */
+const jobs = (results: ReadonlyArray<JobResult>): ReadonlyArray<Group> => {
+  const members = new Map<number, Array<JobResult>>()
+  for (const result of inOrder(results)) {
+    const first = firstIndex(result)
+    const known = members.get(first)
+    if (known === undefined) members.set(first, [result])
+    else known.push(result)
+  }
+  const named = [...members.values()].map((results) => ({
+    name: results[0] === undefined ? "" : jobName(results[0]),
+    results
+  }))
+  const shared = new Map<string, number>()
+  for (const { name } of named) shared.set(name, (shared.get(name) ?? 0) + 1)
+  return named.map(({ name, results }, place) =>
+    group({ job: (shared.get(name) ?? 0) > 1 ? `${name} (${place + 1})` : name }, results)
+  )
+}
 
 /** What can be compared: the cells of the matrix, or without one the jobs that were repeated; else nothing. */
 export const groups = (results: ReadonlyArray<JobResult>): ReadonlyArray<Group> =>
   results.some(({ cell }) => Object.keys(cell).length > 0)
     ? cells(results)
     : results.some(({ repeat }) => repeat > 1)
-    ? groupBy(results, (result) => ({ job: jobName(result) }))
+    ? jobs(results)
     : []
 
 /** The values of a cell, in the order in which the axes were given. */

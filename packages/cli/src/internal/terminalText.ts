@@ -29,12 +29,21 @@ const leading = /^[ \p{M}]+/u
 
 const plain = /^[\u0020-\u007e]*$/
 
+/** Control characters but for the line break and the tab. */
+// eslint-disable-next-line no-control-regex
+const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g
+
+/** The text without what colours it, names links in it or moves a cursor. */
+export const withoutEscapes = (text: string): string => text.replace(escapes, "")
+
+/** The text with its lines, its tabs and whatever it is written in, without anything that could steer a terminal. */
+export const manyLines = (text: string): string => withoutEscapes(text).replace(controls, "")
+
 /** The text in one line, without anything that could steer a terminal. */
 export const oneLine = (text: string): string =>
   plain.test(text)
     ? text.replace(/ {2,}/g, " ").trim()
-    : text
-      .replace(escapes, "")
+    : withoutEscapes(text)
       .replace(regionalIndicators, letterOf)
       .replace(invisible, "")
       .normalize("NFC")

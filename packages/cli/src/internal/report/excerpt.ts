@@ -3,6 +3,8 @@
  */
 import type * as RunEvent from "effect-opencode/RunEvent"
 import type * as TokenUsage from "effect-opencode/TokenUsage"
+import { withoutEscapes } from "../terminalText.js"
+import { isObject } from "../values.js"
 
 /** A text of which the middle may be missing. */
 export interface Cut {
@@ -12,18 +14,15 @@ export interface Cut {
   readonly tail: string
 }
 
-// eslint-disable-next-line no-control-regex
-const escapes = /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|\u001b\][^\u0007\u001b]*(?:\u0007|\u001b\\)/g
-
 /** Text that a terminal would have coloured, in at most `length` characters: two thirds from its start, the rest from its end. */
 export const cut = (text: string, length: number): Cut => {
-  if (text.length <= length) return { head: text.replace(escapes, ""), omitted: 0, tail: "" }
+  if (text.length <= length) return { head: withoutEscapes(text), omitted: 0, tail: "" }
   const kept = Math.ceil((length * 2) / 3)
   const tail = Math.max(0, length - kept)
   return {
-    head: text.slice(0, kept).replace(/[\ud800-\udbff]$/, "").replace(escapes, ""),
+    head: withoutEscapes(text.slice(0, kept).replace(/[\ud800-\udbff]$/, "")),
     omitted: text.length - kept - tail,
-    tail: text.slice(text.length - tail).replace(/^[\udc00-\udfff]/, "").replace(escapes, "")
+    tail: withoutEscapes(text.slice(text.length - tail).replace(/^[\udc00-\udfff]/, ""))
   }
 }
 
@@ -62,9 +61,6 @@ export interface Limits {
   /** Characters of one transcript. */
   readonly transcript: number
 }
-
-const isObject = (value: unknown): value is { readonly [key: string]: unknown } =>
-  typeof value === "object" && value !== null && !Array.isArray(value)
 
 const scalar = (value: unknown): string => typeof value === "string" ? value : JSON.stringify(value) ?? "undefined"
 
