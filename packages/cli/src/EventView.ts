@@ -122,6 +122,8 @@ export const event = (event: RunEvent.RunEvent, options: Options): Shown => {
   switch (event._tag) {
     case "StepStart":
     case "StepFinish":
+    // The whole text follows.
+    case "TextDelta":
       return nothing
     case "Text":
       return answer(event.text, options)
@@ -131,6 +133,7 @@ export const event = (event: RunEvent.RunEvent, options: Options): Shown => {
       return toolUse(event, options)
     case "SessionError":
       return note(style.red("!"), RunEvent.describe(event), options)
+    case "PermissionAsked":
     case "PermissionRejected":
     case "ProviderRetry":
       return note(style.yellow("!"), RunEvent.describe(event), options)
