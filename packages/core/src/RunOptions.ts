@@ -54,7 +54,8 @@ export interface RunOptions extends RunConfig {
   readonly startupTimeout?: Duration.DurationInput | undefined
   /**
    * The time without an event after the first one. Default: 30 minutes: OpenCode prints nothing while a tool or a
-   * sub-agent works or an answer streams, so this is the longest tool call that a run may make.
+   * sub-agent works or an answer streams, so this is the longest tool call that a run may make. A server
+   * (`OpenCodeServer`) shows more: there it is the time without any sign of work.
    */
   readonly idleTimeout?: Duration.DurationInput | undefined
   /**
@@ -82,7 +83,7 @@ export interface RunOptions extends RunConfig {
   /**
    * What to do when OpenCode ended well but stdout lacks the end of the conversation (a defect of several versions,
    * 1.14 to 1.18): with `"export"` the session is asked for what is missing, and the result is marked as `recovered`.
-   * Default: the run fails with `OpenCodeIncompleteError`.
+   * Default: the run fails with `OpenCodeIncompleteError`. With `OpenCodeServer` a gap in the events is always made up for.
    */
   readonly recover?: "export" | undefined
   /**

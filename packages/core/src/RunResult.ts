@@ -60,7 +60,7 @@ export class RunResult extends Schema.Class<RunResult>("effect-opencode/RunResul
   runId: Schema.String,
   /** The texts of the answer, concatenated in order. */
   text: Schema.String,
-  /** Every event, in the order in which it was seen. */
+  /** Every event but `TextDelta`s, in the order in which it was seen. */
   events: Schema.Array(RunEvent),
   sessionId: Schema.optional(Schema.String),
   usage: TokenUsage,
@@ -70,13 +70,13 @@ export class RunResult extends Schema.Class<RunResult>("effect-opencode/RunResul
   turns: Schema.Number,
   /** `stop`, `length`, `content-filter`, … */
   finishReason: Schema.String,
-  /** `undefined` where the process had to be ended after the conversation had finished. */
+  /** `undefined` where the process had to be ended after the conversation had finished, and with `OpenCodeServer`. */
   exitCode: Schema.optional(Schema.Number),
-  /** Whether the process had to be ended because it did not exit within `exitGrace`. */
+  /** Whether the run had to be ended because it did not end by itself within `exitGrace`. */
   forced: Schema.Boolean,
   /** Whether stdout had lost the end of the conversation and it was recovered, see `recover`. */
   recovered: Schema.optionalWith(Schema.Boolean, { default: () => false }),
-  /** The last 64 KiB of stderr, without ANSI codes and secrets. */
+  /** The last 64 KiB of stderr, without ANSI codes and secrets; empty with `OpenCodeServer`. */
   stderr: Schema.String,
   /** The lines of stdout as they were printed, only with `keepRaw`. */
   rawLines: Schema.optional(Schema.Array(Schema.String)),

@@ -960,6 +960,22 @@ describe("a session over a server", () => {
       }))
     ))
 
+  it.effect("has the rules of its last turn, also where several come at once to go on in it", () =>
+    withScripts(
+      [F.answering("done")],
+      Effect.gen(function*() {
+        const { sessions } = yield* F.Fake
+        const { sessionId } = yield* OpenCode.run("1", { permission: { bash: "deny" } })
+        yield* Effect.forEach(
+          [{ bash: "allow" }, { bash: "deny" }, { bash: "allow" }, { bash: "deny" }] as const,
+          (permission, index) => OpenCode.run(`turn ${index}`, { continueSession: true, permission }),
+          { concurrency: "unbounded" }
+        )
+        assert.deepStrictEqual(rulesOf(sessions.get(sessionId!)).slice(-4), ["bash * deny", ...closing])
+        assert.strictEqual(sessions.size, 1)
+      })
+    ))
+
   it.effect("is not disturbed while another program works in it", () =>
     withScripts(
       [F.answering("one")],

@@ -124,7 +124,8 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
       const sessions = subscription.sessions()
       for (const request of yield* api.permissions(directory)) {
         // A question of an aborted prompt can be there still (1.18.33).
-        const isStale = request.sessionID === sessionId && !turn.has(request.tool?.messageID ?? "")
+        const message = request.tool?.messageID ?? undefined
+        const isStale = request.sessionID === sessionId && message !== undefined && !turn.has(message)
         if (sessions.has(request.sessionID) && !isStale && !asks.knows(request.id)) {
           yield* Effect.flatMap(asks.asked(request), tell)
         }
@@ -161,6 +162,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
           guard.alive()
           return undefined
         case "session.error":
+        case "session.deleted":
           if (of === sessionId) inDoubt = true
           return undefined
         case "session.status": {
