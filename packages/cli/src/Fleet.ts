@@ -101,6 +101,8 @@ export type FleetEvent = Data.TaggedEnum<{
   readonly Queued: { readonly id: string; readonly name: string }
   /** The job has its turn; it may wait at the start-up gate. */
   readonly Started: { readonly id: string; readonly at: number }
+  /** The job was not begun after all and waits again. */
+  readonly Returned: { readonly id: string; readonly at: number }
   readonly Observed: { readonly id: string; readonly event: RunEvent.RunEvent; readonly at: number }
   readonly Ended: { readonly id: string; readonly result: JobResult; readonly at: number }
   /** An earlier batch has the job's result. */
@@ -237,6 +239,8 @@ export const update = (self: Fleet, event: FleetEvent): Fleet => {
       return HashMap.has(self.jobs, event.id) ? self : put(self, { ...job, name: event.name })
     case "Started":
       return isActive(job) ? self : begun(put(self, { ...job, state: "starting", startedAt: event.at }), event.at)
+    case "Returned":
+      return job.state === "starting" ? put(self, { ...job, state: "waiting", startedAt: undefined }) : self
     case "Observed":
       return begun(put(self, observe({ ...job, startedAt: job.startedAt ?? event.at }, event.event)), event.at)
     case "Ended":

@@ -359,6 +359,8 @@ export const plainLine = (fleet: Fleet.Fleet, event: Fleet.FleetEvent): string |
       return undefined
     case "Started":
       return say(event.id, "starts")
+    case "Returned":
+      return say(event.id, "was not begun")
     case "Skipped":
       return say(event.id, "done before")
     case "Stopping":

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck, HashMap, Option } from "effect"
 import * as Fleet from "../src/Fleet.js"
+import * as FleetView from "../src/FleetView.js"
 import { result, stepFinish, stepStart, text, tool, usage } from "./support/results.js"
 
 const { FleetEvent } = Fleet
@@ -80,6 +81,15 @@ describe("update", () => {
     expect(Fleet.next(fleet, 10).map(({ id }) => id)).toEqual(["b", "d"])
   })
 
+  it("a job that was not begun waits again, and one at work does not", () => {
+    const returned = FleetEvent.Returned({ id: "a", at: 3 })
+    const fleet = fleetOf([queued("a"), queued("b"), started("a"), started("b"), returned])
+    expect(Fleet.active(fleet).map(({ id }) => id)).toEqual(["b"])
+    expect(Fleet.next(fleet, 10)).toMatchObject([{ id: "a", state: "waiting", startedAt: undefined }])
+    expect(FleetView.plainLine(fleet, returned)).toMatch(/ {2}job a +was not begun$/)
+    expect(job(fleetOf([started("a"), observed("a", text("hi")), returned]), "a").state).toBe("running")
+  })
+
   it("remembers that the batch stops", () => {
     expect(fleetOf([FleetEvent.Stopping(), queued("a")]).stopping).toBe(true)
   })
@@ -114,6 +124,7 @@ const anyEvent = FastCheck.oneof(
   FastCheck.record({ id, outcome: FastCheck.constantFrom("success", "OpenCodeTimeoutError"), cost: FastCheck.nat() })
     .map(({ cost, id, outcome }) => ended(id, { cost, outcome, usage: usage(cost), turns: 1 })),
   FastCheck.record({ id }).map(FleetEvent.Skipped),
+  FastCheck.record({ id, at: FastCheck.nat() }).map(FleetEvent.Returned),
   FastCheck.constant(FleetEvent.Stopping())
 )
 
