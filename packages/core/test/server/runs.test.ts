@@ -433,6 +433,40 @@ describe("a gap in the events", () => {
       )
     }))
 
+  it.effect("may hide a failure that its message has only later", () =>
+    Effect.gen(function*() {
+      const [lost, back] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      yield* withScripts(
+        [(play) =>
+          Effect.gen(function*() {
+            yield* play.busy
+            yield* play.stepStart
+            yield* Deferred.succeed(lost, undefined)
+            yield* Deferred.await(back)
+            yield* play.fail(apiError(503))
+            yield* play.idle
+            yield* Effect.sleep("1 second")
+            const [id, { info }] = [...play.session.messages].at(-1)!
+            play.session.messages.get(id)!.info = { ...info, error: apiError(503), time: { created: 1, completed: 2 } }
+          })],
+        Effect.gen(function*() {
+          const fake = yield* F.Fake
+          const fiber = yield* Effect.fork(T.failsWith("OpenCodeSessionError")(OpenCode.run("x")))
+          yield* Deferred.await(lost)
+          fake.isMute = true
+          fake.disconnect()
+          yield* Deferred.succeed(back, undefined)
+          yield* T.untilSleep(1000)
+          fake.isMute = false
+          for (let at = 200; at <= 3000; at += 200) {
+            yield* T.settle
+            yield* TestClock.setTime(at)
+          }
+          assert.strictEqual((yield* Fiber.join(fiber)).statusCode, 503)
+        })
+      )
+    }))
+
   it.effect("may hide the end", () =>
     Effect.gen(function*() {
       const over = yield* Deferred.make<void>()

@@ -1,0 +1,88 @@
+/** The contract over a server of the real binary: one for the whole file. */
+import { NodeContext, NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
+import { afterAll, describe, expect, it } from "@effect/vitest"
+import { Array, Context, Deferred, Effect, Exit, Layer, Scope } from "effect"
+import { OpenCode, OpenCodeServer } from "effect-opencode"
+import { ModelProvider } from "effect-opencode-testing"
+import { existsSync, readFileSync } from "node:fs"
+import { createServer } from "node:http"
+import { contract, Other } from "../contract/contract.js"
+import { sandbox, survivors } from "../support/sandbox.js"
+
+class Box extends Context.Tag("contract/Box")<Box, Effect.Effect.Success<typeof sandbox>>() {}
+
+const provider = ModelProvider.layer({ respond: () => ModelProvider.Reply.never }).pipe(
+  Layer.provide(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
+)
+
+const opencode = Layer.unwrapEffect(Effect.gen(function*() {
+  const { home, work } = yield* Box
+  const { runConfig } = yield* ModelProvider.ModelProvider
+  return OpenCodeServer.layer({
+    environment: { PATH: process.env["PATH"] ?? "", HOME: home },
+    defaults: { ...runConfig, cwd: work, title: "Contract" }
+  })
+})).pipe(Layer.provide([NodeContext.layer, NodeHttpClient.layer]))
+
+const shared = opencode.pipe(Layer.provideMerge(provider), Layer.provideMerge(Layer.scoped(Box, sandbox)))
+
+const scope = Effect.runSync(Scope.make())
+const memo = Effect.runSync(Layer.makeMemoMap)
+const services = Layer.buildWithMemoMap(shared, memo, scope)
+
+/** The server's process: the one that this process has started. */
+const isServer = (pid: number): boolean => {
+  const stat = readFileSync(`/proc/${pid}/stat`, "latin1")
+  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]) === process.pid
+}
+
+/** Where everything happens, once something does. */
+let root: string | undefined
+/** The servers that were seen after runs. */
+const servers = new Set<number>()
+
+const here = (respond: ModelProvider.Respond) =>
+  Layer.effectContext(Effect.gen(function*() {
+    const context = yield* services
+    const box = Context.get(context, Box)
+    root = box.root
+    const provider = Context.get(context, ModelProvider.ModelProvider)
+    const arrived = yield* Deferred.make<void>()
+    const earlier = (yield* provider.requests).length
+    yield* provider.respond((request) => {
+      Deferred.unsafeDone(arrived, Effect.void)
+      return respond(request)
+    })
+    return Context.add(context, Other, {
+      prompts: Effect.map(provider.requests, (requests) => requests.slice(earlier).map(({ prompt }) => prompt)),
+      arrived: Deferred.await(arrived),
+      survivors: Effect.sync(() => {
+        const [own, others] = Array.partition(survivors(box.root), (pid) => !isServer(pid))
+        for (const pid of own) servers.add(pid)
+        return others.length
+      })
+    })
+  }))
+
+afterAll(async () => {
+  await Effect.runPromise(Scope.close(scope, Exit.void))
+  expect(servers.size).toBe(process.platform === "linux" ? 1 : 0)
+  expect(survivors(root!)).toEqual([])
+  expect(existsSync(root!)).toBe(false)
+}, 60_000)
+
+contract({
+  name: "OpenCode over a server",
+  timeout: 60_000,
+  isServer: true,
+  layer: (_, respond) => here(respond)
+})
+
+describe("what a server tells better than a process", () => {
+  it.live("which model it does not know", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(OpenCode.run("Say something", { model: "fake/nope" }))
+      expect(error).toMatchObject({ _tag: "OpenCodeSessionError", kind: "model-not-found" })
+      expect(error.message).toContain("Model not found: fake/nope")
+    }).pipe(Effect.provide(here(() => ModelProvider.Reply.never))), 60_000)
+})
