@@ -13,6 +13,7 @@ import type { Section } from "./lib/report.js"
 import type { Bench } from "./lib/run.js"
 import * as pipeline from "./workloads/pipeline.js"
 import * as runs from "./workloads/runs.js"
+import * as server from "./workloads/server.js"
 
 const here = path.dirname(fileURLToPath(import.meta.url))
 
@@ -26,7 +27,8 @@ const workloads: { readonly [name: string]: (bench: Bench) => Promise<Section> }
   slow: pipeline.slowConsumer,
   short: runs.short,
   waiting: runs.waiting,
-  close: runs.close
+  close: runs.close,
+  server: server.server
 }
 
 const { values } = parseArgs({

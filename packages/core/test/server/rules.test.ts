@@ -20,7 +20,7 @@ const decide = (all: ReadonlyArray<Rule>, permission: string, subject: string): 
     new RegExp(`^${pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&").replace(/\*/g, ".*").replace(/\?/g, ".")}$`, "s").test(
       text
     )
-  return all.findLast((rule) => fits(rule.permission, permission) && fits(rule.pattern, subject))?.action ?? "ask"
+  return all.filter((rule) => fits(rule.permission, permission) && fits(rule.pattern, subject)).at(-1)?.action ?? "ask"
 }
 
 describe("the rules of a session", () => {

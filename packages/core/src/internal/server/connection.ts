@@ -20,8 +20,8 @@ import type { Api } from "./api.js"
 import * as credentials from "./credentials.js"
 import * as hubs from "./hub.js"
 import type { Subscription } from "./hub.js"
-import type { Spec } from "./pool.js"
 import * as process from "./process.js"
+import type { Spec } from "./process.js"
 
 /** A server that answers, until it does not. */
 export interface Connection {

@@ -70,6 +70,8 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
       const arrived: Array<RunEvent> = []
       let limited: Effect.Effect<void> = Effect.void
       for (const event of said) {
+        // It was us.
+        if (event._tag === "SessionError" && event.kind === "aborted" && isClosing()) continue
         const retry = repeated(event)
         if (retry !== undefined) arrived.push(retry)
         arrived.push(event)
@@ -95,11 +97,11 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
       }
       looks++
       const last = turn.at(-1)
-      const isFinal = last !== undefined && isClosed(last) &&
-        (hasError(last) || summary.isFinal(last.info.finish ?? undefined))
-      const isQuiet = looks >= pauses.length && (hasRested || (last !== undefined && isClosed(last)))
-      hasEnded = isFinal || state.pendingError !== undefined || state.rejection !== undefined || isQuiet ||
-        (hasRested && isClosing())
+      const isDone = last !== undefined && isClosed(last)
+      const isFinal = isDone && (hasError(last) || summary.isFinal(last.info.finish ?? undefined))
+      hasEnded = isFinal || isClear() || (hasRested && (isDone || isClosing())) ||
+        // Nothing tells of an end, and nothing of work.
+        (looks >= pauses.length && (hasRested || isDone))
       return turn
     })
 
@@ -122,7 +124,8 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
       const sessions = subscription.sessions()
       for (const request of yield* api.permissions(directory)) {
         // A question of an aborted prompt can be there still (1.18.33).
-        const isStale = request.sessionID === sessionId && !turn.has(request.tool?.messageID ?? "")
+        const message = request.tool?.messageID ?? undefined
+        const isStale = request.sessionID === sessionId && message !== undefined && !turn.has(message)
         if (sessions.has(request.sessionID) && !isStale && !asks.knows(request.id)) {
           yield* Effect.flatMap(asks.asked(request), tell)
         }
@@ -159,6 +162,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
           guard.alive()
           return undefined
         case "session.error":
+        case "session.deleted":
           if (of === sessionId) inDoubt = true
           return undefined
         case "session.status": {
@@ -208,7 +212,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
     const all = Effect.gen(function*() {
       while (!hasEnded) {
         const batch = yield* next
-        guard.read()
+        if (Option.isSome(batch)) guard.read()
         yield* Option.match(batch, { onNone: () => Effect.asVoid(look), onSome: take })
       }
     })

@@ -5,26 +5,13 @@ import * as Fiber from "effect/Fiber"
 import * as Hash from "effect/Hash"
 import * as RcMap from "effect/RcMap"
 import * as Scope from "effect/Scope"
-import type { Isolation } from "../../Isolation.js"
-import type { RunConfig } from "../../RunConfig.js"
 import * as surroundings from "../surroundings.js"
 import * as turnstile from "../turnstile.js"
 import * as connections from "./connection.js"
 import type { Server, Services } from "./connection.js"
+import type { Spec } from "./process.js"
 
-/** What cannot be changed while a server runs. */
-export interface Spec {
-  /** A hash of all the rest: equal keys share a server. */
-  readonly key: string
-  readonly binary: string
-  /** The directory of the process, and of requests that name none. */
-  readonly cwd: string
-  /** Further arguments of `opencode serve`. */
-  readonly args: ReadonlyArray<string>
-  /** What the environment is made of: the configuration's content, variables, credentials. */
-  readonly config: RunConfig
-  readonly isolation: Isolation
-}
+export type { Spec }
 
 /** Servers by what they were started with. */
 export interface Pool {

@@ -7,8 +7,10 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { Isolation } from "../../Isolation.js"
 import { OpenCodeConfigError, OpenCodeServerError } from "../../OpenCodeError.js"
 import type { OpenCodeError } from "../../OpenCodeError.js"
+import type { RunConfig } from "../../RunConfig.js"
 import type * as Verdict from "../../Verdict.js"
 import * as ansi from "../ansi.js"
 import * as check from "../check.js"
@@ -22,12 +24,25 @@ import * as surroundings from "../surroundings.js"
 import * as tail from "../tail.js"
 import * as credentials from "./credentials.js"
 import * as leftovers from "./leftovers.js"
-import type { Spec } from "./pool.js"
 
 export type Services = Pick<
   Processes,
   "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter"
 >
+
+/** What cannot be changed while a server runs. */
+export interface Spec {
+  /** A hash of all the rest: equal keys share a server. */
+  readonly key: string
+  readonly binary: string
+  /** The directory of the process, and of requests that name none. */
+  readonly cwd: string
+  /** Further arguments of `opencode serve`. */
+  readonly args: ReadonlyArray<string>
+  /** What the environment is made of: the configuration's content, variables, credentials. */
+  readonly config: RunConfig
+  readonly isolation: Isolation
+}
 
 /** A server process that listens. */
 export interface Started {

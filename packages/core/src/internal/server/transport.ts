@@ -72,24 +72,28 @@ const updatedAt = (session: object): number | undefined => {
   return isObject(time) && typeof time["updated"] === "number" ? time["updated"] : undefined
 }
 
-/** The session to go on in, or to branch off; none where a new one is to be made. */
+/** The session to go on in, which is locked, or to branch off; none where a new one is to be made. */
 const find = (
+  services: Services,
   api: Api,
   { options }: plans.Plan,
   directory: string
-): Effect.Effect<wire.Session | undefined, OpenCodeError> => {
-  const { continueSession, sessionId } = options
-  if (sessionId !== undefined) {
-    return Effect.catchIf(
-      api.getSession(sessionId),
-      (error) => error.status === 404,
-      () => new OpenCodeConfigError({ path: "sessionId", reason: `the server has no session ${sessionId}` })
-    )
-  }
-  return continueSession === true
-    ? Effect.map(api.sessions(directory, 1), (sessions) => sessions[0])
-    : Effect.succeed(undefined)
-}
+): Effect.Effect<wire.Session | undefined, OpenCodeError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { continueSession, fork, sessionId } = options
+    if (sessionId !== undefined) {
+      return yield* Effect.catchIf(
+        api.getSession(sessionId),
+        (error) => error.status === 404,
+        () => new OpenCodeConfigError({ path: "sessionId", reason: `the server has no session ${sessionId}` })
+      )
+    }
+    const last = continueSession === true ? (yield* api.sessions(directory, 1))[0] : undefined
+    if (last === undefined || fork === true) return last
+    yield* services.locks.enter(last.id)
+    // As it is after the turns for which the lock was held.
+    return yield* api.getSession(last.id)
+  })
 
 /** OpenCode's agent for the run. One that it does not know would end the prompt without a word (1.18.33). */
 const agentOf = (
@@ -104,6 +108,26 @@ const agentOf = (
     ? Either.left(check.agentFallback({ agent: name, reason: "subagent" }))
     : Either.right(agent)
 }
+
+/** The directories in which a connection has been asked for something. */
+const used = new WeakMap<Connection, Set<string>>()
+
+/**
+ * The agents, where they matter. The question also makes the directory ready, so that a prompt begins at once: one that
+ * has not begun cannot be aborted.
+ */
+const agentsOf = (
+  connection: Connection,
+  directory: string,
+  needed: boolean
+): Effect.Effect<ReadonlyArray<wire.Agent>, OpenCodeServerError> =>
+  Effect.suspend(() => {
+    const directories = used.get(connection) ?? new Set()
+    used.set(connection, directories)
+    return !needed && directories.has(directory)
+      ? Effect.succeed([])
+      : Effect.tap(connection.api.agents(directory), () => Effect.sync(() => directories.add(directory)))
+  })
 
 const orConfigError = <A>(either: Either.Either<A, check.Problem>): Effect.Effect<A, OpenCodeConfigError> =>
   Either.isRight(either) ? Effect.succeed(either.right) : new OpenCodeConfigError(either.left)
@@ -137,6 +161,16 @@ const opening = (
       const { id } = yield* api.createSession({ directory, title: titleOf(plan), permission: wanted })
       return { sessionId: id, since: undefined }
     }
+    const status = (yield* api.status(directory))[session.id]
+    if (plan.options.fork !== true && status !== undefined && status.type !== "idle") {
+      return yield* new OpenCodeServerError({
+        reason: "refused",
+        url: api.url,
+        // OpenCode would work both prompts into one answer (1.18.33).
+        detail: `the session ${session.id} is busy with a prompt of another program`,
+        stderr: ""
+      })
+    }
     // A branch begins without rules.
     const base = plan.options.fork === true ? yield* api.fork(session.id) : session
     const permission = rules.renewal(rules.of(base), agent === undefined ? [] : rules.of(agent), wanted)
@@ -145,16 +179,6 @@ const opening = (
       ...(title === undefined || title === base.title ? {} : { title })
     }
     if (Object.keys(patch).length > 0) yield* api.patchSession(base.id, patch)
-    const status = (yield* api.status(directory))[base.id]
-    if (status !== undefined && status.type !== "idle") {
-      return yield* new OpenCodeServerError({
-        reason: "refused",
-        url: api.url,
-        // OpenCode would work both prompts into one answer (1.18.33).
-        detail: `the session ${base.id} is busy with a prompt of another program`,
-        stderr: ""
-      })
-    }
     return { sessionId: base.id, since: updatedAt(base) }
   })
 
@@ -197,13 +221,10 @@ const prepare = (
     const connection = yield* connect(services, options)
     const { api } = connection
     const asked = directoryOf(services, plan)
-    const session = yield* find(api, plan, asked)
+    const session = yield* find(services, api, plan, asked)
     const directory = yield* orConfigError(sessionDirectory(session, plan, asked))
-    if (session !== undefined && options.sessionId === undefined && options.fork !== true) {
-      yield* services.locks.enter(session.id)
-    }
-    // It also makes the directory ready, so that a prompt begins at once.
-    const agent = yield* orConfigError(agentOf(yield* api.agents(directory), plan))
+    const agents = yield* agentsOf(connection, directory, options.agent !== undefined || session !== undefined)
+    const agent = yield* orConfigError(agentOf(agents, plan))
     const wanted = yield* orConfigError(rules.make(options.permission, services.rules))
     const parts = yield* promptParts.make(services, plan, services.isLocal)
     return {

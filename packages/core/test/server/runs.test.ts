@@ -1,0 +1,1041 @@
+/** Runs over a server in memory: what is told, in which order, and how it ends. */
+import { assert, describe, expect, it } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Logger, Schema, Stream, TestClock } from "effect"
+import { FleetBudget, OpenCode, RunConfig, Transcript } from "effect-opencode"
+import type { OpenCodeServer, RunEvent } from "effect-opencode"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import * as T from "../support/mock.js"
+import * as F from "./fake.js"
+import { json } from "./support.js"
+
+const tags = (events: ReadonlyArray<RunEvent.RunEvent> | undefined) => (events ?? []).map((event) => event._tag)
+
+const rulesOf = (session: F.Session | undefined) =>
+  session?.permission.map((rule) => `${rule["permission"]} ${rule["pattern"]} ${rule["action"]}`) ?? []
+
+const closing = ["question * deny", "plan_enter * deny", "plan_exit * deny"]
+
+const apiError = (statusCode: number, message = "it failed") => ({
+  name: "APIError",
+  data: { message, statusCode, isRetryable: false }
+})
+
+/** A script that says when it has begun to work, and then waits for ever. */
+const hanging = (said: string) =>
+  Effect.map(Deferred.make<void>(), (begun) => ({
+    begun: Deferred.await(begun),
+    script: ((play) =>
+      Effect.gen(function*() {
+        yield* play.busy
+        yield* play.stepStart
+        yield* play.begin(said)
+        yield* Deferred.succeed(begun, undefined)
+        yield* Effect.never
+      })) as F.Script
+  }))
+
+const withScripts = <A, E, R>(
+  scripts: ReadonlyArray<F.Script>,
+  body: Effect.Effect<A, E, R>,
+  options?: Partial<OpenCodeServer.AttachOptions>
+) => Effect.provide(body, F.layer(scripts, options))
+
+describe("a run over a server", () => {
+  it.effect("ends with the answer", () =>
+    Effect.gen(function*() {
+      const result = yield* OpenCode.run("Say hello")
+      assert.strictEqual(result.text, "hello")
+      expect(result).toMatchObject({
+        finishReason: "stop",
+        turns: 1,
+        cost: 0.25,
+        forced: false,
+        attempts: 1,
+        stderr: ""
+      })
+      assert.isUndefined(result.exitCode)
+      assert.deepStrictEqual(tags(result.events), ["StepStart", "Text", "StepFinish"])
+      const { aborted, prompts, sessions } = yield* F.Fake
+      const { work } = yield* T.Machine
+      const session = sessions.get(result.sessionId!)!
+      assert.strictEqual(session.directory, work)
+      assert.strictEqual(session.title, "Say hello")
+      assert.deepStrictEqual(rulesOf(session), closing)
+      assert.deepStrictEqual(prompts[0]!.body, { parts: [{ type: "text", text: "Say hello" }] })
+      assert.deepStrictEqual(aborted, [])
+      // What the events have shown is not asked for.
+      assert.deepStrictEqual(yield* F.requests("GET", /message$|status$/), [])
+    }).pipe(Effect.provide(F.layer([F.answering("hello", ["hel", "lo"])]))))
+
+  it.effect("shows the pieces to those who watch, and keeps them nowhere", () =>
+    Effect.gen(function*() {
+      const seen: Array<RunEvent.RunEvent> = []
+      const { work } = yield* T.Machine
+      const transcript = path.join(work, "run.jsonl")
+      const result = yield* OpenCode.run("Say hello", {
+        transcript,
+        keepRaw: true,
+        onEvent: (event) => Effect.sync(() => seen.push(event))
+      })
+      assert.deepStrictEqual(tags(seen), ["StepStart", "TextDelta", "TextDelta", "Text", "StepFinish"])
+      assert.deepStrictEqual(tags(result.events), ["StepStart", "Text", "StepFinish"])
+      assert.deepStrictEqual(
+        result.rawLines?.map((line) => JSON.parse(line).type),
+        ["step_start", "text", "step_finish"]
+      )
+      const recorded = yield* Transcript.read(transcript)
+      expect(recorded).toMatchObject({
+        runId: result.runId,
+        cwd: work,
+        sessionId: result.sessionId,
+        directory: undefined,
+        outcome: "success"
+      })
+      assert.deepStrictEqual(recorded.events, result.events)
+    }).pipe(Effect.provide(F.layer([F.answering("hello", ["hel", "lo"])]))))
+
+  it.effect("carries what a prompt can", () =>
+    Effect.gen(function*() {
+      const { prompts, sessions } = yield* F.Fake
+      const { work } = yield* T.Machine
+      fs.writeFileSync(path.join(work, "a.txt"), "Grüße\n")
+      fs.writeFileSync(path.join(work, "b.png"), Buffer.from([0x89, 0x50, 0xff]))
+      const result = yield* OpenCode.run("Look", {
+        agent: "plan",
+        model: "fake/vendor/m1",
+        variant: "high",
+        title: "A title",
+        files: ["a.txt", "b.png"],
+        dir: "sub",
+        permission: { "*": "deny", read: "allow" }
+      })
+      assert.deepStrictEqual(prompts[0]!.body, {
+        parts: [
+          { type: "file", mime: "text/plain", url: "data:text/plain;base64,R3LDvMOfZQo=", filename: "a.txt" },
+          { type: "file", mime: "image/png", url: "data:image/png;base64,iVD/", filename: "b.png" },
+          { type: "text", text: "Look" }
+        ],
+        agent: "plan",
+        model: { providerID: "fake", modelID: "vendor/m1" },
+        variant: "high"
+      })
+      const session = sessions.get(result.sessionId!)
+      assert.strictEqual(session?.title, "A title")
+      assert.strictEqual(session?.directory, path.join(work, "sub"))
+      assert.deepStrictEqual(rulesOf(session), ["* * deny", "read * allow", ...closing])
+    }).pipe(Effect.provide(F.layer())))
+
+  it.effect("refuses what a server cannot do, by the option's name", () =>
+    Effect.gen(function*() {
+      const refused: ReadonlyArray<readonly [string, Parameters<typeof OpenCode.run>[1]]> = [
+        ["command", { command: "review" }],
+        ["attach", { attach: "http://localhost:1" }],
+        ["extraEnv", { extraEnv: { A: "1" } }],
+        ["pure", { pure: true }],
+        ["printLogs", { printLogs: true }],
+        ["files.0", { files: ["none.txt"] }],
+        ["files.0", { files: ["."] }],
+        ["permission.read.~/x", { permission: { read: { "~/x": "deny" } } }],
+        ["permission.edit", { permission: { edit: "ask" as "deny" } }],
+        ["agent", { agent: "nope" }],
+        ["agent", { agent: "general" }],
+        ["sessionId", { sessionId: "ses_none" }]
+      ]
+      for (const [path, options] of refused) {
+        const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x", options))
+        assert.strictEqual(error.path, path)
+      }
+      assert.deepStrictEqual((yield* F.Fake).prompts, [])
+    }).pipe(Effect.provide(F.layer())))
+
+  it.effect("has the budgets, the fleet's budget and the retries of every run", () =>
+    Effect.gen(function*() {
+      const { aborted } = yield* F.Fake
+      const error = yield* T.failsWith("OpenCodeBudgetError")(OpenCode.run("x", { budget: { steps: 1 } }))
+      expect(error).toMatchObject({ scope: "run", limit: "steps", max: 1, reached: 2 })
+      assert.strictEqual(aborted.length, 1)
+      const retries = yield* T.failsWith("OpenCodeSessionError")(OpenCode.run("x", { maxProviderRetries: 2 }))
+      expect(retries).toMatchObject({ name: "ProviderRetryLimit", kind: "rate-limit", providerRetries: 2 })
+      assert.strictEqual(aborted.length, 2)
+      const fleet = yield* FleetBudget.FleetBudget
+      expect(yield* fleet.spent).toMatchObject({ cost: 0.25, steps: 2 })
+    }).pipe(
+      Effect.provide(FleetBudget.layer({ cost: 10 })),
+      Effect.provide(F.layer([
+        (play) =>
+          Effect.gen(function*() {
+            yield* play.busy
+            yield* play.stepStart
+            yield* play.stepFinish("tool-calls")
+            yield* play.stepStart
+            yield* Effect.never
+          }),
+        (play) =>
+          Effect.gen(function*() {
+            yield* play.busy
+            const retry = (attempt: number) =>
+              play.tell("session.status", { status: { type: "retry", attempt, message: "Too Many Requests", next: 5 } })
+            yield* retry(1)
+            yield* retry(1)
+            yield* retry(2)
+            yield* Effect.never
+          })
+      ]))
+    ))
+
+  it.effect("adds what sub-agents have spent, where it is asked to", () =>
+    Effect.gen(function*() {
+      const plain = yield* OpenCode.run("x")
+      const deep = yield* OpenCode.run("x", { usage: "deep" })
+      assert.strictEqual(plain.cost, 0.5)
+      assert.strictEqual(deep.cost, 0.75)
+    }).pipe(Effect.provide(F.layer([(play) =>
+      Effect.gen(function*() {
+        yield* play.busy
+        yield* play.stepStart
+        const child = yield* play.child
+        child.messages.set("m", {
+          info: { id: "m", sessionID: child.id, role: "assistant" },
+          parts: new Map([["p", { id: "p", sessionID: child.id, messageID: "m", type: "step-finish", cost: 0.25 }]])
+        })
+        yield* play.tool("task", { metadata: { sessionId: child.id } })
+        yield* play.stepFinish("tool-calls")
+        yield* play.stepStart
+        yield* play.text("done")
+        yield* play.stepFinish("stop")
+        yield* play.idle
+      })]))))
+})
+
+describe("the end of a run over a server", () => {
+  it.effect("is not that of an earlier prompt", () =>
+    withScripts(
+      [(play) => Effect.zipRight(play.idle, play.answer("this one"))],
+      Effect.gen(function*() {
+        assert.strictEqual((yield* OpenCode.run("x")).text, "this one")
+      })
+    ))
+
+  it.effect("is an error that is told before the message has it, and twice idle", () =>
+    withScripts(
+      [(play) =>
+        Effect.gen(function*() {
+          yield* play.busy
+          yield* play.fail(apiError(401))
+          yield* play.idle
+          yield* play.stepStart
+          yield* play.idle
+        })],
+      Effect.gen(function*() {
+        const error = yield* T.failsWith("OpenCodeSessionError")(OpenCode.run("x"))
+        expect(error).toMatchObject({ kind: "authentication", statusCode: 401 })
+        assert.deepStrictEqual(tags(error.partial.events), ["SessionError"])
+      })
+    ))
+
+  it.effect("is found out where an error is all that is said", () =>
+    withScripts(
+      [(play) =>
+        Effect.zipRight(
+          play.fail({ name: "UnknownError", data: { message: "Model not found: fake/nope." } }),
+          play.fail({ name: "UnknownError", data: { message: "ProviderModelNotFoundError\n    at <anonymous>" } })
+        )],
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(T.failsWith("OpenCodeSessionError")(OpenCode.run("x")))
+        yield* T.untilSleep(500)
+        yield* TestClock.adjust("500 millis")
+        const error = yield* Fiber.join(fiber)
+        expect(error).toMatchObject({ kind: "model-not-found", reason: "Model not found: fake/nope." })
+        assert.strictEqual(error.partial.eventCount, 1)
+      })
+    ))
+
+  it.effect("is found out where only the message tells of an error", () =>
+    withScripts(
+      [(play) =>
+        Effect.gen(function*() {
+          yield* play.busy
+          yield* play.stepStart
+          const [id, { info }] = [...play.session.messages].at(-1)!
+          play.session.messages.get(id)!.info = {
+            ...info,
+            error: { name: "StructuredOutputError", data: { message: "no output" } },
+            time: { created: 1, completed: 2 }
+          }
+          yield* play.idle
+        })],
+      Effect.gen(function*() {
+        const error = yield* T.failsWith("OpenCodeSessionError")(OpenCode.run("x"))
+        assert.strictEqual(error.name, "StructuredOutputError")
+      })
+    ))
+
+  it.effect("is an incomplete run where the conversation stops in the middle", () =>
+    withScripts(
+      [(play) =>
+        Effect.gen(function*() {
+          yield* play.busy
+          yield* play.stepStart
+          yield* play.stepFinish("tool-calls")
+          yield* play.idle
+        })],
+      Effect.gen(function*() {
+        const error = yield* T.failsWith("OpenCodeIncompleteError")(OpenCode.run("x"))
+        assert.strictEqual(error.finishReason, "tool-calls")
+        assert.deepStrictEqual((yield* F.Fake).aborted, [])
+      })
+    ))
+
+  it.effect("is not taken for one while the server works on", () =>
+    withScripts(
+      [(play) =>
+        Effect.gen(function*() {
+          yield* play.busy
+          yield* play.fail({ name: "ContextOverflowError", data: { message: "too long" } })
+          yield* Effect.sleep("20 seconds")
+          yield* play.answer("shorter")
+        })],
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(OpenCode.run("x"))
+        yield* T.untilSleep(500)
+        yield* TestClock.adjust("20 seconds")
+        const result = yield* Fiber.join(fiber)
+        assert.strictEqual(result.text, "shorter")
+        assert.deepStrictEqual(tags(result.events), ["SessionError", "StepStart", "Text", "StepFinish"])
+      })
+    ))
+
+  it.effect("is a server error where the server refuses the prompt", () =>
+    Effect.gen(function*() {
+      const fake = yield* F.Fake
+      fake.instead = ({ url }) =>
+        url.pathname.endsWith("/prompt_async")
+          ? json({ name: "BadRequest", data: { message: "Expected parts" } }, { status: 400 })
+          : undefined
+      const error = yield* T.failsWith("OpenCodeServerError")(OpenCode.run("x"))
+      expect(error).toMatchObject({ reason: "refused", status: 400, detail: "Expected parts" })
+      assert.isDefined(error.partial)
+    }).pipe(Effect.provide(F.layer())))
+
+  it.effect("is a server error with what was seen where the server is lost on the way", () =>
+    Effect.gen(function*() {
+      const { begun, script } = yield* hanging("half a")
+      yield* withScripts(
+        [script],
+        Effect.gen(function*() {
+          const fiber = yield* Effect.fork(T.failsWith("OpenCodeServerError")(OpenCode.run("x")))
+          yield* begun
+          const fake = yield* F.Fake
+          fake.instead = () => json({}, { status: 401 })
+          fake.disconnect()
+          yield* T.untilSleep(200)
+          yield* TestClock.adjust("200 millis")
+          const error = yield* Fiber.join(fiber)
+          assert.strictEqual(error.reason, "unauthorized")
+          assert.strictEqual(error.partial?.eventCount, 1)
+          // The next one finds it again.
+          fake.instead = () => undefined
+          fake.scripts = [F.answering("again")]
+          assert.strictEqual((yield* OpenCode.run("x")).text, "again")
+        })
+      )
+    }))
+})
+
+describe("a gap in the events", () => {
+  it.effect("is made up for by the messages", () =>
+    Effect.gen(function*() {
+      const [lost, back] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      yield* withScripts(
+        [(play) =>
+          Effect.gen(function*() {
+            yield* play.busy
+            yield* play.stepStart
+            yield* play.tool("read")
+            yield* Deferred.succeed(lost, undefined)
+            yield* Deferred.await(back)
+            yield* play.tool("edit")
+            yield* play.stepFinish("tool-calls")
+            yield* play.answer("done")
+          })],
+        Effect.gen(function*() {
+          const fake = yield* F.Fake
+          const fiber = yield* Effect.fork(OpenCode.run("x"))
+          yield* Deferred.await(lost)
+          fake.disconnect()
+          yield* Deferred.succeed(back, undefined)
+          yield* T.untilSleep(200)
+          yield* TestClock.adjust("200 millis")
+          const result = yield* Fiber.join(fiber)
+          assert.deepStrictEqual(tags(result.events), [
+            "StepStart",
+            "ToolUse",
+            "ToolUse",
+            "StepFinish",
+            "StepStart",
+            "Text",
+            "StepFinish"
+          ])
+          assert.strictEqual(result.text, "done")
+        })
+      )
+    }))
+
+  it.effect("may hide the beginning, the questions and the sub-agents", () =>
+    Effect.gen(function*() {
+      const asking = yield* Deferred.make<void>()
+      const asked: Array<OpenCodeServer.PermissionRequest> = []
+      yield* withScripts(
+        [(play) =>
+          Effect.gen(function*() {
+            yield* play.busy
+            yield* play.stepStart
+            const child = yield* play.child
+            yield* Effect.fork(Effect.zipRight(Effect.yieldNow(), Deferred.succeed(asking, undefined)))
+            yield* play.ask("bash", ["ls"], child.id)
+            yield* play.tool("task")
+            yield* play.stepFinish("tool-calls")
+            yield* play.answer("done")
+          })],
+        Effect.gen(function*() {
+          const fake = yield* F.Fake
+          // Of a prompt that was aborted: nobody waits for it.
+          const fiber = yield* Effect.fork(OpenCode.run("x"))
+          fake.isMute = true
+          yield* Deferred.await(asking)
+          const request = [...fake.questions.values()][0]!.request
+          const stale = {
+            ...request,
+            id: "per_stale",
+            sessionID: [...fake.sessions.keys()][0],
+            tool: { messageID: "msg_old" }
+          }
+          fake.questions.set("per_stale", {
+            request: stale,
+            answer: yield* Deferred.make<{ readonly [key: string]: unknown }>()
+          })
+          fake.isMute = false
+          fake.disconnect()
+          yield* T.untilSleep(200)
+          yield* TestClock.adjust("200 millis")
+          const result = yield* Fiber.join(fiber)
+          assert.strictEqual(result.text, "done")
+          expect(asked).toMatchObject([{ permission: "bash", patterns: ["ls"], childId: request["sessionID"] }])
+        }),
+        {
+          onPermission: (request) =>
+            Effect.sync(() => {
+              asked.push(request)
+              return "once" as const
+            })
+        }
+      )
+    }))
+
+  it.effect("may hide the end", () =>
+    Effect.gen(function*() {
+      const over = yield* Deferred.make<void>()
+      yield* withScripts(
+        [(play) => Effect.zipRight(play.answer("done"), Deferred.succeed(over, undefined))],
+        Effect.gen(function*() {
+          const fake = yield* F.Fake
+          const fiber = yield* Effect.fork(OpenCode.run("x"))
+          yield* F.untilPrompted(0)
+          fake.isMute = true
+          yield* Deferred.await(over)
+          fake.isMute = false
+          fake.disconnect()
+          yield* T.untilSleep(200)
+          yield* TestClock.adjust("200 millis")
+          assert.strictEqual((yield* Fiber.join(fiber)).text, "done")
+        })
+      )
+    }))
+})
+
+describe("a permission that is asked for", () => {
+  const asking: F.Script = (play) =>
+    Effect.gen(function*() {
+      yield* play.busy
+      yield* play.stepStart
+      const answer = yield* play.ask("bash", ["rm -rf x"])
+      if (answer["reply"] === "once") {
+        yield* play.tool("bash")
+        yield* play.stepFinish("tool-calls")
+        return yield* play.answer("removed")
+      }
+      const why = typeof answer["message"] === "string" ? ` with the following feedback: ${answer["message"]}` : "."
+      const error = `The user rejected permission to use this specific tool call${why}`
+      yield* play.tool("bash", { status: "error", error, output: undefined })
+      yield* play.stepFinish("tool-calls")
+      return yield* answer["message"] === undefined ? play.idle : play.answer("another way")
+    })
+
+  it.effect("is rejected where nobody decides", () =>
+    withScripts(
+      [asking],
+      Effect.gen(function*() {
+        const error = yield* T.failsWith("OpenCodePermissionError")(OpenCode.run("x"))
+        expect(error).toMatchObject({ permission: "bash", patterns: ["rm -rf x"] })
+        assert.deepStrictEqual(tags(error.partial.events), [
+          "StepStart",
+          "PermissionAsked",
+          "PermissionRejected",
+          "ToolUse",
+          "StepFinish"
+        ])
+        assert.deepStrictEqual((yield* F.Fake).replies.map(({ body }) => body), [{ reply: "reject" }])
+      })
+    ))
+
+  it.effect("is granted once, and never always", () =>
+    withScripts(
+      [asking],
+      Effect.gen(function*() {
+        const result = yield* OpenCode.run("x")
+        assert.strictEqual(result.text, "removed")
+        assert.deepStrictEqual(tags(result.events).slice(0, 3), ["StepStart", "PermissionAsked", "ToolUse"])
+        assert.deepStrictEqual((yield* F.Fake).replies.map(({ body }) => body), [{ reply: "once" }])
+      }),
+      { onPermission: () => Effect.succeed("once") }
+    ))
+
+  it.effect("is refused with a reason, and the run goes on", () =>
+    withScripts(
+      [asking],
+      Effect.gen(function*() {
+        assert.strictEqual((yield* OpenCode.run("x")).text, "another way")
+        assert.deepStrictEqual((yield* F.Fake).replies.map(({ body }) => body), [{
+          reply: "reject",
+          message: "Use git."
+        }])
+      }),
+      { onPermission: () => Effect.succeed({ reject: "Use git." }) }
+    ))
+
+  it.effect("is granted by `auto` without asking anybody", () =>
+    withScripts(
+      [asking],
+      Effect.gen(function*() {
+        assert.strictEqual((yield* OpenCode.run("x", { auto: true })).text, "removed")
+      }),
+      { onPermission: () => Effect.die("nobody is to be asked") }
+    ))
+
+  it.effect("is rejected where the callback dies", () =>
+    withScripts(
+      [asking],
+      Effect.gen(function*() {
+        const logged: Array<unknown> = []
+        yield* T.failsWith("OpenCodePermissionError")(OpenCode.run("x")).pipe(
+          Effect.provide(Logger.replace(Logger.defaultLogger, Logger.make(({ message }) => void logged.push(message))))
+        )
+        expect(JSON.stringify(logged)).toContain("onPermission")
+      }),
+      { onPermission: () => Effect.die(new Error("boom")) }
+    ))
+
+  it.effect("may take any time that the run has", () =>
+    withScripts(
+      [asking],
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(OpenCode.run("x", { idleTimeout: "1 minute" }))
+        yield* T.untilSleep(300_000)
+        yield* TestClock.adjust("5 minutes")
+        assert.strictEqual((yield* Fiber.join(fiber)).text, "removed")
+        const late = yield* Effect.fork(T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { timeout: "1 minute" })))
+        yield* T.untilSleep(360_000)
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual((yield* Fiber.join(late)).phase, "total")
+        assert.strictEqual((yield* F.Fake).aborted.length, 1)
+      }),
+      { onPermission: () => Effect.delay(Effect.succeed("once" as const), "5 minutes") }
+    ))
+
+  it.effect("needs no answer any more where somebody else has given one", () =>
+    Effect.gen(function*() {
+      const interrupted = yield* Deferred.make<void>()
+      yield* withScripts(
+        [asking],
+        Effect.gen(function*() {
+          const fiber = yield* Effect.fork(OpenCode.run("x"))
+          const fake = yield* F.Fake
+          yield* T.until("a question", Effect.sync(() => fake.questions.size === 1))
+          yield* T.settle
+          yield* fake.reply([...fake.questions.keys()][0]!, { reply: "once" })
+          assert.strictEqual((yield* Fiber.join(fiber)).text, "removed")
+          yield* Deferred.await(interrupted)
+        }),
+        { onPermission: () => Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined)) }
+      )
+    }))
+
+  it.effect("ends the run where the answer does not arrive", () =>
+    withScripts(
+      [asking],
+      Effect.gen(function*() {
+        const fake = yield* F.Fake
+        fake.instead = ({ url }) => url.pathname.endsWith("/reply") ? json({}, { status: 500 }) : undefined
+        const error = yield* T.failsWith("OpenCodeServerError")(OpenCode.run("x"))
+        expect(error).toMatchObject({ reason: "refused", status: 500 })
+        assert.strictEqual(fake.aborted.length, 1)
+      })
+    ))
+
+  it.effect("may come from a sub-agent, whose parent goes on", () =>
+    withScripts(
+      [(play) =>
+        Effect.gen(function*() {
+          yield* play.busy
+          yield* play.stepStart
+          const child = yield* play.child
+          yield* play.ask("bash", ["ls"], child.id)
+          yield* play.tool("task")
+          yield* play.stepFinish("tool-calls")
+          yield* play.answer("without it")
+        })],
+      Effect.gen(function*() {
+        const result = yield* OpenCode.run("x")
+        assert.strictEqual(result.text, "without it")
+        const asked = result.events.find((event) => event._tag === "PermissionAsked")
+        assert.notStrictEqual(asked?.sessionId, result.sessionId)
+        assert.strictEqual(result.events.filter((event) => event._tag === "PermissionRejected").length, 1)
+      })
+    ))
+
+  it.effect("is no question to a person: those are rejected", () =>
+    withScripts(
+      [(play) => Effect.zipRight(play.tell("question.asked", { id: "que_1", questions: [] }), play.answer("done"))],
+      Effect.gen(function*() {
+        yield* OpenCode.run("x")
+        assert.deepStrictEqual((yield* F.Fake).rejectedQuestions, ["que_1"])
+      })
+    ))
+
+  it.effect("is asked for by the layer, with no sub-agents that nobody asks about", () =>
+    withScripts(
+      [F.answering("done")],
+      Effect.gen(function*() {
+        const { sessions } = yield* F.Fake
+        const asks = yield* OpenCode.run("x", { permission: { edit: "deny" } })
+        assert.deepStrictEqual(rulesOf(sessions.get(asks.sessionId!)), [
+          "bash * ask",
+          "edit * deny",
+          "task * deny",
+          ...closing
+        ])
+        const named = yield* OpenCode.run("x", { permission: { task: "allow" } })
+        assert.deepStrictEqual(rulesOf(sessions.get(named.sessionId!)), ["bash * ask", "task * allow", ...closing])
+      }),
+      { ask: ["bash"] }
+    ))
+})
+
+describe("a run over a server that is to stop", () => {
+  it.effect("is aborted where it is interrupted, and only then is it over", () =>
+    Effect.gen(function*() {
+      const { begun, script } = yield* hanging("half a")
+      yield* withScripts(
+        [script],
+        Effect.gen(function*() {
+          const fake = yield* F.Fake
+          const fiber = yield* Effect.fork(OpenCode.run("x"))
+          yield* begun
+          yield* Fiber.interrupt(fiber)
+          assert.strictEqual(fake.aborted.length, 1)
+          assert.strictEqual(fake.playing, 0)
+        })
+      )
+    }))
+
+  it.effect("is aborted where nobody reads on", () =>
+    Effect.gen(function*() {
+      const { script } = yield* hanging("half a")
+      yield* withScripts(
+        [script],
+        Effect.gen(function*() {
+          const first = yield* Stream.runHead(OpenCode.stream("x"))
+          assert.strictEqual(first._tag, "Some")
+          assert.strictEqual((yield* F.Fake).aborted.length, 1)
+        })
+      )
+    }))
+
+  it.effect("is aborted only when it has begun: before, the server would run it later", () =>
+    Effect.gen(function*() {
+      const [go, playing] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      yield* withScripts(
+        [(play) =>
+          Effect.gen(function*() {
+            yield* Deferred.succeed(playing, undefined)
+            yield* Deferred.await(go)
+            yield* play.busy
+            yield* play.stepStart
+            yield* Effect.never
+          })],
+        Effect.gen(function*() {
+          const fake = yield* F.Fake
+          const fiber = yield* Effect.fork(OpenCode.run("x"))
+          yield* Deferred.await(playing)
+          const interruption = yield* Effect.fork(Fiber.interrupt(fiber))
+          yield* T.untilSleep(10_000)
+          assert.deepStrictEqual(fake.aborted, [])
+          yield* Deferred.succeed(go, undefined)
+          yield* Fiber.join(interruption)
+          assert.strictEqual(fake.aborted.length, 1)
+          assert.strictEqual(fake.playing, 0)
+        })
+      )
+    }))
+
+  it.effect("is left, with a warning, where it cannot be aborted", () =>
+    Effect.gen(function*() {
+      const { begun, script } = yield* hanging("half a")
+      const logged: Array<string> = []
+      yield* withScripts(
+        [script],
+        Effect.gen(function*() {
+          const fake = yield* F.Fake
+          fake.instead = ({ url }) => url.pathname.endsWith("/abort") ? Effect.never : undefined
+          const fiber = yield* Effect.fork(OpenCode.run("x"))
+          yield* begun
+          const interruption = yield* Effect.fork(Fiber.interrupt(fiber))
+          yield* T.untilSleep(5000)
+          yield* TestClock.adjust("5 seconds")
+          yield* Fiber.join(interruption)
+        })
+      ).pipe(Effect.provide(Logger.replace(
+        Logger.defaultLogger,
+        Logger.make(({ message }) => void logged.push(String(message)))
+      )))
+      assert.strictEqual(logged.length, 1)
+      assert.match(logged[0]!, /could not be aborted .*took too long/)
+    }))
+
+  it.effect("stops at its time, with what was said", () =>
+    Effect.gen(function*() {
+      const { begun, script } = yield* hanging("half a")
+      yield* withScripts(
+        [script],
+        Effect.gen(function*() {
+          const fiber = yield* Effect.fork(
+            T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { timeout: "1 minute" }))
+          )
+          yield* begun
+          yield* T.settle
+          yield* TestClock.adjust("1 minute")
+          const error = yield* Fiber.join(fiber)
+          expect(error).toMatchObject({ phase: "total", limit: 60_000 })
+          assert.strictEqual(error.partial.text, "what was said")
+          assert.deepStrictEqual(tags(error.partial.events), ["StepStart", "Text"])
+          assert.strictEqual((yield* F.Fake).aborted.length, 1)
+        })
+      )
+    }))
+
+  it.effect("stops where it is silent, and a piece of an answer is no silence", () =>
+    withScripts(
+      [(play) =>
+        Effect.gen(function*() {
+          yield* play.busy
+          yield* play.stepStart
+          yield* play.begin("a")
+          yield* Effect.repeatN(Effect.delay(play.begin("b"), "40 seconds"), 2)
+          yield* Effect.never
+        })],
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(
+          T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { idleTimeout: "1 minute" }))
+        )
+        for (const at of [40_000, 80_000, 120_000]) {
+          yield* T.untilSleep(at)
+          yield* T.settle
+          yield* TestClock.setTime(at)
+          yield* T.settle
+          assert.isFalse(yield* T.isDone(fiber))
+        }
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual((yield* Fiber.join(fiber)).phase, "idle")
+      })
+    ))
+
+  it.effect("stops where nothing begins", () =>
+    withScripts(
+      [() => Effect.never],
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(
+          T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { startupTimeout: "1 minute" }))
+        )
+        yield* F.untilPrompted(1)
+        yield* T.settle
+        yield* TestClock.adjust("1 minute")
+        yield* T.untilSleep(70_000)
+        yield* TestClock.adjust("10 seconds")
+        yield* T.untilSleep(71_000)
+        yield* TestClock.adjust("1 second")
+        assert.strictEqual((yield* Fiber.join(fiber)).phase, "startup")
+      })
+    ))
+
+  it.effect("is a success where only the end is not said", () =>
+    withScripts(
+      [(play) =>
+        Effect.gen(function*() {
+          yield* play.busy
+          yield* play.stepStart
+          yield* play.text("all of it")
+          yield* play.stepFinish("stop")
+          yield* Effect.never
+        })],
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(OpenCode.run("x"))
+        yield* T.untilSleep(30_000)
+        yield* TestClock.adjust("30 seconds")
+        expect(yield* Fiber.join(fiber)).toMatchObject({ text: "all of it", forced: true })
+        assert.strictEqual((yield* F.Fake).aborted.length, 1)
+      })
+    ))
+})
+
+describe("many runs over a server", () => {
+  it.effect("run so many at a time, in their order", () =>
+    Effect.gen(function*() {
+      const go = yield* Deferred.make<void>()
+      yield* withScripts(
+        [(play) => Effect.zipRight(Deferred.await(go), play.answer("done"))],
+        Effect.gen(function*() {
+          const fake = yield* F.Fake
+          const fiber = yield* Effect.fork(
+            Effect.forEach(Array.from({ length: 10 }, (_, index) => `prompt ${index}`), (prompt) =>
+              OpenCode.run(prompt), {
+              concurrency: "unbounded"
+            })
+          )
+          yield* F.untilPrompted(3)
+          yield* T.settle
+          assert.strictEqual(fake.prompts.length, 3)
+          yield* Deferred.succeed(go, undefined)
+          assert.strictEqual((yield* Fiber.join(fiber)).length, 10)
+          assert.strictEqual(fake.mostPlaying, 3)
+        }),
+        { concurrency: 3 }
+      )
+    }))
+
+  it.effect("do not mix", () =>
+    withScripts(
+      [(play) =>
+        Effect.gen(function*() {
+          const { text } = (play.body["parts"] as ReadonlyArray<{ readonly text: string }>)[0]!
+          yield* play.busy
+          for (let step = 0; step < 5; step++) {
+            yield* play.stepStart
+            yield* Effect.yieldNow()
+            yield* play.text(`${text} `)
+            yield* Effect.yieldNow()
+            yield* play.stepFinish(step < 4 ? "tool-calls" : "stop")
+          }
+          yield* play.idle
+        })],
+      Effect.gen(function*() {
+        const prompts = Array.from({ length: 50 }, (_, index) => `p${index}`)
+        const results = yield* Effect.forEach(prompts, (prompt) => OpenCode.run(prompt), { concurrency: "unbounded" })
+        assert.deepStrictEqual(
+          results.map(({ text }) => text),
+          prompts.map((prompt) => `${prompt} `.repeat(5))
+        )
+      }),
+      { concurrency: "unbounded" }
+    ))
+
+  it.effect("go on in one session one after the other, in the order in which they came", () =>
+    withScripts(
+      [F.answering("first")],
+      Effect.gen(function*() {
+        const fake = yield* F.Fake
+        const { sessionId } = yield* OpenCode.run("x")
+        fake.mostPlaying = 0
+        fake.scripts = [(play) => Effect.zipRight(Effect.yieldNow(), play.answer("more"))]
+        const prompts = ["a", "b", "c", "d", "e"]
+        yield* Effect.forEach(prompts, (prompt) => OpenCode.run(prompt, { sessionId }), { concurrency: "unbounded" })
+        assert.strictEqual(fake.mostPlaying, 1)
+        assert.deepStrictEqual(
+          fake.prompts.slice(1).map(({ body }) => (body["parts"] as ReadonlyArray<{ readonly text: string }>)[0]!.text),
+          prompts
+        )
+      })
+    ))
+
+  it.effect("wait for a provider that asks for patience", () =>
+    withScripts(
+      [
+        (play) =>
+          Effect.gen(function*() {
+            yield* play.busy
+            const status = { type: "retry", attempt: 1, message: "rate limit", next: 60_000 }
+            yield* play.tell("session.status", { status })
+            yield* play.answer("slowly")
+          }),
+        F.answering("next")
+      ],
+      Effect.gen(function*() {
+        const { prompts } = yield* F.Fake
+        const result = yield* OpenCode.run("x", { model: "fake/m1" })
+        assert.deepStrictEqual(tags(result.events)[0], "ProviderRetry")
+        const next = yield* Effect.fork(OpenCode.run("y", { model: "fake/m1" }))
+        yield* T.untilSleep(60_000)
+        assert.strictEqual(prompts.length, 1)
+        yield* TestClock.adjust("1 minute")
+        assert.strictEqual((yield* Fiber.join(next)).text, "next")
+      }),
+      { rateLimitGate: true }
+    ))
+})
+
+describe("a session over a server", () => {
+  it.effect("goes on, branches off, and is told", () =>
+    withScripts(
+      [F.answering("one"), F.answering("two"), F.answering("three")],
+      Effect.scoped(Effect.gen(function*() {
+        const { prompts, sessions } = yield* F.Fake
+        const session = yield* OpenCode.session({ permission: { bash: "deny" }, title: "Work" })
+        const first = yield* session.run("1")
+        assert.strictEqual((yield* session.run("2")).text, "two")
+        const branch = yield* session.fork
+        const third = yield* branch.run("3")
+        assert.strictEqual(third.text, "three")
+        assert.deepStrictEqual(prompts.map(({ sessionId }) => sessionId), [
+          first.sessionId,
+          first.sessionId,
+          third.sessionId
+        ])
+        assert.notStrictEqual(third.sessionId, first.sessionId)
+        // The same rules need not be said again; a branch has lost them.
+        assert.deepStrictEqual(rulesOf(sessions.get(first.sessionId!)), ["bash * deny", ...closing])
+        assert.deepStrictEqual(rulesOf(sessions.get(third.sessionId!)), ["bash * deny", ...closing])
+        const { messages } = yield* session.export
+        assert.deepStrictEqual(messages.map(({ info }) => info.role), ["user", "assistant", "user", "assistant"])
+        expect(yield* session.usage).toMatchObject({ turns: 2, cost: 0.5 })
+      }))
+    ))
+
+  it.effect("keeps no rule of an earlier turn", () =>
+    withScripts(
+      [F.answering("done")],
+      Effect.scoped(Effect.gen(function*() {
+        const { sessions } = yield* F.Fake
+        const session = yield* OpenCode.session()
+        const { sessionId } = yield* session.run("1", { permission: { bash: "allow" } })
+        yield* session.run("2")
+        const rules = ["bash * allow", ...closing, "* * ask", "* * allow", ...closing]
+        assert.deepStrictEqual(rulesOf(sessions.get(sessionId!)), rules)
+        yield* session.run("3")
+        assert.deepStrictEqual(rulesOf(sessions.get(sessionId!)), rules)
+        yield* session.run("4", { agent: "plan", permission: { bash: "deny" } })
+        assert.deepStrictEqual(rulesOf(sessions.get(sessionId!)), [
+          ...rules,
+          "* * ask",
+          "edit * deny",
+          "bash * deny",
+          ...closing
+        ])
+      }))
+    ))
+
+  it.effect("can be an earlier one, or the last one", () =>
+    withScripts(
+      [F.answering("one"), F.answering("two"), F.answering("three")],
+      Effect.scoped(Effect.gen(function*() {
+        const { work } = yield* T.Machine
+        const first = yield* OpenCode.run("1")
+        const last = yield* OpenCode.run("2", { continueSession: true })
+        assert.strictEqual(last.sessionId, first.sessionId)
+        const session = yield* OpenCode.resume({ sessionId: first.sessionId, cwd: work })
+        assert.strictEqual((yield* session.run("3")).text, "three")
+        const error = yield* T.failsWith("OpenCodeConfigError")(
+          OpenCode.run("4", { sessionId: first.sessionId, cwd: path.join(work, "..") })
+        )
+        assert.strictEqual(error.path, "cwd")
+      }))
+    ))
+
+  it.effect("is not disturbed while another program works in it", () =>
+    withScripts(
+      [F.answering("one")],
+      Effect.gen(function*() {
+        const fake = yield* F.Fake
+        const { sessionId } = yield* OpenCode.run("1")
+        fake.sessions.get(sessionId!)!.status = { type: "busy" }
+        const error = yield* T.failsWith("OpenCodeServerError")(OpenCode.run("2", { sessionId }))
+        assert.match(error.message, /busy with a prompt of another program/)
+        assert.strictEqual(fake.prompts.length, 1)
+        assert.deepStrictEqual(fake.aborted, [])
+      })
+    ))
+
+  it.effect("is corrected until the answer decodes", () =>
+    withScripts(
+      [F.answering("no json"), F.answering("{\"answer\":42}")],
+      Effect.gen(function*() {
+        const { result, value } = yield* OpenCode.runSchema(Schema.Struct({ answer: Schema.Int }), "How many?")
+        assert.deepStrictEqual(value, { answer: 42 })
+        assert.strictEqual(result.turns, 2)
+        const { prompts } = yield* F.Fake
+        assert.strictEqual(prompts[0]!.sessionId, prompts[1]!.sessionId)
+      })
+    ))
+})
+
+describe("a server's secrets", () => {
+  const canary = "canary-5f1d"
+
+  it.effect("reach nothing that is written or shown", () =>
+    Effect.gen(function*() {
+      const { work } = yield* T.Machine
+      const transcript = path.join(work, "run.jsonl")
+      const fake = yield* F.Fake
+      const error = yield* T.failsWith("OpenCodeSessionError")(OpenCode.run("x", { transcript }))
+      assert.notInclude(JSON.stringify({ ...error, message: error.message }), canary)
+      assert.notInclude(fs.readFileSync(transcript, "utf8"), canary)
+      fake.instead = ({ url }) =>
+        url.pathname.endsWith("/prompt_async")
+          ? json({ data: { message: `what is ${canary}?` } }, { status: 400 })
+          : undefined
+      const refused = yield* T.failsWith("OpenCodeServerError")(OpenCode.run("x"))
+      assert.notInclude(JSON.stringify({ ...refused, message: refused.message }), canary)
+      for (const { body, headers, url } of fake.sent) {
+        assert.notInclude(JSON.stringify([url.href, body]), canary)
+        assert.match(headers["authorization"]!, /^Basic /)
+      }
+    }).pipe(Effect.provide(F.layer([(play) =>
+      Effect.gen(function*() {
+        yield* play.busy
+        yield* play.stepStart
+        yield* play.tool("bash", { output: `OPENCODE_SERVER_PASSWORD=${canary}` })
+        yield* play.fail(apiError(500, `no ${canary}`))
+        yield* play.idle
+      })], { password: RunConfig.secret(canary) }))))
+})
+
+describe("a layer with a server", () => {
+  it.effect("knows models and version", () =>
+    Effect.gen(function*() {
+      const service = yield* OpenCode.OpenCode
+      assert.deepStrictEqual(yield* service.models, ["fake/m1"])
+      expect(yield* service.version).toMatchObject({ major: 1, minor: 18, patch: 33 })
+    }).pipe(Effect.provide(F.layer())))
+
+  it.effect("refuses options that cannot be used", () =>
+    Effect.gen(function*() {
+      const refused = (path: string, options: Partial<OpenCodeServer.AttachOptions>) =>
+        Effect.gen(function*() {
+          const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x"))
+          assert.strictEqual(error.path, path)
+        }).pipe(Effect.provide(F.layer([], options)))
+      yield* refused("concurrency", { concurrency: 0 })
+      yield* refused("forceKillAfter", { forceKillAfter: -1 })
+      yield* refused("rateLimitGate.fallback", { rateLimitGate: { fallback: 0 } })
+      yield* refused("url", { url: "localhost" })
+    }))
+})
