@@ -12,6 +12,7 @@ import * as report from "./lib/report.js"
 import type { Section } from "./lib/report.js"
 import type { Bench } from "./lib/run.js"
 import * as pipeline from "./workloads/pipeline.js"
+import * as real from "./workloads/real.js"
 import * as runs from "./workloads/runs.js"
 import * as server from "./workloads/server.js"
 
@@ -28,6 +29,8 @@ const workloads: { readonly [name: string]: (bench: Bench) => Promise<Section> }
   short: runs.short,
   waiting: runs.waiting,
   close: runs.close,
+  one: real.one,
+  eight: real.eight,
   server: server.server
 }
 

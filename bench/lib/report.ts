@@ -46,7 +46,7 @@ export const checks = (all: ReadonlyArray<Check>): string =>
     ["aimed at", "at most", "measured", ""],
     all.map((check) => [
       check.what,
-      `${check.most}${unit(check)}`,
+      `${Number(check.most.toFixed(2))}${unit(check)}`,
       `${number(check.measured)}${unit(check)}`,
       isMet(check) ? "✔" : "✘"
     ])

@@ -1,10 +1,13 @@
-/** What most write: the platform's own pieces, one after the other, and a Schema for each element. */
+/**
+ * What most write: the platform's own pieces, one after the other, and a Schema for each element. `tolerant` keeps what
+ * the library keeps: fields and types that the Schema does not know, and lines that are no events.
+ */
 import { NodeContext } from "@effect/platform-node"
 import * as Command from "@effect/platform/Command"
 import { Effect, Schema, Stream } from "effect"
 import { job, report, start } from "../lib/meter.js"
 
-const { binary } = job<{ readonly binary: string }>()
+const { binary, tolerant } = job<{ readonly binary: string; readonly tolerant: boolean }>()
 
 const part = { id: Schema.String, messageID: Schema.String, sessionID: Schema.String }
 const envelope = { timestamp: Schema.Number, sessionID: Schema.String }
@@ -60,12 +63,32 @@ const Event = Schema.Union(
   })
 )
 
+const Unknown = Schema.Struct({ type: Schema.String })
+
+interface Broken {
+  readonly type: "broken"
+  readonly line: string
+}
+
+const strict = Schema.decode(Schema.parseJson(Event))
+
+const keeping = Schema.decode(Schema.parseJson(Schema.Union(Event, Unknown)), { onExcessProperty: "preserve" })
+
+type Decoded = typeof Event.Type | Broken
+
+const broken = (line: string): Broken => ({ type: "broken", line })
+
+const decode = (line: string): Effect.Effect<Decoded, unknown> =>
+  tolerant
+    ? Effect.orElseSucceed(Effect.map(keeping(line), (event) => event as Decoded), () => broken(line))
+    : strict(line)
+
 const program = Command.make(binary).pipe(
   Command.stdin(Stream.empty),
   Command.stream,
   Stream.decodeText(),
   Stream.splitLines,
-  Stream.mapEffect(Schema.decode(Schema.parseJson(Event))),
+  Stream.mapEffect(decode),
   Stream.runFold({ count: 0, text: 0, cost: 0, tokens: 0 }, (sum, event) => ({
     count: sum.count + 1,
     text: sum.text + (event.type === "text" ? event.part.text.length : 0),

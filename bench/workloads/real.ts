@@ -1,0 +1,131 @@
+/** The real binary: what a run costs, and what the library adds to it. */
+import * as fs from "node:fs"
+import { createRequire } from "node:module"
+import * as path from "node:path"
+import type { Measured } from "../lib/meter.js"
+import * as provider from "../lib/provider.js"
+import type { Job } from "../lib/real.js"
+import * as report from "../lib/report.js"
+import type { Section } from "../lib/report.js"
+import { interleaved, measure } from "../lib/run.js"
+import type { Bench } from "../lib/run.js"
+
+const require = createRequire(import.meta.url)
+
+const binary = require.resolve("opencode-ai/bin/opencode.exe")
+
+/** The SDK looks for a program of this name. */
+const named = (bench: Bench): string => {
+  const link = path.join(bench.scratch, "bin", "opencode")
+  fs.mkdirSync(path.dirname(link), { recursive: true })
+  if (!fs.existsSync(link)) fs.symlinkSync(binary, link)
+  return link
+}
+
+const asks: provider.Asked = { delay: 0, pieces: 20 }
+
+let measurements = 0
+
+export interface More {
+  readonly data?: Job["data"]
+  readonly env?: Job["env"]
+  readonly client?: object
+  readonly watch?: boolean
+}
+
+/** Starts the binary for so many prompts at the same time; every one of them must have its answer. */
+export const start = async (
+  bench: Bench,
+  config: provider.Config,
+  program: "real-raw" | "real-ours" | "real-sdk",
+  runs: number,
+  { client = {}, data = "own", env = {}, watch = false }: More = {}
+): Promise<Measured> => {
+  const work = path.join(bench.scratch, `real-${measurements++}`)
+  const home = path.join(bench.scratch, "home")
+  for (const directory of [work, home]) fs.mkdirSync(directory, { recursive: true })
+  const job: Job & { readonly client: object; readonly watch: boolean } = {
+    binary: named(bench),
+    config,
+    prompts: Array.from({ length: runs }, (_, index) => provider.promptOf(index, asks)),
+    answer: provider.answerOf(asks),
+    work,
+    data,
+    env,
+    client,
+    watch
+  }
+  const measured = await measure(bench, program, job, { HOME: home })
+  fs.rmSync(work, { recursive: true, force: true, maxRetries: 5 })
+  if (measured["wrong"] !== 0) throw new Error(`${program}: ${measured["wrong"]} of ${runs} without the right answer`)
+  return { ...measured, children: measured["children"]! / runs }
+}
+
+const row = (title: string, rounds: ReadonlyArray<Measured>, floor: ReadonlyArray<Measured>, runs: number) => [
+  title,
+  report.median(rounds, "children"),
+  report.ratio(rounds, floor, "children"),
+  report.median(rounds, "wall") / 1000,
+  report.ratio(rounds, floor, "wall"),
+  report.median(rounds, "cpu") / runs
+]
+
+const head = ["", "CPU per run, s", "× by hand", "wall of all, s", "× by hand", "main CPU of the program per run, ms"]
+
+/** The first start of a home directory does more than the others. */
+const warmUp = async (bench: Bench, config: provider.Config): Promise<void> => {
+  await start(bench, config, "real-raw", 1, { data: "shared" })
+}
+
+export const one = (bench: Bench): Promise<Section> =>
+  provider.providing(async (config) => {
+    await warmUp(bench, config)
+    const rounds = await interleaved(bench, {
+      raw: () => start(bench, config, "real-raw", 1),
+      ours: () => start(bench, config, "real-ours", 1),
+      rawShared: () => start(bench, config, "real-raw", 1, { data: "shared" }),
+      oursShared: () => start(bench, config, "real-ours", 1, { data: "shared" }),
+      sdk: () => start(bench, config, "real-sdk", 1, { data: "shared" })
+    })
+    const watched = await start(bench, config, "real-raw", 1, { watch: true })
+    return {
+      title: "The real binary, one run",
+      text: report.table(head, [
+        row("by hand, a data directory of its own", rounds.raw, rounds.raw, 1),
+        row("`run`, isolated", rounds.ours, rounds.raw, 1),
+        row("by hand, OpenCode's data directory", rounds.rawShared, rounds.rawShared, 1),
+        row("`run`, `isolation: \"none\"`", rounds.oursShared, rounds.rawShared, 1),
+        row("`@opencode-ai/sdk`: a server for one prompt", rounds.sdk, rounds.rawShared, 1)
+      ]) +
+        `\n\nA process takes ${report.number(watched["rss"]!)} MB of memory at its highest, ${
+          report.number(watched["pss"]!)
+        } MB without what it shares with others.`,
+      checks: []
+    }
+  })
+
+export const eight = (bench: Bench): Promise<Section> =>
+  provider.providing(async (config) => {
+    await warmUp(bench, config)
+    const runs = 8
+    const rounds = await interleaved(bench, {
+      raw: () => start(bench, config, "real-raw", runs),
+      ours: () => start(bench, config, "real-ours", runs),
+      oursShared: () => start(bench, config, "real-ours", runs, { data: "shared" }),
+      rawShared: () => start(bench, config, "real-raw", runs, { data: "shared" })
+    })
+    const watched = await start(bench, config, "real-raw", runs, { watch: true })
+    return {
+      title: "The real binary, eight runs at once",
+      text: report.table(head, [
+        row("by hand, each a data directory of its own", rounds.raw, rounds.raw, runs),
+        row("`run`, isolated", rounds.ours, rounds.raw, runs),
+        row("by hand, OpenCode's data directory, which was there before", rounds.rawShared, rounds.rawShared, runs),
+        row("`run`, `isolation: \"none\"`", rounds.oursShared, rounds.rawShared, runs)
+      ]) +
+        `\n\nThe largest of them takes ${report.number(watched["rss"]!)} MB of memory at its highest, ${
+          report.number(watched["pss"]!)
+        } MB if what it shares with others is shared out.`,
+      checks: []
+    }
+  })
