@@ -53,7 +53,7 @@ const cold = [batch(1, { times: 2 }), batch(8)]
 
 const places = [4, 8, 16, 32, 64, "unbounded"] as const
 
-const sweep = [batch(200), batch(200, { delay: 1000 }), batch(200, { delay: 5000 })]
+const sweep = [batch(100), batch(100, { delay: 1000 }), batch(100, { delay: 5000 })]
 
 const hundreds = [1, 2, 3, 4, 5].map((n): Batch => ({ ...batch(10, { times: 10 }), name: `${n}00` }))
 
@@ -166,7 +166,7 @@ export const server = (bench: Bench): Promise<Section> =>
     const directories = await ours([many])
     const swept: Array<Measured> = []
     for (const concurrency of places) {
-      bench.say(`  200 prompts, ${concurrency} at once`)
+      bench.say(`  100 prompts, ${concurrency} at once`)
       swept.push(await ours(sweep, concurrency))
     }
     bench.say("  500 prompts")
@@ -199,7 +199,7 @@ export const server = (bench: Bench): Promise<Section> =>
         ])
       ),
       "### How many at once",
-      "200 prompts; a run's time is that from its start to its end, waiting for its place left out.",
+      "100 prompts; a run's time is that from its start to its end, waiting for its place left out.",
       report.table(
         [
           "`concurrency`",

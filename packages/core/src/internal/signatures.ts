@@ -23,6 +23,9 @@ const permanent =
 export const sqlite = (stderr: string): string | undefined =>
   permanent.test(stderr) ? undefined : transient.find(([pattern]) => pattern.test(stderr))?.[1]
 
+/** Whether a server could not listen: somebody else has its port (1.18.33). */
+export const isPortTaken = (stderr: string): boolean => /\bServeError\b|\bEADDRINUSE\b/.test(stderr)
+
 const hints: ReadonlyArray<readonly [RegExp, string]> = [
   [
     /Error: Session not found/,

@@ -59,7 +59,7 @@ describe("a server process", () => {
         const { args, command, env, stdin, cwd } = yield* T.only
         const { binary, tmp, work } = yield* T.Machine
         assert.strictEqual(command, binary)
-        assert.deepStrictEqual(args, ["serve", "--hostname", "127.0.0.1", "--port", "0", "--pure"])
+        expect(args).toEqual(["serve", "--hostname", "127.0.0.1", "--port", expect.stringMatching(/^\d{5}$/), "--pure"])
         assert.strictEqual(stdin, "")
         assert.strictEqual(cwd, work)
         const password = Redacted.value(started.password)
@@ -298,6 +298,24 @@ describe("a server of our own", () => {
       }
       yield* T.expectClean
     }).pipe(Effect.provide(serving)))
+
+  it.effect("whose port is taken is started again, at another one", () => {
+    let starts = 0
+    const taken = Mock.script(
+      Mock.stderr("\u001b[91m\u001b[1mError: \u001b[0mUnexpected error\n\nServeError\n"),
+      Mock.exit(1)
+    )
+    return Effect.gen(function*() {
+      const fiber = yield* Effect.fork(Effect.scoped(open(answers().answer)))
+      yield* T.untilStarted(1)
+      yield* T.untilSleep(1000)
+      yield* TestClock.adjust("1 second")
+      assert.strictEqual((yield* Fiber.join(fiber)).version.minor, 18)
+      const ports = (yield* T.commands).map(({ args }) => args[args.indexOf("--port") + 1])
+      assert.strictEqual(new Set(ports).size, 2)
+      yield* T.expectClean
+    }).pipe(Effect.provide(T.platform(() => ++starts === 1 ? taken : Mock.script(listens, Mock.never))))
+  })
 
   it.effect("that crashes on its database while it starts is started again, twice at most", () => {
     let starts = 0

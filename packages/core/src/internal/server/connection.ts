@@ -98,11 +98,11 @@ export interface Services extends process.Services {
   readonly httpClient: HttpClient.HttpClient
 }
 
-/** Nothing was done yet by a server that has crashed on its database before it listened. */
+/** Nothing was done yet by a server that has crashed on its database, or has found its port taken. */
 const again = {
   while: (error: OpenCodeError) =>
     error._tag === "OpenCodeServerError" && error.reason === "start-failed" &&
-    signatures.sqlite(error.stderr) !== undefined,
+    (signatures.sqlite(error.stderr) !== undefined || signatures.isPortTaken(error.stderr)),
   schedule: Schedule.intersect(Schedule.recurs(2), Schedule.spaced("1 second"))
 }
 

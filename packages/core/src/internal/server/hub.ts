@@ -77,7 +77,7 @@ interface Subscriber {
   readonly sessions: Set<string>
   readonly deliver: (delivery: Delivery, size: number) => void
   readonly gap: (reason: Gap["reason"]) => void
-  readonly fail: (error: OpenCodeServerError) => void
+  readonly fail: (error: () => OpenCodeServerError) => void
   readonly take: Subscription["take"]
 }
 
@@ -90,7 +90,7 @@ const makeSubscriber = (limit: number): Subscriber => {
   let items: Array<Delivery | Gap> = []
   let size = 0
   let isLossy = false
-  let error: OpenCodeServerError | undefined
+  let error: (() => OpenCodeServerError) | undefined
 
   const offer = (item: Delivery | Gap) => {
     items.push(item)
@@ -109,7 +109,7 @@ const makeSubscriber = (limit: number): Subscriber => {
       latch.unsafeClose()
       return Effect.succeed(taken)
     }
-    return error === undefined ? Effect.zipRight(latch.await, take) : Effect.fail(error)
+    return error === undefined ? Effect.zipRight(latch.await, take) : Effect.failSync(error)
   })
 
   return {
@@ -160,7 +160,8 @@ export const make = (options: Options): Effect.Effect<Hub, never, Scope.Scope> =
     const leave = (subscriber: Subscriber): void => {
       subscribers.delete(subscriber)
       // Nothing will come any more, so nobody is to wait for it.
-      subscriber.fail(error ?? options.lost("the subscription was ended"))
+      const earlier = error
+      subscriber.fail(() => earlier ?? options.lost("the subscription was ended"))
       for (const sessionId of subscriber.sessions) {
         const followers = bySession.get(sessionId)
         followers?.delete(subscriber)
@@ -261,7 +262,7 @@ export const make = (options: Options): Effect.Effect<Hub, never, Scope.Scope> =
       Effect.suspend(() => {
         if (error !== undefined) return Effect.void
         error = reason
-        for (const subscriber of subscribers) subscriber.fail(reason)
+        for (const subscriber of subscribers) subscriber.fail(() => reason)
         return Effect.zipRight(ready.open, Deferred.succeed(failed, reason))
       })
 

@@ -4,6 +4,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
@@ -64,6 +65,13 @@ const maxLine = 1024 * 1024
 /** How long a pipe may go on after the process has ended: something else can hold it. */
 const drainPatience = Duration.seconds(1)
 
+/**
+ * A port of its own, below those that systems give to outgoing connections. Left alone OpenCode takes 4096 whenever that
+ * is free (1.18.33), so a server would follow another one at the same address, and whoever still asks for the earlier one
+ * would ask the later one: Node's `fetch` sends the first requests over connections that died with the earlier one.
+ */
+const port: Effect.Effect<number> = Random.nextIntBetween(16_384, 32_768)
+
 const inherited: Effect.Effect<string> = Config.string(processTable.variable).pipe(Effect.orElseSucceed(() => ""))
 
 const exitOf = (exit: Verdict.Exit) => ({
@@ -91,7 +99,7 @@ export const start = (
       yield* leftovers.note(services, around.temporary, { owner: leftovers.format(owner) })
     }
     const invocation = {
-      args: ["serve", "--hostname", "127.0.0.1", "--port", "0", ...spec.args],
+      args: ["serve", "--hostname", "127.0.0.1", "--port", String(yield* port), ...spec.args],
       env: {
         ...around.env,
         // A server inside a server's tool carries both ids, so that either sweep finds it.

@@ -120,13 +120,13 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
         Effect.interruptible(abortBegun(sessionId)),
         Effect.interruptible(Effect.flatMap(connection.died, Effect.fail))
       ).pipe(
-        Effect.catchAll((error) =>
-          Effect.logWarning(
-            `The session ${sessionId} could not be aborted on its server: ${
-              typeof error === "string" ? error : error.message
-            }`
-          )
-        )
+        Effect.catchAll((error) => {
+          const reason = typeof error === "string" ? error : error.message
+          // With its server it has ended, too.
+          return typeof error !== "string" && error.reason === "exited"
+            ? Effect.void
+            : Effect.logWarning(`The session ${sessionId} could not be aborted on its server: ${reason}`)
+        })
       )
     })
 
