@@ -268,7 +268,7 @@ describe("a provider that never answers", () => {
       expect(working(box, "sleep 300")).toBeGreaterThan(0)
 
       const [total, idle, working_] = yield* Effect.all([
-        failing("OpenCodeTimeoutError")(OpenCode.run("says nothing", { timeout: "2 seconds" })),
+        failing("OpenCodeTimeoutError")(OpenCode.run("says nothing", { timeout: "15 seconds" })),
         failing("OpenCodeTimeoutError")(OpenCode.run("stops in the middle", { idleTimeout: "2 seconds" })),
         failing("OpenCodeTimeoutError")(Fiber.join(tool))
       ], { concurrency: "unbounded" })
