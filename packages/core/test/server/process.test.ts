@@ -352,8 +352,9 @@ describe("servers of our own", () => {
         const pool = yield* pools.ofProcesses(all, {})
         const one = yield* pool.get(specOf(machine))
         const two = yield* pool.get(specOf(machine, { key: "two" }))
-        const fibers = [yield* Effect.fork(one.connect), yield* Effect.fork(two.connect)]
+        const fibers = [yield* Effect.fork(one.connect)]
         yield* T.untilStarted(1)
+        fibers.push(yield* Effect.fork(two.connect))
         yield* T.settle
         assert.strictEqual((yield* T.commands).length, 1)
         yield* go[0]!.open
