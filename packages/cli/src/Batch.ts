@@ -10,7 +10,6 @@ import type * as CommandExecutor from "@effect/platform/CommandExecutor"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as FleetBudget from "effect-opencode/FleetBudget"
-import * as Isolation from "effect-opencode/Isolation"
 import * as OpenCode from "effect-opencode/OpenCode"
 import * as OpenCodeError from "effect-opencode/OpenCodeError"
 import * as RunEvent from "effect-opencode/RunEvent"
@@ -27,6 +26,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import { FleetEvent } from "./Fleet.js"
 import { plural } from "./internal/plural.js"
+import * as preflight from "./internal/preflight.js"
 import * as recovery from "./internal/recovery.js"
 import * as secrets from "./internal/secrets.js"
 import type { Job } from "./Job.js"
@@ -170,6 +170,24 @@ const watched = (budget: FleetBudget.Service, onBegin: () => void): FleetBudget.
 })
 
 /**
+ * The jobs that have no result, and with `retryFailed` those whose last one is a failure.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const todoOf = (
+  jobs: ReadonlyArray<Job>,
+  before: ReadonlyArray<JobResult>,
+  options: Pick<Options, "retryFailed">
+): ReadonlyArray<Job> => {
+  const results = ResultsFile.latest(before)
+  return jobs.filter(({ id }) => {
+    const result = results.get(id)
+    return result === undefined || (result.outcome !== "success" && options.retryFailed === true)
+  })
+}
+
+/**
  * Runs the jobs that have no result. First ends what an earlier batch that was killed has left of them.
  *
  * Fails, and ends every run, only where a result cannot be written; and before anything is started where OpenCode is not
@@ -190,19 +208,11 @@ export const run = (
     const path = yield* Path.Path
     const opencode = yield* OpenCode.OpenCode
     const display = yield* Display
-    const home = yield* Isolation.home
+    const directoryOf = yield* preflight.directories(options.cwd)
 
     const results = new Map(ResultsFile.latest(options.results.before))
-    const isDone = (job: Job): boolean => {
-      const result = results.get(job.id)
-      return result !== undefined && (result.outcome === "success" || options.retryFailed !== true)
-    }
-    const todo = options.jobs.filter((job) => !isDone(job))
-    const directoryOf = (job: Job): string => {
-      const { cwd = "." } = job
-      const expanded = home !== undefined && /^~(?=$|[/\\])/.test(cwd) ? home + cwd.slice(1) : cwd
-      return path.resolve(options.cwd, expanded)
-    }
+    const todo = todoOf(options.jobs, options.results.before, options)
+    const isTodo = new Set(todo.map(({ id }) => id))
 
     const { worktrees: wanted } = options
     const worktrees = wanted === undefined ? undefined : yield* Worktree.make(wanted.directory)
@@ -217,7 +227,7 @@ export const run = (
     if (todo.length > 0) yield* opencode.version
 
     for (const { id, name } of options.jobs) yield* display.emit(FleetEvent.Queued({ id, name }))
-    for (const job of options.jobs) if (isDone(job)) yield* display.emit(FleetEvent.Skipped({ id: job.id }))
+    for (const { id } of options.jobs) if (!isTodo.has(id)) yield* display.emit(FleetEvent.Skipped({ id }))
 
     const recovered = yield* recovery.recover({
       transcripts: options.transcripts,

@@ -27,6 +27,7 @@ import { Host } from "./Host.js"
 import * as format from "./internal/format.js"
 import * as located from "./internal/located.js"
 import * as outputFile from "./internal/outputFile.js"
+import * as preflight from "./internal/preflight.js"
 import * as terminalText from "./internal/terminalText.js"
 import * as utf8 from "./internal/utf8.js"
 import * as values from "./internal/values.js"
@@ -158,14 +159,22 @@ const sort = (words: ReadonlyArray<string>, matrix: ReadonlyArray<string>) =>
 const readText = (what: string, file: string) =>
   Effect.mapError(utf8.readFile(file), ({ cause, message }) => new CliError({ reason: `${what} ${message}.`, cause }))
 
+/** As many as a person reads; one mistake can be a problem in each of a hundred thousand rows. */
+const shownProblems = 50
+
 /** Every problem in a line of its own, as compilers do it. */
 const reportProblems = (error: JobFile.JobFileError) =>
   Effect.gen(function*() {
     const { problems } = error
-    for (const problem of problems) yield* Console.error(terminalText.oneLine(JobFile.format(problem)))
+    for (const problem of problems.slice(0, shownProblems)) {
+      yield* Console.error(terminalText.oneLine(JobFile.format(problem)))
+    }
+    if (problems.length > shownProblems) {
+      yield* Console.error(`… and ${format.count(problems.length - shownProblems)} more`)
+    }
     return yield* new CliError({
       reason: `Nothing was started: ${
-        problems.length === 1 ? "there is a problem" : `there are ${problems.length} problems`
+        problems.length === 1 ? "there is a problem" : `there are ${format.count(problems.length)} problems`
       } with the jobs.`
     })
   })
@@ -285,7 +294,9 @@ export const command = Command.make("batch", options, (given) =>
       return yield* usage("--base and --keep-worktrees are for --worktree.", "give --worktree, too")
     }
     const jobs = yield* planOf({ ...given, file, pairs })
-    if (given.dryRun) return yield* list(jobs)
+    const settled = ConfigOptions.settle(client, run)
+    const isIsolated = settled.isolation === undefined || settled.isolation === "run"
+    const cwd = path.resolve(run.cwd === undefined || run.cwd.includes("{{") ? "." : run.cwd)
 
     // Two names of one file have one lock.
     const output = yield* outputFile.follow(
@@ -308,14 +319,23 @@ export const command = Command.make("batch", options, (given) =>
         ["the directory of the transcripts", beside("transcripts")],
         ["the directory of the worktrees", beside("worktrees")]
       ])
+    }
+    const before = resume ? yield* ResultsFile.peek(output) : Option.some([])
+    if (Option.isSome(before)) {
+      yield* preflight.check(Batch.todoOf(jobs, before.value, { retryFailed }), {
+        cwd,
+        isIsolated,
+        hasWorktree: worktree
+      }).pipe(Effect.catchTag("JobFileError", reportProblems))
+    }
+    if (given.dryRun) return yield* list(jobs)
+
+    if (report !== undefined) {
       yield* Effect.mapError(
         outputFile.check(report),
         (cause) => new CliError({ reason: `The report ${report} cannot be written; nothing was started.`, cause })
       )
     }
-    const settled = ConfigOptions.settle(client, run)
-    const cwd = run.cwd === undefined || run.cwd.includes("{{") ? "." : run.cwd
-
     const batch = Effect.scoped(Effect.gen(function*() {
       const results = yield* ResultsFile.open(output, { resume, jobs: new Set(jobs.map(({ id }) => id)) })
       const { graceful, stopping } = yield* Interrupt
@@ -325,14 +345,14 @@ export const command = Command.make("batch", options, (given) =>
         results,
         directory,
         transcripts: beside("transcripts"),
-        cwd: path.resolve(cwd),
+        cwd,
         concurrency: given.jobs ?? 4,
         retryFailed,
         failFast: given.failFast,
         budget: given.budget,
         worktrees: worktree ? { directory: beside("worktrees"), base, keep: keepWorktrees ?? "none" } : undefined,
         stop: Deferred.await(stopping),
-        isIsolated: settled.isolation === undefined || settled.isolation === "run",
+        isIsolated,
         forceKillAfter: settled.forceKillAfter
       })
     })).pipe(

@@ -13,8 +13,8 @@ import type { Field, Fields } from "./internal/jobReader.js"
 import { configNames, ofCell, ofRow, Reader, textOf } from "./internal/jobReader.js"
 import * as located from "./internal/located.js"
 import * as secrets from "./internal/secrets.js"
-import type { JobFile, Problem } from "./JobFile.js"
-import { format, JobFileError, problemAt } from "./JobFile.js"
+import type { JobFile, Place, Problem } from "./JobFile.js"
+import { distinct, JobFileError, placeAt, problemAt } from "./JobFile.js"
 import * as Matrix from "./Matrix.js"
 import * as Template from "./Template.js"
 
@@ -44,6 +44,18 @@ export interface Job {
   readonly cell: Matrix.Cell
   /** From 1. */
   readonly repeat: number
+  /** Where the job is written, for problems that only the machine shows. */
+  readonly places: Places
+}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Places {
+  readonly row: Place
+  /** The job's own directory and options by name; what all jobs were given is not among them. */
+  readonly fields: ReadonlyMap<string, Place>
 }
 
 /**
@@ -192,12 +204,26 @@ const draft = (
   const base = named === undefined || named.trim() === "" ? firstLine(prompt ?? "") || config.command || "job" : named
   // A template can name what holds a secret, and these are shown, the title even in the list of processes.
   const clean = secrets.cleaner(options)
+  const startOf = ({ source, value }: Field): Place => placeAt(source, value.start)
+  const rowPlace = placeAt(row.source, row.start)
+  const cwdField = fields.get("cwd")
   return {
     name: clean(label === "" || saysCell ? base : `${base} [${label}]`),
     prompt: prompt ?? "",
     cwd: cwd === undefined || cwd.trim() === "" ? undefined : cwd,
     options: options.title === undefined ? options : { ...options, title: clean(options.title) },
-    cell: Object.fromEntries(Object.entries(cell).map(([axis, value]) => [axis, clean(value)]))
+    cell: Object.fromEntries(Object.entries(cell).map(([axis, value]) => [axis, clean(value)])),
+    places: {
+      row: rowPlace,
+      fields: new Map([
+        ...[...configFields].map(([name, field]) => [name, startOf(field)] as const),
+        ...(templates.cwd !== undefined
+          ? [["cwd", rowPlace] as const]
+          : cwdField === undefined
+          ? []
+          : [["cwd", startOf(cwdField)] as const])
+      ])
+    }
   }
 }
 
@@ -206,7 +232,7 @@ const nothing: located.Located = { _tag: "Scalar", value: null, start: 0, end: 0
 /** Each once, those of the file in the order in which they stand there, then the others. */
 const tidy = (problems: ReadonlyArray<Problem>, file: string): ReadonlyArray<Problem> => {
   const place = ({ line = 0, source }: Problem) => source === file ? line : Number.POSITIVE_INFINITY
-  return [...new Map(problems.map((problem) => [format(problem), problem])).values()].sort((a, b) =>
+  return [...distinct(problems)].sort((a, b) =>
     place(a) === place(b) ? (a.column ?? 0) - (b.column ?? 0) : place(a) - place(b)
   )
 }
@@ -247,8 +273,8 @@ export const plan = (input: Input): Effect.Effect<ReadonlyArray<Job>, JobFileErr
       }
     }
     const named = new Set(readers.flatMap((reader) => [...reader.named]))
-    problems.push(...readers.flatMap((reader) => [...reader.problems, ...reader.strayColumns(named, axisNames)]))
-    const [first, ...rest] = tidy(problems, file.source.name)
+    const ofReaders = readers.flatMap((reader) => [...reader.problems, ...reader.strayColumns(named, axisNames)])
+    const [first, ...rest] = tidy([...problems, ...ofReaders], file.source.name)
     if (first !== undefined) return yield* new JobFileError({ problems: [first, ...rest] })
 
     const copies = new Map<string, number>()

@@ -55,18 +55,27 @@ export interface Row {
 }
 
 /**
+ * Where something is written.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Place {
+  /** The file or the option that it is in. */
+  readonly source: string
+  /** From 1; `undefined` where the whole source is meant. */
+  readonly line?: number | undefined
+  /** From 1, in UTF-16 units. */
+  readonly column?: number | undefined
+}
+
+/**
  * Something in the input that cannot be used.
  *
  * @since 0.1.0
  * @category models
  */
-export interface Problem {
-  /** The file or the option that it is in. */
-  readonly source: string
-  /** From 1; `undefined` where the whole source is the problem. */
-  readonly line?: number | undefined
-  /** From 1, in UTF-16 units. */
-  readonly column?: number | undefined
+export interface Problem extends Place {
   readonly reason: string
 }
 
@@ -111,16 +120,36 @@ export interface JobFile {
 }
 
 /**
+ * The place of an offset in a source.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const placeAt = (source: located.Source, offset: number): Place => ({
+  source: source.name,
+  ...source.position(offset)
+})
+
+/**
  * Says where in a source something is wrong.
  *
  * @since 0.1.0
  * @category conversions
  */
 export const problemAt = (source: located.Source, offset: number, reason: string): Problem => ({
-  source: source.name,
-  ...source.position(offset),
+  ...placeAt(source, offset),
   reason
 })
+
+/**
+ * Each problem once, at its first place: one of the command line is the same for every job.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const distinct = (problems: ReadonlyArray<Problem>): ReadonlyArray<Problem> => [
+  ...new Map(problems.map((problem) => [format(problem), problem])).values()
+]
 
 interface Read {
   readonly rows: ReadonlyArray<located.Located>

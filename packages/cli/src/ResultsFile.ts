@@ -163,6 +163,25 @@ export const latest = (results: ReadonlyArray<JobResult>): ReadonlyMap<string, J
 }
 
 /**
+ * The results that a file holds now, without opening it: none where there is no such file, and nothing where it holds
+ * something else or cannot be read, which `open` explains.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const peek = (
+  file: string
+): Effect.Effect<Option.Option<ReadonlyArray<JobResult>>, never, FileSystem.FileSystem> =>
+  Effect.flatMap(FileSystem.FileSystem, (fileSystem) => fileSystem.readFile(file)).pipe(
+    Effect.map((bytes) => Option.map(Either.getRight(parse(bytes)), ({ results }) => results)),
+    Effect.catchAll((error) =>
+      Effect.succeed(
+        error._tag === "SystemError" && error.reason === "NotFound" ? Option.some([]) : Option.none()
+      )
+    )
+  )
+
+/**
  * A file that is open for results.
  *
  * @since 0.1.0

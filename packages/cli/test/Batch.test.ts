@@ -27,6 +27,7 @@ const job = (id: string, given: Partial<Job> = {}): Job => ({
   options: {},
   cell: {},
   repeat: 1,
+  places: { row: { source: "jobs.jsonl" }, fields: new Map() },
   ...given
 })
 

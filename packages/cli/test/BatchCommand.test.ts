@@ -236,6 +236,98 @@ describe("batch", () => {
       expect(fs.readFileSync(path.join(root, "jobs.jsonl"), "utf8")).toBe(jobs)
     }))
 
+  test(
+    "refuses jobs that could never start, each at its place, before it makes anything",
+    (batch, root) =>
+      Effect.gen(function*() {
+        fs.mkdirSync(path.join(root, "here"))
+        fs.writeFileSync(path.join(root, "here", "a.txt"), "")
+        const rows = [
+          { prompt: "fine", cwd: "here", config: { files: ["a.txt"], dir: "." } },
+          { prompt: "missing", cwd: "nowhere" },
+          { prompt: "no directory", cwd: "here/a.txt" },
+          { prompt: "files", cwd: "here", config: { files: ["a.txt", "b.txt"] } },
+          { prompt: "dir", config: { dir: "inner" } },
+          { prompt: "session", config: { sessionId: "ses_1" } },
+          { prompt: "last session", config: { continueSession: true } }
+        ]
+        const files = { "jobs.jsonl": rows.map((row) => `${JSON.stringify(row)}\n`).join("") }
+        const args = ["./jobs.jsonl", "--cwd", "./", "--report", "./out/report.html", ...binary]
+        const session =
+          "with --isolation run every run begins with an empty data directory, so there is no session to go " +
+          "on in; give --isolation none, or a directory"
+        const said = [
+          "jobs.jsonl:2:27: `cwd`: there is no directory nowhere",
+          "jobs.jsonl:3:32: `cwd`: it is no directory: here/a.txt",
+          "jobs.jsonl:4:50: `files`: there is no file here/b.txt",
+          "jobs.jsonl:5:33: `dir`: there is no directory inner",
+          `jobs.jsonl:6:43: \`sessionId\`: ${session}`,
+          `jobs.jsonl:7:54: \`continueSession\`: ${session}`,
+          "error: Nothing was started: there are 6 problems with the jobs."
+        ]
+        for (const further of [[], ["--dry-run"], ["--resume"], ["--worktree"]]) {
+          const refused = yield* batch({ files }, ...args, ...further)
+          expect(refused).toMatchObject({ code: 2, stdout: "", prompts: [] })
+          // what is not absolute is looked for in the worktree, which is not there yet
+          const expected = further[0] === "--worktree"
+            ? said.filter((line) => !/files|dir`/.test(line)).map((line) => line.replace("6 problems", "4 problems"))
+            : said
+          expect(refused.stderr.trim().split("\n")).toEqual(expected)
+          expect(fs.readdirSync(root).sort()).toEqual(["here", "jobs.jsonl"])
+        }
+        const nowhere = yield* batch({ files }, "./jobs.jsonl", "--cwd", "./nowhere", ...binary)
+        expect(nowhere.stderr.split("\n").filter((line) => line.startsWith("--cwd"))).toEqual([
+          "--cwd: `cwd`: there is no directory nowhere"
+        ])
+      })
+  )
+
+  test("looks with --resume only at the jobs that it would run", (batch, root) =>
+    Effect.gen(function*() {
+      fs.mkdirSync(path.join(root, "gone"))
+      const files = { "jobs.csv": "prompt,cwd\none,gone\ntwo,later\n" }
+      fs.mkdirSync(path.join(root, "later"))
+      const args = ["./jobs.csv", "--cwd", "./", "--jobs", "1", ...binary]
+      const first = yield* batch({ files, scripts: [answering("1")] }, ...args, "--total-cost", "0.2")
+      expect(first).toMatchObject({ code: 9, prompts: ["one"] })
+      for (const name of ["gone", "later"]) fs.rmdirSync(path.join(root, name))
+      const results = fs.readFileSync(path.join(root, "jobs.results.jsonl"), "utf8")
+      const refused = yield* batch({}, ...args, "--resume")
+      expect(refused).toMatchObject({ code: 2, prompts: [] })
+      expect(refused.stderr.split("\n")[0]).toBe("jobs.csv:3:5: `cwd`: there is no directory later")
+      expect(fs.readFileSync(path.join(root, "jobs.results.jsonl"), "utf8")).toBe(results)
+      fs.mkdirSync(path.join(root, "later"))
+      expect(yield* batch({ scripts: [answering("2")] }, ...args, "--resume")).toMatchObject({
+        code: 0,
+        prompts: ["two"]
+      })
+    }))
+
+  test("goes on in sessions where there are some", (batch) =>
+    Effect.gen(function*() {
+      const files = { "jobs.csv": "prompt,config.sessionId\none,ses_1\n" }
+      const ended = yield* batch(
+        { files, scripts: [answering("1")] },
+        "./jobs.csv",
+        "--isolation",
+        "./data",
+        ...binary
+      )
+      expect(ended).toMatchObject({ code: 0, prompts: ["one"] })
+    }))
+
+  test("shows fifty problems, and counts the rest of a hundred thousand", (batch) =>
+    Effect.gen(function*() {
+      const files = { "jobs.csv": `file\n${Array.from({ length: 140_000 }, (_, index) => `${index}\n`).join("")}` }
+      const { code, stderr } = yield* batch({ files }, "./jobs.csv", "--prompt", "{{fiel}}", ...binary)
+      const lines = stderr.trim().split("\n")
+      expect([code, lines.length]).toEqual([2, 52])
+      expect(lines.slice(-2)).toEqual([
+        "… and 139,950 more",
+        "error: Nothing was started: there are 140,000 problems with the jobs."
+      ])
+    }))
+
   test("says what is wrong with its input, and starts nothing", (batch, root) =>
     Effect.gen(function*() {
       const files = {

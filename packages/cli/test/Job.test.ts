@@ -70,7 +70,15 @@ describe("Job.plan", () => {
           budget: { cost: 0.5 }
         },
         cell: {},
-        repeat: 1
+        repeat: 1,
+        places: {
+          row: { source: "jobs.json", line: 1, column: 2 },
+          fields: new Map(
+            [["files", 189], ["permission", 215], ["title", 239], ["model", 99], ["agent", 120], ["cwd", 74]].map((
+              [name, column]
+            ) => [name, { source: "jobs.json", line: 1, column }])
+          )
+        }
       })
       expect(job!.id).toMatch(/^[0-9a-f]{16}$/)
     }))

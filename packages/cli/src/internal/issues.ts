@@ -14,7 +14,8 @@ const expected = (ast: { readonly toString: () => string }): string =>
 const deepest = (members: ReadonlyArray<ReadonlyArray<Issue>>): ReadonlyArray<Issue> =>
   members.reduce((best, issues) => depth(issues) > depth(best) ? issues : best)
 
-const depth = (issues: ReadonlyArray<Issue>): number => Math.max(0, ...issues.map(({ path }) => path.length))
+const depth = (issues: ReadonlyArray<Issue>): number =>
+  issues.reduce((most, { path }) => Math.max(most, path.length), 0)
 
 export const list = (
   issue: ParseResult.ParseIssue,
