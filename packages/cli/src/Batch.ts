@@ -58,6 +58,8 @@ export interface Options {
   readonly cwd: string
   /** Jobs at work at the same time. */
   readonly concurrency: number
+  /** Whether this goes on with a batch that can have been killed: then the runs that it lost count as spent. Default: false. */
+  readonly resume?: boolean | undefined
   /** Run jobs again whose last result is a failure. Default: false. */
   readonly retryFailed?: boolean | undefined
   /** Start no further job when one has failed. Default: false. */
@@ -231,7 +233,14 @@ export const run = (
 
     const recovered = yield* recovery.recover({
       transcripts: options.transcripts,
-      jobs: new Map(todo.map(({ id }) => [id, { hasResult: results.has(id) }])),
+      jobs: isTodo,
+      // A transcript outlives the results that somebody has removed to begin again.
+      count: options.resume === true
+        ? {
+          jobs: new Set(options.budget === undefined ? [] : options.jobs.map(({ id }) => id)),
+          except: new Set(options.results.before.flatMap(({ runId }) => runId ?? []))
+        }
+        : undefined,
       isIsolated: options.isIsolated,
       forceKillAfter: options.forceKillAfter
     })

@@ -347,6 +347,7 @@ export const command = Command.make("batch", options, (given) =>
         transcripts: beside("transcripts"),
         cwd,
         concurrency: given.jobs ?? 4,
+        resume,
         retryFailed,
         failFast: given.failFast,
         budget: given.budget,

@@ -644,6 +644,7 @@ describe("after a batch that was killed", () => {
         results: { before: [result({ id: "done", cost: 0.1 })], append: () => Effect.void },
         transcripts,
         concurrency: 1,
+        resume: true,
         budget: { cost: 0.6 }
       })
       const outcome = yield* run
@@ -659,6 +660,49 @@ describe("after a batch that was killed", () => {
       ])
       // 0.1 and 0.4 were spent, so one more job of 0.25 starts
       expect([idsOf(outcome.results), outcome.stopped]).toEqual([["done", "cut"], "budget"])
+    }).pipe(Effect.provide(onDisk(() => Reply.text("x", { cost: 0.25 })))))
+
+  const end = (runId: string, outcome: string) => ({ type: "effect-opencode/run_end", timestamp: 2, runId, outcome })
+
+  const ran = (runId: string, cost: number, outcome?: string) => [
+    start(runId, "/nowhere/data"),
+    ...Events.session([Events.turn("x", { cost })]),
+    ...(outcome === undefined ? [] : [end(runId, outcome)])
+  ]
+
+  it.scopedLive("counts every run of which there is no result, and only when it goes on", () =>
+    Effect.gen(function*() {
+      const transcripts = path.join(yield* directory, "transcripts")
+      fs.mkdirSync(transcripts)
+      const write = (id: string, ...objects: ReadonlyArray<object>) =>
+        fs.writeFileSync(path.join(transcripts, `${id}.jsonl`), lines(...objects))
+      // failed, and its retry was cut off
+      write("failed", ...ran("aaaaa0123456789", 0.1, "OpenCodeTimeoutError"), ...ran("bbbbb0123456789", 0.2))
+      // interrupted, then done
+      write("done", ...ran("ccccc0123456789", 0.2, "interrupted"), ...ran("ddddd0123456789", 0.1, "success"))
+      // of no job of this batch
+      write("other", ...ran("eeeee0123456789", 9))
+      const before = [
+        result({ id: "failed", runId: "aaaaa0123456789", outcome: "OpenCodeTimeoutError", cost: 0.1 }),
+        result({ id: "done", runId: "ddddd0123456789", cost: 0.1 })
+      ]
+      const started = (resume: boolean, cost: number) =>
+        Effect.gen(function*() {
+          const { run } = yield* batch({
+            jobs: jobs("failed", "done", "new"),
+            results: { before: resume ? before : [], append: () => Effect.void },
+            transcripts,
+            concurrency: 1,
+            retryFailed: true,
+            resume,
+            budget: { cost }
+          })
+          const { undone } = yield* run
+          return idsOf(undone)
+        })
+      expect(yield* started(true, 0.6)).toEqual(["failed", "new"])
+      expect(yield* started(true, 0.61)).toEqual(["new"])
+      expect(yield* started(false, 0.01)).toEqual(["done", "new"])
     }).pipe(Effect.provide(onDisk(() => Reply.text("x", { cost: 0.25 })))))
 
   it.scopedLive("leaves data directories that do not go with a run", () =>

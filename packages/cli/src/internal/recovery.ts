@@ -14,7 +14,7 @@ export interface Recovered {
   readonly cut: number
   /** Processes that could not be ended. */
   readonly survivors: ReadonlyArray<number>
-  /** By runs of which there is no result. */
+  /** By the runs that count. */
   readonly spent: Spent
 }
 
@@ -54,8 +54,10 @@ const removePrivate = (data: string): Effect.Effect<void, never, FileSystem.File
  */
 export const recover = (options: {
   readonly transcripts: string
-  /** Jobs that are to be run, and whether there is a result of an earlier try. */
-  readonly jobs: ReadonlyMap<string, { readonly hasResult: boolean }>
+  /** Jobs that are to be run. */
+  readonly jobs: ReadonlySet<string>
+  /** Further jobs whose runs count, and the runs that need not be counted: their results say what they spent. */
+  readonly count: { readonly jobs: ReadonlySet<string>; readonly except: ReadonlySet<string> } | undefined
   /** Whether runs have data directories that go with them. */
   readonly isIsolated: boolean
   readonly forceKillAfter?: Duration.DurationInput | undefined
@@ -67,15 +69,16 @@ export const recover = (options: {
     let [cut, spent] = [0, nothing]
     const survivors: Array<number> = []
     for (const name of names) {
-      const job = options.jobs.get(name.replace(/\.jsonl$/, ""))
-      if (job === undefined || !name.endsWith(".jsonl")) continue
+      const id = name.replace(/\.jsonl$/, "")
+      const isTodo = options.jobs.has(id)
+      if (!name.endsWith(".jsonl") || !(isTodo || options.count?.jobs.has(id) === true)) continue
       const text = yield* Effect.orElseSucceed(
         fileSystem.readFileString(path.join(options.transcripts, name)),
         () => ""
       )
       for (const run of Transcript.parse(text)) {
-        if (!job.hasResult) spent = add(spent, spentBy(run))
-        if (run.outcome !== undefined) continue
+        if (options.count?.except.has(run.runId) === false) spent = add(spent, spentBy(run))
+        if (run.outcome !== undefined || !isTodo) continue
         const left = yield* Leftovers.end(run.runId, { forceKillAfter: options.forceKillAfter })
         survivors.push(...left)
         cut++
