@@ -152,6 +152,22 @@ describe("Job.plan", () => {
       ])
     }))
 
+  it.effect("puts numbers into a template as they are written", () =>
+    Effect.gen(function*() {
+      const templates = { prompt: "{{a}} {{b}} {{c}} {{deep}}" }
+      const prompts = (format: JobFile.Format, text: string) =>
+        Effect.map(jobs(format, text, { templates }), (planned) => planned.map(({ prompt }) => prompt))
+      const big = "12345678901234567890"
+      expect(yield* prompts("json", `[{"a":1.10,"b":${big},"c":-0,"deep":{"x":[1.50,"1.50",true]}}]`)).toEqual([
+        `1.10 ${big} -0 {"x":[1.50,"1.50",true]}`
+      ])
+      expect(yield* prompts("jsonl", "{\"a\":1E3,\"b\":0.10,\"c\":null,\"deep\":[]}")).toEqual(["1E3 0.10  []"])
+      expect(yield* prompts("yaml", `- {a: 1.10, b: ${big}, c: 007, deep: [1.50, 0x1F, "1.50", .inf]}`)).toEqual([
+        `1.10 ${big} 007 [1.50,31,"1.50",null]`
+      ])
+      expect(yield* prompts("csv", `a,b,c,deep\n1.10,${big},007,1\n`)).toEqual([`1.10 ${big} 007 1`])
+    }))
+
   it.effect("has a job for each row, cell and repetition, in this order", () =>
     Effect.gen(function*() {
       const planned = yield* json([{ prompt: "p{{tone}}" }, { prompt: "q", name: "{{model}}" }], {

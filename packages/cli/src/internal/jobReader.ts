@@ -69,8 +69,8 @@ export const ofCell = (cell: Matrix.Cell): Fields =>
 
 /** What a column is in a template. */
 export const textOf = (value: located.Located): string => {
-  if (value._tag !== "Scalar") return JSON.stringify(located.plain(value))
-  return value.value === null ? "" : String(value.value)
+  if (value._tag !== "Scalar") return located.toJson(value)
+  return value.value === null ? "" : value.written ?? String(value.value)
 }
 
 /** Where the n-th pair of braces of a text stands in its source, in which the text can be written with escapes. */

@@ -93,7 +93,7 @@ class Reader {
         const digits = start < this.end ? number.exec(this.text)?.[0] : undefined
         if (digits === undefined) return this.fail(`a value was expected, not ${this.here()}`)
         this.at += digits.length
-        return { _tag: "Scalar", value: Number(digits), start, end: this.at }
+        return { _tag: "Scalar", value: Number(digits), written: digits, start, end: this.at }
       }
     }
   }

@@ -19,7 +19,12 @@ export interface Range {
 export type Scalar = string | number | boolean | null
 
 export type Located =
-  | (Range & { readonly _tag: "Scalar"; readonly value: Scalar })
+  | (Range & {
+    readonly _tag: "Scalar"
+    readonly value: Scalar
+    /** A number as it is written: JavaScript's own loses digits and zeros. */
+    readonly written?: string | undefined
+  })
   | (Range & { readonly _tag: "List"; readonly items: ReadonlyArray<Located> })
   | Fields
 
@@ -76,6 +81,22 @@ export const plain = (located: Located): unknown => {
     case "Record":
       // Not by assignment: `__proto__` is a name like any other.
       return Object.fromEntries(located.members.map(({ name, value }) => [name, plain(value)]))
+  }
+}
+
+const jsonNumber = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/
+
+/** The value as JSON without spaces, with its numbers as they are written. */
+export const toJson = (located: Located): string => {
+  switch (located._tag) {
+    case "Scalar":
+      return located.written !== undefined && jsonNumber.test(located.written)
+        ? located.written
+        : JSON.stringify(located.value)
+    case "List":
+      return `[${located.items.map(toJson).join(",")}]`
+    case "Record":
+      return `{${located.members.map(({ name, value }) => `${JSON.stringify(name)}:${toJson(value)}`).join(",")}}`
   }
 }
 

@@ -45,7 +45,12 @@ class Converter {
     const at = rangeOf(node, fallback)
     const { value } = node
     return value === null || ["string", "number", "boolean"].includes(typeof value)
-      ? { _tag: "Scalar", value: value as Scalar, ...at }
+      ? {
+        _tag: "Scalar",
+        value: value as Scalar,
+        ...(typeof value === "number" ? { written: node.source } : {}),
+        ...at
+      }
       : this.trouble(at, "a text, a number, true, false or null was expected")
   }
 
