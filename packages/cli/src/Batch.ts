@@ -334,7 +334,7 @@ export const run = (
     const inWorktree = (all: Worktree.Worktrees, job: Job, cwd: string, origin: Worktree.Origin): Effect.Effect<Done> =>
       Effect.uninterruptibleMask((restore) =>
         Effect.gen(function*() {
-          const worktree = yield* restore(all.add(origin, job.id))
+          const worktree = yield* all.add(origin, job.id)
           const exit = yield* Effect.exit(restore(attempt(job, worktree.directory)))
           const settled = yield* all.settle(worktree, {
             keep: Exit.match(exit, { onFailure: () => undefined, onSuccess: keepReason })

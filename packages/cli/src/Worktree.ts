@@ -92,7 +92,8 @@ export interface Worktrees {
   readonly origin: (directory: string, base?: string) => Effect.Effect<Origin, WorktreeError>
   /**
    * Makes a worktree and a branch for a job. What an earlier try has left under the same name stays as it is. Interrupted,
-   * it leaves nothing.
+   * it leaves nothing. It can be interrupted inside an uninterruptible region, too: only there is what it has made in the
+   * hands of the caller for sure.
    */
   readonly add: (origin: Origin, id: string) => Effect.Effect<Worktree, WorktreeError>
   /** Removes what can go, and says what stays and why. Never fails: what goes wrong is a reason to keep. */
@@ -351,14 +352,20 @@ export const make = (
 
     const settle: Worktrees["settle"] = (worktree, options) => alone(settleNow(worktree, options))
 
-    /** Another batch can take a name between the look and the leap. */
-    const addAs = (origin: Origin, id: string, tries: number): Effect.Effect<Worktree, WorktreeError> =>
+    /** Another batch can take a name between the look and the leap. `begun` is told what there may be from now on. */
+    const addAs = (
+      origin: Origin,
+      id: string,
+      begun: (worktree: Worktree | undefined) => void,
+      tries = 5
+    ): Effect.Effect<Worktree, WorktreeError> =>
       Effect.gen(function*() {
         const name = yield* freeName(origin.root, id)
         yield* Effect.ignore(fileSystem.makeDirectory(home, { recursive: true }))
         const target = path.join(yield* real(home), name)
         const branch = branchOf(name)
         const worktree = { origin, path: target, branch, directory: inside(origin, target) }
+        begun(worktree)
         const made = yield* git(
           executor,
           origin.root,
@@ -369,18 +376,28 @@ export const make = (
           branch,
           target,
           origin.base
-        ).pipe(Effect.onInterrupt(() => settleNow(worktree)))
+        )
         if (made.exitCode === 0) {
           // A directory without a file in that commit is not in the worktree.
           yield* Effect.ignore(fileSystem.makeDirectory(worktree.directory, { recursive: true }))
           return worktree
         }
+        begun(undefined)
         return yield* tries > 1 && /already exists/.test(made.stderr)
-          ? addAs(origin, id, tries - 1)
+          ? addAs(origin, id, begun, tries - 1)
           : new WorktreeError({ directory: origin.root, reason: complaint(made.stderr) })
       })
 
-    const add: Worktrees["add"] = (origin, id) => alone(addAs(origin, id, 5))
+    const add: Worktrees["add"] = (origin, id) =>
+      Effect.uninterruptible(Effect.suspend(() => {
+        let begun: Worktree | undefined
+        const adding = addAs(origin, id, (worktree) => {
+          begun = worktree
+        })
+        return Effect.interruptible(alone(adding)).pipe(
+          Effect.onInterrupt(() => begun === undefined ? Effect.void : settle(begun))
+        )
+      }))
 
     const leftovers: Worktrees["leftovers"] = (origin, ids) =>
       Effect.gen(function*() {

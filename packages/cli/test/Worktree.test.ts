@@ -1,6 +1,7 @@
+import { FileSystem } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Fiber } from "effect"
+import { ConfigProvider, Deferred, Effect, Fiber } from "effect"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -166,6 +167,30 @@ describe("Worktree", () => {
       expect(fs.existsSync(path.join(box.home, "job"))).toBe(false)
       expect(branches(box)).toEqual(["main"])
     }))
+
+  it.scopedLive("that is interrupted when git has made it leaves nothing, either", () =>
+    Effect.gen(function*() {
+      const there = yield* box
+      const made = yield* Deferred.make<void>()
+      const fileSystem = yield* FileSystem.FileSystem
+      const worktrees = yield* Worktree.make(there.home).pipe(
+        Effect.provideService(FileSystem.FileSystem, {
+          ...fileSystem,
+          makeDirectory: (directory, options) =>
+            directory === path.join(there.home, "job")
+              ? Effect.zipRight(Deferred.succeed(made, undefined), Effect.never)
+              : fileSystem.makeDirectory(directory, options)
+        })
+      )
+      const origin = yield* worktrees.origin(there.repository)
+      // as in a batch, which must not lose what it is given
+      const adding = yield* Effect.fork(Effect.uninterruptible(worktrees.add(origin, "job")))
+      yield* Deferred.await(made)
+      expect(fs.existsSync(path.join(there.home, "job", "a.txt"))).toBe(true)
+      yield* Fiber.interrupt(adding)
+      expect(fs.existsSync(path.join(there.home, "job"))).toBe(false)
+      expect(branches(there)).toEqual(["main"])
+    }).pipe(Effect.provide(NodeContext.layer)))
 
   describe("cannot be made", () => {
     test(
