@@ -415,7 +415,11 @@ export const run = (
 
     const why = yield* Deferred.poll(stopped)
     return {
-      results: options.jobs.flatMap(({ id }) => results.get(id) ?? []),
+      results: options.jobs.flatMap(({ id, index }) => {
+        const result = results.get(id)
+        // Rows may have come before it since: what belongs together is known by its place now.
+        return result === undefined ? [] : result.index === index ? result : new JobResult({ ...result, index })
+      }),
       undone: todo.filter(({ id }) => !ended.has(id)),
       stopped: Option.isSome(why) ? yield* why.value : undefined
     }

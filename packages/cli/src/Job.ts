@@ -101,6 +101,14 @@ const firstLine = (prompt: string): string => {
 /** A job that has no id yet. */
 type Draft = Omit<Job, "id" | "index">
 
+/** What a job is called: by its field or its template, or for want of one by what it does. */
+interface Name {
+  readonly text: string
+  readonly isOwn: boolean
+  /** The cell, where the text does not say it. */
+  readonly suffix: string
+}
+
 const isElsewhere = (cwd: string): boolean => /^(?:[/\\]|[A-Za-z]:[/\\]|~(?=$|[/\\]))/.test(cwd)
 
 /** The job's directory, by what was written only, so that it is the same on any machine. */
@@ -165,7 +173,7 @@ const draft = (
   row: located.Range & { readonly source: located.Source },
   input: Input,
   cell: Matrix.Cell
-): Omit<Draft, "repeat"> => {
+): Omit<Draft, "name" | "repeat"> & { readonly name: Name } => {
   const { defaults = {}, templates = {} } = input
   const { prompt: template } = templates
   const before = reader.problems.length
@@ -201,14 +209,18 @@ const draft = (
     onLeft: () => false,
     onRight: (template) => Template.columns(template).some((column) => column in cell)
   })
-  const base = named === undefined || named.trim() === "" ? firstLine(prompt ?? "") || config.command || "job" : named
+  const isNamed = named !== undefined && named.trim() !== ""
   // A template can name what holds a secret, and these are shown, the title even in the list of processes.
   const clean = secrets.cleaner(options)
   const startOf = ({ source, value }: Field): Place => placeAt(source, value.start)
   const rowPlace = placeAt(row.source, row.start)
   const cwdField = fields.get("cwd")
   return {
-    name: clean(label === "" || saysCell ? base : `${base} [${label}]`),
+    name: {
+      text: clean(isNamed ? named : firstLine(prompt ?? "") || config.command || "job"),
+      isOwn: isNamed,
+      suffix: clean(label === "" || saysCell ? "" : ` [${label}]`)
+    },
     prompt: prompt ?? "",
     cwd: cwd === undefined || cwd.trim() === "" ? undefined : cwd,
     options: options.title === undefined ? options : { ...options, title: clean(options.title) },
@@ -226,6 +238,10 @@ const draft = (
     }
   }
 }
+
+/** Names that nobody has chosen are told apart by the row. */
+const nameOf = ({ isOwn, suffix, text }: Name, row: number, isShared: (name: string) => boolean): string =>
+  !isOwn && isShared(text + suffix) ? `${text} (row ${row})${suffix}` : text + suffix
 
 const nothing: located.Located = { _tag: "Scalar", value: null, start: 0, end: 0 }
 
@@ -251,8 +267,8 @@ export const plan = (input: Input): Effect.Effect<ReadonlyArray<Job>, JobFileErr
     const axisNames = new Set(axes.map(({ name }) => name))
     const problems: Array<Problem> = [...file.problems]
     const readers: Array<Reader> = []
-    const drafts: Array<Draft> = []
-    for (const row of file.rows) {
+    const found: Array<ReturnType<typeof draft> & { readonly row: number }> = []
+    for (const [index, row] of file.rows.entries()) {
       const own = ofRow(file, row)
       for (const [name, { key }] of own) {
         if (axisNames.has(name)) {
@@ -266,10 +282,7 @@ export const plan = (input: Input): Effect.Effect<ReadonlyArray<Job>, JobFileErr
         const place = { source: file.source, start: row.fields.start, end: row.fields.end }
         const reader = new Reader(fields, place)
         readers.push(reader)
-        const job = draft(reader, fields, place, input, cell)
-        for (let time = 1; time <= repeat; time++) {
-          drafts.push({ ...job, name: repeat === 1 ? job.name : `${job.name} #${time}`, repeat: time })
-        }
+        found.push({ ...draft(reader, fields, place, input, cell), row: index + 1 })
       }
     }
     const named = new Set(readers.flatMap((reader) => [...reader.named]))
@@ -277,6 +290,16 @@ export const plan = (input: Input): Effect.Effect<ReadonlyArray<Job>, JobFileErr
     const [first, ...rest] = tidy([...problems, ...ofReaders], file.source.name)
     if (first !== undefined) return yield* new JobFileError({ problems: [first, ...rest] })
 
+    const uses = new Map<string, number>()
+    for (const { name: { suffix, text } } of found) uses.set(text + suffix, (uses.get(text + suffix) ?? 0) + 1)
+    const drafts = found.flatMap(({ name: parts, row, ...job }) => {
+      const name = nameOf(parts, row, (name) => (uses.get(name) ?? 0) > 1)
+      return Array.from({ length: repeat }, (_, index): Draft => ({
+        ...job,
+        name: repeat === 1 ? name : `${name} #${index + 1}`,
+        repeat: index + 1
+      }))
+    })
     const copies = new Map<string, number>()
     return yield* Effect.forEach(drafts, (job, index) => {
       const text = essence(job, cwd)

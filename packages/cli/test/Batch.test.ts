@@ -320,6 +320,15 @@ describe("Batch", () => {
         expect((yield* course).slice(3)).toEqual(["Skipped 1", "Skipped 2", "Started 3", "Ended 3"])
       }).pipe(Effect.provide(opencode(() => "fine"))))
 
+    it.effect("with every result in the place that its job has now", () =>
+      Effect.gen(function*() {
+        const { run } = yield* batch({
+          jobs: jobs("0", "1", "2"),
+          results: { before: [result({ id: "1", index: 0 }), result({ id: "2", index: 1 })], append: () => Effect.void }
+        })
+        expect((yield* run).results.map(({ id, index }) => [id, index])).toEqual([["0", 0], ["1", 1], ["2", 2]])
+      }).pipe(Effect.provide(opencode(() => "fine"))))
+
     it.effect("those that failed are, where that is wanted", () =>
       Effect.gen(function*() {
         const again = [...before, result({ id: "3", outcome: "OpenCodeSessionError" }), result({ id: "3" })]

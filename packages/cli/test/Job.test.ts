@@ -197,6 +197,34 @@ describe("Job.plan", () => {
       expect(new Set(ids(planned)).size).toBe(16)
     }))
 
+  it.effect("gives no two rows the same name, where nobody has given them one", () =>
+    Effect.gen(function*() {
+      const names = (rows: ReadonlyArray<object>, options?: Options) =>
+        Effect.map(json(rows, options), (planned) => planned.map(({ name }) => name))
+      const long = "Review this file as carefully as you can: "
+      expect(
+        yield* names([{ f: "a" }, { f: "b" }, { f: "c", name: "mine" }], { templates: { prompt: `${long}{{f}}` } })
+      )
+        .toEqual([
+          "Review this file as carefully as you ca… (row 1)",
+          "Review this file as carefully as you ca… (row 2)",
+          "mine"
+        ])
+      expect(
+        yield* names([{ prompt: "x" }, { prompt: "y" }, { prompt: "x" }], { axes: { model: "a/b,c/d" }, repeat: 2 })
+      )
+        .toEqual(
+          ["x (row 1)", "y", "x (row 3)"].flatMap((name) =>
+            ["a/b", "c/d"].flatMap((model) => [1, 2].map((time) => `${name} [${model}] #${time}`))
+          )
+        )
+      expect(yield* names([{ prompt: "x" }, { prompt: "y", name: "x" }, { prompt: "y", name: "x" }])).toEqual([
+        "x (row 1)",
+        "x",
+        "x"
+      ])
+    }))
+
   it.effect("an axis can be any field", () =>
     Effect.gen(function*() {
       const planned = yield* json([{ prompt: "x" }], {
