@@ -399,9 +399,11 @@ export const run = (
           const startedAt = yield* Clock.currentTimeMillis
           yield* display.emit(FleetEvent.Started({ id: job.id, at: startedAt }))
           const done = yield* restore(carryOut(job))
-          if (done.ended._tag === "NotStarted") return
-          // From here on the result is there, and an interruption must not lose it.
           const endedAt = yield* Clock.currentTimeMillis
+          if (done.ended._tag === "NotStarted") {
+            return yield* display.emit(FleetEvent.Returned({ id: job.id, at: endedAt }))
+          }
+          // From here on the result is there, and an interruption must not lose it.
           const result = yield* toResult(job, done.ended, done, { startedAt, endedAt })
           yield* options.results.append(result)
           results.set(job.id, result)

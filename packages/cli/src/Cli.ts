@@ -24,7 +24,9 @@ import * as commandDoc from "./internal/commandDoc.js"
 import * as commandLine from "./internal/commandLine.js"
 import * as completions from "./internal/completions.js"
 import * as help from "./internal/help.js"
+import * as log from "./internal/log.js"
 import * as pages from "./internal/pages.js"
+import { manyLines } from "./internal/terminalText.js"
 import * as Interrupt from "./Interrupt.js"
 import * as ReplayCommand from "./ReplayCommand.js"
 import * as RunCommand from "./RunCommand.js"
@@ -96,10 +98,9 @@ const execute = (line: commandLine.CommandLine) => {
 const logger = (verbose: boolean, style: Style.Style) =>
   Logger.replace(
     Logger.defaultLogger,
-    Logger.withConsoleError(Logger.make(({ logLevel, message }) => {
-      const text = (Array.isArray(message) ? message : [message]).map(String).join(" ")
-      return style.dim(`${logLevel.label.toLowerCase()}: ${text}`)
-    }))
+    Logger.withConsoleError(
+      Logger.make((entry) => style.dim(`${entry.logLevel.label.toLowerCase()}: ${manyLines(log.text(entry))}`))
+    )
   ).pipe((layer) => verbose ? [layer, LogLevel.Debug] as const : [layer, LogLevel.Warning] as const)
 
 /**

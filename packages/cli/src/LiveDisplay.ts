@@ -4,15 +4,12 @@
  * @since 0.1.0
  */
 import * as Terminal from "@effect/platform/Terminal"
-import * as Arr from "effect/Array"
-import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import * as FiberRef from "effect/FiberRef"
 import * as HashSet from "effect/HashSet"
-import * as Inspectable from "effect/Inspectable"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Ref from "effect/Ref"
@@ -20,6 +17,7 @@ import * as Schedule from "effect/Schedule"
 import * as Fleet from "./Fleet.js"
 import * as FleetView from "./FleetView.js"
 import type { Host } from "./Host.js"
+import * as log from "./internal/log.js"
 import * as redraw from "./internal/redraw.js"
 import * as terminalText from "./internal/terminalText.js"
 import * as Style from "./Style.js"
@@ -103,10 +101,8 @@ const makeLive = Effect.gen(function*() {
 
 /** What a program logs would be drawn into the table. */
 const above = (push: (line: LogLine) => void) =>
-  Logger.make<unknown, void>(({ cause, logLevel, message }) => {
-    const parts = Arr.ensure(message).map((part) => Inspectable.toStringUnknown(part, 0))
-    const why = Cause.isEmpty(cause) ? [] : [Cause.pretty(cause)]
-    const line = terminalText.oneLine([logLevel.label, ...parts, ...why].join(" "))
+  Logger.make<unknown, void>((entry) => {
+    const line = terminalText.oneLine(`${entry.logLevel.label} ${log.text(entry)}`)
     push(() => line)
   })
 

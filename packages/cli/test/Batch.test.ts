@@ -276,6 +276,7 @@ describe("Batch", () => {
         const outcome = yield* Fiber.join(fiber)
         expect([idsOf(outcome.results), idsOf(outcome.undone)]).toEqual([["1"], ["2", "3"]])
         expect(idsOf(yield* written)).toEqual(["1"])
+        expect((yield* course).slice(3)).toEqual(["Started 1", "Started 2", "Stopping", "Returned 2", "Ended 1"])
       }).pipe(
         Effect.provide(opencode(() => slow(20), { startup: { concurrency: 1, window: "1 hour" } }))
       ))
@@ -353,13 +354,14 @@ describe("Batch", () => {
   describe("with a budget for all jobs", () => {
     it.effect("starts none when it is used up, and leaves those for later", () =>
       Effect.gen(function*() {
-        const { run } = yield* batch({ jobs: jobs("1", "2", "3", "4"), concurrency: 1, budget: { cost: 0.5 } })
+        const { course, run } = yield* batch({ jobs: jobs("1", "2", "3", "4"), concurrency: 1, budget: { cost: 0.5 } })
         const outcome = yield* run
         expect([idsOf(outcome.results), idsOf(outcome.undone), outcome.stopped]).toEqual([
           ["1", "2"],
           ["3", "4"],
           "budget"
         ])
+        expect((yield* course).slice(-3)).toEqual(["Started 3", "Stopping", "Returned 3"])
         expect(outcome.results.every(({ outcome }) => outcome === "success")).toBe(true)
       }).pipe(Effect.provide(opencode(() => Reply.text("x", { cost: 0.25 })))))
 

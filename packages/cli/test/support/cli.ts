@@ -63,7 +63,9 @@ export const runCli = (args: ReadonlyArray<string>, surroundings: Surroundings =
       Effect.withConsole(Cli.run, {
         ...console,
         log: (...values) => Effect.sync(() => stdout.push(`${values.join(" ")}\n`)),
-        error: (...values) => Effect.sync(() => stderr.push(`${values.join(" ")}\n`))
+        error: (...values) => Effect.sync(() => stderr.push(`${values.join(" ")}\n`)),
+        // for loggers
+        unsafe: { ...console.unsafe, error: (...values) => stderr.push(`${values.join(" ")}\n`) }
       })
     ).pipe(
       Effect.provide(
