@@ -16,7 +16,7 @@ import * as ExitCode from "./ExitCode.js"
 import { stripAnsi } from "./internal/ansi.js"
 import { plural } from "./internal/plural.js"
 import { manyLines, oneLine } from "./internal/terminalText.js"
-import { InterruptedError } from "./Interrupt.js"
+import { CrashedError, InterruptedError } from "./Interrupt.js"
 import type { Style } from "./Style.js"
 
 /**
@@ -122,6 +122,8 @@ const fromOpenCode = (error: OpenCodeError.OpenCodeError): Explanation => {
   }
 }
 
+const defectHint = "this is a defect of effect-opencode-cli: please report it, with the output of --verbose"
+
 const explainError = (error: unknown): Explanation => {
   if (isOpenCodeError(error)) return fromOpenCode(error)
   if (error instanceof CliError) {
@@ -143,6 +145,9 @@ const explainError = (error: unknown): Explanation => {
       exitCode: ExitCode.ofSignal(error.signal),
       details: error.message
     }
+  }
+  if (error instanceof CrashedError) {
+    return { message: oneLine(error.message), hint: defectHint, exitCode: ExitCode.failure, details: error.message }
   }
   if (ValidationError.isValidationError(error)) {
     const text = stripAnsi(HelpDoc.toAnsiText(error.error)).trim()
@@ -176,7 +181,7 @@ export const explain = (cause: Cause.Cause<unknown>): Explanation => {
   const defect = Option.getOrElse(Cause.dieOption(cause), () => new Error("The program failed and does not know why."))
   return {
     ...explainError(defect),
-    hint: "this is a defect of effect-opencode-cli: please report it, with the output of --verbose",
+    hint: defectHint,
     exitCode: ExitCode.failure,
     details: Cause.pretty(cause, { renderErrorCause: true })
   }

@@ -1,6 +1,7 @@
 /**
  * Signals, and what they mean: Ctrl-C ends the command, or, where the command has something to finish, asks it to stop
- * first and ends it the second time; SIGTERM, SIGHUP, SIGQUIT and a reader of the output that has gone end it at once.
+ * first and ends it the second time; SIGTERM, SIGHUP, SIGQUIT, a reader of the output that has gone, and a failure that
+ * nothing has caught end it at once.
  * Ending is interruption, so everything that the command has started is ended before the program is.
  *
  * @since 0.1.0
@@ -10,6 +11,7 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Inspectable from "effect/Inspectable"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
 import * as Ref from "effect/Ref"
@@ -47,6 +49,29 @@ export class InterruptedError
 }
 
 /**
+ * Something was thrown where nothing could catch it.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export class CrashedError extends Schema.TaggedError<CrashedError>("effect-opencode-cli/CrashedError")("CrashedError", {
+  cause: Schema.Defect
+}) {
+  override get message(): string {
+    const { cause } = this
+    return `The program failed: ${cause instanceof Error ? cause.message : Inspectable.toStringUnknown(cause, 0)}`
+  }
+}
+
+/**
+ * What a process is told from outside of the program.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Received = Signal | CrashedError
+
+/**
  * What was received so far.
  *
  * @since 0.1.0
@@ -78,8 +103,8 @@ const echo = Duration.toMillis("400 millis")
  * @since 0.1.0
  * @category combinators
  */
-export const receive = (state: State, signal: Signal, now: number): readonly ["none" | "stop" | "end", State] => {
-  if (signal !== "SIGINT") return ["end", state]
+export const receive = (state: State, received: Received, now: number): readonly ["none" | "stop" | "end", State] => {
+  if (received !== "SIGINT") return ["end", state]
   if (now - state.countedAt < echo) return ["none", state]
   const counted = { ...state, countedAt: now }
   return state.graceful && !state.stopping ? ["stop", { ...counted, stopping: true }] : ["end", counted]
@@ -92,7 +117,7 @@ export const receive = (state: State, signal: Signal, now: number): readonly ["n
  * @since 0.1.0
  * @category combinators
  */
-export const next = (signals: Queue.Dequeue<Signal>): Effect.Effect<Signal> =>
+export const next = (signals: Queue.Dequeue<Received>): Effect.Effect<Received> =>
   Effect.gen(function*() {
     const state: State = { ...initial, countedAt: yield* Clock.currentTimeMillis }
     while (true) {
@@ -113,7 +138,7 @@ export interface Service {
   /** Done by the first Ctrl-C, where the command is `graceful`. */
   readonly stopping: Deferred.Deferred<void>
   /** Done when everything is to end. */
-  readonly ending: Deferred.Deferred<Signal>
+  readonly ending: Deferred.Deferred<Received>
 }
 
 /**
@@ -128,11 +153,11 @@ export class Interrupt extends Context.Tag("effect-opencode-cli/Interrupt")<Inte
  * @since 0.1.0
  * @category constructors
  */
-export const make = (signals: Queue.Dequeue<Signal>): Effect.Effect<Service, never, Scope.Scope> =>
+export const make = (signals: Queue.Dequeue<Received>): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.gen(function*() {
     const state = yield* Ref.make(initial)
     const stopping = yield* Deferred.make<void>()
-    const ending = yield* Deferred.make<Signal>()
+    const ending = yield* Deferred.make<Received>()
     const setGraceful = (graceful: boolean) => Ref.update(state, (current) => ({ ...current, graceful }))
     yield* Effect.forkScoped(Effect.forever(Effect.gen(function*() {
       const signal = yield* Queue.take(signals)
@@ -152,7 +177,8 @@ export const make = (signals: Queue.Dequeue<Signal>): Effect.Effect<Service, nev
  * @since 0.1.0
  * @category layers
  */
-export const layer = (signals: Queue.Dequeue<Signal>): Layer.Layer<Interrupt> => Layer.scoped(Interrupt, make(signals))
+export const layer = (signals: Queue.Dequeue<Received>): Layer.Layer<Interrupt> =>
+  Layer.scoped(Interrupt, make(signals))
 
 /**
  * Runs a command until it ends or is ended: then its finalizers have run when this fails.
@@ -162,9 +188,13 @@ export const layer = (signals: Queue.Dequeue<Signal>): Layer.Layer<Interrupt> =>
  */
 export const guard = <A, E, R>(
   command: Effect.Effect<A, E, R>
-): Effect.Effect<A, E | InterruptedError, R | Interrupt> =>
+): Effect.Effect<A, E | InterruptedError | CrashedError, R | Interrupt> =>
   Effect.flatMap(Interrupt, ({ ending }) =>
     Effect.raceFirst(
       command,
-      Effect.flatMap(Deferred.await(ending), (signal) => new InterruptedError({ signal }))
+      Effect.flatMap(
+        Deferred.await(ending),
+        (received): Effect.Effect<never, InterruptedError | CrashedError> =>
+          typeof received === "string" ? new InterruptedError({ signal: received }) : received
+      )
     ))

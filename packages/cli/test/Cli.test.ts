@@ -4,7 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Clock, Effect, Fiber, Layer, Queue, TestClock } from "effect"
 import { Transcript } from "effect-opencode"
 import { Events, MockCommandExecutor as Mock } from "effect-opencode-testing"
-import type * as Interrupt from "../src/Interrupt.js"
+import * as Interrupt from "../src/Interrupt.js"
 import type { Surroundings } from "./support/cli.js"
 import { runCli } from "./support/cli.js"
 
@@ -283,7 +283,7 @@ describe("run", () => {
 
   it.effect("ends OpenCode on Ctrl-C, and says how far it came", () =>
     Effect.gen(function*() {
-      const signals = yield* Queue.unbounded<Interrupt.Signal>()
+      const signals = yield* Queue.unbounded<Interrupt.Received>()
       const working = Mock.script(
         Mock.awaitStdin,
         Mock.lines(Events.session(Events.turn(Events.tool({ tool: "bash", title: "npm test" })))),
@@ -298,6 +298,31 @@ describe("run", () => {
         /^● bash npm test\n✘ interrupted · 1 turn · 120 tokens \(40 cached\) · \$0\.0001 · [^\n]+\n$/
       )
       expect(commands).toHaveLength(1)
+    }))
+
+  it.effect("ends OpenCode where the program itself has failed, and says so in one line", () =>
+    Effect.gen(function*() {
+      const crashing = (...further: ReadonlyArray<string>) =>
+        Effect.gen(function*() {
+          const signals = yield* Queue.unbounded<Interrupt.Received>()
+          const crash = new Interrupt.CrashedError({ cause: new Error("boom\u001b[2J\nand more") })
+          const working = Mock.script(
+            Mock.awaitStdin,
+            Mock.lines(Events.session(Events.turn("ok"))),
+            Mock.waitFor(Effect.asVoid(Queue.offer(signals, crash))),
+            Mock.never
+          )
+          const fiber = yield* Effect.fork(runWith([working], ["run", "x", ...further, ...binary], { signals }))
+          return yield* running(fiber)
+        })
+      const { code, commands, stderr } = yield* crashing()
+      expect([code, commands.map(({ signals }) => signals)]).toEqual([1, [["SIGTERM"]]])
+      expect(stderr.split("\n").slice(1)).toEqual([
+        "error: The program failed: boom and more",
+        "hint: this is a defect of effect-opencode-cli: please report it, with the output of --verbose",
+        ""
+      ])
+      expect((yield* crashing("--verbose")).stderr).toContain("Cli.test.ts")
     }))
 
   it.effect("says that it works, on a terminal only", () =>

@@ -4,7 +4,7 @@ import { EventEmitter } from "node:events"
 import { Writable } from "node:stream"
 import { Host } from "../src/Host.js"
 import * as node from "../src/internal/node.js"
-import type * as Interrupt from "../src/Interrupt.js"
+import * as Interrupt from "../src/Interrupt.js"
 
 const source = () => Object.assign(new EventEmitter(), { stdout: new EventEmitter(), stderr: new EventEmitter() })
 
@@ -40,11 +40,23 @@ const pipe = () => {
   }
 }
 
+describe("what nothing has caught", () => {
+  it.effect("is received like a signal, and does not end the process by itself", () =>
+    Effect.gen(function*() {
+      const process = source()
+      const received = yield* node.signals(process)
+      process.emit("uncaughtException", new Error("boom"), "uncaughtException")
+      process.emit("unhandledRejection", "no reason", Promise.resolve())
+      expect([...yield* Queue.takeAll(received)].map((crash) => typeof crash === "string" ? crash : crash.message))
+        .toEqual(["The program failed: boom", "The program failed: no reason"])
+    }))
+})
+
 describe("the last output", () => {
   it.effect("is waited for", () =>
     Effect.gen(function*() {
       const { read, stream } = pipe()
-      const received = yield* Queue.unbounded<Interrupt.Signal>()
+      const received = yield* Queue.unbounded<Interrupt.Received>()
       const fiber = yield* Effect.fork(node.flushed([stream], received, 5))
       yield* Effect.yieldNow()
       expect(fiber.unsafePoll()).toBeNull()
@@ -56,10 +68,12 @@ describe("the last output", () => {
 
   it.effect("is given up on a signal", () =>
     Effect.gen(function*() {
-      const received = yield* Queue.unbounded<Interrupt.Signal>()
+      const received = yield* Queue.unbounded<Interrupt.Received>()
       const fiber = yield* Effect.fork(node.flushed([pipe().stream], received, 0))
       yield* Queue.offer(received, "SIGTERM")
       expect(yield* Fiber.join(fiber)).toBe(143)
+      yield* Queue.offer(received, new Interrupt.CrashedError({ cause: "boom" }))
+      expect(yield* node.flushed([pipe().stream], received, 0)).toBe(1)
     }))
 })
 

@@ -56,12 +56,18 @@ export interface Source extends Emitter {
   readonly stderr: Emitter
 }
 
-/** The listeners stay until the process ends: without one a further signal would kill it while it ends its agents. */
-export const signals = (source: Source): Effect.Effect<Queue.Queue<Interrupt.Signal>> =>
+/**
+ * The listeners stay until the process ends: without one a further signal, or a failure that nothing has caught, would
+ * kill it while it ends its agents.
+ */
+export const signals = (source: Source): Effect.Effect<Queue.Queue<Interrupt.Received>> =>
   Effect.gen(function*() {
-    const queue = yield* Queue.unbounded<Interrupt.Signal>()
+    const queue = yield* Queue.unbounded<Interrupt.Received>()
     for (const signal of ["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"] as const) {
       source.on(signal, () => queue.unsafeOffer(signal))
+    }
+    for (const event of ["uncaughtException", "unhandledRejection"] as const) {
+      source.on(event, (cause) => queue.unsafeOffer(new Interrupt.CrashedError({ cause })))
     }
     source.stdout.on("error", (error) => {
       if (isPipe(error)) queue.unsafeOffer("SIGPIPE")
@@ -94,12 +100,15 @@ const flush = (stream: Writable): Effect.Effect<void> =>
  */
 export const flushed = (
   streams: ReadonlyArray<Writable>,
-  received: Queue.Dequeue<Interrupt.Signal>,
+  received: Queue.Dequeue<Interrupt.Received>,
   code: number
 ): Effect.Effect<number> =>
   Effect.raceFirst(
     Effect.as(Effect.forEach(streams, flush, { concurrency: "unbounded", discard: true }), code),
-    Effect.map(Interrupt.next(received), ExitCode.ofSignal)
+    Effect.map(
+      Interrupt.next(received),
+      (received) => typeof received === "string" ? ExitCode.ofSignal(received) : ExitCode.failure
+    )
   )
 
 /** Runs the program and exits with its code when everything that it has started has ended. */

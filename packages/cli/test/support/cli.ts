@@ -22,7 +22,7 @@ export interface Surroundings {
   readonly executor?: Layer.Layer<CommandExecutor.CommandExecutor> | undefined
   /** Processes are asked for with `ps`, which a test can script: what else runs on the machine is none of its business. */
   readonly withoutProc?: boolean | undefined
-  readonly signals?: Queue.Dequeue<Interrupt.Signal> | undefined
+  readonly signals?: Queue.Dequeue<Interrupt.Received> | undefined
 }
 
 const withoutProc = Layer.effect(
@@ -56,7 +56,7 @@ export const runCli = (args: ReadonlyArray<string>, surroundings: Surroundings =
       platform: "linux",
       nodeVersion: "20.19.0"
     })
-    const signals = surroundings.signals ?? (yield* Queue.unbounded<Interrupt.Signal>())
+    const signals = surroundings.signals ?? (yield* Queue.unbounded<Interrupt.Received>())
     const machine = Layer.mergeAll(NodeContext.layer, host, Interrupt.layer(signals))
     const services = surroundings.withoutProc === true ? Layer.provideMerge(withoutProc, machine) : machine
     const code = yield* Console.consoleWith((console) =>
