@@ -25,6 +25,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import { FleetEvent } from "./Fleet.js"
+import { given } from "./internal/given.js"
 import { plural } from "./internal/plural.js"
 import * as preflight from "./internal/preflight.js"
 import * as recovery from "./internal/recovery.js"
@@ -151,9 +152,6 @@ const facts = (ended: Exclude<Ended, { readonly _tag: "NotStarted" }>): Facts =>
       return { ...noFacts, outcome: ended.outcome, message: ended.message }
   }
 }
-
-const given = <A extends object>(fields: A): { [K in keyof A]: Exclude<A[K], undefined> } =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never
 
 const isUnstarted = (error: OpenCodeError.OpenCodeError): boolean =>
   error._tag === "OpenCodeBudgetError" && error.scope === "fleet"

@@ -5,9 +5,7 @@
  */
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
-import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
-import * as ValidationError from "@effect/cli/ValidationError"
 import * as Path from "@effect/platform/Path"
 import * as OpenCode from "effect-opencode/OpenCode"
 import type { Budget } from "effect-opencode/RunOptions"
@@ -26,6 +24,7 @@ import * as FleetView from "./FleetView.js"
 import { Host } from "./Host.js"
 import * as format from "./internal/format.js"
 import * as located from "./internal/located.js"
+import { choice, flag, optional, parsed, text } from "./internal/options.js"
 import * as outputFile from "./internal/outputFile.js"
 import * as preflight from "./internal/preflight.js"
 import * as terminalText from "./internal/terminalText.js"
@@ -41,30 +40,10 @@ import * as ResultsFile from "./ResultsFile.js"
 import * as Style from "./Style.js"
 import * as Worktree from "./Worktree.js"
 
-const optional = <A>(option: Options.Options<A>): Options.Options<A | undefined> =>
-  Options.map(Options.optional(option), Option.getOrUndefined)
-
-const text = (name: string, value: string, description: string) =>
-  Options.text(name).pipe(Options.withPseudoName(value), Options.withDescription(description), optional)
-
-const flag = (name: string, description: string) => Options.boolean(name).pipe(Options.withDescription(description))
-
-const parsed = <A>(
-  name: string,
-  description: string,
-  parse: (text: string) => Either.Either<A, string>
-): Options.Options<A | undefined> =>
-  Options.mapEffect(text(name, "n", description), (given) =>
-    given === undefined
-      ? Effect.succeed(undefined)
-      : Either.mapLeft(
-        parse(given),
-        (reason) => ValidationError.invalidValue(HelpDoc.p(`--${name}: ${reason}`))
-      ))
-
 const limit = (name: string, description: string) =>
   parsed(
     name,
+    "n",
     description,
     (text) => Either.filterOrLeft(values.number(text), (limit) => limit > 0, () => "it must be more than zero")
   )
@@ -72,6 +51,7 @@ const limit = (name: string, description: string) =>
 const count = (name: string, description: string) =>
   parsed(
     name,
+    "n",
     description,
     (text) => Either.filterOrLeft(values.count(text), (count) => count > 0, () => "it is no whole number from 1")
   )
@@ -88,10 +68,7 @@ const options = {
     Args.withDescription("The file of jobs: .jsonl, .json, .csv or .yaml. Behind --matrix, further axes."),
     Args.repeated
   ),
-  format: Options.choice("format", JobFile.formats).pipe(
-    Options.withDescription("The format of the file. Default: by its name."),
-    optional
-  ),
+  format: choice("format", JobFile.formats, "The format of the file. Default: by its name."),
   prompt: text("prompt", "template", "The prompt of every job, with {{columns}} of the file in it."),
   promptFile: text("prompt-file", "file", "A file that holds this template."),
   name: text("name", "template", "What the jobs are called. Default: their field name, or how their prompt begins."),
@@ -119,12 +96,11 @@ const options = {
   budget,
   worktree: flag("worktree", "A git worktree and a branch of its own for each run."),
   base: text("base", "revision", "With --worktree: the commit from which they are made. Default: HEAD."),
-  keepWorktrees: Options.choice("keep-worktrees", Worktree.keeps).pipe(
-    Options.withDescription(
-      "With --worktree: those that stay although nothing would be lost with them. One with work in it always stays. " +
-        "Default: none."
-    ),
-    optional
+  keepWorktrees: choice(
+    "keep-worktrees",
+    Worktree.keeps,
+    "With --worktree: those that stay although nothing would be lost with them. One with work in it always stays. " +
+      "Default: none."
   ),
   report: text("report", "file", "Write a page for a browser in the end, with every run's transcript."),
   plain: flag("plain", "A line for each event, also on a terminal."),

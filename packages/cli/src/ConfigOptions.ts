@@ -5,9 +5,7 @@
  *
  * @since 0.1.0
  */
-import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
-import * as ValidationError from "@effect/cli/ValidationError"
 import type * as OpenCode from "effect-opencode/OpenCode"
 import * as Permission from "effect-opencode/Permission"
 import type { RunConfig } from "effect-opencode/RunConfig"
@@ -19,6 +17,9 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import { given } from "./internal/given.js"
+import * as options from "./internal/options.js"
+import { choice, invalid, optional, parsed, text, texts } from "./internal/options.js"
 import * as utf8 from "./internal/utf8.js"
 import * as values from "./internal/values.js"
 
@@ -33,26 +34,6 @@ export interface Group {
   readonly options: ReadonlyArray<string>
 }
 
-const invalid = (reason: string): ValidationError.ValidationError => ValidationError.invalidValue(HelpDoc.p(reason))
-
-const optional = <A>(option: Options.Options<A>): Options.Options<A | undefined> =>
-  Options.map(Options.optional(option), Option.getOrUndefined)
-
-const text = (name: string, value: string, description: string): Options.Options<string | undefined> =>
-  Options.text(name).pipe(Options.withPseudoName(value), Options.withDescription(description), optional)
-
-const texts = (
-  name: string,
-  value: string,
-  description: string
-): Options.Options<ReadonlyArray<string> | undefined> =>
-  Options.text(name).pipe(
-    Options.withPseudoName(value),
-    Options.withDescription(description),
-    Options.repeated,
-    Options.map((all) => all.length === 0 ? undefined : all)
-  )
-
 /** Given, given as `--no-…`, or left to the default: `@effect/cli`'s own negation cannot tell the last two apart. */
 const toggle = (name: string, description: string): Options.Options<boolean | undefined> =>
   Options.all([
@@ -64,32 +45,9 @@ const toggle = (name: string, description: string): Options.Options<boolean | un
       : Effect.succeed(on ? true : off ? false : undefined)
   ))
 
+/** Not there unless it is given, so that the layer's own default stays. */
 const flag = (name: string, description: string): Options.Options<boolean | undefined> =>
-  Options.boolean(name).pipe(
-    Options.withDescription(description),
-    Options.map((given) => given ? true : undefined)
-  )
-
-/** A value that a pure function reads; its failure says what is wrong with the value. */
-const parsed = <A>(
-  name: string,
-  value: string,
-  description: string,
-  parse: (text: string) => Either.Either<A, string>
-): Options.Options<A | undefined> =>
-  Options.mapEffect(
-    text(name, value, description),
-    (given) =>
-      given === undefined
-        ? Effect.succeed(undefined)
-        : Either.mapLeft(parse(given), (reason) => invalid(`--${name}: ${reason}`))
-  )
-
-const choice = <const A extends string>(
-  name: string,
-  choices: readonly [A, ...Array<A>],
-  description: string
-): Options.Options<A | undefined> => Options.choice(name, choices).pipe(Options.withDescription(description), optional)
+  Options.map(options.flag(name, description), (given) => given ? true : undefined)
 
 const duration = (name: string, description: string): Options.Options<Duration.Duration | undefined> =>
   parsed(name, "time", description, values.duration)
@@ -282,9 +240,6 @@ const limits = {
     RunOptions[Field]
   >
 }
-
-const given = <A extends object>(all: A): A =>
-  Object.fromEntries(Object.entries(all).filter(([, value]) => value !== undefined)) as A
 
 /**
  * What a run is told besides its prompt; `transcript` and `keepRaw` are up to the command. Fields that are not given are

@@ -10,6 +10,7 @@ import * as SortedMap from "effect/SortedMap"
 import * as Fleet from "./Fleet.js"
 import * as format from "./internal/format.js"
 import * as ink from "./internal/ink.js"
+import { plural } from "./internal/plural.js"
 import * as statistics from "./internal/statistics.js"
 import * as terminalText from "./internal/terminalText.js"
 import type { JobResult } from "./JobResult.js"
@@ -319,7 +320,7 @@ export const final = (
   )
   const unlisted = results.length - listed.length
   const sums = [
-    ink.piece("bold", results.length === 1 ? "1 run" : `${format.count(results.length)} runs`),
+    ink.piece("bold", plural(results.length, "run")),
     ...when(succeeded > 0, () => ink.piece("green", `${format.count(succeeded)} succeeded`)),
     ...when(failed > 0, () => ink.piece("red", `${format.count(failed)} failed`)),
     ink.plain(`${format.compact(tokens.sum)} tokens`),
@@ -374,7 +375,7 @@ export const plainLine = (fleet: Fleet.Fleet, event: Fleet.FleetEvent): string |
 
 const endedText = (result: JobResult): string => {
   const figures = [
-    result.turns === 1 ? "1 turn" : `${format.count(result.turns)} turns`,
+    plural(result.turns, "turn"),
     `${format.compact(result.usage.total)} tokens`,
     format.dollars(result.cost),
     format.duration(result.duration)

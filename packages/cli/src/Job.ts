@@ -9,6 +9,7 @@ import * as RunOptions from "effect-opencode/RunOptions"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
+import { firstLine } from "./internal/firstLine.js"
 import type { Field, Fields } from "./internal/jobReader.js"
 import { configNames, ofCell, ofRow, Reader, textOf } from "./internal/jobReader.js"
 import * as located from "./internal/located.js"
@@ -93,10 +94,8 @@ const runConfigOf = (options: RunOptions.RunOptions): unknown =>
 
 const nameLength = 40
 
-const firstLine = (prompt: string): string => {
-  const line = prompt.trim().split("\n")[0]!.trim()
-  return line.length <= nameLength ? line : `${[...line].slice(0, nameLength - 1).join("").trimEnd()}…`
-}
+const shortened = (line: string): string =>
+  line.length <= nameLength ? line : `${[...line].slice(0, nameLength - 1).join("").trimEnd()}…`
 
 /** A job that has no id yet. */
 type Draft = Omit<Job, "id" | "index">
@@ -217,7 +216,7 @@ const draft = (
   const cwdField = fields.get("cwd")
   return {
     name: {
-      text: clean(isNamed ? named : firstLine(prompt ?? "") || config.command || "job"),
+      text: clean(isNamed ? named : shortened(firstLine(prompt ?? "")) || config.command || "job"),
       isOwn: isNamed,
       suffix: clean(label === "" || saysCell ? "" : ` [${label}]`)
     },

@@ -5,9 +5,7 @@
  */
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
-import * as HelpDoc from "@effect/cli/HelpDoc"
 import * as Options from "@effect/cli/Options"
-import * as ValidationError from "@effect/cli/ValidationError"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as RunResult from "effect-opencode/RunResult"
 import * as Duration from "effect/Duration"
@@ -16,33 +14,31 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import { CliError } from "./CliError.js"
 import * as liveView from "./internal/liveView.js"
+import { parsed } from "./internal/options.js"
 import * as recording from "./internal/recording.js"
 import * as values from "./internal/values.js"
 
-const invalid = (reason: string) => ValidationError.invalidValue(HelpDoc.p(reason))
-
 /** Times faster than it was; infinite for `instant`. */
-const speed = Options.text("speed").pipe(
-  Options.withPseudoName("n|instant"),
-  Options.withDescription("How many times as fast as it was, or all at once. Default: 1."),
-  Options.withDefault("1"),
-  Options.mapEffect((given) => {
+const speed = parsed(
+  "speed",
+  "n|instant",
+  "How many times as fast as it was, or all at once. Default: 1.",
+  (given) => {
     const factor = given === "instant" ? Either.right(Number.POSITIVE_INFINITY) : values.number(given)
     return Either.isRight(factor) && factor.right > 0
-      ? Effect.succeed(factor.right)
-      : Effect.fail(invalid("--speed: it is neither a number greater than zero nor \"instant\""))
-  })
+      ? factor
+      : Either.left("it is neither a number greater than zero nor \"instant\"")
+  }
+).pipe(
+  Options.map((factor = 1) => factor)
 )
 
-const maxPause = Options.text("max-pause").pipe(
-  Options.withPseudoName("time"),
-  Options.withDescription("Cut longer silences short. Default: they are as long as they were."),
-  Options.optional,
-  Options.mapEffect(Option.match({
-    onNone: () => Effect.succeed(Duration.infinity),
-    onSome: (given) => Either.mapLeft(values.duration(given), (reason) => invalid(`--max-pause: ${reason}`))
-  }))
-)
+const maxPause = parsed(
+  "max-pause",
+  "time",
+  "Cut longer silences short. Default: they are as long as they were.",
+  values.duration
+).pipe(Options.map((pause = Duration.infinity) => pause))
 
 const read = (file: string) =>
   Effect.flatMap(FileSystem.FileSystem, (fileSystem) => fileSystem.readFileString(file)).pipe(

@@ -12,6 +12,7 @@ import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { firstLine } from "./internal/firstLine.js"
 import { git, gitInTime } from "./internal/git.js"
 import { plural } from "./internal/plural.js"
 import type { Worktree as Outcome } from "./JobResult.js"
@@ -123,10 +124,8 @@ const operations: ReadonlyArray<readonly [file: string, what: string]> = [
 /** By these a git in a worktree would work on another repository. */
 const redirections = ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"]
 
-const firstLine = (text: string): string => text.replace(/\r?\n[\s\S]*$/, "")
-
 const complaint = (stderr: string): string =>
-  firstLine(stderr.trim().replace(/^(fatal|error): /, "")) || "git failed and did not say why"
+  firstLine(stderr).replace(/^(fatal|error): /, "") || "git failed and did not say why"
 
 interface Entry {
   readonly path: string

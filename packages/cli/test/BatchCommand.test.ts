@@ -316,15 +316,15 @@ describe("batch", () => {
       expect(ended).toMatchObject({ code: 0, prompts: ["one"] })
     }))
 
-  test("shows fifty problems, and counts the rest of a hundred thousand", (batch) =>
+  test("shows fifty problems, and counts the rest", (batch) =>
     Effect.gen(function*() {
-      const files = { "jobs.csv": `file\n${Array.from({ length: 140_000 }, (_, index) => `${index}\n`).join("")}` }
+      const files = { "jobs.csv": `file\n${Array.from({ length: 1200 }, (_, index) => `${index}\n`).join("")}` }
       const { code, stderr } = yield* batch({ files }, "./jobs.csv", "--prompt", "{{fiel}}", ...binary)
       const lines = stderr.trim().split("\n")
       expect([code, lines.length]).toEqual([2, 52])
       expect(lines.slice(-2)).toEqual([
-        "… and 139,950 more",
-        "error: Nothing was started: there are 140,000 problems with the jobs."
+        "… and 1,150 more",
+        "error: Nothing was started: there are 1,200 problems with the jobs."
       ])
     }))
 

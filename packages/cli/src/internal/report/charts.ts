@@ -4,6 +4,7 @@
  */
 import type { JobResult } from "../../JobResult.js"
 import * as format from "../format.js"
+import { plural } from "../plural.js"
 import type { Group } from "../statistics.js"
 import { distribution } from "../statistics.js"
 import type { Html } from "./html.js"
@@ -20,8 +21,6 @@ export interface Series {
 const percent = (share: number): string => `${(share * 100).toFixed(3).replace(/\.?0+$/, "")}%`
 
 const pixels = (value: number): string => value.toFixed(2).replace(/\.?0+$/, "")
-
-const runs = (count: number): string => count === 1 ? "1 run" : `${format.count(count)} runs`
 
 const labelLength = 44
 
@@ -72,7 +71,7 @@ export const shares = (id: string, title: string, series: ReadonlyArray<Series>)
         html`<rect class="${family} share" x="${percent(x)}" y="${pixels(y)}" width="${
           percent(share)
         }" height="${barHeight}"><title>${outcomes.familyLabels[family]}: ${format.count(count)} of ${
-          runs(row.results.length)
+          plural(row.results.length, "run")
         }</title></rect>`
       ]
     })
@@ -111,7 +110,7 @@ const stack = (
     return [
       html`<rect class="${family}" x="${percent((place.bin + 0.06) / bins)}" y="${
         pixels(place.bottom - below)
-      }" width="${percent(0.88 / bins)}" height="${pixels(height - gap)}"><title>${runs(count)}, ${
+      }" width="${percent(0.88 / bins)}" height="${pixels(height - gap)}"><title>${plural(count, "run")}, ${
         outcomes.familyLabels[family]
       }: ${place.range}</title></rect>`
     ]

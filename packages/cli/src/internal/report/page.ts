@@ -3,7 +3,9 @@
  */
 import type { JobResult } from "../../JobResult.js"
 import * as Matrix from "../../Matrix.js"
+import { firstLine } from "../firstLine.js"
 import * as format from "../format.js"
+import { plural } from "../plural.js"
 import type { Group } from "../statistics.js"
 import * as statistics from "../statistics.js"
 import * as charts from "./charts.js"
@@ -41,8 +43,6 @@ const outcome = (name: string): Html => {
 }
 
 const percent = (part: number, whole: number): string => whole === 0 ? "–" : `${Math.round((part / whole) * 100)}%`
-
-const plural = (count: number, noun: string): string => `${format.count(count)} ${noun}${count === 1 ? "" : "s"}`
 
 const figure = (title: string, value: string, more: string): Html =>
   html`<div><dt>${title}</dt><dd class="figure">${value}</dd><dd class="more">${more}</dd></div>`
@@ -220,15 +220,15 @@ const said = (title: string, text: string, length: number, kind = ""): Html | un
     : html`<h4>${title}</h4><div class="said ${kind}">${transcript.cut(excerpt.cut(text.trim(), length))}</div>`
 
 /** What a person wants to know before opening the transcript: why it failed, or what it answered. */
-const firstLine = (result: JobResult): string => {
+const headline = (result: JobResult): string => {
   const text = statistics.succeeded(result) ? result.text : result.message ?? result.outcome
-  const line = excerpt.cut(text.trim().split("\n", 1)[0] ?? "", lineLength).head.trim()
+  const line = excerpt.cut(firstLine(text), lineLength).head.trim()
   return line === "" ? "Details" : line
 }
 
 /** What of the failure the line above does not say. */
 const unsaid = (result: JobResult): string =>
-  statistics.succeeded(result) || result.message?.trim() === firstLine(result) ? "" : result.message ?? ""
+  statistics.succeeded(result) || result.message?.trim() === headline(result) ? "" : result.message ?? ""
 
 const body = (run: Run, limits: Limits): Html => {
   const { result } = run
@@ -269,7 +269,7 @@ const row = (run: Run, position: number, axes: ReadonlyArray<string>, limits: Li
     7 + axes.length
   }"><details class="run" id="run-${position}"><summary><span class="sr-only">${
     nameOf(result)
-  }: </span><span class="line ${family}">${firstLine(result)}</span></summary>${
+  }: </span><span class="line ${family}">${headline(result)}</span></summary>${
     body(run, limits)
   }</details></td></tr></tbody>
 `

@@ -2,15 +2,14 @@
  * The transcript of a run on a page.
  */
 import * as format from "../format.js"
+import { plural } from "../plural.js"
 import type { Cut, Entry, Excerpt } from "./excerpt.js"
 import type { Html } from "./html.js"
 import { html } from "./html.js"
 
-const characters = (count: number): string => count === 1 ? "1 character" : `${format.count(count)} characters`
-
 /** The text, with a note where its middle is missing. */
 export const cut = ({ head, omitted, tail }: Cut): Html =>
-  omitted === 0 ? html`${head}` : html`${head}<span class="cut">${characters(omitted)} left out</span>${tail}`
+  omitted === 0 ? html`${head}` : html`${head}<span class="cut">${plural(omitted, "character")} left out</span>${tail}`
 
 const isEmpty = ({ head, omitted }: Cut): boolean => head === "" && omitted === 0
 
