@@ -26,6 +26,19 @@ const nothing: Before = new Map()
 export const isKnown = (entry: Pick<Entry<unknown>, "pid" | "identity">, before: Before): boolean =>
   entry.identity !== undefined && before.get(entry.pid) === entry.identity
 
+/** Whether nobody who asks wants to know more of it. */
+export const isKnownToAll = (entry: Pick<Entry<unknown>, "pid" | "identity">, wanted: ReadonlySet<Before>): boolean => {
+  for (const before of wanted) if (!isKnown(entry, before)) return false
+  return true
+}
+
+/** What later looks can be held against. */
+export const standing = (entries: ReadonlyArray<Entry<unknown>>): Before => {
+  const found = new Map<string, string>()
+  for (const { identity, pid } of entries) if (identity !== undefined) found.set(pid, identity)
+  return found
+}
+
 interface Look<A> {
   readonly wanted: Set<Before>
   readonly seen: Deferred.Deferred<ReadonlyArray<Entry<A>>>
@@ -52,9 +65,7 @@ export const make = <A>(
     return look(current.wanted).pipe(
       Effect.tap((entries) =>
         Effect.sync(() => {
-          const standing = new Map<string, string>()
-          for (const { identity, pid } of entries) if (identity !== undefined) standing.set(pid, identity)
-          latest = standing
+          latest = standing(entries)
         })
       ),
       Effect.intoDeferred(current.seen),

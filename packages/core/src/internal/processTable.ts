@@ -7,6 +7,7 @@ import * as Effect from "effect/Effect"
 import * as Function from "effect/Function"
 import * as Option from "effect/Option"
 import * as census from "./census.js"
+import * as numbering from "./numbering.js"
 
 /** One process of the machine, as far as the sweep needs it. */
 export interface ProcessInfo {
@@ -147,29 +148,26 @@ const readProcess = <A>(
       )
   })
 
-/**
- * Does something for each process in `/proc`, in lanes: a fiber for each of them would cost more than what it does.
- */
-const eachProcess = <A>(
-  { fileSystem }: Services,
-  visit: (pid: string) => Effect.Effect<A>
-): Effect.Effect<Array<A>> =>
+const pids = ({ fileSystem }: Services): Effect.Effect<ReadonlyArray<string>> =>
   fileSystem.readDirectory("/proc").pipe(
-    Effect.orElseSucceed((): Array<string> => []),
-    Effect.flatMap((names) => {
-      const pids = names.filter((name) => /^\d+$/.test(name))
-      const lanes = Arr.chunksOf(pids, Math.max(1, Math.ceil(pids.length / concurrency)))
-      return Effect.map(
-        Effect.forEach(lanes, (lane) => Effect.forEach(lane, visit), { concurrency: "unbounded" }),
-        Arr.flatten
-      )
-    })
+    Effect.map((names) => names.filter((name) => /^\d+$/.test(name))),
+    Effect.orElseSucceed((): Array<string> => [])
+  )
+
+/** Does something for each process, in lanes: a fiber for each of them would cost more than what it does. */
+const eachOf = <A>(pids: ReadonlyArray<string>, visit: (pid: string) => Effect.Effect<A>): Effect.Effect<Array<A>> =>
+  Effect.map(
+    Effect.forEach(
+      Arr.chunksOf(pids, Math.max(1, Math.ceil(pids.length / concurrency))),
+      (lane) => Effect.forEach(lane, visit),
+      { concurrency: "unbounded" }
+    ),
+    Arr.flatten
   )
 
 const fromProc = <A>(services: Services, look: (environment: string) => A): Effect.Effect<ReadonlyArray<Listed<A>>> =>
-  Effect.map(
-    eachProcess(services, (pid) => readProcess(services, pid, look)),
-    (infos) => infos.filter((info) => info !== undefined)
+  Effect.flatMap(pids(services), (all) => eachOf(all, (pid) => readProcess(services, pid, look))).pipe(
+    Effect.map((infos) => infos.filter((info) => info !== undefined))
   )
 
 /**
@@ -186,20 +184,46 @@ const identityOf = ({ fileSystem }: Services, pid: string): Effect.Effect<string
 
 type Environed = Listed<string>
 
-/** A look at all processes that reads no more of them than somebody wants. */
-const survey = (services: Services) => (wanted: ReadonlySet<census.Before>) =>
-  eachProcess(
-    services,
-    (pid) =>
-      Effect.flatMap(identityOf(services, pid), (identity): Effect.Effect<census.Entry<Environed>> => {
-        for (const before of wanted) {
-          if (!census.isKnown({ pid, identity }, before)) {
-            return Effect.map(readProcess(services, pid, Function.identity), (info) => ({ pid, identity, info }))
-          }
-        }
-        return Effect.succeed({ pid, identity, info: undefined })
-      })
-  )
+interface Earlier {
+  readonly count: numbering.Count
+  readonly entries: ReadonlyMap<string, string>
+}
+
+const count = (services: Services): Effect.Effect<numbering.Count | undefined> =>
+  Effect.zipWith(read(services, "/proc/loadavg"), read(services, "/proc/stat"), numbering.parse, { concurrent: true })
+
+/**
+ * A look at all processes that reads no more of them than somebody wants. Of those that the numbers show to be the same
+ * as at the look before not even the identity is asked: there can be thousands that have nothing to do with a run.
+ */
+const survey = (services: Services) => {
+  let earlier: Earlier | undefined
+  const identify = (pid: string, wanted: ReadonlySet<census.Before>): Effect.Effect<census.Entry<Environed>> =>
+    Effect.flatMap(identityOf(services, pid), (identity) => {
+      const entry = { pid, identity, info: undefined }
+      return census.isKnownToAll(entry, wanted)
+        ? Effect.succeed(entry)
+        : Effect.map(readProcess(services, pid, Function.identity), (info) => ({ pid, identity, info }))
+    })
+  return (wanted: ReadonlySet<census.Before>): Effect.Effect<ReadonlyArray<census.Entry<Environed>>> =>
+    Effect.gen(function*() {
+      // Before the names are: whoever comes up between has a later number.
+      const now = yield* count(services)
+      const settled: Array<census.Entry<Environed>> = []
+      const open: Array<string> = []
+      for (const pid of yield* pids(services)) {
+        const identity = now !== undefined && earlier !== undefined && numbering.isSame(Number(pid), earlier.count, now)
+          ? earlier.entries.get(pid)
+          : undefined
+        const entry = { pid, identity, info: undefined }
+        if (identity !== undefined && census.isKnownToAll(entry, wanted)) settled.push(entry)
+        else open.push(pid)
+      }
+      const entries = settled.concat(yield* eachOf(open, (pid) => identify(pid, wanted)))
+      earlier = now === undefined ? undefined : { count: now, entries: census.standing(entries) }
+      return entries
+    })
+}
 
 const fromPs = <A>(services: Services, look: (environment: string) => A): Effect.Effect<ReadonlyArray<Listed<A>>> =>
   services.executor.string(
