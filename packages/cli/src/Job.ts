@@ -15,7 +15,7 @@ import { configNames, ofCell, ofRow, Reader, textOf } from "./internal/jobReader
 import * as located from "./internal/located.js"
 import * as secrets from "./internal/secrets.js"
 import type { JobFile, Place, Problem } from "./JobFile.js"
-import { distinct, JobFileError, placeAt, problemAt } from "./JobFile.js"
+import { distinct, format, JobFileError, placeAt, problemAt } from "./JobFile.js"
 import * as Matrix from "./Matrix.js"
 import * as Template from "./Template.js"
 
@@ -175,9 +175,9 @@ const draft = (
 ): Omit<Draft, "name" | "repeat"> & { readonly name: Name } => {
   const { defaults = {}, templates = {} } = input
   const { prompt: template } = templates
-  const before = reader.problems.length
+  const before = reader.count
   const prompt = template === undefined ? reader.text("prompt") : reader.template(template)
-  const isPromptSound = reader.problems.length === before
+  const isPromptSound = reader.count === before
   const promptField = fields.get("prompt")
   const place = template !== undefined
     ? { source: template, at: { start: 0, end: 0 } }
@@ -285,7 +285,16 @@ export const plan = (input: Input): Effect.Effect<ReadonlyArray<Job>, JobFileErr
       }
     }
     const named = new Set(readers.flatMap((reader) => [...reader.named]))
-    const ofReaders = readers.flatMap((reader) => [...reader.problems, ...reader.strayColumns(named, axisNames)])
+    const shared = new Map<string, number>()
+    for (const problem of readers.flatMap(({ templateProblems }) => distinct(templateProblems))) {
+      shared.set(format(problem), (shared.get(format(problem)) ?? 0) + 1)
+    }
+    const isEverywhere = (problem: Problem) => shared.get(format(problem)) === readers.length
+    const ofReaders = readers.flatMap((reader) => [
+      ...reader.problems,
+      ...reader.templateProblems.map((problem) => isEverywhere(problem) ? problem : reader.forRow(problem)),
+      ...reader.strayColumns(named, axisNames)
+    ])
     const [first, ...rest] = tidy([...problems, ...ofReaders], file.source.name)
     if (first !== undefined) return yield* new JobFileError({ problems: [first, ...rest] })
 

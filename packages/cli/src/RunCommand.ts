@@ -47,6 +47,8 @@ const readStdin = Effect.gen(function*() {
   )
 })
 
+const promptHint = "effect-opencode run \"Fix the failing test\", or --file prompt.md, or pipe it in"
+
 /** The prompt: words, then the file, then standard input, with a blank line between them. */
 const promptOf = ({ file, optional, words }: Source) =>
   Effect.gen(function*() {
@@ -58,14 +60,14 @@ const promptOf = ({ file, optional, words }: Source) =>
     if (nothing && !asked && stdinIsTerminal) {
       return yield* new CliError({
         reason: "There is no prompt.",
-        hint: "effect-opencode run \"Fix the failing test\", or --file prompt.md, or pipe it in"
+        hint: promptHint
       })
     }
-    const parts = [
-      spoken,
-      file === undefined ? "" : yield* readPromptFile(file),
-      asked || nothing ? yield* readStdin : ""
-    ]
+    const piped = asked || nothing ? yield* readStdin : ""
+    if (nothing && !optional && piped.trim() === "") {
+      return yield* new CliError({ reason: "There is no prompt: standard input is empty.", hint: promptHint })
+    }
+    const parts = [spoken, file === undefined ? "" : yield* readPromptFile(file), piped]
     return parts.filter((part) => part !== "").join("\n\n")
   })
 

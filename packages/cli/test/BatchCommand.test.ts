@@ -318,8 +318,8 @@ describe("batch", () => {
 
   test("shows fifty problems, and counts the rest", (batch) =>
     Effect.gen(function*() {
-      const files = { "jobs.csv": `file\n${Array.from({ length: 1200 }, (_, index) => `${index}\n`).join("")}` }
-      const { code, stderr } = yield* batch({ files }, "./jobs.csv", "--prompt", "{{fiel}}", ...binary)
+      const files = { "jobs.csv": `cwd\n${Array.from({ length: 1200 }, (_, index) => `no${index}\n`).join("")}` }
+      const { code, stderr } = yield* batch({ files }, "./jobs.csv", "--prompt", "x", ...binary)
       const lines = stderr.trim().split("\n")
       expect([code, lines.length]).toEqual([2, 52])
       expect(lines.slice(-2)).toEqual([

@@ -173,6 +173,16 @@ describe("run", () => {
       expect(yield* prompt(["--command", "init"], "Piped.")).toBe("")
     })).pipe(platform))
 
+  it.effect("says that nothing was piped in", () =>
+    Effect.gen(function*() {
+      const { code, commands, stderr } = yield* runWith([], ["run", ...binary], { stdin: "\n" })
+      expect([code, commands]).toEqual([2, []])
+      expect(stderr).toBe(
+        "error: There is no prompt: standard input is empty.\n" +
+          "hint: effect-opencode run \"Fix the failing test\", or --file prompt.md, or pipe it in\n"
+      )
+    }))
+
   it.effect("hands its options to OpenCode", () =>
     Effect.gen(function*() {
       const { commands } = yield* runWith(

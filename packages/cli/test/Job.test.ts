@@ -435,6 +435,14 @@ describe("bad input is refused with its place", () => {
       { templates: { prompt: "go\n to {{x}}" } },
       "--prompt:2:5: there is no column `x`, there is `prompt` (for jobs.jsonl:2)"
     ],
+    // the mistake is in the template where it is one for every row
+    [
+      "csv",
+      "file,n\na,1\nb,2\nc,3",
+      { templates: { prompt: "go to {{fiel}} {{fiel}}", cwd: "{{n}}" }, axes: { "config.thinking": "true,false" } },
+      "--prompt:1:7: there is no column `fiel`, there is `file`, `n`, `config.thinking`",
+      "--prompt:1:16: there is no column `fiel`, there is `file`, `n`, `config.thinking`"
+    ],
     [
       "jsonl",
       "{\"a\":1}",

@@ -84,6 +84,8 @@ const offsetOf = (source: located.Source, at: located.Range, text: string, offse
 /** Makes the jobs of one row in one cell; collects what is wrong and which columns are named. */
 export class Reader {
   readonly problems: Array<Problem> = []
+  /** Of the templates of the command line, which can be right for one row and wrong for another. */
+  readonly templateProblems: Array<Problem> = []
   readonly named = new Set<string>()
   private readonly columns: ReadonlyMap<string, string>
 
@@ -94,34 +96,38 @@ export class Reader {
     this.columns = new Map([...fields].map(([name, { value }]) => [name, textOf(value)]))
   }
 
+  /** The problems that were found so far. */
+  get count(): number {
+    return this.problems.length + this.templateProblems.length
+  }
+
   problem(source: located.Source, offset: number, reason: string): void {
     this.problems.push(problemAt(source, offset, reason))
   }
 
   render(source: located.Source, at: located.Range, text: string): string {
-    const report = (say: (reason: string) => string) => (problems: ReadonlyArray<Template.Problem>): string => {
+    const report = (into: Array<Problem>) => (problems: ReadonlyArray<Template.Problem>): string => {
       for (const { offset, reason } of problems) {
-        this.problem(source, offsetOf(source, at, text, offset), say(reason))
+        into.push(problemAt(source, offsetOf(source, at, text, offset), reason))
       }
       return ""
     }
     return Either.match(Template.parse(text), {
-      onLeft: report((reason) => reason),
+      onLeft: report(this.problems),
       onRight: (template) => {
         for (const name of Template.columns(template)) this.named.add(name)
         return Either.getOrElse(
           Template.render(template, this.columns),
-          report((reason) => this.forRow(source, reason))
+          report(source === this.row.source ? this.problems : this.templateProblems)
         )
       }
     })
   }
 
-  /** A template of the command line can be right for one row and wrong for another. */
-  private forRow(source: located.Source, reason: string): string {
-    if (source === this.row.source) return reason
+  /** The problem of a template, with the row in which it is one. */
+  forRow({ reason, ...place }: Problem): Problem {
     const { line } = this.row.source.position(this.row.start)
-    return `${reason} (for ${this.row.source.name}:${line})`
+    return { ...place, reason: `${reason} (for ${this.row.source.name}:${line})` }
   }
 
   template(source: located.Source): string {
