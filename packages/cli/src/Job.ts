@@ -184,7 +184,7 @@ const draft = (
     : { source: promptField?.source ?? row.source, at: promptField?.value ?? row }
   const { config, fields: configFields } = reader.config()
   if (prompt === undefined && promptField === undefined && config.command === undefined) {
-    reader.problem(row.source, row.start, "there is no `prompt`: give the job one, or all of them with --prompt")
+    reader.lacksPrompt = true
   }
   const cwd = templates.cwd === undefined ? reader.text("cwd") : reader.template(templates.cwd)
   const named = templates.name === undefined ? reader.text("name") : reader.template(templates.name)
@@ -290,12 +290,20 @@ export const plan = (input: Input): Effect.Effect<ReadonlyArray<Job>, JobFileErr
       shared.set(format(problem), (shared.get(format(problem)) ?? 0) + 1)
     }
     const isEverywhere = (problem: Problem) => shared.get(format(problem)) === readers.length
+    // Where no job has one, it is the option that was forgotten.
+    const isPromptless = readers.length > 1 && readers.every(({ lacksPrompt }) => lacksPrompt)
+    const promptless = readers.filter(({ lacksPrompt }) => lacksPrompt).map(({ row }): Problem => ({
+      ...(isPromptless ? { source: file.source.name } : placeAt(row.source, row.start)),
+      reason: isPromptless
+        ? "no job has a `prompt`: give all of them one with --prompt, such as --prompt \"Review {{file}}\""
+        : "there is no `prompt`: give the job one, or all of them with --prompt"
+    }))
     const ofReaders = readers.flatMap((reader) => [
       ...reader.problems,
       ...reader.templateProblems.map((problem) => isEverywhere(problem) ? problem : reader.forRow(problem)),
       ...reader.strayColumns(named, axisNames)
     ])
-    const [first, ...rest] = tidy([...problems, ...ofReaders], file.source.name)
+    const [first, ...rest] = tidy([...problems, ...promptless, ...ofReaders], file.source.name)
     if (first !== undefined) return yield* new JobFileError({ problems: [first, ...rest] })
 
     const uses = new Map<string, number>()

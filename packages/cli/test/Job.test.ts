@@ -435,6 +435,12 @@ describe("bad input is refused with its place", () => {
       { templates: { prompt: "go\n to {{x}}" } },
       "--prompt:2:5: there is no column `x`, there is `prompt` (for jobs.jsonl:2)"
     ],
+    [
+      "csv",
+      "file\na\nb",
+      {},
+      "jobs.csv: no job has a `prompt`: give all of them one with --prompt, such as --prompt \"Review {{file}}\""
+    ],
     // the mistake is in the template where it is one for every row
     [
       "csv",

@@ -86,12 +86,13 @@ export class Reader {
   readonly problems: Array<Problem> = []
   /** Of the templates of the command line, which can be right for one row and wrong for another. */
   readonly templateProblems: Array<Problem> = []
+  lacksPrompt = false
   readonly named = new Set<string>()
   private readonly columns: ReadonlyMap<string, string>
 
   constructor(
     private readonly fields: Fields,
-    private readonly row: located.Range & { readonly source: located.Source }
+    readonly row: located.Range & { readonly source: located.Source }
   ) {
     this.columns = new Map([...fields].map(([name, { value }]) => [name, textOf(value)]))
   }
