@@ -35,6 +35,18 @@ const hanging = (said: string) =>
       })) as F.Script
   }))
 
+/** Lets time go by until a fiber has ended, which it does within five minutes. */
+const driven = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) =>
+  Effect.gen(function*() {
+    for (let second = 0; second < 300; second++) {
+      yield* T.settle
+      if (yield* T.isDone(fiber)) break
+      yield* TestClock.adjust("1 second")
+    }
+    assert.isTrue(yield* T.isDone(fiber))
+    return yield* Fiber.join(fiber)
+  })
+
 const withScripts = <A, E, R>(
   scripts: ReadonlyArray<F.Script>,
   body: Effect.Effect<A, E, R>,
@@ -341,6 +353,51 @@ describe("the end of a run over a server", () => {
         })
       )
     }))
+})
+
+describe("a server of somebody else's that is started anew", () => {
+  it.effect("has forgotten what it was doing: the run is incomplete, and the next one works", () =>
+    Effect.gen(function*() {
+      const { begun, script } = yield* hanging("half a")
+      yield* withScripts(
+        [script, F.answering("again")],
+        Effect.gen(function*() {
+          const fake = yield* F.Fake
+          const fiber = yield* Effect.fork(T.failsWith("OpenCodeIncompleteError")(OpenCode.run("x")))
+          yield* begun
+          yield* T.settle
+          yield* fake.restart()
+          // Nothing listens for a while.
+          fake.instead = () => Effect.fail(new Error("connect ECONNREFUSED"))
+          yield* T.untilSleep(200)
+          yield* TestClock.adjust("10 seconds")
+          yield* T.settle
+          assert.isFalse(yield* T.isDone(fiber))
+          fake.instead = () => undefined
+          const error = yield* driven(fiber)
+          assert.deepStrictEqual(tags(error.partial.events), ["StepStart"])
+          assert.match(error.partial.sessionId!, /^ses_/)
+          assert.deepStrictEqual(fake.aborted, [])
+          assert.strictEqual((yield* OpenCode.run("y", { sessionId: error.partial.sessionId })).text, "again")
+        })
+      )
+    }))
+
+  it.effect("before it has begun with the prompt: the run ends at its time for the start", () =>
+    withScripts(
+      [() => Effect.never, F.answering("again")],
+      Effect.gen(function*() {
+        const fake = yield* F.Fake
+        const fiber = yield* Effect.fork(
+          T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { startupTimeout: "1 minute" }))
+        )
+        yield* F.untilPrompted(1)
+        yield* T.settle
+        yield* fake.restart()
+        assert.strictEqual((yield* driven(fiber)).phase, "startup")
+        assert.strictEqual((yield* OpenCode.run("y")).text, "again")
+      })
+    ))
 })
 
 describe("a gap in the events", () => {
@@ -882,6 +939,51 @@ describe("many runs over a server", () => {
       }),
       { concurrency: "unbounded" }
     ))
+
+  it.effect("are not held up by one whose program does not come for its events, which do not pile up", () =>
+    Effect.gen(function*() {
+      const go = yield* Deferred.make<void>()
+      const piece = "x".repeat(128 * 1024)
+      const pieces = 200
+      let taken = 0
+      yield* withScripts(
+        [(play) =>
+          Effect.gen(function*() {
+            const { text } = (play.body["parts"] as ReadonlyArray<{ readonly text: string }>)[0]!
+            if (text !== "p0") return yield* play.answer(text)
+            yield* play.busy
+            yield* play.stepStart
+            yield* play.text("all of it", Array.from({ length: pieces }, () => piece))
+            yield* play.stepFinish("stop")
+            yield* play.idle
+          })],
+        Effect.gen(function*() {
+          const stalled = yield* Effect.fork(OpenCode.run("p0", {
+            onEvent: (event) =>
+              Effect.zipRight(
+                Deferred.await(go),
+                Effect.sync(() => {
+                  if (event._tag === "TextDelta") taken++
+                })
+              )
+          }))
+          yield* F.untilPrompted(1)
+          const prompts = Array.from({ length: 199 }, (_, index) => `p${index + 1}`)
+          const results = yield* Effect.forEach(prompts, (prompt) => OpenCode.run(prompt), { concurrency: "unbounded" })
+          assert.deepStrictEqual(results.map(({ text }) => text), prompts)
+          assert.isFalse(yield* T.isDone(stalled))
+          assert.strictEqual(taken, 0)
+          yield* Deferred.succeed(go, undefined)
+          const result = yield* Fiber.join(stalled)
+          assert.strictEqual(result.text, "all of it")
+          assert.deepStrictEqual(tags(result.events), ["StepStart", "Text", "StepFinish"])
+          // Eight million characters wait for it, and what it had begun to take; the rest was made up for by the messages.
+          assert.isAbove(taken, 8 * 1024 * 1024 / piece.length / 2)
+          assert.isBelow(taken, 2 * 8 * 1024 * 1024 / piece.length)
+        }),
+        { concurrency: "unbounded" }
+      )
+    }))
 
   it.effect("go on in one session one after the other, in the order in which they came", () =>
     withScripts(
