@@ -441,7 +441,6 @@ describe("a gap in the events", () => {
 
   it.effect("may hide the beginning, the questions and the sub-agents", () =>
     Effect.gen(function*() {
-      const asking = yield* Deferred.make<void>()
       const asked: Array<OpenCodeServer.PermissionRequest> = []
       yield* withScripts(
         [(play) =>
@@ -449,7 +448,6 @@ describe("a gap in the events", () => {
             yield* play.busy
             yield* play.stepStart
             const child = yield* play.child
-            yield* Effect.fork(Effect.zipRight(Effect.yieldNow(), Deferred.succeed(asking, undefined)))
             yield* play.ask("bash", ["ls"], child.id)
             yield* play.tool("task")
             yield* play.stepFinish("tool-calls")
@@ -457,11 +455,11 @@ describe("a gap in the events", () => {
           })],
         Effect.gen(function*() {
           const fake = yield* F.Fake
-          // Of a prompt that was aborted: nobody waits for it.
           const fiber = yield* Effect.fork(OpenCode.run("x"))
           fake.isMute = true
-          yield* Deferred.await(asking)
+          yield* T.until("a question", Effect.sync(() => fake.questions.size === 1))
           const request = [...fake.questions.values()][0]!.request
+          // Of a prompt that was aborted: nobody waits for it.
           const stale = {
             ...request,
             id: "per_stale",
@@ -515,11 +513,7 @@ describe("a gap in the events", () => {
           yield* Deferred.succeed(back, undefined)
           yield* T.untilSleep(1000)
           fake.isMute = false
-          for (let at = 200; at <= 3000; at += 200) {
-            yield* T.settle
-            yield* TestClock.setTime(at)
-          }
-          assert.strictEqual((yield* Fiber.join(fiber)).statusCode, 503)
+          assert.strictEqual((yield* driven(fiber)).statusCode, 503)
         })
       )
     }))
@@ -646,19 +640,24 @@ describe("a permission that is asked for", () => {
 
   it.effect("needs no answer any more where somebody else has given one", () =>
     Effect.gen(function*() {
-      const interrupted = yield* Deferred.make<void>()
+      const [asked, interrupted] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
       yield* withScripts(
         [asking],
         Effect.gen(function*() {
           const fiber = yield* Effect.fork(OpenCode.run("x"))
           const fake = yield* F.Fake
-          yield* T.until("a question", Effect.sync(() => fake.questions.size === 1))
-          yield* T.settle
+          yield* Deferred.await(asked)
           yield* fake.reply([...fake.questions.keys()][0]!, { reply: "once" })
           assert.strictEqual((yield* Fiber.join(fiber)).text, "removed")
           yield* Deferred.await(interrupted)
         }),
-        { onPermission: () => Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined)) }
+        {
+          onPermission: () =>
+            Effect.zipRight(
+              Deferred.succeed(asked, undefined),
+              Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
+            )
+        }
       )
     }))
 
@@ -814,6 +813,7 @@ describe("a run over a server that is to stop", () => {
             T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { timeout: "1 minute" }))
           )
           yield* begun
+          yield* T.untilSleep(60_000)
           yield* T.settle
           yield* TestClock.adjust("1 minute")
           const error = yield* Fiber.join(fiber)
@@ -859,7 +859,7 @@ describe("a run over a server that is to stop", () => {
           T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { startupTimeout: "1 minute" }))
         )
         yield* F.untilPrompted(1)
-        yield* T.settle
+        yield* T.untilSleep(60_000)
         yield* TestClock.adjust("1 minute")
         yield* T.untilSleep(70_000)
         yield* TestClock.adjust("10 seconds")
@@ -1002,6 +1002,33 @@ describe("many runs over a server", () => {
         )
       })
     ))
+
+  it.effect("do not keep a place for the session from those who have its turn", () =>
+    Effect.gen(function*() {
+      const [listing, list] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      yield* withScripts(
+        [F.answering("done")],
+        Effect.gen(function*() {
+          const fake = yield* F.Fake
+          const { sessionId } = yield* OpenCode.run("x")
+          fake.instead = ({ method, url }) =>
+            method === "GET" && url.pathname === "/session"
+              ? Deferred.succeed(listing, undefined).pipe(
+                Effect.zipRight(Deferred.await(list)),
+                Effect.as(json([fake.info(fake.sessions.get(sessionId!)!)]))
+              )
+              : undefined
+          const last = yield* Effect.fork(OpenCode.run("the last one", { continueSession: true }))
+          yield* Deferred.await(listing)
+          const named = yield* Effect.fork(OpenCode.run("by name", { sessionId }))
+          yield* T.settle
+          yield* Deferred.succeed(list, undefined)
+          const results = [yield* driven(named), yield* driven(last)]
+          assert.deepStrictEqual(results.map((result) => result.sessionId), [sessionId, sessionId])
+        }),
+        { concurrency: 1 }
+      )
+    }))
 
   it.effect("wait for a provider that asks for patience", () =>
     withScripts(
