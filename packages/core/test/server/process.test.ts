@@ -264,6 +264,7 @@ describe("a server of our own", () => {
       )
       const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
       yield* Deferred.await(asked)
+      yield* T.untilSleep(5000)
       yield* TestClock.adjust("4999 millis")
       yield* T.settle
       assert.deepStrictEqual((yield* T.only).signals, [])
