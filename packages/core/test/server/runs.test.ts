@@ -944,7 +944,7 @@ describe("many runs over a server", () => {
     Effect.gen(function*() {
       const go = yield* Deferred.make<void>()
       const piece = "x".repeat(128 * 1024)
-      const pieces = 200
+      const pieces = 100
       let taken = 0
       yield* withScripts(
         [(play) =>
@@ -977,9 +977,9 @@ describe("many runs over a server", () => {
           const result = yield* Fiber.join(stalled)
           assert.strictEqual(result.text, "all of it")
           assert.deepStrictEqual(tags(result.events), ["StepStart", "Text", "StepFinish"])
-          // Eight million characters wait for it, and what it had begun to take; the rest was made up for by the messages.
-          assert.isAbove(taken, 8 * 1024 * 1024 / piece.length / 2)
-          assert.isBelow(taken, 2 * 8 * 1024 * 1024 / piece.length)
+          // Eight Mi characters wait for it; the rest was made up for by the messages.
+          assert.isAbove(taken, 32)
+          assert.isBelow(taken, 8 * 1024 * 1024 / piece.length + 8)
         }),
         { concurrency: "unbounded" }
       )
