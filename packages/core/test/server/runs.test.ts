@@ -940,50 +940,56 @@ describe("many runs over a server", () => {
       { concurrency: "unbounded" }
     ))
 
-  it.effect("are not held up by one whose program does not come for its events, which do not pile up", () =>
-    Effect.gen(function*() {
-      const go = yield* Deferred.make<void>()
-      const piece = "x".repeat(128 * 1024)
-      const pieces = 100
-      let taken = 0
-      yield* withScripts(
-        [(play) =>
+  it.effect(
+    "are not held up by one whose program does not come for its events, which do not pile up",
+    () =>
+      Effect.gen(function*() {
+        const go = yield* Deferred.make<void>()
+        const piece = "x".repeat(128 * 1024)
+        const pieces = 100
+        let taken = 0
+        yield* withScripts(
+          [(play) =>
+            Effect.gen(function*() {
+              const { text } = (play.body["parts"] as ReadonlyArray<{ readonly text: string }>)[0]!
+              if (text !== "p0") return yield* play.answer(text)
+              yield* play.busy
+              yield* play.stepStart
+              yield* play.text("all of it", Array.from({ length: pieces }, () => piece))
+              yield* play.stepFinish("stop")
+              yield* play.idle
+            })],
           Effect.gen(function*() {
-            const { text } = (play.body["parts"] as ReadonlyArray<{ readonly text: string }>)[0]!
-            if (text !== "p0") return yield* play.answer(text)
-            yield* play.busy
-            yield* play.stepStart
-            yield* play.text("all of it", Array.from({ length: pieces }, () => piece))
-            yield* play.stepFinish("stop")
-            yield* play.idle
-          })],
-        Effect.gen(function*() {
-          const stalled = yield* Effect.fork(OpenCode.run("p0", {
-            onEvent: (event) =>
-              Effect.zipRight(
-                Deferred.await(go),
-                Effect.sync(() => {
-                  if (event._tag === "TextDelta") taken++
-                })
-              )
-          }))
-          yield* F.untilPrompted(1)
-          const prompts = Array.from({ length: 199 }, (_, index) => `p${index + 1}`)
-          const results = yield* Effect.forEach(prompts, (prompt) => OpenCode.run(prompt), { concurrency: "unbounded" })
-          assert.deepStrictEqual(results.map(({ text }) => text), prompts)
-          assert.isFalse(yield* T.isDone(stalled))
-          assert.strictEqual(taken, 0)
-          yield* Deferred.succeed(go, undefined)
-          const result = yield* Fiber.join(stalled)
-          assert.strictEqual(result.text, "all of it")
-          assert.deepStrictEqual(tags(result.events), ["StepStart", "Text", "StepFinish"])
-          // Eight Mi characters wait for it; the rest was made up for by the messages.
-          assert.isAbove(taken, 32)
-          assert.isBelow(taken, 8 * 1024 * 1024 / piece.length + 8)
-        }),
-        { concurrency: "unbounded" }
-      )
-    }))
+            const stalled = yield* Effect.fork(OpenCode.run("p0", {
+              onEvent: (event) =>
+                Effect.zipRight(
+                  Deferred.await(go),
+                  Effect.sync(() => {
+                    if (event._tag === "TextDelta") taken++
+                  })
+                )
+            }))
+            yield* F.untilPrompted(1)
+            const prompts = Array.from({ length: 199 }, (_, index) => `p${index + 1}`)
+            const results = yield* Effect.forEach(prompts, (prompt) => OpenCode.run(prompt), {
+              concurrency: "unbounded"
+            })
+            assert.deepStrictEqual(results.map(({ text }) => text), prompts)
+            assert.isFalse(yield* T.isDone(stalled))
+            assert.strictEqual(taken, 0)
+            yield* Deferred.succeed(go, undefined)
+            const result = yield* Fiber.join(stalled)
+            assert.strictEqual(result.text, "all of it")
+            assert.deepStrictEqual(tags(result.events), ["StepStart", "Text", "StepFinish"])
+            // Eight Mi characters wait for it; the rest was made up for by the messages.
+            assert.isAbove(taken, 32)
+            assert.isBelow(taken, 8 * 1024 * 1024 / piece.length + 8)
+          }),
+          { concurrency: "unbounded" }
+        )
+      }),
+    60_000
+  )
 
   it.effect("go on in one session one after the other, in the order in which they came", () =>
     withScripts(
