@@ -168,7 +168,10 @@ layer(services, { excludeTestServices: true, timeout: 60_000 })("runs over a war
 
   it.effect("are the turns of a session, whose rules do not outlive them", () =>
     Effect.scoped(Effect.gen(function*() {
-      const session = yield* OpenCode.session()
+      const { root, work } = yield* Sandbox
+      const link = path.join(root, "link")
+      fs.symlinkSync(work, link)
+      const session = yield* OpenCode.session({ cwd: link })
       yield* respond(steps([Reply.text("one")]))
       const first = yield* session.run("First", { permission: { bash: "deny" } })
       yield* respond(steps([bash("echo two"), Reply.text("two")]))

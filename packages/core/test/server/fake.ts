@@ -84,6 +84,8 @@ class Machine {
   private ids = 0
   private now = 1000
 
+  /** As a server does with symbolic links. */
+  resolve: (directory: string) => string = (directory) => directory
   id(prefix: string): string {
     return `${prefix}_${String(++this.ids).padStart(4, "0")}`
   }
@@ -371,6 +373,7 @@ class Machine {
     const route = `${method} /${first}`
     if (url.pathname === "/global/health") return support.json({ healthy: true, version: "1.18.33" })
     if (url.pathname === "/global/event") return this.events()
+    if (url.pathname === "/path") return support.json({ directory: this.resolve(directory) })
     if (route === "GET /agent") return support.json(this.agents)
     if (url.pathname === "/config/providers") {
       return support.json({ providers: [{ id: "fake", models: { m1: {} } }] })
@@ -388,7 +391,9 @@ class Machine {
         Object.fromEntries(all.flatMap(({ id, status }) => status === undefined ? [] : [[id, status]]))
       )
     }
-    if (route === "POST /session" && second === undefined) return support.json(this.info(this.create(directory, given)))
+    if (route === "POST /session" && second === undefined) {
+      return support.json(this.info(this.create(this.resolve(directory), given)))
+    }
     if (route === "GET /session" && second === undefined) {
       const all = [...this.sessions.values()].filter((one) => one.directory === directory && one.parentID === undefined)
       return support.json(all.reverse().map((one) => this.info(one)))

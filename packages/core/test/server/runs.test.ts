@@ -1089,6 +1089,24 @@ describe("a session over a server", () => {
       }))
     ))
 
+  it.effect("goes on in a directory that the server knows by another name", () =>
+    withScripts(
+      [F.answering("done")],
+      Effect.scoped(Effect.gen(function*() {
+        const fake = yield* F.Fake
+        const { work } = yield* T.Machine
+        fake.resolve = (directory) => directory.replace("/link", "/real")
+        const session = yield* OpenCode.session({ cwd: path.join(work, "link") })
+        const first = yield* session.run("1")
+        assert.strictEqual(fake.sessions.get(first.sessionId!)!.directory, path.join(work, "real"))
+        assert.strictEqual((yield* session.run("2")).sessionId, first.sessionId)
+        const error = yield* T.failsWith("OpenCodeConfigError")(
+          OpenCode.run("3", { sessionId: first.sessionId, cwd: path.join(work, "elsewhere") })
+        )
+        assert.strictEqual(error.path, "cwd")
+      }))
+    ))
+
   it.effect("keeps no rule of an earlier turn", () =>
     withScripts(
       [F.answering("done")],

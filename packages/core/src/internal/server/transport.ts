@@ -209,16 +209,20 @@ const opening = (
 
 /** The session's own directory, in which its prompts run whatever a run says. */
 const sessionDirectory = (
+  api: Api,
   session: wire.Session | undefined,
   { options }: plans.Plan,
   directory: string
-): Either.Either<string, check.Problem> => {
-  const own = session?.directory ?? directory
-  const asked = options.dir !== undefined ? "dir" : options.cwd !== undefined ? "cwd" : undefined
-  return asked === undefined || own === directory
-    ? Either.right(own)
-    : Either.left({ path: asked, reason: `the session is one of the directory ${own}, and goes on there only` })
-}
+): Effect.Effect<string, OpenCodeServerError | OpenCodeConfigError> =>
+  Effect.gen(function*() {
+    const own = session?.directory ?? directory
+    const asked = options.dir !== undefined ? "dir" : options.cwd !== undefined ? "cwd" : undefined
+    if (asked === undefined || own === directory || own === (yield* api.resolved(directory))) return own
+    return yield* new OpenCodeConfigError({
+      path: asked,
+      reason: `the session is one of the directory ${own}, and goes on there only`
+    })
+  })
 
 const conversation = (api: Api) => (sessionId: string): Effect.Effect<Conversation.Conversation, OpenCodeError> =>
   Effect.flatMap(
@@ -248,7 +252,7 @@ const prepare = (
     const { api } = connection
     const asked = directoryOf(services, plan)
     const session = yield* find(services, api, plan, turn)
-    const directory = yield* orConfigError(sessionDirectory(session, plan, asked))
+    const directory = yield* sessionDirectory(api, session, plan, asked)
     const agents = yield* agentsOf(connection, directory, options.agent !== undefined || session !== undefined)
     const agent = yield* orConfigError(agentOf(agents, plan))
     const wanted = yield* orConfigError(rules.make(options.permission, services.rules))
