@@ -37,6 +37,11 @@ export interface Answer {
   readonly tokens: number
 }
 
+export interface Options {
+  /** Looks at the memory of the children again and again, where they end before the batch does. Default: false. */
+  readonly watching?: boolean
+}
+
 /** The answers of all prompts, which are asked at once; `undefined` where there is none. */
 export type RunAll = (prompts: ReadonlyArray<Prompt>) => Promise<ReadonlyArray<Answer | undefined>>
 
@@ -62,7 +67,7 @@ const settle = () => new Promise((resolve) => setTimeout(resolve, 500))
  * the batch, prompts without the right answer (`wrong`), the memory of the children, at most and afterwards (`peak`, `now`), and what
  * this process holds afterwards (`heap`).
  */
-export const measure = async (job: Job, runAll: RunAll): Promise<Measured> => {
+export const measure = async (job: Job, runAll: RunAll, options: Options = {}): Promise<Measured> => {
   const warm = directoryIn(job.work, "warm")
   let count = 0
   const asks = (batch: Batch): ReadonlyArray<Prompt> =>
@@ -78,6 +83,11 @@ export const measure = async (job: Job, runAll: RunAll): Promise<Measured> => {
     const before = { cpu: tree.cpu(), own: tree.ownCpu() }
     let wall = 0
     let wrong = 0
+    let most = 0
+    const look = () => {
+      most = Math.max(most, tree.resident("now"))
+    }
+    const watch = options.watching === true ? setInterval(look, 250) : undefined
     for (let i = 0; i < batch.times; i++) {
       const prompts = asks(batch)
       const from = performance.now()
@@ -85,6 +95,7 @@ export const measure = async (job: Job, runAll: RunAll): Promise<Measured> => {
       wall += performance.now() - from
       wrong += answers.filter((answer) => answer?.text.trim() !== right || answer.tokens !== 120).length
     }
+    clearInterval(watch)
     await settle()
     const runs = batch.size * batch.times
     Object.assign(figures, {
@@ -92,7 +103,7 @@ export const measure = async (job: Job, runAll: RunAll): Promise<Measured> => {
       [`${batch.name} own`]: (tree.ownCpu() - before.own) / runs,
       [`${batch.name} wall`]: wall / batch.times,
       [`${batch.name} wrong`]: wrong,
-      [`${batch.name} peak`]: tree.resident("peak"),
+      [`${batch.name} peak`]: options.watching === true ? most : tree.resident("peak"),
       [`${batch.name} now`]: tree.resident("now"),
       [`${batch.name} heap`]: heap()
     })

@@ -21,6 +21,9 @@ export const environment = (bench: Bench): NodeJS.ProcessEnv => ({
   TMPDIR: path.join(bench.scratch, "tmp")
 })
 
+/** A program that takes longer hangs: the longest takes minutes. */
+const patience = 20 * 60_000
+
 export const measure = (
   bench: Bench,
   program: string,
@@ -31,7 +34,8 @@ export const measure = (
     const child = spawn(process.execPath, [path.join(bench.programs, `${program}.mjs`), JSON.stringify(job)], {
       cwd: path.join(bench.scratch, "work"),
       env: { ...environment(bench), ...env },
-      stdio: ["ignore", "pipe", "inherit"]
+      stdio: ["ignore", "pipe", "inherit"],
+      timeout: patience
     })
     const pieces: Array<Buffer> = []
     child.stdout.on("data", (bytes: Buffer) => pieces.push(bytes))

@@ -23,6 +23,6 @@ const measured = await measure(job, (prompts) =>
         Effect.option,
         Effect.map(Option.getOrUndefined)
       ), { concurrency: "unbounded" })
-  ))
+  ), { watching: true })
 await runtime.dispose()
 report(measured)

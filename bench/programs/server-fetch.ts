@@ -13,7 +13,9 @@ const job = read<Job>()
 const password = "benchmark"
 const headers = {
   authorization: `Basic ${Buffer.from(`opencode:${password}`).toString("base64")}`,
-  "content-type": "application/json"
+  "content-type": "application/json",
+  // On loopback it would cost both sides time.
+  "accept-encoding": "identity"
 }
 
 const listening = (child: ChildProcess): Promise<string> =>
@@ -38,6 +40,7 @@ const server = spawn(job.binary, ["serve", "--hostname", "127.0.0.1", "--port", 
   }
 })
 process.on("exit", () => server.kill("SIGKILL"))
+process.on("SIGTERM", () => process.exit(143))
 const url = await listening(server)
 
 interface Running {

@@ -16,6 +16,8 @@ const runtime = ManagedRuntime.make(
   }).pipe(Layer.provide([NodeContext.layer, FetchHttpClient.layer]))
 )
 
+process.on("SIGTERM", () => void runtime.dispose().finally(() => process.exit(143)))
+
 const measured = await measure(job, (prompts) =>
   runtime.runPromise(
     Effect.forEach(prompts, ({ directory, text }) =>

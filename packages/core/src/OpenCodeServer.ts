@@ -40,7 +40,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as check from "./internal/check.js"
@@ -50,6 +50,7 @@ import * as rateGate from "./internal/rateGate.js"
 import * as redact from "./internal/redact.js"
 import type { Answer } from "./internal/server/asks.js"
 import * as connection from "./internal/server/connection.js"
+import * as credentials from "./internal/server/credentials.js"
 import * as locks from "./internal/server/locks.js"
 import * as pools from "./internal/server/pool.js"
 import * as serverKey from "./internal/server/serverKey.js"
@@ -181,7 +182,7 @@ const runningProblem = (options: RunningOptions): Option.Option<check.Problem> =
 const problemOf = (options: Options): Option.Option<check.Problem> =>
   Option.firstSomeOf([
     runningProblem(options),
-    check.concurrency("maxServers", options.maxServers),
+    check.count("maxServers", options.maxServers),
     check.duration("idleTimeToLive", options.idleTimeToLive),
     check.duration("startTimeout", options.startTimeout)
   ])
@@ -269,7 +270,8 @@ export const make = (
     const isolation = given.isolation ?? "run"
     const base = yield* processes.make(given, isolation)
     const httpClient = yield* HttpClient.HttpClient
-    const pool = yield* pools.ofProcesses({ ...base, httpClient }, given)
+    const password = yield* credentials.password
+    const pool = yield* pools.ofProcesses({ ...base, httpClient, password }, given)
     const cwd = base.path.resolve(".")
     const absolute = (isolation: Isolation.Isolation): Isolation.Isolation =>
       typeof isolation === "object" ? { directory: base.path.resolve(isolation.directory) } : isolation
@@ -277,7 +279,8 @@ export const make = (
       isLocal: true,
       isolation: absolute(isolation),
       problem: () => Option.none(),
-      secrets: (config) => surroundings.secrets(base, config),
+      // The tools of a server have it in their environment.
+      secrets: (config) => [Redacted.value(password), ...surroundings.secrets(base, config)],
       server: (options, isolation) =>
         Effect.gen(function*() {
           const binary = yield* base.binary

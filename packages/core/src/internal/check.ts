@@ -163,10 +163,16 @@ const port = ({ port }: RunOptions): Option.Option<Problem> =>
     ? Option.none()
     : problem("port", "it must be a whole number from 0 to 65535")
 
+const isCount = (value: unknown): boolean => Number.isInteger(value) && (value as number) > 0
+
 export const concurrency = (path: string, value: number | "unbounded" | undefined): Option.Option<Problem> =>
-  value === undefined || value === "unbounded" || (Number.isInteger(value) && value > 0)
+  value === undefined || value === "unbounded" || isCount(value)
     ? Option.none()
     : problem(path, "it must be a whole number greater than zero, or \"unbounded\"")
+
+/** Of things that cost too much to have any number of them. */
+export const count = (path: string, value: number | undefined): Option.Option<Problem> =>
+  value === undefined || isCount(value) ? Option.none() : problem(path, "it must be a whole number greater than zero")
 
 const literal = (path: string, value: string | undefined, only: string): Option.Option<Problem> =>
   value === undefined || value === only ? Option.none() : problem(path, `it is "${only}" or not set`)

@@ -10,6 +10,8 @@ import * as tail from "./tail.js"
  */
 export interface Summary extends Evidence {
   readonly add: (event: RunEvent) => void
+  /** The session is known before any event of it. */
+  readonly inSession: (sessionId: string) => void
   readonly text: () => string
   readonly sessionId: string | undefined
   readonly usage: TokenUsage.TokenUsage
@@ -56,6 +58,9 @@ export const make = (options: { readonly keepText: number }): Summary => {
     rejection: undefined as PermissionRejected | undefined,
     retries: 0,
     text: () => keepAll ? pieces.join("") : last.read(),
+    inSession: (sessionId: string) => {
+      self.sessionId ??= sessionId
+    },
     add: (event: RunEvent) => {
       switch (event._tag) {
         case "Diagnostic":

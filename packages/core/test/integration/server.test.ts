@@ -96,6 +96,19 @@ layer(services, { excludeTestServices: true, timeout: 60_000 })("runs over a war
       )
     }))
 
+  it.effect("keep the server's password out of what is written", () =>
+    Effect.gen(function*() {
+      const box = yield* Sandbox
+      const transcript = path.join(box.work, "run.jsonl")
+      yield* respond(steps([bash("printenv OPENCODE_SERVER_PASSWORD"), Reply.text("shown")]))
+      const { events } = yield* run("Show it", { transcript })
+      const password = tools(events)[0]!.output!.trim()
+      expect(password).toMatch(/^[\w-]{43}$/)
+      const written = fs.readFileSync(transcript, "utf8")
+      expect(written).not.toContain(password)
+      expect(written).toContain("<redacted>")
+    }))
+
   it.effect("have the rules that they were given", () =>
     Effect.gen(function*() {
       yield* respond(steps([bash("echo no"), Reply.text("then not")]))
@@ -155,7 +168,10 @@ layer(services, { excludeTestServices: true, timeout: 60_000 })("runs over a war
 
   it.effect("are the turns of a session, whose rules do not outlive them", () =>
     Effect.scoped(Effect.gen(function*() {
-      const session = yield* OpenCode.session()
+      const { root, work } = yield* Sandbox
+      const link = path.join(root, "link")
+      fs.symlinkSync(work, link)
+      const session = yield* OpenCode.session({ cwd: link })
       yield* respond(steps([Reply.text("one")]))
       const first = yield* session.run("First", { permission: { bash: "deny" } })
       yield* respond(steps([bash("echo two"), Reply.text("two")]))

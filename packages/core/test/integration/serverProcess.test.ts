@@ -14,6 +14,7 @@ import { fileURLToPath, pathToFileURL } from "node:url"
 import * as processTable from "../../src/internal/processTable.js"
 import * as apis from "../../src/internal/server/api.js"
 import * as connections from "../../src/internal/server/connection.js"
+import * as credentials from "../../src/internal/server/credentials.js"
 import type { Delivery, Gap, Subscription } from "../../src/internal/server/hub.js"
 import * as pools from "../../src/internal/server/pool.js"
 import * as support from "./support.js"
@@ -35,6 +36,7 @@ const services = Effect.gen(function*() {
     table: yield* processTable.make({ executor, fileSystem, path }),
     environment: { extend: true, variables: {} },
     forceKillAfter: Duration.seconds(1),
+    password: yield* credentials.password,
     httpClient: yield* HttpClient.HttpClient
   }
 })
@@ -253,6 +255,10 @@ describe("a server of our own", () => {
           started,
           Effect.zipRight(Deferred.await(exited), Effect.dieMessage("it ended too early"))
         )
+        // What has made the file is gone, too.
+        yield* Effect.repeat(Effect.sleep("20 millis"), {
+          until: () => support.processes(box).some(({ command }) => command.startsWith("sleep"))
+        })
         const theirs = support.processes(box).filter(({ environment }) =>
           environment.includes("EFFECT_OPENCODE_SERVER=")
         )

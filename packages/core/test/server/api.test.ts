@@ -152,6 +152,13 @@ const cases: ReadonlyArray<Case> = [
     gives: ["fake/m1", "fake/m2", "other/a/b"]
   },
   {
+    name: "resolved",
+    call: (api) => api.resolved("/work space"),
+    sends: `GET /path${query}`,
+    reply: { home: "/home", worktree: "/", directory: "/real/work space" },
+    gives: "/real/work space"
+  },
+  {
     name: "disposeInstance",
     call: (api) => api.disposeInstance("/work space"),
     sends: `POST /instance/dispose${query}`,

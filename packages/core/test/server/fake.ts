@@ -76,12 +76,16 @@ class Machine {
   ]
   /** Nothing is sent, but everything happens. */
   isMute = false
+  /** Nothing is sent, and no request is answered: the process is stopped. */
+  isStopped = false
   /** Replies to requests instead of the server, where there is one. */
   instead: (sent: support.Sent) => Response | Effect.Effect<Response, unknown> | undefined = () => undefined
   private readonly streams = new Set<ReadableStreamDefaultController<Uint8Array>>()
   private ids = 0
   private now = 1000
 
+  /** As a server does with symbolic links. */
+  resolve: (directory: string) => string = (directory) => directory
   id(prefix: string): string {
     return `${prefix}_${String(++this.ids).padStart(4, "0")}`
   }
@@ -91,7 +95,7 @@ class Machine {
   }
 
   send(payload: Json, directory = "/workspace"): void {
-    if (this.isMute) return
+    if (this.isMute || this.isStopped) return
     const bytes = new TextEncoder().encode(support.frame(payload, directory))
     for (const stream of this.streams) stream.enqueue(bytes)
   }
@@ -102,13 +106,27 @@ class Machine {
     this.streams.clear()
   }
 
+  /** Another process takes its place, on the same data: it knows nothing of what the first one was doing (1.18.33). */
+  restart(): Effect.Effect<void> {
+    return Effect.gen(this, function*() {
+      this.isMute = true
+      for (const session of this.sessions.values()) {
+        session.status = undefined
+        if (session.playing !== undefined) yield* Fiber.interrupt(session.playing)
+      }
+      this.isMute = false
+      this.questions.clear()
+      this.disconnect()
+    })
+  }
+
   /** Opens the events, which have a heartbeat. */
   events(): Effect.Effect<Response> {
     let self: ReadableStreamDefaultController<Uint8Array>
     const bytes = (type: string) => new TextEncoder().encode(support.frame({ type, properties: {} }))
     const beat: Effect.Effect<void> = Effect.suspend(() => {
       if (!this.streams.has(self)) return Effect.void
-      self.enqueue(bytes("server.heartbeat"))
+      if (!this.isStopped) self.enqueue(bytes("server.heartbeat"))
       return Effect.delay(beat, "10 seconds")
     })
     const stream = new ReadableStream<Uint8Array>({
@@ -345,6 +363,7 @@ class Machine {
   }
 
   handle(sent: support.Sent): Response | Effect.Effect<Response, unknown> {
+    if (this.isStopped) return Effect.never
     const other = this.instead(sent)
     if (other !== undefined) return other
     const { body, method, url } = sent
@@ -354,6 +373,7 @@ class Machine {
     const route = `${method} /${first}`
     if (url.pathname === "/global/health") return support.json({ healthy: true, version: "1.18.33" })
     if (url.pathname === "/global/event") return this.events()
+    if (url.pathname === "/path") return support.json({ directory: this.resolve(directory) })
     if (route === "GET /agent") return support.json(this.agents)
     if (url.pathname === "/config/providers") {
       return support.json({ providers: [{ id: "fake", models: { m1: {} } }] })
@@ -371,7 +391,9 @@ class Machine {
         Object.fromEntries(all.flatMap(({ id, status }) => status === undefined ? [] : [[id, status]]))
       )
     }
-    if (route === "POST /session" && second === undefined) return support.json(this.info(this.create(directory, given)))
+    if (route === "POST /session" && second === undefined) {
+      return support.json(this.info(this.create(this.resolve(directory), given)))
+    }
     if (route === "GET /session" && second === undefined) {
       const all = [...this.sessions.values()].filter((one) => one.directory === directory && one.parentID === undefined)
       return support.json(all.reverse().map((one) => this.info(one)))
@@ -415,23 +437,25 @@ export type { Machine }
 
 export class Fake extends Context.Tag("test/Fake")<Fake, Machine & { readonly sent: ReadonlyArray<support.Sent> }>() {}
 
+/** The server in memory, and the client that reaches it under any address. */
+export const machine = (scripts: ReadonlyArray<Script> = []): Layer.Layer<Fake | HttpClient.HttpClient> =>
+  Layer.effectContext(Effect.sync(() => {
+    const machine = new Machine()
+    if (scripts.length > 0) machine.scripts = [...scripts]
+    const { client, sent } = support.client((sent) => machine.handle(sent))
+    return Context.make(Fake, Object.assign(machine, { sent })).pipe(Context.add(HttpClient.HttpClient, client))
+  }))
+
 /** The service over the server in memory. Its working directory is that of the machine. */
 export const layer = (
   scripts: ReadonlyArray<Script> = [],
   options: Partial<OpenCodeServer.AttachOptions> = {}
 ): Layer.Layer<
   OpenCode.OpenCode | Fake | T.Machine | FileSystem.FileSystem | Path.Path | HttpClient.HttpClient
-> => {
-  const fake = Layer.effectContext(Effect.sync(() => {
-    const machine = new Machine()
-    if (scripts.length > 0) machine.scripts = [...scripts]
-    const { client, sent } = support.client((sent) => machine.handle(sent))
-    return Context.make(Fake, Object.assign(machine, { sent })).pipe(Context.add(HttpClient.HttpClient, client))
-  }))
-  return OpenCodeServer.layerAttach({ url: "http://127.0.0.1:4096", ...options }).pipe(
-    Layer.provideMerge(Layer.merge(fake, T.platform([])))
+> =>
+  OpenCodeServer.layerAttach({ url: "http://127.0.0.1:4096", ...options }).pipe(
+    Layer.provideMerge(Layer.merge(machine(scripts), T.platform([])))
   )
-}
 
 export const fake = Fake
 

@@ -35,6 +35,18 @@ const hanging = (said: string) =>
       })) as F.Script
   }))
 
+/** Lets time go by until a fiber has ended, which it does within five minutes. */
+const driven = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) =>
+  Effect.gen(function*() {
+    for (let second = 0; second < 300; second++) {
+      yield* T.settle
+      if (yield* T.isDone(fiber)) break
+      yield* TestClock.adjust("1 second")
+    }
+    assert.isTrue(yield* T.isDone(fiber))
+    return yield* Fiber.join(fiber)
+  })
+
 const withScripts = <A, E, R>(
   scripts: ReadonlyArray<F.Script>,
   body: Effect.Effect<A, E, R>,
@@ -343,6 +355,51 @@ describe("the end of a run over a server", () => {
     }))
 })
 
+describe("a server of somebody else's that is started anew", () => {
+  it.effect("has forgotten what it was doing: the run is incomplete, and the next one works", () =>
+    Effect.gen(function*() {
+      const { begun, script } = yield* hanging("half a")
+      yield* withScripts(
+        [script, F.answering("again")],
+        Effect.gen(function*() {
+          const fake = yield* F.Fake
+          const fiber = yield* Effect.fork(T.failsWith("OpenCodeIncompleteError")(OpenCode.run("x")))
+          yield* begun
+          yield* T.settle
+          yield* fake.restart()
+          // Nothing listens for a while.
+          fake.instead = () => Effect.fail(new Error("connect ECONNREFUSED"))
+          yield* T.untilSleep(200)
+          yield* TestClock.adjust("10 seconds")
+          yield* T.settle
+          assert.isFalse(yield* T.isDone(fiber))
+          fake.instead = () => undefined
+          const error = yield* driven(fiber)
+          assert.deepStrictEqual(tags(error.partial.events), ["StepStart"])
+          assert.match(error.partial.sessionId!, /^ses_/)
+          assert.deepStrictEqual(fake.aborted, [])
+          assert.strictEqual((yield* OpenCode.run("y", { sessionId: error.partial.sessionId })).text, "again")
+        })
+      )
+    }))
+
+  it.effect("before it has begun with the prompt: the run ends at its time for the start", () =>
+    withScripts(
+      [() => Effect.never, F.answering("again")],
+      Effect.gen(function*() {
+        const fake = yield* F.Fake
+        const fiber = yield* Effect.fork(
+          T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { startupTimeout: "1 minute" }))
+        )
+        yield* F.untilPrompted(1)
+        yield* T.settle
+        yield* fake.restart()
+        assert.strictEqual((yield* driven(fiber)).phase, "startup")
+        assert.strictEqual((yield* OpenCode.run("y")).text, "again")
+      })
+    ))
+})
+
 describe("a gap in the events", () => {
   it.effect("is made up for by the messages", () =>
     Effect.gen(function*() {
@@ -384,7 +441,6 @@ describe("a gap in the events", () => {
 
   it.effect("may hide the beginning, the questions and the sub-agents", () =>
     Effect.gen(function*() {
-      const asking = yield* Deferred.make<void>()
       const asked: Array<OpenCodeServer.PermissionRequest> = []
       yield* withScripts(
         [(play) =>
@@ -392,7 +448,6 @@ describe("a gap in the events", () => {
             yield* play.busy
             yield* play.stepStart
             const child = yield* play.child
-            yield* Effect.fork(Effect.zipRight(Effect.yieldNow(), Deferred.succeed(asking, undefined)))
             yield* play.ask("bash", ["ls"], child.id)
             yield* play.tool("task")
             yield* play.stepFinish("tool-calls")
@@ -400,11 +455,11 @@ describe("a gap in the events", () => {
           })],
         Effect.gen(function*() {
           const fake = yield* F.Fake
-          // Of a prompt that was aborted: nobody waits for it.
           const fiber = yield* Effect.fork(OpenCode.run("x"))
           fake.isMute = true
-          yield* Deferred.await(asking)
+          yield* T.until("a question", Effect.sync(() => fake.questions.size === 1))
           const request = [...fake.questions.values()][0]!.request
+          // Of a prompt that was aborted: nobody waits for it.
           const stale = {
             ...request,
             id: "per_stale",
@@ -458,11 +513,7 @@ describe("a gap in the events", () => {
           yield* Deferred.succeed(back, undefined)
           yield* T.untilSleep(1000)
           fake.isMute = false
-          for (let at = 200; at <= 3000; at += 200) {
-            yield* T.settle
-            yield* TestClock.setTime(at)
-          }
-          assert.strictEqual((yield* Fiber.join(fiber)).statusCode, 503)
+          assert.strictEqual((yield* driven(fiber)).statusCode, 503)
         })
       )
     }))
@@ -589,19 +640,24 @@ describe("a permission that is asked for", () => {
 
   it.effect("needs no answer any more where somebody else has given one", () =>
     Effect.gen(function*() {
-      const interrupted = yield* Deferred.make<void>()
+      const [asked, interrupted] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
       yield* withScripts(
         [asking],
         Effect.gen(function*() {
           const fiber = yield* Effect.fork(OpenCode.run("x"))
           const fake = yield* F.Fake
-          yield* T.until("a question", Effect.sync(() => fake.questions.size === 1))
-          yield* T.settle
+          yield* Deferred.await(asked)
           yield* fake.reply([...fake.questions.keys()][0]!, { reply: "once" })
           assert.strictEqual((yield* Fiber.join(fiber)).text, "removed")
           yield* Deferred.await(interrupted)
         }),
-        { onPermission: () => Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined)) }
+        {
+          onPermission: () =>
+            Effect.zipRight(
+              Deferred.succeed(asked, undefined),
+              Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
+            )
+        }
       )
     }))
 
@@ -757,6 +813,7 @@ describe("a run over a server that is to stop", () => {
             T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { timeout: "1 minute" }))
           )
           yield* begun
+          yield* T.untilSleep(60_000)
           yield* T.settle
           yield* TestClock.adjust("1 minute")
           const error = yield* Fiber.join(fiber)
@@ -802,7 +859,7 @@ describe("a run over a server that is to stop", () => {
           T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { startupTimeout: "1 minute" }))
         )
         yield* F.untilPrompted(1)
-        yield* T.settle
+        yield* T.untilSleep(60_000)
         yield* TestClock.adjust("1 minute")
         yield* T.untilSleep(70_000)
         yield* TestClock.adjust("10 seconds")
@@ -883,6 +940,57 @@ describe("many runs over a server", () => {
       { concurrency: "unbounded" }
     ))
 
+  it.effect(
+    "are not held up by one whose program does not come for its events, which do not pile up",
+    () =>
+      Effect.gen(function*() {
+        const go = yield* Deferred.make<void>()
+        const piece = "x".repeat(128 * 1024)
+        const pieces = 100
+        let taken = 0
+        yield* withScripts(
+          [(play) =>
+            Effect.gen(function*() {
+              const { text } = (play.body["parts"] as ReadonlyArray<{ readonly text: string }>)[0]!
+              if (text !== "p0") return yield* play.answer(text)
+              yield* play.busy
+              yield* play.stepStart
+              yield* play.text("all of it", Array.from({ length: pieces }, () => piece))
+              yield* play.stepFinish("stop")
+              yield* play.idle
+            })],
+          Effect.gen(function*() {
+            const stalled = yield* Effect.fork(OpenCode.run("p0", {
+              onEvent: (event) =>
+                Effect.zipRight(
+                  Deferred.await(go),
+                  Effect.sync(() => {
+                    if (event._tag === "TextDelta") taken++
+                  })
+                )
+            }))
+            yield* F.untilPrompted(1)
+            const prompts = Array.from({ length: 199 }, (_, index) => `p${index + 1}`)
+            const results = yield* Effect.forEach(prompts, (prompt) => OpenCode.run(prompt), {
+              concurrency: "unbounded"
+            })
+            assert.deepStrictEqual(results.map(({ text }) => text), prompts)
+            assert.isFalse(yield* T.isDone(stalled))
+            assert.strictEqual(taken, 0)
+            yield* Deferred.succeed(go, undefined)
+            const result = yield* Fiber.join(stalled)
+            assert.strictEqual(result.text, "all of it")
+            assert.deepStrictEqual(tags(result.events), ["StepStart", "Text", "StepFinish"])
+            // Eight Mi characters wait for it; the rest was made up for by the messages.
+            assert.isAbove(taken, 32)
+            assert.isBelow(taken, 8 * 1024 * 1024 / piece.length + 8)
+          }),
+          { concurrency: "unbounded" }
+        )
+      }),
+    60_000
+  )
+
   it.effect("go on in one session one after the other, in the order in which they came", () =>
     withScripts(
       [F.answering("first")],
@@ -900,6 +1008,33 @@ describe("many runs over a server", () => {
         )
       })
     ))
+
+  it.effect("do not keep a place for the session from those who have its turn", () =>
+    Effect.gen(function*() {
+      const [listing, list] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      yield* withScripts(
+        [F.answering("done")],
+        Effect.gen(function*() {
+          const fake = yield* F.Fake
+          const { sessionId } = yield* OpenCode.run("x")
+          fake.instead = ({ method, url }) =>
+            method === "GET" && url.pathname === "/session"
+              ? Deferred.succeed(listing, undefined).pipe(
+                Effect.zipRight(Deferred.await(list)),
+                Effect.as(json([fake.info(fake.sessions.get(sessionId!)!)]))
+              )
+              : undefined
+          const last = yield* Effect.fork(OpenCode.run("the last one", { continueSession: true }))
+          yield* Deferred.await(listing)
+          const named = yield* Effect.fork(OpenCode.run("by name", { sessionId }))
+          yield* T.settle
+          yield* Deferred.succeed(list, undefined)
+          const results = [yield* driven(named), yield* driven(last)]
+          assert.deepStrictEqual(results.map((result) => result.sessionId), [sessionId, sessionId])
+        }),
+        { concurrency: 1 }
+      )
+    }))
 
   it.effect("wait for a provider that asks for patience", () =>
     withScripts(
@@ -951,6 +1086,24 @@ describe("a session over a server", () => {
         const { messages } = yield* session.export
         assert.deepStrictEqual(messages.map(({ info }) => info.role), ["user", "assistant", "user", "assistant"])
         expect(yield* session.usage).toMatchObject({ turns: 2, cost: 0.5 })
+      }))
+    ))
+
+  it.effect("goes on in a directory that the server knows by another name", () =>
+    withScripts(
+      [F.answering("done")],
+      Effect.scoped(Effect.gen(function*() {
+        const fake = yield* F.Fake
+        const { work } = yield* T.Machine
+        fake.resolve = (directory) => directory.replace("/link", "/real")
+        const session = yield* OpenCode.session({ cwd: path.join(work, "link") })
+        const first = yield* session.run("1")
+        assert.strictEqual(fake.sessions.get(first.sessionId!)!.directory, path.join(work, "real"))
+        assert.strictEqual((yield* session.run("2")).sessionId, first.sessionId)
+        const error = yield* T.failsWith("OpenCodeConfigError")(
+          OpenCode.run("3", { sessionId: first.sessionId, cwd: path.join(work, "elsewhere") })
+        )
+        assert.strictEqual(error.path, "cwd")
       }))
     ))
 

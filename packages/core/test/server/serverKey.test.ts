@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, Option } from "effect"
 import { RunConfig } from "effect-opencode"
 import type { RunOptions } from "effect-opencode"
+import { readFileSync } from "node:fs"
 import * as serverKey from "../../src/internal/server/serverKey.js"
 
 const key = (options: RunOptions.RunOptions, isolation: "run" | "none" | { readonly directory: string } = "run") =>
@@ -63,6 +64,71 @@ describe("what a server is started with", () => {
   })
 })
 
+/** Where each option of a run is carried out; a new one belongs here, and into `docs/server.md`. */
+const places: { readonly [Name in keyof Required<RunOptions.RunOptions>]: "run" | "server" | "nowhere" } = {
+  agent: "run",
+  attach: "nowhere",
+  auto: "run",
+  budget: "run",
+  command: "nowhere",
+  configOverrides: "server",
+  continueSession: "run",
+  cwd: "run",
+  dir: "run",
+  disableAutoupdate: "server",
+  exitGrace: "run",
+  extraArgs: "server",
+  extraEnv: "server",
+  files: "run",
+  fork: "run",
+  idleTimeout: "run",
+  instructions: "server",
+  keepRaw: "run",
+  logLevel: "server",
+  maxProviderRetries: "run",
+  mcp: "server",
+  model: "run",
+  onEvent: "run",
+  password: "nowhere",
+  permission: "run",
+  port: "nowhere",
+  printLogs: "server",
+  promptVia: "nowhere",
+  pure: "server",
+  recover: "run",
+  sessionId: "run",
+  share: "nowhere",
+  startupTimeout: "run",
+  thinking: "run",
+  timeout: "run",
+  title: "run",
+  tools: "server",
+  transcript: "run",
+  usage: "run",
+  username: "nowhere",
+  variant: "run"
+}
+
+const guide = readFileSync(new URL("../../../../docs/server.md", import.meta.url), "utf8")
+
+describe("every option of a run", () => {
+  // `onEvent` and the limits are functions and durations: whatever is set has to do here.
+  it.each(Object.entries(places))("%s: %s", (name, place) => {
+    const options: RunOptions.RunOptions = { [name]: name === "promptVia" ? "argv" : [] }
+    expect(Option.isSome(serverKey.refused(options))).toBe(place === "nowhere")
+    expect(Option.isSome(serverKey.refusedAttached(options))).toBe(place === "server")
+    expect(serverKey.difference({}, options)).toBe(place === "server" ? name : undefined)
+    const heading = { run: "### Of a run", server: "### Of a server", nowhere: "### Refused" }[place]
+    const section = guide.split(/^(?=#{2,3} )/m).find((section) => section.startsWith(heading))
+    expect(section).toContain(`\`${name}`)
+  })
+
+  it("is one of these", () => {
+    const known = new Set(Object.keys(places))
+    expect(Object.keys(RunConfig.RunConfig.fields).filter((name) => !known.has(name))).toEqual([])
+  })
+})
+
 describe("what a server cannot be told", () => {
   it.each<readonly [string, RunOptions.RunOptions]>([
     ["attach", { attach: "http://localhost:4096" }],
@@ -71,7 +137,9 @@ describe("what a server cannot be told", () => {
     ["port", { port: 4096 }],
     ["command", { command: "review" }],
     ["share", { share: true }],
-    ["promptVia", { promptVia: "argv" }]
+    ["promptVia", { promptVia: "argv" }],
+    ["extraEnv.OPENCODE_SERVER_PASSWORD", { extraEnv: { OPENCODE_SERVER_PASSWORD: RunConfig.secret("x") } }],
+    ["extraEnv.OPENCODE_SERVER_USERNAME", { extraEnv: { OPENCODE_SERVER_USERNAME: "me" } }]
   ])("%s", (path, options) => {
     expect(Option.getOrThrow(serverKey.refused(options)).path).toBe(path)
   })
@@ -87,8 +155,10 @@ describe("what a server cannot be told", () => {
     ["tools", { tools: {} }],
     ["instructions", { instructions: [] }],
     ["disableAutoupdate", { disableAutoupdate: true }],
+    ["disableAutoupdate", { disableAutoupdate: false }],
     ["pure", { pure: true }],
     ["printLogs", { printLogs: true }],
+    ["printLogs", { printLogs: false }],
     ["logLevel", { logLevel: "ERROR" }],
     ["extraArgs", { extraArgs: [] }]
   ])("that runs already: %s", (path, options) => {

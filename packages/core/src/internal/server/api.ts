@@ -81,6 +81,8 @@ export interface Api {
   readonly agents: (directory: string) => Call<ReadonlyArray<wire.Agent>>
   /** As `provider/model`. It also makes the directory ready: 0.8 s that the first prompt does not take any more. */
   readonly models: (directory: string) => Call<ReadonlyArray<string>>
+  /** The directory as the server names it in its sessions: without symbolic links (1.18.33). */
+  readonly resolved: (directory: string) => Call<string>
   /** Aborts what runs in a directory and forgets its configuration and grants. */
   readonly disposeInstance: (directory: string) => Call<void>
   /** The same for all directories; their tools and MCP servers are ended. */
@@ -155,6 +157,8 @@ const isSessions = listOf(isSession)
 const isPermissions = listOf(Schema.is(wire.PermissionRequest))
 const isQuestions = listOf(Schema.is(wire.Question) as (u: unknown) => u is wire.Question)
 const isAgents = listOf(Schema.is(wire.Agent) as (u: unknown) => u is wire.Agent)
+
+const isPlace = Schema.is(Schema.Struct({ directory: Schema.String }))
 
 const isInfo = Schema.is(wire.MessageInfo)
 const isParts = listOf(Schema.is(wire.Part) as (u: unknown) => u is wire.Part)
@@ -345,6 +349,7 @@ export const make = (options: Options): Api => {
         ask(directory("GET", "/config/providers", of), isProviders),
         ({ providers }) => providers.flatMap(({ id, models }) => Object.keys(models).map((model) => `${id}/${model}`))
       ),
+    resolved: (of) => Effect.map(ask(directory("GET", "/path", of), isPlace), (place) => place.directory),
     disposeInstance: (of) => tell(directory("POST", "/instance/dispose", of)),
     dispose: tell({ method: "POST", route: "/global/dispose", path: "/global/dispose" }),
     events: Effect.suspend(() => Client.withScope(client).execute(toRequest(events))).pipe(

@@ -119,7 +119,7 @@ export const open = (
       client: services.httpClient,
       url: started.url,
       username: credentials.username,
-      password: started.password,
+      password: services.password,
       redact: started.redact
     })
     // A signal alone would leave the tools: they are leaders of groups of their own.

@@ -100,8 +100,8 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
       const isDone = last !== undefined && isClosed(last)
       const isFinal = isDone && (hasError(last) || summary.isFinal(last.info.finish ?? undefined))
       hasEnded = isFinal || isClear() || (hasRested && (isDone || isClosing())) ||
-        // Nothing tells of an end, and nothing of work.
-        (looks >= pauses.length && (hasRested || isDone))
+        // Nothing tells of an end, and nothing of work: so it is where a server was started anew, which forgets it (1.18.33).
+        (looks >= pauses.length && (hasRested || hasBegun || last !== undefined))
       return turn
     })
 

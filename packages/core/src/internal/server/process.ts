@@ -26,10 +26,12 @@ import * as tail from "../tail.js"
 import * as credentials from "./credentials.js"
 import * as leftovers from "./leftovers.js"
 
-export type Services = Pick<
-  Processes,
-  "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter"
->
+export interface Services
+  extends Pick<Processes, "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter">
+{
+  /** That of all servers: what their tools say is cleaned of it. */
+  readonly password: Redacted.Redacted
+}
 
 /** What cannot be changed while a server runs. */
 export interface Spec {
@@ -49,7 +51,6 @@ export interface Spec {
 export interface Started {
   readonly pid: number
   readonly url: string
-  readonly password: Redacted.Redacted
   /** Cleans texts of what the server was given in secret. */
   readonly redact: (text: string) => string
   readonly isRunning: Effect.Effect<boolean>
@@ -91,7 +92,7 @@ export const start = (
 ): Effect.Effect<Started, OpenCodeError, Scope.Scope> =>
   Effect.gen(function*() {
     const scope = yield* Effect.scope
-    const password = yield* credentials.password
+    const { password } = services
     const id = yield* credentials.id
     const owner = yield* leftovers.self(services)
     if (owner !== undefined) {
@@ -168,7 +169,6 @@ export const start = (
     return {
       pid: running.pid,
       url: address,
-      password,
       redact: clean,
       // Also asked by finalizers, in which a timeout waits for what cannot be interrupted.
       isRunning: Effect.map(Effect.timeoutOption(Effect.interruptible(running.exit), Duration.zero), Option.isNone),

@@ -72,20 +72,30 @@ const none = new Map<keyof RunOptions, string>([
 
 const isSet = (value: unknown): boolean => value !== undefined && value !== false
 
+/** Variables that the layer itself sets. */
+const ofLayer = ["OPENCODE_SERVER_PASSWORD", "OPENCODE_SERVER_USERNAME"]
+
 /** The first option that no server can do for a single run. */
 export const refused = (options: RunOptions): Option.Option<Problem> => {
   for (const [path, reason] of none) {
     if (isSet(options[path])) return Option.some({ path, reason })
   }
-  return options.promptVia === "argv"
-    ? Option.some({ path: "promptVia", reason: "through a server the prompt travels by HTTP, as it is" })
-    : Option.none()
+  if (options.promptVia === "argv") {
+    return Option.some({ path: "promptVia", reason: "through a server the prompt travels by HTTP, as it is" })
+  }
+  return Option.map(
+    Option.fromNullable(ofLayer.find((name) => options.extraEnv?.[name] !== undefined)),
+    (name) => ({ path: `extraEnv.${name}`, reason: "a server of the layer's has credentials of its own" })
+  )
 }
 
 /** The first option that a server which is running already cannot be given. */
 export const refusedAttached = (options: RunOptions): Option.Option<Problem> =>
   Option.map(
-    Option.fromNullable(ofServer.find((name) => isSet(options[name]))),
+    Option.fromNullable(ofServer.find((name) =>
+      // These are on unless they are turned off.
+      name === "printLogs" || name === "disableAutoupdate" ? options[name] !== undefined : isSet(options[name])
+    )),
     (path) => ({
       path,
       reason: "the server has been started already; start it with this, or use `OpenCodeServer.layer`"

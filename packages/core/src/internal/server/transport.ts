@@ -72,28 +72,53 @@ const updatedAt = (session: object): number | undefined => {
   return isObject(time) && typeof time["updated"] === "number" ? time["updated"] : undefined
 }
 
-/** The session to go on in, which is locked, or to branch off; none where a new one is to be made. */
+/** The session that was used last in the run's directory. */
+const lastSession = (
+  services: Services,
+  api: Api,
+  plan: plans.Plan
+): Effect.Effect<wire.Session | undefined, OpenCodeServerError> =>
+  Effect.map(api.sessions(directoryOf(services, plan), 1), (sessions) => sessions[0])
+
+/**
+ * Takes the turn in the session that the run goes on in, and gives its id; there is none where a session is made. Before
+ * the run takes a place among those that run: who had the place would wait for the turn of one who waits for a place.
+ */
+const takeTurn = (
+  services: Services,
+  plan: plans.Plan
+): Effect.Effect<string | undefined, OpenCodeError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { continueSession, fork, sessionId } = plan.options
+    if (fork === true || (sessionId === undefined && continueSession !== true)) return undefined
+    const id = sessionId ??
+      (yield* Effect.flatMap(connect(services, plan.options), ({ api }) => lastSession(services, api, plan)))?.id
+    if (id !== undefined) yield* services.locks.enter(id)
+    return id
+  })
+
+/** The session to go on in, or to branch off; none where a new one is to be made. */
 const find = (
   services: Services,
   api: Api,
-  { options }: plans.Plan,
-  directory: string
-): Effect.Effect<wire.Session | undefined, OpenCodeError, Scope.Scope> =>
-  Effect.gen(function*() {
-    const { continueSession, fork, sessionId } = options
-    if (sessionId !== undefined) {
-      return yield* Effect.catchIf(
-        api.getSession(sessionId),
-        (error) => error.status === 404,
-        () => new OpenCodeConfigError({ path: "sessionId", reason: `the server has no session ${sessionId}` })
-      )
-    }
-    const last = continueSession === true ? (yield* api.sessions(directory, 1))[0] : undefined
-    if (last === undefined || fork === true) return last
-    yield* services.locks.enter(last.id)
-    // As it is after the turns for which the lock was held.
-    return yield* api.getSession(last.id)
-  })
+  plan: plans.Plan,
+  turn: string | undefined
+): Effect.Effect<wire.Session | undefined, OpenCodeError> => {
+  const { continueSession, fork, sessionId } = plan.options
+  const id = sessionId ?? turn
+  if (id === undefined) {
+    return fork === true && continueSession === true ? lastSession(services, api, plan) : Effect.succeed(undefined)
+  }
+  return Effect.catchIf(
+    api.getSession(id),
+    (error) => error.status === 404,
+    () =>
+      new OpenCodeConfigError({
+        path: sessionId === undefined ? "continueSession" : "sessionId",
+        reason: `the server has no session ${id}`
+      })
+  )
+}
 
 /** OpenCode's agent for the run. One that it does not know would end the prompt without a word (1.18.33). */
 const agentOf = (
@@ -184,16 +209,20 @@ const opening = (
 
 /** The session's own directory, in which its prompts run whatever a run says. */
 const sessionDirectory = (
+  api: Api,
   session: wire.Session | undefined,
   { options }: plans.Plan,
   directory: string
-): Either.Either<string, check.Problem> => {
-  const own = session?.directory ?? directory
-  const asked = options.dir !== undefined ? "dir" : options.cwd !== undefined ? "cwd" : undefined
-  return asked === undefined || own === directory
-    ? Either.right(own)
-    : Either.left({ path: asked, reason: `the session is one of the directory ${own}, and goes on there only` })
-}
+): Effect.Effect<string, OpenCodeServerError | OpenCodeConfigError> =>
+  Effect.gen(function*() {
+    const own = session?.directory ?? directory
+    const asked = options.dir !== undefined ? "dir" : options.cwd !== undefined ? "cwd" : undefined
+    if (asked === undefined || own === directory || own === (yield* api.resolved(directory))) return own
+    return yield* new OpenCodeConfigError({
+      path: asked,
+      reason: `the session is one of the directory ${own}, and goes on there only`
+    })
+  })
 
 const conversation = (api: Api) => (sessionId: string): Effect.Effect<Conversation.Conversation, OpenCodeError> =>
   Effect.flatMap(
@@ -214,6 +243,7 @@ const conversation = (api: Api) => (sessionId: string): Effect.Effect<Conversati
 const prepare = (
   services: Services,
   plan: plans.Plan,
+  turn: string | undefined,
   { inTime }: Request
 ): Effect.Effect<Prepared, OpenCodeError, Scope.Scope> =>
   inTime(Effect.gen(function*() {
@@ -221,8 +251,8 @@ const prepare = (
     const connection = yield* connect(services, options)
     const { api } = connection
     const asked = directoryOf(services, plan)
-    const session = yield* find(services, api, plan, asked)
-    const directory = yield* orConfigError(sessionDirectory(session, plan, asked))
+    const session = yield* find(services, api, plan, turn)
+    const directory = yield* sessionDirectory(api, session, plan, asked)
     const agents = yield* agentsOf(connection, directory, options.agent !== undefined || session !== undefined)
     const agent = yield* orConfigError(agentOf(agents, plan))
     const wanted = yield* orConfigError(rules.make(options.permission, services.rules))
@@ -268,12 +298,7 @@ export const make = (services: Services): Transport => ({
     ]),
   secrets: services.secrets,
   checkFiles: (plan) => services.isLocal ? plans.checkFiles(services, plan) : plans.checkAttachments(services, plan),
-  ready: (plan) => {
-    const { fork, sessionId } = plan.options
-    // Before the run takes a place among those that run.
-    const turn = sessionId === undefined || fork === true ? Effect.void : services.locks.enter(sessionId)
-    return Effect.as(turn, (request) => prepare(services, plan, request))
-  },
+  ready: (plan) => Effect.map(takeTurn(services, plan), (turn) => (request) => prepare(services, plan, turn, request)),
   hold: (plan) => Effect.map(hold(services, plan), make),
   at: ({ directory }) =>
     Effect.succeed(make(directory === undefined ? services : { ...services, isolation: { directory } })),

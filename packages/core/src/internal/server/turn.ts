@@ -56,6 +56,7 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
 
     const drive = Effect.gen(function*() {
       const { sessionId, since } = yield* turn.open
+      sink.state.inSession(sessionId)
       const subscription = yield* connection.subscribe(sessionId)
       const questions = yield* asks.make({
         api,

@@ -4,6 +4,7 @@ import { NodeContext, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Config, Duration, Effect, Layer, Schema } from "effect"
 import { RunConfig } from "effect-opencode"
 import * as processTable from "../../../src/internal/processTable.js"
+import * as credentials from "../../../src/internal/server/credentials.js"
 import * as pools from "../../../src/internal/server/pool.js"
 
 const program = Effect.gen(function*() {
@@ -20,7 +21,8 @@ const program = Effect.gen(function*() {
     table: yield* processTable.make({ executor, fileSystem, path }),
     environment: { extend: true, variables: {} },
     forceKillAfter: Duration.seconds(5),
-    httpClient: yield* HttpClient.HttpClient
+    httpClient: yield* HttpClient.HttpClient,
+    password: yield* credentials.password
   }
   const pool = yield* pools.ofProcesses(services, {})
   const server = yield* pool.get({ key: "one", binary, cwd, args: [], config, isolation: "run" })

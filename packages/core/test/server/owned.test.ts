@@ -1,0 +1,148 @@
+/** Runs over servers of the layer's own: scripted processes that listen, and a server in memory that answers. */
+import { assert, describe, expect, it } from "@effect/vitest"
+import { Effect, Fiber, Layer, Logger, TestClock } from "effect"
+import { OpenCode, OpenCodeServer } from "effect-opencode"
+import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import * as T from "../support/mock.js"
+import * as F from "./fake.js"
+
+const listens = Mock.stdout("opencode server listening on http://127.0.0.1:4096\n")
+
+/** The service over processes that listen; whichever of them, the server in memory answers. */
+const owned = (
+  scripts: ReadonlyArray<F.Script>,
+  options: OpenCodeServer.Options = {},
+  process: (command: Mock.RecordedCommand) => Mock.Script = () => Mock.script(listens, Mock.never)
+) =>
+  Layer.unwrapEffect(
+    Effect.map(T.Machine, ({ binary }) => OpenCodeServer.layer({ binary, environment: {}, ...options }))
+  ).pipe(
+    Layer.provideMerge(F.machine(scripts)),
+    Layer.provideMerge(T.platform(process))
+  )
+
+describe("the password of a layer's servers", () => {
+  it.effect("is cleaned away wherever a tool has shown it", () => {
+    let password = ""
+    const showing: F.Script = (play) =>
+      Effect.gen(function*() {
+        yield* play.busy
+        yield* play.stepStart
+        yield* play.tool("bash", { output: `it is ${password}` })
+        yield* play.fail({ name: "APIError", data: { message: `what is ${password}?`, statusCode: 400 } })
+        yield* play.idle
+      })
+    return Effect.gen(function*() {
+      const { work } = yield* T.Machine
+      const transcript = path.join(work, "run.jsonl")
+      const logged: Array<unknown> = []
+      const error = yield* T.failsWith("OpenCodeSessionError")(OpenCode.run("Print env", { transcript })).pipe(
+        Effect.tapBoth({ onFailure: Effect.logError, onSuccess: Effect.log }),
+        Effect.provide(Logger.replace(Logger.defaultLogger, Logger.make(({ message }) => void logged.push(message))))
+      )
+      assert.match(password, /^[\w-]{43}$/)
+      const written = fs.readFileSync(transcript, "utf8")
+      for (const text of [JSON.stringify({ ...error, message: error.message }), JSON.stringify(logged), written]) {
+        assert.notInclude(text, password)
+      }
+      // It was there.
+      expect(error.partial.events).toContainEqual(
+        expect.objectContaining({ _tag: "ToolUse", output: "it is <redacted>" })
+      )
+      assert.include(written, "it is <redacted>")
+    }).pipe(Effect.provide(owned([showing], {}, ({ env }) => {
+      password = env["OPENCODE_SERVER_PASSWORD"]!
+      return Mock.script(listens, Mock.never)
+    })))
+  })
+})
+
+/** Lets time go by, second by second, until a fiber has ended; gives the seconds. */
+const seconds = <A, E>(fiber: Fiber.RuntimeFiber<A, E>, most: number) =>
+  Effect.gen(function*() {
+    for (let second = 0; second <= most; second++) {
+      yield* T.settle
+      if (yield* T.isDone(fiber)) return second
+      yield* TestClock.adjust("1 second")
+    }
+    return yield* Effect.dieMessage(`not within ${most} s`)
+  })
+
+const working: F.Script = (play) =>
+  Effect.gen(function*() {
+    yield* play.busy
+    yield* play.stepStart
+    yield* play.text("half of it")
+    yield* Effect.never
+  })
+
+describe("a server that does not answer any more", () => {
+  it.effect("fails its runs in three minutes at the most, is ended by force, and the next run starts another one", () => {
+    const state: { fake?: F.Machine; starts: number } = { starts: 0 }
+    return Effect.gen(function*() {
+      const fake = yield* F.Fake
+      state.fake = fake
+      const failing = (prompt: string) => T.failsWith("OpenCodeServerError")(OpenCode.run(prompt))
+      const runs = yield* Effect.fork(
+        Effect.all([failing("one"), failing("two")], { concurrency: "unbounded" })
+      )
+      yield* T.until("both work", Effect.sync(() => fake.playing === 2))
+      fake.isStopped = true
+      // One that comes now waits for an answer, and no longer.
+      const late = yield* Effect.fork(failing("three"))
+      assert.isBelow(yield* seconds(late, 180), 61)
+      assert.isBelow(yield* seconds(runs, 180), 120)
+      for (const error of yield* Fiber.join(runs)) {
+        expect(error).toMatchObject({ reason: "unreachable", partial: { text: "half of it" } })
+        assert.match(error.partial!.sessionId!, /^ses_/)
+      }
+      expect(yield* Fiber.join(late)).toMatchObject({ reason: "unreachable", detail: "no reply within 1m" })
+
+      fake.scripts = [F.answering("again")]
+      const next = yield* Effect.fork(OpenCode.run("four"))
+      assert.isBelow(yield* seconds(next, 60), 30)
+      assert.strictEqual((yield* Fiber.join(next)).text, "again")
+      const [first, second] = yield* T.commands
+      assert.deepStrictEqual(first!.signals, ["SIGTERM", "SIGKILL"])
+      assert.deepStrictEqual(second!.signals, [])
+    }).pipe(Effect.provide(owned([working], {}, () => {
+      if (++state.starts === 1) return Mock.scriptWith({ onSigterm: "ignore" }, listens, Mock.never)
+      state.fake!.isStopped = false
+      return Mock.script(listens, Mock.never)
+    })))
+  })
+})
+
+describe("a layer with servers of its own", () => {
+  it.effect("refuses options that cannot be used, before anything is started", () =>
+    Effect.gen(function*() {
+      const refused = (path: string, options: OpenCodeServer.Options) =>
+        Effect.gen(function*() {
+          const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x"))
+          assert.strictEqual(error.path, path)
+          assert.deepStrictEqual(yield* T.commands, [])
+        }).pipe(Effect.provide(owned([], options)))
+      for (const maxServers of [0, -1, 1.5, Number.NaN, Number.POSITIVE_INFINITY, "unbounded" as never, "4" as never]) {
+        yield* refused("maxServers", { maxServers })
+      }
+      yield* refused("concurrency", { concurrency: Number.NaN })
+      yield* refused("idleTimeToLive", { idleTimeToLive: -1 })
+      yield* refused("startTimeout", { startTimeout: "soon" as never })
+      yield* refused("extraEnv.OPENCODE_SERVER_PASSWORD", { defaults: { extraEnv: { OPENCODE_SERVER_PASSWORD: "x" } } })
+    }))
+
+  it.effect("has one server for each kind of run, and no more than it may", () =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.fork(Effect.forEach(
+        ["a", "a", "b", "b", "c"],
+        (value) => OpenCode.run("x", { extraEnv: { KIND: value } })
+      ))
+      yield* seconds(fiber, 60)
+      yield* Fiber.join(fiber)
+      const started = yield* T.commands
+      assert.deepStrictEqual(started.map(({ env }) => env["KIND"]), ["a", "b", "c"])
+      assert.deepStrictEqual(started.map(({ signals }) => signals.length > 0), [true, true, false])
+    }).pipe(Effect.provide(owned([F.answering("done")], { maxServers: 1 }))))
+})
