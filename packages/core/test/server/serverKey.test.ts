@@ -15,6 +15,7 @@ describe("what a server is started with", () => {
     ["tools", { tools: { webfetch: false } }, { config: { tools: { webfetch: false } }, args: [] }],
     ["instructions", { instructions: ["A.md"] }, { config: { instructions: ["A.md"] }, args: [] }],
     ["disableAutoupdate", { disableAutoupdate: false }, { config: { disableAutoupdate: false }, args: [] }],
+    ["startupProfile", { startupProfile: "fast" }, { config: { startupProfile: "fast" }, args: [] }],
     ["pure", { pure: true }, { config: {}, args: ["--pure"] }],
     ["printLogs", { printLogs: true }, { config: {}, args: ["--print-logs"] }],
     ["logLevel", { logLevel: "DEBUG" }, { config: {}, args: ["--log-level", "DEBUG"] }],
@@ -48,6 +49,12 @@ describe("what a server is started with", () => {
     expect(key(options)).toBe(key({}))
     expect(Option.isNone(serverKey.refused(options))).toBe(true)
     expect(Option.isNone(serverKey.refusedAttached(options))).toBe(true)
+  })
+
+  it("is the same with the full profile as without one", () => {
+    expect(key({ startupProfile: "full" })).toBe(key({}))
+    expect(serverKey.difference({}, { startupProfile: "full" })).toBeUndefined()
+    expect(Option.isNone(serverKey.refusedAttached({ startupProfile: "full" }))).toBe(true)
   })
 
   it("tells secrets, orders and directories apart", () => {
@@ -87,6 +94,7 @@ describe("what a server cannot be told", () => {
     ["tools", { tools: {} }],
     ["instructions", { instructions: [] }],
     ["disableAutoupdate", { disableAutoupdate: true }],
+    ["startupProfile", { startupProfile: "fast" }],
     ["pure", { pure: true }],
     ["printLogs", { printLogs: true }],
     ["logLevel", { logLevel: "ERROR" }],

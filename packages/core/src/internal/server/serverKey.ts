@@ -22,20 +22,33 @@ const ofServer = [
   "tools",
   "instructions",
   "disableAutoupdate",
+  "startupProfile",
   "pure",
   "printLogs",
   "logLevel",
   "extraArgs"
 ] as const satisfies ReadonlyArray<keyof RunConfig>
 
-const inEnvironment = ["extraEnv", "configOverrides", "mcp", "tools", "instructions", "disableAutoupdate"] as const
+const inEnvironment = [
+  "extraEnv",
+  "configOverrides",
+  "mcp",
+  "tools",
+  "instructions",
+  "disableAutoupdate",
+  "startupProfile"
+] as const
+
+/** A profile that leaves nothing out asks for nothing. */
+const optionOf = (options: RunOptions, name: keyof RunConfig): unknown =>
+  name === "startupProfile" && options[name] === "full" ? undefined : options[name]
 
 /** Parts a run's options: what is left to the server's start is here. */
 export const split = (options: RunOptions): Split => {
   const { extraArgs, logLevel, printLogs, pure } = options
   return {
     config: Object.fromEntries(inEnvironment.flatMap((name) => {
-      const value = options[name]
+      const value = optionOf(options, name)
       return value === undefined ? [] : [[name, value]]
     })),
     args: [
@@ -85,7 +98,7 @@ export const refused = (options: RunOptions): Option.Option<Problem> => {
 /** The first option that a server which is running already cannot be given. */
 export const refusedAttached = (options: RunOptions): Option.Option<Problem> =>
   Option.map(
-    Option.fromNullable(ofServer.find((name) => isSet(options[name]))),
+    Option.fromNullable(ofServer.find((name) => isSet(optionOf(options, name)))),
     (path) => ({
       path,
       reason: "the server has been started already; start it with this, or use `OpenCodeServer.layer`"
@@ -94,4 +107,6 @@ export const refusedAttached = (options: RunOptions): Option.Option<Problem> =>
 
 /** The first option in which two runs need servers of different kinds. */
 export const difference = (self: RunOptions, that: RunOptions): keyof RunConfig | undefined =>
-  ofServer.find((name) => JSON.stringify(revealed(self[name])) !== JSON.stringify(revealed(that[name])))
+  ofServer.find((name) =>
+    JSON.stringify(revealed(optionOf(self, name))) !== JSON.stringify(revealed(optionOf(that, name)))
+  )
