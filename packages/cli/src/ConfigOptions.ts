@@ -242,6 +242,11 @@ const config = {
   port: number("port", "The port of OpenCode's own server. Default: a free one."),
   extraEnv,
   disableAutoupdate: toggle("disable-autoupdate", "Keep OpenCode from updating itself. Default: it is kept."),
+  startupProfile: choice(
+    "startup-profile",
+    ["full", "fast"],
+    "fast: start with the part of OpenCode's model list that the run names, fetch none, ask for no title. Default: full."
+  ),
   printLogs: toggle("print-logs", "Have OpenCode log. Default: at level ERROR, which shows failing providers."),
   // `@effect/cli` has a --log-level of its own, which would take this one; the second name is how it gets past that.
   logLevel: choice("log-level", ["DEBUG", "INFO", "WARN", "ERROR"], "The level of OpenCode's log. Default: ERROR.")
@@ -449,6 +454,7 @@ export const groups: ReadonlyArray<Group> = [
       "mcp",
       "pure",
       "disable-autoupdate",
+      "startup-profile",
       "retries",
       "force-kill-after",
       "prompt-via",
