@@ -96,7 +96,6 @@ export const together = (bench: Bench): Promise<Section> =>
     const rounds = await interleaved(bench, {
       "one run at a time": ours({ concurrency: 1, startup: unspaced }),
       [`${cores} runs at a time`]: ours({ concurrency: cores, startup: unspaced }),
-      [`${2 * cores} runs at a time`]: ours({ concurrency: 2 * cores, startup: unspaced }),
       "all runs, started at once": ours({ startup: unspaced }),
       "all runs, a start every 300 ms": ours({ startup: { concurrency: 1, window: "300 millis" } }),
       [`all runs, ${cores} starting at a time, each for at most 4 s`]: ours({

@@ -83,6 +83,14 @@ describe("a server process", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(T.platform([Mock.script(listens, Mock.never)]))))
 
+  it.effect("with the fast profile fetches no list of models, and has the whole one", () =>
+    Effect.scoped(Effect.gen(function*() {
+      yield* start({ config: { startupProfile: "fast", configOverrides: { model: "fake/m1" } } })
+      const { env } = yield* T.only
+      assert.strictEqual(env["OPENCODE_DISABLE_MODELS_FETCH"], "1")
+      assert.notProperty(env, "OPENCODE_MODELS_PATH")
+    })).pipe(Effect.provide(T.platform([Mock.script(listens, Mock.never)]))))
+
   it.effect("never has the password of another one", () =>
     Effect.scoped(Effect.gen(function*() {
       const one = yield* start()
