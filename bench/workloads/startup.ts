@@ -96,7 +96,6 @@ export const together = (bench: Bench): Promise<Section> =>
     const rounds = await interleaved(bench, {
       "one run at a time": ours({ concurrency: 1, startup: unspaced }),
       [`${cores} runs at a time`]: ours({ concurrency: cores, startup: unspaced }),
-      "all runs, started at once": ours({ startup: unspaced }),
       "all runs, a start every 300 ms": ours({ startup: { concurrency: 1, window: "300 millis" } }),
       [`all runs, ${cores} starting at a time, each for at most 4 s`]: ours({
         startup: { concurrency: cores, window: "4 seconds" }
@@ -105,7 +104,7 @@ export const together = (bench: Bench): Promise<Section> =>
     const floor = Object.values(rounds)[0]!
     return {
       title: `The real binary, ${runs} isolated runs, so many at a time, ${cores} cores`,
-      text: report.table(
+      text: `Medians of ${floor.length} rounds.\n\n` + report.table(
         [
           "",
           "CPU per run, s",
