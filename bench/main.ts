@@ -15,6 +15,7 @@ import * as pipeline from "./workloads/pipeline.js"
 import * as real from "./workloads/real.js"
 import * as runs from "./workloads/runs.js"
 import * as server from "./workloads/server.js"
+import * as startup from "./workloads/startup.js"
 
 const here = path.dirname(fileURLToPath(import.meta.url))
 
@@ -31,6 +32,8 @@ const workloads: { readonly [name: string]: (bench: Bench) => Promise<Section> }
   close: runs.close,
   one: real.one,
   eight: real.eight,
+  startup: startup.startup,
+  together: startup.together,
   server: server.server
 }
 

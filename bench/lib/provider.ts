@@ -55,7 +55,14 @@ const configOf = (baseURL: string) => ({
       npm: "@ai-sdk/openai-compatible",
       name: "Benchmark",
       options: { baseURL, apiKey: "none" },
-      models: { m1: { name: "M1", tool_call: true, limit: { context: 200_000, output: 32_000 } } }
+      models: {
+        m1: {
+          name: "M1",
+          tool_call: true,
+          cost: { input: 1, output: 2 },
+          limit: { context: 200_000, output: 32_000 }
+        }
+      }
     }
   },
   model

@@ -7,7 +7,7 @@ import type { Config } from "./provider.js"
 
 export interface Job {
   readonly binary: string
-  readonly config: Config
+  readonly config: Config & { readonly [key: string]: unknown }
   readonly prompts: ReadonlyArray<string>
   /** What each of them is answered with. */
   readonly answer: string
@@ -15,6 +15,10 @@ export interface Job {
   readonly work: string
   /** Each process its own data directory, or all of them OpenCode's. */
   readonly data: "own" | "shared"
+  /** Whether the sessions are given a title; OpenCode asks the model for one otherwise. */
+  readonly titled: boolean
+  /** Further arguments. */
+  readonly args: ReadonlyArray<string>
   /** Further variables for the child. */
   readonly env: Readonly<Record<string, string>>
 }

@@ -15,7 +15,11 @@ const one = (prompt: string, index: number): Promise<string> =>
   new Promise((resolve, reject) => {
     const tmp = path.join(asked.work, `tmp-${index}`)
     fs.mkdirSync(tmp, { recursive: true })
-    const child = spawn(asked.binary, ["run", "--format", "json", "-m", asked.config.model, "--title", "benchmark"], {
+    const child = spawn(asked.binary, [
+      ...["run", "--format", "json", "-m", asked.config.model],
+      ...(asked.titled ? ["--title", "benchmark"] : []),
+      ...asked.args
+    ], {
       cwd: asked.work,
       env: {
         ...process.env,

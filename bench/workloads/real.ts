@@ -29,6 +29,10 @@ let measurements = 0
 export interface More {
   readonly data?: Job["data"]
   readonly env?: Job["env"]
+  readonly args?: Job["args"]
+  readonly titled?: boolean
+  /** Over the configuration of the provider. */
+  readonly content?: { readonly [key: string]: unknown }
   readonly client?: object
   readonly watch?: boolean
 }
@@ -39,18 +43,20 @@ export const start = async (
   config: provider.Config,
   program: "real-raw" | "real-ours" | "real-sdk",
   runs: number,
-  { client = {}, data = "own", env = {}, watch = false }: More = {}
+  { args = [], client = {}, content = {}, data = "own", env = {}, titled = true, watch = false }: More = {}
 ): Promise<Measured> => {
   const work = path.join(bench.scratch, `real-${measurements++}`)
   const home = path.join(bench.scratch, "home")
   for (const directory of [work, home]) fs.mkdirSync(directory, { recursive: true })
   const job: Job & { readonly client: object; readonly watch: boolean } = {
     binary: named(bench),
-    config,
+    config: { ...config, ...content },
     prompts: Array.from({ length: runs }, (_, index) => provider.promptOf(index, asks)),
     answer: provider.answerOf(asks),
     work,
     data,
+    titled,
+    args,
     env,
     client,
     watch
@@ -73,7 +79,7 @@ const row = (title: string, rounds: ReadonlyArray<Measured>, floor: ReadonlyArra
 const head = ["", "CPU per run, s", "× by hand", "wall of all, s", "× by hand", "main CPU of the program per run, ms"]
 
 /** The first start of a home directory does more than the others. */
-const warmUp = async (bench: Bench, config: provider.Config): Promise<void> => {
+export const warmUp = async (bench: Bench, config: provider.Config): Promise<void> => {
   await start(bench, config, "real-raw", 1, { data: "shared" })
 }
 

@@ -200,6 +200,11 @@ const config = {
   port: number("port", "The port of OpenCode's own server. Default: a free one."),
   extraEnv,
   disableAutoupdate: toggle("disable-autoupdate", "Keep OpenCode from updating itself. Default: it is kept."),
+  startupProfile: choice(
+    "startup-profile",
+    ["full", "fast"],
+    "fast: start with the part of OpenCode's model list that the run names, fetch none, ask for no title. Default: full."
+  ),
   printLogs: toggle("print-logs", "Have OpenCode log. Default: at level ERROR, which shows failing providers."),
   // `@effect/cli` has a --log-level of its own, which would take this one; the second name is how it gets past that.
   logLevel: choice("log-level", ["DEBUG", "INFO", "WARN", "ERROR"], "The level of OpenCode's log. Default: ERROR.")
@@ -329,10 +334,13 @@ export const fleet: Options.Options<FleetOptions> = Options.all({
   concurrency: parsed(
     "startup-concurrency",
     "n",
-    "Runs that may be starting at once; a start takes 4 seconds of processor time. Default: 1.",
+    "Runs that may be starting at once; a start takes 4 seconds of processor time. Default: 1, or one for each processor where runs share no data directory.",
     values.countOrUnbounded
   ),
-  window: duration("startup-window", "The longest time that a start keeps others waiting. Default: 300 ms."),
+  window: duration(
+    "startup-window",
+    "The longest time that a start keeps others waiting. Default: 300 ms; 4 s where it is one for each processor."
+  ),
   rateLimitGate: flag("rate-limit-gate", "Hold new starts back when a provider is asked too much."),
   fallback: duration(
     "rate-limit-wait",
@@ -404,6 +412,7 @@ export const groups: ReadonlyArray<Group> = [
       "mcp",
       "pure",
       "disable-autoupdate",
+      "startup-profile",
       "retries",
       "force-kill-after",
       "prompt-via",

@@ -66,6 +66,7 @@ const fields: { readonly [Field in Exclude<keyof RunOptions, "onEvent" | "keepRa
     value: { A: "b=c", CHILD_TOKEN: Redacted.make("token-canary") }
   },
   disableAutoupdate: { words: ["--no-disable-autoupdate"], value: false },
+  startupProfile: { words: ["--startup-profile", "fast"], value: "fast" },
   permission: { words: ["--permission", "{\"edit\":\"deny\"}"], value: { edit: "deny" } },
   mcp: { words: ["--mcp", "{\"a\":{\"type\":\"local\"}}"], value: { a: { type: "local" } } },
   tools: { words: ["--tools", "{\"write\":false}"], value: { write: false } },

@@ -6,10 +6,9 @@
  */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
-import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
+import { variable } from "./internal/variable.js"
 import { OpenCodeConfigError } from "./OpenCodeError.js"
 
 /**
@@ -38,13 +37,6 @@ export interface Isolated {
   /** The variables that point at the data directory; none where it is OpenCode's own. */
   readonly data: { readonly [name: string]: string }
 }
-
-const variable = (name: string): Effect.Effect<string | undefined> =>
-  Config.option(Config.string(name)).pipe(
-    Effect.map(Option.getOrUndefined),
-    Effect.map((value) => value === "" ? undefined : value),
-    Effect.orElseSucceed(() => undefined)
-  )
 
 /**
  * The user's home directory, from `HOME` or `USERPROFILE`.

@@ -126,7 +126,11 @@ export interface Options {
   readonly version?: string | undefined
   /** Where runs keep their data. Default: `"run"`, a private directory for each. */
   readonly isolation?: Isolation | undefined
-  /** How starts are spaced. Default: one at a time, each for at most 300 milliseconds. */
+  /**
+   * How starts are spaced. Default with the isolation `"run"`: `StartupGate.forProcessors`, where the number of
+   * `StartupGate.Processors` is known. Else one at a time, each for at most 300 milliseconds: starts on one data directory
+   * can crash each other.
+   */
   readonly startup?: StartupGate.Options | undefined
   /** Runs at the same time. Default: unbounded. */
   readonly concurrency?: number | "unbounded" | undefined
@@ -166,6 +170,14 @@ const problemOf = (options: Options): Option.Option<check.Problem> =>
       ? Option.none()
       : Option.some({ path: "version", reason: "it is no version (\"1.18.33\")" })
   ])
+
+const spacing = (given: Options, isolation: Isolation): Effect.Effect<StartupGate.Options | undefined> =>
+  given.startup !== undefined || isolation !== "run"
+    ? Effect.succeed(given.startup)
+    : Effect.map(
+      StartupGate.Processors,
+      (processors) => processors === undefined ? undefined : StartupGate.forProcessors(processors)
+    )
 
 const probe = (
   ask: Effect.Effect<string, OpenCodeError>,
@@ -212,7 +224,8 @@ export const make = (
     const problem = problemOf(given)
     if (Option.isSome(problem)) return service.refused(problem.value)
     const concurrency = given.concurrency ?? "unbounded"
-    const base = yield* processes.make(given, given.isolation ?? "run")
+    const isolation = given.isolation ?? "run"
+    const base = yield* processes.make(given, isolation)
     const assumed = given.version === undefined ? Option.none() : Version.parse(given.version)
     const askVersion = Option.isSome(assumed)
       ? Effect.flatMap(base.binary, (binary) => supported(binary, assumed.value))
@@ -222,7 +235,7 @@ export const make = (
       path: base.path,
       defaults: base.defaults,
       transport: processTransport.make({ ...base, version: yield* processes.once(askVersion) }),
-      gate: yield* StartupGate.make(given.startup),
+      gate: yield* StartupGate.make(yield* spacing(given, isolation)),
       running: concurrency === "unbounded" ? turnstile.unlimited : yield* turnstile.make(concurrency),
       rateGate: rateGate.of(given.rateLimitGate),
       retry: given.retry ?? Schedule.intersect(Schedule.recurs(2), Schedule.spaced("1 second"))

@@ -17,6 +17,37 @@ const ConfigObject = Schema.Record({ key: Schema.String, value: Schema.Unknown }
 const EnvValue = Schema.Union(Schema.String, Schema.RedactedFromSelf(Schema.String))
 
 /**
+ * What OpenCode's start leaves out. `"full"`: nothing. `"fast"`:
+ *
+ * - OpenCode does not fetch its list of models and prices at the start. It uses the list in its cache, else the one that
+ *   it was built with, so models and prices that are newer are unknown: `opencode models --refresh` renews the cache.
+ * - The run is given only those providers of the list that its own options name, in `model` and in `configOverrides`.
+ *   That is a third of a start: 2.8 instead of 4.2 seconds of CPU time, 410 instead of 590 MB (1.18.33). Sub-agents of OpenCode's config files that name a model of another provider fail with it, and its
+ *   `small_model` is not used. The whole list stays where the part cannot be told: without `model`, with a `command`, with
+ *   `attach`, and where there is no list in the cache or the model is not in it, unless `configOverrides` describes the
+ *   model completely (`npm` of the provider, `cost` and `limit` of the model).
+ * - A new session without a `title` is called `effect-opencode` and the id of the run; else OpenCode asks the model for a
+ *   title.
+ *
+ * Tools, plugins, skills, formatters, language servers and snapshots are as ever: leaving them out saved nothing that
+ * could be measured. Variables that are set for OpenCode by anybody else win (`OPENCODE_DISABLE_MODELS_FETCH`,
+ * `OPENCODE_MODELS_PATH`, `OPENCODE_MODELS_URL`), and so does a `title`. Through `OpenCodeServer` a server has the
+ * whole list, because its runs can name any model: there is only the fetch to leave out.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const StartupProfile = Schema.Literal("full", "fast")
+
+/**
+ * What OpenCode's start leaves out.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type StartupProfile = typeof StartupProfile.Type
+
+/**
  * The Schema of a {@link RunConfig}.
  *
  * @example
@@ -79,6 +110,8 @@ export const RunConfig = Schema.Struct({
   extraEnv: Schema.optional(Schema.Record({ key: Schema.String, value: EnvValue })),
   /** Keep OpenCode from updating itself. Default: true. */
   disableAutoupdate: Schema.optional(Schema.Boolean),
+  /** What OpenCode's start may leave out, see {@link StartupProfile}. Default: `"full"`, nothing. */
+  startupProfile: Schema.optional(StartupProfile),
   /** Permission rules; every action is `allow` or `deny`. */
   permission: Schema.optional(Permission.Rules),
   /** OpenCode's `mcp` configuration. */

@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
+import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -49,6 +50,34 @@ export interface Options {
   /** The longest time that a start holds its place. Default: 300 milliseconds. */
   readonly window?: Duration.DurationInput | undefined
 }
+
+/**
+ * The processors of the machine, as far as they are known. Default: `navigator.hardwareConcurrency`, which Node has since
+ * 21 and Bun has, too. A program on Node 20 can provide `os.availableParallelism()`.
+ *
+ * @since 0.1.0
+ * @category references
+ */
+export class Processors extends Context.Reference<Processors>()("effect-opencode/StartupGate/Processors", {
+  defaultValue: (): number | undefined =>
+    (globalThis as { readonly navigator?: { readonly hardwareConcurrency?: number } }).navigator?.hardwareConcurrency
+}) {}
+
+/**
+ * How starts are spaced that have nothing in common but the machine: one for each processor, each until its first event
+ * and for at most 4 seconds. A start takes 4.2 seconds of processor time (1.18.33), so the machine starts as many as it
+ * can, and no run spends its `startupTimeout` in a crowd of others that are starting, too. Measured with eight runs on two
+ * busy cores, for at most 5 seconds: they took 2.5 GB of memory together instead of the 3.7 GB with a start every 300
+ * milliseconds, a run ended sooner on average (26.5 seconds instead of 29.3), the last one later (34.4 instead of 30.6),
+ * and the processor time was the same.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const forProcessors = (processors: number): Options => ({
+  concurrency: Math.max(1, Math.floor(processors)),
+  window: Duration.seconds(4)
+})
 
 /**
  * A gate whose waiters pass in the order in which they came.

@@ -113,6 +113,50 @@ describe("runs of one layer", () => {
       startup: { concurrency: "unbounded", window: "1 hour" }
     }))))
 
+  it.effect("start one for each processor, until its first event and for at most 4 seconds", () =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.fork(Effect.all([1, 2, 3].map(() => OpenCode.run("x")), { concurrency: "unbounded" }))
+      yield* T.untilMade(3)
+      yield* T.untilStarted(2)
+      yield* T.untilSleep(4000)
+      yield* TestClock.setTime(3999)
+      yield* T.settle
+      assert.strictEqual((yield* T.commands).length, 2)
+      yield* TestClock.setTime(4000)
+      yield* T.untilStarted(3)
+      yield* Fiber.interrupt(fiber)
+    }).pipe(Effect.provide(T.layer(() => Mock.script(Mock.never), {}, undefined, 2))))
+
+  it.effect("start one after the other on a directory that they share, however many processors there are", () =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.fork(Effect.all([1, 2].map(() => OpenCode.run("x")), { concurrency: "unbounded" }))
+      yield* T.untilMade(2)
+      yield* T.untilStarted(1)
+      yield* T.untilSleep(300)
+      yield* T.settle
+      assert.strictEqual((yield* T.commands).length, 1)
+      yield* TestClock.setTime(300)
+      yield* T.untilStarted(2)
+      yield* Fiber.interrupt(fiber)
+    }).pipe(
+      Effect.provide(T.layer(
+        () => Mock.script(Mock.never),
+        ({ root }) => ({ isolation: { directory: `${root}/data` } }),
+        undefined,
+        64
+      ))
+    ))
+
+  it.effect("are spaced as the layer says, however many processors there are", () =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.fork(Effect.all([1, 2].map(() => OpenCode.run("x")), { concurrency: "unbounded" }))
+      yield* T.untilMade(2)
+      yield* T.untilStarted(1)
+      yield* T.untilSleep(300)
+      assert.strictEqual((yield* T.commands).length, 1)
+      yield* Fiber.interrupt(fiber)
+    }).pipe(Effect.provide(T.layer(() => Mock.script(Mock.never), { startup: {} }, undefined, 64))))
+
   it.effect("start two at a time", () =>
     Effect.gen(function*() {
       const fibers = yield* Effect.forEach([1, 2, 3, 4, 5], () => Effect.fork(OpenCode.run("x")))

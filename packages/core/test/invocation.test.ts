@@ -87,6 +87,7 @@ describe("invocation", () => {
         extraArgs: ["--extra"],
         extraEnv: { A: "1" },
         disableAutoupdate: true,
+        startupProfile: "fast",
         permission: "deny",
         mcp: {},
         tools: {},

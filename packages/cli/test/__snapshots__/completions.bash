@@ -30,6 +30,7 @@ _effect_opencode() {
     "run --extra-env") return ;;
     "run --extra-env-from") return ;;
     "run --extra-env-file") return ;;
+    "run --startup-profile") COMPREPLY=($(compgen -W "full fast" -- "$cur")); return ;;
     "run --log-level") COMPREPLY=($(compgen -W "DEBUG INFO WARN ERROR" -- "$cur")); return ;;
     "run --extra-args") return ;;
     "run --cwd") COMPREPLY=($(compgen -d -- "$cur")); return ;;
@@ -87,6 +88,7 @@ _effect_opencode() {
     "batch --extra-env") return ;;
     "batch --extra-env-from") return ;;
     "batch --extra-env-file") return ;;
+    "batch --startup-profile") COMPREPLY=($(compgen -W "full fast" -- "$cur")); return ;;
     "batch --log-level") COMPREPLY=($(compgen -W "DEBUG INFO WARN ERROR" -- "$cur")); return ;;
     "batch --extra-args") return ;;
     "batch --cwd") COMPREPLY=($(compgen -d -- "$cur")); return ;;
@@ -124,8 +126,8 @@ _effect_opencode() {
   esac
   [[ $cur == -* ]] || return
   case "$command" in
-    run) COMPREPLY=($(compgen -W "-f --file --json --transcript --keep-raw --agent -m --model --variant --thinking --command --title --files --instructions --permission --auto --tools --mcp --config-overrides --session-id --continue-session --fork --share --pure --attach --username --password-env --password-file --dir --port --extra-env --extra-env-from --extra-env-file --disable-autoupdate --no-disable-autoupdate --print-logs --no-print-logs --log-level --extra-args --cwd --timeout --startup-timeout --idle-timeout --exit-grace --budget-steps --budget-cost --budget-tokens --budget-tool-calls --max-provider-retries --prompt-via --recover --usage --binary --opencode-version --isolation --retries --force-kill-after --environment --verbose -h --help" -- "$cur")) ;;
-    batch) COMPREPLY=($(compgen -W "--format --prompt --prompt-file --name --matrix --repeat --jobs -o --output --resume --retry-failed --fail-fast --total-cost --total-tokens --total-steps --total-tool-calls --worktree --base --keep-worktrees --report --plain --dry-run --agent -m --model --variant --thinking --command --title --files --instructions --permission --auto --tools --mcp --config-overrides --session-id --continue-session --fork --share --pure --attach --username --password-env --password-file --dir --port --extra-env --extra-env-from --extra-env-file --disable-autoupdate --no-disable-autoupdate --print-logs --no-print-logs --log-level --extra-args --cwd --timeout --startup-timeout --idle-timeout --exit-grace --budget-steps --budget-cost --budget-tokens --budget-tool-calls --max-provider-retries --prompt-via --recover --usage --binary --opencode-version --isolation --retries --force-kill-after --environment --startup-concurrency --startup-window --rate-limit-gate --rate-limit-wait --verbose -h --help" -- "$cur")) ;;
+    run) COMPREPLY=($(compgen -W "-f --file --json --transcript --keep-raw --agent -m --model --variant --thinking --command --title --files --instructions --permission --auto --tools --mcp --config-overrides --session-id --continue-session --fork --share --pure --attach --username --password-env --password-file --dir --port --extra-env --extra-env-from --extra-env-file --disable-autoupdate --no-disable-autoupdate --startup-profile --print-logs --no-print-logs --log-level --extra-args --cwd --timeout --startup-timeout --idle-timeout --exit-grace --budget-steps --budget-cost --budget-tokens --budget-tool-calls --max-provider-retries --prompt-via --recover --usage --binary --opencode-version --isolation --retries --force-kill-after --environment --verbose -h --help" -- "$cur")) ;;
+    batch) COMPREPLY=($(compgen -W "--format --prompt --prompt-file --name --matrix --repeat --jobs -o --output --resume --retry-failed --fail-fast --total-cost --total-tokens --total-steps --total-tool-calls --worktree --base --keep-worktrees --report --plain --dry-run --agent -m --model --variant --thinking --command --title --files --instructions --permission --auto --tools --mcp --config-overrides --session-id --continue-session --fork --share --pure --attach --username --password-env --password-file --dir --port --extra-env --extra-env-from --extra-env-file --disable-autoupdate --no-disable-autoupdate --startup-profile --print-logs --no-print-logs --log-level --extra-args --cwd --timeout --startup-timeout --idle-timeout --exit-grace --budget-steps --budget-cost --budget-tokens --budget-tool-calls --max-provider-retries --prompt-via --recover --usage --binary --opencode-version --isolation --retries --force-kill-after --environment --startup-concurrency --startup-window --rate-limit-gate --rate-limit-wait --verbose -h --help" -- "$cur")) ;;
     replay) COMPREPLY=($(compgen -W "--speed --max-pause --run --verbose -h --help" -- "$cur")) ;;
     doctor) COMPREPLY=($(compgen -W "--json -m --model --binary --opencode-version --isolation --retries --force-kill-after --environment --verbose -h --help" -- "$cur")) ;;
   esac

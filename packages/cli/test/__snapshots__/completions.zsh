@@ -53,6 +53,7 @@ _effect-opencode() {
             '*--extra-env-file''[Secret variables from a file of name=value lines]:file:_files' \
             '--disable-autoupdate''[Keep OpenCode from updating itself]' \
             '--no-disable-autoupdate''[Keep OpenCode from updating itself]' \
+            '--startup-profile''[fast\: start with the part of OpenCode'\''s model list that the run names, fetch none, ask for no title]:value:(full fast)' \
             '--print-logs''[Have OpenCode log]' \
             '--no-print-logs''[Have OpenCode log]' \
             '--log-level''[The level of OpenCode'\''s log]:value:(DEBUG INFO WARN ERROR)' \
@@ -132,6 +133,7 @@ _effect-opencode() {
             '*--extra-env-file''[Secret variables from a file of name=value lines]:file:_files' \
             '--disable-autoupdate''[Keep OpenCode from updating itself]' \
             '--no-disable-autoupdate''[Keep OpenCode from updating itself]' \
+            '--startup-profile''[fast\: start with the part of OpenCode'\''s model list that the run names, fetch none, ask for no title]:value:(full fast)' \
             '--print-logs''[Have OpenCode log]' \
             '--no-print-logs''[Have OpenCode log]' \
             '--log-level''[The level of OpenCode'\''s log]:value:(DEBUG INFO WARN ERROR)' \

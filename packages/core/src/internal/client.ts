@@ -10,6 +10,7 @@ import type { OpenCodeError, OpenCodeSqliteError } from "../OpenCodeError.js"
 import type { RunOptions } from "../RunOptions.js"
 import type { StartupGate } from "../StartupGate.js"
 import type { Version } from "../Version.js"
+import type { ModelList } from "./modelList.js"
 import type { ProcessTable } from "./processTable.js"
 import type { RateGate } from "./rateGate.js"
 import type { Transport } from "./transport.js"
@@ -33,6 +34,7 @@ export interface Processes {
   readonly fileSystem: FileSystem.FileSystem
   readonly path: Path.Path
   readonly table: ProcessTable
+  readonly modelList: ModelList
   /** Found once; fails again and again if it cannot be found. */
   readonly binary: Effect.Effect<string, OpenCodeError>
   /** Asked once; asked again after a failure. */

@@ -9,6 +9,7 @@ import type { Isolation } from "../Isolation.js"
 import type { Options } from "../OpenCode.js"
 import * as binary from "./binary.js"
 import type { Processes } from "./client.js"
+import * as modelList from "./modelList.js"
 import * as processTable from "./processTable.js"
 
 /** Names without secrets. Credentials come from `auth.json`, or on purpose through `extraEnv`. */
@@ -89,6 +90,7 @@ export const make = (
       fileSystem,
       path,
       table: yield* processTable.make({ executor, fileSystem, path }),
+      modelList: yield* modelList.make(fileSystem),
       binary: yield* once(find),
       defaults: options.defaults ?? {},
       isolation,

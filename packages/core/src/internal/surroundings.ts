@@ -9,6 +9,8 @@ import type { RunConfig } from "../RunConfig.js"
 import type { Processes } from "./client.js"
 import * as invocation from "./invocation.js"
 import * as redact from "./redact.js"
+import * as startupProfile from "./startupProfile.js"
+import { variable } from "./variable.js"
 
 /** What a process of a client finds around itself. */
 export interface Surroundings {
@@ -23,9 +25,18 @@ export interface Surroundings {
 export const secrets = (client: Pick<Processes, "environment">, config: RunConfig): ReadonlyArray<string> =>
   redact.secretsOf({ config, environment: client.environment.variables })
 
+/** What the child is given of this name, by us or by inheritance. */
+export const valueOf = (
+  { environment }: Pick<Processes, "environment">,
+  env: { readonly [name: string]: string },
+  name: string
+): Effect.Effect<string | undefined> =>
+  env[name] !== undefined || !environment.extend ? Effect.succeed(env[name]) : variable(name)
+
 /**
  * Prepares the directories of a process and gives all of its variables. Later ones win: a `TMPDIR` of the caller's is
- * used, a data directory of the caller's only says where the stored credentials are.
+ * used, a data directory of the caller's only says where the stored credentials are. What the start-up profile sets gives
+ * way to all others.
  */
 export const make = (
   client: Pick<Processes, "environment" | "isolation" | "fileSystem" | "path">,
@@ -38,9 +49,13 @@ export const make = (
     const isolated = yield* Isolation.make(client.isolation, { ...given, ...own }).pipe(
       Effect.provide(Context.add(Context.make(FileSystem.FileSystem, client.fileSystem), Path.Path, client.path))
     )
+    const profile: Record<string, string> = {}
+    for (const [name, value] of Object.entries(startupProfile.variables(config))) {
+      if ((yield* valueOf(client, { ...given, ...own }, name)) === undefined) profile[name] = value
+    }
     return {
       // OpenCode takes its directory from PWD before it asks the system.
-      env: { ...given, ...isolated.temporary, PWD: cwd, ...own, ...isolated.data },
+      env: { ...profile, ...given, ...isolated.temporary, PWD: cwd, ...own, ...isolated.data },
       directory: isolated.data["XDG_DATA_HOME"],
       temporary: isolated.directory
     }

@@ -92,6 +92,14 @@ describe("a server process", () => {
       assert.strictEqual(new Set(passwords.map(Redacted.value)).size, 100)
     }))
 
+  it.effect("with the fast profile fetches no list of models, and has the whole one", () =>
+    Effect.scoped(Effect.gen(function*() {
+      yield* start({ config: { startupProfile: "fast", configOverrides: { model: "fake/m1" } } })
+      const { env } = yield* T.only
+      assert.strictEqual(env["OPENCODE_DISABLE_MODELS_FETCH"], "1")
+      assert.notProperty(env, "OPENCODE_MODELS_PATH")
+    })).pipe(Effect.provide(T.platform([Mock.script(listens, Mock.never)]))))
+
   for (
     const [what, content] of [
       [

@@ -16,6 +16,7 @@ describe("what a server is started with", () => {
     ["tools", { tools: { webfetch: false } }, { config: { tools: { webfetch: false } }, args: [] }],
     ["instructions", { instructions: ["A.md"] }, { config: { instructions: ["A.md"] }, args: [] }],
     ["disableAutoupdate", { disableAutoupdate: false }, { config: { disableAutoupdate: false }, args: [] }],
+    ["startupProfile", { startupProfile: "fast" }, { config: { startupProfile: "fast" }, args: [] }],
     ["pure", { pure: true }, { config: {}, args: ["--pure"] }],
     ["printLogs", { printLogs: true }, { config: {}, args: ["--print-logs"] }],
     ["logLevel", { logLevel: "DEBUG" }, { config: {}, args: ["--log-level", "DEBUG"] }],
@@ -49,6 +50,12 @@ describe("what a server is started with", () => {
     expect(key(options)).toBe(key({}))
     expect(Option.isNone(serverKey.refused(options))).toBe(true)
     expect(Option.isNone(serverKey.refusedAttached(options))).toBe(true)
+  })
+
+  it("is the same with the full profile as without one", () => {
+    expect(key({ startupProfile: "full" })).toBe(key({}))
+    expect(serverKey.difference({}, { startupProfile: "full" })).toBeUndefined()
+    expect(Option.isNone(serverKey.refusedAttached({ startupProfile: "full" }))).toBe(true)
   })
 
   it("tells secrets, orders and directories apart", () => {
@@ -98,6 +105,7 @@ const places: { readonly [Name in keyof Required<RunOptions.RunOptions>]: "run" 
   recover: "run",
   sessionId: "run",
   share: "nowhere",
+  startupProfile: "server",
   startupTimeout: "run",
   thinking: "run",
   timeout: "run",
@@ -156,6 +164,7 @@ describe("what a server cannot be told", () => {
     ["instructions", { instructions: [] }],
     ["disableAutoupdate", { disableAutoupdate: true }],
     ["disableAutoupdate", { disableAutoupdate: false }],
+    ["startupProfile", { startupProfile: "fast" }],
     ["pure", { pure: true }],
     ["printLogs", { printLogs: true }],
     ["printLogs", { printLogs: false }],

@@ -4,7 +4,7 @@ import { NodeFileSystem, NodePath } from "@effect/platform-node"
 import { assert } from "@effect/vitest"
 import { ConfigProvider, Context, Effect, Layer, TestClock } from "effect"
 import type { Fiber } from "effect"
-import { OpenCode } from "effect-opencode"
+import { OpenCode, StartupGate } from "effect-opencode"
 import type { OpenCodeError } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as NodeFs from "node:fs"
@@ -242,7 +242,9 @@ export const platform = (
 export const layer = (
   scripts: Scripts,
   options: OpenCode.Options | ((machine: Machine) => OpenCode.Options) = {},
-  env?: (machine: Machine) => { readonly [name: string]: string }
+  env?: (machine: Machine) => { readonly [name: string]: string },
+  // Unknown: the machine of a test is not to be told from its times.
+  processors?: number
 ): Layer.Layer<OpenCode.OpenCode | Platform | Mock.MockCommandExecutor | Machine> =>
   Layer.unwrapEffect(
     Effect.map(Machine, (machine) =>
@@ -251,7 +253,7 @@ export const layer = (
         version: "1.18.33",
         ...(typeof options === "function" ? options(machine) : options)
       }))
-  ).pipe(Layer.provideMerge(platform(scripts, env)))
+  ).pipe(Layer.provide(Layer.succeed(StartupGate.Processors, processors)), Layer.provideMerge(platform(scripts, env)))
 
 // ---------------------------------------------------------------------------------------------------------------
 // Asking and waiting

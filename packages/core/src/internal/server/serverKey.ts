@@ -22,20 +22,33 @@ const ofServer = [
   "tools",
   "instructions",
   "disableAutoupdate",
+  "startupProfile",
   "pure",
   "printLogs",
   "logLevel",
   "extraArgs"
 ] as const satisfies ReadonlyArray<keyof RunConfig>
 
-const inEnvironment = ["extraEnv", "configOverrides", "mcp", "tools", "instructions", "disableAutoupdate"] as const
+const inEnvironment = [
+  "extraEnv",
+  "configOverrides",
+  "mcp",
+  "tools",
+  "instructions",
+  "disableAutoupdate",
+  "startupProfile"
+] as const
+
+/** A profile that leaves nothing out asks for nothing. */
+const optionOf = (options: RunOptions, name: keyof RunConfig): unknown =>
+  name === "startupProfile" && options[name] === "full" ? undefined : options[name]
 
 /** Parts a run's options: what is left to the server's start is here. */
 export const split = (options: RunOptions): Split => {
   const { extraArgs, logLevel, printLogs, pure } = options
   return {
     config: Object.fromEntries(inEnvironment.flatMap((name) => {
-      const value = options[name]
+      const value = optionOf(options, name)
       return value === undefined ? [] : [[name, value]]
     })),
     args: [
@@ -94,7 +107,9 @@ export const refusedAttached = (options: RunOptions): Option.Option<Problem> =>
   Option.map(
     Option.fromNullable(ofServer.find((name) =>
       // These are on unless they are turned off.
-      name === "printLogs" || name === "disableAutoupdate" ? options[name] !== undefined : isSet(options[name])
+      name === "printLogs" || name === "disableAutoupdate"
+        ? options[name] !== undefined
+        : isSet(optionOf(options, name))
     )),
     (path) => ({
       path,
@@ -104,4 +119,6 @@ export const refusedAttached = (options: RunOptions): Option.Option<Problem> =>
 
 /** The first option in which two runs need servers of different kinds. */
 export const difference = (self: RunOptions, that: RunOptions): keyof RunConfig | undefined =>
-  ofServer.find((name) => JSON.stringify(revealed(self[name])) !== JSON.stringify(revealed(that[name])))
+  ofServer.find((name) =>
+    JSON.stringify(revealed(optionOf(self, name))) !== JSON.stringify(revealed(optionOf(that, name)))
+  )

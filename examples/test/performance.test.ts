@@ -1,0 +1,74 @@
+/** Runs the programs of docs/performance.md as they stand, over scripted processes. */
+import { describe, expect, it } from "@effect/vitest"
+import type { Console } from "effect"
+import { ConfigProvider, Effect, Layer } from "effect"
+import { MockCommandExecutor } from "effect-opencode-testing"
+import { vi } from "vitest"
+
+const { exit, lines, script, stdout } = MockCommandExecutor
+
+const harness: { main: Effect.Effect<unknown, unknown> | undefined; commands: Array<ReadonlyArray<string>> } = vi
+  .hoisted(
+    () => ({ main: undefined, commands: [] })
+  )
+
+const answer = script(
+  lines([
+    { type: "tool_use", part: { tool: "read", state: { status: "completed", input: {} } } },
+    { type: "text", part: { text: "No." } },
+    { type: "step_finish", part: { reason: "stop", cost: 0.01, tokens: { input: 1, output: 1, total: 2 } } }
+  ]),
+  exit(0)
+)
+
+vi.mock("@effect/platform-node", async (importOriginal) => {
+  const original = await importOriginal<typeof import("@effect/platform-node")>()
+  const executor = MockCommandExecutor.layer((command) => {
+    if (command.args.includes("--version")) return script(stdout("1.18.33\n"))
+    harness.commands.push(command.args)
+    return answer
+  })
+  return {
+    ...original,
+    NodeContext: { ...original.NodeContext, layer: Layer.merge(original.NodeContext.layer, executor) },
+    NodeRuntime: {
+      ...original.NodeRuntime,
+      runMain: (main: Effect.Effect<unknown, unknown>) => {
+        harness.main = main
+      }
+    }
+  }
+})
+
+/** What a program prints. */
+const run = (load: () => Promise<unknown>) =>
+  Effect.gen(function*() {
+    harness.commands = []
+    yield* Effect.promise(load)
+    const printed: Array<string> = []
+    const print = (...args: ReadonlyArray<unknown>) => Effect.sync(() => void printed.push(args.map(String).join(" ")))
+    const console: Console.Console = { ...Effect.runSync(Effect.console), log: print, error: print }
+    yield* Effect.withConsole(harness.main ?? Effect.dieMessage("the example does not call runMain"), console).pipe(
+      // Any file that can be executed will do: nothing is.
+      Effect.withConfigProvider(ConfigProvider.orElse(
+        ConfigProvider.fromMap(new Map([["OPENCODE_BINARY", process.execPath]])),
+        () => ConfigProvider.fromEnv()
+      ))
+    )
+    return printed
+  })
+
+describe("the programs of docs/performance.md", () => {
+  it.live("consumers", () =>
+    Effect.gen(function*() {
+      expect(yield* run(() => import("../performance/consumers.js"))).toEqual(["1", "read", "3"])
+      expect(harness.commands).toHaveLength(3)
+    }))
+
+  it.live("fleet", () =>
+    Effect.gen(function*() {
+      expect(yield* run(() => import("../performance/fleet.js"))).toEqual(["$0.40"])
+      expect(harness.commands).toHaveLength(40)
+      for (const args of harness.commands) expect(args.join(" ")).toMatch(/--title effect-opencode \w+/)
+    }))
+})

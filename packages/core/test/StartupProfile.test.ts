@@ -1,0 +1,167 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Effect, Redacted } from "effect"
+import { OpenCode } from "effect-opencode"
+import * as NodeFs from "node:fs"
+import * as NodePath from "node:path"
+import * as T from "./support/mock.js"
+
+const list = {
+  anthropic: { models: { sonnet: { cost: {} } } },
+  openai: { models: { gpt: { cost: {} } } }
+}
+
+/** Puts a list of models where OpenCode keeps it. */
+const cache = (directory: string, content: string) => {
+  NodeFs.mkdirSync(NodePath.join(directory, "opencode"), { recursive: true })
+  NodeFs.writeFileSync(NodePath.join(directory, "opencode", "models.json"), content)
+}
+
+/** What each process is given of the list. */
+const running = (options: OpenCode.Options, env: Parameters<typeof T.layer>[2] = () => ({})) => {
+  const seen: Array<unknown> = []
+  const layer = T.layer(
+    (command) => {
+      const file = command.env["OPENCODE_MODELS_PATH"]
+      seen.push(file === undefined || !NodeFs.existsSync(file) ? file : JSON.parse(NodeFs.readFileSync(file, "utf8")))
+      return T.answering("x")
+    },
+    options,
+    env
+  )
+  return { layer, seen }
+}
+
+const fast = { startupProfile: "fast", model: "anthropic/sonnet" } as const
+
+const titleOf = (args: ReadonlyArray<string>) =>
+  args.includes("--title") ? args[args.indexOf("--title") + 1] : undefined
+
+describe("startupProfile", () => {
+  it.effect("\"full\" is what there is without one", () => {
+    const { layer } = running({})
+    return Effect.gen(function*() {
+      const { home } = yield* T.Machine
+      cache(`${home}/.cache`, JSON.stringify(list))
+      yield* OpenCode.run("x", { model: "anthropic/sonnet" })
+      yield* OpenCode.run("x", { model: "anthropic/sonnet", startupProfile: "full" })
+      for (const { args, env } of yield* T.commands) {
+        assert.notInclude(args, "--title")
+        assert.notProperty(env, "OPENCODE_DISABLE_MODELS_FETCH")
+        assert.notProperty(env, "OPENCODE_MODELS_PATH")
+      }
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("\"fast\" fetches no list, hands on a part of it, and asks for no title", () => {
+    const { layer, seen } = running({ defaults: fast })
+    return Effect.gen(function*() {
+      const { home } = yield* T.Machine
+      cache(`${home}/.cache`, JSON.stringify(list))
+      const result = yield* OpenCode.run("a prompt")
+      const { args, env } = yield* T.only
+      assert.strictEqual(env["OPENCODE_DISABLE_MODELS_FETCH"], "1")
+      assert.deepStrictEqual(seen, [{ anthropic: list.anthropic }])
+      assert.strictEqual(titleOf(args), `effect-opencode ${result.runId}`)
+      yield* T.expectClean
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("reads the list again when it has changed, and not before", () => {
+    const { layer, seen } = running({ defaults: fast })
+    return Effect.gen(function*() {
+      const { home } = yield* T.Machine
+      cache(`${home}/.cache`, JSON.stringify(list))
+      yield* Effect.all([OpenCode.run("x"), OpenCode.run("x")], { concurrency: "unbounded" })
+      yield* OpenCode.run("x", { model: "openai/gpt" })
+      assert.deepStrictEqual(seen, [
+        { anthropic: list.anthropic },
+        { anthropic: list.anthropic },
+        { openai: list.openai }
+      ])
+      const later = { anthropic: { models: { sonnet: { cost: { input: 1 } } } } }
+      cache(`${home}/.cache`, JSON.stringify(later))
+      yield* OpenCode.run("x")
+      assert.deepStrictEqual(seen.at(-1), later)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("leaves the whole list where it is missing, is none, or lacks the model", () => {
+    const { layer, seen } = running({ defaults: fast })
+    return Effect.gen(function*() {
+      const { home } = yield* T.Machine
+      yield* OpenCode.run("x")
+      for (const content of ["{", "[]", "null", JSON.stringify({ openai: list.openai })]) {
+        cache(`${home}/.cache`, content)
+        yield* OpenCode.run("x")
+      }
+      assert.deepStrictEqual(seen, Array.from({ length: 5 }, () => undefined))
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("gives way to what is set by hand", () => {
+    const { layer, seen } = running({ defaults: fast })
+    return Effect.gen(function*() {
+      const { home } = yield* T.Machine
+      cache(`${home}/.cache`, JSON.stringify(list))
+      yield* OpenCode.run("x", { title: "mine", extraEnv: { OPENCODE_DISABLE_MODELS_FETCH: "0" } })
+      yield* OpenCode.run("x", { extraEnv: { OPENCODE_MODELS_PATH: "/mine" } })
+      yield* OpenCode.run("x", { extraEnv: { OPENCODE_MODELS_URL: Redacted.make("http://mine") } })
+      const [first] = yield* T.commands
+      assert.strictEqual(titleOf(first!.args), "mine")
+      assert.strictEqual(first!.env["OPENCODE_DISABLE_MODELS_FETCH"], "0")
+      assert.deepStrictEqual(seen, [{ anthropic: list.anthropic }, "/mine", undefined])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("gives way to what the child inherits, wherever that comes from", () => {
+    const { layer, seen } = running({ defaults: fast }, ({ root }) => ({
+      OPENCODE_DISABLE_MODELS_FETCH: "0",
+      OPENCODE_MODELS_PATH: "/inherited",
+      XDG_CACHE_HOME: `${root}/cache`
+    }))
+    return Effect.gen(function*() {
+      const { root } = yield* T.Machine
+      cache(`${root}/cache`, JSON.stringify(list))
+      yield* OpenCode.run("x")
+      const { env } = yield* T.only
+      assert.notProperty(env, "OPENCODE_DISABLE_MODELS_FETCH")
+      assert.deepStrictEqual(seen, [undefined])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("is not kept from a child by what the child does not inherit", () => {
+    const { layer, seen } = running(
+      { defaults: { ...fast, extraEnv: { XDG_CACHE_HOME: "/nowhere" } }, environment: {} },
+      () => ({ OPENCODE_DISABLE_MODELS_FETCH: "0", OPENCODE_MODELS_PATH: "/inherited" })
+    )
+    return Effect.gen(function*() {
+      const { root } = yield* T.Machine
+      cache(`${root}/cache`, JSON.stringify(list))
+      yield* OpenCode.run("x", { extraEnv: { XDG_CACHE_HOME: `${root}/cache` } })
+      const { env } = yield* T.only
+      assert.strictEqual(env["OPENCODE_DISABLE_MODELS_FETCH"], "1")
+      assert.deepStrictEqual(seen, [{ anthropic: list.anthropic }])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("names no session that is gone on in", () => {
+    const { layer } = running({ defaults: fast, isolation: "none" })
+    return Effect.gen(function*() {
+      yield* OpenCode.run("x", { sessionId: "ses_1" })
+      yield* OpenCode.run("x", { continueSession: true })
+      for (const { args } of yield* T.commands) assert.notInclude(args, "--title")
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("asks OpenCode for all models where all models are asked for", () => {
+    const { layer } = running({ defaults: fast })
+    return Effect.gen(function*() {
+      const { home } = yield* T.Machine
+      cache(`${home}/.cache`, JSON.stringify(list))
+      yield* Effect.flatMap(OpenCode.OpenCode, ({ models }) => models)
+      const { args, env } = yield* T.only
+      assert.deepStrictEqual([...args], ["models"])
+      assert.notProperty(env, "OPENCODE_MODELS_PATH")
+    }).pipe(Effect.provide(layer))
+  })
+})

@@ -1,0 +1,67 @@
+import { describe, expect } from "@effect/vitest"
+import { Effect } from "effect"
+import { ModelProvider } from "effect-opencode-testing"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import { bash, real, Reply, run, steps, tools } from "./support.js"
+
+const list = {
+  elsewhere: {
+    id: "elsewhere",
+    name: "Elsewhere",
+    env: ["ELSEWHERE_KEY"],
+    npm: "@ai-sdk/openai-compatible",
+    models: { big: { id: "big", name: "Big", limit: { context: 1000, output: 1000 } } }
+  }
+}
+
+const script = steps([
+  bash("cat \"${OPENCODE_MODELS_PATH:-/dev/null}\"; echo; pwd"),
+  Reply.toolCalls([{ name: "write", arguments: { filePath: "note.txt", content: "seen" } }]),
+  Reply.text("looked")
+])
+
+describe("the start-up profile with the real binary", () => {
+  real("changes nothing of a run but the title and the list of models", (box) =>
+    Effect.gen(function*() {
+      const cache = path.join(box.home, ".cache", "opencode")
+      fs.mkdirSync(cache, { recursive: true })
+      fs.writeFileSync(path.join(cache, "models.json"), JSON.stringify(list))
+      const provider = yield* ModelProvider.ModelProvider
+      const observe = (startupProfile: "full" | "fast") =>
+        Effect.gen(function*() {
+          yield* provider.respond(script)
+          const before = (yield* provider.requests).length
+          fs.rmSync(path.join(box.work, "note.txt"), { force: true })
+          const result = yield* run("Look around", { startupProfile })
+          const requests = (yield* provider.requests).slice(before)
+          const calls = tools(result.events)
+          return {
+            models: calls[0]!.output!.trimEnd().split("\n")[0],
+            titles: requests.filter(({ isTitle }) => isTitle).length,
+            same: {
+              text: result.text,
+              finishReason: result.finishReason,
+              exitCode: result.exitCode,
+              turns: result.turns,
+              usage: result.usage,
+              cost: result.cost,
+              events: result.events.map((event) => event._tag),
+              fields: result.events.map((event) =>
+                "raw" in event ? Object.keys(event.raw["part"] as object).sort() : []
+              ),
+              calls: calls.map(({ status, tool }) => `${tool} ${status}`),
+              output: calls[0]!.output!.trimEnd().split("\n").slice(1),
+              requests: requests.filter(({ isTitle }) => !isTitle).map(({ tools }) => tools)
+            }
+          }
+        })
+      const full = yield* observe("full")
+      const fast = yield* observe("fast")
+      expect(full.same.calls).toEqual(["bash completed", "write completed"])
+      expect(full.same.requests[0]?.length).toBeGreaterThan(5)
+      expect(fast.same).toEqual(full.same)
+      expect({ models: full.models, titles: full.titles }).toEqual({ models: "", titles: 1 })
+      expect({ models: fast.models, titles: fast.titles }).toEqual({ models: "{}", titles: 0 })
+    }), { client: { defaults: { title: undefined } } })
+})
