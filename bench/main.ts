@@ -1,6 +1,6 @@
 /**
- * The benchmark: `npm run bench`, or `npm run bench -- --only small,short --rounds 5`. A complete run writes
- * `bench/results.md`.
+ * The benchmark: `npm run bench`, or `npm run bench -- --only small,short --rounds 5`. What is measured takes its place
+ * in `bench/results.md`.
  */
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -10,6 +10,8 @@ import { parseArgs } from "node:util"
 import { build } from "./lib/build.js"
 import * as report from "./lib/report.js"
 import type { Section } from "./lib/report.js"
+import * as results from "./lib/results.js"
+import type { Result } from "./lib/results.js"
 import type { Bench } from "./lib/run.js"
 import * as pipeline from "./workloads/pipeline.js"
 import * as real from "./workloads/real.js"
@@ -18,6 +20,11 @@ import * as server from "./workloads/server.js"
 import * as startup from "./workloads/startup.js"
 
 const here = path.dirname(fileURLToPath(import.meta.url))
+
+const file = (name: string): string => path.join(here, name)
+
+/** A median of fewer rounds is not kept. */
+const enough = 3
 
 const workloads: { readonly [name: string]: (bench: Bench) => Promise<Section> } = {
   small: pipeline.manySmall,
@@ -82,33 +89,30 @@ const bench: Bench = {
   say: (text) => console.error(text)
 }
 
-const loadBefore = os.loadavg()[0]!
-const began = performance.now()
 await build(path.join(here, "programs"), bench.programs)
 
-const sections: Array<Section> = []
+const measured: Array<Result> = []
 for (const name of only) {
   const from = performance.now()
+  const loadBefore = os.loadavg()[0]!
   bench.say(name)
   const section = await workloads[name]!(bench)
-  sections.push(section)
-  console.log(`\n## ${section.title}\n\n${section.text}\n\n${report.checks(section.checks)}\n`)
+  const result: Result = {
+    workload: name,
+    date: new Date().toISOString().slice(0, 10),
+    minutes: Math.ceil((performance.now() - from) / 60_000),
+    load: [loadBefore, os.loadavg()[0]!],
+    machine,
+    ...section,
+    rounds: section.rounds ?? bench.rounds
+  }
+  measured.push(result)
+  console.log(`\n${results.section(result)}\n\n${report.checks(result.checks)}\n`)
   bench.say(`${name}: ${Math.round((performance.now() - from) / 1000)} s`)
+  if (bench.rounds >= enough) {
+    const all = results.merge(Object.keys(workloads), results.read(file("results.json")), [result])
+    fs.writeFileSync(file("results.json"), `${JSON.stringify(all, null, 2)}\n`)
+    fs.writeFileSync(file("results.md"), results.render(all))
+  }
 }
-
-const text = [
-  "# Results",
-  `Made by \`npm run bench\` on ${new Date().toISOString().slice(0, 10)} in ${
-    Math.round((performance.now() - began) / 60_000)
-  } minutes. The load of the machine was ${loadBefore.toFixed(1)} before and ${os.loadavg()[0]!.toFixed(1)} after.`,
-  machine,
-  `Medians of ${bench.rounds} rounds, in each of which every variant of a comparison has its turn in a fresh process; a ` +
-  "ratio is the median of the ratios of the rounds. *Main CPU* is the CPU time of Node's main thread from the end of " +
-  "the imports to the result: what the wall time would be on an idle machine. *Whole wall* begins there too.",
-  "## What was aimed at",
-  report.checks(sections.flatMap((section) => section.checks)),
-  ...sections.flatMap((section) => [`## ${section.title}`, section.text])
-].join("\n\n")
-
-if (values.only === undefined) fs.writeFileSync(path.join(here, "results.md"), `${text}\n`)
-console.log(`\n${report.checks(sections.flatMap((section) => section.checks))}`)
+console.log(`\n${report.checks(measured.flatMap((result) => result.checks))}`)

@@ -30,6 +30,8 @@ export interface Section {
   readonly title: string
   readonly text: string
   readonly checks: ReadonlyArray<Check>
+  /** Where these are not as many as were asked for. */
+  readonly rounds?: number
 }
 
 export const number = (value: number, digits = value < 10 ? 2 : value < 100 ? 1 : 0): string => value.toFixed(digits)

@@ -33,6 +33,8 @@ const made = ({ date, load, machine, minutes, rounds }: Result): string =>
   } after; ` +
   `${machine}.*`
 
+export const section = (result: Result): string => [`## ${result.title}`, made(result), result.text].join("\n\n")
+
 export const render = (results: ReadonlyArray<Result>): string =>
   `${
     [
@@ -43,6 +45,6 @@ export const render = (results: ReadonlyArray<Result>): string =>
       "on an idle machine. *Whole wall* begins there too.",
       "## What was aimed at",
       report.checks(results.flatMap((result) => result.checks)),
-      ...results.flatMap((result) => [`## ${result.title}`, made(result), result.text])
+      ...results.map(section)
     ].join("\n\n")
   }\n`

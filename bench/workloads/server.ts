@@ -1,9 +1,7 @@
 /** Runs over a warm server, against a process for each and against `fetch` by hand. */
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
-import * as os from "node:os"
 import * as path from "node:path"
-import { fileURLToPath } from "node:url"
 import type { Batch, Job } from "../lib/batches.js"
 import type { Measured } from "../lib/meter.js"
 import * as provider from "../lib/provider.js"
@@ -15,8 +13,6 @@ import type { Bench } from "../lib/run.js"
 const resolve = createRequire(import.meta.url).resolve
 
 const binary = resolve("opencode-ai/bin/opencode.exe")
-
-const file = fileURLToPath(new URL("../results-server.md", import.meta.url))
 
 // -----------------------------------------------------------------------------
 // What is asked
@@ -137,25 +133,11 @@ const check = (what: string, most: number, measured: number, unit: Check["unit"]
   unit
 })
 
-const machine = (): string => {
-  const version = (name: string): string =>
-    JSON.parse(fs.readFileSync(path.join(path.dirname(file), "node_modules", name, "package.json"), "utf8")).version
-  return [
-    `${os.cpus().length} × ${os.cpus()[0]?.model ?? "unknown processor"}`,
-    `${Math.round(os.totalmem() / 2 ** 30)} GiB`,
-    `Linux ${os.release()}`,
-    `node ${process.versions.node}`,
-    `effect ${version("effect")}`,
-    `opencode-ai ${version("opencode-ai")}`
-  ].join(", ")
-}
-
 /** Medians of at most three rounds: one takes minutes of a processor. */
 const maxRounds = 3
 
 export const server = (bench: Bench): Promise<Section> =>
   provider.providing(async (config) => {
-    const loadBefore = os.loadavg()[0]!
     const ours = (batches: ReadonlyArray<Batch>, concurrency: number | "unbounded" = "unbounded") =>
       program(bench, config, "server-ours", [beginning, ...batches], { concurrency })
     const hand = (batches: ReadonlyArray<Batch>) => program(bench, config, "server-fetch", [beginning, ...batches])
@@ -185,6 +167,8 @@ export const server = (bench: Bench): Promise<Section> =>
     const grown = (figure: string) => long[`${last} ${figure}`]! - long[`${first} ${figure}`]!
 
     const text = [
+      "Medians where `fetch` by hand is compared, a single round elsewhere. *CPU of a run* is that of the program, the " +
+      "server and everything that it starts, without the provider's.",
       "### In a directory that the server knows",
       comparison(warm, rounds.ours, rounds.hand),
       "### Each in a directory that the server does not know",
@@ -248,28 +232,5 @@ export const server = (bench: Bench): Promise<Section> =>
       check("400 more runs, heap of the program", 2, grown("heap"), "MB"),
       check("400 more runs, server", 100, grown("now"), "MB")
     ]
-    const section = { title: "Over a server", text, checks }
-    if (bench.rounds >= maxRounds) {
-      fs.writeFileSync(
-        file,
-        `${
-          [
-            "# Runs over a server",
-            `Made by \`npm run bench -- --only server\` on ${new Date().toISOString().slice(0, 10)}. The load of the ` +
-            `machine was ${loadBefore.toFixed(1)} before and ${
-              os.loadavg()[0]!.toFixed(1)
-            } after, so walls are longer ` +
-            "than on an idle one; CPU time is not.",
-            machine(),
-            `Medians of ${maxRounds} rounds where \`fetch\` by hand is compared, a single one elsewhere. *CPU of a run* is ` +
-            "that of the program, the server and everything that it starts, without the provider's.",
-            "## What was aimed at",
-            report.checks(checks),
-            "## Figures",
-            text
-          ].join("\n\n")
-        }\n`
-      )
-    }
-    return section
+    return { title: "Over a server", text, checks, rounds: Math.min(bench.rounds, maxRounds) }
   })
