@@ -1,6 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Queue } from "effect"
+import { StartupGate } from "effect-opencode"
 import { EventEmitter } from "node:events"
+import { availableParallelism } from "node:os"
 import { Writable } from "node:stream"
 import { Host } from "../src/Host.js"
 import * as node from "../src/internal/node.js"
@@ -26,6 +28,11 @@ describe("signals", () => {
       expect([...yield* Queue.takeAll(received)]).toEqual(["SIGPIPE"])
     }))
 })
+
+it.effect("the processors are known to whatever spaces out the starts", () =>
+  Effect.gen(function*() {
+    expect(yield* StartupGate.Processors).toBe(availableParallelism())
+  }).pipe(Effect.provide(node.processors)))
 
 /** Takes nothing until it is read. */
 const pipe = () => {

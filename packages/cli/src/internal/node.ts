@@ -3,11 +3,12 @@
  */
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import type * as HttpServer from "@effect/platform/HttpServer"
+import * as StartupGate from "effect-opencode/StartupGate"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Queue from "effect/Queue"
-import { tmpdir } from "node:os"
+import { availableParallelism, tmpdir } from "node:os"
 import type { Writable } from "node:stream"
 import * as ExitCode from "../ExitCode.js"
 import { Host } from "../Host.js"
@@ -42,6 +43,9 @@ export const host = Layer.sync(Host, () => ({
   platform: process.platform,
   nodeVersion: process.versions.node
 }))
+
+/** Node tells it the library itself from version 21 on. */
+export const processors: Layer.Layer<never> = Layer.sync(StartupGate.Processors, availableParallelism)
 
 const isPipe = (error: unknown): boolean =>
   typeof error === "object" && error !== null && "code" in error && error.code === "EPIPE"
@@ -118,7 +122,7 @@ export const runMain = (
   const keepAlive = setInterval(() => undefined, 2 ** 31 - 1)
   const fiber = Effect.runFork(Effect.gen(function*() {
     const received = yield* signals(process)
-    const services = Layer.mergeAll(NodeContext.layer, host, Interrupt.layer(received))
+    const services = Layer.mergeAll(NodeContext.layer, host, processors, Interrupt.layer(received))
     const ended = yield* Effect.exit(Effect.provide(program, services))
     const code = Exit.getOrElse(ended, () => ExitCode.failure)
     return yield* flushed([process.stdout, process.stderr], received, code)
