@@ -53,7 +53,7 @@ const cold = [batch(1, { times: 2 }), batch(8)]
 
 const places = [4, 8, 16, 32, 64, "unbounded"] as const
 
-const sweep = [batch(100), batch(100, { delay: 1000 }), batch(100, { delay: 5000 })]
+const sweep = [batch(100), batch(100, { delay: 1000 })]
 
 const hundreds = [1, 2, 3, 4, 5].map((n): Batch => ({ ...batch(10, { times: 10 }), name: `${n}00` }))
 
