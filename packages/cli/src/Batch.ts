@@ -231,7 +231,8 @@ export const run = (
 
     const recovered = yield* recovery.recover({
       transcripts: options.transcripts,
-      jobs: isTodo,
+      // A retry that was cut off is one of a job that has its result.
+      jobs: new Set(options.jobs.flatMap(({ id }) => results.get(id)?.outcome === "success" ? [] : [id])),
       // A transcript outlives the results that somebody has removed to begin again.
       count: options.resume === true
         ? {

@@ -334,12 +334,12 @@ export const fleet: Options.Options<FleetOptions> = Options.all({
   concurrency: parsed(
     "startup-concurrency",
     "n",
-    "Runs that may be starting at once; a start takes 4 seconds of processor time. Default: 1, or one for each processor where runs share no data directory.",
+    "Runs that may be starting at once; a start takes 4 seconds of processor time. Default: 1; one for each processor where runs share no data directory and --startup-window is not given.",
     values.countOrUnbounded
   ),
   window: duration(
     "startup-window",
-    "The longest time that a start keeps others waiting. Default: 300 ms; 4 s where it is one for each processor."
+    "The longest time that a start keeps others waiting. Default: 300 ms; 4 s where the default is one for each processor."
   ),
   rateLimitGate: flag("rate-limit-gate", "Hold new starts back when a provider is asked too much."),
   fallback: duration(

@@ -716,6 +716,33 @@ describe("after a batch that was killed", () => {
       expect(yield* started(false, 0.01)).toEqual(["done", "new"])
     }).pipe(Effect.provide(onDisk(() => Reply.text("x", { cost: 0.25 })))))
 
+  it.scopedLive("ends what is left of a retry, also where that is not tried again", () =>
+    Effect.gen(function*() {
+      const root = yield* directory
+      const data = path.join(root, "effect-opencode-AbCd12", "data")
+      fs.mkdirSync(data, { recursive: true })
+      fs.mkdirSync(path.join(root, "transcripts"))
+      fs.writeFileSync(
+        path.join(root, "transcripts", "failed.jsonl"),
+        lines(...ran("aaaaa0123456789", 0.1, "OpenCodeTimeoutError"), start("bbbbb0123456789", data))
+      )
+      const { log, run } = yield* batch({
+        jobs: jobs("failed"),
+        results: {
+          before: [result({ id: "failed", runId: "aaaaa0123456789", outcome: "OpenCodeTimeoutError" })],
+          append: () => Effect.void
+        },
+        transcripts: path.join(root, "transcripts"),
+        resume: true
+      })
+      const { results } = yield* run
+      expect(idsOf(results)).toEqual(["failed"])
+      expect(yield* log).toEqual([
+        "A batch before this one was killed: 1 run cut off, and what was left of them ended."
+      ])
+      expect(fs.existsSync(data)).toBe(false)
+    }).pipe(Effect.provide(onDisk(() => "x"))))
+
   it.scopedLive("leaves data directories that do not go with a run", () =>
     Effect.gen(function*() {
       const root = yield* directory

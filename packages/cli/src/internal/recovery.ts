@@ -54,7 +54,7 @@ const removePrivate = (data: string): Effect.Effect<void, never, FileSystem.File
  */
 export const recover = (options: {
   readonly transcripts: string
-  /** Jobs that are to be run. */
+  /** Jobs that may have been at work: those without a success. */
   readonly jobs: ReadonlySet<string>
   /** Further jobs whose runs count, and the runs that need not be counted: their results say what they spent. */
   readonly count: { readonly jobs: ReadonlySet<string>; readonly except: ReadonlySet<string> } | undefined
@@ -70,15 +70,15 @@ export const recover = (options: {
     const survivors: Array<number> = []
     for (const name of names) {
       const id = name.replace(/\.jsonl$/, "")
-      const isTodo = options.jobs.has(id)
-      if (!name.endsWith(".jsonl") || !(isTodo || options.count?.jobs.has(id) === true)) continue
+      const isOpen = options.jobs.has(id)
+      if (!name.endsWith(".jsonl") || !(isOpen || options.count?.jobs.has(id) === true)) continue
       const text = yield* Effect.orElseSucceed(
         fileSystem.readFileString(path.join(options.transcripts, name)),
         () => ""
       )
       for (const run of Transcript.parse(text)) {
         if (options.count?.except.has(run.runId) === false) spent = add(spent, spentBy(run))
-        if (run.outcome !== undefined || !isTodo) continue
+        if (run.outcome !== undefined || !isOpen) continue
         const left = yield* Leftovers.end(run.runId, { forceKillAfter: options.forceKillAfter })
         survivors.push(...left)
         cut++
