@@ -176,7 +176,8 @@ const spacing = (given: Options, isolation: Isolation): Effect.Effect<StartupGat
     ? Effect.succeed(given.startup)
     : Effect.map(
       StartupGate.Processors,
-      (processors) => processors === undefined ? undefined : StartupGate.forProcessors(processors)
+      (processors) =>
+        processors === undefined || !(processors >= 1) ? undefined : StartupGate.forProcessors(processors)
     )
 
 const probe = (

@@ -20,11 +20,13 @@ const EnvValue = Schema.Union(Schema.String, Schema.RedactedFromSelf(Schema.Stri
  * What OpenCode's start leaves out. `"full"`: nothing. `"fast"`, which takes 2.6 instead of 4.3 seconds of processor time
  * and 410 instead of 590 MB (1.18.33):
  *
- * - The run is given only those providers of OpenCode's list that its own options name, in `model` and in
- *   `configOverrides`; that is what saves the time. Sub-agents of OpenCode's config files that name a model of another
- *   provider fail with it, and their `small_model` is not used. The whole list stays where the part cannot be told: without
+ * - The run is given only those models of OpenCode's list whose provider its own options name, in `model` and in
+ *   `configOverrides`, or has credentials: a stored login, or one of its variables; that is what saves the time. Agents of
+ *   OpenCode's config files (`compaction`, too) that name a model of a provider which has its key in a config file alone
+ *   fail with it, and such a `small_model` is not used. The whole list stays where the part cannot be told: without
  *   `model`, with a `command`, with `attach`, and where there is no list in the cache or the model is not in it, unless
- *   `configOverrides` describes the model completely (`npm` of the provider, `cost` and `limit` of the model).
+ *   `configOverrides` describes the model completely (`npm` of the provider, `cost` and `limit` of the model) and nobody
+ *   has logged in elsewhere.
  * - OpenCode does not fetch the list, which saves access to the network. It uses that of its cache, else the one that it
  *   was built with, so models and prices that are newer are unknown: `opencode models --refresh` renews the cache.
  * - A new session without a `title` is called `effect-opencode` and the id of the run, which saves the call in which

@@ -52,8 +52,10 @@ export interface Options {
 }
 
 /**
- * The processors of the machine, as far as they are known. Default: `navigator.hardwareConcurrency`, which Node has since
- * 21 and Bun has, too. A program on Node 20 can provide `os.availableParallelism()`.
+ * The processors of the machine, as far as they are known: a number below 1 or none at all says that they are not.
+ * Default: `navigator.hardwareConcurrency`, which Node has since 21 and Bun has, too. A program on Node 20 can provide
+ * `os.availableParallelism()`. Node often gives the processors of the host where a container may use only some of them:
+ * provide their number there.
  *
  * @since 0.1.0
  * @category references
@@ -66,7 +68,7 @@ export class Processors extends Context.Reference<Processors>()("effect-opencode
 /**
  * How starts are spaced that have nothing in common but the machine: one for each processor, each until its first event
  * and for at most 4 seconds. A start takes 4.3 seconds of processor time (1.18.33), so the machine starts as many as it
- * can, and no run spends its `startupTimeout` in a crowd of others that are starting, too. Measured with eight runs on two
+ * can, and few runs spend their `startupTimeout` in a crowd of others that are starting, too. Measured with eight runs on two
  * busy cores, for at most 5 seconds: they took 2.5 GB of memory together instead of the 3.7 GB with a start every 300
  * milliseconds, a run ended sooner on average (26.5 seconds instead of 29.3), the last one later (34.4 instead of 30.6),
  * and the processor time was the same.

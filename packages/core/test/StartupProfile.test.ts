@@ -6,9 +6,19 @@ import * as NodePath from "node:path"
 import * as T from "./support/mock.js"
 
 const list = {
-  anthropic: { models: { sonnet: { cost: {} } } },
-  openai: { models: { gpt: { cost: {} } } }
+  anthropic: { env: ["ANTHROPIC_API_KEY"], models: { sonnet: { cost: {} } } },
+  openai: { env: ["OPENAI_API_KEY"], models: { gpt: { cost: {} } } },
+  google: { env: ["GOOGLE_KEY", "GEMINI_KEY"], models: { gemini: { cost: {} } } }
 }
+
+/** The list with the models of some providers alone. */
+const part = (...names: ReadonlyArray<keyof typeof list>) =>
+  Object.fromEntries(
+    Object.entries(list).map(([name, provider]) => [
+      name,
+      names.some((one) => one === name) ? provider : { ...provider, models: {} }
+    ])
+  )
 
 /** Puts a list of models where OpenCode keeps it. */
 const cache = (directory: string, content: string) => {
@@ -60,7 +70,7 @@ describe("startupProfile", () => {
       const result = yield* OpenCode.run("a prompt")
       const { args, env } = yield* T.only
       assert.strictEqual(env["OPENCODE_DISABLE_MODELS_FETCH"], "1")
-      assert.deepStrictEqual(seen, [{ anthropic: list.anthropic }])
+      assert.deepStrictEqual(seen, [part("anthropic")])
       assert.strictEqual(titleOf(args), `effect-opencode ${result.runId}`)
       yield* T.expectClean
     }).pipe(Effect.provide(layer))
@@ -74,9 +84,9 @@ describe("startupProfile", () => {
       yield* Effect.all([OpenCode.run("x"), OpenCode.run("x")], { concurrency: "unbounded" })
       yield* OpenCode.run("x", { model: "openai/gpt" })
       assert.deepStrictEqual(seen, [
-        { anthropic: list.anthropic },
-        { anthropic: list.anthropic },
-        { openai: list.openai }
+        part("anthropic"),
+        part("anthropic"),
+        part("openai")
       ])
       const later = { anthropic: { models: { sonnet: { cost: { input: 1 } } } } }
       cache(`${home}/.cache`, JSON.stringify(later))
@@ -109,7 +119,7 @@ describe("startupProfile", () => {
       const [first] = yield* T.commands
       assert.strictEqual(titleOf(first!.args), "mine")
       assert.strictEqual(first!.env["OPENCODE_DISABLE_MODELS_FETCH"], "0")
-      assert.deepStrictEqual(seen, [{ anthropic: list.anthropic }, "/mine", undefined])
+      assert.deepStrictEqual(seen, [part("anthropic"), "/mine", undefined])
     }).pipe(Effect.provide(layer))
   })
 
@@ -140,7 +150,42 @@ describe("startupProfile", () => {
       yield* OpenCode.run("x", { extraEnv: { XDG_CACHE_HOME: `${root}/cache` } })
       const { env } = yield* T.only
       assert.strictEqual(env["OPENCODE_DISABLE_MODELS_FETCH"], "1")
-      assert.deepStrictEqual(seen, [{ anthropic: list.anthropic }])
+      assert.deepStrictEqual(seen, [part("anthropic")])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("keeps the models of all providers that there are credentials for", () => {
+    const { layer, seen } = running({ defaults: fast }, () => ({ GEMINI_KEY: "secret" }))
+    return Effect.gen(function*() {
+      const { home } = yield* T.Machine
+      cache(`${home}/.cache`, JSON.stringify(list))
+      yield* OpenCode.run("x")
+      yield* OpenCode.run("x", { extraEnv: { OPENAI_API_KEY: Redacted.make("secret") } })
+      yield* OpenCode.run("x", { extraEnv: { OPENCODE_AUTH_CONTENT: "{\"openai\":{}}" } })
+      const data = NodePath.join(home, ".local", "share", "opencode")
+      NodeFs.mkdirSync(data, { recursive: true })
+      NodeFs.writeFileSync(NodePath.join(data, "auth.json"), "{\"openai\":{}}")
+      yield* OpenCode.run("x")
+      assert.deepStrictEqual(seen, [
+        part("anthropic", "google"),
+        part("anthropic", "google", "openai"),
+        part("anthropic", "google", "openai"),
+        part("anthropic", "google", "openai")
+      ])
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("leaves the whole list where it cannot be told who has logged in", () => {
+    const { layer, seen } = running({ defaults: fast })
+    return Effect.gen(function*() {
+      const { home } = yield* T.Machine
+      cache(`${home}/.cache`, JSON.stringify(list))
+      yield* OpenCode.run("x", { extraEnv: { OPENCODE_AUTH_CONTENT: "{" } })
+      const data = NodePath.join(home, ".local", "share", "opencode")
+      NodeFs.mkdirSync(data, { recursive: true })
+      NodeFs.writeFileSync(NodePath.join(data, "auth.json"), "[]")
+      yield* OpenCode.run("x")
+      assert.deepStrictEqual(seen, [undefined, undefined])
     }).pipe(Effect.provide(layer))
   })
 

@@ -2,13 +2,19 @@ import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import type { RunConfig } from "effect-opencode"
 import * as modelList from "../src/internal/modelList.js"
+import { isObject } from "../src/internal/wire.js"
 
 const model = (name: string) => ({ id: name, cost: { input: 1 }, limit: { context: 1 } })
 
 const list = {
-  anthropic: { id: "anthropic", models: { sonnet: model("sonnet"), haiku: model("haiku") } },
-  openai: { id: "openai", models: { gpt: model("gpt"), "vendor/gpt": model("vendor/gpt") } },
-  google: { id: "google", models: { gemini: model("gemini") } }
+  anthropic: { id: "anthropic", env: ["ANTHROPIC_KEY"], models: { sonnet: model("sonnet"), haiku: model("haiku") } },
+  openai: {
+    id: "openai",
+    env: ["OPENAI_KEY", "OPENAI_TOKEN"],
+    models: { gpt: model("gpt"), "vendor/gpt": model("vendor/gpt") }
+  },
+  google: { id: "google", models: { gemini: model("gemini") } },
+  opencode: { id: "opencode", env: [1], models: { free: model("free") } }
 }
 
 const fast = (config: RunConfig.RunConfig): modelList.Wanted => {
@@ -17,9 +23,14 @@ const fast = (config: RunConfig.RunConfig): modelList.Wanted => {
   return wanted
 }
 
-const kept = (config: RunConfig.RunConfig, from: typeof list | undefined = list) => {
-  const narrowed = modelList.narrow(from, fast(config))
-  return narrowed === undefined ? undefined : Object.keys(narrowed)
+/** The providers whose models are kept. */
+const kept = (config: RunConfig.RunConfig) => {
+  const narrowed = modelList.narrow(list, fast(config))
+  if (narrowed === undefined) return undefined
+  expect(Object.keys(narrowed)).toEqual(Object.keys(list))
+  return Object.entries(narrowed).flatMap(([name, provider]) =>
+    Object.keys((provider as { readonly models: object }).models).length === 0 ? [] : [name]
+  )
 }
 
 const own = (entry: object) => ({ configOverrides: { provider: { mine: entry } }, model: "mine/m1" })
@@ -35,13 +46,34 @@ describe("the list of models of a run", () => {
       model: "anthropic/sonnet",
       command: "c"
     }],
+    ["a command among the further arguments", {
+      startupProfile: "fast",
+      model: "anthropic/sonnet",
+      extraArgs: ["--command=c"]
+    }],
+    ["another model among the further arguments", {
+      startupProfile: "fast",
+      model: "anthropic/sonnet",
+      extraArgs: ["-m", "openai/gpt"]
+    }],
+    ["a model that OpenCode reads elsewhere", {
+      startupProfile: "fast",
+      model: "anthropic/sonnet",
+      configOverrides: { agent: { review: { model: "{env:REVIEWER}/gpt" } } }
+    }],
+    ["a name that is none", { startupProfile: "fast", model: "sonnet" }],
     ["another server", { startupProfile: "fast", model: "anthropic/sonnet", attach: "http://h" }]
   ])("is the whole one with %s", (_, config) => {
     expect(modelList.wanted(config)).toBeUndefined()
   })
 
   it("has the provider of the model", () => {
-    expect(modelList.narrow(list, fast({ model: "anthropic/sonnet" }))).toEqual({ anthropic: list.anthropic })
+    expect(modelList.narrow(list, fast({ model: "anthropic/sonnet" }))).toEqual({
+      anthropic: list.anthropic,
+      openai: { ...list.openai, models: {} },
+      google: { ...list.google, models: {} },
+      opencode: { ...list.opencode, models: {} }
+    })
     expect(kept({ model: "openai/vendor/gpt" })).toEqual(["openai"])
   })
 
@@ -61,7 +93,24 @@ describe("the list of models of a run", () => {
     expect(kept({ model: "anthropic/opus" })).toBeUndefined()
     expect(kept({ model: "unknown/opus" })).toBeUndefined()
     expect(kept({ model: "constructor/name" })).toBeUndefined()
-    expect(kept({ model: "anthropic/sonnet" }, undefined)).toBeDefined()
+    expect(modelList.narrow(undefined, fast({ model: "anthropic/sonnet" }))).toBeUndefined()
+  })
+
+  it("has every provider that there are credentials for, and what needs none", () => {
+    const providers = modelList.providers(list)
+    expect(providers.map(({ variables }) => variables)).toEqual([
+      ["ANTHROPIC_KEY"],
+      ["OPENAI_KEY", "OPENAI_TOKEN"],
+      [],
+      []
+    ])
+    const whole = (stored: ReadonlyArray<string>, variables: ReadonlyArray<string>) =>
+      modelList.withUsable(fast({ model: "google/gemini" }), providers, { stored, variables: new Set(variables) })
+        .providers
+    expect(whole([], [])).toEqual(["google", "opencode"])
+    expect(whole(["anthropic"], ["PATH"])).toEqual(["anthropic", "google", "opencode"])
+    expect(whole([], ["OPENAI_TOKEN"])).toEqual(["google", "openai", "opencode"])
+    expect(modelList.providers(undefined)).toEqual([])
   })
 
   it("is not needed for a model that the configuration describes", () => {
@@ -76,6 +125,11 @@ describe("the list of models of a run", () => {
     expect(without({ npm: "x", models: { m1: { limit: {} } } })).toBeUndefined()
     expect(without({ npm: "x", models: { m1: { cost: {} } } })).toBeUndefined()
     expect(without({ npm: "x" })).toBeUndefined()
+    // A login for a provider that is in no list ends OpenCode's start.
+    const complete = fast(own({ npm: "x", models: { m1: model("m1") } }))
+    const login = (name: string) => modelList.withUsable(complete, [], { stored: [name], variables: new Set() })
+    expect(modelList.narrow(undefined, login("mine"))).toEqual({})
+    expect(modelList.narrow(undefined, login("openai"))).toBeUndefined()
   })
 
   it("is a part of the list, with the model in it or in the configuration", () => {
@@ -89,8 +143,13 @@ describe("the list of models of a run", () => {
           model: `p/${name}`,
           configOverrides: { provider: content, agent: content }
         })
-        const narrowed = modelList.narrow(list, wanted!)
-        for (const [name, provider] of Object.entries(narrowed ?? {})) expect(list[name]).toBe(provider)
+        if (wanted === undefined) return
+        const narrowed = modelList.narrow(list, wanted)
+        for (const [name, provider] of Object.entries(narrowed ?? {})) {
+          const known = list[name]
+          const isKept = wanted.providers.includes(name) || !isObject(known)
+          expect(provider).toEqual(isKept ? known : { ...known, models: {} })
+        }
       }
     ))
   })

@@ -22,7 +22,7 @@ import * as exported from "./exported.js"
 import * as invocation from "./invocation.js"
 import * as leftovers from "./leftovers.js"
 import * as lineSplitter from "./lineSplitter.js"
-import * as modelList from "./modelList.js"
+import * as narrowedModels from "./narrowedModels.js"
 import * as plans from "./plan.js"
 import * as process from "./process.js"
 import * as processTable from "./processTable.js"
@@ -94,34 +94,6 @@ const checkBinary = (client: Processes, plan: plans.Plan): Effect.Effect<Binary,
     return { binary, version }
   })
 
-/**
- * Gives a run with the fast profile the part of OpenCode's list of models that it needs: reading all of it takes a third
- * of a start (1.18.33). Where that part cannot be told, or cannot be written, the run has the whole list.
- */
-const narrowModels = (
-  client: Processes,
-  { options }: plans.Plan,
-  { env, temporary }: surroundings.Surroundings
-): Effect.Effect<{ readonly [name: string]: string }> =>
-  Effect.gen(function*() {
-    const wanted = modelList.wanted(options)
-    if (wanted === undefined) return {}
-    for (const name of ["OPENCODE_MODELS_PATH", "OPENCODE_MODELS_URL"]) {
-      if ((yield* surroundings.valueOf(client, env, name)) !== undefined) return {}
-    }
-    const home = env["HOME"] ?? (yield* Isolation.home)
-    const cache = (yield* surroundings.valueOf(client, env, "XDG_CACHE_HOME")) ??
-      (home === undefined ? undefined : client.path.join(home, ".cache"))
-    if (cache === undefined) return {}
-    const list = yield* client.modelList.read(client.path.join(cache, "opencode", "models.json"), wanted)
-    if (list === undefined) return {}
-    const file = client.path.join(temporary, "models.json")
-    return yield* client.fileSystem.writeFileString(file, list).pipe(
-      Effect.as({ OPENCODE_MODELS_PATH: file }),
-      Effect.orElseSucceed(() => ({}))
-    )
-  })
-
 const prepare = (
   client: Processes,
   plan: plans.Plan,
@@ -133,7 +105,7 @@ const prepare = (
     const marker = { [processTable.variable]: `${yield* inherited}:${plan.runId}` }
     const started = toInvocation(plan, version, {
       ...around.env,
-      ...(yield* narrowModels(client, plan, around)),
+      ...(yield* narrowedModels.variables(client, plan.options, around)),
       ...marker
     })
     const problem = check.invocation(started)
