@@ -177,7 +177,9 @@ const spacing = (given: Options, isolation: Isolation): Effect.Effect<StartupGat
     : Effect.map(
       StartupGate.Processors,
       (processors) =>
-        processors === undefined || !(processors >= 1) ? undefined : StartupGate.forProcessors(processors)
+        processors !== undefined && processors >= 1 && Number.isFinite(processors)
+          ? StartupGate.forProcessors(processors)
+          : undefined
     )
 
 const probe = (

@@ -147,6 +147,18 @@ describe("runs of one layer", () => {
       ))
     ))
 
+  for (const processors of [undefined, NaN, 0, -1, Infinity]) {
+    it.effect(`start one after the other on ${processors} processors`, () =>
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(Effect.all([1, 2].map(() => OpenCode.run("x")), { concurrency: "unbounded" }))
+        yield* T.untilMade(2)
+        yield* T.untilStarted(1)
+        yield* T.untilSleep(300)
+        assert.strictEqual((yield* T.commands).length, 1)
+        yield* Fiber.interrupt(fiber)
+      }).pipe(Effect.provide(T.layer(() => Mock.script(Mock.never), {}, undefined, processors))))
+  }
+
   it.effect("are spaced as the layer says, however many processors there are", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(Effect.all([1, 2].map(() => OpenCode.run("x")), { concurrency: "unbounded" }))
