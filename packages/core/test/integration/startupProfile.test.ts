@@ -12,6 +12,13 @@ const list = {
     env: ["ELSEWHERE_KEY"],
     npm: "@ai-sdk/openai-compatible",
     models: { big: { id: "big", name: "Big", limit: { context: 1000, output: 1000 } } }
+  },
+  openai: {
+    id: "openai",
+    name: "OpenAI",
+    env: ["OPENAI_API_KEY"],
+    npm: "@ai-sdk/openai",
+    models: { gpt: { id: "gpt", name: "GPT", limit: { context: 1000, output: 1000 } } }
   }
 }
 
@@ -62,6 +69,21 @@ describe("the start-up profile with the real binary", () => {
       expect(full.same.requests[0]?.length).toBeGreaterThan(5)
       expect(fast.same).toEqual(full.same)
       expect({ models: full.models, titles: full.titles }).toEqual({ models: "", titles: 1 })
-      expect({ models: fast.models, titles: fast.titles }).toEqual({ models: "{}", titles: 0 })
+      expect({ models: JSON.parse(fast.models!), titles: fast.titles }).toEqual({
+        models: { elsewhere: { ...list.elsewhere, models: {} }, openai: { ...list.openai, models: {} } },
+        titles: 0
+      })
     }), { client: { defaults: { title: undefined } } })
+
+  // OpenCode's own plugin for this provider looks for it in the list, and ends the start where it is not there.
+  real("starts where somebody has logged in to another provider", (box) =>
+    Effect.gen(function*() {
+      const login = { OPENCODE_AUTH_CONTENT: JSON.stringify({ openai: { type: "api", key: "none" } }) }
+      const hello = Effect.map(run("Hello", { startupProfile: "fast", extraEnv: login }), ({ text }) => text)
+      expect(yield* hello).toBe("done")
+      const cache = path.join(box.home, ".cache", "opencode")
+      fs.mkdirSync(cache, { recursive: true })
+      fs.writeFileSync(path.join(cache, "models.json"), JSON.stringify(list))
+      expect(yield* hello).toBe("done")
+    }))
 })
