@@ -6,7 +6,7 @@ import { OpenCode } from "effect-opencode"
 const OpenCodeLive = OpenCode.layer({
   // saves the question (0.65 s) at the first run
   version: "1.18.33",
-  // what memory allows: 410 MB for each run with the fast profile, 590 MB without
+  // what memory allows: 410 MB for each run with the fast profile, 570 MB without
   concurrency: 8,
   defaults: { model: "anthropic/claude-sonnet-4-5", startupProfile: "fast" }
 }).pipe(Layer.provide(NodeContext.layer))

@@ -17,8 +17,8 @@ const ConfigObject = Schema.Record({ key: Schema.String, value: Schema.Unknown }
 const EnvValue = Schema.Union(Schema.String, Schema.RedactedFromSelf(Schema.String))
 
 /**
- * What OpenCode's start leaves out. `"full"`: nothing. `"fast"`, which takes 2.6 instead of 4.3 seconds of processor time
- * and 410 instead of 590 MB (1.18.33):
+ * What OpenCode's start leaves out. `"full"`: nothing. `"fast"`, which takes 2.6 instead of 3.9 seconds of processor time
+ * and 410 instead of 570 MB (1.18.33):
  *
  * - The run is given only those models of OpenCode's list whose provider its own options name, in `model` and in
  *   `configOverrides`, or has credentials: a stored login, or one of its variables; that is what saves the time. Agents of
