@@ -825,6 +825,36 @@ describe("a run over a server that is to stop", () => {
       )
     }))
 
+  it.effect("is aborted to the end where it is interrupted while it stops", () =>
+    Effect.gen(function*() {
+      const { begun, script } = yield* hanging("half a")
+      yield* withScripts(
+        [script],
+        Effect.gen(function*() {
+          const fake = yield* F.Fake
+          const { handle } = fake
+          const aborting = yield* Deferred.make<void>()
+          fake.instead = (sent) => {
+            if (!sent.url.pathname.endsWith("/abort")) return undefined
+            fake.instead = () => undefined
+            const answer = handle.call(fake, sent)
+            return Deferred.succeed(aborting, undefined).pipe(
+              Effect.zipRight(Effect.sleep("1 second")),
+              Effect.zipRight(Effect.isEffect(answer) ? answer : Effect.succeed(answer))
+            )
+          }
+          const fiber = yield* Effect.fork(OpenCode.run("x", { timeout: "1 minute" }))
+          yield* begun
+          yield* T.settle
+          yield* TestClock.adjust("1 minute")
+          yield* Deferred.await(aborting)
+          yield* driven(yield* Effect.fork(Fiber.interrupt(fiber)))
+          assert.strictEqual(fake.aborted.length, 1)
+          assert.strictEqual(fake.playing, 0)
+        })
+      )
+    }))
+
   it.effect("stops where it is silent, and a piece of an answer is no silence", () =>
     withScripts(
       [(play) =>

@@ -52,7 +52,7 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
     const begun = yield* Deferred.make<void>()
     let prompted: string | undefined
     let isClosing = false
-    let isAborted = false
+    let aborting: Fiber.Fiber<void> | undefined
 
     const drive = Effect.gen(function*() {
       const { sessionId, since } = yield* turn.open
@@ -109,18 +109,10 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
         if (Option.isNone(waited)) return yield* Effect.fail("it had not begun yet")
       })
 
-    /** Brings it about that the server does not work on the prompt any more. */
-    const abort = Effect.suspend(() => {
-      isClosing = true
-      if (isAborted) return Effect.void
-      isAborted = true
+    const endPrompt = Effect.suspend(() => {
       const sessionId = prompted
       if (sessionId === undefined) return Effect.asVoid(Fiber.interrupt(driver))
-      // On fibers of their own: the one that closes the scope can be interrupted already.
-      return Effect.raceFirst(
-        Effect.interruptible(abortBegun(sessionId)),
-        Effect.interruptible(Effect.flatMap(connection.died, Effect.fail))
-      ).pipe(
+      return Effect.raceFirst(abortBegun(sessionId), Effect.flatMap(connection.died, Effect.fail)).pipe(
         Effect.catchAll((error) => {
           const reason = typeof error === "string" ? error : error.message
           // With its server it has ended, too.
@@ -130,6 +122,16 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
         })
       )
     })
+
+    /**
+     * Brings it about that the server does not work on the prompt any more. On a fiber of its own: an interruption of
+     * whoever waits for it, before or meanwhile, would reach what it races. The next one waits for the same.
+     */
+    const abort = Effect.uninterruptible(Effect.gen(function*() {
+      isClosing = true
+      aborting ??= yield* Effect.forkIn(Effect.interruptible(endPrompt), inner)
+      return aborting
+    })).pipe(Effect.flatMap(Fiber.await), Effect.asVoid)
 
     yield* Scope.addFinalizer(scope, Effect.zipRight(abort, Scope.close(inner, Exit.void)))
 
