@@ -1,6 +1,6 @@
 /** Runs over servers of the layer's own: scripted processes that listen, and a server in memory that answers. */
 import { assert, describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Logger, TestClock } from "effect"
+import { Deferred, Effect, Fiber, Layer, Logger, TestClock } from "effect"
 import { OpenCode, OpenCodeServer } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as fs from "node:fs"
@@ -113,6 +113,37 @@ describe("a server that does not answer any more", () => {
       return Mock.script(listens, Mock.never)
     })))
   })
+})
+
+describe("a server that crashes", () => {
+  it.effect("leaves its sessions to the next one of its kind", () =>
+    Effect.gen(function*() {
+      const crash = yield* Deferred.make<void>()
+      yield* Effect.gen(function*() {
+        const run = yield* Effect.fork(T.failsWith("OpenCodeServerError")(OpenCode.run("one")))
+        yield* F.untilPrompted(1)
+        const data = (yield* T.command(0)).env["XDG_DATA_HOME"]!
+        fs.mkdirSync(data, { recursive: true })
+        fs.writeFileSync(path.join(data, "kept"), "")
+        yield* Deferred.succeed(crash, undefined)
+        yield* seconds(run, 60)
+        assert.strictEqual((yield* Fiber.join(run)).reason, "exited")
+        // One that gives up while it is started anew.
+        const second = yield* Effect.fork(OpenCode.run("two"))
+        yield* T.untilStarted(2)
+        yield* seconds(yield* Effect.fork(Fiber.interrupt(second)), 60)
+        yield* (yield* F.Fake).restart()
+        const third = yield* Effect.fork(OpenCode.run("three"))
+        yield* seconds(third, 60)
+        assert.strictEqual((yield* Fiber.join(third)).text, "again")
+        const started = yield* T.commands
+        assert.deepStrictEqual(started.map(({ env }) => env["XDG_DATA_HOME"]), started.map(() => data))
+        assert.isTrue(fs.existsSync(path.join(data, "kept")))
+      }).pipe(Effect.provide(owned([working, F.answering("again")], {}, () =>
+        !Effect.runSync(Deferred.isDone(crash))
+          ? Mock.script(listens, Mock.waitFor(Deferred.await(crash)), Mock.exit(1))
+          : Mock.script(Mock.sleep("1 second"), listens, Mock.never))))
+    }))
 })
 
 describe("a layer with servers of its own", () => {

@@ -161,11 +161,12 @@ export const make = (
         users.delete(name)
         const server = entries.get(name)
         if (server === undefined) return Effect.void
-        if (server.isOpen()) {
+        // One that has died goes on with its data when somebody needs it.
+        if (server.hasOpened()) {
           idle.set(name, key)
           return balance
         }
-        // Nobody waits for its start any more, or it had none.
+        // Nobody waits for its first start any more, or it had none.
         const retire = Effect.suspend(() => users.has(name) ? Effect.void : RcMap.invalidate(servers, key))
         return Effect.flatMap(Effect.forkIn(retire, scope), Fiber.join)
       })
