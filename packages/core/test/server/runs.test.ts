@@ -488,6 +488,47 @@ describe("a gap in the events", () => {
       )
     }))
 
+  it.effect("may end with a question that is listed, and told as well", () =>
+    Effect.gen(function*() {
+      const [lost, listing] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      let asked = 0
+      yield* withScripts(
+        [(play) =>
+          Effect.gen(function*() {
+            yield* play.busy
+            yield* play.stepStart
+            yield* Deferred.succeed(lost, undefined)
+            yield* Deferred.await(listing)
+            yield* play.ask("bash", ["ls"])
+            yield* Effect.never
+          })],
+        Effect.gen(function*() {
+          const fake = yield* F.Fake
+          const fiber = yield* Effect.fork(
+            T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { idleTimeout: "1 minute" }))
+          )
+          yield* Deferred.await(lost)
+          fake.instead = ({ url }) => {
+            if (!url.pathname.endsWith("/children")) return undefined
+            return Effect.as(Effect.zipRight(Deferred.succeed(listing, undefined), T.settle), json([]))
+          }
+          fake.disconnect()
+          const error = yield* driven(fiber)
+          assert.strictEqual(error.phase, "idle")
+          assert.deepStrictEqual(tags(error.partial.events), ["StepStart", "PermissionAsked"])
+          assert.strictEqual(asked, 1)
+          assert.strictEqual(fake.replies.length, 1)
+        }),
+        {
+          onPermission: () =>
+            Effect.sync(() => {
+              asked++
+              return "once" as const
+            }).pipe(Effect.delay("10 seconds"))
+        }
+      )
+    }))
+
   it.effect("may hide a failure that its message has only later", () =>
     Effect.gen(function*() {
       const [lost, back] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]

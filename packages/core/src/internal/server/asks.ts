@@ -13,11 +13,10 @@ export type Answer = "once" | "reject" | { readonly reject: string }
 
 /** The questions for permission of one run, sub-agents included. Each is answered on a fiber of its own. */
 export interface Asks {
-  /** A question has come; gives what is to be told of it. */
+  /** A question has come; gives what is to be told of it. One can come again: as an event, and where the server is asked. */
   readonly asked: (request: wire.PermissionRequest) => Effect.Effect<ReadonlyArray<RunEvent>>
   /** One has been answered, by whomever. */
   readonly replied: (requestId: string, reply: string) => Effect.Effect<ReadonlyArray<RunEvent>>
-  readonly knows: (requestId: string) => boolean
   /** Fails when an answer could not be given: the agent would wait for it for ever. */
   readonly failed: Effect.Effect<never, OpenCodeServerError>
 }
@@ -61,6 +60,7 @@ export const make = ({ api, decide, directory, guard }: Options): Effect.Effect<
     return {
       asked: (request) =>
         Effect.suspend(() => {
+          if (known.has(request.id)) return Effect.succeed([])
           const self: Open = { request, isAnswered: false, fiber: undefined }
           open.set(request.id, self)
           known.add(request.id)
@@ -89,7 +89,6 @@ export const make = ({ api, decide, directory, guard }: Options): Effect.Effect<
           // One that is rejected takes the others of its session with it (1.18.33).
           return Effect.as(fiber === undefined || isAnswered ? Effect.void : Fiber.interruptFork(fiber), told)
         }),
-      knows: (requestId) => known.has(requestId),
       failed: Deferred.await(failed)
     }
   })
