@@ -50,7 +50,7 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
     // It must live on while the prompt is aborted.
     const inner = yield* Scope.make()
     const begun = yield* Deferred.make<void>()
-    let prompted: string | undefined
+    let prompted: { readonly sessionId: string; readonly questions: asks.Asks } | undefined
     let isClosing = false
     let aborting: Fiber.Fiber<void> | undefined
 
@@ -77,7 +77,7 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
       })
       yield* Effect.suspend(() => {
         if (isClosing) return Effect.interrupt
-        prompted = sessionId
+        prompted = { sessionId, questions }
         return api.promptAsync(sessionId, turn.prompt)
       })
       yield* events
@@ -110,9 +110,12 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
       })
 
     const endPrompt = Effect.suspend(() => {
-      const sessionId = prompted
-      if (sessionId === undefined) return Effect.asVoid(Fiber.interrupt(driver))
-      return Effect.raceFirst(abortBegun(sessionId), Effect.flatMap(connection.died, Effect.fail)).pipe(
+      if (prompted === undefined) return Effect.asVoid(Fiber.interrupt(driver))
+      const { questions, sessionId } = prompted
+      return Effect.zipRight(
+        questions.close,
+        Effect.raceFirst(abortBegun(sessionId), Effect.flatMap(connection.died, Effect.fail))
+      ).pipe(
         Effect.catchAll((error) => {
           const reason = typeof error === "string" ? error : error.message
           // With its server it has ended, too.
