@@ -1,6 +1,6 @@
 /** Runs over a server in memory: what is told, in which order, and how it ends. */
 import { assert, describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Logger, Schema, Stream, TestClock } from "effect"
+import { Deferred, Effect, Fiber, Logger, Queue, Schema, Stream, TestClock } from "effect"
 import { FleetBudget, OpenCode, RunConfig, Transcript } from "effect-opencode"
 import type { OpenCodeServer, RunEvent } from "effect-opencode"
 import * as fs from "node:fs"
@@ -662,6 +662,20 @@ describe("a permission that is asked for", () => {
       { onPermission: () => Effect.die(new Error("boom")) }
     ))
 
+  it.effect("is rejected where the callback is interrupted inside", () =>
+    Effect.gen(function*() {
+      const people = yield* Queue.unbounded<"once">()
+      yield* Queue.shutdown(people)
+      yield* withScripts(
+        [asking],
+        Effect.gen(function*() {
+          const error = yield* driven(yield* Effect.fork(T.failsWith("OpenCodePermissionError")(OpenCode.run("x"))))
+          assert.deepStrictEqual(error.patterns, ["rm -rf x"])
+        }),
+        { onPermission: () => Queue.take(people) }
+      )
+    }))
+
   it.effect("may take any time that the run has", () =>
     withScripts(
       [asking],
@@ -678,6 +692,25 @@ describe("a permission that is asked for", () => {
       }),
       { onPermission: () => Effect.delay(Effect.succeed("once" as const), "5 minutes") }
     ))
+
+  it.effect("needs no answer any more where the run is to stop, although the server does not answer", () =>
+    Effect.gen(function*() {
+      const interrupted = yield* Deferred.make<void>()
+      yield* withScripts(
+        [asking],
+        Effect.gen(function*() {
+          const fake = yield* F.Fake
+          fake.instead = ({ url }) => url.pathname.endsWith("/abort") ? Effect.never : undefined
+          const fiber = yield* Effect.fork(
+            T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { timeout: "1 minute" }))
+          )
+          assert.strictEqual((yield* driven(fiber)).phase, "total")
+          yield* Deferred.await(interrupted)
+          assert.deepStrictEqual(fake.replies, [])
+        }),
+        { onPermission: () => Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined)) }
+      )
+    }))
 
   it.effect("needs no answer any more where somebody else has given one", () =>
     Effect.gen(function*() {
