@@ -7,6 +7,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import * as T from "../support/mock.js"
 import * as F from "./fake.js"
+import { json } from "./support.js"
 
 const listens = Mock.stdout("opencode server listening on http://127.0.0.1:4096\n")
 
@@ -144,6 +145,65 @@ describe("a server that crashes", () => {
           ? Mock.script(listens, Mock.waitFor(Deferred.await(crash)), Mock.exit(1))
           : Mock.script(Mock.sleep("1 second"), listens, Mock.never))))
     }))
+})
+
+describe("runs that wait for a server", () => {
+  const kind = (name: string) => ({ extraEnv: { KIND: name } })
+
+  it.effect("do not keep a place from a session that has it", () =>
+    Effect.gen(function*() {
+      const others = yield* Effect.scoped(Effect.gen(function*() {
+        const session = yield* OpenCode.session(kind("a"))
+        const first = yield* Effect.fork(session.run("one"))
+        yield* seconds(first, 60)
+        const others = yield* Effect.forkDaemon(
+          Effect.forEach(["x", "y"], (prompt) => OpenCode.run(prompt, kind("b")), { concurrency: "unbounded" })
+        )
+        yield* T.settle
+        const second = yield* Effect.fork(session.run("two"))
+        yield* seconds(second, 60)
+        assert.strictEqual((yield* Fiber.join(second)).sessionId, (yield* Fiber.join(first)).sessionId)
+        return others
+      }))
+      yield* seconds(others, 60)
+      assert.strictEqual((yield* Fiber.join(others)).length, 2)
+    }).pipe(Effect.provide(owned([F.answering("done")], { maxServers: 1, concurrency: 2 }))))
+
+  for (const what of ["a place", "the turn in a session"]) {
+    it.effect(`do not keep ${what} from one that has it`, () =>
+      Effect.gen(function*() {
+        const { work } = yield* T.Machine
+        yield* Effect.gen(function*() {
+          const fake = yield* F.Fake
+          const before = yield* Effect.fork(OpenCode.run("x", kind("a")))
+          yield* seconds(before, 60)
+          const { sessionId } = yield* Fiber.join(before)
+          const [listing, list] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+          fake.instead = ({ method, url }) =>
+            method === "GET" && url.pathname === "/session"
+              ? Deferred.succeed(listing, undefined).pipe(
+                Effect.zipRight(Deferred.await(list)),
+                Effect.as(json([fake.info(fake.sessions.get(sessionId!)!)]))
+              )
+              : undefined
+          const one = yield* Effect.fork(OpenCode.run("the last one", { ...kind("a"), continueSession: true }))
+          yield* Deferred.await(listing)
+          const two = yield* Effect.fork(
+            OpenCode.run("x", { ...kind("b"), sessionId: what === "a place" ? undefined : sessionId })
+          )
+          yield* T.settle
+          yield* Deferred.succeed(list, undefined)
+          yield* seconds(one, 60)
+          yield* seconds(two, 60)
+          assert.strictEqual((yield* Fiber.join(one)).sessionId, sessionId)
+          yield* Fiber.join(two)
+        }).pipe(Effect.provide(owned([F.answering("done")], {
+          maxServers: 1,
+          concurrency: what === "a place" ? 1 : 8,
+          isolation: { directory: path.join(work, "data") }
+        })))
+      }).pipe(Effect.provide(T.platform([]))))
+  }
 })
 
 describe("a layer with servers of its own", () => {

@@ -19,6 +19,7 @@ const makePool = (options: pools.Options, start: (key: string) => Effect.Effect<
   Effect.gen(function*() {
     const log: Array<string> = []
     const running = new Set<string>()
+    const dying = new Map<string, Deferred.Deferred<void>>()
     let most = 0
     const pool = yield* pools.make(options, (spec, enter) =>
       connections.hold(Effect.gen(function*() {
@@ -34,9 +35,12 @@ const makePool = (options: pools.Options, start: (key: string) => Effect.Effect<
         )
         yield* start(spec.key)
         log.push(`+${spec.key}`)
-        return { died: Effect.never } as unknown as Connection
+        const died = yield* Deferred.make<void>()
+        dying.set(spec.key, died)
+        return { died: Deferred.await(died) } as unknown as Connection
       })))
-    return { pool, log, running, most: () => most }
+    const die = (key: string) => Effect.zipRight(Deferred.succeed(dying.get(key)!, undefined), settle)
+    return { pool, die, log, running, most: () => most }
   })
 
 type Made = Effect.Effect.Success<ReturnType<typeof makePool>>
@@ -194,6 +198,41 @@ describe("pool", () => {
       yield* two.done
       yield* Fiber.join(two.fiber)
       assert.deepStrictEqual(made.log, ["-a", "+b"])
+    })
+  )
+
+  pooled(
+    "a server that has died is started again without a wait for those that others need",
+    Effect.gen(function*() {
+      const made = yield* makePool({ maxServers: 1 })
+      const a = yield* use(made, "a")
+      const b = yield* use(made, "b")
+      yield* made.die("a")
+      const again = yield* use(made, "a")
+      yield* pass(1)
+      assert.deepStrictEqual(made.log, ["+a", "-a", "+a"])
+      yield* again.done
+      yield* made.die("a")
+      yield* a.done
+      yield* pass(2)
+      assert.deepStrictEqual(made.log, ["+a", "-a", "+a", "-a", "+b"])
+      yield* b.done
+      assert.strictEqual(made.most(), 1)
+    })
+  )
+
+  pooled(
+    "who gives up waiting for a server leaves the wait to others who need it",
+    Effect.gen(function*() {
+      const made = yield* makePool({ maxServers: 1 })
+      const a = yield* use(made, "a")
+      const one = yield* use(made, "b")
+      const two = yield* use(made, "b")
+      yield* Fiber.interrupt(one.fiber)
+      yield* a.done
+      yield* pass(1)
+      assert.deepStrictEqual(made.log, ["+a", "-a", "+b"])
+      yield* two.done
     })
   )
 

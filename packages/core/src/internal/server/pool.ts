@@ -1,6 +1,8 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Hash from "effect/Hash"
 import * as RcMap from "effect/RcMap"
@@ -54,7 +56,8 @@ type Enter = Effect.Effect<void, never, Scope.Scope>
  */
 export const make = (
   options: Options,
-  makeServer: (spec: Spec, enter: Enter) => Effect.Effect<Server, never, Scope.Scope>
+  /** `enter` waits until a process may be started; it is there for every process of the server. */
+  makeServer: (spec: Spec, enter: Effect.Effect<void>) => Effect.Effect<Server, never, Scope.Scope>
 ): Effect.Effect<Pool, never, Scope.Scope> =>
   Effect.gen(function*() {
     const scope = yield* Effect.scope
@@ -109,6 +112,27 @@ export const make = (
           })
       )
 
+    /** A server keeps its slot over its crashes: whoever has it does not wait for one again. */
+    const onceIn = (enter: Enter): Effect.Effect<Effect.Effect<void>, never, Scope.Scope> =>
+      Effect.gen(function*() {
+        // Made before the server is: closed when that is gone.
+        const kept = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+        let hasEntered = false
+        return Effect.suspend(() =>
+          hasEntered ?
+            Effect.void :
+            Effect.uninterruptibleMask((restore) =>
+              Effect.flatMap(Scope.fork(kept, ExecutionStrategy.sequential), (own) =>
+                Scope.extend(restore(enter), own).pipe(
+                  Effect.onError(() => Scope.close(own, Exit.void)),
+                  Effect.map(() => {
+                    hasEntered = true
+                  })
+                ))
+            )
+        )
+      })
+
     const servers: RcMap.RcMap<Key, Server> = yield* RcMap.make({
       idleTimeToLive: options.idleTimeToLive ?? idleTimeToLiveDefault,
       lookup: (key: Key) =>
@@ -122,7 +146,7 @@ export const make = (
             })
           )
           const { turn } = yield* turnOf(name)
-          const server = yield* makeServer(key.spec, Effect.zipRight(turn.enter, enter))
+          const server = yield* makeServer(key.spec, yield* onceIn(Effect.zipRight(turn.enter, enter)))
           entries.set(name, server)
           // The first of the finalizers.
           yield* Effect.addFinalizer(() =>
