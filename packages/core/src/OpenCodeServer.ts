@@ -300,6 +300,7 @@ export const make = (
 /**
  * Makes the service from a server that runs already, and is left running. What only a start could set is refused as an
  * option of a run. Files travel as data, directories cannot. `cwd` and `dir` are directories of the server's machine.
+ * With `~` they are refused: its home directory is not known here.
  *
  * @since 0.1.0
  * @category constructors

@@ -224,6 +224,17 @@ describe("a layer with servers of its own", () => {
       yield* refused("extraEnv.OPENCODE_SERVER_PASSWORD", { defaults: { extraEnv: { OPENCODE_SERVER_PASSWORD: "x" } } })
     }))
 
+  it.effect("looks for models in the directory of its runs", () =>
+    Effect.gen(function*() {
+      const service = yield* OpenCode.OpenCode
+      const { home } = yield* T.Machine
+      const models = yield* Effect.fork(service.models)
+      yield* seconds(models, 60)
+      assert.deepStrictEqual(yield* Fiber.join(models), ["fake/m1"])
+      const asked = yield* F.requests("GET", /providers$/)
+      assert.deepStrictEqual(asked.map(({ url }) => url.searchParams.get("directory")), [path.join(home, "project")])
+    }).pipe(Effect.provide(owned([], { defaults: { cwd: "~/project" } }))))
+
   it.effect("has one server for each kind of run, and no more than it may", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(Effect.forEach(

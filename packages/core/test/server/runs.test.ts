@@ -146,6 +146,9 @@ describe("a run over a server", () => {
         ["extraEnv", { extraEnv: { A: "1" } }],
         ["pure", { pure: true }],
         ["printLogs", { printLogs: true }],
+        ["cwd", { cwd: "~/project" }],
+        ["cwd", { cwd: "~" }],
+        ["dir", { dir: "~/project" }],
         ["files.0", { files: ["none.txt"] }],
         ["files.0", { files: ["."] }],
         ["permission.read.~/x", { permission: { read: { "~/x": "deny" } } }],
@@ -853,6 +856,22 @@ describe("a run over a server that is to stop", () => {
       )
     }))
 
+  it.effect("is cancelled where another client aborts it", () =>
+    Effect.gen(function*() {
+      const { begun, script } = yield* hanging("half a")
+      yield* withScripts(
+        [script],
+        Effect.gen(function*() {
+          const fake = yield* F.Fake
+          const fiber = yield* Effect.fork(T.failsWith("OpenCodeCancelledError")(OpenCode.run("x")))
+          yield* begun
+          yield* T.settle
+          yield* fake.abort([...fake.sessions.values()][0]!)
+          assert.match((yield* driven(fiber)).partial.sessionId!, /^ses_/)
+        })
+      )
+    }))
+
   it.effect("is left, with a warning, where it cannot be aborted", () =>
     Effect.gen(function*() {
       const { begun, script } = yield* hanging("half a")
@@ -1332,6 +1351,13 @@ describe("a layer with a server", () => {
       assert.deepStrictEqual(yield* service.models, ["fake/m1"])
       expect(yield* service.version).toMatchObject({ major: 1, minor: 18, patch: 33 })
     }).pipe(Effect.provide(F.layer())))
+
+  it.effect("refuses to look for models in a home directory that is not known", () =>
+    Effect.gen(function*() {
+      const service = yield* OpenCode.OpenCode
+      assert.strictEqual((yield* T.failsWith("OpenCodeConfigError")(service.models)).path, "cwd")
+      assert.deepStrictEqual((yield* F.Fake).sent, [])
+    }).pipe(Effect.provide(F.layer([], { defaults: { cwd: "~/project" } }))))
 
   it.effect("refuses options that cannot be used", () =>
     Effect.gen(function*() {

@@ -67,6 +67,13 @@ const connect = (services: Services, options: RunOptions): Effect.Effect<Connect
 const directoryOf = ({ path }: Services, { cwd, options }: plans.Plan): string =>
   options.dir === undefined ? cwd : path.resolve(cwd, options.dir)
 
+/** A directory that only this machine could complete, where the server is on another one. */
+const homeProblem = (services: Services, options: RunOptions): Option.Option<check.Problem> =>
+  services.isLocal ? Option.none() : Option.map(
+    Option.fromNullable((["cwd", "dir"] as const).find((path) => options[path]?.startsWith("~"))),
+    (path) => ({ path, reason: "the server's home directory is not known here; write the path out" })
+  )
+
 const updatedAt = (session: object): number | undefined => {
   const time: unknown = "time" in session ? session.time : undefined
   return isObject(time) && typeof time["updated"] === "number" ? time["updated"] : undefined
@@ -304,6 +311,7 @@ export const make = (services: Services): Transport => ({
     Option.firstSomeOf([
       serverKey.refused(options),
       services.problem(options),
+      homeProblem(services, options),
       Either.getLeft(rules.make(options.permission, services.rules))
     ]),
   secrets: services.secrets,
@@ -318,8 +326,11 @@ export const make = (services: Services): Transport => ({
   conversation: ({ options }, sessionId) =>
     Effect.scoped(Effect.flatMap(connect(services, options), ({ api }) => conversation(api)(sessionId))),
   version: Effect.scoped(Effect.map(connect(services, services.defaults), ({ version }) => version)),
-  models: Effect.scoped(Effect.flatMap(
-    connect(services, services.defaults),
-    ({ api }) => api.models(services.path.resolve(services.defaults.cwd ?? "."))
-  ))
+  models: Effect.scoped(Effect.gen(function*() {
+    const { defaults, path } = services
+    const problem = homeProblem(services, defaults)
+    if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
+    const { api } = yield* connect(services, defaults)
+    return yield* api.models(path.resolve(yield* plans.expand(services, defaults.cwd ?? ".")))
+  }))
 })
