@@ -1,6 +1,6 @@
 /** Runs over servers of the layer's own: scripted processes that listen, and a server in memory that answers. */
 import { assert, describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Logger, TestClock } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Logger, Scope, TestClock } from "effect"
 import { OpenCode, OpenCodeServer } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as fs from "node:fs"
@@ -145,6 +145,26 @@ describe("a server that crashes", () => {
           ? Mock.script(listens, Mock.waitFor(Deferred.await(crash)), Mock.exit(1))
           : Mock.script(Mock.sleep("1 second"), listens, Mock.never))))
     }))
+})
+
+describe("a layer that is closed", () => {
+  it.effect("has its servers' directories until they have ended", () =>
+    Effect.gen(function*() {
+      const { binary, made, removed } = yield* T.Machine
+      const scope = yield* Scope.make()
+      const layer = yield* Layer.buildWithScope(OpenCodeServer.layer({ binary, environment: {} }), scope)
+      yield* seconds(yield* Effect.fork(Effect.provide(OpenCode.run("x"), layer)), 60)
+      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+      yield* T.untilSignals(0, "SIGTERM")
+      yield* T.settle
+      assert.deepStrictEqual(removed, [])
+      yield* seconds(closing, 60)
+      assert.deepStrictEqual((yield* T.command(0)).signals, ["SIGTERM", "SIGKILL"])
+      assert.deepStrictEqual(removed, made)
+    }).pipe(
+      Effect.provide(F.machine([F.answering("done")])),
+      Effect.provide(T.platform(() => Mock.scriptWith({ onSigterm: "ignore" }, listens, Mock.never)))
+    ))
 })
 
 describe("runs that wait for a server", () => {

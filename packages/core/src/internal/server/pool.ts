@@ -217,7 +217,8 @@ export const ofProcesses = (services: Services, options: Options): Effect.Effect
     const gate = yield* turnstile.make(1)
     return yield* make(options, (spec, enter) =>
       Effect.gen(function*() {
-        const kept = yield* Effect.scope
+        // Made before the server is: closed when that is gone.
+        const kept = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
         let prepared: surroundings.Surroundings | undefined
         const prepare = surroundings.make({ ...services, isolation: spec.isolation }, spec.config, spec.cwd).pipe(
           Scope.extend(kept),
