@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, FastCheck as fc, Fiber, Scope, TestClock, TestContext } from "effect"
+import { Deferred, Duration, Effect, Exit, FastCheck as fc, Fiber, Scope, TestClock, TestContext } from "effect"
 import type { Connection } from "../../src/internal/server/connection.js"
 import * as connections from "../../src/internal/server/connection.js"
 import * as pools from "../../src/internal/server/pool.js"
@@ -237,6 +237,25 @@ describe("pool", () => {
   )
 
   pooled(
+    "a server whose idle time ends while it gives way leaves the next one of its kind alone",
+    Effect.gen(function*() {
+      const made = yield* makePool({ maxServers: 1, idleTimeToLive: "10 seconds" })
+      yield* Effect.flatMap(use(made, "a"), ({ done }) => done)
+      yield* pass(9.5)
+      const b = yield* use(made, "b")
+      const one = yield* use(made, "a")
+      yield* pass(1)
+      const two = yield* use(made, "a")
+      yield* b.done
+      yield* pass(1)
+      assert.deepStrictEqual(made.log, ["+a", "-a", "+b", "-b", "+a"])
+      yield* two.done
+      assert.isTrue(yield* isDone(two.fiber))
+      yield* one.done
+    })
+  )
+
+  pooled(
     "an idle time of zero ends a server with its last user",
     Effect.gen(function*() {
       const made = yield* makePool({ maxServers: 1, idleTimeToLive: 0 })
@@ -292,6 +311,19 @@ describe("pool", () => {
       yield* Fiber.join(closing)
       assert.deepStrictEqual([...made.running], [])
     }))
+
+  pooled(
+    "an endless idle time keeps a server until another kind is needed",
+    Effect.gen(function*() {
+      const made = yield* makePool({ maxServers: 1, idleTimeToLive: Duration.infinity })
+      yield* Effect.flatMap(use(made, "a"), ({ done }) => done)
+      yield* pass(100_000)
+      assert.deepStrictEqual(made.log, ["+a"])
+      yield* Effect.flatMap(use(made, "b"), ({ done }) => done)
+      yield* pass(1)
+      assert.deepStrictEqual(made.log, ["+a", "-a", "+b"])
+    })
+  )
 
   it.effect(
     "never has more servers than allowed, never one twice, and everybody is served",
