@@ -36,6 +36,7 @@ import type * as CommandExecutor from "@effect/platform/CommandExecutor"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as Path from "@effect/platform/Path"
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -117,8 +118,8 @@ export interface RunningOptions {
   readonly rateLimitGate?: OpenCode.Options["rateLimitGate"]
   /**
    * Decides what no rule of the run and of OpenCode's configuration has decided. The agent waits, and so does nobody
-   * else; the time does not count as silence (`idleTimeout`), but for the run's `timeout`. A defect rejects. Default:
-   * rejects, as `opencode run` does.
+   * else; the time does not count as silence (`idleTimeout`), but for the run's `timeout`. A defect rejects, and so does
+   * an interruption inside it (of a queue that is shut down). Default: rejects, as `opencode run` does.
    */
   readonly onPermission?: ((request: PermissionRequest) => Effect.Effect<PermissionAnswer>) | undefined
   /**
@@ -207,9 +208,14 @@ const decider =
       })
     ).pipe(
       Effect.withSpan("OpenCode.onPermission", { attributes: { "opencode.permission": request.permission } }),
-      Effect.catchAllDefect((defect) =>
-        Effect.as(Effect.logError("`onPermission` died, the permission is rejected", defect), "reject" as const)
-      )
+      // Not where it is interrupted itself, because nobody needs its answer any more.
+      Effect.catchAllCause((cause) => {
+        const what = Cause.isInterruptedOnly(cause) ? "was interrupted by something inside it" : "died"
+        return Effect.as(
+          Effect.logError(`\`onPermission\` ${what}, the permission is rejected`, cause),
+          "reject" as const
+        )
+      })
     )
 
 type Own = Pick<transport.Services, "isLocal" | "isolation" | "problem" | "secrets" | "server">
@@ -294,6 +300,7 @@ export const make = (
 /**
  * Makes the service from a server that runs already, and is left running. What only a start could set is refused as an
  * option of a run. Files travel as data, directories cannot. `cwd` and `dir` are directories of the server's machine.
+ * With `~` they are refused: its home directory is not known here.
  *
  * @since 0.1.0
  * @category constructors

@@ -26,7 +26,7 @@ export interface Transport {
   readonly secrets: (config: RunConfig) => ReadonlyArray<string>
   /** Looks at what the run needs on the disk. */
   readonly checkFiles: (plan: Plan) => Effect.Effect<void, OpenCodeConfigError>
-  /** What is to be found out before the run waits for its turn. Gives what makes its attempts. */
+  /** What is to be found out, and to be waited for, before the run waits for its place. Gives what makes its attempts. */
   readonly ready: (plan: Plan) => Effect.Effect<Prepare, OpenCodeError, Scope.Scope>
   /** What carries the turns of a conversation, which see each other's data, as long as the scope is open. */
   readonly hold: (plan: Plan) => Effect.Effect<Transport, OpenCodeError, Scope.Scope>

@@ -13,6 +13,8 @@ interface Fake {
   readonly environ?: string
   readonly zombie?: boolean
   readonly deaf?: "TERM" | "KILL"
+  /** Its files cannot be read: too many are open. */
+  readonly closed?: boolean
 }
 
 const us = 50
@@ -31,7 +33,8 @@ const machine = (processes: Map<number, Fake>, files: Map<string, string>, proc 
   const content = (file: string): Effect.Effect<string, PlatformError.PlatformError> => {
     const match = /^\/proc\/(\d+)\/(stat|environ)$/.exec(file.replace("/self/", `/${us}/`))
     if (match !== null) {
-      if (!proc || !processes.has(Number(match[1]))) return Effect.fail(missing("readFile"))
+      const found = processes.get(Number(match[1]))
+      if (!proc || found === undefined || found.closed === true) return Effect.fail(missing("readFile"))
       return Effect.sync(() =>
         match[2] === "stat" ? stat(Number(match[1])) : processes.get(Number(match[1]))!.environ ?? ""
       )
@@ -40,7 +43,8 @@ const machine = (processes: Map<number, Fake>, files: Map<string, string>, proc 
     return text === undefined ? Effect.fail(missing("readFile")) : Effect.succeed(text)
   }
   const fileSystem = FileSystem.layerNoop({
-    exists: (file) => Effect.succeed(proc && file === "/proc/self/stat"),
+    exists: (file) =>
+      Effect.succeed(proc && (file === "/proc/self/stat" || processes.has(Number(file.slice("/proc/".length))))),
     readLink: (file) => file === "/proc/self/ns/pid" ? Effect.succeed("pid:[4026]") : Effect.fail(missing("readLink")),
     readFile: (file) => Effect.map(content(file), (text) => new TextEncoder().encode(text)),
     readFileString: content,
@@ -245,6 +249,52 @@ describe("leftovers", () => {
       }),
       processes,
       files
+    )
+  })
+
+  for (const closed of [60, us]) {
+    it.effect(`leaves everything where ${closed === us ? "our own process" : "an owner"} cannot be read`, () => {
+      const processes = new Map<number, Fake>([
+        [us, { started: 500, closed: closed === us }],
+        ...(closed === us ? [] : [[60, { started: 600, closed: true }] as const]),
+        [70, { started: 700, environ: named("4026/60/600") }]
+      ])
+      const files = new Map([
+        ["/tmp/effect-opencode-theirs/server.json", `{"owner":"4026/60/600","pid":70,"identity":"700"}`]
+      ])
+      return run(
+        Effect.gen(function*() {
+          const all = yield* services
+          yield* leftovers.end(all, { namespace: "4026", pid: us, started: "500" }, "/tmp/effect-opencode-ours")
+          assert.deepStrictEqual(yield* kills, [])
+          assert.strictEqual(files.size, 1)
+        }).pipe(Effect.raceFirst(TestClock.adjust("50 millis").pipe(Effect.zipRight(settle), Effect.forever))),
+        processes,
+        files
+      )
+    })
+  }
+
+  it.effect("does not take a server for gone while the processes cannot be listed", () => {
+    const processes = new Map<number, Fake>([
+      ours,
+      [70, { started: 700, environ: named("4026/62/620"), deaf: "TERM" }]
+    ])
+    return run(
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(end)
+        yield* settle
+        const files = (closed: boolean) => {
+          for (const [pid, process] of processes) processes.set(pid, { ...process, closed })
+        }
+        files(true)
+        for (let i = 0; i < 100; i++) yield* Effect.zipRight(TestClock.adjust("50 millis"), settle)
+        files(false)
+        for (let i = 0; i < 40; i++) yield* Effect.zipRight(TestClock.adjust("50 millis"), settle)
+        yield* Fiber.join(fiber)
+        assert.deepStrictEqual(yield* kills, ["TERM 70", "KILL 70"])
+      }),
+      processes
     )
   })
 

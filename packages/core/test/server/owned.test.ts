@@ -1,12 +1,13 @@
 /** Runs over servers of the layer's own: scripted processes that listen, and a server in memory that answers. */
 import { assert, describe, expect, it } from "@effect/vitest"
-import { Effect, Fiber, Layer, Logger, TestClock } from "effect"
+import { Deferred, Effect, Exit, Fiber, Layer, Logger, Scope, TestClock } from "effect"
 import { OpenCode, OpenCodeServer } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as T from "../support/mock.js"
 import * as F from "./fake.js"
+import { json } from "./support.js"
 
 const listens = Mock.stdout("opencode server listening on http://127.0.0.1:4096\n")
 
@@ -115,6 +116,116 @@ describe("a server that does not answer any more", () => {
   })
 })
 
+describe("a server that crashes", () => {
+  it.effect("leaves its sessions to the next one of its kind", () =>
+    Effect.gen(function*() {
+      const crash = yield* Deferred.make<void>()
+      yield* Effect.gen(function*() {
+        const run = yield* Effect.fork(T.failsWith("OpenCodeServerError")(OpenCode.run("one")))
+        yield* F.untilPrompted(1)
+        const data = (yield* T.command(0)).env["XDG_DATA_HOME"]!
+        fs.mkdirSync(data, { recursive: true })
+        fs.writeFileSync(path.join(data, "kept"), "")
+        yield* Deferred.succeed(crash, undefined)
+        yield* seconds(run, 60)
+        assert.strictEqual((yield* Fiber.join(run)).reason, "exited")
+        // One that gives up while it is started anew.
+        const second = yield* Effect.fork(OpenCode.run("two"))
+        yield* T.untilStarted(2)
+        yield* seconds(yield* Effect.fork(Fiber.interrupt(second)), 60)
+        yield* (yield* F.Fake).restart()
+        const third = yield* Effect.fork(OpenCode.run("three"))
+        yield* seconds(third, 60)
+        assert.strictEqual((yield* Fiber.join(third)).text, "again")
+        const started = yield* T.commands
+        assert.deepStrictEqual(started.map(({ env }) => env["XDG_DATA_HOME"]), started.map(() => data))
+        assert.isTrue(fs.existsSync(path.join(data, "kept")))
+      }).pipe(Effect.provide(owned([working, F.answering("again")], {}, () =>
+        !Effect.runSync(Deferred.isDone(crash))
+          ? Mock.script(listens, Mock.waitFor(Deferred.await(crash)), Mock.exit(1))
+          : Mock.script(Mock.sleep("1 second"), listens, Mock.never))))
+    }))
+})
+
+describe("a layer that is closed", () => {
+  it.effect("has its servers' directories until they have ended", () =>
+    Effect.gen(function*() {
+      const { binary, made, removed } = yield* T.Machine
+      const scope = yield* Scope.make()
+      const layer = yield* Layer.buildWithScope(OpenCodeServer.layer({ binary, environment: {} }), scope)
+      yield* seconds(yield* Effect.fork(Effect.provide(OpenCode.run("x"), layer)), 60)
+      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+      yield* T.untilSignals(0, "SIGTERM")
+      yield* T.settle
+      assert.deepStrictEqual(removed, [])
+      yield* seconds(closing, 60)
+      assert.deepStrictEqual((yield* T.command(0)).signals, ["SIGTERM", "SIGKILL"])
+      assert.deepStrictEqual(removed, made)
+    }).pipe(
+      Effect.provide(F.machine([F.answering("done")])),
+      Effect.provide(T.platform(() => Mock.scriptWith({ onSigterm: "ignore" }, listens, Mock.never)))
+    ))
+})
+
+describe("runs that wait for a server", () => {
+  const kind = (name: string) => ({ extraEnv: { KIND: name } })
+
+  it.effect("do not keep a place from a session that has it", () =>
+    Effect.gen(function*() {
+      const others = yield* Effect.scoped(Effect.gen(function*() {
+        const session = yield* OpenCode.session(kind("a"))
+        const first = yield* Effect.fork(session.run("one"))
+        yield* seconds(first, 60)
+        const others = yield* Effect.forkDaemon(
+          Effect.forEach(["x", "y"], (prompt) => OpenCode.run(prompt, kind("b")), { concurrency: "unbounded" })
+        )
+        yield* T.settle
+        const second = yield* Effect.fork(session.run("two"))
+        yield* seconds(second, 60)
+        assert.strictEqual((yield* Fiber.join(second)).sessionId, (yield* Fiber.join(first)).sessionId)
+        return others
+      }))
+      yield* seconds(others, 60)
+      assert.strictEqual((yield* Fiber.join(others)).length, 2)
+    }).pipe(Effect.provide(owned([F.answering("done")], { maxServers: 1, concurrency: 2 }))))
+
+  for (const what of ["a place", "the turn in a session"]) {
+    it.effect(`do not keep ${what} from one that has it`, () =>
+      Effect.gen(function*() {
+        const { work } = yield* T.Machine
+        yield* Effect.gen(function*() {
+          const fake = yield* F.Fake
+          const before = yield* Effect.fork(OpenCode.run("x", kind("a")))
+          yield* seconds(before, 60)
+          const { sessionId } = yield* Fiber.join(before)
+          const [listing, list] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+          fake.instead = ({ method, url }) =>
+            method === "GET" && url.pathname === "/session"
+              ? Deferred.succeed(listing, undefined).pipe(
+                Effect.zipRight(Deferred.await(list)),
+                Effect.as(json([fake.info(fake.sessions.get(sessionId!)!)]))
+              )
+              : undefined
+          const one = yield* Effect.fork(OpenCode.run("the last one", { ...kind("a"), continueSession: true }))
+          yield* Deferred.await(listing)
+          const two = yield* Effect.fork(
+            OpenCode.run("x", { ...kind("b"), sessionId: what === "a place" ? undefined : sessionId })
+          )
+          yield* T.settle
+          yield* Deferred.succeed(list, undefined)
+          yield* seconds(one, 60)
+          yield* seconds(two, 60)
+          assert.strictEqual((yield* Fiber.join(one)).sessionId, sessionId)
+          yield* Fiber.join(two)
+        }).pipe(Effect.provide(owned([F.answering("done")], {
+          maxServers: 1,
+          concurrency: what === "a place" ? 1 : 8,
+          isolation: { directory: path.join(work, "data") }
+        })))
+      }).pipe(Effect.provide(T.platform([]))))
+  }
+})
+
 describe("a layer with servers of its own", () => {
   it.effect("refuses options that cannot be used, before anything is started", () =>
     Effect.gen(function*() {
@@ -132,6 +243,17 @@ describe("a layer with servers of its own", () => {
       yield* refused("startTimeout", { startTimeout: "soon" as never })
       yield* refused("extraEnv.OPENCODE_SERVER_PASSWORD", { defaults: { extraEnv: { OPENCODE_SERVER_PASSWORD: "x" } } })
     }))
+
+  it.effect("looks for models in the directory of its runs", () =>
+    Effect.gen(function*() {
+      const service = yield* OpenCode.OpenCode
+      const { home } = yield* T.Machine
+      const models = yield* Effect.fork(service.models)
+      yield* seconds(models, 60)
+      assert.deepStrictEqual(yield* Fiber.join(models), ["fake/m1"])
+      const asked = yield* F.requests("GET", /providers$/)
+      assert.deepStrictEqual(asked.map(({ url }) => url.searchParams.get("directory")), [path.join(home, "project")])
+    }).pipe(Effect.provide(owned([], { defaults: { cwd: "~/project" } }))))
 
   it.effect("has one server for each kind of run, and no more than it may", () =>
     Effect.gen(function*() {

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, FastCheck as fc, Fiber, Scope, TestClock, TestContext } from "effect"
+import { Deferred, Duration, Effect, Exit, FastCheck as fc, Fiber, Scope, TestClock, TestContext } from "effect"
 import type { Connection } from "../../src/internal/server/connection.js"
 import * as connections from "../../src/internal/server/connection.js"
 import * as pools from "../../src/internal/server/pool.js"
@@ -19,6 +19,7 @@ const makePool = (options: pools.Options, start: (key: string) => Effect.Effect<
   Effect.gen(function*() {
     const log: Array<string> = []
     const running = new Set<string>()
+    const dying = new Map<string, Deferred.Deferred<void>>()
     let most = 0
     const pool = yield* pools.make(options, (spec, enter) =>
       connections.hold(Effect.gen(function*() {
@@ -34,9 +35,12 @@ const makePool = (options: pools.Options, start: (key: string) => Effect.Effect<
         )
         yield* start(spec.key)
         log.push(`+${spec.key}`)
-        return { died: Effect.never } as unknown as Connection
+        const died = yield* Deferred.make<void>()
+        dying.set(spec.key, died)
+        return { died: Deferred.await(died) } as unknown as Connection
       })))
-    return { pool, log, running, most: () => most }
+    const die = (key: string) => Effect.zipRight(Deferred.succeed(dying.get(key)!, undefined), settle)
+    return { pool, die, log, running, most: () => most }
   })
 
 type Made = Effect.Effect.Success<ReturnType<typeof makePool>>
@@ -198,6 +202,60 @@ describe("pool", () => {
   )
 
   pooled(
+    "a server that has died is started again without a wait for those that others need",
+    Effect.gen(function*() {
+      const made = yield* makePool({ maxServers: 1 })
+      const a = yield* use(made, "a")
+      const b = yield* use(made, "b")
+      yield* made.die("a")
+      const again = yield* use(made, "a")
+      yield* pass(1)
+      assert.deepStrictEqual(made.log, ["+a", "-a", "+a"])
+      yield* again.done
+      yield* made.die("a")
+      yield* a.done
+      yield* pass(2)
+      assert.deepStrictEqual(made.log, ["+a", "-a", "+a", "-a", "+b"])
+      yield* b.done
+      assert.strictEqual(made.most(), 1)
+    })
+  )
+
+  pooled(
+    "who gives up waiting for a server leaves the wait to others who need it",
+    Effect.gen(function*() {
+      const made = yield* makePool({ maxServers: 1 })
+      const a = yield* use(made, "a")
+      const one = yield* use(made, "b")
+      const two = yield* use(made, "b")
+      yield* Fiber.interrupt(one.fiber)
+      yield* a.done
+      yield* pass(1)
+      assert.deepStrictEqual(made.log, ["+a", "-a", "+b"])
+      yield* two.done
+    })
+  )
+
+  pooled(
+    "a server whose idle time ends while it gives way leaves the next one of its kind alone",
+    Effect.gen(function*() {
+      const made = yield* makePool({ maxServers: 1, idleTimeToLive: "10 seconds" })
+      yield* Effect.flatMap(use(made, "a"), ({ done }) => done)
+      yield* pass(9.5)
+      const b = yield* use(made, "b")
+      const one = yield* use(made, "a")
+      yield* pass(1)
+      const two = yield* use(made, "a")
+      yield* b.done
+      yield* pass(1)
+      assert.deepStrictEqual(made.log, ["+a", "-a", "+b", "-b", "+a"])
+      yield* two.done
+      assert.isTrue(yield* isDone(two.fiber))
+      yield* one.done
+    })
+  )
+
+  pooled(
     "an idle time of zero ends a server with its last user",
     Effect.gen(function*() {
       const made = yield* makePool({ maxServers: 1, idleTimeToLive: 0 })
@@ -253,6 +311,19 @@ describe("pool", () => {
       yield* Fiber.join(closing)
       assert.deepStrictEqual([...made.running], [])
     }))
+
+  pooled(
+    "an endless idle time keeps a server until another kind is needed",
+    Effect.gen(function*() {
+      const made = yield* makePool({ maxServers: 1, idleTimeToLive: Duration.infinity })
+      yield* Effect.flatMap(use(made, "a"), ({ done }) => done)
+      yield* pass(100_000)
+      assert.deepStrictEqual(made.log, ["+a"])
+      yield* Effect.flatMap(use(made, "b"), ({ done }) => done)
+      yield* pass(1)
+      assert.deepStrictEqual(made.log, ["+a", "-a", "+b"])
+    })
+  )
 
   it.effect(
     "never has more servers than allowed, never one twice, and everybody is served",

@@ -1,6 +1,6 @@
 /** Runs over a server in memory: what is told, in which order, and how it ends. */
 import { assert, describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Logger, Schema, Stream, TestClock } from "effect"
+import { Deferred, Effect, Fiber, Logger, Queue, Schema, Stream, TestClock } from "effect"
 import { FleetBudget, OpenCode, RunConfig, Transcript } from "effect-opencode"
 import type { OpenCodeServer, RunEvent } from "effect-opencode"
 import * as fs from "node:fs"
@@ -146,6 +146,9 @@ describe("a run over a server", () => {
         ["extraEnv", { extraEnv: { A: "1" } }],
         ["pure", { pure: true }],
         ["printLogs", { printLogs: true }],
+        ["cwd", { cwd: "~/project" }],
+        ["cwd", { cwd: "~" }],
+        ["dir", { dir: "~/project" }],
         ["files.0", { files: ["none.txt"] }],
         ["files.0", { files: ["."] }],
         ["permission.read.~/x", { permission: { read: { "~/x": "deny" } } }],
@@ -488,6 +491,47 @@ describe("a gap in the events", () => {
       )
     }))
 
+  it.effect("may end with a question that is listed, and told as well", () =>
+    Effect.gen(function*() {
+      const [lost, listing] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
+      let asked = 0
+      yield* withScripts(
+        [(play) =>
+          Effect.gen(function*() {
+            yield* play.busy
+            yield* play.stepStart
+            yield* Deferred.succeed(lost, undefined)
+            yield* Deferred.await(listing)
+            yield* play.ask("bash", ["ls"])
+            yield* Effect.never
+          })],
+        Effect.gen(function*() {
+          const fake = yield* F.Fake
+          const fiber = yield* Effect.fork(
+            T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { idleTimeout: "1 minute" }))
+          )
+          yield* Deferred.await(lost)
+          fake.instead = ({ url }) => {
+            if (!url.pathname.endsWith("/children")) return undefined
+            return Effect.as(Effect.zipRight(Deferred.succeed(listing, undefined), T.settle), json([]))
+          }
+          fake.disconnect()
+          const error = yield* driven(fiber)
+          assert.strictEqual(error.phase, "idle")
+          assert.deepStrictEqual(tags(error.partial.events), ["StepStart", "PermissionAsked"])
+          assert.strictEqual(asked, 1)
+          assert.strictEqual(fake.replies.length, 1)
+        }),
+        {
+          onPermission: () =>
+            Effect.sync(() => {
+              asked++
+              return "once" as const
+            }).pipe(Effect.delay("10 seconds"))
+        }
+      )
+    }))
+
   it.effect("may hide a failure that its message has only later", () =>
     Effect.gen(function*() {
       const [lost, back] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
@@ -621,6 +665,20 @@ describe("a permission that is asked for", () => {
       { onPermission: () => Effect.die(new Error("boom")) }
     ))
 
+  it.effect("is rejected where the callback is interrupted inside", () =>
+    Effect.gen(function*() {
+      const people = yield* Queue.unbounded<"once">()
+      yield* Queue.shutdown(people)
+      yield* withScripts(
+        [asking],
+        Effect.gen(function*() {
+          const error = yield* driven(yield* Effect.fork(T.failsWith("OpenCodePermissionError")(OpenCode.run("x"))))
+          assert.deepStrictEqual(error.patterns, ["rm -rf x"])
+        }),
+        { onPermission: () => Queue.take(people) }
+      )
+    }))
+
   it.effect("may take any time that the run has", () =>
     withScripts(
       [asking],
@@ -637,6 +695,25 @@ describe("a permission that is asked for", () => {
       }),
       { onPermission: () => Effect.delay(Effect.succeed("once" as const), "5 minutes") }
     ))
+
+  it.effect("needs no answer any more where the run is to stop, although the server does not answer", () =>
+    Effect.gen(function*() {
+      const interrupted = yield* Deferred.make<void>()
+      yield* withScripts(
+        [asking],
+        Effect.gen(function*() {
+          const fake = yield* F.Fake
+          fake.instead = ({ url }) => url.pathname.endsWith("/abort") ? Effect.never : undefined
+          const fiber = yield* Effect.fork(
+            T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { timeout: "1 minute" }))
+          )
+          assert.strictEqual((yield* driven(fiber)).phase, "total")
+          yield* Deferred.await(interrupted)
+          assert.deepStrictEqual(fake.replies, [])
+        }),
+        { onPermission: () => Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined)) }
+      )
+    }))
 
   it.effect("needs no answer any more where somebody else has given one", () =>
     Effect.gen(function*() {
@@ -779,6 +856,22 @@ describe("a run over a server that is to stop", () => {
       )
     }))
 
+  it.effect("is cancelled where another client aborts it", () =>
+    Effect.gen(function*() {
+      const { begun, script } = yield* hanging("half a")
+      yield* withScripts(
+        [script],
+        Effect.gen(function*() {
+          const fake = yield* F.Fake
+          const fiber = yield* Effect.fork(T.failsWith("OpenCodeCancelledError")(OpenCode.run("x")))
+          yield* begun
+          yield* T.settle
+          yield* fake.abort([...fake.sessions.values()][0]!)
+          assert.match((yield* driven(fiber)).partial.sessionId!, /^ses_/)
+        })
+      )
+    }))
+
   it.effect("is left, with a warning, where it cannot be aborted", () =>
     Effect.gen(function*() {
       const { begun, script } = yield* hanging("half a")
@@ -821,6 +914,36 @@ describe("a run over a server that is to stop", () => {
           assert.strictEqual(error.partial.text, "what was said")
           assert.deepStrictEqual(tags(error.partial.events), ["StepStart", "Text"])
           assert.strictEqual((yield* F.Fake).aborted.length, 1)
+        })
+      )
+    }))
+
+  it.effect("is aborted to the end where it is interrupted while it stops", () =>
+    Effect.gen(function*() {
+      const { begun, script } = yield* hanging("half a")
+      yield* withScripts(
+        [script],
+        Effect.gen(function*() {
+          const fake = yield* F.Fake
+          const { handle } = fake
+          const aborting = yield* Deferred.make<void>()
+          fake.instead = (sent) => {
+            if (!sent.url.pathname.endsWith("/abort")) return undefined
+            fake.instead = () => undefined
+            const answer = handle.call(fake, sent)
+            return Deferred.succeed(aborting, undefined).pipe(
+              Effect.zipRight(Effect.sleep("1 second")),
+              Effect.zipRight(Effect.isEffect(answer) ? answer : Effect.succeed(answer))
+            )
+          }
+          const fiber = yield* Effect.fork(OpenCode.run("x", { timeout: "1 minute" }))
+          yield* begun
+          yield* T.settle
+          yield* TestClock.adjust("1 minute")
+          yield* Deferred.await(aborting)
+          yield* driven(yield* Effect.fork(Fiber.interrupt(fiber)))
+          assert.strictEqual(fake.aborted.length, 1)
+          assert.strictEqual(fake.playing, 0)
         })
       )
     }))
@@ -1228,6 +1351,13 @@ describe("a layer with a server", () => {
       assert.deepStrictEqual(yield* service.models, ["fake/m1"])
       expect(yield* service.version).toMatchObject({ major: 1, minor: 18, patch: 33 })
     }).pipe(Effect.provide(F.layer())))
+
+  it.effect("refuses to look for models in a home directory that is not known", () =>
+    Effect.gen(function*() {
+      const service = yield* OpenCode.OpenCode
+      assert.strictEqual((yield* T.failsWith("OpenCodeConfigError")(service.models)).path, "cwd")
+      assert.deepStrictEqual((yield* F.Fake).sent, [])
+    }).pipe(Effect.provide(F.layer([], { defaults: { cwd: "~/project" } }))))
 
   it.effect("refuses options that cannot be used", () =>
     Effect.gen(function*() {

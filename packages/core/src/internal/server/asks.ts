@@ -13,11 +13,12 @@ export type Answer = "once" | "reject" | { readonly reject: string }
 
 /** The questions for permission of one run, sub-agents included. Each is answered on a fiber of its own. */
 export interface Asks {
-  /** A question has come; gives what is to be told of it. */
+  /** A question has come; gives what is to be told of it. One can come again: as an event, and where the server is asked. */
   readonly asked: (request: wire.PermissionRequest) => Effect.Effect<ReadonlyArray<RunEvent>>
   /** One has been answered, by whomever. */
   readonly replied: (requestId: string, reply: string) => Effect.Effect<ReadonlyArray<RunEvent>>
-  readonly knows: (requestId: string) => boolean
+  /** The prompt is being aborted: nobody needs to decide any more. */
+  readonly close: Effect.Effect<void>
   /** Fails when an answer could not be given: the agent would wait for it for ever. */
   readonly failed: Effect.Effect<never, OpenCodeServerError>
 }
@@ -31,6 +32,7 @@ export interface Options {
 
 interface Open {
   readonly request: wire.PermissionRequest
+  isDeciding: boolean
   isAnswered: boolean
   fiber: Fiber.RuntimeFiber<unknown> | undefined
 }
@@ -41,13 +43,23 @@ export const make = ({ api, decide, directory, guard }: Options): Effect.Effect<
     const failed = yield* Deferred.make<never, OpenCodeServerError>()
     const open = new Map<string, Open>()
     const known = new Set<string>()
+    let isClosed = false
+
+    /** Whoever decides takes time that is not the agent's. */
+    const setDeciding = (self: Open, isDeciding: boolean): void => {
+      if (self.isDeciding === isDeciding) return
+      self.isDeciding = isDeciding
+      guard.reading(!isDeciding)
+    }
+
+    const giveUp = (self: Open): Effect.Effect<void> =>
+      self.fiber === undefined || self.isAnswered ? Effect.void : Fiber.interruptFork(self.fiber)
 
     const answer = (self: Open): Effect.Effect<void> =>
       Effect.acquireUseRelease(
-        // Whoever decides takes time that is not the agent's.
-        Effect.sync(() => guard.reading(false)),
+        Effect.sync(() => setDeciding(self, true)),
         () => decide(self.request),
-        () => Effect.sync(() => guard.reading(true))
+        () => Effect.sync(() => setDeciding(self, false))
       ).pipe(
         Effect.flatMap((decision) => {
           self.isAnswered = true
@@ -61,10 +73,11 @@ export const make = ({ api, decide, directory, guard }: Options): Effect.Effect<
     return {
       asked: (request) =>
         Effect.suspend(() => {
-          const self: Open = { request, isAnswered: false, fiber: undefined }
+          if (known.has(request.id)) return Effect.succeed([])
+          const self: Open = { request, isDeciding: false, isAnswered: false, fiber: undefined }
           open.set(request.id, self)
           known.add(request.id)
-          return Effect.map(Effect.forkIn(answer(self), scope), (fiber) => {
+          return Effect.map(isClosed ? Effect.succeed(undefined) : Effect.forkIn(answer(self), scope), (fiber) => {
             self.fiber = fiber
             return [{
               _tag: "PermissionAsked" as const,
@@ -82,14 +95,19 @@ export const make = ({ api, decide, directory, guard }: Options): Effect.Effect<
           const self = open.get(requestId)
           if (self === undefined) return Effect.succeed([])
           open.delete(requestId)
-          const { fiber, isAnswered, request: { patterns, permission } } = self
+          const { patterns, permission } = self.request
           const told: ReadonlyArray<RunEvent> = reply === "reject"
             ? [{ _tag: "PermissionRejected", permission, patterns: patterns ?? [] }]
             : []
           // One that is rejected takes the others of its session with it (1.18.33).
-          return Effect.as(fiber === undefined || isAnswered ? Effect.void : Fiber.interruptFork(fiber), told)
+          return Effect.as(giveUp(self), told)
         }),
-      knows: (requestId) => known.has(requestId),
+      close: Effect.suspend(() => {
+        isClosed = true
+        // They may take their time to end, and be no reason to wait for the run's consumer.
+        for (const self of open.values()) setDeciding(self, false)
+        return Effect.forEach(open.values(), giveUp, { discard: true })
+      }),
       failed: Deferred.await(failed)
     }
   })

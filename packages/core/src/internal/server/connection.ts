@@ -42,8 +42,8 @@ export interface Server {
    * failure; the next caller tries again.
    */
   readonly connect: Effect.Effect<Connection, OpenCodeError>
-  /** Whether there is a connection now. */
-  readonly isOpen: () => boolean
+  /** Whether there has been one: then there are data that the next one goes on with. */
+  readonly hasOpened: () => boolean
 }
 
 /** The versions whose server is driven: measured with 1.18.33. */
@@ -180,6 +180,7 @@ export const hold = (
 ): Effect.Effect<Server, never, Scope.Scope> =>
   Effect.map(Effect.scope, (scope) => {
     let state: State = { _tag: "Closed" }
+    let hasOpened = false
 
     /** One connection from its beginning until all that is left of it is gone. */
     const live = (result: Deferred.Deferred<Connection, OpenCodeError>): Effect.Effect<void> => {
@@ -187,6 +188,7 @@ export const hold = (
       const use = Effect.gen(function*() {
         const connection = yield* open
         state = { _tag: "Open", connection }
+        hasOpened = true
         yield* Deferred.succeed(result, connection)
         yield* connection.died
         // What it leaves is swept before another one begins in the same directories.
@@ -225,5 +227,5 @@ export const hold = (
       })
     )
 
-    return { connect, isOpen: () => state._tag === "Open" }
+    return { connect, hasOpened: () => hasOpened }
   })

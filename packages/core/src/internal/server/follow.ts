@@ -126,7 +126,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
         // A question of an aborted prompt can be there still (1.18.33).
         const message = request.tool?.messageID ?? undefined
         const isStale = request.sessionID === sessionId && message !== undefined && !turn.has(message)
-        if (sessions.has(request.sessionID) && !isStale && !asks.knows(request.id)) {
+        if (sessions.has(request.sessionID) && !isStale) {
           yield* Effect.flatMap(asks.asked(request), tell)
         }
       }

@@ -38,21 +38,22 @@ export const ownerIn = (environment: string): string | undefined => {
 
 type Table = ReadonlyArray<Listed<string | undefined>>
 
-/** In doubt it lives: of another namespace nothing is known, and without a time a pid is enough. */
-const lives = (table: Table, self: Owner, owner: Owner): boolean =>
-  owner.namespace !== self.namespace ||
-  (owner.pid === self.pid && (owner.started === self.started || owner.started === "")) ||
-  table.some((p) => p.pid === owner.pid && !p.zombie && (owner.started === "" || p.identity === owner.started))
-
-export interface Reader {
+interface Reader {
   readonly self: Owner
   /** The owner that our own environment names: we are a tool of its server. */
   readonly above: string | undefined
 }
 
-const isDead = (table: Table, { above, self }: Reader, text: string | undefined): boolean => {
-  const owner = text === undefined || text === above ? undefined : parse(text)
-  return owner !== undefined && !lives(table, self, owner)
+/**
+ * What a list of processes tells of an owner. In doubt it lives: of another namespace nothing is known, and without a
+ * time a pid is enough. One that is not in the list can be one that could not be read.
+ */
+const stateOf = (table: Table, { above, self }: Reader, text: string): "alive" | "dead" | "missing" => {
+  const owner = text === above ? undefined : parse(text)
+  if (owner === undefined || owner.namespace !== self.namespace) return "alive"
+  const found = table.find((p) => p.pid === owner.pid)
+  if (found === undefined) return "missing"
+  return !found.zombie && (owner.started === "" || found.identity === owner.started) ? "alive" : "dead"
 }
 
 /** What a note says; `pid` and `identity` are those of the server. */
@@ -63,12 +64,17 @@ const Note = Schema.parseJson(Schema.Struct({
 }))
 export type Note = typeof Note.Type
 
-/** The processes of servers whose owner has died. */
-export const orphans = (table: Table, reader: Reader, notes: ReadonlyArray<Note>): ReadonlyArray<Seen> => {
-  const noted = notes.filter((note) => isDead(table, reader, note.owner))
+/** The processes of servers of these owners; never ours. */
+const orphans = (
+  table: Table,
+  self: Owner,
+  dead: ReadonlySet<string>,
+  notes: ReadonlyArray<Note>
+): ReadonlyArray<Seen> => {
+  const noted = notes.filter((note) => dead.has(note.owner))
   return table.filter((p) =>
-    p.pid !== reader.self.pid && !p.zombie &&
-    (isDead(table, reader, p.found) ||
+    p.pid !== self.pid && !p.zombie &&
+    ((p.found !== undefined && dead.has(p.found)) ||
       noted.some((note) => note.pid === p.pid && note.identity === p.identity && note.identity !== undefined))
   ).map(({ identity, pid }) => ({ identity, pid }))
 }
@@ -132,6 +138,23 @@ const notes = ({ fileSystem, path }: Services, directory: string): Effect.Effect
   )
 }
 
+/** The owners that have died, of all that are named. */
+const deadOf = (
+  { fileSystem }: Services,
+  table: Table,
+  reader: Reader,
+  notes: ReadonlyArray<Note>
+): Effect.Effect<ReadonlySet<string>> => {
+  const named = new Set([...notes.map(({ owner }) => owner), ...table.flatMap((p) => p.found ?? [])])
+  const isDead = (text: string): Effect.Effect<boolean> => {
+    const state = stateOf(table, reader, text)
+    return state !== "missing" ? Effect.succeed(state === "dead") : fileSystem.exists(`/proc/${parse(text)!.pid}`).pipe(
+      Effect.match({ onFailure: () => false, onSuccess: (exists) => !exists })
+    )
+  }
+  return Effect.map(Effect.filter(named, isDead), (dead) => new Set(dead))
+}
+
 /** How long the kernel gets to carry out a SIGKILL. */
 const killPatience = Duration.seconds(2)
 
@@ -147,11 +170,16 @@ export const end = (services: Services, owner: Owner, directory: string): Effect
     const noted = yield* notes(services, directory)
     const all = noted.map(({ note }) => note)
     const list = processTable.list(services, ownerIn)
+    const isWhole = (table: Table): boolean => table.some((p) => p.pid === owner.pid)
     const first = yield* list
-    const found = orphans(first, reader, all)
+    if (!isWhole(first)) {
+      return yield* Effect.logDebug("the processes of this machine cannot be listed: what is left of others stays")
+    }
+    const dead = yield* deadOf(services, first, reader, all)
+    const found = orphans(first, owner, dead, all)
     if (found.length > 0) {
       yield* Effect.logDebug(`ending what dead programs have left: pid ${found.map(({ pid }) => pid).join(", ")}`)
-      const left = Effect.map(list, (table) => orphans(table, reader, all))
+      const left = Effect.map(list, (table) => isWhole(table) ? orphans(table, owner, dead, all) : found)
       const waitGone = (patience: Duration.Duration) =>
         left.pipe(
           Effect.delay(Duration.millis(50)),
@@ -166,7 +194,7 @@ export const end = (services: Services, owner: Owner, directory: string): Effect
       }
     }
     yield* Effect.forEach(
-      noted.filter(({ note }) => isDead(first, reader, note.owner)),
+      noted.filter(({ note }) => dead.has(note.owner)),
       ({ directory }) => Effect.ignore(fileSystem.remove(directory, { recursive: true, force: true })),
       { discard: true }
     )

@@ -1,7 +1,10 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Equal from "effect/Equal"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as FiberId from "effect/FiberId"
 import * as Hash from "effect/Hash"
 import * as RcMap from "effect/RcMap"
 import * as Scope from "effect/Scope"
@@ -45,6 +48,13 @@ class Key implements Equal.Equal {
   }
 }
 
+/** A server that nobody uses. */
+interface Idle {
+  readonly key: Key
+  /** What will end it. */
+  alarm: Fiber.RuntimeFiber<void> | undefined
+}
+
 /** Waits until one more server may be started; it may run as long as the scope is open. */
 type Enter = Effect.Effect<void, never, Scope.Scope>
 
@@ -54,10 +64,12 @@ type Enter = Effect.Effect<void, never, Scope.Scope>
  */
 export const make = (
   options: Options,
-  makeServer: (spec: Spec, enter: Enter) => Effect.Effect<Server, never, Scope.Scope>
+  /** `enter` waits until a process may be started; it is there for every process of the server. */
+  makeServer: (spec: Spec, enter: Effect.Effect<void>) => Effect.Effect<Server, never, Scope.Scope>
 ): Effect.Effect<Pool, never, Scope.Scope> =>
   Effect.gen(function*() {
     const scope = yield* Effect.scope
+    const idleTimeToLive = Duration.decode(options.idleTimeToLive ?? idleTimeToLiveDefault)
     const slots = yield* turnstile.make(options.maxServers ?? maxServersDefault)
     // `RcMap` (3.22) can make an entry twice for two who come at the same time.
     const door = yield* turnstile.make(1)
@@ -66,15 +78,20 @@ export const make = (
     const turns = new Map<string, { readonly turn: turnstile.Turnstile; entries: number }>()
     const users = new Map<string, number>()
     /** In the order in which they were used last. */
-    const idle = new Map<string, Key>()
+    const idle = new Map<string, Idle>()
     /** What is being ended: a slot will be free. */
     const ending = new Set<object>()
     let waiting = 0
 
+    const leaveIdle = (name: string): void => {
+      idle.get(name)?.alarm?.unsafeInterruptAsFork(FiberId.none)
+      idle.delete(name)
+    }
+
     const giveWay: Effect.Effect<void> = Effect.suspend(() => {
       if (waiting <= ending.size) return Effect.void
-      for (const [name, key] of idle) {
-        idle.delete(name)
+      for (const [name, { key }] of idle) {
+        leaveIdle(name)
         return RcMap.invalidate(servers, key)
       }
       return Effect.void
@@ -109,8 +126,30 @@ export const make = (
           })
       )
 
+    /** A server keeps its slot over its crashes: whoever has it does not wait for one again. */
+    const onceIn = (enter: Enter): Effect.Effect<Effect.Effect<void>, never, Scope.Scope> =>
+      Effect.gen(function*() {
+        // Made before the server is: closed when that is gone.
+        const kept = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
+        let hasEntered = false
+        return Effect.suspend(() =>
+          hasEntered ?
+            Effect.void :
+            Effect.uninterruptibleMask((restore) =>
+              Effect.flatMap(Scope.fork(kept, ExecutionStrategy.sequential), (own) =>
+                Scope.extend(restore(enter), own).pipe(
+                  Effect.onError(() => Scope.close(own, Exit.void)),
+                  Effect.map(() => {
+                    hasEntered = true
+                  })
+                ))
+            )
+        )
+      })
+
     const servers: RcMap.RcMap<Key, Server> = yield* RcMap.make({
-      idleTimeToLive: options.idleTimeToLive ?? idleTimeToLiveDefault,
+      // Its own timer (3.22) can remove the next entry of a key while the last one is being ended.
+      idleTimeToLive: Duration.infinity,
       lookup: (key: Key) =>
         Effect.gen(function*() {
           const name = key.spec.key
@@ -122,13 +161,12 @@ export const make = (
             })
           )
           const { turn } = yield* turnOf(name)
-          const server = yield* makeServer(key.spec, Effect.zipRight(turn.enter, enter))
+          const server = yield* makeServer(key.spec, yield* onceIn(Effect.zipRight(turn.enter, enter)))
           entries.set(name, server)
           // The first of the finalizers.
           yield* Effect.addFinalizer(() =>
             Effect.sync(() => {
               ending.add(entry)
-              idle.delete(name)
               entries.delete(name)
             })
           )
@@ -138,7 +176,7 @@ export const make = (
 
     // `RcMap` ends one after the other, and only what is in use is left to it.
     yield* Effect.addFinalizer(() =>
-      Effect.forEach([...idle.values()], (key) => RcMap.invalidate(servers, key), {
+      Effect.forEach([...idle.values()], ({ key }) => RcMap.invalidate(servers, key), {
         concurrency: "unbounded",
         discard: true
       })
@@ -147,7 +185,25 @@ export const make = (
     const enterUse = (name: string) =>
       Effect.sync(() => {
         users.set(name, (users.get(name) ?? 0) + 1)
-        idle.delete(name)
+        leaveIdle(name)
+      })
+
+    const enterIdle = (key: Key): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        const name = key.spec.key
+        const self: Idle = { key, alarm: undefined }
+        idle.set(name, self)
+        if (!Duration.isFinite(idleTimeToLive)) return Effect.void
+        const end = Effect.suspend(() => {
+          if (idle.get(name) !== self) return Effect.void
+          idle.delete(name)
+          return RcMap.invalidate(servers, key)
+        })
+        // Once it has begun to end the server, it is not stopped.
+        const alarm = Effect.zipRight(Effect.interruptible(Effect.sleep(idleTimeToLive)), end)
+        return Effect.map(Effect.forkIn(Effect.uninterruptible(alarm), scope), (fiber) => {
+          self.alarm = fiber
+        })
       })
 
     const leaveUse = (key: Key): Effect.Effect<void> =>
@@ -161,11 +217,11 @@ export const make = (
         users.delete(name)
         const server = entries.get(name)
         if (server === undefined) return Effect.void
-        if (server.isOpen()) {
-          idle.set(name, key)
-          return balance
+        // One that has died goes on with its data when somebody needs it.
+        if (server.hasOpened()) {
+          return Effect.zipRight(enterIdle(key), balance)
         }
-        // Nobody waits for its start any more, or it had none.
+        // Nobody waits for its first start any more, or it had none.
         const retire = Effect.suspend(() => users.has(name) ? Effect.void : RcMap.invalidate(servers, key))
         return Effect.flatMap(Effect.forkIn(retire, scope), Fiber.join)
       })
@@ -192,7 +248,8 @@ export const ofProcesses = (services: Services, options: Options): Effect.Effect
     const gate = yield* turnstile.make(1)
     return yield* make(options, (spec, enter) =>
       Effect.gen(function*() {
-        const kept = yield* Effect.scope
+        // Made before the server is: closed when that is gone.
+        const kept = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
         let prepared: surroundings.Surroundings | undefined
         const prepare = surroundings.make({ ...services, isolation: spec.isolation }, spec.config, spec.cwd).pipe(
           Scope.extend(kept),

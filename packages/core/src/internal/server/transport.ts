@@ -15,7 +15,7 @@ import type { RunOptions } from "../../RunOptions.js"
 import * as check from "../check.js"
 import * as invocation from "../invocation.js"
 import * as plans from "../plan.js"
-import type { Prepared, Request, Transport } from "../transport.js"
+import type { Prepare, Prepared, Request, Transport } from "../transport.js"
 import { isObject } from "../wire.js"
 import type { Api } from "./api.js"
 import type { Answer } from "./asks.js"
@@ -67,6 +67,13 @@ const connect = (services: Services, options: RunOptions): Effect.Effect<Connect
 const directoryOf = ({ path }: Services, { cwd, options }: plans.Plan): string =>
   options.dir === undefined ? cwd : path.resolve(cwd, options.dir)
 
+/** A directory that only this machine could complete, where the server is on another one. */
+const homeProblem = (services: Services, options: RunOptions): Option.Option<check.Problem> =>
+  services.isLocal ? Option.none() : Option.map(
+    Option.fromNullable((["cwd", "dir"] as const).find((path) => options[path]?.startsWith("~"))),
+    (path) => ({ path, reason: "the server's home directory is not known here; write the path out" })
+  )
+
 const updatedAt = (session: object): number | undefined => {
   const time: unknown = "time" in session ? session.time : undefined
   return isObject(time) && typeof time["updated"] === "number" ? time["updated"] : undefined
@@ -80,19 +87,16 @@ const lastSession = (
 ): Effect.Effect<wire.Session | undefined, OpenCodeServerError> =>
   Effect.map(api.sessions(directoryOf(services, plan), 1), (sessions) => sessions[0])
 
-/**
- * Takes the turn in the session that the run goes on in, and gives its id; there is none where a session is made. Before
- * the run takes a place among those that run: who had the place would wait for the turn of one who waits for a place.
- */
+/** Takes the turn in the session that the run goes on in, and gives its id; there is none where a session is made. */
 const takeTurn = (
   services: Services,
+  api: Api,
   plan: plans.Plan
 ): Effect.Effect<string | undefined, OpenCodeError, Scope.Scope> =>
   Effect.gen(function*() {
     const { continueSession, fork, sessionId } = plan.options
     if (fork === true || (sessionId === undefined && continueSession !== true)) return undefined
-    const id = sessionId ??
-      (yield* Effect.flatMap(connect(services, plan.options), ({ api }) => lastSession(services, api, plan)))?.id
+    const id = sessionId ?? (yield* lastSession(services, api, plan))?.id
     if (id !== undefined) yield* services.locks.enter(id)
     return id
   })
@@ -242,13 +246,14 @@ const conversation = (api: Api) => (sessionId: string): Effect.Effect<Conversati
 
 const prepare = (
   services: Services,
+  server: Server,
   plan: plans.Plan,
   turn: string | undefined,
   { inTime }: Request
 ): Effect.Effect<Prepared, OpenCodeError, Scope.Scope> =>
   inTime(Effect.gen(function*() {
     const { options } = plan
-    const connection = yield* connect(services, options)
+    const connection = yield* server.connect
     const { api } = connection
     const asked = directoryOf(services, plan)
     const session = yield* find(services, api, plan, turn)
@@ -275,6 +280,18 @@ const prepare = (
     }
   }))
 
+/**
+ * Every run takes what it may have to wait for in one order: a server, the turn in its session, then a place among those
+ * that run. In two orders they would wait for each other.
+ */
+const ready = (services: Services, plan: plans.Plan): Effect.Effect<Prepare, OpenCodeError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const server = yield* serverOf(services, plan.options)
+    const { api } = yield* server.connect
+    const turn = yield* takeTurn(services, api, plan)
+    return (request) => prepare(services, server, plan, turn, request)
+  })
+
 /** Holds one server for all turns of a conversation: what they said is in its data. */
 const hold = (services: Services, plan: plans.Plan): Effect.Effect<Services, OpenCodeError, Scope.Scope> =>
   Effect.map(serverOf(services, plan.options), (server) => ({
@@ -294,11 +311,12 @@ export const make = (services: Services): Transport => ({
     Option.firstSomeOf([
       serverKey.refused(options),
       services.problem(options),
+      homeProblem(services, options),
       Either.getLeft(rules.make(options.permission, services.rules))
     ]),
   secrets: services.secrets,
   checkFiles: (plan) => services.isLocal ? plans.checkFiles(services, plan) : plans.checkAttachments(services, plan),
-  ready: (plan) => Effect.map(takeTurn(services, plan), (turn) => (request) => prepare(services, plan, turn, request)),
+  ready: (plan) => ready(services, plan),
   hold: (plan) => Effect.map(hold(services, plan), make),
   at: ({ directory }) =>
     Effect.succeed(make(directory === undefined ? services : { ...services, isolation: { directory } })),
@@ -308,8 +326,11 @@ export const make = (services: Services): Transport => ({
   conversation: ({ options }, sessionId) =>
     Effect.scoped(Effect.flatMap(connect(services, options), ({ api }) => conversation(api)(sessionId))),
   version: Effect.scoped(Effect.map(connect(services, services.defaults), ({ version }) => version)),
-  models: Effect.scoped(Effect.flatMap(
-    connect(services, services.defaults),
-    ({ api }) => api.models(services.path.resolve(services.defaults.cwd ?? "."))
-  ))
+  models: Effect.scoped(Effect.gen(function*() {
+    const { defaults, path } = services
+    const problem = homeProblem(services, defaults)
+    if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
+    const { api } = yield* connect(services, defaults)
+    return yield* api.models(path.resolve(yield* plans.expand(services, defaults.cwd ?? ".")))
+  }))
 })

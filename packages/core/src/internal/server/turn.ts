@@ -50,9 +50,9 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
     // It must live on while the prompt is aborted.
     const inner = yield* Scope.make()
     const begun = yield* Deferred.make<void>()
-    let prompted: string | undefined
+    let prompted: { readonly sessionId: string; readonly questions: asks.Asks } | undefined
     let isClosing = false
-    let isAborted = false
+    let aborting: Fiber.Fiber<void> | undefined
 
     const drive = Effect.gen(function*() {
       const { sessionId, since } = yield* turn.open
@@ -77,7 +77,7 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
       })
       yield* Effect.suspend(() => {
         if (isClosing) return Effect.interrupt
-        prompted = sessionId
+        prompted = { sessionId, questions }
         return api.promptAsync(sessionId, turn.prompt)
       })
       yield* events
@@ -109,17 +109,12 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
         if (Option.isNone(waited)) return yield* Effect.fail("it had not begun yet")
       })
 
-    /** Brings it about that the server does not work on the prompt any more. */
-    const abort = Effect.suspend(() => {
-      isClosing = true
-      if (isAborted) return Effect.void
-      isAborted = true
-      const sessionId = prompted
-      if (sessionId === undefined) return Effect.asVoid(Fiber.interrupt(driver))
-      // On fibers of their own: the one that closes the scope can be interrupted already.
-      return Effect.raceFirst(
-        Effect.interruptible(abortBegun(sessionId)),
-        Effect.interruptible(Effect.flatMap(connection.died, Effect.fail))
+    const endPrompt = Effect.suspend(() => {
+      if (prompted === undefined) return Effect.asVoid(Fiber.interrupt(driver))
+      const { questions, sessionId } = prompted
+      return Effect.zipRight(
+        questions.close,
+        Effect.raceFirst(abortBegun(sessionId), Effect.flatMap(connection.died, Effect.fail))
       ).pipe(
         Effect.catchAll((error) => {
           const reason = typeof error === "string" ? error : error.message
@@ -130,6 +125,16 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
         })
       )
     })
+
+    /**
+     * Brings it about that the server does not work on the prompt any more. On a fiber of its own: an interruption of
+     * whoever waits for it, before or meanwhile, would reach what it races. The next one waits for the same.
+     */
+    const abort = Effect.uninterruptible(Effect.gen(function*() {
+      isClosing = true
+      aborting ??= yield* Effect.forkIn(Effect.interruptible(endPrompt), inner)
+      return aborting
+    })).pipe(Effect.flatMap(Fiber.await), Effect.asVoid)
 
     yield* Scope.addFinalizer(scope, Effect.zipRight(abort, Scope.close(inner, Exit.void)))
 
