@@ -372,7 +372,17 @@ describe("pool", () => {
                 assert.deepStrictEqual([...made.running], [])
               }).pipe(Effect.scoped, Effect.provide(TestContext.TestContext), Effect.runPromise)
           ),
-          { numRuns: 20 }
+          {
+            numRuns: 20,
+            // One gives up, while a server of its kind is being ended, and the next one waits for that.
+            examples: [[1, [
+              { key: "e", after: 3, for: 7, give: false },
+              { key: "c", after: 4, for: 0, give: true },
+              { key: "c", after: 7, for: 3, give: true },
+              { key: "b", after: 3, for: 5, give: false },
+              { key: "c", after: 0, for: 4, give: true }
+            ], 5]]
+          }
         )
       ),
     60_000

@@ -167,7 +167,8 @@ export const make = (
           yield* Effect.addFinalizer(() =>
             Effect.sync(() => {
               ending.add(entry)
-              entries.delete(name)
+              // Not that of the next one, which can be there already.
+              if (entries.get(name) === server) entries.delete(name)
             })
           )
           return server
@@ -216,11 +217,8 @@ export const make = (
         }
         users.delete(name)
         const server = entries.get(name)
-        if (server === undefined) return Effect.void
         // One that has died goes on with its data when somebody needs it.
-        if (server.hasOpened()) {
-          return Effect.zipRight(enterIdle(key), balance)
-        }
+        if (server?.hasOpened() === true) return Effect.zipRight(enterIdle(key), balance)
         // Nobody waits for its first start any more, or it had none.
         const retire = Effect.suspend(() => users.has(name) ? Effect.void : RcMap.invalidate(servers, key))
         return Effect.flatMap(Effect.forkIn(retire, scope), Fiber.join)
