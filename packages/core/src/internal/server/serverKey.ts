@@ -14,21 +14,6 @@ export interface Split {
   readonly args: ReadonlyArray<string>
 }
 
-/** What one server has for all its runs; the rest of a run's options travels with its session or its prompt. */
-const ofServer = [
-  "extraEnv",
-  "configOverrides",
-  "mcp",
-  "tools",
-  "instructions",
-  "disableAutoupdate",
-  "startupProfile",
-  "pure",
-  "printLogs",
-  "logLevel",
-  "extraArgs"
-] as const satisfies ReadonlyArray<keyof RunConfig>
-
 const inEnvironment = [
   "extraEnv",
   "configOverrides",
@@ -38,6 +23,15 @@ const inEnvironment = [
   "disableAutoupdate",
   "startupProfile"
 ] as const
+
+/** What one server has for all its runs; the rest of a run's options travels with its session or its prompt. */
+const ofServer = [
+  ...inEnvironment,
+  "pure",
+  "printLogs",
+  "logLevel",
+  "extraArgs"
+] as const satisfies ReadonlyArray<keyof RunConfig>
 
 /** A profile that leaves nothing out asks for nothing. */
 const optionOf = (options: RunOptions, name: keyof RunConfig): unknown =>
