@@ -149,7 +149,7 @@ const fromSessionError = (event: SessionError, facts: Facts): OpenCodeError => {
   const { evidence, partial, redact } = facts
   if (event.kind === "aborted") return new OpenCodeCancelledError({ partial }, trusted)
   // "Unexpected server error. Check server logs": the log is on stderr.
-  const logged = event.kind === "other" ? /Model not found: [^\s"\\]+/.exec(partial.stderr) : null
+  const logged = event.kind === "other" ? /Model not found: [^\s"\\()]+/.exec(partial.stderr) : null
   return new OpenCodeSessionError({
     kind: logged === null ? event.kind : "model-not-found",
     name: event.name,

@@ -681,6 +681,12 @@ describe("Verdict", () => {
       const unexpected = error("UnknownError", { message: "Unexpected server error. Check server logs for details." })
       const stderr = "error=\"ProviderModelNotFoundError: Model not found: fake/nope.\""
       expect(decide({ events: [unexpected], exit: code(1), stderr })).toEqual(session("model-not-found"))
+      const cause = "cause=\"Cause([Fail(ProviderModelNotFoundError: Model not found: fake/nope.)])\""
+      for (const log of [stderr, cause]) {
+        expect(left({ events: [unexpected], exit: code(1), stderr: log })).toMatchObject({
+          reason: "Model not found: fake/nope."
+        })
+      }
       expect(decide({ events: [unexpected], exit: code(1) })).toEqual(session("other"))
     })
   })
