@@ -133,8 +133,8 @@ const check = (what: string, most: number, measured: number, unit: Check["unit"]
   unit
 })
 
-/** Medians of at most three rounds: one takes minutes of a processor. */
-const maxRounds = 3
+/** Medians of at most five rounds: one takes minutes of a processor. */
+const maxRounds = 5
 
 export const server = (bench: Bench): Promise<Section> =>
   provider.providing(async (config) => {
