@@ -1,9 +1,10 @@
 /** A process for each run: the library's own layer, as it is without options. */
 import { NodeContext } from "@effect/platform-node"
-import { Effect, Layer, ManagedRuntime, Option } from "effect"
+import { Layer, ManagedRuntime } from "effect"
 import { OpenCode } from "effect-opencode"
-import { type Answer, type Job, measure } from "../lib/batches.js"
+import { type Job, measure } from "../lib/batches.js"
 import { job as read, report } from "../lib/meter.js"
+import { runAll } from "../lib/ours.js"
 
 const job = read<Job>()
 
@@ -15,14 +16,6 @@ const runtime = ManagedRuntime.make(
   }).pipe(Layer.provide(NodeContext.layer))
 )
 
-const measured = await measure(job, (prompts) =>
-  runtime.runPromise(
-    Effect.forEach(prompts, ({ directory, text }) =>
-      OpenCode.run(text, { cwd: directory }).pipe(
-        Effect.map((result): Answer => ({ text: result.text, tokens: result.usage.total })),
-        Effect.option,
-        Effect.map(Option.getOrUndefined)
-      ), { concurrency: "unbounded" })
-  ), { watching: true })
+const measured = await measure(job, runAll(runtime), { watching: true })
 await runtime.dispose()
 report(measured)

@@ -1,10 +1,11 @@
 /** The library over a server of its own. */
 import { FetchHttpClient } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
-import { Effect, Layer, ManagedRuntime, Option } from "effect"
-import { OpenCode, OpenCodeServer } from "effect-opencode"
-import { type Answer, type Job, measure } from "../lib/batches.js"
+import { Layer, ManagedRuntime } from "effect"
+import { OpenCodeServer } from "effect-opencode"
+import { type Job, measure } from "../lib/batches.js"
 import { job as read, report } from "../lib/meter.js"
+import { runAll } from "../lib/ours.js"
 
 const job = read<Job & { readonly concurrency: number | "unbounded" }>()
 
@@ -18,14 +19,6 @@ const runtime = ManagedRuntime.make(
 
 process.on("SIGTERM", () => void runtime.dispose().finally(() => process.exit(143)))
 
-const measured = await measure(job, (prompts) =>
-  runtime.runPromise(
-    Effect.forEach(prompts, ({ directory, text }) =>
-      OpenCode.run(text, { cwd: directory }).pipe(
-        Effect.map((result): Answer => ({ text: result.text, tokens: result.usage.total })),
-        Effect.option,
-        Effect.map(Option.getOrUndefined)
-      ), { concurrency: "unbounded" })
-  ))
+const measured = await measure(job, runAll(runtime))
 await runtime.dispose()
 report(measured)

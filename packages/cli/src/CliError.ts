@@ -13,9 +13,8 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as ConfigOptions from "./ConfigOptions.js"
 import * as ExitCode from "./ExitCode.js"
-import { stripAnsi } from "./internal/ansi.js"
 import { plural } from "./internal/plural.js"
-import { manyLines, oneLine } from "./internal/terminalText.js"
+import { manyLines, oneLine, withoutEscapes } from "./internal/terminalText.js"
 import { CrashedError, InterruptedError } from "./Interrupt.js"
 import type { Style } from "./Style.js"
 
@@ -150,7 +149,7 @@ const explainError = (error: unknown): Explanation => {
     return { message: oneLine(error.message), hint: defectHint, exitCode: ExitCode.failure, details: error.message }
   }
   if (ValidationError.isValidationError(error)) {
-    const text = stripAnsi(HelpDoc.toAnsiText(error.error)).trim()
+    const text = withoutEscapes(HelpDoc.toAnsiText(error.error)).trim()
     return {
       message: oneLine(text),
       hint: "--help shows what there is",

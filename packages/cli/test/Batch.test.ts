@@ -47,7 +47,7 @@ const batch = (given: Partial<Batch.Options> & { readonly jobs: ReadonlyArray<Jo
       results: { before: [], append: (result) => Ref.update(written, (all) => [...all, result]) },
       directory: "/results",
       transcripts: "/results/transcripts",
-      cwd: "/work",
+      cwd: "/there",
       concurrency: 2,
       isIsolated: true,
       stop: Deferred.await(stop),
@@ -142,7 +142,7 @@ describe("Batch", () => {
         index: 0,
         name: "job a",
         prompt: "a",
-        cwd: "/work/sub",
+        cwd: "/there/sub",
         model: "x/y",
         agent: "plan",
         cell: { model: "x/y" },
@@ -619,7 +619,7 @@ describe("after a batch that was killed", () => {
     timestamp: 1,
     runId,
     attempt: 1,
-    cwd: "/work",
+    cwd: "/there",
     directory: data
   })
 

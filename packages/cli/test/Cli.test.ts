@@ -267,7 +267,7 @@ describe("run", () => {
         const scripts = [answering(...Events.turn("ok"))]
         const { stderr } = yield* runWith(scripts, ["run", "x", "--transcript", transcript, ...binary])
         expect(stderr).toMatch(/^warn: A transcript could not be written .*\/abc\.jsonl$/m)
-        // eslint-disable-next-line no-control-regex
+        // eslint-disable-next-line no-control-regex -- control characters are what must not be there
         expect(stderr).not.toMatch(/[\u0000-\u0009\u000b-\u001f\u007f-\u009f]/)
       }).pipe(platform)
   )

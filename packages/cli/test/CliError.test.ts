@@ -99,7 +99,7 @@ describe("a message", () => {
     const text = say(Cause.fail(error), true)
     expect(text).toContain("hint: abcde f second\n")
     expect(text).toContain("abcdef\n\tkept")
-    // eslint-disable-next-line no-control-regex
+    // eslint-disable-next-line no-control-regex -- control characters are what must not be there
     expect(text).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/)
   })
 })

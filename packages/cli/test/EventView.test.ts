@@ -67,7 +67,7 @@ describe("the view of a run", () => {
       RunEvent.fromLine(text)
     ].map((event) => EventView.event(event, { ...options, columns }))
     for (const line of shown.flatMap(({ stderr, stdout }) => [...stderr, ...stdout])) {
-      // eslint-disable-next-line no-control-regex
+      // eslint-disable-next-line no-control-regex -- control characters are what must not be there
       expect(line).not.toMatch(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/)
     }
   })

@@ -122,7 +122,7 @@ describe("plainLine", () => {
   })
 })
 
-// eslint-disable-next-line no-control-regex
+// eslint-disable-next-line no-control-regex -- the escape character is what begins a colour
 const withoutColour = (line: string): string => line.replace(/\u001b\[[0-9]+m/g, "")
 
 const hostile = FastCheck.array(

@@ -255,7 +255,7 @@ describe("whatever a model writes", () => {
     const page = everywhere(hostile)
     expect(markup.parse(page).problems).toEqual([])
     expect(skeleton(page)).toEqual(harmless)
-    // eslint-disable-next-line no-control-regex
+    // eslint-disable-next-line no-control-regex -- control characters are what must not be there
     expect(page).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]|\p{Surrogate}/u)
   })
 

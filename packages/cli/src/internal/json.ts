@@ -21,7 +21,7 @@ const escapes: { readonly [letter: string]: string } = {
 
 const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
 
-// eslint-disable-next-line no-control-regex
+// eslint-disable-next-line no-control-regex -- JSON forbids control characters inside a string
 const unescaped = /[^"\\\u0000-\u001f]*/y
 
 class JsonError extends Error {

@@ -1,7 +1,6 @@
 /**
  * Drawing over what was drawn before: from data to what is written to a terminal.
  */
-import { stripAnsi } from "./ansi.js"
 import * as terminalText from "./terminalText.js"
 
 const escape = "\u001b["
@@ -22,7 +21,8 @@ const up = (rows: number): string => rows === 0 ? "\r" : `\r${escape}${rows}A`
 /** What is on the screen: the width of each line, with the cursor below the last one. */
 export type Drawn = ReadonlyArray<number>
 
-export const widths = (lines: ReadonlyArray<string>): Drawn => lines.map((line) => terminalText.width(stripAnsi(line)))
+export const widths = (lines: ReadonlyArray<string>): Drawn =>
+  lines.map((line) => terminalText.width(terminalText.withoutEscapes(line)))
 
 /** The rows that lines take where a terminal that has become narrower has broken them. */
 export const rowsOf = (drawn: Drawn, columns: number): number =>

@@ -7,7 +7,7 @@
 
 /** Escape sequences: CSI, the strings that OSC and its kin begin, and the short ones. */
 const escapes =
-  // eslint-disable-next-line no-control-regex
+  // eslint-disable-next-line no-control-regex -- control characters are what is taken away
   /(?:\u001b\[|\u009b)[0-?]*[ -/]*[@-~]|\u001b[\]PX^_][^\u0007\u001b\u009c]*(?:\u0007|\u001b\\|\u009c)|\u001b[ -/]*[0-~]/g
 
 const regionalIndicators = /[\u{1f1e6}-\u{1f1ff}]/gu
@@ -30,7 +30,7 @@ const leading = /^[ \p{M}]+/u
 const plain = /^[\u0020-\u007e]*$/
 
 /** Control characters but for the line break and the tab. */
-// eslint-disable-next-line no-control-regex
+// eslint-disable-next-line no-control-regex -- control characters are what is taken away
 const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g
 
 /** The text without what colours it, names links in it or moves a cursor. */

@@ -1,30 +1,17 @@
-import { NodeContext, NodeHttpServer } from "@effect/platform-node"
+import { NodeContext } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
+import { Effect } from "effect"
 import { Events, FaultyOpenCode, ModelProvider } from "effect-opencode-testing"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
-import { createServer } from "node:http"
-import { createRequire } from "node:module"
 import * as path from "node:path"
 import type { JobResult } from "../../src/JobResult.js"
 import type { Sandbox } from "./sandbox.js"
-import { left, nothing, processes, run, sandbox, start, until } from "./sandbox.js"
+import { binary, left, nothing, processes, provider, run, sandbox, start, until } from "./sandbox.js"
 
 const { Reply } = ModelProvider
 
-/** The binary that the repository installs. */
-const opencode = [
-  "--binary",
-  createRequire(import.meta.url).resolve("opencode-ai/bin/opencode.exe"),
-  "--opencode-version",
-  "1.18.33"
-]
-
-const provider = (respond: ModelProvider.Respond) =>
-  ModelProvider.layer({ respond }).pipe(
-    Layer.provide(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
-  )
+const opencode = ["--binary", binary, "--opencode-version", "1.18.33"]
 
 /** The options by which OpenCode asks the scripted provider. */
 const asking = (box: Sandbox) =>

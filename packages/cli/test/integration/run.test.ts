@@ -1,31 +1,14 @@
-import { NodeContext, NodeHttpServer } from "@effect/platform-node"
+import { NodeContext } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Layer } from "effect"
+import { Deferred, Effect } from "effect"
 import { ModelProvider } from "effect-opencode-testing"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
-import { createServer } from "node:http"
-import { createRequire } from "node:module"
 import * as path from "node:path"
-import { fileURLToPath, pathToFileURL } from "node:url"
 import type { Ended, Sandbox } from "./sandbox.js"
-import { left, nothing, processes, sandbox } from "./sandbox.js"
+import { binary, left, nothing, processes, program, provider, sandbox } from "./sandbox.js"
 
 const { Reply } = ModelProvider
-
-const require = createRequire(import.meta.url)
-
-/** The binary that the repository installs. */
-const binary = require.resolve("opencode-ai/bin/opencode.exe")
-
-const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
-
-const tsx = pathToFileURL(require.resolve("tsx")).href
-
-const provider = (respond: ModelProvider.Respond) =>
-  ModelProvider.layer({ respond }).pipe(
-    Layer.provide(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
-  )
 
 /** The options by which a run asks the scripted provider, and starts quickly. */
 const asking = (box: Sandbox) =>
@@ -49,7 +32,7 @@ const asking = (box: Sandbox) =>
 const start = (box: Sandbox, args: ReadonlyArray<string>, stdin = "") =>
   Effect.gen(function*() {
     const ended = yield* Deferred.make<Ended>()
-    const child = spawn(process.execPath, ["--import", tsx, main, ...args], {
+    const child = spawn(process.execPath, [...program, ...args], {
       cwd: box.work,
       env: { ...box.environment, OPENCODE_BINARY: binary },
       stdio: ["pipe", "pipe", "pipe"]

@@ -2,10 +2,13 @@
  * The command as users start it, in a sandbox whose remains can be counted: home, temporary directory and working
  * directory lie under one directory, whose name stands in the environment of every process that is started.
  */
+import { NodeHttpServer } from "@effect/platform-node"
 import type { Scope } from "effect"
-import { Deferred, Effect } from "effect"
+import { Deferred, Effect, Layer } from "effect"
+import { ModelProvider } from "effect-opencode-testing"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
+import { createServer } from "node:http"
 import { createRequire } from "node:module"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -78,9 +81,22 @@ export const left = (box: Sandbox) => ({
 
 export const nothing = { processes: [], directories: [] }
 
-const main = fileURLToPath(new URL("../../src/main.ts", import.meta.url))
+const { resolve } = createRequire(import.meta.url)
 
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href
+/** The binary that the repository installs. */
+export const binary = resolve("opencode-ai/bin/opencode.exe")
+
+export const provider = (respond: ModelProvider.Respond) =>
+  ModelProvider.layer({ respond }).pipe(
+    Layer.provide(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
+  )
+
+/** What Node is to run for the command. */
+export const program = [
+  "--import",
+  pathToFileURL(resolve("tsx")).href,
+  fileURLToPath(new URL("../../src/main.ts", import.meta.url))
+]
 
 export interface Ended {
   readonly code: number | null
@@ -100,7 +116,7 @@ export interface Running {
 export const start = (box: Sandbox, ...args: ReadonlyArray<string>): Effect.Effect<Running> =>
   Effect.gen(function*() {
     const ended = yield* Deferred.make<Ended>()
-    const child = spawn(process.execPath, ["--import", tsx, main, ...args], {
+    const child = spawn(process.execPath, [...program, ...args], {
       cwd: box.work,
       env: box.environment,
       stdio: ["ignore", "pipe", "pipe"]

@@ -28,7 +28,7 @@ const picture = (control: string): string => {
 export const escape = (text: string): string =>
   text
     .replace(/\r\n?/g, "\n")
-    // eslint-disable-next-line no-control-regex
+    // eslint-disable-next-line no-control-regex -- control characters are no HTML, escaped or not
     .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\ufdd0-\ufdef\ufffe\uffff]|\p{Surrogate}/gu, picture)
     .replace(/[&<>"']/g, (character) => entities[character] ?? "")
 
