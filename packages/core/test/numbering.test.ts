@@ -25,7 +25,9 @@ describe("numbering", () => {
     const before = { last: 1000, made: 5000 }
     assert.isTrue(numbering.isSame(1000, before, { last: 1003, made: 5003 }))
     assert.isTrue(numbering.isSame(7, before, before))
+    assert.isTrue(numbering.isSame(2000, before, { last: 1003, made: 5003 }), "given before they came round")
     assert.isFalse(numbering.isSame(1001, before, { last: 1003, made: 5003 }), "given since")
+    assert.isFalse(numbering.isSame(1010, before, { last: 1003, made: 5003 }), "can be given any moment")
     assert.isFalse(numbering.isSame(7, before, { last: 301, made: 5003 }), "they began anew")
     assert.isFalse(numbering.isSame(7, before, { last: 1003, made: 500_000 }), "they can have come round")
     assert.isFalse(numbering.isSame(7, before, { last: 1003, made: 4000 }), "another machine")

@@ -6,8 +6,11 @@ export interface Count {
   readonly made: number
 }
 
-/** Linux starts with 32,768 numbers, so those that a later process can have are far from coming round again. */
-const lap = 256
+/**
+ * Numbers that are given too soon to be told from those of a look: so many between two counts, and so many behind the
+ * second. Linux starts with 32,768, so those are far from coming round.
+ */
+const few = 256
 
 /** From `/proc/loadavg` and `/proc/stat`; `undefined` where they do not tell, as in some sandboxes. */
 export const parse = (loadavg: string, stat: string): Count | undefined => {
@@ -18,7 +21,9 @@ export const parse = (loadavg: string, stat: string): Count | undefined => {
 
 /**
  * Whether a number that was in use at the first count is still of the same process if it is in use soon after the
- * second: numbers are given in ascending order, so a later process cannot have it before they have come round.
+ * second: numbers are given in ascending order, so a later process has one of those between the counts, or the next
+ * ones. Those beyond are of processes that are older than the last time that the numbers came round.
  */
 export const isSame = (pid: number, before: Count, now: Count): boolean =>
-  pid <= before.last && before.last <= now.last && before.made <= now.made && now.made - before.made < lap
+  before.last <= now.last && before.made <= now.made && now.made - before.made < few &&
+  (pid <= before.last || pid > now.last + few)
