@@ -13,7 +13,8 @@ const standing = Effect.succeed(new Map<string, string>())
 const emptyTable: processTable.ProcessTable = {
   standing,
   members: () => Effect.succeed([]),
-  kill: () => Effect.void
+  kill: () => Effect.void,
+  leads: () => undefined
 }
 
 const seen = (pid: number): processTable.Seen => ({ pid, identity: `start ${pid}` })
@@ -101,6 +102,7 @@ describe("process.start", () => {
     const table: processTable.ProcessTable = {
       standing,
       members: () => Effect.sync(() => left),
+      leads: () => undefined,
       kill: (processes, signal) =>
         Effect.sync(() => {
           if (processes.length > 0) killed.push(`${signal} ${pidsOf(processes)}`)
@@ -125,6 +127,7 @@ describe("process.start", () => {
     const table: processTable.ProcessTable = {
       standing,
       members: () => Effect.sync(() => left),
+      leads: () => undefined,
       kill: (processes, signal) =>
         Effect.sync(() => {
           killed.push(`${signal} ${pidsOf(processes)}`)
@@ -144,7 +147,8 @@ describe("process.start", () => {
     const table: processTable.ProcessTable = {
       standing,
       members: () => Effect.succeed([seen(99)]),
-      kill: () => Effect.void
+      kill: () => Effect.void,
+      leads: () => undefined
     }
     return Effect.gen(function*() {
       const signals: Array<string> = []
@@ -178,6 +182,24 @@ describe("process.start", () => {
       for (let i = 0; i < 70; i++) yield* TestClock.adjust("100 millis")
       yield* Fiber.join(closing)
     })
+  })
+
+  it.effect("is a leader in the process table from its start to its exit, or to the end of its scope", () => {
+    const calls: Array<boolean> = []
+    const table: processTable.ProcessTable = { ...emptyTable, leads: (_, isLeader) => calls.push(isLeader) }
+    return Effect.gen(function*() {
+      yield* Effect.scoped(Effect.gen(function*() {
+        const running = yield* start(table)
+        assert.deepStrictEqual(calls, [true])
+        yield* running.exit
+        assert.deepStrictEqual(calls, [true, false])
+      }))
+      calls.length = 0
+      yield* Effect.scoped(start(table))
+      assert.deepStrictEqual([calls[0], calls.at(-1)], [true, false])
+    }).pipe(
+      Effect.provide(T.platform([Mock.script(Mock.exit(0)), Mock.script(Mock.never)]))
+    )
   })
 
   it.effect("interrupted while it starts leaves nothing behind", () => {

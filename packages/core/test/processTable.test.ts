@@ -1,5 +1,9 @@
+import { CommandExecutor, FileSystem, Path } from "@effect/platform"
+import { NodeContext } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc } from "effect"
+import { Effect, FastCheck as fc } from "effect"
+import { spawn } from "node:child_process"
+import { existsSync } from "node:fs"
 import * as processTable from "../src/internal/processTable.js"
 
 const info = (
@@ -177,4 +181,30 @@ describe("processTable", () => {
       expect(members(table, pid)).toEqual(expected.sort((a, b) => a - b))
     }, { fastCheck: { numRuns: 300 } })
   })
+})
+
+describe.runIf(existsSync("/proc/self/stat"))("the processes of this machine", () => {
+  const child = Effect.acquireRelease(
+    Effect.sync(() => spawn("sleep", ["300"], { env: { ...process.env, [processTable.variable]: ":leader-1" } })),
+    (child) => Effect.sync(() => child.kill("SIGKILL"))
+  )
+
+  it.scopedLive("leave out the first ones of this program's runs, as long as they are that", () =>
+    Effect.gen(function*() {
+      const table = yield* processTable.make({
+        executor: yield* CommandExecutor.CommandExecutor,
+        fileSystem: yield* FileSystem.FileSystem,
+        path: yield* Path.Path
+      })
+      const before = yield* table.standing
+      const { pid } = yield* child
+      const found = Effect.map(
+        table.members({ pid: -1, marker: "leader-1", before }),
+        (all) => all.map(({ pid }) => pid)
+      )
+      table.leads(pid!, true)
+      expect(yield* found).toEqual([])
+      table.leads(pid!, false)
+      expect(yield* found).toEqual([pid])
+    }).pipe(Effect.provide(NodeContext.layer)))
 })

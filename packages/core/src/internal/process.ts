@@ -20,6 +20,7 @@ export interface Running {
   readonly stdout: Stream.Stream<Uint8Array, PlatformError>
   readonly stderr: Stream.Stream<Uint8Array, PlatformError>
   readonly exit: Effect.Effect<Verdict.Exit>
+  readonly hasExited: Effect.Effect<boolean>
   /**
    * Ends whatever is left of the run: asks politely, then, after the grace or at once with `force`, does not ask.
    * Gives the pids that could not be ended. Can be called again, and after the process has exited.
@@ -36,6 +37,7 @@ export interface StartOptions {
   /** The id of the run, which the environment of its processes has in `processTable.variable`. */
   readonly marker: string
   readonly forceKillAfter: Duration.Duration
+  readonly onExit?: () => void
 }
 
 /** How long the kernel gets to carry out a SIGKILL before we give a process up. */
@@ -87,6 +89,7 @@ export const start = (
           )
         )
       )
+      table.leads(process.pid, true)
       const exited = yield* Deferred.make<Verdict.Exit>()
       yield* process.exitCode.pipe(
         Effect.matchCause({
@@ -95,7 +98,11 @@ export const start = (
             Option.match(Cause.failureOption(cause), { onNone: () => ({ _tag: "Lost" }), onSome: toExit }),
           onSuccess: (code): Verdict.Exit => ({ _tag: "Code", code })
         }),
-        Effect.flatMap((exit) => Deferred.succeed(exited, exit)),
+        Effect.map((exit) => {
+          table.leads(process.pid, false)
+          Deferred.unsafeDone(exited, Effect.succeed(exit))
+          options.onExit?.()
+        }),
         Effect.interruptible,
         Effect.forkIn(scope)
       )
@@ -171,6 +178,7 @@ export const start = (
         Effect.zipRight(
           terminate(),
           Effect.flatMap(Deferred.isDone(exited), (isDone) => {
+            table.leads(process.pid, false)
             const close = Scope.close(processScope, Exit.void)
             return isDone ? close : Effect.asVoid(Effect.forkDaemon(close))
           })
@@ -182,6 +190,7 @@ export const start = (
         stdout: process.stdout,
         stderr: process.stderr,
         exit: Deferred.await(exited),
+        hasExited: Deferred.isDone(exited),
         terminate
       }
     })

@@ -117,6 +117,8 @@ export interface ProcessTable {
     readonly known?: ReadonlyArray<Seen>
   }) => Effect.Effect<ReadonlyArray<Seen>>
   readonly kill: (processes: ReadonlyArray<Seen>, signal: "TERM" | "KILL") => Effect.Effect<void>
+  /** The first process of a run need not be looked at until this is called with `false`: it is of no other run. */
+  readonly leads: (pid: number, isLeader: boolean) => void
 }
 
 /** As many as Node's pool has threads. */
@@ -156,9 +158,9 @@ const pids = ({ fileSystem }: Services): Effect.Effect<ReadonlyArray<string>> =>
 
 /** Does something for each process, in lanes: a fiber for each of them would cost more than what it does. */
 const eachOf = <A>(pids: ReadonlyArray<string>, visit: (pid: string) => Effect.Effect<A>): Effect.Effect<Array<A>> =>
-  Effect.map(
+  pids.length <= concurrency ? Effect.forEach(pids, visit) : Effect.map(
     Effect.forEach(
-      Arr.chunksOf(pids, Math.max(1, Math.ceil(pids.length / concurrency))),
+      Arr.chunksOf(pids, Math.ceil(pids.length / concurrency)),
       (lane) => Effect.forEach(lane, visit),
       { concurrency: "unbounded" }
     ),
@@ -190,13 +192,13 @@ interface Earlier {
 }
 
 const count = (services: Services): Effect.Effect<numbering.Count | undefined> =>
-  Effect.zipWith(read(services, "/proc/loadavg"), read(services, "/proc/stat"), numbering.parse, { concurrent: true })
+  Effect.zipWith(read(services, "/proc/loadavg"), read(services, "/proc/stat"), numbering.parse)
 
 /**
  * A look at all processes that reads no more of them than somebody wants. Of those that the numbers show to be the same
  * as at the look before not even the identity is asked: there can be thousands that have nothing to do with a run.
  */
-const survey = (services: Services) => {
+const survey = (services: Services, leaders: ReadonlySet<string>) => {
   let earlier: Earlier | undefined
   const identify = (pid: string, wanted: ReadonlySet<census.Before>): Effect.Effect<census.Entry<Environed>> =>
     Effect.flatMap(identityOf(services, pid), (identity) => {
@@ -212,6 +214,7 @@ const survey = (services: Services) => {
       const settled: Array<census.Entry<Environed>> = []
       const open: Array<string> = []
       for (const pid of yield* pids(services)) {
+        if (leaders.has(pid)) continue
         const identity = now !== undefined && earlier !== undefined && numbering.isSame(Number(pid), earlier.count, now)
           ? earlier.entries.get(pid)
           : undefined
@@ -256,12 +259,17 @@ export const make = (services: Services): Effect.Effect<ProcessTable> =>
     const self = yield* fileSystem.readLink("/proc/self").pipe(Effect.map(Number), Effect.orElseSucceed(() => 0))
     const all = Effect.map(list(services, Function.identity), (listed) =>
       listed.map((info): census.Entry<Environed> => ({ pid: String(info.pid), identity: undefined, info })))
+    const leaders = new Set<string>()
     const { since, standing } = census.make(
-      (yield* hasProc(services)) ? survey(services) : () =>
+      (yield* hasProc(services)) ? survey(services, leaders) : () =>
         all
     )
 
     return {
+      leads: (pid, isLeader) => {
+        if (isLeader) leaders.add(String(pid))
+        else leaders.delete(String(pid))
+      },
       standing,
       members: ({ before, known = [], marker, pid }) =>
         Effect.map(since(before), (listed) => {
