@@ -264,7 +264,7 @@ describe("Batch", () => {
 
     it.effect("does not wait for a run that has not begun", () =>
       Effect.gen(function*() {
-        // "2" waits at the gate as long as "1" has not said anything
+        // One of "1" and "2" waits at the gate as long as the other has not said anything
         const { course, run, stop, written } = yield* batch({ jobs: jobs("1", "2", "3") })
         const fiber = yield* Effect.fork(run)
         yield* untilAsleep(20_000)
@@ -274,9 +274,17 @@ describe("Batch", () => {
         yield* untilCourse(course, "Stopping")
         yield* adjust("15 seconds")
         const outcome = yield* Fiber.join(fiber)
-        expect([idsOf(outcome.results), idsOf(outcome.undone)]).toEqual([["1"], ["2", "3"]])
-        expect(idsOf(yield* written)).toEqual(["1"])
-        expect((yield* course).slice(3)).toEqual(["Started 1", "Started 2", "Stopping", "Returned 2", "Ended 1"])
+        const [begun] = idsOf(outcome.results)
+        const waiting = begun === "1" ? "2" : "1"
+        expect([idsOf(outcome.results), idsOf(outcome.undone)]).toEqual([[begun], [waiting, "3"]])
+        expect(idsOf(yield* written)).toEqual([begun])
+        expect((yield* course).slice(3)).toEqual([
+          "Started 1",
+          "Started 2",
+          "Stopping",
+          `Returned ${waiting}`,
+          `Ended ${begun}`
+        ])
       }).pipe(
         Effect.provide(opencode(() => slow(20), { startup: { concurrency: 1, window: "1 hour" } }))
       ))
@@ -630,9 +638,9 @@ describe("after a batch that was killed", () => {
       const root = yield* directory
       const transcripts = path.join(root, "transcripts")
       const data = (name: string) => {
-        fs.mkdirSync(path.join(root, name, "data", "opencode"), { recursive: true })
-        fs.mkdirSync(path.join(root, name, "tmp"))
-        return path.join(root, name, "data")
+        fs.mkdirSync(path.join(root, name, ".data", "opencode"), { recursive: true })
+        fs.writeFileSync(path.join(root, name, "of-a-tool"), "")
+        return path.join(root, name, ".data")
       }
       fs.mkdirSync(transcripts)
       const spent = Events.session([Events.turn("x", { cost: 0.4 })])
@@ -641,8 +649,8 @@ describe("after a batch that was killed", () => {
       write("cut", start("aaaaa0123456789", data("effect-opencode-AbCd12")), ...spent)
       write("done", start("bbbbb0123456789", data("effect-opencode-AbCd13")))
       // somebody's own directories, which only look like ours
-      const own = data("effect-opencode-AbCd14")
-      fs.writeFileSync(path.join(own, "..", "notes.txt"), "mine")
+      const own = path.join(root, "effect-opencode-AbCd14", "data")
+      fs.mkdirSync(own, { recursive: true })
       write("kept", start("ccccc0123456789", own))
       write("named", start("ddddd0123456789", data("effect-opencode-data")))
 
@@ -719,7 +727,7 @@ describe("after a batch that was killed", () => {
   it.scopedLive("ends what is left of a retry, also where that is not tried again", () =>
     Effect.gen(function*() {
       const root = yield* directory
-      const data = path.join(root, "effect-opencode-AbCd12", "data")
+      const data = path.join(root, "effect-opencode-AbCd12", ".data")
       fs.mkdirSync(data, { recursive: true })
       fs.mkdirSync(path.join(root, "transcripts"))
       fs.writeFileSync(
@@ -746,7 +754,7 @@ describe("after a batch that was killed", () => {
   it.scopedLive("leaves data directories that do not go with a run", () =>
     Effect.gen(function*() {
       const root = yield* directory
-      const data = path.join(root, "effect-opencode-AbCd12", "data")
+      const data = path.join(root, "effect-opencode-AbCd12", ".data")
       fs.mkdirSync(data, { recursive: true })
       fs.mkdirSync(path.join(root, "transcripts"))
       fs.writeFileSync(path.join(root, "transcripts", "cut.jsonl"), lines(start("aaaaa0123456789", data)))

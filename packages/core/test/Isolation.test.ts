@@ -121,6 +121,28 @@ describe("isolation \"run\"", () => {
     }).pipe(Effect.provide(layer))
   })
 
+  it.effect("hides the data from a tool that empties its temporary directory", () => {
+    const { layer, seen } = looking({})
+    return Effect.gen(function*() {
+      yield* OpenCode.run("x")
+      const [one] = seen
+      assert.match(NodePath.relative(one!.tmp, one!.data!), /^\.[^./]/)
+    }).pipe(Effect.provide(layer))
+  })
+
+  it.effect("takes a stored link into nowhere for none", () => {
+    const { layer, seen } = looking(({ root }) => ({ isolation: { directory: `${root}/kept` } }))
+    return Effect.gen(function*() {
+      const { home } = yield* T.Machine
+      const stored = NodePath.join(home, ".local/share/opencode")
+      NodeFs.mkdirSync(stored, { recursive: true })
+      NodeFs.symlinkSync(NodePath.join(stored, "nowhere"), NodePath.join(stored, "auth.json"))
+      yield* OpenCode.run("x")
+      yield* OpenCode.run("x")
+      assert.deepStrictEqual(seen.map(({ auth, isLink }) => [auth, isLink]), [[undefined, false], [undefined, false]])
+    }).pipe(Effect.provide(layer))
+  })
+
   it.effect("finds them where XDG_DATA_HOME says, ours or the run's", () => {
     const seen: Array<Seen> = []
     const layer = T.layer(

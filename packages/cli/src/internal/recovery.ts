@@ -32,20 +32,17 @@ const spentBy = (run: Transcript.Recorded): Spent => {
   return { steps: turns, cost, tokens: usage.total, toolCalls: toolCalls.length }
 }
 
-/** As the library names the directory of a run, with the data in `data`. */
+/** As the library names the temporary directory of a run, which has the data in `.data`. */
 const privateDirectory = /^effect-opencode-[A-Za-z0-9]{6}$/
 
-/** Only what is one beyond doubt is removed: the name, and the two directories that make up one. */
+/** Only what is one by its names is removed. What else is in it is the agent's. */
 const removePrivate = (data: string): Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function*() {
     const fileSystem = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const directory = path.dirname(data)
-    if (path.basename(data) !== "data" || !privateDirectory.test(path.basename(directory))) return
-    const names = yield* fileSystem.readDirectory(directory)
-    if (names.every((name) => name === "data" || name === "tmp")) {
-      yield* fileSystem.remove(directory, { recursive: true, force: true })
-    }
+    if (path.basename(data) !== ".data" || !privateDirectory.test(path.basename(directory))) return
+    yield* fileSystem.remove(directory, { recursive: true, force: true })
   }).pipe(Effect.ignore)
 
 /**

@@ -3,8 +3,8 @@ import * as Path from "@effect/platform/Path"
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as Isolation from "../Isolation.js"
 import { OpenCodeBinaryNotFoundError } from "../OpenCodeError.js"
+import * as directories from "./directories.js"
 
 type State = "executable" | "not-executable" | "missing"
 
@@ -23,7 +23,7 @@ export const expand = (file: string): Effect.Effect<string, never, Path.Path> =>
   Effect.gen(function*() {
     const path = yield* Path.Path
     if (file !== "~" && !/^~[/\\]/.test(file)) return file
-    const home = yield* Isolation.home
+    const home = yield* directories.home
     return home === undefined ? file : path.join(home, file.slice(1))
   })
 

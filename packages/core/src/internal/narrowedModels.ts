@@ -1,7 +1,7 @@
 import * as Effect from "effect/Effect"
-import * as Isolation from "../Isolation.js"
 import type { RunOptions } from "../RunOptions.js"
 import type { Processes } from "./client.js"
+import * as directories from "./directories.js"
 import * as modelList from "./modelList.js"
 import * as surroundings from "./surroundings.js"
 
@@ -42,7 +42,7 @@ export const variables = (
     for (const name of ["OPENCODE_MODELS_PATH", "OPENCODE_MODELS_URL"]) {
       if ((yield* valueOf(name)) !== undefined) return {}
     }
-    const home = env["HOME"] ?? (yield* Isolation.home)
+    const home = env["HOME"] ?? (yield* directories.home)
     const cache = (yield* valueOf("XDG_CACHE_HOME")) ??
       (home === undefined ? undefined : client.path.join(home, ".cache"))
     const stored = yield* storedLogins(client, around, home)
@@ -53,7 +53,7 @@ export const variables = (
       inherits: (name) => Effect.map(valueOf(name), (value) => value !== undefined)
     })
     if (list === undefined) return {}
-    const file = client.path.join(around.temporary, "models.json")
+    const file = client.path.join(around.temporary, ".models.json")
     return yield* client.fileSystem.writeFileString(file, list).pipe(
       Effect.as({ OPENCODE_MODELS_PATH: file }),
       Effect.orElseSucceed(() => ({}))

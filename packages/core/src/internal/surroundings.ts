@@ -1,12 +1,9 @@
-import * as FileSystem from "@effect/platform/FileSystem"
-import * as Path from "@effect/platform/Path"
-import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as Isolation from "../Isolation.js"
 import type { OpenCodeConfigError } from "../OpenCodeError.js"
 import type { RunConfig } from "../RunConfig.js"
 import type { Processes } from "./client.js"
+import * as directories from "./directories.js"
 import * as invocation from "./invocation.js"
 import * as redact from "./redact.js"
 import * as startupProfile from "./startupProfile.js"
@@ -46,9 +43,7 @@ export const make = (
   Effect.gen(function*() {
     const own = invocation.env(config)
     const given = invocation.revealed(client.environment.variables)
-    const isolated = yield* Isolation.make(client.isolation, { ...given, ...own }).pipe(
-      Effect.provide(Context.add(Context.make(FileSystem.FileSystem, client.fileSystem), Path.Path, client.path))
-    )
+    const isolated = yield* directories.make(client, client.isolation, { ...given, ...own })
     const profile: Record<string, string> = {}
     for (const [name, value] of Object.entries(startupProfile.variables(config))) {
       if ((yield* valueOf(client, { ...given, ...own }, name)) === undefined) profile[name] = value

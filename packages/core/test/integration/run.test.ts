@@ -46,7 +46,7 @@ describe("a run with the real binary", () => {
         expect(path.relative(box.tmp, temporary!)).toMatch(/^effect-opencode-/)
         expect(said).toBe(unicode)
         // OpenCode unpacks a library there and leaves it; that it is gone now is checked after every test.
-        expect(unpacked.length).toBeGreaterThan(0)
+        expect(unpacked.filter((name) => !name.startsWith(".")).length).toBeGreaterThan(0)
       }),
     {
       respond: steps([bash(`pwd; echo "$TMPDIR"; echo '${unicode}'; ls -A "$TMPDIR"; exit 3`), Reply.text("listed")])

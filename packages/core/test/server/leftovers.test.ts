@@ -220,16 +220,16 @@ describe("leftovers", () => {
       started: 710
     }]])
     const files = new Map([
-      ["/tmp/effect-opencode-ours/server.json", `{"owner":"4026/50/500"}`],
-      ["/tmp/effect-opencode-theirs/server.json", `{"owner":"4026/60/600","pid":71,"identity":"710"}`],
-      ["/tmp/effect-opencode-dead/server.json", `{"owner":"4026/62/620","pid":70,"identity":"700"}`],
+      ["/tmp/effect-opencode-ours/.server.json", `{"owner":"4026/50/500"}`],
+      ["/tmp/effect-opencode-theirs/.server.json", `{"owner":"4026/60/600","pid":71,"identity":"710"}`],
+      ["/tmp/effect-opencode-dead/.server.json", `{"owner":"4026/62/620","pid":70,"identity":"700"}`],
       ["/tmp/effect-opencode-dead/data/opencode.db", ""],
       // Its pid is somebody else's by now.
-      ["/tmp/effect-opencode-older/server.json", `{"owner":"4026/61/610","pid":71,"identity":"70"}`],
-      ["/tmp/effect-opencode-early/server.json", `{"owner":"4026/63/630"}`],
-      ["/tmp/effect-opencode-broken/server.json", "{\"owner\":"],
+      ["/tmp/effect-opencode-older/.server.json", `{"owner":"4026/61/610","pid":71,"identity":"70"}`],
+      ["/tmp/effect-opencode-early/.server.json", `{"owner":"4026/63/630"}`],
+      ["/tmp/effect-opencode-broken/.server.json", "{\"owner\":"],
       ["/tmp/effect-opencode-run/data/opencode.db", ""],
-      ["/tmp/another/server.json", `{"owner":"4026/62/620"}`]
+      ["/tmp/another/.server.json", `{"owner":"4026/62/620"}`]
     ])
     return run(
       Effect.gen(function*() {
@@ -240,11 +240,11 @@ describe("leftovers", () => {
         }
         assert.deepStrictEqual(yield* kills, ["TERM 70"])
         assert.deepStrictEqual([...files.keys()], [
-          "/tmp/effect-opencode-ours/server.json",
-          "/tmp/effect-opencode-theirs/server.json",
-          "/tmp/effect-opencode-broken/server.json",
+          "/tmp/effect-opencode-ours/.server.json",
+          "/tmp/effect-opencode-theirs/.server.json",
+          "/tmp/effect-opencode-broken/.server.json",
           "/tmp/effect-opencode-run/data/opencode.db",
-          "/tmp/another/server.json"
+          "/tmp/another/.server.json"
         ])
       }),
       processes,
@@ -260,7 +260,7 @@ describe("leftovers", () => {
         [70, { started: 700, environ: named("4026/60/600") }]
       ])
       const files = new Map([
-        ["/tmp/effect-opencode-theirs/server.json", `{"owner":"4026/60/600","pid":70,"identity":"700"}`]
+        ["/tmp/effect-opencode-theirs/.server.json", `{"owner":"4026/60/600","pid":70,"identity":"700"}`]
       ])
       return run(
         Effect.gen(function*() {

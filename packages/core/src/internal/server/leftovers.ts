@@ -99,7 +99,7 @@ export const self = (services: Omit<Services, "table" | "forceKillAfter">): Effe
     return pid > 0 ? { namespace: "", pid, started: "" } : undefined
   })
 
-const file = "server.json"
+const file = ".server.json"
 
 /** Says in a server's temporary directory whose it is; where that fails, its environment says it still. */
 export const note = (services: Services, directory: string, content: Note): Effect.Effect<void> =>
