@@ -112,6 +112,24 @@ describe("spans", () => {
       assert.strictEqual(attempt!.end, "success")
     }).pipe(Effect.provide(T.layer([conversation]))))
 
+  it.effect("hang together also behind a repeated start, and behind the end of the process", () =>
+    Effect.gen(function*() {
+      const spans = yield* traced(OpenCode.run("x", { recover: "export" }))
+      assert.deepStrictEqual(
+        spans.map(({ name, parent }) => [name, parent]).filter(([name]) => name !== "OpenCode.isolation"),
+        [
+          ["OpenCode.run", undefined],
+          ["OpenCode.attempt", "OpenCode.run"],
+          ["OpenCode.attempt", "OpenCode.run"],
+          ["OpenCode.recover", "OpenCode.attempt"]
+        ]
+      )
+    }).pipe(Effect.provide(T.layer([
+      T.locked,
+      Mock.script(Mock.lines([T.stepStart(), T.text("x")]), Mock.exit(0)),
+      Mock.script(Mock.exit(1))
+    ], { retry: Schedule.recurs(1) }))))
+
   it.effect("hold no attributes for what was not asked for", () =>
     Effect.gen(function*() {
       const [run] = named(yield* traced(OpenCode.run("x")), "OpenCode.run")

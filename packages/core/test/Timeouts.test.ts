@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Fiber, Schedule, Stream, TestClock } from "effect"
+import { type Clock, Duration, Effect, Fiber, Schedule, Stream, TestClock } from "effect"
 import { OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as T from "./support/mock.js"
@@ -305,6 +305,33 @@ describe("timeout", () => {
     }).pipe(Effect.provide(T.layer([Mock.script(Mock.lines([T.stepStart(), T.text("x")]), Mock.never)]))))
 })
 
+describe("the time of day", () => {
+  it.effect("makes no run longer or shorter", () =>
+    Effect.gen(function*() {
+      const clock = yield* Effect.clock
+      let timeOfDay = 1_000_000
+      const set: Clock.Clock = {
+        ...clock,
+        sleep: (duration) => clock.sleep(duration),
+        unsafeCurrentTimeNanos: () => clock.unsafeCurrentTimeNanos(),
+        unsafeCurrentTimeMillis: () => timeOfDay,
+        currentTimeMillis: Effect.sync(() => timeOfDay)
+      }
+      const fiber = yield* OpenCode.run("x", { timeout: "1 minute" }).pipe(
+        T.failsWith("OpenCodeTimeoutError"),
+        Effect.withClock(set),
+        Effect.fork
+      )
+      yield* T.untilSleep(minute)
+      timeOfDay = 5_000_000
+      yield* goTo(minute - 1)
+      assert.isFalse(yield* T.isDone(fiber))
+      timeOfDay = 0
+      yield* goTo(minute)
+      assert.strictEqual((yield* Fiber.join(fiber)).phase, "total")
+    }).pipe(Effect.provide(T.layer([Mock.script(Mock.never)]))))
+})
+
 describe("exitGrace", () => {
   it.effect("keeps the result of a process that does not exit", () =>
     Effect.gen(function*() {
@@ -321,6 +348,16 @@ describe("exitGrace", () => {
       assert.strictEqual(result.duration, 30_000)
       assert.deepStrictEqual((yield* T.only).signals, ["SIGTERM"])
       yield* T.expectClean
+    }).pipe(Effect.provide(T.layer([Mock.script(Mock.lines(T.answer("finished")), Mock.never)]))))
+
+  it.effect("is over before the total time also where a program that was stopped sees both ends at once", () =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.fork(OpenCode.run("x", { exitGrace: "500 millis", timeout: "900 millis" }))
+      yield* T.untilSleep(500)
+      yield* goTo(1200)
+      const result = yield* Fiber.join(fiber)
+      assert.strictEqual(result.text, "finished")
+      assert.isTrue(result.forced)
     }).pipe(Effect.provide(T.layer([Mock.script(Mock.lines(T.answer("finished")), Mock.never)]))))
 
   it.effect("keeps the result of one that has to be killed", () =>
@@ -388,9 +425,9 @@ describe("exitGrace", () => {
       const fiber = yield* Effect.fork(
         OpenCode.run("x", { idleTimeout: "1 second", timeout: "1 minute", exitGrace: "40 seconds" })
       )
-      yield* T.untilSleep(1000)
-      yield* goTo(1000)
       yield* T.untilSleep(40_000)
+      yield* goTo(39_999)
+      assert.deepStrictEqual((yield* T.only).signals, [])
       yield* goTo(40_000)
       assert.isTrue((yield* Fiber.join(fiber)).forced)
     }).pipe(Effect.provide(T.layer([Mock.script(Mock.lines(T.answer("finished")), Mock.never)]))))

@@ -17,6 +17,7 @@ import * as exported from "./exported.js"
 import * as guards from "./guards.js"
 import * as intakes from "./intake.js"
 import * as limits from "./limits.js"
+import * as monotonic from "./monotonic.js"
 import * as plans from "./plan.js"
 import * as summary from "./summary.js"
 import * as tail from "./tail.js"
@@ -30,7 +31,6 @@ export interface Context {
   readonly prepare: Prepare
   /** From 1. */
   readonly number: number
-  /** The run's total time. */
   readonly expiry: Expiry
   /** Cuts a wait short when the run's total time is over. */
   readonly inTime: <A, R>(effect: Effect.Effect<A, OpenCodeError, R>) => Effect.Effect<A, OpenCodeError, R>
@@ -38,6 +38,8 @@ export interface Context {
   readonly fleet: FleetBudget.Service | undefined
   /** Keep the events, for a result or an error that carries them. */
   readonly collect: boolean
+  /** Somebody reads the events. */
+  readonly listening: boolean
   readonly onTool: (event: RunEvent) => void
   /** Every time that events have arrived. */
   readonly onProgress: (progress: intakes.Progress) => void
@@ -46,12 +48,12 @@ export interface Context {
 
 /** The end of a run's total time. */
 export interface Expiry {
+  /** By `monotonic.millis`. */
+  readonly at: number
   readonly await: Effect.Effect<void>
-  /** Calls back when the time is over, at once if it is. */
-  readonly listen: (onExpired: () => void) => void
 }
 
-/** The events of a run, chunk by chunk; fails with nothing behind the last one. */
+/** The events of a run, chunk by chunk, where somebody reads them; fails with nothing at the end. */
 export type Pull = Effect.Effect<Chunk.Chunk<RunEvent>, Option.Option<OpenCodeError>>
 
 /** What is known of an attempt that finished. */
@@ -75,7 +77,7 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
     const events: Array<RunEvent> = []
     const rawLines: Array<string> = []
     const keepRaw = context.collect && plan.options.keepRaw === true
-    const outbox = yield* Mailbox.make<Chunk.Chunk<RunEvent>, OpenCodeError>(1)
+    const outbox = context.listening ? yield* Mailbox.make<Chunk.Chunk<RunEvent>, OpenCodeError>(1) : undefined
     // Remembered only where somebody asks for what stdout does not show.
     const parts = plan.options.recover === undefined && plan.options.usage === undefined ? undefined : exported.parts()
 
@@ -96,7 +98,7 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
       })
     }
     // Here, because the time for the start begins: that for the wait at the gate is not OpenCode's.
-    const guard = yield* guards.make(plan, clock.unsafeCurrentTimeMillis())
+    const guard = yield* guards.make(plan, monotonic.millis(clock), context.expiry.at)
     const intake = () =>
       intakes.make({
         state,
@@ -120,9 +122,6 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
       limited: (retryAfter) => client.rateGate.limited(providerOf(context), retryAfter)
     })
     yield* pass.started
-    context.expiry.listen(guard.expired)
-    yield* Effect.forkIn(guard.watch, scope)
-    yield* Effect.forkIn(Effect.zipRight(running.ended, guard.ended), scope)
 
     const facts = (survivors: ReadonlyArray<number>): Partial => ({
       runId: plan.runId,
@@ -146,9 +145,8 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
       Effect.raceFirst(asking, Effect.as(context.expiry.await, otherwise))
 
     const supervise = Effect.gen(function*() {
-      yield* guard.await
+      yield* guard.watch
       yield* pass.opened
-      guard.exited()
       const { exit, survivors } = yield* running.stop({ force: guard.fired()?._tag === "AgentFallback" })
       const lacksEnd = guard.fired() === undefined && exit._tag === "Code" && exit.code === 0 && !state.finished &&
         state.pendingError === undefined && state.rejection === undefined
@@ -182,10 +180,20 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
       if (Either.isRight(verdict)) {
         context.onSuccess({ finished: verdict.right, recovered: missing.length > 0, partial })
       }
-      yield* Either.isLeft(verdict) ? outbox.fail(verdict.left) : outbox.end
+      if (Either.isLeft(verdict)) return yield* verdict.left
     })
+    if (outbox === undefined) {
+      return Effect.zipRight(
+        Effect.mapError(Effect.withParentSpan(supervise, yield* Effect.orDie(Effect.currentSpan)), Option.some),
+        Effect.fail(Option.none())
+      )
+    }
+    // Guards fire also while a reader is slow.
     yield* Effect.forkIn(
-      Effect.catchAllCause(supervise, (cause) => outbox.failCause(cause)),
+      Effect.matchCauseEffect(supervise, {
+        onFailure: (cause) => outbox.failCause(cause),
+        onSuccess: () => outbox.end
+      }),
       scope
     )
     return Effect.mapError(outbox.take, (error) =>

@@ -1,14 +1,17 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as Option from "effect/Option"
+import * as FiberId from "effect/FiberId"
 import type { Guards } from "./guards.js"
 
 /** How long a source may be silent, after it has ended, before it is given up: something else holds it. */
 export const patience = Duration.seconds(1)
 
-/** Waits for a reader to reach the end of its source; gives up when that stays silent, not when the consumer is slow. */
-export const until = <A, E>(reader: Fiber.RuntimeFiber<A, E>, guard: Guards): Effect.Effect<void> => {
+/** Waits for readers to reach the end of their sources; gives up when those stay silent, not when the consumer is slow. */
+export const until = (
+  readers: ReadonlyArray<Fiber.RuntimeFiber<unknown, unknown>>,
+  guard: Guards
+): Effect.Effect<void> => {
   const silent: Effect.Effect<void> = Effect.suspend(() => {
     const reads = guard.reads()
     return Effect.flatMap(
@@ -16,9 +19,16 @@ export const until = <A, E>(reader: Fiber.RuntimeFiber<A, E>, guard: Guards): Ef
       () => guard.isReading() && guard.reads() === reads ? Effect.void : silent
     )
   })
-  return Effect.flatMap(Fiber.poll(reader), (ended) =>
-    Option.isSome(ended) ? Effect.void : Effect.zipRight(
-      Effect.raceFirst(Effect.asVoid(Fiber.await(reader)), silent),
-      Effect.asVoid(Fiber.interrupt(reader))
-    ))
+  return Effect.suspend(() =>
+    readers.every((reader) => reader.unsafePoll() !== null) ?
+      Effect.void :
+      Effect.flatMap(
+        Effect.fork(Effect.zipRight(silent, Fiber.interruptAll(readers))),
+        (watch) =>
+          Effect.zipRight(
+            Fiber.awaitAll(readers),
+            Effect.sync(() => watch.unsafeInterruptAsFork(FiberId.none))
+          )
+      )
+  )
 }

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import type { RunEvent } from "../RunEvent.js"
 import type { Budget } from "../RunOptions.js"
 import type * as Verdict from "../Verdict.js"
+import * as monotonic from "./monotonic.js"
 import type { Plan } from "./plan.js"
 import type { AgentFallback } from "./stderrFacts.js"
 import type { Summary } from "./summary.js"
@@ -22,29 +23,23 @@ export interface Guards {
   /** An event was added to the summary; `now` is the time at which it came. */
   readonly seen: (event: RunEvent, state: Summary, now: number) => void
   readonly agentFallback: (fallback: AgentFallback) => void
-  /** The process has exited: the timers are over. */
-  readonly exited: () => void
   readonly fired: () => Verdict.Guard | undefined
-  /** The run's total time is over. */
-  readonly expired: () => void
-  /** The process has ended by itself. */
-  readonly ended: Effect.Effect<void>
-  /** Returns when a guard has fired or the process has ended. */
-  readonly await: Effect.Effect<void>
-  /** Runs the timers of silence. */
+  /** What carries the run has ended by itself. */
+  readonly ended: () => void
+  /** Runs the timers; returns when a guard has fired or `ended` was called. Before and after it no time is over. */
   readonly watch: Effect.Effect<void>
 }
 
-export const make = (plan: Plan, now: number): Effect.Effect<Guards> =>
+/** By `monotonic.millis`: when it starts, and when the run's total time is over. */
+export const make = (plan: Plan, now: number, expiresAt: number): Effect.Effect<Guards> =>
   Effect.gen(function*() {
     const clock = yield* Effect.clock
-    const signal = yield* Deferred.make<void>()
     const fiberId = yield* Effect.fiberId
-    /** Wakes the timers: a deadline has come, or a nearer one has come up. */
+    /** Wakes the watch: a deadline has come or a nearer one has come up, a guard has fired, or it is over. */
     let wake = Deferred.unsafeMake<void>(fiberId)
     let armed = Number.POSITIVE_INFINITY
     let fired: Verdict.Guard | undefined
-    let hasExited = false
+    let hasEnded = false
     let hasEvent = false
     let last = now
     let blocked = 0
@@ -56,11 +51,7 @@ export const make = (plan: Plan, now: number): Effect.Effect<Guards> =>
     const fire = (guard: Verdict.Guard): void => {
       if (fired !== undefined) return
       fired = guard
-      Deferred.unsafeDone(signal, Effect.void)
-    }
-
-    const timeOver = (guard: Verdict.Guard): void => {
-      if (!hasExited) fire(guard)
+      Deferred.unsafeDone(wake, Effect.void)
     }
 
     const check = (limit: keyof Budget, reached: number): void => {
@@ -90,30 +81,32 @@ export const make = (plan: Plan, now: number): Effect.Effect<Guards> =>
         ? { _tag: "Timeout", phase: "idle", limit: idle }
         : { _tag: "Timeout", phase: "startup", limit: startup }
 
-    const sleepUntil = (at: number, now: number): Effect.Effect<void> => {
+    const sleep = (millis: number): Effect.Effect<void> => {
       wake = Deferred.unsafeMake(fiberId)
-      armed = at
       const woken = Deferred.await(wake)
-      if (at === Number.POSITIVE_INFINITY) return woken
+      if (millis === Number.POSITIVE_INFINITY) return woken
       // A fiber that sleeps is half of a race.
       return Effect.flatMap(
-        Effect.fork(Effect.delay(Deferred.succeed(wake, undefined), at - now)),
+        Effect.fork(Effect.delay(Deferred.succeed(wake, undefined), millis)),
         (alarm) => Effect.zipRight(woken, Effect.sync(() => alarm.unsafeInterruptAsFork(fiberId)))
       )
     }
 
     const watch: Effect.Effect<void> = Effect.suspend(() => {
-      if (fired !== undefined || hasExited) return Effect.void
+      if (fired !== undefined || hasEnded) return Effect.void
+      const now = monotonic.millis(clock)
+      armed = deadline()
       // A consumer that is slow holds the child up: that time is not the child's.
-      const now = blocked > 0 ? blockedSince : clock.unsafeCurrentTimeMillis()
-      const at = deadline()
-      if (now < at) return Effect.zipRight(sleepUntil(at, now), watch)
-      timeOver(meaning())
+      const silence = armed - (blocked > 0 ? blockedSince : now)
+      const left = expiresAt - now
+      if (left > 0 && silence > 0) return Effect.zipRight(sleep(Math.min(silence, left)), watch)
+      // A program that was stopped sees both at once.
+      fire(left <= silence ? { _tag: "Timeout", phase: "total", limit: Duration.toMillis(plan.timeout) } : meaning())
       return Effect.void
     })
 
     const alive = (): void => {
-      if (hasEvent) last = clock.unsafeCurrentTimeMillis()
+      if (hasEvent) last = monotonic.millis(clock)
     }
 
     return {
@@ -123,13 +116,13 @@ export const make = (plan: Plan, now: number): Effect.Effect<Guards> =>
       alive,
       reads: () => reads,
       reading: (isReading) => {
-        const now = clock.unsafeCurrentTimeMillis()
+        const now = monotonic.millis(clock)
         if (!isReading && blocked === 0) blockedSince = now
         blocked += isReading ? -1 : 1
         if (isReading && blocked === 0) last += now - blockedSince
       },
       isReading: () => blocked === 0,
-      now: () => clock.unsafeCurrentTimeMillis(),
+      now: () => monotonic.millis(clock),
       seen: (event, state, now) => {
         if (event._tag === "ProviderRetry") {
           failures++
@@ -155,13 +148,11 @@ export const make = (plan: Plan, now: number): Effect.Effect<Guards> =>
         if (deadline() < armed) Deferred.unsafeDone(wake, Effect.void)
       },
       agentFallback: (fallback) => fire({ _tag: "AgentFallback", ...fallback }),
-      exited: () => {
-        hasExited = true
-      },
       fired: () => fired,
-      expired: () => timeOver({ _tag: "Timeout", phase: "total", limit: Duration.toMillis(plan.timeout) }),
-      ended: Effect.asVoid(Deferred.succeed(signal, undefined)),
-      await: Deferred.await(signal),
+      ended: () => {
+        hasEnded = true
+        Deferred.unsafeDone(wake, Effect.void)
+      },
       watch
     }
   })

@@ -22,7 +22,8 @@ export interface Progress {
 export interface Options {
   readonly state: Summary
   readonly guard: Guards
-  readonly outbox: Mailbox.Mailbox<Chunk.Chunk<RunEvent>, OpenCodeError>
+  /** Takes the events to whoever reads them; there is none where nobody does. */
+  readonly outbox: Mailbox.Mailbox<Chunk.Chunk<RunEvent>, OpenCodeError> | undefined
   /** The first event has been seen. */
   readonly opened: Effect.Effect<void>
   /** Collects the events, where they are kept. */
@@ -56,7 +57,7 @@ export const make = (options: Options): (arrived: ReadonlyArray<RunEvent>) => Ef
     if (transcript !== undefined) yield* transcript.write(pending.filter((event) => event._tag !== "TextDelta"))
   })
 
-  const offer = Effect.suspend(() => {
+  const offer = outbox === undefined ? Effect.void : Effect.suspend(() => {
     const chunk = Chunk.unsafeFromArray(pending)
     pending = []
     return outbox.unsafeOffer(chunk) ? Effect.void : outbox.offer(chunk)

@@ -102,7 +102,8 @@ const isDirectory = (client: Files, directory: string) =>
 export const checkFiles = (client: Files, plan: Plan): Effect.Effect<void, OpenCodeConfigError> =>
   Effect.gen(function*() {
     const { cwd, options } = plan
-    if (!(yield* isDirectory(client, cwd))) {
+    // The one that the program is in is there.
+    if (options.cwd !== undefined && !(yield* isDirectory(client, cwd))) {
       return yield* new OpenCodeConfigError({ path: "cwd", reason: `there is no directory ${cwd}` })
     }
     // With a server the files and the directory are looked for where the server runs.

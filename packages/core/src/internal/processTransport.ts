@@ -1,12 +1,12 @@
-import * as FileSystem from "@effect/platform/FileSystem"
+import * as Channel from "effect/Channel"
 import * as Chunk from "effect/Chunk"
-import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as Isolation from "../Isolation.js"
+import type * as Isolation from "../Isolation.js"
 import { OpenCodeConfigError, OpenCodeVersionError } from "../OpenCodeError.js"
 import type { OpenCodeError } from "../OpenCodeError.js"
 import type { RunEvent } from "../RunEvent.js"
@@ -17,6 +17,7 @@ import * as ansi from "./ansi.js"
 import * as check from "./check.js"
 import type { Processes } from "./client.js"
 import * as decode from "./decode.js"
+import * as directories from "./directories.js"
 import * as drain from "./drain.js"
 import * as exported from "./exported.js"
 import * as invocation from "./invocation.js"
@@ -31,12 +32,11 @@ import * as repeatedStep from "./repeatedStep.js"
 import * as startupProfile from "./startupProfile.js"
 import * as stderrFacts from "./stderrFacts.js"
 import * as surroundings from "./surroundings.js"
-import type { Prepared, Sink, Transport } from "./transport.js"
+import type { Prepared, Request, Sink, Transport } from "./transport.js"
+import { variable } from "./variable.js"
 
 /** A line of stderr that is longer is no line of OpenCode's, and not worth the memory: in bytes. */
 const maxStderrLine = 1024 * 1024
-
-const inherited: Effect.Effect<string> = Config.string(processTable.variable).pipe(Effect.orElseSucceed(() => ""))
 
 const toInvocation = (
   plan: plans.Plan,
@@ -77,22 +77,29 @@ interface Binary {
   readonly version: Version.Version
 }
 
-/** Finds the binary and checks that its version has the options in use. */
-const checkBinary = (client: Processes, plan: plans.Plan): Effect.Effect<Binary, OpenCodeError> =>
-  Effect.gen(function*() {
-    const binary = yield* client.binary
-    const version = yield* client.version
-    const lacking = invocation.lacking(plan.options, version)
-    if (lacking !== undefined) {
-      return yield* new OpenCodeVersionError({
-        binary,
-        version: Version.format(version),
-        option: lacking.option,
-        reason: `the option \`${lacking.option}\` needs ${Version.format(lacking.since)} or later`
-      })
-    }
-    return { binary, version }
+/** Checks that the binary's version has the options in use. */
+const checkVersion = (plan: plans.Plan, { binary, version }: Binary): Effect.Effect<void, OpenCodeVersionError> => {
+  const lacking = invocation.lacking(plan.options, version)
+  return lacking === undefined ? Effect.void : new OpenCodeVersionError({
+    binary,
+    version: Version.format(version),
+    option: lacking.option,
+    reason: `the option \`${lacking.option}\` needs ${Version.format(lacking.since)} or later`
   })
+}
+
+/** Finds the binary of every run; only the first one has to wait for it. */
+const finder = (client: Processes) => {
+  let found: Binary | undefined
+  const find = Effect.zipWith(client.binary, client.version, (binary, version): Binary => ({ binary, version }))
+  return ({ inTime }: Request): Effect.Effect<Binary, OpenCodeError> =>
+    Effect.suspend(() =>
+      found !== undefined ? Effect.succeed(found) : Effect.map(inTime(find), (binary) => {
+        found = binary
+        return binary
+      })
+    )
+}
 
 const prepare = (
   client: Processes,
@@ -102,7 +109,7 @@ const prepare = (
   Effect.gen(function*() {
     const around = yield* surroundings.make(client, plan.options, plan.cwd)
     // A run inside a run carries both ids, so that either sweep finds it.
-    const marker = { [processTable.variable]: `${yield* inherited}:${plan.runId}` }
+    const marker = { [processTable.variable]: `${(yield* variable(processTable.variable)) ?? ""}:${plan.runId}` }
     const started = toInvocation(plan, version, {
       ...around.env,
       ...(yield* narrowedModels.variables(client, plan.options, around)),
@@ -120,7 +127,8 @@ const prepare = (
             invocation: started,
             extendEnv: client.environment.extend,
             marker: plan.runId,
-            forceKillAfter: client.forceKillAfter
+            forceKillAfter: client.forceKillAfter,
+            onExit: sink.guard.ended
           }),
           (running) => read(running, sink)
         ),
@@ -191,28 +199,26 @@ const read = (running: process.Running, sink: Sink) =>
     }
 
     const stdoutPump = yield* Effect.forkIn(
-      pump(running.stdout, (chunk) => {
+      pump(running.stdout, scope, (chunk) => {
         guard.read()
         return onStdout(splitAll(stdoutLines, chunk))
       }),
       scope
     )
     const stderrPump = yield* Effect.forkIn(
-      pump(running.stderr, (chunk) => onStderr(splitAll(stderrLines, chunk))),
+      pump(running.stderr, scope, (chunk) => onStderr(splitAll(stderrLines, chunk))),
       scope
     )
 
     return {
-      ended: Effect.asVoid(running.exit),
       stop: (options: { readonly force: boolean }) =>
         Effect.gen(function*() {
           const survivors = yield* running.terminate(options)
-          const exit = yield* Effect.map(
+          const exit = (yield* running.hasExited) ? yield* running.exit : yield* Effect.map(
             Effect.timeoutOption(running.exit, survivors.length > 0 ? Duration.zero : drain.patience),
             Option.getOrElse((): Verdict.Exit => ({ _tag: "Lost" }))
           )
-          yield* drain.until(stdoutPump, guard)
-          yield* drain.until(stderrPump, guard)
+          yield* drain.until([stdoutPump, stderrPump], guard)
           yield* onStderr(stderrLines.flush())
           yield* onStdout(stdoutLines.flush())
           return { exit, survivors }
@@ -236,15 +242,17 @@ const splitAll = (
  */
 const pump = <E>(
   pipe: Stream.Stream<Uint8Array, E>,
+  scope: Scope.Scope,
   consume: (chunk: Chunk.Chunk<Uint8Array>) => Effect.Effect<void>
 ): Effect.Effect<void> =>
-  Stream.toPull(pipe).pipe(
+  Channel.toPullIn(Stream.toChannel(pipe), scope).pipe(
     Effect.flatMap((pull) => {
-      const next: Effect.Effect<void, Option.Option<E>> = Effect.flatMap(pull, (chunk) =>
-        Effect.zipRight(consume(chunk), next))
+      const next: Effect.Effect<void, E> = Effect.flatMap(
+        pull,
+        (either) => Either.isLeft(either) ? Effect.void : Effect.zipRight(consume(either.right), next)
+      )
       return next
     }),
-    Effect.scoped,
     Effect.ignore
   )
 
@@ -256,12 +264,8 @@ const hold = (
   Effect.gen(function*() {
     const { isolation } = client
     if (isolation === "run") {
-      const directory = yield* Effect.provideService(
-        Isolation.temporaryDirectory,
-        FileSystem.FileSystem,
-        client.fileSystem
-      )
-      return { ...client, isolation: { directory: client.path.join(directory, "data") } }
+      const directory = yield* directories.temporary(client.fileSystem)
+      return { ...client, isolation: { directory: client.path.join(directory, ".data") } }
     }
     if (options.sessionId !== undefined && options.attach === undefined && typeof isolation === "object") {
       const directory = client.path.resolve(isolation.directory)
@@ -277,29 +281,36 @@ const hold = (
   })
 
 /** A process of its own for every attempt. */
-export const make = (client: Processes): Transport => ({
-  problem: (options) => continuing(client.isolation, options),
-  secrets: (config) => surroundings.secrets(client, config),
-  checkFiles: (plan) => plans.checkFiles(client, plan),
-  ready: (plan) => Effect.map(checkBinary(client, plan), (found) => () => prepare(client, plan, found)),
-  hold: (plan) => Effect.map(hold(client, plan), make),
-  at: ({ directory, runId }) =>
-    Effect.as(
-      runId === undefined ? Effect.void : leftovers.end(client, runId),
-      make({ ...client, isolation: directory === undefined ? "none" : { directory } })
-    ),
-  // Absolute: another process, which has it from a note, can be anywhere.
-  directory: typeof client.isolation === "object"
-    ? Option.some(client.path.resolve(client.isolation.directory))
-    : Option.none(),
-  conversation: ({ cwd, options }, sessionId) =>
-    Effect.scoped(Effect.flatMap(
-      surroundings.make(client, options, cwd),
-      ({ env }) => exported.conversation({ client: { ...client, defaults: options }, cwd, env })(sessionId)
-    )),
-  version: client.version,
-  models: Effect.map(
-    query.make(client, ["models"]),
-    (text) => text.split("\n").map((line) => line.trim()).filter((line) => line.includes("/"))
-  )
-})
+export const make = (client: Processes): Transport => {
+  const find = finder(client)
+  return {
+    problem: (options) => continuing(client.isolation, options),
+    secrets: (config) => surroundings.secrets(client, config),
+    checkFiles: (plan) => plans.checkFiles(client, plan),
+    ready: (plan, request) =>
+      Effect.flatMap(
+        find(request),
+        (found) => Effect.as(checkVersion(plan, found), () => prepare(client, plan, found))
+      ),
+    hold: (plan) => Effect.map(hold(client, plan), make),
+    at: ({ directory, runId }) =>
+      Effect.as(
+        runId === undefined ? Effect.void : leftovers.end(client, runId),
+        make({ ...client, isolation: directory === undefined ? "none" : { directory } })
+      ),
+    // Absolute: another process, which has it from a note, can be anywhere.
+    directory: typeof client.isolation === "object"
+      ? Option.some(client.path.resolve(client.isolation.directory))
+      : Option.none(),
+    conversation: ({ cwd, options }, sessionId) =>
+      Effect.scoped(Effect.flatMap(
+        surroundings.make(client, options, cwd),
+        ({ env }) => exported.conversation({ client: { ...client, defaults: options }, cwd, env })(sessionId)
+      )),
+    version: client.version,
+    models: Effect.map(
+      query.make(client, ["models"]),
+      (text) => text.split("\n").map((line) => line.trim()).filter((line) => line.includes("/"))
+    )
+  }
+}

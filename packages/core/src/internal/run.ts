@@ -1,11 +1,11 @@
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Clock from "effect/Clock"
-import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
+import * as Function from "effect/Function"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
@@ -14,7 +14,7 @@ import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
 import * as FleetBudget from "../FleetBudget.js"
 import { OpenCodeTimeoutError } from "../OpenCodeError.js"
-import type { OpenCodeError, Partial } from "../OpenCodeError.js"
+import type { OpenCodeError, OpenCodeSqliteError, Partial } from "../OpenCodeError.js"
 import type { RunEvent } from "../RunEvent.js"
 import type { RunOptions } from "../RunOptions.js"
 import { RunResult } from "../RunResult.js"
@@ -23,6 +23,7 @@ import * as attempt from "./attempt.js"
 import { expand } from "./binary.js"
 import type { Client } from "./client.js"
 import type { Progress } from "./intake.js"
+import * as monotonic from "./monotonic.js"
 import * as partials from "./partial.js"
 import * as plan from "./plan.js"
 import * as telemetry from "./telemetry.js"
@@ -92,7 +93,7 @@ const open = (
     const settled = yield* plan.make(client, prompt, options)
     annotate(span, requestAttributes(settled))
 
-    const expiry = yield* expiryOf(settled.timeout)
+    const expiry = expiryOf(clock, settled.timeout)
     /** Waiting counts: whatever can take long before there is a process is cut short by the total time. */
     const inTime = <A, E, R>(
       effect: Effect.Effect<A, E, R>,
@@ -113,7 +114,7 @@ const open = (
       )
 
     yield* client.transport.checkFiles(settled)
-    const prepare = yield* inTime(client.transport.ready(settled), 0)
+    const prepare = yield* client.transport.ready(settled, { inTime: (effect) => inTime(effect, 0) })
     const transcript = settled.options.transcript === undefined ? undefined : yield* openTranscript(client, settled)
     if (transcript !== undefined) {
       // Interruption and an early end of the stream have no verdict; the program is alive all the same.
@@ -131,7 +132,12 @@ const open = (
     // Whoever need not wait need not be cut short.
     if (Option.isNone(yield* client.running.tryEnter)) yield* inTime(client.running.enter, 0)
 
-    const driver = yield* Schedule.driver(client.retry)
+    let driver: Schedule.ScheduleDriver<unknown, OpenCodeSqliteError> | undefined
+    const delay = (error: OpenCodeSqliteError): Effect.Effect<unknown, OpenCodeSqliteError> =>
+      Effect.gen(function*() {
+        driver ??= yield* Schedule.driver(client.retry)
+        return yield* Effect.mapError(driver.next(error), () => error)
+      })
     const attemptOf = (number: number): Effect.Effect<attempt.Pull, OpenCodeError, Scope.Scope> =>
       attempt.make({
         client,
@@ -143,6 +149,7 @@ const open = (
         transcript,
         fleet,
         collect: mode.collect,
+        listening: !mode.collect || settled.options.onEvent !== undefined,
         onTool: (event) => {
           if (span?._tag !== "Span" || event._tag !== "ToolUse" || toolEvents >= maxSpanEvents) return
           toolEvents++
@@ -167,9 +174,11 @@ const open = (
           error._tag !== "OpenCodeSqliteError" ?
             Effect.fail(error) :
             Effect.uninterruptible(Scope.close(own, Exit.fail(error))).pipe(
-              Effect.zipRight(inTime(Effect.mapError(driver.next(error), () => error), number)),
+              Effect.zipRight(inTime(delay(error), number)),
               Effect.zipRight(Metric.increment(telemetry.retries)),
-              Effect.zipRight(attempts(number + 1))
+              Effect.zipRight(attempts(number + 1)),
+              // Whoever pulls is in another span.
+              span === undefined ? Function.identity : Effect.withParentSpan(span)
             )
         return Scope.extend(attemptOf(number), own).pipe(
           Effect.map((pull): attempt.Pull =>
@@ -216,25 +225,15 @@ export const make = (
 ): Stream.Stream<RunEvent, OpenCodeError> =>
   Stream.unwrapScoped(Effect.map(open(client, prompt, options, mode), Stream.repeatEffectChunkOption))
 
-const expiryOf = (timeout: Duration.Duration): Effect.Effect<attempt.Expiry, never, Scope.Scope> =>
-  Effect.gen(function*() {
-    const over = yield* Deferred.make<void>()
-    const listeners: Array<() => void> = []
-    let isOver = false
-    const end = Effect.suspend(() => {
-      isOver = true
-      for (const listener of listeners) listener()
-      return Deferred.succeed(over, undefined)
-    })
-    if (Duration.isFinite(timeout)) yield* Effect.forkScoped(Effect.delay(end, timeout))
-    return {
-      await: Deferred.await(over),
-      listen: (onExpired) => {
-        if (isOver) onExpired()
-        else listeners.push(onExpired)
-      }
-    }
-  })
+const expiryOf = (clock: Clock.Clock, timeout: Duration.Duration): attempt.Expiry => {
+  const at = monotonic.millis(clock) + Duration.toMillis(timeout)
+  return {
+    at,
+    await: Effect.suspend(() =>
+      at === Number.POSITIVE_INFINITY ? Effect.never : Effect.sleep(at - monotonic.millis(clock))
+    )
+  }
+}
 
 const tagOf = (exit: Exit.Failure<unknown, unknown>): string => {
   const error = Exit.match(exit, {

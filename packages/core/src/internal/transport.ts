@@ -27,7 +27,7 @@ export interface Transport {
   /** Looks at what the run needs on the disk. */
   readonly checkFiles: (plan: Plan) => Effect.Effect<void, OpenCodeConfigError>
   /** What is to be found out, and to be waited for, before the run waits for its place. Gives what makes its attempts. */
-  readonly ready: (plan: Plan) => Effect.Effect<Prepare, OpenCodeError, Scope.Scope>
+  readonly ready: (plan: Plan, request: Request) => Effect.Effect<Prepare, OpenCodeError, Scope.Scope>
   /** What carries the turns of a conversation, which see each other's data, as long as the scope is open. */
   readonly hold: (plan: Plan) => Effect.Effect<Transport, OpenCodeError, Scope.Scope>
   /** What carries the turns of a conversation of an earlier program. */
@@ -60,7 +60,7 @@ export interface Prepared {
   readonly conversation: (sessionId: string) => Effect.Effect<Conversation, OpenCodeError>
 }
 
-/** Where everything goes that an attempt reports. */
+/** Where everything goes that an attempt reports, and its end with `guard.ended`. */
 export interface Sink {
   readonly state: Summary
   readonly guard: Guards
@@ -74,8 +74,6 @@ export interface Sink {
 }
 
 export interface Running {
-  /** Returns when it has ended by itself. */
-  readonly ended: Effect.Effect<void>
   /** Ends what is left of it, politely unless `force`; returns when the sink has seen everything. */
   readonly stop: (options: { readonly force: boolean }) => Effect.Effect<Stopped>
 }

@@ -316,7 +316,7 @@ export const make = (services: Services): Transport => ({
     ]),
   secrets: services.secrets,
   checkFiles: (plan) => services.isLocal ? plans.checkFiles(services, plan) : plans.checkAttachments(services, plan),
-  ready: (plan) => ready(services, plan),
+  ready: (plan, { inTime }) => inTime(ready(services, plan)),
   hold: (plan) => Effect.map(hold(services, plan), make),
   at: ({ directory }) =>
     Effect.succeed(make(directory === undefined ? services : { ...services, isolation: { directory } })),

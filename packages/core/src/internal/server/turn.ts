@@ -83,6 +83,7 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
       yield* events
     })
     const driver = yield* Effect.forkIn(Scope.extend(Effect.interruptible(drive), inner), inner)
+    driver.addObserver(sink.guard.ended)
 
     /** A session is idle before the tools that it has aborted are gone; its last message tells when they are (1.18.33). */
     const untilResting = (sessionId: string): Effect.Effect<void, OpenCodeServerError> =>
@@ -139,11 +140,10 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
     yield* Scope.addFinalizer(scope, Effect.zipRight(abort, Scope.close(inner, Exit.void)))
 
     const running: Running = {
-      ended: Effect.asVoid(Fiber.await(driver)),
       stop: () =>
         Effect.gen(function*() {
           yield* abort
-          yield* drain.until(driver, sink.guard)
+          yield* drain.until([driver], sink.guard)
           return { exit: yield* exitOf(yield* Fiber.await(driver)), survivors: [] }
         })
     }
