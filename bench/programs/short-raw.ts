@@ -1,43 +1,8 @@
-/** Many short runs by hand: a temporary directory, a child, its lines parsed, the directory removed. */
-import { spawn } from "node:child_process"
-import * as fs from "node:fs/promises"
-import * as os from "node:os"
-import * as path from "node:path"
+/** Many short runs by hand, in a program that has nothing else in memory. */
+import * as byHand from "../lib/byHand.js"
 import { job, report, start } from "../lib/meter.js"
 
-const { binary, concurrency, runs } = job<
-  { readonly binary: string; readonly runs: number; readonly concurrency: number }
->()
-
-let whole = 0
-
-const one = async (): Promise<void> => {
-  const directory = await fs.mkdtemp(path.join(os.tmpdir(), "bench-raw-"))
-  try {
-    const events = await new Promise<number>((resolve, reject) => {
-      const child = spawn(binary, [], {
-        stdio: ["ignore", "pipe", "ignore"],
-        env: { ...process.env, TMPDIR: directory }
-      })
-      const pieces: Array<Buffer> = []
-      child.stdout.on("data", (bytes: Buffer) => pieces.push(bytes))
-      child.on("error", reject)
-      child.on("close", () =>
-        resolve(
-          Buffer.concat(pieces).toString("utf8").split("\n").filter((line) => line !== "")
-            .map((line) => JSON.parse(line)).length
-        ))
-    })
-    if (events === 3) whole++
-  } finally {
-    await fs.rm(directory, { recursive: true, force: true })
-  }
-}
-
+const asked = job<byHand.Job>()
 const stop = start()
-let left = runs
-const worker = async () => {
-  while (left-- > 0) await one()
-}
-await Promise.all(Array.from({ length: concurrency }, worker))
+const whole = await byHand.runAll(asked)
 report({ ...stop(), whole })

@@ -39,8 +39,8 @@ const variantsOf = (bench: Bench, binary: string, expected: Expected) => {
 const titles: { readonly [name: string]: string } = {
   raw: "raw `child_process`, splitter by hand, `JSON.parse`",
   rawKeep: "the same, events kept",
-  naive: "naive Effect pipeline",
-  tolerant: "naive Effect pipeline that keeps unknown fields, unknown types and broken lines, as ours does",
+  naive: "naive Effect pipeline that drops unknown fields and fails on unknown types and broken lines",
+  tolerant: "naive Effect pipeline that does the same job: it keeps them all",
   fold: "`stream`, fold by chunks",
   forEach: "`stream`, `runForEach`",
   run: "`run` (events kept)",
@@ -134,17 +134,17 @@ export const manySmall = async (bench: Bench): Promise<Section> => {
   return {
     title: "200,000 small events (500 bytes)",
     text:
-      `${rows(rounds)}\n\nThe naive pipeline takes ${
-        times("naive")
-      } times the CPU of \`stream\` with a fold, the one ` +
-      `that keeps as much as ours ${times("tolerant")} times.`,
+      `${rows(rounds)}\n\nThe naive pipeline that does the same job takes ${
+        times("tolerant")
+      } times the CPU of \`stream\` with a fold. ` +
+      "The one that drops the fields it does not know, and ends with the first event or line that it does not know, takes " +
+      `${times("naive")} times.`,
     checks: [
       check("200,000 small events, `stream` folded by chunks", 2.2, against(rounds, "fold")),
       check("200,000 small events, `stream` with `runForEach`", 3, against(rounds, "forEach")),
       check("200,000 small events, `run`, against raw with events kept", 1.8, against(rounds, "run")),
-      check("`stream` with a fold, against the naive pipeline", 1 / 3, report.ratio(rounds.fold, rounds.naive, "cpu")),
       check(
-        "the same, against the naive pipeline that keeps as much",
+        "`stream` with a fold, against the naive pipeline that does the same job",
         1 / 3,
         report.ratio(rounds.fold, rounds.tolerant, "cpu")
       )

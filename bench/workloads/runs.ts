@@ -31,6 +31,7 @@ export const short = async (bench: Bench): Promise<Section> => {
   const compare = (concurrency: number) =>
     interleaved(bench, {
       raw: async () => whole(await measure(bench, "short-raw", { binary, runs, concurrency })),
+      loaded: async () => whole(await measure(bench, "short-loaded", { binary, runs, concurrency })),
       platform: async () => whole(await measure(bench, "short-platform", { binary, runs, concurrency })),
       ours: async () => whole(await measure(bench, "short-ours", { binary, runs, concurrency, crowd: "program" })),
       layer: async () => whole(await measure(bench, "short-ours", { binary, runs, concurrency, crowd: "layer" }))
@@ -44,6 +45,7 @@ export const short = async (bench: Bench): Promise<Section> => {
       parts.flatMap(({ crowd, rounds }) =>
         ([
           ["`child_process` by hand, with a temporary directory", "raw"],
+          ["the same in a program that has the library in memory", "loaded"],
           ["the platform's executor, with a temporary directory", "platform"],
           ["`run`, isolated, through the gate; the program holds the crowd", "ours"],
           ["the same, the layer's `concurrency` holds the crowd", "layer"]
