@@ -77,7 +77,7 @@ describe("a server process", () => {
           EFFECT_OPENCODE_SERVER: expect.stringMatching(/^\d+\/\d+\/\d+$/)
         })
         const [directory] = NodeFs.readdirSync(tmp)
-        const note: unknown = JSON.parse(NodeFs.readFileSync(NodePaths.join(tmp, directory!, "server.json"), "utf8"))
+        const note: unknown = JSON.parse(NodeFs.readFileSync(NodePaths.join(tmp, directory!, ".server.json"), "utf8"))
         assert.deepStrictEqual(note, { owner: env["EFFECT_OPENCODE_SERVER"] })
         assert.isFalse(JSON.stringify(note).includes(password))
         assert.isTrue(yield* started.isRunning)
