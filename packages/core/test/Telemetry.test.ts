@@ -130,6 +130,13 @@ describe("spans", () => {
       Mock.script(Mock.exit(1))
     ], { retry: Schedule.recurs(1) }))))
 
+  it.effect("are none where the tracer is off, for a run, its repeated start and a stream alike", () =>
+    Effect.gen(function*() {
+      const program = Effect.zipRight(OpenCode.run("x"), Stream.runDrain(OpenCode.stream("x")))
+      assert.deepStrictEqual(yield* traced(Effect.withTracerEnabled(program, false)), [])
+      assert.strictEqual((yield* T.commands).length, 3)
+    }).pipe(Effect.provide(T.layer([T.locked, T.answering("x"), T.answering("x")], { retry: Schedule.recurs(1) }))))
+
   it.effect("hold no attributes for what was not asked for", () =>
     Effect.gen(function*() {
       const [run] = named(yield* traced(OpenCode.run("x")), "OpenCode.run")

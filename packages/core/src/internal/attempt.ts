@@ -184,7 +184,7 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
     })
     if (outbox === undefined) {
       return Effect.zipRight(
-        Effect.mapError(Effect.withParentSpan(supervise, yield* Effect.orDie(Effect.currentSpan)), Option.some),
+        Effect.mapError(Effect.withParentSpan(supervise, yield* telemetry.span), Option.some),
         Effect.fail(Option.none())
       )
     }

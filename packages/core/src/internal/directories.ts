@@ -59,6 +59,12 @@ export const temporary = (
 }
 
 /**
+ * The private data directory in a temporary one. Hidden from an agent that empties its temporary directory with
+ * `rm -rf "$TMPDIR"/*`.
+ */
+export const dataIn = (path: Path.Path, directory: string): string => path.join(directory, ".data")
+
+/**
  * Whether a file is there. By the names in its directory first: to ask for one that is not there costs an error, and most
  * machines have no stored credentials.
  */
@@ -82,8 +88,7 @@ export const make = (
     if (isolation === "none") return { directory, temporary: variables, data: {} }
 
     const isFresh = isolation === "run"
-    // Hidden from an agent that empties its temporary directory with `rm -rf "$TMPDIR"/*`.
-    const data = isFresh ? path.join(directory, ".data") : path.resolve(isolation.directory)
+    const data = isFresh ? dataIn(path, directory) : path.resolve(isolation.directory)
     const own = path.join(data, "opencode")
     const credentials = path.join(own, "auth.json")
     const source = yield* dataHome(path, env)

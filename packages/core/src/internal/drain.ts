@@ -19,16 +19,11 @@ export const until = (
       () => guard.isReading() && guard.reads() === reads ? Effect.void : silent
     )
   })
-  return Effect.suspend(() =>
-    readers.every((reader) => reader.unsafePoll() !== null) ?
-      Effect.void :
-      Effect.flatMap(
-        Effect.fork(Effect.zipRight(silent, Fiber.interruptAll(readers))),
-        (watch) =>
-          Effect.zipRight(
-            Fiber.awaitAll(readers),
-            Effect.sync(() => watch.unsafeInterruptAsFork(FiberId.none))
-          )
-      )
-  )
+  return Effect.suspend(() => {
+    if (readers.every((reader) => reader.unsafePoll() !== null)) return Effect.void
+    return Effect.flatMap(
+      Effect.fork(Effect.zipRight(silent, Fiber.interruptAll(readers))),
+      (watch) => Effect.zipRight(Fiber.awaitAll(readers), Effect.sync(() => watch.unsafeInterruptAsFork(FiberId.none)))
+    )
+  })
 }

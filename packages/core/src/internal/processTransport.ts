@@ -265,7 +265,7 @@ const hold = (
     const { isolation } = client
     if (isolation === "run") {
       const directory = yield* directories.temporary(client.fileSystem)
-      return { ...client, isolation: { directory: client.path.join(directory, ".data") } }
+      return { ...client, isolation: { directory: directories.dataIn(client.path, directory) } }
     }
     if (options.sessionId !== undefined && options.attach === undefined && typeof isolation === "object") {
       const directory = client.path.resolve(isolation.directory)

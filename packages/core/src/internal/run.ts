@@ -5,7 +5,6 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
-import * as Function from "effect/Function"
 import * as Metric from "effect/Metric"
 import * as Option from "effect/Option"
 import * as Schedule from "effect/Schedule"
@@ -56,8 +55,7 @@ const outcomeAttributes = (partial: Partial, finishReason: string | undefined) =
 /** What OpenTelemetry keeps of a span's events by default; a span that keeps all of them is a history of the run. */
 const maxSpanEvents = 128
 
-const annotate = (span: Tracer.AnySpan | undefined, attributes: { readonly [name: string]: unknown }): void => {
-  if (span === undefined || span._tag !== "Span") return
+const annotate = (span: Tracer.Span, attributes: { readonly [name: string]: unknown }): void => {
   for (const [name, value] of Object.entries(attributes)) {
     if (value !== undefined) span.attribute(name, value)
   }
@@ -80,7 +78,7 @@ const open = (
   Effect.gen(function*() {
     const scope = yield* Effect.scope
     const clock = yield* Effect.clock
-    const span = Option.getOrUndefined(yield* Effect.option(Effect.currentSpan))
+    const span = yield* telemetry.span
     const startedAt = clock.unsafeCurrentTimeMillis()
     let outcome = "interrupted"
     let toolEvents = 0
@@ -151,7 +149,7 @@ const open = (
         collect: mode.collect,
         listening: !mode.collect || settled.options.onEvent !== undefined,
         onTool: (event) => {
-          if (span?._tag !== "Span" || event._tag !== "ToolUse" || toolEvents >= maxSpanEvents) return
+          if (event._tag !== "ToolUse" || toolEvents >= maxSpanEvents) return
           toolEvents++
           span.event("gen_ai.tool.call", clock.unsafeCurrentTimeNanos(), {
             "gen_ai.tool.name": event.tool,
@@ -178,7 +176,7 @@ const open = (
               Effect.zipRight(Metric.increment(telemetry.retries)),
               Effect.zipRight(attempts(number + 1)),
               // Whoever pulls is in another span.
-              span === undefined ? Function.identity : Effect.withParentSpan(span)
+              Effect.withParentSpan(span)
             )
         return Scope.extend(attemptOf(number), own).pipe(
           Effect.map((pull): attempt.Pull =>

@@ -66,9 +66,9 @@ const endsWith = (outcome: string): (millis: number) => Effect.Effect<void> => {
 
 /** There are as many outcomes as there are errors. */
 export const runEnded = (outcome: string, millis: number): Effect.Effect<void> => {
-  const known = ends.get(outcome) ?? endsWith(outcome)
-  ends.set(outcome, known)
-  return known(millis)
+  let end = ends.get(outcome)
+  if (end === undefined) ends.set(outcome, end = endsWith(outcome))
+  return end(millis)
 }
 
 /** One effect for all of them: it is run for every chunk of events. */
@@ -90,3 +90,6 @@ export const inSpan =
       Effect.makeSpanScoped(name, { attributes, captureStackTrace: false }),
       (span) => Effect.withParentSpan(effect, span)
     )
+
+/** The one of `inSpan`, inside of it. */
+export const span: Effect.Effect<Tracer.Span> = Effect.orDie(Effect.currentSpan)
