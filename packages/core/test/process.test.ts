@@ -258,6 +258,34 @@ describe("a run", () => {
   })
   let machine: T.Machine | undefined
 
+  it.effect("ends a process that becomes another program at that moment", () => {
+    let environ = ""
+    let looks = 0
+    return Effect.gen(function*() {
+      const { processes } = yield* T.Machine
+      processes.set(tool, {
+        ppid: 1,
+        pgid: tool,
+        environ: () => ++looks > 3 ? environ : "",
+        cmdline: () => looks > 3 ? "sleep\0" : ""
+      })
+      assert.strictEqual((yield* OpenCode.run("x")).text, "done")
+      assert.deepStrictEqual(killsIn(yield* T.commands), [`TERM ${tool}`])
+    }).pipe(Effect.provide(T.layer((command) =>
+      Effect.sync(() => {
+        if (command.command !== "sh") {
+          environ = `EFFECT_OPENCODE_RUN=${command.env["EFFECT_OPENCODE_RUN"]}\0`
+          looks = 0
+          return T.answering("done")
+        }
+        machine!.processes.delete(tool)
+        return Mock.script(Mock.exit(0))
+      }), (given) => {
+      machine = given
+      return {}
+    })))
+  })
+
   it.effect("ends the descendants of its process, and theirs", () =>
     Effect.gen(function*() {
       const { processes } = yield* T.Machine

@@ -40,6 +40,11 @@ describe("processTable", () => {
       }
     })
 
+    it("knows who has no environment: the kernel's threads, and who exits", () => {
+      const flagged = (flags: number) => processTable.hasEnvironment(`42 (a) b) S 1 40 39 0 -1 ${flags} 1 0 0`)
+      expect([0x400000, 0x40, 0x200040, 0x40000c].map(flagged)).toEqual([true, true, false, false])
+    })
+
     it("knows the dead", () => {
       expect(processTable.parseStat(`42 (x) Z 1 40 39 ${rest}`)?.zombie).toBe(true)
       expect(processTable.parseStat(`42 (x) X 1 40 39 ${rest}`)?.zombie).toBe(true)
@@ -188,6 +193,32 @@ describe.runIf(existsSync("/proc/self/stat"))("the processes of this machine", (
     Effect.sync(() => spawn("sleep", ["300"], { env: { ...process.env, [processTable.variable]: ":leader-1" } })),
     (child) => Effect.sync(() => child.kill("SIGKILL"))
   )
+
+  // Executes itself again and again, so that some of the looks meet it on its way from one program to the next.
+  const restless = Effect.acquireRelease(
+    Effect.sync(() => {
+      const env = { PATH: process.env["PATH"], [processTable.variable]: ":restless-1" }
+      return spawn("/bin/sh", ["-c", "exec /bin/sh -c \"$0\" \"$0\"", "exec /bin/sh -c \"$0\" \"$0\""], { env })
+    }),
+    (child) => Effect.sync(() => child.kill("SIGKILL"))
+  )
+
+  it.scoped("are known also while they execute a program, whatever the clock", () =>
+    Effect.gen(function*() {
+      const table = yield* processTable.make({
+        executor: yield* CommandExecutor.CommandExecutor,
+        fileSystem: yield* FileSystem.FileSystem,
+        path: yield* Path.Path
+      })
+      const before = yield* table.standing
+      const { pid } = yield* restless
+      const look = Effect.map(
+        table.members({ pid: -1, marker: "restless-1", before }),
+        (all) => all.map(({ pid }) => pid)
+      )
+      const looks = yield* Effect.replicateEffect(look, 300)
+      expect(looks.filter((found) => !found.includes(pid!)).length).toBe(0)
+    }).pipe(Effect.provide(NodeContext.layer)))
 
   it.scopedLive("leave out the first ones of this program's runs, as long as they are that", () =>
     Effect.gen(function*() {

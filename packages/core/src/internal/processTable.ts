@@ -3,6 +3,7 @@ import type * as CommandExecutor from "@effect/platform/CommandExecutor"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
 import * as Arr from "effect/Array"
+import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Function from "effect/Function"
 import * as Option from "effect/Option"
@@ -36,20 +37,28 @@ export const isMarked = (environment: string, runId: string): boolean => {
   return value !== null && value[0].split(":").includes(runId)
 }
 
-/**
- * Fields 1, 3, 4, 5, 6 and 22 of `/proc/PID/stat` (proc_pid_stat(5)). The name in field 2 can hold spaces and brackets,
- * so the rest begins behind the last closing one.
- */
+/** `/proc/PID/stat` from field 3 on. The name in field 2 can hold spaces and brackets, and ends at the last of them. */
+const fieldsOf = (stat: string): ReadonlyArray<string> | undefined => {
+  const close = stat.lastIndexOf(")")
+  return close === -1 ? undefined : stat.slice(close + 1).trim().split(/\s+/)
+}
+
+/** Fields 1, 3, 4, 5, 6 and 22 of `/proc/PID/stat` (proc_pid_stat(5)). */
 export const parseStat = (text: string): Omit<ProcessInfo, "marked"> | undefined => {
-  const close = text.lastIndexOf(")")
-  if (close === -1) return undefined
-  const fields = text.slice(close + 1).trim().split(/\s+/)
+  const fields = fieldsOf(text)
+  if (fields === undefined) return undefined
   const [ppid, pgid, session] = [Number(fields[1]), Number(fields[2]), Number(fields[3])]
   const pid = Number.parseInt(text, 10)
   return [pid, ppid, pgid, session].every(Number.isInteger)
     ? { pid, ppid, pgid, session, zombie: fields[0] === "Z" || fields[0] === "X", identity: fields[19] ?? "" }
     : undefined
 }
+
+/**
+ * Whether an environment belongs to the process of this `/proc/PID/stat`: the kernel's own threads have none, and one
+ * that exits has it no more (`PF_KTHREAD` and `PF_EXITING` of field 9).
+ */
+export const hasEnvironment = (stat: string): boolean => (Number(fieldsOf(stat)?.[6]) & 0x200004) === 0
 
 /** A process with what was made of its environment. */
 export type Listed<A> = Omit<ProcessInfo, "marked"> & { readonly found: A }
@@ -132,22 +141,46 @@ export interface Services {
 
 const latin1 = new TextDecoder("latin1")
 
-const read = ({ fileSystem }: Services, file: string): Effect.Effect<string> =>
-  fileSystem.readFile(file).pipe(Effect.map((bytes) => latin1.decode(bytes)), Effect.orElseSucceed(() => ""))
+const readOrElse = <A>({ fileSystem }: Services, file: string, orElse: A): Effect.Effect<string | A> =>
+  fileSystem.readFile(file).pipe(Effect.map((bytes) => latin1.decode(bytes)), Effect.orElseSucceed(() => orElse))
 
+const read = (services: Services, file: string): Effect.Effect<string> => readOrElse(services, file, "")
+
+/** How often a process is looked at again that is becoming another program; the pauses add up to 63 ms. */
+const patience = 6
+
+/** The kernel does not go by the clock of a test. */
+const kernelClock = Clock.make()
+
+/** Waits a little for a program to have a command. With one it has arrived already, or is one without variables. */
+const arrival = (services: Services, pid: string, attempt: number): Effect.Effect<void> =>
+  Effect.flatMap(
+    read(services, `/proc/${pid}/cmdline`),
+    (command) => command === "" ? Effect.withClock(Effect.sleep(2 ** attempt), kernelClock) : Effect.void
+  )
+
+/**
+ * A process that executes a program has neither a command nor an environment until the program is in its memory: for
+ * that long it would be nobody's.
+ */
 const readProcess = <A>(
   services: Services,
   pid: string,
-  look: (environment: string) => A
+  look: (environment: string) => A,
+  attempt = 0
 ): Effect.Effect<Listed<A> | undefined> =>
   Effect.flatMap(read(services, `/proc/${pid}/stat`), (stat) => {
     const parsed = parseStat(stat)
-    return parsed === undefined
-      ? Effect.succeed(undefined)
-      : Effect.map(
-        read(services, `/proc/${pid}/environ`),
-        (environ): Listed<A> => ({ ...parsed, found: look(environ) })
-      )
+    return parsed === undefined ? Effect.succeed(undefined) : Effect.flatMap(
+      readOrElse(services, `/proc/${pid}/environ`, undefined),
+      (environment) => {
+        // One that may not be read is not `""`.
+        const isWhole = environment !== "" || parsed.zombie || !hasEnvironment(stat) || attempt === patience
+        return isWhole
+          ? Effect.succeed({ ...parsed, found: look(environment ?? "") })
+          : Effect.zipRight(arrival(services, pid, attempt), readProcess(services, pid, look, attempt + 1))
+      }
+    )
   })
 
 const pids = ({ fileSystem }: Services): Effect.Effect<ReadonlyArray<string>> =>

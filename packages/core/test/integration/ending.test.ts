@@ -67,13 +67,15 @@ describe("nothing survives a run", () => {
   real("that left a process in the background", (box) =>
     Effect.gen(function*() {
       let alive = 0
-      yield* respond((request) => {
-        if (request.step === 0) {
-          return bash("nohup setsid sleep 300 >/dev/null 2>&1 & (setsid sleep 300 >/dev/null 2>&1 &) ; echo started")
-        }
-        alive = processes(box).filter(isSleep).length
-        return Reply.text("started")
-      })
+      // The shell does not wait for them to be there.
+      const both = Effect.repeat(Effect.sleep("20 millis"), {
+        until: () => (alive = processes(box).filter(isSleep).length) === 2
+      }).pipe(Effect.timeoutOption("20 seconds"))
+      yield* respond((request) =>
+        request.step === 0
+          ? bash("nohup setsid sleep 300 >/dev/null 2>&1 & (setsid sleep 300 >/dev/null 2>&1 &) ; echo started")
+          : Effect.as(both, Reply.text("started"))
+      )
       const result = yield* run("Start a server")
       expect(result.text).toBe("started")
       expect(alive).toBe(2)

@@ -13,6 +13,7 @@ import * as fs from "node:fs"
 import { createServer } from "node:http"
 import * as os from "node:os"
 import * as path from "node:path"
+import { hasEnvironment } from "../../src/internal/processTable.js"
 
 /** The version that the repository installs; saves a start of the binary in each test. */
 export const version = "1.18.33"
@@ -79,11 +80,20 @@ const read = (file: string): string => {
   }
 }
 
+/** For a moment a process that executes a program has neither, and would be taken for somebody else's. */
+const programOf = (pid: string, attempts = 1000): Pick<Process, "command" | "environment"> => {
+  const environment = read(`/proc/${pid}/environ`)
+  const command = read(`/proc/${pid}/cmdline`)
+  if ((environment !== "" && command !== "") || attempts <= 0) return { environment, command }
+  if (!hasEnvironment(read(`/proc/${pid}/stat`))) return { environment, command }
+  // With a command it has arrived since, or its environment is not ours to read.
+  return programOf(pid, command === "" ? attempts - 1 : attempts - 500)
+}
+
 /** Every process that was started in the sandbox, wherever it has gone since. Linux only. */
 export const processes = (box: Sandbox): ReadonlyArray<Process> =>
   (fs.existsSync("/proc/self") ? fs.readdirSync("/proc") : []).filter((name) => /^\d+$/.test(name)).flatMap((name) => {
-    const environment = read(`/proc/${name}/environ`)
-    const command = read(`/proc/${name}/cmdline`)
+    const { command, environment } = programOf(name)
     if (Number(name) === process.pid || !(environment.includes(box.root) || command.includes(box.root))) return []
     const stat = read(`/proc/${name}/stat`)
     const fields = stat.slice(stat.lastIndexOf(")") + 2).split(" ")

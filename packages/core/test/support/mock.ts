@@ -88,6 +88,7 @@ export interface FakeProcess {
   readonly ppid: number
   readonly pgid: number
   readonly environ?: (() => string) | undefined
+  readonly cmdline?: (() => string) | undefined
 }
 
 /** The first process of a mock executor has this pid, the next ones follow. */
@@ -173,7 +174,7 @@ const fileSystem = Layer.effect(
   Effect.gen(function*() {
     const machine = yield* Machine
     const base = yield* FileSystem.FileSystem
-    const inProc = /^\/proc\/(\d+)\/(stat|environ)$/
+    const inProc = /^\/proc\/(\d+)\/(stat|environ|cmdline)$/
     return counted(FileSystem.FileSystem.of({
       ...base,
       makeTempDirectory: (options) =>
@@ -200,11 +201,12 @@ const fileSystem = Layer.effect(
         return Effect.sync(() => {
           const found = machine.processes.get(Number(match[1]))
           if (found === undefined) return new Uint8Array()
-          return new TextEncoder().encode(
-            match[2] === "environ"
-              ? found.environ?.() ?? ""
-              : `${match[1]} (a (strange) name) S ${found.ppid} ${found.pgid} ${found.pgid} 0 -1`
-          )
+          const files = {
+            environ: () => found.environ?.() ?? "",
+            cmdline: () => found.cmdline?.() ?? "a\0command\0",
+            stat: () => `${match[1]} (a (strange) name) S ${found.ppid} ${found.pgid} ${found.pgid} 0 -1`
+          }
+          return new TextEncoder().encode(files[match[2] as keyof typeof files]())
         })
       }
     }))
