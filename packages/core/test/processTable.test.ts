@@ -3,7 +3,7 @@ import { NodeContext } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck as fc } from "effect"
 import { spawn } from "node:child_process"
-import { existsSync } from "node:fs"
+import { existsSync, readFileSync } from "node:fs"
 import * as processTable from "../src/internal/processTable.js"
 
 const info = (
@@ -205,19 +205,28 @@ describe.runIf(existsSync("/proc/self/stat"))("the processes of this machine", (
 
   it.scoped("are known also while they execute a program, whatever the clock", () =>
     Effect.gen(function*() {
+      const fileSystem = yield* FileSystem.FileSystem
+      const counts = { empty: 0 }
+      const { pid } = yield* restless
       const table = yield* processTable.make({
         executor: yield* CommandExecutor.CommandExecutor,
-        fileSystem: yield* FileSystem.FileSystem,
+        fileSystem: {
+          ...fileSystem,
+          readFile: (file) =>
+            Effect.tap(fileSystem.readFile(file), (bytes) => {
+              if (file === `/proc/${pid}/environ` && bytes.length === 0) counts.empty++
+            })
+        },
         path: yield* Path.Path
       })
-      const before = yield* table.standing
-      const { pid } = yield* restless
-      const look = Effect.map(
-        table.members({ pid: -1, marker: "restless-1", before }),
-        (all) => all.map(({ pid }) => pid)
-      )
-      const looks = yield* Effect.replicateEffect(look, 300)
-      expect(looks.filter((found) => !found.includes(pid!)).length).toBe(0)
+      let met = 0
+      for (let look = 0; look < 500 && met < 5; look++) {
+        counts.empty = 0
+        const found = yield* table.members({ pid: -1, marker: "restless-1" })
+        if (counts.empty > 0) met++
+        // One that does not arrive in seven looks is on a machine that stands still.
+        if (counts.empty < 7) expect(found.map(({ pid }) => pid)).toContain(pid)
+      }
     }).pipe(Effect.provide(NodeContext.layer)))
 
   it.scopedLive("leave out the first ones of this program's runs, as long as they are that", () =>
@@ -229,6 +238,9 @@ describe.runIf(existsSync("/proc/self/stat"))("the processes of this machine", (
       })
       const before = yield* table.standing
       const { pid } = yield* child
+      yield* Effect.repeat(Effect.sleep("10 millis"), {
+        until: () => readFileSync(`/proc/${pid}/environ`, "latin1").includes("leader-1")
+      })
       const found = Effect.map(
         table.members({ pid: -1, marker: "leader-1", before }),
         (all) => all.map(({ pid }) => pid)

@@ -155,7 +155,7 @@ const kernelClock = Clock.make()
 /** Waits a little for a program to have a command. With one it has arrived already, or is one without variables. */
 const arrival = (services: Services, pid: string, attempt: number): Effect.Effect<void> =>
   Effect.flatMap(
-    read(services, `/proc/${pid}/cmdline`),
+    readOrElse(services, `/proc/${pid}/cmdline`, undefined),
     (command) => command === "" ? Effect.withClock(Effect.sleep(2 ** attempt), kernelClock) : Effect.void
   )
 

@@ -31,10 +31,11 @@ const machine = (processes: Map<number, Fake>, files: Map<string, string>, proc 
     } ${pid} ${pid} 0 ${rest} ${found.started} 0`
   }
   const content = (file: string): Effect.Effect<string, PlatformError.PlatformError> => {
-    const match = /^\/proc\/(\d+)\/(stat|environ)$/.exec(file.replace("/self/", `/${us}/`))
+    const match = /^\/proc\/(\d+)\/(stat|environ|cmdline)$/.exec(file.replace("/self/", `/${us}/`))
     if (match !== null) {
       const found = processes.get(Number(match[1]))
       if (!proc || found === undefined || found.closed === true) return Effect.fail(missing("readFile"))
+      if (match[2] === "cmdline") return Effect.succeed("opencode\0serve\0")
       return Effect.sync(() =>
         match[2] === "stat" ? stat(Number(match[1])) : processes.get(Number(match[1]))!.environ ?? ""
       )
