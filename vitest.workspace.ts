@@ -1,20 +1,23 @@
 import type { TestProjectConfiguration } from "vitest/config"
 
-/** Settings of the projects that run real processes: one file at a time, and patience. */
+/** Only a test that hangs takes as long: a busy machine can be twenty times slower than a quiet one. */
+const patience = { testTimeout: 180_000, hookTimeout: 180_000 } as const
+
+/** Settings of the projects that run real processes: one file at a time. */
 const processes = {
+  ...patience,
   pool: "forks",
-  poolOptions: { forks: { singleFork: true } },
-  testTimeout: 180_000,
-  hookTimeout: 60_000
+  poolOptions: { forks: { singleFork: true } }
 } as const
 
 const projects: Array<TestProjectConfiguration> = [
   {
     test: {
+      ...patience,
       name: "unit",
+      setupFiles: ["vitest.setup.ts"],
       include: ["packages/*/test/**/*.test.ts"],
-      exclude: ["**/node_modules/**", "packages/*/test/integration/**", "packages/*/test/faults/**"],
-      testTimeout: 20_000
+      exclude: ["**/node_modules/**", "packages/*/test/integration/**", "packages/*/test/faults/**"]
     }
   },
   {

@@ -74,7 +74,7 @@ it.live("works with the real OpenCode", () =>
     const [first] = (yield* requests).filter(({ isTitle }) => !isTitle)
     expect(first?.prompt).toBe("Review a.ts")
     expect(first?.tools).not.toContain("edit")
-  }).pipe(Effect.provide(Offline)), 60_000)
+  }).pipe(Effect.provide(Offline)))
 // #endregion
 
 const temporary = Effect.flatMap(FileSystem.FileSystem, (fileSystem) => fileSystem.makeTempDirectoryScoped())

@@ -654,7 +654,12 @@ describe("after a batch that was killed", () => {
       write("kept", start("ccccc0123456789", own))
       write("named", start("ddddd0123456789", data("effect-opencode-data")))
 
-      const child = spawn("sleep", ["300"], { env: { ...process.env, [Leftovers.variable]: ":aaaaa0123456789" } })
+      const child = yield* Effect.acquireRelease(
+        Effect.sync(() =>
+          spawn("sleep", ["300"], { env: { ...process.env, [Leftovers.variable]: ":aaaaa0123456789" } })
+        ),
+        (child) => Effect.sync(() => child.kill("SIGKILL"))
+      )
       const exited = yield* Deferred.make<unknown>()
       child.once("exit", (_, signal) => Deferred.unsafeDone(exited, Effect.succeed(signal)))
 

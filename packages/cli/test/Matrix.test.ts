@@ -2,9 +2,10 @@ import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck as fc } from "effect"
 import * as Matrix from "../src/Matrix.js"
 
+// No name of a secret can be made of these letters.
 const axes = fc.uniqueArray(
   fc.record({
-    name: fc.stringMatching(/^[a-z]{1,4}$/),
+    name: fc.stringMatching(/^[a-j]{1,4}$/),
     values: fc.uniqueArray(fc.stringMatching(/^[a-z,/]{1,4}$/), { minLength: 1, maxLength: 4 })
   }),
   { maxLength: 3, selector: ({ name }) => name }

@@ -247,7 +247,9 @@ describe("ResultsFile", () => {
       Effect.gen(function*() {
         const own = yield* mine(file)
         const child = spawn("sleep", ["100"])
-        const identity = fs.readFileSync(`/proc/${child.pid}/stat`, "utf8").split(" ")[21]!
+        const stat = fs.readFileSync(`/proc/${child.pid}/stat`, "utf8")
+        // Field 22; the name in field 2 can hold spaces.
+        const identity = stat.slice(stat.lastIndexOf(")") + 2).split(" ")[19]!
         const lock = JSON.stringify({ ...own, pid: child.pid, identity })
         fs.writeFileSync(`${file}.lock`, lock)
         expect((yield* refused(file)).reason).toBe("busy")

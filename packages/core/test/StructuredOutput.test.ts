@@ -219,8 +219,8 @@ describe("candidates", () => {
     for (const part of repeated) {
       it(JSON.stringify(part), async () => {
         const of = (length: number) => part.repeat(Math.ceil(length / part.length))
-        // A quadratic step would take minutes for the long ones, and for the short ones still longer than a test may.
-        const short = of(size / 10)
+        // A quadratic step would take many minutes for the long ones, and for the short ones longer than a test may.
+        const short = of(size / 4)
         for (const text of [of(size), `x {"${short}`, `x ["a",${short}`, `x\n\`\`\`json\n${short}\n`]) {
           const total = StructuredOutput.candidates(text).reduce((sum, candidate) => sum + candidate.length, 0)
           assert.isAtMost(total, 4 * text.length)

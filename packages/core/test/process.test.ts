@@ -315,7 +315,7 @@ describe("a run", () => {
       // the grace and the patience, once for the outcome and once when the scope closes
       for (let i = 0; i < 200 && !(yield* T.isDone(fiber)); i++) {
         yield* TestClock.adjust("100 millis")
-        yield* T.turn
+        yield* T.settle
       }
       const error = yield* Fiber.join(fiber)
       assert.deepStrictEqual(error.partial.survivors, [tool])
@@ -344,7 +344,7 @@ describe("a run", () => {
       yield* T.untilStarted(1)
       for (let i = 0; i < 300 && !(yield* T.isDone(fiber)); i++) {
         yield* TestClock.adjust("100 millis")
-        yield* T.turn
+        yield* T.settle
       }
       const error = yield* Fiber.join(fiber)
       assert.deepStrictEqual(error.partial.survivors, [T.firstPid])

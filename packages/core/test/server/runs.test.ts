@@ -1110,8 +1110,7 @@ describe("many runs over a server", () => {
           }),
           { concurrency: "unbounded" }
         )
-      }),
-    60_000
+      })
   )
 
   it.effect("go on in one session one after the other, in the order in which they came", () =>

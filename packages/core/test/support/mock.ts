@@ -288,17 +288,18 @@ export const settle: Effect.Effect<void> = Effect.suspend(() => {
   return rest(0)
 })
 
-/** Waits for a state that the program reaches by itself. */
-export const until = <R>(what: string, reached: Effect.Effect<boolean, never, R>): Effect.Effect<void, never, R> => {
-  const deadline = performance.now() + 10_000
-  const again: Effect.Effect<void, never, R> = Effect.flatMap(reached, (isReached) =>
-    isReached
-      ? Effect.void
-      : performance.now() > deadline
-      ? Effect.dieMessage(`never reached: ${what}`)
-      : Effect.zipRight(turn, again))
-  return again
-}
+/** Waits for a state that the program reaches by itself; gives up a minute before the test would. */
+export const until = <R>(what: string, reached: Effect.Effect<boolean, never, R>): Effect.Effect<void, never, R> =>
+  Effect.suspend(() => {
+    const deadline = performance.now() + 120_000
+    const again: Effect.Effect<void, never, R> = Effect.flatMap(reached, (isReached) =>
+      isReached
+        ? Effect.void
+        : performance.now() > deadline
+        ? Effect.dieMessage(`never reached: ${what}`)
+        : Effect.zipRight(turn, again))
+    return again
+  })
 
 export const untilStarted = (count: number) =>
   until(`${count} commands`, Effect.map(commands, (all) => all.length >= count))
