@@ -120,7 +120,7 @@ const disturbed =
   > =>
     Effect.gen(function*() {
       const provider = yield* announcing(Reply.never)
-      const ready = point === "provider" ? provider.asked : yield* appearance(box.work, "ready")
+      const ready = point === "provider" ? provider.asked : appearance(box.work, "ready")
       yield* respond(
         point === "provider" ? provider.respond : steps([bash("touch ready; sleep 300"), Reply.text("slept")])
       )

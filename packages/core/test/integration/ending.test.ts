@@ -18,7 +18,9 @@ import {
   respond,
   run,
   steps,
-  tags
+  tags,
+  until,
+  working
 } from "./support.js"
 
 const sleeping = "touch ready; sleep 300"
@@ -47,12 +49,10 @@ describe("nothing survives a run", () => {
 
   real("that is interrupted while a tool works", (box) =>
     Effect.gen(function*() {
-      const ready = yield* appearance(box.work, "ready")
       const running = yield* Effect.fork(run("Sleep"))
-      yield* during(ready, running)
-      const tool = processes(box).find(({ command }) => command.includes("sleep 300"))
+      yield* during(appearance(box.work, "ready"), running)
       // The tool leads a session of its own: no signal to OpenCode or to its group reaches it.
-      expect(tool).toBeDefined()
+      yield* during(working(box, "sleep 300"), running)
       yield* Fiber.interrupt(running)
       expect(left(box)).toEqual(nothing)
     }), { respond: steps([bash(sleeping), Reply.text("slept")]) })
@@ -68,9 +68,7 @@ describe("nothing survives a run", () => {
     Effect.gen(function*() {
       let alive = 0
       // The shell does not wait for them to be there.
-      const both = Effect.repeat(Effect.sleep("20 millis"), {
-        until: () => (alive = processes(box).filter(isSleep).length) === 2
-      }).pipe(Effect.timeoutOption("20 seconds"))
+      const both = until(() => (alive = processes(box).filter(isSleep).length) === 2)
       yield* respond((request) =>
         request.step === 0
           ? bash("nohup setsid sleep 300 >/dev/null 2>&1 & (setsid sleep 300 >/dev/null 2>&1 &) ; echo started")
@@ -84,9 +82,8 @@ describe("nothing survives a run", () => {
 
   real("that somebody else ends while a tool works", (box) =>
     Effect.gen(function*() {
-      const ready = yield* appearance(box.work, "ready")
       const running = yield* Effect.fork(Effect.flip(run("Sleep")))
-      yield* during(ready, running)
+      yield* during(appearance(box.work, "ready"), running)
       process.kill(leader(box).pid, "SIGTERM")
       const error = yield* Fiber.join(running)
       expect(error).toMatchObject({

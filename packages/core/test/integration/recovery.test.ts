@@ -54,7 +54,10 @@ describe("a program that was killed", () => {
     Effect.flatMap(support.sandbox, (box) =>
       Effect.gen(function*() {
         const provider = yield* ModelProvider.ModelProvider
-        const started = yield* support.appearance(box.work, "started")
+        const transcript = path.join(box.root, "run.jsonl")
+        const isWritten = () =>
+          fs.existsSync(transcript) && fs.readFileSync(transcript, "utf8").includes("\"tool_use\"")
+        const started = Effect.zipRight(support.appearance(box.work, "started"), support.until(isWritten))
         const tsx = pathToFileURL(require.resolve("tsx")).href
         const program = fileURLToPath(new URL("./programs/killed.ts", import.meta.url))
         const config = { configOverrides: provider.configOverrides, model: provider.model, title: "Scripted" }
@@ -71,7 +74,7 @@ describe("a program that was killed", () => {
         child.kill("SIGKILL")
         yield* Deferred.await(exited)
 
-        const recorded = yield* Transcript.read(path.join(box.root, "run.jsonl"))
+        const recorded = yield* Transcript.read(transcript)
         expect(recorded).toMatchObject({ cwd: box.work, directory: box.data, attempts: 1, outcome: undefined })
         expect(recorded.sessionId).toMatch(/^ses_/)
         expect(support.tags(recorded.events)).toContain("ToolUse")

@@ -4,7 +4,6 @@ import { ModelProvider } from "effect-opencode-testing"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
-import * as path from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import * as support from "./support.js"
 
@@ -19,7 +18,7 @@ describe("a program under NodeRuntime.runMain", () => {
       Effect.flatMap(support.sandbox, (box) =>
         Effect.gen(function*() {
           const provider = yield* ModelProvider.ModelProvider
-          const started = yield* support.appearance(box.work, "started")
+          const started = support.appearance(box.work, "started")
           const child = spawn(process.execPath, ["--import", tsx, program], {
             env: {
               ...process.env,
@@ -38,11 +37,11 @@ describe("a program under NodeRuntime.runMain", () => {
             started,
             Effect.zipRight(Deferred.await(exited), Effect.dieMessage("the program ended before its agent worked"))
           )
-          expect(support.processes(box).some(({ command }) => command.includes("sleep 300"))).toBe(true)
+          yield* support.working(box, "sleep 300")
           child.kill(signal)
           yield* Deferred.await(exited)
-          expect(fs.existsSync(path.join(box.work, "started"))).toBe(true)
-          expect(support.left(box).survivors).toEqual([])
+          // What runs TypeScript ends a moment after its program.
+          expect(support.left(box).survivors.filter((line) => !line.includes("/esbuild "))).toEqual([])
           expect(fs.readdirSync(box.tmp).filter((name) => name.startsWith("effect-opencode-"))).toEqual([])
         }).pipe(Effect.provide(support.services(box, {
           respond: support.steps([support.bash("trap '' TERM; touch started; sleep 300"), support.Reply.text("done")])

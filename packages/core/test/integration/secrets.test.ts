@@ -67,11 +67,14 @@ describe("secrets", () => {
         })
       ))
       yield* respond((request) => request.step === 0 ? bash("echo one; echo \"$CANARY\"") : provider.respond(request))
-      const running = yield* run("Hello", {
-        password: RunConfig.secret(canaries.password),
-        extraEnv: { CANARY: RunConfig.secret(canaries.variable) },
-        transcript
-      }).pipe(
+      const running = yield* Effect.zipRight(
+        Effect.logInfo("a line"),
+        run("Hello", {
+          password: RunConfig.secret(canaries.password),
+          extraEnv: { CANARY: RunConfig.secret(canaries.variable) },
+          transcript
+        })
+      ).pipe(
         failing("OpenCodeSessionError"),
         Effect.withTracer(recording(spans)),
         Effect.provide(Logger.replace(Logger.defaultLogger, logger)),
@@ -97,6 +100,7 @@ describe("secrets", () => {
       expectClean("encoded", JSON.stringify(Schema.encodeSync(OpenCodeError.OpenCodeError)(error)))
       expect(spans.some((span) => span.includes("gen_ai.tool.name"))).toBe(true)
       expectClean("spans", spans.join("\n"))
+      expect(logs.join("\n")).toContain("a line")
       expectClean("logs", logs.join("\n"))
       const written = fs.readFileSync(transcript, "utf8")
       expect(written).toContain("<redacted>")

@@ -53,7 +53,7 @@ const spec = (box: support.Sandbox, more: Partial<pools.Spec> = {}) =>
   }))
 
 const pool = (options: pools.Options = {}) =>
-  Effect.flatMap(services, (services) => pools.ofProcesses(services, options))
+  Effect.flatMap(services, (services) => pools.ofProcesses(services, { startTimeout: "10 minutes", ...options }))
 
 const server = (box: support.Sandbox, more: Partial<pools.Spec> = {}) =>
   Effect.gen(function*() {
@@ -120,7 +120,7 @@ describe("a server of our own", () => {
     "answers every call, tells its events, and leaves nothing, not even a tool at work",
     (box) =>
       Effect.gen(function*() {
-        const started = yield* support.appearance(box.work, "started")
+        const started = support.appearance(box.work, "started")
         const { api, directory, subscribe, version } = yield* Effect.flatMap(server(box), (server) => server.connect)
         expect(version).toEqual({ major: 1, minor: 18, patch: 33 })
         expect(directory?.startsWith(box.tmp)).toBe(true)
@@ -159,7 +159,7 @@ describe("a server of our own", () => {
           .toMatchObject({ title: "Another", permission: [...permission, deny] })
         const branch = yield* api.fork(session.id)
         expect((yield* api.messages(branch.id)).length).toBe(3)
-        expect((yield* api.sessions(box.work)).map(({ id }) => id)).toEqual([branch.id, session.id])
+        expect((yield* api.sessions(box.work)).map(({ id }) => id).sort()).toEqual([branch.id, session.id].sort())
         yield* api.deleteSession(branch.id)
         const gone = yield* Effect.flip(api.getSession(branch.id))
         expect(gone).toMatchObject({ reason: "refused", status: 404, request: "GET /session/:id" })
@@ -175,7 +175,7 @@ describe("a server of our own", () => {
         const [second] = yield* api.permissions(box.work)
         yield* api.replyPermission(box.work, second!.id, "once")
         yield* started
-        expect(support.processes(box).some(({ command }) => command.includes("sleep 300"))).toBe(true)
+        yield* support.working(box, "sleep 300")
       }),
     {
       respond: support.steps([support.bash("echo 1"), support.Reply.text("done")])
@@ -234,7 +234,7 @@ describe("a server of our own", () => {
     (box) =>
       Effect.gen(function*() {
         const provider = yield* ModelProvider.ModelProvider
-        const started = yield* support.appearance(box.work, "started")
+        const started = support.appearance(box.work, "started")
         const child = yield* Effect.acquireRelease(
           Effect.sync(() =>
             spawn(process.execPath, ["--import", tsx, program], {
@@ -256,11 +256,9 @@ describe("a server of our own", () => {
           Effect.zipRight(Deferred.await(exited), Effect.dieMessage("it ended too early"))
         )
         // What has made the file is gone, too.
-        yield* Effect.repeat(Effect.sleep("20 millis"), {
-          until: () => support.processes(box).some(({ command }) => command.startsWith("sleep"))
-        })
-        const theirs = support.processes(box).filter(({ environment }) =>
-          environment.includes("EFFECT_OPENCODE_SERVER=")
+        yield* support.until(() => support.processes(box).some(({ command }) => command.startsWith("sleep")))
+        const theirs = support.processes(box).filter(({ command, environment }) =>
+          environment.includes("EFFECT_OPENCODE_SERVER=") && / serve --hostname |sleep 300/.test(command)
         )
         expect(theirs.map(({ command }) => command).join()).toContain("sleep 300")
         const directories = fs.readdirSync(box.tmp).filter((name) => name.startsWith("effect-opencode-"))

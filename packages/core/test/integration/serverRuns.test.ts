@@ -4,7 +4,7 @@
  */
 import { NodeContext, NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
 import { afterAll, describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, Layer, Scope } from "effect"
+import { Context, Deferred, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { OpenCode, OpenCodeServer, type RunOptions } from "effect-opencode"
 import { ModelProvider } from "effect-opencode-testing"
 import * as fs from "node:fs"
@@ -40,6 +40,8 @@ const opencode = Layer.unwrapEffect(Effect.gen(function*() {
   const { runConfig } = yield* ModelProvider.ModelProvider
   return OpenCodeServer.layer({
     concurrency: "unbounded",
+    startTimeout: "10 minutes",
+    forceKillAfter: "15 seconds",
     defaults: { ...runConfig, cwd: work, title: "Scripted" },
     onPermission: (request) =>
       Effect.sync(() => {
@@ -64,7 +66,7 @@ afterAll(async () => {
   const left = support.left(used!)
   await Effect.runPromise(Scope.close(outer, Exit.void))
   expect(left).toEqual(support.nothing)
-}, 60_000)
+})
 
 const test = <E>(
   name: string,
@@ -249,7 +251,8 @@ describe("a provider that never answers", () => {
       yield* OpenCode.run("go")
       const { pid } = support.leader(box)
 
-      const started = yield* support.appearance(box.work, "started")
+      const started = support.appearance(box.work, "started")
+      const released = yield* Deferred.make<void>()
       yield* support.respond((request) => {
         switch (request.prompt) {
           case "says nothing":
@@ -259,29 +262,28 @@ describe("a provider that never answers", () => {
           case "works for ever":
             return steps([bash("trap '' TERM; touch started; sleep 300")])(request)
           default:
-            return Reply.text("done", { delay: "3 seconds" })
+            return Effect.as(Deferred.await(released), Reply.text("done"))
         }
       })
       const others = yield* Effect.fork(OpenCode.run("takes its time"))
-      const tool = yield* Effect.fork(OpenCode.run("works for ever", { idleTimeout: "5 seconds" }))
+      const tool = yield* Effect.fork(OpenCode.run("works for ever", { idleTimeout: "20 seconds" }))
       yield* support.during(started, tool)
-      expect(working(box, "sleep 300")).toBeGreaterThan(0)
+      yield* support.during(support.working(box, "sleep 300"), tool)
 
       const [total, idle, working_] = yield* Effect.all([
-        failing("OpenCodeTimeoutError")(OpenCode.run("says nothing", { timeout: "15 seconds" })),
-        failing("OpenCodeTimeoutError")(OpenCode.run("stops in the middle", { idleTimeout: "2 seconds" })),
+        failing("OpenCodeTimeoutError")(OpenCode.run("says nothing", { timeout: "30 seconds" })),
+        failing("OpenCodeTimeoutError")(OpenCode.run("stops in the middle", { idleTimeout: "5 seconds" })),
         failing("OpenCodeTimeoutError")(Fiber.join(tool))
       ], { concurrency: "unbounded" })
       expect(total).toMatchObject({ phase: "total", partial: { text: "", turns: 0 } })
       expect(total.partial.sessionId).toMatch(/^ses_/)
       expect(idle).toMatchObject({ phase: "idle", partial: { text: "so far so good", turns: 0 } })
       expect(working_).toMatchObject({ phase: "idle" })
+      yield* Deferred.succeed(released, undefined)
       expect((yield* Fiber.join(others)).text).toBe("done")
       expect(yield* busy(box)).toEqual({})
       // OpenCode asks a tool politely and gives it three seconds (1.18.33).
-      yield* Effect.repeat(Effect.sleep("100 millis"), { until: () => working(box, "sleep 300") === 0 }).pipe(
-        Effect.timeout("20 seconds")
-      )
+      yield* support.until(() => working(box, "sleep 300") === 0)
       yield* support.respond(done)
       expect((yield* OpenCode.run("go")).text).toBe("done")
       expect(support.leader(box).pid).toBe(pid)
@@ -295,7 +297,9 @@ describe("a provider that never answers", () => {
 describe("a server that is killed", () => {
   test("fails who works on it with what was done, and leaves nothing to the one that follows", (box) =>
     Effect.gen(function*() {
-      const started = yield* support.appearance(box.work, "started")
+      const started = support.appearance(box.work, "started")
+      const waits = yield* Deferred.make<void>()
+      const second = yield* Deferred.make<void>()
       yield* support.respond((request) =>
         request.prompt === "work"
           ? steps([
@@ -304,12 +308,19 @@ describe("a server that is killed", () => {
             }),
             bash("trap '' TERM; touch started; sleep 300")
           ])(request)
-          : Reply.never
+          : Effect.as(Deferred.succeed(waits, undefined), Reply.never)
       )
       const session = yield* OpenCode.OpenCode.pipe(Effect.flatMap((opencode) => opencode.session()))
-      const worker = yield* Effect.fork(session.run("work"))
+      let steps_ = 0
+      const worker = yield* Effect.fork(session.run("work", {
+        onEvent: (event) =>
+          event._tag === "StepStart" && ++steps_ === 2
+            ? Effect.asVoid(Deferred.succeed(second, undefined))
+            : Effect.void
+      }))
       const bystander = yield* Effect.fork(OpenCode.run("wait"))
-      yield* support.during(started, worker)
+      yield* support.during(Effect.zipRight(started, Deferred.await(second)), worker)
+      yield* support.during(Deferred.await(waits), bystander)
       const { pid } = support.leader(box)
       process.kill(pid, "SIGKILL")
 

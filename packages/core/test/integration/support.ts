@@ -36,8 +36,27 @@ export interface Sandbox {
 
 const directories = ["work", "home", "tmp", "data"] as const
 
+/**
+ * 1.18.33 installs this at every start that does not find it, for some two seconds in which the first SIGTERM does not
+ * end it.
+ */
+const install = (home: string): void => {
+  const directory = path.join(home, ".config", "opencode")
+  fs.mkdirSync(path.join(directory, "node_modules"), { recursive: true })
+  const dependencies = { "@opencode-ai/plugin": version }
+  fs.writeFileSync(path.join(directory, "package-lock.json"), JSON.stringify({ packages: { "": { dependencies } } }))
+}
+
 /** What would let the machine's own OpenCode, or another run around this one, speak into a test. */
 const foreign = (name: string) => /^(XDG_|OPENCODE|EFFECT_OPENCODE)/.test(name)
+
+const kill = (pid: number): void => {
+  try {
+    process.kill(pid, "SIGKILL")
+  } catch {
+    // It has just gone.
+  }
+}
 
 /** A sandbox whose home and temporary directory are those of this process until the scope closes. */
 export const sandbox: Effect.Effect<Sandbox, never, Scope.Scope> = Effect.acquireRelease(
@@ -46,6 +65,7 @@ export const sandbox: Effect.Effect<Sandbox, never, Scope.Scope> = Effect.acquir
     const root = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "eo-sandbox-")))
     for (const name of directories) fs.mkdirSync(path.join(root, name))
     const box = Object.fromEntries(directories.map((name) => [name, path.join(root, name)]))
+    install(path.join(root, "home"))
     for (const name of Object.keys(process.env)) {
       if (foreign(name)) delete process.env[name]
     }
@@ -56,7 +76,7 @@ export const sandbox: Effect.Effect<Sandbox, never, Scope.Scope> = Effect.acquir
     Effect.sync(() => {
       for (const name of Object.keys(process.env)) delete process.env[name]
       Object.assign(process.env, environment)
-      for (const { pid } of processes(box)) process.kill(pid, "SIGKILL")
+      for (const { pid } of processes(box)) kill(pid)
       fs.rmSync(box.root, { recursive: true, force: true, maxRetries: 5 })
     })
 ).pipe(Effect.map(({ box }) => box))
@@ -188,17 +208,17 @@ export const during = <A, E>(waiting: Effect.Effect<void>, run: Fiber.RuntimeFib
     Effect.flatMap(Fiber.await(run), (exit) => Effect.die(new Error(`the run ended before that: ${String(exit)}`)))
   )
 
-/** Returns when a file of this name has appeared in the directory; watches from the call on. */
-export const appearance = (directory: string, name: string): Effect.Effect<Effect.Effect<void>, never, Scope.Scope> =>
-  Effect.gen(function*() {
-    const seen = yield* Deferred.make<void>()
-    const check = () => {
-      if (fs.existsSync(path.join(directory, name))) Deferred.unsafeDone(seen, Effect.void)
-    }
-    const watcher = fs.watch(directory, check)
-    yield* Effect.addFinalizer(() => Effect.sync(() => watcher.close()))
-    return Deferred.await(seen)
-  })
+/** Waits until something is so. */
+export const until = (isSo: () => boolean): Effect.Effect<void> =>
+  Effect.suspend(() => isSo() ? Effect.void : Effect.delay(until(isSo), "20 millis"))
+
+/** Waits for a file. */
+export const appearance = (directory: string, name: string): Effect.Effect<void> =>
+  until(() => fs.existsSync(path.join(directory, name)))
+
+/** Waits for a process with this in its command line. */
+export const working = (box: Sandbox, command: string): Effect.Effect<void> =>
+  until(() => processes(box).some((process) => process.command.includes(command)))
 
 // -----------------------------------------------------------------------------
 // Replies and outcomes
@@ -206,9 +226,9 @@ export const appearance = (directory: string, name: string): Effect.Effect<Effec
 
 export const { Reply, steps } = ModelProvider
 
-/** A shell command, as the model asks for it. */
+/** A shell command, as the model asks for it. OpenCode itself would end it after two minutes (1.18.33). */
 export const bash = (command: string): ModelProvider.Reply =>
-  Reply.toolCalls([{ name: "bash", arguments: { command, description: "Scripted" } }])
+  Reply.toolCalls([{ name: "bash", arguments: { command, description: "Scripted", timeout: 3_600_000 } }])
 
 /** The requests of the main model, in order. */
 export const asked = Effect.map(
