@@ -38,6 +38,7 @@ const projects: Array<TestProjectConfiguration> = [
     test: {
       ...processes,
       name: "docs",
+      setupFiles: ["examples/test/setup.ts"],
       include: ["examples/test/**/*.test.ts"]
     }
   }

@@ -50,7 +50,10 @@ for (const { dir } of packages().filter(({ manifest }) => !isProgram(manifest)))
   }
 }
 
-const node = (args, cwd) => spawnSync(process.execPath, args, { cwd, encoding: "utf8", timeout: 120_000 })
+const node = (args, cwd) => {
+  const result = spawnSync(process.execPath, args, { cwd, encoding: "utf8", timeout: 900_000 })
+  return { ...result, output: `${result.stdout}${result.stderr}${result.error?.message ?? ""}`.trim() }
+}
 
 try {
   fs.rmSync(out, { recursive: true, force: true })
@@ -79,17 +82,18 @@ try {
   if (examples.length > 0) {
     const checked = node([require.resolve("typescript/bin/tsc"), "--build", "--pretty", "false", out], out)
     if (checked.status !== 0) {
-      const output = (checked.stdout + checked.stderr).trim()
       // back from the copy to the line of the doc comment
-      problems.push(output.replace(/^(?:.*[\\/])?([^\\/\n(]+\.ts)\((\d+),(\d+)\)/gm, (all, name, line, column) => {
-        const example = examples.find((candidate) => path.basename(candidate.file) === name)
-        return example === undefined ? all : `${example.source}:${example.line + Number(line)}:${column}`
-      }))
+      problems.push(
+        checked.output.replace(/^(?:.*[\\/])?([^\\/\n(]+\.ts)\((\d+),(\d+)\)/gm, (all, name, line, column) => {
+          const example = examples.find((candidate) => path.basename(candidate.file) === name)
+          return example === undefined ? all : `${example.source}:${example.line + Number(line)}:${column}`
+        })
+      )
     } else {
       for (const example of examples.filter(({ run }) => run)) {
         const result = node(["--import", "tsx", example.file], path.join(root, "examples"))
         if (result.status !== 0) {
-          problems.push(`${example.source}:${example.line}: the example fails\n${result.stdout}${result.stderr}`)
+          problems.push(`${example.source}:${example.line}: the example fails\n${result.output}`)
         }
       }
     }

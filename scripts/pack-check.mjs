@@ -93,7 +93,7 @@ const checkContents = (tarball, dir, manifest) => {
 const checkCommand = (consumer, env) => {
   console.log("consumer: effect-opencode")
   const command = path.join(consumer, "node_modules", ".bin", "effect-opencode")
-  const offline = { cwd: consumer, env: { ...env, OPENCODE_BINARY: openCode() }, timeout: 300_000 }
+  const offline = { cwd: consumer, env: { ...env, OPENCODE_BINARY: openCode() }, timeout: 900_000 }
   const { version } = JSON.parse(fs.readFileSync(path.join(root, "packages", "cli", "package.json"), "utf8"))
   const printed = run("effect-opencode --version", command, ["--version"], offline).output
   if (printed !== version) throw new Failure(`effect-opencode --version printed ${printed} instead of ${version}`)
@@ -199,7 +199,15 @@ const main = () => {
     Object.keys(process.env).filter((key) => /^(npm_|pnpm_)/i.test(key) && !/^npm_config_(registry|cache)$/i.test(key))
       .map((key) => [key, undefined])
   )
-  run("npm install", "npm", ["install", "--no-audit", "--no-fund", "--prefer-offline", "--loglevel", "error"], {
+  run("npm install", "npm", [
+    "install",
+    "--no-audit",
+    "--no-fund",
+    "--prefer-offline",
+    "--fetch-retries=5",
+    "--loglevel",
+    "error"
+  ], {
     cwd: consumer,
     env
   })
@@ -232,7 +240,7 @@ const main = () => {
   }
 
   console.log("consumer: node")
-  const { output } = node("the consumer program", [path.join("out", "program.js")], { cwd: consumer, timeout: 120_000 })
+  const { output } = node("the consumer program", [path.join("out", "program.js")], { cwd: consumer, timeout: 900_000 })
   console.log(output.replace(/^/gm, "  "))
 
   checkCommand(consumer, env)
