@@ -389,7 +389,7 @@ describe("OpenCode", () => {
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(OpenCode.run("do it"))
         yield* T.until("the exit", Effect.map(T.commands, (all) => all[0]?.state._tag === "Exited"))
-        yield* T.untilSleep(1000)
+        yield* T.untilSleep(100)
         yield* TestClock.adjust("999 millis")
         yield* T.settle
         assert.isFalse(yield* T.isDone(fiber))

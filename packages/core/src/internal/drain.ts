@@ -7,22 +7,26 @@ import type { Guards } from "./guards.js"
 /** How long a source may be silent, after it has ended, before it is given up: something else holds it. */
 export const patience = Duration.seconds(1)
 
+/** A program that was held up for longer than the patience has not yet read what has come meanwhile. */
+const looks = 10
+
 /** Waits for readers to reach the end of their sources; gives up when those stay silent, not when the consumer is slow. */
 export const until = (
   readers: ReadonlyArray<Fiber.RuntimeFiber<unknown, unknown>>,
   guard: Guards
 ): Effect.Effect<void> => {
-  const silent: Effect.Effect<void> = Effect.suspend(() => {
-    const reads = guard.reads()
-    return Effect.flatMap(
-      Effect.sleep(patience),
-      () => guard.isReading() && guard.reads() === reads ? Effect.void : silent
-    )
-  })
+  const silent = (left: number): Effect.Effect<void> =>
+    Effect.suspend(() => {
+      const reads = guard.reads()
+      return Effect.flatMap(Effect.sleep(Duration.toMillis(patience) / looks), () => {
+        const isSilent = guard.isReading() && guard.reads() === reads
+        return isSilent && left === 1 ? Effect.void : silent(isSilent ? left - 1 : looks)
+      })
+    })
   return Effect.suspend(() => {
     if (readers.every((reader) => reader.unsafePoll() !== null)) return Effect.void
     return Effect.flatMap(
-      Effect.fork(Effect.zipRight(silent, Fiber.interruptAll(readers))),
+      Effect.fork(Effect.zipRight(silent(looks), Fiber.interruptAll(readers))),
       (watch) => Effect.zipRight(Fiber.awaitAll(readers), Effect.sync(() => watch.unsafeInterruptAsFork(FiberId.none)))
     )
   })

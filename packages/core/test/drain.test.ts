@@ -1,0 +1,47 @@
+import { assert, describe, it } from "@effect/vitest"
+import { Deferred, Effect, Exit, Fiber, TestClock } from "effect"
+import * as drain from "../src/internal/drain.js"
+import type { Guards } from "../src/internal/guards.js"
+import { isDone, settle } from "./support/mock.js"
+
+/** As far as it is asked. */
+const guard = (state: { reads: number; isReading: boolean }) =>
+  ({ reads: () => state.reads, isReading: () => state.isReading }) as Guards
+
+describe("drain", () => {
+  it.effect("gives up a source that is silent for a second, but not while somebody is busy with what came", () =>
+    Effect.gen(function*() {
+      const state = { reads: 0, isReading: false }
+      const reader = yield* Effect.fork(Effect.never)
+      const drained = yield* Effect.fork(drain.until([reader], guard(state)))
+      yield* settle
+      yield* TestClock.adjust("10 seconds")
+      state.isReading = true
+      yield* TestClock.adjust("900 millis")
+      state.reads++
+      yield* TestClock.adjust("999 millis")
+      assert.isFalse(yield* isDone(drained))
+      yield* TestClock.adjust("101 millis")
+      assert.isTrue(yield* isDone(drained))
+      assert.isTrue(Exit.isInterrupted(yield* Fiber.await(reader)))
+    }))
+
+  it.live("waits for what came while the program was held up", () =>
+    Effect.gen(function*() {
+      const heldUp = yield* Deferred.make<void>()
+      // What is read comes after the timers of a turn of the event loop.
+      const turn = Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void)))
+      const reader = yield* Deferred.await(heldUp).pipe(
+        Effect.zipRight(Effect.repeatN(turn, 2)),
+        Effect.as("read"),
+        Effect.fork
+      )
+      const drained = yield* Effect.fork(drain.until([reader], guard({ reads: 0, isReading: true })))
+      yield* settle
+      yield* Deferred.succeed(heldUp, undefined)
+      const until = performance.now() + 1500
+      while (performance.now() < until);
+      yield* Fiber.join(drained)
+      assert.deepStrictEqual(yield* Fiber.await(reader), Exit.succeed("read"))
+    }))
+})
