@@ -25,13 +25,55 @@ export interface Surroundings {
   readonly signals?: Queue.Dequeue<Interrupt.Received> | undefined
 }
 
-const withoutProc = Layer.effect(
-  FileSystem.FileSystem,
-  Effect.map(FileSystem.FileSystem, (fileSystem) => ({
-    ...fileSystem,
-    exists: (path: string) => path.startsWith("/proc/") ? Effect.succeed(false) : fileSystem.exists(path)
-  }))
-)
+/** Calls of the file system that have not returned, of all tests of a file. */
+let underWay = 0
+
+/** Counts the calls, so that a test can tell whether anything still happens. */
+const counted = (fileSystem: FileSystem.FileSystem): FileSystem.FileSystem =>
+  new Proxy(fileSystem, {
+    get: (target, name, receiver) => {
+      const member: unknown = Reflect.get(target, name, receiver)
+      if (typeof member !== "function") return member
+      return (...args: ReadonlyArray<unknown>): unknown => {
+        const result: unknown = member(...args)
+        if (!Effect.isEffect(result)) return result
+        return Effect.suspend(() => {
+          underWay++
+          return Effect.ensuring(
+            result,
+            Effect.sync(() => {
+              underWay--
+            })
+          )
+        })
+      }
+    }
+  })
+
+/** A turn of the real event loop: real files are read and written while the TestClock stands still. */
+const turn = Effect.async<void>((resume) => {
+  setImmediate(() => resume(Effect.void))
+})
+
+/** Enough turns for whatever does not wait for the clock: nothing is read or written any more, and then some. */
+export const settle: Effect.Effect<void> = Effect.suspend(() => {
+  const rest = (quiet: number): Effect.Effect<void> =>
+    quiet === 30 ? Effect.void : Effect.flatMap(turn, () => rest(underWay === 0 ? quiet + 1 : 0))
+  return rest(0)
+})
+
+/** The files of the machine. What runs on it besides is of no run whose processes are scripted. */
+const fileSystem = ({ executor, withoutProc }: Surroundings) =>
+  Layer.effect(
+    FileSystem.FileSystem,
+    Effect.map(FileSystem.FileSystem, (base) =>
+      counted({
+        ...base,
+        exists: (path) => withoutProc === true && path.startsWith("/proc/") ? Effect.succeed(false) : base.exists(path),
+        readDirectory: (directory, options) =>
+          executor !== undefined && directory === "/proc" ? Effect.succeed([]) : base.readDirectory(directory, options)
+      }))
+  )
 
 /** Runs the program inside this process, with the arguments and the surroundings of a test. */
 export const runCli = (args: ReadonlyArray<string>, surroundings: Surroundings = {}): Effect.Effect<Outcome> =>
@@ -58,7 +100,7 @@ export const runCli = (args: ReadonlyArray<string>, surroundings: Surroundings =
     })
     const signals = surroundings.signals ?? (yield* Queue.unbounded<Interrupt.Received>())
     const machine = Layer.mergeAll(NodeContext.layer, host, Interrupt.layer(signals))
-    const services = surroundings.withoutProc === true ? Layer.provideMerge(withoutProc, machine) : machine
+    const services = Layer.provideMerge(fileSystem(surroundings), machine)
     const code = yield* Console.consoleWith((console) =>
       Effect.withConsole(Cli.run, {
         ...console,
