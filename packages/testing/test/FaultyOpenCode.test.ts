@@ -1,7 +1,7 @@
 import { Command } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Chunk, Deferred, Effect, Fiber, Layer, Schedule, Stream } from "effect"
+import { Chunk, Deferred, Effect, Fiber, Layer, Schedule, Stream, TestClock } from "effect"
 import { OpenCode } from "effect-opencode"
 import { Events, FaultyOpenCode } from "effect-opencode-testing"
 import { existsSync, readdirSync, statSync } from "node:fs"
@@ -33,6 +33,18 @@ const interruptAtFirstEvent = (prompt: string) =>
     yield* Deferred.await(seen)
     yield* Fiber.interrupt(fiber)
   })
+
+/** A turn of the real event loop: processes go on while the TestClock stands still. */
+const turn = Effect.async<void>((resume) => {
+  setImmediate(() => resume(Effect.void))
+})
+
+/** Waits until something is so, and not longer than a fiber lives. */
+const until = <A, E, E2, R>(isSo: Effect.Effect<boolean, E, R>, fiber: Fiber.Fiber<A, E2>) =>
+  Effect.raceFirst(
+    Effect.repeat(Effect.zipRight(turn, isSo), { until: (so) => so }),
+    Effect.zipRight(Fiber.join(fiber), Effect.dieMessage("it ended before that"))
+  )
 
 const leftovers = Effect.map(calls, (calls) => calls.flatMap(({ children, pid }) => [pid, ...children]).filter(isAlive))
 
@@ -152,11 +164,19 @@ describe("FaultyOpenCode", () => {
         FaultyOpenCode.script(FaultyOpenCode.lines([Events.stepStart()]), FaultyOpenCode.never)
       ]))))
 
-    it.live("only by SIGKILL, where it takes no notice of anything else", () =>
+    it.effect("only by SIGKILL, where it takes no notice of anything else", () =>
       Effect.gen(function*() {
-        yield* interruptAtFirstEvent("hello")
+        const ending = yield* Effect.fork(interruptAtFirstEvent("hello"))
+        yield* until(
+          Effect.zipWith(calls, TestClock.sleeps(), ([call], sleeps) =>
+            call?.signals.includes("SIGTERM") === true && [...sleeps].includes(100)),
+          ending
+        )
+        expect((yield* leftovers).length).toBe(1)
+        yield* TestClock.adjust("100 millis")
+        yield* Fiber.join(ending)
         expect(yield* leftovers).toEqual([])
-        expect((yield* calls)[0]?.signals).toContain("SIGTERM")
+        expect((yield* calls)[0]?.signals).toEqual(["SIGTERM"])
       }).pipe(Effect.provide(opencode([
         FaultyOpenCode.scriptWith(
           { ignoreSignals: ["SIGTERM", "SIGINT", "SIGHUP"] },

@@ -1,23 +1,18 @@
 import { NodeContext } from "@effect/platform-node"
-import { Deferred, Effect, Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { FaultyOpenCode } from "effect-opencode-testing"
-import { readdirSync, watch } from "node:fs"
+import { readdirSync } from "node:fs"
 import { join } from "node:path"
 import { isAlive } from "../support/processes.js"
 import { contract, Other } from "./contract.js"
 
-/** Returns when a run has read its input: it has begun its log. Watches from the beginning. */
+/** Returns when a run has read its input: it has begun its log. */
 const firstCall = (directory: string) =>
-  Effect.gen(function*() {
-    const log = join(directory, "log")
-    const seen = yield* Deferred.make<void>()
-    const look = () => {
-      if (readdirSync(log).some((name) => name.startsWith("process-"))) Deferred.unsafeDone(seen, Effect.void)
-    }
-    const watcher = watch(log, look)
-    yield* Effect.addFinalizer(() => Effect.sync(() => watcher.close()))
-    return Deferred.await(seen)
-  })
+  Effect.sync(() => readdirSync(join(directory, "log")).some((name) => name.startsWith("process-"))).pipe(
+    Effect.delay("10 millis"),
+    Effect.repeat({ until: (begun) => begun }),
+    Effect.asVoid
+  )
 
 contract({
   name: "FaultyOpenCode",
@@ -27,14 +22,14 @@ contract({
       FaultyOpenCode.lines(events),
       hangs ? FaultyOpenCode.never : FaultyOpenCode.exit(exitCode)
     )
-    const other = Layer.scoped(
+    const other = Layer.effect(
       Other,
       Effect.gen(function*() {
         const { calls, directory } = yield* FaultyOpenCode.FaultyOpenCode
         const all = Effect.orDie(calls)
         return {
           prompts: Effect.map(all, (calls) => calls.map(({ stdin }) => stdin)),
-          arrived: yield* firstCall(directory),
+          arrived: firstCall(directory),
           survivors: Effect.map(all, (calls) => calls.filter(({ pid }) => isAlive(pid)).length)
         }
       })
