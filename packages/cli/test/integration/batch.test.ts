@@ -7,11 +7,11 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import type { JobResult } from "../../src/JobResult.js"
 import type { Sandbox } from "./sandbox.js"
-import { binary, left, nothing, processes, provider, run, sandbox, start, until } from "./sandbox.js"
+import { binary, left, nothing, processes, provider, run, sandbox, start, until, version } from "./sandbox.js"
 
 const { Reply } = ModelProvider
 
-const opencode = ["--binary", binary, "--opencode-version", "1.18.33"]
+const opencode = ["--binary", binary, "--opencode-version", version]
 
 /** The options by which OpenCode asks the scripted provider. */
 const asking = (box: Sandbox) =>
@@ -163,46 +163,65 @@ describe("a batch with the real OpenCode", () => {
         const number = Number(/task (\d+)/.exec(taskOf(request))?.[1])
         return number <= 20 ? Reply.text("done") : Reply.toolCalls([{
           name: "bash",
-          arguments: { command: "trap '' TERM; sleep 3000", description: "Sleep" }
+          // OpenCode itself would end it after two minutes.
+          arguments: { command: "trap '' TERM; sleep 3000", description: "Sleep", timeout: 3_600_000 }
         }])
       }))),
-    900_000
+    3_600_000
   )
 })
 
 describe("Ctrl-C", () => {
-  const { layer, lines: say, script, sleep } = FaultyOpenCode
+  const { layer, lines: say, script } = FaultyOpenCode
 
   const jobs = (box: Sandbox, binary: string) => {
     fs.writeFileSync(
       path.join(box.work, "jobs.jsonl"),
       Array.from({ length: 6 }, (_, index) => JSON.stringify({ prompt: `task ${index}` })).join("\n")
     )
-    return ["batch", "jobs.jsonl", "--jobs", "2", "--binary", binary, "--opencode-version", "1.18.33", "--plain"]
+    return ["batch", "jobs.jsonl", "--jobs", "2", "--binary", binary, "--opencode-version", version, "--plain"]
   }
 
-  const working = (box: Sandbox) =>
-    processes(box).filter(({ command }) => command.includes("faulty-opencode.mjs")).length
+  /** A binary whose runs begin, and go on when they are let. */
+  const gated = (box: Sandbox, binary: string) => {
+    const [file = "", begun, gate] = ["opencode", "begun", "gate"].map((name) => path.join(box.root, name))
+    const lines = [
+      "#!/bin/sh",
+      `: > "${begun}-$$"`,
+      `until [ -e "${gate}" ]; do sleep 0.1; done`,
+      `exec "${binary}" "$@"`
+    ]
+    fs.writeFileSync(file, `${lines.join("\n")}\n`, { mode: 0o755 })
+    return {
+      binary: file,
+      begun: () => fs.readdirSync(box.root).filter((name) => name.startsWith("begun-")).length,
+      open: () => fs.writeFileSync(gate!, "")
+    }
+  }
 
   it.scopedLive("once lets those at work end, and the batch goes on later", () =>
     Effect.gen(function*() {
       const box = yield* sandbox
-      const { binary } = yield* FaultyOpenCode.FaultyOpenCode
+      const { begun, binary, open } = gated(box, (yield* FaultyOpenCode.FaultyOpenCode).binary)
       const args = jobs(box, binary)
       const file = path.join(box.work, "jobs.results.jsonl")
       const first = yield* start(box, ...args)
-      yield* until(first, () => working(box) === 2)
+      yield* until(first, () => begun() === 2)
       first.kill("SIGINT")
+      yield* until(first, () => first.output().includes("Stopping"))
+      open()
       const ended = yield* first.ended
       expect(ended).toMatchObject({ code: 130, signal: null })
       expect(ended.stderr).toContain("4 of 6 jobs were not run, because the batch was interrupted; --resume goes on")
+      expect(begun()).toBe(2)
       expect(results(file).map(({ outcome }) => outcome)).toEqual(["success", "success"])
       expect(left(box)).toEqual(nothing)
       expect((yield* run(box, ...args)).stderr).toContain("has results already (2 of them)")
       expect((yield* run(box, ...args, "--resume")).code).toBe(0)
+      expect(begun()).toBe(6)
       expect(new Set(results(file).map(({ id }) => id)).size).toBe(6)
     }).pipe(
-      Effect.provide(layer([script(sleep("2 seconds"), say(Events.session([Events.turn("done")])))])),
+      Effect.provide(layer([script(say(Events.session([Events.turn("done")])))])),
       Effect.provide(NodeContext.layer)
     ))
 
@@ -211,7 +230,8 @@ describe("Ctrl-C", () => {
       const box = yield* sandbox
       const { binary } = yield* FaultyOpenCode.FaultyOpenCode
       const first = yield* start(box, ...jobs(box, binary))
-      yield* until(first, () => working(box) === 2)
+      const children = () => processes(box).filter(({ command }) => command.startsWith("sleep 3600")).length
+      yield* until(first, () => children() === 2)
       first.kill("SIGINT")
       yield* until(first, () => first.output().includes("Stopping"))
       yield* Effect.sleep("500 millis")
@@ -224,7 +244,7 @@ describe("Ctrl-C", () => {
     }).pipe(
       Effect.provide(layer([
         script(
-          FaultyOpenCode.child({ detached: true }),
+          FaultyOpenCode.child({ detached: true, lifetime: "1 hour" }),
           say(Events.session([Events.stepStart()])),
           FaultyOpenCode.never
         )

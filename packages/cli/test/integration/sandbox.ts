@@ -24,13 +24,36 @@ export interface Sandbox {
   readonly environment: { readonly [name: string]: string | undefined }
 }
 
+/** The version that the repository installs; saves a start of the binary in each test. */
+export const version = "1.18.33"
+
+/**
+ * 1.18.33 installs this at every start that does not find it, for some two seconds in which the first SIGTERM does not
+ * end it.
+ */
+const install = (home: string): void => {
+  const directory = path.join(home, ".config", "opencode")
+  fs.mkdirSync(path.join(directory, "node_modules"), { recursive: true })
+  const dependencies = { "@opencode-ai/plugin": version }
+  fs.writeFileSync(path.join(directory, "package-lock.json"), JSON.stringify({ packages: { "": { dependencies } } }))
+}
+
 /** What would let the machine's own OpenCode, or a run around this one, speak into a test. */
 const foreign = /^(XDG_|OPENCODE|EFFECT_OPENCODE|GIT_)/
+
+const kill = (pid: number): void => {
+  try {
+    process.kill(pid, "SIGKILL")
+  } catch {
+    // It has just gone.
+  }
+}
 
 export const sandbox: Effect.Effect<Sandbox, never, Scope.Scope> = Effect.acquireRelease(
   Effect.sync((): Sandbox => {
     const root = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "eo-cli-")))
     for (const name of ["work", "home", "tmp"]) fs.mkdirSync(path.join(root, name))
+    install(path.join(root, "home"))
     const own = Object.entries(process.env).filter(([name]) => !foreign.test(name))
     return {
       root,
@@ -51,7 +74,7 @@ export const sandbox: Effect.Effect<Sandbox, never, Scope.Scope> = Effect.acquir
   }),
   (box) =>
     Effect.sync(() => {
-      for (const { pid } of processes(box)) process.kill(pid, "SIGKILL")
+      for (const { pid } of processes(box)) kill(pid)
       fs.rmSync(box.root, { recursive: true, force: true, maxRetries: 5 })
     })
 )
@@ -64,18 +87,36 @@ const read = (file: string): string => {
   }
 }
 
+/** `/proc/PID/stat` from field 3 on. */
+const fieldsOf = (stat: string): ReadonlyArray<string> => stat.slice(stat.lastIndexOf(")") + 2).split(" ")
+
+/** The kernel's own threads have none, and one that exits has it no more (`PF_KTHREAD`, `PF_EXITING`). */
+const hasEnvironment = (stat: string): boolean => stat !== "" && (Number(fieldsOf(stat)[6]) & 0x200004) === 0
+
+/** For a moment a process that executes a program has neither, and would be taken for somebody else's. */
+const programOf = (pid: string, attempts = 1000): { readonly command: string; readonly environment: string } => {
+  const environment = read(`/proc/${pid}/environ`)
+  const command = read(`/proc/${pid}/cmdline`)
+  if ((environment !== "" && command !== "") || attempts <= 0) return { environment, command }
+  if (!hasEnvironment(read(`/proc/${pid}/stat`))) return { environment, command }
+  // With a command it has arrived since, or its environment is not ours to read.
+  return programOf(pid, command === "" ? attempts - 1 : attempts - 500)
+}
+
 /** Every process that was started in the sandbox, wherever it has gone since. Linux only. */
 export const processes = (box: Sandbox): ReadonlyArray<{ readonly pid: number; readonly command: string }> =>
-  fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name)).flatMap((name) => {
-    const command = read(`/proc/${name}/cmdline`).replaceAll("\0", " ")
-    if (Number(name) === process.pid || !(read(`/proc/${name}/environ`) + command).includes(box.root)) return []
-    const stat = read(`/proc/${name}/stat`)
-    return stat === "" || /^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2)) ? [] : [{ pid: Number(name), command }]
+  fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid).flatMap((name) => {
+    const { command, environment } = programOf(name)
+    if (!(environment + command).includes(box.root)) return []
+    const [state = ""] = fieldsOf(read(`/proc/${name}/stat`))
+    return /^[ZX]?$/.test(state) ? [] : [{ pid: Number(name), command: command.replaceAll("\0", " ") }]
   })
 
-/** What the command has left behind: nothing. */
+/** What the command has left behind: nothing. What compiles its sources for the test ends a moment after it. */
 export const left = (box: Sandbox) => ({
-  processes: processes(box).map(({ command, pid }) => `${pid} ${command}`),
+  processes: processes(box).filter(({ command }) => !command.includes("/esbuild ")).map(({ command, pid }) =>
+    `${pid} ${command}`
+  ),
   directories: fs.readdirSync(box.tmp).filter((name) => name.startsWith("effect-opencode-"))
 })
 
@@ -127,10 +168,11 @@ export const start = (box: Sandbox, ...args: ReadonlyArray<string>): Effect.Effe
         output[name] += text
       })
     }
-    // What it has left behind can hold its pipes open, so this is not "close".
-    child.once("exit", (code, signal) => {
-      setTimeout(() => Deferred.unsafeDone(ended, Effect.succeed({ code, signal, ...output })), 50)
-    })
+    const end = (code: number | null, signal: string | null) =>
+      Deferred.unsafeDone(ended, Effect.succeed({ code, signal, ...output }))
+    child.once("close", end)
+    // What it could not end can hold its pipes open.
+    child.once("exit", (code, signal) => signal === "SIGKILL" ? end(code, signal) : undefined)
     return {
       output: () => output.stdout,
       kill: (signal) => child.kill(signal),
@@ -142,8 +184,8 @@ export const run = (box: Sandbox, ...args: ReadonlyArray<string>): Effect.Effect
   Effect.flatMap(start(box, ...args), ({ ended }) => ended)
 
 /** Waits until something is so, and not longer than the command lives. */
-export const until = (running: Running, isSo: () => boolean): Effect.Effect<void> =>
+export const until = ({ ended }: Pick<Running, "ended">, isSo: () => boolean): Effect.Effect<void> =>
   Effect.raceFirst(
     Effect.iterate(false, { while: (done) => !done, body: () => Effect.delay(Effect.sync(isSo), 50) }),
-    Effect.flatMap(running.ended, (ended) => Effect.dieMessage(`it ended before that: ${JSON.stringify(ended)}`))
+    Effect.flatMap(ended, (ended) => Effect.dieMessage(`it ended before that: ${JSON.stringify(ended)}`))
   ).pipe(Effect.asVoid)

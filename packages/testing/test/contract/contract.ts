@@ -37,8 +37,6 @@ export type Provider = ModelProvider.Respond
 export interface World {
   readonly name: string
   readonly layer: (wire: Wire, provider: Provider) => Layer.Layer<OpenCode.OpenCode | Other, unknown>
-  /** Longer than the world takes to do nothing. */
-  readonly timeout?: number | undefined
   /**
    * Whether a server carries the runs. Then a run has no exit code and no stderr, pieces of an answer are events before
    * the whole of it, and whoever is to decide about a permission is asked while the agent waits.
@@ -315,11 +313,7 @@ const scenarios: ReadonlyArray<Scenario> = [
 export const contract = (world: World): void => {
   describe(`contract: ${world.name}`, () => {
     for (const { name, provider, test, wire } of scenarios) {
-      it.live(
-        name,
-        () => test.pipe(Effect.provide(world.layer(wire, provider)), Effect.provideService(Here, world)),
-        world.timeout
-      )
+      it.live(name, () => test.pipe(Effect.provide(world.layer(wire, provider)), Effect.provideService(Here, world)))
     }
   })
 }

@@ -5,11 +5,10 @@ import { OpenCode } from "effect-opencode"
 import { ModelProvider } from "effect-opencode-testing"
 import { createServer } from "node:http"
 import { contract, Other } from "../contract/contract.js"
-import { sandbox, survivors } from "../support/sandbox.js"
+import { sandbox, survivors, version } from "../support/sandbox.js"
 
 contract({
   name: "OpenCode",
-  timeout: 180_000,
   layer: (_, respond) =>
     Layer.unwrapScoped(Effect.gen(function*() {
       const { home, root, work } = yield* sandbox
@@ -22,7 +21,7 @@ contract({
       }).pipe(Layer.provide(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" })))
       const opencode = Layer.unwrapEffect(Effect.map(ModelProvider.ModelProvider, ({ runConfig }) =>
         OpenCode.layer({
-          version: "1.18.33",
+          version,
           environment: { PATH: process.env["PATH"] ?? "", HOME: home },
           defaults: { ...runConfig, cwd: work, title: "Contract" }
         }))).pipe(Layer.provide(NodeContext.layer))

@@ -20,6 +20,7 @@ const opencode = Layer.unwrapEffect(Effect.gen(function*() {
   const { runConfig } = yield* ModelProvider.ModelProvider
   return OpenCodeServer.layer({
     environment: { PATH: process.env["PATH"] ?? "", HOME: home },
+    startTimeout: "10 minutes",
     defaults: { ...runConfig, cwd: work, title: "Contract" }
   })
 })).pipe(Layer.provide([NodeContext.layer, NodeHttpClient.layer]))
@@ -32,8 +33,13 @@ const services = Layer.buildWithMemoMap(shared, memo, scope)
 
 /** The server's process: the one that this process has started. */
 const isServer = (pid: number): boolean => {
-  const stat = readFileSync(`/proc/${pid}/stat`, "latin1")
-  return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]) === process.pid
+  try {
+    const stat = readFileSync(`/proc/${pid}/stat`, "latin1")
+    return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]) === process.pid
+  } catch {
+    // gone in between
+    return false
+  }
 }
 
 /** Where everything happens, once something does. */
@@ -69,11 +75,10 @@ afterAll(async () => {
   expect(servers.size).toBe(process.platform === "linux" ? 1 : 0)
   expect(survivors(root!)).toEqual([])
   expect(existsSync(root!)).toBe(false)
-}, 60_000)
+})
 
 contract({
   name: "OpenCode over a server",
-  timeout: 60_000,
   isServer: true,
   layer: (_, respond) => here(respond)
 })
@@ -84,5 +89,5 @@ describe("what a server tells better than a process", () => {
       const error = yield* Effect.flip(OpenCode.run("Say something", { model: "fake/nope" }))
       expect(error).toMatchObject({ _tag: "OpenCodeSessionError", kind: "model-not-found" })
       expect(error.message).toContain("Model not found: fake/nope")
-    }).pipe(Effect.provide(here(() => ModelProvider.Reply.never))), 60_000)
+    }).pipe(Effect.provide(here(() => ModelProvider.Reply.never))))
 })
