@@ -105,7 +105,8 @@ const programOf = (pid: string, attempts = 1000): Pick<Process, "command" | "env
   const environment = read(`/proc/${pid}/environ`)
   const command = read(`/proc/${pid}/cmdline`)
   if ((environment !== "" && command !== "") || attempts <= 0) return { environment, command }
-  if (!hasEnvironment(read(`/proc/${pid}/stat`))) return { environment, command }
+  const stat = read(`/proc/${pid}/stat`)
+  if (stat === "" || !hasEnvironment(stat)) return { environment, command }
   // With a command it has arrived since, or its environment is not ours to read.
   return programOf(pid, command === "" ? attempts - 1 : attempts - 500)
 }
