@@ -141,7 +141,10 @@ export interface Options {
   readonly retry?: Schedule.Schedule<unknown, OpenCodeSqliteError> | undefined
   /** Options of every run, under those of `RunConfig.withRunConfig` and of the run itself. */
   readonly defaults?: RunOptions | undefined
-  /** How long a process that was asked to end may take before it is killed. Default: 5 seconds. */
+  /**
+   * How long a process that was asked to end may take before it is killed. It is asked a second time after one second:
+   * OpenCode takes no notice of the first while it installs its plugin package (1.18.33). Default: 5 seconds.
+   */
   readonly forceKillAfter?: Duration.DurationInput | undefined
   /**
    * What the child inherits: everything (`"inherit"`), the variables that programs need to work but none that carry

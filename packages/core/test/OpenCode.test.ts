@@ -323,10 +323,12 @@ describe("OpenCode", () => {
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(Stream.runDrain(Stream.take(OpenCode.stream("do it"), 1)))
         yield* T.untilSignals(0, "SIGTERM")
+        yield* T.untilSleep(1000)
+        yield* TestClock.adjust("1 second")
         yield* T.untilSleep(2000)
-        yield* TestClock.adjust("2 seconds")
+        yield* TestClock.adjust("1 second")
         yield* Fiber.join(fiber)
-        assert.deepStrictEqual((yield* T.only).signals, ["SIGTERM", "SIGKILL"])
+        assert.deepStrictEqual((yield* T.only).signals, ["SIGTERM", "SIGTERM", "SIGKILL"])
         yield* T.expectClean
       }).pipe(Effect.provide(T.layer([
         Mock.scriptWith({ onSigterm: "ignore" }, Mock.lines([T.stepStart()]), Mock.never)
@@ -350,15 +352,17 @@ describe("OpenCode", () => {
         yield* T.untilStarted(1)
         const interruption = yield* Effect.fork(Fiber.interrupt(fiber))
         yield* T.untilSignals(0, "SIGTERM")
+        yield* T.untilSleep(1000)
+        yield* TestClock.adjust("1 second")
         yield* T.untilSleep(5000)
-        yield* TestClock.adjust("4999 millis")
+        yield* TestClock.adjust("3999 millis")
         yield* T.settle
-        assert.deepStrictEqual((yield* T.only).signals, ["SIGTERM"])
+        assert.deepStrictEqual((yield* T.only).signals, ["SIGTERM", "SIGTERM"])
         assert.isFalse(yield* T.isDone(interruption))
         yield* TestClock.adjust("1 millis")
         const exit = yield* Fiber.join(interruption)
         assert.isTrue(Exit.isInterrupted(exit))
-        assert.deepStrictEqual((yield* T.only).signals, ["SIGTERM", "SIGKILL"])
+        assert.deepStrictEqual((yield* T.only).signals, ["SIGTERM", "SIGTERM", "SIGKILL"])
         yield* T.expectClean
       }).pipe(Effect.provide(T.layer([Mock.scriptWith({ onSigterm: "ignore" }, Mock.never)]))))
 

@@ -1,7 +1,7 @@
 import { CommandExecutor, FileSystem } from "@effect/platform"
 import { SystemError } from "@effect/platform/Error"
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Exit, Fiber, Scope, Sink, Stream, TestClock } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Scope, Sink, Stream, TestClock } from "effect"
 import { OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as process from "../src/internal/process.js"
@@ -30,8 +30,11 @@ const startOptions: process.StartOptions = {
   forceKillAfter: Duration.seconds(5)
 }
 
-const start = (table = emptyTable) =>
-  Effect.flatMap(CommandExecutor.CommandExecutor, (executor) => process.start(executor, table, startOptions))
+const start = (table = emptyTable, options: Partial<process.StartOptions> = {}) =>
+  Effect.flatMap(
+    CommandExecutor.CommandExecutor,
+    (executor) => process.start(executor, table, { ...startOptions, ...options })
+  )
 
 /** `kill` of a shell, as the process table asks for it: the signal and the pids. */
 const killsIn = (commands: ReadonlyArray<Mock.RecordedCommand>) =>
@@ -68,11 +71,57 @@ describe("process.start", () => {
       yield* Scope.extend(start(), scope)
       const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
       yield* T.untilSignals(0, "SIGTERM")
+      yield* T.untilSleep(1000)
+      yield* TestClock.adjust("1 second")
+      yield* T.untilSignals(0, "SIGTERM", "SIGTERM")
       yield* T.untilSleep(5000)
-      yield* TestClock.adjust("4999 millis")
+      yield* TestClock.adjust("3999 millis")
       yield* T.settle
       assert.isFalse(yield* T.isDone(closing))
       yield* TestClock.adjust("1 millis")
+      yield* Fiber.join(closing)
+      assert.deepStrictEqual((yield* T.only).signals, ["SIGTERM", "SIGTERM", "SIGKILL"])
+    }).pipe(Effect.provide(T.platform([Mock.scriptWith({ onSigterm: "ignore" }, Mock.never)]))))
+
+  it.effect("asks again after a second: OpenCode has no ear for the first SIGTERM while it installs something", () =>
+    Effect.gen(function*() {
+      const signals: Array<string> = []
+      const exitCode = yield* Deferred.make<CommandExecutor.ExitCode>()
+      const busy = CommandExecutor.makeExecutor(() =>
+        Effect.succeed({
+          [CommandExecutor.ProcessTypeId]: CommandExecutor.ProcessTypeId,
+          pid: CommandExecutor.ProcessId(77),
+          exitCode: Deferred.await(exitCode),
+          isRunning: Effect.succeed(true),
+          kill: (signal: unknown) =>
+            signals.push(String(signal)) === 2
+              ? Deferred.succeed(exitCode, CommandExecutor.ExitCode(143))
+              : Effect.never,
+          stdin: Sink.drain,
+          stdout: Stream.never,
+          stderr: Stream.never,
+          toJSON: () => ({})
+        } as unknown as CommandExecutor.Process)
+      )
+      const scope = yield* Scope.make()
+      yield* Scope.extend(process.start(busy, emptyTable, startOptions), scope)
+      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+      yield* T.untilSleep(1000)
+      yield* TestClock.adjust("1 second")
+      yield* T.settle
+      assert.deepStrictEqual(signals, ["SIGTERM", "SIGTERM"])
+      yield* TestClock.adjust("5 millis")
+      yield* Fiber.join(closing)
+      assert.deepStrictEqual(signals, ["SIGTERM", "SIGTERM"])
+    }))
+
+  it.effect("asks once where the grace is no longer than a second", () =>
+    Effect.gen(function*() {
+      const scope = yield* Scope.make()
+      yield* Scope.extend(start(emptyTable, { forceKillAfter: Duration.seconds(1) }), scope)
+      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+      yield* T.untilSleep(1000)
+      yield* TestClock.adjust("1 second")
       yield* Fiber.join(closing)
       assert.deepStrictEqual((yield* T.only).signals, ["SIGTERM", "SIGKILL"])
     }).pipe(Effect.provide(T.platform([Mock.scriptWith({ onSigterm: "ignore" }, Mock.never)]))))
@@ -177,7 +226,7 @@ describe("process.start", () => {
       const ended = yield* Effect.fork(running.terminate())
       for (let i = 0; i < 70; i++) yield* TestClock.adjust("100 millis")
       assert.deepStrictEqual(yield* Fiber.join(ended), [77, 99])
-      assert.deepStrictEqual(signals, ["SIGTERM", "SIGKILL"])
+      assert.deepStrictEqual(signals, ["SIGTERM", "SIGTERM", "SIGKILL"])
       const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
       for (let i = 0; i < 70; i++) yield* TestClock.adjust("100 millis")
       yield* Fiber.join(closing)

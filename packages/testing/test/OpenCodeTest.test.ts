@@ -407,7 +407,7 @@ describe("OpenCodeTest", () => {
         yield* TestClock.adjust("5 seconds")
         expect(yield* Fiber.join(fiber)).toMatchObject({ _tag: "OpenCodeTimeoutError" })
         const mock = yield* MockCommandExecutor.MockCommandExecutor
-        expect((yield* mock.commands)[0]?.signals).toEqual(["SIGTERM", "SIGKILL"])
+        expect((yield* mock.commands)[0]?.signals).toEqual(["SIGTERM", "SIGTERM", "SIGKILL"])
       }).pipe(Effect.provide(OpenCodeTest.layerProcess([
         MockCommandExecutor.scriptWith({ onSigterm: "ignore" }, MockCommandExecutor.never)
       ]))))

@@ -40,6 +40,12 @@ export interface StartOptions {
   readonly onExit?: () => void
 }
 
+/**
+ * A first SIGTERM does not end OpenCode while it installs its plugin package, a second one does (1.18.33). One that is
+ * not asked twice would take the whole grace for that.
+ */
+const askAgainAfter = Duration.seconds(1)
+
 /** How long the kernel gets to carry out a SIGKILL before we give a process up. */
 const killPatience = Duration.seconds(2)
 
@@ -155,8 +161,15 @@ export const start = (
           if (!force) {
             yield* signalGroup("SIGTERM")
             yield* table.kill(before, "TERM")
-            if (yield* waitGone(options.forceKillAfter)) {
+            if (yield* waitGone(Duration.min(askAgainAfter, options.forceKillAfter))) {
               return yield* clean
+            }
+            const rest = Duration.subtract(options.forceKillAfter, askAgainAfter)
+            if (Duration.greaterThan(rest, Duration.zero)) {
+              yield* signalGroup("SIGTERM")
+              if (yield* waitGone(rest)) {
+                return yield* clean
+              }
             }
           }
           yield* signalGroup("SIGKILL")

@@ -106,7 +106,7 @@ describe("a server that does not answer any more", () => {
       assert.isBelow(yield* seconds(next, 60), 30)
       assert.strictEqual((yield* Fiber.join(next)).text, "again")
       const [first, second] = yield* T.commands
-      assert.deepStrictEqual(first!.signals, ["SIGTERM", "SIGKILL"])
+      assert.deepStrictEqual(first!.signals, ["SIGTERM", "SIGTERM", "SIGKILL"])
       assert.deepStrictEqual(second!.signals, [])
     }).pipe(Effect.provide(owned([working], {}, () => {
       if (++state.starts === 1) return Mock.scriptWith({ onSigterm: "ignore" }, listens, Mock.never)
@@ -159,7 +159,7 @@ describe("a layer that is closed", () => {
       yield* T.settle
       assert.deepStrictEqual(removed, [])
       yield* seconds(closing, 60)
-      assert.deepStrictEqual((yield* T.command(0)).signals, ["SIGTERM", "SIGKILL"])
+      assert.deepStrictEqual((yield* T.command(0)).signals, ["SIGTERM", "SIGTERM", "SIGKILL"])
       assert.deepStrictEqual(removed, made)
     }).pipe(
       Effect.provide(F.machine([F.answering("done")])),
