@@ -65,7 +65,7 @@ describe("effect-opencode with the real OpenCode", () => {
       expect(people).toMatchObject({ code: 0, stdout: "The notes say: remember the milk.\n" })
       expect(linesOf(people.stderr)).toEqual([
         "● read notes.txt",
-        expect.stringMatching(/^✔ success · 2 turns · [\d,]+ tokens.* · \$\d+\.\d{4} · .+ s$/)
+        expect.stringMatching(/^✔ success · 2 turns · [\d,]+ tokens.* · \$\d+\.\d{4} · (\d+ min )?[\d.]+ s$/)
       ])
       const { requests } = yield* ModelProvider.ModelProvider
       expect((yield* requests).map(({ prompt }) => prompt)).toEqual(Array(2).fill("What do the notes say?"))
