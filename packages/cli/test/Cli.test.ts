@@ -4,9 +4,10 @@ import { describe, expect, it } from "@effect/vitest"
 import { Clock, Effect, Fiber, Layer, Queue, TestClock } from "effect"
 import { Transcript } from "effect-opencode"
 import { Events, MockCommandExecutor as Mock } from "effect-opencode-testing"
+import { settle } from "../../core/test/support/settling.js"
 import * as Interrupt from "../src/Interrupt.js"
 import type { Surroundings } from "./support/cli.js"
-import { runCli, settle } from "./support/cli.js"
+import { runCli } from "./support/cli.js"
 
 const platform = Effect.provide(NodeContext.layer)
 

@@ -6,6 +6,7 @@ import { OpenCode } from "effect-opencode"
 import { Events, FaultyOpenCode } from "effect-opencode-testing"
 import { existsSync, readdirSync, statSync } from "node:fs"
 import { tmpdir } from "node:os"
+import { turn } from "../../core/test/support/settling.js"
 import { isAlive } from "./support/processes.js"
 
 const answer = FaultyOpenCode.script(FaultyOpenCode.lines(Events.turn("Here I am.")))
@@ -33,11 +34,6 @@ const interruptAtFirstEvent = (prompt: string) =>
     yield* Deferred.await(seen)
     yield* Fiber.interrupt(fiber)
   })
-
-/** A turn of the real event loop: processes go on while the TestClock stands still. */
-const turn = Effect.async<void>((resume) => {
-  setImmediate(() => resume(Effect.void))
-})
 
 /** Waits until something is so, and not longer than a fiber lives. */
 const until = <A, E, E2, R>(isSo: Effect.Effect<boolean, E, R>, fiber: Fiber.Fiber<A, E2>) =>

@@ -13,6 +13,10 @@ import { createRequire } from "node:module"
 import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
+import { install } from "../../../core/test/support/home.js"
+import { kill, programOf, read } from "../../../core/test/support/processFiles.js"
+
+export { version } from "../../../core/test/support/home.js"
 
 export interface Sandbox {
   /** Holds everything else. */
@@ -24,30 +28,8 @@ export interface Sandbox {
   readonly environment: { readonly [name: string]: string | undefined }
 }
 
-/** The version that the repository installs; saves a start of the binary in each test. */
-export const version = "1.18.33"
-
-/**
- * 1.18.33 installs this at every start that does not find it, for some two seconds in which the first SIGTERM does not
- * end it.
- */
-const install = (home: string): void => {
-  const directory = path.join(home, ".config", "opencode")
-  fs.mkdirSync(path.join(directory, "node_modules"), { recursive: true })
-  const dependencies = { "@opencode-ai/plugin": version }
-  fs.writeFileSync(path.join(directory, "package-lock.json"), JSON.stringify({ packages: { "": { dependencies } } }))
-}
-
 /** What would let the machine's own OpenCode, or a run around this one, speak into a test. */
 const foreign = /^(XDG_|OPENCODE|EFFECT_OPENCODE|GIT_)/
-
-const kill = (pid: number): void => {
-  try {
-    process.kill(pid, "SIGKILL")
-  } catch {
-    // It has just gone.
-  }
-}
 
 export const sandbox: Effect.Effect<Sandbox, never, Scope.Scope> = Effect.acquireRelease(
   Effect.sync((): Sandbox => {
@@ -79,29 +61,8 @@ export const sandbox: Effect.Effect<Sandbox, never, Scope.Scope> = Effect.acquir
     })
 )
 
-const read = (file: string): string => {
-  try {
-    return fs.readFileSync(file, "latin1")
-  } catch {
-    return ""
-  }
-}
-
 /** `/proc/PID/stat` from field 3 on. */
 const fieldsOf = (stat: string): ReadonlyArray<string> => stat.slice(stat.lastIndexOf(")") + 2).split(" ")
-
-/** The kernel's own threads have none, and one that exits has it no more (`PF_KTHREAD`, `PF_EXITING`). */
-const hasEnvironment = (stat: string): boolean => stat !== "" && (Number(fieldsOf(stat)[6]) & 0x200004) === 0
-
-/** For a moment a process that executes a program has neither, and would be taken for somebody else's. */
-const programOf = (pid: string, attempts = 1000): { readonly command: string; readonly environment: string } => {
-  const environment = read(`/proc/${pid}/environ`)
-  const command = read(`/proc/${pid}/cmdline`)
-  if ((environment !== "" && command !== "") || attempts <= 0) return { environment, command }
-  if (!hasEnvironment(read(`/proc/${pid}/stat`))) return { environment, command }
-  // With a command it has arrived since, or its environment is not ours to read.
-  return programOf(pid, command === "" ? attempts - 1 : attempts - 500)
-}
 
 /** Every process that was started in the sandbox, wherever it has gone since. Linux only. */
 export const processes = (box: Sandbox): ReadonlyArray<{ readonly pid: number; readonly command: string }> =>

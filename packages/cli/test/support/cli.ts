@@ -2,6 +2,7 @@ import type { CommandExecutor } from "@effect/platform"
 import { FileSystem } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { ConfigProvider, Console, Effect, Layer, Queue } from "effect"
+import { counted } from "../../../core/test/support/settling.js"
 import * as Cli from "../../src/Cli.js"
 import { Host } from "../../src/Host.js"
 import * as Interrupt from "../../src/Interrupt.js"
@@ -24,43 +25,6 @@ export interface Surroundings {
   readonly withoutProc?: boolean | undefined
   readonly signals?: Queue.Dequeue<Interrupt.Received> | undefined
 }
-
-/** Calls of the file system that have not returned, of all tests of a file. */
-let underWay = 0
-
-/** Counts the calls, so that a test can tell whether anything still happens. */
-const counted = (fileSystem: FileSystem.FileSystem): FileSystem.FileSystem =>
-  new Proxy(fileSystem, {
-    get: (target, name, receiver) => {
-      const member: unknown = Reflect.get(target, name, receiver)
-      if (typeof member !== "function") return member
-      return (...args: ReadonlyArray<unknown>): unknown => {
-        const result: unknown = member(...args)
-        if (!Effect.isEffect(result)) return result
-        return Effect.suspend(() => {
-          underWay++
-          return Effect.ensuring(
-            result,
-            Effect.sync(() => {
-              underWay--
-            })
-          )
-        })
-      }
-    }
-  })
-
-/** A turn of the real event loop: real files are read and written while the TestClock stands still. */
-const turn = Effect.async<void>((resume) => {
-  setImmediate(() => resume(Effect.void))
-})
-
-/** Enough turns for whatever does not wait for the clock: nothing is read or written any more, and then some. */
-export const settle: Effect.Effect<void> = Effect.suspend(() => {
-  const rest = (quiet: number): Effect.Effect<void> =>
-    quiet === 30 ? Effect.void : Effect.flatMap(turn, () => rest(underWay === 0 ? quiet + 1 : 0))
-  return rest(0)
-})
 
 /** The files of the machine. What runs on it besides is of no run whose processes are scripted. */
 const fileSystem = ({ executor, withoutProc }: Surroundings) =>

@@ -13,10 +13,10 @@ import * as fs from "node:fs"
 import { createServer } from "node:http"
 import * as os from "node:os"
 import * as path from "node:path"
-import { hasEnvironment } from "../../src/internal/processTable.js"
+import { install, version } from "../support/home.js"
+import { kill, programOf, read } from "../support/processFiles.js"
 
-/** The version that the repository installs; saves a start of the binary in each test. */
-export const version = "1.18.33"
+export { version } from "../support/home.js"
 
 // -----------------------------------------------------------------------------
 // Sandbox
@@ -36,27 +36,8 @@ export interface Sandbox {
 
 const directories = ["work", "home", "tmp", "data"] as const
 
-/**
- * 1.18.33 installs this at every start that does not find it, for some two seconds in which the first SIGTERM does not
- * end it.
- */
-const install = (home: string): void => {
-  const directory = path.join(home, ".config", "opencode")
-  fs.mkdirSync(path.join(directory, "node_modules"), { recursive: true })
-  const dependencies = { "@opencode-ai/plugin": version }
-  fs.writeFileSync(path.join(directory, "package-lock.json"), JSON.stringify({ packages: { "": { dependencies } } }))
-}
-
 /** What would let the machine's own OpenCode, or another run around this one, speak into a test. */
 const foreign = (name: string) => /^(XDG_|OPENCODE|EFFECT_OPENCODE)/.test(name)
-
-const kill = (pid: number): void => {
-  try {
-    process.kill(pid, "SIGKILL")
-  } catch {
-    // It has just gone.
-  }
-}
 
 /** A sandbox whose home and temporary directory are those of this process until the scope closes. */
 export const sandbox: Effect.Effect<Sandbox, never, Scope.Scope> = Effect.acquireRelease(
@@ -90,25 +71,6 @@ export interface Process {
   readonly parent: number
   readonly command: string
   readonly environment: string
-}
-
-const read = (file: string): string => {
-  try {
-    return fs.readFileSync(file, "latin1")
-  } catch {
-    return ""
-  }
-}
-
-/** For a moment a process that executes a program has neither, and would be taken for somebody else's. */
-const programOf = (pid: string, attempts = 1000): Pick<Process, "command" | "environment"> => {
-  const environment = read(`/proc/${pid}/environ`)
-  const command = read(`/proc/${pid}/cmdline`)
-  if ((environment !== "" && command !== "") || attempts <= 0) return { environment, command }
-  const stat = read(`/proc/${pid}/stat`)
-  if (stat === "" || !hasEnvironment(stat)) return { environment, command }
-  // With a command it has arrived since, or its environment is not ours to read.
-  return programOf(pid, command === "" ? attempts - 1 : attempts - 500)
 }
 
 /** Every process that was started in the sandbox, wherever it has gone since. Linux only. */

@@ -10,6 +10,9 @@ import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as NodeFs from "node:fs"
 import * as NodeOs from "node:os"
 import * as NodePaths from "node:path"
+import { counted, settle, turn } from "./settling.js"
+
+export { settle, turn } from "./settling.js"
 
 // ---------------------------------------------------------------------------------------------------------------
 // What OpenCode prints
@@ -144,31 +147,6 @@ const makeMachine = Effect.acquireRelease(
   ({ root }) => Effect.sync(() => NodeFs.rmSync(root, { recursive: true, force: true }))
 )
 
-/** Calls of the file system that have not returned, of all tests of a file. */
-let underWay = 0
-
-/** Counts the calls, so that a test can tell whether anything still happens. */
-const counted = (fileSystem: FileSystem.FileSystem): FileSystem.FileSystem =>
-  new Proxy(fileSystem, {
-    get: (target, name, receiver) => {
-      const member: unknown = Reflect.get(target, name, receiver)
-      if (typeof member !== "function") return member
-      return (...args: ReadonlyArray<unknown>): unknown => {
-        const result: unknown = member(...args)
-        if (!Effect.isEffect(result)) return result
-        return Effect.suspend(() => {
-          underWay++
-          return Effect.ensuring(
-            result,
-            Effect.sync(() => {
-              underWay--
-            })
-          )
-        })
-      }
-    }
-  })
-
 const fileSystem = Layer.effect(
   FileSystem.FileSystem,
   Effect.gen(function*() {
@@ -274,18 +252,6 @@ export const command = (index: number) =>
 export const only = Effect.flatMap(commands, (all) => {
   assert.strictEqual(all.length, 1, "the number of commands")
   return command(0)
-})
-
-/** A turn of the real event loop: real files are read and written while the TestClock stands still. */
-export const turn = Effect.async<void>((resume) => {
-  setImmediate(() => resume(Effect.void))
-})
-
-/** Enough turns for whatever does not wait for the clock: nothing is read or written any more, and then some. */
-export const settle: Effect.Effect<void> = Effect.suspend(() => {
-  const rest = (quiet: number): Effect.Effect<void> =>
-    quiet === 30 ? Effect.void : Effect.flatMap(turn, () => rest(underWay === 0 ? quiet + 1 : 0))
-  return rest(0)
 })
 
 /** Waits for a state that the program reaches by itself; gives up a minute before the test would. */
