@@ -1,7 +1,8 @@
 /** Runs the programs of docs/performance.md as they stand, over scripted processes. */
 import { describe, expect, it } from "@effect/vitest"
 import type { Console } from "effect"
-import { ConfigProvider, Effect, Layer } from "effect"
+import { Effect, Layer } from "effect"
+import { HostEnvironment } from "effect-opencode"
 import { MockCommandExecutor } from "effect-opencode-testing"
 import { vi } from "vitest"
 
@@ -50,10 +51,10 @@ const run = (load: () => Promise<unknown>) =>
     const console: Console.Console = { ...Effect.runSync(Effect.console), log: print, error: print }
     yield* Effect.withConsole(harness.main ?? Effect.dieMessage("the example does not call runMain"), console).pipe(
       // Any file that can be executed will do: nothing is.
-      Effect.withConfigProvider(ConfigProvider.orElse(
-        ConfigProvider.fromMap(new Map([["OPENCODE_BINARY", process.execPath]])),
-        () => ConfigProvider.fromEnv()
-      ))
+      Effect.provideService(
+        HostEnvironment.HostEnvironment,
+        HostEnvironment.fromVariables({ ...process.env, OPENCODE_BINARY: process.execPath })
+      )
     )
     return printed
   })

@@ -8,11 +8,12 @@ import type * as CommandExecutor from "@effect/platform/CommandExecutor"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Binary from "effect-opencode/Binary"
+import * as HostEnvironment from "effect-opencode/HostEnvironment"
 import * as Isolation from "effect-opencode/Isolation"
+import * as Leftovers from "effect-opencode/Leftovers"
 import * as OpenCode from "effect-opencode/OpenCode"
 import * as Version from "effect-opencode/Version"
 import type * as Cause from "effect/Cause"
-import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -123,9 +124,6 @@ const ofFailure = (cause: Cause.Cause<unknown>): Found => {
   return problem(message, hint)
 }
 
-const variable = (name: string): Effect.Effect<string | undefined> =>
-  Effect.map(Effect.option(Config.nonEmptyString(name)), Option.getOrUndefined)
-
 /** What is known of versions that work, but not quite. */
 const defectOf = (version: Version.Version): string | undefined => {
   if (!Version.isAtLeast(version, Version.make(1, 14, 0))) return "it lacks --pure, --username and --auto"
@@ -158,7 +156,7 @@ const binary = ({ client }: Options) =>
 const home = (name: string, below: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const path = yield* Path.Path
-    const set = yield* variable(name)
+    const set = yield* HostEnvironment.variable(name)
     if (set !== undefined) return path.join(set, "opencode")
     const user = yield* Isolation.home
     return user === undefined ? undefined : path.join(user, ...below, "opencode")
@@ -210,7 +208,7 @@ const credentials = Effect.gen(function*() {
       findings.push(warning(`Others can read ${file}.`, `chmod 600 ${file}`))
     }
   }
-  const inherited = yield* variable("OPENCODE_AUTH_CONTENT")
+  const inherited = yield* HostEnvironment.variable("OPENCODE_AUTH_CONTENT")
   if (inherited !== undefined) {
     const read = providersOf(inherited)
     if (Either.isLeft(read)) {
@@ -222,7 +220,7 @@ const credentials = Effect.gen(function*() {
   }
   const names = yield* Effect.filter(
     environmentNames.filter(namesCredentials),
-    (name) => Effect.map(variable(name), (value) => value !== undefined)
+    (name) => Effect.map(HostEnvironment.variable(name), (value) => value !== undefined)
   )
   if (names.length > 0) {
     count += names.length
@@ -318,11 +316,16 @@ const leftovers = Effect.gen(function*() {
   const abandoned = yield* Effect.filter(
     names.filter((name) => name.startsWith("effect-opencode-")).map((name) => path.join(temporaryDirectory, name)),
     (directory) =>
-      Effect.map(Effect.option(fileSystem.stat(directory)), (info) =>
-        Option.exists(
+      Effect.flatMap(Effect.option(fileSystem.stat(directory)), (info) => {
+        const isOld = Option.exists(
           Option.flatMap(info, ({ mtime }) => mtime),
           (changed) => now - changed.getTime() > Duration.toMillis(oldEnough)
-        ) && !table.some(({ environment }) => environment.includes(directory)))
+        )
+        // Those of other users are none of ours.
+        return isOld && !table.some(({ environment }) => environment.includes(directory))
+          ? Leftovers.isOwn(directory)
+          : Effect.succeed(false)
+      })
   )
   if (abandoned.length > 0) {
     findings.push(warning(

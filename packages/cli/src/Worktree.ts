@@ -8,7 +8,7 @@
 import * as CommandExecutor from "@effect/platform/CommandExecutor"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
-import * as Config from "effect/Config"
+import * as HostEnvironment from "effect-opencode/HostEnvironment"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -185,7 +185,7 @@ export const make = (
       Effect.gen(function*() {
         const fail = (reason: string) => new WorktreeError({ directory, reason })
         for (const name of redirections) {
-          if (Option.isSome(yield* Effect.option(Config.nonEmptyString(name)))) {
+          if ((yield* HostEnvironment.variable(name)) !== undefined) {
             return yield* fail(`${name} is set, by which git would leave the worktree; unset it`)
           }
         }

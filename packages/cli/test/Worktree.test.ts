@@ -1,7 +1,8 @@
 import { FileSystem } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, Deferred, Effect, Fiber } from "effect"
+import { Deferred, Effect, Fiber } from "effect"
+import { HostEnvironment } from "effect-opencode"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -212,7 +213,7 @@ describe("Worktree", () => {
     test("where git is told to work elsewhere", (box, worktrees) =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(worktrees.origin(box.repository)).pipe(
-          Effect.withConfigProvider(ConfigProvider.fromMap(new Map([["GIT_DIR", "/x"]])))
+          Effect.provideService(HostEnvironment.HostEnvironment, HostEnvironment.fromVariables({ GIT_DIR: "/x" }))
         )
         expect(error.message).toContain("GIT_DIR is set")
       }))

@@ -13,12 +13,16 @@ import type { OpenCodeConfigError } from "./OpenCodeError.js"
 
 /**
  * - `"run"`: a private data directory for each attempt, in its temporary directory and removed on every way out. Stored
- *   credentials (`auth.json`) are linked into it. Sessions cannot be continued.
+ *   logins are linked into it: `auth.json`, `mcp-auth.json`, and what plugins name alike. Sessions cannot be continued.
  * - `"none"`: OpenCode's own data directory, shared with everything else.
- * - `{ directory }`: a data directory of yours, made if needed and kept, with the stored credentials linked into it.
+ * - `{ directory }`: a data directory of yours, made if needed and kept, with the stored logins linked into it; `~` is the
+ *   home directory.
  *
  * The temporary directory is private in every mode: each OpenCode start unpacks a library of 5.6 MB there and leaves
- * it behind (1.18.33).
+ * it behind (1.18.33). With `BUN_TMPDIR` it is a private one in that directory. A directory that cannot be removed is a
+ * warning in the log.
+ *
+ * Logins to OpenCode's own console are rows of the database (`account`, 1.18.33), and only `"none"` has them.
  *
  * @since 0.1.0
  * @category models
@@ -34,12 +38,15 @@ export interface Isolated {
   readonly directory: string
   /** The variables that point at the temporary directory. */
   readonly temporary: { readonly [name: string]: string }
+  /** The variable that says where OpenCode's start unpacks its library, if the temporary directory is not the place. */
+  readonly unpacked: { readonly [name: string]: string }
   /** The variables that point at the data directory; none where it is OpenCode's own. */
   readonly data: { readonly [name: string]: string }
 }
 
 /**
- * The user's home directory, from `HOME` or `USERPROFILE`.
+ * The user's home directory, from `HOME` or `USERPROFILE`. Without them it is unknown, although OpenCode finds it in the
+ * system's list of users then: stored logins are not linked.
  *
  * @since 0.1.0
  * @category getters
@@ -68,5 +75,5 @@ export const make = (
 ): Effect.Effect<Isolated, OpenCodeConfigError, Scope.Scope | FileSystem.FileSystem | Path.Path> =>
   Effect.flatMap(
     Effect.zip(FileSystem.FileSystem, Path.Path),
-    ([fileSystem, path]) => directories.make({ fileSystem, path }, isolation, env)
+    ([fileSystem, path]) => directories.make({ fileSystem, path }, isolation, env, path.resolve("."))
   )

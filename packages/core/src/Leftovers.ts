@@ -8,7 +8,9 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as directories from "./internal/directories.js"
 import * as leftovers from "./internal/leftovers.js"
+import * as ownership from "./internal/ownership.js"
 import * as processTable from "./internal/processTable.js"
 
 /**
@@ -23,8 +25,9 @@ export const variable: string = processTable.variable
 /**
  * Ends the processes of a run whose program is dead, shell commands of the agent included: SIGTERM, and SIGKILL to what
  * is there after `forceKillAfter` (default: 5 seconds). Gives the pids of what could not be ended. The run's id is in
- * its transcript, which a program that is killed leaves behind. Never call it for a run that is under way elsewhere:
- * nothing tells the two apart. On Windows nothing is found.
+ * its transcript, which a program that is killed leaves behind. Only processes that carry the id in their environment are
+ * ended, and those below them. A run whose program is alive is left alone, with a warning: its processes are among the
+ * pids, too. On Windows nothing is found.
  *
  * @example
  * ```ts
@@ -51,11 +54,45 @@ export const end: (
   runId: string,
   options?: { readonly forceKillAfter?: Duration.DurationInput | undefined }
 ) {
-  const table = yield* processTable.make({
+  const services = {
     executor: yield* CommandExecutor.CommandExecutor,
     fileSystem: yield* FileSystem.FileSystem,
     path: yield* Path.Path
-  })
-  yield* leftovers.end({ table, forceKillAfter: Duration.decode(options?.forceKillAfter ?? "5 seconds") }, runId)
+  }
+  const table = yield* processTable.make(services)
+  const forceKillAfter = Duration.decode(options?.forceKillAfter ?? "5 seconds")
+  yield* leftovers.end({ ...services, table, forceKillAfter }, runId)
   return yield* leftovers.left(table, runId)
+})
+
+/**
+ * Whether a directory is a private one of this user: no symbolic link, the user's own, and closed to everybody else. In a
+ * temporary directory that many share, anybody can make one of any name. On Windows every directory is taken for one.
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isOwn: (
+  directory: string
+) => Effect.Effect<boolean, never, FileSystem.FileSystem | Path.Path> = Effect.fn("Leftovers.isOwn")(function*(
+  directory: string
+) {
+  const fileSystem = yield* FileSystem.FileSystem
+  const { sep } = yield* Path.Path
+  return sep === "\\" || (yield* ownership.isOwn(fileSystem, directory, "Directory", yield* ownership.user(fileSystem)))
+})
+
+/**
+ * Removes the temporary directory that a dead program has left, if it is a private one of this user ({@link isOwn}). What
+ * cannot be removed is a warning in the log.
+ *
+ * @since 0.1.0
+ * @category destructors
+ */
+export const remove: (
+  directory: string
+) => Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> = Effect.fn("Leftovers.remove")(function*(
+  directory: string
+) {
+  if (yield* isOwn(directory)) yield* directories.remove(yield* FileSystem.FileSystem, directory)
 })

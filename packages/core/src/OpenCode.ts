@@ -27,12 +27,13 @@
  */
 import type * as CommandExecutor from "@effect/platform/CommandExecutor"
 import type * as FileSystem from "@effect/platform/FileSystem"
-import type * as Path from "@effect/platform/Path"
+import * as Path from "@effect/platform/Path"
 import * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
@@ -41,6 +42,7 @@ import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as check from "./internal/check.js"
+import * as homePath from "./internal/homePath.js"
 import * as invocation from "./internal/invocation.js"
 import * as processes from "./internal/processes.js"
 import * as processTransport from "./internal/processTransport.js"
@@ -117,9 +119,10 @@ export class OpenCode extends Context.Tag("effect-opencode/OpenCode")<OpenCode, 
  */
 export interface Options {
   /**
-   * A file, or a name on `PATH`; `~` is the home directory. Default: `OPENCODE_BINARY`, then an `opencode-ai` in the
-   * `node_modules` of the working directory or above it, then `opencode` on `PATH`. Looked up once. These variables, and
-   * `HOME`, are read through the `ConfigProvider` in force: a nested one hides them.
+   * A path to a file, or a bare name, which is looked up on `PATH` alone, in its absolute directories; `~` is the home
+   * directory. Default: `OPENCODE_BINARY`, then an `opencode-ai` in the `node_modules` of the program (of the directory of
+   * its main file, or above it), then `opencode` on `PATH`. Looked up once. These variables, and `HOME`, are those of the
+   * process, whatever `ConfigProvider` the program has.
    */
   readonly binary?: string | undefined
   /** The binary's version, to save asking it once (0.65 s). Default: asked. */
@@ -169,6 +172,7 @@ const problemOf = (options: Options): Option.Option<check.Problem> =>
     check.duration("startup.window", options.startup?.window),
     check.duration("forceKillAfter", options.forceKillAfter),
     rateGate.problem(options.rateLimitGate),
+    homePath.problem("binary", options.binary),
     options.version === undefined || Option.isSome(Version.parse(options.version))
       ? Option.none()
       : Option.some({ path: "version", reason: "it is no version (\"1.18.33\")" })
@@ -230,7 +234,9 @@ export const make = (
     const problem = problemOf(given)
     if (Option.isSome(problem)) return service.refused(problem.value)
     const concurrency = given.concurrency ?? "unbounded"
-    const isolation = given.isolation ?? "run"
+    const located = yield* Effect.either(homePath.isolation(yield* Path.Path, given.isolation ?? "run"))
+    if (Either.isLeft(located)) return service.refused(located.left)
+    const isolation = located.right
     const base = yield* processes.make(given, isolation)
     const assumed = given.version === undefined ? Option.none() : Version.parse(given.version)
     const askVersion = Option.isSome(assumed)

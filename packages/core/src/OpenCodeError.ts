@@ -142,12 +142,16 @@ export class OpenCodeSpawnError
   extends Schema.TaggedError<OpenCodeSpawnError>("effect-opencode/OpenCodeSpawnError")("OpenCodeSpawnError", {
     binary: Schema.String,
     cwd: Schema.String,
-    /** What the platform said: `NotFound`, `PermissionDenied`, `E2BIG`, … */
-    reason: Schema.String
+    /** What the platform said, or the system's own code: `NotFound`, `PermissionDenied`, `E2BIG`, `EMFILE`, … */
+    reason: Schema.String,
+    /** What to do about it. */
+    hint: Schema.optional(Schema.String)
   })
 {
   override get message(): string {
-    return `OpenCode (${this.binary}) could not be started in ${this.cwd}: ${this.reason}.`
+    return `OpenCode (${this.binary}) could not be started in ${this.cwd}: ${this.reason}.${
+      this.hint === undefined ? "" : ` Hint: ${this.hint}.`
+    }`
   }
 }
 

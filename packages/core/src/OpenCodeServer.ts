@@ -39,6 +39,7 @@ import * as Path from "@effect/platform/Path"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -46,6 +47,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as check from "./internal/check.js"
 import type { Client } from "./internal/client.js"
+import * as homePath from "./internal/homePath.js"
 import * as processes from "./internal/processes.js"
 import * as rateGate from "./internal/rateGate.js"
 import * as redact from "./internal/redact.js"
@@ -185,7 +187,8 @@ const problemOf = (options: Options): Option.Option<check.Problem> =>
     runningProblem(options),
     check.count("maxServers", options.maxServers),
     check.duration("idleTimeToLive", options.idleTimeToLive),
-    check.duration("startTimeout", options.startTimeout)
+    check.duration("startTimeout", options.startTimeout),
+    homePath.problem("binary", options.binary)
   ])
 
 const openPass: StartupGate.Pass = { started: Effect.void, opened: Effect.void }
@@ -273,7 +276,9 @@ export const make = (
     const given = options ?? {}
     const problem = problemOf(given)
     if (Option.isSome(problem)) return service.refused(problem.value)
-    const isolation = given.isolation ?? "run"
+    const located = yield* Effect.either(homePath.isolation(yield* Path.Path, given.isolation ?? "run"))
+    if (Either.isLeft(located)) return service.refused(located.left)
+    const isolation = located.right
     const base = yield* processes.make(given, isolation)
     const httpClient = yield* HttpClient.HttpClient
     const password = yield* credentials.password

@@ -12,6 +12,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as decode from "./internal/decode.js"
 import * as lineSplitter from "./internal/lineSplitter.js"
+import * as systemError from "./internal/systemError.js"
 import { OpenCodeConfigError } from "./OpenCodeError.js"
 import type { RunEvent } from "./RunEvent.js"
 
@@ -67,7 +68,7 @@ export const End = Schema.Struct({
  * @category models
  */
 export interface Transcript {
-  /** Returns when the operating system has the lines. A failure is logged as a warning: the run goes on. */
+  /** Returns when the operating system has the lines. The first failure is logged as a warning: the run goes on. */
   readonly write: (events: ReadonlyArray<RunEvent>) => Effect.Effect<void>
   readonly start: (start: Omit<Start, "type">) => Effect.Effect<void>
   readonly end: (end: Omit<End, "type">) => Effect.Effect<void>
@@ -92,6 +93,7 @@ export const open = (
     const encoder = new TextEncoder()
     const clean = options?.clean ?? ((line: { readonly [key: string]: unknown }): unknown => line)
     const lock = yield* Effect.makeSemaphore(1)
+    let isLossy = false
     const append = (lines: ReadonlyArray<{ readonly [key: string]: unknown }>): Effect.Effect<void> =>
       lines.length === 0 ?
         Effect.void :
@@ -99,9 +101,16 @@ export const open = (
           handle.writeAll(encoder.encode(lines.map((line) => `${JSON.stringify(clean(line))}\n`).join("")))
         ).pipe(
           lock.withPermits(1),
-          Effect.catchAll((error) =>
-            Effect.logWarning(`A transcript could not be written (${error.message}): ${target}`)
-          )
+          Effect.catchAll((error) => {
+            // A disk that is full fails every line.
+            if (isLossy) return Effect.void
+            isLossy = true
+            return Effect.logWarning(
+              `A transcript could not be written (${
+                systemError.describe(error)
+              }); it lacks events from here on: ${target}`
+            )
+          })
         )
     return {
       write: (events: ReadonlyArray<RunEvent>) => append(events.map(decode.toWire)),
@@ -112,7 +121,7 @@ export const open = (
     Effect.catchAll((error) =>
       new OpenCodeConfigError({
         path: "transcript",
-        reason: `the file cannot be opened for appending (${error._tag === "SystemError" ? error.reason : error._tag})`
+        reason: `the file cannot be opened for appending (${systemError.describe(error)})`
       })
     )
   )

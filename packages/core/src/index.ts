@@ -22,6 +22,14 @@ export * as Conversation from "./Conversation.js"
 export * as FleetBudget from "./FleetBudget.js"
 
 /**
+ * What is known of the process that the program runs in: the variables that OpenCode inherits, and the file that was
+ * started. They are facts of the machine and not settings of the program, so they do not come from its `ConfigProvider`.
+ *
+ * @since 0.1.0
+ */
+export * as HostEnvironment from "./HostEnvironment.js"
+
+/**
  * Where a run keeps its data. OpenCode processes that share a fresh data directory can crash each other's start
  * (1.15.13 to 1.18.33), so by default every run has a directory of its own, which goes with the run.
  *

@@ -2,7 +2,7 @@ import { FileSystem } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber } from "effect"
-import { Binary, OpenCode } from "effect-opencode"
+import { Binary, HostEnvironment, OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as NodeFs from "node:fs"
 import * as NodePath from "node:path"
@@ -80,7 +80,59 @@ describe("the binary", () => {
       assert.strictEqual(yield* started, binary)
     }).pipe(Effect.provide(T.layer(answers, {}, () => ({ OPENCODE_BINARY: "/nowhere" })))))
 
-  it.effect("is installed in the working directory or above it, before one on PATH", () =>
+  for (const entry of ["", ".", "bin", "./bin"]) {
+    it.effect(`is not in the working directory, with "${entry}" on PATH neither`, () =>
+      Effect.gen(function*() {
+        const { work } = yield* T.Machine
+        executable(`${work}/oc`)
+        executable(`${work}/bin/oc`)
+        executable(`${work}/opencode`)
+        const error = yield* T.failsWith("OpenCodeBinaryNotFoundError")(OpenCode.run("x"))
+        assert.deepStrictEqual(error.searched, [])
+      }).pipe(Effect.provide(T.layer([], { binary: "oc" }, () => ({ PATH: entry })))))
+  }
+
+  it.effect("is not what OPENCODE_BINARY names in the working directory", () =>
+    Effect.gen(function*() {
+      const { binary, work } = yield* T.Machine
+      executable(`${work}/opencode`)
+      assert.strictEqual(yield* started, binary)
+    }).pipe(Effect.provide(
+      T.layer(answers, { binary: undefined }, () => ({ OPENCODE_BINARY: "opencode" }))
+    )))
+
+  it.effect("is one of a project only for a program of that project", () =>
+    Effect.gen(function*() {
+      const { binary, root, work } = yield* T.Machine
+      executable(`${work}/node_modules/opencode-ai/bin/opencode.exe`)
+      executable(`${root}/app/node_modules/opencode-ai/bin/opencode.exe`)
+      const found = (mainFile: string | undefined, variables: { readonly [name: string]: string } = {}) =>
+        Effect.provideService(
+          Binary.resolve(),
+          HostEnvironment.HostEnvironment,
+          Effect.succeed({ variables: { PATH: NodePath.dirname(binary), ...variables }, mainFile })
+        )
+      assert.strictEqual(yield* found(`${root}/elsewhere/bin/main.js`), binary)
+      const ofProject = `${work}/node_modules/opencode-ai/bin/opencode.exe`
+      assert.strictEqual(yield* found(`${work}/node_modules/.bin/program`), ofProject)
+      assert.strictEqual(yield* found(`${work}/src/main.js`), ofProject)
+      assert.strictEqual(
+        yield* found(`${root}/app/dist/main.js`),
+        `${root}/app/node_modules/opencode-ai/bin/opencode.exe`
+      )
+      // Code that was typed in belongs to where it was.
+      assert.strictEqual(yield* found(undefined), ofProject)
+      assert.strictEqual(yield* found(`${root}/elsewhere/main.js`, { OPENCODE_BINARY: ofProject }), ofProject)
+    }).pipe(Effect.provide(T.layer([], { binary: undefined }))))
+
+  it.effect("is not below somebody else's home directory", () =>
+    Effect.gen(function*() {
+      const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x"))
+      assert.strictEqual(error.path, "binary")
+      assert.include(error.reason, "`~root`")
+    }).pipe(Effect.provide(T.layer([], { binary: "~root/bin/opencode" }))))
+
+  it.effect("is installed with the program or above it, before one on PATH", () =>
     Effect.gen(function*() {
       const { root } = yield* T.Machine
       executable(`${root}/node_modules/opencode-ai/bin/opencode.exe`)
@@ -95,11 +147,11 @@ describe("the binary", () => {
 
   it.effect("is missing: the error says where was looked", () =>
     Effect.gen(function*() {
-      const { root, work } = yield* T.Machine
+      const { root } = yield* T.Machine
       const error = yield* T.failsWith("OpenCodeBinaryNotFoundError")(OpenCode.run("x"))
       assert.strictEqual(error.binary, "oc")
       assert.strictEqual(error.reason, "not-found")
-      assert.deepStrictEqual(error.searched, [`${work}/oc`, `${root}/one`, `${root}/two`])
+      assert.deepStrictEqual(error.searched, [`${root}/one`, `${root}/two`])
       assert.include(error.message, `${root}/one, ${root}/two`)
       assert.deepStrictEqual(yield* T.commands, [])
     }).pipe(Effect.provide(

@@ -29,8 +29,8 @@ import type * as CommandExecutor from "@effect/platform/CommandExecutor"
 import type { PlatformError } from "@effect/platform/Error"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
+import * as HostEnvironment from "effect-opencode/HostEnvironment"
 import * as OpenCode from "effect-opencode/OpenCode"
-import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -366,7 +366,7 @@ const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
 const findNode: Effect.Effect<string, never, FileSystem.FileSystem | Path.Path> = Effect.gen(function*() {
   const fileSystem = yield* FileSystem.FileSystem
   const path = yield* Path.Path
-  const directories = yield* Effect.orElseSucceed(Config.string("PATH"), () => "")
+  const directories = (yield* HostEnvironment.variable("PATH")) ?? ""
   for (const directory of directories.split(":")) {
     const file = path.join(directory, "node")
     if (directory !== "" && (yield* Effect.orElseSucceed(fileSystem.exists(file), () => false))) return file

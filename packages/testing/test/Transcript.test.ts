@@ -1,8 +1,8 @@
 import { Command, FileSystem, Path } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, Deferred, Effect, Fiber, Layer, Redacted, Schedule, Stream, TestClock } from "effect"
-import { OpenCode, RunConfig, type RunResult } from "effect-opencode"
+import { Deferred, Effect, Fiber, Layer, Redacted, Schedule, Stream, TestClock } from "effect"
+import { HostEnvironment, OpenCode, RunConfig, type RunResult } from "effect-opencode"
 import { Events, FaultyOpenCode, MockCommandExecutor, OpenCodeTest, Transcript } from "effect-opencode-testing"
 import { appendFileSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
@@ -347,10 +347,11 @@ describe("Transcript", () => {
 
     const prompt = `Use ${canaries.extraEnv} and ${canaries.given}.`
     const redact = [canaries.given, Redacted.make(canaries.redacted)]
-    const environment = ConfigProvider.fromMap(
-      new Map([["DEPLOY_KEY", canaries.inherited], ["PATH", "/usr/bin"], ["HOME", "/nowhere"]]),
-      { pathDelim: "_" }
-    )
+    const environment = HostEnvironment.fromVariables({
+      DEPLOY_KEY: canaries.inherited,
+      PATH: "/usr/bin",
+      HOME: "/nowhere"
+    })
 
     it.scoped("are in no file, and everything else is", () =>
       Effect.gen(function*() {
@@ -362,7 +363,7 @@ describe("Transcript", () => {
         const result = yield* OpenCode.run(prompt, { ...options, keepRaw: true }).pipe(
           RunConfig.withRunConfig({ extraEnv: { REGION: Redacted.make(canaries.region) } }),
           Effect.provide(layer),
-          Effect.withConfigProvider(environment)
+          Effect.provideService(HostEnvironment.HostEnvironment, environment)
         )
         // the program itself sees what it saw before
         expect(result.rawLines?.join("\n")).toContain(canaries.config)

@@ -35,19 +35,18 @@ const spentBy = (run: Transcript.Recorded): Spent => {
 /** As the library names the temporary directory of a run, which has the data in `.data`. */
 const privateDirectory = /^effect-opencode-[A-Za-z0-9]{6}$/
 
-/** Only what is one by its names is removed. What else is in it is the agent's. */
+/** Only what is one by its names, and of this user, is removed. What else is in it is the agent's. */
 const removePrivate = (data: string): Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function*() {
-    const fileSystem = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const directory = path.dirname(data)
     if (path.basename(data) !== ".data" || !privateDirectory.test(path.basename(directory))) return
-    yield* fileSystem.remove(directory, { recursive: true, force: true })
-  }).pipe(Effect.ignore)
+    yield* Leftovers.remove(directory)
+  })
 
 /**
  * Ends what is left of the runs of these jobs that did not live to see their end, found by their transcripts. Only for
- * whoever has the lock of the results: nothing tells the runs of a dead batch from those of a living one.
+ * whoever has the lock of the results. A run whose program is alive is left alone, its directory, too.
  */
 export const recover = (options: {
   readonly transcripts: string

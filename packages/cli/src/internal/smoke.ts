@@ -39,8 +39,7 @@ export const run = (client: ClientOptions) =>
         pure: true,
         title: "effect-opencode doctor",
         timeout: "3 minutes",
-        // A proxy does not know this machine's loopback address.
-        extraEnv: { ...offline, NO_PROXY: "127.0.0.1,localhost", no_proxy: "127.0.0.1,localhost" }
+        extraEnv: offline
       })
       if (result.text.trim() !== answer) {
         return yield* new CliError({

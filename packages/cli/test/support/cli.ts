@@ -2,6 +2,7 @@ import type { CommandExecutor } from "@effect/platform"
 import { FileSystem } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { ConfigProvider, Console, Effect, Layer, Queue } from "effect"
+import { HostEnvironment } from "effect-opencode"
 import { counted } from "../../../core/test/support/settling.js"
 import * as Cli from "../../src/Cli.js"
 import { Host } from "../../src/Host.js"
@@ -77,7 +78,8 @@ export const runCli = (args: ReadonlyArray<string>, surroundings: Surroundings =
       Effect.provide(
         surroundings.executor === undefined ? services : Layer.provideMerge(surroundings.executor, services)
       ),
-      Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(env))))
+      Effect.withConfigProvider(ConfigProvider.fromMap(new Map(Object.entries(env)))),
+      Effect.provideService(HostEnvironment.HostEnvironment, HostEnvironment.fromVariables(env))
     )
     return { code, stdout: stdout.join(""), stderr: stderr.join("") }
   })

@@ -1,10 +1,9 @@
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
-import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
+import * as HostEnvironment from "../HostEnvironment.js"
 import { OpenCodeBinaryNotFoundError } from "../OpenCodeError.js"
-import * as directories from "./directories.js"
+import * as homePath from "./homePath.js"
 
 type State = "executable" | "not-executable" | "missing"
 
@@ -18,15 +17,6 @@ const stateOf = (fileSystem: FileSystem.FileSystem, file: string): Effect.Effect
     Effect.orElseSucceed((): State => "missing")
   )
 
-/** `~` and `~/…` stand for the home directory. */
-export const expand = (file: string): Effect.Effect<string, never, Path.Path> =>
-  Effect.gen(function*() {
-    const path = yield* Path.Path
-    if (file !== "~" && !/^~[/\\]/.test(file)) return file
-    const home = yield* directories.home
-    return home === undefined ? file : path.join(home, file.slice(1))
-  })
-
 const ancestors = (path: Path.Path, from: string): ReadonlyArray<string> => {
   const parent = path.dirname(from)
   return parent === from ? [from] : [from, ...ancestors(path, parent)]
@@ -35,18 +25,36 @@ const ancestors = (path: Path.Path, from: string): ReadonlyArray<string> => {
 /** Where `npm install opencode-ai` puts the binary: it has this name on every platform (1.18.33). */
 const installed = ["node_modules", "opencode-ai", "bin", "opencode.exe"]
 
+/**
+ * The directories of `PATH`. A relative one, and an empty one, stand for whatever the working directory is: a project
+ * could put a program there.
+ */
 const pathDirectories: Effect.Effect<ReadonlyArray<string>, never, Path.Path> = Effect.gen(function*() {
   const path = yield* Path.Path
-  const value = yield* Config.string("PATH").pipe(Effect.option)
-  return Option.match(value, {
-    onNone: () => [],
-    onSome: (text) => text.split(path.sep === "\\" ? ";" : ":").filter((directory) => directory !== "")
-  })
+  const { variables } = yield* HostEnvironment.facts
+  return (variables["PATH"] ?? "").split(path.sep === "\\" ? ";" : ":").filter((directory) =>
+    path.isAbsolute(directory)
+  )
 })
 
 /**
- * Finds the binary. One that is asked for is taken as a file if there is such a file, else looked up on `PATH`. Without
- * one: `OPENCODE_BINARY`, an `opencode-ai` installed in the working directory or above it, then `opencode` on `PATH`.
+ * Where the program's own packages are: from its main file upwards, as Node looks for them. Code without a file belongs
+ * to the working directory. A project that the program only works on can bring an executable of its own, so the working
+ * directory alone is not enough.
+ */
+const packages: Effect.Effect<ReadonlyArray<string>, never, Path.Path> = Effect.gen(function*() {
+  const path = yield* Path.Path
+  const { mainFile } = yield* HostEnvironment.facts
+  const from = mainFile === undefined ? path.resolve(".") : path.dirname(path.resolve(mainFile))
+  return ancestors(path, from).map((directory) => path.join(directory, ...installed))
+})
+
+const notFound = (binary: string, searched: ReadonlyArray<string>): OpenCodeBinaryNotFoundError =>
+  new OpenCodeBinaryNotFoundError({ binary, reason: "not-found", searched })
+
+/**
+ * Finds the binary. One that is asked for as a path is that file, a bare name is looked up on `PATH` alone. Without one:
+ * `OPENCODE_BINARY` in the same way, an `opencode-ai` that is installed with the program, then `opencode` on `PATH`.
  */
 export const resolve = (
   asked: string | undefined
@@ -54,18 +62,26 @@ export const resolve = (
   Effect.gen(function*() {
     const fileSystem = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const fromEnv = yield* Config.string("OPENCODE_BINARY").pipe(Effect.option)
-    const named = asked ?? Option.getOrUndefined(Option.filter(fromEnv, (value) => value !== ""))
+    const named = asked ?? (yield* HostEnvironment.variable("OPENCODE_BINARY"))
     const binary = named ?? "opencode"
     const windows = path.sep === "\\"
     const names = windows && path.extname(binary) === "" ? [`${binary}.exe`, `${binary}.cmd`, binary] : [binary]
+    // `C:name` is a path, too.
+    const isPath = named !== undefined &&
+      (/^~|\//.test(named) || named.includes(path.sep) || (windows && /^.:/.test(named)))
 
-    const direct = named === undefined
-      ? ancestors(path, path.resolve(".")).map((directory) => path.join(directory, ...installed))
-      : [path.resolve(yield* expand(named))]
-    const isPath = binary.includes("/") || binary.includes(path.sep)
-    const looked = isPath && named !== undefined ? [] : yield* pathDirectories
-    const candidates = [...direct, ...looked.flatMap((directory) => names.map((name) => path.join(directory, name)))]
+    const direct = isPath
+      ? [path.resolve(
+        yield* Effect.mapError(homePath.expand(path, "binary", named), ({ reason }) => notFound(named, [reason]))
+      )]
+      : named === undefined
+      ? yield* packages
+      : []
+    const looked = isPath ? [] : yield* pathDirectories
+    const candidates = [
+      ...direct,
+      ...looked.flatMap((directory) => names.map((name) => path.join(directory, name)))
+    ]
 
     let blocked: string | undefined
     for (const candidate of candidates) {
@@ -73,11 +89,9 @@ export const resolve = (
       if (state === "executable" || (windows && state !== "missing")) return candidate
       if (state === "not-executable" && (yield* isFile(fileSystem, candidate))) blocked ??= candidate
     }
-    return yield* new OpenCodeBinaryNotFoundError(
-      blocked === undefined
-        ? { binary, reason: "not-found", searched: [...direct, ...looked] }
-        : { binary: blocked, reason: "not-executable", searched: [...direct, ...looked] }
-    )
+    return yield* blocked === undefined
+      ? notFound(binary, [...direct, ...looked])
+      : new OpenCodeBinaryNotFoundError({ binary: blocked, reason: "not-executable", searched: [...direct, ...looked] })
   })
 
 const isFile = (fileSystem: FileSystem.FileSystem, file: string): Effect.Effect<boolean> =>

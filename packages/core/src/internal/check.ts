@@ -7,6 +7,7 @@ import * as Permission from "../Permission.js"
 import { RunConfig } from "../RunConfig.js"
 import type { Budget, RunOptions } from "../RunOptions.js"
 import * as guard from "./guard.js"
+import * as homePath from "./homePath.js"
 import type { AgentFallback } from "./stderrFacts.js"
 
 /** An option that cannot be used. */
@@ -182,6 +183,16 @@ const transport = (options: RunOptions): Option.Option<Problem> =>
     ? Option.none()
     : problem("promptVia", "it is \"stdin\" or \"argv\"")
 
+/** With a server, `dir` and `files` are paths of its machine. */
+const paths = ({ attach, cwd, dir, files, transcript }: RunOptions): Option.Option<Problem> =>
+  Option.firstSomeOf([
+    homePath.problem("cwd", cwd),
+    homePath.problem("transcript", transcript),
+    ...(attach === undefined
+      ? [homePath.problem("dir", dir), ...(files ?? []).map((file, index) => homePath.problem(`files.${index}`, file))]
+      : [])
+  ])
+
 /** The first problem of a prompt and its options that can be found without looking at the machine. */
 export const run = (text: string, options: RunOptions): Option.Option<Problem> =>
   Option.firstSomeOf([
@@ -192,6 +203,7 @@ export const run = (text: string, options: RunOptions): Option.Option<Problem> =
     prompt(text, options),
     port(options),
     transport(options),
+    paths(options),
     literal("recover", options.recover, "export"),
     literal("usage", options.usage, "deep"),
     duration("timeout", options.timeout),

@@ -11,6 +11,7 @@ import type { RunOptions } from "../RunOptions.js"
 import type { StartupGate } from "../StartupGate.js"
 import type { Version } from "../Version.js"
 import type { ModelList } from "./modelList.js"
+import type { Owner } from "./owner.js"
 import type { ProcessTable } from "./processTable.js"
 import type { RateGate } from "./rateGate.js"
 import type { Transport } from "./transport.js"
@@ -35,6 +36,8 @@ export interface Processes {
   readonly path: Path.Path
   readonly table: ProcessTable
   readonly modelList: ModelList
+  /** This program, for those who find its processes after it has died. Found out once. */
+  readonly program: Effect.Effect<Owner | undefined>
   /** Found once; fails again and again if it cannot be found. */
   readonly binary: Effect.Effect<string, OpenCodeError>
   /** Asked once; asked again after a failure. */

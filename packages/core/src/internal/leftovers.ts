@@ -1,10 +1,36 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as HostEnvironment from "../HostEnvironment.js"
+import type { Processes } from "./client.js"
+import * as owners from "./owner.js"
+import * as processTable from "./processTable.js"
 import type { ProcessTable, Seen } from "./processTable.js"
+
+/** The program that has started a run, as the environment of the run's processes names it. */
+export const variable = "EFFECT_OPENCODE_PROGRAM"
+
+type Services = Pick<Processes, "executor" | "fileSystem" | "path" | "table" | "forceKillAfter">
 
 /** As `plan` makes it. A shorter text from a damaged file could stand in the environment of any process. */
 const isRunId = (text: string): boolean => /^[0-9a-z]{15}$/.test(text)
+
+/** Whether the program that has started a run is alive: a file can name any run. */
+const isUnderWay = (services: Services, runId: string): Effect.Effect<boolean> =>
+  Effect.gen(function*() {
+    const self = yield* owners.self(services)
+    if (self === undefined) return false
+    const reader: owners.Reader = { self, above: yield* HostEnvironment.variable(variable) }
+    // Of a run inside this one the last id is its own, and so is the program.
+    const table = yield* processTable.list(services, (environment) =>
+      processTable.valueIn(environment, processTable.variable)?.split(":").at(-1) === runId
+        ? processTable.valueIn(environment, variable)
+        : undefined)
+    const programs = new Set(table.flatMap(({ found }) =>
+      found ?? []
+    ))
+    return !(yield* Effect.every(programs, (program) => owners.isDead(services, table, reader, program)))
+  })
 
 const waitGone = (
   members: Effect.Effect<ReadonlyArray<Seen>>,
@@ -17,17 +43,18 @@ const waitGone = (
   }).pipe(Effect.timeoutOption(patience), Effect.map(Option.isSome))
 
 /** Ends what a dead program has left of a run, so that nobody else writes into its session. */
-export const end = (
-  client: { readonly table: ProcessTable; readonly forceKillAfter: Duration.Duration },
-  runId: string
-): Effect.Effect<void> =>
+export const end = (services: Services, runId: string): Effect.Effect<void> =>
   Effect.gen(function*() {
     if (!isRunId(runId)) return
-    const members = client.table.members({ pid: -1, marker: runId })
+    const { forceKillAfter, table } = services
+    const members = table.members({ pid: -1, marker: runId })
     const found = yield* members
     if (found.length === 0) return
-    yield* client.table.kill(found, "TERM")
-    if (!(yield* waitGone(members, found, client.forceKillAfter))) yield* client.table.kill(yield* members, "KILL")
+    if (yield* isUnderWay(services, runId)) {
+      return yield* Effect.logWarning(`The run ${runId} is left alone: the program that has started it is alive`)
+    }
+    yield* table.kill(found, "TERM")
+    if (!(yield* waitGone(members, found, forceKillAfter))) yield* table.kill(yield* members, "KILL")
   })
 
 /** The processes of a run that are there, once those that were killed have had a second to go. */

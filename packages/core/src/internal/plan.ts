@@ -1,4 +1,3 @@
-import * as Path from "@effect/platform/Path"
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -9,9 +8,9 @@ import type { Partial } from "../OpenCodeError.js"
 import { CurrentRunConfig } from "../RunConfig.js"
 import type { RunEvent } from "../RunEvent.js"
 import type { Budget, RunOptions } from "../RunOptions.js"
-import * as binary from "./binary.js"
 import * as check from "./check.js"
 import type { Client } from "./client.js"
+import * as homePath from "./homePath.js"
 import * as invocation from "./invocation.js"
 import * as limits from "./limits.js"
 import * as merge from "./merge.js"
@@ -51,9 +50,10 @@ export const make = (client: Client, prompt: string, own: RunOptions): Effect.Ef
   Effect.gen(function*() {
     const startedAt = yield* Clock.currentTimeMillis
     const current = yield* CurrentRunConfig
-    const options: RunOptions = merge.configs<RunOptions>(merge.configs<RunOptions>(client.defaults, current), own)
-    const problem = Option.orElse(check.run(prompt, options), () => client.transport.problem(options))
+    const asked: RunOptions = merge.configs<RunOptions>(merge.configs<RunOptions>(client.defaults, current), own)
+    const problem = Option.orElse(check.run(prompt, asked), () => client.transport.problem(asked))
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
+    const options = yield* expand(client, asked)
     const secrets = client.transport.secrets(options)
     const text = redact.make(secrets)
     const inside = redact.inside(secrets)
@@ -66,7 +66,7 @@ export const make = (client: Client, prompt: string, own: RunOptions): Effect.Ef
       startedAt,
       prompt,
       options: invocation.withErrorLog(options),
-      cwd: client.path.resolve(yield* expand(client, options.cwd ?? ".")),
+      cwd: client.path.resolve(options.cwd ?? "."),
       budget: {
         steps: options.budget?.steps ?? limits.steps,
         cost: options.budget?.cost ?? Number.POSITIVE_INFINITY,
@@ -84,11 +84,27 @@ export const make = (client: Client, prompt: string, own: RunOptions): Effect.Ef
     }
   })
 
-/** Puts the home directory in the place of `~`. */
-export const expand = (client: Pick<Client, "path">, file: string): Effect.Effect<string> =>
-  file.startsWith("~")
-    ? Effect.provideService(binary.expand(file), Path.Path, client.path)
-    : Effect.succeed(file)
+const expandOne = <A extends string | undefined>(
+  { path }: Pick<Client, "path">,
+  option: string,
+  file: A
+): Effect.Effect<A | string, OpenCodeConfigError> =>
+  file?.startsWith("~") === true ? homePath.expand(path, option, file) : Effect.succeed(file)
+
+/** Puts the home directory in the place of `~`. With a server, `dir` and `files` are paths of its machine. */
+export const expand = (
+  client: Pick<Client, "path">,
+  options: RunOptions
+): Effect.Effect<RunOptions, OpenCodeConfigError> =>
+  Effect.gen(function*() {
+    const cwd = yield* expandOne(client, "cwd", options.cwd)
+    const transcript = yield* expandOne(client, "transcript", options.transcript)
+    const dir = options.attach !== undefined ? options.dir : yield* expandOne(client, "dir", options.dir)
+    const files = options.attach !== undefined || options.files === undefined
+      ? options.files
+      : yield* Effect.forEach(options.files, (file, index) => expandOne(client, `files.${index}`, file))
+    return { ...options, cwd, transcript, dir, files }
+  })
 
 type Files = Pick<Client, "fileSystem" | "path">
 

@@ -13,6 +13,7 @@ import { OpenCodeSpawnError } from "../OpenCodeError.js"
 import type * as Verdict from "../Verdict.js"
 import type { Invocation } from "./invocation.js"
 import type { ProcessTable, Seen } from "./processTable.js"
+import * as systemError from "./systemError.js"
 
 /** A started process that is certain to be ended with its scope. */
 export interface Running {
@@ -59,14 +60,14 @@ const toExit = (error: PlatformError): Verdict.Exit => {
 /** A `PlatformError` carries the whole command line, so it is not passed on. */
 const spawnError = (options: StartOptions, cause: Cause.Cause<PlatformError>): OpenCodeSpawnError => {
   const reason = Option.match(Cause.failureOption(cause), {
-    onSome: (error) => error._tag === "SystemError" ? error.reason : error._tag,
+    onSome: systemError.reasonOf,
     // Node throws for arguments that are too long and for NUL; its code is the only part without the arguments.
     onNone: () => {
       const defect = Cause.squash(cause)
       return defect instanceof Error && "code" in defect ? String(defect.code) : "the process could not be created"
     }
   })
-  return new OpenCodeSpawnError({ binary: options.binary, cwd: options.cwd, reason })
+  return new OpenCodeSpawnError({ binary: options.binary, cwd: options.cwd, reason, hint: systemError.hintOf(reason) })
 }
 
 export const start = (

@@ -29,13 +29,20 @@ export type Seen = Pick<ProcessInfo, "pid" | "identity">
 /** The variable by which the processes of a run are found again: ids of runs, separated by colons. */
 export const variable = "EFFECT_OPENCODE_RUN"
 
-/** Whether an environment names the run. The id alone may stand in the environment of anybody who looks for it. */
-export const isMarked = (environment: string, runId: string): boolean => {
-  const at = environment.indexOf(`${variable}=`)
-  if (at === -1) return false
-  const value = /^[^\0\s]*/.exec(environment.slice(at + variable.length + 1))
-  return value !== null && value[0].split(":").includes(runId)
+/**
+ * The value of a variable. `/proc` ends every variable with NUL; `ps` parts them by spaces, behind the command. The name
+ * may be part of another one's name, and all of it stand in the value of another one.
+ */
+export const valueIn = (environment: string, name: string): string | undefined => {
+  const start = `${name}=`
+  if (!environment.includes(start)) return undefined
+  return environment.split(environment.includes("\0") ? "\0" : /\s/).find((entry) => entry.startsWith(start))
+    ?.slice(start.length)
 }
+
+/** Whether an environment names the run. The id alone may stand in the environment of anybody who looks for it. */
+export const isMarked = (environment: string, runId: string): boolean =>
+  valueIn(environment, variable)?.split(":").includes(runId) === true
 
 /** `/proc/PID/stat` from field 3 on. The name in field 2 can hold spaces and brackets, and ends at the last of them. */
 const fieldsOf = (stat: string): ReadonlyArray<string> | undefined => {

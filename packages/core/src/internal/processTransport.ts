@@ -6,6 +6,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as HostEnvironment from "../HostEnvironment.js"
 import type * as Isolation from "../Isolation.js"
 import { OpenCodeConfigError, OpenCodeVersionError } from "../OpenCodeError.js"
 import type { OpenCodeError } from "../OpenCodeError.js"
@@ -24,6 +25,8 @@ import * as invocation from "./invocation.js"
 import * as leftovers from "./leftovers.js"
 import * as lineSplitter from "./lineSplitter.js"
 import * as narrowedModels from "./narrowedModels.js"
+import * as owners from "./owner.js"
+import type { Owner } from "./owner.js"
 import * as plans from "./plan.js"
 import * as process from "./process.js"
 import * as processTable from "./processTable.js"
@@ -33,7 +36,6 @@ import * as startupProfile from "./startupProfile.js"
 import * as stderrFacts from "./stderrFacts.js"
 import * as surroundings from "./surroundings.js"
 import type { Prepared, Request, Sink, Transport } from "./transport.js"
-import { variable } from "./variable.js"
 
 /** A line of stderr that is longer is no line of OpenCode's, and not worth the memory: in bytes. */
 const maxStderrLine = 1024 * 1024
@@ -104,12 +106,17 @@ const finder = (client: Processes) => {
 const prepare = (
   client: Processes,
   plan: plans.Plan,
-  { binary, version }: Binary
+  { binary, version }: Binary,
+  program: Owner | undefined
 ): Effect.Effect<Prepared, OpenCodeConfigError, Scope.Scope> =>
   Effect.gen(function*() {
     const around = yield* surroundings.make(client, plan.options, plan.cwd)
     // A run inside a run carries both ids, so that either sweep finds it.
-    const marker = { [processTable.variable]: `${(yield* variable(processTable.variable)) ?? ""}:${plan.runId}` }
+    const above = yield* HostEnvironment.variable(processTable.variable)
+    const marker = {
+      [processTable.variable]: `${above ?? ""}:${plan.runId}`,
+      ...(program === undefined ? {} : { [leftovers.variable]: owners.format(program) })
+    }
     const started = toInvocation(plan, version, {
       ...around.env,
       ...(yield* narrowedModels.variables(client, plan.options, around)),
@@ -290,7 +297,11 @@ export const make = (client: Processes): Transport => {
     ready: (plan, request) =>
       Effect.flatMap(
         find(request),
-        (found) => Effect.as(checkVersion(plan, found), () => prepare(client, plan, found))
+        (found) =>
+          Effect.as(
+            checkVersion(plan, found),
+            () => Effect.flatMap(client.program, (program) => prepare(client, plan, found, program))
+          )
       ),
     hold: (plan) => Effect.map(hold(client, plan), make),
     at: ({ directory, runId }) =>

@@ -1,15 +1,16 @@
 import * as CommandExecutor from "@effect/platform/CommandExecutor"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
-import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as HostEnvironment from "../HostEnvironment.js"
 import type { Isolation } from "../Isolation.js"
 import type { Options } from "../OpenCode.js"
 import * as binary from "./binary.js"
 import type { Processes } from "./client.js"
 import * as modelList from "./modelList.js"
+import * as owners from "./owner.js"
 import * as processTable from "./processTable.js"
 
 /** Names without secrets. Credentials come from `auth.json`, or on purpose through `extraEnv`. */
@@ -45,14 +46,13 @@ const reviewed = [
 const environmentOf = (environment: Options["environment"]): Effect.Effect<Processes["environment"]> => {
   if (environment === undefined || environment === "inherit") return Effect.succeed({ extend: true, variables: {} })
   if (environment !== "reviewed") return Effect.succeed({ extend: false, variables: environment })
-  return Effect.map(
-    Effect.forEach(reviewed, (name) =>
-      Effect.map(
-        Effect.option(Config.string(name)),
-        Option.match({ onNone: () => [], onSome: (value) => [[name, value] as const] })
-      )),
-    (pairs) => ({ extend: false, variables: Object.fromEntries(pairs.flat()) })
-  )
+  return Effect.map(HostEnvironment.facts, ({ variables }) => ({
+    extend: false,
+    variables: Object.fromEntries(reviewed.flatMap((name) => {
+      const value = variables[name]
+      return value === undefined ? [] : [[name, value]]
+    }))
+  }))
 }
 
 /** Remembers a success; a failure is tried again by the next caller. */
@@ -90,6 +90,7 @@ export const make = (
       fileSystem,
       path,
       table: yield* processTable.make({ executor, fileSystem, path }),
+      program: yield* once(owners.self({ executor, fileSystem, path })),
       modelList: yield* modelList.make(fileSystem),
       binary: yield* once(find),
       defaults: options.defaults ?? {},

@@ -19,7 +19,6 @@ import type { RunOptions } from "../RunOptions.js"
 import { RunResult } from "../RunResult.js"
 import * as Transcript from "../Transcript.js"
 import * as attempt from "./attempt.js"
-import { expand } from "./binary.js"
 import type { Client } from "./client.js"
 import type { Progress } from "./intake.js"
 import * as monotonic from "./monotonic.js"
@@ -245,10 +244,7 @@ const tagOf = (exit: Exit.Failure<unknown, unknown>): string => {
 }
 
 const openTranscript = (client: Client, settled: plan.Plan) =>
-  Effect.flatMap(
-    expand(settled.options.transcript!),
-    (file) => Transcript.open(client.path.resolve(settled.cwd, file), { clean: settled.cleanLine })
-  ).pipe(
+  Transcript.open(client.path.resolve(settled.cwd, settled.options.transcript!), { clean: settled.cleanLine }).pipe(
     Effect.provideService(FileSystem.FileSystem, client.fileSystem),
     Effect.provideService(Path.Path, client.path)
   )

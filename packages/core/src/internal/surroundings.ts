@@ -1,13 +1,14 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
+import * as HostEnvironment from "../HostEnvironment.js"
 import type { OpenCodeConfigError } from "../OpenCodeError.js"
 import type { RunConfig } from "../RunConfig.js"
 import type { Processes } from "./client.js"
 import * as directories from "./directories.js"
 import * as invocation from "./invocation.js"
+import * as loopback from "./loopback.js"
 import * as redact from "./redact.js"
 import * as startupProfile from "./startupProfile.js"
-import { variable } from "./variable.js"
 
 /** What a process of a client finds around itself. */
 export interface Surroundings {
@@ -28,11 +29,12 @@ export const valueOf = (
   env: { readonly [name: string]: string },
   name: string
 ): Effect.Effect<string | undefined> =>
-  env[name] !== undefined || !environment.extend ? Effect.succeed(env[name]) : variable(name)
+  env[name] !== undefined || !environment.extend ? Effect.succeed(env[name]) : HostEnvironment.variable(name)
 
 /**
  * Prepares the directories of a process and gives all of its variables. Later ones win: a `TMPDIR` of the caller's is
- * used, a data directory of the caller's only says where the stored credentials are. What the start-up profile sets gives
+ * used, a data directory of the caller's only says where the stored credentials are, and a `BUN_TMPDIR` in which directory the
+ * private one is. What the start-up profile sets gives
  * way to all others.
  */
 export const make = (
@@ -43,14 +45,23 @@ export const make = (
   Effect.gen(function*() {
     const own = invocation.env(config)
     const given = invocation.revealed(client.environment.variables)
-    const isolated = yield* directories.make(client, client.isolation, { ...given, ...own })
+    const isolated = yield* directories.make(client, client.isolation, { ...given, ...own }, cwd)
     const profile: Record<string, string> = {}
     for (const [name, value] of Object.entries(startupProfile.variables(config))) {
       if ((yield* valueOf(client, { ...given, ...own }, name)) === undefined) profile[name] = value
     }
+    // OpenCode takes its directory from PWD before it asks the system.
+    const env = {
+      ...profile,
+      ...given,
+      ...isolated.temporary,
+      PWD: cwd,
+      ...own,
+      ...isolated.unpacked,
+      ...isolated.data
+    }
     return {
-      // OpenCode takes its directory from PWD before it asks the system.
-      env: { ...profile, ...given, ...isolated.temporary, PWD: cwd, ...own, ...isolated.data },
+      env: { ...env, ...(yield* loopback.unproxied((name) => valueOf(client, env, name))) },
       directory: isolated.data["XDG_DATA_HOME"],
       temporary: isolated.directory
     }

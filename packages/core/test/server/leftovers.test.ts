@@ -1,8 +1,10 @@
 import { CommandExecutor, Error as PlatformError, FileSystem, Path } from "@effect/platform"
 import { NodePath } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { ConfigProvider, Duration, Effect, FastCheck as fc, Fiber, Layer, TestClock } from "effect"
+import { Duration, Effect, FastCheck as fc, Fiber, Layer, Option, TestClock } from "effect"
+import { HostEnvironment } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as owners from "../../src/internal/owner.js"
 import * as processTable from "../../src/internal/processTable.js"
 import * as leftovers from "../../src/internal/server/leftovers.js"
 import { isDone, settle } from "../support/mock.js"
@@ -19,8 +21,20 @@ interface Fake {
 
 const us = 50
 
+/** What is not as a private directory of ours, or a file in it. */
+interface Strange {
+  readonly uid?: number
+  readonly mode?: number
+  readonly isLink?: boolean
+}
+
 /** A machine with `/proc` and a directory for temporary ones, both in memory. We are process 50, begun at 500. */
-const machine = (processes: Map<number, Fake>, files: Map<string, string>, proc = true) => {
+const machine = (
+  processes: Map<number, Fake>,
+  files: Map<string, string>,
+  proc = true,
+  strange: ReadonlyMap<string, Strange> = new Map()
+) => {
   const missing = (method: string) =>
     new PlatformError.SystemError({ reason: "NotFound", module: "FileSystem", method })
   const stat = (pid: number) => {
@@ -46,7 +60,16 @@ const machine = (processes: Map<number, Fake>, files: Map<string, string>, proc 
   const fileSystem = FileSystem.layerNoop({
     exists: (file) =>
       Effect.succeed(proc && (file === "/proc/self/stat" || processes.has(Number(file.slice("/proc/".length))))),
-    readLink: (file) => file === "/proc/self/ns/pid" ? Effect.succeed("pid:[4026]") : Effect.fail(missing("readLink")),
+    readLink: (file) =>
+      file === "/proc/self/ns/pid" || strange.get(file)?.isLink === true
+        ? Effect.succeed("pid:[4026]")
+        : Effect.fail(missing("readLink")),
+    stat: (file) =>
+      Effect.succeed({
+        type: files.has(file) ? "File" : "Directory",
+        mode: strange.get(file)?.mode ?? (files.has(file) ? 0o100644 : 0o040700),
+        uid: Option.some(strange.get(file)?.uid ?? 1000)
+      } as FileSystem.File.Info),
     readFile: (file) => Effect.map(content(file), (text) => new TextEncoder().encode(text)),
     readFileString: content,
     writeFileString: (file, text) => Effect.sync(() => void files.set(file, text)),
@@ -95,7 +118,7 @@ const services = Effect.gen(function*() {
 
 const end = Effect.gen(function*() {
   const all = yield* services
-  const self = yield* leftovers.self(all)
+  const self = yield* owners.self(all)
   yield* leftovers.end(all, self!, "/tmp/effect-opencode-ours")
 })
 
@@ -116,11 +139,12 @@ const run = <A, E>(
   processes: Map<number, Fake>,
   files = new Map<string, string>(),
   proc = true,
-  env: ReadonlyArray<readonly [string, string]> = []
+  env: ReadonlyArray<readonly [string, string]> = [],
+  strange?: ReadonlyMap<string, Strange>
 ) =>
   effect.pipe(
-    Effect.provide(machine(processes, files, proc)),
-    Effect.withConfigProvider(ConfigProvider.fromMap(new Map(env)))
+    Effect.provide(machine(processes, files, proc, strange)),
+    Effect.provideService(HostEnvironment.HostEnvironment, HostEnvironment.fromVariables(Object.fromEntries(env)))
   )
 
 const ours: readonly [number, Fake] = [us, { started: 500 }]
@@ -132,18 +156,18 @@ describe("leftovers", () => {
     started: fc.oneof(fc.constant(""), fc.nat().map(String)),
     environ: fc.string()
   }, ({ environ, ...owner }) => {
-    assert.deepStrictEqual(leftovers.parse(leftovers.format(owner)), owner)
+    assert.deepStrictEqual(owners.parse(owners.format(owner)), owner)
     const before = environ.replaceAll("EFFECT_OPENCODE_SERVER", "")
-    assert.strictEqual(leftovers.ownerIn(before + named(leftovers.format(owner))), leftovers.format(owner))
+    assert.strictEqual(leftovers.ownerIn(before + named(owners.format(owner))), owners.format(owner))
   })
 
   it.prop("anything else is no owner", { text: fc.string() }, ({ text }) => {
-    const owner = leftovers.parse(text)
-    assert.isTrue(owner === undefined || leftovers.format(owner) === text)
+    const owner = owners.parse(text)
+    assert.isTrue(owner === undefined || owners.format(owner) === text)
   })
 
   for (const text of ["", "/", "//", "/0/", "4026/-1/3", "4026/1", "x/1/3", "1/1/1/1", "4026/ 1/3"]) {
-    it(`"${text}" is no owner`, () => assert.isUndefined(leftovers.parse(text)))
+    it(`"${text}" is no owner`, () => assert.isUndefined(owners.parse(text)))
   }
 
   it.effect("ends what names an owner who has gone, and nothing else", () => {
@@ -216,17 +240,21 @@ describe("leftovers", () => {
     )
   })
 
-  it.effect("removes the directories of dead owners, and ends a server that only a note tells of", () => {
-    const processes = new Map<number, Fake>([ours, [60, { started: 600 }], [70, { started: 700 }], [71, {
-      started: 710
-    }]])
+  it.effect("removes the directories of dead owners, and ends no process that only a note names", () => {
+    const processes = new Map<number, Fake>([
+      [1, { started: 1 }],
+      ours,
+      [60, { started: 600 }],
+      [70, { started: 700 }],
+      [72, { started: 720, environ: named("4026/62/620") }]
+    ])
     const files = new Map([
       ["/tmp/effect-opencode-ours/.server.json", `{"owner":"4026/50/500"}`],
-      ["/tmp/effect-opencode-theirs/.server.json", `{"owner":"4026/60/600","pid":71,"identity":"710"}`],
+      ["/tmp/effect-opencode-theirs/.server.json", `{"owner":"4026/60/600"}`],
       ["/tmp/effect-opencode-dead/.server.json", `{"owner":"4026/62/620","pid":70,"identity":"700"}`],
       ["/tmp/effect-opencode-dead/data/opencode.db", ""],
-      // Its pid is somebody else's by now.
-      ["/tmp/effect-opencode-older/.server.json", `{"owner":"4026/61/610","pid":71,"identity":"70"}`],
+      ["/tmp/effect-opencode-init/.server.json", `{"owner":"4026/61/610","pid":1,"identity":"1"}`],
+      ["/tmp/effect-opencode-self/.server.json", `{"owner":"4026/61/610","pid":50,"identity":"500"}`],
       ["/tmp/effect-opencode-early/.server.json", `{"owner":"4026/63/630"}`],
       ["/tmp/effect-opencode-broken/.server.json", "{\"owner\":"],
       ["/tmp/effect-opencode-run/data/opencode.db", ""],
@@ -239,7 +267,7 @@ describe("leftovers", () => {
           yield* TestClock.adjust("50 millis")
           yield* settle
         }
-        assert.deepStrictEqual(yield* kills, ["TERM 70"])
+        assert.deepStrictEqual(yield* kills, ["TERM 72"])
         assert.deepStrictEqual([...files.keys()], [
           "/tmp/effect-opencode-ours/.server.json",
           "/tmp/effect-opencode-theirs/.server.json",
@@ -252,6 +280,31 @@ describe("leftovers", () => {
       files
     )
   })
+
+  const planted: ReadonlyArray<readonly [string, string, Strange]> = [
+    ["another user's directory", "/tmp/effect-opencode-x", { uid: 1001 }],
+    ["a directory that is open to others", "/tmp/effect-opencode-x", { mode: 0o040755 }],
+    ["a link to a directory", "/tmp/effect-opencode-x", { isLink: true }],
+    ["another user's note", "/tmp/effect-opencode-x/.server.json", { uid: 1001 }],
+    ["a link to a note", "/tmp/effect-opencode-x/.server.json", { isLink: true }]
+  ]
+  for (const [what, file, strange] of planted) {
+    it.effect(`does not believe ${what}`, () => {
+      const files = new Map([["/tmp/effect-opencode-x/.server.json", `{"owner":"4026/62/620","pid":70}`]])
+      return run(
+        Effect.gen(function*() {
+          yield* end
+          assert.deepStrictEqual(yield* kills, [])
+          assert.strictEqual(files.size, 1)
+        }),
+        new Map<number, Fake>([ours, [70, { started: 700 }]]),
+        files,
+        true,
+        [],
+        new Map([[file, strange]])
+      )
+    })
+  }
 
   for (const closed of [60, us]) {
     it.effect(`leaves everything where ${closed === us ? "our own process" : "an owner"} cannot be read`, () => {
@@ -304,10 +357,7 @@ describe("leftovers", () => {
     return run(
       Effect.gen(function*() {
         const all = yield* services
-        const seen = yield* leftovers.seen(all, 70)
-        assert.deepStrictEqual(seen, { pid: 70, identity: "700" })
-        assert.isUndefined(yield* leftovers.seen(all, 71))
-        yield* leftovers.note(all, "/tmp/effect-opencode-dead", { owner: "4026/62/620", ...seen })
+        yield* leftovers.note(all, "/tmp/effect-opencode-dead", { owner: "4026/62/620" })
         yield* end
         assert.deepStrictEqual([...files.keys()], [])
       }).pipe(Effect.raceFirst(TestClock.adjust("50 millis").pipe(Effect.zipRight(settle), Effect.forever))),
@@ -326,7 +376,7 @@ describe("leftovers", () => {
     ])
     return run(
       Effect.gen(function*() {
-        assert.deepStrictEqual(yield* leftovers.self(yield* services), { namespace: "", pid: us, started: "" })
+        assert.deepStrictEqual(yield* owners.self(yield* services), { namespace: "", pid: us, started: "" })
         const fiber = yield* Effect.fork(end)
         while (!(yield* isDone(fiber))) {
           yield* TestClock.adjust("50 millis")

@@ -2,9 +2,9 @@ import { FileSystem, Path } from "@effect/platform"
 import type { CommandExecutor } from "@effect/platform"
 import { NodeFileSystem, NodePath } from "@effect/platform-node"
 import { assert } from "@effect/vitest"
-import { ConfigProvider, Context, Effect, Layer, TestClock } from "effect"
+import { Context, Effect, Layer, TestClock } from "effect"
 import type { Fiber } from "effect"
-import { OpenCode, StartupGate } from "effect-opencode"
+import { HostEnvironment, OpenCode, StartupGate } from "effect-opencode"
 import type { OpenCodeError } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as NodeFs from "node:fs"
@@ -209,11 +209,15 @@ export const platform = (
   scripts: Scripts,
   env: (machine: Machine) => { readonly [name: string]: string } = () => ({})
 ): Layer.Layer<Platform | Mock.MockCommandExecutor | Machine> => {
-  const config = Layer.unwrapEffect(Effect.map(Machine, (machine) =>
-    Layer.setConfigProvider(
-      ConfigProvider.fromMap(new Map(Object.entries({ HOME: machine.home, PATH: machine.bin, ...env(machine) })))
-    )))
-  return Layer.mergeAll(Mock.layer(scripts), fileSystem, path, config).pipe(
+  const environment = Layer.effect(
+    HostEnvironment.HostEnvironment,
+    Effect.map(Machine, (machine) =>
+      Effect.succeed({
+        variables: { HOME: machine.home, PATH: machine.bin, ...env(machine) },
+        mainFile: `${machine.work}/main.js`
+      }))
+  )
+  return Layer.mergeAll(Mock.layer(scripts), fileSystem, path, environment).pipe(
     Layer.provideMerge(Layer.scoped(Machine, makeMachine))
   )
 }

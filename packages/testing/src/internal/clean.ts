@@ -1,8 +1,5 @@
-import * as Config from "effect/Config"
-import type * as ConfigProvider from "effect/ConfigProvider"
+import * as HostEnvironment from "effect-opencode/HostEnvironment"
 import * as Effect from "effect/Effect"
-import * as HashSet from "effect/HashSet"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 
 export const mask = "<redacted>"
@@ -61,33 +58,8 @@ export const given = (values: ReadonlyArray<string | Redacted.Redacted>): Readon
   return [...found]
 }
 
-/** The variables of our own environment, as far as the `ConfigProvider` can list them. */
-export const environment: Effect.Effect<Json> = Effect.configProviderWith((provider) => {
-  const below = (path: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<ReadonlyArray<string>>> =>
-    children(provider, path).pipe(
-      Effect.flatMap(
-        Effect.forEach((name) => Effect.map(below([...path, name]), (paths) => [[...path, name], ...paths]))
-      ),
-      Effect.map((lists) => lists.flat())
-    )
-  const load = (name: string) => Effect.option(provider.load(Config.string(name)))
-  return below([]).pipe(
-    Effect.flatMap(Effect.forEach((path) => {
-      const name = path.join("_")
-      return load(name).pipe(
-        Effect.flatMap((value) => Option.isSome(value) ? Effect.succeed(value) : load(name.toLowerCase())),
-        Effect.map((value) => Option.isSome(value) ? [[name, value.value] as const] : [])
-      )
-    })),
-    Effect.map((entries) => Object.fromEntries(entries.flat()))
-  )
-})
-
-const children = (provider: ConfigProvider.ConfigProvider, path: ReadonlyArray<string>) =>
-  provider.flattened.enumerateChildren(path).pipe(
-    Effect.map((names) => [...HashSet.toValues(names)]),
-    Effect.orElseSucceed((): Array<string> => [])
-  )
+/** The variables that a child inherits from us. */
+export const environment: Effect.Effect<Json> = Effect.map(HostEnvironment.facts, ({ variables }) => ({ ...variables }))
 
 const shapes: ReadonlyArray<readonly [RegExp, string]> = [
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g, mask],

@@ -1,10 +1,13 @@
-import * as Command from "@effect/platform/Command"
-import * as Config from "effect/Config"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as HostEnvironment from "../../HostEnvironment.js"
 import type { Processes } from "../client.js"
+import * as directories from "../directories.js"
+import * as owners from "../owner.js"
+import type { Owner, Reader } from "../owner.js"
+import * as ownership from "../ownership.js"
 import * as processTable from "../processTable.js"
 import type { Listed, Seen } from "../processTable.js"
 
@@ -14,90 +17,24 @@ import type { Listed, Seen } from "../processTable.js"
  */
 export const variable = "EFFECT_OPENCODE_SERVER"
 
-/** A program that has started servers, told from a later one with the same pid. */
-export interface Owner {
-  /** Pids mean something only inside it; empty where there are no namespaces. */
-  readonly namespace: string
-  readonly pid: number
-  /** When it began, as `/proc` tells; empty elsewhere. */
-  readonly started: string
-}
-
-export const format = ({ namespace, pid, started }: Owner): string => `${namespace}/${pid}/${started}`
-
-export const parse = (text: string): Owner | undefined => {
-  const match = /^(\d*)\/([1-9]\d*)\/(\d*)$/.exec(text)
-  return match === null ? undefined : { namespace: match[1]!, pid: Number(match[2]), started: match[3]! }
-}
-
 /** The owner that an environment names. */
-export const ownerIn = (environment: string): string | undefined => {
-  const at = environment.indexOf(`${variable}=`)
-  return at === -1 ? undefined : /^[^\0\s]*/.exec(environment.slice(at + variable.length + 1))?.[0]
-}
+export const ownerIn = (environment: string): string | undefined => processTable.valueIn(environment, variable)
 
 type Table = ReadonlyArray<Listed<string | undefined>>
 
-interface Reader {
-  readonly self: Owner
-  /** The owner that our own environment names: we are a tool of its server. */
-  readonly above: string | undefined
-}
-
-/**
- * What a list of processes tells of an owner. In doubt it lives: of another namespace nothing is known, and without a
- * time a pid is enough. One that is not in the list can be one that could not be read.
- */
-const stateOf = (table: Table, { above, self }: Reader, text: string): "alive" | "dead" | "missing" => {
-  const owner = text === above ? undefined : parse(text)
-  if (owner === undefined || owner.namespace !== self.namespace) return "alive"
-  const found = table.find((p) => p.pid === owner.pid)
-  if (found === undefined) return "missing"
-  return !found.zombie && (owner.started === "" || found.identity === owner.started) ? "alive" : "dead"
-}
-
-/** What a note says; `pid` and `identity` are those of the server. */
-const Note = Schema.parseJson(Schema.Struct({
-  owner: Schema.String,
-  pid: Schema.optional(Schema.Number),
-  identity: Schema.optional(Schema.String)
-}))
+/** What the directory of a server says: its owner. */
+const Note = Schema.parseJson(Schema.Struct({ owner: Schema.String }))
 export type Note = typeof Note.Type
 
-/** The processes of servers of these owners; never ours. */
-const orphans = (
-  table: Table,
-  self: Owner,
-  dead: ReadonlySet<string>,
-  notes: ReadonlyArray<Note>
-): ReadonlyArray<Seen> => {
-  const noted = notes.filter((note) => dead.has(note.owner))
-  return table.filter((p) =>
-    p.pid !== self.pid && !p.zombie &&
-    ((p.found !== undefined && dead.has(p.found)) ||
-      noted.some((note) => note.pid === p.pid && note.identity === p.identity && note.identity !== undefined))
-  ).map(({ identity, pid }) => ({ identity, pid }))
-}
+/**
+ * The processes of servers of these owners; never ours. Only what carries the owner in its environment is one: a file
+ * can name anything.
+ */
+const orphans = (table: Table, self: Owner, dead: ReadonlySet<string>): ReadonlyArray<Seen> =>
+  table.filter((p) => p.pid > 1 && p.pid !== self.pid && !p.zombie && p.found !== undefined && dead.has(p.found))
+    .map(({ identity, pid }) => ({ identity, pid }))
 
 type Services = Pick<Processes, "executor" | "fileSystem" | "path" | "table" | "forceKillAfter">
-
-/** Us; `undefined` where that cannot be found out, and nobody can be told from us. */
-export const self = (services: Omit<Services, "table" | "forceKillAfter">): Effect.Effect<Owner | undefined> =>
-  Effect.gen(function*() {
-    const { executor, fileSystem, path } = services
-    if (path.sep === "\\") return undefined
-    if (yield* processTable.hasProc(services)) {
-      const namespace = yield* Effect.orElseSucceed(fileSystem.readLink("/proc/self/ns/pid"), () => "")
-      const text = yield* Effect.orElseSucceed(fileSystem.readFileString("/proc/self/stat"), () => "")
-      const stat = processTable.parseStat(text)
-      return stat === undefined
-        ? undefined
-        : { namespace: /\d+/.exec(namespace)?.[0] ?? "", pid: stat.pid, started: stat.identity }
-    }
-    const text = yield* Effect.orElseSucceed(executor.string(Command.make("sh", "-c", "echo $PPID")), () => "")
-    const pid = Number.parseInt(text, 10)
-    return pid > 0 ? { namespace: "", pid, started: "" } : undefined
-  })
 
 const file = ".server.json"
 
@@ -108,51 +45,44 @@ export const note = (services: Services, directory: string, content: Note): Effe
     Effect.ignore
   )
 
-/** The process of this pid as a note can hold it. */
-export const seen = (services: Services, pid: number): Effect.Effect<Seen | undefined> =>
-  Effect.map(processTable.list(services, () => undefined), (table) => {
-    const found = table.find((p) => p.pid === pid)
-    return found === undefined ? undefined : { pid, identity: found.identity }
-  })
-
 interface Noted {
   readonly directory: string
   readonly note: Note
 }
 
-/** The notes in the temporary directories beside ours. */
-const notes = ({ fileSystem, path }: Services, directory: string): Effect.Effect<ReadonlyArray<Noted>> => {
-  const parent = path.dirname(directory)
-  const read = (name: string) =>
-    fileSystem.readFileString(path.join(parent, name, file)).pipe(
-      Effect.flatMap(Schema.decode(Note)),
-      Effect.map((note): Noted => ({ directory: path.join(parent, name), note })),
-      Effect.option
-    )
-  return fileSystem.readDirectory(parent).pipe(
-    Effect.orElseSucceed((): Array<string> => []),
-    Effect.flatMap((names) =>
-      Effect.forEach(names.filter((name) => name.startsWith("effect-opencode-")), read, { concurrency: 16 })
-    ),
-    Effect.map((found) => found.flatMap(Option.toArray))
-  )
-}
+/** The notes in the temporary directories beside ours, as far as they are of the same user: anybody can write there. */
+const notes = ({ fileSystem, path }: Services, directory: string): Effect.Effect<ReadonlyArray<Noted>> =>
+  Effect.gen(function*() {
+    const parent = path.dirname(directory)
+    const user = yield* Effect.map(fileSystem.stat(directory), ({ uid }) => uid)
+    const read = (name: string) =>
+      Effect.gen(function*() {
+        const own = path.join(parent, name)
+        const isOurs = (yield* ownership.isOwn(fileSystem, own, "Directory", user)) &&
+          (yield* ownership.isOwn(fileSystem, path.join(own, file), "File", user))
+        if (!isOurs) return Option.none<Noted>()
+        const text = yield* fileSystem.readFileString(path.join(own, file))
+        return Option.some({ directory: own, note: yield* Schema.decode(Note)(text) })
+      }).pipe(Effect.orElseSucceed(() => Option.none<Noted>()))
+    const names = yield* fileSystem.readDirectory(parent)
+    const found = yield* Effect.forEach(names.filter((name) => name.startsWith("effect-opencode-")), read, {
+      concurrency: 16
+    })
+    return found.flatMap(Option.toArray)
+  }).pipe(Effect.orElseSucceed((): ReadonlyArray<Noted> => []))
 
 /** The owners that have died, of all that are named. */
 const deadOf = (
-  { fileSystem }: Services,
+  services: Services,
   table: Table,
   reader: Reader,
   notes: ReadonlyArray<Note>
 ): Effect.Effect<ReadonlySet<string>> => {
   const named = new Set([...notes.map(({ owner }) => owner), ...table.flatMap((p) => p.found ?? [])])
-  const isDead = (text: string): Effect.Effect<boolean> => {
-    const state = stateOf(table, reader, text)
-    return state !== "missing" ? Effect.succeed(state === "dead") : fileSystem.exists(`/proc/${parse(text)!.pid}`).pipe(
-      Effect.match({ onFailure: () => false, onSuccess: (exists) => !exists })
-    )
-  }
-  return Effect.map(Effect.filter(named, isDead), (dead) => new Set(dead))
+  return Effect.map(
+    Effect.filter(named, (text) => owners.isDead(services, table, reader, text)),
+    (dead) => new Set(dead)
+  )
 }
 
 /** How long the kernel gets to carry out a SIGKILL. */
@@ -165,8 +95,7 @@ const killPatience = Duration.seconds(2)
 export const end = (services: Services, owner: Owner, directory: string): Effect.Effect<void> =>
   Effect.gen(function*() {
     const { fileSystem, table } = services
-    const above = yield* Config.string(variable).pipe(Effect.option)
-    const reader: Reader = { self: owner, above: Option.getOrUndefined(above) }
+    const reader: Reader = { self: owner, above: yield* HostEnvironment.variable(variable) }
     const noted = yield* notes(services, directory)
     const all = noted.map(({ note }) => note)
     const list = processTable.list(services, ownerIn)
@@ -176,10 +105,10 @@ export const end = (services: Services, owner: Owner, directory: string): Effect
       return yield* Effect.logDebug("the processes of this machine cannot be listed: what is left of others stays")
     }
     const dead = yield* deadOf(services, first, reader, all)
-    const found = orphans(first, owner, dead, all)
+    const found = orphans(first, owner, dead)
     if (found.length > 0) {
       yield* Effect.logDebug(`ending what dead programs have left: pid ${found.map(({ pid }) => pid).join(", ")}`)
-      const left = Effect.map(list, (table) => isWhole(table) ? orphans(table, owner, dead, all) : found)
+      const left = Effect.map(list, (table) => isWhole(table) ? orphans(table, owner, dead) : found)
       const waitGone = (patience: Duration.Duration) =>
         left.pipe(
           Effect.delay(Duration.millis(50)),
@@ -195,7 +124,7 @@ export const end = (services: Services, owner: Owner, directory: string): Effect
     }
     yield* Effect.forEach(
       noted.filter(({ note }) => dead.has(note.owner)),
-      ({ directory }) => Effect.ignore(fileSystem.remove(directory, { recursive: true, force: true })),
+      ({ directory }) => directories.remove(fileSystem, directory),
       { discard: true }
     )
   }).pipe(Effect.withSpan("OpenCode.server.leftovers"))

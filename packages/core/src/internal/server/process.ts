@@ -1,4 +1,3 @@
-import * as Config from "effect/Config"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -8,6 +7,7 @@ import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import * as HostEnvironment from "../../HostEnvironment.js"
 import type { Isolation } from "../../Isolation.js"
 import { OpenCodeConfigError, OpenCodeServerError } from "../../OpenCodeError.js"
 import type { OpenCodeError } from "../../OpenCodeError.js"
@@ -18,6 +18,7 @@ import * as check from "../check.js"
 import type { Processes } from "../client.js"
 import * as limits from "../limits.js"
 import * as lineSplitter from "../lineSplitter.js"
+import * as owners from "../owner.js"
 import * as process from "../process.js"
 import * as processTable from "../processTable.js"
 import * as redact from "../redact.js"
@@ -73,8 +74,6 @@ const drainPatience = Duration.seconds(1)
  */
 const port: Effect.Effect<number> = Random.nextIntBetween(16_384, 32_768)
 
-const inherited: Effect.Effect<string> = Config.string(processTable.variable).pipe(Effect.orElseSucceed(() => ""))
-
 const exitOf = (exit: Verdict.Exit) => ({
   exitCode: exit._tag === "Code" ? exit.code : undefined,
   signal: exit._tag === "Signal" ? exit.signal : undefined
@@ -94,18 +93,18 @@ export const start = (
     const scope = yield* Effect.scope
     const { password } = services
     const id = yield* credentials.id
-    const owner = yield* leftovers.self(services)
+    const owner = yield* owners.self(services)
     if (owner !== undefined) {
       yield* leftovers.end(services, owner, around.temporary)
-      yield* leftovers.note(services, around.temporary, { owner: leftovers.format(owner) })
+      yield* leftovers.note(services, around.temporary, { owner: owners.format(owner) })
     }
     const invocation = {
       args: ["serve", "--hostname", "127.0.0.1", "--port", String(yield* port), ...spec.args],
       env: {
         ...around.env,
         // A server inside a server's tool carries both ids, so that either sweep finds it.
-        [processTable.variable]: `${yield* inherited}:${id}`,
-        ...(owner === undefined ? {} : { [leftovers.variable]: leftovers.format(owner) }),
+        [processTable.variable]: `${(yield* HostEnvironment.variable(processTable.variable)) ?? ""}:${id}`,
+        ...(owner === undefined ? {} : { [leftovers.variable]: owners.format(owner) }),
         OPENCODE_SERVER_USERNAME: credentials.username,
         OPENCODE_SERVER_PASSWORD: Redacted.value(password)
       },
@@ -162,10 +161,6 @@ export const start = (
       }),
       Effect.withSpan("OpenCode.server.start")
     )
-    if (owner !== undefined) {
-      const seen = yield* leftovers.seen(services, running.pid)
-      yield* leftovers.note(services, around.temporary, { owner: leftovers.format(owner), ...seen })
-    }
     return {
       pid: running.pid,
       url: address,

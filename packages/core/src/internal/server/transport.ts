@@ -331,6 +331,6 @@ export const make = (services: Services): Transport => ({
     const problem = homeProblem(services, defaults)
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
     const { api } = yield* connect(services, defaults)
-    return yield* api.models(path.resolve(yield* plans.expand(services, defaults.cwd ?? ".")))
+    return yield* api.models(path.resolve((yield* plans.expand(services, defaults)).cwd ?? "."))
   }))
 })

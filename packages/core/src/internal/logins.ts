@@ -1,0 +1,122 @@
+import type { PlatformError } from "@effect/platform/Error"
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Path from "@effect/platform/Path"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Random from "effect/Random"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+
+interface Services {
+  readonly fileSystem: FileSystem.FileSystem
+  readonly path: Path.Path
+}
+
+/**
+ * Whether a file of the data directory is a login: `auth.json` (providers) and `mcp-auth.json` (MCP servers) are all that
+ * OpenCode itself has there (1.18.33); plugins name theirs alike.
+ */
+export const isLogin = (name: string): boolean => /(^|[-_.])(auth|accounts?|credentials?|tokens?)\.json$/i.test(name)
+
+const own = ["auth.json", "mcp-auth.json"]
+
+/** The logins in a directory. By their names first: most machines have none, and to ask for each would cost errors. */
+const stored = ({ fileSystem, path }: Services, directory: string): Effect.Effect<ReadonlyArray<string>> =>
+  fileSystem.readDirectory(directory).pipe(
+    Effect.map((names) => names.filter(isLogin)),
+    // One that cannot be listed can hold them all the same.
+    Effect.catchAll((error) => Effect.succeed(error._tag === "SystemError" && error.reason === "NotFound" ? [] : own)),
+    Effect.flatMap(
+      Effect.filter((name) => Effect.orElseSucceed(fileSystem.exists(path.join(directory, name)), () => false))
+    )
+  )
+
+const Logins = Schema.parseJson(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
+
+type Logins = typeof Logins.Type
+
+const decode = Schema.decodeEither(Logins)
+
+const isSame = (self: unknown, that: unknown): boolean => JSON.stringify(self) === JSON.stringify(that)
+
+/** What was changed in a copy, put over what somebody else may have changed meanwhile; `undefined` if nothing was. */
+export const merge = (before: Logins, copy: Logins, now: Logins): Logins | undefined => {
+  const names = new Set([...Object.keys(before), ...Object.keys(copy)])
+  const changed = [...names].filter((name) => !isSame(before[name], copy[name]) && !isSame(copy[name], now[name]))
+  if (changed.length === 0) return undefined
+  const removed = changed.filter((name) => copy[name] === undefined)
+  return Object.fromEntries([
+    ...Object.entries(now).filter(([name]) => !removed.includes(name)),
+    ...changed.filter((name) => copy[name] !== undefined).map((name) => [name, copy[name]] as const)
+  ])
+}
+
+/** Replaces a file as a whole: a process that reads it meanwhile sees the one or the other. */
+const replace = ({ fileSystem }: Services, file: string, content: Logins): Effect.Effect<void, PlatformError> =>
+  Effect.gen(function*() {
+    const target = yield* fileSystem.realPath(file)
+    const fresh = `${target}.${yield* Random.nextIntBetween(0, 2 ** 31)}`
+    yield* fileSystem.writeFileString(fresh, JSON.stringify(content, null, 2), { mode: 0o600 }).pipe(
+      Effect.zipRight(fileSystem.rename(fresh, target)),
+      Effect.onError(() => Effect.ignore(fileSystem.remove(fresh, { force: true })))
+    )
+  })
+
+/**
+ * OpenCode writes a refreshed token through the link (1.18.33). A copy, or a file that something has put into the link's
+ * place, has it alone: it is brought back.
+ */
+const bringBack = (services: Services, source: string, target: string, before: Logins | undefined) =>
+  Effect.gen(function*() {
+    const { fileSystem } = services
+    if (before === undefined || (yield* Effect.isSuccess(fileSystem.readLink(target)))) return
+    const copy = Effect.map(
+      Effect.option(fileSystem.readFileString(target)),
+      (text) => text._tag === "Some" ? Either.getOrUndefined(decode(text.value)) : undefined
+    )
+    const current = yield* copy
+    if (current === undefined) return
+    const now = Either.getOrElse(decode(yield* fileSystem.readFileString(source)), (): Logins => ({}))
+    const merged = merge(before, current, now)
+    if (merged !== undefined) yield* replace(services, source, merged)
+  }).pipe(
+    Effect.catchAll(() =>
+      Effect.logWarning(`A login that was renewed in ${target} could not be brought back to ${source}`)
+    )
+  )
+
+/**
+ * Links the logins of one data directory into another one, which keeps those of its own. A link, so that a refreshed token
+ * is kept; a copy where links are not allowed.
+ */
+export const link = (
+  services: Services,
+  source: string,
+  target: string
+): Effect.Effect<void, PlatformError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { fileSystem, path } = services
+    const names = yield* stored(services, source)
+    if (names.length === 0) return
+    yield* fileSystem.makeDirectory(target, { recursive: true })
+    yield* Effect.forEach(names, (name) =>
+      Effect.gen(function*() {
+        const [from, to] = [path.join(source, name), path.join(target, name)]
+        const linked = yield* Effect.option(fileSystem.readLink(to))
+        if (linked._tag === "Some" ? linked.value !== from : yield* fileSystem.exists(to)) return
+        const before = Either.getOrUndefined(
+          decode(yield* Effect.orElseSucceed(fileSystem.readFileString(from), () => ""))
+        )
+        if (linked._tag === "None") {
+          yield* fileSystem.symlink(from, to).pipe(
+            Effect.catchAll((error) =>
+              // Another run in the same directory was faster.
+              error._tag === "SystemError" && error.reason === "AlreadyExists"
+                ? Effect.void
+                : fileSystem.copyFile(from, to)
+            )
+          )
+        }
+        yield* Effect.addFinalizer(() => bringBack(services, from, to, before))
+      }), { discard: true })
+  })
