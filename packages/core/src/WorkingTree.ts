@@ -10,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as systemError from "./internal/systemError.js"
 
 /**
  * There is no diff, because of one of these:
@@ -109,7 +110,7 @@ const make = (executor: CommandExecutor.CommandExecutor, directory: string) => {
               "git-unavailable",
               Option.match(Cause.failureOption(cause), {
                 onNone: () => "the process could not be created",
-                onSome: (error) => error._tag === "SystemError" ? error.reason : error._tag
+                onSome: systemError.reasonOf
               })
             ))
           )

@@ -30,6 +30,11 @@ const cases: ReadonlyArray<readonly [path: string, options: Options, prompt?: st
   ["cwd", { cwd: "missing" }],
   ["cwd", { cwd: "~/missing" }],
   ["dir", { dir: "missing" }],
+  ["cwd", { cwd: "~root" }],
+  ["cwd", { cwd: "~root/src" }],
+  ["dir", { dir: "~root/src" }],
+  ["transcript", { transcript: "~root/run.jsonl" }],
+  ["files.1", { files: ["a.txt", "~root/b.txt"] }],
   ["files.1", { files: ["a.txt", "missing.txt"] }],
   // limits
   ["timeout", { timeout: 0 }],

@@ -694,6 +694,7 @@ describe("OpenCode", () => {
         const recorded = yield* T.only
         assert.isFalse(recorded.extendEnv)
         assert.deepStrictEqual(Object.keys(recorded.env).sort(), [
+          "EFFECT_OPENCODE_PROGRAM",
           "EFFECT_OPENCODE_RUN",
           "ONLY",
           "OPENCODE_DISABLE_AUTOUPDATE",

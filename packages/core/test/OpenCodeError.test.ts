@@ -68,6 +68,10 @@ const cases: ReadonlyArray<Case> = [
     says: ["/x/opencode", "/srv/place", "E2BIG"]
   },
   {
+    error: new E.OpenCodeSpawnError({ binary: "/x/opencode", cwd: "/srv/place", reason: "EMFILE", hint: "do this" }),
+    says: ["/x/opencode", "/srv/place", "EMFILE", "Hint: do this."]
+  },
+  {
     error: new E.OpenCodeSqliteError({ signature: "database is locked", exitCode: 1, partial: seen }),
     says: ["database is locked", "2 attempts", "Isolate", "startup.concurrency", "retries", "the last line"]
   },

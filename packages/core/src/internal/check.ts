@@ -189,7 +189,7 @@ const paths = ({ attach, cwd, dir, files, transcript }: RunOptions): Option.Opti
     homePath.problem("cwd", cwd),
     homePath.problem("transcript", transcript),
     ...(attach === undefined
-      ? [homePath.problem("dir", dir), ...(files ?? []).map((file, index) => homePath.problem(`files.${index}`, file))]
+      ? [homePath.problem("dir", dir), ...[...files ?? []].map((file, index) => homePath.problem(`files.${index}`, file))]
       : [])
   ])
 

@@ -67,7 +67,13 @@ const spawnError = (options: StartOptions, cause: Cause.Cause<PlatformError>): O
       return defect instanceof Error && "code" in defect ? String(defect.code) : "the process could not be created"
     }
   })
-  return new OpenCodeSpawnError({ binary: options.binary, cwd: options.cwd, reason, hint: systemError.hintOf(reason) })
+  const hint = systemError.hintOf(reason)
+  return new OpenCodeSpawnError({
+    binary: options.binary,
+    cwd: options.cwd,
+    reason,
+    ...(hint === undefined ? {} : { hint })
+  })
 }
 
 export const start = (

@@ -204,10 +204,14 @@ type Scripts = Parameters<typeof Mock.layer>[0]
 
 export type Platform = CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path
 
+/** What a file system does instead, given what it does by itself. */
+export type Files = Partial<FileSystem.FileSystem> | ((base: FileSystem.FileSystem) => Partial<FileSystem.FileSystem>)
+
 /** Everything but the service: the mock, the machine and its environment variables. */
 export const platform = (
   scripts: Scripts,
-  env: (machine: Machine) => { readonly [name: string]: string } = () => ({})
+  env: (machine: Machine) => { readonly [name: string]: string } = () => ({}),
+  files: Files = {}
 ): Layer.Layer<Platform | Mock.MockCommandExecutor | Machine> => {
   const environment = Layer.effect(
     HostEnvironment.HostEnvironment,
@@ -217,7 +221,12 @@ export const platform = (
         mainFile: `${machine.work}/main.js`
       }))
   )
-  return Layer.mergeAll(Mock.layer(scripts), fileSystem, path, environment).pipe(
+  const changed = Layer.effect(
+    FileSystem.FileSystem,
+    Effect.map(FileSystem.FileSystem, (base) =>
+      FileSystem.FileSystem.of({ ...base, ...(typeof files === "function" ? files(base) : files) }))
+  ).pipe(Layer.provide(fileSystem))
+  return Layer.mergeAll(Mock.layer(scripts), changed, path, environment).pipe(
     Layer.provideMerge(Layer.scoped(Machine, makeMachine))
   )
 }
@@ -228,7 +237,8 @@ export const layer = (
   options: OpenCode.Options | ((machine: Machine) => OpenCode.Options) = {},
   env?: (machine: Machine) => { readonly [name: string]: string },
   // Unknown: the machine of a test is not to be told from its times.
-  processors?: number
+  processors?: number,
+  files?: Files
 ): Layer.Layer<OpenCode.OpenCode | Platform | Mock.MockCommandExecutor | Machine> =>
   Layer.unwrapEffect(
     Effect.map(Machine, (machine) =>
@@ -237,7 +247,11 @@ export const layer = (
         version: "1.18.33",
         ...(typeof options === "function" ? options(machine) : options)
       }))
-  ).pipe(Layer.provide(Layer.succeed(StartupGate.Processors, processors)), Layer.provideMerge(platform(scripts, env)))
+  ).pipe(Layer.provide(Layer.succeed(StartupGate.Processors, processors)), Layer.provideMerge(platform(scripts, env, files)))
+
+/** The same over a file system that does some things in another way. */
+export const layerOf = (files: Files, scripts: Scripts, options?: Parameters<typeof layer>[1]) =>
+  layer(scripts, options, undefined, undefined, files)
 
 // ---------------------------------------------------------------------------------------------------------------
 // Asking and waiting
