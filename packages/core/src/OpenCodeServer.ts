@@ -48,6 +48,7 @@ import type * as Scope from "effect/Scope"
 import * as check from "./internal/check.js"
 import type { Client } from "./internal/client.js"
 import * as homePath from "./internal/homePath.js"
+import * as loopback from "./internal/loopback.js"
 import * as processes from "./internal/processes.js"
 import * as rateGate from "./internal/rateGate.js"
 import * as redact from "./internal/redact.js"
@@ -281,6 +282,11 @@ export const make = (
     const isolation = located.right
     const base = yield* processes.make(given, isolation)
     const httpClient = yield* HttpClient.HttpClient
+    if (yield* loopback.isProxied) {
+      yield* Effect.logWarning(
+        "Node asks the proxy for 127.0.0.1, where the servers are: add it to NO_PROXY before the program starts"
+      )
+    }
     const password = yield* credentials.password
     const pool = yield* pools.ofProcesses({ ...base, httpClient, password }, given)
     const cwd = base.path.resolve(".")

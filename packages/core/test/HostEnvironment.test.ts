@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer } from "effect"
 import { HostEnvironment, Leftovers, OpenCode } from "effect-opencode"
 import * as NodeFs from "node:fs"
+import * as loopback from "../src/internal/loopback.js"
 import * as T from "./support/mock.js"
 
 /** An OpenCode that says what it finds in its data directory, and the run's mark. */
@@ -109,5 +110,23 @@ describe("a proxy", () => {
     Effect.gen(function*() {
       yield* OpenCode.run("x")
       assert.isUndefined((yield* T.only).env["NO_PROXY"])
-    }).pipe(Effect.provide(T.layer([T.answering("x")], { environment: { A: "b" } }, () => ({ HTTP_PROXY: "http://p" })))))
+    }).pipe(
+      Effect.provide(T.layer([T.answering("x")], { environment: { A: "b" } }, () => ({ HTTP_PROXY: "http://p" })))
+    ))
+
+  const node = { NODE_USE_ENV_PROXY: "1", HTTP_PROXY: "http://p" }
+  const asked: ReadonlyArray<readonly [boolean, Record<string, string>]> = [
+    [true, node],
+    [true, { NODE_OPTIONS: "--use-env-proxy", http_proxy: "http://p", NO_PROXY: "a" }],
+    [false, { ...node, NO_PROXY: "a, 127.0.0.1" }],
+    [false, { ...node, no_proxy: "*" }],
+    [false, { NODE_USE_ENV_PROXY: "1" }],
+    [false, { HTTP_PROXY: "http://p" }]
+  ]
+  for (const [isProxied, variables] of asked) {
+    it.effect(`between us and our servers is ${isProxied ? "seen" : "none"} with ${Object.keys(variables)}`, () =>
+      Effect.gen(function*() {
+        assert.strictEqual(yield* loopback.isProxied, isProxied)
+      }).pipe(Effect.provideService(HostEnvironment.HostEnvironment, HostEnvironment.fromVariables(variables))))
+  }
 })

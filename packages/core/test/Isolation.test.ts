@@ -1,5 +1,7 @@
+import { Error as PlatformError } from "@effect/platform"
+import type { FileSystem } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Stream, TestClock } from "effect"
+import { Effect, Fiber, Logger, LogLevel, Stream, TestClock } from "effect"
 import { OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as NodeFs from "node:fs"
@@ -226,4 +228,293 @@ describe("isolation in a directory", () => {
       assert.deepStrictEqual(yield* T.commands, [])
       yield* T.expectClean
     }).pipe(Effect.provide(T.layer([], ({ binary }) => ({ isolation: { directory: `${binary}/below/a/file` } })))))
+})
+
+const loginsOf = (directory: string) =>
+  NodeFs.readdirSync(directory).sort().map((name) => {
+    const isLink = NodeFs.lstatSync(NodePath.join(directory, name)).isSymbolicLink()
+    return isLink ? `${name} → ${NodeFs.readFileSync(NodePath.join(directory, name), "utf8")}` : name
+  })
+
+const dataOf = (env: Readonly<Record<string, string>>) => NodePath.join(env["XDG_DATA_HOME"]!, "opencode")
+
+describe("logins", () => {
+  const store = (directory: string, files: Readonly<Record<string, string>>) => {
+    NodeFs.mkdirSync(NodePath.join(directory, "opencode"), { recursive: true })
+    for (const [name, content] of Object.entries(files)) {
+      NodeFs.writeFileSync(NodePath.join(directory, "opencode", name), content, { mode: 0o600 })
+    }
+  }
+
+  it.effect("are all linked, and no data is", () => {
+    const seen: Array<ReadonlyArray<string>> = []
+    return Effect.gen(function*() {
+      const { home } = yield* T.Machine
+      store(`${home}/.local/share`, {
+        "auth.json": "A",
+        "mcp-auth.json": "B",
+        "plugin-accounts.json": "C",
+        "opencode.db": "D",
+        "author.json": "E"
+      })
+      yield* OpenCode.run("x")
+      assert.deepStrictEqual(seen, [["auth.json → A", "mcp-auth.json → B", "plugin-accounts.json → C"]])
+      yield* T.expectClean
+    }).pipe(Effect.provide(T.layer(({ env }) => {
+      seen.push(loginsOf(dataOf(env)))
+      return T.answering("x")
+    })))
+  })
+
+  it.effect("are found in a directory that is relative to that of the run", () => {
+    const seen: Array<ReadonlyArray<string>> = []
+    return Effect.gen(function*() {
+      const { work } = yield* T.Machine
+      store(`${work}/below/share`, { "auth.json": "A" })
+      yield* OpenCode.run("x", { cwd: "below", extraEnv: { XDG_DATA_HOME: "share" } })
+      assert.deepStrictEqual(seen, [["auth.json → A"]])
+    }).pipe(Effect.provide(T.layer(({ env }) => {
+      seen.push(loginsOf(dataOf(env)))
+      return T.answering("x")
+    })))
+  })
+
+  /** What replaces the link, as a plugin can that writes a file anew. */
+  const renewing =
+    (content: (stored: string) => string) => ({ env }: { readonly env: Readonly<Record<string, string>> }) => {
+      const file = NodePath.join(dataOf(env), "auth.json")
+      const stored = NodeFs.realpathSync(file)
+      NodeFs.writeFileSync(`${file}.new`, content(stored))
+      NodeFs.renameSync(`${file}.new`, file)
+      return T.answering("x")
+    }
+
+  const before = JSON.stringify({ a: { token: 1 }, b: { token: 1 }, c: { token: 1 } })
+
+  it.effect("that were renewed in the link's place are brought back, and others' changes stay", () =>
+    Effect.gen(function*() {
+      const { home } = yield* T.Machine
+      store(`${home}/.local/share`, { "auth.json": before })
+      const file = `${home}/.local/share/opencode/auth.json`
+      yield* OpenCode.run("x")
+      assert.deepStrictEqual(JSON.parse(NodeFs.readFileSync(file, "utf8")), {
+        a: { token: 2 },
+        b: { token: 3 },
+        d: { token: 1 }
+      })
+      assert.strictEqual(NodeFs.statSync(file).mode & 0o777, 0o600)
+      assert.deepStrictEqual(NodeFs.readdirSync(NodePath.dirname(file)), ["auth.json"])
+      yield* T.expectClean
+    }).pipe(Effect.provide(T.layer(renewing((stored) => {
+      // Another run refreshes another one's token meanwhile.
+      NodeFs.writeFileSync(stored, JSON.stringify({ a: { token: 1 }, b: { token: 3 }, c: { token: 1 } }))
+      return JSON.stringify({ a: { token: 2 }, b: { token: 1 }, d: { token: 1 } })
+    })))))
+
+  it.effect("that were damaged are not", () =>
+    Effect.gen(function*() {
+      const { home } = yield* T.Machine
+      store(`${home}/.local/share`, { "auth.json": before })
+      yield* OpenCode.run("x")
+      assert.strictEqual(NodeFs.readFileSync(`${home}/.local/share/opencode/auth.json`, "utf8"), before)
+    }).pipe(Effect.provide(T.layer(renewing(() => "{\"a\":")))))
+
+  it.effect("that are written through the link are where they were", () =>
+    Effect.gen(function*() {
+      const { home } = yield* T.Machine
+      store(`${home}/.local/share`, { "auth.json": before })
+      yield* OpenCode.run("x")
+      assert.strictEqual(NodeFs.readFileSync(`${home}/.local/share/opencode/auth.json`, "utf8"), "{\"a\":2}")
+    }).pipe(Effect.provide(T.layer(({ env }) => {
+      NodeFs.writeFileSync(NodePath.join(dataOf(env), "auth.json"), "{\"a\":2}")
+      return T.answering("x")
+    }))))
+
+  it.effect("are copied where links are not allowed, and brought back", () =>
+    Effect.gen(function*() {
+      const { home } = yield* T.Machine
+      store(`${home}/.local/share`, { "auth.json": before })
+      yield* OpenCode.run("x")
+      assert.deepStrictEqual(JSON.parse(NodeFs.readFileSync(`${home}/.local/share/opencode/auth.json`, "utf8")).a, {
+        token: 2
+      })
+    }).pipe(Effect.provide(T.layerOf(
+      (base) => ({ symlink: (from) => base.readLink(from) }),
+      ({ env }) => {
+        assert.strictEqual(NodeFs.readFileSync(NodePath.join(dataOf(env), "auth.json"), "utf8"), before)
+        NodeFs.writeFileSync(NodePath.join(dataOf(env), "auth.json"), "{\"a\":{\"token\":2}}")
+        return T.answering("x")
+      }
+    ))))
+
+  it.effect("are linked once by runs at the same time in one directory", () => {
+    const seen: Array<ReadonlyArray<string>> = []
+    return Effect.gen(function*() {
+      const { home } = yield* T.Machine
+      store(`${home}/.local/share`, { "auth.json": "A", "mcp-auth.json": "B" })
+      yield* Effect.all([1, 2, 3, 4].map(() => OpenCode.run("x")), { concurrency: "unbounded" })
+      for (const one of seen) assert.deepStrictEqual(one, ["auth.json → A", "mcp-auth.json → B"])
+      assert.strictEqual(NodeFs.readFileSync(`${home}/.local/share/opencode/auth.json`, "utf8"), "A")
+    }).pipe(Effect.provide(T.layer(
+      ({ env }) => {
+        seen.push(loginsOf(dataOf(env)))
+        return T.answering("x")
+      },
+      ({ root }) => ({ isolation: { directory: `${root}/kept` } })
+    )))
+  })
+})
+
+describe("the temporary directory", () => {
+  /** What a start unpacks, where Bun does it. */
+  const unpacking = (seen: Array<string>) => ({ env }: { readonly env: Readonly<Record<string, string>> }) => {
+    const named = env["BUN_TMPDIR"]
+    const directory = named === undefined || named === "" ? env["TMPDIR"]! : named
+    NodeFs.writeFileSync(NodePath.join(directory, "library.so"), "x")
+    seen.push(directory)
+    return T.answering("x")
+  }
+
+  const cases = [
+    ["BUN_TMPDIR of the machine", "bun", (root: string) => ({ BUN_TMPDIR: `${root}/bun` }), () => ({})],
+    ["BUN_TMPDIR of the run", "bun", () => ({}), (root: string) => ({ BUN_TMPDIR: `${root}/bun` })],
+    ["a BUN_TMPDIR that the run empties", "tmp", (root: string) => ({ BUN_TMPDIR: `${root}/bun` }), () => ({
+      BUN_TMPDIR: ""
+    })],
+    ["TMPDIR of the run", "bun", () => ({}), (root: string) => ({ TMPDIR: `${root}/bun` })],
+    ["a BUN_TMPDIR that is not there", "tmp", () => ({ BUN_TMPDIR: "/nowhere" }), () => ({})]
+  ] as const
+  for (const [name, below, inherited, extraEnv] of cases) {
+    it.effect(`is private with ${name}`, () => {
+      const seen: Array<string> = []
+      return Effect.gen(function*() {
+        const { root } = yield* T.Machine
+        NodeFs.mkdirSync(`${root}/bun`)
+        yield* OpenCode.run("x", { extraEnv: extraEnv(root) })
+        assert.strictEqual(seen.length, 1)
+        assert.isTrue(seen[0]!.startsWith(`${root}/${below}/effect-opencode-`), seen[0])
+        assert.deepStrictEqual(NodeFs.readdirSync(`${root}/bun`), [])
+        yield* T.expectClean
+      }).pipe(Effect.provide(T.layer(unpacking(seen), {}, ({ root }) => inherited(root))))
+    })
+  }
+
+  /** As the system does for everybody but root: nothing goes out of a directory that is closed. */
+  const guarded = (base: FileSystem.FileSystem): Partial<FileSystem.FileSystem> => {
+    const closed = (directory: string): boolean => {
+      const info = NodeFs.lstatSync(directory)
+      if (!info.isDirectory()) return false
+      const names = NodeFs.readdirSync(directory)
+      return ((info.mode & 0o200) === 0 && names.length > 0) || names.some((name) => closed(`${directory}/${name}`))
+    }
+    return {
+      remove: (file, options) =>
+        Effect.suspend(() =>
+          NodeFs.existsSync(file) && closed(file)
+            ? new PlatformError.SystemError({ reason: "PermissionDenied", module: "FileSystem", method: "remove" })
+            : base.remove(file, options)
+        )
+    }
+  }
+
+  it.effect("goes with trees that are closed, and what links in it point at stays as it is", () =>
+    Effect.gen(function*() {
+      const { root } = yield* T.Machine
+      NodeFs.mkdirSync(`${root}/elsewhere/deep`, { recursive: true })
+      NodeFs.chmodSync(`${root}/elsewhere`, 0o555)
+      yield* OpenCode.run("x", { extraEnv: { ELSEWHERE: `${root}/elsewhere` } })
+      yield* T.expectClean
+      assert.strictEqual(NodeFs.statSync(`${root}/elsewhere`).mode & 0o777, 0o555)
+      NodeFs.chmodSync(`${root}/elsewhere`, 0o755)
+    }).pipe(Effect.provide(T.layerOf(guarded, ({ env }) => {
+      const cache = `${env["TMPDIR"]}/go/pkg/mod`
+      NodeFs.mkdirSync(`${cache}/example.org/module@v1/internal`, { recursive: true })
+      NodeFs.writeFileSync(`${cache}/example.org/module@v1/internal/file.go`, "", { mode: 0o444 })
+      NodeFs.symlinkSync(env["ELSEWHERE"]!, `${cache}/link`)
+      for (const name of ["example.org/module@v1/internal", "example.org/module@v1", "example.org", "."]) {
+        NodeFs.chmodSync(`${cache}/${name}`, 0o555)
+      }
+      NodeFs.chmodSync(`${env["TMPDIR"]}/go`, 0)
+      return T.answering("x")
+    }))))
+
+  it.effect("that cannot be removed is a warning that names it", () => {
+    const warnings: Array<string> = []
+    const logger = Logger.make(({ logLevel, message }) => {
+      if (logLevel === LogLevel.Warning) warnings.push(String(message))
+    })
+    return Effect.gen(function*() {
+      yield* Effect.provide(OpenCode.run("x"), Logger.replace(Logger.defaultLogger, logger))
+      const { made, tmp } = yield* T.Machine
+      assert.deepStrictEqual(NodeFs.readdirSync(tmp).map((name) => `${tmp}/${name}`), made)
+      assert.strictEqual(warnings.length, 1)
+      assert.include(warnings[0]!, made[0]!)
+      assert.include(warnings[0]!, "EROFS")
+    }).pipe(Effect.provide(T.layerOf({
+      remove: () =>
+        new PlatformError.SystemError({
+          reason: "Unknown",
+          module: "FileSystem",
+          method: "remove",
+          cause: Object.assign(new Error(), { code: "EROFS" })
+        })
+    }, [T.answering("x")])))
+  })
+})
+
+describe("paths", () => {
+  it.effect("with `~` are below the home directory", () => {
+    const seen: Array<string> = []
+    return Effect.gen(function*() {
+      const { home } = yield* T.Machine
+      NodeFs.mkdirSync(`${home}/src/deep`, { recursive: true })
+      NodeFs.writeFileSync(`${home}/notes.txt`, "")
+      yield* OpenCode.run("x", {
+        cwd: "~/src",
+        dir: "~/src/deep",
+        files: ["~/notes.txt"],
+        transcript: "~/run.jsonl"
+      })
+      const { args, cwd } = yield* T.only
+      assert.strictEqual(cwd, `${home}/src`)
+      const text = args.join(" ")
+      assert.match(text, new RegExp(`--dir[= ]${home}/src/deep( |$)`))
+      assert.match(text, new RegExp(`[= ]${home}/notes.txt( |$)`))
+      assert.isTrue(NodeFs.existsSync(`${home}/run.jsonl`))
+      assert.deepStrictEqual(seen, [`${home}/kept`])
+    }).pipe(Effect.provide(T.layer(({ env }) => {
+      seen.push(env["XDG_DATA_HOME"]!)
+      return T.answering("x")
+    }, { isolation: { directory: "~/kept" } })))
+  })
+
+  it.effect("with `~` are refused where there is no home directory", () =>
+    Effect.gen(function*() {
+      const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x", { cwd: "~/src" }))
+      assert.strictEqual(error.path, "cwd")
+      assert.include(error.reason, "HOME is not set")
+    }).pipe(Effect.provide(T.layer([], {}, () => ({ HOME: "" })))))
+
+  it.effect("of a data directory below somebody else's home are refused", () =>
+    Effect.gen(function*() {
+      const { work } = yield* T.Machine
+      const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x"))
+      assert.strictEqual(error.path, "isolation.directory")
+      assert.include(error.reason, "`./~ada`")
+      assert.deepStrictEqual(NodeFs.readdirSync(work), [])
+    }).pipe(Effect.provide(T.layer([], { isolation: { directory: "~ada/data" } }))))
+
+  it.effect("that are called like that are named by `./`", () =>
+    Effect.gen(function*() {
+      const { work } = yield* T.Machine
+      NodeFs.mkdirSync(`${work}/~ada`)
+      yield* OpenCode.run("x", { cwd: "./~ada" })
+      assert.strictEqual((yield* T.only).cwd, `${work}/~ada`)
+    }).pipe(Effect.provide(T.layer([T.answering("x")]))))
+
+  it.effect("of a server's machine are left to it", () =>
+    Effect.gen(function*() {
+      yield* OpenCode.run("x", { attach: "http://127.0.0.1:4096", dir: "~ada/src" })
+      assert.match((yield* T.only).args.join(" "), /--dir[= ]~ada\/src/)
+    }).pipe(Effect.provide(T.layer([T.answering("x")]))))
 })

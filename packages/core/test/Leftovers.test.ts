@@ -104,7 +104,13 @@ describe("a private directory", () => {
       const own = directory("own", 0o700)
       NodeFs.symlinkSync(own, `${root}/link`)
       NodeFs.writeFileSync(`${root}/file`, "")
-      const others = [directory("open", 0o755), directory("shared", 0o770), `${root}/link`, `${root}/file`, `${root}/no`]
+      const others = [
+        directory("open", 0o755),
+        directory("shared", 0o770),
+        `${root}/link`,
+        `${root}/file`,
+        `${root}/no`
+      ]
       assert.isTrue(yield* Leftovers.isOwn(own))
       for (const other of others) {
         assert.isFalse(yield* Leftovers.isOwn(other), other)

@@ -16,7 +16,19 @@ const unknown = (code: string, module: "Command" | "FileSystem" = "FileSystem") 
     cause: Object.assign(new Error("words"), { code })
   })
 
-const codes = ["EAGAIN", "EDQUOT", "EMFILE", "ENFILE", "ENOMEM", "ENOSPC", "EROFS", "EIO", "ETXTBSY", "ENOEXEC", "E2BIG"]
+const codes = [
+  "EAGAIN",
+  "EDQUOT",
+  "EMFILE",
+  "ENFILE",
+  "ENOMEM",
+  "ENOSPC",
+  "EROFS",
+  "EIO",
+  "ETXTBSY",
+  "ENOEXEC",
+  "E2BIG"
+]
 
 describe("errors of the system", () => {
   for (const code of codes) {

@@ -184,14 +184,14 @@ const transport = (options: RunOptions): Option.Option<Problem> =>
     : problem("promptVia", "it is \"stdin\" or \"argv\"")
 
 /** With a server, `dir` and `files` are paths of its machine. */
-const paths = ({ attach, cwd, dir, files, transcript }: RunOptions): Option.Option<Problem> =>
-  Option.firstSomeOf([
-    homePath.problem("cwd", cwd),
-    homePath.problem("transcript", transcript),
-    ...(attach === undefined
-      ? [homePath.problem("dir", dir), ...[...files ?? []].map((file, index) => homePath.problem(`files.${index}`, file))]
-      : [])
-  ])
+const paths = ({ attach, cwd, dir, files, transcript }: RunOptions): Option.Option<Problem> => {
+  const ofServer: ReadonlyArray<readonly [string, unknown]> = [
+    ["dir", dir],
+    ...(Array.isArray(files) ? files : []).map((file, index) => [`files.${index}`, file] as const)
+  ]
+  const all = [["cwd", cwd], ["transcript", transcript], ...(attach === undefined ? ofServer : [])] as const
+  return Option.firstSomeOf(all.map(([path, file]) => homePath.problem(path, file)))
+}
 
 /** The first problem of a prompt and its options that can be found without looking at the machine. */
 export const run = (text: string, options: RunOptions): Option.Option<Problem> =>

@@ -9,8 +9,10 @@ import * as directories from "./directories.js"
 const isBelowHome = (file: string): boolean => file === "~" || /^~[/\\]/.test(file)
 
 /** `~name` is the home directory of somebody to a shell alone. */
-export const problem = (path: string, file: string | undefined): Option.Option<Problem> => {
-  const name = file?.startsWith("~") === true && !isBelowHome(file) ? /^[^/\\]*/.exec(file)![0] : undefined
+export const problem = (path: string, file: unknown): Option.Option<Problem> => {
+  const name = typeof file === "string" && file.startsWith("~") && !isBelowHome(file)
+    ? /^[^/\\]*/.exec(file)![0]
+    : undefined
   return name === undefined ? Option.none() : Option.some({
     path,
     reason:

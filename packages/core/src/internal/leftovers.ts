@@ -18,17 +18,16 @@ const isRunId = (text: string): boolean => /^[0-9a-z]{15}$/.test(text)
 /** Whether the program that has started a run is alive: a file can name any run. */
 const isUnderWay = (services: Services, runId: string): Effect.Effect<boolean> =>
   Effect.gen(function*() {
-    const self = yield* owners.self(services)
-    if (self === undefined) return false
-    const reader: owners.Reader = { self, above: yield* HostEnvironment.variable(variable) }
     // Of a run inside this one the last id is its own, and so is the program.
-    const table = yield* processTable.list(services, (environment) =>
+    const programOf = (environment: string): string | undefined =>
       processTable.valueIn(environment, processTable.variable)?.split(":").at(-1) === runId
         ? processTable.valueIn(environment, variable)
-        : undefined)
-    const programs = new Set(table.flatMap(({ found }) =>
-      found ?? []
-    ))
+        : undefined
+    const table = yield* processTable.list(services, programOf)
+    const programs = new Set(table.flatMap(({ found }) => found === undefined ? [] : [found]))
+    const self = programs.size === 0 ? undefined : yield* owners.self(services)
+    if (self === undefined) return false
+    const reader: owners.Reader = { self, above: yield* HostEnvironment.variable(variable) }
     return !(yield* Effect.every(programs, (program) => owners.isDead(services, table, reader, program)))
   })
 

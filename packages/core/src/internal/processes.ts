@@ -68,6 +68,13 @@ export const once = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<Effect.Ef
     return Effect.suspend(() => Option.isSome(known) ? Effect.succeed(known.value) : lock.withPermits(1)(ask))
   })
 
+/** Without `/proc` a pid is all that tells a program from others, and asking for it costs a process. */
+const program = (services: processTable.Services): Effect.Effect<owners.Owner | undefined> =>
+  Effect.flatMap(
+    processTable.hasProc(services),
+    (hasProc) => hasProc ? owners.self(services) : Effect.succeed(undefined)
+  )
+
 /** What starts processes, as a layer's options say; its version is asked by whoever needs it. */
 export const make = (
   options: Pick<Options, "binary" | "defaults" | "forceKillAfter" | "environment">,
@@ -90,7 +97,7 @@ export const make = (
       fileSystem,
       path,
       table: yield* processTable.make({ executor, fileSystem, path }),
-      program: yield* once(owners.self({ executor, fileSystem, path })),
+      program: yield* once(program({ executor, fileSystem, path })),
       modelList: yield* modelList.make(fileSystem),
       binary: yield* once(find),
       defaults: options.defaults ?? {},

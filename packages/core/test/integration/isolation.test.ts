@@ -1,6 +1,8 @@
 import { describe, expect } from "@effect/vitest"
 import { Deferred, Effect } from "effect"
 import * as fs from "node:fs"
+import { createServer } from "node:http"
+import type { AddressInfo } from "node:net"
 import * as path from "node:path"
 import { announcing, asked, during, leader, processes, real, Reply, respond, run, steps } from "./support.js"
 
@@ -79,4 +81,112 @@ describe("isolation", () => {
       yield* running.interruptAsFork(running.id())
       yield* running.await
     }), { respond: steps([]) })
+
+  real("leaves nothing where BUN_TMPDIR points", (box) =>
+    Effect.gen(function*() {
+      const directory = path.join(box.root, "bun")
+      fs.mkdirSync(directory)
+      process.env["BUN_TMPDIR"] = directory
+      let unpacked: ReadonlyArray<string> = []
+      yield* respond(() => {
+        unpacked = fs.readdirSync(directory, { recursive: true }).map(String)
+        return Reply.text("pong")
+      })
+      for (const extraEnv of [{}, { BUN_TMPDIR: "" }]) {
+        expect((yield* run("ping", { extraEnv })).text).toBe("pong")
+        expect(fs.readdirSync(directory)).toEqual([])
+      }
+      yield* run("ping")
+      // Or the test would show nothing.
+      expect(unpacked.some((name) => name.endsWith(".so"))).toBe(true)
+    }))
+
+  real("keeps requests to this machine from a proxy", () =>
+    Effect.gen(function*() {
+      const seen: Array<string> = []
+      const proxy = createServer((request, response) => {
+        seen.push(`${request.method} ${request.url}`)
+        response.writeHead(502).end()
+      })
+      yield* Effect.promise(() => new Promise<void>((resolve) => proxy.listen(0, "127.0.0.1", resolve)))
+      yield* Effect.addFinalizer(() => Effect.sync(() => proxy.close()))
+      const url = `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
+      Object.assign(process.env, { HTTP_PROXY: url, http_proxy: url, NO_PROXY: "company.example" })
+      delete process.env["no_proxy"]
+      yield* respond(() => Reply.text("pong"))
+      expect((yield* run("SECRET PROMPT")).text).toBe("pong")
+      expect(seen.filter((request) => request.includes("127.0.0.1"))).toEqual([])
+    }))
+
+  real("has the logins of MCP servers, and keeps what is renewed", (box) =>
+    Effect.gen(function*() {
+      const asked: Array<string> = []
+      const address = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`
+      const server = createServer((request, response) => {
+        const { authorization } = request.headers
+        let body = ""
+        request.on("data", (piece) => body += String(piece)).on("end", () => {
+          asked.push(`${request.method} ${request.url} ${authorization ?? "-"}`)
+          const json = (status: number, value: unknown, headers = {}) =>
+            response.writeHead(status, { "content-type": "application/json", ...headers }).end(JSON.stringify(value))
+          if (request.url?.startsWith("/.well-known/oauth-protected-resource") === true) {
+            return json(200, { resource: `${address()}/mcp`, authorization_servers: [address()] })
+          }
+          if (request.url?.startsWith("/.well-known/") === true) {
+            return json(200, {
+              issuer: address(),
+              authorization_endpoint: `${address()}/authorize`,
+              token_endpoint: `${address()}/token`,
+              response_types_supported: ["code"],
+              code_challenge_methods_supported: ["S256"]
+            })
+          }
+          if (request.url === "/token") {
+            return json(200, { access_token: "renewed", refresh_token: "next", token_type: "Bearer", expires_in: 3600 })
+          }
+          if (authorization !== "Bearer renewed") {
+            return json(401, {}, {
+              "www-authenticate":
+                `Bearer error="invalid_token", resource_metadata="${address()}/.well-known/oauth-protected-resource"`
+            })
+          }
+          const { id, method, params } = JSON.parse(body || "{}") as { id?: number; method?: string; params?: any }
+          if (id === undefined) return response.writeHead(202).end()
+          return json(200, {
+            jsonrpc: "2.0",
+            id,
+            result: method === "initialize"
+              ? {
+                protocolVersion: params.protocolVersion,
+                capabilities: { tools: {} },
+                serverInfo: { name: "crm", version: "1" }
+              }
+              : { tools: [{ name: "customers", inputSchema: { type: "object", properties: {} } }] }
+          })
+        })
+      })
+      yield* Effect.promise(() => new Promise<void>((resolve) => server.listen(0, "127.0.0.1", resolve)))
+      yield* Effect.addFinalizer(() => Effect.sync(() => server.close()))
+      const stored = path.join(box.home, ".local", "share", "opencode", "mcp-auth.json")
+      fs.mkdirSync(path.dirname(stored), { recursive: true })
+      fs.writeFileSync(
+        stored,
+        JSON.stringify({
+          crm: {
+            serverUrl: `${address()}/mcp`,
+            clientInfo: { clientId: "client" },
+            tokens: { accessToken: "old", refreshToken: "refresh", expiresAt: 1 }
+          }
+        })
+      )
+      let tools: ReadonlyArray<string> = []
+      yield* respond((request) => {
+        tools = request.tools
+        return Reply.text("pong")
+      })
+      yield* run("ping", { mcp: { crm: { type: "remote", url: `${address()}/mcp`, enabled: true } } })
+      expect(asked).toContain("POST /mcp Bearer old")
+      expect(tools).toContain("crm_customers")
+      expect(fs.readFileSync(stored, "utf8")).toContain("renewed")
+    }))
 })

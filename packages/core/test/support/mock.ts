@@ -156,7 +156,7 @@ const fileSystem = Layer.effect(
     return counted(FileSystem.FileSystem.of({
       ...base,
       makeTempDirectory: (options) =>
-        Effect.tap(base.makeTempDirectory({ ...options, directory: machine.tmp }), (directory) => {
+        Effect.tap(base.makeTempDirectory({ directory: machine.tmp, ...options }), (directory) => {
           machine.made.push(directory)
         }),
       stat: (file) => {
@@ -223,8 +223,10 @@ export const platform = (
   )
   const changed = Layer.effect(
     FileSystem.FileSystem,
-    Effect.map(FileSystem.FileSystem, (base) =>
-      FileSystem.FileSystem.of({ ...base, ...(typeof files === "function" ? files(base) : files) }))
+    Effect.map(
+      FileSystem.FileSystem,
+      (base) => FileSystem.FileSystem.of({ ...base, ...(typeof files === "function" ? files(base) : files) })
+    )
   ).pipe(Layer.provide(fileSystem))
   return Layer.mergeAll(Mock.layer(scripts), changed, path, environment).pipe(
     Layer.provideMerge(Layer.scoped(Machine, makeMachine))
@@ -247,7 +249,10 @@ export const layer = (
         version: "1.18.33",
         ...(typeof options === "function" ? options(machine) : options)
       }))
-  ).pipe(Layer.provide(Layer.succeed(StartupGate.Processors, processors)), Layer.provideMerge(platform(scripts, env, files)))
+  ).pipe(
+    Layer.provide(Layer.succeed(StartupGate.Processors, processors)),
+    Layer.provideMerge(platform(scripts, env, files))
+  )
 
 /** The same over a file system that does some things in another way. */
 export const layerOf = (files: Files, scripts: Scripts, options?: Parameters<typeof layer>[1]) =>
