@@ -10,7 +10,6 @@ import * as Path from "@effect/platform/Path"
 import * as Binary from "effect-opencode/Binary"
 import * as HostEnvironment from "effect-opencode/HostEnvironment"
 import * as Isolation from "effect-opencode/Isolation"
-import * as Leftovers from "effect-opencode/Leftovers"
 import * as OpenCode from "effect-opencode/OpenCode"
 import * as Version from "effect-opencode/Version"
 import type * as Cause from "effect/Cause"
@@ -316,16 +315,11 @@ const leftovers = Effect.gen(function*() {
   const abandoned = yield* Effect.filter(
     names.filter((name) => name.startsWith("effect-opencode-")).map((name) => path.join(temporaryDirectory, name)),
     (directory) =>
-      Effect.flatMap(Effect.option(fileSystem.stat(directory)), (info) => {
-        const isOld = Option.exists(
+      Effect.map(Effect.option(fileSystem.stat(directory)), (info) =>
+        Option.exists(
           Option.flatMap(info, ({ mtime }) => mtime),
           (changed) => now - changed.getTime() > Duration.toMillis(oldEnough)
-        )
-        // Those of other users are none of ours.
-        return isOld && !table.some(({ environment }) => environment.includes(directory))
-          ? Leftovers.isOwn(directory)
-          : Effect.succeed(false)
-      })
+        ) && !table.some(({ environment }) => environment.includes(directory)))
   )
   if (abandoned.length > 0) {
     findings.push(warning(

@@ -639,6 +639,7 @@ describe("after a batch that was killed", () => {
       const transcripts = path.join(root, "transcripts")
       const data = (name: string) => {
         fs.mkdirSync(path.join(root, name, ".data", "opencode"), { recursive: true })
+        fs.chmodSync(path.join(root, name), 0o700)
         fs.writeFileSync(path.join(root, name, "of-a-tool"), "")
         return path.join(root, name, ".data")
       }
@@ -653,6 +654,13 @@ describe("after a batch that was killed", () => {
       fs.mkdirSync(own, { recursive: true })
       write("kept", start("ccccc0123456789", own))
       write("named", start("ddddd0123456789", data("effect-opencode-data")))
+      // what anybody could have put there: open to others, and a link to somebody's files
+      const open = data("effect-opencode-AbCd15")
+      fs.chmodSync(path.dirname(open), 0o777)
+      write("open", start("eeeee0123456789", open))
+      const elsewhere = data("elsewhere")
+      fs.symlinkSync(path.dirname(elsewhere), path.join(root, "effect-opencode-AbCd16"))
+      write("link", start("fffff0123456789", path.join(root, "effect-opencode-AbCd16", ".data")))
 
       const child = yield* Effect.acquireRelease(
         Effect.sync(() =>
@@ -664,7 +672,7 @@ describe("after a batch that was killed", () => {
       child.once("exit", (_, signal) => Deferred.unsafeDone(exited, Effect.succeed(signal)))
 
       const { log, run } = yield* batch({
-        jobs: jobs("done", "cut", "kept", "named"),
+        jobs: jobs("done", "cut", "kept", "named", "open", "link"),
         results: { before: [result({ id: "done", cost: 0.1 })], append: () => Effect.void },
         transcripts,
         concurrency: 1,
@@ -676,11 +684,15 @@ describe("after a batch that was killed", () => {
       expect(fs.readdirSync(root).sort()).toEqual([
         "effect-opencode-AbCd13",
         "effect-opencode-AbCd14",
+        "effect-opencode-AbCd15",
+        "effect-opencode-AbCd16",
         "effect-opencode-data",
+        "elsewhere",
         "transcripts"
       ])
+      expect(fs.existsSync(elsewhere)).toBe(true)
       expect(yield* log).toEqual([
-        "A batch before this one was killed: 3 runs cut off, and what was left of them ended."
+        "A batch before this one was killed: 5 runs cut off, and what was left of them ended."
       ])
       // 0.1 and 0.4 were spent, so one more job of 0.25 starts
       expect([idsOf(outcome.results), outcome.stopped]).toEqual([["done", "cut"], "budget"])
@@ -734,6 +746,7 @@ describe("after a batch that was killed", () => {
       const root = yield* directory
       const data = path.join(root, "effect-opencode-AbCd12", ".data")
       fs.mkdirSync(data, { recursive: true })
+      fs.chmodSync(path.dirname(data), 0o700)
       fs.mkdirSync(path.join(root, "transcripts"))
       fs.writeFileSync(
         path.join(root, "transcripts", "failed.jsonl"),
@@ -761,6 +774,7 @@ describe("after a batch that was killed", () => {
       const root = yield* directory
       const data = path.join(root, "effect-opencode-AbCd12", ".data")
       fs.mkdirSync(data, { recursive: true })
+      fs.chmodSync(path.dirname(data), 0o700)
       fs.mkdirSync(path.join(root, "transcripts"))
       fs.writeFileSync(path.join(root, "transcripts", "cut.jsonl"), lines(start("aaaaa0123456789", data)))
       const { run } = yield* batch({

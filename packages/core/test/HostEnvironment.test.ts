@@ -82,18 +82,18 @@ describe("the host environment", () => {
 })
 
 describe("a proxy", () => {
-  const loopback = "localhost,127.0.0.1,::1,[::1]"
+  const local = "localhost,127.0.0.1,::1,[::1]"
   const cases: ReadonlyArray<readonly [string, Record<string, string>, Record<string, string>, string | undefined]> = [
     ["is not there", { NO_PROXY: "a" }, {}, undefined],
     ["is empty", { HTTP_PROXY: "" }, {}, undefined],
-    ["of the machine", { HTTP_PROXY: "http://p" }, {}, loopback],
-    ["for HTTPS alone, in small letters", { https_proxy: "http://p" }, {}, loopback],
-    ["for everything", { ALL_PROXY: "socks5://p" }, {}, loopback],
-    ["of the run", {}, { HTTP_PROXY: "http://p" }, loopback],
+    ["of the machine", { HTTP_PROXY: "http://p" }, {}, local],
+    ["for HTTPS alone, in small letters", { https_proxy: "http://p" }, {}, local],
+    ["for everything", { ALL_PROXY: "socks5://p" }, {}, local],
+    ["of the run", {}, { HTTP_PROXY: "http://p" }, local],
     ["that the run lifts", { HTTP_PROXY: "http://p" }, { HTTP_PROXY: "" }, undefined],
-    ["with exceptions", { HTTP_PROXY: "http://p", NO_PROXY: "a, .b", no_proxy: "c a" }, {}, `a,.b,c,${loopback}`],
-    ["with exceptions of the run", { HTTP_PROXY: "http://p", NO_PROXY: "a" }, { NO_PROXY: "b" }, `b,${loopback}`],
-    ["with loopback among them", { HTTP_PROXY: "http://p", no_proxy: loopback }, {}, loopback],
+    ["with exceptions", { HTTP_PROXY: "http://p", NO_PROXY: "a, .b", no_proxy: "c a" }, {}, `a,.b,c,${local}`],
+    ["with exceptions of the run", { HTTP_PROXY: "http://p", NO_PROXY: "a" }, { NO_PROXY: "b" }, `b,${local}`],
+    ["with loopback among them", { HTTP_PROXY: "http://p", no_proxy: local }, {}, local],
     ["that is used for nothing", { HTTP_PROXY: "http://p", NO_PROXY: "*" }, {}, "*"]
   ]
   for (const [name, inherited, extraEnv, expected] of cases) {
