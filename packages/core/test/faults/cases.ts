@@ -584,5 +584,26 @@ export const cases: ReadonlyArray<Case> = [
       detail: "stop",
       ...program(`process.stdout.write("\\n[]\\n{\\n\\u0000\\xff\\n"); start(); stop()`)
     }
-  ] satisfies ReadonlyArray<Omit<Case, "group">>).map((c) => ({ ...c, group: "Stand-in" }))
+  ] satisfies ReadonlyArray<Omit<Case, "group">>).map((c) => ({ ...c, group: "Stand-in" })),
+  {
+    group: "Machine",
+    fault: "somebody else's home, `cwd: \"~root\"`",
+    outcome: "OpenCodeConfigError",
+    detail: "cwd",
+    options: { cwd: "~root" }
+  },
+  {
+    group: "Machine",
+    fault: "read-only trees in the temporary directory",
+    outcome: "success",
+    detail: "stop",
+    ...program(`
+      const { chmodSync, mkdirSync, writeFileSync } = require("node:fs")
+      const module = process.env.TMPDIR + "/go/pkg/mod/example.org"
+      mkdirSync(module, { recursive: true })
+      writeFileSync(module + "/file.go", "", { mode: 0o444 })
+      for (const directory of [module, module + "/.."]) chmodSync(directory, 0o555)
+      start(); stop()
+    `)
+  }
 ]
