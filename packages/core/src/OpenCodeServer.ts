@@ -48,7 +48,6 @@ import * as check from "./internal/check.js"
 import type { Client } from "./internal/client.js"
 import * as processes from "./internal/processes.js"
 import * as rateGate from "./internal/rateGate.js"
-import * as redact from "./internal/redact.js"
 import type { Answer } from "./internal/server/asks.js"
 import * as connection from "./internal/server/connection.js"
 import * as credentials from "./internal/server/credentials.js"
@@ -286,7 +285,11 @@ export const make = (
       isolation: absolute(isolation),
       problem: () => Option.none(),
       // The tools of a server have it in their environment.
-      secrets: (config) => [Redacted.value(password), ...surroundings.secrets(base, config)],
+      secrets: (config) =>
+        Effect.map(
+          surroundings.secrets(base, config, absolute(isolation)),
+          (secrets) => [Redacted.value(password), ...secrets]
+        ),
       server: (options, isolation) =>
         Effect.gen(function*() {
           const binary = yield* base.binary
@@ -327,7 +330,12 @@ export const makeAttach = (
       isLocal: false,
       isolation: "none",
       problem: serverKey.refusedAttached,
-      secrets: (config) => redact.secretsOf({ config, password: options.password }),
+      // Most servers are of the same user, with the same variables and logins.
+      secrets: (config) =>
+        surroundings.secrets({ fileSystem, path, environment: { extend: true, variables: {} } }, {
+          ...config,
+          password: options.password ?? config.password
+        }, "none"),
       server: () => Effect.succeed(server)
     }, undefined)
   })

@@ -3,7 +3,7 @@ import { FastCheck as fc, Redacted } from "effect"
 import type { RunConfig } from "effect-opencode"
 import * as redact from "../src/internal/redact.js"
 
-const clean = redact.make([])
+const clean = redact.make([]).text
 
 describe("redact", () => {
   describe("secretsOf", () => {
@@ -51,23 +51,23 @@ describe("redact", () => {
 
   describe("make", () => {
     it("masks every occurrence of a known secret", () => {
-      expect(redact.make(["canary"])("a canary, a canary")).toBe("a <redacted>, a <redacted>")
+      expect(redact.make(["canary"]).text("a canary, a canary")).toBe("a <redacted>, a <redacted>")
     })
 
     it("masks a secret that contains another one as a whole", () => {
       const secrets = redact.secretsOf({ token: "secret-long-tail", key: "secret-long" })
-      expect(redact.make(secrets)("secret-long-tail and secret-long")).toBe("<redacted> and <redacted>")
+      expect(redact.make(secrets).text("secret-long-tail and secret-long")).toBe("<redacted> and <redacted>")
     })
 
     it("masks a secret inside a JSON string", () => {
       const secret = "pa\"ss\\word\n1"
       const line = JSON.stringify({ message: `wrong: ${secret}` })
-      expect(redact.make([secret])(line)).toBe("{\"message\":\"wrong: <redacted>\"}")
-      expect(redact.make([secret])(`wrong: ${secret}`)).toBe("wrong: <redacted>")
+      expect(redact.make([secret]).text(line)).toBe("{\"message\":\"wrong: <redacted>\"}")
+      expect(redact.make([secret]).text(`wrong: ${secret}`)).toBe("wrong: <redacted>")
     })
 
     it("takes a secret literally", () => {
-      expect(redact.make(["a.c+(d)$&"])("a.c+(d)$& abcc")).toBe("<redacted> abcc")
+      expect(redact.make(["a.c+(d)$&"]).text("a.c+(d)$& abcc")).toBe("<redacted> abcc")
     })
 
     const shapes: ReadonlyArray<readonly [string, string]> = [
@@ -115,7 +115,7 @@ describe("redact", () => {
       after: fc.string()
     }, ({ after, before, secret }) => {
       const text = `${before}${secret}${after}`
-      const masked = redact.make(redact.secretsOf({ token: secret }))
+      const masked = redact.make(redact.secretsOf({ token: secret })).text
       const left = (text: string, secret: string) => masked(text).split("<redacted>").filter((s) => s.includes(secret))
       expect(left(text, secret)).toEqual([])
       expect(left(JSON.stringify(text), JSON.stringify(secret).slice(1, -1))).toEqual([])
@@ -123,7 +123,7 @@ describe("redact", () => {
   })
 
   describe("inside", () => {
-    const inside = redact.inside(["ca\"nary"])
+    const inside = redact.make(["ca\"nary"]).inside
 
     it("masks known secrets in every text of a value", () => {
       expect(inside({ a: "x ca\"nary", b: [{ c: "ca\"nary" }, 5], d: JSON.stringify({ e: "ca\"nary" }), f: null }))
@@ -133,7 +133,7 @@ describe("redact", () => {
     it("masks nothing that only looks like a secret, and no number", () => {
       const secret = "1234567"
       const value = { text: `use ${secret} or sk-proj-abcdefghijklm`, timestamp: 1234567 }
-      expect(redact.inside([secret])(value)).toEqual({
+      expect(redact.make([secret]).inside(value)).toEqual({
         text: "use <redacted> or sk-proj-abcdefghijklm",
         timestamp: 1234567
       })
@@ -142,7 +142,7 @@ describe("redact", () => {
     it("hands on what holds none as it is", () => {
       const value = { a: "x", b: [{ c: 1 }] }
       expect(inside(value)).toBe(value)
-      expect(redact.inside([])(value)).toBe(value)
+      expect(redact.make([]).inside(value)).toBe(value)
     })
   })
 })

@@ -163,7 +163,7 @@ export const attach = (
       url,
       username: options.username ?? credentials.username,
       password: options.password,
-      redact: redact.make(redact.secretsOf(options.password))
+      redact: redact.make(redact.secretsOf(options.password)).text
     })
     return connect(api, undefined, Effect.never)
   })
