@@ -2,6 +2,7 @@ import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
 import * as Redacted from "effect/Redacted"
 import type { RunEvent } from "../RunEvent.js"
+import * as jsonMessage from "./jsonMessage.js"
 import * as names from "./secretNames.js"
 import * as sessionError from "./sessionError.js"
 import * as spellings from "./spellings.js"
@@ -73,8 +74,9 @@ const behindScheme = (text: string): ReadonlyArray<string> => {
 
 /** The lines of a key in PEM form, which is printed line by line; in a variable they can end with `\n` as two characters. */
 const linesOf = (text: string): ReadonlyArray<string> => {
-  const lines = text.split(/\r?\n|\\n/).map((line) => line.trim())
-  return lines.length === 1 ? [] : lines.filter((line) => !line.startsWith("-----"))
+  const whole = text.replaceAll("\\n", "\n").trim()
+  const lines = whole.split(/\r?\n/).map((line) => line.trim())
+  return lines.length === 1 ? [] : [whole, ...lines.filter((line) => !line.startsWith("-----"))]
 }
 
 /** A line of a secret that is shorter is left: most of them would be words. */
@@ -192,7 +194,8 @@ export const secretsOf = (
 }
 
 /** The secret values in the text of `auth.json` or `mcp-auth.json`. */
-export const secretsOfLogins = (text: string): ReadonlyArray<string> => secretsOf({ OPENCODE_AUTH_CONTENT: text })
+export const secretsOfLogins = (text: string): ReadonlyArray<string> =>
+  parsed(text) === undefined ? [] : secretsOf({ OPENCODE_AUTH_CONTENT: text })
 
 /** The words of a machine, which are no secrets even where somebody has made one a password. */
 const ordinary = ["USER", "LOGNAME", "USERNAME", "HOSTNAME", "COMPUTERNAME", "HOME", "USERPROFILE", "SHELL", "PWD"]
@@ -246,6 +249,8 @@ export interface Redactor {
   readonly inside: <A>(value: A) => A
   /** An event as it may be shown. What the model says is searched for known secrets alone. */
   readonly event: (event: RunEvent) => RunEvent
+  /** The line of a transcript, as `event`. */
+  readonly wireLine: (line: WireObject) => unknown
   /** A line of output, which stays JSON where it is JSON: all of the above, and values under names that say secret. */
   readonly line: (line: string) => string
   /** The same for the lines of one stream in their order: a private key is masked to its end. */
@@ -286,6 +291,17 @@ export const make = (secrets: ReadonlyArray<string>): Redactor => {
       name: known
     }, isOpaque) as A
 
+  const diagnosed = (printed: string, reason: string) => {
+    const clean = line(printed)
+    return { line: clean, reason: clean === printed ? reason : jsonMessage.withoutExcerpt(reason) }
+  }
+
+  const wireLine = (wire: WireObject): unknown => {
+    const { line: printed, reason } = wire
+    if (typeof reason !== "string") return inside(sessionError.sanitizeWire(wire, text))
+    return inside({ ...wire, ...(typeof printed === "string" ? diagnosed(printed, reason) : { reason: text(reason) }) })
+  }
+
   const event = (event: RunEvent): RunEvent => {
     switch (event._tag) {
       case "SessionError":
@@ -299,7 +315,7 @@ export const make = (secrets: ReadonlyArray<string>): Redactor => {
       case "PermissionRejected":
         return inside({ ...event, patterns: event.patterns.map(text) })
       case "Diagnostic":
-        return inside({ ...event, line: line(event.line) })
+        return inside({ ...event, ...diagnosed(event.line, event.reason) })
       default:
         return inside(event)
     }
@@ -339,9 +355,5 @@ export const make = (secrets: ReadonlyArray<string>): Redactor => {
     }
   }
 
-  return { known, text, inside, event, line, lines }
+  return { known, text, inside, event, wireLine, line, lines }
 }
-
-/** A line of a transcript. */
-export const wireLine = (redactor: Redactor) => (line: WireObject): unknown =>
-  redactor.inside(sessionError.sanitizeWire(line, redactor.text))

@@ -25,7 +25,6 @@ import type { Progress } from "./intake.js"
 import * as monotonic from "./monotonic.js"
 import * as partials from "./partial.js"
 import * as plan from "./plan.js"
-import * as redact from "./redact.js"
 import * as telemetry from "./telemetry.js"
 
 const nothingYet = (plan: plan.Plan, attempts: number, now: number): Partial =>
@@ -248,7 +247,7 @@ const tagOf = (exit: Exit.Failure<unknown, unknown>): string => {
 const openTranscript = (client: Client, settled: plan.Plan) =>
   Effect.flatMap(
     expand(settled.options.transcript!),
-    (file) => Transcript.open(client.path.resolve(settled.cwd, file), { clean: redact.wireLine(settled.redactor) })
+    (file) => Transcript.open(client.path.resolve(settled.cwd, file), { clean: settled.redactor.wireLine })
   ).pipe(
     Effect.provideService(FileSystem.FileSystem, client.fileSystem),
     Effect.provideService(Path.Path, client.path)

@@ -124,10 +124,13 @@ export const referredVariables = (value: string): ReadonlyArray<string> =>
 const isPlainUrl = (value: string): boolean =>
   /^[a-z][a-z0-9+.-]*:\/\/[^\s@]*$/i.test(value) && !/[\w-]{20,}/.test(value.replace(/^[^/]*\/\/[^/]*/, ""))
 
+/** The name of a variable, which says where a secret is. */
+const isVariable = (value: string): boolean => /^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$/.test(value) && isSecretName(value)
+
 /** Whether a value under a name that says secret can be one: not a short or common word, a path or an address. */
 export const canBeSecret = (value: string): boolean =>
   value.length >= minLength && !common.has(value.toLowerCase()) && !path.test(value) && !isReference(value) &&
-  !isPlainUrl(value)
+  !isPlainUrl(value) && !isVariable(value)
 
 /** Whether a value looks like a secret whatever it is called: long, without blanks, of letters and digits. */
 export const looksRandom = (value: string): boolean =>

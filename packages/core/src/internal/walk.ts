@@ -18,6 +18,7 @@ interface Frame {
   readonly names: Array<string>
   readonly items: Array<unknown>
   changed: boolean
+  renamed: boolean
   next: number
 }
 
@@ -32,6 +33,7 @@ const frame = (source: Frame["source"], name: string, under: string): Frame => (
   names: [],
   items: [],
   changed: false,
+  renamed: false,
   next: 0
 })
 
@@ -79,8 +81,8 @@ export const map = (value: unknown, visitor: Visitor, isOpaque: (value: unknown)
       : (source as { readonly [name: string]: unknown })[key]
     if (key !== undefined) {
       const name = visitor.name(key)
-      if (name !== key) top.changed = true
-      top.names.push(name === key ? key : free(name, top.names))
+      if (name !== key) top.changed = top.renamed = true
+      top.names.push(top.renamed ? free(name, top.names) : name)
     }
     // The items of a list are what the list is.
     const name = key ?? top.name
