@@ -226,7 +226,8 @@ export const run = (
     // Without OpenCode every job would fail one after the other.
     if (todo.length > 0) yield* opencode.version
 
-    for (const { id, name } of options.jobs) yield* display.emit(FleetEvent.Queued({ id, name }))
+    const shared = Redaction.make(yield* Redaction.ofRun({}))
+    for (const { id, name } of options.jobs) yield* display.emit(FleetEvent.Queued({ id, name: shared.known(name) }))
     for (const { id } of options.jobs) if (!isTodo.has(id)) yield* display.emit(FleetEvent.Skipped({ id }))
 
     const recovered = yield* recovery.recover({
