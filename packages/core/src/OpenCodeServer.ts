@@ -60,6 +60,7 @@ import * as surroundings from "./internal/surroundings.js"
 import * as turnstile from "./internal/turnstile.js"
 import * as Isolation from "./Isolation.js"
 import * as OpenCode from "./OpenCode.js"
+import type { RunConfig } from "./RunConfig.js"
 import type { RunOptions } from "./RunOptions.js"
 import type * as StartupGate from "./StartupGate.js"
 
@@ -321,21 +322,24 @@ export const makeAttach = (
     const fileSystem = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const httpClient = yield* HttpClient.HttpClient
+    // Most servers are of the same user, with the same variables and logins.
+    const secrets = (config: RunConfig) =>
+      surroundings.secrets(
+        { fileSystem, path, environment: { extend: true, variables: {} } },
+        { ...config, password: options.password },
+        "none"
+      )
     const server = yield* connection.hold(connection.attach(httpClient, {
       url: options.url,
       username: options.username,
-      password: options.password
+      password: options.password,
+      secrets: secrets(options.defaults ?? {})
     }))
     return yield* toService(options, { fileSystem, path }, {
       isLocal: false,
       isolation: "none",
       problem: serverKey.refusedAttached,
-      // Most servers are of the same user, with the same variables and logins.
-      secrets: (config) =>
-        surroundings.secrets({ fileSystem, path, environment: { extend: true, variables: {} } }, {
-          ...config,
-          password: options.password ?? config.password
-        }, "none"),
+      secrets,
       server: () => Effect.succeed(server)
     }, undefined)
   })

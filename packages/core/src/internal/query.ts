@@ -64,7 +64,9 @@ export const make = (
     const stderr = tail.ofLines(limits.kept, redactor.lines())
     const lines = lineSplitter.make(maxLine)
     const keep = (found: ReadonlyArray<lineSplitter.Line>): void => {
-      for (const line of found) stderr.push(typeof line === "string" ? ansi.strip(line) : `[a line of ${line.tooLong} bytes]`)
+      for (const line of found) {
+        stderr.push(typeof line === "string" ? ansi.strip(line) : `[a line of ${line.tooLong} bytes]`)
+      }
     }
     const [piped] = yield* Effect.all([
       Stream.mkString(Stream.decodeText(running.stdout)),

@@ -102,7 +102,9 @@ const collect = (root: unknown): { readonly found: Set<string>; readonly referre
       found.add(trimmed)
     }
     for (const part of [...behindScheme(trimmed), ...linesOf(text)]) add(part)
-    if (/s$/i.test(name) && /^[^\s,;]+([,;][^\s,;]+)+$/.test(trimmed)) for (const part of trimmed.split(/[,;]/)) add(part)
+    if (/s$/i.test(name) && /^[^\s,;]+([,;][^\s,;]+)+$/.test(trimmed)) {
+      for (const part of trimmed.split(/[,;]/)) add(part)
+    }
   }
 
   const visitText = ({ name, place }: Item, text: string): void => {
