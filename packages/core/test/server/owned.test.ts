@@ -55,7 +55,7 @@ describe("what a server inherits", () => {
         yield* play.tool("bash", { output: `it is ${canary}` })
         yield* play.fail({ name: "APIError", data: { message: `what is ${canary}?`, statusCode: 400 } })
         yield* play.idle
-      })]))))
+      })], { environment: "inherit" }))))
 })
 
 describe("the password of a layer's servers", () => {
