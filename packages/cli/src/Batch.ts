@@ -12,6 +12,7 @@ import * as Path from "@effect/platform/Path"
 import * as FleetBudget from "effect-opencode/FleetBudget"
 import * as OpenCode from "effect-opencode/OpenCode"
 import * as OpenCodeError from "effect-opencode/OpenCodeError"
+import * as Redaction from "effect-opencode/Redaction"
 import * as RunEvent from "effect-opencode/RunEvent"
 import type { Budget } from "effect-opencode/RunOptions"
 import type { RunResult } from "effect-opencode/RunResult"
@@ -29,7 +30,6 @@ import { given } from "./internal/given.js"
 import { plural } from "./internal/plural.js"
 import * as preflight from "./internal/preflight.js"
 import * as recovery from "./internal/recovery.js"
-import * as secrets from "./internal/secrets.js"
 import type { Job } from "./Job.js"
 import { JobResult } from "./JobResult.js"
 import { Display } from "./LiveDisplay.js"
@@ -226,7 +226,8 @@ export const run = (
     // Without OpenCode every job would fail one after the other.
     if (todo.length > 0) yield* opencode.version
 
-    for (const { id, name } of options.jobs) yield* display.emit(FleetEvent.Queued({ id, name }))
+    const shared = Redaction.make(yield* Redaction.ofRun({}))
+    for (const { id, name } of options.jobs) yield* display.emit(FleetEvent.Queued({ id, name: shared.known(name) }))
     for (const { id } of options.jobs) if (!isTodo.has(id)) yield* display.emit(FleetEvent.Skipped({ id }))
 
     const recovered = yield* recovery.recover({
@@ -281,7 +282,7 @@ export const run = (
     yield* Effect.forkScoped(Effect.zipRight(options.stop ?? Effect.never, stop("asked")))
 
     /** Runs a job in a directory, unless the batch stops before its process begins. */
-    const attempt = (job: Job, cwd: string): Effect.Effect<Ended> => {
+    const attempt = (job: Job, cwd: string, redactor: Redaction.Redactor): Effect.Effect<Ended> => {
       let isBegun = false
       const begin = () => {
         isBegun = true
@@ -291,7 +292,10 @@ export const run = (
         cwd,
         transcript: path.join(options.transcripts, `${job.id}.jsonl`),
         onEvent: (event) =>
-          Effect.flatMap(Clock.currentTimeMillis, (at) => display.emit(FleetEvent.Observed({ id: job.id, event, at })))
+          Effect.flatMap(
+            Clock.currentTimeMillis,
+            (at) => display.emit(FleetEvent.Observed({ id: job.id, event: redactor.event(event), at }))
+          )
       }).pipe(
         Effect.provideService(FleetBudget.FleetBudget, watched(budget, begin)),
         Effect.matchEffect({
@@ -330,11 +334,17 @@ export const run = (
       readonly worktree?: JobResult["worktree"]
     }
 
-    const inWorktree = (all: Worktree.Worktrees, job: Job, cwd: string, origin: Worktree.Origin): Effect.Effect<Done> =>
+    const inWorktree = (
+      all: Worktree.Worktrees,
+      job: Job,
+      cwd: string,
+      origin: Worktree.Origin,
+      redactor: Redaction.Redactor
+    ): Effect.Effect<Done> =>
       Effect.uninterruptibleMask((restore) =>
         Effect.gen(function*() {
           const worktree = yield* all.add(origin, job.id)
-          const exit = yield* Effect.exit(restore(attempt(job, worktree.directory)))
+          const exit = yield* Effect.exit(restore(attempt(job, worktree.directory, redactor)))
           const settled = yield* all.settle(worktree, {
             keep: Exit.match(exit, { onFailure: () => undefined, onSuccess: keepReason })
           })
@@ -351,41 +361,32 @@ export const run = (
         })
       )
 
-    const carryOut = (job: Job): Effect.Effect<Done> => {
+    const carryOut = (job: Job, redactor: Redaction.Redactor): Effect.Effect<Done> => {
       const cwd = directoryOf(job)
       const origin = origins.get(cwd)
       return worktrees !== undefined && origin !== undefined
-        ? inWorktree(worktrees, job, cwd, origin)
-        : Effect.map(attempt(job, cwd), (ended) => ({ ended, cwd }))
+        ? inWorktree(worktrees, job, cwd, origin, redactor)
+        : Effect.map(attempt(job, cwd, redactor), (ended) => ({ ended, cwd }))
     }
 
     const toResult = (job: Job, ended: Exclude<Ended, { readonly _tag: "NotStarted" }>, done: Done, at: {
       readonly startedAt: number
       readonly endedAt: number
+      readonly redactor: Redaction.Redactor
     }) =>
       Effect.gen(function*() {
         const { cell, id, index, name, options: { agent, model }, prompt, repeat } = job
-        const clean = secrets.cleaner(job.options)
-        const { message, text, ...rest } = facts(ended)
         const transcript = path.join(options.transcripts, `${id}.jsonl`)
         const hasTranscript = yield* Effect.orElseSucceed(fileSystem.exists(transcript), () => false)
         return new JobResult(given({
           id,
           index,
-          name: clean(name),
-          prompt: clean(prompt),
-          cwd: done.cwd,
-          model,
-          agent,
-          cell,
+          ...at.redactor.inside({ name, prompt, cwd: done.cwd, model, agent, cell, ...facts(ended) }),
           repeat,
-          ...rest,
-          message: message === undefined ? undefined : clean(message),
-          text: clean(text),
           startedAt: at.startedAt,
           duration: at.endedAt - at.startedAt,
           transcript: hasTranscript ? path.relative(options.directory, transcript) : undefined,
-          worktree: done.worktree
+          worktree: at.redactor.inside(done.worktree)
         }))
       })
 
@@ -397,13 +398,14 @@ export const run = (
           if (yield* Deferred.isDone(stopped)) return
           const startedAt = yield* Clock.currentTimeMillis
           yield* display.emit(FleetEvent.Started({ id: job.id, at: startedAt }))
-          const done = yield* restore(carryOut(job))
+          const redactor = Redaction.make(yield* Redaction.ofRun(job.options))
+          const done = yield* restore(carryOut(job, redactor))
           const endedAt = yield* Clock.currentTimeMillis
           if (done.ended._tag === "NotStarted") {
             return yield* display.emit(FleetEvent.Returned({ id: job.id, at: endedAt }))
           }
           // From here on the result is there, and an interruption must not lose it.
-          const result = yield* toResult(job, done.ended, done, { startedAt, endedAt })
+          const result = yield* toResult(job, done.ended, done, { startedAt, endedAt, redactor })
           yield* options.results.append(result)
           results.set(job.id, result)
           ended.add(job.id)

@@ -8,6 +8,7 @@ import * as Command from "@effect/cli/Command"
 import type * as NodeContext from "@effect/platform-node/NodeContext"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
+import * as Redaction from "effect-opencode/Redaction"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -95,11 +96,13 @@ const execute = (line: commandLine.CommandLine) => {
 }
 
 /** The library's log, for people and on standard error. */
-const logger = (verbose: boolean, style: Style.Style) =>
+const logger = (verbose: boolean, style: Style.Style, redactor: Redaction.Redactor) =>
   Logger.replace(
     Logger.defaultLogger,
     Logger.withConsoleError(
-      Logger.make((entry) => style.dim(`${entry.logLevel.label.toLowerCase()}: ${manyLines(log.text(entry))}`))
+      Logger.make((entry) =>
+        style.dim(`${entry.logLevel.label.toLowerCase()}: ${manyLines(redactor.text(log.text(entry)))}`)
+      )
     )
   ).pipe((layer) => verbose ? [layer, LogLevel.Debug] as const : [layer, LogLevel.Warning] as const)
 
@@ -116,7 +119,8 @@ export const run: Effect.Effect<number, never, NodeContext.NodeContext | Host | 
     const style = yield* Style.stderr
     const read = commandLine.parse(args, docs)
     const verbose = Either.match(read, { onLeft: () => false, onRight: ({ verbose }) => verbose })
-    const [logs, level] = logger(verbose, style)
+    const redactor = Redaction.make(yield* Redaction.inherited)
+    const [logs, level] = logger(verbose, style, redactor)
     const line = Either.match(read, {
       onLeft: (problem) => new CliError.CliError(problem),
       onRight: ({ commandLine }) => execute(commandLine)
@@ -125,7 +129,7 @@ export const run: Effect.Effect<number, never, NodeContext.NodeContext | Host | 
       Effect.as(ExitCode.success),
       Effect.catchAllCause((cause) => {
         const explanation = CliError.explain(cause)
-        const text = CliError.render(explanation, { style, verbose })
+        const text = redactor.known(CliError.render(explanation, { style, verbose }))
         return Effect.as(text === "" ? Effect.void : Console.error(text), explanation.exitCode)
       }),
       Effect.provide(logs),

@@ -8,6 +8,7 @@
 import * as Options from "@effect/cli/Options"
 import type * as OpenCode from "effect-opencode/OpenCode"
 import * as Permission from "effect-opencode/Permission"
+import * as Redaction from "effect-opencode/Redaction"
 import type { RunConfig } from "effect-opencode/RunConfig"
 import type { RunOptions } from "effect-opencode/RunOptions"
 import * as Config from "effect/Config"
@@ -17,6 +18,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import * as dotenv from "./internal/dotenv.js"
 import { given } from "./internal/given.js"
 import * as options from "./internal/options.js"
 import { choice, invalid, optional, parsed, text, texts } from "./internal/options.js"
@@ -145,7 +147,7 @@ const extraEnv = Options.all([
     const variables: Record<string, string | Redacted.Redacted> = {}
     for (const file of files ?? []) {
       const lines = yield* Either.mapLeft(
-        values.dotenv(yield* readFile("extra-env-file", file)),
+        dotenv.parse(yield* readFile("extra-env-file", file)),
         (reason) => invalid(`--extra-env-file ${file}: ${reason}`)
       )
       for (const [name, value] of lines) variables[name] = Redacted.make(value)
@@ -153,7 +155,7 @@ const extraEnv = Options.all([
     for (const name of names ?? []) variables[name] = yield* fromVariable("extra-env-from", name)
     for (const pair of given ?? []) {
       const [name, value] = yield* Either.mapLeft(values.pair(pair), (reason) => invalid(`--extra-env: ${reason}`))
-      if (values.namesSecret(name)) {
+      if (Redaction.isSecretName(name) || values.holdsSecret({ [name]: value })) {
         return yield* Effect.fail(invalid(
           `--extra-env ${name}: it looks like a secret, and everybody on the machine can read arguments; ` +
             `use --extra-env-from ${name} or --extra-env-file`

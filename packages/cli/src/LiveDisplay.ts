@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Terminal from "@effect/platform/Terminal"
+import * as Redaction from "effect-opencode/Redaction"
 import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
@@ -100,9 +101,9 @@ const makeLive = Effect.gen(function*() {
 })
 
 /** What a program logs would be drawn into the table. */
-const above = (push: (line: LogLine) => void) =>
+const above = (push: (line: LogLine) => void, redactor: Redaction.Redactor) =>
   Logger.make<unknown, void>((entry) => {
-    const line = terminalText.oneLine(`${entry.logLevel.label} ${log.text(entry)}`)
+    const line = terminalText.oneLine(`${entry.logLevel.label} ${redactor.text(log.text(entry))}`)
     push(() => line)
   })
 
@@ -144,9 +145,10 @@ export const live: Layer.Layer<Display, never, Terminal.Terminal | Host> = Layer
   Effect.gen(function*() {
     if ((yield* Effect.orElseSucceed(Config.string("TERM"), () => "")) === "dumb") return plain
     const { display, push } = yield* makeLive
+    const redactor = Redaction.make(yield* Redaction.inherited)
     return Layer.merge(
       Layer.succeed(Display, display),
-      Layer.fiberRefLocallyScopedWith(FiberRef.currentLoggers, () => HashSet.make(above(push)))
+      Layer.fiberRefLocallyScopedWith(FiberRef.currentLoggers, () => HashSet.make(above(push, redactor)))
     )
   })
 )

@@ -4,8 +4,8 @@
  *
  * @since 0.1.0
  */
+import * as Redaction from "effect-opencode/Redaction"
 import * as Either from "effect/Either"
-import { namesSecret } from "./internal/values.js"
 
 /**
  * @since 0.1.0
@@ -32,7 +32,7 @@ const problemOf = ({ name, values }: Axis): string | undefined => {
   if (name.startsWith("-")) {
     return `\`${name}\` is no axis: an option behind --matrix is written with a space (\`${name} value\`)`
   }
-  if (namesSecret(name)) {
+  if (Redaction.isSecretName(name)) {
     return `\`${name}\` is no axis: its values would be secrets, and names, results and reports show them`
   }
   if (name === "") return "an axis needs a name (`model=a,b`)"

@@ -9,6 +9,7 @@ import * as Options from "@effect/cli/Options"
 import * as Path from "@effect/platform/Path"
 import * as OpenCode from "effect-opencode/OpenCode"
 import * as OpenCodeError from "effect-opencode/OpenCodeError"
+import * as Redaction from "effect-opencode/Redaction"
 import * as RunEvent from "effect-opencode/RunEvent"
 import type { RunOptions } from "effect-opencode/RunOptions"
 import * as RunResult from "effect-opencode/RunResult"
@@ -79,7 +80,14 @@ const endingOf = (result: RunResult.RunResult, kept: boolean): EventView.Ending 
   sessionId: kept ? result.sessionId : undefined
 })
 
-const forPeople = (prompt: string, options: RunOptions, cwd: string, kept: boolean) =>
+/** A run with a redactor for what is shown of it. */
+interface Run {
+  readonly prompt: string
+  readonly options: RunOptions
+  readonly redactor: Redaction.Redactor
+}
+
+const forPeople = ({ options, prompt, redactor }: Run, cwd: string, kept: boolean) =>
   Effect.scoped(Effect.gen(function*() {
     const view = yield* liveView.make(cwd)
     const startedAt = yield* Clock.currentTimeMillis
@@ -87,7 +95,7 @@ const forPeople = (prompt: string, options: RunOptions, cwd: string, kept: boole
     const onEvent = (event: RunEvent.RunEvent) =>
       Effect.suspend(() => {
         seen.push(event)
-        return view.event(event)
+        return view.event(redactor.event(event))
       })
     const interrupted = Effect.gen(function*() {
       const duration = (yield* Clock.currentTimeMillis) - startedAt
@@ -108,23 +116,24 @@ const forPeople = (prompt: string, options: RunOptions, cwd: string, kept: boole
       }),
       Effect.onInterrupt(() => interrupted)
     )
-    yield* view.end(endingOf(result, kept))
+    yield* view.end(redactor.inside(endingOf(result, kept)))
   }))
 
 const printLine = (value: unknown) => Console.log(JSON.stringify(value))
 
-const forPrograms = (prompt: string, options: RunOptions) =>
+const forPrograms = ({ options, prompt, redactor }: Run) =>
   Effect.suspend(() => {
+    const print = (value: unknown) => printLine(redactor.inside(value))
     const seen: Array<RunEvent.RunEvent> = []
     const onEvent = (event: RunEvent.RunEvent) =>
       Effect.suspend(() => {
         seen.push(event)
-        return printLine(RunEvent.toWire(event))
+        return print(RunEvent.toWire(redactor.event(event)))
       })
     return OpenCode.run(prompt, { ...options, onEvent }).pipe(
-      Effect.tapError((error) => printLine(resultJson.ofFailure(error))),
-      Effect.onInterrupt(() => printLine(resultJson.ofInterruption(seen))),
-      Effect.flatMap((result) => printLine(resultJson.ofSuccess(result)))
+      Effect.tapError((error) => print(resultJson.ofFailure(error))),
+      Effect.onInterrupt(() => print(resultJson.ofInterruption(seen))),
+      Effect.flatMap((result) => print(resultJson.ofSuccess(result)))
     )
   })
 
@@ -178,8 +187,13 @@ export const command = Command.make("run", {
     }
     const cwd = path.resolve(run.cwd ?? ".")
     const kept = settled.isolation !== undefined && settled.isolation !== "run" || run.attach !== undefined
+    const secrets = yield* Redaction.ofRun(
+      options,
+      typeof settled.isolation === "object" ? settled.isolation : undefined
+    )
+    const one: Run = { prompt, options, redactor: Redaction.make(secrets) }
     yield* Effect.provide(
-      json ? forPrograms(prompt, options) : forPeople(prompt, options, cwd, kept),
+      json ? forPrograms(one) : forPeople(one, cwd, kept),
       OpenCode.layer(settled)
     )
   })).pipe(Command.withDescription("Runs the agent once and shows what it does."))

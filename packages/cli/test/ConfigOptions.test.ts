@@ -159,9 +159,10 @@ describe("secrets", () => {
         ),
         yield* refused(ConfigOptions.run, "--mcp", `{"a":{"headers":{"Authorization":"Bearer ${canary}"}}}`),
         yield* refused(ConfigOptions.run, "--mcp", `{"token":"${canary}"`),
-        yield* refused(ConfigOptions.run, "--extra-env", canary)
+        yield* refused(ConfigOptions.run, "--extra-env", canary),
+        yield* refused(ConfigOptions.run, "--extra-env", `DATABASE_URL=postgres://me:${canary}@db/x`)
       ]
-      expect(reasons.map((reason) => reason.includes(canary))).toEqual([false, false, false, false, false])
+      expect(reasons.map((reason) => reason.includes(canary))).toEqual([false, false, false, false, false, false])
       expect(reasons[0]).toContain("use --extra-env-from ANTHROPIC_API_KEY or --extra-env-file")
       expect(reasons[1]).toContain("put it in a file (--config-overrides @file)")
     }).pipe(platform))

@@ -121,6 +121,19 @@ describe("JobFile", () => {
       ["json", "[]", "1:1: there is no job in it"],
       ["yaml", "[]", "1:1: there is no job in it"],
       ["csv", "prompt\n", "1:1: there is no job in it"],
+      ...["prompt;model\nFix a, b and c;x\n", "\"prompt\";\"model\"\r\n\"a\";\"b\"\r\n", "sep=;\nprompt;model\na;b\n"]
+        .map((text) =>
+          [
+            "csv",
+            text,
+            "1:1: the columns are separated by semicolons, as Excel writes them in some countries; save the file with commas between the columns"
+          ] as const
+        ),
+      [
+        "csv",
+        "prompt\tmodel\na\tb\n",
+        "1:1: the columns are separated by tabs, as Excel writes them in some countries; save the file with commas between the columns"
+      ],
       ["csv", "", "1:1: there is no job in it"],
       ["yaml", "", "1:1: a list of jobs was expected"],
       // not what was expected

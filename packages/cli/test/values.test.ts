@@ -57,22 +57,6 @@ describe("JSON that is not valid", () => {
   })
 })
 
-describe("a file of variables", () => {
-  it("has comments, quotes and exports", () => {
-    expect(values.dotenv("# comment\n\nA=1\nexport B = \"two words\"\r\nC='#3'\nD=a=b\nE=")).toEqual(Either.right([
-      ["A", "1"],
-      ["B", "two words"],
-      ["C", "#3"],
-      ["D", "a=b"],
-      ["E", ""]
-    ]))
-  })
-
-  it("is refused by line, without the line", () => {
-    expect(values.dotenv("A=1\nsk-canary-secret")).toEqual(Either.left("line 2 is no name=value"))
-  })
-})
-
 describe("a secret", () => {
   it.each([
     { provider: { a: { options: { apiKey: "sk-123456" } } } },

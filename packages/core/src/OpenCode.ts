@@ -151,7 +151,8 @@ export interface Options {
   readonly forceKillAfter?: Duration.DurationInput | undefined
   /**
    * What the child inherits: everything (`"inherit"`), the variables that programs need to work but none that carry
-   * secrets (`"reviewed"`), or exactly these; a value can be `Redacted`. Default: `"inherit"`.
+   * secrets (`"reviewed"`), or exactly these; a value can be `Redacted`. Inherited secrets are masked like those of
+   * `extraEnv`. Default: `"inherit"`.
    */
   readonly environment?:
     | "inherit"

@@ -51,7 +51,6 @@ import * as homePath from "./internal/homePath.js"
 import * as loopback from "./internal/loopback.js"
 import * as processes from "./internal/processes.js"
 import * as rateGate from "./internal/rateGate.js"
-import * as redact from "./internal/redact.js"
 import type { Answer } from "./internal/server/asks.js"
 import * as connection from "./internal/server/connection.js"
 import * as credentials from "./internal/server/credentials.js"
@@ -64,6 +63,7 @@ import * as surroundings from "./internal/surroundings.js"
 import * as turnstile from "./internal/turnstile.js"
 import * as Isolation from "./Isolation.js"
 import * as OpenCode from "./OpenCode.js"
+import type { RunConfig } from "./RunConfig.js"
 import type { RunOptions } from "./RunOptions.js"
 import type * as StartupGate from "./StartupGate.js"
 
@@ -297,7 +297,11 @@ export const make = (
       isolation: absolute(isolation),
       problem: () => Option.none(),
       // The tools of a server have it in their environment.
-      secrets: (config) => [Redacted.value(password), ...surroundings.secrets(base, config)],
+      secrets: (config) =>
+        Effect.map(
+          surroundings.secrets(base, config, absolute(isolation)),
+          (secrets) => [Redacted.value(password), ...secrets]
+        ),
       server: (options, isolation) =>
         Effect.gen(function*() {
           const binary = yield* base.binary
@@ -329,16 +333,24 @@ export const makeAttach = (
     const fileSystem = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const httpClient = yield* HttpClient.HttpClient
+    // Most servers are of the same user, with the same variables and logins.
+    const secrets = (config: RunConfig) =>
+      surroundings.secrets(
+        { fileSystem, path, environment: { extend: true, variables: {} } },
+        { ...config, password: options.password },
+        "none"
+      )
     const server = yield* connection.hold(connection.attach(httpClient, {
       url: options.url,
       username: options.username,
-      password: options.password
+      password: options.password,
+      secrets: secrets(options.defaults ?? {})
     }))
     return yield* toService(options, { fileSystem, path }, {
       isLocal: false,
       isolation: "none",
       problem: serverKey.refusedAttached,
-      secrets: (config) => redact.secretsOf({ config, password: options.password }),
+      secrets,
       server: () => Effect.succeed(server)
     }, undefined)
   })

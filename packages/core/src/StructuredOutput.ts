@@ -10,6 +10,7 @@ import * as Either from "effect/Either"
 import * as JSONSchema from "effect/JSONSchema"
 import { TreeFormatter } from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import * as jsonMessage from "./internal/jsonMessage.js"
 import * as limits from "./internal/limits.js"
 import * as tail from "./internal/tail.js"
 import { OpenCodeConfigError, OpenCodeOutputError } from "./OpenCodeError.js"
@@ -350,10 +351,13 @@ export const candidates = (text: string): ReadonlyArray<string> => {
   return [...new Set([...json, ...other, ...spans(whole), ...lastScalar(whole)])]
 }
 
-const parse = (candidate: string): Either.Either<unknown, Problem> =>
+const parse = (candidate: string, clean: (text: string) => string): Either.Either<unknown, Problem> =>
   Either.try({
     try: (): unknown => JSON.parse(candidate),
-    catch: (cause) => problem("invalid-json", cause instanceof Error ? cause.message : String(cause))
+    catch: (cause) => {
+      const message = cause instanceof Error ? cause.message : String(cause)
+      return problem("invalid-json", clean(candidate) === candidate ? message : jsonMessage.withoutExcerpt(message))
+    }
   })
 
 /**
@@ -373,11 +377,21 @@ const parse = (candidate: string): Either.Either<unknown, Problem> =>
  * @since 0.1.0
  * @category decoding
  */
-export const decode = <A, I>(schema: Schema.Schema<A, I>): (text: string) => Either.Either<A, Problem> => {
+export const decode = <A, I>(schema: Schema.Schema<A, I>): (text: string) => Either.Either<A, Problem> =>
+  decoder(schema, (text) => text)
+
+/** The issues are cleaned before they are cut. */
+const decoder = <A, I>(
+  schema: Schema.Schema<A, I>,
+  clean: (text: string) => string
+): (text: string) => Either.Either<A, Problem> => {
   const decodeValue = Schema.decodeUnknownEither(schema, { errors: "all" })
   const decodeCandidate = (value: unknown): Either.Either<A, Problem> => {
     try {
-      return Either.mapLeft(decodeValue(value), (error) => problem("mismatch", TreeFormatter.formatErrorSync(error)))
+      return Either.mapLeft(
+        decodeValue(value),
+        (error) => problem("mismatch", clean(TreeFormatter.formatErrorSync(error)))
+      )
     } catch (cause) {
       // Schema calls itself for every level of a recursive value, and the stack is finite.
       if (cause instanceof RangeError) {
@@ -389,7 +403,7 @@ export const decode = <A, I>(schema: Schema.Schema<A, I>): (text: string) => Eit
   return (text) => {
     let first: Problem | undefined
     for (const candidate of candidates(text)) {
-      const decoded = Either.flatMap(parse(candidate), decodeCandidate)
+      const decoded = Either.flatMap(parse(candidate, clean), decodeCandidate)
       if (Either.isRight(decoded)) return decoded
       first ??= decoded.left
     }
@@ -455,6 +469,8 @@ export interface LoopOptions<A, I, E, R> {
   readonly repairs?: number | undefined
   /** One turn of one and the same conversation. */
   readonly turn: (prompt: string) => Effect.Effect<RunResult, E, R>
+  /** Cleans what is said of an answer that does not decode, before it is cut. Default: nothing is cleaned. */
+  readonly clean?: ((text: string) => string) | undefined
 }
 
 const explain = <A, I>(schema: Schema.Schema<A, I>): Effect.Effect<string, OpenCodeConfigError> =>
@@ -512,7 +528,7 @@ export const loop = <A, I, E, R>(
     if (!Number.isInteger(repairs) || repairs < 0) {
       return yield* new OpenCodeConfigError({ path: "repairs", reason: "it must be a whole number, zero or greater" })
     }
-    const decodeText = decode(options.schema)
+    const decodeText = decoder(options.schema, options.clean ?? ((text) => text))
     const ask = (
       prompt: string,
       earlier: ReadonlyArray<RunResult>

@@ -152,7 +152,7 @@ const fromSessionError = (event: SessionError, facts: Facts): OpenCodeError => {
   const logged = event.kind === "other" ? /Model not found: [^\s"\\()]+/.exec(partial.stderr) : null
   return new OpenCodeSessionError({
     kind: logged === null ? event.kind : "model-not-found",
-    name: event.name,
+    name: redact(event.name),
     reason: redact(logged === null ? event.message : logged[0]),
     statusCode: event.statusCode,
     retryable: event.retryable,
@@ -220,7 +220,10 @@ export const decide = (facts: Facts): Either.Either<Finished, OpenCodeError> => 
   if (evidence.rejection !== undefined && !evidence.finished) {
     const { patterns, permission } = evidence.rejection
     return Either.left(
-      new OpenCodePermissionError({ permission, patterns: patterns.map(facts.redact), partial }, trusted)
+      new OpenCodePermissionError(
+        { permission: facts.redact(permission), patterns: patterns.map(facts.redact), partial },
+        trusted
+      )
     )
   }
   const ended = fromExit(facts)

@@ -127,6 +127,20 @@ export * as OpenCodeServer from "./OpenCodeServer.js"
 export * as Permission from "./Permission.js"
 
 /**
+ * What is secret, and how it is masked: the one redaction of errors, transcripts, recordings, results and live output.
+ *
+ * A value is a secret if it is `Redacted`, or if the variable, setting or header that holds it says so by its name
+ * (`ACME_API_KEY`, `apiKey`, `Authorization`, `GH_PAT`, `NPM_CONFIG__AUTH`), or if it is the password of an address
+ * (`DATABASE_URL`). What is `Redacted` is masked however short it is, unless it is blank. What only a name calls secret
+ * is masked from six characters on and unless it is an ordinary value: a common word (`production`, `postgres`), a path,
+ * a plain address, the name of the user. Masked are also the forms that a secret has in JSON, in an address, in base64
+ * and in what `Authorization: Basic` sends, and each line of a secret that has several.
+ *
+ * @since 0.1.0
+ */
+export * as Redaction from "./Redaction.js"
+
+/**
  * What a run asks of OpenCode: agent, model, session, permissions, configuration. A Schema, so that it can come from
  * a file or a message; a `Context.Reference`, so that a region of a program can set it for all runs inside.
  *

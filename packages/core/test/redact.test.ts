@@ -3,7 +3,7 @@ import { FastCheck as fc, Redacted } from "effect"
 import type { RunConfig } from "effect-opencode"
 import * as redact from "../src/internal/redact.js"
 
-const clean = redact.make([])
+const clean = redact.make([]).text
 
 describe("redact", () => {
   describe("secretsOf", () => {
@@ -43,6 +43,104 @@ describe("redact", () => {
       expect(redact.secretsOf({ apiKey: "x", token: "build", password: Redacted.make("") })).toEqual([])
     })
 
+    it("finds what is Redacted however short or common it is, unless it is blank", () => {
+      expect(redact.secretsOf({ a: Redacted.make("x"), b: Redacted.make("true"), c: Redacted.make(" \n") }))
+        .toEqual(["true", "x"])
+    })
+
+    it.each([
+      ["a reference's variable", { apiKey: "{env:ACME}" }, { ACME: "canary-12" }, ["canary-12"]],
+      ["one inside a header", { headers: { "X-A": "Bearer {env:ACME}" } }, { ACME: "canary-12" }, ["canary-12"]],
+      ["the token behind a scheme", { Authorization: "Bearer canary-12" }, {}, ["Bearer canary-12", "canary-12"]],
+      [
+        "the password of Basic",
+        { Authorization: `Basic ${btoa("me:canary-12")}` },
+        {},
+        [`Basic ${btoa("me:canary-12")}`, btoa("me:canary-12"), "canary-12"]
+      ],
+      ["the password of an address", { DATABASE_URL: "postgres://me:canary%2D12@host/db" }, {}, [
+        "canary%2D12",
+        "canary-12"
+      ]],
+      ["a token that stands for user and password", { PROXY: "http://0123456789abcdefghij@host" }, {}, [
+        "0123456789abcdefghij"
+      ]],
+      ["no user's name", { REPO: "ssh://git@github.com/a/b" }, {}, []],
+      ["each of several keys", { API_KEYS: "canary-1,canary-2" }, {}, ["canary-1,canary-2", "canary-1", "canary-2"]],
+      ["without the blanks around it", { TOKEN: "canary-12\n" }, {}, ["canary-12\n", "canary-12"]],
+      [
+        "the fields of a variable in JSON",
+        { CONFIG: "{\"client_email\":\"a@example.com\",\"token\":\"canary-1\"}" },
+        {},
+        [
+          "canary-1"
+        ]
+      ],
+      [
+        "headers of any name, but the common ones",
+        {
+          headers: { "X-Acme": "canary-12", "content-type": "application/json", "User-Agent": "canary/1.0" }
+        },
+        {},
+        ["canary-12"]
+      ],
+      ["what looks like one in an environment", { environment: { ACME: "canary-0123456789ab", LANG: "C.UTF-8" } }, {}, [
+        "canary-0123456789ab"
+      ]],
+      [
+        "nothing that an agent is called after",
+        { agent: { "secret-finder": { model: "a/b-model", prompt: "find" } } },
+        {},
+        []
+      ],
+      ["nothing in rules", { permission: { read: { "*.key": "deny", "secrets/**": "allow" } } }, {}, []],
+      ["nothing in keybinds and limits", { keybinds: { leader: "ctrl+x" }, limit: { max_tokens: "100000" } }, {}, []]
+    ])("finds %s", (_, value, variables, expected) => {
+      expect(redact.secretsOf(value, variables)).toEqual(expected)
+    })
+
+    it("finds the keys and tokens of logins, and not what they are called", () => {
+      expect([
+        ...redact.secretsOfLogins(JSON.stringify({
+          anthropic: { type: "oauth", access: "canary-access", refresh: "canary-refresh", expires: 1_800_000_000 },
+          openai: { type: "api", key: "canary-key" },
+          acme: { type: "wellknown", key: "ACME_TOKEN", token: "canary-token" }
+        })),
+        ...redact.secretsOfLogins(JSON.stringify({
+          linear: {
+            tokens: { accessToken: "canary-mcp-access", refreshToken: "canary-mcp-refresh", scope: "read write" },
+            clientInfo: { clientId: "an-id-of-theirs", clientSecret: "canary-mcp-secret" },
+            codeVerifier: "canary-mcp-verifier",
+            serverUrl: "https://mcp.linear.app/mcp"
+          }
+        }))
+      ].sort()).toEqual([
+        "canary-access",
+        "canary-key",
+        "canary-mcp-access",
+        "canary-mcp-refresh",
+        "canary-mcp-secret",
+        "canary-mcp-verifier",
+        "canary-refresh",
+        "canary-token"
+      ])
+      expect(redact.secretsOfLogins("no json")).toEqual([])
+    })
+
+    it("leaves the words of the machine", () => {
+      expect(redact.secretsOfVariables({ USER: "jfkennedy", DB_PASSWORD: "jfkennedy", API_KEY: "canary-1" }))
+        .toEqual(["canary-1"])
+    })
+
+    it("ends with values that contain themselves, and with deep ones", () => {
+      const circle: Record<string, unknown> = { token: "canary-1" }
+      circle["self"] = circle
+      expect(redact.secretsOf(circle)).toEqual(["canary-1"])
+      let deep: unknown = { token: "canary-1" }
+      for (let level = 0; level < 20_000; level++) deep = level % 2 === 0 ? [deep] : { a: deep }
+      expect(redact.secretsOf(deep)).toEqual(["canary-1"])
+    })
+
     it("puts the longest first, each once", () => {
       expect(redact.secretsOf({ a: { token: "abcdef" }, b: { token: "abcdefgh" }, c: { key: "abcdef" } }))
         .toEqual(["abcdefgh", "abcdef"])
@@ -51,26 +149,91 @@ describe("redact", () => {
 
   describe("make", () => {
     it("masks every occurrence of a known secret", () => {
-      expect(redact.make(["canary"])("a canary, a canary")).toBe("a <redacted>, a <redacted>")
+      expect(redact.make(["canary"]).text("a canary, a canary")).toBe("a <redacted>, a <redacted>")
     })
 
     it("masks a secret that contains another one as a whole", () => {
       const secrets = redact.secretsOf({ token: "secret-long-tail", key: "secret-long" })
-      expect(redact.make(secrets)("secret-long-tail and secret-long")).toBe("<redacted> and <redacted>")
+      expect(redact.make(secrets).text("secret-long-tail and secret-long")).toBe("<redacted> and <redacted>")
     })
 
     it("masks a secret inside a JSON string", () => {
       const secret = "pa\"ss\\word\n1"
       const line = JSON.stringify({ message: `wrong: ${secret}` })
-      expect(redact.make([secret])(line)).toBe("{\"message\":\"wrong: <redacted>\"}")
-      expect(redact.make([secret])(`wrong: ${secret}`)).toBe("wrong: <redacted>")
+      expect(redact.make([secret]).text(line)).toBe("{\"message\":\"wrong: <redacted>\"}")
+      expect(redact.make([secret]).text(`wrong: ${secret}`)).toBe("wrong: <redacted>")
     })
 
     it("takes a secret literally", () => {
-      expect(redact.make(["a.c+(d)$&"])("a.c+(d)$& abcc")).toBe("<redacted> abcc")
+      expect(redact.make(["a.c+(d)$&"]).text("a.c+(d)$& abcc")).toBe("<redacted> abcc")
+    })
+
+    describe("masks a secret as", () => {
+      const secret = "cä/nary+?'\"7\\x y&Z"
+      const { known } = redact.make([secret])
+      const ascii = JSON.stringify(secret).slice(1, -1).replaceAll("ä", "\\u00e4")
+      const base64 = (text: string) => Buffer.from(text).toString("base64")
+      const cases: ReadonlyArray<readonly [string, string]> = [
+        ["JSON", JSON.stringify({ secret })],
+        ["JSON inside JSON", JSON.stringify({ body: JSON.stringify({ secret }) })],
+        ["JSON in ASCII", `{"secret":"${ascii}"}`],
+        ["JSON with escaped slashes", JSON.stringify({ secret }).replaceAll("/", "\\/")],
+        ["a part of an address", `https://host/?q=${encodeURIComponent(secret)}`],
+        [
+          "a part of an address in lower case",
+          `?q=${encodeURIComponent(secret).replaceAll(/%../g, (s) => s.toLowerCase())}`
+        ],
+        ["a field of a form", new URLSearchParams({ secret }).toString()],
+        ["base64", base64(secret)],
+        ["base64 for addresses", Buffer.from(secret).toString("base64url")]
+      ]
+      it.each(cases)("%s", (_, text) => {
+        expect(known(`before ${text} after`)).toMatch(/^before .*<redacted>.* after$/)
+      })
+
+      it.each(["", "a", "ab", "abc", "abcd"])("the end of what Basic sends, after %j", (user) => {
+        for (const after of ["", "!", "!!"]) {
+          const sent = base64(`${user}:canary-0123456789${after}`)
+          const masked = redact.make(["canary-0123456789"]).known(sent)
+          expect(masked).toContain("<redacted>")
+          expect(Buffer.from(masked.replace("<redacted>", ""), "base64").toString()).not.toContain("canary")
+        }
+      })
+    })
+
+    it("masks secrets that overlap as a whole", () => {
+      const { known } = redact.make(["abcdef", "cdefgh"])
+      expect(known("xabcdefghx abcdef cdefgh")).toBe("x<redacted>x <redacted> <redacted>")
+    })
+
+    it("masks no mask", () => {
+      for (const secret of ["red", "redacted", "<redacted>", "e"]) {
+        const { known } = redact.make([secret, "canary-1"])
+        expect(known(known("x canary-1 x"))).toBe("x <redacted> x")
+      }
+      expect(clean(clean("https://user:canary-pass@host and password=canary-1"))).toBe(
+        clean("https://user:canary-pass@host and password=canary-1")
+      )
+    })
+
+    it("masks the lines of a secret that has several, which are printed one by one", () => {
+      const key = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq\nhkiG9w0BAQ==\n-----END PRIVATE KEY-----\n"
+      for (const secret of [key, Redacted.make(key), key.replaceAll("\n", "\\n")]) {
+        const { known } = redact.make(redact.secretsOf({ PRIVATE_KEY: secret }))
+        expect(known("> MIIEvQIBADANBgkq")).toBe("> <redacted>")
+        expect(known("hkiG9w0BAQ==")).toBe("<redacted>")
+        expect(known(key.trim())).toBe("<redacted>")
+      }
     })
 
     const shapes: ReadonlyArray<readonly [string, string]> = [
+      ["set-cookie: session=canary; Path=/", "canary"],
+      ["{\"x-api-key\":\"canary-value\"}", "canary"],
+      ["{\"set-cookie\":[\"canary-value\"]}", "canary"],
+      ["Cookie: a=canary", "canary"],
+      ["Authorization: canary-value", "canary"],
+      ["Authorization: Basic Y2FuYXJ5OmNhbmFyeQ", "Y2FuYXJ5"],
+      ["refresh_token=canary-value", "canary"],
       ["Authorization: Bearer eyJhbGciOi.JIUzI1NiJ9-canary", "canary"],
       ["authorization: basic dXNlcjpjYW5hcnk=", "dXNlcjpjYW5hcnk"],
       ["Incorrect API key provided: sk-proj-canary1234567890", "canary"],
@@ -103,6 +266,8 @@ describe("redact", () => {
         "ask-me-anything and risk-taking",
         "tokens: 120, secret: no",
         "Basic usage: opencode run",
+        "Basic configuration and bearer authentication",
+        "ctrl+x is a key, MAX_TOKENS: 120000",
         "user@example.com"
       ]
     ) {
@@ -115,7 +280,7 @@ describe("redact", () => {
       after: fc.string()
     }, ({ after, before, secret }) => {
       const text = `${before}${secret}${after}`
-      const masked = redact.make(redact.secretsOf({ token: secret }))
+      const masked = redact.make(redact.secretsOf({ token: secret })).text
       const left = (text: string, secret: string) => masked(text).split("<redacted>").filter((s) => s.includes(secret))
       expect(left(text, secret)).toEqual([])
       expect(left(JSON.stringify(text), JSON.stringify(secret).slice(1, -1))).toEqual([])
@@ -123,7 +288,7 @@ describe("redact", () => {
   })
 
   describe("inside", () => {
-    const inside = redact.inside(["ca\"nary"])
+    const inside = redact.make(["ca\"nary"]).inside
 
     it("masks known secrets in every text of a value", () => {
       expect(inside({ a: "x ca\"nary", b: [{ c: "ca\"nary" }, 5], d: JSON.stringify({ e: "ca\"nary" }), f: null }))
@@ -133,16 +298,77 @@ describe("redact", () => {
     it("masks nothing that only looks like a secret, and no number", () => {
       const secret = "1234567"
       const value = { text: `use ${secret} or sk-proj-abcdefghijklm`, timestamp: 1234567 }
-      expect(redact.inside([secret])(value)).toEqual({
+      expect(redact.make([secret]).inside(value)).toEqual({
         text: "use <redacted> or sk-proj-abcdefghijklm",
         timestamp: 1234567
       })
     })
 
+    it("masks names, and loses no value by it", () => {
+      expect(inside({ "ca\"nary": 1, "<redacted>": 2, other: { "a ca\"nary": "x" } })).toEqual({
+        "<redacted>": 1,
+        "<redacted> 2": 2,
+        other: { "a <redacted>": "x" }
+      })
+    })
+
+    it("masks secret headers whatever they hold", () => {
+      expect(inside({ headers: { "Set-Cookie": ["a=b"], "x-api-key": "k", accept: "x" }, cookie: "butter" })).toEqual({
+        headers: { "Set-Cookie": ["<redacted>"], "x-api-key": "<redacted>", accept: "x" },
+        cookie: "butter"
+      })
+    })
+
+    it("goes as deep as a value is, and leaves a Redacted alone", () => {
+      const secret = Redacted.make("ca\"nary")
+      let deep: unknown = ["ca\"nary", secret]
+      for (let level = 0; level < 20_000; level++) deep = level % 2 === 0 ? [deep] : { a: deep }
+      let found: unknown = inside(deep)
+      while (Array.isArray(found) ? found.length === 1 : typeof found === "object") {
+        found = Object.values(found as object)[0]
+      }
+      expect(found).toEqual(["<redacted>", secret])
+    })
+
     it("hands on what holds none as it is", () => {
       const value = { a: "x", b: [{ c: 1 }] }
       expect(inside(value)).toBe(value)
-      expect(redact.inside([])(value)).toBe(value)
+      expect(redact.make([]).inside(value)).toBe(value)
+    })
+  })
+
+  describe("line", () => {
+    const { line } = redact.make(["canary-1"])
+
+    it("keeps JSON as JSON, and a line that needs nothing as it was printed", () => {
+      expect(line("{ \"a\": 1 }")).toBe("{ \"a\": 1 }")
+      expect(JSON.parse(line("{\"canary-1\":\"say \\\"canary-1\\\"\",\"api_key\":\"0123456789\"}"))).toEqual({
+        "<redacted>": "say \"<redacted>\"",
+        api_key: "<redacted>"
+      })
+      expect(line("no json, canary-1")).toBe("no json, <redacted>")
+    })
+
+    it("leaves of the headers of an error those that hold no secret", () => {
+      const error = {
+        name: "APIError",
+        data: { responseHeaders: { "set-cookie": "a", "retry-after": "1", "x-odd": "b" } }
+      }
+      expect(JSON.parse(line(JSON.stringify({ type: "error", error })))).toEqual({
+        type: "error",
+        error: { name: "APIError", data: { responseHeaders: { "retry-after": "1" } } }
+      })
+    })
+
+    it("is masked where it is too deep for JSON to be written", () => {
+      const deep = (inner: string) => `${"[".repeat(20_000)}${inner}${"]".repeat(20_000)}`
+      expect(line(deep("\"canary-1\""))).toBe(deep("\"<redacted>\""))
+    })
+
+    it("masks a private key that nobody knows to its end", () => {
+      const next = redact.make([]).lines()
+      expect(["a", "-----BEGIN RSA PRIVATE KEY-----", "MIIE", "x==", "-----END RSA PRIVATE KEY-----", "b"].map(next))
+        .toEqual(["a", "<redacted>", "<redacted>", "<redacted>", "<redacted>", "b"])
     })
   })
 })

@@ -1,5 +1,6 @@
-import { describe, expect, it } from "@effect/vitest"
+import { assert, describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
+import * as redact from "../src/internal/redact.js"
 import * as tail from "../src/internal/tail.js"
 
 describe("tail", () => {
@@ -41,5 +42,19 @@ describe("tail", () => {
     for (let i = 0; i < 10_000; i++) kept.push(`line ${i}\n`)
     expect(kept.read().length).toBe(1000)
     expect(kept.read().endsWith("line 9999\n")).toBe(true)
+  })
+})
+
+describe("a tail of lines", () => {
+  const secret = "canary-0123456789"
+  const { known } = redact.make([secret])
+
+  it("leaves no end of a secret, wherever it is cut", () => {
+    for (let after = 0; after <= secret.length + 40; after++) {
+      const kept = tail.ofLines(40, known)
+      kept.push(`x ${secret}${"y".repeat(after)}`)
+      const shown = kept.read()
+      for (let at = 0; at < secret.length - 3; at++) assert.notInclude(shown, secret.slice(at, at + 4))
+    }
   })
 })

@@ -37,6 +37,7 @@ import * as CommandExecutor from "@effect/platform/CommandExecutor"
 import type * as PlatformError from "@effect/platform/Error"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
+import * as Redaction from "effect-opencode/Redaction"
 import * as RunConfig from "effect-opencode/RunConfig"
 import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
@@ -45,11 +46,10 @@ import * as Effect from "effect/Effect"
 import * as HashMap from "effect/HashMap"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import type * as Redacted from "effect/Redacted"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as Clean from "./internal/clean.js"
 import { type Line, Lines } from "./internal/lines.js"
 import * as Quote from "./internal/quote.js"
 import * as unscripted from "./internal/unscripted.js"
@@ -263,10 +263,14 @@ export const record = (
       const fileSystem = yield* FileSystem.FileSystem
       const path = yield* Path.Path
       const include = options.include ?? isOpenCode
-      const inherited = Clean.secretsOf(yield* Clean.environment)
-      const given = Clean.given(options.redact ?? [])
+      const given = secretsIn(options.redact)
       yield* fileSystem.makeDirectory(options.directory, { recursive: true })
       let files = 0
+      const known = (config: RunConfig.RunConfig) =>
+        Redaction.ofRun(config).pipe(
+          Effect.provideService(FileSystem.FileSystem, fileSystem),
+          Effect.provideService(Path.Path, path)
+        )
 
       /** A file that nobody else has. */
       const create = (startedAt: number): Effect.Effect<FileSystem.File, PlatformError.PlatformError, Scope.Scope> =>
@@ -287,11 +291,10 @@ export const record = (
           // before the process: a pipe that nobody reads at once can lose what is in it
           const file = yield* Effect.option(Effect.tapError(create(startedAt), warn))
           if (Option.isNone(file)) return yield* inner.start(command)
-          const cleaner = Clean.make([
+          const cleaner = Redaction.make([
             ...given,
-            ...Clean.secretsOf({ ...(yield* RunConfig.CurrentRunConfig) }),
-            ...Clean.secretsOf(Object.fromEntries(HashMap.toEntries(command.env))),
-            ...(command.extendEnv ? inherited : [])
+            ...Redaction.secretsOf(yield* RunConfig.CurrentRunConfig),
+            ...(yield* known({ extraEnv: Object.fromEntries(HashMap.toEntries(command.env)) }))
           ])
           return yield* recorded(inner, command, yield* makeLog(file.value, startedAt), cleaner, {
             type: "process",
@@ -304,6 +307,10 @@ export const record = (
       })
     })
   )
+
+/** Values that are secrets whatever they are called. */
+const secretsIn = (values: ReadonlyArray<string | Redacted.Redacted> = []): ReadonlyArray<string> =>
+  Redaction.secretsOf(values.map((value) => typeof value === "string" ? Redacted.make(value) : value))
 
 const isOpenCode = ({ args }: Command.StandardCommand): boolean =>
   args[0] === "run" || (args.length === 1 && (args[0] === "--version" || args[0] === "models"))
@@ -343,7 +350,7 @@ const recorded = Effect.fnUntraced(function*(
   inner: CommandExecutor.CommandExecutor,
   command: Command.StandardCommand,
   log: Log,
-  cleaner: Clean.Cleaner,
+  cleaner: Redaction.Redactor,
   first: Entry
 ) {
   yield* log.write([first])
@@ -500,7 +507,7 @@ export const replay: {
 const player = (recordings: ReadonlyArray<Recording>, options: ReplayOptions | undefined) =>
   Layer.suspend(() => {
     const played = new Set<Recording>()
-    const given = Clean.given(options?.redact ?? [])
+    const given = secretsIn(options?.redact)
 
     /** The best of those that fit. */
     const take = (fitting: ReadonlyArray<Recording>, args: ReadonlyArray<string>): Recording | undefined => {
@@ -512,7 +519,7 @@ const player = (recordings: ReadonlyArray<Recording>, options: ReplayOptions | u
     }
 
     const choose = (command: MockCommandExecutor.RecordedCommand): ReadonlyArray<MockCommandExecutor.Step> => {
-      const cleaner = Clean.make([...given, ...Clean.secretsOf(command.env)])
+      const cleaner = Redaction.make([...given, ...Redaction.secretsOf(command.env)])
       const args = command.args.map(cleaner.text)
       const isRun = args[0] === "run"
       const asked = promptOf(command.args, command.stdin)

@@ -4,7 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Layer, Redacted, Schedule, Stream, TestClock } from "effect"
 import { HostEnvironment, OpenCode, RunConfig, type RunResult } from "effect-opencode"
 import { Events, FaultyOpenCode, MockCommandExecutor, OpenCodeTest, Transcript } from "effect-opencode-testing"
-import { appendFileSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
+import { appendFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Memory from "./support/memory.js"
 
@@ -299,6 +299,7 @@ describe("Transcript", () => {
       bearer: "canarybearer0123456789",
       sk: "sk-canary0123456789abcdef",
       region: "canary-region-77d2",
+      login: "canary-login-61be",
       pem: "MIICanaryCanaryCanaryCanaryCanary0123456789"
     }
     const said = (name: keyof typeof canaries) => `${name}: ${canaries[name]}!`
@@ -319,7 +320,11 @@ describe("Transcript", () => {
           `Bearer ${canaries.bearer}`,
           Events.tool({
             tool: "read",
-            input: { apiKey: "canary-unheard-of-key", env: { X: canaries.extraEnv } },
+            input: {
+              apiKey: "canary-unheard-of-key",
+              env: { X: canaries.extraEnv },
+              [canaries.login]: canaries.inherited
+            },
             output: `-----BEGIN RSA PRIVATE KEY-----\n${canaries.pem}\n-----END RSA PRIVATE KEY-----\n`,
             metadata: {
               headers: { authorization: `Basic ${canaries.bearer}` },
@@ -356,11 +361,21 @@ describe("Transcript", () => {
     it.scoped("are in no file, and everything else is", () =>
       Effect.gen(function*() {
         const directory = yield* temporary
+        const data = yield* temporary
+        mkdirSync(join(data, "opencode"))
+        writeFileSync(
+          join(data, "opencode", "auth.json"),
+          JSON.stringify({ a: { type: "api", key: canaries.login } })
+        )
         // not `over`, whose processes inherit nothing
         const layer = OpenCode.layer({ binary: process.execPath, version: "1.18.33" }).pipe(
           Layer.provide(mocked(directory, [leaky], { redact }))
         )
-        const result = yield* OpenCode.run(prompt, { ...options, keepRaw: true }).pipe(
+        const result = yield* OpenCode.run(prompt, {
+          ...options,
+          extraEnv: { ...options.extraEnv, XDG_DATA_HOME: data },
+          keepRaw: true
+        }).pipe(
           RunConfig.withRunConfig({ extraEnv: { REGION: Redacted.make(canaries.region) } }),
           Effect.provide(layer),
           Effect.provideService(HostEnvironment.HostEnvironment, environment)

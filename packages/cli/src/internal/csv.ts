@@ -34,10 +34,30 @@ const reasons: { readonly [code: string]: string } = {
   INVALID_OPENING_QUOTE: "a quote in the middle of this field; put the whole field in quotes and write the quote twice"
 }
 
+const others: ReadonlyArray<readonly [separator: string, called: string]> = [[";", "semicolons"], ["\t", "tabs"]]
+
+/** What separates the columns of the header, if it is not the comma: what is in quotes does not count. */
+const otherSeparator = (text: string): string | undefined => {
+  const [header = ""] = text.replace(/^\uFEFF/, "").replace(/"(?:[^"]|"")*"/g, "").trimStart().split(/\r?\n/, 1)
+  const count = (separator: string): number => header.split(separator).length - 1
+  return others.find(([separator]) => count(separator) > count(","))?.[1]
+}
+
 /** The rows up to the first one that cannot be read, and what is wrong. */
 export const parse = (
   text: string
 ): { readonly rows: ReadonlyArray<Fields>; readonly troubles: ReadonlyArray<Trouble> } => {
+  const separator = otherSeparator(text)
+  if (separator !== undefined) {
+    return {
+      rows: [],
+      troubles: [{
+        offset: 0,
+        reason: `the columns are separated by ${separator}, as Excel writes them in some countries; ` +
+          "save the file with commas between the columns"
+      }]
+    }
+  }
   const { of } = offsets(text)
   const records: Array<ReadonlyArray<Cell>> = []
   const troubles: Array<Trouble> = []

@@ -1,6 +1,7 @@
 /**
  * Values of the command line as people write them. A failure says what is wrong, without the value: it can be a secret.
  */
+import * as Redaction from "effect-opencode/Redaction"
 import * as Version from "effect-opencode/Version"
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
@@ -84,32 +85,5 @@ export const pair = (text: string): Either.Either<readonly [string, string], str
     : Either.left("it is no name=value")
 }
 
-const quoted = /^(["'])([\s\S]*)\1$/
-
-/** Lines of `name=value`, with `export` or without, values in quotes or without, `#` before a comment. */
-export const dotenv = (text: string): Either.Either<ReadonlyArray<readonly [string, string]>, string> => {
-  const found: Array<readonly [string, string]> = []
-  for (const [index, line] of text.split(/\r?\n/).entries()) {
-    const trimmed = line.trim()
-    if (trimmed === "" || trimmed.startsWith("#")) continue
-    const match = /^(?:export\s+)?([A-Za-z_]\w*)\s*=\s*(.*)$/.exec(trimmed)
-    if (match?.[1] === undefined || match[2] === undefined) return Either.left(`line ${index + 1} is no name=value`)
-    found.push([match[1], quoted.exec(match[2])?.[2] ?? match[2]])
-  }
-  return Either.right(found)
-}
-
-/** Whether a variable or a setting of this name holds a secret. */
-export const namesSecret = (name: string): boolean =>
-  /key(?!bind|board|map|word)|(?<!max_?)token|secret|passw|authorization|credential|cookie/i.test(name)
-
-/** OpenCode puts the value of a variable or of a file in the place of these. */
-const isReference = (text: string): boolean => /^\{(env|file):[^}]+\}$/.test(text)
-
-/** Whether a text under a name that says so, or anything below it, is a secret. */
-export const holdsSecret = (value: unknown, named = false): boolean => {
-  if (typeof value === "string") return named && value.length >= 6 && !isReference(value)
-  if (Array.isArray(value)) return value.some((item) => holdsSecret(item, named))
-  return isObject(value) &&
-    Object.entries(value).some(([name, item]) => holdsSecret(item, named || namesSecret(name)))
-}
+/** Whether a value, or anything inside of it, is a secret. */
+export const holdsSecret = (value: unknown): boolean => Redaction.secretsOf(value).length > 0

@@ -72,8 +72,11 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
 
     const prepared = yield* context.prepare({ inTime: context.inTime })
 
-    const state = summary.make({ keepText: context.collect ? Number.POSITIVE_INFINITY : limits.kept })
-    const stderr = tail.make(limits.kept)
+    const state = summary.make({
+      keepText: context.collect ? Number.POSITIVE_INFINITY : limits.kept,
+      clean: plan.redactor.known
+    })
+    const stderr = tail.ofLines(limits.kept, plan.redactor.lines())
     const events: Array<RunEvent> = []
     const rawLines: Array<string> = []
     const keepRaw = context.collect && plan.options.keepRaw === true
@@ -132,7 +135,7 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
       usage: state.usage,
       cost: state.cost,
       turns: state.turns,
-      stderr: plan.redact(stderr.read()),
+      stderr: plan.redactor.text(stderr.read()),
       attempts: context.number,
       duration: clock.unsafeCurrentTimeMillis() - plan.startedAt,
       events: context.collect ? events : undefined,
@@ -165,7 +168,7 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
       }
       const partial = withHidden(facts(survivors), hidden)
       const judge = (partial: Partial) =>
-        Verdict.decide({ evidence: state, exit, guard: guard.fired(), partial, redact: plan.redact })
+        Verdict.decide({ evidence: state, exit, guard: guard.fired(), partial, redact: plan.redactor.text })
       const first = judge(partial)
       // Errors are logged and sent on, events and all; a result is for the caller, who gets it as it was.
       const verdict = Either.isLeft(first) ? judge(plan.clean(partial)) : first

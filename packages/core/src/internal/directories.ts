@@ -20,7 +20,7 @@ export const home: Effect.Effect<string | undefined> = Effect.flatMap(
 )
 
 /** OpenCode keeps its data in the XDG directory on every platform (1.18.33). */
-const dataHome = (
+export const dataHome = (
   path: Path.Path,
   env: { readonly [name: string]: string }
 ): Effect.Effect<string | undefined> =>

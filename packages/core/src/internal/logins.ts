@@ -21,7 +21,7 @@ export const isLogin = (name: string): boolean => /(^|[-_.])(auth|accounts?|cred
 const own = ["auth.json", "mcp-auth.json"]
 
 /** The logins in a directory. By their names first: most machines have none, and to ask for each would cost errors. */
-const stored = ({ fileSystem, path }: Services, directory: string): Effect.Effect<ReadonlyArray<string>> =>
+export const stored = ({ fileSystem, path }: Services, directory: string): Effect.Effect<ReadonlyArray<string>> =>
   fileSystem.readDirectory(directory).pipe(
     Effect.map((names) => names.filter(isLogin)),
     // One that cannot be listed can hold them all the same.

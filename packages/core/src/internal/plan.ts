@@ -6,7 +6,6 @@ import * as Random from "effect/Random"
 import { OpenCodeConfigError } from "../OpenCodeError.js"
 import type { Partial } from "../OpenCodeError.js"
 import { CurrentRunConfig } from "../RunConfig.js"
-import type { RunEvent } from "../RunEvent.js"
 import type { Budget, RunOptions } from "../RunOptions.js"
 import * as check from "./check.js"
 import type { Client } from "./client.js"
@@ -15,7 +14,6 @@ import * as invocation from "./invocation.js"
 import * as limits from "./limits.js"
 import * as merge from "./merge.js"
 import * as redact from "./redact.js"
-import * as sessionError from "./sessionError.js"
 
 /** What is settled before anything is spawned. */
 export interface Plan {
@@ -30,12 +28,10 @@ export interface Plan {
   readonly idleTimeout: Duration.Duration
   readonly exitGrace: Duration.Duration
   readonly maxProviderRetries: number
-  /** Cleans texts that go into errors. */
-  readonly redact: (text: string) => string
+  /** Cleans what goes into errors and transcripts. */
+  readonly redactor: redact.Redactor
   /** Cleans the facts that an error carries. */
   readonly clean: (partial: Partial) => Partial
-  /** Cleans a line of a transcript. */
-  readonly cleanLine: (line: { readonly [key: string]: unknown }) => unknown
 }
 
 const newId: Effect.Effect<string> = Effect.map(
@@ -54,13 +50,7 @@ export const make = (client: Client, prompt: string, own: RunOptions): Effect.Ef
     const problem = Option.orElse(check.run(prompt, asked), () => client.transport.problem(asked))
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
     const options = yield* expand(client, asked)
-    const secrets = client.transport.secrets(options)
-    const text = redact.make(secrets)
-    const inside = redact.inside(secrets)
-    const cleanEvent = (event: RunEvent): RunEvent =>
-      event._tag === "SessionError"
-        ? { ...event, raw: sessionError.sanitizeWire(event.raw, text) }
-        : event
+    const redactor = redact.make(yield* client.transport.secrets(options))
     return {
       runId: yield* newId,
       startedAt,
@@ -78,9 +68,13 @@ export const make = (client: Client, prompt: string, own: RunOptions): Effect.Ef
       idleTimeout: Duration.decode(options.idleTimeout ?? "30 minutes"),
       exitGrace: Duration.decode(options.exitGrace ?? "30 seconds"),
       maxProviderRetries: options.maxProviderRetries ?? 10,
-      redact: text,
-      clean: (partial) => inside({ ...partial, events: partial.events?.map(cleanEvent) }),
-      cleanLine: (line) => inside(sessionError.sanitizeWire(line, text))
+      redactor,
+      clean: (partial) =>
+        redactor.inside({
+          ...partial,
+          events: partial.events?.map(redactor.event),
+          rawLines: partial.rawLines?.map(redactor.line)
+        })
     }
   })
 

@@ -185,7 +185,7 @@ const read = (running: process.Running, sink: Sink) =>
       let limited: Effect.Effect<void> = Effect.void
       for (const raw of lines) {
         const line = typeof raw === "string" ? ansi.strip(raw) : `[a line of ${raw.tooLong} bytes]`
-        stderr.push(`${line}\n`)
+        stderr.push(line)
         const fact = stderrFacts.classify(line)
         switch (fact._tag) {
           case "PermissionRejected":
@@ -292,7 +292,7 @@ export const make = (client: Processes): Transport => {
   const find = finder(client)
   return {
     problem: (options) => continuing(client.isolation, options),
-    secrets: (config) => surroundings.secrets(client, config),
+    secrets: (config) => surroundings.secrets(client, config, client.isolation),
     checkFiles: (plan) => plans.checkFiles(client, plan),
     ready: (plan, request) =>
       Effect.flatMap(

@@ -8,6 +8,7 @@ import type * as Verdict from "../Verdict.js"
 import * as ansi from "./ansi.js"
 import type { Processes } from "./client.js"
 import * as limits from "./limits.js"
+import * as lineSplitter from "./lineSplitter.js"
 import * as partials from "./partial.js"
 import * as process from "./process.js"
 import * as redact from "./redact.js"
@@ -16,6 +17,9 @@ import * as tail from "./tail.js"
 
 /** A question to the binary that takes longer than this is not going to be answered. */
 const patience = Duration.minutes(1)
+
+/** A line that is longer is none of OpenCode's: in bytes. */
+const maxLine = 1024 * 1024
 
 export type Services = Omit<Processes, "version">
 
@@ -47,6 +51,7 @@ export const make = (
       onNone: () => ({ binary, args }),
       onSome: (file) => ({ binary: "sh", args: ["-c", "exec \"$@\" > \"$0\"", file, binary, ...args] })
     })
+    const redactor = redact.make(yield* surroundings.secrets(client, client.defaults, client.isolation))
     const running = yield* process.start(client.executor, client.table, {
       binary: program.binary,
       invocation: { args: program.args, env: { ...env, PWD: cwd }, stdin: "" },
@@ -56,10 +61,19 @@ export const make = (
       marker: `effect-opencode ${id}`,
       forceKillAfter: client.forceKillAfter
     })
-    const stderr = tail.make(limits.kept)
+    const stderr = tail.ofLines(limits.kept, redactor.lines())
+    const lines = lineSplitter.make(maxLine)
+    const keep = (found: ReadonlyArray<lineSplitter.Line>): void => {
+      for (const line of found) {
+        stderr.push(typeof line === "string" ? ansi.strip(line) : `[a line of ${line.tooLong} bytes]`)
+      }
+    }
     const [piped] = yield* Effect.all([
       Stream.mkString(Stream.decodeText(running.stdout)),
-      Stream.runForEach(Stream.decodeText(running.stderr), (text) => Effect.sync(() => stderr.push(text)))
+      Effect.ensuring(
+        Stream.runForEach(running.stderr, (bytes) => Effect.sync(() => keep(lines.push(bytes)))),
+        Effect.sync(() => keep(lines.flush()))
+      )
     ], { concurrency: "unbounded" }).pipe(
       Effect.orElseSucceed(() => [""]),
       Effect.timeoutOption(patience),
@@ -78,7 +92,7 @@ export const make = (
     const partial = partials.make({
       runId: id,
       cwd,
-      stderr: redact.make(surroundings.secrets(client, client.defaults))(ansi.strip(stderr.read())),
+      stderr: redactor.text(stderr.read()),
       duration: clock.unsafeCurrentTimeMillis() - before,
       survivors
     })

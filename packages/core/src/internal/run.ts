@@ -244,7 +244,9 @@ const tagOf = (exit: Exit.Failure<unknown, unknown>): string => {
 }
 
 const openTranscript = (client: Client, settled: plan.Plan) =>
-  Transcript.open(client.path.resolve(settled.cwd, settled.options.transcript!), { clean: settled.cleanLine }).pipe(
+  Transcript.open(client.path.resolve(settled.cwd, settled.options.transcript!), {
+    clean: settled.redactor.wireLine
+  }).pipe(
     Effect.provideService(FileSystem.FileSystem, client.fileSystem),
     Effect.provideService(Path.Path, client.path)
   )

@@ -135,6 +135,7 @@ export const make = <A, I>(
       schema,
       prompt,
       repairs,
+      clean,
       turn: (text) =>
         Effect.gen(function*() {
           if (results.length === 0) return yield* turn(text, { ...own, budget, timeout })

@@ -61,7 +61,7 @@ const inside = (
   Effect.gen(function*() {
     const all = merge.configs<RunOptions>(client.defaults, settled)
     const turn = yield* turnstile.make(1)
-    const clean = <A>(value: A): A => redact.inside(client.transport.secrets(all))(value)
+    const { inside: clean } = redact.make(yield* client.transport.secrets(all))
     let id = origin.fork ? undefined : origin.sessionId
     let spent: Spent = { usage: TokenUsage.empty, cost: 0, turns: 0 }
 

@@ -1,4 +1,7 @@
+import * as Redacted from "effect/Redacted"
 import type { SessionErrorKind } from "../RunEvent.js"
+import * as secretNames from "./secretNames.js"
+import * as walk from "./walk.js"
 import type { WireObject } from "./wire.js"
 import { isObject } from "./wire.js"
 
@@ -93,28 +96,25 @@ export const describe = (error: WireObject): Description => {
   }
 }
 
-/** Headers that help at 3 a.m. and hold no secret. */
-const harmless = /^(retry-after(-ms)?|date|content-type|(x-)?request-id|(x|anthropic)-ratelimit-.*)$/i
-
 const maxBody = 2000
 
-const clean = (value: unknown, redact: (text: string) => string): unknown => {
-  if (typeof value === "string") return redact(value.slice(0, maxBody))
-  if (Array.isArray(value)) return value.map((item) => clean(item, redact))
-  if (!isObject(value)) return value
-  return Object.fromEntries(
-    Object.entries(value).map(([name, item]) => [
-      name,
-      name === "responseHeaders" && isObject(item)
-        ? Object.fromEntries(Object.entries(item).filter(([header]) => harmless.test(header)))
-        : clean(item, redact)
-    ])
-  )
-}
-
-/** The printed error without headers that could hold secrets, texts cut and cleaned. */
-export const sanitize = (error: unknown, redact: (text: string) => string): unknown => clean(error, redact)
+/**
+ * The printed error without headers that could hold secrets; names and texts cleaned, then the texts cut: the beginning
+ * of a secret is one, too.
+ */
+export const sanitize = (error: unknown, redact: (text: string) => string): unknown =>
+  walk.map(error, {
+    text: (text) => {
+      const clean = redact(text)
+      return clean.length > maxBody ? clean.slice(0, maxBody) : clean
+    },
+    name: redact,
+    drop: (name, under) => secretNames.isHeaders(under) && !secretNames.isHarmlessHeader(name)
+  }, Redacted.isRedacted)
 
 /** A printed `error` line, or the event of one, cleaned like the error alone; anything else as it is. */
-export const sanitizeWire = (line: WireObject, redact: (text: string) => string): WireObject =>
-  line["type"] === "error" ? { ...line, error: sanitize(line["error"], redact) } : line
+export const sanitizeWire = (line: WireObject, redact: (text: string) => string): WireObject => {
+  if (line["type"] !== "error") return line
+  const error = sanitize(line["error"], redact)
+  return error === line["error"] ? line : { ...line, error }
+}

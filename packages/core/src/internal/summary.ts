@@ -32,7 +32,12 @@ export const isFinal = (reason: string | undefined): boolean => reason !== undef
 
 const rejectionTexts = /rejected permission to use/i
 
-export const make = (options: { readonly keepText: number }): Summary => {
+export const make = (options: {
+  readonly keepText: number
+  /** Cleans what is kept of a text that is cut. */
+  readonly clean?: ((text: string) => string) | undefined
+}): Summary => {
+  const { clean = (text: string) => text } = options
   const pieces: Array<string> = []
   const last = tail.make(Number.isFinite(options.keepText) ? options.keepText : 1)
   const keepAll = !Number.isFinite(options.keepText)
@@ -41,7 +46,7 @@ export const make = (options: { readonly keepText: number }): Summary => {
   const say = (text: string): void => {
     if (text === "") return
     if (keepAll) pieces.push(text)
-    else last.push(text, true)
+    else last.push(clean(text), true)
   }
   const self = {
     sessionId: undefined as string | undefined,

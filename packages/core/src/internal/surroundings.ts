@@ -1,11 +1,13 @@
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as HostEnvironment from "../HostEnvironment.js"
+import type { Isolation } from "../Isolation.js"
 import type { OpenCodeConfigError } from "../OpenCodeError.js"
 import type { RunConfig } from "../RunConfig.js"
 import type { Processes } from "./client.js"
 import * as directories from "./directories.js"
 import * as invocation from "./invocation.js"
+import * as knownSecrets from "./knownSecrets.js"
 import * as loopback from "./loopback.js"
 import * as redact from "./redact.js"
 import * as startupProfile from "./startupProfile.js"
@@ -19,9 +21,25 @@ export interface Surroundings {
   readonly temporary: string
 }
 
-/** The secret values among what a process is given. */
-export const secrets = (client: Pick<Processes, "environment">, config: RunConfig): ReadonlyArray<string> =>
-  redact.secretsOf({ config, environment: client.environment.variables })
+/**
+ * The secret values among what a process is given: by us, by inheritance, and by the logins that it finds. Values that
+ * are inherited are as secret as those that somebody has named.
+ */
+export const secrets = (
+  client: Pick<Processes, "environment" | "fileSystem" | "path">,
+  config: RunConfig,
+  isolation: Isolation
+): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.gen(function*() {
+    const { extend, variables: given } = client.environment
+    const inherited = extend ? (yield* HostEnvironment.facts).variables : {}
+    const env = { ...invocation.revealed(given), ...invocation.revealed(config.extraEnv ?? {}) }
+    return [
+      ...redact.secretsOf({ config, variables: given }, { ...inherited, ...env }),
+      ...redact.secretsOfVariables(inherited),
+      ...(yield* knownSecrets.stored(client, env, typeof isolation === "object" ? isolation.directory : undefined))
+    ]
+  })
 
 /** What the child is given of this name, by us or by inheritance. */
 export const valueOf = (

@@ -34,3 +34,19 @@ export const make = (limit: number): Tail => {
     }
   }
 }
+
+/** The last lines of a stream, bounded in characters. */
+export interface LineTail {
+  /** Takes a line without its end. */
+  readonly push: (line: string) => void
+  readonly read: () => string
+}
+
+/** Every line is cleaned before anything is cut: half a secret could not be found any more, and is one, too. */
+export const ofLines = (limit: number, clean: (line: string) => string): LineTail => {
+  const kept = make(limit)
+  return {
+    push: (line) => kept.push(`${clean(line)}\n`),
+    read: kept.read
+  }
+}

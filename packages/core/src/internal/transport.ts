@@ -13,7 +13,7 @@ import type { Problem } from "./check.js"
 import type { Guards } from "./guards.js"
 import type { Plan } from "./plan.js"
 import type { Summary } from "./summary.js"
-import type { Tail } from "./tail.js"
+import type { LineTail } from "./tail.js"
 
 /**
  * What carries runs: a process for each, or a server. It starts them, says what they report and ends them; all else
@@ -22,8 +22,8 @@ import type { Tail } from "./tail.js"
 export interface Transport {
   /** What of a run's options cannot be used here, as far as they alone can tell. */
   readonly problem: (options: RunOptions) => Option.Option<Problem>
-  /** The secret values among what OpenCode is given. */
-  readonly secrets: (config: RunConfig) => ReadonlyArray<string>
+  /** The secret values among what OpenCode is given, inherits and finds. */
+  readonly secrets: (config: RunConfig) => Effect.Effect<ReadonlyArray<string>>
   /** Looks at what the run needs on the disk. */
   readonly checkFiles: (plan: Plan) => Effect.Effect<void, OpenCodeConfigError>
   /** What is to be found out, and to be waited for, before the run waits for its place. Gives what makes its attempts. */
@@ -64,7 +64,7 @@ export interface Prepared {
 export interface Sink {
   readonly state: Summary
   readonly guard: Guards
-  readonly stderr: Tail
+  readonly stderr: LineTail
   /** Collects the lines as they were printed, where they are kept. */
   readonly rawLines: Array<string> | undefined
   /** Makes the entrance of one source: counts when it is called, and waits for the consumer in the effect. */

@@ -9,7 +9,8 @@ import { announcing, asked, bash, during, failing, leader, processes, real, Repl
 const canaries = {
   password: "canary-password-7f3a",
   apiKey: "canary-apikey-91bc",
-  variable: "canary-variable-e25d"
+  variable: "canary-variable-e25d",
+  inherited: "canary-inherited-60fa"
 }
 
 /** Fails with the names of the canaries that a text shows. */
@@ -56,6 +57,12 @@ describe("secrets", () => {
           Inspectable.toStringUnknown(message)
         )
       })
+      process.env["EO_ACME_API_KEY"] = canaries.inherited
+      yield* Effect.addFinalizer(() =>
+        Effect.sync(() => {
+          delete process.env["EO_ACME_API_KEY"]
+        })
+      )
       const transcript = path.join(box.root, "run.jsonl")
       const released = yield* Deferred.make<void>()
       const echo = `Incorrect API key provided: ${canaries.apiKey}, also known as ${canaries.variable}`
@@ -66,7 +73,9 @@ describe("secrets", () => {
           "x-echo": canaries.apiKey
         })
       ))
-      yield* respond((request) => request.step === 0 ? bash("echo one; echo \"$CANARY\"") : provider.respond(request))
+      yield* respond((request) =>
+        request.step === 0 ? bash("echo one; echo \"$CANARY $EO_ACME_API_KEY\"") : provider.respond(request)
+      )
       const running = yield* Effect.zipRight(
         Effect.logInfo("a line"),
         run("Hello", {

@@ -189,6 +189,16 @@ describe("api", () => {
           assert.strictEqual(sent[0]!.headers["accept-encoding"], "identity")
         }).pipe(Effect.withSpan("around")))
 
+      it.effect("is masked before its reason is cut", () =>
+        Effect.gen(function*() {
+          for (let inside = 0; inside <= canary.length; inside++) {
+            const message = `${"x".repeat(500 - inside)}${canary}`
+            const { api } = make(() => json({ name: "X", data: { message } }, { status: 400 }))
+            const error = yield* Effect.flip(call(api))
+            assert.notMatch(error.message, /cana/)
+          }
+        }))
+
       it.effect("fails where it is refused", () =>
         Effect.gen(function*() {
           for (const status of [400, 401, 403, 409, 500, 503, 302]) {

@@ -195,7 +195,7 @@ export const make = (options: Options): Api => {
       url,
       request: `${request.method} ${request.route}`,
       status: more.status,
-      detail: more.detail === undefined ? undefined : redact(more.detail.slice(0, shown)),
+      detail: more.detail === undefined ? undefined : redact(more.detail).slice(0, shown),
       stderr: ""
     })
 

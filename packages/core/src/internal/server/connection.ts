@@ -137,6 +137,8 @@ export interface AttachOptions {
   /** Default: `opencode`. */
   readonly username?: string | undefined
   readonly password: Redacted.Redacted | undefined
+  /** What the server's replies are cleaned of. Default: the password. */
+  readonly secrets?: Effect.Effect<ReadonlyArray<string>> | undefined
 }
 
 /** The address without what does not belong to it: credentials, which are given apart, query and hash. */
@@ -153,19 +155,20 @@ export const attach = (
   httpClient: HttpClient.HttpClient,
   options: AttachOptions
 ): Effect.Effect<Connection, OpenCodeError, Scope.Scope> =>
-  Effect.suspend(() => {
+  Effect.gen(function*() {
     const url = addressOf(options.url)
     if (url === undefined) {
-      return new OpenCodeConfigError({ path: "url", reason: "it is no address of an HTTP server" })
+      return yield* new OpenCodeConfigError({ path: "url", reason: "it is no address of an HTTP server" })
     }
     const api = apis.make({
       client: httpClient,
       url,
       username: options.username ?? credentials.username,
       password: options.password,
-      redact: redact.make(redact.secretsOf(options.password))
+      redact:
+        redact.make(options.secrets === undefined ? redact.secretsOf(options.password) : yield* options.secrets).text
     })
-    return connect(api, undefined, Effect.never)
+    return yield* connect(api, undefined, Effect.never)
   })
 
 type State =

@@ -113,8 +113,10 @@ export const start = (
     const problem = check.invocation(invocation)
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
 
-    const clean = redact.make([...surroundings.secrets(services, spec.config), Redacted.value(password)])
-    const printed = tail.make(limits.kept)
+    const secrets = yield* surroundings.secrets(services, spec.config, spec.isolation)
+    const redactor = redact.make([...secrets, Redacted.value(password)])
+    const clean = redactor.text
+    const printed = tail.ofLines(limits.kept, redactor.lines())
     const ready = yield* Deferred.make<string>()
     let url: string | undefined
 
@@ -137,7 +139,7 @@ export const start = (
       forceKillAfter: services.forceKillAfter
     })
     const keep = (line: lineSplitter.Line): void =>
-      printed.push(`${typeof line === "string" ? ansi.strip(line) : `[a line of ${line.tooLong} bytes]`}\n`)
+      printed.push(typeof line === "string" ? ansi.strip(line) : `[a line of ${line.tooLong} bytes]`)
     const stdout = yield* read(running.stdout, (line) => {
       // Afterwards it says nothing that matters there.
       if (url !== undefined) return

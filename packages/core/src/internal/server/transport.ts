@@ -45,7 +45,7 @@ export interface Services {
   readonly rules: rules.Options
   /** What of a run's options the server cannot be given. */
   readonly problem: (options: RunOptions) => Option.Option<check.Problem>
-  readonly secrets: (config: RunConfig) => ReadonlyArray<string>
+  readonly secrets: (config: RunConfig) => Effect.Effect<ReadonlyArray<string>>
   /** The server that runs with these options share, for as long as the scope is open. */
   readonly server: (
     options: RunOptions,
