@@ -150,6 +150,7 @@ const read = (running: process.Running, sink: Sink) =>
     const stdoutLines = lineSplitter.make()
     const fromStdout = sink.intake()
     const repeated = repeatedStep.make(state)
+    const readLine = decode.reader()
     const onStdout = (lines: ReadonlyArray<lineSplitter.Line>): Effect.Effect<void> => {
       if (rawLines !== undefined) {
         for (const line of lines) {
@@ -158,8 +159,7 @@ const read = (running: process.Running, sink: Sink) =>
       }
       const arrived: Array<RunEvent> = []
       let limited: Effect.Effect<void> = Effect.void
-      for (const line of lines) {
-        const event = decode.fromSplit(line)
+      const take = (event: RunEvent): void => {
         const retry = repeated(event)
         if (retry !== undefined) arrived.push(retry)
         arrived.push(event)
@@ -168,6 +168,7 @@ const read = (running: process.Running, sink: Sink) =>
           limited = sink.limited(event.retryAfter)
         }
       }
+      for (const line of lines) readLine(line, take)
       return Effect.zipRight(limited, fromStdout(arrived))
     }
 

@@ -1,4 +1,5 @@
 import * as Redacted from "effect/Redacted"
+import * as json from "./json.js"
 import { isObject } from "./wire.js"
 
 const mask = "<redacted>"
@@ -59,17 +60,27 @@ export const make = (secrets: ReadonlyArray<string>): (text: string) => string =
 /** Replaces known secrets in every text inside a value; what holds none is handed on as it is. */
 export const inside = (secrets: ReadonlyArray<string>): <A>(value: A) => A => {
   const literal = spellings(secrets)
-  const visit = (value: unknown): unknown => {
+  const visit = (value: unknown, ancestors: Set<unknown>): unknown => {
     if (typeof value === "string") {
       return literal.reduce((clean, secret) => clean.includes(secret) ? clean.replaceAll(secret, mask) : clean, value)
     }
+    if (typeof value !== "object" || value === null) return value
+    // What is not looked through is not shown.
+    if (ancestors.has(value)) return json.circular
+    if (ancestors.size >= json.maxDepth) return json.tooDeep
+    ancestors.add(value)
+    const clean = within(value, ancestors)
+    ancestors.delete(value)
+    return clean
+  }
+  const within = (value: object, ancestors: Set<unknown>): unknown => {
     if (Array.isArray(value)) {
-      const items = value.map(visit)
+      const items = value.map((item) => visit(item, ancestors))
       return items.every((item, index) => item === value[index]) ? value : items
     }
     if (!isObject(value)) return value
-    const entries = Object.entries(value).map(([name, item]) => [name, visit(item)] as const)
+    const entries = Object.entries(value).map(([name, item]) => [name, visit(item, ancestors)] as const)
     return entries.every(([name, item]) => item === value[name]) ? value : Object.fromEntries(entries)
   }
-  return <A>(value: A): A => literal.length === 0 ? value : visit(value) as A
+  return <A>(value: A): A => literal.length === 0 ? value : visit(value, new Set()) as A
 }

@@ -1,6 +1,7 @@
 import type { SessionErrorKind } from "../RunEvent.js"
+import * as json from "./json.js"
 import type { WireObject } from "./wire.js"
-import { isObject } from "./wire.js"
+import { isObject, number, string, typeOf } from "./wire.js"
 
 export interface Description {
   readonly kind: SessionErrorKind
@@ -73,19 +74,23 @@ const retryAfter = (headers: unknown): number | undefined => {
   return headers["retry-after"] !== undefined && Number.isFinite(seconds) ? seconds * 1000 : undefined
 }
 
-export const describe = (error: WireObject): Description => {
-  const data: WireObject = isObject(error["data"]) ? error["data"] : error
-  const text = (key: string): string | undefined => typeof data[key] === "string" ? data[key] : undefined
-  const name = typeof error["name"] === "string"
-    ? error["name"]
-    : typeof error["type"] === "string"
-    ? error["type"]
-    : "UnknownError"
-  const message = text("message") ?? name
-  const statusCode = typeof data["statusCode"] === "number" ? data["statusCode"] : undefined
+const shownObject = 500
+
+/** Words for an error that has none: the object itself, as far as a line shows it. */
+const wordsOf = (error: unknown): string | undefined =>
+  string(error) ?? (isObject(error) || Array.isArray(error) ? json.stringify(error).slice(0, shownObject) : undefined)
+
+/** Total: an error of any shape is one. */
+export const describe = (error: unknown): Description => {
+  const own: WireObject = isObject(error) ? error : {}
+  const data: WireObject = isObject(own["data"]) ? own["data"] : own
+  const name = string(own["name"]) ?? string(own["type"])
+  const message = string(data["message"]) ?? string(own["message"]) ?? string(own["data"]) ?? name ??
+    wordsOf(error) ?? "no reason given"
+  const statusCode = number(data["statusCode"])
   return {
-    kind: kindOf(name, statusCode, `${message} ${text("responseBody") ?? ""}`),
-    name,
+    kind: kindOf(name ?? "UnknownError", statusCode, `${message} ${string(data["responseBody"]) ?? ""}`),
+    name: name ?? "UnknownError",
     message,
     statusCode,
     retryable: typeof data["isRetryable"] === "boolean" ? data["isRetryable"] : undefined,
@@ -98,16 +103,17 @@ const harmless = /^(retry-after(-ms)?|date|content-type|(x-)?request-id|(x|anthr
 
 const maxBody = 2000
 
-const clean = (value: unknown, redact: (text: string) => string): unknown => {
+const clean = (value: unknown, redact: (text: string) => string, depth = 0): unknown => {
   if (typeof value === "string") return redact(value.slice(0, maxBody))
-  if (Array.isArray(value)) return value.map((item) => clean(item, redact))
+  if (depth >= json.maxDepth && typeof value === "object" && value !== null) return json.tooDeep
+  if (Array.isArray(value)) return value.map((item) => clean(item, redact, depth + 1))
   if (!isObject(value)) return value
   return Object.fromEntries(
     Object.entries(value).map(([name, item]) => [
       name,
       name === "responseHeaders" && isObject(item)
         ? Object.fromEntries(Object.entries(item).filter(([header]) => harmless.test(header)))
-        : clean(item, redact)
+        : clean(item, redact, depth + 1)
     ])
   )
 }
@@ -117,4 +123,4 @@ export const sanitize = (error: unknown, redact: (text: string) => string): unkn
 
 /** A printed `error` line, or the event of one, cleaned like the error alone; anything else as it is. */
 export const sanitizeWire = (line: WireObject, redact: (text: string) => string): WireObject =>
-  line["type"] === "error" ? { ...line, error: sanitize(line["error"], redact) } : line
+  typeOf(line) === "error" ? clean(line, redact) as WireObject : line

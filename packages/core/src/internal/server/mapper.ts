@@ -1,5 +1,6 @@
 import type { ProviderRetry, RunEvent } from "../../RunEvent.js"
 import * as decode from "../decode.js"
+import * as json from "../json.js"
 import * as sessionErrors from "../sessionError.js"
 import { isObject } from "../wire.js"
 import type { WireObject } from "../wire.js"
@@ -70,7 +71,7 @@ const inOrder = (parts: ReadonlyArray<wire.Part>): ReadonlyArray<wire.Part> => {
   return steps.flatMap((step) => step.sort((a, b) => (endOf(a) ?? Infinity) - (endOf(b) ?? Infinity) || 0))
 }
 
-const keyOf = (error: WireObject): string => JSON.stringify(error)
+const keyOf = (error: WireObject): string => json.stringify(error)
 
 const isUnknown = (error: WireObject): boolean => error["name"] === "UnknownError"
 

@@ -1,0 +1,213 @@
+import type { WireObject } from "./wire.js"
+import { isObject } from "./wire.js"
+
+/**
+ * Finds events on a line that has other words on it, too: a plugin can write to stdout without a line feed (1.18.33).
+ * An event is a whole JSON object of a known type with a session id. What stands inside another object is none,
+ * whatever it looks like: the model writes it. Every function takes a time that grows with the length of the line only.
+ */
+const printed = ["step_start", "text", "reasoning", "tool_use", "step_finish", "error"]
+
+const known = new Set<unknown>(printed)
+
+export const isEvent = (u: unknown): u is WireObject =>
+  isObject(u) && known.has(u["type"]) && typeof u["sessionID"] === "string"
+
+/** An object that stops short of being an event. */
+const isAlmost = (u: WireObject): boolean => known.has(u["type"]) && ("part" in u || "error" in u)
+
+interface Scanned {
+  readonly isWhole: boolean
+  /** Where the object ends, or the first character that does not continue it. */
+  readonly end: number
+  /** Where to look for the next object. */
+  readonly next: number
+}
+
+const maxDepth = 1_000_000
+
+const characters = /[^"\\\u0000-\u001f]*/y
+const escape = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
+const scalar = /true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
+
+const match = (pattern: RegExp, text: string, at: number): number => {
+  pattern.lastIndex = at
+  return pattern.test(text) ? pattern.lastIndex : -1
+}
+
+const isSpace = (code: number): boolean => code === 0x20 || code === 0x09 || code === 0x0a || code === 0x0d
+
+const skipSpace = (text: string, from: number): number => {
+  let at = from
+  while (at < text.length && isSpace(text.charCodeAt(at))) at++
+  return at
+}
+
+const lastVisible = (text: string, before: number): number => {
+  let at = before - 1
+  while (at >= 0 && isSpace(text.charCodeAt(at))) at--
+  return at
+}
+
+type Expected = "key" | "key or end" | "colon" | "value" | "value or end" | "comma or end"
+
+/** Follows the grammar of JSON from an opening brace as far as the text does. */
+const scan = (text: string, start: number): Scanned => {
+  const closers: Array<"}" | "]"> = ["}"]
+  let expected: Expected = "key or end"
+  let at = start + 1
+  /** Where the last token ends, if it is a string. */
+  let stringEnd = -1
+  const broken = (end: number): Scanned => {
+    // A quote that belongs to no text turns inside and outside round: then the brace of an event ends a "text".
+    const brace = stringEnd < 0 ? -1 : lastVisible(text, stringEnd - 1)
+    return { isWhole: false, end, next: brace > start && text[brace] === "{" ? brace : Math.max(end, start + 1) }
+  }
+  for (;;) {
+    at = skipSpace(text, at)
+    const character = text[at]
+    if (character === undefined) return broken(at)
+    const closes = character === closers[closers.length - 1] &&
+      (expected === "comma or end" || expected === (character === "}" ? "key or end" : "value or end"))
+    if (closes) {
+      closers.pop()
+      at++
+      stringEnd = -1
+      if (closers.length === 0) return { isWhole: true, end: at, next: at }
+      expected = "comma or end"
+    } else if (expected === "colon" || expected === "comma or end") {
+      if (character !== (expected === "colon" ? ":" : ",")) return broken(at)
+      expected = expected === "colon" ? "value" : closers[closers.length - 1] === "}" ? "key" : "value"
+      at++
+      stringEnd = -1
+    } else if (character === "\"") {
+      let end = at + 1
+      for (;;) {
+        end = match(characters, text, end)
+        if (text[end] === "\"") break
+        const behind = match(escape, text, end)
+        if (behind < 0) {
+          stringEnd = -1
+          return broken(end)
+        }
+        end = behind
+      }
+      at = end + 1
+      stringEnd = at
+      expected = expected === "key" || expected === "key or end" ? "colon" : "comma or end"
+    } else if (expected === "key" || expected === "key or end") {
+      return broken(at)
+    } else if (character === "{" || character === "[") {
+      if (closers.length >= maxDepth) return broken(at)
+      closers.push(character === "{" ? "}" : "]")
+      expected = character === "{" ? "key or end" : "value or end"
+      at++
+      stringEnd = -1
+    } else {
+      const end = match(scalar, text, at)
+      if (end < 0) return broken(at)
+      at = end
+      stringEnd = -1
+      expected = "comma or end"
+    }
+  }
+}
+
+const parse = (text: string): WireObject | undefined => {
+  try {
+    const value: unknown = JSON.parse(text)
+    return isObject(value) ? value : undefined
+  } catch {
+    return undefined
+  }
+}
+
+/** Whether what ends here reads on as the inside of an object: then what follows is the rest of a cut event. */
+const isInside = (before: string): boolean => /(?:"\s*:|["}\]]\s*,|\[)\s*$/.test(before.slice(-64))
+
+const continues = /^\s*[,}\]]/
+
+const typed = new RegExp(`"type"\\s*:\\s*"(?:${printed.join("|")})"|"sessionID"\\s*:`)
+
+const beginnings = printed.map((type) => `{"type":"${type}"`)
+
+/** Whether words that are no object have a piece of an event in them. */
+const looksLost = (words: string): boolean => {
+  if (typed.test(words)) return true
+  const brace = words.lastIndexOf("{")
+  if (brace < 0 || words.length - brace > 64) return false
+  const tail = words.slice(brace).replace(/\s/g, "")
+  return tail.length > 2 && beginnings.some((beginning) => beginning.startsWith(tail))
+}
+
+/** A piece of a line: an event, or the words between two of them. */
+export type Piece =
+  | { readonly _tag: "Event"; readonly raw: WireObject }
+  | { readonly _tag: "Words"; readonly text: string; readonly lost: boolean }
+
+export interface Found {
+  readonly pieces: ReadonlyArray<Piece>
+  /** The beginning of an event that the line does not end. */
+  readonly open: string | undefined
+}
+
+export const find = (line: string): Found => {
+  const pieces: Array<Piece> = []
+  let open: string | undefined
+  /** Where the words begin that come after the last event. */
+  let wordsFrom = 0
+  /** Those of them that are no whole object. */
+  let loose = ""
+  let looseFrom = 0
+  let isLost = false
+  const endWords = (end: number): void => {
+    loose += line.slice(looseFrom, end)
+    const text = line.slice(wordsFrom, end)
+    const lost = isLost || looksLost(loose)
+    if (text.trim() !== "") pieces.push({ _tag: "Words", text, lost })
+    loose = ""
+    isLost = false
+  }
+  /** A piece of a cut event is on the line: what follows can be its rest. */
+  let isCut = false
+  for (let start = line.indexOf("{"); start >= 0;) {
+    const { end, isWhole, next } = scan(line, start)
+    const text = line.slice(start, end)
+    const isNested = isInside(line.slice(Math.max(wordsFrom, start - 64), start))
+    if (isWhole) {
+      const raw = parse(text)
+      if (raw !== undefined && isEvent(raw)) {
+        isCut ||= isNested || looksLost(line.slice(looseFrom, start))
+        if (isNested || (isCut && continues.test(line.slice(end, end + 64)))) {
+          isLost = true
+        } else {
+          endWords(start)
+          pieces.push({ _tag: "Event", raw })
+          wordsFrom = looseFrom = end
+          open = undefined
+        }
+      } else if (raw !== undefined && isAlmost(raw)) {
+        isLost = true
+      }
+      if (looseFrom < start) loose += `${line.slice(looseFrom, start)} `
+      looseFrom = end
+    } else if (!isNested && looksLost(text)) {
+      open = text
+      isCut = true
+    }
+    start = line.indexOf("{", next)
+  }
+  endWords(line.length)
+  return { pieces, open }
+}
+
+/** The event that begins with `open` and ends on the line, and what stands behind it. */
+export const complete = (
+  open: string,
+  line: string
+): { readonly raw: WireObject; readonly rest: string } | undefined => {
+  const text = open + line
+  const { end, isWhole } = scan(text, 0)
+  const raw = isWhole ? parse(text.slice(0, end)) : undefined
+  return raw !== undefined && isEvent(raw) ? { raw, rest: text.slice(end) } : undefined
+}
