@@ -13,8 +13,7 @@ const known = new Set<unknown>(printed)
 export const isEvent = (u: unknown): u is WireObject =>
   isObject(u) && known.has(u["type"]) && typeof u["sessionID"] === "string"
 
-/** An object that stops short of being an event. */
-const isAlmost = (u: WireObject): boolean => known.has(u["type"]) && ("part" in u || "error" in u)
+const sessionKey = "\"sessionID\""
 
 interface Scanned {
   readonly isWhole: boolean
@@ -122,22 +121,33 @@ const parse = (text: string): WireObject | undefined => {
   }
 }
 
-/** Whether what ends here reads on as the inside of an object: then what follows is the rest of a cut event. */
-const isInside = (before: string): boolean => /(?:"\s*:|["}\]]\s*,|\[)\s*$/.test(before.slice(-64))
+/** Characters that are looked at before and behind an object. */
+const near = 64
 
-const continues = /^\s*[,}\]]/
+/** Whether an object behind these words stands inside another one: then it is the rest of a cut event. */
+const isInside = (before: string): boolean =>
+  /(?:"\s*:|(?:["}\]\d]|true|false|null)\s*,|\[)\s*$/.test(before)
 
-const typed = new RegExp(`"type"\\s*:\\s*"(?:${printed.join("|")})"|"sessionID"\\s*:`)
+/** The same, told by what follows the object. */
+const goesOn = /^\s*[}\]]*\s*,\s*["{[]/
+
+const mayGoOn = /^\s*[,}\]]/
+
+const typed = new RegExp(`"type"\\s*:\\s*"(?:${printed.join("|")})"|${sessionKey}\\s*:`)
+
+const beginsTyped = new RegExp(`^\\{\\s*"type"\\s*:\\s*"(?:${printed.join("|")})"`)
 
 const beginnings = printed.map((type) => `{"type":"${type}"`)
 
-/** Whether words that are no object have a piece of an event in them. */
+/** Whether words that are no whole object have a piece of an event in them. */
 const looksLost = (words: string): boolean => {
-  if (typed.test(words)) return true
+  if (words.length >= sessionKey.length && typed.test(words)) return true
   const brace = words.lastIndexOf("{")
-  if (brace < 0 || words.length - brace > 64) return false
+  if (brace < 0 || words.length - brace > near) return false
+  const quote = skipSpace(words, brace + 1)
+  if (!words.startsWith("\"t", quote)) return false
   const tail = words.slice(brace).replace(/\s/g, "")
-  return tail.length > 2 && beginnings.some((beginning) => beginning.startsWith(tail))
+  return beginnings.some((beginning) => beginning.startsWith(tail))
 }
 
 /** A piece of a line: an event, or the words between two of them. */
@@ -160,6 +170,10 @@ export const find = (line: string): Found => {
   let loose = ""
   let looseFrom = 0
   let isLost = false
+  /** A piece of a cut event is on the line: what follows can be its rest. */
+  let isCut = false
+  let session = line.indexOf(sessionKey)
+
   const endWords = (end: number): void => {
     loose += line.slice(looseFrom, end)
     const text = line.slice(wordsFrom, end)
@@ -168,32 +182,47 @@ export const find = (line: string): Found => {
     loose = ""
     isLost = false
   }
-  /** A piece of a cut event is on the line: what follows can be its rest. */
-  let isCut = false
-  for (let start = line.indexOf("{"); start >= 0;) {
+
+  const isRest = (start: number, end: number): boolean => {
+    const before = line.slice(Math.max(wordsFrom, start - near), start)
+    const behind = line.slice(end, end + near)
+    isCut ||= looksLost(line.slice(looseFrom, start))
+    return isInside(before) || (wordsFrom === 0 && start <= near && /^\s*[,:]\s*$/.test(before)) ||
+      (isCut ? mayGoOn : goesOn).test(behind)
+  }
+
+  let start = line.indexOf("{")
+  while (start >= 0) {
+    // Whatever is no event is passed over as cheaply as can be.
+    if (line[skipSpace(line, start + 1)] !== "\"") {
+      start = line.indexOf("{", start + 1)
+      continue
+    }
+    if (session >= 0 && session < start) session = line.indexOf(sessionKey, start)
     const { end, isWhole, next } = scan(line, start)
-    const text = line.slice(start, end)
-    const isNested = isInside(line.slice(Math.max(wordsFrom, start - 64), start))
     if (isWhole) {
-      const raw = parse(text)
+      const raw = session >= 0 && session < end ? parse(line.slice(start, end)) : undefined
       if (raw !== undefined && isEvent(raw)) {
-        isCut ||= isNested || looksLost(line.slice(looseFrom, start))
-        if (isNested || (isCut && continues.test(line.slice(end, end + 64)))) {
-          isLost = true
+        if (isRest(start, end)) {
+          isLost = isCut = true
         } else {
           endWords(start)
           pieces.push({ _tag: "Event", raw })
           wordsFrom = looseFrom = end
           open = undefined
         }
-      } else if (raw !== undefined && isAlmost(raw)) {
+      } else if (beginsTyped.test(line.slice(start, start + near))) {
         isLost = true
       }
       if (looseFrom < start) loose += `${line.slice(looseFrom, start)} `
       looseFrom = end
-    } else if (!isNested && looksLost(text)) {
-      open = text
-      isCut = true
+    } else {
+      const text = line.slice(start, end)
+      if (looksLost(text)) {
+        isCut = true
+        const before = line.slice(Math.max(wordsFrom, start - near), start)
+        if (!isInside(before)) open = text
+      }
     }
     start = line.indexOf("{", next)
   }
