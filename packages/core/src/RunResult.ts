@@ -30,8 +30,8 @@ export interface Summary {
   readonly turns: number
   /** The reason of the last finished step. */
   readonly finishReason: string | undefined
-  /** Lines that could be events and cannot be read, see {@link RunResult}; `undefined` if there are none. */
-  readonly lostLines?: number | undefined
+  /** Lines that could be events and cannot be read, see {@link RunResult}; left out if there are none. */
+  readonly lostLines?: number
 }
 
 /**
@@ -135,7 +135,7 @@ export const fold = (events: Iterable<RunEvent>): Summary => {
     cost: state.cost,
     turns: state.turns,
     finishReason: state.finishReason,
-    lostLines: state.lostLines === 0 ? undefined : state.lostLines
+    ...(state.lostLines === 0 ? {} : { lostLines: state.lostLines })
   }
 }
 

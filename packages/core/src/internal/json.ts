@@ -1,5 +1,3 @@
-import { isObject } from "./wire.js"
-
 /** `JSON.stringify` and every walk through a value call themselves for each level, and the stack is finite. */
 export const maxDepth = 500
 
@@ -10,22 +8,27 @@ export const tooDeep = "[nested too deeply]"
 export const circular = "[circular]"
 
 /** A value that can be written, with marks in the places of what cannot. */
-const writable = (value: unknown, ancestors: Set<unknown>): unknown => {
+const writable = (read: () => unknown, ancestors: Set<unknown>): unknown => {
+  let value: unknown
+  try {
+    value = read()
+    if (typeof value === "object" && value !== null && "toJSON" in value && typeof value.toJSON === "function") {
+      value = value.toJSON()
+    }
+  } catch (cause) {
+    return `[not readable: ${String(cause)}]`
+  }
   if (typeof value === "bigint") return value.toString()
   if (typeof value !== "object" || value === null) return value
   if (ancestors.has(value)) return circular
   if (ancestors.size >= maxDepth) return tooDeep
   ancestors.add(value)
-  try {
-    if (Array.isArray(value)) return value.map((item) => writable(item, ancestors))
-    const own = "toJSON" in value && typeof value.toJSON === "function" ? value.toJSON() as unknown : value
-    if (!isObject(own)) return writable(own, ancestors)
-    return Object.fromEntries(Object.entries(own).map(([name, item]) => [name, writable(item, ancestors)]))
-  } catch (cause) {
-    return `[not writable: ${String(cause)}]`
-  } finally {
-    ancestors.delete(value)
-  }
+  const inside = value as { readonly [name: string]: unknown }
+  const written = Array.isArray(value)
+    ? value.map((item) => writable(() => item, ancestors))
+    : Object.fromEntries(Object.keys(inside).map((name) => [name, writable(() => inside[name], ancestors)]))
+  ancestors.delete(value)
+  return written
 }
 
 /** Writes any value: one that `JSON.stringify` refuses has marks in the places of what cannot be written. */
@@ -33,6 +36,6 @@ export const stringify = (value: unknown): string => {
   try {
     return JSON.stringify(value) ?? "null"
   } catch {
-    return JSON.stringify(writable(value, new Set())) ?? "null"
+    return JSON.stringify(writable(() => value, new Set())) ?? "null"
   }
 }
