@@ -119,7 +119,7 @@ const forPrograms = (prompt: string, options: RunOptions) =>
     const onEvent = (event: RunEvent.RunEvent) =>
       Effect.suspend(() => {
         seen.push(event)
-        return printLine(RunEvent.toWire(event))
+        return Console.log(RunEvent.toLine(event))
       })
     return OpenCode.run(prompt, { ...options, onEvent }).pipe(
       Effect.tapError((error) => printLine(resultJson.ofFailure(error))),

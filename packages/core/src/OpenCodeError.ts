@@ -55,9 +55,9 @@ const lostOf = ({ lostLines = 0 }: Partial): string =>
   lostLines === 0 ? "" : ` (${plural(lostLines, "line")} of stdout that could be events cannot be read)`
 
 const where = (partial: Partial): string =>
-  `${
-    partial.sessionId === undefined ? "" : `session ${partial.sessionId}, `
-  }run ${partial.runId} in ${partial.cwd}${lostOf(partial)}`
+  `${partial.sessionId === undefined ? "" : `session ${partial.sessionId}, `}run ${partial.runId} in ${partial.cwd}${
+    lostOf(partial)
+  }`
 
 const seconds = (millis: number): string => `${Number((millis / 1000).toFixed(3))} s`
 

@@ -109,14 +109,13 @@ export const open = (
     const append = (lines: ReadonlyArray<{ readonly [key: string]: unknown }>): Effect.Effect<void> =>
       lines.length === 0 ?
         Effect.void :
-        Effect.suspend(() =>
-          handle.writeAll(encoder.encode(lines.map((line) => `${written(clean, line)}\n`).join("")))
-        ).pipe(
-          lock.withPermits(1),
-          Effect.catchAll((error) =>
-            Effect.logWarning(`A transcript could not be written (${error.message}): ${target}`)
+        Effect.suspend(() => handle.writeAll(encoder.encode(lines.map((line) => `${written(clean, line)}\n`).join(""))))
+          .pipe(
+            lock.withPermits(1),
+            Effect.catchAll((error) =>
+              Effect.logWarning(`A transcript could not be written (${error.message}): ${target}`)
+            )
           )
-        )
     return {
       write: (events: ReadonlyArray<RunEvent>) => append(events.map(decode.toWire)),
       start: (start: Omit<Start, "type">) => append([{ type: startType, ...start }]),

@@ -91,7 +91,10 @@ describe("an event beside other words on its line", () => {
   })
 
   it("`fromLine` gives the first event", () => {
-    expect(RunEvent.fromLine(`checked. ${json(a)}${json(b)}`)).toMatchObject({ _tag: "Text", text: "The answer is 42." })
+    expect(RunEvent.fromLine(`checked. ${json(a)}${json(b)}`)).toMatchObject({
+      _tag: "Text",
+      text: "The answer is 42."
+    })
   })
 
   it("without a session id is none, and is said to be lost", () => {
@@ -211,8 +214,10 @@ describe("a run", () => {
   const line = (wire: unknown) => `${json(wire)}\n`
 
   const worked = [
-    ...Array.from({ length: 5 }, () =>
-      `checked. ${line(T.stepStart())}checked. ${line(T.toolUse("bash"))}${line(T.stepFinish("tool-calls"))}`),
+    ...Array.from(
+      { length: 5 },
+      () => `checked. ${line(T.stepStart())}checked. ${line(T.toolUse("bash"))}${line(T.stepFinish("tool-calls"))}`
+    ),
     line(T.stepStart()),
     line(T.text("The answer is 42.")),
     line(T.stepFinish("stop"))

@@ -25,7 +25,7 @@ interface Scanned {
 
 const maxDepth = 1_000_000
 
-const characters = /[^"\\\u0000-\u001f]*/y
+const characters = /[ -!#-[\]-\uffff]*/y
 const escape = /\\(?:["\\/bfnrt]|u[0-9a-fA-F]{4})/y
 const scalar = /true|false|null|-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
 
@@ -125,8 +125,7 @@ const parse = (text: string): WireObject | undefined => {
 const near = 64
 
 /** Whether an object behind these words stands inside another one: then it is the rest of a cut event. */
-const isInside = (before: string): boolean =>
-  /(?:"\s*:|(?:["}\]\d]|true|false|null)\s*,|\[)\s*$/.test(before)
+const isInside = (before: string): boolean => /(?:"\s*:|(?:["}\]\d]|true|false|null)\s*,|\[)\s*$/.test(before)
 
 /** The same, told by what follows the object. */
 const goesOn = /^\s*[}\]]*\s*,\s*["{[]/

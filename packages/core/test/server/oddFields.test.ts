@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
-import { RunEvent, RunResult } from "effect-opencode"
+import type { RunEvent } from "effect-opencode"
+import { RunResult } from "effect-opencode"
 import * as mapper from "../../src/internal/server/mapper.js"
 import * as wire from "../../src/internal/server/wire.js"
 import * as arbitraries from "../support/arbitraries.js"
@@ -30,7 +31,8 @@ const textOf = (events: ReadonlyArray<RunEvent.RunEvent>): string => RunResult.f
 /** What no event of the kind can do without: with another value it is of another session, another part or nothing. */
 const needed: { readonly [type: string]: RegExp } = {
   "message.updated": /^properties(\.info(\.(id|role|error|sessionID|time(\.created)?))?)?$/,
-  "message.part.updated": /^properties(\.part(\.(type|id|messageID|sessionID|text|state|state\.status|time|time\.end))?)?$/,
+  "message.part.updated":
+    /^properties(\.part(\.(type|id|messageID|sessionID|text|state|state\.status|time|time\.end))?)?$/,
   "session.status": /^properties(\.sessionID|\.status(\.(type|attempt|next|message))?)?$/,
   "session.error": /^properties(\.sessionID|\.error.*)?$/,
   "message.part.delta": /^properties/,

@@ -329,8 +329,7 @@ export const make = (options: Options): Api => {
     promptAsync: (sessionId, prompt) => tell(session("POST", sessionId, "/prompt_async", prompt)),
     abort: (sessionId) => tell(session("POST", sessionId, "/abort")),
     messages,
-    status: (of) =>
-      Effect.map(ask(directory("GET", "/session/status", of), isStatuses), Record.map(wire.toStatus)),
+    status: (of) => Effect.map(ask(directory("GET", "/session/status", of), isStatuses), Record.map(wire.toStatus)),
     permissions: (of) => ask(directory("GET", "/permission", of), isPermissions),
     replyPermission: (of, requestId, reply) =>
       answer(directory("POST", "/permission/:id/reply", of, {
