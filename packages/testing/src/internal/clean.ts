@@ -108,6 +108,20 @@ const secretField = /(key|token|secret|password|passwd|passphrase|authori[sz]ati
 
 const looksSecret = (value: string): boolean => value.length >= 8 && !/\s/.test(value) && !value.includes(mask)
 
+/** Every walk through a value calls itself for each level, and the stack is finite. */
+const maxDepth = 500
+
+/** What is not looked through is not written. */
+const tooDeep = "[nested too deeply]"
+
+const written = (value: unknown): string | undefined => {
+  try {
+    return JSON.stringify(value)
+  } catch {
+    return undefined
+  }
+}
+
 export interface Cleaner {
   readonly text: (text: string) => string
   /** Cleans the lines of one stream, in order: where a line is JSON it stays JSON. */
@@ -129,21 +143,22 @@ export const make = (secrets: ReadonlyArray<string>): Cleaner => {
     for (const [shape, replacement] of shapes) clean = clean.replace(shape, replacement)
     return clean
   }
-  const deep = (value: unknown, name: string): unknown => {
+  const deep = (value: unknown, name: string, depth = 0): unknown => {
     if (typeof value === "string") {
       const clean = text(value)
       return secretField.test(name) && looksSecret(clean) ? mask : clean
     }
-    if (Array.isArray(value)) return value.map((item) => deep(item, name))
+    if (depth >= maxDepth && typeof value === "object" && value !== null) return tooDeep
+    if (Array.isArray(value)) return value.map((item) => deep(item, name, depth + 1))
     if (!isObject(value)) return value
-    return Object.fromEntries(Object.entries(value).map(([key, item]) => [text(key), deep(item, key)]))
+    return Object.fromEntries(Object.entries(value).map(([key, item]) => [text(key), deep(item, key, depth + 1)]))
   }
   const cleanLine = (line: string): string => {
     const value = parse(line)
     if (value === undefined) return text(line)
     const clean = JSON.stringify(deep(value, ""))
     // What needed no cleaning stays as it was printed.
-    return clean === JSON.stringify(value) ? line : clean
+    return clean === written(value) ? line : clean
   }
   return {
     text,
