@@ -97,6 +97,11 @@ describe("an event beside other words on its line", () => {
     })
   })
 
+  it("is not what a plugin shows of a part", () => {
+    expect(wires(`part ${json(a.part)} done`)).toEqual([])
+    expect(lost(`part ${json(a.part)} done`)).toBe(false)
+  })
+
   it("without a session id is none, and is said to be lost", () => {
     const { sessionID: _, ...rest } = a
     expect(wires(`x ${json(rest)}`)).toEqual([])

@@ -10,8 +10,12 @@ const printed = ["step_start", "text", "reasoning", "tool_use", "step_finish", "
 
 const known = new Set<unknown>(printed)
 
-export const isEvent = (u: unknown): u is WireObject =>
-  isObject(u) && known.has(u["type"]) && typeof u["sessionID"] === "string"
+const isOfSession = (u: WireObject): boolean => known.has(u["type"]) && typeof u["sessionID"] === "string"
+
+/** A part that a plugin shows is of the same types, and no event: the one that has it inside of it comes as well. */
+const isPart = (u: WireObject): boolean => "messageID" in u && !("part" in u) && !("error" in u)
+
+export const isEvent = (u: unknown): u is WireObject => isObject(u) && isOfSession(u) && !isPart(u)
 
 const sessionKey = "\"sessionID\""
 
@@ -201,10 +205,10 @@ export const find = (line: string): Found => {
     const { end, isWhole, next } = scan(line, start)
     if (isWhole) {
       const raw = session >= 0 && session < end ? parse(line.slice(start, end)) : undefined
-      if (raw !== undefined && isEvent(raw)) {
+      if (raw !== undefined && isOfSession(raw)) {
         if (isRest(start, end)) {
           isLost = isCut = true
-        } else {
+        } else if (!isPart(raw)) {
           endWords(start)
           pieces.push({ _tag: "Event", raw })
           wordsFrom = looseFrom = end
