@@ -167,7 +167,8 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
       }
       if (state.lostLines > 0) {
         yield* Effect.logWarning(
-          `${state.lostLines} lines of OpenCode's stdout look like events and cannot be read: run ${plan.runId}`
+          `${state.lostLines} ${state.lostLines === 1 ? "line" : "lines"} of OpenCode's stdout could be events and ` +
+            `cannot be read: run ${plan.runId}`
         )
       }
       const partial = withHidden(facts(survivors), hidden)
