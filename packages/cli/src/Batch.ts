@@ -118,6 +118,7 @@ type Facts = Pick<
   | "turns"
   | "toolCalls"
   | "attempts"
+  | "lostLines"
 >
 
 const noFacts = { text: "", usage: TokenUsage.empty, cost: 0, turns: 0, toolCalls: 0, attempts: 0 }
@@ -125,7 +126,7 @@ const noFacts = { text: "", usage: TokenUsage.empty, cost: 0, turns: 0, toolCall
 const facts = (ended: Exclude<Ended, { readonly _tag: "NotStarted" }>): Facts => {
   switch (ended._tag) {
     case "Succeeded": {
-      const { attempts, cost, finishReason, runId, sessionId, text, toolCalls, turns, usage } = ended.result
+      const { attempts, cost, finishReason, lostLines, runId, sessionId, text, toolCalls, turns, usage } = ended.result
       return {
         outcome: "success",
         finishReason,
@@ -136,7 +137,8 @@ const facts = (ended: Exclude<Ended, { readonly _tag: "NotStarted" }>): Facts =>
         cost,
         turns,
         toolCalls: toolCalls.length,
-        attempts
+        attempts,
+        lostLines: lostLines === 0 ? undefined : lostLines
       }
     }
     case "Failed": {
@@ -144,9 +146,9 @@ const facts = (ended: Exclude<Ended, { readonly _tag: "NotStarted" }>): Facts =>
       const partial = OpenCodeError.partialOf(error)
       const said = { outcome: error._tag, message: error.message }
       if (partial === undefined) return { ...noFacts, ...said }
-      const { attempts, cost, events = [], runId, sessionId, text, turns, usage } = partial
+      const { attempts, cost, events = [], lostLines, runId, sessionId, text, turns, usage } = partial
       const toolCalls = events.filter(RunEvent.isToolCall).length
-      return { ...said, text, sessionId, runId, usage, cost, turns, toolCalls, attempts }
+      return { ...said, text, sessionId, runId, usage, cost, turns, toolCalls, attempts, lostLines }
     }
     case "Broken":
       return { ...noFacts, outcome: ended.outcome, message: ended.message }
@@ -230,6 +232,14 @@ export const run = (
     for (const { id, name } of options.jobs) yield* display.emit(FleetEvent.Queued({ id, name: shared.known(name) }))
     for (const { id } of options.jobs) if (!isTodo.has(id)) yield* display.emit(FleetEvent.Skipped({ id }))
 
+    const { unreadable = [] } = options.results
+    if (unreadable.length > 0) {
+      yield* display.log(
+        `${plural(unreadable.length, "earlier result")} cannot be read (line ${
+          unreadable.join(", ")
+        } of the results file); a job without another one is run again.`
+      )
+    }
     const recovered = yield* recovery.recover({
       transcripts: options.transcripts,
       // A retry that was cut off is one of a job that has its result.

@@ -7,6 +7,7 @@ import * as RunEvent from "effect-opencode/RunEvent"
 import type { FileChange } from "effect-opencode/RunResult"
 import type { TokenUsage } from "effect-opencode/TokenUsage"
 import { count, dollars, duration } from "./internal/format.js"
+import { lost } from "./internal/lost.js"
 import { plural } from "./internal/plural.js"
 import { clip, manyLines, oneLine, width } from "./internal/terminalText.js"
 import { isObject } from "./internal/values.js"
@@ -135,7 +136,11 @@ export const event = (event: RunEvent.RunEvent, options: Options): Shown => {
     case "ProviderRetry":
       return note(style.yellow("!"), RunEvent.describe(event), options)
     case "Diagnostic":
-      return event.line.trim() === "" ? nothing : note(style.dim("·"), RunEvent.describe(event), options)
+      return event.line.trim() === "" && event.lost !== true ? nothing : note(
+        event.lost === true ? style.yellow("!") : style.dim("·"),
+        RunEvent.describe(event),
+        options
+      )
     case "Unknown":
       return answer(RunEvent.textOf(event), options)
   }
@@ -160,6 +165,8 @@ export interface Ending {
   /** Starts of OpenCode. */
   readonly attempts?: number | undefined
   readonly recovered?: boolean | undefined
+  /** Lines of OpenCode that could be events and cannot be read. */
+  readonly lostLines?: number | undefined
   /** Whether OpenCode had to be ended after it had finished. */
   readonly forced?: boolean | undefined
   /** The session, where it can be gone on in. */
@@ -214,6 +221,7 @@ export const ending = (ending: Ending, { cwd, style }: Pick<Options, "cwd" | "st
     ...figures(ending),
     ...(ending.duration === undefined ? [] : [duration(ending.duration)]),
     ...(ending.attempts !== undefined && ending.attempts > 1 ? [`${ending.attempts} starts`] : []),
+    ...lost(ending).map(style.yellow),
     ...(ending.recovered === true ? ["end recovered from the session"] : []),
     ...(ending.forced === true ? ["OpenCode did not exit by itself"] : [])
   ]

@@ -10,6 +10,7 @@ import * as SortedMap from "effect/SortedMap"
 import * as Fleet from "./Fleet.js"
 import * as format from "./internal/format.js"
 import * as ink from "./internal/ink.js"
+import { lost } from "./internal/lost.js"
 import { plural } from "./internal/plural.js"
 import * as statistics from "./internal/statistics.js"
 import * as terminalText from "./internal/terminalText.js"
@@ -145,7 +146,7 @@ const resultLine = (layout: Layout, result: JobResult): ReadonlyArray<ink.Piece>
     ...spent(result),
     time: format.clock(result.duration),
     note: statistics.succeeded(result)
-      ? ink.piece("dim", result.text)
+      ? ink.piece("dim", [...lost(result).map((text) => `(${text})`), result.text].join(" "))
       : ink.piece("red", [result.outcome, result.message ?? ""].filter((part) => part !== "").join(": "))
   })
 }
@@ -319,13 +320,15 @@ export const final = (
     results.length <= limit ? results : results.filter((result) => !statistics.succeeded(result)).slice(0, limit)
   )
   const unlisted = results.length - listed.length
+  const lostLines = results.reduce((sum, result) => sum + (result.lostLines ?? 0), 0)
   const sums = [
     ink.piece("bold", plural(results.length, "run")),
     ...when(succeeded > 0, () => ink.piece("green", `${format.count(succeeded)} succeeded`)),
     ...when(failed > 0, () => ink.piece("red", `${format.count(failed)} failed`)),
     ink.plain(`${format.compact(tokens.sum)} tokens`),
     ink.plain(format.dollars(cost.sum)),
-    ink.plain(`${format.duration(duration.sum)} of work`)
+    ink.plain(`${format.duration(duration.sum)} of work`),
+    ...lost({ lostLines }).map((text) => ink.piece("yellow", text))
   ]
   return [
     ...when(listed.length > 0, () => heading(layout, { state: "outcome", note: "answer or failure" })),
@@ -378,6 +381,7 @@ const endedText = (result: JobResult): string => {
     plural(result.turns, "turn"),
     `${format.compact(result.usage.total)} tokens`,
     format.dollars(result.cost),
+    ...lost(result),
     format.duration(result.duration)
   ].join(", ")
   return statistics.succeeded(result)

@@ -60,6 +60,8 @@ export class JobResult extends Schema.Class<JobResult>("effect-opencode-cli/JobR
   turns: Schema.Number,
   toolCalls: Schema.Number,
   attempts: Schema.Number,
+  /** Lines of OpenCode that could be events and cannot be read; left out if there are none. */
+  lostLines: Schema.optional(Schema.Number),
   /** Milliseconds since the epoch. */
   startedAt: Schema.Number,
   /** Milliseconds, waiting included. */

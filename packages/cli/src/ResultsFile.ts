@@ -95,6 +95,9 @@ const isCutOff = (rest: string): boolean => {
   return agree(rest, beginning) && (end < 0 || agree(rest.slice(end), behind)) && Either.isLeft(decodeJson(rest))
 }
 
+/** Whether a line was written as a result, whatever has become of it since. */
+const isRecord = (line: string): boolean => /^\{"id":"[^"]*","index":/.test(line)
+
 /**
  * The line of a result, with its line break.
  *
@@ -112,6 +115,8 @@ export const format = (result: JobResult): string => `${encode(result)}\n`
 export interface Contents {
   /** Every line, in order. */
   readonly results: ReadonlyArray<JobResult>
+  /** The numbers of the lines that were written as results and cannot be read any more, from 1. */
+  readonly unreadable: ReadonlyArray<number>
   /** The bytes up to the end of the last line that is whole. What follows is a line that was cut off. */
   readonly length: number
   /** Whether the last line is whole but for its line break. */
@@ -121,8 +126,9 @@ export interface Contents {
 const lineFeed = 0x0a
 
 /**
- * Reads the bytes of a file. The last line can have been cut off anywhere, in the middle of a character too; any other
- * line that is no result means that the file is something else, and gives the number of the line.
+ * Reads the bytes of a file. The last line can have been cut off anywhere, in the middle of a character too. A damaged
+ * result costs none of the others. Any other line means that the file is something else, and gives the number of the
+ * line.
  *
  * @since 0.1.0
  * @category conversions
@@ -132,19 +138,24 @@ export const parse = (bytes: Uint8Array): Either.Either<Contents, number> => {
   const decoder = new TextDecoder()
   const lines = decoder.decode(bytes.subarray(0, end)).split("\n").slice(0, -1)
   const results: Array<JobResult> = []
+  const unreadable: Array<number> = []
   for (const [index, line] of lines.entries()) {
     if (line.trim() === "") continue
     const result = decode(line)
-    if (Either.isLeft(result)) return Either.left(index + 1)
-    results.push(result.right)
+    if (Either.isRight(result)) results.push(result.right)
+    else if (isRecord(line)) unreadable.push(index + 1)
+    else return Either.left(index + 1)
   }
-  if (end === bytes.length) return Either.right({ results, length: end, lacksBreak: false })
+  if (results.length === 0 && unreadable[0] !== undefined) return Either.left(unreadable[0])
+  if (end === bytes.length) return Either.right({ results, unreadable, length: end, lacksBreak: false })
   const rest = decoder.decode(bytes.subarray(end))
   const last = decode(rest)
   if (Either.isRight(last)) {
-    return Either.right({ results: [...results, last.right], length: bytes.length, lacksBreak: true })
+    return Either.right({ results: [...results, last.right], unreadable, length: bytes.length, lacksBreak: true })
   }
-  return isCutOff(rest) ? Either.right({ results, length: end, lacksBreak: false }) : Either.left(lines.length + 1)
+  return isCutOff(rest)
+    ? Either.right({ results, unreadable, length: end, lacksBreak: false })
+    : Either.left(lines.length + 1)
 }
 
 /**
@@ -190,6 +201,8 @@ export const peek = (
 export interface ResultsFile {
   /** Every line that was there. */
   readonly before: ReadonlyArray<JobResult>
+  /** The numbers of the lines that were there and cannot be read any more. Default: none. */
+  readonly unreadable?: ReadonlyArray<number> | undefined
   /** Returns when the line is on the disk. */
   readonly append: (result: JobResult) => Effect.Effect<void, ResultsFileError>
 }
@@ -255,7 +268,7 @@ export const open = (
       parse(bytes),
       (line) => new ResultsFileError({ file, reason: "not-results", line })
     )
-    const { lacksBreak, length, results } = contents
+    const { lacksBreak, length, results, unreadable } = contents
     if (options.resume !== true && (results.length > 0 || length < bytes.length)) {
       const detail = results.length > 0 ? `${latest(results).size} of them` : "the beginning of one"
       return yield* new ResultsFileError({ file, reason: "exists", detail })
@@ -284,6 +297,7 @@ export const open = (
       )
     return {
       before: results,
+      unreadable,
       // Half a line, of an interruption or a full disk, would take the next one with it.
       append: (result) =>
         SynchronizedRef.updateAndGetEffect(broken, (error) =>

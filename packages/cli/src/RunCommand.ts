@@ -128,7 +128,7 @@ const forPrograms = ({ options, prompt, redactor }: Run) =>
     const onEvent = (event: RunEvent.RunEvent) =>
       Effect.suspend(() => {
         seen.push(event)
-        return print(RunEvent.toWire(redactor.event(event)))
+        return Console.log(RunEvent.toLine(redactor.event(event)))
       })
     return OpenCode.run(prompt, { ...options, onEvent }).pipe(
       Effect.tapError((error) => print(resultJson.ofFailure(error))),

@@ -107,6 +107,8 @@ describe("the end of a run", () => {
     expect(said({ attempts: 2, recovered: true, forced: true })[0]).toMatch(
       /· 2 starts · end recovered from the session · OpenCode did not exit by itself$/
     )
+    expect(said({ lostLines: 2 })[0]).toMatch(/· 2 events lost$/)
+    expect(said({ lostLines: 0 })[0]).not.toContain("lost")
     expect(said({ sessionId: "ses_1" })[1]).toBe("  go on with --session-id ses_1")
   })
 

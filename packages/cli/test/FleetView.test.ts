@@ -69,6 +69,9 @@ describe("final", () => {
   })
 
   it("lists only failures of a large batch", () => {
+    const marked = FleetView.final([result({ lostLines: 2, text: "Done." })], { columns: 120, style: Style.plain })
+    expect(marked.join("\n")).toContain("(2 events lost) Done.")
+    expect(marked.at(-1)).toContain("2 events lost")
     const lines = FleetView.final(matrix, { columns: 80, style: Style.plain, limit: 5 })
     expect(lines.slice(0, 5).map((line) => line.slice(0, 12).trim())).toEqual([
       "job",

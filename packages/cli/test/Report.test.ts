@@ -232,6 +232,25 @@ const skeleton = (page: string): ReadonlyArray<string> =>
     `${closes ? "/" : ""}${name} ${[...attributes.keys()].join(" ")}${empty ? "/" : ""}`
   )
 
+describe("a run of which something is not known", () => {
+  const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`
+  const events = [
+    `{"type":"tool_use","part":{"tool":"bash","state":{"status":"completed","input":{"tree":${deep}},"output":""}}}`,
+    `{"type":"tool_use","part":{"tool":"bash","state":{"status":"completed","input":${deep},"output":""}}}`,
+    `{"type":"brand_new","tree":${deep}}`,
+    `{"type":"text","sessionID":"ses_1","part":{"te`,
+    `{"type":"text","part":{"text":"The answer."}}`
+  ].map(RunEvent.fromLine)
+
+  it("is on the page, with a mark where a value cannot be shown or an event is lost", () => {
+    const page = Report.html({ title: "x", runs: [Report.run(result({ lostLines: 1 }), events, { runs: 1 })] })
+    expect(page).toContain("The answer.")
+    expect(page).toContain("not shown:")
+    expect(page).toContain("lost event")
+    expect(page).toContain("(1 event lost)")
+  })
+})
+
 describe("whatever a model writes", () => {
   const harmless = skeleton(everywhere("harmless"))
 

@@ -105,6 +105,21 @@ describe("ResultsFile", () => {
     if (!text.startsWith("{\"id\":\"")) expect(Either.isLeft(ResultsFile.parse(bytes(text)))).toBe(true)
   })
 
+  it("a damaged result costs none of the others", () => {
+    const lines = all.map(ResultsFile.format)
+    const damaged = [
+      lines[0]!.replace("\"cost\":0.25", "\"cost\":null"),
+      `${lines[0]!.slice(0, 60)}\n`,
+      `{"id":"a","index":\u0000\u0000\n`
+    ]
+    for (const line of damaged) {
+      const contents = Either.getOrThrow(ResultsFile.parse(bytes(`${lines[1]}${line}${lines[2]}`)))
+      expect([idsOf(contents.results), contents.unreadable]).toEqual([["b", "c"], [2]])
+      expect(ResultsFile.parse(bytes(line))).toEqual(Either.left(1))
+    }
+    expect(Either.getOrThrow(ResultsFile.parse(bytes(lines.join("")))).unreadable).toEqual([])
+  })
+
   test("is appended to, line by line", (file) =>
     Effect.gen(function*() {
       expect(yield* append(file, all.slice(0, 2))).toEqual([])

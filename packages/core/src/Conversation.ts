@@ -8,13 +8,25 @@ import * as Arr from "effect/Array"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as decode from "./internal/decode.js"
-import { isObject } from "./internal/wire.js"
+import { isObject, number, string } from "./internal/wire.js"
 import type { RunEvent, WireObject } from "./RunEvent.js"
 import * as TokenUsage from "./TokenUsage.js"
 
-const Nullish = <A, I>(schema: Schema.Schema<A, I>) => Schema.optional(Schema.NullOr(schema))
+/** A side field: in another form it is not there, and costs nothing else. */
+const side = <A>(schema: Schema.Schema<A>, read: (u: unknown) => A | undefined) =>
+  Schema.optional(Schema.transform(Schema.Unknown, Schema.NullishOr(schema), {
+    strict: true,
+    decode: (u) => u === null ? null : read(u),
+    encode: (a) => a
+  }))
 
 const Unknowns = Schema.Record({ key: Schema.String, value: Schema.Unknown })
+
+const Parts = Schema.transform(Schema.Array(Schema.Unknown), Schema.Array(Unknowns), {
+  strict: true,
+  decode: (parts) => parts.filter(isObject),
+  encode: (parts) => parts
+})
 
 /**
  * A message of the user or of the agent.
@@ -30,11 +42,11 @@ export interface Message extends Schema.Schema.Type<typeof Message> {}
  */
 export const Message = Schema.Struct({
   info: Schema.Struct(
-    { id: Schema.String, role: Schema.String, cost: Nullish(Schema.Number), finish: Nullish(Schema.String) },
+    { id: Schema.String, role: Schema.String, cost: side(Schema.Number, number), finish: side(Schema.String, string) },
     { key: Schema.String, value: Schema.Unknown }
   ),
   /** The parts as OpenCode keeps them: `text`, `tool`, `step-start`, `step-finish`, … */
-  parts: Schema.Array(Unknowns)
+  parts: Parts
 })
 
 /**
@@ -49,7 +61,7 @@ export interface Conversation extends Schema.Schema.Type<typeof Conversation> {}
  */
 export const Conversation = Schema.Struct({
   info: Schema.Struct(
-    { id: Schema.String, title: Nullish(Schema.String), directory: Nullish(Schema.String) },
+    { id: Schema.String, title: side(Schema.String, string), directory: side(Schema.String, string) },
     { key: Schema.String, value: Schema.Unknown }
   ),
   messages: Schema.Array(Message)

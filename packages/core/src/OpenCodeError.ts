@@ -6,6 +6,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import * as summary from "./internal/summary.js"
 import { RunEvent, SessionErrorKind } from "./RunEvent.js"
 import { TokenUsage } from "./TokenUsage.js"
 
@@ -45,11 +46,18 @@ export const Partial = Schema.Struct({
   /** The lines of stdout, with `run` and `keepRaw`. */
   rawLines: Schema.optional(Schema.Array(Schema.String)),
   /** Processes of the run that could not be ended. */
-  survivors: Schema.Array(Schema.Number)
+  survivors: Schema.Array(Schema.Number),
+  /** Lines of stdout that look like events and could not be read; see `RunResult.lostLines`. */
+  lostLines: Schema.optional(Schema.Number)
 })
 
+const lostOf = ({ lostLines = 0 }: Partial): string =>
+  lostLines === 0 ? "" : ` (${plural(lostLines, "line")} of stdout that could be events cannot be read)`
+
 const where = (partial: Partial): string =>
-  `${partial.sessionId === undefined ? "" : `session ${partial.sessionId}, `}run ${partial.runId} in ${partial.cwd}`
+  `${partial.sessionId === undefined ? "" : `session ${partial.sessionId}, `}run ${partial.runId} in ${partial.cwd}${
+    lostOf(partial)
+  }`
 
 const seconds = (millis: number): string => `${Number((millis / 1000).toFixed(3))} s`
 
@@ -274,7 +282,7 @@ export class OpenCodePermissionError
 
 /**
  * OpenCode ended without an error, but the conversation did not finish: the last events were lost or the last step
- * asked for more.
+ * asked for more. Also: it finished, but the answer stands on lines that cannot be read (`partial.lostLines`).
  *
  * @since 0.1.0
  * @category errors
@@ -291,7 +299,10 @@ export class OpenCodeIncompleteError
   )
 {
   override get message(): string {
-    const last = this.finishReason === undefined
+    const isFinal = this.finishReason !== undefined && summary.isFinal(this.finishReason)
+    const last = isFinal
+      ? "the text of the last step is lost"
+      : this.finishReason === undefined
       ? "no step had finished"
       : `the last step finished with "${this.finishReason}"`
     return `OpenCode exited${

@@ -2,8 +2,9 @@
  * What a run reports while it works: one tagged union, decoded from the JSON lines that OpenCode prints.
  *
  * Nothing is lost on the way: every event carries the object that was printed as `raw`, fields that this library
- * does not know included; a type that it does not know is an {@link Unknown}, and so is a known type of an
- * unexpected shape. {@link PermissionRejected} and {@link ProviderRetry} are made from OpenCode's stderr, and
+ * does not know included; a type that it does not know is an {@link Unknown}. An event of a known type is read field by
+ * field: one that has an unexpected form is left out, and named in `unread` if the library needs it. Numbers can be
+ * written as texts. An event is found on a line that has other words on it, too. {@link PermissionRejected} and {@link ProviderRetry} are made from OpenCode's stderr, and
  * {@link Diagnostic} stands for a line that is no JSON object. {@link TextDelta} and {@link PermissionAsked} are seen
  * through a server only (`OpenCodeServer`).
  *
@@ -14,6 +15,7 @@
 import * as Schema from "effect/Schema"
 import * as ansi from "./internal/ansi.js"
 import * as decode from "./internal/decode.js"
+import * as json from "./internal/json.js"
 import { isObject } from "./internal/wire.js"
 import { TokenUsage } from "./TokenUsage.js"
 
@@ -33,6 +35,12 @@ const fromOpenCode = {
   sessionId: Schema.optional(Schema.String),
   raw: WireObject
 }
+
+/**
+ * Fields that are needed and are there, but cannot be read, as OpenCode names them: with `cost` or `tokens.input` in it
+ * what was spent is not known.
+ */
+const unread = Schema.optional(Schema.Array(Schema.String))
 
 const Span = Schema.Struct({ start: Schema.optional(Schema.Number), end: Schema.optional(Schema.Number) })
 
@@ -70,8 +78,11 @@ export interface Text extends Schema.Schema.Type<typeof Text> {}
 export const Text = Schema.TaggedStruct("Text", {
   ...fromOpenCode,
   messageId: Schema.optional(Schema.String),
+  /** Empty if it cannot be read. */
   text: Schema.String,
-  time: Schema.optional(Span)
+  time: Schema.optional(Span),
+  /** `text`, if that cannot be read. */
+  unread
 })
 
 /**
@@ -90,7 +101,9 @@ export const Reasoning = Schema.TaggedStruct("Reasoning", {
   ...fromOpenCode,
   messageId: Schema.optional(Schema.String),
   text: Schema.String,
-  time: Schema.optional(Span)
+  time: Schema.optional(Span),
+  /** `text`, if that cannot be read. */
+  unread
 })
 
 /**
@@ -110,6 +123,7 @@ export const ToolUse = Schema.TaggedStruct("ToolUse", {
   ...fromOpenCode,
   messageId: Schema.optional(Schema.String),
   callId: Schema.optional(Schema.String),
+  /** `unknown` if it cannot be read. */
   tool: Schema.String,
   status: Schema.Literal("completed", "error"),
   input: Schema.Unknown,
@@ -117,7 +131,9 @@ export const ToolUse = Schema.TaggedStruct("ToolUse", {
   error: Schema.optional(Schema.String),
   title: Schema.optional(Schema.String),
   metadata: Schema.optional(Schema.Unknown),
-  time: Schema.optional(Span)
+  time: Schema.optional(Span),
+  /** `tool` and `state.status`, if they cannot be read. */
+  unread
 })
 
 /**
@@ -139,7 +155,9 @@ export const StepFinish = Schema.TaggedStruct("StepFinish", {
   reason: Schema.optional(Schema.String),
   tokens: TokenUsage,
   cost: Schema.Number,
-  snapshot: Schema.optional(Schema.String)
+  snapshot: Schema.optional(Schema.String),
+  /** Of `reason`, `cost`, `tokens` and its fields (`tokens.input`) those that cannot be read; an amount is 0 then. */
+  unread
 })
 
 /**
@@ -277,7 +295,7 @@ export const PermissionAsked = Schema.TaggedStruct("PermissionAsked", {
 })
 
 /**
- * A line of stdout that is no event.
+ * A line of stdout that is no event, or the words beside an event on its line.
  *
  * @since 0.1.0
  * @category models
@@ -292,11 +310,13 @@ export const Diagnostic = Schema.TaggedStruct("Diagnostic", {
   kind: Schema.Literal("empty_line", "non_object_json", "json_decode_error", "line_too_long"),
   /** The line as it was printed; empty for a line that was too long to keep. */
   line: Schema.String,
-  reason: Schema.String
+  reason: Schema.String,
+  /** Whether the line looks like an event, or like a piece of one, that could not be read; see `RunResult.lostLines`. */
+  lost: Schema.optional(Schema.Boolean)
 })
 
 /**
- * An event of a type, or of a shape, that this version does not know. `raw` has all of it.
+ * An event of a type that this version does not know. `raw` has all of it.
  *
  * @since 0.1.0
  * @category models
@@ -386,7 +406,8 @@ export const fromWire: (wire: WireObject) => RunEvent = decode.fromWire
 export const toWire: (event: RunEvent) => WireObject = decode.toWire
 
 /**
- * Turns one line of stdout into an event; a line that is no JSON object is a {@link Diagnostic}.
+ * Turns one line of stdout into an event: a JSON object as a whole, else the first event among the words of the line,
+ * else a {@link Diagnostic}. {@link allFromLine} returns all that a line holds.
  *
  * @example
  * ```ts
@@ -399,6 +420,41 @@ export const toWire: (event: RunEvent) => WireObject = decode.toWire
  * @category conversions
  */
 export const fromLine: (line: string) => RunEvent = decode.fromLine
+
+/**
+ * Turns one line of stdout into everything that it holds, in order: events, and the words beside them as
+ * {@link Diagnostic}s. Among other words an event is a whole JSON object of a known type with a session id, which is no
+ * part of another object.
+ *
+ * @example
+ * ```ts
+ * import { RunEvent } from "effect-opencode"
+ *
+ * const line = `checked. {"type":"text","sessionID":"ses_1","part":{"text":"hello"}}`
+ * console.log(RunEvent.allFromLine(line).map((event) => event._tag)) // ["Diagnostic", "Text"]
+ * ```
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const allFromLine: (line: string) => ReadonlyArray<RunEvent> = decode.allFromSplit
+
+/**
+ * The JSON line of an event, without a line feed: what {@link fromLine} reads. Total: where a value cannot be written as
+ * JSON, because it is nested too deeply for example, a mark stands in its place.
+ *
+ * @example
+ * ```ts
+ * import { RunEvent } from "effect-opencode"
+ *
+ * const event = RunEvent.fromWire({ type: "text", part: { text: "hello" } })
+ * console.log(RunEvent.toLine(event)) // {"type":"text","part":{"text":"hello"}}
+ * ```
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const toLine = (event: RunEvent): string => json.stringify(decode.toWire(event))
 
 /**
  * Narrows an event to one of its kinds.

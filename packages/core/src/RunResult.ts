@@ -30,6 +30,8 @@ export interface Summary {
   readonly turns: number
   /** The reason of the last finished step. */
   readonly finishReason: string | undefined
+  /** Lines that could be events and cannot be read, see {@link RunResult}; left out if there are none. */
+  readonly lostLines?: number
 }
 
 /**
@@ -76,6 +78,11 @@ export class RunResult extends Schema.Class<RunResult>("effect-opencode/RunResul
   forced: Schema.Boolean,
   /** Whether stdout had lost the end of the conversation and it was recovered, see `recover`. */
   recovered: Schema.optionalWith(Schema.Boolean, { default: () => false }),
+  /**
+   * Lines of stdout that look like events, or like pieces of them, and could not be read, and texts that could not: other
+   * words stood inside of them, or they were too long. What they said is missing from all other fields.
+   */
+  lostLines: Schema.optionalWith(Schema.Number, { default: () => 0 }),
   /** The last 64 KiB of stderr, without ANSI codes and secrets; empty with `OpenCodeServer`. */
   stderr: Schema.String,
   /** The lines of stdout as they were printed, only with `keepRaw`. */
@@ -127,7 +134,8 @@ export const fold = (events: Iterable<RunEvent>): Summary => {
     usage: state.usage,
     cost: state.cost,
     turns: state.turns,
-    finishReason: state.finishReason
+    finishReason: state.finishReason,
+    ...(state.lostLines === 0 ? {} : { lostLines: state.lostLines })
   }
 }
 

@@ -437,6 +437,7 @@ export const combine = (results: Arr.NonEmptyReadonlyArray<RunResult>): RunResul
     exitCode: last.exitCode,
     forced: results.some((result) => result.forced),
     recovered: results.some((result) => result.recovered),
+    lostLines: sum((result) => result.lostLines),
     stderr: stderr.read(),
     rawLines: results.some((result) => result.rawLines !== undefined) ? rawLines : undefined,
     attempts: sum((result) => result.attempts),

@@ -11,6 +11,7 @@ import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as decode from "./internal/decode.js"
+import * as json from "./internal/json.js"
 import * as lineSplitter from "./internal/lineSplitter.js"
 import * as systemError from "./internal/systemError.js"
 import { OpenCodeConfigError } from "./OpenCodeError.js"
@@ -18,6 +19,7 @@ import type { RunEvent } from "./RunEvent.js"
 
 const startType = "effect-opencode/run_start"
 const endType = "effect-opencode/run_end"
+const unwritableType = "effect-opencode/unwritable"
 
 /**
  * An attempt of a run began.
@@ -74,8 +76,20 @@ export interface Transcript {
   readonly end: (end: Omit<End, "type">) => Effect.Effect<void>
 }
 
+type Line = { readonly [key: string]: unknown }
+
+/** One line that cannot be cleaned or written is a mark; the lines that arrived with it are written. */
+const written = (clean: (line: Line) => unknown, line: Line): string => {
+  try {
+    return json.stringify(clean(line))
+  } catch (cause) {
+    return json.stringify({ type: unwritableType, of: line["type"], reason: String(cause) })
+  }
+}
+
 /**
  * Opens a file for appending; missing directories are made. `clean` sees the object of each line before it is written.
+ * Where a value cannot be written as JSON, because it is nested too deeply for example, a mark stands in its place.
  *
  * @since 0.1.0
  * @category constructors
@@ -98,7 +112,7 @@ export const open = (
       lines.length === 0 ?
         Effect.void :
         Effect.suspend(() =>
-          handle.writeAll(encoder.encode(lines.map((line) => `${JSON.stringify(clean(line))}\n`).join("")))
+          handle.writeAll(encoder.encode(lines.map((line) => `${written(clean, line)}\n`).join("")))
         ).pipe(
           lock.withPermits(1),
           Effect.catchAll((error) => {
@@ -180,8 +194,7 @@ export const parse = (text: string): ReadonlyArray<Recorded> => {
     if (run !== undefined) runs[runs.length - 1] = { ...run, ...changed }
   }
   let events: Array<RunEvent> = []
-  for (const line of lines) {
-    const event = decode.fromSplit(line)
+  for (const event of lines.flatMap((line) => decode.allFromSplit(line))) {
     const raw = event._tag === "Unknown" ? event.raw : undefined
     if (isStart(raw)) {
       if (last()?.runId === raw.runId) {

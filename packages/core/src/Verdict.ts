@@ -81,6 +81,8 @@ export interface Evidence {
   readonly rejection: PermissionRejected | undefined
   /** Failed attempts at the provider. */
   readonly retries: number
+  /** Whether the last step shows no text, but lines that look like events and could not be read. */
+  readonly answerLost?: boolean | undefined
 }
 
 /**
@@ -199,7 +201,7 @@ const codeOf = (exit: Exit): number | undefined => exit._tag === "Code" ? exit.c
  * 4. A rejected permission and nothing finished after it: `OpenCodePermissionError`.
  * 5. A signal or a code other than 0: `OpenCodeCancelledError` or `OpenCodeProcessError`, unless the conversation
  *    finished after a recovered error, or finished and the signal was ours. A server that is gone: `OpenCodeServerError`.
- * 6. The last step did not end the conversation: `OpenCodeIncompleteError`.
+ * 6. The last step did not end the conversation, or its text is lost: `OpenCodeIncompleteError`.
  * 7. Processes that could not be ended: `OpenCodeProcessError`.
  * 8. Success.
  *
@@ -228,7 +230,7 @@ export const decide = (facts: Facts): Either.Either<Finished, OpenCodeError> => 
   }
   const ended = fromExit(facts)
   if (ended !== undefined) return Either.left(ended)
-  if (!evidence.finished || evidence.finishReason === undefined) {
+  if (!evidence.finished || evidence.finishReason === undefined || evidence.answerLost === true) {
     return Either.left(
       new OpenCodeIncompleteError({ finishReason: evidence.finishReason, exitCode: codeOf(exit), partial }, trusted)
     )

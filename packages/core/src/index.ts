@@ -152,8 +152,9 @@ export * as RunConfig from "./RunConfig.js"
  * What a run reports while it works: one tagged union, decoded from the JSON lines that OpenCode prints.
  *
  * Nothing is lost on the way: every event carries the object that was printed as `raw`, fields that this library
- * does not know included; a type that it does not know is an {@link Unknown}, and so is a known type of an
- * unexpected shape. {@link PermissionRejected} and {@link ProviderRetry} are made from OpenCode's stderr, and
+ * does not know included; a type that it does not know is an {@link Unknown}. An event of a known type is read field by
+ * field: one that has an unexpected form is left out, and named in `unread` if the library needs it. Numbers can be
+ * written as texts. An event is found on a line that has other words on it, too. {@link PermissionRejected} and {@link ProviderRetry} are made from OpenCode's stderr, and
  * {@link Diagnostic} stands for a line that is no JSON object. {@link TextDelta} and {@link PermissionAsked} are seen
  * through a server only (`OpenCodeServer`).
  *

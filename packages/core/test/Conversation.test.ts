@@ -141,8 +141,27 @@ describe("Conversation", () => {
       { type: "hologram" },
       {}
     ))
-    assert.strictEqual(Conversation.spent(odd).turns, 1)
-    assert.deepStrictEqual(Conversation.lastTurn(odd).map(({ _tag }) => _tag), ["StepFinish", "Unknown"])
+    assert.strictEqual(Conversation.spent(odd).turns, 2)
+    assert.deepStrictEqual(Conversation.lastTurn(odd).map(({ _tag }) => _tag), ["StepFinish", "StepFinish"])
+  })
+
+  it("reads an export with odd side fields and parts", () => {
+    const odd = Schema.decodeUnknownSync(Conversation.Conversation)({
+      info: { id: "ses_1", title: 5, directory: {} },
+      messages: [{
+        info: { id: "msg_1", role: "assistant", cost: "0.5", finish: ["stop"], more: 1 },
+        parts: [5, null, { type: "text", text: "hello" }]
+      }]
+    })
+    assert.deepStrictEqual(odd.info, { id: "ses_1", title: undefined, directory: undefined })
+    assert.deepStrictEqual(odd.messages[0]?.info, {
+      id: "msg_1",
+      role: "assistant",
+      cost: 0.5,
+      finish: undefined,
+      more: 1
+    })
+    assert.strictEqual(Conversation.lastText(odd), "hello")
   })
 })
 

@@ -558,6 +558,21 @@ describe("recover", () => {
       assert.strictEqual(result.usage.total, 135)
     }).pipe(Effect.provide(T.layer(agent([lost], { ses_1: whole })))))
 
+  it.effect("completes a run whose answer stands on a line that cannot be read", () =>
+    Effect.gen(function*() {
+      const result = yield* OpenCode.run("go", { recover: "export" })
+      assert.isTrue(result.recovered)
+      assert.strictEqual(result.text, "the end")
+      assert.strictEqual(result.lostLines, 1)
+    }).pipe(Effect.provide(T.layer(agent([
+      Mock.script(
+        Mock.lines([T.stepStart()]),
+        Mock.stdout(`${JSON.stringify(T.text("the end")).slice(0, -20)}\n`),
+        Mock.lines([T.stepFinish("stop")]),
+        Mock.exit(0)
+      )
+    ], { ses_1: whole })))))
+
   it.effect("asks nothing where nothing is missing", () =>
     Effect.gen(function*() {
       const result = yield* OpenCode.run("go", { recover: "export" })

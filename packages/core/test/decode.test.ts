@@ -106,22 +106,84 @@ describe("decode", () => {
   })
 
   describe("known types of unknown shape", () => {
-    it("become Unknown", () => {
-      for (
-        const wire of [
-          { type: "step_start" },
-          { type: "step_start", part: { messageID: 5 } },
-          { type: "text", part: { text: 5 } },
-          { type: "tool_use", part: { tool: "bash" } },
-          { type: "tool_use", part: { tool: "bash", state: { status: "running" } } },
-          { type: "step_finish", part: { cost: "free" } },
-          { type: "step_finish", part: 5 },
-          { type: "error" },
-          { type: "error", error: "boom" }
-        ]
-      ) {
-        expect(line(wire)).toMatchObject({ _tag: "Unknown", type: wire.type, raw: wire })
+    it("stay what they are, and say which needed field cannot be read", () => {
+      const cases: ReadonlyArray<readonly [RunEvent.WireObject, object]> = [
+        [{ type: "step_start" }, { _tag: "StepStart", messageId: undefined }],
+        [{ type: "step_start", part: { messageID: 5 } }, { _tag: "StepStart", messageId: undefined }],
+        [{ type: "text", part: { text: 5 } }, { _tag: "Text", text: "", unread: ["text"] }],
+        [{ type: "text", part: { text: "x", time: { start: "soon", end: "5" } } }, {
+          _tag: "Text",
+          text: "x",
+          time: { start: undefined, end: 5 },
+          unread: undefined
+        }],
+        [{ type: "tool_use", part: { tool: "bash" } }, { _tag: "ToolUse", status: "error", unread: ["state.status"] }],
+        [{ type: "tool_use", part: { tool: 5, state: { status: "running", output: "done" } } }, {
+          _tag: "ToolUse",
+          tool: "unknown",
+          status: "completed",
+          unread: ["tool", "state.status"]
+        }],
+        [{ type: "step_finish", part: { reason: "stop", cost: "free" } }, {
+          _tag: "StepFinish",
+          reason: "stop",
+          cost: 0,
+          unread: ["cost"]
+        }],
+        [{ type: "step_finish", part: { reason: "stop", cost: -1, tokens: { input: {}, output: 2, cache: "x" } } }, {
+          reason: "stop",
+          cost: 0,
+          tokens: { total: 2, input: 0, output: 2 },
+          unread: ["tokens.input", "tokens.cache", "cost"]
+        }],
+        [{ type: "step_finish", part: { reason: "stop", cost: "0.1", tokens: { input: "12", total: "13" } } }, {
+          cost: 0.1,
+          tokens: { total: 13, input: 12 },
+          unread: undefined
+        }],
+        [{ type: "step_finish", part: { reason: "stop", messageID: 5 } }, { reason: "stop", unread: undefined }],
+        [{ type: "step_finish", part: 5 }, { _tag: "StepFinish", unread: ["reason", "tokens", "cost"] }]
+      ]
+      for (const [wire, expected] of cases) expect(line(wire)).toMatchObject({ raw: wire, ...expected })
+    })
+
+    it("a cost without an end is not known", () => {
+      expect(RunEvent.fromLine(`{"type":"step_finish","part":{"cost":1e999}}`))
+        .toMatchObject({ cost: 0, unread: ["cost"] })
+    })
+
+    it("an error of any shape is a SessionError", () => {
+      const said = (error: unknown) => {
+        const event = line({ type: "error", sessionID: "ses_1", error })
+        return event._tag === "SessionError" ? [event.name, event.message, event.kind] : event._tag
       }
+      expect(said("boom")).toEqual(["UnknownError", "boom", "other"])
+      expect(said(null)).toEqual(["UnknownError", "no reason given", "other"])
+      expect(said(undefined)).toEqual(["UnknownError", "no reason given", "other"])
+      expect(said(["a"])).toEqual(["UnknownError", `["a"]`, "other"])
+      expect(said(5)).toEqual(["UnknownError", "no reason given", "other"])
+      expect(said({ data: "rate limit" })).toEqual(["UnknownError", "rate limit", "rate-limit"])
+      expect(said({ name: 5, data: { message: "boom" } })).toEqual(["UnknownError", "boom", "other"])
+      expect(said({ name: "APIError", data: { message: {}, statusCode: "429" } }))
+        .toEqual(["APIError", "APIError", "rate-limit"])
+      expect(line({ type: "error", sessionID: "ses_1", message: "boom" }))
+        .toMatchObject({ _tag: "SessionError", message: "boom" })
+    })
+
+    it("a logger's line is no error of the session", () => {
+      expect(line({ type: "error", message: "boom" })).toMatchObject({ _tag: "Unknown", type: "error" })
+    })
+
+    it("a type that is no text is that of the part", () => {
+      expect(line({ type: 5, part: { type: "step-finish", reason: "stop" } }))
+        .toMatchObject({ _tag: "StepFinish", reason: "stop" })
+      expect(line({ type: null, sessionID: "ses_1", error: { name: "APIError" } }))
+        .toMatchObject({ _tag: "SessionError", name: "APIError" })
+    })
+
+    it("the session is that of the part where the event has none", () => {
+      expect(line({ type: "text", sessionID: 5, part: { text: "x", sessionID: "ses_1" } }))
+        .toMatchObject({ _tag: "Text", sessionId: "ses_1" })
     })
 
     it("fields that are not known are kept, fields that are missing or null are no harm", () => {
@@ -138,6 +200,8 @@ describe("decode", () => {
       expect(line({ type: "text", delta: "d" })).toMatchObject({ _tag: "Text", text: "d" })
       expect(line({ type: "text", part: null, text: "c" })).toMatchObject({ _tag: "Text", text: "c" })
       expect(line({ type: "text", part: {}, content: "b" })).toMatchObject({ _tag: "Text", text: "b" })
+      expect(line({ type: "text", content: ["a", { text: "b" }, { content: "c" }, 5] }))
+        .toMatchObject({ _tag: "Text", text: "abc", unread: undefined })
     })
 
     it("of messages: a string, or parts with text, content, or strings", () => {

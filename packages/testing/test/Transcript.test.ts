@@ -87,6 +87,22 @@ describe("Transcript", () => {
         expect(inTime.duration).toBe(31_000)
       }).pipe(Effect.provide(memory)))
 
+    it.effect("an event that is nested too deeply costs none of the others", () =>
+      Effect.gen(function*() {
+        const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`
+        const odd = script(
+          stdout(
+            `{"type":"tool_use","sessionID":"ses_1","part":{"tool":"bash","state":{"input":${deep},"output":""}}}\n`
+          ),
+          lines(Events.turn("done"))
+        )
+        const run = OpenCode.run("x")
+        const original = yield* Effect.provide(run, recording("recordings", [odd]))
+        const again = yield* Effect.provide(run, replaying("recordings"))
+        expect(again.events.map(({ _tag }) => _tag)).toEqual(original.events.map(({ _tag }) => _tag))
+        expect([again.text, again.cost]).toEqual([original.text, original.cost])
+      }).pipe(Effect.provide(memory)))
+
     it.effect("give the same stream, each event at its time", () =>
       Effect.gen(function*() {
         const directory = "recordings"

@@ -140,7 +140,8 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
       duration: clock.unsafeCurrentTimeMillis() - plan.startedAt,
       events: context.collect ? events : undefined,
       rawLines: keepRaw ? rawLines : undefined,
-      survivors
+      survivors,
+      lostLines: state.lostLines === 0 ? undefined : state.lostLines
     })
 
     /** The run's time is also that of the questions after it. */
@@ -151,7 +152,8 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
       yield* guard.watch
       yield* pass.opened
       const { exit, survivors } = yield* running.stop({ force: guard.fired()?._tag === "AgentFallback" })
-      const lacksEnd = guard.fired() === undefined && exit._tag === "Code" && exit.code === 0 && !state.finished &&
+      const lacksEnd = guard.fired() === undefined && exit._tag === "Code" && exit.code === 0 &&
+        (!state.finished || state.answerLost === true) &&
         state.pendingError === undefined && state.rejection === undefined
       const missing = lacksEnd && plan.options.recover === "export" && state.sessionId !== undefined
         ? yield* untilExpired(exported.missing(prepared.conversation, state.sessionId, parts), [])
@@ -165,6 +167,12 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
         if (context.fleet !== undefined) {
           yield* context.fleet.add({ steps: 0, cost: hidden.cost, tokens: hidden.usage.total, toolCalls: 0 })
         }
+      }
+      if (state.lostLines > 0) {
+        yield* Effect.logWarning(
+          `${state.lostLines} ${state.lostLines === 1 ? "line" : "lines"} of OpenCode's stdout could be events and ` +
+            `cannot be read: run ${plan.runId}`
+        )
       }
       const partial = withHidden(facts(survivors), hidden)
       const judge = (partial: Partial) =>

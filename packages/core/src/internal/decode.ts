@@ -1,5 +1,6 @@
 import type * as RunEvent from "../RunEvent.js"
 import type { TokenUsage } from "../TokenUsage.js"
+import * as eventSearch from "./eventSearch.js"
 import { copy } from "./lineSplitter.js"
 import type { Line } from "./lineSplitter.js"
 import * as sessionError from "./sessionError.js"
@@ -8,121 +9,159 @@ import type { WireObject } from "./wire.js"
 
 const own = "effect-opencode/"
 
-const string = (u: unknown): string | undefined => typeof u === "string" ? u : undefined
-const number = (u: unknown): number | undefined => typeof u === "number" ? u : undefined
+const { amount, isNullish, isObject, number, string } = wire
 
-const timestampOf = (raw: WireObject): number | undefined => number(raw["timestamp"])
-const sessionOf = (raw: WireObject): string | undefined => string(raw["sessionID"])
+const sessionOf = (raw: WireObject): string | undefined => {
+  const id = raw["sessionID"]
+  if (typeof id === "string") return id
+  const part = raw["part"]
+  return isObject(part) ? string(part["sessionID"]) : undefined
+}
 
 const unknown = (raw: WireObject): RunEvent.Unknown => ({
   _tag: "Unknown",
-  timestamp: timestampOf(raw),
+  timestamp: number(raw["timestamp"]),
   sessionId: sessionOf(raw),
   raw,
   type: string(raw["type"])
 })
 
-const span = (
-  time: { readonly start?: number | null | undefined; readonly end?: number | null | undefined } | null | undefined
-) => time === null || time === undefined ? undefined : { start: time.start ?? undefined, end: time.end ?? undefined }
+const span = (time: unknown) => isObject(time) ? { start: number(time["start"]), end: number(time["end"]) } : undefined
 
-const stepStart = (raw: WireObject): RunEvent.RunEvent =>
-  wire.isStepStart(raw)
-    ? {
-      _tag: "StepStart",
-      timestamp: timestampOf(raw),
-      sessionId: sessionOf(raw),
-      raw,
-      messageId: raw.part.messageID ?? undefined,
-      snapshot: raw.part.snapshot ?? undefined
-    }
-    : unknown(raw)
+const nothing: WireObject = {}
+
+const partOf = (raw: WireObject): WireObject => isObject(raw["part"]) ? raw["part"] : nothing
+
+/** The fields that could not be read, of an event that is one all the same. */
+const marks = (unread: ReadonlyArray<string>): ReadonlyArray<string> | undefined =>
+  unread.length === 0 ? undefined : unread
+
+const stepStart = (raw: WireObject): RunEvent.RunEvent => {
+  const part = partOf(raw)
+  return {
+    _tag: "StepStart",
+    timestamp: number(raw["timestamp"]),
+    sessionId: sessionOf(raw),
+    raw,
+    messageId: string(part["messageID"]),
+    snapshot: string(part["snapshot"])
+  }
+}
+
+const partText = (part: unknown): string =>
+  typeof part === "string" ? part : isObject(part) ? string(part["text"]) ?? string(part["content"]) ?? "" : ""
+
+/** A text, or a list of its parts. */
+export const contentOf = (content: unknown): string | undefined =>
+  Array.isArray(content) ? content.map(partText).join("") : string(content)
 
 const flatText = (raw: WireObject): string | undefined =>
-  string(raw["content"]) ?? string(raw["text"]) ?? string(raw["delta"])
+  string(raw["content"]) ?? string(raw["text"]) ?? string(raw["delta"]) ?? contentOf(raw["content"])
 
 const textual = (tag: "Text" | "Reasoning") => (raw: WireObject): RunEvent.RunEvent => {
-  if (wire.isText(raw)) {
-    return {
-      _tag: tag,
-      timestamp: timestampOf(raw),
-      sessionId: sessionOf(raw),
-      raw,
-      messageId: raw.part.messageID ?? undefined,
-      text: raw.part.text,
-      time: span(raw.part.time)
-    }
+  const part = partOf(raw)
+  const text = string(part["text"]) ?? flatText(raw)
+  return {
+    _tag: tag,
+    timestamp: number(raw["timestamp"]),
+    sessionId: sessionOf(raw),
+    raw,
+    messageId: string(part["messageID"]),
+    text: text ?? "",
+    time: span(part["time"]),
+    unread: text === undefined ? ["text"] : undefined
   }
-  const text = flatText(raw)
-  return text === undefined ?
-    unknown(raw) :
-    {
-      _tag: tag,
-      timestamp: timestampOf(raw),
-      sessionId: sessionOf(raw),
-      raw,
-      messageId: undefined,
-      text,
-      time: undefined
-    }
 }
 
 const toolUse = (raw: WireObject): RunEvent.RunEvent => {
-  if (!wire.isToolUse(raw)) return unknown(raw)
-  const part = raw.part
-  const state: typeof part.state & { readonly input?: unknown; readonly metadata?: unknown } = part.state
+  const part = partOf(raw)
+  const state = isObject(part["state"]) ? part["state"] : nothing
+  const tool = string(part["tool"])
+  const { status } = state
+  const isKnown = status === "completed" || status === "error"
+  const error = string(state["error"])
+  const output = string(state["output"])
+  const unread: Array<string> = []
+  if (tool === undefined) unread.push("tool")
+  if (!isKnown) unread.push("state.status")
   return {
     _tag: "ToolUse",
-    timestamp: timestampOf(raw),
+    timestamp: number(raw["timestamp"]),
     sessionId: sessionOf(raw),
     raw,
-    messageId: part.messageID ?? undefined,
-    callId: part.callID ?? part.id ?? undefined,
-    tool: part.tool,
-    status: state.status,
-    input: state.input,
-    output: state.output ?? undefined,
-    error: state.error ?? undefined,
-    title: state.title ?? undefined,
-    metadata: state.metadata,
-    time: span(state.time)
+    messageId: string(part["messageID"]),
+    callId: string(part["callID"]) ?? string(part["id"]),
+    tool: tool ?? "unknown",
+    // What is not known to have been done counts as not done.
+    status: isKnown ? status : error === undefined && output !== undefined ? "completed" : "error",
+    input: state["input"],
+    output,
+    error,
+    title: string(state["title"]),
+    metadata: state["metadata"],
+    time: span(state["time"]),
+    unread: marks(unread)
   }
 }
 
-const usage = (tokens: wire.StepFinishFields["tokens"]): TokenUsage => {
-  const input = tokens?.input ?? 0
-  const output = tokens?.output ?? 0
-  const reasoning = tokens?.reasoning ?? 0
-  const cacheRead = tokens?.cache?.read ?? 0
-  const cacheWrite = tokens?.cache?.write ?? 0
-  const total = tokens?.total ?? input + output + reasoning + cacheRead + cacheWrite
+/** A count that is missing is 0; one that cannot be read, too, and its name is noted. */
+const counted = (u: unknown, name: string, unread: Array<string>): number => {
+  if (isNullish(u)) return 0
+  const value = amount(u)
+  if (value === undefined) unread.push(name)
+  return value ?? 0
+}
+
+const usage = (tokens: unknown, unread: Array<string>): TokenUsage => {
+  if (!isNullish(tokens) && !isObject(tokens)) unread.push("tokens")
+  const fields = isObject(tokens) ? tokens : nothing
+  const input = counted(fields["input"], "tokens.input", unread)
+  const output = counted(fields["output"], "tokens.output", unread)
+  const reasoning = counted(fields["reasoning"], "tokens.reasoning", unread)
+  const cache = fields["cache"]
+  if (!isNullish(cache) && !isObject(cache)) unread.push("tokens.cache")
+  const { read, write } = isObject(cache) ? cache : nothing
+  const cacheRead = counted(read, "tokens.cache.read", unread)
+  const cacheWrite = counted(write, "tokens.cache.write", unread)
+  const total = amount(fields["total"]) ?? input + output + reasoning + cacheRead + cacheWrite
   return { total, input, output, reasoning, cacheRead, cacheWrite }
 }
 
 const stepFinish = (raw: WireObject): RunEvent.RunEvent => {
-  const fields = raw["part"] ?? raw
-  if (!wire.isStepFinish(fields)) return unknown(raw)
+  const part = raw["part"]
+  const fields = isObject(part) ? part : raw
+  const unread: Array<string> = []
+  if (!isNullish(part) && !isObject(part)) {
+    for (const name of ["reason", "tokens", "cost"]) if (isNullish(raw[name])) unread.push(name)
+  }
+  if (!isNullish(fields["reason"]) && typeof fields["reason"] !== "string") unread.push("reason")
   return {
     _tag: "StepFinish",
-    timestamp: timestampOf(raw),
+    timestamp: number(raw["timestamp"]),
     sessionId: sessionOf(raw),
     raw,
-    messageId: fields.messageID ?? undefined,
-    reason: fields.reason ?? undefined,
-    tokens: usage(fields.tokens),
-    cost: fields.cost ?? 0,
-    snapshot: fields.snapshot ?? undefined
+    messageId: string(fields["messageID"]),
+    reason: string(fields["reason"]),
+    tokens: usage(fields["tokens"], unread),
+    cost: counted(fields["cost"], "cost", unread),
+    snapshot: string(fields["snapshot"]),
+    unread: marks(unread)
   }
 }
 
+/** What an error says of itself beside its type. */
+const besides = ({ data, message, name }: WireObject): unknown =>
+  isNullish(data) && isNullish(message) && isNullish(name) ? undefined : { data, message, name }
+
 const error = (raw: WireObject): RunEvent.RunEvent =>
-  wire.isError(raw)
+  // A logger's line can be of this type, too.
+  "error" in raw || sessionOf(raw) !== undefined
     ? {
       _tag: "SessionError",
-      timestamp: timestampOf(raw),
+      timestamp: number(raw["timestamp"]),
       sessionId: sessionOf(raw),
       raw,
-      ...sessionError.describe(raw.error)
+      ...sessionError.describe(raw["error"] ?? besides(raw))
     }
     : unknown(raw)
 
@@ -182,7 +221,7 @@ const ownDiagnostic = (raw: WireObject): RunEvent.RunEvent => {
   const line = string(raw["line"])
   const reason = string(raw["reason"])
   return kind !== undefined && line !== undefined && reason !== undefined
-    ? { _tag: "Diagnostic", kind, line, reason }
+    ? { _tag: "Diagnostic", kind, line, reason, ...(raw["lost"] === true ? { lost: true } : {}) }
     : unknown(raw)
 }
 
@@ -201,7 +240,7 @@ const decoders = new Map<unknown, (raw: WireObject) => RunEvent.RunEvent>([
   [`${own}diagnostic`, ownDiagnostic]
 ])
 
-export const fromWire = (raw: WireObject): RunEvent.RunEvent => (decoders.get(raw["type"]) ?? unknown)(raw)
+export const fromWire = (raw: WireObject): RunEvent.RunEvent => (decoders.get(wire.typeOf(raw)) ?? unknown)(raw)
 
 export const toWire = (event: RunEvent.RunEvent): WireObject => {
   switch (event._tag) {
@@ -235,18 +274,24 @@ export const toWire = (event: RunEvent.RunEvent): WireObject => {
         metadata: event.metadata
       }
     case "Diagnostic":
-      return { type: `${own}diagnostic`, kind: event.kind, line: event.line, reason: event.reason }
+      return {
+        type: `${own}diagnostic`,
+        kind: event.kind,
+        line: event.line,
+        reason: event.reason,
+        ...(event.lost === true ? { lost: true } : {})
+      }
     default:
       return event.raw
   }
 }
 
-const diagnostic = (kind: RunEvent.Diagnostic["kind"], line: string, reason: string): RunEvent.Diagnostic => ({
-  _tag: "Diagnostic",
-  kind,
-  line: copy(line),
-  reason
-})
+const diagnostic = (
+  kind: RunEvent.Diagnostic["kind"],
+  line: string,
+  reason: string,
+  lost = false
+): RunEvent.Diagnostic => ({ _tag: "Diagnostic", kind, line: copy(line), reason, ...(lost ? { lost } : {}) })
 
 const firstCharacter = (line: string): number => {
   for (let i = 0; i < line.length; i++) {
@@ -258,34 +303,94 @@ const firstCharacter = (line: string): number => {
 
 const messageOf = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
 
-export const fromLine = (line: string): RunEvent.RunEvent => {
+/** What a line holds that is no event as a whole. */
+interface Noisy {
+  /** In the order of the line; at least one. */
+  readonly events: ReadonlyArray<RunEvent.RunEvent>
+  /** The beginning of an event that the line does not end, as far as it is well-formed. */
+  readonly open: string | undefined
+}
+
+const alone = (event: RunEvent.RunEvent): Noisy => ({ events: [event], open: undefined })
+
+const search = (line: string, reason: string): Noisy => {
+  const { open, pieces } = eventSearch.find(line)
+  return {
+    open,
+    events: pieces.map((piece) =>
+      piece._tag === "Event"
+        ? fromWire(piece.raw)
+        : diagnostic("json_decode_error", piece.text, piece.lost ? "an event that cannot be read" : reason, piece.lost)
+    )
+  }
+}
+
+const read = (line: string): RunEvent.RunEvent | Noisy => {
   const first = firstCharacter(line)
-  if (first === -1) return diagnostic("empty_line", line, "the line is empty")
+  if (first === -1) return alone(diagnostic("empty_line", line, "the line is empty"))
   let parsed: unknown
   try {
     parsed = JSON.parse(line)
   } catch (cause) {
-    return diagnostic("json_decode_error", line, messageOf(cause))
+    return search(line, messageOf(cause))
   }
-  return wire.isObject(parsed)
-    ? fromWire(parsed)
-    : diagnostic(
-      "non_object_json",
-      line,
-      `a JSON object was expected, not ${
-        parsed === null ? "null" : Array.isArray(parsed) ? "an array" : `a ${typeof parsed}`
-      }`
-    )
+  if (isObject(parsed)) return fromWire(parsed)
+  const what = parsed === null ? "null" : Array.isArray(parsed) ? "an array" : `a ${typeof parsed}`
+  const lost = Array.isArray(parsed) && parsed.some(eventSearch.isEvent)
+  return alone(diagnostic("non_object_json", line, `a JSON object was expected, not ${what}`, lost))
 }
 
-/** A line of the splitter; `tooLong` has the size of what was dropped. */
-export const fromSplit = (line: Line): RunEvent.RunEvent =>
-  typeof line === "string"
-    ? fromLine(line)
-    : diagnostic("line_too_long", "", `a line of ${line.tooLong} bytes was dropped`)
+const tooLong = (bytes: number): RunEvent.Diagnostic =>
+  diagnostic("line_too_long", "", `a line of ${bytes} bytes was dropped`, true)
 
-const partText = (part: unknown): string =>
-  typeof part === "string" ? part : wire.isObject(part) ? string(part["text"]) ?? string(part["content"]) ?? "" : ""
+/** All events of a line; `tooLong` has the size of what was dropped. */
+export const allFromSplit = (line: Line): ReadonlyArray<RunEvent.RunEvent> => {
+  if (typeof line !== "string") return [tooLong(line.tooLong)]
+  const found = read(line)
+  return "events" in found ? found.events : [found]
+}
+
+/** The first event of a line, if there is one. */
+export const fromSplit = (line: Line): RunEvent.RunEvent => {
+  const events = allFromSplit(line)
+  return events.find((event) => event._tag !== "Diagnostic") ?? events.find(isLost) ?? events[0]!
+}
+
+export const fromLine: (line: string) => RunEvent.RunEvent = fromSplit
+
+/** So many lines can stand between the beginning of an event and its rest. */
+const patience = 4
+
+/**
+ * Reads the lines of one source in their order. An event that others' words have cut in two is put together again if
+ * that makes a whole one. It is marked as lost all the same: the words can be in one of its texts.
+ */
+export const reader = (): (line: Line, take: (event: RunEvent.RunEvent) => void) => void => {
+  let open: string | undefined
+  let tries = 0
+  return (line, take) => {
+    const found = typeof line === "string" ? read(line) : alone(tooLong(line.tooLong))
+    if (!("events" in found)) {
+      // A logger's line can be an object as well.
+      if (found._tag !== "Unknown") open = undefined
+      take(found)
+      return
+    }
+    const whole = open === undefined || typeof line !== "string" ? undefined : eventSearch.complete(open, line)
+    if (whole !== undefined) {
+      open = undefined
+      take(fromWire(whole.raw))
+      if (firstCharacter(whole.rest) !== -1) allFromSplit(whole.rest).forEach(take)
+      return
+    }
+    if (found.open !== undefined) tries = 0
+    const isOver = ++tries > patience || found.events.some((event) => event._tag !== "Diagnostic")
+    open = found.open ?? (isOver ? undefined : open)
+    found.events.forEach(take)
+  }
+}
+
+const isLost = (event: RunEvent.RunEvent): boolean => event._tag === "Diagnostic" && event.lost === true
 
 const messageTypes = new Set<unknown>(["message", "assistant", "model"])
 
@@ -293,7 +398,7 @@ export const textOf = (event: RunEvent.RunEvent): string => {
   if (event._tag === "Text") return event.text
   if (event._tag !== "Unknown" || !messageTypes.has(event.type)) return ""
   const content = event.raw["content"]
-  return Array.isArray(content) ? content.map(partText).join("") : partText(content)
+  return contentOf(content) ?? partText(content)
 }
 
 const toolTypes = new Set<unknown>(["tool_use", "tool_call", "tool_result", "tool"])
@@ -304,10 +409,8 @@ export const isToolCall = (event: RunEvent.RunEvent): boolean => {
       return true
     case "Unknown":
       return toolTypes.has(event.type)
-    case "StepFinish": {
-      const fields = event.raw["part"] ?? event.raw
-      return wire.isObject(fields) && fields["tool"] !== undefined && fields["tool"] !== null
-    }
+    case "StepFinish":
+      return !isNullish(event.raw["tool"]) || !isNullish(partOf(event.raw)["tool"])
     default:
       return false
   }

@@ -4,7 +4,21 @@ import { isObject } from "./wire.js"
 
 const keys = ["content", "text", "delta", "output", "message", "result", "value"]
 
-const nonEmpty = (u: unknown): string | undefined => typeof u === "string" && u.trim() !== "" ? u : undefined
+/** A text, or a list of its parts. */
+const nonEmpty = (u: unknown): string | undefined => {
+  const text = decode.contentOf(u)
+  return text === undefined || text.trim() === "" ? undefined : text
+}
+
+const textIn = (source: unknown): string | undefined => {
+  if (!isObject(source)) return undefined
+  for (const key of keys) {
+    const text = nonEmpty(source[key])
+    if (text !== undefined) return text
+  }
+  const message = source["message"]
+  return isObject(message) ? nonEmpty(message["content"]) ?? nonEmpty(message["text"]) : undefined
+}
 
 /** Digs a text out of an event of any shape. */
 export const fromEvent = (event: RunEvent): string => {
@@ -12,14 +26,5 @@ export const fromEvent = (event: RunEvent): string => {
   if (known !== undefined) return known
   const raw = decode.toWire(event)
   const part = raw["part"]
-  const state = isObject(part) ? part["state"] : undefined
-  for (const source of [raw, part, state]) {
-    if (!isObject(source)) continue
-    for (const key of keys) {
-      const text = nonEmpty(source[key])
-      if (text !== undefined) return text
-    }
-  }
-  const message = raw["message"]
-  return isObject(message) ? nonEmpty(message["content"]) ?? nonEmpty(message["text"]) ?? "" : ""
+  return textIn(raw) ?? textIn(part) ?? (isObject(part) ? textIn(part["state"]) : undefined) ?? ""
 }

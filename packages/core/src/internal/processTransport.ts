@@ -157,6 +157,7 @@ const read = (running: process.Running, sink: Sink) =>
     const stdoutLines = lineSplitter.make()
     const fromStdout = sink.intake()
     const repeated = repeatedStep.make(state)
+    const readLine = decode.reader()
     const onStdout = (lines: ReadonlyArray<lineSplitter.Line>): Effect.Effect<void> => {
       if (rawLines !== undefined) {
         for (const line of lines) {
@@ -165,8 +166,7 @@ const read = (running: process.Running, sink: Sink) =>
       }
       const arrived: Array<RunEvent> = []
       let limited: Effect.Effect<void> = Effect.void
-      for (const line of lines) {
-        const event = decode.fromSplit(line)
+      const take = (event: RunEvent): void => {
         const retry = repeated(event)
         if (retry !== undefined) arrived.push(retry)
         arrived.push(event)
@@ -175,6 +175,7 @@ const read = (running: process.Running, sink: Sink) =>
           limited = sink.limited(event.retryAfter)
         }
       }
+      for (const line of lines) readLine(line, take)
       return Effect.zipRight(limited, fromStdout(arrived))
     }
 

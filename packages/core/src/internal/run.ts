@@ -264,6 +264,7 @@ const toResult = (partial: Partial, finished: attempt.Success["finished"], recov
     exitCode: finished.exitCode,
     forced: finished.forced,
     recovered,
+    lostLines: partial.lostLines ?? 0,
     stderr: partial.stderr,
     rawLines: partial.rawLines,
     attempts: partial.attempts,

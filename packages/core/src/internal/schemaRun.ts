@@ -35,7 +35,8 @@ const partialOf = (result: RunResult, cwd: string): Partial => ({
   attempts: result.attempts,
   duration: result.duration,
   events: result.events,
-  survivors: []
+  survivors: [],
+  lostLines: result.lostLines
 })
 
 /** What is left of a budget, or the error of the one that is used up. */
@@ -80,7 +81,8 @@ const ofAllTurns = (
     turns: earlier.turns + partial.turns,
     attempts: earlier.attempts + partial.attempts,
     duration: earlier.duration + partial.duration,
-    events: partial.events === undefined ? undefined : [...earlier.events, ...partial.events]
+    events: partial.events === undefined ? undefined : [...earlier.events, ...partial.events],
+    lostLines: earlier.lostLines + (partial.lostLines ?? 0)
   })
   if (error._tag === "OpenCodeTimeoutError" && error.phase === "total") {
     return new OpenCodeTimeoutError({

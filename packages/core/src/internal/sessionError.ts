@@ -1,9 +1,10 @@
 import * as Redacted from "effect/Redacted"
 import type { SessionErrorKind } from "../RunEvent.js"
+import * as json from "./json.js"
 import * as secretNames from "./secretNames.js"
 import * as walk from "./walk.js"
 import type { WireObject } from "./wire.js"
-import { isObject } from "./wire.js"
+import { isObject, number, string, typeOf } from "./wire.js"
 
 export interface Description {
   readonly kind: SessionErrorKind
@@ -76,19 +77,21 @@ const retryAfter = (headers: unknown): number | undefined => {
   return headers["retry-after"] !== undefined && Number.isFinite(seconds) ? seconds * 1000 : undefined
 }
 
-export const describe = (error: WireObject): Description => {
-  const data: WireObject = isObject(error["data"]) ? error["data"] : error
-  const text = (key: string): string | undefined => typeof data[key] === "string" ? data[key] : undefined
-  const name = typeof error["name"] === "string"
-    ? error["name"]
-    : typeof error["type"] === "string"
-    ? error["type"]
-    : "UnknownError"
-  const message = text("message") ?? name
-  const statusCode = typeof data["statusCode"] === "number" ? data["statusCode"] : undefined
+/** Words for an error that has none: the object itself. Uncut, because secrets are masked before anything is cut. */
+const wordsOf = (error: unknown): string | undefined =>
+  string(error) ?? (isObject(error) || Array.isArray(error) ? json.stringify(error) : undefined)
+
+/** Total: an error of any shape is one. */
+export const describe = (error: unknown): Description => {
+  const own: WireObject = isObject(error) ? error : {}
+  const data: WireObject = isObject(own["data"]) ? own["data"] : own
+  const name = string(own["name"]) ?? string(own["type"])
+  const message = string(data["message"]) ?? string(own["message"]) ?? string(own["data"]) ?? name ??
+    wordsOf(error) ?? "no reason given"
+  const statusCode = number(data["statusCode"])
   return {
-    kind: kindOf(name, statusCode, `${message} ${text("responseBody") ?? ""}`),
-    name,
+    kind: kindOf(name ?? "UnknownError", statusCode, `${message} ${string(data["responseBody"]) ?? ""}`),
+    name: name ?? "UnknownError",
     message,
     statusCode,
     retryable: typeof data["isRetryable"] === "boolean" ? data["isRetryable"] : undefined,
@@ -114,7 +117,7 @@ export const sanitize = (error: unknown, redact: (text: string) => string): unkn
 
 /** A printed `error` line, or the event of one, cleaned like the error alone; anything else as it is. */
 export const sanitizeWire = (line: WireObject, redact: (text: string) => string): WireObject => {
-  if (line["type"] !== "error") return line
+  if (typeOf(line) !== "error") return line
   const error = sanitize(line["error"], redact)
   return error === line["error"] ? line : { ...line, error }
 }

@@ -20,6 +20,8 @@ export interface Summary extends Evidence {
   /** Steps that began, repetitions of one message included. */
   readonly steps: number
   readonly toolCalls: number
+  /** Lines that look like events and could not be read, and events whose text could not. */
+  readonly lostLines: number
 }
 
 /**
@@ -43,8 +45,17 @@ export const make = (options: {
   const keepAll = !Number.isFinite(options.keepText)
   /** Told on stderr, not seen on stdout yet: the pipes are read apart, and the telling one can be ahead by a step. */
   let announced: PermissionRejected | undefined
+  /** Since the step before this one has finished. */
+  let lostInStep = false
+  let saidInStep = false
+  const lose = (): void => {
+    self.lostLines++
+    lostInStep = true
+  }
   const say = (text: string): void => {
     if (text === "") return
+    saidInStep = true
+    self.answerLost = false
     if (keepAll) pieces.push(text)
     else last.push(clean(text), true)
   }
@@ -62,6 +73,8 @@ export const make = (options: {
     recovered: false,
     rejection: undefined as PermissionRejected | undefined,
     retries: 0,
+    lostLines: 0,
+    answerLost: false,
     text: () => keepAll ? pieces.join("") : last.read(),
     inSession: (sessionId: string) => {
       self.sessionId ??= sessionId
@@ -69,6 +82,8 @@ export const make = (options: {
     add: (event: RunEvent) => {
       switch (event._tag) {
         case "Diagnostic":
+          if (event.lost === true) lose()
+          return
         case "TextDelta":
         case "PermissionAsked":
           return
@@ -96,6 +111,8 @@ export const make = (options: {
           self.cost += event.cost
           self.finishReason = event.reason
           self.finished = isFinal(event.reason)
+          self.answerLost = lostInStep && !saidInStep
+          lostInStep = saidInStep = false
           if (self.pendingError !== undefined) {
             self.pendingError = undefined
             self.recovered = true
@@ -112,6 +129,7 @@ export const make = (options: {
           }
           return
         case "Text":
+          if (event.unread !== undefined) lose()
           say(event.text)
           return
         case "Unknown":

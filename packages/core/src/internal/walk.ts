@@ -1,4 +1,5 @@
 /** Goes through values of any depth without recursion: what an agent prints can be nested deeper than a stack is. */
+import * as json from "./json.js"
 import { isObject } from "./wire.js"
 
 /** What is done with the parts of a value. `under` is the name of the field that holds the object, or its list. */
@@ -57,12 +58,14 @@ export const map = (value: unknown, visitor: Visitor, isOpaque: (value: unknown)
   if (typeof value === "string") return visitor.text(value, "", "")
   if (!isContainer(value) || isOpaque(value)) return value
   const stack: Array<Frame> = [frame(value, "", "")]
+  const ancestors = new Set<unknown>([value])
   for (;;) {
     const top = stack[stack.length - 1]!
     const { keys, source } = top
     const length = keys === undefined ? source.length as number : keys.length
     if (top.next === length) {
       stack.pop()
+      ancestors.delete(source)
       const built = build(top)
       const parent = stack[stack.length - 1]
       if (parent === undefined) return built
@@ -91,7 +94,14 @@ export const map = (value: unknown, visitor: Visitor, isOpaque: (value: unknown)
       const text = visitor.text(item, name, under)
       if (text !== item) top.changed = true
       top.items.push(text)
-    } else if (isContainer(item) && !isOpaque(item)) stack.push(frame(item, name, under))
-    else top.items.push(item)
+    } else if (isContainer(item) && !isOpaque(item)) {
+      if (ancestors.has(item)) {
+        top.changed = true
+        top.items.push(json.circular)
+      } else {
+        ancestors.add(item)
+        stack.push(frame(item, name, under))
+      }
+    } else top.items.push(item)
   }
 }

@@ -583,6 +583,42 @@ export const cases: ReadonlyArray<Case> = [
       outcome: "success",
       detail: "stop",
       ...program(`process.stdout.write("\\n[]\\n{\\n\\u0000\\xff\\n"); start(); stop()`)
+    },
+    {
+      fault: "events behind other words on their line",
+      outcome: "success",
+      detail: "stop",
+      text: /^still here$/,
+      ...program(`
+        const words = () => process.stdout.write("checked. ")
+        words(); start(); words(); print("text", { text: "still here" }); words(); stop()
+      `)
+    },
+    {
+      fault: "other words inside of an event, no answer",
+      outcome: "OpenCodeIncompleteError",
+      detail: "exit code 0, last reason: stop",
+      ...program(`start(); process.stdout.write('{"type":"text","sessionID":"ses_1","part":{oops\\n'); stop()`)
+    },
+    {
+      fault: "fields of another form",
+      outcome: "success",
+      detail: "stop",
+      text: /^still here$/,
+      ...program(`
+        start()
+        print("text", { text: "still here", time: { start: "now" } })
+        print("step_finish", { reason: "stop", cost: "0.1", messageID: 5, tokens: "many" })
+      `)
+    },
+    {
+      fault: "an error of another form, exit code 0",
+      outcome: "OpenCodeSessionError",
+      detail: "other",
+      ...program(`
+        start(); stop()
+        process.stdout.write('{"type":"error","sessionID":"ses_1","error":"boom"}\\n')
+      `)
     }
   ] satisfies ReadonlyArray<Omit<Case, "group">>).map((c) => ({ ...c, group: "Stand-in" })),
   {

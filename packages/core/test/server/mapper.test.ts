@@ -184,7 +184,7 @@ const messagesAfter = (events: ReadonlyArray<Event>): ReadonlyArray<Message> => 
     }
     if (event.type === "message.part.updated") {
       const { part } = event.properties
-      messages.get(part.messageID)?.parts.set(part.id, part as Message["parts"][number])
+      messages.get(String(part.messageID))?.parts.set(String(part.id), part as Message["parts"][number])
     }
   }
   return [...messages.values()].map(({ info, parts }) => ({ info, parts: [...parts.values()] }))

@@ -28,7 +28,12 @@ export const split = (bytes: Uint8Array): ReadonlyArray<lineSplitter.Line> => {
   return [...splitter.push(bytes), ...splitter.flush()]
 }
 
-export const eventsOf = (stdout: Uint8Array): ReadonlyArray<RunEvent.RunEvent> => split(stdout).map(decode.fromSplit)
+export const eventsOf = (stdout: Uint8Array): ReadonlyArray<RunEvent.RunEvent> => {
+  const read = decode.reader()
+  const events: Array<RunEvent.RunEvent> = []
+  for (const line of split(stdout)) read(line, (event) => events.push(event))
+  return events
+}
 
 export interface Stderr {
   readonly text: string

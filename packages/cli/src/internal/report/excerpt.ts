@@ -1,7 +1,7 @@
 /**
  * As much of a transcript as a page can carry: pure, and bounded whatever the models wrote.
  */
-import type * as RunEvent from "effect-opencode/RunEvent"
+import * as RunEvent from "effect-opencode/RunEvent"
 import type * as TokenUsage from "effect-opencode/TokenUsage"
 import { withoutEscapes } from "../terminalText.js"
 import { isObject } from "../values.js"
@@ -62,13 +62,22 @@ export interface Limits {
   readonly transcript: number
 }
 
-const scalar = (value: unknown): string => typeof value === "string" ? value : JSON.stringify(value) ?? "undefined"
+/** A value that cannot be written, because it is nested too deeply for example, does not cost the page. */
+const written = (value: unknown, space?: number): string | undefined => {
+  try {
+    return JSON.stringify(value, undefined, space)
+  } catch (cause) {
+    return `[not shown: ${cause instanceof Error ? cause.message : String(cause)}]`
+  }
+}
+
+const scalar = (value: unknown): string => typeof value === "string" ? value : written(value) ?? "undefined"
 
 const indent = (text: string): string => text.replace(/^/gm, "  ")
 
 /** The input of a tool for a person: a line for each field, texts of several lines below their name. */
 export const inputText = (input: unknown): string => {
-  if (!isObject(input)) return typeof input === "string" ? input : JSON.stringify(input, undefined, 2) ?? ""
+  if (!isObject(input)) return typeof input === "string" ? input : written(input, 2) ?? ""
   return Object.entries(input)
     .map(([key, value]) => {
       const text = scalar(value)
@@ -120,9 +129,13 @@ const entryOf = (event: RunEvent.RunEvent, { text }: Limits): Entry | undefined 
     case "ProviderRetry":
       return note(`provider failed (${event.attempt})`, event.reason)
     case "Diagnostic":
-      return note("no event", `${event.reason}: ${event.line}`, false)
+      return note(
+        event.lost === true ? "lost event" : "no event",
+        `${event.reason}: ${event.line}`,
+        event.lost === true
+      )
     case "Unknown":
-      return note("unknown event", JSON.stringify(event.raw), false)
+      return note("unknown event", RunEvent.toLine(event), false)
   }
 }
 

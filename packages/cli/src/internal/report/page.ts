@@ -5,6 +5,7 @@ import type { JobResult } from "../../JobResult.js"
 import * as Matrix from "../../Matrix.js"
 import { firstLine } from "../firstLine.js"
 import * as format from "../format.js"
+import { lost } from "../lost.js"
 import { plural } from "../plural.js"
 import type { Group } from "../statistics.js"
 import * as statistics from "../statistics.js"
@@ -203,6 +204,7 @@ const facts = ({ result }: Run): Html => {
           format.count(usage.cacheWrite)
         } written to the cache`
       ),
+      fact("Lost events", result.lostLines),
       fact("Session", result.sessionId),
       fact("Run", result.runId),
       fact("Transcript", result.transcript),
@@ -269,9 +271,9 @@ const row = (run: Run, position: number, axes: ReadonlyArray<string>, limits: Li
     7 + axes.length
   }"><details class="run" id="run-${position}"><summary><span class="sr-only">${
     nameOf(result)
-  }: </span><span class="line ${family}">${headline(result)}</span></summary>${
-    body(run, limits)
-  }</details></td></tr></tbody>
+  }: </span><span class="line ${family}">${
+    [...lost(result).map((text) => `(${text})`), headline(result)].join(" ")
+  }</span></summary>${body(run, limits)}</details></td></tr></tbody>
 `
 }
 

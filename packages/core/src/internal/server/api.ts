@@ -6,6 +6,7 @@ import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
 import type * as HttpMethod from "@effect/platform/HttpMethod"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Record from "effect/Record"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -148,7 +149,6 @@ const parse = (text: string): unknown => {
 }
 
 const isSession = Schema.is(wire.Session)
-const isStatus = Schema.is(wire.Status)
 const isHealth = Schema.is(Schema.Struct({ version: Schema.String }))
 
 const listOf = <A>(is: (u: unknown) => u is A) => (u: unknown): u is ReadonlyArray<A> => Array.isArray(u) && u.every(is)
@@ -160,12 +160,10 @@ const isAgents = listOf(Schema.is(wire.Agent) as (u: unknown) => u is wire.Agent
 
 const isPlace = Schema.is(Schema.Struct({ directory: Schema.String }))
 
-const isInfo = Schema.is(wire.MessageInfo)
-const isParts = listOf(Schema.is(wire.Part) as (u: unknown) => u is wire.Part)
-const isMessages = listOf((u): u is wire.Message => isObject(u) && isInfo(u["info"]) && isParts(u["parts"]))
+const isStatuses = (u: unknown): u is { readonly [sessionId: string]: unknown } =>
+  isObject(u) && Object.values(u).every((status) => isObject(status) && "type" in status)
 
-const isStatuses = (u: unknown): u is { readonly [sessionId: string]: wire.Status } =>
-  isObject(u) && Object.values(u).every(isStatus)
+const isList = (u: unknown): u is ReadonlyArray<unknown> => Array.isArray(u)
 
 interface Providers {
   readonly providers: ReadonlyArray<{ readonly id: string; readonly models: { readonly [id: string]: unknown } }>
@@ -298,9 +296,9 @@ export const make = (options: Options): Api => {
         query: { limit: String(pageSize), before }
       }
       return Effect.flatMap(ok(request), (reply) =>
-        Effect.flatMap(decode(request, isMessages, reply), (messages) => {
-          const all = [...messages, ...later]
-          return reply.cursor === undefined || messages.length === 0
+        Effect.flatMap(decode(request, isList, reply), (list) => {
+          const all = [...list.flatMap((message) => wire.toMessage(message) ?? []), ...later]
+          return reply.cursor === undefined || list.length === 0
             ? Effect.succeed(all)
             : page(reply.cursor, all)
         }))
@@ -331,7 +329,7 @@ export const make = (options: Options): Api => {
     promptAsync: (sessionId, prompt) => tell(session("POST", sessionId, "/prompt_async", prompt)),
     abort: (sessionId) => tell(session("POST", sessionId, "/abort")),
     messages,
-    status: (of) => ask(directory("GET", "/session/status", of), isStatuses),
+    status: (of) => Effect.map(ask(directory("GET", "/session/status", of), isStatuses), Record.map(wire.toStatus)),
     permissions: (of) => ask(directory("GET", "/permission", of), isPermissions),
     replyPermission: (of, requestId, reply) =>
       answer(directory("POST", "/permission/:id/reply", of, {

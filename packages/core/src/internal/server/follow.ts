@@ -4,6 +4,7 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { OpenCodeServerError } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
+import * as json from "../json.js"
 import * as repeatedStep from "../repeatedStep.js"
 import * as sessionErrors from "../sessionError.js"
 import * as summary from "../summary.js"
@@ -76,7 +77,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
         if (retry !== undefined) arrived.push(retry)
         arrived.push(event)
         if (event._tag === "SessionError" && event.kind === "rate-limit") limited = sink.limited(event.retryAfter)
-        if (rawLines !== undefined && "raw" in event) rawLines.push(JSON.stringify(event.raw))
+        if (rawLines !== undefined && "raw" in event) rawLines.push(json.stringify(event.raw))
       }
       return Effect.zipRight(limited, feed(arrived))
     }

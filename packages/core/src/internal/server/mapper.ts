@@ -1,7 +1,8 @@
 import type { ProviderRetry, RunEvent } from "../../RunEvent.js"
 import * as decode from "../decode.js"
+import * as json from "../json.js"
 import * as sessionErrors from "../sessionError.js"
-import { isObject } from "../wire.js"
+import { isNullish, isObject, number, string } from "../wire.js"
 import type { WireObject } from "../wire.js"
 import type * as wire from "./wire.js"
 
@@ -39,20 +40,22 @@ const types = new Map<string, string>([
 
 const field = (value: unknown, name: string): unknown => isObject(value) ? value[name] : undefined
 
+const timeOf = (part: wire.Part): unknown => part["time"] ?? field(part["state"], "time")
+
 /** When a part was ended, in milliseconds. */
-const endOf = (part: wire.Part): number | undefined => {
-  const end = field(part["time"] ?? field(part["state"], "time"), "end")
-  return typeof end === "number" ? end : undefined
-}
+const endOf = (part: wire.Part): number | undefined => number(field(timeOf(part), "end"))
 
 const isEnded = (part: wire.Part): boolean => {
+  const time = timeOf(part)
   switch (part.type) {
     case "text":
     case "reasoning":
-      return endOf(part) !== undefined
+      // A part that is still being said has no text yet.
+      return isNullish(time) || isObject(time) ? !isNullish(field(time, "end")) : part["text"] !== ""
     case "tool": {
       const status = field(part["state"], "status")
-      return status === "completed" || status === "error"
+      return status === "completed" || status === "error" ||
+        (status !== "pending" && status !== "running" && !isNullish(field(time, "end")))
     }
     default:
       return true
@@ -70,9 +73,10 @@ const inOrder = (parts: ReadonlyArray<wire.Part>): ReadonlyArray<wire.Part> => {
   return steps.flatMap((step) => step.sort((a, b) => (endOf(a) ?? Infinity) - (endOf(b) ?? Infinity) || 0))
 }
 
-const keyOf = (error: WireObject): string => JSON.stringify(error)
+const isUnknown = (error: unknown): boolean => field(error, "name") === "UnknownError"
 
-const isUnknown = (error: WireObject): boolean => error["name"] === "UnknownError"
+/** The part's id; one that has none is told apart by what it holds. */
+const idOf = (part: wire.Part): string => string(part["id"]) ?? json.stringify(part)
 
 export const make = ({ retries, sessionId, since, thinking }: Options): Mapper => {
   const told = new Set<string>()
@@ -105,22 +109,23 @@ export const make = ({ retries, sessionId, since, thinking }: Options): Mapper =
 
   const tell = (part: wire.Part, now: number): RunEvent | undefined => {
     const type = types.get(part.type)
-    if (type === undefined || told.has(part.id) || users.has(part.messageID)) return undefined
+    const id = idOf(part)
+    if (type === undefined || told.has(id) || users.has(string(part["messageID"]) ?? "")) return undefined
     if (!isEnded(part)) {
-      if (part.type === "text" || part.type === "reasoning") saying.set(part.id, part.type)
+      if (part.type === "text" || part.type === "reasoning") saying.set(id, part.type)
       return undefined
     }
-    told.add(part.id)
-    saying.delete(part.id)
+    told.add(id)
+    saying.delete(id)
     hasFailed = false
     return part.type === "reasoning" && !thinking ? undefined : line(type, now, { part })
   }
 
-  const fail = (error: WireObject, now: number): RunEvent | undefined => {
+  const fail = (error: unknown, now: number): RunEvent | undefined => {
     // OpenCode tells an unexpected error once more as its stack trace.
     if (hasFailed && isUnknown(error)) return undefined
     hasFailed = true
-    errors.add(keyOf(error))
+    errors.add(json.stringify(error))
     return line("error", now, { error })
   }
 
@@ -172,7 +177,7 @@ export const make = ({ retries, sessionId, since, thinking }: Options): Mapper =
       for (const { info, parts } of turn(messages) ?? []) {
         if (info.role !== "assistant") continue
         for (const part of inOrder(parts)) push(tell(part, now))
-        if (isObject(info.error) && !errors.has(keyOf(info.error))) push(fail(info.error, now))
+        if (!isNullish(info.error) && !errors.has(json.stringify(info.error))) push(fail(info.error, now))
       }
       return missing
     },

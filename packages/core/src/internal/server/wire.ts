@@ -1,12 +1,13 @@
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { WireObject } from "../wire.js"
-import { isObject } from "../wire.js"
+import { isNullish, isObject, number, string } from "../wire.js"
 
 /**
- * What `opencode serve` sends (1.18.33). The Schemas are lean, as those of `../wire.ts`: they check what the library
- * reads, and `Schema.is` hands on the object itself, so that a field that OpenCode adds, renames or drops elsewhere
- * costs nothing and is still there for whoever looks for it.
+ * What `opencode serve` sends (1.18.33). The Schemas are lean: they check what the library reads, and `Schema.is` hands
+ * on the object itself, so that a field that OpenCode adds, renames or drops elsewhere costs nothing and is still there
+ * for whoever looks for it. A side field of another form is left out of a copy before it is checked: it costs nothing
+ * but itself.
  */
 const nullish = <A>(is: (u: unknown) => u is A) =>
   Schema.optionalWith(Schema.declare((u): u is A | null | undefined => u === null || u === undefined || is(u)), {
@@ -15,9 +16,6 @@ const nullish = <A>(is: (u: unknown) => u is A) =>
 
 const OptionalString = nullish(Predicate.isString)
 const OptionalNumber = nullish(Predicate.isNumber)
-
-/** A JSON object of which nothing is known. */
-const AnyObject = Schema.declare(isObject)
 
 const isStrings = (u: unknown): u is ReadonlyArray<string> => Array.isArray(u) && u.every(Predicate.isString)
 
@@ -58,17 +56,17 @@ export const MessageInfo = Schema.Struct({
   cost: OptionalNumber,
   tokens: nullish(Schema.is(Tokens)),
   finish: OptionalString,
-  error: nullish(isObject),
+  /** Of any shape. */
+  error: Schema.optional(Schema.Unknown),
   time: nullish(Schema.is(Schema.Struct({ created: OptionalNumber, completed: OptionalNumber })))
 })
 export type MessageInfo = typeof MessageInfo.Type
 
 /** A part of a message; what each `type` holds is read from the object itself. */
 export const Part = Schema.Struct({
-  id: Schema.String,
-  sessionID: Schema.String,
-  messageID: Schema.String,
-  type: Schema.String
+  type: Schema.String,
+  id: Schema.optional(Schema.Unknown),
+  messageID: Schema.optional(Schema.Unknown)
 })
 export type Part = typeof Part.Type & WireObject
 
@@ -114,10 +112,10 @@ const events = [
   event("session.deleted", { info: Session }),
   event("session.status", { ...ofSession, status: Status }),
   event("session.idle", ofSession),
-  event("session.error", { ...ofSession, error: AnyObject }),
+  event("session.error", { ...ofSession, error: Schema.Unknown }),
   event("session.compacted", ofSession),
   event("message.updated", { info: MessageInfo }),
-  event("message.part.updated", { part: Part }),
+  event("message.part.updated", { part: Schema.Struct({ ...ofSession, ...Part.fields }) }),
   event("message.part.delta", {
     ...ofSession,
     messageID: Schema.String,
@@ -138,10 +136,103 @@ const known = new Map<unknown, (u: unknown) => u is Event>(
   events.map((schema) => [schema.fields.type.literals[0], Schema.is(schema as Schema.Schema<Event>)])
 )
 
-/** The event in a payload; `undefined` where the type is none that is read, or its shape is another one. */
+/** How a side field is read; what it gives nothing for is left out. */
+type Side = (u: unknown) => unknown
+
+/** A copy with the side fields as they are read, if one of them has another form. */
+const tidy = (sides: { readonly [name: string]: Side }) => (u: unknown): unknown => {
+  if (!isObject(u)) return u
+  let copy: { [name: string]: unknown } | undefined
+  for (const [name, side] of Object.entries(sides)) {
+    const value = u[name]
+    if (isNullish(value)) continue
+    const read = side(value)
+    if (read === value) continue
+    copy ??= { ...u }
+    copy[name] = read
+  }
+  return copy ?? u
+}
+
+const inner = (sides: { readonly [name: string]: Side }): Side => {
+  const read = tidy(sides)
+  return (u) => isObject(u) ? read(u) : undefined
+}
+
+const object: Side = (u) => isObject(u) ? u : undefined
+
+const tokens = inner({
+  input: number,
+  output: number,
+  reasoning: number,
+  cache: inner({ read: number, write: number })
+})
+
+const session = tidy({ parentID: string, directory: string, title: string, version: string, cost: number, tokens })
+
+const info = tidy({
+  parentID: string,
+  agent: string,
+  providerID: string,
+  modelID: string,
+  cost: number,
+  tokens,
+  finish: string,
+  time: inner({ created: number, completed: number })
+})
+
+const status = tidy({ attempt: number, message: string, next: number })
+
+const permission = tidy({ metadata: object, tool: inner({ messageID: string, callID: string }) })
+
+/** The session of what an event holds is also beside it. */
+const inSession = (name: string, read: (u: unknown) => unknown) => (properties: WireObject): WireObject => {
+  const given = properties[name]
+  if (!isObject(given)) return properties
+  const value = read(typeof given["sessionID"] === "string" ? given : { ...given, sessionID: properties["sessionID"] })
+  return value === given ? properties : { ...properties, [name]: value }
+}
+
+const tidied = new Map<unknown, (properties: WireObject) => unknown>([
+  ["session.created", tidy({ info: session })],
+  ["session.updated", tidy({ info: session })],
+  ["session.deleted", tidy({ info: session })],
+  ["session.status", tidy({ status })],
+  ["message.updated", inSession("info", info)],
+  ["message.part.updated", inSession("part", (part) => part)],
+  ["permission.asked", permission]
+])
+
+/** The event in a payload; `undefined` where the type is none that is read, or what it needs cannot be read. */
 export const toEvent = (payload: WireObject): Event | undefined => {
   const is = known.get(payload["type"])
-  return is !== undefined && is(payload) ? payload : undefined
+  const properties = payload["properties"]
+  if (is === undefined || !isObject(properties)) return undefined
+  const clean = tidied.get(payload["type"])?.(properties) ?? properties
+  const event = clean === properties ? payload : { ...payload, properties: clean }
+  return is(event) ? event : undefined
+}
+
+const isInfo = Schema.is(MessageInfo)
+const isStatus = Schema.is(Status)
+
+/** A message of a list; a part without a type says nothing. */
+export const toMessage = (u: unknown): Message | undefined => {
+  if (!isObject(u) || !isObject(u["info"])) return undefined
+  const own = info({
+    ...u["info"],
+    id: string(u["info"]["id"]) ?? "",
+    sessionID: string(u["info"]["sessionID"]) ?? "",
+    role: string(u["info"]["role"]) ?? "unknown"
+  })
+  const parts = Array.isArray(u["parts"]) ? u["parts"].filter(Schema.is(Part) as (u: unknown) => u is Part) : []
+  return isInfo(own) ? { info: own, parts } : undefined
+}
+
+/** One that cannot be read is not `idle`, as far as anybody knows. */
+export const toStatus = (u: unknown): Status => {
+  const read = status(u)
+  return isStatus(read) ? read : { type: "unknown" }
 }
 
 /** The session that an event is of. */

@@ -1,0 +1,122 @@
+import { describe, expect, it } from "@effect/vitest"
+import { FastCheck as fc } from "effect"
+import type { RunEvent } from "effect-opencode"
+import { RunResult } from "effect-opencode"
+import * as mapper from "../../src/internal/server/mapper.js"
+import * as wire from "../../src/internal/server/wire.js"
+import * as arbitraries from "../support/arbitraries.js"
+import * as recorded from "./recorded.js"
+
+type Path = ReadonlyArray<string>
+
+const isObject = (u: unknown): u is RunEvent.WireObject => typeof u === "object" && u !== null && !Array.isArray(u)
+
+const pathsOf = (value: unknown): ReadonlyArray<Path> =>
+  isObject(value)
+    ? Object.entries(value).flatMap(([name, item]) => [[name], ...pathsOf(item).map((path) => [name, ...path])])
+    : []
+
+const replaced = (value: RunEvent.WireObject, [name, ...rest]: Path, by: unknown): RunEvent.WireObject => {
+  const inner = value[name!]
+  return { ...value, [name!]: rest.length === 0 || !isObject(inner) ? by : replaced(inner, rest, by) }
+}
+
+const run = (events: ReadonlyArray<wire.Event>, sessionId: string): ReadonlyArray<RunEvent.RunEvent> => {
+  const { event } = mapper.make({ sessionId, thinking: true, since: undefined, retries: () => 0 })
+  return events.flatMap((heard) => event(heard, 0) ?? [])
+}
+
+const textOf = (events: ReadonlyArray<RunEvent.RunEvent>): string => RunResult.fold(events).text
+
+/** What no event of the kind can do without: with another value it is of another session, another part or nothing. */
+const needed: { readonly [type: string]: RegExp } = {
+  "message.updated": /^properties(\.info(\.(id|role|error|sessionID|time(\.created)?))?)?$/,
+  "message.part.updated":
+    /^properties(\.part(\.(type|id|messageID|sessionID|text|state|state\.status|time|time\.end))?)?$/,
+  "session.status": /^properties(\.sessionID|\.status(\.(type|attempt|next|message))?)?$/,
+  "session.error": /^properties(\.sessionID|\.error.*)?$/,
+  "message.part.delta": /^properties/,
+  "permission.asked": /^properties/,
+  "permission.replied": /^properties/
+}
+
+const places = recorded.all.flatMap((recording) =>
+  recorded.own(recording).flatMap((event, index) =>
+    pathsOf({ properties: event.properties }).filter((path) =>
+      needed[event.type]?.test(path.join(".")) !== true && !event.type.startsWith("session.up") &&
+      !event.type.startsWith("session.cr")
+    ).map((path) => ({ recording, index, path }))
+  )
+)
+
+describe("one odd field in what a server tells", () => {
+  it.prop(
+    "leaves all events of the run as they were, and their order",
+    { place: fc.constantFrom(...places), value: arbitraries.json },
+    ({ place: { index, path, recording }, value }) => {
+      const events = recorded.own(recording)
+      const before = run(events, recording.sessionId)
+      const odd = wire.toEvent(replaced(events[index] as unknown as RunEvent.WireObject, path, value))
+      expect([path.join("."), odd?.type]).toEqual([path.join("."), events[index]!.type])
+      const after = run(events.map((event, at) => at === index ? odd! : event), recording.sessionId)
+      expect(after.map(({ _tag }) => _tag)).toEqual(before.map(({ _tag }) => _tag))
+      expect(textOf(after)).toBe(textOf(before))
+    },
+    { fastCheck: { numRuns: 500 } }
+  )
+
+  const ses = "ses_1"
+  const user = { type: "message.updated", properties: { info: { id: "m0", sessionID: ses, role: "user" } } }
+  const heard = (...payloads: ReadonlyArray<RunEvent.WireObject>) =>
+    run([user, ...payloads].map((payload) => wire.toEvent(payload)!), ses)
+  const part = (part: object) => ({
+    type: "message.part.updated",
+    properties: { sessionID: ses, part: { id: "p1", messageID: "m1", sessionID: ses, ...part } }
+  })
+
+  it("a text whose time cannot be read is told", () => {
+    for (const time of ["now", 5, { start: "x", end: "soon" }, { start: {}, end: "12" }]) {
+      expect(heard(part({ type: "text", text: "hello", time }))).toMatchObject([{ _tag: "Text", text: "hello" }])
+    }
+    expect(heard(part({ type: "text", text: "", time: { start: 1 } }))).toEqual([])
+    expect(heard(part({ type: "text", text: "", time: "now" }))).toEqual([])
+  })
+
+  it("a part without a readable id or message is told, once", () => {
+    const odd = part({ id: 5, messageID: {}, type: "text", text: "hello", time: { start: 1, end: 2 } })
+    expect(heard(odd, odd)).toMatchObject([{ _tag: "Text", text: "hello" }])
+  })
+
+  it("the session of a part is beside it, too", () => {
+    expect(heard(part({ sessionID: 5, type: "text", text: "hello", time: { start: 1, end: 2 } })))
+      .toMatchObject([{ _tag: "Text", text: "hello", sessionId: ses }])
+  })
+
+  it("an error of any shape is told", () => {
+    for (const error of ["boom", null, ["boom"], { name: 5, data: "boom" }]) {
+      expect(heard({ type: "session.error", properties: { sessionID: ses, error } }))
+        .toMatchObject([{ _tag: "SessionError" }])
+      const { repair } = mapper.make({ sessionId: ses, thinking: false, since: undefined, retries: () => 0 })
+      const messages = [
+        { info: { id: "m0", sessionID: ses, role: "user" }, parts: [] },
+        { info: { id: "m1", sessionID: ses, role: "assistant", error }, parts: [] }
+      ].map((message) => wire.toMessage(message)!)
+      expect(repair(messages, 0).map(({ _tag }) => _tag)).toEqual(error === null ? [] : ["SessionError"])
+    }
+  })
+
+  it("in a list of messages costs no other message", () => {
+    const message = wire.toMessage({
+      info: { id: "m1", sessionID: ses, role: "assistant", cost: "0.5", finish: 5, time: { completed: "17" } },
+      parts: [5, { type: 5 }, { type: "text", text: "hello" }]
+    })
+    expect(message).toMatchObject({
+      info: { id: "m1", cost: 0.5, finish: undefined, time: { completed: 17 } },
+      parts: [{ type: "text", text: "hello" }]
+    })
+    expect(wire.toMessage(5)).toBeUndefined()
+    expect(wire.toStatus({ type: 5 })).toEqual({ type: "unknown" })
+    expect(wire.toStatus({ type: "retry", attempt: "2", message: {} }))
+      .toEqual({ type: "retry", attempt: 2, message: undefined })
+  })
+})
