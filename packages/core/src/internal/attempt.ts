@@ -43,6 +43,10 @@ export interface Context {
   readonly onTool: (event: RunEvent) => void
   /** Every time that events have arrived. */
   readonly onProgress: (progress: intakes.Progress) => void
+  /** A limit of cost that ends the run where the cost is unknown. */
+  readonly unpriced: guards.Unpriced | undefined
+  /** A step has used tokens at an unknown cost. */
+  readonly onUnpriced: Effect.Effect<void>
   readonly onSuccess: (success: Success) => void
 }
 
@@ -72,7 +76,10 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
 
     const prepared = yield* context.prepare({ inTime: context.inTime })
 
-    const state = summary.make({ keepText: context.collect ? Number.POSITIVE_INFINITY : limits.kept })
+    const state = summary.make({
+      keepText: context.collect ? Number.POSITIVE_INFINITY : limits.kept,
+      isPriced: plan.isPriced(plan.options.model)
+    })
     const stderr = tail.make(limits.kept)
     const events: Array<RunEvent> = []
     const rawLines: Array<string> = []
@@ -98,7 +105,7 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
       })
     }
     // Here, because the time for the start begins: that for the wait at the gate is not OpenCode's.
-    const guard = yield* guards.make(plan, monotonic.millis(clock), context.expiry.at)
+    const guard = yield* guards.make(plan, monotonic.millis(clock), context.expiry.at, context.unpriced)
     const intake = () =>
       intakes.make({
         state,
@@ -110,7 +117,8 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
         transcript: context.transcript,
         fleet: context.fleet,
         onTool: context.onTool,
-        onProgress: context.onProgress
+        onProgress: context.onProgress,
+        onUnpriced: context.onUnpriced
       })
 
     const running = yield* prepared.start({
@@ -131,6 +139,7 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
       text: state.text(),
       usage: state.usage,
       cost: state.cost,
+      ...(state.unpriced ? { unpriced: true } : {}),
       turns: state.turns,
       stderr: plan.redact(stderr.read()),
       attempts: context.number,
@@ -155,12 +164,22 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
         : []
       yield* intake()(missing)
       const hidden = plan.options.usage === "deep" && guard.fired() === undefined
-        ? yield* untilExpired(exported.hidden(prepared.conversation, parts), undefined)
+        ? yield* untilExpired(exported.hidden(prepared.conversation, plan.isPriced, parts), exported.unasked)
         : undefined
       if (hidden !== undefined) {
         context.onProgress({ sessionId: state.sessionId, ...hidden, turns: 0 })
         if (context.fleet !== undefined) {
-          yield* context.fleet.add({ steps: 0, cost: hidden.cost, tokens: hidden.usage.total, toolCalls: 0 })
+          yield* context.fleet.add({
+            steps: 0,
+            cost: hidden.cost,
+            ...(hidden.unpriced ? { unpriced: true } : {}),
+            tokens: hidden.usage.total,
+            toolCalls: 0
+          })
+        }
+        if (hidden.unpriced) {
+          guard.unpriced(state.cost + hidden.cost)
+          yield* context.onUnpriced
         }
       }
       const partial = withHidden(facts(survivors), hidden)
@@ -223,5 +242,6 @@ const withHidden = (partial: Partial, hidden: exported.Hidden | undefined): Part
   hidden === undefined ? partial : {
     ...partial,
     usage: TokenUsage.add(partial.usage, hidden.usage),
-    cost: partial.cost + hidden.cost
+    cost: partial.cost + hidden.cost,
+    ...(hidden.unpriced ? { unpriced: true } : {})
   }

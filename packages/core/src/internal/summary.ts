@@ -16,6 +16,8 @@ export interface Summary extends Evidence {
   readonly sessionId: string | undefined
   readonly usage: TokenUsage.TokenUsage
   readonly cost: number
+  /** Whether some of the cost is unknown, so that `cost` is less than what was spent. */
+  readonly unpriced: boolean
   readonly turns: number
   /** Steps that began, repetitions of one message included. */
   readonly steps: number
@@ -32,7 +34,14 @@ export const isFinal = (reason: string | undefined): boolean => reason !== undef
 
 const rejectionTexts = /rejected permission to use/i
 
-export const make = (options: { readonly keepText: number }): Summary => {
+/** OpenCode says 0 where it has no price (1.18.33). */
+export const isUnpriced = (cost: number, tokens: TokenUsage.TokenUsage): boolean => cost === 0 && tokens.total > 0
+
+export const make = (options: {
+  readonly keepText: number
+  /** The price is known, so that a cost of 0 is none. */
+  readonly isPriced?: boolean | undefined
+}): Summary => {
   const pieces: Array<string> = []
   const last = tail.make(Number.isFinite(options.keepText) ? options.keepText : 1)
   const keepAll = !Number.isFinite(options.keepText)
@@ -47,6 +56,7 @@ export const make = (options: { readonly keepText: number }): Summary => {
     sessionId: undefined as string | undefined,
     usage: TokenUsage.empty,
     cost: 0,
+    unpriced: false,
     turns: 0,
     steps: 0,
     toolCalls: 0,
@@ -89,6 +99,7 @@ export const make = (options: { readonly keepText: number }): Summary => {
           self.turns++
           self.usage = TokenUsage.add(self.usage, event.tokens)
           self.cost += event.cost
+          if (options.isPriced !== true && isUnpriced(event.cost, event.tokens)) self.unpriced = true
           self.finishReason = event.reason
           self.finished = isFinal(event.reason)
           if (self.pendingError !== undefined) {
