@@ -333,7 +333,10 @@ export const run = (
     const inWorktree = (all: Worktree.Worktrees, job: Job, cwd: string, origin: Worktree.Origin): Effect.Effect<Done> =>
       Effect.uninterruptibleMask((restore) =>
         Effect.gen(function*() {
-          const worktree = yield* all.add(origin, job.id)
+          const made = yield* all.add(origin, job.id)
+          const warning = made.warning === undefined ? undefined : secrets.cleaner(job.options)(made.warning)
+          const worktree = { ...made, warning }
+          if (warning !== undefined) yield* display.log(`The worktree of ${job.name} is there, but ${warning}`)
           const exit = yield* Effect.exit(restore(attempt(job, worktree.directory)))
           const settled = yield* all.settle(worktree, {
             keep: Exit.match(exit, { onFailure: () => undefined, onSuccess: keepReason })

@@ -22,7 +22,9 @@ export const Worktree = Schema.Struct({
   /** Why it was kept or removed, for a person. */
   reason: Schema.String,
   /** Commits on the branch that the base has not. */
-  commits: Schema.Number
+  commits: Schema.Number,
+  /** What went wrong when it was made, although it was: a hook that failed. */
+  warning: Schema.optional(Schema.String)
 })
 
 /**

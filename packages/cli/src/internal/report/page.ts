@@ -208,7 +208,8 @@ const facts = ({ result }: Run): Html => {
       fact("Transcript", result.transcript),
       worktree === undefined ? undefined : [
         fact("Branch", `${worktree.branch}, ${plural(worktree.commits, "commit")} on ${worktree.base}`),
-        fact("Worktree", `${worktree.path}, ${worktree.kept ? "kept" : "removed"}: ${worktree.reason}`)
+        fact("Worktree", `${worktree.path}, ${worktree.kept ? "kept" : "removed"}: ${worktree.reason}`),
+        fact("Warning", worktree.warning)
       ]
     ].flat().filter((entry) => entry !== undefined)
   }</dl>`
