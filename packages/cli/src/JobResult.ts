@@ -59,6 +59,8 @@ export class JobResult extends Schema.Class<JobResult>("effect-opencode-cli/JobR
   usage: TokenUsage.TokenUsage,
   /** US dollars. */
   cost: Schema.Number,
+  /** `true` where some of the cost is unknown and not in `cost`: OpenCode reports 0 for a model without a price. */
+  unpriced: Schema.optional(Schema.Boolean),
   turns: Schema.Number,
   toolCalls: Schema.Number,
   attempts: Schema.Number,

@@ -15,6 +15,7 @@ import * as Schema from "effect/Schema"
 import { complaint, gitInTime, gitWithHooks, isLocked } from "./internal/git.js"
 import type { Answer } from "./internal/git.js"
 import { plural } from "./internal/plural.js"
+import * as tree from "./internal/tree.js"
 import type { Worktree as Outcome } from "./JobResult.js"
 
 /**
@@ -378,21 +379,6 @@ export const make = (
         onSuccess: (names) => names.length === 0
       })
 
-    /** Directories that are read-only, as Go's modules are, do not let go of what is in them. */
-    const makeWritable = (directory: string): Effect.Effect<void> =>
-      Effect.gen(function*() {
-        if (yield* Effect.isSuccess(fileSystem.readLink(directory))) return
-        if ((yield* fileSystem.stat(directory)).type !== "Directory") return
-        yield* fileSystem.chmod(directory, 0o700)
-        const names = yield* fileSystem.readDirectory(directory)
-        yield* Effect.forEach(names, (name) => makeWritable(path.join(directory, name)), { discard: true })
-      }).pipe(Effect.ignore)
-
-    const removeTree = (directory: string) => {
-      const removed = fileSystem.remove(directory, { recursive: true, force: true })
-      return Effect.orElse(removed, () => Effect.zipRight(makeWritable(directory), removed))
-    }
-
     const settleNow: Worktrees["settle"] = (worktree, options) =>
       Effect.gen(function*() {
         const { branch, origin } = worktree
@@ -445,7 +431,7 @@ export const make = (
           const others = yield* list(origin.root)
           const isForgotten = Option.exists(others, (all) => !all.some((entry) => entry.path === worktree.path))
           // Git forgets it also where it could remove a part of it only.
-          const isGone = isForgotten && Option.isSome(entry) && (yield* Effect.isSuccess(removeTree(worktree.path)))
+          const isGone = isForgotten && Option.isSome(entry) && (yield* Effect.isSuccess(tree.remove({ fileSystem, path }, worktree.path)))
           if (!isGone) return outcome(true, `git does not remove it (${complaint(removed.stderr)})`)
         }
         const stays = yield* settleBranch(worktree)

@@ -101,7 +101,8 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
         runId: plan.runId,
         attempt: context.number,
         cwd: plan.cwd,
-        directory: prepared.directory
+        directory: prepared.directory,
+        temporary: prepared.temporary
       })
     }
     // Here, because the time for the start begins: that for the wait at the gate is not OpenCode's.
