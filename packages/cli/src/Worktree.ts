@@ -262,7 +262,9 @@ export const make = (
       Effect.gen(function*() {
         const look = (...args: ReadonlyArray<string>) => ask(worktree.path, "--no-optional-locks", ...args)
         // Git would tell of a repository around it.
-        if (!(yield* exists(path.join(worktree.path, ".git")))) return "its .git is gone, so git cannot tell what is in it"
+        if (
+          !(yield* exists(path.join(worktree.path, ".git")))
+        ) return "its .git is gone, so git cannot tell what is in it"
         const status = yield* look(
           "status",
           "--porcelain=v1",
@@ -412,7 +414,10 @@ export const make = (
             : yield* unregister(worktree, entry.value)
           const stays = isDone ? yield* settleBranch(worktree) : undefined
           const all = [...kept, ...(stays === undefined ? [] : [stays])]
-          return outcome(false, ["it was gone already", ...(all.length === 0 ? [] : [`kept: ${all.join(", ")}`])].join("; "))
+          return outcome(
+            false,
+            ["it was gone already", ...(all.length === 0 ? [] : [`kept: ${all.join(", ")}`])].join("; ")
+          )
         }
         // Git was killed while it made the worktree: nobody has worked in it.
         const isUnfinished = Option.exists(entry, ({ locked }) => locked === "initializing")
@@ -431,7 +436,8 @@ export const make = (
           const others = yield* list(origin.root)
           const isForgotten = Option.exists(others, (all) => !all.some((entry) => entry.path === worktree.path))
           // Git forgets it also where it could remove a part of it only.
-          const isGone = isForgotten && Option.isSome(entry) && (yield* Effect.isSuccess(tree.remove({ fileSystem, path }, worktree.path)))
+          const isGone = isForgotten && Option.isSome(entry) &&
+            (yield* Effect.isSuccess(tree.remove({ fileSystem, path }, worktree.path)))
           if (!isGone) return outcome(true, `git does not remove it (${complaint(removed.stderr)})`)
         }
         const stays = yield* settleBranch(worktree)
@@ -442,11 +448,14 @@ export const make = (
 
     /** Git runs the hook last: whatever else fails, it takes back what it has made. */
     const isMade = (worktree: Worktree) =>
-      Effect.map(list(worktree.origin.root), (entries) =>
-        Option.exists(entries, (all) =>
-          all.some(({ branch, locked, path }) =>
-            path === worktree.path && branch === worktree.branch && locked !== "initializing"
-          )))
+      Effect.map(
+        list(worktree.origin.root),
+        (entries) =>
+          Option.exists(entries, (all) =>
+            all.some(({ branch, locked, path }) =>
+              path === worktree.path && branch === worktree.branch && locked !== "initializing"
+            ))
+      )
 
     /**
      * Another batch can take a name between the look and the leap, and another git can have a lock for a moment. `begun`

@@ -693,7 +693,9 @@ describe("jobs whose cost is unknown", () => {
       })
       expect((yield* again.run).undone).toEqual([])
       expect((yield* again.log)[0]).toContain("Some of what earlier runs have cost is unknown")
-    }).pipe(Effect.provide(opencode({ a: unknown, b: Reply.text("b", { cost: 0.1 }), c: Reply.text("c", { cost: 0.1 }) }))))
+    }).pipe(
+      Effect.provide(opencode({ a: unknown, b: Reply.text("b", { cost: 0.1 }), c: Reply.text("c", { cost: 0.1 }) }))
+    ))
 })
 
 describe("after a batch that was killed", () => {

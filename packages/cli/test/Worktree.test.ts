@@ -439,7 +439,8 @@ describe("Worktree", () => {
   const appears = (file: string) =>
     Effect.iterate(false, {
       while: (isThere) => !isThere,
-      body: () => Effect.promise(() => new Promise<boolean>((resume) => setImmediate(() => resume(fs.existsSync(file)))))
+      body: () =>
+        Effect.promise(() => new Promise<boolean>((resume) => setImmediate(() => resume(fs.existsSync(file)))))
     })
 
   describe("with a hook that fails", () => {
@@ -507,7 +508,12 @@ describe("Worktree", () => {
       Effect.gen(function*() {
         const there = yield* box
         const worktrees = yield* Worktree.make(there.home)
-        hook(there, "post-checkout", [`trap '' TERM`, "cat", `touch ${there.root}/reached`, "while :; do sleep 1; done"])
+        hook(there, "post-checkout", [
+          `trap '' TERM`,
+          "cat",
+          `touch ${there.root}/reached`,
+          "while :; do sleep 1; done"
+        ])
         const origin = yield* worktrees.origin(there.repository)
         const adding = yield* Effect.fork(worktrees.add(origin, "job"))
         yield* appears(path.join(there.root, "reached"))
@@ -630,7 +636,11 @@ describe("Worktree", () => {
       const worktree = yield* open(box, worktrees)
       git(box.repository, "worktree", "move", worktree.path, elsewhere)
       write(worktree, "../../elsewhere/new.txt", "new")
-      expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: true, path: elsewhere, reason: "1 untracked file" })
+      expect(yield* worktrees.settle(worktree)).toMatchObject({
+        kept: true,
+        path: elsewhere,
+        reason: "1 untracked file"
+      })
       fs.rmSync(path.join(elsewhere, "new.txt"))
       expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: false, path: elsewhere })
       expect(fs.existsSync(elsewhere)).toBe(false)
@@ -671,7 +681,11 @@ describe("Worktree", () => {
       )
       const fileSystem = yield* FileSystem.FileSystem
       const writable = new Set<string>()
-      const denied = new PlatformError.SystemError({ reason: "PermissionDenied", module: "FileSystem", method: "remove" })
+      const denied = new PlatformError.SystemError({
+        reason: "PermissionDenied",
+        module: "FileSystem",
+        method: "remove"
+      })
       const worktrees = yield* Worktree.make(there.home).pipe(
         Effect.provideService(FileSystem.FileSystem, {
           ...fileSystem,

@@ -241,7 +241,7 @@ export class Reader {
       const limit = limitNames.find((limit) => limit === name)
       const number = value._tag === "Scalar" ? numberOf(value.value) : Number.NaN
       if (limit === undefined) {
-        this.problem(source, key.start, `\`budget.${name}\`: there is no such limit; there is ${limitNames.join(", ")}, unpriced`)
+        this.problem(source, key.start, `\`budget.${name}\`: there is no such limit; there is ${limitNames.join(", ")}`)
       } else if (Number.isNaN(number)) this.problem(source, value.start, `\`budget.${name}\` is a number`)
       else budget[limit] = number
     }

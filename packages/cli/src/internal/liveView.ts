@@ -52,7 +52,13 @@ export const make = (cwd: string): Effect.Effect<LiveView, never, Host | Scope.S
     const lock = yield* Effect.makeSemaphore(1)
     const drawn = yield* Ref.make(false)
     const over = yield* Ref.make(false)
-    const progress = yield* Ref.make<Progress>({ turns: 0, usage: TokenUsage.empty, cost: 0, unpriced: false, begun: false })
+    const progress = yield* Ref.make<Progress>({
+      turns: 0,
+      usage: TokenUsage.empty,
+      cost: 0,
+      unpriced: false,
+      begun: false
+    })
     const startedAt = yield* Clock.currentTimeMillis
     const options = Effect.map(host.stderrColumns, (columns): EventView.Options => ({
       style,

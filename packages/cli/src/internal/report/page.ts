@@ -214,7 +214,9 @@ const facts = ({ result }: Run): Html => {
       ),
       fact(
         "Cost",
-        result.unpriced === true ? `${format.costInWords(result)}: OpenCode has no price for tokens of the run` : undefined
+        result.unpriced === true
+          ? `${format.costInWords(result)}: OpenCode has no price for tokens of the run`
+          : undefined
       ),
       fact("Session", result.sessionId),
       fact("Run", result.runId),
