@@ -37,12 +37,13 @@ import * as ResultsFile from "./ResultsFile.js"
 import * as Worktree from "./Worktree.js"
 
 /**
- * Why no further job was started: it was asked for, a job failed (`failFast`), or the budget was used up.
+ * Why no further job was started: it was asked for, a job failed (`failFast`), the budget was used up, or nobody knows
+ * because the cost of a run is unknown (`budget.unpriced`).
  *
  * @since 0.1.0
  * @category models
  */
-export type Stop = "asked" | "failure" | "budget"
+export type Stop = "asked" | "failure" | "budget" | "unpriced"
 
 /**
  * @since 0.1.0
@@ -115,6 +116,7 @@ type Facts = Pick<
   | "runId"
   | "usage"
   | "cost"
+  | "unpriced"
   | "turns"
   | "toolCalls"
   | "attempts"
@@ -126,7 +128,8 @@ const noFacts = { text: "", usage: TokenUsage.empty, cost: 0, turns: 0, toolCall
 const facts = (ended: Exclude<Ended, { readonly _tag: "NotStarted" }>): Facts => {
   switch (ended._tag) {
     case "Succeeded": {
-      const { attempts, cost, finishReason, lostLines, runId, sessionId, text, toolCalls, turns, usage } = ended.result
+      const { attempts, cost, finishReason, lostLines, runId, sessionId, text, toolCalls, turns, unpriced, usage } =
+        ended.result
       return {
         outcome: "success",
         finishReason,
@@ -135,6 +138,7 @@ const facts = (ended: Exclude<Ended, { readonly _tag: "NotStarted" }>): Facts =>
         runId,
         usage,
         cost,
+        unpriced,
         turns,
         toolCalls: toolCalls.length,
         attempts,
@@ -146,21 +150,22 @@ const facts = (ended: Exclude<Ended, { readonly _tag: "NotStarted" }>): Facts =>
       const partial = OpenCodeError.partialOf(error)
       const said = { outcome: error._tag, message: error.message }
       if (partial === undefined) return { ...noFacts, ...said }
-      const { attempts, cost, events = [], lostLines, runId, sessionId, text, turns, usage } = partial
+      const { attempts, cost, events = [], lostLines, runId, sessionId, text, turns, unpriced, usage } = partial
       const toolCalls = events.filter(RunEvent.isToolCall).length
-      return { ...said, text, sessionId, runId, usage, cost, turns, toolCalls, attempts, lostLines }
+      return { ...said, text, sessionId, runId, usage, cost, unpriced, turns, toolCalls, attempts, lostLines }
     }
     case "Broken":
       return { ...noFacts, outcome: ended.outcome, message: ended.message }
   }
 }
 
-const isUnstarted = (error: OpenCodeError.OpenCodeError): boolean =>
-  error._tag === "OpenCodeBudgetError" && error.scope === "fleet"
+const isUnstarted = (error: OpenCodeError.OpenCodeError): error is OpenCodeError.OpenCodeBudgetError =>
+  error._tag === "OpenCodeBudgetError" && error.scope === "fleet" && error.partial === undefined
 
-const spentBy = (result: JobResult) => ({
+const spentBy = (result: JobResult): FleetBudget.Spent => ({
   steps: result.turns,
   cost: result.cost,
+  unpriced: result.unpriced,
   tokens: result.usage.total,
   toolCalls: result.toolCalls
 })
@@ -281,7 +286,12 @@ export const run = (
     }
 
     const budget = yield* FleetBudget.make(options.budget ?? {})
-    yield* budget.add(options.results.before.map(spentBy).reduce(recovery.add, recovered.spent))
+    const earlier = options.results.before.map(spentBy).reduce(recovery.add, recovered.spent)
+    if (earlier.unpriced === true && (budget.unpriced?.policy ?? "allow") !== "allow") {
+      yield* display.log("Some of what earlier runs have cost is unknown: the budget of all jobs counts the rest.")
+    }
+    // What is unknown stays so, and would never let a batch go on.
+    yield* budget.add({ ...earlier, unpriced: false })
 
     const stopped = yield* Deferred.make<Stop>()
     const stop = (why: Stop) =>
@@ -312,7 +322,7 @@ export const run = (
           onSuccess: (result): Effect.Effect<Ended> => Effect.succeed(Ended.Succeeded({ result })),
           onFailure: (error): Effect.Effect<Ended> =>
             isUnstarted(error)
-              ? Effect.as(stop("budget"), Ended.NotStarted())
+              ? Effect.as(stop(error.unpriced === true ? "unpriced" : "budget"), Ended.NotStarted())
               : Effect.succeed(Ended.Failed({ error }))
         }),
         // One job's defect is not the others'.
@@ -353,7 +363,10 @@ export const run = (
     ): Effect.Effect<Done> =>
       Effect.uninterruptibleMask((restore) =>
         Effect.gen(function*() {
-          const worktree = yield* all.add(origin, job.id)
+          const made = yield* all.add(origin, job.id)
+          const warning = made.warning === undefined ? undefined : redactor.text(made.warning)
+          const worktree = { ...made, warning }
+          if (warning !== undefined) yield* display.log(`The worktree of ${job.name} is there, but ${warning}`)
           const exit = yield* Effect.exit(restore(attempt(job, worktree.directory, redactor)))
           const settled = yield* all.settle(worktree, {
             keep: Exit.match(exit, { onFailure: () => undefined, onSuccess: keepReason })

@@ -214,12 +214,15 @@ const display = (plain: boolean) =>
 const why: { readonly [reason in Batch.Stop]: string } = {
   asked: "the batch was interrupted",
   failure: "one has failed",
-  budget: "the budget of all jobs is used up"
+  budget: "the budget of all jobs is used up",
+  unpriced: "the cost of a run is unknown, so that the budget of all jobs cannot be kept"
 }
 
 const exitCodeOf = ({ results, stopped, undone }: Batch.Outcome): number => {
   if (undone.length > 0 && stopped === "asked") return ExitCode.ofSignal("SIGINT")
-  if (undone.length > 0 && stopped === "budget") return ExitCode.ofOutcome("OpenCodeBudgetError")
+  if (undone.length > 0 && (stopped === "budget" || stopped === "unpriced")) {
+    return ExitCode.ofOutcome("OpenCodeBudgetError")
+  }
   return undone.length > 0 || results.some(({ outcome }) => outcome !== "success") ? ExitCode.failure : ExitCode.success
 }
 
@@ -326,7 +329,7 @@ export const command = Command.make("batch", options, (given) =>
         resume,
         retryFailed,
         failFast: given.failFast,
-        budget: given.budget,
+        budget: given.budget === undefined ? undefined : { ...given.budget, unpriced: run.budget?.unpriced },
         worktrees: worktree ? { directory: beside("worktrees"), base, keep: keepWorktrees ?? "none" } : undefined,
         stop: Deferred.await(stopping),
         isIsolated,

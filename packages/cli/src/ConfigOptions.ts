@@ -220,7 +220,12 @@ const budget = Options.all({
   steps: number("budget-steps", "Steps at most. Default: 500."),
   cost: number("budget-cost", "US dollars at most, by OpenCode's price list."),
   tokens: number("budget-tokens", "Tokens at most, cached ones included."),
-  toolCalls: number("budget-tool-calls", "Tool calls at most.")
+  toolCalls: number("budget-tool-calls", "Tool calls at most."),
+  unpriced: choice(
+    "unpriced",
+    ["warn", "error", "allow"],
+    "Under a limit of cost, where OpenCode has no price for the model: a warning, the end of the run, or nothing. Default: warn."
+  )
 }).pipe(Options.map((limits) => Object.values(limits).every((limit) => limit === undefined) ? undefined : limits))
 
 /** Every further field of `RunOptions` that a command line can give. */
@@ -390,6 +395,7 @@ export const groups: ReadonlyArray<Group> = [
       "budget-cost",
       "budget-tokens",
       "budget-tool-calls",
+      "unpriced",
       "max-provider-retries"
     ]
   },
@@ -454,6 +460,7 @@ const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${l
  */
 export const optionOf = (path: string): string | undefined => {
   const [head = "", next = ""] = path.split(".")
+  if (head === "budget" && known.has(next)) return `--${next}`
   const both = `${kebab(head)}-${kebab(next)}`
   if (known.has(both)) return `--${both}`
   if (Object.hasOwn(named, head)) return named[head]

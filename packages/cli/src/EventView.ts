@@ -6,7 +6,7 @@
 import * as RunEvent from "effect-opencode/RunEvent"
 import type { FileChange } from "effect-opencode/RunResult"
 import type { TokenUsage } from "effect-opencode/TokenUsage"
-import { count, dollars, duration } from "./internal/format.js"
+import { costInWords, count, duration } from "./internal/format.js"
 import { lost } from "./internal/lost.js"
 import { plural } from "./internal/plural.js"
 import { clip, manyLines, oneLine, width } from "./internal/terminalText.js"
@@ -159,6 +159,8 @@ export interface Ending {
   readonly usage: TokenUsage
   /** US dollars. */
   readonly cost: number
+  /** `true` where some of the cost is unknown and not in `cost`. */
+  readonly unpriced?: boolean | undefined
   /** Milliseconds; `undefined` where nobody knows. */
   readonly duration: number | undefined
   readonly finishReason?: string | undefined
@@ -174,12 +176,14 @@ export interface Ending {
   readonly filesChanged?: ReadonlyArray<FileChange> | undefined
 }
 
-const figures = ({ cost, turns, usage }: Pick<Ending, "cost" | "turns" | "usage">): ReadonlyArray<string> => [
+const figures = (
+  { cost, turns, unpriced, usage }: Pick<Ending, "cost" | "turns" | "unpriced" | "usage">
+): ReadonlyArray<string> => [
   plural(turns, "turn"),
   usage.cacheRead > 0
     ? `${plural(usage.total, "token")} (${count(usage.cacheRead)} cached)`
     : plural(usage.total, "token"),
-  dollars(cost)
+  costInWords({ cost, unpriced })
 ]
 
 const signs: { readonly [Kind in FileChange["kind"]]: string } = {
@@ -243,7 +247,7 @@ const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "
  * @category conversions
  */
 export const status = (
-  state: Pick<Ending, "cost" | "turns" | "usage"> & {
+  state: Pick<Ending, "cost" | "turns" | "unpriced" | "usage"> & {
     /** Milliseconds. */
     readonly elapsed: number
     /** What goes on. */

@@ -13,6 +13,7 @@ import * as Iterable from "effect/Iterable"
 import * as Option from "effect/Option"
 import * as Order from "effect/Order"
 import * as SortedMap from "effect/SortedMap"
+import { isUnpriced } from "./internal/format.js"
 import type { JobResult } from "./JobResult.js"
 
 /**
@@ -47,6 +48,8 @@ export interface Job {
   readonly usage: TokenUsage.TokenUsage
   /** US dollars. */
   readonly cost: number
+  /** `true` where some of the cost is unknown and not in `cost`. */
+  readonly unpriced?: boolean | undefined
   /** Milliseconds since the epoch; `undefined` before the start. */
   readonly startedAt: number | undefined
 }
@@ -62,6 +65,8 @@ export interface Totals {
   readonly usage: TokenUsage.TokenUsage
   /** US dollars. */
   readonly cost: number
+  /** `true` where some of the cost is unknown and not in `cost`. */
+  readonly unpriced?: boolean | undefined
 }
 
 /**
@@ -141,7 +146,8 @@ export const empty: Fleet = {
 const add = (self: Totals, that: Totals): Totals => ({
   turns: self.turns + that.turns,
   usage: TokenUsage.add(self.usage, that.usage),
-  cost: self.cost + that.cost
+  cost: self.cost + that.cost,
+  unpriced: self.unpriced === true || that.unpriced === true
 })
 
 const isActive = (job: Job): boolean => job.state === "starting" || job.state === "running" || job.state === "ending"
@@ -203,7 +209,8 @@ const observe = (job: Job, event: RunEvent.RunEvent): Job => {
       state: goesOn(event.reason) ? "running" : "ending",
       turns: job.turns + 1,
       usage: TokenUsage.add(job.usage, event.tokens),
-      cost: job.cost + event.cost
+      cost: job.cost + event.cost,
+      unpriced: job.unpriced === true || isUnpriced(event.cost, event.tokens)
     }
     : { ...job, state: job.state === "ending" && event._tag !== "StepStart" ? "ending" : "running", activity }
 }
@@ -213,7 +220,7 @@ const begun = (self: Fleet, at: number): Fleet => self.startedAt === undefined ?
 
 const end = (self: Fleet, job: Job, result: JobResult): Fleet => {
   const succeeded = result.outcome === "success"
-  const spent: Totals = { turns: result.turns, usage: result.usage, cost: result.cost }
+  const spent: Totals = { turns: result.turns, usage: result.usage, cost: result.cost, unpriced: result.unpriced }
   return {
     ...put(self, { ...job, ...spent, state: succeeded ? "done" : "failed", activity: succeeded ? "" : result.outcome }),
     outcomes: { ...self.outcomes, [result.outcome]: (self.outcomes[result.outcome] ?? 0) + 1 },

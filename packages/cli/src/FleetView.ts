@@ -118,10 +118,10 @@ const noteOf = (job: Fleet.Job, layout: Layout): ink.Piece =>
     ? ink.piece("dim", `ending: ${job.activity}`)
     : ink.plain(job.activity)
 
-const spent = ({ cost, turns, usage }: Pick<JobResult, "cost" | "turns" | "usage">) => ({
+const spent = ({ cost, turns, unpriced, usage }: Pick<JobResult, "cost" | "turns" | "unpriced" | "usage">) => ({
   turns: format.count(turns),
   tokens: format.compact(usage.total),
-  cost: format.dollars(cost)
+  cost: format.cost({ cost, unpriced })
 })
 
 const unspent = { turns: "", tokens: "", cost: "" }
@@ -173,7 +173,7 @@ const flow = (parts: ReadonlyArray<ink.Piece>, columns: number): ReadonlyArray<R
 const when = <A>(condition: boolean, value: () => A): ReadonlyArray<A> => condition ? [value()] : []
 
 const totalsOf = (fleet: Fleet.Fleet, now: number): ReadonlyArray<ink.Piece> => {
-  const { cost, usage } = Fleet.totals(fleet)
+  const { cost, unpriced, usage } = Fleet.totals(fleet)
   const active = SortedMap.size(fleet.active)
   const waiting = SortedMap.size(fleet.waiting)
   const starting = Fleet.active(fleet).filter(({ state }) => state === "starting").length
@@ -185,7 +185,7 @@ const totalsOf = (fleet: Fleet.Fleet, now: number): ReadonlyArray<ink.Piece> => 
     ...when(waiting > 0, () => ink.plain(`${format.count(waiting)} waiting`)),
     ...when(fleet.skipped > 0, () => ink.plain(`${format.count(fleet.skipped)} done before`)),
     ink.plain(`${format.compact(usage.total)} tokens`),
-    ink.plain(format.dollars(cost)),
+    ink.plain(format.cost({ cost, unpriced })),
     ink.plain(format.clock(fleet.startedAt === undefined ? 0 : now - fleet.startedAt))
   ]
 }
@@ -275,9 +275,11 @@ export const ending = (result: JobResult, screen: Pick<Screen, "columns" | "styl
 
 const cellTitles = ["success", "mean cost", "mean tokens", "mean time"] as const
 
-const cellFigures = ({ cost, duration, results, succeeded, tokens }: statistics.Group): ReadonlyArray<string> => [
+const cellFigures = (
+  { cost, duration, results, succeeded, tokens, unpriced }: statistics.Group
+): ReadonlyArray<string> => [
   `${format.count(succeeded)}/${format.count(results.length)}`,
-  format.dollars(cost.mean),
+  format.cost({ cost: cost.mean, unpriced: unpriced > 0 }),
   format.compact(tokens.mean),
   format.clock(duration.mean)
 ]
@@ -314,7 +316,7 @@ export const final = (
 ): ReadonlyArray<string> => {
   const { columns, limit = 100, style } = screen
   const layout = layoutOf(columns, stateWidth)
-  const { cost, duration, succeeded, tokens } = statistics.all(results)
+  const { cost, duration, succeeded, tokens, unpriced } = statistics.all(results)
   const failed = results.length - succeeded
   const listed = statistics.inOrder(
     results.length <= limit ? results : results.filter((result) => !statistics.succeeded(result)).slice(0, limit)
@@ -326,7 +328,8 @@ export const final = (
     ...when(succeeded > 0, () => ink.piece("green", `${format.count(succeeded)} succeeded`)),
     ...when(failed > 0, () => ink.piece("red", `${format.count(failed)} failed`)),
     ink.plain(`${format.compact(tokens.sum)} tokens`),
-    ink.plain(format.dollars(cost.sum)),
+    ink.plain(format.cost({ cost: cost.sum, unpriced: unpriced > 0 })),
+    ...when(unpriced > 0, () => ink.piece("yellow", `cost of ${plural(unpriced, "run")} unknown`)),
     ink.plain(`${format.duration(duration.sum)} of work`),
     ...lost({ lostLines }).map((text) => ink.piece("yellow", text))
   ]
@@ -380,7 +383,7 @@ const endedText = (result: JobResult): string => {
   const figures = [
     plural(result.turns, "turn"),
     `${format.compact(result.usage.total)} tokens`,
-    format.dollars(result.cost),
+    format.costInWords(result),
     ...lost(result),
     format.duration(result.duration)
   ].join(", ")

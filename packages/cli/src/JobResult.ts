@@ -22,7 +22,9 @@ export const Worktree = Schema.Struct({
   /** Why it was kept or removed, for a person. */
   reason: Schema.String,
   /** Commits on the branch that the base has not. */
-  commits: Schema.Number
+  commits: Schema.Number,
+  /** What went wrong when it was made, although it was: a hook that failed. */
+  warning: Schema.optional(Schema.String)
 })
 
 /**
@@ -57,6 +59,8 @@ export class JobResult extends Schema.Class<JobResult>("effect-opencode-cli/JobR
   usage: TokenUsage.TokenUsage,
   /** US dollars. */
   cost: Schema.Number,
+  /** `true` where some of the cost is unknown and not in `cost`: OpenCode reports 0 for a model without a price. */
+  unpriced: Schema.optional(Schema.Boolean),
   turns: Schema.Number,
   toolCalls: Schema.Number,
   attempts: Schema.Number,

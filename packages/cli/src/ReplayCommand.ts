@@ -69,12 +69,13 @@ const play = (run: recording.Recording, options: { readonly speed: number; reado
     }
     yield* pause(run.rest)
     const events = run.moments.map(({ event }) => event)
-    const { cost, finishReason, lostLines, turns, usage } = RunResult.fold(events)
+    const { cost, finishReason, lostLines, turns, unpriced, usage } = RunResult.fold(events)
     yield* view.end({
       outcome: run.outcome ?? "the program that recorded it did not see its end",
       turns,
       usage,
       cost,
+      unpriced,
       finishReason,
       lostLines,
       duration: run.duration,

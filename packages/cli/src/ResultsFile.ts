@@ -126,36 +126,63 @@ export interface Contents {
 const lineFeed = 0x0a
 
 /**
- * Reads the bytes of a file. The last line can have been cut off anywhere, in the middle of a character too. A damaged
- * result costs none of the others. Any other line means that the file is something else, and gives the number of the
- * line.
+/**
+ * What a line with NUL bytes is: a machine that lost power can leave them in place of what was not on the disk yet.
+ * `undefined` where the line is not what is left of a result.
+ */
+const damaged = (text: string, hasResults: boolean): { readonly result: JobResult | undefined } | undefined => {
+  const head = text.slice(0, text.indexOf("\0"))
+  const isEnd = /^\0*$/.test(text.slice(head.length))
+  const whole = isEnd ? decode(head) : Either.left(undefined)
+  if (Either.isRight(whole)) return { result: whole.right }
+  return (head === "" || isCutOff(head)) && (isEnd || hasResults) ? { result: undefined } : undefined
+}
+
+/**
+ * Reads the bytes of a file. The last line can have been cut off anywhere, in the middle of a character too, or be NUL
+ * bytes from somewhere on. A damaged result costs none of the others. Any other line means that the file is something
+ * else, and gives the number of the line.
  *
  * @since 0.1.0
  * @category conversions
  */
 export const parse = (bytes: Uint8Array): Either.Either<Contents, number> => {
-  const end = bytes.lastIndexOf(lineFeed) + 1
   const decoder = new TextDecoder()
-  const lines = decoder.decode(bytes.subarray(0, end)).split("\n").slice(0, -1)
   const results: Array<JobResult> = []
   const unreadable: Array<number> = []
-  for (const [index, line] of lines.entries()) {
-    if (line.trim() === "") continue
-    const result = decode(line)
-    if (Either.isRight(result)) results.push(result.right)
-    else if (isRecord(line)) unreadable.push(index + 1)
-    else return Either.left(index + 1)
+  let length = 0
+  let lacksBreak = false
+  const take = (result: JobResult, end: number, hasBreak: boolean): void => {
+    results.push(result)
+    length = end
+    lacksBreak = !hasBreak
+  }
+  for (let [number, start] = [1, 0]; start < bytes.length; number++) {
+    const feed = bytes.indexOf(lineFeed, start)
+    const hasBreak = feed >= 0
+    const next = hasBreak ? feed + 1 : bytes.length
+    const text = decoder.decode(bytes.subarray(start, hasBreak ? feed : next))
+    if (text.includes("\0")) {
+      const found = damaged(text, results.length > 0)
+      if (found === undefined) return Either.left(number)
+      if (found.result !== undefined) take(found.result, bytes.indexOf(0, start), false)
+      else if (hasBreak && isRecord(text)) unreadable.push(number)
+    } else if (hasBreak && text.trim() === "") {
+      length = next
+      lacksBreak = false
+    } else {
+      const result = decode(text)
+      if (Either.isRight(result)) take(result.right, next, hasBreak)
+      else if (hasBreak && isRecord(text)) {
+        unreadable.push(number)
+        length = next
+        lacksBreak = false
+      } else if (hasBreak || !isCutOff(text)) return Either.left(number)
+    }
+    start = next
   }
   if (results.length === 0 && unreadable[0] !== undefined) return Either.left(unreadable[0])
-  if (end === bytes.length) return Either.right({ results, unreadable, length: end, lacksBreak: false })
-  const rest = decoder.decode(bytes.subarray(end))
-  const last = decode(rest)
-  if (Either.isRight(last)) {
-    return Either.right({ results: [...results, last.right], unreadable, length: bytes.length, lacksBreak: true })
-  }
-  return isCutOff(rest)
-    ? Either.right({ results, unreadable, length: end, lacksBreak: false })
-    : Either.left(lines.length + 1)
+  return Either.right({ results, unreadable, length, lacksBreak })
 }
 
 /**

@@ -12,9 +12,10 @@ import * as HostEnvironment from "effect-opencode/HostEnvironment"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { firstLine } from "./internal/firstLine.js"
-import { git, gitInTime } from "./internal/git.js"
+import { complaint, gitInTime, gitWithHooks, isLocked } from "./internal/git.js"
+import type { Answer } from "./internal/git.js"
 import { plural } from "./internal/plural.js"
+import * as tree from "./internal/tree.js"
 import type { Worktree as Outcome } from "./JobResult.js"
 
 /**
@@ -59,6 +60,8 @@ export interface Worktree {
   readonly branch: string
   /** The directory in it that answers to the one asked for. */
   readonly directory: string
+  /** What went wrong when it was made, although it was: a hook that failed. */
+  readonly warning?: string | undefined
 }
 
 /**
@@ -92,8 +95,9 @@ export interface Worktrees {
   /** Finds the repository around a directory, and the commit that `base` names there (default: `HEAD`). */
   readonly origin: (directory: string, base?: string) => Effect.Effect<Origin, WorktreeError>
   /**
-   * Makes a worktree and a branch for a job. What an earlier try has left under the same name stays as it is. Interrupted,
-   * it leaves nothing. It can be interrupted inside an uninterruptible region, too: only there is what it has made in the
+   * Makes a worktree and a branch for a job. What an earlier try has left under the same name stays as it is. Where a hook
+   * of the repository fails the worktree is there all the same, and `warning` has the hook's words. It leaves nothing
+   * when it fails or is interrupted. It can be interrupted inside an uninterruptible region, too: only there is what it has made in the
    * hands of the caller for sure.
    */
   readonly add: (origin: Origin, id: string) => Effect.Effect<Worktree, WorktreeError>
@@ -124,11 +128,25 @@ const operations: ReadonlyArray<readonly [file: string, what: string]> = [
 /** By these a git in a worktree would work on another repository. */
 const redirections = ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"]
 
-const complaint = (stderr: string): string =>
-  firstLine(stderr).replace(/^(fatal|error): /, "") || "git failed and did not say why"
+/** More of what a hook says is no line of a log. */
+const shownWords = 1000
+
+const hookWarning = ({ exitCode, stderr }: Answer): string => {
+  const words = stderr.split(/\r?\n/).map((line) => line.trim())
+    .filter((line) => line !== "" && !/^(?:Preparing worktree|HEAD is now at) /.test(line))
+    .join("; ")
+  return `its post-checkout hook failed${exitCode === undefined ? "" : ` with exit code ${exitCode}`}: ${
+    words === ""
+      ? "it did not say why"
+      : words.length > shownWords
+      ? `${words.slice(0, shownWords)}…`
+      : words
+  }`
+}
 
 interface Entry {
   readonly path: string
+  readonly head: string | undefined
   readonly branch: string | undefined
   readonly locked: string | undefined
 }
@@ -142,12 +160,15 @@ const parseList = (text: string): ReadonlyArray<Entry> =>
     }
     return {
       path: value("worktree") ?? "",
+      head: value("HEAD"),
       branch: value("branch")?.replace("refs/heads/", ""),
       locked: value("locked")
     }
   })
 
-const branchOf = (name: string): string => `effect-opencode/${name}`
+const prefix = "effect-opencode"
+
+const branchOf = (name: string): string => `${prefix}/${name}`
 
 /**
  * Worktrees below a directory, which is made when it is needed.
@@ -181,6 +202,9 @@ export const make = (
         ({ exitCode, stdout }) => exitCode === 0 ? Option.some(parseList(stdout)) : Option.none()
       )
 
+    const hasBranch = (root: string, branch: string) =>
+      Effect.map(value(root, "show-ref", "--verify", "--quiet", `refs/heads/${branch}`), Option.isSome)
+
     const origin: Worktrees["origin"] = (directory, base = "HEAD") =>
       Effect.gen(function*() {
         const fail = (reason: string) => new WorktreeError({ directory, reason })
@@ -192,8 +216,13 @@ export const make = (
         if (!(yield* exists(directory))) return yield* fail("there is no such directory")
         const found = yield* ask(directory, "rev-parse", "--show-toplevel", "--show-prefix")
         if (found.exitCode !== 0) return yield* fail(complaint(found.stderr))
-        const [root = "", prefix = ""] = found.stdout.split(/\r?\n/)
+        const [root = "", below = ""] = found.stdout.split(/\r?\n/)
         if (root === "") return yield* fail("it is no working tree")
+        if (yield* hasBranch(directory, prefix)) {
+          return yield* fail(
+            `no branch "${branchOf("…")}" can be made there, because there is a branch "${prefix}"; rename that one`
+          )
+        }
         const commit = yield* value(
           directory,
           "rev-parse",
@@ -204,7 +233,7 @@ export const make = (
         )
         return yield* Option.match(commit, {
           onNone: () => fail(`"${base}" names no commit there`),
-          onSome: (id) => Effect.succeed({ root, prefix: prefix.replace(/\/$/, ""), base: id })
+          onSome: (id) => Effect.succeed({ root, prefix: below.replace(/\/$/, ""), base: id })
         })
       })
 
@@ -214,9 +243,10 @@ export const make = (
     const isTaken = (root: string, name: string) =>
       Effect.gen(function*() {
         if (yield* exists(path.join(home, name))) return true
-        return Option.isSome(
-          yield* value(root, "show-ref", "--verify", "--quiet", `refs/heads/${branchOf(name)}`)
-        )
+        if (yield* hasBranch(root, branchOf(name))) return true
+        // A branch a/b leaves no room for one that is called a.
+        const below = yield* value(root, "for-each-ref", "--count=1", `refs/heads/${branchOf(name)}/`)
+        return Option.exists(below, (names) => names !== "")
       })
 
     const freeName = (root: string, id: string, number = 1): Effect.Effect<string> => {
@@ -231,6 +261,10 @@ export const make = (
     const work = (worktree: Worktree): Effect.Effect<string | undefined> =>
       Effect.gen(function*() {
         const look = (...args: ReadonlyArray<string>) => ask(worktree.path, "--no-optional-locks", ...args)
+        // Git would tell of a repository around it.
+        if (
+          !(yield* exists(path.join(worktree.path, ".git")))
+        ) return "its .git is gone, so git cannot tell what is in it"
         const status = yield* look(
           "status",
           "--porcelain=v1",
@@ -308,10 +342,60 @@ export const make = (
         return removed.exitCode === 0 ? undefined : `${branch} could not be removed (${complaint(removed.stderr)})`
       })
 
+    /** Where git was told to move it. */
+    const movedTo = (worktree: Worktree, entries: ReadonlyArray<Entry>): Effect.Effect<string | undefined> =>
+      Effect.gen(function*() {
+        const entry = entries.find(({ branch }) => branch === worktree.branch)
+        if (entry === undefined || entry.path === worktree.path) return undefined
+        const own = yield* value(entry.path, "rev-parse", "--absolute-git-dir")
+        return Option.exists(own, (directory) => path.basename(directory) === path.basename(worktree.path))
+          ? entry.path
+          : undefined
+      })
+
+    /** Has git forget a worktree whose directory is gone, but none of its commits. Says what stays. */
+    const unregister = (
+      { branch, origin, path }: Worktree,
+      { head }: Entry
+    ): Effect.Effect<{ readonly isDone: boolean; readonly kept: ReadonlyArray<string> }> =>
+      Effect.gen(function*() {
+        const kept: Array<string> = []
+        const loose = head === undefined
+          ? Option.none<string>()
+          : yield* value(origin.root, "rev-list", "--count", head, "--not", "--branches", "--tags", "--remotes")
+        if (head !== undefined && Option.isSome(loose) && loose.value !== "0") {
+          const commits = plural(Number(loose.value), "commit")
+          const saved = yield* ask(origin.root, "branch", "--no-track", `${branch}-detached`, head)
+          if (saved.exitCode !== 0) return { isDone: false, kept: [`${commits} on no branch, ${head}`] }
+          kept.push(`${commits} on ${branch}-detached`)
+        }
+        const removed = yield* ask(origin.root, "worktree", "remove", "--force", "--force", path)
+        return removed.exitCode === 0
+          ? { isDone: true, kept }
+          : { isDone: false, kept: [...kept, `git still lists it (${complaint(removed.stderr)})`] }
+      })
+
+    const isEmpty = (directory: string) =>
+      Effect.match(fileSystem.readDirectory(directory), {
+        onFailure: () => false,
+        onSuccess: (names) => names.length === 0
+      })
+
     const settleNow: Worktrees["settle"] = (worktree, options) =>
       Effect.gen(function*() {
         const { branch, origin } = worktree
+        // An agent that removes all it sees cannot remove the directory in which it works.
+        if (yield* isEmpty(worktree.path)) yield* Effect.ignore(fileSystem.remove(worktree.path, { recursive: true }))
         const isThere = yield* exists(worktree.path)
+        const entries = yield* list(origin.root)
+        if (!isThere && Option.isSome(entries)) {
+          const moved = yield* movedTo(worktree, entries.value)
+          if (moved !== undefined) return yield* settleNow({ ...worktree, path: moved }, options)
+        }
+        const entry = Option.flatMap(
+          entries,
+          (entries) => Option.fromNullable(entries.find((entry) => entry.path === worktree.path))
+        )
         const commits = yield* isThere
           ? value(worktree.path, "rev-list", "--count", "HEAD", "--not", origin.base)
           : value(origin.root, "rev-list", "--count", `refs/heads/${branch}`, "--not", origin.base)
@@ -321,16 +405,20 @@ export const make = (
           base: origin.base,
           kept,
           reason,
-          commits: Option.match(commits, { onNone: () => 0, onSome: Number })
+          commits: Option.match(commits, { onNone: () => 0, onSome: Number }),
+          ...(worktree.warning === undefined ? {} : { warning: worktree.warning })
         })
         if (!isThere) {
-          const stays = yield* settleBranch(worktree)
-          return outcome(false, stays === undefined ? "it was gone already" : `it was gone already; kept: ${stays}`)
+          const { isDone, kept } = Option.isNone(entry)
+            ? { isDone: true, kept: [] }
+            : yield* unregister(worktree, entry.value)
+          const stays = isDone ? yield* settleBranch(worktree) : undefined
+          const all = [...kept, ...(stays === undefined ? [] : [stays])]
+          return outcome(
+            false,
+            ["it was gone already", ...(all.length === 0 ? [] : [`kept: ${all.join(", ")}`])].join("; ")
+          )
         }
-        const entry = Option.flatMap(
-          yield* list(origin.root),
-          (entries) => Option.fromNullable(entries.find((entry) => entry.path === worktree.path))
-        )
         // Git was killed while it made the worktree: nobody has worked in it.
         const isUnfinished = Option.exists(entry, ({ locked }) => locked === "initializing")
         if (!isUnfinished) {
@@ -344,28 +432,52 @@ export const make = (
           ...(isUnfinished ? ["--force", "--force"] : []),
           worktree.path
         )
-        if (removed.exitCode !== 0) return outcome(true, `git does not remove it (${complaint(removed.stderr)})`)
+        if (removed.exitCode !== 0) {
+          const others = yield* list(origin.root)
+          const isForgotten = Option.exists(others, (all) => !all.some((entry) => entry.path === worktree.path))
+          // Git forgets it also where it could remove a part of it only.
+          const isGone = isForgotten && Option.isSome(entry) &&
+            (yield* Effect.isSuccess(tree.remove({ fileSystem, path }, worktree.path)))
+          if (!isGone) return outcome(true, `git does not remove it (${complaint(removed.stderr)})`)
+        }
         const stays = yield* settleBranch(worktree)
         return outcome(false, stays === undefined ? "nothing was left to keep" : `kept: ${stays}`)
       })
 
     const settle: Worktrees["settle"] = (worktree, options) => alone(settleNow(worktree, options))
 
-    /** Another batch can take a name between the look and the leap. `begun` is told what there may be from now on. */
+    /** Git runs the hook last: whatever else fails, it takes back what it has made. */
+    const isMade = (worktree: Worktree) =>
+      Effect.map(
+        list(worktree.origin.root),
+        (entries) =>
+          Option.exists(entries, (all) =>
+            all.some(({ branch, locked, path }) =>
+              path === worktree.path && branch === worktree.branch && locked !== "initializing"
+            ))
+      )
+
+    /**
+     * Another batch can take a name between the look and the leap, and another git can have a lock for a moment. `begun`
+     * is told what there may be from now on.
+     */
     const addAs = (
       origin: Origin,
       id: string,
       begun: (worktree: Worktree | undefined) => void,
-      tries = 5
+      tries: { readonly names: number; readonly locks: number } = { names: 5, locks: 10 }
     ): Effect.Effect<Worktree, WorktreeError> =>
       Effect.gen(function*() {
+        const fail = (reason: string) => new WorktreeError({ directory: origin.root, reason })
+        const format = yield* ask(origin.root, "check-ref-format", "--branch", branchOf(id))
+        if (format.exitCode !== 0) return yield* fail(`no branch can be called "${branchOf(id)}"`)
         const name = yield* freeName(origin.root, id)
         yield* Effect.ignore(fileSystem.makeDirectory(home, { recursive: true }))
         const target = path.join(yield* real(home), name)
         const branch = branchOf(name)
         const worktree = { origin, path: target, branch, directory: inside(origin, target) }
         begun(worktree)
-        const made = yield* git(
+        const made = yield* gitWithHooks(
           executor,
           origin.root,
           "worktree",
@@ -376,15 +488,21 @@ export const make = (
           target,
           origin.base
         )
-        if (made.exitCode === 0) {
+        if (made.exitCode === 0 || (yield* isMade(worktree))) {
           // A directory without a file in that commit is not in the worktree.
           yield* Effect.ignore(fileSystem.makeDirectory(worktree.directory, { recursive: true }))
-          return worktree
+          return made.exitCode === 0 ? worktree : { ...worktree, warning: hookWarning(made) }
         }
+        const reason = complaint(made.stderr)
+        const isTaken = /already exists/.test(reason)
+        // What another one has made is not ours to remove.
+        if (!isTaken) yield* settleNow(worktree)
         begun(undefined)
-        return yield* tries > 1 && /already exists/.test(made.stderr)
-          ? addAs(origin, id, begun, tries - 1)
-          : new WorktreeError({ directory: origin.root, reason: complaint(made.stderr) })
+        if (isTaken && tries.names > 1) return yield* addAs(origin, id, begun, { ...tries, names: tries.names - 1 })
+        if (isLocked(made) && tries.locks > 0) {
+          return yield* Effect.delay(addAs(origin, id, begun, { ...tries, locks: tries.locks - 1 }), "200 millis")
+        }
+        return yield* fail(reason)
       })
 
     const add: Worktrees["add"] = (origin, id) =>

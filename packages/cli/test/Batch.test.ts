@@ -1,7 +1,7 @@
 import { FileSystem, Path } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Ref, TestClock } from "effect"
+import { Deferred, Effect, Fiber, Layer, Logger, Ref, TestClock } from "effect"
 import { FleetBudget, Leftovers } from "effect-opencode"
 import { Events, MockCommandExecutor, OpenCodeTest } from "effect-opencode-testing"
 import { execFileSync, spawn } from "node:child_process"
@@ -501,6 +501,8 @@ describe("with worktrees", () => {
           git(cwd, "add", ".")
           git(cwd, "commit", "--quiet", "-m", "work")
         })
+      case "removes":
+        return does(() => fs.rmSync(cwd, { recursive: true }))
       case "fails":
         return Reply.fail(Failure.timeout())
       default:
@@ -536,6 +538,31 @@ describe("with worktrees", () => {
       expect(fs.readdirSync(worktrees)).toEqual(["changes"])
       expect(fs.readFileSync(path.join(at, "src", "a.txt"), "utf8")).toBe("one\n")
       expect(git(at, "status", "--porcelain")).toBe("")
+    }).pipe(Effect.provide(onDisk(agent))))
+
+  it.scopedLive("a hook that fails is told of in its own words, and a worktree that is removed leaves nothing", () =>
+    Effect.gen(function*() {
+      const { at, worktrees } = yield* repository
+      fs.mkdirSync(path.join(at, ".git", "hooks"), { recursive: true })
+      fs.writeFileSync(
+        path.join(at, ".git", "hooks", "post-checkout"),
+        "#!/bin/sh\necho 'hook: git-lfs was not found on your path' >&2; exit 2\n",
+        { mode: 0o755 }
+      )
+      const { log, run } = yield* batch({ jobs: jobs("reads", "removes"), cwd: at, ...options(worktrees) })
+      const { results } = yield* run
+      const warning = "its post-checkout hook failed with exit code 2: hook: git-lfs was not found on your path"
+      expect(results.map(({ outcome, worktree }) => [outcome, worktree?.kept, worktree?.reason, worktree?.warning]))
+        .toEqual([
+          ["success", false, "nothing was left to keep", warning],
+          ["success", false, "it was gone already", warning]
+        ])
+      expect([...(yield* log)].sort()).toEqual(
+        ["reads", "removes"].map((id) => `The worktree of job ${id} is there, but ${warning}`)
+      )
+      expect(git(at, "worktree", "list").split("\n")).toHaveLength(1)
+      expect(git(at, "branch", "--list")).toBe("* main")
+      expect(fs.existsSync(worktrees)).toBe(false)
     }).pipe(Effect.provide(onDisk(agent))))
 
   it.scopedLive("those of failed runs stay where that is wanted", () =>
@@ -619,6 +646,56 @@ describe("with worktrees", () => {
       expect(yield* course).toEqual([])
       expect(fs.existsSync(worktrees)).toBe(false)
     }).pipe(Effect.provide(onDisk(agent))))
+})
+
+describe("jobs whose cost is unknown", () => {
+  const unknown = Reply.text("done", { cost: 0, tokens: { input: 9_000_000 } })
+  const warnings = (lines: Array<string>) =>
+    Logger.replace(
+      Logger.defaultLogger,
+      Logger.make(({ message }) => void lines.push(String(message)))
+    )
+
+  it.effect("are marked, and told of once under a budget of all jobs", () => {
+    const told: Array<string> = []
+    return Effect.gen(function*() {
+      const { run } = yield* batch({ jobs: jobs("a", "b", "c"), budget: { cost: 1 } })
+      const { results, stopped } = yield* run
+      expect(stopped).toBeUndefined()
+      expect(results.map(({ outcome, unpriced }) => [outcome, unpriced])).toEqual([
+        ["success", true],
+        ["success", true],
+        ["success", undefined]
+      ])
+      expect(told).toHaveLength(1)
+      expect(told[0]).toContain("the fleet's budget of $1 cannot be kept")
+    }).pipe(
+      Effect.provide(warnings(told)),
+      Effect.provide(opencode({ a: unknown, b: unknown, c: Reply.text("done", { cost: 0.1 }) }))
+    )
+  })
+
+  it.effect("end the batch where the budget says error, and a later one goes on", () =>
+    Effect.gen(function*() {
+      const all = jobs("a", "b", "c")
+      const { log, run, written } = yield* batch({ jobs: all, budget: { cost: 1, unpriced: "error" }, concurrency: 1 })
+      const { results, stopped, undone } = yield* run
+      expect(results.map(({ id, outcome, unpriced }) => [id, outcome, unpriced])).toEqual([
+        ["a", "OpenCodeBudgetError", true]
+      ])
+      expect([stopped, idsOf(undone)]).toEqual(["unpriced", ["b", "c"]])
+      expect(yield* log).toEqual([])
+      const again = yield* batch({
+        jobs: all,
+        results: { before: yield* written, append: () => Effect.void },
+        budget: { cost: 1, unpriced: "error" },
+        resume: true
+      })
+      expect((yield* again.run).undone).toEqual([])
+      expect((yield* again.log)[0]).toContain("Some of what earlier runs have cost is unknown")
+    }).pipe(
+      Effect.provide(opencode({ a: unknown, b: Reply.text("b", { cost: 0.1 }), c: Reply.text("c", { cost: 0.1 }) }))
+    ))
 })
 
 describe("after a batch that was killed", () => {
@@ -768,6 +845,43 @@ describe("after a batch that was killed", () => {
       ])
       expect(fs.existsSync(data)).toBe(false)
     }).pipe(Effect.provide(onDisk(() => "x"))))
+
+  for (const [isolation, data] of [["none", undefined], ["a directory", "/their/data"]] as const) {
+    it.scopedLive(`removes the temporary directories of its runs with the isolation ${isolation}`, () =>
+      Effect.gen(function*() {
+        const root = yield* directory
+        const transcripts = path.join(root, "transcripts")
+        fs.mkdirSync(transcripts)
+        const temporary = (id: string, name: string) => {
+          fs.writeFileSync(
+            path.join(transcripts, `${id}.jsonl`),
+            `${lines({ ...start("aaaaa0123456789", ""), directory: data, temporary: path.join(root, name) })}${
+              "\0".repeat(100)
+            }`
+          )
+          return path.join(root, name)
+        }
+        const cut = temporary("cut", "effect-opencode-AbCd12")
+        fs.mkdirSync(cut, { mode: 0o700 })
+        fs.mkdirSync(path.join(cut, "go"))
+        fs.writeFileSync(path.join(cut, "go", "libopentui.so"), "")
+        fs.chmodSync(path.join(cut, "go"), 0o500)
+        // what only looks like one
+        fs.mkdirSync(temporary("named", "effect-opencode-data"))
+        fs.mkdirSync(path.join(root, "theirs"))
+        fs.symlinkSync(path.join(root, "theirs"), temporary("linked", "effect-opencode-AbCd13"))
+        fs.writeFileSync(temporary("file", "effect-opencode-AbCd14"), "")
+        const { run } = yield* batch({ jobs: jobs("cut", "named", "linked", "file"), transcripts, isIsolated: false })
+        yield* run
+        expect(fs.readdirSync(root).sort()).toEqual([
+          "effect-opencode-AbCd13",
+          "effect-opencode-AbCd14",
+          "effect-opencode-data",
+          "theirs",
+          "transcripts"
+        ])
+      }).pipe(Effect.provide(onDisk(() => "x"))))
+  }
 
   it.scopedLive("leaves data directories that do not go with a run", () =>
     Effect.gen(function*() {

@@ -196,6 +196,35 @@ describe("run", () => {
       expect(content.permission).toMatchObject({ edit: "deny", grep: "allow" })
     }))
 
+  describe("a model without a price", () => {
+    const unpriced = answering(...Events.turn("ok", { cost: 0 }))
+
+    it.effect("is told of on standard error under a budget in dollars, and in the result", () =>
+      Effect.gen(function*() {
+        const budget = ["--budget-cost", "0.01"]
+        const people = yield* runWith([unpriced], ["run", "x", "--model", "local/llama", ...budget, ...binary])
+        expect(people.code).toBe(0)
+        const [warning, end] = people.stderr.trimEnd().split("\n")
+        expect(warning).toMatch(
+          /^warn: The cost of run \w+ is unknown: .*configOverrides\.provider\.local\.models\.llama\.cost/
+        )
+        expect(end).toMatch(/^✔ success · 1 turn · .* · cost unknown · /)
+        const programs = yield* runWith([unpriced], ["run", "x", "--json", ...budget, ...binary])
+        expect(JSON.parse(programs.stdout.trimEnd().split("\n").at(-1)!)).toMatchObject({ cost: 0, unpriced: true })
+        const allowed = yield* runWith([unpriced], ["run", "x", "--unpriced", "allow", ...budget, ...binary])
+        expect([allowed.code, allowed.stderr]).toEqual([0, expect.stringMatching(/^✔ success · [^\n]*\n$/)])
+      }))
+
+    it.effect("ends the run where that is asked for", () =>
+      Effect.gen(function*() {
+        const args = ["run", "x", "--budget-cost", "0.01", "--unpriced", "error", ...binary]
+        const { code, stderr } = yield* runWith([unpriced], args)
+        expect(code).toBe(9)
+        expect(stderr).toContain("OpenCode does not know what it costs")
+        expect(stderr).toContain("configOverrides.provider.<id>.models.<id>.cost")
+      }))
+  })
+
   it.effect("gives programs a line for each event, and one for the result", () =>
     Effect.gen(function*() {
       const { code, stderr, stdout } = yield* runWith([answering(...twoTurns)], ["run", "x", "--json", ...binary])

@@ -78,7 +78,10 @@ const fields: { readonly [Field in Exclude<keyof RunOptions, "onEvent" | "keepRa
   startupTimeout: { words: ["--startup-timeout", "30 seconds"], value: Duration.seconds(30) },
   idleTimeout: { words: ["--idle-timeout", "infinity"], value: Duration.infinity },
   exitGrace: { words: ["--exit-grace", "5s"], value: Duration.seconds(5) },
-  budget: { words: ["--budget-cost", "0.5", "--budget-steps", "20"], value: { cost: 0.5, steps: 20 } },
+  budget: {
+    words: ["--budget-cost", "0.5", "--budget-steps", "20", "--unpriced", "error"],
+    value: { cost: 0.5, steps: 20, unpriced: "error" }
+  },
   maxProviderRetries: { words: ["--max-provider-retries", "3"], value: 3 },
   promptVia: { words: ["--prompt-via", "argv"], value: "argv" },
   recover: { words: ["--recover", "export"], value: "export" },
@@ -239,6 +242,7 @@ describe("the option of a field", () => {
   it.each([
     ["permission.edit.*.py", "--permission"],
     ["budget.cost", "--budget-cost"],
+    ["budget.unpriced", "--unpriced"],
     ["startup.window", "--startup-window"],
     ["prompt", "the prompt"],
     ["sessionId", "--session-id"],

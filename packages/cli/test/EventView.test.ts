@@ -141,6 +141,11 @@ describe("the end of a run", () => {
     ])
   })
 
+  it("does not take an unknown cost for none", () => {
+    expect(said({ cost: 0, unpriced: true })[0]).toContain(" · cost unknown · ")
+    expect(said({ cost: 0.0123, unpriced: true })[0]).toContain(" · at least $0.0123 · ")
+  })
+
   it("is near as long as something goes on", () => {
     const status = (state: object, columns = 72) =>
       EventView.status({ turns: 0, usage, cost: 0.0123, elapsed: 4300, doing: "working", ...state }, {

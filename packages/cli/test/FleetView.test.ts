@@ -6,7 +6,7 @@ import * as FleetView from "../src/FleetView.js"
 import * as terminalText from "../src/internal/terminalText.js"
 import * as Style from "../src/Style.js"
 import { events, fleet, matrix } from "./support/fleets.js"
-import { result, text } from "./support/results.js"
+import { result, stepFinish, text, usage } from "./support/results.js"
 
 const { FleetEvent } = Fleet
 
@@ -30,6 +30,31 @@ describe("live", () => {
     const coloured = FleetView.live(fleet, { ...screen, style: Style.colored })
     await expect(page(coloured)).toMatchFileSnapshot("snapshots/fleet-80x24.ansi")
     expect(coloured.map(withoutColour)).toEqual(FleetView.live(fleet, { ...screen, style: Style.plain }))
+  })
+
+  it("does not take an unknown cost for none, at work and at the end", () => {
+    const unpriced = stepFinish({ reason: "tool-calls", total: 5000 })
+    const working = [
+      FleetEvent.Queued({ id: "a", name: "a" }),
+      FleetEvent.Started({ id: "a", at: 0 }),
+      FleetEvent.Observed({ id: "a", event: unpriced, at: 0 })
+    ].reduce(Fleet.update, Fleet.empty)
+    const screen = { now, columns: 100, rows: 24, style: Style.plain }
+    expect(FleetView.live(working, screen).join("\n")).toMatch(
+      /a +running +1 +5\.00k +\? .*\n[^]*5\.00k tokens · \? · /
+    )
+    const results = [
+      result({ id: "a", unpriced: true, usage: usage(10), cell: { model: "local" } }),
+      result({ id: "b", index: 1, cost: 0.25, usage: usage(10), cell: { model: "paid" } })
+    ]
+    const lines = FleetView.final(results, screen).join("\n")
+    expect(lines).toMatch(/a +done +0 +10 +\? /)
+    expect(lines).toMatch(/b +done +0 +10 +\$0\.2500 /)
+    expect(lines).toMatch(/local +1\/1 +\? /)
+    expect(lines).toContain("20 tokens · ≥$0.2500 · cost of 1 run unknown · ")
+    expect(FleetView.plainLine(working, FleetEvent.Ended({ id: "a", result: results[0]!, at: 0 }))).toContain(
+      "10 tokens, cost unknown, "
+    )
   })
 
   it("says that it stops instead of what comes next", async () => {

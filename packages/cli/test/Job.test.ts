@@ -109,6 +109,16 @@ describe("Job.plan", () => {
       })
     }))
 
+  it.effect("reads what is to happen where the cost is unknown", () =>
+    Effect.gen(function*() {
+      const [cell, row] = [
+        yield* jobs("csv", "prompt,budget.cost,budget.unpriced\na,1,error"),
+        yield* json([{ prompt: "a", budget: { cost: 1, unpriced: "error" } }])
+      ].flat()
+      expect(cell!.options.budget).toEqual({ cost: 1, unpriced: "error" })
+      expect(row!.options.budget).toEqual({ cost: 1, unpriced: "error" })
+    }))
+
   it.effect("takes what a column holds for data, inside JSON too", () =>
     Effect.gen(function*() {
       const [job] = yield* jobs(

@@ -13,7 +13,7 @@ import * as style from "../src/internal/report/style.js"
 import * as Report from "../src/Report.js"
 import * as markup from "./support/markup.js"
 import { conversation, report } from "./support/reports.js"
-import { result, text } from "./support/results.js"
+import { result, text, usage } from "./support/results.js"
 
 const hash = (content: string): string => `sha256-${createHash("sha256").update(content).digest("base64")}`
 
@@ -130,6 +130,23 @@ describe("html", () => {
       ">openrouter/anthropic/…-4.5-thinking · review<title>openrouter/anthropic/claude-sonnet-4.5-thinking · review<"
     )
     expect(page).toContain(">openrouter/anthropic/…t-4.5-thinking · build<")
+  })
+
+  it("does not take an unknown cost for none", () => {
+    const runs = [
+      result({ id: "a", unpriced: true, usage: usage(10) }),
+      result({ id: "b", index: 1, unpriced: true, cost: 0.5, usage: usage(10) }),
+      result({ id: "c", index: 2, cost: 0.25, usage: usage(10) })
+    ].map((result) => ({ result, transcript: undefined, missing: undefined }))
+    const mixed = Report.html({ title: "x", runs })
+    expect(words(mixed)).toContain("≥$0.7500")
+    expect(words(mixed)).toContain("unknown of 2 runs")
+    expect(words(mixed)).toContain("cost unknown: OpenCode has no price for tokens of the run")
+    expect(mixed).toContain("chart-cost")
+    const unknown = Report.html({ title: "x", runs: runs.slice(0, 1) })
+    expect(words(unknown)).toContain("The cost of 1 run is unknown")
+    expect(words(unknown)).not.toContain("No run has cost anything")
+    expect(unknown).not.toContain("chart-cost")
   })
 
   it("draws no costs where there are none", () => {

@@ -96,6 +96,53 @@ describe("ResultsFile", () => {
       }))
   })
 
+  describe("after the power was lost", () => {
+    const lines = all.map((result) => bytes(ResultsFile.format(result)))
+    const nuls = (count: number) => new Uint8Array(count)
+    const join = (...parts: ReadonlyArray<Uint8Array>) => new Uint8Array(Buffer.concat(parts))
+    const bom = new Uint8Array([0xef, 0xbb, 0xbf])
+    const [a, b, c] = lines as [Uint8Array, Uint8Array, Uint8Array]
+
+    it.each<readonly [string, Uint8Array, ReadonlyArray<string>]>([
+      ["a whole line", join(a, b, nuls(5000)), ["a", "b"]],
+      ["a whole line without its break", join(a, b.subarray(0, -1), nuls(5000)), ["a", "b"]],
+      ["a line that is cut off", join(a, b.subarray(0, 40), nuls(5000)), ["a"]],
+      ["nothing", nuls(4096), []],
+      ["the start of the first line", join(a.subarray(0, 3), nuls(4096)), []],
+      ["a byte order mark and a line", join(bom, a, nuls(10)), ["a"]],
+      ["a byte order mark, a line, and a line that is cut off", join(bom, a, b.subarray(0, 20), nuls(10)), ["a"]],
+      ["a line, and before the end of one", join(a, nuls(100), b.subarray(100)), ["a"]],
+      ["a line, with a break", join(a, nuls(100), bytes("\n")), ["a"]],
+      ["a line, and before a whole one", join(a, nuls(100), bytes("\n"), c), ["a", "c"]]
+    ])("NULs behind %s are no result, and go", (_, content, ids) => {
+      const parsed = Either.getOrThrow(ResultsFile.parse(content))
+      expect(idsOf(parsed.results)).toEqual(ids)
+      const goesOn = join(content.subarray(0, parsed.length), bytes(parsed.lacksBreak ? "\n" : ""), c)
+      expect(idsOf(Either.getOrThrow(ResultsFile.parse(goesOn)).results)).toEqual([...ids, "c"])
+      if (ids.at(-1) !== "c") expect(goesOn.includes(0)).toBe(false)
+    })
+
+    test("is gone on with, and without it refused as it is", (file) =>
+      Effect.gen(function*() {
+        const content = join(bom, a, b.subarray(0, 40), nuls(4096))
+        fs.mkdirSync(path.dirname(file), { recursive: true })
+        fs.writeFileSync(file, content)
+        expect((yield* refused(file)).reason).toBe("exists")
+        expect(new Uint8Array(fs.readFileSync(file))).toEqual(content)
+        expect(yield* append(file, [result({ id: "d" })], { resume: true })).toEqual(["a"])
+        expect(read(file)).toEqual(["a", "d"])
+        expect(fs.readFileSync(file).includes(0)).toBe(false)
+      }))
+
+    it.each([
+      ["a film", join(nuls(3), bytes("\u0018ftypmp42"), nuls(4), bytes("isom"))],
+      ["text of two bytes", new Uint8Array(Buffer.from("{\"id\":\"a\"}\n", "utf16le"))],
+      ["another JSON", join(bytes("{\"id\":\"x\"}"), nuls(3))]
+    ])("%s is no file of results", (_, content) => {
+      expect(Either.isLeft(ResultsFile.parse(content))).toBe(true)
+    })
+  })
+
   it.prop("nothing but results and a beginning of one is taken for a results file", {
     text: fc.oneof(fc.string(), fc.constantFrom("{}", "[]", "{\"id\":1}", "null", "# notes", "{\"id\":\"x\"}"))
       .filter((text) => text.trim() !== "" && !"{\"id\":\"".startsWith(text))

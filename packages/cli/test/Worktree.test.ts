@@ -1,7 +1,7 @@
-import { FileSystem } from "@effect/platform"
+import { Error as PlatformError, FileSystem } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
+import { Deferred, Effect, Fiber, TestClock } from "effect"
 import { HostEnvironment } from "effect-opencode"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
@@ -425,6 +425,289 @@ describe("Worktree", () => {
         expect(fs.existsSync(path.join(worktree.path, "a.txt"))).toBe(true)
       }))
   })
+
+  const hook = (box: Box, name: string, lines: ReadonlyArray<string>) => {
+    const file = path.join(box.repository, ".git", "hooks", name)
+    fs.mkdirSync(path.dirname(file), { recursive: true })
+    fs.writeFileSync(file, ["#!/bin/sh", ...lines, ""].join("\n"), { mode: 0o755 })
+  }
+
+  const administrative = (box: Box) => {
+    const directory = path.join(box.repository, ".git", "worktrees")
+    return fs.existsSync(directory) ? fs.readdirSync(directory) : []
+  }
+
+  const appears = (file: string) =>
+    Effect.iterate(false, {
+      while: (isThere) => !isThere,
+      body: () =>
+        Effect.promise(() => new Promise<boolean>((resume) => setImmediate(() => resume(fs.existsSync(file)))))
+    })
+
+  describe("with a hook that fails", () => {
+    test("is there, with the hook's own words", (box, worktrees) =>
+      Effect.gen(function*() {
+        hook(box, "post-checkout", [
+          "echo to stdout",
+          "echo 'hook: git-lfs was not found on your path' >&2",
+          "exit 2"
+        ])
+        const worktree = yield* open(box, worktrees)
+        expect(worktree.warning).toBe(
+          "its post-checkout hook failed with exit code 2: to stdout; hook: git-lfs was not found on your path"
+        )
+        expect(fs.readFileSync(path.join(worktree.path, "a.txt"), "utf8")).toBe("one\n")
+        expect(yield* worktrees.settle(worktree)).toMatchObject({
+          kept: false,
+          reason: "nothing was left to keep",
+          warning: worktree.warning
+        })
+        expect(administrative(box)).toEqual([])
+        expect(branches(box)).toEqual(["main"])
+      }))
+
+    test("is made once, whatever the hook says", (box, worktrees) =>
+      Effect.gen(function*() {
+        hook(box, "post-checkout", [
+          `echo run >> ${box.root}/runs`,
+          "echo 'fatal: node_modules already exists' >&2",
+          "echo \"error: could not lock config file .git/config.lock: File exists\" >&2",
+          "exit 1"
+        ])
+        const worktree = yield* open(box, worktrees)
+        expect(worktree.warning).toContain("node_modules already exists")
+        expect(path.basename(worktree.path)).toBe("job")
+        expect(fs.readFileSync(path.join(box.root, "runs"), "utf8")).toBe("run\n")
+      }))
+
+    test("that core.hooksPath names", (box, worktrees) =>
+      Effect.gen(function*() {
+        git(box.repository, "config", "core.hooksPath", "../hooks")
+        fs.mkdirSync(path.join(box.root, "hooks"))
+        fs.writeFileSync(path.join(box.root, "hooks", "post-checkout"), "#!/bin/sh\nexit 7\n", { mode: 0o755 })
+        const worktree = yield* open(box, worktrees)
+        expect(worktree.warning).toBe("its post-checkout hook failed with exit code 7: it did not say why")
+      }))
+
+    test("does not wait for what the hook has left running", (box, worktrees) =>
+      Effect.gen(function*() {
+        hook(box, "post-checkout", [`sleep 300 & echo $! > ${box.root}/pid`, "exit 3"])
+        const worktree = yield* open(box, worktrees)
+        expect(worktree.warning).toContain("exit code 3")
+        yield* Effect.addFinalizer(() =>
+          Effect.sync(() => {
+            try {
+              process.kill(Number(fs.readFileSync(path.join(box.root, "pid"), "utf8")), "SIGKILL")
+            } catch {
+              // it is gone
+            }
+          })
+        )
+      }).pipe(Effect.scoped))
+
+    it.scoped("is there, too, where the hook waits for ever", () =>
+      Effect.gen(function*() {
+        const there = yield* box
+        const worktrees = yield* Worktree.make(there.home)
+        hook(there, "post-checkout", [
+          `trap '' TERM`,
+          "cat",
+          `touch ${there.root}/reached`,
+          "while :; do sleep 1; done"
+        ])
+        const origin = yield* worktrees.origin(there.repository)
+        const adding = yield* Effect.fork(worktrees.add(origin, "job"))
+        yield* appears(path.join(there.root, "reached"))
+        yield* TestClock.adjust("10 minutes")
+        const worktree = yield* Fiber.join(adding)
+        expect(worktree.warning).toContain("git did not end within 10m, and was ended")
+        expect(fs.existsSync(path.join(worktree.path, "a.txt"))).toBe(true)
+      }).pipe(Effect.provide(NodeContext.layer)))
+  })
+
+  describe("that cannot be made leaves nothing, and says what git said", () => {
+    test("where a filter fails", (box, worktrees) =>
+      Effect.gen(function*() {
+        fs.writeFileSync(path.join(box.repository, ".gitattributes"), "*.txt filter=lfs\n")
+        git(box.repository, "add", ".")
+        git(box.repository, "commit", "--quiet", "-m", "filtered")
+        git(box.repository, "config", "filter.lfs.smudge", "echo 'no git-lfs here' >&2; false")
+        git(box.repository, "config", "filter.lfs.required", "true")
+        const error = yield* Effect.flip(open(box, worktrees))
+        expect(error.reason).toContain("a.txt: smudge filter lfs failed")
+        expect(error.reason).not.toContain("Preparing")
+        expect(fs.existsSync(path.join(box.home, "job"))).toBe(false)
+        expect(administrative(box)).toEqual([])
+        expect(branches(box)).toEqual(["main"])
+      }))
+
+    test("where a hook refuses the branch", (box, worktrees) =>
+      Effect.gen(function*() {
+        hook(box, "reference-transaction", ["echo 'no branches today' >&2", "exit 1"])
+        const error = yield* Effect.flip(open(box, worktrees))
+        expect(error.reason).toContain("hook")
+        expect(branches(box)).toEqual(["main"])
+        expect(administrative(box)).toEqual([])
+      }))
+  })
+
+  describe("with a name that no branch can have", () => {
+    test("is refused as such, before anything is made", (box, worktrees) =>
+      Effect.gen(function*() {
+        const origin = yield* worktrees.origin(box.repository)
+        for (const id of ["a..b", "job.lock", "a b", "", "x/"]) {
+          const error = yield* Effect.flip(worktrees.add(origin, id))
+          expect(error.reason).toBe(`no branch can be called "effect-opencode/${id}"`)
+        }
+        expect(fs.existsSync(box.home)).toBe(false)
+      }))
+
+    test("because there is a branch of the first part, is refused at once", (box, worktrees) =>
+      Effect.gen(function*() {
+        git(box.repository, "branch", "effect-opencode")
+        const error = yield* Effect.flip(worktrees.origin(box.repository))
+        expect(error.reason).toContain("there is a branch \"effect-opencode\"")
+      }))
+
+    test("because there is a branch below it, takes another one", (box, worktrees) =>
+      Effect.gen(function*() {
+        git(box.repository, "branch", "effect-opencode/job/old")
+        expect((yield* open(box, worktrees)).branch).toBe("effect-opencode/job-2")
+      }))
+  })
+
+  describe("that the agent removed", () => {
+    test("is forgotten by git, with its branch", (box, worktrees) =>
+      Effect.gen(function*() {
+        const worktree = yield* open(box, worktrees)
+        fs.rmSync(worktree.path, { recursive: true })
+        expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: false, reason: "it was gone already" })
+        expect(administrative(box)).toEqual([])
+        expect(branches(box)).toEqual(["main"])
+        expect(git(box.repository, "worktree", "list").split("\n")).toHaveLength(1)
+      }))
+
+    test("but for the directory itself, or after it has locked it", (box, worktrees) =>
+      Effect.gen(function*() {
+        const emptied = yield* open(box, worktrees, "emptied")
+        for (const name of fs.readdirSync(emptied.path)) fs.rmSync(path.join(emptied.path, name), { recursive: true })
+        const locked = yield* open(box, worktrees, "locked")
+        git(box.repository, "worktree", "lock", locked.path)
+        fs.rmSync(locked.path, { recursive: true })
+        for (const worktree of [emptied, locked]) {
+          expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: false, reason: "it was gone already" })
+        }
+        expect(administrative(box)).toEqual([])
+        yield* worktrees.tidy
+        expect(fs.existsSync(box.home)).toBe(false)
+      }))
+
+    test("loses no commit that was on no branch", (box, worktrees) =>
+      Effect.gen(function*() {
+        const worktree = yield* open(box, worktrees)
+        git(worktree.path, "checkout", "--quiet", "--detach")
+        commit(worktree.path, "loose.txt")
+        const head = git(worktree.path, "rev-parse", "HEAD")
+        fs.rmSync(worktree.path, { recursive: true })
+        expect(yield* worktrees.settle(worktree)).toMatchObject({
+          kept: false,
+          reason: "it was gone already; kept: 1 commit on effect-opencode/job-detached"
+        })
+        expect(git(box.repository, "rev-parse", "effect-opencode/job-detached")).toBe(head)
+        expect(administrative(box)).toEqual([])
+        expect(branches(box)).toEqual(["effect-opencode/job-detached", "main"])
+      }))
+
+    test("without its .git stays where files are in it, whatever repository is around", (box) =>
+      Effect.gen(function*() {
+        const inside = yield* Worktree.make(path.join(box.repository, "jobs.worktrees"))
+        const worktree = yield* open(box, inside)
+        fs.rmSync(path.join(worktree.path, ".git"))
+        expect(yield* inside.settle(worktree)).toMatchObject({
+          kept: true,
+          reason: "its .git is gone, so git cannot tell what is in it"
+        })
+        expect(fs.existsSync(path.join(worktree.path, "a.txt"))).toBe(true)
+      }).pipe(Effect.provide(NodeContext.layer)))
+  })
+
+  test("that was moved is settled where it is", (box, worktrees) =>
+    Effect.gen(function*() {
+      const elsewhere = path.join(box.root, "elsewhere")
+      const worktree = yield* open(box, worktrees)
+      git(box.repository, "worktree", "move", worktree.path, elsewhere)
+      write(worktree, "../../elsewhere/new.txt", "new")
+      expect(yield* worktrees.settle(worktree)).toMatchObject({
+        kept: true,
+        path: elsewhere,
+        reason: "1 untracked file"
+      })
+      fs.rmSync(path.join(elsewhere, "new.txt"))
+      expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: false, path: elsewhere })
+      expect(fs.existsSync(elsewhere)).toBe(false)
+      expect(branches(box)).toEqual(["main"])
+    }))
+
+  test("goes although an agent's git has left its lock", (box, worktrees) =>
+    Effect.gen(function*() {
+      const worktree = yield* open(box, worktrees)
+      fs.writeFileSync(path.join(box.repository, ".git", "worktrees", "job", "index.lock"), "")
+      expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: false })
+      expect(administrative(box)).toEqual([])
+    }))
+
+  it.scopedLive("goes as a whole where git could remove a part of it only: directories that are read-only", () =>
+    Effect.gen(function*() {
+      const there = yield* box
+      // A git that cannot delete, as for a user who is not root.
+      const bin = path.join(there.root, "bin")
+      fs.mkdirSync(bin)
+      const real = execFileSync("sh", ["-c", "command -v git"], { encoding: "utf8" }).trim()
+      fs.writeFileSync(
+        path.join(bin, "git"),
+        [
+          "#!/bin/sh",
+          "case \" $* \" in *\" worktree remove \"*)",
+          `  rm -rf "${there.repository}/.git/worktrees/job"`,
+          "  echo \"error: failed to delete 'job': Permission denied\" >&2; exit 1;;",
+          "esac",
+          `exec ${real} "$@"`
+        ].join("\n"),
+        { mode: 0o755 }
+      )
+      const before = process.env["PATH"]
+      yield* Effect.acquireRelease(
+        Effect.sync(() => Object.assign(process.env, { PATH: `${bin}:${before}` })),
+        () => Effect.sync(() => Object.assign(process.env, { PATH: before }))
+      )
+      const fileSystem = yield* FileSystem.FileSystem
+      const writable = new Set<string>()
+      const denied = new PlatformError.SystemError({
+        reason: "PermissionDenied",
+        module: "FileSystem",
+        method: "remove"
+      })
+      const worktrees = yield* Worktree.make(there.home).pipe(
+        Effect.provideService(FileSystem.FileSystem, {
+          ...fileSystem,
+          chmod: (file, mode) => Effect.tap(fileSystem.chmod(file, mode), () => Effect.sync(() => writable.add(file))),
+          remove: (file, options) =>
+            Effect.suspend(() =>
+              options?.recursive === true && fs.existsSync(path.join(file, "ignored")) &&
+                !writable.has(path.join(file, "ignored", "mod"))
+                ? Effect.fail(denied)
+                : fileSystem.remove(file, options)
+            )
+        })
+      )
+      const worktree = yield* open(there, worktrees)
+      write(worktree, "ignored/mod/go.mod", "module x")
+      fs.symlinkSync("/", path.join(worktree.path, "ignored", "root"))
+      expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: false, reason: "nothing was left to keep" })
+      expect(fs.existsSync(worktree.path)).toBe(false)
+      expect([...writable].every((file) => file.startsWith(worktree.path))).toBe(true)
+      expect(branches(there)).toEqual(["main"])
+    }).pipe(Effect.provide(NodeContext.layer)))
 
   it("stays by outcome where that is wanted", () => {
     const table = Worktree.keeps.map((keep) => [keep, Worktree.isKept(keep, true), Worktree.isKept(keep, false)])

@@ -33,6 +33,14 @@ describe("format", () => {
     }
   )
 
+  it.each([
+    [0, undefined, "$0.0000", "$0.0000"],
+    [0, true, "?", "cost unknown"],
+    [0.0123, true, "≥$0.0123", "at least $0.0123"]
+  ])("cost %d, unpriced: %s, is %s", (cost, unpriced, short, words) => {
+    expect([format.cost({ cost, unpriced }), format.costInWords({ cost, unpriced })]).toEqual([short, words])
+  })
+
   it.each([[0, "0:00"], [4999, "0:04"], [72_000, "1:12"], [3_599_000, "59:59"], [3_800_000, "1:03:20"], [-5, "0:00"]])(
     "clock %d is %s",
     (value, text) => {

@@ -8,6 +8,7 @@ import * as Arr from "effect/Array"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as decode from "./internal/decode.js"
+import { isUnpriced } from "./internal/summary.js"
 import { isObject, number, string } from "./internal/wire.js"
 import type { RunEvent, WireObject } from "./RunEvent.js"
 import * as TokenUsage from "./TokenUsage.js"
@@ -118,19 +119,27 @@ export const lastText = (conversation: Conversation): string => {
  */
 export const spent = (
   conversation: Conversation
-): { readonly usage: TokenUsage.TokenUsage; readonly cost: number; readonly turns: number } => {
+): {
+  readonly usage: TokenUsage.TokenUsage
+  readonly cost: number
+  /** `true` where a step used tokens at a cost of 0: OpenCode reports that for a model without a price. */
+  readonly unpriced?: boolean | undefined
+  readonly turns: number
+} => {
   let usage = TokenUsage.empty
   let cost = 0
   let turns = 0
+  let unpriced = false
   for (const part of conversation.messages.flatMap((message) => message.parts)) {
     if (part["type"] !== "step-finish") continue
     const event = decode.fromWire({ type: "step_finish", part })
     if (event._tag !== "StepFinish") continue
     usage = TokenUsage.add(usage, event.tokens)
     cost += event.cost
+    unpriced ||= isUnpriced(event.cost, event.tokens)
     turns++
   }
-  return { usage, cost, turns }
+  return { usage, cost, turns, ...(unpriced ? { unpriced } : {}) }
 }
 
 const childOf = (part: unknown): ReadonlyArray<string> => {

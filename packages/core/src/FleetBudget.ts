@@ -1,6 +1,7 @@
 /**
  * One budget for many runs. Runs add what they spend as they spend it; a run that would start when a limit is reached
- * fails with `OpenCodeBudgetError` instead. Runs under way go on: give each a `budget` of its own to bound them.
+ * fails with `OpenCodeBudgetError` instead. Runs under way go on: give each a `budget` of its own to bound them. Only with
+ * `unpriced: "error"` a run that uses tokens at an unknown cost is ended.
  *
  * @since 0.1.0
  */
@@ -11,7 +12,7 @@ import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
 import * as check from "./internal/check.js"
 import { OpenCodeBudgetError, OpenCodeConfigError } from "./OpenCodeError.js"
-import type { Budget } from "./RunOptions.js"
+import type { Budget, Unpriced } from "./RunOptions.js"
 
 /**
  * What the runs of a fleet have spent.
@@ -23,6 +24,8 @@ export interface Spent {
   readonly steps: number
   /** US dollars. */
   readonly cost: number
+  /** `true` where some of the cost is unknown and not in `cost`. */
+  readonly unpriced?: boolean | undefined
   readonly tokens: number
   readonly toolCalls: number
 }
@@ -36,6 +39,15 @@ export interface Service {
   readonly add: (spent: Spent) => Effect.Effect<void>
   /** Fails when a limit is reached. */
   readonly check: Effect.Effect<void, OpenCodeBudgetError | OpenCodeConfigError>
+  /** What runs of the fleet do about an unknown cost. Default: nothing. */
+  readonly unpriced?: {
+    /** `"allow"` where there is no limit of cost. */
+    readonly policy: Unpriced
+    /** The limit of cost; infinite where there is none. */
+    readonly max: number
+    /** Whether this is the first time that a model is asked about, so that each is told of once. */
+    readonly isNews: (model: string | undefined) => Effect.Effect<boolean>
+  } | undefined
 }
 
 /**
@@ -59,12 +71,20 @@ const limits = ["steps", "cost", "tokens", "toolCalls"] as const
 export const make = (budget: Budget): Effect.Effect<Service> =>
   Effect.gen(function*() {
     const spent = yield* Ref.make(nothing)
+    const told = yield* Ref.make<ReadonlySet<string | undefined>>(new Set())
+    const policy = budget.cost === undefined ? "allow" : budget.unpriced ?? "warn"
     return {
+      unpriced: {
+        policy,
+        max: budget.cost ?? Number.POSITIVE_INFINITY,
+        isNews: (model) => Ref.modify(told, (models) => [!models.has(model), new Set([...models, model])])
+      },
       spent: Ref.get(spent),
       add: (more) =>
         Ref.update(spent, (sum) => ({
           steps: sum.steps + more.steps,
           cost: sum.cost + more.cost,
+          ...(sum.unpriced === true || more.unpriced === true ? { unpriced: true } : {}),
           tokens: sum.tokens + more.tokens,
           toolCalls: sum.toolCalls + more.toolCalls
         })),
@@ -79,6 +99,15 @@ export const make = (budget: Budget): Effect.Effect<Service> =>
             limit: crossed,
             max: budget[crossed] ?? Number.POSITIVE_INFINITY,
             reached: sum[crossed]
+          })
+        }
+        if (policy === "error" && sum.unpriced === true) {
+          return yield* new OpenCodeBudgetError({
+            scope: "fleet",
+            limit: "cost",
+            max: budget.cost ?? Number.POSITIVE_INFINITY,
+            reached: sum.cost,
+            unpriced: true
           })
         }
       })

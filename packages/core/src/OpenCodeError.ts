@@ -34,6 +34,8 @@ export const Partial = Schema.Struct({
   usage: TokenUsage,
   /** US dollars. */
   cost: Schema.Number,
+  /** `true` where some of the cost is unknown and not in `cost`: OpenCode reports 0 for a model without a price. */
+  unpriced: Schema.optional(Schema.Boolean),
   turns: Schema.Number,
   /** The last 64 KiB of stderr, without ANSI codes and secrets. */
   stderr: Schema.String,
@@ -341,8 +343,15 @@ export class OpenCodeTimeoutError
   }
 }
 
+/** What to do where OpenCode has no price for a model. */
+const pricing =
+  "Give the model a price in `configOverrides.provider.<id>.models.<id>.cost` (0 where it is free), limit " +
+  "`tokens` instead, or set `unpriced` to \"allow\"."
+
 /**
- * A budget was crossed: the run's own, and it was ended; or the fleet's, and the run was not started.
+ * A budget was crossed: the run's own, and it was ended; or the fleet's, and the run was not started. With
+ * `unpriced: "error"` also when a limit of cost could not be kept because a step used tokens at an unknown cost; a run
+ * that shows such a step is ended, for the fleet's limit, too.
  *
  * @since 0.1.0
  * @category errors
@@ -353,11 +362,25 @@ export class OpenCodeBudgetError
     limit: Schema.Literal("steps", "cost", "tokens", "toolCalls"),
     max: Schema.Number,
     reached: Schema.Number,
+    /** `true` where the limit was not crossed: OpenCode does not know what was spent, see `Budget.unpriced`. */
+    unpriced: Schema.optional(Schema.Boolean),
     /** What the run had done; `undefined` where it was not started. */
     partial: Schema.optional(Partial)
   })
 {
   override get message(): string {
+    const whose = this.scope === "fleet" ? "the fleet's" : "its"
+    if (this.unpriced === true) {
+      return this.partial === undefined
+        ? `The run was not started: what the fleet has spent is unknown, so ${whose} budget of cost (${this.max}) cannot be ` +
+          `kept. ${pricing}`
+        : `The run was ended: OpenCode does not know what it costs (${plural(this.partial.usage.total, "token")}, ` +
+          `$${
+            Number(this.partial.cost.toFixed(4))
+          }), so ${whose} budget of cost (${this.max}) cannot be kept. ${pricing} [${where(this.partial)}]${
+            survivorsOf(this.partial)
+          }`
+    }
     return this.partial === undefined
       ? `The run was not started: the fleet's budget of ${this.limit} is used up (${this.reached} of ${this.max}).`
       : `The run was ended: it crossed its budget of ${this.limit} (${this.reached}, at most ${this.max}), ${
@@ -419,6 +442,8 @@ export class OpenCodeOutputError
     usage: TokenUsage,
     /** US dollars, of all answers. */
     cost: Schema.Number,
+    /** `true` where some of the cost is unknown and not in `cost`. */
+    unpriced: Schema.optional(Schema.Boolean),
     /** Steps that finished, of all answers. */
     turns: Schema.Number,
     /** Milliseconds, of all answers. */

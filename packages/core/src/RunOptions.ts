@@ -12,6 +12,14 @@ import type { RunConfig } from "./RunConfig.js"
 import type { RunEvent } from "./RunEvent.js"
 
 /**
+ * What happens under a limit of cost when OpenCode does not know what a step costs.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Unpriced = "warn" | "error" | "allow"
+
+/**
  * Limits of one run. Crossing one ends the run with `OpenCodeBudgetError`.
  *
  * @since 0.1.0
@@ -26,6 +34,13 @@ export interface Budget {
   readonly steps?: number | undefined
   /** US dollars, by OpenCode's price list. Default: no limit. */
   readonly cost?: number | undefined
+  /**
+   * What happens under a limit of `cost` when OpenCode does not know what a step costs: it reports a cost of 0 for a model
+   * without a price. `"warn"` (default) logs a warning, and `RunResult.unpriced` says so. `"error"` ends the run with
+   * `OpenCodeBudgetError`. `"allow"` says nothing. A price in `configOverrides.provider.<id>.models.<id>.cost` makes
+   * the cost of `model` known; one of 0 says that it is free.
+   */
+  readonly unpriced?: Unpriced | undefined
   /** Tokens, cached ones included. Default: no limit. */
   readonly tokens?: number | undefined
   /** Tool calls that end. Default: no limit. */

@@ -26,6 +26,8 @@ export interface Summary {
   readonly usage: TokenUsage
   /** US dollars, sub-agents not included. */
   readonly cost: number
+  /** `true` where a step used tokens at a cost of 0: OpenCode reports that for a model without a price. */
+  readonly unpriced?: boolean | undefined
   /** Steps that finished. */
   readonly turns: number
   /** The reason of the last finished step. */
@@ -68,6 +70,8 @@ export class RunResult extends Schema.Class<RunResult>("effect-opencode/RunResul
   usage: TokenUsage,
   /** US dollars, sub-agents not included: OpenCode's events do not show them. */
   cost: Schema.Number,
+  /** `true` where some of the cost is unknown and not in `cost`: OpenCode reports 0 for a model without a price. */
+  unpriced: Schema.optional(Schema.Boolean),
   /** Steps that finished. */
   turns: Schema.Number,
   /** `stop`, `length`, `content-filter`, … */
@@ -133,6 +137,7 @@ export const fold = (events: Iterable<RunEvent>): Summary => {
     sessionId: state.sessionId,
     usage: state.usage,
     cost: state.cost,
+    ...(state.unpriced ? { unpriced: true } : {}),
     turns: state.turns,
     finishReason: state.finishReason,
     ...(state.lostLines === 0 ? {} : { lostLines: state.lostLines })

@@ -26,6 +26,8 @@ export interface Spent {
   readonly usage: TokenUsage
   /** US dollars. */
   readonly cost: number
+  /** `true` where some of the cost is unknown and not in `cost`. */
+  readonly unpriced?: boolean | undefined
   /** Steps that finished. */
   readonly turns: number
 }

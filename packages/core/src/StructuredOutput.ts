@@ -432,6 +432,7 @@ export const combine = (results: Arr.NonEmptyReadonlyArray<RunResult>): RunResul
     sessionId: results.find((result) => result.sessionId !== undefined)?.sessionId,
     usage: results.reduce((total, result) => TokenUsage.add(total, result.usage), TokenUsage.empty),
     cost: sum((result) => result.cost),
+    ...(results.some(({ unpriced }) => unpriced) ? { unpriced: true } : {}),
     turns: sum((result) => result.turns),
     finishReason: last.finishReason,
     exitCode: last.exitCode,
@@ -495,6 +496,7 @@ const failure = (problem: Problem, results: Arr.NonEmptyReadonlyArray<RunResult>
     text: result.text,
     usage: result.usage,
     cost: result.cost,
+    ...(result.unpriced === true ? { unpriced: true } : {}),
     turns: result.turns,
     duration: result.duration
   })

@@ -41,7 +41,9 @@ export const Start = Schema.Struct({
   attempt: Schema.Number,
   cwd: Schema.String,
   /** The data directory; `undefined` where it is OpenCode's own. */
-  directory: Schema.optional(Schema.String)
+  directory: Schema.optional(Schema.String),
+  /** The temporary directory, which goes with the attempt; `undefined` with `OpenCodeServer`. */
+  temporary: Schema.optional(Schema.String)
 })
 
 /**
@@ -111,21 +113,20 @@ export const open = (
     const append = (lines: ReadonlyArray<{ readonly [key: string]: unknown }>): Effect.Effect<void> =>
       lines.length === 0 ?
         Effect.void :
-        Effect.suspend(() =>
-          handle.writeAll(encoder.encode(lines.map((line) => `${written(clean, line)}\n`).join("")))
-        ).pipe(
-          lock.withPermits(1),
-          Effect.catchAll((error) => {
-            // A disk that is full fails every line.
-            if (isLossy) return Effect.void
-            isLossy = true
-            return Effect.logWarning(
-              `A transcript could not be written (${
-                systemError.describe(error)
-              }); it lacks events from here on: ${target}`
-            )
-          })
-        )
+        Effect.suspend(() => handle.writeAll(encoder.encode(lines.map((line) => `${written(clean, line)}\n`).join(""))))
+          .pipe(
+            lock.withPermits(1),
+            Effect.catchAll((error) => {
+              // A disk that is full fails every line.
+              if (isLossy) return Effect.void
+              isLossy = true
+              return Effect.logWarning(
+                `A transcript could not be written (${
+                  systemError.describe(error)
+                }); it lacks events from here on: ${target}`
+              )
+            })
+          )
     return {
       write: (events: ReadonlyArray<RunEvent>) => append(events.map(decode.toWire)),
       start: (start: Omit<Start, "type">) => append([{ type: startType, ...start }]),
@@ -151,6 +152,8 @@ export interface Recorded {
   readonly cwd: string
   /** The data directory of the last attempt; `undefined` where it was OpenCode's own. */
   readonly directory: string | undefined
+  /** The temporary directory of the last attempt, which is still there where the program was killed. */
+  readonly temporary?: string | undefined
   readonly sessionId: string | undefined
   readonly attempts: number
   /** The events of all attempts. A line that was cut off in the middle is a `Diagnostic`. */
@@ -161,6 +164,11 @@ export interface Recorded {
 
 /** A program that is killed can leave half a line, and the next run begins behind it. */
 const gluedStart = new RegExp(`(?<=[^\\n])\\{"type":"${startType}"`, "g")
+
+const directoriesOf = ({ directory, temporary }: Start): Pick<Recorded, "directory" | "temporary"> => ({
+  directory,
+  ...(temporary === undefined ? {} : { temporary })
+})
 
 const isStart = Schema.is(Start)
 const isEnd = Schema.is(End)
@@ -199,13 +207,13 @@ export const parse = (text: string): ReadonlyArray<Recorded> => {
     if (isStart(raw)) {
       if (last()?.runId === raw.runId) {
         // The end of an attempt is not that of the run, where another one begins.
-        change({ attempts: raw.attempt, directory: raw.directory, outcome: undefined })
+        change({ attempts: raw.attempt, ...directoriesOf(raw), outcome: undefined })
       } else {
         events = []
         runs.push({
           runId: raw.runId,
           cwd: raw.cwd,
-          directory: raw.directory,
+          ...directoriesOf(raw),
           sessionId: undefined,
           attempts: raw.attempt,
           events,

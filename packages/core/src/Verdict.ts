@@ -54,6 +54,8 @@ export type Guard =
     readonly limit: "steps" | "cost" | "tokens" | "toolCalls"
     readonly max: number
     readonly reached: number
+    /** What was spent is unknown; the limit is that of the run or of its fleet. */
+    readonly unpriced?: "run" | "fleet" | undefined
   }
   /** OpenCode would have used its default agent instead of the one that was asked for. */
   | { readonly _tag: "AgentFallback"; readonly agent: string; readonly reason: "unknown" | "subagent" }
@@ -124,10 +126,11 @@ const fromGuard = (guard: Exclude<Guard, { readonly _tag: "ExitGrace" }>, facts:
       return new OpenCodeTimeoutError({ phase: guard.phase, limit: guard.limit, partial }, trusted)
     case "Budget":
       return new OpenCodeBudgetError({
-        scope: "run",
+        scope: guard.unpriced ?? "run",
         limit: guard.limit,
         max: guard.max,
         reached: guard.reached,
+        ...(guard.unpriced === undefined ? {} : { unpriced: true }),
         partial
       }, trusted)
     case "AgentFallback":

@@ -234,6 +234,7 @@ export const partial = (overrides?: PartialOverrides): OpenCodeError.Partial => 
     text: sum.text,
     usage: sum.usage,
     cost: sum.cost,
+    ...(sum.unpriced === true ? { unpriced: true } : {}),
     turns: sum.turns,
     stderr: "",
     attempts: 1,

@@ -24,6 +24,23 @@ export const compact = (value: number): string => {
 export const dollars = (cost: number): string =>
   cost >= 100 ? `$${count(cost)}` : `$${cost.toFixed(cost >= 10 ? 2 : 4)}`
 
+/** Dollars of which some may be unknown: OpenCode reports 0 where it has no price. */
+export interface Cost {
+  readonly cost: number
+  readonly unpriced?: boolean | undefined
+}
+
+/** For a column. */
+export const cost = ({ cost, unpriced }: Cost): string =>
+  unpriced !== true ? dollars(cost) : cost === 0 ? "?" : `≥${dollars(cost)}`
+
+/** For a sentence. */
+export const costInWords = ({ cost, unpriced }: Cost): string =>
+  unpriced !== true ? dollars(cost) : cost === 0 ? "cost unknown" : `at least ${dollars(cost)}`
+
+/** Whether a step, or several, used tokens without a price. */
+export const isUnpriced = (cost: number, usage: { readonly total: number }): boolean => cost === 0 && usage.total > 0
+
 const twoDigits = (value: number): string => value.toString().padStart(2, "0")
 
 /** Milliseconds as on a stopwatch: 0:04, 1:12, 1:03:20. */

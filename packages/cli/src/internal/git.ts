@@ -1,10 +1,12 @@
 /** Git, asked without a terminal: its answer or a reason, never a prompt and never a pager. */
 import * as Command from "@effect/platform/Command"
 import type * as CommandExecutor from "@effect/platform/CommandExecutor"
+import type { PlatformError } from "@effect/platform/Error"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -22,43 +24,100 @@ const settings = ["-c", "core.quotePath=off", "-c", "core.fsmonitor=false", "-c"
 const text = <E>(stream: Stream.Stream<Uint8Array, E>): Effect.Effect<string, E> =>
   Stream.mkString(Stream.decodeText(stream))
 
+/** Why git failed, in its own words and not in those that it says before. */
+export const complaint = (stderr: string): string => {
+  const lines = stderr.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "")
+  const reasons = lines.flatMap((line) => /^(?:fatal|error): (.*)/.exec(line)?.[1] ?? [])
+  return reasons.length > 0
+    ? [...new Set(reasons)].slice(0, 3).join("; ")
+    : lines.find((line) => !/^(?:Preparing worktree|hint:|warning:)/.test(line)) ?? "git failed and did not say why"
+}
+
 /** Another git, of an agent perhaps, has the lock of a file for a moment. */
-const isLocked = ({ exitCode, stderr }: Answer): boolean =>
+export const isLocked = ({ exitCode, stderr }: Answer): boolean =>
   exitCode !== 0 && /\.lock'?: File exists|could not lock|cannot lock ref/i.test(stderr)
+
+const start = (executor: CommandExecutor.CommandExecutor, directory: string, args: ReadonlyArray<string>) =>
+  executor.start(
+    Command.make("git", "-C", directory, ...settings, ...args).pipe(
+      Command.env({ LC_ALL: "C", GIT_TERMINAL_PROMPT: "0" }),
+      Command.feed("")
+    )
+  )
+
+/** Node throws for arguments that cannot be passed. */
+const answered = (
+  asking: Effect.Effect<Answer, PlatformError>,
+  said: () => string = () => ""
+): Effect.Effect<Answer> =>
+  Effect.catchAllCause(asking, (cause) =>
+    Cause.isInterrupted(cause) ? Effect.interrupt : Effect.succeed({
+      stdout: "",
+      stderr: said() + Option.match(Cause.failureOption(cause), {
+        onNone: () => "git could not be started",
+        onSome: (error) =>
+          error._tag === "SystemError" && error.reason === "NotFound"
+            ? "git was not found; install it or put it on the PATH"
+            : "git was ended by a signal, or could not be started"
+      }),
+      exitCode: undefined
+    }))
 
 const ask = (
   executor: CommandExecutor.CommandExecutor,
   directory: string,
   args: ReadonlyArray<string>
 ): Effect.Effect<Answer> =>
-  Effect.scoped(Effect.gen(function*() {
-    const process = yield* executor.start(
-      Command.make("git", "-C", directory, ...settings, ...args).pipe(
-        Command.env({ LC_ALL: "C", GIT_TERMINAL_PROMPT: "0" }),
-        Command.feed("")
-      )
-    )
-    return yield* Effect.all({
+  answered(Effect.scoped(Effect.flatMap(start(executor, directory, args), (process) =>
+    Effect.all({
       stdout: text(process.stdout),
       stderr: text(process.stderr),
       exitCode: process.exitCode
-    }, { concurrency: "unbounded" })
-  })).pipe(
-    // Node throws for arguments that cannot be passed.
-    Effect.catchAllCause((cause) =>
-      Cause.isInterrupted(cause) ? Effect.interrupt : Effect.succeed({
-        stdout: "",
-        stderr: Option.match(Cause.failureOption(cause), {
-          onNone: () => "git could not be started",
-          onSome: (error) =>
-            error._tag === "SystemError" && error.reason === "NotFound"
-              ? "git was not found; install it or put it on the PATH"
-              : "git was ended by a signal, or could not be started"
-        }),
-        exitCode: undefined
-      })
-    )
-  )
+    }, { concurrency: "unbounded" }))))
+
+/** The longest that git may take where it runs hooks, which install packages or wait for an answer that nobody gives. */
+export const hookPatience = Duration.minutes(10)
+
+/** How long the words of a git that has ended are waited for: what a hook has left running can hold them back for ever. */
+const lastWords = Duration.seconds(2)
+
+/** Runs git once, with its hooks: they are ended with it where it is interrupted, or takes longer than `hookPatience`. */
+export const gitWithHooks = (
+  executor: CommandExecutor.CommandExecutor,
+  directory: string,
+  ...args: ReadonlyArray<string>
+): Effect.Effect<Answer> =>
+  Effect.suspend(() => {
+    let [stdout, stderr] = ["", ""]
+    const once = Effect.gen(function*() {
+      const process = yield* start(executor, directory, args)
+      // A hook that takes no notice of SIGTERM would outlive its git.
+      yield* Effect.addFinalizer((exit) =>
+        Exit.isInterrupted(exit)
+          ? Effect.ignore(Effect.zipRight(process.kill("SIGTERM"), process.kill("SIGKILL")))
+          : Effect.void
+      )
+      const listen = <E>(stream: Stream.Stream<Uint8Array, E>, hear: (text: string) => void) =>
+        Effect.forkScoped(Stream.runForEach(Stream.decodeText(stream), (text) => Effect.sync(() => hear(text))))
+      const ears = [
+        yield* listen(process.stdout, (text) => void (stdout += text)),
+        yield* listen(process.stderr, (text) => void (stderr += text))
+      ]
+      const exitCode: number = yield* process.exitCode
+      yield* Effect.timeoutOption(Fiber.awaitAll(ears), lastWords)
+      return { stdout, stderr, exitCode }
+    })
+    const late = (): Answer => ({
+      stdout,
+      stderr: `${stderr}\nerror: git did not end within ${Duration.format(hookPatience)}, and was ended`,
+      exitCode: undefined
+    })
+    return Effect.timeoutTo(answered(Effect.scoped(once), () => stderr === "" ? "" : `${stderr}\n`), {
+      duration: hookPatience,
+      onSuccess: (answer) => answer,
+      onTimeout: late
+    })
+  })
 
 /** Runs git in a directory; asks again for two seconds while another git stands in its way. */
 export const git = (

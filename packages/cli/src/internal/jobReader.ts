@@ -31,6 +31,8 @@ export const configNames = Object.keys(RunConfig.RunConfig.fields)
 
 const limitNames = ["steps", "cost", "tokens", "toolCalls"] as const
 
+const policies = ["warn", "error", "allow"] as const
+
 const isField = (name: string): boolean => fieldNames.has(name) || /^(config|budget)\./.test(name)
 
 /** A value of a job, wherever it comes from. */
@@ -229,6 +231,13 @@ export class Reader {
     const fields = this.members("budget")
     const budget: { -readonly [K in keyof RunOptions.Budget]: RunOptions.Budget[K] } = {}
     for (const [name, { key, source, value }] of fields) {
+      if (name === "unpriced") {
+        const policy = policies.find((policy) => value._tag === "Scalar" && value.value === policy)
+        if (policy === undefined) {
+          this.problem(source, value.start, `\`budget.unpriced\` is ${policies.join(" or ")}`)
+        } else budget.unpriced = policy
+        continue
+      }
       const limit = limitNames.find((limit) => limit === name)
       const number = value._tag === "Scalar" ? numberOf(value.value) : Number.NaN
       if (limit === undefined) {

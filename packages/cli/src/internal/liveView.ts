@@ -13,6 +13,7 @@ import type * as Scope from "effect/Scope"
 import * as EventView from "../EventView.js"
 import { Host } from "../Host.js"
 import * as Style from "../Style.js"
+import { isUnpriced } from "./format.js"
 
 export interface LiveView {
   readonly event: (event: RunEvent) => Effect.Effect<void>
@@ -29,6 +30,7 @@ interface Progress {
   readonly turns: number
   readonly usage: TokenUsage.TokenUsage
   readonly cost: number
+  readonly unpriced: boolean
   readonly begun: boolean
 }
 
@@ -38,6 +40,7 @@ const advance = (progress: Progress, event: RunEvent): Progress =>
       turns: progress.turns + 1,
       usage: TokenUsage.add(progress.usage, event.tokens),
       cost: progress.cost + event.cost,
+      unpriced: progress.unpriced || isUnpriced(event.cost, event.tokens),
       begun: true
     }
     : { ...progress, begun: true }
@@ -49,7 +52,13 @@ export const make = (cwd: string): Effect.Effect<LiveView, never, Host | Scope.S
     const lock = yield* Effect.makeSemaphore(1)
     const drawn = yield* Ref.make(false)
     const over = yield* Ref.make(false)
-    const progress = yield* Ref.make<Progress>({ turns: 0, usage: TokenUsage.empty, cost: 0, begun: false })
+    const progress = yield* Ref.make<Progress>({
+      turns: 0,
+      usage: TokenUsage.empty,
+      cost: 0,
+      unpriced: false,
+      begun: false
+    })
     const startedAt = yield* Clock.currentTimeMillis
     const options = Effect.map(host.stderrColumns, (columns): EventView.Options => ({
       style,

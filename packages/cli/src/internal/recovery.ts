@@ -23,24 +23,35 @@ export const nothing: Spent = { steps: 0, cost: 0, tokens: 0, toolCalls: 0 }
 export const add = (self: Spent, that: Spent): Spent => ({
   steps: self.steps + that.steps,
   cost: self.cost + that.cost,
+  ...(self.unpriced === true || that.unpriced === true ? { unpriced: true } : {}),
   tokens: self.tokens + that.tokens,
   toolCalls: self.toolCalls + that.toolCalls
 })
 
 const spentBy = (run: Transcript.Recorded): Spent => {
-  const { cost, toolCalls, turns, usage } = RunResult.fold(run.events)
-  return { steps: turns, cost, tokens: usage.total, toolCalls: toolCalls.length }
+  const { cost, toolCalls, turns, unpriced, usage } = RunResult.fold(run.events)
+  return { steps: turns, cost, unpriced, tokens: usage.total, toolCalls: toolCalls.length }
 }
 
-/** As the library names the temporary directory of a run, which has the data in `.data`. */
+/** As the library names the temporary directory of a run, which has private data in `.data`. */
 const privateDirectory = /^effect-opencode-[A-Za-z0-9]{6}$/
 
-/** Only what is one by its names, and of this user, is removed. What else is in it is the agent's. */
-const removePrivate = (data: string): Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> =>
+/**
+ * The temporary directory of a run. Transcripts of earlier versions name the data directory alone, which is in it where
+ * it goes with the run.
+ */
+const temporaryOf = (path: Path.Path, run: Transcript.Recorded, isIsolated: boolean): string | undefined => {
+  if (run.temporary !== undefined) return run.temporary
+  return isIsolated && run.directory !== undefined && path.basename(run.directory) === ".data"
+    ? path.dirname(run.directory)
+    : undefined
+}
+
+/** Only what is one by its name, and of this user, is removed. What else is in it is the agent's. */
+const removePrivate = (directory: string): Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function*() {
     const path = yield* Path.Path
-    const directory = path.dirname(data)
-    if (path.basename(data) !== ".data" || !privateDirectory.test(path.basename(directory))) return
+    if (!privateDirectory.test(path.basename(directory))) return
     yield* Leftovers.remove(directory)
   })
 
@@ -54,7 +65,7 @@ export const recover = (options: {
   readonly jobs: ReadonlySet<string>
   /** Further jobs whose runs count, and the runs that need not be counted: their results say what they spent. */
   readonly count: { readonly jobs: ReadonlySet<string>; readonly except: ReadonlySet<string> } | undefined
-  /** Whether runs have data directories that go with them. */
+  /** Whether runs have data directories that go with them, which transcripts of earlier versions do not say. */
   readonly isIsolated: boolean
   readonly forceKillAfter?: Duration.DurationInput | undefined
 }): Effect.Effect<Recovered, never, FileSystem.FileSystem | Path.Path | CommandExecutor.CommandExecutor> =>
@@ -68,17 +79,16 @@ export const recover = (options: {
       const id = name.replace(/\.jsonl$/, "")
       const isOpen = options.jobs.has(id)
       if (!name.endsWith(".jsonl") || !(isOpen || options.count?.jobs.has(id) === true)) continue
-      const text = yield* Effect.orElseSucceed(
-        fileSystem.readFileString(path.join(options.transcripts, name)),
-        () => ""
-      )
+      const file = path.join(options.transcripts, name)
+      const text = yield* Effect.orElseSucceed(fileSystem.readFileString(file), () => "")
       for (const run of Transcript.parse(text)) {
         if (options.count?.except.has(run.runId) === false) spent = add(spent, spentBy(run))
         if (run.outcome !== undefined || !isOpen) continue
         const left = yield* Leftovers.end(run.runId, { forceKillAfter: options.forceKillAfter })
         survivors.push(...left)
         cut++
-        if (options.isIsolated && left.length === 0 && run.directory !== undefined) yield* removePrivate(run.directory)
+        const temporary = temporaryOf(path, run, options.isIsolated)
+        if (left.length === 0 && temporary !== undefined) yield* removePrivate(temporary)
       }
     }
     return { cut, survivors, spent }

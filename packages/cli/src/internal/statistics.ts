@@ -55,6 +55,8 @@ export interface Group {
   readonly succeeded: number
   /** US dollars. */
   readonly cost: Distribution
+  /** Runs of which some of the cost is unknown. */
+  readonly unpriced: number
   readonly tokens: Distribution
   /** Milliseconds. */
   readonly duration: Distribution
@@ -65,6 +67,7 @@ const group = (cell: Group["cell"], results: ReadonlyArray<JobResult>): Group =>
   results,
   succeeded: results.filter(succeeded).length,
   cost: distribution(results.map(({ cost }) => cost)),
+  unpriced: results.filter(({ unpriced }) => unpriced).length,
   tokens: distribution(results.map(({ usage }) => usage.total)),
   duration: distribution(results.map(({ duration }) => duration))
 })

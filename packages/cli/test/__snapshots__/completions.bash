@@ -42,6 +42,7 @@ _effect_opencode() {
     "run --budget-cost") return ;;
     "run --budget-tokens") return ;;
     "run --budget-tool-calls") return ;;
+    "run --unpriced") COMPREPLY=($(compgen -W "warn error allow" -- "$cur")); return ;;
     "run --max-provider-retries") return ;;
     "run --prompt-via") COMPREPLY=($(compgen -W "stdin argv" -- "$cur")); return ;;
     "run --recover") return ;;
@@ -100,6 +101,7 @@ _effect_opencode() {
     "batch --budget-cost") return ;;
     "batch --budget-tokens") return ;;
     "batch --budget-tool-calls") return ;;
+    "batch --unpriced") COMPREPLY=($(compgen -W "warn error allow" -- "$cur")); return ;;
     "batch --max-provider-retries") return ;;
     "batch --prompt-via") COMPREPLY=($(compgen -W "stdin argv" -- "$cur")); return ;;
     "batch --recover") return ;;
@@ -126,8 +128,8 @@ _effect_opencode() {
   esac
   [[ $cur == -* ]] || return
   case "$command" in
-    run) COMPREPLY=($(compgen -W "-f --file --json --transcript --keep-raw --agent -m --model --variant --thinking --command --title --files --instructions --permission --auto --tools --mcp --config-overrides --session-id --continue-session --fork --share --pure --attach --username --password-env --password-file --dir --port --extra-env --extra-env-from --extra-env-file --disable-autoupdate --no-disable-autoupdate --startup-profile --print-logs --no-print-logs --log-level --extra-args --cwd --timeout --startup-timeout --idle-timeout --exit-grace --budget-steps --budget-cost --budget-tokens --budget-tool-calls --max-provider-retries --prompt-via --recover --usage --binary --opencode-version --isolation --retries --force-kill-after --environment --verbose -h --help" -- "$cur")) ;;
-    batch) COMPREPLY=($(compgen -W "--format --prompt --prompt-file --name --matrix --repeat --jobs -o --output --resume --retry-failed --fail-fast --total-cost --total-tokens --total-steps --total-tool-calls --worktree --base --keep-worktrees --report --plain --dry-run --agent -m --model --variant --thinking --command --title --files --instructions --permission --auto --tools --mcp --config-overrides --session-id --continue-session --fork --share --pure --attach --username --password-env --password-file --dir --port --extra-env --extra-env-from --extra-env-file --disable-autoupdate --no-disable-autoupdate --startup-profile --print-logs --no-print-logs --log-level --extra-args --cwd --timeout --startup-timeout --idle-timeout --exit-grace --budget-steps --budget-cost --budget-tokens --budget-tool-calls --max-provider-retries --prompt-via --recover --usage --binary --opencode-version --isolation --retries --force-kill-after --environment --startup-concurrency --startup-window --rate-limit-gate --rate-limit-wait --verbose -h --help" -- "$cur")) ;;
+    run) COMPREPLY=($(compgen -W "-f --file --json --transcript --keep-raw --agent -m --model --variant --thinking --command --title --files --instructions --permission --auto --tools --mcp --config-overrides --session-id --continue-session --fork --share --pure --attach --username --password-env --password-file --dir --port --extra-env --extra-env-from --extra-env-file --disable-autoupdate --no-disable-autoupdate --startup-profile --print-logs --no-print-logs --log-level --extra-args --cwd --timeout --startup-timeout --idle-timeout --exit-grace --budget-steps --budget-cost --budget-tokens --budget-tool-calls --unpriced --max-provider-retries --prompt-via --recover --usage --binary --opencode-version --isolation --retries --force-kill-after --environment --verbose -h --help" -- "$cur")) ;;
+    batch) COMPREPLY=($(compgen -W "--format --prompt --prompt-file --name --matrix --repeat --jobs -o --output --resume --retry-failed --fail-fast --total-cost --total-tokens --total-steps --total-tool-calls --worktree --base --keep-worktrees --report --plain --dry-run --agent -m --model --variant --thinking --command --title --files --instructions --permission --auto --tools --mcp --config-overrides --session-id --continue-session --fork --share --pure --attach --username --password-env --password-file --dir --port --extra-env --extra-env-from --extra-env-file --disable-autoupdate --no-disable-autoupdate --startup-profile --print-logs --no-print-logs --log-level --extra-args --cwd --timeout --startup-timeout --idle-timeout --exit-grace --budget-steps --budget-cost --budget-tokens --budget-tool-calls --unpriced --max-provider-retries --prompt-via --recover --usage --binary --opencode-version --isolation --retries --force-kill-after --environment --startup-concurrency --startup-window --rate-limit-gate --rate-limit-wait --verbose -h --help" -- "$cur")) ;;
     replay) COMPREPLY=($(compgen -W "--speed --max-pause --run --verbose -h --help" -- "$cur")) ;;
     doctor) COMPREPLY=($(compgen -W "--json -m --model --binary --opencode-version --isolation --retries --force-kill-after --environment --verbose -h --help" -- "$cur")) ;;
   esac

@@ -67,6 +67,7 @@ _effect-opencode() {
             '--budget-cost''[US dollars at most, by OpenCode'\''s price list]:value:' \
             '--budget-tokens''[Tokens at most, cached ones included]:value:' \
             '--budget-tool-calls''[Tool calls at most]:value:' \
+            '--unpriced''[Under a limit of cost, where OpenCode has no price for the model\: a warning, the end of the run, or nothing]:value:(warn error allow)' \
             '--max-provider-retries''[Failed attempts at the provider in a row, after which the run is ended]:value:' \
             '--prompt-via''[How the prompt reaches OpenCode]:value:(stdin argv)' \
             '--recover''[Ask the session for the end of the conversation where OpenCode lost it]:value:' \
@@ -147,6 +148,7 @@ _effect-opencode() {
             '--budget-cost''[US dollars at most, by OpenCode'\''s price list]:value:' \
             '--budget-tokens''[Tokens at most, cached ones included]:value:' \
             '--budget-tool-calls''[Tool calls at most]:value:' \
+            '--unpriced''[Under a limit of cost, where OpenCode has no price for the model\: a warning, the end of the run, or nothing]:value:(warn error allow)' \
             '--max-provider-retries''[Failed attempts at the provider in a row, after which the run is ended]:value:' \
             '--prompt-via''[How the prompt reaches OpenCode]:value:(stdin argv)' \
             '--recover''[Ask the session for the end of the conversation where OpenCode lost it]:value:' \

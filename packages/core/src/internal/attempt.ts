@@ -43,6 +43,10 @@ export interface Context {
   readonly onTool: (event: RunEvent) => void
   /** Every time that events have arrived. */
   readonly onProgress: (progress: intakes.Progress) => void
+  /** A limit of cost that ends the run where the cost is unknown. */
+  readonly unpriced: guards.Unpriced | undefined
+  /** A step has used tokens at an unknown cost. */
+  readonly onUnpriced: Effect.Effect<void>
   readonly onSuccess: (success: Success) => void
 }
 
@@ -74,7 +78,8 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
 
     const state = summary.make({
       keepText: context.collect ? Number.POSITIVE_INFINITY : limits.kept,
-      clean: plan.redactor.known
+      clean: plan.redactor.known,
+      isPriced: plan.isPriced(plan.options.model)
     })
     const stderr = tail.ofLines(limits.kept, plan.redactor.lines())
     const events: Array<RunEvent> = []
@@ -97,11 +102,12 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
         runId: plan.runId,
         attempt: context.number,
         cwd: plan.cwd,
-        directory: prepared.directory
+        directory: prepared.directory,
+        temporary: prepared.temporary
       })
     }
     // Here, because the time for the start begins: that for the wait at the gate is not OpenCode's.
-    const guard = yield* guards.make(plan, monotonic.millis(clock), context.expiry.at)
+    const guard = yield* guards.make(plan, monotonic.millis(clock), context.expiry.at, context.unpriced)
     const intake = () =>
       intakes.make({
         state,
@@ -113,7 +119,8 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
         transcript: context.transcript,
         fleet: context.fleet,
         onTool: context.onTool,
-        onProgress: context.onProgress
+        onProgress: context.onProgress,
+        onUnpriced: context.onUnpriced
       })
 
     const running = yield* prepared.start({
@@ -134,6 +141,7 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
       text: state.text(),
       usage: state.usage,
       cost: state.cost,
+      ...(state.unpriced ? { unpriced: true } : {}),
       turns: state.turns,
       stderr: plan.redactor.text(stderr.read()),
       attempts: context.number,
@@ -160,12 +168,22 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
         : []
       yield* intake()(missing)
       const hidden = plan.options.usage === "deep" && guard.fired() === undefined
-        ? yield* untilExpired(exported.hidden(prepared.conversation, parts), undefined)
+        ? yield* untilExpired(exported.hidden(prepared.conversation, plan.isPriced, parts), exported.unasked)
         : undefined
       if (hidden !== undefined) {
         context.onProgress({ sessionId: state.sessionId, ...hidden, turns: 0 })
         if (context.fleet !== undefined) {
-          yield* context.fleet.add({ steps: 0, cost: hidden.cost, tokens: hidden.usage.total, toolCalls: 0 })
+          yield* context.fleet.add({
+            steps: 0,
+            cost: hidden.cost,
+            ...(hidden.unpriced ? { unpriced: true } : {}),
+            tokens: hidden.usage.total,
+            toolCalls: 0
+          })
+        }
+        if (hidden.unpriced) {
+          guard.unpriced(state.cost + hidden.cost)
+          yield* context.onUnpriced
         }
       }
       if (state.lostLines > 0) {
@@ -234,5 +252,6 @@ const withHidden = (partial: Partial, hidden: exported.Hidden | undefined): Part
   hidden === undefined ? partial : {
     ...partial,
     usage: TokenUsage.add(partial.usage, hidden.usage),
-    cost: partial.cost + hidden.cost
+    cost: partial.cost + hidden.cost,
+    ...(hidden.unpriced ? { unpriced: true } : {})
   }

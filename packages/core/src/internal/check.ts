@@ -155,9 +155,12 @@ const positive = (path: string, value: number | undefined): Option.Option<Proble
 
 /** The limits of a budget, a run's or a fleet's. */
 export const budget = (path: string, limits: Budget | undefined): Option.Option<Problem> =>
-  Option.firstSomeOf(
-    (["steps", "cost", "tokens", "toolCalls"] as const).map((name) => positive(`${path}.${name}`, limits?.[name]))
-  )
+  Option.firstSomeOf([
+    ...(["steps", "cost", "tokens", "toolCalls"] as const).map((name) => positive(`${path}.${name}`, limits?.[name])),
+    limits?.unpriced === undefined || ["warn", "error", "allow"].includes(limits.unpriced)
+      ? Option.none()
+      : problem(`${path}.unpriced`, "it is \"warn\", \"error\" or \"allow\"")
+  ])
 
 const port = ({ port }: RunOptions): Option.Option<Problem> =>
   port === undefined || (Number.isInteger(port) && port >= 0 && port <= 65535)

@@ -75,33 +75,55 @@ export const missing = (
 export interface Hidden {
   readonly usage: TokenUsage.TokenUsage
   readonly cost: number
+  /** Whether some of the cost is unknown. */
+  readonly unpriced: boolean
 }
 
-const none: Hidden = { usage: TokenUsage.empty, cost: 0 }
+/** Where nobody could be asked. */
+export const unasked: Hidden = { usage: TokenUsage.empty, cost: 0, unpriced: true }
+
+const none: Hidden = { usage: TokenUsage.empty, cost: 0, unpriced: false }
+
+type IsPriced = (model: string) => boolean
+
+const spentBy = (conversation: Conversation.Conversation, isPriced: IsPriced): Hidden => {
+  const { cost, usage } = Conversation.spent(conversation)
+  const { unpriced = false } = Conversation.spent({
+    ...conversation,
+    messages: conversation.messages.filter(({ info }) => !isPriced(`${info["providerID"]}/${info["modelID"]}`))
+  })
+  return { usage, cost, unpriced }
+}
 
 const plus = (self: Hidden, that: Hidden): Hidden => ({
   usage: TokenUsage.add(self.usage, that.usage),
-  cost: self.cost + that.cost
+  cost: self.cost + that.cost,
+  unpriced: self.unpriced || that.unpriced
 })
 
-/** The usage of sessions and of everything below them, each once; nothing of one that cannot be asked. */
-const below = (ask: Ask, sessionIds: ReadonlyArray<string>, asked: Set<string>): Effect.Effect<Hidden> =>
+/** The usage of sessions and of everything below them, each once. What one that cannot be asked has cost is unknown. */
+const below = (
+  ask: Ask,
+  isPriced: IsPriced,
+  sessionIds: ReadonlyArray<string>,
+  asked: Set<string>
+): Effect.Effect<Hidden> =>
   Effect.reduce(sessionIds, none, (sum, sessionId) => {
     if (asked.has(sessionId)) return Effect.succeed(sum)
     asked.add(sessionId)
     return ask(sessionId).pipe(
       Effect.flatMap((conversation) =>
         Effect.map(
-          below(ask, Conversation.children(conversation), asked),
-          (more) => plus(Conversation.spent(conversation), more)
+          below(ask, isPriced, Conversation.children(conversation), asked),
+          (more) => plus(spentBy(conversation, isPriced), more)
         )
       ),
       Effect.tapError((error) => Effect.logDebug("The session of a sub-agent could not be exported", error)),
-      Effect.orElseSucceed(() => none),
+      Effect.orElseSucceed(() => unasked),
       Effect.map((more) => plus(sum, more))
     )
   })
 
 /** What the sub-agents of a run have spent, theirs included. */
-export const hidden = (ask: Ask, shown: Parts | undefined): Effect.Effect<Hidden> =>
-  Effect.suspend(() => below(ask, shown?.children() ?? [], new Set()))
+export const hidden = (ask: Ask, isPriced: IsPriced, shown: Parts | undefined): Effect.Effect<Hidden> =>
+  Effect.suspend(() => below(ask, isPriced, shown?.children() ?? [], new Set()))

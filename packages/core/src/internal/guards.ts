@@ -2,7 +2,6 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { RunEvent } from "../RunEvent.js"
-import type { Budget } from "../RunOptions.js"
 import type * as Verdict from "../Verdict.js"
 import * as monotonic from "./monotonic.js"
 import type { Plan } from "./plan.js"
@@ -22,6 +21,8 @@ export interface Guards {
   readonly alive: () => void
   /** An event was added to the summary; `now` is the time at which it came. */
   readonly seen: (event: RunEvent, state: Summary, now: number) => void
+  /** The run has spent more than the cost that is known. */
+  readonly unpriced: (cost: number) => void
   readonly agentFallback: (fallback: AgentFallback) => void
   readonly fired: () => Verdict.Guard | undefined
   /** What carries the run has ended by itself. */
@@ -30,8 +31,19 @@ export interface Guards {
   readonly watch: Effect.Effect<void>
 }
 
+/** A limit of cost that cannot be kept where the cost is unknown, and whose it is. */
+export interface Unpriced {
+  readonly scope: "run" | "fleet"
+  readonly max: number
+}
+
 /** By `monotonic.millis`: when it starts, and when the run's total time is over. */
-export const make = (plan: Plan, now: number, expiresAt: number): Effect.Effect<Guards> =>
+export const make = (
+  plan: Plan,
+  now: number,
+  expiresAt: number,
+  unpriced?: Unpriced | undefined
+): Effect.Effect<Guards> =>
   Effect.gen(function*() {
     const clock = yield* Effect.clock
     const fiberId = yield* Effect.fiberId
@@ -54,9 +66,14 @@ export const make = (plan: Plan, now: number, expiresAt: number): Effect.Effect<
       Deferred.unsafeDone(wake, Effect.void)
     }
 
-    const check = (limit: keyof Budget, reached: number): void => {
+    const check = (limit: keyof Plan["budget"], reached: number): void => {
       const max = plan.budget[limit]
       if (reached > max) fire({ _tag: "Budget", limit, max, reached })
+    }
+
+    const unpricedAt = (cost: number): void => {
+      if (unpriced === undefined) return
+      fire({ _tag: "Budget", limit: "cost", max: unpriced.max, reached: cost, unpriced: unpriced.scope })
     }
 
     const overBudget = (state: Summary): void => {
@@ -64,6 +81,7 @@ export const make = (plan: Plan, now: number, expiresAt: number): Effect.Effect<
       check("cost", state.cost)
       check("tokens", state.usage.total)
       check("toolCalls", state.toolCalls)
+      if (state.unpriced) unpricedAt(state.cost)
     }
 
     const exitGrace = Duration.toMillis(plan.exitGrace)
@@ -147,6 +165,7 @@ export const make = (plan: Plan, now: number, expiresAt: number): Effect.Effect<
         // A deadline that moves away is found out when the old one comes up.
         if (deadline() < armed) Deferred.unsafeDone(wake, Effect.void)
       },
+      unpriced: unpricedAt,
       agentFallback: (fallback) => fire({ _tag: "AgentFallback", ...fallback }),
       fired: () => fired,
       ended: () => {

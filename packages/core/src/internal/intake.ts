@@ -16,6 +16,8 @@ export interface Progress {
   readonly sessionId: string | undefined
   readonly usage: TokenUsage.TokenUsage
   readonly cost: number
+  /** Some of the cost so far is unknown. */
+  readonly unpriced: boolean
   readonly turns: number
 }
 
@@ -33,6 +35,8 @@ export interface Options {
   readonly fleet: FleetBudget.Service | undefined
   readonly onTool: (event: RunEvent) => void
   readonly onProgress: (progress: Progress) => void
+  /** A step has used tokens at an unknown cost. */
+  readonly onUnpriced: Effect.Effect<void>
 }
 
 /**
@@ -53,6 +57,7 @@ export const make = (options: Options): (arrived: ReadonlyArray<RunEvent>) => Ef
     if (spent !== undefined) {
       yield* telemetry.spent(usage, spent.cost)
       if (fleet !== undefined) yield* fleet.add(spent)
+      if (state.unpriced) yield* options.onUnpriced
     }
     if (transcript !== undefined) yield* transcript.write(pending.filter((event) => event._tag !== "TextDelta"))
   })
@@ -88,9 +93,21 @@ export const make = (options: Options): (arrived: ReadonlyArray<RunEvent>) => Ef
     usage = hasSpent ? TokenUsage.subtract(state.usage, usageBefore) : TokenUsage.empty
     const cost = state.cost - before.cost
     spent = hasSpent || fleet !== undefined
-      ? { steps: state.steps - before.steps, cost, tokens: usage.total, toolCalls: state.toolCalls - before.toolCalls }
+      ? {
+        steps: state.steps - before.steps,
+        cost,
+        ...(state.unpriced ? { unpriced: true } : {}),
+        tokens: usage.total,
+        toolCalls: state.toolCalls - before.toolCalls
+      }
       : undefined
-    options.onProgress({ sessionId: state.sessionId, usage, cost, turns: state.turns - before.turns })
+    options.onProgress({
+      sessionId: state.sessionId,
+      usage,
+      cost,
+      unpriced: state.unpriced,
+      turns: state.turns - before.turns
+    })
     guard.reading(false)
     return isFirst || spent !== undefined || transcript !== undefined ? deliver : deliverOnly
   }

@@ -6,7 +6,7 @@ import * as Random from "effect/Random"
 import { OpenCodeConfigError } from "../OpenCodeError.js"
 import type { Partial } from "../OpenCodeError.js"
 import { CurrentRunConfig } from "../RunConfig.js"
-import type { Budget, RunOptions } from "../RunOptions.js"
+import type { Budget, RunOptions, Unpriced } from "../RunOptions.js"
 import * as check from "./check.js"
 import type { Client } from "./client.js"
 import * as homePath from "./homePath.js"
@@ -14,6 +14,7 @@ import * as invocation from "./invocation.js"
 import * as limits from "./limits.js"
 import * as merge from "./merge.js"
 import * as redact from "./redact.js"
+import { isObject } from "./wire.js"
 
 /** What is settled before anything is spawned. */
 export interface Plan {
@@ -22,7 +23,11 @@ export interface Plan {
   readonly prompt: string
   readonly options: RunOptions
   readonly cwd: string
-  readonly budget: { readonly [K in keyof Budget]-?: number }
+  readonly budget: { readonly [K in Exclude<keyof Budget, "unpriced">]-?: number }
+  /** `"allow"` where there is no limit of cost. */
+  readonly unpriced: Unpriced
+  /** Whether the caller has given a model a price, so that a cost of 0 is none. */
+  readonly isPriced: (model: string | undefined) => boolean
   readonly timeout: Duration.Duration
   readonly startupTimeout: Duration.Duration
   readonly idleTimeout: Duration.Duration
@@ -38,6 +43,16 @@ const newId: Effect.Effect<string> = Effect.map(
   Effect.replicateEffect(Random.nextIntBetween(0, 36 ** 5), 3),
   (parts) => parts.map((part) => part.toString(36).padStart(5, "0")).join("")
 )
+
+const member = (value: unknown, name: string): unknown =>
+  isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined
+
+const isPriced = ({ configOverrides }: RunOptions, model = ""): boolean => {
+  const slash = model.indexOf("/")
+  const path = ["provider", model.slice(0, slash), "models", model.slice(slash + 1), "cost"]
+  const cost = path.reduce<unknown>(member, configOverrides)
+  return typeof member(cost, "input") === "number" && typeof member(cost, "output") === "number"
+}
 
 export const provider = (options: RunOptions): string | undefined => options.model?.split("/")[0]
 
@@ -63,6 +78,8 @@ export const make = (client: Client, prompt: string, own: RunOptions): Effect.Ef
         tokens: options.budget?.tokens ?? Number.POSITIVE_INFINITY,
         toolCalls: options.budget?.toolCalls ?? Number.POSITIVE_INFINITY
       },
+      unpriced: options.budget?.cost === undefined ? "allow" : options.budget.unpriced ?? "warn",
+      isPriced: (model) => isPriced(options, model),
       timeout: Duration.decode(options.timeout ?? limits.timeout),
       startupTimeout: Duration.decode(options.startupTimeout ?? "4 minutes"),
       idleTimeout: Duration.decode(options.idleTimeout ?? "30 minutes"),

@@ -126,6 +126,7 @@ const prepare = (
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
     return {
       directory: around.directory,
+      temporary: around.temporary,
       start: (sink) =>
         Effect.flatMap(
           process.start(client.executor, client.table, {

@@ -25,6 +25,7 @@ import * as monotonic from "./monotonic.js"
 import * as partials from "./partial.js"
 import * as plan from "./plan.js"
 import * as telemetry from "./telemetry.js"
+import * as unpriced from "./unpriced.js"
 
 const nothingYet = (plan: plan.Plan, attempts: number, now: number): Partial =>
   partials.make({ runId: plan.runId, cwd: plan.cwd, attempts, duration: now - plan.startedAt })
@@ -47,6 +48,7 @@ const outcomeAttributes = (partial: Partial, finishReason: string | undefined) =
   "gen_ai.usage.output_tokens": partial.usage.output,
   "gen_ai.response.finish_reasons": finishReason === undefined ? undefined : [finishReason],
   "opencode.cost_usd": partial.cost,
+  "opencode.cost_unknown": partial.unpriced,
   "opencode.turns": partial.turns,
   "opencode.attempts": partial.attempts
 })
@@ -129,6 +131,13 @@ const open = (
     // Whoever need not wait need not be cut short.
     if (Option.isNone(yield* client.running.tryEnter)) yield* inTime(client.running.enter, 0)
 
+    let isTold = false
+    const onUnpriced = Effect.suspend(() => {
+      if (isTold) return Effect.void
+      isTold = true
+      return unpriced.tell(settled, fleet)
+    })
+
     let driver: Schedule.ScheduleDriver<unknown, OpenCodeSqliteError> | undefined
     const delay = (error: OpenCodeSqliteError): Effect.Effect<unknown, OpenCodeSqliteError> =>
       Effect.gen(function*() {
@@ -157,6 +166,8 @@ const open = (
           })
         },
         onProgress: (progress) => mode.onProgress?.(progress),
+        unpriced: unpriced.limitOf(settled, fleet),
+        onUnpriced,
         onSuccess: ({ finished, partial, recovered }) => {
           outcome = "success"
           annotate(span, outcomeAttributes(partial, finished.finishReason))
@@ -259,6 +270,7 @@ const toResult = (partial: Partial, finished: attempt.Success["finished"], recov
     sessionId: partial.sessionId,
     usage: partial.usage,
     cost: partial.cost,
+    ...(partial.unpriced === true ? { unpriced: true } : {}),
     turns: partial.turns,
     finishReason: finished.finishReason,
     exitCode: finished.exitCode,

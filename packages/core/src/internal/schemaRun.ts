@@ -30,6 +30,7 @@ const partialOf = (result: RunResult, cwd: string): Partial => ({
   text: result.text,
   usage: result.usage,
   cost: result.cost,
+  ...(result.unpriced === true ? { unpriced: true } : {}),
   turns: result.turns,
   stderr: result.stderr,
   attempts: result.attempts,
@@ -44,7 +45,9 @@ const remaining = (budget: Budget, results: ReadonlyArray<RunResult>, cwd: strin
   Effect.gen(function*() {
     const spent = spentBy(results)
     const [first, ...more] = results
-    const left: Record<string, number> = {}
+    // Told of once, whichever turn it was.
+    const unpriced = results.some((result) => result.unpriced) ? "allow" : budget.unpriced
+    const left: { -readonly [K in keyof Budget]: Budget[K] } = unpriced === undefined ? {} : { unpriced }
     for (const limit of limits) {
       const max = budget[limit]
       if (max === undefined) continue
@@ -59,7 +62,7 @@ const remaining = (budget: Budget, results: ReadonlyArray<RunResult>, cwd: strin
       }
       left[limit] = max - spent[limit]
     }
-    return left as Budget
+    return left
   })
 
 /** A turn after the first has only what the earlier ones have left; its error tells of the limits that were asked for. */
@@ -78,6 +81,7 @@ const ofAllTurns = (
     eventCount: partial.eventCount + earlier.events.length,
     usage: TokenUsage.add(earlier.usage, partial.usage),
     cost: earlier.cost + partial.cost,
+    ...(earlier.unpriced === true || partial.unpriced === true ? { unpriced: true } : {}),
     turns: earlier.turns + partial.turns,
     attempts: earlier.attempts + partial.attempts,
     duration: earlier.duration + partial.duration,
@@ -91,11 +95,12 @@ const ofAllTurns = (
       partial: whole(error.partial)
     }, true)
   }
-  if (error._tag === "OpenCodeBudgetError" && error.scope === "run" && error.partial !== undefined) {
+  if (error._tag === "OpenCodeBudgetError" && error.partial !== undefined) {
     return new OpenCodeBudgetError({
-      scope: "run",
+      scope: error.scope,
       limit: error.limit,
-      max: limits.budget[error.limit] ?? error.max,
+      max: error.scope === "fleet" ? error.max : limits.budget[error.limit] ?? error.max,
+      ...(error.unpriced === true ? { unpriced: true } : {}),
       reached: spentBy(results)[error.limit] + error.reached,
       partial: whole(error.partial)
     }, true)

@@ -70,6 +70,7 @@ const inside = (
       spent = {
         usage: TokenUsage.add(spent.usage, progress.usage),
         cost: spent.cost + progress.cost,
+        ...(spent.unpriced === true || progress.unpriced ? { unpriced: true } : {}),
         turns: spent.turns + progress.turns
       }
     }

@@ -16,6 +16,8 @@ export interface Summary extends Evidence {
   readonly sessionId: string | undefined
   readonly usage: TokenUsage.TokenUsage
   readonly cost: number
+  /** Whether some of the cost is unknown, so that `cost` is less than what was spent. */
+  readonly unpriced: boolean
   readonly turns: number
   /** Steps that began, repetitions of one message included. */
   readonly steps: number
@@ -34,10 +36,18 @@ export const isFinal = (reason: string | undefined): boolean => reason !== undef
 
 const rejectionTexts = /rejected permission to use/i
 
+/** OpenCode says 0 where it has no price (1.18.33). */
+export const isUnpriced = (cost: number, tokens: TokenUsage.TokenUsage): boolean => cost === 0 && tokens.total > 0
+
+/** A field of a step that could not be read, so that what it cost is not known. */
+const costs = /^(cost|tokens)(\.|$)/
+
 export const make = (options: {
   readonly keepText: number
   /** Cleans what is kept of a text that is cut. */
   readonly clean?: ((text: string) => string) | undefined
+  /** The price is known, so that a cost of 0 is none. */
+  readonly isPriced?: boolean | undefined
 }): Summary => {
   const { clean = (text: string) => text } = options
   const pieces: Array<string> = []
@@ -63,6 +73,7 @@ export const make = (options: {
     sessionId: undefined as string | undefined,
     usage: TokenUsage.empty,
     cost: 0,
+    unpriced: false,
     turns: 0,
     steps: 0,
     toolCalls: 0,
@@ -109,6 +120,8 @@ export const make = (options: {
           self.turns++
           self.usage = TokenUsage.add(self.usage, event.tokens)
           self.cost += event.cost
+          if (event.unread?.some((field) => costs.test(field)) === true) self.unpriced = true
+          else if (options.isPriced !== true && isUnpriced(event.cost, event.tokens)) self.unpriced = true
           self.finishReason = event.reason
           self.finished = isFinal(event.reason)
           self.answerLost = lostInStep && !saidInStep

@@ -54,6 +54,8 @@ export type Prepare = (request: Request) => Effect.Effect<Prepared, OpenCodeErro
 export interface Prepared {
   /** The data directory; `undefined` where it is OpenCode's own. */
   readonly directory: string | undefined
+  /** The temporary directory, where it is this attempt's own. */
+  readonly temporary?: string | undefined
   /** Starts; what it reports goes to the sink until `stop` has returned. It is ended at the latest with the scope. */
   readonly start: (sink: Sink) => Effect.Effect<Running, OpenCodeError, Scope.Scope>
   /** A session of the attempt, asked for after its end. */

@@ -236,7 +236,7 @@ layer(services, { excludeTestServices: true, timeout: 600_000 })("runs over a wa
   it.effect("stop at their limits, and keep what was said", () =>
     Effect.gen(function*() {
       yield* respond(steps([Reply.stall("Once upon a time")]))
-      const error = yield* failing("OpenCodeTimeoutError")(run("Tell", { idleTimeout: "5 seconds" }))
+      const error = yield* failing("OpenCodeTimeoutError")(run("Tell", { idleTimeout: "30 seconds" }))
       expect(error.phase).toBe("idle")
       expect(error.partial.text).toBe("Once upon a time")
     }))

@@ -271,8 +271,8 @@ describe("a provider that never answers", () => {
       yield* support.during(support.working(box, "sleep 300"), tool)
 
       const [total, idle, working_] = yield* Effect.all([
-        failing("OpenCodeTimeoutError")(OpenCode.run("says nothing", { timeout: "30 seconds" })),
-        failing("OpenCodeTimeoutError")(OpenCode.run("stops in the middle", { idleTimeout: "5 seconds" })),
+        failing("OpenCodeTimeoutError")(OpenCode.run("says nothing", { timeout: "45 seconds" })),
+        failing("OpenCodeTimeoutError")(OpenCode.run("stops in the middle", { idleTimeout: "30 seconds" })),
         failing("OpenCodeTimeoutError")(Fiber.join(tool))
       ], { concurrency: "unbounded" })
       expect(total).toMatchObject({ phase: "total", partial: { text: "", turns: 0 } })

@@ -63,7 +63,11 @@ const summary = (results: ReadonlyArray<JobResult>, groups: ReadonlyArray<Group>
       percent(all.succeeded, results.length),
       `${format.count(all.succeeded)} of ${format.count(results.length)}`
     ),
-    figure("Cost", format.dollars(all.cost.sum), median(format.dollars(all.cost.median))),
+    figure(
+      "Cost",
+      format.cost({ cost: all.cost.sum, unpriced: all.unpriced > 0 }),
+      all.unpriced > 0 ? `unknown of ${plural(all.unpriced, "run")}` : median(format.dollars(all.cost.median))
+    ),
     figure("Tokens", format.compact(all.tokens.sum), median(format.compact(all.tokens.median))),
     figure("Time at work", format.duration(all.duration.sum), median(format.duration(all.duration.median)))
   ]}</dl><ul class="outcomes" aria-label="Outcomes">${
@@ -106,7 +110,7 @@ const cells = (groups: ReadonlyArray<Group>): Html | undefined => {
       html`<tr>${axes.map((axis) => html`<th scope="row">${group.cell[axis] ?? ""}</th>`)}${
         number(group.results.length, format.count(group.results.length))
       }${number(group.succeeded / group.results.length, percent(group.succeeded, group.results.length))}${
-        pair(group.cost, format.dollars)
+        pair(group.cost, (cost) => format.cost({ cost, unpriced: group.unpriced > 0 }))
       }${pair(group.tokens, format.compact)}${pair(group.duration, format.duration)}</tr>`
     )
   }</tbody></table></div></section>`
@@ -143,18 +147,23 @@ const legend = (results: ReadonlyArray<JobResult>): Html =>
 const figures = (results: ReadonlyArray<JobResult>, groups: ReadonlyArray<Group>): Html | undefined => {
   if (results.length === 0) return undefined
   const series = seriesOf(results, groups)
+  const unpriced = statistics.all(results).unpriced
   const free = results.every(({ cost }) => cost === 0)
+  const priced = series.map(({ label, results }) => ({ label, results: results.filter(({ unpriced }) => !unpriced) }))
   return html`<section aria-labelledby="charts"><h2 id="charts">Outcome, cost and time</h2>${
     legend(results)
   }<div class="charts"><div><h3>Outcome</h3><p>shares of the runs</p>${
     charts.shares("chart-outcome", "Outcome", series)
   }</div><div><h3>Cost of a run</h3><p>each a block; median as line and figure</p>${
+    unpriced > 0 &&
+    html`<p class="empty">The cost of ${plural(unpriced, "run")} is unknown, by the prices that OpenCode knows.</p>`
+  }${
     free
-      ? html`<p class="empty">No run has cost anything, by the prices that OpenCode knows.</p>`
-      : charts.spread({
+      ? unpriced === 0 && html`<p class="empty">No run has cost anything, by the prices that OpenCode knows.</p>`
+      : priced.some(({ results }) => results.length > 0) && charts.spread({
         id: "chart-cost",
         title: "Cost of a run in US dollars",
-        series,
+        series: priced.filter(({ results }) => results.length > 0),
         valueOf: ({ cost }) => cost,
         format: format.dollars,
         formatTick: dollarTick,
@@ -205,12 +214,19 @@ const facts = ({ result }: Run): Html => {
         } written to the cache`
       ),
       fact("Lost events", result.lostLines),
+      fact(
+        "Cost",
+        result.unpriced === true
+          ? `${format.costInWords(result)}: OpenCode has no price for tokens of the run`
+          : undefined
+      ),
       fact("Session", result.sessionId),
       fact("Run", result.runId),
       fact("Transcript", result.transcript),
       worktree === undefined ? undefined : [
         fact("Branch", `${worktree.branch}, ${plural(worktree.commits, "commit")} on ${worktree.base}`),
-        fact("Worktree", `${worktree.path}, ${worktree.kept ? "kept" : "removed"}: ${worktree.reason}`)
+        fact("Worktree", `${worktree.path}, ${worktree.kept ? "kept" : "removed"}: ${worktree.reason}`),
+        fact("Warning", worktree.warning)
       ]
     ].flat().filter((entry) => entry !== undefined)
   }</dl>`
@@ -265,7 +281,7 @@ const row = (run: Run, position: number, axes: ReadonlyArray<string>, limits: Li
     number(result.turns, format.count(result.turns), " minor")
   }${number(result.toolCalls, format.count(result.toolCalls), " minor")}${
     number(result.usage.total, format.compact(result.usage.total), " minor")
-  }${number(result.cost, format.dollars(result.cost))}${
+  }${number(result.cost, format.cost(result))}${
     number(result.duration, format.duration(result.duration))
   }</tr><tr><td class="more" colspan="${
     7 + axes.length

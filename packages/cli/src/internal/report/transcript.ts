@@ -43,7 +43,7 @@ const entry = (entry: Entry): Html => {
       return html`<li>${tool(entry)}</li>`
     case "Step":
       return html`<li class="step">step ended: ${entry.reason}, ${format.compact(entry.usage.total)} tokens, ${
-        format.dollars(entry.cost)
+        format.isUnpriced(entry.cost, entry.usage) ? "no cost reported" : format.dollars(entry.cost)
       }</li>`
     case "Note":
       return html`<li class="note said${entry.bad && " problem"}">${entry.kind}: ${cut(entry.text)}</li>`
