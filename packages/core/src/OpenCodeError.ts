@@ -6,6 +6,8 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import * as budgets from "./internal/budget.js"
+import * as summary from "./internal/summary.js"
 import { RunEvent, SessionErrorKind } from "./RunEvent.js"
 import { TokenUsage } from "./TokenUsage.js"
 
@@ -289,7 +291,9 @@ export class OpenCodeIncompleteError
   override get message(): string {
     const last = this.finishReason === undefined
       ? "no step had finished"
-      : `the last step finished with "${this.finishReason}"`
+      : `the last step finished with "${this.finishReason}"${
+        summary.isFinal(this.finishReason) ? ", then OpenCode went on by itself" : ""
+      }`
     return `OpenCode exited${
       this.exitCode === undefined ? "" : ` with code ${this.exitCode}`
     } but the conversation did ` +
@@ -343,9 +347,10 @@ export class OpenCodeBudgetError
   })
 {
   override get message(): string {
+    const [reached, max] = budgets.figures(this.limit, this.reached, this.max)
     return this.partial === undefined
-      ? `The run was not started: the fleet's budget of ${this.limit} is used up (${this.reached} of ${this.max}).`
-      : `The run was ended: it crossed its budget of ${this.limit} (${this.reached}, at most ${this.max}), ${
+      ? `The run was not started: the fleet's budget of ${this.limit} is used up (${reached} of ${max}).`
+      : `The run was ended: it crossed its budget of ${this.limit} (${reached}, at most ${max}), ${
         where(this.partial)
       }.${survivorsOf(this.partial)}`
   }

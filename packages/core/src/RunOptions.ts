@@ -12,7 +12,7 @@ import type { RunConfig } from "./RunConfig.js"
 import type { RunEvent } from "./RunEvent.js"
 
 /**
- * Limits of one run. Crossing one ends the run with `OpenCodeBudgetError`.
+ * Limits of one run. Crossing one ends the run with `OpenCodeBudgetError`; a limit may be reached.
  *
  * @since 0.1.0
  * @category models

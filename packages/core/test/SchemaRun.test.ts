@@ -221,7 +221,7 @@ describe("runSchema", () => {
         yield* T.expectClean
       }).pipe(Effect.provide(T.layer(saying(wrong, right)))))
 
-    for (const [limit, max, reached] of [["steps", 2, 2], ["cost", 0.5, 0.5], ["tokens", 270, 270]] as const) {
+    for (const [limit, max, reached] of [["steps", 2, 2], ["tokens", 270, 270]] as const) {
       it.effect(`nothing starts where no ${limit} are left`, () =>
         Effect.gen(function*() {
           const error = yield* T.failsWith("OpenCodeBudgetError")(

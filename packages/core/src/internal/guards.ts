@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import type { RunEvent } from "../RunEvent.js"
 import type { Budget } from "../RunOptions.js"
 import type * as Verdict from "../Verdict.js"
+import * as budgets from "./budget.js"
 import * as monotonic from "./monotonic.js"
 import type { Plan } from "./plan.js"
 import type { AgentFallback } from "./stderrFacts.js"
@@ -22,6 +23,8 @@ export interface Guards {
   readonly alive: () => void
   /** An event was added to the summary; `now` is the time at which it came. */
   readonly seen: (event: RunEvent, state: Summary, now: number) => void
+  /** It has begun to work on something more, although the conversation had come to an end. */
+  readonly resumed: () => void
   readonly agentFallback: (fallback: AgentFallback) => void
   readonly fired: () => Verdict.Guard | undefined
   /** What carries the run has ended by itself. */
@@ -56,7 +59,7 @@ export const make = (plan: Plan, now: number, expiresAt: number): Effect.Effect<
 
     const check = (limit: keyof Budget, reached: number): void => {
       const max = plan.budget[limit]
-      if (reached > max) fire({ _tag: "Budget", limit, max, reached })
+      if (budgets.isCrossed(reached, max)) fire({ _tag: "Budget", limit, max, reached })
     }
 
     const overBudget = (state: Summary): void => {
@@ -145,6 +148,12 @@ export const make = (plan: Plan, now: number, expiresAt: number): Effect.Effect<
         if (event._tag !== "Text" && event._tag !== "Reasoning") overBudget(state)
         finishedAt = state.finished && state.pendingError === undefined ? now : undefined
         // A deadline that moves away is found out when the old one comes up.
+        if (deadline() < armed) Deferred.unsafeDone(wake, Effect.void)
+      },
+      resumed: () => {
+        if (finishedAt === undefined) return
+        finishedAt = undefined
+        last = monotonic.millis(clock)
         if (deadline() < armed) Deferred.unsafeDone(wake, Effect.void)
       },
       agentFallback: (fallback) => fire({ _tag: "AgentFallback", ...fallback }),

@@ -8,15 +8,15 @@ import type { Budget, RunOptions, SchemaOptions } from "../RunOptions.js"
 import type { RunResult } from "../RunResult.js"
 import * as StructuredOutput from "../StructuredOutput.js"
 import * as TokenUsage from "../TokenUsage.js"
+import * as budgets from "./budget.js"
 import * as defaults from "./limits.js"
 
 const nothing = { steps: 0, cost: 0, tokens: 0, toolCalls: 0 }
 
-const limits = ["steps", "cost", "tokens", "toolCalls"] as const
-
+/** As a run counts: steps that begin. */
 const spentBy = (results: ReadonlyArray<RunResult>): typeof nothing =>
   results.reduce((sum, result) => ({
-    steps: sum.steps + result.turns,
+    steps: sum.steps + result.steps,
     cost: sum.cost + result.cost,
     tokens: sum.tokens + result.usage.total,
     toolCalls: sum.toolCalls + result.toolCalls.length
@@ -38,16 +38,20 @@ const partialOf = (result: RunResult, cwd: string): Partial => ({
   survivors: []
 })
 
+/** Every turn takes some of it, so that none can do without crossing a limit that is reached. */
+const isNeeded = (limit: budgets.Limit): boolean => limit === "steps" || limit === "tokens"
+
 /** What is left of a budget, or the error of the one that is used up. */
 const remaining = (budget: Budget, results: ReadonlyArray<RunResult>, cwd: string) =>
   Effect.gen(function*() {
     const spent = spentBy(results)
     const [first, ...more] = results
-    const left: Record<string, number> = {}
-    for (const limit of limits) {
+    const rest: Record<string, number> = {}
+    for (const limit of budgets.limits) {
       const max = budget[limit]
       if (max === undefined) continue
-      if (first !== undefined && spent[limit] >= max) {
+      const left = max - spent[limit]
+      if (first !== undefined && (budgets.isCrossed(spent[limit], max) || (left <= 0 && isNeeded(limit)))) {
         return yield* new OpenCodeBudgetError({
           scope: "run",
           limit,
@@ -56,9 +60,10 @@ const remaining = (budget: Budget, results: ReadonlyArray<RunResult>, cwd: strin
           partial: partialOf(StructuredOutput.combine([first, ...more]), cwd)
         })
       }
-      left[limit] = max - spent[limit]
+      // A limit that is reached leaves room for what takes nothing of it; zero is no limit that can be asked for.
+      rest[limit] = Math.max(left, Number.MIN_VALUE)
     }
-    return left as Budget
+    return rest as Budget
   })
 
 /** A turn after the first has only what the earlier ones have left; its error tells of the limits that were asked for. */

@@ -1,6 +1,7 @@
 import type { PermissionRejected, RunEvent, SessionError } from "../RunEvent.js"
 import * as TokenUsage from "../TokenUsage.js"
 import type { Evidence } from "../Verdict.js"
+import * as answers from "./answer.js"
 import * as decode from "./decode.js"
 import * as tail from "./tail.js"
 
@@ -33,15 +34,23 @@ export const isFinal = (reason: string | undefined): boolean => reason !== undef
 const rejectionTexts = /rejected permission to use/i
 
 export const make = (options: { readonly keepText: number }): Summary => {
+  const answer = answers.make()
   const pieces: Array<string> = []
   const last = tail.make(Number.isFinite(options.keepText) ? options.keepText : 1)
   const keepAll = !Number.isFinite(options.keepText)
   /** Told on stderr, not seen on stdout yet: the pipes are read apart, and the telling one can be ahead by a step. */
   let announced: PermissionRejected | undefined
-  const say = (text: string): void => {
-    if (text === "") return
-    if (keepAll) pieces.push(text)
-    else last.push(text, true)
+  /** Whether the agent's last step ended the conversation; a compaction is none of its steps. */
+  let hasEnded = false
+  const say = (texts: ReadonlyArray<string>): void => {
+    for (const text of texts) {
+      if (keepAll) pieces.push(text)
+      else last.push(text, true)
+    }
+  }
+  const text = (): string => {
+    const held = answer.held().join("")
+    return keepAll ? pieces.join("") + held : (last.read() + held).slice(-options.keepText)
   }
   const self = {
     sessionId: undefined as string | undefined,
@@ -57,7 +66,7 @@ export const make = (options: { readonly keepText: number }): Summary => {
     recovered: false,
     rejection: undefined as PermissionRejected | undefined,
     retries: 0,
-    text: () => keepAll ? pieces.join("") : last.read(),
+    text,
     inSession: (sessionId: string) => {
       self.sessionId ??= sessionId
     },
@@ -77,9 +86,11 @@ export const make = (options: { readonly keepText: number }): Summary => {
       }
       self.eventCount++
       if (event.sessionId !== undefined) self.sessionId ??= event.sessionId
+      say(answer.add(event))
       switch (event._tag) {
         case "StepStart":
           self.steps++
+          if (!answer.summarizes()) hasEnded = false
           self.finished = false
           // The run went on, so what was rejected did not end it.
           self.rejection = undefined
@@ -89,8 +100,14 @@ export const make = (options: { readonly keepText: number }): Summary => {
           self.turns++
           self.usage = TokenUsage.add(self.usage, event.tokens)
           self.cost += event.cost
+          // A compaction ends nothing: OpenCode goes on after it, or it came after the end.
+          if (answer.summarizes()) {
+            self.finished = hasEnded
+            return
+          }
           self.finishReason = event.reason
-          self.finished = isFinal(event.reason)
+          hasEnded = isFinal(event.reason)
+          self.finished = hasEnded
           if (self.pendingError !== undefined) {
             self.pendingError = undefined
             self.recovered = true
@@ -107,11 +124,13 @@ export const make = (options: { readonly keepText: number }): Summary => {
           }
           return
         case "Text":
-          say(event.text)
+          // OpenCode goes on with what it says to itself; what a plugin tells the user alone changes nothing.
+          if (event.synthetic !== true || decode.isIgnored(event.raw)) return
+          hasEnded = false
+          self.finished = false
           return
         case "Unknown":
           if (decode.isToolCall(event)) self.toolCalls++
-          say(decode.textOf(event))
       }
     }
   }

@@ -37,7 +37,7 @@ const types = new Map<string, string>([
   ["step-finish", "step_finish"]
 ])
 
-const field = (value: unknown, name: string): unknown => isObject(value) ? value[name] : undefined
+const field = decode.field
 
 /** When a part was ended, in milliseconds. */
 const endOf = (part: wire.Part): number | undefined => {
@@ -70,6 +70,9 @@ const inOrder = (parts: ReadonlyArray<wire.Part>): ReadonlyArray<wire.Part> => {
   return steps.flatMap((step) => step.sort((a, b) => (endOf(a) ?? Infinity) - (endOf(b) ?? Infinity) || 0))
 }
 
+/** A compaction's own message; on a message of the user the field is an object. */
+export const isSummary = (info: object): boolean => field(info, "summary") === true
+
 const keyOf = (error: WireObject): string => JSON.stringify(error)
 
 const isUnknown = (error: WireObject): boolean => error["name"] === "UnknownError"
@@ -78,6 +81,8 @@ export const make = ({ retries, sessionId, since, thinking }: Options): Mapper =
   const told = new Set<string>()
   const errors = new Set<string>()
   const users = new Set<string>()
+  /** Messages with a summary of the conversation, which OpenCode keeps for itself. */
+  const summaries = new Set<string>()
   /** The parts that are being said, which their pieces name by id alone. */
   const saying = new Map<string, "text" | "reasoning">()
   let prompt: string | undefined
@@ -86,6 +91,8 @@ export const make = ({ retries, sessionId, since, thinking }: Options): Mapper =
   let lastRetry: string | undefined
   /** Whether the last thing that was told is an error. */
   let hasFailed = false
+  /** From here on it is said of every step whether it is a compaction: without a word the next one would be one. */
+  let hasOverflowed = false
 
   const line = (type: string, now: number, rest: WireObject): RunEvent =>
     decode.fromWire({ type, timestamp: now, sessionID: sessionId, ...rest })
@@ -96,30 +103,40 @@ export const make = ({ retries, sessionId, since, thinking }: Options): Mapper =
   const hear = (info: wire.MessageInfo): void => {
     if (info.role === "user") {
       if (prompt === undefined && isPrompt(info)) prompt = info.id
-      // What a compaction says in the user's name is no answer.
       users.add(info.id)
     } else if (info.role === "assistant") {
+      if (isSummary(info)) summaries.add(info.id)
       model = { provider: info.providerID ?? undefined, model: info.modelID ?? undefined }
     }
   }
 
+  /** What a compaction says in the user's name is no answer, and a summary is none either. */
+  const marks = ({ messageID }: wire.Part): WireObject | undefined =>
+    users.has(messageID) || summaries.has(messageID)
+      ? decode.marked(true)
+      : hasOverflowed
+      ? decode.marked(false)
+      : undefined
+
   const tell = (part: wire.Part, now: number): RunEvent | undefined => {
     const type = types.get(part.type)
-    if (type === undefined || told.has(part.id) || users.has(part.messageID)) return undefined
+    if (type === undefined || told.has(part.id)) return undefined
     if (!isEnded(part)) {
-      if (part.type === "text" || part.type === "reasoning") saying.set(part.id, part.type)
+      const isAnswer = !users.has(part.messageID) && !summaries.has(part.messageID)
+      if (isAnswer && (part.type === "text" || part.type === "reasoning")) saying.set(part.id, part.type)
       return undefined
     }
     told.add(part.id)
     saying.delete(part.id)
     hasFailed = false
-    return part.type === "reasoning" && !thinking ? undefined : line(type, now, { part })
+    return part.type === "reasoning" && !thinking ? undefined : line(type, now, { part, ...marks(part) })
   }
 
   const fail = (error: WireObject, now: number): RunEvent | undefined => {
     // OpenCode tells an unexpected error once more as its stack trace.
     if (hasFailed && isUnknown(error)) return undefined
     hasFailed = true
+    hasOverflowed ||= error["name"] === "ContextOverflowError"
     errors.add(keyOf(error))
     return line("error", now, { error })
   }
@@ -170,7 +187,6 @@ export const make = ({ retries, sessionId, since, thinking }: Options): Mapper =
         if (event !== undefined) missing.push(event)
       }
       for (const { info, parts } of turn(messages) ?? []) {
-        if (info.role !== "assistant") continue
         for (const part of inOrder(parts)) push(tell(part, now))
         if (isObject(info.error) && !errors.has(keyOf(info.error))) push(fail(info.error, now))
       }
