@@ -34,7 +34,7 @@ const textsOf = (events: ReadonlyArray<RunEvent>): ReadonlyArray<string> =>
   events.map(decode.textOf).filter((text) => text !== "")
 
 /** Older versions do not mark it. */
-const continuation = /^(?:The previous request exceeded the provider's size limit|Continue if you have next steps)/
+const continuation = /^(?:The previous request exceeded the provider's size limit[^]*)?Continue if you have next steps/
 
 /** Whether OpenCode goes on by itself with this text, after a compaction. */
 const continues = ({ raw, text }: Extract<RunEvent, { readonly _tag: "Text" }>): boolean =>
