@@ -14,6 +14,8 @@ export interface Answer {
   readonly final: () => ReadonlyArray<string>
   /** Whether the last step is a compaction, as far as that is known before its end. */
   readonly summarizes: () => boolean
+  /** Whether a text is that of the summary, and not what is said after it. */
+  readonly isSummary: (text: RunEvent) => boolean
 }
 
 interface Step {
@@ -68,6 +70,11 @@ export const make = (onOwn: (event: RunEvent) => void = () => undefined): Answer
       const step = last
       if (event._tag === "Text" && event.synthetic === true) {
         onOwn(event)
+        // Through a server the summary is known before its end.
+        if (step?.isSummary === true && !step.isFinished) {
+          step.said.push(event)
+          return none
+        }
         if (!continues(event) || step === undefined || !step.isFinished || step.hasTools) return none
         if (!step.isSummary) step.said.forEach(onOwn)
         last = undefined
@@ -106,7 +113,8 @@ export const make = (onOwn: (event: RunEvent) => void = () => undefined): Answer
     },
     held: () => last === undefined || last.isSummary ? none : textsOf(last.said.slice(last.given)),
     final: () => textsOf((last === undefined || last.isSummary ? before : last)?.said ?? []),
-    summarizes: () => last?.isSummary === true
+    summarizes: () => last?.isSummary === true,
+    isSummary: (text) => last?.isSummary === true && last.said.includes(text)
   }
 }
 

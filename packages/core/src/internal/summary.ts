@@ -125,7 +125,7 @@ export const make = (options: { readonly keepText: number }): Summary => {
           return
         case "Text":
           // OpenCode goes on with what it says to itself; what a plugin tells the user alone changes nothing.
-          if (event.synthetic !== true || decode.isIgnored(event.raw)) return
+          if (event.synthetic !== true || decode.isIgnored(event.raw) || answer.isSummary(event)) return
           hasEnded = false
           self.finished = false
           return
