@@ -94,8 +94,10 @@ const goesOn = (messages: ReadonlyArray<Message>, index: number): boolean => {
   if (isCompaction || (texts.length > 0 && texts.every((part) => part["synthetic"] === true))) return true
   const summary = messages[index - 1]
   if (summary === undefined || !isSummary(summary)) return false
-  const earlier = Arr.findLast(messages.slice(0, index), ({ info, parts }) =>
-    info.role === "user" && parts.every((part) => part["type"] !== "compaction"))
+  const earlier = Arr.findLast(
+    messages.slice(0, index),
+    ({ info, parts }) => info.role === "user" && parts.every((part) => part["type"] !== "compaction")
+  )
   return Option.exists(earlier, (prompt) => textsOf(prompt) === textsOf(message))
 }
 

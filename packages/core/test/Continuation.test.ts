@@ -150,7 +150,10 @@ describe("what is no continuation", () => {
 })
 
 describe("the final message", () => {
-  const result = (events: ReadonlyArray<Wire>) => ({ ...RunResult.fold(Events.decode(events)), events: Events.decode(events) })
+  const result = (events: ReadonlyArray<Wire>) => ({
+    ...RunResult.fold(Events.decode(events)),
+    events: Events.decode(events)
+  })
   const finalOf = (...events: ReadonlyArray<Wire>) => RunResult.finalText(result(events))
 
   it("is that of the last step", () => {
@@ -217,7 +220,11 @@ describe("a structured answer", () => {
       ["a draft before silence", [...draft, ...Events.turn([])]],
       ["reasoning", Events.turn([Events.reasoning("{\"verdict\":\"approve\"}"), "I am not sure."])],
       ["thinking aloud", Events.turn("<think>\n{\"verdict\":\"approve\"}\n</think>\nI am not sure.")],
-      ["a summary", [...draft, ...Events.compaction({ summary: "{\"verdict\":\"approve\"}" }), ...Events.turn("Done.")]],
+      ["a summary", [
+        ...draft,
+        ...Events.compaction({ summary: "{\"verdict\":\"approve\"}" }),
+        ...Events.turn("Done.")
+      ]],
       ["an attached file", [Events.synthetic("{\"verdict\":\"approve\"}"), ...Events.turn("I have read it.")]]
     ] as const
   ) {
@@ -258,6 +265,9 @@ describe("a conversation with compactions", () => {
     const events = Conversation.lastTurn(conversation)
     assert.strictEqual(RunResult.fold(events).text, text)
     assert.strictEqual(Conversation.lastText(conversation), last)
-    assert.include(events.map((event) => event._tag === "Text" ? `${event.synthetic} ${event.text}` : ""), "true SUMMARY")
+    assert.include(
+      events.map((event) => event._tag === "Text" ? `${event.synthetic} ${event.text}` : ""),
+      "true SUMMARY"
+    )
   })
 })

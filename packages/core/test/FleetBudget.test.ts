@@ -161,11 +161,13 @@ describe("FleetBudget", () => {
         if (limit === "cost") assert.include(crossed.message, "($0.40 of $0.30)")
       }).pipe(Effect.provide(T.layer([3, 4].map((count) =>
         Mock.script(
-          Mock.lines(Array.from({ length: count }, (_, n) => [
-            T.stepStart(),
-            T.toolUse("read"),
-            T.stepFinish(n + 1 === count ? "stop" : "tool-calls", { cost: 0.1 })
-          ]).flat()),
+          Mock.lines(
+            Array.from({ length: count }, (_, n) => [
+              T.stepStart(),
+              T.toolUse("read"),
+              T.stepFinish(n + 1 === count ? "stop" : "tool-calls", { cost: 0.1 })
+            ]).flat()
+          ),
           Mock.exit(0)
         )
       )))))

@@ -22,13 +22,16 @@ describe("a compaction of the real binary", () => {
       expect(RunResult.finalText(result)).toBe("FINAL")
     }))
 
-  real("after an overflow, where it sends the prompt once more without a word", () =>
-    Effect.scoped(Effect.gen(function*() {
-      const session = yield* OpenCode.session()
-      yield* session.run("First")
-      yield* respond(overflowing)
-      const result = yield* session.run("Second", { exitGrace: "2 seconds" })
-      expect(result).toMatchObject({ text: "FINAL", exitCode: 1, forced: false, turns: 2 })
-      expect(result.events[0]).toMatchObject({ _tag: "SessionError", name: "ContextOverflowError" })
-    })))
+  real(
+    "after an overflow, where it sends the prompt once more without a word",
+    () =>
+      Effect.scoped(Effect.gen(function*() {
+        const session = yield* OpenCode.session()
+        yield* session.run("First")
+        yield* respond(overflowing)
+        const result = yield* session.run("Second", { exitGrace: "2 seconds" })
+        expect(result).toMatchObject({ text: "FINAL", exitCode: 1, forced: false, turns: 2 })
+        expect(result.events[0]).toMatchObject({ _tag: "SessionError", name: "ContextOverflowError" })
+      }))
+  )
 })

@@ -163,7 +163,9 @@ describe("a compaction", () => {
       yield* support.respond(support.compacting)
       const result = yield* OpenCode.run("Work", { exitGrace: "2 seconds" })
       expect(result).toMatchObject({ text: "FINAL", forced: false, turns: 3 })
-      const texts = result.events.flatMap((event) => event._tag === "Text" ? [[event.synthetic, event.text.slice(0, 8)]] : [])
+      const texts = result.events.flatMap((event) =>
+        event._tag === "Text" ? [[event.synthetic, event.text.slice(0, 8)]] : []
+      )
       expect(texts).toEqual([[true, "SUMMARY"], [true, "Continue"], [undefined, "FINAL"]])
     }))
 

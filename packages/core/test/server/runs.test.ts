@@ -356,8 +356,11 @@ describe("the end of a run over a server", () => {
       Effect.zipRight(play.stepStart, Effect.zipRight(play.text(text), play.stepFinish(reason)))
     const thinking = Effect.sleep("40 seconds")
     const begins: ReadonlyArray<readonly [name: string, said: string, begin: (play: F.Play) => Effect.Effect<void>]> = [
-      ["after a step with tools", "One.", (play) =>
-        step(play, "One.", "tool-calls").pipe(Effect.zipRight(summarize(play)), Effect.zipRight(goOn(play)))],
+      [
+        "after a step with tools",
+        "One.",
+        (play) => step(play, "One.", "tool-calls").pipe(Effect.zipRight(summarize(play)), Effect.zipRight(goOn(play)))
+      ],
       ["after the last word", "One.", (play) =>
         step(play, "One.", "stop").pipe(
           Effect.zipRight(message(play, "msg_order", { role: "user" })),
@@ -365,13 +368,20 @@ describe("the end of a run over a server", () => {
           Effect.zipRight(summarize(play)),
           Effect.zipRight(goOn(play))
         )],
-      ["after an overflow, with the prompt once more", "", (play) =>
-        play.fail({ name: "ContextOverflowError", data: { message: "too long" } }).pipe(
-          Effect.zipRight(summarize(play)),
-          Effect.zipRight(message(play, "msg_again", { role: "user" }))
-        )],
-      ["with a prompt of somebody else", "One.", (play) =>
-        Effect.zipRight(step(play, "One.", "stop"), message(play, "msg_other", { role: "user" }))]
+      [
+        "after an overflow, with the prompt once more",
+        "",
+        (play) =>
+          play.fail({ name: "ContextOverflowError", data: { message: "too long" } }).pipe(
+            Effect.zipRight(summarize(play)),
+            Effect.zipRight(message(play, "msg_again", { role: "user" }))
+          )
+      ],
+      [
+        "with a prompt of somebody else",
+        "One.",
+        (play) => Effect.zipRight(step(play, "One.", "stop"), message(play, "msg_other", { role: "user" }))
+      ]
     ]
     for (const [name, said, begin] of begins) {
       it.effect(`is waited for longer than the exit grace: ${name}`, () =>
@@ -403,7 +413,9 @@ describe("the end of a run over a server", () => {
           })],
         Effect.gen(function*() {
           const options = { exitGrace: "2 seconds", idleTimeout: "1 minute" } as const
-          const error = yield* driven(yield* Effect.fork(T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", options))))
+          const error = yield* driven(
+            yield* Effect.fork(T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", options)))
+          )
           assert.deepStrictEqual([error.phase, error.partial.text], ["idle", "One."])
         })
       ))
