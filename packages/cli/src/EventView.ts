@@ -47,7 +47,14 @@ export const nothing: Shown = { stdout: [], stderr: [] }
 
 const lines = (text: string): ReadonlyArray<string> => text.replace(/\s+$/, "").split(/\r?\n/)
 
-const answer = (text: string, { stdoutIsTerminal }: Options): Shown => {
+/**
+ * What a part of the answer shows. It goes to standard output, and so only what is known to be the agent's: see
+ * `RunResult.answerTexts`.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const answer = (text: string, { stdoutIsTerminal }: Options): Shown => {
   if (text.trim() === "") return nothing
   return {
     stdout: stdoutIsTerminal ? lines(manyLines(text)) : [text.replace(/\n$/, "")],
@@ -110,7 +117,7 @@ const toolUse = (event: RunEvent.ToolUse, { columns, cwd, style }: Options): Sho
 }
 
 /**
- * What an event shows.
+ * What an event shows. A text is shown as {@link answer}, although it can turn out to be a summary of OpenCode's.
  *
  * @since 0.1.0
  * @category conversions
@@ -124,7 +131,9 @@ export const event = (event: RunEvent.RunEvent, options: Options): Shown => {
     case "TextDelta":
       return nothing
     case "Text":
-      return answer(event.text, options)
+      return event.synthetic === true
+        ? note(style.dim("·"), RunEvent.describe(event), options)
+        : answer(event.text, options)
     case "Reasoning":
       return { stdout: [], stderr: lines(manyLines(event.text)).map((line) => style.dim(`│ ${line}`)) }
     case "ToolUse":

@@ -362,7 +362,7 @@ describe("Batch", () => {
   describe("with a budget for all jobs", () => {
     it.effect("starts none when it is used up, and leaves those for later", () =>
       Effect.gen(function*() {
-        const { course, run } = yield* batch({ jobs: jobs("1", "2", "3", "4"), concurrency: 1, budget: { cost: 0.5 } })
+        const { course, run } = yield* batch({ jobs: jobs("1", "2", "3", "4"), concurrency: 1, budget: { cost: 0.4 } })
         const outcome = yield* run
         expect([idsOf(outcome.results), idsOf(outcome.undone), outcome.stopped]).toEqual([
           ["1", "2"],
@@ -813,7 +813,7 @@ describe("after a batch that was killed", () => {
           const { undone } = yield* run
           return idsOf(undone)
         })
-      expect(yield* started(true, 0.6)).toEqual(["failed", "new"])
+      expect(yield* started(true, 0.59)).toEqual(["failed", "new"])
       expect(yield* started(true, 0.61)).toEqual(["new"])
       expect(yield* started(false, 0.01)).toEqual(["done", "new"])
     }).pipe(Effect.provide(onDisk(() => Reply.text("x", { cost: 0.25 })))))

@@ -152,6 +152,30 @@ describe("run", () => {
       expect(commands.map(({ stdin }) => stdin)).toEqual(["Fix it"])
     }))
 
+  const compacted = [...twoTurns.slice(0, 3), ...Events.compaction({ summary: "SUMMARY" }), ...twoTurns.slice(3)]
+
+  it.effect("keeps what OpenCode writes for itself off standard output", () =>
+    Effect.gen(function*() {
+      const { code, stderr, stdout } = yield* runWith([answering(...compacted)], ["run", "Fix it", ...binary])
+      expect(code).toBe(0)
+      expect(stdout).toBe("I look at the test.\nIt fails because of **time zones**.\n")
+      expect(stderr).toContain("· OpenCode notes: Continue if you have next steps")
+      const json = yield* runWith([answering(...compacted)], ["run", "Fix it", "--json", ...binary])
+      expect(JSON.parse(json.stdout.trimEnd().split("\n").at(-1)!).text).toBe(
+        "I look at the test.It fails because of **time zones**.\n"
+      )
+    }))
+
+  it.effect("shows what was held back where the run does not finish", () =>
+    Effect.gen(function*() {
+      const { code, stdout } = yield* runWith(
+        [Mock.script(Mock.awaitStdin, Mock.lines([Events.stepStart(), Events.text("So far.")]), Mock.exit(0))],
+        ["run", "Fix it", ...binary]
+      )
+      expect(code).toBe(7)
+      expect(stdout).toBe("So far.\n")
+    }))
+
   it.effect("takes the prompt from words, a file and standard input", () =>
     Effect.scoped(Effect.gen(function*() {
       const fileSystem = yield* FileSystem.FileSystem

@@ -77,34 +77,71 @@ const types = new Map<unknown, string>([
   ["step-finish", "step_finish"]
 ])
 
-const toWire = (part: WireObject, sessionId: string): ReadonlyArray<WireObject> => {
-  const type = types.get(part["type"])
-  return type === undefined ? [] : [{ type, sessionID: sessionId, part }]
+const isSummary = ({ info }: Message): boolean => info["summary"] === true
+
+/** Of the user's messages `opencode run` prints those texts that OpenCode has written at once. */
+const isPrinted = (message: Message, part: WireObject): boolean =>
+  message.info.role !== "user" || (part["type"] === "text" && decode.field(part["time"], "end") !== undefined)
+
+const toWire = (message: Message, sessionId: string): ReadonlyArray<WireObject> => {
+  const isOwn = message.info.role === "user" || isSummary(message)
+  return message.parts.flatMap((part) => {
+    const type = types.get(part["type"])
+    return type === undefined || !isPrinted(message, part)
+      ? []
+      : [{ type, sessionID: sessionId, part, ...(isOwn ? decode.marked(true) : {}) }]
+  })
+}
+
+const textsOf = ({ parts }: Message): string =>
+  parts.flatMap((part) => part["type"] === "text" ? [part["text"]] : []).join("\n")
+
+/**
+ * Whether a message of the user is OpenCode's own: the order to compact, the words with which it goes on after that, or
+ * the prompt once more, after a compaction for which there was no room.
+ */
+const goesOn = (messages: ReadonlyArray<Message>, index: number): boolean => {
+  const message = messages[index]!
+  const texts = message.parts.filter((part) => part["type"] === "text")
+  const isCompaction = message.parts.some((part) => part["type"] === "compaction")
+  if (isCompaction || (texts.length > 0 && texts.every((part) => part["synthetic"] === true))) return true
+  const summary = messages[index - 1]
+  if (summary === undefined || !isSummary(summary)) return false
+  const earlier = Arr.findLast(
+    messages.slice(0, index),
+    ({ info, parts }) => info.role === "user" && parts.every((part) => part["type"] !== "compaction")
+  )
+  return Option.exists(earlier, (prompt) => textsOf(prompt) === textsOf(message))
 }
 
 /**
- * The events of the last turn: what the agent did since the last message of the user, as `opencode run` would have
- * printed it.
+ * The events of the last turn: what the agent did since the last prompt, as `opencode run` would have printed it. What
+ * OpenCode says to itself in the user's name to go on after a compaction is no prompt.
  *
  * @since 0.1.0
  * @category conversions
  */
 export const lastTurn = (conversation: Conversation): ReadonlyArray<RunEvent> => {
   const { messages } = conversation
-  const asked = Arr.findLastIndex(messages, (message) => message.info.role === "user")
+  const asked = Arr.findLastIndex(
+    messages,
+    (message) => message.info.role === "user" && !goesOn(messages, messages.indexOf(message))
+  )
   return messages.slice(Option.match(asked, { onNone: () => 0, onSome: (index) => index + 1 }))
-    .flatMap((message) => message.parts.flatMap((part) => toWire(part, conversation.info.id)))
+    .flatMap((message) => toWire(message, conversation.info.id))
     .map(decode.fromWire)
 }
 
 /**
- * The text of the agent's last message.
+ * The text of the agent's last message; the summary of a compaction is none.
  *
  * @since 0.1.0
  * @category getters
  */
 export const lastText = (conversation: Conversation): string => {
-  const message = Option.getOrUndefined(Arr.findLast(conversation.messages, ({ info }) => info.role === "assistant"))
+  const message = Option.getOrUndefined(
+    Arr.findLast(conversation.messages, (message) => message.info.role === "assistant" && !isSummary(message))
+  )
   return (message?.parts ?? []).flatMap((part) =>
     part["type"] === "text" && typeof part["text"] === "string" ? [part["text"]] : []
   )

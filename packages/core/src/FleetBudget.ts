@@ -1,7 +1,8 @@
 /**
- * One budget for many runs. Runs add what they spend as they spend it; a run that would start when a limit is reached
- * fails with `OpenCodeBudgetError` instead. Runs under way go on: give each a `budget` of its own to bound them. Only with
- * `unpriced: "error"` a run that uses tokens at an unknown cost is ended.
+ * One budget for many runs. Runs add what they spend as they spend it; a run that would start when a limit is crossed
+ * fails with `OpenCodeBudgetError` instead. A limit means what it means for one run: it may be reached, and what is more
+ * crosses it. Runs under way go on: give each a `budget` of its own to bound them. Only with `unpriced: "error"` a run that
+ * uses tokens at an unknown cost is ended.
  *
  * @since 0.1.0
  */
@@ -10,6 +11,7 @@ import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Ref from "effect/Ref"
+import * as budgets from "./internal/budget.js"
 import * as check from "./internal/check.js"
 import { OpenCodeBudgetError, OpenCodeConfigError } from "./OpenCodeError.js"
 import type { Budget, Unpriced } from "./RunOptions.js"
@@ -37,7 +39,7 @@ export interface Spent {
 export interface Service {
   readonly spent: Effect.Effect<Spent>
   readonly add: (spent: Spent) => Effect.Effect<void>
-  /** Fails when a limit is reached. */
+  /** Fails when a limit is crossed. */
   readonly check: Effect.Effect<void, OpenCodeBudgetError | OpenCodeConfigError>
   /** What runs of the fleet do about an unknown cost. Default: nothing. */
   readonly unpriced?: {
@@ -59,8 +61,6 @@ export interface Service {
 export class FleetBudget extends Context.Tag("effect-opencode/FleetBudget")<FleetBudget, Service>() {}
 
 const nothing: Spent = { steps: 0, cost: 0, tokens: 0, toolCalls: 0 }
-
-const limits = ["steps", "cost", "tokens", "toolCalls"] as const
 
 /**
  * A budget that begins with nothing spent. Limits that are not set do not limit.
@@ -92,7 +92,9 @@ export const make = (budget: Budget): Effect.Effect<Service> =>
         const problem = check.budget("FleetBudget", budget)
         if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
         const sum = yield* Ref.get(spent)
-        const crossed = limits.find((limit) => sum[limit] >= (budget[limit] ?? Number.POSITIVE_INFINITY))
+        const crossed = budgets.limits.find((limit) =>
+          budgets.isCrossed(sum[limit], budget[limit] ?? Number.POSITIVE_INFINITY)
+        )
         if (crossed !== undefined) {
           return yield* new OpenCodeBudgetError({
             scope: "fleet",

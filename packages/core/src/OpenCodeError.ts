@@ -6,6 +6,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import * as budgets from "./internal/budget.js"
 import * as summary from "./internal/summary.js"
 import { RunEvent, SessionErrorKind } from "./RunEvent.js"
 import { TokenUsage } from "./TokenUsage.js"
@@ -301,12 +302,15 @@ export class OpenCodeIncompleteError
   )
 {
   override get message(): string {
-    const isFinal = this.finishReason !== undefined && summary.isFinal(this.finishReason)
-    const last = isFinal
-      ? "the text of the last step is lost"
-      : this.finishReason === undefined
+    const last = this.finishReason === undefined
       ? "no step had finished"
-      : `the last step finished with "${this.finishReason}"`
+      : `the last step finished with "${this.finishReason}"${
+        !summary.isFinal(this.finishReason)
+          ? ""
+          : (this.partial.lostLines ?? 0) > 0
+          ? ", and its text is lost"
+          : ", then OpenCode went on by itself"
+      }`
     return `OpenCode exited${
       this.exitCode === undefined ? "" : ` with code ${this.exitCode}`
     } but the conversation did ` +
@@ -370,20 +374,20 @@ export class OpenCodeBudgetError
 {
   override get message(): string {
     const whose = this.scope === "fleet" ? "the fleet's" : "its"
+    const [reached, max] = budgets.figures(this.limit, this.reached, this.max)
     if (this.unpriced === true) {
       return this.partial === undefined
-        ? `The run was not started: what the fleet has spent is unknown, so ${whose} budget of cost (${this.max}) cannot be ` +
+        ? `The run was not started: what the fleet has spent is unknown, so ${whose} budget of cost (${max}) cannot be ` +
           `kept. ${pricing}`
         : `The run was ended: OpenCode does not know what it costs (${plural(this.partial.usage.total, "token")}, ` +
-          `$${
-            Number(this.partial.cost.toFixed(4))
-          }), so ${whose} budget of cost (${this.max}) cannot be kept. ${pricing} [${where(this.partial)}]${
-            survivorsOf(this.partial)
-          }`
+          `${
+            budgets.figures("cost", this.partial.cost, this.max)[0]
+          }), so ${whose} budget of cost (${max}) cannot be kept. ` +
+          `${pricing} [${where(this.partial)}]${survivorsOf(this.partial)}`
     }
     return this.partial === undefined
-      ? `The run was not started: the fleet's budget of ${this.limit} is used up (${this.reached} of ${this.max}).`
-      : `The run was ended: it crossed its budget of ${this.limit} (${this.reached}, at most ${this.max}), ${
+      ? `The run was not started: the fleet's budget of ${this.limit} is used up (${reached} of ${max}).`
+      : `The run was ended: it crossed its budget of ${this.limit} (${reached}, at most ${max}), ${
         where(this.partial)
       }.${survivorsOf(this.partial)}`
   }

@@ -66,6 +66,10 @@ export const StepStart = Schema.TaggedStruct("StepStart", {
 /**
  * A whole part of the answer; OpenCode prints no deltas.
  *
+ * With `synthetic` it is no answer: OpenCode wrote the text for itself. After a compaction it asks itself to continue
+ * that way, and works on (1.18.33). The summary of the compaction is a `Text` before that: through a server it is
+ * `synthetic`, on stdout nothing marks it, and `RunResult.fold` and `RunResult.answerTexts` tell it by what follows.
+ *
  * @since 0.1.0
  * @category models
  */
@@ -82,7 +86,11 @@ export const Text = Schema.TaggedStruct("Text", {
   text: Schema.String,
   time: Schema.optional(Span),
   /** `text`, if that cannot be read. */
-  unread
+  unread,
+  /**
+   * `true` where OpenCode or a plugin wrote the text, and not the model; absent otherwise. It is no part of the answer.
+   */
+  synthetic: Schema.optional(Schema.Boolean)
 })
 
 /**
@@ -475,8 +483,8 @@ export const is =
     event._tag === tag
 
 /**
- * The answer text that an event carries: `Text`, and the `message`, `assistant` and `model` shapes of other
- * versions; an empty string for everything else.
+ * The answer text that an event carries: `Text` that is not `synthetic`, and the `message`, `assistant` and `model`
+ * shapes of other versions; an empty string for everything else.
  *
  * @since 0.1.0
  * @category getters
@@ -534,7 +542,7 @@ export const describe = (event: RunEvent): string => {
     case "StepStart":
       return "asks the model"
     case "Text":
-      return oneLine(event.text)
+      return oneLine(event.synthetic === true ? `OpenCode notes: ${event.text}` : event.text)
     case "Reasoning":
       return oneLine(`thinks: ${event.text}`)
     case "ToolUse":

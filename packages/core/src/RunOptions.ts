@@ -20,7 +20,7 @@ import type { RunEvent } from "./RunEvent.js"
 export type Unpriced = "warn" | "error" | "allow"
 
 /**
- * Limits of one run. Crossing one ends the run with `OpenCodeBudgetError`.
+ * Limits of one run. Crossing one ends the run with `OpenCodeBudgetError`; a limit may be reached.
  *
  * @since 0.1.0
  * @category models

@@ -4,6 +4,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import * as answers from "./internal/answer.js"
 import * as decode from "./internal/decode.js"
 import * as fileChanges from "./internal/fileChanges.js"
 import * as fuzzy from "./internal/fuzzyText.js"
@@ -62,7 +63,10 @@ export interface FileChange {
 export class RunResult extends Schema.Class<RunResult>("effect-opencode/RunResult")({
   /** The id of the run; OpenCode's processes had it in their environment. */
   runId: Schema.String,
-  /** The texts of the answer, concatenated in order. */
+  /**
+   * The texts of the answer, concatenated in order: all that the agent said. What OpenCode writes for itself, the summary
+   * of a compaction and the words with which it goes on after one, is among the `events` only.
+   */
   text: Schema.String,
   /** Every event but `TextDelta`s, in the order in which it was seen. */
   events: Schema.Array(RunEvent),
@@ -96,6 +100,12 @@ export class RunResult extends Schema.Class<RunResult>("effect-opencode/RunResul
   /** Milliseconds from the call to the outcome, waiting for the start-up gate included. */
   duration: Schema.Number
 }) {
+  /** Steps that began, repetitions included: what a budget of `steps` counts. */
+  get steps(): number {
+    // Every finished step began, also where the line that said so was lost.
+    return Math.max(this.turns, this.events.filter((event) => event._tag === "StepStart").length)
+  }
+
   /** The events that report a tool call, in order. */
   get toolCalls(): ReadonlyArray<RunEvent> {
     return this.events.filter(decode.isToolCall)
@@ -199,6 +209,80 @@ export const fuzzyText = (result: {
 }): string => {
   const text = result.text.trim()
   if (text !== "") return text
-  const found = result.events.map(fuzzy.fromEvent).filter((piece) => piece !== "")
-  return (found.length > 0 ? found : result.rawLines ?? []).join("\n").trim()
+  const found = notOwn(result.events).map(fuzzy.fromEvent).filter((piece) => piece !== "")
+  if (found.length > 0) return found.join("\n").trim()
+  const lines = (result.rawLines ?? []).map((line) => ({ line, event: decode.fromLine(line) }))
+  const kept = new Set(notOwn(lines.map(({ event }) => event)))
+  return lines.flatMap(({ event, line }) => kept.has(event) ? [line] : []).join("\n").trim()
+}
+
+const notOwn = (events: ReadonlyArray<RunEvent>): ReadonlyArray<RunEvent> => {
+  const own = answers.own(events)
+  return own.size === 0 ? events : events.filter((event) => !own.has(event))
+}
+
+/**
+ * The text of the final message: what the agent said in its last step, after all of its work. `text` also has what it
+ * said on the way. Where the events do not tell, which is so for a result without events, it is all of `text`.
+ *
+ * @example
+ * ```ts
+ * import { OpenCode, RunResult } from "effect-opencode"
+ * import { Effect } from "effect"
+ *
+ * export const verdict = OpenCode.run("Review src/ and end with a verdict").pipe(Effect.map(RunResult.finalText))
+ * ```
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const finalText = (result: {
+  readonly text: string
+  readonly events: ReadonlyArray<RunEvent>
+}): string => {
+  const answer = answers.make()
+  let said = 0
+  for (const event of result.events) said += answer.add(event).length
+  const final = answer.final().join("")
+  return said + answer.held().length > 0 && result.text.endsWith(final) ? final : result.text
+}
+
+/**
+ * Tells the agent's words from what OpenCode writes for itself while the events come, see {@link answerTexts}.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface AnswerTexts {
+  /** The texts that this event shows to be the agent's, in order. */
+  readonly add: (event: RunEvent) => ReadonlyArray<string>
+  /** The rest, when no further event comes. */
+  readonly end: () => ReadonlyArray<string>
+}
+
+/**
+ * Finds the answer in events as they come, for programs that show it live. The summary of a compaction looks like any
+ * other text of OpenCode's stdout until OpenCode goes on after it, so that the text of a step is held back until a tool
+ * call, the next step or the end shows that it is the agent's.
+ *
+ * @example
+ * ```ts
+ * import { OpenCode, RunResult } from "effect-opencode"
+ * import { Chunk, Stream } from "effect"
+ *
+ * export const answer = Stream.suspend(() => {
+ *   const texts = RunResult.answerTexts()
+ *   return OpenCode.stream("Write a poem").pipe(
+ *     Stream.mapConcat(texts.add),
+ *     Stream.concat(Stream.suspend(() => Stream.fromChunk(Chunk.fromIterable(texts.end()))))
+ *   )
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category folding
+ */
+export const answerTexts = (): AnswerTexts => {
+  const answer = answers.make()
+  return { add: answer.add, end: answer.held }
 }

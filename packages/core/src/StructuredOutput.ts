@@ -13,8 +13,9 @@ import * as Schema from "effect/Schema"
 import * as jsonMessage from "./internal/jsonMessage.js"
 import * as limits from "./internal/limits.js"
 import * as tail from "./internal/tail.js"
+import { isObject } from "./internal/wire.js"
 import { OpenCodeConfigError, OpenCodeOutputError } from "./OpenCodeError.js"
-import { RunResult } from "./RunResult.js"
+import { finalText, RunResult } from "./RunResult.js"
 import * as TokenUsage from "./TokenUsage.js"
 
 /**
@@ -212,6 +213,64 @@ const scan = (text: string, start: number): Scan => {
   }
 }
 
+/** The names that models and prompts have for thinking aloud; the last forms are those of Kimi and of Mistral. */
+const thinking = new RegExp(
+  "<(/?)(?:[a-z]+:)?(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis)(?:\\s[^<>]{0,200})?>" +
+    "|◁(/?)think▷|\\[(/?)THINK\\]",
+  "gi"
+)
+
+const isLineStart = (text: string, at: number): boolean => /(?:^|\n)[ \t]*$/.test(text.slice(Math.max(0, at - 100), at))
+
+/**
+ * An answer without what its model thought aloud, which it can take back in the next sentence. A mark inside of a JSON
+ * value is the value's, one in a line of prose that is never closed is only spoken of, and so is one in code. What stands
+ * before a mark that closes and was never opened was thought: templates open it in the prompt.
+ */
+const withoutThinking = (text: string): string => {
+  let kept = ""
+  let from = 0
+  let at = 0
+  /** Until here goes a value that breaks off; its marks count, and it is not looked at again. */
+  let broken = 0
+  /** Where the block that is open begins. */
+  let open: number | undefined
+  /** Leaves the values before an index behind, and that in which it is if it is whole. */
+  const skipValues = (index: number): void => {
+    while (at < index) {
+      const c = text.charCodeAt(at)
+      if (c !== 0x7b && c !== 0x5b) at++
+      else {
+        const { begun, complete, end, opener } = scan(text, at)
+        if (!complete && end > index) broken = end
+        at = complete || begun ? end : opener + 1
+      }
+    }
+  }
+  thinking.lastIndex = 0
+  for (let mark = thinking.exec(text); mark !== null; mark = thinking.exec(text)) {
+    const end = mark.index + mark[0].length
+    if (open === undefined && mark.index >= broken) {
+      skipValues(mark.index)
+      if (at > mark.index && mark.index >= broken) {
+        thinking.lastIndex = at
+        continue
+      }
+    }
+    at = end
+    if (text.charAt(mark.index - 1) === "`") continue
+    const closes = mark[1] === "/" || mark[2] === "/" || mark[3] === "/"
+    if (!closes) open ??= mark.index
+    else {
+      kept = open === undefined ? "" : `${kept}${text.slice(from, open)}\n`
+      from = end
+      open = undefined
+    }
+  }
+  const isOpen = open !== undefined && isLineStart(text, open)
+  return kept + (isOpen ? text.slice(from, open) : text.slice(from))
+}
+
 const isJson = (text: string): boolean => {
   const { complete, end } = scan(text, 0)
   return complete && end === text.length
@@ -328,7 +387,8 @@ const lastScalar = (text: string): ReadonlyArray<string> => {
 /**
  * The JSON values in an answer, best first: the answer as a whole where it is one; the fences marked json; other
  * fences that hold a JSON value; objects and arrays in prose; a last line that is a number, a string, `true`, `false`
- * or `null`. Later ones come before earlier ones of their kind, and the last 100 of each kind are looked at.
+ * or `null`. Later ones come before earlier ones of their kind, and the last 100 of each kind are looked at. What stands
+ * in a block of thinking (`<think>…</think>` and its kin) is not looked at.
  *
  * A fence marked json and a value that breaks off are here too, although they do not parse: it is better to say what
  * is wrong with them than that there was nothing. Takes linear time and never throws.
@@ -345,7 +405,9 @@ const lastScalar = (text: string): ReadonlyArray<string> => {
  * @category decoding
  */
 export const candidates = (text: string): ReadonlyArray<string> => {
-  const whole = text.trim()
+  const said = text.trim()
+  if (isJson(said)) return [said]
+  const whole = withoutThinking(said).trim()
   if (isJson(whole)) return [whole]
   const { json, other } = fences(whole)
   return [...new Set([...json, ...other, ...spans(whole), ...lastScalar(whole)])]
@@ -360,9 +422,36 @@ const parse = (candidate: string, clean: (text: string) => string): Either.Eithe
     }
   })
 
+/** Whether two JSON values are the same, whatever the order of their keys. */
+const isSame = (self: unknown, that: unknown): boolean => {
+  if (Array.isArray(self)) {
+    return Array.isArray(that) && self.length === that.length && self.every((item, i) => isSame(item, that[i]))
+  }
+  if (!isObject(self) || !isObject(that)) return self === that
+  const keys = Object.keys(self)
+  return keys.length === Object.keys(that).length &&
+    keys.every((key) => Object.hasOwn(that, key) && isSame(self[key], that[key]))
+}
+
+/** Whether a value is the JSON Schema of the value: agents repeat what they were told, and a lenient Schema decodes it. */
+const isQuoted = <A, I>(schema: Schema.Schema<A, I>): (value: unknown) => boolean => {
+  let told: unknown
+  try {
+    told = JSON.parse(JSON.stringify(JSONSchema.make(schema)))
+  } catch {
+    // Nobody can have been told it.
+    return () => false
+  }
+  if (!isObject(told)) return () => false
+  const { $schema: _, ...bare } = told
+  return (value) => isSame(value, told) || isSame(value, bare)
+}
+
 /**
- * Finds the value in an answer: the first of the {@link candidates} that decodes. The problem is that of the first
- * candidate, the one that was most probably meant.
+ * Finds the value in an answer: the first of the {@link candidates} that decodes and is not the JSON Schema itself, which
+ * agents repeat. The problem is that of the first candidate, the one that was most probably meant.
+ *
+ * An answer is the final message of a run: see `RunResult.finalText`.
  *
  * @example
  * ```ts
@@ -400,10 +489,15 @@ const decoder = <A, I>(
       throw cause
     }
   }
+  const isTold = isQuoted(schema)
+  const decodeAnswer = (value: unknown): Either.Either<A, Problem> =>
+    isTold(value)
+      ? Either.left(problem("mismatch", "This is the JSON Schema itself; a value that satisfies it is asked for."))
+      : decodeCandidate(value)
   return (text) => {
     let first: Problem | undefined
     for (const candidate of candidates(text)) {
-      const decoded = Either.flatMap(parse(candidate, clean), decodeCandidate)
+      const decoded = Either.flatMap(parse(candidate, clean), decodeAnswer)
       if (Either.isRight(decoded)) return decoded
       first ??= decoded.left
     }
@@ -503,7 +597,8 @@ const failure = (problem: Problem, results: Arr.NonEmptyReadonlyArray<RunResult>
 }
 
 /**
- * Asks for a value, and gives what is wrong with it back to the agent until it decodes. Options that cannot be used
+ * Asks for a value, and gives what is wrong with it back to the agent until it decodes. The value is that of the final
+ * message: what the agent drafted before its last step is none. Options that cannot be used
  * fail before the first turn; a turn that fails ends the loop with its own error.
  *
  * @example
@@ -538,7 +633,7 @@ export const loop = <A, I, E, R>(
     ): Effect.Effect<Answer<A>, E | OpenCodeOutputError, R> =>
       Effect.flatMap(options.turn(prompt), (result) => {
         const results = Arr.append(earlier, result)
-        return Either.match(decodeText(result.text), {
+        return Either.match(decodeText(finalText(result)), {
           onRight: (value) => Effect.succeed({ value, result: combine(results) }),
           onLeft: (problem): Effect.Effect<Answer<A>, E | OpenCodeOutputError, R> =>
             results.length > repairs ? failure(problem, results) : ask(repairPrompt(problem), results)

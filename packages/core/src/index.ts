@@ -14,9 +14,10 @@ export * as Binary from "./Binary.js"
 export * as Conversation from "./Conversation.js"
 
 /**
- * One budget for many runs. Runs add what they spend as they spend it; a run that would start when a limit is reached
- * fails with `OpenCodeBudgetError` instead. Runs under way go on: give each a `budget` of its own to bound them. Only with
- * `unpriced: "error"` a run that uses tokens at an unknown cost is ended.
+ * One budget for many runs. Runs add what they spend as they spend it; a run that would start when a limit is crossed
+ * fails with `OpenCodeBudgetError` instead. A limit means what it means for one run: it may be reached, and what is more
+ * crosses it. Runs under way go on: give each a `budget` of its own to bound them. Only with `unpriced: "error"` a run that
+ * uses tokens at an unknown cost is ended.
  *
  * @since 0.1.0
  */

@@ -71,7 +71,7 @@ describe("the budget of a run", () => {
 })
 
 describe("FleetBudget", () => {
-  it.effect("adds up live what the runs spend, and refuses a start when a limit is reached", () => {
+  it.effect("adds up live what the runs spend, and refuses a start when a limit is crossed", () => {
     const goOn = Effect.unsafeMakeLatch(false)
     return Effect.gen(function*() {
       const fleet = yield* FleetBudget.FleetBudget
@@ -83,11 +83,11 @@ describe("FleetBudget", () => {
         _tag: "OpenCodeBudgetError",
         scope: "fleet",
         limit: "cost",
-        max: 1,
+        max: 0.9,
         reached: 1
       })
       assert.isUndefined(error.partial)
-      assert.match(error.message, /was not started/)
+      assert.match(error.message, /was not started: .* \(\$1\.00 of \$0\.90\)/)
       assert.strictEqual((yield* T.commands).length, 1)
       // the one that is under way goes on
       yield* goOn.open
@@ -95,7 +95,7 @@ describe("FleetBudget", () => {
       assert.strictEqual((yield* fleet.spent).cost, 1.25)
       yield* T.expectClean
     }).pipe(
-      Effect.provide(FleetBudget.layer({ cost: 1 })),
+      Effect.provide(FleetBudget.layer({ cost: 0.9 })),
       Effect.provide(T.layer([
         Mock.script(
           Mock.lines([T.stepStart(), T.toolUse("read"), T.stepFinish("tool-calls", { cost: 1 })]),
@@ -118,7 +118,7 @@ describe("FleetBudget", () => {
       yield* Fiber.join(first)
       assert.strictEqual((yield* T.commands).length, 1)
     }).pipe(
-      Effect.provide(FleetBudget.layer({ steps: 1 })),
+      Effect.provide(FleetBudget.layer({ steps: 0.5 })),
       Effect.provide(T.layer(
         () => Mock.script(Mock.waitFor(goOn.await), Mock.lines(T.answer("x"))),
         { concurrency: 1 }
@@ -127,7 +127,7 @@ describe("FleetBudget", () => {
   })
 
   for (const limit of ["steps", "tokens", "toolCalls"] as const) {
-    it.effect(`lets runs go on until ${limit} are used up`, () =>
+    it.effect(`lets runs start until their limit of ${limit} is crossed`, () =>
       Effect.gen(function*() {
         const results = yield* Effect.all([1, 2, 3, 4].map(() => Effect.either(OpenCode.run("x"))))
         assert.deepStrictEqual(results.map(Either.isRight), [true, true, false, false])
@@ -137,11 +137,40 @@ describe("FleetBudget", () => {
           assert.strictEqual(third.left.scope, "fleet")
         } else assert.fail("an OpenCodeBudgetError was expected")
       }).pipe(
-        Effect.provide(FleetBudget.layer({ [limit]: { steps: 2, tokens: 136, toolCalls: 2 }[limit] })),
+        Effect.provide(FleetBudget.layer({ [limit]: { steps: 1, tokens: 136, toolCalls: 1 }[limit] })),
         Effect.provide(
           T.layer(() => Mock.script(Mock.lines([T.stepStart(), T.toolUse("read"), T.text("x"), T.stepFinish("stop")])))
         )
       ))
+  }
+
+  const spending = { steps: 3, cost: 0.3, tokens: 405, toolCalls: 3 } as const
+  for (const limit of ["steps", "cost", "tokens", "toolCalls"] as const) {
+    it.effect(`means what it means for one run: a limit of ${limit} may be reached`, () =>
+      Effect.gen(function*() {
+        // 0.1 + 0.1 + 0.1 is a little more than 0.3.
+        const fleet = yield* FleetBudget.make({ [limit]: spending[limit] })
+        for (const _ of [1, 2, 3]) yield* fleet.add({ steps: 1, cost: 0.1, tokens: 135, toolCalls: 1 })
+        const run = OpenCode.run("x", { budget: { [limit]: spending[limit] } })
+        assert.strictEqual((yield* run).finishReason, "stop")
+        yield* fleet.check
+        yield* fleet.add({ steps: 1, cost: 0.1, tokens: 135, toolCalls: 1 })
+        assert.strictEqual((yield* T.failsWith("OpenCodeBudgetError")(run)).limit, limit)
+        const crossed = yield* Effect.flip(fleet.check)
+        assert.strictEqual(crossed._tag, "OpenCodeBudgetError")
+        if (limit === "cost") assert.include(crossed.message, "($0.40 of $0.30)")
+      }).pipe(Effect.provide(T.layer([3, 4].map((count) =>
+        Mock.script(
+          Mock.lines(
+            Array.from({ length: count }, (_, n) => [
+              T.stepStart(),
+              T.toolUse("read"),
+              T.stepFinish(n + 1 === count ? "stop" : "tool-calls", { cost: 0.1 })
+            ]).flat()
+          ),
+          Mock.exit(0)
+        )
+      )))))
   }
 
   it.effect("counts what a failed run has spent", () =>
@@ -151,7 +180,7 @@ describe("FleetBudget", () => {
       assert.strictEqual((yield* fleet.spent).cost, 0.25)
       yield* T.failsWith("OpenCodeBudgetError")(OpenCode.run("x"))
     }).pipe(
-      Effect.provide(FleetBudget.layer({ cost: 0.25 })),
+      Effect.provide(FleetBudget.layer({ cost: 0.2 })),
       Effect.provide(T.layer([Mock.script(Mock.lines([T.stepStart(), T.stepFinish("tool-calls")]), Mock.exit(1))]))
     ))
 

@@ -137,7 +137,7 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     error: new E.OpenCodeBudgetError({ scope: "run", limit: "cost", max: 1, reached: 1.25, partial: seen }),
-    says: ["budget of cost", "1.25", "at most 1"]
+    says: ["budget of cost", "1.25", "at most $1.00"]
   },
   {
     error: new E.OpenCodeBudgetError({ scope: "fleet", limit: "tokens", max: 100, reached: 120 }),

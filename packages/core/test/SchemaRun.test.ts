@@ -221,7 +221,7 @@ describe("runSchema", () => {
         yield* T.expectClean
       }).pipe(Effect.provide(T.layer(saying(wrong, right)))))
 
-    for (const [limit, max, reached] of [["steps", 2, 2], ["cost", 0.5, 0.5], ["tokens", 270, 270]] as const) {
+    for (const [limit, max, reached] of [["steps", 2, 2], ["tokens", 270, 270]] as const) {
       it.effect(`nothing starts where no ${limit} are left`, () =>
         Effect.gen(function*() {
           const error = yield* T.failsWith("OpenCodeBudgetError")(
@@ -237,6 +237,28 @@ describe("runSchema", () => {
           assert.lengthOf(yield* T.commands, 2)
         }).pipe(Effect.provide(T.layer(saying(wrong, wrong, right)))))
     }
+
+    it.effect("counts the steps that a run counts: those that begin", () =>
+      Effect.gen(function*() {
+        const error = yield* T.failsWith("OpenCodeBudgetError")(
+          OpenCode.runSchema(Answer, "How many?", { budget: { steps: 4 } })
+        )
+        assert.deepStrictEqual([error.limit, error.max, error.reached], ["steps", 4, 5])
+        assert.lengthOf(yield* T.commands, 2)
+      }).pipe(Effect.provide(T.layer([
+        // A cut stream: the step begins three times and finishes once.
+        Mock.script(Mock.lines([T.stepStart(), T.stepStart(), ...T.answer(wrong)]), Mock.exit(0)),
+        Mock.script(Mock.lines([T.stepStart(), ...T.answer(wrong)]), Mock.exit(0))
+      ]))))
+
+    it.effect("a limit that is reached leaves room for a correction without any", () =>
+      Effect.gen(function*() {
+        const { value } = yield* OpenCode.runSchema(Answer, "How many?", { budget: { toolCalls: 1, cost: 0.25 } })
+        assert.deepStrictEqual(value, { count: 3 })
+      }).pipe(Effect.provide(T.layer([
+        Mock.script(Mock.lines([T.stepStart(), T.toolUse("read"), T.text(wrong), T.stepFinish("stop")]), Mock.exit(0)),
+        Mock.script(Mock.lines([T.stepStart(), T.text(right), T.stepFinish("stop", { cost: 0 })]), Mock.exit(0))
+      ]))))
 
     it.effect("tool calls of earlier turns count", () =>
       Effect.gen(function*() {

@@ -1,5 +1,5 @@
 import { assert, describe, expect, it } from "@effect/vitest"
-import { Arbitrary, Effect, Either, FastCheck as fc, Schema } from "effect"
+import { Arbitrary, Effect, Either, FastCheck as fc, JSONSchema, Schema } from "effect"
 import { OpenCodeError, RunEvent, RunResult, StructuredOutput, TokenUsage } from "effect-opencode"
 import { json } from "./support/arbitraries.js"
 
@@ -213,6 +213,13 @@ describe("candidates", () => {
       "[\"```json\",\n",
       "[\"```json\"\n",
       "\"```json\",\n",
+      "<think>",
+      "</think>",
+      "<think>{</think>",
+      "</think>[\"",
+      "[\"</think>\", ",
+      "[\"<think>",
+      "{\"a\": </think>",
       "```json\n[1]\n```\n",
       "true "
     ]
@@ -396,6 +403,66 @@ const result = (n: number, text: string) =>
     attempts: n,
     duration: n * 100
   })
+
+describe("what the model thinks aloud", () => {
+  const draft = "{\"ok\": true}"
+  const blocks = [
+    `<think>${draft}</think>`,
+    `<THINK>\n${fence(draft)}\n</THINK>`,
+    `<thinking budget="high">${draft}</thinking>`,
+    `<reasoning>First <think>${draft}</think> and then ${draft}</reasoning>`,
+    `<seed:think>${draft}</seed:think>`,
+    `<think>\n${draft}\n<think>again</think>${draft}</think>`,
+    `${draft} was my first thought.\n</think>`,
+    `◁think▷${draft}◁/think▷`,
+    `[THINK]${draft}[/THINK]`,
+    `<think>\n${fence(draft)}`
+  ]
+
+  it.each(blocks)("is no answer: %s", (block) => {
+    assert.strictEqual(problemOf(decodeOk(`${block}\n`)).reason, "no-json")
+    assert.strictEqual(problemOf(decodeOk(`${block}\n\nThe tests fail.`)).reason, "no-json")
+  })
+
+  it.each(blocks.slice(0, -1))("does not hide the answer after it: %s", (block) => {
+    expect(decodeOk(`${block}{"ok": false}`)).toEqual(ok(false))
+    expect(decodeOk(`${block}\n${fence("{\"ok\": false}")}`)).toEqual(ok(false))
+    expect(decodeOk(`${fence("{\"ok\": false}")}\n<think>${draft}</think>`)).toEqual(ok(false))
+  })
+
+  it("is told from words about it", () => {
+    expect(decodeOk(`I removed the <think> tag.\n${fence(draft)}`)).toEqual(ok(true))
+    expect(decodeOk(`\`<think>\` and \`</think>\` are parsed now: ${draft} A closing \`</think>\` too.`)).toEqual(
+      ok(true)
+    )
+    const Said = StructuredOutput.decode(Schema.Struct({ said: Schema.String }))
+    for (const said of ["</think>", "<think>", "a <think>b</think> c", "</think></think>"]) {
+      const value = JSON.stringify({ said })
+      for (const text of [value, fence(value), `It is ${value} so.`, `<think>${draft}</think>${value}`]) {
+        expect(Said(text)).toEqual(Either.right({ said }))
+      }
+    }
+  })
+})
+
+describe("the JSON Schema that the agent was told", () => {
+  const Loose = Schema.Struct({ note: Schema.optional(Schema.String) })
+  const told = JSONSchema.make(Loose)
+
+  it("is no answer where it is repeated", () => {
+    const decode = StructuredOutput.decode(Loose)
+    const { $schema, ...bare } = told
+    assert.isString($schema)
+    for (const quoted of [told, bare, Object.fromEntries(Object.entries(told).reverse())]) {
+      const text = `The schema is\n${fence(JSON.stringify(quoted, null, 2))}\nI could not find a note.`
+      assert.strictEqual(problemOf(decode(text)).reason, "mismatch")
+      expect(decode(`${fence("{\"note\": \"here\"}")}\nas in\n${fence(JSON.stringify(quoted))}`)).toEqual(
+        Either.right({ note: "here" })
+      )
+    }
+    assert.strictEqual(problemOf(decode(StructuredOutput.instruction(Loose))).reason, "invalid-json")
+  })
+})
 
 describe("combine", () => {
   it("gives a single result as it is", () => {

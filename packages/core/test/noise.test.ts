@@ -248,7 +248,7 @@ describe("a run", () => {
       const error = yield* T.failsWith("OpenCodeIncompleteError")(OpenCode.run("x"))
       assert.strictEqual(error.finishReason, "stop")
       assert.strictEqual(error.partial.lostLines, 1)
-      assert.include(error.message, "the text of the last step is lost")
+      assert.include(error.message, "the last step finished with \"stop\", and its text is lost")
       assert.include(error.message, "1 line of stdout that could be events cannot be read")
     }).pipe(Effect.provide(noisy(
       line(T.stepStart()),

@@ -197,6 +197,18 @@ export const text = (text: string): WireEvent => ({
 })
 
 /**
+ * A text that OpenCode or a plugin writes in the user's name, and not the model. It is no part of the answer, and a run
+ * that had finished goes on with it. {@link compaction} has the one with which OpenCode goes on by itself.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const synthetic = (text: string): WireEvent => ({
+  ...base("text"),
+  part: { ...partBase("text"), synthetic: true, text, time: span }
+})
+
+/**
  * A part of the reasoning, which OpenCode prints with `thinking` only.
  *
  * @since 0.1.0
@@ -365,6 +377,52 @@ export const turn = (
   const events = list.map((part) => typeof part === "string" ? text(part) : part)
   const reason = options?.reason ?? (events.at(-1)?.type === "tool_use" ? "tool-calls" : "stop")
   return session([stepStart(), ...events, finish({ ...options, reason })])
+}
+
+/**
+ * OpenCode compacts its context and goes on by itself (1.18.33): a step with the summary, then the text with which it
+ * asks itself to continue. What it prints after that comes when the model has thought about it.
+ *
+ * - `"usage"`: a step has used too much; this comes after it, whether it called tools or had the last word.
+ * - `"overflow"`: the provider refused the conversation, which is reported as an error first. Such a run exits with code
+ *   1, although it finishes.
+ * - `"replay"`: as `"overflow"` in a session that goes on, where the prompt is sent once more, which prints nothing.
+ *
+ * @example
+ * ```ts
+ * import { Events } from "effect-opencode-testing"
+ *
+ * const long = Events.session([
+ *   Events.turn(Events.tool({ tool: "bash" })),
+ *   Events.compaction({ summary: "The tests were run." }),
+ *   Events.turn("They pass.")
+ * ])
+ * ```
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const compaction = (
+  options?: FinishOptions & {
+    /** Default: `Summary of the work so far.` */
+    readonly summary?: string | undefined
+    /** Default: `"usage"`. */
+    readonly cause?: "usage" | "overflow" | "replay" | undefined
+  }
+): ReadonlyArray<WireEvent> => {
+  const cause = options?.cause ?? "usage"
+  const overflow = error({ name: "ContextOverflowError", message: "The conversation is too long" })
+  const goOn = synthetic(
+    `${
+      cause === "usage" ? "" : "The previous request exceeded the provider's size limit.\n\n"
+    }Continue if you have next steps, or stop and ask for clarification if you are unsure how to proceed.`
+  )
+  const { part } = goOn as WireEvent & { readonly part: RunEvent.WireObject }
+  return session([
+    ...(cause === "usage" ? [] : [overflow]),
+    turn(options?.summary ?? "Summary of the work so far.", options),
+    ...(cause === "replay" ? [] : [{ ...goOn, part: { ...part, metadata: { compaction_continue: true } } }])
+  ])
 }
 
 /**

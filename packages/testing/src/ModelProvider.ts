@@ -205,7 +205,9 @@ const textDeltas = (text: string, options?: CompletionOptions): ReadonlyArray<De
 /**
  * Constructors of replies.
  *
- * - `text`, `toolCalls`, `reasoning`, `finish`: answers of a healthy provider
+ * - `text`, `toolCalls`, `reasoning`, `finish`: answers of a healthy provider. One that reports to have used nearly the
+ *   200,000 tokens that the scripted model has room for makes OpenCode compact its context: it asks for a summary next,
+ *   and goes on by itself. After a `contextOverflow` it does the same
  * - `httpError`, `html`, `raw`: responses that are no stream
  * - `unauthorized`, `quota`, `rateLimited`, `modelNotFound`, `contextOverflow`, `unavailable`: the errors that
  *   programs tell apart, as OpenAI words them

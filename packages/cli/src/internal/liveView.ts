@@ -3,6 +3,8 @@
  * something goes on.
  */
 import type { RunEvent } from "effect-opencode/RunEvent"
+import { textOf } from "effect-opencode/RunEvent"
+import * as RunResult from "effect-opencode/RunResult"
 import * as TokenUsage from "effect-opencode/TokenUsage"
 import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
@@ -114,15 +116,24 @@ export const make = (cwd: string): Effect.Effect<LiveView, never, Host | Scope.S
       yield* Effect.addFinalizer(() => lock.withPermits(1)(Effect.zipRight(Ref.set(over, true), clear)))
     }
 
+    const texts = RunResult.answerTexts()
+    const answer = (said: ReadonlyArray<string>) =>
+      Effect.forEach(said, (text) => Effect.flatMap(options, (options) => print(EventView.answer(text, options))), {
+        discard: true
+      })
+
     return {
       event: (event) =>
         lock.withPermits(1)(Effect.gen(function*() {
           yield* Ref.update(progress, (current) => advance(current, event))
-          yield* print(EventView.event(event, yield* options))
+          // What was held back came before the event.
+          yield* answer(texts.add(event))
+          if (textOf(event) === "") yield* print(EventView.event(event, yield* options))
         })),
       end: (ending) =>
         lock.withPermits(1)(Effect.gen(function*() {
           yield* Ref.set(over, true)
+          yield* answer(texts.end())
           yield* print({ stdout: [], stderr: EventView.ending(ending, yield* options) })
         }))
     }

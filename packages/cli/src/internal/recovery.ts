@@ -4,6 +4,7 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import type { Spent } from "effect-opencode/FleetBudget"
 import * as Leftovers from "effect-opencode/Leftovers"
+import * as RunEvent from "effect-opencode/RunEvent"
 import * as RunResult from "effect-opencode/RunResult"
 import * as Transcript from "effect-opencode/Transcript"
 import type * as Duration from "effect/Duration"
@@ -30,7 +31,9 @@ export const add = (self: Spent, that: Spent): Spent => ({
 
 const spentBy = (run: Transcript.Recorded): Spent => {
   const { cost, toolCalls, turns, unpriced, usage } = RunResult.fold(run.events)
-  return { steps: turns, cost, unpriced, tokens: usage.total, toolCalls: toolCalls.length }
+  // As the budget of a run counts them: when they begin.
+  const steps = Math.max(turns, run.events.filter(RunEvent.is("StepStart")).length)
+  return { steps, cost, unpriced, tokens: usage.total, toolCalls: toolCalls.length }
 }
 
 /** As the library names the temporary directory of a run, which has private data in `.data`. */

@@ -58,6 +58,27 @@ export const contentOf = (content: unknown): string | undefined =>
 const flatText = (raw: WireObject): string | undefined =>
   string(raw["content"]) ?? string(raw["text"]) ?? string(raw["delta"]) ?? contentOf(raw["content"])
 
+export const field = (value: unknown, name: string): unknown => wire.isObject(value) ? value[name] : undefined
+
+/** A plugin tells the user something that the model does not get to see. */
+export const isIgnored = (raw: WireObject): boolean => field(raw["part"], "ignored") === true
+
+/**
+ * Says in the line of a part whether its message is none of the agent's. Lines of stdout do not have it; a server and an
+ * export know of every message what it is.
+ */
+export const marked = (isOwn: boolean): WireObject => ({ [`${own}synthetic`]: isOwn })
+
+/** What a line says of its message, where it does. */
+export const ownMark = (raw: WireObject): boolean | undefined => {
+  const mark = raw[`${own}synthetic`]
+  return typeof mark === "boolean" ? mark : undefined
+}
+
+/** Whether OpenCode or a plugin wrote it, and not the model. */
+const isOwn = (raw: WireObject): boolean =>
+  ownMark(raw) === true || field(raw["part"], "synthetic") === true || isIgnored(raw)
+
 const textual = (tag: "Text" | "Reasoning") => (raw: WireObject): RunEvent.RunEvent => {
   const part = partOf(raw)
   const text = string(part["text"]) ?? flatText(raw)
@@ -228,7 +249,10 @@ const ownDiagnostic = (raw: WireObject): RunEvent.RunEvent => {
 // A Map: an object literal would answer for "constructor" and "__proto__".
 const decoders = new Map<unknown, (raw: WireObject) => RunEvent.RunEvent>([
   ["step_start", stepStart],
-  ["text", textual("Text")],
+  ["text", (raw) => {
+    const event = textual("Text")(raw)
+    return event._tag === "Text" && isOwn(raw) ? { ...event, synthetic: true } : event
+  }],
   ["reasoning", textual("Reasoning")],
   ["tool_use", toolUse],
   ["step_finish", stepFinish],
@@ -395,7 +419,7 @@ const isLost = (event: RunEvent.RunEvent): boolean => event._tag === "Diagnostic
 const messageTypes = new Set<unknown>(["message", "assistant", "model"])
 
 export const textOf = (event: RunEvent.RunEvent): string => {
-  if (event._tag === "Text") return event.text
+  if (event._tag === "Text") return event.synthetic === true ? "" : event.text
   if (event._tag !== "Unknown" || !messageTypes.has(event.type)) return ""
   const content = event.raw["content"]
   return contentOf(content) ?? partText(content)

@@ -3,6 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { RunEvent } from "../RunEvent.js"
 import type * as Verdict from "../Verdict.js"
+import * as budgets from "./budget.js"
 import * as monotonic from "./monotonic.js"
 import type { Plan } from "./plan.js"
 import type { AgentFallback } from "./stderrFacts.js"
@@ -23,6 +24,8 @@ export interface Guards {
   readonly seen: (event: RunEvent, state: Summary, now: number) => void
   /** The run has spent more than the cost that is known. */
   readonly unpriced: (cost: number) => void
+  /** It has begun to work on something more, although the conversation had come to an end. */
+  readonly resumed: () => void
   readonly agentFallback: (fallback: AgentFallback) => void
   readonly fired: () => Verdict.Guard | undefined
   /** What carries the run has ended by itself. */
@@ -68,7 +71,7 @@ export const make = (
 
     const check = (limit: keyof Plan["budget"], reached: number): void => {
       const max = plan.budget[limit]
-      if (reached > max) fire({ _tag: "Budget", limit, max, reached })
+      if (budgets.isCrossed(reached, max)) fire({ _tag: "Budget", limit, max, reached })
     }
 
     const unpricedAt = (cost: number): void => {
@@ -166,6 +169,12 @@ export const make = (
         if (deadline() < armed) Deferred.unsafeDone(wake, Effect.void)
       },
       unpriced: unpricedAt,
+      resumed: () => {
+        if (finishedAt === undefined) return
+        finishedAt = undefined
+        last = monotonic.millis(clock)
+        if (deadline() < armed) Deferred.unsafeDone(wake, Effect.void)
+      },
       agentFallback: (fallback) => fire({ _tag: "AgentFallback", ...fallback }),
       fired: () => fired,
       ended: () => {

@@ -8,15 +8,15 @@ import type { Budget, RunOptions, SchemaOptions } from "../RunOptions.js"
 import type { RunResult } from "../RunResult.js"
 import * as StructuredOutput from "../StructuredOutput.js"
 import * as TokenUsage from "../TokenUsage.js"
+import * as budgets from "./budget.js"
 import * as defaults from "./limits.js"
 
 const nothing = { steps: 0, cost: 0, tokens: 0, toolCalls: 0 }
 
-const limits = ["steps", "cost", "tokens", "toolCalls"] as const
-
+/** As a run counts: steps that begin. */
 const spentBy = (results: ReadonlyArray<RunResult>): typeof nothing =>
   results.reduce((sum, result) => ({
-    steps: sum.steps + result.turns,
+    steps: sum.steps + result.steps,
     cost: sum.cost + result.cost,
     tokens: sum.tokens + result.usage.total,
     toolCalls: sum.toolCalls + result.toolCalls.length
@@ -40,6 +40,9 @@ const partialOf = (result: RunResult, cwd: string): Partial => ({
   lostLines: result.lostLines
 })
 
+/** Every turn takes some of it, so that none can do without crossing a limit that is reached. */
+const isNeeded = (limit: budgets.Limit): boolean => limit === "steps" || limit === "tokens"
+
 /** What is left of a budget, or the error of the one that is used up. */
 const remaining = (budget: Budget, results: ReadonlyArray<RunResult>, cwd: string) =>
   Effect.gen(function*() {
@@ -47,11 +50,12 @@ const remaining = (budget: Budget, results: ReadonlyArray<RunResult>, cwd: strin
     const [first, ...more] = results
     // Told of once, whichever turn it was.
     const unpriced = results.some((result) => result.unpriced) ? "allow" : budget.unpriced
-    const left: { -readonly [K in keyof Budget]: Budget[K] } = unpriced === undefined ? {} : { unpriced }
-    for (const limit of limits) {
+    const rest: { -readonly [K in keyof Budget]: Budget[K] } = unpriced === undefined ? {} : { unpriced }
+    for (const limit of budgets.limits) {
       const max = budget[limit]
       if (max === undefined) continue
-      if (first !== undefined && spent[limit] >= max) {
+      const left = max - spent[limit]
+      if (first !== undefined && (budgets.isCrossed(spent[limit], max) || (left <= 0 && isNeeded(limit)))) {
         return yield* new OpenCodeBudgetError({
           scope: "run",
           limit,
@@ -60,9 +64,10 @@ const remaining = (budget: Budget, results: ReadonlyArray<RunResult>, cwd: strin
           partial: partialOf(StructuredOutput.combine([first, ...more]), cwd)
         })
       }
-      left[limit] = max - spent[limit]
+      // A limit that is reached leaves room for what takes nothing of it; zero is no limit that can be asked for.
+      rest[limit] = Math.max(left, Number.MIN_VALUE)
     }
-    return left
+    return rest
   })
 
 /** A turn after the first has only what the earlier ones have left; its error tells of the limits that were asked for. */

@@ -1,6 +1,7 @@
 import type { PermissionRejected, RunEvent, SessionError } from "../RunEvent.js"
 import * as TokenUsage from "../TokenUsage.js"
 import type { Evidence } from "../Verdict.js"
+import * as answers from "./answer.js"
 import * as decode from "./decode.js"
 import * as tail from "./tail.js"
 
@@ -50,6 +51,7 @@ export const make = (options: {
   readonly isPriced?: boolean | undefined
 }): Summary => {
   const { clean = (text: string) => text } = options
+  const answer = answers.make()
   const pieces: Array<string> = []
   const last = tail.make(Number.isFinite(options.keepText) ? options.keepText : 1)
   const keepAll = !Number.isFinite(options.keepText)
@@ -62,12 +64,17 @@ export const make = (options: {
     self.lostLines++
     lostInStep = true
   }
-  const say = (text: string): void => {
-    if (text === "") return
-    saidInStep = true
-    self.answerLost = false
-    if (keepAll) pieces.push(text)
-    else last.push(clean(text), true)
+  /** Whether the agent's last step ended the conversation; a compaction is none of its steps. */
+  let hasEnded = false
+  const say = (texts: ReadonlyArray<string>): void => {
+    for (const text of texts) {
+      if (keepAll) pieces.push(text)
+      else last.push(clean(text), true)
+    }
+  }
+  const text = (): string => {
+    const held = answer.held().join("")
+    return keepAll ? pieces.join("") + held : (last.read() + clean(held)).slice(-options.keepText)
   }
   const self = {
     sessionId: undefined as string | undefined,
@@ -86,7 +93,7 @@ export const make = (options: {
     retries: 0,
     lostLines: 0,
     answerLost: false,
-    text: () => keepAll ? pieces.join("") : last.read(),
+    text,
     inSession: (sessionId: string) => {
       self.sessionId ??= sessionId
     },
@@ -108,9 +115,15 @@ export const make = (options: {
       }
       self.eventCount++
       if (event.sessionId !== undefined) self.sessionId ??= event.sessionId
+      say(answer.add(event))
+      if (decode.textOf(event) !== "") {
+        saidInStep = true
+        self.answerLost = false
+      }
       switch (event._tag) {
         case "StepStart":
           self.steps++
+          if (!answer.summarizes()) hasEnded = false
           self.finished = false
           // The run went on, so what was rejected did not end it.
           self.rejection = undefined
@@ -122,10 +135,16 @@ export const make = (options: {
           self.cost += event.cost
           if (event.unread?.some((field) => costs.test(field)) === true) self.unpriced = true
           else if (options.isPriced !== true && isUnpriced(event.cost, event.tokens)) self.unpriced = true
-          self.finishReason = event.reason
-          self.finished = isFinal(event.reason)
           self.answerLost = lostInStep && !saidInStep
           lostInStep = saidInStep = false
+          // A compaction ends nothing: OpenCode goes on after it, or it came after the end.
+          if (answer.summarizes()) {
+            self.finished = hasEnded
+            return
+          }
+          self.finishReason = event.reason
+          hasEnded = isFinal(event.reason)
+          self.finished = hasEnded
           if (self.pendingError !== undefined) {
             self.pendingError = undefined
             self.recovered = true
@@ -143,11 +162,13 @@ export const make = (options: {
           return
         case "Text":
           if (event.unread !== undefined) lose()
-          say(event.text)
+          // OpenCode goes on with what it says to itself; what a plugin tells the user alone changes nothing.
+          if (event.synthetic !== true || decode.isIgnored(event.raw) || answer.isSummary(event)) return
+          hasEnded = false
+          self.finished = false
           return
         case "Unknown":
           if (decode.isToolCall(event)) self.toolCalls++
-          say(decode.textOf(event))
       }
     }
   }

@@ -572,6 +572,28 @@ export const cases: ReadonlyArray<Case> = [
       options: { exitGrace: "1 second" }
     },
     {
+      fault: "a compaction, nothing after it, `exitGrace: 1 second`, `idleTimeout: 3 seconds`",
+      outcome: "OpenCodeTimeoutError",
+      detail: "idle",
+      text: /^$/,
+      ...program(`
+        start(); print("text", { text: "SUMMARY" }); stop()
+        print("text", { text: "Continue", synthetic: true, metadata: { compaction_continue: true } })
+        setInterval(() => {}, 1000)
+      `),
+      options: { exitGrace: "1 second", idleTimeout: "3 seconds" }
+    },
+    {
+      fault: "a compaction, then exit code 0",
+      outcome: "OpenCodeIncompleteError",
+      detail: "exit code 0, last reason: stop",
+      text: /^$/,
+      ...program(`
+        start(); print("text", { text: "SUMMARY" }); stop()
+        print("text", { text: "Continue", synthetic: true, metadata: { compaction_continue: true } })
+      `)
+    },
+    {
       fault: "SIGTERM ignored, `idleTimeout: 1 second`",
       outcome: "OpenCodeTimeoutError",
       detail: "idle",

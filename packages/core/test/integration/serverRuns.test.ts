@@ -157,6 +157,29 @@ const kinds: { readonly [name: string]: Kind } = {
   told: { options: () => ({}), answer: { reject: "Leave that alone." }, touches: false }
 }
 
+describe("a compaction", () => {
+  test("after a step that has used too much: the run goes on, and the words for it are no answer", () =>
+    Effect.gen(function*() {
+      yield* support.respond(support.compacting)
+      const result = yield* OpenCode.run("Work", { exitGrace: "2 seconds" })
+      expect(result).toMatchObject({ text: "FINAL", forced: false, turns: 3 })
+      const texts = result.events.flatMap((event) =>
+        event._tag === "Text" ? [[event.synthetic, event.text.slice(0, 8)]] : []
+      )
+      expect(texts).toEqual([[true, "SUMMARY"], [true, "Continue"], [undefined, "FINAL"]])
+    }))
+
+  test("after an overflow, where the prompt is sent once more", () =>
+    Effect.scoped(Effect.gen(function*() {
+      yield* support.respond(done)
+      const session = yield* OpenCode.session()
+      yield* session.run("First")
+      yield* support.respond(support.overflowing)
+      const result = yield* session.run("Second", { exitGrace: "2 seconds" })
+      expect(result).toMatchObject({ text: "FINAL", forced: false, turns: 2 })
+    })))
+})
+
 describe("permissions", () => {
   test("of fifty sessions in one directory, none of which has those of another", (box) =>
     Effect.gen(function*() {

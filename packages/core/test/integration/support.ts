@@ -193,6 +193,25 @@ export const { Reply, steps } = ModelProvider
 export const bash = (command: string): ModelProvider.Reply =>
   Reply.toolCalls([{ name: "bash", arguments: { command, description: "Scripted", timeout: 3_600_000 } }])
 
+/** In the order in which they are asked for, whatever the turn. */
+const inOrder = (...replies: ReadonlyArray<ModelProvider.Reply>): ModelProvider.Respond => ({ index }) =>
+  replies[index] ?? ModelProvider.Reply.text("nobody should have asked")
+
+/** The answer after a compaction, which takes its time. */
+const late = ModelProvider.Reply.text("FINAL", { delay: "4 seconds" })
+
+/** OpenCode compacts after the first step, which has used nearly all that the model has room for. */
+export const compacting = inOrder(
+  ModelProvider.Reply.toolCalls([{ name: "bash", arguments: { command: "echo hi", description: "Say hi" } }], {
+    usage: { input: 190_000 }
+  }),
+  ModelProvider.Reply.text("SUMMARY"),
+  late
+)
+
+/** The conversation is refused, and OpenCode compacts it. */
+export const overflowing = inOrder(ModelProvider.Reply.contextOverflow(), ModelProvider.Reply.text("SUMMARY"), late)
+
 /** The requests of the main model, in order. */
 export const asked = Effect.map(
   Effect.flatMap(ModelProvider.ModelProvider, ({ requests }) => requests),

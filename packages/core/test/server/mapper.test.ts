@@ -45,6 +45,9 @@ const pieces = (text: string, ...deltas: ReadonlyArray<string>) => [
 
 const hello = ["StepStart", ...pieces("Hello wide world", "Hello ", "wide ", "world"), "finish stop"]
 
+/** A compaction, of whose summary there are no pieces. */
+const summary = hello.filter((said) => !said.startsWith("TextDelta"))
+
 describe("what a server tells of a prompt", () => {
   it.each([
     ["text", hello],
@@ -94,7 +97,10 @@ describe("what a server tells of a prompt", () => {
         "finish stop"
       ]
     ],
-    ["compaction", ["error ContextOverflowError", ...hello, ...hello]],
+    [
+      "compaction",
+      ["error ContextOverflowError", ...summary, expect.stringContaining("Continue if you have next steps"), ...hello]
+    ],
     ["unauthorized", ["error APIError"]],
     ["malformed", ["StepStart", "TextDelta bad", "error UnknownError"]],
     ["unknown-model", ["error UnknownError"]],

@@ -15,47 +15,41 @@ const listens = Mock.stdout("opencode server listening on http://127.0.0.1:4096\
 const owned = (
   scripts: ReadonlyArray<F.Script>,
   options: OpenCodeServer.Options = {},
-  process: (command: Mock.RecordedCommand) => Mock.Script = () => Mock.script(listens, Mock.never)
+  process: (command: Mock.RecordedCommand) => Mock.Script = () => Mock.script(listens, Mock.never),
+  env: { readonly [name: string]: string } = {}
 ) =>
   Layer.unwrapEffect(
     Effect.map(T.Machine, ({ binary }) => OpenCodeServer.layer({ binary, environment: {}, ...options }))
   ).pipe(
     Layer.provideMerge(F.machine(scripts)),
-    Layer.provideMerge(T.platform(process))
+    Layer.provideMerge(T.platform(process, () => env))
   )
 
 describe("what a server inherits", () => {
   const canary = "canary-inherited-3c7d"
 
   it.effect("is cleaned away wherever a tool has shown it", () =>
-    Effect.acquireUseRelease(
-      Effect.sync(() => {
-        process.env["EO_ACME_API_KEY"] = canary
-      }),
-      () =>
+    Effect.gen(function*() {
+      const { work } = yield* T.Machine
+      const transcript = path.join(work, "run.jsonl")
+      const error = yield* T.failsWith("OpenCodeSessionError")(OpenCode.run("Print env", { transcript }))
+      for (const text of [JSON.stringify({ ...error, message: error.message }), fs.readFileSync(transcript, "utf8")]) {
+        assert.notInclude(text, canary)
+        assert.include(text, "it is <redacted>")
+      }
+    }).pipe(Effect.provide(owned(
+      [(play) =>
         Effect.gen(function*() {
-          const { work } = yield* T.Machine
-          const transcript = path.join(work, "run.jsonl")
-          const error = yield* T.failsWith("OpenCodeSessionError")(OpenCode.run("Print env", { transcript }))
-          for (
-            const text of [JSON.stringify({ ...error, message: error.message }), fs.readFileSync(transcript, "utf8")]
-          ) {
-            assert.notInclude(text, canary)
-            assert.include(text, "it is <redacted>")
-          }
-        }),
-      () =>
-        Effect.sync(() => {
-          delete process.env["EO_ACME_API_KEY"]
-        })
-    ).pipe(Effect.provide(owned([(play) =>
-      Effect.gen(function*() {
-        yield* play.busy
-        yield* play.stepStart
-        yield* play.tool("bash", { output: `it is ${canary}` })
-        yield* play.fail({ name: "APIError", data: { message: `what is ${canary}?`, statusCode: 400 } })
-        yield* play.idle
-      })], { environment: "inherit" }))))
+          yield* play.busy
+          yield* play.stepStart
+          yield* play.tool("bash", { output: `it is ${canary}` })
+          yield* play.fail({ name: "APIError", data: { message: `what is ${canary}?`, statusCode: 400 } })
+          yield* play.idle
+        })],
+      { environment: "inherit" },
+      undefined,
+      { EO_ACME_API_KEY: canary }
+    ))))
 })
 
 describe("the password of a layer's servers", () => {

@@ -321,6 +321,124 @@ describe("the end of a run over a server", () => {
       })
     ))
 
+  describe("when OpenCode goes on by itself", () => {
+    const message = (play: F.Play, id: string, info: object) =>
+      play.tell("message.updated", {
+        info: { id, sessionID: play.session.id, time: { created: 5000 }, ...info }
+      })
+    const part = (play: F.Play, messageID: string, more: object) =>
+      play.tell("message.part.updated", {
+        part: { id: `${messageID}_${JSON.stringify(more)}`, sessionID: play.session.id, messageID, ...more }
+      })
+    const summarize = (play: F.Play) =>
+      Effect.gen(function*() {
+        yield* message(play, "msg_order", { role: "user" })
+        yield* part(play, "msg_order", { type: "compaction", auto: true })
+        yield* message(play, "msg_summary", { role: "assistant", summary: true, mode: "compaction" })
+        yield* part(play, "msg_summary", { type: "step-start" })
+        const text = { type: "text", text: "SUMMARY", time: { start: 1, end: 2 } }
+        yield* part(play, "msg_summary", text)
+        yield* part(play, "msg_summary", { type: "step-finish", reason: "stop", cost: 0, tokens: {} })
+        yield* message(play, "msg_summary", { role: "assistant", summary: true, finish: "stop" })
+      })
+    const goOn = (play: F.Play) =>
+      Effect.zipRight(
+        message(play, "msg_on", { role: "user" }),
+        part(play, "msg_on", {
+          type: "text",
+          text: "Continue if you have next steps",
+          synthetic: true,
+          metadata: { compaction_continue: true },
+          time: { start: 1, end: 1 }
+        })
+      )
+    const step = (play: F.Play, text: string, reason: string) =>
+      Effect.zipRight(play.stepStart, Effect.zipRight(play.text(text), play.stepFinish(reason)))
+    const thinking = Effect.sleep("40 seconds")
+    const begins: ReadonlyArray<readonly [name: string, said: string, begin: (play: F.Play) => Effect.Effect<void>]> = [
+      [
+        "after a step with tools",
+        "One.",
+        (play) => step(play, "One.", "tool-calls").pipe(Effect.zipRight(summarize(play)), Effect.zipRight(goOn(play)))
+      ],
+      ["after the last word", "One.", (play) =>
+        step(play, "One.", "stop").pipe(
+          Effect.zipRight(message(play, "msg_order", { role: "user" })),
+          Effect.zipRight(thinking),
+          Effect.zipRight(summarize(play)),
+          Effect.zipRight(goOn(play))
+        )],
+      [
+        "after an overflow, with the prompt once more",
+        "",
+        (play) =>
+          play.fail({ name: "ContextOverflowError", data: { message: "too long" } }).pipe(
+            Effect.zipRight(summarize(play)),
+            Effect.zipRight(message(play, "msg_again", { role: "user" }))
+          )
+      ],
+      [
+        "with a prompt of somebody else",
+        "One.",
+        (play) => Effect.zipRight(step(play, "One.", "stop"), message(play, "msg_other", { role: "user" }))
+      ]
+    ]
+    for (const [name, said, begin] of begins) {
+      it.effect(`is waited for longer than the exit grace: ${name}`, () =>
+        withScripts(
+          [(play) =>
+            Effect.gen(function*() {
+              yield* play.busy
+              yield* begin(play)
+              yield* thinking
+              yield* play.answer("FINAL")
+            })],
+          Effect.gen(function*() {
+            const result = yield* driven(yield* Effect.fork(OpenCode.run("x", { exitGrace: "2 seconds" })))
+            assert.strictEqual(result.text, `${said}FINAL`)
+            assert.isFalse(result.forced)
+          })
+        ))
+    }
+
+    it.effect("is an idle timeout where it never finishes", () =>
+      withScripts(
+        [(play) =>
+          Effect.gen(function*() {
+            yield* play.busy
+            yield* step(play, "One.", "tool-calls")
+            yield* summarize(play)
+            yield* goOn(play)
+            yield* Effect.never
+          })],
+        Effect.gen(function*() {
+          const options = { exitGrace: "2 seconds", idleTimeout: "1 minute" } as const
+          const error = yield* driven(
+            yield* Effect.fork(T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", options)))
+          )
+          assert.deepStrictEqual([error.phase, error.partial.text], ["idle", "One."])
+        })
+      ))
+
+    it.effect("a summary that nothing follows is no answer, and no end", () =>
+      withScripts(
+        (["stop", "tool-calls"] as const).map((reason): F.Script => (play) =>
+          Effect.gen(function*() {
+            yield* play.busy
+            yield* step(play, "One.", reason)
+            yield* summarize(play)
+            yield* play.idle
+          })
+        ),
+        Effect.gen(function*() {
+          const result = yield* driven(yield* Effect.fork(OpenCode.run("x")))
+          assert.deepStrictEqual([result.text, result.finishReason], ["One.", "stop"])
+          const error = yield* driven(yield* Effect.fork(T.failsWith("OpenCodeIncompleteError")(OpenCode.run("x"))))
+          assert.strictEqual(error.finishReason, "tool-calls")
+        })
+      ))
+  })
+
   it.effect("is a server error where the server refuses the prompt", () =>
     Effect.gen(function*() {
       const fake = yield* F.Fake

@@ -106,6 +106,7 @@ const entryOf = (event: RunEvent.RunEvent, { text }: Limits): Entry | undefined 
       return undefined
     case "Text":
     case "Reasoning":
+      if (event._tag === "Text" && event.synthetic === true) return note("OpenCode to itself", event.text, false)
       return event.text.trim() === "" ? undefined : { _tag: event._tag, text: cut(event.text.trim(), text) }
     case "ToolUse": {
       const { end, start } = event.time ?? {}

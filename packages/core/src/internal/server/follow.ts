@@ -149,6 +149,19 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
         ? sink.limited(typeof next === "number" ? Math.max(0, next - clock.unsafeCurrentTimeMillis()) : undefined)
         : Effect.void
 
+    /** The messages that have been heard of, and when the newest was made. */
+    const known = new Set<string>()
+    let newest = 0
+
+    /** Whether a message is newer than the others: a prompt of somebody else, or OpenCode's own after a compaction. */
+    const isNews = ({ id, time }: wire.MessageInfo): boolean => {
+      const created = time?.created ?? 0
+      const isNew = !known.has(id) && created >= newest
+      known.add(id)
+      newest = Math.max(newest, created)
+      return isNew
+    }
+
     /** What there is to do about an event besides telling what it says. */
     const reaction = ({ event, sessionId: of }: Delivery): Effect.Effect<void, OpenCodeServerError> | undefined => {
       switch (event.type) {
@@ -158,6 +171,10 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
           return Effect.flatMap(asks.replied(event.properties.requestID, event.properties.reply), tell)
         case "question.asked":
           return Effect.asVoid(api.rejectQuestion(directory, event.properties.id))
+        case "message.updated":
+          // Whatever was the end until now: OpenCode works on, and can think for long before there is a part of it.
+          if (of === sessionId && isNews(event.properties.info)) guard.resumed()
+          return undefined
         case "message.part.updated":
         case "message.part.delta":
           guard.alive()

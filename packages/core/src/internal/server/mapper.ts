@@ -38,7 +38,7 @@ const types = new Map<string, string>([
   ["step-finish", "step_finish"]
 ])
 
-const field = (value: unknown, name: string): unknown => isObject(value) ? value[name] : undefined
+const field = decode.field
 
 const timeOf = (part: wire.Part): unknown => part["time"] ?? field(part["state"], "time")
 
@@ -75,6 +75,11 @@ const inOrder = (parts: ReadonlyArray<wire.Part>): ReadonlyArray<wire.Part> => {
 
 const isUnknown = (error: unknown): boolean => field(error, "name") === "UnknownError"
 
+/** A compaction's own message; on a message of the user the field is an object. */
+export const isSummary = (info: object): boolean => field(info, "summary") === true
+
+const messageOf = (part: wire.Part): string => string(part["messageID"]) ?? ""
+
 /** The part's id; one that has none is told apart by what it holds. */
 const idOf = (part: wire.Part): string => string(part["id"]) ?? json.stringify(part)
 
@@ -82,6 +87,8 @@ export const make = ({ retries, sessionId, since, thinking }: Options): Mapper =
   const told = new Set<string>()
   const errors = new Set<string>()
   const users = new Set<string>()
+  /** Messages with a summary of the conversation, which OpenCode keeps for itself. */
+  const summaries = new Set<string>()
   /** The parts that are being said, which their pieces name by id alone. */
   const saying = new Map<string, "text" | "reasoning">()
   let prompt: string | undefined
@@ -90,6 +97,8 @@ export const make = ({ retries, sessionId, since, thinking }: Options): Mapper =
   let lastRetry: string | undefined
   /** Whether the last thing that was told is an error. */
   let hasFailed = false
+  /** From here on it is said of every step whether it is a compaction: without a word the next one would be one. */
+  let hasOverflowed = false
 
   const line = (type: string, now: number, rest: WireObject): RunEvent =>
     decode.fromWire({ type, timestamp: now, sessionID: sessionId, ...rest })
@@ -100,31 +109,44 @@ export const make = ({ retries, sessionId, since, thinking }: Options): Mapper =
   const hear = (info: wire.MessageInfo): void => {
     if (info.role === "user") {
       if (prompt === undefined && isPrompt(info)) prompt = info.id
-      // What a compaction says in the user's name is no answer.
       users.add(info.id)
     } else if (info.role === "assistant") {
+      if (isSummary(info)) summaries.add(info.id)
       model = { provider: info.providerID ?? undefined, model: info.modelID ?? undefined }
     }
+  }
+
+  /** What a compaction says in the user's name is no answer, and a summary is none either. */
+  const marks = (part: wire.Part): WireObject | undefined => {
+    const messageId = messageOf(part)
+    return users.has(messageId) || summaries.has(messageId)
+      ? decode.marked(true)
+      : hasOverflowed
+      ? decode.marked(false)
+      : undefined
   }
 
   const tell = (part: wire.Part, now: number): RunEvent | undefined => {
     const type = types.get(part.type)
     const id = idOf(part)
-    if (type === undefined || told.has(id) || users.has(string(part["messageID"]) ?? "")) return undefined
+    if (type === undefined || told.has(id)) return undefined
     if (!isEnded(part)) {
-      if (part.type === "text" || part.type === "reasoning") saying.set(id, part.type)
+      const messageId = messageOf(part)
+      const isAnswer = !users.has(messageId) && !summaries.has(messageId)
+      if (isAnswer && (part.type === "text" || part.type === "reasoning")) saying.set(id, part.type)
       return undefined
     }
     told.add(id)
     saying.delete(id)
     hasFailed = false
-    return part.type === "reasoning" && !thinking ? undefined : line(type, now, { part })
+    return part.type === "reasoning" && !thinking ? undefined : line(type, now, { part, ...marks(part) })
   }
 
   const fail = (error: unknown, now: number): RunEvent | undefined => {
     // OpenCode tells an unexpected error once more as its stack trace.
     if (hasFailed && isUnknown(error)) return undefined
     hasFailed = true
+    hasOverflowed ||= field(error, "name") === "ContextOverflowError"
     errors.add(json.stringify(error))
     return line("error", now, { error })
   }
@@ -175,7 +197,6 @@ export const make = ({ retries, sessionId, since, thinking }: Options): Mapper =
         if (event !== undefined) missing.push(event)
       }
       for (const { info, parts } of turn(messages) ?? []) {
-        if (info.role !== "assistant") continue
         for (const part of inOrder(parts)) push(tell(part, now))
         if (!isNullish(info.error) && !errors.has(json.stringify(info.error))) push(fail(info.error, now))
       }
