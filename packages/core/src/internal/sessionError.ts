@@ -87,7 +87,8 @@ const patterns: ReadonlyArray<readonly [SessionErrorKind, ReadonlyArray<RegExp>]
   ["provider-unavailable", [
     /ECONN\w+|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|getaddrinfo|socket|(?:unable to|cannot) connect|fetch failed/i,
     /(?:network|connection) (?:error|reset|refused|closed|lost)|timed? ?out|\bterminated\b|upstream/i,
-    /server[ _-]error|internal[ _]error|service[ _-]unavailable|(?:temporarily|currently) unavailable|bad gateway/i,
+    /server_error|server had an error|internal[_ ](?:server[_ ])?error|service[_ -]unavailable|bad gateway/i,
+    /(?:temporarily|currently) unavailable/i,
     /provider returned error|^(?:\w+: )?(?:408|5\d\d)\b|\b(?:HTTP|status(?: code)?|error code)[ :=]*(?:408|5\d\d)\b/i
   ]]
 ]
