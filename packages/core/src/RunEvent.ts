@@ -237,7 +237,8 @@ export const PermissionRejected = Schema.TaggedStruct("PermissionRejected", {
 /**
  * An attempt at the provider failed, and OpenCode tries again by itself unless it is an error that repeats (a 401, say).
  * Made from OpenCode's error log and from steps that begin again, because it prints nothing of this on stdout; a server
- * says it. `attempt` counts the failures of the run from 1.
+ * says it. `sessionId` is the conversation whose attempt failed, the run's own or that of a sub-agent, and `attempt`
+ * counts the failures of that conversation from 1.
  *
  * @since 0.1.0
  * @category models
@@ -253,7 +254,10 @@ export const ProviderRetry = Schema.TaggedStruct("ProviderRetry", {
   kind: SessionErrorKind,
   reason: Schema.String,
   provider: Schema.optional(Schema.String),
-  model: Schema.optional(Schema.String)
+  model: Schema.optional(Schema.String),
+  sessionId: Schema.optional(Schema.String),
+  /** The agent whose attempt it was, where OpenCode names it. */
+  agent: Schema.optional(Schema.String)
 })
 
 /**

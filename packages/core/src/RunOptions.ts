@@ -81,8 +81,10 @@ export interface RunOptions extends RunConfig {
   /** Limits of this run. */
   readonly budget?: Budget | undefined
   /**
-   * Failed attempts at the provider without a finished step in between, after which the run is ended with an `OpenCodeSessionError`. Default: 10; OpenCode
-   * 1.18.33 itself gives up after 6, other versions never do. `Infinity` for no limit.
+   * Failed attempts at the provider without a finished step in between, after which the run is ended with an
+   * `OpenCodeSessionError`. Those of each conversation are counted by themselves, a sub-agent's until its task has ended.
+   * Default: 10; OpenCode 1.18.33 itself gives up after 6. `Infinity` for no limit. Whatever it is, a run ends after one
+   * second where its provider says that the account is used up or the key is wrong, and OpenCode would ask again.
    */
   readonly maxProviderRetries?: number | undefined
   /**

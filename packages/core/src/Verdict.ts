@@ -9,6 +9,7 @@ import * as Either from "effect/Either"
 import * as check from "./internal/check.js"
 import * as sessionError from "./internal/sessionError.js"
 import * as signatures from "./internal/signatures.js"
+import { isObject } from "./internal/wire.js"
 import {
   OpenCodeBudgetError,
   OpenCodeCancelledError,
@@ -59,7 +60,8 @@ export type Guard =
   }
   /** OpenCode would have used its default agent instead of the one that was asked for. */
   | { readonly _tag: "AgentFallback"; readonly agent: string; readonly reason: "unknown" | "subagent" }
-  | { readonly _tag: "ProviderRetries"; readonly retry: ProviderRetry }
+  /** An attempt at the provider failed: one too many, or one that no further attempt can mend (`isHopeless`). */
+  | { readonly _tag: "ProviderRetries"; readonly retry: ProviderRetry; readonly isHopeless?: boolean | undefined }
   /** The conversation had finished, the process did not exit. */
   | { readonly _tag: "ExitGrace" }
 
@@ -97,8 +99,13 @@ export interface Facts {
   readonly evidence: Evidence
   readonly exit: Exit
   readonly guard: Guard | undefined
-  /** What an error carries; its `stderr` is what the verdict reads. */
+  /** What an error carries. */
   readonly partial: Partial
+  /**
+   * What the verdict reads of stderr: OpenCode's own lines, without the texts of rejected commands. Default: the
+   * `stderr` of `partial`.
+   */
+  readonly ownStderr?: string | undefined
   /** Cleans provider texts of secrets. */
   readonly redact: (text: string) => string
 }
@@ -119,6 +126,8 @@ export interface Finished {
 /** The facts are ours; checking every event of a long run again would cost more than reading them did. */
 const trusted = true
 
+const stderrOf = ({ ownStderr, partial }: Facts): string => ownStderr ?? partial.stderr
+
 const fromGuard = (guard: Exclude<Guard, { readonly _tag: "ExitGrace" }>, facts: Facts): OpenCodeError => {
   const { partial } = facts
   switch (guard._tag) {
@@ -135,30 +144,43 @@ const fromGuard = (guard: Exclude<Guard, { readonly _tag: "ExitGrace" }>, facts:
       }, trusted)
     case "AgentFallback":
       return new OpenCodeConfigError(check.agentFallback(guard))
-    case "ProviderRetries":
+    case "ProviderRetries": {
+      // OpenCode has said it itself meanwhile, and knows more.
+      const said = facts.evidence.pendingError
+      if (guard.isHopeless === true && said !== undefined && said.kind !== "aborted") {
+        return fromSessionError(said, facts)
+      }
+      const why = guard.isHopeless === true
+        ? "OpenCode would ask again, which cannot succeed"
+        : `the last of ${guard.retry.attempt} failed attempts, \`maxProviderRetries\``
       return new OpenCodeSessionError({
         kind: guard.retry.kind,
-        name: "ProviderRetryLimit",
-        reason: `${
-          facts.redact(guard.retry.reason)
-        } (the last of ${guard.retry.attempt} failed attempts, \`maxProviderRetries\`)`,
-        retryable: true,
+        name: guard.isHopeless === true ? "ProviderRefusal" : "ProviderRetryLimit",
+        reason: `${facts.redact(guard.retry.reason)} (${why})`,
+        retryable: guard.isHopeless !== true,
         providerRetries: guard.retry.attempt,
         error: undefined,
         partial
       }, trusted)
+    }
   }
+}
+
+const markOf = (event: SessionError): unknown => {
+  const error = event.raw["error"]
+  const data = isObject(error) ? error["data"] : undefined
+  return isObject(data) ? data["ref"] : undefined
 }
 
 const fromSessionError = (event: SessionError, facts: Facts): OpenCodeError => {
   const { evidence, partial, redact } = facts
   if (event.kind === "aborted") return new OpenCodeCancelledError({ partial }, trusted)
   // "Unexpected server error. Check server logs": the log is on stderr.
-  const logged = event.kind === "other" ? /Model not found: [^\s"\\()]+/.exec(partial.stderr) : null
+  const logged = event.kind === "other" ? signatures.missingModel(stderrOf(facts), markOf(event)) : undefined
   return new OpenCodeSessionError({
-    kind: logged === null ? event.kind : "model-not-found",
+    kind: logged === undefined ? event.kind : "model-not-found",
     name: redact(event.name),
-    reason: redact(logged === null ? event.message : logged[0]),
+    reason: redact(logged ?? event.message),
     statusCode: event.statusCode,
     retryable: event.retryable,
     retryAfter: event.retryAfter,
@@ -189,7 +211,7 @@ const fromExit = (facts: Facts): OpenCodeError | undefined => {
     case "Code":
       return exit.code === 0 || (evidence.finished && evidence.recovered)
         ? undefined
-        : new OpenCodeProcessError({ exitCode: exit.code, hint: signatures.hint(partial.stderr), partial }, trusted)
+        : new OpenCodeProcessError({ exitCode: exit.code, hint: signatures.hint(stderrOf(facts)), partial }, trusted)
   }
 }
 
@@ -216,7 +238,7 @@ export const decide = (facts: Facts): Either.Either<Finished, OpenCodeError> => 
   if (guard !== undefined && guard._tag !== "ExitGrace") return Either.left(fromGuard(guard, facts))
   // The crash exits with a code; somebody who sent a signal does not want another start.
   if (evidence.eventCount === 0 && evidence.retries === 0 && exit._tag !== "Signal") {
-    const signature = signatures.sqlite(partial.stderr)
+    const signature = signatures.sqlite(stderrOf(facts))
     if (signature !== undefined && !(exit._tag === "Code" && exit.code === 0)) {
       return Either.left(new OpenCodeSqliteError({ signature, exitCode: codeOf(exit), partial }, trusted))
     }

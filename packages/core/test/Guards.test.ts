@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Stream } from "effect"
+import { Effect, Stream, TestClock } from "effect"
 import { OpenCode } from "effect-opencode"
 import type { RunEvent } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
@@ -38,6 +38,26 @@ describe("an agent that OpenCode would replace by its default one", () => {
     }).pipe(Effect.provide(T.layer([
       Mock.script(Mock.stderr(`${lines[0][0]}\n`), Mock.lines(T.answer("I am the default agent")), Mock.exit(0))
     ]))))
+})
+
+describe("a line like that behind the first event", () => {
+  it.effect("is of somebody else", () => {
+    const hasBegun = Effect.unsafeMakeLatch(false)
+    return Effect.gen(function*() {
+      const events = yield* OpenCode.stream("x", { agent: "build" }).pipe(
+        Stream.tap(() => Effect.zipRight(TestClock.adjust("1 millis"), hasBegun.open)),
+        Stream.runCollect
+      )
+      assert.deepStrictEqual(Array.from(events, ({ _tag }) => _tag), ["StepStart", "Text", "StepFinish"])
+    }).pipe(Effect.provide(T.layer([
+      Mock.script(
+        Mock.lines([T.stepStart()]),
+        Mock.waitFor(hasBegun.await),
+        Mock.stderr("! agent \"build\" not found. Falling back to default agent\n"),
+        Mock.lines([T.text("done"), T.stepFinish("stop")])
+      )
+    ])))
+  })
 })
 
 describe("maxProviderRetries", () => {

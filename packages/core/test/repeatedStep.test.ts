@@ -1,26 +1,27 @@
 import { describe, expect, it } from "@effect/vitest"
 import { RunEvent } from "effect-opencode"
 import * as repeatedStep from "../src/internal/repeatedStep.js"
-import * as summary from "../src/internal/summary.js"
+import * as retryCount from "../src/internal/retryCount.js"
 import * as fixtures from "./support/fixtures.js"
 
-const start = (messageID: string) => RunEvent.fromWire({ type: "step_start", part: { messageID } })
-const finish = RunEvent.fromWire({ type: "step_finish", part: { reason: "tool-calls" } })
-const logged = (attempt: number): RunEvent.ProviderRetry => ({
-  _tag: "ProviderRetry",
-  attempt,
-  kind: "rate-limit",
-  reason: "429"
-})
+const own = "ses_1"
+const count = () => retryCount.make(() => own)
 
-/** The attempts that are told for a list of events, each added to the summary before the next one is looked at. */
-const told = (events: ReadonlyArray<RunEvent.RunEvent>): ReadonlyArray<number> => {
-  const state = summary.make({ keepText: 1 })
-  const repeated = repeatedStep.make(state)
+const start = (messageID: string) => RunEvent.fromWire({ type: "step_start", sessionID: own, part: { messageID } })
+const finish = RunEvent.fromWire({ type: "step_finish", part: { reason: "tool-calls" } })
+/** A failure that the log has told of. */
+const logged = (session: string) => ({ logged: session })
+
+/** The attempts that are told for a list of events. */
+const told = (events: ReadonlyArray<RunEvent.RunEvent | ReturnType<typeof logged>>): ReadonlyArray<number> => {
+  const retries = count()
+  const repeated = repeatedStep.make(retries)
   return events.flatMap((event) => {
+    if ("logged" in event) {
+      retries.next(event.logged)
+      return []
+    }
     const retry = repeated(event)
-    if (retry !== undefined) state.add(retry)
-    state.add(event)
     return retry === undefined ? [] : [retry.attempt]
   })
 }
@@ -36,13 +37,11 @@ describe("repeatedStep", () => {
   })
 
   it("does not tell again what the log has told", () => {
-    expect(told([start("a"), logged(1), start("a"), start("a")])).toEqual([2])
+    expect(told([start("a"), logged(own), start("a"), start("a")])).toEqual([2])
   })
 
-  it("counts the repetitions of one chunk before the summary knows of them", () => {
-    const repeated = repeatedStep.make(summary.make({ keepText: 1 }))
-    const attempts = [start("a"), start("a"), start("a")].map((event) => repeated(event)?.attempt)
-    expect(attempts).toEqual([undefined, 1, 2])
+  it("tells what the log has told of a sub-agent only", () => {
+    expect(told([start("a"), logged("ses_child"), start("a"), logged("ses_child"), start("a")])).toEqual([1, 2])
   })
 
   it("tells of the five tries of a cut stream, and of nothing in a healthy run", () => {

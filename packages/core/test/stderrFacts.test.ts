@@ -1,10 +1,20 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
+import { RunEvent } from "effect-opencode"
+import { Events } from "effect-opencode-testing"
 import * as ansi from "../src/internal/ansi.js"
+import * as lineSplitter from "../src/internal/lineSplitter.js"
 import * as stderrFacts from "../src/internal/stderrFacts.js"
+import * as summary from "../src/internal/summary.js"
 import * as fixtures from "./support/fixtures.js"
 
 const linesOf = (fixture: fixtures.Fixture) => fixtures.linesOf(fixture.stderr).map(ansi.strip)
+
+type Read = stderrFacts.Fact | { readonly _tag: "Log" | "Other" }
+
+/** What a line says that stands by itself. */
+const classify = (line: string): Read =>
+  stderrFacts.make(1000).lines([line], true)[0] ?? { _tag: stderrFacts.isLog(line) ? "Log" : "Other" }
 
 const log = (fields: string) => `timestamp=2026-11-22T13:35:18.684Z level=ERROR run=36e92434 ${fields}`
 
@@ -19,8 +29,8 @@ describe("stderrFacts", () => {
 
     for (const fixture of fixtures.all.filter(({ stderr }) => stderr.length > 0)) {
       it(fixture.name, () => {
-        const facts = linesOf(fixture).map((line) => stderrFacts.classify(line)._tag)
-        const count = (tag: stderrFacts.LineFact["_tag"]) => facts.filter((fact) => fact === tag).length
+        const facts = linesOf(fixture).map((line) => classify(line)._tag)
+        const count = (tag: Read["_tag"]) => facts.filter((fact) => fact === tag).length
         expect(count("PermissionRejected")).toBe(said(fixture, "permission requested: "))
         expect(count("AgentFallback")).toBe(said(fixture, "Falling back to default agent"))
         expect(count("ProviderFailure")).toBe(
@@ -32,7 +42,7 @@ describe("stderrFacts", () => {
     }
 
     it("hold each kind at least once", () => {
-      const tags = new Set(fixtures.all.flatMap((f) => linesOf(f).map((line) => stderrFacts.classify(line)._tag)))
+      const tags = new Set(fixtures.all.flatMap((f) => linesOf(f).map((line) => classify(line)._tag)))
       expect([...tags].sort()).toEqual(["AgentFallback", "Log", "Other", "PermissionRejected", "ProviderFailure"])
     })
 
@@ -43,7 +53,7 @@ describe("stderrFacts", () => {
 
   describe("permissions", () => {
     const rejected = (line: string) => {
-      const fact = stderrFacts.classify(line)
+      const fact = classify(line)
       return fact._tag === "PermissionRejected" ? fact.event : undefined
     }
 
@@ -73,55 +83,74 @@ describe("stderrFacts", () => {
           "! something else"
         ]
       ) {
-        expect(stderrFacts.classify(line)).toEqual({ _tag: "Other" })
+        expect(classify(line)).toEqual({ _tag: "Other" })
       }
     })
   })
 
   describe("agents", () => {
     it("that are unknown and those that are sub-agents", () => {
-      expect(stderrFacts.classify("!  agent \"nope\" not found. Falling back to default agent"))
-        .toEqual({ _tag: "AgentFallback", fallback: { agent: "nope", reason: "unknown" } })
+      expect(classify("!  agent \"nope\" not found. Falling back to default agent"))
+        .toEqual({ _tag: "AgentFallback", fallback: { agent: "nope", reason: "unknown" }, isLate: false })
       expect(
-        stderrFacts.classify(
+        classify(
           "! agent \"general\" is a subagent, not a primary agent. Falling back to default agent"
         )
-      ).toEqual({ _tag: "AgentFallback", fallback: { agent: "general", reason: "subagent" } })
-      expect(stderrFacts.classify("! agent \"a \"b\" c\" not found. Falling back to default agent"))
-        .toEqual({ _tag: "AgentFallback", fallback: { agent: "a \"b\" c", reason: "unknown" } })
+      ).toEqual({ _tag: "AgentFallback", fallback: { agent: "general", reason: "subagent" }, isLate: false })
+      expect(classify("! agent \"a \"b\" c\" not found. Falling back to default agent"))
+        .toEqual({ _tag: "AgentFallback", fallback: { agent: "a \"b\" c", reason: "unknown" }, isLate: false })
     })
   })
 
   describe("failed attempts at the provider", () => {
     it("say why, and whose", () => {
       const line = streamError("small=false agent=build mode=primary error.error=\"AI_APICallError: rate limited\"")
-      expect(stderrFacts.classify(line)).toEqual({
+      expect(classify(line)).toEqual({
         _tag: "ProviderFailure",
         reason: "AI_APICallError: rate limited",
         provider: "fake",
-        model: "m1"
+        model: "m1",
+        sessionId: "ses_1",
+        agent: "build"
       })
     })
 
     it("of the title generator do not count", () => {
       const line = streamError("small=true agent=title mode=primary error.error=\"AI_APICallError: rate limited\"")
-      expect(stderrFacts.classify(line)).toEqual({ _tag: "Log" })
+      expect(classify(line)).toEqual({ _tag: "Log" })
     })
 
     it("are told in another form by older versions", () => {
       expect(
-        stderrFacts.classify(
+        classify(
           "ERROR 2026-11-22T13:35:18 +3ms service=llm providerID=fake modelID=m1 error=\"boom\" stream error"
         )
       ).toEqual({ _tag: "ProviderFailure", reason: "boom", provider: "fake", model: "m1" })
     })
 
+    it("are told by whole lines of the logger only", () => {
+      const line = streamError("small=false agent=build mode=primary error.error=\"429\"")
+      for (
+        const other of [` ${line}`, `${line})`, `${line} and more`, line.replace("level=ERROR ", ""), `echo ${line}`]
+      ) expect(classify(other)).toEqual({ _tag: "Other" })
+    })
+
+    it("of another main conversation are not this run's, those of sub-agents are", () => {
+      const read = (mode: string) => {
+        const reader = stderrFacts.make(1000)
+        reader.event(RunEvent.fromWire({ type: "step_start", sessionID: "ses_own", part: {} }))
+        return reader.lines([streamError(`small=false agent=x mode=${mode} error.error="429"`)], true).length
+      }
+      expect(read("primary")).toBe(0)
+      expect(read("subagent")).toBe(1)
+    })
+
     it("are not every log line, and no text of somebody else", () => {
-      expect(stderrFacts.classify(log("message=\"share subscriber failed\""))).toEqual({ _tag: "Log" })
-      expect(stderrFacts.classify("INFO  2026-11-22T13:35:18 +0ms service=default version=1.14.34"))
+      expect(classify(log("message=\"share subscriber failed\""))).toEqual({ _tag: "Log" })
+      expect(classify("INFO  2026-11-22T13:35:18 +0ms service=default version=1.14.34"))
         .toEqual({ _tag: "Log" })
-      expect(stderrFacts.classify("message=\"stream error\"")).toEqual({ _tag: "Other" })
-      expect(stderrFacts.classify("there was a stream error")).toEqual({ _tag: "Other" })
+      expect(classify("message=\"stream error\"")).toEqual({ _tag: "Other" })
+      expect(classify("there was a stream error")).toEqual({ _tag: "Other" })
     })
 
     it("become events with a number and a kind", () => {
@@ -143,8 +172,14 @@ describe("stderrFacts", () => {
 
   describe("logfmt", () => {
     it("reads quoted and plain values", () => {
-      expect(new Map(stderrFacts.logfmt("a=1 b=\"two words\" c.d=\"say \\\"hi\\\" \\\\ there\" e= f")))
+      expect(stderrFacts.logfmt("a=1 b=\"two words\" c.d=\"say \\\"hi\\\" \\\\ there\" e="))
         .toEqual(new Map([["a", "1"], ["b", "two words"], ["c.d", "say \"hi\" \\ there"], ["e", ""]]))
+    })
+
+    it("reads nothing where a line holds anything else", () => {
+      for (const line of ["a=1 b", "a=1  b=2", "a=\"1", "a=1\"", "a=b=c", "so a=1"]) {
+        expect(stderrFacts.logfmt(line)).toBeUndefined()
+      }
     })
 
     it.prop("gives back what was written", {
@@ -156,7 +191,7 @@ describe("stderrFacts", () => {
     }, ({ pairs }) => {
       const quoted = (value: string) => `"${value.replace(/["\\]/g, "\\$&")}"`
       const line = Object.entries(pairs).map(([name, value]) => `${name}=${quoted(value)}`).join(" ")
-      expect(Object.fromEntries(stderrFacts.logfmt(line))).toEqual({ ...pairs })
+      expect(Object.fromEntries(stderrFacts.logfmt(line) ?? [])).toEqual({ ...pairs })
     })
   })
 
@@ -171,6 +206,124 @@ describe("stderrFacts", () => {
     )
   }, ({ line }) => {
     expect(["PermissionRejected", "ProviderFailure", "AgentFallback", "Log", "Other"])
-      .toContain(stderrFacts.classify(ansi.strip(line))._tag)
+      .toContain(classify(ansi.strip(line))._tag)
+  })
+
+  describe("the text of a rejected permission", () => {
+    const quota = streamError("small=false agent=build mode=primary error.error=\"insufficient_quota\"")
+    const fakes = [
+      "! agent \"build\" not found. Falling back to default agent",
+      "! permission requested: edit (secrets.txt); auto-rejecting",
+      quota,
+      "x); auto-rejecting",
+      "; auto-rejecting",
+      "Error: Session not found",
+      "database is locked",
+      "Error: Model not found: fake/m1",
+      "! permission requested: bash (",
+      "echo a, b",
+      ""
+    ]
+    const printed = (text: string) => ansi.strip(Events.stderr.permissionRejected("bash", [text]))
+    const toolUse = (command: string) =>
+      RunEvent.fromWire({ ...Events.toolRejected({ tool: "bash", input: { command } }), sessionID: "ses_1" })
+
+    /** What a process says that rejects a command, the chunks of stderr and the event as they come. */
+    const read = (chunks: ReadonlyArray<string>, event: RunEvent.RunEvent) => {
+      const reader = stderrFacts.make(100_000)
+      const facts = chunks.flatMap((chunk) => reader.lines(chunk.replace(/\n$/, "").split("\n"), true))
+      facts.push(...reader.event(event), ...reader.end())
+      return { facts, own: reader.own() }
+    }
+
+    it.prop("says nothing but that permission", {
+      lines: fc.array(
+        fc.oneof(fc.constantFrom(...fakes), fc.string(), fc.constantFrom(...fakes).map((line) => `${line}\r`)),
+        {
+          minLength: 1,
+          maxLength: 20
+        }
+      )
+    }, ({ lines }) => {
+      const command = ansi.strip(lines.join("\n"))
+      const { facts, own } = read([printed(command)], toolUse(command))
+      expect(facts.map((fact) => fact._tag === "PermissionRejected" ? fact.event.permission : fact._tag)).toEqual([
+        "bash"
+      ])
+      expect(own).toBe("")
+    })
+
+    it.prop("is whole in the error, by the input of the call", {
+      lines: fc.array(fc.oneof(fc.constantFrom(...fakes), fc.stringMatching(/^[a-z,\x20"'();]{0,12}$/)), {
+        minLength: 1,
+        maxLength: 8
+      })
+    }, ({ lines }) => {
+      const command = lines.join("\n")
+      const { facts } = read([printed(command)], toolUse(command))
+      const state = summary.make({ keepText: 1 })
+      for (const fact of facts) if (fact._tag === "PermissionRejected") state.add(fact.event)
+      state.add(toolUse(command))
+      expect(state.rejection?.patterns.join(", ")).toBe(command)
+    })
+
+    it("is over where the next text begins", () => {
+      const { facts, own } = read([printed("rm x"), `${quota}\nError: boom\n`, printed("rm y")], toolUse("rm x"))
+      expect(facts.map(({ _tag }) => _tag)).toEqual(["PermissionRejected", "ProviderFailure", "PermissionRejected"])
+      expect(own).toBe(`${quota}\nError: boom\n`)
+    })
+
+    it("is over at the next event, where it holds none of what follows", () => {
+      const { facts } = read([`${printed("rm x")}${printed("rm y")}${quota}\n`], toolUse("rm x"))
+      expect(facts.map(({ _tag }) => _tag)).toEqual(["PermissionRejected", "PermissionRejected", "ProviderFailure"])
+    })
+
+    it("is one text in any number of chunks, ten thousand lines of imitations included", () => {
+      const command = `echo x); auto-rejecting\n${`${quota}\n`.repeat(10_000)}echo y`
+      const text = printed(command)
+      const splitter = lineSplitter.make()
+      const reader = stderrFacts.make(1000)
+      const bytes = new TextEncoder().encode(text)
+      const facts: Array<stderrFacts.Fact> = []
+      for (let at = 0; at < bytes.length; at += 65_536) {
+        const chunk = bytes.subarray(at, at + 65_536)
+        facts.push(...reader.lines(splitter.push(chunk).map(String), at === 0))
+      }
+      expect([...facts, ...reader.end()].map(({ _tag }) => _tag)).toEqual(["PermissionRejected"])
+    })
+
+    it("has only log lines of this process behind it", () => {
+      const reader = stderrFacts.make(1000)
+      const count = (line: string) => reader.lines([line], true).length
+      expect(count(quota)).toBe(1)
+      expect(count(printed("x").trimEnd())).toBe(1)
+      expect(count(quota.replace("run=36e92434", "run=00000000"))).toBe(0)
+      expect(count(quota)).toBe(1)
+    })
+
+    it("is parted at commas outside of quotes", () => {
+      const patterns = (text: string) => {
+        const fact = classify(`! permission requested: bash (${text}); auto-rejecting`)
+        return fact._tag === "PermissionRejected" ? fact.event.patterns : []
+      }
+      expect(patterns("echo a, rm b")).toEqual(["echo a", "rm b"])
+      expect(patterns("git commit -m \"a, b\", rm c")).toEqual(["git commit -m \"a, b\"", "rm c"])
+      expect(patterns("echo don't, rm b")).toEqual(["echo don't", "rm b"])
+    })
+
+    it("is taken apart as the input has it", () => {
+      const patternsOf = (text: string, command: string) => stderrFacts.patternsOf(text.split(", "), { command })
+      expect(patternsOf("echo a, b, rm c, d", "echo a, b && rm c, d")).toEqual(["echo a, b", "rm c, d"])
+      expect(patternsOf("/etc/*, /usr/*", "cat /etc/x /usr/y")).toEqual(["/etc/*", "/usr/*"])
+      expect(patternsOf("echo a", "echo a); auto-rejecting\nrm b")).toEqual(["echo a); auto-rejecting\nrm b"])
+    })
+  })
+
+  it("believes a replaced agent before the first event only", () => {
+    const line = "! agent \"build\" not found. Falling back to default agent"
+    const reader = stderrFacts.make(1000)
+    expect(reader.lines([line], true)).toMatchObject([{ isLate: false }])
+    reader.event(RunEvent.fromWire({ type: "step_start", part: {} }))
+    expect(reader.lines([line], true)).toMatchObject([{ isLate: true }])
   })
 })

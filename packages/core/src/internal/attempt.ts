@@ -159,7 +159,7 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
     const supervise = Effect.gen(function*() {
       yield* guard.watch
       yield* pass.opened
-      const { exit, survivors } = yield* running.stop({ force: guard.fired()?._tag === "AgentFallback" })
+      const { exit, ownStderr, survivors } = yield* running.stop({ force: guard.fired()?._tag === "AgentFallback" })
       const lacksEnd = guard.fired() === undefined && exit._tag === "Code" && exit.code === 0 &&
         (!state.finished || state.answerLost === true) &&
         state.pendingError === undefined && state.rejection === undefined
@@ -194,7 +194,14 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
       }
       const partial = withHidden(facts(survivors), hidden)
       const judge = (partial: Partial) =>
-        Verdict.decide({ evidence: state, exit, guard: guard.fired(), partial, redact: plan.redactor.text })
+        Verdict.decide({
+          evidence: state,
+          exit,
+          guard: guard.fired(),
+          partial,
+          ownStderr,
+          redact: plan.redactor.text
+        })
       const first = judge(partial)
       // Errors are logged and sent on, events and all; a result is for the caller, who gets it as it was.
       const verdict = Either.isLeft(first) ? judge(plan.clean(partial)) : first

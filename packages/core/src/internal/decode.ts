@@ -197,6 +197,8 @@ const permissionRejected = (raw: WireObject): RunEvent.RunEvent => {
 const providerRetry = (raw: WireObject): RunEvent.RunEvent => {
   const attempt = number(raw["attempt"])
   const reason = string(raw["reason"])
+  const sessionId = sessionOf(raw)
+  const agent = string(raw["agent"])
   return attempt !== undefined && reason !== undefined
     ? {
       _tag: "ProviderRetry",
@@ -204,7 +206,9 @@ const providerRetry = (raw: WireObject): RunEvent.RunEvent => {
       kind: sessionError.kindOfText(reason),
       reason,
       provider: string(raw["provider"]),
-      model: string(raw["model"])
+      model: string(raw["model"]),
+      ...(sessionId === undefined ? {} : { sessionId }),
+      ...(agent === undefined ? {} : { agent })
     }
     : unknown(raw)
 }
@@ -276,7 +280,9 @@ export const toWire = (event: RunEvent.RunEvent): WireObject => {
         attempt: event.attempt,
         reason: event.reason,
         provider: event.provider,
-        model: event.model
+        model: event.model,
+        ...(event.sessionId === undefined ? {} : { sessionID: event.sessionId }),
+        ...(event.agent === undefined ? {} : { agent: event.agent })
       }
     case "TextDelta":
       return {

@@ -1,13 +1,24 @@
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import type { RunEvent } from "../RunEvent.js"
+import type { ProviderRetry, RunEvent, ToolUse } from "../RunEvent.js"
 import type * as Verdict from "../Verdict.js"
 import * as budgets from "./budget.js"
 import * as monotonic from "./monotonic.js"
 import type { Plan } from "./plan.js"
+import * as sessionError from "./sessionError.js"
 import type { AgentFallback } from "./stderrFacts.js"
 import type { Summary } from "./summary.js"
+import { isObject } from "./wire.js"
+
+/** OpenCode gives up after so many attempts at one step, so a later failure is that of another (1.18.33). */
+const maxInARow = 6
+
+/** Its first pause between two attempts is longer. */
+const apart = Duration.seconds(1)
+
+/** How long OpenCode may take to say by an event that it gives up; it asks again after two seconds (1.18.33). */
+const patience = Duration.seconds(1)
 
 /** Watches one attempt, and remembers the first guard that fires. */
 export interface Guards {
@@ -26,6 +37,8 @@ export interface Guards {
   readonly unpriced: (cost: number) => void
   /** It has begun to work on something more, although the conversation had come to an end. */
   readonly resumed: () => void
+  /** The provider has answered a sub-agent, by its session. */
+  readonly recovered: (sessionId: string) => void
   readonly agentFallback: (fallback: AgentFallback) => void
   readonly fired: () => Verdict.Guard | undefined
   /** What carries the run has ended by itself. */
@@ -60,7 +73,10 @@ export const make = (
     let blocked = 0
     let blockedSince = now
     let reads = 0
-    let failures = 0
+    /** Failed attempts in a row, by session: those of one conversation say nothing of another. */
+    const failures = new Map<string | undefined, { readonly count: number; readonly at: number }>()
+    /** A failed attempt that no further one can mend. OpenCode is to say so itself, where it does. */
+    let hopeless: { readonly retry: ProviderRetry; at: number } | undefined
     let finishedAt: number | undefined
 
     const fire = (guard: Verdict.Guard): void => {
@@ -85,6 +101,47 @@ export const make = (
       check("tokens", state.usage.total)
       check("toolCalls", state.toolCalls)
       if (state.unpriced) unpricedAt(state.cost)
+    }
+
+    const isOwn = (sessionId: string | undefined, state: Summary): boolean =>
+      sessionId === undefined || state.sessionId === undefined || sessionId === state.sessionId
+
+    const failed = (retry: ProviderRetry, state: Summary, now: number): void => {
+      const own = isOwn(retry.sessionId, state)
+      const id = own ? undefined : retry.sessionId
+      const before = failures.get(id)
+      const isAnother = before === undefined ||
+        (!own && before.count >= maxInARow && now - before.at >= Duration.toMillis(apart))
+      const count = isAnother ? 1 : before.count + 1
+      failures.set(id, { count, at: now })
+      if (count >= plan.maxProviderRetries) {
+        return fire({ _tag: "ProviderRetries", retry: { ...retry, attempt: count } })
+      }
+      // A sub-agent with a model of its own can fail for good, and the run go on.
+      const isDecisive = own || plan.options.model === `${retry.provider}/${retry.model}`
+      if (isDecisive && sessionError.isHopeless(retry.kind, retry.reason, count)) {
+        hopeless ??= { retry: { ...retry, attempt: count }, at: now + Duration.toMillis(patience) }
+        wakeFor(hopeless.at)
+      }
+    }
+
+    /** The provider has answered a conversation. */
+    const recovered = (id: string | undefined): void => {
+      failures.delete(id)
+      if (hopeless !== undefined && (id === undefined || hopeless.retry.sessionId === id)) hopeless = undefined
+    }
+
+    const taskEnded = ({ metadata }: ToolUse): void => {
+      const child = isObject(metadata) ? metadata["sessionId"] : undefined
+      if (typeof child === "string") return recovered(child)
+      for (const id of failures.keys()) {
+        if (id !== undefined) recovered(id)
+      }
+    }
+
+    /** A deadline that moves away is found out when the old one comes up. */
+    const wakeFor = (at: number): void => {
+      if (at < armed) Deferred.unsafeDone(wake, Effect.void)
     }
 
     const exitGrace = Duration.toMillis(plan.exitGrace)
@@ -120,7 +177,15 @@ export const make = (
       // A consumer that is slow holds the child up: that time is not the child's.
       const silence = armed - (blocked > 0 ? blockedSince : now)
       const left = expiresAt - now
-      if (left > 0 && silence > 0) return Effect.zipRight(sleep(Math.min(silence, left)), watch)
+      const doomed = hopeless === undefined ? Infinity : hopeless.at - (blocked > 0 ? blockedSince : now)
+      if (left > 0 && silence > 0 && doomed > 0) {
+        armed = Math.min(armed, hopeless?.at ?? Infinity)
+        return Effect.zipRight(sleep(Math.min(silence, left, doomed)), watch)
+      }
+      if (hopeless !== undefined && doomed <= 0) {
+        fire({ _tag: "ProviderRetries", retry: hopeless.retry, isHopeless: true })
+        return Effect.void
+      }
       // A program that was stopped sees both at once.
       fire(left <= silence ? { _tag: "Timeout", phase: "total", limit: Duration.toMillis(plan.timeout) } : meaning())
       return Effect.void
@@ -140,14 +205,16 @@ export const make = (
         const now = monotonic.millis(clock)
         if (!isReading && blocked === 0) blockedSince = now
         blocked += isReading ? -1 : 1
-        if (isReading && blocked === 0) last += now - blockedSince
+        if (isReading && blocked === 0) {
+          last += now - blockedSince
+          if (hopeless !== undefined) hopeless.at += now - blockedSince
+        }
       },
       isReading: () => blocked === 0,
       now: () => monotonic.millis(clock),
       seen: (event, state, now) => {
         if (event._tag === "ProviderRetry") {
-          failures++
-          if (failures >= plan.maxProviderRetries) fire({ _tag: "ProviderRetries", retry: event })
+          failed(event, state, now)
           return
         }
         switch (event._tag) {
@@ -159,22 +226,24 @@ export const make = (
             alive()
             return
         }
-        if (event._tag === "StepFinish") failures = 0
+        if (event._tag === "StepFinish") recovered(undefined)
+        else if (event._tag === "ToolUse" && event.tool === "task") taskEnded(event)
+        else if (event._tag === "SessionError" || event._tag === "StepStart") hopeless = undefined
         hasEvent = true
         last = now
         // Words alone spend nothing.
         if (event._tag !== "Text" && event._tag !== "Reasoning") overBudget(state)
         finishedAt = state.finished && state.pendingError === undefined ? now : undefined
-        // A deadline that moves away is found out when the old one comes up.
-        if (deadline() < armed) Deferred.unsafeDone(wake, Effect.void)
+        wakeFor(deadline())
       },
       unpriced: unpricedAt,
       resumed: () => {
         if (finishedAt === undefined) return
         finishedAt = undefined
         last = monotonic.millis(clock)
-        if (deadline() < armed) Deferred.unsafeDone(wake, Effect.void)
+        wakeFor(deadline())
       },
+      recovered,
       agentFallback: (fallback) => fire({ _tag: "AgentFallback", ...fallback }),
       fired: () => fired,
       ended: () => {

@@ -23,6 +23,7 @@ import * as drain from "./drain.js"
 import * as exported from "./exported.js"
 import * as invocation from "./invocation.js"
 import * as leftovers from "./leftovers.js"
+import * as limits from "./limits.js"
 import * as lineSplitter from "./lineSplitter.js"
 import * as narrowedModels from "./narrowedModels.js"
 import * as owners from "./owner.js"
@@ -32,6 +33,7 @@ import * as process from "./process.js"
 import * as processTable from "./processTable.js"
 import * as query from "./query.js"
 import * as repeatedStep from "./repeatedStep.js"
+import * as retryCount from "./retryCount.js"
 import * as startupProfile from "./startupProfile.js"
 import * as stderrFacts from "./stderrFacts.js"
 import * as surroundings from "./surroundings.js"
@@ -39,6 +41,8 @@ import type { Prepared, Request, Sink, Transport } from "./transport.js"
 
 /** A line of stderr that is longer is no line of OpenCode's, and not worth the memory: in bytes. */
 const maxStderrLine = 1024 * 1024
+
+const LF = 0x0a
 
 const toInvocation = (
   plan: plans.Plan,
@@ -138,7 +142,7 @@ const prepare = (
             forceKillAfter: client.forceKillAfter,
             onExit: sink.guard.ended
           }),
-          (running) => read(running, sink)
+          (running) => read(running, sink, plan.options.agent)
         ),
       // The options are what is to be cleaned out of its errors.
       conversation: exported.conversation({
@@ -149,16 +153,44 @@ const prepare = (
     }
   })
 
-/** Reads both pipes of a process. */
-const read = (running: process.Running, sink: Sink) =>
+/** Reads both pipes of a process that was asked for this agent. */
+const read = (running: process.Running, sink: Sink, agent: string | undefined) =>
   Effect.gen(function*() {
     const { guard, rawLines, state, stderr } = sink
     const scope = yield* Effect.scope
 
     const stdoutLines = lineSplitter.make()
     const fromStdout = sink.intake()
-    const repeated = repeatedStep.make(state)
     const readLine = decode.reader()
+    const retries = retryCount.make(() => state.sessionId)
+    const repeated = repeatedStep.make(retries)
+    const facts = stderrFacts.make(limits.kept)
+    let firstEventAt: number | undefined
+    /** What a run that met a limit tells the others, with the next events that are handed on. */
+    let limited: Effect.Effect<void> = Effect.void
+    const whileLimited = (handOn: Effect.Effect<void>): Effect.Effect<void> => {
+      const first = limited
+      limited = Effect.void
+      return Effect.zipRight(first, handOn)
+    }
+    const told = (found: ReadonlyArray<stderrFacts.Fact>): ReadonlyArray<RunEvent> =>
+      found.flatMap((fact): ReadonlyArray<RunEvent> => {
+        switch (fact._tag) {
+          case "PermissionRejected":
+            return [fact.event]
+          case "AgentFallback":
+            // The pipes are read apart: at the moment of the first event it may have come before that.
+            if (!fact.isLate || (fact.fallback.agent === agent && guard.now() === firstEventAt)) {
+              guard.agentFallback(fact.fallback)
+            }
+            return []
+          case "ProviderFailure": {
+            const retry = stderrFacts.providerRetry(fact, retries.next(fact.sessionId))
+            if (retry.kind === "rate-limit") limited = sink.limited(undefined)
+            return [retry]
+          }
+        }
+      })
     const onStdout = (lines: ReadonlyArray<lineSplitter.Line>): Effect.Effect<void> => {
       if (rawLines !== undefined) {
         for (const line of lines) {
@@ -166,46 +198,26 @@ const read = (running: process.Running, sink: Sink) =>
         }
       }
       const arrived: Array<RunEvent> = []
-      let limited: Effect.Effect<void> = Effect.void
       const take = (event: RunEvent): void => {
+        if (event._tag !== "Diagnostic") firstEventAt ??= guard.now()
         const retry = repeated(event)
         if (retry !== undefined) arrived.push(retry)
-        arrived.push(event)
+        arrived.push(...told(facts.event(event)), event)
         // At once: the first event lets the next run start.
-        if (event._tag === "SessionError" && event.kind === "rate-limit") {
-          limited = sink.limited(event.retryAfter)
-        }
+        if (event._tag === "SessionError" && event.kind === "rate-limit") limited = sink.limited(event.retryAfter)
       }
       for (const line of lines) readLine(line, take)
-      return Effect.zipRight(limited, fromStdout(arrived))
+      return whileLimited(fromStdout(arrived))
     }
 
     const stderrLines = lineSplitter.make(maxStderrLine)
     const fromStderr = sink.intake()
-    const onStderr = (lines: ReadonlyArray<lineSplitter.Line>): Effect.Effect<void> => {
-      const found: Array<RunEvent> = []
-      let limited: Effect.Effect<void> = Effect.void
-      for (const raw of lines) {
-        const line = typeof raw === "string" ? ansi.strip(raw) : `[a line of ${raw.tooLong} bytes]`
-        stderr.push(line)
-        const fact = stderrFacts.classify(line)
-        switch (fact._tag) {
-          case "PermissionRejected":
-            found.push(fact.event)
-            break
-          case "AgentFallback":
-            guard.agentFallback(fact.fallback)
-            break
-          case "ProviderFailure": {
-            const retry = stderrFacts.providerRetry(fact, state.retries + found.length + 1)
-            found.push(retry)
-            if (retry.kind === "rate-limit") limited = sink.limited(undefined)
-            break
-          }
-        }
-      }
-      return Effect.zipRight(limited, fromStderr(found))
+    const onStderr = (lines: ReadonlyArray<lineSplitter.Line>, isFresh: boolean): Effect.Effect<void> => {
+      const texts = lines.map((raw) => typeof raw === "string" ? ansi.strip(raw) : `[a line of ${raw.tooLong} bytes]`)
+      for (const text of texts) stderr.push(text)
+      return whileLimited(fromStderr(told(facts.lines(texts, isFresh))))
     }
+    let isFresh = true
 
     const stdoutPump = yield* Effect.forkIn(
       pump(running.stdout, scope, (chunk) => {
@@ -215,7 +227,12 @@ const read = (running: process.Running, sink: Sink) =>
       scope
     )
     const stderrPump = yield* Effect.forkIn(
-      pump(running.stderr, scope, (chunk) => onStderr(splitAll(stderrLines, chunk))),
+      pump(running.stderr, scope, (chunk) => {
+        const lines = splitAll(stderrLines, chunk)
+        const wasFresh = isFresh
+        isFresh = Chunk.unsafeLast(chunk).at(-1) === LF
+        return onStderr(lines, wasFresh)
+      }),
       scope
     )
 
@@ -228,9 +245,10 @@ const read = (running: process.Running, sink: Sink) =>
             Option.getOrElse((): Verdict.Exit => ({ _tag: "Lost" }))
           )
           yield* drain.until([stdoutPump, stderrPump], guard)
-          yield* onStderr(stderrLines.flush())
+          yield* onStderr(stderrLines.flush(), isFresh)
           yield* onStdout(stdoutLines.flush())
-          return { exit, survivors }
+          yield* whileLimited(fromStderr(told(facts.end())))
+          return { exit, survivors, ownStderr: facts.own() }
         })
     }
   })

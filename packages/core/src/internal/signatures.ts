@@ -23,12 +23,20 @@ const permanent =
 export const sqlite = (stderr: string): string | undefined =>
   permanent.test(stderr) ? undefined : transient.find(([pattern]) => pattern.test(stderr))?.[1]
 
+/** What OpenCode's log says of a model that is not known, if it does; by the mark of the error where it has one. */
+export const missingModel = (stderr: string, mark: unknown): string | undefined => {
+  const lines = stderr.split("\n")
+  const marked = lines.filter((line) => line.includes(`ref=${String(mark)} `))
+  const found = (marked.length > 0 ? marked : lines).map((line) => /Error: (Model not found: [^\s"\\()]+)/.exec(line))
+  return found.find((match) => match !== null)?.[1]
+}
+
 /** Whether a server could not listen: somebody else has its port (1.18.33). */
 export const isPortTaken = (stderr: string): boolean => /\bServeError\b|\bEADDRINUSE\b/.test(stderr)
 
 const hints: ReadonlyArray<readonly [RegExp, string]> = [
   [
-    /Error: Session not found/,
+    /^Error: Session not found/m,
     "the session does not exist in this data directory; with the default isolation every run has one of its own, use `isolation: \"none\"` or a directory to continue a session"
   ],
   [

@@ -1,8 +1,9 @@
-import type { PermissionRejected, RunEvent, SessionError } from "../RunEvent.js"
+import type { PermissionRejected, RunEvent, SessionError, ToolUse } from "../RunEvent.js"
 import * as TokenUsage from "../TokenUsage.js"
 import type { Evidence } from "../Verdict.js"
 import * as answers from "./answer.js"
 import * as decode from "./decode.js"
+import * as stderrFacts from "./stderrFacts.js"
 import * as tail from "./tail.js"
 
 /**
@@ -35,7 +36,11 @@ const open = new Set(["tool-calls", "unknown", "other", "error"])
 
 export const isFinal = (reason: string | undefined): boolean => reason !== undefined && !open.has(reason)
 
-const rejectionTexts = /rejected permission to use/i
+/** The permission that a kind of tools asks for, where it is no tool's name. */
+const asksFor = new Map([["write", "edit"], ["patch", "edit"], ["apply_patch", "edit"], ["multiedit", "edit"]])
+
+/** Those of sub-agents are announced, too, and no call of this conversation follows. */
+const maxAnnounced = 16
 
 /** OpenCode says 0 where it has no price (1.18.33). */
 export const isUnpriced = (cost: number, tokens: TokenUsage.TokenUsage): boolean => cost === 0 && tokens.total > 0
@@ -56,7 +61,24 @@ export const make = (options: {
   const last = tail.make(Number.isFinite(options.keepText) ? options.keepText : 1)
   const keepAll = !Number.isFinite(options.keepText)
   /** Told on stderr, not seen on stdout yet: the pipes are read apart, and the telling one can be ahead by a step. */
-  let announced: PermissionRejected | undefined
+  let announced: ReadonlyArray<PermissionRejected> = []
+  /** The other way round. */
+  let unannounced: ToolUse | undefined
+  const explain = (said: PermissionRejected, { input }: ToolUse): PermissionRejected => ({
+    ...said,
+    patterns: stderrFacts.patternsOf(said.patterns, input)
+  })
+  const rejectionOf = (event: ToolUse): PermissionRejected => {
+    const permission = asksFor.get(event.tool) ?? event.tool
+    const latest = [...announced].reverse()
+    const said = latest.find(({ patterns }) => stderrFacts.isFrom(patterns, event.input)) ??
+      latest.find((one) => one.permission === permission) ?? latest[0]
+    announced = announced.filter((one) => one !== said)
+    unannounced = said === undefined ? event : undefined
+    return said === undefined
+      ? { _tag: "PermissionRejected", permission: event.tool, patterns: [] }
+      : explain(said, event)
+  }
   /** Since the step before this one has finished. */
   let lostInStep = false
   let saidInStep = false
@@ -106,11 +128,12 @@ export const make = (options: {
         case "PermissionAsked":
           return
         case "PermissionRejected":
-          self.rejection = event
-          announced = event
+          self.rejection = unannounced === undefined ? event : explain(event, unannounced)
+          announced = unannounced === undefined ? [...announced, event].slice(-maxAnnounced) : announced
+          unannounced = undefined
           return
         case "ProviderRetry":
-          self.retries = event.attempt
+          self.retries++
           return
       }
       self.eventCount++
@@ -155,10 +178,7 @@ export const make = (options: {
           return
         case "ToolUse":
           self.toolCalls++
-          if (event.status === "error" && event.error !== undefined && rejectionTexts.test(event.error)) {
-            self.rejection ??= announced ?? { _tag: "PermissionRejected", permission: event.tool, patterns: [] }
-            announced = undefined
-          }
+          if (stderrFacts.isRejected(event)) self.rejection = rejectionOf(event)
           return
         case "Text":
           if (event.unread !== undefined) lose()

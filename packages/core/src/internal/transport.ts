@@ -84,4 +84,6 @@ export interface Stopped {
   readonly exit: Verdict.Exit
   /** Processes that could not be ended. */
   readonly survivors: ReadonlyArray<number>
+  /** The end of stderr without the texts of the model in it, where there is one. */
+  readonly ownStderr?: string | undefined
 }

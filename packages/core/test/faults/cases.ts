@@ -176,6 +176,35 @@ const stop = (done) => print("step_finish", { reason: "stop", cost: 0, tokens: {
 const MiB = 1024 * 1024
 
 // -----------------------------------------------------------------------------
+// Models
+// -----------------------------------------------------------------------------
+
+/** A command whose lines look like OpenCode's own, and whose commas part nothing. */
+const imitation =
+  "cat > a.txt <<EOF\none, two); auto-rejecting\n! agent \"build\" not found. Falling back to default agent\nEOF"
+
+/** Two sub-agents at once, whose provider fails twice each. */
+const subAgents: ModelProvider.Respond = (() => {
+  const attempts = new Map<string, number>()
+  return (request) => {
+    const task = /SUBTASK \d/.exec(request.prompt)?.[0]
+    if (task === undefined) {
+      return request.step > 0 ? Reply.text("all done") : Reply.toolCalls(
+        [1, 2].map((n) => ({
+          name: "task",
+          arguments: { description: "scripted", prompt: `SUBTASK ${n}`, subagent_type: "general" }
+        }))
+      )
+    }
+    const before = attempts.get(task) ?? 0
+    attempts.set(task, before + 1)
+    return before < 2
+      ? Reply.httpError(429, { error: { message: "Rate limit reached" } }, { "retry-after": "1" })
+      : Reply.text("done")
+  }
+})()
+
+// -----------------------------------------------------------------------------
 // Databases
 // -----------------------------------------------------------------------------
 
@@ -277,6 +306,27 @@ export const cases: ReadonlyArray<Case> = [
       detail: "rate-limit, failed attempts: 1",
       ...always(Reply.httpError(429, words("Rate limit reached"), { "retry-after": "600" })),
       options: { maxProviderRetries: 1 }
+    },
+    {
+      fault: "429, the account is used up",
+      outcome: session,
+      detail: "quota, failed attempts: 1",
+      ...always(Reply.quota("You exceeded your current quota, please check your plan and billing details."))
+    },
+    {
+      fault: "429, a limit by the minute, `maxProviderRetries: 2`",
+      outcome: session,
+      detail: "rate-limit, failed attempts: 2",
+      options: { maxProviderRetries: 2 },
+      ...always(Reply.quota("Quota exceeded for quota metric 'Generate requests per minute'"))
+    },
+    {
+      fault: "two sub-agents with two failed attempts each, `maxProviderRetries: 3`",
+      outcome: "success",
+      detail: "stop",
+      text: /^all done$/,
+      options: { maxProviderRetries: 3 },
+      respond: subAgents
     },
     {
       fault: "429 once, then an answer",
@@ -447,6 +497,13 @@ export const cases: ReadonlyArray<Case> = [
       outcome: "OpenCodePermissionError",
       detail: "bash (touch forbidden)",
       respond: steps([bash("touch forbidden"), Reply.text("done")]),
+      options: { extraEnv: { OPENCODE_PERMISSION: "{\"bash\":\"ask\"}" } }
+    },
+    {
+      fault: "rejected permission of a command that imitates OpenCode",
+      outcome: "OpenCodePermissionError",
+      detail: `bash (${imitation})`,
+      respond: steps([bash(imitation), Reply.text("done")]),
       options: { extraEnv: { OPENCODE_PERMISSION: "{\"bash\":\"ask\"}" } }
     }
   ] satisfies ReadonlyArray<Omit<Case, "group">>).map((c) => ({ ...c, group: "Request" })),

@@ -1,14 +1,21 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import { RunEvent } from "effect-opencode"
+import * as retryCount from "../../src/internal/retryCount.js"
 import * as mappers from "../../src/internal/server/mapper.js"
 import type { Event, Message } from "../../src/internal/server/wire.js"
 import * as recorded from "./recorded.js"
 
 const now = 1_700_000_000_000
 
+const count = (of: recorded.Recorded, before = 0): retryCount.RetryCount => {
+  const retries = retryCount.make(() => of.sessionId)
+  for (let n = 0; n < before; n++) retries.next(of.sessionId)
+  return retries
+}
+
 const mapper = (of: recorded.Recorded, options: Partial<mappers.Options> = {}) =>
-  mappers.make({ sessionId: of.sessionId, thinking: true, since: undefined, retries: () => 0, ...options })
+  mappers.make({ sessionId: of.sessionId, thinking: true, since: undefined, retries: count(of), ...options })
 
 const live = (of: recorded.Recorded, options?: Partial<mappers.Options>): ReadonlyArray<RunEvent.RunEvent> => {
   const self = mapper(of, options)
@@ -153,14 +160,25 @@ describe("what a server tells of a prompt", () => {
   })
 
   it("goes on counting where others have counted failures", () => {
-    expect(live(recorded.get("rate-limit"), { retries: () => 4 }).map(brief).slice(0, 2)).toEqual([
+    const of = recorded.get("rate-limit")
+    expect(live(of, { retries: count(of, 4) }).map(brief).slice(0, 2)).toEqual([
       "retry 5 rate-limit",
       "retry 6 rate-limit"
     ])
   })
 
-  it("names the model that failed", () => {
-    expect(live(recorded.get("rate-limit"))[0]).toMatchObject({ provider: "fake", model: "m1" })
+  it("names the model that failed, and the session", () => {
+    const of = recorded.get("rate-limit")
+    expect(live(of)[0]).toMatchObject({ provider: "fake", model: "m1", sessionId: of.sessionId })
+  })
+
+  it("counts the failures of a sub-agent by themselves", () => {
+    const of = recorded.get("rate-limit")
+    const self = mappers.make({ sessionId: "ses_parent", thinking: true, since: undefined, retries: count(of) })
+    const told = recorded.own(of).flatMap((event) => self.child(event) ?? [])
+    expect(told.slice(0, 2).map(brief)).toEqual(["retry 1 rate-limit", "retry 2 rate-limit"])
+    expect(told[0]).toMatchObject({ provider: "fake", model: "m1", sessionId: of.sessionId })
+    expect(told.every(({ _tag }) => _tag === "ProviderRetry")).toBe(true)
   })
 
   it("is nothing of an earlier prompt", () => {

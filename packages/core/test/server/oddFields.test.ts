@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import type { RunEvent } from "effect-opencode"
 import { RunResult } from "effect-opencode"
+import * as retryCount from "../../src/internal/retryCount.js"
 import * as mapper from "../../src/internal/server/mapper.js"
 import * as wire from "../../src/internal/server/wire.js"
 import * as arbitraries from "../support/arbitraries.js"
@@ -22,7 +23,12 @@ const replaced = (value: RunEvent.WireObject, [name, ...rest]: Path, by: unknown
 }
 
 const run = (events: ReadonlyArray<wire.Event>, sessionId: string): ReadonlyArray<RunEvent.RunEvent> => {
-  const { event } = mapper.make({ sessionId, thinking: true, since: undefined, retries: () => 0 })
+  const { event } = mapper.make({
+    sessionId,
+    thinking: true,
+    since: undefined,
+    retries: retryCount.make(() => sessionId)
+  })
   return events.flatMap((heard) => event(heard, 0) ?? [])
 }
 
@@ -96,7 +102,12 @@ describe("one odd field in what a server tells", () => {
     for (const error of ["boom", null, ["boom"], { name: 5, data: "boom" }]) {
       expect(heard({ type: "session.error", properties: { sessionID: ses, error } }))
         .toMatchObject([{ _tag: "SessionError" }])
-      const { repair } = mapper.make({ sessionId: ses, thinking: false, since: undefined, retries: () => 0 })
+      const { repair } = mapper.make({
+        sessionId: ses,
+        thinking: false,
+        since: undefined,
+        retries: retryCount.make(() => ses)
+      })
       const messages = [
         { info: { id: "m0", sessionID: ses, role: "user" }, parts: [] },
         { info: { id: "m1", sessionID: ses, role: "assistant", error }, parts: [] }

@@ -199,6 +199,68 @@ describe("a run over a server", () => {
       ]))
     ))
 
+  it.effect("ends where the provider refuses for good, and not for what ends by itself", () =>
+    Effect.gen(function*() {
+      const { aborted } = yield* F.Fake
+      const fiber = yield* Effect.fork(T.failsWith("OpenCodeSessionError")(OpenCode.run("x")))
+      const error = yield* driven(fiber)
+      expect(error).toMatchObject({ name: "ProviderRefusal", kind: "quota", retryable: false, providerRetries: 1 })
+      assert.strictEqual(aborted.length, 1)
+      const goingOn = yield* Effect.fork(OpenCode.run("x"))
+      assert.strictEqual((yield* driven(goingOn)).text, "hello")
+    }).pipe(Effect.provide(F.layer([
+      (play) =>
+        Effect.gen(function*() {
+          yield* play.busy
+          const message = "You exceeded your current quota, please check your plan and billing details."
+          yield* play.tell("session.status", { status: { type: "retry", attempt: 1, message, next: 5 } })
+          yield* Effect.never
+        }),
+      (play) =>
+        Effect.gen(function*() {
+          yield* play.busy
+          const message = "Quota exceeded for quota metric 'requests per minute'"
+          yield* play.tell("session.status", { status: { type: "retry", attempt: 1, message, next: 5 } })
+          yield* Effect.sleep("10 seconds")
+          yield* play.answer("hello")
+        })
+    ]))))
+
+  it.effect("counts the failures of each conversation by themselves, from its last finished step on", () =>
+    Effect.gen(function*() {
+      const result = yield* OpenCode.run("x", { maxProviderRetries: 3 })
+      const retries = result.events.filter((event) => event._tag === "ProviderRetry")
+      assert.deepStrictEqual(retries.map(({ attempt }) => attempt), [1, 2, 3, 4, 1, 2])
+      assert.strictEqual(new Set(retries.map(({ sessionId }) => sessionId)).size, 2)
+      const error = yield* T.failsWith("OpenCodeSessionError")(OpenCode.run("x", { maxProviderRetries: 3 }))
+      expect(error).toMatchObject({ name: "ProviderRetryLimit", providerRetries: 3 })
+    }).pipe(Effect.provide(F.layer([1, 0].map((steps): F.Script => (play) =>
+      Effect.gen(function*() {
+        yield* play.busy
+        yield* play.stepStart
+        const { id } = yield* play.child
+        const retry = (attempt: number, sessionID?: string) =>
+          play.tell("session.status", {
+            ...(sessionID === undefined ? {} : { sessionID }),
+            status: { type: "retry", attempt, message: "Too Many Requests", next: performance.now() }
+          })
+        yield* retry(1, id)
+        yield* retry(2, id)
+        if (steps > 0) {
+          yield* play.tell("message.part.updated", {
+            part: { id: "p", sessionID: id, messageID: "m", type: "step-finish" }
+          })
+        }
+        yield* retry(3, id)
+        yield* retry(4, id)
+        yield* retry(1)
+        yield* retry(2)
+        yield* play.text("done")
+        yield* play.stepFinish("stop")
+        yield* play.idle
+      })
+    )))))
+
   it.effect("adds what sub-agents have spent, where it is asked to", () =>
     Effect.gen(function*() {
       const plain = yield* OpenCode.run("x")

@@ -37,6 +37,7 @@ export const eventsOf = (stdout: Uint8Array): ReadonlyArray<RunEvent.RunEvent> =
 
 export interface Stderr {
   readonly text: string
+  readonly own: string
   readonly events: ReadonlyArray<RunEvent.RunEvent>
   readonly fallback: stderrFacts.AgentFallback | undefined
 }
@@ -45,14 +46,14 @@ export const stderrOf = (bytes: Uint8Array): Stderr => {
   const lines = split(bytes).map((line) => ansi.strip(String(line)))
   const events: Array<RunEvent.RunEvent> = []
   let fallback: stderrFacts.AgentFallback | undefined
+  const reader = stderrFacts.make(Number.MAX_SAFE_INTEGER)
   let attempts = 0
-  for (const line of lines) {
-    const fact = stderrFacts.classify(line)
+  for (const fact of [...reader.lines(lines, true), ...reader.end()]) {
     if (fact._tag === "PermissionRejected") events.push(fact.event)
     if (fact._tag === "ProviderFailure") events.push(stderrFacts.providerRetry(fact, ++attempts))
     if (fact._tag === "AgentFallback") fallback = fact.fallback
   }
-  return { text: lines.join("\n"), events, fallback }
+  return { text: lines.join("\n"), own: reader.own(), events, fallback }
 }
 
 export const sum = (events: Iterable<RunEvent.RunEvent>): summary.Summary => {

@@ -6,6 +6,7 @@ import type { OpenCodeServerError } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
 import * as json from "../json.js"
 import * as repeatedStep from "../repeatedStep.js"
+import type { RetryCount } from "../retryCount.js"
 import * as sessionErrors from "../sessionError.js"
 import * as summary from "../summary.js"
 import type { Sink } from "../transport.js"
@@ -23,6 +24,7 @@ export interface Options {
   readonly mapper: Mapper
   readonly asks: Asks
   readonly sink: Sink
+  readonly retries: RetryCount
   /** The server works on the prompt. */
   readonly onBegin: () => void
   /** Whether the prompt is being aborted: then what was said until then is told behind its end. */
@@ -52,7 +54,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
     const clock = yield* Effect.clock
     const scope = yield* Effect.scope
     const feed = sink.intake()
-    const repeated = repeatedStep.make(state)
+    const repeated = repeatedStep.make(options.retries)
 
     let hasBegun = false
     let hasRested = false
@@ -176,6 +178,9 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
           if (of === sessionId && isNews(event.properties.info)) guard.resumed()
           return undefined
         case "message.part.updated":
+          if (of !== sessionId && event.properties.part.type === "step-finish") guard.recovered(of)
+          guard.alive()
+          return undefined
         case "message.part.delta":
           guard.alive()
           return undefined
@@ -185,7 +190,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
           return undefined
         case "session.status": {
           const { status } = event.properties
-          if (of !== sessionId) return undefined
+          if (of !== sessionId) return status.type === "retry" ? retry(status) : undefined
           if (isIdle(status)) return hasBegun ? rest : undefined
           begin()
           return status.type === "retry" ? retry(status) : undefined
@@ -200,9 +205,12 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
         let said: Array<RunEvent> = []
         for (const delivery of batch) {
           if (hasEnded) break
-          if (delivery.type === "event" && delivery.sessionId === sessionId) {
-            looks = 0
-            const event = mapper.event(delivery.event, clock.unsafeCurrentTimeMillis())
+          if (delivery.type === "event") {
+            const isOwn = delivery.sessionId === sessionId
+            if (isOwn) looks = 0
+            const event = isOwn
+              ? mapper.event(delivery.event, clock.unsafeCurrentTimeMillis())
+              : mapper.child(delivery.event)
             if (event !== undefined) said.push(event)
           }
           const action = delivery.type === "gap" ? catchUp : reaction(delivery)

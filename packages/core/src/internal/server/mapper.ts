@@ -1,6 +1,7 @@
 import type { ProviderRetry, RunEvent } from "../../RunEvent.js"
 import * as decode from "../decode.js"
 import * as json from "../json.js"
+import type { RetryCount } from "../retryCount.js"
 import * as sessionErrors from "../sessionError.js"
 import { isNullish, isObject, number, string } from "../wire.js"
 import type { WireObject } from "../wire.js"
@@ -13,6 +14,8 @@ import type * as wire from "./wire.js"
 export interface Mapper {
   /** What an event of the session says. Nothing before the prompt's own message has been heard of, errors excepted. */
   readonly event: (event: wire.Event, now: number) => RunEvent | undefined
+  /** What an event of a sub-agent's session says of the run: nothing but that its provider failed. */
+  readonly child: (event: wire.Event) => RunEvent | undefined
   /** What the session's messages say that no event has said. */
   readonly repair: (messages: ReadonlyArray<wire.Message>, now: number) => ReadonlyArray<RunEvent>
   /** The messages that follow the prompt's own; `undefined` where that is not among them. */
@@ -25,8 +28,8 @@ export interface Options {
   readonly thinking: boolean
   /** The server's time, in milliseconds, before which the session's earlier messages were made. */
   readonly since: number | undefined
-  /** Failed attempts at the provider that have been told of, also by others. */
-  readonly retries: () => number
+  /** Numbers the failed attempts at the provider. */
+  readonly retries: RetryCount
 }
 
 /** The type of the line that `opencode run` prints for a part. */
@@ -92,9 +95,8 @@ export const make = ({ retries, sessionId, since, thinking }: Options): Mapper =
   /** The parts that are being said, which their pieces name by id alone. */
   const saying = new Map<string, "text" | "reasoning">()
   let prompt: string | undefined
-  let model: Pick<ProviderRetry, "provider" | "model"> = {}
-  let failures = 0
-  let lastRetry: string | undefined
+  const models = new Map<string, Pick<ProviderRetry, "provider" | "model">>()
+  const lastRetries = new Map<string, string>()
   /** Whether the last thing that was told is an error. */
   let hasFailed = false
   /** From here on it is said of every step whether it is a compaction: without a word the next one would be one. */
@@ -106,13 +108,17 @@ export const make = ({ retries, sessionId, since, thinking }: Options): Mapper =
   const isPrompt = ({ role, time }: wire.MessageInfo): boolean =>
     role === "user" && (since === undefined || typeof time?.created !== "number" || time.created > since)
 
+  const hearModel = ({ modelID, providerID, sessionID }: wire.MessageInfo): void => {
+    models.set(sessionID, { provider: providerID ?? undefined, model: modelID ?? undefined })
+  }
+
   const hear = (info: wire.MessageInfo): void => {
     if (info.role === "user") {
       if (prompt === undefined && isPrompt(info)) prompt = info.id
       users.add(info.id)
     } else if (info.role === "assistant") {
       if (isSummary(info)) summaries.add(info.id)
-      model = { provider: info.providerID ?? undefined, model: info.modelID ?? undefined }
+      hearModel(info)
     }
   }
 
@@ -151,13 +157,31 @@ export const make = ({ retries, sessionId, since, thinking }: Options): Mapper =
     return line("error", now, { error })
   }
 
-  const retry = ({ attempt, message, next }: wire.Status): RunEvent | undefined => {
+  const retry = (of: string, { attempt, message, next, type }: wire.Status): RunEvent | undefined => {
     const key = `${attempt} ${next}`
-    if (key === lastRetry) return undefined
-    lastRetry = key
-    failures = Math.max(failures, retries()) + 1
+    if (type !== "retry" || key === lastRetries.get(of)) return undefined
+    lastRetries.set(of, key)
     const reason = message ?? "the provider failed"
-    return { _tag: "ProviderRetry", attempt: failures, kind: sessionErrors.kindOfText(reason), reason, ...model }
+    return {
+      _tag: "ProviderRetry",
+      attempt: retries.next(of),
+      kind: sessionErrors.kindOfText(reason),
+      reason,
+      ...models.get(of),
+      sessionId: of
+    }
+  }
+
+  const child: Mapper["child"] = (event) => {
+    switch (event.type) {
+      case "message.updated":
+        if (event.properties.info.role === "assistant") hearModel(event.properties.info)
+        return undefined
+      case "session.status":
+        return retry(event.properties.sessionID, event.properties.status)
+      default:
+        return undefined
+    }
   }
 
   const event: Mapper["event"] = (event, now) => {
@@ -175,7 +199,7 @@ export const make = ({ retries, sessionId, since, thinking }: Options): Mapper =
           : { _tag: "TextDelta", sessionId, messageId: messageID, partId: partID, kind, text: delta }
       }
       case "session.status":
-        return event.properties.status.type === "retry" ? retry(event.properties.status) : undefined
+        return retry(sessionId, event.properties.status)
       case "session.error":
         return fail(event.properties.error, now)
       default:
@@ -190,6 +214,7 @@ export const make = ({ retries, sessionId, since, thinking }: Options): Mapper =
 
   return {
     event,
+    child,
     repair: (messages, now) => {
       for (const { info } of messages) hear(info)
       const missing: Array<RunEvent> = []

@@ -9,6 +9,7 @@ import * as Scope from "effect/Scope"
 import type { OpenCodeServerError } from "../../OpenCodeError.js"
 import type * as Verdict from "../../Verdict.js"
 import * as drain from "../drain.js"
+import * as retryCount from "../retryCount.js"
 import type { Running, Sink } from "../transport.js"
 import type { Prompt } from "./api.js"
 import * as asks from "./asks.js"
@@ -64,12 +65,14 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
         guard: sink.guard,
         decide: (request) => turn.decide(request, sessionId)
       })
+      const retries = retryCount.make(() => sessionId)
       const events = follow.make({
         connection,
         directory,
         sessionId,
         subscription,
-        mapper: mapper.make({ sessionId, since, thinking: turn.thinking, retries: () => sink.state.retries }),
+        mapper: mapper.make({ sessionId, since, thinking: turn.thinking, retries }),
+        retries,
         asks: questions,
         sink,
         onBegin: () => Deferred.unsafeDone(begun, Effect.void),
