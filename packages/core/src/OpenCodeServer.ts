@@ -46,6 +46,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as check from "./internal/check.js"
 import type { Client } from "./internal/client.js"
+import * as lifetimes from "./internal/lifetime.js"
 import * as processes from "./internal/processes.js"
 import * as rateGate from "./internal/rateGate.js"
 import * as redact from "./internal/redact.js"
@@ -225,7 +226,7 @@ const toService = (
   { fileSystem, path }: Pick<Client, "fileSystem" | "path">,
   own: Own,
   home: string | undefined
-): Effect.Effect<OpenCode.Service> =>
+): Effect.Effect<OpenCode.Service, never, Scope.Scope> =>
   Effect.gen(function*() {
     const concurrency = options.concurrency ?? concurrencyDefault
     const defaults = options.defaults ?? {}
@@ -246,6 +247,8 @@ const toService = (
       gate: openGate,
       running: concurrency === "unbounded" ? turnstile.unlimited : yield* turnstile.make(concurrency),
       rateGate: rateGate.of(options.rateLimitGate),
+      // Made last, so ended first: a run needs its server to be aborted.
+      lifetime: yield* lifetimes.make("layer"),
       // A server has a start of its own, which is repeated before a run is any the wiser.
       retry: Schedule.stop
     })
