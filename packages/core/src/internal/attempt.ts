@@ -201,9 +201,20 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
       }),
       scope
     )
-    return Effect.mapError(outbox.take, (error) =>
-      Cause.isNoSuchElementException(error) ? Option.none() : Option.some(error))
+    return Effect.catchAllCause(outbox.take, endOf)
   }).pipe(telemetry.inSpan("OpenCode.attempt", { "opencode.attempt": context.number }))
+
+/** A mailbox (3.22) adds its own end to whatever it was ended with. */
+const endOf = (
+  cause: Cause.Cause<OpenCodeError | Cause.NoSuchElementException>
+): Effect.Effect<never, Option.Option<OpenCodeError>> => {
+  for (const error of Cause.failures(cause)) {
+    if (!Cause.isNoSuchElementException(error)) return Effect.fail(Option.some(error))
+  }
+  return Cause.isInterrupted(cause) || Cause.isDie(cause)
+    ? Effect.failCause(Cause.stripFailures(cause))
+    : Effect.fail(Option.none())
+}
 
 /** Passes both gates if nobody has to wait. */
 const tryEnter = (

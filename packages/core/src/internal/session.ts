@@ -127,9 +127,7 @@ const inside = (
         }
         return yield* client.transport.conversation({ options: all, cwd }, id)
       })),
-      usage: Effect.sync(() =>
-        spent
-      )
+      usage: Effect.sync(() => spent)
     }
     return session
   })
