@@ -822,7 +822,8 @@ const fromSelector = (
     const executor = CommandExecutor.makeExecutor((command) => {
       const [head, ...tail] = Command.flatten(command)
       return tail.reduce(
-        (previous, next) => start(started(next), Stream.unwrapScoped(Effect.map(previous, (process) => process.stdout))),
+        (previous, next) =>
+          start(started(next), Stream.unwrapScoped(Effect.map(previous, (process) => process.stdout))),
         start(started(head), head.stdin)
       )
     })

@@ -67,14 +67,17 @@ const hidden = "hidden"
  * everybody their own processes only.
  */
 const isThere = (pid: number): Effect.Effect<boolean, never, Services> =>
-  Effect.flatMap(CommandExecutor.CommandExecutor, (executor) =>
-    Command.make("sh", "-c", "kill -0 \"$1\" 2>&1 || true", "sh", String(pid)).pipe(
-      Command.env({ LC_ALL: "C" }),
-      executor.string
-    )).pipe(
-      Effect.map((said) => !/no such process/i.test(said)),
-      Effect.orElseSucceed(() => true)
-    )
+  Effect.flatMap(
+    CommandExecutor.CommandExecutor,
+    (executor) =>
+      Command.make("sh", "-c", "kill -0 \"$1\" 2>&1 || true", "sh", String(pid)).pipe(
+        Command.env({ LC_ALL: "C" }),
+        executor.string
+      )
+  ).pipe(
+    Effect.map((said) => !/no such process/i.test(said)),
+    Effect.orElseSucceed(() => true)
+  )
 
 /** `undefined` where there is no such process, or no way to tell. */
 const identityOf = (pid: number): Effect.Effect<string | undefined, never, Services> =>

@@ -22,8 +22,7 @@ export const make = (fallback: Duration.Duration): RateGate => {
   const until = new Map<string, number>()
   const key = (provider: string | undefined) => provider ?? ""
 
-  const left = (provider: string | undefined) =>
-    Effect.map(now, (now) => (until.get(key(provider)) ?? now) - now)
+  const left = (provider: string | undefined) => Effect.map(now, (now) => (until.get(key(provider)) ?? now) - now)
 
   const wait: RateGate["wait"] = (provider) =>
     Effect.flatMap(left(provider), (left) =>

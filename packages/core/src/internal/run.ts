@@ -258,7 +258,8 @@ const tagOf = (exit: Exit.Failure<unknown, unknown>): string => {
 const openTranscript = (client: Client, settled: plan.Plan) =>
   Effect.flatMap(
     expand(settled.options.transcript!),
-    (file) => Transcript.open(client.path.resolve(settled.cwd, file), {
+    (file) =>
+      Transcript.open(client.path.resolve(settled.cwd, file), {
         clean: settled.cleanLine,
         runId: settled.runId
       })

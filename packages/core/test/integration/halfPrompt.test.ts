@@ -27,8 +27,8 @@ interface Plan {
   readonly runs: ReadonlyArray<{ readonly bytes: number; readonly command?: string }>
 }
 
-/** Kills a program some milliseconds after it has begun to start its runs, and waits until what it started has ended. */
-const killed = (box: support.Sandbox, plan: Plan, after: number) =>
+/** Kills a program some milliseconds after something of its runs shows, and waits until what it started has ended. */
+const killed = (box: support.Sandbox, plan: Plan, shows: () => boolean, after: number) =>
   Effect.gen(function*() {
     const ready = path.join(box.work, "ready")
     fs.rmSync(ready, { force: true })
@@ -37,7 +37,7 @@ const killed = (box: support.Sandbox, plan: Plan, after: number) =>
       stdio: "ignore"
     })
     const exited = new Promise((resolve) => child.once("exit", resolve))
-    yield* support.until(() => fs.existsSync(ready) || child.exitCode !== null)
+    yield* support.until(() => (fs.existsSync(ready) && shows()) || child.exitCode !== null)
     expect(child.exitCode).toBe(null)
     yield* Effect.sleep(after)
     child.kill("SIGKILL")
@@ -46,7 +46,7 @@ const killed = (box: support.Sandbox, plan: Plan, after: number) =>
   })
 
 describe("a program that is killed while it hands over its prompts", () => {
-  const programs = soak ? 50 : 3
+  const programs = soak ? 50 : 2
   it.scopedLive(
     "starts OpenCode with a whole prompt or with none",
     () =>
@@ -55,29 +55,41 @@ describe("a program that is killed while it hands over its prompts", () => {
         const log = path.join(box.work, "log")
         const binary = path.join(box.root, "counting")
         fs.writeFileSync(log, "")
-        // A moment to come to life, as OpenCode needs one: what is not read yet is in the pipe.
+        // It comes to life before it reads, as OpenCode does: until then only the buffer of the pipe takes something.
         fs.writeFileSync(
           binary,
           `#!/bin/sh
-sleep 0.05
+: > "$LOG.$$"
+sleep 0.2
 bytes=$(wc -c)
 case "$*" in *deploy*) command=deploy ;; esac
 echo "$EXPECTED $bytes $command" >> "$LOG"
 `,
           { mode: 0o755 }
         )
+        const started = () => fs.readdirSync(box.work).filter((name) => name.startsWith("log.")).length
         const runs = Array.from({ length: 20 }, (_, index) => ({
           bytes: sizes[index % sizes.length]!,
           ...(index % 5 === 0 ? { command: "deploy" } : {})
         }))
         for (let round = 0; round < programs; round++) {
-          yield* killed(box, { binary, options: { extraEnv: { LOG: log } }, runs }, (400 * round) / programs)
+          const before = started()
+          yield* killed(
+            box,
+            { binary, options: { extraEnv: { LOG: log } }, runs },
+            // With half of them the pipes of the others are full.
+            () => started() >= before + (round % 2 === 0 ? 10 : 1),
+            (250 * round) / programs
+          )
         }
-        const seen = fs.readFileSync(log, "utf8").split("\n").filter((line) => line !== "").map((line) => line.split(" "))
+        const seen = fs.readFileSync(log, "utf8").split("\n").filter((line) => line !== "").map((line) =>
+          line.split(" ")
+        )
         const wrong = seen.filter(([expected, bytes, command]) =>
           bytes !== expected && (bytes !== "0" || command === "deploy")
         )
         expect(wrong).toEqual([])
+        expect(started()).toBeGreaterThanOrEqual(programs)
         if (soak) yield* Effect.logInfo(`${runs.length * programs} starts, ${seen.length} of which saw their stdin`)
       }),
     soak ? 1_800_000 : undefined
@@ -103,6 +115,7 @@ echo "$EXPECTED $bytes $command" >> "$LOG"
                 },
                 runs
               },
+              () => support.processes(box).some(({ environment }) => environment.includes("EFFECT_OPENCODE_RUN=")),
               (300 * round) / rounds
             )
           }
