@@ -325,6 +325,31 @@ describe("ResultsFile", () => {
         expect(fs.readdirSync(path.dirname(file))).toEqual(["results.jsonl"])
       }))
 
+    test("a process that /proc hides is alive as long as it can be signalled, or may not be", (file) =>
+      Effect.gen(function*() {
+        const own = JSON.parse(yield* dead(file))
+        const fileSystem = yield* FileSystem.FileSystem
+        const child = spawn("sleep", ["100"])
+        const exited = new Promise((resolve) => child.once("exit", resolve))
+        // As with `hidepid=2` for the processes of other users.
+        const hiding = FileSystem.FileSystem.of({
+          ...fileSystem,
+          readFileString: (name, encoding) =>
+            fileSystem.readFileString(name === `/proc/${child.pid}/stat` ? path.join(file, "hidden") : name, encoding)
+        })
+        const attempt = Effect.scoped(ResultsFile.open(file, { jobs })).pipe(
+          Effect.provideService(FileSystem.FileSystem, hiding),
+          Effect.provide(NodeContext.layer)
+        )
+        const lock = JSON.stringify({ ...own, pid: child.pid })
+        fs.writeFileSync(`${file}.lock`, lock)
+        expect((yield* Effect.flip(attempt)).message).toBe(`Another batch works on ${file} (pid ${child.pid}).`)
+        expect(fs.readFileSync(`${file}.lock`, "utf8")).toBe(lock)
+        child.kill("SIGKILL")
+        yield* Effect.promise(() => exited)
+        yield* attempt
+      }))
+
     test("a process that cannot be seen from here may be alive", (file) =>
       Effect.gen(function*() {
         const own = JSON.parse(yield* dead(file))

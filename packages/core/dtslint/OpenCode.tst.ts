@@ -90,7 +90,7 @@ describe("layers", () => {
     expect(OpenCode.layer({ concurrency: 4, isolation: { directory: "/data" } })).type.toBe<
       Layer.Layer<OpenCode.OpenCode, never, Platform>
     >()
-    expect(OpenCode.make()).type.toBe<Effect.Effect<OpenCode.Service, never, Platform>>()
+    expect(OpenCode.make()).type.toBe<Effect.Effect<OpenCode.Service, never, Platform | Scope.Scope>>()
   })
 
   it("of a configuration fail where that does", () => {

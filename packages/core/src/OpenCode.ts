@@ -44,6 +44,7 @@ import * as Stream from "effect/Stream"
 import * as check from "./internal/check.js"
 import * as homePath from "./internal/homePath.js"
 import * as invocation from "./internal/invocation.js"
+import * as lifetimes from "./internal/lifetime.js"
 import * as processes from "./internal/processes.js"
 import * as processTransport from "./internal/processTransport.js"
 import * as query from "./internal/query.js"
@@ -222,14 +223,19 @@ const supported = (binary: string, version: Version.Version): Effect.Effect<Vers
 
 /**
  * Makes the service from the platform's. Nothing is looked up or started before the first run; options that cannot be
- * used fail every run with `OpenCodeConfigError`.
+ * used fail every run with `OpenCodeConfigError`. The end of the scope interrupts every run and waits until its
+ * processes and directories are gone; a run that starts later fails with `OpenCodeConfigError`.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const make = (
   options?: Options
-): Effect.Effect<Service, never, CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path> =>
+): Effect.Effect<
+  Service,
+  never,
+  CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path | Scope.Scope
+> =>
   Effect.gen(function*() {
     const given = options ?? {}
     const problem = problemOf(given)
@@ -251,6 +257,7 @@ export const make = (
       gate: yield* StartupGate.make(yield* spacing(given, isolation)),
       running: concurrency === "unbounded" ? turnstile.unlimited : yield* turnstile.make(concurrency),
       rateGate: rateGate.of(given.rateLimitGate),
+      lifetime: yield* lifetimes.make("layer"),
       retry: given.retry ?? Schedule.intersect(Schedule.recurs(2), Schedule.spaced("1 second"))
     })
   })
@@ -258,6 +265,9 @@ export const make = (
 /**
  * The service over the platform's. The requirements stay open, so that a program chooses the platform and a test puts
  * a mock in its place.
+ *
+ * Runs end with the layer: `ManagedRuntime.dispose`, or a program that returns while a daemon fiber runs the agent,
+ * interrupts them and waits until their processes and directories are gone.
  *
  * @example
  * ```ts
@@ -278,7 +288,7 @@ export const make = (
 export const layer = (
   options?: Options
 ): Layer.Layer<OpenCode, never, CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path> =>
-  Layer.effect(OpenCode, make(options))
+  Layer.scoped(OpenCode, make(options))
 
 /**
  * The service with options from the configuration, by default from environment variables.
@@ -307,7 +317,7 @@ export const layerConfig = (
   OpenCode,
   ConfigError,
   CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path
-> => Layer.effect(OpenCode, Effect.flatMap(Config.unwrap(options), make))
+> => Layer.scoped(OpenCode, Effect.flatMap(Config.unwrap(options), make))
 
 /**
  * Runs the agent to its end, see {@link Service}.

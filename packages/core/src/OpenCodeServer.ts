@@ -44,10 +44,11 @@ import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as check from "./internal/check.js"
 import type { Client } from "./internal/client.js"
 import * as homePath from "./internal/homePath.js"
+import * as lifetimes from "./internal/lifetime.js"
 import * as loopback from "./internal/loopback.js"
 import * as processes from "./internal/processes.js"
 import * as rateGate from "./internal/rateGate.js"
@@ -228,6 +229,7 @@ const toService = (
   options: RunningOptions,
   { fileSystem, path }: Pick<Client, "fileSystem" | "path">,
   own: Own,
+  lifetime: lifetimes.Lifetime,
   home: string | undefined
 ): Effect.Effect<OpenCode.Service> =>
   Effect.gen(function*() {
@@ -250,6 +252,7 @@ const toService = (
       gate: openGate,
       running: concurrency === "unbounded" ? turnstile.unlimited : yield* turnstile.make(concurrency),
       rateGate: rateGate.of(options.rateLimitGate),
+      lifetime,
       // A server has a start of its own, which is repeated before a run is any the wiser.
       retry: Schedule.stop
     })
@@ -257,7 +260,8 @@ const toService = (
 
 /**
  * Makes the service from the platform's. A server is started when the first run needs it; options that cannot be used
- * fail every run with `OpenCodeConfigError`. With the scope all servers end, and whatever runs in them.
+ * fail every run with `OpenCodeConfigError`. The end of the scope interrupts every run, then ends the servers; a run
+ * that starts later fails with `OpenCodeConfigError`.
  *
  * @since 0.1.0
  * @category constructors
@@ -288,28 +292,36 @@ export const make = (
       )
     }
     const password = yield* credentials.password
-    const pool = yield* pools.ofProcesses({ ...base, httpClient, password }, given)
+    const lifetime = yield* lifetimes.make("layer")
+    // In its scope: a run needs its server to be aborted.
+    const pool = yield* Scope.extend(pools.ofProcesses({ ...base, httpClient, password }, given), lifetime.scope)
     const cwd = base.path.resolve(".")
     const absolute = (isolation: Isolation.Isolation): Isolation.Isolation =>
       typeof isolation === "object" ? { directory: base.path.resolve(isolation.directory) } : isolation
-    return yield* toService(given, base, {
-      isLocal: true,
-      isolation: absolute(isolation),
-      problem: () => Option.none(),
-      // The tools of a server have it in their environment.
-      secrets: (config) =>
-        Effect.map(
-          surroundings.secrets(base, config, absolute(isolation)),
-          (secrets) => [Redacted.value(password), ...secrets]
-        ),
-      server: (options, isolation) =>
-        Effect.gen(function*() {
-          const binary = yield* base.binary
-          const { args, config } = serverKey.split(options)
-          const key = serverKey.make({ binary, cwd }, { args, config }, absolute(isolation))
-          return yield* pool.get({ key, binary, cwd, args, config, isolation: absolute(isolation) })
-        })
-    }, yield* Isolation.home)
+    return yield* toService(
+      given,
+      base,
+      {
+        isLocal: true,
+        isolation: absolute(isolation),
+        problem: () => Option.none(),
+        // The tools of a server have it in their environment.
+        secrets: (config) =>
+          Effect.map(
+            surroundings.secrets(base, config, absolute(isolation)),
+            (secrets) => [Redacted.value(password), ...secrets]
+          ),
+        server: (options, isolation) =>
+          Effect.gen(function*() {
+            const binary = yield* base.binary
+            const { args, config } = serverKey.split(options)
+            const key = serverKey.make({ binary, cwd }, { args, config }, absolute(isolation))
+            return yield* pool.get({ key, binary, cwd, args, config, isolation: absolute(isolation) })
+          })
+      },
+      lifetime,
+      yield* Isolation.home
+    )
   })
 
 /**
@@ -333,6 +345,7 @@ export const makeAttach = (
     const fileSystem = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const httpClient = yield* HttpClient.HttpClient
+    const lifetime = yield* lifetimes.make("layer")
     // Most servers are of the same user, with the same variables and logins.
     const secrets = (config: RunConfig) =>
       surroundings.secrets(
@@ -340,19 +353,26 @@ export const makeAttach = (
         { ...config, password: options.password },
         "none"
       )
-    const server = yield* connection.hold(connection.attach(httpClient, {
+    const attached = connection.hold(connection.attach(httpClient, {
       url: options.url,
       username: options.username,
       password: options.password,
       secrets: secrets(options.defaults ?? {})
     }))
-    return yield* toService(options, { fileSystem, path }, {
-      isLocal: false,
-      isolation: "none",
-      problem: serverKey.refusedAttached,
-      secrets,
-      server: () => Effect.succeed(server)
-    }, undefined)
+    const server = yield* Scope.extend(attached, lifetime.scope)
+    return yield* toService(
+      options,
+      { fileSystem, path },
+      {
+        isLocal: false,
+        isolation: "none",
+        problem: serverKey.refusedAttached,
+        secrets,
+        server: () => Effect.succeed(server)
+      },
+      lifetime,
+      undefined
+    )
   })
 
 /**

@@ -1,6 +1,7 @@
 /**
  * A file that receives every event of a run as a JSON line before anybody else sees it, so that progress survives a
- * crash of the program. A line of its own says which run begins, and another one how it ended.
+ * crash of the program. A line of its own says which run begins, and another one how it ended. Every line names its run
+ * (events as `effect-opencode/runId`), so that runs can share a file, also at the same time and from several programs.
  *
  * @since 0.1.0
  */
@@ -20,6 +21,7 @@ import type { RunEvent } from "./RunEvent.js"
 const startType = "effect-opencode/run_start"
 const endType = "effect-opencode/run_end"
 const unwritableType = "effect-opencode/unwritable"
+const runKey = "effect-opencode/runId"
 
 /**
  * An attempt of a run began.
@@ -85,20 +87,30 @@ const written = (clean: (line: Line) => unknown, line: Line): string => {
   try {
     return json.stringify(clean(line))
   } catch (cause) {
-    return json.stringify({ type: unwritableType, of: line["type"], reason: String(cause) })
+    const { [runKey]: runId, type } = line
+    return json.stringify({
+      ...(runId === undefined ? {} : { [runKey]: runId }),
+      type: unwritableType,
+      of: type,
+      reason: String(cause)
+    })
   }
 }
 
 /**
  * Opens a file for appending; missing directories are made. `clean` sees the object of each line before it is written.
- * Where a value cannot be written as JSON, because it is nested too deeply for example, a mark stands in its place.
+ * Where a value cannot be written as JSON, because it is nested too deeply for example, a mark stands in its place. With
+ * `runId` the lines of events say which run they belong to.
  *
  * @since 0.1.0
  * @category constructors
  */
 export const open = (
   file: string,
-  options?: { readonly clean?: ((line: { readonly [key: string]: unknown }) => unknown) | undefined }
+  options?: {
+    readonly clean?: ((line: { readonly [key: string]: unknown }) => unknown) | undefined
+    readonly runId?: string | undefined
+  }
 ): Effect.Effect<Transcript, OpenCodeConfigError, FileSystem.FileSystem | Path.Path | Scope.Scope> =>
   Effect.gen(function*() {
     const fileSystem = yield* FileSystem.FileSystem
@@ -108,6 +120,8 @@ export const open = (
     const handle = yield* fileSystem.open(target, { flag: "a" })
     const encoder = new TextEncoder()
     const clean = options?.clean ?? ((line: { readonly [key: string]: unknown }): unknown => line)
+    // First in its line, where the reader finds it without parsing.
+    const named = options?.runId === undefined ? {} : { [runKey]: options.runId }
     const lock = yield* Effect.makeSemaphore(1)
     let isLossy = false
     const append = (lines: ReadonlyArray<{ readonly [key: string]: unknown }>): Effect.Effect<void> =>
@@ -128,7 +142,8 @@ export const open = (
             })
           )
     return {
-      write: (events: ReadonlyArray<RunEvent>) => append(events.map(decode.toWire)),
+      write: (events: ReadonlyArray<RunEvent>) =>
+        append(events.map((event) => ({ ...named, ...decode.toWire(event) }))),
       start: (start: Omit<Start, "type">) => append([{ type: startType, ...start }]),
       end: (end: Omit<End, "type">) => append([{ type: endType, ...end }])
     }
@@ -162,8 +177,36 @@ export interface Recorded {
   readonly outcome: string | undefined
 }
 
-/** A program that is killed can leave half a line, and the next run begins behind it. */
-const gluedStart = new RegExp(`(?<=[^\\n])\\{"type":"${startType}"`, "g")
+/** How a line of ours begins. In a text of JSON the quotes would be escaped. */
+const lineStart = new RegExp(`(?<=.)(?=\\{"(?:${runKey}":"|type":"effect-opencode/run_))`)
+
+const isJson = (text: string): boolean => {
+  try {
+    JSON.parse(text)
+    return true
+  } catch {
+    return false
+  }
+}
+
+/**
+ * The lines in a line: a program that is killed can leave half of one, and somebody else's next line follows it. A line
+ * that is whole is one, whatever it quotes.
+ */
+const unglued = (line: lineSplitter.Line): ReadonlyArray<lineSplitter.Line> => {
+  if (typeof line !== "string") return [line]
+  const next = line.search(lineStart)
+  if (next === -1 || isJson(line)) return [line]
+  const rest = line.slice(next)
+  return [line.slice(0, next), ...(isJson(rest) ? [rest] : rest.split(lineStart))]
+}
+
+type Recording =
+  & { -readonly [K in keyof Recorded]: Recorded[K] }
+  & { readonly events: Array<RunEvent> }
+
+/** The run that a line names, and the line as OpenCode printed it. */
+const named = new RegExp(`^\\{"${runKey}":"([^"\\\\]*)",?`)
 
 const directoriesOf = ({ directory, temporary }: Start): Pick<Recorded, "directory" | "temporary"> => ({
   directory,
@@ -194,46 +237,57 @@ const isEnd = Schema.is(End)
  */
 export const parse = (text: string): ReadonlyArray<Recorded> => {
   const splitter = lineSplitter.make()
-  const lines = [...splitter.push(new TextEncoder().encode(text.replace(gluedStart, "\n$&"))), ...splitter.flush()]
-  const runs: Array<Recorded> = []
-  const last = (): Recorded | undefined => runs[runs.length - 1]
-  const change = (changed: Partial<Recorded>): void => {
-    const run = last()
-    if (run !== undefined) runs[runs.length - 1] = { ...run, ...changed }
-  }
-  let events: Array<RunEvent> = []
-  for (const event of lines.flatMap((line) => decode.allFromSplit(line))) {
+  const lines = [...splitter.push(new TextEncoder().encode(text)), ...splitter.flush()]
+  const runs = new Map<string, Recording>()
+  let last: Recording | undefined
+  const add = (event: RunEvent, name: string | undefined): void => {
     const raw = event._tag === "Unknown" ? event.raw : undefined
     if (isStart(raw)) {
-      if (last()?.runId === raw.runId) {
-        // The end of an attempt is not that of the run, where another one begins.
-        change({ attempts: raw.attempt, ...directoriesOf(raw), outcome: undefined })
-      } else {
-        events = []
-        runs.push({
-          runId: raw.runId,
-          cwd: raw.cwd,
-          ...directoriesOf(raw),
-          sessionId: undefined,
-          attempts: raw.attempt,
-          events,
-          outcome: undefined
-        })
-      }
+      const { attempt, cwd, runId } = raw
+      const known = runs.get(runId)
+      // The end of an attempt is not that of the run if another one begins, and its session is not that one's.
+      const attempted = { attempts: attempt, ...directoriesOf(raw), sessionId: undefined, outcome: undefined }
+      last = known === undefined ? { runId, cwd, events: [], ...attempted } : Object.assign(known, attempted)
+      runs.set(runId, last)
     } else if (isEnd(raw)) {
-      if (last()?.runId === raw.runId) change({ outcome: raw.outcome })
+      const run = runs.get(raw.runId)
+      if (run !== undefined) run.outcome = raw.outcome
     } else {
-      events.push(event)
-      if ("sessionId" in event && event.sessionId !== undefined && last()?.sessionId === undefined) {
-        change({ sessionId: event.sessionId })
-      }
+      // Without a name it is of the run that began last.
+      const run = name === undefined ? last : runs.get(name)
+      if (run === undefined) return
+      run.events.push(event)
+      if ("sessionId" in event) run.sessionId ??= event.sessionId
     }
   }
-  return runs
+  for (const line of lines.flatMap(unglued)) {
+    const name = typeof line === "string" ? named.exec(line) : null
+    const printed = name === null || typeof line !== "string" ? line : `{${line.slice(name[0].length)}`
+    for (const event of decode.allFromSplit(printed)) add(event, name?.[1])
+  }
+  return [...runs.values()]
 }
 
 /**
- * Reads the last run of a transcript: what it had done, and where to go on, also where its program was killed.
+ * Reads every run of a transcript, in the order in which they began.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const readAll = (
+  file: string
+): Effect.Effect<ReadonlyArray<Recorded>, OpenCodeConfigError, FileSystem.FileSystem> =>
+  Effect.gen(function*() {
+    const fileSystem = yield* FileSystem.FileSystem
+    const text = yield* Effect.either(fileSystem.readFileString(file))
+    return Either.isRight(text)
+      ? parse(text.right)
+      : yield* new OpenCodeConfigError({ path: "transcript", reason: `the file ${file} cannot be read` })
+  })
+
+/**
+ * Reads a run of a transcript: what it had done, and where to go on, also where its program was killed. Without a
+ * `runId` it is the run that began last.
  *
  * @example
  * ```ts
@@ -250,13 +304,16 @@ export const parse = (text: string): ReadonlyArray<Recorded> => {
  * @since 0.1.0
  * @category constructors
  */
-export const read = (file: string): Effect.Effect<Recorded, OpenCodeConfigError, FileSystem.FileSystem> =>
-  Effect.gen(function*() {
-    const fileSystem = yield* FileSystem.FileSystem
-    const text = yield* Effect.either(fileSystem.readFileString(file))
-    if (Either.isLeft(text)) {
-      return yield* new OpenCodeConfigError({ path: "transcript", reason: `the file ${file} cannot be read` })
-    }
-    const run = parse(text.right).at(-1)
-    return run ?? (yield* new OpenCodeConfigError({ path: "transcript", reason: `no run is recorded in ${file}` }))
+export const read = (
+  file: string,
+  options?: { readonly runId?: string | undefined }
+): Effect.Effect<Recorded, OpenCodeConfigError, FileSystem.FileSystem> =>
+  Effect.flatMap(readAll(file), (runs) => {
+    const runId = options?.runId
+    const run = runId === undefined ? runs.at(-1) : runs.find((run) => run.runId === runId)
+    if (run !== undefined) return Effect.succeed(run)
+    return new OpenCodeConfigError({
+      path: "transcript",
+      reason: runId === undefined ? `no run is recorded in ${file}` : `the run ${runId} is not recorded in ${file}`
+    })
   })

@@ -226,7 +226,8 @@ export * as Tool from "./Tool.js"
 
 /**
  * A file that receives every event of a run as a JSON line before anybody else sees it, so that progress survives a
- * crash of the program. A line of its own says which run begins, and another one how it ended.
+ * crash of the program. A line of its own says which run begins, and another one how it ended. Every line names its run
+ * (events as `effect-opencode/runId`), so that runs can share a file, also at the same time and from several programs.
  *
  * @since 0.1.0
  */

@@ -744,6 +744,32 @@ describe("OpenCode", () => {
         Mock.script(Mock.stdout("a/b\n"), Mock.stderr("\u001b[91mno such thing\u001b[0m\n"), Mock.exit(1))
       ]))))
 
+    it.effect("takes no answer that is too large, or only a part of one", () =>
+      Effect.gen(function*() {
+        const models = Effect.flatMap(OpenCode.OpenCode, (service) => service.models)
+        assert.include((yield* T.failsWith("OpenCodeProcessError")(models)).hint, "more than 16 MiB")
+        const fiber = yield* Effect.fork(T.failsWith("OpenCodeProcessError")(models))
+        yield* T.untilSleep(60_000)
+        yield* TestClock.adjust("1 minute")
+        yield* T.untilSignals(1, "SIGTERM")
+        yield* TestClock.adjust("500 millis")
+        assert.include((yield* Fiber.join(fiber)).hint, "did not answer within 1m")
+        yield* T.expectClean
+      }).pipe(Effect.provide(T.layer([
+        Mock.script(...Array.from({ length: 17 }, () => Mock.stdout(`${"x".repeat(kib * kib - 1)}\n`)), Mock.never),
+        Mock.scriptWith({ onSigterm: "ignore" }, Mock.stdout("a/b\n"), Mock.sleep("60500 millis"), Mock.exit(0))
+      ]))))
+
+    it.effect("has the answer of a process that is gone while something else holds its pipes", () =>
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(Effect.flatMap(OpenCode.OpenCode, (service) => service.models))
+        yield* T.untilSleep(1000)
+        yield* TestClock.adjust("1 second")
+        assert.deepStrictEqual(yield* Fiber.join(fiber), ["a/b"])
+      }).pipe(Effect.provide(T.layer([
+        Mock.scriptWith({ stdoutOutlivesProcess: Effect.never }, Mock.stdout("a/b\n"), Mock.exit(0))
+      ]))))
+
     it.effect("does not wait for ever for an answer", () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(

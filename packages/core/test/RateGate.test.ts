@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, TestClock } from "effect"
+import type { Clock } from "effect"
+import { Duration, Effect, Fiber, TestClock } from "effect"
 import { OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as rateGate from "../src/internal/rateGate.js"
 import * as T from "./support/mock.js"
 
 const tooMany = (headers: { readonly [name: string]: string } = {}) =>
@@ -25,6 +27,26 @@ const heldUntil = (at: number, model: string, startedBefore: number) =>
   })
 
 describe("rateLimitGate", () => {
+  it.effect("does not heed a time of day that is set back or forth", () =>
+    Effect.gen(function*() {
+      let [ofDay, elapsed] = [0, 0]
+      const clock: Clock.Clock = Object.create(yield* Effect.clock, {
+        unsafeCurrentTimeMillis: { value: () => ofDay + elapsed },
+        currentTimeMillis: { value: Effect.sync(() => ofDay + elapsed) },
+        unsafeCurrentTimeNanos: { value: () => BigInt(elapsed) * 1_000_000n }
+      })
+      const gate = rateGate.make(Duration.seconds(30))
+      const isOpen = Effect.withClock(gate.isOpen("openai"), clock)
+      yield* Effect.withClock(gate.limited("openai", 60_000), clock)
+      ofDay = 3_600_000
+      assert.isFalse(yield* isOpen)
+      ofDay = -3_600_000
+      elapsed = 59_999
+      assert.isFalse(yield* isOpen)
+      elapsed = 60_000
+      assert.isTrue(yield* isOpen)
+    }))
+
   it.effect("holds later starts back for as long as the provider asked", () =>
     Effect.gen(function*() {
       const error = yield* limited("openai/a")

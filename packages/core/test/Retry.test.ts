@@ -214,7 +214,7 @@ describe("another attempt", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(T.layer(() => T.locked))))
 
-  it.effect("is not begun when the run is interrupted while the directories of the last one are removed", () => {
+  it.scoped("is not begun when the run is interrupted while the directories of the last one are removed", () => {
     const removing = Effect.unsafeMakeLatch(false)
     const goOn = Effect.unsafeMakeLatch(false)
     return Effect.gen(function*() {

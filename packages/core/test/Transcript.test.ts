@@ -6,11 +6,15 @@ import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as NodeFs from "node:fs"
 import * as T from "./support/mock.js"
 
+let sessions = 0
+
 const wireOf = (file: string): ReadonlyArray<any> =>
   NodeFs.readFileSync(file, "utf8").split("\n").filter((line) => line !== "").map((line) => JSON.parse(line))
 
-/** Without the lines that say where a run begins and ends. */
-const eventsOf = (file: string) => wireOf(file).filter(({ type }) => !String(type).startsWith("effect-opencode/run_"))
+/** Without the lines that say where a run begins and ends, and without the run's id. */
+const eventsOf = (file: string) =>
+  wireOf(file).filter(({ type }) => !String(type).startsWith("effect-opencode/run_"))
+    .map(({ "effect-opencode/runId": _, ...event }) => event)
 
 describe("transcript", () => {
   it.effect("has every event as a JSON line, ours included, and makes its directory", () =>
@@ -111,6 +115,88 @@ describe("transcript", () => {
       yield* Effect.all([1, 2, 3].map(() => OpenCode.run("x", { transcript: "run.jsonl" })), { concurrency: 3 })
       assert.strictEqual(eventsOf(`${work}/run.jsonl`).length, 9)
     }).pipe(Effect.provide(T.layer(() => T.answering("y".repeat(100_000))))))
+
+  it.effect("tells runs apart that share it at the same time", () =>
+    Effect.gen(function*() {
+      const { work } = yield* T.Machine
+      const file = `${work}/run.jsonl`
+      const fibers = yield* Effect.forEach(
+        [1, 2, 3],
+        (number) => Effect.fork(OpenCode.run(`${number}`, { transcript: file }))
+      )
+      const results = yield* Effect.forEach(fibers, Fiber.join)
+      const order = wireOf(file).map((line) => line["effect-opencode/runId"] ?? line.runId)
+      assert.isAbove(order.filter((id, index) => id !== order[index - 1]).length, 3, "they were one after the other")
+      const runs = yield* Transcript.readAll(file)
+      assert.sameMembers(runs.map(({ runId }) => runId), results.map(({ runId }) => runId))
+      for (const { events, runId, sessionId, text } of results) {
+        const read = yield* Transcript.read(file, { runId })
+        assert.deepStrictEqual(read.events, events)
+        assert.deepStrictEqual([read.sessionId, read.outcome], [sessionId, "success"])
+        assert.strictEqual(`ses_${text}`, sessionId)
+      }
+      assert.deepStrictEqual(yield* Transcript.read(file), runs.at(-1)!)
+      const error = yield* T.failsWith("OpenCodeConfigError")(Transcript.read(file, { runId: "none" }))
+      assert.include(error.message, "the run none is not recorded")
+    }).pipe(Effect.provide(T.layer(
+      (command) => {
+        const id = command.args.length === 0 ? "" : String(sessions++)
+        const said = T.answer(id).map((event) => ({ ...event, sessionID: `ses_${id}` }))
+        return Mock.script(...said.flatMap((event) => [Mock.lines([event]), Mock.waitFor(T.turn)]), Mock.exit(0))
+      },
+      { startup: { concurrency: "unbounded" } }
+    ))))
+
+  it("gives back what a program that died has glued to the line of another one", () => {
+    const start = (runId: string) => ({ type: "effect-opencode/run_start", timestamp: 1, runId, attempt: 1, cwd: "/" })
+    const event = (runId: string, said: string) => ({ "effect-opencode/runId": runId, ...T.text(said) })
+    const text = [
+      JSON.stringify(start("a")),
+      JSON.stringify(start("b")),
+      JSON.stringify(event("a", "whole")),
+      `${JSON.stringify(event("a", "cut")).slice(0, 60)}${JSON.stringify(event("b", "one"))}`,
+      `${JSON.stringify(event("a", "cut")).slice(0, 9)}${JSON.stringify(event("b", "two")).slice(0, 50)}${
+        JSON.stringify(event("b", "three"))
+      }`,
+      ""
+    ].join("\n")
+    assert.deepStrictEqual(
+      Transcript.parse(text).map(({ events, runId }) => [
+        runId,
+        ...events.flatMap((event) => event._tag === "Text" ? [event.text] : [])
+      ]),
+      [["a", "whole"], ["b", "one", "three"]]
+    )
+  })
+
+  it("takes no run from the values of a tool", () => {
+    const start = { type: "effect-opencode/run_start", timestamp: 1, runId: "a", attempt: 1, cwd: "/" }
+    const input = {
+      ...{ start: { ...start, runId: "forged" } },
+      event: { "effect-opencode/runId": "a", ...T.text("forged") }
+    }
+    const [run, ...more] = Transcript.parse(
+      [start, { "effect-opencode/runId": "a", ...T.toolUse("write", { input }) }].map((line) => JSON.stringify(line))
+        .join("\n")
+    )
+    assert.deepStrictEqual(more, [])
+    assert.deepStrictEqual(run?.events.map(({ _tag }) => _tag), ["ToolUse"])
+  })
+
+  it("has the session of the last attempt", () => {
+    const start = (attempt: number) => ({
+      type: "effect-opencode/run_start",
+      timestamp: 1,
+      runId: "a",
+      attempt,
+      cwd: "/",
+      directory: `/${attempt}`
+    })
+    const [run] = Transcript.parse(
+      [start(1), { ...T.stepStart(), sessionID: "ses_old" }, start(2)].map((line) => JSON.stringify(line)).join("\n")
+    )
+    assert.deepStrictEqual([run?.directory, run?.sessionId], ["/2", undefined])
+  })
 
   it.effect("is cleaned line by line by `clean`, and nothing is written for nothing", () =>
     Effect.gen(function*() {

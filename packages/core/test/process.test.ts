@@ -376,7 +376,7 @@ describe("a run", () => {
       Effect.provide(T.layer((command) => command.command === "sh" ? Mock.script(Mock.exit(0)) : T.answering("done")))
     ))
 
-  it.effect("whose process cannot be ended at all says so", () =>
+  it.scoped("whose process cannot be ended at all says so", () =>
     Effect.gen(function*() {
       const executor = yield* CommandExecutor.CommandExecutor
       const { binary } = yield* T.Machine
@@ -400,7 +400,7 @@ describe("a run", () => {
       assert.include(error.message, String(T.firstPid))
     }).pipe(Effect.provide(T.layer([Mock.scriptWith({ onSigterm: "ignore" }, Mock.never)]))))
 
-  it.effect("asks `ps` where there is no /proc", () =>
+  it.scoped("asks `ps` where there is no /proc", () =>
     Effect.gen(function*() {
       const fileSystem = yield* FileSystem.FileSystem
       const { binary } = yield* T.Machine

@@ -55,6 +55,7 @@ import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { Pipe } from "./internal/pipe.js"
+import { started } from "./internal/started.js"
 import * as Utf8 from "./internal/utf8.js"
 
 // -----------------------------------------------------------------------------
@@ -821,8 +822,9 @@ const fromSelector = (
     const executor = CommandExecutor.makeExecutor((command) => {
       const [head, ...tail] = Command.flatten(command)
       return tail.reduce(
-        (previous, next) => start(next, Stream.unwrapScoped(Effect.map(previous, (process) => process.stdout))),
-        start(head, head.stdin)
+        (previous, next) =>
+          start(started(next), Stream.unwrapScoped(Effect.map(previous, (process) => process.stdout))),
+        start(started(head), head.stdin)
       )
     })
 

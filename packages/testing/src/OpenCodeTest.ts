@@ -52,6 +52,7 @@ import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Events from "./Events.js"
 import * as disk from "./internal/disk.js"
@@ -616,7 +617,7 @@ export const layerProcess = (
 export const layerExecutor = (
   options?: Omit<Options, "models">
 ): Layer.Layer<OpenCode.OpenCode, never, CommandExecutor.CommandExecutor> =>
-  Layer.effect(OpenCode.OpenCode, service(options))
+  Layer.scoped(OpenCode.OpenCode, service(options))
 
 // -----------------------------------------------------------------------------
 // internal
@@ -627,7 +628,7 @@ const callVariable = "EFFECT_OPENCODE_TEST_CALL"
 
 const service = (
   options: Options | undefined
-): Effect.Effect<OpenCode.Service, never, CommandExecutor.CommandExecutor> => {
+): Effect.Effect<OpenCode.Service, never, CommandExecutor.CommandExecutor | Scope.Scope> => {
   const { models: _, ...client } = options ?? {}
   return OpenCode.make({
     startup: { concurrency: "unbounded" },

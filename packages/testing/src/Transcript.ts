@@ -52,6 +52,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Line, Lines } from "./internal/lines.js"
 import * as Quote from "./internal/quote.js"
+import { started } from "./internal/started.js"
 import * as unscripted from "./internal/unscripted.js"
 import * as Utf8 from "./internal/utf8.js"
 import * as MockCommandExecutor from "./MockCommandExecutor.js"
@@ -285,7 +286,9 @@ export const record = (
         })
 
       return CommandExecutor.makeExecutor((command) => {
-        if (command._tag !== "StandardCommand" || !include(command)) return inner.start(command)
+        if (command._tag !== "StandardCommand") return inner.start(command)
+        const program = started(command)
+        if (!include(program)) return inner.start(command)
         return Effect.gen(function*() {
           const startedAt = yield* Clock.currentTimeMillis
           // before the process: a pipe that nobody reads at once can lose what is in it
@@ -300,8 +303,8 @@ export const record = (
             type: "process",
             format: 1,
             startedAt,
-            command: path.basename(command.command),
-            args: command.args.map(cleaner.text)
+            command: path.basename(program.command),
+            args: program.args.map(cleaner.text)
           })
         })
       })
@@ -394,10 +397,10 @@ const recorded = Effect.fnUntraced(function*(
       )
     )
   )
-  const started = yield* inner.start(fed)
-  running.process = started
+  const process = yield* inner.start(fed)
+  running.process = process
 
-  yield* started.exitCode.pipe(
+  yield* process.exitCode.pipe(
     Effect.matchCauseEffect({
       onSuccess: (code) => log.write([{ type: "exit", at: log.now(), code }]),
       onFailure: (cause) => {
@@ -413,7 +416,7 @@ const recorded = Effect.fnUntraced(function*(
   // The executor ends what still runs when the scope closes.
   yield* Effect.addFinalizer(() =>
     Effect.flatMap(
-      Effect.orElseSucceed(started.isRunning, () => false),
+      Effect.orElseSucceed(process.isRunning, () => false),
       (isRunning) => isRunning ? signaled("SIGTERM") : Effect.void
     )
   )
@@ -437,10 +440,10 @@ const recorded = Effect.fnUntraced(function*(
       )
     })
 
-  const result: CommandExecutor.Process = Object.assign(Object.create(Object.getPrototypeOf(started)), started, {
-    stdout: tapped("stdout", started.stdout),
-    stderr: tapped("stderr", started.stderr),
-    kill: (signal?: CommandExecutor.Signal) => Effect.zipRight(signaled(signal ?? "SIGTERM"), started.kill(signal))
+  const result: CommandExecutor.Process = Object.assign(Object.create(Object.getPrototypeOf(process)), process, {
+    stdout: tapped("stdout", process.stdout),
+    stderr: tapped("stderr", process.stderr),
+    kill: (signal?: CommandExecutor.Signal) => Effect.zipRight(signaled(signal ?? "SIGTERM"), process.kill(signal))
   })
   return result
 })

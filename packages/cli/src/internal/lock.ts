@@ -59,6 +59,26 @@ const said = (
     return text.trim() === "" ? undefined : text.trim()
   })
 
+/** Of a process that is there and cannot be looked at. */
+const hidden = "hidden"
+
+/**
+ * Whether a process has this pid. Without permission to signal it there is one: `/proc` can be mounted so that it shows
+ * everybody their own processes only.
+ */
+const isThere = (pid: number): Effect.Effect<boolean, never, Services> =>
+  Effect.flatMap(
+    CommandExecutor.CommandExecutor,
+    (executor) =>
+      Command.make("sh", "-c", "kill -0 \"$1\" 2>&1 || true", "sh", String(pid)).pipe(
+        Command.env({ LC_ALL: "C" }),
+        executor.string
+      )
+  ).pipe(
+    Effect.map((said) => !/no such process/i.test(said)),
+    Effect.orElseSucceed(() => true)
+  )
+
 /** `undefined` where there is no such process, or no way to tell. */
 const identityOf = (pid: number): Effect.Effect<string | undefined, never, Services> =>
   Effect.gen(function*() {
@@ -69,7 +89,9 @@ const identityOf = (pid: number): Effect.Effect<string | undefined, never, Servi
       const fields = stat.value.slice(stat.value.lastIndexOf(")") + 1).trim().split(/\s+/)
       return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19]
     }
-    if (yield* Effect.orElseSucceed(fileSystem.exists("/proc/self/stat"), () => false)) return undefined
+    if (yield* Effect.orElseSucceed(fileSystem.exists("/proc/self/stat"), () => false)) {
+      return (yield* isThere(pid)) ? hidden : undefined
+    }
     const executor = yield* CommandExecutor.CommandExecutor
     const started = yield* Effect.option(executor.string(Command.make("ps", "-o", "lstart=", "-p", String(pid))))
     return Option.getOrUndefined(Option.filter(Option.map(started, (text) => text.trim()), (text) => text !== ""))
@@ -124,7 +146,8 @@ export const take = (file: string): Effect.Effect<void, Held | PlatformError.Pla
         if (owner === undefined) return yield* new Held({ file })
         const { host, identity, pid } = owner
         if (me === undefined || !isVisible(owner, me)) return yield* new Held({ file, pid, host })
-        return identity === (yield* identityOf(pid)) ? yield* new Held({ file, pid }) : true
+        const found = yield* identityOf(pid)
+        return found === identity || found === hidden ? yield* new Held({ file, pid }) : true
       })
 
     const release = (file: string) =>

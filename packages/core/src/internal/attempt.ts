@@ -2,9 +2,10 @@ import * as Cause from "effect/Cause"
 import type * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as FiberId from "effect/FiberId"
 import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import type * as FleetBudget from "../FleetBudget.js"
 import type { OpenCodeError, Partial } from "../OpenCodeError.js"
 import type { RunEvent } from "../RunEvent.js"
@@ -86,6 +87,10 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
     const rawLines: Array<string> = []
     const keepRaw = context.collect && plan.options.keepRaw === true
     const outbox = context.listening ? yield* Mailbox.make<Chunk.Chunk<RunEvent>, OpenCodeError>(1) : undefined
+    if (outbox !== undefined) {
+      // Whoever waits for more events of a run that is ended from outside.
+      yield* Scope.addFinalizer(scope, outbox.failCause(Cause.interrupt(FiberId.none)))
+    }
     // Remembered only where somebody asks for what stdout does not show.
     const parts = plan.options.recover === undefined && plan.options.usage === undefined ? undefined : exported.parts()
 
@@ -232,9 +237,20 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
       }),
       scope
     )
-    return Effect.mapError(outbox.take, (error) =>
-      Cause.isNoSuchElementException(error) ? Option.none() : Option.some(error))
+    return Effect.catchAllCause(outbox.take, endOf)
   }).pipe(telemetry.inSpan("OpenCode.attempt", { "opencode.attempt": context.number }))
+
+/** A mailbox (3.22) adds its own end to whatever it was ended with. */
+const endOf = (
+  cause: Cause.Cause<OpenCodeError | Cause.NoSuchElementException>
+): Effect.Effect<never, Option.Option<OpenCodeError>> => {
+  for (const error of Cause.failures(cause)) {
+    if (!Cause.isNoSuchElementException(error)) return Effect.fail(Option.some(error))
+  }
+  return Cause.isInterrupted(cause) || Cause.isDie(cause)
+    ? Effect.failCause(Cause.stripFailures(cause))
+    : Effect.fail(Option.none())
+}
 
 /** Passes both gates if nobody has to wait. */
 const tryEnter = (

@@ -10,6 +10,7 @@ import type { OpenCodeError, OpenCodeSqliteError } from "../OpenCodeError.js"
 import type { RunOptions } from "../RunOptions.js"
 import type { StartupGate } from "../StartupGate.js"
 import type { Version } from "../Version.js"
+import type { Lifetime } from "./lifetime.js"
 import type { ModelList } from "./modelList.js"
 import type { Owner } from "./owner.js"
 import type { ProcessTable } from "./processTable.js"
@@ -27,6 +28,8 @@ export interface Client {
   readonly defaults: RunOptions
   readonly retry: Schedule.Schedule<unknown, OpenCodeSqliteError>
   readonly transport: Transport
+  /** What the runs end with. */
+  readonly lifetime: Lifetime
 }
 
 /** What is needed to start processes. */

@@ -14,6 +14,7 @@ import type * as Verdict from "../Verdict.js"
 import type { Invocation } from "./invocation.js"
 import type { ProcessTable, Seen } from "./processTable.js"
 import * as systemError from "./systemError.js"
+import * as wholeStdin from "./wholeStdin.js"
 
 /** A started process that is certain to be ended with its scope. */
 export interface Running {
@@ -38,6 +39,8 @@ export interface StartOptions {
   /** The id of the run, which the environment of its processes has in `processTable.variable`. */
   readonly marker: string
   readonly forceKillAfter: Duration.Duration
+  /** Not to be started with a part of its stdin. */
+  readonly wholeStdin?: wholeStdin.Options | undefined
   readonly onExit?: () => void
 }
 
@@ -87,10 +90,13 @@ export const start = (
       // The executor's own finalizer waits for ever on a process that cannot be ended, so it gets a scope that can
       // be left behind.
       const processScope = yield* Scope.make()
-      const command = Command.make(options.binary, ...options.invocation.args).pipe(
+      const { binary, invocation } = options.wholeStdin === undefined
+        ? options
+        : wholeStdin.guarded(options, options.wholeStdin)
+      const command = Command.make(binary, ...invocation.args).pipe(
         Command.workingDirectory(options.cwd),
-        Command.env(options.invocation.env, { extendEnv: options.extendEnv }),
-        Command.feed(options.invocation.stdin)
+        Command.env(invocation.env, { extendEnv: options.extendEnv }),
+        Command.feed(invocation.stdin)
       )
       const before = yield* restore(table.standing)
       const process = yield* restore(executor.start(command)).pipe(

@@ -128,6 +128,7 @@ const prepare = (
     })
     const problem = check.invocation(started)
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
+    const { path } = client
     return {
       directory: around.directory,
       temporary: around.temporary,
@@ -137,6 +138,14 @@ const prepare = (
             binary,
             cwd: plan.cwd,
             invocation: started,
+            // Windows has no such shell.
+            wholeStdin: path.sep === "/"
+              ? {
+                file: path.join(around.temporary, ".prompt"),
+                // A command of OpenCode's runs without arguments, too.
+                actsOnNothing: plan.options.command !== undefined
+              }
+              : undefined,
             extendEnv: client.environment.extend,
             marker: plan.runId,
             forceKillAfter: client.forceKillAfter,

@@ -7,6 +7,7 @@ import type { OpenCodeError } from "../OpenCodeError.js"
 import type * as Verdict from "../Verdict.js"
 import * as ansi from "./ansi.js"
 import type { Processes } from "./client.js"
+import * as drain from "./drain.js"
 import * as limits from "./limits.js"
 import * as lineSplitter from "./lineSplitter.js"
 import * as partials from "./partial.js"
@@ -20,6 +21,9 @@ const patience = Duration.minutes(1)
 
 /** A line that is longer is none of OpenCode's: in bytes. */
 const maxLine = 1024 * 1024
+
+/** In bytes. The largest answers are exports of long sessions, which go through a file. */
+const limitOf = (throughFile: boolean): number => (throughFile ? 256 : 16) * 1024 * 1024
 
 export type Services = Omit<Processes, "version">
 
@@ -46,6 +50,7 @@ export const make = (
     const file = options?.throughFile === true && client.path.sep === "/"
       ? yield* Effect.option(client.fileSystem.makeTempFileScoped({ prefix: "effect-opencode-" }))
       : Option.none<string>()
+    const maxOutput = limitOf(Option.isSome(file))
     const id = `query-${args[0]}`
     const program = Option.match(file, {
       onNone: () => ({ binary, args }),
@@ -68,25 +73,36 @@ export const make = (
         stderr.push(typeof line === "string" ? ansi.strip(line) : `[a line of ${line.tooLong} bytes]`)
       }
     }
-    const [piped] = yield* Effect.all([
-      Stream.mkString(Stream.decodeText(running.stdout)),
-      Effect.ensuring(
-        Stream.runForEach(running.stderr, (bytes) => Effect.sync(() => keep(lines.push(bytes)))),
-        Effect.sync(() => keep(lines.flush()))
-      )
-    ], { concurrency: "unbounded" }).pipe(
-      Effect.orElseSucceed(() => [""]),
-      Effect.timeoutOption(patience),
-      Effect.map(Option.getOrElse(() => [""]))
-    )
+    const stdout: Array<string> = []
+    let size = 0
+    const pipes = Effect.all([
+      Stream.runForEach(
+        Stream.decodeText(Stream.tap(running.stdout, (bytes) => {
+          size += bytes.length
+          return size > maxOutput ? Effect.fail("too much") : Effect.void
+        })),
+        (text) => Effect.sync(() => stdout.push(text))
+      ),
+      Stream.runForEach(running.stderr, (bytes) => Effect.sync(() => keep(lines.push(bytes))))
+    ], { concurrency: "unbounded", discard: true }).pipe(Effect.ignore)
+    // Something else can hold the pipes of a process that has exited.
+    const over = Effect.raceFirst(pipes, Effect.zipRight(running.exit, Effect.sleep(drain.patience)))
+    const isInTime = Option.isSome(yield* Effect.timeoutOption(over, patience))
+    keep(lines.flush())
     const survivors = yield* running.terminate()
     const exit = yield* Effect.map(
       Effect.timeoutOption(running.exit, survivors.length > 0 ? Duration.zero : patience),
       Option.getOrElse((): Verdict.Exit => ({ _tag: "Lost" }))
     )
-    if (exit._tag === "Code" && exit.code === 0) {
+    if (Option.isSome(file) && size <= maxOutput) {
+      size = yield* client.fileSystem.stat(file.value).pipe(
+        Effect.map((info) => Number(info.size)),
+        Effect.orElseSucceed(() => 0)
+      )
+    }
+    if (isInTime && size <= maxOutput && exit._tag === "Code" && exit.code === 0) {
       return Option.isNone(file)
-        ? piped ?? ""
+        ? stdout.join("")
         : yield* Effect.orElseSucceed(client.fileSystem.readFileString(file.value), () => "")
     }
     const partial = partials.make({
@@ -99,7 +115,11 @@ export const make = (
     return yield* new OpenCodeProcessError({
       exitCode: exit._tag === "Code" ? exit.code : undefined,
       signal: exit._tag === "Signal" ? exit.signal : undefined,
-      hint: undefined,
+      hint: !isInTime
+        ? `\`opencode ${args.join(" ")}\` did not answer within ${Duration.format(patience)}`
+        : size > maxOutput
+        ? `\`opencode ${args.join(" ")}\` printed more than ${maxOutput / 1024 / 1024} MiB`
+        : undefined,
       partial
     })
   }))

@@ -1,8 +1,8 @@
-import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as check from "./check.js"
+import * as monotonic from "./monotonic.js"
 
 /** Holds new starts back while a provider asks for patience. */
 export interface RateGate {
@@ -16,12 +16,13 @@ export interface RateGate {
 
 export const off: RateGate = { isOpen: () => Effect.succeed(true), wait: () => Effect.void, limited: () => Effect.void }
 
+const now = Effect.clockWith((clock) => Effect.sync(() => monotonic.millis(clock)))
+
 export const make = (fallback: Duration.Duration): RateGate => {
   const until = new Map<string, number>()
   const key = (provider: string | undefined) => provider ?? ""
 
-  const left = (provider: string | undefined) =>
-    Effect.map(Clock.currentTimeMillis, (now) => (until.get(key(provider)) ?? 0) - now)
+  const left = (provider: string | undefined) => Effect.map(now, (now) => (until.get(key(provider)) ?? now) - now)
 
   const wait: RateGate["wait"] = (provider) =>
     Effect.flatMap(left(provider), (left) =>
@@ -32,9 +33,9 @@ export const make = (fallback: Duration.Duration): RateGate => {
     isOpen: (provider) => Effect.map(left(provider), (left) => left <= 0),
     wait,
     limited: (provider, retryAfter) =>
-      Effect.map(Clock.currentTimeMillis, (now) => {
+      Effect.map(now, (now) => {
         const end = now + (retryAfter ?? Duration.toMillis(fallback))
-        until.set(key(provider), Math.max(until.get(key(provider)) ?? 0, end))
+        until.set(key(provider), Math.max(until.get(key(provider)) ?? end, end))
       })
   }
 }

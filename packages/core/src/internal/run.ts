@@ -21,6 +21,7 @@ import * as Transcript from "../Transcript.js"
 import * as attempt from "./attempt.js"
 import type { Client } from "./client.js"
 import type { Progress } from "./intake.js"
+import type { Lifetime } from "./lifetime.js"
 import * as monotonic from "./monotonic.js"
 import * as partials from "./partial.js"
 import * as plan from "./plan.js"
@@ -69,12 +70,16 @@ export interface Mode {
   readonly onProgress?: ((progress: Progress) => void) | undefined
 }
 
-/** The whole life of a run, retries included. `run` and `stream` are both this; it is over with the scope. */
+/**
+ * The whole life of a run, retries included. `run` and `stream` are both this; it is over with the scope. `lifetime` is
+ * for what a pull does beyond waiting for events.
+ */
 const open = (
   client: Client,
   prompt: string,
   options: RunOptions,
-  mode: Mode
+  mode: Mode,
+  lifetime?: Lifetime
 ): Effect.Effect<attempt.Pull, OpenCodeError, Scope.Scope> =>
   Effect.gen(function*() {
     const scope = yield* Effect.scope
@@ -194,7 +199,7 @@ const open = (
               Option.match(end, {
                 onNone: () => Effect.fail(Option.none()),
                 onSome: (error) =>
-                  Effect.flatMap(Effect.mapError(again(error), Option.some), (next) => {
+                  Effect.flatMap(Effect.mapError(lifetime?.run(again(error)) ?? again(error), Option.some), (next) => {
                     current = next
                     return next
                   })
@@ -231,7 +236,13 @@ export const make = (
   options: RunOptions,
   mode: Mode
 ): Stream.Stream<RunEvent, OpenCodeError> =>
-  Stream.unwrapScoped(Effect.map(open(client, prompt, options, mode), Stream.repeatEffectChunkOption))
+  Stream.unwrapScoped(
+    Effect.flatMap(client.lifetime.inner("layer"), (lifetime) =>
+      Effect.map(
+        lifetime.run(Scope.extend(open(client, prompt, options, mode, lifetime), lifetime.scope)),
+        Stream.repeatEffectChunkOption
+      ))
+  )
 
 const expiryOf = (clock: Clock.Clock, timeout: Duration.Duration): attempt.Expiry => {
   const at = monotonic.millis(clock) + Duration.toMillis(timeout)
@@ -256,7 +267,8 @@ const tagOf = (exit: Exit.Failure<unknown, unknown>): string => {
 
 const openTranscript = (client: Client, settled: plan.Plan) =>
   Transcript.open(client.path.resolve(settled.cwd, settled.options.transcript!), {
-    clean: settled.redactor.wireLine
+    clean: settled.redactor.wireLine,
+    runId: settled.runId
   }).pipe(
     Effect.provideService(FileSystem.FileSystem, client.fileSystem),
     Effect.provideService(Path.Path, client.path)
@@ -299,7 +311,7 @@ export const toEnd = (
         result = ended
       }
     })
-    return Effect.scoped(Effect.flatMap(events, drain)).pipe(
+    return client.lifetime.run(Effect.scoped(Effect.flatMap(events, drain))).pipe(
       // There is no end without a failure but behind `onResult`.
       Effect.map(() => result!)
     )

@@ -24,13 +24,13 @@ export const make = (client: Client): Service => ({
         return yield* new OpenCodeConfigError({ path: "sessionId", reason: "there is no session to go on in" })
       }
       return yield* sessions.make(
-        { ...client, transport: yield* client.transport.at(location) },
+        { ...client, transport: yield* client.lifetime.run(client.transport.at(location)) },
         { ...options, cwd: options?.cwd ?? location.cwd },
         { sessionId: location.sessionId, fork: options?.fork === true }
       )
     }),
-  version: client.transport.version,
-  models: Effect.withSpan(client.transport.models, "OpenCode.models")
+  version: client.lifetime.run(client.transport.version),
+  models: client.lifetime.run(Effect.withSpan(client.transport.models, "OpenCode.models"))
 })
 
 /** Where the options are refused nothing works, and everything says why. */

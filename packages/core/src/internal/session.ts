@@ -1,6 +1,6 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
+import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { OpenCodeConfigError } from "../OpenCodeError.js"
 import type { OpenCodeError } from "../OpenCodeError.js"
@@ -31,6 +31,7 @@ export const make = (
 ): Effect.Effect<Session, OpenCodeError, Scope.Scope> =>
   Effect.gen(function*() {
     const current = yield* CurrentRunConfig
+    const lifetime = yield* outer.lifetime.inner("session")
     // Against the layer's own isolation, as for a run: in a fresh directory there is no session to go on in.
     const settled = yield* plan.make(outer, "any", {
       ...options,
@@ -39,7 +40,11 @@ export const make = (
     })
     const { cwd, options: all } = settled
     return yield* inside(
-      { ...outer, transport: yield* outer.transport.hold(settled) },
+      {
+        ...outer,
+        transport: yield* lifetime.run(Scope.extend(outer.transport.hold(settled), lifetime.scope)),
+        lifetime
+      },
       // The region in which the session is opened is that of all its turns.
       merge.configs<RunOptions>(current, options),
       cwd,
@@ -57,8 +62,9 @@ const inside = (
   settled: RunOptions,
   cwd: string,
   origin: Beginning
-): Effect.Effect<Session, never, Scope.Scope> =>
+): Effect.Effect<Session> =>
   Effect.gen(function*() {
+    const { lifetime } = client
     const all = merge.configs<RunOptions>(client.defaults, settled)
     const turn = yield* turnstile.make(1)
     const { inside: clean } = redact.make(yield* client.transport.secrets(all))
@@ -75,17 +81,6 @@ const inside = (
       }
     }
 
-    let isOpen = true
-    yield* Effect.addFinalizer(() =>
-      Effect.sync(() => {
-        isOpen = false
-      })
-    )
-    // A turn would make the data directory anew, and leave it.
-    const open = Effect.suspend(() =>
-      isOpen ? Effect.void : new OpenCodeConfigError({ path: "session", reason: "its scope has been closed" })
-    )
-
     const turnOptions = (own: TurnOptions | undefined): RunOptions => ({
       ...merge.configs<RunOptions>(settled, own ?? {}),
       cwd,
@@ -98,7 +93,8 @@ const inside = (
       Effect.suspend(() => runs.toEnd(client, prompt, turnOptions(own), { onProgress }))
 
     const alone = <A>(turns: Effect.Effect<A, OpenCodeError>): Effect.Effect<A, OpenCodeError> =>
-      Effect.scoped(Effect.zipRight(Effect.zipRight(turn.enter, open), turns))
+      // In the lifetime before there is a run: a turn would make a removed data directory anew, and leave it.
+      lifetime.run(Effect.scoped(Effect.zipRight(turn.enter, turns)))
 
     const session: Session = {
       id: Effect.sync(() => Option.fromNullable(id)),
@@ -106,31 +102,33 @@ const inside = (
       cwd,
       run: (prompt, own) => alone(run(prompt, own)),
       stream: (prompt, own) =>
-        Stream.unwrapScoped(Effect.map(Effect.zipRight(turn.enter, open), () =>
-          Stream.suspend(() =>
-            runs.make(client, prompt, turnOptions(own), { collect: false, onProgress })
-          ))),
+        Stream.unwrapScoped(Effect.map(
+          Effect.flatMap(Effect.scope, (scope) => lifetime.run(Scope.extend(turn.enter, scope))),
+          () => Stream.suspend(() => runs.make(client, prompt, turnOptions(own), { collect: false, onProgress }))
+        )),
       // Nobody comes between an answer and its correction: "your last answer" must be that one.
       runSchema: (schema, prompt, own) =>
         alone(schemaRun.make(schema, prompt, merge.configs<SchemaOptions>(all, own ?? {}), cwd, clean, run)),
-      fork: Effect.suspend(() =>
-        id === undefined
-          ? new OpenCodeConfigError({
+      fork: Effect.flatMap(
+        Effect.suspend(() =>
+          id !== undefined ? Effect.succeed(id) : new OpenCodeConfigError({
             path: "fork",
             reason: "the session has had no turn yet, there is nothing to branch off"
           })
-          : inside(client, settled, cwd, { sessionId: id, last: false, fork: true })
+        ),
+        (sessionId) =>
+          Effect.flatMap(
+            lifetime.inner("session"),
+            (lifetime) => inside({ ...client, lifetime }, settled, cwd, { sessionId, last: false, fork: true })
+          )
       ),
-      export: Effect.gen(function*() {
-        yield* open
+      export: lifetime.run(Effect.gen(function*() {
         if (id === undefined) {
           return yield* new OpenCodeConfigError({ path: "export", reason: "the session has had no turn yet" })
         }
         return yield* client.transport.conversation({ options: all, cwd }, id)
-      }),
-      usage: Effect.sync(() =>
-        spent
-      )
+      })),
+      usage: Effect.sync(() => spent)
     }
     return session
   })

@@ -1,8 +1,8 @@
 /** Runs over a server in memory: what is told, in which order, and how it ends. */
 import { assert, describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Logger, Queue, Schema, Stream, TestClock } from "effect"
-import { FleetBudget, OpenCode, RunConfig, Transcript } from "effect-opencode"
-import type { OpenCodeServer, RunEvent } from "effect-opencode"
+import { Deferred, Effect, Exit, Fiber, Logger, Queue, Schema, Scope, Stream, TestClock } from "effect"
+import { FleetBudget, OpenCode, OpenCodeServer, RunConfig, Transcript } from "effect-opencode"
+import type { OpenCodeError, RunEvent } from "effect-opencode"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as T from "../support/mock.js"
@@ -1362,6 +1362,41 @@ describe("many runs over a server", () => {
       }),
       { rateLimitGate: true }
     ))
+})
+
+describe("the end of a layer over a server", () => {
+  it.effect("aborts its runs on the server and refuses new ones, sessions included", () =>
+    Effect.gen(function*() {
+      const first = yield* hanging("one")
+      const second = yield* hanging("two")
+      yield* Effect.gen(function*() {
+        const fake = yield* F.Fake
+        const outer = yield* Scope.make()
+        const { fibers, service, session } = yield* Effect.gen(function*() {
+          const service = yield* OpenCode.OpenCode
+          const session = yield* Scope.extend(service.session(), outer)
+          const run = yield* Effect.forkDaemon(service.run("1"))
+          yield* first.begun
+          const stream = yield* Effect.forkDaemon(Stream.runDrain(session.stream("2")))
+          yield* second.begun
+          const fibers: ReadonlyArray<Fiber.RuntimeFiber<unknown, unknown>> = [run, stream]
+          return { fibers, service, session }
+        }).pipe(Effect.provide(OpenCodeServer.layerAttach({ url: "http://127.0.0.1:4096" })))
+        assert.lengthOf(fake.aborted, 2)
+        for (const fiber of fibers) assert.isTrue(Exit.isInterrupted(yield* Fiber.await(fiber)))
+        const { length } = fake.sent
+        const refused: ReadonlyArray<Effect.Effect<unknown, OpenCodeError.OpenCodeError>> = [
+          service.run("3"),
+          session.run("3"),
+          Effect.scoped(session.fork)
+        ]
+        for (const effect of refused) {
+          assert.include((yield* T.failsWith("OpenCodeConfigError")(effect)).reason, "closed")
+        }
+        assert.lengthOf(fake.sent, length)
+        yield* Scope.close(outer, Exit.void)
+      }).pipe(Effect.provide(F.layer([first.script, second.script])))
+    }))
 })
 
 describe("a session over a server", () => {
