@@ -592,7 +592,7 @@ describe("OpenCode", () => {
         const recorded = yield* T.only
         assert.strictEqual(recorded.stdin, prompt)
         assert.isTrue(recorded.stdinEnded)
-        assert.deepStrictEqual(recorded.args, ["run", "--format", "json", "--print-logs", "--log-level", "ERROR"])
+        assert.deepStrictEqual(recorded.args, ["run", "--format", "json", "--print-logs", "--log-level=ERROR"])
       }).pipe(Effect.provide(T.layer([Mock.script(Mock.awaitStdin, Mock.lines(T.answer("x")))]))))
 
     it.effect("gets a megabyte of prompt", () =>
@@ -606,7 +606,7 @@ describe("OpenCode", () => {
       Effect.gen(function*() {
         yield* OpenCode.run(prompt, { promptVia: "argv", files: ["a.txt"] })
         const recorded = yield* T.only
-        assert.deepStrictEqual(recorded.args.slice(-4), ["-f", "a.txt", "--", prompt])
+        assert.deepStrictEqual(recorded.args.slice(-3), ["--file=a.txt", "--", prompt])
         assert.strictEqual(recorded.stdin, "")
         assert.isTrue(recorded.stdinEnded)
       }).pipe(
@@ -619,7 +619,7 @@ describe("OpenCode", () => {
       Effect.gen(function*() {
         yield* OpenCode.run("", { command: "init" })
         const recorded = yield* T.only
-        assert.includeMembers([...recorded.args], ["--command", "init"])
+        assert.includeMembers([...recorded.args], ["--command=init"])
         assert.strictEqual(recorded.stdin, "")
       }).pipe(Effect.provide(T.layer([Mock.script(Mock.awaitStdin, Mock.lines(T.answer("x")))]))))
 
