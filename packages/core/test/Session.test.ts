@@ -78,7 +78,7 @@ describe("Session", () => {
           const all = yield* runs
           assert.deepStrictEqual(all.map(continuing), [[], ["ses_1"]])
           assert.deepStrictEqual(all.map(({ stdin }) => stdin), ["one", "two"])
-          assert.include(all[0]!.args, "A title")
+          assert.include(all[0]!.args, "--title=A title")
           assert.include(all[1]!.args, "--title=Another")
           const directories = all.map(({ env }) => env["XDG_DATA_HOME"])
           assert.deepStrictEqual(session.directory, Option.fromNullable(directories[0]))

@@ -58,7 +58,9 @@ describe("invocation", () => {
         []
       ],
       [{ password: Redacted.make("hunter2-canary") }, []],
-      [{ permission: "deny", mcp: {}, tools: {}, instructions: ["x"], configOverrides: {}, extraEnv: { A: "b" } }, []]
+      [{ mcp: {}, tools: {}, instructions: ["x"], configOverrides: {}, extraEnv: { A: "b" } }, []],
+      [{ permission: "deny" }, ["--agent=build"]],
+      [{ permission: "deny", agent: "plan" }, ["--agent=plan"]]
     ]
 
     for (const [config, expected] of rows) {
@@ -231,7 +233,9 @@ describe("invocation", () => {
       } = env
       config["disableAutoupdate"] = OPENCODE_DISABLE_AUTOUPDATE === "1"
       const content = OPENCODE_CONFIG_CONTENT === undefined ? undefined : JSON.parse(OPENCODE_CONFIG_CONTENT)
-      if (OPENCODE_PERMISSION !== undefined) expect(JSON.parse(OPENCODE_PERMISSION)).toEqual(content.permission)
+      if (OPENCODE_PERMISSION !== undefined) {
+        expect(JSON.parse(OPENCODE_PERMISSION)).toEqual(permissionOrder.ordered(content.permission))
+      }
       if (OPENCODE_SERVER_PASSWORD !== undefined) config["password"] = OPENCODE_SERVER_PASSWORD
       if (Object.keys(extraEnv).length > 0) config["extraEnv"] = extraEnv
       return { config, content, prompt: read["--"]?.join(" ") }
@@ -290,24 +294,42 @@ describe("invocation", () => {
       )
     }, ({ config, disableAutoupdate, prompt }) => {
       const whole = { ...config, disableAutoupdate }
-      const { instructions: _i, mcp: _m, password, permission: _p, tools: _t, ...plain } = whole
+      const { agent: _a, instructions: _i, mcp: _m, password, permission: _p, tools: _t, ...rest } = whole
+      const agent = permissionOrder.agentOf(whole)
+      const plain = agent === undefined ? rest : { ...rest, agent }
       const content = RunConfig.configContent(whole)
       const parsed = parse(args(whole, prompt), invocation.env(whole))
       expect(parsed).toEqual({
         config: password === undefined ? plain : { ...plain, password: Redacted.value(password) },
         content: content === undefined || Object.values(content).every(isEmpty)
           ? undefined
-          : permissionOrder.asTold(content, whole.agent),
+          : permissionOrder.asTold(content, agent),
         prompt: prompt === "" ? undefined : prompt
       })
-    }, { fastCheck: { numRuns: 300 } })
+    }, { fastCheck: { numRuns: 40 } })
 
-    it.prop("a value is never anything but the value of its option", { text }, ({ text }) => {
-      const all = { command: text, sessionId: text, agent: text, title: text, attach: text, dir: text, variant: text }
-      const config = { ...all, username: text, model: text, files: [text, text] }
-      const { config: read } = parse(args(config, "go"), {})
-      expect(read).toEqual({ ...config, disableAutoupdate: false })
-    }, { fastCheck: { numRuns: 300 } })
+    const values = fc.record({
+      command: text,
+      sessionId: text,
+      agent: text,
+      title: text,
+      attach: text,
+      dir: text,
+      variant: text,
+      username: text,
+      model: text,
+      files: fc.array(text, { minLength: 1, maxLength: 10 })
+    })
+
+    it.prop("a value is never anything but the value of its option", { values }, ({ values }) => {
+      expect(parse(args(values, "go"), {}).config).toEqual({ ...values, disableAutoupdate: false })
+    }, { fastCheck: { numRuns: 40 } })
+
+    it.prop("a value comes back as it was", { values }, ({ values }) => {
+      const { agent, attach, command, dir, file, model, session, title, username, variant } = yargs.values(args(values))
+      const read = { agent, attach, command, dir, files: file, model, sessionId: session, title, username, variant }
+      expect(read).toEqual(values)
+    }, { fastCheck: { numRuns: 500 } })
 
     it.prop("no argument holds the password", { config }, ({ config }) => {
       const secret = "canary-5f1c"

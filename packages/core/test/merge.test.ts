@@ -188,8 +188,7 @@ describe("merge", () => {
   describe("asTold", () => {
     type Flat = { readonly [key: string]: "allow" | "deny" }
 
-    const told = (permission: unknown): Plain =>
-      permissionOrder.asTold({ permission }, undefined)["permission"] as Plain
+    const told = (permission: unknown): Plain => permissionOrder.ordered(permission) as Plain
 
     const builtIn = ["bash", "edit", "read", "webfetch"]
     const foreign = ["db_get", "db_set", "tool_1", "tool_2", "tool_3"]
@@ -238,7 +237,7 @@ describe("merge", () => {
 
     it("says one action for everything as a rule for everything, and leaves other configuration alone", () => {
       expect(told("deny")).toEqual({ "*": "deny", "**": "deny" })
-      expect(permissionOrder.asTold({ permission: "deny", theme: "x" }, "other")).toMatchObject({ theme: "x" })
+      expect(permissionOrder.asTold({ permission: "deny", theme: "x" }, "other")).toEqual({ permission: "deny", theme: "x" })
       for (const content of [{ theme: "x" }, { permission: {}, agent: { x: {} } }]) {
         expect(permissionOrder.asTold(content, undefined)).toBe(content)
       }
@@ -250,34 +249,36 @@ describe("merge", () => {
     const said = { bash: "deny", "bas?": "deny" }
     const working = { name: "build", mode: "primary", disable: false, hidden: false, permission: said }
 
-    it("pins the agent if nobody names one", () => {
-      expect(permissionOrder.asTold({ permission: rules }, undefined)).toEqual({
-        permission: said,
-        default_agent: "build",
-        agent: { build: working }
-      })
-      expect(permissionOrder.asTold({ permission: rules, agent: { build: { model: "a/b" }, x: {} } }, undefined))
-        .toMatchObject({ default_agent: "build", agent: { build: { ...working, model: "a/b" }, x: { permission: said } } })
-      const disabled = { permission: rules, agent: { build: { disable: true } } }
-      expect(permissionOrder.asTold(disabled, undefined)).not.toHaveProperty("default_agent")
-    })
-
-    it("says the rules under the name of a native agent that somebody names", () => {
-      for (const agent of ["build", "plan"]) {
-        const told = permissionOrder.asTold({ permission: rules }, agent)
-        expect(told).toEqual({ permission: said, agent: { [agent]: { name: agent, permission: said } } })
+    it("have build work if nobody names an agent", () => {
+      expect(permissionOrder.agentOf({ permission: rules as never })).toBe("build")
+      expect(permissionOrder.agentOf({ configOverrides: { permission: "deny" } })).toBe("build")
+      expect(permissionOrder.agentOf({ permission: "deny", agent: "plan" })).toBe("plan")
+      for (const configOverrides of [{ default_agent: "plan" }, { agent: { build: { disable: true } } }]) {
+        expect(permissionOrder.agentOf({ permission: "deny", configOverrides })).toBeUndefined()
       }
-      expect(permissionOrder.asTold({ permission: rules, default_agent: "plan" }, undefined)).toEqual({
-        permission: said,
-        default_agent: "plan",
-        agent: { plan: { name: "plan", permission: said } }
+      expect(permissionOrder.agentOf({ permission: {} })).toBeUndefined()
+      expect(permissionOrder.agentOf({})).toBeUndefined()
+      expect(permissionOrder.asTold({ permission: rules, agent: { build: { model: "a/b" }, x: {} } }, "build")).toEqual({
+        permission: rules,
+        agent: { build: { ...working, model: "a/b" }, x: { name: "x", permission: said } }
       })
     })
 
-    it("says them under every agent that the configuration defines, and makes none of a name that may not exist", () => {
-      expect(permissionOrder.asTold({ permission: rules }, "nope")).toEqual({ permission: said })
+    it("are said under the name of a native agent that somebody names", () => {
+      expect(permissionOrder.asTold({ permission: rules }, "build")).toEqual({ permission: rules, agent: { build: working } })
+      for (const [content, agent] of [[{}, "plan"], [{ default_agent: "plan" }, undefined]] as const) {
+        expect(permissionOrder.asTold({ ...content, permission: rules }, agent)).toEqual({
+          ...content,
+          permission: rules,
+          agent: { plan: { name: "plan", permission: said } }
+        })
+      }
+    })
+
+    it("are said under every agent that the configuration defines, and make none of a name that may not exist", () => {
+      expect(permissionOrder.asTold({ permission: rules }, "nope")).toEqual({ permission: rules })
       expect(permissionOrder.asTold({ permission: rules }, "one", { defined: ["one"], modes: ["two"] })).toEqual({
-        permission: said,
+        permission: rules,
         agent: { one: { name: "one", permission: said }, two: { name: "two", permission: said } },
         mode: { two: { permission: said } }
       })
@@ -285,10 +286,9 @@ describe("merge", () => {
 
     it("lays the program's own rules for an agent over them", () => {
       const own = { permission: { "*": "deny", read: "allow" }, agent: { build: { permission: { bash: "allow" } } } }
-      const { agent, permission } = permissionOrder.asTold(own, "build") as { agent: Plain; permission: Plain }
+      const { agent } = permissionOrder.asTold(own, "build") as { agent: Plain }
       const build = (agent["build"] as Plain)["permission"] as Plain
       expect(["read", "bash", "edit"].map((name) => decide(build, name))).toEqual(["allow", "allow", "deny"])
-      expect(decide(permission, "bash")).toBe("deny")
     })
 
     it("leaves no inherited OPENCODE_PERMISSION standing", () => {

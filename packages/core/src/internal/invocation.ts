@@ -41,7 +41,7 @@ export const args = (config: RunConfig, version: Version.Version, prompt?: strin
   ...flag("--fork", config.fork),
   ...flag("--share", config.share),
   ...option("--model", config.model),
-  ...option("--agent", config.agent),
+  ...option("--agent", permissionOrder.agentOf(config)),
   ...(config.files ?? []).flatMap((file) => option("--file", file)),
   ...option("--title", config.title),
   ...option("--attach", config.attach),
@@ -82,7 +82,7 @@ export const env = (config: RunConfig, found: Found = nothing): { readonly [name
   }
   if (content !== undefined) {
     variables["OPENCODE_CONFIG_CONTENT"] = JSON.stringify(
-      merge.deep(found.inherited ?? {}, permissionOrder.asTold(content, config.agent, found.agents))
+      merge.deep(found.inherited ?? {}, permissionOrder.asTold(content, permissionOrder.agentOf(config), found.agents))
     )
   }
   if (config.disableAutoupdate !== false) variables["OPENCODE_DISABLE_AUTOUPDATE"] = "1"

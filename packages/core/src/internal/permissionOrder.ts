@@ -130,31 +130,35 @@ const under = (
   }
 }
 
-/** Undoes whatever a config file can do to the default agent so that another one, or none, would work. */
+/** Undoes what a config file can do to the agent so that another one, or none, would work in its place. */
 const working: WireObject = { name: "build", mode: "primary", disable: false, hidden: false }
 
 /**
- * The configuration as OpenCode is told it. Rules of an agent win over the rules of all agents, and configuration files
- * decide which agent works, so with rules given they stand under every agent that is known, and if nobody names an agent
- * it is `build`.
+ * The agent that works. Configuration files decide about it, and about its rules, unless somebody names one; so if there
+ * are rules and nobody does, it is `build`.
+ */
+export const agentOf = (config: RunConfig): string | undefined => {
+  const { agent, configOverrides = {} } = config
+  const isOpen = agent === undefined && configOverrides["default_agent"] === undefined &&
+    inside(inside(configOverrides["agent"], "build"), "disable") !== true
+  return isOpen && merge.permissionOf(config) !== undefined ? "build" : agent
+}
+
+/**
+ * The configuration as OpenCode is told it. Rules of an agent win over the rules of all agents, so rules stand under the
+ * name of the agent that works and of every agent that is known, too.
  */
 export const asTold = (content: WireObject, agent: string | undefined, known: Agents = noAgents): WireObject => {
   const permission = content["permission"]
   if (merge.isEmpty(permission)) return content
-  const named = agent ?? content["default_agent"]
-  const isPinned = named === undefined && inside(inside(content["agent"], "build"), "disable") !== true
-  const name = typeof named === "string" ? named : "build"
-  const agents = [...(native.has(name) ? [name] : []), ...known.defined, ...known.modes]
-  return {
-    ...under(
-      under(content, "agent", agents, permission, (other) => other === "build" && isPinned ? working : { name: other }),
-      "mode",
-      known.modes,
-      permission
-    ),
-    permission: ordered(permission),
-    ...(isPinned ? { default_agent: "build" } : {})
-  }
+  const name = agent ?? content["default_agent"]
+  const names = [...(typeof name === "string" && native.has(name) ? [name] : []), ...known.defined, ...known.modes]
+  return under(
+    under(content, "agent", names, permission, (other) => other === "build" && agent === other ? working : { name: other }),
+    "mode",
+    known.modes,
+    permission
+  )
 }
 
 /** `OPENCODE_PERMISSION` wins over the configuration, so an inherited one must not be left standing (1.18.33). */
