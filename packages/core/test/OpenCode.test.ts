@@ -669,7 +669,10 @@ describe("OpenCode", () => {
         const { permission, ...rest } = inherited
         yield* OpenCode.run("x", { configOverrides: { model: "c/d" } })
         yield* OpenCode.run("x", { configOverrides: {}, permission: {}, mcp: {}, tools: {} })
-        yield* OpenCode.run("x", { permission: "deny", extraEnv: { OPENCODE_CONFIG_CONTENT: "{ // own\n\"theme\": \"x\", }" } })
+        yield* OpenCode.run("x", {
+          permission: "deny",
+          extraEnv: { OPENCODE_CONFIG_CONTENT: "{ // own\n\"theme\": \"x\", }" }
+        })
         yield* OpenCode.run("x", { permission: "deny" })
         const refused = yield* Effect.flip(
           OpenCode.run("x", { permission: "deny", extraEnv: { OPENCODE_CONFIG_CONTENT: "[" } })
@@ -700,7 +703,12 @@ describe("OpenCode", () => {
         yield* OpenCode.run("x", { title: "--auto", agent: "--yolo", variant: "-x", files: ["--auto"] })
         yield* OpenCode.run("x", { title: "\"--auto\"" })
         const [first, second] = yield* T.commands
-        assert.deepStrictEqual(first!.args.slice(5), ["--agent=--yolo", "--file=--auto", "--title=--auto", "--variant=-x"])
+        assert.deepStrictEqual(first!.args.slice(5), [
+          "--agent=--yolo",
+          "--file=--auto",
+          "--title=--auto",
+          "--variant=-x"
+        ])
         assert.deepStrictEqual(second!.args.slice(5), ["--title=\"\"--auto\"\""])
       }).pipe(Effect.provide(T.layer(() => T.answering("x")))))
 
@@ -711,7 +719,10 @@ describe("OpenCode", () => {
           NodeFs.mkdirSync(file.slice(0, file.lastIndexOf("/")), { recursive: true })
           NodeFs.writeFileSync(file, text)
         }
-        write(`${work}/opencode.json`, "{ \"agent\": { \"above\": {}, }, /* \"agent\" */ \"mode\": { \"old\": {} } } // end")
+        write(
+          `${work}/opencode.json`,
+          "{ \"agent\": { \"above\": {}, }, /* \"agent\" */ \"mode\": { \"old\": {} } } // end"
+        )
         write(`${work}/sub/.opencode/agent/deep/md.md`, "---\ndescription: x\n---\nx")
         write(`${work}/sub/.opencode/mode/older.md`, "x")
         write(`${work}/sub/.opencode/agents/other.md`, "---\nname: \"named\"\n---\nx")

@@ -210,7 +210,18 @@ describe("invocation", () => {
 
   describe("round trip", () => {
     const flags = ["printLogs", "continue", "fork", "share", "thinking", "pure", "auto"]
-    const options = ["logLevel", "command", "session", "model", "agent", "title", "attach", "dir", "variant", "username"]
+    const options = [
+      "logLevel",
+      "command",
+      "session",
+      "model",
+      "agent",
+      "title",
+      "attach",
+      "dir",
+      "variant",
+      "username"
+    ]
     const names: { readonly [name: string]: string } = { continue: "continueSession", session: "sessionId" }
 
     /** What OpenCode reads in arguments and variables, back in the form of what was asked for. */
@@ -247,7 +258,21 @@ describe("invocation", () => {
       fc.string({ unit: "binary" }).filter((text) => !text.includes("\0")),
       fc.string({ unit: fc.constantFrom("-", "=", "\"", "'", "\n", " ", ".", "a", "\\", "$", "1") }),
       fc.constantFrom(
-        ...["", "-", "--", "---", "-f", "--fork", "--no-replay", "no-auto", "--auto", "--auto=true", "-m", "--a.b", "a.b"],
+        ...[
+          "",
+          "-",
+          "--",
+          "---",
+          "-f",
+          "--fork",
+          "--no-replay",
+          "no-auto",
+          "--auto",
+          "--auto=true",
+          "-m",
+          "--a.b",
+          "a.b"
+        ],
         ...["\"x\"", "'x'", "\"", "'", "\"\"", "''", "\"'x'\"", "x\"", "\"a\" and \"b\"", "=", "a=b", "=--auto"],
         ...["a b", "ü 🎉", "\n", "--x\n--auto", "1", "-1", "007", "0x1f", "1e5", "NaN", "true", "false", "undefined"],
         ...["__proto__", "constructor", "--get-yargs-completions", "--help", "--version", "-h"]

@@ -237,7 +237,10 @@ describe("merge", () => {
 
     it("says one action for everything as a rule for everything, and leaves other configuration alone", () => {
       expect(told("deny")).toEqual({ "*": "deny", "**": "deny" })
-      expect(permissionOrder.asTold({ permission: "deny", theme: "x" }, "other")).toEqual({ permission: "deny", theme: "x" })
+      expect(permissionOrder.asTold({ permission: "deny", theme: "x" }, "other")).toEqual({
+        permission: "deny",
+        theme: "x"
+      })
       for (const content of [{ theme: "x" }, { permission: {}, agent: { x: {} } }]) {
         expect(permissionOrder.asTold(content, undefined)).toBe(content)
       }
@@ -258,14 +261,19 @@ describe("merge", () => {
       }
       expect(permissionOrder.agentOf({ permission: {} })).toBeUndefined()
       expect(permissionOrder.agentOf({})).toBeUndefined()
-      expect(permissionOrder.asTold({ permission: rules, agent: { build: { model: "a/b" }, x: {} } }, "build")).toEqual({
-        permission: rules,
-        agent: { build: { ...working, model: "a/b" }, x: { name: "x", permission: said } }
-      })
+      expect(permissionOrder.asTold({ permission: rules, agent: { build: { model: "a/b" }, x: {} } }, "build")).toEqual(
+        {
+          permission: rules,
+          agent: { build: { ...working, model: "a/b" }, x: { name: "x", permission: said } }
+        }
+      )
     })
 
     it("are said under the name of a native agent that somebody names", () => {
-      expect(permissionOrder.asTold({ permission: rules }, "build")).toEqual({ permission: rules, agent: { build: working } })
+      expect(permissionOrder.asTold({ permission: rules }, "build")).toEqual({
+        permission: rules,
+        agent: { build: working }
+      })
       for (const [content, agent] of [[{}, "plan"], [{ default_agent: "plan" }, undefined]] as const) {
         expect(permissionOrder.asTold({ ...content, permission: rules }, agent)).toEqual({
           ...content,

@@ -86,7 +86,12 @@ describe("rules of several layers", () => {
     const inner: Permission.Rules = { [name]: patterns === undefined ? "allow" : { [patterns]: "allow" } }
     const before = flat(outer)
     const config = RunConfig.merge({ permission: outer }, { permission: inner })
-    for (const after of [flat(config.permission), flat(merge.permissionOf({ configOverrides: { permission: outer }, permission: inner }))]) {
+    for (
+      const after of [
+        flat(config.permission),
+        flat(merge.permissionOf({ configOverrides: { permission: outer }, permission: inner }))
+      ]
+    ) {
       for (const [other, text] of everything) {
         if (other === name && wildcard.matches(patterns ?? "*", text)) continue
         expect(decide(after, other, text)).toBe(decide(before, other, text))
@@ -95,16 +100,26 @@ describe("rules of several layers", () => {
   }, { fastCheck: { numRuns: 1000 } })
 
   it("hold at every place where rules stand", () => {
-    const outer = { permission: "deny", agent: { a: { permission: "deny" } }, mode: { m: { permission: { bash: "deny" } } } }
-    const inner = { permission: { read: "allow" }, agent: { a: { permission: { read: "allow" } } }, mode: { m: { permission: "allow" } } }
+    const outer = {
+      permission: "deny",
+      agent: { a: { permission: "deny" } },
+      mode: { m: { permission: { bash: "deny" } } }
+    }
+    const inner = {
+      permission: { read: "allow" },
+      agent: { a: { permission: { read: "allow" } } },
+      mode: { m: { permission: "allow" } }
+    }
     expect(RunConfig.merge({ configOverrides: outer }, { configOverrides: inner }).configOverrides).toEqual({
       permission: { "*": "deny", read: "allow" },
       agent: { a: { permission: { "*": "deny", read: "allow" } } },
       mode: { m: { permission: "allow" } }
     })
-    expect(RunConfig.configContent({ configOverrides: { permission: "deny" }, permission: { bash: "allow" } })).toEqual({
-      permission: { "*": "deny", bash: "allow" }
-    })
+    expect(RunConfig.configContent({ configOverrides: { permission: "deny" }, permission: { bash: "allow" } })).toEqual(
+      {
+        permission: { "*": "deny", bash: "allow" }
+      }
+    )
   })
 })
 
@@ -116,7 +131,9 @@ describe("rules as OpenCode is told them, over those of its files", () => {
   )
 
   const over = (files: Permission.Rules, ours: Permission.Rules) =>
-    flat(merge.deep(typeof files === "string" ? { "*": files } : files, permissionOrder.ordered(ours) as object as never))
+    flat(
+      merge.deep(typeof files === "string" ? { "*": files } : files, permissionOrder.ordered(ours) as object as never)
+    )
 
   it.prop("decide as they are, whatever the files say, if they say something about everything", {
     files: rules,
@@ -134,18 +151,29 @@ describe("rules as OpenCode is told them, over those of its files", () => {
     const whole = ruleMerge.rules(rest, ours) as Permission.Rules
     const told = over(files, whole)
     for (const [name, text] of everything) {
-      if (decide(flat(whole), name, text) === "deny") expect([name, text, decide(told, name, text)]).toEqual([name, text, "deny"])
+      if (decide(flat(whole), name, text) === "deny") {
+        expect([name, text, decide(told, name, text)]).toEqual([name, text, "deny"])
+      }
     }
   }, { fastCheck: { numRuns: 1000 } })
 
-  it.prop("deny what they deny by its name alone", { files: rules, denied: fc.subarray(names) }, ({ denied, files }) => {
-    const ours = Object.fromEntries(denied.map((name) => [name, "deny" as const]))
-    const told = over(files, ours)
-    for (const name of denied) for (const text of texts) expect(decide(told, name, text)).toBe("deny")
-  }, { fastCheck: { numRuns: 500 } })
+  it.prop(
+    "deny what they deny by its name alone",
+    { files: rules, denied: fc.subarray(names) },
+    ({ denied, files }) => {
+      const ours = Object.fromEntries(denied.map((name) => [name, "deny" as const]))
+      const told = over(files, ours)
+      for (const name of denied) for (const text of texts) expect(decide(told, name, text)).toBe("deny")
+    },
+    { fastCheck: { numRuns: 500 } }
+  )
 
   it("hold for the profiles", () => {
-    const open = { "*": "allow", ...Object.fromEntries(Permission.names.map((name) => [name, { "*": "allow" }])), host: "allow" }
+    const open = {
+      "*": "allow",
+      ...Object.fromEntries(Permission.names.map((name) => [name, { "*": "allow" }])),
+      host: "allow"
+    }
     const profiles = [Permission.denyAll, Permission.readOnly, Permission.make({ bash: { "git *": "allow" } })]
     for (const profile of profiles) {
       const told = over(open as Permission.Rules, profile)

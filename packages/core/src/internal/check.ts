@@ -136,7 +136,9 @@ const prompt = (text: string, options: RunOptions): Option.Option<Problem> => {
   if (options.promptVia === "argv") {
     const reason = unsayable(text)
     if (reason !== undefined) return problem("prompt", `${reason}; let it travel by stdin`)
-    if (isNumeral(text)) return problem("prompt", "OpenCode cannot read an argument that is a number; let it travel by stdin")
+    if (isNumeral(text)) {
+      return problem("prompt", "OpenCode cannot read an argument that is a number; let it travel by stdin")
+    }
     if (isLonger(text, maxArgument)) {
       return problem("prompt", "an argument cannot be longer than 128 KiB; let it travel by stdin")
     }
@@ -145,8 +147,7 @@ const prompt = (text: string, options: RunOptions): Option.Option<Problem> => {
 }
 
 /** What OpenCode's parser of arguments makes a number of, at which OpenCode then fails (1.18.33). */
-const isNumeral = (text: string): boolean =>
-  /^(0x[0-9a-f]+|-?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?)$/i.test(text)
+const isNumeral = (text: string): boolean => /^(0x[0-9a-f]+|-?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?)$/i.test(text)
 
 /** Linux's limit for one argument or one variable (MAX_ARG_STRLEN), terminating NUL included. */
 const maxArgument = 128 * 1024 - 1

@@ -90,11 +90,16 @@ const fromDirectory = (services: Services, directory: string): Effect.Effect<Age
       Effect.gen(function*() {
         const root = services.path.join(directory, folder)
         const inside = yield* list(services, root, { recursive: true })
-        return yield* Effect.forEach(inside.filter((file) => file.endsWith(".md")), (file) =>
-          Effect.map(
-            read(services, services.path.join(root, file)),
-            (text) => agentOfFile(file.replaceAll("\\", "/"), text)
-          ))
+        return yield* Effect.forEach(
+          inside.filter((file) =>
+            file.endsWith(".md")
+          ),
+          (file) =>
+            Effect.map(
+              read(services, services.path.join(root, file)),
+              (text) => agentOfFile(file.replaceAll("\\", "/"), text)
+            )
+        )
       }))
     return union([...files, { defined: agents.flat(), modes: [] }])
   })

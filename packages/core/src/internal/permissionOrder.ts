@@ -154,7 +154,13 @@ export const asTold = (content: WireObject, agent: string | undefined, known: Ag
   const name = agent ?? content["default_agent"]
   const names = [...(typeof name === "string" && native.has(name) ? [name] : []), ...known.defined, ...known.modes]
   return under(
-    under(content, "agent", names, permission, (other) => other === "build" && agent === other ? working : { name: other }),
+    under(
+      content,
+      "agent",
+      names,
+      permission,
+      (other) => other === "build" && agent === other ? working : { name: other }
+    ),
     "mode",
     known.modes,
     permission

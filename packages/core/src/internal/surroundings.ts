@@ -48,7 +48,8 @@ const found = (
     if (text !== undefined && text !== "" && inherited === undefined) {
       return yield* new OpenCodeConfigError({
         path: "extraEnv.OPENCODE_CONFIG_CONTENT",
-        reason: "this variable, given or inherited, is not a JSON object, so the run's configuration cannot be merged over it"
+        reason:
+          "this variable, given or inherited, is not a JSON object, so the run's configuration cannot be merged over it"
       })
     }
     const home = (yield* value("HOME")) ?? (yield* value("USERPROFILE"))

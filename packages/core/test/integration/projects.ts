@@ -38,7 +38,9 @@ export const projects: { readonly [name: string]: Project } = {
       ".opencode/agents/a/b.md": markdown("mode: primary\nname: helper\n")
     }
   },
-  "a default agent of the older kind": { files: config({ default_agent: "helper", mode: { helper: { permission: open } } }) },
+  "a default agent of the older kind": {
+    files: config({ default_agent: "helper", mode: { helper: { permission: open } } })
+  },
   "rules for build, broad ones first": { files: config({ agent: { build: { permission: open } } }) },
   "rules for build, broad ones last": {
     files: config({ agent: { build: { permission: { bash: "allow", edit: "allow", task: "allow", "*": "allow" } } } })
@@ -47,7 +49,9 @@ export const projects: { readonly [name: string]: Project } = {
   "rules for build under both keys": {
     files: config({ agent: { build: { permission: open } }, mode: { build: { permission: open } } })
   },
-  "tools for build": { files: config({ agent: { build: { tools: { bash: true, write: true, edit: true, task: true } } } }) },
+  "tools for build": {
+    files: config({ agent: { build: { tools: { bash: true, write: true, edit: true, task: true } } } })
+  },
   "tools and rules for all": { files: config({ tools: { bash: true, write: true }, permission: open }) },
   "build disabled": { files: config({ agent: { build: { disable: true }, helper } }) },
   "build and plan disabled": {
@@ -64,7 +68,9 @@ export const projects: { readonly [name: string]: Project } = {
     options: { agent: "helper" }
   },
   "an agent that the program names, of the older kind, with comments": {
-    files: { "opencode.jsonc": `{ // "mode"\n "mode": { /* , */ "helper": { "tools": { "bash": true, "write": true, }, }, }, }` },
+    files: {
+      "opencode.jsonc": `{ // "mode"\n "mode": { /* , */ "helper": { "tools": { "bash": true, "write": true, }, }, }, }`
+    },
     options: { agent: "helper" }
   },
   "an agent that the program names, of the next major": {
