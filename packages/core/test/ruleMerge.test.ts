@@ -18,7 +18,8 @@ const flat = (rules: unknown): ReadonlyArray<Rule> =>
 
 /** OpenCode's decision: the last rule that matches. */
 const decide = (rules: ReadonlyArray<Rule>, name: string, text: string): unknown =>
-  rules.findLast(([permission, pattern]) => wildcard.matches(permission, name) && wildcard.matches(pattern, text))?.[2]
+  rules.filter(([permission, pattern]) => wildcard.matches(permission, name) && wildcard.matches(pattern, text)).at(-1)
+    ?.[2]
 
 const names = ["bash", "bash_x", "edit", "read", "db_get", "db_set", "other"]
 const texts = ["git status", "git push", "rm x", "git", ""]

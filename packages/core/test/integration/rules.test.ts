@@ -1,5 +1,7 @@
 import { describe, expect } from "@effect/vitest"
 import { Effect, Either } from "effect"
+import { OpenCode } from "effect-opencode"
+import * as fs from "node:fs"
 import * as path from "node:path"
 import { allowed, changes, fill, profiles, projects, respond } from "./projects.js"
 import * as support from "./support.js"
@@ -42,4 +44,29 @@ describe("rules hold in any project, in processes", () => {
         }
       }), { respond })
   }
+})
+
+describe("values are never options", () => {
+  support.real(
+    "of a real OpenCode, which stores them and reads them as they are",
+    (box) =>
+      Effect.gen(function*() {
+        for (const name of ["--auto", "'q'"]) fs.writeFileSync(path.join(box.work, name), `content of ${name}`)
+        for (const title of ["--auto", "\"--auto\""]) {
+          yield* Effect.scoped(Effect.gen(function*() {
+            const session = yield* OpenCode.session({ title, files: ["--auto", "'q'"], promptVia: "argv" })
+            // The command goes outside, which would have been approved.
+            yield* support.failing("OpenCodePermissionError")(session.run("--auto"))
+            expect(fs.existsSync(path.join(box.data, "outside"))).toBe(false)
+            expect((yield* session.export).info).toMatchObject({ title })
+            const texts = (yield* support.asked)[0]!.messages.map(({ text }) => text).join("\n")
+            expect(texts).toContain("content of --auto")
+            expect(texts).toContain("content of 'q'")
+          }))
+        }
+        const unknown = yield* support.failing("OpenCodeConfigError")(support.run("x", { agent: "--auto" }))
+        expect(unknown.message).toContain("\"--auto\"")
+      }),
+    { respond: support.steps([support.bash("touch ../data/outside"), support.Reply.text("done")]) }
+  )
 })

@@ -65,4 +65,5 @@ const texts = ["command", "session", "model", "agent", "title", "attach", "usern
 
 /** The values of the options, by the parser that yargs itself uses, which is a hundred times as fast. */
 export const values = (args: ReadonlyArray<string>): { readonly [name: string]: unknown } =>
-  Parser([...args], { string: [...texts, "file"], array: ["file"], configuration: { "populate--": true } })
+  Parser.detailed([...args], { string: [...texts, "file"], array: ["file"], configuration: { "populate--": true } })
+    .argv
