@@ -96,7 +96,7 @@ describe("the programs of the README", () => {
       const { commands, exit, printed } = yield* run(() => import("../readme/quick-start.js"), [answer("Hello.")])
       expect(exit).toEqual(Exit.void)
       expect(printed).toEqual(["Hello.", "1 turns, 1000 tokens, $0.01"])
-      expect(commands[0]?.args).toEqual(["run", "--format", "json", "--print-logs", "--log-level", "ERROR"])
+      expect(commands[0]?.args).toEqual(["run", "--format", "json", "--print-logs", "--log-level=ERROR"])
       expect(JSON.parse(commands[0]?.env["OPENCODE_CONFIG_CONTENT"] ?? "").permission.bash).toBe("deny")
     }))
 

@@ -99,7 +99,7 @@ const says = (words: string) => script(awaitStdin, lines([text(words), finish]),
 const json = (value: unknown) => says(`Here it is.\n\n\`\`\`json\n${JSON.stringify(value)}\n\`\`\``)
 
 const sessionOf = ({ args }: MockCommandExecutor.RecordedCommand) =>
-  args.includes("--session") ? args[args.indexOf("--session") + 1] : undefined
+  args.find((arg) => arg.startsWith("--session="))?.slice("--session=".length)
 
 const isRun = ({ args }: MockCommandExecutor.RecordedCommand) => args[0] === "run"
 
@@ -177,7 +177,7 @@ describe("the programs of docs/sessions.md", () => {
                 const service = /services\/(\w+)/.exec(stdin)?.[1]
                 if (service === "mail") return [stderr("no"), exit(1)]
                 if (service !== undefined) return json({ ...audited(service), risk: "severe" }).steps
-                if (args.includes("--session")) return json(audited("billing")).steps
+                if (args.some((arg) => arg.startsWith("--session="))) return json(audited("billing")).steps
                 return json({ first: "search", steps: ["update effect"] }).steps
               })
             )

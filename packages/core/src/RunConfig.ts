@@ -115,7 +115,7 @@ export const RunConfig = Schema.Struct({
   disableAutoupdate: Schema.optional(Schema.Boolean),
   /** What OpenCode's start may leave out, see {@link StartupProfile}. Default: `"full"`, nothing. */
   startupProfile: Schema.optional(StartupProfile),
-  /** Permission rules; every action is `allow` or `deny`. */
+  /** Permission rules; every action is `allow` or `deny`. They hold whichever agent works. Not with `attach`. */
   permission: Schema.optional(Permission.Rules),
   /** OpenCode's `mcp` configuration. */
   mcp: Schema.optional(ConfigObject),
@@ -123,9 +123,12 @@ export const RunConfig = Schema.Struct({
   tools: Schema.optional(ConfigObject),
   /** Instruction files or globs; replaces those of `configOverrides`, an empty list too. */
   instructions: Schema.optional(Schema.Array(Schema.String)),
-  /** Any part of OpenCode's configuration; `permission`, `mcp` and `tools` are merged over it. */
+  /**
+   * Any part of OpenCode's configuration; `permission`, `mcp` and `tools` are merged over it, and all of it over an
+   * inherited `OPENCODE_CONFIG_CONTENT`.
+   */
   configOverrides: Schema.optional(ConfigObject),
-  /** Further arguments for `opencode run`, for options that this library does not know. */
+  /** Further arguments for `opencode run`, as they are, for options that this library does not know. */
   extraArgs: Schema.optional(Schema.Array(Schema.String))
 })
 
@@ -146,8 +149,12 @@ export interface RunConfig extends Schema.Schema.Type<typeof RunConfig> {}
 export const empty: RunConfig = {}
 
 /**
- * Lays one configuration over another: `extraEnv`, `permission`, `mcp`, `tools` and `configOverrides` are merged key by
- * key and all the way down, any other field that `that` sets replaces the one of `self`. Neither is changed.
+ * Lays one configuration over another: `extraEnv`, `mcp`, `tools` and `configOverrides` are merged key by key and all the
+ * way down, any other field that `that` sets replaces the one of `self`. Neither is changed.
+ *
+ * Rules of permission, those in `configOverrides` included, are read one after the other, and the last one that matches
+ * decides: `that` decides wherever it says something, and where it is silent `self` does. A rule in one word is a rule
+ * about everything, so `"deny"` is `{ "*": "deny" }`. To allow one name never opens another one.
  *
  * @since 0.1.0
  * @category combinators

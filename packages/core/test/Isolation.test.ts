@@ -185,7 +185,7 @@ describe("isolation \"none\"", () => {
       yield* OpenCode.run("x", { sessionId: "ses_1" })
       assert.isUndefined(seen[0]!.data)
       assert.isTrue(seen[0]!.tmp.startsWith(`${tmp}/`))
-      assert.includeMembers([...(yield* T.only).args], ["--session", "ses_1"])
+      assert.includeMembers([...(yield* T.only).args], ["--session=ses_1"])
       yield* T.expectClean
     }).pipe(Effect.provide(layer))
   })

@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Config, ConfigError, ConfigProvider, Effect, Either, Layer, Option } from "effect"
 import { OpenCode, RunConfig } from "effect-opencode"
+import { optionIn } from "./support/facts.js"
 import * as T from "./support/mock.js"
 
 const args = Effect.map(T.commands, (all) => all.at(-1)!.args)
@@ -27,7 +28,7 @@ describe("layerConfig", () => {
       yield* OpenCode.run("x")
       const recorded = yield* T.only
       assert.strictEqual(recorded.command, binary)
-      assert.includeMembers([...recorded.args], ["-m", "openai/gpt-5"])
+      assert.includeMembers([...recorded.args], ["--model=openai/gpt-5"])
       assert.isFalse(recorded.extendEnv)
       assert.strictEqual(recorded.env["ONLY"], "this")
     }).pipe(Effect.provide(layerConfig({
@@ -72,12 +73,12 @@ describe("configuration", () => {
   it.effect("of the run goes before that of the region, and that before the layer's", () =>
     Effect.gen(function*() {
       yield* OpenCode.run("x")
-      assert.deepStrictEqual((yield* args).slice(6), ["-m", "default/m", "--agent", "plan", "--title", "default"])
+      assert.deepStrictEqual((yield* args).slice(5), ["--model=default/m", "--agent=plan", "--title=default"])
       yield* OpenCode.run("x", { title: "run" }).pipe(RunConfig.withRunConfig({ model: "region/m", title: "region" }))
-      assert.deepStrictEqual((yield* args).slice(6), ["-m", "region/m", "--agent", "plan", "--title", "run"])
+      assert.deepStrictEqual((yield* args).slice(5), ["--model=region/m", "--agent=plan", "--title=run"])
       // the region has an end
       yield* OpenCode.run("x")
-      assert.deepStrictEqual((yield* args).slice(6), ["-m", "default/m", "--agent", "plan", "--title", "default"])
+      assert.deepStrictEqual((yield* args).slice(5), ["--model=default/m", "--agent=plan", "--title=default"])
     }).pipe(Effect.provide(T.layer(() => T.answering("x"), { defaults }))))
 
   it.effect("of nested regions is merged, objects all the way down", () =>
@@ -86,7 +87,7 @@ describe("configuration", () => {
         RunConfig.withRunConfig({ agent: "build", permission: { webfetch: "deny" }, extraEnv: { A: "inner" } }),
         RunConfig.withRunConfig({ agent: "outer", mcp: { x: { enabled: true } }, extraEnv: { A: "outer", B: "outer" } })
       )
-      assert.deepStrictEqual((yield* args).slice(6), ["-m", "default/m", "--agent", "build", "--title", "default"])
+      assert.deepStrictEqual((yield* args).slice(5), ["--model=default/m", "--agent=build", "--title=default"])
       assert.deepStrictEqual(yield* contentOf, {
         permission: { edit: "deny", webfetch: "deny", bash: { "git log*": "allow" } },
         mcp: { x: { enabled: true } }
@@ -101,14 +102,14 @@ describe("configuration", () => {
       yield* Effect.all([1, 2].map((n) => OpenCode.run("x").pipe(RunConfig.withRunConfig({ title: `${n}` }))), {
         concurrency: 2
       })
-      const titles = (yield* T.commands).map((recorded) => recorded.args[recorded.args.indexOf("--title") + 1])
+      const titles = (yield* T.commands).map((recorded) => optionIn(recorded.args, "--title"))
       assert.sameMembers(titles, ["1", "2"])
     }).pipe(Effect.provide(T.layer(() => T.answering("x")))))
 
   it.effect("that is undefined changes nothing", () =>
     Effect.gen(function*() {
       yield* OpenCode.run("x", { model: undefined, agent: undefined, permission: undefined })
-      assert.deepStrictEqual((yield* args).slice(6, 10), ["-m", "default/m", "--agent", "plan"])
+      assert.deepStrictEqual((yield* args).slice(5, 7), ["--model=default/m", "--agent=plan"])
       assert.isTrue(Option.isSome(Option.fromNullable((yield* contentOf).permission)))
     }).pipe(Effect.provide(T.layer(() => T.answering("x"), { defaults }))))
 

@@ -592,7 +592,7 @@ describe("OpenCode", () => {
         const recorded = yield* T.only
         assert.strictEqual(recorded.stdin, prompt)
         assert.isTrue(recorded.stdinEnded)
-        assert.deepStrictEqual(recorded.args, ["run", "--format", "json", "--print-logs", "--log-level", "ERROR"])
+        assert.deepStrictEqual(recorded.args, ["run", "--format", "json", "--print-logs", "--log-level=ERROR"])
       }).pipe(Effect.provide(T.layer([Mock.script(Mock.awaitStdin, Mock.lines(T.answer("x")))]))))
 
     it.effect("gets a megabyte of prompt", () =>
@@ -606,7 +606,7 @@ describe("OpenCode", () => {
       Effect.gen(function*() {
         yield* OpenCode.run(prompt, { promptVia: "argv", files: ["a.txt"] })
         const recorded = yield* T.only
-        assert.deepStrictEqual(recorded.args.slice(-4), ["-f", "a.txt", "--", prompt])
+        assert.deepStrictEqual(recorded.args.slice(-3), ["--file=a.txt", "--", prompt])
         assert.strictEqual(recorded.stdin, "")
         assert.isTrue(recorded.stdinEnded)
       }).pipe(
@@ -619,7 +619,7 @@ describe("OpenCode", () => {
       Effect.gen(function*() {
         yield* OpenCode.run("", { command: "init" })
         const recorded = yield* T.only
-        assert.includeMembers([...recorded.args], ["--command", "init"])
+        assert.includeMembers([...recorded.args], ["--command=init"])
         assert.strictEqual(recorded.stdin, "")
       }).pipe(Effect.provide(T.layer([Mock.script(Mock.awaitStdin, Mock.lines(T.answer("x")))]))))
 
@@ -659,6 +659,91 @@ describe("OpenCode", () => {
         assert.notProperty(second!.env, "OPENCODE_CONFIG_CONTENT")
         assert.notProperty(second!.env, "OPENCODE_DISABLE_AUTOUPDATE")
         assert.strictEqual(second!.env["FOO"], "bar")
+      }).pipe(Effect.provide(T.layer(() => T.answering("x")))))
+
+    it.effect("lays it over one that the environment or the run has, unless it is empty", () => {
+      const inherited = { model: "a/b", provider: { p: {} }, permission: { bash: "allow" }, agent: { helper: {} } }
+      const content = (recorded: { readonly env: { readonly [name: string]: string | undefined } } | undefined) =>
+        JSON.parse(recorded!.env["OPENCODE_CONFIG_CONTENT"] ?? "null")
+      return Effect.gen(function*() {
+        const { permission, ...rest } = inherited
+        yield* OpenCode.run("x", { configOverrides: { model: "c/d" } })
+        yield* OpenCode.run("x", { configOverrides: {}, permission: {}, mcp: {}, tools: {} })
+        yield* OpenCode.run("x", {
+          permission: "deny",
+          extraEnv: { OPENCODE_CONFIG_CONTENT: "{ // own\n\"theme\": \"x\", }" }
+        })
+        yield* OpenCode.run("x", { permission: "deny" })
+        const refused = yield* Effect.flip(
+          OpenCode.run("x", { permission: "deny", extraEnv: { OPENCODE_CONFIG_CONTENT: "[" } })
+        )
+        const all = yield* T.commands
+        assert.deepStrictEqual(content(all[0]), { ...inherited, model: "c/d" })
+        assert.notProperty(all[1]!.env, "OPENCODE_CONFIG_CONTENT")
+        assert.notProperty(all[1]!.env, "OPENCODE_PERMISSION")
+        assert.strictEqual(content(all[2]).theme, "x")
+        assert.notProperty(content(all[2]), "model")
+        assert.deepStrictEqual(content(all[3]), {
+          ...rest,
+          permission: "deny",
+          agent: { helper: content(all[3]).agent.helper, build: content(all[3]).agent.build }
+        })
+        assert.deepStrictEqual(content(all[3]).agent.helper.permission, { "*": "deny", "**": "deny" })
+        assert.include(refused, { _tag: "OpenCodeConfigError", path: "extraEnv.OPENCODE_CONFIG_CONTENT" })
+        assert.strictEqual(all.length, 4)
+        assert.isDefined(permission)
+      }).pipe(Effect.provide(T.layer(() => T.answering("x"), {}, () => ({
+        OPENCODE_CONFIG_CONTENT: JSON.stringify(inherited)
+      }))))
+    })
+
+    it.effect("takes no value for an option", () =>
+      Effect.gen(function*() {
+        NodeFs.writeFileSync(`${(yield* T.Machine).work}/--auto`, "x")
+        yield* OpenCode.run("x", { title: "--auto", agent: "--yolo", variant: "-x", files: ["--auto"] })
+        yield* OpenCode.run("x", { title: "\"--auto\"" })
+        const [first, second] = yield* T.commands
+        assert.deepStrictEqual(first!.args.slice(5), [
+          "--agent=--yolo",
+          "--file=--auto",
+          "--title=--auto",
+          "--variant=-x"
+        ])
+        assert.deepStrictEqual(second!.args.slice(5), ["--title=\"\"--auto\"\""])
+      }).pipe(Effect.provide(T.layer(() => T.answering("x")))))
+
+    it.effect("has rules under every agent of the files that OpenCode reads", () =>
+      Effect.gen(function*() {
+        const { home, work } = yield* T.Machine
+        const write = (file: string, text: string) => {
+          NodeFs.mkdirSync(file.slice(0, file.lastIndexOf("/")), { recursive: true })
+          NodeFs.writeFileSync(file, text)
+        }
+        write(
+          `${work}/opencode.json`,
+          "{ \"agent\": { \"above\": {}, }, /* \"agent\" */ \"mode\": { \"old\": {} } } // end"
+        )
+        write(`${work}/sub/.opencode/agent/deep/md.md`, "---\ndescription: x\n---\nx")
+        write(`${work}/sub/.opencode/mode/older.md`, "x")
+        write(`${work}/sub/.opencode/agents/other.md`, "---\nname: \"named\"\n---\nx")
+        write(`${home}/.config/opencode/config.json`, "{ \"agents\": { \"next\": {} } }")
+        write(`${home}/.opencode/agents/home.md`, "x")
+        write(`${work}/extra/agent/extra.md`, "x")
+        write(`${work}/file.json`, "{ \"agent\": { \"file\": {} } }")
+        yield* OpenCode.run("x", {
+          cwd: `${work}/sub`,
+          permission: { bash: "deny" },
+          extraEnv: { OPENCODE_CONFIG: `${work}/file.json`, OPENCODE_CONFIG_DIR: `${work}/extra` }
+        })
+        const content = JSON.parse((yield* T.only).env["OPENCODE_CONFIG_CONTENT"]!)
+        assert.sameMembers(
+          Object.keys(content.agent),
+          ["build", "above", "old", "deep/md", "older", "named", "next", "home", "extra", "file"]
+        )
+        assert.deepStrictEqual(Object.keys(content.mode), ["old"])
+        for (const { permission } of Object.values<{ permission: object }>(content.agent)) {
+          assert.deepStrictEqual(permission, { bash: "deny", "bas?": "deny" })
+        }
       }).pipe(Effect.provide(T.layer(() => T.answering("x")))))
 
     it.effect("carries the id of its run, under that of the run it is in", () =>

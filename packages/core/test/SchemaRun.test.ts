@@ -2,6 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Fiber, Schema, TestClock } from "effect"
 import { OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import { optionIn } from "./support/facts.js"
 import * as T from "./support/mock.js"
 
 const Answer = Schema.Struct({ count: Schema.Int })
@@ -26,7 +27,7 @@ const stdins = Effect.map(T.commands, (all) => all.map(({ stdin }) => stdin))
 
 const sessions = Effect.map(
   T.commands,
-  (all) => all.map(({ args }) => args.includes("--session") ? args[args.indexOf("--session") + 1] : undefined)
+  (all) => all.map(({ args }) => optionIn(args, "--session"))
 )
 
 /** Sets the clock to a time at which something, a scripted process as a rule, is to go on. */

@@ -4,6 +4,7 @@ import { OpenCode, RunConfig, RunEvent, TokenUsage } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as NodeFs from "node:fs"
 import * as NodePath from "node:path"
+import { optionIn } from "./support/facts.js"
 import * as T from "./support/mock.js"
 
 const inSession = (id: string, events: ReadonlyArray<object>) => events.map((event) => ({ ...event, sessionID: id }))
@@ -48,10 +49,9 @@ const exportsAsked = Effect.map(T.commands, (all) => all.filter(isExport).map(({
 /** What of the arguments says which session is meant. */
 const continuing = (command: Mock.RecordedCommand) => {
   const { args } = command
-  const at = args.indexOf("--session")
   return [
     ...args.filter((arg) => arg === "--continue"),
-    ...(at < 0 ? [] : [args[at + 1]]),
+    ...[optionIn(args, "--session")].filter((id) => id !== undefined),
     ...args.filter((arg) => arg === "--fork")
   ]
 }
@@ -78,8 +78,8 @@ describe("Session", () => {
           const all = yield* runs
           assert.deepStrictEqual(all.map(continuing), [[], ["ses_1"]])
           assert.deepStrictEqual(all.map(({ stdin }) => stdin), ["one", "two"])
-          assert.include(all[0]!.args, "A title")
-          assert.include(all[1]!.args, "Another")
+          assert.include(all[0]!.args, "--title=A title")
+          assert.include(all[1]!.args, "--title=Another")
           const directories = all.map(({ env }) => env["XDG_DATA_HOME"])
           assert.deepStrictEqual(session.directory, Option.fromNullable(directories[0]))
           assert.strictEqual(directories[0], directories[1])
@@ -225,11 +225,11 @@ describe("Session", () => {
         yield* session.run("three", { model: "acme/own" })
         const all = yield* runs
         assert.deepStrictEqual(
-          all.map(({ args }) => [args[args.indexOf("-m") + 1], args[args.indexOf("--agent") + 1]]),
+          all.map(({ args }) => [optionIn(args, "--model"), optionIn(args, "--agent")]),
           [["acme/outer", "build"], ["acme/outer", "build"], ["acme/own", "build"]]
         )
-        assert.deepStrictEqual(all.map(({ args }) => args.includes("high")), [false, true, false])
-        assert.include(all[1]!.args, "high")
+        assert.deepStrictEqual(all.map(({ args }) => args.includes("--variant=high")), [false, true, false])
+        assert.include(all[1]!.args, "--variant=high")
         assert.deepStrictEqual(all.map((command) => configOf(command)["permission"]), [
           { edit: "deny" },
           { bash: "deny", edit: "deny" },
@@ -307,7 +307,7 @@ describe("Session", () => {
         const branch = yield* trunk.fork
         const fibers = yield* Effect.forEach([trunk, branch], (session) => Effect.fork(session.run("go")))
         yield* T.untilStarted(3)
-        assert.isTrue((yield* runs).every(({ args }) => args.includes("high")))
+        assert.isTrue((yield* runs).every(({ args }) => args.includes("--variant=high")))
         yield* Fiber.interruptAll(fibers)
       }).pipe(
         Effect.scoped,

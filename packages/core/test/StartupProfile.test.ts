@@ -3,6 +3,7 @@ import { Effect, Redacted } from "effect"
 import { OpenCode } from "effect-opencode"
 import * as NodeFs from "node:fs"
 import * as NodePath from "node:path"
+import { optionIn } from "./support/facts.js"
 import * as T from "./support/mock.js"
 
 const list = {
@@ -43,8 +44,7 @@ const running = (options: OpenCode.Options, env: Parameters<typeof T.layer>[2] =
 
 const fast = { startupProfile: "fast", model: "anthropic/sonnet" } as const
 
-const titleOf = (args: ReadonlyArray<string>) =>
-  args.includes("--title") ? args[args.indexOf("--title") + 1] : undefined
+const titleOf = (args: ReadonlyArray<string>) => optionIn(args, "--title")
 
 describe("startupProfile", () => {
   it.effect("\"full\" is what there is without one", () => {
@@ -55,7 +55,7 @@ describe("startupProfile", () => {
       yield* OpenCode.run("x", { model: "anthropic/sonnet" })
       yield* OpenCode.run("x", { model: "anthropic/sonnet", startupProfile: "full" })
       for (const { args, env } of yield* T.commands) {
-        assert.notInclude(args, "--title")
+        assert.isUndefined(titleOf(args))
         assert.notProperty(env, "OPENCODE_DISABLE_MODELS_FETCH")
         assert.notProperty(env, "OPENCODE_MODELS_PATH")
       }
@@ -194,7 +194,7 @@ describe("startupProfile", () => {
     return Effect.gen(function*() {
       yield* OpenCode.run("x", { sessionId: "ses_1" })
       yield* OpenCode.run("x", { continueSession: true })
-      for (const { args } of yield* T.commands) assert.notInclude(args, "--title")
+      for (const { args } of yield* T.commands) assert.isUndefined(titleOf(args))
     }).pipe(Effect.provide(layer))
   })
 

@@ -53,6 +53,19 @@ describe("check", () => {
 
   describe("run refuses", () => {
     const rows: ReadonlyArray<readonly [string, { readonly [key: string]: unknown }, string, RegExp]> = [
+      ["half a character", { title: "x\ud800" }, "title", /UTF-8/],
+      ["NUL in an argument", { variant: "a\0b" }, "variant", /NUL/],
+      ["an empty agent", { agent: "" }, "agent", /default agent/],
+      ["an empty session", { sessionId: "" }, "sessionId", /new session/],
+      ["an empty command", { command: "" }, "command", /as it is/],
+      ["an empty file", { files: ["a", ""] }, "files.1", /directory/],
+      ["rules for a server that runs", { attach: "http://h", permission: "deny" }, "permission", /layerAttach/],
+      [
+        "rules for a server that runs, among the overrides",
+        { attach: "http://h", configOverrides: { permission: { bash: "deny" } } },
+        "configOverrides.permission",
+        /layerAttach/
+      ],
       ["ask", { permission: { edit: { "*.py": "ask" } } }, "permission.edit.*.py", /"allow" or "deny"/],
       ["ask for everything", { permission: "ask" }, "permission", /"allow" or "deny"/],
       ["an unknown action", { permission: { bash: canary } }, "permission.bash", /"allow" or "deny"/],

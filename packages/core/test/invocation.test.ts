@@ -1,14 +1,19 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc, Redacted } from "effect"
+import { FastCheck as fc, Option, Redacted } from "effect"
 import { RunConfig, Version } from "effect-opencode"
+import * as check from "../src/internal/check.js"
 import * as invocation from "../src/internal/invocation.js"
+import * as permissionOrder from "../src/internal/permissionOrder.js"
 import * as arbitraries from "./support/arbitraries.js"
+import * as yargs from "./support/yargs.js"
 
 const v118 = Version.make(1, 18, 33)
 
 const args = (config: RunConfig.RunConfig, prompt?: string) => invocation.args(config, v118, prompt)
 
 const start = ["run", "--format", "json"]
+
+const isEmpty = (value: unknown) => JSON.stringify(value) === "{}"
 
 describe("invocation", () => {
   describe("args", () => {
@@ -19,24 +24,24 @@ describe("invocation", () => {
 
     const rows: ReadonlyArray<readonly [RunConfig.RunConfig, ReadonlyArray<string>]> = [
       [{ printLogs: true }, ["--print-logs"]],
-      [{ logLevel: "DEBUG" }, ["--log-level", "DEBUG"]],
-      [{ command: "review" }, ["--command", "review"]],
+      [{ logLevel: "DEBUG" }, ["--log-level=DEBUG"]],
+      [{ command: "review" }, ["--command=review"]],
       [{ continueSession: true }, ["--continue"]],
-      [{ sessionId: "ses_1" }, ["--session", "ses_1"]],
+      [{ sessionId: "ses_1" }, ["--session=ses_1"]],
       [{ fork: true }, ["--fork"]],
       [{ share: true }, ["--share"]],
-      [{ model: "a/b" }, ["-m", "a/b"]],
-      [{ agent: "plan" }, ["--agent", "plan"]],
-      [{ files: ["a.txt", "b c.txt"] }, ["-f", "a.txt", "-f", "b c.txt"]],
+      [{ model: "a/b" }, ["--model=a/b"]],
+      [{ agent: "plan" }, ["--agent=plan"]],
+      [{ files: ["a.txt", "b c.txt"] }, ["--file=a.txt", "--file=b c.txt"]],
       [{ files: [] }, []],
-      [{ title: "a title" }, ["--title", "a title"]],
-      [{ attach: "http://localhost:4096" }, ["--attach", "http://localhost:4096"]],
-      [{ dir: "/srv" }, ["--dir", "/srv"]],
-      [{ port: 4096 }, ["--port", "4096"]],
-      [{ port: 0 }, ["--port", "0"]],
-      [{ variant: "high" }, ["--variant", "high"]],
+      [{ title: "a title" }, ["--title=a title"]],
+      [{ attach: "http://localhost:4096" }, ["--attach=http://localhost:4096"]],
+      [{ dir: "/srv" }, ["--dir=/srv"]],
+      [{ port: 4096 }, ["--port=4096"]],
+      [{ port: 0 }, ["--port=0"]],
+      [{ variant: "high" }, ["--variant=high"]],
       [{ thinking: true }, ["--thinking"]],
-      [{ username: "me" }, ["--username", "me"]],
+      [{ username: "me" }, ["--username=me"]],
       [{ pure: true }, ["--pure"]],
       [{ auto: true }, ["--auto"]],
       [{ extraArgs: ["--brand-new", "x"] }, ["--brand-new", "x"]],
@@ -53,7 +58,9 @@ describe("invocation", () => {
         []
       ],
       [{ password: Redacted.make("hunter2-canary") }, []],
-      [{ permission: "deny", mcp: {}, tools: {}, instructions: ["x"], configOverrides: {}, extraEnv: { A: "b" } }, []]
+      [{ mcp: {}, tools: {}, instructions: ["x"], configOverrides: {}, extraEnv: { A: "b" } }, []],
+      [{ permission: "deny" }, ["--agent=build"]],
+      [{ permission: "deny", agent: "plan" }, ["--agent=plan"]]
     ]
 
     for (const [config, expected] of rows) {
@@ -97,22 +104,22 @@ describe("invocation", () => {
       expect(args(config, "do it")).toEqual([
         ...start,
         "--print-logs",
-        ...["--log-level", "ERROR"],
-        ...["--command", "review"],
+        "--log-level=ERROR",
+        "--command=review",
         "--continue",
-        ...["--session", "ses_1"],
+        "--session=ses_1",
         "--fork",
         "--share",
-        ...["-m", "a/b"],
-        ...["--agent", "plan"],
-        ...["-f", "a.txt", "-f", "b.txt"],
-        ...["--title", "t"],
-        ...["--attach", "http://h"],
-        ...["--dir", "/d"],
-        ...["--port", "1"],
-        ...["--variant", "high"],
+        "--model=a/b",
+        "--agent=plan",
+        ...["--file=a.txt", "--file=b.txt"],
+        "--title=t",
+        "--attach=http://h",
+        "--dir=/d",
+        "--port=1",
+        "--variant=high",
         "--thinking",
-        ...["--username", "me"],
+        "--username=me",
         "--pure",
         "--auto",
         "--extra",
@@ -122,7 +129,7 @@ describe("invocation", () => {
 
     it("carry the prompt behind `--`, last, whatever it looks like", () => {
       for (const prompt of ["-x", "--help", "--", "a b", "\"quoted\"", "line\nline"]) {
-        expect(args({ files: ["a.txt"] }, prompt)).toEqual([...start, "-f", "a.txt", "--", prompt])
+        expect(args({ files: ["a.txt"] }, prompt)).toEqual([...start, "--file=a.txt", "--", prompt])
       }
     })
 
@@ -202,49 +209,32 @@ describe("invocation", () => {
   })
 
   describe("round trip", () => {
-    const flags = {
-      "--print-logs": "printLogs",
-      "--continue": "continueSession",
-      "--fork": "fork",
-      "--share": "share",
-      "--thinking": "thinking",
-      "--pure": "pure",
-      "--auto": "auto"
-    } as const
-    const options = {
-      "--log-level": "logLevel",
-      "--command": "command",
-      "--session": "sessionId",
-      "-m": "model",
-      "--agent": "agent",
-      "--title": "title",
-      "--attach": "attach",
-      "--dir": "dir",
-      "--variant": "variant",
-      "--username": "username"
-    } as const
+    const flags = ["printLogs", "continue", "fork", "share", "thinking", "pure", "auto"]
+    const options = [
+      "logLevel",
+      "command",
+      "session",
+      "model",
+      "agent",
+      "title",
+      "attach",
+      "dir",
+      "variant",
+      "username"
+    ]
+    const names: { readonly [name: string]: string } = { continue: "continueSession", session: "sessionId" }
 
-    /** Reads arguments and variables as OpenCode does, back into what was asked for. */
+    /** What OpenCode reads in arguments and variables, back in the form of what was asked for. */
     const parse = (args: ReadonlyArray<string>, env: { readonly [name: string]: string }) => {
+      const { format, ...read } = yargs.read(args)
+      expect(format).toBe("json")
       const config: Record<string, unknown> = {}
-      const files: Array<string> = []
-      let prompt: string | undefined
-      const rest = args.slice(start.length)
-      while (rest.length > 0) {
-        const name = rest.shift()!
-        if (name === "--") {
-          prompt = rest.splice(0).join(" ")
-        } else if (name in flags) {
-          config[flags[name as keyof typeof flags]] = true
-        } else if (name === "-f") {
-          files.push(rest.shift()!)
-        } else if (name === "--port") {
-          config["port"] = Number(rest.shift())
-        } else {
-          config[options[name as keyof typeof options] ?? `unexpected ${name}`] = rest.shift()
-        }
+      for (const name of [...flags, ...options, "port"]) {
+        if (read[name] !== undefined && read[name] !== false) config[names[name] ?? name] = read[name]
       }
-      if (files.length > 0) config["files"] = files
+      if (read["file"] !== undefined) config["files"] = read["file"]
+      expect([read.message, read["password"], read["yolo"], read["interactive"], read["dangerously-skip-permissions"]])
+        .toEqual([[], undefined, false, false, false])
       const {
         OPENCODE_CONFIG_CONTENT,
         OPENCODE_DISABLE_AUTOUPDATE,
@@ -253,24 +243,41 @@ describe("invocation", () => {
         ...extraEnv
       } = env
       config["disableAutoupdate"] = OPENCODE_DISABLE_AUTOUPDATE === "1"
-      if (OPENCODE_CONFIG_CONTENT !== undefined) {
-        // The rules stand under the agent's name and in a variable once more, see `permissionOrder`.
-        const { agent, ...content } = JSON.parse(OPENCODE_CONFIG_CONTENT)
-        Object.assign(config, content)
-        const told = { content: agent?.build?.permission, variable: JSON.parse(OPENCODE_PERMISSION ?? "null") }
-        const isNative = config["agent"] === undefined || config["agent"] === "build"
-        if (told.variable !== null) expect(told.variable).toEqual(content.permission)
-        if (agent !== undefined || (isNative && told.variable !== null)) {
-          expect(told.content).toEqual(content.permission)
-        }
+      const content = OPENCODE_CONFIG_CONTENT === undefined ? undefined : JSON.parse(OPENCODE_CONFIG_CONTENT)
+      if (OPENCODE_PERMISSION !== undefined) {
+        expect(JSON.parse(OPENCODE_PERMISSION)).toEqual(permissionOrder.ordered(content.permission))
       }
       if (OPENCODE_SERVER_PASSWORD !== undefined) config["password"] = OPENCODE_SERVER_PASSWORD
       if (Object.keys(extraEnv).length > 0) config["extraEnv"] = extraEnv
-      return { config, prompt }
+      return { config, content, prompt: read["--"]?.join(" ") }
     }
 
     /** Anything at all, also what looks like an option. */
-    const text = fc.oneof(fc.string({ minLength: 1 }), fc.constantFrom("--", "-f", "--fork", "-m", "a b", "ü 🎉", "\n"))
+    const text = fc.oneof(
+      fc.string(),
+      fc.string({ unit: "binary" }).filter((text) => !text.includes("\0")),
+      fc.string({ unit: fc.constantFrom("-", "=", "\"", "'", "\n", " ", ".", "a", "\\", "$", "1") }),
+      fc.constantFrom(
+        ...[
+          "",
+          "-",
+          "--",
+          "---",
+          "-f",
+          "--fork",
+          "--no-replay",
+          "no-auto",
+          "--auto",
+          "--auto=true",
+          "-m",
+          "--a.b",
+          "a.b"
+        ],
+        ...["\"x\"", "'x'", "\"", "'", "\"\"", "''", "\"'x'\"", "x\"", "\"a\" and \"b\"", "=", "a=b", "=--auto"],
+        ...["a b", "ü 🎉", "\n", "--x\n--auto", "1", "-1", "007", "0x1f", "1e5", "NaN", "true", "false", "undefined"],
+        ...["__proto__", "constructor", "--get-yargs-completions", "--help", "--version", "-h"]
+      )
+    )
     const on = fc.constant(true)
     const name = fc.stringMatching(/^[A-Z][A-Z0-9_]{0,8}$/)
     const action = fc.constantFrom("allow" as const, "deny" as const)
@@ -306,15 +313,48 @@ describe("invocation", () => {
     it.prop("arguments and variables hold the whole configuration", {
       config,
       disableAutoupdate: fc.boolean(),
-      prompt: fc.option(text, { nil: undefined })
+      prompt: fc.option(
+        text.filter((text) => Option.isNone(check.run(`${text}`, { command: "x", promptVia: "argv" }))),
+        { nil: undefined }
+      )
     }, ({ config, disableAutoupdate, prompt }) => {
       const whole = { ...config, disableAutoupdate }
-      const { password, ...plain } = whole
-      expect(parse(args(whole, prompt), invocation.env(whole))).toEqual({
+      const { agent: _a, instructions: _i, mcp: _m, password, permission: _p, tools: _t, ...rest } = whole
+      const agent = permissionOrder.agentOf(whole)
+      const plain = agent === undefined ? rest : { ...rest, agent }
+      const content = RunConfig.configContent(whole)
+      const parsed = parse(args(whole, prompt), invocation.env(whole))
+      expect(parsed).toEqual({
         config: password === undefined ? plain : { ...plain, password: Redacted.value(password) },
-        prompt
+        content: content === undefined || Object.values(content).every(isEmpty)
+          ? undefined
+          : permissionOrder.asTold(content, agent),
+        prompt: prompt === "" ? undefined : prompt
       })
-    }, { fastCheck: { numRuns: 300 } })
+    }, { fastCheck: { numRuns: 40 } })
+
+    const values = fc.record({
+      command: text,
+      sessionId: text,
+      agent: text,
+      title: text,
+      attach: text,
+      dir: text,
+      variant: text,
+      username: text,
+      model: text,
+      files: fc.array(text, { minLength: 1, maxLength: 10 })
+    })
+
+    it.prop("a value is never anything but the value of its option", { values }, ({ values }) => {
+      expect(parse(args(values, "go"), {}).config).toEqual({ ...values, disableAutoupdate: false })
+    }, { fastCheck: { numRuns: 40 } })
+
+    it.prop("a value comes back as it was", { values }, ({ values }) => {
+      const { agent, attach, command, dir, file, model, session, title, username, variant } = yargs.values(args(values))
+      const read = { agent, attach, command, dir, files: file, model, sessionId: session, title, username, variant }
+      expect(read).toEqual(values)
+    }, { fastCheck: { numRuns: 500 } })
 
     it.prop("no argument holds the password", { config }, ({ config }) => {
       const secret = "canary-5f1c"

@@ -19,6 +19,13 @@ type Plain = { readonly [key: string]: unknown }
 
 const isPlain = (value: unknown): value is Plain => typeof value === "object" && value !== null && !Array.isArray(value)
 
+/** OpenCode's decision: the last rule that matches. */
+const decide = (rules: Plain, name: string): unknown => {
+  const pattern = (key: string) =>
+    new RegExp(`^${key.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".")}$`, "s")
+  return Object.entries(rules).filter(([key]) => pattern(key).test(name)).at(-1)?.[1]
+}
+
 /** Objects whose key says whether an object or something else stands under it, so that shapes always agree. */
 const shaped = (depth: number): fc.Arbitrary<Plain> =>
   fc.record({
@@ -138,11 +145,11 @@ describe("merge", () => {
       })
     })
 
-    it("replaces rules by one action for everything, and the other way round", () => {
+    it("takes one action for everything as a rule for everything", () => {
       const content = (below: unknown, permission: "deny" | { readonly edit: "deny" }) =>
         RunConfig.configContent({ configOverrides: { permission: below }, permission })
       expect(content({ edit: "allow" }, "deny")).toEqual({ permission: "deny" })
-      expect(content("allow", { edit: "deny" })).toEqual({ permission: { edit: "deny" } })
+      expect(content("allow", { edit: "deny" })).toEqual({ permission: { "*": "allow", edit: "deny" } })
     })
 
     it("keeps the order of patterns: the last one that matches decides", () => {
@@ -181,15 +188,7 @@ describe("merge", () => {
   describe("asTold", () => {
     type Flat = { readonly [key: string]: "allow" | "deny" }
 
-    /** OpenCode's decision: the last rule that matches. */
-    const decide = (rules: Plain, name: string): unknown => {
-      const pattern = (key: string) =>
-        new RegExp(`^${key.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".")}$`, "s")
-      return Object.entries(rules).filter(([key]) => pattern(key).test(name)).at(-1)?.[1]
-    }
-
-    const told = (permission: unknown): Plain =>
-      permissionOrder.asTold({ permission }, undefined)["permission"] as Plain
+    const told = (permission: unknown): Plain => permissionOrder.ordered(permission) as Plain
 
     const builtIn = ["bash", "edit", "read", "webfetch"]
     const foreign = ["db_get", "db_set", "tool_1", "tool_2", "tool_3"]
@@ -236,41 +235,76 @@ describe("merge", () => {
       expect(bash({ "*": "deny", "git *": "allow", "git push*": "deny" }, "git log")).toBe("allow")
     })
 
-    it("leaves one action for everything, and other configuration, alone", () => {
+    it("says one action for everything as a rule for everything, and leaves other configuration alone", () => {
+      expect(told("deny")).toEqual({ "*": "deny", "**": "deny" })
       expect(permissionOrder.asTold({ permission: "deny", theme: "x" }, "other")).toEqual({
         permission: "deny",
         theme: "x"
       })
-      expect(permissionOrder.asTold({ theme: "x" }, undefined)).toEqual({ theme: "x" })
-      expect(told({ bash: "deny" })).toEqual({ bash: "deny" })
+      for (const content of [{ theme: "x" }, { permission: {}, agent: { x: {} } }]) {
+        expect(permissionOrder.asTold(content, undefined)).toBe(content)
+      }
     })
   })
 
   describe("asTold, against rules of an agent", () => {
     const rules = { bash: "deny" }
+    const said = { bash: "deny", "bas?": "deny" }
+    const working = { name: "build", mode: "primary", disable: false, hidden: false, permission: said }
 
-    it("says the rules of a native agent under its name too", () => {
-      const agent = { build: { permission: rules } }
-      expect(permissionOrder.asTold({ permission: rules }, undefined)).toEqual({ permission: rules, agent })
-      expect(permissionOrder.asTold({ permission: rules }, "build")).toEqual({ permission: rules, agent })
-      expect(permissionOrder.asTold({ permission: rules, default_agent: "plan" }, undefined)).toMatchObject({
-        agent: { plan: { permission: rules } }
-      })
-      expect(permissionOrder.asTold({ permission: rules, agent: { build: { model: "a/b" }, x: {} } }, undefined))
-        .toMatchObject({ agent: { build: { model: "a/b", permission: rules }, x: {} } })
+    it("have build work if nobody names an agent", () => {
+      expect(permissionOrder.agentOf({ permission: rules as never })).toBe("build")
+      expect(permissionOrder.agentOf({ configOverrides: { permission: "deny" } })).toBe("build")
+      expect(permissionOrder.agentOf({ permission: "deny", agent: "plan" })).toBe("plan")
+      for (const configOverrides of [{ default_agent: "plan" }, { agent: { build: { disable: true } } }]) {
+        expect(permissionOrder.agentOf({ permission: "deny", configOverrides })).toBeUndefined()
+      }
+      expect(permissionOrder.agentOf({ permission: {} })).toBeUndefined()
+      expect(permissionOrder.agentOf({})).toBeUndefined()
+      expect(permissionOrder.asTold({ permission: rules, agent: { build: { model: "a/b" }, x: {} } }, "build")).toEqual(
+        {
+          permission: rules,
+          agent: { build: { ...working, model: "a/b" }, x: { name: "x", permission: said } }
+        }
+      )
     })
 
-    it("makes no agent of a name that may not exist, and leaves the caller's own rules alone", () => {
+    it("are said under the name of a native agent that somebody names", () => {
+      expect(permissionOrder.asTold({ permission: rules }, "build")).toEqual({
+        permission: rules,
+        agent: { build: working }
+      })
+      for (const [content, agent] of [[{}, "plan"], [{ default_agent: "plan" }, undefined]] as const) {
+        expect(permissionOrder.asTold({ ...content, permission: rules }, agent)).toEqual({
+          ...content,
+          permission: rules,
+          agent: { plan: { name: "plan", permission: said } }
+        })
+      }
+    })
+
+    it("are said under every agent that the configuration defines, and make none of a name that may not exist", () => {
       expect(permissionOrder.asTold({ permission: rules }, "nope")).toEqual({ permission: rules })
-      const content = { permission: rules, agent: { build: { permission: { bash: "allow" } } } }
-      expect(permissionOrder.asTold(content, "build")).toEqual(content)
+      expect(permissionOrder.asTold({ permission: rules }, "one", { defined: ["one"], modes: ["two"] })).toEqual({
+        permission: rules,
+        agent: { one: { name: "one", permission: said }, two: { name: "two", permission: said } },
+        mode: { two: { permission: said } }
+      })
+    })
+
+    it("lays the program's own rules for an agent over them", () => {
+      const own = { permission: { "*": "deny", read: "allow" }, agent: { build: { permission: { bash: "allow" } } } }
+      const { agent } = permissionOrder.asTold(own, "build") as { agent: Plain }
+      const build = (agent["build"] as Plain)["permission"] as Plain
+      expect(["read", "bash", "edit"].map((name) => decide(build, name))).toEqual(["allow", "allow", "deny"])
     })
 
     it("leaves no inherited OPENCODE_PERMISSION standing", () => {
       expect(permissionOrder.variables({})).toEqual({})
-      expect(permissionOrder.variables({ permission: { bash: "deny" } })).toEqual({
-        OPENCODE_PERMISSION: "{\"bash\":\"deny\"}"
-      })
+      expect(permissionOrder.variables({ permission: {} })).toEqual({})
+      const variables = { OPENCODE_PERMISSION: JSON.stringify(said) }
+      expect(permissionOrder.variables({ permission: { bash: "deny" } })).toEqual(variables)
+      expect(permissionOrder.variables({ configOverrides: { permission: { bash: "deny" } } })).toEqual(variables)
     })
   })
 

@@ -112,7 +112,7 @@ const run = async () => {
   const argument = separator < 0 ? "" : args.slice(separator + 1).join(" ")
   const prompt = argument !== "" && stdin !== "" ? `${argument}\n${stdin}` : argument + stdin
   log({ type: "start", pid: process.pid, args, cwd: process.cwd(), stdin })
-  if (prompt.trim() === "" && !args.includes("--command")) {
+  if (prompt.trim() === "" && !args.some((arg) => arg.startsWith("--command="))) {
     return fail("\u001b[91m\u001b[1mError: \u001b[0mYou must provide a message or a command", 1)
   }
   const index = scenario.cases.findIndex(({ contains }) => contains === undefined || prompt.includes(contains))

@@ -696,9 +696,11 @@ const endsInError = (events: ReadonlyArray<Events.WireEvent>): boolean => {
   return types.lastIndexOf("error") > types.lastIndexOf("step_finish")
 }
 
+const session = "--session="
+
 /** The session that a process goes on in. */
 const continued = (args: ReadonlyArray<string>): string | undefined =>
-  args.includes("--session") && !args.includes("--fork") ? args[args.indexOf("--session") + 1] : undefined
+  args.includes("--fork") ? undefined : args.find((arg) => arg.startsWith(session))?.slice(session.length)
 
 const toScript = (
   entry: Entry,

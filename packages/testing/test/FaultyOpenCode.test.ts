@@ -86,7 +86,7 @@ describe("FaultyOpenCode", () => {
         const [first, second] = yield* calls
         expect(first?.stdin).toBe(prompt)
         expect(first?.args.join(" ")).toContain("run --format json")
-        expect(first?.args.join(" ")).toContain("--agent plan")
+        expect(first?.args.join(" ")).toContain("--agent=plan")
         expect(first?.cwd).toBe(process.cwd())
         expect(second?.args.slice(-2)).toEqual(["--", "by argument"])
       }).pipe(Effect.provide(opencode([

@@ -395,7 +395,7 @@ describe("OpenCodeTest", () => {
         const mock = yield* MockCommandExecutor.MockCommandExecutor
         const commands = (yield* mock.commands).filter(({ args }) => args[0] === "run")
         expect(commands).toMatchObject([{ stdin: "hello \"you\"", extendEnv: false }])
-        expect(commands[0]?.args.join(" ")).toContain("--agent plan")
+        expect(commands[0]?.args.join(" ")).toContain("--agent=plan")
       }).pipe(Effect.provide(OpenCodeTest.layerProcess([
         MockCommandExecutor.script(MockCommandExecutor.awaitStdin, MockCommandExecutor.lines(Events.turn("hi")))
       ]))))

@@ -8,6 +8,7 @@ import { RunConfig } from "../RunConfig.js"
 import type { Budget, RunOptions } from "../RunOptions.js"
 import * as guard from "./guard.js"
 import * as homePath from "./homePath.js"
+import * as merge from "./merge.js"
 import type { AgentFallback } from "./stderrFacts.js"
 
 /** An option that cannot be used. */
@@ -84,19 +85,70 @@ const session = (options: RunOptions): Option.Option<Problem> => {
   return Option.none()
 }
 
+/** Options that OpenCode passes over when they are empty, and what it would do then. */
+const ifEmpty = {
+  agent: "work with its default agent",
+  command: "take the prompt as it is",
+  sessionId: "begin a new session",
+  attach: "start a process of its own",
+  dir: "work in `cwd`"
+} as const
+
+const inArguments = ["agent", "command", "sessionId", "attach", "dir", "title", "variant", "username", "model"] as const
+
+/** A text that no argument and no variable can carry: what is between the programs is bytes without NUL, in UTF-8. */
+const unsayable = (text: string): string | undefined =>
+  text.includes("\0")
+    ? "an argument cannot hold NUL"
+    : /\p{Surrogate}/u.test(text)
+    ? "it holds half a character (a lone surrogate), which UTF-8 cannot carry"
+    : undefined
+
+const values = (options: RunOptions): Option.Option<Problem> => {
+  for (const path of Object.keys(ifEmpty) as ReadonlyArray<keyof typeof ifEmpty>) {
+    if (options[path] === "") return problem(path, `it is empty, and OpenCode would ${ifEmpty[path]}`)
+  }
+  for (const path of inArguments) {
+    const reason = unsayable(options[path] ?? "")
+    if (reason !== undefined) return problem(path, reason)
+  }
+  for (const [index, file] of (options.files ?? []).entries()) {
+    const reason = file === "" ? "it is empty, and OpenCode would attach the directory" : unsayable(file)
+    if (reason !== undefined) return problem(`files.${index}`, reason)
+  }
+  return Option.none()
+}
+
+/** A server that runs already is not told our configuration. */
+const attached = (options: RunOptions): Option.Option<Problem> =>
+  options.attach === undefined || merge.permissionOf(options) === undefined
+    ? Option.none()
+    : problem(
+      options.permission === undefined ? "configOverrides.permission" : "permission",
+      "with `attach` no rules reach the server, so they would not hold; use `OpenCodeServer.layerAttach`, which gives them to " +
+        "the session"
+    )
+
 const prompt = (text: string, options: RunOptions): Option.Option<Problem> => {
   // A single space as an argument is a prompt to OpenCode, blank lines on stdin are none: neither says anything.
   if (text.trim() === "" && options.command === undefined) {
     return problem("prompt", "it is empty; only a `command` can do without one")
   }
   if (options.promptVia === "argv") {
-    if (text.includes("\0")) return problem("prompt", "an argument cannot hold NUL; let it travel by stdin")
+    const reason = unsayable(text)
+    if (reason !== undefined) return problem("prompt", `${reason}; let it travel by stdin`)
+    if (isNumeral(text)) {
+      return problem("prompt", "OpenCode cannot read an argument that is a number; let it travel by stdin")
+    }
     if (isLonger(text, maxArgument)) {
       return problem("prompt", "an argument cannot be longer than 128 KiB; let it travel by stdin")
     }
   }
   return Option.none()
 }
+
+/** What OpenCode's parser of arguments makes a number of, at which OpenCode then fails (1.18.33). */
+const isNumeral = (text: string): boolean => /^(0x[0-9a-f]+|-?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?)$/i.test(text)
 
 /** Linux's limit for one argument or one variable (MAX_ARG_STRLEN), terminating NUL included. */
 const maxArgument = 128 * 1024 - 1
@@ -118,18 +170,16 @@ const optionOf = new Map([
 export const invocation = (
   input: { readonly args: ReadonlyArray<string>; readonly env: { readonly [name: string]: string } }
 ): Option.Option<Problem> => {
-  const arg = input.args.find((arg) => arg.includes("\0") || isLonger(arg, maxArgument))
-  if (arg !== undefined) {
-    return problem(
-      "extraArgs",
-      arg.includes("\0") ? "an argument holds NUL" : "an argument is longer than 128 KiB"
-    )
+  for (const arg of input.args) {
+    const reason = isLonger(arg, maxArgument) ? "an argument is longer than 128 KiB" : unsayable(arg)
+    if (reason !== undefined) return problem("extraArgs", reason)
   }
   for (const [name, value] of Object.entries(input.env)) {
     const path = optionOf.get(name) ?? `extraEnv.${name}`
     if (name === "" || name.includes("=") || name.includes("\0") || value.includes("\0")) {
       return problem(path, "a variable's name cannot be empty or hold `=`, and neither side can hold NUL")
     }
+    if (/\p{Surrogate}/u.test(value)) return problem(path, "it holds half a character, which UTF-8 cannot carry")
     if (isLonger(`${name}=${value}`, maxArgument)) {
       return problem(path, "the environment cannot carry a value of more than 128 KiB")
     }
@@ -198,11 +248,15 @@ const paths = ({ attach, cwd, dir, files, transcript }: RunOptions): Option.Opti
 
 /** The first problem of a prompt and its options that can be found without looking at the machine. */
 export const run = (text: string, options: RunOptions): Option.Option<Problem> =>
+  Option.orElse(Option.firstSomeOf([permission(options), shape(options)]), () => shaped(text, options))
+
+/** The same where every option has the type that it should have. */
+const shaped = (text: string, options: RunOptions): Option.Option<Problem> =>
   Option.firstSomeOf([
-    permission(options),
-    shape(options),
     model(options),
     session(options),
+    values(options),
+    attached(options),
     prompt(text, options),
     port(options),
     transport(options),

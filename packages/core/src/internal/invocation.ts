@@ -3,6 +3,7 @@ import type { RunConfig } from "../RunConfig.js"
 import * as Version from "../Version.js"
 import * as merge from "./merge.js"
 import * as permissionOrder from "./permissionOrder.js"
+import type { WireObject } from "./wire.js"
 
 /** Everything that the process is started with. */
 export interface Invocation {
@@ -13,16 +14,20 @@ export interface Invocation {
 
 const flag = (name: string, on: boolean | undefined): ReadonlyArray<string> => on === true ? [name] : []
 
+/**
+ * In one word: a value that begins with a dash would be an option as a word of its own. OpenCode's parser takes a pair of
+ * quotes off a value (1.18.33), so one that stands in quotes gets another pair.
+ */
 const option = (name: string, value: string | number | undefined): ReadonlyArray<string> =>
-  value === undefined ? [] : [name, String(value)]
+  value === undefined ? [] : [`${name}=${/^(["'])[^]*\1$/.test(String(value)) ? `"${value}"` : value}`]
 
 /** `--auto` carries its old name before 1.17. */
 const autoFlag = (version: Version.Version): string =>
   Version.isAtLeast(version, Version.make(1, 17, 0)) ? "--auto" : "--dangerously-skip-permissions"
 
 /**
- * The arguments of `opencode`. The password is not among them: `ps` shows arguments. A prompt goes behind `--`,
- * because one that begins with a dash would be an option, and `-f` would take it for a file.
+ * The arguments of `opencode`. The password is not among them: `ps` shows arguments. A prompt goes behind `--`, because
+ * one that begins with a dash would be an option, and `--file` takes every word that follows it.
  */
 export const args = (config: RunConfig, version: Version.Version, prompt?: string): ReadonlyArray<string> => [
   "run",
@@ -35,9 +40,9 @@ export const args = (config: RunConfig, version: Version.Version, prompt?: strin
   ...option("--session", config.sessionId),
   ...flag("--fork", config.fork),
   ...flag("--share", config.share),
-  ...option("-m", config.model),
-  ...option("--agent", config.agent),
-  ...(config.files ?? []).flatMap((file) => ["-f", file]),
+  ...option("--model", config.model),
+  ...option("--agent", permissionOrder.agentOf(config)),
+  ...(config.files ?? []).flatMap((file) => option("--file", file)),
   ...option("--title", config.title),
   ...option("--attach", config.attach),
   ...option("--dir", config.dir),
@@ -59,15 +64,26 @@ export const revealed = (
 ): { readonly [name: string]: string } =>
   Object.fromEntries(Object.entries(variables).map(([name, value]) => [name, reveal(value)]))
 
+/** What the child finds of OpenCode's configuration besides ours. */
+export interface Found {
+  readonly agents: permissionOrder.Agents
+  /** The configuration under ours; ours alone is told if there is none. */
+  readonly inherited?: WireObject | undefined
+}
+
+const nothing: Found = { agents: permissionOrder.noAgents }
+
 /** The variables that a configuration asks for, over whatever the child inherits. */
-export const env = (config: RunConfig): { readonly [name: string]: string } => {
-  const content = merge.configContent(config)
+export const env = (config: RunConfig, found: Found = nothing): { readonly [name: string]: string } => {
+  const content = merge.told(config)
   const variables: Record<string, string> = {
-    ...permissionOrder.variables(config),
-    ...revealed(config.extraEnv ?? {})
+    ...revealed(config.extraEnv ?? {}),
+    ...permissionOrder.variables(config)
   }
   if (content !== undefined) {
-    variables["OPENCODE_CONFIG_CONTENT"] = JSON.stringify(permissionOrder.asTold(content, config.agent))
+    variables["OPENCODE_CONFIG_CONTENT"] = JSON.stringify(
+      merge.deep(found.inherited ?? {}, permissionOrder.asTold(content, permissionOrder.agentOf(config), found.agents))
+    )
   }
   if (config.disableAutoupdate !== false) variables["OPENCODE_DISABLE_AUTOUPDATE"] = "1"
   if (config.password !== undefined) variables["OPENCODE_SERVER_PASSWORD"] = Redacted.value(config.password)

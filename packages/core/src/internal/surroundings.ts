@@ -2,13 +2,16 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as HostEnvironment from "../HostEnvironment.js"
 import type { Isolation } from "../Isolation.js"
-import type { OpenCodeConfigError } from "../OpenCodeError.js"
+import { OpenCodeConfigError } from "../OpenCodeError.js"
 import type { RunConfig } from "../RunConfig.js"
 import type { Processes } from "./client.js"
+import * as configFiles from "./configFiles.js"
 import * as directories from "./directories.js"
 import * as invocation from "./invocation.js"
 import * as knownSecrets from "./knownSecrets.js"
 import * as loopback from "./loopback.js"
+import * as merge from "./merge.js"
+import * as permissionOrder from "./permissionOrder.js"
 import * as redact from "./redact.js"
 import * as startupProfile from "./startupProfile.js"
 
@@ -49,6 +52,41 @@ export const valueOf = (
 ): Effect.Effect<string | undefined> =>
   env[name] !== undefined || !environment.extend ? Effect.succeed(env[name]) : HostEnvironment.variable(name)
 
+/** The configuration that ours is laid over, and the agents that it defines. */
+const found = (
+  client: Pick<Processes, "environment" | "fileSystem" | "path">,
+  config: RunConfig,
+  cwd: string
+): Effect.Effect<invocation.Found | undefined, OpenCodeConfigError> =>
+  Effect.gen(function*() {
+    if (merge.told(config) === undefined) return undefined
+    const variables = invocation.revealed({ ...client.environment.variables, ...config.extraEnv })
+    const value = (name: string) => valueOf(client, variables, name)
+    const text = yield* value("OPENCODE_CONFIG_CONTENT")
+    const inherited = text === undefined || text === "" ? undefined : configFiles.parse(text)
+    if (text !== undefined && text !== "" && inherited === undefined) {
+      return yield* new OpenCodeConfigError({
+        path: "extraEnv.OPENCODE_CONFIG_CONTENT",
+        reason:
+          "this variable, given or inherited, is not a JSON object, so the run's configuration cannot be merged over it"
+      })
+    }
+    const home = (yield* value("HOME")) ?? (yield* value("USERPROFILE"))
+    const configHome = (yield* value("XDG_CONFIG_HOME")) ??
+      (home === undefined ? undefined : client.path.join(home, ".config"))
+    const agents = merge.permissionOf(config) === undefined ? permissionOrder.noAgents : configFiles.union([
+      configFiles.agentsOf(inherited),
+      yield* configFiles.agents(client, {
+        directory: client.path.resolve(cwd, config.dir ?? "."),
+        home,
+        global: configHome === undefined ? undefined : client.path.join(configHome, "opencode"),
+        file: yield* value("OPENCODE_CONFIG"),
+        extra: yield* value("OPENCODE_CONFIG_DIR")
+      })
+    ])
+    return { inherited, agents }
+  })
+
 /**
  * Prepares the directories of a process and gives all of its variables. Later ones win: a `TMPDIR` of the caller's is
  * used, a data directory of the caller's only says where the stored credentials are, and a `BUN_TMPDIR` in which directory the
@@ -61,8 +99,8 @@ export const make = (
   cwd: string
 ): Effect.Effect<Surroundings, OpenCodeConfigError, Scope.Scope> =>
   Effect.gen(function*() {
-    const own = invocation.env(config)
     const given = invocation.revealed(client.environment.variables)
+    const own = invocation.env(config, yield* found(client, config, cwd))
     const isolated = yield* directories.make(client, client.isolation, { ...given, ...own }, cwd)
     const profile: Record<string, string> = {}
     for (const [name, value] of Object.entries(startupProfile.variables(config))) {

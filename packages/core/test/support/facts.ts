@@ -92,3 +92,7 @@ export const facts = (input: {
 export const code = (code: number): Verdict.Exit => ({ _tag: "Code", code })
 export const signal = (signal: string): Verdict.Exit => ({ _tag: "Signal", signal })
 export const lost: Verdict.Exit = { _tag: "Lost" }
+
+/** The value of an option among the arguments of OpenCode. */
+export const optionIn = (args: ReadonlyArray<string>, name: string): string | undefined =>
+  args.find((arg) => arg.startsWith(`${name}=`))?.slice(name.length + 1)

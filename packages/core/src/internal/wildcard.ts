@@ -1,0 +1,27 @@
+/** Whether a name or pattern of a permission rule stands for more than itself. */
+export const hasWildcard = (key: string): boolean => /[*?]/.test(key)
+
+/** OpenCode's matcher (1.18.33): `*` is any text, `?` any character, and a trailing ` *` may be missing. */
+export const matches = (pattern: string, text: string): boolean => {
+  const source = pattern.replaceAll("\\", "/").replace(/[.+^${}()|[\]\\]/g, "\\$&").replace(/\*/g, ".*").replace(
+    /\?/g,
+    "."
+  )
+  return new RegExp(`^${source.endsWith(" .*") ? `${source.slice(0, -3)}( .*)?` : source}$`, "s").test(
+    text.replaceAll("\\", "/")
+  )
+}
+
+/** Whether two keys can be about the same thing; two patterns always can. */
+export const overlap = (a: string, b: string): boolean =>
+  hasWildcard(a) ? hasWildcard(b) || matches(a, b) : hasWildcard(b) ? matches(b, a) : a === b
+
+/** Another spelling of a pattern that matches the same and is not in use; `undefined` if `*` is not in the pattern. */
+export const respelled = (pattern: string, isUsed: (key: string) => boolean): string | undefined => {
+  const at = pattern.indexOf("*")
+  if (at < 0) return undefined
+  let other = pattern
+  do other = `${other.slice(0, at)}*${other.slice(at)}`
+  while (isUsed(other))
+  return other
+}
