@@ -215,7 +215,9 @@ describe("run", () => {
         ["run", "x", "-m", "acme/large", "--agent", "plan", "--permission", "read-only", "--pure", ...binary],
         { env: {} }
       )
-      expect(commands[0]?.args).toEqual(expect.arrayContaining(["acme/large", "plan", "--pure", "--print-logs"]))
+      expect(commands[0]?.args).toEqual(
+        expect.arrayContaining(["--model=acme/large", "--agent=plan", "--pure", "--print-logs"])
+      )
       const content = JSON.parse(commands[0]?.env["OPENCODE_CONFIG_CONTENT"] ?? "{}")
       expect(content.permission).toMatchObject({ edit: "deny", grep: "allow" })
     }))

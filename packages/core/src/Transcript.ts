@@ -83,17 +83,11 @@ export interface Transcript {
 type Line = { readonly [key: string]: unknown }
 
 /** One line that cannot be cleaned or written is a mark; the lines that arrived with it are written. */
-const written = (clean: (line: Line) => unknown, line: Line): string => {
+const written = (clean: (line: Line) => unknown, line: Line, named: Line): string => {
   try {
-    return json.stringify(clean(line))
+    return json.stringify(clean({ ...named, ...line }))
   } catch (cause) {
-    const { [runKey]: runId, type } = line
-    return json.stringify({
-      ...(runId === undefined ? {} : { [runKey]: runId }),
-      type: unwritableType,
-      of: type,
-      reason: String(cause)
-    })
+    return json.stringify({ ...named, type: unwritableType, of: line["type"], reason: String(cause) })
   }
 }
 
@@ -124,10 +118,12 @@ export const open = (
     const named = options?.runId === undefined ? {} : { [runKey]: options.runId }
     const lock = yield* Effect.makeSemaphore(1)
     let isLossy = false
-    const append = (lines: ReadonlyArray<{ readonly [key: string]: unknown }>): Effect.Effect<void> =>
+    const append = (lines: ReadonlyArray<Line>, named: Line = {}): Effect.Effect<void> =>
       lines.length === 0 ?
         Effect.void :
-        Effect.suspend(() => handle.writeAll(encoder.encode(lines.map((line) => `${written(clean, line)}\n`).join(""))))
+        Effect.suspend(() =>
+          handle.writeAll(encoder.encode(lines.map((line) => `${written(clean, line, named)}\n`).join("")))
+        )
           .pipe(
             lock.withPermits(1),
             Effect.catchAll((error) => {
@@ -142,8 +138,7 @@ export const open = (
             })
           )
     return {
-      write: (events: ReadonlyArray<RunEvent>) =>
-        append(events.map((event) => ({ ...named, ...decode.toWire(event) }))),
+      write: (events: ReadonlyArray<RunEvent>) => append(events.map(decode.toWire), named),
       start: (start: Omit<Start, "type">) => append([{ type: startType, ...start }]),
       end: (end: Omit<End, "type">) => append([{ type: endType, ...end }])
     }

@@ -89,7 +89,7 @@ describe("configuration", () => {
       )
       assert.deepStrictEqual((yield* args).slice(5), ["--model=default/m", "--agent=build", "--title=default"])
       assert.deepStrictEqual(yield* contentOf, {
-        permission: { edit: "deny", webfetch: "deny", bash: { "git log*": "allow" } },
+        permission: { edit: "deny", webfetch: "deny", bash: { "*": "deny", "git log*": "allow" } },
         mcp: { x: { enabled: true } }
       })
       const { env } = yield* T.only
