@@ -83,11 +83,11 @@ export interface Transcript {
 type Line = { readonly [key: string]: unknown }
 
 /** One line that cannot be cleaned or written is a mark; the lines that arrived with it are written. */
-const written = (clean: (line: Line) => unknown, line: Line, named: Line): string => {
+const written = (clean: (line: Line) => unknown, line: Line): string => {
   try {
-    return json.stringify(clean({ ...named, ...line }))
+    return json.stringify(clean(line))
   } catch (cause) {
-    return json.stringify({ ...named, type: unwritableType, of: line["type"], reason: String(cause) })
+    return json.stringify({ type: unwritableType, of: line["type"], reason: String(cause) })
   }
 }
 
@@ -115,14 +115,16 @@ export const open = (
     const encoder = new TextEncoder()
     const clean = options?.clean ?? ((line: { readonly [key: string]: unknown }): unknown => line)
     // First in its line, where the reader finds it without parsing.
-    const named = options?.runId === undefined ? {} : { [runKey]: options.runId }
+    const named = options?.runId === undefined ? "{" : `{${JSON.stringify(runKey)}:${JSON.stringify(options.runId)},`
     const lock = yield* Effect.makeSemaphore(1)
     let isLossy = false
-    const append = (lines: ReadonlyArray<Line>, named: Line = {}): Effect.Effect<void> =>
+    const append = (lines: ReadonlyArray<Line>, beginning = "{"): Effect.Effect<void> =>
       lines.length === 0 ?
         Effect.void :
         Effect.suspend(() =>
-          handle.writeAll(encoder.encode(lines.map((line) => `${written(clean, line, named)}\n`).join("")))
+          handle.writeAll(
+            encoder.encode(lines.map((line) => `${beginning}${written(clean, line).slice(1)}\n`).join(""))
+          )
         )
           .pipe(
             lock.withPermits(1),
