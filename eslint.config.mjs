@@ -41,6 +41,65 @@ const shipped = {
   patternsOfEdges: files
 }
 
+/**
+ * The storeys of core, from the ground up. A folder may import those before it; `opencode` and `process` do not know each
+ * other. Types of public data modules may be imported everywhere.
+ */
+const storeys = ["util", "opencode", "process", "launch", "run", "transport"]
+
+/** Pure data and functions: what a run is asked, what it says, how it ended. */
+const data = [
+  "Conversation",
+  "OpenCodeError",
+  "Permission",
+  "RunConfig",
+  "RunEvent",
+  "RunOptions",
+  "RunResult",
+  "TokenUsage",
+  "Tool",
+  "Verdict",
+  "Version"
+]
+
+/** Effects behind scopes, which a run is composed of. */
+const parts = ["Binary", "FleetBudget", "Isolation", "Leftovers", "StartupGate", "Transcript"]
+
+const upwards = (folder) => {
+  const above = storeys.slice(storeys.indexOf(folder) + 1)
+  return folder === "process" ? ["opencode", ...above] : above
+}
+
+/** Public modules whose values a folder may use. */
+const open = { util: [], opencode: data, process: [] }
+const usable = (folder) => open[folder] ?? [...data, ...parts]
+
+const storey = (folder) => ({
+  files: [`packages/core/src/internal/${folder}/**/*.ts`],
+  rules: {
+    "@typescript-eslint/no-restricted-imports": ["error", {
+      patterns: [
+        coreStandsAlone,
+        ...(upwards(folder).length === 0 ? [] : [{
+          regex: `^(?:\\.\\./)+(?:${upwards(folder).join("|")})/`,
+          message: `internal/${folder} is below what it imports: see docs/architecture.md.`
+        }]),
+        {
+          regex: `^(?:\\.\\./)+(?!(?:${usable(folder).join("|") || "-"})\\.js$)[A-Z]\\w*\\.js$`,
+          caseSensitive: true,
+          allowTypeImports: true,
+          message: `internal/${folder} may use only the types of this public module: see docs/architecture.md.`
+        }
+      ]
+    }]
+  }
+})
+
+const coreStandsAlone = {
+  group: ["effect-opencode", "effect-opencode/*", "effect-opencode-*"],
+  message: "Core stands alone."
+}
+
 export default defineConfig(
   {
     ignores: ["**/node_modules/", "examples/**/workspace/", "**/dist/", "**/build/", "**/.docs-build/", "**/coverage/"]
@@ -135,11 +194,29 @@ export default defineConfig(
     files: ["packages/core/src/**/*.ts"],
     rules: {
       "@typescript-eslint/no-restricted-imports": ["error", {
-        patterns: [{
-          group: ["effect-opencode", "effect-opencode/*", "effect-opencode-*"],
-          message: "Core stands alone."
-        }]
+        patterns: [coreStandsAlone]
       }]
     }
-  }
+  },
+  {
+    files: data.map((name) => `packages/core/src/${name}.ts`),
+    rules: {
+      "@typescript-eslint/no-restricted-imports": ["error", {
+        patterns: [
+          coreStandsAlone,
+          {
+            regex: "^\\./internal/(?!opencode/|util/)",
+            message: "A data module imports internal/opencode and internal/util only: see docs/architecture.md."
+          },
+          {
+            regex: `^\\./(?!(?:${data.join("|")})\\.js$)[A-Z]\\w*\\.js$`,
+            caseSensitive: true,
+            allowTypeImports: true,
+            message: "A data module imports data modules: see docs/architecture.md."
+          }
+        ]
+      }]
+    }
+  },
+  ...storeys.map(storey)
 )
