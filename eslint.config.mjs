@@ -56,6 +56,7 @@ const data = [
   "RunEvent",
   "RunOptions",
   "RunResult",
+  "StructuredOutput",
   "TokenUsage",
   "Tool",
   "Verdict",
@@ -63,7 +64,16 @@ const data = [
 ]
 
 /** Effects behind scopes, which a run is composed of. */
-const parts = ["Binary", "FleetBudget", "Isolation", "Leftovers", "StartupGate", "Transcript"]
+const parts = [
+  "Binary",
+  "FleetBudget",
+  "HostEnvironment",
+  "Isolation",
+  "Leftovers",
+  "Redaction",
+  "StartupGate",
+  "Transcript"
+]
 
 const upwards = (folder) => {
   const above = storeys.slice(storeys.indexOf(folder) + 1)
@@ -71,7 +81,7 @@ const upwards = (folder) => {
 }
 
 /** Public modules whose values a folder may use. */
-const open = { util: [], opencode: data, process: [] }
+const open = { util: [], opencode: data, process: ["HostEnvironment", "OpenCodeError"] }
 const usable = (folder) => open[folder] ?? [...data, ...parts]
 
 const storey = (folder) => ({

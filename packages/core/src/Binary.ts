@@ -6,7 +6,7 @@
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
 import type * as Effect from "effect/Effect"
-import * as binary from "./internal/binary.js"
+import * as binary from "./internal/launch/binary.js"
 import type { OpenCodeBinaryNotFoundError } from "./OpenCodeError.js"
 
 /**

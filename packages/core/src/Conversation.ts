@@ -7,9 +7,9 @@
 import * as Arr from "effect/Array"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as decode from "./internal/decode.js"
-import { isUnpriced } from "./internal/summary.js"
-import { isObject, number, string } from "./internal/wire.js"
+import { isUnpriced } from "./internal/opencode/summary.js"
+import * as decode from "./internal/opencode/v1/decode.js"
+import { isObject, number, string } from "./internal/util/object.js"
 import type { RunEvent, WireObject } from "./RunEvent.js"
 import * as TokenUsage from "./TokenUsage.js"
 

@@ -8,7 +8,7 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
-import * as directories from "./internal/directories.js"
+import * as directories from "./internal/launch/directories.js"
 import type { OpenCodeConfigError } from "./OpenCodeError.js"
 
 /**

@@ -8,10 +8,10 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as directories from "./internal/directories.js"
-import * as leftovers from "./internal/leftovers.js"
-import * as ownership from "./internal/ownership.js"
-import * as processTable from "./internal/processTable.js"
+import * as directories from "./internal/launch/directories.js"
+import * as orphans from "./internal/process/orphans.js"
+import * as ownership from "./internal/process/ownership.js"
+import * as processTable from "./internal/process/table.js"
 
 /**
  * The environment variable by which the processes of a run are found again, wherever they have gone: the ids of the
@@ -61,8 +61,8 @@ export const end: (
   }
   const table = yield* processTable.make(services)
   const forceKillAfter = Duration.decode(options?.forceKillAfter ?? "5 seconds")
-  yield* leftovers.end({ ...services, table, forceKillAfter }, runId)
-  return yield* leftovers.left(table, runId)
+  yield* orphans.end({ ...services, table, forceKillAfter }, runId)
+  return yield* orphans.left(table, runId)
 })
 
 /**

@@ -41,16 +41,18 @@ import * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as check from "./internal/check.js"
-import * as homePath from "./internal/homePath.js"
-import * as invocation from "./internal/invocation.js"
-import * as lifetimes from "./internal/lifetime.js"
-import * as processes from "./internal/processes.js"
-import * as processTransport from "./internal/processTransport.js"
-import * as query from "./internal/query.js"
-import * as rateGate from "./internal/rateGate.js"
-import * as service from "./internal/service.js"
-import * as turnstile from "./internal/turnstile.js"
+import * as homePath from "./internal/launch/homePath.js"
+import * as launcher from "./internal/launch/launcher.js"
+import * as query from "./internal/launch/query.js"
+import * as check from "./internal/opencode/check.js"
+import * as homePaths from "./internal/opencode/homePath.js"
+import type { Problem } from "./internal/opencode/problem.js"
+import * as invocation from "./internal/opencode/v1/invocation.js"
+import * as lifetimes from "./internal/run/lifetime.js"
+import * as rateGate from "./internal/run/rateGate.js"
+import * as service from "./internal/run/service.js"
+import * as cli from "./internal/transport/cli.js"
+import * as fairSemaphore from "./internal/util/fairSemaphore.js"
 import type { Isolation } from "./Isolation.js"
 import { OpenCodeVersionError } from "./OpenCodeError.js"
 import type { OpenCodeError, OpenCodeProcessError, OpenCodeSqliteError } from "./OpenCodeError.js"
@@ -167,14 +169,14 @@ export interface Options {
   readonly rateLimitGate?: boolean | { readonly fallback: Duration.DurationInput } | undefined
 }
 
-const problemOf = (options: Options): Option.Option<check.Problem> =>
+const problemOf = (options: Options): Option.Option<Problem> =>
   Option.firstSomeOf([
     check.concurrency("concurrency", options.concurrency),
     check.concurrency("startup.concurrency", options.startup?.concurrency),
     check.duration("startup.window", options.startup?.window),
     check.duration("forceKillAfter", options.forceKillAfter),
     rateGate.problem(options.rateLimitGate),
-    homePath.problem("binary", options.binary),
+    homePaths.problem("binary", options.binary),
     options.version === undefined || Option.isSome(Version.parse(options.version))
       ? Option.none()
       : Option.some({ path: "version", reason: "it is no version (\"1.18.33\")" })
@@ -244,7 +246,7 @@ export const make = (
     const located = yield* Effect.either(homePath.isolation(yield* Path.Path, given.isolation ?? "run"))
     if (Either.isLeft(located)) return service.refused(located.left)
     const isolation = located.right
-    const base = yield* processes.make(given, isolation)
+    const base = yield* launcher.make(given, isolation)
     const assumed = given.version === undefined ? Option.none() : Version.parse(given.version)
     const askVersion = Option.isSome(assumed)
       ? Effect.flatMap(base.binary, (binary) => supported(binary, assumed.value))
@@ -253,9 +255,9 @@ export const make = (
       fileSystem: base.fileSystem,
       path: base.path,
       defaults: base.defaults,
-      transport: processTransport.make({ ...base, version: yield* processes.once(askVersion) }),
+      transport: cli.make({ ...base, version: yield* launcher.once(askVersion) }),
       gate: yield* StartupGate.make(yield* spacing(given, isolation)),
-      running: concurrency === "unbounded" ? turnstile.unlimited : yield* turnstile.make(concurrency),
+      running: concurrency === "unbounded" ? fairSemaphore.unlimited : yield* fairSemaphore.make(concurrency),
       rateGate: rateGate.of(given.rateLimitGate),
       lifetime: yield* lifetimes.make("layer"),
       retry: given.retry ?? Schedule.intersect(Schedule.recurs(2), Schedule.spaced("1 second"))

@@ -6,8 +6,8 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import * as budgets from "./internal/budget.js"
-import * as summary from "./internal/summary.js"
+import * as budgets from "./internal/opencode/budget.js"
+import { isFinal } from "./internal/opencode/finishReason.js"
 import { RunEvent, SessionErrorKind } from "./RunEvent.js"
 import { TokenUsage } from "./TokenUsage.js"
 
@@ -305,7 +305,7 @@ export class OpenCodeIncompleteError
     const last = this.finishReason === undefined
       ? "no step had finished"
       : `the last step finished with "${this.finishReason}"${
-        !summary.isFinal(this.finishReason)
+        !isFinal(this.finishReason)
           ? ""
           : (this.partial.lostLines ?? 0) > 0
           ? ", and its text is lost"

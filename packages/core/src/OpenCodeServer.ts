@@ -45,23 +45,25 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
-import * as check from "./internal/check.js"
-import type { Client } from "./internal/client.js"
-import * as homePath from "./internal/homePath.js"
-import * as lifetimes from "./internal/lifetime.js"
-import * as loopback from "./internal/loopback.js"
-import * as processes from "./internal/processes.js"
-import * as rateGate from "./internal/rateGate.js"
-import type { Answer } from "./internal/server/asks.js"
-import * as connection from "./internal/server/connection.js"
-import * as credentials from "./internal/server/credentials.js"
-import * as locks from "./internal/server/locks.js"
-import * as pools from "./internal/server/pool.js"
-import * as serverKey from "./internal/server/serverKey.js"
-import * as transport from "./internal/server/transport.js"
-import * as service from "./internal/service.js"
-import * as surroundings from "./internal/surroundings.js"
-import * as turnstile from "./internal/turnstile.js"
+import * as surroundings from "./internal/launch/environment.js"
+import * as homePath from "./internal/launch/homePath.js"
+import * as launcher from "./internal/launch/launcher.js"
+import * as loopback from "./internal/launch/loopback.js"
+import * as check from "./internal/opencode/check.js"
+import * as homePaths from "./internal/opencode/homePath.js"
+import type { Problem } from "./internal/opencode/problem.js"
+import type { Client } from "./internal/run/client.js"
+import * as lifetimes from "./internal/run/lifetime.js"
+import * as rateGate from "./internal/run/rateGate.js"
+import * as service from "./internal/run/service.js"
+import * as connection from "./internal/transport/server/connection.js"
+import * as credentials from "./internal/transport/server/credentials.js"
+import * as locks from "./internal/transport/server/locks.js"
+import type { Answer } from "./internal/transport/server/permissionRequests.js"
+import * as pools from "./internal/transport/server/pool.js"
+import * as serverKey from "./internal/transport/server/serverKey.js"
+import * as transport from "./internal/transport/server/transport.js"
+import * as fairSemaphore from "./internal/util/fairSemaphore.js"
 import * as Isolation from "./Isolation.js"
 import * as OpenCode from "./OpenCode.js"
 import type { RunConfig } from "./RunConfig.js"
@@ -177,20 +179,20 @@ export interface AttachOptions extends RunningOptions {
 
 const concurrencyDefault = 8
 
-const runningProblem = (options: RunningOptions): Option.Option<check.Problem> =>
+const runningProblem = (options: RunningOptions): Option.Option<Problem> =>
   Option.firstSomeOf([
     check.concurrency("concurrency", options.concurrency),
     check.duration("forceKillAfter", options.forceKillAfter),
     rateGate.problem(options.rateLimitGate)
   ])
 
-const problemOf = (options: Options): Option.Option<check.Problem> =>
+const problemOf = (options: Options): Option.Option<Problem> =>
   Option.firstSomeOf([
     runningProblem(options),
     check.count("maxServers", options.maxServers),
     check.duration("idleTimeToLive", options.idleTimeToLive),
     check.duration("startTimeout", options.startTimeout),
-    homePath.problem("binary", options.binary)
+    homePaths.problem("binary", options.binary)
   ])
 
 const openPass: StartupGate.Pass = { started: Effect.void, opened: Effect.void }
@@ -250,7 +252,7 @@ const toService = (
         patience: Duration.decode(options.forceKillAfter ?? "5 seconds")
       }),
       gate: openGate,
-      running: concurrency === "unbounded" ? turnstile.unlimited : yield* turnstile.make(concurrency),
+      running: concurrency === "unbounded" ? fairSemaphore.unlimited : yield* fairSemaphore.make(concurrency),
       rateGate: rateGate.of(options.rateLimitGate),
       lifetime,
       // A server has a start of its own, which is repeated before a run is any the wiser.
@@ -284,7 +286,7 @@ export const make = (
     const located = yield* Effect.either(homePath.isolation(yield* Path.Path, given.isolation ?? "run"))
     if (Either.isLeft(located)) return service.refused(located.left)
     const isolation = located.right
-    const base = yield* processes.make(given, isolation)
+    const base = yield* launcher.make(given, isolation)
     const httpClient = yield* HttpClient.HttpClient
     if (yield* loopback.isProxied) {
       yield* Effect.logWarning(

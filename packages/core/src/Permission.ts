@@ -6,7 +6,7 @@
  */
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { isObject } from "./internal/wire.js"
+import { isObject } from "./internal/util/object.js"
 
 /**
  * @since 0.1.0

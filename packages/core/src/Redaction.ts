@@ -13,10 +13,10 @@
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
-import * as knownSecrets from "./internal/knownSecrets.js"
-import * as redact from "./internal/redact.js"
-import * as secretNames from "./internal/secretNames.js"
-import * as surroundings from "./internal/surroundings.js"
+import * as environment from "./internal/launch/environment.js"
+import * as knownSecrets from "./internal/launch/knownSecrets.js"
+import * as redact from "./internal/opencode/redact.js"
+import * as secretNames from "./internal/util/secretNames.js"
 import type { Isolation } from "./Isolation.js"
 import type { RunConfig } from "./RunConfig.js"
 import type { RunEvent } from "./RunEvent.js"
@@ -115,5 +115,5 @@ export const ofRun = (
   Effect.flatMap(
     Effect.zip(FileSystem.FileSystem, Path.Path),
     ([fileSystem, path]) =>
-      surroundings.secrets({ fileSystem, path, environment: { extend: true, variables: {} } }, config, isolation)
+      environment.secrets({ fileSystem, path, environment: { extend: true, variables: {} } }, config, isolation)
   )

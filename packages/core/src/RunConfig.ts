@@ -9,7 +9,7 @@ import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import * as merging from "./internal/merge.js"
+import * as merging from "./internal/opencode/configContent.js"
 import * as Permission from "./Permission.js"
 
 const ConfigObject = Schema.Record({ key: Schema.String, value: Schema.Unknown })

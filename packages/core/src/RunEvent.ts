@@ -13,10 +13,10 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import * as ansi from "./internal/ansi.js"
-import * as decode from "./internal/decode.js"
-import * as json from "./internal/json.js"
-import { isObject } from "./internal/wire.js"
+import * as decode from "./internal/opencode/v1/decode.js"
+import * as ansi from "./internal/util/ansi.js"
+import * as json from "./internal/util/json.js"
+import { isObject } from "./internal/util/object.js"
 import { TokenUsage } from "./TokenUsage.js"
 
 /**

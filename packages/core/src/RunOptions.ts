@@ -6,7 +6,7 @@
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
-import * as checks from "./internal/check.js"
+import * as checks from "./internal/opencode/check.js"
 import { OpenCodeConfigError } from "./OpenCodeError.js"
 import type { RunConfig } from "./RunConfig.js"
 import type { RunEvent } from "./RunEvent.js"

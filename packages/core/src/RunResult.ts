@@ -4,11 +4,11 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import * as answers from "./internal/answer.js"
-import * as decode from "./internal/decode.js"
-import * as fileChanges from "./internal/fileChanges.js"
-import * as fuzzy from "./internal/fuzzyText.js"
-import * as summary from "./internal/summary.js"
+import * as answers from "./internal/opencode/answer.js"
+import * as fileChanges from "./internal/opencode/fileChanges.js"
+import * as fuzzy from "./internal/opencode/fuzzyText.js"
+import * as summary from "./internal/opencode/summary.js"
+import * as decode from "./internal/opencode/v1/decode.js"
 import { RunEvent } from "./RunEvent.js"
 import { TokenUsage } from "./TokenUsage.js"
 

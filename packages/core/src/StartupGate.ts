@@ -10,8 +10,8 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import * as telemetry from "./internal/telemetry.js"
-import * as turnstile from "./internal/turnstile.js"
+import * as telemetry from "./internal/run/telemetry.js"
+import * as fairSemaphore from "./internal/util/fairSemaphore.js"
 
 /**
  * @since 0.1.0
@@ -101,7 +101,7 @@ export const make = (options?: Options): Effect.Effect<StartupGate> =>
   Effect.gen(function*() {
     const concurrency = options?.concurrency ?? 1
     const window = Duration.decode(options?.window ?? Duration.millis(300))
-    const permits = concurrency === "unbounded" ? turnstile.unlimited : yield* turnstile.make(concurrency)
+    const permits = concurrency === "unbounded" ? fairSemaphore.unlimited : yield* fairSemaphore.make(concurrency)
     const pass = (release: Effect.Effect<void>): Pass => ({
       // Forked: a wait between the spawn and the first read would lose the output of a child that ends at once.
       started: concurrency === "unbounded"

@@ -6,10 +6,10 @@
  * @since 0.1.0
  */
 import * as Either from "effect/Either"
-import * as check from "./internal/check.js"
-import * as sessionError from "./internal/sessionError.js"
-import * as signatures from "./internal/signatures.js"
-import { isObject } from "./internal/wire.js"
+import * as check from "./internal/opencode/check.js"
+import * as providerErrors from "./internal/opencode/providerErrors.js"
+import * as crashTexts from "./internal/opencode/v1/crashTexts.js"
+import { isObject } from "./internal/util/object.js"
 import {
   OpenCodeBudgetError,
   OpenCodeCancelledError,
@@ -176,7 +176,7 @@ const fromSessionError = (event: SessionError, facts: Facts): OpenCodeError => {
   const { evidence, partial, redact } = facts
   if (event.kind === "aborted") return new OpenCodeCancelledError({ partial }, trusted)
   // "Unexpected server error. Check server logs": the log is on stderr.
-  const logged = event.kind === "other" ? signatures.missingModel(stderrOf(facts), markOf(event)) : undefined
+  const logged = event.kind === "other" ? crashTexts.missingModel(stderrOf(facts), markOf(event)) : undefined
   return new OpenCodeSessionError({
     kind: logged === undefined ? event.kind : "model-not-found",
     name: redact(event.name),
@@ -185,7 +185,7 @@ const fromSessionError = (event: SessionError, facts: Facts): OpenCodeError => {
     retryable: event.retryable,
     retryAfter: event.retryAfter,
     providerRetries: evidence.retries,
-    error: sessionError.sanitize(event.raw["error"], redact),
+    error: providerErrors.sanitize(event.raw["error"], redact),
     partial
   }, trusted)
 }
@@ -211,7 +211,7 @@ const fromExit = (facts: Facts): OpenCodeError | undefined => {
     case "Code":
       return exit.code === 0 || (evidence.finished && evidence.recovered)
         ? undefined
-        : new OpenCodeProcessError({ exitCode: exit.code, hint: signatures.hint(stderrOf(facts)), partial }, trusted)
+        : new OpenCodeProcessError({ exitCode: exit.code, hint: crashTexts.hint(stderrOf(facts)), partial }, trusted)
   }
 }
 
@@ -238,7 +238,7 @@ export const decide = (facts: Facts): Either.Either<Finished, OpenCodeError> => 
   if (guard !== undefined && guard._tag !== "ExitGrace") return Either.left(fromGuard(guard, facts))
   // The crash exits with a code; somebody who sent a signal does not want another start.
   if (evidence.eventCount === 0 && evidence.retries === 0 && exit._tag !== "Signal") {
-    const signature = signatures.sqlite(stderrOf(facts))
+    const signature = crashTexts.sqlite(stderrOf(facts))
     if (signature !== undefined && !(exit._tag === "Code" && exit.code === 0)) {
       return Either.left(new OpenCodeSqliteError({ signature, exitCode: codeOf(exit), partial }, trusted))
     }

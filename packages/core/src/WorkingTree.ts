@@ -10,7 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import * as systemError from "./internal/systemError.js"
+import * as systemError from "./internal/util/systemError.js"
 
 /**
  * There is no diff, because of one of these:

@@ -4,7 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { ConfigProvider, Effect, Layer } from "effect"
 import { HostEnvironment, Leftovers, OpenCode } from "effect-opencode"
 import * as NodeFs from "node:fs"
-import * as loopback from "../src/internal/loopback.js"
+import * as loopback from "../src/internal/launch/loopback.js"
 import * as T from "./support/mock.js"
 
 /** An OpenCode that says what it finds in its data directory, and the run's mark. */

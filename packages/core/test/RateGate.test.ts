@@ -3,7 +3,7 @@ import type { Clock } from "effect"
 import { Duration, Effect, Fiber, TestClock } from "effect"
 import { OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
-import * as rateGate from "../src/internal/rateGate.js"
+import * as rateGate from "../src/internal/run/rateGate.js"
 import * as T from "./support/mock.js"
 
 const tooMany = (headers: { readonly [name: string]: string } = {}) =>

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Schema } from "effect"
 import { RunEvent, RunResult, TokenUsage } from "effect-opencode"
-import * as summary from "../src/internal/summary.js"
+import * as finishReason from "../src/internal/opencode/finishReason.js"
+import * as summary from "../src/internal/opencode/summary.js"
 import * as arbitraries from "./support/arbitraries.js"
 import { eventsOf } from "./support/facts.js"
 import * as fixtures from "./support/fixtures.js"
@@ -98,9 +99,9 @@ describe("RunResult", () => {
     })
 
     it("knows which reasons end a conversation", () => {
-      for (const reason of ["stop", "length", "content-filter"]) expect(summary.isFinal(reason)).toBe(true)
+      for (const reason of ["stop", "length", "content-filter"]) expect(finishReason.isFinal(reason)).toBe(true)
       for (const reason of ["tool-calls", "unknown", "other", "error", undefined]) {
-        expect(summary.isFinal(reason)).toBe(false)
+        expect(finishReason.isFinal(reason)).toBe(false)
       }
     })
 

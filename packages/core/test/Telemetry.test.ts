@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect, Exit, Fiber, Metric, Option, Schedule, Stream, TestClock, Tracer } from "effect"
 import { OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
-import * as telemetry from "../src/internal/telemetry.js"
+import * as telemetry from "../src/internal/run/telemetry.js"
 import * as T from "./support/mock.js"
 
 interface Recorded {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import * as ansi from "../src/internal/ansi.js"
+import * as ansi from "../src/internal/util/ansi.js"
 
 describe("ansi", () => {
   it("takes colours, cursor moves and private modes away, and nothing else", () => {

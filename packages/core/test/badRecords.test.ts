@@ -3,8 +3,8 @@ import { Effect, Layer, Logger, Redacted, Schema } from "effect"
 import { OpenCode, OpenCodeError, RunEvent, RunResult, Transcript } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as NodeFs from "node:fs"
-import * as json from "../src/internal/json.js"
-import * as redact from "../src/internal/redact.js"
+import * as redact from "../src/internal/opencode/redact.js"
+import * as json from "../src/internal/util/json.js"
 import * as T from "./support/mock.js"
 
 const levels = 20_000

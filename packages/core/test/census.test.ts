@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Scheduler } from "effect"
-import * as census from "../src/internal/census.js"
+import * as snapshot from "../src/internal/process/snapshot.js"
 
 /** A machine whose processes the test decides about, and which takes notes of what is read. */
 const machine = (initial: Readonly<Record<string, string>>) => {
@@ -11,12 +11,12 @@ const machine = (initial: Readonly<Record<string, string>>) => {
     /** How long a look takes. */
     pause: Effect.void as Effect.Effect<void>
   }
-  const all = census.make<string>((wanted) =>
+  const all = snapshot.make<string>((wanted) =>
     Effect.zipLeft(
       Effect.sync(() => {
         self.looks++
-        return Object.entries(self.processes).map(([pid, identity]): census.Entry<string> => {
-          const isNews = [...wanted].some((before) => !census.isKnown({ pid, identity }, before))
+        return Object.entries(self.processes).map(([pid, identity]): snapshot.Entry<string> => {
+          const isNews = [...wanted].some((before) => !snapshot.isKnown({ pid, identity }, before))
           if (isNews) self.read.push(pid)
           return { pid, identity, info: isNews ? `${pid}:${identity}` : undefined }
         })
@@ -61,7 +61,7 @@ describe("census", () => {
 
   it.effect("takes nothing for known that it cannot tell from another one", () =>
     Effect.gen(function*() {
-      const all = census.make<string>(() => Effect.succeed([{ pid: "1", identity: undefined, info: "1" }]))
+      const all = snapshot.make<string>(() => Effect.succeed([{ pid: "1", identity: undefined, info: "1" }]))
       assert.deepStrictEqual(yield* all.since(yield* all.standing), ["1"])
     }))
 
@@ -114,7 +114,7 @@ describe("census", () => {
   it.effect("goes on after a look that died, and tells of it", () =>
     Effect.gen(function*() {
       let isBroken = true
-      const all = census.make<string>(() => isBroken ? Effect.die("broken") : Effect.succeed([]))
+      const all = snapshot.make<string>(() => isBroken ? Effect.die("broken") : Effect.succeed([]))
       assert.strictEqual((yield* Effect.exit(all.since(undefined)))._tag, "Failure")
       isBroken = false
       assert.deepStrictEqual(yield* all.since(undefined), [])

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, FastCheck as fc, Option, Redacted } from "effect"
 import type { RunOptions } from "effect-opencode"
-import * as check from "../src/internal/check.js"
+import * as check from "../src/internal/opencode/check.js"
+import type { Problem } from "../src/internal/opencode/problem.js"
 import * as arbitraries from "./support/arbitraries.js"
 
 /** Stands for a secret in a bad value: no reason may repeat it. */
@@ -10,7 +11,7 @@ const canary = "canary-3b9f27"
 /** Options as a program without types could pass them. */
 const options = (value: { readonly [key: string]: unknown }): RunOptions.RunOptions => value as RunOptions.RunOptions
 
-const problem = (bad: { readonly [key: string]: unknown }, prompt = "do it"): check.Problem => {
+const problem = (bad: { readonly [key: string]: unknown }, prompt = "do it"): Problem => {
   const found = Option.getOrThrow(check.run(prompt, options(bad)))
   expect(found.reason).not.toContain(canary)
   return found

@@ -1,7 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, TestClock } from "effect"
-import * as drain from "../src/internal/drain.js"
-import type { Guards } from "../src/internal/guards.js"
+import * as drain from "../src/internal/process/drain.js"
+import type { Guards } from "../src/internal/run/watchdog.js"
 import { isDone, settle } from "./support/mock.js"
 
 /** As far as it is asked. */

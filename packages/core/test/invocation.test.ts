@@ -1,9 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc, Option, Redacted } from "effect"
 import { RunConfig, Version } from "effect-opencode"
-import * as check from "../src/internal/check.js"
-import * as invocation from "../src/internal/invocation.js"
-import * as permissionOrder from "../src/internal/permissionOrder.js"
+import * as check from "../src/internal/opencode/check.js"
+import * as invocation from "../src/internal/opencode/v1/invocation.js"
+import * as permissionOrder from "../src/internal/opencode/v1/permissionOrder.js"
 import * as arbitraries from "./support/arbitraries.js"
 import * as yargs from "./support/yargs.js"
 

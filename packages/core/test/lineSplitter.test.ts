@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
-import * as lineSplitter from "../src/internal/lineSplitter.js"
+import * as lineSplitter from "../src/internal/util/lines.js"
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc, Redacted } from "effect"
 import { RunConfig } from "effect-opencode"
-import * as merge from "../src/internal/merge.js"
-import * as permissionOrder from "../src/internal/permissionOrder.js"
+import * as configContent from "../src/internal/opencode/configContent.js"
+import * as permissionOrder from "../src/internal/opencode/v1/permissionOrder.js"
 import * as arbitraries from "./support/arbitraries.js"
 
 const freeze = <A>(value: A): A => {
@@ -44,19 +44,19 @@ const shaped = (depth: number): fc.Arbitrary<Plain> =>
 describe("merge", () => {
   describe("deep", () => {
     it("merges objects key by key and replaces anything else", () => {
-      expect(merge.deep(
+      expect(configContent.deep(
         { a: 1, b: { c: 2, d: [1, 2] }, e: { f: 1 }, g: "x" },
         { a: 2, b: { d: [3], h: null }, e: "leaf", g: { i: 1 } }
       )).toEqual({ a: 2, b: { c: 2, d: [3], h: null }, e: "leaf", g: { i: 1 } })
     })
 
     it.prop("has the empty object as neutral element, on both sides", { a: arbitraries.jsonObject }, ({ a }) => {
-      expect(merge.deep(a, {})).toEqual(a)
-      expect(merge.deep({}, a)).toEqual(a)
+      expect(configContent.deep(a, {})).toEqual(a)
+      expect(configContent.deep({}, a)).toEqual(a)
     })
 
     it.prop("is idempotent", { a: arbitraries.jsonObject }, ({ a }) => {
-      expect(merge.deep(a, a)).toEqual(a)
+      expect(configContent.deep(a, a)).toEqual(a)
     })
 
     it.prop("is associative where shapes agree", {
@@ -64,11 +64,13 @@ describe("merge", () => {
       b: shaped(3),
       c: shaped(3)
     }, ({ a, b, c }) => {
-      expect(merge.deep(merge.deep(a, b), c)).toEqual(merge.deep(a, merge.deep(b, c)))
+      expect(configContent.deep(configContent.deep(a, b), c)).toEqual(configContent.deep(a, configContent.deep(b, c)))
     }, { fastCheck: { numRuns: 300 } })
 
     it("lets a leaf between two objects wipe out what was below", () => {
-      expect(merge.deep(merge.deep({ a: { x: 1 } }, { a: "leaf" }), { a: { y: 2 } })).toEqual({ a: { y: 2 } })
+      expect(configContent.deep(configContent.deep({ a: { x: 1 } }, { a: "leaf" }), { a: { y: 2 } })).toEqual({
+        a: { y: 2 }
+      })
     })
 
     it.prop("gives every leaf of the right side, and the left side's where the right has none", {
@@ -85,18 +87,24 @@ describe("merge", () => {
           else expect(value).toEqual(above)
         }
       }
-      check(merge.deep(a, b), a, b)
+      check(configContent.deep(a, b), a, b)
     }, { fastCheck: { numRuns: 300 } })
 
     it.prop("changes neither side", { a: arbitraries.jsonObject, b: arbitraries.jsonObject }, ({ a, b }) => {
       const before = JSON.stringify([a, b])
-      merge.deep(freeze(a), freeze(b))
+      configContent.deep(freeze(a), freeze(b))
       expect(JSON.stringify([a, b])).toBe(before)
     })
 
     it("adds a key called __proto__ like any other", () => {
       const evil = JSON.parse("{\"__proto__\":{\"polluted\":true},\"constructor\":{\"prototype\":{\"polluted\":true}}}")
-      for (const merged of [merge.deep({ a: 1 }, evil), merge.deep(evil, { a: 1 }), merge.deep(evil, evil)]) {
+      for (
+        const merged of [
+          configContent.deep({ a: 1 }, evil),
+          configContent.deep(evil, { a: 1 }),
+          configContent.deep(evil, evil)
+        ]
+      ) {
         expect(Object.getPrototypeOf(merged)).toBe(Object.prototype)
         expect(own(merged, "__proto__")).toEqual({ polluted: true })
         expect((merged as { polluted?: unknown }).polluted).toBeUndefined()
@@ -106,8 +114,8 @@ describe("merge", () => {
 
     it("replaces what is no plain object as a whole", () => {
       const secret = Redacted.make("s")
-      expect(merge.deep({ key: { a: 1 } }, { key: secret })["key"]).toBe(secret)
-      expect(merge.deep({ key: secret }, { key: { a: 1 } })).toEqual({ key: { a: 1 } })
+      expect(configContent.deep({ key: { a: 1 } }, { key: secret })["key"]).toBe(secret)
+      expect(configContent.deep({ key: secret }, { key: { a: 1 } })).toEqual({ key: { a: 1 } })
     })
   })
 
@@ -217,7 +225,7 @@ describe("merge", () => {
     }, ({ file, own, star }) => {
       const ours = { "*": star, ...own }
       for (const name of Object.keys(own)) {
-        expect(decide(merge.deep(file, told(ours)), name)).toBe(decide(ours, name))
+        expect(decide(configContent.deep(file, told(ours)), name)).toBe(decide(ours, name))
       }
     }, { fastCheck: { numRuns: 500 } })
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import type { RunConfig } from "effect-opencode"
-import * as modelList from "../src/internal/modelList.js"
-import { isObject } from "../src/internal/wire.js"
+import * as modelList from "../src/internal/launch/modelList.js"
+import { isObject } from "../src/internal/util/object.js"
 
 const model = (name: string) => ({ id: name, cost: { input: 1 }, limit: { context: 1 } })
 

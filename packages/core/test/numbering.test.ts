@@ -1,12 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
-import * as numbering from "../src/internal/numbering.js"
+import * as pidReuse from "../src/internal/process/pidReuse.js"
 
 const stat = "cpu  1 2 3\nintr 5 0\nctxt 7\nbtime 1\nprocesses 403771\nprocs_running 4\n"
 
 describe("numbering", () => {
   it("reads the last number, and how many there were", () => {
-    assert.deepStrictEqual(numbering.parse("5.91 5.06 4.53 4/133 14429\n", stat), { last: 14429, made: 403771 })
+    assert.deepStrictEqual(pidReuse.parse("5.91 5.06 4.53 4/133 14429\n", stat), { last: 14429, made: 403771 })
   })
 
   it("knows nothing where a sandbox tells nothing", () => {
@@ -18,19 +18,19 @@ describe("numbering", () => {
         ["5.91 5.06 4.53 4/133 14429\n", "cpu 1\n"],
         ["5.91 5.06", stat]
       ] as const
-    ) assert.isUndefined(numbering.parse(loadavg, text))
+    ) assert.isUndefined(pidReuse.parse(loadavg, text))
   })
 
   it("a number that was given before is still of the same process", () => {
     const before = { last: 1000, made: 5000 }
-    assert.isTrue(numbering.isSame(1000, before, { last: 1003, made: 5003 }))
-    assert.isTrue(numbering.isSame(7, before, before))
-    assert.isTrue(numbering.isSame(2000, before, { last: 1003, made: 5003 }), "given before they came round")
-    assert.isFalse(numbering.isSame(1001, before, { last: 1003, made: 5003 }), "given since")
-    assert.isFalse(numbering.isSame(1010, before, { last: 1003, made: 5003 }), "can be given any moment")
-    assert.isFalse(numbering.isSame(7, before, { last: 301, made: 5003 }), "they began anew")
-    assert.isFalse(numbering.isSame(7, before, { last: 1003, made: 500_000 }), "they can have come round")
-    assert.isFalse(numbering.isSame(7, before, { last: 1003, made: 4000 }), "another machine")
+    assert.isTrue(pidReuse.isSame(1000, before, { last: 1003, made: 5003 }))
+    assert.isTrue(pidReuse.isSame(7, before, before))
+    assert.isTrue(pidReuse.isSame(2000, before, { last: 1003, made: 5003 }), "given before they came round")
+    assert.isFalse(pidReuse.isSame(1001, before, { last: 1003, made: 5003 }), "given since")
+    assert.isFalse(pidReuse.isSame(1010, before, { last: 1003, made: 5003 }), "can be given any moment")
+    assert.isFalse(pidReuse.isSame(7, before, { last: 301, made: 5003 }), "they began anew")
+    assert.isFalse(pidReuse.isSame(7, before, { last: 1003, made: 500_000 }), "they can have come round")
+    assert.isFalse(pidReuse.isSame(7, before, { last: 1003, made: 4000 }), "another machine")
   })
 
   it("is never wrong on a machine that gives few numbers again and again", () => {
@@ -60,7 +60,7 @@ describe("numbering", () => {
           }
           for (const [pid, process] of alive) {
             const before = earlier.alive.get(pid)
-            if (before === undefined || !numbering.isSame(pid, earlier.count, count)) continue
+            if (before === undefined || !pidReuse.isSame(pid, earlier.count, count)) continue
             claims++
             assert.strictEqual(process, before, `${pid} is another process`)
           }

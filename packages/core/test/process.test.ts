@@ -4,8 +4,8 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, Fiber, Scope, Sink, Stream, TestClock } from "effect"
 import { OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
-import * as process from "../src/internal/process.js"
-import type * as processTable from "../src/internal/processTable.js"
+import * as spawn from "../src/internal/process/spawn.js"
+import type * as processTable from "../src/internal/process/table.js"
 import * as T from "./support/mock.js"
 
 const standing = Effect.succeed(new Map<string, string>())
@@ -21,7 +21,7 @@ const seen = (pid: number): processTable.Seen => ({ pid, identity: `start ${pid}
 
 const pidsOf = (processes: ReadonlyArray<processTable.Seen>) => processes.map(({ pid }) => pid).join(" ")
 
-const startOptions: process.StartOptions = {
+const startOptions: spawn.StartOptions = {
   binary: "opencode",
   cwd: "/",
   invocation: { args: ["run"], env: { A: "1" }, stdin: "hello" },
@@ -30,10 +30,10 @@ const startOptions: process.StartOptions = {
   forceKillAfter: Duration.seconds(5)
 }
 
-const start = (table = emptyTable, options: Partial<process.StartOptions> = {}) =>
+const start = (table = emptyTable, options: Partial<spawn.StartOptions> = {}) =>
   Effect.flatMap(
     CommandExecutor.CommandExecutor,
-    (executor) => process.start(executor, table, { ...startOptions, ...options })
+    (executor) => spawn.start(executor, table, { ...startOptions, ...options })
   )
 
 /** `kill` of a shell, as the process table asks for it: the signal and the pids. */
@@ -104,7 +104,7 @@ describe("process.start", () => {
         } as unknown as CommandExecutor.Process)
       )
       const scope = yield* Scope.make()
-      yield* Scope.extend(process.start(busy, emptyTable, startOptions), scope)
+      yield* Scope.extend(spawn.start(busy, emptyTable, startOptions), scope)
       const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
       yield* T.untilSleep(1000)
       yield* TestClock.adjust("1 second")
@@ -222,7 +222,7 @@ describe("process.start", () => {
         )
       )
       const scope = yield* Scope.make()
-      const running = yield* Scope.extend(process.start(immortal, table, startOptions), scope)
+      const running = yield* Scope.extend(spawn.start(immortal, table, startOptions), scope)
       const ended = yield* Effect.fork(running.terminate())
       for (let i = 0; i < 70; i++) yield* TestClock.adjust("100 millis")
       assert.deepStrictEqual(yield* Fiber.join(ended), [77, 99])

@@ -4,7 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck as fc } from "effect"
 import { spawn } from "node:child_process"
 import { existsSync, readFileSync } from "node:fs"
-import * as processTable from "../src/internal/processTable.js"
+import * as processTable from "../src/internal/process/table.js"
 
 const info = (
   pid: number,

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc, Redacted } from "effect"
 import type { RunConfig } from "effect-opencode"
-import * as redact from "../src/internal/redact.js"
+import * as redact from "../src/internal/opencode/redact.js"
 
 const clean = redact.make([]).text
 

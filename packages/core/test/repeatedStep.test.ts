@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { RunEvent } from "effect-opencode"
-import * as repeatedStep from "../src/internal/repeatedStep.js"
-import * as retryCount from "../src/internal/retryCount.js"
+import * as retryCount from "../src/internal/opencode/retryCount.js"
+import * as repeatedStep from "../src/internal/opencode/v1/repeatedStep.js"
 import * as fixtures from "./support/fixtures.js"
 
 const own = "ses_1"

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import { Permission, RunConfig } from "effect-opencode"
-import * as merge from "../src/internal/merge.js"
-import * as permissionOrder from "../src/internal/permissionOrder.js"
-import * as ruleMerge from "../src/internal/ruleMerge.js"
-import * as wildcard from "../src/internal/wildcard.js"
+import * as configContent from "../src/internal/opencode/configContent.js"
+import * as ruleMerge from "../src/internal/opencode/ruleMerge.js"
+import * as permissionOrder from "../src/internal/opencode/v1/permissionOrder.js"
+import * as wildcard from "../src/internal/opencode/wildcard.js"
 
 type Rule = readonly [permission: string, pattern: string, action: unknown]
 
@@ -90,7 +90,7 @@ describe("rules of several layers", () => {
     for (
       const after of [
         flat(config.permission),
-        flat(merge.permissionOf({ configOverrides: { permission: outer }, permission: inner }))
+        flat(configContent.permissionOf({ configOverrides: { permission: outer }, permission: inner }))
       ]
     ) {
       for (const [other, text] of everything) {
@@ -133,7 +133,10 @@ describe("rules as OpenCode is told them, over those of its files", () => {
 
   const over = (files: Permission.Rules, ours: Permission.Rules) =>
     flat(
-      merge.deep(typeof files === "string" ? { "*": files } : files, permissionOrder.ordered(ours) as object as never)
+      configContent.deep(
+        typeof files === "string" ? { "*": files } : files,
+        permissionOrder.ordered(ours) as object as never
+      )
     )
 
   it.prop("decide as they are, whatever the files say, if they say something about everything", {

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Redaction } from "effect-opencode"
-import * as secretNames from "../src/internal/secretNames.js"
+import * as secretNames from "../src/internal/util/secretNames.js"
 
 describe("a name", () => {
   it.each([

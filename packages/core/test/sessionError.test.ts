@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import { RunEvent } from "effect-opencode"
-import * as sessionError from "../src/internal/sessionError.js"
+import * as providerErrors from "../src/internal/opencode/providerErrors.js"
 
 type Row = readonly [kind: RunEvent.SessionErrorKind, status: number | undefined, message: string, body?: string]
 
@@ -374,19 +374,20 @@ describe("the kind of a provider's error", () => {
       "model_not_found"
     )
   }, ({ words }) => {
-    expect(sessionError.kindOfText(`tools.4.input_schema.properties.${words}: invalid JSON schema`)).toBe("other")
-    expect(sessionError.kindOfText(`tools[3].function.parameters.${words}[0]: unexpected`)).toBe("other")
-    expect(sessionError.kindOfText(`see https://docs.acme.dev/${words}#${words} for more`)).toBe("other")
+    expect(providerErrors.kindOfText(`tools.4.input_schema.properties.${words}: invalid JSON schema`)).toBe("other")
+    expect(providerErrors.kindOfText(`tools[3].function.parameters.${words}[0]: unexpected`)).toBe("other")
+    expect(providerErrors.kindOfText(`see https://docs.acme.dev/${words}#${words} for more`)).toBe("other")
   })
 
   it("takes no longer for a text of a megabyte", () => {
-    expect(sessionError.kindOfText("model ".repeat(200_000))).toBe("other")
-    expect(sessionError.kindOfText("a.".repeat(500_000))).toBe("other")
+    expect(providerErrors.kindOfText("model ".repeat(200_000))).toBe("other")
+    expect(providerErrors.kindOfText("a.".repeat(500_000))).toBe("other")
   })
 })
 
 describe("a failure that cannot succeed", () => {
-  const isHopeless = (text: string, inARow = 1) => sessionError.isHopeless(sessionError.kindOfText(text), text, inARow)
+  const isHopeless = (text: string, inARow = 1) =>
+    providerErrors.isHopeless(providerErrors.kindOfText(text), text, inARow)
 
   it("is a used up account or a wrong key", () => {
     expect(isHopeless("AI_APICallError: You exceeded your current quota, please check your plan and billing details."))

@@ -3,7 +3,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import { OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
-import * as systemError from "../src/internal/systemError.js"
+import * as systemError from "../src/internal/util/systemError.js"
 import * as T from "./support/mock.js"
 
 /** As the platform makes it of an error of Node. */

@@ -1,7 +1,7 @@
 import { assert, describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
-import * as redact from "../src/internal/redact.js"
-import * as tail from "../src/internal/tail.js"
+import * as redact from "../src/internal/opencode/redact.js"
+import * as tail from "../src/internal/util/tail.js"
 
 describe("tail", () => {
   it("keeps everything up to the limit, then the end", () => {

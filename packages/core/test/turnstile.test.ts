@@ -1,6 +1,6 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Scheduler } from "effect"
-import * as turnstile from "../src/internal/turnstile.js"
+import * as fairSemaphore from "../src/internal/util/fairSemaphore.js"
 
 /** Interrupts the fiber that it drives before one of its operations, as a yield of the runtime can. */
 const interruptingAt = (position: number, onInterrupt: () => void): Scheduler.Scheduler => {
@@ -22,7 +22,7 @@ const turns = Effect.repeatN(Effect.yieldNow(), 20)
 describe("turnstile", () => {
   it.effect("lets in as many as there are permits, the others in the order in which they came", () =>
     Effect.gen(function*() {
-      const gate = yield* turnstile.make(2)
+      const gate = yield* fairSemaphore.make(2)
       const entered: Array<number> = []
       const doors = yield* Effect.forEach([0, 1, 2, 3, 4], () => Deferred.make<void>())
       const fibers = yield* Effect.forEach([0, 1, 2, 3, 4], (n) =>
@@ -43,7 +43,7 @@ describe("turnstile", () => {
       Effect.gen(function*() {
         let interruptions = 0
         for (let position = 1; position < 100; position++) {
-          const gate = yield* turnstile.make(1)
+          const gate = yield* fairSemaphore.make(1)
           const door = yield* Deferred.make<void>()
           const holder = yield* Effect.fork(
             isHeld ? Effect.scoped(Effect.zipRight(gate.enter, Deferred.await(door))) : Effect.void
@@ -68,7 +68,7 @@ describe("turnstile", () => {
 
   it.effect("a release twice is a release once", () =>
     Effect.gen(function*() {
-      const gate = yield* turnstile.make(1)
+      const gate = yield* fairSemaphore.make(1)
       yield* Effect.scoped(Effect.flatMap(gate.enter, (release) => Effect.zipRight(release, release)))
       yield* Effect.scoped(Effect.gen(function*() {
         yield* gate.enter

@@ -121,7 +121,7 @@ describe("Transcript", () => {
         }).pipe(Effect.provide(replaying(directory, { timing: "recorded" })))
       }).pipe(Effect.provide(memory)))
 
-    it.scoped("work through real processes", () =>
+    it.scopedLive("work through real processes", () =>
       Effect.gen(function*() {
         const directory = yield* temporary
         const { binary } = yield* FaultyOpenCode.make({

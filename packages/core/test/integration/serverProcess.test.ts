@@ -11,12 +11,12 @@ import { createServer } from "node:http"
 import { createRequire } from "node:module"
 import * as path from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
-import * as processTable from "../../src/internal/processTable.js"
-import * as apis from "../../src/internal/server/api.js"
-import * as connections from "../../src/internal/server/connection.js"
-import * as credentials from "../../src/internal/server/credentials.js"
-import type { Delivery, Gap, Subscription } from "../../src/internal/server/hub.js"
-import * as pools from "../../src/internal/server/pool.js"
+import * as table from "../../src/internal/process/table.js"
+import * as apis from "../../src/internal/transport/server/api.js"
+import * as connections from "../../src/internal/transport/server/connection.js"
+import * as credentials from "../../src/internal/transport/server/credentials.js"
+import type { Delivery, Gap, Subscription } from "../../src/internal/transport/server/hub.js"
+import * as pools from "../../src/internal/transport/server/pool.js"
 import * as support from "./support.js"
 
 const binary = createRequire(import.meta.url).resolve("opencode-ai/bin/opencode.exe")
@@ -33,7 +33,7 @@ const services = Effect.gen(function*() {
     executor,
     fileSystem,
     path,
-    table: yield* processTable.make({ executor, fileSystem, path }),
+    table: yield* table.make({ executor, fileSystem, path }),
     environment: { extend: true, variables: {} },
     forceKillAfter: Duration.seconds(1),
     password: yield* credentials.password,

@@ -2,7 +2,7 @@ import { assert, describe, expect, it } from "@effect/vitest"
 import { Cause, Deferred, Duration, Effect, Exit, Fiber, Option, Redacted, Stream, TestClock, Tracer } from "effect"
 import type { OpenCodeError } from "effect-opencode"
 import * as NodeUtil from "node:util"
-import * as apis from "../../src/internal/server/api.js"
+import * as apis from "../../src/internal/transport/server/api.js"
 import { client, json } from "./support.js"
 import type { Answer } from "./support.js"
 

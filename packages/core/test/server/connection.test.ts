@@ -2,8 +2,8 @@ import { assert, describe, it } from "@effect/vitest"
 import type { Tracer } from "effect"
 import { Cause, Deferred, Effect, Exit, Fiber, Option, Scope } from "effect"
 import { OpenCodeError } from "effect-opencode"
-import * as connections from "../../src/internal/server/connection.js"
-import type { Connection } from "../../src/internal/server/connection.js"
+import * as connections from "../../src/internal/transport/server/connection.js"
+import type { Connection } from "../../src/internal/transport/server/connection.js"
 import { isDone, settle } from "../support/mock.js"
 
 const failure = (detail: string) => new OpenCodeError.OpenCodeServerError({ reason: "exited", detail, stderr: "" })

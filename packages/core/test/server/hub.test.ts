@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, FastCheck as fc, Fiber, Mailbox, Option, Schedule, Scope, TestClock } from "effect"
 import { OpenCodeError } from "effect-opencode"
-import * as hubs from "../../src/internal/server/hub.js"
-import type { Delivery, Gap, Subscription } from "../../src/internal/server/hub.js"
+import * as hubs from "../../src/internal/transport/server/hub.js"
+import type { Delivery, Gap, Subscription } from "../../src/internal/transport/server/hub.js"
 import { settle } from "../support/mock.js"
 import { frame } from "./support.js"
 

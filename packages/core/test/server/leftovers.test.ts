@@ -4,9 +4,9 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, FastCheck as fc, Fiber, Layer, Option, TestClock } from "effect"
 import { HostEnvironment } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
-import * as owners from "../../src/internal/owner.js"
-import * as processTable from "../../src/internal/processTable.js"
-import * as leftovers from "../../src/internal/server/leftovers.js"
+import * as owners from "../../src/internal/process/owner.js"
+import * as processTable from "../../src/internal/process/table.js"
+import * as orphanedServers from "../../src/internal/transport/server/orphanedServers.js"
 import { isDone, settle } from "../support/mock.js"
 
 interface Fake {
@@ -119,7 +119,7 @@ const services = Effect.gen(function*() {
 const end = Effect.gen(function*() {
   const all = yield* services
   const self = yield* owners.self(all)
-  yield* leftovers.end(all, self!, "/tmp/effect-opencode-ours")
+  yield* orphanedServers.end(all, self!, "/tmp/effect-opencode-ours")
 })
 
 const kills = Effect.map(
@@ -158,7 +158,7 @@ describe("leftovers", () => {
   }, ({ environ, ...owner }) => {
     assert.deepStrictEqual(owners.parse(owners.format(owner)), owner)
     const before = environ.replaceAll("EFFECT_OPENCODE_SERVER", "")
-    assert.strictEqual(leftovers.ownerIn(before + named(owners.format(owner))), owners.format(owner))
+    assert.strictEqual(orphanedServers.ownerIn(before + named(owners.format(owner))), owners.format(owner))
   })
 
   it.prop("anything else is no owner", { text: fc.string() }, ({ text }) => {
@@ -319,7 +319,7 @@ describe("leftovers", () => {
       return run(
         Effect.gen(function*() {
           const all = yield* services
-          yield* leftovers.end(all, { namespace: "4026", pid: us, started: "500" }, "/tmp/effect-opencode-ours")
+          yield* orphanedServers.end(all, { namespace: "4026", pid: us, started: "500" }, "/tmp/effect-opencode-ours")
           assert.deepStrictEqual(yield* kills, [])
           assert.strictEqual(files.size, 1)
         }).pipe(Effect.raceFirst(TestClock.adjust("50 millis").pipe(Effect.zipRight(settle), Effect.forever))),
@@ -357,7 +357,7 @@ describe("leftovers", () => {
     return run(
       Effect.gen(function*() {
         const all = yield* services
-        yield* leftovers.note(all, "/tmp/effect-opencode-dead", { owner: "4026/62/620" })
+        yield* orphanedServers.note(all, "/tmp/effect-opencode-dead", { owner: "4026/62/620" })
         yield* end
         assert.deepStrictEqual([...files.keys()], [])
       }).pipe(Effect.raceFirst(TestClock.adjust("50 millis").pipe(Effect.zipRight(settle), Effect.forever))),

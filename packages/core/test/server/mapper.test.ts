@@ -1,9 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import { RunEvent } from "effect-opencode"
-import * as retryCount from "../../src/internal/retryCount.js"
-import * as mappers from "../../src/internal/server/mapper.js"
-import type { Event, Message } from "../../src/internal/server/wire.js"
+import * as retryCount from "../../src/internal/opencode/retryCount.js"
+import * as eventMapper from "../../src/internal/transport/server/eventMapper.js"
+import type { Event, Message } from "../../src/internal/transport/server/protocol.js"
 import * as recorded from "./recorded.js"
 
 const now = 1_700_000_000_000
@@ -14,10 +14,10 @@ const count = (of: recorded.Recorded, before = 0): retryCount.RetryCount => {
   return retries
 }
 
-const mapper = (of: recorded.Recorded, options: Partial<mappers.Options> = {}) =>
-  mappers.make({ sessionId: of.sessionId, thinking: true, since: undefined, retries: count(of), ...options })
+const mapper = (of: recorded.Recorded, options: Partial<eventMapper.Options> = {}) =>
+  eventMapper.make({ sessionId: of.sessionId, thinking: true, since: undefined, retries: count(of), ...options })
 
-const live = (of: recorded.Recorded, options?: Partial<mappers.Options>): ReadonlyArray<RunEvent.RunEvent> => {
+const live = (of: recorded.Recorded, options?: Partial<eventMapper.Options>): ReadonlyArray<RunEvent.RunEvent> => {
   const self = mapper(of, options)
   return recorded.own(of).flatMap((event) => self.event(event, now) ?? [])
 }
@@ -174,7 +174,7 @@ describe("what a server tells of a prompt", () => {
 
   it("counts the failures of a sub-agent by themselves", () => {
     const of = recorded.get("rate-limit")
-    const self = mappers.make({ sessionId: "ses_parent", thinking: true, since: undefined, retries: count(of) })
+    const self = eventMapper.make({ sessionId: "ses_parent", thinking: true, since: undefined, retries: count(of) })
     const told = recorded.own(of).flatMap((event) => self.child(event) ?? [])
     expect(told.slice(0, 2).map(brief)).toEqual(["retry 1 rate-limit", "retry 2 rate-limit"])
     expect(told[0]).toMatchObject({ provider: "fake", model: "m1", sessionId: of.sessionId })

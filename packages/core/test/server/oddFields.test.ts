@@ -2,9 +2,9 @@ import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import type { RunEvent } from "effect-opencode"
 import { RunResult } from "effect-opencode"
-import * as retryCount from "../../src/internal/retryCount.js"
-import * as mapper from "../../src/internal/server/mapper.js"
-import * as wire from "../../src/internal/server/wire.js"
+import * as retryCount from "../../src/internal/opencode/retryCount.js"
+import * as eventMapper from "../../src/internal/transport/server/eventMapper.js"
+import * as protocol from "../../src/internal/transport/server/protocol.js"
 import * as arbitraries from "../support/arbitraries.js"
 import * as recorded from "./recorded.js"
 
@@ -22,8 +22,8 @@ const replaced = (value: RunEvent.WireObject, [name, ...rest]: Path, by: unknown
   return { ...value, [name!]: rest.length === 0 || !isObject(inner) ? by : replaced(inner, rest, by) }
 }
 
-const run = (events: ReadonlyArray<wire.Event>, sessionId: string): ReadonlyArray<RunEvent.RunEvent> => {
-  const { event } = mapper.make({
+const run = (events: ReadonlyArray<protocol.Event>, sessionId: string): ReadonlyArray<RunEvent.RunEvent> => {
+  const { event } = eventMapper.make({
     sessionId,
     thinking: true,
     since: undefined,
@@ -62,7 +62,7 @@ describe("one odd field in what a server tells", () => {
     ({ place: { index, path, recording }, value }) => {
       const events = recorded.own(recording)
       const before = run(events, recording.sessionId)
-      const odd = wire.toEvent(replaced(events[index] as unknown as RunEvent.WireObject, path, value))
+      const odd = protocol.toEvent(replaced(events[index] as unknown as RunEvent.WireObject, path, value))
       expect([path.join("."), odd?.type]).toEqual([path.join("."), events[index]!.type])
       const after = run(events.map((event, at) => at === index ? odd! : event), recording.sessionId)
       expect(after.map(({ _tag }) => _tag)).toEqual(before.map(({ _tag }) => _tag))
@@ -74,7 +74,7 @@ describe("one odd field in what a server tells", () => {
   const ses = "ses_1"
   const user = { type: "message.updated", properties: { info: { id: "m0", sessionID: ses, role: "user" } } }
   const heard = (...payloads: ReadonlyArray<RunEvent.WireObject>) =>
-    run([user, ...payloads].map((payload) => wire.toEvent(payload)!), ses)
+    run([user, ...payloads].map((payload) => protocol.toEvent(payload)!), ses)
   const part = (part: object) => ({
     type: "message.part.updated",
     properties: { sessionID: ses, part: { id: "p1", messageID: "m1", sessionID: ses, ...part } }
@@ -102,7 +102,7 @@ describe("one odd field in what a server tells", () => {
     for (const error of ["boom", null, ["boom"], { name: 5, data: "boom" }]) {
       expect(heard({ type: "session.error", properties: { sessionID: ses, error } }))
         .toMatchObject([{ _tag: "SessionError" }])
-      const { repair } = mapper.make({
+      const { repair } = eventMapper.make({
         sessionId: ses,
         thinking: false,
         since: undefined,
@@ -111,13 +111,13 @@ describe("one odd field in what a server tells", () => {
       const messages = [
         { info: { id: "m0", sessionID: ses, role: "user" }, parts: [] },
         { info: { id: "m1", sessionID: ses, role: "assistant", error }, parts: [] }
-      ].map((message) => wire.toMessage(message)!)
+      ].map((message) => protocol.toMessage(message)!)
       expect(repair(messages, 0).map(({ _tag }) => _tag)).toEqual(error === null ? [] : ["SessionError"])
     }
   })
 
   it("in a list of messages costs no other message", () => {
-    const message = wire.toMessage({
+    const message = protocol.toMessage({
       info: { id: "m1", sessionID: ses, role: "assistant", cost: "0.5", finish: 5, time: { completed: "17" } },
       parts: [5, { type: 5 }, { type: "text", text: "hello" }]
     })
@@ -125,9 +125,9 @@ describe("one odd field in what a server tells", () => {
       info: { id: "m1", cost: 0.5, finish: undefined, time: { completed: 17 } },
       parts: [{ type: "text", text: "hello" }]
     })
-    expect(wire.toMessage(5)).toBeUndefined()
-    expect(wire.toStatus({ type: 5 })).toEqual({ type: "unknown" })
-    expect(wire.toStatus({ type: "retry", attempt: "2", message: {} }))
+    expect(protocol.toMessage(5)).toBeUndefined()
+    expect(protocol.toStatus({ type: 5 })).toEqual({ type: "unknown" })
+    expect(protocol.toStatus({ type: "retry", attempt: "2", message: {} }))
       .toEqual({ type: "retry", attempt: 2, message: undefined })
   })
 })

@@ -1,8 +1,8 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Exit, FastCheck as fc, Fiber, Scope, TestClock, TestContext } from "effect"
-import type { Connection } from "../../src/internal/server/connection.js"
-import * as connections from "../../src/internal/server/connection.js"
-import * as pools from "../../src/internal/server/pool.js"
+import type { Connection } from "../../src/internal/transport/server/connection.js"
+import * as connections from "../../src/internal/transport/server/connection.js"
+import * as pools from "../../src/internal/transport/server/pool.js"
 import { isDone, settle } from "../support/mock.js"
 
 const spec = (key: string): pools.Spec => ({

@@ -4,13 +4,13 @@ import { Deferred, Duration, Effect, Exit, Fiber, Redacted, Scope, TestClock } f
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as NodeFs from "node:fs"
 import * as NodePaths from "node:path"
-import * as processTable from "../../src/internal/processTable.js"
-import * as connections from "../../src/internal/server/connection.js"
-import * as credentials from "../../src/internal/server/credentials.js"
-import * as pools from "../../src/internal/server/pool.js"
-import type { Spec } from "../../src/internal/server/pool.js"
-import * as process from "../../src/internal/server/process.js"
-import * as surroundings from "../../src/internal/surroundings.js"
+import * as environment from "../../src/internal/launch/environment.js"
+import * as table from "../../src/internal/process/table.js"
+import * as connections from "../../src/internal/transport/server/connection.js"
+import * as credentials from "../../src/internal/transport/server/credentials.js"
+import * as pools from "../../src/internal/transport/server/pool.js"
+import type { Spec } from "../../src/internal/transport/server/pool.js"
+import * as serverProcess from "../../src/internal/transport/server/serverProcess.js"
 import * as T from "../support/mock.js"
 import { client, frame, json } from "./support.js"
 import type { Answer } from "./support.js"
@@ -25,7 +25,7 @@ const services = Effect.gen(function*() {
     executor,
     fileSystem,
     path,
-    table: yield* processTable.make({ executor, fileSystem, path }),
+    table: yield* table.make({ executor, fileSystem, path }),
     environment: { extend: false, variables: { GIVEN: "1" } },
     forceKillAfter: Duration.seconds(5),
     password: yield* credentials.password
@@ -46,8 +46,8 @@ const start = (more: Partial<Spec> = {}) =>
   Effect.gen(function*() {
     const all = yield* services
     const spec = specOf(yield* T.Machine, more)
-    const around = yield* surroundings.make({ ...all, isolation: spec.isolation }, spec.config, spec.cwd)
-    const started = yield* process.start(all, spec, around, { startTimeout: Duration.seconds(60) })
+    const around = yield* environment.make({ ...all, isolation: spec.isolation }, spec.config, spec.cwd)
+    const started = yield* serverProcess.start(all, spec, around, { startTimeout: Duration.seconds(60) })
     return { ...started, password: Redacted.value(all.password) }
   })
 
@@ -191,7 +191,7 @@ const open = (answer: Answer) =>
   Effect.gen(function*() {
     const all = yield* services
     const spec = specOf(yield* T.Machine)
-    const around = yield* surroundings.make({ ...all, isolation: spec.isolation }, spec.config, spec.cwd)
+    const around = yield* environment.make({ ...all, isolation: spec.isolation }, spec.config, spec.cwd)
     return yield* connections.open({ ...all, httpClient: client(answer).client }, spec, around, {
       startTimeout: Duration.seconds(60)
     })

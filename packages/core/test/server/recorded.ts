@@ -1,7 +1,7 @@
 /** What a server told of single prompts, as `test/fixtures/README.md` describes it. */
 import { readdirSync, readFileSync } from "node:fs"
-import type { Event, Message } from "../../src/internal/server/wire.js"
-import * as wire from "../../src/internal/server/wire.js"
+import type { Event, Message } from "../../src/internal/transport/server/protocol.js"
+import * as protocol from "../../src/internal/transport/server/protocol.js"
 
 const root = new URL("../fixtures/server/1.18.33/", import.meta.url)
 
@@ -19,7 +19,7 @@ const load = (name: string): Recorded => {
     JSON.parse(line)
   )
   const events = lines.slice(1, -1).map((line) => {
-    const event = wire.toEvent(line)
+    const event = protocol.toEvent(line)
     if (event === undefined) throw new Error(`${name} has an event that is not read: ${JSON.stringify(line)}`)
     return event
   })
@@ -42,7 +42,7 @@ const isRest = (event: Event, sessionId: string): boolean =>
 
 /** The events of the session alone, to its first rest, where `opencode run` stops to read. */
 export const own = ({ events, sessionId }: Recorded): ReadonlyArray<Event> => {
-  const mine = events.filter((event) => wire.sessionOf(event) === sessionId)
+  const mine = events.filter((event) => protocol.sessionOf(event) === sessionId)
   const end = mine.findIndex((event) => isRest(event, sessionId))
   return end === -1 ? mine : mine.slice(0, end)
 }

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck as fc } from "effect"
 import { Permission } from "effect-opencode"
-import * as rules from "../../src/internal/server/rules.js"
-import type { Rule } from "../../src/internal/server/wire.js"
+import type { Rule } from "../../src/internal/transport/server/protocol.js"
+import * as rules from "../../src/internal/transport/server/rules.js"
 
 const make = (permission: Permission.Rules | undefined, options: Partial<rules.Options> = {}) =>
   rules.make(permission, { home: "/home/user", ask: [], ...options })

@@ -3,7 +3,7 @@ import { Effect, Option } from "effect"
 import { RunConfig } from "effect-opencode"
 import type { RunOptions } from "effect-opencode"
 import { readFileSync } from "node:fs"
-import * as serverKey from "../../src/internal/server/serverKey.js"
+import * as serverKey from "../../src/internal/transport/server/serverKey.js"
 
 const key = (options: RunOptions.RunOptions, isolation: "run" | "none" | { readonly directory: string } = "run") =>
   serverKey.make({ binary: "/bin/opencode", cwd: "/workspace" }, serverKey.split(options), isolation)

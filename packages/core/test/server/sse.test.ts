@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
-import * as sse from "../../src/internal/server/sse.js"
+import * as sse from "../../src/internal/transport/server/sse.js"
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)
 

@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import { readFileSync } from "node:fs"
-import * as sse from "../../src/internal/server/sse.js"
-import * as wire from "../../src/internal/server/wire.js"
+import * as protocol from "../../src/internal/transport/server/protocol.js"
+import * as sse from "../../src/internal/transport/server/sse.js"
 
 const recorded = sse.make().push(
   new Uint8Array(readFileSync(new URL("../fixtures/server/1.18.33/permission.sse", import.meta.url)))
@@ -10,7 +10,7 @@ const recorded = sse.make().push(
 
 const payloadOf = (frame: string): { readonly type: string } => JSON.parse(frame).payload
 
-const received = (payload: unknown) => wire.receive(JSON.stringify({ directory: "/workspace", payload }))
+const received = (payload: unknown) => protocol.receive(JSON.stringify({ directory: "/workspace", payload }))
 
 const info = { id: "msg_1", sessionID: "ses_1", role: "assistant" }
 const part = { id: "prt_1", sessionID: "ses_1", messageID: "msg_1", type: "text" }
@@ -35,7 +35,7 @@ describe("wire", () => {
   it("reads what the real server sent, each event once", () => {
     const counts = new Map<string, number>()
     for (const frame of recorded) {
-      const result = wire.receive(frame)
+      const result = protocol.receive(frame)
       expect(result._tag).not.toBe("Unreadable")
       if (result._tag === "Event") {
         counts.set(result.event.type, (counts.get(result.event.type) ?? 0) + 1)
@@ -53,22 +53,22 @@ describe("wire", () => {
       "permission.asked": 1,
       "permission.replied": 1
     })
-    expect(recorded.filter((frame) => wire.receive(frame)._tag === "Connected").length).toBe(1)
-    expect(recorded.filter(wire.isSync).length).toBe(40)
-    expect(recorded.filter(wire.isSync)).toEqual(recorded.filter((frame) => payloadOf(frame).type === "sync"))
+    expect(recorded.filter((frame) => protocol.receive(frame)._tag === "Connected").length).toBe(1)
+    expect(recorded.filter(protocol.isSync).length).toBe(40)
+    expect(recorded.filter(protocol.isSync)).toEqual(recorded.filter((frame) => payloadOf(frame).type === "sync"))
   })
 
   for (const [type, properties] of Object.entries(samples)) {
     it(`${type}: is the object itself, whatever else it holds, and of its session`, () => {
       const payload = { id: "evt_1", type, properties: { ...properties, novel: [1] }, more: true }
-      const event = wire.toEvent(payload)
+      const event = protocol.toEvent(payload)
       expect(event).toBe(payload)
-      expect(wire.sessionOf(event!)).toBe("ses_1")
+      expect(protocol.sessionOf(event!)).toBe("ses_1")
     })
 
     it(`${type}: another shape is no event`, () => {
       for (const other of [{}, null, [], "x", { sessionID: 1, info: 1, part: 1, id: 1 }]) {
-        expect(wire.toEvent({ type, properties: other })).toBeUndefined()
+        expect(protocol.toEvent({ type, properties: other })).toBeUndefined()
         expect(received({ type, properties: other })).toEqual({ _tag: "Unreadable" })
       }
     })
@@ -82,12 +82,12 @@ describe("wire", () => {
 
   it("cannot read what is no event at all", () => {
     for (const frame of ["", "{", "[]", "null", "7", "{}", "{\"payload\":1}"]) {
-      expect(wire.receive(frame)).toEqual({ _tag: "Unreadable" })
+      expect(protocol.receive(frame)).toEqual({ _tag: "Unreadable" })
     }
   })
 
   it.prop("never throws", { text: fc.oneof(fc.string(), fc.json()) }, ({ text }) => {
-    expect(["Connected", "Event", "Ignored", "Unreadable"]).toContain(wire.receive(text)._tag)
+    expect(["Connected", "Event", "Ignored", "Unreadable"]).toContain(protocol.receive(text)._tag)
   })
 
   it.prop("takes nothing for a duplicate but a duplicate", {
@@ -100,8 +100,8 @@ describe("wire", () => {
     )
   }, ({ content, directory, type }) => {
     const frame = JSON.stringify({ directory, project: directory, payload: { type, properties: content } })
-    expect(wire.isSync(frame)).toBe(type === "sync")
+    expect(protocol.isSync(frame)).toBe(type === "sync")
     const later = JSON.stringify({ directory, payload: { id: "evt_1", type: "x", properties: content } })
-    expect(wire.isSync(later)).toBe(false)
+    expect(protocol.isSync(later)).toBe(false)
   }, { fastCheck: { numRuns: 500 } })
 })

@@ -1,11 +1,11 @@
 /** From captured bytes to the facts of a verdict, by the library's own means. */
 import type { RunEvent, Verdict } from "effect-opencode"
 import { OpenCodeError, TokenUsage } from "effect-opencode"
-import * as ansi from "../../src/internal/ansi.js"
-import * as decode from "../../src/internal/decode.js"
-import * as lineSplitter from "../../src/internal/lineSplitter.js"
-import * as stderrFacts from "../../src/internal/stderrFacts.js"
-import * as summary from "../../src/internal/summary.js"
+import * as summary from "../../src/internal/opencode/summary.js"
+import * as decode from "../../src/internal/opencode/v1/decode.js"
+import * as stderrFacts from "../../src/internal/opencode/v1/stderrFacts.js"
+import * as ansi from "../../src/internal/util/ansi.js"
+import * as lineSplitter from "../../src/internal/util/lines.js"
 
 export const partial = (overrides: { readonly [K in keyof OpenCodeError.Partial]?: OpenCodeError.Partial[K] } = {}) =>
   OpenCodeError.Partial.make({

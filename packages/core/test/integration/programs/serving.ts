@@ -3,9 +3,9 @@ import { CommandExecutor, FileSystem, HttpClient, Path } from "@effect/platform"
 import { NodeContext, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Config, Duration, Effect, Layer, Schema } from "effect"
 import { RunConfig } from "effect-opencode"
-import * as processTable from "../../../src/internal/processTable.js"
-import * as credentials from "../../../src/internal/server/credentials.js"
-import * as pools from "../../../src/internal/server/pool.js"
+import * as table from "../../../src/internal/process/table.js"
+import * as credentials from "../../../src/internal/transport/server/credentials.js"
+import * as pools from "../../../src/internal/transport/server/pool.js"
 
 const program = Effect.gen(function*() {
   const config = yield* Schema.decode(Schema.parseJson(RunConfig.RunConfig))(yield* Config.string("RUN_OPTIONS"))
@@ -18,7 +18,7 @@ const program = Effect.gen(function*() {
     executor,
     fileSystem,
     path,
-    table: yield* processTable.make({ executor, fileSystem, path }),
+    table: yield* table.make({ executor, fileSystem, path }),
     environment: { extend: true, variables: {} },
     forceKillAfter: Duration.seconds(5),
     httpClient: yield* HttpClient.HttpClient,

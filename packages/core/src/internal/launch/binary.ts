@@ -1,0 +1,98 @@
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Effect from "effect/Effect"
+import * as HostEnvironment from "../../HostEnvironment.js"
+import { OpenCodeBinaryNotFoundError } from "../../OpenCodeError.js"
+import * as homePath from "./homePath.js"
+
+type State = "executable" | "not-executable" | "missing"
+
+const stateOf = (fileSystem: FileSystem.FileSystem, file: string): Effect.Effect<State> =>
+  fileSystem.stat(file).pipe(
+    Effect.flatMap((info) => {
+      if (info.type !== "File") return Effect.succeed<State>("not-executable")
+      // Any of the three execute bits; Windows has none and decides by the file's ending.
+      return Effect.succeed<State>((info.mode & 0o111) !== 0 ? "executable" : "not-executable")
+    }),
+    Effect.orElseSucceed((): State => "missing")
+  )
+
+const ancestors = (path: Path.Path, from: string): ReadonlyArray<string> => {
+  const parent = path.dirname(from)
+  return parent === from ? [from] : [from, ...ancestors(path, parent)]
+}
+
+/** Where `npm install opencode-ai` puts the binary: it has this name on every platform (1.18.33). */
+const installed = ["node_modules", "opencode-ai", "bin", "opencode.exe"]
+
+/**
+ * The directories of `PATH`. A relative one, and an empty one, stand for whatever the working directory is: a project
+ * could put a program there.
+ */
+const pathDirectories: Effect.Effect<ReadonlyArray<string>, never, Path.Path> = Effect.gen(function*() {
+  const path = yield* Path.Path
+  const { variables } = yield* HostEnvironment.facts
+  return (variables["PATH"] ?? "").split(path.sep === "\\" ? ";" : ":").filter((directory) =>
+    path.isAbsolute(directory)
+  )
+})
+
+/**
+ * Where the program's own packages are: from its main file upwards, as Node looks for them. Code without a file belongs
+ * to the working directory. A project that the program only works on can bring an executable of its own, so the working
+ * directory alone is not enough.
+ */
+const packages: Effect.Effect<ReadonlyArray<string>, never, Path.Path> = Effect.gen(function*() {
+  const path = yield* Path.Path
+  const { mainFile } = yield* HostEnvironment.facts
+  const from = mainFile === undefined ? path.resolve(".") : path.dirname(path.resolve(mainFile))
+  return ancestors(path, from).map((directory) => path.join(directory, ...installed))
+})
+
+const notFound = (binary: string, searched: ReadonlyArray<string>): OpenCodeBinaryNotFoundError =>
+  new OpenCodeBinaryNotFoundError({ binary, reason: "not-found", searched })
+
+/**
+ * Finds the binary. One that is asked for as a path is that file, a bare name is looked up on `PATH` alone. Without one:
+ * `OPENCODE_BINARY` in the same way, an `opencode-ai` that is installed with the program, then `opencode` on `PATH`.
+ */
+export const resolve = (
+  asked: string | undefined
+): Effect.Effect<string, OpenCodeBinaryNotFoundError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function*() {
+    const fileSystem = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const named = asked ?? (yield* HostEnvironment.variable("OPENCODE_BINARY"))
+    const binary = named ?? "opencode"
+    const windows = path.sep === "\\"
+    const names = windows && path.extname(binary) === "" ? [`${binary}.exe`, `${binary}.cmd`, binary] : [binary]
+    // `C:name` is a path, too.
+    const isPath = named !== undefined &&
+      (/^~|\//.test(named) || named.includes(path.sep) || (windows && /^.:/.test(named)))
+
+    const direct = isPath
+      ? [path.resolve(
+        yield* Effect.mapError(homePath.expand(path, "binary", named), ({ reason }) => notFound(named, [reason]))
+      )]
+      : named === undefined
+      ? yield* packages
+      : []
+    const looked = isPath ? [] : yield* pathDirectories
+    const candidates = [
+      ...direct,
+      ...looked.flatMap((directory) => names.map((name) => path.join(directory, name)))
+    ]
+
+    let blocked: string | undefined
+    for (const candidate of candidates) {
+      const state = yield* stateOf(fileSystem, candidate)
+      if (state === "executable" || (windows && state !== "missing")) return candidate
+      if (state === "not-executable" && (yield* isFile(fileSystem, candidate))) blocked ??= candidate
+    }
+    return yield* blocked === undefined
+      ? notFound(binary, [...direct, ...looked])
+      : new OpenCodeBinaryNotFoundError({ binary: blocked, reason: "not-executable", searched: [...direct, ...looked] })
+  })
+
+const isFile = (fileSystem: FileSystem.FileSystem, file: string): Effect.Effect<boolean> =>
+  fileSystem.stat(file).pipe(Effect.map((info) => info.type === "File"), Effect.orElseSucceed(() => false))

@@ -1,0 +1,124 @@
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as HostEnvironment from "../../HostEnvironment.js"
+import type { Isolation } from "../../Isolation.js"
+import { OpenCodeConfigError } from "../../OpenCodeError.js"
+import type { RunConfig } from "../../RunConfig.js"
+import * as configContent from "../opencode/configContent.js"
+import * as redact from "../opencode/redact.js"
+import * as invocation from "../opencode/v1/invocation.js"
+import * as permissionOrder from "../opencode/v1/permissionOrder.js"
+import * as startupProfile from "../opencode/v1/startupProfile.js"
+import * as configFiles from "./configFiles.js"
+import * as directories from "./directories.js"
+import * as knownSecrets from "./knownSecrets.js"
+import type { Processes } from "./launcher.js"
+import * as loopback from "./loopback.js"
+
+/** What a process of a client finds around itself. */
+export interface Surroundings {
+  readonly env: { readonly [name: string]: string }
+  /** The data directory; `undefined` where it is OpenCode's own. */
+  readonly directory: string | undefined
+  /** A temporary directory that goes with the scope. */
+  readonly temporary: string
+}
+
+/**
+ * The secret values among what a process is given: by us, by inheritance, and by the logins that it finds. Values that
+ * are inherited are as secret as those that somebody has named.
+ */
+export const secrets = (
+  client: Pick<Processes, "environment" | "fileSystem" | "path">,
+  config: RunConfig,
+  isolation: Isolation
+): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.gen(function*() {
+    const { extend, variables: given } = client.environment
+    const inherited = extend ? (yield* HostEnvironment.facts).variables : {}
+    const env = { ...invocation.revealed(given), ...invocation.revealed(config.extraEnv ?? {}) }
+    return [
+      ...redact.secretsOf({ config, variables: given }, { ...inherited, ...env }),
+      ...redact.secretsOfVariables(inherited),
+      ...(yield* knownSecrets.stored(client, env, typeof isolation === "object" ? isolation.directory : undefined))
+    ]
+  })
+
+/** What the child is given of this name, by us or by inheritance. */
+export const valueOf = (
+  { environment }: Pick<Processes, "environment">,
+  env: { readonly [name: string]: string },
+  name: string
+): Effect.Effect<string | undefined> =>
+  env[name] !== undefined || !environment.extend ? Effect.succeed(env[name]) : HostEnvironment.variable(name)
+
+/** The configuration that ours is laid over, and the agents that it defines. */
+const found = (
+  client: Pick<Processes, "environment" | "fileSystem" | "path">,
+  config: RunConfig,
+  cwd: string
+): Effect.Effect<invocation.Found | undefined, OpenCodeConfigError> =>
+  Effect.gen(function*() {
+    if (configContent.told(config) === undefined) return undefined
+    const variables = invocation.revealed({ ...client.environment.variables, ...config.extraEnv })
+    const value = (name: string) => valueOf(client, variables, name)
+    const text = yield* value("OPENCODE_CONFIG_CONTENT")
+    const inherited = text === undefined || text === "" ? undefined : configFiles.parse(text)
+    if (text !== undefined && text !== "" && inherited === undefined) {
+      return yield* new OpenCodeConfigError({
+        path: "extraEnv.OPENCODE_CONFIG_CONTENT",
+        reason:
+          "this variable, given or inherited, is not a JSON object, so the run's configuration cannot be merged over it"
+      })
+    }
+    const home = (yield* value("HOME")) ?? (yield* value("USERPROFILE"))
+    const configHome = (yield* value("XDG_CONFIG_HOME")) ??
+      (home === undefined ? undefined : client.path.join(home, ".config"))
+    const agents = configContent.permissionOf(config) === undefined ? permissionOrder.noAgents : configFiles.union([
+      configFiles.agentsOf(inherited),
+      yield* configFiles.agents(client, {
+        directory: client.path.resolve(cwd, config.dir ?? "."),
+        home,
+        global: configHome === undefined ? undefined : client.path.join(configHome, "opencode"),
+        file: yield* value("OPENCODE_CONFIG"),
+        extra: yield* value("OPENCODE_CONFIG_DIR")
+      })
+    ])
+    return { inherited, agents }
+  })
+
+/**
+ * Prepares the directories of a process and gives all of its variables. Later ones win: a `TMPDIR` of the caller's is
+ * used, a data directory of the caller's only says where the stored credentials are, and a `BUN_TMPDIR` in which directory the
+ * private one is. What the start-up profile sets gives
+ * way to all others.
+ */
+export const make = (
+  client: Pick<Processes, "environment" | "isolation" | "fileSystem" | "path">,
+  config: RunConfig,
+  cwd: string
+): Effect.Effect<Surroundings, OpenCodeConfigError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const given = invocation.revealed(client.environment.variables)
+    const own = invocation.env(config, yield* found(client, config, cwd))
+    const isolated = yield* directories.make(client, client.isolation, { ...given, ...own }, cwd)
+    const profile: Record<string, string> = {}
+    for (const [name, value] of Object.entries(startupProfile.variables(config))) {
+      if ((yield* valueOf(client, { ...given, ...own }, name)) === undefined) profile[name] = value
+    }
+    // OpenCode takes its directory from PWD before it asks the system.
+    const env = {
+      ...profile,
+      ...given,
+      ...isolated.temporary,
+      PWD: cwd,
+      ...own,
+      ...isolated.unpacked,
+      ...isolated.data
+    }
+    return {
+      env: { ...env, ...(yield* loopback.unproxied((name) => valueOf(client, env, name))) },
+      directory: isolated.data["XDG_DATA_HOME"],
+      temporary: isolated.directory
+    }
+  })

@@ -1,0 +1,34 @@
+/** The secrets that a process of ours has without being told: inherited variables, and what somebody has logged in with. */
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Path from "@effect/platform/Path"
+import * as Effect from "effect/Effect"
+import * as HostEnvironment from "../../HostEnvironment.js"
+import * as redact from "../opencode/redact.js"
+import * as directories from "./directories.js"
+import * as logins from "./logins.js"
+
+/** The secret values among the variables of this process. */
+export const inherited: Effect.Effect<ReadonlyArray<string>> = Effect.map(
+  HostEnvironment.facts,
+  ({ variables }) => redact.secretsOfVariables(variables)
+)
+
+/** The keys and tokens of the logins that a child with these variables finds; and of those in a directory of its own. */
+export const stored = (
+  services: { readonly fileSystem: FileSystem.FileSystem; readonly path: Path.Path },
+  env: { readonly [name: string]: string },
+  own?: string
+): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.gen(function*() {
+    const { fileSystem, path } = services
+    const source = yield* directories.dataHome(path, env)
+    const homes = new Set([source, own].flatMap((home) => home === undefined ? [] : [path.resolve(home)]))
+    const texts = yield* Effect.forEach(homes, (home) => {
+      const directory = path.join(home, "opencode")
+      return Effect.flatMap(
+        logins.stored(services, directory),
+        Effect.forEach((name) => Effect.orElseSucceed(fileSystem.readFileString(path.join(directory, name)), () => ""))
+      )
+    }).pipe(Effect.map((lists) => lists.flat()))
+    return texts.flatMap(redact.secretsOfLogins)
+  })

@@ -1,0 +1,137 @@
+import * as CommandExecutor from "@effect/platform/CommandExecutor"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import type * as Redacted from "effect/Redacted"
+import * as HostEnvironment from "../../HostEnvironment.js"
+import type { Isolation } from "../../Isolation.js"
+import type { Options } from "../../OpenCode.js"
+import type { OpenCodeError } from "../../OpenCodeError.js"
+import type { RunOptions } from "../../RunOptions.js"
+import type { Version } from "../../Version.js"
+import type { Owner } from "../process/owner.js"
+import * as owners from "../process/owner.js"
+import type { ProcessTable } from "../process/table.js"
+import * as table from "../process/table.js"
+import * as binary from "./binary.js"
+import type { ModelList } from "./modelList.js"
+import * as modelList from "./modelList.js"
+
+/** What is needed to start processes. */
+export interface Processes {
+  readonly executor: CommandExecutor.CommandExecutor
+  readonly fileSystem: FileSystem.FileSystem
+  readonly path: Path.Path
+  readonly table: ProcessTable
+  readonly modelList: ModelList
+  /** This program, for those who find its processes after it has died. Found out once. */
+  readonly program: Effect.Effect<Owner | undefined>
+  /** Found once; fails again and again if it cannot be found. */
+  readonly binary: Effect.Effect<string, OpenCodeError>
+  /** Asked once; asked again after a failure. */
+  readonly version: Effect.Effect<Version, OpenCodeError>
+  readonly defaults: RunOptions
+  readonly isolation: Isolation
+  readonly forceKillAfter: Duration.Duration
+  /** The child's inherited environment: ours by the executor, or exactly these variables. */
+  readonly environment: {
+    readonly extend: boolean
+    readonly variables: { readonly [name: string]: string | Redacted.Redacted }
+  }
+}
+
+/** Names without secrets. Credentials come from `auth.json`, or on purpose through `extraEnv`. */
+const reviewed = [
+  "PATH",
+  "HOME",
+  "USER",
+  "LOGNAME",
+  "SHELL",
+  "LANG",
+  "LC_ALL",
+  "LC_CTYPE",
+  "TZ",
+  "XDG_CONFIG_HOME",
+  "XDG_CACHE_HOME",
+  "XDG_DATA_HOME",
+  "XDG_STATE_HOME",
+  "XDG_RUNTIME_DIR",
+  "SSL_CERT_FILE",
+  "SSL_CERT_DIR",
+  "NODE_EXTRA_CA_CERTS",
+  "NO_PROXY",
+  "USERPROFILE",
+  "APPDATA",
+  "LOCALAPPDATA",
+  "PROGRAMDATA",
+  "SYSTEMROOT",
+  "COMSPEC",
+  "PATHEXT",
+  "WINDIR"
+]
+
+const environmentOf = (environment: Options["environment"]): Effect.Effect<Processes["environment"]> => {
+  if (environment === undefined || environment === "inherit") return Effect.succeed({ extend: true, variables: {} })
+  if (environment !== "reviewed") return Effect.succeed({ extend: false, variables: environment })
+  return Effect.map(HostEnvironment.facts, ({ variables }) => ({
+    extend: false,
+    variables: Object.fromEntries(reviewed.flatMap((name) => {
+      const value = variables[name]
+      return value === undefined ? [] : [[name, value]]
+    }))
+  }))
+}
+
+/** Remembers a success; a failure is tried again by the next caller. */
+export const once = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<Effect.Effect<A, E>> =>
+  Effect.gen(function*() {
+    const lock = yield* Effect.makeSemaphore(1)
+    let known: Option.Option<A> = Option.none()
+    const ask = Effect.suspend(() =>
+      Option.isSome(known) ? Effect.succeed(known.value) : Effect.tap(effect, (value) => {
+        known = Option.some(value)
+      })
+    )
+    return Effect.suspend(() => Option.isSome(known) ? Effect.succeed(known.value) : lock.withPermits(1)(ask))
+  })
+
+/** Without `/proc` a pid is all that tells a program from others, and asking for it costs a process. */
+const program = (services: table.Services): Effect.Effect<owners.Owner | undefined> =>
+  Effect.flatMap(
+    table.hasProc(services),
+    (hasProc) => hasProc ? owners.self(services) : Effect.succeed(undefined)
+  )
+
+/** What starts processes, as a layer's options say; its version is asked by whoever needs it. */
+export const make = (
+  options: Pick<Options, "binary" | "defaults" | "forceKillAfter" | "environment">,
+  isolation: Isolation
+): Effect.Effect<
+  Omit<Processes, "version">,
+  never,
+  CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path
+> =>
+  Effect.gen(function*() {
+    const executor = yield* CommandExecutor.CommandExecutor
+    const fileSystem = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const find = binary.resolve(options.binary).pipe(
+      Effect.provideService(FileSystem.FileSystem, fileSystem),
+      Effect.provideService(Path.Path, path)
+    )
+    return {
+      executor,
+      fileSystem,
+      path,
+      table: yield* table.make({ executor, fileSystem, path }),
+      program: yield* once(program({ executor, fileSystem, path })),
+      modelList: yield* modelList.make(fileSystem),
+      binary: yield* once(find),
+      defaults: options.defaults ?? {},
+      isolation,
+      forceKillAfter: Duration.decode(options.forceKillAfter ?? "5 seconds"),
+      environment: yield* environmentOf(options.environment)
+    }
+  })

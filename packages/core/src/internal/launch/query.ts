@@ -1,0 +1,125 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+import { OpenCodeProcessError } from "../../OpenCodeError.js"
+import type { OpenCodeError } from "../../OpenCodeError.js"
+import type * as Verdict from "../../Verdict.js"
+import * as redact from "../opencode/redact.js"
+import * as snapshot from "../opencode/snapshot.js"
+import * as drain from "../process/drain.js"
+import * as spawn from "../process/spawn.js"
+import * as ansi from "../util/ansi.js"
+import * as limits from "../util/limits.js"
+import * as lineSplitter from "../util/lines.js"
+import * as tail from "../util/tail.js"
+import * as environment from "./environment.js"
+import type { Processes } from "./launcher.js"
+
+/** A question to the binary that takes longer than this is not going to be answered. */
+const patience = Duration.minutes(1)
+
+/** A line that is longer is none of OpenCode's: in bytes. */
+const maxLine = 1024 * 1024
+
+/** In bytes. The largest answers are exports of long sessions, which go through a file. */
+const limitOf = (throughFile: boolean): number => (throughFile ? 256 : 16) * 1024 * 1024
+
+export type Services = Omit<Processes, "version">
+
+export interface Options {
+  readonly cwd?: string | undefined
+  /** The variables of the child; without them those of a run with the client's defaults, isolated like one. */
+  readonly env?: { readonly [name: string]: string } | undefined
+  /** Let the shell write the output to a file: OpenCode's `export` can be cut off at 64 KiB in a pipe. */
+  readonly throughFile?: boolean | undefined
+}
+
+/** Runs `opencode` for its output: no prompt, no events. Fails unless it exits with 0. */
+export const make = (
+  client: Services,
+  args: ReadonlyArray<string>,
+  options?: Options
+): Effect.Effect<string, OpenCodeError> =>
+  Effect.scoped(Effect.gen(function*() {
+    const clock = yield* Effect.clock
+    const before = clock.unsafeCurrentTimeMillis()
+    const binary = yield* client.binary
+    const cwd = options?.cwd ?? client.path.resolve(".")
+    const env = options?.env ?? (yield* environment.make(client, client.defaults, cwd)).env
+    const file = options?.throughFile === true && client.path.sep === "/"
+      ? yield* Effect.option(client.fileSystem.makeTempFileScoped({ prefix: "effect-opencode-" }))
+      : Option.none<string>()
+    const maxOutput = limitOf(Option.isSome(file))
+    const id = `query-${args[0]}`
+    const program = Option.match(file, {
+      onNone: () => ({ binary, args }),
+      onSome: (file) => ({ binary: "sh", args: ["-c", "exec \"$@\" > \"$0\"", file, binary, ...args] })
+    })
+    const redactor = redact.make(yield* environment.secrets(client, client.defaults, client.isolation))
+    const running = yield* spawn.start(client.executor, client.table, {
+      binary: program.binary,
+      invocation: { args: program.args, env: { ...env, PWD: cwd }, stdin: "" },
+      cwd,
+      extendEnv: client.environment.extend,
+      // Nothing that this starts outlives it, so there is nothing to mark.
+      marker: `effect-opencode ${id}`,
+      forceKillAfter: client.forceKillAfter
+    })
+    const stderr = tail.ofLines(limits.kept, redactor.lines())
+    const lines = lineSplitter.make(maxLine)
+    const keep = (found: ReadonlyArray<lineSplitter.Line>): void => {
+      for (const line of found) {
+        stderr.push(typeof line === "string" ? ansi.strip(line) : `[a line of ${line.tooLong} bytes]`)
+      }
+    }
+    const stdout: Array<string> = []
+    let size = 0
+    const pipes = Effect.all([
+      Stream.runForEach(
+        Stream.decodeText(Stream.tap(running.stdout, (bytes) => {
+          size += bytes.length
+          return size > maxOutput ? Effect.fail("too much") : Effect.void
+        })),
+        (text) => Effect.sync(() => stdout.push(text))
+      ),
+      Stream.runForEach(running.stderr, (bytes) => Effect.sync(() => keep(lines.push(bytes))))
+    ], { concurrency: "unbounded", discard: true }).pipe(Effect.ignore)
+    // Something else can hold the pipes of a process that has exited.
+    const over = Effect.raceFirst(pipes, Effect.zipRight(running.exit, Effect.sleep(drain.patience)))
+    const isInTime = Option.isSome(yield* Effect.timeoutOption(over, patience))
+    keep(lines.flush())
+    const survivors = yield* running.terminate()
+    const exit = yield* Effect.map(
+      Effect.timeoutOption(running.exit, survivors.length > 0 ? Duration.zero : patience),
+      Option.getOrElse((): Verdict.Exit => ({ _tag: "Lost" }))
+    )
+    if (Option.isSome(file) && size <= maxOutput) {
+      size = yield* client.fileSystem.stat(file.value).pipe(
+        Effect.map((info) => Number(info.size)),
+        Effect.orElseSucceed(() => 0)
+      )
+    }
+    if (isInTime && size <= maxOutput && exit._tag === "Code" && exit.code === 0) {
+      return Option.isNone(file)
+        ? stdout.join("")
+        : yield* Effect.orElseSucceed(client.fileSystem.readFileString(file.value), () => "")
+    }
+    const partial = snapshot.make({
+      runId: id,
+      cwd,
+      stderr: redactor.text(stderr.read()),
+      duration: clock.unsafeCurrentTimeMillis() - before,
+      survivors
+    })
+    return yield* new OpenCodeProcessError({
+      exitCode: exit._tag === "Code" ? exit.code : undefined,
+      signal: exit._tag === "Signal" ? exit.signal : undefined,
+      hint: !isInTime
+        ? `\`opencode ${args.join(" ")}\` did not answer within ${Duration.format(patience)}`
+        : size > maxOutput
+        ? `\`opencode ${args.join(" ")}\` printed more than ${maxOutput / 1024 / 1024} MiB`
+        : undefined,
+      partial
+    })
+  }))

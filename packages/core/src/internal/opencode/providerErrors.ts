@@ -1,0 +1,214 @@
+import * as Redacted from "effect/Redacted"
+import type { SessionErrorKind } from "../../RunEvent.js"
+import * as json from "../util/json.js"
+import type { WireObject } from "../util/object.js"
+import { isObject, number, string } from "../util/object.js"
+import * as secretNames from "../util/secretNames.js"
+import * as walk from "../util/walk.js"
+import { typeOf } from "./v1/envelope.js"
+
+export interface Description {
+  readonly kind: SessionErrorKind
+  readonly name: string
+  readonly message: string
+  readonly statusCode: number | undefined
+  readonly retryable: boolean | undefined
+  readonly retryAfter: number | undefined
+}
+
+/**
+ * Links and dotted paths name things and say nothing: `tools.4.input_schema.properties.api_key` is not about a key,
+ * `https://console.acme.dev/settings/billing` not about money.
+ */
+const names = /https?:\/\/\S+|(?<![\w$.])[\w$]+(?:\[\d+\])?(?:\.[\w$]+(?:\[\d+\])?){2,}/g
+
+/** What a text has to say, it says at its beginning. */
+const readLength = 10_000
+
+/**
+ * What providers say, most particular first: the first pattern that fits wins. Each one is as narrow as the fault, since
+ * the texts of one kind use the words of others: a limit by the minute speaks of quotas, a refused prompt of policies,
+ * and a refused schema holds any word at all.
+ */
+const patterns: ReadonlyArray<readonly [SessionErrorKind, ReadonlyArray<RegExp>]> = [
+  ["other", [
+    /max_(?:completion_|output_)?tokens\b.{0,60}\btoo (?:large|high)/i,
+    /max_(?:completion_|output_)?tokens: \d+ > \d+/i,
+    /\b(?:image|file|document|pdf|audio|video|attachment)s?\b.{0,60}\b(?:too (?:large|big|many)|exceeds?)\b/i,
+    /\b(?:location|country|region|territory)\b.{0,30}\bnot supported/i
+  ]],
+  ["quota", [
+    /per[ _-]?day|\bdaily\b.{0,20}\blimit|\blimit: 0(?![.\d])/i,
+    /insufficient[_ ](?:quota|credits?|funds|balance)/i,
+    /credit[_ ]balance|\bcredits? (?:are |is )?(?:required|exhausted|depleted)|(?:more|out of|no) credits|can only afford/i,
+    /payment[_ ](?:is )?required|no payment method|\bunpaid\b|arrearage/i,
+    /billing[_ ](?:hard[_ ]limit|not[_ ]active)|check your billing details/i,
+    /spend(?:ing)? (?:limit|cap)|usage[_ ]limits?\b.{0,20}\b(?:reached|exceeded)|reached your.{0,30}usage limits?/i,
+    /usage_not_included|(?:free usage|prompt tokens limit) exceeded|exceeded your.{0,30}allowance|usagelimiterror/i
+  ]],
+  ["rate-limit", [
+    /per[ _-]?(?:minute|second|min|sec)(?![a-z])|\b[rt]p[ms]\b/i,
+    /\b(?:retry|try again) (?:in|after) \d/i,
+    /resource has been exhausted \(e\.g\. check quota\)/i
+  ]],
+  ["quota", [
+    /quota\b.{0,40}\b(?:exceed|exhaust|reached|used up)/i,
+    /(?:exceed|exhaust|reach|out of)\w*\b.{0,40}\bquota/i,
+    /quota_?exceeded/i
+  ]],
+  ["content-filter", [
+    /content[ _-]?(?:filter|policy|management policy|exists risk)|data_?inspection_?failed|prohibited_content/i,
+    /responsible_?ai_?policy|(?:usage|safety|acceptable use) polic(?:y|ies)|safety (?:system|filter|reasons)/i,
+    /requires moderation|moderation_(?:blocked|error)|inappropriate content/i,
+    /\b(?:input|prompt|request|content)\b.{0,20}\b(?:was|were|been) flagged/i
+  ]],
+  ["context-overflow", [
+    /context[ _-]?(?:length|window|limit|size|overflow)/i,
+    /(?:prompt|input) (?:is )?too long|maximum prompt length|reduce the length of|request_too_large|request entity too large/i,
+    /input (?:token count|length)\b.{0,40}\bexceeds?|tokens in request more than max tokens|token limit exceeded/i
+  ]],
+  ["model-not-found", [
+    /model[ _-]?not[ _-]?(?:found|supported|available)|no such model|unknown model|deployment_?not_?found/i,
+    /\bmodels?\b\W.{0,120}?(?:does not exist|doesn't exist|\bnot found|has been (?:decommissioned|deprecated|retired))/i,
+    /^(?:\w+: )?model: \S+(?:\s|$)|\bnot a valid model|invalid model\b|model (?:name|id|identifier)\b.{0,20}\binvalid/i,
+    /on-demand throughput isn.t supported|deployment for this resource does not exist|model is not supported/i,
+    /does not have access to model|no endpoints found|no allowed providers/i
+  ]],
+  ["authentication", [
+    /\b(?:invalid|incorrect|wrong|missing|expired|revoked|no|valid|provide an)\W+(?:x-)?api[ _-]?key\b/i,
+    /\bapi[ _-]?key\b(?: \w+)? (?:is |was )?(?:not valid|not found|invalid|incorrect|missing|required|expired|revoked)/i,
+    /(?:in|not )valid_api_key|api_key_(?:in|not_)valid|no auth credentials|not authenticated|failed to authenticate/i,
+    /\bun-?authori[sz]ed\b|\bun-?authenticated\b|authentication(?:[_ ](?:error|failed|required)|_fails)/i,
+    /\binvalid[ _](?:authentication|credentials?|key)\b|invalid (?:bearer|access|oauth) token|token (?:has |is )?expired/i,
+    /\b(?:access|bearer|security|oauth)\b.{0,20}\btoken\b.{0,40}\b(?:invalid|expired|revoked)/i,
+    /\bforbidden\b|permission[_ ](?:error|denied)|access[_ ]?denied|don't have access to the model|not authorized/i,
+    /^(?:\w+: )?40[13]\b|\b(?:HTTP|status(?: code)?|error code)[ :=]*40[13]\b/i
+  ]],
+  ["rate-limit", [
+    /rate[ _-]?limit|rate increased too quickly|too[_ ]many[_ ](?:requests|tokens)|throttl|\boverloaded/i,
+    /resource[_ ](?:has been )?exhausted|at capacity|high demand|\bslow down\b|concurren\w+\b.{0,30}\blimit/i,
+    /^(?:\w+: )?(?:429|529)\b|\b(?:HTTP|status(?: code)?|error code)[ :=]*(?:429|529)\b/i
+  ]],
+  ["provider-unavailable", [
+    /ECONN\w+|ENOTFOUND|EAI_AGAIN|ETIMEDOUT|EHOSTUNREACH|getaddrinfo|socket|(?:unable to|cannot) connect|fetch failed/i,
+    /(?:network|connection) (?:error|reset|refused|closed|lost)|timed? ?out|\bterminated\b|upstream/i,
+    /server_error|server had an error|internal[_ ](?:server[_ ])?error|service[_ -]unavailable|bad gateway/i,
+    /(?:temporarily|currently) unavailable/i,
+    /provider returned error|^(?:\w+: )?(?:408|5\d\d)\b|\b(?:HTTP|status(?: code)?|error code)[ :=]*(?:408|5\d\d)\b/i
+  ]]
+]
+
+const said = (text: string): SessionErrorKind | undefined => {
+  const words = text.slice(0, readLength).replace(names, " ")
+  return patterns.find(([, some]) => some.some((pattern) => pattern.test(words)))?.[0]
+}
+
+export const kindOfText = (text: string): SessionErrorKind => said(text) ?? "other"
+
+/** Google says the same of what is used up for a minute and for a day. */
+const isVague = (text: string): boolean => /ai\.google\.dev\S*\/rate-limits/.test(text)
+
+/**
+ * Whether asking the provider again is of no use. A conversation that is too long can become shorter; a model that is
+ * not found is sometimes there at the next request, which is why OpenCode asks OpenAI again (1.18.33).
+ */
+export const isHopeless = (kind: SessionErrorKind, text: string, inARow: number): boolean =>
+  kind === "authentication" || (kind === "quota" && !isVague(text)) || (kind === "model-not-found" && inARow > 1)
+
+const byName = new Map<string, SessionErrorKind>([
+  ["ContextOverflowError", "context-overflow"],
+  ["ContentFilterError", "content-filter"],
+  ["MessageOutputLengthError", "output-length"],
+  ["MessageAbortedError", "aborted"],
+  ["ProviderAuthError", "authentication"],
+  ["ProviderModelNotFoundError", "model-not-found"]
+])
+
+/** What a server that fails, or the proxy before it, may say of somebody else's fault. */
+const lasting: ReadonlySet<SessionErrorKind | undefined> = new Set(
+  ["quota", "content-filter", "context-overflow", "model-not-found"] as const
+)
+
+/** Words come before the status: a 403 can be a matter of money, of moderation or of a key. */
+const kindOf = (name: string, statusCode: number | undefined, text: string): SessionErrorKind => {
+  const named = byName.get(name)
+  if (named !== undefined) return named
+  const words = said(text)
+  switch (statusCode) {
+    case 401:
+      return words === "quota" ? words : "authentication"
+    case 402:
+      return "quota"
+    case 403:
+      return words ?? "authentication"
+    case 404:
+      return words ?? "model-not-found"
+    case 413:
+      return words ?? "context-overflow"
+    case 429:
+      return words === "quota" ? words : "rate-limit"
+    case 529:
+      return "rate-limit"
+  }
+  return statusCode !== undefined && statusCode >= 500
+    ? words !== undefined && lasting.has(words) ? words : "provider-unavailable"
+    : words ?? "other"
+}
+
+/** `retry-after` is seconds, `retry-after-ms` milliseconds; the date form is not seen from model providers. */
+const retryAfter = (headers: unknown): number | undefined => {
+  if (!isObject(headers)) return undefined
+  const millis = Number(headers["retry-after-ms"])
+  if (headers["retry-after-ms"] !== undefined && Number.isFinite(millis)) return millis
+  const seconds = Number(headers["retry-after"])
+  return headers["retry-after"] !== undefined && Number.isFinite(seconds) ? seconds * 1000 : undefined
+}
+
+const isPage = (body: string): boolean => /^\s*<(?:!doctype|html)/i.test(body)
+
+/** Words for an error that has none: the object itself. Uncut, because secrets are masked before anything is cut. */
+const wordsOf = (error: unknown): string | undefined =>
+  string(error) ?? (isObject(error) || Array.isArray(error) ? json.stringify(error) : undefined)
+
+/** Total: an error of any shape is one. */
+export const describe = (error: unknown): Description => {
+  const own: WireObject = isObject(error) ? error : {}
+  const data: WireObject = isObject(own["data"]) ? own["data"] : own
+  const name = string(own["name"]) ?? string(own["type"])
+  const message = string(data["message"]) ?? string(own["message"]) ?? string(own["data"]) ?? name ??
+    wordsOf(error) ?? "no reason given"
+  const statusCode = number(data["statusCode"])
+  const body = string(data["responseBody"]) ?? ""
+  return {
+    // A page of a proxy is for people who look at it, and speaks of everything.
+    kind: kindOf(name ?? "UnknownError", statusCode, isPage(body) ? message : `${message}\n${body}`),
+    name: name ?? "UnknownError",
+    message,
+    statusCode,
+    retryable: typeof data["isRetryable"] === "boolean" ? data["isRetryable"] : undefined,
+    retryAfter: retryAfter(data["responseHeaders"])
+  }
+}
+
+const maxBody = 2000
+
+/**
+ * The printed error without headers that could hold secrets; names and texts cleaned, then the texts cut: the beginning
+ * of a secret is one, too.
+ */
+export const sanitize = (error: unknown, redact: (text: string) => string): unknown =>
+  walk.map(error, {
+    text: (text) => {
+      const clean = redact(text)
+      return clean.length > maxBody ? clean.slice(0, maxBody) : clean
+    },
+    name: redact,
+    drop: (name, under) => secretNames.isHeaders(under) && !secretNames.isHarmlessHeader(name)
+  }, Redacted.isRedacted)
+
+/** A printed `error` line, or the event of one, cleaned like the error alone; anything else as it is. */
+export const sanitizeWire = (line: WireObject, redact: (text: string) => string): WireObject => {
+  if (typeOf(line) !== "error") return line
+  const error = sanitize(line["error"], redact)
+  return error === line["error"] ? line : { ...line, error }
+}

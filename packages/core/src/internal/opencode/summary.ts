@@ -1,0 +1,189 @@
+import type { PermissionRejected, RunEvent, SessionError, ToolUse } from "../../RunEvent.js"
+import * as TokenUsage from "../../TokenUsage.js"
+import type { Evidence } from "../../Verdict.js"
+import * as tail from "../util/tail.js"
+import * as answers from "./answer.js"
+import { isFinal } from "./finishReason.js"
+import * as decode from "./v1/decode.js"
+import * as stderrFacts from "./v1/stderrFacts.js"
+
+/**
+ * A running sum over events: what the verdict, the budgets and the partial facts of an error need. It is mutable
+ * because it sees every event of every run; it is owned by one fold and never shared.
+ */
+export interface Summary extends Evidence {
+  readonly add: (event: RunEvent) => void
+  /** The session is known before any event of it. */
+  readonly inSession: (sessionId: string) => void
+  readonly text: () => string
+  readonly sessionId: string | undefined
+  readonly usage: TokenUsage.TokenUsage
+  readonly cost: number
+  /** Whether some of the cost is unknown, so that `cost` is less than what was spent. */
+  readonly unpriced: boolean
+  readonly turns: number
+  /** Steps that began, repetitions of one message included. */
+  readonly steps: number
+  readonly toolCalls: number
+  /** Lines that look like events and could not be read, and events whose text could not. */
+  readonly lostLines: number
+}
+
+/** The permission that a kind of tools asks for, where it is no tool's name. */
+const asksFor = new Map([["write", "edit"], ["patch", "edit"], ["apply_patch", "edit"], ["multiedit", "edit"]])
+
+/** Those of sub-agents are announced, too, and no call of this conversation follows. */
+const maxAnnounced = 16
+
+/** OpenCode says 0 where it has no price (1.18.33). */
+export const isUnpriced = (cost: number, tokens: TokenUsage.TokenUsage): boolean => cost === 0 && tokens.total > 0
+
+/** A field of a step that could not be read, so that what it cost is not known. */
+const costs = /^(cost|tokens)(\.|$)/
+
+export const make = (options: {
+  readonly keepText: number
+  /** Cleans what is kept of a text that is cut. */
+  readonly clean?: ((text: string) => string) | undefined
+  /** The price is known, so that a cost of 0 is none. */
+  readonly isPriced?: boolean | undefined
+}): Summary => {
+  const { clean = (text: string) => text } = options
+  const answer = answers.make()
+  const pieces: Array<string> = []
+  const last = tail.make(Number.isFinite(options.keepText) ? options.keepText : 1)
+  const keepAll = !Number.isFinite(options.keepText)
+  /** Told on stderr, not seen on stdout yet: the pipes are read apart, and the telling one can be ahead by a step. */
+  let announced: ReadonlyArray<PermissionRejected> = []
+  /** The other way round. */
+  let unannounced: ToolUse | undefined
+  const explain = (said: PermissionRejected, { input }: ToolUse): PermissionRejected => ({
+    ...said,
+    patterns: stderrFacts.patternsOf(said.patterns, input)
+  })
+  const rejectionOf = (event: ToolUse): PermissionRejected => {
+    const permission = asksFor.get(event.tool) ?? event.tool
+    const latest = [...announced].reverse()
+    const said = latest.find(({ patterns }) => stderrFacts.isFrom(patterns, event.input)) ??
+      latest.find((one) => one.permission === permission) ?? latest[0]
+    announced = announced.filter((one) => one !== said)
+    unannounced = said === undefined ? event : undefined
+    return said === undefined
+      ? { _tag: "PermissionRejected", permission: event.tool, patterns: [] }
+      : explain(said, event)
+  }
+  /** Since the step before this one has finished. */
+  let lostInStep = false
+  let saidInStep = false
+  const lose = (): void => {
+    self.lostLines++
+    lostInStep = true
+  }
+  /** Whether the agent's last step ended the conversation; a compaction is none of its steps. */
+  let hasEnded = false
+  const say = (texts: ReadonlyArray<string>): void => {
+    for (const text of texts) {
+      if (keepAll) pieces.push(text)
+      else last.push(clean(text), true)
+    }
+  }
+  const text = (): string => {
+    const held = answer.held().join("")
+    return keepAll ? pieces.join("") + held : (last.read() + clean(held)).slice(-options.keepText)
+  }
+  const self = {
+    sessionId: undefined as string | undefined,
+    usage: TokenUsage.empty,
+    cost: 0,
+    unpriced: false,
+    turns: 0,
+    steps: 0,
+    toolCalls: 0,
+    eventCount: 0,
+    finishReason: undefined as string | undefined,
+    finished: false,
+    pendingError: undefined as SessionError | undefined,
+    recovered: false,
+    rejection: undefined as PermissionRejected | undefined,
+    retries: 0,
+    lostLines: 0,
+    answerLost: false,
+    text,
+    inSession: (sessionId: string) => {
+      self.sessionId ??= sessionId
+    },
+    add: (event: RunEvent) => {
+      switch (event._tag) {
+        case "Diagnostic":
+          if (event.lost === true) lose()
+          return
+        case "TextDelta":
+        case "PermissionAsked":
+          return
+        case "PermissionRejected":
+          self.rejection = unannounced === undefined ? event : explain(event, unannounced)
+          announced = unannounced === undefined ? [...announced, event].slice(-maxAnnounced) : announced
+          unannounced = undefined
+          return
+        case "ProviderRetry":
+          self.retries++
+          return
+      }
+      self.eventCount++
+      if (event.sessionId !== undefined) self.sessionId ??= event.sessionId
+      say(answer.add(event))
+      if (decode.textOf(event) !== "") {
+        saidInStep = true
+        self.answerLost = false
+      }
+      switch (event._tag) {
+        case "StepStart":
+          self.steps++
+          if (!answer.summarizes()) hasEnded = false
+          self.finished = false
+          // The run went on, so what was rejected did not end it.
+          self.rejection = undefined
+          return
+        case "StepFinish":
+          if (decode.isToolCall(event)) self.toolCalls++
+          self.turns++
+          self.usage = TokenUsage.add(self.usage, event.tokens)
+          self.cost += event.cost
+          if (event.unread?.some((field) => costs.test(field)) === true) self.unpriced = true
+          else if (options.isPriced !== true && isUnpriced(event.cost, event.tokens)) self.unpriced = true
+          self.answerLost = lostInStep && !saidInStep
+          lostInStep = saidInStep = false
+          // A compaction ends nothing: OpenCode goes on after it, or it came after the end.
+          if (answer.summarizes()) {
+            self.finished = hasEnded
+            return
+          }
+          self.finishReason = event.reason
+          hasEnded = isFinal(event.reason)
+          self.finished = hasEnded
+          if (self.pendingError !== undefined) {
+            self.pendingError = undefined
+            self.recovered = true
+          }
+          return
+        case "SessionError":
+          self.pendingError = event
+          return
+        case "ToolUse":
+          self.toolCalls++
+          if (stderrFacts.isRejected(event)) self.rejection = rejectionOf(event)
+          return
+        case "Text":
+          if (event.unread !== undefined) lose()
+          // OpenCode goes on with what it says to itself; what a plugin tells the user alone changes nothing.
+          if (event.synthetic !== true || decode.isIgnored(event.raw) || answer.isSummary(event)) return
+          hasEnded = false
+          self.finished = false
+          return
+        case "Unknown":
+          if (decode.isToolCall(event)) self.toolCalls++
+      }
+    }
+  }
+  return self
+}

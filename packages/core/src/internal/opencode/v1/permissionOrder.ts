@@ -1,0 +1,174 @@
+import * as Permission from "../../../Permission.js"
+import type { RunConfig } from "../../../RunConfig.js"
+import { fromEntries, isPlain } from "../../util/object.js"
+import type { WireObject } from "../../util/object.js"
+import * as configContent from "../configContent.js"
+import * as ruleMerge from "../ruleMerge.js"
+import * as wildcard from "../wildcard.js"
+
+type Entry = readonly [name: string, rule: unknown]
+
+const builtIn: ReadonlySet<string> = new Set(Permission.names)
+
+const shorterFirst = ([a]: Entry, [b]: Entry): number => a.length - b.length
+
+/** The text before the first wildcard. */
+const prefixOf = (pattern: string): string => /^[^*?]*/.exec(pattern)![0]
+
+/** Whether a pattern matches every name that begins with this one. */
+const covers = (pattern: string, name: string): boolean =>
+  /^[^*?]*\*+$/.test(pattern) && name.startsWith(prefixOf(pattern))
+
+/** Whether no name can match both. */
+const areApart = (a: string, b: string): boolean => {
+  const [one, other] = [prefixOf(a), prefixOf(b)]
+  return !one.startsWith(other) && !other.startsWith(one)
+}
+
+/**
+ * A pattern for a name that has no other spelling: it is wider by one character, so it must not catch another name of
+ * ours, and must not allow what only looks like a name of ours.
+ */
+const lookalike = (names: ReadonlyArray<string>, name: string, rule: unknown): string | undefined =>
+  builtIn.has(name) || rule === "deny"
+    ? Array.from(name, (_, at) => `${name.slice(0, at)}?${name.slice(at + 1)}`).reverse().find((wider) =>
+      names.every((other) =>
+        other === name ||
+        (wildcard.hasWildcard(other) ? rule === "deny" || areApart(wider, other) : !wildcard.matches(wider, other))
+      )
+    )
+    : undefined
+
+/**
+ * The rules once more, under keys that a config file does not have. The last rule that matches decides, and OpenCode
+ * merges our rules into those of its config files by key (1.18.33): if a file names `bash` first, our
+ * `{ "*": "allow", bash: "deny" }` becomes `bash: deny, *: allow`, and if it names `"*"` first, its own `bash` comes
+ * after our `"*"`. Keys that no file has come last, in our order.
+ *
+ * A pattern has other spellings (`**`). A name has none: `bash*` says its rule, and `bash?*` gives longer names back to
+ * the patterns of ours that decide about them.
+ */
+const again = (rules: WireObject): ReadonlyArray<Entry> => {
+  const entries = Object.entries(rules)
+  const names = entries.map(([name]) => name)
+  const result: Array<Entry> = []
+  const said: Array<string> = []
+  const isUsed = (key: string): boolean => Object.hasOwn(rules, key) || result.some(([used]) => used === key)
+  const say = (pattern: string, rule: unknown): void => {
+    const key = isUsed(pattern) ? wildcard.respelled(pattern, isUsed) : pattern
+    if (key !== undefined) result.push([key, rule])
+  }
+
+  const wild = entries.filter(([name]) => wildcard.hasWildcard(name))
+  for (const [pattern, rule] of wild) say(pattern, rule)
+
+  // What is said of a shorter name is about longer ones, too, so these follow.
+  for (const [name, own] of entries.filter(([name]) => !wildcard.hasWildcard(name)).sort(shorterFirst)) {
+    const rule = entries.filter(([other]) => other === name || wildcard.overlap(other, name))
+      .map(([, rule]) => rule).reduce(ruleMerge.patterns)
+    const byPatterns = wild.filter(([pattern]) => wildcard.matches(pattern, name)).map(([, rule]) => rule)
+      .reduce<unknown>(ruleMerge.patterns, undefined)
+    if (typeof rule === "string" && rule === byPatterns && !said.some((shorter) => name.startsWith(shorter))) continue
+    if (wild.some(([pattern, rule]) => covers(pattern, name) && ruleMerge.isTotal(rule))) {
+      said.push(name)
+      say(`${name}*`, rule)
+      for (const [pattern, rule] of wild) {
+        if (covers(pattern, name)) say(`${name}?*`, rule)
+        else if (prefixOf(pattern).startsWith(name) || (rule === "deny" && !areApart(pattern, name))) say(pattern, rule)
+      }
+    } else {
+      const wider = lookalike(names, name, own)
+      if (wider !== undefined) say(wider, rule)
+    }
+  }
+  return result
+}
+
+/** Rules as OpenCode is told them. */
+export const ordered = (rules: unknown): unknown => {
+  if (typeof rules === "string") return ordered({ "*": rules })
+  return isPlain(rules) ? fromEntries([...Object.entries(rules), ...again(rules)]) : rules
+}
+
+/** Names of agents. */
+export interface Agents {
+  /** Those that configuration files define, sub-agents included. */
+  readonly defined: ReadonlyArray<string>
+  /** Those under the older key `mode`, which OpenCode merges over `agent`. */
+  readonly modes: ReadonlyArray<string>
+}
+
+export const noAgents: Agents = { defined: [], modes: [] }
+
+/** The agents that OpenCode brings. Rules under another name would make an agent of that name where there is none. */
+const native: ReadonlySet<string> = new Set(["build", "plan"])
+
+const inside = (u: unknown, key: string): unknown => isPlain(u) && Object.hasOwn(u, key) ? u[key] : undefined
+
+/** Puts rules under the names of agents: after those of all agents, before those that the program has for one of them. */
+const under = (
+  content: WireObject,
+  key: "agent" | "mode",
+  names: Iterable<string>,
+  rules: unknown,
+  more: (name: string) => WireObject = () => ({})
+): WireObject => {
+  const own = isPlain(content[key]) ? content[key] : {}
+  const all = new Set([...names, ...Object.keys(own)])
+  if (all.size === 0) return content
+  return {
+    ...content,
+    [key]: fromEntries([...all].map((name) => {
+      const agent = inside(own, name) ?? {}
+      return [
+        name,
+        isPlain(agent)
+          ? { ...more(name), ...agent, permission: ordered(ruleMerge.rules(rules, inside(agent, "permission"))) }
+          : agent
+      ]
+    }))
+  }
+}
+
+/** Undoes what a config file can do to the agent so that another one, or none, would work in its place. */
+const working: WireObject = { name: "build", mode: "primary", disable: false, hidden: false }
+
+/**
+ * The agent that works. Configuration files decide about it, and about its rules, unless somebody names one; so if there
+ * are rules and nobody does, it is `build`.
+ */
+export const agentOf = (config: RunConfig): string | undefined => {
+  const { agent, configOverrides = {} } = config
+  const isOpen = agent === undefined && configOverrides["default_agent"] === undefined &&
+    inside(inside(configOverrides["agent"], "build"), "disable") !== true
+  return isOpen && configContent.permissionOf(config) !== undefined ? "build" : agent
+}
+
+/**
+ * The configuration as OpenCode is told it. Rules of an agent win over the rules of all agents, so rules stand under the
+ * name of the agent that works and of every agent that is known, too.
+ */
+export const asTold = (content: WireObject, agent: string | undefined, known: Agents = noAgents): WireObject => {
+  const permission = content["permission"]
+  if (configContent.isEmpty(permission)) return content
+  const name = agent ?? content["default_agent"]
+  const names = [...(typeof name === "string" && native.has(name) ? [name] : []), ...known.defined, ...known.modes]
+  return under(
+    under(
+      content,
+      "agent",
+      names,
+      permission,
+      (other) => other === "build" && agent === other ? working : { name: other }
+    ),
+    "mode",
+    known.modes,
+    permission
+  )
+}
+
+/** `OPENCODE_PERMISSION` wins over the configuration, so an inherited one must not be left standing (1.18.33). */
+export const variables = (config: RunConfig): { readonly [name: string]: string } => {
+  const rules = configContent.permissionOf(config)
+  return rules === undefined ? {} : { OPENCODE_PERMISSION: JSON.stringify(ordered(rules)) }
+}

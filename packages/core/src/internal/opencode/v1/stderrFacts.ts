@@ -1,0 +1,378 @@
+import type * as RunEvent from "../../../RunEvent.js"
+import * as ansi from "../../util/ansi.js"
+import { copy } from "../../util/lines.js"
+import * as tail from "../../util/tail.js"
+import * as providerErrors from "../providerErrors.js"
+
+/** OpenCode replaced the agent that was asked for by its default agent. */
+export interface AgentFallback {
+  readonly agent: string
+  readonly reason: "unknown" | "subagent"
+}
+
+/** An attempt at the provider failed. */
+export interface ProviderFailure {
+  readonly _tag: "ProviderFailure"
+  readonly reason: string
+  readonly provider?: string | undefined
+  readonly model?: string | undefined
+  readonly sessionId?: string | undefined
+  readonly agent?: string | undefined
+}
+
+export type Fact =
+  | { readonly _tag: "PermissionRejected"; readonly event: RunEvent.PermissionRejected }
+  | ProviderFailure
+  /** `isLate`: after the first event, where OpenCode says it no more. */
+  | { readonly _tag: "AgentFallback"; readonly fallback: AgentFallback; readonly isLate: boolean }
+
+// -----------------------------------------------------------------------------
+// Lines
+// -----------------------------------------------------------------------------
+
+const opening = /^!\s+permission requested: (\S+?)(?: \(|(?=; auto-rejecting$))/
+/** Ends the patterns of a permission. One without patterns is a line of its own. */
+const ending = "); auto-rejecting"
+
+/** What stands behind the name of a permission without patterns. */
+const withoutPatterns = "; auto-rejecting"
+
+const bare = (line: string): string => line.endsWith("\r") ? line.slice(0, -1) : line
+
+const ends = (line: string): boolean => bare(line).endsWith(ending)
+const fallback = /^!\s+agent "(.*)" (not found|is a subagent, not a primary agent)\. Falling back to default agent$/
+
+const pair = /([^\s="]+)=("(?:[^"\\]|\\.)*"|[^\s="\\]*)(?: |$)/y
+
+const unquoted = (value: string): string => {
+  if (!value.startsWith("\"")) return value
+  try {
+    return String(JSON.parse(value))
+  } catch {
+    return value.slice(1, -1).replace(/\\(.)/g, "$1")
+  }
+}
+
+/** The pairs of a line that OpenCode's logger has written, which consists of nothing else; otherwise nothing. */
+export const logfmt = (line: string): ReadonlyMap<string, string> | undefined => {
+  const pairs = new Map<string, string>()
+  pair.lastIndex = 0
+  while (pair.lastIndex < line.length) {
+    const match = pair.exec(line)
+    if (match === null) return undefined
+    pairs.set(match[1]!, unquoted(match[2]!))
+  }
+  return pairs
+}
+
+/** The log of 1.17 and later. */
+const logged = (line: string): ReadonlyMap<string, string> | undefined =>
+  /^timestamp=\S+ level=[A-Z]+ /.test(line) ? logfmt(line) : undefined
+
+/** The log before that: `ERROR 2026-11-22T13:35:18 +3ms service=llm … stream error`. */
+const older = /^(?:DEBUG|INFO|WARN|ERROR)\s+\d{4}-\d\d-\d\dT\S+ \+\d+ms service=/
+
+const olderPairs = (line: string): ReadonlyMap<string, string> =>
+  new Map(
+    Array.from(line.matchAll(/([\w.]+)=("(?:[^"\\]|\\.)*"|\S*)/g), ([, name, value]) => [name!, unquoted(value!)])
+  )
+
+export const isLog = (line: string): boolean => logged(line) !== undefined || older.test(line)
+
+// -----------------------------------------------------------------------------
+// Permissions
+// -----------------------------------------------------------------------------
+
+/** Commas in quotes, and in a text of several lines, part nothing. */
+const split = (text: string): ReadonlyArray<string> => {
+  if (text === "") return []
+  if (text.includes("\n")) return [text]
+  const parts: Array<string> = []
+  let quote = ""
+  let from = 0
+  for (let at = 0; at < text.length; at++) {
+    const character = text[at]!
+    if (character === "\\") at++
+    else if (quote !== "") quote = character === quote ? "" : quote
+    else if (character === "\"" || character === "'" || character === "`") quote = character
+    else if (character === "," && text[at + 1] === " ") {
+      parts.push(text.slice(from, at))
+      from = at + 2
+    }
+  }
+  // An apostrophe is no quote.
+  return quote === "" ? [...parts, text.slice(from)] : text.split(", ")
+}
+
+/** All texts of an input, as stderr shows them to us. */
+const stringsIn = (input: unknown): ReadonlyArray<string> =>
+  typeof input === "string"
+    ? [ansi.strip(input)]
+    : typeof input === "object" && input !== null
+    ? Object.values(input).flatMap(stringsIn)
+    : []
+
+/** Whether these patterns can be those of a call with this input. */
+export const isFrom = (patterns: ReadonlyArray<string>, input: unknown): boolean => {
+  const texts = stringsIn(input)
+  return patterns.length > 0 && patterns.every((pattern) => texts.some((text) => text.includes(pattern)))
+}
+
+/** More commas than that are in a text, not between commands. */
+const maxPieces = 256
+
+/**
+ * The patterns of a rejected call whose input is known: stderr joins them by commas, which they can hold as well, and
+ * ends them by words that they can hold as well.
+ */
+export const patternsOf = (patterns: ReadonlyArray<string>, input: unknown): ReadonlyArray<string> => {
+  const joined = patterns.join(", ")
+  if (joined === "") return patterns
+  const texts = stringsIn(input)
+  const isSaid = (text: string): boolean => texts.some((one) => one.includes(text))
+  const longer = texts.find((one) => one.includes(`${joined}${ending}`))
+  if (longer !== undefined) return [longer]
+  if (isSaid(joined)) return [joined]
+  const pieces = joined.split(", ")
+  if (pieces.length > maxPieces) return patterns
+  const whole: Array<string> = []
+  for (const piece of pieces) {
+    const longest = whole.length === 0 ? piece : `${whole[whole.length - 1]}, ${piece}`
+    if (isSaid(longest)) whole.splice(-1, 1, longest)
+    else if (isSaid(piece)) whole.push(piece)
+    // One of them is not from the input, so nothing is known of the others.
+    else return patterns
+  }
+  return whole
+}
+
+// -----------------------------------------------------------------------------
+// Reading
+// -----------------------------------------------------------------------------
+
+/**
+ * Reads the facts of one process from its stderr. OpenCode prints the commands that it rejects as they are, so that the
+ * model writes whole lines of it, and plugins and tool servers print there as well: what a line says depends on those
+ * before it.
+ */
+export interface Reader {
+  /**
+   * Takes the lines of one chunk without codes of a terminal; `isFresh` where the chunk before it ended with a line.
+   */
+  readonly lines: (lines: ReadonlyArray<string>, isFresh: boolean) => ReadonlyArray<Fact>
+  /** An event has come on stdout: gives the facts that waited for one. */
+  readonly event: (event: RunEvent.RunEvent) => ReadonlyArray<Fact>
+  /** stderr has ended. */
+  readonly end: () => ReadonlyArray<Fact>
+  /** The last lines that are not the model's: those of OpenCode and whatever runs in it. */
+  readonly own: () => string
+}
+
+/** The text of a rejected permission, from its opening on. */
+interface Block {
+  readonly permission: string
+  readonly lines: Array<string>
+  length: number
+  isClosed: boolean
+}
+
+/** Texts of permissions longer than this many characters are cut. */
+const maxBlock = 8 * 1024 * 1024
+
+const oneFeed = (text: string): string => text.replace(/\r(?=\n|$)/g, "")
+
+/** Rejected calls that are remembered, since the two pipes are read apart. */
+const maxInputs = 8
+
+const keep = (block: Block, line: string): void => {
+  if (block.length > maxBlock) return
+  block.length += line.length
+  block.lines.push(line)
+}
+
+const rejected = ({ lines, permission }: Block): Fact => {
+  const text = bare(lines.join("\n"))
+  const patterns = text === withoutPatterns ? [] : split(text.endsWith(ending) ? text.slice(0, -ending.length) : text)
+  return {
+    _tag: "PermissionRejected",
+    event: { _tag: "PermissionRejected", permission: copy(permission), patterns: patterns.map(copy) }
+  }
+}
+
+const rejectionTexts = /rejected permission to use/i
+
+/** Whether a call of a tool ended because what it asked for was rejected. */
+export const isRejected = (event: RunEvent.ToolUse): boolean =>
+  event.status === "error" && event.error !== undefined && rejectionTexts.test(event.error)
+
+/** `kept`: how many characters of OpenCode's own lines are kept. */
+export const make = (kept: number): Reader => {
+  const own = tail.make(kept)
+  const runs = new Set<string>()
+  let inputs: Array<string> = []
+  let session: string | undefined
+  let hasEvent = false
+  let hasRejected = false
+  /** The permission whose text goes on, or may go on: the words that end it can be in it. */
+  let block: Block | undefined
+  /** Lines that came behind those words in one chunk with them, the model's as likely as OpenCode's. */
+  let doubtful: Array<string> = []
+  let doubtfulLength = 0
+  /** A permission is open at the end of the doubtful lines. */
+  let isNested = false
+
+  const failure = (pairs: ReadonlyMap<string, string>): ProviderFailure | undefined => {
+    // The title generator is another model call, which does not decide about the run.
+    if (pairs.get("small") === "true") return undefined
+    const id = pairs.get("session.id")
+    // A sub-agent's session is not known before its task has ended; another main conversation is none of this run's.
+    if (id !== undefined && session !== undefined && id !== session && pairs.get("mode") === "primary") return undefined
+    if (!hasEvent) session ??= id
+    return {
+      _tag: "ProviderFailure",
+      reason: pairs.get("error.error") ?? pairs.get("error.error.message") ?? pairs.get("error") ?? "stream error",
+      provider: pairs.get("providerID"),
+      model: pairs.get("modelID"),
+      sessionId: id,
+      agent: pairs.get("agent")
+    }
+  }
+
+  const log = (line: string, pairs: ReadonlyMap<string, string> | undefined): ReadonlyArray<Fact> => {
+    const id = pairs?.get("run")
+    if (id !== undefined) {
+      // The lines of one process have one number, which the model cannot know.
+      if (hasRejected && runs.size > 0 && !runs.has(id)) return []
+      if (!hasRejected) runs.add(id)
+    }
+    own.push(`${line}\n`)
+    const isFailure = pairs === undefined ? line.endsWith("stream error") : pairs.get("message") === "stream error"
+    const fact = isFailure ? failure(pairs ?? olderPairs(line)) : undefined
+    return fact === undefined ? [] : [fact]
+  }
+
+  /** A line that stands by itself. */
+  const single = (line: string): ReadonlyArray<Fact> => {
+    const pairs = logged(line)
+    if (pairs !== undefined || older.test(line)) return log(line, pairs)
+    own.push(`${line}\n`)
+    const agent = hasRejected ? null : fallback.exec(line)
+    return agent === null ? [] : [{
+      _tag: "AgentFallback",
+      fallback: { agent: copy(agent[1]!), reason: agent[2] === "not found" ? "unknown" : "subagent" },
+      isLate: hasEvent
+    }]
+  }
+
+  const begin = (line: string, permission: RegExpExecArray): void => {
+    hasRejected = true
+    const isWhole = !permission[0].endsWith("(")
+    block = { permission: permission[1]!, lines: [], length: 0, isClosed: isWhole || ends(line) }
+    keep(block, line.slice(permission[0].length))
+  }
+
+  const doubt = (line: string): void => {
+    if (doubtfulLength > maxBlock) return
+    doubtfulLength += line.length
+    doubtful.push(line)
+  }
+
+  const clear = (): ReadonlyArray<string> => {
+    const lines = doubtful
+    block = undefined
+    doubtful = []
+    doubtfulLength = 0
+    isNested = false
+    return lines
+  }
+
+  /** The text of the permission has ended: what the doubtful lines say where they are not in it. */
+  const release = (): ReadonlyArray<Fact> => {
+    const text = block === undefined ? undefined : oneFeed(block.lines.join("\n"))
+    const isModels = text !== undefined && inputs.some((input) => input.includes(text))
+    const lines = clear()
+    if (isModels) return []
+    const facts: Array<Fact> = []
+    for (const line of lines) {
+      const permission = opening.exec(bare(line))
+      if (block !== undefined) add(block, line)
+      else if (permission !== null) begin(line, permission)
+      else facts.push(...single(bare(line)))
+      if (block?.isClosed === true) {
+        facts.push(rejected(block))
+        block = undefined
+      }
+    }
+    return facts
+  }
+
+  const add = (block: Block, line: string): void => {
+    keep(block, line)
+    block.isClosed = ends(line)
+  }
+
+  /** A line behind the end of a permission. */
+  const behind = (block: Block, line: string): void => {
+    doubt(line)
+    if (opening.test(bare(line))) isNested = true
+    if (!ends(line)) return
+    if (isNested) {
+      isNested = false
+      return
+    }
+    // It ends what no doubtful line has begun, so that all of them are in the text of the permission.
+    for (const one of doubtful) keep(block, one)
+    doubtful = []
+    doubtfulLength = 0
+  }
+
+  return {
+    lines: (lines, isFresh) => {
+      const facts: Array<Fact> = []
+      let told = block?.isClosed === true ? block : undefined
+      lines.forEach((line, index) => {
+        const permission = opening.exec(bare(line))
+        // What begins with a chunk is a text of its own, so the one before it has ended.
+        if (index === 0 && isFresh && told !== undefined && (permission !== null || isLog(bare(line)))) {
+          facts.push(...release())
+          told = undefined
+        }
+        if (block?.isClosed === true) behind(block, line)
+        else if (block !== undefined) add(block, line)
+        else if (permission !== null) begin(line, permission)
+        else facts.push(...single(bare(line)))
+      })
+      if (block?.isClosed === true && block !== told) facts.push(rejected(block))
+      return facts
+    },
+    event: (event) => {
+      switch (event._tag) {
+        case "Diagnostic":
+        case "PermissionRejected":
+        case "ProviderRetry":
+          return []
+        case "ToolUse":
+          if (isRejected(event)) inputs = [...inputs, ...stringsIn(event.input).map(oneFeed)].slice(-maxInputs)
+      }
+      hasEvent = true
+      if (event.sessionId !== undefined) session = event.sessionId
+      return doubtful.length === 0 ? [] : release()
+    },
+    end: () => block?.isClosed === true ? release() : [],
+    own: own.read
+  }
+}
+
+export const providerRetry = (
+  { agent, model, provider, reason, sessionId }: ProviderFailure,
+  attempt: number
+): RunEvent.ProviderRetry => ({
+  _tag: "ProviderRetry",
+  attempt,
+  kind: providerErrors.kindOfText(reason),
+  reason: copy(reason),
+  provider: provider === undefined ? undefined : copy(provider),
+  model: model === undefined ? undefined : copy(model),
+  ...(sessionId === undefined ? {} : { sessionId: copy(sessionId) }),
+  ...(agent === undefined ? {} : { agent: copy(agent) })
+})

@@ -1,0 +1,75 @@
+import type * as CommandExecutor from "@effect/platform/CommandExecutor"
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Path from "@effect/platform/Path"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as HostEnvironment from "../../HostEnvironment.js"
+import * as owners from "./owner.js"
+import * as processTable from "./table.js"
+import type { ProcessTable, Seen } from "./table.js"
+
+/** The program that has started a run, as the environment of the run's processes names it. */
+export const variable = "EFFECT_OPENCODE_PROGRAM"
+
+interface Services {
+  readonly executor: CommandExecutor.CommandExecutor
+  readonly fileSystem: FileSystem.FileSystem
+  readonly path: Path.Path
+  readonly table: ProcessTable
+  readonly forceKillAfter: Duration.Duration
+}
+
+/** As `plan` makes it. A shorter text from a damaged file could stand in the environment of any process. */
+const isRunId = (text: string): boolean => /^[0-9a-z]{15}$/.test(text)
+
+/** Whether the program that has started a run is alive: a file can name any run. */
+const isUnderWay = (services: Services, runId: string): Effect.Effect<boolean> =>
+  Effect.gen(function*() {
+    // Of a run inside this one the last id is its own, and so is the program.
+    const programOf = (environment: string): string | undefined =>
+      processTable.valueIn(environment, processTable.variable)?.split(":").at(-1) === runId
+        ? processTable.valueIn(environment, variable)
+        : undefined
+    const table = yield* processTable.list(services, programOf)
+    const programs = new Set(table.flatMap(({ found }) => found === undefined ? [] : [found]))
+    const self = programs.size === 0 ? undefined : yield* owners.self(services)
+    if (self === undefined) return false
+    const reader: owners.Reader = { self, above: yield* HostEnvironment.variable(variable) }
+    return !(yield* Effect.every(programs, (program) => owners.isDead(services, table, reader, program)))
+  })
+
+const waitGone = (
+  members: Effect.Effect<ReadonlyArray<Seen>>,
+  found: ReadonlyArray<Seen>,
+  patience: Duration.Duration
+) =>
+  Effect.iterate(found, {
+    while: (pids) => pids.length > 0,
+    body: () => Effect.delay(members, 50)
+  }).pipe(Effect.timeoutOption(patience), Effect.map(Option.isSome))
+
+/** Ends what a dead program has left of a run, so that nobody else writes into its session. */
+export const end = (services: Services, runId: string): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    if (!isRunId(runId)) return
+    const { forceKillAfter, table } = services
+    const members = table.members({ pid: -1, marker: runId })
+    const found = yield* members
+    if (found.length === 0) return
+    if (yield* isUnderWay(services, runId)) {
+      return yield* Effect.logWarning(`The run ${runId} is left alone: the program that has started it is alive`)
+    }
+    yield* table.kill(found, "TERM")
+    if (!(yield* waitGone(members, found, forceKillAfter))) yield* table.kill(yield* members, "KILL")
+  })
+
+/** The processes of a run that are there, once those that were killed have had a second to go. */
+export const left = (table: ProcessTable, runId: string): Effect.Effect<ReadonlyArray<number>> =>
+  Effect.gen(function*() {
+    if (!isRunId(runId)) return []
+    const members = table.members({ pid: -1, marker: runId })
+    const found = yield* members
+    if (found.length === 0 || (yield* waitGone(members, found, Duration.seconds(1)))) return []
+    return (yield* members).map(({ pid }) => pid)
+  })

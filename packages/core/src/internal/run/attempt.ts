@@ -1,0 +1,282 @@
+import * as Cause from "effect/Cause"
+import type * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as FiberId from "effect/FiberId"
+import * as Mailbox from "effect/Mailbox"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import type * as FleetBudget from "../../FleetBudget.js"
+import type { OpenCodeError, Partial } from "../../OpenCodeError.js"
+import type { RunEvent } from "../../RunEvent.js"
+import type * as StartupGate from "../../StartupGate.js"
+import * as TokenUsage from "../../TokenUsage.js"
+import type { Transcript } from "../../Transcript.js"
+import * as Verdict from "../../Verdict.js"
+import * as summary from "../opencode/summary.js"
+import * as limits from "../util/limits.js"
+import * as monotonicClock from "../util/monotonicClock.js"
+import * as tail from "../util/tail.js"
+import type { Client } from "./client.js"
+import * as plans from "./plan.js"
+import * as recorder from "./recorder.js"
+import * as sessionExport from "./sessionExport.js"
+import * as telemetry from "./telemetry.js"
+import type { Prepare } from "./transport.js"
+import * as watchdog from "./watchdog.js"
+
+/** What one attempt needs from the run that it belongs to. */
+export interface Context {
+  readonly client: Client
+  readonly plan: plans.Plan
+  readonly prepare: Prepare
+  /** From 1. */
+  readonly number: number
+  readonly expiry: Expiry
+  /** Cuts a wait short when the run's total time is over. */
+  readonly inTime: <A, R>(effect: Effect.Effect<A, OpenCodeError, R>) => Effect.Effect<A, OpenCodeError, R>
+  readonly transcript: Transcript | undefined
+  readonly fleet: FleetBudget.Service | undefined
+  /** Keep the events, for a result or an error that carries them. */
+  readonly collect: boolean
+  /** Somebody reads the events. */
+  readonly listening: boolean
+  readonly onTool: (event: RunEvent) => void
+  /** Every time that events have arrived. */
+  readonly onProgress: (progress: recorder.Progress) => void
+  /** A limit of cost that ends the run where the cost is unknown. */
+  readonly unpriced: watchdog.Unpriced | undefined
+  /** A step has used tokens at an unknown cost. */
+  readonly onUnpriced: Effect.Effect<void>
+  readonly onSuccess: (success: Success) => void
+}
+
+/** The end of a run's total time. */
+export interface Expiry {
+  /** By `monotonic.millis`. */
+  readonly at: number
+  readonly await: Effect.Effect<void>
+}
+
+/** The events of a run, chunk by chunk, where somebody reads them; fails with nothing at the end. */
+export type Pull = Effect.Effect<Chunk.Chunk<RunEvent>, Option.Option<OpenCodeError>>
+
+/** What is known of an attempt that finished. */
+export interface Success {
+  readonly finished: Verdict.Finished
+  readonly recovered: boolean
+  readonly partial: Partial
+}
+
+/** One attempt: its events, then the verdict where there is one to fail with. It is over with the scope. */
+export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { client, plan } = context
+    const scope = yield* Effect.scope
+    const clock = yield* Effect.clock
+
+    const prepared = yield* context.prepare({ inTime: context.inTime })
+
+    const state = summary.make({
+      keepText: context.collect ? Number.POSITIVE_INFINITY : limits.kept,
+      clean: plan.redactor.known,
+      isPriced: plan.isPriced(plan.options.model)
+    })
+    const stderr = tail.ofLines(limits.kept, plan.redactor.lines())
+    const events: Array<RunEvent> = []
+    const rawLines: Array<string> = []
+    const keepRaw = context.collect && plan.options.keepRaw === true
+    const outbox = context.listening ? yield* Mailbox.make<Chunk.Chunk<RunEvent>, OpenCodeError>(1) : undefined
+    if (outbox !== undefined) {
+      // Whoever waits for more events of a run that is ended from outside.
+      yield* Scope.addFinalizer(scope, outbox.failCause(Cause.interrupt(FiberId.none)))
+    }
+    // Remembered only where somebody asks for what stdout does not show.
+    const parts = plan.options.recover === undefined && plan.options.usage === undefined
+      ? undefined
+      : sessionExport.parts()
+
+    // Whoever need not wait need not be cut short.
+    const entered = yield* tryEnter(client, providerOf(context))
+    const pass = Option.isSome(entered)
+      ? entered.value
+      : yield* context.inTime(enter(client, providerOf(context)))
+    // As late as possible: those who stood before us in the queue have spent since.
+    if (context.fleet !== undefined) yield* context.fleet.check
+    if (context.transcript !== undefined) {
+      yield* context.transcript.start({
+        timestamp: clock.unsafeCurrentTimeMillis(),
+        runId: plan.runId,
+        attempt: context.number,
+        cwd: plan.cwd,
+        directory: prepared.directory,
+        temporary: prepared.temporary
+      })
+    }
+    // Here, because the time for the start begins: that for the wait at the gate is not OpenCode's.
+    const guard = yield* watchdog.make(plan, monotonicClock.millis(clock), context.expiry.at, context.unpriced)
+    const intake = () =>
+      recorder.make({
+        state,
+        guard,
+        outbox,
+        opened: pass.opened,
+        events: context.collect ? events : undefined,
+        parts,
+        transcript: context.transcript,
+        fleet: context.fleet,
+        onTool: context.onTool,
+        onProgress: context.onProgress,
+        onUnpriced: context.onUnpriced
+      })
+
+    const running = yield* prepared.start({
+      state,
+      guard,
+      stderr,
+      rawLines: keepRaw ? rawLines : undefined,
+      intake,
+      limited: (retryAfter) => client.rateGate.limited(providerOf(context), retryAfter)
+    })
+    yield* pass.started
+
+    const facts = (survivors: ReadonlyArray<number>): Partial => ({
+      runId: plan.runId,
+      cwd: plan.cwd,
+      sessionId: state.sessionId,
+      eventCount: state.eventCount,
+      text: state.text(),
+      usage: state.usage,
+      cost: state.cost,
+      ...(state.unpriced ? { unpriced: true } : {}),
+      turns: state.turns,
+      stderr: plan.redactor.text(stderr.read()),
+      attempts: context.number,
+      duration: clock.unsafeCurrentTimeMillis() - plan.startedAt,
+      events: context.collect ? events : undefined,
+      rawLines: keepRaw ? rawLines : undefined,
+      survivors,
+      lostLines: state.lostLines === 0 ? undefined : state.lostLines
+    })
+
+    /** The run's time is also that of the questions after it. */
+    const untilExpired = <A>(asking: Effect.Effect<A>, otherwise: A): Effect.Effect<A> =>
+      Effect.raceFirst(asking, Effect.as(context.expiry.await, otherwise))
+
+    const supervise = Effect.gen(function*() {
+      yield* guard.watch
+      yield* pass.opened
+      const { exit, ownStderr, survivors } = yield* running.stop({ force: guard.fired()?._tag === "AgentFallback" })
+      const lacksEnd = guard.fired() === undefined && exit._tag === "Code" && exit.code === 0 &&
+        (!state.finished || state.answerLost === true) &&
+        state.pendingError === undefined && state.rejection === undefined
+      const missing = lacksEnd && plan.options.recover === "export" && state.sessionId !== undefined
+        ? yield* untilExpired(sessionExport.missing(prepared.conversation, state.sessionId, parts), [])
+        : []
+      yield* intake()(missing)
+      const hidden = plan.options.usage === "deep" && guard.fired() === undefined
+        ? yield* untilExpired(sessionExport.hidden(prepared.conversation, plan.isPriced, parts), sessionExport.unasked)
+        : undefined
+      if (hidden !== undefined) {
+        context.onProgress({ sessionId: state.sessionId, ...hidden, turns: 0 })
+        if (context.fleet !== undefined) {
+          yield* context.fleet.add({
+            steps: 0,
+            cost: hidden.cost,
+            ...(hidden.unpriced ? { unpriced: true } : {}),
+            tokens: hidden.usage.total,
+            toolCalls: 0
+          })
+        }
+        if (hidden.unpriced) {
+          guard.unpriced(state.cost + hidden.cost)
+          yield* context.onUnpriced
+        }
+      }
+      if (state.lostLines > 0) {
+        yield* Effect.logWarning(
+          `${state.lostLines} ${state.lostLines === 1 ? "line" : "lines"} of OpenCode's stdout could be events and ` +
+            `cannot be read: run ${plan.runId}`
+        )
+      }
+      const partial = withHidden(facts(survivors), hidden)
+      const judge = (partial: Partial) =>
+        Verdict.decide({
+          evidence: state,
+          exit,
+          guard: guard.fired(),
+          partial,
+          ownStderr,
+          redact: plan.redactor.text
+        })
+      const first = judge(partial)
+      // Errors are logged and sent on, events and all; a result is for the caller, who gets it as it was.
+      const verdict = Either.isLeft(first) ? judge(plan.clean(partial)) : first
+      if (context.transcript !== undefined) {
+        yield* context.transcript.end({
+          timestamp: clock.unsafeCurrentTimeMillis(),
+          runId: plan.runId,
+          outcome: Either.isLeft(verdict) ? verdict.left._tag : "success",
+          finishReason: state.finishReason
+        })
+      }
+      if (Either.isRight(verdict)) {
+        context.onSuccess({ finished: verdict.right, recovered: missing.length > 0, partial })
+      }
+      if (Either.isLeft(verdict)) return yield* verdict.left
+    })
+    if (outbox === undefined) {
+      return Effect.zipRight(
+        Effect.mapError(Effect.withParentSpan(supervise, yield* telemetry.span), Option.some),
+        Effect.fail(Option.none())
+      )
+    }
+    // Guards fire also while a reader is slow.
+    yield* Effect.forkIn(
+      Effect.matchCauseEffect(supervise, {
+        onFailure: (cause) => outbox.failCause(cause),
+        onSuccess: () => outbox.end
+      }),
+      scope
+    )
+    return Effect.catchAllCause(outbox.take, endOf)
+  }).pipe(telemetry.inSpan("OpenCode.attempt", { "opencode.attempt": context.number }))
+
+/** A mailbox (3.22) adds its own end to whatever it was ended with. */
+const endOf = (
+  cause: Cause.Cause<OpenCodeError | Cause.NoSuchElementException>
+): Effect.Effect<never, Option.Option<OpenCodeError>> => {
+  for (const error of Cause.failures(cause)) {
+    if (!Cause.isNoSuchElementException(error)) return Effect.fail(Option.some(error))
+  }
+  return Cause.isInterrupted(cause) || Cause.isDie(cause)
+    ? Effect.failCause(Cause.stripFailures(cause))
+    : Effect.fail(Option.none())
+}
+
+/** Passes both gates if nobody has to wait. */
+const tryEnter = (
+  client: Client,
+  provider: string | undefined
+): Effect.Effect<Option.Option<StartupGate.Pass>, never, Scope.Scope> =>
+  Effect.flatMap(client.rateGate.isOpen(provider), (isOpen) => isOpen ? client.gate.tryEnter : Effect.succeedNone)
+
+/** Passes both gates. Who is told to wait for a provider leaves the place among the starting to others. */
+const enter = (client: Client, provider: string | undefined): Effect.Effect<StartupGate.Pass, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    yield* client.rateGate.wait(provider)
+    const pass = yield* client.gate.enter
+    if (yield* client.rateGate.isOpen(provider)) return pass
+    yield* pass.opened
+    return yield* enter(client, provider)
+  })
+
+const providerOf = (context: Context): string | undefined => plans.provider(context.plan.options)
+
+const withHidden = (partial: Partial, hidden: sessionExport.Hidden | undefined): Partial =>
+  hidden === undefined ? partial : {
+    ...partial,
+    usage: TokenUsage.add(partial.usage, hidden.usage),
+    cost: partial.cost + hidden.cost,
+    ...(hidden.unpriced ? { unpriced: true } : {})
+  }

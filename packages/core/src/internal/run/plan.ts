@@ -1,0 +1,175 @@
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Path from "@effect/platform/Path"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import { OpenCodeConfigError } from "../../OpenCodeError.js"
+import type { Partial } from "../../OpenCodeError.js"
+import { CurrentRunConfig } from "../../RunConfig.js"
+import type { RunConfig } from "../../RunConfig.js"
+import type { Budget, RunOptions, Unpriced } from "../../RunOptions.js"
+import * as homePath from "../launch/homePath.js"
+import * as check from "../opencode/check.js"
+import * as configContent from "../opencode/configContent.js"
+import type { Problem } from "../opencode/problem.js"
+import * as redact from "../opencode/redact.js"
+import * as invocation from "../opencode/v1/invocation.js"
+import * as limits from "../util/limits.js"
+import { isObject } from "../util/object.js"
+
+/** What is settled before anything is spawned. */
+export interface Plan {
+  readonly runId: string
+  readonly startedAt: number
+  readonly prompt: string
+  readonly options: RunOptions
+  readonly cwd: string
+  readonly budget: { readonly [K in Exclude<keyof Budget, "unpriced">]-?: number }
+  /** `"allow"` where there is no limit of cost. */
+  readonly unpriced: Unpriced
+  /** Whether the caller has given a model a price, so that a cost of 0 is none. */
+  readonly isPriced: (model: string | undefined) => boolean
+  readonly timeout: Duration.Duration
+  readonly startupTimeout: Duration.Duration
+  readonly idleTimeout: Duration.Duration
+  readonly exitGrace: Duration.Duration
+  readonly maxProviderRetries: number
+  /** Cleans what goes into errors and transcripts. */
+  readonly redactor: redact.Redactor
+  /** Cleans the facts that an error carries. */
+  readonly clean: (partial: Partial) => Partial
+}
+
+const newId: Effect.Effect<string> = Effect.map(
+  Effect.replicateEffect(Random.nextIntBetween(0, 36 ** 5), 3),
+  (parts) => parts.map((part) => part.toString(36).padStart(5, "0")).join("")
+)
+
+const member = (value: unknown, name: string): unknown =>
+  isObject(value) && Object.hasOwn(value, name) ? value[name] : undefined
+
+const isPriced = ({ configOverrides }: RunOptions, model = ""): boolean => {
+  const slash = model.indexOf("/")
+  const path = ["provider", model.slice(0, slash), "models", model.slice(slash + 1), "cost"]
+  const cost = path.reduce<unknown>(member, configOverrides)
+  return typeof member(cost, "input") === "number" && typeof member(cost, "output") === "number"
+}
+
+export const provider = (options: RunOptions): string | undefined => options.model?.split("/")[0]
+
+/** What a plan takes from the layer of its run. */
+interface Layer {
+  readonly path: Path.Path
+  readonly defaults: RunOptions
+  readonly transport: {
+    readonly problem: (options: RunOptions) => Option.Option<Problem>
+    readonly secrets: (config: RunConfig) => Effect.Effect<ReadonlyArray<string>>
+  }
+}
+
+/** Settles what needs neither the disk nor a process. */
+export const make = (client: Layer, prompt: string, own: RunOptions): Effect.Effect<Plan, OpenCodeConfigError> =>
+  Effect.gen(function*() {
+    const startedAt = yield* Clock.currentTimeMillis
+    const current = yield* CurrentRunConfig
+    const asked: RunOptions = configContent.configs<RunOptions>(
+      configContent.configs<RunOptions>(client.defaults, current),
+      own
+    )
+    const problem = Option.orElse(check.run(prompt, asked), () => client.transport.problem(asked))
+    if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
+    const options = yield* expand(client, asked)
+    const redactor = redact.make(yield* client.transport.secrets(options))
+    return {
+      runId: yield* newId,
+      startedAt,
+      prompt,
+      options: invocation.withErrorLog(options),
+      cwd: client.path.resolve(options.cwd ?? "."),
+      budget: {
+        steps: options.budget?.steps ?? limits.steps,
+        cost: options.budget?.cost ?? Number.POSITIVE_INFINITY,
+        tokens: options.budget?.tokens ?? Number.POSITIVE_INFINITY,
+        toolCalls: options.budget?.toolCalls ?? Number.POSITIVE_INFINITY
+      },
+      unpriced: options.budget?.cost === undefined ? "allow" : options.budget.unpriced ?? "warn",
+      isPriced: (model) => isPriced(options, model),
+      timeout: Duration.decode(options.timeout ?? limits.timeout),
+      startupTimeout: Duration.decode(options.startupTimeout ?? "4 minutes"),
+      idleTimeout: Duration.decode(options.idleTimeout ?? "30 minutes"),
+      exitGrace: Duration.decode(options.exitGrace ?? "30 seconds"),
+      maxProviderRetries: options.maxProviderRetries ?? 10,
+      redactor,
+      clean: (partial) =>
+        redactor.inside({
+          ...partial,
+          events: partial.events?.map(redactor.event),
+          rawLines: partial.rawLines?.map(redactor.line)
+        })
+    }
+  })
+
+const expandOne = <A extends string | undefined>(
+  { path }: Pick<Files, "path">,
+  option: string,
+  file: A
+): Effect.Effect<A | string, OpenCodeConfigError> =>
+  file?.startsWith("~") === true ? homePath.expand(path, option, file) : Effect.succeed(file)
+
+/** Puts the home directory in the place of `~`. With a server, `dir` and `files` are paths of its machine. */
+export const expand = (
+  client: Pick<Files, "path">,
+  options: RunOptions
+): Effect.Effect<RunOptions, OpenCodeConfigError> =>
+  Effect.gen(function*() {
+    const cwd = yield* expandOne(client, "cwd", options.cwd)
+    const transcript = yield* expandOne(client, "transcript", options.transcript)
+    const dir = options.attach !== undefined ? options.dir : yield* expandOne(client, "dir", options.dir)
+    const files = options.attach !== undefined || options.files === undefined
+      ? options.files
+      : yield* Effect.forEach(options.files, (file, index) => expandOne(client, `files.${index}`, file))
+    return { ...options, cwd, transcript, dir, files }
+  })
+
+interface Files {
+  readonly fileSystem: FileSystem.FileSystem
+  readonly path: Path.Path
+}
+
+const isDirectory = (client: Files, directory: string) =>
+  client.fileSystem.stat(directory).pipe(
+    Effect.map((info) => info.type === "Directory"),
+    Effect.orElseSucceed(() => false)
+  )
+
+/** Looks at what the run needs on the disk. */
+export const checkFiles = (client: Files, plan: Plan): Effect.Effect<void, OpenCodeConfigError> =>
+  Effect.gen(function*() {
+    const { cwd, options } = plan
+    // The one that the program is in is there.
+    if (options.cwd !== undefined && !(yield* isDirectory(client, cwd))) {
+      return yield* new OpenCodeConfigError({ path: "cwd", reason: `there is no directory ${cwd}` })
+    }
+    // With a server the files and the directory are looked for where the server runs.
+    if (options.attach !== undefined) return
+    if (options.dir !== undefined && !(yield* isDirectory(client, client.path.resolve(cwd, options.dir)))) {
+      return yield* new OpenCodeConfigError({ path: "dir", reason: `there is no directory ${options.dir}` })
+    }
+    yield* checkAttachments(client, plan)
+  })
+
+/** Looks for the files that go to the model. */
+export const checkAttachments = (client: Files, { cwd, options }: Plan): Effect.Effect<void, OpenCodeConfigError> =>
+  Effect.gen(function*() {
+    for (const [index, file] of (options.files ?? []).entries()) {
+      const there = yield* Effect.orElseSucceed(
+        client.fileSystem.exists(client.path.resolve(cwd, file)),
+        () => false
+      )
+      if (!there) {
+        return yield* new OpenCodeConfigError({ path: `files.${index}`, reason: `there is no file ${file}` })
+      }
+    }
+  })

@@ -1,0 +1,53 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as check from "../opencode/check.js"
+import type { Problem } from "../opencode/problem.js"
+import * as monotonicClock from "../util/monotonicClock.js"
+
+/** Holds new starts back while a provider asks for patience. */
+export interface RateGate {
+  /** Whether the provider may be asked; `undefined` stands for OpenCode's default model. */
+  readonly isOpen: (provider: string | undefined) => Effect.Effect<boolean>
+  /** Waits until the provider may be asked again. */
+  readonly wait: (provider: string | undefined) => Effect.Effect<void>
+  /** A run was told to slow down. */
+  readonly limited: (provider: string | undefined, retryAfter: number | undefined) => Effect.Effect<void>
+}
+
+export const off: RateGate = { isOpen: () => Effect.succeed(true), wait: () => Effect.void, limited: () => Effect.void }
+
+const now = Effect.clockWith((clock) => Effect.sync(() => monotonicClock.millis(clock)))
+
+export const make = (fallback: Duration.Duration): RateGate => {
+  const until = new Map<string, number>()
+  const key = (provider: string | undefined) => provider ?? ""
+
+  const left = (provider: string | undefined) => Effect.map(now, (now) => (until.get(key(provider)) ?? now) - now)
+
+  const wait: RateGate["wait"] = (provider) =>
+    Effect.flatMap(left(provider), (left) =>
+      // Another run can have been told to wait longer in the meantime.
+      left > 0 ? Effect.zipRight(Effect.sleep(left), wait(provider)) : Effect.void)
+
+  return {
+    isOpen: (provider) => Effect.map(left(provider), (left) => left <= 0),
+    wait,
+    limited: (provider, retryAfter) =>
+      Effect.map(now, (now) => {
+        const end = now + (retryAfter ?? Duration.toMillis(fallback))
+        until.set(key(provider), Math.max(until.get(key(provider)) ?? end, end))
+      })
+  }
+}
+
+type Setting = boolean | { readonly fallback: Duration.DurationInput } | undefined
+
+/** The gate that a layer's option asks for. */
+export const of = (setting: Setting): RateGate =>
+  setting === undefined || setting === false
+    ? off
+    : make(Duration.decode(setting === true ? "30 seconds" : setting.fallback))
+
+export const problem = (setting: Setting): Option.Option<Problem> =>
+  typeof setting === "object" ? check.duration("rateLimitGate.fallback", setting.fallback) : Option.none()

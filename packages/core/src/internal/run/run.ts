@@ -1,0 +1,321 @@
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as ExecutionStrategy from "effect/ExecutionStrategy"
+import * as Exit from "effect/Exit"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type * as Tracer from "effect/Tracer"
+import * as FleetBudget from "../../FleetBudget.js"
+import { OpenCodeTimeoutError } from "../../OpenCodeError.js"
+import type { OpenCodeError, OpenCodeSqliteError, Partial } from "../../OpenCodeError.js"
+import type { RunEvent } from "../../RunEvent.js"
+import type { RunOptions } from "../../RunOptions.js"
+import { RunResult } from "../../RunResult.js"
+import * as Transcript from "../../Transcript.js"
+import * as snapshot from "../opencode/snapshot.js"
+import * as monotonicClock from "../util/monotonicClock.js"
+import * as attempt from "./attempt.js"
+import type { Client } from "./client.js"
+import type { Lifetime } from "./lifetime.js"
+import * as plan from "./plan.js"
+import type { Progress } from "./recorder.js"
+import * as telemetry from "./telemetry.js"
+import * as unpriced from "./unpriced.js"
+
+const nothingYet = (plan: plan.Plan, attempts: number, now: number): Partial =>
+  snapshot.make({ runId: plan.runId, cwd: plan.cwd, attempts, duration: now - plan.startedAt })
+
+const requestAttributes = (settled: plan.Plan) => {
+  const { model } = settled.options
+  return {
+    "gen_ai.operation.name": "invoke_agent",
+    "gen_ai.agent.name": settled.options.agent,
+    "gen_ai.provider.name": plan.provider(settled.options),
+    "gen_ai.request.model": model,
+    "opencode.run.id": settled.runId,
+    "opencode.cwd": settled.cwd
+  }
+}
+
+const outcomeAttributes = (partial: Partial, finishReason: string | undefined) => ({
+  "gen_ai.conversation.id": partial.sessionId,
+  "gen_ai.usage.input_tokens": partial.usage.input,
+  "gen_ai.usage.output_tokens": partial.usage.output,
+  "gen_ai.response.finish_reasons": finishReason === undefined ? undefined : [finishReason],
+  "opencode.cost_usd": partial.cost,
+  "opencode.cost_unknown": partial.unpriced,
+  "opencode.turns": partial.turns,
+  "opencode.attempts": partial.attempts
+})
+
+/** What OpenTelemetry keeps of a span's events by default; a span that keeps all of them is a history of the run. */
+const maxSpanEvents = 128
+
+const annotate = (span: Tracer.Span, attributes: { readonly [name: string]: unknown }): void => {
+  for (const [name, value] of Object.entries(attributes)) {
+    if (value !== undefined) span.attribute(name, value)
+  }
+}
+
+export interface Mode {
+  /** Keep the events, for the result or the error. */
+  readonly collect: boolean
+  readonly onResult?: ((result: RunResult) => void) | undefined
+  readonly onProgress?: ((progress: Progress) => void) | undefined
+}
+
+/**
+ * The whole life of a run, retries included. `run` and `stream` are both this; it is over with the scope. `lifetime` is
+ * for what a pull does beyond waiting for events.
+ */
+const open = (
+  client: Client,
+  prompt: string,
+  options: RunOptions,
+  mode: Mode,
+  lifetime?: Lifetime
+): Effect.Effect<attempt.Pull, OpenCodeError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const scope = yield* Effect.scope
+    const clock = yield* Effect.clock
+    const span = yield* telemetry.span
+    const startedAt = clock.unsafeCurrentTimeMillis()
+    let outcome = "interrupted"
+    let toolEvents = 0
+    yield* Effect.addFinalizer((exit) => {
+      // A run that fails before it is a stream fails here.
+      const tag = outcome === "interrupted" && Exit.isFailure(exit) ? tagOf(exit) : outcome
+      return Effect.flatMap(Clock.currentTimeMillis, (now) => telemetry.runEnded(tag, now - startedAt))
+    })
+
+    const settled = yield* plan.make(client, prompt, options)
+    annotate(span, requestAttributes(settled))
+
+    const expiry = expiryOf(clock, settled.timeout)
+    /** Waiting counts: whatever can take long before there is a process is cut short by the total time. */
+    const inTime = <A, E, R>(
+      effect: Effect.Effect<A, E, R>,
+      attempts: number
+    ): Effect.Effect<A, E | OpenCodeTimeoutError, R> =>
+      Effect.raceFirst(
+        effect,
+        Effect.zipRight(
+          expiry.await,
+          Effect.suspend(() =>
+            new OpenCodeTimeoutError({
+              phase: "total",
+              limit: Duration.toMillis(settled.timeout),
+              partial: nothingYet(settled, attempts, clock.unsafeCurrentTimeMillis())
+            })
+          )
+        )
+      )
+
+    yield* client.transport.checkFiles(settled)
+    const prepare = yield* client.transport.ready(settled, { inTime: (effect) => inTime(effect, 0) })
+    const transcript = settled.options.transcript === undefined ? undefined : yield* openTranscript(client, settled)
+    if (transcript !== undefined) {
+      // Interruption and an early end of the stream have no verdict; the program is alive all the same.
+      yield* Effect.addFinalizer((exit) =>
+        outcome === "interrupted"
+          ? transcript.end({
+            timestamp: clock.unsafeCurrentTimeMillis(),
+            runId: settled.runId,
+            outcome: Exit.isFailure(exit) ? tagOf(exit) : outcome
+          })
+          : Effect.void
+      )
+    }
+    const fleet = Option.getOrUndefined(yield* Effect.serviceOption(FleetBudget.FleetBudget))
+    // Whoever need not wait need not be cut short.
+    if (Option.isNone(yield* client.running.tryEnter)) yield* inTime(client.running.enter, 0)
+
+    let isTold = false
+    const onUnpriced = Effect.suspend(() => {
+      if (isTold) return Effect.void
+      isTold = true
+      return unpriced.tell(settled, fleet)
+    })
+
+    let driver: Schedule.ScheduleDriver<unknown, OpenCodeSqliteError> | undefined
+    const delay = (error: OpenCodeSqliteError): Effect.Effect<unknown, OpenCodeSqliteError> =>
+      Effect.gen(function*() {
+        driver ??= yield* Schedule.driver(client.retry)
+        return yield* Effect.mapError(driver.next(error), () => error)
+      })
+    const attemptOf = (number: number): Effect.Effect<attempt.Pull, OpenCodeError, Scope.Scope> =>
+      attempt.make({
+        client,
+        plan: settled,
+        prepare,
+        number,
+        expiry,
+        inTime: (effect) => inTime(effect, number - 1),
+        transcript,
+        fleet,
+        collect: mode.collect,
+        listening: !mode.collect || settled.options.onEvent !== undefined,
+        onTool: (event) => {
+          if (event._tag !== "ToolUse" || toolEvents >= maxSpanEvents) return
+          toolEvents++
+          span.event("gen_ai.tool.call", clock.unsafeCurrentTimeNanos(), {
+            "gen_ai.tool.name": event.tool,
+            "gen_ai.tool.call.id": event.callId,
+            "opencode.tool.status": event.status
+          })
+        },
+        onProgress: (progress) => mode.onProgress?.(progress),
+        unpriced: unpriced.limitOf(settled, fleet),
+        onUnpriced,
+        onSuccess: ({ finished, partial, recovered }) => {
+          outcome = "success"
+          annotate(span, outcomeAttributes(partial, finished.finishReason))
+          mode.onResult?.(toResult(partial, finished, recovered))
+        }
+      })
+
+    /** An attempt in a scope of its own, which is closed before there is another one. */
+    const attempts = (number: number): Effect.Effect<attempt.Pull, OpenCodeError> =>
+      Effect.flatMap(Scope.fork(scope, ExecutionStrategy.sequential), (own) => {
+        const again = (error: OpenCodeError): Effect.Effect<attempt.Pull, OpenCodeError> =>
+          error._tag !== "OpenCodeSqliteError" ?
+            Effect.fail(error) :
+            Effect.uninterruptible(Scope.close(own, Exit.fail(error))).pipe(
+              Effect.zipRight(inTime(delay(error), number)),
+              Effect.zipRight(Metric.increment(telemetry.retries)),
+              Effect.zipRight(attempts(number + 1)),
+              // Whoever pulls is in another span.
+              Effect.withParentSpan(span)
+            )
+        return Scope.extend(attemptOf(number), own).pipe(
+          Effect.map((pull): attempt.Pull =>
+            Effect.catchAll(pull, (end) =>
+              Option.match(end, {
+                onNone: () => Effect.fail(Option.none()),
+                onSome: (error) =>
+                  Effect.flatMap(Effect.mapError(lifetime?.run(again(error)) ?? again(error), Option.some), (next) => {
+                    current = next
+                    return next
+                  })
+              }))
+          ),
+          Effect.catchAll(again)
+        )
+      })
+
+    const failed = (error: OpenCodeError) =>
+      Effect.sync(() => {
+        outcome = error._tag
+        annotate(span, { "error.type": error._tag })
+        if ("partial" in error && error.partial !== undefined) {
+          annotate(span, outcomeAttributes(error.partial, undefined))
+        }
+      })
+
+    let current = yield* Effect.tapError(attempts(1), failed)
+    const pull = Effect.tapError(
+      Effect.suspend(() => current),
+      Option.match({ onNone: () => Effect.void, onSome: failed })
+    )
+    const { onEvent } = settled.options
+    return onEvent === undefined
+      ? pull
+      : Effect.tap(pull, (events) => Effect.forEach(events, onEvent, { discard: true }))
+  }).pipe(telemetry.inSpan("OpenCode.run"))
+
+/** The events of a run as they come. */
+export const make = (
+  client: Client,
+  prompt: string,
+  options: RunOptions,
+  mode: Mode
+): Stream.Stream<RunEvent, OpenCodeError> =>
+  Stream.unwrapScoped(
+    Effect.flatMap(client.lifetime.inner("layer"), (lifetime) =>
+      Effect.map(
+        lifetime.run(Scope.extend(open(client, prompt, options, mode, lifetime), lifetime.scope)),
+        Stream.repeatEffectChunkOption
+      ))
+  )
+
+const expiryOf = (clock: Clock.Clock, timeout: Duration.Duration): attempt.Expiry => {
+  const at = monotonicClock.millis(clock) + Duration.toMillis(timeout)
+  return {
+    at,
+    await: Effect.suspend(() =>
+      at === Number.POSITIVE_INFINITY ? Effect.never : Effect.sleep(at - monotonicClock.millis(clock))
+    )
+  }
+}
+
+const tagOf = (exit: Exit.Failure<unknown, unknown>): string => {
+  const error = Exit.match(exit, {
+    onSuccess: () => Option.none(),
+    onFailure: (cause) => cause._tag === "Fail" ? Option.some(cause.error) : Option.none()
+  })
+  return Option.match(error, {
+    onNone: () => "interrupted",
+    onSome: (error) => typeof error === "object" && error !== null && "_tag" in error ? String(error._tag) : "defect"
+  })
+}
+
+const openTranscript = (client: Client, settled: plan.Plan) =>
+  Transcript.open(client.path.resolve(settled.cwd, settled.options.transcript!), {
+    clean: settled.redactor.wireLine,
+    runId: settled.runId
+  }).pipe(
+    Effect.provideService(FileSystem.FileSystem, client.fileSystem),
+    Effect.provideService(Path.Path, client.path)
+  )
+
+const toResult = (partial: Partial, finished: attempt.Success["finished"], recovered: boolean): RunResult =>
+  new RunResult({
+    runId: partial.runId,
+    text: partial.text,
+    events: partial.events ?? [],
+    sessionId: partial.sessionId,
+    usage: partial.usage,
+    cost: partial.cost,
+    ...(partial.unpriced === true ? { unpriced: true } : {}),
+    turns: partial.turns,
+    finishReason: finished.finishReason,
+    exitCode: finished.exitCode,
+    forced: finished.forced,
+    recovered,
+    lostLines: partial.lostLines ?? 0,
+    stderr: partial.stderr,
+    rawLines: partial.rawLines,
+    attempts: partial.attempts,
+    duration: partial.duration
+  }, { disableValidation: true })
+
+/** A run that is drained to its result. */
+export const toEnd = (
+  client: Client,
+  prompt: string,
+  options: RunOptions,
+  mode?: Omit<Mode, "collect" | "onResult">
+): Effect.Effect<RunResult, OpenCodeError> =>
+  Effect.suspend(() => {
+    let result: RunResult | undefined
+    const events = open(client, prompt, options, {
+      ...mode,
+      collect: true,
+      onResult: (ended) => {
+        result = ended
+      }
+    })
+    return client.lifetime.run(Effect.scoped(Effect.flatMap(events, drain))).pipe(
+      // There is no end without a failure but behind `onResult`.
+      Effect.map(() => result!)
+    )
+  })
+
+const drain = (pull: attempt.Pull): Effect.Effect<void, OpenCodeError> =>
+  Effect.catchAll(Effect.forever(pull), Option.match({ onNone: () => Effect.void, onSome: Effect.fail }))

@@ -1,0 +1,171 @@
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Schema from "effect/Schema"
+import { OpenCodeBudgetError, OpenCodeOutputError, OpenCodeTimeoutError } from "../../OpenCodeError.js"
+import type { OpenCodeError, Partial } from "../../OpenCodeError.js"
+import type { Budget, RunOptions, SchemaOptions } from "../../RunOptions.js"
+import type { RunResult } from "../../RunResult.js"
+import * as StructuredOutput from "../../StructuredOutput.js"
+import * as TokenUsage from "../../TokenUsage.js"
+import * as budgets from "../opencode/budget.js"
+import * as defaults from "../util/limits.js"
+
+const nothing = { steps: 0, cost: 0, tokens: 0, toolCalls: 0 }
+
+/** As a run counts: steps that begin. */
+const spentBy = (results: ReadonlyArray<RunResult>): typeof nothing =>
+  results.reduce((sum, result) => ({
+    steps: sum.steps + result.steps,
+    cost: sum.cost + result.cost,
+    tokens: sum.tokens + result.usage.total,
+    toolCalls: sum.toolCalls + result.toolCalls.length
+  }), nothing)
+
+const partialOf = (result: RunResult, cwd: string): Partial => ({
+  runId: result.runId,
+  cwd,
+  sessionId: result.sessionId,
+  eventCount: result.events.length,
+  text: result.text,
+  usage: result.usage,
+  cost: result.cost,
+  ...(result.unpriced === true ? { unpriced: true } : {}),
+  turns: result.turns,
+  stderr: result.stderr,
+  attempts: result.attempts,
+  duration: result.duration,
+  events: result.events,
+  survivors: [],
+  lostLines: result.lostLines
+})
+
+/** Every turn takes some of it, so that none can do without crossing a limit that is reached. */
+const isNeeded = (limit: budgets.Limit): boolean => limit === "steps" || limit === "tokens"
+
+/** What is left of a budget, or the error of the one that is used up. */
+const remaining = (budget: Budget, results: ReadonlyArray<RunResult>, cwd: string) =>
+  Effect.gen(function*() {
+    const spent = spentBy(results)
+    const [first, ...more] = results
+    // Told of once, whichever turn it was.
+    const unpriced = results.some((result) => result.unpriced) ? "allow" : budget.unpriced
+    const rest: { -readonly [K in keyof Budget]: Budget[K] } = unpriced === undefined ? {} : { unpriced }
+    for (const limit of budgets.limits) {
+      const max = budget[limit]
+      if (max === undefined) continue
+      const left = max - spent[limit]
+      if (first !== undefined && (budgets.isCrossed(spent[limit], max) || (left <= 0 && isNeeded(limit)))) {
+        return yield* new OpenCodeBudgetError({
+          scope: "run",
+          limit,
+          max,
+          reached: spent[limit],
+          partial: partialOf(StructuredOutput.combine([first, ...more]), cwd)
+        })
+      }
+      // A limit that is reached leaves room for what takes nothing of it; zero is no limit that can be asked for.
+      rest[limit] = Math.max(left, Number.MIN_VALUE)
+    }
+    return rest
+  })
+
+/** A turn after the first has only what the earlier ones have left; its error tells of the limits that were asked for. */
+const ofAllTurns = (
+  error: OpenCodeError,
+  results: ReadonlyArray<RunResult>,
+  limits: { readonly budget: Budget; readonly timeout: Duration.Duration }
+): OpenCodeError => {
+  const [first, ...more] = results
+  if (first === undefined) return error
+  const earlier = StructuredOutput.combine([first, ...more])
+  const whole = (partial: Partial): Partial => ({
+    ...partial,
+    runId: earlier.runId,
+    sessionId: partial.sessionId ?? earlier.sessionId,
+    eventCount: partial.eventCount + earlier.events.length,
+    usage: TokenUsage.add(earlier.usage, partial.usage),
+    cost: earlier.cost + partial.cost,
+    ...(earlier.unpriced === true || partial.unpriced === true ? { unpriced: true } : {}),
+    turns: earlier.turns + partial.turns,
+    attempts: earlier.attempts + partial.attempts,
+    duration: earlier.duration + partial.duration,
+    events: partial.events === undefined ? undefined : [...earlier.events, ...partial.events],
+    lostLines: earlier.lostLines + (partial.lostLines ?? 0)
+  })
+  if (error._tag === "OpenCodeTimeoutError" && error.phase === "total") {
+    return new OpenCodeTimeoutError({
+      phase: "total",
+      limit: Duration.toMillis(limits.timeout),
+      partial: whole(error.partial)
+    }, true)
+  }
+  if (error._tag === "OpenCodeBudgetError" && error.partial !== undefined) {
+    return new OpenCodeBudgetError({
+      scope: error.scope,
+      limit: error.limit,
+      max: error.scope === "fleet" ? error.max : limits.budget[error.limit] ?? error.max,
+      ...(error.unpriced === true ? { unpriced: true } : {}),
+      reached: spentBy(results)[error.limit] + error.reached,
+      partial: whole(error.partial)
+    }, true)
+  }
+  return error
+}
+
+/** The errors that are made here hold results, which are the caller's and not cleaned. */
+const cleaned = (error: OpenCodeError, clean: <A>(value: A) => A): OpenCodeError => {
+  switch (error._tag) {
+    case "OpenCodeOutputError":
+      return new OpenCodeOutputError(clean({ ...error }), true)
+    case "OpenCodeTimeoutError":
+      return new OpenCodeTimeoutError(clean({ ...error }), true)
+    case "OpenCodeBudgetError":
+      return new OpenCodeBudgetError(clean({ ...error }), true)
+    default:
+      return error
+  }
+}
+
+/** Asks until the answer decodes: turns of one session, within one budget and one time. */
+export const make = <A, I>(
+  schema: Schema.Schema<A, I>,
+  prompt: string,
+  options: SchemaOptions,
+  cwd: string,
+  clean: <A>(value: A) => A,
+  turn: (prompt: string, options: RunOptions) => Effect.Effect<RunResult, OpenCodeError>
+): Effect.Effect<StructuredOutput.Answer<A>, OpenCodeError> =>
+  Effect.gen(function*() {
+    const { repairs, ...own } = options
+    // The defaults of a run, which are for all turns together too.
+    const budget: Budget = { ...own.budget, steps: own.budget?.steps ?? defaults.steps }
+    const timeout = own.timeout ?? defaults.timeout
+    const startedAt = yield* Clock.currentTimeMillis
+    const results: Array<RunResult> = []
+    return yield* StructuredOutput.loop({
+      schema,
+      prompt,
+      repairs,
+      clean,
+      turn: (text) =>
+        Effect.gen(function*() {
+          if (results.length === 0) return yield* turn(text, { ...own, budget, timeout })
+          const elapsed = (yield* Clock.currentTimeMillis) - startedAt
+          const left = {
+            budget: yield* remaining(budget, results, cwd),
+            // A time that is over is a time-out of the turn, and not an option that cannot be used.
+            timeout: Duration.max(Duration.subtract(timeout, elapsed), Duration.millis(1))
+          }
+          return yield* Effect.mapError(
+            turn(text, { ...own, ...left }),
+            (error) => ofAllTurns(error, results, { budget, timeout: Duration.decode(timeout) })
+          )
+        }).pipe(Effect.tap((result) => {
+          results.push(result)
+        }))
+    })
+  }).pipe(
+    Effect.mapError((error) => cleaned(error, clean)),
+    Effect.withSpan("OpenCode.runSchema")
+  )

@@ -1,0 +1,48 @@
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import type { Service } from "../../OpenCode.js"
+import { OpenCodeConfigError } from "../../OpenCodeError.js"
+import type { Problem } from "../opencode/problem.js"
+import type { Client } from "./client.js"
+import * as runs from "./run.js"
+import * as sessions from "./session.js"
+
+/** The service, whatever carries its runs. */
+export const make = (client: Client): Service => ({
+  run: (prompt, options) => runs.toEnd(client, prompt, options ?? {}),
+  stream: (prompt, options) => runs.make(client, prompt, options ?? {}, { collect: false }),
+  runSchema: (schema, prompt, options) =>
+    Effect.scoped(Effect.flatMap(
+      sessions.make(client, options ?? {}, { sessionId: options?.sessionId, fork: options?.fork === true }),
+      (session) => session.runSchema(schema, prompt, options)
+    )),
+  session: (options) =>
+    sessions.make(client, options ?? {}, { sessionId: options?.sessionId, fork: options?.fork === true }),
+  resume: (location, options) =>
+    Effect.gen(function*() {
+      if (location.sessionId === undefined) {
+        return yield* new OpenCodeConfigError({ path: "sessionId", reason: "there is no session to go on in" })
+      }
+      return yield* sessions.make(
+        { ...client, transport: yield* client.lifetime.run(client.transport.at(location)) },
+        { ...options, cwd: options?.cwd ?? location.cwd },
+        { sessionId: location.sessionId, fork: options?.fork === true }
+      )
+    }),
+  version: client.lifetime.run(client.transport.version),
+  models: client.lifetime.run(Effect.withSpan(client.transport.models, "OpenCode.models"))
+})
+
+/** Where the options are refused nothing works, and everything says why. */
+export const refused = (problem: Problem): Service => {
+  const error = new OpenCodeConfigError(problem)
+  return {
+    run: () => Effect.fail(error),
+    stream: () => Stream.fail(error),
+    runSchema: () => Effect.fail(error),
+    session: () => Effect.fail(error),
+    resume: () => Effect.fail(error),
+    version: Effect.fail(error),
+    models: Effect.fail(error)
+  }
+}

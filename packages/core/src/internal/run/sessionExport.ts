@@ -1,0 +1,129 @@
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
+import * as Conversation from "../../Conversation.js"
+import { OpenCodeProcessError } from "../../OpenCodeError.js"
+import type { OpenCodeError } from "../../OpenCodeError.js"
+import type { RunEvent } from "../../RunEvent.js"
+import * as TokenUsage from "../../TokenUsage.js"
+import * as query from "../launch/query.js"
+import * as snapshot from "../opencode/snapshot.js"
+import { isObject } from "../util/object.js"
+
+/** Whom to ask for a session. */
+export type Ask = (sessionId: string) => Effect.Effect<Conversation.Conversation, OpenCodeError>
+
+const decodeConversation = Schema.decodeUnknownEither(Schema.parseJson(Conversation.Conversation))
+
+/** Asks the same binary, in the surroundings of a run. */
+export const conversation = ({ client, cwd, env }: {
+  readonly client: query.Services
+  readonly cwd: string
+  readonly env: { readonly [name: string]: string }
+}): Ask =>
+(sessionId) =>
+  Effect.flatMap(query.make(client, ["export", sessionId], { cwd, env, throughFile: true }), (text) => {
+    // A line of progress can stand before the object.
+    const decoded = decodeConversation(text.slice(Math.max(0, text.indexOf("{"))))
+    return Either.isRight(decoded) ? Effect.succeed(decoded.right) : new OpenCodeProcessError({
+      exitCode: 0,
+      hint: `\`opencode export ${sessionId}\` printed ${text.length} characters that are no whole conversation`,
+      partial: snapshot.make({ runId: "query-export", cwd, sessionId })
+    })
+  })
+
+/** Which parts of a conversation stdout has shown, and which sub-agents they tell of. */
+export interface Parts {
+  readonly add: (event: RunEvent) => void
+  readonly has: (event: RunEvent) => boolean
+  readonly children: () => ReadonlyArray<string>
+}
+
+const partId = (event: RunEvent): unknown => {
+  const part = "raw" in event ? event.raw["part"] : undefined
+  return isObject(part) ? part["id"] : undefined
+}
+
+export const parts = (): Parts => {
+  const seen = new Set<unknown>()
+  const children = new Set<string>()
+  return {
+    add: (event) => {
+      seen.add(partId(event))
+      const child = Conversation.childOfEvent(event)
+      if (child !== undefined) children.add(child)
+    },
+    has: (event) => seen.has(partId(event)),
+    children: () => [...children]
+  }
+}
+
+/** The events of the turn that stdout has not shown; none where the session cannot be asked. */
+export const missing = (
+  ask: Ask,
+  sessionId: string,
+  shown: Parts | undefined
+): Effect.Effect<ReadonlyArray<RunEvent>> =>
+  ask(sessionId).pipe(
+    Effect.map((conversation) => Conversation.lastTurn(conversation).filter((event) => shown?.has(event) !== true)),
+    Effect.tapError((error) => Effect.logDebug("The session could not be exported", error)),
+    Effect.orElseSucceed((): ReadonlyArray<RunEvent> => []),
+    Effect.withSpan("OpenCode.recover")
+  )
+
+/** What sub-agents have spent. */
+export interface Hidden {
+  readonly usage: TokenUsage.TokenUsage
+  readonly cost: number
+  /** Whether some of the cost is unknown. */
+  readonly unpriced: boolean
+}
+
+/** Where nobody could be asked. */
+export const unasked: Hidden = { usage: TokenUsage.empty, cost: 0, unpriced: true }
+
+const none: Hidden = { usage: TokenUsage.empty, cost: 0, unpriced: false }
+
+type IsPriced = (model: string) => boolean
+
+const spentBy = (conversation: Conversation.Conversation, isPriced: IsPriced): Hidden => {
+  const { cost, usage } = Conversation.spent(conversation)
+  const { unpriced = false } = Conversation.spent({
+    ...conversation,
+    messages: conversation.messages.filter(({ info }) => !isPriced(`${info["providerID"]}/${info["modelID"]}`))
+  })
+  return { usage, cost, unpriced }
+}
+
+const plus = (self: Hidden, that: Hidden): Hidden => ({
+  usage: TokenUsage.add(self.usage, that.usage),
+  cost: self.cost + that.cost,
+  unpriced: self.unpriced || that.unpriced
+})
+
+/** The usage of sessions and of everything below them, each once. What one that cannot be asked has cost is unknown. */
+const below = (
+  ask: Ask,
+  isPriced: IsPriced,
+  sessionIds: ReadonlyArray<string>,
+  asked: Set<string>
+): Effect.Effect<Hidden> =>
+  Effect.reduce(sessionIds, none, (sum, sessionId) => {
+    if (asked.has(sessionId)) return Effect.succeed(sum)
+    asked.add(sessionId)
+    return ask(sessionId).pipe(
+      Effect.flatMap((conversation) =>
+        Effect.map(
+          below(ask, isPriced, Conversation.children(conversation), asked),
+          (more) => plus(spentBy(conversation, isPriced), more)
+        )
+      ),
+      Effect.tapError((error) => Effect.logDebug("The session of a sub-agent could not be exported", error)),
+      Effect.orElseSucceed(() => unasked),
+      Effect.map((more) => plus(sum, more))
+    )
+  })
+
+/** What the sub-agents of a run have spent, theirs included. */
+export const hidden = (ask: Ask, isPriced: IsPriced, shown: Parts | undefined): Effect.Effect<Hidden> =>
+  Effect.suspend(() => below(ask, isPriced, shown?.children() ?? [], new Set()))

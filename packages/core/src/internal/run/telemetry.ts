@@ -1,0 +1,95 @@
+import * as Effect from "effect/Effect"
+import * as FiberRef from "effect/FiberRef"
+import * as Metric from "effect/Metric"
+import * as MetricBoundaries from "effect/MetricBoundaries"
+import * as MetricKey from "effect/MetricKey"
+import type * as Scope from "effect/Scope"
+import type * as Tracer from "effect/Tracer"
+import type { TokenUsage } from "../../TokenUsage.js"
+
+const seconds = MetricBoundaries.exponential({ start: 0.25, factor: 2, count: 16 })
+
+export const runs = Metric.counter("effect_opencode_runs_total", {
+  description: "Runs that ended, by outcome (`success`, or the tag of the error)",
+  incremental: true
+})
+
+export const duration = Metric.histogram(
+  "effect_opencode_run_duration_seconds",
+  seconds,
+  "Time from the call to the outcome, by outcome"
+)
+
+/** The tag is part of the key: `Metric.tagged` looks the metric up anew at every update. */
+export const tokens = (type: string) =>
+  Metric.fromMetricKey(MetricKey.tagged(
+    MetricKey.counter("effect_opencode_tokens_total", {
+      description: "Tokens of finished steps, by type",
+      incremental: true
+    }),
+    "type",
+    type
+  ))
+
+const input = tokens("input")
+const output = tokens("output")
+const reasoning = tokens("reasoning")
+const cacheRead = tokens("cache_read")
+const cacheWrite = tokens("cache_write")
+
+export const cost = Metric.counter("effect_opencode_cost_usd_total", {
+  description: "Cost of finished steps in US dollars",
+  incremental: true
+})
+
+export const retries = Metric.counter("effect_opencode_retries_total", {
+  description: "Starts repeated after a SQLite crash",
+  incremental: true
+})
+
+export const gateWaiting = Metric.histogram(
+  "effect_opencode_gate_wait_seconds",
+  MetricBoundaries.exponential({ start: 0.001, factor: 4, count: 12 }),
+  "Time that a start waited at the gate"
+)
+
+export const gateWait = (millis: number): Effect.Effect<void> => Metric.update(gateWaiting, millis / 1000)
+
+/** Of one outcome: to tag a metric costs more than to update it. */
+const ends = new Map<string, (millis: number) => Effect.Effect<void>>()
+
+const endsWith = (outcome: string): (millis: number) => Effect.Effect<void> => {
+  const count = Metric.tagged(runs, "outcome", outcome)
+  const time = Metric.tagged(duration, "outcome", outcome)
+  return (millis) => Effect.zipRight(Metric.update(count, 1), Metric.update(time, millis / 1000))
+}
+
+/** There are as many outcomes as there are errors. */
+export const runEnded = (outcome: string, millis: number): Effect.Effect<void> => {
+  let end = ends.get(outcome)
+  if (end === undefined) ends.set(outcome, end = endsWith(outcome))
+  return end(millis)
+}
+
+/** One effect for all of them: it is run for every chunk of events. */
+export const spent = (usage: TokenUsage, dollars: number): Effect.Effect<void> =>
+  Effect.map(FiberRef.get(FiberRef.currentMetricLabels), (labels) => {
+    input.unsafeUpdate(usage.input, labels)
+    output.unsafeUpdate(usage.output, labels)
+    reasoning.unsafeUpdate(usage.reasoning, labels)
+    cacheRead.unsafeUpdate(usage.cacheRead, labels)
+    cacheWrite.unsafeUpdate(usage.cacheWrite, labels)
+    cost.unsafeUpdate(dollars, labels)
+  })
+
+/** A span that lasts as long as the scope. Without the place in our own code, which takes longer than all else of it. */
+export const inSpan =
+  (name: string, attributes: { readonly [name: string]: unknown } = {}) =>
+  <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan> | Scope.Scope> =>
+    Effect.flatMap(
+      Effect.makeSpanScoped(name, { attributes, captureStackTrace: false }),
+      (span) => Effect.withParentSpan(effect, span)
+    )
+
+/** The one of `inSpan`, inside of it. */
+export const span: Effect.Effect<Tracer.Span> = Effect.orDie(Effect.currentSpan)

@@ -1,0 +1,89 @@
+import type * as Effect from "effect/Effect"
+import type * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type { Conversation } from "../../Conversation.js"
+import type { OpenCodeConfigError, OpenCodeError } from "../../OpenCodeError.js"
+import type { RunConfig } from "../../RunConfig.js"
+import type { RunEvent } from "../../RunEvent.js"
+import type { RunOptions } from "../../RunOptions.js"
+import type { Location } from "../../Session.js"
+import type * as Verdict from "../../Verdict.js"
+import type { Version } from "../../Version.js"
+import type { Problem } from "../opencode/problem.js"
+import type { Summary } from "../opencode/summary.js"
+import type { LineTail } from "../util/tail.js"
+import type { Plan } from "./plan.js"
+import type { Guards } from "./watchdog.js"
+
+/**
+ * What carries runs: a process for each, or a server. It starts them, says what they report and ends them; all else
+ * about a run is the same whatever carries it.
+ */
+export interface Transport {
+  /** What of a run's options cannot be used here, as far as they alone can tell. */
+  readonly problem: (options: RunOptions) => Option.Option<Problem>
+  /** The secret values among what OpenCode is given, inherits and finds. */
+  readonly secrets: (config: RunConfig) => Effect.Effect<ReadonlyArray<string>>
+  /** Looks at what the run needs on the disk. */
+  readonly checkFiles: (plan: Plan) => Effect.Effect<void, OpenCodeConfigError>
+  /** What is to be found out, and to be waited for, before the run waits for its place. Gives what makes its attempts. */
+  readonly ready: (plan: Plan, request: Request) => Effect.Effect<Prepare, OpenCodeError, Scope.Scope>
+  /** What carries the turns of a conversation, which see each other's data, as long as the scope is open. */
+  readonly hold: (plan: Plan) => Effect.Effect<Transport, OpenCodeError, Scope.Scope>
+  /** What carries the turns of a conversation of an earlier program. */
+  readonly at: (location: Location) => Effect.Effect<Transport>
+  /** The data directory that all runs share; none where it is OpenCode's own. */
+  readonly directory: Option.Option<string>
+  /** A whole session, as it is seen in a run with these options. */
+  readonly conversation: (
+    run: Pick<Plan, "options" | "cwd">,
+    sessionId: string
+  ) => Effect.Effect<Conversation, OpenCodeError>
+  readonly version: Effect.Effect<Version, OpenCodeError>
+  readonly models: Effect.Effect<ReadonlyArray<string>, OpenCodeError>
+}
+
+export interface Request {
+  /** Cuts a wait short when the run's total time is over. */
+  readonly inTime: <A, R>(effect: Effect.Effect<A, OpenCodeError, R>) => Effect.Effect<A, OpenCodeError, R>
+}
+
+/** Prepares an attempt; nothing that OpenCode does has begun after it. */
+export type Prepare = (request: Request) => Effect.Effect<Prepared, OpenCodeError, Scope.Scope>
+
+export interface Prepared {
+  /** The data directory; `undefined` where it is OpenCode's own. */
+  readonly directory: string | undefined
+  /** The temporary directory, where it is this attempt's own. */
+  readonly temporary?: string | undefined
+  /** Starts; what it reports goes to the sink until `stop` has returned. It is ended at the latest with the scope. */
+  readonly start: (sink: Sink) => Effect.Effect<Running, OpenCodeError, Scope.Scope>
+  /** A session of the attempt, asked for after its end. */
+  readonly conversation: (sessionId: string) => Effect.Effect<Conversation, OpenCodeError>
+}
+
+/** Where everything goes that an attempt reports, and its end with `guard.ended`. */
+export interface Sink {
+  readonly state: Summary
+  readonly guard: Guards
+  readonly stderr: LineTail
+  /** Collects the lines as they were printed, where they are kept. */
+  readonly rawLines: Array<string> | undefined
+  /** Makes the entrance of one source: counts when it is called, and waits for the consumer in the effect. */
+  readonly intake: () => (arrived: ReadonlyArray<RunEvent>) => Effect.Effect<void>
+  /** The provider has asked for patience, for so many milliseconds where it says so. */
+  readonly limited: (retryAfter: number | undefined) => Effect.Effect<void>
+}
+
+export interface Running {
+  /** Ends what is left of it, politely unless `force`; returns when the sink has seen everything. */
+  readonly stop: (options: { readonly force: boolean }) => Effect.Effect<Stopped>
+}
+
+export interface Stopped {
+  readonly exit: Verdict.Exit
+  /** Processes that could not be ended. */
+  readonly survivors: ReadonlyArray<number>
+  /** The end of stderr without the texts of the model in it, where there is one. */
+  readonly ownStderr?: string | undefined
+}

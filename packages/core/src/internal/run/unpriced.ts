@@ -1,0 +1,48 @@
+/** What is done where OpenCode does not know what a step costs, although a limit of cost is set. */
+import * as Effect from "effect/Effect"
+import type * as FleetBudget from "../../FleetBudget.js"
+import type { Plan } from "./plan.js"
+import type { Unpriced } from "./watchdog.js"
+
+type Settled = Pick<Plan, "budget" | "options" | "runId" | "unpriced">
+
+/** The limit that ends a run whose cost is unknown: its own, or that of its fleet. */
+export const limitOf = (
+  { budget, unpriced }: Settled,
+  fleet: FleetBudget.Service | undefined
+): Unpriced | undefined =>
+  unpriced === "error"
+    ? { scope: "run", max: budget.cost }
+    : fleet?.unpriced?.policy === "error"
+    ? { scope: "fleet", max: fleet.unpriced.max }
+    : undefined
+
+const price = (model: string | undefined): string => {
+  const slash = model?.indexOf("/") ?? -1
+  return model === undefined || slash < 1
+    ? "<id>.models.<id>.cost"
+    : `${model.slice(0, slash)}.models.${model.slice(slash + 1)}.cost`
+}
+
+/** Once for each model of a fleet; without a fleet it is called once for each run. */
+export const tell = (
+  { budget, options: { model }, runId, unpriced }: Settled,
+  fleet: FleetBudget.Service | undefined
+): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    const ofFleet = fleet?.unpriced
+    const limits = [
+      ...(unpriced === "warn" ? [`the run's budget of $${budget.cost}`] : []),
+      ...(ofFleet?.policy === "warn" ? [`the fleet's budget of $${ofFleet.max}`] : [])
+    ]
+    if (limits.length === 0 || (ofFleet !== undefined && !(yield* ofFleet.isNews(model)))) return
+    yield* Effect.logWarning(
+      `The cost of run ${runId} is unknown: OpenCode reports a cost of 0 for tokens of ${
+        model ?? "its model"
+      }, for which it has no price, so ${limits.join(" and ")} cannot be kept. Give the model a price in ` +
+        `\`configOverrides.provider.${
+          price(model)
+        }\` (0 where it is free), limit \`tokens\` instead, or set the budget's ` +
+        "`unpriced` to \"error\" or \"allow\"."
+    )
+  })

@@ -1,0 +1,357 @@
+import * as Channel from "effect/Channel"
+import * as Chunk from "effect/Chunk"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as HostEnvironment from "../../HostEnvironment.js"
+import type * as Isolation from "../../Isolation.js"
+import { OpenCodeConfigError, OpenCodeVersionError } from "../../OpenCodeError.js"
+import type { OpenCodeError } from "../../OpenCodeError.js"
+import type { RunEvent } from "../../RunEvent.js"
+import type { RunOptions } from "../../RunOptions.js"
+import type * as Verdict from "../../Verdict.js"
+import * as Version from "../../Version.js"
+import * as directories from "../launch/directories.js"
+import * as environment from "../launch/environment.js"
+import type { Processes } from "../launch/launcher.js"
+import * as narrowedModels from "../launch/narrowedModels.js"
+import * as query from "../launch/query.js"
+import * as check from "../opencode/check.js"
+import type { Problem } from "../opencode/problem.js"
+import * as retryCount from "../opencode/retryCount.js"
+import * as decode from "../opencode/v1/decode.js"
+import * as invocation from "../opencode/v1/invocation.js"
+import * as repeatedStep from "../opencode/v1/repeatedStep.js"
+import * as startupProfile from "../opencode/v1/startupProfile.js"
+import * as stderrFacts from "../opencode/v1/stderrFacts.js"
+import * as drain from "../process/drain.js"
+import * as orphans from "../process/orphans.js"
+import * as owners from "../process/owner.js"
+import type { Owner } from "../process/owner.js"
+import * as spawn from "../process/spawn.js"
+import * as table from "../process/table.js"
+import * as plans from "../run/plan.js"
+import * as sessionExport from "../run/sessionExport.js"
+import type { Prepared, Request, Sink, Transport } from "../run/transport.js"
+import * as ansi from "../util/ansi.js"
+import * as limits from "../util/limits.js"
+import * as lineSplitter from "../util/lines.js"
+
+/** A line of stderr that is longer is no line of OpenCode's, and not worth the memory: in bytes. */
+const maxStderrLine = 1024 * 1024
+
+const LF = 0x0a
+
+const toInvocation = (
+  plan: plans.Plan,
+  version: Version.Version,
+  env: { readonly [name: string]: string }
+): invocation.Invocation => {
+  const { options, prompt } = plan
+  const byArgument = options.promptVia === "argv"
+  return {
+    args: invocation.args(
+      { ...options, title: startupProfile.title(options, plan.runId) },
+      version,
+      byArgument ? prompt : undefined
+    ),
+    env,
+    // OpenCode reads stdin to its end in any case: without one it would wait for ever.
+    stdin: byArgument ? "" : prompt
+  }
+}
+
+const continuing = (isolation: Isolation.Isolation, options: RunOptions): Option.Option<Problem> => {
+  const path = options.sessionId !== undefined
+    ? "sessionId"
+    : options.continueSession === true
+    ? "continueSession"
+    : undefined
+  return path !== undefined && isolation === "run" && options.attach === undefined
+    ? Option.some({
+      path,
+      reason: "with the isolation \"run\" every run begins with an empty data directory, so there is no session to " +
+        "go on in; set the layer's `isolation` to \"none\" or to a directory"
+    })
+    : Option.none()
+}
+
+interface Binary {
+  readonly binary: string
+  readonly version: Version.Version
+}
+
+/** Checks that the binary's version has the options in use. */
+const checkVersion = (plan: plans.Plan, { binary, version }: Binary): Effect.Effect<void, OpenCodeVersionError> => {
+  const lacking = invocation.lacking(plan.options, version)
+  return lacking === undefined ? Effect.void : new OpenCodeVersionError({
+    binary,
+    version: Version.format(version),
+    option: lacking.option,
+    reason: `the option \`${lacking.option}\` needs ${Version.format(lacking.since)} or later`
+  })
+}
+
+/** Finds the binary of every run; only the first one has to wait for it. */
+const finder = (client: Processes) => {
+  let found: Binary | undefined
+  const find = Effect.zipWith(client.binary, client.version, (binary, version): Binary => ({ binary, version }))
+  return ({ inTime }: Request): Effect.Effect<Binary, OpenCodeError> =>
+    Effect.suspend(() =>
+      found !== undefined ? Effect.succeed(found) : Effect.map(inTime(find), (binary) => {
+        found = binary
+        return binary
+      })
+    )
+}
+
+const prepare = (
+  client: Processes,
+  plan: plans.Plan,
+  { binary, version }: Binary,
+  program: Owner | undefined
+): Effect.Effect<Prepared, OpenCodeConfigError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const around = yield* environment.make(client, plan.options, plan.cwd)
+    // A run inside a run carries both ids, so that either sweep finds it.
+    const above = yield* HostEnvironment.variable(table.variable)
+    const marker = {
+      [table.variable]: `${above ?? ""}:${plan.runId}`,
+      ...(program === undefined ? {} : { [orphans.variable]: owners.format(program) })
+    }
+    const started = toInvocation(plan, version, {
+      ...around.env,
+      ...(yield* narrowedModels.variables(client, plan.options, around)),
+      ...marker
+    })
+    const problem = check.invocation(started)
+    if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
+    const { path } = client
+    return {
+      directory: around.directory,
+      temporary: around.temporary,
+      start: (sink) =>
+        Effect.flatMap(
+          spawn.start(client.executor, client.table, {
+            binary,
+            cwd: plan.cwd,
+            invocation: started,
+            // Windows has no such shell.
+            wholeStdin: path.sep === "/"
+              ? {
+                file: path.join(around.temporary, ".prompt"),
+                // A command of OpenCode's runs without arguments, too.
+                actsOnNothing: plan.options.command !== undefined
+              }
+              : undefined,
+            extendEnv: client.environment.extend,
+            marker: plan.runId,
+            forceKillAfter: client.forceKillAfter,
+            onExit: sink.guard.ended
+          }),
+          (running) => read(running, sink, plan.options.agent)
+        ),
+      // The options are what is to be cleaned out of its errors.
+      conversation: sessionExport.conversation({
+        client: { ...client, defaults: plan.options },
+        cwd: plan.cwd,
+        env: started.env
+      })
+    }
+  })
+
+/** Reads both pipes of a process that was asked for this agent. */
+const read = (running: spawn.Running, sink: Sink, agent: string | undefined) =>
+  Effect.gen(function*() {
+    const { guard, rawLines, state, stderr } = sink
+    const scope = yield* Effect.scope
+
+    const stdoutLines = lineSplitter.make()
+    const fromStdout = sink.intake()
+    const readLine = decode.reader()
+    const retries = retryCount.make(() => state.sessionId)
+    const repeated = repeatedStep.make(retries)
+    const facts = stderrFacts.make(limits.kept)
+    let firstEventAt: number | undefined
+    /** What a run that met a limit tells the others, with the next events that are handed on. */
+    let limited: Effect.Effect<void> = Effect.void
+    const whileLimited = (handOn: Effect.Effect<void>): Effect.Effect<void> => {
+      const first = limited
+      limited = Effect.void
+      return Effect.zipRight(first, handOn)
+    }
+    const told = (found: ReadonlyArray<stderrFacts.Fact>): ReadonlyArray<RunEvent> =>
+      found.flatMap((fact): ReadonlyArray<RunEvent> => {
+        switch (fact._tag) {
+          case "PermissionRejected":
+            return [fact.event]
+          case "AgentFallback":
+            // The pipes are read apart: at the moment of the first event it may have come before that.
+            if (!fact.isLate || (fact.fallback.agent === agent && guard.now() === firstEventAt)) {
+              guard.agentFallback(fact.fallback)
+            }
+            return []
+          case "ProviderFailure": {
+            const retry = stderrFacts.providerRetry(fact, retries.next(fact.sessionId))
+            if (retry.kind === "rate-limit") limited = sink.limited(undefined)
+            return [retry]
+          }
+        }
+      })
+    const onStdout = (lines: ReadonlyArray<lineSplitter.Line>): Effect.Effect<void> => {
+      if (rawLines !== undefined) {
+        for (const line of lines) {
+          if (typeof line === "string") rawLines.push(lineSplitter.copy(line))
+        }
+      }
+      const arrived: Array<RunEvent> = []
+      const take = (event: RunEvent): void => {
+        if (event._tag !== "Diagnostic") firstEventAt ??= guard.now()
+        const retry = repeated(event)
+        if (retry !== undefined) arrived.push(retry)
+        arrived.push(...told(facts.event(event)), event)
+        // At once: the first event lets the next run start.
+        if (event._tag === "SessionError" && event.kind === "rate-limit") limited = sink.limited(event.retryAfter)
+      }
+      for (const line of lines) readLine(line, take)
+      return whileLimited(fromStdout(arrived))
+    }
+
+    const stderrLines = lineSplitter.make(maxStderrLine)
+    const fromStderr = sink.intake()
+    const onStderr = (lines: ReadonlyArray<lineSplitter.Line>, isFresh: boolean): Effect.Effect<void> => {
+      const texts = lines.map((raw) => typeof raw === "string" ? ansi.strip(raw) : `[a line of ${raw.tooLong} bytes]`)
+      for (const text of texts) stderr.push(text)
+      return whileLimited(fromStderr(told(facts.lines(texts, isFresh))))
+    }
+    let isFresh = true
+
+    const stdoutPump = yield* Effect.forkIn(
+      pump(running.stdout, scope, (chunk) => {
+        guard.read()
+        return onStdout(splitAll(stdoutLines, chunk))
+      }),
+      scope
+    )
+    const stderrPump = yield* Effect.forkIn(
+      pump(running.stderr, scope, (chunk) => {
+        const lines = splitAll(stderrLines, chunk)
+        const wasFresh = isFresh
+        isFresh = Chunk.unsafeLast(chunk).at(-1) === LF
+        return onStderr(lines, wasFresh)
+      }),
+      scope
+    )
+
+    return {
+      stop: (options: { readonly force: boolean }) =>
+        Effect.gen(function*() {
+          const survivors = yield* running.terminate(options)
+          const exit = (yield* running.hasExited) ? yield* running.exit : yield* Effect.map(
+            Effect.timeoutOption(running.exit, survivors.length > 0 ? Duration.zero : drain.patience),
+            Option.getOrElse((): Verdict.Exit => ({ _tag: "Lost" }))
+          )
+          yield* drain.until([stdoutPump, stderrPump], guard)
+          yield* onStderr(stderrLines.flush(), isFresh)
+          yield* onStdout(stdoutLines.flush())
+          yield* whileLimited(fromStderr(told(facts.end())))
+          return { exit, survivors, ownStderr: facts.own() }
+        })
+    }
+  })
+
+const splitAll = (
+  splitter: lineSplitter.LineSplitter,
+  chunk: Chunk.Chunk<Uint8Array>
+): ReadonlyArray<lineSplitter.Line> => {
+  const first = Chunk.unsafeHead(chunk)
+  return chunk.length === 1
+    ? splitter.push(first)
+    : Chunk.toReadonlyArray(chunk).flatMap((bytes) => splitter.push(bytes))
+}
+
+/**
+ * Hands every chunk of a pipe to a consumer, until its end. Pulled by hand: an effect that a sink runs is held by the
+ * channel for so long that the events in it outlive the young generation, which doubled the time in the collector.
+ */
+const pump = <E>(
+  pipe: Stream.Stream<Uint8Array, E>,
+  scope: Scope.Scope,
+  consume: (chunk: Chunk.Chunk<Uint8Array>) => Effect.Effect<void>
+): Effect.Effect<void> =>
+  Channel.toPullIn(Stream.toChannel(pipe), scope).pipe(
+    Effect.flatMap((pull) => {
+      const next: Effect.Effect<void, E> = Effect.flatMap(
+        pull,
+        (either) => Either.isLeft(either) ? Effect.void : Effect.zipRight(consume(either.right), next)
+      )
+      return next
+    }),
+    Effect.ignore
+  )
+
+/** A data directory that lives as long as the scope, where the layer would make one for every run. */
+const hold = (
+  client: Processes,
+  { options }: plans.Plan
+): Effect.Effect<Processes, OpenCodeConfigError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { isolation } = client
+    if (isolation === "run") {
+      const directory = yield* directories.temporary(client.fileSystem)
+      return { ...client, isolation: { directory: directories.dataIn(client.path, directory) } }
+    }
+    if (options.sessionId !== undefined && options.attach === undefined && typeof isolation === "object") {
+      const directory = client.path.resolve(isolation.directory)
+      const there = yield* Effect.orElseSucceed(client.fileSystem.exists(directory), () => false)
+      if (!there) {
+        return yield* new OpenCodeConfigError({
+          path: "sessionId",
+          reason: `there is no data directory ${directory}, so the session is not in it`
+        })
+      }
+    }
+    return client
+  })
+
+/** A process of its own for every attempt. */
+export const make = (client: Processes): Transport => {
+  const find = finder(client)
+  return {
+    problem: (options) => continuing(client.isolation, options),
+    secrets: (config) => environment.secrets(client, config, client.isolation),
+    checkFiles: (plan) => plans.checkFiles(client, plan),
+    ready: (plan, request) =>
+      Effect.flatMap(
+        find(request),
+        (found) =>
+          Effect.as(
+            checkVersion(plan, found),
+            () => Effect.flatMap(client.program, (program) => prepare(client, plan, found, program))
+          )
+      ),
+    hold: (plan) => Effect.map(hold(client, plan), make),
+    at: ({ directory, runId }) =>
+      Effect.as(
+        runId === undefined ? Effect.void : orphans.end(client, runId),
+        make({ ...client, isolation: directory === undefined ? "none" : { directory } })
+      ),
+    // Absolute: another process, which has it from a note, can be anywhere.
+    directory: typeof client.isolation === "object"
+      ? Option.some(client.path.resolve(client.isolation.directory))
+      : Option.none(),
+    conversation: ({ cwd, options }, sessionId) =>
+      Effect.scoped(Effect.flatMap(
+        environment.make(client, options, cwd),
+        ({ env }) => sessionExport.conversation({ client: { ...client, defaults: options }, cwd, env })(sessionId)
+      )),
+    version: client.version,
+    models: Effect.map(
+      query.make(client, ["models"]),
+      (text) => text.split("\n").map((line) => line.trim()).filter((line) => line.includes("/"))
+    )
+  }
+}

@@ -1,0 +1,362 @@
+import type * as HttpClient from "@effect/platform/HttpClient"
+import * as Client from "@effect/platform/HttpClient"
+import type * as HttpClientError from "@effect/platform/HttpClientError"
+import * as HttpClientRequest from "@effect/platform/HttpClientRequest"
+import type * as HttpClientResponse from "@effect/platform/HttpClientResponse"
+import type * as HttpMethod from "@effect/platform/HttpMethod"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Record from "effect/Record"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import { OpenCodeServerError } from "../../../OpenCodeError.js"
+import { isObject } from "../../util/object.js"
+import * as protocol from "./protocol.js"
+
+export interface NewSession {
+  /** The session's working directory; prompts of the session run in it. */
+  readonly directory: string
+  /** Without one the first prompt costs another call of a model. */
+  readonly title: string
+  readonly permission: ReadonlyArray<protocol.Rule>
+  readonly parentId?: string | undefined
+}
+
+/** One prompt. There is no `tools`: it would replace the session's permission rules for good. */
+export interface Prompt {
+  readonly parts: ReadonlyArray<PromptPart>
+  readonly model?: { readonly providerID: string; readonly modelID: string } | undefined
+  /** Not remembered by the session: each prompt names it. */
+  readonly agent?: string | undefined
+  readonly variant?: string | undefined
+  /** Goes to the end of the system prompt, for this prompt alone. */
+  readonly system?: string | undefined
+  readonly format?: { readonly type: "json_schema"; readonly schema: unknown } | undefined
+}
+
+export type PromptPart =
+  | { readonly type: "text"; readonly text: string }
+  | { readonly type: "file"; readonly mime: string; readonly url: string; readonly filename?: string | undefined }
+
+/** There is no "always": it would hold for all sessions of the directory, against their rules. */
+export type PermissionReply = "once" | { readonly reject: string | undefined }
+
+type Call<A> = Effect.Effect<A, OpenCodeServerError>
+
+/** The calls of one server. None waits for a model; each has a time limit. */
+export interface Api {
+  /** Without credentials. */
+  readonly url: string
+  readonly health: Call<{ readonly version: string }>
+  readonly createSession: (session: NewSession) => Call<protocol.Session>
+  readonly getSession: (sessionId: string) => Call<protocol.Session>
+  /** `permission` is appended to the rules that there are. */
+  readonly patchSession: (
+    sessionId: string,
+    patch: { readonly title?: string | undefined; readonly permission?: ReadonlyArray<protocol.Rule> | undefined }
+  ) => Call<protocol.Session>
+  /** A run under way is not ended by it: abort first. */
+  readonly deleteSession: (sessionId: string) => Call<void>
+  /** The sessions of a directory that are no children, the last used first. */
+  readonly sessions: (directory: string, limit?: number) => Call<ReadonlyArray<protocol.Session>>
+  readonly children: (sessionId: string) => Call<ReadonlyArray<protocol.Session>>
+  /** The copy has neither the permission rules nor the parent. */
+  readonly fork: (sessionId: string, messageId?: string) => Call<protocol.Session>
+  /** Returns as soon as the server has the prompt; everything else comes as events. */
+  readonly promptAsync: (sessionId: string, prompt: Prompt) => Call<void>
+  /** Returns when the session has come to rest; succeeds where there was nothing to abort. */
+  readonly abort: (sessionId: string) => Call<void>
+  /** All messages, the oldest first. */
+  readonly messages: (sessionId: string) => Call<ReadonlyArray<protocol.Message>>
+  /** What the sessions of a directory do; those that are idle are not among them. */
+  readonly status: (directory: string) => Call<{ readonly [sessionId: string]: protocol.Status }>
+  /** What waits for an answer in a directory. A request of an aborted run can still be there. */
+  readonly permissions: (directory: string) => Call<ReadonlyArray<protocol.PermissionRequest>>
+  /** `false` where the request waits no more. */
+  readonly replyPermission: (directory: string, requestId: string, reply: PermissionReply) => Call<boolean>
+  readonly questions: (directory: string) => Call<ReadonlyArray<protocol.Question>>
+  /** `false` where the question waits no more. */
+  readonly rejectQuestion: (directory: string, questionId: string) => Call<boolean>
+  readonly agents: (directory: string) => Call<ReadonlyArray<protocol.Agent>>
+  /** As `provider/model`. It also makes the directory ready: 0.8 s that the first prompt does not take any more. */
+  readonly models: (directory: string) => Call<ReadonlyArray<string>>
+  /** The directory as the server names it in its sessions: without symbolic links (1.18.33). */
+  readonly resolved: (directory: string) => Call<string>
+  /** Aborts what runs in a directory and forgets its configuration and grants. */
+  readonly disposeInstance: (directory: string) => Call<void>
+  /** The same for all directories; their tools and MCP servers are ended. */
+  readonly dispose: Call<void>
+  /** Opens the events of all directories, which have no end of their own. */
+  readonly events: Effect.Effect<Stream.Stream<Uint8Array, OpenCodeServerError>, OpenCodeServerError, Scope.Scope>
+}
+
+export interface Options {
+  readonly client: HttpClient.HttpClient
+  /** Without credentials and without a slash at its end. */
+  readonly url: string
+  readonly username: string
+  /** Without one no credentials are sent. */
+  readonly password: Redacted.Redacted | undefined
+  /** Cleans what the server says of secrets. */
+  readonly redact: (text: string) => string
+  /** For each call. Default: 1 minute. */
+  readonly patience?: Duration.Duration | undefined
+  /** Messages that are asked for at once. Default: 100. */
+  readonly pageSize?: number | undefined
+}
+
+/** The words of an error that fit into a message. */
+const shown = 500
+
+interface Request {
+  readonly method: HttpMethod.HttpMethod
+  /** As it is shown: the ids of sessions belong to the errors of runs. */
+  readonly route: string
+  readonly path: string
+  readonly query?: { readonly [name: string]: string | undefined } | undefined
+  readonly body?: unknown
+}
+
+interface Reply {
+  readonly status: number
+  readonly text: string
+  readonly cursor: string | undefined
+}
+
+/** The innermost cause names the system's error; the outer ones say "fetch failed". */
+const causeOf = (cause: unknown): string | undefined => {
+  if (!(cause instanceof Error)) return undefined
+  return causeOf(cause.cause) ?? ("code" in cause && typeof cause.code === "string" && cause.message === ""
+    ? cause.code
+    : cause.message)
+}
+
+const messageOf = (body: unknown): string | undefined => {
+  if (!isObject(body)) return undefined
+  const data = isObject(body["data"]) ? body["data"] : body
+  const message = data["message"] ?? body["name"] ?? body["_tag"]
+  return typeof message === "string" ? message : undefined
+}
+
+const parse = (text: string): unknown => {
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}
+
+const isSession = Schema.is(protocol.Session)
+const isHealth = Schema.is(Schema.Struct({ version: Schema.String }))
+
+const listOf = <A>(is: (u: unknown) => u is A) => (u: unknown): u is ReadonlyArray<A> => Array.isArray(u) && u.every(is)
+
+const isSessions = listOf(isSession)
+const isPermissions = listOf(Schema.is(protocol.PermissionRequest))
+const isQuestions = listOf(Schema.is(protocol.Question) as (u: unknown) => u is protocol.Question)
+const isAgents = listOf(Schema.is(protocol.Agent) as (u: unknown) => u is protocol.Agent)
+
+const isPlace = Schema.is(Schema.Struct({ directory: Schema.String }))
+
+const isStatuses = (u: unknown): u is { readonly [sessionId: string]: unknown } =>
+  isObject(u) && Object.values(u).every((status) => isObject(status) && "type" in status)
+
+const isList = (u: unknown): u is ReadonlyArray<unknown> => Array.isArray(u)
+
+interface Providers {
+  readonly providers: ReadonlyArray<{ readonly id: string; readonly models: { readonly [id: string]: unknown } }>
+}
+
+const isProviders = (u: unknown): u is Providers =>
+  isObject(u) &&
+  listOf((p): p is Providers["providers"][number] =>
+    isObject(p) && typeof p["id"] === "string" && isObject(p["models"])
+  )(u["providers"])
+
+/** The calls of a server at an address. */
+export const make = (options: Options): Api => {
+  const { redact, url } = options
+  const patience = options.patience ?? Duration.minutes(1)
+  const pageSize = options.pageSize ?? 100
+  // Its spans would carry the directory and every header, its propagation would tell the server of the trace.
+  const client = options.client.pipe(Client.withTracerDisabledWhen(() => true), Client.withTracerPropagation(false))
+
+  const failure = (
+    request: Pick<Request, "method" | "route">,
+    reason: OpenCodeServerError["reason"],
+    more: { readonly status?: number; readonly detail?: string | undefined } = {}
+  ) =>
+    new OpenCodeServerError({
+      reason,
+      url,
+      request: `${request.method} ${request.route}`,
+      status: more.status,
+      detail: more.detail === undefined ? undefined : redact(more.detail).slice(0, shown),
+      stderr: ""
+    })
+
+  /** The errors of the client carry the request with its headers, so they are not passed on. */
+  const lost = (request: Pick<Request, "method" | "route">) => (error: HttpClientError.HttpClientError) =>
+    failure(request, "unreachable", { detail: causeOf(error.cause) ?? error.reason })
+
+  const toRequest = ({ body, method, path, query }: Request): HttpClientRequest.HttpClientRequest => {
+    let request = HttpClientRequest.make(method)(`${url}${path}`).pipe(
+      HttpClientRequest.setUrlParams(query ?? {}),
+      // It would compress on loopback, too, and not every client could read it.
+      HttpClientRequest.setHeader("accept-encoding", "identity")
+    )
+    if (options.password !== undefined) {
+      request = HttpClientRequest.basicAuth(request, options.username, Redacted.value(options.password))
+    }
+    return body === undefined ? request : HttpClientRequest.bodyUnsafeJson(request, body)
+  }
+
+  const refused = (request: Request, { status, text }: Reply) =>
+    status === 401
+      ? failure(request, "unauthorized", { status })
+      : status >= 400
+      ? failure(request, "refused", { status, detail: messageOf(parse(text)) })
+      : failure(request, "unexpected-reply", { status })
+
+  const execute = (request: Request): Call<Reply> =>
+    Effect.suspend(() => client.execute(toRequest(request))).pipe(
+      Effect.flatMap((response) =>
+        // Also where nobody reads it: the connection is free for others only behind the body.
+        Effect.map(response.text, (text): Reply => ({
+          status: response.status,
+          text,
+          cursor: response.headers["x-next-cursor"]
+        }))
+      ),
+      Effect.mapError(lost(request)),
+      Effect.timeoutFail({
+        duration: patience,
+        onTimeout: () => failure(request, "unreachable", { detail: `no reply within ${Duration.format(patience)}` })
+      })
+    )
+
+  const spanned = <A>(request: Request, call: Call<A>): Call<A> =>
+    Effect.withSpan(call, "OpenCode.server.request", {
+      captureStackTrace: false,
+      attributes: { "http.request.method": request.method, "http.route": request.route }
+    })
+
+  const isOk = ({ status }: Reply) => status >= 200 && status < 300
+
+  const ok = (request: Request): Call<Reply> =>
+    spanned(
+      request,
+      Effect.flatMap(execute(request), (reply) => isOk(reply) ? Effect.succeed(reply) : refused(request, reply))
+    )
+
+  const decode = <A>(request: Request, is: (u: unknown) => u is A, { status, text }: Reply): Call<A> => {
+    const body = parse(text)
+    return is(body)
+      ? Effect.succeed(body)
+      // What it says instead can hold anything, keys of providers among it.
+      : failure(request, "unexpected-reply", { status, detail: `${text.length} characters of another shape` })
+  }
+
+  const ask = <A>(request: Request, is: (u: unknown) => u is A): Call<A> =>
+    Effect.flatMap(ok(request), (reply) => decode(request, is, reply))
+
+  const tell = (request: Request): Call<void> => Effect.asVoid(ok(request))
+
+  /** Gives whether there was still something to answer. */
+  const answer = (request: Request): Call<boolean> =>
+    spanned(
+      request,
+      Effect.flatMap(execute(request), (reply) =>
+        isOk(reply) ? Effect.succeed(true) : reply.status === 404 ? Effect.succeed(false) : refused(request, reply))
+    )
+
+  const session = (method: HttpMethod.HttpMethod, sessionId: string, rest = "", body?: unknown): Request => ({
+    method,
+    route: `/session/:id${rest}`,
+    path: `/session/${encodeURIComponent(sessionId)}${rest}`,
+    body
+  })
+
+  const directory = (
+    method: HttpMethod.HttpMethod,
+    route: string,
+    of: string,
+    more: Partial<Request> = {}
+  ): Request => ({ method, route, path: route, ...more, query: { directory: of, ...more.query } })
+
+  const messages = (sessionId: string): Call<ReadonlyArray<protocol.Message>> => {
+    const page = (
+      before: string | undefined,
+      later: ReadonlyArray<protocol.Message>
+    ): Call<ReadonlyArray<protocol.Message>> => {
+      const request: Request = {
+        ...session("GET", sessionId, "/message"),
+        query: { limit: String(pageSize), before }
+      }
+      return Effect.flatMap(ok(request), (reply) =>
+        Effect.flatMap(decode(request, isList, reply), (list) => {
+          const all = [...list.flatMap((message) => protocol.toMessage(message) ?? []), ...later]
+          return reply.cursor === undefined || list.length === 0
+            ? Effect.succeed(all)
+            : page(reply.cursor, all)
+        }))
+    }
+    return page(undefined, [])
+  }
+
+  const health: Request = { method: "GET", route: "/global/health", path: "/global/health" }
+  const events: Request = { method: "GET", route: "/global/event", path: "/global/event" }
+
+  return {
+    url,
+    health: ask(health, isHealth),
+    createSession: ({ directory: of, parentId, permission, title }) =>
+      ask(directory("POST", "/session", of, { body: { title, permission, parentID: parentId } }), isSession),
+    getSession: (sessionId) => ask(session("GET", sessionId), isSession),
+    patchSession: (sessionId, patch) => ask(session("PATCH", sessionId, "", patch), isSession),
+    deleteSession: (sessionId) => tell(session("DELETE", sessionId)),
+    sessions: (of, limit) =>
+      ask(
+        directory("GET", "/session", of, {
+          query: { roots: "true", limit: limit === undefined ? undefined : String(limit) }
+        }),
+        isSessions
+      ),
+    children: (sessionId) => ask(session("GET", sessionId, "/children"), isSessions),
+    fork: (sessionId, messageId) => ask(session("POST", sessionId, "/fork", { messageID: messageId }), isSession),
+    promptAsync: (sessionId, prompt) => tell(session("POST", sessionId, "/prompt_async", prompt)),
+    abort: (sessionId) => tell(session("POST", sessionId, "/abort")),
+    messages,
+    status: (of) => Effect.map(ask(directory("GET", "/session/status", of), isStatuses), Record.map(protocol.toStatus)),
+    permissions: (of) => ask(directory("GET", "/permission", of), isPermissions),
+    replyPermission: (of, requestId, reply) =>
+      answer(directory("POST", "/permission/:id/reply", of, {
+        path: `/permission/${encodeURIComponent(requestId)}/reply`,
+        body: reply === "once" ? { reply: "once" } : { reply: "reject", message: reply.reject }
+      })),
+    questions: (of) => ask(directory("GET", "/question", of), isQuestions),
+    rejectQuestion: (of, questionId) =>
+      answer(directory("POST", "/question/:id/reject", of, {
+        path: `/question/${encodeURIComponent(questionId)}/reject`
+      })),
+    agents: (of) => ask(directory("GET", "/agent", of), isAgents),
+    models: (of) =>
+      Effect.map(
+        ask(directory("GET", "/config/providers", of), isProviders),
+        ({ providers }) => providers.flatMap(({ id, models }) => Object.keys(models).map((model) => `${id}/${model}`))
+      ),
+    resolved: (of) => Effect.map(ask(directory("GET", "/path", of), isPlace), (place) => place.directory),
+    disposeInstance: (of) => tell(directory("POST", "/instance/dispose", of)),
+    dispose: tell({ method: "POST", route: "/global/dispose", path: "/global/dispose" }),
+    events: Effect.suspend(() => Client.withScope(client).execute(toRequest(events))).pipe(
+      Effect.mapError(lost(events)),
+      Effect.flatMap((response: HttpClientResponse.HttpClientResponse) =>
+        response.status === 200
+          ? Effect.succeed(Stream.mapError(response.stream, lost(events)))
+          : refused(events, { status: response.status, text: "", cursor: undefined })
+      )
+    )
+  }
+}

@@ -1,0 +1,232 @@
+import type { ProviderRetry, RunEvent } from "../../../RunEvent.js"
+import * as providerErrors from "../../opencode/providerErrors.js"
+import type { RetryCount } from "../../opencode/retryCount.js"
+import * as decode from "../../opencode/v1/decode.js"
+import * as json from "../../util/json.js"
+import { isNullish, isObject, number, string } from "../../util/object.js"
+import type { WireObject } from "../../util/object.js"
+import type * as protocol from "./protocol.js"
+
+/**
+ * Turns what a server tells of one prompt into the events that `opencode run` prints of it, in its order and as objects
+ * of its shape (1.18.33). Each part is told once, whether it was heard of by an event or by the list of messages.
+ */
+export interface Mapper {
+  /** What an event of the session says. Nothing before the prompt's own message has been heard of, errors excepted. */
+  readonly event: (event: protocol.Event, now: number) => RunEvent | undefined
+  /** What an event of a sub-agent's session says of the run: nothing but that its provider failed. */
+  readonly child: (event: protocol.Event) => RunEvent | undefined
+  /** What the session's messages say that no event has said. */
+  readonly repair: (messages: ReadonlyArray<protocol.Message>, now: number) => ReadonlyArray<RunEvent>
+  /** The messages that follow the prompt's own; `undefined` where that is not among them. */
+  readonly turn: (messages: ReadonlyArray<protocol.Message>) => ReadonlyArray<protocol.Message> | undefined
+}
+
+export interface Options {
+  readonly sessionId: string
+  /** Tell reasoning. */
+  readonly thinking: boolean
+  /** The server's time, in milliseconds, before which the session's earlier messages were made. */
+  readonly since: number | undefined
+  /** Numbers the failed attempts at the provider. */
+  readonly retries: RetryCount
+}
+
+/** The type of the line that `opencode run` prints for a part. */
+const types = new Map<string, string>([
+  ["step-start", "step_start"],
+  ["text", "text"],
+  ["reasoning", "reasoning"],
+  ["tool", "tool_use"],
+  ["step-finish", "step_finish"]
+])
+
+const field = decode.field
+
+const timeOf = (part: protocol.Part): unknown => part["time"] ?? field(part["state"], "time")
+
+/** When a part was ended, in milliseconds. */
+const endOf = (part: protocol.Part): number | undefined => number(field(timeOf(part), "end"))
+
+const isEnded = (part: protocol.Part): boolean => {
+  const time = timeOf(part)
+  switch (part.type) {
+    case "text":
+    case "reasoning":
+      // A part that is still being said has no text yet.
+      return isNullish(time) || isObject(time) ? !isNullish(field(time, "end")) : part["text"] !== ""
+    case "tool": {
+      const status = field(part["state"], "status")
+      return status === "completed" || status === "error" ||
+        (status !== "pending" && status !== "running" && !isNullish(field(time, "end")))
+    }
+    default:
+      return true
+  }
+}
+
+/** The order in which they were ended, within a step: its calls of tools run side by side. */
+const inOrder = (parts: ReadonlyArray<protocol.Part>): ReadonlyArray<protocol.Part> => {
+  const steps: Array<Array<protocol.Part>> = [[]]
+  for (const part of parts) {
+    const isBoundary = part.type === "step-start" || part.type === "step-finish"
+    if (isBoundary) steps.push([part], [])
+    else steps[steps.length - 1]!.push(part)
+  }
+  return steps.flatMap((step) => step.sort((a, b) => (endOf(a) ?? Infinity) - (endOf(b) ?? Infinity) || 0))
+}
+
+const isUnknown = (error: unknown): boolean => field(error, "name") === "UnknownError"
+
+/** A compaction's own message; on a message of the user the field is an object. */
+export const isSummary = (info: object): boolean => field(info, "summary") === true
+
+const messageOf = (part: protocol.Part): string => string(part["messageID"]) ?? ""
+
+/** The part's id; one that has none is told apart by what it holds. */
+const idOf = (part: protocol.Part): string => string(part["id"]) ?? json.stringify(part)
+
+export const make = ({ retries, sessionId, since, thinking }: Options): Mapper => {
+  const told = new Set<string>()
+  const errors = new Set<string>()
+  const users = new Set<string>()
+  /** Messages with a summary of the conversation, which OpenCode keeps for itself. */
+  const summaries = new Set<string>()
+  /** The parts that are being said, which their pieces name by id alone. */
+  const saying = new Map<string, "text" | "reasoning">()
+  let prompt: string | undefined
+  const models = new Map<string, Pick<ProviderRetry, "provider" | "model">>()
+  const lastRetries = new Map<string, string>()
+  /** Whether the last thing that was told is an error. */
+  let hasFailed = false
+  /** From here on it is said of every step whether it is a compaction: without a word the next one would be one. */
+  let hasOverflowed = false
+
+  const line = (type: string, now: number, rest: WireObject): RunEvent =>
+    decode.fromWire({ type, timestamp: now, sessionID: sessionId, ...rest })
+
+  const isPrompt = ({ role, time }: protocol.MessageInfo): boolean =>
+    role === "user" && (since === undefined || typeof time?.created !== "number" || time.created > since)
+
+  const hearModel = ({ modelID, providerID, sessionID }: protocol.MessageInfo): void => {
+    models.set(sessionID, { provider: providerID ?? undefined, model: modelID ?? undefined })
+  }
+
+  const hear = (info: protocol.MessageInfo): void => {
+    if (info.role === "user") {
+      if (prompt === undefined && isPrompt(info)) prompt = info.id
+      users.add(info.id)
+    } else if (info.role === "assistant") {
+      if (isSummary(info)) summaries.add(info.id)
+      hearModel(info)
+    }
+  }
+
+  /** What a compaction says in the user's name is no answer, and a summary is none either. */
+  const marks = (part: protocol.Part): WireObject | undefined => {
+    const messageId = messageOf(part)
+    return users.has(messageId) || summaries.has(messageId)
+      ? decode.marked(true)
+      : hasOverflowed
+      ? decode.marked(false)
+      : undefined
+  }
+
+  const tell = (part: protocol.Part, now: number): RunEvent | undefined => {
+    const type = types.get(part.type)
+    const id = idOf(part)
+    if (type === undefined || told.has(id)) return undefined
+    if (!isEnded(part)) {
+      const messageId = messageOf(part)
+      const isAnswer = !users.has(messageId) && !summaries.has(messageId)
+      if (isAnswer && (part.type === "text" || part.type === "reasoning")) saying.set(id, part.type)
+      return undefined
+    }
+    told.add(id)
+    saying.delete(id)
+    hasFailed = false
+    return part.type === "reasoning" && !thinking ? undefined : line(type, now, { part, ...marks(part) })
+  }
+
+  const fail = (error: unknown, now: number): RunEvent | undefined => {
+    // OpenCode tells an unexpected error once more as its stack trace.
+    if (hasFailed && isUnknown(error)) return undefined
+    hasFailed = true
+    hasOverflowed ||= field(error, "name") === "ContextOverflowError"
+    errors.add(json.stringify(error))
+    return line("error", now, { error })
+  }
+
+  const retry = (of: string, { attempt, message, next, type }: protocol.Status): RunEvent | undefined => {
+    const key = `${attempt} ${next}`
+    if (type !== "retry" || key === lastRetries.get(of)) return undefined
+    lastRetries.set(of, key)
+    const reason = message ?? "the provider failed"
+    return {
+      _tag: "ProviderRetry",
+      attempt: retries.next(of),
+      kind: providerErrors.kindOfText(reason),
+      reason,
+      ...models.get(of),
+      sessionId: of
+    }
+  }
+
+  const child: Mapper["child"] = (event) => {
+    switch (event.type) {
+      case "message.updated":
+        if (event.properties.info.role === "assistant") hearModel(event.properties.info)
+        return undefined
+      case "session.status":
+        return retry(event.properties.sessionID, event.properties.status)
+      default:
+        return undefined
+    }
+  }
+
+  const event: Mapper["event"] = (event, now) => {
+    switch (event.type) {
+      case "message.updated":
+        hear(event.properties.info)
+        return undefined
+      case "message.part.updated":
+        return prompt === undefined ? undefined : tell(event.properties.part as protocol.Part, now)
+      case "message.part.delta": {
+        const { delta, field, messageID, partID } = event.properties
+        const kind = saying.get(partID)
+        return kind === undefined || field !== "text" || (kind === "reasoning" && !thinking)
+          ? undefined
+          : { _tag: "TextDelta", sessionId, messageId: messageID, partId: partID, kind, text: delta }
+      }
+      case "session.status":
+        return retry(sessionId, event.properties.status)
+      case "session.error":
+        return fail(event.properties.error, now)
+      default:
+        return undefined
+    }
+  }
+
+  const turn: Mapper["turn"] = (messages) => {
+    const at = messages.findIndex(({ info }) => prompt === undefined ? isPrompt(info) : info.id === prompt)
+    return at === -1 ? undefined : messages.slice(at + 1)
+  }
+
+  return {
+    event,
+    child,
+    repair: (messages, now) => {
+      for (const { info } of messages) hear(info)
+      const missing: Array<RunEvent> = []
+      const push = (event: RunEvent | undefined): void => {
+        if (event !== undefined) missing.push(event)
+      }
+      for (const { info, parts } of turn(messages) ?? []) {
+        for (const part of inOrder(parts)) push(tell(part, now))
+        if (!isNullish(info.error) && !errors.has(json.stringify(info.error))) push(fail(info.error, now))
+      }
+      return missing
+    },
+    turn
+  }
+}

@@ -1,0 +1,246 @@
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import type { OpenCodeServerError } from "../../../OpenCodeError.js"
+import type { RunEvent } from "../../../RunEvent.js"
+import * as finishReason from "../../opencode/finishReason.js"
+import * as providerErrors from "../../opencode/providerErrors.js"
+import type { RetryCount } from "../../opencode/retryCount.js"
+import * as repeatedStep from "../../opencode/v1/repeatedStep.js"
+import type { Sink } from "../../run/transport.js"
+import * as json from "../../util/json.js"
+import type { Connection } from "./connection.js"
+import type { Mapper } from "./eventMapper.js"
+import type { Delivery, Gap, Subscription } from "./hub.js"
+import type { Asks } from "./permissionRequests.js"
+import type * as protocol from "./protocol.js"
+
+export interface Options {
+  readonly connection: Connection
+  readonly directory: string
+  readonly sessionId: string
+  readonly subscription: Subscription
+  readonly mapper: Mapper
+  readonly asks: Asks
+  readonly sink: Sink
+  readonly retries: RetryCount
+  /** The server works on the prompt. */
+  readonly onBegin: () => void
+  /** Whether the prompt is being aborted: then what was said until then is told behind its end. */
+  readonly isClosing: () => boolean
+}
+
+/** How long an end is waited for that nothing has told of. */
+const pauses = ["500 millis", "1 second", "2 seconds", "5 seconds"] as const
+
+export const isIdle = (status: protocol.Status | undefined): boolean => status === undefined || status.type === "idle"
+
+const hasError = ({ info }: protocol.Message): boolean => info.error !== undefined && info.error !== null
+
+/** Whether a message is the agent's and will not change any more. */
+export const isClosed = (message: protocol.Message): boolean =>
+  message.info.role === "assistant" && (typeof message.info.time?.completed === "number" || hasError(message))
+
+/**
+ * Hands on what happens to a prompt, and returns when it has ended. A session that becomes idle tells it, but not alone:
+ * it is idle twice after an error, is not heard of where an agent is not known, and says so of an earlier prompt
+ * (1.18.33). Where the events do not show an end, and after a gap in them, the server is asked.
+ */
+export const make = (options: Options): Effect.Effect<void, OpenCodeServerError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { asks, connection: { api }, directory, isClosing, mapper, sessionId, sink, subscription } = options
+    const { guard, rawLines, state } = sink
+    const clock = yield* Effect.clock
+    const scope = yield* Effect.scope
+    const feed = sink.intake()
+    const repeated = repeatedStep.make(options.retries)
+
+    let hasBegun = false
+    let hasRested = false
+    let hasEnded = false
+    /** Only the server can tell whether it has ended. */
+    let inDoubt = false
+    /** Times that it was asked since something was heard. */
+    let looks = 0
+
+    const begin = (): void => {
+      hasBegun = true
+      options.onBegin()
+    }
+
+    const tell = (said: ReadonlyArray<RunEvent>): Effect.Effect<void> => {
+      const arrived: Array<RunEvent> = []
+      let limited: Effect.Effect<void> = Effect.void
+      for (const event of said) {
+        // It was us.
+        if (event._tag === "SessionError" && event.kind === "aborted" && isClosing()) continue
+        const retry = repeated(event)
+        if (retry !== undefined) arrived.push(retry)
+        arrived.push(event)
+        if (event._tag === "SessionError" && event.kind === "rate-limit") limited = sink.limited(event.retryAfter)
+        if (rawLines !== undefined && "raw" in event) rawLines.push(json.stringify(event.raw))
+      }
+      return Effect.zipRight(limited, feed(arrived))
+    }
+
+    /** Whether the events alone show an end. */
+    const isClear = (): boolean => state.finished || state.pendingError !== undefined || state.rejection !== undefined
+
+    /** Asks the server, and tells what no event has told. */
+    const look: Effect.Effect<ReadonlyArray<protocol.Message>, OpenCodeServerError> = Effect.gen(function*() {
+      const status = (yield* api.status(directory))[sessionId]
+      const messages = yield* api.messages(sessionId)
+      yield* tell(mapper.repair(messages, clock.unsafeCurrentTimeMillis()))
+      const turn = mapper.turn(messages) ?? []
+      inDoubt = isIdle(status)
+      if (!inDoubt) {
+        begin()
+        return turn
+      }
+      looks++
+      const last = turn.at(-1)
+      const isDone = last !== undefined && isClosed(last)
+      const isFinal = isDone && (hasError(last) || finishReason.isFinal(last.info.finish ?? undefined))
+      hasEnded = isFinal || isClear() || (hasRested && (isDone || isClosing())) ||
+        // Nothing tells of an end, and nothing of work: so it is where a server was started anew, which forgets it (1.18.33).
+        (looks >= pauses.length && (hasRested || hasBegun || last !== undefined))
+      return turn
+    })
+
+    const followChildren = (of: string, known: Set<string>): Effect.Effect<void, OpenCodeServerError> =>
+      Effect.flatMap(
+        api.children(of),
+        (children) =>
+          Effect.forEach(children.filter(({ id }) => !known.has(id)), ({ id }) => {
+            known.add(id)
+            subscription.follow(id)
+            return followChildren(id, known)
+          }, { discard: true })
+      )
+
+    /** Makes up for events that were lost. */
+    const catchUp = Effect.gen(function*() {
+      yield* followChildren(sessionId, new Set())
+      const turn = new Set((yield* look).map(({ info }) => info.id))
+      if (hasEnded) return
+      const sessions = subscription.sessions()
+      for (const request of yield* api.permissions(directory)) {
+        // A question of an aborted prompt can be there still (1.18.33).
+        const message = request.tool?.messageID ?? undefined
+        const isStale = request.sessionID === sessionId && message !== undefined && !turn.has(message)
+        if (sessions.has(request.sessionID) && !isStale) {
+          yield* Effect.flatMap(asks.asked(request), tell)
+        }
+      }
+      for (const question of yield* api.questions(directory)) {
+        if (sessions.has(question.sessionID)) yield* api.rejectQuestion(directory, question.id)
+      }
+    })
+
+    const rest = Effect.suspend(() => {
+      hasRested = true
+      // What was said of an answer that is aborted comes behind its end.
+      if (!isClear() || isClosing()) return Effect.asVoid(look)
+      hasEnded = true
+      return Effect.void
+    })
+
+    const retry = ({ message, next }: protocol.Status): Effect.Effect<void> =>
+      providerErrors.kindOfText(message ?? "") === "rate-limit"
+        ? sink.limited(typeof next === "number" ? Math.max(0, next - clock.unsafeCurrentTimeMillis()) : undefined)
+        : Effect.void
+
+    /** The messages that have been heard of, and when the newest was made. */
+    const known = new Set<string>()
+    let newest = 0
+
+    /** Whether a message is newer than the others: a prompt of somebody else, or OpenCode's own after a compaction. */
+    const isNews = ({ id, time }: protocol.MessageInfo): boolean => {
+      const created = time?.created ?? 0
+      const isNew = !known.has(id) && created >= newest
+      known.add(id)
+      newest = Math.max(newest, created)
+      return isNew
+    }
+
+    /** What there is to do about an event besides telling what it says. */
+    const reaction = ({ event, sessionId: of }: Delivery): Effect.Effect<void, OpenCodeServerError> | undefined => {
+      switch (event.type) {
+        case "permission.asked":
+          return Effect.flatMap(asks.asked(event.properties), tell)
+        case "permission.replied":
+          return Effect.flatMap(asks.replied(event.properties.requestID, event.properties.reply), tell)
+        case "question.asked":
+          return Effect.asVoid(api.rejectQuestion(directory, event.properties.id))
+        case "message.updated":
+          // Whatever was the end until now: OpenCode works on, and can think for long before there is a part of it.
+          if (of === sessionId && isNews(event.properties.info)) guard.resumed()
+          return undefined
+        case "message.part.updated":
+          if (of !== sessionId && event.properties.part.type === "step-finish") guard.recovered(of)
+          guard.alive()
+          return undefined
+        case "message.part.delta":
+          guard.alive()
+          return undefined
+        case "session.error":
+        case "session.deleted":
+          if (of === sessionId) inDoubt = true
+          return undefined
+        case "session.status": {
+          const { status } = event.properties
+          if (of !== sessionId) return status.type === "retry" ? retry(status) : undefined
+          if (isIdle(status)) return hasBegun ? rest : undefined
+          begin()
+          return status.type === "retry" ? retry(status) : undefined
+        }
+        default:
+          return undefined
+      }
+    }
+
+    const take = (batch: ReadonlyArray<Delivery | Gap>): Effect.Effect<void, OpenCodeServerError> =>
+      Effect.gen(function*() {
+        let said: Array<RunEvent> = []
+        for (const delivery of batch) {
+          if (hasEnded) break
+          if (delivery.type === "event") {
+            const isOwn = delivery.sessionId === sessionId
+            if (isOwn) looks = 0
+            const event = isOwn
+              ? mapper.event(delivery.event, clock.unsafeCurrentTimeMillis())
+              : mapper.child(delivery.event)
+            if (event !== undefined) said.push(event)
+          }
+          const action = delivery.type === "gap" ? catchUp : reaction(delivery)
+          if (action === undefined) continue
+          yield* tell(said)
+          said = []
+          yield* action
+        }
+        yield* tell(said)
+      })
+
+    /** Taken, and not interrupted: what it has taken would be lost. */
+    let pending: Fiber.RuntimeFiber<ReadonlyArray<Delivery | Gap>, OpenCodeServerError> | undefined
+    const next = Effect.gen(function*() {
+      if (!inDoubt && pending === undefined) return Option.some(yield* subscription.take)
+      pending ??= yield* Effect.forkIn(subscription.take, scope)
+      const pause = pauses[Math.min(looks, pauses.length - 1)]!
+      const batch = inDoubt
+        ? yield* Effect.timeoutOption(Fiber.join(pending), pause)
+        : Option.some(yield* Fiber.join(pending))
+      if (Option.isSome(batch)) pending = undefined
+      return batch
+    })
+
+    const all = Effect.gen(function*() {
+      while (!hasEnded) {
+        const batch = yield* next
+        if (Option.isSome(batch)) guard.read()
+        yield* Option.match(batch, { onNone: () => Effect.asVoid(look), onSome: take })
+      }
+    })
+    return yield* Effect.raceFirst(all, asks.failed)
+  })

@@ -1,0 +1,302 @@
+import type * as Chunk from "effect/Chunk"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type { OpenCodeServerError } from "../../../OpenCodeError.js"
+import * as protocol from "./protocol.js"
+import * as sse from "./sse.js"
+
+/**
+ * Events have been lost: the connection was made anew (`reconnected`), the subscriber was too slow (`overflow`), or
+ * something arrived that could not be read (`unreadable`). What follows is complete again, so whoever gets one asks the
+ * server now for the messages, the children, the status and what waits for an answer.
+ */
+export interface Gap {
+  readonly type: "gap"
+  readonly reason: "reconnected" | "overflow" | "unreadable"
+}
+
+/** One event of a session or of one of its children, however deep. */
+export interface Delivery {
+  readonly type: "event"
+  /** The session that it is of; a child's has another id than the one that was subscribed to. */
+  readonly sessionId: string
+  readonly event: protocol.Event
+}
+
+export interface Subscription {
+  /** What has arrived since the last time, in order; waits for the first. Fails when the server is gone. */
+  readonly take: Effect.Effect<ReadonlyArray<Delivery | Gap>, OpenCodeServerError>
+  /** The session and its children, as far as they are known. */
+  readonly sessions: () => ReadonlySet<string>
+  /** Adds a child whose creation was not seen: after a gap, or in a session that goes on. */
+  readonly follow: (sessionId: string) => void
+}
+
+/** One subscription to all events of a server, handed out by session. */
+export interface Hub {
+  /** Returns when the server's events are known to arrive. */
+  readonly subscribe: (sessionId: string) => Effect.Effect<Subscription, OpenCodeServerError, Scope.Scope>
+  /** Returns when the events have been given up: the server does not answer any more, or is gone. */
+  readonly failed: Effect.Effect<OpenCodeServerError>
+}
+
+export interface Options {
+  /** Opens the stream of events of all directories. */
+  readonly open: Effect.Effect<
+    Stream.Stream<Uint8Array, OpenCodeServerError>,
+    OpenCodeServerError,
+    Scope.Scope
+  >
+  /** What to say of a stream that has ended or gone silent. */
+  readonly lost: (detail: string) => OpenCodeServerError
+  /** Returns when the server is known to be gone. */
+  readonly gone: Effect.Effect<OpenCodeServerError>
+  /** When to open the stream again; begins anew with every connection. Default: for two minutes. */
+  readonly reconnect?: Schedule.Schedule<unknown, OpenCodeServerError> | undefined
+  /** What waits for one subscriber, in characters of JSON. Default: 8 Mi. */
+  readonly maxQueued?: number | undefined
+}
+
+/** OpenCode sends a heartbeat every 10 seconds (1.18.33): two of them are missing. */
+const patience = Duration.seconds(25)
+
+const reconnectDefault: Schedule.Schedule<unknown, OpenCodeServerError> = Schedule.exponential("200 millis").pipe(
+  Schedule.either(Schedule.spaced("5 seconds")),
+  Schedule.upTo("2 minutes")
+)
+
+const maxQueuedDefault = 8 * 1024 * 1024
+
+interface Subscriber {
+  readonly sessions: Set<string>
+  readonly deliver: (delivery: Delivery, size: number) => void
+  readonly gap: (reason: Gap["reason"]) => void
+  readonly fail: (error: () => OpenCodeServerError) => void
+  readonly take: Subscription["take"]
+}
+
+/**
+ * A queue that is never waited for at its entrance. When its consumer is so slow that it would grow beyond its limit,
+ * what arrives is dropped until the consumer comes for the rest, at whose end it finds a gap.
+ */
+const makeSubscriber = (limit: number): Subscriber => {
+  const latch = Effect.unsafeMakeLatch(false)
+  let items: Array<Delivery | Gap> = []
+  let size = 0
+  let isLossy = false
+  let error: (() => OpenCodeServerError) | undefined
+
+  const offer = (item: Delivery | Gap) => {
+    items.push(item)
+    latch.unsafeOpen()
+  }
+  const gap = (reason: Gap["reason"]) => {
+    // One says it all: whoever finds it asks for everything.
+    if (items[items.length - 1]?.type !== "gap") offer({ type: "gap", reason })
+  }
+  const take: Subscription["take"] = Effect.suspend(() => {
+    if (items.length > 0) {
+      const taken = items
+      items = []
+      size = 0
+      isLossy = false
+      latch.unsafeClose()
+      return Effect.succeed(taken)
+    }
+    return error === undefined ? Effect.zipRight(latch.await, take) : Effect.failSync(error)
+  })
+
+  return {
+    sessions: new Set(),
+    take,
+    gap,
+    deliver: (delivery, length) => {
+      if (isLossy) return
+      if (size > 0 && size + length > limit) {
+        isLossy = true
+        gap("overflow")
+        return
+      }
+      size += length
+      offer(delivery)
+    },
+    fail: (reason) => {
+      error = reason
+      latch.unsafeOpen()
+    }
+  }
+}
+
+/** Subscribes to the events of a server, and keeps at it. */
+export const make = (options: Options): Effect.Effect<Hub, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const scope = yield* Effect.scope
+    const limit = options.maxQueued ?? maxQueuedDefault
+    const failed = yield* Deferred.make<OpenCodeServerError>()
+    const bySession = new Map<string, Set<Subscriber>>()
+    const subscribers = new Set<Subscriber>()
+    const ready = Effect.unsafeMakeLatch(false)
+    let isConnected = false
+    let error: OpenCodeServerError | undefined
+
+    const follow = (subscriber: Subscriber, sessionId: string): void => {
+      // Its events would go to a queue that nobody empties.
+      if (!subscribers.has(subscriber)) return
+      subscriber.sessions.add(sessionId)
+      const followers = bySession.get(sessionId)
+      if (followers === undefined) {
+        bySession.set(sessionId, new Set([subscriber]))
+      } else {
+        followers.add(subscriber)
+      }
+    }
+
+    const leave = (subscriber: Subscriber): void => {
+      subscribers.delete(subscriber)
+      // Nothing will come any more, so nobody is to wait for it.
+      const earlier = error
+      subscriber.fail(() => earlier ?? options.lost("the subscription was ended"))
+      for (const sessionId of subscriber.sessions) {
+        const followers = bySession.get(sessionId)
+        followers?.delete(subscriber)
+        if (followers?.size === 0) bySession.delete(sessionId)
+      }
+    }
+
+    const gaps = (reason: Gap["reason"]): void => {
+      for (const subscriber of subscribers) subscriber.gap(reason)
+    }
+
+    const deliver = (event: protocol.Event, size: number): void => {
+      const sessionId = protocol.sessionOf(event)
+      // Both: the creation of a child can have been in a gap.
+      if (event.type === "session.created" || event.type === "session.updated") {
+        const parent = event.properties.info.parentID
+        const followers = typeof parent === "string" ? bySession.get(parent) : undefined
+        if (followers !== undefined) {
+          for (const subscriber of followers) follow(subscriber, sessionId)
+        }
+      }
+      const followers = bySession.get(sessionId)
+      if (followers === undefined) return
+      const delivery: Delivery = { type: "event", sessionId, event }
+      for (const subscriber of followers) subscriber.deliver(delivery, size)
+    }
+
+    /** Gives whether this was the beginning of a connection. */
+    const onFrame = (frame: sse.Frame): boolean => {
+      if (typeof frame !== "string") {
+        gaps("unreadable")
+        return false
+      }
+      const received = protocol.receive(frame)
+      switch (received._tag) {
+        case "Connected":
+          if (isConnected) return false
+          isConnected = true
+          // Whoever subscribes from now on has missed nothing.
+          gaps("reconnected")
+          ready.unsafeOpen()
+          return true
+        case "Event":
+          deliver(received.event, frame.length)
+          return false
+        case "Ignored":
+          return false
+        case "Unreadable":
+          gaps("unreadable")
+          return false
+      }
+    }
+
+    const retries = yield* Schedule.driver(options.reconnect ?? reconnectDefault)
+
+    /** Reads one connection to its end, which is always a loss. */
+    const read: Effect.Effect<never, OpenCodeServerError> = Effect.scoped(Effect.gen(function*() {
+      const clock = yield* Effect.clock
+      const parser = sse.make()
+      let heard = clock.unsafeCurrentTimeMillis()
+
+      const onChunk = (chunk: Chunk.Chunk<Uint8Array>): Effect.Effect<void> => {
+        heard = clock.unsafeCurrentTimeMillis()
+        let isNew = false
+        for (const bytes of chunk) {
+          for (const frame of parser.push(bytes)) isNew = onFrame(frame) || isNew
+        }
+        return isNew ? retries.reset : Effect.void
+      }
+      const pump = Effect.flatMap(
+        options.open,
+        (stream) =>
+          Effect.flatMap(Stream.toPull(stream), (pull) => Effect.forever(Effect.flatMap(pull, onChunk))).pipe(
+            Effect.mapError(Option.getOrElse(() => options.lost("its events ended")))
+          )
+      )
+      const silent: Effect.Effect<never, OpenCodeServerError> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
+        const rest = heard + Duration.toMillis(patience) - now
+        return rest <= 0
+          ? Effect.fail(options.lost(`nothing was heard of it for ${Duration.toSeconds(patience)} s`))
+          : Effect.zipRight(Effect.sleep(rest), silent)
+      })
+      return yield* Effect.raceFirst(pump, silent)
+    }))
+
+    const keep: Effect.Effect<OpenCodeServerError> = Effect.flatMap(Effect.flip(read), (lost) => {
+      isConnected = false
+      ready.unsafeClose()
+      return lost.reason === "unauthorized"
+        ? Effect.succeed(lost)
+        : Effect.matchEffect(retries.next(lost), {
+          onFailure: () => Effect.succeed(lost),
+          onSuccess: () => keep
+        })
+    })
+
+    const giveUp = (reason: OpenCodeServerError): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        if (error !== undefined) return Effect.void
+        error = reason
+        for (const subscriber of subscribers) subscriber.fail(() => reason)
+        return Effect.zipRight(ready.open, Deferred.succeed(failed, reason))
+      })
+
+    // Nobody hangs on a server that is not wanted any more.
+    yield* Effect.addFinalizer(() => giveUp(options.lost("it was released")))
+    yield* Effect.raceFirst(keep, options.gone).pipe(
+      Effect.flatMap(giveUp),
+      Effect.catchAllCause((cause) =>
+        Effect.zipRight(Effect.logDebug(cause), giveUp(options.lost("its events failed")))
+      ),
+      Effect.forkIn(scope)
+    )
+
+    const enter: Effect.Effect<Subscriber, OpenCodeServerError> = Effect.suspend(() => {
+      if (error !== undefined) return Effect.fail(error)
+      if (!isConnected) return Effect.zipRight(Effect.interruptible(ready.await), enter)
+      const subscriber = makeSubscriber(limit)
+      subscribers.add(subscriber)
+      return Effect.succeed(subscriber)
+    })
+
+    return {
+      failed: Deferred.await(failed),
+      subscribe: (sessionId) =>
+        Effect.map(
+          Effect.acquireRelease(enter, (subscriber) => Effect.sync(() => leave(subscriber))),
+          (subscriber) => {
+            follow(subscriber, sessionId)
+            return {
+              take: subscriber.take,
+              sessions: () => subscriber.sessions,
+              follow: (child) => follow(subscriber, child)
+            }
+          }
+        )
+    }
+  })

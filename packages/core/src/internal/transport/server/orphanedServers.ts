@@ -1,0 +1,130 @@
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as HostEnvironment from "../../../HostEnvironment.js"
+import * as directories from "../../launch/directories.js"
+import type { Processes } from "../../launch/launcher.js"
+import * as owners from "../../process/owner.js"
+import type { Owner, Reader } from "../../process/owner.js"
+import * as ownership from "../../process/ownership.js"
+import * as processTable from "../../process/table.js"
+import type { Listed, Seen } from "../../process/table.js"
+
+/**
+ * Nothing ties a server to the program that started it (1.18.33): when the program is killed, the server stays. So its
+ * environment, which its tools inherit, names the program, and a note in its temporary directory says the same.
+ */
+export const variable = "EFFECT_OPENCODE_SERVER"
+
+/** The owner that an environment names. */
+export const ownerIn = (environment: string): string | undefined => processTable.valueIn(environment, variable)
+
+type Table = ReadonlyArray<Listed<string | undefined>>
+
+/** What the directory of a server says: its owner. */
+const Note = Schema.parseJson(Schema.Struct({ owner: Schema.String }))
+export type Note = typeof Note.Type
+
+/**
+ * The processes of servers of these owners; never ours. Only what carries the owner in its environment is one: a file
+ * can name anything.
+ */
+const orphans = (table: Table, self: Owner, dead: ReadonlySet<string>): ReadonlyArray<Seen> =>
+  table.filter((p) => p.pid > 1 && p.pid !== self.pid && !p.zombie && p.found !== undefined && dead.has(p.found))
+    .map(({ identity, pid }) => ({ identity, pid }))
+
+type Services = Pick<Processes, "executor" | "fileSystem" | "path" | "table" | "forceKillAfter">
+
+const file = ".server.json"
+
+/** Says in a server's temporary directory whose it is; where that fails, its environment says it still. */
+export const note = (services: Services, directory: string, content: Note): Effect.Effect<void> =>
+  Schema.encode(Note)(content).pipe(
+    Effect.flatMap((text) => services.fileSystem.writeFileString(services.path.join(directory, file), text)),
+    Effect.ignore
+  )
+
+interface Noted {
+  readonly directory: string
+  readonly note: Note
+}
+
+/** The notes in the temporary directories beside ours, as far as they are of the same user: anybody can write there. */
+const notes = ({ fileSystem, path }: Services, directory: string): Effect.Effect<ReadonlyArray<Noted>> =>
+  Effect.gen(function*() {
+    const parent = path.dirname(directory)
+    const user = yield* Effect.map(fileSystem.stat(directory), ({ uid }) => uid)
+    const read = (name: string) =>
+      Effect.gen(function*() {
+        const own = path.join(parent, name)
+        const isOurs = (yield* ownership.isOwn(fileSystem, own, "Directory", user)) &&
+          (yield* ownership.isOwn(fileSystem, path.join(own, file), "File", user))
+        if (!isOurs) return Option.none<Noted>()
+        const text = yield* fileSystem.readFileString(path.join(own, file))
+        return Option.some({ directory: own, note: yield* Schema.decode(Note)(text) })
+      }).pipe(Effect.orElseSucceed(() => Option.none<Noted>()))
+    const names = yield* fileSystem.readDirectory(parent)
+    const found = yield* Effect.forEach(names.filter((name) => name.startsWith("effect-opencode-")), read, {
+      concurrency: 16
+    })
+    return found.flatMap(Option.toArray)
+  }).pipe(Effect.orElseSucceed((): ReadonlyArray<Noted> => []))
+
+/** The owners that have died, of all that are named. */
+const deadOf = (
+  services: Services,
+  table: Table,
+  reader: Reader,
+  notes: ReadonlyArray<Note>
+): Effect.Effect<ReadonlySet<string>> => {
+  const named = new Set([...notes.map(({ owner }) => owner), ...table.flatMap((p) => p.found ?? [])])
+  return Effect.map(
+    Effect.filter(named, (text) => owners.isDead(services, table, reader, text)),
+    (dead) => new Set(dead)
+  )
+}
+
+/** How long the kernel gets to carry out a SIGKILL. */
+const killPatience = Duration.seconds(2)
+
+/**
+ * Ends the servers that programs which have died have left on this machine, with their tools, and removes their
+ * temporary directories beside ours. A server whose program lives is left alone.
+ */
+export const end = (services: Services, owner: Owner, directory: string): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    const { fileSystem, table } = services
+    const reader: Reader = { self: owner, above: yield* HostEnvironment.variable(variable) }
+    const noted = yield* notes(services, directory)
+    const all = noted.map(({ note }) => note)
+    const list = processTable.list(services, ownerIn)
+    const isWhole = (table: Table): boolean => table.some((p) => p.pid === owner.pid)
+    const first = yield* list
+    if (!isWhole(first)) {
+      return yield* Effect.logDebug("the processes of this machine cannot be listed: what is left of others stays")
+    }
+    const dead = yield* deadOf(services, first, reader, all)
+    const found = orphans(first, owner, dead)
+    if (found.length > 0) {
+      yield* Effect.logDebug(`ending what dead programs have left: pid ${found.map(({ pid }) => pid).join(", ")}`)
+      const left = Effect.map(list, (table) => isWhole(table) ? orphans(table, owner, dead) : found)
+      const waitGone = (patience: Duration.Duration) =>
+        left.pipe(
+          Effect.delay(Duration.millis(50)),
+          Effect.repeat({ until: (left) => left.length === 0 }),
+          Effect.timeoutOption(patience),
+          Effect.map(Option.isSome)
+        )
+      yield* table.kill(found, "TERM")
+      if (!(yield* waitGone(services.forceKillAfter))) {
+        yield* table.kill(yield* left, "KILL")
+        yield* waitGone(killPatience)
+      }
+    }
+    yield* Effect.forEach(
+      noted.filter(({ note }) => dead.has(note.owner)),
+      ({ directory }) => directories.remove(fileSystem, directory),
+      { discard: true }
+    )
+  }).pipe(Effect.withSpan("OpenCode.server.leftovers"))

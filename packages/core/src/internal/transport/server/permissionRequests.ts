@@ -1,0 +1,113 @@
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import type * as Scope from "effect/Scope"
+import type { OpenCodeServerError } from "../../../OpenCodeError.js"
+import type { RunEvent } from "../../../RunEvent.js"
+import type { Guards } from "../../run/watchdog.js"
+import type { Api } from "./api.js"
+import type * as protocol from "./protocol.js"
+
+/** What is to be done with a question for permission. */
+export type Answer = "once" | "reject" | { readonly reject: string }
+
+/** The questions for permission of one run, sub-agents included. Each is answered on a fiber of its own. */
+export interface Asks {
+  /** A question has come; gives what is to be told of it. One can come again: as an event, and where the server is asked. */
+  readonly asked: (request: protocol.PermissionRequest) => Effect.Effect<ReadonlyArray<RunEvent>>
+  /** One has been answered, by whomever. */
+  readonly replied: (requestId: string, reply: string) => Effect.Effect<ReadonlyArray<RunEvent>>
+  /** The prompt is being aborted: nobody needs to decide any more. */
+  readonly close: Effect.Effect<void>
+  /** Fails when an answer could not be given: the agent would wait for it for ever. */
+  readonly failed: Effect.Effect<never, OpenCodeServerError>
+}
+
+export interface Options {
+  readonly api: Pick<Api, "replyPermission">
+  readonly directory: string
+  readonly guard: Pick<Guards, "reading">
+  readonly decide: (request: protocol.PermissionRequest) => Effect.Effect<Answer>
+}
+
+interface Open {
+  readonly request: protocol.PermissionRequest
+  isDeciding: boolean
+  isAnswered: boolean
+  fiber: Fiber.RuntimeFiber<unknown> | undefined
+}
+
+export const make = ({ api, decide, directory, guard }: Options): Effect.Effect<Asks, never, Scope.Scope> =>
+  Effect.gen(function*() {
+    const scope = yield* Effect.scope
+    const failed = yield* Deferred.make<never, OpenCodeServerError>()
+    const open = new Map<string, Open>()
+    const known = new Set<string>()
+    let isClosed = false
+
+    /** Whoever decides takes time that is not the agent's. */
+    const setDeciding = (self: Open, isDeciding: boolean): void => {
+      if (self.isDeciding === isDeciding) return
+      self.isDeciding = isDeciding
+      guard.reading(!isDeciding)
+    }
+
+    const giveUp = (self: Open): Effect.Effect<void> =>
+      self.fiber === undefined || self.isAnswered ? Effect.void : Fiber.interruptFork(self.fiber)
+
+    const answer = (self: Open): Effect.Effect<void> =>
+      Effect.acquireUseRelease(
+        Effect.sync(() => setDeciding(self, true)),
+        () => decide(self.request),
+        () => Effect.sync(() => setDeciding(self, false))
+      ).pipe(
+        Effect.flatMap((decision) => {
+          self.isAnswered = true
+          const reply = decision === "once" ? decision : { reject: decision === "reject" ? undefined : decision.reject }
+          return api.replyPermission(directory, self.request.id, reply)
+        }),
+        Effect.catchAll((error) => Deferred.fail(failed, error)),
+        Effect.asVoid
+      )
+
+    return {
+      asked: (request) =>
+        Effect.suspend(() => {
+          if (known.has(request.id)) return Effect.succeed([])
+          const self: Open = { request, isDeciding: false, isAnswered: false, fiber: undefined }
+          open.set(request.id, self)
+          known.add(request.id)
+          return Effect.map(isClosed ? Effect.succeed(undefined) : Effect.forkIn(answer(self), scope), (fiber) => {
+            self.fiber = fiber
+            return [{
+              _tag: "PermissionAsked" as const,
+              sessionId: request.sessionID,
+              requestId: request.id,
+              permission: request.permission,
+              patterns: request.patterns ?? [],
+              callId: request.tool?.callID ?? undefined,
+              metadata: request.metadata ?? undefined
+            }]
+          })
+        }),
+      replied: (requestId, reply) =>
+        Effect.suspend(() => {
+          const self = open.get(requestId)
+          if (self === undefined) return Effect.succeed([])
+          open.delete(requestId)
+          const { patterns, permission } = self.request
+          const told: ReadonlyArray<RunEvent> = reply === "reject"
+            ? [{ _tag: "PermissionRejected", permission, patterns: patterns ?? [] }]
+            : []
+          // One that is rejected takes the others of its session with it (1.18.33).
+          return Effect.as(giveUp(self), told)
+        }),
+      close: Effect.suspend(() => {
+        isClosed = true
+        // They may take their time to end, and be no reason to wait for the run's consumer.
+        for (const self of open.values()) setDeciding(self, false)
+        return Effect.forEach(open.values(), giveUp, { discard: true })
+      }),
+      failed: Deferred.await(failed)
+    }
+  })

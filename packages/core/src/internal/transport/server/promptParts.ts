@@ -1,0 +1,74 @@
+import * as Effect from "effect/Effect"
+import * as Encoding from "effect/Encoding"
+import { OpenCodeConfigError } from "../../../OpenCodeError.js"
+import type { Client } from "../../run/client.js"
+import type { Plan } from "../../run/plan.js"
+import type { PromptPart } from "./api.js"
+
+type Services = Pick<Client, "fileSystem" | "path">
+
+/** What providers take besides text; anything else goes as bytes. */
+const mimes = new Map([
+  [".png", "image/png"],
+  [".jpg", "image/jpeg"],
+  [".jpeg", "image/jpeg"],
+  [".gif", "image/gif"],
+  [".webp", "image/webp"],
+  [".pdf", "application/pdf"]
+])
+
+const isText = (bytes: Uint8Array): boolean => {
+  try {
+    new TextDecoder("utf-8", { fatal: true }).decode(bytes)
+    return true
+  } catch {
+    return false
+  }
+}
+
+const problem = (index: number, reason: string) => new OpenCodeConfigError({ path: `files.${index}`, reason })
+
+/** A server on this machine reads the file itself, as `opencode run` does (1.18.33). */
+const local = ({ fileSystem, path }: Services, file: string, index: number) =>
+  Effect.gen(function*() {
+    const info = yield* fileSystem.stat(file)
+    const url = yield* path.toFileUrl(file)
+    return {
+      type: "file" as const,
+      mime: info.type === "Directory" ? "application/x-directory" : "text/plain",
+      url: url.href,
+      filename: path.basename(file)
+    }
+  }).pipe(Effect.mapError(() => problem(index, `the file ${file} cannot be read`)))
+
+/** The content goes along, as with `opencode run --attach` (1.18.33). */
+const remote = ({ fileSystem, path }: Services, file: string, index: number) =>
+  Effect.gen(function*() {
+    const bytes = yield* Effect.mapError(
+      fileSystem.readFile(file),
+      () => problem(index, `${file} is no file that can be read; a directory cannot travel to a server elsewhere`)
+    )
+    const mime = isText(bytes)
+      ? "text/plain"
+      : mimes.get(path.extname(file).toLowerCase()) ?? "application/octet-stream"
+    return {
+      type: "file" as const,
+      mime,
+      url: `data:${mime};base64,${Encoding.encodeBase64(bytes)}`,
+      filename: path.basename(file)
+    }
+  })
+
+/** What a run says to the model: its files, then its prompt as it is. */
+export const make = (
+  services: Services,
+  { cwd, options, prompt }: Plan,
+  isLocal: boolean
+): Effect.Effect<ReadonlyArray<PromptPart>, OpenCodeConfigError> =>
+  Effect.map(
+    Effect.forEach(options.files ?? [], (file, index) => {
+      const resolved = services.path.resolve(cwd, file)
+      return isLocal ? local(services, resolved, index) : remote(services, resolved, index)
+    }),
+    (files): ReadonlyArray<PromptPart> => [...files, { type: "text", text: prompt }]
+  )

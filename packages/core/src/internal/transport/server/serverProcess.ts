@@ -1,0 +1,193 @@
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Random from "effect/Random"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import * as HostEnvironment from "../../../HostEnvironment.js"
+import type { Isolation } from "../../../Isolation.js"
+import { OpenCodeConfigError, OpenCodeServerError } from "../../../OpenCodeError.js"
+import type { OpenCodeError } from "../../../OpenCodeError.js"
+import type { RunConfig } from "../../../RunConfig.js"
+import type * as Verdict from "../../../Verdict.js"
+import * as environment from "../../launch/environment.js"
+import type { Processes } from "../../launch/launcher.js"
+import * as check from "../../opencode/check.js"
+import * as redact from "../../opencode/redact.js"
+import * as owners from "../../process/owner.js"
+import * as spawn from "../../process/spawn.js"
+import * as table from "../../process/table.js"
+import * as ansi from "../../util/ansi.js"
+import * as limits from "../../util/limits.js"
+import * as lineSplitter from "../../util/lines.js"
+import * as tail from "../../util/tail.js"
+import * as credentials from "./credentials.js"
+import * as orphanedServers from "./orphanedServers.js"
+
+export interface Services
+  extends Pick<Processes, "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter">
+{
+  /** That of all servers: what their tools say is cleaned of it. */
+  readonly password: Redacted.Redacted
+}
+
+/** What cannot be changed while a server runs. */
+export interface Spec {
+  /** A hash of all the rest: equal keys share a server. */
+  readonly key: string
+  readonly binary: string
+  /** The directory of the process, and of requests that name none. */
+  readonly cwd: string
+  /** Further arguments of `opencode serve`. */
+  readonly args: ReadonlyArray<string>
+  /** What the environment is made of: the configuration's content, variables, credentials. */
+  readonly config: RunConfig
+  readonly isolation: Isolation
+}
+
+/** A server process that listens. */
+export interface Started {
+  readonly pid: number
+  readonly url: string
+  /** Cleans texts of what the server was given in secret. */
+  readonly redact: (text: string) => string
+  readonly isRunning: Effect.Effect<boolean>
+  /** Returns when the process has ended, with what is to be said of it. */
+  readonly exited: Effect.Effect<OpenCodeServerError>
+}
+
+const listening = /listening on (https?:\/\/\S+)/
+
+/** A line that is longer is none of OpenCode's: in bytes. */
+const maxLine = 1024 * 1024
+
+/** How long a pipe may go on after the process has ended: something else can hold it. */
+const drainPatience = Duration.seconds(1)
+
+/**
+ * A port of its own, below those that systems give to outgoing connections. Left alone OpenCode takes 4096 whenever that
+ * is free (1.18.33), so a server would follow another one at the same address, and whoever still asks for the earlier one
+ * would ask the later one: Node's `fetch` sends the first requests over connections that died with the earlier one.
+ */
+const port: Effect.Effect<number> = Random.nextIntBetween(16_384, 32_768)
+
+const exitOf = (exit: Verdict.Exit) => ({
+  exitCode: exit._tag === "Code" ? exit.code : undefined,
+  signal: exit._tag === "Signal" ? exit.signal : undefined
+})
+
+/**
+ * Starts `opencode serve` and waits until it listens. With the scope it is ended politely, then by force, and its
+ * descendants with it. The password is in its environment alone; its tools can read it there.
+ */
+export const start = (
+  services: Services,
+  spec: Spec,
+  around: environment.Surroundings,
+  options: { readonly startTimeout: Duration.Duration }
+): Effect.Effect<Started, OpenCodeError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const scope = yield* Effect.scope
+    const { password } = services
+    const id = yield* credentials.id
+    const owner = yield* owners.self(services)
+    if (owner !== undefined) {
+      yield* orphanedServers.end(services, owner, around.temporary)
+      yield* orphanedServers.note(services, around.temporary, { owner: owners.format(owner) })
+    }
+    const invocation = {
+      args: ["serve", "--hostname", "127.0.0.1", "--port", String(yield* port), ...spec.args],
+      env: {
+        ...around.env,
+        // A server inside a server's tool carries both ids, so that either sweep finds it.
+        [table.variable]: `${(yield* HostEnvironment.variable(table.variable)) ?? ""}:${id}`,
+        ...(owner === undefined ? {} : { [orphanedServers.variable]: owners.format(owner) }),
+        OPENCODE_SERVER_USERNAME: credentials.username,
+        OPENCODE_SERVER_PASSWORD: Redacted.value(password)
+      },
+      stdin: ""
+    }
+    const problem = check.invocation(invocation)
+    if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
+
+    const secrets = yield* environment.secrets(services, spec.config, spec.isolation)
+    const redactor = redact.make([...secrets, Redacted.value(password)])
+    const clean = redactor.text
+    const printed = tail.ofLines(limits.kept, redactor.lines())
+    const ready = yield* Deferred.make<string>()
+    let url: string | undefined
+
+    const failure = (reason: OpenCodeServerError["reason"], more: Partial<OpenCodeServerError> = {}) =>
+      new OpenCodeServerError({
+        reason,
+        url,
+        detail: more.detail,
+        exitCode: more.exitCode,
+        signal: more.signal,
+        stderr: clean(printed.read())
+      })
+
+    const running = yield* spawn.start(services.executor, services.table, {
+      binary: spec.binary,
+      cwd: spec.cwd,
+      invocation,
+      extendEnv: services.environment.extend,
+      marker: id,
+      forceKillAfter: services.forceKillAfter
+    })
+    const keep = (line: lineSplitter.Line): void =>
+      printed.push(typeof line === "string" ? ansi.strip(line) : `[a line of ${line.tooLong} bytes]`)
+    const stdout = yield* read(running.stdout, (line) => {
+      // Afterwards it says nothing that matters there.
+      if (url !== undefined) return
+      const match = typeof line === "string" ? listening.exec(line) : null
+      if (match === null) return keep(line)
+      url = match[1]!
+      Deferred.unsafeDone(ready, Effect.succeed(url))
+    }).pipe(Effect.forkIn(scope))
+    const stderr = yield* Effect.forkIn(read(running.stderr, keep), scope)
+
+    const ended = Effect.gen(function*() {
+      const exit = yield* running.exit
+      yield* Effect.timeoutOption(Fiber.joinAll([stdout, stderr]), drainPatience)
+      return exitOf(exit)
+    })
+    const address = yield* Deferred.await(ready).pipe(
+      Effect.raceFirst(Effect.flatMap(ended, (exit) => failure("start-failed", exit))),
+      Effect.timeoutFail({
+        duration: options.startTimeout,
+        onTimeout: () => failure("start-timeout", { detail: `not within ${Duration.format(options.startTimeout)}` })
+      }),
+      Effect.withSpan("OpenCode.server.start")
+    )
+    return {
+      pid: running.pid,
+      url: address,
+      redact: clean,
+      // Also asked by finalizers, in which a timeout waits for what cannot be interrupted.
+      isRunning: Effect.map(Effect.timeoutOption(Effect.interruptible(running.exit), Duration.zero), Option.isNone),
+      exited: Effect.map(ended, (exit) => failure("exited", exit))
+    }
+  })
+
+/** Hands the lines of a pipe to a consumer, to the end of the pipe: a full one would stop the process. */
+const read = <E>(
+  pipe: Stream.Stream<Uint8Array, E>,
+  onLine: (line: lineSplitter.Line) => void
+): Effect.Effect<void> =>
+  Effect.suspend(() => {
+    const lines = lineSplitter.make(maxLine)
+    const consume = (found: ReadonlyArray<lineSplitter.Line>) => {
+      for (const line of found) onLine(line)
+    }
+    return Stream.runForEachChunk(pipe, (chunk) => {
+      for (const bytes of chunk) consume(lines.push(bytes))
+      return Effect.void
+    }).pipe(
+      Effect.ignore,
+      Effect.ensuring(Effect.sync(() => consume(lines.flush())))
+    )
+  })

@@ -1,0 +1,337 @@
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Path from "@effect/platform/Path"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Conversation from "../../../Conversation.js"
+import type { Isolation } from "../../../Isolation.js"
+import { OpenCodeConfigError, OpenCodeServerError } from "../../../OpenCodeError.js"
+import type { OpenCodeError } from "../../../OpenCodeError.js"
+import type { RunConfig } from "../../../RunConfig.js"
+import type { RunOptions } from "../../../RunOptions.js"
+import * as check from "../../opencode/check.js"
+import type { Problem } from "../../opencode/problem.js"
+import * as invocation from "../../opencode/v1/invocation.js"
+import * as plans from "../../run/plan.js"
+import type { Prepare, Prepared, Request, Transport } from "../../run/transport.js"
+import { isObject } from "../../util/object.js"
+import type { Api } from "./api.js"
+import type { Connection, Server } from "./connection.js"
+import type { Locks } from "./locks.js"
+import type { Answer } from "./permissionRequests.js"
+import * as promptParts from "./promptParts.js"
+import type * as protocol from "./protocol.js"
+import * as rules from "./rules.js"
+import * as serverKey from "./serverKey.js"
+import * as turns from "./turn.js"
+
+/** What a run asks for permission. */
+export interface Question {
+  readonly plan: plans.Plan
+  /** The run's; the request has that of the sub-agent, where one asks. */
+  readonly sessionId: string
+  readonly request: protocol.PermissionRequest
+}
+
+export interface Services {
+  readonly fileSystem: FileSystem.FileSystem
+  readonly path: Path.Path
+  readonly defaults: RunOptions
+  readonly isolation: Isolation
+  /** Whether the server sees our files. */
+  readonly isLocal: boolean
+  readonly rules: rules.Options
+  /** What of a run's options the server cannot be given. */
+  readonly problem: (options: RunOptions) => Option.Option<Problem>
+  readonly secrets: (config: RunConfig) => Effect.Effect<ReadonlyArray<string>>
+  /** The server that runs with these options share, for as long as the scope is open. */
+  readonly server: (
+    options: RunOptions,
+    isolation: Isolation
+  ) => Effect.Effect<Server, OpenCodeError, Scope.Scope>
+  readonly locks: Locks
+  readonly decide: (question: Question) => Effect.Effect<Answer>
+  /** How long a server may take to abort a prompt. */
+  readonly patience: Duration.Duration
+}
+
+const serverOf = (services: Services, options: RunOptions): Effect.Effect<Server, OpenCodeError, Scope.Scope> =>
+  services.server(invocation.withErrorLog(options), services.isolation)
+
+const connect = (services: Services, options: RunOptions): Effect.Effect<Connection, OpenCodeError, Scope.Scope> =>
+  Effect.flatMap(serverOf(services, options), (server) => server.connect)
+
+/** The directory of the session: with a server there is one, whose relative names `cwd` completes. */
+const directoryOf = ({ path }: Services, { cwd, options }: plans.Plan): string =>
+  options.dir === undefined ? cwd : path.resolve(cwd, options.dir)
+
+/** A directory that only this machine could complete, where the server is on another one. */
+const homeProblem = (services: Services, options: RunOptions): Option.Option<Problem> =>
+  services.isLocal ? Option.none() : Option.map(
+    Option.fromNullable((["cwd", "dir"] as const).find((path) => options[path]?.startsWith("~"))),
+    (path) => ({ path, reason: "the server's home directory is not known here; write the path out" })
+  )
+
+const updatedAt = (session: object): number | undefined => {
+  const time: unknown = "time" in session ? session.time : undefined
+  return isObject(time) && typeof time["updated"] === "number" ? time["updated"] : undefined
+}
+
+/** The session that was used last in the run's directory. */
+const lastSession = (
+  services: Services,
+  api: Api,
+  plan: plans.Plan
+): Effect.Effect<protocol.Session | undefined, OpenCodeServerError> =>
+  Effect.map(api.sessions(directoryOf(services, plan), 1), (sessions) => sessions[0])
+
+/** Takes the turn in the session that the run goes on in, and gives its id; there is none where a session is made. */
+const takeTurn = (
+  services: Services,
+  api: Api,
+  plan: plans.Plan
+): Effect.Effect<string | undefined, OpenCodeError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { continueSession, fork, sessionId } = plan.options
+    if (fork === true || (sessionId === undefined && continueSession !== true)) return undefined
+    const id = sessionId ?? (yield* lastSession(services, api, plan))?.id
+    if (id !== undefined) yield* services.locks.enter(id)
+    return id
+  })
+
+/** The session to go on in, or to branch off; none where a new one is to be made. */
+const find = (
+  services: Services,
+  api: Api,
+  plan: plans.Plan,
+  turn: string | undefined
+): Effect.Effect<protocol.Session | undefined, OpenCodeError> => {
+  const { continueSession, fork, sessionId } = plan.options
+  const id = sessionId ?? turn
+  if (id === undefined) {
+    return fork === true && continueSession === true ? lastSession(services, api, plan) : Effect.succeed(undefined)
+  }
+  return Effect.catchIf(
+    api.getSession(id),
+    (error) => error.status === 404,
+    () =>
+      new OpenCodeConfigError({
+        path: sessionId === undefined ? "continueSession" : "sessionId",
+        reason: `the server has no session ${id}`
+      })
+  )
+}
+
+/** OpenCode's agent for the run. One that it does not know would end the prompt without a word (1.18.33). */
+const agentOf = (
+  agents: ReadonlyArray<protocol.Agent>,
+  { options: { agent: name } }: plans.Plan
+): Either.Either<protocol.Agent | undefined, Problem> => {
+  // Its default agent is the first one.
+  if (name === undefined) return Either.right(agents[0])
+  const agent = agents.find((agent) => agent.name === name)
+  if (agent === undefined) return Either.left(check.agentFallback({ agent: name, reason: "unknown" }))
+  return agent.mode === "subagent"
+    ? Either.left(check.agentFallback({ agent: name, reason: "subagent" }))
+    : Either.right(agent)
+}
+
+/** The directories in which a connection has been asked for something. */
+const used = new WeakMap<Connection, Set<string>>()
+
+/**
+ * The agents, where they matter. The question also makes the directory ready, so that a prompt begins at once: one that
+ * has not begun cannot be aborted.
+ */
+const agentsOf = (
+  connection: Connection,
+  directory: string,
+  needed: boolean
+): Effect.Effect<ReadonlyArray<protocol.Agent>, OpenCodeServerError> =>
+  Effect.suspend(() => {
+    const directories = used.get(connection) ?? new Set()
+    used.set(connection, directories)
+    return !needed && directories.has(directory)
+      ? Effect.succeed([])
+      : Effect.tap(connection.api.agents(directory), () => Effect.sync(() => directories.add(directory)))
+  })
+
+const orConfigError = <A>(either: Either.Either<A, Problem>): Effect.Effect<A, OpenCodeConfigError> =>
+  Either.isRight(either) ? Effect.succeed(either.right) : new OpenCodeConfigError(either.left)
+
+const maxTitle = 50
+
+/** Without a title OpenCode asks a model for one. */
+const titleOf = ({ options, prompt }: plans.Plan): string => {
+  const first = prompt.trim().split("\n")[0]!
+  return options.title ?? (first.length > maxTitle ? `${first.slice(0, maxTitle)}…` : first)
+}
+
+const modelOf = ({ model }: RunOptions) => {
+  if (model === undefined) return undefined
+  const at = model.indexOf("/")
+  return { providerID: model.slice(0, at), modelID: model.slice(at + 1) }
+}
+
+/** Makes the session of a run, or makes one ready for it. */
+const opening = (
+  api: Api,
+  plan: plans.Plan,
+  directory: string,
+  session: protocol.Session | undefined,
+  agent: protocol.Agent | undefined,
+  wanted: ReadonlyArray<protocol.Rule>
+): Effect.Effect<turns.Opened, OpenCodeServerError> =>
+  Effect.gen(function*() {
+    const { title } = plan.options
+    if (session === undefined) {
+      const { id } = yield* api.createSession({ directory, title: titleOf(plan), permission: wanted })
+      return { sessionId: id, since: undefined }
+    }
+    const status = (yield* api.status(directory))[session.id]
+    if (plan.options.fork !== true && status !== undefined && status.type !== "idle") {
+      return yield* new OpenCodeServerError({
+        reason: "refused",
+        url: api.url,
+        // OpenCode would work both prompts into one answer (1.18.33).
+        detail: `the session ${session.id} is busy with a prompt of another program`,
+        stderr: ""
+      })
+    }
+    // A branch begins without rules.
+    const base = plan.options.fork === true ? yield* api.fork(session.id) : session
+    const permission = rules.renewal(rules.of(base), agent === undefined ? [] : rules.of(agent), wanted)
+    const patch = {
+      ...(permission.length === 0 ? {} : { permission }),
+      ...(title === undefined || title === base.title ? {} : { title })
+    }
+    if (Object.keys(patch).length > 0) yield* api.patchSession(base.id, patch)
+    return { sessionId: base.id, since: updatedAt(base) }
+  })
+
+/** The session's own directory, in which its prompts run whatever a run says. */
+const sessionDirectory = (
+  api: Api,
+  session: protocol.Session | undefined,
+  { options }: plans.Plan,
+  directory: string
+): Effect.Effect<string, OpenCodeServerError | OpenCodeConfigError> =>
+  Effect.gen(function*() {
+    const own = session?.directory ?? directory
+    const asked = options.dir !== undefined ? "dir" : options.cwd !== undefined ? "cwd" : undefined
+    if (asked === undefined || own === directory || own === (yield* api.resolved(directory))) return own
+    return yield* new OpenCodeConfigError({
+      path: asked,
+      reason: `the session is one of the directory ${own}, and goes on there only`
+    })
+  })
+
+const conversation = (api: Api) => (sessionId: string): Effect.Effect<Conversation.Conversation, OpenCodeError> =>
+  Effect.flatMap(
+    Effect.zip(api.getSession(sessionId), api.messages(sessionId)),
+    ([info, messages]) =>
+      Effect.mapError(
+        Schema.decodeUnknown(Conversation.Conversation)({ info, messages }),
+        () =>
+          new OpenCodeServerError({
+            reason: "unexpected-reply",
+            url: api.url,
+            detail: `the session ${sessionId} is no whole conversation`,
+            stderr: ""
+          })
+      )
+  )
+
+const prepare = (
+  services: Services,
+  server: Server,
+  plan: plans.Plan,
+  turn: string | undefined,
+  { inTime }: Request
+): Effect.Effect<Prepared, OpenCodeError, Scope.Scope> =>
+  inTime(Effect.gen(function*() {
+    const { options } = plan
+    const connection = yield* server.connect
+    const { api } = connection
+    const asked = directoryOf(services, plan)
+    const session = yield* find(services, api, plan, turn)
+    const directory = yield* sessionDirectory(api, session, plan, asked)
+    const agents = yield* agentsOf(connection, directory, options.agent !== undefined || session !== undefined)
+    const agent = yield* orConfigError(agentOf(agents, plan))
+    const wanted = yield* orConfigError(rules.make(options.permission, services.rules))
+    const parts = yield* promptParts.make(services, plan, services.isLocal)
+    return {
+      // One that goes with the server is not to be found by anybody else.
+      directory: typeof services.isolation === "object" ? connection.directory : undefined,
+      start: (sink) =>
+        turns.start({
+          connection,
+          directory,
+          thinking: options.thinking === true,
+          open: opening(api, plan, directory, session, agent, wanted),
+          prompt: { parts, model: modelOf(options), agent: options.agent, variant: options.variant },
+          decide: (request, sessionId) =>
+            options.auto === true ? Effect.succeed("once" as const) : services.decide({ plan, sessionId, request }),
+          patience: services.patience
+        }, sink),
+      conversation: conversation(api)
+    }
+  }))
+
+/**
+ * Every run takes what it may have to wait for in one order: a server, the turn in its session, then a place among those
+ * that run. In two orders they would wait for each other.
+ */
+const ready = (services: Services, plan: plans.Plan): Effect.Effect<Prepare, OpenCodeError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const server = yield* serverOf(services, plan.options)
+    const { api } = yield* server.connect
+    const turn = yield* takeTurn(services, api, plan)
+    return (request) => prepare(services, server, plan, turn, request)
+  })
+
+/** Holds one server for all turns of a conversation: what they said is in its data. */
+const hold = (services: Services, plan: plans.Plan): Effect.Effect<Services, OpenCodeError, Scope.Scope> =>
+  Effect.map(serverOf(services, plan.options), (server) => ({
+    ...services,
+    server: (options) => {
+      const path = serverKey.difference(plan.options, options)
+      return path === undefined ? Effect.succeed(server) : new OpenCodeConfigError({
+        path,
+        reason: "it is settled when a server starts, and the turns of a session share one"
+      })
+    }
+  }))
+
+/** One server for many runs. */
+export const make = (services: Services): Transport => ({
+  problem: (options) =>
+    Option.firstSomeOf([
+      serverKey.refused(options),
+      services.problem(options),
+      homeProblem(services, options),
+      Either.getLeft(rules.make(options.permission, services.rules))
+    ]),
+  secrets: services.secrets,
+  checkFiles: (plan) => services.isLocal ? plans.checkFiles(services, plan) : plans.checkAttachments(services, plan),
+  ready: (plan, { inTime }) => inTime(ready(services, plan)),
+  hold: (plan) => Effect.map(hold(services, plan), make),
+  at: ({ directory }) =>
+    Effect.succeed(make(directory === undefined ? services : { ...services, isolation: { directory } })),
+  directory: typeof services.isolation === "object"
+    ? Option.some(services.path.resolve(services.isolation.directory))
+    : Option.none(),
+  conversation: ({ options }, sessionId) =>
+    Effect.scoped(Effect.flatMap(connect(services, options), ({ api }) => conversation(api)(sessionId))),
+  version: Effect.scoped(Effect.map(connect(services, services.defaults), ({ version }) => version)),
+  models: Effect.scoped(Effect.gen(function*() {
+    const { defaults, path } = services
+    const problem = homeProblem(services, defaults)
+    if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
+    const { api } = yield* connect(services, defaults)
+    return yield* api.models(path.resolve((yield* plans.expand(services, defaults)).cwd ?? "."))
+  }))
+})

@@ -1,0 +1,167 @@
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import type { OpenCodeServerError } from "../../../OpenCodeError.js"
+import type * as Verdict from "../../../Verdict.js"
+import * as retryCount from "../../opencode/retryCount.js"
+import * as drain from "../../process/drain.js"
+import type { Running, Sink } from "../../run/transport.js"
+import type { Prompt } from "./api.js"
+import type { Connection } from "./connection.js"
+import * as eventMapper from "./eventMapper.js"
+import * as follow from "./follow.js"
+import * as permissionRequests from "./permissionRequests.js"
+import type * as protocol from "./protocol.js"
+
+/** One prompt and what it needs. */
+export interface Turn {
+  readonly connection: Connection
+  /** That of the session. */
+  readonly directory: string
+  readonly thinking: boolean
+  /** Makes the session, or makes it ready. */
+  readonly open: Effect.Effect<Opened, OpenCodeServerError>
+  readonly prompt: Prompt
+  /** Answers a question of the session `sessionId` or of a sub-agent. */
+  readonly decide: (request: protocol.PermissionRequest, sessionId: string) => Effect.Effect<permissionRequests.Answer>
+  /** How long the server may take to abort. */
+  readonly patience: Duration.Duration
+}
+
+export interface Opened {
+  readonly sessionId: string
+  /** When it was changed last, in milliseconds by the server's clock; `undefined` where it is new. */
+  readonly since: number | undefined
+}
+
+/** How long a prompt may take to begin; until then the server has nothing to abort, and runs it later (1.18.33). */
+const beginPatience = Duration.seconds(10)
+
+/** Carries out one prompt. With the scope it is aborted, unless it has ended. */
+export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Scope.Scope> =>
+  Effect.uninterruptible(Effect.gen(function*() {
+    const { connection, directory } = turn
+    const { api } = connection
+    const scope = yield* Effect.scope
+    // It must live on while the prompt is aborted.
+    const inner = yield* Scope.make()
+    const begun = yield* Deferred.make<void>()
+    let prompted: { readonly sessionId: string; readonly questions: permissionRequests.Asks } | undefined
+    let isClosing = false
+    let aborting: Fiber.Fiber<void> | undefined
+
+    const drive = Effect.gen(function*() {
+      const { sessionId, since } = yield* turn.open
+      sink.state.inSession(sessionId)
+      const subscription = yield* connection.subscribe(sessionId)
+      const questions = yield* permissionRequests.make({
+        api,
+        directory,
+        guard: sink.guard,
+        decide: (request) => turn.decide(request, sessionId)
+      })
+      const retries = retryCount.make(() => sessionId)
+      const events = follow.make({
+        connection,
+        directory,
+        sessionId,
+        subscription,
+        mapper: eventMapper.make({ sessionId, since, thinking: turn.thinking, retries }),
+        retries,
+        asks: questions,
+        sink,
+        onBegin: () => Deferred.unsafeDone(begun, Effect.void),
+        isClosing: () => isClosing
+      })
+      yield* Effect.suspend(() => {
+        if (isClosing) return Effect.interrupt
+        prompted = { sessionId, questions }
+        return api.promptAsync(sessionId, turn.prompt)
+      })
+      yield* events
+    })
+    const driver = yield* Effect.forkIn(Scope.extend(Effect.interruptible(drive), inner), inner)
+    driver.addObserver(sink.guard.ended)
+
+    /** A session is idle before the tools that it has aborted are gone; its last message tells when they are (1.18.33). */
+    const untilResting = (sessionId: string): Effect.Effect<void, OpenCodeServerError> =>
+      Effect.gen(function*() {
+        const status = (yield* api.status(directory))[sessionId]
+        const last = follow.isIdle(status) ? (yield* api.messages(sessionId)).at(-1) : undefined
+        if (
+          follow.isIdle(status) && (last === undefined || last.info.role !== "assistant" || follow.isClosed(last))
+        ) return
+        yield* Effect.delay(untilResting(sessionId), "50 millis")
+      })
+
+    const hasEnded = Effect.map(Fiber.poll(driver), (exit) => Option.isSome(exit) && Exit.isSuccess(exit.value))
+
+    const abortBegun = (sessionId: string): Effect.Effect<void, OpenCodeServerError | string> =>
+      Effect.gen(function*() {
+        const waited = yield* Effect.raceFirst(Deferred.await(begun), Effect.asVoid(Fiber.await(driver))).pipe(
+          Effect.timeoutOption(beginPatience)
+        )
+        if (yield* hasEnded) return
+        yield* Effect.zipRight(api.abort(sessionId), untilResting(sessionId)).pipe(
+          Effect.timeoutFail({ duration: turn.patience, onTimeout: () => "it took too long" })
+        )
+        if (Option.isNone(waited)) return yield* Effect.fail("it had not begun yet")
+      })
+
+    const endPrompt = Effect.suspend(() => {
+      if (prompted === undefined) return Effect.asVoid(Fiber.interrupt(driver))
+      const { questions, sessionId } = prompted
+      return Effect.zipRight(
+        questions.close,
+        Effect.raceFirst(abortBegun(sessionId), Effect.flatMap(connection.died, Effect.fail))
+      ).pipe(
+        Effect.catchAll((error) => {
+          const reason = typeof error === "string" ? error : error.message
+          // With its server it has ended, too.
+          return typeof error !== "string" && error.reason === "exited"
+            ? Effect.void
+            : Effect.logWarning(`The session ${sessionId} could not be aborted on its server: ${reason}`)
+        })
+      )
+    })
+
+    /**
+     * Brings it about that the server does not work on the prompt any more. On a fiber of its own: an interruption of
+     * whoever waits for it, before or meanwhile, would reach what it races. The next one waits for the same.
+     */
+    const abort = Effect.uninterruptible(Effect.gen(function*() {
+      isClosing = true
+      aborting ??= yield* Effect.forkIn(Effect.interruptible(endPrompt), inner)
+      return aborting
+    })).pipe(Effect.flatMap(Fiber.await), Effect.asVoid)
+
+    yield* Scope.addFinalizer(scope, Effect.zipRight(abort, Scope.close(inner, Exit.void)))
+
+    const running: Running = {
+      stop: () =>
+        Effect.gen(function*() {
+          yield* abort
+          yield* drain.until([driver], sink.guard)
+          return { exit: yield* exitOf(yield* Fiber.await(driver)), survivors: [] }
+        })
+    }
+    return running
+  }))
+
+const exitOf = (exit: Exit.Exit<void, OpenCodeServerError>): Effect.Effect<Verdict.Exit> =>
+  Exit.match(exit, {
+    onSuccess: () => Effect.succeed<Verdict.Exit>({ _tag: "Settled" }),
+    onFailure: (cause) =>
+      Option.match(Cause.failureOption(cause), {
+        onSome: (error) => Effect.succeed<Verdict.Exit>({ _tag: "Server", error }),
+        onNone: () =>
+          Cause.isInterruptedOnly(cause)
+            ? Effect.succeed<Verdict.Exit>({ _tag: "Lost" })
+            : Effect.die(Cause.squash(cause))
+      })
+  })
