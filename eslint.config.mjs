@@ -187,12 +187,12 @@ export default defineConfig(
   },
   {
     // Node's own reader of variables, a pure function.
-    files: ["packages/cli/src/internal/dotenv.ts"],
+    files: ["packages/cli/src/commandLine/dotenv.ts"],
     rules: { "no-restricted-imports": ["error", { paths: shipped.paths, patterns: shipped.patternsOfEdges }] }
   },
   {
     // The one module of a program that touches Node itself.
-    files: ["packages/cli/src/internal/node.ts"],
+    files: ["packages/cli/src/host/node.ts"],
     rules: {
       "no-restricted-imports": ["error", { paths: shipped.paths, patterns: shipped.patternsOfEdges }],
       "no-restricted-globals": "off",

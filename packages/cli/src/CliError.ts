@@ -11,12 +11,12 @@ import * as OpenCodeError from "effect-opencode/OpenCodeError"
 import * as Cause from "effect/Cause"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as ConfigOptions from "./ConfigOptions.js"
+import * as ConfigOptions from "./commandLine/ConfigOptions.js"
+import { plural } from "./display/plural.js"
+import type { Style } from "./display/Style.js"
+import { manyLines, oneLine, withoutEscapes } from "./display/terminalText.js"
 import * as ExitCode from "./ExitCode.js"
-import { plural } from "./internal/plural.js"
-import { manyLines, oneLine, withoutEscapes } from "./internal/terminalText.js"
-import { CrashedError, InterruptedError } from "./Interrupt.js"
-import type { Style } from "./Style.js"
+import { CrashedError, InterruptedError } from "./host/Interrupt.js"
 
 /**
  * An error of the command line itself: arguments that make no sense, a file that cannot be read.

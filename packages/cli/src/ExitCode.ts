@@ -21,7 +21,7 @@
  * @since 0.1.0
  */
 import type { OpenCodeError } from "effect-opencode/OpenCodeError"
-import type { Signal } from "./Interrupt.js"
+import type { Signal } from "./host/Interrupt.js"
 
 /**
  * @since 0.1.0

@@ -5,6 +5,6 @@
  * @since 0.1.0
  */
 import * as Cli from "./Cli.js"
-import * as node from "./internal/node.js"
+import * as node from "./host/node.js"
 
 node.runMain(Cli.run)

@@ -5,7 +5,7 @@ import { Clock, Effect, Fiber, Layer, Queue, TestClock } from "effect"
 import { Transcript } from "effect-opencode"
 import { Events, MockCommandExecutor as Mock } from "effect-opencode-testing"
 import { settle } from "../../core/test/support/settling.js"
-import * as Interrupt from "../src/Interrupt.js"
+import * as Interrupt from "../src/host/Interrupt.js"
 import type { Surroundings } from "./support/cli.js"
 import { runCli } from "./support/cli.js"
 

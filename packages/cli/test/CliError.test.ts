@@ -4,9 +4,9 @@ import { Cause, ConfigError, FastCheck as fc } from "effect"
 import { OpenCodeError } from "effect-opencode"
 import { OpenCodeTest } from "effect-opencode-testing"
 import * as CliError from "../src/CliError.js"
+import * as Style from "../src/display/Style.js"
 import * as ExitCode from "../src/ExitCode.js"
-import { InterruptedError } from "../src/Interrupt.js"
-import * as Style from "../src/Style.js"
+import { InterruptedError } from "../src/host/Interrupt.js"
 
 const { Failure, partial } = OpenCodeTest
 

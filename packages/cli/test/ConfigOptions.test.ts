@@ -7,7 +7,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { ConfigProvider, Duration, Effect, Redacted } from "effect"
 import { Permission, RunConfig } from "effect-opencode"
 import type { RunOptions } from "effect-opencode/RunOptions"
-import * as ConfigOptions from "../src/ConfigOptions.js"
+import * as ConfigOptions from "../src/commandLine/ConfigOptions.js"
 
 /** What the words of a command line set. */
 const parse = <A>(options: Options.Options<A>, ...words: ReadonlyArray<string>) =>

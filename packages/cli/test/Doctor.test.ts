@@ -4,9 +4,9 @@ import { describe, expect, it } from "@effect/vitest"
 import type { Layer } from "effect"
 import { Effect } from "effect"
 import { Events, MockCommandExecutor as Mock } from "effect-opencode-testing"
-import * as Doctor from "../src/Doctor.js"
-import * as processes from "../src/internal/processes.js"
-import * as Style from "../src/Style.js"
+import * as Doctor from "../src/commands/Doctor.js"
+import * as processes from "../src/commands/orphans.js"
+import * as Style from "../src/display/Style.js"
 import { runCli } from "./support/cli.js"
 
 const binary = ["--binary", process.execPath]

@@ -3,9 +3,9 @@ import { FastCheck as fc } from "effect"
 import type { RunResult } from "effect-opencode"
 import { RunEvent, TokenUsage } from "effect-opencode"
 import { Events } from "effect-opencode-testing"
-import * as EventView from "../src/EventView.js"
-import { width } from "../src/internal/terminalText.js"
-import * as Style from "../src/Style.js"
+import * as EventView from "../src/display/EventView.js"
+import * as Style from "../src/display/Style.js"
+import { width } from "../src/display/terminalText.js"
 
 const options: EventView.Options = { style: Style.plain, columns: 72, stdoutIsTerminal: true, cwd: "/home/me/repo" }
 

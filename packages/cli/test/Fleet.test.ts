@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck, HashMap, Option } from "effect"
-import * as Fleet from "../src/Fleet.js"
-import * as FleetView from "../src/FleetView.js"
+import * as FleetView from "../src/display/FleetView.js"
+import * as Fleet from "../src/fleet/Fleet.js"
 import { result, stepFinish, stepStart, text, tool, usage } from "./support/results.js"
 
 const { FleetEvent } = Fleet

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Queue, TestClock } from "effect"
-import * as Interrupt from "../src/Interrupt.js"
+import * as Interrupt from "../src/host/Interrupt.js"
 
 const actions = (graceful: boolean, ...received: ReadonlyArray<readonly [at: number, signal: Interrupt.Signal]>) => {
   let state: Interrupt.State = { ...Interrupt.initial, graceful }

@@ -1,10 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Effect, Either, FastCheck as fc, Redacted } from "effect"
-import * as located from "../src/internal/located.js"
-import * as Job from "../src/Job.js"
-import * as JobFile from "../src/JobFile.js"
-import * as Matrix from "../src/Matrix.js"
-import * as Template from "../src/Template.js"
+import * as Job from "../src/jobs/Job.js"
+import * as JobFile from "../src/jobs/JobFile.js"
+import * as located from "../src/jobs/located.js"
+import * as Matrix from "../src/jobs/Matrix.js"
+import * as Template from "../src/jobs/Template.js"
 
 interface Options extends Omit<Job.Input, "file" | "axes" | "templates"> {
   readonly axes?: { readonly [name: string]: string }

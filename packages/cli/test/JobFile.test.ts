@@ -1,8 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import { stringify as toYaml } from "yaml"
-import * as located from "../src/internal/located.js"
-import * as JobFile from "../src/JobFile.js"
+import * as JobFile from "../src/jobs/JobFile.js"
+import * as located from "../src/jobs/located.js"
 
 const parse = (format: JobFile.Format, text: string) => JobFile.parse({ name: `jobs.${format}`, text, format })
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck as fc } from "effect"
-import * as Matrix from "../src/Matrix.js"
+import * as Matrix from "../src/jobs/Matrix.js"
 
 // No name of a secret can be made of these letters.
 const axes = fc.uniqueArray(

@@ -6,8 +6,8 @@ import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import type { JobResult } from "../src/JobResult.js"
-import * as ResultsFile from "../src/ResultsFile.js"
+import * as ResultsFile from "../src/fleet/ResultsFile.js"
+import type { JobResult } from "../src/jobs/JobResult.js"
 import { result } from "./support/results.js"
 
 const bytes = (text: string) => new TextEncoder().encode(text)

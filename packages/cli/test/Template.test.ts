@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck as fc } from "effect"
-import * as Template from "../src/Template.js"
+import * as Template from "../src/jobs/Template.js"
 
 const render = (text: string, values: { readonly [name: string]: string } = {}) =>
   Either.flatMap(Template.parse(text), (template) => Template.render(template, new Map(Object.entries(values))))

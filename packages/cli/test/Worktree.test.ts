@@ -7,7 +7,7 @@ import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import * as Worktree from "../src/Worktree.js"
+import * as Worktree from "../src/git/Worktree.js"
 
 /** Nothing of the machine's own configuration, and somebody to commit as. */
 const environment = {

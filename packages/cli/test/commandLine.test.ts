@@ -1,9 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck as fc } from "effect"
-import * as commandDoc from "../src/internal/commandDoc.js"
-import * as commandLine from "../src/internal/commandLine.js"
-import * as ReplayCommand from "../src/ReplayCommand.js"
-import * as RunCommand from "../src/RunCommand.js"
+import * as commandDoc from "../src/commandLine/commandDoc.js"
+import * as commandLine from "../src/commandLine/commandLine.js"
+import * as ReplayCommand from "../src/commands/ReplayCommand.js"
+import * as RunCommand from "../src/commands/RunCommand.js"
 
 const docs = [commandDoc.make(RunCommand.command), commandDoc.make(ReplayCommand.command)]
 

@@ -4,7 +4,7 @@ import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
-import type { Shell } from "../src/internal/completions.js"
+import type { Shell } from "../src/commandLine/completions.js"
 import { runCli } from "./support/cli.js"
 
 const isInstalled = (shell: Shell): boolean => spawnSync(shell, ["-c", "true"]).status === 0

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
-import * as format from "../src/internal/format.js"
+import * as format from "../src/display/format.js"
 
 describe("format", () => {
   it.each([[0, "0"], [999, "999"], [1000, "1,000"], [1234567, "1,234,567"]])("count %d is %s", (value, text) => {

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck as fc } from "effect"
-import * as json from "../src/internal/json.js"
-import * as located from "../src/internal/located.js"
+import * as json from "../src/jobs/jsonPositions.js"
+import * as located from "../src/jobs/located.js"
 
 const valueOf = (text: string): unknown => Either.getOrThrow(Either.map(json.parse(text), located.plain))
 

@@ -4,9 +4,9 @@ import { StartupGate } from "effect-opencode"
 import { EventEmitter } from "node:events"
 import { availableParallelism } from "node:os"
 import { Writable } from "node:stream"
-import { Host } from "../src/Host.js"
-import * as node from "../src/internal/node.js"
-import * as Interrupt from "../src/Interrupt.js"
+import { Host } from "../src/host/Host.js"
+import * as Interrupt from "../src/host/Interrupt.js"
+import * as node from "../src/host/node.js"
 
 const source = () => Object.assign(new EventEmitter(), { stdout: new EventEmitter(), stderr: new EventEmitter() })
 

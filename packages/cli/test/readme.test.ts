@@ -1,10 +1,10 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as fs from "node:fs"
-import * as BatchCommand from "../src/BatchCommand.js"
-import * as DoctorCommand from "../src/DoctorCommand.js"
-import * as commandDoc from "../src/internal/commandDoc.js"
-import * as ReplayCommand from "../src/ReplayCommand.js"
-import * as RunCommand from "../src/RunCommand.js"
+import * as commandDoc from "../src/commandLine/commandDoc.js"
+import * as BatchCommand from "../src/commands/BatchCommand.js"
+import * as DoctorCommand from "../src/commands/DoctorCommand.js"
+import * as ReplayCommand from "../src/commands/ReplayCommand.js"
+import * as RunCommand from "../src/commands/RunCommand.js"
 
 const read = (file: string) => fs.readFileSync(new URL(file, import.meta.url), "utf8")
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
-import * as statistics from "../src/internal/statistics.js"
+import * as statistics from "../src/report/statistics.js"
 import { matrix } from "./support/fleets.js"
 import { result } from "./support/results.js"
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck } from "effect"
-import * as terminalText from "../src/internal/terminalText.js"
+import * as terminalText from "../src/display/terminalText.js"
 
 const { clip, oneLine, width } = terminalText
 

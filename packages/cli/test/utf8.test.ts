@@ -2,7 +2,7 @@ import { FileSystem } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Effect, Either, FastCheck as fc } from "effect"
-import * as utf8 from "../src/internal/utf8.js"
+import * as utf8 from "../src/host/utf8.js"
 import { runCli } from "./support/cli.js"
 
 const bytes = (...parts: ReadonlyArray<string | ReadonlyArray<number>>) =>

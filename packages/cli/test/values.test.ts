@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Duration, Either, FastCheck as fc } from "effect"
-import * as values from "../src/internal/values.js"
+import * as values from "../src/commandLine/values.js"
 
 const millis = (text: string) => Either.map(values.duration(text), Duration.toMillis)
 

@@ -5,7 +5,7 @@ import { Events, FaultyOpenCode, ModelProvider } from "effect-opencode-testing"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import type { JobResult } from "../../src/JobResult.js"
+import type { JobResult } from "../../src/jobs/JobResult.js"
 import type { Sandbox } from "./sandbox.js"
 import { binary, left, nothing, processes, provider, run, sandbox, start, until, version } from "./sandbox.js"
 

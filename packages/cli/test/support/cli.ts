@@ -5,8 +5,8 @@ import { ConfigProvider, Console, Effect, Layer, Queue } from "effect"
 import { HostEnvironment } from "effect-opencode"
 import { counted } from "../../../core/test/support/settling.js"
 import * as Cli from "../../src/Cli.js"
-import { Host } from "../../src/Host.js"
-import * as Interrupt from "../../src/Interrupt.js"
+import { Host } from "../../src/host/Host.js"
+import * as Interrupt from "../../src/host/Interrupt.js"
 
 export interface Outcome {
   readonly code: number

@@ -1,4 +1,4 @@
-import * as Fleet from "../../src/Fleet.js"
+import * as Fleet from "../../src/fleet/Fleet.js"
 import { result, stepFinish, text, tool, usage } from "./results.js"
 
 const { FleetEvent } = Fleet

@@ -1,6 +1,6 @@
 import { RunEvent } from "effect-opencode"
-import type { JobResult } from "../../src/JobResult.js"
-import * as Report from "../../src/Report.js"
+import type { JobResult } from "../../src/jobs/JobResult.js"
+import * as Report from "../../src/report/Report.js"
 import { result, text } from "./results.js"
 
 /** The same numbers every time: a linear congruential generator. */

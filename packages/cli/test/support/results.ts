@@ -1,5 +1,5 @@
 import { RunEvent, TokenUsage } from "effect-opencode"
-import { JobResult } from "../../src/JobResult.js"
+import { JobResult } from "../../src/jobs/JobResult.js"
 
 /** The result of a job of which only the interesting part is given. */
 export const result = (given: Partial<typeof JobResult.Type> = {}): JobResult =>

@@ -1,6 +1,6 @@
 import { Terminal } from "@effect/platform"
 import { Effect, Layer } from "effect"
-import * as terminalText from "../../src/internal/terminalText.js"
+import * as terminalText from "../../src/display/terminalText.js"
 
 /** A terminal that understands as much as is written to it, and refuses the rest. */
 export class Screen {

@@ -1,0 +1,418 @@
+/**
+ * What can be wrong on a machine where OpenCode is to run, as checks that give findings. A check changes nothing but its
+ * own temporary directories, prints no secret, and needs no internet.
+ *
+ * @since 0.1.0
+ */
+import type * as CommandExecutor from "@effect/platform/CommandExecutor"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Binary from "effect-opencode/Binary"
+import * as HostEnvironment from "effect-opencode/HostEnvironment"
+import * as Isolation from "effect-opencode/Isolation"
+import * as OpenCode from "effect-opencode/OpenCode"
+import * as Version from "effect-opencode/Version"
+import type * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import * as CliError from "../CliError.js"
+import type { ClientOptions } from "../commandLine/ConfigOptions.js"
+import * as values from "../commandLine/values.js"
+import { wrap } from "../commandLine/wrap.js"
+import { plural } from "../display/plural.js"
+import type { Style } from "../display/Style.js"
+import { padEnd } from "../display/terminalText.js"
+import { Host } from "../host/Host.js"
+import * as processes from "./orphans.js"
+import * as smoke from "./smoke.js"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export type Status = typeof Status.Type
+
+/**
+ * - `ok`: nothing to do
+ * - `warning`: runs can work, something does not
+ * - `problem`: runs fail, or something of an earlier one is still there
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Status = Schema.Literal("ok", "warning", "problem")
+
+/**
+ * What a check has found.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export class Finding extends Schema.Class<Finding>("effect-opencode-cli/Finding")({
+  /** The name of the check. */
+  check: Schema.String,
+  status: Status,
+  message: Schema.String,
+  /** What to do. */
+  advice: Schema.optional(Schema.String)
+}) {}
+
+/**
+ * What the checks need.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Services = CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path | Host
+
+/**
+ * A look at one thing.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Check {
+  readonly name: string
+  /** What goes on while it looks. */
+  readonly doing: string
+  /** Whether it starts OpenCode: without a binary there is nothing to find out. */
+  readonly startsOpenCode: boolean
+  readonly look: Effect.Effect<ReadonlyArray<Finding>, never, Services>
+}
+
+/**
+ * What is to be looked at.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  readonly client: ClientOptions
+  /** A model that has to be among those that OpenCode offers. */
+  readonly model?: string | undefined
+}
+
+type Found = Omit<typeof Finding.Type, "check" | "advice"> & { readonly advice?: string | undefined }
+
+const check = (
+  name: string,
+  doing: string,
+  look: Effect.Effect<ReadonlyArray<Found>, unknown, Services>,
+  options?: { readonly startsOpenCode: boolean }
+): Check => ({
+  name,
+  doing,
+  startsOpenCode: options?.startsOpenCode ?? false,
+  look: look.pipe(
+    Effect.catchAllCause((cause) => Effect.succeed([ofFailure(cause)])),
+    Effect.map((found) => found.map((finding) => new Finding({ check: name, ...finding })))
+  )
+})
+
+const ok = (message: string): Found => ({ status: "ok", message })
+
+const warning = (message: string, advice: string): Found => ({ status: "warning", message, advice })
+
+const problem = (message: string, advice: string | undefined): Found => ({ status: "problem", message, advice })
+
+const ofFailure = (cause: Cause.Cause<unknown>): Found => {
+  const { hint, message } = CliError.explain(cause)
+  return problem(message, hint)
+}
+
+/** What is known of versions that work, but not quite. */
+const defectOf = (version: Version.Version): string | undefined => {
+  if (!Version.isAtLeast(version, Version.make(1, 14, 0))) return "it lacks --pure, --username and --auto"
+  if (!Version.isAtLeast(version, Version.make(1, 18, 0))) {
+    return "it can lose the end of a conversation (--recover export asks for it)"
+  }
+  return undefined
+}
+
+const binary = ({ client }: Options) =>
+  Effect.gen(function*() {
+    const found = yield* Effect.either(Binary.resolve(client.binary))
+    if (Either.isLeft(found)) {
+      return [problem(
+        found.left.message.replace(/ Install it .*$/, ""),
+        "npm install -g opencode-ai@1.18.33, or name it with --binary or OPENCODE_BINARY"
+      )]
+    }
+    const file = found.right
+    const version = yield* Effect.provide(
+      Effect.flatMap(OpenCode.OpenCode, (service) => service.version),
+      OpenCode.layer(client)
+    )
+    const defect = defectOf(version)
+    const what = `OpenCode ${Version.format(version)} at ${file}`
+    return [defect === undefined ? ok(what) : warning(`${what}: ${defect}`, "npm install -g opencode-ai@1.18.33")]
+  })
+
+/** Where OpenCode keeps its things, on every platform (1.18.33). */
+const home = (name: string, below: ReadonlyArray<string>) =>
+  Effect.gen(function*() {
+    const path = yield* Path.Path
+    const set = yield* HostEnvironment.variable(name)
+    if (set !== undefined) return path.join(set, "opencode")
+    const user = yield* Isolation.home
+    return user === undefined ? undefined : path.join(user, ...below, "opencode")
+  })
+
+const dataHome = home("XDG_DATA_HOME", [".local", "share"])
+
+/** Variables in which providers' own tools look for credentials, besides those that end in `_API_KEY`. */
+const wellKnown = new Set([
+  "AWS_ACCESS_KEY_ID",
+  "AWS_BEARER_TOKEN_BEDROCK",
+  "AWS_PROFILE",
+  "CLOUDFLARE_API_TOKEN",
+  "GITHUB_TOKEN",
+  "GOOGLE_APPLICATION_CREDENTIALS",
+  "HF_TOKEN"
+])
+
+const namesCredentials = (name: string): boolean => /_API_KEY$/.test(name) || wellKnown.has(name)
+
+/** The names of the providers, and nothing of what stands below them. */
+const providersOf = (text: string): Either.Either<ReadonlyArray<string>, string> =>
+  Either.flatMap(
+    values.json(text),
+    (value) => values.isObject(value) ? Either.right(Object.keys(value)) : Either.left("it is no JSON object")
+  )
+
+const credentials = Effect.gen(function*() {
+  const fileSystem = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const { environmentNames, platform } = yield* Host
+  const directory = yield* dataHome
+  const file = directory === undefined ? undefined : path.join(directory, "auth.json")
+  const findings: Array<Found> = []
+  let count = 0
+  if (file !== undefined && (yield* Effect.orElseSucceed(fileSystem.exists(file), () => false))) {
+    const read = Either.flatMap(
+      yield* Effect.either(Effect.mapError(fileSystem.readFileString(file), () => "it cannot be read")),
+      providersOf
+    )
+    if (Either.isLeft(read)) {
+      findings.push(problem(`The stored credentials in ${file} cannot be used: ${read.left}.`, "opencode auth login"))
+    } else if (read.right.length > 0) {
+      count += read.right.length
+      findings.push(ok(`stored for ${read.right.join(", ")}`))
+    }
+    const info = yield* Effect.option(fileSystem.stat(file))
+    if (platform !== "win32" && Option.exists(info, ({ mode }) => (mode & 0o077) !== 0)) {
+      findings.push(warning(`Others can read ${file}.`, `chmod 600 ${file}`))
+    }
+  }
+  const inherited = yield* HostEnvironment.variable("OPENCODE_AUTH_CONTENT")
+  if (inherited !== undefined) {
+    const read = providersOf(inherited)
+    if (Either.isLeft(read)) {
+      findings.push(problem(`$OPENCODE_AUTH_CONTENT cannot be used: ${read.left}.`, "correct or unset it"))
+    } else {
+      count += read.right.length
+      findings.push(ok(`in $OPENCODE_AUTH_CONTENT for ${read.right.join(", ")}`))
+    }
+  }
+  const names = yield* Effect.filter(
+    environmentNames.filter(namesCredentials),
+    (name) => Effect.map(HostEnvironment.variable(name), (value) => value !== undefined)
+  )
+  if (names.length > 0) {
+    count += names.length
+    findings.push(ok(`in the environment: ${[...names].sort().join(", ")}`))
+  }
+  return count > 0 ? findings : [
+    ...findings,
+    warning(
+      "There are none: only models that need none will work.",
+      "opencode auth login, or set the provider's variable, such as ANTHROPIC_API_KEY"
+    )
+  ]
+})
+
+/** Whether a directory could be written to, or made. */
+const canWrite = (directory: string): Effect.Effect<boolean, never, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function*() {
+    const fileSystem = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const info = yield* Effect.option(fileSystem.stat(directory))
+    const parent = path.dirname(directory)
+    if (Option.isNone(info)) return parent === directory ? false : yield* canWrite(parent)
+    if (info.value.type !== "Directory") return false
+    return yield* Effect.isSuccess(fileSystem.access(directory, { writable: true }))
+  })
+
+const directories = Effect.gen(function*() {
+  const fileSystem = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const { temporaryDirectory } = yield* Host
+  const findings: Array<Found> = []
+  // Only writing shows whether there is space.
+  const written = yield* Effect.isSuccess(Effect.scoped(Effect.flatMap(
+    fileSystem.makeTempDirectoryScoped({ prefix: "effect-opencode-doctor-" }),
+    (directory) => fileSystem.writeFileString(path.join(directory, "file"), "x")
+  )))
+  if (!written) {
+    findings.push(problem(
+      `Nothing can be written to the temporary directory ${temporaryDirectory}, where every run keeps its data.`,
+      "make space there, or set TMPDIR to another directory"
+    ))
+  }
+  const own = {
+    data: yield* dataHome,
+    config: yield* home("XDG_CONFIG_HOME", [".config"]),
+    cache: yield* home("XDG_CACHE_HOME", [".cache"]),
+    state: yield* home("XDG_STATE_HOME", [".local", "state"])
+  }
+  let writable = 0
+  for (const [name, directory] of Object.entries(own)) {
+    if (directory === undefined || !(yield* canWrite(directory))) {
+      findings.push(problem(
+        directory === undefined
+          ? `OpenCode's ${name} directory cannot be found, because HOME is not set.`
+          : `OpenCode's ${name} directory ${directory} cannot be written to.`,
+        directory === undefined ? "set HOME" : `correct its owner or mode, or set XDG_${name.toUpperCase()}_HOME`
+      ))
+    } else writable++
+  }
+  const here = path.resolve(".")
+  if (!(yield* canWrite(here))) {
+    findings.push(warning(`The working directory ${here} cannot be written to.`, "an agent can only read here"))
+  }
+  return findings.length > 0
+    ? findings
+    : [
+      ok(
+        `${temporaryDirectory}, ${plural(writable, "directory", "directories")} of OpenCode's, the working directory`
+      )
+    ]
+})
+
+/** An hour: a program that keeps a session open has no process between its turns. */
+const oldEnough = Duration.hours(1)
+
+const leftovers = Effect.gen(function*() {
+  const fileSystem = yield* FileSystem.FileSystem
+  const path = yield* Path.Path
+  const { platform, temporaryDirectory } = yield* Host
+  if (platform === "win32") return [ok("not looked for on Windows")]
+  const table = yield* processes.list
+  const { runs, underWay } = processes.leftovers(table)
+  const findings = runs.map(({ pids, runId }) =>
+    problem(
+      `The run ${runId} has ended, but ${plural(pids.length, "process", "processes")} of it ${
+        pids.length === 1 ? "has" : "have"
+      } not: ${pids.join(", ")}.`,
+      `kill ${pids.join(" ")}`
+    )
+  )
+  const names = yield* Effect.orElseSucceed(fileSystem.readDirectory(temporaryDirectory), (): Array<string> => [])
+  const now = yield* Effect.clockWith((clock) => clock.currentTimeMillis)
+  const abandoned = yield* Effect.filter(
+    names.filter((name) => name.startsWith("effect-opencode-")).map((name) => path.join(temporaryDirectory, name)),
+    (directory) =>
+      Effect.map(Effect.option(fileSystem.stat(directory)), (info) =>
+        Option.exists(
+          Option.flatMap(info, ({ mtime }) => mtime),
+          (changed) => now - changed.getTime() > Duration.toMillis(oldEnough)
+        ) && !table.some(({ environment }) => environment.includes(directory)))
+  )
+  if (abandoned.length > 0) {
+    findings.push(warning(
+      `${plural(abandoned.length, "directory", "directories")} of runs that are gone: ${abandoned.join(", ")}.`,
+      `rm -r ${
+        path.join(temporaryDirectory, "effect-opencode-")
+      }…, unless a program of yours keeps a session open there`
+    ))
+  }
+  return findings.length > 0
+    ? findings
+    : [
+      ok(
+        underWay === 0 ? "no process and no directory of an earlier run" : `none; ${plural(underWay, "run")} under way`
+      )
+    ]
+})
+
+const models = ({ client, model }: Options) =>
+  Effect.gen(function*() {
+    const listed = yield* Effect.provide(
+      Effect.flatMap(OpenCode.OpenCode, (service) => service.models),
+      OpenCode.layer({ ...client, defaults: { extraEnv: smoke.offline } })
+    )
+    const providers = [...new Set(listed.map((name) => name.split("/")[0] ?? ""))]
+    if (listed.length === 0) {
+      return [problem("OpenCode offers no models.", "opencode auth login, or configure a provider")]
+    }
+    const offered = `${plural(listed.length, "model")} of ${providers.join(", ")}`
+    return model === undefined || listed.includes(model)
+      ? [ok(model === undefined ? offered : `${model}, one of ${offered}`)]
+      : [problem(`${model} is not among the ${offered}.`, "opencode models shows what there is")]
+  })
+
+/**
+ * The checks, in the order in which they are worth reading. The last two start OpenCode: 4 seconds of processor time each.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const checks = (options: Options): ReadonlyArray<Check> => [
+  check("binary", "asking OpenCode for its version", binary(options)),
+  check("credentials", "looking for credentials", credentials),
+  check("directories", "writing to directories", directories),
+  check("leftovers", "looking for what earlier runs have left", leftovers),
+  check("models", "asking OpenCode for its models", models(options), { startsOpenCode: true }),
+  check(
+    "smoke",
+    "running OpenCode against a scripted model",
+    Effect.map(smoke.run(options.client), (said) => [ok(said)]),
+    { startsOpenCode: true }
+  )
+]
+
+const marks: { readonly [S in Status]: (style: Style) => string } = {
+  ok: (style) => style.green("✔"),
+  warning: (style) => style.yellow("!"),
+  problem: (style) => style.red("✘")
+}
+
+const nameWidth = 12
+
+/**
+ * A finding for a person, in lines of so many columns.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const render = (
+  finding: Finding,
+  options: { readonly style: Style; readonly columns: number }
+): ReadonlyArray<string> => {
+  const { columns, style } = options
+  const indent = " ".repeat(nameWidth + 3)
+  const [first = "", ...more] = wrap(finding.message, columns - indent.length)
+  const [advice, ...rest] = finding.advice === undefined ? [] : wrap(finding.advice, columns - indent.length - 2)
+  return [
+    `${marks[finding.status](style)} ${style.bold(padEnd(finding.check, nameWidth))} ${first}`,
+    ...more.map((line) => indent + line),
+    ...(advice === undefined ? [] : [`${indent}${style.cyan("→")} ${advice}`]),
+    ...rest.map((line) => `${indent}  ${line}`)
+  ]
+}
+
+/**
+ * The last line.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const conclusion = (findings: ReadonlyArray<Finding>, style: Style): string => {
+  const number = (status: Status): number => findings.filter((finding) => finding.status === status).length
+  const [problems, warnings] = [number("problem"), number("warning")]
+  if (problems > 0) return style.red(`${plural(problems, "problem")}, ${plural(warnings, "warning")}`)
+  return warnings > 0 ? style.yellow(`no problem, ${plural(warnings, "warning")}`) : style.green("everything is fine")
+}

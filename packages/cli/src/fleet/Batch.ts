@@ -1,0 +1,452 @@
+/**
+ * Runs jobs: a bounded number at a time, each on its own, their results written down as they come.
+ *
+ * A job that fails stops nobody. A batch that is to stop starts no further run and lets those at work end; jobs that were
+ * not started have no result, so that the batch can go on with them later.
+ *
+ * @since 0.1.0
+ */
+import type * as CommandExecutor from "@effect/platform/CommandExecutor"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as FleetBudget from "effect-opencode/FleetBudget"
+import * as OpenCode from "effect-opencode/OpenCode"
+import * as OpenCodeError from "effect-opencode/OpenCodeError"
+import * as Redaction from "effect-opencode/Redaction"
+import * as RunEvent from "effect-opencode/RunEvent"
+import type { Budget } from "effect-opencode/RunOptions"
+import type { RunResult } from "effect-opencode/RunResult"
+import * as TokenUsage from "effect-opencode/TokenUsage"
+import * as Cause from "effect/Cause"
+import * as Clock from "effect/Clock"
+import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
+import type * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Option from "effect/Option"
+import { given } from "../commandLine/given.js"
+import { Display } from "../display/LiveDisplay.js"
+import { plural } from "../display/plural.js"
+import * as Worktree from "../git/Worktree.js"
+import type { Job } from "../jobs/Job.js"
+import { JobResult } from "../jobs/JobResult.js"
+import { FleetEvent } from "./Fleet.js"
+import * as preflight from "./preflight.js"
+import * as recovery from "./recovery.js"
+import * as ResultsFile from "./ResultsFile.js"
+
+/**
+ * Why no further job was started: it was asked for, a job failed (`failFast`), the budget was used up, or nobody knows
+ * because the cost of a run is unknown (`budget.unpriced`).
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Stop = "asked" | "failure" | "budget" | "unpriced"
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Options {
+  readonly jobs: ReadonlyArray<Job>
+  readonly results: ResultsFile.ResultsFile
+  /** The directory of the results file, from which the paths of transcripts are told. */
+  readonly directory: string
+  /** The directory of the transcripts. */
+  readonly transcripts: string
+  /** Where the jobs' directories are looked for. */
+  readonly cwd: string
+  /** Jobs at work at the same time. */
+  readonly concurrency: number
+  /** Whether this goes on with a batch that can have been killed: then the runs that it lost count as spent. Default: false. */
+  readonly resume?: boolean | undefined
+  /** Run jobs again whose last result is a failure. Default: false. */
+  readonly retryFailed?: boolean | undefined
+  /** Start no further job when one has failed. Default: false. */
+  readonly failFast?: boolean | undefined
+  /** What all jobs may spend together, earlier results included. Default: no limits. */
+  readonly budget?: Budget | undefined
+  /** A worktree for each run, below this directory. Default: none. */
+  readonly worktrees?: {
+    readonly directory: string
+    readonly base?: string | undefined
+    readonly keep: Worktree.Keep
+  } | undefined
+  /** Done when no further job is to be started. Default: never. */
+  readonly stop?: Effect.Effect<void> | undefined
+  /** Whether each run has a data directory that goes with it. */
+  readonly isIsolated: boolean
+  readonly forceKillAfter?: Duration.DurationInput | undefined
+}
+
+/**
+ * What has come of a batch.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Outcome {
+  /** The last result of every job that has one, earlier ones included, in the order of the jobs. */
+  readonly results: ReadonlyArray<JobResult>
+  /** Jobs that were to be run and have no result of this batch; a failed one that did not run again has an earlier one. */
+  readonly undone: ReadonlyArray<Job>
+  readonly stopped: Stop | undefined
+}
+
+type Ended = Data.TaggedEnum<{
+  readonly Succeeded: { readonly result: RunResult }
+  readonly Failed: { readonly error: OpenCodeError.OpenCodeError }
+  /** Not the run, but something around it. */
+  readonly Broken: { readonly outcome: string; readonly message: string }
+  readonly NotStarted: {}
+}>
+
+const Ended = Data.taggedEnum<Ended>()
+
+/** What a result says of a run, besides the job. */
+type Facts = Pick<
+  ConstructorParameters<typeof JobResult>[0],
+  | "outcome"
+  | "message"
+  | "finishReason"
+  | "text"
+  | "sessionId"
+  | "runId"
+  | "usage"
+  | "cost"
+  | "unpriced"
+  | "turns"
+  | "toolCalls"
+  | "attempts"
+  | "lostLines"
+>
+
+const noFacts = { text: "", usage: TokenUsage.empty, cost: 0, turns: 0, toolCalls: 0, attempts: 0 }
+
+const facts = (ended: Exclude<Ended, { readonly _tag: "NotStarted" }>): Facts => {
+  switch (ended._tag) {
+    case "Succeeded": {
+      const { attempts, cost, finishReason, lostLines, runId, sessionId, text, toolCalls, turns, unpriced, usage } =
+        ended.result
+      return {
+        outcome: "success",
+        finishReason,
+        text,
+        sessionId,
+        runId,
+        usage,
+        cost,
+        unpriced,
+        turns,
+        toolCalls: toolCalls.length,
+        attempts,
+        lostLines: lostLines === 0 ? undefined : lostLines
+      }
+    }
+    case "Failed": {
+      const { error } = ended
+      const partial = OpenCodeError.partialOf(error)
+      const said = { outcome: error._tag, message: error.message }
+      if (partial === undefined) return { ...noFacts, ...said }
+      const { attempts, cost, events = [], lostLines, runId, sessionId, text, turns, unpriced, usage } = partial
+      const toolCalls = events.filter(RunEvent.isToolCall).length
+      return { ...said, text, sessionId, runId, usage, cost, unpriced, turns, toolCalls, attempts, lostLines }
+    }
+    case "Broken":
+      return { ...noFacts, outcome: ended.outcome, message: ended.message }
+  }
+}
+
+const isUnstarted = (error: OpenCodeError.OpenCodeError): error is OpenCodeError.OpenCodeBudgetError =>
+  error._tag === "OpenCodeBudgetError" && error.scope === "fleet" && error.partial === undefined
+
+const spentBy = (result: JobResult): FleetBudget.Spent => ({
+  steps: result.turns,
+  cost: result.cost,
+  unpriced: result.unpriced,
+  tokens: result.usage.total,
+  toolCalls: result.toolCalls
+})
+
+/** Every job's way to the same budget, which also tells when its run begins: the last thing before its process. */
+const watched = (budget: FleetBudget.Service, onBegin: () => void): FleetBudget.Service => ({
+  ...budget,
+  check: Effect.tap(budget.check, () => Effect.sync(onBegin))
+})
+
+/**
+ * The jobs that have no result, and with `retryFailed` those whose last one is a failure.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const todoOf = (
+  jobs: ReadonlyArray<Job>,
+  before: ReadonlyArray<JobResult>,
+  options: Pick<Options, "retryFailed">
+): ReadonlyArray<Job> => {
+  const results = ResultsFile.latest(before)
+  return jobs.filter(({ id }) => {
+    const result = results.get(id)
+    return result === undefined || (result.outcome !== "success" && options.retryFailed === true)
+  })
+}
+
+/**
+ * Runs the jobs that have no result. First ends what an earlier batch that was killed has left of them.
+ *
+ * Fails, and ends every run, only where a result cannot be written; and before anything is started where OpenCode is not
+ * there or, with worktrees, a job's directory is in no repository.
+ *
+ * @since 0.1.0
+ * @category running
+ */
+export const run = (
+  options: Options
+): Effect.Effect<
+  Outcome,
+  ResultsFile.ResultsFileError | Worktree.WorktreeError | OpenCodeError.OpenCodeError,
+  OpenCode.OpenCode | Display | FileSystem.FileSystem | Path.Path | CommandExecutor.CommandExecutor
+> =>
+  Effect.scoped(Effect.gen(function*() {
+    const fileSystem = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const opencode = yield* OpenCode.OpenCode
+    const display = yield* Display
+    const directoryOf = yield* preflight.directories(options.cwd)
+
+    const results = new Map(ResultsFile.latest(options.results.before))
+    const todo = todoOf(options.jobs, options.results.before, options)
+    const isTodo = new Set(todo.map(({ id }) => id))
+
+    const { worktrees: wanted } = options
+    const worktrees = wanted === undefined ? undefined : yield* Worktree.make(wanted.directory)
+    const origins = new Map<string, Worktree.Origin>()
+    if (worktrees !== undefined) {
+      for (const directory of new Set(todo.map(directoryOf))) {
+        origins.set(directory, yield* worktrees.origin(directory, wanted?.base))
+      }
+    }
+
+    // Without OpenCode every job would fail one after the other.
+    if (todo.length > 0) yield* opencode.version
+
+    const shared = Redaction.make(yield* Redaction.ofRun({}))
+    for (const { id, name } of options.jobs) yield* display.emit(FleetEvent.Queued({ id, name: shared.known(name) }))
+    for (const { id } of options.jobs) if (!isTodo.has(id)) yield* display.emit(FleetEvent.Skipped({ id }))
+
+    const { unreadable = [] } = options.results
+    if (unreadable.length > 0) {
+      yield* display.log(
+        `${plural(unreadable.length, "earlier result")} cannot be read (line ${
+          unreadable.join(", ")
+        } of the results file); a job without another one is run again.`
+      )
+    }
+    const recovered = yield* recovery.recover({
+      transcripts: options.transcripts,
+      // A retry that was cut off is one of a job that has its result.
+      jobs: new Set(options.jobs.flatMap(({ id }) => results.get(id)?.outcome === "success" ? [] : [id])),
+      // A transcript outlives the results that somebody has removed to begin again.
+      count: options.resume === true
+        ? {
+          jobs: new Set(options.budget === undefined ? [] : options.jobs.map(({ id }) => id)),
+          except: new Set(options.results.before.flatMap(({ runId }) => runId ?? []))
+        }
+        : undefined,
+      isIsolated: options.isIsolated,
+      forceKillAfter: options.forceKillAfter
+    })
+    if (recovered.cut > 0) {
+      yield* display.log(
+        `A batch before this one was killed: ${plural(recovered.cut, "run")} cut off, and what was left of them ended.`
+      )
+    }
+    if (recovered.survivors.length > 0) {
+      yield* display.log(`Still running, end by hand: pid ${recovered.survivors.join(", ")}.`)
+    }
+    if (worktrees !== undefined) {
+      const names = new Map(todo.map(({ id, name }) => [id, name]))
+      // A path can be used again, so that its last result tells.
+      const lastIn = new Map(options.results.before.map((result) => [result.worktree?.path, result]))
+      const isWantedStill = ({ path }: Worktree.Worktree): boolean => {
+        const last = lastIn.get(path)
+        return last?.worktree?.kept === true && Worktree.isKept(wanted?.keep ?? "none", last.outcome === "success")
+      }
+      for (const origin of new Map([...origins.values()].map((origin) => [origin.root, origin])).values()) {
+        for (const { id, worktree } of yield* worktrees.leftovers(origin, new Set(names.keys()))) {
+          if (isWantedStill(worktree)) continue
+          const { kept, reason } = yield* worktrees.settle(worktree)
+          if (kept) yield* display.log(`${worktree.path} of an earlier try of ${names.get(id)} was kept: ${reason}.`)
+        }
+      }
+      yield* Effect.addFinalizer(() => worktrees.tidy)
+    }
+
+    const budget = yield* FleetBudget.make(options.budget ?? {})
+    const earlier = options.results.before.map(spentBy).reduce(recovery.add, recovered.spent)
+    if (earlier.unpriced === true && (budget.unpriced?.policy ?? "allow") !== "allow") {
+      yield* display.log("Some of what earlier runs have cost is unknown: the budget of all jobs counts the rest.")
+    }
+    // What is unknown stays so, and would never let a batch go on.
+    yield* budget.add({ ...earlier, unpriced: false })
+
+    const stopped = yield* Deferred.make<Stop>()
+    const stop = (why: Stop) =>
+      Effect.flatMap(
+        Deferred.succeed(stopped, why),
+        (isFirst) => isFirst ? display.emit(FleetEvent.Stopping()) : Effect.void
+      )
+    yield* Effect.forkScoped(Effect.zipRight(options.stop ?? Effect.never, stop("asked")))
+
+    /** Runs a job in a directory, unless the batch stops before its process begins. */
+    const attempt = (job: Job, cwd: string, redactor: Redaction.Redactor): Effect.Effect<Ended> => {
+      let isBegun = false
+      const begin = () => {
+        isBegun = true
+      }
+      const run = opencode.run(job.prompt, {
+        ...job.options,
+        cwd,
+        transcript: path.join(options.transcripts, `${job.id}.jsonl`),
+        onEvent: (event) =>
+          Effect.flatMap(
+            Clock.currentTimeMillis,
+            (at) => display.emit(FleetEvent.Observed({ id: job.id, event: redactor.event(event), at }))
+          )
+      }).pipe(
+        Effect.provideService(FleetBudget.FleetBudget, watched(budget, begin)),
+        Effect.matchEffect({
+          onSuccess: (result): Effect.Effect<Ended> => Effect.succeed(Ended.Succeeded({ result })),
+          onFailure: (error): Effect.Effect<Ended> =>
+            isUnstarted(error)
+              ? Effect.as(stop(error.unpriced === true ? "unpriced" : "budget"), Ended.NotStarted())
+              : Effect.succeed(Ended.Failed({ error }))
+        }),
+        // One job's defect is not the others'.
+        Effect.catchAllDefect((defect) =>
+          Effect.succeed(Ended.Broken({ outcome: "Defect", message: Cause.pretty(Cause.die(defect)) }))
+        )
+      )
+      const unlessBegun = Effect.flatMap(
+        Deferred.await(stopped),
+        () => isBegun ? Effect.never : Effect.succeed(Ended.NotStarted())
+      )
+      return Effect.raceFirst(run, unlessBegun)
+    }
+
+    /** Why a worktree stays although nothing would be lost with it. */
+    const keepReason = (ended: Ended): string | undefined => {
+      if (wanted === undefined || ended._tag === "NotStarted") return undefined
+      const survivors = ended._tag === "Failed" ? OpenCodeError.partialOf(ended.error)?.survivors ?? [] : []
+      if (survivors.length > 0) return "processes of the run are still there"
+      const succeeded = ended._tag === "Succeeded"
+      return Worktree.isKept(wanted.keep, succeeded)
+        ? `the run ${succeeded ? "succeeded" : "failed"}, and such worktrees are to be kept`
+        : undefined
+    }
+
+    interface Done {
+      readonly ended: Ended
+      readonly cwd: string
+      readonly worktree?: JobResult["worktree"]
+    }
+
+    const inWorktree = (
+      all: Worktree.Worktrees,
+      job: Job,
+      cwd: string,
+      origin: Worktree.Origin,
+      redactor: Redaction.Redactor
+    ): Effect.Effect<Done> =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.gen(function*() {
+          const made = yield* all.add(origin, job.id)
+          const warning = made.warning === undefined ? undefined : redactor.text(made.warning)
+          const worktree = { ...made, warning }
+          if (warning !== undefined) yield* display.log(`The worktree of ${job.name} is there, but ${warning}`)
+          const exit = yield* Effect.exit(restore(attempt(job, worktree.directory, redactor)))
+          const settled = yield* all.settle(worktree, {
+            keep: Exit.match(exit, { onFailure: () => undefined, onSuccess: keepReason })
+          })
+          if (Exit.isFailure(exit) && settled.kept) {
+            yield* display.log(`${settled.path} of ${job.name}, which was interrupted, was kept: ${settled.reason}.`)
+          }
+          const done: Done = { ended: yield* exit, cwd: worktree.directory, worktree: settled }
+          return done
+        })
+      ).pipe(
+        Effect.catchTag("WorktreeError", ({ _tag, message }) => {
+          const done: Done = { ended: Ended.Broken({ outcome: _tag, message }), cwd }
+          return Effect.succeed(done)
+        })
+      )
+
+    const carryOut = (job: Job, redactor: Redaction.Redactor): Effect.Effect<Done> => {
+      const cwd = directoryOf(job)
+      const origin = origins.get(cwd)
+      return worktrees !== undefined && origin !== undefined
+        ? inWorktree(worktrees, job, cwd, origin, redactor)
+        : Effect.map(attempt(job, cwd, redactor), (ended) => ({ ended, cwd }))
+    }
+
+    const toResult = (job: Job, ended: Exclude<Ended, { readonly _tag: "NotStarted" }>, done: Done, at: {
+      readonly startedAt: number
+      readonly endedAt: number
+      readonly redactor: Redaction.Redactor
+    }) =>
+      Effect.gen(function*() {
+        const { cell, id, index, name, options: { agent, model }, prompt, repeat } = job
+        const transcript = path.join(options.transcripts, `${id}.jsonl`)
+        const hasTranscript = yield* Effect.orElseSucceed(fileSystem.exists(transcript), () => false)
+        return new JobResult(given({
+          id,
+          index,
+          ...at.redactor.inside({ name, prompt, cwd: done.cwd, model, agent, cell, ...facts(ended) }),
+          repeat,
+          startedAt: at.startedAt,
+          duration: at.endedAt - at.startedAt,
+          transcript: hasTranscript ? path.relative(options.directory, transcript) : undefined,
+          worktree: at.redactor.inside(done.worktree)
+        }))
+      })
+
+    const ended = new Set<string>()
+
+    const work = (job: Job) =>
+      Effect.uninterruptibleMask((restore) =>
+        Effect.gen(function*() {
+          if (yield* Deferred.isDone(stopped)) return
+          const startedAt = yield* Clock.currentTimeMillis
+          yield* display.emit(FleetEvent.Started({ id: job.id, at: startedAt }))
+          const redactor = Redaction.make(yield* Redaction.ofRun(job.options))
+          const done = yield* restore(carryOut(job, redactor))
+          const endedAt = yield* Clock.currentTimeMillis
+          if (done.ended._tag === "NotStarted") {
+            return yield* display.emit(FleetEvent.Returned({ id: job.id, at: endedAt }))
+          }
+          // From here on the result is there, and an interruption must not lose it.
+          const result = yield* toResult(job, done.ended, done, { startedAt, endedAt, redactor })
+          yield* options.results.append(result)
+          results.set(job.id, result)
+          ended.add(job.id)
+          yield* display.emit(FleetEvent.Ended({ id: job.id, result, at: endedAt }))
+          if (options.failFast === true && result.outcome !== "success") yield* stop("failure")
+        })
+      )
+
+    yield* Effect.forEach(todo, work, { concurrency: options.concurrency, discard: true })
+
+    const why = yield* Deferred.poll(stopped)
+    return {
+      results: options.jobs.flatMap(({ id, index }) => {
+        const result = results.get(id)
+        // Rows may have come before it since: what belongs together is known by its place now.
+        return result === undefined ? [] : result.index === index ? result : new JobResult({ ...result, index })
+      }),
+      undone: todo.filter(({ id }) => !ended.has(id)),
+      stopped: Option.isSome(why) ? yield* why.value : undefined
+    }
+  }))

@@ -1,0 +1,105 @@
+/**
+ * Finds the jobs that could never start although each is sound by itself: what they need is not on the disk, or not in the
+ * data directory that they would get. A result of such a job would say no more, and would count as done.
+ */
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Isolation from "effect-opencode/Isolation"
+import * as Effect from "effect/Effect"
+import type { Job } from "../jobs/Job.js"
+import type { Problem } from "../jobs/JobFile.js"
+import { distinct, JobFileError } from "../jobs/JobFile.js"
+
+export interface Options {
+  /** Where the jobs' directories are looked for; absolute. */
+  readonly cwd: string
+  /** Whether each run has a data directory that goes with it. */
+  readonly isIsolated: boolean
+  /** Whether a run works in a worktree, in which relative names mean what is committed. */
+  readonly hasWorktree: boolean
+}
+
+/** Where the jobs' directories are looked for, and the way to each. */
+export const directories = (
+  cwd: string
+): Effect.Effect<(job: Pick<Job, "cwd">) => string, never, Path.Path> =>
+  Effect.gen(function*() {
+    const path = yield* Path.Path
+    const home = yield* Isolation.home
+    return ({ cwd: own = "." }) =>
+      path.resolve(cwd, home !== undefined && /^~(?=$|[/\\])/.test(own) ? home + own.slice(1) : own)
+  })
+
+/** The session that a job goes on in, where its data directory would begin empty. */
+const sessionProblem = ({ options, places }: Job): ReadonlyArray<Problem> => {
+  const name = options.sessionId !== undefined
+    ? "sessionId"
+    : options.continueSession === true
+    ? "continueSession"
+    : undefined
+  if (name === undefined || options.attach !== undefined) return []
+  return [{
+    ...(places.fields.get(name) ?? { source: "options" }),
+    reason: `\`${name}\`: with --isolation run every run begins with an empty data directory, so there is no session ` +
+      "to go on in; give --isolation none, or a directory"
+  }]
+}
+
+/** Fails with every problem of every job; starts nothing and changes nothing. */
+export const check = (
+  jobs: ReadonlyArray<Job>,
+  options: Options
+): Effect.Effect<void, JobFileError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function*() {
+    const fileSystem = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const directoryOf = yield* directories(options.cwd)
+    const known = new Map<string, FileSystem.File.Type | undefined>()
+    const typeOf = (file: string): Effect.Effect<FileSystem.File.Type | undefined> =>
+      Effect.gen(function*() {
+        if (known.has(file)) return known.get(file)
+        const type = yield* fileSystem.stat(file).pipe(
+          Effect.map(({ type }) => type),
+          Effect.orElseSucceed(() => undefined)
+        )
+        known.set(file, type)
+        return type
+      })
+    const isDirectory = (file: string) => Effect.map(typeOf(file), (type) => type === "Directory")
+
+    const onDisk = (job: Job): Effect.Effect<ReadonlyArray<Problem>> =>
+      Effect.gen(function*() {
+        const { options: { attach, dir, files = [] }, places: { fields, row } } = job
+        const cwd = directoryOf(job)
+        if (!(yield* isDirectory(cwd))) {
+          const missing = (yield* typeOf(cwd)) === undefined ? "there is no directory" : "it is no directory:"
+          return [{ ...(fields.get("cwd") ?? { source: "--cwd" }), reason: `\`cwd\`: ${missing} ${cwd}` }]
+        }
+        // With a server they are looked for where the server runs.
+        if (attach !== undefined) return []
+        const isElsewhere = (file: string): boolean => options.hasWorktree && !path.isAbsolute(file)
+        const problems: Array<Problem> = []
+        if (dir !== undefined && !isElsewhere(dir) && !(yield* isDirectory(path.resolve(cwd, dir)))) {
+          problems.push({
+            ...(fields.get("dir") ?? row),
+            reason: `\`dir\`: there is no directory ${path.resolve(cwd, dir)}`
+          })
+        }
+        for (const file of files) {
+          if (isElsewhere(file) || (yield* typeOf(path.resolve(cwd, file))) !== undefined) continue
+          problems.push({
+            ...(fields.get("files") ?? row),
+            reason: `\`files\`: there is no file ${path.resolve(cwd, file)}`
+          })
+        }
+        return problems
+      })
+
+    const found = yield* Effect.forEach(jobs, (job) =>
+      Effect.map(onDisk(job), (problems) =>
+        options.isIsolated ? [...problems, ...sessionProblem(job)] : problems))
+    const [first, ...rest] = distinct(found.flat())
+    if (first !== undefined) {
+      return yield* new JobFileError({ problems: [first, ...rest] })
+    }
+  })

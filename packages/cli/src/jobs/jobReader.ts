@@ -1,0 +1,322 @@
+/** Reads the fields of a job: renders its templates, decodes its configuration, and says where something is wrong. */
+import * as RunConfig from "effect-opencode/RunConfig"
+import type * as RunOptions from "effect-opencode/RunOptions"
+import * as Duration from "effect/Duration"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
+import { distance } from "../commandLine/commandLine.js"
+import * as values from "../commandLine/values.js"
+import * as issues from "./issues.js"
+import type { JobFile, Problem, Row } from "./JobFile.js"
+import { problemAt } from "./JobFile.js"
+import * as json from "./jsonPositions.js"
+import * as located from "./located.js"
+import type * as Matrix from "./Matrix.js"
+import * as Template from "./Template.js"
+
+/** The fields of a row that mean something by themselves; every other column is data for templates. */
+const fieldNames: ReadonlySet<string> = new Set([
+  "name",
+  "prompt",
+  "cwd",
+  "model",
+  "agent",
+  "timeout",
+  "budget",
+  "config"
+])
+
+export const configNames = Object.keys(RunConfig.RunConfig.fields)
+
+const limitNames = ["steps", "cost", "tokens", "toolCalls"] as const
+
+const policies = ["warn", "error", "allow"] as const
+
+const isField = (name: string): boolean => fieldNames.has(name) || /^(config|budget)\./.test(name)
+
+/** A value of a job, wherever it comes from. */
+export interface Field {
+  readonly source: located.Source
+  readonly key: located.Range
+  readonly value: located.Located
+  readonly textual: boolean
+}
+
+export type Fields = ReadonlyMap<string, Field>
+
+export const ofRow = (file: JobFile, row: Row): Fields =>
+  new Map(
+    row.fields.members
+      // An empty cell and null both say that there is nothing.
+      .filter(({ name, value }) => !(isField(name) && isNothing(value, row.textual)))
+      .map(({ key, name, value }) => [name, { source: file.source, key, value, textual: row.textual }])
+  )
+
+const isNothing = (value: located.Located, textual: boolean): boolean =>
+  value._tag === "Scalar" && (value.value === null || (textual && value.value === ""))
+
+export const ofCell = (cell: Matrix.Cell): Fields =>
+  new Map(
+    Object.entries(cell).map(([name, text]) => {
+      const whole = { start: 0, end: text.length }
+      return [name, {
+        source: located.source(`--matrix ${name}`, text),
+        key: whole,
+        value: { _tag: "Scalar", value: text, ...whole },
+        textual: true
+      }]
+    })
+  )
+
+/** What a column is in a template. */
+export const textOf = (value: located.Located): string => {
+  if (value._tag !== "Scalar") return located.toJson(value)
+  return value.value === null ? "" : value.written ?? String(value.value)
+}
+
+/** Where the n-th pair of braces of a text stands in its source, in which the text can be written with escapes. */
+const offsetOf = (source: located.Source, at: located.Range, text: string, offset: number): number => {
+  const written = source.text.slice(at.start, at.end)
+  const [meant, found] = [text, written].map((where) => [...where.matchAll(/\{\{/g)].map(({ index }) => index))
+  const number = meant!.indexOf(offset)
+  return number === -1 || meant!.length !== found!.length ? at.start : at.start + found![number]!
+}
+
+/** Makes the jobs of one row in one cell; collects what is wrong and which columns are named. */
+export class Reader {
+  readonly problems: Array<Problem> = []
+  /** Of the templates of the command line, which can be right for one row and wrong for another. */
+  readonly templateProblems: Array<Problem> = []
+  lacksPrompt = false
+  readonly named = new Set<string>()
+  private readonly columns: ReadonlyMap<string, string>
+
+  constructor(
+    private readonly fields: Fields,
+    readonly row: located.Range & { readonly source: located.Source }
+  ) {
+    this.columns = new Map([...fields].map(([name, { value }]) => [name, textOf(value)]))
+  }
+
+  /** The problems that were found so far. */
+  get count(): number {
+    return this.problems.length + this.templateProblems.length
+  }
+
+  problem(source: located.Source, offset: number, reason: string): void {
+    this.problems.push(problemAt(source, offset, reason))
+  }
+
+  render(source: located.Source, at: located.Range, text: string): string {
+    const report = (into: Array<Problem>) => (problems: ReadonlyArray<Template.Problem>): string => {
+      for (const { offset, reason } of problems) {
+        into.push(problemAt(source, offsetOf(source, at, text, offset), reason))
+      }
+      return ""
+    }
+    return Either.match(Template.parse(text), {
+      onLeft: report(this.problems),
+      onRight: (template) => {
+        for (const name of Template.columns(template)) this.named.add(name)
+        return Either.getOrElse(
+          Template.render(template, this.columns),
+          report(source === this.row.source ? this.problems : this.templateProblems)
+        )
+      }
+    })
+  }
+
+  /** The problem of a template, with the row in which it is one. */
+  forRow({ reason, ...place }: Problem): Problem {
+    const { line } = this.row.source.position(this.row.start)
+    return { ...place, reason: `${reason} (for ${this.row.source.name}:${line})` }
+  }
+
+  template(source: located.Source): string {
+    return this.render(source, { start: 0, end: source.text.length }, source.text)
+  }
+
+  /** A field that is a text. */
+  text(name: string): string | undefined {
+    const field = this.fields.get(name)
+    if (field === undefined) return undefined
+    const { source, value } = field
+    if (value._tag !== "Scalar" || typeof value.value !== "string") {
+      this.problem(source, value.start, `\`${name}\` is a text`)
+      return undefined
+    }
+    return this.render(source, value, value.value)
+  }
+
+  /** The members of an object that can be written as a whole (`budget`) or apart (`budget.cost`). */
+  private members(name: string): Map<string, Field> {
+    const found = new Map<string, Field>()
+    const whole = this.fields.get(name)
+    if (whole !== undefined) {
+      const { source, textual, value } = whole
+      const read = textual && value._tag === "Scalar" ? json.parse(String(value.value)) : Either.right(value)
+      if (Either.isRight(read) && read.right._tag === "Record") {
+        for (const { key, name, value } of read.right.members) {
+          // Inside a cell the places are those of the cell.
+          const place = textual ? whole : { key, value }
+          found.set(name, {
+            source,
+            key: place.key,
+            value: textual ? moved(value, whole.value) : value,
+            textual: false
+          })
+        }
+      } else {
+        this.problem(source, value.start, `\`${name}\` is an object${textual ? " in JSON" : ""}`)
+      }
+    }
+    for (const [column, field] of this.fields) {
+      if (!column.startsWith(`${name}.`)) continue
+      const member = column.slice(name.length + 1)
+      this.put(found, member, field)
+    }
+    return found
+  }
+
+  private put(members: Map<string, Field>, name: string, field: Field): void {
+    if (members.has(name)) this.problem(field.source, field.key.start, `\`${name}\` is set twice`)
+    members.set(name, field)
+  }
+
+  /** The fields of a configuration by name, each decoded by itself, so that one that is wrong hides no other. */
+  config(): { readonly config: RunConfig.RunConfig; readonly fields: ReadonlyMap<string, Field> } {
+    const fields = this.members("config")
+    for (const name of ["model", "agent"]) {
+      const field = this.fields.get(name)
+      if (field !== undefined) this.put(fields, name, field)
+    }
+    let config: RunConfig.RunConfig = {}
+    for (const [name, field] of fields) config = { ...config, ...this.option(name, field) }
+    return { config, fields }
+  }
+
+  private option(name: string, field: Field): RunConfig.RunConfig {
+    const rendered = (value: located.Located) =>
+      located.mapTexts(value, (text, at) => this.render(field.source, at, text))
+    const value = rendered(field.value)
+    const decoded = decodeOption(name, value)
+    if (Either.isRight(decoded)) return decoded.right
+    // A cell is a text where the option takes one, and JSON otherwise. It is read before its texts are filled in: what a
+    // column holds is data there, too.
+    if (field.textual && field.value._tag === "Scalar") {
+      const again = Either.flatMap(
+        Either.mapLeft(json.parse(String(field.value.value)), () => decoded.left),
+        (inner) => decodeOption(name, rendered(moved(inner, field.value)))
+      )
+      if (Either.isRight(again)) return again.right
+      for (const { isName, reason } of again.left) {
+        this.problem(field.source, isName ? field.key.start : value.start, `\`${name}\`: ${reason}`)
+      }
+      return {}
+    }
+    for (const { isName, path, reason } of decoded.left) {
+      const inner = path.slice(1)
+      const at = inner.length === 0
+        ? isName ? field.key : value
+        : isName
+        ? located.findKey(value, inner)
+        : located.find(value, inner)
+      this.problem(field.source, at.start, `\`${path.join(".")}\`: ${reason}`)
+    }
+    return {}
+  }
+
+  budget(): { readonly budget: RunOptions.Budget; readonly fields: ReadonlyMap<string, Field> } {
+    const fields = this.members("budget")
+    const budget: { -readonly [K in keyof RunOptions.Budget]: RunOptions.Budget[K] } = {}
+    for (const [name, { key, source, value }] of fields) {
+      if (name === "unpriced") {
+        const policy = policies.find((policy) => value._tag === "Scalar" && value.value === policy)
+        if (policy === undefined) {
+          this.problem(source, value.start, `\`budget.unpriced\` is ${policies.join(" or ")}`)
+        } else budget.unpriced = policy
+        continue
+      }
+      const limit = limitNames.find((limit) => limit === name)
+      const number = value._tag === "Scalar" ? numberOf(value.value) : Number.NaN
+      if (limit === undefined) {
+        this.problem(source, key.start, `\`budget.${name}\`: there is no such limit; there is ${limitNames.join(", ")}`)
+      } else if (Number.isNaN(number)) this.problem(source, value.start, `\`budget.${name}\` is a number`)
+      else budget[limit] = number
+    }
+    return { budget, fields }
+  }
+
+  timeout(): Duration.Duration | undefined {
+    const field = this.fields.get("timeout")
+    if (field === undefined) return undefined
+    const { source, value } = field
+    const given = value._tag === "Scalar" ? value.value : undefined
+    const read = typeof given === "string"
+      ? values.duration(given)
+      : Either.fromOption(
+        typeof given === "number" ? Duration.decodeUnknown(given) : Option.none(),
+        () => "it is a time, or a number of milliseconds"
+      )
+    if (Either.isRight(read)) return read.right
+    this.problem(source, value.start, `\`timeout\`: ${read.left}`)
+    return undefined
+  }
+
+  /** Columns that nothing uses and that look like something that was meant. */
+  strayColumns(named: ReadonlySet<string>, axes: ReadonlySet<string>): ReadonlyArray<Problem> {
+    return [...this.fields].flatMap(([name, { key, source }]) => {
+      if (isField(name) || named.has(name)) return []
+      const meant = configNames.includes(name) ? `config.${name}` : near(name)
+      const reason = axes.has(name)
+        ? `the axis \`${name}\` changes nothing: it is no field of a job, and no template names it`
+        : `no template names the column \`${name}\``
+      return meant === undefined && !axes.has(name)
+        ? []
+        : [problemAt(source, key.start, meant === undefined ? reason : `${reason}; is \`${meant}\` meant?`)]
+    })
+  }
+}
+
+const moved = (value: located.Located, to: located.Range): located.Located => {
+  switch (value._tag) {
+    case "Scalar":
+      return { ...value, start: to.start, end: to.end }
+    case "List":
+      return { ...value, start: to.start, end: to.end, items: value.items.map((item) => moved(item, to)) }
+    case "Record":
+      return {
+        ...value,
+        start: to.start,
+        end: to.end,
+        members: value.members.map((member) => ({ ...member, key: to, value: moved(member.value, to) }))
+      }
+  }
+}
+
+const numberOf = (value: unknown): number =>
+  typeof value === "number" ? value : typeof value === "string" && value.trim() !== "" ? Number(value) : Number.NaN
+
+const decodeConfig = Schema.decodeUnknownEither(RunConfig.RunConfig, { errors: "all", onExcessProperty: "error" })
+
+const decodeOption = (
+  name: string,
+  value: located.Located
+): Either.Either<RunConfig.RunConfig, ReadonlyArray<issues.Issue>> =>
+  Either.mapLeft(
+    decodeConfig(Object.fromEntries([[name, located.plain(value)]])),
+    (error) =>
+      issues.list(error.issue).map((issue) =>
+        // A rule is a rule at any depth: what its type looks like says less.
+        name === "permission"
+          ? { ...issue, reason: "\"allow\" or \"deny\" was expected; nobody is there to be asked" }
+          : issue
+      )
+  )
+
+/** The field that is one slip away; short words have too many neighbours that mean something else. */
+const near = (name: string): string | undefined =>
+  [...fieldNames].find((field) =>
+    field.toLowerCase() === name.toLowerCase() || (field.length >= 5 && distance(field, name) === 1)
+  )

@@ -1,0 +1,111 @@
+/**
+ * What a batch has come to, as one page for a browser: outcomes, costs and times, by cell of the matrix and by run, and
+ * what every run did. The page needs nothing but itself, and runs no script but its own.
+ *
+ * @since 0.1.0
+ */
+import type * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import type * as RunEvent from "effect-opencode/RunEvent"
+import * as Transcript from "effect-opencode/Transcript"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type { JobResult } from "../jobs/JobResult.js"
+import * as excerpt from "./excerpt.js"
+import * as page from "./page.js"
+import * as statistics from "./statistics.js"
+
+/**
+ * A run, and as much of its transcript as the page shows.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Run extends page.Run {}
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
+export interface Input {
+  /** The name of the batch. */
+  readonly title: string
+  /** The file that has the results. Default: not said. */
+  readonly source?: string | undefined
+  /** When the report is made, in milliseconds since the epoch. Default: not said. */
+  readonly at?: number | undefined
+  readonly runs: ReadonlyArray<Run>
+}
+
+/** Characters of transcripts on a page: a browser opens that in a moment. */
+const pageLength = 10_000_000
+
+/** How much of each run a page with so many of them has room for. */
+const limitsOf = (runs: number): excerpt.Limits => {
+  const transcript = Math.floor(Math.min(300_000, Math.max(4000, pageLength / Math.max(1, runs))))
+  return { transcript, text: Math.min(12_000, Math.floor(transcript / 5)) }
+}
+
+/**
+ * A run with its events, of which a page with so many runs has room for a part: the start and the end of the run, and
+ * of long texts.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const run = (
+  result: JobResult,
+  events: Iterable<RunEvent.RunEvent>,
+  options: { readonly runs: number }
+): Run => ({ result, transcript: excerpt.make(events, limitsOf(options.runs)), missing: undefined })
+
+/**
+ * Reads the transcripts of results, one after the other, so that only one of them is in memory as a whole. One that cannot
+ * be read is reported as missing. `directory` is that of the results file.
+ *
+ * @since 0.1.0
+ * @category constructors
+ */
+export const read = (
+  results: ReadonlyArray<JobResult>,
+  options: { readonly directory: string }
+): Effect.Effect<ReadonlyArray<Run>, never, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function*() {
+    const path = yield* Path.Path
+    return yield* Effect.forEach(results, (result) =>
+      Effect.gen(function*(): Effect.fn.Return<Run, never, FileSystem.FileSystem> {
+        if (result.transcript === undefined) {
+          return { result, transcript: undefined, missing: undefined }
+        }
+        const recorded = yield* Effect.either(Transcript.read(path.resolve(options.directory, result.transcript)))
+        return Either.match(recorded, {
+          onLeft: ({ reason }) => ({ result, transcript: undefined, missing: `There is no transcript: ${reason}.` }),
+          onRight: ({ events }) =>
+            run(result, events, { runs: results.length })
+        })
+      }))
+  })
+
+const timestamp = (milliseconds: number): string =>
+  `${new Date(milliseconds).toISOString().slice(0, 16).replace("T", " ")} UTC`
+
+/**
+ * The page. The same input gives the same page.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const html = (input: Input): string => {
+  const order = new Map(
+    statistics.inOrder(input.runs.map(({ result }) => result)).map((result, index) => [result, index])
+  )
+  return page.render({
+    title: input.title,
+    about: [
+      ...(input.source === undefined ? [] : [input.source]),
+      ...(input.at === undefined ? [] : [timestamp(input.at)])
+    ],
+    runs: [...input.runs].sort((a, b) => (order.get(a.result) ?? 0) - (order.get(b.result) ?? 0)),
+    limits: limitsOf(input.runs.length)
+  })
+}

@@ -1,0 +1,143 @@
+/**
+ * What the results of a batch add up to.
+ */
+import type { JobResult } from "../jobs/JobResult.js"
+
+export interface Distribution {
+  readonly count: number
+  readonly sum: number
+  readonly mean: number
+  readonly median: number
+  readonly min: number
+  readonly max: number
+}
+
+/** Of no values, everything is 0. */
+export const distribution = (values: ReadonlyArray<number>): Distribution => {
+  const sorted = [...values].sort((a, b) => a - b)
+  const count = sorted.length
+  const sum = sorted.reduce((total, value) => total + value, 0)
+  const middle = count >> 1
+  const upper = sorted[middle] ?? 0
+  return {
+    count,
+    sum,
+    mean: count === 0 ? 0 : sum / count,
+    median: count % 2 === 1 ? upper : ((sorted[middle - 1] ?? 0) + upper) / 2,
+    min: sorted[0] ?? 0,
+    max: sorted[count - 1] ?? 0
+  }
+}
+
+export const succeeded = (result: JobResult): boolean => result.outcome === "success"
+
+/** In the order of the input, whatever the order in which they ended. */
+export const inOrder = (results: ReadonlyArray<JobResult>): ReadonlyArray<JobResult> =>
+  [...results].sort((a, b) => a.index - b.index || a.repeat - b.repeat || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0))
+
+/** How often each outcome came: success first, then the most frequent failure. */
+export const outcomes = (
+  results: ReadonlyArray<JobResult>
+): ReadonlyArray<{ readonly outcome: string; readonly count: number }> => {
+  const counts = new Map<string, number>()
+  for (const { outcome } of results) counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
+  const rank = (outcome: string) => (outcome === "success" ? 0 : 1)
+  return [...counts].map(([outcome, count]) => ({ outcome, count })).sort((a, b) =>
+    rank(a.outcome) - rank(b.outcome) || b.count - a.count || (a.outcome < b.outcome ? -1 : 1)
+  )
+}
+
+/** The runs of one cell of the matrix. */
+export interface Group {
+  /** The value on each axis. */
+  readonly cell: { readonly [axis: string]: string }
+  readonly results: ReadonlyArray<JobResult>
+  readonly succeeded: number
+  /** US dollars. */
+  readonly cost: Distribution
+  /** Runs of which some of the cost is unknown. */
+  readonly unpriced: number
+  readonly tokens: Distribution
+  /** Milliseconds. */
+  readonly duration: Distribution
+}
+
+const group = (cell: Group["cell"], results: ReadonlyArray<JobResult>): Group => ({
+  cell,
+  results,
+  succeeded: results.filter(succeeded).length,
+  cost: distribution(results.map(({ cost }) => cost)),
+  unpriced: results.filter(({ unpriced }) => unpriced).length,
+  tokens: distribution(results.map(({ usage }) => usage.total)),
+  duration: distribution(results.map(({ duration }) => duration))
+})
+
+/** All runs as one group. */
+export const all = (results: ReadonlyArray<JobResult>): Group => group({}, inOrder(results))
+
+const compare = (a: string, b: string): number => (a < b ? -1 : a > b ? 1 : 0)
+
+const keyOf = (cell: Group["cell"]): string => JSON.stringify(Object.entries(cell).sort(([a], [b]) => compare(a, b)))
+
+const groupBy = (
+  results: ReadonlyArray<JobResult>,
+  cellOf: (result: JobResult) => Group["cell"]
+): ReadonlyArray<Group> => {
+  const found = new Map<string, Array<JobResult>>()
+  for (const result of inOrder(results)) {
+    const key = keyOf(cellOf(result))
+    const members = found.get(key)
+    if (members === undefined) found.set(key, [result])
+    else members.push(result)
+  }
+  return [...found.values()].map((members) => group(members[0] === undefined ? {} : cellOf(members[0]), members))
+}
+
+/** The cells of the matrix in the order of the input; nothing where there is no matrix. */
+export const cells = (results: ReadonlyArray<JobResult>): ReadonlyArray<Group> =>
+  groupBy(results.filter(({ cell }) => Object.keys(cell).length > 0), ({ cell }) => cell)
+
+/** A job that is run several times: its name without the number of the repetition. */
+export const jobName = ({ name, repeat }: JobResult): string => {
+  const number = ` #${repeat}`
+  return name.endsWith(number) ? name.slice(0, -number.length) : name
+}
+
+/** The repetitions of a job stand behind each other. */
+const firstIndex = ({ index, repeat }: JobResult): number => index - (repeat - 1)
+
+/** The jobs that were repeated. Jobs may have the same name: then the number of each is behind it. */
+const jobs = (results: ReadonlyArray<JobResult>): ReadonlyArray<Group> => {
+  const members = new Map<number, Array<JobResult>>()
+  for (const result of inOrder(results)) {
+    const first = firstIndex(result)
+    const known = members.get(first)
+    if (known === undefined) members.set(first, [result])
+    else known.push(result)
+  }
+  const named = [...members.values()].map((results) => ({
+    name: results[0] === undefined ? "" : jobName(results[0]),
+    results
+  }))
+  const shared = new Map<string, number>()
+  for (const { name } of named) shared.set(name, (shared.get(name) ?? 0) + 1)
+  return named.map(({ name, results }, place) =>
+    group({ job: (shared.get(name) ?? 0) > 1 ? `${name} (${place + 1})` : name }, results)
+  )
+}
+
+/** What can be compared: the cells of the matrix, or without one the jobs that were repeated; else nothing. */
+export const groups = (results: ReadonlyArray<JobResult>): ReadonlyArray<Group> =>
+  results.some(({ cell }) => Object.keys(cell).length > 0)
+    ? cells(results)
+    : results.some(({ repeat }) => repeat > 1)
+    ? jobs(results)
+    : []
+
+/** The values of a cell, in the order in which the axes were given. */
+export const label = (cell: Group["cell"]): string => Object.values(cell).join(" · ")
+
+/** The names of the axes, in their order. */
+export const axes = (cells: ReadonlyArray<Group>): ReadonlyArray<string> => [
+  ...new Set(cells.flatMap(({ cell }) => Object.keys(cell)))
+]
