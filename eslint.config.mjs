@@ -41,6 +41,11 @@ const shipped = {
   patternsOfEdges: files
 }
 
+const noHiddenClock = [{
+  selector: "NewExpression[callee.name='Date'][arguments.length=0]",
+  message: "Use Clock or DateTime.now, so that TestClock works."
+}]
+
 /**
  * The storeys of core, from the ground up. A folder may import those before it; `opencode` and `process` do not know each
  * other. Types of public data modules may be imported everywhere.
@@ -166,13 +171,7 @@ export default defineConfig(
         { object: "globalThis", property: "process", message: "Nothing reads the process directly." },
         { object: "Math", property: "random", message: "Use Random." }
       ],
-      "no-restricted-syntax": [
-        "error",
-        {
-          selector: "NewExpression[callee.name='Date'][arguments.length=0]",
-          message: "Use Clock or DateTime.now, so that TestClock works."
-        }
-      ]
+      "no-restricted-syntax": ["error", ...noHiddenClock]
     }
   },
   {
@@ -228,5 +227,15 @@ export default defineConfig(
       }]
     }
   },
-  ...storeys.map(storey)
+  ...storeys.map(storey),
+  {
+    files: ["packages/core/src/**/*.ts"],
+    ignores: ["packages/core/src/internal/opencode/variables.ts", "packages/core/src/internal/process/**"],
+    rules: {
+      "no-restricted-syntax": ["error", ...noHiddenClock, {
+        selector: "Literal[value=/^(OPENCODE|XDG|BUN)_[A-Z_]+$/]",
+        message: "Variables of OpenCode are named in internal/opencode/variables.ts."
+      }]
+    }
+  }
 )

@@ -6,6 +6,7 @@ import * as Scope from "effect/Scope"
 import { variable } from "../../HostEnvironment.js"
 import type { Isolated, Isolation } from "../../Isolation.js"
 import { OpenCodeConfigError } from "../../OpenCodeError.js"
+import { variableNames } from "../opencode/variables.js"
 import * as systemError from "../util/systemError.js"
 import * as logins from "./logins.js"
 
@@ -25,7 +26,7 @@ export const dataHome = (
   env: { readonly [name: string]: string }
 ): Effect.Effect<string | undefined> =>
   Effect.gen(function*() {
-    const xdg = env["XDG_DATA_HOME"] ?? (yield* variable("XDG_DATA_HOME"))
+    const xdg = env[variableNames.dataHome] ?? (yield* variable(variableNames.dataHome))
     // An empty one is none to OpenCode.
     if (xdg !== undefined && xdg !== "") return xdg
     const user = env["HOME"] ?? (yield* home)
@@ -105,10 +106,13 @@ const unpacked = (
   directory: string
 ): Effect.Effect<{ readonly [name: string]: string }, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const named = env["BUN_TMPDIR"] ?? (yield* variable("BUN_TMPDIR"))
+    const named = env[variableNames.bunTemporary] ?? (yield* variable(variableNames.bunTemporary))
     const place = named === undefined || named === "" ? env["TMPDIR"] : named
     if (place === undefined || place === "") return {}
-    return { BUN_TMPDIR: yield* Effect.orElseSucceed(made(fileSystem, path.resolve(cwd, place)), () => directory) }
+    return {
+      [variableNames.bunTemporary]: yield* Effect.orElseSucceed(made(fileSystem, path.resolve(cwd, place)), () =>
+        directory)
+    }
   })
 
 /**
@@ -138,13 +142,13 @@ export const make = (
     const named = yield* dataHome(path, env)
     const source = named === undefined ? undefined : path.resolve(cwd, named)
     if (source !== undefined && source !== data) yield* logins.link(services, path.join(source, "opencode"), own)
-    const database = env["OPENCODE_DB"] ?? (yield* variable("OPENCODE_DB"))
+    const database = env[variableNames.database] ?? (yield* variable(variableNames.database))
     return {
       ...shared,
       data: {
-        XDG_DATA_HOME: data,
+        [variableNames.dataHome]: data,
         // It names the database alone, and would lead every isolated run to the same one.
-        ...(database === undefined ? {} : { OPENCODE_DB: path.join(own, "opencode.db") })
+        ...(database === undefined ? {} : { [variableNames.database]: path.join(own, "opencode.db") })
       }
     }
   }).pipe(

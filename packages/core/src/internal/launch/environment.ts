@@ -9,6 +9,7 @@ import * as redact from "../opencode/redact.js"
 import * as invocation from "../opencode/v1/invocation.js"
 import * as permissionOrder from "../opencode/v1/permissionOrder.js"
 import * as startupProfile from "../opencode/v1/startupProfile.js"
+import { variableNames } from "../opencode/variables.js"
 import * as configFiles from "./configFiles.js"
 import * as directories from "./directories.js"
 import * as knownSecrets from "./knownSecrets.js"
@@ -62,7 +63,7 @@ const found = (
     if (configContent.told(config) === undefined) return undefined
     const variables = invocation.revealed({ ...client.environment.variables, ...config.extraEnv })
     const value = (name: string) => valueOf(client, variables, name)
-    const text = yield* value("OPENCODE_CONFIG_CONTENT")
+    const text = yield* value(variableNames.configContent)
     const inherited = text === undefined || text === "" ? undefined : configFiles.parse(text)
     if (text !== undefined && text !== "" && inherited === undefined) {
       return yield* new OpenCodeConfigError({
@@ -72,7 +73,7 @@ const found = (
       })
     }
     const home = (yield* value("HOME")) ?? (yield* value("USERPROFILE"))
-    const configHome = (yield* value("XDG_CONFIG_HOME")) ??
+    const configHome = (yield* value(variableNames.configHome)) ??
       (home === undefined ? undefined : client.path.join(home, ".config"))
     const agents = configContent.permissionOf(config) === undefined ? permissionOrder.noAgents : configFiles.union([
       configFiles.agentsOf(inherited),
@@ -80,8 +81,8 @@ const found = (
         directory: client.path.resolve(cwd, config.dir ?? "."),
         home,
         global: configHome === undefined ? undefined : client.path.join(configHome, "opencode"),
-        file: yield* value("OPENCODE_CONFIG"),
-        extra: yield* value("OPENCODE_CONFIG_DIR")
+        file: yield* value(variableNames.configFile),
+        extra: yield* value(variableNames.configDirectory)
       })
     ])
     return { inherited, agents }
@@ -118,7 +119,7 @@ export const make = (
     }
     return {
       env: { ...env, ...(yield* loopback.unproxied((name) => valueOf(client, env, name))) },
-      directory: isolated.data["XDG_DATA_HOME"],
+      directory: isolated.data[variableNames.dataHome],
       temporary: isolated.directory
     }
   })

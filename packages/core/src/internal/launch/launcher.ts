@@ -11,6 +11,7 @@ import type { Options } from "../../OpenCode.js"
 import type { OpenCodeError } from "../../OpenCodeError.js"
 import type { RunOptions } from "../../RunOptions.js"
 import type { Version } from "../../Version.js"
+import { variableNames } from "../opencode/variables.js"
 import type { Owner } from "../process/owner.js"
 import * as owners from "../process/owner.js"
 import type { ProcessTable } from "../process/table.js"
@@ -53,11 +54,11 @@ const reviewed = [
   "LC_ALL",
   "LC_CTYPE",
   "TZ",
-  "XDG_CONFIG_HOME",
-  "XDG_CACHE_HOME",
-  "XDG_DATA_HOME",
-  "XDG_STATE_HOME",
-  "XDG_RUNTIME_DIR",
+  variableNames.configHome,
+  variableNames.cacheHome,
+  variableNames.dataHome,
+  variableNames.stateHome,
+  variableNames.runtimeDirectory,
   "SSL_CERT_FILE",
   "SSL_CERT_DIR",
   "NODE_EXTRA_CA_CERTS",

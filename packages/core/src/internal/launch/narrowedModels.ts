@@ -1,5 +1,6 @@
 import * as Effect from "effect/Effect"
 import type { RunOptions } from "../../RunOptions.js"
+import { variableNames } from "../opencode/variables.js"
 import * as directories from "./directories.js"
 import * as environment from "./environment.js"
 import type { Processes } from "./launcher.js"
@@ -12,13 +13,13 @@ const storedLogins = (
   home: string | undefined
 ): Effect.Effect<ReadonlyArray<string> | undefined> =>
   Effect.gen(function*() {
-    const data = directory ?? (yield* environment.valueOf(client, env, "XDG_DATA_HOME")) ??
+    const data = directory ?? (yield* environment.valueOf(client, env, variableNames.dataHome)) ??
       (home === undefined ? undefined : client.path.join(home, ".local", "share"))
     if (data === undefined) return undefined
     const file = client.path.join(data, "opencode", "auth.json")
     const there = yield* Effect.orElseSucceed(client.fileSystem.exists(file), () => true)
     const texts = [
-      yield* environment.valueOf(client, env, "OPENCODE_AUTH_CONTENT"),
+      yield* environment.valueOf(client, env, variableNames.logins),
       there ? yield* Effect.orElseSucceed(client.fileSystem.readFileString(file), () => "") : undefined
     ].filter((text) => text !== undefined)
     const logins = texts.map(modelList.decode)
@@ -39,11 +40,11 @@ export const variables = (
     const wanted = modelList.wanted(options)
     if (wanted === undefined) return {}
     const valueOf = (name: string) => environment.valueOf(client, env, name)
-    for (const name of ["OPENCODE_MODELS_PATH", "OPENCODE_MODELS_URL"]) {
+    for (const name of [variableNames.modelsPath, variableNames.modelsUrl]) {
       if ((yield* valueOf(name)) !== undefined) return {}
     }
     const home = env["HOME"] ?? (yield* directories.home)
-    const cache = (yield* valueOf("XDG_CACHE_HOME")) ??
+    const cache = (yield* valueOf(variableNames.cacheHome)) ??
       (home === undefined ? undefined : client.path.join(home, ".cache"))
     const stored = yield* storedLogins(client, around, home)
     if (cache === undefined || stored === undefined) return {}
@@ -55,7 +56,7 @@ export const variables = (
     if (list === undefined) return {}
     const file = client.path.join(around.temporary, ".models.json")
     return yield* client.fileSystem.writeFileString(file, list).pipe(
-      Effect.as({ OPENCODE_MODELS_PATH: file }),
+      Effect.as({ [variableNames.modelsPath]: file }),
       Effect.orElseSucceed(() => ({}))
     )
   })

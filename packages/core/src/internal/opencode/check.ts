@@ -10,6 +10,7 @@ import * as configContent from "./configContent.js"
 import * as homePath from "./homePath.js"
 import type { Problem } from "./problem.js"
 import type { AgentFallback } from "./v1/stderrFacts.js"
+import { variableNames } from "./variables.js"
 
 const problem = (path: string, reason: string): Option.Option<Problem> => Option.some({ path, reason })
 
@@ -155,8 +156,8 @@ const isLonger = (text: string, bytes: number): boolean =>
 
 /** The variables that other options than `extraEnv` set. */
 const optionOf = new Map([
-  ["OPENCODE_CONFIG_CONTENT", "configOverrides"],
-  ["OPENCODE_SERVER_PASSWORD", "password"],
+  [variableNames.configContent, "configOverrides"],
+  [variableNames.serverPassword, "password"],
   ["PWD", "cwd"]
 ])
 

@@ -9,6 +9,7 @@ import * as names from "../util/secretNames.js"
 import * as spellings from "../util/spellings.js"
 import * as walk from "../util/walk.js"
 import * as providerErrors from "./providerErrors.js"
+import { variableNames } from "./variables.js"
 
 export const mask = "<redacted>"
 
@@ -197,7 +198,7 @@ export const secretsOf = (
 
 /** The secret values in the text of `auth.json` or `mcp-auth.json`. */
 export const secretsOfLogins = (text: string): ReadonlyArray<string> =>
-  parsed(text) === undefined ? [] : secretsOf({ OPENCODE_AUTH_CONTENT: text })
+  parsed(text) === undefined ? [] : secretsOf({ [variableNames.logins]: text })
 
 /** The words of a machine, which are no secrets even where somebody has made one a password. */
 const ordinary = ["USER", "LOGNAME", "USERNAME", "HOSTNAME", "COMPUTERNAME", "HOME", "USERPROFILE", "SHELL", "PWD"]

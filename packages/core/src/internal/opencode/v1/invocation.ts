@@ -3,6 +3,7 @@ import type { RunConfig } from "../../../RunConfig.js"
 import * as Version from "../../../Version.js"
 import type { WireObject } from "../../util/object.js"
 import * as configContent from "../configContent.js"
+import { variableNames } from "../variables.js"
 import * as permissionOrder from "./permissionOrder.js"
 
 /** Everything that the process is started with. */
@@ -81,15 +82,15 @@ export const env = (config: RunConfig, found: Found = nothing): { readonly [name
     ...permissionOrder.variables(config)
   }
   if (content !== undefined) {
-    variables["OPENCODE_CONFIG_CONTENT"] = JSON.stringify(
+    variables[variableNames.configContent] = JSON.stringify(
       configContent.deep(
         found.inherited ?? {},
         permissionOrder.asTold(content, permissionOrder.agentOf(config), found.agents)
       )
     )
   }
-  if (config.disableAutoupdate !== false) variables["OPENCODE_DISABLE_AUTOUPDATE"] = "1"
-  if (config.password !== undefined) variables["OPENCODE_SERVER_PASSWORD"] = Redacted.value(config.password)
+  if (config.disableAutoupdate !== false) variables[variableNames.disableAutoupdate] = "1"
+  if (config.password !== undefined) variables[variableNames.serverPassword] = Redacted.value(config.password)
   return variables
 }
 

@@ -4,6 +4,7 @@ import { fromEntries, isPlain } from "../../util/object.js"
 import type { WireObject } from "../../util/object.js"
 import * as configContent from "../configContent.js"
 import * as ruleMerge from "../ruleMerge.js"
+import { variableNames } from "../variables.js"
 import * as wildcard from "../wildcard.js"
 
 type Entry = readonly [name: string, rule: unknown]
@@ -170,5 +171,5 @@ export const asTold = (content: WireObject, agent: string | undefined, known: Ag
 /** `OPENCODE_PERMISSION` wins over the configuration, so an inherited one must not be left standing (1.18.33). */
 export const variables = (config: RunConfig): { readonly [name: string]: string } => {
   const rules = configContent.permissionOf(config)
-  return rules === undefined ? {} : { OPENCODE_PERMISSION: JSON.stringify(ordered(rules)) }
+  return rules === undefined ? {} : { [variableNames.permission]: JSON.stringify(ordered(rules)) }
 }

@@ -1,8 +1,9 @@
 import type { RunConfig } from "../../../RunConfig.js"
+import { variableNames } from "../variables.js"
 
 /** The variables of a profile; whoever sets one himself has the last word. */
 export const variables = ({ startupProfile }: RunConfig): { readonly [name: string]: string } =>
-  startupProfile === "fast" ? { OPENCODE_DISABLE_MODELS_FETCH: "1" } : {}
+  startupProfile === "fast" ? { [variableNames.disableModelsFetch]: "1" } : {}
 
 /**
  * The title of a new session, which would otherwise be asked of a model. Nothing of the prompt is in it: `ps` shows

@@ -4,6 +4,7 @@ import type { Isolation } from "../../../Isolation.js"
 import type { RunConfig } from "../../../RunConfig.js"
 import type { RunOptions } from "../../../RunOptions.js"
 import type { Problem } from "../../opencode/problem.js"
+import { variableNames } from "../../opencode/variables.js"
 import { isObject } from "../../util/object.js"
 import type { Spec } from "./pool.js"
 
@@ -80,7 +81,7 @@ const none = new Map<keyof RunOptions, string>([
 const isSet = (value: unknown): boolean => value !== undefined && value !== false
 
 /** Variables that the layer itself sets. */
-const ofLayer = ["OPENCODE_SERVER_PASSWORD", "OPENCODE_SERVER_USERNAME"]
+const ofLayer = [variableNames.serverPassword, variableNames.serverUsername]
 
 /** The first option that no server can do for a single run. */
 export const refused = (options: RunOptions): Option.Option<Problem> => {

@@ -17,6 +17,7 @@ import * as environment from "../../launch/environment.js"
 import type { Processes } from "../../launch/launcher.js"
 import * as check from "../../opencode/check.js"
 import * as redact from "../../opencode/redact.js"
+import { variableNames } from "../../opencode/variables.js"
 import * as owners from "../../process/owner.js"
 import * as spawn from "../../process/spawn.js"
 import * as table from "../../process/table.js"
@@ -105,8 +106,8 @@ export const start = (
         // A server inside a server's tool carries both ids, so that either sweep finds it.
         [table.variable]: `${(yield* HostEnvironment.variable(table.variable)) ?? ""}:${id}`,
         ...(owner === undefined ? {} : { [orphanedServers.variable]: owners.format(owner) }),
-        OPENCODE_SERVER_USERNAME: credentials.username,
-        OPENCODE_SERVER_PASSWORD: Redacted.value(password)
+        [variableNames.serverUsername]: credentials.username,
+        [variableNames.serverPassword]: Redacted.value(password)
       },
       stdin: ""
     }
