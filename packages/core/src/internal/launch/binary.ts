@@ -3,6 +3,7 @@ import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as HostEnvironment from "../../HostEnvironment.js"
 import { OpenCodeBinaryNotFoundError } from "../../OpenCodeError.js"
+import { variableNames } from "../opencode/variables.js"
 import * as homePath from "./homePath.js"
 
 type State = "executable" | "not-executable" | "missing"
@@ -62,7 +63,7 @@ export const resolve = (
   Effect.gen(function*() {
     const fileSystem = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const named = asked ?? (yield* HostEnvironment.variable("OPENCODE_BINARY"))
+    const named = asked ?? (yield* HostEnvironment.variable(variableNames.binary))
     const binary = named ?? "opencode"
     const windows = path.sep === "\\"
     const names = windows && path.extname(binary) === "" ? [`${binary}.exe`, `${binary}.cmd`, binary] : [binary]

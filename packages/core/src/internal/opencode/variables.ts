@@ -2,6 +2,8 @@
  * The environment variables of OpenCode 1.18.33 that this library sets, reads or passes on, each named once.
  */
 export const variableNames = {
+  /** The binary: the one name that this library reads and OpenCode does not. */
+  binary: "OPENCODE_BINARY",
   /** The configuration as JSON, merged over the files. */
   configContent: "OPENCODE_CONFIG_CONTENT",
   /** A configuration file. */
