@@ -13,6 +13,15 @@ export const inherited: Effect.Effect<ReadonlyArray<string>> = Effect.map(
   ({ variables }) => redact.secretsOfVariables(variables)
 )
 
+/** One reader at a time, in the order in which they came: runs that wait for the same session keep theirs. */
+const queues = new WeakMap<FileSystem.FileSystem, Effect.Semaphore>()
+
+const inTurn = (fileSystem: FileSystem.FileSystem) => {
+  const queue = queues.get(fileSystem) ?? Effect.unsafeMakeSemaphore(1)
+  queues.set(fileSystem, queue)
+  return queue.withPermits(1)
+}
+
 /** The keys and tokens of the logins that a child with these variables finds; and of those in a directory of its own. */
 export const stored = (
   services: { readonly fileSystem: FileSystem.FileSystem; readonly path: Path.Path },
@@ -31,4 +40,4 @@ export const stored = (
       )
     }).pipe(Effect.map((lists) => lists.flat()))
     return texts.flatMap(redact.secretsOfLogins)
-  })
+  }).pipe(inTurn(services.fileSystem))
