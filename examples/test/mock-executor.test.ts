@@ -29,6 +29,6 @@ it.effect("sends the prompt by standard input and reads the answer", () =>
     expect(result.text).toBe("Two tests fail.")
     expect(result.usage.total).toBe(930)
     expect(command?.stdin).toBe("Which tests fail?")
-    expect(command?.args).toContain("acme/large")
+    expect(command?.args).toContain("--model=acme/large")
   }).pipe(Effect.provide(TestLive)))
 // #endregion

@@ -70,6 +70,6 @@ describe("the programs of docs/performance.md", () => {
     Effect.gen(function*() {
       expect(yield* run(() => import("../performance/fleet.js"))).toEqual(["$0.40"])
       expect(harness.commands).toHaveLength(40)
-      for (const args of harness.commands) expect(args.join(" ")).toMatch(/--title effect-opencode \w+/)
+      for (const args of harness.commands) expect(args.join(" ")).toMatch(/--title=effect-opencode \w+/)
     }))
 })

@@ -96,7 +96,14 @@ describe("the programs of the README", () => {
       const { commands, exit, printed } = yield* run(() => import("../readme/quick-start.js"), [answer("Hello.")])
       expect(exit).toEqual(Exit.void)
       expect(printed).toEqual(["Hello.", "1 turns, 1000 tokens, $0.01"])
-      expect(commands[0]?.args).toEqual(["run", "--format", "json", "--print-logs", "--log-level=ERROR"])
+      expect(commands[0]?.args).toEqual([
+        "run",
+        "--format",
+        "json",
+        "--print-logs",
+        "--log-level=ERROR",
+        "--agent=build"
+      ])
       expect(JSON.parse(commands[0]?.env["OPENCODE_CONFIG_CONTENT"] ?? "").permission.bash).toBe("deny")
     }))
 
@@ -157,8 +164,8 @@ describe("the programs of the README", () => {
     Effect.gen(function*() {
       const { commands, printed } = yield* run(() => import("../readme/regions.js"), [answer("None."), answer("One.")])
       expect(printed).toEqual(["None.\n\nOne."])
-      expect(commands.map(({ args }) => args.includes("plan"))).toEqual([true, true])
-      expect(commands.map(({ args }) => args.includes("anthropic/claude-haiku-4-5"))).toEqual([false, true])
+      expect(commands.map(({ args }) => args.includes("--agent=plan"))).toEqual([true, true])
+      expect(commands.map(({ args }) => args.includes("--model=anthropic/claude-haiku-4-5"))).toEqual([false, true])
     }))
 
   it.live("permissions", () =>
@@ -179,7 +186,7 @@ describe("the programs of the README", () => {
         [["AGENT_MODEL", "acme/large"], ["ANTHROPIC_API_KEY", "key"]]
       )
       expect(printed).toEqual(["Fixed."])
-      expect(commands[0]?.args).toContain("acme/large")
+      expect(commands[0]?.args).toContain("--model=acme/large")
       expect(commands[0]?.extendEnv).toBe(false)
       expect(commands[0]?.env["ANTHROPIC_API_KEY"]).toBe("key")
     }))

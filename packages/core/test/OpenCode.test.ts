@@ -746,6 +746,36 @@ describe("OpenCode", () => {
         }
       }).pipe(Effect.provide(T.layer(() => T.answering("x")))))
 
+    it.effect("has rules under an agent whose file has an odd header, or lies behind a link", () =>
+      Effect.gen(function*() {
+        const { work } = yield* T.Machine
+        const agents = `${work}/.opencode/agent`
+        // Agents of these names are what OpenCode makes of them (1.18.33).
+        const headers = {
+          mark: "\uFEFF---\nname: mark\n---\nx",
+          language: "---yaml\nname: language # its name\n---\nx",
+          json: "---json\n{\n  \"name\": \"json\"\n}\n---\nx",
+          flow: "---\n{mode: primary, name: flow}\n---\nx",
+          key: "---  \n\"name\": key\n---\nx",
+          open: "---\r\nname: open",
+          "in/dir.md/deep": "x",
+          "no-header": "----\nname: other\n----\nx",
+          "a#b": "---\ndescription: x, name: other\nname: a#b\n---\nx"
+        }
+        NodeFs.mkdirSync(`${agents}/in/dir.md`, { recursive: true })
+        NodeFs.mkdirSync(`${work}/elsewhere`)
+        for (const [name, text] of Object.entries(headers)) {
+          NodeFs.writeFileSync(`${agents}/${name.includes("/") || name === "no-header" ? name : `x-${name}`}.md`, text)
+        }
+        NodeFs.writeFileSync(`${work}/elsewhere/behind.md`, "x")
+        NodeFs.symlinkSync("../../elsewhere", `${agents}/link`)
+        NodeFs.symlinkSync("..", `${agents}/circle`)
+        yield* OpenCode.run("x", { permission: "deny" })
+        const { agent } = JSON.parse((yield* T.only).env["OPENCODE_CONFIG_CONTENT"]!)
+        assert.includeMembers(Object.keys(agent), [...Object.keys(headers), "link/behind"])
+        assert.notProperty(agent, "other")
+      }).pipe(Effect.provide(T.layer(() => T.answering("x")))))
+
     it.effect("carries the id of its run, under that of the run it is in", () =>
       Effect.gen(function*() {
         const outer = yield* OpenCode.run("x")

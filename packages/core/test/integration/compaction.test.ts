@@ -31,7 +31,7 @@ describe("a compaction of the real binary", () => {
         yield* respond(overflowing)
         const result = yield* session.run("Second", { exitGrace: "2 seconds" })
         expect(result).toMatchObject({ text: "FINAL", exitCode: 1, forced: false, turns: 2 })
-        expect(result.events[0]).toMatchObject({ _tag: "SessionError", name: "ContextOverflowError" })
+        expect(result.events.filter(RunEvent.is("SessionError"))).toMatchObject([{ name: "ContextOverflowError" }])
       }))
   )
 })

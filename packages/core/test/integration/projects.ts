@@ -67,6 +67,10 @@ export const projects: { readonly [name: string]: Project } = {
     files: { ".opencode/agent/helper.md": markdown("") },
     options: { agent: "helper" }
   },
+  "an agent that the program names, in a file with an odd header": {
+    files: { ".opencode/agents/b.md": markdown("name: helper\n").replace("---", "\uFEFF---yaml") },
+    options: { agent: "helper" }
+  },
   "an agent that the program names, of the older kind, with comments": {
     files: {
       "opencode.jsonc": `{ // "mode"\n "mode": { /* , */ "helper": { "tools": { "bash": true, "write": true, }, }, }, }`

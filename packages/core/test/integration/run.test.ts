@@ -27,7 +27,7 @@ describe("a run with the real binary", () => {
       const wire = result.events.map(RunEvent.toWire)
       expect(result.rawLines?.map((line) => JSON.parse(line))).toEqual(wire)
       const lines = fs.readFileSync(transcript, "utf8").trimEnd().split("\n").map((line) => JSON.parse(line))
-      expect(lines.slice(1, -1)).toEqual(wire)
+      expect(lines.slice(1, -1)).toEqual(wire.map((line) => ({ "effect-opencode/runId": result.runId, ...line })))
       expect(lines[0]).toMatchObject({ type: "effect-opencode/run_start", runId: result.runId, cwd: box.work })
       expect(lines.at(-1)).toMatchObject({ type: "effect-opencode/run_end", runId: result.runId, outcome: "success" })
     }), { respond: steps([Reply.text(unicode, { deltas: [...unicode] })]) })

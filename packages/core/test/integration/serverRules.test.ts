@@ -18,7 +18,8 @@ const wanted: ReadonlyArray<readonly [project: string, ReadonlyArray<Profile>]> 
     ["a default agent of its own", ["readOnly", "make"]],
     ["rules for build under both keys", ["make"]],
     ["build and plan disabled", ["denyAll"]],
-    ["an agent that the program names, in a file", ["make"]],
+    ["an agent that the program names, in a file with an odd header", ["make"]],
+    ["an agent that the program names, of the next major", ["make"]],
     ["sub-agents of its own", ["make"]]
   ]
 

@@ -35,10 +35,15 @@ export const union = (all: ReadonlyArray<Agents>): Agents => ({
   modes: [...new Set(all.flatMap(({ modes }) => modes))]
 })
 
-/** The name that a file gives its agent, or else the one that its place gives. */
+/** The name that a file gives its agent, in YAML or in JSON, or else the one that its place gives. */
 export const agentOfFile = (relative: string, text: string): string => {
-  const header = /^---\r?\n([^]*?)\r?\n---/.exec(text)?.[1] ?? ""
-  const named = /^name\s*:\s*(?:"([^"\n]*)"|'([^'\n]*)'|([^\s#][^\n#]*))/m.exec(header)
+  const header = /^\uFEFF?---(?!-)[^\n]*\n([^]*?)(?:\n---|$)/.exec(text)?.[1] ?? ""
+  const said = parse(header)?.["name"]
+  if (typeof said === "string") return said
+  const named =
+    /^(?:\{(?:[^\n]*,)?\s*)?(?:name|"name"|'name')\s*:\s*(?:"([^"\n]*)"|'([^'\n]*)'|([^\s#](?:(?!\s#|[,}]).)*))/m.exec(
+      header
+    )
   const name = (named?.[1] ?? named?.[2] ?? named?.[3])?.trim()
   return name ?? relative.replace(/\.md$/, "")
 }
@@ -60,8 +65,8 @@ interface Services {
   readonly path: Path.Path
 }
 
-const list = ({ fileSystem }: Services, directory: string, options?: FileSystem.ReadDirectoryOptions) =>
-  Effect.orElseSucceed(fileSystem.readDirectory(directory, options), (): ReadonlyArray<string> => [])
+const list = ({ fileSystem }: Services, directory: string) =>
+  Effect.orElseSucceed(fileSystem.readDirectory(directory), (): ReadonlyArray<string> => [])
 
 const read = ({ fileSystem }: Services, file: string): Effect.Effect<string> =>
   Effect.orElseSucceed(fileSystem.readFileString(file), () => "")
@@ -78,6 +83,23 @@ const fromFiles = (services: Services, directory: string, names: ReadonlyArray<s
     (name) => fromFile(services, services.path.join(directory, name))
   )
 
+/** The files in a directory, in those inside of it, and in those that links there lead to, but not in circles. */
+const markdown = (
+  services: Services,
+  directory: string,
+  above: ReadonlyArray<string> = []
+): Effect.Effect<ReadonlyArray<string>> =>
+  Effect.gen(function*() {
+    const real = yield* Effect.orElseSucceed(services.fileSystem.realPath(directory), () => directory)
+    if (above.includes(real)) return []
+    const found = yield* Effect.forEach(yield* list(services, directory), (name) => {
+      const file = services.path.join(directory, name)
+      const inside = markdown(services, file, [...above, real])
+      return name.endsWith(".md") ? Effect.map(inside, (more) => [file, ...more]) : inside
+    })
+    return found.flat()
+  })
+
 /** Directories with a file for each agent. */
 const folders = ["agent", "agents", "mode", "modes"]
 
@@ -89,17 +111,12 @@ const fromDirectory = (services: Services, directory: string): Effect.Effect<Age
     const agents = yield* Effect.forEach(names.filter((name) => folders.includes(name)), (folder) =>
       Effect.gen(function*() {
         const root = services.path.join(directory, folder)
-        const inside = yield* list(services, root, { recursive: true })
-        return yield* Effect.forEach(
-          inside.filter((file) =>
-            file.endsWith(".md")
-          ),
-          (file) =>
-            Effect.map(
-              read(services, services.path.join(root, file)),
-              (text) => agentOfFile(file.replaceAll("\\", "/"), text)
-            )
-        )
+        return yield* Effect.forEach(yield* markdown(services, root), (file) =>
+          Effect.map(
+            read(services, file),
+            (text) =>
+              agentOfFile(services.path.relative(root, file).replaceAll("\\", "/"), text)
+          ))
       }))
     return union([...files, { defined: agents.flat(), modes: [] }])
   })
