@@ -15,6 +15,7 @@ import * as process from "./process.js"
 import * as redact from "./redact.js"
 import * as surroundings from "./surroundings.js"
 import * as tail from "./tail.js"
+import * as wholeStdin from "./wholeStdin.js"
 
 /** A question to the binary that takes longer than this is not going to be answered. */
 const patience = Duration.minutes(1)
@@ -54,7 +55,7 @@ export const make = (
     const id = `query-${args[0]}`
     const program = Option.match(file, {
       onNone: () => ({ binary, args }),
-      onSome: (file) => ({ binary: "sh", args: ["-c", "exec \"$@\" > \"$0\"", file, binary, ...args] })
+      onSome: (file) => ({ binary: wholeStdin.shell, args: ["-c", "exec \"$@\" > \"$0\"", file, binary, ...args] })
     })
     const redactor = redact.make(yield* surroundings.secrets(client, client.defaults, client.isolation))
     const running = yield* process.start(client.executor, client.table, {
