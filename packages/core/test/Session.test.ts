@@ -333,7 +333,7 @@ describe("Session", () => {
         assert.strictEqual(conversation.info.id, "ses_1")
         assert.lengthOf(conversation.messages, 2)
         const command = (yield* T.commands)[1]!
-        assert.strictEqual(command.command, "sh")
+        assert.strictEqual(command.command, "/bin/sh")
         assert.deepStrictEqual(command.args.slice(3), [(yield* T.Machine).binary, "export", "ses_1"])
         assert.strictEqual(command.cwd, session.cwd)
         assert.strictEqual(command.env["TOKEN"], "t")

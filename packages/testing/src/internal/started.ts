@@ -2,11 +2,11 @@ import type * as Command from "@effect/platform/Command"
 
 /**
  * The program that a command starts. The library puts a shell before OpenCode that waits for the whole of a long
- * prompt: `sh -c <script> effect-opencode <file> <bytes> <program> <arguments>`.
+ * prompt: `/bin/sh -c <script> effect-opencode <file> <bytes> <program> <arguments>`.
  */
 export const started = (command: Command.StandardCommand): Command.StandardCommand => {
   const [, , name, , , program, ...args] = command.args
-  return command.command === "sh" && name === "effect-opencode" && program !== undefined
+  return command.command === "/bin/sh" && name === "effect-opencode" && program !== undefined
     ? Object.assign(Object.create(Object.getPrototypeOf(command)), command, { command: program, args })
     : command
 }

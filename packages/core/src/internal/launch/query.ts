@@ -9,6 +9,7 @@ import * as redact from "../opencode/redact.js"
 import * as snapshot from "../opencode/snapshot.js"
 import * as drain from "../process/drain.js"
 import * as spawn from "../process/spawn.js"
+import * as wholeStdin from "../process/wholeStdin.js"
 import * as ansi from "../util/ansi.js"
 import * as limits from "../util/limits.js"
 import * as lineSplitter from "../util/lines.js"
@@ -54,7 +55,7 @@ export const make = (
     const id = `query-${args[0]}`
     const program = Option.match(file, {
       onNone: () => ({ binary, args }),
-      onSome: (file) => ({ binary: "sh", args: ["-c", "exec \"$@\" > \"$0\"", file, binary, ...args] })
+      onSome: (file) => ({ binary: wholeStdin.shell, args: ["-c", "exec \"$@\" > \"$0\"", file, binary, ...args] })
     })
     const redactor = redact.make(yield* environment.secrets(client, client.defaults, client.isolation))
     const running = yield* spawn.start(client.executor, client.table, {

@@ -6,15 +6,19 @@ const takenAtOnce = 4096
 
 /**
  * Collects stdin in a file and becomes the program with the file as its stdin, unless that is shorter than announced:
- * then the writer has died. The tools are looked for in the usual places too, in case `PATH` names none.
+ * then the writer has died. The tools are looked for in the usual places first: `PATH` can name none, or the working
+ * directory, where a project could put its own.
  */
 const script = [
-  "(PATH=${PATH:+$PATH:}/usr/bin:/bin; umask 077; cat > \"$1\"; [ $(wc -c < \"$1\") -eq \"$2\" ] || { rm -f \"$1\"; exit 1; })",
+  "(PATH=/usr/bin:/bin${PATH:+:$PATH}; umask 077; cat > \"$1\"; [ $(wc -c < \"$1\") -eq \"$2\" ] || { rm -f \"$1\"; exit 1; })",
   "exec < \"$1\"",
-  "(PATH=${PATH:+$PATH:}/usr/bin:/bin; exec rm -f \"$1\")",
+  "(PATH=/usr/bin:/bin${PATH:+:$PATH}; exec rm -f \"$1\")",
   "shift 2",
   "exec \"$@\""
 ].join(" && ")
+
+/** Not by its name alone: a `PATH` with a relative directory would find one in the project. */
+export const shell = "/bin/sh"
 
 /** What the script is called, by which tests with a scripted executor see through it. */
 const name = "effect-opencode"
@@ -46,7 +50,7 @@ export interface Options {
 export const guarded = ({ binary, invocation }: Program, options: Options): Program => {
   const bytes = invocation.stdin === "" ? 0 : new TextEncoder().encode(invocation.stdin).length
   return bytes === 0 || (bytes <= takenAtOnce && !options.actsOnNothing) ? { binary, invocation } : {
-    binary: "sh",
+    binary: shell,
     invocation: {
       ...invocation,
       args: ["-c", script, name, options.file, String(bytes), binary, ...invocation.args]

@@ -1,12 +1,13 @@
 /** Which names and values say that they are secrets: pure, and a matter of tables. */
 
-/** `AWS_SECRET_ACCESS_KEY`, `apiKey` and `x-api-key` as words. */
+/** `AWS_SECRET_ACCESS_KEY`, `apiKey`, `x-api-key` and `API_KEY_2` as words; which one of several it is says nothing. */
 const wordsOf = (name: string): ReadonlyArray<string> =>
   name
     .replace(/([a-z0-9])([A-Z])/g, "$1 $2")
     .replace(/([A-Z])([A-Z][a-z])/g, "$1 $2")
     .toLowerCase()
     .split(/[^a-z0-9]+/)
+    .map((word) => word.replace(/\d+$/, ""))
     .filter((word) => word !== "")
 
 const set = (words: string): ReadonlySet<string> => new Set(words.trim().split(/\s+/))
@@ -35,16 +36,19 @@ const counted = set(`
   used remaining window
 `)
 
+/** Where a secret is used, at the end of its name. */
+const stages = set("prod production live dev development stage staging test testing qa ci")
+
 const afterAuth = set("header headers string data content json basic bearer config")
 
 const always =
   /^(secrets?|passwords?|passwd|passphrases?|passcodes?|credentials?|creds?|authori[sz]ation|cookies?|jwts?|mnemonic|bearer)$/
 const joined =
-  /(password|passwd|passphrase|secret|credentials?|(api|access|secret|private|signing|encryption|master|auth|ssh|license|service)keys?|(auth|access|refresh|bearer|api|id|bot|session)tokens?)$/
+  /(password|passwd|passphrase|secret|credentials?|(api|access|secret|private|signing|encryption|master|auth|ssh|license|service)keys?|(db|user|admin|root|smtp|mail|mysql|pg|mongo|redis|ftp)(pass|pw)|(auth|access|refresh|bearer|api|id|bot|session)tokens?)$/
 
 const saysSecret = (words: ReadonlyArray<string>): boolean =>
   words.some((word, index) => {
-    const isLast = index === words.length - 1
+    const isLast = index === words.length - 1 || (index === words.length - 2 && stages.has(words[index + 1]!))
     const next = words[index + 1]
     const previous = words[index - 1]
     if (always.test(word) || joined.test(word)) return true
@@ -58,6 +62,7 @@ const saysSecret = (words: ReadonlyArray<string>): boolean =>
         return !words.some((other) => counted.has(other))
       case "pass":
       case "pat":
+      case "pw":
         return isLast
       case "pwd":
         return isLast && previous !== undefined && previous !== "old"
