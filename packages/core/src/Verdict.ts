@@ -7,6 +7,7 @@
  */
 import * as Either from "effect/Either"
 import * as check from "./internal/check.js"
+import * as json from "./internal/json.js"
 import * as sessionError from "./internal/sessionError.js"
 import * as signatures from "./internal/signatures.js"
 import { isObject } from "./internal/wire.js"
@@ -185,7 +186,7 @@ const fromSessionError = (event: SessionError, facts: Facts): OpenCodeError => {
     retryable: event.retryable,
     retryAfter: event.retryAfter,
     providerRetries: evidence.retries,
-    error: sessionError.sanitize(event.raw["error"], redact),
+    error: json.bounded(sessionError.sanitize(event.raw["error"], redact)),
     partial
   }, trusted)
 }

@@ -448,6 +448,17 @@ describe("the kind of a provider's error", () => {
     expect(sessionError.kindOfText(`see https://docs.acme.dev/${words}#${words} for more`)).toBe("other")
   })
 
+  it("has words also where its message is empty, and no time where a header cannot be read", () => {
+    const of = (error: unknown) => RunEvent.fromWire({ type: "error", sessionID: "ses_1", error })
+    expect(of({ name: "APIError", data: { message: "", statusCode: 401, responseHeaders: { "retry-after": null } } }))
+      .toMatchObject({ kind: "authentication", message: "APIError", retryAfter: undefined })
+    expect(
+      of({ data: { message: " ", responseHeaders: { "retry-after-ms": "x", "retry-after": "2" } }, message: "boom" })
+    )
+      .toMatchObject({ message: "boom", retryAfter: 2000 })
+    expect(of("")).toMatchObject({ message: "no reason given" })
+  })
+
   it("takes no longer for a text of a megabyte", () => {
     expect(sessionError.kindOfText("model ".repeat(200_000))).toBe("other")
     expect(sessionError.kindOfText("a.".repeat(500_000))).toBe("other")

@@ -4,7 +4,7 @@ import * as json from "./json.js"
 import * as secretNames from "./secretNames.js"
 import * as walk from "./walk.js"
 import type { WireObject } from "./wire.js"
-import { isObject, number, string, typeOf } from "./wire.js"
+import { amount, isObject, number, string, typeOf } from "./wire.js"
 
 export interface Description {
   readonly kind: SessionErrorKind
@@ -165,24 +165,24 @@ const kindOf = (name: string, statusCode: number | undefined, text: string): Ses
 /** `retry-after` is seconds, `retry-after-ms` milliseconds; the date form is not seen from model providers. */
 const retryAfter = (headers: unknown): number | undefined => {
   if (!isObject(headers)) return undefined
-  const millis = Number(headers["retry-after-ms"])
-  if (headers["retry-after-ms"] !== undefined && Number.isFinite(millis)) return millis
-  const seconds = Number(headers["retry-after"])
-  return headers["retry-after"] !== undefined && Number.isFinite(seconds) ? seconds * 1000 : undefined
+  const seconds = amount(headers["retry-after"])
+  return amount(headers["retry-after-ms"]) ?? (seconds === undefined ? undefined : seconds * 1000)
 }
 
 const isPage = (body: string): boolean => /^\s*<(?:!doctype|html)/i.test(body)
 
+const words = (u: unknown): string | undefined => typeof u === "string" && u.trim() !== "" ? u : undefined
+
 /** Words for an error that has none: the object itself. Uncut, because secrets are masked before anything is cut. */
 const wordsOf = (error: unknown): string | undefined =>
-  string(error) ?? (isObject(error) || Array.isArray(error) ? json.stringify(error) : undefined)
+  words(error) ?? (isObject(error) || Array.isArray(error) ? json.stringify(error) : undefined)
 
 /** Total: an error of any shape is one. */
 export const describe = (error: unknown): Description => {
   const own: WireObject = isObject(error) ? error : {}
   const data: WireObject = isObject(own["data"]) ? own["data"] : own
   const name = string(own["name"]) ?? string(own["type"])
-  const message = string(data["message"]) ?? string(own["message"]) ?? string(own["data"]) ?? name ??
+  const message = words(data["message"]) ?? words(own["message"]) ?? words(own["data"]) ?? words(name) ??
     wordsOf(error) ?? "no reason given"
   const statusCode = number(data["statusCode"])
   const body = string(data["responseBody"]) ?? ""
