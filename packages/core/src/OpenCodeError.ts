@@ -387,9 +387,12 @@ export class OpenCodeBudgetError
     }
     return this.partial === undefined
       ? `The run was not started: the fleet's budget of ${this.limit} is used up (${reached} of ${max}).`
-      : `The run was ended: it crossed its budget of ${this.limit} (${reached}, at most ${max}), ${
-        where(this.partial)
-      }.${survivorsOf(this.partial)}`
+      : `The run was ended: it ${
+        budgets.isCrossed(this.reached, this.max)
+          ? `crossed its budget of ${this.limit} (${reached}, at most ${max})`
+          // A turn that is still to come.
+          : `needs more than its budget of ${this.limit} (${reached} of ${max} used)`
+      }, ${where(this.partial)}.${survivorsOf(this.partial)}`
   }
 }
 

@@ -213,10 +213,11 @@ const scan = (text: string, start: number): Scan => {
   }
 }
 
-/** The names that models and prompts have for thinking aloud; the last forms are those of Kimi and of Mistral. */
+/** The names that models and prompts have for thinking aloud; the last forms are those of Kimi, Mistral and Sky-T1. */
 const thinking = new RegExp(
-  "<(/?)(?:[a-z]+:)?(?:think|thinking|thought|thoughts|reasoning|reflection|scratchpad|analysis)(?:\\s[^<>]{0,200})?>" +
-    "|◁(/?)think▷|\\[(/?)THINK\\]",
+  "<(/?)(?:[a-z]+[:_])?(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis|monologue)" +
+    "(?:_(?:content|process|block))?(?:\\s[^<>]{0,200})?>" +
+    "|◁(/?)think▷|\\[(/?)THINK\\]|<\\|(?:begin|(end))_of_thought\\|>",
   "gi"
 )
 
@@ -259,7 +260,7 @@ const withoutThinking = (text: string): string => {
     }
     at = end
     if (text.charAt(mark.index - 1) === "`") continue
-    const closes = mark[1] === "/" || mark[2] === "/" || mark[3] === "/"
+    const closes = mark.slice(1).some((sign) => sign !== undefined && sign !== "")
     if (!closes) open ??= mark.index
     else {
       kept = open === undefined ? "" : `${kept}${text.slice(from, open)}\n`

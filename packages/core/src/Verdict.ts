@@ -9,6 +9,7 @@ import * as Either from "effect/Either"
 import * as check from "./internal/opencode/check.js"
 import * as providerErrors from "./internal/opencode/providerErrors.js"
 import * as crashTexts from "./internal/opencode/v1/crashTexts.js"
+import * as json from "./internal/util/json.js"
 import { isObject } from "./internal/util/object.js"
 import {
   OpenCodeBudgetError,
@@ -185,7 +186,7 @@ const fromSessionError = (event: SessionError, facts: Facts): OpenCodeError => {
     retryable: event.retryable,
     retryAfter: event.retryAfter,
     providerRetries: evidence.retries,
-    error: providerErrors.sanitize(event.raw["error"], redact),
+    error: json.bounded(providerErrors.sanitize(event.raw["error"], redact)),
     partial
   }, trusted)
 }

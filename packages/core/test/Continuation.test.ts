@@ -99,6 +99,18 @@ describe("a run that goes on by itself", () => {
       )
     ]))))
 
+  it.effect("also where only one of the two marks can be read", () =>
+    Effect.gen(function*() {
+      const result = yield* OpenCode.run("x")
+      assert.deepStrictEqual([result.text, result.turns], ["FINAL ANSWER", 2])
+    }).pipe(Effect.provide(T.layer([
+      going([
+        ...[T.stepStart(), T.text("SUMMARY"), T.stepFinish("stop")],
+        { ...asked, part: { ...asked.part, text: "Weiter.", synthetic: 1, metadata: { compaction_continue: true } } },
+        ...T.answer("FINAL ANSWER")
+      ], 0)
+    ]))))
+
   it.effect("with a prompt of a plugin, whose words are not taken for the agent's", () =>
     Effect.gen(function*() {
       const result = yield* OpenCode.run("x")

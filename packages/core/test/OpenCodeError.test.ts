@@ -140,6 +140,10 @@ const cases: ReadonlyArray<Case> = [
     says: ["budget of cost", "1.25", "at most $1.00"]
   },
   {
+    error: new E.OpenCodeBudgetError({ scope: "run", limit: "steps", max: 2, reached: 2, partial: seen }),
+    says: ["needs more than its budget of steps (2 of 2 used)"]
+  },
+  {
     error: new E.OpenCodeBudgetError({ scope: "fleet", limit: "tokens", max: 100, reached: 120 }),
     says: ["not started", "fleet", "tokens", "120 of 100"]
   },

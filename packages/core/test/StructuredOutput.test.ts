@@ -416,6 +416,9 @@ describe("what the model thinks aloud", () => {
     `${draft} was my first thought.\n</think>`,
     `◁think▷${draft}◁/think▷`,
     `[THINK]${draft}[/THINK]`,
+    `<reasoning_content>${draft}</reasoning_content>`,
+    `<inner_monologue>${draft}</inner_monologue>`,
+    `<|begin_of_thought|>${draft}<|end_of_thought|>`,
     `<think>\n${fence(draft)}`
   ]
 

@@ -39,11 +39,11 @@ const price = (cost: object) => ({ provider: { local: { models: { llama: { cost 
 describe("a step that used tokens at a cost of 0", () => {
   it.effect("is a warning, once, and a mark on the result, under a budget of run and fleet", () =>
     Effect.gen(function*() {
-      const { lines, value } = yield* succeeded(OpenCode.run("x", { model, budget: { cost: 0.01 } }))
+      const { lines, value } = yield* succeeded(OpenCode.run("x", { model, budget: { cost: 0.1 + 0.2 } }))
       assert.isTrue(value.unpriced)
       assert.strictEqual(value.cost, 0)
       assert.lengthOf(lines, 1)
-      assert.include(lines[0], "the run's budget of $0.01 and the fleet's budget of $0.02 cannot be kept")
+      assert.include(lines[0], "the run's budget of $0.30 and the fleet's budget of $0.02 cannot be kept")
       assert.include(lines[0], "configOverrides.provider.local.models.llama.cost")
       assert.isTrue((yield* Effect.flatMap(FleetBudget.FleetBudget, ({ spent }) => spent)).unpriced)
       yield* T.expectClean

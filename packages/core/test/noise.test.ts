@@ -47,7 +47,12 @@ const noises = [
   "\t\u001b[32mok\u001b[0m ",
   "größer 🎉 ",
   "{}",
-  "[] "
+  "[] ",
+  "step 3, ",
+  "true, ",
+  "\"hello\", ",
+  "\"state\": ",
+  "found ["
 ]
 
 describe("an event beside other words on its line", () => {

@@ -298,6 +298,74 @@ const table: { readonly [provider: string]: ReadonlyArray<Row> } = {
       "[{'type': 'extra_forbidden', 'loc': ('body', 'thinking'), 'msg': 'Extra inputs are not permitted'}]"
     ]
   ],
+  "more of them": [
+    ["authentication", 400, "This organization has been disabled."],
+    [
+      "authentication",
+      400,
+      "This credential is only authorized for use with Claude Code and cannot be used for other API requests."
+    ],
+    ["quota", 403, "This API method requires billing to be enabled. Please enable billing on project #123"],
+    ["quota", 403, "Key limit exceeded (total limit). Manage it using https://openrouter.ai/settings/keys"],
+    ["quota", 403, "Your newly created team doesn't have any credits or licenses yet."],
+    ["quota", 429, "Your account org-1 <ak-1> is suspended, please check your plan and billing details"],
+    ["quota", 429, "余额不足或无可用资源包,请充值。"],
+    ["quota", 429, "You are using a Trial key, which is limited to 1000 API calls / month."],
+    ["quota", undefined, "You have hit your weekly limit"],
+    ["content-filter", 403, "Content violates usage guidelines. Failed check: SAFETY_CHECK_TYPE_CSAM"],
+    [
+      "content-filter",
+      403,
+      "acme/large requires moderation. Your input was flagged for \"violence\". No credits were charged."
+    ],
+    [
+      "model-not-found",
+      404,
+      "Access denied. This Model is marked by provider as Legacy and you have not been actively using it."
+    ],
+    ["model-not-found", 400, "Model Not Exist"],
+    ["context-overflow", 400, "The decoder prompt (length 40000) is longer than the maximum model length of 32768."],
+    [
+      "context-overflow",
+      422,
+      "Input validation error: `inputs` tokens + `max_new_tokens` must be <= 4097. Given: 4000 `inputs` tokens and 1000 `max_new_tokens`"
+    ],
+    ["context-overflow", 400, "Range of input length should be [1, 129024]"],
+    ["context-overflow", 400, "prompt token count of 150000 exceeds the limit of 128000"],
+    ["context-overflow", 400, "Invalid request: Your request exceeded model token limit: 131072"],
+    [
+      "context-overflow",
+      400,
+      "too many tokens: total number of tokens in the prompt cannot exceed 4081 - received 6000"
+    ],
+    ["other", 400, "tools.0.input_schema: property 'unauthorized' is not allowed"],
+    ["other", 400, "Invalid JSON payload received. Unknown name \"context_window\" at 'tools[0]': Cannot find field."],
+    [
+      "other",
+      400,
+      "Unknown name \"context_window\"",
+      "{\"error\":{\"message\":\"Unknown name \\\"context_window\\\"\",\"status\":\"INVALID_ARGUMENT\"}}"
+    ],
+    [
+      "other",
+      400,
+      "Invalid schema for function 'get_quota_exceeded': schema must be a JSON Schema of 'type: \"object\"'."
+    ],
+    [
+      "other",
+      400,
+      "Invalid schema for function 'rate_limit_check': In context=('properties', 'requests_per_minute'), 'items' is missing."
+    ],
+    ["other", 400, "The parameter 'timeout' is not allowed"],
+    ["other", 400, "tool `socket_connect` has an invalid name"],
+    ["quota", 400, "Error code: 400 - {'error': {'message': 'no', 'code': 'insufficient_quota'}}"],
+    [
+      "context-overflow",
+      400,
+      "no",
+      "{\"error\":{\"metadata\":{\"raw\":\"{\\\"code\\\":\\\"context_length_exceeded\\\"}\"}}}"
+    ]
+  ],
   "others, and proxies": [
     ["quota", 402, "Insufficient Balance"],
     ["quota", 401, "Insufficient balance. Manage your billing here: https://opencode.ai/workspace/wrk_1/billing"],
@@ -376,7 +444,19 @@ describe("the kind of a provider's error", () => {
   }, ({ words }) => {
     expect(providerErrors.kindOfText(`tools.4.input_schema.properties.${words}: invalid JSON schema`)).toBe("other")
     expect(providerErrors.kindOfText(`tools[3].function.parameters.${words}[0]: unexpected`)).toBe("other")
+    expect(providerErrors.kindOfText(`the parameter '${words}' is not allowed`)).toBe("other")
     expect(providerErrors.kindOfText(`see https://docs.acme.dev/${words}#${words} for more`)).toBe("other")
+  })
+
+  it("has words also where its message is empty, and no time where a header cannot be read", () => {
+    const of = (error: unknown) => RunEvent.fromWire({ type: "error", sessionID: "ses_1", error })
+    expect(of({ name: "APIError", data: { message: "", statusCode: 401, responseHeaders: { "retry-after": null } } }))
+      .toMatchObject({ kind: "authentication", message: "APIError", retryAfter: undefined })
+    expect(
+      of({ data: { message: " ", responseHeaders: { "retry-after-ms": "x", "retry-after": "2" } }, message: "boom" })
+    )
+      .toMatchObject({ message: "boom", retryAfter: 2000 })
+    expect(of("")).toMatchObject({ message: "no reason given" })
   })
 
   it("takes no longer for a text of a megabyte", () => {

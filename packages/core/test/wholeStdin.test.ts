@@ -3,7 +3,7 @@ import * as NodeChildProcess from "node:child_process"
 import * as NodeFs from "node:fs"
 import * as NodeOs from "node:os"
 import * as NodePath from "node:path"
-import * as wholeStdin from "../src/internal/wholeStdin.js"
+import * as wholeStdin from "../src/internal/process/wholeStdin.js"
 
 const run = (planted: ReadonlyArray<string>, path: string) => {
   const directory = NodeFs.mkdtempSync(NodePath.join(NodeOs.tmpdir(), "whole-stdin-"))

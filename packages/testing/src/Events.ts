@@ -511,7 +511,7 @@ export const decode = (events: ReadonlyArray<WireEvent>): ReadonlyArray<RunEvent
  * @category conversions
  */
 export const toText = (events: ReadonlyArray<WireEvent>): string =>
-  events.map((event) => `${JSON.stringify(event)}\n`).join("")
+  events.map((event) => `${RunEvent.toLine(RunEvent.fromWire(event))}\n`).join("")
 
 // -----------------------------------------------------------------------------
 // stderr

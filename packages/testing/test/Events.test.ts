@@ -71,6 +71,14 @@ describe("Events", () => {
     })
   }
 
+  it("is written whatever it holds", () => {
+    const round: Record<string, unknown> = { count: 10n }
+    round["self"] = round
+    const line = Events.toText([Events.tool({ tool: "bash", input: round })])
+    assert.include(line, "\"input\":{\"count\":\"10\",\"self\":\"[circular]\"}")
+    assert.strictEqual(RunEvent.fromLine(line)._tag, "ToolUse")
+  })
+
   it("carries what it was given", () => {
     const [start, text, tool, finish] = Events.decode(Events.turn(
       ["Look:", Events.tool({ tool: "bash", input: { command: "ls" }, output: "a\n", title: "list" })],

@@ -40,7 +40,7 @@ const continuation = /^(?:The previous request exceeded the provider's size limi
 
 /** Whether OpenCode goes on by itself with this text, after a compaction. */
 const continues = ({ raw, text }: Extract<RunEvent, { readonly _tag: "Text" }>): boolean =>
-  decode.field(decode.field(raw["part"], "metadata"), "compaction_continue") === true || continuation.test(text)
+  decode.isContinuation(raw) || continuation.test(text)
 
 export const make = (onOwn: (event: RunEvent) => void = () => undefined): Answer => {
   let last: Step | undefined

@@ -2,7 +2,7 @@ import * as Redacted from "effect/Redacted"
 import type { SessionErrorKind } from "../../RunEvent.js"
 import * as json from "../util/json.js"
 import type { WireObject } from "../util/object.js"
-import { isObject, number, string } from "../util/object.js"
+import { amount, isObject, number, string } from "../util/object.js"
 import * as secretNames from "../util/secretNames.js"
 import * as walk from "../util/walk.js"
 import { typeOf } from "./v1/envelope.js"
@@ -22,6 +22,9 @@ export interface Description {
  */
 const names = /https?:\/\/\S+|(?<![\w$.])[\w$]+(?:\[\d+\])?(?:\.[\w$]+(?:\[\d+\])?){2,}/g
 
+/** Neither does a word in quotes, a parameter's or a tool's, unless a colon is before it: that is a code in JSON. */
+const quoted = /(?<![:\\]\s{0,3})\\?(["'`])(?!max_)[\w$.-]+\\?\1/g
+
 /** What a text has to say, it says at its beginning. */
 const readLength = 10_000
 
@@ -38,10 +41,12 @@ const patterns: ReadonlyArray<readonly [SessionErrorKind, ReadonlyArray<RegExp>]
     /\b(?:location|country|region|territory)\b.{0,30}\bnot supported/i
   ]],
   ["quota", [
-    /per[ _-]?day|\bdaily\b.{0,20}\blimit|\blimit: 0(?![.\d])/i,
+    /(?:per[ _-]?|\/ ?)(?:day|week|month)|\b(?:daily|weekly|monthly)\b.{0,20}\blimit|\blimit: 0(?![.\d])/i,
     /insufficient[_ ](?:quota|credits?|funds|balance)/i,
-    /credit[_ ]balance|\bcredits? (?:are |is )?(?:required|exhausted|depleted)|(?:more|out of|no) credits|can only afford/i,
-    /payment[_ ](?:is )?required|no payment method|\bunpaid\b|arrearage/i,
+    /credit[_ ]balance|\bcredits? (?:are |is )?(?:required|exhausted|depleted)|(?:more|out of) credits|can only afford/i,
+    /\bno credits\b(?! (?:were|was|have been))|(?:doesn.t|does not|don.t|do not) have (?:any|enough) credits|key limit exceeded/i,
+    /payment[_ ](?:is )?required|no payment method|\bunpaid\b|arrearage|余额不足|requires billing/i,
+    /\bsuspended\b.{0,60}\b(?:billing|balance|payment)/i,
     /billing[_ ](?:hard[_ ]limit|not[_ ]active)|check your billing details/i,
     /spend(?:ing)? (?:limit|cap)|usage[_ ]limits?\b.{0,20}\b(?:reached|exceeded)|reached your.{0,30}usage limits?/i,
     /usage_not_included|(?:free usage|prompt tokens limit) exceeded|exceeded your.{0,30}allowance|usagelimiterror/i
@@ -58,21 +63,23 @@ const patterns: ReadonlyArray<readonly [SessionErrorKind, ReadonlyArray<RegExp>]
   ]],
   ["content-filter", [
     /content[ _-]?(?:filter|policy|management policy|exists risk)|data_?inspection_?failed|prohibited_content/i,
-    /responsible_?ai_?policy|(?:usage|safety|acceptable use) polic(?:y|ies)|safety (?:system|filter|reasons)/i,
+    /responsible_?ai_?policy|(?:usage|safety|acceptable use) (?:polic(?:y|ies)|guidelines)|safety (?:system|filter|reasons)/i,
     /requires moderation|moderation_(?:blocked|error)|inappropriate content/i,
     /\b(?:input|prompt|request|content)\b.{0,20}\b(?:was|were|been) flagged/i
   ]],
   ["context-overflow", [
     /context[ _-]?(?:length|window|limit|size|overflow)/i,
-    /(?:prompt|input) (?:is )?too long|maximum prompt length|reduce the length of|request_too_large|request entity too large/i,
-    /input (?:token count|length)\b.{0,40}\bexceeds?|tokens in request more than max tokens|token limit exceeded/i
+    /(?:prompt|input) (?:is )?too long|maximum (?:prompt|model|input) length|reduce the length of|request_too_large|request entity too large/i,
+    /(?:input|prompt) (?:token count|length)\b.{0,40}\bexceeds?|prompt exceeds|total number of tokens\b.{0,40}\bexceed/i,
+    /tokens in request more than max tokens|token limit exceeded|exceed\w* model token limit/i,
+    /range of input length|\btokens \+ .{0,20}must be <=/i
   ]],
   ["model-not-found", [
-    /model[ _-]?not[ _-]?(?:found|supported|available)|no such model|unknown model|deployment_?not_?found/i,
+    /model[ _-]?not[ _-]?(?:found|supported|available|exist)|no such model|unknown model|deployment_?not_?found/i,
     /\bmodels?\b\W.{0,120}?(?:does not exist|doesn't exist|\bnot found|has been (?:decommissioned|deprecated|retired))/i,
     /^(?:\w+: )?model: \S+(?:\s|$)|\bnot a valid model|invalid model\b|model (?:name|id|identifier)\b.{0,20}\binvalid/i,
     /on-demand throughput isn.t supported|deployment for this resource does not exist|model is not supported/i,
-    /does not have access to model|no endpoints found|no allowed providers/i
+    /model is marked by provider as legacy|does not have access to model|no endpoints found|no allowed providers/i
   ]],
   ["authentication", [
     /\b(?:invalid|incorrect|wrong|missing|expired|revoked|no|valid|provide an)\W+(?:x-)?api[ _-]?key\b/i,
@@ -82,6 +89,7 @@ const patterns: ReadonlyArray<readonly [SessionErrorKind, ReadonlyArray<RegExp>]
     /\binvalid[ _](?:authentication|credentials?|key)\b|invalid (?:bearer|access|oauth) token|token (?:has |is )?expired/i,
     /\b(?:access|bearer|security|oauth)\b.{0,20}\btoken\b.{0,40}\b(?:invalid|expired|revoked)/i,
     /\bforbidden\b|permission[_ ](?:error|denied)|access[_ ]?denied|don't have access to the model|not authorized/i,
+    /credential is only authorized|(?:organization|account)\b.{0,60}\bhas been (?:disabled|deactivated)/i,
     /^(?:\w+: )?40[13]\b|\b(?:HTTP|status(?: code)?|error code)[ :=]*40[13]\b/i
   ]],
   ["rate-limit", [
@@ -99,7 +107,7 @@ const patterns: ReadonlyArray<readonly [SessionErrorKind, ReadonlyArray<RegExp>]
 ]
 
 const said = (text: string): SessionErrorKind | undefined => {
-  const words = text.slice(0, readLength).replace(names, " ")
+  const words = text.slice(0, readLength).replace(names, " ").replace(quoted, " ")
   return patterns.find(([, some]) => some.some((pattern) => pattern.test(words)))?.[0]
 }
 
@@ -158,24 +166,24 @@ const kindOf = (name: string, statusCode: number | undefined, text: string): Ses
 /** `retry-after` is seconds, `retry-after-ms` milliseconds; the date form is not seen from model providers. */
 const retryAfter = (headers: unknown): number | undefined => {
   if (!isObject(headers)) return undefined
-  const millis = Number(headers["retry-after-ms"])
-  if (headers["retry-after-ms"] !== undefined && Number.isFinite(millis)) return millis
-  const seconds = Number(headers["retry-after"])
-  return headers["retry-after"] !== undefined && Number.isFinite(seconds) ? seconds * 1000 : undefined
+  const seconds = amount(headers["retry-after"])
+  return amount(headers["retry-after-ms"]) ?? (seconds === undefined ? undefined : seconds * 1000)
 }
 
 const isPage = (body: string): boolean => /^\s*<(?:!doctype|html)/i.test(body)
 
+const words = (u: unknown): string | undefined => typeof u === "string" && u.trim() !== "" ? u : undefined
+
 /** Words for an error that has none: the object itself. Uncut, because secrets are masked before anything is cut. */
 const wordsOf = (error: unknown): string | undefined =>
-  string(error) ?? (isObject(error) || Array.isArray(error) ? json.stringify(error) : undefined)
+  words(error) ?? (isObject(error) || Array.isArray(error) ? json.stringify(error) : undefined)
 
 /** Total: an error of any shape is one. */
 export const describe = (error: unknown): Description => {
   const own: WireObject = isObject(error) ? error : {}
   const data: WireObject = isObject(own["data"]) ? own["data"] : own
   const name = string(own["name"]) ?? string(own["type"])
-  const message = string(data["message"]) ?? string(own["message"]) ?? string(own["data"]) ?? name ??
+  const message = words(data["message"]) ?? words(own["message"]) ?? words(own["data"]) ?? words(name) ??
     wordsOf(error) ?? "no reason given"
   const statusCode = number(data["statusCode"])
   const body = string(data["responseBody"]) ?? ""

@@ -1,6 +1,7 @@
 /** What is done where OpenCode does not know what a step costs, although a limit of cost is set. */
 import * as Effect from "effect/Effect"
 import type * as FleetBudget from "../../FleetBudget.js"
+import * as budgets from "../opencode/budget.js"
 import type { Plan } from "./plan.js"
 import type { Unpriced } from "./watchdog.js"
 
@@ -17,6 +18,8 @@ export const limitOf = (
     ? { scope: "fleet", max: fleet.unpriced.max }
     : undefined
 
+const money = (max: number): string => budgets.figures("cost", 0, max)[1]
+
 const price = (model: string | undefined): string => {
   const slash = model?.indexOf("/") ?? -1
   return model === undefined || slash < 1
@@ -32,8 +35,8 @@ export const tell = (
   Effect.gen(function*() {
     const ofFleet = fleet?.unpriced
     const limits = [
-      ...(unpriced === "warn" ? [`the run's budget of $${budget.cost}`] : []),
-      ...(ofFleet?.policy === "warn" ? [`the fleet's budget of $${ofFleet.max}`] : [])
+      ...(unpriced === "warn" ? [`the run's budget of ${money(budget.cost)}`] : []),
+      ...(ofFleet?.policy === "warn" ? [`the fleet's budget of ${money(ofFleet.max)}`] : [])
     ]
     if (limits.length === 0 || (ofFleet !== undefined && !(yield* ofFleet.isNews(model)))) return
     yield* Effect.logWarning(

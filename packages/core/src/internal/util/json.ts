@@ -31,6 +31,16 @@ const writable = (read: () => unknown, ancestors: Set<unknown>): unknown => {
   return written
 }
 
+/** The value if it can be written, else a copy with marks in the places of what cannot. */
+export const bounded = (value: unknown): unknown => {
+  try {
+    JSON.stringify(value)
+    return value
+  } catch {
+    return writable(() => value, new Set())
+  }
+}
+
 /** Writes any value: one that `JSON.stringify` refuses has marks in the places of what cannot be written. */
 export const stringify = (value: unknown): string => {
   try {

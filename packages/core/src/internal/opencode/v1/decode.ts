@@ -74,9 +74,13 @@ export const ownMark = (raw: WireObject): boolean | undefined => {
   return typeof mark === "boolean" ? mark : undefined
 }
 
+/** OpenCode goes on by itself with this text, after a compaction. */
+export const isContinuation = (raw: WireObject): boolean =>
+  field(field(raw["part"], "metadata"), "compaction_continue") === true
+
 /** Whether OpenCode or a plugin wrote it, and not the model. */
 const isOwn = (raw: WireObject): boolean =>
-  ownMark(raw) === true || field(raw["part"], "synthetic") === true || isIgnored(raw)
+  ownMark(raw) === true || field(raw["part"], "synthetic") === true || isContinuation(raw) || isIgnored(raw)
 
 const textual = (tag: "Text" | "Reasoning") => (raw: WireObject): RunEvent.RunEvent => {
   const part = partOf(raw)
@@ -342,8 +346,8 @@ interface Noisy {
 
 const alone = (event: RunEvent.RunEvent): Noisy => ({ events: [event], open: undefined })
 
-const search = (line: string, reason: string): Noisy => {
-  const { open, pieces } = eventSearch.find(line)
+const search = (line: string, reason: string, isCut: boolean): Noisy => {
+  const { open, pieces } = eventSearch.find(line, isCut)
   return {
     open,
     events: pieces.map((piece) =>
@@ -354,14 +358,14 @@ const search = (line: string, reason: string): Noisy => {
   }
 }
 
-const read = (line: string): RunEvent.RunEvent | Noisy => {
+const read = (line: string, isCut = false): RunEvent.RunEvent | Noisy => {
   const first = firstCharacter(line)
   if (first === -1) return alone(diagnostic("empty_line", line, "the line is empty"))
   let parsed: unknown
   try {
     parsed = JSON.parse(line)
   } catch (cause) {
-    return search(line, messageOf(cause))
+    return search(line, messageOf(cause), isCut)
   }
   if (isObject(parsed)) return fromWire(parsed)
   const what = parsed === null ? "null" : Array.isArray(parsed) ? "an array" : `a ${typeof parsed}`
@@ -398,7 +402,7 @@ export const reader = (): (line: Line, take: (event: RunEvent.RunEvent) => void)
   let open: string | undefined
   let tries = 0
   return (line, take) => {
-    const found = typeof line === "string" ? read(line) : alone(tooLong(line.tooLong))
+    const found = typeof line === "string" ? read(line, open !== undefined) : alone(tooLong(line.tooLong))
     if (!("events" in found)) {
       // A logger's line can be an object as well.
       if (found._tag !== "Unknown") open = undefined

@@ -164,7 +164,8 @@ export interface Found {
   readonly open: string | undefined
 }
 
-export const find = (line: string): Found => {
+/** `isCutBefore`: an event was cut on a line before, so that its rest can be on this one. */
+export const find = (line: string, isCutBefore = false): Found => {
   const pieces: Array<Piece> = []
   let open: string | undefined
   /** Where the words begin that come after the last event. */
@@ -174,7 +175,7 @@ export const find = (line: string): Found => {
   let looseFrom = 0
   let isLost = false
   /** A piece of a cut event is on the line: what follows can be its rest. */
-  let isCut = false
+  let isCut = isCutBefore
   let session = line.indexOf(sessionKey)
 
   const endWords = (end: number): void => {
@@ -190,8 +191,9 @@ export const find = (line: string): Found => {
     const before = line.slice(Math.max(wordsFrom, start - near), start)
     const behind = line.slice(end, end + near)
     isCut ||= looksLost(line.slice(looseFrom, start))
-    return isInside(before) || (wordsFrom === 0 && start <= near && /^\s*[,:]\s*$/.test(before)) ||
-      (isCut ? mayGoOn : goesOn).test(behind)
+    const isBehindPiece = isInside(before) || (wordsFrom === 0 && start <= near && /^\s*[,:]\s*$/.test(before))
+    // Words of others can end like that as well, but then nothing goes on behind the event.
+    return isCut ? isBehindPiece || mayGoOn.test(behind) : (isBehindPiece ? mayGoOn : goesOn).test(behind)
   }
 
   let start = line.indexOf("{")
