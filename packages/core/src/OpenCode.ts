@@ -41,11 +41,11 @@ import * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as homePath from "./internal/launch/homePath.js"
+import * as expandHome from "./internal/launch/expandHome.js"
 import * as launcher from "./internal/launch/launcher.js"
 import * as query from "./internal/launch/query.js"
 import * as check from "./internal/opencode/check.js"
-import * as homePaths from "./internal/opencode/homePath.js"
+import * as homePath from "./internal/opencode/homePath.js"
 import type { Problem } from "./internal/opencode/problem.js"
 import * as invocation from "./internal/opencode/v1/invocation.js"
 import * as lifetimes from "./internal/run/lifetime.js"
@@ -176,7 +176,7 @@ const problemOf = (options: Options): Option.Option<Problem> =>
     check.duration("startup.window", options.startup?.window),
     check.duration("forceKillAfter", options.forceKillAfter),
     rateGate.problem(options.rateLimitGate),
-    homePaths.problem("binary", options.binary),
+    homePath.problem("binary", options.binary),
     options.version === undefined || Option.isSome(Version.parse(options.version))
       ? Option.none()
       : Option.some({ path: "version", reason: "it is no version (\"1.18.33\")" })
@@ -243,7 +243,7 @@ export const make = (
     const problem = problemOf(given)
     if (Option.isSome(problem)) return service.refused(problem.value)
     const concurrency = given.concurrency ?? "unbounded"
-    const located = yield* Effect.either(homePath.isolation(yield* Path.Path, given.isolation ?? "run"))
+    const located = yield* Effect.either(expandHome.isolation(yield* Path.Path, given.isolation ?? "run"))
     if (Either.isLeft(located)) return service.refused(located.left)
     const isolation = located.right
     const base = yield* launcher.make(given, isolation)

@@ -46,11 +46,11 @@ import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
 import * as surroundings from "./internal/launch/environment.js"
-import * as homePath from "./internal/launch/homePath.js"
+import * as expandHome from "./internal/launch/expandHome.js"
 import * as launcher from "./internal/launch/launcher.js"
 import * as loopback from "./internal/launch/loopback.js"
 import * as check from "./internal/opencode/check.js"
-import * as homePaths from "./internal/opencode/homePath.js"
+import * as homePath from "./internal/opencode/homePath.js"
 import type { Problem } from "./internal/opencode/problem.js"
 import type { Client } from "./internal/run/client.js"
 import * as lifetimes from "./internal/run/lifetime.js"
@@ -58,11 +58,11 @@ import * as rateGate from "./internal/run/rateGate.js"
 import * as service from "./internal/run/service.js"
 import * as connection from "./internal/transport/server/connection.js"
 import * as credentials from "./internal/transport/server/credentials.js"
+import * as transport from "./internal/transport/server/http.js"
 import * as locks from "./internal/transport/server/locks.js"
 import type { Answer } from "./internal/transport/server/permissionRequests.js"
 import * as pools from "./internal/transport/server/pool.js"
 import * as serverKey from "./internal/transport/server/serverKey.js"
-import * as transport from "./internal/transport/server/transport.js"
 import * as fairSemaphore from "./internal/util/fairSemaphore.js"
 import * as Isolation from "./Isolation.js"
 import * as OpenCode from "./OpenCode.js"
@@ -192,7 +192,7 @@ const problemOf = (options: Options): Option.Option<Problem> =>
     check.count("maxServers", options.maxServers),
     check.duration("idleTimeToLive", options.idleTimeToLive),
     check.duration("startTimeout", options.startTimeout),
-    homePaths.problem("binary", options.binary)
+    homePath.problem("binary", options.binary)
   ])
 
 const openPass: StartupGate.Pass = { started: Effect.void, opened: Effect.void }
@@ -283,7 +283,7 @@ export const make = (
     const given = options ?? {}
     const problem = problemOf(given)
     if (Option.isSome(problem)) return service.refused(problem.value)
-    const located = yield* Effect.either(homePath.isolation(yield* Path.Path, given.isolation ?? "run"))
+    const located = yield* Effect.either(expandHome.isolation(yield* Path.Path, given.isolation ?? "run"))
     if (Either.isLeft(located)) return service.refused(located.left)
     const isolation = located.right
     const base = yield* launcher.make(given, isolation)

@@ -4,7 +4,7 @@ import * as Effect from "effect/Effect"
 import * as HostEnvironment from "../../HostEnvironment.js"
 import { OpenCodeBinaryNotFoundError } from "../../OpenCodeError.js"
 import { variableNames } from "../opencode/variables.js"
-import * as homePath from "./homePath.js"
+import * as expandHome from "./expandHome.js"
 
 type State = "executable" | "not-executable" | "missing"
 
@@ -73,7 +73,7 @@ export const resolve = (
 
     const direct = isPath
       ? [path.resolve(
-        yield* Effect.mapError(homePath.expand(path, "binary", named), ({ reason }) => notFound(named, [reason]))
+        yield* Effect.mapError(expandHome.expand(path, "binary", named), ({ reason }) => notFound(named, [reason]))
       )]
       : named === undefined
       ? yield* packages

@@ -6,7 +6,7 @@ import { OpenCodeProcessError } from "../../OpenCodeError.js"
 import type { OpenCodeError } from "../../OpenCodeError.js"
 import type * as Verdict from "../../Verdict.js"
 import * as redact from "../opencode/redact.js"
-import * as snapshot from "../opencode/snapshot.js"
+import * as runSnapshot from "../opencode/runSnapshot.js"
 import * as drain from "../process/drain.js"
 import * as spawn from "../process/spawn.js"
 import * as wholeStdin from "../process/wholeStdin.js"
@@ -106,7 +106,7 @@ export const make = (
         ? stdout.join("")
         : yield* Effect.orElseSucceed(client.fileSystem.readFileString(file.value), () => "")
     }
-    const partial = snapshot.make({
+    const partial = runSnapshot.make({
       runId: id,
       cwd,
       stderr: redactor.text(stderr.read()),

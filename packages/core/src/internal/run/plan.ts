@@ -10,7 +10,7 @@ import type { Partial } from "../../OpenCodeError.js"
 import { CurrentRunConfig } from "../../RunConfig.js"
 import type { RunConfig } from "../../RunConfig.js"
 import type { Budget, RunOptions, Unpriced } from "../../RunOptions.js"
-import * as homePath from "../launch/homePath.js"
+import * as expandHome from "../launch/expandHome.js"
 import * as check from "../opencode/check.js"
 import * as configContent from "../opencode/configContent.js"
 import type { Problem } from "../opencode/problem.js"
@@ -116,7 +116,7 @@ const expandOne = <A extends string | undefined>(
   option: string,
   file: A
 ): Effect.Effect<A | string, OpenCodeConfigError> =>
-  file?.startsWith("~") === true ? homePath.expand(path, option, file) : Effect.succeed(file)
+  file?.startsWith("~") === true ? expandHome.expand(path, option, file) : Effect.succeed(file)
 
 /** Puts the home directory in the place of `~`. With a server, `dir` and `files` are paths of its machine. */
 export const expand = (

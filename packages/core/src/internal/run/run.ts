@@ -18,7 +18,7 @@ import type { RunEvent } from "../../RunEvent.js"
 import type { RunOptions } from "../../RunOptions.js"
 import { RunResult } from "../../RunResult.js"
 import * as Transcript from "../../Transcript.js"
-import * as snapshot from "../opencode/snapshot.js"
+import * as runSnapshot from "../opencode/runSnapshot.js"
 import * as monotonicClock from "../util/monotonicClock.js"
 import * as attempt from "./attempt.js"
 import type { Client } from "./client.js"
@@ -29,7 +29,7 @@ import * as telemetry from "./telemetry.js"
 import * as unpriced from "./unpriced.js"
 
 const nothingYet = (plan: plan.Plan, attempts: number, now: number): Partial =>
-  snapshot.make({ runId: plan.runId, cwd: plan.cwd, attempts, duration: now - plan.startedAt })
+  runSnapshot.make({ runId: plan.runId, cwd: plan.cwd, attempts, duration: now - plan.startedAt })
 
 const requestAttributes = (settled: plan.Plan) => {
   const { model } = settled.options

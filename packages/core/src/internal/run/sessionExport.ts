@@ -7,7 +7,7 @@ import type { OpenCodeError } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
 import * as TokenUsage from "../../TokenUsage.js"
 import * as query from "../launch/query.js"
-import * as snapshot from "../opencode/snapshot.js"
+import * as runSnapshot from "../opencode/runSnapshot.js"
 import { isObject } from "../util/object.js"
 
 /** Whom to ask for a session. */
@@ -28,7 +28,7 @@ export const conversation = ({ client, cwd, env }: {
     return Either.isRight(decoded) ? Effect.succeed(decoded.right) : new OpenCodeProcessError({
       exitCode: 0,
       hint: `\`opencode export ${sessionId}\` printed ${text.length} characters that are no whole conversation`,
-      partial: snapshot.make({ runId: "query-export", cwd, sessionId })
+      partial: runSnapshot.make({ runId: "query-export", cwd, sessionId })
     })
   })
 
