@@ -15,8 +15,6 @@ const projects: Array<TestProjectConfiguration> = [
     test: {
       ...patience,
       name: "unit",
-      // Loading Effect anew for each file took half of the time.
-      isolate: false,
       setupFiles: ["vitest.setup.ts"],
       include: ["packages/*/test/**/*.test.ts"],
       exclude: ["**/node_modules/**", "packages/*/test/integration/**", "packages/*/test/faults/**"]
