@@ -16,6 +16,15 @@ describe("redact", () => {
       expect([...redact.secretsOf(config)].sort()).toEqual(["canary-env", "canary-password"])
     })
 
+    it("takes no longer for a value of megabytes", () => {
+      for (
+        const text of ["x".repeat(2 ** 21), "://".repeat(2 ** 20), "a://".repeat(2 ** 19), "a://b:".repeat(2 ** 18)]
+      ) {
+        expect(redact.secretsOf({ title: text })).toEqual([])
+      }
+      expect(redact.secretsOf({ title: `${"x".repeat(2 ** 21)}://me:canary-password@db` })).toEqual(["canary-password"])
+    })
+
     it("finds strings under a name that says so, at any depth", () => {
       const config: RunConfig.RunConfig = {
         extraEnv: { OPENAI_API_KEY: "canary-1", MY_TOKEN: "canary-2", HOME: "/home/me" },

@@ -46,7 +46,8 @@ const isLoginsVariable = (name: string): boolean => /^OPENCODE_AUTH_CONTENT$/i.t
 /** What OpenCode calls the secrets in `auth.json` and `mcp-auth.json` (1.18.33). */
 const loginFields = /^(key|access|refresh|token|code_?verifier|(oauth_?)?state)$/i
 
-const userinfo = /[a-z][a-z0-9+.-]*:\/\/([^\s/?#@]*)@/gi
+/** Without the scheme, whose search would take a time that grows with the square of a long text. */
+const userinfo = /(?<=[a-z0-9+.-]):\/\/([^\s/?#@]*)@/gi
 
 const decoded = (percent: string): string => {
   try {
