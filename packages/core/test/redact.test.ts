@@ -25,6 +25,13 @@ describe("redact", () => {
       expect(redact.secretsOf({ title: `${"x".repeat(2 ** 21)}://me:canary-password@db` })).toEqual(["canary-password"])
     })
 
+    it("masks a text of megabytes in no longer", () => {
+      for (const text of ["x-", "x", "eyJ", "sk-", "://a:", "password", "authorization:", "-----BEGIN "]) {
+        const long = text.repeat(2 ** 19)
+        expect(clean(`${long} Bearer canary-0123456789`)).not.toContain("canary")
+      }
+    })
+
     it("finds strings under a name that says so, at any depth", () => {
       const config: RunConfig.RunConfig = {
         extraEnv: { OPENAI_API_KEY: "canary-1", MY_TOKEN: "canary-2", HOME: "/home/me" },

@@ -225,7 +225,7 @@ const shapes: ReadonlyArray<readonly [RegExp, string]> = [
   [/\bAIza[\w-]{30,}/g, mask],
   [/(:\/\/)[^\s/:@"<]*:[^\s/@"]+@/g, `$1${mask}@`],
   [
-    /\b((?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]*(?:key|token|auth|secret)[\w-]*)(\\*["']?\s*[:=]\s*\[?\s*\\*["']?)(?!(?:\w+ )?<redacted>)[^\r\n"'\\<]{6,}/gi,
+    /\b((?:proxy-)?authorization|(?:set-)?cookie|x-[\w-]{0,64}(?:key|token|auth|secret)[\w-]{0,64})(\\*["']?\s*[:=]\s*\[?\s*\\*["']?)(?!(?:\w+ )?<redacted>)[^\r\n"'\\<]{6,}/gi,
     `$1$2${mask}`
   ],
   [
@@ -234,8 +234,26 @@ const shapes: ReadonlyArray<readonly [RegExp, string]> = [
   ]
 ]
 
-const shapely = (text: string): string =>
-  shapes.reduce((clean, [shape, replacement]) => clean.replace(shape, replacement), text)
+/** In characters. The stack of a regular expression is finite, and a match of megabytes needs all of it. */
+const maxPiece = 256 * 1024
+
+/** Where a text can be cut: after white space, where there is some, so that nothing that looks like a secret is. */
+const pieceOf = (text: string, from: number): string => {
+  const piece = text.slice(from, from + maxPiece)
+  if (from + maxPiece >= text.length) return piece
+  const at = Math.max(piece.lastIndexOf("\n"), piece.lastIndexOf(" "))
+  return at > 0 ? piece.slice(0, at + 1) : piece
+}
+
+const shapely = (text: string): string => {
+  let clean = ""
+  for (let from = 0; from < text.length;) {
+    const piece = pieceOf(text, from)
+    clean += shapes.reduce((found, [shape, replacement]) => found.replace(shape, replacement), piece)
+    from += piece.length
+  }
+  return clean
+}
 
 const looksSecret = (value: string): boolean => value.length >= 8 && !/\s/.test(value) && !value.includes(mask)
 
