@@ -107,7 +107,7 @@ const table = (): string => {
           row.survivors,
           row.directories
         ]
-        return `| ${cells.map((cell) => String(cell).replaceAll("|", "\\|")).join(" | ")} |`
+        return `| ${cells.map((cell) => String(cell).replaceAll("|", "\\|").replaceAll("\n", " ↵ ")).join(" | ")} |`
       }),
       ""
     ])
