@@ -13,10 +13,6 @@ import { variableNames } from "./variables.js"
 
 export const mask = "<redacted>"
 
-// ---------------------------------------------------------------------------------------------------------------
-// What is a secret
-// ---------------------------------------------------------------------------------------------------------------
-
 /**
  * What a value says by its place: nothing, that it is a secret by its name, by its being `Redacted`, as a header or in
  * a file of logins, or that it goes into an environment, where most values are none.
@@ -212,10 +208,6 @@ export const secretsOfVariables = (
   return secretsOf(variables, variables).filter((secret) => !words.has(secret))
 }
 
-// ---------------------------------------------------------------------------------------------------------------
-// What looks like one
-// ---------------------------------------------------------------------------------------------------------------
-
 const shapes: ReadonlyArray<readonly [RegExp, string]> = [
   [/-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(-----END [A-Z ]*PRIVATE KEY-----|$)/g, mask],
   [/\b([Bb]earer|BEARER|[Bb]asic|BASIC)\s+(?=[\w.~+/-]*(?:[\d=]|[a-z][A-Z]))[\w.~+/=-]{8,}/g, `$1 ${mask}`],
@@ -256,10 +248,6 @@ const shapely = (text: string): string => {
 }
 
 const looksSecret = (value: string): boolean => value.length >= 8 && !/\s/.test(value) && !value.includes(mask)
-
-// ---------------------------------------------------------------------------------------------------------------
-// Masking
-// ---------------------------------------------------------------------------------------------------------------
 
 /** Takes secrets out of what is written down or shown. */
 export interface Redactor {
