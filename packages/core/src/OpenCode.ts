@@ -193,6 +193,9 @@ const spacing = (given: Options, isolation: Isolation): Effect.Effect<StartupGat
           : undefined
     )
 
+const howItEnded = ({ exitCode, hint, signal }: OpenCodeProcessError): string =>
+  hint ?? signal ?? (exitCode === undefined ? "the exit code was lost" : `exit code ${exitCode}`)
+
 const probe = (
   ask: Effect.Effect<string, OpenCodeError>,
   find: Effect.Effect<string, OpenCodeError>
@@ -202,7 +205,9 @@ const probe = (
     const text = yield* Effect.catchTag(ask, "OpenCodeProcessError", (error: OpenCodeProcessError) =>
       new OpenCodeVersionError({
         binary,
-        reason: `\`--version\` failed, so it is probably not OpenCode: ${error.partial.stderr.trim().slice(-500)}`
+        reason: `\`--version\` failed (${howItEnded(error)}), so it is probably not OpenCode: ${
+          error.partial.stderr.trim().slice(-500) || "nothing on stderr"
+        }`
       }))
     return yield* Option.match(Version.parse(text), {
       onNone: () =>

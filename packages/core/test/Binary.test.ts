@@ -29,6 +29,17 @@ describe("the binary", () => {
       assert.strictEqual(error._tag, "OpenCodeBinaryNotFoundError")
     }).pipe(Effect.provide(NodeContext.layer)))
 
+  it.scopedLive("may close its pipes some time before it exits", () =>
+    Effect.gen(function*() {
+      const directory = yield* FileSystem.FileSystem.pipe(Effect.andThen((files) => files.makeTempDirectoryScoped()))
+      const binary = `${directory}/oc`
+      NodeFs.writeFileSync(binary, "#!/bin/sh\necho 1.18.34\nexec 1>&- 2>&-\nsleep 0.3\nexit 0\n", { mode: 0o755 })
+      const version = yield* Effect.flatMap(OpenCode.OpenCode, ({ version }) => version).pipe(
+        Effect.provide(OpenCode.layer({ binary }))
+      )
+      assert.deepStrictEqual(version, { major: 1, minor: 18, patch: 34 })
+    }).pipe(Effect.provide(NodeContext.layer)))
+
   it.effect("is a file that is named", () =>
     Effect.gen(function*() {
       const { root } = yield* T.Machine

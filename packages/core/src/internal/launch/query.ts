@@ -85,9 +85,13 @@ export const make = (
         (text) => Effect.sync(() => stdout.push(text))
       ),
       Stream.runForEach(running.stderr, (bytes) => Effect.sync(() => keep(lines.push(bytes))))
-    ], { concurrency: "unbounded", discard: true }).pipe(Effect.ignore)
-    // Something else can hold the pipes of a process that has exited.
-    const over = Effect.raceFirst(pipes, Effect.zipRight(running.exit, Effect.sleep(drain.patience)))
+    ], { concurrency: "unbounded", discard: true })
+    const over = Effect.ignore(Effect.raceFirst(
+      // A process closes its pipes before it exits: a signal in between would replace its exit code.
+      Effect.andThen(pipes, running.exit),
+      // Something else can hold the pipes of a process that has exited.
+      Effect.andThen(running.exit, Effect.sleep(drain.patience))
+    ))
     const isInTime = Option.isSome(yield* Effect.timeoutOption(over, patience))
     keep(lines.flush())
     const survivors = yield* running.terminate()
