@@ -355,6 +355,34 @@ describe("a run", () => {
       return {}
     }))))
 
+  it.effect("never signals a process that has got the pid of one of its own", () =>
+    Effect.gen(function*() {
+      const { processes } = yield* T.Machine
+      // Not marked: found by its parent, later by its pid and start time.
+      processes.set(tool, { ppid: T.firstPid, pgid: tool, started: 100 })
+      processes.set(tool + 1, { ppid: T.firstPid, pgid: tool + 1, started: 100 })
+      const fiber = yield* Effect.fork(OpenCode.run("x"))
+      yield* T.untilStarted(1)
+      const ended = yield* Effect.fork(Fiber.interrupt(fiber))
+      for (let i = 0; i < 200 && !(yield* T.isDone(ended)); i++) {
+        yield* TestClock.adjust("100 millis")
+        yield* T.settle
+      }
+      assert.deepStrictEqual(killsIn(yield* T.commands), [`TERM ${tool} ${tool + 1}`, `KILL ${tool + 1}`])
+      assert.deepStrictEqual([...processes], [[tool, { ppid: 1, pgid: 1, started: 200 }]])
+    }).pipe(Effect.provide(T.layer((command) => {
+      if (command.command !== "sh") return Mock.script(Mock.never)
+      if (command.args.includes("TERM")) {
+        for (const pid of [tool, tool + 1]) {
+          machine!.processes.set(pid, { ppid: 1, pgid: 1, started: pid === tool ? 200 : 100 })
+        }
+      } else machine!.processes.delete(tool + 1)
+      return Mock.script(Mock.exit(0))
+    }, (given) => {
+      machine = given
+      return {}
+    }))))
+
   it.effect("names in its error what it could not end, and does not hang", () =>
     Effect.gen(function*() {
       const { processes } = yield* T.Machine

@@ -92,6 +92,8 @@ export interface FakeProcess {
   readonly pgid: number
   readonly environ?: (() => string) | undefined
   readonly cmdline?: (() => string) | undefined
+  /** In ticks since the boot. */
+  readonly started?: number | undefined
 }
 
 /** The first process of a mock executor has this pid, the next ones follow. */
@@ -182,7 +184,10 @@ const fileSystem = Layer.effect(
           const files = {
             environ: () => found.environ?.() ?? "",
             cmdline: () => found.cmdline?.() ?? "a\0command\0",
-            stat: () => `${match[1]} (a (strange) name) S ${found.ppid} ${found.pgid} ${found.pgid} 0 -1`
+            stat: () =>
+              `${match[1]} (a (strange) name) S ${found.ppid} ${found.pgid} ${found.pgid} 0 -1 ${"0 ".repeat(13)}${
+                found.started ?? 100
+              }`
           }
           return new TextEncoder().encode(files[match[2] as keyof typeof files]())
         })

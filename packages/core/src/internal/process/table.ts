@@ -7,7 +7,6 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Function from "effect/Function"
 import * as Option from "effect/Option"
-import * as pidReuse from "./pidReuse.js"
 import * as snapshot from "./snapshot.js"
 
 /** One process of the machine, as far as the sweep needs it. */
@@ -226,47 +225,19 @@ const identityOf = ({ fileSystem }: Services, pid: string): Effect.Effect<string
 
 type Environed = Listed<string>
 
-interface Earlier {
-  readonly count: pidReuse.Count
-  readonly entries: ReadonlyMap<string, string>
-}
-
-const count = (services: Services): Effect.Effect<pidReuse.Count | undefined> =>
-  Effect.zipWith(read(services, "/proc/loadavg"), read(services, "/proc/stat"), pidReuse.parse)
-
-/**
- * A look at all processes that reads no more of them than somebody wants. Of those that the numbers show to be the same
- * as at the look before not even the identity is asked: there can be thousands that have nothing to do with a run.
- */
-const survey = (services: Services, leaders: ReadonlySet<string>) => {
-  let earlier: Earlier | undefined
-  const identify = (pid: string, wanted: ReadonlySet<snapshot.Before>): Effect.Effect<snapshot.Entry<Environed>> =>
-    Effect.flatMap(identityOf(services, pid), (identity) => {
-      const entry = { pid, identity, info: undefined }
-      return snapshot.isKnownToAll(entry, wanted)
-        ? Effect.succeed(entry)
-        : Effect.map(readProcess(services, pid, Function.identity), (info) => ({ pid, identity, info }))
-    })
-  return (wanted: ReadonlySet<snapshot.Before>): Effect.Effect<ReadonlyArray<snapshot.Entry<Environed>>> =>
-    Effect.gen(function*() {
-      // Before the names are: whoever comes up between has a later number.
-      const now = yield* count(services)
-      const settled: Array<snapshot.Entry<Environed>> = []
-      const open: Array<string> = []
-      for (const pid of yield* pids(services)) {
-        if (leaders.has(pid)) continue
-        const identity = now !== undefined && earlier !== undefined && pidReuse.isSame(Number(pid), earlier.count, now)
-          ? earlier.entries.get(pid)
-          : undefined
+/** A look at all processes that reads no more of them than somebody wants. */
+const survey =
+  (services: Services, leaders: ReadonlySet<string>) =>
+  (wanted: ReadonlySet<snapshot.Before>): Effect.Effect<ReadonlyArray<snapshot.Entry<Environed>>> => {
+    const identify = (pid: string): Effect.Effect<snapshot.Entry<Environed>> =>
+      Effect.flatMap(identityOf(services, pid), (identity) => {
         const entry = { pid, identity, info: undefined }
-        if (identity !== undefined && snapshot.isKnownToAll(entry, wanted)) settled.push(entry)
-        else open.push(pid)
-      }
-      const entries = settled.concat(yield* eachOf(open, (pid) => identify(pid, wanted)))
-      earlier = now === undefined ? undefined : { count: now, entries: snapshot.standing(entries) }
-      return entries
-    })
-}
+        return snapshot.isKnownToAll(entry, wanted)
+          ? Effect.succeed(entry)
+          : Effect.map(readProcess(services, pid, Function.identity), (info) => ({ pid, identity, info }))
+      })
+    return Effect.flatMap(pids(services), (all) => eachOf(all.filter((pid) => !leaders.has(pid)), identify))
+  }
 
 const fromPs = <A>(services: Services, look: (environment: string) => A): Effect.Effect<ReadonlyArray<Listed<A>>> =>
   services.executor.string(
