@@ -4,6 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck as fc } from "effect"
 import { spawn } from "node:child_process"
 import { existsSync, readFileSync } from "node:fs"
+import * as processList from "../src/internal/process/list.js"
 import * as processTable from "../src/internal/process/table.js"
 
 const info = (
@@ -24,35 +25,39 @@ const info = (
 const members = (table: ReadonlyArray<processTable.ProcessInfo>, pid: number, except: ReadonlyArray<number> = []) =>
   [...processTable.members(table, { pid, except: new Set(except) })].sort((a, b) => a - b)
 
+const parsePs = (text: string, marker: string): ReadonlyArray<processTable.ProcessInfo> =>
+  processList.parsePs(text, (environment) => processTable.isMarked(environment, marker))
+    .map(({ found, ...rest }) => ({ ...rest, marked: found }))
+
 describe("processTable", () => {
   describe("parseStat", () => {
     const rest = "0 -1 4194304 1 0 0 0 0 0 0 0 20 0 1 0 100 1000 10"
 
     it("reads pid, parent, group, session and state", () => {
-      expect(processTable.parseStat(`42 (opencode) S 1 40 39 ${rest}\n`))
+      expect(processList.parseStat(`42 (opencode) S 1 40 39 ${rest}\n`))
         .toEqual({ pid: 42, ppid: 1, pgid: 40, session: 39, zombie: false, identity: "100" })
     })
 
     it("gets over spaces, brackets and line feeds in the name", () => {
       for (const name of ["a b", "(x)", ") R 7 7 7 (", "a) S 9 9 9", "line\nfeed", "", "((((", "))))"]) {
-        expect(processTable.parseStat(`42 (${name}) R 1 40 39 ${rest}`))
+        expect(processList.parseStat(`42 (${name}) R 1 40 39 ${rest}`))
           .toEqual({ pid: 42, ppid: 1, pgid: 40, session: 39, zombie: false, identity: "100" })
       }
     })
 
     it("knows who has no environment: the kernel's threads, and who exits", () => {
-      const flagged = (flags: number) => processTable.hasEnvironment(`42 (a) b) S 1 40 39 0 -1 ${flags} 1 0 0`)
+      const flagged = (flags: number) => processList.hasEnvironment(`42 (a) b) S 1 40 39 0 -1 ${flags} 1 0 0`)
       expect([0x400000, 0x40, 0x200040, 0x40000c].map(flagged)).toEqual([true, true, false, false])
     })
 
     it("knows the dead", () => {
-      expect(processTable.parseStat(`42 (x) Z 1 40 39 ${rest}`)?.zombie).toBe(true)
-      expect(processTable.parseStat(`42 (x) X 1 40 39 ${rest}`)?.zombie).toBe(true)
-      expect(processTable.parseStat(`42 (x) D 1 40 39 ${rest}`)?.zombie).toBe(false)
+      expect(processList.parseStat(`42 (x) Z 1 40 39 ${rest}`)?.zombie).toBe(true)
+      expect(processList.parseStat(`42 (x) X 1 40 39 ${rest}`)?.zombie).toBe(true)
+      expect(processList.parseStat(`42 (x) D 1 40 39 ${rest}`)?.zombie).toBe(false)
     })
 
     it.prop("is nothing for anything else, and never throws", { text: fc.string() }, ({ text }) => {
-      const parsed = processTable.parseStat(text)
+      const parsed = processList.parseStat(text)
       if (parsed !== undefined) {
         const { identity, zombie, ...numbers } = parsed
         expect([typeof identity, typeof zombie]).toEqual(["string", "boolean"])
@@ -61,9 +66,9 @@ describe("processTable", () => {
     })
 
     it("is nothing for a process that has gone", () => {
-      expect(processTable.parseStat("")).toBeUndefined()
-      expect(processTable.parseStat("42 (x)")).toBeUndefined()
-      expect(processTable.parseStat("42 (x) S a b c")).toBeUndefined()
+      expect(processList.parseStat("")).toBeUndefined()
+      expect(processList.parseStat("42 (x)")).toBeUndefined()
+      expect(processList.parseStat("42 (x) S a b c")).toBeUndefined()
     })
   })
 
@@ -75,7 +80,7 @@ describe("processTable", () => {
         "     43      42      43      43 Z    [sh] <defunct>",
         ""
       ].join("\n")
-      expect(processTable.parsePs(text, "run-1")).toEqual([
+      expect(parsePs(text, "run-1")).toEqual([
         info(1, 0, { identity: "/sbin/init" }),
         info(42, 1, {
           marked: true,
@@ -87,7 +92,7 @@ describe("processTable", () => {
 
     it("reads macOS, which prints no session number", () => {
       expect(
-        processTable.parsePs("  42     1    40 0x1f2e3d S+   sleep 300 EFFECT_OPENCODE_RUN=outer:run-1\n", "run-1")
+        parsePs("  42     1    40 0x1f2e3d S+   sleep 300 EFFECT_OPENCODE_RUN=outer:run-1\n", "run-1")
       )
         .toEqual([info(42, 1, {
           pgid: 40,
@@ -98,7 +103,7 @@ describe("processTable", () => {
     })
 
     it("passes over what is no process", () => {
-      expect(processTable.parsePs("ps: illegal option\n\n  PID PPID PGID SESS STAT COMMAND\n", "run-1")).toEqual([])
+      expect(parsePs("ps: illegal option\n\n  PID PPID PGID SESS STAT COMMAND\n", "run-1")).toEqual([])
     })
   })
 

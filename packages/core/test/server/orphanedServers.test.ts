@@ -4,6 +4,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, FastCheck as fc, Fiber, Layer, Option, TestClock } from "effect"
 import { HostEnvironment } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as processList from "../../src/internal/process/list.js"
 import * as owners from "../../src/internal/process/owner.js"
 import * as processTable from "../../src/internal/process/table.js"
 import * as orphanedServers from "../../src/internal/transport/server/orphanedServers.js"
@@ -118,7 +119,7 @@ const services = Effect.gen(function*() {
 
 const end = Effect.gen(function*() {
   const all = yield* services
-  const self = yield* owners.self(all)
+  const self = yield* processList.self(all)
   yield* orphanedServers.end(all, self!, "/tmp/effect-opencode-ours")
 })
 
@@ -376,7 +377,7 @@ describe("leftovers", () => {
     ])
     return run(
       Effect.gen(function*() {
-        assert.deepStrictEqual(yield* owners.self(yield* services), { namespace: "", pid: us, started: "" })
+        assert.deepStrictEqual(yield* processList.self(yield* services), { namespace: "", pid: us, started: "" })
         const fiber = yield* Effect.fork(end)
         while (!(yield* isDone(fiber))) {
           yield* TestClock.adjust("50 millis")

@@ -1,6 +1,6 @@
 /** What `/proc` tells of the processes that a test has started, wherever they have gone since. Linux only. */
 import * as fs from "node:fs"
-import { hasEnvironment } from "../../src/internal/process/table.js"
+import { hasEnvironment } from "../../src/internal/process/list.js"
 
 export const read = (file: string): string => {
   try {

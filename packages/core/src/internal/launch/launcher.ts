@@ -12,8 +12,8 @@ import type { OpenCodeError } from "../../OpenCodeError.js"
 import type { RunOptions } from "../../RunOptions.js"
 import type { Version } from "../../Version.js"
 import { variableNames } from "../opencode/variables.js"
+import * as processList from "../process/list.js"
 import type { Owner } from "../process/owner.js"
-import * as owners from "../process/owner.js"
 import type { ProcessTable } from "../process/table.js"
 import * as table from "../process/table.js"
 import * as binary from "./binary.js"
@@ -99,10 +99,10 @@ export const once = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<Effect.Ef
   })
 
 /** Without `/proc` a pid is all that tells a program from others, and asking for it costs a process. */
-const program = (services: table.Services): Effect.Effect<owners.Owner | undefined> =>
+const program = (services: processList.Services): Effect.Effect<Owner | undefined> =>
   Effect.flatMap(
-    table.hasProc(services),
-    (hasProc) => hasProc ? owners.self(services) : Effect.succeed(undefined)
+    processList.hasProc(services),
+    (hasProc) => hasProc ? processList.self(services) : Effect.succeed(undefined)
   )
 
 /** What starts processes, as a layer's options say; its version is asked by whoever needs it. */

@@ -5,6 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as HostEnvironment from "../../HostEnvironment.js"
+import * as processList from "./list.js"
 import * as owners from "./owner.js"
 import * as processTable from "./table.js"
 import type { ProcessTable, Seen } from "./table.js"
@@ -28,12 +29,12 @@ const isUnderWay = (services: Services, runId: string): Effect.Effect<boolean> =
   Effect.gen(function*() {
     // Of a run inside this one the last id is its own, and so is the program.
     const programOf = (environment: string): string | undefined =>
-      processTable.valueIn(environment, processTable.variable)?.split(":").at(-1) === runId
-        ? processTable.valueIn(environment, variable)
+      processList.valueIn(environment, processTable.variable)?.split(":").at(-1) === runId
+        ? processList.valueIn(environment, variable)
         : undefined
-    const table = yield* processTable.list(services, programOf)
+    const table = yield* processList.list(services, programOf)
     const programs = new Set(table.flatMap(({ found }) => found === undefined ? [] : [found]))
-    const self = programs.size === 0 ? undefined : yield* owners.self(services)
+    const self = programs.size === 0 ? undefined : yield* processList.self(services)
     if (self === undefined) return false
     const reader: owners.Reader = { self, above: yield* HostEnvironment.variable(variable) }
     return !(yield* Effect.every(programs, (program) => owners.isDead(services, table, reader, program)))

@@ -1,16 +1,9 @@
-import * as Command from "@effect/platform/Command"
 import * as Effect from "effect/Effect"
-import * as processTable from "./table.js"
-import type { Listed } from "./table.js"
+import * as processList from "./list.js"
+import type { Listed } from "./list.js"
 
 /** A program that has started processes, told from a later one with the same pid. */
-export interface Owner {
-  /** Pids mean something only inside it; empty where there are no namespaces. */
-  readonly namespace: string
-  readonly pid: number
-  /** When it began, as `/proc` tells; empty elsewhere. */
-  readonly started: string
-}
+export type Owner = processList.Self
 
 export const format = ({ namespace, pid, started }: Owner): string => `${namespace}/${pid}/${started}`
 
@@ -24,24 +17,6 @@ export interface Reader {
   /** The owner that our own environment names: we are a tool of what it has started. */
   readonly above: string | undefined
 }
-
-/** Us; `undefined` where that cannot be found out, and nobody can be told from us. */
-export const self = (services: processTable.Services): Effect.Effect<Owner | undefined> =>
-  Effect.gen(function*() {
-    const { executor, fileSystem, path } = services
-    if (path.sep === "\\") return undefined
-    if (yield* processTable.hasProc(services)) {
-      const namespace = yield* Effect.orElseSucceed(fileSystem.readLink("/proc/self/ns/pid"), () => "")
-      const text = yield* Effect.orElseSucceed(fileSystem.readFileString("/proc/self/stat"), () => "")
-      const stat = processTable.parseStat(text)
-      return stat === undefined
-        ? undefined
-        : { namespace: /\d+/.exec(namespace)?.[0] ?? "", pid: stat.pid, started: stat.identity }
-    }
-    const text = yield* Effect.orElseSucceed(executor.string(Command.make("sh", "-c", "echo $PPID")), () => "")
-    const pid = Number.parseInt(text, 10)
-    return pid > 0 ? { namespace: "", pid, started: "" } : undefined
-  })
 
 /**
  * What a list of processes tells of an owner. In doubt it lives: of another namespace nothing is known, and without a
@@ -61,13 +36,11 @@ const stateOf = (
 
 /** Whether the owner that a text names is certain to be gone. */
 export const isDead = (
-  { fileSystem }: Pick<processTable.Services, "fileSystem">,
+  services: Pick<processList.Services, "fileSystem">,
   table: ReadonlyArray<Listed<unknown>>,
   reader: Reader,
   text: string
 ): Effect.Effect<boolean> => {
   const state = stateOf(table, reader, text)
-  return state !== "missing" ? Effect.succeed(state === "dead") : fileSystem.exists(`/proc/${parse(text)!.pid}`).pipe(
-    Effect.match({ onFailure: () => false, onSuccess: (exists) => !exists })
-  )
+  return state === "missing" ? processList.isGone(services, parse(text)!.pid) : Effect.succeed(state === "dead")
 }

@@ -5,11 +5,12 @@ import * as Schema from "effect/Schema"
 import * as HostEnvironment from "../../../HostEnvironment.js"
 import * as directories from "../../launch/directories.js"
 import type { Processes } from "../../launch/launcher.js"
+import * as processList from "../../process/list.js"
+import type { Listed } from "../../process/list.js"
 import * as owners from "../../process/owner.js"
 import type { Owner, Reader } from "../../process/owner.js"
 import * as ownership from "../../process/ownership.js"
-import * as processTable from "../../process/table.js"
-import type { Listed, Seen } from "../../process/table.js"
+import type { Seen } from "../../process/table.js"
 
 /**
  * Nothing ties a server to the program that started it (1.18.33): when the program is killed, the server stays. So its
@@ -18,7 +19,7 @@ import type { Listed, Seen } from "../../process/table.js"
 export const variable = "EFFECT_OPENCODE_SERVER"
 
 /** The owner that an environment names. */
-export const ownerIn = (environment: string): string | undefined => processTable.valueIn(environment, variable)
+export const ownerIn = (environment: string): string | undefined => processList.valueIn(environment, variable)
 
 type Table = ReadonlyArray<Listed<string | undefined>>
 
@@ -98,7 +99,7 @@ export const end = (services: Services, owner: Owner, directory: string): Effect
     const reader: Reader = { self: owner, above: yield* HostEnvironment.variable(variable) }
     const noted = yield* notes(services, directory)
     const all = noted.map(({ note }) => note)
-    const list = processTable.list(services, ownerIn)
+    const list = processList.list(services, ownerIn)
     const isWhole = (table: Table): boolean => table.some((p) => p.pid === owner.pid)
     const first = yield* list
     if (!isWhole(first)) {

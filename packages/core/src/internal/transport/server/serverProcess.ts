@@ -18,6 +18,7 @@ import type { Processes } from "../../launch/launcher.js"
 import * as check from "../../opencode/check.js"
 import * as redact from "../../opencode/redact.js"
 import { variableNames } from "../../opencode/variables.js"
+import * as processList from "../../process/list.js"
 import * as owners from "../../process/owner.js"
 import * as spawn from "../../process/spawn.js"
 import * as table from "../../process/table.js"
@@ -94,7 +95,7 @@ export const start = (
     const scope = yield* Effect.scope
     const { password } = services
     const id = yield* credentials.id
-    const owner = yield* owners.self(services)
+    const owner = yield* processList.self(services)
     if (owner !== undefined) {
       yield* orphanedServers.end(services, owner, around.temporary)
       yield* orphanedServers.note(services, around.temporary, { owner: owners.format(owner) })
