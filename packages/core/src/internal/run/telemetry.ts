@@ -55,21 +55,11 @@ export const gateWaiting = Metric.histogram(
 
 export const gateWait = (millis: number): Effect.Effect<void> => Metric.update(gateWaiting, millis / 1000)
 
-/** Of one outcome: to tag a metric costs more than to update it. */
-const ends = new Map<string, (millis: number) => Effect.Effect<void>>()
-
-const endsWith = (outcome: string): (millis: number) => Effect.Effect<void> => {
-  const count = Metric.tagged(runs, "outcome", outcome)
-  const time = Metric.tagged(duration, "outcome", outcome)
-  return (millis) => Effect.zipRight(Metric.update(count, 1), Metric.update(time, millis / 1000))
-}
-
-/** There are as many outcomes as there are errors. */
-export const runEnded = (outcome: string, millis: number): Effect.Effect<void> => {
-  let end = ends.get(outcome)
-  if (end === undefined) ends.set(outcome, end = endsWith(outcome))
-  return end(millis)
-}
+export const runEnded = (outcome: string, millis: number): Effect.Effect<void> =>
+  Effect.zipRight(
+    Metric.update(Metric.tagged(runs, "outcome", outcome), 1),
+    Metric.update(Metric.tagged(duration, "outcome", outcome), millis / 1000)
+  )
 
 /** One effect for all of them: it is run for every chunk of events. */
 export const spent = (usage: TokenUsage, dollars: number): Effect.Effect<void> =>
