@@ -273,5 +273,3 @@ export const agentFallback = ({ agent, reason }: AgentFallback): Problem => ({
     ? `OpenCode does not know the agent "${agent}" and would use its default agent, which may write`
     : `"${agent}" is a sub-agent, OpenCode would use its default agent, which may write; name a primary agent`
 })
-
-export { positive }

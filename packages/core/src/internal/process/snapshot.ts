@@ -33,7 +33,7 @@ export const isKnownToAll = (entry: Pick<Entry<unknown>, "pid" | "identity">, wa
 }
 
 /** What later looks can be held against. */
-export const standing = (entries: ReadonlyArray<Entry<unknown>>): Before => {
+const standing = (entries: ReadonlyArray<Entry<unknown>>): Before => {
   const found = new Map<string, string>()
   for (const { identity, pid } of entries) if (identity !== undefined) found.set(pid, identity)
   return found

@@ -15,7 +15,7 @@ export interface RateGate {
   readonly limited: (provider: string | undefined, retryAfter: number | undefined) => Effect.Effect<void>
 }
 
-export const off: RateGate = { isOpen: () => Effect.succeed(true), wait: () => Effect.void, limited: () => Effect.void }
+const off: RateGate = { isOpen: () => Effect.succeed(true), wait: () => Effect.void, limited: () => Effect.void }
 
 const now = Effect.clockWith((clock) => Effect.sync(() => monotonicClock.millis(clock)))
 

@@ -1,5 +1,5 @@
 /** `JSON.stringify` and every walk through a value call themselves for each level, and the stack is finite. */
-export const maxDepth = 500
+const maxDepth = 500
 
 /** Stands where a value is nested too deeply. */
 export const tooDeep = "[nested too deeply]"

@@ -21,7 +21,6 @@ export interface NewSession {
   /** Without one the first prompt costs another call of a model. */
   readonly title: string
   readonly permission: ReadonlyArray<protocol.Rule>
-  readonly parentId?: string | undefined
 }
 
 /** One prompt. There is no `tools`: it would replace the session's permission rules for good. */
@@ -31,9 +30,6 @@ export interface Prompt {
   /** Not remembered by the session: each prompt names it. */
   readonly agent?: string | undefined
   readonly variant?: string | undefined
-  /** Goes to the end of the system prompt, for this prompt alone. */
-  readonly system?: string | undefined
-  readonly format?: { readonly type: "json_schema"; readonly schema: unknown } | undefined
 }
 
 export type PromptPart =
@@ -57,13 +53,11 @@ export interface Api {
     sessionId: string,
     patch: { readonly title?: string | undefined; readonly permission?: ReadonlyArray<protocol.Rule> | undefined }
   ) => Call<protocol.Session>
-  /** A run under way is not ended by it: abort first. */
-  readonly deleteSession: (sessionId: string) => Call<void>
   /** The sessions of a directory that are no children, the last used first. */
   readonly sessions: (directory: string, limit?: number) => Call<ReadonlyArray<protocol.Session>>
   readonly children: (sessionId: string) => Call<ReadonlyArray<protocol.Session>>
   /** The copy has neither the permission rules nor the parent. */
-  readonly fork: (sessionId: string, messageId?: string) => Call<protocol.Session>
+  readonly fork: (sessionId: string) => Call<protocol.Session>
   /** Returns as soon as the server has the prompt; everything else comes as events. */
   readonly promptAsync: (sessionId: string, prompt: Prompt) => Call<void>
   /** Returns when the session has come to rest; succeeds where there was nothing to abort. */
@@ -84,9 +78,7 @@ export interface Api {
   readonly models: (directory: string) => Call<ReadonlyArray<string>>
   /** The directory as the server names it in its sessions: without symbolic links (1.18.33). */
   readonly resolved: (directory: string) => Call<string>
-  /** Aborts what runs in a directory and forgets its configuration and grants. */
-  readonly disposeInstance: (directory: string) => Call<void>
-  /** The same for all directories; their tools and MCP servers are ended. */
+  /** Aborts what runs in any directory and forgets configurations and grants; tools and MCP servers are ended. */
   readonly dispose: Call<void>
   /** Opens the events of all directories, which have no end of their own. */
   readonly events: Effect.Effect<Stream.Stream<Uint8Array, OpenCodeServerError>, OpenCodeServerError, Scope.Scope>
@@ -101,11 +93,12 @@ export interface Options {
   readonly password: Redacted.Redacted | undefined
   /** Cleans what the server says of secrets. */
   readonly redact: (text: string) => string
-  /** For each call. Default: 1 minute. */
-  readonly patience?: Duration.Duration | undefined
   /** Messages that are asked for at once. Default: 100. */
   readonly pageSize?: number | undefined
 }
+
+/** For each call. */
+const patience = Duration.minutes(1)
 
 /** The words of an error that fit into a message. */
 const shown = 500
@@ -178,7 +171,6 @@ const isProviders = (u: unknown): u is Providers =>
 /** The calls of a server at an address. */
 export const make = (options: Options): Api => {
   const { redact, url } = options
-  const patience = options.patience ?? Duration.minutes(1)
   const pageSize = options.pageSize ?? 100
   // Its spans would carry the directory and every header, its propagation would tell the server of the trace.
   const client = options.client.pipe(Client.withTracerDisabledWhen(() => true), Client.withTracerPropagation(false))
@@ -312,11 +304,10 @@ export const make = (options: Options): Api => {
   return {
     url,
     health: ask(health, isHealth),
-    createSession: ({ directory: of, parentId, permission, title }) =>
-      ask(directory("POST", "/session", of, { body: { title, permission, parentID: parentId } }), isSession),
+    createSession: ({ directory: of, permission, title }) =>
+      ask(directory("POST", "/session", of, { body: { title, permission } }), isSession),
     getSession: (sessionId) => ask(session("GET", sessionId), isSession),
     patchSession: (sessionId, patch) => ask(session("PATCH", sessionId, "", patch), isSession),
-    deleteSession: (sessionId) => tell(session("DELETE", sessionId)),
     sessions: (of, limit) =>
       ask(
         directory("GET", "/session", of, {
@@ -325,7 +316,7 @@ export const make = (options: Options): Api => {
         isSessions
       ),
     children: (sessionId) => ask(session("GET", sessionId, "/children"), isSessions),
-    fork: (sessionId, messageId) => ask(session("POST", sessionId, "/fork", { messageID: messageId }), isSession),
+    fork: (sessionId) => ask(session("POST", sessionId, "/fork", {}), isSession),
     promptAsync: (sessionId, prompt) => tell(session("POST", sessionId, "/prompt_async", prompt)),
     abort: (sessionId) => tell(session("POST", sessionId, "/abort")),
     messages,
@@ -348,7 +339,6 @@ export const make = (options: Options): Api => {
         ({ providers }) => providers.flatMap(({ id, models }) => Object.keys(models).map((model) => `${id}/${model}`))
       ),
     resolved: (of) => Effect.map(ask(directory("GET", "/path", of), isPlace), (place) => place.directory),
-    disposeInstance: (of) => tell(directory("POST", "/instance/dispose", of)),
     dispose: tell({ method: "POST", route: "/global/dispose", path: "/global/dispose" }),
     events: Effect.suspend(() => Client.withScope(client).execute(toRequest(events))).pipe(
       Effect.mapError(lost(events)),

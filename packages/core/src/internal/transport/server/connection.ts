@@ -47,7 +47,7 @@ export interface Server {
 }
 
 /** The versions whose server is driven: measured with 1.18.33. */
-export const supported = { from: Version.make(1, 18, 0), below: Version.make(2, 0, 0) }
+const supported = { from: Version.make(1, 18, 0), below: Version.make(2, 0, 0) }
 
 const checked = (url: string, text: string): Effect.Effect<Version.Version, OpenCodeVersionError> => {
   const version = Option.getOrUndefined(Version.parse(text))

@@ -79,7 +79,7 @@ const inOrder = (parts: ReadonlyArray<protocol.Part>): ReadonlyArray<protocol.Pa
 const isUnknown = (error: unknown): boolean => field(error, "name") === "UnknownError"
 
 /** A compaction's own message; on a message of the user the field is an object. */
-export const isSummary = (info: object): boolean => field(info, "summary") === true
+const isSummary = (info: object): boolean => field(info, "summary") === true
 
 const messageOf = (part: protocol.Part): string => string(part["messageID"]) ?? ""
 

@@ -44,7 +44,7 @@ export const Session = Schema.Struct({
 })
 export type Session = typeof Session.Type
 
-/** What a message says about itself; `error` is OpenCode's error object, `structured` the value of a `format`. */
+/** What a message says about itself; `error` is OpenCode's error object. */
 export const MessageInfo = Schema.Struct({
   id: Schema.String,
   sessionID: Schema.String,
