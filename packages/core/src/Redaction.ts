@@ -16,6 +16,7 @@ import * as Effect from "effect/Effect"
 import * as environment from "./internal/launch/environment.js"
 import * as knownSecrets from "./internal/launch/knownSecrets.js"
 import * as redact from "./internal/opencode/redact.js"
+import * as secretSearch from "./internal/opencode/secretSearch.js"
 import * as secretNames from "./internal/util/secretNames.js"
 import type { Isolation } from "./Isolation.js"
 import type { RunConfig } from "./RunConfig.js"
@@ -74,7 +75,7 @@ export const isSecretName: (name: string) => boolean = secretNames.isSecretName
  * @since 0.1.0
  * @category getters
  */
-export const secretsOf = (value: unknown): ReadonlyArray<string> => redact.secretsOf(value)
+export const secretsOf = (value: unknown): ReadonlyArray<string> => secretSearch.secretsOf(value)
 
 /**
  * Masks these secrets.

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc, Redacted } from "effect"
 import type { RunConfig } from "effect-opencode"
 import * as redact from "../src/internal/opencode/redact.js"
+import * as secretSearch from "../src/internal/opencode/secretSearch.js"
 
 const clean = redact.make([]).text
 
@@ -13,16 +14,18 @@ describe("redact", () => {
         extraEnv: { HARMLESS_NAME: Redacted.make("canary-env"), PLAIN: "not-a-secret" },
         title: "not-a-secret"
       }
-      expect([...redact.secretsOf(config)].sort()).toEqual(["canary-env", "canary-password"])
+      expect([...secretSearch.secretsOf(config)].sort()).toEqual(["canary-env", "canary-password"])
     })
 
     it("takes no longer for a value of megabytes", () => {
       for (
         const text of ["x".repeat(2 ** 21), "://".repeat(2 ** 20), "a://".repeat(2 ** 19), "a://b:".repeat(2 ** 18)]
       ) {
-        expect(redact.secretsOf({ title: text })).toEqual([])
+        expect(secretSearch.secretsOf({ title: text })).toEqual([])
       }
-      expect(redact.secretsOf({ title: `${"x".repeat(2 ** 21)}://me:canary-password@db` })).toEqual(["canary-password"])
+      expect(secretSearch.secretsOf({ title: `${"x".repeat(2 ** 21)}://me:canary-password@db` })).toEqual([
+        "canary-password"
+      ])
     })
 
     it("masks a text of megabytes in no longer", () => {
@@ -50,17 +53,17 @@ describe("redact", () => {
         },
         mcp: { one: { environment: { DB_PASSWORD: "canary-9", CLIENT_SECRET: Redacted.make("canary-10") } } }
       }
-      expect([...redact.secretsOf(config)].sort()).toEqual(
+      expect([...secretSearch.secretsOf(config)].sort()).toEqual(
         Array.from({ length: 10 }, (_, index) => `canary-${index + 1}`).sort()
       )
     })
 
     it("leaves out values so short that they would blank out ordinary words", () => {
-      expect(redact.secretsOf({ apiKey: "x", token: "build", password: Redacted.make("") })).toEqual([])
+      expect(secretSearch.secretsOf({ apiKey: "x", token: "build", password: Redacted.make("") })).toEqual([])
     })
 
     it("finds what is Redacted however short or common it is, unless it is blank", () => {
-      expect(redact.secretsOf({ a: Redacted.make("x"), b: Redacted.make("true"), c: Redacted.make(" \n") }))
+      expect(secretSearch.secretsOf({ a: Redacted.make("x"), b: Redacted.make("true"), c: Redacted.make(" \n") }))
         .toEqual(["true", "x"])
     })
 
@@ -112,17 +115,17 @@ describe("redact", () => {
       ["nothing in rules", { permission: { read: { "*.key": "deny", "secrets/**": "allow" } } }, {}, []],
       ["nothing in keybinds and limits", { keybinds: { leader: "ctrl+x" }, limit: { max_tokens: "100000" } }, {}, []]
     ])("finds %s", (_, value, variables, expected) => {
-      expect(redact.secretsOf(value, variables)).toEqual(expected)
+      expect(secretSearch.secretsOf(value, variables)).toEqual(expected)
     })
 
     it("finds the keys and tokens of logins, and not what they are called", () => {
       expect([
-        ...redact.secretsOfLogins(JSON.stringify({
+        ...secretSearch.secretsOfLogins(JSON.stringify({
           anthropic: { type: "oauth", access: "canary-access", refresh: "canary-refresh", expires: 1_800_000_000 },
           openai: { type: "api", key: "canary-key" },
           acme: { type: "wellknown", key: "ACME_TOKEN", token: "canary-token" }
         })),
-        ...redact.secretsOfLogins(JSON.stringify({
+        ...secretSearch.secretsOfLogins(JSON.stringify({
           linear: {
             tokens: { accessToken: "canary-mcp-access", refreshToken: "canary-mcp-refresh", scope: "read write" },
             clientInfo: { clientId: "an-id-of-theirs", clientSecret: "canary-mcp-secret" },
@@ -140,25 +143,25 @@ describe("redact", () => {
         "canary-refresh",
         "canary-token"
       ])
-      expect(redact.secretsOfLogins("no json")).toEqual([])
+      expect(secretSearch.secretsOfLogins("no json")).toEqual([])
     })
 
     it("leaves the words of the machine", () => {
-      expect(redact.secretsOfVariables({ USER: "jfkennedy", DB_PASSWORD: "jfkennedy", API_KEY: "canary-1" }))
+      expect(secretSearch.secretsOfVariables({ USER: "jfkennedy", DB_PASSWORD: "jfkennedy", API_KEY: "canary-1" }))
         .toEqual(["canary-1"])
     })
 
     it("ends with values that contain themselves, and with deep ones", () => {
       const circle: Record<string, unknown> = { token: "canary-1" }
       circle["self"] = circle
-      expect(redact.secretsOf(circle)).toEqual(["canary-1"])
+      expect(secretSearch.secretsOf(circle)).toEqual(["canary-1"])
       let deep: unknown = { token: "canary-1" }
       for (let level = 0; level < 20_000; level++) deep = level % 2 === 0 ? [deep] : { a: deep }
-      expect(redact.secretsOf(deep)).toEqual(["canary-1"])
+      expect(secretSearch.secretsOf(deep)).toEqual(["canary-1"])
     })
 
     it("puts the longest first, each once", () => {
-      expect(redact.secretsOf({ a: { token: "abcdef" }, b: { token: "abcdefgh" }, c: { key: "abcdef" } }))
+      expect(secretSearch.secretsOf({ a: { token: "abcdef" }, b: { token: "abcdefgh" }, c: { key: "abcdef" } }))
         .toEqual(["abcdefgh", "abcdef"])
     })
   })
@@ -169,7 +172,7 @@ describe("redact", () => {
     })
 
     it("masks a secret that contains another one as a whole", () => {
-      const secrets = redact.secretsOf({ token: "secret-long-tail", key: "secret-long" })
+      const secrets = secretSearch.secretsOf({ token: "secret-long-tail", key: "secret-long" })
       expect(redact.make(secrets).text("secret-long-tail and secret-long")).toBe("<redacted> and <redacted>")
     })
 
@@ -235,7 +238,7 @@ describe("redact", () => {
     it("masks the lines of a secret that has several, which are printed one by one", () => {
       const key = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq\nhkiG9w0BAQ==\n-----END PRIVATE KEY-----\n"
       for (const secret of [key, Redacted.make(key), key.replaceAll("\n", "\\n")]) {
-        const { known } = redact.make(redact.secretsOf({ PRIVATE_KEY: secret }))
+        const { known } = redact.make(secretSearch.secretsOf({ PRIVATE_KEY: secret }))
         expect(known("> MIIEvQIBADANBgkq")).toBe("> <redacted>")
         expect(known("hkiG9w0BAQ==")).toBe("<redacted>")
         expect(known(key.trim())).toBe("<redacted>")
@@ -296,7 +299,7 @@ describe("redact", () => {
       after: fc.string()
     }, ({ after, before, secret }) => {
       const text = `${before}${secret}${after}`
-      const masked = redact.make(redact.secretsOf({ token: secret })).text
+      const masked = redact.make(secretSearch.secretsOf({ token: secret })).text
       const left = (text: string, secret: string) => masked(text).split("<redacted>").filter((s) => s.includes(secret))
       expect(left(text, secret)).toEqual([])
       expect(left(JSON.stringify(text), JSON.stringify(secret).slice(1, -1))).toEqual([])

@@ -5,7 +5,7 @@ import type { Isolation } from "../../Isolation.js"
 import { OpenCodeConfigError } from "../../OpenCodeError.js"
 import type { RunConfig } from "../../RunConfig.js"
 import * as configContent from "../opencode/configContent.js"
-import * as redact from "../opencode/redact.js"
+import * as secretSearch from "../opencode/secretSearch.js"
 import * as invocation from "../opencode/v1/invocation.js"
 import * as permissionOrder from "../opencode/v1/permissionOrder.js"
 import * as startupProfile from "../opencode/v1/startupProfile.js"
@@ -39,8 +39,8 @@ export const secrets = (
     const inherited = extend ? (yield* HostEnvironment.facts).variables : {}
     const env = { ...invocation.revealed(given), ...invocation.revealed(config.extraEnv ?? {}) }
     return [
-      ...redact.secretsOf({ config, variables: given }, { ...inherited, ...env }),
-      ...redact.secretsOfVariables(inherited),
+      ...secretSearch.secretsOf({ config, variables: given }, { ...inherited, ...env }),
+      ...secretSearch.secretsOfVariables(inherited),
       ...(yield* knownSecrets.stored(client, env, typeof isolation === "object" ? isolation.directory : undefined))
     ]
   })

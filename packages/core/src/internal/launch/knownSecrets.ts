@@ -3,14 +3,14 @@ import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as HostEnvironment from "../../HostEnvironment.js"
-import * as redact from "../opencode/redact.js"
+import * as secretSearch from "../opencode/secretSearch.js"
 import * as directories from "./directories.js"
 import * as logins from "./logins.js"
 
 /** The secret values among the variables of this process. */
 export const inherited: Effect.Effect<ReadonlyArray<string>> = Effect.map(
   HostEnvironment.facts,
-  ({ variables }) => redact.secretsOfVariables(variables)
+  ({ variables }) => secretSearch.secretsOfVariables(variables)
 )
 
 /** One reader at a time, in the order in which they came: runs that wait for the same session keep theirs. */
@@ -39,5 +39,5 @@ export const stored = (
         Effect.forEach((name) => Effect.orElseSucceed(fileSystem.readFileString(path.join(directory, name)), () => ""))
       )
     }).pipe(Effect.map((lists) => lists.flat()))
-    return texts.flatMap(redact.secretsOfLogins)
+    return texts.flatMap(secretSearch.secretsOfLogins)
   }).pipe(inTurn(services.fileSystem))

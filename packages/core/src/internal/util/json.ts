@@ -49,3 +49,13 @@ export const stringify = (value: unknown): string => {
     return JSON.stringify(writable(() => value, new Set())) ?? "null"
   }
 }
+
+/** The value of a text that begins as an object or an array; `undefined` if it is not valid JSON. */
+export const parsed = (text: string): unknown => {
+  if (!/^\s*[[{]/.test(text)) return undefined
+  try {
+    return JSON.parse(text)
+  } catch {
+    return undefined
+  }
+}

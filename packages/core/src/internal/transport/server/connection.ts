@@ -14,6 +14,7 @@ import type { OpenCodeError } from "../../../OpenCodeError.js"
 import * as Version from "../../../Version.js"
 import type * as environment from "../../launch/environment.js"
 import * as redact from "../../opencode/redact.js"
+import * as secretSearch from "../../opencode/secretSearch.js"
 import * as crashTexts from "../../opencode/v1/crashTexts.js"
 import * as apis from "./api.js"
 import type { Api } from "./api.js"
@@ -166,7 +167,8 @@ export const attach = (
       username: options.username ?? credentials.username,
       password: options.password,
       redact:
-        redact.make(options.secrets === undefined ? redact.secretsOf(options.password) : yield* options.secrets).text
+        redact.make(options.secrets === undefined ? secretSearch.secretsOf(options.password) : yield* options.secrets)
+          .text
     })
     return yield* connect(api, undefined, Effect.never)
   })
