@@ -6,12 +6,10 @@ import * as FiberId from "effect/FiberId"
 import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import type * as FleetBudget from "../../FleetBudget.js"
 import type { OpenCodeError, Partial } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
 import type * as StartupGate from "../../StartupGate.js"
 import * as TokenUsage from "../../TokenUsage.js"
-import type { Transcript } from "../../Transcript.js"
 import * as Verdict from "../../Verdict.js"
 import * as summary from "../opencode/summary.js"
 import * as limits from "../util/limits.js"
@@ -19,10 +17,10 @@ import * as monotonicClock from "../util/monotonicClock.js"
 import * as tail from "../util/tail.js"
 import type { Client } from "./client.js"
 import * as plans from "./plan.js"
-import * as recorder from "./recorder.js"
+import * as recorders from "./recorder.js"
 import * as sessionExport from "./sessionExport.js"
 import * as telemetry from "./telemetry.js"
-import type { Prepare } from "./transport.js"
+import type { Prepare, Request } from "./transport.js"
 import * as watchdog from "./watchdog.js"
 
 /** What one attempt needs from the run that it belongs to. */
@@ -33,21 +31,13 @@ export interface Context {
   /** From 1. */
   readonly number: number
   readonly expiry: Expiry
-  /** Cuts a wait short when the run's total time is over. */
-  readonly inTime: <A, R>(effect: Effect.Effect<A, OpenCodeError, R>) => Effect.Effect<A, OpenCodeError, R>
-  readonly transcript: Transcript | undefined
-  readonly fleet: FleetBudget.Service | undefined
+  readonly sinks: recorders.Sinks
   /** Keep the events, for a result or an error that carries them. */
   readonly collect: boolean
   /** Somebody reads the events. */
   readonly listening: boolean
-  readonly onTool: (event: RunEvent) => void
-  /** Every time that events have arrived. */
-  readonly onProgress: (progress: recorder.Progress) => void
   /** A limit of cost that ends the run where the cost is unknown. */
   readonly unpriced: watchdog.Unpriced | undefined
-  /** A step has used tokens at an unknown cost. */
-  readonly onUnpriced: Effect.Effect<void>
   readonly onSuccess: (success: Success) => void
 }
 
@@ -56,6 +46,11 @@ export interface Expiry {
   /** By `monotonic.millis`. */
   readonly at: number
   readonly await: Effect.Effect<void>
+  /** Cuts a wait short at the end, after so many attempts: waiting counts. */
+  readonly inTime: <A, R>(
+    effect: Effect.Effect<A, OpenCodeError, R>,
+    attempts: number
+  ) => Effect.Effect<A, OpenCodeError, R>
 }
 
 /** The events of a run, chunk by chunk, where somebody reads them; fails with nothing at the end. */
@@ -72,10 +67,12 @@ export interface Success {
 export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope.Scope> =>
   Effect.gen(function*() {
     const { client, plan } = context
+    const { fleet, transcript } = context.sinks
+    const inTime: Request["inTime"] = (effect) => context.expiry.inTime(effect, context.number - 1)
     const scope = yield* Effect.scope
     const clock = yield* Effect.clock
 
-    const prepared = yield* context.prepare({ inTime: context.inTime })
+    const prepared = yield* context.prepare({ inTime })
 
     const state = summary.make({
       keepText: context.collect ? Number.POSITIVE_INFINITY : limits.kept,
@@ -100,11 +97,11 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
     const entered = yield* tryEnter(client, providerOf(context))
     const pass = Option.isSome(entered)
       ? entered.value
-      : yield* context.inTime(enter(client, providerOf(context)))
+      : yield* inTime(enter(client, providerOf(context)))
     // As late as possible: those who stood before us in the queue have spent since.
-    if (context.fleet !== undefined) yield* context.fleet.check
-    if (context.transcript !== undefined) {
-      yield* context.transcript.start({
+    if (fleet !== undefined) yield* fleet.check
+    if (transcript !== undefined) {
+      yield* transcript.start({
         timestamp: clock.unsafeCurrentTimeMillis(),
         runId: plan.runId,
         attempt: context.number,
@@ -115,27 +112,22 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
     }
     // Here, because the time for the start begins: that for the wait at the gate is not OpenCode's.
     const guard = yield* watchdog.make(plan, monotonicClock.millis(clock), context.expiry.at, context.unpriced)
-    const intake = () =>
-      recorder.make({
-        state,
-        guard,
-        outbox,
-        opened: pass.opened,
-        events: context.collect ? events : undefined,
-        parts,
-        transcript: context.transcript,
-        fleet: context.fleet,
-        onTool: context.onTool,
-        onProgress: context.onProgress,
-        onUnpriced: context.onUnpriced
-      })
+    const recorder = recorders.make({
+      ...context.sinks,
+      state,
+      guard,
+      outbox,
+      opened: pass.opened,
+      events: context.collect ? events : undefined,
+      parts
+    })
 
     const running = yield* prepared.start({
       state,
       guard,
       stderr,
       rawLines: keepRaw ? rawLines : undefined,
-      intake,
+      recorder,
       limited: (retryAfter) => client.rateGate.limited(providerOf(context), retryAfter)
     })
     yield* pass.started
@@ -173,26 +165,11 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
       const missing = lacksEnd && plan.options.recover === "export" && state.sessionId !== undefined
         ? yield* untilExpired(sessionExport.missing(prepared.conversation, state.sessionId, parts), [])
         : []
-      yield* intake()(missing)
+      yield* recorder.source()(missing)
       const hidden = plan.options.usage === "deep" && guard.fired() === undefined
         ? yield* untilExpired(sessionExport.hidden(prepared.conversation, plan.isPriced, parts), sessionExport.unasked)
         : undefined
-      if (hidden !== undefined) {
-        context.onProgress({ sessionId: state.sessionId, ...hidden, turns: 0 })
-        if (context.fleet !== undefined) {
-          yield* context.fleet.add({
-            steps: 0,
-            cost: hidden.cost,
-            ...(hidden.unpriced ? { unpriced: true } : {}),
-            tokens: hidden.usage.total,
-            toolCalls: 0
-          })
-        }
-        if (hidden.unpriced) {
-          guard.unpriced(state.cost + hidden.cost)
-          yield* context.onUnpriced
-        }
-      }
+      if (hidden !== undefined) yield* recorder.hidden(hidden)
       if (state.lostLines > 0) {
         yield* Effect.logWarning(
           `${state.lostLines} ${state.lostLines === 1 ? "line" : "lines"} of OpenCode's stdout could be events and ` +
@@ -212,8 +189,8 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
       const first = judge(partial)
       // Errors are logged and sent on, events and all; a result is for the caller, who gets it as it was.
       const verdict = Either.isLeft(first) ? judge(plan.clean(partial)) : first
-      if (context.transcript !== undefined) {
-        yield* context.transcript.end({
+      if (transcript !== undefined) {
+        yield* transcript.end({
           timestamp: clock.unsafeCurrentTimeMillis(),
           runId: plan.runId,
           outcome: Either.isLeft(verdict) ? verdict.left._tag : "success",

@@ -21,7 +21,29 @@ export interface Progress {
   readonly turns: number
 }
 
-export interface Options {
+/** What a run wants to know of its attempts. */
+export interface Sinks {
+  readonly transcript: Transcript | undefined
+  readonly fleet: FleetBudget.Service | undefined
+  readonly onTool: (event: RunEvent) => void
+  /** Called every time that events have arrived. */
+  readonly onProgress: (progress: Progress) => void
+  /** A step has used tokens at an unknown cost. */
+  readonly onUnpriced: Effect.Effect<void>
+}
+
+/** Records what one attempt does. */
+export interface Recorder {
+  /**
+   * Makes the entrance of one source of events, through which each of them passes: counted, guarded, written down, then
+   * handed on. It counts when it is called; its effect does the rest and waits for the consumer.
+   */
+  readonly source: () => (arrived: ReadonlyArray<RunEvent>) => Effect.Effect<void>
+  /** Adds what was spent without an event. */
+  readonly hidden: (hidden: sessionExport.Hidden) => Effect.Effect<void>
+}
+
+export interface Options extends Sinks {
   readonly state: Summary
   readonly guard: Guards
   /** Takes the events to whoever reads them; there is none where nobody does. */
@@ -31,19 +53,32 @@ export interface Options {
   /** Collects the events, where they are kept. */
   readonly events: Array<RunEvent> | undefined
   readonly parts: sessionExport.Parts | undefined
-  readonly transcript: Transcript | undefined
-  readonly fleet: FleetBudget.Service | undefined
-  readonly onTool: (event: RunEvent) => void
-  readonly onProgress: (progress: Progress) => void
-  /** A step has used tokens at an unknown cost. */
-  readonly onUnpriced: Effect.Effect<void>
 }
 
-/**
- * Where every event passes, one intake for each pipe: counted, guarded, written down, then handed on. The counting is
- * done when it is called, the rest by the effect, which waits for the consumer.
- */
-export const make = (options: Options): (arrived: ReadonlyArray<RunEvent>) => Effect.Effect<void> => {
+export const make = (options: Options): Recorder => ({
+  source: () => source(options),
+  hidden: (hidden) => addHidden(options, hidden)
+})
+
+const addHidden = ({ fleet, guard, onProgress, onUnpriced, state }: Options, hidden: sessionExport.Hidden) =>
+  Effect.gen(function*() {
+    onProgress({ sessionId: state.sessionId, ...hidden, turns: 0 })
+    if (fleet !== undefined) {
+      yield* fleet.add({
+        steps: 0,
+        cost: hidden.cost,
+        ...(hidden.unpriced ? { unpriced: true } : {}),
+        tokens: hidden.usage.total,
+        toolCalls: 0
+      })
+    }
+    if (hidden.unpriced) {
+      guard.unpriced(state.cost + hidden.cost)
+      yield* onUnpriced
+    }
+  })
+
+const source = (options: Options): (arrived: ReadonlyArray<RunEvent>) => Effect.Effect<void> => {
   const { events, fleet, guard, outbox, parts, state, transcript } = options
   // The events wait here, and not in the effect: what a fiber's effects close over is held so long that it outlives
   // the young generation, and collecting it took as much time as parsing.

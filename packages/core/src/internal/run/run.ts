@@ -24,7 +24,7 @@ import * as attempt from "./attempt.js"
 import type { Client } from "./client.js"
 import type { Lifetime } from "./lifetime.js"
 import * as plan from "./plan.js"
-import type { Progress } from "./recorder.js"
+import type { Progress, Sinks } from "./recorder.js"
 import * as telemetry from "./telemetry.js"
 import * as unpriced from "./unpriced.js"
 
@@ -97,28 +97,10 @@ const open = (
     const settled = yield* plan.make(client, prompt, options)
     annotate(span, requestAttributes(settled))
 
-    const expiry = expiryOf(clock, settled.timeout)
-    /** Waiting counts: whatever can take long before there is a process is cut short by the total time. */
-    const inTime = <A, E, R>(
-      effect: Effect.Effect<A, E, R>,
-      attempts: number
-    ): Effect.Effect<A, E | OpenCodeTimeoutError, R> =>
-      Effect.raceFirst(
-        effect,
-        Effect.zipRight(
-          expiry.await,
-          Effect.suspend(() =>
-            new OpenCodeTimeoutError({
-              phase: "total",
-              limit: Duration.toMillis(settled.timeout),
-              partial: nothingYet(settled, attempts, clock.unsafeCurrentTimeMillis())
-            })
-          )
-        )
-      )
+    const expiry = expiryOf(clock, settled)
 
     yield* client.transport.checkFiles(settled)
-    const prepare = yield* client.transport.ready(settled, { inTime: (effect) => inTime(effect, 0) })
+    const prepare = yield* client.transport.ready(settled, { inTime: (effect) => expiry.inTime(effect, 0) })
     const transcript = settled.options.transcript === undefined ? undefined : yield* openTranscript(client, settled)
     if (transcript !== undefined) {
       // Interruption and an early end of the stream have no verdict; the program is alive all the same.
@@ -134,7 +116,7 @@ const open = (
     }
     const fleet = Option.getOrUndefined(yield* Effect.serviceOption(FleetBudget.FleetBudget))
     // Whoever need not wait need not be cut short.
-    if (Option.isNone(yield* client.running.tryEnter)) yield* inTime(client.running.enter, 0)
+    if (Option.isNone(yield* client.running.tryEnter)) yield* expiry.inTime(client.running.enter, 0)
 
     let isTold = false
     const onUnpriced = Effect.suspend(() => {
@@ -142,6 +124,22 @@ const open = (
       isTold = true
       return unpriced.tell(settled, fleet)
     })
+
+    const sinks: Sinks = {
+      transcript,
+      fleet,
+      onTool: (event) => {
+        if (event._tag !== "ToolUse" || toolEvents >= maxSpanEvents) return
+        toolEvents++
+        span.event("gen_ai.tool.call", clock.unsafeCurrentTimeNanos(), {
+          "gen_ai.tool.name": event.tool,
+          "gen_ai.tool.call.id": event.callId,
+          "opencode.tool.status": event.status
+        })
+      },
+      onProgress: (progress) => mode.onProgress?.(progress),
+      onUnpriced
+    }
 
     let driver: Schedule.ScheduleDriver<unknown, OpenCodeSqliteError> | undefined
     const delay = (error: OpenCodeSqliteError): Effect.Effect<unknown, OpenCodeSqliteError> =>
@@ -156,23 +154,10 @@ const open = (
         prepare,
         number,
         expiry,
-        inTime: (effect) => inTime(effect, number - 1),
-        transcript,
-        fleet,
+        sinks,
         collect: mode.collect,
         listening: !mode.collect || settled.options.onEvent !== undefined,
-        onTool: (event) => {
-          if (event._tag !== "ToolUse" || toolEvents >= maxSpanEvents) return
-          toolEvents++
-          span.event("gen_ai.tool.call", clock.unsafeCurrentTimeNanos(), {
-            "gen_ai.tool.name": event.tool,
-            "gen_ai.tool.call.id": event.callId,
-            "opencode.tool.status": event.status
-          })
-        },
-        onProgress: (progress) => mode.onProgress?.(progress),
         unpriced: unpriced.limitOf(settled, fleet),
-        onUnpriced,
         onSuccess: ({ finished, partial, recovered }) => {
           outcome = "success"
           annotate(span, outcomeAttributes(partial, finished.finishReason))
@@ -187,7 +172,7 @@ const open = (
           error._tag !== "OpenCodeSqliteError" ?
             Effect.fail(error) :
             Effect.uninterruptible(Scope.close(own, Exit.fail(error))).pipe(
-              Effect.zipRight(inTime(delay(error), number)),
+              Effect.zipRight(expiry.inTime(delay(error), number)),
               Effect.zipRight(Metric.increment(telemetry.retries)),
               Effect.zipRight(attempts(number + 1)),
               // Whoever pulls is in another span.
@@ -244,13 +229,25 @@ export const make = (
       ))
   )
 
-const expiryOf = (clock: Clock.Clock, timeout: Duration.Duration): attempt.Expiry => {
-  const at = monotonicClock.millis(clock) + Duration.toMillis(timeout)
+const expiryOf = (clock: Clock.Clock, settled: plan.Plan): attempt.Expiry => {
+  const limit = Duration.toMillis(settled.timeout)
+  const at = monotonicClock.millis(clock) + limit
+  const over = Effect.suspend(() =>
+    at === Number.POSITIVE_INFINITY ? Effect.never : Effect.sleep(at - monotonicClock.millis(clock))
+  )
   return {
     at,
-    await: Effect.suspend(() =>
-      at === Number.POSITIVE_INFINITY ? Effect.never : Effect.sleep(at - monotonicClock.millis(clock))
-    )
+    await: over,
+    inTime: (effect, attempts) =>
+      Effect.raceFirst(
+        effect,
+        Effect.flatMap(over, () =>
+          new OpenCodeTimeoutError({
+            phase: "total",
+            limit,
+            partial: nothingYet(settled, attempts, clock.unsafeCurrentTimeMillis())
+          }))
+      )
   }
 }
 

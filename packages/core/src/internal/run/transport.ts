@@ -4,7 +4,6 @@ import type * as Scope from "effect/Scope"
 import type { Conversation } from "../../Conversation.js"
 import type { OpenCodeConfigError, OpenCodeError } from "../../OpenCodeError.js"
 import type { RunConfig } from "../../RunConfig.js"
-import type { RunEvent } from "../../RunEvent.js"
 import type { RunOptions } from "../../RunOptions.js"
 import type { Location } from "../../Session.js"
 import type * as Verdict from "../../Verdict.js"
@@ -13,6 +12,7 @@ import type { Problem } from "../opencode/problem.js"
 import type { Summary } from "../opencode/summary.js"
 import type { LineTail } from "../util/tail.js"
 import type { Plan } from "./plan.js"
+import type { Recorder } from "./recorder.js"
 import type { Guards } from "./watchdog.js"
 
 /**
@@ -69,8 +69,7 @@ export interface Sink {
   readonly stderr: LineTail
   /** Collects the lines as they were printed, where they are kept. */
   readonly rawLines: Array<string> | undefined
-  /** Makes the entrance of one source: counts when it is called, and waits for the consumer in the effect. */
-  readonly intake: () => (arrived: ReadonlyArray<RunEvent>) => Effect.Effect<void>
+  readonly recorder: Recorder
   /** The provider has asked for patience, for so many milliseconds where it says so. */
   readonly limited: (retryAfter: number | undefined) => Effect.Effect<void>
 }

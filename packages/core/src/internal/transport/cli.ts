@@ -170,7 +170,7 @@ const read = (running: spawn.Running, sink: Sink, agent: string | undefined) =>
     const scope = yield* Effect.scope
 
     const stdoutLines = lineSplitter.make()
-    const fromStdout = sink.intake()
+    const fromStdout = sink.recorder.source()
     const readLine = decode.reader()
     const retries = retryCount.make(() => state.sessionId)
     const repeated = repeatedStep.make(retries)
@@ -221,7 +221,7 @@ const read = (running: spawn.Running, sink: Sink, agent: string | undefined) =>
     }
 
     const stderrLines = lineSplitter.make(maxStderrLine)
-    const fromStderr = sink.intake()
+    const fromStderr = sink.recorder.source()
     const onStderr = (lines: ReadonlyArray<lineSplitter.Line>, isFresh: boolean): Effect.Effect<void> => {
       const texts = lines.map((raw) => typeof raw === "string" ? ansi.strip(raw) : `[a line of ${raw.tooLong} bytes]`)
       for (const text of texts) stderr.push(text)

@@ -53,7 +53,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
     const { guard, rawLines, state } = sink
     const clock = yield* Effect.clock
     const scope = yield* Effect.scope
-    const feed = sink.intake()
+    const feed = sink.recorder.source()
     const repeated = repeatedStep.make(options.retries)
 
     let hasBegun = false
