@@ -64,7 +64,6 @@ const data = [
   "StructuredOutput",
   "TokenUsage",
   "Tool",
-  "Verdict",
   "Version"
 ]
 
@@ -89,12 +88,19 @@ const upwards = (folder) => {
 const open = { util: [], opencode: data, process: ["HostEnvironment", "OpenCodeError"] }
 const usable = (folder) => open[folder] ?? [...data, ...parts]
 
-const storey = (folder) => ({
-  files: [`packages/core/src/internal/${folder}/**/*.ts`],
+/** One value per major version of OpenCode, from a list: a run asks for the dialect of its binary's version. */
+const ofOneMajor = {
+  regex: "/v\\d+/",
+  message: "Take the dialect of the version from internal/opencode/dialects.ts: see docs/architecture.md."
+}
+
+const storey = (folder, files = `packages/core/src/internal/${folder}/**/*.ts`, more = [ofOneMajor]) => ({
+  files: [files],
   rules: {
     "@typescript-eslint/no-restricted-imports": ["error", {
       patterns: [
         coreStandsAlone,
+        ...more,
         ...(upwards(folder).length === 0 ? [] : [{
           regex: `^(?:\\.\\./)+(?:${upwards(folder).join("|")})/`,
           message: `internal/${folder} is below what it imports: see docs/architecture.md.`
@@ -203,7 +209,7 @@ export default defineConfig(
     files: ["packages/core/src/**/*.ts"],
     rules: {
       "@typescript-eslint/no-restricted-imports": ["error", {
-        patterns: [coreStandsAlone]
+        patterns: [coreStandsAlone, ofOneMajor]
       }]
     }
   },
@@ -213,6 +219,7 @@ export default defineConfig(
       "@typescript-eslint/no-restricted-imports": ["error", {
         patterns: [
           coreStandsAlone,
+          ofOneMajor,
           {
             regex: "^\\./internal/(?!opencode/|util/)",
             message: "A data module imports internal/opencode and internal/util only: see docs/architecture.md."
@@ -227,7 +234,9 @@ export default defineConfig(
       }]
     }
   },
-  ...storeys.map(storey),
+  ...storeys.map((folder) => storey(folder)),
+  // The list of majors.
+  storey("opencode", "packages/core/src/internal/opencode/dialects.ts", []),
   {
     files: ["packages/core/src/**/*.ts"],
     ignores: ["packages/core/src/internal/opencode/variables.ts", "packages/core/src/internal/process/**"],

@@ -11,7 +11,7 @@ const pairs = [
   ["OpenCode", "internal/launch/launcher"],
   ["OpenCode", "internal/run/service"],
   ["RunConfig", "internal/opencode/configContent"],
-  ["RunEvent", "internal/opencode/v1/decode"],
+  ["RunEvent", "internal/opencode/decode"],
   ["RunEvent", "internal/opencode/providerErrors"],
   ["RunOptions", "internal/opencode/check"],
   ["RunResult", "internal/opencode/fileChanges"]

@@ -45,9 +45,9 @@ import * as expandHome from "./internal/launch/expandHome.js"
 import * as launcher from "./internal/launch/launcher.js"
 import * as query from "./internal/launch/query.js"
 import * as check from "./internal/opencode/check.js"
+import * as dialects from "./internal/opencode/dialects.js"
 import * as homePath from "./internal/opencode/homePath.js"
 import type { Problem } from "./internal/opencode/problem.js"
-import * as invocation from "./internal/opencode/v1/invocation.js"
 import * as lifetimes from "./internal/run/lifetime.js"
 import * as rateGate from "./internal/run/rateGate.js"
 import * as service from "./internal/run/service.js"
@@ -199,7 +199,7 @@ const howItEnded = ({ exitCode, hint, signal }: OpenCodeProcessError): string =>
 const probe = (
   ask: Effect.Effect<string, OpenCodeError>,
   find: Effect.Effect<string, OpenCodeError>
-): Effect.Effect<Version.Version, OpenCodeError> =>
+): Effect.Effect<launcher.Release, OpenCodeError> =>
   Effect.gen(function*() {
     const binary = yield* find
     const text = yield* Effect.catchTag(ask, "OpenCodeProcessError", (error: OpenCodeProcessError) =>
@@ -217,16 +217,14 @@ const probe = (
     })
   })
 
-const supported = (binary: string, version: Version.Version): Effect.Effect<Version.Version, OpenCodeVersionError> =>
-  Version.isAtLeast(version, invocation.supported.from) && !Version.isAtLeast(version, invocation.supported.below)
-    ? Effect.succeed(version)
-    : new OpenCodeVersionError({
-      binary,
-      version: Version.format(version),
-      reason: `this library drives ${Version.format(invocation.supported.from)} and later, below ${
-        Version.format(invocation.supported.below)
-      }`
-    })
+const supported = (binary: string, version: Version.Version): Effect.Effect<launcher.Release, OpenCodeVersionError> => {
+  const dialect = dialects.forVersion(version)
+  return dialect !== undefined ? Effect.succeed({ version, dialect }) : new OpenCodeVersionError({
+    binary,
+    version: Version.format(version),
+    reason: `this library drives ${dialects.ranges(({ supported }) => supported)}`
+  })
+}
 
 /**
  * Makes the service from the platform's. Nothing is looked up or started before the first run; options that cannot be
@@ -260,7 +258,7 @@ export const make = (
       fileSystem: base.fileSystem,
       path: base.path,
       defaults: base.defaults,
-      transport: cli.make({ ...base, version: yield* launcher.once(askVersion) }),
+      transport: cli.make({ ...base, release: yield* launcher.once(askVersion) }),
       gate: yield* StartupGate.make(yield* spacing(given, isolation)),
       running: concurrency === "unbounded" ? fairSemaphore.unlimited : yield* fairSemaphore.make(concurrency),
       rateGate: rateGate.of(given.rateLimitGate),

@@ -13,7 +13,7 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import * as decode from "./internal/opencode/v1/decode.js"
+import * as decode from "./internal/opencode/decode.js"
 import * as ansi from "./internal/util/ansi.js"
 import * as json from "./internal/util/json.js"
 import { isObject } from "./internal/util/object.js"

@@ -5,10 +5,10 @@
  */
 import * as Schema from "effect/Schema"
 import * as answers from "./internal/opencode/answer.js"
+import * as decode from "./internal/opencode/decode.js"
 import * as fileChanges from "./internal/opencode/fileChanges.js"
 import * as fuzzy from "./internal/opencode/fuzzyText.js"
 import * as summary from "./internal/opencode/summary.js"
-import * as decode from "./internal/opencode/v1/decode.js"
 import { RunEvent } from "./RunEvent.js"
 import { TokenUsage } from "./TokenUsage.js"
 

@@ -234,15 +234,6 @@ export * as Tool from "./Tool.js"
 export * as Transcript from "./Transcript.js"
 
 /**
- * The one place that decides how a run ended. OpenCode's exit code does not: 0 is also the code of a rejected
- * permission, of a conversation that lost its end and, before 1.15, of a provider's error; 1 is also the code of a
- * run that recovered from an error and finished.
- *
- * @since 0.1.0
- */
-export * as Verdict from "./Verdict.js"
-
-/**
  * OpenCode's version, and which options it understands.
  *
  * @since 0.1.0

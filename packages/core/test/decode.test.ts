@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc, Schema } from "effect"
 import { RunEvent, RunResult } from "effect-opencode"
-import * as decode from "../src/internal/opencode/v1/decode.js"
+import * as decode from "../src/internal/opencode/decode.js"
 import * as arbitraries from "./support/arbitraries.js"
 import { eventsOf } from "./support/facts.js"
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc, Option, Redacted } from "effect"
 import { RunConfig, Version } from "effect-opencode"
 import * as check from "../src/internal/opencode/check.js"
+import * as dialect from "../src/internal/opencode/dialect.js"
 import * as invocation from "../src/internal/opencode/v1/invocation.js"
 import * as permissionOrder from "../src/internal/opencode/v1/permissionOrder.js"
 import * as arbitraries from "./support/arbitraries.js"
@@ -10,6 +11,9 @@ import * as yargs from "./support/yargs.js"
 const v118 = Version.make(1, 18, 33)
 
 const args = (config: RunConfig.RunConfig, prompt?: string) => invocation.args(config, v118, prompt)
+
+const lacking = (config: RunConfig.RunConfig, version: Version.Version) =>
+  dialect.lacking(invocation.options, config, version)
 
 const start = ["run", "--format", "json"]
 
@@ -195,16 +199,16 @@ describe("invocation", () => {
 
     for (const [config, option, before, from] of since) {
       it(`${option} is there from ${Version.format(from)} on`, () => {
-        expect(invocation.lacking(config, before)).toEqual({ option, since: from })
-        expect(invocation.lacking(config, from)).toBeUndefined()
-        expect(invocation.lacking(config, v118)).toBeUndefined()
+        expect(lacking(config, before)).toEqual({ option, since: from })
+        expect(lacking(config, from)).toBeUndefined()
+        expect(lacking(config, v118)).toBeUndefined()
       })
     }
 
     it("is nothing where nothing is asked for", () => {
       const oldest = invocation.supported.from
-      expect(invocation.lacking({}, oldest)).toBeUndefined()
-      expect(invocation.lacking({ pure: false, auto: false, model: "a/b", fork: true }, oldest)).toBeUndefined()
+      expect(lacking({}, oldest)).toBeUndefined()
+      expect(lacking({ pure: false, auto: false, model: "a/b", fork: true }, oldest)).toBeUndefined()
     })
   })
 

@@ -2,8 +2,8 @@ import { assert, describe, expect, it } from "@effect/vitest"
 import { Effect, FastCheck as fc, Logger } from "effect"
 import { OpenCode, OpenCodeError, RunEvent, RunResult } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
-import * as decode from "../src/internal/opencode/v1/decode.js"
-import * as eventSearch from "../src/internal/opencode/v1/eventSearch.js"
+import * as decode from "../src/internal/opencode/decode.js"
+import * as eventSearch from "../src/internal/opencode/eventSearch.js"
 import * as T from "./support/mock.js"
 
 const json = (value: unknown): string => JSON.stringify(value)

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { FastCheck as fc } from "effect"
 import { RunEvent } from "effect-opencode"
 import { Events } from "effect-opencode-testing"
+import * as stderr from "../src/internal/opencode/stderr.js"
 import * as summary from "../src/internal/opencode/summary.js"
 import * as stderrFacts from "../src/internal/opencode/v1/stderrFacts.js"
 import * as ansi from "../src/internal/util/ansi.js"
@@ -10,7 +11,7 @@ import * as fixtures from "./support/fixtures.js"
 
 const linesOf = (fixture: fixtures.Fixture) => fixtures.linesOf(fixture.stderr).map(ansi.strip)
 
-type Read = stderrFacts.Fact | { readonly _tag: "Log" | "Other" }
+type Read = stderr.Fact | { readonly _tag: "Log" | "Other" }
 
 /** What a line says that stands by itself. */
 const classify = (line: string): Read =>
@@ -154,8 +155,7 @@ describe("stderrFacts", () => {
     })
 
     it("become events with a number and a kind", () => {
-      const retry = (reason: string) =>
-        stderrFacts.providerRetry({ _tag: "ProviderFailure", reason, provider: "fake" }, 3)
+      const retry = (reason: string) => stderr.providerRetry({ _tag: "ProviderFailure", reason, provider: "fake" }, 3)
       expect(retry("AI_APICallError: Rate limit reached")).toEqual({
         _tag: "ProviderRetry",
         attempt: 3,
@@ -284,7 +284,7 @@ describe("stderrFacts", () => {
       const splitter = lineSplitter.make()
       const reader = stderrFacts.make(1000)
       const bytes = new TextEncoder().encode(text)
-      const facts: Array<stderrFacts.Fact> = []
+      const facts: Array<stderr.Fact> = []
       for (let at = 0; at < bytes.length; at += 65_536) {
         const chunk = bytes.subarray(at, at + 65_536)
         facts.push(...reader.lines(splitter.push(chunk).map(String), at === 0))
@@ -312,7 +312,7 @@ describe("stderrFacts", () => {
     })
 
     it("is taken apart as the input has it", () => {
-      const patternsOf = (text: string, command: string) => stderrFacts.patternsOf(text.split(", "), { command })
+      const patternsOf = (text: string, command: string) => stderr.patternsOf(text.split(", "), { command })
       expect(patternsOf("echo a, b, rm c, d", "echo a, b && rm c, d")).toEqual(["echo a, b", "rm c, d"])
       expect(patternsOf("/etc/*, /usr/*", "cat /etc/x /usr/y")).toEqual(["/etc/*", "/usr/*"])
       expect(patternsOf("echo a", "echo a); auto-rejecting\nrm b")).toEqual(["echo a); auto-rejecting\nrm b"])

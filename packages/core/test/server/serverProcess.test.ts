@@ -5,6 +5,7 @@ import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as NodeFs from "node:fs"
 import * as NodePaths from "node:path"
 import * as environment from "../../src/internal/launch/environment.js"
+import { v1 } from "../../src/internal/opencode/v1/dialect.js"
 import * as table from "../../src/internal/process/table.js"
 import * as connections from "../../src/internal/transport/server/connection.js"
 import * as credentials from "../../src/internal/transport/server/credentials.js"
@@ -46,7 +47,7 @@ const start = (more: Partial<Spec> = {}) =>
   Effect.gen(function*() {
     const all = yield* services
     const spec = specOf(yield* T.Machine, more)
-    const around = yield* environment.make({ ...all, isolation: spec.isolation }, spec.config, spec.cwd)
+    const around = yield* environment.make({ ...all, isolation: spec.isolation }, v1, spec.config, spec.cwd)
     const started = yield* serverProcess.start(all, spec, around, { startTimeout: Duration.seconds(60) })
     return { ...started, password: Redacted.value(all.password) }
   })
@@ -191,7 +192,7 @@ const open = (answer: Answer) =>
   Effect.gen(function*() {
     const all = yield* services
     const spec = specOf(yield* T.Machine)
-    const around = yield* environment.make({ ...all, isolation: spec.isolation }, spec.config, spec.cwd)
+    const around = yield* environment.make({ ...all, isolation: spec.isolation }, v1, spec.config, spec.cwd)
     return yield* connections.open({ ...all, httpClient: client(answer).client }, spec, around, {
       startTimeout: Duration.seconds(60)
     })

@@ -1,6 +1,6 @@
 import { FastCheck as fc } from "effect"
 import { OpenCodeError, RunEvent } from "effect-opencode"
-import type { Verdict } from "effect-opencode"
+import type * as verdicts from "../../src/internal/opencode/verdict.js"
 import { eventsOf } from "./facts.js"
 import * as fixtures from "./fixtures.js"
 
@@ -121,7 +121,7 @@ export const events: fc.Arbitrary<ReadonlyArray<RunEvent.RunEvent>> = fc.record(
   )
 }).map(({ real, rest, share }) => [...real.slice(0, Math.round(real.length * share)), ...rest])
 
-export const exit: fc.Arbitrary<Verdict.Exit> = fc.oneof(
+export const exit: fc.Arbitrary<verdicts.Exit> = fc.oneof(
   fc.constantFrom(0, 1, 2, 137).map((code) => ({ _tag: "Code" as const, code })),
   fc.constantFrom("SIGINT", "SIGTERM", "SIGHUP", "SIGKILL", "SIGSEGV")
     .map((signal) => ({ _tag: "Signal" as const, signal })),
@@ -132,7 +132,7 @@ export const exit: fc.Arbitrary<Verdict.Exit> = fc.oneof(
   }))
 )
 
-export const endingGuard: fc.Arbitrary<Exclude<Verdict.Guard, { readonly _tag: "ExitGrace" }>> = fc.oneof(
+export const endingGuard: fc.Arbitrary<Exclude<verdicts.Guard, { readonly _tag: "ExitGrace" }>> = fc.oneof(
   fc.constantFrom("startup" as const, "idle" as const, "total" as const)
     .map((phase) => ({ _tag: "Timeout" as const, phase, limit: 1000 })),
   fc.constantFrom("steps" as const, "cost" as const, "tokens" as const, "toolCalls" as const)
@@ -152,7 +152,7 @@ export const endingGuard: fc.Arbitrary<Exclude<Verdict.Guard, { readonly _tag: "
   })
 )
 
-export const guard: fc.Arbitrary<Verdict.Guard | undefined> = fc.oneof(
+export const guard: fc.Arbitrary<verdicts.Guard | undefined> = fc.oneof(
   fc.constant(undefined),
   fc.constant({ _tag: "ExitGrace" as const }),
   endingGuard

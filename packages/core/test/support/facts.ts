@@ -1,9 +1,11 @@
 /** From captured bytes to the facts of a verdict, by the library's own means. */
-import type { RunEvent, Verdict } from "effect-opencode"
+import type { RunEvent } from "effect-opencode"
 import { OpenCodeError, TokenUsage } from "effect-opencode"
+import * as decode from "../../src/internal/opencode/decode.js"
+import * as stderrReading from "../../src/internal/opencode/stderr.js"
 import * as summary from "../../src/internal/opencode/summary.js"
-import * as decode from "../../src/internal/opencode/v1/decode.js"
-import * as stderrFacts from "../../src/internal/opencode/v1/stderrFacts.js"
+import { v1 } from "../../src/internal/opencode/v1/dialect.js"
+import type * as verdicts from "../../src/internal/opencode/verdict.js"
 import * as ansi from "../../src/internal/util/ansi.js"
 import * as lineSplitter from "../../src/internal/util/lines.js"
 
@@ -39,18 +41,18 @@ export interface Stderr {
   readonly text: string
   readonly own: string
   readonly events: ReadonlyArray<RunEvent.RunEvent>
-  readonly fallback: stderrFacts.AgentFallback | undefined
+  readonly fallback: stderrReading.AgentFallback | undefined
 }
 
 export const stderrOf = (bytes: Uint8Array): Stderr => {
   const lines = split(bytes).map((line) => ansi.strip(String(line)))
   const events: Array<RunEvent.RunEvent> = []
-  let fallback: stderrFacts.AgentFallback | undefined
-  const reader = stderrFacts.make(Number.MAX_SAFE_INTEGER)
+  let fallback: stderrReading.AgentFallback | undefined
+  const reader = v1.stderr(Number.MAX_SAFE_INTEGER)
   let attempts = 0
   for (const fact of [...reader.lines(lines, true), ...reader.end()]) {
     if (fact._tag === "PermissionRejected") events.push(fact.event)
-    if (fact._tag === "ProviderFailure") events.push(stderrFacts.providerRetry(fact, ++attempts))
+    if (fact._tag === "ProviderFailure") events.push(stderrReading.providerRetry(fact, ++attempts))
     if (fact._tag === "AgentFallback") fallback = fact.fallback
   }
   return { text: lines.join("\n"), own: reader.own(), events, fallback }
@@ -65,11 +67,11 @@ export const sum = (events: Iterable<RunEvent.RunEvent>): summary.Summary => {
 /** The facts of a run that saw these events, ended so, and printed this on stderr. */
 export const facts = (input: {
   readonly events: Iterable<RunEvent.RunEvent>
-  readonly exit: Verdict.Exit
-  readonly guard?: Verdict.Guard | undefined
+  readonly exit: verdicts.Exit
+  readonly guard?: verdicts.Guard | undefined
   readonly stderr?: string | undefined
   readonly survivors?: ReadonlyArray<number> | undefined
-}): Verdict.Facts => {
+}): verdicts.Facts => {
   const evidence = sum(input.events)
   return {
     evidence,
@@ -85,13 +87,14 @@ export const facts = (input: {
       stderr: input.stderr ?? "",
       survivors: input.survivors ?? []
     }),
+    crashTexts: v1.crashTexts,
     redact: (text) => text
   }
 }
 
-export const code = (code: number): Verdict.Exit => ({ _tag: "Code", code })
-export const signal = (signal: string): Verdict.Exit => ({ _tag: "Signal", signal })
-export const lost: Verdict.Exit = { _tag: "Lost" }
+export const code = (code: number): verdicts.Exit => ({ _tag: "Code", code })
+export const signal = (signal: string): verdicts.Exit => ({ _tag: "Signal", signal })
+export const lost: verdicts.Exit = { _tag: "Lost" }
 
 /** The value of an option among the arguments of OpenCode. */
 export const optionIn = (args: ReadonlyArray<string>, name: string): string | undefined =>

@@ -5,7 +5,7 @@
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
-import type { Agents } from "../opencode/v1/permissionOrder.js"
+import type { Agents } from "../opencode/dialect.js"
 import { isObject } from "../util/object.js"
 import type { WireObject } from "../util/object.js"
 

@@ -5,11 +5,10 @@ import type { Isolation } from "../../Isolation.js"
 import { OpenCodeConfigError } from "../../OpenCodeError.js"
 import type { RunConfig } from "../../RunConfig.js"
 import * as configContent from "../opencode/configContent.js"
+import { noAgents } from "../opencode/dialect.js"
+import type { Dialect, Found } from "../opencode/dialect.js"
 import * as secretSearch from "../opencode/secretSearch.js"
-import * as invocation from "../opencode/v1/invocation.js"
-import * as permissionOrder from "../opencode/v1/permissionOrder.js"
-import * as startupProfile from "../opencode/v1/startupProfile.js"
-import { variableNames } from "../opencode/variables.js"
+import { revealed, variableNames } from "../opencode/variables.js"
 import * as configFiles from "./configFiles.js"
 import * as directories from "./directories.js"
 import * as knownSecrets from "./knownSecrets.js"
@@ -37,7 +36,7 @@ export const secrets = (
   Effect.gen(function*() {
     const { extend, variables: given } = client.environment
     const inherited = extend ? (yield* HostEnvironment.facts).variables : {}
-    const env = { ...invocation.revealed(given), ...invocation.revealed(config.extraEnv ?? {}) }
+    const env = { ...revealed(given), ...revealed(config.extraEnv ?? {}) }
     return [
       ...secretSearch.secretsOf({ config, variables: given }, { ...inherited, ...env }),
       ...secretSearch.secretsOfVariables(inherited),
@@ -58,10 +57,10 @@ const found = (
   client: Pick<Processes, "environment" | "fileSystem" | "path">,
   config: RunConfig,
   cwd: string
-): Effect.Effect<invocation.Found | undefined, OpenCodeConfigError> =>
+): Effect.Effect<Found | undefined, OpenCodeConfigError> =>
   Effect.gen(function*() {
     if (configContent.told(config) === undefined) return undefined
-    const variables = invocation.revealed({ ...client.environment.variables, ...config.extraEnv })
+    const variables = revealed({ ...client.environment.variables, ...config.extraEnv })
     const value = (name: string) => valueOf(client, variables, name)
     const text = yield* value(variableNames.configContent)
     const inherited = text === undefined || text === "" ? undefined : configFiles.parse(text)
@@ -75,7 +74,7 @@ const found = (
     const home = (yield* value("HOME")) ?? (yield* value("USERPROFILE"))
     const configHome = (yield* value(variableNames.configHome)) ??
       (home === undefined ? undefined : client.path.join(home, ".config"))
-    const agents = configContent.permissionOf(config) === undefined ? permissionOrder.noAgents : configFiles.union([
+    const agents = configContent.permissionOf(config) === undefined ? noAgents : configFiles.union([
       configFiles.agentsOf(inherited),
       yield* configFiles.agents(client, {
         directory: client.path.resolve(cwd, config.dir ?? "."),
@@ -96,15 +95,16 @@ const found = (
  */
 export const make = (
   client: Pick<Processes, "environment" | "isolation" | "fileSystem" | "path">,
+  dialect: Dialect,
   config: RunConfig,
   cwd: string
 ): Effect.Effect<Surroundings, OpenCodeConfigError, Scope.Scope> =>
   Effect.gen(function*() {
-    const given = invocation.revealed(client.environment.variables)
-    const own = invocation.env(config, yield* found(client, config, cwd))
+    const given = revealed(client.environment.variables)
+    const own = dialect.variables(config, yield* found(client, config, cwd))
     const isolated = yield* directories.make(client, client.isolation, { ...given, ...own }, cwd)
     const profile: Record<string, string> = {}
-    for (const [name, value] of Object.entries(startupProfile.variables(config))) {
+    for (const [name, value] of Object.entries(dialect.startupVariables(config))) {
       if ((yield* valueOf(client, { ...given, ...own }, name)) === undefined) profile[name] = value
     }
     // OpenCode takes its directory from PWD before it asks the system.

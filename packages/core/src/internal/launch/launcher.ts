@@ -11,6 +11,7 @@ import type { Options } from "../../OpenCode.js"
 import type { OpenCodeError } from "../../OpenCodeError.js"
 import type { RunOptions } from "../../RunOptions.js"
 import type { Version } from "../../Version.js"
+import type { Dialect } from "../opencode/dialect.js"
 import { variableNames } from "../opencode/variables.js"
 import * as processList from "../process/list.js"
 import type { Owner } from "../process/owner.js"
@@ -19,6 +20,12 @@ import * as table from "../process/table.js"
 import * as binary from "./binary.js"
 import type { ModelList } from "./modelList.js"
 import * as modelList from "./modelList.js"
+
+/** What a binary says that it is. */
+export interface Release {
+  readonly version: Version
+  readonly dialect: Dialect
+}
 
 /** What is needed to start processes. */
 export interface Processes {
@@ -32,7 +39,7 @@ export interface Processes {
   /** Found once; fails again and again if it cannot be found. */
   readonly binary: Effect.Effect<string, OpenCodeError>
   /** Asked once; asked again after a failure. */
-  readonly version: Effect.Effect<Version, OpenCodeError>
+  readonly release: Effect.Effect<Release, OpenCodeError>
   readonly defaults: RunOptions
   readonly isolation: Isolation
   readonly forceKillAfter: Duration.Duration
@@ -110,7 +117,7 @@ export const make = (
   options: Pick<Options, "binary" | "defaults" | "forceKillAfter" | "environment">,
   isolation: Isolation
 ): Effect.Effect<
-  Omit<Processes, "version">,
+  Omit<Processes, "release">,
   never,
   CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path
 > =>

@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { OpenCodeProcessError } from "../../OpenCodeError.js"
 import type { OpenCodeError } from "../../OpenCodeError.js"
-import type * as Verdict from "../../Verdict.js"
+import * as dialects from "../opencode/dialects.js"
 import * as redact from "../opencode/redact.js"
 import * as runSnapshot from "../opencode/runSnapshot.js"
 import * as drain from "../process/drain.js"
@@ -26,7 +26,7 @@ const maxLine = 1024 * 1024
 /** In bytes. The largest answers are exports of long sessions, which go through a file. */
 const limitOf = (throughFile: boolean): number => (throughFile ? 256 : 16) * 1024 * 1024
 
-export type Services = Omit<Processes, "version">
+export type Services = Omit<Processes, "release">
 
 export interface Options {
   readonly cwd?: string | undefined
@@ -47,7 +47,7 @@ export const make = (
     const before = clock.unsafeCurrentTimeMillis()
     const binary = yield* client.binary
     const cwd = options?.cwd ?? client.path.resolve(".")
-    const env = options?.env ?? (yield* environment.make(client, client.defaults, cwd)).env
+    const env = options?.env ?? (yield* environment.make(client, dialects.unversioned, client.defaults, cwd)).env
     const file = options?.throughFile === true && client.path.sep === "/"
       ? yield* Effect.option(client.fileSystem.makeTempFileScoped({ prefix: "effect-opencode-" }))
       : Option.none<string>()
@@ -97,7 +97,7 @@ export const make = (
     const survivors = yield* running.terminate()
     const exit = yield* Effect.map(
       Effect.timeoutOption(running.exit, survivors.length > 0 ? Duration.zero : patience),
-      Option.getOrElse((): Verdict.Exit => ({ _tag: "Lost" }))
+      Option.getOrElse((): spawn.ProcessExit => ({ _tag: "Lost" }))
     )
     if (Option.isSome(file) && size <= maxOutput) {
       size = yield* client.fileSystem.stat(file.value).pipe(

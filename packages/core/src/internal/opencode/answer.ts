@@ -1,5 +1,5 @@
 import type { RunEvent } from "../../RunEvent.js"
-import * as decode from "./v1/decode.js"
+import * as decode from "./decode.js"
 
 /**
  * Tells the agent's words from those that OpenCode writes for itself (1.18.33). A compaction is a step like any other on

@@ -9,7 +9,7 @@ import type { Budget, RunOptions } from "../../RunOptions.js"
 import * as configContent from "./configContent.js"
 import * as homePath from "./homePath.js"
 import type { Problem } from "./problem.js"
-import type { AgentFallback } from "./v1/stderrFacts.js"
+import type { AgentFallback } from "./stderr.js"
 import { variableNames } from "./variables.js"
 
 const problem = (path: string, reason: string): Option.Option<Problem> => Option.some({ path, reason })

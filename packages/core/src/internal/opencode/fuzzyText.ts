@@ -1,6 +1,6 @@
 import type { RunEvent } from "../../RunEvent.js"
 import { isObject } from "../util/object.js"
-import * as decode from "./v1/decode.js"
+import * as decode from "./decode.js"
 
 const keys = ["content", "text", "delta", "output", "message", "result", "value"]
 

@@ -5,7 +5,7 @@ import type { WireObject } from "../util/object.js"
 import { amount, isObject, number, string } from "../util/object.js"
 import * as secretNames from "../util/secretNames.js"
 import * as walk from "../util/walk.js"
-import { typeOf } from "./v1/envelope.js"
+import { typeOf } from "./envelope.js"
 
 export interface Description {
   readonly kind: SessionErrorKind

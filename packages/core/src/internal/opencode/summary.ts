@@ -1,11 +1,29 @@
 import type { PermissionRejected, RunEvent, SessionError, ToolUse } from "../../RunEvent.js"
 import * as TokenUsage from "../../TokenUsage.js"
-import type { Evidence } from "../../Verdict.js"
 import * as tail from "../util/tail.js"
 import * as answers from "./answer.js"
+import * as decode from "./decode.js"
 import { isFinal } from "./finishReason.js"
-import * as decode from "./v1/decode.js"
-import * as stderrFacts from "./v1/stderrFacts.js"
+import * as stderr from "./stderr.js"
+
+/** What the events say. */
+export interface Evidence {
+  /** Events that OpenCode printed, diagnostics not counted. */
+  readonly eventCount: number
+  readonly finishReason: string | undefined
+  /** Whether the last step finished, with a reason that ends a conversation. */
+  readonly finished: boolean
+  /** The last `error` event that no finished step followed. */
+  readonly pendingError: SessionError | undefined
+  /** Whether an `error` event was followed by a finished step. */
+  readonly recovered: boolean
+  /** The last rejected permission that no further step followed. */
+  readonly rejection: PermissionRejected | undefined
+  /** Failed attempts at the provider. */
+  readonly retries: number
+  /** Whether the last step shows no text, but lines that look like events and could not be read. */
+  readonly answerLost?: boolean | undefined
+}
 
 /**
  * A running sum over events: what the verdict, the budgets and the partial facts of an error need. It is mutable
@@ -59,12 +77,12 @@ export const make = (options: {
   let unannounced: ToolUse | undefined
   const explain = (said: PermissionRejected, { input }: ToolUse): PermissionRejected => ({
     ...said,
-    patterns: stderrFacts.patternsOf(said.patterns, input)
+    patterns: stderr.patternsOf(said.patterns, input)
   })
   const rejectionOf = (event: ToolUse): PermissionRejected => {
     const permission = asksFor.get(event.tool) ?? event.tool
     const latest = [...announced].reverse()
-    const said = latest.find(({ patterns }) => stderrFacts.isFrom(patterns, event.input)) ??
+    const said = latest.find(({ patterns }) => stderr.isFrom(patterns, event.input)) ??
       latest.find((one) => one.permission === permission) ?? latest[0]
     announced = announced.filter((one) => one !== said)
     unannounced = said === undefined ? event : undefined
@@ -171,7 +189,7 @@ export const make = (options: {
           return
         case "ToolUse":
           self.toolCalls++
-          if (stderrFacts.isRejected(event)) self.rejection = rejectionOf(event)
+          if (stderr.isRejected(event)) self.rejection = rejectionOf(event)
           return
         case "Text":
           if (event.unread !== undefined) lose()

@@ -1,3 +1,5 @@
+import * as Redacted from "effect/Redacted"
+
 /**
  * The environment variables of OpenCode 1.18.33 that this library sets, reads or passes on, each named once.
  */
@@ -41,3 +43,11 @@ export const variableNames = {
   /** Sockets of the user. */
   runtimeDirectory: "XDG_RUNTIME_DIR"
 } as const
+
+/** The values of variables, for the child alone. */
+export const revealed = (
+  variables: { readonly [name: string]: string | Redacted.Redacted }
+): { readonly [name: string]: string } =>
+  Object.fromEntries(
+    Object.entries(variables).map(([name, value]) => [name, typeof value === "string" ? value : Redacted.value(value)])
+  )

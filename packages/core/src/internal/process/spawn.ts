@@ -10,18 +10,23 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { OpenCodeSpawnError } from "../../OpenCodeError.js"
-import type * as Verdict from "../../Verdict.js"
 import * as systemError from "../util/systemError.js"
 import type { ProcessTable, Seen } from "./table.js"
 import * as wholeStdin from "./wholeStdin.js"
 import type { Invocation } from "./wholeStdin.js"
+
+/** How a process ended; `Lost` if that could not be found out. */
+export type ProcessExit =
+  | { readonly _tag: "Code"; readonly code: number }
+  | { readonly _tag: "Signal"; readonly signal: string }
+  | { readonly _tag: "Lost" }
 
 /** A started process that is certain to be ended with its scope. */
 export interface Running {
   readonly pid: number
   readonly stdout: Stream.Stream<Uint8Array, PlatformError>
   readonly stderr: Stream.Stream<Uint8Array, PlatformError>
-  readonly exit: Effect.Effect<Verdict.Exit>
+  readonly exit: Effect.Effect<ProcessExit>
   readonly hasExited: Effect.Effect<boolean>
   /**
    * Ends whatever is left of the run: asks politely, then, after the grace or at once with `force`, does not ask.
@@ -53,7 +58,7 @@ const askAgainAfter = Duration.seconds(1)
 /** How long the kernel gets to carry out a SIGKILL before we give a process up. */
 const killPatience = Duration.seconds(2)
 
-const toExit = (error: PlatformError): Verdict.Exit => {
+const toExit = (error: PlatformError): ProcessExit => {
   const signal = /signal: (SIG[A-Z0-9]+)/.exec(
     error._tag === "SystemError" ? error.description ?? error.message : error.message
   )
@@ -109,13 +114,13 @@ export const start = (
         )
       )
       table.leads(process.pid, true)
-      const exited = yield* Deferred.make<Verdict.Exit>()
+      const exited = yield* Deferred.make<ProcessExit>()
       yield* process.exitCode.pipe(
         Effect.matchCause({
           // A defect too: whoever waits for the exit must learn of it.
-          onFailure: (cause): Verdict.Exit =>
+          onFailure: (cause): ProcessExit =>
             Option.match(Cause.failureOption(cause), { onNone: () => ({ _tag: "Lost" }), onSome: toExit }),
-          onSuccess: (code): Verdict.Exit => ({ _tag: "Code", code })
+          onSuccess: (code): ProcessExit => ({ _tag: "Code", code })
         }),
         Effect.map((exit) => {
           table.leads(process.pid, false)

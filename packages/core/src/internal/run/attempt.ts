@@ -10,8 +10,8 @@ import type { OpenCodeError, Partial } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
 import type * as StartupGate from "../../StartupGate.js"
 import * as TokenUsage from "../../TokenUsage.js"
-import * as Verdict from "../../Verdict.js"
 import * as summary from "../opencode/summary.js"
+import * as verdicts from "../opencode/verdict.js"
 import * as limits from "../util/limits.js"
 import * as monotonicClock from "../util/monotonicClock.js"
 import * as tail from "../util/tail.js"
@@ -58,7 +58,7 @@ export type Pull = Effect.Effect<Chunk.Chunk<RunEvent>, Option.Option<OpenCodeEr
 
 /** What is known of an attempt that finished. */
 export interface Success {
-  readonly finished: Verdict.Finished
+  readonly finished: verdicts.Finished
   readonly recovered: boolean
   readonly partial: Partial
 }
@@ -178,12 +178,13 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
       }
       const partial = withHidden(facts(survivors), hidden)
       const judge = (partial: Partial) =>
-        Verdict.decide({
+        verdicts.decide({
           evidence: state,
           exit,
           guard: guard.fired(),
           partial,
           ownStderr,
+          crashTexts: prepared.dialect.crashTexts,
           redact: plan.redactor.text
         })
       const first = judge(partial)

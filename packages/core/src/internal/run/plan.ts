@@ -15,7 +15,6 @@ import * as check from "../opencode/check.js"
 import * as configContent from "../opencode/configContent.js"
 import type { Problem } from "../opencode/problem.js"
 import * as redact from "../opencode/redact.js"
-import * as invocation from "../opencode/v1/invocation.js"
 import * as limits from "../util/limits.js"
 import { isObject } from "../util/object.js"
 
@@ -86,7 +85,7 @@ export const make = (client: Layer, prompt: string, own: RunOptions): Effect.Eff
       runId: yield* newId,
       startedAt,
       prompt,
-      options: invocation.withErrorLog(options),
+      options,
       cwd: client.path.resolve(options.cwd ?? "."),
       budget: {
         steps: options.budget?.steps ?? limits.steps,

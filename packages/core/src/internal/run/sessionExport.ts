@@ -1,36 +1,38 @@
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import * as Schema from "effect/Schema"
+import * as Option from "effect/Option"
 import * as Conversation from "../../Conversation.js"
 import { OpenCodeProcessError } from "../../OpenCodeError.js"
 import type { OpenCodeError } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
 import * as TokenUsage from "../../TokenUsage.js"
 import * as query from "../launch/query.js"
+import type { Dialect } from "../opencode/dialect.js"
 import * as runSnapshot from "../opencode/runSnapshot.js"
 import { isObject } from "../util/object.js"
 
 /** Whom to ask for a session. */
 export type Ask = (sessionId: string) => Effect.Effect<Conversation.Conversation, OpenCodeError>
 
-const decodeConversation = Schema.decodeUnknownEither(Schema.parseJson(Conversation.Conversation))
-
 /** Asks the same binary, in the surroundings of a run. */
-export const conversation = ({ client, cwd, env }: {
+export const conversation = ({ client, cwd, dialect, env }: {
   readonly client: query.Services
+  readonly dialect: Dialect
   readonly cwd: string
   readonly env: { readonly [name: string]: string }
 }): Ask =>
-(sessionId) =>
-  Effect.flatMap(query.make(client, ["export", sessionId], { cwd, env, throughFile: true }), (text) => {
-    // A line of progress can stand before the object.
-    const decoded = decodeConversation(text.slice(Math.max(0, text.indexOf("{"))))
-    return Either.isRight(decoded) ? Effect.succeed(decoded.right) : new OpenCodeProcessError({
-      exitCode: 0,
-      hint: `\`opencode export ${sessionId}\` printed ${text.length} characters that are no whole conversation`,
-      partial: runSnapshot.make({ runId: "query-export", cwd, sessionId })
-    })
-  })
+(sessionId) => {
+  const { args, read } = dialect.session(sessionId)
+  return Effect.flatMap(query.make(client, args, { cwd, env, throughFile: true }), (text) =>
+    Option.match(read(text), {
+      onNone: () =>
+        new OpenCodeProcessError({
+          exitCode: 0,
+          hint: `\`opencode ${args.join(" ")}\` printed ${text.length} characters that are no whole conversation`,
+          partial: runSnapshot.make({ runId: "query-export", cwd, sessionId })
+        }),
+      onSome: Effect.succeed
+    }))
+}
 
 /** Which parts of a conversation stdout has shown, and which sub-agents they tell of. */
 export interface Parts {

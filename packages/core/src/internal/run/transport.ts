@@ -6,10 +6,11 @@ import type { OpenCodeConfigError, OpenCodeError } from "../../OpenCodeError.js"
 import type { RunConfig } from "../../RunConfig.js"
 import type { RunOptions } from "../../RunOptions.js"
 import type { Location } from "../../Session.js"
-import type * as Verdict from "../../Verdict.js"
 import type { Version } from "../../Version.js"
+import type { Dialect } from "../opencode/dialect.js"
 import type { Problem } from "../opencode/problem.js"
 import type { Summary } from "../opencode/summary.js"
+import type * as verdicts from "../opencode/verdict.js"
 import type { LineTail } from "../util/tail.js"
 import type { Plan } from "./plan.js"
 import type { Recorder } from "./recorder.js"
@@ -52,6 +53,8 @@ export interface Request {
 export type Prepare = (request: Request) => Effect.Effect<Prepared, OpenCodeError, Scope.Scope>
 
 export interface Prepared {
+  /** How the OpenCode that carries the attempt speaks. */
+  readonly dialect: Dialect
   /** The data directory; `undefined` where it is OpenCode's own. */
   readonly directory: string | undefined
   /** The temporary directory, where it is this attempt's own. */
@@ -80,7 +83,7 @@ export interface Running {
 }
 
 export interface Stopped {
-  readonly exit: Verdict.Exit
+  readonly exit: verdicts.Exit
   /** Processes that could not be ended. */
   readonly survivors: ReadonlyArray<number>
   /** The end of stderr without the texts of the model in it, where there is one. */

@@ -2,11 +2,11 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type { ProviderRetry, RunEvent, ToolUse } from "../../RunEvent.js"
-import type * as Verdict from "../../Verdict.js"
 import * as budgets from "../opencode/budget.js"
 import * as providerErrors from "../opencode/providerErrors.js"
+import type { AgentFallback } from "../opencode/stderr.js"
 import type { Summary } from "../opencode/summary.js"
-import type { AgentFallback } from "../opencode/v1/stderrFacts.js"
+import type * as verdicts from "../opencode/verdict.js"
 import * as monotonicClock from "../util/monotonicClock.js"
 import { isObject } from "../util/object.js"
 import type { Plan } from "./plan.js"
@@ -40,7 +40,7 @@ export interface Guards {
   /** The provider has answered a sub-agent, by its session. */
   readonly recovered: (sessionId: string) => void
   readonly agentFallback: (fallback: AgentFallback) => void
-  readonly fired: () => Verdict.Guard | undefined
+  readonly fired: () => verdicts.Guard | undefined
   /** What carries the run has ended by itself. */
   readonly ended: () => void
   /** Runs the timers; returns when a guard has fired or `ended` was called. Before and after it no time is over. */
@@ -66,7 +66,7 @@ export const make = (
     /** Wakes the watch: a deadline has come or a nearer one has come up, a guard has fired, or it is over. */
     let wake = Deferred.unsafeMake<void>(fiberId)
     let armed = Number.POSITIVE_INFINITY
-    let fired: Verdict.Guard | undefined
+    let fired: verdicts.Guard | undefined
     let hasEnded = false
     let hasEvent = false
     let last = now
@@ -79,7 +79,7 @@ export const make = (
     let hopeless: { readonly retry: ProviderRetry; at: number } | undefined
     let finishedAt: number | undefined
 
-    const fire = (guard: Verdict.Guard): void => {
+    const fire = (guard: verdicts.Guard): void => {
       if (fired !== undefined) return
       fired = guard
       Deferred.unsafeDone(wake, Effect.void)
@@ -152,7 +152,7 @@ export const make = (
       finishedAt !== undefined ? finishedAt + exitGrace : last + (hasEvent ? idle : startup)
 
     /** What it means when the deadline has come. */
-    const meaning = (): Verdict.Guard =>
+    const meaning = (): verdicts.Guard =>
       finishedAt !== undefined
         ? { _tag: "ExitGrace" }
         : hasEvent

@@ -12,21 +12,18 @@ import { OpenCodeConfigError, OpenCodeVersionError } from "../../OpenCodeError.j
 import type { OpenCodeError } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
 import type { RunOptions } from "../../RunOptions.js"
-import type * as Verdict from "../../Verdict.js"
 import * as Version from "../../Version.js"
 import * as directories from "../launch/directories.js"
 import * as environment from "../launch/environment.js"
-import type { Processes } from "../launch/launcher.js"
+import type { Processes, Release } from "../launch/launcher.js"
 import * as narrowedModels from "../launch/narrowedModels.js"
 import * as query from "../launch/query.js"
 import * as check from "../opencode/check.js"
+import * as dialects from "../opencode/dialect.js"
+import type { Dialect } from "../opencode/dialect.js"
 import type { Problem } from "../opencode/problem.js"
 import * as retryCount from "../opencode/retryCount.js"
-import * as decode from "../opencode/v1/decode.js"
-import * as invocation from "../opencode/v1/invocation.js"
-import * as repeatedStep from "../opencode/v1/repeatedStep.js"
-import * as startupProfile from "../opencode/v1/startupProfile.js"
-import * as stderrFacts from "../opencode/v1/stderrFacts.js"
+import * as stderrFacts from "../opencode/stderr.js"
 import * as drain from "../process/drain.js"
 import * as orphans from "../process/orphans.js"
 import * as owners from "../process/owner.js"
@@ -45,25 +42,6 @@ const maxStderrLine = 1024 * 1024
 
 const LF = 0x0a
 
-const toInvocation = (
-  plan: plans.Plan,
-  version: Version.Version,
-  env: { readonly [name: string]: string }
-): invocation.Invocation => {
-  const { options, prompt } = plan
-  const byArgument = options.promptVia === "argv"
-  return {
-    args: invocation.args(
-      { ...options, title: startupProfile.title(options, plan.runId) },
-      version,
-      byArgument ? prompt : undefined
-    ),
-    env,
-    // OpenCode reads stdin to its end in any case: without one it would wait for ever.
-    stdin: byArgument ? "" : prompt
-  }
-}
-
 const continuing = (isolation: Isolation.Isolation, options: RunOptions): Option.Option<Problem> => {
   const path = options.sessionId !== undefined
     ? "sessionId"
@@ -79,26 +57,32 @@ const continuing = (isolation: Isolation.Isolation, options: RunOptions): Option
     : Option.none()
 }
 
-interface Binary {
+interface Binary extends Release {
   readonly binary: string
-  readonly version: Version.Version
 }
 
 /** Checks that the binary's version has the options in use. */
-const checkVersion = (plan: plans.Plan, { binary, version }: Binary): Effect.Effect<void, OpenCodeVersionError> => {
-  const lacking = invocation.lacking(plan.options, version)
-  return lacking === undefined ? Effect.void : new OpenCodeVersionError({
+const checkVersion = (
+  plan: plans.Plan,
+  { binary, dialect, version }: Binary
+): Effect.Effect<void, OpenCodeVersionError> => {
+  const lacking = dialects.lacking(dialect.options, plan.options, version)
+  if (lacking === undefined) return Effect.void
+  const { option, since, until } = lacking
+  return new OpenCodeVersionError({
     binary,
     version: Version.format(version),
-    option: lacking.option,
-    reason: `the option \`${lacking.option}\` needs ${Version.format(lacking.since)} or later`
+    option,
+    reason: since !== undefined
+      ? `the option \`${option}\` needs ${Version.format(since)} or later`
+      : `there is no option \`${option}\`${until === undefined ? "" : ` since ${Version.format(until)}`}`
   })
 }
 
 /** Finds the binary of every run; only the first one has to wait for it. */
 const finder = (client: Processes) => {
   let found: Binary | undefined
-  const find = Effect.zipWith(client.binary, client.version, (binary, version): Binary => ({ binary, version }))
+  const find = Effect.zipWith(client.binary, client.release, (binary, release): Binary => ({ binary, ...release }))
   return ({ inTime }: Request): Effect.Effect<Binary, OpenCodeError> =>
     Effect.suspend(() =>
       found !== undefined ? Effect.succeed(found) : Effect.map(inTime(find), (binary) => {
@@ -111,26 +95,26 @@ const finder = (client: Processes) => {
 const prepare = (
   client: Processes,
   plan: plans.Plan,
-  { binary, version }: Binary,
+  { binary, dialect, version }: Binary,
   program: Owner | undefined
 ): Effect.Effect<Prepared, OpenCodeConfigError, Scope.Scope> =>
   Effect.gen(function*() {
-    const around = yield* environment.make(client, plan.options, plan.cwd)
+    const around = yield* environment.make(client, dialect, plan.options, plan.cwd)
     // A run inside a run carries both ids, so that either sweep finds it.
     const above = yield* HostEnvironment.variable(table.variable)
     const marker = {
       [table.variable]: `${above ?? ""}:${plan.runId}`,
       ...(program === undefined ? {} : { [orphans.variable]: owners.format(program) })
     }
-    const started = toInvocation(plan, version, {
-      ...around.env,
-      ...(yield* narrowedModels.variables(client, plan.options, around)),
-      ...marker
-    })
+    const started = {
+      ...dialect.invocation(plan, version),
+      env: { ...around.env, ...(yield* narrowedModels.variables(client, plan.options, around)), ...marker }
+    }
     const problem = check.invocation(started)
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
     const { path } = client
     return {
+      dialect,
       directory: around.directory,
       temporary: around.temporary,
       start: (sink) =>
@@ -152,11 +136,12 @@ const prepare = (
             forceKillAfter: client.forceKillAfter,
             onExit: sink.guard.ended
           }),
-          (running) => read(running, sink, plan.options.agent)
+          (running) => read(running, dialect, sink, plan.options.agent)
         ),
       // The options are what is to be cleaned out of its errors.
       conversation: sessionExport.conversation({
         client: { ...client, defaults: plan.options },
+        dialect,
         cwd: plan.cwd,
         env: started.env
       })
@@ -164,17 +149,17 @@ const prepare = (
   })
 
 /** Reads both pipes of a process that was asked for this agent. */
-const read = (running: spawn.Running, sink: Sink, agent: string | undefined) =>
+const read = (running: spawn.Running, dialect: Dialect, sink: Sink, agent: string | undefined) =>
   Effect.gen(function*() {
     const { guard, rawLines, state, stderr } = sink
     const scope = yield* Effect.scope
 
     const stdoutLines = lineSplitter.make()
     const fromStdout = sink.recorder.source()
-    const readLine = decode.reader()
+    const readLine = dialect.stdout()
     const retries = retryCount.make(() => state.sessionId)
-    const repeated = repeatedStep.make(retries)
-    const facts = stderrFacts.make(limits.kept)
+    const repeated = dialect.repeatedStep(retries)
+    const facts = dialect.stderr(limits.kept)
     let firstEventAt: number | undefined
     /** What a run that met a limit tells the others, with the next events that are handed on. */
     let limited: Effect.Effect<void> = Effect.void
@@ -252,7 +237,7 @@ const read = (running: spawn.Running, sink: Sink, agent: string | undefined) =>
           const survivors = yield* running.terminate(options)
           const exit = (yield* running.hasExited) ? yield* running.exit : yield* Effect.map(
             Effect.timeoutOption(running.exit, survivors.length > 0 ? Duration.zero : drain.patience),
-            Option.getOrElse((): Verdict.Exit => ({ _tag: "Lost" }))
+            Option.getOrElse((): spawn.ProcessExit => ({ _tag: "Lost" }))
           )
           yield* drain.until([stdoutPump, stderrPump], guard)
           yield* onStderr(stderrLines.flush(), isFresh)
@@ -344,14 +329,16 @@ export const make = (client: Processes): Transport => {
       ? Option.some(client.path.resolve(client.isolation.directory))
       : Option.none(),
     conversation: ({ cwd, options }, sessionId) =>
-      Effect.scoped(Effect.flatMap(
-        environment.make(client, options, cwd),
-        ({ env }) => sessionExport.conversation({ client: { ...client, defaults: options }, cwd, env })(sessionId)
-      )),
-    version: client.version,
-    models: Effect.map(
-      query.make(client, ["models"]),
-      (text) => text.split("\n").map((line) => line.trim()).filter((line) => line.includes("/"))
+      Effect.scoped(Effect.flatMap(client.release, ({ dialect }) =>
+        Effect.flatMap(
+          environment.make(client, dialect, options, cwd),
+          ({ env }) =>
+            sessionExport.conversation({ client: { ...client, defaults: options }, dialect, cwd, env })(sessionId)
+        ))),
+    version: Effect.map(client.release, ({ version }) => version),
+    models: Effect.flatMap(
+      client.release,
+      ({ dialect: { models } }) => Effect.map(query.make(client, models.args), models.read)
     )
   }
 }

@@ -3,6 +3,8 @@ import type { RunConfig } from "../../../RunConfig.js"
 import { fromEntries, isPlain } from "../../util/object.js"
 import type { WireObject } from "../../util/object.js"
 import * as configContent from "../configContent.js"
+import { noAgents } from "../dialect.js"
+import type { Agents } from "../dialect.js"
 import * as ruleMerge from "../ruleMerge.js"
 import { variableNames } from "../variables.js"
 import * as wildcard from "../wildcard.js"
@@ -90,16 +92,6 @@ export const ordered = (rules: unknown): unknown => {
   if (typeof rules === "string") return ordered({ "*": rules })
   return isPlain(rules) ? fromEntries([...Object.entries(rules), ...again(rules)]) : rules
 }
-
-/** Names of agents. */
-export interface Agents {
-  /** Those that configuration files define, sub-agents included. */
-  readonly defined: ReadonlyArray<string>
-  /** Those under the older key `mode`, which OpenCode merges over `agent`. */
-  readonly modes: ReadonlyArray<string>
-}
-
-export const noAgents: Agents = { defined: [], modes: [] }
 
 /** The agents that OpenCode brings. Rules under another name would make an agent of that name where there is none. */
 const native: ReadonlySet<string> = new Set(["build", "plan"])

@@ -13,9 +13,10 @@ import { OpenCodeConfigError, OpenCodeServerError, OpenCodeVersionError } from "
 import type { OpenCodeError } from "../../../OpenCodeError.js"
 import * as Version from "../../../Version.js"
 import type * as environment from "../../launch/environment.js"
+import type { Release } from "../../launch/launcher.js"
+import * as dialects from "../../opencode/dialects.js"
 import * as redact from "../../opencode/redact.js"
 import * as secretSearch from "../../opencode/secretSearch.js"
-import * as crashTexts from "../../opencode/v1/crashTexts.js"
 import * as apis from "./api.js"
 import type { Api } from "./api.js"
 import * as credentials from "./credentials.js"
@@ -25,9 +26,8 @@ import * as serverProcess from "./serverProcess.js"
 import type { Spec } from "./serverProcess.js"
 
 /** A server that answers, until it does not. */
-export interface Connection {
+export interface Connection extends Release {
   readonly api: Api
-  readonly version: Version.Version
   /** The data directory; `undefined` where it is OpenCode's own or not on this machine. */
   readonly directory: string | undefined
   /** Returns when events of the session are known to arrive: prompt after it. */
@@ -47,20 +47,15 @@ export interface Server {
   readonly hasOpened: () => boolean
 }
 
-/** The versions whose server is driven: measured with 1.18.33. */
-const supported = { from: Version.make(1, 18, 0), below: Version.make(2, 0, 0) }
-
-const checked = (url: string, text: string): Effect.Effect<Version.Version, OpenCodeVersionError> => {
+const checked = (url: string, text: string): Effect.Effect<Release, OpenCodeVersionError> => {
   const version = Option.getOrUndefined(Version.parse(text))
-  return version !== undefined && Version.isAtLeast(version, supported.from) &&
-      !Version.isAtLeast(version, supported.below)
-    ? Effect.succeed(version)
+  const dialect = version === undefined ? undefined : dialects.forServer(version)
+  return version !== undefined && dialect !== undefined
+    ? Effect.succeed({ version, dialect })
     : new OpenCodeVersionError({
       binary: url,
       version: text,
-      reason: `as a server this library drives ${Version.format(supported.from)} and later, below ${
-        Version.format(supported.below)
-      }`
+      reason: `as a server this library drives ${dialects.ranges(({ server }) => server.supported)}`
     })
 }
 
@@ -70,7 +65,7 @@ const connect = (
   gone: Effect.Effect<OpenCodeServerError>
 ): Effect.Effect<Connection, OpenCodeError, Scope.Scope> =>
   Effect.gen(function*() {
-    const version = yield* Effect.flatMap(api.health, ({ version }) => checked(api.url, version))
+    const { dialect, version } = yield* Effect.flatMap(api.health, ({ version }) => checked(api.url, version))
     const hub = yield* hubs.make({
       open: api.events,
       lost: (detail) =>
@@ -86,6 +81,7 @@ const connect = (
     return {
       api,
       version,
+      dialect,
       directory,
       subscribe: hub.subscribe,
       died: hub.failed
@@ -99,11 +95,13 @@ export interface Services extends serverProcess.Services {
   readonly httpClient: HttpClient.HttpClient
 }
 
+const unversioned = dialects.unversioned.crashTexts
+
 /** Nothing was done yet by a server that has crashed on its database, or has found its port taken. */
 const again = {
   while: (error: OpenCodeError) =>
     error._tag === "OpenCodeServerError" && error.reason === "start-failed" &&
-    (crashTexts.sqlite(error.stderr) !== undefined || crashTexts.isPortTaken(error.stderr)),
+    (unversioned.sqlite(error.stderr) !== undefined || unversioned.isPortTaken(error.stderr)),
   schedule: Schedule.intersect(Schedule.recurs(2), Schedule.spaced("1 second"))
 }
 

@@ -1,7 +1,7 @@
 import type { ProviderRetry, RunEvent } from "../../../RunEvent.js"
+import * as decode from "../../opencode/decode.js"
 import * as providerErrors from "../../opencode/providerErrors.js"
 import type { RetryCount } from "../../opencode/retryCount.js"
-import * as decode from "../../opencode/v1/decode.js"
 import * as json from "../../util/json.js"
 import { isNullish, isObject, number, string } from "../../util/object.js"
 import type { WireObject } from "../../util/object.js"

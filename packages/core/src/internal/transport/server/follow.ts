@@ -7,7 +7,6 @@ import type { RunEvent } from "../../../RunEvent.js"
 import * as finishReason from "../../opencode/finishReason.js"
 import * as providerErrors from "../../opencode/providerErrors.js"
 import type { RetryCount } from "../../opencode/retryCount.js"
-import * as repeatedStep from "../../opencode/v1/repeatedStep.js"
 import type { Sink } from "../../run/transport.js"
 import * as json from "../../util/json.js"
 import type { Connection } from "./connection.js"
@@ -49,12 +48,12 @@ export const isClosed = (message: protocol.Message): boolean =>
  */
 export const make = (options: Options): Effect.Effect<void, OpenCodeServerError, Scope.Scope> =>
   Effect.gen(function*() {
-    const { asks, connection: { api }, directory, isClosing, mapper, sessionId, sink, subscription } = options
+    const { asks, connection: { api, dialect }, directory, isClosing, mapper, sessionId, sink, subscription } = options
     const { guard, rawLines, state } = sink
     const clock = yield* Effect.clock
     const scope = yield* Effect.scope
     const feed = sink.recorder.source()
-    const repeated = repeatedStep.make(options.retries)
+    const repeated = dialect.repeatedStep(options.retries)
 
     let hasBegun = false
     let hasRested = false

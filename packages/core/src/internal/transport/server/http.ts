@@ -13,8 +13,8 @@ import type { OpenCodeError } from "../../../OpenCodeError.js"
 import type { RunConfig } from "../../../RunConfig.js"
 import type { RunOptions } from "../../../RunOptions.js"
 import * as check from "../../opencode/check.js"
+import * as dialects from "../../opencode/dialects.js"
 import type { Problem } from "../../opencode/problem.js"
-import * as invocation from "../../opencode/v1/invocation.js"
 import * as plans from "../../run/plan.js"
 import type { Prepare, Prepared, Request, Transport } from "../../run/transport.js"
 import { isObject } from "../../util/object.js"
@@ -59,7 +59,7 @@ export interface Services {
 }
 
 const serverOf = (services: Services, options: RunOptions): Effect.Effect<Server, OpenCodeError, Scope.Scope> =>
-  services.server(invocation.withErrorLog(options), services.isolation)
+  services.server(dialects.unversioned.withDefaults(options), services.isolation)
 
 const connect = (services: Services, options: RunOptions): Effect.Effect<Connection, OpenCodeError, Scope.Scope> =>
   Effect.flatMap(serverOf(services, options), (server) => server.connect)
@@ -264,6 +264,7 @@ const prepare = (
     const wanted = yield* orConfigError(rules.make(options.permission, services.rules))
     const parts = yield* promptParts.make(services, plan, services.isLocal)
     return {
+      dialect: connection.dialect,
       // One that goes with the server is not to be found by anybody else.
       directory: typeof services.isolation === "object" ? connection.directory : undefined,
       start: (sink) =>
@@ -298,7 +299,7 @@ const hold = (services: Services, plan: plans.Plan): Effect.Effect<Services, Ope
   Effect.map(serverOf(services, plan.options), (server) => ({
     ...services,
     server: (options) => {
-      const path = serverKey.difference(plan.options, options)
+      const path = serverKey.difference(dialects.unversioned.withDefaults(plan.options), options)
       return path === undefined ? Effect.succeed(server) : new OpenCodeConfigError({
         path,
         reason: "it is settled when a server starts, and the turns of a session share one"

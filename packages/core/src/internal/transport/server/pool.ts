@@ -9,6 +9,7 @@ import * as Hash from "effect/Hash"
 import * as RcMap from "effect/RcMap"
 import * as Scope from "effect/Scope"
 import * as environment from "../../launch/environment.js"
+import * as dialects from "../../opencode/dialects.js"
 import * as fairSemaphore from "../../util/fairSemaphore.js"
 import * as connections from "./connection.js"
 import type { Server, Services } from "./connection.js"
@@ -249,7 +250,12 @@ export const ofProcesses = (services: Services, options: Options): Effect.Effect
         // Made before the server is: closed when that is gone.
         const kept = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
         let prepared: environment.Surroundings | undefined
-        const prepare = environment.make({ ...services, isolation: spec.isolation }, spec.config, spec.cwd).pipe(
+        const prepare = environment.make(
+          { ...services, isolation: spec.isolation },
+          dialects.unversioned,
+          spec.config,
+          spec.cwd
+        ).pipe(
           Scope.extend(kept),
           Effect.tap((made) => {
             prepared = made

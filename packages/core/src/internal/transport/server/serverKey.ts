@@ -3,6 +3,7 @@ import * as Redacted from "effect/Redacted"
 import type { Isolation } from "../../../Isolation.js"
 import type { RunConfig } from "../../../RunConfig.js"
 import type { RunOptions } from "../../../RunOptions.js"
+import * as dialects from "../../opencode/dialects.js"
 import type { Problem } from "../../opencode/problem.js"
 import { variableNames } from "../../opencode/variables.js"
 import { isObject } from "../../util/object.js"
@@ -39,21 +40,13 @@ const optionOf = (options: RunOptions, name: keyof RunConfig): unknown =>
   name === "startupProfile" && options[name] === "full" ? undefined : options[name]
 
 /** Parts a run's options: what is left to the server's start is here. */
-export const split = (options: RunOptions): Split => {
-  const { extraArgs, logLevel, printLogs, pure } = options
-  return {
-    config: Object.fromEntries(inEnvironment.flatMap((name) => {
-      const value = optionOf(options, name)
-      return value === undefined ? [] : [[name, value]]
-    })),
-    args: [
-      ...(printLogs === true ? ["--print-logs"] : []),
-      ...(logLevel === undefined ? [] : ["--log-level", logLevel]),
-      ...(pure === true ? ["--pure"] : []),
-      ...(extraArgs ?? [])
-    ]
-  }
-}
+export const split = (options: RunOptions): Split => ({
+  config: Object.fromEntries(inEnvironment.flatMap((name) => {
+    const value = optionOf(options, name)
+    return value === undefined ? [] : [[name, value]]
+  })),
+  args: dialects.unversioned.server.options(options)
+})
 
 /** Secrets as what they are. The order of keys stays: that of permission rules has a meaning. */
 const revealed = (value: unknown): unknown => {

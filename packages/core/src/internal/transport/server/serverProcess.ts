@@ -12,10 +12,10 @@ import type { Isolation } from "../../../Isolation.js"
 import { OpenCodeConfigError, OpenCodeServerError } from "../../../OpenCodeError.js"
 import type { OpenCodeError } from "../../../OpenCodeError.js"
 import type { RunConfig } from "../../../RunConfig.js"
-import type * as Verdict from "../../../Verdict.js"
 import * as environment from "../../launch/environment.js"
 import type { Processes } from "../../launch/launcher.js"
 import * as check from "../../opencode/check.js"
+import * as dialects from "../../opencode/dialects.js"
 import * as redact from "../../opencode/redact.js"
 import { variableNames } from "../../opencode/variables.js"
 import * as processList from "../../process/list.js"
@@ -61,7 +61,7 @@ export interface Started {
   readonly exited: Effect.Effect<OpenCodeServerError>
 }
 
-const listening = /listening on (https?:\/\/\S+)/
+const { server } = dialects.unversioned
 
 /** A line that is longer is none of OpenCode's: in bytes. */
 const maxLine = 1024 * 1024
@@ -76,7 +76,7 @@ const drainPatience = Duration.seconds(1)
  */
 const port: Effect.Effect<number> = Random.nextIntBetween(16_384, 32_768)
 
-const exitOf = (exit: Verdict.Exit) => ({
+const exitOf = (exit: spawn.ProcessExit) => ({
   exitCode: exit._tag === "Code" ? exit.code : undefined,
   signal: exit._tag === "Signal" ? exit.signal : undefined
 })
@@ -101,7 +101,7 @@ export const start = (
       yield* orphanedServers.note(services, around.temporary, { owner: owners.format(owner) })
     }
     const invocation = {
-      args: ["serve", "--hostname", "127.0.0.1", "--port", String(yield* port), ...spec.args],
+      args: server.args({ port: yield* port, more: spec.args }),
       env: {
         ...around.env,
         // A server inside a server's tool carries both ids, so that either sweep finds it.
@@ -145,9 +145,8 @@ export const start = (
     const stdout = yield* read(running.stdout, (line) => {
       // Afterwards it says nothing that matters there.
       if (url !== undefined) return
-      const match = typeof line === "string" ? listening.exec(line) : null
-      if (match === null) return keep(line)
-      url = match[1]!
+      url = typeof line === "string" ? server.address(line) : undefined
+      if (url === undefined) return keep(line)
       Deferred.unsafeDone(ready, Effect.succeed(url))
     }).pipe(Effect.forkIn(scope))
     const stderr = yield* Effect.forkIn(read(running.stderr, keep), scope)

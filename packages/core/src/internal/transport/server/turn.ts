@@ -7,8 +7,8 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { OpenCodeServerError } from "../../../OpenCodeError.js"
-import type * as Verdict from "../../../Verdict.js"
 import * as retryCount from "../../opencode/retryCount.js"
+import type * as verdicts from "../../opencode/verdict.js"
 import * as drain from "../../process/drain.js"
 import type { Running, Sink } from "../../run/transport.js"
 import type { Prompt } from "./api.js"
@@ -153,15 +153,15 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
     return running
   }))
 
-const exitOf = (exit: Exit.Exit<void, OpenCodeServerError>): Effect.Effect<Verdict.Exit> =>
+const exitOf = (exit: Exit.Exit<void, OpenCodeServerError>): Effect.Effect<verdicts.Exit> =>
   Exit.match(exit, {
-    onSuccess: () => Effect.succeed<Verdict.Exit>({ _tag: "Settled" }),
+    onSuccess: () => Effect.succeed<verdicts.Exit>({ _tag: "Settled" }),
     onFailure: (cause) =>
       Option.match(Cause.failureOption(cause), {
-        onSome: (error) => Effect.succeed<Verdict.Exit>({ _tag: "Server", error }),
+        onSome: (error) => Effect.succeed<verdicts.Exit>({ _tag: "Server", error }),
         onNone: () =>
           Cause.isInterruptedOnly(cause)
-            ? Effect.succeed<Verdict.Exit>({ _tag: "Lost" })
+            ? Effect.succeed<verdicts.Exit>({ _tag: "Lost" })
             : Effect.die(Cause.squash(cause))
       })
   })

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck as fc, Schema } from "effect"
-import { OpenCodeError, RunEvent, Verdict } from "effect-opencode"
+import { OpenCodeError, RunEvent } from "effect-opencode"
+import * as verdicts from "../src/internal/opencode/verdict.js"
 import * as arbitraries from "./support/arbitraries.js"
 import { code, eventsOf, facts, lost, signal, stderrOf, sum } from "./support/facts.js"
 import * as fixtures from "./support/fixtures.js"
@@ -29,7 +30,7 @@ const timeout = (phase: "startup" | "idle"): Outcome => ({ tag: "OpenCodeTimeout
 const agent: Outcome = { tag: "OpenCodeConfigError", path: "agent" }
 const steps: Outcome = { tag: "OpenCodeBudgetError", limit: "steps" }
 
-const outcomeOf = (decided: Either.Either<Verdict.Finished, OpenCodeError.OpenCodeError>): Outcome => {
+const outcomeOf = (decided: Either.Either<verdicts.Finished, OpenCodeError.OpenCodeError>): Outcome => {
   if (Either.isRight(decided)) return success(decided.right.finishReason)
   const error = decided.left
   switch (error._tag) {
@@ -364,7 +365,7 @@ const maxSteps = 6
 const guardOf = (
   fixture: fixtures.Fixture,
   fallback: ReturnType<typeof stderrOf>["fallback"]
-): Verdict.Guard | undefined => {
+): verdicts.Guard | undefined => {
   if (fallback !== undefined) return { _tag: "AgentFallback", ...fallback }
   if (!fixture.killedByTimeout) return undefined
   const began = fixtures.linesOf(fixture.stdout)
@@ -373,7 +374,7 @@ const guardOf = (
   return { _tag: "Timeout", phase: fixture.stdout.length === 0 ? "startup" : "idle", limit: 1000 }
 }
 
-const exitOf = (fixture: fixtures.Fixture): Verdict.Exit =>
+const exitOf = (fixture: fixtures.Fixture): verdicts.Exit =>
   fixture.exitCode !== null ? code(fixture.exitCode) : fixture.signal !== null ? signal(fixture.signal) : lost
 
 /** The captures do not say how the two pipes were interleaved: these are the extremes, and the likely one between. */
@@ -403,7 +404,7 @@ describe("Verdict", () => {
           [order, events]
         ) => ({
           order,
-          outcome: outcomeOf(Verdict.decide(facts({
+          outcome: outcomeOf(verdicts.decide(facts({
             events,
             exit: exitOf(fixture),
             guard: guardOf(fixture, stderr.fallback),
@@ -424,9 +425,9 @@ describe("Verdict", () => {
   const rejected: RunEvent.PermissionRejected = { _tag: "PermissionRejected", permission: "bash", patterns: ["rm *"] }
   const finished = [start, text, finish("stop")]
 
-  const decide = (input: Parameters<typeof facts>[0]) => outcomeOf(Verdict.decide(facts(input)))
-  const right = (input: Parameters<typeof facts>[0]) => Either.getOrThrow(Verdict.decide(facts(input)))
-  const left = (input: Parameters<typeof facts>[0]) => Either.getOrThrow(Either.flip(Verdict.decide(facts(input))))
+  const decide = (input: Parameters<typeof facts>[0]) => outcomeOf(verdicts.decide(facts(input)))
+  const right = (input: Parameters<typeof facts>[0]) => Either.getOrThrow(verdicts.decide(facts(input)))
+  const left = (input: Parameters<typeof facts>[0]) => Either.getOrThrow(Either.flip(verdicts.decide(facts(input))))
 
   describe("success", () => {
     it("exit 0 after a final step", () => {
@@ -532,7 +533,7 @@ describe("Verdict", () => {
       provider: "fake",
       model: "m1"
     }
-    const cases: ReadonlyArray<readonly [Verdict.Guard, Outcome]> = [
+    const cases: ReadonlyArray<readonly [verdicts.Guard, Outcome]> = [
       [{ _tag: "Timeout", phase: "startup", limit: 1000 }, timeout("startup")],
       [{ _tag: "Timeout", phase: "idle", limit: 1000 }, timeout("idle")],
       [{ _tag: "Timeout", phase: "total", limit: 1000 }, { tag: "OpenCodeTimeoutError", phase: "total" }],
@@ -669,7 +670,7 @@ describe("Verdict", () => {
     })
 
     it("are cleaned by the run's own redaction", () => {
-      const failed = Either.getOrThrow(Either.flip(Verdict.decide({
+      const failed = Either.getOrThrow(Either.flip(verdicts.decide({
         ...facts({ events: [error("APIError", { message: "bad key canary", responseBody: "canary" })], exit: code(1) }),
         redact: (text) => text.replaceAll("canary", "<redacted>")
       })))
@@ -701,8 +702,8 @@ describe("Verdict", () => {
     }
 
     it.prop("lead to exactly one outcome, always the same, that survives JSON", any, (input) => {
-      const decided = Verdict.decide(facts(input))
-      expect(outcomeOf(Verdict.decide(facts(input)))).toEqual(outcomeOf(decided))
+      const decided = verdicts.decide(facts(input))
+      expect(outcomeOf(verdicts.decide(facts(input)))).toEqual(outcomeOf(decided))
       if (Either.isLeft(decided)) {
         const wire = Schema.encodeSync(OpenCodeError.OpenCodeError)(decided.left)
         const back = Schema.decodeUnknownSync(OpenCodeError.OpenCodeError)(JSON.parse(JSON.stringify(wire)))
@@ -712,7 +713,7 @@ describe("Verdict", () => {
     }, { fastCheck: { numRuns: 300 } })
 
     it.prop("are a success only where the conversation finished and nothing is left", any, (input) => {
-      const decided = Verdict.decide(facts(input))
+      const decided = verdicts.decide(facts(input))
       const evidence = sum(input.events)
       if (Either.isRight(decided)) {
         expect(input.guard?._tag ?? "ExitGrace").toBe("ExitGrace")

@@ -1,5 +1,5 @@
-import type { WireObject } from "../../util/object.js"
-import { isObject } from "../../util/object.js"
+import type { WireObject } from "../util/object.js"
+import { isObject } from "../util/object.js"
 
 /**
  * Finds events on a line that has other words on it, too: a plugin can write to stdout without a line feed (1.18.33).

@@ -2,15 +2,8 @@
  * The one place that decides how a run ended. OpenCode's exit code does not: 0 is also the code of a rejected
  * permission, of a conversation that lost its end and, before 1.15, of a provider's error; 1 is also the code of a
  * run that recovered from an error and finished.
- *
- * @since 0.1.0
  */
 import * as Either from "effect/Either"
-import * as check from "./internal/opencode/check.js"
-import * as providerErrors from "./internal/opencode/providerErrors.js"
-import * as crashTexts from "./internal/opencode/v1/crashTexts.js"
-import * as json from "./internal/util/json.js"
-import { isObject } from "./internal/util/object.js"
 import {
   OpenCodeBudgetError,
   OpenCodeCancelledError,
@@ -22,16 +15,17 @@ import {
   OpenCodeSessionError,
   OpenCodeSqliteError,
   OpenCodeTimeoutError
-} from "./OpenCodeError.js"
-import type { OpenCodeError, Partial } from "./OpenCodeError.js"
-import type { PermissionRejected, ProviderRetry, SessionError } from "./RunEvent.js"
+} from "../../OpenCodeError.js"
+import type { OpenCodeError, Partial } from "../../OpenCodeError.js"
+import type { ProviderRetry, SessionError } from "../../RunEvent.js"
+import * as json from "../util/json.js"
+import { isObject } from "../util/object.js"
+import * as check from "./check.js"
+import type { CrashTexts } from "./dialect.js"
+import * as providerErrors from "./providerErrors.js"
+import type { Evidence } from "./summary.js"
 
-/**
- * How what carried the run ended.
- *
- * @since 0.1.0
- * @category models
- */
+/** How what carried the run ended. */
 export type Exit =
   | { readonly _tag: "Code"; readonly code: number }
   | { readonly _tag: "Signal"; readonly signal: string }
@@ -42,12 +36,7 @@ export type Exit =
   /** It could not be found out. */
   | { readonly _tag: "Lost" }
 
-/**
- * The guard that ended the run, if one did.
- *
- * @since 0.1.0
- * @category models
- */
+/** The guard that ended the run, if one did. */
 export type Guard =
   /** `limit` in milliseconds. */
   | { readonly _tag: "Timeout"; readonly phase: "startup" | "idle" | "total"; readonly limit: number }
@@ -66,36 +55,7 @@ export type Guard =
   /** The conversation had finished, the process did not exit. */
   | { readonly _tag: "ExitGrace" }
 
-/**
- * What the events say.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Evidence {
-  /** Events that OpenCode printed, diagnostics not counted. */
-  readonly eventCount: number
-  readonly finishReason: string | undefined
-  /** Whether the last step finished, with a reason that ends a conversation. */
-  readonly finished: boolean
-  /** The last `error` event that no finished step followed. */
-  readonly pendingError: SessionError | undefined
-  /** Whether an `error` event was followed by a finished step. */
-  readonly recovered: boolean
-  /** The last rejected permission that no further step followed. */
-  readonly rejection: PermissionRejected | undefined
-  /** Failed attempts at the provider. */
-  readonly retries: number
-  /** Whether the last step shows no text, but lines that look like events and could not be read. */
-  readonly answerLost?: boolean | undefined
-}
-
-/**
- * Everything that a verdict is made from.
- *
- * @since 0.1.0
- * @category models
- */
+/** Everything that a verdict is made from. */
 export interface Facts {
   readonly evidence: Evidence
   readonly exit: Exit
@@ -107,16 +67,12 @@ export interface Facts {
    * `stderr` of `partial`.
    */
   readonly ownStderr?: string | undefined
+  readonly crashTexts: CrashTexts
   /** Cleans provider texts of secrets. */
   readonly redact: (text: string) => string
 }
 
-/**
- * The conversation finished.
- *
- * @since 0.1.0
- * @category models
- */
+/** The conversation finished. */
 export interface Finished {
   readonly finishReason: string
   readonly exitCode: number | undefined
@@ -177,7 +133,7 @@ const fromSessionError = (event: SessionError, facts: Facts): OpenCodeError => {
   const { evidence, partial, redact } = facts
   if (event.kind === "aborted") return new OpenCodeCancelledError({ partial }, trusted)
   // "Unexpected server error. Check server logs": the log is on stderr.
-  const logged = event.kind === "other" ? crashTexts.missingModel(stderrOf(facts), markOf(event)) : undefined
+  const logged = event.kind === "other" ? facts.crashTexts.missingModel(stderrOf(facts), markOf(event)) : undefined
   return new OpenCodeSessionError({
     kind: logged === undefined ? event.kind : "model-not-found",
     name: redact(event.name),
@@ -212,7 +168,10 @@ const fromExit = (facts: Facts): OpenCodeError | undefined => {
     case "Code":
       return exit.code === 0 || (evidence.finished && evidence.recovered)
         ? undefined
-        : new OpenCodeProcessError({ exitCode: exit.code, hint: crashTexts.hint(stderrOf(facts)), partial }, trusted)
+        : new OpenCodeProcessError(
+          { exitCode: exit.code, hint: facts.crashTexts.hint(stderrOf(facts)), partial },
+          trusted
+        )
   }
 }
 
@@ -230,16 +189,13 @@ const codeOf = (exit: Exit): number | undefined => exit._tag === "Code" ? exit.c
  * 6. The last step did not end the conversation, or its text is lost: `OpenCodeIncompleteError`.
  * 7. Processes that could not be ended: `OpenCodeProcessError`.
  * 8. Success.
- *
- * @since 0.1.0
- * @category deciding
  */
 export const decide = (facts: Facts): Either.Either<Finished, OpenCodeError> => {
   const { evidence, exit, guard, partial } = facts
   if (guard !== undefined && guard._tag !== "ExitGrace") return Either.left(fromGuard(guard, facts))
   // The crash exits with a code; somebody who sent a signal does not want another start.
   if (evidence.eventCount === 0 && evidence.retries === 0 && exit._tag !== "Signal") {
-    const signature = crashTexts.sqlite(stderrOf(facts))
+    const signature = facts.crashTexts.sqlite(stderrOf(facts))
     if (signature !== undefined && !(exit._tag === "Code" && exit.code === 0)) {
       return Either.left(new OpenCodeSqliteError({ signature, exitCode: codeOf(exit), partial }, trusted))
     }

@@ -1,5 +1,5 @@
-import { isObject } from "../../util/object.js"
-import type { WireObject } from "../../util/object.js"
+import { isObject } from "../util/object.js"
+import type { WireObject } from "../util/object.js"
 
 const partTypes = new Map<unknown, string>([
   ["step-start", "step_start"],

@@ -1,0 +1,142 @@
+/**
+ * What differs between the major versions of OpenCode, as one value per major. A run takes the value that its binary's
+ * version selects and knows nothing else of that version; what every major shares stands beside this module.
+ */
+import type * as Option from "effect/Option"
+import type { Conversation } from "../../Conversation.js"
+import type { RunConfig } from "../../RunConfig.js"
+import type { ProviderRetry, RunEvent } from "../../RunEvent.js"
+import type { RunOptions } from "../../RunOptions.js"
+import * as Version from "../../Version.js"
+import type { Line } from "../util/lines.js"
+import type { WireObject } from "../util/object.js"
+import type { RetryCount } from "./retryCount.js"
+import type * as stderr from "./stderr.js"
+
+/** From this version on, and below that one. */
+export interface Range {
+  readonly from: Version.Version
+  readonly below: Version.Version
+}
+
+/** How one option of a run reaches OpenCode, and in which versions. */
+export interface OptionEntry {
+  readonly name: keyof RunConfig
+  readonly kind: "flag" | "value" | "values" | "variable"
+  /** The word of the command line, or the variable. */
+  readonly word: string
+  /** Default: every supported version. */
+  readonly since?: Version.Version | undefined
+  /** The first version without it. Default: none. */
+  readonly until?: Version.Version | undefined
+}
+
+/** Names of agents. */
+export interface Agents {
+  /** Those that configuration files define, sub-agents included. */
+  readonly defined: ReadonlyArray<string>
+  /** Those under the older key `mode`, which OpenCode merges over `agent`. */
+  readonly modes: ReadonlyArray<string>
+}
+
+export const noAgents: Agents = { defined: [], modes: [] }
+
+/** OpenCode's configuration besides ours. */
+export interface Found {
+  readonly agents: Agents
+  /** The configuration under ours; ours alone is passed on if there is none. */
+  readonly inherited?: WireObject | undefined
+}
+
+/** A run, as far as its command line says it. */
+export interface Run {
+  readonly runId: string
+  readonly prompt: string
+  readonly options: RunOptions
+}
+
+/** The texts with which OpenCode ends before it says anything by an event. */
+export interface CrashTexts {
+  /** The signature of a transient SQLite crash in a stderr text, if there is one. */
+  readonly sqlite: (stderr: string) => string | undefined
+  /** The log's words for a model that does not exist; those with the error's mark, if it has one. */
+  readonly missingModel: (stderr: string, mark: unknown) => string | undefined
+  /** True if a server could not listen because its port is taken. */
+  readonly isPortTaken: (stderr: string) => boolean
+  /** What to do about a failure that stderr explains. */
+  readonly hint: (stderr: string) => string | undefined
+}
+
+/** A question to the binary: its arguments, and the answer in what it prints. */
+export interface Question<A> {
+  readonly args: ReadonlyArray<string>
+  readonly read: (printed: string) => A
+}
+
+export interface Dialect {
+  readonly supported: Range
+  readonly options: ReadonlyArray<OptionEntry>
+  /** The options of a run with the defaults that this major needs. */
+  readonly withDefaults: <A extends RunConfig>(config: A) => A
+  /** The arguments and the input of a run. */
+  readonly invocation: (
+    run: Run,
+    version: Version.Version
+  ) => { readonly args: ReadonlyArray<string>; readonly stdin: string }
+  /** The variables that a configuration asks for, over those that the child inherits. */
+  readonly variables: (config: RunConfig, found?: Found) => { readonly [name: string]: string }
+  /** The variables of the start-up profile, which yield to inherited ones. */
+  readonly startupVariables: (config: RunConfig) => { readonly [name: string]: string }
+  /** Reads the lines of one stdout in their order. */
+  readonly stdout: () => (line: Line, take: (event: RunEvent) => void) => void
+  /** Finds steps that the provider's failure repeats and no line of stderr announces. */
+  readonly repeatedStep: (count: RetryCount) => (event: RunEvent) => ProviderRetry | undefined
+  /** Reads one stderr; keeps this many characters of OpenCode's own lines. */
+  readonly stderr: (kept: number) => stderr.Reader
+  readonly crashTexts: CrashTexts
+  readonly models: Question<ReadonlyArray<string>>
+  readonly session: (sessionId: string) => Question<Option.Option<Conversation>>
+  readonly server: {
+    readonly supported: Range
+    readonly args: (options: { readonly port: number; readonly more: ReadonlyArray<string> }) => ReadonlyArray<string>
+    /** Further arguments, for the options that only a start can set. */
+    readonly options: (config: RunConfig) => ReadonlyArray<string>
+    /** The address in the line that says that the server listens. */
+    readonly address: (line: string) => string | undefined
+  }
+}
+
+export const includes = ({ below, from }: Range, version: Version.Version): boolean =>
+  Version.isAtLeast(version, from) && !Version.isAtLeast(version, below)
+
+/** True if an option is there in a version. */
+export const has = ({ since, until }: OptionEntry, version: Version.Version): boolean =>
+  (since === undefined || Version.isAtLeast(version, since)) &&
+  (until === undefined || !Version.isAtLeast(version, until))
+
+/** An option that a version lacks, with the version that brings it or the one that took it away. */
+export interface Lacking {
+  readonly option: string
+  readonly since?: Version.Version | undefined
+  readonly until?: Version.Version | undefined
+}
+
+/** The first option in use that a version lacks; the entries of one option are in the order of their versions. */
+export const lacking = (
+  options: ReadonlyArray<OptionEntry>,
+  config: RunConfig,
+  version: Version.Version
+): Lacking | undefined => {
+  const missing = options.find(({ name }) =>
+    config[name] !== undefined && config[name] !== false &&
+    !options.some((other) => other.name === name && has(other, version))
+  )
+  if (missing === undefined) return undefined
+  const all = options.filter(({ name }) => name === missing.name)
+  const later = all.map(({ since }) => since)
+    .find((since) => since !== undefined && !Version.isAtLeast(version, since))
+  return {
+    option: missing.name,
+    ...(later === undefined ? { until: all[all.length - 1]!.until } : { since: later })
+  }
+}
