@@ -173,7 +173,7 @@ const spentBy = (result: JobResult): FleetBudget.Spent => ({
 /** Every job's way to the same budget, which also tells when its run begins: the last thing before its process. */
 const watched = (budget: FleetBudget.Service, onBegin: () => void): FleetBudget.Service => ({
   ...budget,
-  check: Effect.tap(budget.check, () => Effect.sync(onBegin))
+  check: () => Effect.tap(budget.check(), () => Effect.sync(onBegin))
 })
 
 /**
