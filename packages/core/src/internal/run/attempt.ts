@@ -7,7 +7,7 @@ import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type * as FleetBudget from "../../FleetBudget.js"
-import type { OpenCodeError, Partial } from "../../OpenCodeError.js"
+import type { RunError, Partial } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
 import type * as StartupGate from "../../StartupGate.js"
 import * as TokenUsage from "../../TokenUsage.js"
@@ -22,7 +22,7 @@ import * as plans from "./plan.js"
 import * as recorder from "./recorder.js"
 import * as sessionExport from "./sessionExport.js"
 import * as telemetry from "./telemetry.js"
-import type { Prepare } from "./transport.js"
+import type { Prepare, Request } from "./transport.js"
 import * as watchdog from "./watchdog.js"
 
 /** What one attempt needs from the run that it belongs to. */
@@ -34,7 +34,7 @@ export interface Context {
   readonly number: number
   readonly expiry: Expiry
   /** Cuts a wait short when the run's total time is over. */
-  readonly inTime: <A, R>(effect: Effect.Effect<A, OpenCodeError, R>) => Effect.Effect<A, OpenCodeError, R>
+  readonly inTime: Request["inTime"]
   readonly transcript: Transcript | undefined
   readonly fleet: FleetBudget.Service | undefined
   /** Keep the events, for a result or an error that carries them. */
@@ -59,7 +59,7 @@ export interface Expiry {
 }
 
 /** The events of a run, chunk by chunk, where somebody reads them; fails with nothing at the end. */
-export type Pull = Effect.Effect<Chunk.Chunk<RunEvent>, Option.Option<OpenCodeError>>
+export type Pull = Effect.Effect<Chunk.Chunk<RunEvent>, Option.Option<RunError>>
 
 /** What is known of an attempt that finished. */
 export interface Success {
@@ -69,7 +69,7 @@ export interface Success {
 }
 
 /** One attempt: its events, then the verdict where there is one to fail with. It is over with the scope. */
-export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope.Scope> =>
+export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scope> =>
   Effect.gen(function*() {
     const { client, plan } = context
     const scope = yield* Effect.scope
@@ -86,7 +86,7 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
     const events: Array<RunEvent> = []
     const rawLines: Array<string> = []
     const keepRaw = context.collect && plan.options.keepRaw === true
-    const outbox = context.listening ? yield* Mailbox.make<Chunk.Chunk<RunEvent>, OpenCodeError>(1) : undefined
+    const outbox = context.listening ? yield* Mailbox.make<Chunk.Chunk<RunEvent>, RunError>(1) : undefined
     if (outbox !== undefined) {
       // Whoever waits for more events of a run that is ended from outside.
       yield* Scope.addFinalizer(scope, outbox.failCause(Cause.interrupt(FiberId.none)))
@@ -102,7 +102,7 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
       ? entered.value
       : yield* context.inTime(enter(client, providerOf(context)))
     // As late as possible: those who stood before us in the queue have spent since.
-    if (context.fleet !== undefined) yield* context.fleet.check
+    if (context.fleet !== undefined) yield* context.fleet.check()
     if (context.transcript !== undefined) {
       yield* context.transcript.start({
         timestamp: clock.unsafeCurrentTimeMillis(),
@@ -244,8 +244,8 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
 
 /** A mailbox (3.22) adds its own end to whatever it was ended with. */
 const endOf = (
-  cause: Cause.Cause<OpenCodeError | Cause.NoSuchElementException>
-): Effect.Effect<never, Option.Option<OpenCodeError>> => {
+  cause: Cause.Cause<RunError | Cause.NoSuchElementException>
+): Effect.Effect<never, Option.Option<RunError>> => {
   for (const error of Cause.failures(cause)) {
     if (!Cause.isNoSuchElementException(error)) return Effect.fail(Option.some(error))
   }

@@ -13,7 +13,7 @@ import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
 import * as FleetBudget from "../../FleetBudget.js"
 import { OpenCodeTimeoutError } from "../../OpenCodeError.js"
-import type { OpenCodeError, OpenCodeSqliteError, Partial } from "../../OpenCodeError.js"
+import type { RunError, OpenCodeSqliteError, Partial } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
 import type { RunOptions } from "../../RunOptions.js"
 import { RunResult } from "../../RunResult.js"
@@ -45,8 +45,7 @@ const requestAttributes = (settled: plan.Plan) => {
 
 const outcomeAttributes = (partial: Partial, finishReason: string | undefined) => ({
   "gen_ai.conversation.id": partial.sessionId,
-  "gen_ai.usage.input_tokens": partial.usage.input,
-  "gen_ai.usage.output_tokens": partial.usage.output,
+  ...telemetry.usageAttributes(partial.usage),
   "gen_ai.response.finish_reasons": finishReason === undefined ? undefined : [finishReason],
   "opencode.cost_usd": partial.cost,
   "opencode.cost_unknown": partial.unpriced,
@@ -80,7 +79,7 @@ const open = (
   options: RunOptions,
   mode: Mode,
   lifetime?: Lifetime
-): Effect.Effect<attempt.Pull, OpenCodeError, Scope.Scope> =>
+): Effect.Effect<attempt.Pull, RunError, Scope.Scope> =>
   Effect.gen(function*() {
     const scope = yield* Effect.scope
     const clock = yield* Effect.clock
@@ -132,7 +131,9 @@ const open = (
           : Effect.void
       )
     }
-    const fleet = Option.getOrUndefined(yield* Effect.serviceOption(FleetBudget.FleetBudget))
+    const budget = yield* FleetBudget.FleetBudget
+    // Nothing is added up for the budget that has no limits.
+    const fleet = budget === FleetBudget.unlimited ? undefined : budget
     // Whoever need not wait need not be cut short.
     if (Option.isNone(yield* client.running.tryEnter)) yield* inTime(client.running.enter, 0)
 
@@ -149,7 +150,7 @@ const open = (
         driver ??= yield* Schedule.driver(client.retry)
         return yield* Effect.mapError(driver.next(error), () => error)
       })
-    const attemptOf = (number: number): Effect.Effect<attempt.Pull, OpenCodeError, Scope.Scope> =>
+    const attemptOf = (number: number): Effect.Effect<attempt.Pull, RunError, Scope.Scope> =>
       attempt.make({
         client,
         plan: settled,
@@ -181,9 +182,9 @@ const open = (
       })
 
     /** An attempt in a scope of its own, which is closed before there is another one. */
-    const attempts = (number: number): Effect.Effect<attempt.Pull, OpenCodeError> =>
+    const attempts = (number: number): Effect.Effect<attempt.Pull, RunError> =>
       Effect.flatMap(Scope.fork(scope, ExecutionStrategy.sequential), (own) => {
-        const again = (error: OpenCodeError): Effect.Effect<attempt.Pull, OpenCodeError> =>
+        const again = (error: RunError): Effect.Effect<attempt.Pull, RunError> =>
           error._tag !== "OpenCodeSqliteError" ?
             Effect.fail(error) :
             Effect.uninterruptible(Scope.close(own, Exit.fail(error))).pipe(
@@ -209,12 +210,15 @@ const open = (
         )
       })
 
-    const failed = (error: OpenCodeError) =>
+    const failed = (error: RunError) =>
       Effect.sync(() => {
         outcome = error._tag
         annotate(span, { "error.type": error._tag })
         if ("partial" in error && error.partial !== undefined) {
-          annotate(span, outcomeAttributes(error.partial, undefined))
+          annotate(
+            span,
+            outcomeAttributes(error.partial, error._tag === "OpenCodeIncompleteError" ? error.finishReason : undefined)
+          )
         }
       })
 
@@ -235,7 +239,7 @@ export const make = (
   prompt: string,
   options: RunOptions,
   mode: Mode
-): Stream.Stream<RunEvent, OpenCodeError> =>
+): Stream.Stream<RunEvent, RunError> =>
   Stream.unwrapScoped(
     Effect.flatMap(client.lifetime.inner("layer"), (lifetime) =>
       Effect.map(
@@ -301,7 +305,7 @@ export const toEnd = (
   prompt: string,
   options: RunOptions,
   mode?: Omit<Mode, "collect" | "onResult">
-): Effect.Effect<RunResult, OpenCodeError> =>
+): Effect.Effect<RunResult, RunError> =>
   Effect.suspend(() => {
     let result: RunResult | undefined
     const events = open(client, prompt, options, {
@@ -317,5 +321,5 @@ export const toEnd = (
     )
   })
 
-const drain = (pull: attempt.Pull): Effect.Effect<void, OpenCodeError> =>
+const drain = (pull: attempt.Pull): Effect.Effect<void, RunError> =>
   Effect.catchAll(Effect.forever(pull), Option.match({ onNone: () => Effect.void, onSome: Effect.fail }))
