@@ -35,7 +35,7 @@ describe("what bounds a run", () => {
       const result = yield* OpenCode.run("x", { maxProviderRetries: 2 })
       assert.strictEqual(result.events.filter(RunEvent.is("ProviderRetry")).length, 4)
       const error = yield* T.failsWith("OpenCodeSessionError")(OpenCode.run("x", { maxProviderRetries: 2 }))
-      assert.strictEqual(error.name, "ProviderRetryLimit")
+      assert.strictEqual(error.errorName, "ProviderRetryLimit")
     }).pipe(Effect.provide(T.layer([
       Mock.script(
         ...["a", "b", "c", "d"].flatMap((id) => [

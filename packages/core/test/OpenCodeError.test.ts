@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Schema } from "effect"
+import { Cause, Schema } from "effect"
 import { OpenCodeError as E, RunEvent } from "effect-opencode"
 import { eventsOf, partial } from "./support/facts.js"
 import * as fixtures from "./support/fixtures.js"
@@ -84,7 +84,7 @@ const cases: ReadonlyArray<Case> = [
   {
     error: new E.OpenCodeSessionError({
       kind: "authentication",
-      name: "APIError",
+      errorName: "APIError",
       reason: "Incorrect API key provided",
       statusCode: 401,
       retryable: false,
@@ -97,7 +97,7 @@ const cases: ReadonlyArray<Case> = [
   {
     error: new E.OpenCodeSessionError({
       kind: "rate-limit",
-      name: "ProviderRetryLimit",
+      errorName: "ProviderRetryLimit",
       reason: "Rate limit reached",
       retryable: true,
       retryAfter: 2000,
@@ -273,11 +273,14 @@ describe("OpenCodeError", () => {
     })
   })
 
-  it("is an error with a tag for its name; a session error has OpenCode's own", () => {
+  it("prints its tag first, however it is printed", () => {
+    const tags = E.OpenCodeError.members.map((member) => member.identifier.replace("effect-opencode/", ""))
+    expect(new Set(cases.map(({ error }) => error._tag))).toEqual(new Set(tags))
     for (const { error } of cases) {
       expect(error).toBeInstanceOf(Error)
-      if (error._tag === "OpenCodeSessionError") expect(["APIError", "ProviderRetryLimit"]).toContain(error.name)
-      else expect(error.name).toBe(error._tag)
+      expect(error.name).toBe(error._tag)
+      expect(String(error)).toMatch(new RegExp(`^${error._tag}: `))
+      expect(Cause.pretty(Cause.fail(error))).toMatch(new RegExp(`^${error._tag}: `))
     }
   })
 

@@ -313,6 +313,6 @@ describe("a step that used tokens at a cost of 0", () => {
 
   it("cannot be treated in a way that there is not", () => {
     const problem = RunOptions.check("x", { budget: { cost: 1, unpriced: "refuse" as RunOptions.Unpriced } })
-    assert.strictEqual(problem._tag === "Some" ? problem.value.path : undefined, "budget.unpriced")
+    assert.strictEqual(problem?.path, "budget.unpriced")
   })
 })

@@ -656,7 +656,7 @@ describe("Verdict", () => {
       expect(failed).toMatchObject({
         _tag: "OpenCodeSessionError",
         kind: "rate-limit",
-        name: "APIError",
+        errorName: "APIError",
         reason: "Rate limit reached",
         statusCode: 429,
         retryable: true,

@@ -67,7 +67,7 @@ describe("a typed failure", () => {
   real("for a stream that is broken", () =>
     Effect.gen(function*() {
       const error = yield* run("Hello").pipe(failing("OpenCodeSessionError"))
-      expect(error).toMatchObject({ kind: "other", name: "UnknownError", partial: { eventCount: 2 } })
+      expect(error).toMatchObject({ kind: "other", errorName: "UnknownError", partial: { eventCount: 2 } })
     }), { respond: () => Reply.malformed("so far") })
 
   real("for a session that does not exist", () =>

@@ -213,7 +213,7 @@ const scenarios: ReadonlyArray<Scenario> = [
       expect(error).toMatchObject({
         _tag: "OpenCodeSessionError",
         kind: "authentication",
-        name: "APIError",
+        errorName: "APIError",
         statusCode: 401,
         retryable: false,
         reason: "Incorrect API key provided",
