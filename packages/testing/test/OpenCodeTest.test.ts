@@ -1,5 +1,5 @@
 import { addEqualityTesters, describe, expect, it } from "@effect/vitest"
-import { Cause, Chunk, Deferred, Effect, Exit, Fiber, Option, Schema, Stream, TestClock } from "effect"
+import { Cause, Chunk, Deferred, Effect, Exit, Fiber, Schema, Stream, TestClock } from "effect"
 import { OpenCode, OpenCodeError, RunConfig, RunEvent, RunResult } from "effect-opencode"
 import { Events, MockCommandExecutor, OpenCodeTest } from "effect-opencode-testing"
 
@@ -209,7 +209,7 @@ describe("OpenCodeTest", () => {
       expect([killed.signal, killed.exitCode]).toEqual(["SIGKILL", undefined])
       expect(Failure.budget({ scope: "fleet" }).partial).toBeUndefined()
       expect(Failure.session({ kind: "rate-limit", statusCode: 429, retryAfter: 1 })).toMatchObject({
-        name: "APIError",
+        errorName: "APIError",
         retryAfter: 1
       })
     })
@@ -324,7 +324,7 @@ describe("OpenCodeTest", () => {
         const chat = yield* session({ agent: "plan" })
         const first = yield* chat.run("one")
         const second = yield* chat.run("two", { title: "T" })
-        const fork = yield* chat.fork
+        const fork = yield* chat.fork()
         const third = yield* fork.run("one")
         expect([first.text, second.text, third.text]).toEqual(["1", "2", "1"])
         expect(second.sessionId).toBe(first.sessionId)
@@ -379,7 +379,7 @@ describe("OpenCodeTest", () => {
         yield* Fiber.interrupt(fiber)
         yield* Stream.runDrain(Stream.take(OpenCode.stream("ok"), 1))
         expect(yield* outcomes).toEqual(["Done", "Done", "Failed", "Interrupted", "Interrupted"])
-        expect((yield* calls)[0]?.outcome).toEqual(OpenCodeTest.Outcome.Done({ result: Option.some(result) }))
+        expect((yield* calls)[0]?.outcome).toEqual(OpenCodeTest.Outcome.Done({ result }))
       }).pipe(
         Effect.provide(OpenCodeTest.layer({ ok: "ok", fails: Reply.fail(Failure.process()), never: Reply.never }))
       ))

@@ -197,11 +197,11 @@ layer(services, { excludeTestServices: true, timeout: 600_000 })("runs over a wa
       expect(tools(second.events)).toMatchObject([{ tool: "bash", output: "two\n" }])
       const third = yield* session.run("Third", { permission: { bash: "deny" } })
       expect(tools(third.events)).toMatchObject([{ tool: "invalid" }])
-      const branch = yield* session.fork
+      const branch = yield* session.fork()
       const fourth = yield* branch.run("Fourth", { permission: { bash: "deny" } })
       expect(fourth.sessionId).not.toBe(first.sessionId)
       expect(tools(fourth.events)).toMatchObject([{ tool: "invalid" }])
-      const conversation = yield* session.export
+      const conversation = yield* session.export()
       expect(conversation.messages.filter(({ info }) => info.role === "user")).toHaveLength(3)
       expect(yield* session.usage).toMatchObject({ turns: 5 })
     })))

@@ -1,5 +1,5 @@
 import { describe, expect } from "@effect/vitest"
-import { Effect, Fiber, Option, Schema, Stream } from "effect"
+import { Effect, Fiber, Schema, Stream } from "effect"
 import { Conversation, OpenCode, RunEvent } from "effect-opencode"
 import type { ModelProvider } from "effect-opencode-testing"
 import * as fs from "node:fs"
@@ -20,13 +20,13 @@ describe("Session", () => {
     () =>
       Effect.scoped(Effect.gen(function*() {
         const session = yield* OpenCode.session()
-        expect(yield* session.id).toEqual(Option.none())
+        expect(yield* session.id).toBeUndefined()
         const first = yield* session.run("one")
         const second = yield* session.run("two")
         expect(second.sessionId).toBe(first.sessionId)
-        expect(yield* session.id).toEqual(Option.fromNullable(first.sessionId))
+        expect(yield* session.id).toBe(first.sessionId)
 
-        const branch = yield* session.fork
+        const branch = yield* session.fork()
         const third = yield* branch.run("three")
         expect(third.sessionId).not.toBe(first.sessionId)
         yield* session.run("four")
@@ -37,7 +37,7 @@ describe("Session", () => {
         // The trunk has not heard what was said on the branch.
         expect(said(requests[3]!).join()).not.toContain("three")
 
-        const trunk = yield* session.export
+        const trunk = yield* session.export()
         expect(trunk.info.id).toBe(first.sessionId)
         expect(Conversation.lastText(trunk)).toContain("answer to four")
         expect(Conversation.lastTurn(trunk).map((event) => event._tag)).toEqual(["StepStart", "Text", "StepFinish"])
@@ -69,8 +69,8 @@ describe("Session", () => {
         const session = yield* OpenCode.session()
         yield* Stream.runDrain(Stream.filter(session.stream("one"), RunEvent.is("Text")))
         return {
-          sessionId: Option.getOrUndefined(yield* session.id),
-          directory: Option.getOrUndefined(session.directory),
+          sessionId: yield* session.id,
+          directory: session.directory,
           cwd: session.cwd
         }
       }))

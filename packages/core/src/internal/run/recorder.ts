@@ -2,7 +2,7 @@ import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import type * as Mailbox from "effect/Mailbox"
 import type * as FleetBudget from "../../FleetBudget.js"
-import type { OpenCodeError } from "../../OpenCodeError.js"
+import type { RunError } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
 import * as TokenUsage from "../../TokenUsage.js"
 import type { Transcript } from "../../Transcript.js"
@@ -25,7 +25,7 @@ export interface Options {
   readonly state: Summary
   readonly guard: Guards
   /** Takes the events to whoever reads them; there is none where nobody does. */
-  readonly outbox: Mailbox.Mailbox<Chunk.Chunk<RunEvent>, OpenCodeError> | undefined
+  readonly outbox: Mailbox.Mailbox<Chunk.Chunk<RunEvent>, RunError> | undefined
   /** The first event has been seen. */
   readonly opened: Effect.Effect<void>
   /** Collects the events, where they are kept. */

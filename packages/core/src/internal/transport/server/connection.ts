@@ -4,13 +4,12 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
-import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import { OpenCodeConfigError, OpenCodeServerError, OpenCodeVersionError } from "../../../OpenCodeError.js"
-import type { OpenCodeError } from "../../../OpenCodeError.js"
+import type { QueryError } from "../../../OpenCodeError.js"
 import * as Version from "../../../Version.js"
 import type * as environment from "../../launch/environment.js"
 import * as redact from "../../opencode/redact.js"
@@ -41,7 +40,7 @@ export interface Server {
    * The connection that there is, or a new one. Callers that come while a server starts share its start and its
    * failure; the next caller tries again.
    */
-  readonly connect: Effect.Effect<Connection, OpenCodeError>
+  readonly connect: Effect.Effect<Connection, QueryError>
   /** Whether there has been one: then there are data that the next one goes on with. */
   readonly hasOpened: () => boolean
 }
@@ -50,7 +49,7 @@ export interface Server {
 export const supported = { from: Version.make(1, 18, 0), below: Version.make(2, 0, 0) }
 
 const checked = (url: string, text: string): Effect.Effect<Version.Version, OpenCodeVersionError> => {
-  const version = Option.getOrUndefined(Version.parse(text))
+  const version = Version.parse(text)
   return version !== undefined && Version.isAtLeast(version, supported.from) &&
       !Version.isAtLeast(version, supported.below)
     ? Effect.succeed(version)
@@ -67,7 +66,7 @@ const connect = (
   api: Api,
   directory: string | undefined,
   gone: Effect.Effect<OpenCodeServerError>
-): Effect.Effect<Connection, OpenCodeError, Scope.Scope> =>
+): Effect.Effect<Connection, QueryError, Scope.Scope> =>
   Effect.gen(function*() {
     const version = yield* Effect.flatMap(api.health, ({ version }) => checked(api.url, version))
     const hub = yield* hubs.make({
@@ -100,7 +99,7 @@ export interface Services extends serverProcess.Services {
 
 /** Nothing was done yet by a server that has crashed on its database, or has found its port taken. */
 const again = {
-  while: (error: OpenCodeError) =>
+  while: (error: QueryError) =>
     error._tag === "OpenCodeServerError" && error.reason === "start-failed" &&
     (crashTexts.sqlite(error.stderr) !== undefined || crashTexts.isPortTaken(error.stderr)),
   schedule: Schedule.intersect(Schedule.recurs(2), Schedule.spaced("1 second"))
@@ -112,7 +111,7 @@ export const open = (
   spec: Spec,
   around: environment.Surroundings,
   options: { readonly startTimeout: Duration.Duration }
-): Effect.Effect<Connection, OpenCodeError, Scope.Scope> =>
+): Effect.Effect<Connection, QueryError, Scope.Scope> =>
   Effect.gen(function*() {
     const started = yield* Effect.retry(serverProcess.start(services, spec, around, options), again)
     const api = apis.make({
@@ -154,7 +153,7 @@ export const addressOf = (url: string): string | undefined => {
 export const attach = (
   httpClient: HttpClient.HttpClient,
   options: AttachOptions
-): Effect.Effect<Connection, OpenCodeError, Scope.Scope> =>
+): Effect.Effect<Connection, QueryError, Scope.Scope> =>
   Effect.gen(function*() {
     const url = addressOf(options.url)
     if (url === undefined) {
@@ -173,20 +172,20 @@ export const attach = (
 
 type State =
   | { readonly _tag: "Closed" }
-  | { readonly _tag: "Opening"; readonly result: Deferred.Deferred<Connection, OpenCodeError> }
+  | { readonly _tag: "Opening"; readonly result: Deferred.Deferred<Connection, QueryError> }
   | { readonly _tag: "Open"; readonly connection: Connection }
   | { readonly _tag: "Closing"; readonly done: Deferred.Deferred<void> }
 
 /** Opens a connection when somebody asks, and again when it has died. */
 export const hold = (
-  open: Effect.Effect<Connection, OpenCodeError, Scope.Scope>
+  open: Effect.Effect<Connection, QueryError, Scope.Scope>
 ): Effect.Effect<Server, never, Scope.Scope> =>
   Effect.map(Effect.scope, (scope) => {
     let state: State = { _tag: "Closed" }
     let hasOpened = false
 
     /** One connection from its beginning until all that is left of it is gone. */
-    const live = (result: Deferred.Deferred<Connection, OpenCodeError>): Effect.Effect<void> => {
+    const live = (result: Deferred.Deferred<Connection, QueryError>): Effect.Effect<void> => {
       const done = Deferred.unsafeMake<void>(FiberId.none)
       const use = Effect.gen(function*() {
         const connection = yield* open
@@ -222,7 +221,7 @@ export const hold = (
           case "Closing":
             return restore(Effect.zipRight(Deferred.await(state.done), connect))
           case "Closed": {
-            const result = Deferred.unsafeMake<Connection, OpenCodeError>(FiberId.none)
+            const result = Deferred.unsafeMake<Connection, QueryError>(FiberId.none)
             state = { _tag: "Opening", result }
             return Effect.zipRight(Effect.forkIn(live(result), scope), restore(Deferred.await(result)))
           }
