@@ -41,7 +41,7 @@ const program = Effect.scoped(Effect.gen(function*() {
     // also after a turn that failed or was interrupted
     Effect.ensuring(Effect.ignoreLogged(note(session, file)))
   )
-  yield* Console.log(result.text)
+  yield* Console.log(result.answer)
 }))
 
 // a directory that is kept, in place of one that goes with the scope

@@ -20,7 +20,7 @@ export const review = (file: string) =>
     idleTimeout: "3 minutes",
     budget: { cost: 0.5 }
   }).pipe(
-    Effect.map((result) => `${file}: ${result.text}`),
+    Effect.map((result) => `${file}: ${result.answer}`),
     Effect.retry(whenTheProviderSaysSo)
   )
 

@@ -13,7 +13,7 @@
  *     permission: { edit: "deny", bash: "deny" },
  *     timeout: "5 minutes"
  *   })
- *   yield* Console.log(result.text, result.usage.total, result.cost)
+ *   yield* Console.log(result.answer, result.usage.total, result.cost)
  * })
  *
  * export const main = () =>
@@ -341,7 +341,7 @@ export const layerConfig = (
  * import { Effect } from "effect"
  *
  * export const program = OpenCode.run("Fix the failing test").pipe(
- *   Effect.map((result) => result.text),
+ *   Effect.map((result) => result.answer),
  *   Effect.catchTags({
  *     OpenCodeTimeoutError: (error) => Effect.succeed(`too slow, but said: ${error.partial.text}`),
  *     OpenCodeSessionError: (error) => error.kind === "rate-limit" ? Effect.succeed("later") : Effect.fail(error)
@@ -387,7 +387,7 @@ export const stream = (prompt: string, options?: RunOptions): Stream.Stream<RunE
  *   const session = yield* OpenCode.session({ title: "Refactoring" })
  *   yield* session.run("Plan how to split src/server.ts")
  *   const result = yield* session.run("Do the first step of the plan")
- *   return result.text
+ *   return result.answer
  * }))
  * ```
  *

@@ -30,14 +30,15 @@ export const Partial = Schema.Struct({
   sessionId: Schema.optional(Schema.String),
   /** Events that OpenCode printed, diagnostics not counted. */
   eventCount: Schema.Number,
-  /** The answer so far: whole with `run`, the last 64 KiB of it with `stream`. */
+  /** What the agent said so far: all of it with `run`, the last 64 KiB with `stream`. */
   text: Schema.String,
   usage: TokenUsage,
   /** US dollars. */
   cost: Schema.Number,
   /** `true` where some of the cost is unknown and not in `cost`: OpenCode reports 0 for a model without a price. */
   unpriced: Schema.optional(Schema.Boolean),
-  turns: Schema.Number,
+  /** Steps that began. */
+  steps: Schema.Number,
   /** The last 64 KiB of stderr, without ANSI codes and secrets. */
   stderr: Schema.String,
   /** Starts of the process, retries included. */
@@ -445,15 +446,15 @@ export class OpenCodeOutputError
     runId: Schema.String,
     sessionId: Schema.optional(Schema.String),
     /** The last answer. */
-    text: Schema.String,
+    answer: Schema.String,
     /** Of all answers. */
     usage: TokenUsage,
     /** US dollars, of all answers. */
     cost: Schema.Number,
     /** `true` where some of the cost is unknown and not in `cost`. */
     unpriced: Schema.optional(Schema.Boolean),
-    /** Steps that finished, of all answers. */
-    turns: Schema.Number,
+    /** Steps that began, of all answers. */
+    steps: Schema.Number,
     /** Milliseconds, of all answers. */
     duration: Schema.Number
   })
@@ -464,14 +465,14 @@ export class OpenCodeOutputError
       "invalid-json": "has no valid JSON value",
       "mismatch": "does not decode by the schema"
     }
-    const text = this.text.trim()
+    const answer = this.answer.trim()
     const session = this.sessionId === undefined ? "" : `session ${this.sessionId}, `
     return `The agent's answer ${what[this.reason]}, after ${
       plural(this.attempts, "attempt")
     }, ${session}run ${this.runId}. ` +
       `Describe the value in the prompt, make the schema simpler, or allow more \`repairs\`.${
         this.reason === "no-json" ? "" : `\nissues: ${this.issues.slice(0, shownIssues)}`
-      }${text === "" ? "" : `\nanswer: ${text.slice(-shownAnswer)}`}`
+      }${answer === "" ? "" : `\nanswer: ${answer.slice(-shownAnswer)}`}`
   }
 }
 

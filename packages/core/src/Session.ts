@@ -27,8 +27,8 @@ export interface Spent {
   readonly cost: number
   /** `true` where some of the cost is unknown and not in `cost`. */
   readonly unpriced?: boolean | undefined
-  /** Steps that finished. */
-  readonly turns: number
+  /** Steps that began. */
+  readonly steps: number
 }
 
 type Settled = "cwd" | "sessionId" | "continueSession" | "fork"

@@ -311,7 +311,7 @@ describe("the end of a session", () => {
       }
       yield* refuses(Effect.scoped(session.fork()), "session")
       yield* refuses(Effect.scoped(fork.fork()), "session")
-      assert.strictEqual((yield* session.usage).turns, 1)
+      assert.strictEqual((yield* session.usage).steps, 1)
       assert.lengthOf(yield* T.commands, started)
       assert.lengthOf(made, before)
       yield* T.expectClean

@@ -15,7 +15,7 @@ const seen = partial({
   text: canary,
   usage: { total: 30, input: 20, output: 10, reasoning: 0, cacheRead: 0, cacheWrite: 0 },
   cost: 0.5,
-  turns: 1,
+  steps: 1,
   stderr: "the last line",
   attempts: 2,
   events: [
@@ -159,10 +159,10 @@ const cases: ReadonlyArray<Case> = [
       attempts: 3,
       runId: "run-4711",
       sessionId: "ses_42",
-      text: "{\"nome\":1}",
+      answer: "{\"nome\":1}",
       usage: seen.usage,
       cost: 0.5,
-      turns: 3,
+      steps: 3,
       duration: 1000
     }),
     says: ["does not decode", "3 attempts", "ses_42", "run-4711", "[\"name\"] is missing", "`repairs`"]
@@ -173,10 +173,10 @@ const cases: ReadonlyArray<Case> = [
       issues: "",
       attempts: 1,
       runId: "run-4711",
-      text: "",
+      answer: "",
       usage: seen.usage,
       cost: 0,
-      turns: 1,
+      steps: 1,
       duration: 1000
     }),
     says: ["no JSON value", "1 attempt,", "run run-4711"]

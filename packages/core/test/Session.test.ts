@@ -88,8 +88,8 @@ describe("Session", () => {
           assert.notStrictEqual(all[0]!.env["TMPDIR"], all[1]!.env["TMPDIR"])
           assert.strictEqual(session.cwd, (yield* T.Machine).work)
 
-          const { cost, turns, usage } = yield* session.usage
-          assert.deepStrictEqual({ cost, turns, total: usage.total }, { cost: 0.5, turns: 2, total: 270 })
+          const { cost, steps, usage } = yield* session.usage
+          assert.deepStrictEqual({ cost, steps, total: usage.total }, { cost: 0.5, steps: 2, total: 270 })
         }))
         yield* T.expectClean
       }).pipe(Effect.provide(T.layer([turnOf("ses_1", "1"), turnOf("ses_1", "2")]))))
@@ -150,8 +150,8 @@ describe("Session", () => {
         assert.deepStrictEqual(yield* session.id, "ses_1")
         assert.strictEqual((yield* session.run("two")).text, "2")
         assert.deepStrictEqual((yield* runs).map(continuing), [[], ["ses_1"]])
-        const { cost, turns } = yield* session.usage
-        assert.deepStrictEqual({ cost, turns }, { cost: 0.5, turns: 2 })
+        const { cost, steps } = yield* session.usage
+        assert.deepStrictEqual({ cost, steps }, { cost: 0.5, steps: 2 })
       }).pipe(
         Effect.scoped,
         Effect.provide(T.layer([
@@ -167,12 +167,12 @@ describe("Session", () => {
       Effect.gen(function*() {
         const session = yield* OpenCode.session()
         const fiber = yield* Effect.fork(session.run("one"))
-        yield* T.until("a finished step", Effect.map(session.usage, ({ turns }) => turns === 1))
+        yield* T.until("a finished step", Effect.map(session.usage, ({ steps }) => steps === 1))
         yield* Fiber.interrupt(fiber)
         assert.deepStrictEqual(yield* session.id, "ses_1")
         assert.strictEqual((yield* session.run("two")).text, "2")
         assert.deepStrictEqual((yield* runs).map(continuing), [[], ["ses_1"]])
-        assert.strictEqual((yield* session.usage).turns, 2)
+        assert.strictEqual((yield* session.usage).steps, 2)
       }).pipe(
         Effect.scoped,
         Effect.provide(T.layer([
@@ -206,7 +206,7 @@ describe("Session", () => {
         assert.strictEqual(Option.getOrThrow(first).text, "2")
         yield* session.run("three")
         assert.deepStrictEqual((yield* runs).map(continuing), [[], ["ses_1"], ["ses_1"]])
-        assert.strictEqual((yield* session.usage).turns, 3)
+        assert.strictEqual((yield* session.usage).steps, 3)
       }).pipe(
         Effect.scoped,
         Effect.provide(T.layer([turnOf("ses_1", "1"), turnOf("ses_1", "2"), turnOf("ses_1", "3")]))
@@ -287,8 +287,8 @@ describe("Session", () => {
         ])
         assert.deepStrictEqual(yield* branch.id, "ses_2")
         assert.deepStrictEqual(yield* trunk.id, "ses_1")
-        assert.strictEqual((yield* trunk.usage).turns, 2)
-        assert.strictEqual((yield* branch.usage).turns, 2)
+        assert.strictEqual((yield* trunk.usage).steps, 2)
+        assert.strictEqual((yield* branch.usage).steps, 2)
       }).pipe(
         Effect.scoped,
         Effect.provide(T.layer([
@@ -319,7 +319,7 @@ describe("Session", () => {
         const session = yield* OpenCode.session()
         assert.strictEqual((yield* T.failsWith("OpenCodeConfigError")(session.fork())).path, "fork")
         assert.strictEqual((yield* T.failsWith("OpenCodeConfigError")(session.export())).path, "export")
-        assert.deepStrictEqual(yield* session.usage, { usage: TokenUsage.empty, cost: 0, turns: 0 })
+        assert.deepStrictEqual(yield* session.usage, { usage: TokenUsage.empty, cost: 0, steps: 0 })
         assert.deepStrictEqual(yield* T.commands, [])
       }).pipe(Effect.scoped, Effect.provide(T.layer([]))))
   })
@@ -601,8 +601,8 @@ describe("recover", () => {
       const session = yield* OpenCode.session({ recover: "export" })
       const events = yield* Stream.runCollect(session.stream("go"))
       assert.lengthOf(events, 3)
-      const { cost, turns } = yield* session.usage
-      assert.deepStrictEqual({ cost, turns }, { cost: 0.25, turns: 1 })
+      const { cost, steps } = yield* session.usage
+      assert.deepStrictEqual({ cost, steps }, { cost: 0.25, steps: 1 })
     }).pipe(Effect.scoped, Effect.provide(T.layer(agent([lost], { ses_1: whole })))))
 })
 
@@ -626,10 +626,10 @@ describe("usage: \"deep\"", () => {
       assert.strictEqual(result.usage.total, 135 + 3 * 1035)
       assert.strictEqual(result.cost, 0.25 + 1 + 2 + 4)
       // Steps are those of the run itself, as its events show them.
-      assert.strictEqual(result.turns, 1)
+      assert.strictEqual(result.steps, 1)
       assert.deepStrictEqual(yield* exportsAsked, ["ses_a", "ses_c", "ses_b"])
       const spent = yield* session.usage
-      assert.deepStrictEqual(spent, { usage: result.usage, cost: result.cost, turns: 1 })
+      assert.deepStrictEqual(spent, { usage: result.usage, cost: result.cost, steps: 1 })
     }).pipe(
       Effect.scoped,
       Effect.provide(T.layer(agent([parent], {

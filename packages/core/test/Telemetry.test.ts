@@ -90,7 +90,7 @@ describe("spans", () => {
         "gen_ai.response.finish_reasons": ["stop"],
         "opencode.cwd": work,
         "opencode.cost_usd": 0.75,
-        "opencode.turns": 2,
+        "opencode.steps": 2,
         "opencode.attempts": 1
       })
       assert.deepStrictEqual(run!.events, [
@@ -153,7 +153,7 @@ describe("spans", () => {
       assert.strictEqual(run!.end, "failure")
       assert.strictEqual(run!.attributes["error.type"], "OpenCodeProcessError")
       assert.strictEqual(run!.attributes["gen_ai.usage.input_tokens"], 112)
-      assert.strictEqual(run!.attributes["opencode.turns"], 1)
+      assert.strictEqual(run!.attributes["opencode.steps"], 1)
       assert.strictEqual(named(spans, "OpenCode.attempt")[0]!.end, "failure")
     }).pipe(Effect.provide(T.layer([
       Mock.script(Mock.lines([T.stepStart(), T.stepFinish("tool-calls")]), Mock.exit(1))

@@ -558,7 +558,7 @@ describe("Verdict", () => {
         events: finished,
         exit: signal("SIGTERM"),
         guard: { _tag: "Budget", limit: "cost", max: 1, reached: 1.5 }
-      })).toMatchObject({ limit: "cost", max: 1, reached: 1.5, scope: "run", partial: { text: "hello", turns: 1 } })
+      })).toMatchObject({ limit: "cost", max: 1, reached: 1.5, scope: "run", partial: { text: "hello", steps: 1 } })
     })
 
     it("a sub-agent named as agent is told apart from an unknown one", () => {

@@ -30,7 +30,7 @@ describe("a typed failure", () => {
         failing("OpenCodePermissionError")
       )
       expect(error).toMatchObject({ permission: "bash", patterns: ["touch forbidden"] })
-      expect(error.partial).toMatchObject({ turns: 1, survivors: [] })
+      expect(error.partial).toMatchObject({ steps: 1, survivors: [] })
       expect(error.partial.sessionId).toMatch(/^ses_/)
       expect([...tags(error.partial.events)].sort()).toEqual([
         "PermissionRejected",

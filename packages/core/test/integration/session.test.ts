@@ -39,10 +39,10 @@ describe("Session", () => {
 
         const trunk = yield* session.export()
         expect(trunk.info.id).toBe(first.sessionId)
-        expect(Conversation.lastText(trunk)).toContain("answer to four")
+        expect(Conversation.answer(trunk)).toContain("answer to four")
         expect(Conversation.lastTurn(trunk).map((event) => event._tag)).toEqual(["StepStart", "Text", "StepFinish"])
         const usage = yield* session.usage
-        expect(usage.turns).toBe(3)
+        expect(usage.steps).toBe(3)
         expect(usage.usage).toEqual(Conversation.spent(trunk).usage)
         expect(usage.cost).toBeCloseTo(Conversation.spent(trunk).cost, 10)
       })),
@@ -103,7 +103,7 @@ describe("Session", () => {
       const Answer = Schema.Struct({ count: Schema.Int, on: Schema.Date })
       const { result, value } = yield* OpenCode.runSchema(Answer, "How many?")
       expect(value).toEqual({ count: 3, on: new Date("2026-01-02T00:00:00.000Z") })
-      expect(result.turns).toBe(2)
+      expect(result.steps).toBe(2)
       const requests = yield* support.asked
       expect(requests.map((request) => said(request).length)).toEqual([1, 2])
       expect(said(requests[0]!)[0]).toContain("How many?")
@@ -113,7 +113,7 @@ describe("Session", () => {
       const error = yield* support.failing("OpenCodeOutputError")(
         OpenCode.runSchema(Answer, "How many?", { repairs: 1 })
       )
-      expect(error.text).toBe("I do not know")
+      expect(error.answer).toBe("I do not know")
       const budget = yield* support.failing("OpenCodeBudgetError")(
         OpenCode.runSchema(Answer, "How many?", { budget: { steps: 1 } })
       )
@@ -129,8 +129,8 @@ describe("Session", () => {
     Effect.gen(function*() {
       const flat = yield* support.run("go")
       const deep = yield* support.run("go", { usage: "deep" })
-      expect(flat.turns).toBe(2)
-      expect(deep.turns).toBe(2)
+      expect(flat.steps).toBe(2)
+      expect(deep.steps).toBe(2)
       expect(deep.usage.total).toBe(flat.usage.total + flat.usage.total / 2)
       expect(deep.cost).toBeCloseTo(flat.cost * 1.5, 10)
     }), {

@@ -60,7 +60,7 @@ describe("a run over a server", () => {
       assert.strictEqual(result.text, "hello")
       expect(result).toMatchObject({
         finishReason: "stop",
-        turns: 1,
+        steps: 1,
         cost: 0.25,
         forced: false,
         attempts: 1,
@@ -1422,7 +1422,7 @@ describe("a session over a server", () => {
         assert.deepStrictEqual(rulesOf(sessions.get(third.sessionId!)), ["bash * deny", ...closing])
         const { messages } = yield* session.export()
         assert.deepStrictEqual(messages.map(({ info }) => info.role), ["user", "assistant", "user", "assistant"])
-        expect(yield* session.usage).toMatchObject({ turns: 2, cost: 0.5 })
+        expect(yield* session.usage).toMatchObject({ steps: 2, cost: 0.5 })
       }))
     ))
 
@@ -1520,7 +1520,7 @@ describe("a session over a server", () => {
       Effect.gen(function*() {
         const { result, value } = yield* OpenCode.runSchema(Schema.Struct({ answer: Schema.Int }), "How many?")
         assert.deepStrictEqual(value, { answer: 42 })
-        assert.strictEqual(result.turns, 2)
+        assert.strictEqual(result.steps, 2)
         const { prompts } = yield* F.Fake
         assert.strictEqual(prompts[0]!.sessionId, prompts[1]!.sessionId)
       })

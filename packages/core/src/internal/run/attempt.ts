@@ -65,6 +65,7 @@ export type Pull = Effect.Effect<Chunk.Chunk<RunEvent>, Option.Option<RunError>>
 export interface Success {
   readonly finished: Verdict.Finished
   readonly recovered: boolean
+  readonly answer: string
   readonly partial: Partial
 }
 
@@ -149,7 +150,7 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
       usage: state.usage,
       cost: state.cost,
       ...(state.unpriced ? { unpriced: true } : {}),
-      turns: state.turns,
+      steps: state.steps,
       stderr: plan.redactor.text(stderr.read()),
       attempts: context.number,
       duration: clock.unsafeCurrentTimeMillis() - plan.startedAt,
@@ -178,7 +179,7 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
         ? yield* untilExpired(sessionExport.hidden(prepared.conversation, plan.isPriced, parts), sessionExport.unasked)
         : undefined
       if (hidden !== undefined) {
-        context.onProgress({ sessionId: state.sessionId, ...hidden, turns: 0 })
+        context.onProgress({ sessionId: state.sessionId, ...hidden, steps: 0 })
         if (context.fleet !== undefined) {
           yield* context.fleet.add({
             steps: 0,
@@ -221,7 +222,7 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
         })
       }
       if (Either.isRight(verdict)) {
-        context.onSuccess({ finished: verdict.right, recovered: missing.length > 0, partial })
+        context.onSuccess({ finished: verdict.right, recovered: missing.length > 0, answer: state.answer(), partial })
       }
       if (Either.isLeft(verdict)) return yield* verdict.left
     })

@@ -18,7 +18,7 @@ export interface Progress {
   readonly cost: number
   /** Some of the cost so far is unknown. */
   readonly unpriced: boolean
-  readonly turns: number
+  readonly steps: number
 }
 
 export interface Options {
@@ -75,7 +75,7 @@ export const make = (options: Options): (arrived: ReadonlyArray<RunEvent>) => Ef
 
   return (arrived) => {
     if (arrived.length === 0) return Effect.void
-    const before = { steps: state.steps, cost: state.cost, toolCalls: state.toolCalls, turns: state.turns }
+    const before = { steps: state.steps, cost: state.cost, toolCalls: state.toolCalls }
     const usageBefore = state.usage
     const hadEvent = state.eventCount > 0
     const now = guard.now()
@@ -106,7 +106,7 @@ export const make = (options: Options): (arrived: ReadonlyArray<RunEvent>) => Ef
       usage,
       cost,
       unpriced: state.unpriced,
-      turns: state.turns - before.turns
+      steps: state.steps - before.steps
     })
     guard.reading(false)
     return isFirst || spent !== undefined || transcript !== undefined ? deliver : deliverOnly

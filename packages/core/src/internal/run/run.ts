@@ -49,7 +49,7 @@ const outcomeAttributes = (partial: Partial, finishReason: string | undefined) =
   "gen_ai.response.finish_reasons": finishReason === undefined ? undefined : [finishReason],
   "opencode.cost_usd": partial.cost,
   "opencode.cost_unknown": partial.unpriced,
-  "opencode.turns": partial.turns,
+  "opencode.steps": partial.steps,
   "opencode.attempts": partial.attempts
 })
 
@@ -174,10 +174,10 @@ const open = (
         onProgress: (progress) => mode.onProgress?.(progress),
         unpriced: unpriced.limitOf(settled, fleet),
         onUnpriced,
-        onSuccess: ({ finished, partial, recovered }) => {
+        onSuccess: (success) => {
           outcome = "success"
-          annotate(span, outcomeAttributes(partial, finished.finishReason))
-          mode.onResult?.(toResult(partial, finished, recovered))
+          annotate(span, outcomeAttributes(success.partial, success.finished.finishReason))
+          mode.onResult?.(toResult(success))
         }
       })
 
@@ -278,16 +278,17 @@ const openTranscript = (client: Client, settled: plan.Plan) =>
     Effect.provideService(Path.Path, client.path)
   )
 
-const toResult = (partial: Partial, finished: attempt.Success["finished"], recovered: boolean): RunResult =>
+const toResult = ({ answer, finished, partial, recovered }: attempt.Success): RunResult =>
   new RunResult({
     runId: partial.runId,
+    answer,
     text: partial.text,
     events: partial.events ?? [],
     sessionId: partial.sessionId,
     usage: partial.usage,
     cost: partial.cost,
     ...(partial.unpriced === true ? { unpriced: true } : {}),
-    turns: partial.turns,
+    steps: partial.steps,
     finishReason: finished.finishReason,
     exitCode: finished.exitCode,
     forced: finished.forced,

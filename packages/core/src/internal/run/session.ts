@@ -68,7 +68,7 @@ const inside = (
     const turn = yield* fairSemaphore.make(1)
     const { inside: clean } = redact.make(yield* client.transport.secrets(all))
     let id = origin.fork ? undefined : origin.sessionId
-    let spent: Spent = { usage: TokenUsage.empty, cost: 0, turns: 0 }
+    let spent: Spent = { usage: TokenUsage.empty, cost: 0, steps: 0 }
 
     const onProgress = (progress: Progress): void => {
       id ??= progress.sessionId
@@ -76,7 +76,7 @@ const inside = (
         usage: TokenUsage.add(spent.usage, progress.usage),
         cost: spent.cost + progress.cost,
         ...(spent.unpriced === true || progress.unpriced ? { unpriced: true } : {}),
-        turns: spent.turns + progress.turns
+        steps: spent.steps + progress.steps
       }
     }
 
