@@ -7,7 +7,7 @@ export const runAll = <E>(runtime: ManagedRuntime.ManagedRuntime<OpenCode.OpenCo
   runtime.runPromise(
     Effect.forEach(prompts, ({ directory, text }) =>
       OpenCode.run(text, { cwd: directory }).pipe(
-        Effect.map((result): Answer => ({ text: result.text, tokens: result.usage.total })),
+        Effect.map((result): Answer => ({ text: result.answer, tokens: result.usage.total })),
         Effect.option,
         Effect.map(Option.getOrUndefined)
       ), { concurrency: "unbounded" })

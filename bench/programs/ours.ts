@@ -1,8 +1,8 @@
 /** The library as a program uses it: `OpenCode.layer` over the platform, then `stream` or `run`. */
 import { NodeContext } from "@effect/platform-node"
 import { Chunk, Effect, Layer, Sink, Stream } from "effect"
-import { OpenCode } from "effect-opencode"
-import type { RunEvent, RunOptions } from "effect-opencode"
+import { OpenCode, RunEvent } from "effect-opencode"
+import type { RunOptions } from "effect-opencode"
 import { job, report, start } from "../lib/meter.js"
 
 const { binary, mode } = job<{ readonly binary: string; readonly mode: "fold" | "forEach" | "run" }>()
@@ -48,7 +48,7 @@ const forEach = Effect.suspend(() => {
 
 const run = Effect.map(OpenCode.run("x", options), (result) => ({
   count: result.events.length,
-  text: result.text.length,
+  text: result.events.reduce((length, event) => length + RunEvent.textOf(event).length, 0),
   cost: result.cost,
   tokens: result.usage.total
 }))

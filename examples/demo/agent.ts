@@ -9,7 +9,7 @@ export interface Agent {
   readonly state: "waiting" | "working" | "done" | "failed"
   /** The last tool call or the last text. */
   readonly activity: string
-  readonly turns: number
+  readonly steps: number
   readonly usage: TokenUsage.TokenUsage
   /** US dollars. */
   readonly cost: number
@@ -29,7 +29,7 @@ export const waiting = (name: string): Agent => ({
   name,
   state: "waiting",
   activity: "",
-  turns: 0,
+  steps: 0,
   usage: TokenUsage.empty,
   cost: 0,
   startedAt: Option.none(),
@@ -51,13 +51,13 @@ export const describe = (event: RunEvent.RunEvent): string =>
 export const observe = (agent: Agent, event: RunEvent.RunEvent): Agent => {
   switch (event._tag) {
     case "StepStart":
+      return { ...agent, steps: agent.steps + 1 }
     case "Diagnostic":
     case "Unknown":
       return agent
     case "StepFinish":
       return {
         ...agent,
-        turns: agent.turns + 1,
         usage: TokenUsage.add(agent.usage, event.tokens),
         cost: agent.cost + event.cost
       }

@@ -63,7 +63,7 @@ const runAgent = (task: Task) =>
 
     const added = Array.difference(yield* linesOf(file), before)
     if (added.length === 0) return yield* new FileUnchangedError({ file: task.file })
-    return { name: task.name, text: RunResult.fold(events).text, file: task.file, added }
+    return { name: task.name, text: RunResult.fold(events).answer, file: task.file, added }
   }).pipe(
     Effect.scoped,
     Progress.track(task.name),

@@ -71,7 +71,7 @@ export const live = (agents: ReadonlyArray<Agent.Agent>, now: number): ReadonlyA
   table<Agent.Agent>([
     left("  agent", (agent) => `${marks[agent.state]} ${agent.name}`),
     left("state", (agent) => agent.state),
-    right("turns", (agent) => count(agent.turns)),
+    right("steps", (agent) => count(agent.steps)),
     right("tokens", (agent) => count(agent.usage.total)),
     right("time", (agent) => time(agent, now)),
     left("now", (agent) => clip(oneLine(agent.activity), 60))
@@ -88,7 +88,7 @@ export const summary = (agents: ReadonlyArray<Agent.Agent>): ReadonlyArray<strin
   table<Agent.Agent>([
     left("  run", (agent) => `${marks[agent.state]} ${agent.name}`),
     left("outcome", outcome),
-    right("turns", (agent) => count(agent.turns)),
+    right("steps", (agent) => count(agent.steps)),
     right("tokens", (agent) => count(agent.usage.total)),
     right("cost", (agent) => dollars(agent.cost)),
     right("time", (agent) => time(agent, 0))

@@ -17,7 +17,7 @@ const OpenCodeLive = OpenCode.layerConfig({
 // #endregion
 
 OpenCode.run("Fix the failing test").pipe(
-  Effect.flatMap((result) => Console.log(result.text)),
+  Effect.flatMap((result) => Console.log(result.answer)),
   Effect.provide(OpenCodeLive),
   NodeRuntime.runMain
 )

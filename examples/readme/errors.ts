@@ -4,7 +4,7 @@ import { OpenCode, OpenCodeError } from "effect-opencode"
 
 // #region errors
 const fix = OpenCode.run("Fix the failing test", { timeout: "10 minutes" }).pipe(
-  Effect.map((result) => result.text),
+  Effect.map((result) => result.answer),
   Effect.catchTags({
     // too slow: keep what was said until then
     OpenCodeTimeoutError: (error) => Effect.succeed(`${error.phase} timeout, but it said: ${error.partial.text}`),
@@ -23,7 +23,7 @@ const fix = OpenCode.run("Fix the failing test", { timeout: "10 minutes" }).pipe
   Effect.tapError((error) => {
     const partial = OpenCodeError.partialOf(error)
     return Effect.logError(error.message).pipe(
-      Effect.annotateLogs({ error: error._tag, turns: partial?.turns ?? 0, cost: partial?.cost ?? 0 })
+      Effect.annotateLogs({ error: error._tag, steps: partial?.steps ?? 0, cost: partial?.cost ?? 0 })
     )
   })
 )

@@ -12,12 +12,12 @@ const research = Effect.gen(function*() {
     (city) => Effect.either(OpenCode.run(`What is ${city} known for? One sentence.`, { budget: { cost: 0.2 } })),
     { concurrency: 4 }
   )
-  const texts = Array.getRights(answers).map((result) => `- ${result.text}`)
+  const texts = Array.getRights(answers).map((result) => `- ${result.answer}`)
 
   // reduce: one agent over their results
   const summary = yield* OpenCode.run(`What do these cities have in common?\n\n${texts.join("\n")}`)
 
-  yield* Console.log(summary.text)
+  yield* Console.log(summary.answer)
   for (const error of Array.getLefts(answers)) yield* Console.error(error.message)
 }).pipe(
   // together they may spend two dollars; what would start after that is not started

@@ -15,7 +15,7 @@ const audit = OpenCode.run("Find outdated dependencies and write OUTDATED.md", {
 // #endregion
 
 audit.pipe(
-  Effect.flatMap((result) => Console.log(result.text)),
+  Effect.flatMap((result) => Console.log(result.answer)),
   Effect.provide(OpenCode.layer().pipe(Layer.provide(NodeContext.layer))),
   NodeRuntime.runMain
 )

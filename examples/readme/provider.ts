@@ -17,7 +17,7 @@ const provider = ModelProvider.layer({
 const program = Effect.gen(function*() {
   const { configOverrides, model } = yield* ModelProvider.ModelProvider
   const result = yield* OpenCode.run("What is this?", { configOverrides, model })
-  yield* Console.log(result.text)
+  yield* Console.log(result.answer)
 }).pipe(
   Effect.provide(provider),
   Effect.provide(OpenCode.layer().pipe(Layer.provide(NodeContext.layer)))

@@ -7,8 +7,8 @@ const program = Effect.gen(function*() {
     permission: Permission.readOnly,
     timeout: "5 minutes"
   })
-  yield* Console.log(result.text)
-  yield* Console.log(`${result.turns} turns, ${result.usage.total} tokens, $${result.cost}`)
+  yield* Console.log(result.answer)
+  yield* Console.log(`${result.steps} steps, ${result.usage.total} tokens, $${result.cost}`)
 })
 
 const OpenCodeLive = OpenCode.layer().pipe(Layer.provide(NodeContext.layer))

@@ -8,7 +8,7 @@ const review = Effect.gen(function*() {
   const names = yield* OpenCode.run("Review the last commit for misleading names").pipe(
     RunConfig.withRunConfig({ model: "anthropic/claude-haiku-4-5" })
   )
-  return [bugs.text, names.text]
+  return [bugs.answer, names.answer]
 }).pipe(
   RunConfig.withRunConfig({ agent: "plan", permission: { edit: "deny" } })
 )

@@ -17,7 +17,7 @@ const program = Effect.gen(function*() {
   )
 
   const [[review, tests], { text }] = yield* Effect.all([reviews, deployment], { concurrency: "unbounded" })
-  for (const said of [review.text, tests.text, text]) yield* Console.log(said)
+  for (const said of [review.answer, tests.answer, text]) yield* Console.log(said)
 })
 
 const OpenCodeLive = OpenCodeServer.layer({

@@ -29,7 +29,7 @@ const program = Effect.scoped(Effect.gen(function*() {
 // #endregion
 
 program.pipe(
-  Effect.flatMap((result) => Console.log(result.text)),
+  Effect.flatMap((result) => Console.log(result.answer)),
   Effect.provide(
     Layer.unwrapEffect(
       Effect.map(home, (home) => OpenCode.layer({ isolation: { directory: `${home}/data` } }))

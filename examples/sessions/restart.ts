@@ -1,6 +1,6 @@
 import { FileSystem } from "@effect/platform"
 import { NodeContext, NodeRuntime } from "@effect/platform-node"
-import { Config, Console, Effect, Layer, Option, Schema } from "effect"
+import { Config, Console, Effect, Layer, Schema } from "effect"
 import type { Session } from "effect-opencode"
 import { OpenCode } from "effect-opencode"
 
@@ -26,10 +26,11 @@ const open = (file: string) =>
 const note = (session: Session.Session, file: string) =>
   Effect.gen(function*() {
     const fileSystem = yield* FileSystem.FileSystem
-    const location = Option.all({ sessionId: yield* session.id, directory: session.directory })
+    const sessionId = yield* session.id
+    const { cwd, directory } = session
     // no id: nothing was said yet
-    if (Option.isNone(location)) return
-    yield* fileSystem.writeFileString(file, yield* Schema.encode(Location)({ ...location.value, cwd: session.cwd }))
+    if (sessionId === undefined || directory === undefined) return
+    yield* fileSystem.writeFileString(file, yield* Schema.encode(Location)({ sessionId, directory, cwd }))
   })
 
 /** Each start of the program is one more turn of the same conversation. */
@@ -40,7 +41,7 @@ const program = Effect.scoped(Effect.gen(function*() {
     // also after a turn that failed or was interrupted
     Effect.ensuring(Effect.ignoreLogged(note(session, file)))
   )
-  yield* Console.log(result.text)
+  yield* Console.log(result.answer)
 }))
 
 // a directory that is kept, in place of one that goes with the scope

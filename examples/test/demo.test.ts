@@ -33,7 +33,7 @@ const agents = [done, failed, Agent.waiting("median")]
 
 describe("agent", () => {
   it("adds up what the steps report and remembers the last tool", () => {
-    expect(working).toMatchObject({ turns: 1, cost: 0.0015, usage: { total: 1090 }, activity: "edit src/chunk.js" })
+    expect(working).toMatchObject({ steps: 1, cost: 0.0015, usage: { total: 1090 }, activity: "edit src/chunk.js" })
   })
 
   it("measures its time to now, and to its end once it has one", () => {
@@ -46,7 +46,7 @@ describe("agent", () => {
 describe("view", () => {
   it("shows the agents while they work", () => {
     expect(View.live([working, failed, Agent.waiting("median")], 2_500)).toEqual([
-      "  agent   state    turns  tokens   time  now",
+      "  agent   state    steps  tokens   time  now",
       "▸ chunk   working      1   1,090  1.5 s  edit src/chunk.js",
       "✘ clamp   failed       0       0  1.0 s  OpenCodeTimeoutError",
       "· median  waiting      0       0"
@@ -55,7 +55,7 @@ describe("view", () => {
 
   it("shows the outcome of every run", () => {
     expect(View.summary(agents)).toEqual([
-      "  run     outcome               turns  tokens     cost   time",
+      "  run     outcome               steps  tokens     cost   time",
       "✔ chunk   success                   1   1,090  $0.0015  2.5 s",
       "✘ clamp   OpenCodeTimeoutError      0       0  $0.0000  1.0 s",
       "· median  waiting                   0       0  $0.0000"

@@ -26,7 +26,7 @@ it.effect("sends the prompt by standard input and reads the answer", () =>
     const result = yield* OpenCode.run("Which tests fail?", { model: "acme/large" })
     const [command] = yield* (yield* Mock).commands
 
-    expect(result.text).toBe("Two tests fail.")
+    expect(result.answer).toBe("Two tests fail.")
     expect(result.usage.total).toBe(930)
     expect(command?.stdin).toBe("Which tests fail?")
     expect(command?.args).toContain("--model=acme/large")

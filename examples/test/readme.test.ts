@@ -95,7 +95,7 @@ describe("the programs of the README", () => {
     Effect.gen(function*() {
       const { commands, exit, printed } = yield* run(() => import("../readme/quick-start.js"), [answer("Hello.")])
       expect(exit).toEqual(Exit.void)
-      expect(printed).toEqual(["Hello.", "1 turns, 1000 tokens, $0.01"])
+      expect(printed).toEqual(["Hello.", "1 steps, 1000 tokens, $0.01"])
       expect(commands[0]?.args).toEqual([
         "run",
         "--format",
@@ -124,10 +124,10 @@ describe("the programs of the README", () => {
         script(lines([text("half"), finish("tool-calls")]), MockCommandExecutor.exit(0))
       ])
       const { _tag, partial } = failureOf(exit) as OpenCodeError.OpenCodeIncompleteError
-      expect({ _tag, text: partial.text, turns: partial.turns }).toEqual({
+      expect({ _tag, text: partial.text, steps: partial.steps }).toEqual({
         _tag: "OpenCodeIncompleteError",
         text: "half",
-        turns: 1
+        steps: 1
       })
     }))
 

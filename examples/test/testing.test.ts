@@ -34,7 +34,7 @@ it.effect("gives up on an agent that says nothing for three minutes", () =>
     expect(error).toMatchObject({
       _tag: "OpenCodeTimeoutError",
       phase: "idle",
-      partial: { text: "Let me run the tests.", turns: 1 }
+      partial: { text: "Let me run the tests.", steps: 1 }
     })
   }).pipe(Effect.provide(OpenCodeTest.layer({ "Review a.ts": stuckInATool }))))
 // #endregion

@@ -5,8 +5,8 @@ import { OpenCode, Permission } from "effect-opencode"
 
 /** Waits as long as the provider asks, three times; every other failure is final. */
 const whenTheProviderSaysSo = Schedule.recurs(3).pipe(
-  Schedule.intersect(Schedule.identity<OpenCodeError.OpenCodeError>()),
-  Schedule.whileInput((error: OpenCodeError.OpenCodeError) =>
+  Schedule.intersect(Schedule.identity<OpenCodeError.RunError>()),
+  Schedule.whileInput((error: OpenCodeError.RunError) =>
     error._tag === "OpenCodeSessionError" && error.kind === "rate-limit"
   ),
   Schedule.addDelay(([, error]) => error._tag === "OpenCodeSessionError" ? error.retryAfter ?? 30_000 : 0)
@@ -20,7 +20,7 @@ export const review = (file: string) =>
     idleTimeout: "3 minutes",
     budget: { cost: 0.5 }
   }).pipe(
-    Effect.map((result) => `${file}: ${result.text}`),
+    Effect.map((result) => `${file}: ${result.answer}`),
     Effect.retry(whenTheProviderSaysSo)
   )
 

@@ -149,14 +149,14 @@ describe("Batch", () => {
         repeat: 2,
         outcome: "success",
         finishReason: "stop",
-        text: "A",
-        turns: 1,
+        answer: "A",
+        steps: 1,
         toolCalls: 1,
         attempts: 1,
         cost: 0.25
       })
       expect(outcome.results[0]!.runId).toMatch(/^[0-9a-z]{15}$/)
-      expect(outcome.results[1]).toMatchObject({ id: "b", outcome: "OpenCodeSessionError", text: "so far", turns: 0 })
+      expect(outcome.results[1]).toMatchObject({ id: "b", outcome: "OpenCodeSessionError", answer: "so far", steps: 1 })
       expect(outcome.results[1]!.message).toContain("HTTP 401")
       expect(yield* course).toEqual(["Queued a", "Queued b", "Started a", "Ended a", "Started b", "Ended b"])
     }).pipe(Effect.provide(opencode({
@@ -448,7 +448,7 @@ describe("Batch", () => {
       })
       yield* run
       expect(JSON.stringify(yield* written)).not.toContain("canary")
-      expect((yield* written)[0]).toMatchObject({ text: "your key is <redacted>", prompt: "key <redacted>" })
+      expect((yield* written)[0]).toMatchObject({ answer: "your key is <redacted>", prompt: "key <redacted>" })
     }).pipe(Effect.provide(opencode(() => "your key is canary-4711"))))
 })
 

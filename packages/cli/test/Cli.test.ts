@@ -147,7 +147,7 @@ describe("run", () => {
       expect(code).toBe(0)
       expect(stdout).toBe("I look at the test.\nIt fails because of **time zones**.\n")
       expect(stderr).toBe(
-        "● read src/a.test.ts\n✔ success · 2 turns · 240 tokens (80 cached) · $0.0300 · 0 ms\n"
+        "● read src/a.test.ts\n✔ success · 2 steps · 240 tokens (80 cached) · $0.0300 · 0 ms\n"
       )
       expect(commands.map(({ stdin }) => stdin)).toEqual(["Fix it"])
     }))
@@ -269,7 +269,7 @@ describe("run", () => {
       expect(lines.at(-1)).toMatchObject({
         outcome: "success",
         text: "I look at the test.It fails because of **time zones**.\n",
-        turns: 2,
+        steps: 2,
         cost: 0.03,
         finishReason: "stop",
         attempts: 1
@@ -302,7 +302,7 @@ describe("run", () => {
       expect({ code, stdout }).toEqual({ code: 5, stdout: "" })
       expect(stderr.split("\n")).toEqual([
         "! APIError: invalid key",
-        "✘ OpenCodeSessionError · 0 turns · 0 tokens · $0.0000 · 0 ms",
+        "✘ OpenCodeSessionError · 0 steps · 0 tokens · $0.0000 · 0 ms",
         "error: OpenCode reported APIError (authentication, HTTP 401): invalid key. Check the provider's credentials (`opencode auth login`, or the API key in the environment).",
         ""
       ])
@@ -344,7 +344,7 @@ describe("run", () => {
       expect(result).toMatchObject({
         type: "effect-opencode/result",
         outcome: "OpenCodeSessionError",
-        turns: 0,
+        steps: 0,
         error: { kind: "authentication", statusCode: 401 }
       })
       expect(result.error).not.toHaveProperty("partial")
@@ -448,7 +448,7 @@ describe("replay", () => {
   const shown = {
     code: 0,
     stdout: "I look at the test.\nIt fails because of **time zones**.\n",
-    stderr: "● read src/a.test.ts\n✔ success · 2 turns · 240 tokens (80 cached) · $0.0300 · 12.0 s\n"
+    stderr: "● read src/a.test.ts\n✔ success · 2 steps · 240 tokens (80 cached) · $0.0300 · 12.0 s\n"
   }
 
   /** How long it took, in milliseconds, besides what it printed. */

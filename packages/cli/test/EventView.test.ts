@@ -89,7 +89,7 @@ const usage = { ...TokenUsage.empty, total: 12_345, cacheRead: 10_000 }
 const base: EventView.Ending = {
   outcome: "success",
   finishReason: "stop",
-  turns: 3,
+  steps: 3,
   usage,
   cost: 0.0123,
   duration: 72_000
@@ -99,8 +99,8 @@ describe("the end of a run", () => {
   const said = (ending: Partial<EventView.Ending>) => EventView.ending({ ...base, ...ending }, options)
 
   it("says how it went", () => {
-    expect(said({})).toEqual(["✔ success · 3 turns · 12,345 tokens (10,000 cached) · $0.0123 · 1 min 12 s"])
-    expect(said({ outcome: "OpenCodeTimeoutError", usage: TokenUsage.empty, turns: 1, duration: undefined })).toEqual([
+    expect(said({})).toEqual(["✔ success · 3 steps · 12,345 tokens (10,000 cached) · $0.0123 · 1 min 12 s"])
+    expect(said({ outcome: "OpenCodeTimeoutError", usage: TokenUsage.empty, steps: 1, duration: undefined })).toEqual([
       "✘ OpenCodeTimeoutError · 1 turn · 0 tokens · $0.0123"
     ])
     expect(said({ finishReason: "length" })[0]).toContain("✔ success, but the answer was cut: length · ")
@@ -148,14 +148,14 @@ describe("the end of a run", () => {
 
   it("is near as long as something goes on", () => {
     const status = (state: object, columns = 72) =>
-      EventView.status({ turns: 0, usage, cost: 0.0123, elapsed: 4300, doing: "working", ...state }, {
+      EventView.status({ steps: 0, usage, cost: 0.0123, elapsed: 4300, doing: "working", ...state }, {
         ...options,
         columns
       })
     expect(status({})).toBe("⠸ working · 4 s")
-    expect(status({ turns: 2, elapsed: 90_000 })).toBe(
-      "⠋ working · 1 min 30 s · 2 turns · 12,345 tokens (10,000 cached) · $0.…"
+    expect(status({ steps: 2, elapsed: 90_000 })).toBe(
+      "⠋ working · 1 min 30 s · 2 steps · 12,345 tokens (10,000 cached) · $0.…"
     )
-    expect(width(status({ turns: 2 }, 30))).toBeLessThan(30)
+    expect(width(status({ steps: 2 }, 30))).toBeLessThan(30)
   })
 })

@@ -56,10 +56,10 @@ describe("update", () => {
       observed("a", stepFinish({ reason: "tool-calls", total: 100, cost: 0.5 })),
       observed("a", stepFinish({ reason: "tool-calls", total: 50, cost: 0.25 }))
     ])
-    expect(Fleet.totals(working)).toMatchObject({ turns: 2, cost: 0.75, usage: { total: 150 } })
-    const done = Fleet.update(working, ended("a", { turns: 3, cost: 1, usage: usage(200) }))
-    expect(Fleet.totals(done)).toMatchObject({ turns: 3, cost: 1, usage: { total: 200 } })
-    expect(job(done, "a")).toMatchObject({ turns: 3, cost: 1 })
+    expect(Fleet.totals(working)).toMatchObject({ steps: 2, cost: 0.75, usage: { total: 150 } })
+    const done = Fleet.update(working, ended("a", { steps: 3, cost: 1, usage: usage(200) }))
+    expect(Fleet.totals(done)).toMatchObject({ steps: 3, cost: 1, usage: { total: 200 } })
+    expect(job(done, "a")).toMatchObject({ steps: 3, cost: 1 })
   })
 
   it("counts outcomes", () => {
@@ -122,7 +122,7 @@ const anyEvent = FastCheck.oneof(
     )
   }).map(({ event, id }) => observed(id, event)),
   FastCheck.record({ id, outcome: FastCheck.constantFrom("success", "OpenCodeTimeoutError"), cost: FastCheck.nat() })
-    .map(({ cost, id, outcome }) => ended(id, { cost, outcome, usage: usage(cost), turns: 1 })),
+    .map(({ cost, id, outcome }) => ended(id, { cost, outcome, usage: usage(cost), steps: 1 })),
   FastCheck.record({ id }).map(FleetEvent.Skipped),
   FastCheck.record({ id, at: FastCheck.nat() }).map(FleetEvent.Returned),
   FastCheck.constant(FleetEvent.Stopping())

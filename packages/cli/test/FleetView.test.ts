@@ -94,7 +94,7 @@ describe("final", () => {
   })
 
   it("lists only failures of a large batch", () => {
-    const marked = FleetView.final([result({ lostLines: 2, text: "Done." })], { columns: 120, style: Style.plain })
+    const marked = FleetView.final([result({ lostLines: 2, answer: "Done." })], { columns: 120, style: Style.plain })
     expect(marked.join("\n")).toContain("(2 events lost) Done.")
     expect(marked.at(-1)).toContain("2 events lost")
     const lines = FleetView.final(matrix, { columns: 80, style: Style.plain, limit: 5 })
@@ -195,7 +195,7 @@ const fleetOf = (jobs: ReadonlyArray<typeof job extends FastCheck.Arbitrary<infe
         result: result({
           id,
           name,
-          text: activity,
+          answer: activity,
           message: activity,
           cost: figure,
           usage,
@@ -238,7 +238,7 @@ describe("any batch, in any terminal", () => {
         id: `${index}`,
         index,
         name,
-        text: activity,
+        answer: activity,
         message: activity,
         cost: figure,
         duration: figure,

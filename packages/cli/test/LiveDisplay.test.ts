@@ -198,7 +198,7 @@ describe("live", () => {
       const { close, display } = yield* open(terminal)
       yield* display.emit(started("a"))
       yield* tick
-      expect(terminal.writes.join("")).toContain("job               turns")
+      expect(terminal.writes.join("")).toContain("job               steps")
       yield* close
     }))
 
@@ -258,7 +258,7 @@ describe("plain", () => {
       expect(terminal.writes.join("")).toBe([
         "   0:00  job a                 starts\n",
         "   0:00  job a                 two lines\n",
-        "   0:00  job a                 done: 0 turns, 0 tokens, $0.0000, 5.0 s\n",
+        "   0:00  job a                 done: 0 steps, 0 tokens, $0.0000, 5.0 s\n",
         "by the way\n"
       ].join(""))
     }))

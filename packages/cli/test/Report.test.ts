@@ -177,7 +177,7 @@ describe("html", () => {
 
   it("says why there is no transcript, and shows the answer instead", () => {
     const runs = [{
-      result: result({ text: "The answer." }),
+      result: result({ answer: "The answer." }),
       transcript: undefined,
       missing: "There is no transcript: gone."
     }]
@@ -216,7 +216,7 @@ const everywhere = (hostile: string, cell = true): string =>
           outcome: hostile,
           message: `first line\n${hostile}`,
           finishReason: hostile,
-          text: hostile,
+          answer: hostile,
           sessionId: hostile,
           runId: hostile,
           transcript: hostile,
@@ -338,7 +338,7 @@ describe("a large report", () => {
     const runs = Array.from(
       { length: 500 },
       (_, index) =>
-        Report.run(result({ id: `${index}`, index, prompt: "y".repeat(100_000), text: "z".repeat(100_000) }), events, {
+        Report.run(result({ id: `${index}`, index, prompt: "y".repeat(100_000), answer: "z".repeat(100_000) }), events, {
           runs: 500
         })
     )

@@ -13,7 +13,7 @@ import { result } from "./support/results.js"
 const bytes = (text: string) => new TextEncoder().encode(text)
 
 const all = [
-  result({ id: "a", text: "größer 😀\nand more", cost: 0.25 }),
+  result({ id: "a", answer: "größer 😀\nand more", cost: 0.25 }),
   result({ id: "b", outcome: "OpenCodeTimeoutError", message: "slow", cell: { model: "x/y" } }),
   result({
     id: "c",

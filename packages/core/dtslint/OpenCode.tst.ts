@@ -1,5 +1,5 @@
 import type { CommandExecutor, FileSystem, Path } from "@effect/platform"
-import { Config, Effect, Redacted, Stream } from "effect"
+import { Config, Effect, Redacted, Schema, Stream } from "effect"
 import type { ConfigError, Layer, Scope } from "effect"
 import { FleetBudget, OpenCode, Permission, RunConfig, RunEvent, StartupGate } from "effect-opencode"
 import type { OpenCodeError, RunOptions, RunResult, Session, TokenUsage, Version } from "effect-opencode"
@@ -9,17 +9,43 @@ type Platform = CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.P
 
 declare const service: OpenCode.Service
 declare const event: RunEvent.RunEvent
+declare const session: Session.Session
+declare const events: Stream.Stream<"event", "failure", "requirement">
 declare const work: Effect.Effect<"answer", "failure", "requirement">
+
+type Handled<A, E = never> = Effect.Effect<A | "handled", E, OpenCode.OpenCode>
+
+const handled = () => Effect.succeed("handled" as const)
+
+const queryHandlers = {
+  OpenCodeBinaryNotFoundError: handled,
+  OpenCodeVersionError: handled,
+  OpenCodeConfigError: handled,
+  OpenCodeSpawnError: handled,
+  OpenCodeProcessError: handled,
+  OpenCodeServerError: handled
+}
+
+const runHandlers = {
+  ...queryHandlers,
+  OpenCodeSqliteError: handled,
+  OpenCodeSessionError: handled,
+  OpenCodePermissionError: handled,
+  OpenCodeIncompleteError: handled,
+  OpenCodeTimeoutError: handled,
+  OpenCodeBudgetError: handled,
+  OpenCodeCancelledError: handled
+}
 
 describe("run", () => {
   it("needs the service and nothing else", () => {
     expect(OpenCode.run("x")).type.toBe<
-      Effect.Effect<RunResult.RunResult, OpenCodeError.OpenCodeError, OpenCode.OpenCode>
+      Effect.Effect<RunResult.RunResult, OpenCodeError.RunError, OpenCode.OpenCode>
     >()
   })
 
   it("of the service needs nothing", () => {
-    expect(service.run("x")).type.toBe<Effect.Effect<RunResult.RunResult, OpenCodeError.OpenCodeError>>()
+    expect(service.run("x")).type.toBe<Effect.Effect<RunResult.RunResult, OpenCodeError.RunError>>()
   })
 
   it("accepts its options", () => {
@@ -63,23 +89,23 @@ describe("run", () => {
 describe("stream", () => {
   it("needs the service and nothing else", () => {
     expect(OpenCode.stream("x")).type.toBe<
-      Stream.Stream<RunEvent.RunEvent, OpenCodeError.OpenCodeError, OpenCode.OpenCode>
+      Stream.Stream<RunEvent.RunEvent, OpenCodeError.RunError, OpenCode.OpenCode>
     >()
     expect(service.stream("x", { timeout: 1 })).type.toBe<
-      Stream.Stream<RunEvent.RunEvent, OpenCodeError.OpenCodeError>
+      Stream.Stream<RunEvent.RunEvent, OpenCodeError.RunError>
     >()
   })
 })
 
 describe("the other methods", () => {
   it("ask and converse", () => {
-    expect(service.version).type.toBe<Effect.Effect<Version.Version, OpenCodeError.OpenCodeError>>()
-    expect(service.models).type.toBe<Effect.Effect<ReadonlyArray<string>, OpenCodeError.OpenCodeError>>()
+    expect(service.version).type.toBe<Effect.Effect<Version.Version, OpenCodeError.QueryError>>()
+    expect(service.models).type.toBe<Effect.Effect<ReadonlyArray<string>, OpenCodeError.QueryError>>()
     expect(service.session()).type.toBe<
-      Effect.Effect<Session.Session, OpenCodeError.OpenCodeError, Scope.Scope>
+      Effect.Effect<Session.Session, OpenCodeError.SessionOpenError, Scope.Scope>
     >()
     expect(OpenCode.session()).type.toBe<
-      Effect.Effect<Session.Session, OpenCodeError.OpenCodeError, OpenCode.OpenCode | Scope.Scope>
+      Effect.Effect<Session.Session, OpenCodeError.SessionOpenError, OpenCode.OpenCode | Scope.Scope>
     >()
   })
 })
@@ -111,8 +137,9 @@ describe("layers", () => {
 
   it("of a fleet's budget need nothing, and no run needs one", () => {
     expect(FleetBudget.layer({ cost: 1 })).type.toBe<Layer.Layer<FleetBudget.FleetBudget>>()
+    expect(Effect.map(FleetBudget.FleetBudget, (budget) => budget)).type.toBe<Effect.Effect<FleetBudget.Service>>()
     expect(OpenCode.run("x").pipe(Effect.provide(FleetBudget.layer({ cost: 1 })))).type.toBe<
-      Effect.Effect<RunResult.RunResult, OpenCodeError.OpenCodeError, OpenCode.OpenCode>
+      Effect.Effect<RunResult.RunResult, OpenCodeError.RunError, OpenCode.OpenCode>
     >()
   })
 
@@ -152,7 +179,7 @@ describe("errors", () => {
       Effect.Effect<
         "done" | "late" | "told" | "poor",
         | Exclude<
-          OpenCodeError.OpenCodeError,
+          OpenCodeError.RunError,
           | OpenCodeError.OpenCodeTimeoutError
           | OpenCodeError.OpenCodeSessionError
           | OpenCodeError.OpenCodeBudgetError
@@ -164,6 +191,73 @@ describe("errors", () => {
     >()
   })
 
+  it("of a run are those of the union, and no other", () => {
+    expect(OpenCode.run("x").pipe(Effect.catchTags(runHandlers))).type.toBe<Handled<RunResult.RunResult>>()
+    expect(session.run("x").pipe(Effect.catchTags(runHandlers))).type.toBe<
+      Effect.Effect<RunResult.RunResult | "handled">
+    >()
+    expect(Stream.runDrain(OpenCode.stream("x")).pipe(Effect.catchTags(runHandlers))).type.toBe<Handled<void>>()
+    const { OpenCodeTimeoutError: _, ...others } = runHandlers
+    expect(OpenCode.run("x").pipe(Effect.catchTags(others))).type.toBe<
+      Handled<RunResult.RunResult, OpenCodeError.OpenCodeTimeoutError>
+    >()
+    expect(Effect.catchTag).type.not.toBeCallableWith(service.run("x"), "OpenCodeOutputError", handled)
+  })
+
+  it("of a run with a schema are those of a run, and that of the answer", () => {
+    const asked = OpenCode.runSchema(Schema.Number, "x")
+    const handlers = { ...runHandlers, OpenCodeOutputError: handled }
+    expect(asked.pipe(Effect.map(({ value }) => value), Effect.catchTags(handlers))).type.toBe<Handled<number>>()
+    expect(asked.pipe(Effect.map(({ value }) => value), Effect.catchTags(runHandlers))).type.toBe<
+      Handled<number, OpenCodeError.OpenCodeOutputError>
+    >()
+    expect<OpenCodeError.SchemaError>().type.toBe<OpenCodeError.RunError | OpenCodeError.OpenCodeOutputError>()
+  })
+
+  it("of a question are those of the union, and no other", () => {
+    expect(service.version.pipe(Effect.catchTags(queryHandlers))).type.toBe<Effect.Effect<Version.Version | "handled">>()
+    expect(service.models.pipe(Effect.catchTags(queryHandlers))).type.toBe<
+      Effect.Effect<ReadonlyArray<string> | "handled">
+    >()
+    expect(session.export().pipe(Effect.as(1 as const), Effect.catchTags(queryHandlers))).type.toBe<
+      Effect.Effect<1 | "handled">
+    >()
+    const { OpenCodeServerError: _, ...others } = queryHandlers
+    expect(service.version.pipe(Effect.catchTags(others))).type.toBe<
+      Effect.Effect<Version.Version | "handled", OpenCodeError.OpenCodeServerError>
+    >()
+    expect(Effect.catchTag).type.not.toBeCallableWith(service.version, "OpenCodeBudgetError", handled)
+  })
+
+  it("of opening a session are those of the union, and no other", () => {
+    const openHandlers = { OpenCodeBinaryNotFoundError: handled, OpenCodeConfigError: handled }
+    for (const opened of [service.session(), service.resume({ sessionId: "ses_1" })]) {
+      expect(opened.pipe(Effect.catchTags(openHandlers))).type.toBe<
+        Effect.Effect<Session.Session | "handled", never, Scope.Scope>
+      >()
+      expect(opened.pipe(Effect.catchTags({ OpenCodeConfigError: handled }))).type.toBe<
+        Effect.Effect<Session.Session | "handled", OpenCodeError.OpenCodeBinaryNotFoundError, Scope.Scope>
+      >()
+    }
+    expect(session.fork()).type.toBe<
+      Effect.Effect<Session.Session, OpenCodeError.OpenCodeConfigError, Scope.Scope>
+    >()
+  })
+
+  it("are all in one union", () => {
+    expect<OpenCodeError.OpenCodeError>().type.toBe<
+      | OpenCodeError.RunError
+      | OpenCodeError.SchemaError
+      | OpenCodeError.QueryError
+      | OpenCodeError.SessionOpenError
+    >()
+    expect<typeof OpenCodeError.RunError.Type>().type.toBe<OpenCodeError.RunError>()
+    expect<typeof OpenCodeError.SchemaError.Type>().type.toBe<OpenCodeError.SchemaError>()
+    expect<typeof OpenCodeError.QueryError.Type>().type.toBe<OpenCodeError.QueryError>()
+    expect<typeof OpenCodeError.SessionOpenError.Type>().type.toBe<OpenCodeError.SessionOpenError>()
+    expect<typeof OpenCodeError.OpenCodeError.Type>().type.toBe<OpenCodeError.OpenCodeError>()
+  })
+
   it("have no other tags", () => {
     expect(Effect.catchTag).type.not.toBeCallableWith(service.run("x"), "OpenCodeNothingError", () => Effect.void)
   })
@@ -172,7 +266,7 @@ describe("errors", () => {
     expect(Stream.catchTag(service.stream("x"), "OpenCodeProcessError", () => Stream.empty)).type.toBe<
       Stream.Stream<
         RunEvent.RunEvent,
-        Exclude<OpenCodeError.OpenCodeError, OpenCodeError.OpenCodeProcessError>
+        Exclude<OpenCodeError.RunError, OpenCodeError.OpenCodeProcessError>
       >
     >()
   })
@@ -192,7 +286,7 @@ describe("RunEvent.is", () => {
   it("narrows a list and a stream", () => {
     expect([event].filter(RunEvent.is("Text"))).type.toBe<Array<RunEvent.Text>>()
     expect(service.stream("x").pipe(Stream.filter(RunEvent.is("StepFinish")))).type.toBe<
-      Stream.Stream<RunEvent.StepFinish, OpenCodeError.OpenCodeError>
+      Stream.Stream<RunEvent.StepFinish, OpenCodeError.RunError>
     >()
   })
 
@@ -225,6 +319,15 @@ describe("withRunConfig", () => {
     >()
     expect(work.pipe(RunConfig.withRunConfig({ agent: "plan" }))).type.toBe<
       Effect.Effect<"answer", "failure", "requirement">
+    >()
+  })
+
+  it("of a stream keeps what it emits, how it fails and what it needs", () => {
+    expect(RunConfig.withRunConfigStream(events, { agent: "plan" })).type.toBe<
+      Stream.Stream<"event", "failure", "requirement">
+    >()
+    expect(events.pipe(RunConfig.withRunConfigStream({ agent: "plan" }))).type.toBe<
+      Stream.Stream<"event", "failure", "requirement">
     >()
   })
 

@@ -8,6 +8,7 @@ import * as Arr from "effect/Array"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as decode from "./internal/opencode/decode.js"
+import * as answers from "./internal/opencode/answer.js"
 import { isUnpriced } from "./internal/opencode/summary.js"
 import { isObject, number, string } from "./internal/util/object.js"
 import type { RunEvent, WireObject } from "./RunEvent.js"
@@ -133,19 +134,18 @@ export const lastTurn = (conversation: Conversation): ReadonlyArray<RunEvent> =>
 }
 
 /**
- * The text of the agent's last message; the summary of a compaction is none.
+ * The text of the agent's last message, as in `RunResult.answer`. The summary of a compaction is not a message.
  *
  * @since 0.1.0
  * @category getters
  */
-export const lastText = (conversation: Conversation): string => {
+export const answer = (conversation: Conversation): string => {
   const message = Option.getOrUndefined(
     Arr.findLast(conversation.messages, (message) => message.info.role === "assistant" && !isSummary(message))
   )
-  return (message?.parts ?? []).flatMap((part) =>
-    part["type"] === "text" && typeof part["text"] === "string" ? [part["text"]] : []
-  )
-    .join("")
+  return answers.join((message?.parts ?? []).flatMap((part) =>
+    part["type"] === "text" && typeof part["text"] === "string" && part["text"] !== "" ? [part["text"]] : []
+  ))
 }
 
 /**
@@ -161,22 +161,25 @@ export const spent = (
   readonly cost: number
   /** `true` where a step used tokens at a cost of 0: OpenCode reports that for a model without a price. */
   readonly unpriced?: boolean | undefined
-  readonly turns: number
+  /** Steps that began. */
+  readonly steps: number
 } => {
   let usage = TokenUsage.empty
   let cost = 0
-  let turns = 0
+  let begun = 0
+  let finished = 0
   let unpriced = false
   for (const part of conversation.messages.flatMap((message) => message.parts)) {
+    if (part["type"] === "step-start") begun++
     if (part["type"] !== "step-finish") continue
     const event = decode.fromWire({ type: "step_finish", part })
     if (event._tag !== "StepFinish") continue
     usage = TokenUsage.add(usage, event.tokens)
     cost += event.cost
     unpriced ||= isUnpriced(event.cost, event.tokens)
-    turns++
+    finished++
   }
-  return { usage, cost, turns, ...(unpriced ? { unpriced } : {}) }
+  return { usage, cost, steps: Math.max(begun, finished), ...(unpriced ? { unpriced } : {}) }
 }
 
 const childOf = (part: unknown): ReadonlyArray<string> => {

@@ -40,7 +40,7 @@ export interface Service {
   readonly spent: Effect.Effect<Spent>
   readonly add: (spent: Spent) => Effect.Effect<void>
   /** Fails when a limit is crossed. */
-  readonly check: Effect.Effect<void, OpenCodeBudgetError | OpenCodeConfigError>
+  readonly check: () => Effect.Effect<void, OpenCodeBudgetError | OpenCodeConfigError>
   /** What runs of the fleet do about an unknown cost. Default: nothing. */
   readonly unpriced?: {
     /** `"allow"` where there is no limit of cost. */
@@ -52,15 +52,25 @@ export interface Service {
   } | undefined
 }
 
+const nothing: Spent = { steps: 0, cost: 0, tokens: 0, toolCalls: 0 }
+
 /**
- * The budget that every run consults, where it is provided.
+ * No budget: nothing is counted and every run may start.
  *
  * @since 0.1.0
- * @category tags
+ * @category constructors
  */
-export class FleetBudget extends Context.Tag("effect-opencode/FleetBudget")<FleetBudget, Service>() {}
+export const unlimited: Service = { spent: Effect.succeed(nothing), add: () => Effect.void, check: () => Effect.void }
 
-const nothing: Spent = { steps: 0, cost: 0, tokens: 0, toolCalls: 0 }
+/**
+ * The budget that every run consults. Default: {@link unlimited}.
+ *
+ * @since 0.1.0
+ * @category references
+ */
+export class FleetBudget extends Context.Reference<FleetBudget>()("effect-opencode/FleetBudget", {
+  defaultValue: (): Service => unlimited
+}) {}
 
 /**
  * A budget that begins with nothing spent. Limits that are not set do not limit.
@@ -88,7 +98,7 @@ export const make = (budget: Budget): Effect.Effect<Service> =>
           tokens: sum.tokens + more.tokens,
           toolCalls: sum.toolCalls + more.toolCalls
         })),
-      check: Effect.gen(function*() {
+      check: Effect.fnUntraced(function*() {
         const problem = check.budget("FleetBudget", budget)
         if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
         const sum = yield* Ref.get(spent)
@@ -117,6 +127,8 @@ export const make = (budget: Budget): Effect.Effect<Service> =>
   })
 
 /**
+ * Gives all runs inside one budget, which begins with nothing spent.
+ *
  * @example
  * ```ts
  * import { FleetBudget, OpenCode } from "effect-opencode"

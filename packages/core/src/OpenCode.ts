@@ -13,7 +13,7 @@
  *     permission: { edit: "deny", bash: "deny" },
  *     timeout: "5 minutes"
  *   })
- *   yield* Console.log(result.text, result.usage.total, result.cost)
+ *   yield* Console.log(result.answer, result.usage.total, result.cost)
  * })
  *
  * export const main = () =>
@@ -55,7 +55,15 @@ import * as cli from "./internal/transport/cli.js"
 import * as fairSemaphore from "./internal/util/fairSemaphore.js"
 import type { Isolation } from "./Isolation.js"
 import { OpenCodeVersionError } from "./OpenCodeError.js"
-import type { OpenCodeError, OpenCodeProcessError, OpenCodeSqliteError } from "./OpenCodeError.js"
+import type {
+  OpenCodeBinaryNotFoundError,
+  OpenCodeProcessError,
+  OpenCodeSqliteError,
+  QueryError,
+  RunError,
+  SchemaError,
+  SessionOpenError
+} from "./OpenCodeError.js"
 import type { RunEvent } from "./RunEvent.js"
 import type { RunOptions, SchemaOptions } from "./RunOptions.js"
 import type { RunResult } from "./RunResult.js"
@@ -75,12 +83,12 @@ export interface Service {
    * Runs the agent to its end. The events are kept, in the result or in the error; use `stream` where they are too
    * many for that. Interruption ends every process of the run before it returns.
    */
-  readonly run: (prompt: string, options?: RunOptions) => Effect.Effect<RunResult, OpenCodeError>
+  readonly run: (prompt: string, options?: RunOptions) => Effect.Effect<RunResult, RunError>
   /**
    * The events as they come; the stream fails after the last one where the run did. Nothing is kept, a slow consumer
    * slows OpenCode down, and a consumer that stops early ends the run.
    */
-  readonly stream: (prompt: string, options?: RunOptions) => Stream.Stream<RunEvent, OpenCodeError>
+  readonly stream: (prompt: string, options?: RunOptions) => Stream.Stream<RunEvent, RunError>
   /**
    * Asks for an answer that decodes by a Schema. What does not decode is given back to the agent, in the same session,
    * at most `repairs` times; then it is an `OpenCodeOutputError`.
@@ -89,21 +97,21 @@ export interface Service {
     schema: Schema.Schema<A, I>,
     prompt: string,
     options?: SchemaOptions
-  ) => Effect.Effect<Answer<A>, OpenCodeError>
+  ) => Effect.Effect<Answer<A>, SchemaError>
   /**
    * Opens a conversation of several turns. Its data directory lives as long as the scope, and longer where the layer's
    * `isolation` is a directory or `"none"`.
    */
-  readonly session: (options?: RunOptions) => Effect.Effect<Session, OpenCodeError, Scope.Scope>
+  readonly session: (options?: RunOptions) => Effect.Effect<Session, SessionOpenError, Scope.Scope>
   /**
    * Goes on in a session of an earlier program: its data directory, its id and its working directory, as
    * `Transcript.read` gives them or as a program has noted them.
    */
-  readonly resume: (location: Location, options?: RunOptions) => Effect.Effect<Session, OpenCodeError, Scope.Scope>
+  readonly resume: (location: Location, options?: RunOptions) => Effect.Effect<Session, SessionOpenError, Scope.Scope>
   /** The version of the binary. */
-  readonly version: Effect.Effect<Version.Version, OpenCodeError>
+  readonly version: Effect.Effect<Version.Version, QueryError>
   /** The models that OpenCode offers with the stored credentials and the layer's `defaults`, as `provider/model`. */
-  readonly models: Effect.Effect<ReadonlyArray<string>, OpenCodeError>
+  readonly models: Effect.Effect<ReadonlyArray<string>, QueryError>
 }
 
 /**
@@ -177,7 +185,7 @@ const problemOf = (options: Options): Option.Option<Problem> =>
     check.duration("forceKillAfter", options.forceKillAfter),
     rateGate.problem(options.rateLimitGate),
     homePath.problem("binary", options.binary),
-    options.version === undefined || Option.isSome(Version.parse(options.version))
+    options.version === undefined || Version.parse(options.version) !== undefined
       ? Option.none()
       : Option.some({ path: "version", reason: "it is no version (\"1.18.33\")" })
   ])
@@ -197,9 +205,9 @@ const howItEnded = ({ exitCode, hint, signal }: OpenCodeProcessError): string =>
   hint ?? signal ?? (exitCode === undefined ? "the exit code was lost" : `exit code ${exitCode}`)
 
 const probe = (
-  ask: Effect.Effect<string, OpenCodeError>,
-  find: Effect.Effect<string, OpenCodeError>
-): Effect.Effect<launcher.Release, OpenCodeError> =>
+  ask: Effect.Effect<string, QueryError>,
+  find: Effect.Effect<string, OpenCodeBinaryNotFoundError>
+): Effect.Effect<launcher.Release, QueryError> =>
   Effect.gen(function*() {
     const binary = yield* find
     const text = yield* Effect.catchTag(ask, "OpenCodeProcessError", (error: OpenCodeProcessError) =>
@@ -209,12 +217,10 @@ const probe = (
           error.partial.stderr.trim().slice(-500) || "nothing on stderr"
         }`
       }))
-    return yield* Option.match(Version.parse(text), {
-      onNone: () =>
-        new OpenCodeVersionError({ binary, reason: "`--version` printed no version" }),
-      onSome: (version) =>
-        supported(binary, version)
-    })
+    const version = Version.parse(text)
+    return yield* version === undefined
+      ? new OpenCodeVersionError({ binary, reason: "`--version` printed no version" })
+      : supported(binary, version)
   })
 
 const supported = (binary: string, version: Version.Version): Effect.Effect<launcher.Release, OpenCodeVersionError> => {
@@ -250,10 +256,10 @@ export const make = (
     if (Either.isLeft(located)) return service.refused(located.left)
     const isolation = located.right
     const base = yield* launcher.make(given, isolation)
-    const assumed = given.version === undefined ? Option.none() : Version.parse(given.version)
-    const askVersion = Option.isSome(assumed)
-      ? Effect.flatMap(base.binary, (binary) => supported(binary, assumed.value))
-      : probe(query.make(base, ["--version"]), base.binary)
+    const assumed = given.version === undefined ? undefined : Version.parse(given.version)
+    const askVersion = assumed === undefined
+      ? probe(query.make(base, ["--version"]), base.binary)
+      : Effect.flatMap(base.binary, (binary) => supported(binary, assumed))
     return service.make({
       fileSystem: base.fileSystem,
       path: base.path,
@@ -333,7 +339,7 @@ export const layerConfig = (
  * import { Effect } from "effect"
  *
  * export const program = OpenCode.run("Fix the failing test").pipe(
- *   Effect.map((result) => result.text),
+ *   Effect.map((result) => result.answer),
  *   Effect.catchTags({
  *     OpenCodeTimeoutError: (error) => Effect.succeed(`too slow, but said: ${error.partial.text}`),
  *     OpenCodeSessionError: (error) => error.kind === "rate-limit" ? Effect.succeed("later") : Effect.fail(error)
@@ -344,7 +350,7 @@ export const layerConfig = (
  * @since 0.1.0
  * @category accessors
  */
-export const run = (prompt: string, options?: RunOptions): Effect.Effect<RunResult, OpenCodeError, OpenCode> =>
+export const run = (prompt: string, options?: RunOptions): Effect.Effect<RunResult, RunError, OpenCode> =>
   Effect.flatMap(OpenCode, (service) => service.run(prompt, options))
 
 /**
@@ -364,7 +370,7 @@ export const run = (prompt: string, options?: RunOptions): Effect.Effect<RunResu
  * @since 0.1.0
  * @category accessors
  */
-export const stream = (prompt: string, options?: RunOptions): Stream.Stream<RunEvent, OpenCodeError, OpenCode> =>
+export const stream = (prompt: string, options?: RunOptions): Stream.Stream<RunEvent, RunError, OpenCode> =>
   Stream.unwrap(Effect.map(OpenCode, (service) => service.stream(prompt, options)))
 
 /**
@@ -379,7 +385,7 @@ export const stream = (prompt: string, options?: RunOptions): Stream.Stream<RunE
  *   const session = yield* OpenCode.session({ title: "Refactoring" })
  *   yield* session.run("Plan how to split src/server.ts")
  *   const result = yield* session.run("Do the first step of the plan")
- *   return result.text
+ *   return result.answer
  * }))
  * ```
  *
@@ -388,7 +394,7 @@ export const stream = (prompt: string, options?: RunOptions): Stream.Stream<RunE
  */
 export const session = (
   options?: RunOptions
-): Effect.Effect<Session, OpenCodeError, OpenCode | Scope.Scope> =>
+): Effect.Effect<Session, SessionOpenError, OpenCode | Scope.Scope> =>
   Effect.flatMap(OpenCode, (service) => service.session(options))
 
 /**
@@ -400,7 +406,7 @@ export const session = (
 export const resume = (
   location: Location,
   options?: RunOptions
-): Effect.Effect<Session, OpenCodeError, OpenCode | Scope.Scope> =>
+): Effect.Effect<Session, SessionOpenError, OpenCode | Scope.Scope> =>
   Effect.flatMap(OpenCode, (service) => service.resume(location, options))
 
 /**
@@ -428,5 +434,5 @@ export const runSchema = <A, I>(
   schema: Schema.Schema<A, I>,
   prompt: string,
   options?: SchemaOptions
-): Effect.Effect<Answer<A>, OpenCodeError, OpenCode> =>
+): Effect.Effect<Answer<A>, SchemaError, OpenCode> =>
   Effect.flatMap(OpenCode, (service) => service.runSchema(schema, prompt, options))

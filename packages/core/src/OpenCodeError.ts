@@ -30,14 +30,15 @@ export const Partial = Schema.Struct({
   sessionId: Schema.optional(Schema.String),
   /** Events that OpenCode printed, diagnostics not counted. */
   eventCount: Schema.Number,
-  /** The answer so far: whole with `run`, the last 64 KiB of it with `stream`. */
+  /** What the agent said so far: all of it with `run`, the last 64 KiB with `stream`. */
   text: Schema.String,
   usage: TokenUsage,
   /** US dollars. */
   cost: Schema.Number,
   /** `true` where some of the cost is unknown and not in `cost`: OpenCode reports 0 for a model without a price. */
   unpriced: Schema.optional(Schema.Boolean),
-  turns: Schema.Number,
+  /** Steps that began. */
+  steps: Schema.Number,
   /** The last 64 KiB of stderr, without ANSI codes and secrets. */
   stderr: Schema.String,
   /** Starts of the process, retries included. */
@@ -229,7 +230,7 @@ const advice: { readonly [K in SessionErrorKind]?: string } = {
 
 /**
  * OpenCode reported an error of its own (provider, model, context, …) and did not recover from it. `kind` is what to
- * branch on; `name` and `statusCode` are OpenCode's words. `error` is the object that OpenCode printed, its response
+ * branch on; `errorName` and `statusCode` are OpenCode's words. `error` is the object that OpenCode printed, its response
  * headers reduced to the harmless ones, its body cut at 2,000 characters, both cleaned of secrets.
  *
  * @since 0.1.0
@@ -238,7 +239,8 @@ const advice: { readonly [K in SessionErrorKind]?: string } = {
 export class OpenCodeSessionError
   extends Schema.TaggedError<OpenCodeSessionError>("effect-opencode/OpenCodeSessionError")("OpenCodeSessionError", {
     kind: SessionErrorKind,
-    name: Schema.String,
+    /** OpenCode's name of the error: `APIError`, `ContextOverflowError`, … */
+    errorName: Schema.String,
     /** OpenCode's own words. */
     reason: Schema.String,
     statusCode: Schema.optional(Schema.Number),
@@ -254,7 +256,7 @@ export class OpenCodeSessionError
   override get message(): string {
     const status = this.statusCode === undefined ? "" : `, HTTP ${this.statusCode}`
     const retries = this.providerRetries === 0 ? "" : `, after ${plural(this.providerRetries, "failed attempt")}`
-    return `OpenCode reported ${this.name} (${this.kind}${status}${retries}): ${this.reason.replace(/[.\s]+$/, "")}. ${
+    return `OpenCode reported ${this.errorName} (${this.kind}${status}${retries}): ${this.reason.replace(/[.\s]+$/, "")}. ${
       advice[this.kind] === undefined ? "" : `${advice[this.kind]} `
     }[${where(this.partial)}]${survivorsOf(this.partial)}`
   }
@@ -444,15 +446,15 @@ export class OpenCodeOutputError
     runId: Schema.String,
     sessionId: Schema.optional(Schema.String),
     /** The last answer. */
-    text: Schema.String,
+    answer: Schema.String,
     /** Of all answers. */
     usage: TokenUsage,
     /** US dollars, of all answers. */
     cost: Schema.Number,
     /** `true` where some of the cost is unknown and not in `cost`. */
     unpriced: Schema.optional(Schema.Boolean),
-    /** Steps that finished, of all answers. */
-    turns: Schema.Number,
+    /** Steps that began, of all answers. */
+    steps: Schema.Number,
     /** Milliseconds, of all answers. */
     duration: Schema.Number
   })
@@ -463,14 +465,14 @@ export class OpenCodeOutputError
       "invalid-json": "has no valid JSON value",
       "mismatch": "does not decode by the schema"
     }
-    const text = this.text.trim()
+    const answer = this.answer.trim()
     const session = this.sessionId === undefined ? "" : `session ${this.sessionId}, `
     return `The agent's answer ${what[this.reason]}, after ${
       plural(this.attempts, "attempt")
     }, ${session}run ${this.runId}. ` +
       `Describe the value in the prompt, make the schema simpler, or allow more \`repairs\`.${
         this.reason === "no-json" ? "" : `\nissues: ${this.issues.slice(0, shownIssues)}`
-      }${text === "" ? "" : `\nanswer: ${text.slice(-shownAnswer)}`}`
+      }${answer === "" ? "" : `\nanswer: ${answer.slice(-shownAnswer)}`}`
   }
 }
 
@@ -552,12 +554,12 @@ export class OpenCodeServerError
 }
 
 /**
- * Every way in which a run can end without success.
+ * What a run can fail with: `run` and `stream`, of the service and of a session.
  *
  * @since 0.1.0
  * @category errors
  */
-export type OpenCodeError =
+export type RunError =
   | OpenCodeBinaryNotFoundError
   | OpenCodeVersionError
   | OpenCodeConfigError
@@ -570,16 +572,15 @@ export type OpenCodeError =
   | OpenCodeTimeoutError
   | OpenCodeBudgetError
   | OpenCodeCancelledError
-  | OpenCodeOutputError
   | OpenCodeServerError
 
 /**
- * The Schema of {@link OpenCodeError}: an error survives JSON and RPC with its partial facts.
+ * The Schema of {@link RunError}: an error survives JSON and RPC with its partial facts.
  *
  * @since 0.1.0
  * @category schemas
  */
-export const OpenCodeError = Schema.Union(
+export const RunError = Schema.Union(
   OpenCodeBinaryNotFoundError,
   OpenCodeVersionError,
   OpenCodeConfigError,
@@ -592,9 +593,87 @@ export const OpenCodeError = Schema.Union(
   OpenCodeTimeoutError,
   OpenCodeBudgetError,
   OpenCodeCancelledError,
-  OpenCodeOutputError,
   OpenCodeServerError
 )
+
+/**
+ * What a run whose answer is decoded by a Schema can fail with: `runSchema`, of the service and of a session.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type SchemaError = RunError | OpenCodeOutputError
+
+/**
+ * The Schema of {@link SchemaError}.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const SchemaError = Schema.Union(...RunError.members, OpenCodeOutputError)
+
+/**
+ * What a question that asks no model can fail with: `version`, `models` and the `export` of a session.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type QueryError =
+  | OpenCodeBinaryNotFoundError
+  | OpenCodeVersionError
+  | OpenCodeConfigError
+  | OpenCodeSpawnError
+  | OpenCodeProcessError
+  | OpenCodeServerError
+
+/**
+ * The Schema of {@link QueryError}.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const QueryError = Schema.Union(
+  OpenCodeBinaryNotFoundError,
+  OpenCodeVersionError,
+  OpenCodeConfigError,
+  OpenCodeSpawnError,
+  OpenCodeProcessError,
+  OpenCodeServerError
+)
+
+/**
+ * What opening a session can fail with: `session` and `resume`. The first turn starts what the session needs, and fails
+ * with a {@link RunError}.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type SessionOpenError = OpenCodeBinaryNotFoundError | OpenCodeConfigError
+
+/**
+ * The Schema of {@link SessionOpenError}.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const SessionOpenError = Schema.Union(OpenCodeBinaryNotFoundError, OpenCodeConfigError)
+
+/**
+ * Every error of this library: the union of {@link RunError}, {@link SchemaError}, {@link QueryError} and
+ * {@link SessionOpenError}.
+ *
+ * @since 0.1.0
+ * @category errors
+ */
+export type OpenCodeError = SchemaError | QueryError | SessionOpenError
+
+/**
+ * The Schema of {@link OpenCodeError}.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const OpenCodeError = SchemaError
 
 /**
  * What a run had done when it failed, where it had begun at all.

@@ -21,7 +21,7 @@
  *   ["src/a.ts", "src/b.ts", "src/c.ts"],
  *   (file) => OpenCode.run(`Review ${file}`, { permission: { edit: "deny", bash: "deny" } }),
  *   { concurrency: "unbounded" }
- * ).pipe(Effect.flatMap(Effect.forEach((result) => Console.log(result.text))))
+ * ).pipe(Effect.flatMap(Effect.forEach((result) => Console.log(result.answer))))
  *
  * export const main = () =>
  *   program.pipe(

@@ -4,7 +4,6 @@
  *
  * @since 0.1.0
  */
-import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { isObject } from "./internal/util/object.js"
 
@@ -46,19 +45,19 @@ export interface Problem {
 }
 
 /**
- * Finds the first rule that is neither `allow` nor `deny`.
+ * Finds the first rule that is neither `allow` nor `deny`; `undefined` if there is none.
  *
  * @example
  * ```ts
  * import { Permission } from "effect-opencode"
  *
- * console.log(Permission.check({ edit: { "*.py": "ask" } })) // Option.some({ path: "edit.*.py", reason: "…" })
+ * console.log(Permission.check({ edit: { "*.py": "ask" } })) // { path: "edit.*.py", reason: "…" }
  * ```
  *
  * @since 0.1.0
  * @category predicates
  */
-export const check = (rules: unknown): Option.Option<Problem> => {
+export const check = (rules: unknown): Problem | undefined => {
   const visit = (value: unknown, path: string): Problem | undefined => {
     if (value === "allow" || value === "deny") return undefined
     if (value === "ask") {
@@ -73,7 +72,7 @@ export const check = (rules: unknown): Option.Option<Problem> => {
     }
     return undefined
   }
-  return Option.fromNullable(visit(rules, ""))
+  return visit(rules, "")
 }
 
 /**

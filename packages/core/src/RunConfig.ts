@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import { dual } from "effect/Function"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import * as merging from "./internal/opencode/configContent.js"
 import * as Permission from "./Permission.js"
 
@@ -196,6 +197,33 @@ export const withRunConfig: {
   2,
   <A, E, R>(self: Effect.Effect<A, E, R>, config: RunConfig): Effect.Effect<A, E, R> =>
     Effect.flatMap(CurrentRunConfig, (current) => Effect.provideService(self, CurrentRunConfig, merge(current, config)))
+)
+
+/**
+ * Sets configuration for every run inside a stream; an inner region is merged over an outer one.
+ *
+ * @example
+ * ```ts
+ * import { OpenCode, RunConfig } from "effect-opencode"
+ *
+ * export const events = OpenCode.stream("Review the last commit").pipe(
+ *   RunConfig.withRunConfigStream({ agent: "plan", permission: { edit: "deny" } })
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withRunConfigStream: {
+  (config: RunConfig): <A, E, R>(self: Stream.Stream<A, E, R>) => Stream.Stream<A, E, R>
+  <A, E, R>(self: Stream.Stream<A, E, R>, config: RunConfig): Stream.Stream<A, E, R>
+} = dual(
+  2,
+  <A, E, R>(self: Stream.Stream<A, E, R>, config: RunConfig): Stream.Stream<A, E, R> =>
+    Stream.flatMap(
+      CurrentRunConfig,
+      (current) => Stream.provideService(self, CurrentRunConfig, merge(current, config))
+    )
 )
 
 /**

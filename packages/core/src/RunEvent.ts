@@ -68,7 +68,7 @@ export const StepStart = Schema.TaggedStruct("StepStart", {
  *
  * With `synthetic` it is no answer: OpenCode wrote the text for itself. After a compaction it asks itself to continue
  * that way, and works on (1.18.33). The summary of the compaction is a `Text` before that: through a server it is
- * `synthetic`, on stdout nothing marks it, and `RunResult.fold` and `RunResult.answerTexts` tell it by what follows.
+ * `synthetic`, on stdout nothing marks it, and `RunResult.fold` and `RunResult.agentTexts` tell it by what follows.
  *
  * @since 0.1.0
  * @category models

@@ -129,20 +129,22 @@ export interface SchemaOptions extends RunOptions {
 }
 
 /**
- * The first reason for which a run with this prompt and these options would be refused, as far as it can be told without
+ * The first reason for which a run with this prompt and these options would be refused; `undefined` if there is none, as far as it can be told without
  * the layer's `defaults` and without looking at the disk: for programs that check a whole list before they start.
  *
  * @example
  * ```ts
  * import { RunOptions } from "effect-opencode"
- * import { Option } from "effect"
  *
  * const problem = RunOptions.check("Fix the test", { model: "gpt-5" })
- * console.log(Option.map(problem, (error) => error.path)) // Option.some("model")
+ * console.log(problem?.path) // "model"
  * ```
  *
  * @since 0.1.0
  * @category predicates
  */
-export const check = (prompt: string, options?: RunOptions): Option.Option<OpenCodeConfigError> =>
-  Option.map(checks.run(prompt, options ?? {}), (problem) => new OpenCodeConfigError(problem))
+export const check = (prompt: string, options?: RunOptions): OpenCodeConfigError | undefined =>
+  Option.match(checks.run(prompt, options ?? {}), {
+    onNone: () => undefined,
+    onSome: (problem) => new OpenCodeConfigError(problem)
+  })

@@ -19,8 +19,10 @@ import { TokenUsage } from "./TokenUsage.js"
  * @category models
  */
 export interface Summary {
-  /** The texts of the answer, concatenated in order. */
+  /** All that the agent said, in order, a blank line between two texts. */
   readonly text: string
+  /** The text of its final message, see {@link RunResult}. */
+  readonly answer: string
   /** The events that report a tool call. */
   readonly toolCalls: ReadonlyArray<RunEvent>
   readonly sessionId: string | undefined
@@ -29,8 +31,8 @@ export interface Summary {
   readonly cost: number
   /** `true` where a step used tokens at a cost of 0: OpenCode reports that for a model without a price. */
   readonly unpriced?: boolean | undefined
-  /** Steps that finished. */
-  readonly turns: number
+  /** Steps that began, see {@link RunResult}. */
+  readonly steps: number
   /** The reason of the last finished step. */
   readonly finishReason: string | undefined
   /** Lines that could be events and cannot be read, see {@link RunResult}; left out if there are none. */
@@ -63,9 +65,11 @@ export interface FileChange {
 export class RunResult extends Schema.Class<RunResult>("effect-opencode/RunResult")({
   /** The id of the run; OpenCode's processes had it in their environment. */
   runId: Schema.String,
+  /** The text of the final message: what the agent said in its last step, after all of its work. */
+  answer: Schema.String,
   /**
-   * The texts of the answer, concatenated in order: all that the agent said. What OpenCode writes for itself, the summary
-   * of a compaction and the words with which it goes on after one, is among the `events` only.
+   * All that the agent said, on the way and at the end, with a blank line between two texts. What OpenCode writes for
+   * itself, the summary of a compaction and the words with which it goes on after one, is among the `events` only.
    */
   text: Schema.String,
   /** Every event but `TextDelta`s, in the order in which it was seen. */
@@ -76,8 +80,8 @@ export class RunResult extends Schema.Class<RunResult>("effect-opencode/RunResul
   cost: Schema.Number,
   /** `true` where some of the cost is unknown and not in `cost`: OpenCode reports 0 for a model without a price. */
   unpriced: Schema.optional(Schema.Boolean),
-  /** Steps that finished. */
-  turns: Schema.Number,
+  /** Steps (requests to the model) that began, repetitions after a cut stream included: what a budget of `steps` counts. */
+  steps: Schema.Number,
   /** `stop`, `length`, `content-filter`, … */
   finishReason: Schema.String,
   /** `undefined` where the process had to be ended after the conversation had finished, and with `OpenCodeServer`. */
@@ -100,12 +104,6 @@ export class RunResult extends Schema.Class<RunResult>("effect-opencode/RunResul
   /** Milliseconds from the call to the outcome, waiting for the start-up gate included. */
   duration: Schema.Number
 }) {
-  /** Steps that began, repetitions included: what a budget of `steps` counts. */
-  get steps(): number {
-    // Every finished step began, also where the line that said so was lost.
-    return Math.max(this.turns, this.events.filter((event) => event._tag === "StepStart").length)
-  }
-
   /** The events that report a tool call, in order. */
   get toolCalls(): ReadonlyArray<RunEvent> {
     return this.events.filter(decode.isToolCall)
@@ -143,12 +141,13 @@ export const fold = (events: Iterable<RunEvent>): Summary => {
   }
   return {
     text: state.text(),
+    answer: state.answer(),
     toolCalls,
     sessionId: state.sessionId,
     usage: state.usage,
     cost: state.cost,
     ...(state.unpriced ? { unpriced: true } : {}),
-    turns: state.turns,
+    steps: state.steps,
     finishReason: state.finishReason,
     ...(state.lostLines === 0 ? {} : { lostLines: state.lostLines })
   }
@@ -196,7 +195,7 @@ export const filesChanged: (events: Iterable<RunEvent>) => ReadonlyArray<FileCha
 export const unifiedDiff: (events: Iterable<RunEvent>) => string = fileChanges.patches
 
 /**
- * The best text that can be found: the answer, trimmed, if there is one; else whatever text the events carry, joined
+ * The best text that can be found: `text`, trimmed, if there is one; else whatever text the events carry, joined
  * by newlines; else the raw lines.
  *
  * @since 0.1.0
@@ -222,38 +221,12 @@ const notOwn = (events: ReadonlyArray<RunEvent>): ReadonlyArray<RunEvent> => {
 }
 
 /**
- * The text of the final message: what the agent said in its last step, after all of its work. `text` also has what it
- * said on the way. Where the events do not tell, which is so for a result without events, it is all of `text`.
- *
- * @example
- * ```ts
- * import { OpenCode, RunResult } from "effect-opencode"
- * import { Effect } from "effect"
- *
- * export const verdict = OpenCode.run("Review src/ and end with a verdict").pipe(Effect.map(RunResult.finalText))
- * ```
- *
- * @since 0.1.0
- * @category getters
- */
-export const finalText = (result: {
-  readonly text: string
-  readonly events: ReadonlyArray<RunEvent>
-}): string => {
-  const answer = answers.make()
-  let said = 0
-  for (const event of result.events) said += answer.add(event).length
-  const final = answer.final().join("")
-  return said + answer.held().length > 0 && result.text.endsWith(final) ? final : result.text
-}
-
-/**
- * Tells the agent's words from what OpenCode writes for itself while the events come, see {@link answerTexts}.
+ * Tells the agent's words from what OpenCode writes for itself while the events come, see {@link agentTexts}.
  *
  * @since 0.1.0
  * @category models
  */
-export interface AnswerTexts {
+export interface AgentTexts {
   /** The texts that this event shows to be the agent's, in order. */
   readonly add: (event: RunEvent) => ReadonlyArray<string>
   /** The rest, when no further event comes. */
@@ -261,7 +234,7 @@ export interface AnswerTexts {
 }
 
 /**
- * Finds the answer in events as they come, for programs that show it live. The summary of a compaction looks like any
+ * Finds the texts of the agent in events as they come, for programs that show them live. The summary of a compaction looks like any
  * other text of OpenCode's stdout until OpenCode goes on after it, so that the text of a step is held back until a tool
  * call, the next step or the end shows that it is the agent's.
  *
@@ -270,8 +243,8 @@ export interface AnswerTexts {
  * import { OpenCode, RunResult } from "effect-opencode"
  * import { Chunk, Stream } from "effect"
  *
- * export const answer = Stream.suspend(() => {
- *   const texts = RunResult.answerTexts()
+ * export const narration = Stream.suspend(() => {
+ *   const texts = RunResult.agentTexts()
  *   return OpenCode.stream("Write a poem").pipe(
  *     Stream.mapConcat(texts.add),
  *     Stream.concat(Stream.suspend(() => Stream.fromChunk(Chunk.fromIterable(texts.end()))))
@@ -282,7 +255,7 @@ export interface AnswerTexts {
  * @since 0.1.0
  * @category folding
  */
-export const answerTexts = (): AnswerTexts => {
+export const agentTexts = (): AgentTexts => {
   const answer = answers.make()
   return { add: answer.add, end: answer.held }
 }

@@ -4,12 +4,11 @@
  * @since 0.1.0
  */
 import type * as Effect from "effect/Effect"
-import type * as Option from "effect/Option"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import type { Conversation } from "./Conversation.js"
-import type { OpenCodeError } from "./OpenCodeError.js"
+import type { OpenCodeConfigError, QueryError, RunError, SchemaError } from "./OpenCodeError.js"
 import type { RunEvent } from "./RunEvent.js"
 import type { RunOptions, SchemaOptions } from "./RunOptions.js"
 import type { RunResult } from "./RunResult.js"
@@ -28,8 +27,8 @@ export interface Spent {
   readonly cost: number
   /** `true` where some of the cost is unknown and not in `cost`. */
   readonly unpriced?: boolean | undefined
-  /** Steps that finished. */
-  readonly turns: number
+  /** Steps that began. */
+  readonly steps: number
 }
 
 type Settled = "cwd" | "sessionId" | "continueSession" | "fork"
@@ -58,14 +57,14 @@ export interface SchemaTurnOptions extends Omit<SchemaOptions, Settled> {}
  * @category models
  */
 export interface Session {
-  /** The session's id; `None` before the first turn has shown an event. */
-  readonly id: Effect.Effect<Option.Option<string>>
-  /** The data directory; `None` where it is OpenCode's own. */
-  readonly directory: Option.Option<string>
+  /** The session's id; `undefined` before the first turn has shown an event. */
+  readonly id: Effect.Effect<string | undefined>
+  /** The data directory; `undefined` where it is OpenCode's own. */
+  readonly directory: string | undefined
   /** The working directory of every turn: OpenCode hangs where a session is continued from another one (1.18.33). */
   readonly cwd: string
-  readonly run: (prompt: string, options?: TurnOptions) => Effect.Effect<RunResult, OpenCodeError>
-  readonly stream: (prompt: string, options?: TurnOptions) => Stream.Stream<RunEvent, OpenCodeError>
+  readonly run: (prompt: string, options?: TurnOptions) => Effect.Effect<RunResult, RunError>
+  readonly stream: (prompt: string, options?: TurnOptions) => Stream.Stream<RunEvent, RunError>
   /**
    * Asks for an answer that decodes by a Schema. What does not decode is given back to the agent, in the same session,
    * at most `repairs` times; then it is an `OpenCodeOutputError`.
@@ -74,14 +73,14 @@ export interface Session {
     schema: Schema.Schema<A, I>,
     prompt: string,
     options?: SchemaTurnOptions
-  ) => Effect.Effect<Answer<A>, OpenCodeError>
+  ) => Effect.Effect<Answer<A>, SchemaError>
   /**
    * A branch that does not disturb this session. OpenCode makes it when its first turn starts: it begins with what was
    * said until then.
    */
-  readonly fork: Effect.Effect<Session, OpenCodeError, Scope.Scope>
+  readonly fork: () => Effect.Effect<Session, OpenCodeConfigError, Scope.Scope>
   /** The whole conversation. */
-  readonly export: Effect.Effect<Conversation, OpenCodeError>
+  readonly export: () => Effect.Effect<Conversation, QueryError>
   /** The sum over the turns of this object, those that failed or were interrupted included. */
   readonly usage: Effect.Effect<Spent>
 }

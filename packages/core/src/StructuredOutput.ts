@@ -16,7 +16,7 @@ import * as limits from "./internal/util/limits.js"
 import { isObject } from "./internal/util/object.js"
 import * as tail from "./internal/util/tail.js"
 import { OpenCodeConfigError, OpenCodeOutputError } from "./OpenCodeError.js"
-import { finalText, RunResult } from "./RunResult.js"
+import { RunResult } from "./RunResult.js"
 import * as TokenUsage from "./TokenUsage.js"
 
 /**
@@ -151,7 +151,7 @@ const isQuoted = <A, I>(schema: Schema.Schema<A, I>): (value: unknown) => boolea
  * Finds the value in an answer: the first of the {@link candidates} that decodes and is not the JSON Schema itself, which
  * agents repeat. The problem is that of the first candidate, the one that was most probably meant.
  *
- * An answer is the final message of a run: see `RunResult.finalText`.
+ * An answer is the final message of a run: see `RunResult.answer`.
  *
  * @example
  * ```ts
@@ -221,13 +221,14 @@ export const combine = (results: Arr.NonEmptyReadonlyArray<RunResult>): RunResul
   const rawLines = results.flatMap((result) => result.rawLines ?? [])
   return new RunResult({
     runId: results[0].runId,
+    answer: last.answer,
     text: last.text,
     events: results.flatMap((result) => result.events),
     sessionId: results.find((result) => result.sessionId !== undefined)?.sessionId,
     usage: results.reduce((total, result) => TokenUsage.add(total, result.usage), TokenUsage.empty),
     cost: sum((result) => result.cost),
     ...(results.some(({ unpriced }) => unpriced) ? { unpriced: true } : {}),
-    turns: sum((result) => result.turns),
+    steps: sum((result) => result.steps),
     finishReason: last.finishReason,
     exitCode: last.exitCode,
     forced: results.some((result) => result.forced),
@@ -287,11 +288,11 @@ const failure = (problem: Problem, results: Arr.NonEmptyReadonlyArray<RunResult>
     attempts: results.length,
     runId: result.runId,
     sessionId: result.sessionId,
-    text: result.text,
+    answer: result.answer,
     usage: result.usage,
     cost: result.cost,
     ...(result.unpriced === true ? { unpriced: true } : {}),
-    turns: result.turns,
+    steps: result.steps,
     duration: result.duration
   })
 }
@@ -333,7 +334,7 @@ export const loop = <A, I, E, R>(
     ): Effect.Effect<Answer<A>, E | OpenCodeOutputError, R> =>
       Effect.flatMap(options.turn(prompt), (result) => {
         const results = Arr.append(earlier, result)
-        return Either.match(decodeText(finalText(result)), {
+        return Either.match(decodeText(result.answer), {
           onRight: (value) => Effect.succeed({ value, result: combine(results) }),
           onLeft: (problem): Effect.Effect<Answer<A>, E | OpenCodeOutputError, R> =>
             results.length > repairs ? failure(problem, results) : ask(repairPrompt(problem), results)

@@ -3,7 +3,6 @@
  *
  * @since 0.1.0
  */
-import * as Option from "effect/Option"
 import * as Order from "effect/Order"
 import * as Schema from "effect/Schema"
 
@@ -39,17 +38,17 @@ export const make = (major: number, minor: number, patch: number): Version => ({
  * @example
  * ```ts
  * import { Version } from "effect-opencode"
- * import { Option } from "effect"
  *
- * console.log(Option.map(Version.parse("opencode v2.0.3"), Version.format)) // Option.some("2.0.3")
+ * console.log(Version.parse("opencode v2.0.3")) // { major: 2, minor: 0, patch: 3 }
+ * console.log(Version.parse("opencode")) // undefined
  * ```
  *
  * @since 0.1.0
  * @category conversions
  */
-export const parse = (text: string): Option.Option<Version> => {
+export const parse = (text: string): Version | undefined => {
   const match = /(?:^|[\sv])(\d+)\.(\d+)\.(\d+)/.exec(text)
-  return match === null ? Option.none() : Option.some(make(Number(match[1]), Number(match[2]), Number(match[3])))
+  return match === null ? undefined : make(Number(match[1]), Number(match[2]), Number(match[3]))
 }
 
 /**

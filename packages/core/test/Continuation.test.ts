@@ -34,13 +34,14 @@ describe("a run that goes on by itself", () => {
         yield* TestClock.adjust("40 seconds")
         const result = yield* Fiber.join(run)
         assert.strictEqual(result.text, `${said}FINAL ANSWER`)
-        assert.strictEqual(RunResult.finalText(result), "FINAL ANSWER")
+        assert.strictEqual(result.answer, "FINAL ANSWER")
+        assert.strictEqual(RunResult.fold(result.events).answer, result.answer)
         assert.strictEqual(RunResult.fuzzyText(result), `${said}FINAL ANSWER`)
         assert.strictEqual(RunResult.fold(result.events).text, result.text)
         assert.isFalse(result.forced)
         // It is all there, and it all counts.
         const finished = [...until, ...Events.turn("")].filter(({ type }) => type === "step_finish").length
-        assert.strictEqual(result.turns, finished)
+        assert.strictEqual(result.steps, finished)
         yield* T.expectClean
       }).pipe(Effect.provide(T.layer([
         going(until, exit, Mock.sleep("40 seconds"), Mock.lines(Events.turn("FINAL ANSWER")))
@@ -65,7 +66,7 @@ describe("a run that goes on by itself", () => {
 
     it(`is told apart by whoever reads its events: ${name}`, () => {
       const events = Events.decode([...until, ...Events.turn("FINAL ANSWER")])
-      const texts = RunResult.answerTexts()
+      const texts = RunResult.agentTexts()
       const live = [...events.flatMap(texts.add), ...texts.end()].join("")
       assert.strictEqual(live, `${said}FINAL ANSWER`)
       // As it is read from a transcript.
@@ -86,7 +87,7 @@ describe("a run that goes on by itself", () => {
       yield* T.untilSleep(4000)
       yield* TestClock.adjust("4 seconds")
       const result = yield* Fiber.join(run)
-      assert.deepStrictEqual([result.text, result.forced, result.turns], ["FINAL ANSWER", false, 3])
+      assert.deepStrictEqual([result.text, result.forced, result.steps], ["FINAL ANSWER", false, 3])
     }).pipe(Effect.provide(T.layer([
       going(
         [
@@ -102,7 +103,7 @@ describe("a run that goes on by itself", () => {
   it.effect("also where only one of the two marks can be read", () =>
     Effect.gen(function*() {
       const result = yield* OpenCode.run("x")
-      assert.deepStrictEqual([result.text, result.turns], ["FINAL ANSWER", 2])
+      assert.deepStrictEqual([result.text, result.steps], ["FINAL ANSWER", 2])
     }).pipe(Effect.provide(T.layer([
       going([
         ...[T.stepStart(), T.text("SUMMARY"), T.stepFinish("stop")],
@@ -162,14 +163,10 @@ describe("what is no continuation", () => {
 })
 
 describe("the final message", () => {
-  const result = (events: ReadonlyArray<Wire>) => ({
-    ...RunResult.fold(Events.decode(events)),
-    events: Events.decode(events)
-  })
-  const finalOf = (...events: ReadonlyArray<Wire>) => RunResult.finalText(result(events))
+  const finalOf = (...events: ReadonlyArray<Wire>) => RunResult.fold(Events.decode(events)).answer
 
   it("is that of the last step", () => {
-    assert.strictEqual(finalOf(...tool, ...Events.turn(["So ", "it is."])), "So it is.")
+    assert.strictEqual(finalOf(...tool, ...Events.turn(["So", "it is."])), "So\n\nit is.")
     assert.strictEqual(finalOf(...tool, ...Events.turn([])), "")
     assert.strictEqual(finalOf(...Events.turn("A"), ...Events.turn("B"), ...Events.compaction()), "B")
   })
@@ -178,15 +175,10 @@ describe("the final message", () => {
     const bare = (type: string, part: object) => ({ type, timestamp: 1, sessionID: "ses_1", part })
     const said = (text: string) => bare("text", { text })
     const done = (reason: string) => bare("step_finish", { reason })
-    assert.strictEqual(finalOf(said("A"), done("tool-calls"), said("B"), said("C"), done("stop")), "BC")
+    assert.strictEqual(finalOf(said("A"), done("tool-calls"), said("B"), said("C"), done("stop")), "B\n\nC")
     assert.strictEqual(finalOf(said("A"), done("tool-calls"), done("stop")), "")
-    assert.strictEqual(finalOf(said("A"), said("B")), "AB")
+    assert.strictEqual(finalOf(said("A"), said("B")), "A\n\nB")
     assert.strictEqual(finalOf({ ...bare("assistant", {}), content: "A" }), "A")
-  })
-
-  it("is all there is where the events do not tell", () => {
-    assert.strictEqual(RunResult.finalText({ text: "A", events: [] }), "A")
-    assert.strictEqual(RunResult.finalText({ text: "A", events: Events.decode(Events.turn("B")) }), "A")
   })
 
   it.prop(
@@ -205,8 +197,8 @@ describe("the final message", () => {
     ([events]) => {
       const { text } = RunResult.fold(Events.decode(events))
       assert.isTrue(text.endsWith(finalOf(...events)))
-      const texts = RunResult.answerTexts()
-      assert.strictEqual([...Events.decode(events).flatMap(texts.add), ...texts.end()].join(""), text)
+      const texts = RunResult.agentTexts()
+      assert.strictEqual([...Events.decode(events).flatMap(texts.add), ...texts.end()].join("\n\n"), text)
     }
   )
 })
@@ -276,7 +268,7 @@ describe("a conversation with compactions", () => {
   ])("has the whole last turn, with %s after it", (_, conversation, text, last) => {
     const events = Conversation.lastTurn(conversation)
     assert.strictEqual(RunResult.fold(events).text, text)
-    assert.strictEqual(Conversation.lastText(conversation), last)
+    assert.strictEqual(Conversation.answer(conversation), last)
     assert.include(
       events.map((event) => event._tag === "Text" ? `${event.synthetic} ${event.text}` : ""),
       "true SUMMARY"

@@ -66,7 +66,7 @@ describe("Conversation", () => {
     })
 
     it("has spent what OpenCode says", () => {
-      const { cost, turns, usage } = Conversation.spent(real)
+      const { cost, steps, usage } = Conversation.spent(real)
       const info = real.info as unknown as {
         readonly cost: number
         readonly tokens: {
@@ -85,12 +85,12 @@ describe("Conversation", () => {
         cacheRead: info.tokens.cache.read,
         cacheWrite: info.tokens.cache.write
       })
-      assert.strictEqual(turns, 2)
+      assert.strictEqual(steps, 2)
       assert.deepStrictEqual(usage, RunResult.fold(Conversation.lastTurn(real)).usage)
     })
 
     it("has a last text, and no children", () => {
-      assert.strictEqual(Conversation.lastText(real), RunResult.fold(Conversation.lastTurn(real)).text)
+      assert.strictEqual(Conversation.answer(real), RunResult.fold(Conversation.lastTurn(real)).text)
       assert.deepStrictEqual(Conversation.children(real), [])
     })
   })
@@ -108,14 +108,14 @@ describe("Conversation", () => {
         message("assistant", ...printed.map(({ part }) => part), { type: "patch", files: [] })
       )
       assert.deepStrictEqual(parts(Conversation.lastTurn(exported)), parts(run.events))
-      assert.strictEqual(Conversation.lastText(exported), "Hello")
+      assert.strictEqual(Conversation.answer(exported), "Hello")
     }))
 
   it("without a turn has nothing", () => {
     const empty = conversation()
     assert.deepStrictEqual(Conversation.lastTurn(empty), [])
-    assert.strictEqual(Conversation.lastText(empty), "")
-    assert.deepStrictEqual(Conversation.spent(empty).turns, 0)
+    assert.strictEqual(Conversation.answer(empty), "")
+    assert.deepStrictEqual(Conversation.spent(empty).steps, 0)
     assert.deepStrictEqual(Conversation.lastTurn(conversation(message("user", { type: "text", text: "go" }))), [])
   })
 
@@ -141,7 +141,7 @@ describe("Conversation", () => {
       { type: "hologram" },
       {}
     ))
-    assert.strictEqual(Conversation.spent(odd).turns, 2)
+    assert.strictEqual(Conversation.spent(odd).steps, 2)
     assert.deepStrictEqual(Conversation.lastTurn(odd).map(({ _tag }) => _tag), ["StepFinish", "StepFinish"])
   })
 
@@ -161,7 +161,7 @@ describe("Conversation", () => {
       finish: undefined,
       more: 1
     })
-    assert.strictEqual(Conversation.lastText(odd), "hello")
+    assert.strictEqual(Conversation.answer(odd), "hello")
   })
 })
 

@@ -153,10 +153,10 @@ describe("FleetBudget", () => {
         for (const _ of [1, 2, 3]) yield* fleet.add({ steps: 1, cost: 0.1, tokens: 135, toolCalls: 1 })
         const run = OpenCode.run("x", { budget: { [limit]: spending[limit] } })
         assert.strictEqual((yield* run).finishReason, "stop")
-        yield* fleet.check
+        yield* fleet.check()
         yield* fleet.add({ steps: 1, cost: 0.1, tokens: 135, toolCalls: 1 })
         assert.strictEqual((yield* T.failsWith("OpenCodeBudgetError")(run)).limit, limit)
-        const crossed = yield* Effect.flip(fleet.check)
+        const crossed = yield* Effect.flip(fleet.check())
         assert.strictEqual(crossed._tag, "OpenCodeBudgetError")
         if (limit === "cost") assert.include(crossed.message, "($0.40 of $0.30)")
       }).pipe(Effect.provide(T.layer([3, 4].map((count) =>
@@ -172,6 +172,15 @@ describe("FleetBudget", () => {
         )
       )))))
   }
+
+  it.effect("counts nothing and refuses nothing where no budget is set", () =>
+    Effect.gen(function*() {
+      const fleet = yield* FleetBudget.FleetBudget
+      assert.strictEqual(fleet, FleetBudget.unlimited)
+      yield* OpenCode.run("x")
+      yield* fleet.check()
+      assert.deepStrictEqual(yield* fleet.spent, { steps: 0, cost: 0, tokens: 0, toolCalls: 0 })
+    }).pipe(Effect.provide(T.layer([T.answering("x")]))))
 
   it.effect("counts what a failed run has spent", () =>
     Effect.gen(function*() {

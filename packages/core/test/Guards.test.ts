@@ -68,7 +68,7 @@ describe("maxProviderRetries", () => {
         Stream.runForEach((event) => Effect.sync(() => events.push(event))),
         T.failsWith("OpenCodeSessionError")
       )
-      assert.strictEqual(error.name, "ProviderRetryLimit")
+      assert.strictEqual(error.errorName, "ProviderRetryLimit")
       assert.strictEqual(error.kind, "provider-unavailable")
       assert.strictEqual(error.providerRetries, 2)
       assert.isTrue(error.retryable)

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Config, ConfigError, ConfigProvider, Effect, Either, Layer, Option } from "effect"
+import { Config, ConfigError, ConfigProvider, Effect, Either, Layer, Option, Stream } from "effect"
 import { OpenCode, RunConfig } from "effect-opencode"
 import { optionIn } from "./support/facts.js"
 import * as T from "./support/mock.js"
@@ -104,6 +104,21 @@ describe("configuration", () => {
       })
       const titles = (yield* T.commands).map((recorded) => optionIn(recorded.args, "--title"))
       assert.sameMembers(titles, ["1", "2"])
+    }).pipe(Effect.provide(T.layer(() => T.answering("x")))))
+
+  it.effect("of a region around a stream holds for its runs, and an inner region lies over an outer one", () =>
+    Effect.gen(function*() {
+      const titled = RunConfig.withRunConfigStream({ title: "inner" })
+      yield* OpenCode.stream("x").pipe(
+        titled,
+        RunConfig.withRunConfigStream({ title: "outer", agent: "build" }),
+        Stream.concat(OpenCode.stream("x")),
+        Stream.runDrain
+      )
+      const seen = (yield* T.commands).map(({ args }) => [optionIn(args, "--title"), optionIn(args, "--agent")])
+      assert.deepStrictEqual(seen, [["inner", "build"], [undefined, undefined]])
+      yield* Stream.runDrain(titled(OpenCode.stream("x"))).pipe(RunConfig.withRunConfig({ title: "outer" }))
+      assert.strictEqual(optionIn((yield* T.commands)[2]!.args, "--title"), "inner")
     }).pipe(Effect.provide(T.layer(() => T.answering("x")))))
 
   it.effect("that is undefined changes nothing", () =>

@@ -9,7 +9,6 @@ import {
   Fiber,
   Layer,
   ManagedRuntime,
-  Option,
   Schema,
   Scope,
   Stream
@@ -99,7 +98,7 @@ describe("the end of a layer", () => {
         service.models
       ], (effect) => Effect.forkDaemon(Effect.asVoid(effect)))
       yield* T.untilStarted(6)
-      assert.isTrue(NodeFs.existsSync(Option.getOrThrow(session.directory)))
+      assert.isTrue(NodeFs.existsSync(session.directory!))
       yield* close
       yield* T.expectClean
       yield* Effect.forEach(fibers, interrupted)
@@ -292,13 +291,13 @@ describe("the end of a session", () => {
       const { fork, nested, session, unused } = yield* Effect.scoped(Effect.gen(function*() {
         const session = yield* service.session()
         yield* session.run("one")
-        const fork = yield* Scope.extend(session.fork, outer)
+        const fork = yield* Scope.extend(session.fork(), outer)
         yield* fork.run("two")
         return {
           session,
           fork,
-          nested: yield* Scope.extend(fork.fork, outer),
-          unused: yield* Scope.extend(session.fork, outer)
+          nested: yield* Scope.extend(fork.fork(), outer),
+          unused: yield* Scope.extend(session.fork(), outer)
         }
       }))
       const started = (yield* T.commands).length
@@ -308,11 +307,11 @@ describe("the end of a session", () => {
         yield* refuses(closed.run("x"), "session")
         yield* refuses(Stream.runDrain(closed.stream("x")), "session")
         yield* refuses(closed.runSchema(Verdict, "x"), "session")
-        yield* refuses(closed.export, "session")
+        yield* refuses(closed.export(), "session")
       }
-      yield* refuses(Effect.scoped(session.fork), "session")
-      yield* refuses(Effect.scoped(fork.fork), "session")
-      assert.strictEqual((yield* session.usage).turns, 1)
+      yield* refuses(Effect.scoped(session.fork()), "session")
+      yield* refuses(Effect.scoped(fork.fork()), "session")
+      assert.strictEqual((yield* session.usage).steps, 1)
       assert.lengthOf(yield* T.commands, started)
       assert.lengthOf(made, before)
       yield* T.expectClean
@@ -325,7 +324,7 @@ describe("the end of a session", () => {
       yield* Effect.scoped(Effect.gen(function*() {
         const session = yield* service.session()
         yield* session.run("one")
-        const fork = yield* Effect.scoped(session.fork)
+        const fork = yield* Effect.scoped(session.fork())
         yield* refuses(fork.run("x"), "session")
         assert.strictEqual((yield* session.run("two")).text, "done")
       }))
@@ -355,13 +354,13 @@ describe("the end of a session", () => {
       const scope = yield* Scope.make()
       const session = yield* Scope.extend(service.session(), scope)
       yield* session.run("one")
-      const fork = yield* Scope.extend(session.fork, scope)
+      const fork = yield* Scope.extend(session.fork(), scope)
       yield* close
       yield* T.expectClean
       yield* refuses(session.run("two"), "session")
       yield* refuses(fork.run("two"), "session")
-      yield* refuses(Effect.scoped(session.fork), "session")
-      yield* refuses(session.export, "session")
+      yield* refuses(Effect.scoped(session.fork()), "session")
+      yield* refuses(session.export(), "session")
       yield* T.expectClean
       yield* Scope.close(scope, Exit.void)
     }).pipe(Effect.provide(T.platform(() => answer))))

@@ -35,7 +35,7 @@ describe("what bounds a run", () => {
       const result = yield* OpenCode.run("x", { maxProviderRetries: 2 })
       assert.strictEqual(result.events.filter(RunEvent.is("ProviderRetry")).length, 4)
       const error = yield* T.failsWith("OpenCodeSessionError")(OpenCode.run("x", { maxProviderRetries: 2 }))
-      assert.strictEqual(error.name, "ProviderRetryLimit")
+      assert.strictEqual(error.errorName, "ProviderRetryLimit")
     }).pipe(Effect.provide(T.layer([
       Mock.script(
         ...["a", "b", "c", "d"].flatMap((id) => [
@@ -149,7 +149,7 @@ describe("isolation", () => {
       const answer = yield* T.failsWith("OpenCodeOutputError")(
         opencode.runSchema(Schema.Struct({ n: Schema.Number }), "x", { repairs: 0 })
       )
-      assert.include(answer.text, "it is")
+      assert.include(answer.answer, "it is")
       assert.notInclude(JSON.stringify(answer), "canary-11aa22")
     }).pipe(Effect.provide(T.layer(
       [Mock.script(Mock.stderr("Error: bad key canary-11aa22\n"), Mock.exit(1)), T.answering("it is canary-11aa22")],

@@ -50,7 +50,7 @@ describe("OpenCode", () => {
           cacheWrite: 14
         })
         assert.strictEqual(result.cost, 0.5)
-        assert.strictEqual(result.turns, 2)
+        assert.strictEqual(result.steps, 2)
         assert.strictEqual(result.finishReason, "stop")
         assert.strictEqual(result.exitCode, 0)
         assert.isFalse(result.forced)

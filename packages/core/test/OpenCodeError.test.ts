@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Schema } from "effect"
+import { Cause, Schema } from "effect"
 import { OpenCodeError as E, RunEvent } from "effect-opencode"
 import { eventsOf, partial } from "./support/facts.js"
 import * as fixtures from "./support/fixtures.js"
@@ -15,7 +15,7 @@ const seen = partial({
   text: canary,
   usage: { total: 30, input: 20, output: 10, reasoning: 0, cacheRead: 0, cacheWrite: 0 },
   cost: 0.5,
-  turns: 1,
+  steps: 1,
   stderr: "the last line",
   attempts: 2,
   events: [
@@ -84,7 +84,7 @@ const cases: ReadonlyArray<Case> = [
   {
     error: new E.OpenCodeSessionError({
       kind: "authentication",
-      name: "APIError",
+      errorName: "APIError",
       reason: "Incorrect API key provided",
       statusCode: 401,
       retryable: false,
@@ -97,7 +97,7 @@ const cases: ReadonlyArray<Case> = [
   {
     error: new E.OpenCodeSessionError({
       kind: "rate-limit",
-      name: "ProviderRetryLimit",
+      errorName: "ProviderRetryLimit",
       reason: "Rate limit reached",
       retryable: true,
       retryAfter: 2000,
@@ -159,10 +159,10 @@ const cases: ReadonlyArray<Case> = [
       attempts: 3,
       runId: "run-4711",
       sessionId: "ses_42",
-      text: "{\"nome\":1}",
+      answer: "{\"nome\":1}",
       usage: seen.usage,
       cost: 0.5,
-      turns: 3,
+      steps: 3,
       duration: 1000
     }),
     says: ["does not decode", "3 attempts", "ses_42", "run-4711", "[\"name\"] is missing", "`repairs`"]
@@ -173,10 +173,10 @@ const cases: ReadonlyArray<Case> = [
       issues: "",
       attempts: 1,
       runId: "run-4711",
-      text: "",
+      answer: "",
       usage: seen.usage,
       cost: 0,
-      turns: 1,
+      steps: 1,
       duration: 1000
     }),
     says: ["no JSON value", "1 attempt,", "run run-4711"]
@@ -273,11 +273,14 @@ describe("OpenCodeError", () => {
     })
   })
 
-  it("is an error with a tag for its name; a session error has OpenCode's own", () => {
+  it("prints its tag first, however it is printed", () => {
+    const tags = E.OpenCodeError.members.map((member) => member.identifier.replace("effect-opencode/", ""))
+    expect(new Set(cases.map(({ error }) => error._tag))).toEqual(new Set(tags))
     for (const { error } of cases) {
       expect(error).toBeInstanceOf(Error)
-      if (error._tag === "OpenCodeSessionError") expect(["APIError", "ProviderRetryLimit"]).toContain(error.name)
-      else expect(error.name).toBe(error._tag)
+      expect(error.name).toBe(error._tag)
+      expect(String(error)).toMatch(new RegExp(`^${error._tag}: `))
+      expect(Cause.pretty(Cause.fail(error))).toMatch(new RegExp(`^${error._tag}: `))
     }
   })
 

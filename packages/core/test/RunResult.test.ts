@@ -22,7 +22,7 @@ describe("RunResult", () => {
         sessionId: undefined,
         usage: TokenUsage.empty,
         cost: 0,
-        turns: 0,
+        steps: 0,
         finishReason: undefined
       })
     })
@@ -48,7 +48,7 @@ describe("RunResult", () => {
         sessionId: "ses_1",
         usage: { total: 24, input: 11, output: 7, reasoning: 1, cacheRead: 2, cacheWrite: 3 },
         cost: 0.75,
-        turns: 2,
+        steps: 2,
         finishReason: "stop"
       })
     })
@@ -64,7 +64,7 @@ describe("RunResult", () => {
       ({ a, b }) => {
         const [first, second, whole] = [RunResult.fold(a), RunResult.fold(b), RunResult.fold([...a, ...b])]
         expect(whole.text).toBe(first.text + second.text)
-        expect(whole.turns).toBe(first.turns + second.turns)
+        expect(whole.steps).toBe(first.steps + second.steps)
         expect(whole.toolCalls).toEqual([...first.toolCalls, ...second.toolCalls])
         expect(whole.usage).toEqual(TokenUsage.add(first.usage, second.usage))
         expect(whole.cost).toBeCloseTo(first.cost + second.cost, 9)
@@ -77,13 +77,13 @@ describe("RunResult", () => {
     it("keeps the end of the text where it is not to keep all of it", () => {
       const state = summary.make({ keepText: 4 })
       for (const piece of ["ab", "cd", "ef"]) state.add(text(piece))
-      expect(state.text()).toBe("cdef")
+      expect(state.text()).toBe("\n\nef")
     })
 
     it("counts steps that begin, repetitions of one message included, and tool calls", () => {
       const state = summary.make({ keepText: 1 })
       for (const event of eventsOf(fixtures.get("1.18.33/stream-cut-second-step").stdout)) state.add(event)
-      expect(state).toMatchObject({ steps: 7, turns: 1, toolCalls: 1, finished: false, finishReason: "tool-calls" })
+      expect(state).toMatchObject({ steps: 7, toolCalls: 1, finished: false, finishReason: "tool-calls" })
     })
 
     it("does not count what OpenCode did not print", () => {

@@ -40,7 +40,7 @@ describe("runSchema", () => {
     Effect.gen(function*() {
       const { result, value } = yield* OpenCode.runSchema(Answer, "How many?")
       assert.deepStrictEqual(value, { count: 3 })
-      assert.strictEqual(result.turns, 1)
+      assert.strictEqual(result.steps, 1)
       const [prompt] = yield* stdins
       assert.isTrue(prompt!.startsWith("How many?\n\n"))
       assert.include(prompt, "\"integer\"")
@@ -57,7 +57,7 @@ describe("runSchema", () => {
       assert.notInclude(first, "How many?")
       assert.include(second, "no JSON value")
       assert.strictEqual(result.text, right)
-      assert.strictEqual(result.turns, 3)
+      assert.strictEqual(result.steps, 3)
       assert.strictEqual(result.cost, 0.75)
       assert.strictEqual(result.usage.total, 3 * 135)
       assert.lengthOf(result.events, 9)
@@ -71,7 +71,7 @@ describe("runSchema", () => {
       const error = yield* T.failsWith("OpenCodeOutputError")(OpenCode.runSchema(Answer, "How many?"))
       assert.strictEqual(error.attempts, 3)
       assert.strictEqual(error.reason, "mismatch")
-      assert.strictEqual(error.text, wrong)
+      assert.strictEqual(error.answer, wrong)
       assert.include(error.issues, "count")
       assert.strictEqual(error.cost, 0.75)
       assert.strictEqual(error.sessionId, "ses_1")
@@ -122,7 +122,7 @@ describe("runSchema", () => {
       const { value } = yield* session.runSchema(Answer, "How many?")
       assert.deepStrictEqual(value, { count: 3 })
       assert.deepStrictEqual(yield* sessions, ["ses_0", undefined, "ses_1", "ses_1"])
-      assert.strictEqual((yield* session.usage).turns, 3)
+      assert.strictEqual((yield* session.usage).steps, 3)
     }).pipe(Effect.scoped, Effect.provide(T.layer(saying(right, "yes", wrong, right), { isolation: "none" }))))
 
   it.effect("lets no other turn of the session come between an answer and its correction", () =>
@@ -155,7 +155,7 @@ describe("runSchema", () => {
         // The limit that was asked for, and what all turns have done.
         assert.strictEqual(error.limit, 600_000)
         assert.strictEqual(error.partial.duration, 600_000)
-        assert.strictEqual(error.partial.turns, 1)
+        assert.strictEqual(error.partial.steps, 1)
         assert.strictEqual(error.partial.cost, 0.25)
         assert.strictEqual(error.partial.sessionId, "ses_1")
         assert.deepStrictEqual(error.partial.events?.map(({ _tag }) => _tag), [
@@ -218,7 +218,7 @@ describe("runSchema", () => {
         )
         assert.strictEqual(error.partial?.cost, 0.5)
         assert.strictEqual(error.partial?.usage.total, 270)
-        assert.strictEqual(error.partial?.turns, 2)
+        assert.strictEqual(error.partial?.steps, 2)
         yield* T.expectClean
       }).pipe(Effect.provide(T.layer(saying(wrong, right)))))
 
@@ -233,7 +233,7 @@ describe("runSchema", () => {
             max,
             reached
           })
-          assert.strictEqual(error.partial?.turns, 2)
+          assert.strictEqual(error.partial?.steps, 2)
           assert.strictEqual(error.partial?.text, wrong)
           assert.lengthOf(yield* T.commands, 2)
         }).pipe(Effect.provide(T.layer(saying(wrong, wrong, right)))))

@@ -70,9 +70,9 @@ describe("Session", () => {
       Effect.gen(function*() {
         yield* Effect.scoped(Effect.gen(function*() {
           const session = yield* OpenCode.session({ title: "A title" })
-          assert.deepStrictEqual(yield* session.id, Option.none())
+          assert.deepStrictEqual(yield* session.id, undefined)
           assert.strictEqual((yield* session.run("one")).text, "1")
-          assert.deepStrictEqual(yield* session.id, Option.some("ses_1"))
+          assert.deepStrictEqual(yield* session.id, "ses_1")
           assert.strictEqual((yield* session.run("two", { title: "Another" })).text, "2")
 
           const all = yield* runs
@@ -81,15 +81,15 @@ describe("Session", () => {
           assert.include(all[0]!.args, "--title=A title")
           assert.include(all[1]!.args, "--title=Another")
           const directories = all.map(({ env }) => env["XDG_DATA_HOME"])
-          assert.deepStrictEqual(session.directory, Option.fromNullable(directories[0]))
+          assert.strictEqual(session.directory, directories[0])
           assert.strictEqual(directories[0], directories[1])
           assert.isTrue(NodeFs.existsSync(directories[0]!))
           // The temporary directory is each turn's own.
           assert.notStrictEqual(all[0]!.env["TMPDIR"], all[1]!.env["TMPDIR"])
           assert.strictEqual(session.cwd, (yield* T.Machine).work)
 
-          const { cost, turns, usage } = yield* session.usage
-          assert.deepStrictEqual({ cost, turns, total: usage.total }, { cost: 0.5, turns: 2, total: 270 })
+          const { cost, steps, usage } = yield* session.usage
+          assert.deepStrictEqual({ cost, steps, total: usage.total }, { cost: 0.5, steps: 2, total: 270 })
         }))
         yield* T.expectClean
       }).pipe(Effect.provide(T.layer([turnOf("ses_1", "1"), turnOf("ses_1", "2")]))))
@@ -100,7 +100,7 @@ describe("Session", () => {
         yield* Effect.gen(function*() {
           const session = yield* OpenCode.session({ timeout: "1 hour" })
           const first = yield* Effect.fork(session.run("one"))
-          yield* T.until("the first event", Effect.map(session.id, Option.isSome))
+          yield* T.until("the first event", Effect.map(session.id, (id) => id !== undefined))
           const others = yield* Effect.forEach(
             ["two", "three", "four"],
             (prompt) => Effect.zipLeft(Effect.fork(session.run(prompt, { timeout: "1 minute" })), T.settle)
@@ -147,11 +147,11 @@ describe("Session", () => {
       Effect.gen(function*() {
         const session = yield* OpenCode.session()
         yield* T.failsWith("OpenCodeSessionError")(session.run("one"))
-        assert.deepStrictEqual(yield* session.id, Option.some("ses_1"))
+        assert.deepStrictEqual(yield* session.id, "ses_1")
         assert.strictEqual((yield* session.run("two")).text, "2")
         assert.deepStrictEqual((yield* runs).map(continuing), [[], ["ses_1"]])
-        const { cost, turns } = yield* session.usage
-        assert.deepStrictEqual({ cost, turns }, { cost: 0.5, turns: 2 })
+        const { cost, steps } = yield* session.usage
+        assert.deepStrictEqual({ cost, steps }, { cost: 0.5, steps: 2 })
       }).pipe(
         Effect.scoped,
         Effect.provide(T.layer([
@@ -167,12 +167,12 @@ describe("Session", () => {
       Effect.gen(function*() {
         const session = yield* OpenCode.session()
         const fiber = yield* Effect.fork(session.run("one"))
-        yield* T.until("a finished step", Effect.map(session.usage, ({ turns }) => turns === 1))
+        yield* T.until("a finished step", Effect.map(session.usage, ({ steps }) => steps === 1))
         yield* Fiber.interrupt(fiber)
-        assert.deepStrictEqual(yield* session.id, Option.some("ses_1"))
+        assert.deepStrictEqual(yield* session.id, "ses_1")
         assert.strictEqual((yield* session.run("two")).text, "2")
         assert.deepStrictEqual((yield* runs).map(continuing), [[], ["ses_1"]])
-        assert.strictEqual((yield* session.usage).turns, 2)
+        assert.strictEqual((yield* session.usage).steps, 2)
       }).pipe(
         Effect.scoped,
         Effect.provide(T.layer([
@@ -185,7 +185,7 @@ describe("Session", () => {
       Effect.gen(function*() {
         const session = yield* OpenCode.session()
         yield* T.failsWith("OpenCodeProcessError")(session.run("one"))
-        assert.deepStrictEqual(yield* session.id, Option.none())
+        assert.deepStrictEqual(yield* session.id, undefined)
         yield* session.run("two")
         assert.deepStrictEqual((yield* runs).map(continuing), [[], []])
       }).pipe(
@@ -206,7 +206,7 @@ describe("Session", () => {
         assert.strictEqual(Option.getOrThrow(first).text, "2")
         yield* session.run("three")
         assert.deepStrictEqual((yield* runs).map(continuing), [[], ["ses_1"], ["ses_1"]])
-        assert.strictEqual((yield* session.usage).turns, 3)
+        assert.strictEqual((yield* session.usage).steps, 3)
       }).pipe(
         Effect.scoped,
         Effect.provide(T.layer([turnOf("ses_1", "1"), turnOf("ses_1", "2"), turnOf("ses_1", "3")]))
@@ -258,7 +258,7 @@ describe("Session", () => {
   it.effect("has no turns when its scope has been closed", () =>
     Effect.gen(function*() {
       const session = yield* Effect.scoped(OpenCode.session())
-      for (const turn of [session.run("one"), Stream.runDrain(session.stream("one")), session.export]) {
+      for (const turn of [session.run("one"), Stream.runDrain(session.stream("one")), session.export()]) {
         const error = yield* Effect.flip(turn)
         assert.strictEqual(error._tag === "OpenCodeConfigError" && error.path, "session")
       }
@@ -270,8 +270,8 @@ describe("Session", () => {
       Effect.gen(function*() {
         const trunk = yield* OpenCode.session()
         yield* trunk.run("one")
-        const branch = yield* trunk.fork
-        assert.deepStrictEqual(yield* branch.id, Option.none())
+        const branch = yield* trunk.fork()
+        assert.deepStrictEqual(yield* branch.id, undefined)
         assert.deepStrictEqual(branch.directory, trunk.directory)
         // A first turn that never came to anything is asked for again.
         yield* T.failsWith("OpenCodeProcessError")(branch.run("two"))
@@ -285,10 +285,10 @@ describe("Session", () => {
           ["ses_2"],
           ["ses_1"]
         ])
-        assert.deepStrictEqual(yield* branch.id, Option.some("ses_2"))
-        assert.deepStrictEqual(yield* trunk.id, Option.some("ses_1"))
-        assert.strictEqual((yield* trunk.usage).turns, 2)
-        assert.strictEqual((yield* branch.usage).turns, 2)
+        assert.deepStrictEqual(yield* branch.id, "ses_2")
+        assert.deepStrictEqual(yield* trunk.id, "ses_1")
+        assert.strictEqual((yield* trunk.usage).steps, 2)
+        assert.strictEqual((yield* branch.usage).steps, 2)
       }).pipe(
         Effect.scoped,
         Effect.provide(T.layer([
@@ -304,7 +304,7 @@ describe("Session", () => {
       Effect.gen(function*() {
         const trunk = yield* OpenCode.session({ variant: "high" })
         yield* trunk.run("one")
-        const branch = yield* trunk.fork
+        const branch = yield* trunk.fork()
         const fibers = yield* Effect.forEach([trunk, branch], (session) => Effect.fork(session.run("go")))
         yield* T.untilStarted(3)
         assert.isTrue((yield* runs).every(({ args }) => args.includes("--variant=high")))
@@ -317,9 +317,9 @@ describe("Session", () => {
     it.effect("needs a turn to branch off, and so does an export", () =>
       Effect.gen(function*() {
         const session = yield* OpenCode.session()
-        assert.strictEqual((yield* T.failsWith("OpenCodeConfigError")(session.fork)).path, "fork")
-        assert.strictEqual((yield* T.failsWith("OpenCodeConfigError")(session.export)).path, "export")
-        assert.deepStrictEqual(yield* session.usage, { usage: TokenUsage.empty, cost: 0, turns: 0 })
+        assert.strictEqual((yield* T.failsWith("OpenCodeConfigError")(session.fork())).path, "fork")
+        assert.strictEqual((yield* T.failsWith("OpenCodeConfigError")(session.export())).path, "export")
+        assert.deepStrictEqual(yield* session.usage, { usage: TokenUsage.empty, cost: 0, steps: 0 })
         assert.deepStrictEqual(yield* T.commands, [])
       }).pipe(Effect.scoped, Effect.provide(T.layer([]))))
   })
@@ -329,7 +329,7 @@ describe("Session", () => {
       Effect.gen(function*() {
         const session = yield* OpenCode.session({ extraEnv: { TOKEN: "t" } })
         yield* session.run("one")
-        const conversation = yield* session.export
+        const conversation = yield* session.export()
         assert.strictEqual(conversation.info.id, "ses_1")
         assert.lengthOf(conversation.messages, 2)
         const command = (yield* T.commands)[1]!
@@ -337,7 +337,7 @@ describe("Session", () => {
         assert.deepStrictEqual(command.args.slice(3), [(yield* T.Machine).binary, "export", "ses_1"])
         assert.strictEqual(command.cwd, session.cwd)
         assert.strictEqual(command.env["TOKEN"], "t")
-        assert.deepStrictEqual(Option.fromNullable(command.env["XDG_DATA_HOME"]), session.directory)
+        assert.strictEqual(command.env["XDG_DATA_HOME"], session.directory)
         assert.isFalse(NodeFs.existsSync(command.args[2]!))
       }).pipe(
         Effect.scoped,
@@ -356,7 +356,7 @@ describe("Session", () => {
         Effect.gen(function*() {
           const session = yield* OpenCode.session()
           yield* session.run("one")
-          const error = yield* T.failsWith("OpenCodeProcessError")(session.export)
+          const error = yield* T.failsWith("OpenCodeProcessError")(session.export())
           assert.include(error.hint, "opencode export ses_1")
           assert.include(error.hint, `${text.length} characters`)
           assert.strictEqual(error.partial.sessionId, "ses_1")
@@ -367,7 +367,7 @@ describe("Session", () => {
       Effect.gen(function*() {
         const session = yield* OpenCode.session({ extraEnv: { TOKEN: RunConfig.secret("canary-0123456789") } })
         yield* session.run("one")
-        const error = yield* T.failsWith("OpenCodeProcessError")(session.export)
+        const error = yield* T.failsWith("OpenCodeProcessError")(session.export())
         assert.strictEqual(error.exitCode, 1)
         assert.include(error.partial.stderr, "not found")
         assert.notInclude(JSON.stringify(error), "canary")
@@ -390,8 +390,8 @@ describe("Session", () => {
           const session = yield* OpenCode.session()
           yield* session.run("one")
           return {
-            sessionId: Option.getOrUndefined(yield* session.id),
-            directory: Option.getOrUndefined(session.directory),
+            sessionId: yield* session.id,
+            directory: session.directory,
             cwd: session.cwd
           }
         }))
@@ -400,10 +400,10 @@ describe("Session", () => {
 
         yield* Effect.scoped(Effect.gen(function*() {
           const session = yield* OpenCode.resume(location)
-          assert.deepStrictEqual(yield* session.id, Option.some("ses_1"))
+          assert.deepStrictEqual(yield* session.id, "ses_1")
           yield* session.run("two")
           const branch = yield* OpenCode.resume(location, { fork: true })
-          assert.deepStrictEqual(yield* branch.id, Option.none())
+          assert.deepStrictEqual(yield* branch.id, undefined)
           yield* branch.run("three")
         }))
         const all = yield* runs
@@ -422,7 +422,7 @@ describe("Session", () => {
         const [command] = yield* runs
         assert.strictEqual(command!.cwd, home)
         // Without a directory the session is in OpenCode's own.
-        assert.deepStrictEqual(session.directory, Option.none())
+        assert.isUndefined(session.directory)
         assert.isUndefined(command!.env["XDG_DATA_HOME"])
       }).pipe(Effect.scoped, Effect.provide(T.layer([turnOf("ses_1", "1")]))))
 
@@ -481,7 +481,7 @@ describe("Session", () => {
         const session = yield* OpenCode.session({ continueSession: true })
         yield* session.run("one")
         yield* session.run("two")
-        const branch = yield* session.fork
+        const branch = yield* session.fork()
         yield* branch.run("three")
         assert.deepStrictEqual((yield* runs).map(continuing), [["--continue"], ["ses_1"], ["ses_1", "--fork"]])
       }).pipe(
@@ -493,7 +493,7 @@ describe("Session", () => {
       Effect.gen(function*() {
         const scope = yield* Scope.make()
         const session = yield* Scope.extend(OpenCode.session(), scope)
-        const directory = Option.getOrThrow(session.directory)
+        const directory = session.directory!
         yield* Effect.scoped(Effect.flatMap(OpenCode.session(), (other) => other.run("one")))
         assert.isTrue(NodeFs.existsSync(NodePath.dirname(directory)))
         yield* Scope.close(scope, Exit.void)
@@ -601,8 +601,8 @@ describe("recover", () => {
       const session = yield* OpenCode.session({ recover: "export" })
       const events = yield* Stream.runCollect(session.stream("go"))
       assert.lengthOf(events, 3)
-      const { cost, turns } = yield* session.usage
-      assert.deepStrictEqual({ cost, turns }, { cost: 0.25, turns: 1 })
+      const { cost, steps } = yield* session.usage
+      assert.deepStrictEqual({ cost, steps }, { cost: 0.25, steps: 1 })
     }).pipe(Effect.scoped, Effect.provide(T.layer(agent([lost], { ses_1: whole })))))
 })
 
@@ -626,10 +626,10 @@ describe("usage: \"deep\"", () => {
       assert.strictEqual(result.usage.total, 135 + 3 * 1035)
       assert.strictEqual(result.cost, 0.25 + 1 + 2 + 4)
       // Steps are those of the run itself, as its events show them.
-      assert.strictEqual(result.turns, 1)
+      assert.strictEqual(result.steps, 1)
       assert.deepStrictEqual(yield* exportsAsked, ["ses_a", "ses_c", "ses_b"])
       const spent = yield* session.usage
-      assert.deepStrictEqual(spent, { usage: result.usage, cost: result.cost, turns: 1 })
+      assert.deepStrictEqual(spent, { usage: result.usage, cost: result.cost, steps: 1 })
     }).pipe(
       Effect.scoped,
       Effect.provide(T.layer(agent([parent], {

@@ -141,7 +141,7 @@ describe("failed attempts in a row", () => {
   it.effect("of one sub-agent end a run", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeSessionError")(OpenCode.run("x", { maxProviderRetries: 4 }))
-      assert.strictEqual(error.name, "ProviderRetryLimit")
+      assert.strictEqual(error.errorName, "ProviderRetryLimit")
       assert.strictEqual(error.providerRetries, 4)
     }).pipe(Effect.provide(T.layer([
       Mock.script(Mock.lines([T.stepStart()]), Mock.stderr([1, 2, 3].map(child).join("").repeat(4)), Mock.never)
@@ -201,7 +201,7 @@ describe("a provider that refuses for good", () => {
       const fiber = yield* Effect.fork(T.failsWith("OpenCodeSessionError")(OpenCode.run("x")))
       const error = yield* until(fiber, 2)
       assert.strictEqual(error.kind, "quota")
-      assert.strictEqual(error.name, "ProviderRefusal")
+      assert.strictEqual(error.errorName, "ProviderRefusal")
       assert.isFalse(error.retryable)
       assert.strictEqual(error.providerRetries, 1)
       assert.include(error.reason, "You exceeded your current quota")
@@ -213,7 +213,7 @@ describe("a provider that refuses for good", () => {
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(T.failsWith("OpenCodeSessionError")(OpenCode.run("x")))
       const error = yield* until(fiber, 30)
-      assert.strictEqual(error.name, "APIError")
+      assert.strictEqual(error.errorName, "APIError")
       assert.strictEqual(error.statusCode, 401)
     }).pipe(Effect.provide(ending(
       Mock.stderr(failed("AI_APICallError: Incorrect API key provided")),

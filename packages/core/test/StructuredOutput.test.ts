@@ -390,12 +390,13 @@ const usage = (n: number): TokenUsage.TokenUsage => ({ ...TokenUsage.empty, tota
 const result = (n: number, text: string) =>
   new RunResult.RunResult({
     runId: `run-${n}`,
+    answer: text,
     text,
     events: [RunEvent.fromWire({ type: "text", part: { text } })],
     sessionId: n === 1 ? undefined : "ses_1",
     usage: usage(n),
     cost: n,
-    turns: n,
+    steps: n,
     finishReason: n === 1 ? "stop" : "length",
     exitCode: n === 1 ? 0 : undefined,
     forced: n === 1,
@@ -478,12 +479,13 @@ describe("combine", () => {
     expect(all).toEqual(
       new RunResult.RunResult({
         runId: "run-1",
+        answer: "c",
         text: "c",
         events: ["a", "b", "c"].map((text) => RunEvent.fromWire({ type: "text", part: { text } })),
         sessionId: "ses_1",
         usage: usage(6),
         cost: 6,
-        turns: 6,
+        steps: 6,
         finishReason: "length",
         exitCode: undefined,
         forced: true,
@@ -554,7 +556,7 @@ describe("loop", () => {
         text: bad,
         usage: usage(6),
         cost: 6,
-        turns: 6,
+        steps: 6,
         duration: 600
       })
       for (const part of ["ses_1", "3 attempts", "Expected boolean", "`repairs`", "run-1", "{\"ok\": \"yes\"}"]) {

@@ -83,12 +83,14 @@ describe("spans", () => {
         "gen_ai.provider.name": "openai",
         "gen_ai.request.model": "openai/gpt-5",
         "gen_ai.conversation.id": "ses_1",
-        "gen_ai.usage.input_tokens": 300,
-        "gen_ai.usage.output_tokens": 50,
+        "gen_ai.usage.input_tokens": 324,
+        "gen_ai.usage.output_tokens": 56,
+        "gen_ai.usage.cache_read.input_tokens": 10,
+        "gen_ai.usage.cache_creation.input_tokens": 14,
         "gen_ai.response.finish_reasons": ["stop"],
         "opencode.cwd": work,
         "opencode.cost_usd": 0.75,
-        "opencode.turns": 2,
+        "opencode.steps": 2,
         "opencode.attempts": 1
       })
       assert.deepStrictEqual(run!.events, [
@@ -150,11 +152,20 @@ describe("spans", () => {
       const [run] = named(spans, "OpenCode.run")
       assert.strictEqual(run!.end, "failure")
       assert.strictEqual(run!.attributes["error.type"], "OpenCodeProcessError")
-      assert.strictEqual(run!.attributes["gen_ai.usage.input_tokens"], 100)
-      assert.strictEqual(run!.attributes["opencode.turns"], 1)
+      assert.strictEqual(run!.attributes["gen_ai.usage.input_tokens"], 112)
+      assert.strictEqual(run!.attributes["opencode.steps"], 1)
       assert.strictEqual(named(spans, "OpenCode.attempt")[0]!.end, "failure")
     }).pipe(Effect.provide(T.layer([
       Mock.script(Mock.lines([T.stepStart(), T.stepFinish("tool-calls")]), Mock.exit(1))
+    ]))))
+
+  it.effect("list the finish reason of a conversation that did not finish", () =>
+    Effect.gen(function*() {
+      const [run] = named(yield* traced(OpenCode.run("x")), "OpenCode.run")
+      assert.strictEqual(run!.attributes["error.type"], "OpenCodeIncompleteError")
+      assert.deepStrictEqual(run!.attributes["gen_ai.response.finish_reasons"], ["tool-calls"])
+    }).pipe(Effect.provide(T.layer([
+      Mock.script(Mock.lines([T.stepStart(), T.stepFinish("tool-calls")]), Mock.exit(0))
     ]))))
 
   it.effect("are one for every attempt", () =>

@@ -393,7 +393,7 @@ describe("exitGrace", () => {
       const result = yield* Fiber.join(fiber)
       assert.isFalse(result.forced)
       assert.strictEqual(result.exitCode, 0)
-      assert.strictEqual(result.turns, 2)
+      assert.strictEqual(result.steps, 2)
       assert.strictEqual(result.text, "onetwo")
     }).pipe(Effect.provide(T.layer([
       Mock.script(

@@ -217,11 +217,12 @@ describe("filesChanged", () => {
     const events = captured("edit.jsonl")
     const result = new RunResult.RunResult({
       runId: "run-1",
+      answer: "",
       text: "",
       events,
       usage: TokenUsage.empty,
       cost: 0,
-      turns: 1,
+      steps: 1,
       finishReason: "stop",
       forced: false,
       stderr: "",

@@ -122,7 +122,7 @@ describe("a step that used tokens at a cost of 0", () => {
         [error.scope, error.limit, error.max, error.reached, error.unpriced],
         ["run", "cost", 0.01, 0, true]
       )
-      assert.strictEqual(error.partial?.turns, 1)
+      assert.strictEqual(error.partial?.steps, 1)
       assert.isTrue(error.partial?.unpriced)
       assert.include(error.message, "configOverrides.provider.<id>.models.<id>.cost")
       const encoded = JSON.parse(JSON.stringify(Schema.encodeSync(OpenCodeError.OpenCodeError)(error)))
@@ -145,7 +145,7 @@ describe("a step that used tokens at a cost of 0", () => {
     Effect.gen(function*() {
       const first = yield* T.failsWith("OpenCodeBudgetError")(OpenCode.run("x"))
       assert.deepStrictEqual([first.scope, first.max, first.unpriced], ["fleet", 3, true])
-      assert.strictEqual(first.partial?.turns, 1)
+      assert.strictEqual(first.partial?.steps, 1)
       assert.include(first.message, "was ended")
       const second = yield* T.failsWith("OpenCodeBudgetError")(OpenCode.run("x"))
       assert.deepStrictEqual([second.scope, second.unpriced, second.partial], ["fleet", true, undefined])
@@ -193,7 +193,7 @@ describe("a step that used tokens at a cost of 0", () => {
         )
         assert.lengthOf(lines, 1)
         assert.isTrue(result.unpriced)
-        assert.strictEqual(result.turns, 2)
+        assert.strictEqual(result.steps, 2)
       }).pipe(Effect.provide(T.layer(saying("none", "{\"count\":3}")))))
 
     it.effect("ends a later turn by the budget of all turns", () =>
@@ -202,7 +202,7 @@ describe("a step that used tokens at a cost of 0", () => {
           OpenCode.runSchema(Answer, "How many?", { budget: { cost: 1, unpriced: "error" } })
         )
         assert.deepStrictEqual([error.max, error.reached, error.unpriced], [1, 0.25, true])
-        assert.strictEqual(error.partial?.turns, 2)
+        assert.strictEqual(error.partial?.steps, 2)
       }).pipe(Effect.provide(T.layer([priced, ...saying("{\"count\":3}")]))))
 
     it.effect("marks the error of an answer that does not decode", () =>
@@ -298,7 +298,7 @@ describe("a step that used tokens at a cost of 0", () => {
       events: [],
       usage: { total: 0, input: 0, output: 0, reasoning: 0, cacheRead: 0, cacheWrite: 0 },
       cost: 0,
-      turns: 0,
+      steps: 0,
       finishReason: "stop",
       forced: false,
       stderr: "",
@@ -313,6 +313,6 @@ describe("a step that used tokens at a cost of 0", () => {
 
   it("cannot be treated in a way that there is not", () => {
     const problem = RunOptions.check("x", { budget: { cost: 1, unpriced: "refuse" as RunOptions.Unpriced } })
-    assert.strictEqual(problem._tag === "Some" ? problem.value.path : undefined, "budget.unpriced")
+    assert.strictEqual(problem?.path, "budget.unpriced")
   })
 })

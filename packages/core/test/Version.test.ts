@@ -1,22 +1,22 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc, Option, Schema } from "effect"
+import { FastCheck as fc, Schema } from "effect"
 import { Version } from "effect-opencode"
 
 const version = fc.tuple(fc.nat(50), fc.nat(50), fc.nat(50)).map(([a, b, c]) => Version.make(a, b, c))
 
 describe("Version", () => {
   it("reads what 1.x and 2.x print", () => {
-    expect(Version.parse("1.18.33\n")).toEqual(Option.some(Version.make(1, 18, 33)))
-    expect(Version.parse("opencode v2.0.3")).toEqual(Option.some(Version.make(2, 0, 3)))
-    expect(Version.parse("v1.2.27")).toEqual(Option.some(Version.make(1, 2, 27)))
+    expect(Version.parse("1.18.33\n")).toEqual(Version.make(1, 18, 33))
+    expect(Version.parse("opencode v2.0.3")).toEqual(Version.make(2, 0, 3))
+    expect(Version.parse("v1.2.27")).toEqual(Version.make(1, 2, 27))
     expect(Version.parse("Performing one time database migration...\n1.15.13\n"))
-      .toEqual(Option.some(Version.make(1, 15, 13)))
-    expect(Version.parse("1.18.33-beta.1")).toEqual(Option.some(Version.make(1, 18, 33)))
+      .toEqual(Version.make(1, 15, 13))
+    expect(Version.parse("1.18.33-beta.1")).toEqual(Version.make(1, 18, 33))
   })
 
   it("reads nothing where there is no version", () => {
     for (const text of ["", "opencode", "1.18", "v2", "local", "error: x"]) {
-      expect(Version.parse(text)).toEqual(Option.none())
+      expect(Version.parse(text)).toBeUndefined()
     }
   })
 
@@ -33,7 +33,7 @@ describe("Version", () => {
   })
 
   it.prop("what is written can be read again", { version }, ({ version }) => {
-    expect(Version.parse(Version.format(version))).toEqual(Option.some(version))
+    expect(Version.parse(Version.format(version))).toEqual(version)
     expect(Schema.decodeUnknownSync(Version.Version)(JSON.parse(JSON.stringify(version)))).toEqual(version)
   })
 
@@ -47,6 +47,6 @@ describe("Version", () => {
 
   it.prop("parse is total", { text: fc.string() }, ({ text }) => {
     const parsed = Version.parse(text)
-    if (Option.isSome(parsed)) expect(text).toMatch(/\d+\.\d+\.\d+/)
+    if (parsed !== undefined) expect(text).toMatch(/\d+\.\d+\.\d+/)
   })
 })

@@ -41,7 +41,7 @@ describe("decode", () => {
     it.prop("and what it gives can be added up", { events: arbitraries.events }, ({ events }) => {
       const summary = RunResult.fold(events)
       expect(Object.values(summary.usage).every(Number.isFinite)).toBe(true)
-      expect(summary.turns).toBe(events.filter(RunEvent.is("StepFinish")).length)
+      expect(summary.steps).toBe(events.filter(RunEvent.is("StepFinish")).length)
     })
 
     it("for JSON that is nested deeply", () => {

@@ -58,7 +58,7 @@ const totalsOf = (wires: ReadonlyArray<Wire>) => {
       cacheWrite: cached("write")
     },
     cost: total(finishes.map((part) => number(part["cost"]))),
-    turns: finishes.length,
+    steps: finishes.length,
     finishReason: finishes.at(-1)?.["reason"]
   }
 }

@@ -238,7 +238,7 @@ describe("a run", () => {
       const result = yield* OpenCode.run("x")
       assert.strictEqual(result.text, "The answer is 42.")
       assert.strictEqual(result.toolCalls.length, 5)
-      assert.strictEqual(result.turns, 6)
+      assert.strictEqual(result.steps, 6)
       assert.strictEqual(result.lostLines, 0)
       const steps = yield* T.failsWith("OpenCodeBudgetError")(OpenCode.run("x", { budget: { steps: 3 } }))
       assert.strictEqual(steps.limit, "steps")

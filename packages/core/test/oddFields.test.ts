@@ -109,7 +109,7 @@ describe("any one field of a captured event, replaced by any JSON value", () => 
       const odd = replaced(wire, paths[of % paths.length]!, value)
       const after = run.map((line, place) => RunEvent.fromLine(place === index ? JSON.stringify(odd) : line))
       expect(after.map(({ _tag }) => _tag)).toEqual(before.map(({ _tag }) => _tag))
-      expect(RunResult.fold(after).turns).toBe(RunResult.fold(before).turns)
+      expect(RunResult.fold(after).steps).toBe(RunResult.fold(before).steps)
       expect(RunResult.fold(after).toolCalls.length).toBe(before.filter(decode.isToolCall).length)
     },
     { fastCheck: { numRuns: 300 } }

@@ -559,7 +559,7 @@ describe("Verdict", () => {
         events: finished,
         exit: signal("SIGTERM"),
         guard: { _tag: "Budget", limit: "cost", max: 1, reached: 1.5 }
-      })).toMatchObject({ limit: "cost", max: 1, reached: 1.5, scope: "run", partial: { text: "hello", turns: 1 } })
+      })).toMatchObject({ limit: "cost", max: 1, reached: 1.5, scope: "run", partial: { text: "hello", steps: 1 } })
     })
 
     it("a sub-agent named as agent is told apart from an unknown one", () => {
@@ -657,7 +657,7 @@ describe("Verdict", () => {
       expect(failed).toMatchObject({
         _tag: "OpenCodeSessionError",
         kind: "rate-limit",
-        name: "APIError",
+        errorName: "APIError",
         reason: "Rate limit reached",
         statusCode: 429,
         retryable: true,

@@ -236,7 +236,7 @@ export const partial = (overrides?: PartialOverrides): OpenCodeError.Partial => 
     usage: sum.usage,
     cost: sum.cost,
     ...(sum.unpriced === true ? { unpriced: true } : {}),
-    turns: sum.turns,
+    steps: sum.steps,
     stderr: "",
     attempts: 1,
     duration: 1000,
@@ -328,7 +328,7 @@ export const Failure = {
   session: (overrides?: Overrides<OpenCodeError.OpenCodeSessionError>) =>
     new OpenCodeError.OpenCodeSessionError({
       kind: "other",
-      name: overrides?.statusCode === undefined ? "UnknownError" : "APIError",
+      errorName: overrides?.statusCode === undefined ? "UnknownError" : "APIError",
       reason: "Unexpected server error.",
       providerRetries: 0,
       error: undefined,
@@ -366,10 +366,10 @@ export const Failure = {
       issues: "there is no JSON value",
       attempts: 3,
       runId: "run-of-a-test",
-      text: "I would rather not.",
+      answer: "I would rather not.",
       usage: TokenUsage.empty,
       cost: 0,
-      turns: 3,
+      steps: 3,
       duration: 3000,
       ...given(overrides ?? {})
     }),
@@ -422,7 +422,7 @@ export interface Call {
 export type Outcome = Data.TaggedEnum<{
   readonly Running: {}
   /** A stream has no result. */
-  readonly Done: { readonly result: Option.Option<RunResult.RunResult> }
+  readonly Done: { readonly result: RunResult.RunResult | undefined }
   readonly Failed: { readonly error: OpenCodeError.OpenCodeError }
   /** Also a stream whose consumer stopped before its end. */
   readonly Interrupted: {}
@@ -822,20 +822,33 @@ const make = Effect.fnUntraced(
       extraEnv: { ...options?.extraEnv, [callVariable]: String(entry.call.index) }
     })
 
-    const effect = <A>(
+    /** Fails with the error that takes the place of the outcome, if there is one. */
+    const insteadOfSchema = (entry: Entry): Effect.Effect<void, OpenCodeError.SchemaError> =>
+      Effect.suspend(() => entry.instead === undefined ? Effect.void : Effect.fail(entry.instead))
+
+    const insteadOfRun = (entry: Entry): Effect.Effect<void, OpenCodeError.RunError> =>
+      Effect.catchTag(insteadOfSchema(entry), "OpenCodeOutputError", () =>
+        Effect.dieMessage(
+          `OpenCodeTest: only \`runSchema\` can fail with an OpenCodeOutputError, and call ${
+            entry.call.index + 1
+          } is a \`${entry.call.method}\``
+        ))
+
+    const effect = <A, E extends OpenCodeError.SchemaError>(
       entry: Entry,
-      effect: Effect.Effect<A, OpenCodeError.OpenCodeError>,
+      effect: Effect.Effect<A, E>,
+      instead: (entry: Entry) => Effect.Effect<void, E>,
       resultOf: (value: A) => RunResult.RunResult
-    ): Effect.Effect<A, OpenCodeError.OpenCodeError> =>
+    ): Effect.Effect<A, E> =>
       answer(entry).pipe(
         Effect.zipRight(effect),
-        Effect.catchAll((error) => Effect.fail(entry.instead ?? error)),
-        Effect.flatMap((value) => entry.instead === undefined ? Effect.succeed(value) : Effect.fail(entry.instead)),
+        Effect.tapError(() => instead(entry)),
+        Effect.tap(() => instead(entry)),
         Effect.onExit((exit) =>
           Effect.sync(() =>
             entry.end(
               Exit.isSuccess(exit)
-                ? Outcome.Done({ result: Option.some(resultOf(exit.value)) })
+                ? Outcome.Done({ result: resultOf(exit.value) })
                 : causeToOutcome(exit.cause)
             )
           )
@@ -844,17 +857,17 @@ const make = Effect.fnUntraced(
 
     const stream = (
       entry: Entry,
-      stream: Stream.Stream<RunEvent.RunEvent, OpenCodeError.OpenCodeError>
-    ): Stream.Stream<RunEvent.RunEvent, OpenCodeError.OpenCodeError> =>
+      stream: Stream.Stream<RunEvent.RunEvent, OpenCodeError.RunError>
+    ): Stream.Stream<RunEvent.RunEvent, OpenCodeError.RunError> =>
       Stream.unwrapScoped(Effect.gen(function*() {
         // Whoever gets here first decides: a stream that ends or fails does so before its scope is closed.
         yield* Effect.addFinalizer(() => Effect.sync(() => entry.end(Outcome.Interrupted())))
         yield* Effect.tapErrorCause(answer(entry), (cause) => Effect.sync(() => entry.end(causeToOutcome(cause))))
         return stream.pipe(
-          Stream.catchAll((error) => Stream.fail(entry.instead ?? error)),
-          Stream.concat(Stream.suspend(() => entry.instead === undefined ? Stream.empty : Stream.fail(entry.instead))),
+          Stream.tapError(() => insteadOfRun(entry)),
+          Stream.concat(Stream.execute(insteadOfRun(entry))),
           Stream.tapErrorCause((cause) => Effect.sync(() => entry.end(causeToOutcome(cause)))),
-          Stream.concat(Stream.execute(Effect.sync(() => entry.end(Outcome.Done({ result: Option.none() })))))
+          Stream.concat(Stream.execute(Effect.sync(() => entry.end(Outcome.Done({ result: undefined })))))
         )
       }))
 
@@ -866,7 +879,7 @@ const make = Effect.fnUntraced(
         run: (prompt, options) =>
           Effect.flatMap(
             start("run", prompt, options),
-            (entry) => effect(entry, inner.run(prompt, numbered(entry, options)), (result) => result)
+            (entry) => effect(entry, inner.run(prompt, numbered(entry, options)), insteadOfRun, (result) => result)
           ),
         stream: (prompt, options) =>
           Stream.unwrap(Effect.map(
@@ -878,6 +891,7 @@ const make = Effect.fnUntraced(
             effect(
               entry,
               inner.runSchema(schema, prompt, numbered(entry, options)),
+              insteadOfSchema,
               ({ result }) => result
             ))
       } satisfies Pick<OpenCode.Service, "run" | "stream" | "runSchema">
@@ -886,7 +900,7 @@ const make = Effect.fnUntraced(
     const session = (inner: Session, options: RunOptions): Session => ({
       ...inner,
       ...observed(inner, options),
-      fork: Effect.map(inner.fork, (fork) => session(fork, options))
+      fork: () => Effect.map(inner.fork(), (fork) => session(fork, options))
     })
 
     const opencode: OpenCode.Service = {

@@ -115,7 +115,7 @@ export * as MockCommandExecutor from "./MockCommandExecutor.js"
  * const program = Effect.gen(function*() {
  *   const { requests, runConfig } = yield* ModelProvider.ModelProvider
  *   const result = yield* OpenCode.run("How many files are there?", runConfig)
- *   return { text: result.text, asked: yield* requests }
+ *   return { answer: result.answer, asked: yield* requests }
  * }).pipe(
  *   Effect.provide(provider),
  *   Effect.provide(OpenCode.layer().pipe(Layer.provide(NodeContext.layer)))

@@ -122,7 +122,7 @@ describe("Events", () => {
     const real = RunResult.fold(capture("multi").slice(0, 4).map(RunEvent.fromWire))
     assert.deepStrictEqual(built.usage.total, real.usage.total * 2)
     assert.strictEqual(built.cost, real.cost * 2)
-    assert.strictEqual(built.turns, 2)
+    assert.strictEqual(built.steps, 2)
     assert.strictEqual(built.finishReason, "stop")
   })
 

@@ -1,5 +1,5 @@
 import { addEqualityTesters, describe, expect, it } from "@effect/vitest"
-import { Cause, Chunk, Deferred, Effect, Exit, Fiber, Option, Schema, Stream, TestClock } from "effect"
+import { Cause, Chunk, Deferred, Effect, Exit, Fiber, Schema, Stream, TestClock } from "effect"
 import { OpenCode, OpenCodeError, RunConfig, RunEvent, RunResult } from "effect-opencode"
 import { Events, MockCommandExecutor, OpenCodeTest } from "effect-opencode-testing"
 
@@ -53,7 +53,7 @@ describe("OpenCodeTest", () => {
           text: "Paris",
           finishReason: "stop",
           exitCode: 0,
-          turns: 1,
+          steps: 1,
           cost: 0.0001,
           attempts: 1,
           sessionId: "ses_00000000000000000000000001"
@@ -63,9 +63,9 @@ describe("OpenCodeTest", () => {
     it.effect("with events, added up by the library's own fold", () =>
       Effect.gen(function*() {
         const result = yield* OpenCode.run("x")
-        const { text, toolCalls, turns, usage, cost, finishReason } = RunResult.fold(result.events)
-        expect(result).toMatchObject({ text, turns, usage, cost, finishReason })
-        expect(result).toMatchObject({ text: "One file.", turns: 2, cost: 0.75, finishReason: "stop" })
+        const { answer, text, toolCalls, steps, usage, cost, finishReason } = RunResult.fold(result.events)
+        expect(result).toMatchObject({ answer, text, steps, usage, cost, finishReason })
+        expect(result).toMatchObject({ text: "One file.", steps: 2, cost: 0.75, finishReason: "stop" })
         expect(result.toolCalls).toEqual(toolCalls)
         expect(result.toolCalls).toHaveLength(1)
       }).pipe(Effect.provide(OpenCodeTest.layer({ x: Reply.events(turns) }))))
@@ -200,7 +200,7 @@ describe("OpenCodeTest", () => {
       expect(error.partial).toMatchObject({
         eventCount: 6,
         text: "One file.",
-        turns: 2,
+        steps: 2,
         cost: 0.75,
         stderr: "hm",
         attempts: 2
@@ -209,7 +209,7 @@ describe("OpenCodeTest", () => {
       expect([killed.signal, killed.exitCode]).toEqual(["SIGKILL", undefined])
       expect(Failure.budget({ scope: "fleet" }).partial).toBeUndefined()
       expect(Failure.session({ kind: "rate-limit", statusCode: 429, retryAfter: 1 })).toMatchObject({
-        name: "APIError",
+        errorName: "APIError",
         retryAfter: 1
       })
     })
@@ -324,7 +324,7 @@ describe("OpenCodeTest", () => {
         const chat = yield* session({ agent: "plan" })
         const first = yield* chat.run("one")
         const second = yield* chat.run("two", { title: "T" })
-        const fork = yield* chat.fork
+        const fork = yield* chat.fork()
         const third = yield* fork.run("one")
         expect([first.text, second.text, third.text]).toEqual(["1", "2", "1"])
         expect(second.sessionId).toBe(first.sessionId)
@@ -334,7 +334,7 @@ describe("OpenCodeTest", () => {
           { prompt: "two", options: { agent: "plan", title: "T" } },
           { prompt: "one", options: { agent: "plan" }, repetition: 1 }
         ])
-        expect((yield* chat.usage).turns).toBe(2)
+        expect((yield* chat.usage).steps).toBe(2)
       })).pipe(Effect.provide(OpenCodeTest.layer({ one: "1", two: "2" }))))
 
     it.effect("an answer that does not decode is corrected by the next one", () =>
@@ -342,7 +342,7 @@ describe("OpenCodeTest", () => {
         const opencode = yield* OpenCode.OpenCode
         const { result, value } = yield* opencode.runSchema(Schema.Struct({ stars: Schema.Number }), "Rate it")
         expect(value).toEqual({ stars: 4 })
-        expect(result.turns).toBe(2)
+        expect(result.steps).toBe(2)
         expect(yield* calls).toMatchObject([{ prompt: "Rate it", method: "runSchema", attempts: 2 }])
       }).pipe(
         Effect.provide(OpenCodeTest.layer({ "Rate it": Reply.attempts(["four stars", "{\"stars\":4}"]) }))
@@ -379,7 +379,7 @@ describe("OpenCodeTest", () => {
         yield* Fiber.interrupt(fiber)
         yield* Stream.runDrain(Stream.take(OpenCode.stream("ok"), 1))
         expect(yield* outcomes).toEqual(["Done", "Done", "Failed", "Interrupted", "Interrupted"])
-        expect((yield* calls)[0]?.outcome).toEqual(OpenCodeTest.Outcome.Done({ result: Option.some(result) }))
+        expect((yield* calls)[0]?.outcome).toEqual(OpenCodeTest.Outcome.Done({ result }))
       }).pipe(
         Effect.provide(OpenCodeTest.layer({ ok: "ok", fails: Reply.fail(Failure.process()), never: Reply.never }))
       ))

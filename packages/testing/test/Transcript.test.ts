@@ -421,7 +421,7 @@ describe("Transcript", () => {
         // and is found by the prompt that had a secret in it
         const again = yield* Effect.provide(OpenCode.run(prompt, options), replaying(directory, { redact }))
         expect(again.text).toContain("config: <redacted>!")
-        expect(again.turns).toBe(result.turns)
+        expect(again.steps).toBe(result.steps)
       }).pipe(Effect.provide(NodeContext.layer)))
   })
 

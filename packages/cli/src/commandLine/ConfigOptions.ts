@@ -15,7 +15,6 @@ import * as Config from "effect/Config"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as utf8 from "../host/utf8.js"
@@ -108,10 +107,10 @@ const permission = Options.mapEffect(
       }
       const text = given.startsWith("@") ? yield* readFile("permission", given.slice(1)) : given
       const value = yield* Either.mapLeft(values.json(text), (reason) => invalid(`--permission: ${reason}`))
-      return yield* Option.match(Permission.check(value), {
-        onNone: () => Effect.succeed(value as Permission.Rules),
-        onSome: ({ path, reason }) => Effect.fail(invalid(`--permission: ${path === "" ? "" : `${path}: `}${reason}`))
-      })
+      const problem = Permission.check(value)
+      if (problem === undefined) return value as Permission.Rules
+      const { path, reason } = problem
+      return yield* Effect.fail(invalid(`--permission: ${path === "" ? "" : `${path}: `}${reason}`))
     })
 )
 

@@ -54,7 +54,7 @@ export const countOrUnbounded = (text: string): Either.Either<number | "unbounde
 }
 
 export const version = (text: string): Either.Either<string, string> =>
-  Option.isSome(Version.parse(text)) ? Either.right(text) : Either.left("it is no version: write 1.18.33")
+  Version.parse(text) !== undefined ? Either.right(text) : Either.left("it is no version: write 1.18.33")
 
 /** Where an offset is in a text, from 1. */
 export const position = (text: string, offset: number): { readonly line: number; readonly column: number } => {

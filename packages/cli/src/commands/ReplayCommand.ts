@@ -69,10 +69,10 @@ const play = (run: recording.Recording, options: { readonly speed: number; reado
     }
     yield* pause(run.rest)
     const events = run.moments.map(({ event }) => event)
-    const { cost, finishReason, lostLines, turns, unpriced, usage } = RunResult.fold(events)
+    const { answer, cost, finishReason, lostLines, steps, unpriced, usage } = RunResult.fold(events)
     yield* view.end({
       outcome: run.outcome ?? "the program that recorded it did not see its end",
-      turns,
+      steps,
       usage,
       cost,
       unpriced,
@@ -80,7 +80,7 @@ const play = (run: recording.Recording, options: { readonly speed: number; reado
       lostLines,
       duration: run.duration,
       filesChanged: RunResult.filesChanged(events)
-    })
+    }, run.outcome === "success" ? answer : undefined)
   }))
 
 /**

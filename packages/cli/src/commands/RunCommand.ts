@@ -116,7 +116,7 @@ const forPeople = ({ options, prompt, redactor }: Run, cwd: string, kept: boolea
       }),
       Effect.onInterrupt(() => interrupted)
     )
-    yield* view.end(redactor.inside(endingOf(result, kept)))
+    yield* view.end(redactor.inside(endingOf(result, kept)), redactor.text(result.answer))
   }))
 
 const printLine = (value: unknown) => Console.log(JSON.stringify(value))

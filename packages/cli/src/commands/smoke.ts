@@ -41,7 +41,7 @@ export const run = (client: ClientOptions) =>
         timeout: "3 minutes",
         extraEnv: offline
       })
-      if (result.text.trim() !== answer) {
+      if (result.answer.trim() !== answer) {
         return yield* new CliError({
           reason: "OpenCode answered, but not what the scripted model said.",
           hint: "a plugin or a configuration of yours may change answers; try it with --isolation run",

@@ -48,8 +48,16 @@ export const nothing: Shown = { stdout: [], stderr: [] }
 const lines = (text: string): ReadonlyArray<string> => text.replace(/\s+$/, "").split(/\r?\n/)
 
 /**
- * What a part of the answer shows. It goes to standard output, and so only what is known to be the agent's: see
- * `RunResult.answerTexts`.
+ * What the agent says on the way to its answer.
+ *
+ * @since 0.1.0
+ * @category conversions
+ */
+export const narration = (text: string): Shown =>
+  text.trim() === "" ? nothing : { stdout: [], stderr: lines(manyLines(text)) }
+
+/**
+ * The answer, which alone goes to standard output.
  *
  * @since 0.1.0
  * @category conversions
@@ -117,7 +125,7 @@ const toolUse = (event: RunEvent.ToolUse, { columns, cwd, style }: Options): Sho
 }
 
 /**
- * What an event shows. A text is shown as {@link answer}, although it can turn out to be a summary of OpenCode's.
+ * What an event shows. A text is shown as {@link narration}, although it can turn out to be a summary of OpenCode's.
  *
  * @since 0.1.0
  * @category conversions
@@ -133,7 +141,7 @@ export const event = (event: RunEvent.RunEvent, options: Options): Shown => {
     case "Text":
       return event.synthetic === true
         ? note(style.dim("·"), RunEvent.describe(event), options)
-        : answer(event.text, options)
+        : narration(event.text)
     case "Reasoning":
       return { stdout: [], stderr: lines(manyLines(event.text)).map((line) => style.dim(`│ ${line}`)) }
     case "ToolUse":
@@ -151,7 +159,7 @@ export const event = (event: RunEvent.RunEvent, options: Options): Shown => {
         options
       )
     case "Unknown":
-      return answer(RunEvent.textOf(event), options)
+      return narration(RunEvent.textOf(event))
   }
 }
 
@@ -164,7 +172,7 @@ export const event = (event: RunEvent.RunEvent, options: Options): Shown => {
 export interface Ending {
   /** `success`, `interrupted`, or the tag of the error. */
   readonly outcome: string
-  readonly turns: number
+  readonly steps: number
   readonly usage: TokenUsage
   /** US dollars. */
   readonly cost: number
@@ -186,9 +194,9 @@ export interface Ending {
 }
 
 const figures = (
-  { cost, turns, unpriced, usage }: Pick<Ending, "cost" | "turns" | "unpriced" | "usage">
+  { cost, steps, unpriced, usage }: Pick<Ending, "cost" | "steps" | "unpriced" | "usage">
 ): ReadonlyArray<string> => [
-  plural(turns, "turn"),
+  plural(steps, "step"),
   usage.cacheRead > 0
     ? `${plural(usage.total, "token")} (${count(usage.cacheRead)} cached)`
     : plural(usage.total, "token"),
@@ -256,7 +264,7 @@ const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "
  * @category conversions
  */
 export const status = (
-  state: Pick<Ending, "cost" | "turns" | "unpriced" | "usage"> & {
+  state: Pick<Ending, "cost" | "steps" | "unpriced" | "usage"> & {
     /** Milliseconds. */
     readonly elapsed: number
     /** What goes on. */
@@ -267,6 +275,6 @@ export const status = (
   const frame = frames[Math.floor(state.elapsed / 100) % frames.length] ?? ""
   const seconds = `${Math.floor(state.elapsed / 1000)} s`
   const parts = [state.doing, state.elapsed < 60_000 ? seconds : duration(state.elapsed)]
-  const text = clip([...parts, ...(state.turns === 0 ? [] : figures(state))].join(" · "), Math.max(10, columns - 3))
+  const text = clip([...parts, ...(state.usage.total === 0 ? [] : figures(state))].join(" · "), Math.max(10, columns - 3))
   return `${style.cyan(frame)} ${style.dim(text)}`
 }

@@ -35,7 +35,7 @@ interface Row {
   readonly mark: ink.Piece
   readonly name: string
   readonly state: ink.Piece
-  readonly turns: string
+  readonly steps: string
   readonly tokens: string
   readonly cost: string
   readonly time: string
@@ -43,9 +43,9 @@ interface Row {
   readonly note: ink.Piece
 }
 
-type Figure = "turns" | "tokens" | "cost" | "time"
+type Figure = "steps" | "tokens" | "cost" | "time"
 
-const figureWidths: { readonly [F in Figure]: number } = { turns: 5, tokens: 6, cost: 8, time: 7 }
+const figureWidths: { readonly [F in Figure]: number } = { steps: 5, tokens: 6, cost: 8, time: 7 }
 
 const stateWidth = 8
 
@@ -66,8 +66,8 @@ const layoutOf = (columns: number, state: number): Layout => {
     figures.reduce((sum, figure) => sum + 2 + figureWidths[figure], 0) - 2
   // what is missed least goes first
   const candidates: ReadonlyArray<readonly [state: number, figures: ReadonlyArray<Figure>]> = [
-    [state, ["turns", "tokens", "cost", "time"]],
-    [0, ["turns", "tokens", "cost", "time"]],
+    [state, ["steps", "tokens", "cost", "time"]],
+    [0, ["steps", "tokens", "cost", "time"]],
     [0, ["tokens", "cost", "time"]],
     [0, ["cost", "time"]],
     [0, ["time"]]
@@ -94,7 +94,7 @@ const heading = (layout: Layout, titles: { readonly state: string; readonly note
     mark: ink.plain(" "),
     name: "job",
     state: ink.plain(titles.state),
-    turns: "turns",
+    steps: "steps",
     tokens: "tokens",
     cost: "cost",
     time: "time",
@@ -118,13 +118,13 @@ const noteOf = (job: Fleet.Job, layout: Layout): ink.Piece =>
     ? ink.piece("dim", `ending: ${job.activity}`)
     : ink.plain(job.activity)
 
-const spent = ({ cost, turns, unpriced, usage }: Pick<JobResult, "cost" | "turns" | "unpriced" | "usage">) => ({
-  turns: format.count(turns),
+const spent = ({ cost, steps, unpriced, usage }: Pick<JobResult, "cost" | "steps" | "unpriced" | "usage">) => ({
+  steps: format.count(steps),
   tokens: format.compact(usage.total),
   cost: format.cost({ cost, unpriced })
 })
 
-const unspent = { turns: "", tokens: "", cost: "" }
+const unspent = { steps: "", tokens: "", cost: "" }
 
 const activeLine = (layout: Layout, job: Fleet.Job, now: number): ReadonlyArray<ink.Piece> =>
   line(layout, {
@@ -146,7 +146,7 @@ const resultLine = (layout: Layout, result: JobResult): ReadonlyArray<ink.Piece>
     ...spent(result),
     time: format.clock(result.duration),
     note: statistics.succeeded(result)
-      ? ink.piece("dim", [...lost(result).map((text) => `(${text})`), result.text].join(" "))
+      ? ink.piece("dim", [...lost(result).map((text) => `(${text})`), result.answer].join(" "))
       : ink.piece("red", [result.outcome, result.message ?? ""].filter((part) => part !== "").join(": "))
   })
 }
@@ -381,7 +381,7 @@ export const plainLine = (fleet: Fleet.Fleet, event: Fleet.FleetEvent): string |
 
 const endedText = (result: JobResult): string => {
   const figures = [
-    plural(result.turns, "turn"),
+    plural(result.steps, "step"),
     `${format.compact(result.usage.total)} tokens`,
     format.costInWords(result),
     ...lost(result),

@@ -19,8 +19,8 @@ import * as Style from "./Style.js"
 
 export interface LiveView {
   readonly event: (event: RunEvent) => Effect.Effect<void>
-  /** Takes the line away and shows how it has ended. */
-  readonly end: (ending: EventView.Ending) => Effect.Effect<void>
+  /** Takes the line away, shows how the run has ended, and prints the answer of one that has succeeded. */
+  readonly end: (ending: EventView.Ending, answer?: string) => Effect.Effect<void>
 }
 
 const clearLine = "\r\u001b[2K"
@@ -29,23 +29,29 @@ const clearLine = "\r\u001b[2K"
 const unlimited = 240
 
 interface Progress {
-  readonly turns: number
+  readonly steps: number
   readonly usage: TokenUsage.TokenUsage
   readonly cost: number
   readonly unpriced: boolean
   readonly begun: boolean
 }
 
-const advance = (progress: Progress, event: RunEvent): Progress =>
-  event._tag === "StepFinish"
-    ? {
-      turns: progress.turns + 1,
-      usage: TokenUsage.add(progress.usage, event.tokens),
-      cost: progress.cost + event.cost,
-      unpriced: progress.unpriced || isUnpriced(event.cost, event.tokens),
-      begun: true
-    }
-    : { ...progress, begun: true }
+const advance = (progress: Progress, event: RunEvent): Progress => {
+  switch (event._tag) {
+    case "StepStart":
+      return { ...progress, steps: progress.steps + 1, begun: true }
+    case "StepFinish":
+      return {
+        ...progress,
+        usage: TokenUsage.add(progress.usage, event.tokens),
+        cost: progress.cost + event.cost,
+        unpriced: progress.unpriced || isUnpriced(event.cost, event.tokens),
+        begun: true
+      }
+    default:
+      return { ...progress, begun: true }
+  }
+}
 
 export const make = (cwd: string): Effect.Effect<LiveView, never, Host | Scope.Scope> =>
   Effect.gen(function*() {
@@ -55,7 +61,7 @@ export const make = (cwd: string): Effect.Effect<LiveView, never, Host | Scope.S
     const drawn = yield* Ref.make(false)
     const over = yield* Ref.make(false)
     const progress = yield* Ref.make<Progress>({
-      turns: 0,
+      steps: 0,
       usage: TokenUsage.empty,
       cost: 0,
       unpriced: false,
@@ -116,24 +122,22 @@ export const make = (cwd: string): Effect.Effect<LiveView, never, Host | Scope.S
       yield* Effect.addFinalizer(() => lock.withPermits(1)(Effect.zipRight(Ref.set(over, true), clear)))
     }
 
-    const texts = RunResult.answerTexts()
-    const answer = (said: ReadonlyArray<string>) =>
-      Effect.forEach(said, (text) => Effect.flatMap(options, (options) => print(EventView.answer(text, options))), {
-        discard: true
-      })
+    const texts = RunResult.agentTexts()
+    const narrate = (said: ReadonlyArray<string>) =>
+      Effect.forEach(said, (text) => print(EventView.narration(text)), { discard: true })
 
     return {
       event: (event) =>
         lock.withPermits(1)(Effect.gen(function*() {
           yield* Ref.update(progress, (current) => advance(current, event))
           // What was held back came before the event.
-          yield* answer(texts.add(event))
+          yield* narrate(texts.add(event))
           if (textOf(event) === "") yield* print(EventView.event(event, yield* options))
         })),
-      end: (ending) =>
+      end: (ending, answer) =>
         lock.withPermits(1)(Effect.gen(function*() {
           yield* Ref.set(over, true)
-          yield* answer(texts.end())
+          yield* answer === undefined ? narrate(texts.end()) : print(EventView.answer(answer, yield* options))
           yield* print({ stdout: [], stderr: EventView.ending(ending, yield* options) })
         }))
     }

@@ -15,7 +15,7 @@ import * as OpenCodeError from "effect-opencode/OpenCodeError"
 import * as Redaction from "effect-opencode/Redaction"
 import * as RunEvent from "effect-opencode/RunEvent"
 import type { Budget } from "effect-opencode/RunOptions"
-import type { RunResult } from "effect-opencode/RunResult"
+import * as RunResult from "effect-opencode/RunResult"
 import * as TokenUsage from "effect-opencode/TokenUsage"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
@@ -96,7 +96,7 @@ export interface Outcome {
 }
 
 type Ended = Data.TaggedEnum<{
-  readonly Succeeded: { readonly result: RunResult }
+  readonly Succeeded: { readonly result: RunResult.RunResult }
   readonly Failed: { readonly error: OpenCodeError.OpenCodeError }
   /** Not the run, but something around it. */
   readonly Broken: { readonly outcome: string; readonly message: string }
@@ -111,35 +111,35 @@ type Facts = Pick<
   | "outcome"
   | "message"
   | "finishReason"
-  | "text"
+  | "answer"
   | "sessionId"
   | "runId"
   | "usage"
   | "cost"
   | "unpriced"
-  | "turns"
+  | "steps"
   | "toolCalls"
   | "attempts"
   | "lostLines"
 >
 
-const noFacts = { text: "", usage: TokenUsage.empty, cost: 0, turns: 0, toolCalls: 0, attempts: 0 }
+const noFacts = { answer: "", usage: TokenUsage.empty, cost: 0, steps: 0, toolCalls: 0, attempts: 0 }
 
 const facts = (ended: Exclude<Ended, { readonly _tag: "NotStarted" }>): Facts => {
   switch (ended._tag) {
     case "Succeeded": {
-      const { attempts, cost, finishReason, lostLines, runId, sessionId, text, toolCalls, turns, unpriced, usage } =
+      const { answer, attempts, cost, finishReason, lostLines, runId, sessionId, steps, toolCalls, unpriced, usage } =
         ended.result
       return {
         outcome: "success",
         finishReason,
-        text,
+        answer,
         sessionId,
         runId,
         usage,
         cost,
         unpriced,
-        turns,
+        steps,
         toolCalls: toolCalls.length,
         attempts,
         lostLines: lostLines === 0 ? undefined : lostLines
@@ -150,9 +150,10 @@ const facts = (ended: Exclude<Ended, { readonly _tag: "NotStarted" }>): Facts =>
       const partial = OpenCodeError.partialOf(error)
       const said = { outcome: error._tag, message: error.message }
       if (partial === undefined) return { ...noFacts, ...said }
-      const { attempts, cost, events = [], lostLines, runId, sessionId, text, turns, unpriced, usage } = partial
+      const { attempts, cost, events = [], lostLines, runId, sessionId, steps, unpriced, usage } = partial
       const toolCalls = events.filter(RunEvent.isToolCall).length
-      return { ...said, text, sessionId, runId, usage, cost, unpriced, turns, toolCalls, attempts, lostLines }
+      const { answer } = RunResult.fold(events)
+      return { ...said, answer, sessionId, runId, usage, cost, unpriced, steps, toolCalls, attempts, lostLines }
     }
     case "Broken":
       return { ...noFacts, outcome: ended.outcome, message: ended.message }
@@ -163,7 +164,7 @@ const isUnstarted = (error: OpenCodeError.OpenCodeError): error is OpenCodeError
   error._tag === "OpenCodeBudgetError" && error.scope === "fleet" && error.partial === undefined
 
 const spentBy = (result: JobResult): FleetBudget.Spent => ({
-  steps: result.turns,
+  steps: result.steps,
   cost: result.cost,
   unpriced: result.unpriced,
   tokens: result.usage.total,
@@ -173,7 +174,7 @@ const spentBy = (result: JobResult): FleetBudget.Spent => ({
 /** Every job's way to the same budget, which also tells when its run begins: the last thing before its process. */
 const watched = (budget: FleetBudget.Service, onBegin: () => void): FleetBudget.Service => ({
   ...budget,
-  check: Effect.tap(budget.check, () => Effect.sync(onBegin))
+  check: () => Effect.tap(budget.check(), () => Effect.sync(onBegin))
 })
 
 /**

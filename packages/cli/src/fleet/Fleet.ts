@@ -44,7 +44,7 @@ export interface Job {
   readonly state: State
   /** The last tool call or the last text, in one short line. */
   readonly activity: string
-  readonly turns: number
+  readonly steps: number
   readonly usage: TokenUsage.TokenUsage
   /** US dollars. */
   readonly cost: number
@@ -61,7 +61,7 @@ export interface Job {
  * @category models
  */
 export interface Totals {
-  readonly turns: number
+  readonly steps: number
   readonly usage: TokenUsage.TokenUsage
   /** US dollars. */
   readonly cost: number
@@ -122,7 +122,7 @@ export type FleetEvent = Data.TaggedEnum<{
  */
 export const FleetEvent = Data.taggedEnum<FleetEvent>()
 
-const nothing: Totals = { turns: 0, usage: TokenUsage.empty, cost: 0 }
+const nothing: Totals = { steps: 0, usage: TokenUsage.empty, cost: 0 }
 
 /**
  * No job, nothing spent.
@@ -144,7 +144,7 @@ export const empty: Fleet = {
 }
 
 const add = (self: Totals, that: Totals): Totals => ({
-  turns: self.turns + that.turns,
+  steps: self.steps + that.steps,
   usage: TokenUsage.add(self.usage, that.usage),
   cost: self.cost + that.cost,
   unpriced: self.unpriced === true || that.unpriced === true
@@ -178,7 +178,7 @@ const find = (self: Fleet, id: string): Job =>
     place: HashMap.size(self.jobs),
     state: "waiting",
     activity: "",
-    turns: 0,
+    steps: 0,
     usage: TokenUsage.empty,
     cost: 0,
     startedAt: undefined
@@ -207,12 +207,16 @@ const observe = (job: Job, event: RunEvent.RunEvent): Job => {
     ? {
       ...job,
       state: goesOn(event.reason) ? "running" : "ending",
-      turns: job.turns + 1,
       usage: TokenUsage.add(job.usage, event.tokens),
       cost: job.cost + event.cost,
       unpriced: job.unpriced === true || isUnpriced(event.cost, event.tokens)
     }
-    : { ...job, state: job.state === "ending" && event._tag !== "StepStart" ? "ending" : "running", activity }
+    : {
+      ...job,
+      state: job.state === "ending" && event._tag !== "StepStart" ? "ending" : "running",
+      steps: job.steps + (event._tag === "StepStart" ? 1 : 0),
+      activity
+    }
 }
 
 /** The batch began when its first job did. */
@@ -220,7 +224,7 @@ const begun = (self: Fleet, at: number): Fleet => self.startedAt === undefined ?
 
 const end = (self: Fleet, job: Job, result: JobResult): Fleet => {
   const succeeded = result.outcome === "success"
-  const spent: Totals = { turns: result.turns, usage: result.usage, cost: result.cost, unpriced: result.unpriced }
+  const spent: Totals = { steps: result.steps, usage: result.usage, cost: result.cost, unpriced: result.unpriced }
   return {
     ...put(self, { ...job, ...spent, state: succeeded ? "done" : "failed", activity: succeeded ? "" : result.outcome }),
     outcomes: { ...self.outcomes, [result.outcome]: (self.outcomes[result.outcome] ?? 0) + 1 },

@@ -4,7 +4,6 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import type { Spent } from "effect-opencode/FleetBudget"
 import * as Leftovers from "effect-opencode/Leftovers"
-import * as RunEvent from "effect-opencode/RunEvent"
 import * as RunResult from "effect-opencode/RunResult"
 import * as Transcript from "effect-opencode/Transcript"
 import type * as Duration from "effect/Duration"
@@ -30,9 +29,7 @@ export const add = (self: Spent, that: Spent): Spent => ({
 })
 
 const spentBy = (run: Transcript.Recorded): Spent => {
-  const { cost, toolCalls, turns, unpriced, usage } = RunResult.fold(run.events)
-  // As the budget of a run counts them: when they begin.
-  const steps = Math.max(turns, run.events.filter(RunEvent.is("StepStart")).length)
+  const { cost, steps, toolCalls, unpriced, usage } = RunResult.fold(run.events)
   return { steps, cost, unpriced, tokens: usage.total, toolCalls: toolCalls.length }
 }
 

@@ -8,7 +8,6 @@ import * as RunConfig from "effect-opencode/RunConfig"
 import * as RunOptions from "effect-opencode/RunOptions"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Option from "effect/Option"
 import { firstLine } from "../display/firstLine.js"
 import type { JobFile, Place, Problem } from "./JobFile.js"
 import { distinct, format, JobFileError, placeAt, problemAt } from "./JobFile.js"
@@ -132,7 +131,7 @@ const hash = (text: string): Effect.Effect<string> =>
 const pathOf = (path: string, options: RunOptions.RunOptions): ReadonlyArray<string> => {
   const names = path.split(".")
   const isOwn = names[0] !== "permission" ||
-    (options.permission !== undefined && Option.isSome(Permission.check(options.permission)))
+    (options.permission !== undefined && Permission.check(options.permission) !== undefined)
   return isOwn ? names : ["configOverrides", ...names]
 }
 
@@ -146,7 +145,7 @@ const checkOptions = (
   let left: { readonly [name: string]: unknown } = { ...options }
   let { text } = prompt
   for (;;) {
-    const problem = Option.getOrUndefined(RunOptions.check(text, left))
+    const problem = RunOptions.check(text, left)
     if (problem === undefined) return
     const [name = "", ...inner] = pathOf(problem.path, left)
     const reason = `\`${problem.path}\`: ${problem.reason}`

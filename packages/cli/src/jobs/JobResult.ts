@@ -53,7 +53,8 @@ export class JobResult extends Schema.Class<JobResult>("effect-opencode-cli/JobR
   /** What the error says. */
   message: Schema.optional(Schema.String),
   finishReason: Schema.optional(Schema.String),
-  text: Schema.String,
+  /** The text of the final message; of a failed job, what the agent said last. */
+  answer: Schema.String,
   sessionId: Schema.optional(Schema.String),
   runId: Schema.optional(Schema.String),
   usage: TokenUsage.TokenUsage,
@@ -61,7 +62,8 @@ export class JobResult extends Schema.Class<JobResult>("effect-opencode-cli/JobR
   cost: Schema.Number,
   /** `true` where some of the cost is unknown and not in `cost`: OpenCode reports 0 for a model without a price. */
   unpriced: Schema.optional(Schema.Boolean),
-  turns: Schema.Number,
+  /** Steps that began. */
+  steps: Schema.Number,
   toolCalls: Schema.Number,
   attempts: Schema.Number,
   /** Lines of OpenCode that could be events and cannot be read; left out if there are none. */

@@ -204,7 +204,7 @@ const facts = ({ result }: Run): Html => {
       fact("Directory", result.cwd),
       fact("Started", timestamp(result.startedAt)),
       fact("Attempts", result.attempts > 1 ? result.attempts : undefined),
-      fact("Turns", `${format.count(result.turns)}, with ${plural(result.toolCalls, "tool call")}`),
+      fact("Steps", `${format.count(result.steps)}, with ${plural(result.toolCalls, "tool call")}`),
       fact(
         "Tokens",
         `${format.count(usage.input)} input, ${format.count(usage.output)} output, ${
@@ -239,7 +239,7 @@ const said = (title: string, text: string, length: number, kind = ""): Html | un
 
 /** What a person wants to know before opening the transcript: why it failed, or what it answered. */
 const headline = (result: JobResult): string => {
-  const text = statistics.succeeded(result) ? result.text : result.message ?? result.outcome
+  const text = statistics.succeeded(result) ? result.answer : result.message ?? result.outcome
   const line = excerpt.cut(firstLine(text), lineLength).head.trim()
   return line === "" ? "Details" : line
 }
@@ -254,7 +254,7 @@ const body = (run: Run, limits: Limits): Html => {
     said("Prompt", result.prompt, limits.text)
   }${
     run.transcript === undefined
-      ? html`${said("Answer", result.text, limits.text)}<p class="empty">${
+      ? html`${said("Answer", result.answer, limits.text)}<p class="empty">${
         run.missing ?? "There is no transcript."
       }</p>`
       : html`<h4>Transcript</h4>${transcript.events(run.transcript)}`
@@ -278,7 +278,7 @@ const row = (run: Run, position: number, axes: ReadonlyArray<string>, limits: Li
   }><tr><td class="outcome-cell">${outcome(result.outcome)}</td><td class="name">${nameOf(result)}${
     axes.length > 0 && html`<span class="cell">${statistics.label(result.cell)}</span>`
   }</td>${values.map((value) => html`<td class="axis minor">${value}</td>`)}${
-    number(result.turns, format.count(result.turns), " minor")
+    number(result.steps, format.count(result.steps), " minor")
   }${number(result.toolCalls, format.count(result.toolCalls), " minor")}${
     number(result.usage.total, format.compact(result.usage.total), " minor")
   }${number(result.cost, format.cost(result))}${
@@ -313,7 +313,7 @@ const list = ({ limits, runs }: Page): Html => {
     ["outcome", "text", ""],
     ["job", "text", ""],
     ...axes.map((axis) => [axis, "text", " minor"] as const),
-    ["turns", "number", " minor"],
+    ["steps", "number", " minor"],
     ["tools", "number", " minor"],
     ["tokens", "number", " minor"],
     ["cost", "number", ""],

@@ -68,8 +68,8 @@ describe("a batch with the real OpenCode", () => {
         result.name,
         result.prompt,
         result.outcome,
-        result.text,
-        result.turns,
+        result.answer,
+        result.steps,
         result.worktree?.kept,
         result.worktree?.reason
       ])
@@ -156,7 +156,7 @@ describe("a batch with the real OpenCode", () => {
         expect(written.length).toBe(50)
         expect(new Set(written.map(({ id }) => id)).size).toBe(50)
         expect(new Set(written.map(({ prompt }) => prompt))).toEqual(new Set(jobs.map(({ prompt }) => prompt)))
-        expect(written.every(({ outcome, text }) => outcome === "success" && text === "done")).toBe(true)
+        expect(written.every(({ answer, outcome }) => outcome === "success" && answer === "done")).toBe(true)
         expect(left(box)).toEqual(nothing)
         expect(fs.existsSync(`${file}.lock`)).toBe(false)
       }).pipe(Effect.provide(provider((request) => {

@@ -68,7 +68,7 @@ describe("effect-opencode with the real OpenCode", () => {
       expect(people).toMatchObject({ code: 0, stdout: "The notes say: remember the milk.\n" })
       expect(linesOf(people.stderr).map(withoutTime)).toEqual([
         "● read notes.txt",
-        expect.stringMatching(/^✔ success · 2 turns · [\d,]+ tokens.* · \$\d+\.\d{4} · (\d+ min )?[\d.]+ s$/)
+        expect.stringMatching(/^✔ success · 2 steps · [\d,]+ tokens.* · \$\d+\.\d{4} · (\d+ min )?[\d.]+ s$/)
       ])
       const { requests } = yield* ModelProvider.ModelProvider
       expect((yield* requests).map(({ prompt }) => prompt)).toEqual(Array(2).fill("What do the notes say?"))
@@ -76,7 +76,7 @@ describe("effect-opencode with the real OpenCode", () => {
       const again = yield* run(box, ["replay", transcript, "--speed", "instant"])
       expect(again).toMatchObject({ code: 0, stdout: people.stdout })
       expect(withoutTime(linesOf(again.stderr)[0])).toBe("● read notes.txt")
-      expect(linesOf(again.stderr)[1]).toMatch(/^✔ success · 2 turns · /)
+      expect(linesOf(again.stderr)[1]).toMatch(/^✔ success · 2 steps · /)
 
       const programs = yield* run(box, ["run", "What do the notes say?", "--json", ...options])
       expect(programs).toMatchObject({ code: 0, stderr: "" })
@@ -90,7 +90,7 @@ describe("effect-opencode with the real OpenCode", () => {
         "step_finish",
         "effect-opencode/result"
       ])
-      expect(lines.at(-1)).toMatchObject({ outcome: "success", text: "The notes say: remember the milk.", turns: 2 })
+      expect(lines.at(-1)).toMatchObject({ outcome: "success", text: "The notes say: remember the milk.", steps: 2 })
       expect(left(box)).toEqual(nothing)
     }).pipe(
       Effect.provide(provider(ModelProvider.steps([

@@ -39,10 +39,10 @@ export const events: ReadonlyArray<Fleet.FleetEvent> = [
       index: 5,
       name: "job-5",
       cost: 0.12,
-      turns: 4,
+      steps: 4,
       usage: usage(5000),
       duration: 15_000,
-      text: "All tests pass now."
+      answer: "All tests pass now."
     })
   }),
   FleetEvent.Ended({
@@ -55,7 +55,7 @@ export const events: ReadonlyArray<Fleet.FleetEvent> = [
       outcome: "OpenCodeTimeoutError",
       message: "The run was ended after 10 minutes.",
       cost: 0.2,
-      turns: 9,
+      steps: 9,
       usage: usage(50_000),
       duration: 72_000
     })
@@ -75,7 +75,7 @@ export const matrix = Array.from({ length: 12 }, (_, index) =>
       agent: ["build", "plan", "review"][index % 3] ?? ""
     },
     cost: index / 10,
-    turns: index,
+    steps: index,
     usage: usage(index * 1000),
     duration: index * 10_000,
     ...(index % 5 === 4 ? { outcome: "OpenCodeBudgetError", message: "The run reached its budget of 3 steps." } : {})

@@ -137,7 +137,7 @@ export const results = (count: number, options: { readonly matrix: boolean }): R
       outcome: failure?.[0] ?? "success",
       message: failure?.[1],
       finishReason: failure === undefined ? "stop" : undefined,
-      text: "The redirect no longer leaves the site: `//` is refused.\nAll tests pass.",
+      answer: "The redirect no longer leaves the site: `//` is refused.\nAll tests pass.",
       sessionId: `ses_${index}`,
       runId: `run${index}`,
       usage: {
@@ -149,7 +149,7 @@ export const results = (count: number, options: { readonly matrix: boolean }): R
         cacheWrite: 0
       },
       cost: 0.062 * weight,
-      turns: 2 + Math.floor(weight * 5),
+      steps: 2 + Math.floor(weight * 5),
       toolCalls: 1 + Math.floor(weight * 9),
       startedAt: Date.UTC(2026, 0, 15, 9, 30) + index * 7000,
       duration: Math.round(48_000 * weight * (0.7 + roll())),

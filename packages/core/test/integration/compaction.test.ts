@@ -12,14 +12,14 @@ describe("a compaction of the real binary", () => {
     Effect.gen(function*() {
       yield* respond(compacting)
       const result = yield* run("Work", { exitGrace: "2 seconds" })
-      expect(result).toMatchObject({ text: "FINAL", exitCode: 0, forced: false, turns: 3, finishReason: "stop" })
+      expect(result).toMatchObject({ text: "FINAL", exitCode: 0, forced: false, steps: 3, finishReason: "stop" })
       const texts = result.events.filter(RunEvent.is("Text"))
       expect(texts.map(({ synthetic, text }) => [synthetic, text.slice(0, 8)])).toEqual([
         [undefined, "SUMMARY"],
         [true, "Continue"],
         [undefined, "FINAL"]
       ])
-      expect(RunResult.finalText(result)).toBe("FINAL")
+      expect(result.answer).toBe("FINAL")
     }))
 
   real(
@@ -30,7 +30,7 @@ describe("a compaction of the real binary", () => {
         yield* session.run("First")
         yield* respond(overflowing)
         const result = yield* session.run("Second", { exitGrace: "2 seconds" })
-        expect(result).toMatchObject({ text: "FINAL", exitCode: 1, forced: false, turns: 2 })
+        expect(result).toMatchObject({ text: "FINAL", exitCode: 1, forced: false, steps: 2 })
         expect(result.events.filter(RunEvent.is("SessionError"))).toMatchObject([{ name: "ContextOverflowError" }])
       }))
   )

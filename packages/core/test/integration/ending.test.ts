@@ -89,7 +89,7 @@ describe("nothing survives a run", () => {
       expect(error).toMatchObject({
         _tag: "OpenCodeCancelledError",
         signal: "SIGTERM",
-        partial: { turns: 0, survivors: [] }
+        partial: { steps: 0, survivors: [] }
       })
       expect(tags("partial" in error ? error.partial?.events : [])).toEqual(["StepStart"])
       expect(left(box)).toEqual(nothing)

@@ -30,7 +30,7 @@ describe("a typed failure", () => {
         failing("OpenCodePermissionError")
       )
       expect(error).toMatchObject({ permission: "bash", patterns: ["touch forbidden"] })
-      expect(error.partial).toMatchObject({ turns: 1, survivors: [] })
+      expect(error.partial).toMatchObject({ steps: 1, survivors: [] })
       expect(error.partial.sessionId).toMatch(/^ses_/)
       expect([...tags(error.partial.events)].sort()).toEqual([
         "PermissionRejected",
@@ -67,7 +67,7 @@ describe("a typed failure", () => {
   real("for a stream that is broken", () =>
     Effect.gen(function*() {
       const error = yield* run("Hello").pipe(failing("OpenCodeSessionError"))
-      expect(error).toMatchObject({ kind: "other", name: "UnknownError", partial: { eventCount: 2 } })
+      expect(error).toMatchObject({ kind: "other", errorName: "UnknownError", partial: { eventCount: 2 } })
     }), { respond: () => Reply.malformed("so far") })
 
   real("for a session that does not exist", () =>

@@ -41,7 +41,7 @@ describe("recover: \"export\"", () => {
       const result = yield* support.run("go", { recover: "export" })
       expect(result.recovered).toBe(true)
       expect(result.text).toBe("the end")
-      expect(result.turns).toBe(2)
+      expect(result.steps).toBe(2)
       const expected = ["StepStart", "ToolUse", "StepFinish", "StepStart", "Text", "StepFinish"]
       expect(support.tags(result.events)).toEqual(expected)
       const events = yield* Stream.runCollect(OpenCode.stream("go", { recover: "export" }))

@@ -58,7 +58,7 @@ describe("values are never options", () => {
             // The command goes outside, which would have been approved.
             yield* support.failing("OpenCodePermissionError")(session.run("--auto"))
             expect(fs.existsSync(path.join(box.data, "outside"))).toBe(false)
-            expect((yield* session.export).info).toMatchObject({ title })
+            expect((yield* session.export()).info).toMatchObject({ title })
             const texts = (yield* support.asked)[0]!.messages.map(({ text }) => text).join("\n")
             expect(texts).toContain("content of --auto")
             expect(texts).toContain("content of 'q'")

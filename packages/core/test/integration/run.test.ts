@@ -17,7 +17,7 @@ describe("a run with the real binary", () => {
         finishReason: "stop",
         exitCode: 0,
         forced: false,
-        turns: 1,
+        steps: 1,
         attempts: 1,
         usage: { total: 120, output: 20 }
       })
@@ -37,7 +37,7 @@ describe("a run with the real binary", () => {
     (box) =>
       Effect.gen(function*() {
         const result = yield* run("List the files")
-        expect(result.turns).toBe(2)
+        expect(result.steps).toBe(2)
         expect(result.text).toBe("listed")
         const [call] = tools(result.events)
         expect(call).toMatchObject({ tool: "bash", status: "completed", metadata: { exit: 3 } })

@@ -101,7 +101,7 @@ describe("secrets", () => {
       expect((yield* asked).map(({ authorization }) => authorization)).toEqual(
         Array.from({ length: 2 }, () => `Bearer ${canaries.apiKey}`)
       )
-      expect(error).toMatchObject({ kind: "authentication", statusCode: 401, partial: { turns: 1 } })
+      expect(error).toMatchObject({ kind: "authentication", statusCode: 401, partial: { steps: 1 } })
       // … and nowhere else.
       expectClean("arguments", alive.map(({ command }) => command).join("\n"))
       expectClean("message", `${error.message}\n${String(error)}\n${error.stack}`)

@@ -78,7 +78,7 @@ layer(services, { excludeTestServices: true, timeout: 600_000 })("runs over a wa
         steps([Reply.reasoning("let me think", Reply.text("Hello world", { deltas: ["Hello ", "world"] }))])
       )
       const result = yield* run("Greet")
-      expect(result).toMatchObject({ text: "Hello world", finishReason: "stop", forced: false, turns: 1, attempts: 1 })
+      expect(result).toMatchObject({ text: "Hello world", finishReason: "stop", forced: false, steps: 1, attempts: 1 })
       expect(result.exitCode).toBeUndefined()
       expect(result.cost).toBeGreaterThan(0)
       expect(tags(result.events)).toEqual(["StepStart", "Text", "StepFinish"])
@@ -197,13 +197,13 @@ layer(services, { excludeTestServices: true, timeout: 600_000 })("runs over a wa
       expect(tools(second.events)).toMatchObject([{ tool: "bash", output: "two\n" }])
       const third = yield* session.run("Third", { permission: { bash: "deny" } })
       expect(tools(third.events)).toMatchObject([{ tool: "invalid" }])
-      const branch = yield* session.fork
+      const branch = yield* session.fork()
       const fourth = yield* branch.run("Fourth", { permission: { bash: "deny" } })
       expect(fourth.sessionId).not.toBe(first.sessionId)
       expect(tools(fourth.events)).toMatchObject([{ tool: "invalid" }])
-      const conversation = yield* session.export
+      const conversation = yield* session.export()
       expect(conversation.messages.filter(({ info }) => info.role === "user")).toHaveLength(3)
-      expect(yield* session.usage).toMatchObject({ turns: 5 })
+      expect(yield* session.usage).toMatchObject({ steps: 5 })
     })))
 
   it.effect("answer by a schema", () =>
@@ -211,7 +211,7 @@ layer(services, { excludeTestServices: true, timeout: 600_000 })("runs over a wa
       yield* respond(ModelProvider.sequence([Reply.text("no json"), Reply.text("{\"answer\": 42}")]))
       const { result, value } = yield* OpenCode.runSchema(Schema.Struct({ answer: Schema.Int }), "How many?")
       expect(value).toEqual({ answer: 42 })
-      expect(result.turns).toBe(2)
+      expect(result.steps).toBe(2)
     }))
 
   it.effect("are aborted where they are interrupted", () =>

@@ -162,7 +162,7 @@ describe("a compaction", () => {
     Effect.gen(function*() {
       yield* support.respond(support.compacting)
       const result = yield* OpenCode.run("Work", { exitGrace: "2 seconds" })
-      expect(result).toMatchObject({ text: "FINAL", forced: false, turns: 3 })
+      expect(result).toMatchObject({ text: "FINAL", forced: false, steps: 3 })
       const texts = result.events.flatMap((event) =>
         event._tag === "Text" ? [[event.synthetic, event.text.slice(0, 8)]] : []
       )
@@ -176,7 +176,7 @@ describe("a compaction", () => {
       yield* session.run("First")
       yield* support.respond(support.overflowing)
       const result = yield* session.run("Second", { exitGrace: "2 seconds" })
-      expect(result).toMatchObject({ text: "FINAL", forced: false, turns: 2 })
+      expect(result).toMatchObject({ text: "FINAL", forced: false, steps: 2 })
     })))
 })
 
@@ -298,9 +298,9 @@ describe("a provider that never answers", () => {
         failing("OpenCodeTimeoutError")(OpenCode.run("stops in the middle", { idleTimeout: "30 seconds" })),
         failing("OpenCodeTimeoutError")(Fiber.join(tool))
       ], { concurrency: "unbounded" })
-      expect(total).toMatchObject({ phase: "total", partial: { text: "", turns: 0 } })
+      expect(total).toMatchObject({ phase: "total", partial: { text: "", steps: 0 } })
       expect(total.partial.sessionId).toMatch(/^ses_/)
-      expect(idle).toMatchObject({ phase: "idle", partial: { text: "so far so good", turns: 0 } })
+      expect(idle).toMatchObject({ phase: "idle", partial: { text: "so far so good", steps: 0 } })
       expect(working_).toMatchObject({ phase: "idle" })
       yield* Deferred.succeed(released, undefined)
       expect((yield* Fiber.join(others)).text).toBe("done")
@@ -351,7 +351,7 @@ describe("a server that is killed", () => {
       expect(error).toMatchObject({
         reason: "exited",
         signal: "SIGKILL",
-        partial: { text: "First this.", turns: 1, usage: { total: 120 }, cost: 0.0001 }
+        partial: { text: "First this.", steps: 1, usage: { total: 120 }, cost: 0.0001 }
       })
       expect(error.partial?.sessionId).toMatch(/^ses_/)
       expect(tags(error.partial?.events)).toEqual(["StepStart", "Text", "ToolUse", "StepFinish", "StepStart"])

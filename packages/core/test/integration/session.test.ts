@@ -1,5 +1,5 @@
 import { describe, expect } from "@effect/vitest"
-import { Effect, Fiber, Option, Schema, Stream } from "effect"
+import { Effect, Fiber, Schema, Stream } from "effect"
 import { Conversation, OpenCode, RunEvent } from "effect-opencode"
 import type { ModelProvider } from "effect-opencode-testing"
 import * as fs from "node:fs"
@@ -20,13 +20,13 @@ describe("Session", () => {
     () =>
       Effect.scoped(Effect.gen(function*() {
         const session = yield* OpenCode.session()
-        expect(yield* session.id).toEqual(Option.none())
+        expect(yield* session.id).toBeUndefined()
         const first = yield* session.run("one")
         const second = yield* session.run("two")
         expect(second.sessionId).toBe(first.sessionId)
-        expect(yield* session.id).toEqual(Option.fromNullable(first.sessionId))
+        expect(yield* session.id).toBe(first.sessionId)
 
-        const branch = yield* session.fork
+        const branch = yield* session.fork()
         const third = yield* branch.run("three")
         expect(third.sessionId).not.toBe(first.sessionId)
         yield* session.run("four")
@@ -37,12 +37,12 @@ describe("Session", () => {
         // The trunk has not heard what was said on the branch.
         expect(said(requests[3]!).join()).not.toContain("three")
 
-        const trunk = yield* session.export
+        const trunk = yield* session.export()
         expect(trunk.info.id).toBe(first.sessionId)
-        expect(Conversation.lastText(trunk)).toContain("answer to four")
+        expect(Conversation.answer(trunk)).toContain("answer to four")
         expect(Conversation.lastTurn(trunk).map((event) => event._tag)).toEqual(["StepStart", "Text", "StepFinish"])
         const usage = yield* session.usage
-        expect(usage.turns).toBe(3)
+        expect(usage.steps).toBe(3)
         expect(usage.usage).toEqual(Conversation.spent(trunk).usage)
         expect(usage.cost).toBeCloseTo(Conversation.spent(trunk).cost, 10)
       })),
@@ -69,8 +69,8 @@ describe("Session", () => {
         const session = yield* OpenCode.session()
         yield* Stream.runDrain(Stream.filter(session.stream("one"), RunEvent.is("Text")))
         return {
-          sessionId: Option.getOrUndefined(yield* session.id),
-          directory: Option.getOrUndefined(session.directory),
+          sessionId: yield* session.id,
+          directory: session.directory,
           cwd: session.cwd
         }
       }))
@@ -103,7 +103,7 @@ describe("Session", () => {
       const Answer = Schema.Struct({ count: Schema.Int, on: Schema.Date })
       const { result, value } = yield* OpenCode.runSchema(Answer, "How many?")
       expect(value).toEqual({ count: 3, on: new Date("2026-01-02T00:00:00.000Z") })
-      expect(result.turns).toBe(2)
+      expect(result.steps).toBe(2)
       const requests = yield* support.asked
       expect(requests.map((request) => said(request).length)).toEqual([1, 2])
       expect(said(requests[0]!)[0]).toContain("How many?")
@@ -113,7 +113,7 @@ describe("Session", () => {
       const error = yield* support.failing("OpenCodeOutputError")(
         OpenCode.runSchema(Answer, "How many?", { repairs: 1 })
       )
-      expect(error.text).toBe("I do not know")
+      expect(error.answer).toBe("I do not know")
       const budget = yield* support.failing("OpenCodeBudgetError")(
         OpenCode.runSchema(Answer, "How many?", { budget: { steps: 1 } })
       )
@@ -129,8 +129,8 @@ describe("Session", () => {
     Effect.gen(function*() {
       const flat = yield* support.run("go")
       const deep = yield* support.run("go", { usage: "deep" })
-      expect(flat.turns).toBe(2)
-      expect(deep.turns).toBe(2)
+      expect(flat.steps).toBe(2)
+      expect(deep.steps).toBe(2)
       expect(deep.usage.total).toBe(flat.usage.total + flat.usage.total / 2)
       expect(deep.cost).toBeCloseTo(flat.cost * 1.5, 10)
     }), {

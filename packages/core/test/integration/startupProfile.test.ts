@@ -50,7 +50,7 @@ describe("the start-up profile with the real binary", () => {
               text: result.text,
               finishReason: result.finishReason,
               exitCode: result.exitCode,
-              turns: result.turns,
+              steps: result.steps,
               usage: result.usage,
               cost: result.cost,
               events: result.events.map((event) => event._tag),

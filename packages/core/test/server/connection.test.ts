@@ -11,13 +11,13 @@ const failure = (detail: string) => new OpenCodeError.OpenCodeServerError({ reas
 /** Connections that open, die and close when the test says so. */
 const makeServer = Effect.gen(function*() {
   const log: Array<string> = []
-  const opened: Array<Deferred.Deferred<void, OpenCodeError.OpenCodeError>> = []
+  const opened: Array<Deferred.Deferred<void, OpenCodeError.QueryError>> = []
   const died: Array<Deferred.Deferred<OpenCodeError.OpenCodeServerError>> = []
   const closed: Array<Deferred.Deferred<void>> = []
   const server = yield* connections.hold(Effect.gen(function*() {
     const n = opened.length
     const [opening, dying, closing] = [
-      yield* Deferred.make<void, OpenCodeError.OpenCodeError>(),
+      yield* Deferred.make<void, OpenCodeError.QueryError>(),
       yield* Deferred.make<OpenCodeError.OpenCodeServerError>(),
       yield* Deferred.make<void>()
     ]
@@ -38,7 +38,7 @@ const makeServer = Effect.gen(function*() {
     server,
     log,
     open: (n: number) => Effect.zipRight(Deferred.succeed(opened[n]!, undefined), settle),
-    refuse: (n: number, error: OpenCodeError.OpenCodeError) =>
+    refuse: (n: number, error: OpenCodeError.QueryError) =>
       Effect.zipRight(Deferred.fail(opened[n]!, error), settle),
     die: (n: number) => Effect.zipRight(Deferred.succeed(died[n]!, failure("killed")), settle),
     close: (n: number) => Effect.zipRight(Deferred.succeed(closed[n]!, undefined), settle)

@@ -60,7 +60,7 @@ describe("a run over a server", () => {
       assert.strictEqual(result.text, "hello")
       expect(result).toMatchObject({
         finishReason: "stop",
-        turns: 1,
+        steps: 1,
         cost: 0.25,
         forced: false,
         attempts: 1,
@@ -171,7 +171,7 @@ describe("a run over a server", () => {
       expect(error).toMatchObject({ scope: "run", limit: "steps", max: 1, reached: 2 })
       assert.strictEqual(aborted.length, 1)
       const retries = yield* T.failsWith("OpenCodeSessionError")(OpenCode.run("x", { maxProviderRetries: 2 }))
-      expect(retries).toMatchObject({ name: "ProviderRetryLimit", kind: "rate-limit", providerRetries: 2 })
+      expect(retries).toMatchObject({ errorName: "ProviderRetryLimit", kind: "rate-limit", providerRetries: 2 })
       assert.strictEqual(aborted.length, 2)
       const fleet = yield* FleetBudget.FleetBudget
       expect(yield* fleet.spent).toMatchObject({ cost: 0.25, steps: 2 })
@@ -204,7 +204,7 @@ describe("a run over a server", () => {
       const { aborted } = yield* F.Fake
       const fiber = yield* Effect.fork(T.failsWith("OpenCodeSessionError")(OpenCode.run("x")))
       const error = yield* driven(fiber)
-      expect(error).toMatchObject({ name: "ProviderRefusal", kind: "quota", retryable: false, providerRetries: 1 })
+      expect(error).toMatchObject({ errorName: "ProviderRefusal", kind: "quota", retryable: false, providerRetries: 1 })
       assert.strictEqual(aborted.length, 1)
       const goingOn = yield* Effect.fork(OpenCode.run("x"))
       assert.strictEqual((yield* driven(goingOn)).text, "hello")
@@ -233,7 +233,7 @@ describe("a run over a server", () => {
       assert.deepStrictEqual(retries.map(({ attempt }) => attempt), [1, 2, 3, 4, 1, 2])
       assert.strictEqual(new Set(retries.map(({ sessionId }) => sessionId)).size, 2)
       const error = yield* T.failsWith("OpenCodeSessionError")(OpenCode.run("x", { maxProviderRetries: 3 }))
-      expect(error).toMatchObject({ name: "ProviderRetryLimit", providerRetries: 3 })
+      expect(error).toMatchObject({ errorName: "ProviderRetryLimit", providerRetries: 3 })
     }).pipe(Effect.provide(F.layer([1, 0].map((steps): F.Script => (play) =>
       Effect.gen(function*() {
         yield* play.busy
@@ -344,7 +344,7 @@ describe("the end of a run over a server", () => {
         })],
       Effect.gen(function*() {
         const error = yield* T.failsWith("OpenCodeSessionError")(OpenCode.run("x"))
-        assert.strictEqual(error.name, "StructuredOutputError")
+        assert.strictEqual(error.errorName, "StructuredOutputError")
       })
     ))
 
@@ -1388,7 +1388,7 @@ describe("the end of a layer over a server", () => {
         const refused: ReadonlyArray<Effect.Effect<unknown, OpenCodeError.OpenCodeError>> = [
           service.run("3"),
           session.run("3"),
-          Effect.scoped(session.fork)
+          Effect.scoped(session.fork())
         ]
         for (const effect of refused) {
           assert.include((yield* T.failsWith("OpenCodeConfigError")(effect)).reason, "closed")
@@ -1408,7 +1408,7 @@ describe("a session over a server", () => {
         const session = yield* OpenCode.session({ permission: { bash: "deny" }, title: "Work" })
         const first = yield* session.run("1")
         assert.strictEqual((yield* session.run("2")).text, "two")
-        const branch = yield* session.fork
+        const branch = yield* session.fork()
         const third = yield* branch.run("3")
         assert.strictEqual(third.text, "three")
         assert.deepStrictEqual(prompts.map(({ sessionId }) => sessionId), [
@@ -1420,9 +1420,9 @@ describe("a session over a server", () => {
         // The same rules need not be said again; a branch has lost them.
         assert.deepStrictEqual(rulesOf(sessions.get(first.sessionId!)), ["bash * deny", ...closing])
         assert.deepStrictEqual(rulesOf(sessions.get(third.sessionId!)), ["bash * deny", ...closing])
-        const { messages } = yield* session.export
+        const { messages } = yield* session.export()
         assert.deepStrictEqual(messages.map(({ info }) => info.role), ["user", "assistant", "user", "assistant"])
-        expect(yield* session.usage).toMatchObject({ turns: 2, cost: 0.5 })
+        expect(yield* session.usage).toMatchObject({ steps: 2, cost: 0.5 })
       }))
     ))
 
@@ -1520,7 +1520,7 @@ describe("a session over a server", () => {
       Effect.gen(function*() {
         const { result, value } = yield* OpenCode.runSchema(Schema.Struct({ answer: Schema.Int }), "How many?")
         assert.deepStrictEqual(value, { answer: 42 })
-        assert.strictEqual(result.turns, 2)
+        assert.strictEqual(result.steps, 2)
         const { prompts } = yield* F.Fake
         assert.strictEqual(prompts[0]!.sessionId, prompts[1]!.sessionId)
       })

@@ -17,7 +17,7 @@ export const partial = (overrides: { readonly [K in keyof OpenCodeError.Partial]
     text: "",
     usage: TokenUsage.empty,
     cost: 0,
-    turns: 0,
+    steps: 0,
     stderr: "",
     attempts: 1,
     duration: 1000,
@@ -83,7 +83,7 @@ export const facts = (input: {
       text: evidence.text(),
       usage: evidence.usage,
       cost: evidence.cost,
-      turns: evidence.turns,
+      steps: evidence.steps,
       stderr: input.stderr ?? "",
       survivors: input.survivors ?? []
     }),

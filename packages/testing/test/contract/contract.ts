@@ -147,7 +147,7 @@ const scenarios: ReadonlyArray<Scenario> = [
     test: Effect.gen(function*() {
       const result = yield* succeeds("Say something")
       expect(tags(result.events)).toEqual(["StepStart", "Text", "StepFinish"])
-      expect(result).toMatchObject({ text: unicode, turns: 1, usage: step, cost: 0.0001 })
+      expect(result).toMatchObject({ text: unicode, steps: 1, usage: step, cost: 0.0001 })
       const streamed = yield* Stream.runCollect(OpenCode.stream("Say it again"))
       expect(tags([...streamed])).toEqual(["StepStart", "Text", "StepFinish"])
       const { isServer } = yield* Here
@@ -195,7 +195,7 @@ const scenarios: ReadonlyArray<Scenario> = [
       const result = yield* succeeds("Work")
       expect(result).toMatchObject({
         text: "First.Second.",
-        turns: 2,
+        steps: 2,
         usage: { total: 350, input: 220, output: 50, reasoning: 0, cacheRead: 80, cacheWrite: 0 }
       })
       expect(result.cost).toBeCloseTo(0.00032, 8)
@@ -213,11 +213,11 @@ const scenarios: ReadonlyArray<Scenario> = [
       expect(error).toMatchObject({
         _tag: "OpenCodeSessionError",
         kind: "authentication",
-        name: "APIError",
+        errorName: "APIError",
         statusCode: 401,
         retryable: false,
         reason: "Incorrect API key provided",
-        partial: { eventCount: 1, text: "", turns: 0 }
+        partial: { eventCount: 1, text: "", steps: 0 }
       })
       if (error._tag === "OpenCodeSessionError") wellFormed(error.partial.events ?? [])
     })
@@ -235,7 +235,7 @@ const scenarios: ReadonlyArray<Scenario> = [
         _tag: "OpenCodePermissionError",
         permission: "external_directory",
         patterns: ["/etc/*"],
-        partial: { eventCount: 3, turns: 1 }
+        partial: { eventCount: 3, steps: 1 }
       })
       if (error._tag === "OpenCodePermissionError") {
         const { isServer } = yield* Here

@@ -8,7 +8,7 @@ import type * as Redacted from "effect/Redacted"
 import * as HostEnvironment from "../../HostEnvironment.js"
 import type { Isolation } from "../../Isolation.js"
 import type { Options } from "../../OpenCode.js"
-import type { OpenCodeError } from "../../OpenCodeError.js"
+import type { OpenCodeBinaryNotFoundError, QueryError } from "../../OpenCodeError.js"
 import type { RunOptions } from "../../RunOptions.js"
 import type { Version } from "../../Version.js"
 import type { Dialect } from "../opencode/dialect.js"
@@ -37,9 +37,9 @@ export interface Processes {
   /** This program, for those who find its processes after it has died. Found out once. */
   readonly program: Effect.Effect<Owner | undefined>
   /** Found once; fails again and again if it cannot be found. */
-  readonly binary: Effect.Effect<string, OpenCodeError>
+  readonly binary: Effect.Effect<string, OpenCodeBinaryNotFoundError>
   /** Asked once; asked again after a failure. */
-  readonly release: Effect.Effect<Release, OpenCodeError>
+  readonly release: Effect.Effect<Release, QueryError>
   readonly defaults: RunOptions
   readonly isolation: Isolation
   readonly forceKillAfter: Duration.Duration

@@ -3,7 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { OpenCodeProcessError } from "../../OpenCodeError.js"
-import type { OpenCodeError } from "../../OpenCodeError.js"
+import type { QueryError } from "../../OpenCodeError.js"
 import * as dialects from "../opencode/dialects.js"
 import * as redact from "../opencode/redact.js"
 import * as runSnapshot from "../opencode/runSnapshot.js"
@@ -41,7 +41,7 @@ export const make = (
   client: Services,
   args: ReadonlyArray<string>,
   options?: Options
-): Effect.Effect<string, OpenCodeError> =>
+): Effect.Effect<string, QueryError> =>
   Effect.scoped(Effect.gen(function*() {
     const clock = yield* Effect.clock
     const before = clock.unsafeCurrentTimeMillis()

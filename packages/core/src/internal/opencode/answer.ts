@@ -32,6 +32,12 @@ interface Step {
 
 const none: ReadonlyArray<string> = []
 
+/** A blank line. */
+export const separator = "\n\n"
+
+/** One text of many. */
+export const join = (texts: ReadonlyArray<string>): string => texts.join(separator)
+
 const textsOf = (events: ReadonlyArray<RunEvent>): ReadonlyArray<string> =>
   events.map(decode.textOf).filter((text) => text !== "")
 

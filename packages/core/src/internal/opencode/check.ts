@@ -57,12 +57,9 @@ const shape = (options: RunOptions): Option.Option<Problem> =>
   })
 
 const permission = (options: RunOptions): Option.Option<Problem> => {
-  const own = options.permission === undefined ? Option.none<Problem>() : Permission.check(options.permission)
-  const overridden = Option.orElse(own, () => {
-    const rules = options.configOverrides?.["permission"]
-    return rules === undefined ? Option.none<Problem>() : Permission.check(rules)
-  })
-  return Option.map(overridden, ({ path, reason }) => ({
+  const rules = [options.permission, options.configOverrides?.["permission"]]
+  const found = rules.map((rules) => rules === undefined ? undefined : Permission.check(rules))
+  return Option.map(Option.fromNullable(found[0] ?? found[1]), ({ path, reason }) => ({
     path: path === "" ? "permission" : `permission.${path}`,
     reason
   }))

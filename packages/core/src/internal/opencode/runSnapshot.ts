@@ -9,7 +9,7 @@ export const make = (
   text: "",
   usage: TokenUsage.empty,
   cost: 0,
-  turns: 0,
+  steps: 0,
   stderr: "",
   attempts: 1,
   duration: 0,

@@ -33,13 +33,15 @@ export interface Summary extends Evidence {
   readonly add: (event: RunEvent) => void
   /** The session is known before any event of it. */
   readonly inSession: (sessionId: string) => void
+  /** The texts of the agent, a blank line between them. */
   readonly text: () => string
+  /** The texts of its final message alone. */
+  readonly answer: () => string
   readonly sessionId: string | undefined
   readonly usage: TokenUsage.TokenUsage
   readonly cost: number
   /** Whether some of the cost is unknown, so that `cost` is less than what was spent. */
   readonly unpriced: boolean
-  readonly turns: number
   /** Steps that began, repetitions of one message included. */
   readonly steps: number
   readonly toolCalls: number
@@ -90,6 +92,8 @@ export const make = (options: {
       ? { _tag: "PermissionRejected", permission: event.tool, patterns: [] }
       : explain(said, event)
   }
+  let begun = 0
+  let finished = 0
   /** Since the step before this one has finished. */
   let lostInStep = false
   let saidInStep = false
@@ -99,22 +103,28 @@ export const make = (options: {
   }
   /** Whether the agent's last step ended the conversation; a compaction is none of its steps. */
   let hasEnded = false
+  let hasSaid = false
   const say = (texts: ReadonlyArray<string>): void => {
     for (const text of texts) {
-      if (keepAll) pieces.push(text)
-      else last.push(clean(text), true)
+      if (keepAll) {
+        pieces.push(text)
+        continue
+      }
+      if (hasSaid) last.push(answers.separator)
+      last.push(clean(text), true)
+      hasSaid = true
     }
   }
   const text = (): string => {
-    const held = answer.held().join("")
-    return keepAll ? pieces.join("") + held : (last.read() + clean(held)).slice(-options.keepText)
+    const held = answer.held()
+    if (keepAll) return answers.join([...pieces, ...held])
+    return answers.join([...(hasSaid ? [last.read()] : []), ...held.map(clean)]).slice(-options.keepText)
   }
   const self = {
     sessionId: undefined as string | undefined,
     usage: TokenUsage.empty,
     cost: 0,
     unpriced: false,
-    turns: 0,
     steps: 0,
     toolCalls: 0,
     eventCount: 0,
@@ -127,6 +137,7 @@ export const make = (options: {
     lostLines: 0,
     answerLost: false,
     text,
+    answer: () => answers.join(answer.final()),
     inSession: (sessionId: string) => {
       self.sessionId ??= sessionId
     },
@@ -156,7 +167,7 @@ export const make = (options: {
       }
       switch (event._tag) {
         case "StepStart":
-          self.steps++
+          self.steps = Math.max(finished, ++begun)
           if (!answer.summarizes()) hasEnded = false
           self.finished = false
           // The run went on, so what was rejected did not end it.
@@ -164,7 +175,8 @@ export const make = (options: {
           return
         case "StepFinish":
           if (decode.isToolCall(event)) self.toolCalls++
-          self.turns++
+          // Every finished step began, also where the line that said so was lost.
+          self.steps = Math.max(++finished, begun)
           self.usage = TokenUsage.add(self.usage, event.tokens)
           self.cost += event.cost
           if (event.unread?.some((field) => costs.test(field)) === true) self.unpriced = true

@@ -16,7 +16,7 @@ import {
   OpenCodeSqliteError,
   OpenCodeTimeoutError
 } from "../../OpenCodeError.js"
-import type { OpenCodeError, Partial } from "../../OpenCodeError.js"
+import type { Partial, RunError } from "../../OpenCodeError.js"
 import type { ProviderRetry, SessionError } from "../../RunEvent.js"
 import * as json from "../util/json.js"
 import { isObject } from "../util/object.js"
@@ -85,7 +85,7 @@ const trusted = true
 
 const stderrOf = ({ ownStderr, partial }: Facts): string => ownStderr ?? partial.stderr
 
-const fromGuard = (guard: Exclude<Guard, { readonly _tag: "ExitGrace" }>, facts: Facts): OpenCodeError => {
+const fromGuard = (guard: Exclude<Guard, { readonly _tag: "ExitGrace" }>, facts: Facts): RunError => {
   const { partial } = facts
   switch (guard._tag) {
     case "Timeout":
@@ -112,7 +112,7 @@ const fromGuard = (guard: Exclude<Guard, { readonly _tag: "ExitGrace" }>, facts:
         : `the last of ${guard.retry.attempt} failed attempts, \`maxProviderRetries\``
       return new OpenCodeSessionError({
         kind: guard.retry.kind,
-        name: guard.isHopeless === true ? "ProviderRefusal" : "ProviderRetryLimit",
+        errorName: guard.isHopeless === true ? "ProviderRefusal" : "ProviderRetryLimit",
         reason: `${facts.redact(guard.retry.reason)} (${why})`,
         retryable: guard.isHopeless !== true,
         providerRetries: guard.retry.attempt,
@@ -129,14 +129,14 @@ const markOf = (event: SessionError): unknown => {
   return isObject(data) ? data["ref"] : undefined
 }
 
-const fromSessionError = (event: SessionError, facts: Facts): OpenCodeError => {
+const fromSessionError = (event: SessionError, facts: Facts): RunError => {
   const { evidence, partial, redact } = facts
   if (event.kind === "aborted") return new OpenCodeCancelledError({ partial }, trusted)
   // "Unexpected server error. Check server logs": the log is on stderr.
   const logged = event.kind === "other" ? facts.crashTexts.missingModel(stderrOf(facts), markOf(event)) : undefined
   return new OpenCodeSessionError({
     kind: logged === undefined ? event.kind : "model-not-found",
-    name: redact(event.name),
+    errorName: redact(event.name),
     reason: redact(logged ?? event.message),
     statusCode: event.statusCode,
     retryable: event.retryable,
@@ -150,7 +150,7 @@ const fromSessionError = (event: SessionError, facts: Facts): OpenCodeError => {
 /** What somebody sends who wants a program to stop; a SIGKILL is as likely the kernel's, out of memory. */
 const cancelling = new Set(["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
 
-const fromExit = (facts: Facts): OpenCodeError | undefined => {
+const fromExit = (facts: Facts): RunError | undefined => {
   const { evidence, exit, guard, partial } = facts
   // The signal was ours: it says nothing about the run.
   if (guard?._tag === "ExitGrace" && (evidence.finished || exit._tag === "Signal")) return undefined
@@ -190,7 +190,7 @@ const codeOf = (exit: Exit): number | undefined => exit._tag === "Code" ? exit.c
  * 7. Processes that could not be ended: `OpenCodeProcessError`.
  * 8. Success.
  */
-export const decide = (facts: Facts): Either.Either<Finished, OpenCodeError> => {
+export const decide = (facts: Facts): Either.Either<Finished, RunError> => {
   const { evidence, exit, guard, partial } = facts
   if (guard !== undefined && guard._tag !== "ExitGrace") return Either.left(fromGuard(guard, facts))
   // The crash exits with a code; somebody who sent a signal does not want another start.

@@ -6,7 +6,7 @@ import * as FiberId from "effect/FiberId"
 import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import type { OpenCodeError, Partial } from "../../OpenCodeError.js"
+import type { Partial, RunError } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
 import type * as StartupGate from "../../StartupGate.js"
 import * as TokenUsage from "../../TokenUsage.js"
@@ -48,23 +48,24 @@ export interface Expiry {
   readonly await: Effect.Effect<void>
   /** Cuts a wait short at the end, after so many attempts: waiting counts. */
   readonly inTime: <A, R>(
-    effect: Effect.Effect<A, OpenCodeError, R>,
+    effect: Effect.Effect<A, RunError, R>,
     attempts: number
-  ) => Effect.Effect<A, OpenCodeError, R>
+  ) => Effect.Effect<A, RunError, R>
 }
 
 /** The events of a run, chunk by chunk, where somebody reads them; fails with nothing at the end. */
-export type Pull = Effect.Effect<Chunk.Chunk<RunEvent>, Option.Option<OpenCodeError>>
+export type Pull = Effect.Effect<Chunk.Chunk<RunEvent>, Option.Option<RunError>>
 
 /** What is known of an attempt that finished. */
 export interface Success {
   readonly finished: verdicts.Finished
   readonly recovered: boolean
+  readonly answer: string
   readonly partial: Partial
 }
 
 /** One attempt: its events, then the verdict where there is one to fail with. It is over with the scope. */
-export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope.Scope> =>
+export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scope> =>
   Effect.gen(function*() {
     const { client, plan } = context
     const { fleet, transcript } = context.sinks
@@ -83,7 +84,7 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
     const events: Array<RunEvent> = []
     const rawLines: Array<string> = []
     const keepRaw = context.collect && plan.options.keepRaw === true
-    const outbox = context.listening ? yield* Mailbox.make<Chunk.Chunk<RunEvent>, OpenCodeError>(1) : undefined
+    const outbox = context.listening ? yield* Mailbox.make<Chunk.Chunk<RunEvent>, RunError>(1) : undefined
     if (outbox !== undefined) {
       // Whoever waits for more events of a run that is ended from outside.
       yield* Scope.addFinalizer(scope, outbox.failCause(Cause.interrupt(FiberId.none)))
@@ -99,9 +100,9 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
       ? entered.value
       : yield* inTime(enter(client, providerOf(context)))
     // As late as possible: those who stood before us in the queue have spent since.
-    if (fleet !== undefined) yield* fleet.check
-    if (transcript !== undefined) {
-      yield* transcript.start({
+      if (fleet !== undefined) yield* fleet.check()
+      if (transcript !== undefined) {
+        yield* transcript.start({
         timestamp: clock.unsafeCurrentTimeMillis(),
         runId: plan.runId,
         attempt: context.number,
@@ -141,7 +142,7 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
       usage: state.usage,
       cost: state.cost,
       ...(state.unpriced ? { unpriced: true } : {}),
-      turns: state.turns,
+      steps: state.steps,
       stderr: plan.redactor.text(stderr.read()),
       attempts: context.number,
       duration: clock.unsafeCurrentTimeMillis() - plan.startedAt,
@@ -199,7 +200,7 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
         })
       }
       if (Either.isRight(verdict)) {
-        context.onSuccess({ finished: verdict.right, recovered: missing.length > 0, partial })
+        context.onSuccess({ finished: verdict.right, recovered: missing.length > 0, answer: state.answer(), partial })
       }
       if (Either.isLeft(verdict)) return yield* verdict.left
     })
@@ -222,8 +223,8 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
 
 /** A mailbox (3.22) adds its own end to whatever it was ended with. */
 const endOf = (
-  cause: Cause.Cause<OpenCodeError | Cause.NoSuchElementException>
-): Effect.Effect<never, Option.Option<OpenCodeError>> => {
+  cause: Cause.Cause<RunError | Cause.NoSuchElementException>
+): Effect.Effect<never, Option.Option<RunError>> => {
   for (const error of Cause.failures(cause)) {
     if (!Cause.isNoSuchElementException(error)) return Effect.fail(Option.some(error))
   }

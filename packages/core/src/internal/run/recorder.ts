@@ -2,7 +2,7 @@ import * as Chunk from "effect/Chunk"
 import * as Effect from "effect/Effect"
 import type * as Mailbox from "effect/Mailbox"
 import type * as FleetBudget from "../../FleetBudget.js"
-import type { OpenCodeError } from "../../OpenCodeError.js"
+import type { RunError } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
 import * as TokenUsage from "../../TokenUsage.js"
 import type { Transcript } from "../../Transcript.js"
@@ -18,7 +18,7 @@ export interface Progress {
   readonly cost: number
   /** Some of the cost so far is unknown. */
   readonly unpriced: boolean
-  readonly turns: number
+  readonly steps: number
 }
 
 /** What a run wants to know of its attempts. */
@@ -47,7 +47,7 @@ export interface Options extends Sinks {
   readonly state: Summary
   readonly guard: Guards
   /** Takes the events to whoever reads them; there is none where nobody does. */
-  readonly outbox: Mailbox.Mailbox<Chunk.Chunk<RunEvent>, OpenCodeError> | undefined
+  readonly outbox: Mailbox.Mailbox<Chunk.Chunk<RunEvent>, RunError> | undefined
   /** The first event has been seen. */
   readonly opened: Effect.Effect<void>
   /** Collects the events, where they are kept. */
@@ -62,7 +62,7 @@ export const make = (options: Options): Recorder => ({
 
 const addHidden = ({ fleet, guard, onProgress, onUnpriced, state }: Options, hidden: sessionExport.Hidden) =>
   Effect.gen(function*() {
-    onProgress({ sessionId: state.sessionId, ...hidden, turns: 0 })
+    onProgress({ sessionId: state.sessionId, ...hidden, steps: 0 })
     if (fleet !== undefined) {
       yield* fleet.add({
         steps: 0,
@@ -110,7 +110,7 @@ const source = (options: Options): (arrived: ReadonlyArray<RunEvent>) => Effect.
 
   return (arrived) => {
     if (arrived.length === 0) return Effect.void
-    const before = { steps: state.steps, cost: state.cost, toolCalls: state.toolCalls, turns: state.turns }
+    const before = { steps: state.steps, cost: state.cost, toolCalls: state.toolCalls }
     const usageBefore = state.usage
     const hadEvent = state.eventCount > 0
     const now = guard.now()
@@ -141,7 +141,7 @@ const source = (options: Options): (arrived: ReadonlyArray<RunEvent>) => Effect.
       usage,
       cost,
       unpriced: state.unpriced,
-      turns: state.turns - before.turns
+      steps: state.steps - before.steps
     })
     guard.reading(false)
     return isFirst || spent !== undefined || transcript !== undefined ? deliver : deliverOnly

@@ -13,7 +13,7 @@ import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
 import * as FleetBudget from "../../FleetBudget.js"
 import { OpenCodeTimeoutError } from "../../OpenCodeError.js"
-import type { OpenCodeError, OpenCodeSqliteError, Partial } from "../../OpenCodeError.js"
+import type { RunError, OpenCodeSqliteError, Partial } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
 import type { RunOptions } from "../../RunOptions.js"
 import { RunResult } from "../../RunResult.js"
@@ -45,12 +45,11 @@ const requestAttributes = (settled: plan.Plan) => {
 
 const outcomeAttributes = (partial: Partial, finishReason: string | undefined) => ({
   "gen_ai.conversation.id": partial.sessionId,
-  "gen_ai.usage.input_tokens": partial.usage.input,
-  "gen_ai.usage.output_tokens": partial.usage.output,
+  ...telemetry.usageAttributes(partial.usage),
   "gen_ai.response.finish_reasons": finishReason === undefined ? undefined : [finishReason],
   "opencode.cost_usd": partial.cost,
   "opencode.cost_unknown": partial.unpriced,
-  "opencode.turns": partial.turns,
+  "opencode.steps": partial.steps,
   "opencode.attempts": partial.attempts
 })
 
@@ -80,7 +79,7 @@ const open = (
   options: RunOptions,
   mode: Mode,
   lifetime?: Lifetime
-): Effect.Effect<attempt.Pull, OpenCodeError, Scope.Scope> =>
+): Effect.Effect<attempt.Pull, RunError, Scope.Scope> =>
   Effect.gen(function*() {
     const scope = yield* Effect.scope
     const clock = yield* Effect.clock
@@ -114,7 +113,9 @@ const open = (
           : Effect.void
       )
     }
-    const fleet = Option.getOrUndefined(yield* Effect.serviceOption(FleetBudget.FleetBudget))
+    const budget = yield* FleetBudget.FleetBudget
+    // Nothing is added up for the budget that has no limits.
+    const fleet = budget === FleetBudget.unlimited ? undefined : budget
     // Whoever need not wait need not be cut short.
     if (Option.isNone(yield* client.running.tryEnter)) yield* expiry.inTime(client.running.enter, 0)
 
@@ -147,7 +148,7 @@ const open = (
         driver ??= yield* Schedule.driver(client.retry)
         return yield* Effect.mapError(driver.next(error), () => error)
       })
-    const attemptOf = (number: number): Effect.Effect<attempt.Pull, OpenCodeError, Scope.Scope> =>
+    const attemptOf = (number: number): Effect.Effect<attempt.Pull, RunError, Scope.Scope> =>
       attempt.make({
         client,
         plan: settled,
@@ -158,17 +159,17 @@ const open = (
         collect: mode.collect,
         listening: !mode.collect || settled.options.onEvent !== undefined,
         unpriced: unpriced.limitOf(settled, fleet),
-        onSuccess: ({ finished, partial, recovered }) => {
+        onSuccess: (success) => {
           outcome = "success"
-          annotate(span, outcomeAttributes(partial, finished.finishReason))
-          mode.onResult?.(toResult(partial, finished, recovered))
+          annotate(span, outcomeAttributes(success.partial, success.finished.finishReason))
+          mode.onResult?.(toResult(success))
         }
       })
 
     /** An attempt in a scope of its own, which is closed before there is another one. */
-    const attempts = (number: number): Effect.Effect<attempt.Pull, OpenCodeError> =>
+    const attempts = (number: number): Effect.Effect<attempt.Pull, RunError> =>
       Effect.flatMap(Scope.fork(scope, ExecutionStrategy.sequential), (own) => {
-        const again = (error: OpenCodeError): Effect.Effect<attempt.Pull, OpenCodeError> =>
+        const again = (error: RunError): Effect.Effect<attempt.Pull, RunError> =>
           error._tag !== "OpenCodeSqliteError" ?
             Effect.fail(error) :
             Effect.uninterruptible(Scope.close(own, Exit.fail(error))).pipe(
@@ -194,12 +195,15 @@ const open = (
         )
       })
 
-    const failed = (error: OpenCodeError) =>
+    const failed = (error: RunError) =>
       Effect.sync(() => {
         outcome = error._tag
         annotate(span, { "error.type": error._tag })
         if ("partial" in error && error.partial !== undefined) {
-          annotate(span, outcomeAttributes(error.partial, undefined))
+          annotate(
+            span,
+            outcomeAttributes(error.partial, error._tag === "OpenCodeIncompleteError" ? error.finishReason : undefined)
+          )
         }
       })
 
@@ -220,7 +224,7 @@ export const make = (
   prompt: string,
   options: RunOptions,
   mode: Mode
-): Stream.Stream<RunEvent, OpenCodeError> =>
+): Stream.Stream<RunEvent, RunError> =>
   Stream.unwrapScoped(
     Effect.flatMap(client.lifetime.inner("layer"), (lifetime) =>
       Effect.map(
@@ -271,16 +275,17 @@ const openTranscript = (client: Client, settled: plan.Plan) =>
     Effect.provideService(Path.Path, client.path)
   )
 
-const toResult = (partial: Partial, finished: attempt.Success["finished"], recovered: boolean): RunResult =>
+const toResult = ({ answer, finished, partial, recovered }: attempt.Success): RunResult =>
   new RunResult({
     runId: partial.runId,
+    answer,
     text: partial.text,
     events: partial.events ?? [],
     sessionId: partial.sessionId,
     usage: partial.usage,
     cost: partial.cost,
     ...(partial.unpriced === true ? { unpriced: true } : {}),
-    turns: partial.turns,
+    steps: partial.steps,
     finishReason: finished.finishReason,
     exitCode: finished.exitCode,
     forced: finished.forced,
@@ -298,7 +303,7 @@ export const toEnd = (
   prompt: string,
   options: RunOptions,
   mode?: Omit<Mode, "collect" | "onResult">
-): Effect.Effect<RunResult, OpenCodeError> =>
+): Effect.Effect<RunResult, RunError> =>
   Effect.suspend(() => {
     let result: RunResult | undefined
     const events = open(client, prompt, options, {
@@ -314,5 +319,5 @@ export const toEnd = (
     )
   })
 
-const drain = (pull: attempt.Pull): Effect.Effect<void, OpenCodeError> =>
+const drain = (pull: attempt.Pull): Effect.Effect<void, RunError> =>
   Effect.catchAll(Effect.forever(pull), Option.match({ onNone: () => Effect.void, onSome: Effect.fail }))

@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import { OpenCodeBudgetError, OpenCodeOutputError, OpenCodeTimeoutError } from "../../OpenCodeError.js"
-import type { OpenCodeError, Partial } from "../../OpenCodeError.js"
+import type { Partial, RunError, SchemaError } from "../../OpenCodeError.js"
 import type { Budget, RunOptions, SchemaOptions } from "../../RunOptions.js"
 import type { RunResult } from "../../RunResult.js"
 import * as StructuredOutput from "../../StructuredOutput.js"
@@ -31,7 +31,7 @@ const partialOf = (result: RunResult, cwd: string): Partial => ({
   usage: result.usage,
   cost: result.cost,
   ...(result.unpriced === true ? { unpriced: true } : {}),
-  turns: result.turns,
+  steps: result.steps,
   stderr: result.stderr,
   attempts: result.attempts,
   duration: result.duration,
@@ -72,10 +72,10 @@ const remaining = (budget: Budget, results: ReadonlyArray<RunResult>, cwd: strin
 
 /** A turn after the first has only what the earlier ones have left; its error tells of the limits that were asked for. */
 const ofAllTurns = (
-  error: OpenCodeError,
+  error: RunError,
   results: ReadonlyArray<RunResult>,
   limits: { readonly budget: Budget; readonly timeout: Duration.Duration }
-): OpenCodeError => {
+): RunError => {
   const [first, ...more] = results
   if (first === undefined) return error
   const earlier = StructuredOutput.combine([first, ...more])
@@ -87,7 +87,7 @@ const ofAllTurns = (
     usage: TokenUsage.add(earlier.usage, partial.usage),
     cost: earlier.cost + partial.cost,
     ...(earlier.unpriced === true || partial.unpriced === true ? { unpriced: true } : {}),
-    turns: earlier.turns + partial.turns,
+    steps: earlier.steps + partial.steps,
     attempts: earlier.attempts + partial.attempts,
     duration: earlier.duration + partial.duration,
     events: partial.events === undefined ? undefined : [...earlier.events, ...partial.events],
@@ -114,7 +114,7 @@ const ofAllTurns = (
 }
 
 /** The errors that are made here hold results, which are the caller's and not cleaned. */
-const cleaned = (error: OpenCodeError, clean: <A>(value: A) => A): OpenCodeError => {
+const cleaned = (error: SchemaError, clean: <A>(value: A) => A): SchemaError => {
   switch (error._tag) {
     case "OpenCodeOutputError":
       return new OpenCodeOutputError(clean({ ...error }), true)
@@ -134,8 +134,8 @@ export const make = <A, I>(
   options: SchemaOptions,
   cwd: string,
   clean: <A>(value: A) => A,
-  turn: (prompt: string, options: RunOptions) => Effect.Effect<RunResult, OpenCodeError>
-): Effect.Effect<StructuredOutput.Answer<A>, OpenCodeError> =>
+  turn: (prompt: string, options: RunOptions) => Effect.Effect<RunResult, RunError>
+): Effect.Effect<StructuredOutput.Answer<A>, SchemaError> =>
   Effect.gen(function*() {
     const { repairs, ...own } = options
     // The defaults of a run, which are for all turns together too.

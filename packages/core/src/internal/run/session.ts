@@ -1,9 +1,8 @@
 import * as Effect from "effect/Effect"
-import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { OpenCodeConfigError } from "../../OpenCodeError.js"
-import type { OpenCodeError } from "../../OpenCodeError.js"
+import type { RunError, SessionOpenError } from "../../OpenCodeError.js"
 import { CurrentRunConfig } from "../../RunConfig.js"
 import type { RunOptions, SchemaOptions } from "../../RunOptions.js"
 import type { RunResult } from "../../RunResult.js"
@@ -28,7 +27,7 @@ export const make = (
   outer: Client,
   options: RunOptions,
   origin: Origin
-): Effect.Effect<Session, OpenCodeError, Scope.Scope> =>
+): Effect.Effect<Session, SessionOpenError, Scope.Scope> =>
   Effect.gen(function*() {
     const current = yield* CurrentRunConfig
     const lifetime = yield* outer.lifetime.inner("session")
@@ -69,7 +68,7 @@ const inside = (
     const turn = yield* fairSemaphore.make(1)
     const { inside: clean } = redact.make(yield* client.transport.secrets(all))
     let id = origin.fork ? undefined : origin.sessionId
-    let spent: Spent = { usage: TokenUsage.empty, cost: 0, turns: 0 }
+    let spent: Spent = { usage: TokenUsage.empty, cost: 0, steps: 0 }
 
     const onProgress = (progress: Progress): void => {
       id ??= progress.sessionId
@@ -77,7 +76,7 @@ const inside = (
         usage: TokenUsage.add(spent.usage, progress.usage),
         cost: spent.cost + progress.cost,
         ...(spent.unpriced === true || progress.unpriced ? { unpriced: true } : {}),
-        turns: spent.turns + progress.turns
+        steps: spent.steps + progress.steps
       }
     }
 
@@ -89,15 +88,15 @@ const inside = (
       fork: id === undefined && origin.fork
     })
 
-    const run = (prompt: string, own?: TurnOptions): Effect.Effect<RunResult, OpenCodeError> =>
+    const run = (prompt: string, own?: TurnOptions): Effect.Effect<RunResult, RunError> =>
       Effect.suspend(() => runs.toEnd(client, prompt, turnOptions(own), { onProgress }))
 
-    const alone = <A>(turns: Effect.Effect<A, OpenCodeError>): Effect.Effect<A, OpenCodeError> =>
+    const alone = <A, E>(turns: Effect.Effect<A, E>): Effect.Effect<A, E | OpenCodeConfigError> =>
       // In the lifetime before there is a run: a turn would make a removed data directory anew, and leave it.
       lifetime.run(Effect.scoped(Effect.zipRight(turn.enter, turns)))
 
     const session: Session = {
-      id: Effect.sync(() => Option.fromNullable(id)),
+      id: Effect.sync(() => id),
       directory: client.transport.directory,
       cwd,
       run: (prompt, own) => alone(run(prompt, own)),
@@ -109,25 +108,26 @@ const inside = (
       // Nobody comes between an answer and its correction: "your last answer" must be that one.
       runSchema: (schema, prompt, own) =>
         alone(schemaRun.make(schema, prompt, configContent.configs<SchemaOptions>(all, own ?? {}), cwd, clean, run)),
-      fork: Effect.flatMap(
-        Effect.suspend(() =>
-          id !== undefined ? Effect.succeed(id) : new OpenCodeConfigError({
-            path: "fork",
-            reason: "the session has had no turn yet, there is nothing to branch off"
-          })
-        ),
-        (sessionId) =>
-          Effect.flatMap(
+      fork: () =>
+        Effect.suspend(() => {
+          if (id === undefined) {
+            return new OpenCodeConfigError({
+              path: "fork",
+              reason: "the session has had no turn yet, there is nothing to branch off"
+            })
+          }
+          const origin = { sessionId: id, last: false, fork: true }
+          return Effect.flatMap(
             lifetime.inner("session"),
-            (lifetime) => inside({ ...client, lifetime }, settled, cwd, { sessionId, last: false, fork: true })
+            (lifetime) => inside({ ...client, lifetime }, settled, cwd, origin)
           )
-      ),
-      export: lifetime.run(Effect.gen(function*() {
-        if (id === undefined) {
-          return yield* new OpenCodeConfigError({ path: "export", reason: "the session has had no turn yet" })
-        }
-        return yield* client.transport.conversation({ options: all, cwd }, id)
-      })),
+        }),
+      export: () =>
+        lifetime.run(Effect.suspend(() =>
+          id === undefined
+            ? new OpenCodeConfigError({ path: "export", reason: "the session has had no turn yet" })
+            : client.transport.conversation({ options: all, cwd }, id)
+        )),
       usage: Effect.sync(() => spent)
     }
     return session

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Conversation from "../../Conversation.js"
 import { OpenCodeProcessError } from "../../OpenCodeError.js"
-import type { OpenCodeError } from "../../OpenCodeError.js"
+import type { QueryError } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
 import * as TokenUsage from "../../TokenUsage.js"
 import * as query from "../launch/query.js"
@@ -11,7 +11,7 @@ import * as runSnapshot from "../opencode/runSnapshot.js"
 import { isObject } from "../util/object.js"
 
 /** Whom to ask for a session. */
-export type Ask = (sessionId: string) => Effect.Effect<Conversation.Conversation, OpenCodeError>
+export type Ask = (sessionId: string) => Effect.Effect<Conversation.Conversation, QueryError>
 
 /** Asks the same binary, in the surroundings of a run. */
 export const conversation = ({ client, cwd, dialect, env }: {

@@ -72,6 +72,17 @@ export const spent = (usage: TokenUsage, dollars: number): Effect.Effect<void> =
     cost.unsafeUpdate(dollars, labels)
   })
 
+/**
+ * By the semantic convention of GenAI: input tokens include those of the cache, output tokens those of reasoning.
+ * OpenCode counts them apart.
+ */
+export const usageAttributes = ({ cacheRead, cacheWrite, input, output, reasoning }: TokenUsage) => ({
+  "gen_ai.usage.input_tokens": input + cacheRead + cacheWrite,
+  "gen_ai.usage.output_tokens": output + reasoning,
+  "gen_ai.usage.cache_read.input_tokens": cacheRead,
+  "gen_ai.usage.cache_creation.input_tokens": cacheWrite
+})
+
 /** A span that lasts as long as the scope. Without the place in our own code, which takes longer than all else of it. */
 export const inSpan =
   (name: string, attributes: { readonly [name: string]: unknown } = {}) =>

@@ -2,7 +2,7 @@ import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Conversation } from "../../Conversation.js"
-import type { OpenCodeConfigError, OpenCodeError } from "../../OpenCodeError.js"
+import type { OpenCodeConfigError, OpenCodeTimeoutError, QueryError, RunError, SessionOpenError } from "../../OpenCodeError.js"
 import type { RunConfig } from "../../RunConfig.js"
 import type { RunOptions } from "../../RunOptions.js"
 import type { Location } from "../../Session.js"
@@ -28,29 +28,29 @@ export interface Transport {
   /** Looks at what the run needs on the disk. */
   readonly checkFiles: (plan: Plan) => Effect.Effect<void, OpenCodeConfigError>
   /** What is to be found out, and to be waited for, before the run waits for its place. Gives what makes its attempts. */
-  readonly ready: (plan: Plan, request: Request) => Effect.Effect<Prepare, OpenCodeError, Scope.Scope>
+  readonly ready: (plan: Plan, request: Request) => Effect.Effect<Prepare, RunError, Scope.Scope>
   /** What carries the turns of a conversation, which see each other's data, as long as the scope is open. */
-  readonly hold: (plan: Plan) => Effect.Effect<Transport, OpenCodeError, Scope.Scope>
+  readonly hold: (plan: Plan) => Effect.Effect<Transport, SessionOpenError, Scope.Scope>
   /** What carries the turns of a conversation of an earlier program. */
   readonly at: (location: Location) => Effect.Effect<Transport>
-  /** The data directory that all runs share; none where it is OpenCode's own. */
-  readonly directory: Option.Option<string>
+  /** The data directory that all runs share; `undefined` where it is OpenCode's own. */
+  readonly directory: string | undefined
   /** A whole session, as it is seen in a run with these options. */
   readonly conversation: (
     run: Pick<Plan, "options" | "cwd">,
     sessionId: string
-  ) => Effect.Effect<Conversation, OpenCodeError>
-  readonly version: Effect.Effect<Version, OpenCodeError>
-  readonly models: Effect.Effect<ReadonlyArray<string>, OpenCodeError>
+  ) => Effect.Effect<Conversation, QueryError>
+  readonly version: Effect.Effect<Version, QueryError>
+  readonly models: Effect.Effect<ReadonlyArray<string>, QueryError>
 }
 
 export interface Request {
   /** Cuts a wait short when the run's total time is over. */
-  readonly inTime: <A, R>(effect: Effect.Effect<A, OpenCodeError, R>) => Effect.Effect<A, OpenCodeError, R>
+  readonly inTime: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | OpenCodeTimeoutError, R>
 }
 
 /** Prepares an attempt; nothing that OpenCode does has begun after it. */
-export type Prepare = (request: Request) => Effect.Effect<Prepared, OpenCodeError, Scope.Scope>
+export type Prepare = (request: Request) => Effect.Effect<Prepared, RunError, Scope.Scope>
 
 export interface Prepared {
   /** How the OpenCode that carries the attempt speaks. */
@@ -60,9 +60,9 @@ export interface Prepared {
   /** The temporary directory, where it is this attempt's own. */
   readonly temporary?: string | undefined
   /** Starts; what it reports goes to the sink until `stop` has returned. It is ended at the latest with the scope. */
-  readonly start: (sink: Sink) => Effect.Effect<Running, OpenCodeError, Scope.Scope>
+  readonly start: (sink: Sink) => Effect.Effect<Running, RunError, Scope.Scope>
   /** A session of the attempt, asked for after its end. */
-  readonly conversation: (sessionId: string) => Effect.Effect<Conversation, OpenCodeError>
+  readonly conversation: (sessionId: string) => Effect.Effect<Conversation, QueryError>
 }
 
 /** Where everything goes that an attempt reports, and its end with `guard.ended`. */

@@ -9,7 +9,7 @@ import * as Stream from "effect/Stream"
 import * as HostEnvironment from "../../HostEnvironment.js"
 import type * as Isolation from "../../Isolation.js"
 import { OpenCodeConfigError, OpenCodeVersionError } from "../../OpenCodeError.js"
-import type { OpenCodeError } from "../../OpenCodeError.js"
+import type { RunError } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
 import type { RunOptions } from "../../RunOptions.js"
 import * as Version from "../../Version.js"
@@ -83,7 +83,7 @@ const checkVersion = (
 const finder = (client: Processes) => {
   let found: Binary | undefined
   const find = Effect.zipWith(client.binary, client.release, (binary, release): Binary => ({ binary, ...release }))
-  return ({ inTime }: Request): Effect.Effect<Binary, OpenCodeError> =>
+  return ({ inTime }: Request): Effect.Effect<Binary, RunError> =>
     Effect.suspend(() =>
       found !== undefined ? Effect.succeed(found) : Effect.map(inTime(find), (binary) => {
         found = binary
@@ -326,8 +326,8 @@ export const make = (client: Processes): Transport => {
       ),
     // Absolute: another process, which has it from a note, can be anywhere.
     directory: typeof client.isolation === "object"
-      ? Option.some(client.path.resolve(client.isolation.directory))
-      : Option.none(),
+      ? client.path.resolve(client.isolation.directory)
+      : undefined,
     conversation: ({ cwd, options }, sessionId) =>
       Effect.scoped(Effect.flatMap(client.release, ({ dialect }) =>
         Effect.flatMap(

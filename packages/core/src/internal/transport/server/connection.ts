@@ -4,13 +4,12 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as FiberId from "effect/FiberId"
-import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
 import { OpenCodeConfigError, OpenCodeServerError, OpenCodeVersionError } from "../../../OpenCodeError.js"
-import type { OpenCodeError } from "../../../OpenCodeError.js"
+import type { QueryError } from "../../../OpenCodeError.js"
 import * as Version from "../../../Version.js"
 import type * as environment from "../../launch/environment.js"
 import type { Release } from "../../launch/launcher.js"
@@ -42,13 +41,13 @@ export interface Server {
    * The connection that there is, or a new one. Callers that come while a server starts share its start and its
    * failure; the next caller tries again.
    */
-  readonly connect: Effect.Effect<Connection, OpenCodeError>
+  readonly connect: Effect.Effect<Connection, QueryError>
   /** Whether there has been one: then there are data that the next one goes on with. */
   readonly hasOpened: () => boolean
 }
 
 const checked = (url: string, text: string): Effect.Effect<Release, OpenCodeVersionError> => {
-  const version = Option.getOrUndefined(Version.parse(text))
+  const version = Version.parse(text)
   const dialect = version === undefined ? undefined : dialects.forServer(version)
   return version !== undefined && dialect !== undefined
     ? Effect.succeed({ version, dialect })
@@ -63,7 +62,7 @@ const connect = (
   api: Api,
   directory: string | undefined,
   gone: Effect.Effect<OpenCodeServerError>
-): Effect.Effect<Connection, OpenCodeError, Scope.Scope> =>
+): Effect.Effect<Connection, QueryError, Scope.Scope> =>
   Effect.gen(function*() {
     const { dialect, version } = yield* Effect.flatMap(api.health, ({ version }) => checked(api.url, version))
     const hub = yield* hubs.make({
@@ -99,7 +98,7 @@ const unversioned = dialects.unversioned.crashTexts
 
 /** Nothing was done yet by a server that has crashed on its database, or has found its port taken. */
 const again = {
-  while: (error: OpenCodeError) =>
+  while: (error: QueryError) =>
     error._tag === "OpenCodeServerError" && error.reason === "start-failed" &&
     (unversioned.sqlite(error.stderr) !== undefined || unversioned.isPortTaken(error.stderr)),
   schedule: Schedule.intersect(Schedule.recurs(2), Schedule.spaced("1 second"))
@@ -111,7 +110,7 @@ export const open = (
   spec: Spec,
   around: environment.Surroundings,
   options: { readonly startTimeout: Duration.Duration }
-): Effect.Effect<Connection, OpenCodeError, Scope.Scope> =>
+): Effect.Effect<Connection, QueryError, Scope.Scope> =>
   Effect.gen(function*() {
     const started = yield* Effect.retry(serverProcess.start(services, spec, around, options), again)
     const api = apis.make({
@@ -153,7 +152,7 @@ export const addressOf = (url: string): string | undefined => {
 export const attach = (
   httpClient: HttpClient.HttpClient,
   options: AttachOptions
-): Effect.Effect<Connection, OpenCodeError, Scope.Scope> =>
+): Effect.Effect<Connection, QueryError, Scope.Scope> =>
   Effect.gen(function*() {
     const url = addressOf(options.url)
     if (url === undefined) {
@@ -173,20 +172,20 @@ export const attach = (
 
 type State =
   | { readonly _tag: "Closed" }
-  | { readonly _tag: "Opening"; readonly result: Deferred.Deferred<Connection, OpenCodeError> }
+  | { readonly _tag: "Opening"; readonly result: Deferred.Deferred<Connection, QueryError> }
   | { readonly _tag: "Open"; readonly connection: Connection }
   | { readonly _tag: "Closing"; readonly done: Deferred.Deferred<void> }
 
 /** Opens a connection when somebody asks, and again when it has died. */
 export const hold = (
-  open: Effect.Effect<Connection, OpenCodeError, Scope.Scope>
+  open: Effect.Effect<Connection, QueryError, Scope.Scope>
 ): Effect.Effect<Server, never, Scope.Scope> =>
   Effect.map(Effect.scope, (scope) => {
     let state: State = { _tag: "Closed" }
     let hasOpened = false
 
     /** One connection from its beginning until all that is left of it is gone. */
-    const live = (result: Deferred.Deferred<Connection, OpenCodeError>): Effect.Effect<void> => {
+    const live = (result: Deferred.Deferred<Connection, QueryError>): Effect.Effect<void> => {
       const done = Deferred.unsafeMake<void>(FiberId.none)
       const use = Effect.gen(function*() {
         const connection = yield* open
@@ -222,7 +221,7 @@ export const hold = (
           case "Closing":
             return restore(Effect.zipRight(Deferred.await(state.done), connect))
           case "Closed": {
-            const result = Deferred.unsafeMake<Connection, OpenCodeError>(FiberId.none)
+            const result = Deferred.unsafeMake<Connection, QueryError>(FiberId.none)
             state = { _tag: "Opening", result }
             return Effect.zipRight(Effect.forkIn(live(result), scope), restore(Deferred.await(result)))
           }

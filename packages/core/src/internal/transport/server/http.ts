@@ -9,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import * as Conversation from "../../../Conversation.js"
 import type { Isolation } from "../../../Isolation.js"
 import { OpenCodeConfigError, OpenCodeServerError } from "../../../OpenCodeError.js"
-import type { OpenCodeError } from "../../../OpenCodeError.js"
+import type { QueryError, RunError, SessionOpenError } from "../../../OpenCodeError.js"
 import type { RunConfig } from "../../../RunConfig.js"
 import type { RunOptions } from "../../../RunOptions.js"
 import * as check from "../../opencode/check.js"
@@ -51,17 +51,17 @@ export interface Services {
   readonly server: (
     options: RunOptions,
     isolation: Isolation
-  ) => Effect.Effect<Server, OpenCodeError, Scope.Scope>
+  ) => Effect.Effect<Server, SessionOpenError, Scope.Scope>
   readonly locks: Locks
   readonly decide: (question: Question) => Effect.Effect<Answer>
   /** How long a server may take to abort a prompt. */
   readonly patience: Duration.Duration
 }
 
-const serverOf = (services: Services, options: RunOptions): Effect.Effect<Server, OpenCodeError, Scope.Scope> =>
+const serverOf = (services: Services, options: RunOptions): Effect.Effect<Server, SessionOpenError, Scope.Scope> =>
   services.server(dialects.unversioned.withDefaults(options), services.isolation)
 
-const connect = (services: Services, options: RunOptions): Effect.Effect<Connection, OpenCodeError, Scope.Scope> =>
+const connect = (services: Services, options: RunOptions): Effect.Effect<Connection, QueryError, Scope.Scope> =>
   Effect.flatMap(serverOf(services, options), (server) => server.connect)
 
 /** The directory of the session: with a server there is one, whose relative names `cwd` completes. */
@@ -93,7 +93,7 @@ const takeTurn = (
   services: Services,
   api: Api,
   plan: plans.Plan
-): Effect.Effect<string | undefined, OpenCodeError, Scope.Scope> =>
+): Effect.Effect<string | undefined, OpenCodeServerError, Scope.Scope> =>
   Effect.gen(function*() {
     const { continueSession, fork, sessionId } = plan.options
     if (fork === true || (sessionId === undefined && continueSession !== true)) return undefined
@@ -108,7 +108,7 @@ const find = (
   api: Api,
   plan: plans.Plan,
   turn: string | undefined
-): Effect.Effect<protocol.Session | undefined, OpenCodeError> => {
+): Effect.Effect<protocol.Session | undefined, OpenCodeConfigError | OpenCodeServerError> => {
   const { continueSession, fork, sessionId } = plan.options
   const id = sessionId ?? turn
   if (id === undefined) {
@@ -229,7 +229,7 @@ const sessionDirectory = (
     })
   })
 
-const conversation = (api: Api) => (sessionId: string): Effect.Effect<Conversation.Conversation, OpenCodeError> =>
+const conversation = (api: Api) => (sessionId: string): Effect.Effect<Conversation.Conversation, OpenCodeServerError> =>
   Effect.flatMap(
     Effect.zip(api.getSession(sessionId), api.messages(sessionId)),
     ([info, messages]) =>
@@ -251,7 +251,7 @@ const prepare = (
   plan: plans.Plan,
   turn: string | undefined,
   { inTime }: Request
-): Effect.Effect<Prepared, OpenCodeError, Scope.Scope> =>
+): Effect.Effect<Prepared, RunError, Scope.Scope> =>
   inTime(Effect.gen(function*() {
     const { options } = plan
     const connection = yield* server.connect
@@ -286,7 +286,7 @@ const prepare = (
  * Every run takes what it may have to wait for in one order: a server, the turn in its session, then a place among those
  * that run. In two orders they would wait for each other.
  */
-const ready = (services: Services, plan: plans.Plan): Effect.Effect<Prepare, OpenCodeError, Scope.Scope> =>
+const ready = (services: Services, plan: plans.Plan): Effect.Effect<Prepare, QueryError, Scope.Scope> =>
   Effect.gen(function*() {
     const server = yield* serverOf(services, plan.options)
     const { api } = yield* server.connect
@@ -295,7 +295,7 @@ const ready = (services: Services, plan: plans.Plan): Effect.Effect<Prepare, Ope
   })
 
 /** Holds one server for all turns of a conversation: what they said is in its data. */
-const hold = (services: Services, plan: plans.Plan): Effect.Effect<Services, OpenCodeError, Scope.Scope> =>
+const hold = (services: Services, plan: plans.Plan): Effect.Effect<Services, SessionOpenError, Scope.Scope> =>
   Effect.map(serverOf(services, plan.options), (server) => ({
     ...services,
     server: (options) => {
@@ -323,8 +323,8 @@ export const make = (services: Services): Transport => ({
   at: ({ directory }) =>
     Effect.succeed(make(directory === undefined ? services : { ...services, isolation: { directory } })),
   directory: typeof services.isolation === "object"
-    ? Option.some(services.path.resolve(services.isolation.directory))
-    : Option.none(),
+    ? services.path.resolve(services.isolation.directory)
+    : undefined,
   conversation: ({ options }, sessionId) =>
     Effect.scoped(Effect.flatMap(connect(services, options), ({ api }) => conversation(api)(sessionId))),
   version: Effect.scoped(Effect.map(connect(services, services.defaults), ({ version }) => version)),

@@ -10,7 +10,7 @@ import * as Stream from "effect/Stream"
 import * as HostEnvironment from "../../../HostEnvironment.js"
 import type { Isolation } from "../../../Isolation.js"
 import { OpenCodeConfigError, OpenCodeServerError } from "../../../OpenCodeError.js"
-import type { OpenCodeError } from "../../../OpenCodeError.js"
+import type { OpenCodeSpawnError } from "../../../OpenCodeError.js"
 import type { RunConfig } from "../../../RunConfig.js"
 import * as environment from "../../launch/environment.js"
 import type { Processes } from "../../launch/launcher.js"
@@ -90,7 +90,7 @@ export const start = (
   spec: Spec,
   around: environment.Surroundings,
   options: { readonly startTimeout: Duration.Duration }
-): Effect.Effect<Started, OpenCodeError, Scope.Scope> =>
+): Effect.Effect<Started, OpenCodeConfigError | OpenCodeServerError | OpenCodeSpawnError, Scope.Scope> =>
   Effect.gen(function*() {
     const scope = yield* Effect.scope
     const { password } = services
