@@ -180,8 +180,8 @@ describe("candidates", () => {
     assert.isArray(StructuredOutput.candidates(text))
   })
 
-  describe("takes linear time on 2 MB of", () => {
-    const size = 2_000_000
+  describe("takes linear time on 1 MB of", () => {
+    const size = 1_000_000
     const repeated = [
       ..."{[\"`~*1- \n}]t\\",
       "{ ",
