@@ -174,7 +174,7 @@ describe("candidates", () => {
       const [first] = StructuredOutput.candidates(`x\n${fence(trimmed, "")}\n\n[0, 0]`)
       assert.strictEqual(first, parses(trimmed) ? trimmed : "[0, 0]")
     }
-  }, { fastCheck: { numRuns: 2000 } })
+  }, { fastCheck: { numRuns: 500 } })
 
   it.prop("never throws", [fc.string({ unit: "binary" })], ([text]) => {
     assert.isArray(StructuredOutput.candidates(text))
