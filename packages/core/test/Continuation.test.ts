@@ -30,8 +30,7 @@ describe("a run that goes on by itself", () => {
     it.effect(`is waited for longer than the exit grace: ${name}`, () =>
       Effect.gen(function*() {
         const run = yield* Effect.fork(OpenCode.run("x", { exitGrace: "2 seconds", idleTimeout: "1 hour" }))
-        yield* T.untilSleep(40_000)
-        yield* TestClock.adjust("40 seconds")
+        yield* T.advance("40 seconds")
         const result = yield* Fiber.join(run)
         assert.strictEqual(result.text, `${said}FINAL ANSWER`)
         assert.strictEqual(result.answer, "FINAL ANSWER")
@@ -84,8 +83,7 @@ describe("a run that goes on by itself", () => {
   it.effect("as it was found: one message id for everything", () =>
     Effect.gen(function*() {
       const run = yield* Effect.fork(OpenCode.run("x", { exitGrace: "2 seconds" }))
-      yield* T.untilSleep(4000)
-      yield* TestClock.adjust("4 seconds")
+      yield* T.advance("4 seconds")
       const result = yield* Fiber.join(run)
       assert.deepStrictEqual([result.text, result.forced, result.steps], ["FINAL ANSWER", false, 3])
     }).pipe(Effect.provide(T.layer([

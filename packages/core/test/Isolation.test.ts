@@ -1,7 +1,7 @@
 import { Error as PlatformError } from "@effect/platform"
 import type { FileSystem } from "@effect/platform"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Logger, LogLevel, Stream, TestClock } from "effect"
+import { Effect, Fiber, Logger, LogLevel, Stream } from "effect"
 import { OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as NodeFs from "node:fs"
@@ -87,8 +87,7 @@ describe("isolation \"run\"", () => {
       yield* T.expectClean
       const timed = yield* Effect.fork(T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { timeout: 1000 })))
       yield* T.untilStarted(3)
-      yield* T.untilSleep(1000)
-      yield* TestClock.adjust("1 second")
+      yield* T.advance("1 second")
       yield* Fiber.join(timed)
       assert.strictEqual(seen.length, 3)
       yield* T.expectClean

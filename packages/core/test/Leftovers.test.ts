@@ -11,14 +11,8 @@ const signals = Effect.map(T.commands, (all) => all.map(({ args }) => args.slice
 
 const marked = (id: string) => `A=b\0${Leftovers.variable}=outer:${id}\0`
 
-/** What is left of the run after the second that its processes have to go. */
-const ended = (at: number) =>
-  Effect.gen(function*() {
-    const fiber = yield* Effect.fork(Leftovers.end(runId))
-    yield* T.untilSleep(at)
-    yield* TestClock.adjust("1 second")
-    return yield* Fiber.join(fiber)
-  })
+/** What is left of the run after the time that its processes have to go. */
+const ended = Effect.flatMap(Effect.fork(Leftovers.end(runId)), T.advanceUntil)
 
 describe("Leftovers.end", () => {
   it.effect("ends the processes that carry the run's id, and no others", () =>
@@ -29,7 +23,7 @@ describe("Leftovers.end", () => {
       processes.set(79, { ppid: 77, pgid: 79, environ: () => "" })
       const fiber = yield* Effect.fork(Leftovers.end(runId))
       yield* T.untilStarted(1)
-      yield* T.untilSleep(50)
+      yield* T.settle
       processes.delete(77)
       processes.delete(79)
       yield* TestClock.adjust("50 millis")
@@ -43,11 +37,9 @@ describe("Leftovers.end", () => {
       processes.set(77, { ppid: 1, pgid: 77, environ: () => marked(runId) })
       const fiber = yield* Effect.fork(Leftovers.end(runId, { forceKillAfter: "2 seconds" }))
       yield* T.untilStarted(1)
-      yield* T.untilSleep(50)
-      yield* TestClock.adjust("2 seconds")
+      yield* T.advance("2 seconds")
       yield* T.untilStarted(2)
-      yield* T.untilSleep(2050)
-      yield* TestClock.adjust("1 second")
+      yield* T.advance("1 second")
       assert.deepStrictEqual(yield* Fiber.join(fiber), [77])
       assert.deepStrictEqual(yield* signals, [["TERM", "77"], ["KILL", "77"]])
     }).pipe(Effect.provide(T.layer([Mock.script(), Mock.script()]))))
@@ -59,10 +51,10 @@ describe("Leftovers.end", () => {
       const program = (pid: number, started: string) => `EFFECT_OPENCODE_PROGRAM=${namespace}/${pid}/${started}\0`
       processes.set(60, { ppid: 1, pgid: 60 })
       processes.set(77, { ppid: 1, pgid: 77, environ: () => marked(runId) + program(60, "") })
-      assert.deepStrictEqual(yield* ended(1000), [77])
+      assert.deepStrictEqual(yield* ended, [77])
       // Of another namespace nothing is known.
       processes.set(77, { ppid: 1, pgid: 77, environ: () => `${marked(runId)}EFFECT_OPENCODE_PROGRAM=1/60/5\0` })
-      assert.deepStrictEqual(yield* ended(2000), [77])
+      assert.deepStrictEqual(yield* ended, [77])
       assert.deepStrictEqual(yield* signals, [])
       // Its pid is somebody else's by now. A run inside it goes with it, although its own program is alive.
       processes.set(77, { ppid: 1, pgid: 77, environ: () => marked(runId) + program(60, "5") })

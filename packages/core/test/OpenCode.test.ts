@@ -103,8 +103,7 @@ describe("OpenCode", () => {
     it.effect("measures the duration, and keeps no raw lines unasked", () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(OpenCode.run("do it"))
-        yield* T.untilSleep(7000)
-        yield* TestClock.adjust("7 seconds")
+        yield* T.advance("7 seconds")
         const result = yield* Fiber.join(fiber)
         assert.strictEqual(result.duration, 7000)
         assert.isUndefined(result.rawLines)
@@ -323,10 +322,8 @@ describe("OpenCode", () => {
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(Stream.runDrain(Stream.take(OpenCode.stream("do it"), 1)))
         yield* T.untilSignals(0, "SIGTERM")
-        yield* T.untilSleep(1000)
-        yield* TestClock.adjust("1 second")
-        yield* T.untilSleep(2000)
-        yield* TestClock.adjust("1 second")
+        yield* T.advance("1 second")
+        yield* T.advance("1 second")
         yield* Fiber.join(fiber)
         assert.deepStrictEqual((yield* T.only).signals, ["SIGTERM", "SIGTERM", "SIGKILL"])
         yield* T.expectClean
@@ -352,10 +349,8 @@ describe("OpenCode", () => {
         yield* T.untilStarted(1)
         const interruption = yield* Effect.fork(Fiber.interrupt(fiber))
         yield* T.untilSignals(0, "SIGTERM")
-        yield* T.untilSleep(1000)
-        yield* TestClock.adjust("1 second")
-        yield* T.untilSleep(5000)
-        yield* TestClock.adjust("3999 millis")
+        yield* T.advance("1 second")
+        yield* T.advance("3999 millis")
         yield* T.settle
         assert.deepStrictEqual((yield* T.only).signals, ["SIGTERM", "SIGTERM"])
         assert.isFalse(yield* T.isDone(interruption))
@@ -393,8 +388,7 @@ describe("OpenCode", () => {
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(OpenCode.run("do it"))
         yield* T.until("the exit", Effect.map(T.commands, (all) => all[0]?.state._tag === "Exited"))
-        yield* T.untilSleep(100)
-        yield* TestClock.adjust("999 millis")
+        yield* T.advance("999 millis")
         yield* T.settle
         assert.isFalse(yield* T.isDone(fiber))
         yield* TestClock.adjust("1 millis")
@@ -864,11 +858,10 @@ describe("OpenCode", () => {
         const models = Effect.flatMap(OpenCode.OpenCode, (service) => service.models)
         assert.include((yield* T.failsWith("OpenCodeProcessError")(models)).hint, "more than 16 MiB")
         const fiber = yield* Effect.fork(T.failsWith("OpenCodeProcessError")(models))
-        yield* T.untilSleep(60_000)
-        yield* TestClock.adjust("1 minute")
+        yield* T.advance("1 minute")
         yield* T.untilSignals(1, "SIGTERM")
-        yield* TestClock.adjust("500 millis")
-        assert.include((yield* Fiber.join(fiber)).hint, "did not answer within 1m")
+        yield* T.advance("500 millis")
+        assert.include((yield* T.advanceUntil(fiber)).hint, "did not answer within 1m")
         yield* T.expectClean
       }).pipe(Effect.provide(T.layer([
         Mock.script(...Array.from({ length: 17 }, () => Mock.stdout(`${"x".repeat(kib * kib - 1)}\n`)), Mock.never),
@@ -878,8 +871,7 @@ describe("OpenCode", () => {
     it.effect("has the answer of a process that is gone while something else holds its pipes", () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(Effect.flatMap(OpenCode.OpenCode, (service) => service.models))
-        yield* T.untilSleep(1000)
-        yield* TestClock.adjust("1 second")
+        yield* T.advance("1 second")
         assert.deepStrictEqual(yield* Fiber.join(fiber), ["a/b"])
       }).pipe(Effect.provide(T.layer([
         Mock.scriptWith({ stdoutOutlivesProcess: Effect.never }, Mock.stdout("a/b\n"), Mock.exit(0))
@@ -890,8 +882,7 @@ describe("OpenCode", () => {
         const fiber = yield* Effect.fork(
           Effect.flatMap(OpenCode.OpenCode, (service) => service.models).pipe(T.failsWith("OpenCodeProcessError"))
         )
-        yield* T.untilSleep(60_000)
-        yield* TestClock.adjust("1 minute")
+        yield* T.advance("1 minute")
         assert.strictEqual((yield* Fiber.join(fiber)).signal, "SIGTERM")
         yield* T.expectClean
       }).pipe(Effect.provide(T.layer([Mock.script(Mock.never)]))))

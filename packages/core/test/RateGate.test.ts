@@ -18,8 +18,7 @@ const limited = (model: string) => T.failsWith("OpenCodeSessionError")(OpenCode.
 const heldUntil = (at: number, model: string, startedBefore: number) =>
   Effect.gen(function*() {
     const fiber = yield* Effect.fork(OpenCode.run("x", { model }))
-    yield* T.untilSleep(at)
-    yield* TestClock.setTime(at - 1)
+    yield* T.advanceTo(at - 1)
     yield* T.settle
     assert.strictEqual((yield* T.commands).length, startedBefore)
     yield* TestClock.setTime(at)
@@ -123,8 +122,7 @@ describe("rateLimitGate", () => {
       yield* goOn.open
       yield* Fiber.join(first)
       assert.strictEqual((yield* Fiber.join(third)).text, "x")
-      yield* T.untilSleep(60_000)
-      yield* TestClock.setTime(59_999)
+      yield* T.advanceTo(59_999)
       yield* T.settle
       assert.isFalse(yield* T.isDone(second))
       yield* TestClock.setTime(60_000)

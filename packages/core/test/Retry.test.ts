@@ -84,8 +84,7 @@ describe("a SQLite crash at start-up", () => {
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(T.failsWith("OpenCodeSqliteError")(OpenCode.run("x")))
       for (const at of [10_000, 30_000, 70_000, 150_000]) {
-        yield* T.untilSleep(at)
-        yield* TestClock.setTime(at)
+        yield* T.advanceTo(at)
       }
       const error = yield* Fiber.join(fiber)
       assert.strictEqual(error.partial.attempts, 5)

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Schema, TestClock } from "effect"
+import { Effect, Fiber, Schema } from "effect"
 import { OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import { optionIn } from "./support/facts.js"
@@ -31,7 +31,7 @@ const sessions = Effect.map(
 )
 
 /** Sets the clock to a time at which something, a scripted process as a rule, is to go on. */
-const at = (minutes: number) => Effect.zipRight(T.untilSleep(minutes * 60_000), TestClock.setTime(minutes * 60_000))
+const at = (minutes: number) => T.advanceTo(minutes * 60_000)
 
 const patient = { defaults: { idleTimeout: "5 hours" } } as const
 
@@ -148,7 +148,7 @@ describe("runSchema", () => {
         )
         yield* at(6)
         // The second turn has begun to work.
-        yield* T.untilSleep(12 * 60_000)
+        yield* T.settle
         yield* at(10)
         const error = yield* Fiber.join(fiber)
         assert.strictEqual(error.phase, "total")
@@ -171,7 +171,7 @@ describe("runSchema", () => {
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(T.failsWith("OpenCodeTimeoutError")(OpenCode.runSchema(Answer, "How many?")))
         yield* at(90)
-        yield* T.untilSleep(180 * 60_000)
+        yield* T.settle
         yield* at(120)
         assert.strictEqual((yield* Fiber.join(fiber)).limit, 2 * 3_600_000)
       }).pipe(Effect.provide(T.layer([taking(90, wrong), taking(90, right)], patient))))

@@ -449,7 +449,7 @@ describe("Session", () => {
         const signals = Effect.map(T.commands, (all) => all.map(({ args }) => args.slice(2)))
         const fiber = yield* Effect.fork(Effect.scoped(OpenCode.resume({ sessionId: "ses_1", runId })))
         yield* T.untilStarted(1)
-        yield* T.untilSleep(50)
+        yield* T.settle
         assert.isFalse(yield* T.isDone(fiber))
         yield* TestClock.adjust("5 seconds")
         yield* T.untilStarted(2)

@@ -16,9 +16,7 @@ describe("runs of one layer", () => {
       yield* T.untilMade(3)
       for (const [count, at] of [[1, 300], [2, 600], [3, 900]] as const) {
         yield* T.untilStarted(count)
-        yield* T.untilSleep(at)
-        yield* TestClock.setTime(at - 1)
-        yield* T.settle
+        yield* T.advanceTo(at - 1)
         assert.strictEqual((yield* T.commands).length, count)
         yield* TestClock.setTime(at)
       }
@@ -117,9 +115,7 @@ describe("runs of one layer", () => {
       const fiber = yield* Effect.fork(Effect.all([1, 2, 3].map(() => OpenCode.run("x")), { concurrency: "unbounded" }))
       yield* T.untilMade(3)
       yield* T.untilStarted(2)
-      yield* T.untilSleep(4000)
-      yield* TestClock.setTime(3999)
-      yield* T.settle
+      yield* T.advanceTo(3999)
       assert.strictEqual((yield* T.commands).length, 2)
       yield* TestClock.setTime(4000)
       yield* T.untilStarted(3)
@@ -131,7 +127,6 @@ describe("runs of one layer", () => {
       const fiber = yield* Effect.fork(Effect.all([1, 2].map(() => OpenCode.run("x")), { concurrency: "unbounded" }))
       yield* T.untilMade(2)
       yield* T.untilStarted(1)
-      yield* T.untilSleep(300)
       yield* T.settle
       assert.strictEqual((yield* T.commands).length, 1)
       yield* TestClock.setTime(300)
@@ -152,7 +147,7 @@ describe("runs of one layer", () => {
         const fiber = yield* Effect.fork(Effect.all([1, 2].map(() => OpenCode.run("x")), { concurrency: "unbounded" }))
         yield* T.untilMade(2)
         yield* T.untilStarted(1)
-        yield* T.untilSleep(300)
+        yield* T.settle
         assert.strictEqual((yield* T.commands).length, 1)
         yield* Fiber.interrupt(fiber)
       }).pipe(Effect.provide(T.layer(() => Mock.script(Mock.never), {}, undefined, processors))))
@@ -163,7 +158,7 @@ describe("runs of one layer", () => {
       const fiber = yield* Effect.fork(Effect.all([1, 2].map(() => OpenCode.run("x")), { concurrency: "unbounded" }))
       yield* T.untilMade(2)
       yield* T.untilStarted(1)
-      yield* T.untilSleep(300)
+      yield* T.settle
       assert.strictEqual((yield* T.commands).length, 1)
       yield* Fiber.interrupt(fiber)
     }).pipe(Effect.provide(T.layer(() => Mock.script(Mock.never), { startup: {} }, undefined, 64))))
@@ -173,9 +168,7 @@ describe("runs of one layer", () => {
       const fibers = yield* Effect.forEach([1, 2, 3, 4, 5], () => Effect.fork(OpenCode.run("x")))
       yield* T.untilStarted(2)
       yield* T.untilMade(5)
-      yield* T.untilSleep(1000)
-      yield* TestClock.adjust("999 millis")
-      yield* T.settle
+      yield* T.advance("999 millis")
       assert.strictEqual((yield* T.commands).length, 2)
       yield* TestClock.adjust("1 millis")
       yield* T.untilStarted(4)

@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Metric, Option, Schedule, Stream, TestClock, Tracer } from "effect"
+import { Effect, Exit, Fiber, Metric, Option, Schedule, Stream, Tracer } from "effect"
 import { OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as telemetry from "../src/internal/run/telemetry.js"
@@ -266,8 +266,7 @@ describe("metrics", () => {
         difference,
         Effect.gen(function*() {
           const fiber = yield* Effect.fork(OpenCode.run("x"))
-          yield* T.untilSleep(90_000)
-          yield* TestClock.adjust("90 seconds")
+          yield* T.advance("90 seconds")
           yield* Fiber.join(fiber)
         })
       )
@@ -328,8 +327,7 @@ describe("metrics", () => {
           yield* T.untilStarted(1)
           const second = yield* Effect.fork(OpenCode.run("x"))
           yield* T.untilMade(2)
-          yield* T.untilSleep(5000)
-          yield* TestClock.adjust("5 seconds")
+          yield* T.advance("5 seconds")
           yield* T.untilStarted(2)
           yield* Fiber.interruptAll([first, second])
         })

@@ -1,13 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Clock, Duration, Effect, Fiber, Schedule, Stream, TestClock } from "effect"
+import { type Clock, Duration, Effect, Fiber, Schedule, Stream } from "effect"
 import { OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as T from "./support/mock.js"
 
 const minute = 60_000
-
-/** Goes on to a time of the TestClock and lets everything happen that happens until then. */
-const goTo = (at: number) => Effect.zipRight(TestClock.setTime(at), T.settle)
 
 const bytesRead = (count: number) =>
   T.until(`${count} bytes of stdout`, Effect.map(T.commands, (all) => (all[0]?.stdout.bytesRead ?? 0) >= count))
@@ -16,11 +13,10 @@ describe("startupTimeout", () => {
   it.effect("ends a process that prints no event", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x")))
-      yield* T.untilSleep(4 * minute)
-      yield* goTo(4 * minute - 1)
+      yield* T.advanceTo(4 * minute - 1)
       assert.isFalse(yield* T.isDone(fiber))
       assert.deepStrictEqual((yield* T.only).signals, [])
-      yield* goTo(4 * minute)
+      yield* T.advanceTo(4 * minute)
       const error = yield* Fiber.join(fiber)
       assert.strictEqual(error.phase, "startup")
       assert.strictEqual(error.limit, 4 * minute)
@@ -38,14 +34,11 @@ describe("startupTimeout", () => {
       const fiber = yield* Effect.fork(
         T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { startupTimeout: "10 seconds" }))
       )
-      yield* T.untilSleep(10_000)
-      yield* goTo(10_000)
+      yield* T.advanceTo(10_000)
       yield* T.untilSignals(0, "SIGTERM")
-      yield* T.untilSleep(11_000)
-      yield* goTo(11_000)
-      yield* T.untilSleep(15_000)
+      yield* T.advanceTo(11_000)
       assert.isFalse(yield* T.isDone(fiber))
-      yield* goTo(15_000)
+      yield* T.advanceTo(15_000)
       const error = yield* Fiber.join(fiber)
       assert.strictEqual(error.phase, "startup")
       assert.deepStrictEqual(error.partial.survivors, [])
@@ -58,11 +51,9 @@ describe("startupTimeout", () => {
       const fibers = yield* Effect.fork(
         Effect.all([1, 2].map(() => OpenCode.run("x", { startupTimeout: "1 minute" })), { concurrency: 2 })
       )
-      yield* T.untilSleep(50_000)
-      yield* goTo(50_000)
+      yield* T.advanceTo(50_000)
       yield* T.untilStarted(2)
-      yield* T.untilSleep(100_000)
-      yield* goTo(100_000)
+      yield* T.advanceTo(100_000)
       assert.strictEqual((yield* Fiber.join(fibers)).length, 2)
     }).pipe(Effect.provide(T.layer(
       () => Mock.script(Mock.sleep("50 seconds"), Mock.lines(T.answer("x"))),
@@ -72,10 +63,8 @@ describe("startupTimeout", () => {
   it.effect("is over with the first event", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(OpenCode.run("x", { startupTimeout: "1 minute" }))
-      yield* T.untilSleep(59_000)
-      yield* goTo(59_000)
-      yield* T.untilSleep(30 * minute)
-      yield* goTo(30 * minute)
+      yield* T.advanceTo(59_000)
+      yield* T.advanceTo(30 * minute)
       assert.strictEqual((yield* Fiber.join(fiber)).text, "x")
     }).pipe(Effect.provide(T.layer([
       Mock.script(
@@ -92,8 +81,7 @@ describe("startupTimeout", () => {
         T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { startupTimeout: "1 minute", idleTimeout: "1 second" }))
       )
       yield* bytesRead(1)
-      yield* T.untilSleep(minute)
-      yield* goTo(minute)
+      yield* T.advanceTo(minute)
       assert.strictEqual((yield* Fiber.join(fiber)).phase, "startup")
     }).pipe(Effect.provide(T.layer([Mock.script(Mock.stdout("hello\n"), Mock.never)]))))
 })
@@ -102,13 +90,11 @@ describe("idleTimeout", () => {
   it.effect("ends a process that prints no further event", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x")))
-      yield* T.untilSleep(29 * minute)
-      yield* goTo(29 * minute)
-      yield* goTo(30 * minute)
-      yield* T.untilSleep(59 * minute)
-      yield* goTo(59 * minute - 1)
+      yield* T.advanceTo(29 * minute)
+      yield* T.advanceTo(30 * minute)
+      yield* T.advanceTo(59 * minute - 1)
       assert.isFalse(yield* T.isDone(fiber))
-      yield* goTo(59 * minute)
+      yield* T.advanceTo(59 * minute)
       const error = yield* Fiber.join(fiber)
       assert.strictEqual(error.phase, "idle")
       assert.strictEqual(error.limit, 30 * minute)
@@ -132,10 +118,8 @@ describe("idleTimeout", () => {
       const fiber = yield* Effect.fork(
         T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { idleTimeout: "1 minute" }))
       )
-      yield* T.untilSleep(50_000)
-      yield* goTo(50_000)
-      yield* T.untilSleep(minute)
-      yield* goTo(minute)
+      yield* T.advanceTo(50_000)
+      yield* T.advanceTo(minute)
       const error = yield* Fiber.join(fiber)
       assert.strictEqual(error.phase, "idle")
       assert.strictEqual(error.partial.eventCount, 1)
@@ -159,15 +143,14 @@ describe("timeout", () => {
       const fiber = yield* Effect.fork(
         T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { startupTimeout: Infinity }))
       )
-      yield* T.untilSleep(120 * minute)
+      yield* T.settle
       for (let at = 25; at < 120; at += 25) {
-        yield* T.untilSleep(at * minute)
-        yield* goTo(at * minute)
+        yield* T.advanceTo(at * minute)
         yield* bytesRead((at / 25) * 100)
       }
-      yield* goTo(120 * minute - 1)
+      yield* T.advanceTo(120 * minute - 1)
       assert.isFalse(yield* T.isDone(fiber))
-      yield* goTo(120 * minute)
+      yield* T.advanceTo(120 * minute)
       const error = yield* Fiber.join(fiber)
       assert.strictEqual(error.phase, "total")
       assert.strictEqual(error.limit, 120 * minute)
@@ -182,19 +165,17 @@ describe("timeout", () => {
   it.effect("covers all attempts together", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", limit)))
-      yield* T.untilSleep(3 * minute)
-      yield* goTo(3 * minute)
+      yield* T.advanceTo(3 * minute)
       yield* T.untilOver(1)
-      yield* goTo(3 * minute + 1000)
+      yield* T.advanceTo(3 * minute + 1000)
       yield* T.untilStarted(2)
-      yield* T.untilSleep(6 * minute + 1000)
-      yield* goTo(6 * minute + 1000)
+      yield* T.advanceTo(6 * minute + 1000)
       yield* T.untilOver(2)
-      yield* goTo(6 * minute + 2000)
+      yield* T.advanceTo(6 * minute + 2000)
       yield* T.untilStarted(3)
-      yield* goTo(10 * minute - 1)
+      yield* T.advanceTo(10 * minute - 1)
       assert.isFalse(yield* T.isDone(fiber))
-      yield* goTo(10 * minute)
+      yield* T.advanceTo(10 * minute)
       const error = yield* Fiber.join(fiber)
       assert.strictEqual(error.phase, "total")
       assert.strictEqual(error.limit, 10 * minute)
@@ -213,8 +194,7 @@ describe("timeout", () => {
       const first = yield* Effect.fork(OpenCode.run("first"))
       yield* T.untilStarted(1)
       const second = yield* Effect.fork(T.failsWith("OpenCodeTimeoutError")(OpenCode.run("second", limit)))
-      yield* T.untilSleep(10 * minute)
-      yield* goTo(10 * minute)
+      yield* T.advanceTo(10 * minute)
       const error = yield* Fiber.join(second)
       assert.strictEqual(error.phase, "total")
       assert.strictEqual(error.partial.attempts, 0)
@@ -233,8 +213,7 @@ describe("timeout", () => {
       const first = yield* Effect.fork(OpenCode.run("first"))
       yield* T.untilStarted(1)
       const second = yield* Effect.fork(T.failsWith("OpenCodeTimeoutError")(OpenCode.run("second", limit)))
-      yield* T.untilSleep(10 * minute)
-      yield* goTo(10 * minute)
+      yield* T.advanceTo(10 * minute)
       const error = yield* Fiber.join(second)
       assert.strictEqual(error.phase, "total")
       assert.strictEqual(error.partial.attempts, 0)
@@ -248,8 +227,7 @@ describe("timeout", () => {
   it.effect("covers the delay before another attempt", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", limit)))
-      yield* T.untilSleep(60 * minute)
-      yield* goTo(10 * minute)
+      yield* T.advanceTo(10 * minute)
       const error = yield* Fiber.join(fiber)
       assert.strictEqual(error.phase, "total")
       assert.strictEqual(error.partial.attempts, 1)
@@ -263,8 +241,7 @@ describe("timeout", () => {
         T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { timeout: "10 seconds" }))
       )
       yield* T.untilStarted(1)
-      yield* T.untilSleep(10_000)
-      yield* goTo(10_000)
+      yield* T.advanceTo(10_000)
       const error = yield* Fiber.join(fiber)
       assert.strictEqual(error.phase, "total")
       assert.strictEqual(error.partial.attempts, 0)
@@ -278,9 +255,8 @@ describe("timeout", () => {
     Effect.gen(function*() {
       yield* T.failsWith("OpenCodeSessionError")(OpenCode.run("first"))
       const fiber = yield* Effect.fork(T.failsWith("OpenCodeTimeoutError")(OpenCode.run("second", limit)))
-      yield* T.untilSleep(60 * minute)
-      yield* T.untilSleep(10 * minute)
-      yield* goTo(10 * minute)
+      yield* T.settle
+      yield* T.advanceTo(10 * minute)
       assert.strictEqual((yield* Fiber.join(fiber)).partial.attempts, 0)
       assert.strictEqual((yield* T.commands).length, 1)
     }).pipe(Effect.provide(T.layer([
@@ -298,8 +274,7 @@ describe("timeout", () => {
         T.failsWith("OpenCodeTimeoutError")(Stream.runDrain(OpenCode.stream("x", { timeout: "1 minute" })))
       )
       yield* bytesRead(1)
-      yield* T.untilSleep(minute)
-      yield* goTo(minute)
+      yield* T.advanceTo(minute)
       const error = yield* Fiber.join(fiber)
       assert.strictEqual(error.phase, "total")
       assert.isUndefined(error.partial.events)
@@ -324,12 +299,12 @@ describe("the time of day", () => {
         Effect.withClock(set),
         Effect.fork
       )
-      yield* T.untilSleep(minute)
+      yield* T.settle
       timeOfDay = 5_000_000
-      yield* goTo(minute - 1)
+      yield* T.advanceTo(minute - 1)
       assert.isFalse(yield* T.isDone(fiber))
       timeOfDay = 0
-      yield* goTo(minute)
+      yield* T.advanceTo(minute)
       assert.strictEqual((yield* Fiber.join(fiber)).phase, "total")
     }).pipe(Effect.provide(T.layer([Mock.script(Mock.never)]))))
 })
@@ -338,11 +313,10 @@ describe("exitGrace", () => {
   it.effect("keeps the result of a process that does not exit", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(OpenCode.run("x"))
-      yield* T.untilSleep(30_000)
-      yield* goTo(29_999)
+      yield* T.advanceTo(29_999)
       assert.isFalse(yield* T.isDone(fiber))
       assert.deepStrictEqual((yield* T.only).signals, [])
-      yield* goTo(30_000)
+      yield* T.advanceTo(30_000)
       const result = yield* Fiber.join(fiber)
       assert.strictEqual(result.text, "finished")
       assert.isTrue(result.forced)
@@ -355,8 +329,7 @@ describe("exitGrace", () => {
   it.effect("is over before the total time also where a program that was stopped sees both ends at once", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(OpenCode.run("x", { exitGrace: "500 millis", timeout: "900 millis" }))
-      yield* T.untilSleep(500)
-      yield* goTo(1200)
+      yield* T.advanceTo(1200)
       const result = yield* Fiber.join(fiber)
       assert.strictEqual(result.text, "finished")
       assert.isTrue(result.forced)
@@ -365,13 +338,10 @@ describe("exitGrace", () => {
   it.effect("keeps the result of one that has to be killed", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(OpenCode.run("x", { exitGrace: "3 seconds" }))
-      yield* T.untilSleep(3000)
-      yield* goTo(3000)
+      yield* T.advanceTo(3000)
       yield* T.untilSignals(0, "SIGTERM")
-      yield* T.untilSleep(4000)
-      yield* goTo(4000)
-      yield* T.untilSleep(8000)
-      yield* goTo(8000)
+      yield* T.advanceTo(4000)
+      yield* T.advanceTo(8000)
       const result = yield* Fiber.join(fiber)
       assert.strictEqual(result.text, "finished")
       assert.isTrue(result.forced)
@@ -383,13 +353,11 @@ describe("exitGrace", () => {
   it.effect("is called off by a further event", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(OpenCode.run("x"))
-      yield* T.untilSleep(20_000)
-      yield* T.untilSleep(30_000)
-      yield* goTo(20_000)
-      yield* T.untilSleep(50_000)
-      yield* goTo(49_999)
+      yield* T.settle
+      yield* T.advanceTo(20_000)
+      yield* T.advanceTo(49_999)
       assert.deepStrictEqual((yield* T.only).signals, [])
-      yield* goTo(50_000)
+      yield* T.advanceTo(50_000)
       const result = yield* Fiber.join(fiber)
       assert.isFalse(result.forced)
       assert.strictEqual(result.exitCode, 0)
@@ -412,10 +380,8 @@ describe("exitGrace", () => {
         T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { idleTimeout: "10 minutes" }))
       )
       yield* T.until("its output", Effect.map(T.commands, (all) => (all[0]?.stdout.bytesRead ?? 0) > 600))
-      yield* T.settle
-      yield* goTo(30_000)
-      yield* T.untilSleep(10 * minute)
-      yield* goTo(10 * minute)
+      yield* T.advanceTo(30_000)
+      yield* T.advanceTo(10 * minute)
       assert.strictEqual((yield* Fiber.join(fiber)).phase, "idle")
     }).pipe(Effect.provide(T.layer([
       Mock.script(
@@ -429,10 +395,9 @@ describe("exitGrace", () => {
       const fiber = yield* Effect.fork(
         OpenCode.run("x", { idleTimeout: "1 second", timeout: "1 minute", exitGrace: "40 seconds" })
       )
-      yield* T.untilSleep(40_000)
-      yield* goTo(39_999)
+      yield* T.advanceTo(39_999)
       assert.deepStrictEqual((yield* T.only).signals, [])
-      yield* goTo(40_000)
+      yield* T.advanceTo(40_000)
       assert.isTrue((yield* Fiber.join(fiber)).forced)
     }).pipe(Effect.provide(T.layer([Mock.script(Mock.lines(T.answer("finished")), Mock.never)]))))
 })
@@ -452,9 +417,7 @@ describe("infinity", () => {
           "their output",
           Effect.map(T.commands, (all) => all[1]!.stdout.bytesRead > 0 && all[2]!.stdout.bytesRead > 300)
         )
-        yield* T.settle
-        yield* TestClock.adjust("1000 days")
-        yield* T.settle
+        yield* T.advance("1000 days")
         for (const fiber of [silent, idle, finished]) {
           assert.isFalse(yield* T.isDone(fiber))
           yield* Fiber.interrupt(fiber)

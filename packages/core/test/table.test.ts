@@ -225,7 +225,7 @@ describe.runIf(existsSync("/proc/self/stat"))("the processes of this machine", (
         path: yield* Path.Path
       })
       let met = 0
-      for (let look = 0; look < 500 && met < 5; look++) {
+      for (let look = 0; look < 200 && met < 5; look++) {
         counts.empty = 0
         const found = yield* table.members({ pid: -1, marker: "restless-1" })
         if (counts.empty > 0) met++

@@ -35,18 +35,6 @@ const hanging = (said: string) =>
       })) as F.Script
   }))
 
-/** Lets time go by until a fiber has ended, which it does within five minutes. */
-const driven = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) =>
-  Effect.gen(function*() {
-    for (let second = 0; second < 300; second++) {
-      yield* T.settle
-      if (yield* T.isDone(fiber)) break
-      yield* TestClock.adjust("1 second")
-    }
-    assert.isTrue(yield* T.isDone(fiber))
-    return yield* Fiber.join(fiber)
-  })
-
 const withScripts = <A, E, R>(
   scripts: ReadonlyArray<F.Script>,
   body: Effect.Effect<A, E, R>,
@@ -203,11 +191,11 @@ describe("a run over a server", () => {
     Effect.gen(function*() {
       const { aborted } = yield* F.Fake
       const fiber = yield* Effect.fork(T.failsWith("OpenCodeSessionError")(OpenCode.run("x")))
-      const error = yield* driven(fiber)
+      const error = yield* T.advanceUntil(fiber)
       expect(error).toMatchObject({ errorName: "ProviderRefusal", kind: "quota", retryable: false, providerRetries: 1 })
       assert.strictEqual(aborted.length, 1)
       const goingOn = yield* Effect.fork(OpenCode.run("x"))
-      assert.strictEqual((yield* driven(goingOn)).text, "hello")
+      assert.strictEqual((yield* T.advanceUntil(goingOn)).text, "hello")
     }).pipe(Effect.provide(F.layer([
       (play) =>
         Effect.gen(function*() {
@@ -320,8 +308,7 @@ describe("the end of a run over a server", () => {
         )],
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(T.failsWith("OpenCodeSessionError")(OpenCode.run("x")))
-        yield* T.untilSleep(500)
-        yield* TestClock.adjust("500 millis")
+        yield* T.advance("500 millis")
         const error = yield* Fiber.join(fiber)
         expect(error).toMatchObject({ kind: "model-not-found", reason: "Model not found: fake/nope." })
         assert.strictEqual(error.partial.eventCount, 1)
@@ -375,8 +362,7 @@ describe("the end of a run over a server", () => {
         })],
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(OpenCode.run("x"))
-        yield* T.untilSleep(500)
-        yield* TestClock.adjust("20 seconds")
+        yield* T.advance("20 seconds")
         const result = yield* Fiber.join(fiber)
         assert.strictEqual(result.text, "shorter")
         assert.deepStrictEqual(tags(result.events), ["SessionError", "StepStart", "Text", "StepFinish"])
@@ -456,7 +442,7 @@ describe("the end of a run over a server", () => {
               yield* play.answer("FINAL")
             })],
           Effect.gen(function*() {
-            const result = yield* driven(yield* Effect.fork(OpenCode.run("x", { exitGrace: "2 seconds" })))
+            const result = yield* T.advanceUntil(yield* Effect.fork(OpenCode.run("x", { exitGrace: "2 seconds" })))
             assert.strictEqual(result.text, `${said}FINAL`)
             assert.isFalse(result.forced)
           })
@@ -475,7 +461,7 @@ describe("the end of a run over a server", () => {
           })],
         Effect.gen(function*() {
           const options = { exitGrace: "2 seconds", idleTimeout: "1 minute" } as const
-          const error = yield* driven(
+          const error = yield* T.advanceUntil(
             yield* Effect.fork(T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", options)))
           )
           assert.deepStrictEqual([error.phase, error.partial.text], ["idle", "One."])
@@ -493,9 +479,11 @@ describe("the end of a run over a server", () => {
           })
         ),
         Effect.gen(function*() {
-          const result = yield* driven(yield* Effect.fork(OpenCode.run("x")))
+          const result = yield* T.advanceUntil(yield* Effect.fork(OpenCode.run("x")))
           assert.deepStrictEqual([result.text, result.finishReason], ["One.", "stop"])
-          const error = yield* driven(yield* Effect.fork(T.failsWith("OpenCodeIncompleteError")(OpenCode.run("x"))))
+          const error = yield* T.advanceUntil(
+            yield* Effect.fork(T.failsWith("OpenCodeIncompleteError")(OpenCode.run("x")))
+          )
           assert.strictEqual(error.finishReason, "tool-calls")
         })
       ))
@@ -524,8 +512,7 @@ describe("the end of a run over a server", () => {
           const fake = yield* F.Fake
           fake.instead = () => json({}, { status: 401 })
           fake.disconnect()
-          yield* T.untilSleep(200)
-          yield* TestClock.adjust("200 millis")
+          yield* T.advance("200 millis")
           const error = yield* Fiber.join(fiber)
           assert.strictEqual(error.reason, "unauthorized")
           assert.strictEqual(error.partial?.eventCount, 1)
@@ -552,12 +539,10 @@ describe("a server of somebody else's that is started anew", () => {
           yield* fake.restart()
           // Nothing listens for a while.
           fake.instead = () => Effect.fail(new Error("connect ECONNREFUSED"))
-          yield* T.untilSleep(200)
-          yield* TestClock.adjust("10 seconds")
-          yield* T.settle
+          yield* T.advance("10 seconds")
           assert.isFalse(yield* T.isDone(fiber))
           fake.instead = () => undefined
-          const error = yield* driven(fiber)
+          const error = yield* T.advanceUntil(fiber)
           assert.deepStrictEqual(tags(error.partial.events), ["StepStart"])
           assert.match(error.partial.sessionId!, /^ses_/)
           assert.deepStrictEqual(fake.aborted, [])
@@ -577,7 +562,7 @@ describe("a server of somebody else's that is started anew", () => {
         yield* F.untilPrompted(1)
         yield* T.settle
         yield* fake.restart()
-        assert.strictEqual((yield* driven(fiber)).phase, "startup")
+        assert.strictEqual((yield* T.advanceUntil(fiber)).phase, "startup")
         assert.strictEqual((yield* OpenCode.run("y")).text, "again")
       })
     ))
@@ -605,8 +590,7 @@ describe("a gap in the events", () => {
           yield* Deferred.await(lost)
           fake.disconnect()
           yield* Deferred.succeed(back, undefined)
-          yield* T.untilSleep(200)
-          yield* TestClock.adjust("200 millis")
+          yield* T.advance("200 millis")
           const result = yield* Fiber.join(fiber)
           assert.deepStrictEqual(tags(result.events), [
             "StepStart",
@@ -655,8 +639,7 @@ describe("a gap in the events", () => {
           })
           fake.isMute = false
           fake.disconnect()
-          yield* T.untilSleep(200)
-          yield* TestClock.adjust("200 millis")
+          yield* T.advance("200 millis")
           const result = yield* Fiber.join(fiber)
           assert.strictEqual(result.text, "done")
           expect(asked).toMatchObject([{ permission: "bash", patterns: ["ls"], childId: request["sessionID"] }])
@@ -696,7 +679,7 @@ describe("a gap in the events", () => {
             return Effect.as(Effect.zipRight(Deferred.succeed(listing, undefined), T.settle), json([]))
           }
           fake.disconnect()
-          const error = yield* driven(fiber)
+          const error = yield* T.advanceUntil(fiber)
           assert.strictEqual(error.phase, "idle")
           assert.deepStrictEqual(tags(error.partial.events), ["StepStart", "PermissionAsked"])
           assert.strictEqual(asked, 1)
@@ -735,9 +718,9 @@ describe("a gap in the events", () => {
           fake.isMute = true
           fake.disconnect()
           yield* Deferred.succeed(back, undefined)
-          yield* T.untilSleep(1000)
+          yield* T.settle
           fake.isMute = false
-          assert.strictEqual((yield* driven(fiber)).statusCode, 503)
+          assert.strictEqual((yield* T.advanceUntil(fiber)).statusCode, 503)
         })
       )
     }))
@@ -755,8 +738,7 @@ describe("a gap in the events", () => {
           yield* Deferred.await(over)
           fake.isMute = false
           fake.disconnect()
-          yield* T.untilSleep(200)
-          yield* TestClock.adjust("200 millis")
+          yield* T.advance("200 millis")
           assert.strictEqual((yield* Fiber.join(fiber)).text, "done")
         })
       )
@@ -852,7 +834,9 @@ describe("a permission that is asked for", () => {
       yield* withScripts(
         [asking],
         Effect.gen(function*() {
-          const error = yield* driven(yield* Effect.fork(T.failsWith("OpenCodePermissionError")(OpenCode.run("x"))))
+          const error = yield* T.advanceUntil(
+            yield* Effect.fork(T.failsWith("OpenCodePermissionError")(OpenCode.run("x")))
+          )
           assert.deepStrictEqual(error.patterns, ["rm -rf x"])
         }),
         { onPermission: () => Queue.take(people) }
@@ -864,12 +848,10 @@ describe("a permission that is asked for", () => {
       [asking],
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(OpenCode.run("x", { idleTimeout: "1 minute" }))
-        yield* T.untilSleep(300_000)
-        yield* TestClock.adjust("5 minutes")
+        yield* T.advance("5 minutes")
         assert.strictEqual((yield* Fiber.join(fiber)).text, "removed")
         const late = yield* Effect.fork(T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { timeout: "1 minute" })))
-        yield* T.untilSleep(360_000)
-        yield* TestClock.adjust("1 minute")
+        yield* T.advance("1 minute")
         assert.strictEqual((yield* Fiber.join(late)).phase, "total")
         assert.strictEqual((yield* F.Fake).aborted.length, 1)
       }),
@@ -887,7 +869,7 @@ describe("a permission that is asked for", () => {
           const fiber = yield* Effect.fork(
             T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { timeout: "1 minute" }))
           )
-          assert.strictEqual((yield* driven(fiber)).phase, "total")
+          assert.strictEqual((yield* T.advanceUntil(fiber)).phase, "total")
           yield* Deferred.await(interrupted)
           assert.deepStrictEqual(fake.replies, [])
         }),
@@ -1026,7 +1008,7 @@ describe("a run over a server that is to stop", () => {
           const fiber = yield* Effect.fork(OpenCode.run("x"))
           yield* Deferred.await(playing)
           const interruption = yield* Effect.fork(Fiber.interrupt(fiber))
-          yield* T.untilSleep(10_000)
+          yield* T.settle
           assert.deepStrictEqual(fake.aborted, [])
           yield* Deferred.succeed(go, undefined)
           yield* Fiber.join(interruption)
@@ -1047,7 +1029,7 @@ describe("a run over a server that is to stop", () => {
           yield* begun
           yield* T.settle
           yield* fake.abort([...fake.sessions.values()][0]!)
-          assert.match((yield* driven(fiber)).partial.sessionId!, /^ses_/)
+          assert.match((yield* T.advanceUntil(fiber)).partial.sessionId!, /^ses_/)
         })
       )
     }))
@@ -1064,8 +1046,7 @@ describe("a run over a server that is to stop", () => {
           const fiber = yield* Effect.fork(OpenCode.run("x"))
           yield* begun
           const interruption = yield* Effect.fork(Fiber.interrupt(fiber))
-          yield* T.untilSleep(5000)
-          yield* TestClock.adjust("5 seconds")
+          yield* T.advance("5 seconds")
           yield* Fiber.join(interruption)
         })
       ).pipe(Effect.provide(Logger.replace(
@@ -1086,9 +1067,7 @@ describe("a run over a server that is to stop", () => {
             T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { timeout: "1 minute" }))
           )
           yield* begun
-          yield* T.untilSleep(60_000)
-          yield* T.settle
-          yield* TestClock.adjust("1 minute")
+          yield* T.advance("1 minute")
           const error = yield* Fiber.join(fiber)
           expect(error).toMatchObject({ phase: "total", limit: 60_000 })
           assert.strictEqual(error.partial.text, "what was said")
@@ -1118,10 +1097,9 @@ describe("a run over a server that is to stop", () => {
           }
           const fiber = yield* Effect.fork(OpenCode.run("x", { timeout: "1 minute" }))
           yield* begun
-          yield* T.settle
-          yield* TestClock.adjust("1 minute")
+          yield* T.advance("1 minute")
           yield* Deferred.await(aborting)
-          yield* driven(yield* Effect.fork(Fiber.interrupt(fiber)))
+          yield* T.advanceUntil(yield* Effect.fork(Fiber.interrupt(fiber)))
           assert.strictEqual(fake.aborted.length, 1)
           assert.strictEqual(fake.playing, 0)
         })
@@ -1143,10 +1121,7 @@ describe("a run over a server that is to stop", () => {
           T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { idleTimeout: "1 minute" }))
         )
         for (const at of [40_000, 80_000, 120_000]) {
-          yield* T.untilSleep(at)
-          yield* T.settle
-          yield* TestClock.setTime(at)
-          yield* T.settle
+          yield* T.advanceTo(at)
           assert.isFalse(yield* T.isDone(fiber))
         }
         yield* TestClock.adjust("1 minute")
@@ -1162,12 +1137,9 @@ describe("a run over a server that is to stop", () => {
           T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { startupTimeout: "1 minute" }))
         )
         yield* F.untilPrompted(1)
-        yield* T.untilSleep(60_000)
-        yield* TestClock.adjust("1 minute")
-        yield* T.untilSleep(70_000)
-        yield* TestClock.adjust("10 seconds")
-        yield* T.untilSleep(70_100)
-        yield* TestClock.adjust("1 second")
+        yield* T.advance("1 minute")
+        yield* T.advance("10 seconds")
+        yield* T.advance("1 second")
         assert.strictEqual((yield* Fiber.join(fiber)).phase, "startup")
       })
     ))
@@ -1184,8 +1156,7 @@ describe("a run over a server that is to stop", () => {
         })],
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(OpenCode.run("x"))
-        yield* T.untilSleep(30_000)
-        yield* TestClock.adjust("30 seconds")
+        yield* T.advance("30 seconds")
         expect(yield* Fiber.join(fiber)).toMatchObject({ text: "all of it", forced: true })
         assert.strictEqual((yield* F.Fake).aborted.length, 1)
       })
@@ -1331,7 +1302,7 @@ describe("many runs over a server", () => {
           const named = yield* Effect.fork(OpenCode.run("by name", { sessionId }))
           yield* T.settle
           yield* Deferred.succeed(list, undefined)
-          const results = [yield* driven(named), yield* driven(last)]
+          const results = [yield* T.advanceUntil(named), yield* T.advanceUntil(last)]
           assert.deepStrictEqual(results.map((result) => result.sessionId), [sessionId, sessionId])
         }),
         { concurrency: 1 }
@@ -1355,7 +1326,7 @@ describe("many runs over a server", () => {
         const result = yield* OpenCode.run("x", { model: "fake/m1" })
         assert.deepStrictEqual(tags(result.events)[0], "ProviderRetry")
         const next = yield* Effect.fork(OpenCode.run("y", { model: "fake/m1" }))
-        yield* T.untilSleep(60_000)
+        yield* T.settle
         assert.strictEqual(prompts.length, 1)
         yield* TestClock.adjust("1 minute")
         assert.strictEqual((yield* Fiber.join(next)).text, "next")

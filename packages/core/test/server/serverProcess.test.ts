@@ -158,8 +158,7 @@ describe("a server process", () => {
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(T.failsWith("OpenCodeServerError")(Effect.scoped(start())))
       yield* T.untilStarted(1)
-      yield* T.untilSleep(60_000)
-      yield* TestClock.adjust("60 seconds")
+      yield* T.advance("60 seconds")
       const error = yield* Fiber.join(fiber)
       expect(error).toMatchObject({ reason: "start-timeout", stderr: "still looking\n", detail: "not within 1m" })
       assert.deepStrictEqual((yield* T.only).signals, ["SIGTERM"])
@@ -273,8 +272,7 @@ describe("a server of our own", () => {
       )
       const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
       yield* Deferred.await(asked)
-      yield* T.untilSleep(5000)
-      yield* TestClock.adjust("4999 millis")
+      yield* T.advance("4999 millis")
       yield* T.settle
       assert.deepStrictEqual((yield* T.only).signals, [])
       yield* TestClock.adjust("1 millis")
@@ -320,8 +318,7 @@ describe("a server of our own", () => {
     return Effect.gen(function*() {
       const fiber = yield* Effect.fork(Effect.scoped(open(answers().answer)))
       yield* T.untilStarted(1)
-      yield* T.untilSleep(1000)
-      yield* TestClock.adjust("1 second")
+      yield* T.advance("1 second")
       assert.strictEqual((yield* Fiber.join(fiber)).version.minor, 18)
       const ports = (yield* T.commands).map(({ args }) => args[args.indexOf("--port") + 1])
       assert.strictEqual(new Set(ports).size, 2)
@@ -335,15 +332,13 @@ describe("a server of our own", () => {
       const fiber = yield* Effect.fork(Effect.scoped(open(answers().answer)))
       for (let i = 1; i <= 2; i++) {
         yield* T.untilStarted(i)
-        yield* T.untilSleep(i * 1000)
-        yield* TestClock.adjust("1 second")
+        yield* T.advance("1 second")
       }
       assert.strictEqual((yield* Fiber.join(fiber)).version.minor, 18)
       const error = yield* Effect.fork(T.failsWith("OpenCodeServerError")(Effect.scoped(open(answers().answer))))
       for (let i = 4; i <= 5; i++) {
         yield* T.untilStarted(i)
-        yield* T.untilSleep((i - 1) * 1000)
-        yield* TestClock.adjust("1 second")
+        yield* T.advance("1 second")
       }
       expect(yield* Fiber.join(error)).toMatchObject({ reason: "start-failed", exitCode: 1 })
       assert.strictEqual((yield* T.commands).length, 6)

@@ -2,8 +2,7 @@ import { FileSystem, Path } from "@effect/platform"
 import type { CommandExecutor } from "@effect/platform"
 import { NodeFileSystem, NodePath } from "@effect/platform-node"
 import { assert } from "@effect/vitest"
-import { Context, Effect, Layer, TestClock } from "effect"
-import type { Fiber } from "effect"
+import { Clock, Context, Duration, Effect, Fiber, Layer, TestClock } from "effect"
 import { HostEnvironment, OpenCode, StartupGate } from "effect-opencode"
 import type { OpenCodeError } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
@@ -311,9 +310,36 @@ export const untilSignals = (index: number, ...signals: ReadonlyArray<string>) =
     Effect.map(commands, (all) => all[index] !== undefined && all[index].signals.join() === signals.join())
   )
 
-/** Waits until something sleeps until this time of the TestClock. */
-export const untilSleep = (at: number) =>
-  until(`a sleep until ${at}`, Effect.flatMap(TestClock.sleeps(), (sleeps) => Effect.succeed([...sleeps].includes(at))))
+/**
+ * Goes on to a time of the TestClock. Everything happens until then that happens, in its order: what the test starts, and
+ * whatever the program sleeps for meanwhile.
+ */
+export const advanceTo = (at: number): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    yield* settle
+    const next = Math.min(at, ...yield* TestClock.sleeps())
+    yield* TestClock.setTime(next)
+    if (next < at) return yield* advanceTo(at)
+    yield* settle
+  })
+
+/** Goes on by a duration. */
+export const advance = (duration: Duration.DurationInput): Effect.Effect<void> =>
+  Effect.flatMap(Clock.currentTimeMillis, (now) => advanceTo(now + Duration.toMillis(duration)))
+
+/** The outcome of a fiber: goes on from sleep to sleep until it is there. */
+export const advanceUntil = <A, E>(fiber: Fiber.RuntimeFiber<A, E>): Effect.Effect<A, E> => {
+  const deadline = performance.now() + 120_000
+  const step: Effect.Effect<A, E> = Effect.gen(function*() {
+    yield* settle
+    if (yield* isDone(fiber)) return yield* Fiber.join(fiber)
+    if (performance.now() > deadline) return yield* Effect.dieMessage("the fiber never ends")
+    const next = Math.min(...yield* TestClock.sleeps())
+    if (next < Infinity) yield* TestClock.setTime(next)
+    return yield* step
+  })
+  return step
+}
 
 /** Waits until this many processes were started and have ended, and their directories are gone. */
 export const untilOver = (count: number) =>
