@@ -206,7 +206,7 @@ describe("Batch", () => {
 
   it.effect("continues after a failed job or a defect", () =>
     Effect.gen(function*() {
-      const { run } = yield* batch({ jobs: jobs("fails", "is no prompt", "works"), concurrency: 1 })
+      const { run } = yield* batch({ jobs: jobs("fails", "unknown prompt", "works"), concurrency: 1 })
       const { results } = yield* run
       expect(results.map(({ outcome }) => outcome)).toEqual(["OpenCodeProcessError", "Defect", "success"])
       expect(results[1]!.message).toContain("has no answer to the prompt")
