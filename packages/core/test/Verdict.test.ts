@@ -5,7 +5,7 @@ import * as arbitraries from "./support/arbitraries.js"
 import { code, eventsOf, facts, lost, signal, stderrOf, sum } from "./support/facts.js"
 import * as fixtures from "./support/fixtures.js"
 
-// -- Outcomes, as far as a caller branches on them ---------------------------------------------------------------------
+// -- Outcomes: the fields on which a caller branches ---------------------------------------------------------------------
 
 type Outcome = { readonly tag: string; readonly [detail: string]: unknown }
 
@@ -56,14 +56,14 @@ const outcomeOf = (decided: Either.Either<Verdict.Finished, OpenCodeError.OpenCo
   }
 }
 
-// -- The right outcome of every capture ---------------------------------------------------------------------------------
+// -- The expected outcome of every capture ---------------------------------------------------------------------------------
 
 type Rows = ReadonlyArray<readonly [Outcome, ReadonlyArray<string>]>
 
 const echoed = permission("bash", "echo hi-from-tool", "echo to-stderr 1>&2")
 const etc = permission("external_directory", "/etc/*")
 
-/** What 1.14.34, 1.15.13 and 1.17.19 have in common. */
+/** The common rows of 1.14.34, 1.15.13 and 1.17.19. */
 const older: Rows = [
   [success("stop"), [
     "finish-empty-answer",
@@ -78,7 +78,7 @@ const older: Rows = [
     "perm-continue-on-deny",
     "reasoning-thinking",
     "task-subagent",
-    // The parent went on and finished.
+    // The parent continued and finished.
     "task-subagent-fail",
     "text",
     "tool-bash",
@@ -103,9 +103,9 @@ const older: Rows = [
     "prompt-none"
   ]],
   [timeout("startup"), ["hang-headers", "http-429", "http-500"]],
-  // The sub-agent waits for an answer; nothing of it is on stdout.
+  // The sub-agent waits for an answer; none of it is on stdout.
   [timeout("idle"), ["perm-task-subagent-ask"]],
-  // The same message again and again, for ever.
+  // The same message again and again.
   [steps, ["stream-cut", "stream-cut-second-step"]]
 ]
 
@@ -117,16 +117,16 @@ const expected: { readonly [V in fixtures.FixtureVersion]: Rows } = {
     // Exit 0, the reason only as a stack trace on stderr.
     [incomplete(undefined), ["session-not-found"]],
     [session("model-not-found"), ["model-no-prefix", "model-unknown"]],
-    // A corrupt database shows the same text here as two processes that collide: it is tried again, in vain.
+    // A corrupt database shows the same text here as two colliding processes: the retry is in vain.
     [sqlite("journal_mode"), ["db-corrupt"]],
-    // `--auto` is not known yet: help text.
+    // `--auto` is unknown to this version: help text.
     [exited(1), ["perm-bash-ask-auto-flag"]]
   ],
   "1.15.13": [
     ...older,
     [success("content-filter"), ["finish-content-filter"]],
     [incomplete("unknown"), ["finish-missing"]],
-    // "Unexpected server error. Check server logs": without the log there is no telling what it was.
+    // "Unexpected server error. Check server logs": only the log shows the reason.
     [session("other"), ["model-no-prefix", "model-unknown"]],
     [sqlite("journal_mode"), ["db-corrupt"]],
     [exited(1), ["perm-bash-ask-auto-flag", "session-not-found"]],
@@ -188,7 +188,7 @@ const expected: { readonly [V in fixtures.FixtureVersion]: Rows } = {
       "perm-external-auto",
       "perm-external-deny",
       "perm-star-deny-read-allow",
-      // Rejected in the sub-agent; the parent went on.
+      // Rejected in the sub-agent; the parent continued.
       "perm-task-subagent-ask",
       // One failed attempt on stderr, then an answer.
       "print-logs-warn-429",
@@ -265,7 +265,7 @@ const expected: { readonly [V in fixtures.FixtureVersion]: Rows } = {
     [session("other", 400), ["http-400"]],
     [session("other"), [
       "command-unknown",
-      // A full disk in the middle of a run: OpenCode's own statement failed, it had acted already.
+      // A full disk in the middle of a run: OpenCode's own statement failed after it had acted.
       "disk-full-mid-run",
       "model-no-prefix",
       "model-unknown",
@@ -274,7 +274,7 @@ const expected: { readonly [V in fixtures.FixtureVersion]: Rows } = {
       "sse-malformed"
     ]],
     [incomplete(undefined), [
-      // No JSON was asked for: nothing that was printed is an event.
+      // Not in JSON format: none of the output is an event.
       "format-default",
       // Help text on stdout.
       "input-dash"
@@ -357,10 +357,10 @@ const rows = fixtures.versions.flatMap((version) =>
   expected[version].flatMap(([, scenarios]) => scenarios.map((scenario) => `${version}/${scenario}`))
 )
 
-/** A capture cannot hold the 500 steps of the default budget; this is what tells a loop from a wait in the captures. */
+/** No capture has the 500 steps of the default budget; this many distinguish a loop from a wait in the captures. */
 const maxSteps = 6
 
-/** The guard that would have ended a run that does not end by itself. */
+/** The guard that ends a run which does not end by itself. */
 const guardOf = (
   fixture: fixtures.Fixture,
   fallback: ReturnType<typeof stderrOf>["fallback"]
@@ -376,7 +376,7 @@ const guardOf = (
 const exitOf = (fixture: fixtures.Fixture): Verdict.Exit =>
   fixture.exitCode !== null ? code(fixture.exitCode) : fixture.signal !== null ? signal(fixture.signal) : lost
 
-/** The captures do not say how the two pipes were interleaved: these are the extremes, and the likely one between. */
+/** The captures do not record how the two pipes were interleaved: these are the extremes, and the likely order between. */
 const interleavings = (
   stdout: ReadonlyArray<RunEvent.RunEvent>,
   stderr: ReadonlyArray<RunEvent.RunEvent>
@@ -392,7 +392,7 @@ const interleavings = (
 
 describe("Verdict", () => {
   describe("captures", () => {
-    it("every capture has exactly one row, and every row a capture", () => {
+    it("have exactly one row each, and every row has a capture", () => {
       expect([...rows].sort()).toEqual(fixtures.all.map(({ name }) => name).sort())
     })
 
@@ -428,7 +428,7 @@ describe("Verdict", () => {
   const right = (input: Parameters<typeof facts>[0]) => Either.getOrThrow(Verdict.decide(facts(input)))
   const left = (input: Parameters<typeof facts>[0]) => Either.getOrThrow(Either.flip(Verdict.decide(facts(input))))
 
-  describe("success", () => {
+  describe("is a success for", () => {
     it("exit 0 after a final step", () => {
       expect(right({ events: finished, exit: code(0) })).toEqual({ finishReason: "stop", exitCode: 0, forced: false })
     })
@@ -452,40 +452,40 @@ describe("Verdict", () => {
       expect(right({ events: finished, exit: lost, guard }).forced).toBe(true)
     })
 
-    it("a rejected permission that the run got over", () => {
+    it("a rejected permission followed by a finished step", () => {
       expect(decide({ events: [start, rejected, finish("tool-calls"), ...finished], exit: code(0) }))
         .toEqual(success("stop"))
     })
   })
 
-  describe("failure", () => {
-    it("exit 1 after a finished step, without any error event", () => {
+  describe("is a failure for", () => {
+    it("exit 1 after a finished step without an error event", () => {
       expect(decide({ events: finished, exit: code(1) })).toEqual(exited(1))
     })
 
-    it("an error event after the last finished step, whatever the exit code", () => {
+    it("an error event after the last finished step, with any exit code", () => {
       for (const exit of [code(0), code(1), signal("SIGTERM"), lost]) {
         expect(decide({ events: [...finished, unauthorised], exit })).toEqual(session("authentication", 401))
       }
     })
 
-    it("an aborted message is a cancellation", () => {
+    it("an aborted message: a cancellation", () => {
       expect(decide({ events: [start, error("MessageAbortedError", { message: "aborted" })], exit: code(1) }))
         .toEqual({ tag: "OpenCodeCancelledError", signal: undefined })
     })
 
-    it("a rejected permission with nothing finished after it, whatever the exit", () => {
+    it("a rejected permission without a finished step after it, with any exit", () => {
       for (const exit of [code(0), code(1), signal("SIGKILL")]) {
         expect(decide({ events: [start, rejected, finish("tool-calls")], exit })).toEqual(permission("bash", "rm *"))
       }
     })
 
-    it("an error event goes before a rejected permission", () => {
+    it("an error event, which takes precedence over a rejected permission", () => {
       expect(decide({ events: [start, rejected, finish("tool-calls"), unauthorised], exit: code(1) }))
         .toEqual(session("authentication", 401))
     })
 
-    it("exit 0 where the conversation did not finish", () => {
+    it("exit 0 in an unfinished conversation", () => {
       expect(decide({ events: [], exit: code(0) })).toEqual(incomplete(undefined))
       expect(decide({ events: [start, text], exit: code(0) })).toEqual(incomplete(undefined))
       expect(decide({ events: [start, finish()], exit: code(0) })).toEqual(incomplete(undefined))
@@ -495,7 +495,7 @@ describe("Verdict", () => {
       expect(decide({ events: [...finished, start], exit: code(0) })).toEqual(incomplete("stop"))
     })
 
-    it("a signal that nobody of ours sent, also after the end of the conversation", () => {
+    it("a foreign signal, even after the end of the conversation", () => {
       for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) {
         expect(decide({ events: finished, exit: signal(name) })).toEqual(cancelled(name))
         expect(decide({ events: [start], exit: signal(name) })).toEqual(cancelled(name))
@@ -504,18 +504,18 @@ describe("Verdict", () => {
       expect(decide({ events: [], exit: signal("SIGSEGV") })).toEqual(killed("SIGSEGV"))
     })
 
-    it("an exit that could not be found out", () => {
+    it("an unknown exit", () => {
       expect(decide({ events: finished, exit: lost }))
         .toEqual({ tag: "OpenCodeProcessError", exitCode: undefined, signal: undefined })
     })
 
-    it("processes that could not be ended turn success into a failure that names them", () => {
+    it("surviving processes, which it names", () => {
       const failed = left({ events: finished, exit: code(0), survivors: [4711] })
       expect(failed._tag).toBe("OpenCodeProcessError")
       expect(failed.message).toContain("4711")
     })
 
-    it("our own signal in exit grace is never taken for somebody else's", () => {
+    it("an unfinished step, not for our own signal in the exit grace", () => {
       // The conversation had finished, then another step began while the process was being ended.
       expect(decide({ events: [...finished, start], exit: signal("SIGTERM"), guard: { _tag: "ExitGrace" } }))
         .toEqual(incomplete("stop"))
@@ -542,7 +542,7 @@ describe("Verdict", () => {
     ]
 
     for (const [guard, outcome] of cases) {
-      it(`${guard._tag} goes before everything else`, () => {
+      it(`${guard._tag} takes precedence over everything else`, () => {
         for (const events of [[], [start], everything, finished]) {
           for (const exit of [code(0), code(1), signal("SIGTERM"), signal("SIGKILL"), lost]) {
             for (const stderr of ["", "database is locked"]) {
@@ -553,7 +553,7 @@ describe("Verdict", () => {
       })
     }
 
-    it("a budget says which limit, the limit and what was reached", () => {
+    it("a budget reports the limit, its maximum and the reached value", () => {
       expect(left({
         events: finished,
         exit: signal("SIGTERM"),
@@ -561,7 +561,7 @@ describe("Verdict", () => {
       })).toMatchObject({ limit: "cost", max: 1, reached: 1.5, scope: "run", partial: { text: "hello", turns: 1 } })
     })
 
-    it("a sub-agent named as agent is told apart from an unknown one", () => {
+    it("a sub-agent named as agent is distinguished from an unknown one", () => {
       const reasonOf = (reason: "unknown" | "subagent") =>
         left({ events: [], exit: signal("SIGKILL"), guard: { _tag: "AgentFallback", agent: "general", reason } })
           .message
@@ -593,10 +593,10 @@ describe("Verdict", () => {
       })
     }
 
-    it("is not once an event was seen", () => {
+    it("is not retryable once an event was seen", () => {
       const stderr = crash("database is locked")
       expect(decide({ events: [start], exit: code(1), stderr })).toEqual(exited(1))
-      // The model was asked, which the error log shows before any event does.
+      // The model was queried, which the error log shows before any event.
       expect(decide({
         events: [{
           _tag: "ProviderRetry",
@@ -611,7 +611,7 @@ describe("Verdict", () => {
       })).toEqual(exited(1))
     })
 
-    it("is although a line of stdout was no event", () => {
+    it("is retryable after a line of stdout that was not an event", () => {
       expect(decide({ events: [RunEvent.fromLine("")], exit: code(1), stderr: crash("database is locked") }).tag)
         .toBe("OpenCodeSqliteError")
     })
@@ -630,7 +630,7 @@ describe("Verdict", () => {
       })
     }
 
-    it("healthy runs of 1.14 and 1.15 talk of their migration", () => {
+    it("is not assumed when healthy runs of 1.14 and 1.15 print their migration", () => {
       const stderr =
         "Performing one time database migration, may take a few minutes...\nsqlite-migration:done\nDatabase migration complete.\n"
       expect(decide({ events: finished, exit: code(0), stderr })).toEqual(success("stop"))
@@ -639,7 +639,7 @@ describe("Verdict", () => {
   })
 
   describe("session errors", () => {
-    it("keep OpenCode's words, and the object without headers that can hold a secret", () => {
+    it("keep OpenCode's message, and the object without secret headers", () => {
       const failed = left({
         events: [
           start,
@@ -668,7 +668,7 @@ describe("Verdict", () => {
       expect(encoded).not.toContain("x".repeat(2001))
     })
 
-    it("are cleaned by the run's own redaction", () => {
+    it("are masked by the run's own redaction", () => {
       const failed = Either.getOrThrow(Either.flip(Verdict.decide({
         ...facts({ events: [error("APIError", { message: "bad key canary", responseBody: "canary" })], exit: code(1) }),
         redact: (text) => text.replaceAll("canary", "<redacted>")
@@ -677,7 +677,7 @@ describe("Verdict", () => {
       expect(failed.message).not.toContain("canary")
     })
 
-    it("of another kind are told by the log on stderr", () => {
+    it("of an unexpected kind are explained by the log on stderr", () => {
       const unexpected = error("UnknownError", { message: "Unexpected server error. Check server logs for details." })
       const stderr = "error=\"ProviderModelNotFoundError: Model not found: fake/nope.\""
       expect(decide({ events: [unexpected], exit: code(1), stderr })).toEqual(session("model-not-found"))
@@ -700,7 +700,7 @@ describe("Verdict", () => {
       survivors: fc.array(fc.nat(), { maxLength: 2 })
     }
 
-    it.prop("lead to exactly one outcome, always the same, that survives JSON", any, (input) => {
+    it.prop("lead to exactly one outcome, which is deterministic and survives JSON", any, (input) => {
       const decided = Verdict.decide(facts(input))
       expect(outcomeOf(Verdict.decide(facts(input)))).toEqual(outcomeOf(decided))
       if (Either.isLeft(decided)) {
@@ -711,7 +711,7 @@ describe("Verdict", () => {
       }
     }, { fastCheck: { numRuns: 300 } })
 
-    it.prop("are a success only where the conversation finished and nothing is left", any, (input) => {
+    it.prop("are a success only if the conversation finished and no process is left", any, (input) => {
       const decided = Verdict.decide(facts(input))
       const evidence = sum(input.events)
       if (Either.isRight(decided)) {

@@ -14,7 +14,7 @@ describe("Version", () => {
     expect(Version.parse("1.18.33-beta.1")).toEqual(Option.some(Version.make(1, 18, 33)))
   })
 
-  it("reads nothing where there is no version", () => {
+  it("is undefined for text without a version", () => {
     for (const text of ["", "opencode", "1.18", "v2", "local", "error: x"]) {
       expect(Version.parse(text)).toEqual(Option.none())
     }
@@ -32,12 +32,12 @@ describe("Version", () => {
     expect(Version.isAtLeast(Version.make(1, 9, 99), Version.make(1, 18, 33))).toBe(false)
   })
 
-  it.prop("what is written can be read again", { version }, ({ version }) => {
+  it.prop("reads back what it formats", { version }, ({ version }) => {
     expect(Version.parse(Version.format(version))).toEqual(Option.some(version))
     expect(Schema.decodeUnknownSync(Version.Version)(JSON.parse(JSON.stringify(version)))).toEqual(version)
   })
 
-  it.prop("the order is total, and isAtLeast follows it", { a: version, b: version, c: version }, ({ a, b, c }) => {
+  it.prop("has a total order, which isAtLeast follows", { a: version, b: version, c: version }, ({ a, b, c }) => {
     expect(Version.order(a, a)).toBe(0)
     expect(Version.order(a, b) + Version.order(b, a)).toBe(0)
     expect(Version.isAtLeast(a, b)).toBe(Version.order(a, b) >= 0)
@@ -45,7 +45,7 @@ describe("Version", () => {
     if (Version.isAtLeast(a, b) && Version.isAtLeast(b, c)) expect(Version.isAtLeast(a, c)).toBe(true)
   })
 
-  it.prop("parse is total", { text: fc.string() }, ({ text }) => {
+  it.prop("parses any text without throwing", { text: fc.string() }, ({ text }) => {
     const parsed = Version.parse(text)
     if (Option.isSome(parsed)) expect(text).toMatch(/\d+\.\d+\.\d+/)
   })

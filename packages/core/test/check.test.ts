@@ -8,7 +8,7 @@ import * as arbitraries from "./support/arbitraries.js"
 /** Stands for a secret in a bad value: no reason may repeat it. */
 const canary = "canary-3b9f27"
 
-/** Options as a program without types could pass them. */
+/** Options as a program without types can pass them. */
 const options = (value: { readonly [key: string]: unknown }): RunOptions.RunOptions => value as RunOptions.RunOptions
 
 const problem = (bad: { readonly [key: string]: unknown }, prompt = "do it"): Problem => {
@@ -124,7 +124,7 @@ describe("check", () => {
       }
     })
 
-    it("a prompt that no argument can carry, and only that", () => {
+    it("a prompt that no argument can hold, with promptVia \"argv\" only", () => {
       const nul = `a\0${canary}`
       const long = canary.repeat(20_000)
       for (const prompt of [nul, long]) {
@@ -135,7 +135,7 @@ describe("check", () => {
     })
   })
 
-  it.prop("run is total, and never repeats a bad value", {
+  it.prop("run never throws and never repeats a bad value", {
     key: fc.constantFrom(
       ...["agent", "model", "files", "fork", "port", "password", "extraEnv", "permission", "mcp", "instructions"],
       ...["timeout", "budget", "maxProviderRetries", "promptVia", "logLevel", "configOverrides", "extraArgs"]
@@ -165,7 +165,7 @@ describe("check", () => {
       expect(invocation({ args: ["x".repeat(max)], env: { A: "x".repeat(max - 2) } })).toEqual(Option.none())
     })
 
-    it("refuses an argument that is too long, or holds NUL", () => {
+    it("refuses an argument that is too long or contains NUL", () => {
       for (const arg of ["x".repeat(max + 1), "ü".repeat(max / 2 + 1), `${canary}\0`]) {
         const found = Option.getOrThrow(invocation({ args: ["run", arg] }))
         expect(found.path).toBe("extraArgs")
@@ -173,7 +173,7 @@ describe("check", () => {
       }
     })
 
-    it("refuses a variable that is too long, or holds NUL, or has no usable name", () => {
+    it("refuses a variable that is too long, contains NUL or has an unusable name", () => {
       for (const [name, value] of [["A", "x".repeat(max)], ["A", `${canary}\0`], ["A=B", canary], ["", canary]]) {
         const found = Option.getOrThrow(invocation({ env: { [name!]: value! } }))
         expect(found.path).toBe(`extraEnv.${name}`)
@@ -181,7 +181,7 @@ describe("check", () => {
       }
     })
 
-    it("names the option where a variable is not the caller's own", () => {
+    it("names the option from which a variable is made", () => {
       const path = (name: string, value: string) => Option.getOrThrow(invocation({ env: { [name]: value } })).path
       expect(path("OPENCODE_CONFIG_CONTENT", "x".repeat(max))).toBe("configOverrides")
       expect(path("OPENCODE_SERVER_PASSWORD", "x\0")).toBe("password")

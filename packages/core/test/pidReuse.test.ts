@@ -4,12 +4,12 @@ import * as pidReuse from "../src/internal/process/pidReuse.js"
 
 const stat = "cpu  1 2 3\nintr 5 0\nctxt 7\nbtime 1\nprocesses 403771\nprocs_running 4\n"
 
-describe("numbering", () => {
-  it("reads the last number, and how many there were", () => {
+describe("pidReuse", () => {
+  it("reads the last pid and the number of processes created", () => {
     assert.deepStrictEqual(pidReuse.parse("5.91 5.06 4.53 4/133 14429\n", stat), { last: 14429, made: 403771 })
   })
 
-  it("knows nothing where a sandbox tells nothing", () => {
+  it("is undefined when a sandbox hides the counters", () => {
     for (
       const [loadavg, text] of [
         ["", ""],
@@ -21,7 +21,7 @@ describe("numbering", () => {
     ) assert.isUndefined(pidReuse.parse(loadavg, text))
   })
 
-  it("a number that was given before is still of the same process", () => {
+  it("recognises a pid assigned before as the same process", () => {
     const before = { last: 1000, made: 5000 }
     assert.isTrue(pidReuse.isSame(1000, before, { last: 1003, made: 5003 }))
     assert.isTrue(pidReuse.isSame(7, before, before))
@@ -33,7 +33,7 @@ describe("numbering", () => {
     assert.isFalse(pidReuse.isSame(7, before, { last: 1003, made: 4000 }), "another machine")
   })
 
-  it("is never wrong on a machine that gives few numbers again and again", () => {
+  it("is never wrong on a machine that soon reuses its pids", () => {
     const [first, end] = [300, 700]
     const steps = fc.array(
       fc.oneof(fc.constant("look" as const), fc.record({ make: fc.integer({ min: 1, max: 500 }), dying: fc.nat(99) })),

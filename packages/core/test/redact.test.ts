@@ -7,7 +7,7 @@ const clean = redact.make([]).text
 
 describe("redact", () => {
   describe("secretsOf", () => {
-    it("finds what is Redacted, wherever it is", () => {
+    it("finds Redacted values anywhere", () => {
       const config: RunConfig.RunConfig = {
         password: Redacted.make("canary-password"),
         extraEnv: { HARMLESS_NAME: Redacted.make("canary-env"), PLAIN: "not-a-secret" },
@@ -25,14 +25,14 @@ describe("redact", () => {
       expect(redact.secretsOf({ title: `${"x".repeat(2 ** 21)}://me:canary-password@db` })).toEqual(["canary-password"])
     })
 
-    it("masks a text of megabytes in no longer", () => {
+    it("masks a text of megabytes without delay", () => {
       for (const text of ["x-", "x", "eyJ", "sk-", "://a:", "password", "authorization:", "-----BEGIN "]) {
         const long = text.repeat(2 ** 19)
         expect(clean(`${long} Bearer canary-0123456789`)).not.toContain("canary")
       }
     })
 
-    it("finds strings under a name that says so, at any depth", () => {
+    it("finds strings under a secret name, at any depth", () => {
       const config: RunConfig.RunConfig = {
         extraEnv: { OPENAI_API_KEY: "canary-1", MY_TOKEN: "canary-2", HOME: "/home/me" },
         configOverrides: {
@@ -55,11 +55,11 @@ describe("redact", () => {
       )
     })
 
-    it("leaves out values so short that they would blank out ordinary words", () => {
+    it("ignores values so short that they would mask ordinary words", () => {
       expect(redact.secretsOf({ apiKey: "x", token: "build", password: Redacted.make("") })).toEqual([])
     })
 
-    it("finds what is Redacted however short or common it is, unless it is blank", () => {
+    it("finds short and common Redacted values, unless blank", () => {
       expect(redact.secretsOf({ a: Redacted.make("x"), b: Redacted.make("true"), c: Redacted.make(" \n") }))
         .toEqual(["true", "x"])
     })
@@ -115,7 +115,7 @@ describe("redact", () => {
       expect(redact.secretsOf(value, variables)).toEqual(expected)
     })
 
-    it("finds the keys and tokens of logins, and not what they are called", () => {
+    it("finds the keys and tokens of logins, but not their names", () => {
       expect([
         ...redact.secretsOfLogins(JSON.stringify({
           anthropic: { type: "oauth", access: "canary-access", refresh: "canary-refresh", expires: 1_800_000_000 },
@@ -143,12 +143,12 @@ describe("redact", () => {
       expect(redact.secretsOfLogins("no json")).toEqual([])
     })
 
-    it("leaves the words of the machine", () => {
+    it("ignores the user's name", () => {
       expect(redact.secretsOfVariables({ USER: "jfkennedy", DB_PASSWORD: "jfkennedy", API_KEY: "canary-1" }))
         .toEqual(["canary-1"])
     })
 
-    it("ends with values that contain themselves, and with deep ones", () => {
+    it("handles circular and deep values", () => {
       const circle: Record<string, unknown> = { token: "canary-1" }
       circle["self"] = circle
       expect(redact.secretsOf(circle)).toEqual(["canary-1"])
@@ -157,7 +157,7 @@ describe("redact", () => {
       expect(redact.secretsOf(deep)).toEqual(["canary-1"])
     })
 
-    it("puts the longest first, each once", () => {
+    it("lists the longest first, each once", () => {
       expect(redact.secretsOf({ a: { token: "abcdef" }, b: { token: "abcdefgh" }, c: { key: "abcdef" } }))
         .toEqual(["abcdefgh", "abcdef"])
     })
@@ -217,12 +217,12 @@ describe("redact", () => {
       })
     })
 
-    it("masks secrets that overlap as a whole", () => {
+    it("masks overlapping secrets as a whole", () => {
       const { known } = redact.make(["abcdef", "cdefgh"])
       expect(known("xabcdefghx abcdef cdefgh")).toBe("x<redacted>x <redacted> <redacted>")
     })
 
-    it("masks no mask", () => {
+    it("does not mask a mask", () => {
       for (const secret of ["red", "redacted", "<redacted>", "e"]) {
         const { known } = redact.make([secret, "canary-1"])
         expect(known(known("x canary-1 x"))).toBe("x <redacted> x")
@@ -232,7 +232,7 @@ describe("redact", () => {
       )
     })
 
-    it("masks the lines of a secret that has several, which are printed one by one", () => {
+    it("masks single lines of a secret with several lines", () => {
       const key = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq\nhkiG9w0BAQ==\n-----END PRIVATE KEY-----\n"
       for (const secret of [key, Redacted.make(key), key.replaceAll("\n", "\\n")]) {
         const { known } = redact.make(redact.secretsOf({ PRIVATE_KEY: secret }))
@@ -290,7 +290,7 @@ describe("redact", () => {
       it(`leaves ordinary text alone: ${text}`, () => expect(clean(text)).toBe(text))
     }
 
-    it.prop("no known secret is left, whatever surrounds it", {
+    it.prop("leaves no known secret in any text", {
       secret: fc.string({ minLength: 6 }).filter((text) => !"<redacted>".includes(text)),
       before: fc.string(),
       after: fc.string()
@@ -311,7 +311,7 @@ describe("redact", () => {
         .toEqual({ a: "x <redacted>", b: [{ c: "<redacted>" }, 5], d: "{\"e\":\"<redacted>\"}", f: null })
     })
 
-    it("masks nothing that only looks like a secret, and no number", () => {
+    it("masks neither look-alikes nor numbers", () => {
       const secret = "1234567"
       const value = { text: `use ${secret} or sk-proj-abcdefghijklm`, timestamp: 1234567 }
       expect(redact.make([secret]).inside(value)).toEqual({
@@ -320,7 +320,7 @@ describe("redact", () => {
       })
     })
 
-    it("masks names, and loses no value by it", () => {
+    it("masks keys without losing a value", () => {
       expect(inside({ "ca\"nary": 1, "<redacted>": 2, other: { "a ca\"nary": "x" } })).toEqual({
         "<redacted>": 1,
         "<redacted> 2": 2,
@@ -328,14 +328,14 @@ describe("redact", () => {
       })
     })
 
-    it("masks secret headers whatever they hold", () => {
+    it("masks secret headers with any value", () => {
       expect(inside({ headers: { "Set-Cookie": ["a=b"], "x-api-key": "k", accept: "x" }, cookie: "butter" })).toEqual({
         headers: { "Set-Cookie": ["<redacted>"], "x-api-key": "<redacted>", accept: "x" },
         cookie: "butter"
       })
     })
 
-    it("goes as deep as a value is, and leaves a Redacted alone", () => {
+    it("reaches any depth and keeps a Redacted", () => {
       const secret = Redacted.make("ca\"nary")
       let deep: unknown = ["ca\"nary", secret]
       for (let level = 0; level < 20_000; level++) deep = level % 2 === 0 ? [deep] : { a: deep }
@@ -346,7 +346,7 @@ describe("redact", () => {
       expect(found).toEqual(["<redacted>", secret])
     })
 
-    it("hands on what holds none as it is", () => {
+    it("returns a value without secrets unchanged", () => {
       const value = { a: "x", b: [{ c: 1 }] }
       expect(inside(value)).toBe(value)
       expect(redact.make([]).inside(value)).toBe(value)
@@ -356,7 +356,7 @@ describe("redact", () => {
   describe("line", () => {
     const { line } = redact.make(["canary-1"])
 
-    it("keeps JSON as JSON, and a line that needs nothing as it was printed", () => {
+    it("keeps JSON valid, and an unaffected line unchanged", () => {
       expect(line("{ \"a\": 1 }")).toBe("{ \"a\": 1 }")
       expect(JSON.parse(line("{\"canary-1\":\"say \\\"canary-1\\\"\",\"api_key\":\"0123456789\"}"))).toEqual({
         "<redacted>": "say \"<redacted>\"",
@@ -365,7 +365,7 @@ describe("redact", () => {
       expect(line("no json, canary-1")).toBe("no json, <redacted>")
     })
 
-    it("leaves of the headers of an error those that hold no secret", () => {
+    it("keeps only the harmless headers of an error", () => {
       const error = {
         name: "APIError",
         data: { responseHeaders: { "set-cookie": "a", "retry-after": "1", "x-odd": "b" } }
@@ -376,12 +376,12 @@ describe("redact", () => {
       })
     })
 
-    it("is masked where it is too deep for JSON to be written", () => {
+    it("masks a line too deep to serialise", () => {
       const deep = (inner: string) => `${"[".repeat(20_000)}${inner}${"]".repeat(20_000)}`
       expect(line(deep("\"canary-1\""))).toBe(deep("\"<redacted>\""))
     })
 
-    it("masks a private key that nobody knows to its end", () => {
+    it("masks an unknown private key up to its end", () => {
       const next = redact.make([]).lines()
       expect(["a", "-----BEGIN RSA PRIVATE KEY-----", "MIIE", "x==", "-----END RSA PRIVATE KEY-----", "b"].map(next))
         .toEqual(["a", "<redacted>", "<redacted>", "<redacted>", "<redacted>", "b"])
