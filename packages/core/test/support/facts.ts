@@ -1,4 +1,4 @@
-/** From captured bytes to the facts of a verdict, by the library's own means. */
+/** From captured bytes to the facts of a verdict, with the library's own functions. */
 import type { RunEvent, Verdict } from "effect-opencode"
 import { OpenCodeError, TokenUsage } from "effect-opencode"
 import * as summary from "../../src/internal/opencode/summary.js"
@@ -62,7 +62,7 @@ export const sum = (events: Iterable<RunEvent.RunEvent>): summary.Summary => {
   return state
 }
 
-/** The facts of a run that saw these events, ended so, and printed this on stderr. */
+/** The facts of a run with these events, this exit and this stderr. */
 export const facts = (input: {
   readonly events: Iterable<RunEvent.RunEvent>
   readonly exit: Verdict.Exit
