@@ -16,7 +16,7 @@ describe("a file of variables", () => {
   it.each([
     ["a value of several lines", `A=1\nKEY="${key}"\nB=2`, { A: "1", KEY: key, B: "2" }],
     ["a line break as two characters", "A=\"x\\ny\"", { A: "x\ny" }],
-    ["a comment behind a value", "A=x # the key\nB=\"x # y\" # z\nC='it''s'", { A: "x", B: "x # y", C: "it" }],
+    ["a comment after a value", "A=x # the key\nB=\"x # y\" # z\nC='it''s'", { A: "x", B: "x # y", C: "it" }],
     ["a byte order mark", "\uFEFFA=1", { A: "1" }],
     ["nothing but comments", "# A=1\n\n", {}],
     ["nothing", "", {}]

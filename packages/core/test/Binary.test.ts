@@ -136,7 +136,7 @@ describe("the binary", () => {
       assert.strictEqual(yield* found(`${root}/elsewhere/main.js`, { OPENCODE_BINARY: ofProject }), ofProject)
     }).pipe(Effect.provide(T.layer([], { binary: undefined }))))
 
-  it.effect("is refused below somebody else's home directory", () =>
+  it.effect("is refused below another user's home directory", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x"))
       assert.strictEqual(error.path, "binary")

@@ -255,8 +255,8 @@ describe("a secret at a boundary", () => {
 describe("a secret in an answer that does not decode", () => {
   const own = { ...options, extraEnv: { ACME: Redacted.make(canary) }, repairs: 1 }
   const answers: ReadonlyArray<readonly [string, string]> = [
-    ["that is no JSON", `${canary} and more than the engine shows of a text`],
-    ["that is broken JSON", `\`\`\`json\n{"a": ${canary}}\n\`\`\``],
+    ["without JSON", `${canary} and more than the engine shows of a text`],
+    ["with broken JSON", `\`\`\`json\n{"a": ${canary}}\n\`\`\``],
     ...[0, 5, 20].map((before) =>
       [
         `that is cut, ${before}`,

@@ -41,7 +41,7 @@ describe("a fallback to the default agent", () => {
 })
 
 describe("the same warning after the first event", () => {
-  it.effect("belongs to somebody else", () => {
+  it.effect("is ignored", () => {
     const hasBegun = Effect.unsafeMakeLatch(false)
     return Effect.gen(function*() {
       const events = yield* OpenCode.stream("x", { agent: "build" }).pipe(

@@ -84,8 +84,8 @@ describe("the host environment", () => {
 describe("a proxy", () => {
   const local = "localhost,127.0.0.1,::1,[::1]"
   const cases: ReadonlyArray<readonly [string, Record<string, string>, Record<string, string>, string | undefined]> = [
-    ["is not there", { NO_PROXY: "a" }, {}, undefined],
-    ["is empty", { HTTP_PROXY: "" }, {}, undefined],
+    ["that is not set", { NO_PROXY: "a" }, {}, undefined],
+    ["that is empty", { HTTP_PROXY: "" }, {}, undefined],
     ["of the machine", { HTTP_PROXY: "http://p" }, {}, local],
     ["for HTTPS alone, in small letters", { https_proxy: "http://p" }, {}, local],
     ["for everything", { ALL_PROXY: "socks5://p" }, {}, local],
@@ -97,7 +97,7 @@ describe("a proxy", () => {
     ["that is used for nothing", { HTTP_PROXY: "http://p", NO_PROXY: "*" }, {}, "*"]
   ]
   for (const [name, inherited, extraEnv, expected] of cases) {
-    it.effect(`${name}: is bypassed by requests to this machine`, () =>
+    it.effect(`${name}: requests to this machine bypass it`, () =>
       Effect.gen(function*() {
         yield* OpenCode.run("x", { extraEnv })
         const { env } = yield* T.only

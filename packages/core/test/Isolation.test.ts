@@ -382,7 +382,7 @@ describe("the temporary directory", () => {
       BUN_TMPDIR: ""
     })],
     ["TMPDIR of the run", "bun", () => ({}), (root: string) => ({ TMPDIR: `${root}/bun` })],
-    ["a BUN_TMPDIR that is not there", "tmp", () => ({ BUN_TMPDIR: "/nowhere" }), () => ({})]
+    ["a missing BUN_TMPDIR", "tmp", () => ({ BUN_TMPDIR: "/nowhere" }), () => ({})]
   ] as const
   for (const [name, below, inherited, extraEnv] of cases) {
     it.effect(`is private with ${name}`, () => {
@@ -495,7 +495,7 @@ describe("paths", () => {
       assert.include(error.reason, "HOME is not set")
     }).pipe(Effect.provide(T.layer([], {}, () => ({ HOME: "" })))))
 
-  it.effect("to a data directory below somebody else's home are refused", () =>
+  it.effect("to a data directory below another user's home are refused", () =>
     Effect.gen(function*() {
       const { work } = yield* T.Machine
       const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x"))

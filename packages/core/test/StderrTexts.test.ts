@@ -196,7 +196,7 @@ describe("consecutive failed attempts", () => {
 describe("a permanent refusal by a provider", () => {
   const ending = (...steps: ReadonlyArray<Mock.Step>) => T.layer([Mock.script(...steps)])
 
-  it.effect("ends the run: an account that is used up", () =>
+  it.effect("ends the run of an exhausted account", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(T.failsWith("OpenCodeSessionError")(OpenCode.run("x")))
       const error = yield* until(fiber, 2)
@@ -236,17 +236,17 @@ describe("a permanent refusal by a provider", () => {
     ))))
 
   const waits = {
-    "a limit by the minute": failed("Quota exceeded for quota metric 'Generate requests per minute'"),
+    "a limit per minute": failed("Quota exceeded for quota metric 'Generate requests per minute'"),
     "a limit that Google does not name": failed(
       "You exceeded your current quota. For more information on this error, head to: https://ai.google.dev/gemini-api/docs/rate-limits."
     ),
-    "a sub-agent with a model of its own": failed("insufficient_quota", {
+    "a sub-agent with its own model": failed("insufficient_quota", {
       session: "ses_child",
       mode: "subagent",
       model: "m2"
     }),
-    "a conversation that OpenCode makes shorter": failed("prompt is too long: 210000 tokens > 200000 maximum"),
-    "a model that is not found once": failed("The model `m1` does not exist or you do not have access to it.")
+    "a conversation that OpenCode shortens": failed("prompt is too long: 210000 tokens > 200000 maximum"),
+    "a model not found once": failed("The model `m1` does not exist or you do not have access to it.")
   }
   for (const [what, line] of Object.entries(waits)) {
     it.effect(`is not assumed for ${what}`, () =>

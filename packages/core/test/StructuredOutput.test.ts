@@ -102,9 +102,9 @@ describe("candidates", () => {
     ["a scalar in a fence", `Here:\n${fence("true")}`, ["true"]],
     ["a fence with tildes", "Here:\n~~~json\n[1]\n~~~", ["[1]"]],
     ["a fence with a title and CRLF", "Here:\r\n```JSON title=x\r\n[1]\r\n```\r\n", ["[1]"]],
-    ["a fence that is not closed", "Here:\n```json\n[1]", ["[1]"]],
-    ["a fence that closes behind the value", "Here:\n```json\n[1]```", ["[1]"]],
-    ["a fence behind text without a line feed", `I will look.${fence("[1]")}`, ["[1]"]],
+    ["an unclosed fence", "Here:\n```json\n[1]", ["[1]"]],
+    ["a fence closed directly after the value", "Here:\n```json\n[1]```", ["[1]"]],
+    ["a fence after text without a line feed", `I will look.${fence("[1]")}`, ["[1]"]],
     ["a fence on one line", "Here: ```json {\"a\": 1} ```", ["{\"a\": 1}"]],
     ["a fence in a list", "1. Here:\n   ```json\n   [1]\n   ```", ["[1]"]],
     [
@@ -125,13 +125,13 @@ describe("candidates", () => {
     ["braces around", "Use {{\"a\": 1}} or [ {\"b\": 2}", ["[ {\"b\": 2}", "{\"a\": 1}"]],
     ["an unmatched quote", "{\"oops {\"a\": 1}", ["{\"a\": 1}"]],
     ["prose, the last first", "{\"a\": 1} and {\"a\": 2}", ["{\"a\": 2}", "{\"a\": 1}"]],
-    ["a value that breaks off gives no parts", "So: {\"a\": [{\"b\": 1}, {\"b\": 2}], \"c\": x}", [
+    ["an incomplete value without its parts", "So: {\"a\": [{\"b\": 1}, {\"b\": 2}], \"c\": x}", [
       "{\"a\": [{\"b\": 1}, {\"b\": 2}], \"c\": x"
     ]],
     ["a broken fence", `x\n${fence("{\"a\": 1,}")}`, ["{\"a\": 1,}"]],
     ["two values in a fence", `x\n${fence("[1]\n[2]")}`, ["[1]\n[2]", "[2]", "[1]"]],
     ["a scalar as the last line", "The answer is\n\n**42**\n", ["42"]],
-    ["no scalar inside of a line", "The answer is 42", []],
+    ["no scalar inside a line", "The answer is 42", []],
     ["code", `x\n${fence("if (a) { return [b] }", "js")}`, []]
   ]
   for (const [name, text, expected] of cases) {

@@ -59,7 +59,7 @@ describe("merge", () => {
       expect(configContent.deep(a, a)).toEqual(a)
     })
 
-    it.prop("is associative where shapes agree", {
+    it.prop("is associative if shapes agree", {
       a: shaped(3),
       b: shaped(3),
       c: shaped(3)

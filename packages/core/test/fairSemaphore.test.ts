@@ -39,7 +39,7 @@ describe("fairSemaphore", () => {
     }))
 
   for (const isHeld of [false, true]) {
-    it.effect(`loses no permit that is ${isHeld ? "handed on" : "free"}, at whatever operation a caller is interrupted`, () =>
+    it.effect(`loses no permit that is ${isHeld ? "handed on" : "free"} when a caller is interrupted at any operation`, () =>
       Effect.gen(function*() {
         let interruptions = 0
         for (let position = 1; position < 100; position++) {

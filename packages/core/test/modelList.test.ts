@@ -41,7 +41,7 @@ describe("the model list of a run", () => {
     ["the full profile", { startupProfile: "full", model: "anthropic/sonnet" }],
     ["no model", { startupProfile: "fast" }],
     ["only a default model", { startupProfile: "fast", configOverrides: { model: "anthropic/sonnet" } }],
-    ["a command, which can have a model of its own", {
+    ["a command, which can have its own model", {
       startupProfile: "fast",
       model: "anthropic/sonnet",
       command: "c"
@@ -56,12 +56,12 @@ describe("the model list of a run", () => {
       model: "anthropic/sonnet",
       extraArgs: ["-m", "openai/gpt"]
     }],
-    ["a model that OpenCode reads elsewhere", {
+    ["a model that OpenCode reads from a variable", {
       startupProfile: "fast",
       model: "anthropic/sonnet",
       configOverrides: { agent: { review: { model: "{env:REVIEWER}/gpt" } } }
     }],
-    ["a name that is none", { startupProfile: "fast", model: "sonnet" }],
+    ["an invalid name", { startupProfile: "fast", model: "sonnet" }],
     ["another server", { startupProfile: "fast", model: "anthropic/sonnet", attach: "http://h" }]
   ])("is complete with %s", (_, config) => {
     expect(modelList.wanted(config)).toBeUndefined()

@@ -203,13 +203,13 @@ describe("eventSearch", () => {
   const size = 1024 * 1024
   const cases: ReadonlyArray<readonly [string, string]> = [
     ["opening braces", "{"],
-    ["quotes behind braces", "{\"x"],
-    ["objects inside of each other", "{\"\":"],
-    ["lists inside of an object", "["],
+    ["quotes after braces", "{\"x"],
+    ["nested objects", "{\"\":"],
+    ["lists inside an object", "["],
     ["halves of events", "{\"type\":\"text\","],
     ["whole objects", "{} "],
     ["white space", "{ "],
-    ["cut events one behind the other", json(a).slice(0, 60)]
+    ["cut events one after the other", json(a).slice(0, 60)]
   ]
 
   it.each(cases)("takes linear time for %s", (_, piece) => {

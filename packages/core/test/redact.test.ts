@@ -67,7 +67,7 @@ describe("redact", () => {
     it.each([
       ["a reference's variable", { apiKey: "{env:ACME}" }, { ACME: "canary-12" }, ["canary-12"]],
       ["one inside a header", { headers: { "X-A": "Bearer {env:ACME}" } }, { ACME: "canary-12" }, ["canary-12"]],
-      ["the token behind a scheme", { Authorization: "Bearer canary-12" }, {}, ["Bearer canary-12", "canary-12"]],
+      ["the token after a scheme", { Authorization: "Bearer canary-12" }, {}, ["Bearer canary-12", "canary-12"]],
       [
         "the password of Basic",
         { Authorization: `Basic ${btoa("me:canary-12")}` },
@@ -83,7 +83,7 @@ describe("redact", () => {
       ]],
       ["no user's name", { REPO: "ssh://git@github.com/a/b" }, {}, []],
       ["each of several keys", { API_KEYS: "canary-1,canary-2" }, {}, ["canary-1,canary-2", "canary-1", "canary-2"]],
-      ["without the blanks around it", { TOKEN: "canary-12\n" }, {}, ["canary-12\n", "canary-12"]],
+      ["a value without the blanks around it", { TOKEN: "canary-12\n" }, {}, ["canary-12\n", "canary-12"]],
       [
         "the fields of a variable in JSON",
         { CONFIG: "{\"client_email\":\"a@example.com\",\"token\":\"canary-1\"}" },
@@ -93,18 +93,18 @@ describe("redact", () => {
         ]
       ],
       [
-        "headers of any name, but the common ones",
+        "headers of any name except common ones",
         {
           headers: { "X-Acme": "canary-12", "content-type": "application/json", "User-Agent": "canary/1.0" }
         },
         {},
         ["canary-12"]
       ],
-      ["what looks like one in an environment", { environment: { ACME: "canary-0123456789ab", LANG: "C.UTF-8" } }, {}, [
+      ["a look-alike in an environment", { environment: { ACME: "canary-0123456789ab", LANG: "C.UTF-8" } }, {}, [
         "canary-0123456789ab"
       ]],
       [
-        "nothing that an agent is called after",
+        "nothing in the name of an agent",
         { agent: { "secret-finder": { model: "a/b-model", prompt: "find" } } },
         {},
         []
@@ -194,14 +194,14 @@ describe("redact", () => {
         ["JSON inside JSON", JSON.stringify({ body: JSON.stringify({ secret }) })],
         ["JSON in ASCII", `{"secret":"${ascii}"}`],
         ["JSON with escaped slashes", JSON.stringify({ secret }).replaceAll("/", "\\/")],
-        ["a part of an address", `https://host/?q=${encodeURIComponent(secret)}`],
+        ["a part of a URL", `https://host/?q=${encodeURIComponent(secret)}`],
         [
-          "a part of an address in lower case",
+          "a part of a URL in lower case",
           `?q=${encodeURIComponent(secret).replaceAll(/%../g, (s) => s.toLowerCase())}`
         ],
         ["a field of a form", new URLSearchParams({ secret }).toString()],
         ["base64", base64(secret)],
-        ["base64 for addresses", Buffer.from(secret).toString("base64url")]
+        ["base64 for URLs", Buffer.from(secret).toString("base64url")]
       ]
       it.each(cases)("%s", (_, text) => {
         expect(known(`before ${text} after`)).toMatch(/^before .*<redacted>.* after$/)

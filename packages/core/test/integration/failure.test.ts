@@ -7,7 +7,7 @@ import { asked, bash, failing, real, Reply, run, steps, tags } from "./support.j
 const forbidden = steps([bash("touch forbidden"), Reply.text("done")])
 
 describe("a typed failure is returned", () => {
-  for (const [name, agent] of [["an agent that nobody knows", "nope"], ["a sub-agent", "general"]] as const) {
+  for (const [name, agent] of [["an unknown agent", "nope"], ["a sub-agent", "general"]] as const) {
     real(`for ${name}, without waiting for the default agent, which starts in its place`, () =>
       Effect.gen(function*() {
         const error = yield* run("Write", { agent }).pipe(failing("OpenCodeConfigError"))

@@ -113,7 +113,7 @@ describe("eventMapper", () => {
     ["unknown-model", ["error UnknownError"]],
     ["unknown-agent", ["error UnknownError"]],
     ["abort", ["StepStart", "TextDelta Sleeping.", "Text Sleeping.", "error MessageAbortedError"]]
-  ])("%s", (name, expected) => {
+  ])("maps the recording %s", (name, expected) => {
     expect(live(recorded.get(name)).map(brief)).toEqual(expected)
   })
 

@@ -21,7 +21,7 @@ describe("the key of a server", () => {
     ["printLogs", { printLogs: true }, { config: {}, args: ["--print-logs"] }],
     ["logLevel", { logLevel: "DEBUG" }, { config: {}, args: ["--log-level", "DEBUG"] }],
     ["extraArgs", { extraArgs: ["--x", "y"] }, { config: {}, args: ["--x", "y"] }]
-  ])("%s", (name, options, expected) => {
+  ])("changes with %s", (name, options, expected) => {
     expect(serverKey.split(options)).toEqual(expected)
     expect(key(options)).not.toBe(key({}))
     expect(serverKey.difference({}, options)).toBe(name)

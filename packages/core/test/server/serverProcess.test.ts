@@ -103,7 +103,7 @@ describe("a server process", () => {
   for (
     const [what, content] of [
       [
-        "behind a warning",
+        "after a warning",
         "Warning: OPENCODE_SERVER_PASSWORD is not set; server is unsecured.\nopencode server listening on http://127.0.0.1:4096\n"
       ],
       ["byte by byte", Mock.chunked("opencode server listening on http://127.0.0.1:4096\r\n", 1)]
