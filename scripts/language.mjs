@@ -8,7 +8,7 @@ import { finish, root } from "./lib/repository.mjs"
 
 const patterns = [
   [
-    /(?<!\b(?:there|that|what|which|it|this|where) )\b(?:is|are|was|were) no (?=[a-z])/gi,
+    /(?<!\b(?:there|that|what|which|it|this|where) )\b(?:is|are|was|were) no (?!longer\b)(?=[a-z])/gi,
     "\"is not a …\", \"has no …\""
   ],
   [/\bwhoever\b/gi, "name who it is"],

@@ -36,7 +36,7 @@ describe("agent", () => {
     expect(working).toMatchObject({ steps: 1, cost: 0.0015, usage: { total: 1090 }, activity: "edit src/chunk.js" })
   })
 
-  it("measures its time to now, and to its end once it has one", () => {
+  it("measures elapsed time up to now, or up to its end once it has ended", () => {
     expect(Agent.elapsed(Agent.waiting("a"), 9_000)).toBe(0)
     expect(Agent.elapsed(working, 2_000)).toBe(1_000)
     expect(Agent.elapsed(done, 9_000)).toBe(2_500)
@@ -70,12 +70,12 @@ describe("view", () => {
     expect(report.at(-1)).toBe("  clamp: did not end within 1 s")
   })
 
-  it("lets no text steer the terminal", () => {
+  it("lets no text inject terminal control sequences", () => {
     expect(View.oneLine("a\u001b[2Jb\nc\td")).toBe("a [2Jb c d")
     expect(View.logLine(working, "a\u001b[31mred", 2_000)).toBe("chunk          1.0 s  a [31mred")
   })
 
-  it("draws over what it drew before", () => {
+  it("redraws over the previous frame", () => {
     expect(View.redraw(0, ["a"])).toBe("\u001b[2Ka\n\u001b[J")
     expect(View.redraw(2, [])).toBe("\u001b[2A\u001b[J")
   })

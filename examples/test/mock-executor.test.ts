@@ -21,7 +21,7 @@ const TestLive = OpenCode.layer({ binary: process.execPath, version: "1.18.33" }
   Layer.provide(NodeContext.layer)
 )
 
-it.effect("sends the prompt by standard input and reads the answer", () =>
+it.effect("sends the prompt through standard input and reads the answer", () =>
   Effect.gen(function*() {
     const result = yield* OpenCode.run("Which tests fail?", { model: "acme/large" })
     const [command] = yield* (yield* Mock).commands

@@ -41,7 +41,7 @@ vi.mock("@effect/platform-node", async (importOriginal) => {
   }
 })
 
-/** What a program prints. */
+/** What a program printed. */
 const run = (load: () => Promise<unknown>) =>
   Effect.gen(function*() {
     harness.commands = []
@@ -50,7 +50,7 @@ const run = (load: () => Promise<unknown>) =>
     const print = (...args: ReadonlyArray<unknown>) => Effect.sync(() => void printed.push(args.map(String).join(" ")))
     const console: Console.Console = { ...Effect.runSync(Effect.console), log: print, error: print }
     yield* Effect.withConsole(harness.main ?? Effect.dieMessage("the example does not call runMain"), console).pipe(
-      // Any file that can be executed will do: nothing is.
+      // Any executable file will do: it is never started.
       Effect.provideService(
         HostEnvironment.HostEnvironment,
         HostEnvironment.fromVariables({ ...process.env, OPENCODE_BINARY: process.execPath })

@@ -107,7 +107,7 @@ describe("the programs of the README", () => {
       expect(JSON.parse(commands[0]?.env["OPENCODE_CONFIG_CONTENT"] ?? "").permission.bash).toBe("deny")
     }))
 
-  it.live("errors: a rate limit is handled", () =>
+  it.live("errors: handles a rate limit", () =>
     Effect.gen(function*() {
       const { exit } = yield* run(() => import("../readme/errors.js"), [
         script(
@@ -118,7 +118,7 @@ describe("the programs of the README", () => {
       expect(Exit.isSuccess(exit)).toBe(true)
     }))
 
-  it.live("errors: what is not handled is still an error, with its partial facts", () =>
+  it.live("errors: an unhandled error keeps its type and its partial facts", () =>
     Effect.gen(function*() {
       const { exit } = yield* run(() => import("../readme/errors.js"), [
         script(lines([text("half"), finish("tool-calls")]), MockCommandExecutor.exit(0))
@@ -160,7 +160,7 @@ describe("the programs of the README", () => {
       expect(printed).toHaveLength(2)
     }))
 
-  it.live("regions: the inner one is laid over the outer one", () =>
+  it.live("regions: the inner region overrides the outer one", () =>
     Effect.gen(function*() {
       const { commands, printed } = yield* run(() => import("../readme/regions.js"), [answer("None."), answer("One.")])
       expect(printed).toEqual(["None.\n\nOne."])
@@ -191,14 +191,14 @@ describe("the programs of the README", () => {
       expect(commands[0]?.env["ANTHROPIC_API_KEY"]).toBe("key")
     }))
 
-  it.live("configuration: what is missing is said before anything runs", () =>
+  it.live("configuration: reports a missing value before anything runs", () =>
     Effect.gen(function*() {
       const { commands, exit } = yield* run(() => import("../readme/configuration.js"), [answer("Fixed.")])
       expect(String(exit)).toContain("AGENT_MODEL")
       expect(commands).toEqual([])
     }))
 
-  it.live("provider: the real OpenCode, the scripted model", () =>
+  it.live("provider: the real OpenCode with the scripted model", () =>
     Effect.gen(function*() {
       const { exit, printed } = yield* run(() => import("../readme/provider.js"), undefined)
       expect(exit).toEqual(Exit.void)

@@ -61,7 +61,7 @@ vi.mock("@effect/platform-node", async (importOriginal) => {
 })
 
 // -----------------------------------------------------------------------------
-// Where the programs run
+// Setting
 // -----------------------------------------------------------------------------
 
 const before = { environment: { ...process.env }, cwd: process.cwd() }
@@ -148,7 +148,7 @@ describe("the programs of docs/server.md", () => {
       ])
     }))
 
-  it.live("permission: a person decides about what the program does not", () =>
+  it.live("permission: a person decides what the program leaves open", () =>
     Effect.gen(function*() {
       fs.writeFileSync("notes.txt", "mine")
       harness.lines = ["Keep my notes.", "y"]
@@ -162,7 +162,7 @@ describe("the programs of docs/server.md", () => {
       expect(requests[2]?.messages.at(-1)?.text).toContain("Keep my notes.")
     }))
 
-  it.live("attach: the answer piece by piece, and the server goes on", () =>
+  it.live("attach: prints the answer piece by piece and leaves the server running", () =>
     Effect.gen(function*() {
       const child = yield* Effect.acquireRelease(
         Effect.sync(() =>
@@ -192,7 +192,7 @@ describe("the programs of docs/server.md", () => {
       expect(child.exitCode).toBe(null)
     }).pipe(Effect.scoped))
 
-  it.live("kinds: two environments are two servers", () =>
+  it.live("kinds: two environments use two servers", () =>
     Effect.gen(function*() {
       const { printed } = yield* run(
         () => import("../server/kinds.js"),

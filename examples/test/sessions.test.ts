@@ -15,7 +15,7 @@ const { awaitStdin, exit, lines, script, stderr, stdout } = MockCommandExecutor
 
 interface Harness {
   main: Effect.Effect<unknown, unknown> | undefined
-  /** The script of a command that is no question about the version. */
+  /** The script of any command other than the version query. */
   answer: (command: MockCommandExecutor.RecordedCommand) => MockCommandExecutor.Script
   executor: MockCommandExecutor.Service | undefined
 }
@@ -129,7 +129,7 @@ describe("the programs of docs/sessions.md", () => {
     )
     const problem = "src/a.ts(1,1): error TS2322: no\n"
 
-    /** A compiler that is content with the agent's work of this round. */
+    /** A compiler that accepts the agent's work of this round. */
     const contentWith = (round: number) => {
       let compiled = 0
       return (command: MockCommandExecutor.RecordedCommand) => {
@@ -139,7 +139,7 @@ describe("the programs of docs/sessions.md", () => {
       }
     }
 
-    it.live("gives the compiler's words back to the same conversation", () =>
+    it.live("returns the compiler's output to the same conversation", () =>
       Effect.gen(function*() {
         const { commands, exit, printed } = yield* run(() => import("../sessions/review-loop.js"), contentWith(2))
         expect(exit).toEqual(Exit.void)
@@ -154,7 +154,7 @@ describe("the programs of docs/sessions.md", () => {
         expect(new Set(turns.map(({ env }) => env["XDG_DATA_HOME"])).size).toBe(1)
       }))
 
-    it.live("gives up after three rounds, with what is left", () =>
+    it.live("stops after three rounds and reports what is left", () =>
       Effect.gen(function*() {
         const { commands, exit } = yield* run(() => import("../sessions/review-loop.js"), contentWith(9))
         expect(failureOf(exit)).toMatchObject({ _tag: "NotCompilingError", rounds: 3, problems: problem })
@@ -165,7 +165,7 @@ describe("the programs of docs/sessions.md", () => {
   describe("fan-out", () => {
     const audited = (service: string) => ({ service, risk: "low", outdated: [], lastRelease: "2026-01-02" })
 
-    it.live("has a typed result for each service and one step over them", () =>
+    it.live("returns a typed result per service and runs one step over them", () =>
       Effect.gen(function*() {
         const asked: Array<string> = []
         const { exit: ended, printed } = yield* run(() => import("../sessions/fan-out.js"), (command) =>
@@ -193,7 +193,7 @@ describe("the programs of docs/sessions.md", () => {
       }))
   })
 
-  it.live("recursive: an answer in an answer", () =>
+  it.live("recursive: decodes a nested answer", () =>
     Effect.gen(function*() {
       const value = { name: "core", parts: [{ name: "session", parts: [] }] }
       const { commands, printed } = yield* run(
@@ -204,7 +204,7 @@ describe("the programs of docs/sessions.md", () => {
       expect(commands.find(isRun)?.stdin).toContain("\"$ref\": \"#/$defs/Module\"")
     }))
 
-  it.live("changes: of the tools, and of git", () =>
+  it.live("changes: lists the changes made by tools and those seen by git", () =>
     Effect.gen(function*() {
       const bash = part("tool_use", {
         tool: "bash",
@@ -222,7 +222,7 @@ describe("the programs of docs/sessions.md", () => {
   describe("restart", () => {
     const load = () => import("../sessions/restart.js")
 
-    it.scopedLive("each start is one more turn of the same conversation", () =>
+    it.scopedLive("continues the same conversation at every start", () =>
       Effect.gen(function*() {
         const home = yield* temporary
         const first = yield* run(load, () => says("Noted."), { AGENT_HOME: home, PROMPT: "Remember 7" })
@@ -244,7 +244,7 @@ describe("the programs of docs/sessions.md", () => {
         expect(fs.existsSync(path.join(home, "data"))).toBe(true)
       }))
 
-    it.scopedLive("a turn that failed is part of the conversation too", () =>
+    it.scopedLive("keeps a failed turn in the conversation", () =>
       Effect.gen(function*() {
         const home = yield* temporary
         const failing = script(lines([part("step_start", {})]), exit(1))
@@ -255,10 +255,10 @@ describe("the programs of docs/sessions.md", () => {
       }))
   })
 
-  describe("after a crash", () => {
+  describe("after-crash", () => {
     const load = () => import("../sessions/after-crash.js")
 
-    it.scopedLive("a run that has its end begins anew, one that was killed goes on", () =>
+    it.scopedLive("starts anew after a finished run and continues a killed one", () =>
       Effect.gen(function*() {
         const home = yield* temporary
         const file = path.join(home, "nightly.jsonl")
@@ -270,7 +270,7 @@ describe("the programs of docs/sessions.md", () => {
         const again = yield* run(load, () => says("Nothing to do."), { AGENT_HOME: home })
         expect(again.commands.filter(isRun).map(sessionOf)).toEqual([undefined])
 
-        // What is left of a run whose program was killed while it wrote its second event.
+        // What remains of a run whose program was killed while it wrote its second event.
         fs.writeFileSync(file, `${recorded.slice(0, 2).join("\n")}\n${recorded[2]!.slice(0, 20)}`)
         const resumed = yield* run(load, () => says("The rest is done."), { AGENT_HOME: home })
         expect(resumed.printed).toEqual(["going on after 2 events", "The rest is done."])
@@ -278,7 +278,7 @@ describe("the programs of docs/sessions.md", () => {
         expect(sessionOf(turn!)).toBe("ses_1")
         expect(turn!.env["XDG_DATA_HOME"]).toBe(path.join(home, "data"))
 
-        // The transcript knows that this was the end of it, although the line before was cut off.
+        // The transcript records the end, although the line before it was cut off.
         const last = yield* run(load, () => says("Nothing to do."), { AGENT_HOME: home })
         expect(last.commands.filter(isRun).map(sessionOf)).toEqual([undefined])
       }))

@@ -1,4 +1,4 @@
-/** What is run here is the program of a person who has no OpenCode yet: no configuration of the machine speaks into it. */
+/** The programs run as on a machine without OpenCode: the machine's own configuration does not reach them. */
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"

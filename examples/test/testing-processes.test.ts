@@ -15,7 +15,7 @@ import { createServer } from "node:http"
 import { review } from "../testing/review.js"
 
 // #region mock
-it.effect("gives the agent no way to write", () =>
+it.effect("denies the agent every way to write", () =>
   Effect.gen(function*() {
     yield* review("a.ts")
     const { commands } = yield* MockCommandExecutor.MockCommandExecutor

@@ -8,7 +8,7 @@ const { Failure, Reply } = OpenCodeTest
 // #endregion
 
 // #region happy
-it.effect("reports what the agent said", () =>
+it.effect("returns what the agent said", () =>
   Effect.gen(function*() {
     expect(yield* review("a.ts")).toBe("a.ts: Looks good.")
 
@@ -25,7 +25,7 @@ const stuckInATool = Reply.events([
   MockCommandExecutor.never
 ])
 
-it.effect("gives up on an agent that says nothing for three minutes", () =>
+it.effect("stops an agent that is silent for three minutes", () =>
   Effect.gen(function*() {
     const fiber = yield* Effect.fork(Effect.flip(review("a.ts")))
     yield* TestClock.adjust("3 minutes")
@@ -40,7 +40,7 @@ it.effect("gives up on an agent that says nothing for three minutes", () =>
 // #endregion
 
 // #region sqlite
-it.effect("survives the crash of two agents that start at once", () =>
+it.effect("survives a crash of two agents that start at the same time", () =>
   Effect.gen(function*() {
     const fiber = yield* Effect.fork(review("a.ts"))
     // the layer starts a crashed process again after a second
@@ -55,7 +55,7 @@ it.effect("survives the crash of two agents that start at once", () =>
 // #endregion
 
 // #region budget
-it.effect("ends an agent that spends too much", () =>
+it.effect("stops an agent that spends too much", () =>
   Effect.gen(function*() {
     const error = yield* Effect.flip(review("a.ts"))
     expect(error).toMatchObject({ _tag: "OpenCodeBudgetError", limit: "cost", max: 0.5, reached: 0.6 })
@@ -89,7 +89,7 @@ it.effect("waits as long as the provider asks", () =>
 // #endregion
 
 // #region fan-out
-it.effect("reports a review that fails, and all the others", () =>
+it.effect("reports the failed review and all the others", () =>
   Effect.gen(function*() {
     const report = yield* reviewAll(["a.ts", "b.ts", "c.ts"])
     expect(report).toEqual({
@@ -106,7 +106,7 @@ it.effect("reports a review that fails, and all the others", () =>
 // #endregion
 
 // #region structured
-it.effect("has a rating corrected that does not decode", () =>
+it.effect("asks again when a rating does not decode", () =>
   Effect.gen(function*() {
     expect(yield* rate("a.ts")).toMatchObject({ stars: 4, reason: "clear" })
 
@@ -118,7 +118,7 @@ it.effect("has a rating corrected that does not decode", () =>
     }))
   ))
 
-it.effect("gives up on an agent that never rates", () =>
+it.effect("gives up on an agent that never returns a rating", () =>
   Effect.gen(function*() {
     const error = yield* Effect.flip(rate("a.ts"))
 

@@ -35,7 +35,7 @@ const jobs = (...ids: ReadonlyArray<string>): ReadonlyArray<Job> => ids.map((id,
 
 const idsOf = (results: ReadonlyArray<{ readonly id: string }>) => results.map(({ id }) => id)
 
-/** A batch whose results and whose display are kept in memory. */
+/** A batch that keeps its results and its display in memory. */
 const batch = (given: Partial<Batch.Options> & { readonly jobs: ReadonlyArray<Job> }) =>
   Effect.gen(function*() {
     const written = yield* Ref.make<ReadonlyArray<JobResult>>([])
@@ -65,7 +65,7 @@ const batch = (given: Partial<Batch.Options> & { readonly jobs: ReadonlyArray<Jo
       written: Ref.get(written),
       log: Ref.get(log),
       events: Ref.get(events),
-      /** The tags and ids of the events, those of runs left out. */
+      /** The tags and ids of the events, without run events. */
       course: Effect.map(Ref.get(events), (all) =>
         all.flatMap((event) =>
           event._tag === "Observed" ? [] : [`${event._tag}${"id" in event ? ` ${event.id}` : ""}`]
@@ -75,7 +75,7 @@ const batch = (given: Partial<Batch.Options> & { readonly jobs: ReadonlyArray<Jo
 
 type Respond = Parameters<typeof OpenCodeTest.layer>[0]
 
-/** Nothing is read or written, so that nothing but the test clock decides what happens when. */
+/** Nothing is read or written, so that only the test clock decides what happens when. */
 const opencode = (respond: Respond, options?: OpenCodeTest.Options) =>
   Layer.mergeAll(
     OpenCodeTest.layer(respond, options),
@@ -113,7 +113,7 @@ const until = <R>(what: string, reached: Effect.Effect<boolean, never, R>): Effe
   return again(100_000)
 }
 
-/** Waits until so many runs sleep until a time. */
+/** Waits until this many runs sleep until a time. */
 const untilAsleep = (at: number, count = 1) =>
   until(
     `${count} sleeping until ${at}`,
@@ -126,7 +126,7 @@ const untilCourse = (course: Effect.Effect<ReadonlyArray<string>>, event: string
 const adjust = (duration: Parameters<typeof TestClock.adjust>[0]) => Effect.zipRight(TestClock.adjust(duration), settle)
 
 describe("Batch", () => {
-  it.effect("runs every job and says what has come of it", () =>
+  it.effect("runs every job and reports each outcome", () =>
     Effect.gen(function*() {
       const { course, run, written } = yield* batch({
         jobs: [
@@ -164,7 +164,7 @@ describe("Batch", () => {
       b: Reply.events([Events.stepStart(), Events.text("so far"), Events.error({ message: "no", statusCode: 401 })])
     }))))
 
-  it.effect("shows the events of runs as they come", () =>
+  it.effect("shows the events of runs as they arrive", () =>
     Effect.gen(function*() {
       const { events, run } = yield* batch({ jobs: jobs("a") })
       const fiber = yield* Effect.fork(run)
@@ -191,7 +191,7 @@ describe("Batch", () => {
       ])
     }))))
 
-  it.effect("has no more jobs at work than it may", () =>
+  it.effect("runs no more jobs at a time than allowed", () =>
     Effect.gen(function*() {
       const { run } = yield* batch({ jobs: jobs("1", "2", "3", "4", "5", "6", "7"), concurrency: 3 })
       const fiber = yield* Effect.fork(run)
@@ -204,15 +204,15 @@ describe("Batch", () => {
       expect((yield* Fiber.join(fiber)).results.length).toBe(7)
     }).pipe(Effect.provide(opencode(() => slow(1)))))
 
-  it.effect("one that fails stops nobody, and neither does a defect", () =>
+  it.effect("continues after a failed job or a defect", () =>
     Effect.gen(function*() {
-      const { run } = yield* batch({ jobs: jobs("fails", "is no prompt", "works"), concurrency: 1 })
+      const { run } = yield* batch({ jobs: jobs("fails", "unknown prompt", "works"), concurrency: 1 })
       const { results } = yield* run
       expect(results.map(({ outcome }) => outcome)).toEqual(["OpenCodeProcessError", "Defect", "success"])
       expect(results[1]!.message).toContain("has no answer to the prompt")
     }).pipe(Effect.provide(opencode({ fails: Reply.fail(Failure.process({ exitCode: 7 })), works: "fine" }))))
 
-  it.effect("with failFast the first failure lets no further job start", () =>
+  it.effect("with failFast starts no job after the first failure", () =>
     Effect.gen(function*() {
       const { course, run } = yield* batch({ jobs: jobs("slow", "fails", "never"), failFast: true })
       const fiber = yield* Effect.fork(run)
@@ -239,7 +239,7 @@ describe("Batch", () => {
     }).pipe(Effect.provide(opencode({ slow: slow(10), fails: Reply.fail(Failure.timeout()) }))))
 
   describe("that is asked to stop", () => {
-    it.effect("lets those at work end and starts no other", () =>
+    it.effect("lets running jobs end and starts no other", () =>
       Effect.gen(function*() {
         const { course, run, stop } = yield* batch({ jobs: jobs("1", "2", "3", "4") })
         const fiber = yield* Effect.fork(run)
@@ -262,7 +262,7 @@ describe("Batch", () => {
         expect((yield* course).slice(7).sort()).toEqual(["Ended 1", "Ended 2"])
       }).pipe(Effect.provide(opencode(() => slow(10)))))
 
-    it.effect("does not wait for a run that has not begun", () =>
+    it.effect("does not wait for a run that has not started", () =>
       Effect.gen(function*() {
         // One of "1" and "2" waits at the gate as long as the other has not said anything
         const { course, run, stop, written } = yield* batch({ jobs: jobs("1", "2", "3") })
@@ -289,7 +289,7 @@ describe("Batch", () => {
         Effect.provide(opencode(() => slow(20), { startup: { concurrency: 1, window: "1 hour" } }))
       ))
 
-    it.effect("and interrupted then, ends everything and writes nothing of it", () =>
+    it.effect("and is then interrupted ends every run and records none of them", () =>
       Effect.gen(function*() {
         const { course, run, stop, written } = yield* batch({ jobs: jobs("quick", "2", "3") })
         const fiber = yield* Effect.fork(run)
@@ -308,10 +308,10 @@ describe("Batch", () => {
       }).pipe(Effect.provide(opencode((call) => slow(call.prompt === "quick" ? 1 : 100)))))
   })
 
-  describe("goes on with what is there", () => {
+  describe("with earlier results", () => {
     const before = [result({ id: "1" }), result({ id: "2", outcome: "OpenCodeTimeoutError" })]
 
-    it.effect("jobs that have a result are not run again", () =>
+    it.effect("does not run jobs again that have a result", () =>
       Effect.gen(function*() {
         const written = yield* Ref.make<ReadonlyArray<string>>([])
         const { course, run } = yield* batch({
@@ -329,7 +329,7 @@ describe("Batch", () => {
         expect((yield* course).slice(3)).toEqual(["Skipped 1", "Skipped 2", "Started 3", "Ended 3"])
       }).pipe(Effect.provide(opencode(() => "fine"))))
 
-    it.effect("with every result in the place that its job has now", () =>
+    it.effect("places every result at the current position of its job", () =>
       Effect.gen(function*() {
         const { run } = yield* batch({
           jobs: jobs("0", "1", "2"),
@@ -338,7 +338,7 @@ describe("Batch", () => {
         expect((yield* run).results.map(({ id, index }) => [id, index])).toEqual([["0", 0], ["1", 1], ["2", 2]])
       }).pipe(Effect.provide(opencode(() => "fine"))))
 
-    it.effect("those that failed are, where that is wanted", () =>
+    it.effect("runs failed jobs again with retryFailed", () =>
       Effect.gen(function*() {
         const again = [...before, result({ id: "3", outcome: "OpenCodeSessionError" }), result({ id: "3" })]
         const { run } = yield* batch({
@@ -351,7 +351,7 @@ describe("Batch", () => {
         expect(outcome.results.every(({ outcome }) => outcome === "success")).toBe(true)
       }).pipe(Effect.provide(opencode(() => "fine"))))
 
-    it.effect("asks nothing of OpenCode where there is nothing to do", () =>
+    it.effect("does not query OpenCode when no job is left", () =>
       Effect.gen(function*() {
         const { run } = yield* batch({ jobs: jobs("1"), results: { before, append: () => Effect.void } })
         expect((yield* run).undone).toEqual([])
@@ -360,7 +360,7 @@ describe("Batch", () => {
   })
 
   describe("with a budget for all jobs", () => {
-    it.effect("starts none when it is used up, and leaves those for later", () =>
+    it.effect("starts no job when the budget is used up, and leaves the rest for later", () =>
       Effect.gen(function*() {
         const { course, run } = yield* batch({ jobs: jobs("1", "2", "3", "4"), concurrency: 1, budget: { cost: 0.4 } })
         const outcome = yield* run
@@ -373,7 +373,7 @@ describe("Batch", () => {
         expect(outcome.results.every(({ outcome }) => outcome === "success")).toBe(true)
       }).pipe(Effect.provide(opencode(() => Reply.text("x", { cost: 0.25 })))))
 
-    it.effect("counts what earlier results have cost", () =>
+    it.effect("counts the cost of earlier results", () =>
       Effect.gen(function*() {
         const { run } = yield* batch({
           jobs: jobs("1", "2", "3"),
@@ -385,7 +385,7 @@ describe("Batch", () => {
         expect([idsOf(outcome.results), idsOf(outcome.undone)]).toEqual([["1", "2"], ["3"]])
       }).pipe(Effect.provide(opencode(() => Reply.text("x", { cost: 0.25 })))))
 
-    it.effect("leaves those that failed before undone, where they were to run again", () =>
+    it.effect("leaves failed jobs undone that were to run again", () =>
       Effect.gen(function*() {
         const before = ["1", "2"].map((id) => result({ id, outcome: "OpenCodeTimeoutError", cost: 0.5 }))
         const { run } = yield* batch({
@@ -399,7 +399,7 @@ describe("Batch", () => {
         expect([idsOf(outcome.undone), outcome.stopped]).toEqual([["1", "2"], "budget"])
       }).pipe(Effect.provide(opencode(() => "x"))))
 
-    it.effect("is not mistaken for a job's own", () =>
+    it.effect("does not mistake the budget error of a job for its own", () =>
       Effect.gen(function*() {
         const { run } = yield* batch({ jobs: [job("1", { options: { budget: { cost: 0.1 } } }), job("2")] })
         const outcome = yield* run
@@ -407,14 +407,14 @@ describe("Batch", () => {
         expect(outcome.stopped).toBeUndefined()
       }).pipe(Effect.provide(opencode(() => Reply.text("x", { cost: 0.25 })))))
 
-    it.effect("leaves that of the program around it alone", () =>
+    it.effect("ignores the fleet budget of the surrounding program", () =>
       Effect.gen(function*() {
         const { run } = yield* batch({ jobs: jobs("1") })
         expect((yield* run).results.length).toBe(1)
       }).pipe(Effect.provide(FleetBudget.layer({ cost: 0.0001 })), Effect.provide(opencode(() => "x"))))
   })
 
-  it.effect("ends where a result cannot be written", () =>
+  it.effect("ends when a result cannot be written", () =>
     Effect.gen(function*() {
       const refused = new ResultsFileError({ file: "/results/r.jsonl", reason: "unwritable" })
       const { run } = yield* batch({
@@ -430,14 +430,14 @@ describe("Batch", () => {
       expect(yield* prompts).toEqual(["quick", "2"])
     }).pipe(Effect.provide(opencode((call) => slow(call.prompt === "quick" ? 1 : 100)))))
 
-  it.effect("starts nothing where OpenCode is too old", () =>
+  it.effect("starts nothing when OpenCode is too old", () =>
     Effect.gen(function*() {
       const { course, run } = yield* batch({ jobs: jobs("1", "2") })
       expect((yield* Effect.flip(run))._tag).toBe("OpenCodeVersionError")
       expect(yield* course).toEqual([])
     }).pipe(Effect.provide(opencode(() => "x", { version: "1.0.0" }))))
 
-  it.effect("writes no secret down", () =>
+  it.effect("writes no secret to the results", () =>
     Effect.gen(function*() {
       const { run, written } = yield* batch({
         jobs: [job("1", {
@@ -457,8 +457,8 @@ const directory = Effect.acquireRelease(
   (directory) => Effect.sync(() => fs.rmSync(directory, { recursive: true, force: true }))
 )
 
-describe("with worktrees", () => {
-  /** Nothing of the machine's own configuration, and somebody to commit as. */
+describe("a batch with worktrees", () => {
+  /** Without the machine's own configuration, with an identity to commit as. */
   const environment = {
     ...process.env,
     GIT_CONFIG_NOSYSTEM: "1",
@@ -482,7 +482,7 @@ describe("with worktrees", () => {
     return { at, worktrees: path.join(root, "results.worktrees") }
   })
 
-  /** An agent that works in the directory that it is given. */
+  /** An agent that works in the directory it is given. */
   const agent: OpenCodeTest.Respond = (call) => {
     const cwd = call.options.cwd ?? ""
     const does = (work: () => void) =>
@@ -514,7 +514,7 @@ describe("with worktrees", () => {
     worktrees: { directory: worktrees, keep }
   })
 
-  it.scopedLive("each run has its own, and what it has done decides", () =>
+  it.scopedLive("gives each run its own and keeps or removes it by what the run did", () =>
     Effect.gen(function*() {
       const { at, worktrees } = yield* repository
       const { run } = yield* batch({
@@ -540,7 +540,7 @@ describe("with worktrees", () => {
       expect(git(at, "status", "--porcelain")).toBe("")
     }).pipe(Effect.provide(onDisk(agent))))
 
-  it.scopedLive("a hook that fails is told of in its own words, and a worktree that is removed leaves nothing", () =>
+  it.scopedLive("reports the output of a failing hook and removes the worktree completely", () =>
     Effect.gen(function*() {
       const { at, worktrees } = yield* repository
       fs.mkdirSync(path.join(at, ".git", "hooks"), { recursive: true })
@@ -565,7 +565,7 @@ describe("with worktrees", () => {
       expect(fs.existsSync(worktrees)).toBe(false)
     }).pipe(Effect.provide(onDisk(agent))))
 
-  it.scopedLive("those of failed runs stay where that is wanted", () =>
+  it.scopedLive("keeps those of failed runs with keep \"failed\"", () =>
     Effect.gen(function*() {
       const { at, worktrees } = yield* repository
       const { run } = yield* batch({ jobs: jobs("fails", "reads"), cwd: at, ...options(worktrees, "failed") })
@@ -574,7 +574,7 @@ describe("with worktrees", () => {
       expect(fs.readdirSync(worktrees)).toEqual(["fails"])
     }).pipe(Effect.provide(onDisk(agent))))
 
-  it.scopedLive("and when they run again, as long as it is", () =>
+  it.scopedLive("keeps those of repeated failures, and removes all once keep is \"none\"", () =>
     Effect.gen(function*() {
       const { at, worktrees } = yield* repository
       const before: Array<JobResult> = []
@@ -597,7 +597,7 @@ describe("with worktrees", () => {
       expect(yield* again("none")).toEqual([])
     }).pipe(Effect.provide(onDisk(agent))))
 
-  it.scopedLive("an interrupted run's goes as well, unless there is work in it", () =>
+  it.scopedLive("removes that of an interrupted run unless it has work in it", () =>
     Effect.gen(function*() {
       const { at, worktrees } = yield* repository
       const ready = yield* Deferred.make<void>()
@@ -620,7 +620,7 @@ describe("with worktrees", () => {
       expect(fs.readdirSync(worktrees)).toEqual(["works"])
       expect(yield* written).toEqual([])
 
-      // Going on, the job has a worktree of its own again; the work of the first try stays.
+      // After resuming, the job has a new worktree; the work of the first try stays.
       const again = yield* batch({ jobs: jobs("works", "waits"), cwd: at, ...options(worktrees) })
       yield* Effect.provide(again.run, onDisk(() => "done"))
       expect((yield* again.written).map(({ id, worktree }) => [id, path.basename(worktree?.path ?? "")]).sort())
@@ -634,7 +634,7 @@ describe("with worktrees", () => {
       ])
     }).pipe(Effect.provide(NodeContext.layer)))
 
-  it.scopedLive("starts nothing where a job is in no repository", () =>
+  it.scopedLive("starts nothing when a job is outside a repository", () =>
     Effect.gen(function*() {
       const { at, worktrees } = yield* repository
       const { course, run } = yield* batch({
@@ -648,7 +648,7 @@ describe("with worktrees", () => {
     }).pipe(Effect.provide(onDisk(agent))))
 })
 
-describe("jobs whose cost is unknown", () => {
+describe("a batch with jobs of unknown cost", () => {
   const unknown = Reply.text("done", { cost: 0, tokens: { input: 9_000_000 } })
   const warnings = (lines: Array<string>) =>
     Logger.replace(
@@ -656,7 +656,7 @@ describe("jobs whose cost is unknown", () => {
       Logger.make(({ message }) => void lines.push(String(message)))
     )
 
-  it.effect("are marked, and told of once under a budget of all jobs", () => {
+  it.effect("marks them and warns once under a budget of all jobs", () => {
     const told: Array<string> = []
     return Effect.gen(function*() {
       const { run } = yield* batch({ jobs: jobs("a", "b", "c"), budget: { cost: 1 } })
@@ -675,7 +675,7 @@ describe("jobs whose cost is unknown", () => {
     )
   })
 
-  it.effect("end the batch where the budget says error, and a later one goes on", () =>
+  it.effect("ends when the budget says error, and can be resumed later", () =>
     Effect.gen(function*() {
       const all = jobs("a", "b", "c")
       const { log, run, written } = yield* batch({ jobs: all, budget: { cost: 1, unpriced: "error" }, concurrency: 1 })
@@ -698,7 +698,7 @@ describe("jobs whose cost is unknown", () => {
     ))
 })
 
-describe("after a batch that was killed", () => {
+describe("a batch that resumes after a kill", () => {
   const start = (runId: string, data: string) => ({
     type: "effect-opencode/run_start",
     timestamp: 1,
@@ -710,7 +710,7 @@ describe("after a batch that was killed", () => {
 
   const lines = (...objects: ReadonlyArray<object>) => objects.map((object) => `${JSON.stringify(object)}\n`).join("")
 
-  it.scopedLive("ends its processes, removes its data, counts its costs", () =>
+  it.scopedLive("ends its processes, removes its data and counts its costs", () =>
     Effect.gen(function*() {
       const root = yield* directory
       const transcripts = path.join(root, "transcripts")
@@ -726,12 +726,12 @@ describe("after a batch that was killed", () => {
         fs.writeFileSync(path.join(transcripts, `${id}.jsonl`), lines(...objects))
       write("cut", start("aaaaa0123456789", data("effect-opencode-AbCd12")), ...spent)
       write("done", start("bbbbb0123456789", data("effect-opencode-AbCd13")))
-      // somebody's own directories, which only look like ours
+      // somebody else's directories, which only look like ours
       const own = path.join(root, "effect-opencode-AbCd14", "data")
       fs.mkdirSync(own, { recursive: true })
       write("kept", start("ccccc0123456789", own))
       write("named", start("ddddd0123456789", data("effect-opencode-data")))
-      // what anybody could have put there: open to others, and a link to somebody's files
+      // what anybody could have put there: a directory open to others, and a link to somebody else's files
       const open = data("effect-opencode-AbCd15")
       fs.chmodSync(path.dirname(open), 0o777)
       write("open", start("eeeee0123456789", open))
@@ -783,7 +783,7 @@ describe("after a batch that was killed", () => {
     ...(outcome === undefined ? [] : [end(runId, outcome)])
   ]
 
-  it.scopedLive("counts every run of which there is no result, and only when it goes on", () =>
+  it.scopedLive("counts every run without a result, and only when it resumes", () =>
     Effect.gen(function*() {
       const transcripts = path.join(yield* directory, "transcripts")
       fs.mkdirSync(transcripts)
@@ -818,7 +818,7 @@ describe("after a batch that was killed", () => {
       expect(yield* started(false, 0.01)).toEqual(["done", "new"])
     }).pipe(Effect.provide(onDisk(() => Reply.text("x", { cost: 0.25 })))))
 
-  it.scopedLive("ends what is left of a retry, also where that is not tried again", () =>
+  it.scopedLive("ends what is left of a retry, even when the job is not tried again", () =>
     Effect.gen(function*() {
       const root = yield* directory
       const data = path.join(root, "effect-opencode-AbCd12", ".data")
@@ -847,7 +847,7 @@ describe("after a batch that was killed", () => {
     }).pipe(Effect.provide(onDisk(() => "x"))))
 
   for (const [isolation, data] of [["none", undefined], ["a directory", "/their/data"]] as const) {
-    it.scopedLive(`removes the temporary directories of its runs with the isolation ${isolation}`, () =>
+    it.scopedLive(`removes the temporary directories of its runs with isolation ${isolation}`, () =>
       Effect.gen(function*() {
         const root = yield* directory
         const transcripts = path.join(root, "transcripts")
@@ -866,7 +866,7 @@ describe("after a batch that was killed", () => {
         fs.mkdirSync(path.join(cut, "go"))
         fs.writeFileSync(path.join(cut, "go", "libopentui.so"), "")
         fs.chmodSync(path.join(cut, "go"), 0o500)
-        // what only looks like one
+        // only looks like one
         fs.mkdirSync(temporary("named", "effect-opencode-data"))
         fs.mkdirSync(path.join(root, "theirs"))
         fs.symlinkSync(path.join(root, "theirs"), temporary("linked", "effect-opencode-AbCd13"))
@@ -883,7 +883,7 @@ describe("after a batch that was killed", () => {
       }).pipe(Effect.provide(onDisk(() => "x"))))
   }
 
-  it.scopedLive("leaves data directories that do not go with a run", () =>
+  it.scopedLive("leaves data directories that do not belong to a run", () =>
     Effect.gen(function*() {
       const root = yield* directory
       const data = path.join(root, "effect-opencode-AbCd12", ".data")

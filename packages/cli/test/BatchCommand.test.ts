@@ -7,7 +7,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { runCli } from "./support/cli.js"
 
-/** No OpenCode is started: any executable file stands for it, and its version is known. */
+/** OpenCode is not started: any executable file stands for it, and its version is given. */
 const binary = ["--binary", process.execPath, "--opencode-version", "1.18.33"]
 
 const answering = (text: string, cost = 0.25) =>
@@ -29,7 +29,7 @@ interface Given {
   readonly scripts?: ReadonlyArray<Mock.Script>
 }
 
-/** Runs `batch` in a directory, whose name is `.` in what it prints. */
+/** Runs `batch` in a directory, which is printed as `.`. */
 const batchIn = (root: string, given: Given, ...args: ReadonlyArray<string>) =>
   Effect.scoped(Effect.gen(function*() {
     for (const [name, text] of Object.entries(given.files ?? {})) fs.writeFileSync(path.join(root, name), text)
@@ -75,7 +75,7 @@ const test = <E>(
 const two = { "jobs.jsonl": "{\"prompt\":\"one\",\"name\":\"first\"}\n{\"prompt\":\"two\"}\n" }
 
 describe("batch", () => {
-  test("runs the jobs of a file and sums them up", (batch, root) =>
+  test("runs the jobs of a file and prints a summary", (batch, root) =>
     Effect.gen(function*() {
       const scripts = [answering("1"), failing]
       const ended = yield* batch(
@@ -103,14 +103,14 @@ describe("batch", () => {
       )
       expect(fs.readdirSync(root).sort()).toEqual(["deep", "jobs.jsonl", "jobs.results.jsonl", "jobs.transcripts"])
 
-      // as it is the results stay
+      // without the option the results stay
       const refused = yield* batch({}, "./jobs.jsonl", ...binary)
       expect(refused).toMatchObject({ code: 2, prompts: [] })
       expect(refused.stderr).toBe(
         "error: jobs.results.jsonl has results already (2 of them).\n" +
           "hint: --resume goes on where they end; --output names another file\n"
       )
-      // there is nothing left to do, but one has failed
+      // no job is left, but one has failed
       const done = yield* batch({}, "./jobs.jsonl", "--resume", ...binary)
       expect(done).toMatchObject({ code: 1, stderr: "", prompts: [] })
       const again = yield* batch({ scripts: [answering("2")] }, "./jobs.jsonl", "--resume", "--retry-failed", ...binary)
@@ -120,7 +120,7 @@ describe("batch", () => {
       expect(other.stderr).toContain("belongs to other jobs (2 of its 2, such as ")
     }))
 
-  test("fills templates, and lists what it would run", (batch) =>
+  test("fills templates and lists what it would run", (batch) =>
     Effect.gen(function*() {
       const files = {
         "data.csv": "file,lang\na.ts,de\nb.ts,fr\n",
@@ -139,12 +139,12 @@ describe("batch", () => {
       const ended = yield* batch({ scripts }, ...args, ...matrix, "--jobs", "1", ...binary)
       expect(ended.code).toBe(0)
       expect(ended.prompts.filter((prompt) => prompt === "Translate b.ts\ninto fr, kind.").length).toBe(4)
-      // the order of the axes is nobody's business
+      // the order of the axes does not matter
       const reversed = ["--matrix", "tone=kind", "--matrix", "model=a/x,b/y"]
       expect((yield* batch({}, ...args, ...reversed, "--resume", ...binary)).code).toBe(0)
     }))
 
-  test("looks for the jobs' directories where it is told", (batch, root) =>
+  test("resolves the jobs' directories against --cwd", (batch, root) =>
     Effect.gen(function*() {
       fs.mkdirSync(path.join(root, "base", "sub"), { recursive: true })
       const files = {
@@ -162,7 +162,7 @@ describe("batch", () => {
       expect(yield* cwds("./{{folder}}", "./two.jsonl")).toEqual(["base", "base/sub"])
     }))
 
-  test("leaves what the budget does not pay for, and says so by its exit code", (batch) =>
+  test("leaves the jobs beyond the budget and exits with code 9", (batch) =>
     Effect.gen(function*() {
       const args = ["./jobs.jsonl", "--jobs", "1", ...binary]
       const first = yield* batch({ files: two, scripts: [answering("1")] }, ...args, "--total-cost", "0.2")
@@ -174,14 +174,14 @@ describe("batch", () => {
       expect(more).toMatchObject({ code: 0, prompts: ["two"] })
     }))
 
-  test("starts nothing where OpenCode is not there", (batch, root) =>
+  test("starts nothing when OpenCode is missing", (batch, root) =>
     Effect.gen(function*() {
       const ended = yield* batch({ files: two }, "./jobs.jsonl", "--binary", "./nothing")
       expect(ended).toMatchObject({ code: 3, prompts: [] })
       expect(fs.readFileSync(path.join(root, "jobs.results.jsonl"), "utf8")).toBe("")
     }))
 
-  test("keeps what belongs to other results apart", (batch, root) =>
+  test("keeps transcripts of different results files apart", (batch, root) =>
     Effect.gen(function*() {
       const ran = (output: string) =>
         Effect.gen(function*() {
@@ -197,14 +197,14 @@ describe("batch", () => {
         "jobs-transcripts",
         "jobs.jsonl.transcripts"
       ])
-      // a link is the results to which it leads, with their lock
+      // a link stands for the results that it leads to, with their lock
       fs.symlinkSync("jobs.jsonl", path.join(root, "link.jsonl"))
       fs.writeFileSync(path.join(root, "jobs.jsonl.lock"), "")
       const linked = yield* batch({}, "./in.csv", "-o", "./link.jsonl", "--resume", ...binary)
       expect([linked.code, linked.stderr.split("\n")[0]]).toEqual([2, "error: Another batch works on jobs.jsonl."])
     }))
 
-  test("writes over nothing that it reads or writes", (batch, root) =>
+  test("overwrites none of its own inputs and outputs", (batch, root) =>
     Effect.gen(function*() {
       const jobs = "{\"id\":\"1\",\"prompt\":\"hi\"}"
       fs.writeFileSync(path.join(root, "jobs.jsonl"), jobs)
@@ -237,7 +237,7 @@ describe("batch", () => {
     }))
 
   test(
-    "refuses jobs that could never start, each at its place, before it makes anything",
+    "refuses impossible jobs with their place before it creates anything",
     (batch, root) =>
       Effect.gen(function*() {
         fs.mkdirSync(path.join(root, "here"))
@@ -268,7 +268,7 @@ describe("batch", () => {
         for (const further of [[], ["--dry-run"], ["--resume"], ["--worktree"]]) {
           const refused = yield* batch({ files }, ...args, ...further)
           expect(refused).toMatchObject({ code: 2, stdout: "", prompts: [] })
-          // what is not absolute is looked for in the worktree, which is not there yet
+          // a relative path is resolved in the worktree, which does not exist yet
           const expected = further[0] === "--worktree"
             ? said.filter((line) => !/files|dir`/.test(line)).map((line) => line.replace("6 problems", "4 problems"))
             : said
@@ -282,7 +282,7 @@ describe("batch", () => {
       })
   )
 
-  test("looks with --resume only at the jobs that it would run", (batch, root) =>
+  test("with --resume checks only the jobs that it would run", (batch, root) =>
     Effect.gen(function*() {
       fs.mkdirSync(path.join(root, "gone"))
       const files = { "jobs.csv": "prompt,cwd\none,gone\ntwo,later\n" }
@@ -303,7 +303,7 @@ describe("batch", () => {
       })
     }))
 
-  test("goes on in sessions where there are some", (batch) =>
+  test("continues existing sessions", (batch) =>
     Effect.gen(function*() {
       const files = { "jobs.csv": "prompt,config.sessionId\none,ses_1\n" }
       const ended = yield* batch(
@@ -316,7 +316,7 @@ describe("batch", () => {
       expect(ended).toMatchObject({ code: 0, prompts: ["one"] })
     }))
 
-  test("shows fifty problems, and counts the rest", (batch) =>
+  test("shows fifty problems and counts the rest", (batch) =>
     Effect.gen(function*() {
       const files = { "jobs.csv": `cwd\n${Array.from({ length: 1200 }, (_, index) => `no${index}\n`).join("")}` }
       const { code, stderr } = yield* batch({ files }, "./jobs.csv", "--prompt", "x", ...binary)
@@ -328,7 +328,7 @@ describe("batch", () => {
       ])
     }))
 
-  test("says what is wrong with its input, and starts nothing", (batch, root) =>
+  test("reports what is wrong with its input and starts nothing", (batch, root) =>
     Effect.gen(function*() {
       const files = {
         ...two,

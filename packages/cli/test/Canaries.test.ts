@@ -7,7 +7,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { runCli } from "./support/cli.js"
 
-/** A variable that the program inherits, one of a file, a login: each is a secret that nobody has named on the way. */
+/** An inherited variable, one from a file, a login: secrets that were never passed as secrets. */
 const canaries = {
   inherited: "canary-inherited-4d1a",
   database: "canary-database-77c0",
@@ -67,7 +67,7 @@ const directory = Effect.acquireRelease(
   (root) => Effect.sync(() => fs.rmSync(root, { recursive: true, force: true }))
 )
 
-/** Everything that the program shows and writes, by what it is. */
+/** Everything that the program shows and writes, by channel. */
 const everything = (
   root: string,
   scripts: ReadonlyArray<Mock.Script>,

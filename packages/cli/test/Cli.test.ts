@@ -11,13 +11,13 @@ import { runCli } from "./support/cli.js"
 
 const platform = Effect.provide(NodeContext.layer)
 
-/** No OpenCode is started: any executable file stands for it, and its version is known. */
+/** OpenCode is not started: any executable file stands for it, and its version is given. */
 const binary = ["--binary", process.execPath, "--opencode-version", "1.18.33"]
 
 const answering = (...events: Parameters<typeof Events.session>[0]) =>
   Mock.script(Mock.awaitStdin, Mock.lines(Events.session(events)), Mock.exit(0))
 
-/** Runs the program over scripted processes, and gives what it started besides what it printed. */
+/** Runs the program over scripted processes and returns what it started and printed. */
 const runWith = (
   scripts: ReadonlyArray<Mock.Script>,
   args: ReadonlyArray<string>,
@@ -30,7 +30,7 @@ const runWith = (
     return { ...outcome, commands: yield* commands }
   }))
 
-/** Lets the clock run until a fiber has ended. It stands still while files are read and written. */
+/** Advances the clock until a fiber has ended. The clock stands still while files are read and written. */
 const running = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) =>
   Effect.gen(function*() {
     while (true) {
@@ -55,14 +55,14 @@ describe("help", () => {
       }))
   }
 
-  it.effect("of the program, which is shown where nothing is asked", () =>
+  it.effect("without a command shows the help of the program", () =>
     Effect.gen(function*() {
       const nothing = yield* runCli([])
       expect(nothing).toEqual(yield* runCli(["--help"]))
       yield* Effect.promise(() => expect(nothing.stdout).toMatchFileSnapshot("./__snapshots__/help.txt"))
     }))
 
-  it.effect("leaves no option without a description, and fits", () =>
+  it.effect("describes every option and fits the width", () =>
     Effect.gen(function*() {
       for (const command of ["run", "batch", "replay", "doctor"]) {
         const { stdout } = yield* runCli([command, "--help"], { stdoutIsTerminal: true, env: { NO_COLOR: "1" } })
@@ -91,7 +91,7 @@ describe("help", () => {
 })
 
 describe("the program", () => {
-  it.effect("tells its version", () =>
+  it.effect("prints its version", () =>
     Effect.gen(function*() {
       const fileSystem = yield* FileSystem.FileSystem
       const path = yield* Path.Path
@@ -100,7 +100,7 @@ describe("the program", () => {
       expect(yield* runCli(["--version"])).toEqual({ code: 0, stdout: `${version}\n`, stderr: "" })
     }).pipe(platform))
 
-  it.effect("says what is wrong with its arguments in one line, with a hint", () =>
+  it.effect("reports wrong arguments in one line, with a hint", () =>
     Effect.gen(function*() {
       const said = (args: ReadonlyArray<string>) =>
         Effect.map(runCli(args), ({ code, stderr, stdout }) => {
@@ -141,7 +141,7 @@ describe("the program", () => {
 })
 
 describe("run", () => {
-  it.effect("prints the answer on standard output, everything else on standard error", () =>
+  it.effect("prints the answer on standard output and everything else on standard error", () =>
     Effect.gen(function*() {
       const { code, commands, stderr, stdout } = yield* runWith([answering(...twoTurns)], ["run", "Fix it", ...binary])
       expect(code).toBe(0)
@@ -154,7 +154,7 @@ describe("run", () => {
 
   const compacted = [...twoTurns.slice(0, 3), ...Events.compaction({ summary: "SUMMARY" }), ...twoTurns.slice(3)]
 
-  it.effect("keeps what OpenCode writes for itself off standard output", () =>
+  it.effect("keeps OpenCode's own words off standard output", () =>
     Effect.gen(function*() {
       const { code, stderr, stdout } = yield* runWith([answering(...compacted)], ["run", "Fix it", ...binary])
       expect(code).toBe(0)
@@ -166,7 +166,7 @@ describe("run", () => {
       )
     }))
 
-  it.effect("shows what was held back where the run does not finish", () =>
+  it.effect("shows the text held back when the run does not finish", () =>
     Effect.gen(function*() {
       const { code, stdout } = yield* runWith(
         [Mock.script(Mock.awaitStdin, Mock.lines([Events.stepStart(), Events.text("So far.")]), Mock.exit(0))],
@@ -176,7 +176,7 @@ describe("run", () => {
       expect(stdout).toBe("So far.\n")
     }))
 
-  it.effect("takes the prompt from words, a file and standard input", () =>
+  it.effect("takes the prompt from arguments, a file and standard input", () =>
     Effect.scoped(Effect.gen(function*() {
       const fileSystem = yield* FileSystem.FileSystem
       const file = yield* fileSystem.makeTempFileScoped()
@@ -193,12 +193,12 @@ describe("run", () => {
       expect(yield* prompt(["-"], "Piped.")).toBe("Piped.")
       expect(yield* prompt(["Review this:", "-"], "diff")).toBe("Review this:\n\ndiff")
       expect(yield* prompt(["Read", "-f", file, "-"], "Piped.")).toBe("Read\n\nFrom a file.\n\n\nPiped.")
-      // What is piped in is not read where nobody asks for it: it may never end.
+      // Standard input is not read unless it is asked for: it may never end.
       expect(yield* prompt(["words"], "Piped.")).toBe("words")
       expect(yield* prompt(["--command", "init"], "Piped.")).toBe("")
     })).pipe(platform))
 
-  it.effect("says that nothing was piped in", () =>
+  it.effect("reports that nothing was piped in", () =>
     Effect.gen(function*() {
       const { code, commands, stderr } = yield* runWith([], ["run", ...binary], { stdin: "\n" })
       expect([code, commands]).toEqual([2, []])
@@ -208,7 +208,7 @@ describe("run", () => {
       )
     }))
 
-  it.effect("hands its options to OpenCode", () =>
+  it.effect("passes its options to OpenCode", () =>
     Effect.gen(function*() {
       const { commands } = yield* runWith(
         [answering(...Events.turn("ok"))],
@@ -225,7 +225,7 @@ describe("run", () => {
   describe("a model without a price", () => {
     const unpriced = answering(...Events.turn("ok", { cost: 0 }))
 
-    it.effect("is told of on standard error under a budget in dollars, and in the result", () =>
+    it.effect("warns on standard error under a budget in dollars, and marks the result", () =>
       Effect.gen(function*() {
         const budget = ["--budget-cost", "0.01"]
         const people = yield* runWith([unpriced], ["run", "x", "--model", "local/llama", ...budget, ...binary])
@@ -241,7 +241,7 @@ describe("run", () => {
         expect([allowed.code, allowed.stderr]).toEqual([0, expect.stringMatching(/^✔ success · [^\n]*\n$/)])
       }))
 
-    it.effect("ends the run where that is asked for", () =>
+    it.effect("ends the run with --unpriced error", () =>
       Effect.gen(function*() {
         const args = ["run", "x", "--budget-cost", "0.01", "--unpriced", "error", ...binary]
         const { code, stderr } = yield* runWith([unpriced], args)
@@ -251,7 +251,7 @@ describe("run", () => {
       }))
   })
 
-  it.effect("gives programs a line for each event, and one for the result", () =>
+  it.effect("with --json prints a line per event and one for the result", () =>
     Effect.gen(function*() {
       const { code, stderr, stdout } = yield* runWith([answering(...twoTurns)], ["run", "x", "--json", ...binary])
       expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
@@ -278,7 +278,7 @@ describe("run", () => {
       expect(lines.at(-1)).not.toHaveProperty("rawLines")
     }))
 
-  it.effect("keeps the raw lines for programs that ask for them", () =>
+  it.effect("with --keep-raw prints the raw lines", () =>
     Effect.gen(function*() {
       const { stdout } = yield* runWith([answering(...Events.turn("ok"))], [
         "run",
@@ -309,12 +309,12 @@ describe("run", () => {
     }))
 
   it.scoped.skipIf(process.platform !== "linux")(
-    "lets nothing that the library logs steer the terminal",
+    "lets no log message of the library control the terminal",
     () =>
       Effect.gen(function*() {
         const fileSystem = yield* FileSystem.FileSystem
         const path = yield* Path.Path
-        // opened, and then every write fails
+        // opens, then every write fails
         const transcript = path.join(
           yield* fileSystem.makeTempDirectoryScoped(),
           "a\u001b]0;x\u0007\u001b[2Jb\u009b1mc\r.jsonl"
@@ -328,7 +328,7 @@ describe("run", () => {
       }).pipe(platform)
   )
 
-  it.effect("shows the cause of a failure where it is asked to", () =>
+  it.effect("with --verbose shows the cause of a failure", () =>
     Effect.gen(function*() {
       const { code, stderr } = yield* runWith([refused], ["run", "x", "--verbose", ...binary])
       expect(code).toBe(5)
@@ -336,7 +336,7 @@ describe("run", () => {
       expect(stderr).toMatch(/session \w+, run \w+ in /)
     }))
 
-  it.effect("tells programs of a failure in the result", () =>
+  it.effect("with --json prints the failure in the result", () =>
     Effect.gen(function*() {
       const { code, stdout } = yield* runWith([refused], ["run", "x", "--json", ...binary])
       expect(code).toBe(5)
@@ -350,7 +350,7 @@ describe("run", () => {
       expect(result.error).not.toHaveProperty("partial")
     }))
 
-  it.effect("ends OpenCode on Ctrl-C, and says how far it came", () =>
+  it.effect("ends OpenCode on Ctrl-C and shows the state so far", () =>
     Effect.gen(function*() {
       const signals = yield* Queue.unbounded<Interrupt.Received>()
       const working = Mock.script(
@@ -369,7 +369,7 @@ describe("run", () => {
       expect(commands).toHaveLength(1)
     }))
 
-  it.effect("ends OpenCode where the program itself has failed, and says so in one line", () =>
+  it.effect("ends OpenCode after an internal failure and reports it in one line", () =>
     Effect.gen(function*() {
       const crashing = (...further: ReadonlyArray<string>) =>
         Effect.gen(function*() {
@@ -394,7 +394,7 @@ describe("run", () => {
       expect((yield* crashing("--verbose")).stderr).toContain("Cli.test.ts")
     }))
 
-  it.effect("says that it works, on a terminal only", () =>
+  it.effect("shows its progress on a terminal only", () =>
     Effect.gen(function*() {
       const slow = Mock.script(
         Mock.awaitStdin,
@@ -414,12 +414,12 @@ describe("run", () => {
       expect(written.at(-1)).toMatch(/^\n✔ success · 1 turn · 120 tokens \(40 cached\) · \$0\.0001 · 3\.0 s\n$/)
     }))
 
-  it.effect("lets a model's text not steer the terminal", () =>
+  it.effect("lets no text of the model control the terminal", () =>
     Effect.gen(function*() {
       const hostile = [answering(...Events.turn("a\u001b[2Jb\u0007c\nd\te"))]
       const shown = yield* runWith(hostile, ["run", "x", ...binary], { stdoutIsTerminal: true })
       expect(shown.stdout).toBe("abc\nd\te\n")
-      // A file gets what was said.
+      // A file gets the text unchanged.
       const kept = yield* runWith(hostile, ["run", "x", ...binary])
       expect(kept.stdout).toBe("a\u001b[2Jb\u0007c\nd\te\n")
     }))
@@ -451,7 +451,7 @@ describe("replay", () => {
     stderr: "● read src/a.test.ts\n✔ success · 2 steps · 240 tokens (80 cached) · $0.0300 · 12.0 s\n"
   }
 
-  /** How long it took, in milliseconds, besides what it printed. */
+  /** The duration in milliseconds, and what was printed. */
   const timed = (args: ReadonlyArray<string>) =>
     Effect.gen(function*() {
       const before = yield* Clock.currentTimeMillis
@@ -459,14 +459,14 @@ describe("replay", () => {
       return [(yield* Clock.currentTimeMillis) - before, outcome] as const
     })
 
-  it.scoped("shows a run as it went", () =>
+  it.scoped("shows a run at its own speed", () =>
     Effect.gen(function*() {
       const [took, outcome] = yield* timed(["replay", yield* recorded])
       expect(outcome).toEqual(shown)
       expect(took).toBe(12_000)
     }).pipe(platform))
 
-  it.scoped("is as fast as it is told to be", () =>
+  it.scoped("takes its speed from --speed", () =>
     Effect.gen(function*() {
       const file = yield* recorded
       expect(yield* runCli(["replay", file, "--speed", "instant"])).toEqual(shown)
@@ -481,7 +481,7 @@ describe("replay", () => {
       expect(hurried).toBe(800)
     }).pipe(platform))
 
-  it.scoped("knows the runs of a file", () =>
+  it.scoped("selects among the runs of a file", () =>
     Effect.gen(function*() {
       const file = yield* recorded
       expect(yield* runCli(["replay", file, "--speed", "instant", "--run", "aaaaabbbbbccccc"])).toEqual(shown)

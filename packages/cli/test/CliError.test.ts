@@ -13,7 +13,7 @@ const { Failure, partial } = OpenCodeTest
 const say = (cause: Cause.Cause<unknown>, verbose = false) =>
   CliError.render(CliError.explain(cause), { style: Style.plain, verbose })
 
-/** One of each error, and of each of its kinds that reads differently. */
+/** One of each error, and of each of its variants. */
 const errors: ReadonlyArray<OpenCodeError.OpenCodeError> = [
   Failure.binaryNotFound(),
   Failure.binaryNotFound({ binary: "/opt/opencode", reason: "not-executable" }),
@@ -39,8 +39,8 @@ const errors: ReadonlyArray<OpenCodeError.OpenCodeError> = [
   new OpenCodeError.OpenCodeServerError({ reason: "unreachable", url: "http://127.0.0.1:4096", stderr: "a\nb" })
 ]
 
-describe("an error", () => {
-  it("is one line, and a hint", async () => {
+describe("explain", () => {
+  it("returns one line and a hint", async () => {
     const lines = errors.map((error) => {
       const explanation = CliError.explain(Cause.fail(error))
       expect(explanation.message).not.toContain("\n")
@@ -50,14 +50,14 @@ describe("an error", () => {
     await expect(lines.join("\n")).toMatchFileSnapshot("./__snapshots__/errors.txt")
   })
 
-  it("says all that is known where it is asked to", () => {
+  it("returns everything that is known when verbose", () => {
     const text = say(Cause.fail(Failure.sqlite()), true)
     expect(text).toContain("OpenCodeSqliteError: OpenCode crashed on its database")
     expect(text).toContain("stderr: Error: Unexpected error")
     expect(text).toMatch(/run \S+ in /)
   })
 
-  it("may come from elsewhere", () => {
+  it("reads errors from elsewhere", () => {
     expect(say(Cause.fail(new CliError.CliError({ reason: "It\nis so.", hint: "do that" })))).toBe(
       "error: It is so.\nhint: do that"
     )
@@ -72,28 +72,28 @@ describe("an error", () => {
     expect(say(Cause.fail("a text"))).toBe("error: a text")
   })
 
-  it("is a defect where nobody expected it", () => {
+  it("reports an unexpected failure as a defect", () => {
     const explanation = CliError.explain(Cause.die(new Error("surprise")))
     expect(explanation).toMatchObject({ message: "surprise", exitCode: 1 })
     expect(explanation.hint).toContain("report it")
     expect(explanation.details).toContain("CliError.test.ts")
   })
 
-  it("is not said where it was said before, or where nobody listens", () => {
+  it("is silent about an error reported before, an interruption and a closed pipe", () => {
     expect(say(Cause.fail(new CliError.ReportedError({ exitCode: 1 })))).toBe("")
     expect(say(Cause.fail(new InterruptedError({ signal: "SIGINT" })))).toBe("")
     expect(say(Cause.fail(new InterruptedError({ signal: "SIGPIPE" })))).toBe("")
     expect(say(Cause.fail(new InterruptedError({ signal: "SIGTERM" })))).toBe("error: Ended by SIGTERM.")
   })
 
-  it.prop("is one line, whatever it says", { text: fc.fullUnicodeString() }, ({ text }) => {
+  it.prop("returns one line for any reason", { text: fc.fullUnicodeString() }, ({ text }) => {
     const { message } = CliError.explain(Cause.fail(new CliError.CliError({ reason: text })))
     expect(message).not.toMatch(/[\n\p{Cc}]/u)
   })
 })
 
 describe("a message", () => {
-  it("steers no terminal", () => {
+  it("contains no terminal control sequence", () => {
     const evil = "a\u001b[2Jb\u001b]0;title\u0007c\u009b1mde\rf"
     const error = new CliError.CliError({ reason: "x", hint: `${evil}\nsecond`, cause: new Error(`${evil}\n\tkept`) })
     const text = say(Cause.fail(error), true)
@@ -105,7 +105,7 @@ describe("a message", () => {
 })
 
 describe("exit codes", () => {
-  it("tell the outcomes apart", () => {
+  it("distinguish the outcomes", () => {
     expect(Object.fromEntries(["success", "interrupted", "something", ...errors.map(({ _tag }) => _tag)]
       .map((outcome) => [outcome, ExitCode.ofOutcome(outcome)]))).toEqual({
         success: 0,

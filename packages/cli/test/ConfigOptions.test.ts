@@ -9,7 +9,7 @@ import { Permission, RunConfig } from "effect-opencode"
 import type { RunOptions } from "effect-opencode/RunOptions"
 import * as ConfigOptions from "../src/commandLine/ConfigOptions.js"
 
-/** What the words of a command line set. */
+/** What the arguments of a command line set. */
 const parse = <A>(options: Options.Options<A>, ...words: ReadonlyArray<string>) =>
   Effect.map(
     Options.processCommandLine(options, words, CliConfig.make({ isCaseSensitive: true })),
@@ -39,7 +39,7 @@ interface Case {
 
 const variables = new Map([["SERVER_PASSWORD", "pass-canary"], ["CHILD_TOKEN", "token-canary"]])
 
-/** Every field that a command line can set, and how it does. */
+/** Every field that a command line can set, and its arguments. */
 const fields: { readonly [Field in Exclude<keyof RunOptions, "onEvent" | "keepRaw" | "transcript">]-?: Case } = {
   agent: { words: ["--agent", "plan"], value: "plan" },
   model: { words: ["-m", "a/b"], value: "a/b" },
@@ -93,7 +93,7 @@ describe("the options of a run", () => {
     expect(Object.keys(RunConfig.RunConfig.fields).filter((field) => !Object.hasOwn(fields, field))).toEqual([])
   })
 
-  it.effect("set nothing that is not given", () =>
+  it.effect("set nothing by default", () =>
     Effect.gen(function*() {
       expect(yield* parse(ConfigOptions.run)).toEqual({})
       expect(yield* parse(ConfigOptions.client)).toEqual({})
@@ -108,13 +108,13 @@ describe("the options of a run", () => {
       }).pipe(Effect.withConfigProvider(ConfigProvider.fromMap(variables)), platform))
   }
 
-  it.effect("may be given together", () =>
+  it.effect("can be combined", () =>
     Effect.gen(function*() {
       const all = yield* parse(ConfigOptions.run, ...Object.values(fields).flatMap(({ words }) => words))
       expect(all).toEqual(Object.fromEntries(Object.entries(fields).map(([field, { value }]) => [field, value])))
     }).pipe(Effect.withConfigProvider(ConfigProvider.fromMap(variables)), platform))
 
-  it.effect("can be switched off where they are on by default, but not both", () =>
+  it.effect("can be switched off when they are on by default, but not both ways", () =>
     Effect.gen(function*() {
       expect(yield* parse(ConfigOptions.run, "--print-logs")).toEqual({ printLogs: true })
       expect(yield* refused(ConfigOptions.run, "--print-logs", "--no-print-logs")).toContain("give one of the two")
@@ -122,7 +122,7 @@ describe("the options of a run", () => {
 })
 
 describe("permissions", () => {
-  it.effect("are profiles", () =>
+  it.effect("can be given as profiles", () =>
     Effect.gen(function*() {
       expect(yield* parse(ConfigOptions.run, "--permission", "read-only")).toEqual({ permission: Permission.readOnly })
       expect(yield* parse(ConfigOptions.run, "--permission", "deny")).toEqual({ permission: "deny" })
@@ -131,14 +131,14 @@ describe("permissions", () => {
       )
     }).pipe(platform))
 
-  it.effect("are refused where somebody would be asked", () =>
+  it.effect("are refused when they would ask somebody", () =>
     Effect.gen(function*() {
       expect(yield* refused(ConfigOptions.run, "--permission", "{\"bash\":{\"rm *\":\"ask\"}}")).toContain(
         "--permission: bash.rm *: \"ask\" cannot be answered"
       )
     }).pipe(platform))
 
-  it.scoped("are read from a file", () =>
+  it.scoped("can be read from a file", () =>
     Effect.gen(function*() {
       const path = yield* file("{ \"bash\": \"deny\" }")
       expect(yield* parse(ConfigOptions.run, "--permission", `@${path}`)).toEqual({ permission: { bash: "deny" } })
@@ -151,7 +151,7 @@ describe("permissions", () => {
 describe("secrets", () => {
   const canary = "canary-1234567890"
 
-  it.effect("are not taken from arguments, nor repeated", () =>
+  it.effect("are not taken from arguments and not repeated in errors", () =>
     Effect.gen(function*() {
       const reasons = [
         yield* refused(ConfigOptions.run, "--extra-env", `ANTHROPIC_API_KEY=${canary}`),
@@ -170,7 +170,7 @@ describe("secrets", () => {
       expect(reasons[1]).toContain("put it in a file (--config-overrides @file)")
     }).pipe(platform))
 
-  it.scoped("come from files and variables, redacted", () =>
+  it.scoped("are read from files and variables, and redacted", () =>
     Effect.gen(function*() {
       const overrides = yield* file(`{"provider":{"a":{"options":{"apiKey":"${canary}"}}}}`)
       expect(yield* parse(ConfigOptions.run, "--config-overrides", `@${overrides}`)).toHaveProperty(
@@ -185,7 +185,7 @@ describe("secrets", () => {
       expect(JSON.stringify(withEnv)).not.toContain(canary)
     }).pipe(platform))
 
-  it.effect("are missed by name", () =>
+  it.effect("are named when they are missing", () =>
     Effect.gen(function*() {
       expect(yield* refused(ConfigOptions.run, "--password-env", "NOT_SET")).toBe(
         "--password-env: the environment variable NOT_SET is not set"
@@ -197,7 +197,7 @@ describe("secrets", () => {
 })
 
 describe("the options of a layer", () => {
-  it.effect("say how runs are carried out", () =>
+  it.effect("configure how runs are carried out", () =>
     Effect.gen(function*() {
       const { retry, ...client } = yield* parse(
         ConfigOptions.client,
@@ -216,7 +216,7 @@ describe("the options of a layer", () => {
       expect(yield* refused(ConfigOptions.client, "--environment", "none")).toContain("inherit")
     }).pipe(platform))
 
-  it.effect("say how runs share the machine", () =>
+  it.effect("configure how runs share the machine", () =>
     Effect.gen(function*() {
       expect(yield* parse(ConfigOptions.fleet, "--startup-concurrency", "unbounded", "--rate-limit-gate")).toEqual({
         startup: { concurrency: "unbounded" },
@@ -228,7 +228,7 @@ describe("the options of a layer", () => {
       })
     }).pipe(platform))
 
-  it("find the session that a run goes on in", () => {
+  it("choose the isolation in which a session can be continued", () => {
     expect(ConfigOptions.settle({}, { sessionId: "ses_1" })).toEqual({ isolation: "none" })
     expect(ConfigOptions.settle({}, { continueSession: true })).toEqual({ isolation: "none" })
     expect(ConfigOptions.settle({}, {})).toEqual({})

@@ -11,7 +11,7 @@ import { runCli } from "./support/cli.js"
 
 const binary = ["--binary", process.execPath]
 
-/** OpenCode as far as a doctor asks it, and a smoke run that finds the scripted model's answer or another one. */
+/** OpenCode as far as the doctor queries it, and a smoke run that finds the scripted model's answer or another one. */
 const openCode = (
   options?: {
     readonly version?: string
@@ -42,7 +42,7 @@ interface Machine {
   readonly printed: () => string
 }
 
-/** A home and a temporary directory of the test's own. */
+/** A home and a temporary directory of the test. */
 const machine = Effect.gen(function*() {
   const fileSystem = yield* FileSystem.FileSystem
   const home = yield* fileSystem.makeTempDirectoryScoped()
@@ -78,7 +78,7 @@ const of = (check: string) => (findings: ReadonlyArray<{ readonly check: string 
   findings.filter((finding) => finding.check === check)
 
 describe("doctor", () => {
-  it.scoped("finds nothing to do where there is nothing to do", () =>
+  it.scoped("finds no problem on a healthy machine", () =>
     Effect.gen(function*() {
       const { findings } = yield* machine
       const found = yield* findings(openCode(), { env: { ANTHROPIC_API_KEY: "canary-key" } })
@@ -92,7 +92,7 @@ describe("doctor", () => {
       ])
     }).pipe(platform))
 
-  it.scoped("names credentials, and shows none", () =>
+  it.scoped("names credentials and shows none", () =>
     Effect.gen(function*() {
       const fileSystem = yield* FileSystem.FileSystem
       const { findings, home, printed } = yield* machine
@@ -143,7 +143,7 @@ describe("doctor", () => {
       expect(printed()).not.toContain("canary")
     }).pipe(platform))
 
-  it.scoped("starts nothing where there is no OpenCode", () =>
+  it.scoped("starts nothing when OpenCode is missing", () =>
     Effect.gen(function*() {
       const { findings } = yield* machine
       const found = yield* findings(openCode(), { args: [], env: { PATH: "/nowhere" } })
@@ -161,7 +161,7 @@ describe("doctor", () => {
       }])
     }).pipe(platform))
 
-  it.scoped("knows versions that do not work, and versions that work badly", () =>
+  it.scoped("recognises versions that do not work and versions that work badly", () =>
     Effect.gen(function*() {
       const { findings } = yield* machine
       const version = (version: string) => Effect.map(findings(openCode({ version })), of("binary"))
@@ -183,7 +183,7 @@ describe("doctor", () => {
       }])
     }).pipe(platform))
 
-  it.scoped("looks at the directories in which OpenCode keeps its things", () =>
+  it.scoped("checks the directories that OpenCode uses", () =>
     Effect.gen(function*() {
       const fileSystem = yield* FileSystem.FileSystem
       const { findings, home } = yield* machine
@@ -199,7 +199,7 @@ describe("doctor", () => {
       }])
     }).pipe(platform))
 
-  it.scopedLive("finds what earlier runs have left", () =>
+  it.scopedLive("finds what earlier runs left behind", () =>
     Effect.gen(function*() {
       const fileSystem = yield* FileSystem.FileSystem
       const { findings, temporary } = yield* machine
@@ -240,14 +240,14 @@ describe("doctor", () => {
       expect(of("models")(none)).toMatchObject([{ status: "problem", message: "OpenCode offers no models." }])
     }).pipe(platform))
 
-  it.scoped("does not take any answer for the right one", () =>
+  it.scoped("does not accept a wrong answer of the smoke run", () =>
     Effect.gen(function*() {
       const { findings } = yield* machine
       const found = yield* findings(openCode({ answer: "something else" }))
       expect(of("smoke")(found)).toMatchObject([{ status: "problem", advice: expect.stringContaining("plugin") }])
     }).pipe(platform))
 
-  it("says it to people", () => {
+  it("prints findings for people", () => {
     const findings = [
       new Doctor.Finding({ check: "binary", status: "ok", message: "OpenCode 1.18.33 at /usr/bin/opencode" }),
       new Doctor.Finding({ check: "credentials", status: "warning", message: "There are none.", advice: "log in" }),
@@ -284,7 +284,7 @@ describe("processes of runs", () => {
     environment: ids === "" ? "HOME=/root\0" : `HOME=/root\0EFFECT_OPENCODE_RUN=${ids}\0PATH=/bin\0`
   })
 
-  it("are under way as long as the program is there that has started them", () => {
+  it("are under way while the program that started them lives", () => {
     const table = [
       process(1, 0, "init"),
       process(10, 1, "node"),
@@ -294,19 +294,19 @@ describe("processes of runs", () => {
     expect(processes.leftovers(table)).toEqual({ runs: [], underWay: 1 })
   })
 
-  it("are left behind where it has gone", () => {
+  it("are left behind when that program is gone", () => {
     const opencode = process(11, 1, "opencode", `:${id}`)
     const tool = process(12, 11, "bash", `:${id}`)
     expect(processes.leftovers([process(1, 0, "init"), opencode, tool])).toEqual({
       runs: [{ runId: id, pids: [11, 12] }],
       underWay: 0
     })
-    // Others than process 1 take in orphans, too.
+    // Orphans are adopted by other processes than process 1, too.
     const user = [process(1, 0, "init"), process(90, 1, "systemd"), { ...opencode, ppid: 90 }]
     expect(processes.leftovers(user).runs).toEqual([{ runId: id, pids: [11] }])
   })
 
-  it("belong to the innermost of the runs that they are in", () => {
+  it("belong to the innermost run", () => {
     const table = [
       process(10, 1, "node"),
       process(11, 10, "opencode", `:${id}`),
@@ -316,7 +316,7 @@ describe("processes of runs", () => {
     expect(processes.leftovers(table)).toEqual({ runs: [], underWay: 2 })
   })
 
-  it("are read from where the system shows them", () => {
+  it("are parsed from /proc and from ps", () => {
     expect(processes.parseStat("42 (a (strange) name) S 7 42 42 0 -1")).toEqual({
       pid: 42,
       ppid: 7,

@@ -13,7 +13,7 @@ const tool = (state: object, name = "bash") => RunEvent.fromWire({ type: "tool_u
 
 const completed = { status: "completed", input: {}, output: "" }
 
-/** Something of everything. */
+/** One of every event. */
 const events: ReadonlyArray<RunEvent.RunEvent> = [
   ...Events.decode([Events.stepStart(), Events.reasoning("First I think.\n\nThen I act.")]),
   tool({ ...completed, title: "home/me/repo/src/a.ts" }, "read"),
@@ -40,15 +40,15 @@ const screen = (view: EventView.Options) =>
   }).join("\n")
 
 describe("the view of a run", () => {
-  it("has a line for each event that says something", async () => {
+  it("has a line for each event worth showing", async () => {
     await expect(screen(options)).toMatchFileSnapshot("./__snapshots__/events.txt")
   })
 
-  it("is coloured where it may be", async () => {
+  it("is coloured when colours are allowed", async () => {
     await expect(screen({ ...options, style: Style.colored })).toMatchFileSnapshot("./__snapshots__/events.ansi")
   })
 
-  it("hands the answer on verbatim where it is no terminal that reads it", () => {
+  it("prints the answer verbatim when standard output is not a terminal", () => {
     const text = "a\u001b[2Jb\u0000\r\n\nc \n"
     expect(EventView.event(Events.decode([Events.text(text)])[0]!, { ...options, stdoutIsTerminal: false })).toEqual({
       stdout: [text.slice(0, -1)],
@@ -56,7 +56,7 @@ describe("the view of a run", () => {
     })
   })
 
-  it.prop("steers no terminal and breaks no line", {
+  it.prop("contains no terminal control sequence and no line break", {
     text: fc.fullUnicodeString(),
     columns: fc.integer({ min: 20, max: 200 })
   }, ({ columns, text }) => {
@@ -73,7 +73,7 @@ describe("the view of a run", () => {
   })
 
   it.prop(
-    "keeps tools within the width",
+    "fits tool lines into the width",
     { text: fc.string(), columns: fc.integer({ min: 60, max: 200 }) },
     ({ columns, text }) => {
       const event = tool({ ...completed, title: text.repeat(20), metadata: { exit: 3 }, time: { start: 0, end: 2000 } })
@@ -112,12 +112,12 @@ describe("the end of a run", () => {
     expect(said({ sessionId: "ses_1" })[1]).toBe("  go on with --session-id ses_1")
   })
 
-  it("steers no terminal, whatever a transcript says of it", () => {
+  it("contains no terminal control sequence from a transcript", () => {
     expect(said({ outcome: "a\u001b[2Jb\u001b]0;title\u0007\nc" })[0]).toMatch(/^✘ ab c · /)
     expect(said({ finishReason: "len\u001b[31mgth\u009b2J\r" })[0]).toContain("the answer was cut: length · ")
   })
 
-  it("names the files that have changed", () => {
+  it("names the changed files", () => {
     const change = (path: string, kind: RunResult.FileChange["kind"], rest: object = {}) => ({ path, kind, ...rest })
     const filesChanged = [
       change("/home/me/repo/src/a.ts", "modified", { additions: 3, deletions: 1 }),
@@ -141,12 +141,12 @@ describe("the end of a run", () => {
     ])
   })
 
-  it("does not take an unknown cost for none", () => {
+  it("does not show an unknown cost as 0", () => {
     expect(said({ cost: 0, unpriced: true })[0]).toContain(" · cost unknown · ")
     expect(said({ cost: 0.0123, unpriced: true })[0]).toContain(" · at least $0.0123 · ")
   })
 
-  it("is near as long as something goes on", () => {
+  it("shows the status within the width while the run works", () => {
     const status = (state: object, columns = 72) =>
       EventView.status({ steps: 0, usage, cost: 0.0123, elapsed: 4300, doing: "working", ...state }, {
         ...options,

@@ -32,7 +32,7 @@ describe("update", () => {
     expect(states).toEqual(["waiting", "starting", "running", "running", "running", "running", "ending", "done"])
   })
 
-  it("says what a job does: the last tool call or text", () => {
+  it("shows the last tool call or text of a job", () => {
     const before = [queued("a"), started("a")]
     const activity = (...events: ReadonlyArray<Fleet.FleetEvent>) => job(fleetOf([...before, ...events]), "a").activity
     expect(activity()).toBe("")
@@ -43,13 +43,13 @@ describe("update", () => {
     expect(activity(ended("a", { outcome: "OpenCodeTimeoutError" }))).toBe("OpenCodeTimeoutError")
   })
 
-  it("an answer after the end of a conversation begins another", () => {
+  it("starts a new answer after the end of a conversation", () => {
     const finished = [started("a"), observed("a", stepFinish({ reason: "stop" }))]
     expect(job(fleetOf([...finished, observed("a", text("late"))]), "a").state).toBe("ending")
     expect(job(fleetOf([...finished, observed("a", stepStart)]), "a").state).toBe("running")
   })
 
-  it("adds up while a job works, and takes the result's figures at its end", () => {
+  it("adds figures up while a job works, and takes the result's figures at its end", () => {
     const working = fleetOf([
       queued("a"),
       started("a", 5),
@@ -74,14 +74,14 @@ describe("update", () => {
     expect([fleet.done, fleet.failed, fleet.skipped, Fleet.size(fleet)]).toEqual([1, 2, 1, 4])
   })
 
-  it("keeps the order of the queue, whoever starts first", () => {
+  it("keeps the order of the queue whichever job starts first", () => {
     const fleet = fleetOf([queued("a"), queued("b"), queued("c"), queued("d"), started("c"), started("a")])
     expect(Fleet.active(fleet).map(({ id }) => id)).toEqual(["a", "c"])
     expect(Fleet.next(fleet, 1).map(({ id }) => id)).toEqual(["b"])
     expect(Fleet.next(fleet, 10).map(({ id }) => id)).toEqual(["b", "d"])
   })
 
-  it("a job that was not begun waits again, and one at work does not", () => {
+  it("queues a job again that has not started, but not one at work", () => {
     const returned = FleetEvent.Returned({ id: "a", at: 3 })
     const fleet = fleetOf([queued("a"), queued("b"), started("a"), started("b"), returned])
     expect(Fleet.active(fleet).map(({ id }) => id)).toEqual(["b"])
@@ -94,12 +94,12 @@ describe("update", () => {
     expect(fleetOf([FleetEvent.Stopping(), queued("a")]).stopping).toBe(true)
   })
 
-  it("knows a job that was not announced by its id, or by what its result says", () => {
+  it("finds an unannounced job by its id or by what its result says", () => {
     expect(job(fleetOf([observed("a", text("hi"), 7)]), "a")).toMatchObject({ name: "a", startedAt: 7 })
     expect(job(fleetOf([ended("a", { name: "job a" })]), "a").name).toBe("job a")
   })
 
-  it("elapsed counts from the start, and never backwards", () => {
+  it("counts elapsed time from the start and never backwards", () => {
     const fleet = fleetOf([queued("a"), queued("b"), started("b", 1000)])
     expect(Fleet.elapsed(job(fleet, "a"), 5000)).toBe(0)
     expect(Fleet.elapsed(job(fleet, "b"), 5000)).toBe(4000)
@@ -129,7 +129,7 @@ const anyEvent = FastCheck.oneof(
 )
 
 describe("any sequence of events", () => {
-  it.prop("leaves every job in exactly one group, and sums that agree", [FastCheck.array(anyEvent)], ([events]) => {
+  it.prop("leaves every job in exactly one group, with consistent sums", [FastCheck.array(anyEvent)], ([events]) => {
     const fleet = fleetOf(events)
     const jobs = [...HashMap.values(fleet.jobs)]
     const among = (...states: ReadonlyArray<Fleet.State>) =>

@@ -14,7 +14,7 @@ const now = 80_000
 
 const page = (lines: ReadonlyArray<string>): string => `${lines.join("\n")}\n`
 
-/** With the ends of the lines in sight. */
+/** Marks the end of every line. */
 const framed = (lines: ReadonlyArray<string>): string => page(lines.map((line) => `${line}|`))
 
 describe("live", () => {
@@ -25,14 +25,14 @@ describe("live", () => {
     await expect(framed(lines)).toMatchFileSnapshot(`snapshots/fleet-${columns}x${rows}.txt`)
   })
 
-  it("has colours, and the same text below them", async () => {
+  it("has colours, and the same text without them", async () => {
     const screen = { now, columns: 80, rows: 24 }
     const coloured = FleetView.live(fleet, { ...screen, style: Style.colored })
     await expect(page(coloured)).toMatchFileSnapshot("snapshots/fleet-80x24.ansi")
     expect(coloured.map(withoutColour)).toEqual(FleetView.live(fleet, { ...screen, style: Style.plain }))
   })
 
-  it("does not take an unknown cost for none, at work and at the end", () => {
+  it("does not show an unknown cost as 0, at work and at the end", () => {
     const unpriced = stepFinish({ reason: "tool-calls", total: 5000 })
     const working = [
       FleetEvent.Queued({ id: "a", name: "a" }),
@@ -57,7 +57,7 @@ describe("live", () => {
     )
   })
 
-  it("says that it stops instead of what comes next", async () => {
+  it("shows that the batch stops instead of what comes next", async () => {
     const stopping = Fleet.update(fleet, FleetEvent.Stopping())
     const lines = FleetView.live(stopping, { now, columns: 80, rows: 24, style: Style.plain })
     await expect(framed(lines)).toMatchFileSnapshot("snapshots/fleet-stopping.txt")
@@ -67,7 +67,7 @@ describe("live", () => {
     expect(FleetView.live(Fleet.empty, { now, columns: 80, rows: 24, style: Style.plain })).toEqual([])
   })
 
-  it("counts those at work for which there is no room", () => {
+  it("counts jobs at work that do not fit", () => {
     const many = Array.from({ length: 30 }, (_, index) => FleetEvent.Started({ id: `job-${index}`, at: 0 }))
       .reduce(Fleet.update, Fleet.empty)
     const lines = FleetView.live(many, { now, columns: 80, rows: 10, style: Style.plain })
@@ -77,7 +77,7 @@ describe("live", () => {
 })
 
 describe("ending", () => {
-  it("is in the columns of the table", () => {
+  it("lines up with the columns of the table", () => {
     const table = FleetView.live(fleet, { now, columns: 100, rows: 24, style: Style.plain })
     const line = FleetView.ending(matrix[4] ?? result(), { columns: 100, style: Style.plain })
     expect(line).toBe(
@@ -107,7 +107,7 @@ describe("final", () => {
     ])
   })
 
-  it("does not list more failures than the limit", () => {
+  it("lists at most as many failures as the limit", () => {
     const failures = Array.from(
       { length: 9 },
       (_, index) => result({ id: `${index}`, index, outcome: "OpenCodeBudgetError" })
@@ -117,7 +117,7 @@ describe("final", () => {
     expect(lines).toContain("  and 6 more")
   })
 
-  it("says that there was nothing to do", () => {
+  it("shows that there was nothing to do", () => {
     expect(FleetView.final([], { columns: 80, style: Style.plain })).toEqual([
       "",
       "0 runs · 0 tokens · $0.0000 · 0 ms of work"
@@ -137,7 +137,7 @@ describe("plainLine", () => {
     await expect(page(lines)).toMatchFileSnapshot("snapshots/fleet-log.txt")
   })
 
-  it("is one line for every kind of event", () => {
+  it("returns one line for every kind of event", () => {
     const observed: ReadonlyArray<RunEvent.RunEvent> = [
       text("two\nlines"),
       RunEvent.fromWire({ type: "error", error: { name: "APIError", data: { message: "two\nlines" } } }),

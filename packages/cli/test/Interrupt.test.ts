@@ -16,17 +16,17 @@ describe("a signal", () => {
     expect(actions(false, [0, "SIGINT"])).toEqual(["end"])
   })
 
-  it("asks to stop first where there is something to finish", () => {
+  it("asks for a stop first when there is something to finish", () => {
     expect(actions(true, [0, "SIGINT"], [2000, "SIGINT"])).toEqual(["stop", "end"])
   })
 
-  it("counts once where a package manager hands it on", () => {
+  it("counts once when a package manager forwards it", () => {
     expect(actions(true, [0, "SIGINT"], [3, "SIGINT"], [390, "SIGINT"], [1000, "SIGINT"])).toEqual(
       ["stop", "none", "none", "end"]
     )
   })
 
-  it("ends at once unless it is Ctrl-C", () => {
+  it("ends the command at once unless it is Ctrl-C", () => {
     for (const signal of ["SIGTERM", "SIGHUP", "SIGQUIT", "SIGPIPE"] as const) {
       expect(actions(true, [0, signal])).toEqual(["end"])
     }
@@ -59,20 +59,20 @@ describe("the next signal, when nothing is left to finish", () => {
       return yield* Fiber.join(fiber)
     })
 
-  it.effect("ends, whatever it is", () =>
+  it.effect("ends the command whatever it is", () =>
     Effect.gen(function*() {
       expect(yield* next([0, "SIGTERM"])).toBe("SIGTERM")
       expect(yield* next([500, "SIGINT"])).toBe("SIGINT")
     }))
 
-  it.effect("is neither a Ctrl-C that was handed on nor a closed pipe", () =>
+  it.effect("is neither a forwarded Ctrl-C nor a closed pipe", () =>
     Effect.gen(function*() {
       expect(yield* next([100, "SIGINT"], [200, "SIGPIPE"], [300, "SIGQUIT"])).toBe("SIGQUIT")
     }))
 })
 
 describe("a guarded command", () => {
-  it.effect("has been cleaned up when it is over", () =>
+  it.effect("has cleaned up when it returns", () =>
     withSignals((send) =>
       Effect.gen(function*() {
         const log: Array<string> = []
@@ -87,7 +87,7 @@ describe("a guarded command", () => {
         )
         yield* Deferred.await(started)
         yield* send("SIGTERM")
-        // Impatience does not help.
+        // Further signals change nothing.
         yield* send("SIGINT")
         yield* TestClock.adjust("2 seconds")
         expect(log).toEqual([])
@@ -98,7 +98,7 @@ describe("a guarded command", () => {
       })
     ))
 
-  it.effect("may finish what it has begun", () =>
+  it.effect("can finish what it has started", () =>
     withSignals((send) =>
       Effect.gen(function*() {
         const { graceful, stopping } = yield* Interrupt.Interrupt
@@ -116,6 +116,6 @@ describe("a guarded command", () => {
       })
     ))
 
-  it.effect("gives what it gives where nobody interrupts", () =>
+  it.effect("returns its result when nobody interrupts", () =>
     withSignals(() => Effect.map(Interrupt.guard(Effect.succeed(42)), (value) => expect(value).toBe(42))))
 })

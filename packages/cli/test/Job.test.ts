@@ -39,7 +39,7 @@ const problems = (format: JobFile.Format, text: string, options?: Options) =>
     }))
 
 describe("Job.plan", () => {
-  it.effect("makes a job of a row", () =>
+  it.effect("turns a row into a job", () =>
     Effect.gen(function*() {
       const [job] = yield* json([{
         name: "Review {{file}}",
@@ -83,7 +83,7 @@ describe("Job.plan", () => {
       expect(job!.id).toMatch(/^[0-9a-f]{16}$/)
     }))
 
-  it.effect("reads cells by what the field takes", () =>
+  it.effect("reads cells by the type of the field", () =>
     Effect.gen(function*() {
       const text = [
         "prompt,config.title,config.thinking,config.files,config.permission,config.port,budget.cost,budget,timeout,config.password",
@@ -109,7 +109,7 @@ describe("Job.plan", () => {
       })
     }))
 
-  it.effect("reads what is to happen where the cost is unknown", () =>
+  it.effect("reads what happens when the cost is unknown", () =>
     Effect.gen(function*() {
       const [cell, row] = [
         yield* jobs("csv", "prompt,budget.cost,budget.unpriced\na,1,error"),
@@ -119,7 +119,7 @@ describe("Job.plan", () => {
       expect(row!.options.budget).toEqual({ cost: 1, unpriced: "error" })
     }))
 
-  it.effect("takes what a column holds for data, inside JSON too", () =>
+  it.effect("treats the content of a column as data, inside JSON too", () =>
     Effect.gen(function*() {
       const [job] = yield* jobs(
         "csv",
@@ -132,7 +132,7 @@ describe("Job.plan", () => {
       expect(job!.options).toMatchObject({ extraEnv: { A: x }, files: [x] })
     }))
 
-  it.effect("lays a job's options over those of the batch", () =>
+  it.effect("merges a job's options over those of the batch", () =>
     Effect.gen(function*() {
       const [job] = yield* json([{ prompt: "x", config: { permission: { bash: "allow" } }, budget: { cost: 1 } }], {
         defaults: {
@@ -162,7 +162,7 @@ describe("Job.plan", () => {
       ])
     }))
 
-  it.effect("puts numbers into a template as they are written", () =>
+  it.effect("writes numbers into a template unchanged", () =>
     Effect.gen(function*() {
       const templates = { prompt: "{{a}} {{b}} {{c}} {{deep}}" }
       const prompts = (format: JobFile.Format, text: string) =>
@@ -178,7 +178,7 @@ describe("Job.plan", () => {
       expect(yield* prompts("csv", `a,b,c,deep\n1.10,${big},007,1\n`)).toEqual([`1.10 ${big} 007 1`])
     }))
 
-  it.effect("has a job for each row, cell and repetition, in this order", () =>
+  it.effect("returns a job per row, cell and repetition, in this order", () =>
     Effect.gen(function*() {
       const planned = yield* json([{ prompt: "p{{tone}}" }, { prompt: "q", name: "{{model}}" }], {
         axes: { model: "a/x,b/y", tone: "1,2" },
@@ -207,7 +207,7 @@ describe("Job.plan", () => {
       expect(new Set(ids(planned)).size).toBe(16)
     }))
 
-  it.effect("gives no two rows the same name, where nobody has given them one", () =>
+  it.effect("gives unnamed rows different names", () =>
     Effect.gen(function*() {
       const names = (rows: ReadonlyArray<object>, options?: Options) =>
         Effect.map(json(rows, options), (planned) => planned.map(({ name }) => name))
@@ -235,7 +235,7 @@ describe("Job.plan", () => {
       ])
     }))
 
-  it.effect("an axis can be any field", () =>
+  it.effect("accepts any field as an axis", () =>
     Effect.gen(function*() {
       const planned = yield* json([{ prompt: "x" }], {
         axes: { "config.thinking": "true,false", "budget.cost": "1,2", cwd: "a,b" }
@@ -252,7 +252,7 @@ describe("Job.plan", () => {
       ])
     }))
 
-  it.effect("gives a session a title of which nothing can be read in a list of processes", () =>
+  it.effect("gives a session a title that reveals nothing in a process list", () =>
     Effect.gen(function*() {
       const planned = yield* json([
         { prompt: "the key is canary-4711" },
@@ -283,7 +283,7 @@ describe("Job.plan", () => {
       })
     }))
 
-  it.effect("calls a job by its command where there is no prompt", () =>
+  it.effect("names a job without a prompt after its command", () =>
     Effect.gen(function*() {
       const planned = yield* json([{ config: { command: "init" } }, { prompt: `\n${"long ".repeat(20)}\nsecond` }])
       expect(planned.map(({ name }) => name)).toEqual(["init", "long long long long long long long long…"])
@@ -316,7 +316,7 @@ describe("ids", () => {
       expect(others.map(ids)).toEqual([[id], [id], [id], [id]])
     }))
 
-  it.effect("depend on everything that the job is", () =>
+  it.effect("depend on everything that defines the job", () =>
     Effect.gen(function*() {
       const variants = yield* Effect.all([
         json([{ prompt: "a" }]),
@@ -330,11 +330,11 @@ describe("ids", () => {
         json([{ prompt: "a" }], { repeat: 2 })
       ])
       const all = variants.flatMap(ids)
-      // the first of several is the one that is there alone
+      // the first of several repetitions has the id of a single one
       expect(all.length - new Set(all).size).toBe(2)
     }))
 
-  it.effect("depend on the directory of the batch as on the job's own", () =>
+  it.effect("depend on the directory of the batch as on that of the job", () =>
     Effect.gen(function*() {
       const id = (cwd: string | undefined, of: string | undefined) =>
         Effect.map(json([{ prompt: "a", cwd: of }], { cwd }), (planned) => ids(planned)[0])
@@ -348,7 +348,7 @@ describe("ids", () => {
       }
     }))
 
-  it.effect("stay when a secret changes, and jobs are added", () =>
+  it.effect("stay the same when a secret changes or jobs are added", () =>
     Effect.gen(function*() {
       const row = (secret: string) => ({
         prompt: "a",
@@ -377,7 +377,7 @@ describe("ids", () => {
     thinking: fc.boolean()
   }, { requiredKeys: [] })
 
-  /** Every text in a value as a template that is this text. */
+  /** Turns every text in a value into a template of this text. */
   const escaped = (value: unknown): unknown =>
     typeof value === "string"
       ? Template.escape(value)
@@ -451,7 +451,7 @@ describe("bad input is refused with its place", () => {
       {},
       "jobs.csv: no job has a `prompt`: give all of them one with --prompt, such as --prompt \"Review {{file}}\""
     ],
-    // the mistake is in the template where it is one for every row
+    // a mistake common to all rows is reported for the template
     [
       "csv",
       "file,n\na,1\nb,2\nc,3",
@@ -581,7 +581,7 @@ describe("bad input is refused with its place", () => {
       }))
   }
 
-  it.effect("however many there are", () =>
+  it.effect("in any number", () =>
     Effect.gen(function*() {
       const row = JSON.stringify({ prompt: "x", config: { files: Array.from({ length: 140_000 }, () => 1) } })
       const planned = yield* plan("jsonl", row)

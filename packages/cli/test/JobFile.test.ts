@@ -12,7 +12,7 @@ const values = (format: JobFile.Format, text: string) => {
   return rows.map(({ fields }) => located.plain(fields))
 }
 
-/** The names of the fields and the part of the file that each value is. */
+/** The names of the fields, and the part of the file that each value occupies. */
 const parts = (format: JobFile.Format, text: string) =>
   parse(format, text).rows.map(({ fields }) =>
     fields.members.map((
@@ -22,7 +22,7 @@ const parts = (format: JobFile.Format, text: string) =>
 
 const quoted = (text: string) => `"${text.replaceAll("\"", "\"\"")}"`
 
-/** Text as people have it in tables, the awkward characters among them. */
+/** Text as people have it in tables, awkward characters included. */
 const cell = fc.array(fc.constantFrom("a", "é😀", " ", ",", "\"", "\n", "\r\n", "{{x}}", "1"), { maxLength: 5 }).map((
   parts
 ) => parts.join(""))
@@ -43,11 +43,11 @@ describe("JobFile", () => {
     ["x.yaml", "yaml"],
     ["x.txt", undefined],
     ["json", undefined]
-  ])("the format of %s is %s", (file, format) => {
+  ])("detects the format of %s as %s", (file, format) => {
     expect(JobFile.formatOf(file)).toBe(format)
   })
 
-  describe("the same jobs in every format", () => {
+  describe("reads the same jobs from every format:", () => {
     it.each<[JobFile.Format, string]>([
       ["jsonl", "{\"prompt\":\"go\",\"n\":1}\n\n  \n{\"prompt\":\"a\\nb\",\"n\":null}"],
       ["json", "[{\"prompt\":\"go\",\"n\":1},\n {\"prompt\":\"a\\nb\",\"n\":null}]\n"],
@@ -56,14 +56,14 @@ describe("JobFile", () => {
       expect(values(format, text)).toEqual([{ prompt: "go", n: 1 }, { prompt: "a\nb", n: null }])
     })
 
-    it("csv, where everything is a text", () => {
+    it("csv, with every value as text", () => {
       const text = "\uFEFFprompt, n\r\ngo,1\r\n\r\n\"a\nb\",\r\n"
       expect(values("csv", text)).toEqual([{ prompt: "go", n: "1" }, { prompt: "a\nb", n: "" }])
       expect(parse("csv", text).rows.every(({ textual }) => textual)).toBe(true)
     })
   })
 
-  it.prop("csv gives the cells back, and knows where each of them is", {
+  it.prop("finds the cells of csv and the place of each", {
     table,
     quote: fc.boolean(),
     lineBreak: fc.constantFrom("\n", "\r\n"),
@@ -80,7 +80,7 @@ describe("JobFile", () => {
     )
   })
 
-  it.prop("json, jsonl and yaml give the values back", {
+  it.prop("returns the values of json, jsonl and yaml", {
     rows: fc.array(fc.dictionary(name, fc.jsonValue({ maxDepth: 2 }), { minKeys: 1, noNullPrototype: true }), {
       minLength: 1,
       maxLength: 4
@@ -89,12 +89,12 @@ describe("JobFile", () => {
     const expected = JSON.parse(JSON.stringify(rows)) as unknown
     expect(values("json", JSON.stringify(rows, undefined, 2))).toEqual(expected)
     expect(values("jsonl", rows.map((row) => JSON.stringify(row)).join("\n"))).toEqual(expected)
-    // which it does not put in quotes, and so writes something else
+    // toYaml does not quote this key, and so writes a merge
     fc.pre(!JSON.stringify(rows).includes("\"<<\":"))
     expect(values("yaml", toYaml(expected))).toEqual(expected)
   })
 
-  it("merges what `<<` says, and not what is only called so", () => {
+  it("merges `<<` keys, but not quoted ones", () => {
     expect(values("yaml", "- &a {x: 1, y: 1}\n- {<<: *a, y: 2}\n- {\"<<\": 3}\n- {<<: [*a, {z: 9}], x: 0}\n")).toEqual([
       { x: 1, y: 1 },
       { x: 1, y: 2 },
@@ -103,7 +103,7 @@ describe("JobFile", () => {
     ])
   })
 
-  it("knows where the values of yaml and jsonl are", () => {
+  it("finds the places of yaml and jsonl values", () => {
     expect(parts("yaml", "- prompt: \"a {{b}}\"\n  deep: {x: [1]}\n")).toEqual([[
       ["prompt", "prompt", "\"a {{b}}\""],
       ["deep", "deep", "{x: [1]}"]
@@ -114,7 +114,7 @@ describe("JobFile", () => {
     ]])
   })
 
-  describe("says everything that is wrong, with line and column", () => {
+  describe("reports every mistake with line and column", () => {
     const cases: ReadonlyArray<readonly [format: JobFile.Format, text: string, ...problems: Array<string>]> = [
       // nothing there
       ["jsonl", "\n \n", "1:1: there is no job in it"],
@@ -199,7 +199,7 @@ describe("JobFile", () => {
     }
   })
 
-  it("reads the rows around those that are broken", () => {
+  it("reads the rows around broken ones", () => {
     expect(parse("jsonl", "{\"a\":1}\n{\"a\" 1}\n{\"a\":2}").rows.map(({ fields }) => located.plain(fields))).toEqual([
       { a: 1 },
       { a: 2 }
@@ -207,7 +207,7 @@ describe("JobFile", () => {
     expect(parse("csv", "a,b\n1,2\n3,\"x").rows.length).toBe(1)
   })
 
-  it("does not unfold aliases of aliases without end", () => {
+  it("limits the expansion of nested aliases", () => {
     const levels = ["- &a0 [x]"]
     for (let level = 1; level < 12; level++) {
       levels.push(`- &a${level} [${Array.from({ length: 9 }, () => `*a${level - 1}`).join(", ")}]`)
@@ -218,7 +218,7 @@ describe("JobFile", () => {
     ])
   })
 
-  it.prop("whatever the text, every problem has a place in it", {
+  it.prop("gives every problem a place inside the text", {
     format: fc.constantFrom(...JobFile.formats),
     text: fc.array(
       fc.constantFrom(

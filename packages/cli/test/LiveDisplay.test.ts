@@ -26,7 +26,7 @@ const standardStreams = Layer.succeed(Host, {
   nodeVersion: "20.19.0"
 })
 
-/** What the program finds around itself, of the test's own environment nothing. */
+/** The surroundings of the program, without the environment of the test. */
 const around = (variables: { readonly [name: string]: string }) =>
   Layer.merge(
     standardStreams,
@@ -41,7 +41,7 @@ const observed = (id: string, content: string) => FleetEvent.Observed({ id, even
 const ended = (id: string, outcome = "success") =>
   FleetEvent.Ended({ id, at: 0, result: result({ id, name: `job ${id}`, outcome, duration: 5000 }) })
 
-/** A live display whose end the test decides. */
+/** A live display that the test ends. */
 const open = (terminal: screen.Screen) =>
   Effect.gen(function*() {
     const scope = yield* Scope.make()
@@ -58,7 +58,7 @@ const open = (terminal: screen.Screen) =>
 const tick = TestClock.adjust("100 millis")
 
 describe("live", () => {
-  it.scoped("draws a table in place, and takes it away at the end", () =>
+  it.scoped("draws a table in place and removes it at the end", () =>
     Effect.gen(function*() {
       const terminal = new screen.Screen(60, 20)
       terminal.write("$ effect-opencode batch\n")
@@ -83,7 +83,7 @@ describe("live", () => {
       expect(terminal).toMatchObject({ cursorVisible: true, wraps: true })
     }))
 
-  it.scoped("draws at most ten times a second, and not at all when nothing has changed", () =>
+  it.scoped("draws at most ten times a second, and only when something has changed", () =>
     Effect.gen(function*() {
       const terminal = new screen.Screen(60, 20)
       const { close, display } = yield* open(terminal)
@@ -96,7 +96,7 @@ describe("live", () => {
       expect(terminal.writes.length - before).toBe(10)
       expect(terminal.text.join("\n")).toMatch(/text 9\d/)
 
-      // the seconds of the jobs at work are all that moves
+      // only the seconds of running jobs change
       const busy = terminal.writes.length
       yield* TestClock.adjust("5 seconds")
       expect(terminal.writes.length - busy).toBe(5)
@@ -133,7 +133,7 @@ describe("live", () => {
       expect(terminal.text).toEqual(log)
     }))
 
-  it.scoped("prints what was logged last", () =>
+  it.scoped("prints the last log line before it ends", () =>
     Effect.gen(function*() {
       const terminal = new screen.Screen(80, 20)
       const { close, display } = yield* open(terminal)
@@ -142,7 +142,7 @@ describe("live", () => {
       expect(terminal.text).toEqual(["the last line"])
     }))
 
-  it.scoped("takes what the program logs, so that it does not go into the table", () =>
+  it.scoped("redirects the program's log lines above the table", () =>
     Effect.gen(function*() {
       const terminal = new screen.Screen(80, 20)
       yield* Effect.gen(function*() {
@@ -155,7 +155,7 @@ describe("live", () => {
       expect(terminal.text).toEqual([`WARN A transcript could not be written {"file":"a\\nb"}`])
     }))
 
-  it.scoped("gives the screen back when it is interrupted", () =>
+  it.scoped("restores the screen when it is interrupted", () =>
     Effect.gen(function*() {
       const terminal = new screen.Screen(60, 20)
       const drawn = yield* Deferred.make<void>()
@@ -182,7 +182,7 @@ describe("live", () => {
       expect(terminal.text.length).toBe(10)
       terminal.rows = 5
       yield* tick
-      // the cursor needs a row, too; what has scrolled out of sight cannot be taken back
+      // the cursor needs a row, too; lines that have scrolled away cannot be redrawn
       expect(terminal.text.slice(-4)).toEqual([
         "▹ a                                  0:00  starting",
         "▹ b                                  0:00  starting",
@@ -192,7 +192,7 @@ describe("live", () => {
       yield* close
     }))
 
-  it.scoped("assumes 80 columns where the terminal does not tell", () =>
+  it.scoped("assumes 80 columns when the terminal does not report its width", () =>
     Effect.gen(function*() {
       const terminal = new screen.Screen(0, 0)
       const { close, display } = yield* open(terminal)
@@ -202,7 +202,7 @@ describe("live", () => {
       yield* close
     }))
 
-  it.scoped("writes lines on a terminal that cannot redraw", () =>
+  it.scoped("prints plain lines on a terminal that cannot redraw", () =>
     Effect.gen(function*() {
       const terminal = new screen.Screen(80, 20)
       yield* Effect.flatMap(LiveDisplay.Display, ({ emit }) => emit(started("a"))).pipe(
@@ -212,7 +212,7 @@ describe("live", () => {
       expect(terminal.writes).toEqual(["   0:00  a                     starts\n"])
     }))
 
-  it.scoped("goes on when nothing can be written", () =>
+  it.scoped("continues when nothing can be written", () =>
     Effect.gen(function*() {
       const gone = new BadArgument({ module: "Terminal", method: "display", description: "gone" })
       const terminal = Layer.succeed(
@@ -231,7 +231,7 @@ describe("live", () => {
 })
 
 describe("redraw", () => {
-  it("counts the rows of lines that a narrower terminal has broken", () => {
+  it("counts the rows of lines wrapped by a narrower terminal", () => {
     expect(redraw.rowsOf([80, 10, 0, 41], 80)).toBe(4)
     expect(redraw.rowsOf([80, 10, 0, 41], 40)).toBe(6)
     expect(redraw.rowsOf([3], 0)).toBe(3)
@@ -244,7 +244,7 @@ describe("redraw", () => {
 })
 
 describe("plain", () => {
-  it.effect("writes a line for each event", () =>
+  it.effect("prints a line for each event", () =>
     Effect.gen(function*() {
       const terminal = new screen.Screen(200, 20)
       yield* Effect.gen(function*() {

@@ -2,7 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import { Either, FastCheck as fc } from "effect"
 import * as Matrix from "../src/jobs/Matrix.js"
 
-// No name of a secret can be made of these letters.
+// No name of a secret consists of these letters.
 const axes = fc.uniqueArray(
   fc.record({
     name: fc.stringMatching(/^[a-j]{1,4}$/),
@@ -22,13 +22,13 @@ describe("Matrix", () => {
     ]))
   })
 
-  it.prop("reads what was written, in any order", { axes }, ({ axes }) => {
+  it.prop("reads back what was written, in any order", { axes }, ({ axes }) => {
     const sorted = [...axes].sort((a, b) => a.name < b.name ? -1 : 1)
     expect(Matrix.parse(axes.map(written))).toEqual(Either.right(sorted))
     expect(Matrix.parse([...axes].reverse().map(written))).toEqual(Either.right(sorted))
   })
 
-  it("has no axis of secrets, whose values would be in names, results and reports", () => {
+  it("refuses secrets as an axis, which names, results and reports would show", () => {
     for (const name of ["config.password", "config.extraEnv.API_KEY", "token"]) {
       expect(Matrix.parse([[name, "a,b"]])).toEqual(Either.left([
         `\`${name}\` is no axis: its values would be secrets, and names, results and reports show them`
@@ -62,7 +62,7 @@ describe("Matrix", () => {
     expect(Matrix.parse([[name!, values!]])).toEqual(Either.left([problem]))
   })
 
-  it("refuses an axis that is there twice", () => {
+  it("refuses a repeated axis", () => {
     expect(Matrix.parse([["a", "x"], ["a ", "y"]])).toEqual(Either.left(["the axis `a` is there twice"]))
   })
 })

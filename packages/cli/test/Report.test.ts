@@ -17,7 +17,7 @@ import { result, text, usage } from "./support/results.js"
 
 const hash = (content: string): string => `sha256-${createHash("sha256").update(content).digest("base64")}`
 
-/** The page without what is the same in all of them. */
+/** The page without the parts that all pages share. */
 const variable = (page: string): string => page.replace(style.css, "…").replace(script.js, "…")
 
 const pages = {
@@ -30,11 +30,11 @@ const pages = {
 const words = (page: string): string => markup.parse(page).text.replace(/\s+/g, " ")
 
 describe("html", () => {
-  it("one run", async () => {
+  it("renders one run", async () => {
     await expect(variable(pages.one)).toMatchFileSnapshot("snapshots/report-one.html")
   })
 
-  it("is the same for the same input, in whatever order its runs have ended", () => {
+  it("is the same for the same input in any order of completion", () => {
     const input = report(12, { matrix: true })
     expect(Report.html({ ...input, runs: [...input.runs].reverse() })).toBe(pages.twelve)
   })
@@ -50,7 +50,7 @@ describe("html", () => {
     expect(references.filter((id) => !ids.includes(id))).toEqual([])
   })
 
-  it.each(Object.entries(pages))("needs nothing from elsewhere: %s", (_, page) => {
+  it.each(Object.entries(pages))("loads nothing from elsewhere: %s", (_, page) => {
     const { tags } = markup.parse(page)
     const attributes = new Set(tags.flatMap((tag) => [...tag.attributes.keys()]))
     for (const name of ["src", "href", "style", "action", "formaction", "srcset", "poster", "background"]) {
@@ -64,7 +64,7 @@ describe("html", () => {
     }
   })
 
-  it("allows its own style and script, and no others", () => {
+  it("allows only its own style and script", () => {
     const policies = markup.parse(pages.one).tags
       .filter(({ attributes }) => attributes.get("http-equiv") === "Content-Security-Policy")
       .map(({ attributes }) => attributes.get("content"))
@@ -72,7 +72,7 @@ describe("html", () => {
       `default-src 'none'; style-src '${hash(style.css)}'; script-src '${hash(script.js)}'; base-uri 'none'; ` +
       "form-action 'none'"
     ])
-    // what a browser hashes is what stands between the tags
+    // a browser hashes the text between the tags
     expect(pages.one).toContain(`<style>${style.css}</style>`)
     expect(pages.one).toContain(`<script>${script.js}</script>`)
   })
@@ -84,7 +84,7 @@ describe("html", () => {
     expect(shown).toContain("openai/gpt-5-codex review 2 100% $0.0371 $0.0371 25.1k 25.1k 38.2 s 38.2 s")
   })
 
-  it("compares repeated jobs where there is no matrix", () => {
+  it("compares repeated jobs when there is no matrix", () => {
     const runs = [1, 2, 3, 4].map((place) =>
       Report.run(
         result({
@@ -120,7 +120,7 @@ describe("html", () => {
     expect(counted).toBe(500)
   })
 
-  it("shortens the name of a cell in the middle, and has it whole where the pointer rests", () => {
+  it("shortens a cell's name in the middle and shows it whole in the tooltip", () => {
     const cell = { model: "openrouter/anthropic/claude-sonnet-4.5-thinking", agent: "review" }
     const runs = ["a", "b"].map((id) =>
       Report.run(result({ id, cell: id === "a" ? cell : { ...cell, agent: "build" } }), [], { runs: 2 })
@@ -132,7 +132,7 @@ describe("html", () => {
     expect(page).toContain(">openrouter/anthropic/…t-4.5-thinking · build<")
   })
 
-  it("does not take an unknown cost for none", () => {
+  it("does not show an unknown cost as 0", () => {
     const runs = [
       result({ id: "a", unpriced: true, usage: usage(10) }),
       result({ id: "b", index: 1, unpriced: true, cost: 0.5, usage: usage(10) }),
@@ -149,14 +149,14 @@ describe("html", () => {
     expect(unknown).not.toContain("chart-cost")
   })
 
-  it("draws no costs where there are none", () => {
+  it("draws no cost chart without costs", () => {
     const page = Report.html({ title: "free", runs: [Report.run(result({ id: "a" }), [], { runs: 1 })] })
     expect(words(page)).toContain("No run has cost anything")
     expect(page).not.toContain("chart-cost")
     expect(variable(page)).not.toMatch(/NaN|Infinity|undefined/)
   })
 
-  it("says what happened in a run", () => {
+  it("shows what happened in a run", () => {
     const shown = words(pages.one)
     for (
       const part of [
@@ -165,7 +165,7 @@ describe("html", () => {
         "read src/auth/redirect.ts 340 ms input filePath: /repo/src/auth/redirect.ts output 1: export const",
         "newString: to.startsWith(\"/\") && !to.startsWith(\"//\")",
         "bash exited with 1 npm test 340 ms",
-        // without the colours that a terminal would have shown
+        // without the colours of a terminal
         "✓ 41 passed ✗ 1 failed",
         "webfetch failed https://example.com 340 ms input url: https://example.com error not permitted",
         "APIError: Overloaded",
@@ -175,7 +175,7 @@ describe("html", () => {
     ) expect(shown).toContain(part)
   })
 
-  it("says why there is no transcript, and shows the answer instead", () => {
+  it("says why a transcript is missing, and shows the answer instead", () => {
     const runs = [{
       result: result({ answer: "The answer." }),
       transcript: undefined,
@@ -184,7 +184,7 @@ describe("html", () => {
     expect(words(Report.html({ title: "x", runs }))).toContain("Answer The answer. There is no transcript: gone.")
   })
 
-  it("shows where a run has worked", () => {
+  it("shows the directory in which a run worked", () => {
     const worktree = {
       path: "/repo-trees/a",
       branch: "batch/a",
@@ -198,7 +198,7 @@ describe("html", () => {
   })
 })
 
-/** A report in which every text that a person or a model can choose is this one. */
+/** A report whose every text from a person or a model is this one. */
 const everywhere = (hostile: string, cell = true): string =>
   Report.html({
     title: hostile,
@@ -249,7 +249,7 @@ const skeleton = (page: string): ReadonlyArray<string> =>
     `${closes ? "/" : ""}${name} ${[...attributes.keys()].join(" ")}${empty ? "/" : ""}`
   )
 
-describe("a run of which something is not known", () => {
+describe("a run with unreadable parts", () => {
   const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`
   const events = [
     `{"type":"tool_use","part":{"tool":"bash","state":{"status":"completed","input":{"tree":${deep}},"output":""}}}`,
@@ -259,7 +259,7 @@ describe("a run of which something is not known", () => {
     `{"type":"text","part":{"text":"The answer."}}`
   ].map(RunEvent.fromLine)
 
-  it("is on the page, with a mark where a value cannot be shown or an event is lost", () => {
+  it("is on the page, with a mark for a hidden value or a lost event", () => {
     const page = Report.html({ title: "x", runs: [Report.run(result({ lostLines: 1 }), events, { runs: 1 })] })
     expect(page).toContain("The answer.")
     expect(page).toContain("not shown:")
@@ -268,7 +268,7 @@ describe("a run of which something is not known", () => {
   })
 })
 
-describe("whatever a model writes", () => {
+describe("text of a model", () => {
   const harmless = skeleton(everywhere("harmless"))
 
   it.each([
@@ -287,7 +287,7 @@ describe("whatever a model writes", () => {
     "\u0000\u0007\u001b[31mred\u001b[0m\u009b2J",
     "half \ud83d of a pair, and \udc00 the other",
     "javascript:alert(1)"
-  ])("it stays text: %j", (hostile) => {
+  ])("stays text: %j", (hostile) => {
     const page = everywhere(hostile)
     expect(markup.parse(page).problems).toEqual([])
     expect(skeleton(page)).toEqual(harmless)
@@ -303,13 +303,13 @@ describe("whatever a model writes", () => {
     { minLength: 1 }
   ).map((parts) => `x${parts.join("")}x`)
 
-  it.prop("it changes nothing but texts", [any], ([hostile]) => {
+  it.prop("changes only the texts of the page", [any], ([hostile]) => {
     const page = everywhere(hostile)
     expect(markup.parse(page).problems).toEqual([])
     expect(skeleton(page)).toEqual(harmless)
   })
 
-  it.prop("it is shown as it is", [FastCheck.string({ unit: "grapheme" })], ([written]) => {
+  it.prop("is shown unchanged", [FastCheck.string({ unit: "grapheme" })], ([written]) => {
     const { problems, text } = markup.parse(`<!DOCTYPE html>${escape(written)}`)
     expect(problems).toEqual([])
     expect(text).toBe(written)
@@ -322,7 +322,7 @@ describe("whatever a model writes", () => {
     }
   )
 
-  it("templates escape what is not HTML", () => {
+  it("is escaped by templates", () => {
     expect(html`<p>${"<b>"}${html`<i>${"&"}</i>`}${[1, false, undefined, "\""]}</p>`.text)
       .toBe("<p>&lt;b&gt;<i>&amp;</i>1&quot;</p>")
   })
@@ -352,7 +352,7 @@ describe("a large report", () => {
     expect(page).toContain("The last word.")
   })
 
-  it("shows a single run nearly whole", () => {
+  it("shows a single run almost completely", () => {
     const output = "line\n".repeat(2000)
     const page = Report.html({ title: "one", runs: [Report.run(result(), [text(output)], { runs: 1 })] })
     expect(page).not.toContain("left out")
@@ -373,7 +373,7 @@ describe("cut", () => {
 describe("excerpt", () => {
   const sizeOf = (part: excerpt.Excerpt): number => JSON.stringify(part).length
 
-  it.prop("never gets longer than about its limit", {
+  it.prop("is hardly longer than its limit", {
     texts: FastCheck.array(FastCheck.string({ maxLength: 400 })),
     transcript: FastCheck.integer({ min: 2000, max: 20_000 })
   }, ({ texts, transcript }) => {
@@ -394,7 +394,7 @@ describe("excerpt", () => {
     expect(made.omitted).toBeGreaterThan(50)
   })
 
-  it("writes inputs for people", () => {
+  it("prints inputs for people", () => {
     expect(excerpt.inputText({ command: "ls", code: "a\nb", flag: true, none: null, list: [1] }))
       .toBe("command: ls\ncode:\n  a\n  b\nflag: true\nnone: null\nlist: [1]")
     expect(excerpt.inputText("plain")).toBe("plain")
@@ -413,7 +413,7 @@ describe("outcomes", () => {
     ["Defect", "failure", "defect"],
     ["Error", "failure", "error"],
     ["", "failure", ""]
-  ])("%s is a %s, called %s", (outcome, family, label) => {
+  ])("%s is a %s, labelled %s", (outcome, family, label) => {
     expect([outcomes.family(outcome), outcomes.label(outcome)]).toEqual([family, label])
   })
 })
@@ -424,7 +424,7 @@ describe("scale", () => {
     [0.27, [0, 0.1, 0.2, 0.3]],
     [1, [0, 0.5, 1]],
     [7, [0, 2.5, 5, 7.5]]
-  ])("amounts up to %d", (max, ticks) => {
+  ])("has ticks for amounts up to %d", (max, ticks) => {
     expect(scale.amount(max).ticks.map((tick) => Number(tick.toPrecision(6)))).toEqual(ticks)
   })
 
@@ -432,11 +432,11 @@ describe("scale", () => {
     [45_000, [0, 15_000, 30_000, 45_000]],
     [67_000, [0, 30_000, 60_000, 90_000]],
     [5 * 3_600_000, [0, 7_200_000, 14_400_000, 21_600_000]]
-  ])("times up to %d", (max, ticks) => {
+  ])("has ticks for times up to %d", (max, ticks) => {
     expect(scale.time(max).ticks).toEqual(ticks)
   })
 
-  it.prop("has few ticks, and room for everything", [
+  it.prop("has few ticks and covers every value", [
     FastCheck.double({ min: 1e-9, max: 1e12, noNaN: true }),
     FastCheck.constantFrom(scale.amount, scale.time)
   ], ([value, make]) => {
@@ -450,7 +450,7 @@ describe("scale", () => {
 })
 
 describe("read", () => {
-  it.scoped("loads transcripts, and reports those that cannot be read", () =>
+  it.scoped("loads transcripts and reports unreadable ones", () =>
     Effect.gen(function*() {
       const fileSystem = yield* FileSystem.FileSystem
       const path = yield* Path.Path

@@ -49,14 +49,14 @@ const refused = (file: string, options?: Partial<ResultsFile.Options>) =>
   Effect.scoped(Effect.flip(open(file, options)))
 
 describe("ResultsFile", () => {
-  it("gives back what was written", () => {
+  it("returns what was written", () => {
     const { length, results } = Either.getOrThrow(ResultsFile.parse(bytes(all.map(ResultsFile.format).join(""))))
     expect(results).toEqual(all)
     expect(length).toBe(bytes(all.map(ResultsFile.format).join("")).length)
     expect(all.every((result) => ResultsFile.format(result).split("\n").length === 2)).toBe(true)
   })
 
-  it("the last line of a job counts", () => {
+  it("takes the last line of a job", () => {
     const again = result({ id: "a", cost: 9 })
     const latest = ResultsFile.latest([...all, again])
     expect([...latest.keys()]).toEqual(["b", "c", "a"])
@@ -68,12 +68,12 @@ describe("ResultsFile", () => {
     const whole = bytes(all.map(ResultsFile.format).join(""))
     const [first, second] = [lines[0]!.length, lines[0]!.length + lines[1]!.length]
 
-    it("at any byte, every line before is read, and no more than one is lost", () => {
+    it("at any byte keeps every line before and loses at most one", () => {
       for (let cut = 0; cut <= whole.length; cut++) {
         const parsed = ResultsFile.parse(whole.subarray(0, cut))
         if (Either.isLeft(parsed)) expect.unreachable(`cut at ${cut}`)
         const { lacksBreak, length, results } = parsed.right
-        // a line without its break is whole
+        // a line is complete without its line break
         const expected = [first, second, whole.length].filter((end) => cut >= end - 1).length
         expect([cut, idsOf(results)]).toEqual([cut, ["a", "b", "c"].slice(0, expected)])
         expect(lacksBreak).toBe([first, second, whole.length].includes(cut + 1))
@@ -81,7 +81,7 @@ describe("ResultsFile", () => {
       }
     })
 
-    test("at any byte, what is written next is a line of its own", (file) =>
+    test("at any byte starts the next result on a line of its own", (file) =>
       Effect.gen(function*() {
         fs.mkdirSync(path.dirname(file), { recursive: true })
         const last = lines[1]!
@@ -96,7 +96,7 @@ describe("ResultsFile", () => {
       }))
   })
 
-  describe("after the power was lost", () => {
+  describe("after a power loss", () => {
     const lines = all.map((result) => bytes(ResultsFile.format(result)))
     const nuls = (count: number) => new Uint8Array(count)
     const join = (...parts: ReadonlyArray<Uint8Array>) => new Uint8Array(Buffer.concat(parts))
@@ -114,7 +114,7 @@ describe("ResultsFile", () => {
       ["a line, and before the end of one", join(a, nuls(100), b.subarray(100)), ["a"]],
       ["a line, with a break", join(a, nuls(100), bytes("\n")), ["a"]],
       ["a line, and before a whole one", join(a, nuls(100), bytes("\n"), c), ["a", "c"]]
-    ])("NULs behind %s are no result, and go", (_, content, ids) => {
+    ])("ignores and removes NULs after %s", (_, content, ids) => {
       const parsed = Either.getOrThrow(ResultsFile.parse(content))
       expect(idsOf(parsed.results)).toEqual(ids)
       const goesOn = join(content.subarray(0, parsed.length), bytes(parsed.lacksBreak ? "\n" : ""), c)
@@ -122,7 +122,7 @@ describe("ResultsFile", () => {
       if (ids.at(-1) !== "c") expect(goesOn.includes(0)).toBe(false)
     })
 
-    test("is gone on with, and without it refused as it is", (file) =>
+    test("can be resumed, and is refused unchanged otherwise", (file) =>
       Effect.gen(function*() {
         const content = join(bom, a, b.subarray(0, 40), nuls(4096))
         fs.mkdirSync(path.dirname(file), { recursive: true })
@@ -138,12 +138,12 @@ describe("ResultsFile", () => {
       ["a film", join(nuls(3), bytes("\u0018ftypmp42"), nuls(4), bytes("isom"))],
       ["text of two bytes", new Uint8Array(Buffer.from("{\"id\":\"a\"}\n", "utf16le"))],
       ["another JSON", join(bytes("{\"id\":\"x\"}"), nuls(3))]
-    ])("%s is no file of results", (_, content) => {
+    ])("refuses %s", (_, content) => {
       expect(Either.isLeft(ResultsFile.parse(content))).toBe(true)
     })
   })
 
-  it.prop("nothing but results and a beginning of one is taken for a results file", {
+  it.prop("accepts only results and the beginning of one", {
     text: fc.oneof(fc.string(), fc.constantFrom("{}", "[]", "{\"id\":1}", "null", "# notes", "{\"id\":\"x\"}"))
       .filter((text) => text.trim() !== "" && !"{\"id\":\"".startsWith(text))
   }, ({ text }) => {
@@ -152,7 +152,7 @@ describe("ResultsFile", () => {
     if (!text.startsWith("{\"id\":\"")) expect(Either.isLeft(ResultsFile.parse(bytes(text)))).toBe(true)
   })
 
-  it("a damaged result costs none of the others", () => {
+  it("loses no other result to a damaged one", () => {
     const lines = all.map(ResultsFile.format)
     const damaged = [
       lines[0]!.replace("\"cost\":0.25", "\"cost\":null"),
@@ -175,7 +175,7 @@ describe("ResultsFile", () => {
       expect(fs.readdirSync(path.dirname(file))).toEqual(["results.jsonl"])
     }))
 
-  test("is not written over", (file) =>
+  test("is not overwritten", (file) =>
     Effect.gen(function*() {
       yield* append(file, all)
       const error = yield* refused(file)
@@ -192,7 +192,7 @@ describe("ResultsFile", () => {
       expect(fs.existsSync(`${file}.lock`)).toBe(false)
     }))
 
-  test("that is something else is refused and left as it is", (file) =>
+  test("with other content is refused and left unchanged", (file) =>
     Effect.gen(function*() {
       fs.mkdirSync(path.dirname(file), { recursive: true })
       for (const [text, line] of [["my notes", 1], [`${ResultsFile.format(all[0]!)}# x\n`, 2]] as const) {
@@ -204,7 +204,7 @@ describe("ResultsFile", () => {
       expect((yield* refused(path.dirname(file), { resume: true })).reason).toBe("unreadable")
     }))
 
-  test("a line that another program has written is no result that was cut off", (file) =>
+  test("does not take another program's line for a truncated result", (file) =>
     Effect.gen(function*() {
       fs.mkdirSync(path.dirname(file), { recursive: true })
       for (
@@ -218,7 +218,7 @@ describe("ResultsFile", () => {
       }
     }))
 
-  test("nothing is cut off without being asked to go on", (file) =>
+  test("is not truncated unless it is resumed", (file) =>
     Effect.gen(function*() {
       fs.mkdirSync(path.dirname(file), { recursive: true })
       const torn = ResultsFile.format(all[0]!).slice(0, 30)
@@ -230,7 +230,7 @@ describe("ResultsFile", () => {
       expect(read(file)).toEqual(["a", "b", "c"])
     }))
 
-  test("an empty one is a new one", (file) =>
+  test("is new when it is empty", (file) =>
     Effect.gen(function*() {
       fs.mkdirSync(path.dirname(file), { recursive: true })
       fs.writeFileSync(file, "")
@@ -238,7 +238,7 @@ describe("ResultsFile", () => {
       expect(read(file)).toEqual(["a", "b", "c"])
     }))
 
-  test("a result that cannot be written is said", (file) =>
+  test("reports a result that cannot be written", (file) =>
     Effect.gen(function*() {
       const fileSystem = yield* FileSystem.FileSystem
       const broken = FileSystem.FileSystem.of({
@@ -255,7 +255,7 @@ describe("ResultsFile", () => {
       expect(error.reason).toBe("unwritable")
     }))
 
-  test("nothing is written behind half a line", (file) =>
+  test("writes nothing after half a line", (file) =>
     Effect.gen(function*() {
       const fileSystem = yield* FileSystem.FileSystem
       let isFull = true
@@ -288,7 +288,7 @@ describe("ResultsFile", () => {
     }))
 
   describe("belongs to one batch at a time", () => {
-    test("a second one is refused as long as the first works", (file) =>
+    test("refuses a second batch while the first one works", (file) =>
       Effect.gen(function*() {
         const scope = yield* Scope.make()
         yield* Scope.extend(open(file), scope)
@@ -305,7 +305,7 @@ describe("ResultsFile", () => {
     /** Stands for a process that has ended: another one has its pid. */
     const dead = (file: string) => Effect.map(mine(file), (own) => JSON.stringify({ ...own, identity: "1" }))
 
-    test("the lock of a dead process is taken over", (file) =>
+    test("takes over the lock of a dead process", (file) =>
       Effect.gen(function*() {
         const own = yield* mine(file)
         const child = spawn("sleep", ["100"])
@@ -325,7 +325,7 @@ describe("ResultsFile", () => {
         expect(fs.readdirSync(path.dirname(file))).toEqual(["results.jsonl"])
       }))
 
-    test("a process that /proc hides is alive as long as it can be signalled, or may not be", (file) =>
+    test("treats a process hidden by /proc as alive while signals reach it or are forbidden", (file) =>
       Effect.gen(function*() {
         const own = JSON.parse(yield* dead(file))
         const fileSystem = yield* FileSystem.FileSystem
@@ -350,7 +350,7 @@ describe("ResultsFile", () => {
         yield* attempt
       }))
 
-    test("a process that cannot be seen from here may be alive", (file) =>
+    test("treats a process it cannot see as alive", (file) =>
       Effect.gen(function*() {
         const own = JSON.parse(yield* dead(file))
         for (const elsewhere of [{ host: "box" }, { boot: "another" }, { namespace: "pid:[1]" }]) {
@@ -365,7 +365,7 @@ describe("ResultsFile", () => {
         }
       }))
 
-    test("of two that find a dead one's lock, one gets it", (file) =>
+    test("gives a dead process's lock to one of two batches", (file) =>
       Effect.gen(function*() {
         const fileSystem = yield* FileSystem.FileSystem
         fs.mkdirSync(path.dirname(file), { recursive: true })
@@ -395,7 +395,7 @@ describe("ResultsFile", () => {
         expect(fs.readdirSync(path.dirname(file)).sort()).toEqual(["results.jsonl", "results.jsonl.lock"])
       }))
 
-    test("one that was killed while it took a lock over is in nobody's way", (file) =>
+    test("recovers from a kill during a takeover", (file) =>
       Effect.gen(function*() {
         const lock = yield* dead(file)
         fs.writeFileSync(`${file}.lock`, lock)
@@ -404,16 +404,16 @@ describe("ResultsFile", () => {
         expect(fs.readdirSync(path.dirname(file))).toEqual(["results.jsonl"])
       }))
 
-    test("the lock of another stays", (file) =>
+    test("leaves the lock of another batch", (file) =>
       Effect.gen(function*() {
         yield* Effect.scoped(Effect.map(open(file), () => fs.writeFileSync(`${file}.lock`, "another's")))
         expect(fs.readFileSync(`${file}.lock`, "utf8")).toBe("another's")
-        // nothing that takes a lock has written this
+        // no batch writes such a lock
         expect((yield* refused(file)).reason).toBe("busy")
         expect(fs.readFileSync(`${file}.lock`, "utf8")).toBe("another's")
       }))
 
-    test("a lock that says nothing is believed", (file) =>
+    test("respects an empty lock", (file) =>
       Effect.gen(function*() {
         fs.mkdirSync(path.dirname(file), { recursive: true })
         fs.writeFileSync(`${file}.lock`, "")

@@ -31,11 +31,11 @@ describe("Template", () => {
     ["C:\\dir\\n", "C:\\dir\\n"],
     ["{{two words}}", "3"],
     ["", ""]
-  ])("%j is %j", (text, expected) => {
+  ])("renders %j as %j", (text, expected) => {
     expect(rendered(text, { a: "1", b: "2", "two words": "3" })).toBe(expected)
   })
 
-  it("takes values for data", () => {
+  it("treats values as data", () => {
     expect(rendered("{{a}}", { a: "{{b}} \\{{ $& $1", b: "no" })).toBe("{{b}} \\{{ $& $1")
   })
 
@@ -53,20 +53,20 @@ describe("Template", () => {
     expect(problems("{{x}}")).toEqual(["0 there is no column `x`"])
   })
 
-  it("tells the columns that it names", () => {
+  it("lists the columns that it names", () => {
     expect(Either.map(Template.parse("{{b}} {{a}} {{b}}"), Template.columns)).toEqual(Either.right(["b", "a"]))
   })
 
-  it.prop("an escaped text is itself", { text: awkward }, ({ text }) => {
+  it.prop("renders an escaped text as itself", { text: awkward }, ({ text }) => {
     expect(rendered(Template.escape(text))).toBe(text)
   })
 
   it.prop(
-    "a column between escaped texts is its value",
+    "renders a column between escaped texts as its value",
     { before: awkward, value: awkward, after: awkward },
     (given) => {
       const { after, before, value } = given
-      // A backslash or a brace that ends the text before would belong to the column's own braces.
+      // A backslash or a brace at the end of the text before would belong to the column's own braces.
       const left = before.replace(/[\\{]+$/, "")
       expect(rendered(`${Template.escape(left)}{{ a }}${Template.escape(after)}`, { a: value })).toBe(
         left + value + after
@@ -74,7 +74,7 @@ describe("Template", () => {
     }
   )
 
-  it.prop("nothing makes it throw, and problems are in the text", { text: awkward }, ({ text }) => {
+  it.prop("never throws, and places problems inside the text", { text: awkward }, ({ text }) => {
     Either.match(Template.parse(text), {
       onLeft: (found) => {
         for (const { offset } of found) expect(text.slice(offset, offset + 2)).toBe("{{")

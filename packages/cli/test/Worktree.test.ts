@@ -9,7 +9,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import * as Worktree from "../src/git/Worktree.js"
 
-/** Nothing of the machine's own configuration, and somebody to commit as. */
+/** Without the machine's own configuration, with an identity to commit as. */
 const environment = {
   PATH: process.env["PATH"] ?? "",
   HOME: "/nonexistent",
@@ -86,7 +86,7 @@ const open = ({ repository }: Box, worktrees: Worktree.Worktrees, id = "job") =>
   Effect.flatMap(worktrees.origin(repository), (origin) => worktrees.add(origin, id))
 
 describe("Worktree", () => {
-  test("is the base's files, on a branch of its own", (box, worktrees) =>
+  test("has the files of the base, on a branch of its own", (box, worktrees) =>
     Effect.gen(function*() {
       fs.writeFileSync(path.join(box.repository, "a.txt"), "not committed\n")
       const worktree = yield* open(box, worktrees)
@@ -100,7 +100,7 @@ describe("Worktree", () => {
       expect(git(worktree.path, "symbolic-ref", "--short", "HEAD")).toBe("effect-opencode/job")
     }))
 
-  test("answers to a directory below the root, and to another base", (box, worktrees) =>
+  test("resolves a directory below the root, and another base", (box, worktrees) =>
     Effect.gen(function*() {
       git(box.repository, "tag", "before")
       commit(box.repository, "later.txt")
@@ -112,7 +112,7 @@ describe("Worktree", () => {
       expect(fs.existsSync(path.join(worktree.path, "later.txt"))).toBe(false)
     }))
 
-  test("several at once do not get into each other's way", (box, worktrees) =>
+  test("does not conflict with others made at the same time", (box, worktrees) =>
     Effect.gen(function*() {
       const origin = yield* worktrees.origin(box.repository)
       const ids = Array.from({ length: 8 }, (_, index) => `job${index}`)
@@ -127,7 +127,7 @@ describe("Worktree", () => {
       expect(branches(box)).toEqual(["main"])
     }))
 
-  test("takes another name where an earlier one is there", (box, worktrees) =>
+  test("takes another name when an earlier one exists", (box, worktrees) =>
     Effect.gen(function*() {
       const first = yield* open(box, worktrees)
       write(first, "work.txt", "work")
@@ -144,7 +144,7 @@ describe("Worktree", () => {
       expect(fs.readFileSync(path.join(first.path, "work.txt"), "utf8")).toBe("work")
     }))
 
-  test("that of another job is no leftover", (box, worktrees) =>
+  test("of another job is not among the leftovers", (box, worktrees) =>
     Effect.gen(function*() {
       yield* open(box, worktrees, "job-x")
       yield* open(box, worktrees, "jo")
@@ -153,7 +153,7 @@ describe("Worktree", () => {
       expect(yield* worktrees.leftovers(origin, new Set(["job"]))).toEqual([])
     }))
 
-  test("that is interrupted while it is made leaves nothing", (box, worktrees) =>
+  test("interrupted while it is made leaves nothing", (box, worktrees) =>
     Effect.gen(function*() {
       const hook = path.join(box.repository, ".git", "hooks", "post-checkout")
       fs.mkdirSync(path.dirname(hook), { recursive: true })
@@ -169,7 +169,7 @@ describe("Worktree", () => {
       expect(branches(box)).toEqual(["main"])
     }))
 
-  it.scopedLive("that is interrupted when git has made it leaves nothing, either", () =>
+  it.scopedLive("interrupted after git has made it leaves nothing", () =>
     Effect.gen(function*() {
       const there = yield* box
       const made = yield* Deferred.make<void>()
@@ -184,7 +184,7 @@ describe("Worktree", () => {
         })
       )
       const origin = yield* worktrees.origin(there.repository)
-      // as in a batch, which must not lose what it is given
+      // as in a batch, which must not lose what it receives
       const adding = yield* Effect.fork(Effect.uninterruptible(worktrees.add(origin, "job")))
       yield* Deferred.await(made)
       expect(fs.existsSync(path.join(there.home, "job", "a.txt"))).toBe(true)
@@ -195,7 +195,7 @@ describe("Worktree", () => {
 
   describe("cannot be made", () => {
     test(
-      "outside a repository, in an empty one, from nothing, from nowhere",
+      "outside a repository, in an empty one, from a missing base or a missing directory",
       (box, worktrees) =>
         Effect.gen(function*() {
           const reason = (directory: string, base?: string) =>
@@ -210,7 +210,7 @@ describe("Worktree", () => {
         })
     )
 
-    test("where git is told to work elsewhere", (box, worktrees) =>
+    test("when GIT_DIR points git elsewhere", (box, worktrees) =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(worktrees.origin(box.repository)).pipe(
           Effect.provideService(HostEnvironment.HostEnvironment, HostEnvironment.fromVariables({ GIT_DIR: "/x" }))
@@ -219,7 +219,7 @@ describe("Worktree", () => {
       }))
   })
 
-  describe("goes with its branch when nothing would be lost", () => {
+  describe("is removed with its branch when nothing would be lost:", () => {
     test("untouched, or with ignored files only", (box, worktrees) =>
       Effect.gen(function*() {
         const worktree = yield* open(box, worktrees)
@@ -250,7 +250,7 @@ describe("Worktree", () => {
         expect(branches(box)).toEqual(["main"])
       }))
 
-    test("that git was killed in the middle of making", (box, worktrees) =>
+    test("after git was killed while making it", (box, worktrees) =>
       Effect.gen(function*() {
         const worktree = yield* open(box, worktrees)
         fs.rmSync(path.join(worktree.path, "a.txt"))
@@ -260,7 +260,7 @@ describe("Worktree", () => {
         expect(branches(box)).toEqual(["main"])
       }))
 
-    test("that was gone already", (box, worktrees) =>
+    test("after it was deleted already", (box, worktrees) =>
       Effect.gen(function*() {
         const worktree = yield* open(box, worktrees)
         git(box.repository, "worktree", "remove", worktree.path)
@@ -269,7 +269,7 @@ describe("Worktree", () => {
       }))
   })
 
-  describe("keeps the branch, and says why", () => {
+  describe("keeps its branch and says why:", () => {
     test("with commits that nothing else has", (box, worktrees) =>
       Effect.gen(function*() {
         const worktree = yield* open(box, worktrees)
@@ -285,7 +285,7 @@ describe("Worktree", () => {
         expect(git(box.repository, "rev-parse", "effect-opencode/job")).toBe(tip)
       }))
 
-    test("also where the worktree was removed by somebody else", (box, worktrees) =>
+    test("even when somebody else removed the worktree", (box, worktrees) =>
       Effect.gen(function*() {
         const worktree = yield* open(box, worktrees)
         commit(worktree.path, "one.txt")
@@ -298,7 +298,7 @@ describe("Worktree", () => {
         expect(branches(box)).toEqual(["effect-opencode/job", "main"])
       }))
 
-    test("that another worktree has", (box, worktrees) =>
+    test("when another worktree has the branch checked out", (box, worktrees) =>
       Effect.gen(function*() {
         const worktree = yield* open(box, worktrees)
         git(worktree.path, "checkout", "--quiet", "--detach")
@@ -310,7 +310,7 @@ describe("Worktree", () => {
         expect(branches(box)).toEqual(["effect-opencode/job", "main"])
       }))
 
-    test("that a branch of the agent's own has left it for", (box, worktrees) =>
+    test("unless the agent continued on a branch of its own", (box, worktrees) =>
       Effect.gen(function*() {
         const worktree = yield* open(box, worktrees)
         git(worktree.path, "checkout", "--quiet", "-b", "feature")
@@ -320,7 +320,7 @@ describe("Worktree", () => {
       }))
   })
 
-  describe("stays, and says why", () => {
+  describe("is kept, and says why,", () => {
     const stays = (name: string, reason: string, prepare: (worktree: Worktree.Worktree, box: Box) => void) =>
       test(name, (box, worktrees) =>
         Effect.gen(function*() {
@@ -354,12 +354,16 @@ describe("Worktree", () => {
       write(worktree, "a.txt", "changed")
       write(worktree, "new.txt", "new")
     })
-    stays("with untracked files that git was told not to show", "1 untracked file", (worktree, { repository }) => {
-      git(repository, "config", "status.showUntrackedFiles", "no")
-      write(worktree, "new.txt", "new")
-    })
     stays(
-      "with changes that git was told not to look at",
+      "with untracked files that git was configured not to show",
+      "1 untracked file",
+      (worktree, { repository }) => {
+        git(repository, "config", "status.showUntrackedFiles", "no")
+        write(worktree, "new.txt", "new")
+      }
+    )
+    stays(
+      "with changes that git was told to ignore",
       "files whose changes git was told not to look at",
       (worktree) => {
         git(worktree.path, "update-index", "--assume-unchanged", "a.txt")
@@ -367,7 +371,7 @@ describe("Worktree", () => {
       }
     )
     stays(
-      "with a file that is skipped but there",
+      "with a skipped file that exists",
       "files whose changes git was told not to look at",
       (worktree) => {
         git(worktree.path, "update-index", "--skip-worktree", "a.txt")
@@ -411,13 +415,13 @@ describe("Worktree", () => {
           reason: "the run failed"
         })
         expect(fs.existsSync(worktree.path)).toBe(true)
-        // what would be lost says more
+        // a possible loss is the better reason
         write(worktree, "new.txt", "new")
         const again = yield* worktrees.settle(worktree, { keep: "the run failed" })
         expect(again.reason).toBe("1 untracked file")
       }))
 
-    test("when git is not there", (box, worktrees) =>
+    test("when the repository is gone", (box, worktrees) =>
       Effect.gen(function*() {
         const worktree = yield* open(box, worktrees)
         fs.renameSync(path.join(box.repository, ".git"), path.join(box.root, "moved"))
@@ -444,8 +448,8 @@ describe("Worktree", () => {
         Effect.promise(() => new Promise<boolean>((resume) => setImmediate(() => resume(fs.existsSync(file)))))
     })
 
-  describe("with a hook that fails", () => {
-    test("is there, with the hook's own words", (box, worktrees) =>
+  describe("with a failing hook", () => {
+    test("exists, with the hook's output as a warning", (box, worktrees) =>
       Effect.gen(function*() {
         hook(box, "post-checkout", [
           "echo to stdout",
@@ -466,7 +470,7 @@ describe("Worktree", () => {
         expect(branches(box)).toEqual(["main"])
       }))
 
-    test("is made once, whatever the hook says", (box, worktrees) =>
+    test("is made only once, whatever the hook prints", (box, worktrees) =>
       Effect.gen(function*() {
         hook(box, "post-checkout", [
           `echo run >> ${box.root}/runs`,
@@ -480,7 +484,7 @@ describe("Worktree", () => {
         expect(fs.readFileSync(path.join(box.root, "runs"), "utf8")).toBe("run\n")
       }))
 
-    test("that core.hooksPath names", (box, worktrees) =>
+    test("reads core.hooksPath", (box, worktrees) =>
       Effect.gen(function*() {
         git(box.repository, "config", "core.hooksPath", "../hooks")
         fs.mkdirSync(path.join(box.root, "hooks"))
@@ -489,7 +493,7 @@ describe("Worktree", () => {
         expect(worktree.warning).toBe("its post-checkout hook failed with exit code 7: it did not say why")
       }))
 
-    test("does not wait for what the hook has left running", (box, worktrees) =>
+    test("does not wait for a process that the hook left running", (box, worktrees) =>
       Effect.gen(function*() {
         hook(box, "post-checkout", [`sleep 300 & echo $! > ${box.root}/pid`, "exit 3"])
         const worktree = yield* open(box, worktrees)
@@ -499,13 +503,13 @@ describe("Worktree", () => {
             try {
               process.kill(Number(fs.readFileSync(path.join(box.root, "pid"), "utf8")), "SIGKILL")
             } catch {
-              // it is gone
+              // it has ended
             }
           })
         )
       }).pipe(Effect.scoped))
 
-    it.scoped("is there, too, where the hook waits for ever", () =>
+    it.scoped("exists even if the hook never ends", () =>
       Effect.gen(function*() {
         const there = yield* box
         const worktrees = yield* Worktree.make(there.home)
@@ -525,8 +529,8 @@ describe("Worktree", () => {
       }).pipe(Effect.provide(NodeContext.layer)))
   })
 
-  describe("that cannot be made leaves nothing, and says what git said", () => {
-    test("where a filter fails", (box, worktrees) =>
+  describe("that cannot be made leaves nothing and shows git's output,", () => {
+    test("when a filter fails", (box, worktrees) =>
       Effect.gen(function*() {
         fs.writeFileSync(path.join(box.repository, ".gitattributes"), "*.txt filter=lfs\n")
         git(box.repository, "add", ".")
@@ -541,7 +545,7 @@ describe("Worktree", () => {
         expect(branches(box)).toEqual(["main"])
       }))
 
-    test("where a hook refuses the branch", (box, worktrees) =>
+    test("when a hook refuses the branch", (box, worktrees) =>
       Effect.gen(function*() {
         hook(box, "reference-transaction", ["echo 'no branches today' >&2", "exit 1"])
         const error = yield* Effect.flip(open(box, worktrees))
@@ -551,8 +555,8 @@ describe("Worktree", () => {
       }))
   })
 
-  describe("with a name that no branch can have", () => {
-    test("is refused as such, before anything is made", (box, worktrees) =>
+  describe("with an impossible branch name", () => {
+    test("is refused before anything is made", (box, worktrees) =>
       Effect.gen(function*() {
         const origin = yield* worktrees.origin(box.repository)
         for (const id of ["a..b", "job.lock", "a b", "", "x/"]) {
@@ -562,21 +566,21 @@ describe("Worktree", () => {
         expect(fs.existsSync(box.home)).toBe(false)
       }))
 
-    test("because there is a branch of the first part, is refused at once", (box, worktrees) =>
+    test("is refused at once when a branch has the name of the first part", (box, worktrees) =>
       Effect.gen(function*() {
         git(box.repository, "branch", "effect-opencode")
         const error = yield* Effect.flip(worktrees.origin(box.repository))
         expect(error.reason).toContain("there is a branch \"effect-opencode\"")
       }))
 
-    test("because there is a branch below it, takes another one", (box, worktrees) =>
+    test("takes another name when branches exist below it", (box, worktrees) =>
       Effect.gen(function*() {
         git(box.repository, "branch", "effect-opencode/job/old")
         expect((yield* open(box, worktrees)).branch).toBe("effect-opencode/job-2")
       }))
   })
 
-  describe("that the agent removed", () => {
+  describe("removed by the agent", () => {
     test("is forgotten by git, with its branch", (box, worktrees) =>
       Effect.gen(function*() {
         const worktree = yield* open(box, worktrees)
@@ -587,7 +591,7 @@ describe("Worktree", () => {
         expect(git(box.repository, "worktree", "list").split("\n")).toHaveLength(1)
       }))
 
-    test("but for the directory itself, or after it has locked it", (box, worktrees) =>
+    test("is forgotten when only the empty directory or a lock is left", (box, worktrees) =>
       Effect.gen(function*() {
         const emptied = yield* open(box, worktrees, "emptied")
         for (const name of fs.readdirSync(emptied.path)) fs.rmSync(path.join(emptied.path, name), { recursive: true })
@@ -618,7 +622,7 @@ describe("Worktree", () => {
         expect(branches(box)).toEqual(["effect-opencode/job-detached", "main"])
       }))
 
-    test("without its .git stays where files are in it, whatever repository is around", (box) =>
+    test("is kept without its .git if it still has files, even inside another repository", (box) =>
       Effect.gen(function*() {
         const inside = yield* Worktree.make(path.join(box.repository, "jobs.worktrees"))
         const worktree = yield* open(box, inside)
@@ -631,7 +635,7 @@ describe("Worktree", () => {
       }).pipe(Effect.provide(NodeContext.layer)))
   })
 
-  test("that was moved is settled where it is", (box, worktrees) =>
+  test("moved by the agent is settled at its new place", (box, worktrees) =>
     Effect.gen(function*() {
       const elsewhere = path.join(box.root, "elsewhere")
       const worktree = yield* open(box, worktrees)
@@ -648,7 +652,7 @@ describe("Worktree", () => {
       expect(branches(box)).toEqual(["main"])
     }))
 
-  test("goes although an agent's git has left its lock", (box, worktrees) =>
+  test("is removed although an agent's git left its lock", (box, worktrees) =>
     Effect.gen(function*() {
       const worktree = yield* open(box, worktrees)
       fs.writeFileSync(path.join(box.repository, ".git", "worktrees", "job", "index.lock"), "")
@@ -656,10 +660,10 @@ describe("Worktree", () => {
       expect(administrative(box)).toEqual([])
     }))
 
-  it.scopedLive("goes as a whole where git could remove a part of it only: directories that are read-only", () =>
+  it.scopedLive("is removed completely when git can remove only a part: read-only directories", () =>
     Effect.gen(function*() {
       const there = yield* box
-      // A git that cannot delete, as for a user who is not root.
+      // A git that cannot delete, as for a user other than root.
       const bin = path.join(there.root, "bin")
       fs.mkdirSync(bin)
       const real = execFileSync("sh", ["-c", "command -v git"], { encoding: "utf8" }).trim()
@@ -709,7 +713,7 @@ describe("Worktree", () => {
       expect(branches(there)).toEqual(["main"])
     }).pipe(Effect.provide(NodeContext.layer)))
 
-  it("stays by outcome where that is wanted", () => {
+  it("is kept by outcome with --keep-worktrees", () => {
     const table = Worktree.keeps.map((keep) => [keep, Worktree.isKept(keep, true), Worktree.isKept(keep, false)])
     expect(table).toEqual([
       ["none", false, false],

@@ -16,23 +16,23 @@ const words = (...given: ReadonlyArray<string>) =>
   })
 
 describe("a command line", () => {
-  it("has its options first and its arguments behind --", () => {
+  it("puts options first and arguments after --", () => {
     expect(words("run", "fix it", "-m", "a/b", "now", "--json", "--title=a=b", "--", "--json", "-x")).toEqual(
       ["run", "--model", "a/b", "--json", "--title", "a=b", "--", "fix it", "now", "--json", "-x"]
     )
   })
 
-  it("keeps values as they are: empty ones, of several lines, with a dash", () => {
+  it("keeps values unchanged: empty, of several lines, with a dash", () => {
     expect(words("run", "--title=", "--agent=a\nb", "--variant", "-high", "-")).toEqual(
       ["run", "--title", "", "--agent", "a\nb", "--variant", "-high", "--", "-"]
     )
   })
 
-  it("gives --log-level a name that the program's own has not", () => {
+  it("passes --log-level under a name that the program's own option does not have", () => {
     expect(words("run", "--log-level", "DEBUG", "x")).toEqual(["run", "--opencode-log-level", "DEBUG", "--", "x"])
   })
 
-  it("takes no option that it does not know for a prompt", () => {
+  it("refuses an unknown option instead of taking it for the prompt", () => {
     expect(words("run", "--dry-run")).toBe(
       "There is no option --dry-run. effect-opencode run --help shows the options; what begins with a dash and is no option goes behind --"
     )
@@ -40,13 +40,13 @@ describe("a command line", () => {
     expect(words("run", "-q")).toContain("There is no option -q.")
   })
 
-  it("misses a value", () => {
+  it("reports a missing value", () => {
     expect(words("run", "x", "--model")).toBe("--model needs a value: provider/model. effect-opencode run --help")
     expect(words("run", "--model", "--json", "x")).toContain("--model needs a value")
     expect(words("run", "--json=yes", "x")).toContain("--json takes no value")
   })
 
-  it("gives an option once, unless it may be repeated", () => {
+  it("refuses an option given twice unless it may be repeated", () => {
     expect(words("run", "x", "--title", "a", "--title", "b")).toContain("--title is given more than once.")
     expect(words("run", "x", "--json", "--json")).toContain("--json is given more than once.")
     expect(words("run", "x", "--files", "a", "--files", "b")).toEqual(
@@ -54,12 +54,12 @@ describe("a command line", () => {
     )
   })
 
-  it("gives no argument too many, and one of the choices", () => {
+  it("refuses an unexpected argument and an invalid choice", () => {
     expect(words("replay", "a.jsonl", "b.jsonl")).toContain("\"b.jsonl\" is an argument too many.")
     expect(words("run", "x", "--log-level", "LOUD")).toContain("--log-level is one of DEBUG, INFO, WARN, ERROR.")
   })
 
-  it("names a command", () => {
+  it("reports an unknown command", () => {
     expect(words("rn")).toBe("There is no command \"rn\". did you mean run?")
     expect(words("explain this")).toBe(
       "There is no command \"explain this\". there are run, replay; effect-opencode --help"
@@ -69,7 +69,7 @@ describe("a command line", () => {
     )
   })
 
-  it("asks for help, the version or completions", () => {
+  it("recognises help, version and completions", () => {
     const help = { _tag: "Help", command: undefined }
     expect(words()).toEqual(help)
     expect(words("-h")).toEqual(help)
@@ -82,21 +82,21 @@ describe("a command line", () => {
     expect(words("--completions=tcsh")).toBe("--completions needs the name of a shell. bash, zsh or fish")
   })
 
-  it("is verbose wherever it says so, but for behind --", () => {
+  it("finds --verbose anywhere before --", () => {
     const verbose = (...given: ReadonlyArray<string>) => Either.map(parse(...given), ({ verbose }) => verbose)
     expect(verbose("run", "x", "--verbose")).toEqual(Either.right(true))
     expect(verbose("--verbose", "run", "x")).toEqual(Either.right(true))
     expect(verbose("run", "--", "--verbose")).toEqual(Either.right(false))
   })
 
-  it.prop("hands every word behind -- on", { rest: fc.array(fc.fullUnicodeString()) }, ({ rest }) => {
+  it.prop("passes on every word after --", { rest: fc.array(fc.fullUnicodeString()) }, ({ rest }) => {
     const expected = rest.length === 0 ? ["run"] : ["run", "--", ...rest]
     expect(words("run", "--", ...rest)).toEqual(expected)
   })
 })
 
-describe("what was probably meant", () => {
-  it.prop("is never farther away than a third of the word", {
+describe("a suggestion", () => {
+  it.prop("differs from the word by at most a third", {
     word: fc.stringMatching(/^--[a-z-]{2,12}$/),
     candidates: fc.array(fc.stringMatching(/^--[a-z-]{2,12}$/))
   }, ({ candidates, word }) => {
@@ -105,7 +105,7 @@ describe("what was probably meant", () => {
     expect(commandLine.distance(word, meant)).toBeLessThanOrEqual(Math.max(1, Math.floor((word.length - 2) / 3)))
   })
 
-  it("is one change away where two letters changed places", () => {
+  it("counts two swapped letters as one change", () => {
     expect(commandLine.distance("modle", "model")).toBe(1)
     expect(commandLine.distance("", "abc")).toBe(3)
     expect(commandLine.distance("kitten", "sitting")).toBe(3)

@@ -9,7 +9,7 @@ import { runCli } from "./support/cli.js"
 
 const isInstalled = (shell: Shell): boolean => spawnSync(shell, ["-c", "true"]).status === 0
 
-/** Runs a program of a shell that has sourced the completions. */
+/** Runs a program in a shell that has sourced the completions. */
 const inShell = (shell: Shell, program: (script: string) => string) =>
   Effect.scoped(Effect.gen(function*() {
     const { stdout } = yield* runCli(["--completions", shell])
@@ -31,7 +31,7 @@ const inShell = (shell: Shell, program: (script: string) => string) =>
 
 const commands = ["batch", "doctor", "replay", "run"]
 
-/** What a shell offers behind some words, the last of which is not ended. */
+/** What a shell offers after some words, the last of which is incomplete. */
 const offers: ReadonlyArray<readonly [line: string, expected: ReadonlyArray<string>]> = [
   ["", commands],
   ["re", ["replay"]],
@@ -46,7 +46,7 @@ const withoutOptions = (found: ReadonlyArray<string>, line: string) =>
 
 describe("completions", () => {
   for (const shell of ["bash", "zsh", "fish"] as const) {
-    it.effect(`for ${shell}`, () =>
+    it.effect(`are generated for ${shell}`, () =>
       Effect.gen(function*() {
         const { code, stderr, stdout } = yield* runCli(["--completions", shell])
         expect({ code, stderr }).toEqual({ code: 0, stderr: "" })
@@ -54,7 +54,7 @@ describe("completions", () => {
       }))
   }
 
-  it.effect.skipIf(!isInstalled("bash"))("complete in bash", () =>
+  it.effect.skipIf(!isInstalled("bash"))("work in bash", () =>
     Effect.gen(function*() {
       for (const [line, expected] of offers) {
         const found = yield* inShell("bash", (script) =>
@@ -64,7 +64,7 @@ describe("completions", () => {
       }
     }))
 
-  it.effect.skipIf(!isInstalled("fish"))("complete in fish", () =>
+  it.effect.skipIf(!isInstalled("fish"))("work in fish", () =>
     Effect.gen(function*() {
       for (const [line, expected] of offers) {
         const found = yield* inShell("fish", (script) => `source ${script}; complete -C 'effect-opencode ${line}'`)
@@ -72,7 +72,7 @@ describe("completions", () => {
       }
     }))
 
-  it.effect.skipIf(!isInstalled("zsh"))("are read by zsh", () =>
+  it.effect.skipIf(!isInstalled("zsh"))("are valid in zsh", () =>
     Effect.gen(function*() {
       expect(
         yield* inShell(

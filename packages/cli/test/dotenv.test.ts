@@ -5,7 +5,7 @@ import * as dotenv from "../src/commandLine/dotenv.js"
 const read = (text: string) => Either.map(dotenv.parse(text), Object.fromEntries)
 
 describe("a file of variables", () => {
-  it("has comments, quotes and exports", () => {
+  it("can have comments, quotes and exports", () => {
     expect(read("# comment\n\nA=1\nexport B = \"two words\"\r\nC='#3'\nD=a=b\nE=")).toEqual(
       Either.right({ A: "1", B: "two words", C: "#3", D: "a=b", E: "" })
     )
@@ -16,11 +16,11 @@ describe("a file of variables", () => {
   it.each([
     ["a value of several lines", `A=1\nKEY="${key}"\nB=2`, { A: "1", KEY: key, B: "2" }],
     ["a line break as two characters", "A=\"x\\ny\"", { A: "x\ny" }],
-    ["a comment behind a value", "A=x # the key\nB=\"x # y\" # z\nC='it''s'", { A: "x", B: "x # y", C: "it" }],
+    ["a comment after a value", "A=x # the key\nB=\"x # y\" # z\nC='it''s'", { A: "x", B: "x # y", C: "it" }],
     ["a byte order mark", "\uFEFFA=1", { A: "1" }],
     ["nothing but comments", "# A=1\n\n", {}],
     ["nothing", "", {}]
-  ])("has %s", (_, text, expected) => {
+  ])("can have %s", (_, text, expected) => {
     expect(read(text)).toEqual(Either.right(expected))
   })
 
@@ -29,7 +29,7 @@ describe("a file of variables", () => {
     ["A=1\nsk-canary-secret\nB=2", "line 2 is not a name=value"],
     ["FOO-BAR=sk-canary-secret", "line 1 is not a name=value"],
     ["A='sk-canary-secret", "there is no name=value in it"]
-  ])("is refused by line where there is one, without the line: %j", (text, reason) => {
+  ])("is refused by line number if known, without showing the line: %j", (text, reason) => {
     expect(read(text)).toEqual(Either.left(reason))
   })
 })

@@ -3,9 +3,12 @@ import { FastCheck } from "effect"
 import * as format from "../src/display/format.js"
 
 describe("format", () => {
-  it.each([[0, "0"], [999, "999"], [1000, "1,000"], [1234567, "1,234,567"]])("count %d is %s", (value, text) => {
-    expect(format.count(value)).toBe(text)
-  })
+  it.each([[0, "0"], [999, "999"], [1000, "1,000"], [1234567, "1,234,567"]])(
+    "prints the count %d as %s",
+    (value, text) => {
+      expect(format.count(value)).toBe(text)
+    }
+  )
 
   it.each([
     [0, "0"],
@@ -22,12 +25,12 @@ describe("format", () => {
     [1_234_567, "1.23M"],
     [2.5e9, "2.50G"],
     [1e16, "10000T"]
-  ])("compact %d is %s", (value, text) => {
+  ])("prints the compact number %d as %s", (value, text) => {
     expect(format.compact(value)).toBe(text)
   })
 
   it.each([[0, "$0.0000"], [0.00012, "$0.0001"], [1.5, "$1.5000"], [12.345, "$12.35"], [1234.5, "$1,235"]])(
-    "dollars %d is %s",
+    "prints the dollars %d as %s",
     (value, text) => {
       expect(format.dollars(value)).toBe(text)
     }
@@ -37,12 +40,12 @@ describe("format", () => {
     [0, undefined, "$0.0000", "$0.0000"],
     [0, true, "?", "cost unknown"],
     [0.0123, true, "≥$0.0123", "at least $0.0123"]
-  ])("cost %d, unpriced: %s, is %s", (cost, unpriced, short, words) => {
+  ])("prints the cost %d, unpriced: %s, as %s", (cost, unpriced, short, words) => {
     expect([format.cost({ cost, unpriced }), format.costInWords({ cost, unpriced })]).toEqual([short, words])
   })
 
   it.each([[0, "0:00"], [4999, "0:04"], [72_000, "1:12"], [3_599_000, "59:59"], [3_800_000, "1:03:20"], [-5, "0:00"]])(
-    "clock %d is %s",
+    "prints the clock %d as %s",
     (value, text) => {
       expect(format.clock(value)).toBe(text)
     }
@@ -58,11 +61,11 @@ describe("format", () => {
     [72_000, "1 min 12 s"],
     [3_599_600, "1 h 00 min"],
     [3_800_000, "1 h 03 min"]
-  ])("duration %d is %s", (value, text) => {
+  ])("prints the duration %d as %s", (value, text) => {
     expect(format.duration(value)).toBe(text)
   })
 
-  it.prop("compact is short for any count", [FastCheck.nat({ max: 999_000_000_000 })], ([value]) => {
+  it.prop("keeps compact numbers short for any count", [FastCheck.nat({ max: 999_000_000_000 })], ([value]) => {
     expect(format.compact(value).length).toBeLessThanOrEqual(5)
   })
 })

@@ -26,16 +26,16 @@ const accepted = (text: string): unknown => {
 }
 
 describe("json", () => {
-  it.prop("reads what JSON.parse reads, however it is written", {
+  it.prop("reads what JSON.parse reads, in any layout", {
     value: fc.jsonValue({ noUnicodeString: false }),
     space: fc.constantFrom(undefined, 1, 2, "\t", "\r\n ")
   }, ({ space, value }) => {
     const text = JSON.stringify(value, undefined, space)
-    // -0 is written as 0, and JSON.parse has the last word
+    // -0 is written as 0, so JSON.parse decides
     expect(valueOf(text)).toEqual(JSON.parse(text))
   })
 
-  it.prop("takes and refuses what JSON.parse takes and refuses", {
+  it.prop("accepts and refuses the same texts as JSON.parse", {
     value: fc.jsonValue(),
     at: fc.nat(),
     cut: fc.nat({ max: 3 }),
@@ -72,7 +72,7 @@ describe("json", () => {
     else if (!isTwice) expect({ value: valueOf(changed) }).toEqual(expected)
   })
 
-  it("knows where every value is", () => {
+  it("knows the place of every value", () => {
     const text = "  {\"a\": [1, \"\\u00e9\"], \"b\":{}}"
     const parsed = Either.getOrThrow(json.parse(text))
     const part = (path: ReadonlyArray<PropertyKey>) => {
@@ -87,7 +87,7 @@ describe("json", () => {
     expect(text.slice(key.start, key.end)).toBe("\"b\"")
   })
 
-  it("keeps names that mean something to JavaScript", () => {
+  it("keeps names that are special in JavaScript", () => {
     const value = valueOf("{\"__proto__\": {\"a\": 1}, \"constructor\": 2}") as object
     expect(Object.keys(value)).toEqual(["__proto__", "constructor"])
     expect(Object.getPrototypeOf(value)).toBe(Object.prototype)
@@ -109,7 +109,7 @@ describe("json", () => {
     ["[\"\\u12g4\"]", "1:3 `\\u` wants four hexadecimal digits"],
     ["{\"a\":1,\"a\":2}", "1:8 the name \"a\" is there twice"],
     ["[".repeat(600), "1:502 values are nested deeper than 500"]
-  ])("says what is wrong with %j", (text, problem) => {
+  ])("reports the mistake in %j", (text, problem) => {
     expect(problems(text)).toEqual([problem])
   })
 })

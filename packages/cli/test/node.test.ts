@@ -11,7 +11,7 @@ import * as node from "../src/host/node.js"
 const source = () => Object.assign(new EventEmitter(), { stdout: new EventEmitter(), stderr: new EventEmitter() })
 
 describe("signals", () => {
-  it.effect("are every one that a terminal or a service manager ends a program with", () =>
+  it.effect("include every one by which a terminal or a service manager ends a program", () =>
     Effect.gen(function*() {
       const process = source()
       const received = yield* node.signals(process)
@@ -19,7 +19,7 @@ describe("signals", () => {
       expect([...yield* Queue.takeAll(received)]).toEqual(["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
     }))
 
-  it.effect("stand for a reader that has gone, too", () =>
+  it.effect("include a closed pipe", () =>
     Effect.gen(function*() {
       const process = source()
       const received = yield* node.signals(process)
@@ -29,7 +29,7 @@ describe("signals", () => {
     }))
 })
 
-it.effect("the processors are known to whatever spaces out the starts", () =>
+it.effect("the number of processors reaches the start-up gate", () =>
   Effect.gen(function*() {
     expect(yield* StartupGate.Processors).toBe(availableParallelism())
   }).pipe(Effect.provide(node.processors)))
@@ -47,8 +47,8 @@ const pipe = () => {
   }
 }
 
-describe("what nothing has caught", () => {
-  it.effect("is received like a signal, and does not end the process by itself", () =>
+describe("an uncaught failure", () => {
+  it.effect("is received like a signal and does not end the process by itself", () =>
     Effect.gen(function*() {
       const process = source()
       const received = yield* node.signals(process)
@@ -60,7 +60,7 @@ describe("what nothing has caught", () => {
 })
 
 describe("the last output", () => {
-  it.effect("is waited for", () =>
+  it.effect("is awaited", () =>
     Effect.gen(function*() {
       const { read, stream } = pipe()
       const received = yield* Queue.unbounded<Interrupt.Received>()
@@ -73,7 +73,7 @@ describe("the last output", () => {
       )
     }))
 
-  it.effect("is given up on a signal", () =>
+  it.effect("is abandoned on a signal", () =>
     Effect.gen(function*() {
       const received = yield* Queue.unbounded<Interrupt.Received>()
       const fiber = yield* Effect.fork(node.flushed([pipe().stream], received, 0))

@@ -12,11 +12,11 @@ const readme = read("../README.md")
 
 const commands = [RunCommand.command, BatchCommand.command, ReplayCommand.command, DoctorCommand.command]
 
-/** The long name that people are told. */
+/** The long name that the help shows. */
 const longOf = ({ names }: commandDoc.OptionDoc) => names.find((name) => name.startsWith("--"))!
 
 describe("the readme", () => {
-  it("names every option, and no other", () => {
+  it("names every option and no other", () => {
     const options = commands.flatMap((command) => commandDoc.make(command).options.map(longOf))
     const known = new Set([...options, "--help", "--version", "--verbose", "--completions"])
     // A switch that is on by default is named without its negation.
@@ -26,7 +26,7 @@ describe("the readme", () => {
     expect(named.filter((name) => !known.has(name) && name !== "--global")).toEqual([])
   })
 
-  it("has the exit codes of the program", () => {
+  it("lists the exit codes of the program", () => {
     const rows = (text: string) => text.match(/\| [\d, ]+ \| .* \|$/gm)
     expect(rows(readme)?.length).toBeGreaterThan(10)
     expect(rows(readme)).toEqual(rows(read("../src/ExitCode.ts")))

@@ -10,7 +10,7 @@ describe("distribution", () => {
     [[3], { count: 1, sum: 3, mean: 3, median: 3, min: 3, max: 3 }],
     [[10, 1, 4], { count: 3, sum: 15, mean: 5, median: 4, min: 1, max: 10 }],
     [[10, 1, 4, 5], { count: 4, sum: 20, mean: 5, median: 4.5, min: 1, max: 10 }]
-  ])("of %j", (values, expected) => {
+  ])("summarises %j", (values, expected) => {
     expect(statistics.distribution(values)).toEqual(expected)
   })
 
@@ -23,7 +23,7 @@ describe("distribution", () => {
 })
 
 describe("cells", () => {
-  it("has the cells in the order of the input, with their sums", () => {
+  it("lists the cells in the order of the input, with their sums", () => {
     const cells = statistics.cells([...matrix].reverse())
     expect(cells.map(({ cell, results, succeeded }) => [statistics.label(cell), results.length, succeeded])).toEqual([
       ["openai/gpt-5 · build", 2, 2],
@@ -37,7 +37,7 @@ describe("cells", () => {
     expect(statistics.axes(cells)).toEqual(["model", "agent"])
   })
 
-  it("knows a cell whatever the order of its axes", () => {
+  it("finds a cell in any order of its axes", () => {
     const cells = statistics.cells([
       result({ id: "a", index: 0, cell: { model: "m", agent: "x" } }),
       result({ id: "b", index: 1, cell: { agent: "x", model: "m" } })
@@ -51,7 +51,7 @@ describe("cells", () => {
 })
 
 describe("groups", () => {
-  it("are the repeated jobs where there is no matrix, and nothing without repetitions", () => {
+  it("are the repeated jobs if there is no matrix, and empty without repetitions", () => {
     const jobs = [1, 2].map((repeat) => result({ id: `${repeat}`, index: repeat, name: `job #${repeat}`, repeat }))
     expect(statistics.groups(jobs).map(({ cell, results }) => [cell, results.length])).toEqual([[{ job: "job" }, 2]])
     expect(statistics.groups(jobs.slice(0, 1))).toEqual([])
@@ -63,7 +63,7 @@ describe("repeated jobs", () => {
   const run = (index: number, repeat: number, name: string) =>
     result({ id: `${index}`, index, repeat, name: `${name} #${repeat}` })
 
-  it("are told apart where they have the same name", () => {
+  it("are told apart when they have the same name", () => {
     const results = [run(0, 1, "same"), run(1, 2, "same"), run(2, 1, "same"), run(3, 2, "same"), run(4, 1, "other")]
     expect(
       statistics.groups([...results].reverse()).map(({ cell, results }) => [cell["job"], results.map(({ id }) => id)])
@@ -77,7 +77,7 @@ describe("repeated jobs", () => {
 })
 
 describe("outcomes", () => {
-  it("has success first, then what failed most", () => {
+  it("lists success first, then the most frequent failure", () => {
     const results = ["B", "A", "C", "success", "C"].map((outcome, index) => result({ id: `${index}`, outcome }))
     expect(statistics.outcomes(results)).toEqual([
       { outcome: "success", count: 1 },

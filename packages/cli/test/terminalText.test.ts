@@ -76,7 +76,7 @@ describe("clip", () => {
   })
 })
 
-/** Whatever a model may write, with what terminals find hard more often than by chance. */
+/** Text a model may write, with characters that are difficult for terminals more often than by chance. */
 const hostile = FastCheck.array(
   FastCheck.oneof(
     FastCheck.string({ unit: "binary" }),
@@ -98,7 +98,7 @@ const hostile = FastCheck.array(
 ).map((parts) => parts.join(""))
 
 describe("any text", () => {
-  it.prop("has nothing in its line that steers a terminal", [hostile], ([text]) => {
+  it.prop("contains no control characters as one line", [hostile], ([text]) => {
     expect(oneLine(text)).not.toMatch(/[\p{C}\p{Zl}\p{Zp}]/u)
   })
 
@@ -106,7 +106,7 @@ describe("any text", () => {
     expect(width(clip(oneLine(text), columns))).toBeLessThanOrEqual(columns)
   })
 
-  it.prop("stays as it is when it fits", [hostile], ([text]) => {
+  it.prop("stays unchanged when it fits", [hostile], ([text]) => {
     const line = oneLine(text)
     expect(clip(line, width(line))).toBe(line)
     expect(oneLine(line)).toBe(line)

@@ -27,12 +27,12 @@ describe("bytes", () => {
     ["UTF-16", bytes([0xff, 0xfe, 0x61, 0]), "a.csv is UTF-16 and not UTF-8: save it as UTF-8"],
     ["UTF-16, big", bytes([0xfe, 0xff, 0, 0x61]), "a.csv is UTF-16 and not UTF-8: save it as UTF-8"],
     ["UTF-16 without a mark", bytes([0x61, 0, 0x62, 0]), "a.csv is UTF-16 and not UTF-8: save it as UTF-8"]
-  ])("of %s", (_, given, expected) => {
+  ])("are decoded or refused: %s", (_, given, expected) => {
     expect(decoded(given)).toBe(expected)
   })
 
   it.prop(
-    "are refused at the first that is wrong",
+    "are refused at the first invalid one",
     { before: fc.fullUnicodeString({ minLength: 2 }), after: fc.string() },
     ({ after, before }) => {
       const text = `..${before}`
@@ -61,13 +61,13 @@ const refused = (path: string, ...args: ReadonlyArray<string>) =>
     expect(code).toBe(2)
   })
 
-describe("what is not UTF-8 is refused before anything starts:", () => {
+describe("a file that is not UTF-8 is refused before anything starts:", () => {
   it.scoped("a prompt file", () =>
     Effect.flatMap(file("prompt.md", latin1), (path) => refused(path, "run", "--file", path)).pipe(
       Effect.provide(NodeContext.layer)
     ))
 
-  it.scoped("a file behind an option", () =>
+  it.scoped("a file given by an option", () =>
     Effect.flatMap(file("mcp.json", latin1), (path) => refused(path, "run", "x", "--mcp", `@${path}`)).pipe(
       Effect.provide(NodeContext.layer)
     ))

@@ -13,28 +13,28 @@ describe("a duration", () => {
     ["5 minutes", 300_000],
     ["1 day", 86_400_000],
     ["INFINITY", Number.POSITIVE_INFINITY]
-  ])("may be %s", (text, expected) => {
+  ])("can be %s", (text, expected) => {
     expect(millis(text)).toEqual(Either.right(expected))
   })
 
-  it.each(["5", "", "-5s", "s", "5 parsecs", "1,5h", "5m30s"])("may not be %j", (text) => {
+  it.each(["5", "", "-5s", "s", "5 parsecs", "1,5h", "5m30s"])("cannot be %j", (text) => {
     expect(Either.isLeft(values.duration(text))).toBe(true)
   })
 })
 
 describe("a number", () => {
   it.each([["3", 3], ["0.25", 0.25], [".5", 0.5], ["infinity", Number.POSITIVE_INFINITY]])(
-    "may be %s",
+    "can be %s",
     (text, expected) => {
       expect(values.number(text)).toEqual(Either.right(expected))
     }
   )
 
-  it.each(["", "-1", "1e3", "0x10", "3 dollars", "NaN"])("may not be %j", (text) => {
+  it.each(["", "-1", "1e3", "0x10", "3 dollars", "NaN"])("cannot be %j", (text) => {
     expect(Either.isLeft(values.number(text))).toBe(true)
   })
 
-  it("may have to be whole", () => {
+  it("can be limited to whole numbers", () => {
     expect(values.count("0")).toEqual(Either.right(0))
     expect(Either.isLeft(values.count("1.5"))).toBe(true)
     expect(values.countOrUnbounded("unbounded")).toEqual(Either.right("unbounded"))
@@ -42,15 +42,15 @@ describe("a number", () => {
   })
 })
 
-describe("JSON that is not valid", () => {
-  it("is told by its place alone", () => {
+describe("invalid JSON", () => {
+  it("is reported by its place alone", () => {
     const text = "{\n  \"apiKey\": \"canary-secret\",\n  \"b\" 1\n}"
     const reason = Either.match(values.json(text), { onLeft: (reason) => reason, onRight: () => "valid" })
     expect(reason).toMatch(/^it is not valid JSON/)
     expect(reason).not.toContain("canary")
   })
 
-  it.prop("never shows the text", { text: fc.string({ minLength: 8 }) }, ({ text }) => {
+  it.prop("is never quoted", { text: fc.string({ minLength: 8 }) }, ({ text }) => {
     const broken = `{"token": "${text}`
     const read = values.json(broken)
     if (Either.isLeft(read)) expect(read.left).toMatch(/^it is not valid JSON(?: \(line \d+, column \d+\))?$/)
@@ -71,7 +71,7 @@ describe("a secret", () => {
     { keybinds: { leader: "ctrl+x" }, maxTokens: "100000" },
     { model: "anthropic/claude" },
     "sk-123456"
-  ])("is not seen in %j", (value) => {
+  ])("is not found in %j", (value) => {
     expect(values.holdsSecret(value)).toBe(false)
   })
 })

@@ -68,7 +68,7 @@ describe("run", () => {
     expect(OpenCode.run).type.toBeCallableWith("x", { model: undefined, timeout: undefined, budget: undefined })
   })
 
-  it("refuses what is none of its options", () => {
+  it("refuses unknown options", () => {
     expect(OpenCode.run).type.not.toBeCallableWith()
     expect(OpenCode.run).type.not.toBeCallableWith(["x"])
     expect(OpenCode.run).type.not.toBeCallableWith("x", { modle: "anthropic/claude" })
@@ -80,7 +80,7 @@ describe("run", () => {
     expect(OpenCode.run).type.not.toBeCallableWith("x", { extraEnv: { A: 1 } })
   })
 
-  it("has options that are the configuration and more", () => {
+  it("has the options of the configuration and more", () => {
     expect<RunOptions.RunOptions>().type.toBeAssignableTo<RunConfig.RunConfig>()
     expect<RunConfig.RunConfig>().type.toBeAssignableTo<RunOptions.RunOptions>()
   })
@@ -119,7 +119,7 @@ describe("layers", () => {
     expect(OpenCode.make()).type.toBe<Effect.Effect<OpenCode.Service, never, Platform | Scope.Scope>>()
   })
 
-  it("of a configuration fail where that does", () => {
+  it("of a configuration fail when it does", () => {
     expect(OpenCode.layerConfig({ concurrency: Config.integer("AGENTS") })).type.toBe<
       Layer.Layer<OpenCode.OpenCode, ConfigError.ConfigError, Platform>
     >()
@@ -128,14 +128,14 @@ describe("layers", () => {
     expect(OpenCode.layerConfig).type.not.toBeCallableWith({ concurrency: Config.string("AGENTS") })
   })
 
-  it("refuse what is none of their options", () => {
+  it("refuse unknown options", () => {
     expect(OpenCode.layer).type.not.toBeCallableWith({ isolation: "sometimes" })
     expect(OpenCode.layer).type.not.toBeCallableWith({ concurrency: "many" })
     expect(OpenCode.layer).type.not.toBeCallableWith({ environment: "none" })
     expect(OpenCode.layer).type.not.toBeCallableWith({ startup: { permits: 1 } })
   })
 
-  it("of a fleet's budget need nothing, and no run needs one", () => {
+  it("of a fleet's budget need nothing, and runs need no such layer", () => {
     expect(FleetBudget.layer({ cost: 1 })).type.toBe<Layer.Layer<FleetBudget.FleetBudget>>()
     expect(Effect.map(FleetBudget.FleetBudget, (budget) => budget)).type.toBe<Effect.Effect<FleetBudget.Service>>()
     expect(OpenCode.run("x").pipe(Effect.provide(FleetBudget.layer({ cost: 1 })))).type.toBe<
@@ -143,14 +143,14 @@ describe("layers", () => {
     >()
   })
 
-  it("the gate is used in a scope", () => {
+  it("include a gate for a scope", () => {
     expect(StartupGate.make()).type.toBe<Effect.Effect<StartupGate.StartupGate>>()
     expect<StartupGate.StartupGate["enter"]>().type.toBe<Effect.Effect<StartupGate.Pass, never, Scope.Scope>>()
   })
 })
 
 describe("errors", () => {
-  it("are told apart by their tags, each with its own facts", () => {
+  it("are distinguished by their tags, each with its own facts", () => {
     const handled = OpenCode.run("x").pipe(
       Effect.as("done" as const),
       Effect.catchTags({
@@ -290,7 +290,7 @@ describe("RunEvent.is", () => {
     >()
   })
 
-  it("refuses what is no event", () => {
+  it("refuses anything but an event", () => {
     expect(RunEvent.is).type.not.toBeCallableWith("Tool")
   })
 })
@@ -305,7 +305,7 @@ describe("permission rules", () => {
     expect(OpenCode.run).type.not.toBeCallableWith("x", { permission: { bash: { "rm *": "ask" } } })
   })
 
-  it("come as profiles", () => {
+  it("can be profiles", () => {
     expect(Permission.readOnly).type.toBeAssignableTo<Permission.Rules>()
     expect(OpenCode.run).type.toBeCallableWith("x", { permission: Permission.denyAll })
     expect(OpenCode.run).type.toBeCallableWith("x", { permission: Permission.make({ edit: "allow" }) })
@@ -313,7 +313,7 @@ describe("permission rules", () => {
 })
 
 describe("withRunConfig", () => {
-  it("keeps what an effect gives, how it fails and what it needs", () => {
+  it("keeps the success, error and requirements of an effect", () => {
     expect(RunConfig.withRunConfig(work, { agent: "plan" })).type.toBe<
       Effect.Effect<"answer", "failure", "requirement">
     >()

@@ -7,8 +7,8 @@ import { describe, expect, it } from "tstyche"
 
 type Files = FileSystem.FileSystem | HttpClient.HttpClient | Path.Path
 
-describe("a server of the layer's own", () => {
-  it("is the service, over the platform's", () => {
+describe("a server of the layer", () => {
+  it("provides the service over the platform", () => {
     expect(OpenCodeServer.layer()).type.toBe<
       Layer.Layer<OpenCode.OpenCode, never, CommandExecutor.CommandExecutor | Files>
     >()
@@ -34,14 +34,14 @@ describe("a server of the layer's own", () => {
   })
 })
 
-describe("a server that runs already", () => {
+describe("an attached server", () => {
   it("needs no processes", () => {
     expect(OpenCodeServer.layerAttach({ url: "http://localhost:4096" })).type.toBe<
       Layer.Layer<OpenCode.OpenCode, never, Files>
     >()
   })
 
-  it("is given its password in a box", () => {
+  it("gets its password as a Redacted", () => {
     const url = "http://localhost:4096"
     expect(OpenCodeServer.layerAttach).type.toBeCallableWith({ url, password: Redacted.make("x"), username: "me" })
     expect(OpenCodeServer.layerAttach).type.not.toBeCallableWith({ url, password: "x" })
@@ -65,7 +65,7 @@ describe("a permission", () => {
   })
 })
 
-describe("events that only a server tells", () => {
+describe("events that only a server sends", () => {
   it("are among the others", () => {
     expect<RunEvent.TextDelta>().type.toBeAssignableTo<RunEvent.RunEvent>()
     expect<RunEvent.PermissionAsked>().type.toBeAssignableTo<RunEvent.RunEvent>()

@@ -74,7 +74,7 @@ const cases: ReadonlyArray<readonly [path: string, options: Options, prompt?: st
   ["transcript", { transcript: "a.txt/below/a/file" }]
 ]
 
-/** What only the disk or the process's own limits can tell. */
+/** Mistakes that only the disk or the process's own limits reveal. */
 const needsMachine = new Set([
   "cwd",
   "dir",
@@ -86,7 +86,7 @@ const needsMachine = new Set([
   "transcript"
 ])
 
-describe("an option that cannot be used is refused before anything is started", () => {
+describe("an unusable option is refused before anything is started:", () => {
   for (const [index, [path, options, prompt]] of cases.entries()) {
     it.effect(`${index + 1}: ${path}`, () =>
       Effect.gen(function*() {
@@ -108,7 +108,7 @@ describe("an option that cannot be used is refused before anything is started", 
       }).pipe(Effect.provide(T.layer([]))))
   }
 
-  it.effect("wherever it comes from", () =>
+  it.effect("from any source", () =>
     Effect.gen(function*() {
       const fromDefaults = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x"))
       assert.strictEqual(fromDefaults.path, "model")
@@ -121,14 +121,14 @@ describe("an option that cannot be used is refused before anything is started", 
       yield* OpenCode.run("x", { model: "a/b" })
     }).pipe(Effect.provide(T.layer([T.answering("x")], { defaults: { model: "nonsense" } }))))
 
-  it.effect("without the value, which can be a secret", () =>
+  it.effect("without its value, which can be a secret", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x", wrong({ password: "canary-4711" })))
       assert.notInclude(JSON.stringify(error) + error.message + String(error), "canary-4711")
     }).pipe(Effect.provide(T.layer([]))))
 })
 
-describe("what looks odd and is not wrong", () => {
+describe("an unusual option is accepted:", () => {
   const odd: ReadonlyArray<readonly [string, Options, string?]> = [
     ["a model id with more slashes", { model: "openrouter/anthropic/claude" }],
     ["infinite limits", { timeout: Infinity, budget: { steps: Infinity }, maxProviderRetries: Infinity }],
@@ -147,7 +147,7 @@ describe("what looks odd and is not wrong", () => {
   }
 })
 
-describe("an option of the layer that cannot be used fails every method", () => {
+describe("an unusable option of the layer fails every method:", () => {
   const layers: ReadonlyArray<readonly [path: string, options: OpenCode.Options]> = [
     ["startup.concurrency", { startup: { concurrency: 0 } }],
     ["startup.concurrency", { startup: { concurrency: 1.5 } }],

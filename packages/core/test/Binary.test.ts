@@ -19,7 +19,7 @@ const started = Effect.zipRight(OpenCode.run("x"), Effect.map(T.only, ({ command
 const answers = [T.answering("x")]
 
 describe("the binary", () => {
-  it.scoped("is found by itself, as the layer finds it", () =>
+  it.scoped("is found by Binary.resolve as by the layer", () =>
     Effect.gen(function*() {
       const fileSystem = yield* FileSystem.FileSystem
       const directory = yield* fileSystem.makeTempDirectoryScoped()
@@ -29,7 +29,7 @@ describe("the binary", () => {
       assert.strictEqual(error._tag, "OpenCodeBinaryNotFoundError")
     }).pipe(Effect.provide(NodeContext.layer)))
 
-  it.scopedLive("may close its pipes some time before it exits", () =>
+  it.scopedLive("can close its pipes some time before it exits", () =>
     Effect.gen(function*() {
       const directory = yield* FileSystem.FileSystem.pipe(Effect.andThen((files) => files.makeTempDirectoryScoped()))
       const binary = `${directory}/oc`
@@ -40,28 +40,28 @@ describe("the binary", () => {
       assert.deepStrictEqual(version, { major: 1, minor: 18, patch: 34 })
     }).pipe(Effect.provide(NodeContext.layer)))
 
-  it.effect("is a file that is named", () =>
+  it.effect("can be named by an absolute path", () =>
     Effect.gen(function*() {
       const { root } = yield* T.Machine
       executable(`${root}/somewhere/opencode-nightly`)
       assert.strictEqual(yield* started, `${root}/somewhere/opencode-nightly`)
     }).pipe(Effect.provide(T.layer(answers, ({ root }) => ({ binary: `${root}/somewhere/opencode-nightly` })))))
 
-  it.effect("is a file relative to the working directory", () =>
+  it.effect("can be named relative to the working directory", () =>
     Effect.gen(function*() {
       const { work } = yield* T.Machine
       executable(`${work}/tools/oc`)
       assert.strictEqual(yield* started, `${work}/tools/oc`)
     }).pipe(Effect.provide(T.layer(answers, { binary: "tools/oc" }))))
 
-  it.effect("is below the home directory", () =>
+  it.effect("can be named below the home directory", () =>
     Effect.gen(function*() {
       const { home } = yield* T.Machine
       executable(`${home}/bin/oc`)
       assert.strictEqual(yield* started, `${home}/bin/oc`)
     }).pipe(Effect.provide(T.layer(answers, { binary: "~/bin/oc" }))))
 
-  it.effect("is a name on PATH, where the first executable one counts", () =>
+  it.effect("can be named by its name on PATH, where the first executable file counts", () =>
     Effect.gen(function*() {
       const { root } = yield* T.Machine
       executable(`${root}/one/oc`, 0o644)
@@ -75,7 +75,7 @@ describe("the binary", () => {
       }))
     )))
 
-  it.effect("is what OPENCODE_BINARY names, before any other", () =>
+  it.effect("is taken from OPENCODE_BINARY before anything else", () =>
     Effect.gen(function*() {
       const { root, work } = yield* T.Machine
       executable(`${work}/node_modules/opencode-ai/bin/opencode.exe`)
@@ -85,14 +85,14 @@ describe("the binary", () => {
       T.layer(answers, { binary: undefined }, ({ root }) => ({ OPENCODE_BINARY: `${root}/mine` }))
     )))
 
-  it.effect("is not what OPENCODE_BINARY names when the layer names one", () =>
+  it.effect("is not taken from OPENCODE_BINARY when the layer names one", () =>
     Effect.gen(function*() {
       const { binary } = yield* T.Machine
       assert.strictEqual(yield* started, binary)
     }).pipe(Effect.provide(T.layer(answers, {}, () => ({ OPENCODE_BINARY: "/nowhere" })))))
 
   for (const entry of ["", ".", "bin", "./bin"]) {
-    it.effect(`is not in the working directory, with "${entry}" on PATH neither`, () =>
+    it.effect(`is not taken from the working directory, not even with "${entry}" on PATH`, () =>
       Effect.gen(function*() {
         const { work } = yield* T.Machine
         executable(`${work}/oc`)
@@ -103,7 +103,7 @@ describe("the binary", () => {
       }).pipe(Effect.provide(T.layer([], { binary: "oc" }, () => ({ PATH: entry })))))
   }
 
-  it.effect("is not what OPENCODE_BINARY names in the working directory", () =>
+  it.effect("is not taken from the working directory by a bare name in OPENCODE_BINARY", () =>
     Effect.gen(function*() {
       const { binary, work } = yield* T.Machine
       executable(`${work}/opencode`)
@@ -112,7 +112,7 @@ describe("the binary", () => {
       T.layer(answers, { binary: undefined }, () => ({ OPENCODE_BINARY: "opencode" }))
     )))
 
-  it.effect("is one of a project only for a program of that project", () =>
+  it.effect("is taken from a project only by a program of that project", () =>
     Effect.gen(function*() {
       const { binary, root, work } = yield* T.Machine
       executable(`${work}/node_modules/opencode-ai/bin/opencode.exe`)
@@ -131,32 +131,32 @@ describe("the binary", () => {
         yield* found(`${root}/app/dist/main.js`),
         `${root}/app/node_modules/opencode-ai/bin/opencode.exe`
       )
-      // Code that was typed in belongs to where it was.
+      // Code typed into a prompt belongs to the working directory.
       assert.strictEqual(yield* found(undefined), ofProject)
       assert.strictEqual(yield* found(`${root}/elsewhere/main.js`, { OPENCODE_BINARY: ofProject }), ofProject)
     }).pipe(Effect.provide(T.layer([], { binary: undefined }))))
 
-  it.effect("is not below somebody else's home directory", () =>
+  it.effect("is refused below another user's home directory", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x"))
       assert.strictEqual(error.path, "binary")
       assert.include(error.reason, "`~root`")
     }).pipe(Effect.provide(T.layer([], { binary: "~root/bin/opencode" }))))
 
-  it.effect("is installed with the program or above it, before one on PATH", () =>
+  it.effect("is taken from the program's node_modules or those above, before one on PATH", () =>
     Effect.gen(function*() {
       const { root } = yield* T.Machine
       executable(`${root}/node_modules/opencode-ai/bin/opencode.exe`)
       assert.strictEqual(yield* started, `${root}/node_modules/opencode-ai/bin/opencode.exe`)
     }).pipe(Effect.provide(T.layer(answers, { binary: undefined }, () => ({ OPENCODE_BINARY: "" })))))
 
-  it.effect("is `opencode` on PATH otherwise", () =>
+  it.effect("is otherwise `opencode` on PATH", () =>
     Effect.gen(function*() {
       const { binary } = yield* T.Machine
       assert.strictEqual(yield* started, binary)
     }).pipe(Effect.provide(T.layer(answers, { binary: undefined }))))
 
-  it.effect("is missing: the error says where was looked", () =>
+  it.effect("is not found: the error lists the places searched", () =>
     Effect.gen(function*() {
       const { root } = yield* T.Machine
       const error = yield* T.failsWith("OpenCodeBinaryNotFoundError")(OpenCode.run("x"))
@@ -169,13 +169,13 @@ describe("the binary", () => {
       T.layer(answers, { binary: "oc" }, ({ root }) => ({ PATH: `${root}/one:${root}/two` }))
     )))
 
-  it.effect("is not looked up on PATH when it is a path", () =>
+  it.effect("is not searched on PATH when it is a path", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeBinaryNotFoundError")(OpenCode.run("x"))
       assert.deepStrictEqual(error.searched, ["/nowhere/opencode"])
     }).pipe(Effect.provide(T.layer(answers, { binary: "/nowhere/opencode" }))))
 
-  it.effect("is there but not executable", () =>
+  it.effect("is refused when it is not executable", () =>
     Effect.gen(function*() {
       const { root } = yield* T.Machine
       executable(`${root}/plain`, 0o644)
@@ -186,14 +186,14 @@ describe("the binary", () => {
       assert.deepStrictEqual(yield* T.commands, [])
     }).pipe(Effect.provide(T.layer(answers, ({ root }) => ({ binary: `${root}/plain` })))))
 
-  it.effect("is looked up once per layer", () =>
+  it.effect("is searched once per layer", () =>
     Effect.gen(function*() {
       const { binary, stats } = yield* T.Machine
       yield* Effect.all([1, 2, 3, 4].map(() => OpenCode.run("x")), { concurrency: "unbounded" })
       assert.strictEqual(stats.filter((file) => file === binary).length, 1)
     }).pipe(Effect.provide(T.layer(() => T.answering("x")))))
 
-  it.effect("is looked up again after a failure", () =>
+  it.effect("is searched again after a failure", () =>
     Effect.gen(function*() {
       const { root } = yield* T.Machine
       yield* T.failsWith("OpenCodeBinaryNotFoundError")(OpenCode.run("x"))
@@ -207,7 +207,7 @@ describe("the version", () => {
   const says = (text: string, ...steps: ReadonlyArray<Mock.Step>) => Mock.script(Mock.stdout(text), ...steps)
   const version = Effect.flatMap(OpenCode.OpenCode, (service) => service.version)
 
-  it.effect("is asked for once, also by many at a time", () =>
+  it.effect("is queried once, even by concurrent callers", () =>
     Effect.gen(function*() {
       yield* Effect.all([...[1, 2, 3].map(() => OpenCode.run("x")), version], { concurrency: "unbounded" })
       yield* OpenCode.run("x")
@@ -238,14 +238,14 @@ describe("the version", () => {
       assert.strictEqual((yield* OpenCode.run("x")).text, "x")
     }).pipe(Effect.provide(T.layer([says("1.1.65\n"), T.answering("x")], asking))))
 
-  it.effect("is refused where it is assumed, too", () =>
+  it.effect("is refused when it is unsupported and given by the layer", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeVersionError")(OpenCode.run("x"))
       assert.strictEqual(error.version, "2.1.0")
       assert.deepStrictEqual(yield* T.commands, [])
     }).pipe(Effect.provide(T.layer([], { version: "2.1.0" }))))
 
-  it.effect("is not told by something that is not OpenCode", () =>
+  it.effect("is not accepted from a program other than OpenCode", () =>
     Effect.gen(function*() {
       const garbage = yield* T.failsWith("OpenCodeVersionError")(OpenCode.run("x"))
       assert.match(garbage.reason, /printed no version/)
@@ -258,7 +258,7 @@ describe("the version", () => {
       says("1.18.33\n", Mock.stderr("unknown option --version\n"), Mock.exit(2))
     ], asking))))
 
-  it.effect("is asked for again after a failure, and after an interruption", () =>
+  it.effect("is queried again after a failure and after an interruption", () =>
     Effect.gen(function*() {
       yield* T.failsWith("OpenCodeSpawnError")(version)
       const fiber = yield* Effect.fork(version)
@@ -286,7 +286,7 @@ describe("the version", () => {
       }).pipe(Effect.provide(T.layer([], { version: has }))))
   }
 
-  it.effect("decides about the name of a flag", () =>
+  it.effect("decides the name of a flag", () =>
     Effect.gen(function*() {
       yield* OpenCode.run("x", { auto: true, pure: false })
       const { args } = yield* T.only

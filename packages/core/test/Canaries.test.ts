@@ -8,10 +8,10 @@ import * as NodePaths from "node:path"
 import * as NodeUtil from "node:util"
 import * as T from "./support/mock.js"
 
-/** Any four characters of it in a row would be a part of it. */
+/** Any four consecutive characters of it count as a leak. */
 const canary = "Zq7-Wv9-Kj3-Xp5-Hd8-Tm2"
 
-/** Every part of a canary that a text shows. */
+/** Every part of a canary in a text. */
 const partsIn = (text: string, secret = canary): ReadonlyArray<string> =>
   Array.from({ length: secret.length - 3 }, (_, at) => secret.slice(at, at + 4)).filter((part) => text.includes(part))
 
@@ -43,7 +43,7 @@ const inheriting = (variables: { readonly [name: string]: string }) => <A, E, R>
       Effect.succeed({ ...facts, variables: { ...facts.variables, ...variables } })
     ))
 
-/** A child that says a text wherever it can. */
+/** A child that prints a text on every channel. */
 const saying = (text: string, ...last: ReadonlyArray<Mock.Step>) =>
   Mock.script(
     Mock.stderr([`stderr: ${text}\n`]),
@@ -62,7 +62,7 @@ const saying = (text: string, ...last: ReadonlyArray<Mock.Step>) =>
     ...last
   )
 
-describe("a secret that is inherited", () => {
+describe("an inherited secret", () => {
   const variables: ReadonlyArray<readonly [name: string, value: string, said?: string]> = [
     ["ACME_API_KEY", canary],
     ["ACME_GH_PAT", canary],
@@ -74,7 +74,7 @@ describe("a secret that is inherited", () => {
     ["OPENCODE_CONFIG_CONTENT", JSON.stringify({ provider: { a: { options: { apiKey: canary } } } }), canary]
   ]
   for (const [name, value, said = value] of variables) {
-    it.effect(`is in nothing that is said of a failure: ${name}`, () =>
+    it.effect(`is in neither the error nor the transcript: ${name}`, () =>
       Effect.gen(function*() {
         const error = yield* T.failsWith("OpenCodeProcessError")(OpenCode.run("x", options))
         const written = yield* transcript
@@ -86,7 +86,7 @@ describe("a secret that is inherited", () => {
       }).pipe(inheriting({ [name]: value }), Effect.provide(T.layer([saying(said, Mock.exit(1))]))))
   }
 
-  it.effect("stays in the result, which is the caller's own, but for stderr", () =>
+  it.effect("stays in the caller's own result, except in stderr", () =>
     Effect.gen(function*() {
       const result = yield* OpenCode.run("x", options)
       assert.include(result.text, canary)
@@ -98,7 +98,7 @@ describe("a secret that is inherited", () => {
       Effect.provide(T.layer([saying(canary, Mock.lines(T.answer("done")), Mock.exit(0))]))
     ))
 
-  it.effect("is found where only a reference names its variable", () =>
+  it.effect("is recognised when only a reference names its variable", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeProcessError")(OpenCode.run("x", {
         ...options,
@@ -107,7 +107,7 @@ describe("a secret that is inherited", () => {
       expectNone("the error", shown(error))
     }).pipe(inheriting({ ACME_ACCESS: canary }), Effect.provide(T.layer([saying(canary, Mock.exit(1))]))))
 
-  it.effect("is none where its value is short, common, a path or the user's name", () =>
+  it.effect("is not assumed for a value that is short, common, a path or the user's name", () =>
     Effect.gen(function*() {
       const text = "1 true local /usr/bin production jfkennedy ctrl+x"
       const error = yield* T.failsWith("OpenCodeProcessError")(OpenCode.run("x", {
@@ -131,7 +131,7 @@ describe("a secret that is inherited", () => {
     ))
 })
 
-describe("a secret of a login", () => {
+describe("a secret from a login", () => {
   const login = (file: string, content: unknown) =>
     Effect.flatMap(T.Machine, ({ home }) =>
       Effect.sync(() => {
@@ -147,7 +147,7 @@ describe("a secret of a login", () => {
   ]
   for (const [index, [file, content]] of logins.entries()) {
     for (const isolation of ["run", "none"] as const) {
-      it.effect(`is in nothing that is said of a failure: ${file} (${index}), isolation ${isolation}`, () =>
+      it.effect(`is in neither the error nor the transcript: ${file} (${index}), isolation ${isolation}`, () =>
         Effect.gen(function*() {
           yield* login(file, content)
           const error = yield* T.failsWith("OpenCodeProcessError")(OpenCode.run("x", options))
@@ -158,7 +158,7 @@ describe("a secret of a login", () => {
   }
 })
 
-describe("a secret at a border", () => {
+describe("a secret at a boundary", () => {
   const secret = Redacted.make(canary)
   const own: RunOptions.RunOptions = { ...options, extraEnv: { ACME: secret } }
   const failing = T.layer(
@@ -182,7 +182,7 @@ describe("a secret at a border", () => {
       for (let index = 0; index < canary.length + 2; index++) {
         const error = yield* T.failsWith("OpenCodeSessionError")(OpenCode.run("x", own))
         expectNone(`the error, ${index}`, shown(error))
-        // the lines as they were printed are in it, too
+        // the lines as printed are in it, too
         assert.notInclude(shown(error), "unknown-session")
         assert.include(JSON.stringify(error.partial.rawLines), "x-request-id")
       }
@@ -216,7 +216,7 @@ describe("a secret at a border", () => {
       )]))))
   }
 
-  it.effect("is masked line by line where it has several", () =>
+  it.effect("is masked line by line if it has several lines", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeProcessError")(
         OpenCode.run("x", { ...options, extraEnv: { ACME: Redacted.make(key) } })
@@ -229,7 +229,7 @@ describe("a secret at a border", () => {
       Mock.exit(1)
     )]))))
 
-  it.effect("is masked in pieces of a pipe, and in what a question prints", () =>
+  it.effect("is masked across pieces of a pipe, and in the output of a query", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeProcessError")(
         Effect.flatMap(OpenCode.OpenCode, ({ models }) => models)
@@ -241,7 +241,7 @@ describe("a secret at a border", () => {
       Mock.exit(1)
     )], { defaults: own }))))
 
-  it.effect("leaves an event of the caller as it was", () =>
+  it.effect("stays in an event passed to the caller", () =>
     Effect.gen(function*() {
       const seen: Array<RunEvent.RunEvent> = []
       yield* T.failsWith("OpenCodeSessionError")(OpenCode.run("x", {
@@ -255,8 +255,8 @@ describe("a secret at a border", () => {
 describe("a secret in an answer that does not decode", () => {
   const own = { ...options, extraEnv: { ACME: Redacted.make(canary) }, repairs: 1 }
   const answers: ReadonlyArray<readonly [string, string]> = [
-    ["that is no JSON", `${canary} and more than the engine shows of a text`],
-    ["that is broken JSON", `\`\`\`json\n{"a": ${canary}}\n\`\`\``],
+    ["without JSON", `${canary} and more than the engine shows of a text`],
+    ["with broken JSON", `\`\`\`json\n{"a": ${canary}}\n\`\`\``],
     ...[0, 5, 20].map((before) =>
       [
         `that is cut, ${before}`,
@@ -265,7 +265,7 @@ describe("a secret in an answer that does not decode", () => {
     )
   ]
   for (const [what, answer] of answers) {
-    it.effect(`is not in the error of one ${what}`, () =>
+    it.effect(`is not in the error of an answer ${what}`, () =>
       Effect.gen(function*() {
         const { runSchema } = yield* OpenCode.OpenCode
         const error = yield* T.failsWith("OpenCodeOutputError")(
@@ -278,7 +278,7 @@ describe("a secret in an answer that does not decode", () => {
 })
 
 describe("a deep line", () => {
-  it.effect("overflows nothing on its way into an error", () =>
+  it.effect("does not overflow the stack on its way into an error", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeProcessError")(
         OpenCode.run("x", { extraEnv: { ACME: Redacted.make(canary) } })

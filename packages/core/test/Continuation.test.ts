@@ -1,4 +1,4 @@
-/** A run that goes on is not finished, and what OpenCode writes for itself is no answer. */
+/** A run that continues is not finished, and OpenCode's own prompts are not part of the answer. */
 import { assert, describe, expect, it } from "@effect/vitest"
 import { Effect, Either, FastCheck as fc, Fiber, Schema, Stream, TestClock } from "effect"
 import { Conversation, OpenCode, RunEvent, RunResult } from "effect-opencode"
@@ -10,7 +10,7 @@ type Wire = Events.WireEvent
 const tool = Events.turn(["Let me look.", Events.tool({ tool: "bash" })])
 const asked = { ...T.text("Continue if you have next steps."), part: { ...T.text("").part, synthetic: true } }
 
-/** What a run prints until OpenCode goes on by itself, and the answer that there is until then. */
+/** What a run prints until OpenCode continues by itself, and the answer until then. */
 const cases: ReadonlyArray<readonly [name: string, until: ReadonlyArray<Wire>, said: string, exit: number]> = [
   ["after a step with tools", [...tool, ...Events.compaction()], "Let me look.", 0],
   ["after the last word", [...Events.turn("All done."), ...Events.compaction()], "All done.", 0],
@@ -25,9 +25,9 @@ const cases: ReadonlyArray<readonly [name: string, until: ReadonlyArray<Wire>, s
 const going = (until: ReadonlyArray<unknown>, exit: number, ...rest: ReadonlyArray<Mock.Step>) =>
   Mock.script(Mock.awaitStdin, Mock.lines(until), ...rest, Mock.exit(exit))
 
-describe("a run that goes on by itself", () => {
+describe("a run that continues by itself", () => {
   for (const [name, until, said, exit] of cases) {
-    it.effect(`is waited for longer than the exit grace: ${name}`, () =>
+    it.effect(`is awaited longer than the exit grace: ${name}`, () =>
       Effect.gen(function*() {
         const run = yield* Effect.fork(OpenCode.run("x", { exitGrace: "2 seconds", idleTimeout: "1 hour" }))
         yield* T.advance("40 seconds")
@@ -38,7 +38,7 @@ describe("a run that goes on by itself", () => {
         assert.strictEqual(RunResult.fuzzyText(result), `${said}FINAL ANSWER`)
         assert.strictEqual(RunResult.fold(result.events).text, result.text)
         assert.isFalse(result.forced)
-        // It is all there, and it all counts.
+        // Nothing is lost, and every step counts.
         const finished = [...until, ...Events.turn("")].filter(({ type }) => type === "step_finish").length
         assert.strictEqual(result.steps, finished)
         yield* T.expectClean
@@ -46,7 +46,7 @@ describe("a run that goes on by itself", () => {
         going(until, exit, Mock.sleep("40 seconds"), Mock.lines(Events.turn("FINAL ANSWER")))
       ]))))
 
-    it.effect(`is never a success where nothing follows: ${name}`, () =>
+    it.effect(`is not a success when nothing follows: ${name}`, () =>
       Effect.gen(function*() {
         const idle = yield* Effect.fork(
           T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { exitGrace: "2 seconds", idleTimeout: "1 minute" }))
@@ -63,24 +63,24 @@ describe("a run that goes on by itself", () => {
         yield* T.expectClean
       }).pipe(Effect.provide(T.layer([going(until, exit, Mock.never), going(until, exit)]))))
 
-    it(`is told apart by whoever reads its events: ${name}`, () => {
+    it(`can be recognised from its events: ${name}`, () => {
       const events = Events.decode([...until, ...Events.turn("FINAL ANSWER")])
       const texts = RunResult.agentTexts()
       const live = [...events.flatMap(texts.add), ...texts.end()].join("")
       assert.strictEqual(live, `${said}FINAL ANSWER`)
-      // As it is read from a transcript.
+      // As read from a transcript.
       const read = events.map((event) => RunEvent.fromWire(JSON.parse(JSON.stringify(RunEvent.toWire(event)))))
       assert.strictEqual(RunResult.fold(read).text, live)
     })
   }
 
-  it.effect("keeps the tail of a streamed answer without what OpenCode says to itself", () =>
+  it.effect("keeps the end of a streamed answer without OpenCode's own prompts", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeIncompleteError")(Stream.runDrain(OpenCode.stream("x")))
       assert.strictEqual(error.partial.text, "Let me look.")
     }).pipe(Effect.provide(T.layer([going([...tool, ...Events.compaction()], 0)]))))
 
-  it.effect("as it was found: one message id for everything", () =>
+  it.effect("is recognised with one message id for all events, as captured", () =>
     Effect.gen(function*() {
       const run = yield* Effect.fork(OpenCode.run("x", { exitGrace: "2 seconds" }))
       yield* T.advance("4 seconds")
@@ -98,7 +98,7 @@ describe("a run that goes on by itself", () => {
       )
     ]))))
 
-  it.effect("also where only one of the two marks can be read", () =>
+  it.effect("is recognised when only one of the two marks is readable", () =>
     Effect.gen(function*() {
       const result = yield* OpenCode.run("x")
       assert.deepStrictEqual([result.text, result.steps], ["FINAL ANSWER", 2])
@@ -110,7 +110,7 @@ describe("a run that goes on by itself", () => {
       ], 0)
     ]))))
 
-  it.effect("with a prompt of a plugin, whose words are not taken for the agent's", () =>
+  it.effect("can have a plugin's prompt, which is not part of the answer", () =>
     Effect.gen(function*() {
       const result = yield* OpenCode.run("x")
       assert.strictEqual(result.text, "First.Second.")
@@ -123,7 +123,7 @@ describe("a run that goes on by itself", () => {
     ]))))
 })
 
-describe("what is no continuation", () => {
+describe("no continuation is seen in", () => {
   const file = [
     Events.synthetic("Called the Read tool with the following input: {\"filePath\":\"a.txt\"}"),
     Events.synthetic("{\"verdict\":\"approve\"}")
@@ -131,21 +131,21 @@ describe("what is no continuation", () => {
   const { part, ...rest } = Events.text("context: 80 % used") as Wire & { readonly part: RunEvent.WireObject }
   const ignored = { ...rest, part: { ...part, ignored: true } }
 
-  it.effect("a file that is attached: it neither ends nor answers anything", () =>
+  it.effect("an attached file, which neither ends nor answers anything", () =>
     Effect.gen(function*() {
       const result = yield* OpenCode.run("x")
       assert.strictEqual(result.text, "done")
       assert.isFalse(result.forced)
     }).pipe(Effect.provide(T.layer([going([...file, ...Events.turn("done")], 0)]))))
 
-  it.effect("a note of a plugin to the user alone", () =>
+  it.effect("a plugin's note to the user", () =>
     Effect.gen(function*() {
       const result = yield* OpenCode.run("x")
       assert.strictEqual(result.text, "done")
       assert.strictEqual(result.finishReason, "stop")
     }).pipe(Effect.provide(T.layer([going([...Events.turn("done"), ignored], 0)]))))
 
-  it("leaves nothing for a fuzzy text either", () => {
+  it("parts that the fuzzy text leaves out too", () => {
     const events = Events.decode([...file, ...Events.compaction(), ignored])
     assert.strictEqual(RunResult.fuzzyText({ text: "", events }), "")
     const rawLines = [...file, ...Events.compaction()].map((event) => JSON.stringify(event))
@@ -169,7 +169,7 @@ describe("the final message", () => {
     assert.strictEqual(finalOf(...Events.turn("A"), ...Events.turn("B"), ...Events.compaction()), "B")
   })
 
-  it("is told without ids and without the beginnings of steps", () => {
+  it("is found without ids and without step starts", () => {
     const bare = (type: string, part: object) => ({ type, timestamp: 1, sessionID: "ses_1", part })
     const said = (text: string) => bare("text", { text })
     const done = (reason: string) => bare("step_finish", { reason })
@@ -180,7 +180,7 @@ describe("the final message", () => {
   })
 
   it.prop(
-    "is the end of the text, whatever the events",
+    "is the end of the text for any events",
     [fc.array(fc.constantFrom(
       Events.stepStart(),
       Events.text("a"),
@@ -210,7 +210,7 @@ describe("a structured answer", () => {
   const answering = (...events: ReadonlyArray<Wire>) => going(events, 0)
   const ask = (repairs: number) => Effect.either(OpenCode.runSchema(Verdict, "Review", { repairs }))
 
-  it.effect("is the final message's, and no draft of an earlier step", () =>
+  it.effect("comes from the final message, not from a draft of an earlier step", () =>
     Effect.gen(function*() {
       const answer = yield* OpenCode.runSchema(Verdict, "Review", { repairs: 0 })
       assert.strictEqual(answer.value.verdict, "reject")
@@ -230,7 +230,7 @@ describe("a structured answer", () => {
       ["an attached file", [Events.synthetic("{\"verdict\":\"approve\"}"), ...Events.turn("I have read it.")]]
     ] as const
   ) {
-    it.effect(`is asked for where there is only ${name}`, () =>
+    it.effect(`is requested again when there is only ${name}`, () =>
       Effect.gen(function*() {
         const either = yield* ask(0)
         assert.strictEqual(Either.isLeft(either) ? either.left._tag : "success", "OpenCodeOutputError")
@@ -263,7 +263,7 @@ describe("a conversation with compactions", () => {
     ["a continuation", of(...first, two, agent("2a"), order, summary, goOn, agent("2b")), "2a2b", "2b"],
     ["a replay", of(...first, two, order, summary, two, agent("2b")), "2b", "2b"],
     ["nothing", of(...first, two, agent("2a"), order, summary), "2a", "2a"]
-  ])("has the whole last turn, with %s after it", (_, conversation, text, last) => {
+  ])("has the complete last turn, followed by %s", (_, conversation, text, last) => {
     const events = Conversation.lastTurn(conversation)
     assert.strictEqual(RunResult.fold(events).text, text)
     assert.strictEqual(Conversation.answer(conversation), last)

@@ -17,7 +17,7 @@ const decode = Schema.decodeUnknownSync(Conversation.Conversation)
 
 const real = decode(raw)
 
-/** What is another value in every run: ids, times, snapshots. */
+/** Values that differ in every run: ids, times, snapshots. */
 const withoutRun = (event: RunEvent.RunEvent): unknown =>
   JSON.parse(
     JSON.stringify(event),
@@ -28,7 +28,7 @@ const withoutRun = (event: RunEvent.RunEvent): unknown =>
         : value
   )
 
-/** Of the lines, what the parts of a session say; the session knows no moment of printing. */
+/** The lines that describe parts of a session; the session does not record when a line was printed. */
 const parts = (events: ReadonlyArray<RunEvent.RunEvent>) =>
   events.map((event) => "raw" in event ? [event._tag, event.raw["type"], event.raw["part"]] : [event._tag])
 
@@ -40,7 +40,7 @@ const task = (metadata: object) => ({ type: "tool", tool: "task", state: { statu
 
 describe("Conversation", () => {
   describe("a real export (1.18.33)", () => {
-    it("decodes, and keeps what is not named", () => {
+    it("decodes and keeps unknown fields", () => {
       assert.strictEqual(real.info.id, "ses_dfcd40ab8ffelCcanFW7aZeALF")
       assert.strictEqual(real.info.directory, "/workspace")
       assert.strictEqual(real.info["version"], "1.18.33")
@@ -52,12 +52,12 @@ describe("Conversation", () => {
       assert.deepStrictEqual(Schema.encodeSync(Conversation.Conversation)(real), raw as typeof real)
     })
 
-    it("has a last turn that is what a run of the same script printed", () => {
+    it("has the last turn that a run of the same script printed", () => {
       const printed = F.eventsOf(fixtures.get("1.18.33/tool-bash").stdout)
       assert.deepStrictEqual(Conversation.lastTurn(real).map(withoutRun), printed.map(withoutRun))
     })
 
-    it("has the ids of its own parts, messages and session", () => {
+    it("uses the ids of its own parts, messages and session", () => {
       const [first, tool] = Conversation.lastTurn(real)
       assert.deepStrictEqual([first?._tag, tool?._tag], ["StepStart", "ToolUse"])
       assert.strictEqual(first?._tag === "StepStart" ? first.messageId : "", "msg_2032bfb2f001qSlSVbDP7KBsoh")
@@ -95,7 +95,7 @@ describe("Conversation", () => {
     })
   })
 
-  it.effect("the last turn is what the run printed, part for part", () =>
+  it.effect("returns the last turn as the run printed it, part for part", () =>
     Effect.gen(function*() {
       const printed = [T.stepStart(), T.toolUse("bash"), T.text("Hello"), T.stepFinish("stop")]
       const run = yield* OpenCode.run("go").pipe(
@@ -111,7 +111,7 @@ describe("Conversation", () => {
       assert.strictEqual(Conversation.answer(exported), "Hello")
     }))
 
-  it("without a turn has nothing", () => {
+  it("without a turn returns nothing", () => {
     const empty = conversation()
     assert.deepStrictEqual(Conversation.lastTurn(empty), [])
     assert.strictEqual(Conversation.answer(empty), "")
@@ -119,7 +119,7 @@ describe("Conversation", () => {
     assert.deepStrictEqual(Conversation.lastTurn(conversation(message("user", { type: "text", text: "go" }))), [])
   })
 
-  it("names each sub-agent once, and no other tool's session", () => {
+  it("names each sub-agent once, and no session of another tool", () => {
     const some = conversation(message(
       "assistant",
       task({ sessionId: "ses_a" }),
@@ -133,7 +133,7 @@ describe("Conversation", () => {
     assert.deepStrictEqual(Conversation.children(some), ["ses_a", "ses_b"])
   })
 
-  it("takes parts that it does not know, and steps without figures", () => {
+  it("accepts unknown parts and steps without figures", () => {
     const odd = conversation(message(
       "assistant",
       { type: "step-finish" },
@@ -145,7 +145,7 @@ describe("Conversation", () => {
     assert.deepStrictEqual(Conversation.lastTurn(odd).map(({ _tag }) => _tag), ["StepFinish", "StepFinish"])
   })
 
-  it("reads an export with odd side fields and parts", () => {
+  it("reads an export with odd optional fields and parts", () => {
     const odd = Schema.decodeUnknownSync(Conversation.Conversation)({
       info: { id: "ses_1", title: 5, directory: {} },
       messages: [{
@@ -186,7 +186,7 @@ const text = (...lines: ReadonlyArray<object | string>) =>
 const tags = (events: ReadonlyArray<RunEvent.RunEvent>) => events.map(({ _tag }) => _tag)
 
 describe("Transcript", () => {
-  it("has the runs of a file in order, each with its own events and outcome", () => {
+  it("lists the runs of a file in order, each with its own events and outcome", () => {
     const runs = Transcript.parse(text(
       start("a"),
       ...T.answer("one"),
@@ -217,7 +217,7 @@ describe("Transcript", () => {
     ])
   })
 
-  it("takes the attempts of a run together, with the directory of the last one", () => {
+  it("groups the attempts of a run, with the directory of the last one", () => {
     const [run, ...more] = Transcript.parse(text(
       start("a", 1, "/one"),
       end("a", "OpenCodeSqliteError"),
@@ -231,13 +231,13 @@ describe("Transcript", () => {
     assert.lengthOf(run?.events ?? [], 3)
   })
 
-  it("has a line that was cut off as a Diagnostic", () => {
+  it("returns a truncated line as a Diagnostic", () => {
     const [run] = Transcript.parse(text(start("a"), T.stepStart(), `{"type":"text","sess`))
     assert.deepStrictEqual(tags(run?.events ?? []), ["StepStart", "Diagnostic"])
     assert.strictEqual(run?.sessionId, "ses_1")
   })
 
-  it("finds the run that begins behind a line that was cut off", () => {
+  it("finds a run that begins after a truncated line", () => {
     const runs = Transcript.parse(text(
       start("a"),
       T.stepStart(),
@@ -252,24 +252,24 @@ describe("Transcript", () => {
     ])
   })
 
-  it("is not led astray by what a model wrote", () => {
+  it("is not misled by a text of the model", () => {
     const said = `${JSON.stringify(start("fake"))}\n${JSON.stringify(end("a", "success"))}`
     const runs = Transcript.parse(text(start("a"), T.text(said)))
     assert.deepStrictEqual(runs.map(({ outcome, runId }) => [runId, outcome]), [["a", undefined]])
   })
 
-  it("gives no run the end of another one", () => {
+  it("does not apply the end of another run", () => {
     const [a] = Transcript.parse(text(start("a"), end("b", "success")))
     assert.strictEqual(a?.outcome, undefined)
   })
 
-  it("has no run where none is recorded", () => {
+  it("is empty when no run is recorded", () => {
     for (const none of ["", "\n", text(...T.answer("yes")), text(end("a", "success")), "no JSON\n"]) {
       assert.deepStrictEqual(Transcript.parse(none), [])
     }
   })
 
-  it.effect("is what a run wrote", () =>
+  it.effect("reads back what a run wrote", () =>
     Effect.gen(function*() {
       const { root, work } = yield* T.Machine
       const file = NodePath.join(root, "runs", "run.jsonl")
@@ -295,7 +295,7 @@ describe("Transcript", () => {
       )
     ))
 
-  it.effect("cannot be read where it is not, or has no run", () =>
+  it.effect("cannot be read when it is missing or has no run", () =>
     Effect.gen(function*() {
       const { root } = yield* T.Machine
       const missing = yield* T.failsWith("OpenCodeConfigError")(Transcript.read(NodePath.join(root, "none")))

@@ -12,11 +12,11 @@ const step = (
   T.stepFinish(reason, spent)
 ]
 
-/** A process that would go on for ever; whoever crosses a budget is ended. */
+/** A process that would run for ever; crossing the budget ends it. */
 const endless = (values: ReadonlyArray<unknown>) => Mock.script(Mock.lines(values), Mock.never)
 
 describe("the budget of a run", () => {
-  it.effect("of steps counts the repetitions of one message", () =>
+  it.effect("of steps counts repetitions of one message", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeBudgetError")(OpenCode.run("x", { budget: { steps: 3 } }))
       assert.strictEqual(error.scope, "run")
@@ -28,7 +28,7 @@ describe("the budget of a run", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(T.layer([endless(Array.from({ length: 4 }, () => T.stepStart("the same")))]))))
 
-  it.effect("of steps is 500 unasked", () =>
+  it.effect("of steps defaults to 500", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeBudgetError")(OpenCode.run("x"))
       assert.strictEqual(error.max, 500)
@@ -52,7 +52,7 @@ describe("the budget of a run", () => {
         yield* T.expectClean
       }).pipe(Effect.provide(T.layer([endless(values)]))))
 
-    it.effect(`of ${limit} may be reached`, () =>
+    it.effect(`of ${limit} can be used up exactly`, () =>
       Effect.gen(function*() {
         const result = yield* OpenCode.run("x", { budget: { [limit]: reached + 1e-9 } })
         assert.strictEqual(result.finishReason, "stop")
@@ -61,7 +61,7 @@ describe("the budget of a run", () => {
       ]))))
   }
 
-  it.effect("counts for a stream as well", () =>
+  it.effect("applies to a stream as well", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeBudgetError")(
         Stream.runDrain(OpenCode.stream("x", { budget: { toolCalls: 1 } }))
@@ -71,7 +71,7 @@ describe("the budget of a run", () => {
 })
 
 describe("FleetBudget", () => {
-  it.effect("adds up live what the runs spend, and refuses a start when a limit is crossed", () => {
+  it.effect("adds up live spending and refuses a start once a limit is crossed", () => {
     const goOn = Effect.unsafeMakeLatch(false)
     return Effect.gen(function*() {
       const fleet = yield* FleetBudget.FleetBudget
@@ -89,7 +89,7 @@ describe("FleetBudget", () => {
       assert.isUndefined(error.partial)
       assert.match(error.message, /was not started: .* \(\$1\.00 of \$0\.90\)/)
       assert.strictEqual((yield* T.commands).length, 1)
-      // the one that is under way goes on
+      // the running one continues
       yield* goOn.open
       assert.strictEqual((yield* Fiber.join(first)).text, "done")
       assert.strictEqual((yield* fleet.spent).cost, 1.25)
@@ -106,7 +106,7 @@ describe("FleetBudget", () => {
     )
   })
 
-  it.effect("is looked at behind the gate: who waited there is refused too", () => {
+  it.effect("is checked after the gate: a run that waited there is refused too", () => {
     const goOn = Effect.unsafeMakeLatch(false)
     return Effect.gen(function*() {
       const first = yield* Effect.fork(OpenCode.run("first"))
@@ -146,7 +146,7 @@ describe("FleetBudget", () => {
 
   const spending = { steps: 3, cost: 0.3, tokens: 405, toolCalls: 3 } as const
   for (const limit of ["steps", "cost", "tokens", "toolCalls"] as const) {
-    it.effect(`means what it means for one run: a limit of ${limit} may be reached`, () =>
+    it.effect(`has the meaning of a run's budget: a limit of ${limit} can be used up exactly`, () =>
       Effect.gen(function*() {
         // 0.1 + 0.1 + 0.1 is a little more than 0.3.
         const fleet = yield* FleetBudget.make({ [limit]: spending[limit] })
@@ -193,7 +193,7 @@ describe("FleetBudget", () => {
       Effect.provide(T.layer([Mock.script(Mock.lines([T.stepStart(), T.stepFinish("tool-calls")]), Mock.exit(1))]))
     ))
 
-  it.effect("with a limit that cannot be used refuses every run", () =>
+  it.effect("with an unusable limit refuses every run", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x"))
       assert.strictEqual(error.path, "FleetBudget.cost")

@@ -8,7 +8,7 @@ import * as T from "./support/mock.js"
 const failedAttempt = (reason: string) =>
   `timestamp=2026-01-01T00:00:00Z level=ERROR run=r message="stream error" providerID=fake modelID=m1 small=false error.error="${reason}"\n`
 
-describe("an agent that OpenCode would replace by its default one", () => {
+describe("a fallback to the default agent", () => {
   const lines = [
     ["! agent \"nope\" not found. Falling back to default agent", /does not know the agent "nope"/],
     [
@@ -17,21 +17,21 @@ describe("an agent that OpenCode would replace by its default one", () => {
     ]
   ] as const
   for (const [line, reason] of lines) {
-    it.effect(`is killed at once: ${line}`, () =>
+    it.effect(`kills the process at once: ${line}`, () =>
       Effect.gen(function*() {
         const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x", { agent: "nope" }))
         assert.strictEqual(error.path, "agent")
         assert.match(error.reason, reason)
-        // no time is left to it: not even SIGTERM, which it could take for a request
+        // without a grace: not even SIGTERM, during which it could send a request
         assert.deepStrictEqual((yield* T.only).signals, ["SIGKILL"])
         yield* T.expectClean
       }).pipe(Effect.provide(T.layer([
-        // the colours of a terminal, and a process that would go on and write
+        // with terminal colours, and a process that would continue
         Mock.scriptWith({ onSigterm: "ignore" }, Mock.stderr(`\u001b[93m\u001b[1m${line}\u001b[0m\n`), Mock.never)
       ]))))
   }
 
-  it.effect("is that error also where the process was faster", () =>
+  it.effect("fails with the same error when the process ends first", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x", { agent: "nope" }))
       assert.strictEqual(error.path, "agent")
@@ -40,8 +40,8 @@ describe("an agent that OpenCode would replace by its default one", () => {
     ]))))
 })
 
-describe("a line like that behind the first event", () => {
-  it.effect("is of somebody else", () => {
+describe("the same warning after the first event", () => {
+  it.effect("is ignored", () => {
     const hasBegun = Effect.unsafeMakeLatch(false)
     return Effect.gen(function*() {
       const events = yield* OpenCode.stream("x", { agent: "build" }).pipe(
@@ -84,7 +84,7 @@ describe("maxProviderRetries", () => {
       )
     ]))))
 
-  it.effect("is 10 unasked", () =>
+  it.effect("defaults to 10", () =>
     Effect.gen(function*() {
       const result = yield* OpenCode.run("x")
       assert.strictEqual(result.events.filter((event) => event._tag === "ProviderRetry").length, 9)
@@ -98,7 +98,7 @@ describe("maxProviderRetries", () => {
       Mock.script(...Array.from({ length: 10 }, (_, n) => Mock.stderr(failedAttempt(`${n}`))), Mock.never)
     ]))))
 
-  it.effect("counts from the last finished step on", () =>
+  it.effect("counts from the last finished step", () =>
     Effect.gen(function*() {
       const result = yield* OpenCode.run("x", { maxProviderRetries: 3 })
       assert.strictEqual(result.text, "recovered twice")

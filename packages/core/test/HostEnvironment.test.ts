@@ -7,7 +7,7 @@ import * as NodeFs from "node:fs"
 import * as loopback from "../src/internal/launch/loopback.js"
 import * as T from "./support/mock.js"
 
-/** An OpenCode that says what it finds in its data directory, and the run's mark. */
+/** An OpenCode that prints its data directory's files and the mark of its run. */
 const looking = `#!/bin/sh
 [ "$1" = --version ] && { echo 1.18.33; exit; }
 cat >/dev/null
@@ -15,7 +15,7 @@ echo '{"type":"text","sessionID":"s","part":{"text":"'"$(ls "$XDG_DATA_HOME/open
 echo '{"type":"step_finish","sessionID":"s","part":{"reason":"stop"}}'
 `
 
-/** The variables of this process, until the scope closes. */
+/** Sets variables of this process until the scope closes. */
 const setting = (variables: Readonly<Record<string, string>>) =>
   Effect.acquireRelease(
     Effect.sync(() => {
@@ -37,7 +37,7 @@ const settings = Layer.setConfigProvider(ConfigProvider.fromMap(
 describe("the host environment", () => {
   for (const [name, binary] of [["a name on PATH", "oc-looking"], ["a path", "~/bin/oc-looking"]] as const) {
     for (const [how, provider] of [["default", Layer.empty], ["own", settings]] as const) {
-      it.scopedLive(`is that of the process with the program's ${how} ConfigProvider: ${name}`, () =>
+      it.scopedLive(`is the environment of the process with the program's ${how} ConfigProvider: ${name}`, () =>
         Effect.gen(function*() {
           const fileSystem = yield* FileSystem.FileSystem
           const home = yield* fileSystem.makeTempDirectoryScoped()
@@ -72,7 +72,7 @@ describe("the host environment", () => {
       assert.deepStrictEqual(yield* marks, ["", "later"])
     }).pipe(Effect.provide(T.layer(() => T.answering("x")))))
 
-  it.effect("decides what a reviewed environment is", () =>
+  it.effect("supplies the reviewed environment", () =>
     Effect.gen(function*() {
       const { bin, home } = yield* T.Machine
       yield* Effect.withConfigProvider(OpenCode.run("x"), ConfigProvider.fromMap(new Map([["LANG", "wrong"]])))
@@ -84,8 +84,8 @@ describe("the host environment", () => {
 describe("a proxy", () => {
   const local = "localhost,127.0.0.1,::1,[::1]"
   const cases: ReadonlyArray<readonly [string, Record<string, string>, Record<string, string>, string | undefined]> = [
-    ["is not there", { NO_PROXY: "a" }, {}, undefined],
-    ["is empty", { HTTP_PROXY: "" }, {}, undefined],
+    ["that is not set", { NO_PROXY: "a" }, {}, undefined],
+    ["that is empty", { HTTP_PROXY: "" }, {}, undefined],
     ["of the machine", { HTTP_PROXY: "http://p" }, {}, local],
     ["for HTTPS alone, in small letters", { https_proxy: "http://p" }, {}, local],
     ["for everything", { ALL_PROXY: "socks5://p" }, {}, local],
@@ -97,7 +97,7 @@ describe("a proxy", () => {
     ["that is used for nothing", { HTTP_PROXY: "http://p", NO_PROXY: "*" }, {}, "*"]
   ]
   for (const [name, inherited, extraEnv, expected] of cases) {
-    it.effect(`${name}: requests to this machine do not go through it`, () =>
+    it.effect(`${name}: requests to this machine bypass it`, () =>
       Effect.gen(function*() {
         yield* OpenCode.run("x", { extraEnv })
         const { env } = yield* T.only
@@ -106,7 +106,7 @@ describe("a proxy", () => {
       }).pipe(Effect.provide(T.layer([T.answering("x")], {}, () => inherited))))
   }
 
-  it.effect("is not inherited with an environment of one's own", () =>
+  it.effect("is not inherited by a given environment", () =>
     Effect.gen(function*() {
       yield* OpenCode.run("x")
       assert.isUndefined((yield* T.only).env["NO_PROXY"])
@@ -124,7 +124,7 @@ describe("a proxy", () => {
     [false, { HTTP_PROXY: "http://p" }]
   ]
   for (const [isProxied, variables] of asked) {
-    it.effect(`between us and our servers is ${isProxied ? "seen" : "none"} with ${Object.keys(variables)}`, () =>
+    it.effect(`between us and our servers is ${isProxied ? "detected" : "absent"} with ${Object.keys(variables)}`, () =>
       Effect.gen(function*() {
         assert.strictEqual(yield* loopback.isProxied, isProxied)
       }).pipe(Effect.provideService(HostEnvironment.HostEnvironment, HostEnvironment.fromVariables(variables))))

@@ -40,7 +40,7 @@ const looking = (options: OpenCode.Options | ((machine: T.Machine) => OpenCode.O
   const seen: Array<Seen> = []
   const layer = T.layer((command) => {
     seen.push(look(command.env))
-    // what OpenCode leaves behind
+    // OpenCode's own files
     NodeFs.writeFileSync(NodePath.join(command.env["TMPDIR"]!, "library.so"), "x")
     return script
   }, options)
@@ -48,7 +48,7 @@ const looking = (options: OpenCode.Options | ((machine: T.Machine) => OpenCode.O
 }
 
 describe("isolation \"run\"", () => {
-  it.effect("gives every run directories of its own, and removes them", () => {
+  it.effect("gives every run its own directories and removes them", () => {
     const { layer, seen } = looking({})
     return Effect.gen(function*() {
       const { tmp } = yield* T.Machine
@@ -76,7 +76,7 @@ describe("isolation \"run\"", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("removes them on interruption, timeout and early end, after the process", () => {
+  it.effect("removes them on interruption, timeout and early end, after the process has ended", () => {
     const { layer, seen } = looking({}, Mock.script(Mock.lines([T.stepStart()]), Mock.never))
     return Effect.gen(function*() {
       const interrupted = yield* Effect.fork(OpenCode.run("x"))
@@ -94,7 +94,7 @@ describe("isolation \"run\"", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("removes them when the process cannot be spawned, or never is", () => {
+  it.effect("removes them when the process cannot be spawned or is refused", () => {
     const { layer, seen } = looking({}, Mock.spawnError("PermissionDenied"))
     return Effect.gen(function*() {
       yield* T.failsWith("OpenCodeSpawnError")(OpenCode.run("x"))
@@ -113,7 +113,7 @@ describe("isolation \"run\"", () => {
       yield* OpenCode.run("x")
       assert.strictEqual(seen[0]!.auth, "{\"anthropic\":1}")
       assert.isTrue(seen[0]!.isLink)
-      // the link goes, the file stays
+      // the link is removed, the file stays
       assert.strictEqual(
         NodeFs.readFileSync(NodePath.join(home, ".local/share/opencode/auth.json"), "utf8"),
         "{\"anthropic\":1}"
@@ -131,7 +131,7 @@ describe("isolation \"run\"", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("takes a stored link into nowhere for none", () => {
+  it.effect("ignores a stored link to nowhere", () => {
     const { layer, seen } = looking(({ root }) => ({ isolation: { directory: `${root}/kept` } }))
     return Effect.gen(function*() {
       const { home } = yield* T.Machine
@@ -144,7 +144,7 @@ describe("isolation \"run\"", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("finds them where XDG_DATA_HOME says, ours or the run's", () => {
+  it.effect("finds them by XDG_DATA_HOME, the host's or the run's", () => {
     const seen: Array<Seen> = []
     const layer = T.layer(
       (command) => {
@@ -163,7 +163,7 @@ describe("isolation \"run\"", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("refuses to go on in a session that cannot be there", () =>
+  it.effect("refuses to continue a session that cannot exist there", () =>
     Effect.gen(function*() {
       const id = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x", { sessionId: "ses_1" }))
       assert.strictEqual(id.path, "sessionId")
@@ -191,7 +191,7 @@ describe("isolation \"none\"", () => {
 })
 
 describe("isolation in a directory", () => {
-  it.effect("is kept, made where needed, and shared by the runs", () => {
+  it.effect("keeps it, creates it when needed, and shares it between runs", () => {
     const { layer, seen } = looking(({ root }) => ({ isolation: { directory: `${root}/kept/data` } }))
     return Effect.gen(function*() {
       const { home, root } = yield* T.Machine
@@ -220,7 +220,7 @@ describe("isolation in a directory", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("is a typed error where it cannot be made", () =>
+  it.effect("fails with a typed error when it cannot be created", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x"))
       assert.strictEqual(error.path, "isolation")
@@ -245,7 +245,7 @@ describe("logins", () => {
     }
   }
 
-  it.effect("are all linked, and no data is", () => {
+  it.effect("are all linked, unlike data", () => {
     const seen: Array<ReadonlyArray<string>> = []
     return Effect.gen(function*() {
       const { home } = yield* T.Machine
@@ -265,7 +265,7 @@ describe("logins", () => {
     })))
   })
 
-  it.effect("are found in a directory that is relative to that of the run", () => {
+  it.effect("are found in a directory relative to that of the run", () => {
     const seen: Array<ReadonlyArray<string>> = []
     return Effect.gen(function*() {
       const { work } = yield* T.Machine
@@ -278,7 +278,7 @@ describe("logins", () => {
     })))
   })
 
-  /** What replaces the link, as a plugin can that writes a file anew. */
+  /** Replaces the link, as a plugin does that writes the file anew. */
   const renewing =
     (content: (stored: string) => string) => ({ env }: { readonly env: Readonly<Record<string, string>> }) => {
       const file = NodePath.join(dataOf(env), "auth.json")
@@ -290,7 +290,7 @@ describe("logins", () => {
 
   const before = JSON.stringify({ a: { token: 1 }, b: { token: 1 }, c: { token: 1 } })
 
-  it.effect("that were renewed in the link's place are brought back, and others' changes stay", () =>
+  it.effect("are copied back when the link was replaced, without losing other changes", () =>
     Effect.gen(function*() {
       const { home } = yield* T.Machine
       store(`${home}/.local/share`, { "auth.json": before })
@@ -305,12 +305,12 @@ describe("logins", () => {
       assert.deepStrictEqual(NodeFs.readdirSync(NodePath.dirname(file)), ["auth.json"])
       yield* T.expectClean
     }).pipe(Effect.provide(T.layer(renewing((stored) => {
-      // Another run refreshes another one's token meanwhile.
+      // Meanwhile another run refreshes another token.
       NodeFs.writeFileSync(stored, JSON.stringify({ a: { token: 1 }, b: { token: 3 }, c: { token: 1 } }))
       return JSON.stringify({ a: { token: 2 }, b: { token: 1 }, d: { token: 1 } })
     })))))
 
-  it.effect("that were damaged are not", () =>
+  it.effect("are not copied back when they are damaged", () =>
     Effect.gen(function*() {
       const { home } = yield* T.Machine
       store(`${home}/.local/share`, { "auth.json": before })
@@ -318,7 +318,7 @@ describe("logins", () => {
       assert.strictEqual(NodeFs.readFileSync(`${home}/.local/share/opencode/auth.json`, "utf8"), before)
     }).pipe(Effect.provide(T.layer(renewing(() => "{\"a\":")))))
 
-  it.effect("that are written through the link are where they were", () =>
+  it.effect("stay in place when they are written through the link", () =>
     Effect.gen(function*() {
       const { home } = yield* T.Machine
       store(`${home}/.local/share`, { "auth.json": before })
@@ -329,7 +329,7 @@ describe("logins", () => {
       return T.answering("x")
     }))))
 
-  it.effect("are copied where links are not allowed, and brought back", () =>
+  it.effect("are copied when links are not allowed, and copied back", () =>
     Effect.gen(function*() {
       const { home } = yield* T.Machine
       store(`${home}/.local/share`, { "auth.json": before })
@@ -346,7 +346,7 @@ describe("logins", () => {
       }
     ))))
 
-  it.effect("are linked once by runs at the same time in one directory", () => {
+  it.effect("are linked once by concurrent runs in one directory", () => {
     const seen: Array<ReadonlyArray<string>> = []
     return Effect.gen(function*() {
       const { home } = yield* T.Machine
@@ -365,7 +365,7 @@ describe("logins", () => {
 })
 
 describe("the temporary directory", () => {
-  /** What a start unpacks, where Bun does it. */
+  /** What Bun unpacks at the start, and its directory. */
   const unpacking = (seen: Array<string>) => ({ env }: { readonly env: Readonly<Record<string, string>> }) => {
     const named = env["BUN_TMPDIR"]
     const directory = named === undefined || named === "" ? env["TMPDIR"]! : named
@@ -381,7 +381,7 @@ describe("the temporary directory", () => {
       BUN_TMPDIR: ""
     })],
     ["TMPDIR of the run", "bun", () => ({}), (root: string) => ({ TMPDIR: `${root}/bun` })],
-    ["a BUN_TMPDIR that is not there", "tmp", () => ({ BUN_TMPDIR: "/nowhere" }), () => ({})]
+    ["a missing BUN_TMPDIR", "tmp", () => ({ BUN_TMPDIR: "/nowhere" }), () => ({})]
   ] as const
   for (const [name, below, inherited, extraEnv] of cases) {
     it.effect(`is private with ${name}`, () => {
@@ -398,7 +398,7 @@ describe("the temporary directory", () => {
     })
   }
 
-  /** As the system does for everybody but root: nothing goes out of a directory that is closed. */
+  /** What the system does to everybody but root: nothing can be removed from a closed directory. */
   const guarded = (base: FileSystem.FileSystem): Partial<FileSystem.FileSystem> => {
     const closed = (directory: string): boolean => {
       const info = NodeFs.lstatSync(directory)
@@ -416,7 +416,7 @@ describe("the temporary directory", () => {
     }
   }
 
-  it.effect("goes with trees that are closed, and what links in it point at stays as it is", () =>
+  it.effect("is removed with closed trees inside, and the targets of its links stay", () =>
     Effect.gen(function*() {
       const { root } = yield* T.Machine
       NodeFs.mkdirSync(`${root}/elsewhere/deep`, { recursive: true })
@@ -437,7 +437,7 @@ describe("the temporary directory", () => {
       return T.answering("x")
     }))))
 
-  it.effect("that cannot be removed is a warning that names it", () => {
+  it.effect("is named in a warning when it cannot be removed", () => {
     const warnings: Array<string> = []
     const logger = Logger.make(({ logLevel, message }) => {
       if (logLevel === LogLevel.Warning) warnings.push(String(message))
@@ -462,7 +462,7 @@ describe("the temporary directory", () => {
 })
 
 describe("paths", () => {
-  it.effect("with `~` are below the home directory", () => {
+  it.effect("with `~` are resolved below the home directory", () => {
     const seen: Array<string> = []
     return Effect.gen(function*() {
       const { home } = yield* T.Machine
@@ -487,14 +487,14 @@ describe("paths", () => {
     }, { isolation: { directory: "~/kept" } })))
   })
 
-  it.effect("with `~` are refused where there is no home directory", () =>
+  it.effect("with `~` are refused without a home directory", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x", { cwd: "~/src" }))
       assert.strictEqual(error.path, "cwd")
       assert.include(error.reason, "HOME is not set")
     }).pipe(Effect.provide(T.layer([], {}, () => ({ HOME: "" })))))
 
-  it.effect("of a data directory below somebody else's home are refused", () =>
+  it.effect("to a data directory below another user's home are refused", () =>
     Effect.gen(function*() {
       const { work } = yield* T.Machine
       const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x"))
@@ -503,7 +503,7 @@ describe("paths", () => {
       assert.deepStrictEqual(NodeFs.readdirSync(work), [])
     }).pipe(Effect.provide(T.layer([], { isolation: { directory: "~ada/data" } }))))
 
-  it.effect("that are called like that are named by `./`", () =>
+  it.effect("that begin with `~` literally are written with `./`", () =>
     Effect.gen(function*() {
       const { work } = yield* T.Machine
       NodeFs.mkdirSync(`${work}/~ada`)
@@ -511,7 +511,7 @@ describe("paths", () => {
       assert.strictEqual((yield* T.only).cwd, `${work}/~ada`)
     }).pipe(Effect.provide(T.layer([T.answering("x")]))))
 
-  it.effect("of a server's machine are left to it", () =>
+  it.effect("on a server's machine are passed on unchanged", () =>
     Effect.gen(function*() {
       yield* OpenCode.run("x", { attach: "http://127.0.0.1:4096", dir: "~ada/src" })
       assert.match((yield* T.only).args.join(" "), /--dir[= ]~ada\/src/)

@@ -6,7 +6,7 @@ import * as T from "./support/mock.js"
 
 const args = Effect.map(T.commands, (all) => all.at(-1)!.args)
 
-/** Without `agent`, which repeats the rules: that is a matter of its own. */
+/** Without `agent`, which repeats the rules and has its own tests. */
 const contentOf = Effect.map(T.commands, (all) => {
   const { agent: _, ...content } = JSON.parse(all.at(-1)!.env["OPENCODE_CONFIG_CONTENT"]!)
   return content
@@ -41,7 +41,7 @@ describe("layerConfig", () => {
       }
     }, ({ binary }) => ({ AGENT_BINARY: binary, AGENT_MODEL: "openai/gpt-5" })))))
 
-  it.effect("checks what it took like what is given", () =>
+  it.effect("checks configured options like given ones", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x"))
       assert.strictEqual(error.path, "concurrency")
@@ -49,7 +49,7 @@ describe("layerConfig", () => {
       layerConfig({ concurrency: Config.integer("AGENTS") }, () => ({ AGENTS: "0" }))
     )))
 
-  it.effect("fails to build where a value is missing", () =>
+  it.effect("fails to build when a value is missing", () =>
     Effect.gen(function*() {
       const built = yield* Effect.either(Effect.scoped(Layer.build(
         layerConfig({ defaults: { model: Config.string("AGENT_MODEL") } }, () => ({}))
@@ -70,7 +70,7 @@ describe("configuration", () => {
     permission: { edit: "deny", bash: "deny" }
   } as const
 
-  it.effect("of the run goes before that of the region, and that before the layer's", () =>
+  it.effect("of the run takes precedence over that of the region, and that over the layer's", () =>
     Effect.gen(function*() {
       yield* OpenCode.run("x")
       assert.deepStrictEqual((yield* args).slice(5), ["--model=default/m", "--agent=plan", "--title=default"])
@@ -81,7 +81,7 @@ describe("configuration", () => {
       assert.deepStrictEqual((yield* args).slice(5), ["--model=default/m", "--agent=plan", "--title=default"])
     }).pipe(Effect.provide(T.layer(() => T.answering("x"), { defaults }))))
 
-  it.effect("of nested regions is merged, objects all the way down", () =>
+  it.effect("of nested regions is merged, objects recursively", () =>
     Effect.gen(function*() {
       yield* OpenCode.run("x", { permission: { bash: { "git log*": "allow" } } }).pipe(
         RunConfig.withRunConfig({ agent: "build", permission: { webfetch: "deny" }, extraEnv: { A: "inner" } }),
@@ -97,7 +97,7 @@ describe("configuration", () => {
       assert.strictEqual(env["B"], "outer")
     }).pipe(Effect.provide(T.layer(() => T.answering("x"), { defaults }))))
 
-  it.effect("of a region holds for the fibers and streams that begin in it", () =>
+  it.effect("of a region applies to the fibers and streams started in it", () =>
     Effect.gen(function*() {
       yield* Effect.all([1, 2].map((n) => OpenCode.run("x").pipe(RunConfig.withRunConfig({ title: `${n}` }))), {
         concurrency: 2

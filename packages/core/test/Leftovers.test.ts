@@ -15,7 +15,7 @@ const marked = (id: string) => `A=b\0${Leftovers.variable}=outer:${id}\0`
 const ended = Effect.flatMap(Effect.fork(Leftovers.end(runId)), T.advanceUntil)
 
 describe("Leftovers.end", () => {
-  it.effect("ends the processes that carry the run's id, and no others", () =>
+  it.effect("ends the processes with the run's id and no others", () =>
     Effect.gen(function*() {
       const { processes } = yield* T.Machine
       processes.set(77, { ppid: 1, pgid: 77, environ: () => marked(runId) })
@@ -31,7 +31,7 @@ describe("Leftovers.end", () => {
       assert.deepStrictEqual(yield* signals, [["TERM", "77", "79"]])
     }).pipe(Effect.provide(T.layer([Mock.script()]))))
 
-  it.effect("kills what takes no notice, and names what is there even then", () =>
+  it.effect("kills processes that ignore SIGTERM and returns those that remain", () =>
     Effect.gen(function*() {
       const { processes } = yield* T.Machine
       processes.set(77, { ppid: 1, pgid: 77, environ: () => marked(runId) })
@@ -44,7 +44,7 @@ describe("Leftovers.end", () => {
       assert.deepStrictEqual(yield* signals, [["TERM", "77"], ["KILL", "77"]])
     }).pipe(Effect.provide(T.layer([Mock.script(), Mock.script()]))))
 
-  it.effect("leaves a run alone whose program is alive, and says so", () =>
+  it.effect("spares a run whose program is alive and returns its processes", () =>
     Effect.gen(function*() {
       const { processes } = yield* T.Machine
       const namespace = /\d+/.exec(NodeFs.readlinkSync("/proc/self/ns/pid"))![0]
@@ -56,7 +56,7 @@ describe("Leftovers.end", () => {
       processes.set(77, { ppid: 1, pgid: 77, environ: () => `${marked(runId)}EFFECT_OPENCODE_PROGRAM=1/60/5\0` })
       assert.deepStrictEqual(yield* ended, [77])
       assert.deepStrictEqual(yield* signals, [])
-      // Its pid is somebody else's by now. A run inside it goes with it, although its own program is alive.
+      // Its pid was reused. A run inside it is ended too, although its own program is alive.
       processes.set(77, { ppid: 1, pgid: 77, environ: () => marked(runId) + program(60, "5") })
       processes.set(79, { ppid: 1, pgid: 79, environ: () => marked(`${runId}:zzzzz0123456789`) + program(60, "") })
       const fiber = yield* Effect.fork(Leftovers.end(runId))
@@ -65,7 +65,7 @@ describe("Leftovers.end", () => {
       yield* Fiber.interrupt(fiber)
     }).pipe(Effect.provide(T.layer([Mock.script()]))))
 
-  it.effect("is not led by a mark inside another variable", () =>
+  it.effect("ignores the mark inside another variable", () =>
     Effect.gen(function*() {
       const { processes } = yield* T.Machine
       const name = Leftovers.variable
@@ -75,7 +75,7 @@ describe("Leftovers.end", () => {
       assert.deepStrictEqual(yield* signals, [])
     }).pipe(Effect.provide(T.layer([]))))
 
-  it.effect("takes what is no id of a run for none", () =>
+  it.effect("ignores an invalid run id", () =>
     Effect.gen(function*() {
       const { processes } = yield* T.Machine
       processes.set(77, { ppid: 1, pgid: 77, environ: () => marked("") })
@@ -85,7 +85,7 @@ describe("Leftovers.end", () => {
 })
 
 describe("a private directory", () => {
-  it.effect("is this user's, closed, and no link", () =>
+  it.effect("must be this user's, closed, and not a link", () =>
     Effect.gen(function*() {
       const { root } = yield* T.Machine
       const directory = (name: string, mode: number) => {
@@ -113,7 +113,7 @@ describe("a private directory", () => {
       assert.isFalse(NodeFs.existsSync(own))
     }).pipe(Effect.provide(T.layer([]))))
 
-  it.effect("is not another user's", () =>
+  it.effect("must not be another user's", () =>
     Effect.gen(function*() {
       const { root } = yield* T.Machine
       NodeFs.mkdirSync(`${root}/own`, { mode: 0o700 })

@@ -18,12 +18,12 @@ import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as NodeFs from "node:fs"
 import * as T from "./support/mock.js"
 
-/** A process that shows an event and works until it is asked to end. */
+/** A process that prints an event and works until it is asked to end. */
 const working = Mock.script(Mock.lines([T.stepStart()]), Mock.never)
 
 const Verdict = Schema.Struct({ verdict: Schema.String })
 
-/** The service in a scope of its own, over the platform of the test. */
+/** The service in its own scope, over the platform of the test. */
 const closable = (options: OpenCode.Options = {}) =>
   Effect.gen(function*() {
     const scope = yield* Scope.make()
@@ -60,7 +60,7 @@ describe("the end of a layer", () => {
       assert.deepStrictEqual((yield* T.only).signals, ["SIGTERM"])
     }).pipe(Effect.provide(T.platform([working]))))
 
-  it.effect("waits for a process that is slow to end", () =>
+  it.effect("waits for a process that ends slowly", () =>
     Effect.gen(function*() {
       const asked = yield* Deferred.make<void>()
       yield* Effect.gen(function*() {
@@ -83,7 +83,7 @@ describe("the end of a layer", () => {
       }).pipe(Effect.provide(T.platform([working])))
     }))
 
-  it.effect("ends what is under way in every method, and nothing is left", () =>
+  it.effect("interrupts every method and leaves nothing", () =>
     Effect.gen(function*() {
       const { close, service } = yield* closable({ startup: { concurrency: "unbounded" } })
       const scope = yield* Scope.make()
@@ -106,7 +106,7 @@ describe("the end of a layer", () => {
       yield* Scope.close(scope, Exit.void)
     }).pipe(Effect.provide(T.platform(() => working))))
 
-  it.effect("ends a run that waits for its place, before it has started anything", () =>
+  it.effect("interrupts a run waiting at the gate before it has started anything", () =>
     Effect.gen(function*() {
       const { close, service } = yield* closable({ concurrency: 1 })
       const fibers = yield* Effect.forEach(["a", "b"], (prompt) => Effect.forkDaemon(service.run(prompt)))
@@ -118,7 +118,7 @@ describe("the end of a layer", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(T.platform(() => working))))
 
-  it.effect("ends a run that waits to start again after a crash of SQLite", () =>
+  it.effect("interrupts a run waiting to retry after a SQLite crash", () =>
     Effect.gen(function*() {
       const { close, service } = yield* closable()
       const fibers: ReadonlyArray<Fiber.RuntimeFiber<unknown, unknown>> = [
@@ -133,7 +133,7 @@ describe("the end of a layer", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(T.platform(() => T.locked))))
 
-  it.effect("ends a stream whose consumer is busy, which learns of it with the next event that it wants", () =>
+  it.effect("interrupts a stream with a busy consumer, which fails at the next event", () =>
     Effect.gen(function*() {
       const { close, service } = yield* closable()
       const goOn = yield* Deferred.make<void>()
@@ -152,7 +152,7 @@ describe("the end of a layer", () => {
       yield* interrupted(fiber)
     }).pipe(Effect.provide(T.platform([working]))))
 
-  it.effect("ends a run whose caller cannot be interrupted", () =>
+  it.effect("interrupts a run whose caller is uninterruptible", () =>
     Effect.gen(function*() {
       const { close, service } = yield* closable()
       const fiber = yield* Effect.forkDaemon(Effect.uninterruptible(service.run("x")))
@@ -162,7 +162,7 @@ describe("the end of a layer", () => {
       yield* interrupted(fiber)
     }).pipe(Effect.provide(T.platform([working]))))
 
-  it.effect("reaches the cause of the run only: its caller goes on", () =>
+  it.effect("interrupts the run alone: its caller continues", () =>
     Effect.gen(function*() {
       const { close, service } = yield* closable()
       const fiber = yield* Effect.forkDaemon(
@@ -176,7 +176,7 @@ describe("the end of a layer", () => {
       assert.isTrue(yield* Fiber.join(fiber))
     }).pipe(Effect.provide(T.platform([working]))))
 
-  it.effect("refuses what begins later, and nothing is made or started for it", () =>
+  it.effect("refuses later runs without creating or starting anything", () =>
     Effect.gen(function*() {
       const { close, service } = yield* closable()
       yield* close
@@ -192,7 +192,7 @@ describe("the end of a layer", () => {
       assert.deepStrictEqual(yield* T.commands, [])
     }).pipe(Effect.provide(T.platform([]))))
 
-  it.effect("refuses what begins while it waits", () =>
+  it.effect("refuses runs that arrive while it waits", () =>
     Effect.gen(function*() {
       const goOn = Effect.unsafeMakeLatch(false)
       const removing = Effect.unsafeMakeLatch(false)
@@ -219,7 +219,7 @@ describe("the end of a layer", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(T.platform([working]))))
 
-  it.effect("can be brought about by a run itself", () =>
+  it.effect("can be caused by a run itself", () =>
     Effect.gen(function*() {
       const { close, service } = yield* closable({ startup: { concurrency: "unbounded" } })
       const other = yield* Effect.forkDaemon(service.run("other"))
@@ -231,7 +231,7 @@ describe("the end of a layer", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(T.platform(() => working))))
 
-  it.effect("can be brought about by the consumer of a stream, and by a fiber of a run", () =>
+  it.effect("can be caused by the consumer of a stream and by a fiber of a run", () =>
     Effect.gen(function*() {
       const first = yield* closable()
       const consumer = yield* Effect.forkDaemon(Stream.runForEach(first.service.stream("x"), () => first.close))
@@ -246,7 +246,7 @@ describe("the end of a layer", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(T.platform(() => working))))
 
-  it.effect("is that of the program's own scope where a daemon goes on with a run", () =>
+  it.effect("interrupts a run forked as a daemon when the program's scope closes", () =>
     Effect.gen(function*() {
       const { binary } = yield* T.Machine
       const fiber = yield* Effect.zipLeft(Effect.forkDaemon(OpenCode.run("x")), T.untilStarted(1)).pipe(
@@ -256,7 +256,7 @@ describe("the end of a layer", () => {
       yield* interrupted(fiber)
     }).pipe(Effect.provide(T.platform([working]))))
 
-  it.effect("comes with ManagedRuntime.dispose, also in the middle of an event", () =>
+  it.effect("is caused by ManagedRuntime.dispose, even during an event", () =>
     Effect.gen(function*() {
       const platform = yield* Effect.context<T.Platform>()
       const { binary } = yield* T.Machine
@@ -280,11 +280,11 @@ describe("the end of a layer", () => {
     }).pipe(Effect.provide(T.platform(() => working))))
 })
 
-/** A turn that shows itself to be of a session. */
+/** A turn that reports its session. */
 const answer = Mock.script(Mock.awaitStdin, Mock.lines(T.answer("done")), Mock.exit(0))
 
 describe("the end of a session", () => {
-  it.effect("refuses its turns and those of its forks, and makes nothing", () =>
+  it.effect("refuses its turns and those of its forks without creating anything", () =>
     Effect.gen(function*() {
       const { service } = yield* closable()
       const outer = yield* Scope.make()
@@ -318,7 +318,7 @@ describe("the end of a session", () => {
       yield* Scope.close(outer, Exit.void)
     }).pipe(Effect.provide(T.platform(() => answer))))
 
-  it.effect("is not that of the session where a fork ends", () =>
+  it.effect("is not caused by the end of a fork", () =>
     Effect.gen(function*() {
       const { service } = yield* closable()
       yield* Effect.scoped(Effect.gen(function*() {
@@ -331,7 +331,7 @@ describe("the end of a session", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(T.platform(() => answer))))
 
-  it.effect("interrupts a turn that goes on elsewhere, before its directory is removed", () =>
+  it.effect("interrupts a turn in another fiber before its directory is removed", () =>
     Effect.gen(function*() {
       const { service } = yield* closable()
       const fibers = yield* Effect.scoped(Effect.gen(function*() {
@@ -348,7 +348,7 @@ describe("the end of a session", () => {
       assert.lengthOf(yield* T.commands, 1)
     }).pipe(Effect.provide(T.platform([working]))))
 
-  it.effect("comes with that of its layer", () =>
+  it.effect("is caused by the end of its layer", () =>
     Effect.gen(function*() {
       const { close, service } = yield* closable()
       const scope = yield* Scope.make()

@@ -10,8 +10,8 @@ const failure =
 
 const step = (id: string, reason: string) => [T.stepStart(id), T.text(id), T.stepFinish(reason)]
 
-describe("what bounds a run", () => {
-  it.effect("the time of a run is also that of the questions after it", () =>
+describe("the limits of a run", () => {
+  it.effect("include the queries after it in its timeout", () =>
     Effect.gen(function*() {
       const run = yield* Effect.fork(
         T.failsWith("OpenCodeIncompleteError")(
@@ -21,7 +21,7 @@ describe("what bounds a run", () => {
       yield* T.untilStarted(2)
       yield* T.settle
       yield* TestClock.adjust("10 seconds")
-      // the question takes no notice of SIGTERM
+      // the query ignores SIGTERM
       yield* T.untilSignals(1, "SIGTERM")
       yield* TestClock.adjust("5 seconds")
       assert.strictEqual((yield* Fiber.join(run)).partial.text, "so far")
@@ -30,7 +30,7 @@ describe("what bounds a run", () => {
       Mock.scriptWith({ onSigterm: "ignore" }, Mock.never)
     ]))))
 
-  it.effect("failed attempts are counted from the last step that finished", () =>
+  it.effect("count failed attempts from the last finished step", () =>
     Effect.gen(function*() {
       const result = yield* OpenCode.run("x", { maxProviderRetries: 2 })
       assert.strictEqual(result.events.filter(RunEvent.is("ProviderRetry")).length, 4)
@@ -49,7 +49,7 @@ describe("what bounds a run", () => {
       Mock.script(Mock.stderr(failure), Mock.stderr(failure), Mock.never)
     ]))))
 
-  it.effect("what is no event does not put the start-up time off", () =>
+  it.effect("do not extend the start-up timeout by lines that are not events", () =>
     Effect.gen(function*() {
       const run = yield* Effect.fork(
         T.failsWith("OpenCodeTimeoutError")(
@@ -72,12 +72,12 @@ describe("what bounds a run", () => {
     ]))))
 })
 
-describe("what an error holds of secrets", () => {
+describe("the secrets in an error", () => {
   const canary = "canary-7d2e91"
   const options = { extraEnv: { SECRET: Redacted.make(canary) } }
   const holds = (value: unknown) => JSON.stringify(value).includes(canary)
 
-  it.effect("is nothing in a rejected pattern", () =>
+  it.effect("are missing from a rejected pattern", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodePermissionError")(OpenCode.run("x", options))
       assert.strictEqual(error.permission, "bash")
@@ -89,7 +89,7 @@ describe("what an error holds of secrets", () => {
       Mock.exit(0)
     )]))))
 
-  it.effect("is no header and no long body in its events", () =>
+  it.effect("are missing from headers and long bodies of its events", () =>
     Effect.gen(function*() {
       const { work } = yield* T.Machine
       const error = yield* T.failsWith("OpenCodeSessionError")(OpenCode.run("x", { transcript: "run.jsonl" }))
@@ -113,7 +113,7 @@ describe("what an error holds of secrets", () => {
 describe("isolation", () => {
   const dataOf = (env: { readonly [name: string]: string }) => [env["XDG_DATA_HOME"], env["OPENCODE_DB"]]
 
-  it.effect("is not undone by an inherited OPENCODE_DB, nor by a data directory in extraEnv", () =>
+  it.effect("overrides an inherited OPENCODE_DB and a data directory in extraEnv", () =>
     Effect.gen(function*() {
       yield* OpenCode.run("x", { extraEnv: { XDG_DATA_HOME: "/theirs" } })
       const { env } = yield* T.only
@@ -122,13 +122,13 @@ describe("isolation", () => {
       assert.strictEqual(database, `${data}/opencode/opencode.db`)
     }).pipe(Effect.provide(T.layer([T.answering("x")], {}, () => ({ OPENCODE_DB: "/theirs/opencode.db" })))))
 
-  it.effect("names no database where none is inherited", () =>
+  it.effect("names no database unless one is inherited", () =>
     Effect.gen(function*() {
       yield* OpenCode.run("x")
       assert.notProperty((yield* T.only).env, "OPENCODE_DB")
     }).pipe(Effect.provide(T.layer([T.answering("x")]))))
 
-  it.effect("the layer's environment can hold secrets, which reach the child alone", () =>
+  it.effect("passes secrets of the layer's environment to the child alone", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeProcessError")(OpenCode.run("x"))
       assert.strictEqual((yield* T.only).env["A"], "canary-11aa22")
@@ -139,7 +139,7 @@ describe("isolation", () => {
       { environment: { A: Redacted.make("canary-11aa22") } }
     ))))
 
-  it.effect("and stay out of the errors of questions and of structured answers", () =>
+  it.effect("keeps them out of the errors of queries and structured answers", () =>
     Effect.gen(function*() {
       const opencode = yield* OpenCode.OpenCode
       const question = yield* Effect.flip(opencode.models)

@@ -9,7 +9,7 @@ import * as T from "./support/mock.js"
 const collect = (prompt: string, options?: Parameters<typeof OpenCode.stream>[1]) =>
   Effect.map(Stream.runCollect(OpenCode.stream(prompt, options)), Chunk.toReadonlyArray)
 
-/** The events that arrive before the stream ends in any way, and the way. */
+/** The events before the stream ends, and how it ended. */
 const collectEither = (prompt: string, options?: Parameters<typeof OpenCode.stream>[1]) =>
   Effect.suspend(() => {
     const events: Array<RunEvent.RunEvent> = []
@@ -26,7 +26,7 @@ const kib = 1024
 
 describe("OpenCode", () => {
   describe("run", () => {
-    it.effect("adds the events up to a result", () =>
+    it.effect("folds the events into a result", () =>
       Effect.gen(function*() {
         const result = yield* OpenCode.run("do it", { keepRaw: true })
         assert.strictEqual(result.text, "Hello world")
@@ -77,7 +77,7 @@ describe("OpenCode", () => {
         )
       ]))))
 
-    it.effect("shows each event as it comes, and gives the result in the end", () =>
+    it.effect("passes each event to onEvent as it comes and returns the result", () =>
       Effect.gen(function*() {
         const seen: Array<string> = []
         const first = yield* Deferred.make<void>()
@@ -100,7 +100,7 @@ describe("OpenCode", () => {
         )
       ]))))
 
-    it.effect("measures the duration, and keeps no raw lines unasked", () =>
+    it.effect("measures the duration and keeps no raw lines by default", () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(OpenCode.run("do it"))
         yield* T.advance("7 seconds")
@@ -127,7 +127,7 @@ describe("OpenCode", () => {
         Mock.script(Mock.lines([T.stepStart(), T.text("so far")]), Mock.stderr("it broke\n"), Mock.exit(2))
       ]))))
 
-    it.effect("knows a success from an exit code 0", () =>
+    it.effect("does not take exit code 0 for success", () =>
       Effect.gen(function*() {
         const incomplete = yield* T.failsWith("OpenCodeIncompleteError")(OpenCode.run("lost tail"))
         assert.strictEqual(incomplete.finishReason, "tool-calls")
@@ -148,7 +148,7 @@ describe("OpenCode", () => {
         Mock.script()
       ]))))
 
-    it.effect("knows a recovered run from an exit code 1", () =>
+    it.effect("does not take exit code 1 of a recovered run for failure", () =>
       Effect.gen(function*() {
         const result = yield* OpenCode.run("do it")
         assert.strictEqual(result.text, "after all")
@@ -160,7 +160,7 @@ describe("OpenCode", () => {
         )
       ]))))
 
-    it.effect("tells signals from outside apart", () =>
+    it.effect("distinguishes signals from outside", () =>
       Effect.gen(function*() {
         const cancelled = yield* T.failsWith("OpenCodeCancelledError")(OpenCode.run("SIGINT"))
         assert.strictEqual(cancelled.signal, "SIGINT")
@@ -173,14 +173,14 @@ describe("OpenCode", () => {
         Mock.script(Mock.lines([T.stepStart()]), Mock.signal("SIGKILL"))
       ]))))
 
-    it.effect("does not wait for a process whose end cannot be found out", () =>
+    it.effect("does not wait for a process whose exit is unknown", () =>
       Effect.gen(function*() {
         const error = yield* T.failsWith("OpenCodeProcessError")(OpenCode.run("do it"))
         assert.isUndefined(error.exitCode)
         assert.isUndefined(error.signal)
       }).pipe(Effect.provide(T.layer([Mock.script(Mock.waitFor(Effect.die("the script is broken")))]))))
 
-    it.effect("fails to spawn without telling the arguments", () =>
+    it.effect("reports a failed spawn without the arguments", () =>
       Effect.gen(function*() {
         const { binary, work } = yield* T.Machine
         const missing = yield* T.failsWith("OpenCodeSpawnError")(OpenCode.run("do it", { title: "canary" }))
@@ -211,7 +211,7 @@ describe("OpenCode", () => {
         yield* T.expectClean
       }).pipe(Effect.provide(T.layer([T.answering("hi")]))))
 
-    it.effect("fails after the last event, and hands no event out twice", () =>
+    it.effect("fails after the last event and emits no event twice", () =>
       Effect.gen(function*() {
         const { ended, events } = yield* collectEither("do it", { keepRaw: true })
         assert.deepStrictEqual(tags(events), ["StepStart", "Text"])
@@ -225,7 +225,7 @@ describe("OpenCode", () => {
         Mock.script(Mock.lines([T.stepStart(), T.text("x")]), Mock.exit(2))
       ]))))
 
-    it.effect("hands out each event as it comes", () => {
+    it.effect("emits each event as it comes", () => {
       const goOn = Effect.unsafeMakeLatch(false)
       return Effect.gen(function*() {
         const events = yield* collectEither("do it").pipe(Effect.fork)
@@ -246,7 +246,7 @@ describe("OpenCode", () => {
       )
     })
 
-    it.effect("lets a slow consumer slow the child down, without a timeout", () => {
+    it.effect("slows the child down for a slow consumer, without a timeout", () => {
       const goOn = Effect.unsafeMakeLatch(false)
       const size = 8 * kib
       const count = 200
@@ -279,7 +279,7 @@ describe("OpenCode", () => {
       ])))
     })
 
-    it.effect("gives a slow consumer everything, also long after the process has exited", () => {
+    it.effect("delivers everything to a slow consumer, long after the process has exited", () => {
       const goOn = Effect.unsafeMakeLatch(false)
       return Effect.gen(function*() {
         let seen = 0
@@ -333,7 +333,7 @@ describe("OpenCode", () => {
   })
 
   describe("interruption", () => {
-    it.effect("asks the process to end, and returns when it has", () =>
+    it.effect("asks the process to end and returns when it has", () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(OpenCode.run("do it"))
         yield* T.untilStarted(1)
@@ -343,7 +343,7 @@ describe("OpenCode", () => {
         yield* T.expectClean
       }).pipe(Effect.provide(T.layer([Mock.script(Mock.never)]))))
 
-    it.effect("kills it after the grace where it takes no notice", () =>
+    it.effect("kills the process after the grace if it ignores SIGTERM", () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(OpenCode.run("do it"))
         yield* T.untilStarted(1)
@@ -361,7 +361,7 @@ describe("OpenCode", () => {
         yield* T.expectClean
       }).pipe(Effect.provide(T.layer([Mock.scriptWith({ onSigterm: "ignore" }, Mock.never)]))))
 
-    it.effect("is no error of ours, also after the outcome was near", () =>
+    it.effect("is not reported as an error, even close to the outcome", () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(OpenCode.run("do it"))
         yield* T.until("output", Effect.map(T.commands, (all) => (all[0]?.stdout.bytesRead ?? 0) > 0))
@@ -384,7 +384,7 @@ describe("OpenCode", () => {
         { startup: { concurrency: "unbounded" } }
       ))))
 
-    it.effect("is not waited for when something else holds the pipe", () =>
+    it.effect("is not awaited when something else holds the pipe", () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(OpenCode.run("do it"))
         yield* T.until("the exit", Effect.map(T.commands, (all) => all[0]?.state._tag === "Exited"))
@@ -401,7 +401,7 @@ describe("OpenCode", () => {
       ]))))
 
     for (const size of [1000, 4096, 64 * kib + 3]) {
-      it.effect(`may hold lines of any length, in chunks of ${size} bytes`, () =>
+      it.effect(`can have lines of any length, in chunks of ${size} bytes`, () =>
         Effect.gen(function*() {
           const events = yield* collect("do it")
           assert.deepStrictEqual(events.map((event) => RunEvent.toWire(event)), longLines)
@@ -423,7 +423,7 @@ describe("OpenCode", () => {
       T.stepFinish("stop")
     ]
 
-    it.effect("may split a character between chunks", () =>
+    it.effect("can have a character split between chunks", () =>
       Effect.gen(function*() {
         const result = yield* OpenCode.run("do it")
         assert.strictEqual(result.text, "größer als 10 € 😀 \u2028 漢字")
@@ -440,7 +440,7 @@ describe("OpenCode", () => {
         )
       ]))))
 
-    it.effect("may hold lines that are no events", () =>
+    it.effect("can have lines that are not events", () =>
       Effect.gen(function*() {
         const events = yield* collect("do it")
         assert.deepStrictEqual(
@@ -468,7 +468,7 @@ describe("OpenCode", () => {
         ]))
       ]))))
 
-    it.effect("counts an event whose line is not ended", () =>
+    it.effect("includes an event whose line has no end", () =>
       Effect.gen(function*() {
         const result = yield* OpenCode.run("do it")
         assert.strictEqual(result.finishReason, "stop")
@@ -478,7 +478,7 @@ describe("OpenCode", () => {
   })
 
   describe("stderr", () => {
-    it.effect("is drained at the same time, and its tail kept", () =>
+    it.effect("is read concurrently, and its tail kept", () =>
       Effect.gen(function*() {
         const result = yield* OpenCode.run("do it")
         const { stderr } = yield* T.only
@@ -497,13 +497,13 @@ describe("OpenCode", () => {
         )
       ]))))
 
-    it.effect("holds no ANSI codes in an error", () =>
+    it.effect("has no ANSI codes in an error", () =>
       Effect.gen(function*() {
         const error = yield* T.failsWith("OpenCodeProcessError")(OpenCode.run("do it"))
         assert.strictEqual(error.partial.stderr, "Error: Session not found\n")
         assert.match(error.hint ?? "", /session does not exist/)
       }).pipe(Effect.provide(T.layer([
-        // cut inside the code, and without a line feed at the end
+        // cut inside the code, without a line feed at the end
         Mock.script(Mock.stderr(["\u001b[91m\u001b[", "1mError: \u001b[0mSession not found"]), Mock.exit(1))
       ]))))
 
@@ -527,14 +527,14 @@ describe("OpenCode", () => {
       ]
     ] as const
     for (const [what, line, expected] of live) {
-      it.effect(`tells live of ${what}`, () => {
+      it.effect(`reports live ${what}`, () => {
         const goOn = Effect.unsafeMakeLatch(false)
         return Effect.gen(function*() {
           const seen: Array<RunEvent.RunEvent> = []
           yield* OpenCode.stream("do it").pipe(
             Stream.runForEach((event) => {
               seen.push(event)
-              // The process goes on only after this event has arrived.
+              // The process continues only after this event has arrived.
               return event._tag === expected._tag ? goOn.open : Effect.void
             })
           )
@@ -566,7 +566,7 @@ describe("OpenCode", () => {
         )
       }).pipe(Effect.provide(T.layer([
         Mock.script(
-          // the title generator's are not counted
+          // those of the title generator do not count
           Mock.stderr(
             ["small=false ", "small=true ", "small=false ", "small=false "].map((small) =>
               `timestamp=1 level=ERROR message="stream error" ${small}error.error="503"\n`
@@ -596,7 +596,7 @@ describe("OpenCode", () => {
         assert.strictEqual((yield* T.only).stdin, long)
       }).pipe(Effect.provide(T.layer([Mock.script(Mock.awaitStdin, Mock.lines(T.answer("x")))]))))
 
-    it.effect("gets the prompt as an argument on request, and an empty stdin", () =>
+    it.effect("gets the prompt as an argument on request, with an empty stdin", () =>
       Effect.gen(function*() {
         yield* OpenCode.run(prompt, { promptVia: "argv", files: ["a.txt"] })
         const recorded = yield* T.only
@@ -609,7 +609,7 @@ describe("OpenCode", () => {
         Effect.provide(T.layer([Mock.script(Mock.awaitStdin, Mock.lines(T.answer("x")))]))
       ))
 
-    it.effect("may be told a command instead of a prompt", () =>
+    it.effect("can get a command instead of a prompt", () =>
       Effect.gen(function*() {
         yield* OpenCode.run("", { command: "init" })
         const recorded = yield* T.only
@@ -617,7 +617,7 @@ describe("OpenCode", () => {
         assert.strictEqual(recorded.stdin, "")
       }).pipe(Effect.provide(T.layer([Mock.script(Mock.awaitStdin, Mock.lines(T.answer("x")))]))))
 
-    it.effect("runs in the working directory, which PWD names too", () =>
+    it.effect("runs in the working directory, as PWD says too", () =>
       Effect.gen(function*() {
         const { binary, home, work } = yield* T.Machine
         NodeFs.mkdirSync(NodePath.join(work, "sub"))
@@ -632,7 +632,7 @@ describe("OpenCode", () => {
         ])
       }).pipe(Effect.provide(T.layer(() => T.answering("x")))))
 
-    it.effect("gets its configuration in the environment", () =>
+    it.effect("gets its configuration through the environment", () =>
       Effect.gen(function*() {
         yield* OpenCode.run("x", {
           permission: { edit: "deny" },
@@ -641,7 +641,7 @@ describe("OpenCode", () => {
         })
         yield* OpenCode.run("x", { disableAutoupdate: false, extraEnv: { FOO: "bar" } })
         const [first, second] = yield* T.commands
-        // `agent` repeats the rules, which is a matter of its own
+        // `agent` repeats the rules and has its own tests
         const { agent: _, ...content } = JSON.parse(first!.env["OPENCODE_CONFIG_CONTENT"]!)
         assert.deepStrictEqual(content, {
           model: "a/b",
@@ -655,7 +655,7 @@ describe("OpenCode", () => {
         assert.strictEqual(second!.env["FOO"], "bar")
       }).pipe(Effect.provide(T.layer(() => T.answering("x")))))
 
-    it.effect("lays it over one that the environment or the run has, unless it is empty", () => {
+    it.effect("gets it merged over inherited configuration unless it is empty", () => {
       const inherited = { model: "a/b", provider: { p: {} }, permission: { bash: "allow" }, agent: { helper: {} } }
       const content = (recorded: { readonly env: { readonly [name: string]: string | undefined } } | undefined) =>
         JSON.parse(recorded!.env["OPENCODE_CONFIG_CONTENT"] ?? "null")
@@ -691,7 +691,7 @@ describe("OpenCode", () => {
       }))))
     })
 
-    it.effect("takes no value for an option", () =>
+    it.effect("gets no option from a value", () =>
       Effect.gen(function*() {
         NodeFs.writeFileSync(`${(yield* T.Machine).work}/--auto`, "x")
         yield* OpenCode.run("x", { title: "--auto", agent: "--yolo", variant: "-x", files: ["--auto"] })
@@ -706,7 +706,7 @@ describe("OpenCode", () => {
         assert.deepStrictEqual(second!.args.slice(5), ["--title=\"\"--auto\"\""])
       }).pipe(Effect.provide(T.layer(() => T.answering("x")))))
 
-    it.effect("has rules under every agent of the files that OpenCode reads", () =>
+    it.effect("gets the rules for every agent in the files that OpenCode reads", () =>
       Effect.gen(function*() {
         const { home, work } = yield* T.Machine
         const write = (file: string, text: string) => {
@@ -740,11 +740,11 @@ describe("OpenCode", () => {
         }
       }).pipe(Effect.provide(T.layer(() => T.answering("x")))))
 
-    it.effect("has rules under an agent whose file has an odd header, or lies behind a link", () =>
+    it.effect("gets the rules for agents in files with an odd header or behind a link", () =>
       Effect.gen(function*() {
         const { work } = yield* T.Machine
         const agents = `${work}/.opencode/agent`
-        // Agents of these names are what OpenCode makes of them (1.18.33).
+        // OpenCode derives these agent names from the files (1.18.33).
         const headers = {
           mark: "\uFEFF---\nname: mark\n---\nx",
           language: "---yaml\nname: language # its name\n---\nx",
@@ -770,7 +770,7 @@ describe("OpenCode", () => {
         assert.notProperty(agent, "other")
       }).pipe(Effect.provide(T.layer(() => T.answering("x")))))
 
-    it.effect("carries the id of its run, under that of the run it is in", () =>
+    it.effect("gets the id of its run, after that of the enclosing run", () =>
       Effect.gen(function*() {
         const outer = yield* OpenCode.run("x")
         const inner = yield* OpenCode.run("x")
@@ -783,7 +783,7 @@ describe("OpenCode", () => {
         T.layer(() => T.answering("x"), {}, () => ({ EFFECT_OPENCODE_RUN: ":outermost" }))
       )))
 
-    it.effect("gets the reviewed part of the environment only", () =>
+    it.effect("gets only the reviewed part of the environment", () =>
       Effect.gen(function*() {
         const { bin, home } = yield* T.Machine
         yield* OpenCode.run("x", { extraEnv: { OPENAI_API_KEY: "on purpose" } })
@@ -797,7 +797,7 @@ describe("OpenCode", () => {
         T.layer([T.answering("x")], { environment: "reviewed" }, () => ({ AWS_SECRET_ACCESS_KEY: "no" }))
       )))
 
-    it.effect("gets exactly the environment that is given", () =>
+    it.effect("gets exactly the given environment", () =>
       Effect.gen(function*() {
         yield* OpenCode.run("x")
         const recorded = yield* T.only
@@ -817,14 +817,14 @@ describe("OpenCode", () => {
   })
 
   describe("version and models", () => {
-    it.effect("gives the version that was assumed, without asking", () =>
+    it.effect("returns the given version without a query", () =>
       Effect.gen(function*() {
         const version = yield* Effect.flatMap(OpenCode.OpenCode, (service) => service.version)
         assert.deepStrictEqual(version, { major: 1, minor: 18, patch: 33 })
         assert.deepStrictEqual(yield* T.commands, [])
       }).pipe(Effect.provide(T.layer([]))))
 
-    it.effect("asks the binary for its models", () =>
+    it.effect("queries the binary for its models", () =>
       Effect.gen(function*() {
         const models = yield* Effect.flatMap(OpenCode.OpenCode, (service) => service.models)
         assert.deepStrictEqual(models, ["anthropic/claude-sonnet-4-5", "openai/gpt-5"])
@@ -842,7 +842,7 @@ describe("OpenCode", () => {
         )
       ], { defaults: { extraEnv: { FOO: "of the defaults" } } }))))
 
-    it.effect("fails where the models cannot be listed", () =>
+    it.effect("fails when the models cannot be listed", () =>
       Effect.gen(function*() {
         const error = yield* Effect.flatMap(OpenCode.OpenCode, (service) => service.models).pipe(
           T.failsWith("OpenCodeProcessError")
@@ -853,7 +853,7 @@ describe("OpenCode", () => {
         Mock.script(Mock.stdout("a/b\n"), Mock.stderr("\u001b[91mno such thing\u001b[0m\n"), Mock.exit(1))
       ]))))
 
-    it.effect("takes no answer that is too large, or only a part of one", () =>
+    it.effect("refuses an answer that is too large or incomplete", () =>
       Effect.gen(function*() {
         const models = Effect.flatMap(OpenCode.OpenCode, (service) => service.models)
         assert.include((yield* T.failsWith("OpenCodeProcessError")(models)).hint, "more than 16 MiB")
@@ -868,7 +868,7 @@ describe("OpenCode", () => {
         Mock.scriptWith({ onSigterm: "ignore" }, Mock.stdout("a/b\n"), Mock.sleep("60500 millis"), Mock.exit(0))
       ]))))
 
-    it.effect("has the answer of a process that is gone while something else holds its pipes", () =>
+    it.effect("returns the answer of an exited process whose pipes are still held", () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(Effect.flatMap(OpenCode.OpenCode, (service) => service.models))
         yield* T.advance("1 second")
@@ -877,7 +877,7 @@ describe("OpenCode", () => {
         Mock.scriptWith({ stdoutOutlivesProcess: Effect.never }, Mock.stdout("a/b\n"), Mock.exit(0))
       ]))))
 
-    it.effect("does not wait for ever for an answer", () =>
+    it.effect("waits for an answer only for a limited time", () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(
           Effect.flatMap(OpenCode.OpenCode, (service) => service.models).pipe(T.failsWith("OpenCodeProcessError"))
@@ -888,7 +888,7 @@ describe("OpenCode", () => {
       }).pipe(Effect.provide(T.layer([Mock.script(Mock.never)]))))
   })
 
-  it.effect("is lazy: nothing is started before the effect runs", () =>
+  it.effect("starts nothing before the effect runs", () =>
     Effect.gen(function*() {
       const run = OpenCode.run("x")
       const stream = OpenCode.stream("x")

@@ -4,7 +4,7 @@ import { OpenCodeError as E, RunEvent } from "effect-opencode"
 import { eventsOf, partial } from "./support/facts.js"
 import * as fixtures from "./support/fixtures.js"
 
-/** Stands for the prompt and the answer: neither belongs into a log line. */
+/** Stands for the prompt and the answer: neither belongs in a log line. */
 const canary = "canary-answer-7d1e"
 
 const seen = partial({
@@ -29,7 +29,7 @@ const seen = partial({
 
 interface Case {
   readonly error: E.OpenCodeError
-  /** What the message must say: what happened, and what to do about it. */
+  /** The message must say what happened and what to do about it. */
   readonly says: ReadonlyArray<string>
 }
 
@@ -231,7 +231,7 @@ const cases: ReadonlyArray<Case> = [
 ]
 
 describe("OpenCodeError", () => {
-  it("every error of the union has a case here", () => {
+  it("has a case here for every error of the union", () => {
     const tags = E.OpenCodeError.members.map((member) => member._tag)
     expect([...new Set(cases.map(({ error }) => error._tag))].sort()).toEqual([...tags].sort())
   })
@@ -251,7 +251,7 @@ describe("OpenCodeError", () => {
         for (const words of says) expect(error.message).toContain(words)
       })
 
-      it("says which run, where it was one, and nothing of the conversation", () => {
+      it("names the run, if there was one, and nothing of the conversation", () => {
         const facts = E.partialOf(error)
         if (facts !== undefined) {
           for (const words of ["ses_42", "run-4711", "/srv/place"]) expect(error.message).toContain(words)
@@ -260,7 +260,7 @@ describe("OpenCodeError", () => {
         expect(error.message).not.toMatch(/undefined|\[object|NaN/)
       })
 
-      it("names the processes that are left", () => {
+      it("names the remaining processes", () => {
         const facts = E.partialOf(error)
         if (facts === undefined) return
         const wire = Schema.encodeSync(E.OpenCodeError)(error)
@@ -284,7 +284,7 @@ describe("OpenCodeError", () => {
     }
   })
 
-  it("shows the end of a long stderr only", () => {
+  it("shows only the end of a long stderr", () => {
     const { message } = new E.OpenCodeProcessError({
       exitCode: 1,
       partial: { ...seen, stderr: `${"x".repeat(10_000)}the end` }
@@ -293,7 +293,7 @@ describe("OpenCodeError", () => {
     expect(message).not.toContain("x".repeat(2001))
   })
 
-  it("partialOf is nothing where no run had begun", () => {
+  it("has no partial before a run has begun", () => {
     expect(E.partialOf(new E.OpenCodeConfigError({ path: "model", reason: "no" }))).toBeUndefined()
     expect(E.partialOf(new E.OpenCodeCancelledError({ partial: seen }))).toEqual(seen)
   })

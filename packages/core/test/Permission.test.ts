@@ -26,7 +26,7 @@ describe("Permission", () => {
       }
     })
 
-    it("refuses ask, with the dotted path of the leaf and what to write instead", () => {
+    it("refuses ask with the dotted path and the values to write instead", () => {
       expect(problem({ edit: { "*.py": "ask" } }).path).toBe("edit.*.py")
       expect(problem({ edit: "allow", bash: { "*": "allow", "rm *": "ask" } }).path).toBe("bash.rm *")
       expect(problem({ a: { b: { c: "ask" } } }).path).toBe("a.b.c")
@@ -37,7 +37,7 @@ describe("Permission", () => {
       }
     })
 
-    it("refuses anything else, with the path and the allowed values, without the value", () => {
+    it("refuses other values with the path and the allowed values, without the value", () => {
       for (const value of ["canary-maybe", "Allow", "", 5, true, null, undefined, ["allow"]]) {
         const found = problem({ webfetch: "deny", bash: { "*": value } })
         expect(found.path).toBe("bash.*")
@@ -46,11 +46,11 @@ describe("Permission", () => {
       }
     })
 
-    it("names the first of several", () => {
+    it("names the first of several mistakes", () => {
       expect(problem({ edit: "allow", bash: "ask", read: "maybe" }).path).toBe("bash")
     })
 
-    it("looks at a rule that is called __proto__", () => {
+    it("checks a rule called __proto__", () => {
       expect(problem(JSON.parse("{\"__proto__\":{\"x\":\"ask\"}}")).path).toBe("__proto__.x")
     })
   })
@@ -58,28 +58,28 @@ describe("Permission", () => {
   describe("profiles", () => {
     const { allowAll, denyAll, make, names, readOnly } = Permission
 
-    it("name every class of action, so that nothing is left to ask", () => {
+    it("name every class of action, so that nothing asks", () => {
       for (const profile of [allowAll, denyAll, readOnly, make({}), make({ bash: "allow" })]) {
         expect(Permission.check(profile)).toBeUndefined()
         expect(Object.keys(profile)).toEqual(expect.arrayContaining(["*", ...names]))
-        // The last rule that matches decides, so the one for everything has to be first.
+        // The last matching rule decides, so the one for everything has to come first.
         expect(Object.keys(profile)[0]).toBe("*")
       }
     })
 
-    it("denyAll denies, allowAll allows all but what needs a person", () => {
+    it("deny all or allow all except what needs a person", () => {
       expect(new Set(Object.values(denyAll))).toEqual(new Set(["deny"]))
       const denied = Object.entries(allowAll).filter(([, rule]) => rule === "deny").map(([name]) => name)
       expect(denied.sort()).toEqual(["plan_enter", "plan_exit", "question"])
     })
 
-    it("readOnly allows reading and nothing else", () => {
+    it("allow only reading with readOnly", () => {
       const open = Object.entries(readOnly).filter(([, rule]) => rule !== "deny").map(([name]) => name)
       expect(open.sort()).toEqual(["glob", "grep", "list", "lsp", "read", "todowrite"])
       expect(readOnly["read"]).toEqual({ "*": "allow", "*.env": "deny", "*.env.*": "deny", "*.env.example": "allow" })
     })
 
-    it("make is closed by default, patterns too", () => {
+    it("are closed by default with make, patterns included", () => {
       expect(make({})).toEqual(denyAll)
       const profile = make({ read: "allow", bash: { "git log*": "allow" }, edit: { "*": "allow", "*.md": "deny" } })
       expect(profile).toMatchObject({ "*": "deny", read: "allow", write: "deny", task: "deny" })
@@ -98,7 +98,7 @@ describe("Permission", () => {
     expect(Schema.is(Permission.Rules)(rules)).toBe(true)
   })
 
-  it.prop("one bad leaf anywhere is found by its path", {
+  it.prop("finds one bad leaf anywhere by its path", {
     rules,
     path: fc.array(fc.stringMatching(/^[a-z*]{1,6}$/), { minLength: 1, maxLength: 4 }),
     bad: fc.constantFrom("ask", "maybe", 1, null)

@@ -26,7 +26,7 @@ const heldUntil = (at: number, model: string, startedBefore: number) =>
   })
 
 describe("rateLimitGate", () => {
-  it.effect("does not heed a time of day that is set back or forth", () =>
+  it.effect("ignores changes of the system clock", () =>
     Effect.gen(function*() {
       let [ofDay, elapsed] = [0, 0]
       const clock: Clock.Clock = Object.create(yield* Effect.clock, {
@@ -46,7 +46,7 @@ describe("rateLimitGate", () => {
       assert.isTrue(yield* isOpen)
     }))
 
-  it.effect("holds later starts back for as long as the provider asked", () =>
+  it.effect("delays later starts for as long as the provider asked", () =>
     Effect.gen(function*() {
       const error = yield* limited("openai/a")
       assert.strictEqual(error.kind, "rate-limit")
@@ -62,7 +62,7 @@ describe("rateLimitGate", () => {
       Effect.provide(T.layer([tooMany({ "retry-after-ms": "1500" }), T.answering("x")], { rateLimitGate: true }))
     ))
 
-  it.effect("waits 30 seconds, or as long as is said, where the provider does not say", () =>
+  it.effect("waits 30 seconds, or the configured time, when the provider names none", () =>
     Effect.gen(function*() {
       yield* limited("openai/a")
       yield* heldUntil(30_000, "openai/a", 1)
@@ -79,7 +79,7 @@ describe("rateLimitGate", () => {
       )
     ))
 
-  it.effect("does not hold back runs of another provider", () =>
+  it.effect("does not delay runs of another provider", () =>
     Effect.gen(function*() {
       yield* limited("openai/a")
       assert.strictEqual((yield* OpenCode.run("x", { model: "anthropic/a" })).text, "x")
@@ -88,7 +88,7 @@ describe("rateLimitGate", () => {
       T.layer([tooMany(), T.answering("x"), T.answering("x")], { rateLimitGate: true })
     )))
 
-  it.effect("holds the longest wait that any run was told", () => {
+  it.effect("uses the longest wait that any run received", () => {
     const both = Effect.unsafeMakeLatch(false)
     const asks = ["60", "10"]
     return Effect.gen(function*() {
@@ -108,7 +108,7 @@ describe("rateLimitGate", () => {
     )))
   })
 
-  it.effect("holds those back, too, who stood at the start-up gate when it was told", () => {
+  it.effect("delays runs that already wait at the start-up gate", () => {
     const goOn = Effect.unsafeMakeLatch(false)
     const { steps } = tooMany({ "retry-after": "60" })
     return Effect.gen(function*() {
@@ -116,7 +116,7 @@ describe("rateLimitGate", () => {
       yield* T.untilStarted(1)
       const second = yield* Effect.fork(OpenCode.run("x", { model: "openai/a" }))
       yield* T.untilMade(2)
-      // a third one of another provider is not behind the second one
+      // a third run with another provider does not queue after the second
       const third = yield* Effect.fork(OpenCode.run("x", { model: "anthropic/a" }))
       yield* T.untilMade(3)
       yield* goOn.open
@@ -133,7 +133,7 @@ describe("rateLimitGate", () => {
     )))
   })
 
-  it.effect("learns of a hidden retry, too", () => {
+  it.effect("reacts to a hidden retry", () => {
     const goOn = Effect.unsafeMakeLatch(false)
     return Effect.gen(function*() {
       const first = yield* Effect.fork(OpenCode.run("x", { model: "openai/a" }))
@@ -154,7 +154,7 @@ describe("rateLimitGate", () => {
     ], { rateLimitGate: true })))
   })
 
-  it.effect("is not moved by other errors", () =>
+  it.effect("ignores other errors", () =>
     Effect.gen(function*() {
       yield* T.failsWith("OpenCodeSessionError")(OpenCode.run("x"))
       assert.strictEqual((yield* OpenCode.run("x")).text, "x")
@@ -163,7 +163,7 @@ describe("rateLimitGate", () => {
       T.answering("x")
     ], { rateLimitGate: true }))))
 
-  it.effect("is off unasked", () =>
+  it.effect("is off by default", () =>
     Effect.gen(function*() {
       yield* limited("openai/a")
       assert.strictEqual((yield* OpenCode.run("x", { model: "openai/a" })).text, "x")

@@ -12,14 +12,14 @@ const crash = (stderr: string) => Mock.script(Mock.stderr(stderr), Mock.exit(1))
 
 describe("a SQLite crash at start-up", () => {
   const texts = [
-    // the wrapper's list
+    // texts that the wrapper recognised
     "database is locked",
     "SQLITE_BUSY: the database is busy",
     "SQLiteError: something",
     "sqliteerror",
     "PRAGMA journal_mode",
     "disk I/O error",
-    // today's
+    // texts of current versions
     "\u001b[91m\u001b[1mError: \u001b[0mUnexpected error\n\nFailed query: CREATE TABLE `project` (…)\nparams:",
     "Error: Unexpected error\n\nDATABASE IS LOCKED",
     "Error: Unexpected error\n\nFailed to run the query 'PRAGMA journal_mode = WAL'",
@@ -30,7 +30,7 @@ describe("a SQLite crash at start-up", () => {
     "duplicate column name: x"
   ]
   for (const stderr of texts) {
-    it.effect(`is tried again: ${JSON.stringify(stderr.slice(0, 70))}`, () =>
+    it.effect(`is retried: ${JSON.stringify(stderr.slice(0, 70))}`, () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(OpenCode.run("x"))
         yield* T.untilOver(1)
@@ -38,14 +38,14 @@ describe("a SQLite crash at start-up", () => {
         const result = yield* Fiber.join(fiber)
         assert.strictEqual(result.text, "after all")
         assert.strictEqual(result.attempts, 2)
-        // that of the attempt which made it
+        // that of the attempt that created it
         assert.strictEqual(result.stderr, "")
         assert.strictEqual(result.duration, 1000)
         assert.strictEqual((yield* T.commands).length, 2)
       }).pipe(Effect.provide(T.layer([crash(stderr), T.answering("after all")]))))
   }
 
-  it.effect("is tried again by a stream, which shows the events of the last attempt only", () =>
+  it.effect("is retried by a stream, which emits only the events of the last attempt", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(Stream.runCollect(OpenCode.stream("x")))
       yield* T.untilOver(1)
@@ -57,7 +57,7 @@ describe("a SQLite crash at start-up", () => {
       ])
     }).pipe(Effect.provide(T.layer([T.locked, T.answering("x")]))))
 
-  it.effect("is tried two more times, a second apart, and then is the error", () =>
+  it.effect("is retried twice, a second apart, and then fails the run", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(T.failsWith("OpenCodeSqliteError")(OpenCode.run("x")))
       yield* T.untilOver(1)
@@ -80,7 +80,7 @@ describe("a SQLite crash at start-up", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(T.layer(() => T.locked))))
 
-  it.effect("is tried again as the schedule says", () =>
+  it.effect("is retried by the given schedule", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(T.failsWith("OpenCodeSqliteError")(OpenCode.run("x")))
       for (const at of [10_000, 30_000, 70_000, 150_000]) {
@@ -99,13 +99,13 @@ describe("a SQLite crash at start-up", () => {
     }))))
   const seen: Array<number> = []
 
-  it.effect("is not tried again by a schedule that stops", () =>
+  it.effect("is not retried by a schedule that stops", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeSqliteError")(OpenCode.run("x"))
       assert.strictEqual(error.partial.attempts, 1)
     }).pipe(Effect.provide(T.layer([T.locked], { retry: Schedule.stop }))))
 
-  it.effect("gives every run its own count", () =>
+  it.effect("is counted for every run separately", () =>
     Effect.gen(function*() {
       const runs = yield* Effect.fork(
         Effect.all([1, 2, 3].map(() => T.failsWith("OpenCodeSqliteError")(OpenCode.run("x"))))
@@ -114,7 +114,7 @@ describe("a SQLite crash at start-up", () => {
       assert.deepStrictEqual(errors.map((error) => error.partial.attempts), [2, 2, 2])
     }).pipe(Effect.provide(T.layer(() => T.locked, { retry: Schedule.recurs(1) }))))
 
-  it.effect("is never repeated once an event was seen", () =>
+  it.effect("is not retried once an event was seen", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeProcessError")(OpenCode.run("x"))
       assert.strictEqual(error.partial.eventCount, 1)
@@ -125,7 +125,7 @@ describe("a SQLite crash at start-up", () => {
       T.answering("again")
     ]))))
 
-  it.effect("is repeated where only a diagnostic was seen", () =>
+  it.effect("is retried if only a diagnostic was seen", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(OpenCode.run("x"))
       yield* T.untilOver(1)
@@ -154,7 +154,7 @@ describe("a SQLite crash at start-up", () => {
     ["OpenCodeIncompleteError", Mock.script(Mock.stderr("database is locked\n"), Mock.exit(0))]
   ]
   for (const [index, [tag, script]] of others.entries()) {
-    it.effect(`is what ${tag} is not (${index + 1})`, () =>
+    it.effect(`is not confused with ${tag} (${index + 1})`, () =>
       Effect.gen(function*() {
         yield* T.failsWith(tag)(OpenCode.run("x"))
         assert.strictEqual((yield* T.commands).length, 1)
@@ -163,8 +163,8 @@ describe("a SQLite crash at start-up", () => {
   }
 })
 
-describe("another attempt", () => {
-  it.effect("has directories of its own, and begins when those before it are gone", () => {
+describe("a retry", () => {
+  it.effect("has its own directories and starts when the earlier ones are gone", () => {
     const homes: Array<string> = []
     const before: Array<boolean> = []
     return Effect.gen(function*() {
@@ -202,7 +202,7 @@ describe("another attempt", () => {
       T.answering("x")
     ], { retry: Schedule.recurs(1) }))))
 
-  it.effect("is not begun when the run is interrupted during the delay", () =>
+  it.effect("does not start when the run is interrupted during the delay", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(OpenCode.run("x"))
       yield* T.untilOver(1)
@@ -213,7 +213,7 @@ describe("another attempt", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(T.layer(() => T.locked))))
 
-  it.scoped("is not begun when the run is interrupted while the directories of the last one are removed", () => {
+  it.scoped("does not start when the run is interrupted while the last directories are removed", () => {
     const removing = Effect.unsafeMakeLatch(false)
     const goOn = Effect.unsafeMakeLatch(false)
     return Effect.gen(function*() {
@@ -238,7 +238,7 @@ describe("another attempt", () => {
     }).pipe(Effect.provide(T.layer(() => T.locked)))
   })
 
-  it.effect("asks for the prompt, the gate and the version as the first one did", () =>
+  it.effect("gets the prompt and passes the gate like the first attempt, without another version query", () =>
     Effect.gen(function*() {
       yield* OpenCode.run("the prompt")
       const all = yield* T.commands

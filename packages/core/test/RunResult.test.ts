@@ -15,7 +15,7 @@ const text = (text: string) => wire({ type: "text", part: { text } })
 
 describe("RunResult", () => {
   describe("fold", () => {
-    it("of nothing is nothing", () => {
+    it("of no events is empty", () => {
       expect(RunResult.fold([])).toEqual({
         text: "",
         toolCalls: [],
@@ -74,19 +74,19 @@ describe("RunResult", () => {
   })
 
   describe("summary", () => {
-    it("keeps the end of the text where it is not to keep all of it", () => {
+    it("keeps only the end of the text when told to", () => {
       const state = summary.make({ keepText: 4 })
       for (const piece of ["ab", "cd", "ef"]) state.add(text(piece))
       expect(state.text()).toBe("\n\nef")
     })
 
-    it("counts steps that begin, repetitions of one message included, and tool calls", () => {
+    it("counts tool calls and started steps, including repetitions of one message", () => {
       const state = summary.make({ keepText: 1 })
       for (const event of eventsOf(fixtures.get("1.18.33/stream-cut-second-step").stdout)) state.add(event)
       expect(state).toMatchObject({ steps: 7, toolCalls: 1, finished: false, finishReason: "tool-calls" })
     })
 
-    it("does not count what OpenCode did not print", () => {
+    it("does not count events that OpenCode did not print", () => {
       const state = summary.make({ keepText: 1 })
       state.add(RunEvent.fromLine("no json"))
       state.add({ _tag: "PermissionRejected", permission: "bash", patterns: [] })
@@ -98,14 +98,14 @@ describe("RunResult", () => {
       expect(state.eventCount).toBe(1)
     })
 
-    it("knows which reasons end a conversation", () => {
+    it("distinguishes the reasons that end a conversation", () => {
       for (const reason of ["stop", "length", "content-filter"]) expect(finishReason.isFinal(reason)).toBe(true)
       for (const reason of ["tool-calls", "unknown", "other", "error", undefined]) {
         expect(finishReason.isFinal(reason)).toBe(false)
       }
     })
 
-    it("names the permission that stderr told of, whichever pipe is ahead", () => {
+    it("takes the permission from stderr, whichever pipe is ahead", () => {
       const start = wire({ type: "step_start", part: {} })
       const told: RunEvent.PermissionRejected = {
         _tag: "PermissionRejected",
@@ -134,11 +134,11 @@ describe("RunResult", () => {
     const fuzzy = (events: ReadonlyArray<RunEvent.WireObject>, rawLines?: ReadonlyArray<string>) =>
       RunResult.fuzzyText({ text: "", events: events.map(wire), rawLines })
 
-    it("is the answer, trimmed, if there is one", () => {
+    it("is the trimmed answer if there is one", () => {
       expect(RunResult.fuzzyText({ text: " \n answer \n", events: [text("other")], rawLines: ["raw"] })).toBe("answer")
     })
 
-    it("else the text of the events, joined by newlines", () => {
+    it("is otherwise the text of the events, joined by newlines", () => {
       expect(fuzzy([
         { type: "text", part: { text: "a" } },
         { type: "message", content: ["b", { text: "c" }] },
@@ -147,7 +147,7 @@ describe("RunResult", () => {
       ])).toBe("a\nbc\nd")
     })
 
-    it("looks for keys in their order, in the event, its part and the part's state", () => {
+    it("reads keys in order, in the event, its part and the part's state", () => {
       const order = ["content", "text", "delta", "output", "message", "result", "value"]
       order.forEach((key, index) => {
         const present = Object.fromEntries(order.slice(index).map((name) => [name, `from ${name}`]))
@@ -158,16 +158,16 @@ describe("RunResult", () => {
         .toBe("out")
     })
 
-    it("then in a message object", () => {
+    it("reads a message object last", () => {
       expect(fuzzy([{ type: "other", message: { content: "c", text: "t" } }])).toBe("c")
       expect(fuzzy([{ type: "other", message: { text: "t" } }])).toBe("t")
     })
 
-    it("passes over blanks and what is no text", () => {
+    it("skips blank and other values", () => {
       expect(fuzzy([{ type: "other", content: "  ", text: 5, value: "v" }])).toBe("v")
     })
 
-    it("else the raw lines", () => {
+    it("falls back to the raw lines", () => {
       expect(fuzzy([{ type: "done" }], ["one", "two", ""])).toBe("one\ntwo")
       expect(fuzzy([{ type: "done" }])).toBe("")
       expect(fuzzy([])).toBe("")
@@ -211,14 +211,14 @@ describe("RunResult", () => {
       })
     }
 
-    it("the events are written as OpenCode printed them", () => {
+    it("the events are encoded as OpenCode printed them", () => {
       const fixture = fixtures.get("1.18.33/multi")
       expect(encode(resultOf("1.18.33/multi")).events).toEqual(
         fixtures.linesOf(fixture.stdout).map(fixtures.objectOf)
       )
     })
 
-    it("tool calls are the events that report one, in order", () => {
+    it("tool calls are the tool events, in order", () => {
       expect(resultOf("1.18.33/tool-parallel").toolCalls.filter(RunEvent.is("ToolUse")).map(({ tool }) => tool))
         .toEqual(["glob", "bash", "bash"])
     })

@@ -10,7 +10,7 @@ const Answer = Schema.Struct({ count: Schema.Int })
 const right = "Here:\n```json\n{\"count\": 3}\n```"
 const wrong = "```json\n{\"count\": \"three\"}\n```"
 
-/** A turn that takes a time of the test clock. */
+/** A turn that takes some time of the test clock. */
 const taking = (minutes: number, said: string) =>
   Mock.script(
     Mock.awaitStdin,
@@ -36,7 +36,7 @@ const at = (minutes: number) => T.advanceTo(minutes * 60_000)
 const patient = { defaults: { idleTimeout: "5 hours" } } as const
 
 describe("runSchema", () => {
-  it.effect("tells the agent the JSON Schema and decodes the answer", () =>
+  it.effect("sends the JSON Schema to the agent and decodes the answer", () =>
     Effect.gen(function*() {
       const { result, value } = yield* OpenCode.runSchema(Answer, "How many?")
       assert.deepStrictEqual(value, { count: 3 })
@@ -47,7 +47,7 @@ describe("runSchema", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(T.layer(saying(right)))))
 
-  it.effect("gives what is wrong back in the same session, and adds the turns up", () =>
+  it.effect("returns the issues in the same session and adds the turns up", () =>
     Effect.gen(function*() {
       const { result, value } = yield* OpenCode.runSchema(Answer, "How many?")
       assert.deepStrictEqual(value, { count: 3 })
@@ -79,7 +79,7 @@ describe("runSchema", () => {
     }).pipe(Effect.provide(T.layer(saying(wrong, wrong, wrong, right)))))
 
   for (const [repairs, attempts] of [[0, 1], [1, 2]] as const) {
-    it.effect(`asks for ${repairs} where that is what is allowed`, () =>
+    it.effect(`asks for ${repairs} corrections if allowed`, () =>
       Effect.gen(function*() {
         const error = yield* T.failsWith("OpenCodeOutputError")(OpenCode.runSchema(Answer, "How many?", { repairs }))
         assert.strictEqual(error.attempts, attempts)
@@ -87,7 +87,7 @@ describe("runSchema", () => {
       }).pipe(Effect.provide(T.layer(saying(wrong, wrong, right)))))
   }
 
-  it.effect("refuses what cannot be used before anything starts", () =>
+  it.effect("refuses unusable options before anything starts", () =>
     Effect.gen(function*() {
       const refused = T.failsWith("OpenCodeConfigError")
       assert.strictEqual((yield* refused(OpenCode.runSchema(Answer, "How many?", { repairs: -1 }))).path, "repairs")
@@ -102,7 +102,7 @@ describe("runSchema", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(T.layer([]))))
 
-  it.effect("a turn that fails ends it with its own error", () =>
+  it.effect("fails with the error of a failed turn", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeSessionError")(OpenCode.runSchema(Answer, "How many?"))
       assert.strictEqual(error.reason, "no")
@@ -114,7 +114,7 @@ describe("runSchema", () => {
       ]))
     ))
 
-  it.effect("goes on in a session, and can be asked for in one", () =>
+  it.effect("continues a session, and is a method of one", () =>
     Effect.gen(function*() {
       yield* OpenCode.runSchema(Answer, "How many?", { sessionId: "ses_0" })
       const session = yield* OpenCode.session()
@@ -140,8 +140,8 @@ describe("runSchema", () => {
       assert.strictEqual(prompts[2], "Something else")
     }).pipe(Effect.scoped, Effect.provide(T.layer([taking(1, wrong), ...saying(right, "ok")]))))
 
-  describe("one time for all turns", () => {
-    it.effect("what the first turn took is gone for the second one", () =>
+  describe("has one timeout for all turns:", () => {
+    it.effect("the time of the first turn is missing from the second", () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(
           T.failsWith("OpenCodeTimeoutError")(OpenCode.runSchema(Answer, "How many?", { timeout: "10 minutes" }))
@@ -152,7 +152,7 @@ describe("runSchema", () => {
         yield* at(10)
         const error = yield* Fiber.join(fiber)
         assert.strictEqual(error.phase, "total")
-        // The limit that was asked for, and what all turns have done.
+        // The requested limit, and the facts of all turns.
         assert.strictEqual(error.limit, 600_000)
         assert.strictEqual(error.partial.duration, 600_000)
         assert.strictEqual(error.partial.steps, 1)
@@ -167,7 +167,7 @@ describe("runSchema", () => {
         yield* T.expectClean
       }).pipe(Effect.provide(T.layer([taking(6, wrong), taking(6, right)]))))
 
-    it.effect("the default too", () =>
+    it.effect("the default applies to all turns", () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(T.failsWith("OpenCodeTimeoutError")(OpenCode.runSchema(Answer, "How many?")))
         yield* at(90)
@@ -176,7 +176,7 @@ describe("runSchema", () => {
         assert.strictEqual((yield* Fiber.join(fiber)).limit, 2 * 3_600_000)
       }).pipe(Effect.provide(T.layer([taking(90, wrong), taking(90, right)], patient))))
 
-    it.effect("what is in time is in time", () =>
+    it.effect("an answer within the time is accepted", () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(OpenCode.runSchema(Answer, "How many?", { timeout: "13 minutes" }))
         yield* at(6)
@@ -184,7 +184,7 @@ describe("runSchema", () => {
         assert.strictEqual((yield* Fiber.join(fiber)).result.duration, 12 * 60_000)
       }).pipe(Effect.provide(T.layer([taking(6, wrong), taking(6, right)]))))
 
-    it.effect("without a limit", () =>
+    it.effect("an infinite one sets no limit", () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(OpenCode.runSchema(Answer, "How many?", { timeout: Infinity }))
         yield* at(90)
@@ -206,8 +206,8 @@ describe("runSchema", () => {
       }).pipe(Effect.scoped, Effect.provide(T.layer([taking(9, "ok"), taking(4, wrong), taking(4, right)]))))
   })
 
-  describe("one budget for all turns", () => {
-    it.effect("a turn has what is left, and the error tells of the whole", () =>
+  describe("has one budget for all turns:", () => {
+    it.effect("a turn gets the rest, and the error reports the total", () =>
       Effect.gen(function*() {
         const error = yield* T.failsWith("OpenCodeBudgetError")(
           OpenCode.runSchema(Answer, "How many?", { budget: { cost: 0.4 } })
@@ -223,7 +223,7 @@ describe("runSchema", () => {
       }).pipe(Effect.provide(T.layer(saying(wrong, right)))))
 
     for (const [limit, max, reached] of [["steps", 2, 2], ["tokens", 270, 270]] as const) {
-      it.effect(`nothing starts where no ${limit} are left`, () =>
+      it.effect(`nothing starts when no ${limit} are left`, () =>
         Effect.gen(function*() {
           const error = yield* T.failsWith("OpenCodeBudgetError")(
             OpenCode.runSchema(Answer, "How many?", { budget: { [limit]: max } })
@@ -239,7 +239,7 @@ describe("runSchema", () => {
         }).pipe(Effect.provide(T.layer(saying(wrong, wrong, right)))))
     }
 
-    it.effect("counts the steps that a run counts: those that begin", () =>
+    it.effect("started steps count, as for a run", () =>
       Effect.gen(function*() {
         const error = yield* T.failsWith("OpenCodeBudgetError")(
           OpenCode.runSchema(Answer, "How many?", { budget: { steps: 4 } })
@@ -252,7 +252,7 @@ describe("runSchema", () => {
         Mock.script(Mock.lines([T.stepStart(), ...T.answer(wrong)]), Mock.exit(0))
       ]))))
 
-    it.effect("a limit that is reached leaves room for a correction without any", () =>
+    it.effect("a limit reached exactly allows a correction that spends nothing", () =>
       Effect.gen(function*() {
         const { value } = yield* OpenCode.runSchema(Answer, "How many?", { budget: { toolCalls: 1, cost: 0.25 } })
         assert.deepStrictEqual(value, { count: 3 })
@@ -274,7 +274,7 @@ describe("runSchema", () => {
         ]))
       ))
 
-    it.effect("the default limit of steps is for all turns", () =>
+    it.effect("the default limit of steps applies to all turns", () =>
       Effect.gen(function*() {
         const error = yield* T.failsWith("OpenCodeBudgetError")(OpenCode.runSchema(Answer, "How many?"))
         assert.deepStrictEqual([error.limit, error.max, error.reached], ["steps", 500, 501])

@@ -27,14 +27,14 @@ const options: RunOptions.RunOptions = {
 
 const all = Object.values(canaries)
 
-/** However a text is spelled inside another one. */
+/** Every spelling of a secret inside another text. */
 const spellings = all.flatMap((canary) => [canary, JSON.stringify(canary).slice(1, -1)])
 
 const expectNone = (what: string, text: string) => {
   for (const canary of spellings) assert.isFalse(text.includes(canary), `${canary} is in ${what}`)
 }
 
-/** Everything that a program sees of an error: whatever it does with it. */
+/** Everything that a program sees of an error. */
 const shown = (error: OpenCodeError.OpenCodeError): string =>
   [
     error.message,
@@ -72,7 +72,7 @@ const watched = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
           attribute: (key, value) => attributes.set(key, value),
           event: (name, _time, attributes) => seen.push(name, attributes),
           addLinks: () => {},
-          // what an exporter makes of the end: the error and its stack
+          // an exporter records the error and its stack
           end: (_time, exit) => {
             if (Exit.isFailure(exit)) seen.push(NodeUtil.inspect(exit.cause, { depth: 20 }), String(exit.cause))
           }
@@ -92,7 +92,7 @@ const watched = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     return { exit, seen: NodeUtil.inspect(seen, { depth: 20, maxArrayLength: null, maxStringLength: null }) }
   })
 
-/** An agent that prints everything it knows, wherever it can. */
+/** An agent that prints everything it knows on every channel. */
 const blabbing = (...last: ReadonlyArray<Mock.Step>) =>
   Mock.script(
     Mock.stderr([`error: connecting with ${canaries.password}\n`, `${JSON.stringify(canaries)}\n`]),
@@ -109,7 +109,7 @@ const blabbing = (...last: ReadonlyArray<Mock.Step>) =>
   )
 
 describe("a secret", () => {
-  it.effect("travels in the environment and nowhere else", () =>
+  it.effect("travels only in the environment", () =>
     Effect.gen(function*() {
       yield* OpenCode.run("x", { ...options, promptVia: "argv" })
       const { args, command, cwd, env, stdin } = yield* T.only
@@ -147,7 +147,7 @@ describe("a secret", () => {
     ["OpenCodeSpawnError", Mock.spawnError("NotFound")]
   ]
   for (const [tag, script, more] of endings) {
-    it.effect(`is not in ${tag}, nor in the logs, spans and transcript of that run`, () =>
+    it.effect(`is missing from ${tag} and from the logs, spans and transcript of that run`, () =>
       Effect.gen(function*() {
         const { work } = yield* T.Machine
         const { exit, seen } = yield* watched(OpenCode.run("x", { ...options, ...more }))
@@ -166,7 +166,7 @@ describe("a secret", () => {
       }).pipe(Effect.provide(T.layer([script], { retry: Schedule.stop }))))
   }
 
-  it.effect("is cleaned out of partial.stderr, and what is no secret stays", () =>
+  it.effect("is masked in partial.stderr, unlike other text", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeProcessError")(OpenCode.run("x", options))
       assert.include(error.partial.stderr, "error: connecting with <redacted>")
@@ -176,13 +176,13 @@ describe("a secret", () => {
     }).pipe(Effect.provide(T.layer([
       Mock.script(
         Mock.stderr(`error: connecting with ${canaries.password}\nPLAIN is not a secret\n`),
-        // never told to us, but they look like some
+        // never passed to us, but with the look of secrets
         Mock.stderr("OPENAI_API_KEY=sk-proj-abcdefghijklmnop\nhttps://me:hunter2hunter2@host/\n"),
         Mock.exit(1)
       )
     ]))))
 
-  it.effect("is not in the partial facts of a stream's error", () =>
+  it.effect("is missing from the partial facts of a stream's error", () =>
     Effect.gen(function*() {
       const { exit, seen } = yield* watched(Stream.runDrain(OpenCode.stream("x", options)))
       if (Exit.isFailure(exit) && exit.cause._tag === "Fail") {
@@ -191,7 +191,7 @@ describe("a secret", () => {
       expectNone("logs and spans", seen)
     }).pipe(Effect.provide(T.layer([blabbing(Mock.exit(1))]))))
 
-  it.effect("is not in the stderr of a result, nor in its logs and spans", () =>
+  it.effect("is missing from the stderr of a result and from its logs and spans", () =>
     Effect.gen(function*() {
       const { exit, seen } = yield* watched(OpenCode.run("x", options))
       assert.isTrue(Exit.isSuccess(exit))
@@ -199,7 +199,7 @@ describe("a secret", () => {
       expectNone("logs and spans", seen)
     }).pipe(Effect.provide(T.layer([blabbing(Mock.lines(T.answer("done")), Mock.exit(0))]))))
 
-  it.effect("of the layer's defaults is not in the error of a question to the binary", () =>
+  it.effect("from the layer's defaults is missing from the error of a query", () =>
     Effect.gen(function*() {
       const service = yield* OpenCode.OpenCode
       const models = yield* T.failsWith("OpenCodeProcessError")(service.models)
@@ -213,7 +213,7 @@ describe("a secret", () => {
       defaults: options
     }))))
 
-  it.effect("is not lost on the way to OpenCode's own environment of a question", () =>
+  it.effect("reaches the environment of a query", () =>
     Effect.gen(function*() {
       yield* Effect.flatMap(OpenCode.OpenCode, (service) => service.models)
       assert.strictEqual((yield* T.only).env["MY_SECRET"], canaries.env)

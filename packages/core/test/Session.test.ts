@@ -9,11 +9,11 @@ import * as T from "./support/mock.js"
 
 const inSession = (id: string, events: ReadonlyArray<object>) => events.map((event) => ({ ...event, sessionID: id }))
 
-/** A turn that shows itself to be of a session. */
+/** A turn that reports its session. */
 const turnOf = (id: string, said: string) =>
   Mock.script(Mock.awaitStdin, Mock.lines(inSession(id, T.answer(said))), Mock.exit(0))
 
-/** A whole conversation of one answer, as `opencode export` gives it. */
+/** A whole conversation of one answer, as `opencode export` prints it. */
 const exported = (id: string, parts: ReadonlyArray<object> = []) =>
   JSON.stringify({
     info: { id, title: "a title" },
@@ -25,7 +25,7 @@ const exported = (id: string, parts: ReadonlyArray<object> = []) =>
 
 const isExport = (command: Mock.RecordedCommand) => command.args.at(-2) === "export"
 
-/** Runs in the order of their start, and exports by the id that is asked for: those fail that are not there. */
+/** Runs in the order of their start, and exports by session id: those that are missing fail. */
 const agent = (runs: ReadonlyArray<Mock.Script>, exports: { readonly [id: string]: string } = {}) => {
   let started = 0
   return (command: Mock.RecordedCommand): Mock.Script => {
@@ -36,7 +36,7 @@ const agent = (runs: ReadonlyArray<Mock.Script>, exports: { readonly [id: string
     }
     const text = exports[command.args.at(-1) ?? ""]
     if (text === undefined) return Mock.script(Mock.stderr("Error: Session not found"), Mock.exit(1))
-    // What the shell would do with `> "$0"`.
+    // What the shell does for `> "$0"`.
     NodeFs.writeFileSync(command.args[2]!, text)
     return Mock.script(Mock.exit(0))
   }
@@ -46,7 +46,7 @@ const runs = Effect.map(T.commands, (all) => all.filter(({ args }) => args[0] ==
 
 const exportsAsked = Effect.map(T.commands, (all) => all.filter(isExport).map(({ args }) => args.at(-1)))
 
-/** What of the arguments says which session is meant. */
+/** The arguments that select the session. */
 const continuing = (command: Mock.RecordedCommand) => {
   const { args } = command
   return [
@@ -61,12 +61,12 @@ const configOf = (command: Mock.RecordedCommand | undefined) =>
 
 const atOnce: OpenCode.Options = { startup: { concurrency: "unbounded" } }
 
-/** Relative to the working directory, and absolute wherever the library tells of it. */
+/** Relative to the working directory; the library reports it as absolute. */
 const kept: OpenCode.Options = { isolation: { directory: "../kept" } }
 
 describe("Session", () => {
   describe("turns", () => {
-    it.effect("share the conversation and the data directory, which goes with the scope", () =>
+    it.effect("share the conversation and the data directory, which is removed with the scope", () =>
       Effect.gen(function*() {
         yield* Effect.scoped(Effect.gen(function*() {
           const session = yield* OpenCode.session({ title: "A title" })
@@ -84,7 +84,7 @@ describe("Session", () => {
           assert.strictEqual(session.directory, directories[0])
           assert.strictEqual(directories[0], directories[1])
           assert.isTrue(NodeFs.existsSync(directories[0]!))
-          // The temporary directory is each turn's own.
+          // Each turn has its own temporary directory.
           assert.notStrictEqual(all[0]!.env["TMPDIR"], all[1]!.env["TMPDIR"])
           assert.strictEqual(session.cwd, (yield* T.Machine).work)
 
@@ -94,7 +94,7 @@ describe("Session", () => {
         yield* T.expectClean
       }).pipe(Effect.provide(T.layer([turnOf("ses_1", "1"), turnOf("ses_1", "2")]))))
 
-    it.effect("wait for each other in order, and the wait does not count towards the timeout", () =>
+    it.effect("wait for each other in order, without counting the wait in the timeout", () =>
       Effect.gen(function*() {
         const opened = yield* Deferred.make<void>()
         yield* Effect.gen(function*() {
@@ -105,7 +105,7 @@ describe("Session", () => {
             ["two", "three", "four"],
             (prompt) => Effect.zipLeft(Effect.fork(session.run(prompt, { timeout: "1 minute" })), T.settle)
           )
-          // Somebody who leaves the queue holds nobody up.
+          // A turn that leaves the queue delays nobody.
           yield* Fiber.interrupt(others[1]!)
           yield* TestClock.adjust("30 minutes")
           yield* T.settle
@@ -132,7 +132,7 @@ describe("Session", () => {
         )
       }))
 
-    it.effect("of different sessions run at the same time, each in a directory of its own", () =>
+    it.effect("of different sessions run at the same time, each in its own directory", () =>
       Effect.gen(function*() {
         const [a, b] = yield* Effect.all([OpenCode.session(), OpenCode.session()])
         const fibers = yield* Effect.forEach([a, b], (session) => Effect.fork(session.run("go")))
@@ -143,7 +143,7 @@ describe("Session", () => {
         yield* Fiber.interruptAll(fibers)
       }).pipe(Effect.scoped, Effect.provide(T.layer([Mock.script(Mock.never), Mock.script(Mock.never)], atOnce))))
 
-    it.effect("that fail keep the session, and what they have spent counts", () =>
+    it.effect("that fail keep the session and count their spending", () =>
       Effect.gen(function*() {
         const session = yield* OpenCode.session()
         yield* T.failsWith("OpenCodeSessionError")(session.run("one"))
@@ -163,7 +163,7 @@ describe("Session", () => {
         ]))
       ))
 
-    it.effect("that are interrupted keep the session, and what they have spent counts", () =>
+    it.effect("that are interrupted keep the session and count their spending", () =>
       Effect.gen(function*() {
         const session = yield* OpenCode.session()
         const fiber = yield* Effect.fork(session.run("one"))
@@ -181,7 +181,7 @@ describe("Session", () => {
         ]))
       ))
 
-    it.effect("that show no event begin no session", () =>
+    it.effect("without events start no session", () =>
       Effect.gen(function*() {
         const session = yield* OpenCode.session()
         yield* T.failsWith("OpenCodeProcessError")(session.run("one"))
@@ -193,7 +193,7 @@ describe("Session", () => {
         Effect.provide(T.layer([Mock.script(Mock.stderr("no"), Mock.exit(1)), turnOf("ses_1", "2")]))
       ))
 
-    it.effect("can be streams; one that is left early gives its place away", () =>
+    it.effect("can be streams, which release the session when they are left early", () =>
       Effect.gen(function*() {
         const session = yield* OpenCode.session()
         const events = yield* Stream.runCollect(session.stream("one"))
@@ -212,13 +212,13 @@ describe("Session", () => {
         Effect.provide(T.layer([turnOf("ses_1", "1"), turnOf("ses_1", "2"), turnOf("ses_1", "3")]))
       ))
 
-    it.effect("have the options of the region in which the session was opened", () =>
+    it.effect("use the options of the region in which the session was opened", () =>
       Effect.gen(function*() {
         const session = yield* OpenCode.session({ agent: "build" }).pipe(
           RunConfig.withRunConfig({ model: "acme/outer", agent: "plan", permission: { edit: "deny" } })
         )
         yield* session.run("one")
-        // A region of a turn is laid over the layer's defaults and under what the session was opened with.
+        // A region of a turn is merged over the layer's defaults and under the session's options.
         yield* session.run("two").pipe(
           RunConfig.withRunConfig({ model: "acme/inner", variant: "high", permission: { bash: "deny" } })
         )
@@ -244,18 +244,18 @@ describe("Session", () => {
         )
       ))
 
-    it.effect("are all in the session's working directory", () =>
+    it.effect("all run in the session's working directory", () =>
       Effect.gen(function*() {
         const { root, work } = yield* T.Machine
         const session = yield* OpenCode.session({ cwd: "." })
-        // Not by the types; and not by a value that went round them.
+        // Neither by the types nor by a value that bypasses them.
         const roundabout = { cwd: root, title: "x" }
         yield* session.run("one", roundabout)
         assert.deepStrictEqual((yield* runs).map(({ cwd, env }) => [cwd, env["PWD"]]), [[work, work]])
       }).pipe(Effect.scoped, Effect.provide(T.layer([turnOf("ses_1", "1")]))))
   })
 
-  it.effect("has no turns when its scope has been closed", () =>
+  it.effect("refuses turns after its scope has closed", () =>
     Effect.gen(function*() {
       const session = yield* Effect.scoped(OpenCode.session())
       for (const turn of [session.run("one"), Stream.runDrain(session.stream("one")), session.export()]) {
@@ -266,14 +266,14 @@ describe("Session", () => {
     }).pipe(Effect.provide(T.layer([]))))
 
   describe("fork", () => {
-    it.effect("branches with the first turn of the branch only, and does not disturb the trunk", () =>
+    it.effect("forks only with the first turn of the branch and leaves the trunk alone", () =>
       Effect.gen(function*() {
         const trunk = yield* OpenCode.session()
         yield* trunk.run("one")
         const branch = yield* trunk.fork()
         assert.deepStrictEqual(yield* branch.id, undefined)
         assert.deepStrictEqual(branch.directory, trunk.directory)
-        // A first turn that never came to anything is asked for again.
+        // A first turn without events forks again.
         yield* T.failsWith("OpenCodeProcessError")(branch.run("two"))
         yield* branch.run("three")
         yield* branch.run("four")
@@ -300,7 +300,7 @@ describe("Session", () => {
         ]))
       ))
 
-    it.effect("runs beside the trunk, with its options", () =>
+    it.effect("runs concurrently with the trunk, with its options", () =>
       Effect.gen(function*() {
         const trunk = yield* OpenCode.session({ variant: "high" })
         yield* trunk.run("one")
@@ -314,7 +314,7 @@ describe("Session", () => {
         Effect.provide(T.layer([turnOf("ses_1", "1"), Mock.script(Mock.never), Mock.script(Mock.never)], atOnce))
       ))
 
-    it.effect("needs a turn to branch off, and so does an export", () =>
+    it.effect("needs a turn to fork from, and so does an export", () =>
       Effect.gen(function*() {
         const session = yield* OpenCode.session()
         assert.strictEqual((yield* T.failsWith("OpenCodeConfigError")(session.fork())).path, "fork")
@@ -325,7 +325,7 @@ describe("Session", () => {
   })
 
   describe("export", () => {
-    it.effect("asks the binary in the surroundings of the turns, through a file", () =>
+    it.effect("queries the binary in the surroundings of the turns, through a file", () =>
       Effect.gen(function*() {
         const session = yield* OpenCode.session({ extraEnv: { TOKEN: "t" } })
         yield* session.run("one")
@@ -352,7 +352,7 @@ describe("Session", () => {
         ["another shape", `{"sessions":[]}`]
       ] as const
     ) {
-      it.effect(`that is ${what} is a typed error`, () =>
+      it.effect(`fails with a typed error: ${what}`, () =>
         Effect.gen(function*() {
           const session = yield* OpenCode.session()
           yield* session.run("one")
@@ -363,7 +363,7 @@ describe("Session", () => {
         }).pipe(Effect.scoped, Effect.provide(T.layer(agent([turnOf("ses_1", "1")], { ses_1: text })))))
     }
 
-    it.effect("that OpenCode refuses is a typed error without secrets", () =>
+    it.effect("fails with a typed error without secrets when OpenCode refuses it", () =>
       Effect.gen(function*() {
         const session = yield* OpenCode.session({ extraEnv: { TOKEN: RunConfig.secret("canary-0123456789") } })
         yield* session.run("one")
@@ -382,7 +382,7 @@ describe("Session", () => {
   })
 
   describe("kept and resumed", () => {
-    it.effect("the directory of the layer stays, and another session goes on in it", () =>
+    it.effect("keeps the layer's directory, in which another session continues", () =>
       Effect.gen(function*() {
         const machine = yield* T.Machine
         const directory = NodePath.join(machine.root, "kept")
@@ -414,7 +414,7 @@ describe("Session", () => {
         Effect.provide(T.layer([turnOf("ses_1", "1"), turnOf("ses_1", "2"), turnOf("ses_2", "3")], kept))
       ))
 
-    it.effect("the working directory is that of the location", () =>
+    it.effect("uses the working directory of the location", () =>
       Effect.gen(function*() {
         const { home } = yield* T.Machine
         const session = yield* OpenCode.resume({ sessionId: "ses_1", cwd: home })
@@ -426,7 +426,7 @@ describe("Session", () => {
         assert.isUndefined(command!.env["XDG_DATA_HOME"])
       }).pipe(Effect.scoped, Effect.provide(T.layer([turnOf("ses_1", "1")]))))
 
-    it.effect("without an id, or without the directory, it is refused", () =>
+    it.effect("refuses a location without an id or with a missing directory", () =>
       Effect.gen(function*() {
         const { root } = yield* T.Machine
         const directory = NodePath.join(root, "gone")
@@ -440,7 +440,7 @@ describe("Session", () => {
         assert.isFalse(NodeFs.existsSync(directory))
       }).pipe(Effect.provide(T.layer([]))))
 
-    it.effect("what a dead program has left is ended first, politely and then not", () =>
+    it.effect("ends the processes of a dead program first, with SIGTERM, then SIGKILL", () =>
       Effect.gen(function*() {
         const { processes } = yield* T.Machine
         const runId = "abcde0123456789"
@@ -456,14 +456,14 @@ describe("Session", () => {
         assert.deepStrictEqual(yield* signals, [["TERM", "77"], ["KILL", "77"]])
         yield* Fiber.join(fiber)
 
-        // A damaged file names no process of somebody else's.
+        // A damaged file selects no process of somebody else.
         for (const short of ["", "A", "A=b"]) {
           yield* Effect.scoped(OpenCode.resume({ sessionId: "ses_1", runId: short }))
         }
         assert.lengthOf(yield* signals, 2)
       }).pipe(Effect.provide(T.layer([Mock.script(), Mock.script()]))))
 
-    it.effect("a directory that is made for the scope has no session to begin with", () =>
+    it.effect("refuses an existing session in a directory made for the scope", () =>
       Effect.gen(function*() {
         for (const options of [{ sessionId: "ses_1" }, { continueSession: true }, { sessionId: "ses_1", fork: true }]) {
           const error = yield* T.failsWith("OpenCodeConfigError")(Effect.scoped(OpenCode.session(options)))
@@ -476,7 +476,7 @@ describe("Session", () => {
         yield* T.expectClean
       }).pipe(Effect.provide(T.layer([]))))
 
-    it.effect("it can begin at the last session, once", () =>
+    it.effect("continues the last session once, with continueSession", () =>
       Effect.gen(function*() {
         const session = yield* OpenCode.session({ continueSession: true })
         yield* session.run("one")
@@ -489,7 +489,7 @@ describe("Session", () => {
         Effect.provide(T.layer(["ses_1", "ses_1", "ses_2"].map((id) => turnOf(id, "yes")), { isolation: "none" }))
       ))
 
-    it.effect("a session that the scope has closed leaves nothing, although another one is open", () =>
+    it.effect("leaves nothing of a closed session while another one is open", () =>
       Effect.gen(function*() {
         const scope = yield* Scope.make()
         const session = yield* Scope.extend(OpenCode.session(), scope)
@@ -510,7 +510,7 @@ describe("Session", () => {
     ] as const
 
     for (const isolation of ["a directory", "none"]) {
-      it.effect(`go on in a session with the isolation ${isolation}`, () =>
+      it.effect(`continue a session with isolation ${isolation}`, () =>
         Effect.gen(function*() {
           for (const [, options] of go) yield* OpenCode.run("go", options)
           assert.deepStrictEqual((yield* runs).map(continuing), go.map(([, , args]) => [...args]))
@@ -521,7 +521,7 @@ describe("Session", () => {
         ))
     }
 
-    it.effect("are refused where every run begins with nothing", () =>
+    it.effect("are refused when every run gets an empty directory", () =>
       Effect.gen(function*() {
         for (const [path, options] of go) {
           const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("go", options))
@@ -534,10 +534,10 @@ describe("Session", () => {
 })
 
 // ---------------------------------------------------------------------------------------------------------------
-// What only an export shows
+// Facts that only an export has
 // ---------------------------------------------------------------------------------------------------------------
 
-/** The part of a line, under another id, as the session has it. */
+/** The part of a line, under another id, as the session stores it. */
 const partOf = (id: string, line: { readonly part: object }) => ({ ...line.part, id })
 
 const lost = Mock.script(Mock.lines([T.stepStart()]), Mock.exit(0))
@@ -549,7 +549,7 @@ const whole = exported("ses_1", [
 ])
 
 describe("recover", () => {
-  it.effect("completes a run whose end was lost, each event once", () =>
+  it.effect("completes a run whose end was lost, with each event once", () =>
     Effect.gen(function*() {
       const result = yield* OpenCode.run("go", { recover: "export" })
       assert.isTrue(result.recovered)
@@ -558,7 +558,7 @@ describe("recover", () => {
       assert.strictEqual(result.usage.total, 135)
     }).pipe(Effect.provide(T.layer(agent([lost], { ses_1: whole })))))
 
-  it.effect("completes a run whose answer stands on a line that cannot be read", () =>
+  it.effect("completes a run whose answer is on an unreadable line", () =>
     Effect.gen(function*() {
       const result = yield* OpenCode.run("go", { recover: "export" })
       assert.isTrue(result.recovered)
@@ -573,7 +573,7 @@ describe("recover", () => {
       )
     ], { ses_1: whole })))))
 
-  it.effect("asks nothing where nothing is missing", () =>
+  it.effect("does not export when nothing is missing", () =>
     Effect.gen(function*() {
       const result = yield* OpenCode.run("go", { recover: "export" })
       assert.isFalse(result.recovered)
@@ -587,7 +587,7 @@ describe("recover", () => {
       ["has no more", { ses_1: exported("ses_1", [partOf("prt_1", T.stepStart())]) }]
     ] as const
   ) {
-    it.effect(`is as without it where the export ${what}`, () =>
+    it.effect(`changes nothing when the export ${what}`, () =>
       Effect.gen(function*() {
         const error = yield* T.failsWith("OpenCodeIncompleteError")(OpenCode.run("go", { recover: "export" }))
         assert.strictEqual(error.partial.eventCount, 1)
@@ -596,7 +596,7 @@ describe("recover", () => {
       }).pipe(Effect.provide(T.layer(agent([lost], exports)))))
   }
 
-  it.effect("counts in a session, and the stream has it too", () =>
+  it.effect("counts in a session and applies to streams", () =>
     Effect.gen(function*() {
       const session = yield* OpenCode.session({ recover: "export" })
       const events = yield* Stream.runCollect(session.stream("go"))
@@ -615,11 +615,11 @@ describe("usage: \"deep\"", () => {
     Mock.exit(0)
   )
 
-  /** A session of one step and of these children. */
+  /** A session of one step and these children. */
   const child = (id: string, cost: number, ...children: ReadonlyArray<string>) =>
     exported(id, [...children.map((child) => task(child).part), T.stepFinish("stop", { cost, input: 1000 }).part])
 
-  it.effect("adds sub-agents and theirs, each once", () =>
+  it.effect("adds sub-agents and their sub-agents, each once", () =>
     Effect.gen(function*() {
       const session = yield* OpenCode.session()
       const result = yield* session.run("go", { usage: "deep" })
@@ -639,7 +639,7 @@ describe("usage: \"deep\"", () => {
       })))
     ))
 
-  it.effect("leaves out what cannot be asked, and is not asked for by default", () =>
+  it.effect("leaves out unreadable sessions, and is off by default", () =>
     Effect.gen(function*() {
       const deep = yield* OpenCode.run("go", { usage: "deep" })
       assert.strictEqual(deep.cost, 0.25 + 1)
@@ -653,7 +653,7 @@ describe("usage: \"deep\"", () => {
       })))
     ))
 
-  it.effect("is in the error of a run that failed", () =>
+  it.effect("is in the error of a failed run", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeProcessError")(OpenCode.run("go", { usage: "deep" }))
       assert.strictEqual(error.partial.cost, 1)

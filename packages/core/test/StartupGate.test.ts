@@ -32,7 +32,7 @@ describe("runs of one layer", () => {
     )))
   })
 
-  it.effect("start as soon as the one before has shown an event", () => {
+  it.effect("start as soon as the previous one has shown an event", () => {
     const goOn = Effect.unsafeMakeLatch(false)
     return Effect.gen(function*() {
       const first = yield* Effect.fork(OpenCode.run("x"))
@@ -50,7 +50,7 @@ describe("runs of one layer", () => {
     )))
   })
 
-  it.effect("are not let in by a line that is no event", () =>
+  it.effect("are not let in by a line that is not an event", () =>
     Effect.gen(function*() {
       const first = yield* Effect.fork(OpenCode.run("x"))
       yield* T.until("its output", Effect.map(T.commands, (all) => (all[0]?.stdout.bytesRead ?? 0) > 0))
@@ -63,7 +63,7 @@ describe("runs of one layer", () => {
       { startup: { window: "1 hour" } }
     ))))
 
-  it.effect("start as soon as the one before has exited, also when something still holds its pipe", () =>
+  it.effect("start as soon as the previous one has exited, even when its pipe is still held", () =>
     Effect.gen(function*() {
       const first = yield* Effect.fork(Effect.either(OpenCode.run("x")))
       yield* T.untilStarted(1)
@@ -75,7 +75,7 @@ describe("runs of one layer", () => {
       { startup: { window: "1 hour" } }
     ))))
 
-  it.effect("go on starting when one cannot be spawned", () =>
+  it.effect("continue to start when one cannot be spawned", () =>
     Effect.gen(function*() {
       const results = yield* Effect.all([1, 2, 3].map(() => Effect.either(OpenCode.run("x"))), { concurrency: 3 })
       assert.deepStrictEqual(results.map((one) => one._tag).sort(), ["Left", "Right", "Right"])
@@ -84,7 +84,7 @@ describe("runs of one layer", () => {
       { startup: { window: "1 hour" } }
     ))))
 
-  it.effect("go on starting when a waiting one is interrupted", () =>
+  it.effect("continue to start when a waiting one is interrupted", () =>
     Effect.gen(function*() {
       const first = yield* Effect.fork(OpenCode.run("first"))
       yield* T.untilStarted(1)
@@ -101,7 +101,7 @@ describe("runs of one layer", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(T.layer(() => Mock.script(Mock.never), { startup: { window: "1 hour" } }))))
 
-  it.effect("start together without a bound", () =>
+  it.effect("start together when unbounded", () =>
     Effect.gen(function*() {
       const fibers = yield* Effect.forEach([1, 2, 3, 4, 5], () => Effect.fork(OpenCode.run("x")))
       yield* T.untilStarted(5)
@@ -110,7 +110,7 @@ describe("runs of one layer", () => {
       startup: { concurrency: "unbounded", window: "1 hour" }
     }))))
 
-  it.effect("start one for each processor, until its first event and for at most 4 seconds", () =>
+  it.effect("start one per processor by default, until its first event or for 4 seconds", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(Effect.all([1, 2, 3].map(() => OpenCode.run("x")), { concurrency: "unbounded" }))
       yield* T.untilMade(3)
@@ -122,7 +122,7 @@ describe("runs of one layer", () => {
       yield* Fiber.interrupt(fiber)
     }).pipe(Effect.provide(T.layer(() => Mock.script(Mock.never), {}, undefined, 2))))
 
-  it.effect("start one after the other on a directory that they share, however many processors there are", () =>
+  it.effect("start one after the other in a shared directory on any number of processors", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(Effect.all([1, 2].map(() => OpenCode.run("x")), { concurrency: "unbounded" }))
       yield* T.untilMade(2)
@@ -153,7 +153,7 @@ describe("runs of one layer", () => {
       }).pipe(Effect.provide(T.layer(() => Mock.script(Mock.never), {}, undefined, processors))))
   }
 
-  it.effect("are spaced as the layer says, however many processors there are", () =>
+  it.effect("follow the layer's settings on any number of processors", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(Effect.all([1, 2].map(() => OpenCode.run("x")), { concurrency: "unbounded" }))
       yield* T.untilMade(2)
@@ -179,7 +179,7 @@ describe("runs of one layer", () => {
       startup: { concurrency: 2, window: "1 second" }
     }))))
 
-  it.effect("run at most as many at a time as `concurrency` says", () => {
+  it.effect("run at most `concurrency` at a time", () => {
     const goOn = [0, 1, 2, 3].map(() => Effect.unsafeMakeLatch(false))
     let started = 0
     return Effect.gen(function*() {
@@ -205,7 +205,7 @@ describe("runs of one layer", () => {
     }, { concurrency: 2 })))
   })
 
-  it.effect("give their place back on every way out", () =>
+  it.effect("release their place in every outcome", () =>
     Effect.gen(function*() {
       yield* T.failsWith("OpenCodeProcessError")(OpenCode.run("x"))
       yield* T.failsWith("OpenCodeSpawnError")(OpenCode.run("x"))
@@ -221,7 +221,7 @@ describe("runs of one layer", () => {
 })
 
 describe("StartupGate", () => {
-  it.effect("lets in one at a time, in the order in which they came", () =>
+  it.effect("lets in one at a time, in order of arrival", () =>
     Effect.gen(function*() {
       const gate = yield* StartupGate.make()
       const order: Array<number> = []
@@ -241,7 +241,7 @@ describe("StartupGate", () => {
       yield* Fiber.interruptAll(fibers)
     }))
 
-  it.effect("counts the window from the spawn on, not from the entrance", () =>
+  it.effect("counts the window from the spawn, not from the entrance", () =>
     Effect.gen(function*() {
       const gate = yield* StartupGate.make({ window: "1 second" })
       const pass = yield* gate.enter
@@ -257,7 +257,7 @@ describe("StartupGate", () => {
       yield* Fiber.join(next)
     }).pipe(Effect.scoped))
 
-  it.effect("returns a place once, however often it is told that it is free", () =>
+  it.effect("releases a place once, even when told twice", () =>
     Effect.gen(function*() {
       const gate = yield* StartupGate.make({ window: "1 second" })
       const pass = yield* gate.enter
@@ -272,7 +272,7 @@ describe("StartupGate", () => {
       yield* Fiber.interrupt(third)
     }).pipe(Effect.scoped))
 
-  it.effect("loses no place when waiting fibers are interrupted, wherever they stand", () =>
+  it.effect("loses no place when waiting fibers are interrupted at any position", () =>
     Effect.gen(function*() {
       const gate = yield* StartupGate.make({ concurrency: 2 })
       const holder = yield* Effect.fork(Effect.scoped(Effect.zipRight(gate.enter, Effect.never)))
@@ -288,7 +288,7 @@ describe("StartupGate", () => {
         yield* Fiber.interruptAll(waiting)
       }
       yield* Fiber.interruptAll([holder, other])
-      // both places are there, and a third one is not
+      // both places are free, and there is no third one
       yield* gate.enter
       yield* gate.enter
       const third = yield* Effect.fork(enter(gate))
@@ -297,7 +297,7 @@ describe("StartupGate", () => {
       yield* Fiber.interrupt(third)
     }).pipe(Effect.scoped))
 
-  it.effect("lets a crowd of a thousand pass", () =>
+  it.effect("handles a thousand waiting fibers", () =>
     Effect.gen(function*() {
       const gate = yield* StartupGate.make({ concurrency: 3 })
       let inside = 0

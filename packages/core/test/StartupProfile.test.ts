@@ -12,7 +12,7 @@ const list = {
   google: { env: ["GOOGLE_KEY", "GEMINI_KEY"], models: { gemini: { cost: {} } } }
 }
 
-/** The list with the models of some providers alone. */
+/** The list with the models of these providers only. */
 const part = (...names: ReadonlyArray<keyof typeof list>) =>
   Object.fromEntries(
     Object.entries(list).map(([name, provider]) => [
@@ -21,13 +21,13 @@ const part = (...names: ReadonlyArray<keyof typeof list>) =>
     ])
   )
 
-/** Puts a list of models where OpenCode keeps it. */
+/** Puts a list of models into OpenCode's cache. */
 const cache = (directory: string, content: string) => {
   NodeFs.mkdirSync(NodePath.join(directory, "opencode"), { recursive: true })
   NodeFs.writeFileSync(NodePath.join(directory, "opencode", "models.json"), content)
 }
 
-/** What each process is given of the list. */
+/** The list that each process receives. */
 const running = (options: OpenCode.Options, env: Parameters<typeof T.layer>[2] = () => ({})) => {
   const seen: Array<unknown> = []
   const layer = T.layer(
@@ -47,7 +47,7 @@ const fast = { startupProfile: "fast", model: "anthropic/sonnet" } as const
 const titleOf = (args: ReadonlyArray<string>) => optionIn(args, "--title")
 
 describe("startupProfile", () => {
-  it.effect("\"full\" is what there is without one", () => {
+  it.effect("\"full\" changes nothing and is the default", () => {
     const { layer } = running({})
     return Effect.gen(function*() {
       const { home } = yield* T.Machine
@@ -62,7 +62,7 @@ describe("startupProfile", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("\"fast\" fetches no list, hands on a part of it, and asks for no title", () => {
+  it.effect("\"fast\" fetches no list, passes a part of it on and requests no title", () => {
     const { layer, seen } = running({ defaults: fast })
     return Effect.gen(function*() {
       const { home } = yield* T.Machine
@@ -76,7 +76,7 @@ describe("startupProfile", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("reads the list again when it has changed, and not before", () => {
+  it.effect("reads the list again only when it has changed", () => {
     const { layer, seen } = running({ defaults: fast })
     return Effect.gen(function*() {
       const { home } = yield* T.Machine
@@ -95,7 +95,7 @@ describe("startupProfile", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("leaves the whole list where it is missing, is none, or lacks the model", () => {
+  it.effect("passes the whole list when it is missing, invalid or without the model", () => {
     const { layer, seen } = running({ defaults: fast })
     return Effect.gen(function*() {
       const { home } = yield* T.Machine
@@ -108,7 +108,7 @@ describe("startupProfile", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("gives way to what is set by hand", () => {
+  it.effect("yields to explicit settings", () => {
     const { layer, seen } = running({ defaults: fast })
     return Effect.gen(function*() {
       const { home } = yield* T.Machine
@@ -123,7 +123,7 @@ describe("startupProfile", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("gives way to what the child inherits, wherever that comes from", () => {
+  it.effect("yields to variables that the child inherits", () => {
     const { layer, seen } = running({ defaults: fast }, ({ root }) => ({
       OPENCODE_DISABLE_MODELS_FETCH: "0",
       OPENCODE_MODELS_PATH: "/inherited",
@@ -139,7 +139,7 @@ describe("startupProfile", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("is not kept from a child by what the child does not inherit", () => {
+  it.effect("ignores variables that the child does not inherit", () => {
     const { layer, seen } = running(
       { defaults: { ...fast, extraEnv: { XDG_CACHE_HOME: "/nowhere" } }, environment: {} },
       () => ({ OPENCODE_DISABLE_MODELS_FETCH: "0", OPENCODE_MODELS_PATH: "/inherited" })
@@ -154,7 +154,7 @@ describe("startupProfile", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("keeps the models of all providers that there are credentials for", () => {
+  it.effect("keeps the models of all providers with credentials", () => {
     const { layer, seen } = running({ defaults: fast }, () => ({ GEMINI_KEY: "secret" }))
     return Effect.gen(function*() {
       const { home } = yield* T.Machine
@@ -175,7 +175,7 @@ describe("startupProfile", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("leaves the whole list where it cannot be told who has logged in", () => {
+  it.effect("passes the whole list when the logins are unreadable", () => {
     const { layer, seen } = running({ defaults: fast })
     return Effect.gen(function*() {
       const { home } = yield* T.Machine
@@ -189,7 +189,7 @@ describe("startupProfile", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("names no session that is gone on in", () => {
+  it.effect("sets no title for a continued session", () => {
     const { layer } = running({ defaults: fast, isolation: "none" })
     return Effect.gen(function*() {
       yield* OpenCode.run("x", { sessionId: "ses_1" })
@@ -198,7 +198,7 @@ describe("startupProfile", () => {
     }).pipe(Effect.provide(layer))
   })
 
-  it.effect("asks OpenCode for all models where all models are asked for", () => {
+  it.effect("queries OpenCode for all models when all models are requested", () => {
     const { layer } = running({ defaults: fast })
     return Effect.gen(function*() {
       const { home } = yield* T.Machine

@@ -52,13 +52,13 @@ describe("a rejected command", () => {
     "ten thousand lines": `cat <<EOF\n${`${fallback}\n${quota}`.repeat(5000)}EOF`
   }
   for (const [what, command] of Object.entries(commands)) {
-    it.effect(`is one text: ${what}`, () =>
+    it.effect(`is one pattern: ${what}`, () =>
       Effect.gen(function*() {
         const error = yield* T.failsWith("OpenCodePermissionError")(OpenCode.run("x"))
         assert.strictEqual(error.permission, "bash")
         // eslint-disable-next-line no-control-regex -- the escape character is what begins an ANSI code
         const text = command.replace(/\u001b\[\d+m/g, "")
-        // No diff: it would be longer than anybody reads.
+        // No diff: it would be too long to read.
         assert.isTrue(error.patterns.length === 1 && error.patterns[0] === text)
         const made = (error.partial.events ?? []).flatMap((event) => "raw" in event ? [] : [event._tag])
         assert.deepStrictEqual(made, ["PermissionRejected"])
@@ -71,7 +71,7 @@ describe("a rejected command", () => {
       ]))))
   }
 
-  it.effect("is whole where the call does not say its input", () =>
+  it.effect("is complete when the call lacks its input", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodePermissionError")(OpenCode.run("x"))
       assert.deepStrictEqual(error.patterns, [commands["a here document"]])
@@ -83,7 +83,7 @@ describe("a rejected command", () => {
       )
     ]))))
 
-  it.effect("gives no hint and no name of a model", () =>
+  it.effect("is not a source of hints or model names", () =>
     Effect.gen(function*() {
       const exited = yield* T.failsWith("OpenCodeProcessError")(OpenCode.run("x"))
       assert.isUndefined(exited.hint)
@@ -106,7 +106,7 @@ describe("a rejected command", () => {
       )
     ]))))
 
-  it.effect("is no crash of a database", () =>
+  it.effect("is not taken for a database crash", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodePermissionError")(OpenCode.run("x"))
       assert.strictEqual(error.partial.attempts, 1)
@@ -115,12 +115,12 @@ describe("a rejected command", () => {
     ]))))
 })
 
-describe("failed attempts in a row", () => {
+describe("consecutive failed attempts", () => {
   const child = (n: number) => failed("AI_APICallError: slow down", { session: `ses_child_${n}`, mode: "subagent" })
   const task = (n: number, state = {}) => T.toolUse("task", { metadata: { sessionId: `ses_child_${n}` }, ...state })
   const done = [T.stepFinish("tool-calls"), T.stepStart("msg_2"), T.text("all done"), T.stepFinish("stop")]
 
-  it.effect("are those of one conversation: three sub-agents that recover do not end a run", () =>
+  it.effect("count per conversation: three recovering sub-agents do not end a run", () =>
     Effect.gen(function*() {
       const result = yield* OpenCode.run("x")
       assert.strictEqual(result.text, "all done")
@@ -147,7 +147,7 @@ describe("failed attempts in a row", () => {
       Mock.script(Mock.lines([T.stepStart()]), Mock.stderr([1, 2, 3].map(child).join("").repeat(4)), Mock.never)
     ]))))
 
-  it.effect("are over where the sub-agent's task has ended", () =>
+  it.effect("start again at 0 after the sub-agent's task has ended", () =>
     Effect.gen(function*() {
       const seen: Array<string> = []
       const goOn = [1, 2].map(() => Effect.unsafeMakeLatch(false))
@@ -179,7 +179,7 @@ describe("failed attempts in a row", () => {
       assert.strictEqual(seen.filter((tag) => tag === "ProviderRetry").length, 6)
     }))
 
-  it.effect("are six at the most, whatever a sub-agent meets later on", () =>
+  it.effect("are limited to six in a sub-agent at any time", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(OpenCode.run("x"))
       const result = yield* until(fiber, 40)
@@ -193,10 +193,10 @@ describe("failed attempts in a row", () => {
     ]))))
 })
 
-describe("a provider that refuses for good", () => {
+describe("a permanent refusal by a provider", () => {
   const ending = (...steps: ReadonlyArray<Mock.Step>) => T.layer([Mock.script(...steps)])
 
-  it.effect("is not asked again: an account that is used up", () =>
+  it.effect("ends the run of an exhausted account", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(T.failsWith("OpenCodeSessionError")(OpenCode.run("x")))
       const error = yield* until(fiber, 2)
@@ -209,7 +209,7 @@ describe("a provider that refuses for good", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(ending(Mock.stderr(quota), Mock.never))))
 
-  it.effect("is told by OpenCode's own error, where there is one", () =>
+  it.effect("is reported with OpenCode's own error if there is one", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(T.failsWith("OpenCodeSessionError")(OpenCode.run("x")))
       const error = yield* until(fiber, 30)
@@ -223,7 +223,7 @@ describe("a provider that refuses for good", () => {
       Mock.exit(1)
     ))))
 
-  it.effect("is not one that has answered meanwhile", () =>
+  it.effect("is not assumed for a provider that has answered since", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(OpenCode.run("x"))
       assert.strictEqual((yield* until(fiber, 30)).text, "hello")
@@ -236,20 +236,20 @@ describe("a provider that refuses for good", () => {
     ))))
 
   const waits = {
-    "a limit by the minute": failed("Quota exceeded for quota metric 'Generate requests per minute'"),
+    "a limit per minute": failed("Quota exceeded for quota metric 'Generate requests per minute'"),
     "a limit that Google does not name": failed(
       "You exceeded your current quota. For more information on this error, head to: https://ai.google.dev/gemini-api/docs/rate-limits."
     ),
-    "a sub-agent with a model of its own": failed("insufficient_quota", {
+    "a sub-agent with its own model": failed("insufficient_quota", {
       session: "ses_child",
       mode: "subagent",
       model: "m2"
     }),
-    "a conversation that OpenCode makes shorter": failed("prompt is too long: 210000 tokens > 200000 maximum"),
-    "a model that is not found once": failed("The model `m1` does not exist or you do not have access to it.")
+    "a conversation that OpenCode shortens": failed("prompt is too long: 210000 tokens > 200000 maximum"),
+    "a model not found once": failed("The model `m1` does not exist or you do not have access to it.")
   }
   for (const [what, line] of Object.entries(waits)) {
-    it.effect(`is not ${what}`, () =>
+    it.effect(`is not assumed for ${what}`, () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(OpenCode.run("x", { model: "fake/m1" }))
         assert.strictEqual((yield* until(fiber, 30)).text, "hello")
@@ -262,7 +262,7 @@ describe("a provider that refuses for good", () => {
       ))))
   }
 
-  it.effect("refuses a sub-agent with the run's own model as well", () =>
+  it.effect("is recognised for a sub-agent with the run's own model", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(T.failsWith("OpenCodeSessionError")(OpenCode.run("x", { model: "fake/m1" })))
       assert.strictEqual((yield* until(fiber, 10)).kind, "quota")

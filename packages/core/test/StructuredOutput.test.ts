@@ -63,7 +63,7 @@ describe("instruction", () => {
     return found
   }
 
-  it("has the JSON Schema of the encoded side", () => {
+  it("contains the JSON Schema of the encoded side", () => {
     const { properties, required, ...schema } = schemaIn(StructuredOutput.instruction(Report))
     assert.deepStrictEqual(required, ["id", "at", "shape", "tags"])
     assert.deepStrictEqual(properties.id.minLength, 2)
@@ -82,7 +82,7 @@ describe("instruction", () => {
     assert.include(StructuredOutput.instruction(Ok), "```json\n")
   })
 
-  it("takes no schema with requirements", () => {
+  it("refuses schemas with requirements at compile time", () => {
     const effectful = Schema.String as Schema.Schema<string, string, "service">
     // @ts-expect-error its decoding needs a service
     assert.include(StructuredOutput.instruction(effectful), "string")
@@ -102,9 +102,9 @@ describe("candidates", () => {
     ["a scalar in a fence", `Here:\n${fence("true")}`, ["true"]],
     ["a fence with tildes", "Here:\n~~~json\n[1]\n~~~", ["[1]"]],
     ["a fence with a title and CRLF", "Here:\r\n```JSON title=x\r\n[1]\r\n```\r\n", ["[1]"]],
-    ["a fence that is not closed", "Here:\n```json\n[1]", ["[1]"]],
-    ["a fence that closes behind the value", "Here:\n```json\n[1]```", ["[1]"]],
-    ["a fence behind text without a line feed", `I will look.${fence("[1]")}`, ["[1]"]],
+    ["an unclosed fence", "Here:\n```json\n[1]", ["[1]"]],
+    ["a fence closed directly after the value", "Here:\n```json\n[1]```", ["[1]"]],
+    ["a fence after text without a line feed", `I will look.${fence("[1]")}`, ["[1]"]],
     ["a fence on one line", "Here: ```json {\"a\": 1} ```", ["{\"a\": 1}"]],
     ["a fence in a list", "1. Here:\n   ```json\n   [1]\n   ```", ["[1]"]],
     [
@@ -112,7 +112,7 @@ describe("candidates", () => {
       [fence("[1]"), fence("[2]", ""), fence("[3]"), fence("[4]", "text"), "[5]"].join("\n"),
       ["[3]", "[1]", "[4]", "[2]", "[5]"]
     ],
-    ["prose after a fence is no fence", `${fence("[1]", "")}\n[2]\n${fence("[3]", "")}`, ["[3]", "[1]", "[2]"]],
+    ["prose after a fence is outside of it", `${fence("[1]", "")}\n[2]\n${fence("[3]", "")}`, ["[3]", "[1]", "[2]"]],
     ["a fence in a fence", `x\n\`\`\`\`markdown\n# Title\n${fence("[1]")}\n\`\`\`\``, ["[1]"]],
     ["a fence in a fence of the same length", `x\n\`\`\`markdown\n# Title\n${fence("[1]")}\n\`\`\``, ["[1]"]],
     [
@@ -125,13 +125,13 @@ describe("candidates", () => {
     ["braces around", "Use {{\"a\": 1}} or [ {\"b\": 2}", ["[ {\"b\": 2}", "{\"a\": 1}"]],
     ["an unmatched quote", "{\"oops {\"a\": 1}", ["{\"a\": 1}"]],
     ["prose, the last first", "{\"a\": 1} and {\"a\": 2}", ["{\"a\": 2}", "{\"a\": 1}"]],
-    ["a value that breaks off gives no parts", "So: {\"a\": [{\"b\": 1}, {\"b\": 2}], \"c\": x}", [
+    ["an incomplete value without its parts", "So: {\"a\": [{\"b\": 1}, {\"b\": 2}], \"c\": x}", [
       "{\"a\": [{\"b\": 1}, {\"b\": 2}], \"c\": x"
     ]],
     ["a broken fence", `x\n${fence("{\"a\": 1,}")}`, ["{\"a\": 1,}"]],
     ["two values in a fence", `x\n${fence("[1]\n[2]")}`, ["[1]\n[2]", "[2]", "[1]"]],
     ["a scalar as the last line", "The answer is\n\n**42**\n", ["42"]],
-    ["no scalar inside of a line", "The answer is 42", []],
+    ["no scalar inside a line", "The answer is 42", []],
     ["code", `x\n${fence("if (a) { return [b] }", "js")}`, []]
   ]
   for (const [name, text, expected] of cases) {
@@ -169,7 +169,7 @@ describe("candidates", () => {
     if (parses(trimmed)) assert.deepStrictEqual(found, [trimmed])
     for (const candidate of found) assert.include(text, candidate)
     assert.strictEqual(Either.isRight(StructuredOutput.decode(Schema.Unknown)(text)), found.some(parses))
-    // What stands in a fence without a mark comes before prose, but only if it is JSON as a whole.
+    // A fence without a mark comes before prose, but only if it is JSON as a whole.
     if (!/[`~]/.test(trimmed)) {
       const [first] = StructuredOutput.candidates(`x\n${fence(trimmed, "")}\n\n[0, 0]`)
       assert.strictEqual(first, parses(trimmed) ? trimmed : "[0, 0]")
@@ -226,7 +226,7 @@ describe("candidates", () => {
     for (const part of repeated) {
       it(JSON.stringify(part), async () => {
         const of = (length: number) => part.repeat(Math.ceil(length / part.length))
-        // A quadratic step would take many minutes for the long ones, and for the short ones longer than a test may.
+        // A quadratic step takes many minutes for the long texts, and longer than a test's time for the short ones.
         const short = of(size / 4)
         for (const text of [of(size), `x {"${short}`, `x ["a",${short}`, `x\n\`\`\`json\n${short}\n`]) {
           const total = StructuredOutput.candidates(text).reduce((sum, candidate) => sum + candidate.length, 0)
@@ -238,12 +238,12 @@ describe("candidates", () => {
       })
     }
 
-    it("brackets that close", () => {
+    it("closed brackets", () => {
       const text = `${"[".repeat(size / 2)}${"]".repeat(size / 2)}`
       assert.deepStrictEqual(StructuredOutput.candidates(`x ${text}.`), [text])
     })
 
-    it("brackets that break off in the middle", () => {
+    it("brackets with a break in the middle", () => {
       const text = `${"[".repeat(size / 2)}x${"]".repeat(size / 2)}`
       assert.deepStrictEqual(StructuredOutput.candidates(text), [])
     })
@@ -295,7 +295,7 @@ describe("decode", () => {
     const decode = StructuredOutput.decode(schema)
     const encode = Schema.encodeSync(schema)
     it.prop(
-      `round trip in prose and fences: ${name}`,
+      `survives prose and fences: ${name}`,
       [Arbitrary.make(schema), fc.constantFrom(...embeddings), noise, noise, fc.nat(4)],
       ([value, embed, before, after, indent]) => {
         const text = `${before}${embed(JSON.stringify(encode(value), null, indent))}${after}`
@@ -306,7 +306,7 @@ describe("decode", () => {
     )
   }
 
-  it.prop("strings with fences and brackets", [
+  it.prop("decodes strings with fences and brackets", [
     fc.array(fc.constantFrom("```json\n", "```", "\n", "{", "}", "[", "]", "\"", "\\", "{\"ok\":", "true"))
   ], ([parts]) => {
     const value = { text: parts.join("") }
@@ -314,17 +314,17 @@ describe("decode", () => {
     expect(StructuredOutput.decode(Schema.Struct({ text: Schema.String }))(text)).toEqual(Either.right(value))
   })
 
-  it("goes on to the next candidate", () => {
+  it("tries the next candidate", () => {
     expect(decodeOk(`${fence("{\"ok\": true}")}\n${fence("{\"ok\": 1}")}`)).toEqual(ok(true))
     expect(decodeOk(`${fence("{\"ok\": true}")}\n${fence("{\"ok\": true,}")}`)).toEqual(ok(true))
     expect(decodeOk(`{"ok": false}\n${fence("[]")}`)).toEqual(ok(false))
   })
 
-  it("takes the last of several that decode", () => {
+  it("takes the last candidate that decodes", () => {
     expect(decodeOk(`${fence("{\"ok\": true}")}\nNo:\n${fence("{\"ok\": false}")}`)).toEqual(ok(false))
   })
 
-  it("takes no part of an answer that breaks off", () => {
+  it("takes no part of an incomplete answer", () => {
     const lax = StructuredOutput.decode(Schema.Struct({ ok: Schema.optional(Schema.Boolean) }))
     assert.strictEqual(
       problemOf(lax("So: {\"list\": [{\"ok\": true}, {\"ok\": false}], \"more")).reason,
@@ -337,13 +337,13 @@ describe("decode", () => {
     expect(StructuredOutput.decode(Schema.Int)(`So:\n${fence("7")}`)).toEqual(Either.right(7))
   })
 
-  it("says that there is no JSON", () => {
+  it("reports a missing JSON value", () => {
     expect(decodeOk("I could not do it.")).toEqual(
       Either.left({ reason: "no-json", issues: "The answer has no JSON value in it." })
     )
   })
 
-  it("says what is not valid in the JSON", () => {
+  it("reports invalid JSON", () => {
     const problem = problemOf(decodeOk(`x\n${fence("{\"ok\": true,}")}`))
     assert.strictEqual(problem.reason, "invalid-json")
     assert.include(problem.issues, "position")
@@ -363,7 +363,7 @@ describe("decode", () => {
     assert.isBelow(problem.issues.length, 8100)
   })
 
-  it("survives a value that is too deep for Schema", () => {
+  it("survives a value too deep for Schema", () => {
     const deep = 100_000
     const text = `${"{\"name\":\"a\",\"at\":\"2020-01-01\",\"children\":[".repeat(deep)}${"]}".repeat(deep)}`
     const problem = problemOf(StructuredOutput.decode(Tree)(text))
@@ -380,7 +380,7 @@ describe("repairPrompt", () => {
     assert.include(prompt, "Expected boolean, actual 1")
   })
 
-  it("says that there was none", () => {
+  it("reports a missing JSON value too", () => {
     assert.include(StructuredOutput.repairPrompt(problemOf(decodeOk("no"))), "no JSON value")
   })
 })
@@ -405,7 +405,7 @@ const result = (n: number, text: string) =>
     duration: n * 100
   })
 
-describe("what the model thinks aloud", () => {
+describe("the model's thinking", () => {
   const draft = "{\"ok\": true}"
   const blocks = [
     `<think>${draft}</think>`,
@@ -423,7 +423,7 @@ describe("what the model thinks aloud", () => {
     `<think>\n${fence(draft)}`
   ]
 
-  it.each(blocks)("is no answer: %s", (block) => {
+  it.each(blocks)("is not an answer: %s", (block) => {
     assert.strictEqual(problemOf(decodeOk(`${block}\n`)).reason, "no-json")
     assert.strictEqual(problemOf(decodeOk(`${block}\n\nThe tests fail.`)).reason, "no-json")
   })
@@ -434,7 +434,7 @@ describe("what the model thinks aloud", () => {
     expect(decodeOk(`${fence("{\"ok\": false}")}\n<think>${draft}</think>`)).toEqual(ok(false))
   })
 
-  it("is told from words about it", () => {
+  it("is distinguished from text that mentions it", () => {
     expect(decodeOk(`I removed the <think> tag.\n${fence(draft)}`)).toEqual(ok(true))
     expect(decodeOk(`\`<think>\` and \`</think>\` are parsed now: ${draft} A closing \`</think>\` too.`)).toEqual(
       ok(true)
@@ -449,11 +449,11 @@ describe("what the model thinks aloud", () => {
   })
 })
 
-describe("the JSON Schema that the agent was told", () => {
+describe("a repeated JSON Schema", () => {
   const Loose = Schema.Struct({ note: Schema.optional(Schema.String) })
   const told = JSONSchema.make(Loose)
 
-  it("is no answer where it is repeated", () => {
+  it("is not an answer", () => {
     const decode = StructuredOutput.decode(Loose)
     const { $schema, ...bare } = told
     assert.isString($schema)
@@ -469,12 +469,12 @@ describe("the JSON Schema that the agent was told", () => {
 })
 
 describe("combine", () => {
-  it("gives a single result as it is", () => {
+  it("returns a single result unchanged", () => {
     const one = result(1, "a")
     assert.strictEqual(StructuredOutput.combine([one]), one)
   })
 
-  it("adds up", () => {
+  it("adds results up", () => {
     const all = StructuredOutput.combine([result(1, "a"), result(2, "b"), result(3, "c")])
     expect(all).toEqual(
       new RunResult.RunResult({
@@ -499,7 +499,7 @@ describe("combine", () => {
     expect(Schema.decodeSync(RunResult.RunResult)(Schema.encodeSync(RunResult.RunResult)(all))).toEqual(all)
   })
 
-  it("keeps the raw lines that there are", () => {
+  it("keeps the raw lines that exist", () => {
     const raw = (n: number, rawLines?: ReadonlyArray<string>) =>
       new RunResult.RunResult({ ...result(n, "a"), rawLines }, { disableValidation: true })
     assert.deepStrictEqual(StructuredOutput.combine([raw(1, ["a"]), raw(2), raw(3, ["b"])]).rawLines, ["a", "b"])
@@ -521,7 +521,7 @@ describe("loop", () => {
   const good = `Done.\n${fence("{\"ok\": true}")}`
   const bad = `Done.\n${fence("{\"ok\": \"yes\"}")}`
 
-  it.effect("asks once where the answer decodes", () =>
+  it.effect("asks once when the answer decodes", () =>
     Effect.gen(function*() {
       const { prompts, turn } = agent(good)
       const answer = yield* StructuredOutput.loop({ schema: Ok, prompt: "Is it?", turn })
@@ -529,7 +529,7 @@ describe("loop", () => {
       assert.deepStrictEqual(prompts, [`Is it?\n\n${StructuredOutput.instruction(Ok)}`])
     }))
 
-  it.effect("gives the issues back, and adds the turns up", () =>
+  it.effect("returns the issues and adds the turns up", () =>
     Effect.gen(function*() {
       const { prompts, turn } = agent(bad, "What?", good)
       const answer = yield* StructuredOutput.loop({ schema: Ok, prompt: "Is it?", turn })
@@ -569,7 +569,7 @@ describe("loop", () => {
       expect(Schema.decodeUnknownSync(Union)(wire)).toEqual(error)
     }))
 
-  it.effect("does not repair where it may not", () =>
+  it.effect("does not repair when repairs are 0", () =>
     Effect.gen(function*() {
       const { prompts, turn } = agent("x".repeat(3000), good)
       const error = yield* Effect.flip(StructuredOutput.loop({ schema: Ok, prompt: "Is it?", repairs: 0, turn }))
@@ -593,7 +593,7 @@ describe("loop", () => {
       assert.strictEqual(asked, 2)
     }))
 
-  it.effect("refuses what cannot work before it asks", () =>
+  it.effect("refuses unusable options before it asks", () =>
     Effect.gen(function*() {
       const { prompts, turn } = agent()
       for (const repairs of [-1, 1.5, Number.NaN]) {

@@ -13,7 +13,7 @@ interface Recorded {
   end: "success" | "failure" | undefined
 }
 
-/** Runs an effect under a tracer and gives the spans of this library. */
+/** Runs an effect under a tracer and returns the spans of this library. */
 const traced = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<ReadonlyArray<Recorded>, never, R> =>
   Effect.suspend(() => {
     const spans: Array<Recorded> = []
@@ -69,7 +69,7 @@ const conversation = Mock.script(Mock.lines([
 ]))
 
 describe("spans", () => {
-  it.effect("tell what was asked for and what became of it", () =>
+  it.effect("record the request and the outcome", () =>
     Effect.gen(function*() {
       const { work } = yield* T.Machine
       const spans = yield* traced(OpenCode.run("x", { model: "openai/gpt-5", agent: "build" }))
@@ -114,7 +114,7 @@ describe("spans", () => {
       assert.strictEqual(attempt!.end, "success")
     }).pipe(Effect.provide(T.layer([conversation]))))
 
-  it.effect("hang together also behind a repeated start, and behind the end of the process", () =>
+  it.effect("keep their parents after a retry and after the end of the process", () =>
     Effect.gen(function*() {
       const spans = yield* traced(OpenCode.run("x", { recover: "export" }))
       assert.deepStrictEqual(
@@ -132,21 +132,21 @@ describe("spans", () => {
       Mock.script(Mock.exit(1))
     ], { retry: Schedule.recurs(1) }))))
 
-  it.effect("are none where the tracer is off, for a run, its repeated start and a stream alike", () =>
+  it.effect("are absent when the tracer is off, for a run, its retry and a stream", () =>
     Effect.gen(function*() {
       const program = Effect.zipRight(OpenCode.run("x"), Stream.runDrain(OpenCode.stream("x")))
       assert.deepStrictEqual(yield* traced(Effect.withTracerEnabled(program, false)), [])
       assert.strictEqual((yield* T.commands).length, 3)
     }).pipe(Effect.provide(T.layer([T.locked, T.answering("x"), T.answering("x")], { retry: Schedule.recurs(1) }))))
 
-  it.effect("hold no attributes for what was not asked for", () =>
+  it.effect("have no attributes for options that are not set", () =>
     Effect.gen(function*() {
       const [run] = named(yield* traced(OpenCode.run("x")), "OpenCode.run")
       assert.notProperty(run!.attributes, "gen_ai.request.model")
       assert.notProperty(run!.attributes, "gen_ai.agent.name")
     }).pipe(Effect.provide(T.layer([T.answering("x")]))))
 
-  it.effect("of a failed run tell its tag and what it had spent", () =>
+  it.effect("of a failed run record its tag and its spending", () =>
     Effect.gen(function*() {
       const spans = yield* traced(OpenCode.run("x"))
       const [run] = named(spans, "OpenCode.run")
@@ -179,7 +179,7 @@ describe("spans", () => {
       assert.notProperty(run!.attributes, "error.type")
     }).pipe(Effect.provide(T.layer([T.locked, T.answering("x")], { retry: Schedule.recurs(1) }))))
 
-  it.effect("are there for a stream too, under the span of the program", () =>
+  it.effect("exist for a stream too, under the span of the program", () =>
     Effect.gen(function*() {
       const spans = yield* traced(Effect.withSpan(Stream.runDrain(OpenCode.stream("x")), "program"))
       const [run] = named(spans, "OpenCode.run")
@@ -200,7 +200,7 @@ describe("spans", () => {
     }).pipe(Effect.provide(T.layer([Mock.script(Mock.never)]))))
 })
 
-/** The registry is global: only what a run adds can be looked at. */
+/** The registry is global: only the difference made by a run can be checked. */
 const added = <A, E, R, Out>(
   read: Effect.Effect<Out>,
   minus: (after: Out, before: Out) => unknown,
@@ -255,7 +255,7 @@ describe("metrics", () => {
       Mock.script(Mock.lines([T.stepStart()]), Mock.never)
     ]))))
 
-  it.effect("measure how long the runs took", () =>
+  it.effect("measure the duration of the runs", () =>
     Effect.gen(function*() {
       const seconds = Effect.map(
         Metric.value(Metric.tagged(telemetry.duration, "outcome", "success")),
@@ -273,7 +273,7 @@ describe("metrics", () => {
       assert.deepStrictEqual(taken, { count: 1, sum: 90 })
     }).pipe(Effect.provide(T.layer([Mock.script(Mock.sleep("90 seconds"), Mock.lines(T.answer("x")))]))))
 
-  it.effect("count tokens by type, and what they cost, also of runs that fail", () =>
+  it.effect("count tokens by type and their cost, for failed runs too", () =>
     Effect.gen(function*() {
       const types = ["input", "output", "reasoning", "cache_read", "cache_write"]
       const read = Effect.all({
@@ -301,7 +301,7 @@ describe("metrics", () => {
       Mock.script(Mock.lines([T.stepStart(), T.stepFinish("tool-calls")]), Mock.exit(1))
     ]))))
 
-  it.effect("count the starts that were repeated", () =>
+  it.effect("count the retries", () =>
     Effect.gen(function*() {
       const repeated = yield* added(
         Effect.map(Metric.value(telemetry.retries), (state) => ({ count: state.count })),
@@ -317,7 +317,7 @@ describe("metrics", () => {
       { retry: Schedule.recurs(2) }
     ))))
 
-  it.effect("measure how long starts waited at the gate", () =>
+  it.effect("measure the wait at the gate", () =>
     Effect.gen(function*() {
       const waited = yield* added(
         Effect.map(Metric.value(telemetry.gateWaiting), (state) => ({ count: state.count, sum: state.sum })),

@@ -29,7 +29,7 @@ describe("startupTimeout", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(T.layer([Mock.script(Mock.stderr("starting\n"), Mock.never)]))))
 
-  it.effect("kills a process that does not obey, and waits for that", () =>
+  it.effect("kills a process that ignores SIGTERM, and waits for its end", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(
         T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { startupTimeout: "10 seconds" }))
@@ -46,7 +46,7 @@ describe("startupTimeout", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(T.layer([Mock.scriptWith({ onSigterm: "ignore" }, Mock.never)]))))
 
-  it.effect("does not run while a run waits for its start", () =>
+  it.effect("does not run while the run waits for its start", () =>
     Effect.gen(function*() {
       const fibers = yield* Effect.fork(
         Effect.all([1, 2].map(() => OpenCode.run("x", { startupTimeout: "1 minute" })), { concurrency: 2 })
@@ -75,7 +75,7 @@ describe("startupTimeout", () => {
       )
     ]))))
 
-  it.effect("is not satisfied by a line that is no event", () =>
+  it.effect("is not stopped by a line that is not an event", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(
         T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { startupTimeout: "1 minute", idleTimeout: "1 second" }))
@@ -113,7 +113,7 @@ describe("idleTimeout", () => {
       )
     ]))))
 
-  it.effect("is about events: a line that grows is none yet", () =>
+  it.effect("is reset by events only, not by a growing line", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(
         T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { idleTimeout: "1 minute" }))
@@ -138,7 +138,7 @@ describe("idleTimeout", () => {
 describe("timeout", () => {
   const limit = { timeout: "10 minutes" } as const
 
-  it.effect("covers everything, by default two hours", () =>
+  it.effect("covers everything and defaults to two hours", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(
         T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { startupTimeout: Infinity }))
@@ -189,7 +189,7 @@ describe("timeout", () => {
       Mock.script(Mock.stderr("third\n"), Mock.never)
     ], { defaults: { startupTimeout: Infinity } }))))
 
-  it.effect("covers the wait at the start-up gate, and nothing is started then", () =>
+  it.effect("covers the wait at the start-up gate, without starting anything", () =>
     Effect.gen(function*() {
       const first = yield* Effect.fork(OpenCode.run("first"))
       yield* T.untilStarted(1)
@@ -208,7 +208,7 @@ describe("timeout", () => {
       defaults: { startupTimeout: Infinity }
     }))))
 
-  it.effect("covers the wait for one of the layer's places", () =>
+  it.effect("covers the wait for a place", () =>
     Effect.gen(function*() {
       const first = yield* Effect.fork(OpenCode.run("first"))
       yield* T.untilStarted(1)
@@ -224,7 +224,7 @@ describe("timeout", () => {
       defaults: { startupTimeout: Infinity }
     }))))
 
-  it.effect("covers the delay before another attempt", () =>
+  it.effect("covers the delay before a retry", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", limit)))
       yield* T.advanceTo(10 * minute)
@@ -235,7 +235,7 @@ describe("timeout", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(T.layer([T.locked], { retry: Schedule.spaced("1 hour") }))))
 
-  it.effect("covers a version probe that hangs, and ends it", () =>
+  it.effect("covers a hanging version query and ends it", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(
         T.failsWith("OpenCodeTimeoutError")(OpenCode.run("x", { timeout: "10 seconds" }))
@@ -251,7 +251,7 @@ describe("timeout", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(T.layer([Mock.script(Mock.never)], { version: undefined }))))
 
-  it.effect("covers the wait for a provider that asked for patience", () =>
+  it.effect("covers the wait for a rate-limited provider", () =>
     Effect.gen(function*() {
       yield* T.failsWith("OpenCodeSessionError")(OpenCode.run("first"))
       const fiber = yield* Effect.fork(T.failsWith("OpenCodeTimeoutError")(OpenCode.run("second", limit)))
@@ -268,7 +268,7 @@ describe("timeout", () => {
       )
     ], { rateLimitGate: true }))))
 
-  it.effect("fails a stream too, which then has no events of its own", () =>
+  it.effect("fails a stream without events too", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(
         T.failsWith("OpenCodeTimeoutError")(Stream.runDrain(OpenCode.stream("x", { timeout: "1 minute" })))
@@ -282,8 +282,8 @@ describe("timeout", () => {
     }).pipe(Effect.provide(T.layer([Mock.script(Mock.lines([T.stepStart(), T.text("x")]), Mock.never)]))))
 })
 
-describe("the time of day", () => {
-  it.effect("makes no run longer or shorter", () =>
+describe("the system clock", () => {
+  it.effect("does not change the time of a run", () =>
     Effect.gen(function*() {
       const clock = yield* Effect.clock
       let timeOfDay = 1_000_000
@@ -326,7 +326,7 @@ describe("exitGrace", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(T.layer([Mock.script(Mock.lines(T.answer("finished")), Mock.never)]))))
 
-  it.effect("is over before the total time also where a program that was stopped sees both ends at once", () =>
+  it.effect("ends before the total time even if both have expired when a suspended program wakes up", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(OpenCode.run("x", { exitGrace: "500 millis", timeout: "900 millis" }))
       yield* T.advanceTo(1200)
@@ -335,7 +335,7 @@ describe("exitGrace", () => {
       assert.isTrue(result.forced)
     }).pipe(Effect.provide(T.layer([Mock.script(Mock.lines(T.answer("finished")), Mock.never)]))))
 
-  it.effect("keeps the result of one that has to be killed", () =>
+  it.effect("keeps the result of a process that has to be killed", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(OpenCode.run("x", { exitGrace: "3 seconds" }))
       yield* T.advanceTo(3000)
@@ -350,7 +350,7 @@ describe("exitGrace", () => {
       Mock.scriptWith({ onSigterm: "ignore" }, Mock.lines(T.answer("finished")), Mock.never)
     ]))))
 
-  it.effect("is called off by a further event", () =>
+  it.effect("is cancelled by a further event", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(OpenCode.run("x"))
       yield* T.settle
@@ -404,7 +404,7 @@ describe("exitGrace", () => {
 
 describe("infinity", () => {
   for (const infinity of [Infinity, Duration.infinity]) {
-    it.effect(`switches off every timer (${Duration.isDuration(infinity) ? "Duration" : "number"})`, () =>
+    it.effect(`switches every timer off (${Duration.isDuration(infinity) ? "Duration" : "number"})`, () =>
       Effect.gen(function*() {
         const options = { timeout: infinity, startupTimeout: infinity, idleTimeout: infinity, exitGrace: infinity }
         const silent = yield* Effect.fork(OpenCode.run("silent", options))

@@ -30,7 +30,7 @@ describe("TokenUsage", () => {
     expect(TokenUsage.add(a, b)).toEqual(TokenUsage.add(b, a))
   })
 
-  it.prop("what was added can be taken off again", { a: usage, b: usage }, ({ a, b }) => {
+  it.prop("subtracts what was added", { a: usage, b: usage }, ({ a, b }) => {
     expect(TokenUsage.subtract(TokenUsage.add(a, b), b)).toEqual(a)
     expect(TokenUsage.subtract(a, a)).toEqual(TokenUsage.empty)
   })

@@ -49,7 +49,7 @@ const patch = (...files: ReadonlyArray<{ readonly [key: string]: unknown }>) =>
   use("apply_patch", { patchText: "" }, { metadata: { files } })
 
 describe("fromEvent", () => {
-  it("knows every tool event of every capture, the foreign and the malformed excepted", () => {
+  it("recognises every tool event of every capture except foreign and malformed ones", () => {
     expect(everyEvent.length).toBeGreaterThan(200)
     const others = new Set<string>()
     const seen = new Set<string>()
@@ -68,7 +68,7 @@ describe("fromEvent", () => {
     ])
   })
 
-  it("gives what the tools report", () => {
+  it("returns what the tools report", () => {
     const tool = (name: string, scenario: string) => {
       const found = eventsOf(fixtures.get(scenario).stdout).filter(RunEvent.is("ToolUse"))
         .find((event) => event.tool === name)
@@ -108,7 +108,7 @@ describe("fromEvent", () => {
     expect(moved?.files).toMatchObject([{ type: "move", movePath: "/workspace/sub/moved.txt" }])
   })
 
-  it("passes over what it does not know, takes null, and gives up on an unexpected input only", () => {
+  it("ignores unknown fields, accepts null, and falls back to Other for an unexpected input only", () => {
     const odd = Tool.fromEvent(use("bash", { command: "ls", timeout: null, description: null, new: [1] }, {
       metadata: { exit: "three", truncated: true, outputPath: null, new: {} }
     }))
@@ -170,7 +170,7 @@ describe("fromEvent", () => {
 })
 
 describe("filesChanged", () => {
-  it("of real calls", () => {
+  it("reads real calls", () => {
     expect(RunResult.filesChanged(captured("write.jsonl"))).toEqual([
       { path: "/workspace/new.txt", kind: "created", additions: 2, deletions: 0 },
       { path: "/workspace/a.txt", kind: "modified" },
@@ -213,7 +213,7 @@ describe("filesChanged", () => {
     expect(kinds(write("a", "", false), remove("a"))).toEqual([["deleted", "a"]])
   })
 
-  it("of a result", () => {
+  it("reads a result", () => {
     const events = captured("edit.jsonl")
     const result = new RunResult.RunResult({
       runId: "run-1",

@@ -11,18 +11,18 @@ let sessions = 0
 const wireOf = (file: string): ReadonlyArray<any> =>
   NodeFs.readFileSync(file, "utf8").split("\n").filter((line) => line !== "").map((line) => JSON.parse(line))
 
-/** Without the lines that say where a run begins and ends, and without the run's id. */
+/** Without the lines that mark the beginning and the end of a run, and without the run's id. */
 const eventsOf = (file: string) =>
   wireOf(file).filter(({ type }) => !String(type).startsWith("effect-opencode/run_"))
     .map(({ "effect-opencode/runId": _, ...event }) => event)
 
 describe("transcript", () => {
-  it.effect("has every event as a JSON line, ours included, and makes its directory", () =>
+  it.effect("has every event as a JSON line, ours included, and creates its directory", () =>
     Effect.gen(function*() {
       const { work } = yield* T.Machine
       const result = yield* OpenCode.run("x", { transcript: "logs/deep/run.jsonl" })
       const lines = eventsOf(`${work}/logs/deep/run.jsonl`)
-      // what is told on stderr can stand before or after what is printed at the same moment
+      // an event from stderr can come before or after a line printed at the same moment
       assert.sameDeepMembers([...lines], result.events.map((event) => RunEvent.toWire(event)))
       const printed = (type: string) => !type.startsWith("effect-opencode/permission")
       assert.deepStrictEqual(lines.map(({ type }) => type).filter(printed), [
@@ -64,7 +64,7 @@ describe("transcript", () => {
       assert.deepStrictEqual(counts, [1, 1, 1])
     }).pipe(Effect.provide(T.layer([T.answering("x")]))))
 
-  it.effect("is there also when the run is interrupted, and is appended to by the next", () =>
+  it.effect("survives an interruption, and the next run appends to it", () =>
     Effect.gen(function*() {
       const { work } = yield* T.Machine
       const fiber = yield* Effect.fork(OpenCode.run("x", { transcript: `${work}/run.jsonl` }))
@@ -92,7 +92,7 @@ describe("transcript", () => {
       assert.strictEqual(eventsOf(`${home}/run.jsonl`).length, 3)
     }).pipe(Effect.provide(T.layer([T.answering("x")]))))
 
-  it.effect("that cannot be written is a warning, and the run goes on", () =>
+  it.effect("only warns when it cannot be written", () =>
     Effect.gen(function*() {
       const warnings: Array<string> = []
       const logger = Logger.make(({ logLevel, message }) => {
@@ -103,20 +103,20 @@ describe("transcript", () => {
         Effect.provide(Logger.add(logger))
       )
       assert.strictEqual(result.text, "x")
-      // Every line fails, and one warning is enough.
+      // Every line fails, but one warning is enough.
       assert.strictEqual(warnings.length, 1)
       assert.include(warnings[0]!, "/dev/full")
       assert.include(warnings[0]!, "ENOSPC: the disk is full")
     }).pipe(Effect.provide(T.layer([T.answering("x")]))))
 
-  it.effect("writes whole lines, whoever else writes", () =>
+  it.effect("has whole lines despite concurrent writers", () =>
     Effect.gen(function*() {
       const { work } = yield* T.Machine
       yield* Effect.all([1, 2, 3].map(() => OpenCode.run("x", { transcript: "run.jsonl" })), { concurrency: 3 })
       assert.strictEqual(eventsOf(`${work}/run.jsonl`).length, 9)
     }).pipe(Effect.provide(T.layer(() => T.answering("y".repeat(100_000))))))
 
-  it.effect("tells runs apart that share it at the same time", () =>
+  it.effect("distinguishes concurrent runs in one file", () =>
     Effect.gen(function*() {
       const { work } = yield* T.Machine
       const file = `${work}/run.jsonl`
@@ -147,7 +147,7 @@ describe("transcript", () => {
       { startup: { concurrency: "unbounded" } }
     ))))
 
-  it("gives back what a program that died has glued to the line of another one", () => {
+  it("recovers a line that a crashed program has joined to another one", () => {
     const start = (runId: string) => ({ type: "effect-opencode/run_start", timestamp: 1, runId, attempt: 1, cwd: "/" })
     const event = (runId: string, said: string) => ({ "effect-opencode/runId": runId, ...T.text(said) })
     const text = [
@@ -198,7 +198,7 @@ describe("transcript", () => {
     assert.deepStrictEqual([run?.directory, run?.sessionId], ["/2", undefined])
   })
 
-  it.effect("is cleaned line by line by `clean`, and nothing is written for nothing", () =>
+  it.effect("is cleaned line by line by `clean`, and an empty list writes nothing", () =>
     Effect.gen(function*() {
       const { work } = yield* T.Machine
       const fileSystem = yield* FileSystem.FileSystem

@@ -37,7 +37,7 @@ const model = "local/llama"
 const price = (cost: object) => ({ provider: { local: { models: { llama: { cost } } } } })
 
 describe("a step that used tokens at a cost of 0", () => {
-  it.effect("is a warning, once, and a mark on the result, under a budget of run and fleet", () =>
+  it.effect("logs one warning and marks the result under a budget of run and fleet", () =>
     Effect.gen(function*() {
       const { lines, value } = yield* succeeded(OpenCode.run("x", { model, budget: { cost: 0.1 + 0.2 } }))
       assert.isTrue(value.unpriced)
@@ -49,7 +49,7 @@ describe("a step that used tokens at a cost of 0", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(FleetBudget.layer({ cost: 0.02 })), Effect.provide(T.layer([unpriced]))))
 
-  it.effect("is told of once for each model of a fleet", () =>
+  it.effect("warns once per model of a fleet", () =>
     Effect.gen(function*() {
       const { lines } = yield* succeeded(
         Effect.forEach([model, model, "local/other"], (model) => OpenCode.run("x", { model, budget: { cost: 1 } }))
@@ -57,7 +57,7 @@ describe("a step that used tokens at a cost of 0", () => {
       assert.deepStrictEqual(lines.map((line) => /tokens of (\S+),/.exec(line)?.[1]), [model, "local/other"])
     }).pipe(Effect.provide(FleetBudget.layer({ cost: 10 })), Effect.provide(T.layer(() => unpriced))))
 
-  it.effect("is told of once for each run without a fleet", () =>
+  it.effect("warns once per run without a fleet", () =>
     Effect.gen(function*() {
       const { lines } = yield* succeeded(
         Effect.forEach([1, 2], () => OpenCode.run("x", { budget: { cost: 1 } }))
@@ -65,7 +65,7 @@ describe("a step that used tokens at a cost of 0", () => {
       assert.lengthOf(lines, 2)
     }).pipe(Effect.provide(T.layer(() => unpriced))))
 
-  it.effect("is a mark and no warning where no budget is in dollars, or the caller allows it", () =>
+  it.effect("marks without a warning when no budget is in dollars or the caller allows it", () =>
     Effect.gen(function*() {
       const { lines, value } = yield* succeeded(Effect.all([
         OpenCode.run("x", { budget: { tokens: 1e12 } }),
@@ -75,7 +75,7 @@ describe("a step that used tokens at a cost of 0", () => {
       assert.deepStrictEqual(value.map(({ unpriced }) => unpriced), [true, true])
     }).pipe(Effect.provide(T.layer(() => unpriced))))
 
-  it.effect("marks a run of which other steps have a price", () =>
+  it.effect("marks a run whose other steps have a price", () =>
     Effect.gen(function*() {
       const result = yield* OpenCode.run("x")
       assert.isTrue(result.unpriced)
@@ -84,7 +84,7 @@ describe("a step that used tokens at a cost of 0", () => {
       Mock.script(Mock.lines([T.stepStart(), T.stepFinish("tool-calls", free), ...T.answer("done")]), Mock.exit(0))
     ]))))
 
-  it.effect("is nothing where it used no tokens, or where every step has a price", () =>
+  it.effect("marks nothing without tokens, or when every step has a price", () =>
     Effect.gen(function*() {
       for (const result of [yield* OpenCode.run("x", { budget: { cost: 1 } }), yield* OpenCode.run("x")]) {
         assert.isUndefined(result.unpriced)
@@ -96,7 +96,7 @@ describe("a step that used tokens at a cost of 0", () => {
       )
     ]))))
 
-  it.effect("has the price 0 where the caller says so", () =>
+  it.effect("is free when the caller says so", () =>
     Effect.gen(function*() {
       const { lines, value } = yield* succeeded(Effect.all([
         OpenCode.run("x", { model, budget: { cost: 1 }, configOverrides: price({ input: 0, output: 0 }) }),
@@ -111,7 +111,7 @@ describe("a step that used tokens at a cost of 0", () => {
       assert.lengthOf(lines, 2)
     }).pipe(Effect.provide(T.layer(() => unpriced))))
 
-  it.effect("ends the run at once where the budget says error", () =>
+  it.effect("ends the run at once when the budget says error", () =>
     Effect.gen(function*() {
       const { ended, lines } = yield* warnings(OpenCode.run("x", { budget: { cost: 0.01, unpriced: "error" } }))
       assert.deepStrictEqual(lines, [])
@@ -133,7 +133,7 @@ describe("a step that used tokens at a cost of 0", () => {
       Mock.script(Mock.lines([T.stepStart(), T.stepFinish("tool-calls", free)]), Mock.never)
     ]))))
 
-  it.effect("ends a run whose only step it is", () =>
+  it.effect("ends a run that has no other step", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeBudgetError")(
         OpenCode.run("x", { budget: { cost: 1, unpriced: "error" } })
@@ -141,7 +141,7 @@ describe("a step that used tokens at a cost of 0", () => {
       assert.strictEqual(error.partial?.text, "done")
     }).pipe(Effect.provide(T.layer([Mock.script(Mock.lines(steps(0)), Mock.exit(0))]))))
 
-  it.effect("ends the run, and the fleet, where the fleet's budget says error", () =>
+  it.effect("ends the run and the fleet when the fleet's budget says error", () =>
     Effect.gen(function*() {
       const first = yield* T.failsWith("OpenCodeBudgetError")(OpenCode.run("x"))
       assert.deepStrictEqual([first.scope, first.max, first.unpriced], ["fleet", 3, true])
@@ -156,7 +156,7 @@ describe("a step that used tokens at a cost of 0", () => {
       Effect.provide(T.layer([Mock.script(Mock.lines(steps(0)), Mock.never)]))
     ))
 
-  it.effect("crosses no limit of a fleet that limits something else", () =>
+  it.effect("crosses no limit of a fleet with other limits", () =>
     Effect.gen(function*() {
       assert.isTrue((yield* OpenCode.run("x")).unpriced)
     }).pipe(Effect.provide(FleetBudget.layer({ steps: 100, unpriced: "error" })), Effect.provide(T.layer([unpriced]))))
@@ -179,14 +179,14 @@ describe("a step that used tokens at a cost of 0", () => {
       assert.isTrue((yield* session.usage).unpriced)
     }).pipe(Effect.scoped, Effect.provide(T.layer([priced, unpriced, priced]))))
 
-  describe("of a structured answer", () => {
+  describe("in a structured answer", () => {
     const Answer = Schema.Struct({ count: Schema.Int })
     const saying = (...answers: ReadonlyArray<string>) =>
       answers.map((said) =>
         Mock.script(Mock.lines([T.stepStart(), T.text(said), T.stepFinish("stop", free)]), Mock.exit(0))
       )
 
-    it.effect("is told of once for all turns, and marks the sum", () =>
+    it.effect("warns once for all turns and marks the sum", () =>
       Effect.gen(function*() {
         const { lines, value: { result } } = yield* succeeded(
           OpenCode.runSchema(Answer, "How many?", { budget: { cost: 1 } })
@@ -237,7 +237,7 @@ describe("a step that used tokens at a cost of 0", () => {
         yield* play.idle
       })
 
-    it.effect("by a sub-agent marks a run that asks for deep usage, and warns", () =>
+    it.effect("in a sub-agent marks a run with deep usage, and warns", () =>
       Effect.gen(function*() {
         const { lines, value } = yield* succeeded(OpenCode.run("x", { usage: "deep", budget: { cost: 1 } }))
         assert.isTrue(value.unpriced)
@@ -246,7 +246,7 @@ describe("a step that used tokens at a cost of 0", () => {
         assert.isUndefined((yield* OpenCode.run("x")).unpriced)
       }).pipe(Effect.provide(F.layer([finish]))))
 
-    it.effect("by a sub-agent fails a run that asks for deep usage where the budget says error", () =>
+    it.effect("in a sub-agent fails a run with deep usage when the budget says error", () =>
       Effect.gen(function*() {
         const error = yield* T.failsWith("OpenCodeBudgetError")(
           OpenCode.run("x", { usage: "deep", budget: { cost: 1, unpriced: "error" } })
@@ -256,7 +256,7 @@ describe("a step that used tokens at a cost of 0", () => {
       }).pipe(Effect.provide(F.layer([finish]))))
   })
 
-  describe("by a sub-agent of a process", () => {
+  describe("in a sub-agent of a process", () => {
     const task = T.toolUse("task", { metadata: { sessionId: "ses_2" } })
     const child = JSON.stringify({
       info: { id: "ses_2" },
@@ -268,12 +268,12 @@ describe("a step that used tokens at a cost of 0", () => {
     const agent = (exported: string | undefined) => (command: Mock.RecordedCommand) => {
       if (command.args[0] === "run") return Mock.script(Mock.lines([T.stepStart(), task, T.stepFinish("stop")]))
       if (exported === undefined) return Mock.script(Mock.exit(1))
-      // What the shell would do with `> "$0"`.
+      // What the shell does for `> "$0"`.
       fs.writeFileSync(command.args[2]!, exported)
       return Mock.script(Mock.exit(0))
     }
 
-    it.effect("marks the run, unless the caller says that the model is free", () =>
+    it.effect("marks the run unless the caller says that the model is free", () =>
       Effect.gen(function*() {
         const unknown = yield* OpenCode.run("x", { usage: "deep" })
         assert.isTrue(unknown.unpriced)
@@ -281,14 +281,14 @@ describe("a step that used tokens at a cost of 0", () => {
         assert.isUndefined(known.unpriced)
       }).pipe(Effect.provide(T.layer(agent(child)))))
 
-    it.effect("marks the run also where the sub-agent's session cannot be read", () =>
+    it.effect("marks the run when the sub-agent's session is unreadable", () =>
       Effect.gen(function*() {
         assert.isTrue((yield* OpenCode.run("x", { usage: "deep" })).unpriced)
         assert.isUndefined((yield* OpenCode.run("x")).unpriced)
       }).pipe(Effect.provide(T.layer(agent(undefined)))))
   })
 
-  it("is a mark of a fold, and of results that older versions have written there is none", () => {
+  it("is marked by fold, and results of older versions decode without the mark", () => {
     const events = steps(1).map(RunEvent.fromWire)
     assert.isTrue(RunResult.fold(events).unpriced)
     assert.notProperty(RunResult.fold(T.answer("x").map(RunEvent.fromWire)), "unpriced")
@@ -311,7 +311,7 @@ describe("a step that used tokens at a cost of 0", () => {
     assert.isTrue(marked.unpriced)
   })
 
-  it("cannot be treated in a way that there is not", () => {
+  it("is refused with an unknown treatment", () => {
     const problem = RunOptions.check("x", { budget: { cost: 1, unpriced: "refuse" as RunOptions.Unpriced } })
     assert.strictEqual(problem?.path, "budget.unpriced")
   })

@@ -14,7 +14,7 @@ describe("Version", () => {
     expect(Version.parse("1.18.33-beta.1")).toEqual(Version.make(1, 18, 33))
   })
 
-  it("reads nothing where there is no version", () => {
+  it("is undefined for text without a version", () => {
     for (const text of ["", "opencode", "1.18", "v2", "local", "error: x"]) {
       expect(Version.parse(text)).toBeUndefined()
     }
@@ -37,7 +37,7 @@ describe("Version", () => {
     expect(Schema.decodeUnknownSync(Version.Version)(JSON.parse(JSON.stringify(version)))).toEqual(version)
   })
 
-  it.prop("the order is total, and isAtLeast follows it", { a: version, b: version, c: version }, ({ a, b, c }) => {
+  it.prop("has a total order, which isAtLeast follows", { a: version, b: version, c: version }, ({ a, b, c }) => {
     expect(Version.order(a, a)).toBe(0)
     expect(Version.order(a, b) + Version.order(b, a)).toBe(0)
     expect(Version.isAtLeast(a, b)).toBe(Version.order(a, b) >= 0)
@@ -45,7 +45,7 @@ describe("Version", () => {
     if (Version.isAtLeast(a, b) && Version.isAtLeast(b, c)) expect(Version.isAtLeast(a, c)).toBe(true)
   })
 
-  it.prop("parse is total", { text: fc.string() }, ({ text }) => {
+  it.prop("parses any text without throwing", { text: fc.string() }, ({ text }) => {
     const parsed = Version.parse(text)
     if (parsed !== undefined) expect(text).toMatch(/\d+\.\d+\.\d+/)
   })

@@ -42,14 +42,14 @@ const scoped = (name: string, body: Effect.Effect<void, unknown, CommandExecutor
 
 describe("diff", () => {
   scoped(
-    "is empty where nothing changed",
+    "is empty when nothing changed",
     Effect.gen(function*() {
       expect(yield* WorkingTree.diff(yield* repository)).toBe("")
     })
   )
 
   scoped(
-    "has everything that differs from HEAD: changed, staged, deleted and new, from any directory inside",
+    "contains all differences from HEAD: changed, staged, deleted and new files, from any directory inside",
     Effect.gen(function*() {
       const root = yield* repository
       put(root, "a.txt", "alpha\nGrüße 🦀\n")
@@ -106,7 +106,7 @@ describe("diff", () => {
   )
 
   scoped(
-    "does not depend on what is configured, and runs nothing",
+    "ignores the configuration and runs no configured program",
     Effect.gen(function*() {
       const root = yield* repository
       const touch = `touch ${path.join(root, "touched")}; cat`
@@ -131,7 +131,7 @@ describe("diff", () => {
   )
 
   scoped(
-    "names what git cannot show",
+    "names files that git cannot show",
     Effect.gen(function*() {
       const root = yield* repository
       fs.symlinkSync("a.txt", path.join(root, "link"))
@@ -147,7 +147,7 @@ describe("diff", () => {
   )
 
   scoped(
-    "compares with an older revision, and with nothing where there is no commit",
+    "compares with an older revision, or with an empty tree when there is no commit",
     Effect.gen(function*() {
       const root = yield* repository
       put(root, "a.txt", "beta\n")
@@ -167,7 +167,7 @@ describe("diff", () => {
   )
 
   scoped(
-    "takes a large diff whole, and many new files in order",
+    "returns a large diff completely, and many new files in order",
     Effect.gen(function*() {
       const root = yield* repository
       put(root, "a.txt", "Grüße 🦀\n".repeat(200_000))
@@ -180,7 +180,7 @@ describe("diff", () => {
   )
 
   scoped(
-    "fails where there is no repository, directory, revision or git",
+    "fails for a missing repository, directory, revision or git",
     Effect.gen(function*() {
       const root = yield* directory
       const failing = (...args: Parameters<typeof WorkingTree.diff>) => Effect.flip(WorkingTree.diff(...args))

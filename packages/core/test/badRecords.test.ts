@@ -26,8 +26,8 @@ const printed = (...lines: ReadonlyArray<string>) =>
 
 const answered = printed(line(T.text("done")), line(T.stepFinish("stop")))
 
-describe("an event that cannot be written", () => {
-  it.effect("is a mark in its place in a transcript, and costs the others nothing (t2-15)", () =>
+describe("an event that cannot be serialised", () => {
+  it.effect("is a marker in its place in a transcript and costs no other event", () =>
     Effect.gen(function*() {
       const { work } = yield* T.Machine
       const result = yield* OpenCode.run("x", { transcript: "run.jsonl" })
@@ -39,7 +39,7 @@ describe("an event that cannot be written", () => {
       assert.include(NodeFs.readFileSync(`${work}/run.jsonl`, "utf8"), json.tooDeep)
     }).pipe(Effect.provide(T.layer([answered]))))
 
-  it.effect("is one also where secrets are cleaned out", () =>
+  it.effect("is a marker even when secrets are masked", () =>
     Effect.gen(function*() {
       const { work } = yield* T.Machine
       const password = Redacted.make("canary-password")
@@ -51,7 +51,7 @@ describe("an event that cannot be written", () => {
       printed(line(T.text("done canary-password")), line(T.stepFinish("stop")))
     ]))))
 
-  it.effect("is in a result and in an error, which can be encoded", () =>
+  it.effect("is in a result and in an error, both of which can be encoded", () =>
     Effect.gen(function*() {
       const result = yield* OpenCode.run("x", { keepRaw: true, onEvent: () => Effect.void })
       assert.strictEqual(Schema.encodeSync(RunResult.RunResult)(result).events.length, 4)
@@ -61,7 +61,7 @@ describe("an event that cannot be written", () => {
       assert.strictEqual(error.partial.events?.length, 3)
       const encoded = Schema.encodeSync(OpenCodeError.OpenCodeError)(error)
       assert.notInclude(json.stringify(encoded), "canary-password")
-      // What a program keeps of it beside the events is written with the means of the language.
+      // A program that serialises it itself uses JSON.stringify.
       assert.include(JSON.stringify(error.error), json.tooDeep)
     }).pipe(Effect.provide(T.layer([
       answered,
@@ -72,7 +72,7 @@ describe("an event that cannot be written", () => {
       )
     ]))))
 
-  it.effect("is a mark whatever it holds, and whatever cleaning it does", () =>
+  it.effect("is a marker whatever it contains and however masking fails", () =>
     Effect.gen(function*() {
       const { work } = yield* T.Machine
       const file = `${work}/odd.jsonl`
@@ -120,7 +120,7 @@ describe("an event that cannot be written", () => {
 })
 
 describe("reading a transcript", () => {
-  it("an unreadable line costs none of the others", () => {
+  it("loses no other line to an unreadable one", () => {
     const start = `{"type":"effect-opencode/run_start","timestamp":1,"runId":"a","attempt":1,"cwd":"/repo"}`
     const text = [
       start,
@@ -137,8 +137,8 @@ describe("reading a transcript", () => {
   })
 })
 
-describe("cleaning", () => {
-  it("does not go deeper than it can, and shows nothing that it has not seen", () => {
+describe("masking", () => {
+  it("stops at a safe depth and shows nothing that it has not checked", () => {
     const [list, record] = deepEvents.map((event) => RunEvent.toWire(event))
     for (const value of [list, record]) {
       const clean = redact.make(["canary"]).inside(value)
@@ -155,14 +155,14 @@ describe("cleaning", () => {
   })
 })
 
-describe("an event's line", () => {
-  it("is the line that was printed", () => {
+describe("toLine", () => {
+  it("returns the printed line", () => {
     for (const wire of [T.text("größer"), T.stepFinish("stop"), T.error("APIError", { message: "x" })]) {
       expect(RunEvent.toLine(RunEvent.fromWire(wire))).toBe(JSON.stringify(wire))
     }
   })
 
-  it("has marks where it cannot be written, and is of the same kind", () => {
+  it("marks what cannot be serialised and keeps the kind of the event", () => {
     for (const event of deepEvents) {
       const again = RunEvent.fromLine(RunEvent.toLine(event))
       expect(again).toMatchObject({ _tag: "ToolUse", tool: "bash", status: "completed", output: "done" })

@@ -8,7 +8,7 @@ import * as arbitraries from "./support/arbitraries.js"
 /** Stands for a secret in a bad value: no reason may repeat it. */
 const canary = "canary-3b9f27"
 
-/** Options as a program without types could pass them. */
+/** Options as a program without types can pass them. */
 const options = (value: { readonly [key: string]: unknown }): RunOptions.RunOptions => value as RunOptions.RunOptions
 
 const problem = (bad: { readonly [key: string]: unknown }, prompt = "do it"): Problem => {
@@ -60,9 +60,9 @@ describe("check", () => {
       ["an empty session", { sessionId: "" }, "sessionId", /new session/],
       ["an empty command", { command: "" }, "command", /as it is/],
       ["an empty file", { files: ["a", ""] }, "files.1", /directory/],
-      ["rules for a server that runs", { attach: "http://h", permission: "deny" }, "permission", /layerAttach/],
+      ["rules for a running server", { attach: "http://h", permission: "deny" }, "permission", /layerAttach/],
       [
-        "rules for a server that runs, among the overrides",
+        "rules for a running server, among the overrides",
         { attach: "http://h", configOverrides: { permission: { bash: "deny" } } },
         "configOverrides.permission",
         /layerAttach/
@@ -70,10 +70,10 @@ describe("check", () => {
       ["ask", { permission: { edit: { "*.py": "ask" } } }, "permission.edit.*.py", /"allow" or "deny"/],
       ["ask for everything", { permission: "ask" }, "permission", /"allow" or "deny"/],
       ["an unknown action", { permission: { bash: canary } }, "permission.bash", /"allow" or "deny"/],
-      ["an action that is no text", { permission: { bash: [canary] } }, "permission.bash", /"allow" or "deny"/],
+      ["an action other than a string", { permission: { bash: [canary] } }, "permission.bash", /"allow" or "deny"/],
       ["ask among the overrides", { configOverrides: { permission: { bash: "ask" } } }, "permission.bash", /"allow"/],
       ["fork without a session", { fork: true }, "fork", /sessionId/],
-      ["fork that does not continue", { fork: true, continueSession: false }, "fork", /continueSession/],
+      ["fork without continuing", { fork: true, continueSession: false }, "fork", /continueSession/],
       ["a model without a provider", { model: canary }, "model", /provider\/model/],
       ["a model without a name", { model: `${canary}/` }, "model", /provider\/model/],
       ["a model without a provider's name", { model: `/${canary}` }, "model", /provider\/model/],
@@ -82,31 +82,31 @@ describe("check", () => {
       ["a timeout of zero", { timeout: 0 }, "timeout", /more than zero/],
       ["a negative timeout", { timeout: -5 }, "timeout", /more than zero/],
       ["a timeout of zero seconds", { timeout: "0 seconds" }, "timeout", /more than zero/],
-      ["a timeout that is none", { timeout: canary }, "timeout", /not a duration/],
+      ["an invalid timeout", { timeout: canary }, "timeout", /not a duration/],
       ["a start-up timeout of zero", { startupTimeout: 0 }, "startupTimeout", /more than zero/],
       ["an idle timeout of zero", { idleTimeout: Duration.zero }, "idleTimeout", /more than zero/],
       ["a negative exit grace", { exitGrace: -1 }, "exitGrace", /more than zero/],
-      ["a timeout that is no number", { timeout: Number.NaN }, "timeout", /more than zero/],
-      ["a budget of no steps", { budget: { steps: 0 } }, "budget.steps", /greater than zero/],
+      ["a timeout of NaN", { timeout: Number.NaN }, "timeout", /more than zero/],
+      ["a budget of 0 steps", { budget: { steps: 0 } }, "budget.steps", /greater than zero/],
       ["a negative cost", { budget: { steps: 5, cost: -1 } }, "budget.cost", /greater than zero/],
-      ["tokens that are no number", { budget: { tokens: Number.NaN } }, "budget.tokens", /greater than zero/],
+      ["tokens of NaN", { budget: { tokens: Number.NaN } }, "budget.tokens", /greater than zero/],
       ["tool calls that are text", { budget: { toolCalls: canary } }, "budget.toolCalls", /greater than zero/],
-      ["no provider retries", { maxProviderRetries: 0 }, "maxProviderRetries", /greater than zero/],
-      ["a port that is out of range", { port: 65_536 }, "port", /65535/],
+      ["0 provider retries", { maxProviderRetries: 0 }, "maxProviderRetries", /greater than zero/],
+      ["a port out of range", { port: 65_536 }, "port", /65535/],
       ["a port with a fraction", { port: 1.5 }, "port", /65535/],
       ["a negative port", { port: -1 }, "port", /65535/],
-      ["another way to recover", { recover: canary }, "recover", /"export"/],
-      ["another way to count", { usage: canary }, "usage", /"deep"/],
-      ["another way for the prompt", { promptVia: canary }, "promptVia", /"stdin" or "argv"/],
-      ["a log level that is none", { logLevel: canary }, "logLevel", /"DEBUG" \| "INFO" \| "WARN" \| "ERROR"/],
-      ["a password that is plain text", { password: canary }, "password", /Redacted/],
-      ["a title that is no text", { title: { secret: canary } }, "title", /string/],
-      ["a flag that is no boolean", { thinking: canary }, "thinking", /boolean/],
-      ["files that are no list", { files: canary }, "files", /string/],
-      ["a file that is no text", { files: ["a", { secret: canary }] }, "files.1", /string/],
-      ["a variable that is no text", { extraEnv: { API_KEY: { secret: canary } } }, "extraEnv.API_KEY", /string/],
-      ["mcp that is no object", { mcp: canary }, "mcp", /string/],
-      ["instructions that are no list", { instructions: canary }, "instructions", /string/]
+      ["an unknown way to recover", { recover: canary }, "recover", /"export"/],
+      ["an unknown way to count", { usage: canary }, "usage", /"deep"/],
+      ["an unknown way for the prompt", { promptVia: canary }, "promptVia", /"stdin" or "argv"/],
+      ["an unknown log level", { logLevel: canary }, "logLevel", /"DEBUG" \| "INFO" \| "WARN" \| "ERROR"/],
+      ["a plain text password", { password: canary }, "password", /Redacted/],
+      ["a title other than a string", { title: { secret: canary } }, "title", /string/],
+      ["a flag other than a boolean", { thinking: canary }, "thinking", /boolean/],
+      ["files other than a list", { files: canary }, "files", /string/],
+      ["a file other than a string", { files: ["a", { secret: canary }] }, "files.1", /string/],
+      ["a variable other than a string", { extraEnv: { API_KEY: { secret: canary } } }, "extraEnv.API_KEY", /string/],
+      ["mcp other than an object", { mcp: canary }, "mcp", /string/],
+      ["instructions other than a list", { instructions: canary }, "instructions", /string/]
     ]
 
     for (const [name, bad, path, reason] of rows) {
@@ -124,7 +124,7 @@ describe("check", () => {
       }
     })
 
-    it("a prompt that no argument can carry, and only that", () => {
+    it("a prompt that no argument can hold, with promptVia \"argv\" only", () => {
       const nul = `a\0${canary}`
       const long = canary.repeat(20_000)
       for (const prompt of [nul, long]) {
@@ -135,7 +135,7 @@ describe("check", () => {
     })
   })
 
-  it.prop("run is total, and never repeats a bad value", {
+  it.prop("run never throws and never repeats a bad value", {
     key: fc.constantFrom(
       ...["agent", "model", "files", "fork", "port", "password", "extraEnv", "permission", "mcp", "instructions"],
       ...["timeout", "budget", "maxProviderRetries", "promptVia", "logLevel", "configOverrides", "extraArgs"]
@@ -165,7 +165,7 @@ describe("check", () => {
       expect(invocation({ args: ["x".repeat(max)], env: { A: "x".repeat(max - 2) } })).toEqual(Option.none())
     })
 
-    it("refuses an argument that is too long, or holds NUL", () => {
+    it("refuses an argument that is too long or contains NUL", () => {
       for (const arg of ["x".repeat(max + 1), "ü".repeat(max / 2 + 1), `${canary}\0`]) {
         const found = Option.getOrThrow(invocation({ args: ["run", arg] }))
         expect(found.path).toBe("extraArgs")
@@ -173,7 +173,7 @@ describe("check", () => {
       }
     })
 
-    it("refuses a variable that is too long, or holds NUL, or has no usable name", () => {
+    it("refuses a variable that is too long, contains NUL or has an unusable name", () => {
       for (const [name, value] of [["A", "x".repeat(max)], ["A", `${canary}\0`], ["A=B", canary], ["", canary]]) {
         const found = Option.getOrThrow(invocation({ env: { [name!]: value! } }))
         expect(found.path).toBe(`extraEnv.${name}`)
@@ -181,7 +181,7 @@ describe("check", () => {
       }
     })
 
-    it("names the option where a variable is not the caller's own", () => {
+    it("names the option from which a variable is made", () => {
       const path = (name: string, value: string) => Option.getOrThrow(invocation({ env: { [name]: value } })).path
       expect(path("OPENCODE_CONFIG_CONTENT", "x".repeat(max))).toBe("configOverrides")
       expect(path("OPENCODE_SERVER_PASSWORD", "x\0")).toBe("password")

@@ -19,14 +19,14 @@ type Plain = { readonly [key: string]: unknown }
 
 const isPlain = (value: unknown): value is Plain => typeof value === "object" && value !== null && !Array.isArray(value)
 
-/** OpenCode's decision: the last rule that matches. */
+/** OpenCode's decision: the last matching rule. */
 const decide = (rules: Plain, name: string): unknown => {
   const pattern = (key: string) =>
     new RegExp(`^${key.replace(/[.+^${}()|[\]\\]/g, "\\$&").replaceAll("*", ".*").replaceAll("?", ".")}$`, "s")
   return Object.entries(rules).filter(([key]) => pattern(key).test(name)).at(-1)?.[1]
 }
 
-/** Objects whose key says whether an object or something else stands under it, so that shapes always agree. */
+/** Objects whose key decides whether its value is an object, so that shapes always agree. */
 const shaped = (depth: number): fc.Arbitrary<Plain> =>
   fc.record({
     leaves: fc.array(
@@ -59,7 +59,7 @@ describe("merge", () => {
       expect(configContent.deep(a, a)).toEqual(a)
     })
 
-    it.prop("is associative where shapes agree", {
+    it.prop("is associative if shapes agree", {
       a: shaped(3),
       b: shaped(3),
       c: shaped(3)
@@ -67,13 +67,13 @@ describe("merge", () => {
       expect(configContent.deep(configContent.deep(a, b), c)).toEqual(configContent.deep(a, configContent.deep(b, c)))
     }, { fastCheck: { numRuns: 300 } })
 
-    it("lets a leaf between two objects wipe out what was below", () => {
+    it("lets a leaf between two objects erase the values below", () => {
       expect(configContent.deep(configContent.deep({ a: { x: 1 } }, { a: "leaf" }), { a: { y: 2 } })).toEqual({
         a: { y: 2 }
       })
     })
 
-    it.prop("gives every leaf of the right side, and the left side's where the right has none", {
+    it.prop("keeps every leaf of the right side, and those of the left that the right lacks", {
       a: arbitraries.jsonObject,
       b: arbitraries.jsonObject
     }, ({ a, b }) => {
@@ -112,7 +112,7 @@ describe("merge", () => {
       expect(({} as { polluted?: unknown }).polluted).toBeUndefined()
     })
 
-    it("replaces what is no plain object as a whole", () => {
+    it("replaces anything but plain objects as a whole", () => {
       const secret = Redacted.make("s")
       expect(configContent.deep({ key: { a: 1 } }, { key: secret })["key"]).toBe(secret)
       expect(configContent.deep({ key: secret }, { key: { a: 1 } })).toEqual({ key: { a: 1 } })
@@ -120,17 +120,17 @@ describe("merge", () => {
   })
 
   describe("configContent", () => {
-    it("is nothing where there is no configuration", () => {
+    it("is undefined without configuration", () => {
       expect(RunConfig.configContent({})).toBeUndefined()
       expect(RunConfig.configContent({ model: "a/b", extraEnv: { A: "1" }, files: ["x"] })).toBeUndefined()
     })
 
-    it("has an object as soon as one part is given, an empty one too", () => {
+    it("is an object as soon as one part is given, even an empty one", () => {
       expect(RunConfig.configContent({ configOverrides: {} })).toEqual({})
       expect(RunConfig.configContent({ permission: {} })).toEqual({ permission: {} })
     })
 
-    it("merges permission, mcp and tools over the overrides, all the way down", () => {
+    it("merges permission, mcp and tools over the overrides, recursively", () => {
       expect(RunConfig.configContent({
         configOverrides: {
           theme: "x",
@@ -153,14 +153,14 @@ describe("merge", () => {
       })
     })
 
-    it("takes one action for everything as a rule for everything", () => {
+    it("turns one action for everything into a rule for everything", () => {
       const content = (below: unknown, permission: "deny" | { readonly edit: "deny" }) =>
         RunConfig.configContent({ configOverrides: { permission: below }, permission })
       expect(content({ edit: "allow" }, "deny")).toEqual({ permission: "deny" })
       expect(content("allow", { edit: "deny" })).toEqual({ permission: { "*": "allow", edit: "deny" } })
     })
 
-    it("keeps the order of patterns: the last one that matches decides", () => {
+    it("keeps the order of patterns: the last match decides", () => {
       const content = RunConfig.configContent({
         permission: { bash: { "*": "deny", "git *": "allow", "git push*": "deny" } }
       })
@@ -178,7 +178,7 @@ describe("merge", () => {
       expect(RunConfig.configContent({ configOverrides })).toEqual(configOverrides)
     })
 
-    it("changes nothing of the caller's, and does not hand it on where it could be changed", () => {
+    it("neither changes nor shares the caller's objects", () => {
       const config = freeze({
         configOverrides: { permission: { bash: { "*": "allow" } }, instructions: ["old.md"] },
         permission: { bash: { "rm *": "deny" as const } },
@@ -212,13 +212,13 @@ describe("merge", () => {
       }
     }, { fastCheck: { numRuns: 1000 } })
 
-    it.prop("decides every name that the rules name, and every built-in one, as they do", { rules }, ({ rules }) => {
+    it.prop("decides every named and every built-in tool as the rules do", { rules }, ({ rules }) => {
       for (const name of [...builtIn, ...Object.keys(rules).filter((key) => !key.includes("*"))]) {
         expect(decide(told(rules), name)).toBe(decide(rules, name))
       }
     }, { fastCheck: { numRuns: 1000 } })
 
-    it.prop("decides built-in names as the rules do, whatever a config file says", {
+    it.prop("decides built-in tools as the rules do despite a config file", {
       file: rules,
       own: fc.dictionary(fc.constantFrom(...builtIn), fc.constantFrom("allow" as const, "deny" as const)),
       star: fc.constantFrom("allow" as const, "deny" as const)
@@ -235,7 +235,7 @@ describe("merge", () => {
       expect(decide(told({ "*": "allow", "tool_1": "deny", "tool_2": "allow" }), "tool_2")).toBe("allow")
     })
 
-    it("does not put a pattern behind an exception to it", () => {
+    it("does not put a pattern after an exception to it", () => {
       const bash = (rules: Flat, command: string) => decide(told({ bash: rules })["bash"] as Plain, command)
       expect(bash({ "*": "allow", "git *": "allow", "git push": "deny" }, "git push")).toBe("deny")
       expect(bash({ "*": "deny", "git *": "deny", "git status": "allow" }, "git status")).toBe("allow")
@@ -243,7 +243,7 @@ describe("merge", () => {
       expect(bash({ "*": "deny", "git *": "allow", "git push*": "deny" }, "git log")).toBe("allow")
     })
 
-    it("says one action for everything as a rule for everything, and leaves other configuration alone", () => {
+    it("turns one action for everything into a rule for everything and keeps other configuration", () => {
       expect(told("deny")).toEqual({ "*": "deny", "**": "deny" })
       expect(permissionOrder.asTold({ permission: "deny", theme: "x" }, "other")).toEqual({
         permission: "deny",
@@ -255,12 +255,12 @@ describe("merge", () => {
     })
   })
 
-  describe("asTold, against rules of an agent", () => {
+  describe("asTold, with rules of an agent", () => {
     const rules = { bash: "deny" }
     const said = { bash: "deny", "bas?": "deny" }
     const working = { name: "build", mode: "primary", disable: false, hidden: false, permission: said }
 
-    it("have build work if nobody names an agent", () => {
+    it("uses build if no agent is named", () => {
       expect(permissionOrder.agentOf({ permission: rules as never })).toBe("build")
       expect(permissionOrder.agentOf({ configOverrides: { permission: "deny" } })).toBe("build")
       expect(permissionOrder.agentOf({ permission: "deny", agent: "plan" })).toBe("plan")
@@ -277,7 +277,7 @@ describe("merge", () => {
       )
     })
 
-    it("are said under the name of a native agent that somebody names", () => {
+    it("adds the rules under the name of a native agent", () => {
       expect(permissionOrder.asTold({ permission: rules }, "build")).toEqual({
         permission: rules,
         agent: { build: working }
@@ -291,7 +291,7 @@ describe("merge", () => {
       }
     })
 
-    it("are said under every agent that the configuration defines, and make none of a name that may not exist", () => {
+    it("adds the rules under every defined agent and creates no agent that may not exist", () => {
       expect(permissionOrder.asTold({ permission: rules }, "nope")).toEqual({ permission: rules })
       expect(permissionOrder.asTold({ permission: rules }, "one", { defined: ["one"], modes: ["two"] })).toEqual({
         permission: rules,
@@ -300,14 +300,14 @@ describe("merge", () => {
       })
     })
 
-    it("lays the program's own rules for an agent over them", () => {
+    it("merges the program's own rules for an agent over them", () => {
       const own = { permission: { "*": "deny", read: "allow" }, agent: { build: { permission: { bash: "allow" } } } }
       const { agent } = permissionOrder.asTold(own, "build") as { agent: Plain }
       const build = (agent["build"] as Plain)["permission"] as Plain
       expect(["read", "bash", "edit"].map((name) => decide(build, name))).toEqual(["allow", "allow", "deny"])
     })
 
-    it("leaves no inherited OPENCODE_PERMISSION standing", () => {
+    it("overrides an inherited OPENCODE_PERMISSION", () => {
       expect(permissionOrder.variables({})).toEqual({})
       expect(permissionOrder.variables({ permission: {} })).toEqual({})
       const variables = { OPENCODE_PERMISSION: JSON.stringify(said) }
@@ -342,7 +342,7 @@ describe("merge", () => {
       expect(RunConfig.merge(b)(freeze(a))).toEqual(RunConfig.merge(a, freeze(b)))
     })
 
-    it("merges the configuration objects all the way down and replaces everything else", () => {
+    it("merges the configuration objects recursively and replaces everything else", () => {
       expect(RunConfig.merge(
         {
           model: "a/b",
@@ -372,7 +372,7 @@ describe("merge", () => {
       })
     })
 
-    it("takes an undefined field for one that is not set", () => {
+    it("ignores an undefined field", () => {
       expect(RunConfig.merge({ model: "a/b" }, { model: undefined })).toEqual({ model: "a/b" })
     })
 

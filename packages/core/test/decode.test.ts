@@ -38,7 +38,7 @@ describe("decode", () => {
       expect(eventsOf(bytes).every(isRunEvent)).toBe(true)
     })
 
-    it.prop("and what it gives can be added up", { events: arbitraries.events }, ({ events }) => {
+    it.prop("and its events can be added up", { events: arbitraries.events }, ({ events }) => {
       const summary = RunResult.fold(events)
       expect(Object.values(summary.usage).every(Number.isFinite)).toBe(true)
       expect(summary.steps).toBe(events.filter(RunEvent.is("StepFinish")).length)
@@ -51,14 +51,14 @@ describe("decode", () => {
     })
   })
 
-  describe("lines that are no event", () => {
-    it("empty, white space included", () => {
+  describe("lines that are not events become Diagnostics:", () => {
+    it("empty ones, white space included", () => {
       for (const text of ["", " ", "\t", "\r", " \t\r"]) {
         expect(RunEvent.fromLine(text)).toMatchObject({ _tag: "Diagnostic", kind: "empty_line", line: text })
       }
     })
 
-    it("JSON that is no object", () => {
+    it("JSON other than an object", () => {
       for (const [text, what] of [["1", "a number"], ["null", "null"], ["[1]", "an array"], ["\"x\"", "a string"]]) {
         expect(RunEvent.fromLine(text!)).toMatchObject({ _tag: "Diagnostic", kind: "non_object_json", line: text })
         expect(RunEvent.fromLine(text!)).toMatchObject({ reason: expect.stringContaining(what!) })
@@ -72,12 +72,12 @@ describe("decode", () => {
       expect(RunEvent.fromLine("{\"type\":\"text\"")).toMatchObject({ kind: "json_decode_error" })
     })
 
-    it("too long to keep", () => {
+    it("lines too long to keep", () => {
       expect(decode.fromSplit({ tooLong: 300 })).toMatchObject({ _tag: "Diagnostic", kind: "line_too_long", line: "" })
       expect(decode.fromSplit("{}")).toMatchObject({ _tag: "Unknown" })
     })
 
-    it("survive their own wire form", () => {
+    it("and survive their own wire form", () => {
       for (const text of ["", "1", "no json"]) {
         const event = RunEvent.fromLine(text)
         expect(line(RunEvent.toWire(event))).toEqual(event)
@@ -85,13 +85,13 @@ describe("decode", () => {
     })
   })
 
-  describe("types that nobody knows", () => {
-    it("are Unknown, whole", () => {
+  describe("unknown types", () => {
+    it("become Unknown, with all fields", () => {
       const wire = { type: "done", sessionID: "ses_1", timestamp: 5, reason: "stop", extra: { deep: [1] } }
       expect(line(wire)).toEqual({ _tag: "Unknown", type: "done", sessionId: "ses_1", timestamp: 5, raw: wire })
     })
 
-    it("and names from the prototype of objects are nothing special", () => {
+    it("can be named like members of the prototype of objects", () => {
       for (const type of ["__proto__", "constructor", "toString", "hasOwnProperty", "valueOf"]) {
         expect(line({ type })).toMatchObject({ _tag: "Unknown", type })
       }
@@ -100,13 +100,13 @@ describe("decode", () => {
       expect(({} as Record<string, unknown>)["part"]).toBeUndefined()
     })
 
-    it("and neither is a type that is no string", () => {
+    it("include types that are not strings", () => {
       for (const type of [1, null, undefined, {}, ["text"]]) expect(line({ type })._tag).toBe("Unknown")
     })
   })
 
-  describe("known types of unknown shape", () => {
-    it("stay what they are, and say which needed field cannot be read", () => {
+  describe("known types with an unknown shape", () => {
+    it("keep their type and name the unreadable fields", () => {
       const cases: ReadonlyArray<readonly [RunEvent.WireObject, object]> = [
         [{ type: "step_start" }, { _tag: "StepStart", messageId: undefined }],
         [{ type: "step_start", part: { messageID: 5 } }, { _tag: "StepStart", messageId: undefined }],
@@ -147,12 +147,12 @@ describe("decode", () => {
       for (const [wire, expected] of cases) expect(line(wire)).toMatchObject({ raw: wire, ...expected })
     })
 
-    it("a cost without an end is not known", () => {
+    it("ignore an infinite cost", () => {
       expect(RunEvent.fromLine(`{"type":"step_finish","part":{"cost":1e999}}`))
         .toMatchObject({ cost: 0, unread: ["cost"] })
     })
 
-    it("an error of any shape is a SessionError", () => {
+    it("decode an error of any shape as a SessionError", () => {
       const said = (error: unknown) => {
         const event = line({ type: "error", sessionID: "ses_1", error })
         return event._tag === "SessionError" ? [event.name, event.message, event.kind] : event._tag
@@ -170,30 +170,30 @@ describe("decode", () => {
         .toMatchObject({ _tag: "SessionError", message: "boom" })
     })
 
-    it("a logger's line is no error of the session", () => {
+    it("do not take a logger's line for a session error", () => {
       expect(line({ type: "error", message: "boom" })).toMatchObject({ _tag: "Unknown", type: "error" })
     })
 
-    it("a type that is no text is that of the part", () => {
+    it("take an invalid type from the part", () => {
       expect(line({ type: 5, part: { type: "step-finish", reason: "stop" } }))
         .toMatchObject({ _tag: "StepFinish", reason: "stop" })
       expect(line({ type: null, sessionID: "ses_1", error: { name: "APIError" } }))
         .toMatchObject({ _tag: "SessionError", name: "APIError" })
     })
 
-    it("the session is that of the part where the event has none", () => {
+    it("take a missing session from the part", () => {
       expect(line({ type: "text", sessionID: 5, part: { text: "x", sessionID: "ses_1" } }))
         .toMatchObject({ _tag: "Text", sessionId: "ses_1" })
     })
 
-    it("fields that are not known are kept, fields that are missing or null are no harm", () => {
+    it("keep unknown fields and accept missing or null ones", () => {
       const wire = { type: "text", part: { text: "hi", time: null, messageID: null, brandNew: 1 }, brandNew: 2 }
       expect(line(wire)).toMatchObject({ _tag: "Text", text: "hi", messageId: undefined, time: undefined, raw: wire })
     })
   })
 
   describe("text", () => {
-    it("of a part, else content, text or delta beside the type", () => {
+    it("comes from the part, else from content, text or delta of the event", () => {
       expect(line({ type: "text", part: { text: "a" }, content: "b" })).toMatchObject({ _tag: "Text", text: "a" })
       expect(line({ type: "text", content: "b", text: "c" })).toMatchObject({ _tag: "Text", text: "b" })
       expect(line({ type: "text", text: "c", delta: "d" })).toMatchObject({ _tag: "Text", text: "c" })
@@ -204,7 +204,7 @@ describe("decode", () => {
         .toMatchObject({ _tag: "Text", text: "abc", unread: undefined })
     })
 
-    it("of messages: a string, or parts with text, content, or strings", () => {
+    it("of messages is a string, or parts with text, content or strings", () => {
       for (const type of ["message", "assistant", "model"]) {
         expect(RunEvent.textOf(line({ type, content: "whole" }))).toBe("whole")
         expect(
@@ -218,7 +218,7 @@ describe("decode", () => {
       expect(RunEvent.textOf(line({ type: "other", content: "no" }))).toBe("")
     })
 
-    it("is concatenated in order, reasoning left out", () => {
+    it("is concatenated in order, without reasoning", () => {
       const events = [
         line({ type: "text", part: { text: "a" } }),
         line({ type: "reasoning", part: { text: "hm" } }),
@@ -230,7 +230,7 @@ describe("decode", () => {
   })
 
   describe("tool calls", () => {
-    it("are tool_use, tool_call, tool_result and tool, and a step_finish that names one", () => {
+    it("are tool_use, tool_call, tool_result and tool, and a step_finish that names a tool", () => {
       const calls = [
         { type: "tool_use", part: { tool: "bash", state: { status: "completed" } } },
         { type: "tool_use", name: "bash" },
@@ -261,7 +261,7 @@ describe("decode", () => {
     const tokens = { total: 20, input: 10, output: 5, reasoning: 2, cache: { read: 2, write: 1 } }
     const usage = { total: 20, input: 10, output: 5, reasoning: 2, cacheRead: 2, cacheWrite: 1 }
 
-    it("has its fields in the part, or beside the type", () => {
+    it("has its fields in the part or in the event", () => {
       for (const wire of [{ part: { reason: "stop", cost: 0.5, tokens } }, { reason: "stop", cost: 0.5, tokens }]) {
         expect(line({ type: "step_finish", ...wire })).toMatchObject({
           _tag: "StepFinish",
@@ -281,7 +281,7 @@ describe("decode", () => {
       }
     })
 
-    it("has a total even where the provider gave none", () => {
+    it("gets a total when the provider sends none", () => {
       const { total: _, ...parts } = tokens
       expect(line({ type: "step_finish", part: { tokens: parts } })).toMatchObject({ tokens: { ...usage, total: 20 } })
     })
@@ -301,7 +301,7 @@ describe("decode", () => {
         .toMatchObject({ _tag: "SessionError", name: "provider.auth", message: "no api key", kind: "authentication" })
     })
 
-    it("tells a quota from a rate limit, and how long to wait", () => {
+    it("distinguishes a quota from a rate limit, and reads the wait", () => {
       const limited = (data: object) => line({ type: "error", error: { name: "APIError", data } })
       expect(limited({ message: "Rate limit reached", statusCode: 429, responseHeaders: { "retry-after": "2" } }))
         .toMatchObject({ kind: "rate-limit", retryAfter: 2000 })
@@ -311,7 +311,7 @@ describe("decode", () => {
         .toMatchObject({ kind: "quota", retryAfter: undefined })
     })
 
-    it("knows OpenCode's own names", () => {
+    it("recognises OpenCode's own names", () => {
       const kinds = {
         ContextOverflowError: "context-overflow",
         ContentFilterError: "content-filter",

@@ -34,7 +34,7 @@ describe("RunEvent.describe", () => {
     expect(tool({ status: "error", input: {}, error: "not\nfound" })).toBe("bash failed: not found")
   })
 
-  it("says what stderr told", () => {
+  it("describes events from stderr", () => {
     expect(RunEvent.describe({ _tag: "PermissionRejected", permission: "bash", patterns: ["rm *", "ls"] })).toBe(
       "not permitted: bash rm *, ls"
     )
@@ -43,7 +43,7 @@ describe("RunEvent.describe", () => {
     )
   })
 
-  it("says what only a server tells", () => {
+  it("describes events that only a server sends", () => {
     const delta = { _tag: "TextDelta", partId: "prt_1", text: "a\npiece" } as const
     expect(RunEvent.describe({ ...delta, kind: "text" })).toBe("a piece")
     expect(RunEvent.describe({ ...delta, kind: "reasoning" })).toBe("thinks: a piece")
@@ -52,16 +52,16 @@ describe("RunEvent.describe", () => {
     ).toBe("asks for permission: bash rm *, ls")
   })
 
-  it("leaves no remains of colours", () => {
+  it("removes colours completely", () => {
     expect(say({ type: "text", part: { text: "\u001b[31mred\u001b[0m or not" } })).toBe("red or not")
   })
 
-  it("cuts what is too long between characters", () => {
+  it("cuts a long text between characters", () => {
     const line = say({ type: "text", part: { text: `${"x".repeat(198)}${"😀".repeat(10)}` } })
     expect(line).toBe(`${"x".repeat(198)}…`)
   })
 
-  it.prop("is one line without control characters, whatever the event", {
+  it.prop("returns one line without control characters for any event", {
     event: fc.oneof(
       fc.constantFrom(...["text", "tool_use", "reasoning", "error"]).chain((type) =>
         fc.fullUnicodeString({ maxLength: 2000 }).map((text) =>

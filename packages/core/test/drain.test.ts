@@ -4,12 +4,12 @@ import * as drain from "../src/internal/process/drain.js"
 import type { Guards } from "../src/internal/run/watchdog.js"
 import { isDone, settle } from "./support/mock.js"
 
-/** As far as it is asked. */
+/** The parts that drain reads. */
 const guard = (state: { reads: number; isReading: boolean }) =>
   ({ reads: () => state.reads, isReading: () => state.isReading }) as Guards
 
 describe("drain", () => {
-  it.effect("gives up a source that is silent for a second, but not while somebody is busy with what came", () =>
+  it.effect("abandons a source that is silent for a second, but not while its output is being processed", () =>
     Effect.gen(function*() {
       const state = { reads: 0, isReading: false }
       const reader = yield* Effect.fork(Effect.never)
@@ -26,10 +26,10 @@ describe("drain", () => {
       assert.isTrue(Exit.isInterrupted(yield* Fiber.await(reader)))
     }))
 
-  it.live("waits for what came while the program was held up", () =>
+  it.live("waits for output that arrived while the program was suspended", () =>
     Effect.gen(function*() {
       const heldUp = yield* Deferred.make<void>()
-      // What is read comes after the timers of a turn of the event loop.
+      // Input is read after the timers of a turn of the event loop.
       const turn = Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void)))
       const reader = yield* Deferred.await(heldUp).pipe(
         Effect.zipRight(Effect.repeatN(turn, 2)),

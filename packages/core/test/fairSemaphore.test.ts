@@ -19,8 +19,8 @@ const interruptingAt = (position: number, onInterrupt: () => void): Scheduler.Sc
 
 const turns = Effect.repeatN(Effect.yieldNow(), 20)
 
-describe("turnstile", () => {
-  it.effect("lets in as many as there are permits, the others in the order in which they came", () =>
+describe("fairSemaphore", () => {
+  it.effect("admits as many as there are permits, and the others in order of arrival", () =>
     Effect.gen(function*() {
       const gate = yield* fairSemaphore.make(2)
       const entered: Array<number> = []
@@ -39,7 +39,7 @@ describe("turnstile", () => {
     }))
 
   for (const isHeld of [false, true]) {
-    it.effect(`loses no permit that is ${isHeld ? "handed on" : "free"}, at whatever operation a caller is interrupted`, () =>
+    it.effect(`loses no permit that is ${isHeld ? "handed on" : "free"} when a caller is interrupted at any operation`, () =>
       Effect.gen(function*() {
         let interruptions = 0
         for (let position = 1; position < 100; position++) {
@@ -66,7 +66,7 @@ describe("turnstile", () => {
       }))
   }
 
-  it.effect("a release twice is a release once", () =>
+  it.effect("ignores a second release", () =>
     Effect.gen(function*() {
       const gate = yield* fairSemaphore.make(1)
       yield* Effect.scoped(Effect.flatMap(gate.enter, (release) => Effect.zipRight(release, release)))

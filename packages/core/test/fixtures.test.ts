@@ -4,7 +4,7 @@ import { RunEvent, RunResult } from "effect-opencode"
 import { eventsOf } from "./support/facts.js"
 import * as fixtures from "./support/fixtures.js"
 
-/** What each printed type must be decoded as. */
+/** The expected event of each printed type. */
 const tags: { readonly [type: string]: RunEvent.RunEvent["_tag"] } = {
   step_start: "StepStart",
   text: "Text",
@@ -67,7 +67,7 @@ const encode = Schema.encodeSync(RunEvent.RunEvent)
 const decode = Schema.decodeUnknownSync(RunEvent.RunEvent)
 
 describe("captures", () => {
-  it("are all there: four versions, and each with every event type", () => {
+  it("cover four versions with every event type", () => {
     for (const version of fixtures.versions) {
       const seen = new Set(
         fixtures.all.filter((fixture) => fixture.version === version)
@@ -126,20 +126,20 @@ describe("captures", () => {
     })
   })
 
-  it("keep text that is hard to carry: emoji, U+2028, control characters", () => {
+  it("keep text with emoji, U+2028 and control characters", () => {
     const text = RunResult.fold(eventsOf(fixtures.get("1.18.33/unicode").stdout)).text
     expect(text).toContain("\u2028")
     expect(text).not.toContain("\uFFFD")
     expect(RunResult.fold(eventsOf(fixtures.get("1.18.33/unicode-split").stdout)).text).not.toContain("\uFFFD")
   })
 
-  it("show a reasoning part only where it was asked for", () => {
+  it("show a reasoning part only when it was requested", () => {
     const reasoning = (name: string) => eventsOf(fixtures.get(name).stdout).filter(RunEvent.is("Reasoning")).length
     expect(reasoning("1.18.33/reasoning-thinking")).toBe(1)
     expect(reasoning("1.18.33/reasoning-nothinking")).toBe(0)
   })
 
-  it("show the repeated tries of one message", () => {
+  it("show the repeated attempts of one message", () => {
     const ids = eventsOf(fixtures.get("1.18.33/stream-cut").stdout).filter(RunEvent.is("StepStart"))
       .map(({ messageId }) => messageId)
     expect(ids.length).toBe(6)

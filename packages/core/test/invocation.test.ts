@@ -21,7 +21,7 @@ const isEmpty = (value: unknown) => JSON.stringify(value) === "{}"
 
 describe("invocation", () => {
   describe("args", () => {
-    it("are only the start where nothing is asked for", () => {
+    it("are the fixed ones for an empty configuration", () => {
       expect(args({})).toEqual(start)
       expect(args(RunConfig.empty, "")).toEqual(start)
     })
@@ -68,12 +68,12 @@ describe("invocation", () => {
     ]
 
     for (const [config, expected] of rows) {
-      it(`${JSON.stringify(config)} gives ${JSON.stringify(expected)}`, () => {
+      it(`are ${JSON.stringify(expected)} for ${JSON.stringify(config)}`, () => {
         expect(args(config)).toEqual([...start, ...expected])
       })
     }
 
-    it("keep one order, with everything on", () => {
+    it("have one order, with every option set", () => {
       const config: Required<RunConfig.RunConfig> = {
         printLogs: true,
         logLevel: "ERROR",
@@ -131,13 +131,13 @@ describe("invocation", () => {
       ])
     })
 
-    it("carry the prompt behind `--`, last, whatever it looks like", () => {
+    it("end with the prompt after `--`, in any form", () => {
       for (const prompt of ["-x", "--help", "--", "a b", "\"quoted\"", "line\nline"]) {
         expect(args({ files: ["a.txt"] }, prompt)).toEqual([...start, "--file=a.txt", "--", prompt])
       }
     })
 
-    it("know the old name of `--auto`", () => {
+    it("use the old name of `--auto` for older versions", () => {
       const old = ["--dangerously-skip-permissions"]
       expect(invocation.args({ auto: true }, Version.make(1, 14, 0))).toEqual([...start, ...old])
       expect(invocation.args({ auto: true }, Version.make(1, 16, 9))).toEqual([...start, ...old])
@@ -146,13 +146,13 @@ describe("invocation", () => {
   })
 
   describe("env", () => {
-    it("switches updates off unless told otherwise, and that is all", () => {
+    it("disables updates unless told otherwise, and nothing else", () => {
       expect(invocation.env({})).toEqual({ OPENCODE_DISABLE_AUTOUPDATE: "1" })
       expect(invocation.env({ disableAutoupdate: true })).toEqual({ OPENCODE_DISABLE_AUTOUPDATE: "1" })
       expect(invocation.env({ disableAutoupdate: false })).toEqual({})
     })
 
-    it("carries extra variables, secrets revealed, our own over them", () => {
+    it("contains extra variables with secrets revealed, under our own", () => {
       expect(invocation.env({
         extraEnv: { PLAIN: "x", SECRET: Redacted.make("y"), OPENCODE_CONFIG_CONTENT: "mine" },
         tools: { bash: false }
@@ -164,13 +164,13 @@ describe("invocation", () => {
       })
     })
 
-    it("leaves a user's own configuration variable alone where there is no configuration", () => {
+    it("keeps a user's own configuration variable if there is no configuration", () => {
       expect(invocation.env({ extraEnv: { OPENCODE_CONFIG_CONTENT: "mine" } })).toMatchObject({
         OPENCODE_CONFIG_CONTENT: "mine"
       })
     })
 
-    it("carries the password, which arguments never do", () => {
+    it("contains the password, which arguments never do", () => {
       const config = { attach: "http://h", username: "me", password: Redacted.make("hunter2-canary") }
       expect(invocation.env(config)).toMatchObject({ OPENCODE_SERVER_PASSWORD: "hunter2-canary" })
       expect(args(config, "go").join(" ")).not.toContain("hunter2-canary")
@@ -180,7 +180,7 @@ describe("invocation", () => {
   })
 
   describe("withErrorLog", () => {
-    it("asks for the error log unless the caller decided", () => {
+    it("requests the error log unless the caller decided", () => {
       expect(invocation.withErrorLog({})).toEqual({ printLogs: true, logLevel: "ERROR" })
       expect(invocation.withErrorLog({ logLevel: "DEBUG" })).toEqual({ printLogs: true, logLevel: "DEBUG" })
       expect(args(invocation.withErrorLog({ printLogs: false }))).toEqual(start)
@@ -205,7 +205,7 @@ describe("invocation", () => {
       })
     }
 
-    it("is nothing where nothing is asked for", () => {
+    it("is empty for an empty configuration", () => {
       const oldest = invocation.supported.from
       expect(lacking({}, oldest)).toBeUndefined()
       expect(lacking({ pure: false, auto: false, model: "a/b", fork: true }, oldest)).toBeUndefined()
@@ -228,7 +228,7 @@ describe("invocation", () => {
     ]
     const names: { readonly [name: string]: string } = { continue: "continueSession", session: "sessionId" }
 
-    /** What OpenCode reads in arguments and variables, back in the form of what was asked for. */
+    /** What OpenCode reads from arguments and variables, translated back to a configuration. */
     const parse = (args: ReadonlyArray<string>, env: { readonly [name: string]: string }) => {
       const { format, ...read } = yargs.read(args)
       expect(format).toBe("json")
@@ -256,7 +256,7 @@ describe("invocation", () => {
       return { config, content, prompt: read["--"]?.join(" ") }
     }
 
-    /** Anything at all, also what looks like an option. */
+    /** Any text, including text that looks like an option. */
     const text = fc.oneof(
       fc.string(),
       fc.string({ unit: "binary" }).filter((text) => !text.includes("\0")),
@@ -314,7 +314,7 @@ describe("invocation", () => {
       instructions: fc.array(text)
     }, { requiredKeys: [] })
 
-    it.prop("arguments and variables hold the whole configuration", {
+    it.prop("arguments and variables contain the whole configuration", {
       config,
       disableAutoupdate: fc.boolean(),
       prompt: fc.option(
@@ -350,17 +350,17 @@ describe("invocation", () => {
       files: fc.array(text, { minLength: 1, maxLength: 10 })
     })
 
-    it.prop("a value is never anything but the value of its option", { values }, ({ values }) => {
+    it.prop("a value is never parsed as anything but the value of its option", { values }, ({ values }) => {
       expect(parse(args(values, "go"), {}).config).toEqual({ ...values, disableAutoupdate: false })
     }, { fastCheck: { numRuns: 40 } })
 
-    it.prop("a value comes back as it was", { values }, ({ values }) => {
+    it.prop("a value is parsed unchanged", { values }, ({ values }) => {
       const { agent, attach, command, dir, file, model, session, title, username, variant } = yargs.values(args(values))
       const read = { agent, attach, command, dir, files: file, model, sessionId: session, title, username, variant }
       expect(read).toEqual(values)
     }, { fastCheck: { numRuns: 500 } })
 
-    it.prop("no argument holds the password", { config }, ({ config }) => {
+    it.prop("no argument contains the password", { config }, ({ config }) => {
       const secret = "canary-5f1c"
       const all = args({ ...config, password: Redacted.make(secret) }, "go")
       expect(all.filter((arg) => arg.includes(secret))).toEqual([])

@@ -34,7 +34,7 @@ const cut = (bytes: Uint8Array, places: ReadonlyArray<number>): ReadonlyArray<Ui
 
 const everyByte = (bytes: Uint8Array): ReadonlyArray<Uint8Array> => [...bytes].map((byte) => new Uint8Array([byte]))
 
-/** Whole characters, halves of characters, line feeds and whatever else bytes can be. */
+/** Whole characters, partial characters, line feeds and any other bytes. */
 const bytes: fc.Arbitrary<Uint8Array> = fc.array(
   fc.oneof(
     fc.constantFrom("\n", "\n", "\r\n", "\uFEFF", "ä", "€", "🎉", "\u2028", "\0", "{\"a\":1}", "x".repeat(40)).map(
@@ -49,14 +49,14 @@ const bytes: fc.Arbitrary<Uint8Array> = fc.array(
 const places = fc.array(fc.nat(200), { maxLength: 12 })
 
 describe("lineSplitter", () => {
-  it.prop("gives the same lines for any chunking of any bytes", { bytes, places }, ({ bytes, places }) => {
+  it.prop("returns the same lines for any chunking of any bytes", { bytes, places }, ({ bytes, places }) => {
     const expected = reference(bytes)
     expect(run([bytes])).toEqual(expected)
     expect(run(everyByte(bytes))).toEqual(expected)
     expect(run(cut(bytes, places))).toEqual(expected)
   }, { fastCheck: { numRuns: 500 } })
 
-  it.prop("drops a line over the limit, whatever the chunking, and keeps its neighbours", {
+  it.prop("drops a line over the limit in any chunking and keeps its neighbours", {
     bytes,
     places,
     limit: fc.integer({ min: 1, max: 30 })
@@ -76,7 +76,7 @@ describe("lineSplitter", () => {
     expect(run(cut(bytes, places), limit)).toEqual(expected)
   }, { fastCheck: { numRuns: 500 } })
 
-  it("hands a line out as soon as its line feed has arrived", () => {
+  it("returns a line as soon as its line feed has arrived", () => {
     const splitter = lineSplitter.make()
     expect(splitter.push(utf8("one"))).toEqual([])
     expect(splitter.push(utf8("\ntwo\nthr"))).toEqual(["one", "two"])
@@ -85,23 +85,23 @@ describe("lineSplitter", () => {
     expect(splitter.flush()).toEqual([])
   })
 
-  it("decodes characters that chunks share", () => {
+  it("decodes characters split across chunks", () => {
     const line = "ä € 🎉 漢字"
     for (let at = 0; at <= utf8(line).length; at++) {
       expect(run([utf8(line).subarray(0, at), utf8(line).subarray(at), utf8("\n")])).toEqual([line])
     }
   })
 
-  it("puts U+FFFD where bytes are no UTF-8, and never lets one line spoil the next", () => {
+  it("puts U+FFFD in place of invalid UTF-8 and keeps the next line intact", () => {
     expect(run([concat(utf8("a"), new Uint8Array([0xf0, 0x9f]), utf8("\nb\n"))])).toEqual(["a\uFFFD", "b"])
     expect(run([concat(utf8("a"), new Uint8Array([0xf0, 0x9f]))])).toEqual(["a\uFFFD"])
   })
 
-  it("keeps a carriage return: it is white space to JSON", () => {
+  it("keeps a carriage return, which is white space in JSON", () => {
     expect(run([utf8("{}\r\n"), utf8("{}\r"), utf8("\n")])).toEqual(["{}\r", "{}\r"])
   })
 
-  it("cuts at line feeds only", () => {
+  it("splits at line feeds only", () => {
     expect(run([utf8("a\u2028b\u2029c\u0085d\0e\vf\n")])).toEqual(["a\u2028b\u2029c\u0085d\0e\vf"])
   })
 
@@ -114,7 +114,7 @@ describe("lineSplitter", () => {
     expect(run([utf8("\uFEFF\uFEFFone")])).toEqual(["\uFEFFone"])
   })
 
-  it("keeps empty lines, and makes none of its own", () => {
+  it("keeps empty lines and adds none", () => {
     expect(run([])).toEqual([])
     expect(run([utf8("")])).toEqual([])
     expect(run([utf8("\n")])).toEqual([""])
@@ -123,7 +123,7 @@ describe("lineSplitter", () => {
   })
 
   for (const size of [64 * 1024 + 1, 320 * 1024]) {
-    it(`has no limit at ${size} bytes, small lines around it`, () => {
+    it(`has no limit at ${size} bytes, with small lines around it`, () => {
       const big = "x".repeat(size)
       const whole = utf8(`{"n":1}\n${big}\n{"n":2}\n`)
       const chunks = Array.from(
@@ -135,22 +135,22 @@ describe("lineSplitter", () => {
     })
   }
 
-  it("takes a line of exactly the limit, and no longer one", () => {
+  it("accepts a line of exactly the limit, and no longer one", () => {
     expect(run([utf8("12345\n123456\n12345")], 5)).toEqual(["12345", { tooLong: 6 }, "12345"])
   })
 
-  it("holds nothing of a line that is too long, and counts all of it", () => {
+  it("stores nothing of a line that is too long, but counts all of it", () => {
     const splitter = lineSplitter.make(8)
     for (let i = 0; i < 1000; i++) expect(splitter.push(utf8("0123456789"))).toEqual([])
     expect(splitter.push(utf8("\nnext\n"))).toEqual([{ tooLong: 10_000 }, "next"])
   })
 
-  it("takes a chunk with more lines than a call can have arguments", () => {
+  it("accepts a chunk with more lines than a call can have arguments", () => {
     const count = 300_000
     expect(run([utf8("\n".repeat(count))], count - 1).length).toBe(count)
   })
 
-  it.prop("copies are equal", { text: fc.fullUnicodeString() }, ({ text }) => {
+  it.prop("returns equal copies", { text: fc.fullUnicodeString() }, ({ text }) => {
     expect(lineSplitter.copy(text)).toBe(text)
   })
 })

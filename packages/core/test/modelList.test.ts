@@ -35,13 +35,13 @@ const kept = (config: RunConfig.RunConfig) => {
 
 const own = (entry: object) => ({ configOverrides: { provider: { mine: entry } }, model: "mine/m1" })
 
-describe("the list of models of a run", () => {
+describe("the model list of a run", () => {
   it.each<readonly [string, RunConfig.RunConfig]>([
     ["no profile", { model: "anthropic/sonnet" }],
     ["the full profile", { startupProfile: "full", model: "anthropic/sonnet" }],
     ["no model", { startupProfile: "fast" }],
     ["only a default model", { startupProfile: "fast", configOverrides: { model: "anthropic/sonnet" } }],
-    ["a command, which can have a model of its own", {
+    ["a command, which can have its own model", {
       startupProfile: "fast",
       model: "anthropic/sonnet",
       command: "c"
@@ -56,18 +56,18 @@ describe("the list of models of a run", () => {
       model: "anthropic/sonnet",
       extraArgs: ["-m", "openai/gpt"]
     }],
-    ["a model that OpenCode reads elsewhere", {
+    ["a model that OpenCode reads from a variable", {
       startupProfile: "fast",
       model: "anthropic/sonnet",
       configOverrides: { agent: { review: { model: "{env:REVIEWER}/gpt" } } }
     }],
-    ["a name that is none", { startupProfile: "fast", model: "sonnet" }],
+    ["an invalid name", { startupProfile: "fast", model: "sonnet" }],
     ["another server", { startupProfile: "fast", model: "anthropic/sonnet", attach: "http://h" }]
-  ])("is the whole one with %s", (_, config) => {
+  ])("is complete with %s", (_, config) => {
     expect(modelList.wanted(config)).toBeUndefined()
   })
 
-  it("has the provider of the model", () => {
+  it("contains the provider of the model", () => {
     expect(modelList.narrow(list, fast({ model: "anthropic/sonnet" }))).toEqual({
       anthropic: list.anthropic,
       openai: { ...list.openai, models: {} },
@@ -77,7 +77,7 @@ describe("the list of models of a run", () => {
     expect(kept({ model: "openai/vendor/gpt" })).toEqual(["openai"])
   })
 
-  it("has every provider that the configuration speaks of", () => {
+  it("contains every provider named in the configuration", () => {
     const sonnet = { model: "anthropic/sonnet" }
     expect(kept({ ...sonnet, configOverrides: { small_model: "google/gemini" } })).toEqual(["anthropic", "google"])
     for (const kind of ["agent", "mode", "command"]) {
@@ -85,18 +85,18 @@ describe("the list of models of a run", () => {
       expect(kept({ ...sonnet, configOverrides })).toEqual(["anthropic", "openai"])
     }
     expect(kept({ ...sonnet, configOverrides: { provider: { google: {} } } })).toEqual(["anthropic", "google"])
-    // Not what it has only in its prototype.
+    // Names from the prototype do not count.
     expect(kept({ ...sonnet, configOverrides: { small_model: "constructor/x" } })).toEqual(["anthropic"])
   })
 
-  it("is the whole one where the model is nowhere", () => {
+  it("is complete when the model is unknown", () => {
     expect(kept({ model: "anthropic/opus" })).toBeUndefined()
     expect(kept({ model: "unknown/opus" })).toBeUndefined()
     expect(kept({ model: "constructor/name" })).toBeUndefined()
     expect(modelList.narrow(undefined, fast({ model: "anthropic/sonnet" }))).toBeUndefined()
   })
 
-  it("has every provider that there are credentials for, and what needs none", () => {
+  it("contains every provider with credentials and those that need none", () => {
     const providers = modelList.providers(list)
     expect(providers.map(({ variables }) => variables)).toEqual([
       ["ANTHROPIC_KEY"],
@@ -118,7 +118,7 @@ describe("the list of models of a run", () => {
     expect(kept(own({ models: { m2: {} } }))).toBeUndefined()
   })
 
-  it("is only done without where the configuration describes the model completely", () => {
+  it("is omitted only if the configuration describes the model completely", () => {
     const without = (entry: object) => modelList.narrow(undefined, fast(own(entry)))
     expect(without({ npm: "x", models: { m1: model("m1") } })).toEqual({})
     expect(without({ models: { m1: model("m1") } })).toBeUndefined()

@@ -23,7 +23,7 @@ const read = (lines: ReadonlyArray<string>): ReadonlyArray<RunEvent.RunEvent> =>
 
 const a = T.text("The answer is 42.")
 const b = T.stepFinish("stop")
-/** What a model can write as the input of a tool. */
+/** Text that a model can write into the input of a tool. */
 const evil = T.text("evil")
 
 const noises = [
@@ -55,8 +55,8 @@ const noises = [
   "found ["
 ]
 
-describe("an event beside other words on its line", () => {
-  it("is an event, whatever the words are", () => {
+describe("an event with other text on its line", () => {
+  it("is found in any text", () => {
     for (const noise of noises) {
       expect([noise, wires(`${noise}${json(a)}`)]).toEqual([noise, [a]])
       expect([noise, wires(`${json(a)}${noise}`)]).toEqual([noise, [a]])
@@ -65,7 +65,7 @@ describe("an event beside other words on its line", () => {
     }
   })
 
-  it.prop("is an event for any words without a brace", {
+  it.prop("is found in any text without a brace", {
     words: fc.array(fc.fullUnicodeString().map((text) => text.replace(/[{[:,\n]/g, "")), {
       minLength: 3,
       maxLength: 3
@@ -74,50 +74,50 @@ describe("an event beside other words on its line", () => {
     expect(wires(`${before}.${json(a)}${between}${json(b)}${after}`)).toEqual([a, b])
   })
 
-  it.prop("is an event behind any pieces of JSON that are no event", {
+  it.prop("is found after any pieces of JSON that are not events", {
     pieces: fc.array(fc.oneof(fc.constantFrom(...noises), fc.json({ maxDepth: 2 })))
   }, ({ pieces }) => {
     expect(wires(`${pieces.join(" ")}. ${json(a)}`)).toEqual([a])
   })
 
-  it("several events without anything between them", () => {
+  it("can directly follow another event", () => {
     expect(wires(json(a) + json(b))).toEqual([a, b])
   })
 
-  it("is written in any form", () => {
+  it("can be formatted in any way", () => {
     expect(wires(`x ${JSON.stringify(a, null, 2).replaceAll("\n", " ")} y`)).toEqual([a])
     const { type, ...rest } = a
     expect(wires(`x ${json({ ...rest, type })} y`)).toEqual([{ ...rest, type }])
   })
 
-  it("keeps the words as diagnostics, in order", () => {
+  it("leaves the other text as diagnostics, in order", () => {
     expect(RunEvent.allFromLine(`one ${json(a)} two`).map((event) => event._tag === "Diagnostic" ? event.line : "-"))
       .toEqual(["one ", "-", " two"])
   })
 
-  it("`fromLine` gives the first event", () => {
+  it("is returned by `fromLine` if it is the first", () => {
     expect(RunEvent.fromLine(`checked. ${json(a)}${json(b)}`)).toMatchObject({
       _tag: "Text",
       text: "The answer is 42."
     })
   })
 
-  it("is not what a plugin shows of a part", () => {
+  it("is not found in a plugin's dump of a part", () => {
     expect(wires(`part ${json(a.part)} done`)).toEqual([])
     expect(lost(`part ${json(a.part)} done`)).toBe(false)
   })
 
-  it("without a session id is none, and is said to be lost", () => {
+  it("is lost, and reported as such, without a session id", () => {
     const { sessionID: _, ...rest } = a
     expect(wires(`x ${json(rest)}`)).toEqual([])
     expect(lost(`x ${json(rest)}`)).toBe(true)
   })
 })
 
-describe("what stands inside of an event or of other words is no event", () => {
+describe("an object inside an event or other text is not taken for an event", () => {
   const holding = (value: unknown) => T.toolUse("bash", { input: { list: [1, value], value }, output: json(value) })
 
-  it("in a whole one", () => {
+  it("in a complete one", () => {
     expect(wires(`checked. ${json(holding(evil))} done`)).toEqual([holding(evil)])
     expect(wires(`log ${json({ level: "info", data: evil })}`)).toEqual([])
     expect(lost(`log ${json({ level: "info", data: evil })}`)).toBe(false)
@@ -135,7 +135,7 @@ describe("what stands inside of an event or of other words is no event", () => {
     }
   })
 
-  it("in one that other words were put into anywhere", () => {
+  it("in one with other text inserted anywhere", () => {
     const whole = json(holding(evil))
     for (let at = 1; at < whole.length; at++) {
       const found = wires(`${whole.slice(0, at)} checked. ${whole.slice(at)}`)
@@ -149,7 +149,7 @@ describe("what stands inside of an event or of other words is no event", () => {
     expect(wires(`x ${json([evil, evil])}`)).toEqual([])
   })
 
-  it("as the rest of an event on a line of its own", () => {
+  it("as the rest of an event on the next line", () => {
     const whole = json(holding(evil))
     for (let at = 1; at < whole.length; at++) {
       const found = read([json(T.stepStart()), `${whole.slice(0, at)}checked`, whole.slice(at), json(b)])
@@ -161,8 +161,8 @@ describe("what stands inside of an event or of other words is no event", () => {
   })
 })
 
-describe("what looks like an event and cannot be read", () => {
-  it("is marked", () => {
+describe("an unreadable event", () => {
+  it("is marked as lost", () => {
     const whole = json(a)
     for (let at = 3; at < whole.length; at++) expect([at, lost(whole.slice(0, at))]).toEqual([at, true])
     expect(lost(`x ${whole.slice(0, 40)}`)).toBe(true)
@@ -170,14 +170,14 @@ describe("what looks like an event and cannot be read", () => {
     expect(decode.fromSplit({ tooLong: 300 })).toMatchObject({ kind: "line_too_long", lost: true })
   })
 
-  it("is not what only has braces, or quotes an event", () => {
+  it("is not assumed for braces or a quoted event", () => {
     for (const noise of noises) expect([noise, lost(noise)]).toEqual([noise, false])
     expect(lost(`said ${json(json(a))}`)).toBe(false)
     expect(lost(`{"type":"info","message":"x"`)).toBe(false)
     expect(lost("Warning: type text is deprecated")).toBe(false)
   })
 
-  it("an event that is put together again from two lines counts, and is marked", () => {
+  it("counts when it can be joined from two lines, and is marked as lost", () => {
     const whole = json(a)
     const at = whole.indexOf("answer")
     const events = read([`${whole.slice(0, at)}`, "[my-plugin] hello", `${whole.slice(at)} bye`, json(b)])
@@ -186,7 +186,7 @@ describe("what looks like an event and cannot be read", () => {
     expect(RunResult.fold(events).lostLines).toBe(1)
   })
 
-  it("is not waited for longer than a few lines, and not past the next event", () => {
+  it("is completed within a few lines and before the next event only", () => {
     const whole = json(a)
     const noise = Array.from({ length: 20 }, () => "[my-plugin] hello")
     expect(read([whole.slice(0, 50), ...noise, whole.slice(50)]).some(RunEvent.is("Text"))).toBe(false)
@@ -199,20 +199,20 @@ describe("what looks like an event and cannot be read", () => {
   })
 })
 
-describe("the search", () => {
+describe("eventSearch", () => {
   const size = 1024 * 1024
   const cases: ReadonlyArray<readonly [string, string]> = [
     ["opening braces", "{"],
-    ["quotes behind braces", "{\"x"],
-    ["objects inside of each other", "{\"\":"],
-    ["lists inside of an object", "["],
+    ["quotes after braces", "{\"x"],
+    ["nested objects", "{\"\":"],
+    ["lists inside an object", "["],
     ["halves of events", "{\"type\":\"text\","],
     ["whole objects", "{} "],
     ["white space", "{ "],
-    ["cut events one behind the other", json(a).slice(0, 60)]
+    ["cut events one after the other", json(a).slice(0, 60)]
   ]
 
-  it.each(cases)("takes a time that grows with the line: %s", (_, piece) => {
+  it.each(cases)("takes linear time for %s", (_, piece) => {
     const line = `x {"a":${piece.repeat(size / piece.length)}`
     expect(eventSearch.find(`${line} ${json(b)}`).pieces.length).toBeGreaterThan(0)
     expect(eventSearch.find(piece.repeat(size / piece.length)).pieces.length).toBe(1)
@@ -233,7 +233,7 @@ describe("a run", () => {
     line(T.stepFinish("stop"))
   ]
 
-  it.effect("counts what stands behind a plugin's words (t2-09)", () =>
+  it.effect("counts events after a plugin's text", () =>
     Effect.gen(function*() {
       const result = yield* OpenCode.run("x")
       assert.strictEqual(result.text, "The answer is 42.")
@@ -248,7 +248,7 @@ describe("a run", () => {
       [1, 2, 3].map(() => Mock.script(Mock.stdout(worked.join("")), Mock.exit(0)))
     ))))
 
-  it.effect("whose last text is lost is Incomplete", () =>
+  it.effect("is Incomplete when its last text is lost", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeIncompleteError")(OpenCode.run("x"))
       assert.strictEqual(error.finishReason, "stop")
@@ -264,7 +264,7 @@ describe("a run", () => {
       line(T.stepFinish("stop"))
     ))))
 
-  it.effect("whose last text cannot be read is Incomplete", () =>
+  it.effect("is Incomplete when its last text is unreadable", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeIncompleteError")(OpenCode.run("x"))
       assert.strictEqual(error.partial.lostLines, 1)
@@ -274,7 +274,7 @@ describe("a run", () => {
       line(T.stepFinish("stop"))
     ))))
 
-  it.effect("that has an answer carries the count, and says so in the log", () =>
+  it.effect("with an answer carries the count of lost lines and logs it", () =>
     Effect.gen(function*() {
       const said: Array<string> = []
       const logger = Logger.make(({ logLevel, message }) => {
@@ -291,7 +291,7 @@ describe("a run", () => {
       line(T.stepFinish("stop"))
     ))))
 
-  it.effect("whose end is lost is Incomplete", () =>
+  it.effect("is Incomplete when its end is lost", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeIncompleteError")(OpenCode.run("x"))
       assert.strictEqual(OpenCodeError.partialOf(error)?.lostLines, 1)

@@ -20,7 +20,7 @@ const replaced = (value: RunEvent.WireObject, [name, ...rest]: Path, by: unknown
   return { ...value, [name!]: rest.length === 0 || !isObject(inner) ? by : replaced(inner, rest, by) }
 }
 
-/** Where each fact of an event is read, the ways round an unreadable one included. */
+/** The fields from which each fact of an event is read, alternatives included. */
 const sources: { readonly [fact: string]: ReadonlyArray<string> } = {
   timestamp: ["timestamp"],
   sessionId: ["sessionID"],
@@ -69,9 +69,9 @@ const odd = fc.oneof(
   fc.constantFrom<unknown>(null, true, false, -1, 0, 1e21, "", "0.1", "text", "stop", [], {}, [[]], { a: 1 })
 )
 
-describe("any one field of a captured event, replaced by any JSON value", () => {
+describe("an arbitrary JSON value in one field of a captured event", () => {
   it.prop(
-    "leaves its type and all other facts as they were",
+    "changes neither its type nor its other facts",
     { place: fc.constantFrom(...places), value: odd },
     ({ place: { path, wire }, value }) => {
       const before = RunEvent.fromWire(wire)
@@ -88,7 +88,7 @@ describe("any one field of a captured event, replaced by any JSON value", () => 
     { fastCheck: { numRuns: 1000 } }
   )
 
-  it("is tried for every kind of event", () => {
+  it("is tested for every kind of event", () => {
     expect(places.length).toBeGreaterThan(100)
     expect([...new Set(places.map(({ wire }) => wire["type"]))].sort())
       .toEqual(["error", "reasoning", "step_finish", "step_start", "text", "tool_use"])
@@ -97,7 +97,7 @@ describe("any one field of a captured event, replaced by any JSON value", () => 
   const runs = fixtures.all.map(({ stdout }) => fixtures.linesOf(stdout)).filter((lines) => lines.length > 2)
 
   it.prop(
-    "leaves the number and the order of the events of a run as they were",
+    "changes neither the number nor the order of the events of a run",
     { run: fc.constantFrom(...runs), at: fc.nat(), of: fc.nat(), value: odd },
     ({ at, of, run, value }) => {
       const before = run.map(RunEvent.fromLine)

@@ -5,7 +5,7 @@ import * as providerErrors from "../src/internal/opencode/providerErrors.js"
 
 type Row = readonly [kind: RunEvent.SessionErrorKind, status: number | undefined, message: string, body?: string]
 
-/** What providers answer, and the kind that a person would say. */
+/** Real messages of providers, and the kind that a person would choose. */
 const table: { readonly [provider: string]: ReadonlyArray<Row> } = {
   OpenAI: [
     [
@@ -432,7 +432,7 @@ describe("the kind of a provider's error", () => {
     })
   }
 
-  it.prop("is not found in a path of a schema or in a link", {
+  it.prop("ignores paths of a schema and links", {
     words: fc.constantFrom(
       "api_key",
       "content_filter",
@@ -448,7 +448,7 @@ describe("the kind of a provider's error", () => {
     expect(providerErrors.kindOfText(`see https://docs.acme.dev/${words}#${words} for more`)).toBe("other")
   })
 
-  it("has words also where its message is empty, and no time where a header cannot be read", () => {
+  it("has a message even if the provider's is empty, and ignores an unreadable header", () => {
     const of = (error: unknown) => RunEvent.fromWire({ type: "error", sessionID: "ses_1", error })
     expect(of({ name: "APIError", data: { message: "", statusCode: 401, responseHeaders: { "retry-after": null } } }))
       .toMatchObject({ kind: "authentication", message: "APIError", retryAfter: undefined })
@@ -459,28 +459,28 @@ describe("the kind of a provider's error", () => {
     expect(of("")).toMatchObject({ message: "no reason given" })
   })
 
-  it("takes no longer for a text of a megabyte", () => {
+  it("is found in a text of a megabyte in no more time", () => {
     expect(providerErrors.kindOfText("model ".repeat(200_000))).toBe("other")
     expect(providerErrors.kindOfText("a.".repeat(500_000))).toBe("other")
   })
 })
 
-describe("a failure that cannot succeed", () => {
+describe("a hopeless failure", () => {
   const isHopeless = (text: string, inARow = 1) =>
     providerErrors.isHopeless(providerErrors.kindOfText(text), text, inARow)
 
-  it("is a used up account or a wrong key", () => {
+  it("is an exhausted account or a wrong key", () => {
     expect(isHopeless("AI_APICallError: You exceeded your current quota, please check your plan and billing details."))
       .toBe(true)
     expect(isHopeless("AI_APICallError: invalid x-api-key")).toBe(true)
   })
 
-  it("is a model that is not found twice", () => {
+  it("is a model not found twice", () => {
     expect(isHopeless("The model `x` does not exist")).toBe(false)
     expect(isHopeless("The model `x` does not exist", 2)).toBe(true)
   })
 
-  it("is no limit that ends by itself, and no conversation that can become shorter", () => {
+  it("is neither a temporary limit nor a conversation that can be shortened", () => {
     for (
       const text of [
         "Quota exceeded for quota metric 'requests per minute'",

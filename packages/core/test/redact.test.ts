@@ -8,7 +8,7 @@ const clean = redact.make([]).text
 
 describe("redact", () => {
   describe("secretsOf", () => {
-    it("finds what is Redacted, wherever it is", () => {
+    it("finds Redacted values anywhere", () => {
       const config: RunConfig.RunConfig = {
         password: Redacted.make("canary-password"),
         extraEnv: { HARMLESS_NAME: Redacted.make("canary-env"), PLAIN: "not-a-secret" },
@@ -28,14 +28,14 @@ describe("redact", () => {
       ])
     })
 
-    it("masks a text of megabytes in no longer", () => {
+    it("masks a text of megabytes without delay", () => {
       for (const text of ["x-", "x", "eyJ", "sk-", "://a:", "password", "authorization:", "-----BEGIN "]) {
         const long = text.repeat(2 ** 19)
         expect(clean(`${long} Bearer canary-0123456789`)).not.toContain("canary")
       }
     })
 
-    it("finds strings under a name that says so, at any depth", () => {
+    it("finds strings under a secret name, at any depth", () => {
       const config: RunConfig.RunConfig = {
         extraEnv: { OPENAI_API_KEY: "canary-1", MY_TOKEN: "canary-2", HOME: "/home/me" },
         configOverrides: {
@@ -70,7 +70,7 @@ describe("redact", () => {
     it.each([
       ["a reference's variable", { apiKey: "{env:ACME}" }, { ACME: "canary-12" }, ["canary-12"]],
       ["one inside a header", { headers: { "X-A": "Bearer {env:ACME}" } }, { ACME: "canary-12" }, ["canary-12"]],
-      ["the token behind a scheme", { Authorization: "Bearer canary-12" }, {}, ["Bearer canary-12", "canary-12"]],
+      ["the token after a scheme", { Authorization: "Bearer canary-12" }, {}, ["Bearer canary-12", "canary-12"]],
       [
         "the password of Basic",
         { Authorization: `Basic ${btoa("me:canary-12")}` },
@@ -86,7 +86,7 @@ describe("redact", () => {
       ]],
       ["no user's name", { REPO: "ssh://git@github.com/a/b" }, {}, []],
       ["each of several keys", { API_KEYS: "canary-1,canary-2" }, {}, ["canary-1,canary-2", "canary-1", "canary-2"]],
-      ["without the blanks around it", { TOKEN: "canary-12\n" }, {}, ["canary-12\n", "canary-12"]],
+      ["a value without the blanks around it", { TOKEN: "canary-12\n" }, {}, ["canary-12\n", "canary-12"]],
       [
         "the fields of a variable in JSON",
         { CONFIG: "{\"client_email\":\"a@example.com\",\"token\":\"canary-1\"}" },
@@ -96,18 +96,18 @@ describe("redact", () => {
         ]
       ],
       [
-        "headers of any name, but the common ones",
+        "headers of any name except common ones",
         {
           headers: { "X-Acme": "canary-12", "content-type": "application/json", "User-Agent": "canary/1.0" }
         },
         {},
         ["canary-12"]
       ],
-      ["what looks like one in an environment", { environment: { ACME: "canary-0123456789ab", LANG: "C.UTF-8" } }, {}, [
+      ["a look-alike in an environment", { environment: { ACME: "canary-0123456789ab", LANG: "C.UTF-8" } }, {}, [
         "canary-0123456789ab"
       ]],
       [
-        "nothing that an agent is called after",
+        "nothing in the name of an agent",
         { agent: { "secret-finder": { model: "a/b-model", prompt: "find" } } },
         {},
         []
@@ -118,7 +118,7 @@ describe("redact", () => {
       expect(secretSearch.secretsOf(value, variables)).toEqual(expected)
     })
 
-    it("finds the keys and tokens of logins, and not what they are called", () => {
+    it("finds the keys and tokens of logins, but not their names", () => {
       expect([
         ...secretSearch.secretsOfLogins(JSON.stringify({
           anthropic: { type: "oauth", access: "canary-access", refresh: "canary-refresh", expires: 1_800_000_000 },
@@ -151,7 +151,7 @@ describe("redact", () => {
         .toEqual(["canary-1"])
     })
 
-    it("ends with values that contain themselves, and with deep ones", () => {
+    it("handles circular and deep values", () => {
       const circle: Record<string, unknown> = { token: "canary-1" }
       circle["self"] = circle
       expect(secretSearch.secretsOf(circle)).toEqual(["canary-1"])
@@ -197,14 +197,14 @@ describe("redact", () => {
         ["JSON inside JSON", JSON.stringify({ body: JSON.stringify({ secret }) })],
         ["JSON in ASCII", `{"secret":"${ascii}"}`],
         ["JSON with escaped slashes", JSON.stringify({ secret }).replaceAll("/", "\\/")],
-        ["a part of an address", `https://host/?q=${encodeURIComponent(secret)}`],
+        ["a part of a URL", `https://host/?q=${encodeURIComponent(secret)}`],
         [
-          "a part of an address in lower case",
+          "a part of a URL in lower case",
           `?q=${encodeURIComponent(secret).replaceAll(/%../g, (s) => s.toLowerCase())}`
         ],
         ["a field of a form", new URLSearchParams({ secret }).toString()],
         ["base64", base64(secret)],
-        ["base64 for addresses", Buffer.from(secret).toString("base64url")]
+        ["base64 for URLs", Buffer.from(secret).toString("base64url")]
       ]
       it.each(cases)("%s", (_, text) => {
         expect(known(`before ${text} after`)).toMatch(/^before .*<redacted>.* after$/)
@@ -220,12 +220,12 @@ describe("redact", () => {
       })
     })
 
-    it("masks secrets that overlap as a whole", () => {
+    it("masks overlapping secrets as a whole", () => {
       const { known } = redact.make(["abcdef", "cdefgh"])
       expect(known("xabcdefghx abcdef cdefgh")).toBe("x<redacted>x <redacted> <redacted>")
     })
 
-    it("masks no mask", () => {
+    it("does not mask a mask", () => {
       for (const secret of ["red", "redacted", "<redacted>", "e"]) {
         const { known } = redact.make([secret, "canary-1"])
         expect(known(known("x canary-1 x"))).toBe("x <redacted> x")
@@ -235,7 +235,7 @@ describe("redact", () => {
       )
     })
 
-    it("masks the lines of a secret that has several, which are printed one by one", () => {
+    it("masks single lines of a secret with several lines", () => {
       const key = "-----BEGIN PRIVATE KEY-----\nMIIEvQIBADANBgkq\nhkiG9w0BAQ==\n-----END PRIVATE KEY-----\n"
       for (const secret of [key, Redacted.make(key), key.replaceAll("\n", "\\n")]) {
         const { known } = redact.make(secretSearch.secretsOf({ PRIVATE_KEY: secret }))
@@ -293,7 +293,7 @@ describe("redact", () => {
       it(`leaves ordinary text alone: ${text}`, () => expect(clean(text)).toBe(text))
     }
 
-    it.prop("no known secret is left, whatever surrounds it", {
+    it.prop("leaves no known secret in any text", {
       secret: fc.string({ minLength: 6 }).filter((text) => !"<redacted>".includes(text)),
       before: fc.string(),
       after: fc.string()
@@ -314,7 +314,7 @@ describe("redact", () => {
         .toEqual({ a: "x <redacted>", b: [{ c: "<redacted>" }, 5], d: "{\"e\":\"<redacted>\"}", f: null })
     })
 
-    it("masks nothing that only looks like a secret, and no number", () => {
+    it("masks neither look-alikes nor numbers", () => {
       const secret = "1234567"
       const value = { text: `use ${secret} or sk-proj-abcdefghijklm`, timestamp: 1234567 }
       expect(redact.make([secret]).inside(value)).toEqual({
@@ -323,7 +323,7 @@ describe("redact", () => {
       })
     })
 
-    it("masks names, and loses no value by it", () => {
+    it("masks keys without losing a value", () => {
       expect(inside({ "ca\"nary": 1, "<redacted>": 2, other: { "a ca\"nary": "x" } })).toEqual({
         "<redacted>": 1,
         "<redacted> 2": 2,
@@ -331,14 +331,14 @@ describe("redact", () => {
       })
     })
 
-    it("masks secret headers whatever they hold", () => {
+    it("masks secret headers with any value", () => {
       expect(inside({ headers: { "Set-Cookie": ["a=b"], "x-api-key": "k", accept: "x" }, cookie: "butter" })).toEqual({
         headers: { "Set-Cookie": ["<redacted>"], "x-api-key": "<redacted>", accept: "x" },
         cookie: "butter"
       })
     })
 
-    it("goes as deep as a value is, and leaves a Redacted alone", () => {
+    it("reaches any depth and keeps a Redacted", () => {
       const secret = Redacted.make("ca\"nary")
       let deep: unknown = ["ca\"nary", secret]
       for (let level = 0; level < 20_000; level++) deep = level % 2 === 0 ? [deep] : { a: deep }
@@ -349,7 +349,7 @@ describe("redact", () => {
       expect(found).toEqual(["<redacted>", secret])
     })
 
-    it("hands on what holds none as it is", () => {
+    it("returns a value without secrets unchanged", () => {
       const value = { a: "x", b: [{ c: 1 }] }
       expect(inside(value)).toBe(value)
       expect(redact.make([]).inside(value)).toBe(value)
@@ -359,7 +359,7 @@ describe("redact", () => {
   describe("line", () => {
     const { line } = redact.make(["canary-1"])
 
-    it("keeps JSON as JSON, and a line that needs nothing as it was printed", () => {
+    it("keeps JSON valid, and an unaffected line unchanged", () => {
       expect(line("{ \"a\": 1 }")).toBe("{ \"a\": 1 }")
       expect(JSON.parse(line("{\"canary-1\":\"say \\\"canary-1\\\"\",\"api_key\":\"0123456789\"}"))).toEqual({
         "<redacted>": "say \"<redacted>\"",
@@ -368,7 +368,7 @@ describe("redact", () => {
       expect(line("no json, canary-1")).toBe("no json, <redacted>")
     })
 
-    it("leaves of the headers of an error those that hold no secret", () => {
+    it("keeps only the harmless headers of an error", () => {
       const error = {
         name: "APIError",
         data: { responseHeaders: { "set-cookie": "a", "retry-after": "1", "x-odd": "b" } }
@@ -379,12 +379,12 @@ describe("redact", () => {
       })
     })
 
-    it("is masked where it is too deep for JSON to be written", () => {
+    it("masks a line too deep to serialise", () => {
       const deep = (inner: string) => `${"[".repeat(20_000)}${inner}${"]".repeat(20_000)}`
       expect(line(deep("\"canary-1\""))).toBe(deep("\"<redacted>\""))
     })
 
-    it("masks a private key that nobody knows to its end", () => {
+    it("masks an unknown private key up to its end", () => {
       const next = redact.make([]).lines()
       expect(["a", "-----BEGIN RSA PRIVATE KEY-----", "MIIE", "x==", "-----END RSA PRIVATE KEY-----", "b"].map(next))
         .toEqual(["a", "<redacted>", "<redacted>", "<redacted>", "<redacted>", "b"])

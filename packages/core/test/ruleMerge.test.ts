@@ -16,7 +16,7 @@ const flat = (rules: unknown): ReadonlyArray<Rule> =>
       : Object.entries(rule as object).map(([pattern, action]) => [name, pattern, action] as const)
   )
 
-/** OpenCode's decision: the last rule that matches. */
+/** OpenCode's decision: the last matching rule. */
 const decide = (rules: ReadonlyArray<Rule>, name: string, text: string): unknown =>
   rules.filter(([permission, pattern]) => wildcard.matches(permission, name) && wildcard.matches(pattern, text)).at(-1)
     ?.[2]
@@ -74,7 +74,7 @@ describe("rules of several layers", () => {
     })
   }
 
-  it.prop("the inner layer decides, and where it says nothing the outer one", { outer: rules, inner: rules }, ({
+  it.prop("are decided by the inner layer, else by the outer one", { outer: rules, inner: rules }, ({
     inner,
     outer
   }) => {
@@ -83,7 +83,7 @@ describe("rules of several layers", () => {
     expect(decisions(merged)).toEqual(decisions(both))
   }, { fastCheck: { numRuns: 1000 } })
 
-  it.prop("to allow one name, or one pattern of it, opens no other", {
+  it.prop("open nothing else when one name or pattern is allowed", {
     outer: rules,
     name: fc.constantFrom(...names),
     patterns: fc.oneof(fc.constant(undefined), fc.constantFrom("git status", "git *"))
@@ -102,7 +102,7 @@ describe("rules of several layers", () => {
     }
   }, { fastCheck: { numRuns: 1000 } })
 
-  it("hold at every place where rules stand", () => {
+  it("are merged wherever rules can be", () => {
     const outer = {
       permission: "deny",
       agent: { a: { permission: "deny" } },
@@ -126,7 +126,7 @@ describe("rules of several layers", () => {
   })
 })
 
-describe("rules as OpenCode is told them, over those of its files", () => {
+describe("ordered rules over those of OpenCode's files", () => {
   /** Names whose decision by our rules does not depend on which of two patterns is the wider one. */
   const plain: fc.Arbitrary<Permission.Rules> = fc.oneof(
     { weight: 1, arbitrary: action },
@@ -141,7 +141,7 @@ describe("rules as OpenCode is told them, over those of its files", () => {
       )
     )
 
-  it.prop("decide as they are, whatever the files say, if they say something about everything", {
+  it.prop("keep their decision over any files if they cover everything", {
     files: rules,
     ours: plain,
     rest: action
@@ -159,7 +159,7 @@ describe("rules as OpenCode is told them, over those of its files", () => {
   }, { fastCheck: { numRuns: 1000 } })
 
   it.prop(
-    "deny what they deny by its name alone",
+    "deny what they deny by name",
     { files: rules, denied: fc.subarray(names) },
     ({ denied, files }) => {
       const ours = Object.fromEntries(denied.map((name) => [name, "deny" as const]))

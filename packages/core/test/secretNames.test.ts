@@ -69,7 +69,7 @@ describe("a name", () => {
     "JWT_SECRET",
     "AZURE_STORAGE_CONNECTION_STRING",
     "OPENCODE_SERVER_PASSWORD"
-  ])("says secret: %s", (name) => {
+  ])("is secret: %s", (name) => {
     expect(Redaction.isSecretName(name)).toBe(true)
   })
 
@@ -125,12 +125,12 @@ describe("a name", () => {
     "OPENCODE_PERMISSION",
     "EDITOR",
     ""
-  ])("does not: %s", (name) => {
+  ])("is not secret: %s", (name) => {
     expect(Redaction.isSecretName(name)).toBe(false)
   })
 })
 
-describe("a value under such a name", () => {
+describe("a value under a secret name", () => {
   it.each([
     "hunter2",
     "canary-1",
@@ -165,7 +165,7 @@ describe("a value under such a name", () => {
     "Bearer {env:ACME}",
     "{file:~/.acme}",
     "ACME_API_KEY"
-  ])("is none: %s", (value) => {
+  ])("is not a secret: %s", (value) => {
     expect(secretNames.canBeSecret(value)).toBe(false)
   })
 })

@@ -2,7 +2,7 @@ import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, Scheduler } from "effect"
 import * as snapshot from "../src/internal/process/snapshot.js"
 
-/** A machine whose processes the test decides about, and which takes notes of what is read. */
+/** A machine whose processes the test sets, and which records what is read. */
 const machine = (initial: Readonly<Record<string, string>>) => {
   const self = {
     processes: initial,
@@ -42,8 +42,8 @@ const interruptingAt = (position: number, onInterrupt: () => void): Scheduler.Sc
   }
 }
 
-describe("census", () => {
-  it.effect("gives what was not there before, and reads nothing else", () =>
+describe("snapshot", () => {
+  it.effect("returns processes missing from the baseline, and reads nothing else", () =>
     Effect.gen(function*() {
       const here = machine({ "1": "a", "2": "b" })
       const before = yield* here.census.standing
@@ -53,19 +53,19 @@ describe("census", () => {
       assert.deepStrictEqual(here.read, ["2", "3"])
     }))
 
-  it.effect("gives everything where nothing was there before", () =>
+  it.effect("returns everything without a baseline", () =>
     Effect.gen(function*() {
       const here = machine({ "1": "a", "2": "b" })
       assert.deepStrictEqual(yield* here.census.since(undefined), ["1:a", "2:b"])
     }))
 
-  it.effect("takes nothing for known that it cannot tell from another one", () =>
+  it.effect("treats a process without an identity as new", () =>
     Effect.gen(function*() {
       const all = snapshot.make<string>(() => Effect.succeed([{ pid: "1", identity: undefined, info: "1" }]))
       assert.deepStrictEqual(yield* all.since(yield* all.standing), ["1"])
     }))
 
-  it.effect("looks no more often than it must to know what is standing", () =>
+  it.effect("looks again for a baseline only when it must", () =>
     Effect.gen(function*() {
       const here = machine({ "1": "a" })
       yield* here.census.standing
@@ -76,7 +76,7 @@ describe("census", () => {
       assert.strictEqual(here.looks, 2)
     }))
 
-  it.effect("looks once for all who ask at the same time, and gives each of them its own news", () =>
+  it.effect("looks once for concurrent callers and compares each with its own baseline", () =>
     Effect.gen(function*() {
       const here = machine({ "1": "a" })
       const early = yield* here.census.standing
@@ -92,7 +92,7 @@ describe("census", () => {
       assert.strictEqual(here.looks, looks + 1)
     }))
 
-  it.effect("gives no answer that is older than the question", () =>
+  it.effect("returns nothing older than the call", () =>
     Effect.gen(function*() {
       const here = machine({ "1": "a" })
       const door = yield* Deferred.make<void>()
@@ -111,7 +111,7 @@ describe("census", () => {
       assert.strictEqual(here.looks, 2)
     }))
 
-  it.effect("goes on after a look that died, and tells of it", () =>
+  it.effect("continues after a failed look, and reports the failure", () =>
     Effect.gen(function*() {
       let isBroken = true
       const all = snapshot.make<string>(() => isBroken ? Effect.die("broken") : Effect.succeed([]))
@@ -120,7 +120,7 @@ describe("census", () => {
       assert.deepStrictEqual(yield* all.since(undefined), [])
     }))
 
-  it.effect("answers the next one at whatever operation somebody was interrupted", () =>
+  it.effect("answers the next caller after an interruption at any operation", () =>
     Effect.gen(function*() {
       let interruptions = 0
       for (let position = 1; position < 60; position++) {

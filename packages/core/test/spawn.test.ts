@@ -36,12 +36,12 @@ const start = (table = emptyTable, options: Partial<spawn.StartOptions> = {}) =>
     (executor) => spawn.start(executor, table, { ...startOptions, ...options })
   )
 
-/** `kill` of a shell, as the process table asks for it: the signal and the pids. */
+/** `kill` as the process table runs it in a shell: the signal and the pids. */
 const killsIn = (commands: ReadonlyArray<Mock.RecordedCommand>) =>
   commands.filter(({ command }) => command === "sh").map(({ args }) => args.slice(2).join(" "))
 
 describe("process.start", () => {
-  it.effect("feeds stdin, and tells the exit to everybody", () =>
+  it.effect("feeds stdin and reports the exit to every caller", () =>
     Effect.scoped(Effect.gen(function*() {
       const running = yield* start()
       assert.deepStrictEqual(yield* running.exit, { _tag: "Code", code: 7 })
@@ -59,13 +59,13 @@ describe("process.start", () => {
       })).pipe(Effect.provide(T.platform([Mock.script(Mock.signal(signal))]))))
   }
 
-  it.effect("does not invent an exit", () =>
+  it.effect("reports an unknown exit as lost", () =>
     Effect.scoped(Effect.gen(function*() {
       const running = yield* start()
       assert.deepStrictEqual(yield* running.exit, { _tag: "Lost" })
     })).pipe(Effect.provide(T.platform([Mock.script(Mock.waitFor(Effect.die("broken")))]))))
 
-  it.effect("ends with the scope: politely, then by force, and waits for the end", () =>
+  it.effect("ends with the scope: by SIGTERM, then by force, and waits for the end", () =>
     Effect.gen(function*() {
       const scope = yield* Scope.make()
       yield* Scope.extend(start(), scope)
@@ -81,7 +81,7 @@ describe("process.start", () => {
       assert.deepStrictEqual((yield* T.only).signals, ["SIGTERM", "SIGTERM", "SIGKILL"])
     }).pipe(Effect.provide(T.platform([Mock.scriptWith({ onSigterm: "ignore" }, Mock.never)]))))
 
-  it.effect("asks again after a second: OpenCode has no ear for the first SIGTERM while it installs something", () =>
+  it.effect("repeats SIGTERM after a second, because OpenCode ignores the first one while it installs something", () =>
     Effect.gen(function*() {
       const signals: Array<string> = []
       const exitCode = yield* Deferred.make<CommandExecutor.ExitCode>()
@@ -112,7 +112,7 @@ describe("process.start", () => {
       assert.deepStrictEqual(signals, ["SIGTERM", "SIGTERM"])
     }))
 
-  it.effect("asks once where the grace is no longer than a second", () =>
+  it.effect("sends SIGTERM once when the grace is a second or less", () =>
     Effect.gen(function*() {
       const scope = yield* Scope.make()
       yield* Scope.extend(start(emptyTable, { forceKillAfter: Duration.seconds(1) }), scope)
@@ -133,7 +133,7 @@ describe("process.start", () => {
       assert.deepStrictEqual((yield* T.only).signals, [])
     }).pipe(Effect.provide(T.platform([Mock.script(Mock.exit(0))]))))
 
-  it.effect("does not ask first where it is forced", () =>
+  it.effect("sends SIGKILL at once when forced", () =>
     Effect.scoped(Effect.gen(function*() {
       const running = yield* start()
       assert.deepStrictEqual(yield* running.terminate({ force: true }), [])
@@ -141,7 +141,7 @@ describe("process.start", () => {
       assert.deepStrictEqual(yield* running.exit, { _tag: "Signal", signal: "SIGKILL" })
     })).pipe(Effect.provide(T.platform([Mock.script(Mock.never)]))))
 
-  it.effect("ends what is left of a run whose first process has exited", () => {
+  it.effect("ends the remaining processes of a run whose first process has exited", () => {
     const killed: Array<string> = []
     let left = [41, 42].map(seen)
     const table: processTable.ProcessTable = {
@@ -151,7 +151,7 @@ describe("process.start", () => {
       kill: (processes, signal) =>
         Effect.sync(() => {
           if (processes.length > 0) killed.push(`${signal} ${pidsOf(processes)}`)
-          // 42 takes no notice of SIGTERM
+          // 42 ignores SIGTERM
           left = signal === "KILL" ? [] : left.filter(({ pid }) => pid !== 41)
         })
     }
@@ -166,7 +166,7 @@ describe("process.start", () => {
     })).pipe(Effect.provide(T.platform([Mock.script(Mock.exit(0))])))
   })
 
-  it.effect("kills what has come up during the grace, too", () => {
+  it.effect("kills processes that started during the grace", () => {
     let left = [41].map(seen)
     const killed: Array<string> = []
     const table: processTable.ProcessTable = {
@@ -188,7 +188,7 @@ describe("process.start", () => {
     })).pipe(Effect.provide(T.platform([Mock.script(Mock.never)])))
   })
 
-  it.effect("gives the pids that could not be ended, and hangs on none of them", () => {
+  it.effect("returns the pids that could not be ended, without hanging", () => {
     const table: processTable.ProcessTable = {
       standing,
       members: () => Effect.succeed([seen(99)]),
@@ -229,7 +229,7 @@ describe("process.start", () => {
     })
   })
 
-  it.effect("is a leader in the process table from its start to its exit, or to the end of its scope", () => {
+  it.effect("is a leader in the process table from its start to its exit or to the end of its scope", () => {
     const calls: Array<boolean> = []
     const table: processTable.ProcessTable = { ...emptyTable, leads: (_, isLeader) => calls.push(isLeader) }
     return Effect.gen(function*() {
@@ -247,7 +247,7 @@ describe("process.start", () => {
     )
   })
 
-  it.effect("interrupted while it starts leaves nothing behind", () => {
+  it.effect("leaves nothing when it is interrupted during the start", () => {
     const goOn = Effect.unsafeMakeLatch(false)
     return Effect.gen(function*() {
       const mock = yield* Mock.MockCommandExecutor
@@ -261,7 +261,7 @@ describe("process.start", () => {
     }).pipe(Effect.provide(T.platform(() => Effect.as(goOn.await, Mock.script(Mock.never)))))
   })
 
-  it.effect("fails without the words of the platform, which hold the command line", () =>
+  it.effect("fails without the platform's message, which contains the command line", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(Effect.scoped(start()))
       assert.deepStrictEqual({ ...error }, { _tag: "OpenCodeSpawnError", binary: "opencode", cwd: "/", reason: "Busy" })
@@ -275,13 +275,13 @@ describe("process.start", () => {
 describe("a run", () => {
   const tool = 555_001
 
-  it.effect("ends the processes that have left its group, found by its mark", () => {
+  it.effect("ends processes outside its group by its mark", () => {
     let environ = ""
     return Effect.gen(function*() {
       const { processes } = yield* T.Machine
-      // somebody else's, with another run's mark
+      // a foreign process, with another run's mark
       processes.set(tool + 1, { ppid: 1, pgid: tool + 1, environ: () => "EFFECT_OPENCODE_RUN=:somebodyelse\0" })
-      // a tool of ours, leader of its own group, adopted by init
+      // our own tool, leader of its own group, adopted by init
       processes.set(tool, { ppid: 1, pgid: tool, environ: () => environ })
       const result = yield* OpenCode.run("x")
       assert.strictEqual(result.text, "done")
@@ -303,7 +303,7 @@ describe("a run", () => {
   })
   let machine: T.Machine | undefined
 
-  it.effect("ends a process that becomes another program at that moment", () => {
+  it.effect("ends a process that is just executing another program", () => {
     let environ = ""
     let looks = 0
     return Effect.gen(function*() {
@@ -331,7 +331,7 @@ describe("a run", () => {
     })))
   })
 
-  it.effect("ends the descendants of its process, and theirs", () =>
+  it.effect("ends all descendants of its process", () =>
     Effect.gen(function*() {
       const { processes } = yield* T.Machine
       processes.set(tool, { ppid: T.firstPid, pgid: tool })
@@ -385,7 +385,7 @@ describe("a run", () => {
       processes.set(tool, { ppid: T.firstPid, pgid: T.firstPid })
       const fiber = yield* Effect.fork(T.failsWith("OpenCodeProcessError")(OpenCode.run("x")))
       yield* T.until("the exit", Effect.map(T.commands, (all) => all[0]?.state._tag === "Exited"))
-      // the grace and the patience, once for the outcome and once when the scope closes
+      // the grace and the wait for the kill, once for the outcome and once when the scope closes
       for (let i = 0; i < 200 && !(yield* T.isDone(fiber)); i++) {
         yield* TestClock.adjust("100 millis")
         yield* T.settle
@@ -400,7 +400,7 @@ describe("a run", () => {
       Effect.provide(T.layer((command) => command.command === "sh" ? Mock.script(Mock.exit(0)) : T.answering("done")))
     ))
 
-  it.scoped("whose process cannot be ended at all says so", () =>
+  it.scoped("reports a process that cannot be ended at all", () =>
     Effect.gen(function*() {
       const executor = yield* CommandExecutor.CommandExecutor
       const { binary } = yield* T.Machine
@@ -424,7 +424,7 @@ describe("a run", () => {
       assert.include(error.message, String(T.firstPid))
     }).pipe(Effect.provide(T.layer([Mock.scriptWith({ onSigterm: "ignore" }, Mock.never)]))))
 
-  it.scoped("asks `ps` where there is no /proc", () =>
+  it.scoped("uses `ps` without /proc", () =>
     Effect.gen(function*() {
       const fileSystem = yield* FileSystem.FileSystem
       const { binary } = yield* T.Machine

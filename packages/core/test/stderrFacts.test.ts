@@ -13,7 +13,7 @@ const linesOf = (fixture: fixtures.Fixture) => fixtures.linesOf(fixture.stderr).
 
 type Read = stderr.Fact | { readonly _tag: "Log" | "Other" }
 
-/** What a line says that stands by itself. */
+/** What a single line means by itself. */
 const classify = (line: string): Read =>
   stderrFacts.make(1000).lines([line], true)[0] ?? { _tag: stderrFacts.isLog(line) ? "Log" : "Other" }
 
@@ -24,7 +24,7 @@ const streamError = (fields: string) =>
 
 describe("stderrFacts", () => {
   describe("captures", () => {
-    /** Every line that says something, found by the plainest means: its own words. */
+    /** Every line that contains these words. */
     const said = (fixture: fixtures.Fixture, words: string) =>
       linesOf(fixture).filter((line) => line.includes(words)).length
 
@@ -42,12 +42,12 @@ describe("stderrFacts", () => {
       })
     }
 
-    it("hold each kind at least once", () => {
+    it("contain each kind at least once", () => {
       const tags = new Set(fixtures.all.flatMap((f) => linesOf(f).map((line) => classify(line)._tag)))
       expect([...tags].sort()).toEqual(["AgentFallback", "Log", "Other", "PermissionRejected", "ProviderFailure"])
     })
 
-    it("no code of a terminal is left", () => {
+    it("contain no terminal code after stripping", () => {
       for (const fixture of fixtures.all) expect(linesOf(fixture).join("\n")).not.toContain("\u001b")
     })
   })
@@ -75,7 +75,7 @@ describe("stderrFacts", () => {
       })
     })
 
-    it("are not found in other texts", () => {
+    it("are not found in other text", () => {
       for (
         const line of [
           "permission requested: bash (x); auto-rejecting",
@@ -90,7 +90,7 @@ describe("stderrFacts", () => {
   })
 
   describe("agents", () => {
-    it("that are unknown and those that are sub-agents", () => {
+    it("are recognised when they are unknown or sub-agents", () => {
       expect(classify("!  agent \"nope\" not found. Falling back to default agent"))
         .toEqual({ _tag: "AgentFallback", fallback: { agent: "nope", reason: "unknown" }, isLate: false })
       expect(
@@ -104,7 +104,7 @@ describe("stderrFacts", () => {
   })
 
   describe("failed attempts at the provider", () => {
-    it("say why, and whose", () => {
+    it("have a reason and an owner", () => {
       const line = streamError("small=false agent=build mode=primary error.error=\"AI_APICallError: rate limited\"")
       expect(classify(line)).toEqual({
         _tag: "ProviderFailure",
@@ -121,7 +121,7 @@ describe("stderrFacts", () => {
       expect(classify(line)).toEqual({ _tag: "Log" })
     })
 
-    it("are told in another form by older versions", () => {
+    it("have another form in older versions", () => {
       expect(
         classify(
           "ERROR 2026-11-22T13:35:18 +3ms service=llm providerID=fake modelID=m1 error=\"boom\" stream error"
@@ -129,14 +129,14 @@ describe("stderrFacts", () => {
       ).toEqual({ _tag: "ProviderFailure", reason: "boom", provider: "fake", model: "m1" })
     })
 
-    it("are told by whole lines of the logger only", () => {
+    it("are read from complete logger lines only", () => {
       const line = streamError("small=false agent=build mode=primary error.error=\"429\"")
       for (
         const other of [` ${line}`, `${line})`, `${line} and more`, line.replace("level=ERROR ", ""), `echo ${line}`]
       ) expect(classify(other)).toEqual({ _tag: "Other" })
     })
 
-    it("of another main conversation are not this run's, those of sub-agents are", () => {
+    it("of sub-agents belong to the run, those of another main conversation do not", () => {
       const read = (mode: string) => {
         const reader = stderrFacts.make(1000)
         reader.event(RunEvent.fromWire({ type: "step_start", sessionID: "ses_own", part: {} }))
@@ -146,7 +146,7 @@ describe("stderrFacts", () => {
       expect(read("subagent")).toBe(1)
     })
 
-    it("are not every log line, and no text of somebody else", () => {
+    it("are not found in other log lines or foreign text", () => {
       expect(classify(log("message=\"share subscriber failed\""))).toEqual({ _tag: "Log" })
       expect(classify("INFO  2026-11-22T13:35:18 +0ms service=default version=1.14.34"))
         .toEqual({ _tag: "Log" })
@@ -176,13 +176,13 @@ describe("stderrFacts", () => {
         .toEqual(new Map([["a", "1"], ["b", "two words"], ["c.d", "say \"hi\" \\ there"], ["e", ""]]))
     })
 
-    it("reads nothing where a line holds anything else", () => {
+    it("returns undefined for a line with anything else", () => {
       for (const line of ["a=1 b", "a=1  b=2", "a=\"1", "a=1\"", "a=b=c", "so a=1"]) {
         expect(stderrFacts.logfmt(line)).toBeUndefined()
       }
     })
 
-    it.prop("gives back what was written", {
+    it.prop("reads back what was written", {
       pairs: fc.dictionary(
         fc.stringMatching(/^[a-z][a-z.]{0,6}$/),
         fc.stringMatching(/^[^\n\r\u2028\u2029]{0,10}$/),
@@ -195,7 +195,7 @@ describe("stderrFacts", () => {
     })
   })
 
-  it.prop("classify is total", {
+  it.prop("classify never throws", {
     line: fc.oneof(
       fc.string(),
       fc.fullUnicodeString(),
@@ -228,7 +228,7 @@ describe("stderrFacts", () => {
     const toolUse = (command: string) =>
       RunEvent.fromWire({ ...Events.toolRejected({ tool: "bash", input: { command } }), sessionID: "ses_1" })
 
-    /** What a process says that rejects a command, the chunks of stderr and the event as they come. */
+    /** What a process prints when it rejects a command: the chunks of stderr, then the event. */
     const read = (chunks: ReadonlyArray<string>, event: RunEvent.RunEvent) => {
       const reader = stderrFacts.make(100_000)
       const facts = chunks.flatMap((chunk) => reader.lines(chunk.replace(/\n$/, "").split("\n"), true))
@@ -236,7 +236,7 @@ describe("stderrFacts", () => {
       return { facts, own: reader.own() }
     }
 
-    it.prop("says nothing but that permission", {
+    it.prop("yields that permission only", {
       lines: fc.array(
         fc.oneof(fc.constantFrom(...fakes), fc.string(), fc.constantFrom(...fakes).map((line) => `${line}\r`)),
         {
@@ -253,7 +253,7 @@ describe("stderrFacts", () => {
       expect(own).toBe("")
     })
 
-    it.prop("is whole in the error, by the input of the call", {
+    it.prop("is complete in the error, thanks to the input of the call", {
       lines: fc.array(fc.oneof(fc.constantFrom(...fakes), fc.stringMatching(/^[a-z,\x20"'();]{0,12}$/)), {
         minLength: 1,
         maxLength: 8
@@ -267,18 +267,18 @@ describe("stderrFacts", () => {
       expect(state.rejection?.patterns.join(", ")).toBe(command)
     })
 
-    it("is over where the next text begins", () => {
+    it("ends at the beginning of the next message", () => {
       const { facts, own } = read([printed("rm x"), `${quota}\nError: boom\n`, printed("rm y")], toolUse("rm x"))
       expect(facts.map(({ _tag }) => _tag)).toEqual(["PermissionRejected", "ProviderFailure", "PermissionRejected"])
       expect(own).toBe(`${quota}\nError: boom\n`)
     })
 
-    it("is over at the next event, where it holds none of what follows", () => {
+    it("ends at the next event if it contains nothing of what follows", () => {
       const { facts } = read([`${printed("rm x")}${printed("rm y")}${quota}\n`], toolUse("rm x"))
       expect(facts.map(({ _tag }) => _tag)).toEqual(["PermissionRejected", "PermissionRejected", "ProviderFailure"])
     })
 
-    it("is one text in any number of chunks, ten thousand lines of imitations included", () => {
+    it("is one text in any number of chunks, even with ten thousand lines of imitations", () => {
       const command = `echo x); auto-rejecting\n${`${quota}\n`.repeat(10_000)}echo y`
       const text = printed(command)
       const splitter = lineSplitter.make()
@@ -292,7 +292,7 @@ describe("stderrFacts", () => {
       expect([...facts, ...reader.end()].map(({ _tag }) => _tag)).toEqual(["PermissionRejected"])
     })
 
-    it("has only log lines of this process behind it", () => {
+    it("is followed by log lines of this process only", () => {
       const reader = stderrFacts.make(1000)
       const count = (line: string) => reader.lines([line], true).length
       expect(count(quota)).toBe(1)
@@ -301,7 +301,7 @@ describe("stderrFacts", () => {
       expect(count(quota)).toBe(1)
     })
 
-    it("is parted at commas outside of quotes", () => {
+    it("is split at commas outside of quotes", () => {
       const patterns = (text: string) => {
         const fact = classify(`! permission requested: bash (${text}); auto-rejecting`)
         return fact._tag === "PermissionRejected" ? fact.event.patterns : []
@@ -319,7 +319,7 @@ describe("stderrFacts", () => {
     })
   })
 
-  it("believes a replaced agent before the first event only", () => {
+  it("accepts an agent fallback before the first event only", () => {
     const line = "! agent \"build\" not found. Falling back to default agent"
     const reader = stderrFacts.make(1000)
     expect(reader.lines([line], true)).toMatchObject([{ isLate: false }])

@@ -6,7 +6,7 @@ import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as systemError from "../src/internal/util/systemError.js"
 import * as T from "./support/mock.js"
 
-/** As the platform makes it of an error of Node. */
+/** As the platform makes it from an error of Node. */
 const unknown = (code: string, module: "Command" | "FileSystem" = "FileSystem") =>
   new PlatformError.SystemError({
     reason: "Unknown",
@@ -30,19 +30,19 @@ const codes = [
   "E2BIG"
 ]
 
-describe("errors of the system", () => {
+describe("a system error", () => {
   for (const code of codes) {
-    it(`${code} stays what it is, with a hint`, () => {
+    it(`keeps the code ${code} and has a hint`, () => {
       assert.strictEqual(systemError.reasonOf(unknown(code)), code)
       assert.match(systemError.describe(unknown(code)), new RegExp(`^${code}: .{10,}`))
     })
   }
 
-  it("what has no hint is named all the same", () => {
+  it("without a hint still has its code", () => {
     assert.strictEqual(systemError.describe(unknown("EXDEV")), "EXDEV")
   })
 
-  it("is read from its words where nothing else tells", () => {
+  it("is recognised from its message if nothing else identifies it", () => {
     const error = new PlatformError.SystemError({
       reason: "Unknown",
       module: "Command",
@@ -52,7 +52,7 @@ describe("errors of the system", () => {
     assert.strictEqual(systemError.reasonOf(error), "EMFILE")
   })
 
-  it("what the platform has a word for keeps it", () => {
+  it("keeps the platform's reason if it has one", () => {
     const error = new PlatformError.SystemError({
       reason: "PermissionDenied",
       module: "Command",
@@ -69,7 +69,7 @@ describe("errors of the system", () => {
       assert.match(error.message, /EMFILE\. Hint: too many files are open.*ulimit -n/)
     }).pipe(Effect.provide(T.layer([Mock.spawnError(unknown("EMFILE", "Command"))]))))
 
-  it.effect("is the reason of a data directory that cannot be made", () =>
+  it.effect("is the reason of a data directory that cannot be created", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x"))
       assert.strictEqual(error.path, "isolation")
@@ -80,7 +80,7 @@ describe("errors of the system", () => {
       ({ root }) => ({ isolation: { directory: `${root}/kept` } })
     ))))
 
-  it.effect("is the reason of a temporary directory that cannot be made", () =>
+  it.effect("is the reason of a temporary directory that cannot be created", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x"))
       assert.match(error.reason, /ENOSPC: the disk is full.*TMPDIR/)

@@ -38,7 +38,7 @@ describe("processTable", () => {
         .toEqual({ pid: 42, ppid: 1, pgid: 40, session: 39, zombie: false, identity: "100" })
     })
 
-    it("gets over spaces, brackets and line feeds in the name", () => {
+    it("handles spaces, brackets and line feeds in the name", () => {
       for (const name of ["a b", "(x)", ") R 7 7 7 (", "a) S 9 9 9", "line\nfeed", "", "((((", "))))"]) {
         expect(processList.parseStat(`42 (${name}) R 1 40 39 ${rest}`))
           .toEqual({ pid: 42, ppid: 1, pgid: 40, session: 39, zombie: false, identity: "100" })
@@ -73,7 +73,7 @@ describe("processTable", () => {
   })
 
   describe("parsePs", () => {
-    it("reads Linux", () => {
+    it("reads the format of Linux", () => {
       const text = [
         "      1       0       1       1 Ss   /sbin/init",
         "     42       1      42      42 Sl+  opencode run --format json HOME=/root EFFECT_OPENCODE_RUN=outer:run-1 X=y",
@@ -90,7 +90,7 @@ describe("processTable", () => {
       ])
     })
 
-    it("reads macOS, which prints no session number", () => {
+    it("reads the format of macOS, which prints no session number", () => {
       expect(
         parsePs("  42     1    40 0x1f2e3d S+   sleep 300 EFFECT_OPENCODE_RUN=outer:run-1\n", "run-1")
       )
@@ -108,7 +108,7 @@ describe("processTable", () => {
   })
 
   describe("members", () => {
-    it("are descendants of any depth, whatever group they made for themselves", () => {
+    it("include descendants at any depth in any group", () => {
       const table = [info(1, 0), info(10, 1), info(11, 10), info(12, 11), info(13, 12), info(20, 1), info(21, 20)]
       expect(members(table, 10)).toEqual([11, 12, 13])
     })
@@ -118,17 +118,17 @@ describe("processTable", () => {
       expect(members(table, 10)).toEqual([11, 12, 13])
     })
 
-    it("are those in the group or session of the first process, also when it has gone", () => {
+    it("include the group and session of the first process, even after its end", () => {
       const table = [info(1, 0), info(11, 1, { pgid: 10 }), info(12, 1, { session: 10 }), info(13, 1)]
       expect(members(table, 10)).toEqual([11, 12])
     })
 
-    it("are those that carry the marker, and their children", () => {
+    it("include processes with the marker and their children", () => {
       const table = [info(1, 0), info(11, 1, { marked: true }), info(12, 11), info(13, 1)]
       expect(members(table, 10)).toEqual([11, 12])
     })
 
-    it("are found behind a zombie, which is none itself", () => {
+    it("include the children of a zombie, but not the zombie", () => {
       const table = [
         info(10, 1),
         info(11, 10, { zombie: true }),
@@ -138,26 +138,26 @@ describe("processTable", () => {
       expect(members(table, 10)).toEqual([12])
     })
 
-    it("never hold the first process itself, nor what is excepted", () => {
+    it("exclude the first process itself and exceptions", () => {
       const table = [info(10, 1, { marked: true }), info(11, 10), info(12, 10)]
       expect(members(table, 10, [11])).toEqual([12])
     })
 
-    it("never hold other runs, the parent of the first process, or its siblings", () => {
+    it("exclude other runs and the parent and siblings of the first process", () => {
       const table = [info(1, 0), info(5, 1), info(10, 5), info(11, 5), info(12, 11), info(13, 10)]
       expect(members(table, 10)).toEqual([13])
     })
 
-    it("are only the marked ones and their children where there is no first process", () => {
+    it("include only marked processes and their children without a first process", () => {
       const table = [info(1, 0, { pgid: 0, session: 0 }), info(2, 0), info(11, 1, { marked: true }), info(12, 11)]
       for (const pid of [0, 1]) expect(members(table, pid)).toEqual([11, 12])
     })
 
-    it("end in a loop of parents", () => {
+    it("are finite in a loop of parents", () => {
       expect(members([info(10, 12), info(11, 10), info(12, 11)], 10)).toEqual([11, 12])
     })
 
-    it("are those that were seen before, also without their parents, but not others of the same pid", () => {
+    it("include processes seen before, even without their parents, but not others with a reused pid", () => {
       const table = [info(41, 1, { identity: "then" }), info(42, 41), info(43, 1, { identity: "now" })]
       const known = [{ pid: 41, identity: "then" }, { pid: 43, identity: "then" }]
       expect(processTable.members(table, { pid: 10, except: new Set(), known })).toEqual([41, 42])
@@ -177,7 +177,7 @@ describe("processTable", () => {
       ))
     )
 
-    it.prop("are exactly the living that a chain of parents joins to the run", {
+    it.prop("are exactly the living processes linked to the run by a chain of parents", {
       table: anyTable,
       pid: fc.integer({ min: 2, max: 40 })
     }, ({ pid, table }) => {
@@ -199,7 +199,7 @@ describe.runIf(existsSync("/proc/self/stat"))("the processes of this machine", (
     (child) => Effect.sync(() => child.kill("SIGKILL"))
   )
 
-  // Executes itself again and again, so that some of the looks meet it on its way from one program to the next.
+  // Executes itself again and again, so that some looks catch it between two programs.
   const restless = Effect.acquireRelease(
     Effect.sync(() => {
       const env = { PATH: process.env["PATH"], [processTable.variable]: ":restless-1" }
@@ -208,7 +208,7 @@ describe.runIf(existsSync("/proc/self/stat"))("the processes of this machine", (
     (child) => Effect.sync(() => child.kill("SIGKILL"))
   )
 
-  it.scoped("are known also while they execute a program, whatever the clock", () =>
+  it.scoped("are recognised while they execute a program, on any clock", () =>
     Effect.gen(function*() {
       const fileSystem = yield* FileSystem.FileSystem
       const counts = { empty: 0 }
@@ -229,12 +229,12 @@ describe.runIf(existsSync("/proc/self/stat"))("the processes of this machine", (
         counts.empty = 0
         const found = yield* table.members({ pid: -1, marker: "restless-1" })
         if (counts.empty > 0) met++
-        // One that does not arrive in seven looks is on a machine that stands still.
+        // A process that is not found in seven looks is on a machine that stands still.
         if (counts.empty < 7) expect(found.map(({ pid }) => pid)).toContain(pid)
       }
     }).pipe(Effect.provide(NodeContext.layer)))
 
-  it.scopedLive("leave out the first ones of this program's runs, as long as they are that", () =>
+  it.scopedLive("exclude the first processes of this program's runs while they are leaders", () =>
     Effect.gen(function*() {
       const table = yield* processTable.make({
         executor: yield* CommandExecutor.CommandExecutor,

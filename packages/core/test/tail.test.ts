@@ -17,7 +17,7 @@ describe("tail", () => {
     expect(kept.read()).toBe("56789")
   })
 
-  it("can be read in between", () => {
+  it("can be read at any time", () => {
     const kept = tail.make(3)
     for (const piece of ["a", "b", "c", "d"]) {
       kept.push(piece)
@@ -26,7 +26,7 @@ describe("tail", () => {
     expect(kept.read()).toBe("bcd")
   })
 
-  it.prop("is the end of all that was pushed", {
+  it.prop("is the end of everything pushed", {
     pieces: fc.array(fc.string({ maxLength: 20 }), { maxLength: 30 }),
     limit: fc.integer({ min: 1, max: 40 })
   }, ({ limit, pieces }) => {
@@ -37,7 +37,7 @@ describe("tail", () => {
     })
   }, { fastCheck: { numRuns: 300 } })
 
-  it("stays bounded however much is pushed", () => {
+  it("stays bounded", () => {
     const kept = tail.make(1000)
     for (let i = 0; i < 10_000; i++) kept.push(`line ${i}\n`)
     expect(kept.read().length).toBe(1000)
@@ -49,7 +49,7 @@ describe("a tail of lines", () => {
   const secret = "canary-0123456789"
   const { known } = redact.make([secret])
 
-  it("leaves no end of a secret, wherever it is cut", () => {
+  it("contains no end of a secret at any cut", () => {
     for (let after = 0; after <= secret.length + 40; after++) {
       const kept = tail.ofLines(40, known)
       kept.push(`x ${secret}${"y".repeat(after)}`)

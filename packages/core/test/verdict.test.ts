@@ -6,7 +6,7 @@ import * as arbitraries from "./support/arbitraries.js"
 import { code, eventsOf, facts, lost, signal, stderrOf, sum } from "./support/facts.js"
 import * as fixtures from "./support/fixtures.js"
 
-// -- Outcomes, as far as a caller branches on them ---------------------------------------------------------------------
+// -- Outcomes: the fields on which a caller branches ---------------------------------------------------------------------
 
 type Outcome = { readonly tag: string; readonly [detail: string]: unknown }
 
@@ -57,14 +57,14 @@ const outcomeOf = (decided: Either.Either<verdicts.Finished, OpenCodeError.OpenC
   }
 }
 
-// -- The right outcome of every capture ---------------------------------------------------------------------------------
+// -- The expected outcome of every capture ---------------------------------------------------------------------------------
 
 type Rows = ReadonlyArray<readonly [Outcome, ReadonlyArray<string>]>
 
 const echoed = permission("bash", "echo hi-from-tool", "echo to-stderr 1>&2")
 const etc = permission("external_directory", "/etc/*")
 
-/** What 1.14.34, 1.15.13 and 1.17.19 have in common. */
+/** The common rows of 1.14.34, 1.15.13 and 1.17.19. */
 const older: Rows = [
   [success("stop"), [
     "finish-empty-answer",
@@ -79,7 +79,7 @@ const older: Rows = [
     "perm-continue-on-deny",
     "reasoning-thinking",
     "task-subagent",
-    // The parent went on and finished.
+    // The parent continued and finished.
     "task-subagent-fail",
     "text",
     "tool-bash",
@@ -104,9 +104,9 @@ const older: Rows = [
     "prompt-none"
   ]],
   [timeout("startup"), ["hang-headers", "http-429", "http-500"]],
-  // The sub-agent waits for an answer; nothing of it is on stdout.
+  // The sub-agent waits for an answer; none of it is on stdout.
   [timeout("idle"), ["perm-task-subagent-ask"]],
-  // The same message again and again, for ever.
+  // The same message again and again.
   [steps, ["stream-cut", "stream-cut-second-step"]]
 ]
 
@@ -118,16 +118,16 @@ const expected: { readonly [V in fixtures.FixtureVersion]: Rows } = {
     // Exit 0, the reason only as a stack trace on stderr.
     [incomplete(undefined), ["session-not-found"]],
     [session("model-not-found"), ["model-no-prefix", "model-unknown"]],
-    // A corrupt database shows the same text here as two processes that collide: it is tried again, in vain.
+    // A corrupt database shows the same text here as two colliding processes: the retry is in vain.
     [sqlite("journal_mode"), ["db-corrupt"]],
-    // `--auto` is not known yet: help text.
+    // `--auto` is unknown to this version: help text.
     [exited(1), ["perm-bash-ask-auto-flag"]]
   ],
   "1.15.13": [
     ...older,
     [success("content-filter"), ["finish-content-filter"]],
     [incomplete("unknown"), ["finish-missing"]],
-    // "Unexpected server error. Check server logs": without the log there is no telling what it was.
+    // "Unexpected server error. Check server logs": only the log shows the reason.
     [session("other"), ["model-no-prefix", "model-unknown"]],
     [sqlite("journal_mode"), ["db-corrupt"]],
     [exited(1), ["perm-bash-ask-auto-flag", "session-not-found"]],
@@ -189,7 +189,7 @@ const expected: { readonly [V in fixtures.FixtureVersion]: Rows } = {
       "perm-external-auto",
       "perm-external-deny",
       "perm-star-deny-read-allow",
-      // Rejected in the sub-agent; the parent went on.
+      // Rejected in the sub-agent; the parent continued.
       "perm-task-subagent-ask",
       // One failed attempt on stderr, then an answer.
       "print-logs-warn-429",
@@ -266,7 +266,7 @@ const expected: { readonly [V in fixtures.FixtureVersion]: Rows } = {
     [session("other", 400), ["http-400"]],
     [session("other"), [
       "command-unknown",
-      // A full disk in the middle of a run: OpenCode's own statement failed, it had acted already.
+      // A full disk in the middle of a run: OpenCode's own statement failed after it had acted.
       "disk-full-mid-run",
       "model-no-prefix",
       "model-unknown",
@@ -275,7 +275,7 @@ const expected: { readonly [V in fixtures.FixtureVersion]: Rows } = {
       "sse-malformed"
     ]],
     [incomplete(undefined), [
-      // No JSON was asked for: nothing that was printed is an event.
+      // Not in JSON format: none of the output is an event.
       "format-default",
       // Help text on stdout.
       "input-dash"
@@ -358,10 +358,10 @@ const rows = fixtures.versions.flatMap((version) =>
   expected[version].flatMap(([, scenarios]) => scenarios.map((scenario) => `${version}/${scenario}`))
 )
 
-/** A capture cannot hold the 500 steps of the default budget; this is what tells a loop from a wait in the captures. */
+/** No capture has the 500 steps of the default budget; this many distinguish a loop from a wait in the captures. */
 const maxSteps = 6
 
-/** The guard that would have ended a run that does not end by itself. */
+/** The guard that ends a run which does not end by itself. */
 const guardOf = (
   fixture: fixtures.Fixture,
   fallback: ReturnType<typeof stderrOf>["fallback"]
@@ -377,7 +377,7 @@ const guardOf = (
 const exitOf = (fixture: fixtures.Fixture): verdicts.Exit =>
   fixture.exitCode !== null ? code(fixture.exitCode) : fixture.signal !== null ? signal(fixture.signal) : lost
 
-/** The captures do not say how the two pipes were interleaved: these are the extremes, and the likely one between. */
+/** The captures do not record how the two pipes were interleaved: these are the extremes, and the likely order between. */
 const interleavings = (
   stdout: ReadonlyArray<RunEvent.RunEvent>,
   stderr: ReadonlyArray<RunEvent.RunEvent>
@@ -393,7 +393,7 @@ const interleavings = (
 
 describe("Verdict", () => {
   describe("captures", () => {
-    it("every capture has exactly one row, and every row a capture", () => {
+    it("have exactly one row each, and every row has a capture", () => {
       expect([...rows].sort()).toEqual(fixtures.all.map(({ name }) => name).sort())
     })
 
@@ -429,7 +429,7 @@ describe("Verdict", () => {
   const right = (input: Parameters<typeof facts>[0]) => Either.getOrThrow(verdicts.decide(facts(input)))
   const left = (input: Parameters<typeof facts>[0]) => Either.getOrThrow(Either.flip(verdicts.decide(facts(input))))
 
-  describe("success", () => {
+  describe("is a success for", () => {
     it("exit 0 after a final step", () => {
       expect(right({ events: finished, exit: code(0) })).toEqual({ finishReason: "stop", exitCode: 0, forced: false })
     })
@@ -453,40 +453,40 @@ describe("Verdict", () => {
       expect(right({ events: finished, exit: lost, guard }).forced).toBe(true)
     })
 
-    it("a rejected permission that the run got over", () => {
+    it("a rejected permission followed by a finished step", () => {
       expect(decide({ events: [start, rejected, finish("tool-calls"), ...finished], exit: code(0) }))
         .toEqual(success("stop"))
     })
   })
 
-  describe("failure", () => {
-    it("exit 1 after a finished step, without any error event", () => {
+  describe("is a failure for", () => {
+    it("exit 1 after a finished step without an error event", () => {
       expect(decide({ events: finished, exit: code(1) })).toEqual(exited(1))
     })
 
-    it("an error event after the last finished step, whatever the exit code", () => {
+    it("an error event after the last finished step, with any exit code", () => {
       for (const exit of [code(0), code(1), signal("SIGTERM"), lost]) {
         expect(decide({ events: [...finished, unauthorised], exit })).toEqual(session("authentication", 401))
       }
     })
 
-    it("an aborted message is a cancellation", () => {
+    it("an aborted message: a cancellation", () => {
       expect(decide({ events: [start, error("MessageAbortedError", { message: "aborted" })], exit: code(1) }))
         .toEqual({ tag: "OpenCodeCancelledError", signal: undefined })
     })
 
-    it("a rejected permission with nothing finished after it, whatever the exit", () => {
+    it("a rejected permission without a finished step after it, with any exit", () => {
       for (const exit of [code(0), code(1), signal("SIGKILL")]) {
         expect(decide({ events: [start, rejected, finish("tool-calls")], exit })).toEqual(permission("bash", "rm *"))
       }
     })
 
-    it("an error event goes before a rejected permission", () => {
+    it("an error event, which takes precedence over a rejected permission", () => {
       expect(decide({ events: [start, rejected, finish("tool-calls"), unauthorised], exit: code(1) }))
         .toEqual(session("authentication", 401))
     })
 
-    it("exit 0 where the conversation did not finish", () => {
+    it("exit 0 in an unfinished conversation", () => {
       expect(decide({ events: [], exit: code(0) })).toEqual(incomplete(undefined))
       expect(decide({ events: [start, text], exit: code(0) })).toEqual(incomplete(undefined))
       expect(decide({ events: [start, finish()], exit: code(0) })).toEqual(incomplete(undefined))
@@ -496,7 +496,7 @@ describe("Verdict", () => {
       expect(decide({ events: [...finished, start], exit: code(0) })).toEqual(incomplete("stop"))
     })
 
-    it("a signal that nobody of ours sent, also after the end of the conversation", () => {
+    it("a foreign signal, even after the end of the conversation", () => {
       for (const name of ["SIGINT", "SIGTERM", "SIGHUP"]) {
         expect(decide({ events: finished, exit: signal(name) })).toEqual(cancelled(name))
         expect(decide({ events: [start], exit: signal(name) })).toEqual(cancelled(name))
@@ -505,18 +505,18 @@ describe("Verdict", () => {
       expect(decide({ events: [], exit: signal("SIGSEGV") })).toEqual(killed("SIGSEGV"))
     })
 
-    it("an exit that could not be found out", () => {
+    it("an unknown exit", () => {
       expect(decide({ events: finished, exit: lost }))
         .toEqual({ tag: "OpenCodeProcessError", exitCode: undefined, signal: undefined })
     })
 
-    it("processes that could not be ended turn success into a failure that names them", () => {
+    it("surviving processes, which it names", () => {
       const failed = left({ events: finished, exit: code(0), survivors: [4711] })
       expect(failed._tag).toBe("OpenCodeProcessError")
       expect(failed.message).toContain("4711")
     })
 
-    it("our own signal in exit grace is never taken for somebody else's", () => {
+    it("an unfinished step, not for our own signal in the exit grace", () => {
       // The conversation had finished, then another step began while the process was being ended.
       expect(decide({ events: [...finished, start], exit: signal("SIGTERM"), guard: { _tag: "ExitGrace" } }))
         .toEqual(incomplete("stop"))
@@ -543,7 +543,7 @@ describe("Verdict", () => {
     ]
 
     for (const [guard, outcome] of cases) {
-      it(`${guard._tag} goes before everything else`, () => {
+      it(`${guard._tag} takes precedence over everything else`, () => {
         for (const events of [[], [start], everything, finished]) {
           for (const exit of [code(0), code(1), signal("SIGTERM"), signal("SIGKILL"), lost]) {
             for (const stderr of ["", "database is locked"]) {
@@ -554,7 +554,7 @@ describe("Verdict", () => {
       })
     }
 
-    it("a budget says which limit, the limit and what was reached", () => {
+    it("a budget reports the limit, its maximum and the reached value", () => {
       expect(left({
         events: finished,
         exit: signal("SIGTERM"),
@@ -562,7 +562,7 @@ describe("Verdict", () => {
       })).toMatchObject({ limit: "cost", max: 1, reached: 1.5, scope: "run", partial: { text: "hello", steps: 1 } })
     })
 
-    it("a sub-agent named as agent is told apart from an unknown one", () => {
+    it("a sub-agent named as agent is distinguished from an unknown one", () => {
       const reasonOf = (reason: "unknown" | "subagent") =>
         left({ events: [], exit: signal("SIGKILL"), guard: { _tag: "AgentFallback", agent: "general", reason } })
           .message
@@ -594,10 +594,10 @@ describe("Verdict", () => {
       })
     }
 
-    it("is not once an event was seen", () => {
+    it("is not retryable once an event was seen", () => {
       const stderr = crash("database is locked")
       expect(decide({ events: [start], exit: code(1), stderr })).toEqual(exited(1))
-      // The model was asked, which the error log shows before any event does.
+      // The model was queried, which the error log shows before any event.
       expect(decide({
         events: [{
           _tag: "ProviderRetry",
@@ -612,7 +612,7 @@ describe("Verdict", () => {
       })).toEqual(exited(1))
     })
 
-    it("is although a line of stdout was no event", () => {
+    it("is retryable after a line of stdout that was not an event", () => {
       expect(decide({ events: [RunEvent.fromLine("")], exit: code(1), stderr: crash("database is locked") }).tag)
         .toBe("OpenCodeSqliteError")
     })
@@ -631,7 +631,7 @@ describe("Verdict", () => {
       })
     }
 
-    it("healthy runs of 1.14 and 1.15 talk of their migration", () => {
+    it("is not assumed when healthy runs of 1.14 and 1.15 print their migration", () => {
       const stderr =
         "Performing one time database migration, may take a few minutes...\nsqlite-migration:done\nDatabase migration complete.\n"
       expect(decide({ events: finished, exit: code(0), stderr })).toEqual(success("stop"))
@@ -640,7 +640,7 @@ describe("Verdict", () => {
   })
 
   describe("session errors", () => {
-    it("keep OpenCode's words, and the object without headers that can hold a secret", () => {
+    it("keep OpenCode's message, and the object without secret headers", () => {
       const failed = left({
         events: [
           start,
@@ -678,7 +678,7 @@ describe("Verdict", () => {
       expect(failed.message).not.toContain("canary")
     })
 
-    it("of another kind are told by the log on stderr", () => {
+    it("of an unexpected kind are explained by the log on stderr", () => {
       const unexpected = error("UnknownError", { message: "Unexpected server error. Check server logs for details." })
       const stderr = "error=\"ProviderModelNotFoundError: Model not found: fake/nope.\""
       expect(decide({ events: [unexpected], exit: code(1), stderr })).toEqual(session("model-not-found"))

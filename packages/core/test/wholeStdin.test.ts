@@ -36,7 +36,7 @@ describe("a long prompt", () => {
     })
   })
 
-  it("arrives where PATH names no tools", () => {
+  it("arrives when PATH has no tools", () => {
     expect(run([], "/nowhere")).toEqual({ length: 5000, files: [] })
   })
 })

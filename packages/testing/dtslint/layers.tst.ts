@@ -17,7 +17,7 @@ describe("layers", () => {
     expect(OpenCodeTest.layer).type.not.toBeCallableWith({ prompt: 1 })
   })
 
-  it("of Transcript.replay need the disk only for a directory", () => {
+  it("of Transcript.replay need a file system only for a directory", () => {
     expect(Transcript.replay([])).type.toBe<
       Layer.Layer<CommandExecutor.CommandExecutor | MockCommandExecutor.MockCommandExecutor>
     >()
@@ -58,7 +58,7 @@ describe("layers", () => {
 })
 
 describe("OpenCodeTest.Failure", () => {
-  it("takes the fields of its error, and a partial where that has one", () => {
+  it("takes the fields of its error, and a partial if the error has one", () => {
     expect(OpenCodeTest.Failure.timeout).type.toBeCallableWith({ phase: "idle", partial: { text: "x" } })
     expect(OpenCodeTest.Failure.timeout).type.not.toBeCallableWith({ phase: "never" })
     expect(OpenCodeTest.Failure.config).type.not.toBeCallableWith({ partial: { text: "x" } })

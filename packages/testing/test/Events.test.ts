@@ -9,14 +9,14 @@ const read = (name: string) => readFileSync(new URL(`fixtures/1.18.33/${name}`, 
 const capture = (name: string): ReadonlyArray<Record<string, unknown>> =>
   read(`${name}.stdout.jsonl`).trim().split("\n").map((line) => JSON.parse(line))
 
-/** The names and kinds of everything in a value, by path; what the library does not look into is a leaf. */
+/** The names and types of everything in a value, by path; parts that the library does not read are leaves. */
 const shape = (value: unknown, path = ""): ReadonlyArray<string> =>
   typeof value !== "object" || value === null ||
     /^\.(part\.state\.(input|metadata)|error\.data\.responseHeaders)/.test(path)
     ? [`${path}: ${typeof value}`]
     : Object.entries(value).flatMap(([key, item]) => shape(item, `${path}.${key}`)).sort()
 
-/** Only what git is there for. */
+/** Only what git needs. */
 const optional = [".part.snapshot: string"]
 
 const shapes = (wire: object) => shape(wire).filter((line) => !optional.includes(line))
@@ -62,7 +62,7 @@ describe("Events", () => {
       assert.deepStrictEqual(shapes(built), shapes(real!))
     })
 
-    it(`${name} is an event that core knows, and survives its Schema`, () => {
+    it(`${name} decodes to a known event and survives its Schema`, () => {
       const event = RunEvent.fromWire(built)
       assert.notStrictEqual(event._tag, "Unknown")
       assert.deepStrictEqual(RunEvent.fromLine(JSON.stringify(built)), event)
@@ -71,7 +71,7 @@ describe("Events", () => {
     })
   }
 
-  it("is written whatever it holds", () => {
+  it("serialises values that JSON cannot hold", () => {
     const round: Record<string, unknown> = { count: 10n }
     round["self"] = round
     const line = Events.toText([Events.tool({ tool: "bash", input: round })])
@@ -79,7 +79,7 @@ describe("Events", () => {
     assert.strictEqual(RunEvent.fromLine(line)._tag, "ToolUse")
   })
 
-  it("carries what it was given", () => {
+  it("uses the given values", () => {
     const [start, text, tool, finish] = Events.decode(Events.turn(
       ["Look:", Events.tool({ tool: "bash", input: { command: "ls" }, output: "a\n", title: "list" })],
       { tokens: { input: 1, output: 2, reasoning: 3, cacheRead: 4, cacheWrite: 5 }, cost: 0.5 }
@@ -126,7 +126,7 @@ describe("Events", () => {
     assert.strictEqual(built.finishReason, "stop")
   })
 
-  it("numbers a session: ids by counting, a message for each step, time that passes", () => {
+  it("numbers a session: counted ids, a message per step, increasing times", () => {
     const events = Events.session([
       Events.turn([Events.tool({ tool: "a" }), Events.tool({ tool: "b" })]),
       Events.turn("done")
@@ -147,20 +147,20 @@ describe("Events", () => {
     assert.deepStrictEqual(Events.session([events], { id: 7, startedAt: 1000, interval: 10 }), events)
   })
 
-  it("leaves ids of a test's own alone", () => {
+  it("keeps the ids that a test sets", () => {
     const again = { ...Events.stepStart(), part: { ...Events.stepStart()["part"] as object, messageID: "msg_mine" } }
     const [first, second] = Events.session([again, again], { id: "ses_mine" })
     assert.deepInclude(RunEvent.fromWire(first!), { messageId: "msg_mine", sessionId: "ses_mine" })
     assert.deepInclude(RunEvent.fromWire(second!), { messageId: "msg_mine" })
   })
 
-  it("prints lines", () => {
+  it("prints one line per event", () => {
     const events = Events.turn("hi")
     assert.deepStrictEqual(Events.toText(events).split("\n").slice(0, -1).map(RunEvent.fromLine), Events.decode(events))
   })
 
   describe("stderr", () => {
-    it("prints what OpenCode prints", () => {
+    it("matches what OpenCode prints", () => {
       assert.strictEqual(
         Events.stderr.permissionRejected("bash", ["echo hi-from-tool", "echo to-stderr 1>&2"]),
         read("perm-bash-ask.stderr.txt")

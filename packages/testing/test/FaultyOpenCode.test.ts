@@ -23,7 +23,7 @@ const opencode = (
     ...options
   }).pipe(Layer.provide(NodeContext.layer))
 
-/** Ends a run when it has shown an event. */
+/** Ends a run after its first event. */
 const interruptAtFirstEvent = (prompt: string) =>
   Effect.gen(function*() {
     const seen = yield* Deferred.make<void>()
@@ -35,7 +35,7 @@ const interruptAtFirstEvent = (prompt: string) =>
     yield* Fiber.interrupt(fiber)
   })
 
-/** Waits until something is so, and not longer than a fiber lives. */
+/** Waits until a condition holds, but no longer than a fiber lives. */
 const until = <A, E, E2, R>(isSo: Effect.Effect<boolean, E, R>, fiber: Fiber.Fiber<A, E2>) =>
   Effect.raceFirst(
     Effect.repeat(Effect.zipRight(turn, isSo), { until: (so) => so }),
@@ -46,7 +46,7 @@ const leftovers = Effect.map(calls, (calls) => calls.flatMap(({ children, pid })
 
 describe("FaultyOpenCode", () => {
   describe("executable", () => {
-    it.scoped("is one file that goes with the scope, and answers --version and models", () =>
+    it.scoped("is one file that is removed with the scope and answers --version and models", () =>
       Effect.gen(function*() {
         const binary = yield* Effect.scoped(Effect.gen(function*() {
           const faulty = yield* FaultyOpenCode.make({
@@ -64,7 +64,7 @@ describe("FaultyOpenCode", () => {
         expect(existsSync(binary)).toBe(false)
       }).pipe(Effect.provide(NodeContext.layer)))
 
-    it.effect("is taken by core for OpenCode, asked for its version and all", () =>
+    it.effect("is accepted by core as OpenCode, version query included", () =>
       Effect.gen(function*() {
         const { models, version } = yield* OpenCode.OpenCode
         expect(yield* version).toMatchObject({ major: 1, minor: 18, patch: 33 })
@@ -72,12 +72,12 @@ describe("FaultyOpenCode", () => {
         expect((yield* OpenCode.run("hello")).text).toBe("Here I am.")
       }).pipe(Effect.provide(opencode([answer], { version: undefined }))))
 
-    it.effect("needs nothing of the environment", () =>
+    it.effect("needs no environment variables", () =>
       Effect.gen(function*() {
         expect((yield* OpenCode.run("hello")).text).toBe("Here I am.")
       }).pipe(Effect.provide(opencode([answer], { environment: {} }))))
 
-    it.effect("records what it was given, by stdin and by argument", () =>
+    it.effect("records its input from stdin and from arguments", () =>
       Effect.gen(function*() {
         const prompt = "--not an option\n\"quotes\" and 'quotes', größer, 世界 \u{1F980}\n"
         const result = yield* OpenCode.run(prompt, { agent: "plan" })
@@ -97,7 +97,7 @@ describe("FaultyOpenCode", () => {
         )
       ]))))
 
-    it.effect("plays a script by a text in the prompt, and says so when there is none", () =>
+    it.effect("selects a script by a text in the prompt and reports a missing one", () =>
       Effect.gen(function*() {
         const [first, second, third] = yield* Effect.all([
           OpenCode.run("do the first task"),
@@ -116,7 +116,7 @@ describe("FaultyOpenCode", () => {
   })
 
   describe("ends", () => {
-    it.effect("by a SQLite crash, as often as it is told, then well", () =>
+    it.effect("with a SQLite crash as often as scripted, then successfully", () =>
       Effect.gen(function*() {
         expect(yield* OpenCode.run("hello")).toMatchObject({ text: "Here I am.", attempts: 3 })
         expect((yield* calls).length).toBe(3)
@@ -125,13 +125,13 @@ describe("FaultyOpenCode", () => {
         Effect.provide(opencode([FaultyOpenCode.sqliteCrash, FaultyOpenCode.sqliteCrash, answer]))
       ))
 
-    it.effect("by a SQLite crash, for ever", () =>
+    it.effect("with a SQLite crash every time", () =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(OpenCode.run("hello"))
         expect(error).toMatchObject({ _tag: "OpenCodeSqliteError", exitCode: 1, partial: { attempts: 3 } })
       }).pipe(Effect.provide(opencode([FaultyOpenCode.sqliteCrash]))))
 
-    it.effect("by a code or by a signal", () =>
+    it.effect("with an exit code or a signal", () =>
       Effect.gen(function*() {
         expect(yield* Effect.flip(OpenCode.run("code"))).toMatchObject({
           _tag: "OpenCodeProcessError",
@@ -151,7 +151,7 @@ describe("FaultyOpenCode", () => {
         ]
       ]))))
 
-    it.effect("when it is told to, where it would hang", () =>
+    it.effect("on interruption when it would hang", () =>
       Effect.gen(function*() {
         yield* interruptAtFirstEvent("hello")
         expect(yield* leftovers).toEqual([])
@@ -160,7 +160,7 @@ describe("FaultyOpenCode", () => {
         FaultyOpenCode.script(FaultyOpenCode.lines([Events.stepStart()]), FaultyOpenCode.never)
       ]))))
 
-    it.effect("only by SIGKILL, where it takes no notice of anything else", () =>
+    it.effect("only on SIGKILL when it ignores other signals", () =>
       Effect.gen(function*() {
         const ending = yield* Effect.fork(interruptAtFirstEvent("hello"))
         yield* until(
@@ -181,7 +181,7 @@ describe("FaultyOpenCode", () => {
         )
       ]))))
 
-    it.live("after a while", () =>
+    it.live("after a delay", () =>
       Effect.gen(function*() {
         expect((yield* OpenCode.run("hello")).text).toBe("Here I am.")
       }).pipe(Effect.provide(opencode([
@@ -194,13 +194,13 @@ describe("FaultyOpenCode", () => {
       ["a child of its group", FaultyOpenCode.child()],
       ["a child that has left the group", FaultyOpenCode.child({ detached: true })],
       [
-        "a child that has left the group and takes no notice of signals",
+        "a child that has left the group and ignores signals",
         FaultyOpenCode.child({ detached: true, ignoresSignals: true })
       ],
       ["a grandchild that holds stdout open", FaultyOpenCode.child({ detached: true, holdsStdout: true })]
     ] as const
 
-    it.scoped("a child that is there until somebody ends it", () =>
+    it.scoped("a child that lives until somebody ends it", () =>
       Effect.gen(function*() {
         const { binary, calls } = yield* FaultyOpenCode.make({
           cases: [{ scripts: [FaultyOpenCode.script(FaultyOpenCode.child({ detached: true }))] }]
@@ -212,7 +212,7 @@ describe("FaultyOpenCode", () => {
       }).pipe(Effect.provide(NodeContext.layer)))
 
     for (const [name, child] of kinds) {
-      it.live(`${name}, which is gone after the run`, () =>
+      it.live(`${name}, which has ended after the run`, () =>
         Effect.gen(function*() {
           const result = yield* OpenCode.run("hello")
           expect(result.text).toBe("Here I am.")
@@ -223,7 +223,7 @@ describe("FaultyOpenCode", () => {
           FaultyOpenCode.script(child, FaultyOpenCode.lines(Events.turn("Here I am.")))
         ]))))
 
-      it.live(`${name}, which is gone after an interruption`, () =>
+      it.live(`${name}, which has ended after an interruption`, () =>
         Effect.gen(function*() {
           yield* interruptAtFirstEvent("hello")
           const [call] = yield* calls
@@ -238,7 +238,7 @@ describe("FaultyOpenCode", () => {
   describe("floods", () => {
     const bytes = 8 * 1024 * 1024
 
-    it.effect("stderr, of which the tail is kept", () =>
+    it.effect("stderr, whose tail is kept", () =>
       Effect.gen(function*() {
         const result = yield* OpenCode.run("hello")
         expect(result.text).toBe("Here I am.")
@@ -248,7 +248,7 @@ describe("FaultyOpenCode", () => {
         FaultyOpenCode.script(FaultyOpenCode.flood("stderr", bytes), FaultyOpenCode.lines(Events.turn("Here I am.")))
       ]))))
 
-    it.effect("stdout, in lines that are no events", () =>
+    it.effect("stdout, with lines that are not events", () =>
       Effect.gen(function*() {
         const events = Chunk.toReadonlyArray(yield* Stream.runCollect(OpenCode.stream("hello")))
         expect(events.filter(({ _tag }) => _tag === "Diagnostic")).toHaveLength(1024)
@@ -260,14 +260,14 @@ describe("FaultyOpenCode", () => {
         )
       ]))))
 
-    it.effect("stdout, in one line of 1.5 MB", () =>
+    it.effect("stdout, with one line of 1.5 MB", () =>
       Effect.gen(function*() {
         expect((yield* OpenCode.run("hello")).text.length).toBe(1_500_000)
       }).pipe(Effect.provide(opencode([
         FaultyOpenCode.script(FaultyOpenCode.lines(Events.turn("x".repeat(1_500_000))))
       ]))))
 
-    it.effect("stdout, without a reader: it can be ended all the same", () =>
+    it.effect("stdout without a reader, and still ends on interruption", () =>
       Effect.gen(function*() {
         yield* Stream.runDrain(Stream.take(OpenCode.stream("hello"), 1))
         expect(yield* leftovers).toEqual([])

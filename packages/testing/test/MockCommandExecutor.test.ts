@@ -174,7 +174,7 @@ describe("MockCommandExecutor", () => {
   })
 
   describe("stdin", () => {
-    it.effect("records what was fed and waits for its end", () =>
+    it.effect("records its input and waits for the end of it", () =>
       Effect.gen(function*() {
         const output = yield* Command.make("agent").pipe(Command.feed("größer\n"), Command.string)
         assert.strictEqual(output, "read")
@@ -182,7 +182,7 @@ describe("MockCommandExecutor", () => {
         assert.deepStrictEqual([stdin, stdinEnded], ["größer\n", true])
       }).pipe(Effect.provide(Mock.layer([Mock.script(Mock.awaitStdin, Mock.stdout("read"))]))))
 
-    it.effect("waits for ever for an input that nobody closes", () =>
+    it.effect("waits for ever for an input that is never closed", () =>
       Effect.gen(function*() {
         const process = yield* Command.start(Command.make("agent"))
         yield* TestClock.adjust("1 day")
@@ -211,7 +211,7 @@ describe("MockCommandExecutor", () => {
         assert.deepStrictEqual([after.stdin, after.stdinEnded], ["one two", true])
       }).pipe(Effect.scoped, Effect.provide(Mock.layer([Mock.script(Mock.never)]))))
 
-    it.effect("refuses what is written to an ended process", () =>
+    it.effect("refuses input after the process has ended", () =>
       Effect.gen(function*() {
         const process = yield* Command.start(Command.make("agent"))
         yield* process.exitCode
@@ -244,7 +244,7 @@ describe("MockCommandExecutor", () => {
         assert.deepStrictEqual(yield* Fiber.join(output), [])
       }).pipe(Effect.scoped, Effect.provide(Mock.layer([Mock.script(Mock.exit(3), Mock.stdout("late"))]))))
 
-    it.effect("fails exitCode when the process dies by a signal, with the command line as Node gives it", () =>
+    it.effect("fails exitCode with Node's command line when the process dies by a signal", () =>
       Effect.gen(function*() {
         const error = yield* systemError(Command.exitCode(Command.make("agent", "--key", "secret")))
         assert.strictEqual(error.reason, "Unknown")
@@ -256,7 +256,7 @@ describe("MockCommandExecutor", () => {
         assert.deepStrictEqual(signals, [])
       }).pipe(Effect.provide(Mock.layer([Mock.script(Mock.signal("SIGSEGV"))]))))
 
-    it.effect("gives what was written before the death to a reader", () =>
+    it.effect("delivers output written before the death", () =>
       Effect.gen(function*() {
         const process = yield* Command.start(Command.make("agent"))
         const output = yield* Effect.fork(Stream.mkString(Stream.decodeText(process.stdout)))
@@ -268,7 +268,7 @@ describe("MockCommandExecutor", () => {
         Effect.provide(Mock.layer([Mock.script(Mock.stdout("partial"), Mock.never)]))
       ))
 
-    it.effect("dies of SIGTERM, and cannot be killed twice", () =>
+    it.effect("dies of SIGTERM and cannot be killed twice", () =>
       Effect.gen(function*() {
         const process = yield* Command.start(Command.make("agent"))
         yield* process.kill()
@@ -280,7 +280,7 @@ describe("MockCommandExecutor", () => {
         assert.deepStrictEqual(signals, ["SIGTERM"])
       }).pipe(Effect.scoped, Effect.provide(Mock.layer([Mock.script(Mock.never)]))))
 
-    it.effect("ignores SIGTERM when told to: kill waits for ever, SIGKILL ends it", () =>
+    it.effect("can ignore SIGTERM: kill waits for ever, SIGKILL ends it", () =>
       Effect.gen(function*() {
         const process = yield* Command.start(Command.make("agent"))
         const term = yield* Effect.fork(process.kill("SIGTERM"))
@@ -298,7 +298,7 @@ describe("MockCommandExecutor", () => {
         Effect.provide(Mock.layer([Mock.scriptWith({ onSigterm: "ignore" }, Mock.never)]))
       ))
 
-    it.effect("does not die of signals that do not kill", () =>
+    it.effect("survives signals that do not kill", () =>
       Effect.gen(function*() {
         const process = yield* Command.start(Command.make("agent"))
         yield* Effect.fork(process.kill("SIGCONT"))
@@ -314,7 +314,7 @@ describe("MockCommandExecutor", () => {
         assert.strictEqual(yield* running, 0)
       }).pipe(Effect.provide(Mock.layer([Mock.script(Mock.never)]))))
 
-    it.effect("sends nothing to a process that has ended", () =>
+    it.effect("sends nothing to an ended process", () =>
       Effect.gen(function*() {
         yield* Command.exitCode(Command.make("agent"))
         const { signals } = yield* only
@@ -333,7 +333,7 @@ describe("MockCommandExecutor", () => {
         Mock.scriptWith({ onSigterm: "ignore" }, Mock.sleep("1 minute"), Mock.exit(0))
       ]))))
 
-    it.effect("kills what still runs when the layer closes", () =>
+    it.effect("kills running processes when the layer closes", () =>
       Effect.gen(function*() {
         const process = yield* Effect.scope.pipe(
           Effect.flatMap((scope) =>
@@ -350,7 +350,7 @@ describe("MockCommandExecutor", () => {
         assert.isFalse(yield* process.isRunning)
       }).pipe(Effect.scoped))
 
-    it.effect("runs on a fiber of its own, which ends with the process", () =>
+    it.effect("runs on its own fiber, which ends with the process", () =>
       Effect.gen(function*() {
         const started = yield* Deferred.make<void>()
         const interrupted = yield* Deferred.make<void>()
@@ -380,7 +380,7 @@ describe("MockCommandExecutor", () => {
         }).pipe(Effect.provide(Mock.layer([Mock.script(Mock.waitFor(Deferred.await(go)), Mock.stdout("gone"))])))
       }))
 
-    it.effect("goes on as its input decides", () =>
+    it.effect("continues according to its input", () =>
       Effect.gen(function*() {
         const ask = (input: string) => Command.make("x").pipe(Command.feed(input), Command.string)
         assert.strictEqual(yield* ask("hello"), "HELLO, and on")
@@ -402,7 +402,7 @@ describe("MockCommandExecutor", () => {
         )
       ))))
 
-    it.effect("passes a defect of the script on to whoever waits for the process", () =>
+    it.effect("passes a defect of the script on to everyone waiting for the process", () =>
       Effect.gen(function*() {
         const exit = yield* Effect.exit(Command.exitCode(Command.make("agent")))
         assert.isTrue(Exit.isFailure(exit) && Exit.causeOption(exit).pipe(Option.isSome))
@@ -411,7 +411,7 @@ describe("MockCommandExecutor", () => {
   })
 
   describe("spawn", () => {
-    it.effect("fails with the error that Node gives for a reason", () =>
+    it.effect("fails with Node's error for a reason", () =>
       Effect.gen(function*() {
         const error = yield* systemError(Command.exitCode(Command.make("agent", "run")))
         assert.strictEqual(error.reason, "NotFound")
@@ -434,7 +434,7 @@ describe("MockCommandExecutor", () => {
   })
 
   describe("selection and records", () => {
-    it.effect("records the command, and gives pids that no process has", () =>
+    it.effect("records the command and uses pids that no real process has", () =>
       Effect.gen(function*() {
         yield* Command.make("agent", "run", "--json").pipe(
           Command.env({ A: "1", B: "2" }),
@@ -453,7 +453,7 @@ describe("MockCommandExecutor", () => {
         assert.strictEqual(second?.cwd, undefined)
       }).pipe(Effect.provide(Mock.layer([Mock.script(), Mock.script()]))))
 
-    it.effect("names the program, and nothing else, when the list is used up", () =>
+    it.effect("names only the program when the list is used up", () =>
       Effect.gen(function*() {
         yield* Command.exitCode(Command.make("agent"))
         const error = yield* systemError(Command.exitCode(Command.make("agent", "--key", "secret")))

@@ -62,7 +62,7 @@ const ask = Effect.fnUntraced(function*(messages: ReadonlyArray<Message>, extra:
   )
 })
 
-/** The `data:` of every event, decoded where it is JSON. */
+/** The `data:` of every event, decoded if it is JSON. */
 const events = Effect.fnUntraced(function*(messages: ReadonlyArray<Message>, extra: object = {}) {
   const response = yield* ask(messages, extra)
   const text = yield* response.text
@@ -77,7 +77,7 @@ const deltas = (lines: ReadonlyArray<string>): ReadonlyArray<unknown> =>
 
 const content = (text: string) => ({ role: "assistant", content: text })
 
-/** What a request gives when the body does not arrive whole: what did, and how it ended. */
+/** What a request returns when its body is incomplete: the part that arrived, and how it ended. */
 const partial = Effect.fnUntraced(function*(messages: ReadonlyArray<Message>) {
   const response = yield* ask(messages)
   const received: Array<string> = []
@@ -91,7 +91,7 @@ const partial = Effect.fnUntraced(function*(messages: ReadonlyArray<Message>) {
 
 describe("ModelProvider", () => {
   describe("service", () => {
-    it.scoped("gives the configuration that points OpenCode at it", () =>
+    it.scoped("returns the configuration that points OpenCode at it", () =>
       Effect.gen(function*() {
         const { baseUrl, configOverrides, model, runConfig } = yield* ModelProvider.ModelProvider
         assert.deepStrictEqual(runConfig, { configOverrides, model })
@@ -119,7 +119,7 @@ describe("ModelProvider", () => {
         })
       }).pipe(Effect.provide(provider({ respond: () => Reply.never, apiKey: "canary" }))))
 
-    it.scoped("lists its model and refuses what it does not serve", () =>
+    it.scoped("lists its model and refuses unknown paths and broken bodies", () =>
       Effect.gen(function*() {
         const { baseUrl } = yield* ModelProvider.ModelProvider
         const models = yield* Effect.flatMap(HttpClient.get(`${baseUrl}/models`), (response) => response.json)
@@ -178,7 +178,7 @@ describe("ModelProvider", () => {
         assert.strictEqual(headers["content-type"], "application/json")
       }).pipe(Effect.provide(provider(Reply.text("ok")))))
 
-    it.scoped("takes prompts of many megabytes", () =>
+    it.scoped("accepts prompts of many megabytes", () =>
       Effect.gen(function*() {
         yield* events([user("x".repeat(12 * 1024 * 1024))])
         const { requests } = yield* ModelProvider.ModelProvider
@@ -187,7 +187,7 @@ describe("ModelProvider", () => {
   })
 
   describe("choice of replies", () => {
-    it.scoped("by the step of the turn, whatever else goes on", () =>
+    it.scoped("by the step of the turn, independent of other requests", () =>
       Effect.gen(function*() {
         const first = yield* events([user("a")])
         const again = yield* events([user("a")])
@@ -202,7 +202,7 @@ describe("ModelProvider", () => {
         assert.include(yield* beyond.text, "ModelProvider.steps has 2 replies and none for step 2")
       }).pipe(Effect.provide(provider(ModelProvider.steps([Reply.text("one"), Reply.text("two")])))))
 
-    it.scoped("by arrival, without the titles", () =>
+    it.scoped("by arrival, not counting titles", () =>
       Effect.gen(function*() {
         const failed = yield* ask([user("a")])
         assert.strictEqual(failed.status, 500)
@@ -217,7 +217,7 @@ describe("ModelProvider", () => {
         )
       }).pipe(Effect.provide(provider(ModelProvider.sequence([Reply.httpError(500), Reply.text("ok")])))))
 
-    it.scoped("by a function or an effect of the request, which can be changed", () =>
+    it.scoped("by a function or an effect of the request, which can be replaced", () =>
       Effect.gen(function*() {
         const { respond } = yield* ModelProvider.ModelProvider
         assert.deepStrictEqual(deltas(yield* events([user("hi")]))[0], content("hi!"))
@@ -230,7 +230,7 @@ describe("ModelProvider", () => {
         assert.deepStrictEqual((yield* requests).map(({ index }) => index), [0, 0])
       }).pipe(Effect.provide(provider(({ prompt }) => Reply.text(`${prompt}!`)))))
 
-    it.scoped("of a title, by an option", () =>
+    it.scoped("for titles, by an option", () =>
       Effect.gen(function*() {
         const title = yield* ask([titleQuestion, user("a")])
         assert.strictEqual(title.status, 402)
@@ -278,7 +278,7 @@ describe("ModelProvider", () => {
         { text: "first" }
       )))))
 
-    it.scoped("reasoning before something else", () =>
+    it.scoped("reasoning before the answer", () =>
       Effect.gen(function*() {
         assert.deepStrictEqual(deltas(yield* events([user("a")])), [
           { role: "assistant", reasoning_content: "hm" },
@@ -287,7 +287,7 @@ describe("ModelProvider", () => {
         ])
       }).pipe(Effect.provide(provider(Reply.reasoning("hm", Reply.finish("length", "42"))))))
 
-    it.scoped("one JSON document when no stream was asked for", () =>
+    it.scoped("one JSON document when no stream was requested", () =>
       Effect.gen(function*() {
         const response = yield* ask([user("a")], { stream: false })
         const { choices } = (yield* response.json) as { choices: unknown }
@@ -322,7 +322,7 @@ describe("ModelProvider", () => {
         Reply.httpError(429, { error: { message: "slow down" } }, { "retry-after": "600" })
       ))))
 
-    it.scoped("the errors that programs tell apart, as core reads them", () => {
+    it.scoped("the errors that programs tell apart, as core classifies them", () => {
       const cases = [
         [Reply.unauthorized(), 401, "authentication"],
         [Reply.quota(), 429, "quota"],
@@ -355,7 +355,7 @@ describe("ModelProvider", () => {
         }).pipe(Effect.provide(provider(reply))))
     })
 
-    it.scoped("a connection that is closed without a word", () =>
+    it.scoped("a connection closed without a response", () =>
       Effect.gen(function*() {
         const error = yield* Effect.flip(ask([user("hi")]))
         assert.strictEqual(error._tag, "RequestError")
@@ -363,7 +363,7 @@ describe("ModelProvider", () => {
         assert.strictEqual((yield* requests).length, 1)
       }).pipe(Effect.provide(provider(Reply.reset))))
 
-    it.effect("a provider that is not there", () =>
+    it.effect("an unreachable provider", () =>
       Effect.gen(function*() {
         const config = ModelProvider.refused.configOverrides as {
           readonly provider: { readonly fake: { readonly options: { readonly baseURL: string } } }
@@ -381,7 +381,7 @@ describe("ModelProvider", () => {
         assert.include(yield* response.text, "<html>")
       }).pipe(Effect.provide(provider(Reply.html()))))
 
-    it.scoped("anything", () =>
+    it.scoped("any status and body", () =>
       Effect.gen(function*() {
         const response = yield* ask([user("a")])
         assert.strictEqual(response.status, 200)
@@ -412,7 +412,7 @@ describe("ModelProvider", () => {
         })
       }).pipe(Effect.provide(provider(Reply.streamError("overloaded", "text")))))
 
-    it.scoped("a connection that breaks, after all of the text has arrived", () =>
+    it.scoped("a connection that breaks after all of the text has arrived", () =>
       Effect.gen(function*() {
         const { exit, text } = yield* partial([user("a")])
         assert.include(text, "\"content\":\"text\"")
@@ -421,7 +421,7 @@ describe("ModelProvider", () => {
         assert.instanceOf(error, HttpClientError.ResponseError)
       }).pipe(Effect.provide(provider(Reply.cut("text")))))
 
-    it.scoped("headers, and then nothing", () =>
+    it.scoped("headers, then silence", () =>
       Effect.gen(function*() {
         const response = yield* ask([user("a")])
         assert.strictEqual(response.headers["content-type"], "text/event-stream")
@@ -463,7 +463,7 @@ describe("ModelProvider", () => {
         assert.strictEqual(response.status, 200)
       }))
 
-    it.effect("goes on after a client that went away", () =>
+    it.effect("serves other clients after one has disconnected", () =>
       withArrival(Reply.never, (arrived) =>
         Effect.gen(function*() {
           const { respond } = yield* ModelProvider.ModelProvider

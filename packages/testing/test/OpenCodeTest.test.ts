@@ -14,7 +14,7 @@ const outcomes = Effect.map(calls, (calls) => calls.map(({ outcome }) => outcome
 const collect = (prompt: string, options?: Parameters<typeof OpenCode.run>[1]) =>
   Effect.map(Stream.runCollect(OpenCode.stream(prompt, options)), Chunk.toReadonlyArray)
 
-/** The message of the defect that an effect dies of. */
+/** The message of the defect with which an effect dies. */
 const defect = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
   Effect.map(Effect.exit(effect), (exit) => {
     if (Exit.isSuccess(exit)) throw new Error("a defect was expected")
@@ -45,7 +45,7 @@ const turns = [
 
 describe("OpenCodeTest", () => {
   describe("answers", () => {
-    it.effect("in words, by the whole prompt", () =>
+    it.effect("with a text, by the whole prompt", () =>
       Effect.gen(function*() {
         const result = yield* OpenCode.run("Capital of France?")
         expect(result).toBeInstanceOf(RunResult.RunResult)
@@ -70,7 +70,7 @@ describe("OpenCodeTest", () => {
         expect(result.toolCalls).toHaveLength(1)
       }).pipe(Effect.provide(OpenCodeTest.layer({ x: Reply.events(turns) }))))
 
-    it.effect("the same to run and to stream", () =>
+    it.effect("run and stream alike", () =>
       Effect.gen(function*() {
         const result = yield* OpenCode.run("x")
         const events = yield* collect("x")
@@ -79,7 +79,7 @@ describe("OpenCodeTest", () => {
         expect(untold(events)).toEqual(untold(result.events))
       }).pipe(Effect.provide(OpenCodeTest.layer({ x: Reply.events(turns) }))))
 
-    it.effect("by a text, a pattern or a predicate, the first that fits", () =>
+    it.effect("by a text, a pattern or a predicate: the first match", () =>
       Effect.gen(function*() {
         const ask = (prompt: string, options?: Parameters<typeof OpenCode.run>[1]) =>
           Effect.map(OpenCode.run(prompt, options), ({ text }) => text)
@@ -103,7 +103,7 @@ describe("OpenCodeTest", () => {
         )
       ))
 
-    it.effect("one after the other, to all calls or to those of one prompt", () =>
+    it.effect("one after the other, for all calls or for one prompt", () =>
       Effect.gen(function*() {
         const ask = Effect.map(OpenCode.run("x"), ({ text }) => text)
         const inOrder = OpenCodeTest.layer(OpenCodeTest.sequence(["one", "two"]))
@@ -139,7 +139,7 @@ describe("OpenCodeTest", () => {
         ])
       }))))
 
-    it.effect("when the test says so", () =>
+    it.effect("when the test releases it", () =>
       Effect.gen(function*() {
         const gate = yield* Deferred.make<void>()
         const started = yield* Deferred.make<void>()
@@ -161,7 +161,7 @@ describe("OpenCodeTest", () => {
         }).pipe(Effect.provide(layer))
       }))
 
-    it.effect("a prompt that has none is a defect that says what there is", () =>
+    it.effect("an unknown prompt with a defect that lists the known ones", () =>
       Effect.gen(function*() {
         const long = "Please ".repeat(40)
         const message = yield* defect(OpenCode.run(long))
@@ -180,7 +180,7 @@ describe("OpenCodeTest", () => {
 
   describe("failures", () => {
     for (const error of Object.values(all)) {
-      it.effect(`${error._tag} on demand, valid, to run and to stream alike`, () =>
+      it.effect(`${error._tag} on demand, valid, from run and stream alike`, () =>
         Effect.gen(function*() {
           const fromRun = yield* Effect.flip(OpenCode.run("x"))
           const fromStream = yield* Effect.flip(collect("x"))
@@ -194,7 +194,7 @@ describe("OpenCodeTest", () => {
         }).pipe(Effect.provide(OpenCodeTest.layer({ x: Reply.fail(error) }))))
     }
 
-    it("takes every field, and adds a plausible partial up from events", () => {
+    it("accept every field and derive a plausible partial from events", () => {
       const error = Failure.timeout({ phase: "idle", limit: 5, events: turns, partial: { stderr: "hm", attempts: 2 } })
       expect(error).toMatchObject({ phase: "idle", limit: 5 })
       expect(error.partial).toMatchObject({
@@ -214,7 +214,7 @@ describe("OpenCodeTest", () => {
       })
     })
 
-    it.effect("comes after what it had seen", () =>
+    it.effect("come after the events seen before", () =>
       Effect.gen(function*() {
         const seen: Array<string> = []
         const error = yield* OpenCode.stream("x").pipe(
@@ -225,7 +225,7 @@ describe("OpenCodeTest", () => {
         expect(error._tag).toBe("OpenCodeTimeoutError")
       }).pipe(Effect.provide(OpenCodeTest.layer({ x: Reply.fail(Failure.timeout({ phase: "idle" })) }))))
 
-    it.effect("follows from the events by the library's own verdict", () =>
+    it.effect("follow from the events by the library's own verdict", () =>
       Effect.gen(function*() {
         const tag = (prompt: string) => Effect.map(Effect.flip(OpenCode.run(prompt)), (error) => error)
         expect(yield* tag("401")).toMatchObject({ _tag: "OpenCodeSessionError", kind: "authentication" })
@@ -239,7 +239,7 @@ describe("OpenCodeTest", () => {
         killed: Reply.events([Events.stepStart(), MockCommandExecutor.signal("SIGKILL")])
       }))))
 
-    it.effect("a crash at start-up is started again by the service's own schedule", () =>
+    it.effect("include a start-up crash that the service's own schedule retries", () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(OpenCode.run("x"))
         yield* TestClock.adjust("1 second")
@@ -249,7 +249,7 @@ describe("OpenCodeTest", () => {
       }).pipe(Effect.provide(OpenCodeTest.layer({ x: Reply.attempts([Reply.sqliteCrash, "Here I am."]) }))))
   })
 
-  describe("is the real service", () => {
+  describe("uses the real service, which", () => {
     it.effect("keeps time limits", () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(Effect.flip(OpenCode.run("never", { startupTimeout: "1 minute" })))
@@ -268,7 +268,7 @@ describe("OpenCodeTest", () => {
         x: Reply.events([turns[0]!, MockCommandExecutor.never])
       }))))
 
-    it.effect("checks options, and says a version and models", () =>
+    it.effect("checks options and reports a version and models", () =>
       Effect.gen(function*() {
         const { models, version } = yield* OpenCode.OpenCode
         const error = yield* Effect.flip(OpenCode.run("x", { model: "no-provider" }))
@@ -277,7 +277,7 @@ describe("OpenCodeTest", () => {
         expect(yield* version).toMatchObject({ major: 1, minor: 15 })
       }).pipe(Effect.provide(OpenCodeTest.layer({ x: "y" }, { models: ["a/b", "c/d"], version: "1.15.13" }))))
 
-    it.effect("bounds how many run at once", () =>
+    it.effect("limits how many run at once", () =>
       Effect.gen(function*() {
         const gate = yield* Deferred.make<void>()
         const arrived = yield* Deferred.make<void>()
@@ -306,7 +306,7 @@ describe("OpenCodeTest", () => {
         }).pipe(Effect.provide(layer))
       }))
 
-    it.effect("needs no directory and no file that a call names", () =>
+    it.effect("needs none of the directories and files that a call names", () =>
       Effect.gen(function*() {
         const { text } = yield* OpenCode.run("x", {
           cwd: "/there/is/no/such/directory",
@@ -318,7 +318,7 @@ describe("OpenCodeTest", () => {
   })
 
   describe("sessions and structured output", () => {
-    it.effect("turns of a session are calls, in one session of OpenCode", () =>
+    it.effect("run turns as calls in one OpenCode session", () =>
       Effect.scoped(Effect.gen(function*() {
         const { session } = yield* OpenCode.OpenCode
         const chat = yield* session({ agent: "plan" })
@@ -337,7 +337,7 @@ describe("OpenCodeTest", () => {
         expect((yield* chat.usage).steps).toBe(2)
       })).pipe(Effect.provide(OpenCodeTest.layer({ one: "1", two: "2" }))))
 
-    it.effect("an answer that does not decode is corrected by the next one", () =>
+    it.effect("correct an answer that does not decode by the next one", () =>
       Effect.gen(function*() {
         const opencode = yield* OpenCode.OpenCode
         const { result, value } = yield* opencode.runSchema(Schema.Struct({ stars: Schema.Number }), "Rate it")
@@ -350,7 +350,7 @@ describe("OpenCodeTest", () => {
   })
 
   describe("record", () => {
-    it.effect("has prompts, options and regions, and nothing of ours", () =>
+    it.effect("holds prompts, options and regions, but no internals", () =>
       Effect.gen(function*() {
         yield* OpenCode.run("x", { agent: "build", extraEnv: { A: "1" } }).pipe(
           RunConfig.withRunConfig({ agent: "plan", title: "T" })
@@ -369,7 +369,7 @@ describe("OpenCodeTest", () => {
         expect(second).toMatchObject({ method: "stream", options: {}, index: 1, repetition: 1 })
       }).pipe(Effect.provide(OpenCodeTest.layer({ x: "y" }))))
 
-    it.effect("has how every call ended", () =>
+    it.effect("holds how every call ended", () =>
       Effect.gen(function*() {
         const result = yield* OpenCode.run("ok")
         yield* collect("ok")
@@ -386,7 +386,7 @@ describe("OpenCodeTest", () => {
   })
 
   describe("layerProcess", () => {
-    it.effect("plays scripts to runs and shows what the process was given", () =>
+    it.effect("plays scripts to runs and shows the input of the process", () =>
       Effect.gen(function*() {
         const { models } = yield* OpenCode.OpenCode
         expect(yield* models).toEqual(["fake/m1"])
@@ -400,7 +400,7 @@ describe("OpenCodeTest", () => {
         MockCommandExecutor.script(MockCommandExecutor.awaitStdin, MockCommandExecutor.lines(Events.turn("hi")))
       ]))))
 
-    it.effect("escalates against a process that does not obey", () =>
+    it.effect("escalates against a process that ignores SIGTERM", () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(Effect.flip(OpenCode.run("x", { startupTimeout: "1 minute" })))
         yield* TestClock.adjust("1 minute")
@@ -412,7 +412,7 @@ describe("OpenCodeTest", () => {
         MockCommandExecutor.scriptWith({ onSigterm: "ignore" }, MockCommandExecutor.never)
       ]))))
 
-    it.effect("says so when there is no script left, from the beginning in every layer that is built", () =>
+    it.effect("reports a missing script, and starts anew in every built layer", () =>
       Effect.gen(function*() {
         const layer = OpenCodeTest.layerProcess([
           MockCommandExecutor.script(MockCommandExecutor.awaitStdin, MockCommandExecutor.lines(Events.turn("hi")))

@@ -35,7 +35,7 @@ const recording = (
 const replaying = (directory: string, options?: Transcript.ReplayOptions) =>
   over.pipe(Layer.provide(Transcript.replay(directory, options)))
 
-/** For tests that turn the clock. */
+/** For tests that set the clock. */
 const memory = Layer.merge(Memory.layer, Path.layer)
 
 /** What two runs of one recording have in common. */
@@ -49,7 +49,7 @@ const real = Events.session([
   Events.turn("Two files.", { cost: 0.25 })
 ])
 
-/** In pieces that end inside characters, with noise on both sides. */
+/** In pieces that end inside characters, with noise on both pipes. */
 const realistic = script(
   awaitStdin,
   stderr("\u001b[91mwarming up\u001b[0m\n"),
@@ -71,7 +71,7 @@ const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
 
 describe("Transcript", () => {
   describe("record and replay", () => {
-    it.effect("give the same result, at once and in recorded time", () =>
+    it.effect("return the same result, immediately and in recorded time", () =>
       Effect.gen(function*() {
         const directory = "recordings"
         const run = OpenCode.run("Which files?", { keepRaw: true })
@@ -87,7 +87,7 @@ describe("Transcript", () => {
         expect(inTime.duration).toBe(31_000)
       }).pipe(Effect.provide(memory)))
 
-    it.effect("an event that is nested too deeply costs none of the others", () =>
+    it.effect("lose no other event to one that is nested too deeply", () =>
       Effect.gen(function*() {
         const deep = `${"[".repeat(20_000)}${"]".repeat(20_000)}`
         const odd = script(
@@ -103,7 +103,7 @@ describe("Transcript", () => {
         expect([again.text, again.cost]).toEqual([original.text, original.cost])
       }).pipe(Effect.provide(memory)))
 
-    it.effect("give the same stream, each event at its time", () =>
+    it.effect("return the same stream, with each event at its time", () =>
       Effect.gen(function*() {
         const directory = "recordings"
         yield* timed(Effect.provide(OpenCode.run("x"), recording(directory, [realistic])))
@@ -155,7 +155,7 @@ describe("Transcript", () => {
         expect(again).toEqual(original)
       }).pipe(Effect.provide(NodeContext.layer)))
 
-    it.scoped("keep apart what was asked with the same words", () =>
+    it.scoped("keep runs with the same prompt apart", () =>
       Effect.gen(function*() {
         const directory = yield* temporary
         const say = (text: string) => script(awaitStdin, lines(Events.turn(text)))
@@ -180,7 +180,7 @@ describe("Transcript", () => {
         expect(yield* Effect.provide(ask("b/2"), replaying(directory))).toBe("two")
       }).pipe(Effect.provide(NodeContext.layer)))
 
-    it.effect("a process that had to be ended goes on until it is ended again", () =>
+    it.effect("keep a killed process running until it is killed again", () =>
       Effect.gen(function*() {
         const directory = "recordings"
         const stuck = script(awaitStdin, lines([Events.stepStart()]), MockCommandExecutor.never)
@@ -200,7 +200,7 @@ describe("Transcript", () => {
         expect(again).toMatchObject({ _tag: "OpenCodeTimeoutError", phase: "idle" })
       }).pipe(Effect.provide(memory)))
 
-    it.scoped("the death by a signal of others is played back", () =>
+    it.scoped("reproduce a death by a foreign signal", () =>
       Effect.gen(function*() {
         const directory = yield* temporary
         const killed = script(awaitStdin, lines([Events.stepStart()]), MockCommandExecutor.signal("SIGKILL"))
@@ -215,7 +215,7 @@ describe("Transcript", () => {
   })
 
   describe("record", () => {
-    it.scoped("writes a file for each process that nobody else can read, line by line", () =>
+    it.scoped("writes a private file per process, line by line", () =>
       Effect.gen(function*() {
         const directory = join(yield* temporary, "made", "if", "need", "be")
         const run = Effect.all([OpenCode.run("a"), OpenCode.run("b")], { concurrency: 2 })
@@ -233,7 +233,7 @@ describe("Transcript", () => {
         expect(recordings[0]?.entries.map(({ type }) => type)).toEqual(["stdin", "stdout", "stdout", "stdout", "exit"])
       }).pipe(Effect.provide(NodeContext.layer)))
 
-    it.scoped("leaves other commands, and what it is told to leave, alone", () =>
+    it.scoped("leaves out other commands and those it is told to", () =>
       Effect.gen(function*() {
         const directory = yield* temporary
         const executor = Transcript.record({ directory }).pipe(
@@ -250,7 +250,7 @@ describe("Transcript", () => {
         expect(readdirSync(directory)).toEqual([])
       }).pipe(Effect.provide(NodeContext.layer)))
 
-    it.scoped("lets a run go on when the file cannot be written", () =>
+    it.scoped("lets a run continue when the file cannot be written", () =>
       Effect.gen(function*() {
         const directory = join(yield* temporary, "gone")
         const layer = recording(directory, [script(awaitStdin, lines(Events.turn("hi")))])
@@ -264,7 +264,7 @@ describe("Transcript", () => {
         expect(result.text).toBe("hi")
       }).pipe(Effect.provide(NodeContext.layer)))
 
-    it.scoped("has what was printed before an interruption", () =>
+    it.scoped("keeps what was printed before an interruption", () =>
       Effect.gen(function*() {
         const directory = yield* temporary
         const seen = yield* Deferred.make<void>()
@@ -374,7 +374,7 @@ describe("Transcript", () => {
       HOME: "/nowhere"
     })
 
-    it.scoped("are in no file, and everything else is", () =>
+    it.scoped("are in no file, unlike everything else", () =>
       Effect.gen(function*() {
         const directory = yield* temporary
         const data = yield* temporary
@@ -383,7 +383,7 @@ describe("Transcript", () => {
           join(data, "opencode", "auth.json"),
           JSON.stringify({ a: { type: "api", key: canaries.login } })
         )
-        // not `over`, whose processes inherit nothing
+        // without `over`, whose processes inherit nothing
         const layer = OpenCode.layer({ binary: process.execPath, version: "1.18.33" }).pipe(
           Layer.provide(mocked(directory, [leaky], { redact }))
         )
@@ -396,7 +396,7 @@ describe("Transcript", () => {
           Effect.provide(layer),
           Effect.provideService(HostEnvironment.HostEnvironment, environment)
         )
-        // the program itself sees what it saw before
+        // the program's own result is unchanged
         expect(result.rawLines?.join("\n")).toContain(canaries.config)
 
         const written = contents(directory)
@@ -411,14 +411,14 @@ describe("Transcript", () => {
         expect(written).toContain(harmless)
         expect(written).toContain("Bearer <redacted>")
 
-        // what was cleaned is still what OpenCode prints
+        // the cleaned lines are still lines of OpenCode
         const [file] = yield* Transcript.load(directory)
         const printed = file?.entries.flatMap((entry) => entry.type === "stdout" ? [entry.line] : []) ?? []
         expect(printed.slice(0, -1).map((line) => JSON.parse(line).type)).toEqual(
           result.rawLines?.slice(0, -1).map((line) => JSON.parse(line).type)
         )
 
-        // and is found by the prompt that had a secret in it
+        // and the prompt that had a secret in it finds them
         const again = yield* Effect.provide(OpenCode.run(prompt, options), replaying(directory, { redact }))
         expect(again.text).toContain("config: <redacted>!")
         expect(again.steps).toBe(result.steps)
@@ -428,7 +428,7 @@ describe("Transcript", () => {
   describe("replay", () => {
     const say = script(awaitStdin, lines(Events.turn("hi")))
 
-    it.scoped("says what was asked and what there is where a prompt is missing", () =>
+    it.scoped("reports a missing prompt together with the recorded ones", () =>
       Effect.gen(function*() {
         const directory = yield* temporary
         yield* Effect.provide(Effect.all([OpenCode.run("one"), OpenCode.run("two")]), recording(directory, [say, say]))
@@ -440,7 +440,7 @@ describe("Transcript", () => {
         expect(error.message).not.toContain(long)
       }).pipe(Effect.provide(NodeContext.layer)))
 
-    it.effect("says so of other commands, and of nothing at all", () =>
+    it.effect("reports other missing commands, and an empty recording", () =>
       Effect.gen(function*() {
         const process = yield* Command.start(Command.make("opencode", "--version"))
         const said = yield* Stream.mkString(Stream.decodeText(process.stderr))
@@ -448,7 +448,7 @@ describe("Transcript", () => {
         expect(yield* process.exitCode).toBe(64)
       }).pipe(Effect.scoped, Effect.provide(Transcript.replay([]))))
 
-    it.effect("takes recordings that were made by hand", () =>
+    it.effect("accepts recordings written by hand", () =>
       Effect.gen(function*() {
         const result = yield* OpenCode.run("hello")
         expect(result.text).toBe("hi")
@@ -468,7 +468,7 @@ describe("Transcript", () => {
         ]
       }]))))))
 
-    it.scoped("refuses a file that is no recording, and reads one whose recorder was killed", () =>
+    it.scoped("refuses a foreign file and reads one whose recorder was killed", () =>
       Effect.gen(function*() {
         const directory = yield* temporary
         yield* Effect.provide(OpenCode.run("one"), recording(directory, [say]))

@@ -13,7 +13,7 @@ const { Reply } = ModelProvider
 
 const opencode = ["--binary", binary, "--opencode-version", version]
 
-/** The options by which OpenCode asks the scripted provider. */
+/** The options that point OpenCode at the scripted provider. */
 const asking = (box: Sandbox) =>
   Effect.map(ModelProvider.ModelProvider, ({ configOverrides, model }) => {
     const file = path.join(box.root, "provider.json")
@@ -26,12 +26,12 @@ const results = (file: string): ReadonlyArray<JobResult> =>
 
 const lines = (file: string): number => fs.existsSync(file) ? fs.readFileSync(file, "utf8").split("\n").length - 1 : 0
 
-/** What the job was asked to do: the text of its user. */
+/** The task of the job: the text of its user. */
 const taskOf = (request: ModelProvider.ProviderRequest): string =>
   request.messages.filter(({ role }) => role === "user").map(({ text }) => text).join("\n")
 
 describe("a batch with the real OpenCode", () => {
-  it.scopedLive("runs a matrix in worktrees and reports", () =>
+  it.scopedLive("runs a matrix in worktrees and writes a report", () =>
     Effect.gen(function*() {
       const box = yield* sandbox
       const git = (...args: ReadonlyArray<string>) =>
@@ -97,7 +97,7 @@ describe("a batch with the real OpenCode", () => {
       }
       expect(left(box)).toEqual(nothing)
 
-      // there is nothing left to do, and nothing is started
+      // no job is left, and nothing is started
       const again = yield* run(box, ...args, "--resume")
       expect(again.code).toBe(0)
       expect(results(path.join(box.root, "jobs.results.jsonl"))).toEqual(written)
@@ -114,7 +114,7 @@ describe("a batch with the real OpenCode", () => {
     }))))
 
   it.scopedLive(
-    "of 50 jobs, killed in the middle, goes on to exactly 50 results and leaves nothing",
+    "of 50 jobs, killed halfway, resumes to exactly 50 results and leaves nothing",
     () =>
       Effect.gen(function*() {
         const box = yield* sandbox
@@ -132,7 +132,7 @@ describe("a batch with the real OpenCode", () => {
           ...(yield* asking(box))
         ]
 
-        // twenty end; those after them are in the middle of a shell command when the batch is killed
+        // twenty end; the next ones are in the middle of a shell command when the batch is killed
         const first = yield* start(box, ...args)
         const sleeping = () => processes(box).filter(({ command }) => command.startsWith("sleep 3000")).length
         yield* until(first, () => lines(file) === 20 && sleeping() === 4)
@@ -182,7 +182,7 @@ describe("Ctrl-C", () => {
     return ["batch", "jobs.jsonl", "--jobs", "2", "--binary", binary, "--opencode-version", version, "--plain"]
   }
 
-  /** A binary whose runs begin, and go on when they are let. */
+  /** A binary whose runs start, and continue once the gate is open. */
   const gated = (box: Sandbox, binary: string) => {
     const [file = "", begun, gate] = ["opencode", "begun", "gate"].map((name) => path.join(box.root, name))
     const lines = [
@@ -199,7 +199,7 @@ describe("Ctrl-C", () => {
     }
   }
 
-  it.scopedLive("once lets those at work end, and the batch goes on later", () =>
+  it.scopedLive("once lets running jobs end, and the batch can be resumed", () =>
     Effect.gen(function*() {
       const box = yield* sandbox
       const { begun, binary, open } = gated(box, (yield* FaultyOpenCode.FaultyOpenCode).binary)

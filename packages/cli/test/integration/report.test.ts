@@ -26,7 +26,7 @@ const browser = ["chromium", "chromium-browser", "google-chrome"]
 
 if (browser === undefined) console.warn("The report is not looked at: there is no Chromium on the PATH.")
 
-/** What a browser makes of a page, and what it says on its console. */
+/** What a browser makes of a page, and its console output. */
 const open = (page: string) =>
   Effect.gen(function*() {
     const fileSystem = yield* FileSystem.FileSystem
@@ -69,7 +69,7 @@ const open = (page: string) =>
 const hidden = "id=\"controls\" hidden"
 
 describe.skipIf(browser === undefined)("the report in Chromium", () => {
-  it.effect("runs its script and nothing else, without a complaint", () =>
+  it.effect("runs its own script only, without console errors", () =>
     Effect.gen(function*() {
       const hostile = "<img src=x onerror=\"document.title='taken'\"><script>document.title='taken'</script>"
       const given = report(12, { matrix: true })
@@ -87,7 +87,7 @@ describe.skipIf(browser === undefined)("the report in Chromium", () => {
       expect(document).not.toContain(hidden)
     }))
 
-  it.effect("refuses a style and a script that are not the page's own", () =>
+  it.effect("blocks a foreign style and script", () =>
     Effect.gen(function*() {
       const page = Report.html(report(1, { matrix: false }))
       const { console, document } = yield* open(

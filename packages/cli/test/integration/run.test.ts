@@ -10,7 +10,7 @@ import { binary, left, nothing, processes, program, provider, sandbox, until, ve
 
 const { Reply } = ModelProvider
 
-/** The options by which a run asks the scripted provider, and starts quickly. */
+/** The options that point a run at the scripted provider and make it start quickly. */
 const asking = (box: Sandbox) =>
   Effect.map(ModelProvider.ModelProvider, ({ configOverrides, model }) => {
     const file = path.join(box.root, "provider.json")
@@ -28,7 +28,7 @@ const asking = (box: Sandbox) =>
     ]
   })
 
-/** `effect-opencode` as a process of its own, with something on its standard input. */
+/** `effect-opencode` as a process, with something on its standard input. */
 const start = (box: Sandbox, args: ReadonlyArray<string>, stdin = "") =>
   Effect.gen(function*() {
     const ended = yield* Deferred.make<Ended>()
@@ -53,11 +53,11 @@ const run = (box: Sandbox, args: ReadonlyArray<string>, stdin?: string) =>
 
 const linesOf = (text: string) => text.trimEnd().split("\n")
 
-/** How long a tool took is shown where it was long, which is up to the machine. */
+/** A tool's duration is shown if it was long, which depends on the machine. */
 const withoutTime = (line: string | undefined) => line?.replace(/ \((?:\d+ min \d+ s|\d+\.\d s)\)$/, "")
 
 describe("effect-opencode with the real OpenCode", () => {
-  it.scopedLive("runs, records, and shows the record again", () =>
+  it.scopedLive("runs, records and replays", () =>
     Effect.gen(function*() {
       const box = yield* sandbox
       fs.writeFileSync(path.join(box.work, "notes.txt"), "remember the milk\n")
@@ -111,7 +111,7 @@ describe("effect-opencode with the real OpenCode", () => {
       ])
       expect(refused.stderr).not.toContain("scripted-key")
 
-      // Nothing of this needs OpenCode.
+      // None of these needs OpenCode.
       expect(yield* run(box, ["run", "x", "--timeout", "5"])).toMatchObject({ code: 2, stdout: "" })
       expect(yield* run(box, ["run", "x", "--binary", "/nowhere/opencode"])).toMatchObject({
         code: 3,
@@ -136,7 +136,7 @@ describe("effect-opencode with the real OpenCode", () => {
 
   const isSleeping = (box: Sandbox) => () => processes(box).some(({ command }) => command.startsWith("sleep 600"))
 
-  it.scopedLive("ends everything on Ctrl-C, also when a package manager hands it on", () =>
+  it.scopedLive("ends everything on Ctrl-C, even when a package manager forwards it", () =>
     Effect.gen(function*() {
       const box = yield* sandbox
       const running = yield* start(box, ["run", "sleep 600", "--permission", "allow-all", ...(yield* asking(box))])
@@ -149,7 +149,7 @@ describe("effect-opencode with the real OpenCode", () => {
       expect(left(box)).toEqual(nothing)
     }).pipe(Effect.provide(busy), Effect.provide(NodeContext.layer)))
 
-  it.scopedLive("ends everything when it is told to, and when nobody reads any more", () =>
+  it.scopedLive("ends everything on SIGTERM and on a closed pipe", () =>
     Effect.gen(function*() {
       const box = yield* sandbox
       const options = ["--permission", "allow-all", ...(yield* asking(box))]
@@ -163,7 +163,7 @@ describe("effect-opencode with the real OpenCode", () => {
       expect(left(box)).toEqual(nothing)
 
       const unread = yield* start(box, ["run", "until [ -e go ]; do sleep 0.1; done", "--json", ...options])
-      // The first event has been read; there is nobody for the second.
+      // The first event has been read; nobody reads the second.
       yield* until(unread, () => unread.output.stdout.includes("\n"))
       unread.child.stdout.destroy()
       fs.writeFileSync(path.join(box.work, "go"), "")
@@ -171,7 +171,7 @@ describe("effect-opencode with the real OpenCode", () => {
       expect(left(box)).toEqual(nothing)
     }).pipe(Effect.provide(busy), Effect.provide(NodeContext.layer)))
 
-  it.scopedLive("looks after itself", () =>
+  it.scopedLive("passes its own doctor", () =>
     Effect.gen(function*() {
       const box = yield* sandbox
       const doctor = yield* run(box, ["doctor", "--json"])
@@ -180,7 +180,7 @@ describe("effect-opencode with the real OpenCode", () => {
       expect(of("binary")).toMatchObject([{ status: "ok", message: `OpenCode ${version} at ${binary}` }])
       expect(of("models")).toMatchObject([{ status: "ok" }])
       expect(of("smoke")).toMatchObject([{ status: "ok", message: expect.stringContaining("a scripted model took") }])
-      // What others leave on this machine is theirs.
+      // Leftovers of others on this machine do not count.
       expect(doctor.code).toBe(ok ? 0 : 1)
       expect(doctor.stderr).toBe("")
       expect(left(box)).toEqual(nothing)

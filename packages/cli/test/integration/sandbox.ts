@@ -19,7 +19,7 @@ import { kill, programOf, read } from "../../../core/test/support/processFiles.j
 export { version } from "../../../core/test/support/home.js"
 
 export interface Sandbox {
-  /** Holds everything else. */
+  /** Contains everything else. */
   readonly root: string
   /** The working directory of the command. */
   readonly work: string
@@ -28,7 +28,7 @@ export interface Sandbox {
   readonly environment: { readonly [name: string]: string | undefined }
 }
 
-/** What would let the machine's own OpenCode, or a run around this one, speak into a test. */
+/** Variables by which the machine's own OpenCode, or a run around this one, would affect a test. */
 const foreign = /^(XDG_|OPENCODE|EFFECT_OPENCODE|GIT_)/
 
 export const sandbox: Effect.Effect<Sandbox, never, Scope.Scope> = Effect.acquireRelease(
@@ -64,7 +64,7 @@ export const sandbox: Effect.Effect<Sandbox, never, Scope.Scope> = Effect.acquir
 /** `/proc/PID/stat` from field 3 on. */
 const fieldsOf = (stat: string): ReadonlyArray<string> => stat.slice(stat.lastIndexOf(")") + 2).split(" ")
 
-/** Every process that was started in the sandbox, wherever it has gone since. Linux only. */
+/** Every process that was started in the sandbox, wherever it is now. Linux only. */
 export const processes = (box: Sandbox): ReadonlyArray<{ readonly pid: number; readonly command: string }> =>
   fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid).flatMap((name) => {
     const { command, environment } = programOf(name)
@@ -73,7 +73,7 @@ export const processes = (box: Sandbox): ReadonlyArray<{ readonly pid: number; r
     return /^[ZX]?$/.test(state) ? [] : [{ pid: Number(name), command: command.replaceAll("\0", " ") }]
   })
 
-/** What the command has left behind: nothing. What compiles its sources for the test ends a moment after it. */
+/** What the command left behind: nothing. The compiler of its sources ends a moment after it. */
 export const left = (box: Sandbox) => ({
   processes: processes(box).filter(({ command }) => !command.includes("/esbuild ")).map(({ command, pid }) =>
     `${pid} ${command}`
@@ -93,7 +93,7 @@ export const provider = (respond: ModelProvider.Respond) =>
     Layer.provide(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
   )
 
-/** What Node is to run for the command. */
+/** The arguments by which Node runs the command. */
 export const program = [
   "--import",
   pathToFileURL(resolve("tsx")).href,
@@ -114,7 +114,7 @@ export interface Running {
   readonly ended: Effect.Effect<Ended>
 }
 
-/** Starts `effect-opencode` as a process of its own. */
+/** Starts `effect-opencode` as a process. */
 export const start = (box: Sandbox, ...args: ReadonlyArray<string>): Effect.Effect<Running> =>
   Effect.gen(function*() {
     const ended = yield* Deferred.make<Ended>()
@@ -132,7 +132,7 @@ export const start = (box: Sandbox, ...args: ReadonlyArray<string>): Effect.Effe
     const end = (code: number | null, signal: string | null) =>
       Deferred.unsafeDone(ended, Effect.succeed({ code, signal, ...output }))
     child.once("close", end)
-    // What it could not end can hold its pipes open.
+    // A process that it could not end can hold its pipes open.
     child.once("exit", (code, signal) => signal === "SIGKILL" ? end(code, signal) : undefined)
     return {
       output: () => output.stdout,
@@ -144,7 +144,7 @@ export const start = (box: Sandbox, ...args: ReadonlyArray<string>): Effect.Effe
 export const run = (box: Sandbox, ...args: ReadonlyArray<string>): Effect.Effect<Ended> =>
   Effect.flatMap(start(box, ...args), ({ ended }) => ended)
 
-/** Waits until something is so, and not longer than the command lives. */
+/** Waits until a condition holds, but no longer than the command lives. */
 export const until = ({ ended }: Pick<Running, "ended">, isSo: () => boolean): Effect.Effect<void> =>
   Effect.raceFirst(
     Effect.iterate(false, { while: (done) => !done, body: () => Effect.delay(Effect.sync(isSo), 50) }),

@@ -15,19 +15,19 @@ export interface Outcome {
 }
 
 export interface Surroundings {
-  /** Piped in; a terminal where there is none. */
+  /** Piped in; a terminal if missing. */
   readonly stdin?: string | Uint8Array | undefined
   readonly stdoutIsTerminal?: boolean | undefined
   readonly stderrIsTerminal?: boolean | undefined
   readonly env?: { readonly [name: string]: string } | undefined
   readonly temporaryDirectory?: string | undefined
   readonly executor?: Layer.Layer<CommandExecutor.CommandExecutor> | undefined
-  /** Processes are asked for with `ps`, which a test can script: what else runs on the machine is none of its business. */
+  /** Lists processes with `ps`, which a test can script, so that other processes of the machine do not matter. */
   readonly withoutProc?: boolean | undefined
   readonly signals?: Queue.Dequeue<Interrupt.Received> | undefined
 }
 
-/** The files of the machine. What runs on it besides is of no run whose processes are scripted. */
+/** The files of the machine, without its processes, which belong to no scripted run. */
 const fileSystem = ({ executor, withoutProc }: Surroundings) =>
   Layer.effect(
     FileSystem.FileSystem,

@@ -12,7 +12,7 @@ const names = [
   ...Array.from({ length: 15 }, (_, index) => `job-${index + 5}`)
 ]
 
-/** Twenty jobs: one of each kind, five at work. */
+/** Twenty jobs: one in each state, five at work. */
 export const events: ReadonlyArray<Fleet.FleetEvent> = [
   ...names.map((name, index) => FleetEvent.Queued({ id: `${index}`, name })),
   FleetEvent.Skipped({ id: "19" }),

@@ -2,16 +2,16 @@
 export interface Tag {
   readonly name: string
   readonly closes: boolean
-  /** Closes itself, or has no content by its nature. */
+  /** Closes itself, or is a void element. */
   readonly empty: boolean
   readonly attributes: ReadonlyMap<string, string>
 }
 
 export interface Parsed {
   readonly tags: ReadonlyArray<Tag>
-  /** What no strict reader would take. */
+  /** What a strict parser would refuse. */
   readonly problems: ReadonlyArray<string>
-  /** The text between the tags, as it is shown. */
+  /** The text between the tags, as shown. */
   readonly text: string
 }
 
@@ -32,7 +32,7 @@ const decoded = (text: string, problems: Array<string>): string =>
 
 const attributePattern = /\s+([a-z][a-z0-9-]*)="([^"<>]*)"/giy
 
-/** Reads a page as strictly as XML: what passes here is read alike by every browser. */
+/** Reads a page as strictly as XML: every browser reads alike what passes here. */
 export const parse = (page: string): Parsed => {
   const problems: Array<string> = []
   const tags: Array<Tag> = []
@@ -66,7 +66,7 @@ export const parse = (page: string): Parsed => {
       problems.push(`a tag that does not end: ${page.slice(next, after + 20)}`)
       break
     }
-    // words do not run into one another where an element ends
+    // words do not run together at the end of an element
     text += " "
     const tag = { name, closes: slash === "/", empty: close[1] === "/", attributes }
     tags.push(tag)

@@ -113,7 +113,7 @@ const tasks = [
   "remove dead code"
 ]
 
-/** So many runs, in a matrix of two by three where that is asked for. */
+/** This many runs, in a matrix of two by three if wanted. */
 export const results = (count: number, options: { readonly matrix: boolean }): ReadonlyArray<JobResult> => {
   const roll = dice(count)
   return Array.from({ length: count }, (_, index) => {

@@ -1,7 +1,7 @@
 import { RunEvent, TokenUsage } from "effect-opencode"
 import { JobResult } from "../../src/jobs/JobResult.js"
 
-/** The result of a job of which only the interesting part is given. */
+/** A job's result of which only the interesting part is given. */
 export const result = (given: Partial<typeof JobResult.Type> = {}): JobResult =>
   new JobResult({
     id: "job",

@@ -2,20 +2,20 @@ import { Terminal } from "@effect/platform"
 import { Effect, Layer } from "effect"
 import * as terminalText from "../../src/display/terminalText.js"
 
-/** A terminal that understands as much as is written to it, and refuses the rest. */
+/** A terminal that understands the sequences we write and refuses all others. */
 export class Screen {
-  /** Everything since the start, the lines that have scrolled out of sight included. */
+  /** Everything since the start, including the lines that have scrolled away. */
   private lines: Array<string> = [""]
   private row = 0
   private column = 0
   cursorVisible = true
   wraps = true
-  /** What was written, one element for each call. */
+  /** What was written, one element per call. */
   readonly writes: Array<string> = []
 
   constructor(public columns: number, public rows: number) {}
 
-  /** The lines that were written, without the empty ones at the end. */
+  /** The written lines, without empty ones at the end. */
   get text(): ReadonlyArray<string> {
     const lines = this.lines.map((line) => line.trimEnd())
     while (lines.length > 0 && lines[lines.length - 1] === "") lines.pop()
@@ -44,7 +44,7 @@ export class Screen {
     else this.print(token)
   }
 
-  /** The first row in sight. */
+  /** The first visible row. */
   private get top(): number {
     return Math.max(0, this.lines.length - this.rows)
   }

@@ -14,13 +14,13 @@ const { announcing, appearance, bash, during, leader, Reply, respond, run, steps
 
 /** How a run ended. */
 export interface Ending {
-  /** The tag of the error, `success`, `interrupted`, or `stopped` where the consumer had enough. */
+  /** The tag of the error, `success`, `interrupted`, or `stopped` if the consumer stopped. */
   readonly outcome: string
   readonly detail: string
   readonly events: ReadonlyArray<RunEvent.RunEvent>
   readonly partial?: OpenCodeError.Partial | undefined
   readonly text?: string | undefined
-  /** When the fault happened that the verdict is about: by default, when the run was asked for. */
+  /** When the fault under test happened; by default, the start of the run. */
   readonly from?: { readonly what: string; readonly at: number } | undefined
 }
 
@@ -29,7 +29,7 @@ export interface Case extends support.Options {
   readonly fault: string
   readonly outcome: string
   readonly detail: string
-  /** The answer so far, where there has to be one. */
+  /** The answer so far, if there must be one. */
   readonly text?: RegExp | undefined
   readonly length?: number | undefined
   readonly prepare?: ((box: support.Sandbox) => void) | undefined
@@ -45,7 +45,7 @@ export interface Case extends support.Options {
 
 const counted = (retries: number): ReadonlyArray<string> => retries === 0 ? [] : [`failed attempts: ${retries}`]
 
-/** What a program would branch on, and nothing that differs from run to run. */
+/** What a program branches on, without anything that differs from run to run. */
 const detailOf = (error: OpenCodeError.OpenCodeError): string => {
   switch (error._tag) {
     case "OpenCodeSessionError":
@@ -110,7 +110,7 @@ export const ending = (options?: RunOptions.RunOptions): Effect.Effect<Ending, n
 
 const now = Effect.sync(() => performance.now())
 
-/** Brings a run to a point, does something to it there, and waits for the verdict. */
+/** Brings a run to a point, disturbs it there, and waits for the verdict. */
 const disturbed =
   (point: "provider" | "tool", what: "interrupt" | NodeJS.Signals) =>
   (box: support.Sandbox): Effect.Effect<
@@ -152,7 +152,7 @@ const stopped = Effect.gen(function*() {
 
 const standIn = "stand-in"
 
-/** A program in place of OpenCode, for what the real one cannot be brought to do. */
+/** A program in place of OpenCode, for faults that the real one cannot produce. */
 const program = (source: string) => ({
   prepare: (box: support.Sandbox) =>
     fs.writeFileSync(
@@ -179,11 +179,11 @@ const MiB = 1024 * 1024
 // Models
 // -----------------------------------------------------------------------------
 
-/** A command whose lines look like OpenCode's own, and whose commas part nothing. */
+/** A command whose lines look like OpenCode's own, and whose commas separate nothing. */
 const imitation =
   "cat > a.txt <<EOF\none, two); auto-rejecting\n! agent \"build\" not found. Falling back to default agent\nEOF"
 
-/** Two sub-agents at once, whose provider fails twice each. */
+/** Two concurrent sub-agents, whose provider fails twice each. */
 const subAgents: ModelProvider.Respond = (() => {
   const attempts = new Map<string, number>()
   return (request) => {
@@ -223,7 +223,7 @@ const hasSetpriv = (() => {
 
 const isRoot = process.getuid?.() === 0
 
-/** A database that OpenCode has made and must not write. Modes do not bind root, so there OpenCode runs as nobody. */
+/** A database created by OpenCode that it may not write. Modes do not bind root, so there OpenCode runs as nobody. */
 const readOnly = (box: support.Sandbox): void => {
   const inRoot = (name: string) => path.join(box.root, name)
   const installed = createRequire(import.meta.url).resolve("opencode-ai/bin/opencode.exe")
@@ -308,13 +308,13 @@ export const cases: ReadonlyArray<Case> = [
       options: { maxProviderRetries: 1 }
     },
     {
-      fault: "429, the account is used up",
+      fault: "429, exhausted account",
       outcome: session,
       detail: "quota, failed attempts: 1",
       ...always(Reply.quota("You exceeded your current quota, please check your plan and billing details."))
     },
     {
-      fault: "429, a limit by the minute, `maxProviderRetries: 2`",
+      fault: "429, limit per minute, `maxProviderRetries: 2`",
       outcome: session,
       detail: "rate-limit, failed attempts: 2",
       options: { maxProviderRetries: 2 },
@@ -346,7 +346,7 @@ export const cases: ReadonlyArray<Case> = [
       ...limited
     },
     {
-      fault: "500, to OpenCode's own end",
+      fault: "500, until OpenCode gives up",
       outcome: session,
       detail: "provider-unavailable, HTTP 500, failed attempts: 6",
       ...always(Reply.httpError(500, words("Internal server error"))),
@@ -366,7 +366,7 @@ export const cases: ReadonlyArray<Case> = [
       options: { ...limited.options, ...refused }
     },
     {
-      fault: "refused connection, to OpenCode's own end",
+      fault: "refused connection, until OpenCode gives up",
       outcome: session,
       detail: "provider-unavailable, failed attempts: 6",
       options: refused,
@@ -379,7 +379,7 @@ export const cases: ReadonlyArray<Case> = [
       ...always(Reply.malformed("so far"))
     },
     {
-      // OpenCode's log does not tell of it, only its repeated steps do.
+      // OpenCode's log does not report it; only its repeated steps show it.
       fault: "stream cut in the middle, `budget: { steps: 2 }`",
       outcome: "OpenCodeBudgetError",
       detail: "steps: 3 of 2",
@@ -387,7 +387,7 @@ export const cases: ReadonlyArray<Case> = [
       options: { budget: { steps: 2 } }
     },
     {
-      fault: "stream cut in the middle, to OpenCode's own end",
+      fault: "stream cut in the middle, until OpenCode gives up",
       outcome: session,
       detail: "provider-unavailable, failed attempts: 5",
       ...always(Reply.cut("so far")),
@@ -422,7 +422,7 @@ export const cases: ReadonlyArray<Case> = [
     },
     { fault: "413", outcome: session, detail: "context-overflow, failed attempts: 2", ...always(Reply.httpError(413)) },
     {
-      fault: "context overflow, 400 and words",
+      fault: "context overflow, 400 with a message",
       outcome: session,
       detail: "context-overflow, failed attempts: 2",
       ...always(Reply.httpError(400, words("This model's maximum context length is 8192 tokens.")))
@@ -443,7 +443,7 @@ export const cases: ReadonlyArray<Case> = [
       options: { budget: { steps: 3 } }
     },
     {
-      fault: "one tool call for ever, `budget: { toolCalls: 3 }`",
+      fault: "one tool call repeated for ever, `budget: { toolCalls: 3 }`",
       outcome: "OpenCodeBudgetError",
       detail: "toolCalls: 4 of 3",
       ...always(bash("true")),
@@ -526,19 +526,19 @@ export const cases: ReadonlyArray<Case> = [
       ...kept
     },
     {
-      fault: "a data directory that cannot be made",
+      fault: "a data directory that cannot be created",
       outcome: "OpenCodeProcessError",
       detail: "exit code 1, with a hint",
       client: { isolation: "none" },
       options: { extraEnv: { XDG_DATA_HOME: "/proc/nowhere" } }
     },
     ...(isRoot && !hasSetpriv ? [] : [{
-      // What OpenCode says of it is what it also says where another process stands in its way.
+      // OpenCode prints the same text when another process is in its way.
       fault: "read-only database",
       outcome: "OpenCodeProcessError",
       detail: "exit code 1, with a hint",
       prepare: readOnly,
-      // The private temporary directory is closed to others than its owner.
+      // Only its owner can enter the private temporary directory.
       run: (box: support.Sandbox) => ending({ extraEnv: { TMPDIR: path.join(box.root, "open") } }),
       client: (box: support.Sandbox) => ({
         isolation: { directory: box.data },
@@ -616,20 +616,20 @@ export const cases: ReadonlyArray<Case> = [
       ...program(`start(); print("text", { text: "so far" })`)
     },
     {
-      fault: "exit code 3 without a word",
+      fault: "exit code 3 without output",
       outcome: "OpenCodeProcessError",
       detail: "exit code 3",
       ...program(`process.exit(3)`)
     },
     {
-      fault: "an end that does not come, `exitGrace: 1 second`",
+      fault: "a process that does not exit, `exitGrace: 1 second`",
       outcome: "success",
       detail: "stop",
       ...program(`start(); stop(); setInterval(() => {}, 1000)`),
       options: { exitGrace: "1 second" }
     },
     {
-      fault: "a compaction, nothing after it, `exitGrace: 1 second`, `idleTimeout: 3 seconds`",
+      fault: "a compaction without a continuation, `exitGrace: 1 second`, `idleTimeout: 3 seconds`",
       outcome: "OpenCodeTimeoutError",
       detail: "idle",
       text: /^$/,
@@ -658,13 +658,13 @@ export const cases: ReadonlyArray<Case> = [
       options: { idleTimeout: "1 second" }
     },
     {
-      fault: "lines that are no events",
+      fault: "lines that are not events",
       outcome: "success",
       detail: "stop",
       ...program(`process.stdout.write("\\n[]\\n{\\n\\u0000\\xff\\n"); start(); stop()`)
     },
     {
-      fault: "events behind other words on their line",
+      fault: "events after other text on their line",
       outcome: "success",
       detail: "stop",
       text: /^still here$/,
@@ -674,13 +674,13 @@ export const cases: ReadonlyArray<Case> = [
       `)
     },
     {
-      fault: "other words inside of an event, no answer",
+      fault: "other text inside an event, no answer",
       outcome: "OpenCodeIncompleteError",
       detail: "exit code 0, last reason: stop",
       ...program(`start(); process.stdout.write('{"type":"text","sessionID":"ses_1","part":{oops\\n'); stop()`)
     },
     {
-      fault: "fields of another form",
+      fault: "fields of an unexpected shape",
       outcome: "success",
       detail: "stop",
       text: /^still here$/,
@@ -691,7 +691,7 @@ export const cases: ReadonlyArray<Case> = [
       `)
     },
     {
-      fault: "an error of another form, exit code 0",
+      fault: "an error of an unexpected shape, exit code 0",
       outcome: "OpenCodeSessionError",
       detail: "other",
       ...program(`
@@ -702,7 +702,7 @@ export const cases: ReadonlyArray<Case> = [
   ] satisfies ReadonlyArray<Omit<Case, "group">>).map((c) => ({ ...c, group: "Stand-in" })),
   {
     group: "Machine",
-    fault: "somebody else's home, `cwd: \"~root\"`",
+    fault: "another user's home, `cwd: \"~root\"`",
     outcome: "OpenCodeConfigError",
     detail: "cwd",
     options: { cwd: "~root" }

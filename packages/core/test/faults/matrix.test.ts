@@ -71,7 +71,7 @@ describe("the fault matrix", () => {
   }
 
   afterAll(() => {
-    // A part of the matrix is no report.
+    // An incomplete matrix is not written.
     if (rows.size !== cases.length) return
     fs.mkdirSync(path.dirname(report), { recursive: true })
     fs.writeFileSync(report, table())
@@ -84,9 +84,9 @@ const table = (): string => {
     "# Outcomes",
     "",
     `Written by \`npm run test:faults\`. OpenCode ${version} against a scripted provider on loopback; the group`,
-    "*Stand-in* has a script in place of the binary, for what the real one cannot be brought to do. The figures are",
+    "*Stand-in* uses a script instead of the binary, for faults that the real one cannot produce. The figures are",
     `from one run on a machine with ${os.cpus().length} cores, a start of OpenCode (3 to 4 seconds when idle) included`,
-    "where the verdict is counted from the call. Events are those that the error or the result carries; survivors are",
+    "if the verdict is counted from the call. Events are those that the error or the result carries; survivors are",
     "processes, directories are those left in the temporary directory, both counted when the run has returned.",
     "The home directory has OpenCode's plugin package: without it a run can take a second more to end.",
     "",

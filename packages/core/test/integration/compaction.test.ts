@@ -1,14 +1,14 @@
 /**
- * The real binary compacts its context, because of what a step has used or because the provider refuses the
- * conversation, and goes on by itself: its words then are no answer, and the model may think as long as it likes.
+ * The real binary compacts its context, because of the tokens that a step used or because the provider refuses the
+ * conversation, and continues by itself: its own prompts do not belong to the answer, and the model may take its time.
  */
 import { describe, expect } from "@effect/vitest"
 import { Effect } from "effect"
 import { OpenCode, RunEvent, RunResult } from "effect-opencode"
 import { compacting, overflowing, real, respond, run } from "./support.js"
 
-describe("a compaction of the real binary", () => {
-  real("after a step that has used too much", () =>
+describe("a compaction by the real binary is survived", () => {
+  real("after a step that used too many tokens", () =>
     Effect.gen(function*() {
       yield* respond(compacting)
       const result = yield* run("Work", { exitGrace: "2 seconds" })
@@ -23,7 +23,7 @@ describe("a compaction of the real binary", () => {
     }))
 
   real(
-    "after an overflow, where it sends the prompt once more without a word",
+    "after an overflow, when it repeats the prompt silently",
     () =>
       Effect.scoped(Effect.gen(function*() {
         const session = yield* OpenCode.session()

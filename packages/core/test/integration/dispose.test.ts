@@ -6,7 +6,7 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import * as support from "./support.js"
 
-it.scopedLive("disposing of a runtime ends its runs, their processes and their directories", () =>
+it.scopedLive("disposing a runtime ends its runs, their processes and their directories", () =>
   Effect.gen(function*() {
     const box = yield* support.sandbox
     const binary = path.join(box.root, "hanging")

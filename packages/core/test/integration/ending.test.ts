@@ -57,7 +57,7 @@ describe("nothing survives a run", () => {
       expect(left(box)).toEqual(nothing)
     }), { respond: steps([bash(sleeping), Reply.text("slept")]) })
 
-  real("whose events nobody wants after the first one", (box) =>
+  real("whose consumer stops after the first event", (box) =>
     Effect.gen(function*() {
       const events = yield* Stream.runCollect(Stream.take(OpenCode.stream("Talk"), 1))
       expect(tags(Chunk.toReadonlyArray(events))).toEqual(["StepStart"])
@@ -67,7 +67,7 @@ describe("nothing survives a run", () => {
   real("that left a process in the background", (box) =>
     Effect.gen(function*() {
       let alive = 0
-      // The shell does not wait for them to be there.
+      // The shell does not wait for them to start.
       const both = until(() => (alive = processes(box).filter(isSleep).length) === 2)
       yield* respond((request) =>
         request.step === 0
@@ -80,7 +80,7 @@ describe("nothing survives a run", () => {
       expect(left(box)).toEqual(nothing)
     }))
 
-  real("that somebody else ends while a tool works", (box) =>
+  real("that a foreign signal ends while a tool works", (box) =>
     Effect.gen(function*() {
       const running = yield* Effect.fork(Effect.flip(run("Sleep")))
       yield* during(appearance(box.work, "ready"), running)

@@ -6,9 +6,9 @@ import { asked, bash, failing, real, Reply, run, steps, tags } from "./support.j
 
 const forbidden = steps([bash("touch forbidden"), Reply.text("done")])
 
-describe("a typed failure", () => {
-  for (const [name, agent] of [["an agent that nobody knows", "nope"], ["a sub-agent", "general"]] as const) {
-    real(`for ${name}, without waiting for the default agent, which begins in its place`, () =>
+describe("a typed failure is returned", () => {
+  for (const [name, agent] of [["an unknown agent", "nope"], ["a sub-agent", "general"]] as const) {
+    real(`for ${name}, without waiting for the default agent, which starts in its place`, () =>
       Effect.gen(function*() {
         const error = yield* run("Write", { agent }).pipe(failing("OpenCodeConfigError"))
         expect(error.path).toBe("agent")
@@ -16,7 +16,7 @@ describe("a typed failure", () => {
       }), { respond: () => Reply.never })
   }
 
-  real("for a model that nobody knows", () =>
+  real("for an unknown model", () =>
     Effect.gen(function*() {
       const error = yield* run("Hello", { model: "fake/nope" }).pipe(failing("OpenCodeSessionError"))
       expect(error.kind).toBe("model-not-found")
@@ -24,7 +24,7 @@ describe("a typed failure", () => {
       expect(yield* asked).toEqual([])
     }))
 
-  real("for a permission that was asked for and rejected", (box) =>
+  real("for a rejected permission", (box) =>
     Effect.gen(function*() {
       const error = yield* run("Write", { extraEnv: { OPENCODE_PERMISSION: "{\"bash\":\"ask\"}" } }).pipe(
         failing("OpenCodePermissionError")
@@ -48,7 +48,7 @@ describe("a typed failure", () => {
       expect(error.partial?.text).toBe("and and ")
     }), { respond: ({ index }) => index < 2 ? Reply.noFinishReason("and ") : Reply.stall("and ") })
 
-  real("for a provider that is asked again and again", () =>
+  real("for a provider with repeated failures", () =>
     Effect.gen(function*() {
       const error = yield* run("Hello", { maxProviderRetries: 2 }).pipe(failing("OpenCodeSessionError"))
       expect(error).toMatchObject({ kind: "rate-limit", retryable: true, providerRetries: 2 })
@@ -58,19 +58,19 @@ describe("a typed failure", () => {
       index < 2 ? Reply.httpError(429, { error: { message: "rate limited" } }, { "retry-after": "1" }) : Reply.never
   })
 
-  real("for a context that is too large", () =>
+  real("for a context overflow", () =>
     Effect.gen(function*() {
       const error = yield* run("Hello").pipe(failing("OpenCodeSessionError"))
       expect(error).toMatchObject({ kind: "context-overflow" })
     }), { respond: () => Reply.httpError(413) })
 
-  real("for a stream that is broken", () =>
+  real("for a malformed stream", () =>
     Effect.gen(function*() {
       const error = yield* run("Hello").pipe(failing("OpenCodeSessionError"))
       expect(error).toMatchObject({ kind: "other", errorName: "UnknownError", partial: { eventCount: 2 } })
     }), { respond: () => Reply.malformed("so far") })
 
-  real("for a session that does not exist", () =>
+  real("for a missing session", () =>
     Effect.gen(function*() {
       const error = yield* run("Hello", { sessionId: "ses_0000000000000000000000nope" }).pipe(
         failing("OpenCodeProcessError")
@@ -79,7 +79,7 @@ describe("a typed failure", () => {
       expect(error.hint).toContain("session does not exist")
     }), { client: (box) => ({ isolation: { directory: box.data } }) })
 
-  real("for a database that is damaged", (box) =>
+  real("for a damaged database", (box) =>
     Effect.gen(function*() {
       fs.mkdirSync(path.join(box.data, "opencode"))
       fs.writeFileSync(path.join(box.data, "opencode", "opencode.db"), "no database ".repeat(1000))

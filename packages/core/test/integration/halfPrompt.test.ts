@@ -18,7 +18,7 @@ const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href
 
 const soak = process.env["EFFECT_OPENCODE_SOAK"] === "1"
 
-/** From what a pipe takes at once to what no buffer holds. */
+/** From a size that a pipe takes at once to one that no buffer holds. */
 const sizes = [1000, 4096, 4097, 20_000, 64_000, 300_000, 1_000_000, 5_000_000]
 
 interface Plan {
@@ -27,7 +27,7 @@ interface Plan {
   readonly runs: ReadonlyArray<{ readonly bytes: number; readonly command?: string }>
 }
 
-/** Kills a program some milliseconds after something of its runs shows, and waits until what it started has ended. */
+/** Kills a program some milliseconds after a sign of its runs, and waits until the processes it started have ended. */
 const killed = (box: support.Sandbox, plan: Plan, shows: () => boolean, after: number) =>
   Effect.gen(function*() {
     const ready = path.join(box.work, "ready")
@@ -45,7 +45,7 @@ const killed = (box: support.Sandbox, plan: Plan, shows: () => boolean, after: n
     yield* support.until(() => support.processes(box).every(({ command }) => command.includes("/esbuild ")))
   })
 
-describe("a program that is killed while it hands over its prompts", () => {
+describe("a program that is killed while it sends its prompts", () => {
   const programs = soak ? 50 : 2
   it.scopedLive(
     "starts OpenCode with a whole prompt or with none",
@@ -55,7 +55,7 @@ describe("a program that is killed while it hands over its prompts", () => {
         const log = path.join(box.work, "log")
         const binary = path.join(box.root, "counting")
         fs.writeFileSync(log, "")
-        // It comes to life before it reads, as OpenCode does: until then only the buffer of the pipe takes something.
+        // It starts up before it reads, as OpenCode does: until then only the buffer of the pipe takes data.
         fs.writeFileSync(
           binary,
           `#!/bin/sh
@@ -77,7 +77,7 @@ echo "$EXPECTED $bytes $command" >> "$LOG"
           yield* killed(
             box,
             { binary, options: { extraEnv: { LOG: log } }, runs },
-            // With half of them the pipes of the others are full.
+            // With half of them started, the pipes of the others are full.
             () => started() >= before + (round % 2 === 0 ? 10 : 1),
             (250 * round) / programs
           )
@@ -97,7 +97,7 @@ echo "$EXPECTED $bytes $command" >> "$LOG"
 
   const rounds = soak ? 6 : 1
   it.scopedLive(
-    "has no model asked with a part of one",
+    "sends no partial prompt to the model",
     () =>
       Effect.flatMap(support.sandbox, (box) =>
         Effect.gen(function*() {

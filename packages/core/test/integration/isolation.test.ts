@@ -9,7 +9,7 @@ import { announcing, asked, during, leader, processes, real, Reply, respond, run
 const dataOf = (environment: string) => /(?:^|\0)XDG_DATA_HOME=([^\0]*)/.exec(environment)?.[1]
 
 describe("isolation", () => {
-  real("lets two runs work at once without a trace of each other", (box) =>
+  real("keeps two concurrent runs apart", (box) =>
     Effect.gen(function*() {
       const both = yield* Deferred.make<void>()
       const data: Array<string | undefined> = []
@@ -45,7 +45,7 @@ describe("isolation", () => {
       expect(new Set(results.map(({ sessionId }) => sessionId)).size).toBe(8)
     }), { client: (box) => ({ isolation: { directory: box.data } }) })
 
-  real("goes on in a session that is kept", (box) =>
+  real("continues a session in a kept directory", (box) =>
     Effect.gen(function*() {
       yield* respond((request) => Reply.text(`answer to ${request.prompt}`))
       const first = yield* run("My name is Ada")
@@ -71,7 +71,7 @@ describe("isolation", () => {
       fs.writeFileSync(stored, JSON.stringify({ fake: { type: "api", key: "stored-key" } }))
       const { asked: arrived, respond: answer } = yield* announcing(Reply.never)
       yield* respond(answer)
-      // Nothing in the configuration may carry a key, or it would win.
+      // The configuration must not contain a key, or it would win.
       const running = yield* Effect.fork(run("Who am I?", {
         configOverrides: { provider: { fake: { options: { apiKey: undefined } } } }
       }))
@@ -82,7 +82,7 @@ describe("isolation", () => {
       yield* running.await
     }), { respond: steps([]) })
 
-  real("leaves nothing where BUN_TMPDIR points", (box) =>
+  real("leaves nothing in BUN_TMPDIR", (box) =>
     Effect.gen(function*() {
       const directory = path.join(box.root, "bun")
       fs.mkdirSync(directory)
@@ -97,11 +97,11 @@ describe("isolation", () => {
         expect(fs.readdirSync(directory)).toEqual([])
       }
       yield* run("ping")
-      // Or the test would show nothing.
+      // Otherwise the test would show nothing.
       expect(unpacked.some((name) => name.endsWith(".so"))).toBe(true)
     }))
 
-  real("keeps requests to this machine from a proxy", () =>
+  real("bypasses a proxy for requests to this machine", () =>
     Effect.gen(function*() {
       const seen: Array<string> = []
       const proxy = createServer((request, response) => {
@@ -118,7 +118,7 @@ describe("isolation", () => {
       expect(seen.filter((request) => request.includes("127.0.0.1"))).toEqual([])
     }))
 
-  real("has the logins of MCP servers, and keeps what is renewed", (box) =>
+  real("has the logins of MCP servers and copies renewed ones back", (box) =>
     Effect.gen(function*() {
       const asked: Array<string> = []
       const address = () => `http://127.0.0.1:${(server.address() as AddressInfo).port}`

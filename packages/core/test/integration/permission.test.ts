@@ -35,7 +35,7 @@ const writing = ["write", "edit", "bash", "apply_patch", "patch", "task", "webfe
 const offered = Effect.map(support.asked, (requests) => new Set(requests.flatMap(({ tools }) => tools)))
 
 describe("permission profiles", () => {
-  support.real("readOnly reads and can write by no tool", (box) =>
+  support.real("readOnly allows reading and no writing tool", (box) =>
     Effect.gen(function*() {
       fill(box)
       const result = yield* support.run("go", { permission: Permission.readOnly })
@@ -46,13 +46,13 @@ describe("permission profiles", () => {
       expect(uses.at(-1)?.output).toContain("alpha")
       const tools = yield* offered
       expect(writing.filter((name) => tools.has(name))).toEqual([])
-      // Refused by a rule, not by a question: the run goes on to its end.
+      // Refused by a rule without a question: the run continues to its end.
       expect(result.finishReason).toBe("stop")
       expect(support.tags(result.events)).not.toContain("PermissionRejected")
     }), { respond })
 
   support.real(
-    "readOnly holds, and reads, where a project's opencode.json says otherwise",
+    "readOnly overrides a project's opencode.json",
     (box) =>
       Effect.gen(function*() {
         fill(box)
@@ -70,7 +70,7 @@ describe("permission profiles", () => {
   )
 
   support.real(
-    "a denial beside an allowed rest holds where a project's opencode.json names it first",
+    "a denial next to an allowed rest overrides a project's opencode.json that names it first",
     (box) =>
       Effect.gen(function*() {
         fill(box)
@@ -82,7 +82,7 @@ describe("permission profiles", () => {
   )
 
   support.real(
-    "readOnly holds where the environment and the project's rules for the agent say otherwise",
+    "readOnly overrides the environment and the project's rules for the agent",
     (box) =>
       Effect.gen(function*() {
         fill(box)
@@ -107,7 +107,7 @@ describe("permission profiles", () => {
       expect([...(yield* offered)]).toEqual([])
     }))
 
-  support.real("allowAll asks for nothing, outside of the working directory too", (box) =>
+  support.real("allowAll asks nothing, even outside the working directory", (box) =>
     Effect.gen(function*() {
       const result = yield* support.run("go", { permission: Permission.allowAll })
       expect(fs.readFileSync(path.join(box.data, "outside.txt"), "utf8")).toBe("x\n")
@@ -115,7 +115,7 @@ describe("permission profiles", () => {
       expect(yield* offered).not.toContain("question")
     }), { respond: support.steps([support.bash("echo x > ../data/outside.txt"), Reply.text("done")]) })
 
-  support.real("make opens what it names and nothing else", (box) =>
+  support.real("make allows what it names and nothing else", (box) =>
     Effect.gen(function*() {
       const result = yield* support.run("go", { permission: Permission.make({ bash: { "echo*": "allow" } }) })
       expect(fs.existsSync(path.join(box.work, "one.txt"))).toBe(true)

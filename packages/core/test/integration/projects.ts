@@ -1,6 +1,6 @@
 /**
- * Projects whose configuration would have another agent work, or give an agent other rules, and a model that tries every
- * tool which can change something, itself and through sub-agents.
+ * Projects whose configuration selects another agent or gives an agent other rules, and a model that tries every tool
+ * which can change something, itself and through sub-agents.
  */
 import { Permission, type RunOptions } from "effect-opencode"
 import { ModelProvider } from "effect-opencode-testing"
@@ -12,11 +12,11 @@ const { Reply, steps } = ModelProvider
 const open = { "*": "allow", bash: "allow", edit: "allow", write: "allow", patch: "allow", task: "allow" }
 
 export interface Project {
-  /** By their names. */
+  /** By name. */
   readonly files: { readonly [name: string]: unknown }
   readonly options?: RunOptions.RunOptions
   readonly environment?: { readonly [name: string]: string }
-  /** The error of a run that is refused. Default: it is not. */
+  /** The error of a refused run. Default: the run is not refused. */
   readonly refused?: string
 }
 
@@ -108,7 +108,7 @@ export const profiles = {
   make: Permission.make({ bash: { "echo *": "allow" }, task: "allow" })
 }
 
-/** What the profiles allow. */
+/** The files that the profiles allow. */
 export const allowed = /-echo\.txt$/
 
 const bash = (command: string) => Reply.toolCalls([{ name: "bash", arguments: { command, description: "x" } }])
@@ -137,7 +137,7 @@ export const respond: ModelProvider.Respond = (request) => {
   )(request)
 }
 
-/** Puts a project into a directory. */
+/** Writes a project into a directory. */
 export const fill = (directory: string, { files }: Project): void => {
   for (const [name, content] of Object.entries({ ...files, "a.txt": "alpha\n" })) {
     const file = path.join(directory, name)
@@ -146,7 +146,7 @@ export const fill = (directory: string, { files }: Project): void => {
   }
 }
 
-/** What has happened in the directory of a project. */
+/** The changes in the directory of a project. */
 export const changes = (directory: string, { files }: Project): ReadonlyArray<string> => [
   ...fs.readdirSync(directory).filter((name) =>
     name !== "a.txt" && name !== ".opencode" && !Object.hasOwn(files, name)

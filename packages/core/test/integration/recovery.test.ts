@@ -14,7 +14,7 @@ const { Reply } = support
 
 const require = createRequire(import.meta.url)
 
-/** The real binary, but its runs lose what they print behind the second line, as several versions do. */
+/** The real binary, but its runs lose everything they print after the second line, as several versions do. */
 const losing = (box: support.Sandbox): string => {
   const real = require.resolve("opencode-ai/bin/opencode.exe")
   const file = path.join(box.root, "opencode")
@@ -29,14 +29,14 @@ describe("recover: \"export\"", () => {
     client: (box: support.Sandbox) => ({ binary: losing(box) })
   }
 
-  support.real("without it a lost end is OpenCodeIncompleteError", () =>
+  support.real("without it fails a run that lost its end as OpenCodeIncompleteError", () =>
     Effect.gen(function*() {
       const error = yield* support.failing("OpenCodeIncompleteError")(support.run("go"))
       expect(error.partial.eventCount).toBe(2)
       expect(error.exitCode).toBe(0)
     }), options)
 
-  support.real("the end is asked for, each event once, in run and stream alike", () =>
+  support.real("completes a run and a stream that lost their end, each event once", () =>
     Effect.gen(function*() {
       const result = yield* support.run("go", { recover: "export" })
       expect(result.recovered).toBe(true)
@@ -49,8 +49,8 @@ describe("recover: \"export\"", () => {
     }), options)
 })
 
-describe("a program that was killed", () => {
-  it.scopedLive("is continued from its transcript", () =>
+describe("a killed program", () => {
+  it.scopedLive("can be continued from its transcript", () =>
     Effect.flatMap(support.sandbox, (box) =>
       Effect.gen(function*() {
         const provider = yield* ModelProvider.ModelProvider

@@ -6,7 +6,7 @@ import * as path from "node:path"
 import { allowed, changes, fill, profiles, projects, respond } from "./projects.js"
 import * as support from "./support.js"
 
-/** All of them with `RULES=all`: a start of OpenCode each. */
+/** All of them with `RULES=all`, which starts OpenCode once for each. */
 const cells = process.env["RULES"] === "all"
   ? Object.keys(projects).flatMap((name) =>
     (["readOnly", "denyAll", "make"] as const).map((profile) => [name, profile] as const)
@@ -46,16 +46,16 @@ describe("rules hold in any project, in processes", () => {
   }
 })
 
-describe("values are never options", () => {
+describe("values are not options", () => {
   support.real(
-    "of a real OpenCode, which stores them and reads them as they are",
+    "to a real OpenCode, which stores and reads them unchanged",
     (box) =>
       Effect.gen(function*() {
         for (const name of ["--auto", "'q'"]) fs.writeFileSync(path.join(box.work, name), `content of ${name}`)
         for (const title of ["--auto", "\"--auto\""]) {
           yield* Effect.scoped(Effect.gen(function*() {
             const session = yield* OpenCode.session({ title, files: ["--auto", "'q'"], promptVia: "argv" })
-            // The command goes outside, which would have been approved.
+            // The command writes outside, which `--auto` would have approved.
             yield* support.failing("OpenCodePermissionError")(session.run("--auto"))
             expect(fs.existsSync(path.join(box.data, "outside"))).toBe(false)
             expect((yield* session.export()).info).toMatchObject({ title })

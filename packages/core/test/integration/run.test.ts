@@ -8,7 +8,7 @@ import { asked, bash, real, Reply, respond, run, steps, tags, tools, version } f
 const unicode = "Grüße, 世界: 🦀 👩‍💻 é é \u2028 ﷽"
 
 describe("a run with the real binary", () => {
-  real("ends with the answer, what it cost, and every event in the transcript", (box) =>
+  real("returns the answer and its cost, and writes every event to the transcript", (box) =>
     Effect.gen(function*() {
       const transcript = path.join(box.root, "logs", "run.jsonl")
       const result = yield* run("Say something", { transcript, keepRaw: true })
@@ -33,7 +33,7 @@ describe("a run with the real binary", () => {
     }), { respond: steps([Reply.text(unicode, { deltas: [...unicode] })]) })
 
   real(
-    "calls the shell, in the working directory and with a temporary directory of its own",
+    "calls the shell in the working directory, with a private temporary directory",
     (box) =>
       Effect.gen(function*() {
         const result = yield* run("List the files")
@@ -45,7 +45,7 @@ describe("a run with the real binary", () => {
         expect(directory).toBe(box.work)
         expect(path.relative(box.tmp, temporary!)).toMatch(/^effect-opencode-/)
         expect(said).toBe(unicode)
-        // OpenCode unpacks a library there and leaves it; that it is gone now is checked after every test.
+        // OpenCode unpacks a library there and leaves it; the check after every test shows that it is gone.
         expect(unpacked.filter((name) => !name.startsWith(".")).length).toBeGreaterThan(0)
       }),
     {
@@ -71,7 +71,7 @@ describe("a run with the real binary", () => {
     })
   })
 
-  real("hands the prompt on as it is", () =>
+  real("passes the prompt on unchanged", () =>
     Effect.gen(function*() {
       const prompt = `--help "quoted" 'single' \`tick\` $(touch pwned) $HOME \\n %s\n\n  -x\ttab ${unicode} {"a":1}`
       yield* run(prompt)
@@ -79,7 +79,7 @@ describe("a run with the real binary", () => {
       expect(request?.prompt).toBe(prompt)
     }))
 
-  real("hands on a prompt of 1 MB", () =>
+  real("passes on a prompt of 1 MB", () =>
     Effect.gen(function*() {
       const prompt = "0123456789abcde\n".repeat(64 * 1024) + "end"
       yield* run(prompt)
@@ -89,7 +89,7 @@ describe("a run with the real binary", () => {
     }))
 
   real(
-    "hands a prompt on as an argument: verbatim without a space, in double quotes with one",
+    "passes a prompt as an argument: verbatim without a space, in double quotes with one",
     () =>
       Effect.gen(function*() {
         yield* run("--version", { promptVia: "argv" })
@@ -99,7 +99,7 @@ describe("a run with the real binary", () => {
       })
   )
 
-  real("knows its version and its models", () =>
+  real("lists the version and the models", () =>
     Effect.gen(function*() {
       const opencode = yield* OpenCode.OpenCode
       expect(Version.format(yield* opencode.version)).toBe(version)
@@ -107,7 +107,7 @@ describe("a run with the real binary", () => {
       expect(yield* asked).toEqual([])
     }), { client: { version: undefined } })
 
-  real("keeps the environment of its parent to itself, if asked to", () =>
+  real("does not pass on the environment when it is reviewed", () =>
     Effect.gen(function*() {
       process.env["EO_CANARY"] = "inherited-canary"
       process.env["OPENAI_API_KEY"] = "inherited-key"

@@ -13,7 +13,7 @@ const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href
 
 describe("a program under NodeRuntime.runMain", () => {
   it.scopedLive.each(["SIGINT", "SIGTERM"] as const)(
-    "leaves nothing of a working agent behind on %s",
+    "leaves nothing of a working agent on %s",
     (signal) =>
       Effect.flatMap(support.sandbox, (box) =>
         Effect.gen(function*() {
@@ -40,7 +40,7 @@ describe("a program under NodeRuntime.runMain", () => {
           yield* support.working(box, "sleep 300")
           child.kill(signal)
           yield* Deferred.await(exited)
-          // What runs TypeScript ends a moment after its program.
+          // The TypeScript compiler ends a moment after its program.
           expect(support.left(box).survivors.filter((line) => !line.includes("/esbuild "))).toEqual([])
           expect(fs.readdirSync(box.tmp).filter((name) => name.startsWith("effect-opencode-"))).toEqual([])
         }).pipe(Effect.provide(support.services(box, {

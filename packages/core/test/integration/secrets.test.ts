@@ -13,12 +13,12 @@ const canaries = {
   inherited: "canary-inherited-60fa"
 }
 
-/** Fails with the names of the canaries that a text shows. */
+/** Fails with the names of the canaries in a text. */
 const expectClean = (where: string, text: string) =>
   expect({ where, shown: Object.entries(canaries).filter(([, value]) => text.includes(value)).map(([name]) => name) })
     .toEqual({ where, shown: [] })
 
-/** Records whatever an exporter could read from a span. */
+/** Records everything that an exporter can read from a span. */
 const recording = (seen: Array<string>): Tracer.Tracer =>
   Tracer.make({
     span: (name, parent, context, links, startTime, kind) => {
@@ -96,7 +96,7 @@ describe("secrets", () => {
       yield* Deferred.succeed(released, undefined)
       const error = yield* Fiber.join(running)
 
-      // They have arrived where they are needed …
+      // They have reached their targets …
       for (const canary of Object.values(canaries)) expect(environment).toContain(canary)
       expect((yield* asked).map(({ authorization }) => authorization)).toEqual(
         Array.from({ length: 2 }, () => `Bearer ${canaries.apiKey}`)

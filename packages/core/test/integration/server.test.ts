@@ -27,7 +27,7 @@ import type { Sandbox as Box } from "./support.js"
 
 class Sandbox extends Context.Tag("test/Sandbox")<Sandbox, Box>() {}
 
-/** What was asked for permission, and what is answered next. */
+/** The requests for permission so far, and the next answer. */
 interface Permissions {
   readonly asked: Array<OpenCodeServer.PermissionRequest>
   answer: Effect.Effect<OpenCodeServer.PermissionAnswer>
@@ -39,7 +39,7 @@ let remains: ReturnType<typeof left> | undefined
 
 const box = Layer.scoped(
   Sandbox,
-  // Below the servers: they must be gone when it looks.
+  // Built before the servers: they must be gone when its finalizer looks.
   Effect.tap(sandbox, (box) => Effect.addFinalizer(() => Effect.sync(() => (remains = left(box)))))
 )
 
@@ -72,7 +72,7 @@ const services = opencode.pipe(
 afterAll(() => expect(remains).toEqual(nothing))
 
 layer(services, { excludeTestServices: true, timeout: 600_000 })("runs over a warm server", (it) => {
-  it.effect("end with the answer, and show it as it is said", () =>
+  it.effect("return the answer and stream its pieces", () =>
     Effect.gen(function*() {
       yield* respond(
         steps([Reply.reasoning("let me think", Reply.text("Hello world", { deltas: ["Hello ", "world"] }))])
@@ -92,16 +92,16 @@ layer(services, { excludeTestServices: true, timeout: 600_000 })("runs over a wa
         "Text",
         "StepFinish"
       ])
-      // No title was asked for.
+      // No title was requested.
       const { requests } = yield* ModelProvider.ModelProvider
       expect((yield* requests).map(({ isTitle }) => isTitle)).toEqual([false, false])
     }))
 
-  it.effect("call tools side by side, in the working directory", () =>
+  it.effect("call tools concurrently, in the working directory", () =>
     Effect.gen(function*() {
       const { work } = yield* Sandbox
       const call = (command: string) => ({ name: "bash", arguments: { command, description: "Scripted" } })
-      // Each waits for the other one to be there.
+      // Each waits until the other one exists.
       const meet = (own: string, other: string) => `touch side-${own}; until [ -e side-${other} ]; do sleep 0.05; done`
       yield* respond(steps([
         Reply.toolCalls([call(`${meet("a", "b")}; pwd`), call(`${meet("b", "a")}; echo quick; exit 3`)]),
@@ -113,7 +113,7 @@ layer(services, { excludeTestServices: true, timeout: 600_000 })("runs over a wa
       expect(ended.sort()).toEqual([[0, `${work}\n`], [3, "quick\n"]])
     }))
 
-  it.effect("keep the server's password out of what is written", () =>
+  it.effect("keep the server's password out of everything written", () =>
     Effect.gen(function*() {
       const box = yield* Sandbox
       const transcript = path.join(box.work, "run.jsonl")
@@ -126,7 +126,7 @@ layer(services, { excludeTestServices: true, timeout: 600_000 })("runs over a wa
       expect(written).toContain("<redacted>")
     }))
 
-  it.effect("have the rules that they were given", () =>
+  it.effect("apply the given rules", () =>
     Effect.gen(function*() {
       yield* respond(steps([bash("echo no"), Reply.text("then not")]))
       const result = yield* run("Try", { permission: { bash: "deny" } })
@@ -137,7 +137,7 @@ layer(services, { excludeTestServices: true, timeout: 600_000 })("runs over a wa
       expect(request?.tools).not.toContain("question")
     }))
 
-  it.effect("ask for permission, and go on, stop or hear why not", () =>
+  it.effect("ask for permission, and continue, stop or get a reason", () =>
     Effect.gen(function*() {
       const { work } = yield* Sandbox
       const permissions = yield* Asking
@@ -183,7 +183,7 @@ layer(services, { excludeTestServices: true, timeout: 600_000 })("runs over a wa
       permissions.answer = Effect.succeed("reject")
     }))
 
-  it.effect("are the turns of a session, whose rules do not outlive them", () =>
+  it.effect("can be turns of a session, whose rules end with them", () =>
     Effect.scoped(Effect.gen(function*() {
       const { root, work } = yield* Sandbox
       const link = path.join(root, "link")
@@ -206,7 +206,7 @@ layer(services, { excludeTestServices: true, timeout: 600_000 })("runs over a wa
       expect(yield* session.usage).toMatchObject({ steps: 5 })
     })))
 
-  it.effect("answer by a schema", () =>
+  it.effect("decode an answer with a schema", () =>
     Effect.gen(function*() {
       yield* respond(ModelProvider.sequence([Reply.text("no json"), Reply.text("{\"answer\": 42}")]))
       const { result, value } = yield* OpenCode.runSchema(Schema.Struct({ answer: Schema.Int }), "How many?")
@@ -214,7 +214,7 @@ layer(services, { excludeTestServices: true, timeout: 600_000 })("runs over a wa
       expect(result.steps).toBe(2)
     }))
 
-  it.effect("are aborted where they are interrupted", () =>
+  it.effect("are aborted on interruption", () =>
     Effect.gen(function*() {
       const { work } = yield* Sandbox
       const marker = path.join(work, "interrupted")
@@ -233,7 +233,7 @@ layer(services, { excludeTestServices: true, timeout: 600_000 })("runs over a wa
       expect((yield* run("Are you there?")).text).toBe("still there")
     }))
 
-  it.effect("stop at their limits, and keep what was said", () =>
+  it.effect("stop at their limits and keep the text so far", () =>
     Effect.gen(function*() {
       yield* respond(steps([Reply.stall("Once upon a time")]))
       const error = yield* failing("OpenCodeTimeoutError")(run("Tell", { idleTimeout: "30 seconds" }))
@@ -241,7 +241,7 @@ layer(services, { excludeTestServices: true, timeout: 600_000 })("runs over a wa
       expect(error.partial.text).toBe("Once upon a time")
     }))
 
-  it.effect("work in several directories at the same time", () =>
+  it.effect("work in several directories concurrently", () =>
     Effect.gen(function*() {
       const { root } = yield* Sandbox
       const directories = ["a", "b"].map((name) => path.join(root, name))
@@ -257,7 +257,7 @@ layer(services, { excludeTestServices: true, timeout: 600_000 })("runs over a wa
       )
     }))
 
-  it.effect("say what is wrong better than a process does", () =>
+  it.effect("report errors more precisely than a process", () =>
     Effect.gen(function*() {
       const model = yield* failing("OpenCodeSessionError")(run("x", { model: "fake/nope" }))
       expect(model).toMatchObject({ kind: "model-not-found", reason: "Model not found: fake/nope." })
@@ -270,7 +270,7 @@ layer(services, { excludeTestServices: true, timeout: 600_000 })("runs over a wa
       expect(error).toMatchObject({ kind: "authentication", statusCode: 401 })
     }))
 
-  it.effect("know the models and the version", () =>
+  it.effect("list the models and the version", () =>
     Effect.gen(function*() {
       const service = yield* OpenCode.OpenCode
       expect(yield* service.models).toContain("fake/m1")

@@ -61,7 +61,7 @@ const server = (box: support.Sandbox, more: Partial<pools.Spec> = {}) =>
     return yield* all.get(yield* spec(box, more))
   })
 
-/** A test in a sandbox of its own; the scope of its servers is closed before what is left is counted. */
+/** A test in its own sandbox; the scope of its servers is closed before the remains are counted. */
 const real = <E>(
   name: string,
   body: (
@@ -91,7 +91,7 @@ const real = <E>(
         ))
       )))
 
-/** Everything that comes, until something does. */
+/** All items up to the last one. */
 const collect = (subscription: Subscription, last: (item: Delivery | Gap) => boolean) =>
   Effect.gen(function*() {
     const all: Array<Delivery | Gap> = []
@@ -109,7 +109,7 @@ const alive = (pid: number) => {
   }
 }
 
-/** The server process: the one that this process has started. */
+/** The server process is the child of this process. */
 const serverOf = (box: support.Sandbox) => support.leader(box)
 
 const passwordOf = ({ environment }: support.Process) =>
@@ -117,7 +117,7 @@ const passwordOf = ({ environment }: support.Process) =>
 
 describe("a server of our own", () => {
   real(
-    "answers every call, tells its events, and leaves nothing, not even a tool at work",
+    "answers every call, sends its events, and leaves nothing, not even a working tool",
     (box) =>
       Effect.gen(function*() {
         const started = support.appearance(box.work, "started")
@@ -182,7 +182,7 @@ describe("a server of our own", () => {
   )
 
   real(
-    "that is killed fails who waits for it; the next use starts another one on the same data",
+    "that is killed fails its callers, and the next use starts another one on the same data",
     (box) =>
       Effect.gen(function*() {
         const kept = yield* server(box)
@@ -197,7 +197,7 @@ describe("a server of our own", () => {
         expect(yield* Effect.flip(first.subscribe(session.id))).toBe(error)
         expect(yield* Effect.flip(first.api.health)).toMatchObject({ reason: "unreachable" })
 
-        // Both come while the first one is swept, and share the second.
+        // Both come while the first server is cleaned up, and share the second.
         const [second, same] = yield* Effect.all([kept.connect, kept.connect], { concurrency: "unbounded" })
         expect(second).toBe(same)
         expect(second.directory).toBe(first.directory)
@@ -208,7 +208,7 @@ describe("a server of our own", () => {
   )
 
   real(
-    "that ends before it listens fails with its last words, and is tried again by the next caller",
+    "that ends before it listens fails with its stderr, and the next caller starts it again",
     (box) =>
       Effect.gen(function*() {
         const kept = yield* server(box, { args: ["--log-level", "canary"] })
@@ -229,7 +229,7 @@ describe("a server of our own", () => {
   )
 
   real(
-    "is ended by the next start when its program was killed; that of a living program is not",
+    "is ended by the next start if its program was killed, and not if its program lives",
     (box) =>
       Effect.gen(function*() {
         const provider = yield* ModelProvider.ModelProvider
@@ -254,7 +254,7 @@ describe("a server of our own", () => {
           started,
           Effect.zipRight(Deferred.await(exited), Effect.dieMessage("it ended too early"))
         )
-        // What has made the file is gone, too.
+        // The process that created the file has ended, too.
         yield* support.until(() => support.processes(box).some(({ command }) => command.startsWith("sleep")))
         const theirs = support.processes(box).filter(({ command, environment }) =>
           environment.includes("EFFECT_OPENCODE_SERVER=") && / serve --hostname |sleep 300/.test(command)
@@ -272,7 +272,7 @@ describe("a server of our own", () => {
         yield* Effect.scoped(Effect.flatMap(server(box), ({ connect }) => connect))
         expect(theirs.filter(({ pid }) => alive(pid))).toEqual([])
         expect(fs.existsSync(path.join(box.tmp, directories[0]!))).toBe(false)
-        // What runs TypeScript has a cache.
+        // The TypeScript compiler leaves a cache.
         for (const name of fs.readdirSync(box.tmp).filter((name) => name.startsWith("tsx-"))) {
           fs.rmSync(path.join(box.tmp, name), { recursive: true })
         }
@@ -281,7 +281,7 @@ describe("a server of our own", () => {
   )
 })
 
-describe("a server of somebody else", () => {
+describe("a foreign server", () => {
   real("is used with its password and left running", (box) =>
     Effect.gen(function*() {
       const { api } = yield* Effect.flatMap(server(box), ({ connect }) => connect)

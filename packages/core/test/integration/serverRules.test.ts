@@ -11,7 +11,7 @@ import * as support from "./support.js"
 
 type Profile = keyof typeof profiles
 
-/** All of them with `RULES=all`; a directory of its own for each project costs a second and more. */
+/** All of them with `RULES=all`; each project in its own directory costs a second and more. */
 const wanted: ReadonlyArray<readonly [project: string, ReadonlyArray<Profile>]> = process.env["RULES"] === "all"
   ? Object.keys(projects).map((name) => [name, ["readOnly", "denyAll", "make"]])
   : [
@@ -38,9 +38,9 @@ const layer = (box: support.Sandbox) => {
     }))).pipe(Layer.provide([NodeContext.layer, NodeHttpClient.layer]), Layer.provideMerge(provider))
 }
 
-describe("rules hold in any project, over a server", () => {
+describe("rules hold in any project, over a server,", () => {
   it.scopedLive(
-    "whatever its configuration says about agents",
+    "with any agents in its configuration",
     () =>
       Effect.flatMap(support.sandbox, (box) =>
         Effect.gen(function*() {
@@ -55,7 +55,7 @@ describe("rules hold in any project, over a server", () => {
               const happened = changes(cwd, project)
               const outcome = { name, profile, forbidden: happened.filter((file) => !allowed.test(file)) }
               expect(outcome).toEqual({ name, profile, forbidden: [] })
-              // Refused by a typed error, or the run came to its end.
+              // Refused with a typed error, or the run reached its end.
               if (project.refused !== undefined) expect(Either.isLeft(result) && result.left._tag).toBe(project.refused)
               if (Either.isRight(result)) expect(happened.includes("main-echo.txt")).toBe(profile === "make")
               for (const file of happened) fs.rmSync(path.join(cwd, file))

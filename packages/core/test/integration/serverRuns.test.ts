@@ -1,6 +1,6 @@
 /**
- * Runs over one server of the real binary: what they must not do to each other, what becomes of those that are given
- * up, and of all of them when the server goes.
+ * Runs over one server of the real binary: that they do not disturb each other, what happens to abandoned ones, and to
+ * all of them when the server ends.
  */
 import { NodeContext, NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
 import { afterAll, describe, expect, it } from "@effect/vitest"
@@ -22,7 +22,7 @@ class Box extends Context.Tag("test/Box")<Box, support.Sandbox>() {}
 
 type Decide = (request: OpenCodeServer.PermissionRequest) => OpenCodeServer.PermissionAnswer
 
-/** What the present test answers to questions, and the questions. */
+/** The test's answer to permission requests, and the requests. */
 const questions: { decide: Decide; readonly asked: Array<OpenCodeServer.PermissionRequest> } = {
   decide: () => "reject",
   asked: []
@@ -92,7 +92,7 @@ const done = steps([Reply.text("done")])
 // The server from outside
 // -----------------------------------------------------------------------------
 
-/** What the server itself says of the sessions that it works on. */
+/** The server's own report of its busy sessions. */
 const busy = (box: support.Sandbox): Effect.Effect<unknown> =>
   Effect.promise(async () => {
     const { environment, pid } = support.leader(box)
@@ -127,10 +127,10 @@ const working = (box: support.Sandbox, command: string): number =>
 // Permissions
 // -----------------------------------------------------------------------------
 
-/** A way in which a session may touch a file outside its directory, or not. */
+/** A session's permission to touch a file outside its directory. */
 interface Kind {
   readonly options: (box: support.Sandbox) => RunOptions.RunOptions
-  /** Where it is asked about. */
+  /** The answer, if it asks. */
   readonly answer?: OpenCodeServer.PermissionAnswer
   readonly touches: boolean
   /** How the run ends. Default: with the model's last words. */
@@ -158,7 +158,7 @@ const kinds: { readonly [name: string]: Kind } = {
 }
 
 describe("a compaction", () => {
-  test("after a step that has used too much: the run goes on, and the words for it are no answer", () =>
+  test("after a step that used too many tokens: the run continues, and its own prompt is not part of the answer", () =>
     Effect.gen(function*() {
       yield* support.respond(support.compacting)
       const result = yield* OpenCode.run("Work", { exitGrace: "2 seconds" })
@@ -169,7 +169,7 @@ describe("a compaction", () => {
       expect(texts).toEqual([[true, "SUMMARY"], [true, "Continue"], [undefined, "FINAL"]])
     }))
 
-  test("after an overflow, where the prompt is sent once more", () =>
+  test("after an overflow: the prompt is repeated", () =>
     Effect.scoped(Effect.gen(function*() {
       yield* support.respond(done)
       const session = yield* OpenCode.session()
@@ -181,7 +181,7 @@ describe("a compaction", () => {
 })
 
 describe("permissions", () => {
-  test("of fifty sessions in one directory, none of which has those of another", (box) =>
+  test("of fifty sessions in one directory stay separate", (box) =>
     Effect.gen(function*() {
       const kindOf = (name: string): Kind => kinds[name.split("-")[0]!]!
       const nameIn = (command: unknown): string => path.basename(String(command))
@@ -208,7 +208,7 @@ describe("permissions", () => {
         names.filter((name) => kindOf(name).answer !== undefined).sort()
       )
       expect(new Set(questions.asked.map(({ sessionId }) => sessionId)).size).toBe(questions.asked.length)
-      // What the model is told of a call: of its own session.
+      // The model gets the reason only for calls of its own session.
       const results = (yield* support.asked).flatMap(({ messages, prompt }) =>
         messages.filter(({ role }) => role === "tool").map(({ text }) => ({ prompt, text }))
       )
@@ -216,14 +216,14 @@ describe("permissions", () => {
       expect(told.sort()).toEqual(names.filter((name) => name.startsWith("told-")).sort())
       expect(yield* busy(box)).toEqual({})
 
-      // Nothing that was said to one of them holds for who comes later.
+      // An answer to one of them does not apply to a later run.
       questions.asked.length = 0
       yield* failing("OpenCodePermissionError")(OpenCode.run("rejected-50"))
       expect(questions.asked.length).toBe(1)
       expect(fs.existsSync(path.join(box.data, "rejected-50"))).toBe(false)
     }))
 
-  test("that a sub-agent asks for are asked for, whatever becomes of its parent", (box) =>
+  test("of a sub-agent reach the callback, and its parent continues after any answer", (box) =>
     Effect.gen(function*() {
       const delegating = (name: string): ModelProvider.Respond => (request) =>
         request.prompt === "delegated"
@@ -264,11 +264,11 @@ describe("permissions", () => {
 })
 
 // -----------------------------------------------------------------------------
-// Runs that are given up
+// Abandoned runs
 // -----------------------------------------------------------------------------
 
 describe("a provider that never answers", () => {
-  test("is left alone at the limit, with its tools; others and the next run are not touched by it", (box) =>
+  test("is abandoned at the limit together with its tools, without disturbing others or the next run", (box) =>
     Effect.gen(function*() {
       yield* support.respond(done)
       yield* OpenCode.run("go")
@@ -305,7 +305,7 @@ describe("a provider that never answers", () => {
       yield* Deferred.succeed(released, undefined)
       expect((yield* Fiber.join(others)).text).toBe("done")
       expect(yield* busy(box)).toEqual({})
-      // OpenCode asks a tool politely and gives it three seconds (1.18.33).
+      // OpenCode sends a tool SIGTERM and gives it three seconds (1.18.33).
       yield* support.until(() => working(box, "sleep 300") === 0)
       yield* support.respond(done)
       expect((yield* OpenCode.run("go")).text).toBe("done")
@@ -314,11 +314,11 @@ describe("a provider that never answers", () => {
 })
 
 // -----------------------------------------------------------------------------
-// A server that goes
+// A server that ends
 // -----------------------------------------------------------------------------
 
 describe("a server that is killed", () => {
-  test("fails who works on it with what was done, and leaves nothing to the one that follows", (box) =>
+  test("fails its runs with the events so far and leaves nothing to its successor", (box) =>
     Effect.gen(function*() {
       const started = support.appearance(box.work, "started")
       const waits = yield* Deferred.make<void>()
@@ -362,7 +362,7 @@ describe("a server that is killed", () => {
       expect(support.leader(box).pid).not.toBe(pid)
       expect(working(box, "sleep 300")).toBe(0)
 
-      // The conversation goes on where it was.
+      // The conversation continues where it was.
       const continued = yield* session.run("go on")
       expect(continued).toMatchObject({ sessionId: error.partial?.sessionId, text: "done" })
       expect((yield* support.asked).at(-1)?.messages.map(({ text }) => text).join()).toContain("First this.")

@@ -8,7 +8,7 @@ import * as support from "./support.js"
 
 const { Reply } = support
 
-/** What the user has said, as the model was told in a request. */
+/** The user's messages in a request to the model. */
 const said = (request: ModelProvider.ProviderRequest): ReadonlyArray<string> =>
   request.messages.filter(({ role }) => role === "user").map(({ text }) => text)
 
@@ -16,7 +16,7 @@ const echo: ModelProvider.Respond = (request) => Reply.text(`answer to ${request
 
 describe("Session", () => {
   support.real(
-    "turns share one conversation; a fork does not disturb it; nothing is left",
+    "turns share one conversation, a fork does not disturb it, and nothing remains",
     () =>
       Effect.scoped(Effect.gen(function*() {
         const session = yield* OpenCode.session()
@@ -34,7 +34,7 @@ describe("Session", () => {
         const requests = yield* support.asked
         expect(requests.map((request) => said(request).length)).toEqual([1, 2, 3, 3])
         expect(said(requests[2]!)[2]).toContain("three")
-        // The trunk has not heard what was said on the branch.
+        // The trunk did not receive the branch's prompt.
         expect(said(requests[3]!).join()).not.toContain("three")
 
         const trunk = yield* session.export()
@@ -62,7 +62,7 @@ describe("Session", () => {
       expect(said((yield* support.asked)[2]!).at(-1)).toContain("three")
     })), { respond: echo })
 
-  support.real("a kept session goes on through another layer, by its location", (box) => {
+  support.real("a kept session continues in another layer, by its location", (box) => {
     const directory = path.join(box.root, "kept")
     return Effect.gen(function*() {
       const location = yield* Effect.scoped(Effect.gen(function*() {
@@ -98,7 +98,7 @@ describe("Session", () => {
       expect((yield* session.run("three")).text).toContain("answer to three")
     })), { respond: echo })
 
-  support.real("runSchema gives a wrong answer back to the agent, in the same session", () =>
+  support.real("runSchema returns a wrong answer to the agent, in the same session", () =>
     Effect.gen(function*() {
       const Answer = Schema.Struct({ count: Schema.Int, on: Schema.Date })
       const { result, value } = yield* OpenCode.runSchema(Answer, "How many?")
@@ -125,7 +125,7 @@ describe("Session", () => {
         : Reply.text("```json\n{\"count\": 3, \"on\": \"2026-01-02\"}\n```")
   })
 
-  support.real("usage \"deep\" adds what sub-agents have spent", () =>
+  support.real("usage \"deep\" adds the spending of sub-agents", () =>
     Effect.gen(function*() {
       const flat = yield* support.run("go")
       const deep = yield* support.run("go", { usage: "deep" })

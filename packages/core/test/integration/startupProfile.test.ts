@@ -29,7 +29,7 @@ const script = steps([
 ])
 
 describe("the start-up profile with the real binary", () => {
-  real("changes nothing of a run but the title and the list of models", (box) =>
+  real("changes only the title and the list of models of a run", (box) =>
     Effect.gen(function*() {
       const cache = path.join(box.home, ".cache", "opencode")
       fs.mkdirSync(cache, { recursive: true })
@@ -75,8 +75,8 @@ describe("the start-up profile with the real binary", () => {
       })
     }), { client: { defaults: { title: undefined } } })
 
-  // OpenCode's own plugin for this provider looks for it in the list, and ends the start where it is not there.
-  real("starts where somebody has logged in to another provider", (box) =>
+  // OpenCode's own plugin for this provider looks for it in the list, and ends the start if it is missing.
+  real("starts with a login for another provider", (box) =>
     Effect.gen(function*() {
       const login = { OPENCODE_AUTH_CONTENT: JSON.stringify({ openai: { type: "api", key: "none" } }) }
       const hello = Effect.map(run("Hello", { startupProfile: "fast", extraEnv: login }), ({ text }) => text)

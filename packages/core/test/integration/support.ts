@@ -23,20 +23,20 @@ export { version } from "../support/home.js"
 // -----------------------------------------------------------------------------
 
 export interface Sandbox {
-  /** Holds everything else. */
+  /** Contains everything else. */
   readonly root: string
   /** The working directory of the runs. */
   readonly work: string
   readonly home: string
   /** The `TMPDIR` of this process and of its children; empty before and after a run. */
   readonly tmp: string
-  /** A data directory that the library does not know by itself. */
+  /** A data directory that the library does not find by itself. */
   readonly data: string
 }
 
 const directories = ["work", "home", "tmp", "data"] as const
 
-/** What would let the machine's own OpenCode, or another run around this one, speak into a test. */
+/** Variables by which the machine's own OpenCode, or a run around this one, would affect a test. */
 const foreign = (name: string) => /^(XDG_|OPENCODE|EFFECT_OPENCODE)/.test(name)
 
 /** A sandbox whose home and temporary directory are those of this process until the scope closes. */
@@ -63,7 +63,7 @@ export const sandbox: Effect.Effect<Sandbox, never, Scope.Scope> = Effect.acquir
 ).pipe(Effect.map(({ box }) => box))
 
 // -----------------------------------------------------------------------------
-// What is left
+// Remains
 // -----------------------------------------------------------------------------
 
 export interface Process {
@@ -73,7 +73,7 @@ export interface Process {
   readonly environment: string
 }
 
-/** Every process that was started in the sandbox, wherever it has gone since. Linux only. */
+/** Every process that was started in the sandbox, wherever it is now. Linux only. */
 export const processes = (box: Sandbox): ReadonlyArray<Process> =>
   (fs.existsSync("/proc/self") ? fs.readdirSync("/proc") : []).filter((name) => /^\d+$/.test(name)).flatMap((name) => {
     const { command, environment } = programOf(name)
@@ -85,7 +85,7 @@ export const processes = (box: Sandbox): ReadonlyArray<Process> =>
       : [{ pid: Number(name), parent: Number(fields[1]), command: command.replaceAll("\0", " "), environment }]
   })
 
-/** The OpenCode process itself: the one whose parent is this process. */
+/** The OpenCode process itself is the child of this process. */
 export const leader = (box: Sandbox): Process => {
   const found = processes(box).find(({ environment, parent }) =>
     parent === process.pid && environment.includes("EFFECT_OPENCODE_RUN=")
@@ -94,7 +94,7 @@ export const leader = (box: Sandbox): Process => {
   return found
 }
 
-/** What a run has left behind: nothing. */
+/** The remains of a run: nothing. */
 export const left = (box: Sandbox) => ({
   survivors: processes(box).map(({ command, pid }) => `${pid} ${command}`),
   directories: fs.readdirSync(box.tmp)
@@ -109,7 +109,7 @@ export const nothing = { survivors: [], directories: [] }
 export type Services = OpenCode.OpenCode | ModelProvider.ModelProvider | Scope.Scope
 
 export interface Options {
-  /** What the provider answers. Default: `steps([text("done")])`. */
+  /** The provider's replies. Default: `steps([text("done")])`. */
   readonly respond?: ModelProvider.Respond | undefined
   readonly apiKey?: string | undefined
   readonly client?: OpenCode.Options | ((box: Sandbox) => OpenCode.Options) | undefined
@@ -135,7 +135,7 @@ export const services = (box: Sandbox, options: Options = {}) => {
   return Layer.provideMerge(opencode, provider)
 }
 
-/** A test in a sandbox of its own, which must be as empty afterwards as it was before. */
+/** A test in its own sandbox, which must be as empty afterwards as before. */
 export const real = <E>(
   name: string,
   body: (box: Sandbox) => Effect.Effect<void, E, Services>,
@@ -144,7 +144,7 @@ export const real = <E>(
   it.scopedLive(name, () =>
     Effect.flatMap(sandbox, (box) =>
       body(box).pipe(
-        // Before the layers go: the run alone has to clean up.
+        // Before the layers close: the run alone has to clean up.
         Effect.zipRight(Effect.sync(() => expect(left(box)).toEqual(nothing))),
         Effect.provide(services(box, options))
       )), options.timeout)
@@ -153,7 +153,7 @@ export const real = <E>(
 // Waiting
 // -----------------------------------------------------------------------------
 
-/** A provider that tells when it is asked, and how it answers then. */
+/** A provider that reports the first request, and then sends a reply. */
 export const announcing = (reply: ModelProvider.Reply | Effect.Effect<ModelProvider.Reply>) =>
   Effect.map(Deferred.make<void>(), (asked) => {
     const respond: ModelProvider.Respond = () =>
@@ -164,14 +164,14 @@ export const announcing = (reply: ModelProvider.Reply | Effect.Effect<ModelProvi
     return { asked: Deferred.await(asked), respond }
   })
 
-/** Waits for something that a run brings about, and not longer than the run. */
+/** Waits for something that a run causes, but no longer than the run. */
 export const during = <A, E>(waiting: Effect.Effect<void>, run: Fiber.RuntimeFiber<A, E>): Effect.Effect<void> =>
   Effect.raceFirst(
     waiting,
     Effect.flatMap(Fiber.await(run), (exit) => Effect.die(new Error(`the run ended before that: ${String(exit)}`)))
   )
 
-/** Waits until something is so. */
+/** Waits until a condition holds. */
 export const until = (isSo: () => boolean): Effect.Effect<void> =>
   Effect.suspend(() => isSo() ? Effect.void : Effect.delay(until(isSo), "20 millis"))
 
@@ -179,7 +179,7 @@ export const until = (isSo: () => boolean): Effect.Effect<void> =>
 export const appearance = (directory: string, name: string): Effect.Effect<void> =>
   until(() => fs.existsSync(path.join(directory, name)))
 
-/** Waits for a process with this in its command line. */
+/** Waits for a process with this text in its command line. */
 export const working = (box: Sandbox, command: string): Effect.Effect<void> =>
   until(() => processes(box).some((process) => process.command.includes(command)))
 
@@ -189,18 +189,18 @@ export const working = (box: Sandbox, command: string): Effect.Effect<void> =>
 
 export const { Reply, steps } = ModelProvider
 
-/** A shell command, as the model asks for it. OpenCode itself would end it after two minutes (1.18.33). */
+/** A shell command, as the model requests it. OpenCode itself would end it after two minutes (1.18.33). */
 export const bash = (command: string): ModelProvider.Reply =>
   Reply.toolCalls([{ name: "bash", arguments: { command, description: "Scripted", timeout: 3_600_000 } }])
 
-/** In the order in which they are asked for, whatever the turn. */
+/** Replies in the order of the requests, in any turn. */
 const inOrder = (...replies: ReadonlyArray<ModelProvider.Reply>): ModelProvider.Respond => ({ index }) =>
   replies[index] ?? ModelProvider.Reply.text("nobody should have asked")
 
 /** The answer after a compaction, which takes its time. */
 const late = ModelProvider.Reply.text("FINAL", { delay: "4 seconds" })
 
-/** OpenCode compacts after the first step, which has used nearly all that the model has room for. */
+/** OpenCode compacts after the first step, which has used nearly the whole context of the model. */
 export const compacting = inOrder(
   ModelProvider.Reply.toolCalls([{ name: "bash", arguments: { command: "echo hi", description: "Say hi" } }], {
     usage: { input: 190_000 }
@@ -223,7 +223,7 @@ export const respond = (reply: ModelProvider.Respond) =>
 
 export const run = (prompt: string, options?: RunOptions.RunOptions) => OpenCode.run(prompt, options)
 
-/** The error of a run that has to end with this tag. */
+/** The error of a run that must end with this tag. */
 export const failing = <Tag extends OpenCodeError.OpenCodeError["_tag"]>(tag: Tag) =>
 <A, R>(
   run: Effect.Effect<A, OpenCodeError.OpenCodeError, R>

@@ -159,13 +159,13 @@ const cases: ReadonlyArray<Case> = [
   { name: "dispose", call: (api) => api.dispose, sends: "POST /global/dispose", reply: true }
 ]
 
-/** Calls that read what they are answered. */
+/** True for calls that read their reply. */
 const reads = (reply: unknown) => typeof reply === "object"
 
 describe("api", () => {
   for (const { body, call, gives, name, reply, sends } of cases) {
     describe(name, () => {
-      it.effect("asks as the server expects it, and gives what it says", () =>
+      it.effect("sends the expected request and returns the reply", () =>
         Effect.gen(function*() {
           const { api, sent } = make(() => reply === undefined ? new Response(null, { status: 204 }) : json(reply))
           const given = yield* call(api)
@@ -176,12 +176,12 @@ describe("api", () => {
             sent[0]!.headers["authorization"],
             `Basic ${Buffer.from(`opencode:${canary}`).toString("base64")}`
           )
-          // No trace of ours, and nothing that not every client can read.
+          // No trace headers of ours, and no encoding that some clients cannot read.
           assert.isUndefined(sent[0]!.headers["traceparent"])
           assert.strictEqual(sent[0]!.headers["accept-encoding"], "identity")
         }).pipe(Effect.withSpan("around")))
 
-      it.effect("is masked before its reason is cut", () =>
+      it.effect("masks a secret before the reason is cut", () =>
         Effect.gen(function*() {
           for (let inside = 0; inside <= canary.length; inside++) {
             const message = `${"x".repeat(500 - inside)}${canary}`
@@ -191,7 +191,7 @@ describe("api", () => {
           }
         }))
 
-      it.effect("fails where it is refused", () =>
+      it.effect("fails when the server refuses", () =>
         Effect.gen(function*() {
           for (const status of [400, 401, 403, 409, 500, 503, 302]) {
             const { api } = make(() => json({ name: "X", data: { message: `no ${canary}` } }, { status }))
@@ -208,7 +208,7 @@ describe("api", () => {
         }))
 
       if (reads(reply)) {
-        it.effect("fails where the answer is another one, and does not repeat it", () =>
+        it.effect("fails on an unexpected reply without quoting it", () =>
           Effect.gen(function*() {
             for (const text of ["", "<html>", "7", "null", "[7]", `{"apiKey":{"key":"${canary}"}}`]) {
               const { api } = make(() => new Response(text))
@@ -221,7 +221,7 @@ describe("api", () => {
     })
   }
 
-  it.effect("an answer that nobody waits for any more is told from a failure", () =>
+  it.effect("distinguishes a request that no longer waits from a failure", () =>
     Effect.gen(function*() {
       const { api } = make(() => json({ _tag: "PermissionNotFoundError", message: "not found" }, { status: 404 }))
       assert.isFalse(yield* api.replyPermission("/w", "per_1", "once"))
@@ -230,14 +230,14 @@ describe("api", () => {
       expect(error).toMatchObject({ reason: "refused", status: 404, detail: "not found" })
     }))
 
-  it.effect("sends no credentials where it has none", () =>
+  it.effect("sends no credentials when it has none", () =>
     Effect.gen(function*() {
       const { api, sent } = make(() => json({ version: "1" }), { password: undefined })
       yield* api.health
       assert.isUndefined(sent[0]!.headers["authorization"])
     }))
 
-  it.effect("puts the pages of messages together, the oldest first", () =>
+  it.effect("joins the pages of messages, oldest first", () =>
     Effect.gen(function*() {
       const pages: { readonly [before: string]: readonly [ReadonlyArray<string>, string | undefined] } = {
         "": [["msg_4", "msg_5"], "b"],
@@ -257,14 +257,14 @@ describe("api", () => {
       ])
     }))
 
-  it.effect("a page without messages is the last one", () =>
+  it.effect("stops at a page without messages", () =>
     Effect.gen(function*() {
       const { api, sent } = make(() => json([], { headers: { "x-next-cursor": "again" } }))
       assert.deepStrictEqual(yield* api.messages("ses_1"), [])
       assert.strictEqual(sent.length, 1)
     }))
 
-  it.effect("a connection that fails is told by its innermost cause", () =>
+  it.effect("reports the innermost cause of a failed connection", () =>
     Effect.gen(function*() {
       const cause = new TypeError("fetch failed", { cause: new Error(`connect ECONNREFUSED ${canary}`) })
       const { api } = make(() => Effect.fail(cause))
@@ -277,7 +277,7 @@ describe("api", () => {
       expect(yield* Effect.flip(make(() => Effect.fail("odd")).api.health)).toMatchObject({ detail: "Transport" })
     }))
 
-  it.effect("gives up a call that is not answered, and lets go of it", () =>
+  it.effect("cancels a call without a reply after a time", () =>
     Effect.gen(function*() {
       const asked = yield* Deferred.make<void>()
       const { api, sent } = make(() => Effect.zipRight(Deferred.succeed(asked, undefined), Effect.never))
@@ -290,7 +290,7 @@ describe("api", () => {
       assert.isTrue(sent[0]!.signal.aborted)
     }))
 
-  it.effect("an interruption lets go of the call", () =>
+  it.effect("cancels the call on interruption", () =>
     Effect.gen(function*() {
       const asked = yield* Deferred.make<void>()
       const { api, sent } = make(() => Effect.zipRight(Deferred.succeed(asked, undefined), Effect.never))
@@ -300,7 +300,7 @@ describe("api", () => {
       assert.isTrue(sent[0]!.signal.aborted)
     }))
 
-  it.effect("neither errors nor spans hold the password or the body", () => {
+  it.effect("keeps the password and the body out of errors and spans", () => {
     const spans: Array<Tracer.Span> = []
     const ends: Array<string> = []
     const tracer = Tracer.make({
@@ -354,7 +354,7 @@ describe("api", () => {
   })
 
   describe("events", () => {
-    it.effect("are the bytes as they come; the connection goes with the scope", () =>
+    it.effect("arrive unchanged; the connection is closed with the scope", () =>
       Effect.gen(function*() {
         const bytes = new TextEncoder().encode("data: 1\n\n")
         const { api, sent } = make(() =>
@@ -374,14 +374,14 @@ describe("api", () => {
         assert.isTrue(sent[0]!.signal.aborted)
       }))
 
-    it.effect("that are refused fail", () =>
+    it.effect("fail when they are refused", () =>
       Effect.gen(function*() {
         const { api } = make(() => new Response(null, { status: 401 }))
         const error = yield* Effect.flip(Effect.scoped(api.events))
         expect(error).toMatchObject({ reason: "unauthorized", request: "GET /global/event", status: 401 })
       }))
 
-    it.effect("that break off fail", () =>
+    it.effect("fail when the connection breaks", () =>
       Effect.gen(function*() {
         const { api } = make(() =>
           new Response(

@@ -51,7 +51,7 @@ const connect = ({ server }: Effect.Effect.Success<typeof makeServer>) =>
   Effect.zipLeft(Effect.fork(Effect.map(server.connect, numberOf)), settle)
 
 describe("hold", () => {
-  it.scoped("starts nothing before somebody asks, and one for all", () =>
+  it.scoped("starts nothing before the first caller, and one server for all", () =>
     Effect.gen(function*() {
       const all = yield* makeServer
       yield* settle
@@ -66,7 +66,7 @@ describe("hold", () => {
       yield* all.close(0)
     }))
 
-  it.scoped("a failure is for those who waited for it; the next one tries again, behind what is left of it", () =>
+  it.scoped("fails for the waiting callers only; the next caller retries after the cleanup", () =>
     Effect.gen(function*() {
       const all = yield* makeServer
       const fibers = yield* Effect.replicateEffect(connect(all), 3)
@@ -84,7 +84,7 @@ describe("hold", () => {
       yield* all.close(1)
     }))
 
-  it.scoped("one that has died is swept before the next one starts", () =>
+  it.scoped("cleans up a dead server before it starts the next one", () =>
     Effect.gen(function*() {
       const all = yield* makeServer
       yield* connect(all)
@@ -100,7 +100,7 @@ describe("hold", () => {
       yield* all.close(1)
     }))
 
-  it.scoped("an interrupted caller ends neither the start nor the wait of others", () =>
+  it.scoped("an interrupted caller stops neither the start nor the wait of others", () =>
     Effect.gen(function*() {
       const all = yield* makeServer
       const first = yield* connect(all)
@@ -112,7 +112,7 @@ describe("hold", () => {
       yield* all.close(0)
     }))
 
-  it.effect("goes with the scope, whatever it was at", () =>
+  it.effect("is closed with its scope in any state", () =>
     Effect.gen(function*() {
       for (const isOpen of [false, true]) {
         const scope = yield* Scope.make()
@@ -128,14 +128,14 @@ describe("hold", () => {
         const exit = yield* Fiber.await(fiber)
         assert.strictEqual(Exit.isSuccess(exit), isOpen)
         if (Exit.isFailure(exit)) assert.isTrue(Cause.isInterrupted(exit.cause))
-        // Too late: nobody is left to start anything, and nobody waits for it.
+        // Too late: nothing can be started any more, and nobody waits for it.
         const late = yield* Effect.exit(all.server.connect)
         assert.isTrue(Exit.isFailure(late) && Cause.isInterrupted(late.cause))
         assert.strictEqual(all.log.length, 3)
       }
     }))
 
-  it.scoped("is no part of the run that asked for it first", () =>
+  it.scoped("does not belong to the span of the first run", () =>
     Effect.gen(function*() {
       let parent: Option.Option<Tracer.AnySpan> | undefined
       const server = yield* connections.hold(

@@ -52,10 +52,10 @@ const pieces = (text: string, ...deltas: ReadonlyArray<string>) => [
 
 const hello = ["StepStart", ...pieces("Hello wide world", "Hello ", "wide ", "world"), "finish stop"]
 
-/** A compaction, of whose summary there are no pieces. */
+/** A compaction, whose summary has no pieces. */
 const summary = hello.filter((said) => !said.startsWith("TextDelta"))
 
-describe("what a server tells of a prompt", () => {
+describe("eventMapper", () => {
   it.each([
     ["text", hello],
     ["length", ["StepStart", ...pieces("cut off"), "finish length"]],
@@ -113,11 +113,11 @@ describe("what a server tells of a prompt", () => {
     ["unknown-model", ["error UnknownError"]],
     ["unknown-agent", ["error UnknownError"]],
     ["abort", ["StepStart", "TextDelta Sleeping.", "Text Sleeping.", "error MessageAbortedError"]]
-  ])("%s", (name, expected) => {
+  ])("maps the recording %s", (name, expected) => {
     expect(live(recorded.get(name)).map(brief)).toEqual(expected)
   })
 
-  it("is in the shape of what `opencode run` prints", () => {
+  it("returns events in the shape of `opencode run`", () => {
     const of = recorded.get("tools")
     const events = printed(live(of))
     expect(events.map((event) => RunEvent.toWire(event)["type"])).toEqual([
@@ -144,7 +144,7 @@ describe("what a server tells of a prompt", () => {
     ])
   })
 
-  it("has reasoning only where it is asked for", () => {
+  it("has reasoning only when requested", () => {
     expect(live(recorded.get("reasoning"), { thinking: false }).map(brief)).toEqual([
       "StepStart",
       ...pieces("answer"),
@@ -152,14 +152,14 @@ describe("what a server tells of a prompt", () => {
     ])
   })
 
-  it("tells the first words about an unexpected error, not its stack trace", () => {
+  it("reports the first text of an unexpected error, not its stack trace", () => {
     const of = recorded.get("unknown-model")
     const self = mapper(of)
     const events = of.events.flatMap((event) => self.event(event, now) ?? [])
     expect(events).toMatchObject([{ message: "Model not found: fake/nope.", kind: "model-not-found" }])
   })
 
-  it("goes on counting where others have counted failures", () => {
+  it("continues a count of failures started elsewhere", () => {
     const of = recorded.get("rate-limit")
     expect(live(of, { retries: count(of, 4) }).map(brief).slice(0, 2)).toEqual([
       "retry 5 rate-limit",
@@ -167,12 +167,12 @@ describe("what a server tells of a prompt", () => {
     ])
   })
 
-  it("names the model that failed, and the session", () => {
+  it("names the failed model and the session", () => {
     const of = recorded.get("rate-limit")
     expect(live(of)[0]).toMatchObject({ provider: "fake", model: "m1", sessionId: of.sessionId })
   })
 
-  it("counts the failures of a sub-agent by themselves", () => {
+  it("counts the failures of a sub-agent separately", () => {
     const of = recorded.get("rate-limit")
     const self = eventMapper.make({ sessionId: "ses_parent", thinking: true, since: undefined, retries: count(of) })
     const told = recorded.own(of).flatMap((event) => self.child(event) ?? [])
@@ -181,7 +181,7 @@ describe("what a server tells of a prompt", () => {
     expect(told.every(({ _tag }) => _tag === "ProviderRetry")).toBe(true)
   })
 
-  it("is nothing of an earlier prompt", () => {
+  it("ignores an earlier prompt", () => {
     const of = recorded.get("text")
     const self = mapper(of, { since: now * 2 })
     expect(of.events.flatMap((event) => self.event(event, now) ?? [])).toEqual([])
@@ -189,7 +189,7 @@ describe("what a server tells of a prompt", () => {
     expect(self.turn(of.messages)).toBeUndefined()
   })
 
-  it("is told once, however often it is heard", () => {
+  it("reports everything once, even if it arrives twice", () => {
     const of = recorded.get("tools")
     const self = mapper(of)
     const twice = recorded.own(of).flatMap((event) => [event, event]).flatMap((event) => self.event(event, now) ?? [])
@@ -214,13 +214,13 @@ const messagesAfter = (events: ReadonlyArray<Event>): ReadonlyArray<Message> => 
   return [...messages.values()].map(({ info, parts }) => ({ info, parts: [...parts.values()] }))
 }
 
-describe("a gap in what a server tells", () => {
-  // Where it fails, the order of the failure and of what was said until then is lost, and the message has the error last.
+describe("a gap in a server's events", () => {
+  // After a failure, the order of the failure and the text before it is lost, and the message has the error last.
   const failing = ["abort", "compaction", "malformed", "unauthorized", "unknown-agent", "unknown-model"]
   const names = recorded.all.map(({ name }) => name)
 
   it.each(names.filter((name) => !failing.includes(name)))(
-    "is made up for by its messages, wherever it is: %s",
+    "is filled from the messages at any position: %s",
     (name) => {
       const of = recorded.get(name)
       const events = recorded.own(of)
@@ -245,7 +245,7 @@ describe("a gap in what a server tells", () => {
   }
 
   it.prop(
-    "loses nothing also where something failed, and tells nothing twice",
+    "loses nothing in a failed run and repeats nothing",
     { name: fc.constantFrom(...names), at: fc.double({ min: 0, max: 1, noNaN: true }) },
     ({ at, name }) => {
       const of = recorded.get(name)
@@ -255,7 +255,7 @@ describe("a gap in what a server tells", () => {
         ...events.slice(0, Math.round(at * events.length)).flatMap((event) => self.event(event, now) ?? []),
         ...self.repair(of.messages, now)
       ]).map(keyOf)
-      // Without a message there is nobody who says an error again.
+      // Without a message the error cannot be repeated.
       const isKept = of.messages.some(({ info }) => info.error)
       const wanted = printed(live(of)).filter((event) => event._tag !== "SessionError" || isKept).map(keyOf)
       expect(wanted.filter((key) => !heard.includes(key))).toEqual([])
@@ -263,7 +263,7 @@ describe("a gap in what a server tells", () => {
     }
   )
 
-  it("tells an error that only a message has", () => {
+  it("is filled with an error that only a message has", () => {
     const of = recorded.get("unauthorized")
     const self = mapper(of)
     expect(self.repair(of.messages, now).map(brief)).toEqual(["error APIError"])

@@ -1,6 +1,6 @@
 /**
  * A server in memory, behind an HTTP client: it keeps sessions, messages and questions as `opencode serve` does
- * (1.18.33), and plays what a test has written for a prompt.
+ * (1.18.33), and plays the script of a prompt.
  */
 import { HttpClient } from "@effect/platform"
 import type { FileSystem, Path } from "@effect/platform"
@@ -29,22 +29,22 @@ export interface Session {
   playing: Fiber.RuntimeFiber<void> | undefined
 }
 
-/** What a prompt can do while it is played. */
+/** What a script can do while it is played. */
 export interface Play {
   readonly session: Session
   readonly body: Json
-  /** Keeps what it says, and sends it. */
+  /** Stores an event and sends it. */
   readonly tell: (type: string, properties: Json) => Effect.Effect<void>
   readonly busy: Effect.Effect<void>
   readonly idle: Effect.Effect<void>
   readonly stepStart: Effect.Effect<void>
   readonly text: (text: string, deltas?: ReadonlyArray<string>) => Effect.Effect<void>
-  /** A text whose end does not come. */
+  /** A text that never ends. */
   readonly begin: (text: string) => Effect.Effect<void>
   readonly tool: (tool: string, state?: Json) => Effect.Effect<void>
   readonly stepFinish: (reason: string, more?: Json) => Effect.Effect<void>
   readonly fail: (error: Json) => Effect.Effect<void>
-  /** Asks for permission, and gives the answer. */
+  /** Asks for permission and returns the reply. */
   readonly ask: (permission: string, patterns: ReadonlyArray<string>, of?: string) => Effect.Effect<Json>
   /** The session of a sub-agent. */
   readonly child: Effect.Effect<Session>
@@ -64,10 +64,10 @@ class Machine {
   readonly aborted: Array<string> = []
   readonly replies: Array<{ readonly id: string; readonly body: Json }> = []
   readonly rejectedQuestions: Array<string> = []
-  /** Prompts that are being played, and the most that there were at a time. */
+  /** Prompts being played, and their maximum. */
   playing = 0
   mostPlaying = 0
-  /** What the next prompts do; the last one for ever. */
+  /** What the next prompts do; the last script repeats. */
   scripts: Array<Script> = [answering("done")]
   agents: Array<Json> = [
     { name: "build", mode: "primary", permission: [{ permission: "*", pattern: "*", action: "allow" }] },
@@ -78,13 +78,13 @@ class Machine {
   isMute = false
   /** Nothing is sent, and no request is answered: the process is stopped. */
   isStopped = false
-  /** Replies to requests instead of the server, where there is one. */
+  /** Replies to requests instead of the server, if it returns a reply. */
   instead: (sent: support.Sent) => Response | Effect.Effect<Response, unknown> | undefined = () => undefined
   private readonly streams = new Set<ReadableStreamDefaultController<Uint8Array>>()
   private ids = 0
   private now = 1000
 
-  /** As a server does with symbolic links. */
+  /** Resolves a directory as a server does with symbolic links. */
   resolve: (directory: string) => string = (directory) => directory
   id(prefix: string): string {
     return `${prefix}_${String(++this.ids).padStart(4, "0")}`
@@ -100,13 +100,13 @@ class Machine {
     for (const stream of this.streams) stream.enqueue(bytes)
   }
 
-  /** The connection breaks; a new one can be made at once. */
+  /** The connection breaks; a new one can be opened at once. */
   disconnect(): void {
     for (const stream of this.streams) stream.close()
     this.streams.clear()
   }
 
-  /** Another process takes its place, on the same data: it knows nothing of what the first one was doing (1.18.33). */
+  /** Another process replaces it, on the same data: it knows nothing of what the first one was doing (1.18.33). */
   restart(): Effect.Effect<void> {
     return Effect.gen(this, function*() {
       this.isMute = true
@@ -120,7 +120,7 @@ class Machine {
     })
   }
 
-  /** Opens the events, which have a heartbeat. */
+  /** Opens the event stream, which has a heartbeat. */
   events(): Effect.Effect<Response> {
     let self: ReadableStreamDefaultController<Uint8Array>
     const bytes = (type: string) => new TextEncoder().encode(support.frame({ type, properties: {} }))
@@ -352,7 +352,7 @@ class Machine {
       this.replies.push({ id, body })
       const { sessionID } = question.request
       for (const [other, { answer, request }] of this.questions) {
-        // A rejection takes the others of its session with it.
+        // A rejection rejects the other requests of its session.
         if (other !== id && (body["reply"] !== "reject" || request["sessionID"] !== sessionID)) continue
         this.questions.delete(other)
         this.send({ type: "permission.replied", properties: { sessionID, requestID: other, reply: body["reply"] } })

@@ -11,7 +11,7 @@ const failure = (reason: OpenCodeError.OpenCodeServerError["reason"], detail: st
 
 const utf8 = (text: string) => new TextEncoder().encode(text)
 
-/** What a server has sent, one connection after the other. */
+/** The source of a server's events, one connection after the other. */
 const makeSource = (refuse: (attempt: number) => OpenCodeError.OpenCodeServerError | undefined = () => undefined) =>
   Effect.gen(function*() {
     const pipes: Array<Mailbox.Mailbox<Uint8Array, OpenCodeError.OpenCodeServerError>> = []
@@ -60,20 +60,20 @@ const created = (id: string, parentID?: string, type = "session.created") => ({
   properties: { sessionID: id, info: { id, parentID } }
 })
 
-/** What waits for a subscriber, told as `session type` or `gap reason`. */
+/** The items waiting for a subscriber, as `session type` or `gap reason`. */
 const told = (items: ReadonlyArray<Delivery | Gap>) =>
   items.map((item) => item.type === "gap" ? `gap ${item.reason}` : `${item.sessionId} ${item.event.type}`)
 
 const take = (subscription: Subscription) => Effect.map(subscription.take, told)
 
-/** What waits for a subscriber now, which can be nothing. */
+/** The items waiting for a subscriber now, possibly none. */
 const now = (subscription: Subscription) =>
   Effect.zipRight(
     settle,
     Effect.raceFirst(take(subscription), Effect.zipRight(settle, Effect.succeed<ReadonlyArray<string>>([])))
   )
 
-/** A hub that is connected. */
+/** A connected hub. */
 const start = (more: Partial<hubs.Options> = {}, refuse?: Parameters<typeof makeSource>[0]) =>
   Effect.gen(function*() {
     const source = yield* makeSource(refuse)
@@ -96,13 +96,13 @@ describe("hub", () => {
       assert.isTrue(Option.isNone(yield* fiber.poll))
       yield* source.connect
       const subscription = yield* Fiber.join(fiber)
-      // It has missed nothing: it was not there.
+      // It has missed nothing: it was not subscribed.
       assert.deepStrictEqual(yield* now(subscription), [])
       yield* source.send(idle("ses_1"))
       assert.deepStrictEqual(yield* take(subscription), ["ses_1 session.idle"])
     }))
 
-  it.scoped("hands each session its own, in order, as the objects that came", () =>
+  it.scoped("delivers each session its own events, in order, as the received objects", () =>
     Effect.gen(function*() {
       const { hub, source } = yield* start()
       const one = yield* hub.subscribe("ses_1")
@@ -115,7 +115,7 @@ describe("hub", () => {
       assert.deepStrictEqual(yield* take(two), ["ses_2 session.created"])
     }))
 
-  it.scoped("follows children, and theirs, but not those of others", () =>
+  it.scoped("follows children and their children, but not those of others", () =>
     Effect.gen(function*() {
       const { hub, source } = yield* start()
       const one = yield* hub.subscribe("ses_1")
@@ -147,7 +147,7 @@ describe("hub", () => {
       assert.deepStrictEqual(yield* take(one), ["ses_8 session.idle"])
     }))
 
-  it.scoped("forgets who has left, and its children", () =>
+  it.scoped("forgets a closed subscription and its children", () =>
     Effect.gen(function*() {
       const { hub, source } = yield* start()
       const scope = yield* Scope.make()
@@ -163,7 +163,7 @@ describe("hub", () => {
       assert.deepStrictEqual(yield* take(again), ["ses_1 session.idle"])
     }))
 
-  it.scoped("a slow subscriber holds nobody up, keeps what fits, and is told of the rest", () =>
+  it.scoped("lets a slow subscriber delay nobody, and marks its overflow as a gap", () =>
     Effect.gen(function*() {
       const size = frame(idle("ses_1")).length - "data: \n\n".length
       const { hub, source } = yield* start({ maxQueued: 3 * size })
@@ -175,12 +175,12 @@ describe("hub", () => {
       }
       const waiting = ["ses_1 session.idle", "ses_1 session.idle", "ses_1 session.idle", "gap overflow"]
       assert.deepStrictEqual(yield* take(slow), waiting)
-      // It has come for it: from here on it is complete again.
+      // It has taken its items: from here on it is complete again.
       yield* source.send(idle("ses_1"))
       assert.deepStrictEqual(yield* take(slow), ["ses_1 session.idle"])
     }))
 
-  it.scoped("an event that is larger than the queue gets through an empty one", () =>
+  it.scoped("passes an event larger than the queue through an empty one", () =>
     Effect.gen(function*() {
       const { hub, source } = yield* start({ maxQueued: 10 })
       const subscription = yield* hub.subscribe("ses_1")
@@ -188,7 +188,7 @@ describe("hub", () => {
       assert.deepStrictEqual(yield* take(subscription), ["ses_1 session.idle", "gap overflow"])
     }))
 
-  it.scoped("what cannot be read is a gap for everybody", () =>
+  it.scoped("reports an unreadable event as a gap to every subscriber", () =>
     Effect.gen(function*() {
       const { hub, source } = yield* start()
       const one = yield* hub.subscribe("ses_1")
@@ -210,7 +210,7 @@ describe("hub", () => {
       ["is silent for 25 seconds", () => Effect.zipRight(TestClock.adjust("25 seconds"), settle)]
     ] as const
   ) {
-    it.scoped(`a connection that ${how} is made anew; who was there finds a gap behind it, who comes does not`, () =>
+    it.scoped(`reconnects after a connection that ${how}, with a gap for earlier subscribers only`, () =>
       Effect.gen(function*() {
         const { hub, source } = yield* start({ reconnect: Schedule.spaced("1 second") })
         const there = yield* hub.subscribe("ses_1")
@@ -224,7 +224,7 @@ describe("hub", () => {
         yield* TestClock.adjust("1 millis")
         yield* settle
         assert.strictEqual(source.attempts(), 2)
-        // Before the server says so nothing is known to arrive.
+        // Events are only known to arrive once the server has said so.
         assert.deepStrictEqual(yield* now(there), ["ses_1 session.idle"])
         assert.isTrue(Option.isNone(yield* late.poll))
         yield* source.connect
@@ -234,7 +234,7 @@ describe("hub", () => {
       }))
   }
 
-  it.scoped("a heartbeat is enough to be heard", () =>
+  it.scoped("accepts a heartbeat as a sign of life", () =>
     Effect.gen(function*() {
       const { source } = yield* start()
       for (let i = 0; i < 10; i++) {
@@ -247,7 +247,7 @@ describe("hub", () => {
       assert.strictEqual(source.open(), 0)
     }))
 
-  it.scoped("a server that never says that it is connected is not waited for", () =>
+  it.scoped("reconnects to a server that never says that it is connected", () =>
     Effect.gen(function*() {
       const source = yield* makeSource()
       yield* hubs.make({ ...source.options, reconnect: Schedule.spaced("1 second") })
@@ -259,7 +259,7 @@ describe("hub", () => {
       assert.strictEqual(source.attempts(), 2)
     }))
 
-  it.scoped("gives up when the schedule does, which begins anew with every connection", () =>
+  it.scoped("gives up with the schedule, which starts anew with every connection", () =>
     Effect.gen(function*() {
       const { hub, source } = yield* start({
         reconnect: Schedule.intersect(Schedule.recurs(2), Schedule.spaced("1 second"))
@@ -286,7 +286,7 @@ describe("hub", () => {
       assert.strictEqual(yield* Effect.flip(hub.subscribe("ses_3")), error)
     }))
 
-  it.scoped("by default it gives up after two minutes", () =>
+  it.scoped("gives up after two minutes by default", () =>
     Effect.gen(function*() {
       const refused = failure("unreachable", "connect ECONNREFUSED")
       const { hub, source } = yield* start({}, (attempt) => attempt > 0 ? refused : undefined)
@@ -302,7 +302,7 @@ describe("hub", () => {
       assert.isBelow(source.attempts(), 40)
     }))
 
-  it.scoped("a wrong password is not tried again", () =>
+  it.scoped("does not retry with a wrong password", () =>
     Effect.gen(function*() {
       const refused = failure("unauthorized", "401")
       const source = yield* makeSource(() => refused)
@@ -311,7 +311,7 @@ describe("hub", () => {
       assert.strictEqual(source.attempts(), 1)
     }))
 
-  it.scoped("what had arrived before the server went is still handed out, then its end", () =>
+  it.scoped("delivers what arrived before the server ended, then the end", () =>
     Effect.gen(function*() {
       const { hub, source } = yield* start()
       const subscription = yield* hub.subscribe("ses_1")
@@ -324,7 +324,7 @@ describe("hub", () => {
       assert.strictEqual(yield* hub.failed, error)
     }))
 
-  it.effect("its release lets everybody go", () =>
+  it.effect("ends all subscriptions when it is released", () =>
     Effect.gen(function*() {
       const scope = yield* Scope.make()
       const { hub, source } = yield* Scope.extend(start(), scope)
@@ -337,7 +337,7 @@ describe("hub", () => {
       assert.strictEqual(source.open(), 0)
     }))
 
-  it.effect("nobody gets another session's events, or its own in another order", () =>
+  it.effect("delivers no other session's events, and its own in order", () =>
     Effect.promise(() =>
       fc.assert(
         fc.asyncProperty(

@@ -34,7 +34,7 @@ const run = (events: ReadonlyArray<protocol.Event>, sessionId: string): Readonly
 
 const textOf = (events: ReadonlyArray<RunEvent.RunEvent>): string => RunResult.fold(events).text
 
-/** What no event of the kind can do without: with another value it is of another session, another part or nothing. */
+/** Fields that the event cannot do without: with another value it belongs to another session or part, or is invalid. */
 const needed: { readonly [type: string]: RegExp } = {
   "message.updated": /^properties(\.info(\.(id|role|error|sessionID|time(\.created)?))?)?$/,
   "message.part.updated":
@@ -55,9 +55,9 @@ const places = recorded.all.flatMap((recording) =>
   )
 )
 
-describe("one odd field in what a server tells", () => {
+describe("one odd field in a server's event", () => {
   it.prop(
-    "leaves all events of the run as they were, and their order",
+    "changes neither the events of the run nor their order",
     { place: fc.constantFrom(...places), value: arbitraries.json },
     ({ place: { index, path, recording }, value }) => {
       const events = recorded.own(recording)
@@ -80,7 +80,7 @@ describe("one odd field in what a server tells", () => {
     properties: { sessionID: ses, part: { id: "p1", messageID: "m1", sessionID: ses, ...part } }
   })
 
-  it("a text whose time cannot be read is told", () => {
+  it("does not hide a text with an unreadable time", () => {
     for (const time of ["now", 5, { start: "x", end: "soon" }, { start: {}, end: "12" }]) {
       expect(heard(part({ type: "text", text: "hello", time }))).toMatchObject([{ _tag: "Text", text: "hello" }])
     }
@@ -88,17 +88,17 @@ describe("one odd field in what a server tells", () => {
     expect(heard(part({ type: "text", text: "", time: "now" }))).toEqual([])
   })
 
-  it("a part without a readable id or message is told, once", () => {
+  it("does not hide or repeat a part without a readable id or message", () => {
     const odd = part({ id: 5, messageID: {}, type: "text", text: "hello", time: { start: 1, end: 2 } })
     expect(heard(odd, odd)).toMatchObject([{ _tag: "Text", text: "hello" }])
   })
 
-  it("the session of a part is beside it, too", () => {
+  it("does not hide the session of a part, which the event has too", () => {
     expect(heard(part({ sessionID: 5, type: "text", text: "hello", time: { start: 1, end: 2 } })))
       .toMatchObject([{ _tag: "Text", text: "hello", sessionId: ses }])
   })
 
-  it("an error of any shape is told", () => {
+  it("does not hide an error of any shape", () => {
     for (const error of ["boom", null, ["boom"], { name: 5, data: "boom" }]) {
       expect(heard({ type: "session.error", properties: { sessionID: ses, error } }))
         .toMatchObject([{ _tag: "SessionError" }])
@@ -116,7 +116,7 @@ describe("one odd field in what a server tells", () => {
     }
   })
 
-  it("in a list of messages costs no other message", () => {
+  it("loses no other message of a list", () => {
     const message = protocol.toMessage({
       info: { id: "m1", sessionID: ses, role: "assistant", cost: "0.5", finish: 5, time: { completed: "17" } },
       parts: [5, { type: 5 }, { type: "text", text: "hello" }]

@@ -16,20 +16,20 @@ interface Fake {
   readonly environ?: string
   readonly zombie?: boolean
   readonly deaf?: "TERM" | "KILL"
-  /** Its files cannot be read: too many are open. */
+  /** Its files are unreadable: too many are open. */
   readonly closed?: boolean
 }
 
 const us = 50
 
-/** What is not as a private directory of ours, or a file in it. */
+/** Properties that differ from our own private directory, or from a file in it. */
 interface Strange {
   readonly uid?: number
   readonly mode?: number
   readonly isLink?: boolean
 }
 
-/** A machine with `/proc` and a directory for temporary ones, both in memory. We are process 50, begun at 500. */
+/** A machine with `/proc` and a temporary directory, both in memory. We are process 50, started at 500. */
 const machine = (
   processes: Map<number, Fake>,
   files: Map<string, string>,
@@ -150,8 +150,8 @@ const run = <A, E>(
 
 const ours: readonly [number, Fake] = [us, { started: 500 }]
 
-describe("leftovers", () => {
-  it.prop("an owner is read as it is written", {
+describe("orphanedServers", () => {
+  it.prop("reads back the owner that it writes", {
     namespace: fc.oneof(fc.constant(""), fc.nat().map(String)),
     pid: fc.integer({ min: 1, max: 2 ** 22 }),
     started: fc.oneof(fc.constant(""), fc.nat().map(String)),
@@ -162,27 +162,27 @@ describe("leftovers", () => {
     assert.strictEqual(orphanedServers.ownerIn(before + named(owners.format(owner))), owners.format(owner))
   })
 
-  it.prop("anything else is no owner", { text: fc.string() }, ({ text }) => {
+  it.prop("reads an owner only from its exact form", { text: fc.string() }, ({ text }) => {
     const owner = owners.parse(text)
     assert.isTrue(owner === undefined || owners.format(owner) === text)
   })
 
   for (const text of ["", "/", "//", "/0/", "4026/-1/3", "4026/1", "x/1/3", "1/1/1/1", "4026/ 1/3"]) {
-    it(`"${text}" is no owner`, () => assert.isUndefined(owners.parse(text)))
+    it(`reads no owner from "${text}"`, () => assert.isUndefined(owners.parse(text)))
   }
 
-  it.effect("ends what names an owner who has gone, and nothing else", () => {
+  it.effect("ends servers whose owner is gone, and nothing else", () => {
     const processes = new Map<number, Fake>([
       ours,
       [60, { started: 600 }],
       [61, { started: 610, zombie: true }],
-      // Ours, another living program's, and those of two dead ones: 60 began later, 61 is not taken leave of.
+      // Ours, another living program's, and those of two dead ones: 60 started later, 61 is a zombie.
       [70, { started: 700, environ: named("4026/50/500") }],
       [71, { started: 700, environ: named("4026/60/600") }],
       [72, { started: 700, environ: named("4026/60/599") }],
       [73, { started: 700, environ: named("4026/61/610") }],
       [74, { started: 700, environ: named("4026/62/620") }],
-      // Of another namespace nothing is known, of no owner neither.
+      // An owner in another namespace, or an invalid one, cannot be judged.
       [75, { started: 700, environ: named("4027/62/620") }],
       [76, { started: 700, environ: named("nobody") }],
       [77, { started: 700, environ: "EFFECT_OPENCODE_RUN=x\0" }]
@@ -201,7 +201,7 @@ describe("leftovers", () => {
     )
   })
 
-  it.effect("does not take a program for dead whose tool we are", () => {
+  it.effect("does not take the program around us for dead", () => {
     const processes = new Map<number, Fake>([
       [us, { started: 500, environ: named("4026/40/400") }],
       [70, { started: 700, environ: named("4026/40/400") }]
@@ -218,7 +218,7 @@ describe("leftovers", () => {
     )
   })
 
-  it.effect("kills what does not end by itself, and does not wait for what cannot be ended", () => {
+  it.effect("kills a server that ignores SIGTERM, and waits a limited time for one that cannot be ended", () => {
     const processes = new Map<number, Fake>([
       ours,
       [70, { started: 700, environ: named("4026/62/620"), deaf: "TERM" }],
@@ -290,7 +290,7 @@ describe("leftovers", () => {
     ["a link to a note", "/tmp/effect-opencode-x/.server.json", { isLink: true }]
   ]
   for (const [what, file, strange] of planted) {
-    it.effect(`does not believe ${what}`, () => {
+    it.effect(`does not trust ${what}`, () => {
       const files = new Map([["/tmp/effect-opencode-x/.server.json", `{"owner":"4026/62/620","pid":70}`]])
       return run(
         Effect.gen(function*() {
@@ -308,7 +308,7 @@ describe("leftovers", () => {
   }
 
   for (const closed of [60, us]) {
-    it.effect(`leaves everything where ${closed === us ? "our own process" : "an owner"} cannot be read`, () => {
+    it.effect(`leaves everything alone when ${closed === us ? "our own process" : "an owner"} is unreadable`, () => {
       const processes = new Map<number, Fake>([
         [us, { started: 500, closed: closed === us }],
         ...(closed === us ? [] : [[60, { started: 600, closed: true }] as const]),
@@ -330,7 +330,7 @@ describe("leftovers", () => {
     })
   }
 
-  it.effect("does not take a server for gone while the processes cannot be listed", () => {
+  it.effect("does not take a server for ended while the processes cannot be listed", () => {
     const processes = new Map<number, Fake>([
       ours,
       [70, { started: 700, environ: named("4026/62/620"), deaf: "TERM" }]
@@ -353,7 +353,7 @@ describe("leftovers", () => {
     )
   })
 
-  it.effect("writes the note that it reads", () => {
+  it.effect("reads back the note that it writes", () => {
     const files = new Map<string, string>()
     return run(
       Effect.gen(function*() {
@@ -367,7 +367,7 @@ describe("leftovers", () => {
     )
   })
 
-  it.effect("asks `ps` where there is no /proc; a pid that lives is enough for an owner to live", () => {
+  it.effect("uses `ps` without /proc and takes an owner with a living pid for alive", () => {
     const processes = new Map<number, Fake>([
       ours,
       [60, { started: 600 }],

@@ -11,7 +11,7 @@ import { json } from "./support.js"
 
 const listens = Mock.stdout("opencode server listening on http://127.0.0.1:4096\n")
 
-/** The service over processes that listen; whichever of them, the server in memory answers. */
+/** The service over processes that listen; the server in memory answers for all of them. */
 const owned = (
   scripts: ReadonlyArray<F.Script>,
   options: OpenCodeServer.Options = {},
@@ -25,10 +25,10 @@ const owned = (
     Layer.provideMerge(T.platform(process, () => env))
   )
 
-describe("what a server inherits", () => {
+describe("a secret that a server inherits", () => {
   const canary = "canary-inherited-3c7d"
 
-  it.effect("is cleaned away wherever a tool has shown it", () =>
+  it.effect("is masked wherever a tool prints it", () =>
     Effect.gen(function*() {
       const { work } = yield* T.Machine
       const transcript = path.join(work, "run.jsonl")
@@ -53,7 +53,7 @@ describe("what a server inherits", () => {
 })
 
 describe("the password of a layer's servers", () => {
-  it.effect("is cleaned away wherever a tool has shown it", () => {
+  it.effect("is masked wherever a tool has printed it", () => {
     let password = ""
     const showing: F.Script = (play) =>
       Effect.gen(function*() {
@@ -76,7 +76,7 @@ describe("the password of a layer's servers", () => {
       for (const text of [JSON.stringify({ ...error, message: error.message }), JSON.stringify(logged), written]) {
         assert.notInclude(text, password)
       }
-      // It was there.
+      // It was in the output.
       expect(error.partial.events).toContainEqual(
         expect.objectContaining({ _tag: "ToolUse", output: "it is <redacted>" })
       )
@@ -88,7 +88,7 @@ describe("the password of a layer's servers", () => {
   })
 })
 
-/** Lets time go by, second by second, until a fiber has ended; gives the seconds. */
+/** Advances the clock second by second until a fiber has ended; returns the seconds. */
 const seconds = <A, E>(fiber: Fiber.RuntimeFiber<A, E>, most: number) =>
   Effect.gen(function*() {
     for (let second = 0; second <= most; second++) {
@@ -107,8 +107,8 @@ const working: F.Script = (play) =>
     yield* Effect.never
   })
 
-describe("a server that does not answer any more", () => {
-  it.effect("fails its runs in three minutes at the most, is ended by force, and the next run starts another one", () => {
+describe("a server that no longer answers", () => {
+  it.effect("fails its runs within three minutes and is killed, and the next run starts another one", () => {
     const state: { fake?: F.Machine; starts: number } = { starts: 0 }
     return Effect.gen(function*() {
       const fake = yield* F.Fake
@@ -119,7 +119,7 @@ describe("a server that does not answer any more", () => {
       )
       yield* T.until("both work", Effect.sync(() => fake.playing === 2))
       fake.isStopped = true
-      // One that comes now waits for an answer, and no longer.
+      // A later run waits for a reply, and no longer.
       const late = yield* Effect.fork(failing("three"))
       assert.isBelow(yield* seconds(late, 180), 61)
       assert.isBelow(yield* seconds(runs, 180), 120)
@@ -145,7 +145,7 @@ describe("a server that does not answer any more", () => {
 })
 
 describe("a server that crashes", () => {
-  it.effect("leaves its sessions to the next one of its kind", () =>
+  it.effect("leaves its sessions to the next server of its kind", () =>
     Effect.gen(function*() {
       const crash = yield* Deferred.make<void>()
       yield* Effect.gen(function*() {
@@ -157,7 +157,7 @@ describe("a server that crashes", () => {
         yield* Deferred.succeed(crash, undefined)
         yield* seconds(run, 60)
         assert.strictEqual((yield* Fiber.join(run)).reason, "exited")
-        // One that gives up while it is started anew.
+        // A run that is interrupted during the restart.
         const second = yield* Effect.fork(OpenCode.run("two"))
         yield* T.untilStarted(2)
         yield* seconds(yield* Effect.fork(Fiber.interrupt(second)), 60)
@@ -175,8 +175,8 @@ describe("a server that crashes", () => {
     }))
 })
 
-describe("a layer that is closed", () => {
-  it.effect("has its servers' directories until they have ended", () =>
+describe("a closed layer", () => {
+  it.effect("keeps its servers' directories until they have ended", () =>
     Effect.gen(function*() {
       const { binary, made, removed } = yield* T.Machine
       const scope = yield* Scope.make()
@@ -198,7 +198,7 @@ describe("a layer that is closed", () => {
 describe("runs that wait for a server", () => {
   const kind = (name: string) => ({ extraEnv: { KIND: name } })
 
-  it.effect("do not keep a place from a session that has it", () =>
+  it.effect("do not take a place from the session that has the server", () =>
     Effect.gen(function*() {
       const others = yield* Effect.scoped(Effect.gen(function*() {
         const session = yield* OpenCode.session(kind("a"))
@@ -218,7 +218,7 @@ describe("runs that wait for a server", () => {
     }).pipe(Effect.provide(owned([F.answering("done")], { maxServers: 1, concurrency: 2 }))))
 
   for (const what of ["a place", "the turn in a session"]) {
-    it.effect(`do not keep ${what} from one that has it`, () =>
+    it.effect(`do not take ${what} from the run that has the server`, () =>
       Effect.gen(function*() {
         const { work } = yield* T.Machine
         yield* Effect.gen(function*() {
@@ -255,7 +255,7 @@ describe("runs that wait for a server", () => {
 })
 
 describe("a layer with servers of its own", () => {
-  it.effect("refuses options that cannot be used, before anything is started", () =>
+  it.effect("refuses unusable options before anything is started", () =>
     Effect.gen(function*() {
       const refused = (path: string, options: OpenCodeServer.Options) =>
         Effect.gen(function*() {
@@ -272,7 +272,7 @@ describe("a layer with servers of its own", () => {
       yield* refused("extraEnv.OPENCODE_SERVER_PASSWORD", { defaults: { extraEnv: { OPENCODE_SERVER_PASSWORD: "x" } } })
     }))
 
-  it.effect("looks for models in the directory of its runs", () =>
+  it.effect("queries models in the directory of its runs", () =>
     Effect.gen(function*() {
       const service = yield* OpenCode.OpenCode
       const { home } = yield* T.Machine
@@ -283,7 +283,7 @@ describe("a layer with servers of its own", () => {
       assert.deepStrictEqual(asked.map(({ url }) => url.searchParams.get("directory")), [path.join(home, "project")])
     }).pipe(Effect.provide(owned([], { defaults: { cwd: "~/project" } }))))
 
-  it.effect("has one server for each kind of run, and no more than it may", () =>
+  it.effect("has one server for each kind of run, up to the limit", () =>
     Effect.gen(function*() {
       const fiber = yield* Effect.fork(Effect.forEach(
         ["a", "a", "b", "b", "c"],

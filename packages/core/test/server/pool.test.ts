@@ -45,7 +45,7 @@ const makePool = (options: pools.Options, start: (key: string) => Effect.Effect<
 
 type Made = Effect.Effect.Success<ReturnType<typeof makePool>>
 
-/** Uses a server until the test says that it has done. */
+/** Uses a server until the test releases it. */
 const use = ({ pool }: Made, key: string) =>
   Effect.gen(function*() {
     const done = yield* Deferred.make<void>()
@@ -63,7 +63,7 @@ const use = ({ pool }: Made, key: string) =>
 
 const pass = (seconds: number) => Effect.zipRight(TestClock.adjust(`${seconds} seconds`), settle)
 
-/** A test whose servers take their second at the end, too. */
+/** A test whose servers take their second to end at its end, too. */
 const pooled = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>
   it.effect(name, () =>
     Effect.gen(function*() {
@@ -76,7 +76,7 @@ const pooled = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) =
 
 describe("pool", () => {
   pooled(
-    "shares a server among those who ask for the same, and keeps it a while",
+    "shares a server among callers of the same kind and keeps it for a while",
     Effect.gen(function*() {
       const made = yield* makePool({ idleTimeToLive: "10 seconds" })
       const one = yield* use(made, "a")
@@ -102,7 +102,7 @@ describe("pool", () => {
   )
 
   pooled(
-    "at the limit the one that was idle longest gives way, and is gone before the next one starts",
+    "at the limit ends the server idle longest before it starts the next one",
     Effect.gen(function*() {
       const made = yield* makePool({ maxServers: 3 })
       for (const key of ["a", "b", "c"]) yield* Effect.flatMap(use(made, key), ({ done }) => done)
@@ -129,7 +129,7 @@ describe("pool", () => {
   )
 
   pooled(
-    "those who wait at the limit are served in the order in which they came",
+    "serves waiting callers in order of arrival",
     Effect.gen(function*() {
       const made = yield* makePool({ maxServers: 1 })
       const a = yield* use(made, "a")
@@ -146,7 +146,7 @@ describe("pool", () => {
   )
 
   pooled(
-    "who waits for a server that runs does not wait at the limit",
+    "does not apply the limit to callers of a running server",
     Effect.gen(function*() {
       const made = yield* makePool({ maxServers: 1 })
       const a = yield* use(made, "a")
@@ -163,7 +163,7 @@ describe("pool", () => {
   )
 
   pooled(
-    "who gives up waiting starts nothing, and holds nobody up",
+    "starts nothing for an interrupted caller, which delays nobody",
     Effect.gen(function*() {
       const made = yield* makePool({ maxServers: 1 })
       const a = yield* use(made, "a")
@@ -180,7 +180,7 @@ describe("pool", () => {
   )
 
   pooled(
-    "a start that nobody waits for any more is given up; one that somebody waits for is not",
+    "cancels a start that nobody waits for, and no other",
     Effect.gen(function*() {
       const go = Effect.unsafeMakeLatch(false)
       const made = yield* makePool({}, () => go.await)
@@ -202,7 +202,7 @@ describe("pool", () => {
   )
 
   pooled(
-    "a server that has died is started again without a wait for those that others need",
+    "restarts a dead server without waiting for places that others need",
     Effect.gen(function*() {
       const made = yield* makePool({ maxServers: 1 })
       const a = yield* use(made, "a")
@@ -222,7 +222,7 @@ describe("pool", () => {
   )
 
   pooled(
-    "who gives up waiting for a server leaves the wait to others who need it",
+    "leaves the wait of an interrupted caller to others who need the server",
     Effect.gen(function*() {
       const made = yield* makePool({ maxServers: 1 })
       const a = yield* use(made, "a")
@@ -237,7 +237,7 @@ describe("pool", () => {
   )
 
   pooled(
-    "a server whose idle time ends while it gives way leaves the next one of its kind alone",
+    "leaves the next server alone when the idle time of the last one ends during its removal",
     Effect.gen(function*() {
       const made = yield* makePool({ maxServers: 1, idleTimeToLive: "10 seconds" })
       yield* Effect.flatMap(use(made, "a"), ({ done }) => done)
@@ -256,7 +256,7 @@ describe("pool", () => {
   )
 
   pooled(
-    "an idle time of zero ends a server with its last user",
+    "ends a server with its last user when the idle time is zero",
     Effect.gen(function*() {
       const made = yield* makePool({ maxServers: 1, idleTimeToLive: 0 })
       const a = yield* use(made, "a")
@@ -271,7 +271,7 @@ describe("pool", () => {
   )
 
   pooled(
-    "a server is not started again before the last one of its kind is gone",
+    "does not restart a server before the last one of its kind is gone",
     Effect.gen(function*() {
       const made = yield* makePool({ idleTimeToLive: 0 })
       const one = yield* use(made, "a")
@@ -285,7 +285,7 @@ describe("pool", () => {
   )
 
   pooled(
-    "many who come at once share one server",
+    "shares one server among many concurrent callers",
     Effect.gen(function*() {
       const made = yield* makePool({})
       yield* Effect.forEach(
@@ -297,7 +297,7 @@ describe("pool", () => {
     })
   )
 
-  it.effect("ends all servers with its scope, those that are idle at the same time", () =>
+  it.effect("ends all servers with its scope, the idle ones concurrently", () =>
     Effect.gen(function*() {
       const scope = yield* Scope.make()
       const made = yield* Scope.extend(makePool({}), scope)
@@ -313,7 +313,7 @@ describe("pool", () => {
     }))
 
   pooled(
-    "an endless idle time keeps a server until another kind is needed",
+    "keeps a server with an endless idle time until another kind is needed",
     Effect.gen(function*() {
       const made = yield* makePool({ maxServers: 1, idleTimeToLive: Duration.infinity })
       yield* Effect.flatMap(use(made, "a"), ({ done }) => done)
@@ -326,7 +326,7 @@ describe("pool", () => {
   )
 
   it.effect(
-    "never has more servers than allowed, never one twice, and everybody is served",
+    "never exceeds the limit, never has a server twice, and serves everybody",
     () =>
       Effect.promise(() =>
         fc.assert(
@@ -374,7 +374,7 @@ describe("pool", () => {
           ),
           {
             numRuns: 20,
-            // One gives up, while a server of its kind is being ended, and the next one waits for that.
+            // One gives up while a server of its kind is being ended, and the next one waits for that.
             examples: [[1, [
               { key: "e", after: 3, for: 7, give: false },
               { key: "c", after: 4, for: 0, give: true },

@@ -31,8 +31,8 @@ const samples: { readonly [type: string]: { readonly [key: string]: unknown } } 
   "question.asked": { id: "que_1", sessionID: "ses_1", questions: [] }
 }
 
-describe("wire", () => {
-  it("reads what the real server sent, each event once", () => {
+describe("protocol", () => {
+  it("reads the events of the real server, each once", () => {
     const counts = new Map<string, number>()
     for (const frame of recorded) {
       const result = protocol.receive(frame)
@@ -59,14 +59,14 @@ describe("wire", () => {
   })
 
   for (const [type, properties] of Object.entries(samples)) {
-    it(`${type}: is the object itself, whatever else it holds, and of its session`, () => {
+    it(`${type}: is returned as the received object, whatever else it contains, with its session`, () => {
       const payload = { id: "evt_1", type, properties: { ...properties, novel: [1] }, more: true }
       const event = protocol.toEvent(payload)
       expect(event).toBe(payload)
       expect(protocol.sessionOf(event!)).toBe("ses_1")
     })
 
-    it(`${type}: another shape is no event`, () => {
+    it(`${type}: is unreadable in another shape`, () => {
       for (const other of [{}, null, [], "x", { sessionID: 1, info: 1, part: 1, id: 1 }]) {
         expect(protocol.toEvent({ type, properties: other })).toBeUndefined()
         expect(received({ type, properties: other })).toEqual({ _tag: "Unreadable" })
@@ -74,13 +74,13 @@ describe("wire", () => {
     })
   }
 
-  it("ignores what it does not know", () => {
+  it("ignores unknown types", () => {
     for (const type of ["plugin.added", "server.heartbeat", "global.disposed", "constructor", "__proto__", 7]) {
       expect(received({ type, properties: {} })).toEqual({ _tag: "Ignored" })
     }
   })
 
-  it("cannot read what is no event at all", () => {
+  it("cannot read anything but events", () => {
     for (const frame of ["", "{", "[]", "null", "7", "{}", "{\"payload\":1}"]) {
       expect(protocol.receive(frame)).toEqual({ _tag: "Unreadable" })
     }
@@ -90,7 +90,7 @@ describe("wire", () => {
     expect(["Connected", "Event", "Ignored", "Unreadable"]).toContain(protocol.receive(text)._tag)
   })
 
-  it.prop("takes nothing for a duplicate but a duplicate", {
+  it.prop("recognises duplicates and nothing else", {
     directory: fc.oneof(fc.string(), fc.constant("\"payload\":{\"type\":\"sync\""), fc.constant("/a/payload\":")),
     type: fc.constantFrom("sync", "message.part.updated", "synced"),
     content: fc.oneof(

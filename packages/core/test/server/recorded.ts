@@ -1,4 +1,4 @@
-/** What a server told of single prompts, as `test/fixtures/README.md` describes it. */
+/** What a server sent for single prompts, as `test/fixtures/README.md` describes it. */
 import { readdirSync, readFileSync } from "node:fs"
 import type { Event, Message } from "../../src/internal/transport/server/protocol.js"
 import * as protocol from "../../src/internal/transport/server/protocol.js"
@@ -40,7 +40,7 @@ export const get = (name: string): Recorded => {
 const isRest = (event: Event, sessionId: string): boolean =>
   event.type === "session.status" && event.properties.sessionID === sessionId && event.properties.status.type === "idle"
 
-/** The events of the session alone, to its first rest, where `opencode run` stops to read. */
+/** The events of the session alone, up to its first idle, where `opencode run` stops reading. */
 export const own = ({ events, sessionId }: Recorded): ReadonlyArray<Event> => {
   const mine = events.filter((event) => protocol.sessionOf(event) === sessionId)
   const end = mine.findIndex((event) => isRest(event, sessionId))

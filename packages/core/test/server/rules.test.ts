@@ -14,7 +14,7 @@ const made = (permission: Permission.Rules | undefined, options?: Partial<rules.
 
 const closing = ["question * deny", "plan_enter * deny", "plan_exit * deny"]
 
-/** OpenCode's: the last rule that fits decides, and where none does it asks (1.18.33). */
+/** OpenCode's decision: the last matching rule, and without one it asks (1.18.33). */
 const decide = (all: ReadonlyArray<Rule>, permission: string, subject: string): Rule["action"] => {
   const fits = (pattern: string, text: string) =>
     new RegExp(`^${pattern.replace(/[.+^${}()|[\]\\]/g, "\\$&").replace(/\*/g, ".*").replace(/\?/g, ".")}$`, "s").test(
@@ -24,7 +24,7 @@ const decide = (all: ReadonlyArray<Rule>, permission: string, subject: string): 
 }
 
 describe("the rules of a session", () => {
-  it("are those of a run in its order, and nobody answers questions", () => {
+  it("are those of a run in its order, and questions are denied", () => {
     expect(made(undefined)).toEqual(closing)
     expect(made("allow")).toEqual(["* * allow", ...closing])
     expect(made({ "*": "deny", read: "allow", bash: { "*": "deny", "git log*": "allow" } })).toEqual([
@@ -37,7 +37,7 @@ describe("the rules of a session", () => {
     expect(made({ question: "allow" }).at(-3)).toBe("question * deny")
   })
 
-  it("have the server's home directory written out, where it is known", () => {
+  it("contain the server's home directory, if it is known", () => {
     const permission = {
       external_directory: { "~/notes/*": "allow", "$HOME/x": "allow", "~": "deny", "~x": "deny" }
     } as const
@@ -53,14 +53,14 @@ describe("the rules of a session", () => {
     })
   })
 
-  it("go no deeper than a pattern", () => {
+  it("are refused below a pattern", () => {
     expect(make({ bash: { git: { log: "allow" } } })).toMatchObject({
       _tag: "Left",
       left: { path: "permission.bash.git" }
     })
   })
 
-  it("ask first, and give way to what a run says", () => {
+  it("ask first and give way to the rules of a run", () => {
     expect(made({ bash: { "git *": "allow" } }, { ask: ["bash", "edit"] })).toEqual([
       "bash * ask",
       "edit * ask",
@@ -70,14 +70,14 @@ describe("the rules of a session", () => {
     ])
   })
 
-  it("have no sub-agents where something is asked for, unless the run names them", () => {
+  it("deny sub-agents when something is asked for, unless the run names them", () => {
     expect(made("allow", { ask: ["bash"] })).toContain("task * deny")
     expect(made({ "*": "allow" }, { ask: ["bash"] })).toContain("task * deny")
     expect(made({ task: "allow" }, { ask: ["bash"] })).not.toContain("task * deny")
     expect(made({ task: { general: "allow" } }, { ask: ["bash"] })).not.toContain("task * deny")
   })
 
-  it("close what a profile closes", () => {
+  it("deny what a profile denies", () => {
     for (const name of Permission.names) {
       expect(decide(Either.getOrThrow(make(Permission.denyAll)), name, "anything")).toBe("deny")
       expect(decide(Either.getOrThrow(make(Permission.denyAll, { ask: ["*"] })), name, "anything")).toBe("deny")
@@ -96,20 +96,20 @@ const rule: fc.Arbitrary<Rule> = fc.record({
 const some = fc.array(rule, { maxLength: 6 })
 
 describe("the renewal of a session's rules", () => {
-  it("is not needed where they are the same already", () => {
+  it("is empty when they are the same already", () => {
     const wanted = Either.getOrThrow(make({ bash: "deny" }))
     expect(rules.renewal([], [], wanted)).toEqual(wanted)
     expect(rules.renewal(wanted, [], wanted)).toEqual([])
     const renewed = [...wanted, ...rules.renewal(wanted, [], [])]
     expect(rules.renewal(renewed, [], [])).toEqual([])
-    // A looser rule before the same ones is still there.
+    // A looser rule before the same ones still applies.
     expect(rules.renewal([{ permission: "edit", pattern: "*", action: "allow" }, ...wanted], [], wanted)).not.toEqual(
       []
     )
   })
 
   it.prop(
-    "leaves nothing of the earlier ones",
+    "cancels all earlier rules",
     {
       earlier: some,
       agent: some,
@@ -123,7 +123,7 @@ describe("the renewal of a session's rules", () => {
     }
   )
 
-  it("reads the rules that it can", () => {
+  it("reads the valid rules only", () => {
     expect(rules.of({})).toEqual([])
     expect(rules.of({ permission: "allow" })).toEqual([])
     const good = { permission: "bash", pattern: "*", action: "deny" }

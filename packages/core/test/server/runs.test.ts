@@ -1,4 +1,4 @@
-/** Runs over a server in memory: what is told, in which order, and how it ends. */
+/** Runs over a server in memory: their events and order, and how they end. */
 import { assert, describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, Logger, Queue, Schema, Scope, Stream, TestClock } from "effect"
 import { FleetBudget, OpenCode, OpenCodeServer, RunConfig, Transcript } from "effect-opencode"
@@ -21,7 +21,7 @@ const apiError = (statusCode: number, message = "it failed") => ({
   data: { message, statusCode, isRetryable: false }
 })
 
-/** A script that says when it has begun to work, and then waits for ever. */
+/** A script that reports when it has started to work, and then waits for ever. */
 const hanging = (said: string) =>
   Effect.map(Deferred.make<void>(), (begun) => ({
     begun: Deferred.await(begun),
@@ -42,7 +42,7 @@ const withScripts = <A, E, R>(
 ) => Effect.provide(body, F.layer(scripts, options))
 
 describe("a run over a server", () => {
-  it.effect("ends with the answer", () =>
+  it.effect("returns the answer", () =>
     Effect.gen(function*() {
       const result = yield* OpenCode.run("Say hello")
       assert.strictEqual(result.text, "hello")
@@ -64,11 +64,11 @@ describe("a run over a server", () => {
       assert.deepStrictEqual(rulesOf(session), closing)
       assert.deepStrictEqual(prompts[0]!.body, { parts: [{ type: "text", text: "Say hello" }] })
       assert.deepStrictEqual(aborted, [])
-      // What the events have shown is not asked for.
+      // What the events have shown is not requested again.
       assert.deepStrictEqual(yield* F.requests("GET", /message$|status$/), [])
     }).pipe(Effect.provide(F.layer([F.answering("hello", ["hel", "lo"])]))))
 
-  it.effect("shows the pieces to those who watch, and keeps them nowhere", () =>
+  it.effect("passes pieces to onEvent and keeps them nowhere", () =>
     Effect.gen(function*() {
       const seen: Array<RunEvent.RunEvent> = []
       const { work } = yield* T.Machine
@@ -95,7 +95,7 @@ describe("a run over a server", () => {
       assert.deepStrictEqual(recorded.events, result.events)
     }).pipe(Effect.provide(F.layer([F.answering("hello", ["hel", "lo"])]))))
 
-  it.effect("carries what a prompt can", () =>
+  it.effect("sends everything that a prompt can carry", () =>
     Effect.gen(function*() {
       const { prompts, sessions } = yield* F.Fake
       const { work } = yield* T.Machine
@@ -126,7 +126,7 @@ describe("a run over a server", () => {
       assert.deepStrictEqual(rulesOf(session), ["* * deny", "read * allow", ...closing])
     }).pipe(Effect.provide(F.layer())))
 
-  it.effect("refuses what a server cannot do, by the option's name", () =>
+  it.effect("refuses options that a server cannot apply, by name", () =>
     Effect.gen(function*() {
       const refused: ReadonlyArray<readonly [string, Parameters<typeof OpenCode.run>[1]]> = [
         ["command", { command: "review" }],
@@ -152,7 +152,7 @@ describe("a run over a server", () => {
       assert.deepStrictEqual((yield* F.Fake).prompts, [])
     }).pipe(Effect.provide(F.layer())))
 
-  it.effect("has the budgets, the fleet's budget and the retries of every run", () =>
+  it.effect("has the budget, the fleet's budget and the provider retries of every run", () =>
     Effect.gen(function*() {
       const { aborted } = yield* F.Fake
       const error = yield* T.failsWith("OpenCodeBudgetError")(OpenCode.run("x", { budget: { steps: 1 } }))
@@ -187,7 +187,7 @@ describe("a run over a server", () => {
       ]))
     ))
 
-  it.effect("ends where the provider refuses for good, and not for what ends by itself", () =>
+  it.effect("ends on a permanent refusal by the provider, but not on a temporary one", () =>
     Effect.gen(function*() {
       const { aborted } = yield* F.Fake
       const fiber = yield* Effect.fork(T.failsWith("OpenCodeSessionError")(OpenCode.run("x")))
@@ -214,7 +214,7 @@ describe("a run over a server", () => {
         })
     ]))))
 
-  it.effect("counts the failures of each conversation by themselves, from its last finished step on", () =>
+  it.effect("counts the failures of each conversation separately, from its last finished step", () =>
     Effect.gen(function*() {
       const result = yield* OpenCode.run("x", { maxProviderRetries: 3 })
       const retries = result.events.filter((event) => event._tag === "ProviderRetry")
@@ -249,7 +249,7 @@ describe("a run over a server", () => {
       })
     )))))
 
-  it.effect("adds what sub-agents have spent, where it is asked to", () =>
+  it.effect("adds the spending of sub-agents with deep usage", () =>
     Effect.gen(function*() {
       const plain = yield* OpenCode.run("x")
       const deep = yield* OpenCode.run("x", { usage: "deep" })
@@ -282,7 +282,7 @@ describe("the end of a run over a server", () => {
       })
     ))
 
-  it.effect("is an error that is told before the message has it, and twice idle", () =>
+  it.effect("can be an error before its message has it, followed by two idle events", () =>
     withScripts(
       [(play) =>
         Effect.gen(function*() {
@@ -299,7 +299,7 @@ describe("the end of a run over a server", () => {
       })
     ))
 
-  it.effect("is found out where an error is all that is said", () =>
+  it.effect("is detected when only errors are sent", () =>
     withScripts(
       [(play) =>
         Effect.zipRight(
@@ -315,7 +315,7 @@ describe("the end of a run over a server", () => {
       })
     ))
 
-  it.effect("is found out where only the message tells of an error", () =>
+  it.effect("is detected when only the message has the error", () =>
     withScripts(
       [(play) =>
         Effect.gen(function*() {
@@ -335,7 +335,7 @@ describe("the end of a run over a server", () => {
       })
     ))
 
-  it.effect("is an incomplete run where the conversation stops in the middle", () =>
+  it.effect("is an incomplete run when the conversation stops in the middle", () =>
     withScripts(
       [(play) =>
         Effect.gen(function*() {
@@ -351,7 +351,7 @@ describe("the end of a run over a server", () => {
       })
     ))
 
-  it.effect("is not taken for one while the server works on", () =>
+  it.effect("is not assumed while the server still works", () =>
     withScripts(
       [(play) =>
         Effect.gen(function*() {
@@ -369,7 +369,7 @@ describe("the end of a run over a server", () => {
       })
     ))
 
-  describe("when OpenCode goes on by itself", () => {
+  describe("when OpenCode continues by itself", () => {
     const message = (play: F.Play, id: string, info: object) =>
       play.tell("message.updated", {
         info: { id, sessionID: play.session.id, time: { created: 5000 }, ...info }
@@ -432,7 +432,7 @@ describe("the end of a run over a server", () => {
       ]
     ]
     for (const [name, said, begin] of begins) {
-      it.effect(`is waited for longer than the exit grace: ${name}`, () =>
+      it.effect(`comes after the wait, which may exceed the exit grace: ${name}`, () =>
         withScripts(
           [(play) =>
             Effect.gen(function*() {
@@ -449,7 +449,7 @@ describe("the end of a run over a server", () => {
         ))
     }
 
-    it.effect("is an idle timeout where it never finishes", () =>
+    it.effect("is an idle timeout if the continuation never finishes", () =>
       withScripts(
         [(play) =>
           Effect.gen(function*() {
@@ -468,7 +468,7 @@ describe("the end of a run over a server", () => {
         })
       ))
 
-    it.effect("a summary that nothing follows is no answer, and no end", () =>
+    it.effect("is not a summary that nothing follows", () =>
       withScripts(
         (["stop", "tool-calls"] as const).map((reason): F.Script => (play) =>
           Effect.gen(function*() {
@@ -489,7 +489,7 @@ describe("the end of a run over a server", () => {
       ))
   })
 
-  it.effect("is a server error where the server refuses the prompt", () =>
+  it.effect("is a server error when the server refuses the prompt", () =>
     Effect.gen(function*() {
       const fake = yield* F.Fake
       fake.instead = ({ url }) =>
@@ -501,7 +501,7 @@ describe("the end of a run over a server", () => {
       assert.isDefined(error.partial)
     }).pipe(Effect.provide(F.layer())))
 
-  it.effect("is a server error with what was seen where the server is lost on the way", () =>
+  it.effect("is a server error with the events so far when the server is lost", () =>
     Effect.gen(function*() {
       const { begun, script } = yield* hanging("half a")
       yield* withScripts(
@@ -516,7 +516,7 @@ describe("the end of a run over a server", () => {
           const error = yield* Fiber.join(fiber)
           assert.strictEqual(error.reason, "unauthorized")
           assert.strictEqual(error.partial?.eventCount, 1)
-          // The next one finds it again.
+          // The next run reconnects.
           fake.instead = () => undefined
           fake.scripts = [F.answering("again")]
           assert.strictEqual((yield* OpenCode.run("x")).text, "again")
@@ -525,8 +525,8 @@ describe("the end of a run over a server", () => {
     }))
 })
 
-describe("a server of somebody else's that is started anew", () => {
-  it.effect("has forgotten what it was doing: the run is incomplete, and the next one works", () =>
+describe("a restarted foreign server", () => {
+  it.effect("has forgotten its work: the run is incomplete, and the next one works", () =>
     Effect.gen(function*() {
       const { begun, script } = yield* hanging("half a")
       yield* withScripts(
@@ -551,7 +551,7 @@ describe("a server of somebody else's that is started anew", () => {
       )
     }))
 
-  it.effect("before it has begun with the prompt: the run ends at its time for the start", () =>
+  it.effect("before the start of the prompt: the run ends with its start-up timeout", () =>
     withScripts(
       [() => Effect.never, F.answering("again")],
       Effect.gen(function*() {
@@ -569,7 +569,7 @@ describe("a server of somebody else's that is started anew", () => {
 })
 
 describe("a gap in the events", () => {
-  it.effect("is made up for by the messages", () =>
+  it.effect("is filled from the messages", () =>
     Effect.gen(function*() {
       const [lost, back] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
       yield* withScripts(
@@ -606,7 +606,7 @@ describe("a gap in the events", () => {
       )
     }))
 
-  it.effect("may hide the beginning, the questions and the sub-agents", () =>
+  it.effect("can hide the beginning, the questions and the sub-agents", () =>
     Effect.gen(function*() {
       const asked: Array<OpenCodeServer.PermissionRequest> = []
       yield* withScripts(
@@ -626,7 +626,7 @@ describe("a gap in the events", () => {
           fake.isMute = true
           yield* T.until("a question", Effect.sync(() => fake.questions.size === 1))
           const request = [...fake.questions.values()][0]!.request
-          // Of a prompt that was aborted: nobody waits for it.
+          // From an aborted prompt: nobody waits for it.
           const stale = {
             ...request,
             id: "per_stale",
@@ -654,7 +654,7 @@ describe("a gap in the events", () => {
       )
     }))
 
-  it.effect("may end with a question that is listed, and told as well", () =>
+  it.effect("can end with a question that is both listed and sent", () =>
     Effect.gen(function*() {
       const [lost, listing] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
       let asked = 0
@@ -695,7 +695,7 @@ describe("a gap in the events", () => {
       )
     }))
 
-  it.effect("may hide a failure that its message has only later", () =>
+  it.effect("can hide a failure that its message receives only later", () =>
     Effect.gen(function*() {
       const [lost, back] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
       yield* withScripts(
@@ -725,7 +725,7 @@ describe("a gap in the events", () => {
       )
     }))
 
-  it.effect("may hide the end", () =>
+  it.effect("can hide the end", () =>
     Effect.gen(function*() {
       const over = yield* Deferred.make<void>()
       yield* withScripts(
@@ -745,7 +745,7 @@ describe("a gap in the events", () => {
     }))
 })
 
-describe("a permission that is asked for", () => {
+describe("a permission request", () => {
   const asking: F.Script = (play) =>
     Effect.gen(function*() {
       yield* play.busy
@@ -763,7 +763,7 @@ describe("a permission that is asked for", () => {
       return yield* answer["message"] === undefined ? play.idle : play.answer("another way")
     })
 
-  it.effect("is rejected where nobody decides", () =>
+  it.effect("is rejected without a callback", () =>
     withScripts(
       [asking],
       Effect.gen(function*() {
@@ -792,7 +792,7 @@ describe("a permission that is asked for", () => {
       { onPermission: () => Effect.succeed("once") }
     ))
 
-  it.effect("is refused with a reason, and the run goes on", () =>
+  it.effect("is rejected with a reason, and the run continues", () =>
     withScripts(
       [asking],
       Effect.gen(function*() {
@@ -805,7 +805,7 @@ describe("a permission that is asked for", () => {
       { onPermission: () => Effect.succeed({ reject: "Use git." }) }
     ))
 
-  it.effect("is granted by `auto` without asking anybody", () =>
+  it.effect("is granted by `auto` without the callback", () =>
     withScripts(
       [asking],
       Effect.gen(function*() {
@@ -814,7 +814,7 @@ describe("a permission that is asked for", () => {
       { onPermission: () => Effect.die("nobody is to be asked") }
     ))
 
-  it.effect("is rejected where the callback dies", () =>
+  it.effect("is rejected when the callback dies", () =>
     withScripts(
       [asking],
       Effect.gen(function*() {
@@ -827,7 +827,7 @@ describe("a permission that is asked for", () => {
       { onPermission: () => Effect.die(new Error("boom")) }
     ))
 
-  it.effect("is rejected where the callback is interrupted inside", () =>
+  it.effect("is rejected when the callback is interrupted inside", () =>
     Effect.gen(function*() {
       const people = yield* Queue.unbounded<"once">()
       yield* Queue.shutdown(people)
@@ -843,7 +843,7 @@ describe("a permission that is asked for", () => {
       )
     }))
 
-  it.effect("may take any time that the run has", () =>
+  it.effect("can take as long as the run may", () =>
     withScripts(
       [asking],
       Effect.gen(function*() {
@@ -858,7 +858,7 @@ describe("a permission that is asked for", () => {
       { onPermission: () => Effect.delay(Effect.succeed("once" as const), "5 minutes") }
     ))
 
-  it.effect("needs no answer any more where the run is to stop, although the server does not answer", () =>
+  it.effect("is cancelled when the run stops, even if the server does not answer", () =>
     Effect.gen(function*() {
       const interrupted = yield* Deferred.make<void>()
       yield* withScripts(
@@ -877,7 +877,7 @@ describe("a permission that is asked for", () => {
       )
     }))
 
-  it.effect("needs no answer any more where somebody else has given one", () =>
+  it.effect("is cancelled when another client has replied", () =>
     Effect.gen(function*() {
       const [asked, interrupted] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
       yield* withScripts(
@@ -900,7 +900,7 @@ describe("a permission that is asked for", () => {
       )
     }))
 
-  it.effect("ends the run where the answer does not arrive", () =>
+  it.effect("ends the run when the reply does not arrive", () =>
     withScripts(
       [asking],
       Effect.gen(function*() {
@@ -912,7 +912,7 @@ describe("a permission that is asked for", () => {
       })
     ))
 
-  it.effect("may come from a sub-agent, whose parent goes on", () =>
+  it.effect("can come from a sub-agent, whose parent continues", () =>
     withScripts(
       [(play) =>
         Effect.gen(function*() {
@@ -933,7 +933,7 @@ describe("a permission that is asked for", () => {
       })
     ))
 
-  it.effect("is no question to a person: those are rejected", () =>
+  it.effect("is not confused with a question to a person, which is rejected", () =>
     withScripts(
       [(play) => Effect.zipRight(play.tell("question.asked", { id: "que_1", questions: [] }), play.answer("done"))],
       Effect.gen(function*() {
@@ -942,7 +942,7 @@ describe("a permission that is asked for", () => {
       })
     ))
 
-  it.effect("is asked for by the layer, with no sub-agents that nobody asks about", () =>
+  it.effect("is enabled by the layer, without sub-agents unless the run names them", () =>
     withScripts(
       [F.answering("done")],
       Effect.gen(function*() {
@@ -961,8 +961,8 @@ describe("a permission that is asked for", () => {
     ))
 })
 
-describe("a run over a server that is to stop", () => {
-  it.effect("is aborted where it is interrupted, and only then is it over", () =>
+describe("a run over a server that stops", () => {
+  it.effect("is aborted on interruption before it ends", () =>
     Effect.gen(function*() {
       const { begun, script } = yield* hanging("half a")
       yield* withScripts(
@@ -978,7 +978,7 @@ describe("a run over a server that is to stop", () => {
       )
     }))
 
-  it.effect("is aborted where nobody reads on", () =>
+  it.effect("is aborted when the stream's consumer stops", () =>
     Effect.gen(function*() {
       const { script } = yield* hanging("half a")
       yield* withScripts(
@@ -991,7 +991,7 @@ describe("a run over a server that is to stop", () => {
       )
     }))
 
-  it.effect("is aborted only when it has begun: before, the server would run it later", () =>
+  it.effect("is aborted only after it has started, because the server would run it later", () =>
     Effect.gen(function*() {
       const [go, playing] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
       yield* withScripts(
@@ -1018,7 +1018,7 @@ describe("a run over a server that is to stop", () => {
       )
     }))
 
-  it.effect("is cancelled where another client aborts it", () =>
+  it.effect("is cancelled when another client aborts it", () =>
     Effect.gen(function*() {
       const { begun, script } = yield* hanging("half a")
       yield* withScripts(
@@ -1034,7 +1034,7 @@ describe("a run over a server that is to stop", () => {
       )
     }))
 
-  it.effect("is left, with a warning, where it cannot be aborted", () =>
+  it.effect("is left behind with a warning when it cannot be aborted", () =>
     Effect.gen(function*() {
       const { begun, script } = yield* hanging("half a")
       const logged: Array<string> = []
@@ -1057,7 +1057,7 @@ describe("a run over a server that is to stop", () => {
       assert.match(logged[0]!, /could not be aborted .*took too long/)
     }))
 
-  it.effect("stops at its time, with what was said", () =>
+  it.effect("ends at its timeout with the text so far", () =>
     Effect.gen(function*() {
       const { begun, script } = yield* hanging("half a")
       yield* withScripts(
@@ -1077,7 +1077,7 @@ describe("a run over a server that is to stop", () => {
       )
     }))
 
-  it.effect("is aborted to the end where it is interrupted while it stops", () =>
+  it.effect("is aborted completely when it is interrupted while it stops", () =>
     Effect.gen(function*() {
       const { begun, script } = yield* hanging("half a")
       yield* withScripts(
@@ -1106,7 +1106,7 @@ describe("a run over a server that is to stop", () => {
       )
     }))
 
-  it.effect("stops where it is silent, and a piece of an answer is no silence", () =>
+  it.effect("ends when it is silent, which a piece of an answer prevents", () =>
     withScripts(
       [(play) =>
         Effect.gen(function*() {
@@ -1129,7 +1129,7 @@ describe("a run over a server that is to stop", () => {
       })
     ))
 
-  it.effect("stops where nothing begins", () =>
+  it.effect("ends when nothing starts", () =>
     withScripts(
       [() => Effect.never],
       Effect.gen(function*() {
@@ -1144,7 +1144,7 @@ describe("a run over a server that is to stop", () => {
       })
     ))
 
-  it.effect("is a success where only the end is not said", () =>
+  it.effect("succeeds when only its end is missing", () =>
     withScripts(
       [(play) =>
         Effect.gen(function*() {
@@ -1164,7 +1164,7 @@ describe("a run over a server that is to stop", () => {
 })
 
 describe("many runs over a server", () => {
-  it.effect("run so many at a time, in their order", () =>
+  it.effect("run as many at a time as allowed, in order", () =>
     Effect.gen(function*() {
       const go = yield* Deferred.make<void>()
       yield* withScripts(
@@ -1215,7 +1215,7 @@ describe("many runs over a server", () => {
     ))
 
   it.effect(
-    "are not held up by one whose program does not come for its events, which do not pile up",
+    "are not delayed by a run whose consumer stalls, whose events stay bounded",
     () =>
       Effect.gen(function*() {
         const go = yield* Deferred.make<void>()
@@ -1255,7 +1255,7 @@ describe("many runs over a server", () => {
             const result = yield* Fiber.join(stalled)
             assert.strictEqual(result.text, "all of it")
             assert.deepStrictEqual(tags(result.events), ["StepStart", "Text", "StepFinish"])
-            // Eight Mi characters wait for it; the rest was made up for by the messages.
+            // Eight Mi characters wait for it; the rest came from the messages.
             assert.isAbove(taken, 32)
             assert.isBelow(taken, 8 * 1024 * 1024 / piece.length + 8)
           }),
@@ -1264,7 +1264,7 @@ describe("many runs over a server", () => {
       })
   )
 
-  it.effect("go on in one session one after the other, in the order in which they came", () =>
+  it.effect("in one session run one after the other, in order of arrival", () =>
     withScripts(
       [F.answering("first")],
       Effect.gen(function*() {
@@ -1282,7 +1282,7 @@ describe("many runs over a server", () => {
       })
     ))
 
-  it.effect("do not keep a place for the session from those who have its turn", () =>
+  it.effect("do not take a place that the run with the session's turn needs", () =>
     Effect.gen(function*() {
       const [listing, list] = [yield* Deferred.make<void>(), yield* Deferred.make<void>()]
       yield* withScripts(
@@ -1309,7 +1309,7 @@ describe("many runs over a server", () => {
       )
     }))
 
-  it.effect("wait for a provider that asks for patience", () =>
+  it.effect("wait for a rate-limited provider", () =>
     withScripts(
       [
         (play) =>
@@ -1371,7 +1371,7 @@ describe("the end of a layer over a server", () => {
 })
 
 describe("a session over a server", () => {
-  it.effect("goes on, branches off, and is told", () =>
+  it.effect("continues, forks and exports", () =>
     withScripts(
       [F.answering("one"), F.answering("two"), F.answering("three")],
       Effect.scoped(Effect.gen(function*() {
@@ -1388,7 +1388,7 @@ describe("a session over a server", () => {
           third.sessionId
         ])
         assert.notStrictEqual(third.sessionId, first.sessionId)
-        // The same rules need not be said again; a branch has lost them.
+        // The same rules are not repeated; a branch has lost them.
         assert.deepStrictEqual(rulesOf(sessions.get(first.sessionId!)), ["bash * deny", ...closing])
         assert.deepStrictEqual(rulesOf(sessions.get(third.sessionId!)), ["bash * deny", ...closing])
         const { messages } = yield* session.export()
@@ -1397,7 +1397,7 @@ describe("a session over a server", () => {
       }))
     ))
 
-  it.effect("goes on in a directory that the server knows by another name", () =>
+  it.effect("continues in a directory that the server knows by another name", () =>
     withScripts(
       [F.answering("done")],
       Effect.scoped(Effect.gen(function*() {
@@ -1438,7 +1438,7 @@ describe("a session over a server", () => {
       }))
     ))
 
-  it.effect("can be an earlier one, or the last one", () =>
+  it.effect("can continue a given session or the last one", () =>
     withScripts(
       [F.answering("one"), F.answering("two"), F.answering("three")],
       Effect.scoped(Effect.gen(function*() {
@@ -1455,7 +1455,7 @@ describe("a session over a server", () => {
       }))
     ))
 
-  it.effect("has the rules of its last turn, also where several come at once to go on in it", () =>
+  it.effect("has the rules of its last turn, even with several concurrent turns", () =>
     withScripts(
       [F.answering("done")],
       Effect.gen(function*() {
@@ -1485,7 +1485,7 @@ describe("a session over a server", () => {
       })
     ))
 
-  it.effect("is corrected until the answer decodes", () =>
+  it.effect("asks again until the answer decodes", () =>
     withScripts(
       [F.answering("no json"), F.answering("{\"answer\":42}")],
       Effect.gen(function*() {
@@ -1501,7 +1501,7 @@ describe("a session over a server", () => {
 describe("a server's secrets", () => {
   const canary = "canary-5f1d"
 
-  it.effect("reach nothing that is written or shown", () =>
+  it.effect("are missing from everything that is written or shown", () =>
     Effect.gen(function*() {
       const { work } = yield* T.Machine
       const transcript = path.join(work, "run.jsonl")
@@ -1530,21 +1530,21 @@ describe("a server's secrets", () => {
 })
 
 describe("a layer with a server", () => {
-  it.effect("knows models and version", () =>
+  it.effect("lists models and the version", () =>
     Effect.gen(function*() {
       const service = yield* OpenCode.OpenCode
       assert.deepStrictEqual(yield* service.models, ["fake/m1"])
       expect(yield* service.version).toMatchObject({ major: 1, minor: 18, patch: 33 })
     }).pipe(Effect.provide(F.layer())))
 
-  it.effect("refuses to look for models in a home directory that is not known", () =>
+  it.effect("refuses to query models in an unknown home directory", () =>
     Effect.gen(function*() {
       const service = yield* OpenCode.OpenCode
       assert.strictEqual((yield* T.failsWith("OpenCodeConfigError")(service.models)).path, "cwd")
       assert.deepStrictEqual((yield* F.Fake).sent, [])
     }).pipe(Effect.provide(F.layer([], { defaults: { cwd: "~/project" } }))))
 
-  it.effect("refuses options that cannot be used", () =>
+  it.effect("refuses unusable options", () =>
     Effect.gen(function*() {
       const refused = (path: string, options: Partial<OpenCodeServer.AttachOptions>) =>
         Effect.gen(function*() {

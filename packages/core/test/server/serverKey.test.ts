@@ -8,7 +8,7 @@ import * as serverKey from "../../src/internal/transport/server/serverKey.js"
 const key = (options: RunOptions.RunOptions, isolation: "run" | "none" | { readonly directory: string } = "run") =>
   serverKey.make({ binary: "/bin/opencode", cwd: "/workspace" }, serverKey.split(options), isolation)
 
-describe("what a server is started with", () => {
+describe("the key of a server", () => {
   it.each<readonly [keyof RunOptions.RunOptions, RunOptions.RunOptions, ReturnType<typeof serverKey.split>]>([
     ["extraEnv", { extraEnv: { A: "1" } }, { config: { extraEnv: { A: "1" } }, args: [] }],
     ["configOverrides", { configOverrides: { a: 1 } }, { config: { configOverrides: { a: 1 } }, args: [] }],
@@ -21,14 +21,14 @@ describe("what a server is started with", () => {
     ["printLogs", { printLogs: true }, { config: {}, args: ["--print-logs"] }],
     ["logLevel", { logLevel: "DEBUG" }, { config: {}, args: ["--log-level", "DEBUG"] }],
     ["extraArgs", { extraArgs: ["--x", "y"] }, { config: {}, args: ["--x", "y"] }]
-  ])("%s", (name, options, expected) => {
+  ])("changes with %s", (name, options, expected) => {
     expect(serverKey.split(options)).toEqual(expected)
     expect(key(options)).not.toBe(key({}))
     expect(serverKey.difference({}, options)).toBe(name)
     expect(serverKey.difference(options, options)).toBeUndefined()
   })
 
-  it("is nothing of what travels with a session or a prompt", () => {
+  it("ignores options that travel with a session or a prompt", () => {
     const options: RunOptions.RunOptions = {
       agent: "plan",
       model: "a/b",
@@ -58,20 +58,20 @@ describe("what a server is started with", () => {
     expect(Option.isNone(serverKey.refusedAttached({ startupProfile: "full" }))).toBe(true)
   })
 
-  it("tells secrets, orders and directories apart", () => {
+  it("distinguishes secrets, orders and directories", () => {
     const secret = (value: string) => ({ extraEnv: { KEY: RunConfig.secret(value) } })
     expect(key(secret("a"))).toBe(key(secret("a")))
     expect(key(secret("a"))).not.toBe(key(secret("b")))
     expect(key(secret("a"))).not.toBe(key({ extraEnv: { KEY: "a" } }))
     expect(key({}, "none")).not.toBe(key({}))
     expect(key({}, { directory: "/a" })).not.toBe(key({}, { directory: "/b" }))
-    // The last rule that fits decides.
+    // The last matching rule decides.
     const rules = (permission: Record<string, string>) => ({ configOverrides: { permission } })
     expect(key(rules({ "*": "allow", bash: "deny" }))).not.toBe(key(rules({ bash: "deny", "*": "allow" })))
   })
 })
 
-/** Where each option of a run is carried out; a new one belongs here, and into `docs/server.md`. */
+/** Where each option of a run takes effect; a new one belongs here and in `docs/server.md`. */
 const places: { readonly [Name in keyof Required<RunOptions.RunOptions>]: "run" | "server" | "nowhere" } = {
   agent: "run",
   attach: "nowhere",
@@ -120,7 +120,7 @@ const places: { readonly [Name in keyof Required<RunOptions.RunOptions>]: "run" 
 const guide = readFileSync(new URL("../../../../docs/server.md", import.meta.url), "utf8")
 
 describe("every option of a run", () => {
-  // `onEvent` and the limits are functions and durations: whatever is set has to do here.
+  // `onEvent` and the limits are functions and durations: any value that is set will do here.
   it.each(Object.entries(places))("%s: %s", (name, place) => {
     const options: RunOptions.RunOptions = { [name]: name === "promptVia" ? "argv" : [] }
     expect(Option.isSome(serverKey.refused(options))).toBe(place === "nowhere")
@@ -131,13 +131,13 @@ describe("every option of a run", () => {
     expect(section).toContain(`\`${name}`)
   })
 
-  it("is one of these", () => {
+  it("has a place", () => {
     const known = new Set(Object.keys(places))
     expect(Object.keys(RunConfig.RunConfig.fields).filter((name) => !known.has(name))).toEqual([])
   })
 })
 
-describe("what a server cannot be told", () => {
+describe("an option that a server cannot apply is refused:", () => {
   it.each<readonly [string, RunOptions.RunOptions]>([
     ["attach", { attach: "http://localhost:4096" }],
     ["password", { password: RunConfig.secret("x") }],
@@ -152,7 +152,7 @@ describe("what a server cannot be told", () => {
     expect(Option.getOrThrow(serverKey.refused(options)).path).toBe(path)
   })
 
-  it("is not what asks for nothing", () => {
+  it("but not its neutral value", () => {
     expect(Option.isNone(serverKey.refused({ share: false, promptVia: "stdin" }))).toBe(true)
   })
 
@@ -170,7 +170,7 @@ describe("what a server cannot be told", () => {
     ["printLogs", { printLogs: false }],
     ["logLevel", { logLevel: "ERROR" }],
     ["extraArgs", { extraArgs: [] }]
-  ])("that runs already: %s", (path, options) => {
+  ])("when the server already runs: %s", (path, options) => {
     expect(Option.getOrThrow(serverKey.refusedAttached(options)).path).toBe(path)
   })
 })

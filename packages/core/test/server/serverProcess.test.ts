@@ -55,7 +55,7 @@ const start = (more: Partial<Spec> = {}) =>
 const listens = Mock.stdout("opencode server listening on http://127.0.0.1:4096\n")
 
 describe("a server process", () => {
-  it.effect("is told everything by environment, and nothing of it by argument", () =>
+  it.effect("gets everything from the environment and nothing from arguments", () =>
     Effect.gen(function*() {
       yield* Effect.scoped(Effect.gen(function*() {
         const started = yield* start()
@@ -87,13 +87,13 @@ describe("a server process", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(T.platform([Mock.script(listens, Mock.never)]))))
 
-  it.effect("never has the password of another layer's", () =>
+  it.effect("has a password that no other layer has", () =>
     Effect.gen(function*() {
       const passwords = yield* Effect.replicateEffect(credentials.password, 100)
       assert.strictEqual(new Set(passwords.map(Redacted.value)).size, 100)
     }))
 
-  it.effect("with the fast profile fetches no list of models, and has the whole one", () =>
+  it.effect("with the fast profile fetches no list of models and gets the whole one", () =>
     Effect.scoped(Effect.gen(function*() {
       yield* start({ config: { startupProfile: "fast", configOverrides: { model: "fake/m1" } } })
       const { env } = yield* T.only
@@ -104,19 +104,19 @@ describe("a server process", () => {
   for (
     const [what, content] of [
       [
-        "behind a warning",
+        "after a warning",
         "Warning: OPENCODE_SERVER_PASSWORD is not set; server is unsecured.\nopencode server listening on http://127.0.0.1:4096\n"
       ],
       ["byte by byte", Mock.chunked("opencode server listening on http://127.0.0.1:4096\r\n", 1)]
     ] as const
   ) {
-    it.effect(`is ready by its line, ${what}`, () =>
+    it.effect(`is ready after its line, ${what}`, () =>
       Effect.scoped(Effect.gen(function*() {
         assert.strictEqual((yield* start()).url, "http://127.0.0.1:4096")
       })).pipe(Effect.provide(T.platform([Mock.script(Mock.stdout(content), Mock.never)]))))
   }
 
-  it.effect("has its pipes read for ever", () =>
+  it.effect("has its pipes read until it ends", () =>
     Effect.scoped(Effect.gen(function*() {
       const started = yield* start()
       const exited = yield* started.exited
@@ -134,7 +134,7 @@ describe("a server process", () => {
       )
     ]))))
 
-  it.effect("that ends before it listens fails with what it said, without secrets", () =>
+  it.effect("that ends before it listens fails with its stderr, without secrets", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeServerError")(Effect.scoped(start()))
       expect(error).toMatchObject({ reason: "start-failed", exitCode: 1, url: undefined })
@@ -148,7 +148,7 @@ describe("a server process", () => {
       )
     ))))
 
-  it.effect("that is killed before it listens says by what", () =>
+  it.effect("that is killed before it listens fails with the signal", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeServerError")(Effect.scoped(start()))
       expect(error).toMatchObject({ reason: "start-failed", signal: "SIGKILL" })
@@ -165,14 +165,14 @@ describe("a server process", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(T.platform([Mock.script(Mock.stderr("still looking\n"), Mock.never)]))))
 
-  it.effect("that cannot be started says why", () =>
+  it.effect("that cannot be started fails with the reason", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeSpawnError")(Effect.scoped(start()))
       assert.strictEqual(error.reason, "PermissionDenied")
       yield* T.expectClean
     }).pipe(Effect.provide(T.platform([Mock.spawnError("PermissionDenied")]))))
 
-  it.effect("is refused what the system cannot carry before anything is started", () =>
+  it.effect("is refused an oversized environment before anything is started", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeConfigError")(
         Effect.scoped(start({ config: { configOverrides: { instructions: ["x".repeat(128 * 1024)] } } }))
@@ -184,7 +184,7 @@ describe("a server process", () => {
 })
 
 // ---------------------------------------------------------------------------------------------------------------
-// With what is said to it
+// With replies
 // ---------------------------------------------------------------------------------------------------------------
 
 const open = (answer: Answer) =>
@@ -197,7 +197,7 @@ const open = (answer: Answer) =>
     })
   })
 
-/** A server that answers as the real one does. */
+/** A server that answers like the real one. */
 const answers = (more: (path: string) => Response | Effect.Effect<Response, unknown> | undefined = () => undefined) => {
   const asked: Array<string> = []
   const answer: Answer = ({ url }) => {
@@ -256,7 +256,7 @@ describe("a server of our own", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(serving)))
 
-  it.effect("that does not end its sessions within 5 seconds is ended without", () =>
+  it.effect("that does not end its sessions within 5 seconds is ended anyway", () =>
     Effect.gen(function*() {
       const scope = yield* Scope.make()
       const asked = yield* Deferred.make<void>()
@@ -281,7 +281,7 @@ describe("a server of our own", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(serving)))
 
-  it.effect("that has ended is not asked for anything any more", () => {
+  it.effect("that has ended receives no further request", () => {
     const kill = Effect.unsafeMakeLatch(false)
     return Effect.gen(function*() {
       const { answer, asked } = answers()
@@ -298,7 +298,7 @@ describe("a server of our own", () => {
     }).pipe(Effect.provide(T.platform([Mock.script(listens, Mock.waitFor(kill.await), Mock.signal("SIGKILL"))])))
   })
 
-  it.effect("of a version that is not driven is ended", () =>
+  it.effect("of an unsupported version is ended", () =>
     Effect.gen(function*() {
       for (const version of ["1.17.19", "2.0.0", "none"]) {
         const { answer } = answers((path) => path === "/global/health" ? json({ version }) : undefined)
@@ -309,7 +309,7 @@ describe("a server of our own", () => {
       yield* T.expectClean
     }).pipe(Effect.provide(serving)))
 
-  it.effect("whose port is taken is started again, at another one", () => {
+  it.effect("whose port is taken is restarted on another port", () => {
     let starts = 0
     const taken = Mock.script(
       Mock.stderr("\u001b[91m\u001b[1mError: \u001b[0mUnexpected error\n\nServeError\n"),
@@ -326,7 +326,7 @@ describe("a server of our own", () => {
     }).pipe(Effect.provide(T.platform(() => ++starts === 1 ? taken : Mock.script(listens, Mock.never))))
   })
 
-  it.effect("that crashes on its database while it starts is started again, twice at most", () => {
+  it.effect("that crashes on its database during the start is restarted at most twice", () => {
     let starts = 0
     return Effect.gen(function*() {
       const fiber = yield* Effect.fork(Effect.scoped(open(answers().answer)))
@@ -348,7 +348,7 @@ describe("a server of our own", () => {
 })
 
 describe("servers of our own", () => {
-  it.effect("start one after the other, and keep their directories over a restart", () => {
+  it.effect("start one after the other and keep their directories across a restart", () => {
     const go = [Effect.unsafeMakeLatch(false), Effect.unsafeMakeLatch(false), Effect.unsafeMakeLatch(true)]
     const crash = Effect.unsafeMakeLatch(false)
     let starts = 0
@@ -378,7 +378,7 @@ describe("servers of our own", () => {
         assert.strictEqual(third.directory, first.directory)
         const [before, , after] = yield* T.commands
         assert.strictEqual(after!.env["XDG_DATA_HOME"], before!.env["XDG_DATA_HOME"])
-        // What is cleaned of it knows no other.
+        // Only this password is masked in its output.
         assert.strictEqual(after!.env["OPENCODE_SERVER_PASSWORD"], before!.env["OPENCODE_SERVER_PASSWORD"])
         assert.strictEqual(machine.made.length, 2)
       }))
@@ -394,7 +394,7 @@ describe("servers of our own", () => {
   })
 })
 
-describe("a server of somebody else", () => {
+describe("a foreign server", () => {
   for (
     const [url, address] of [
       ["http://host:4096", "http://host:4096"],
@@ -405,11 +405,11 @@ describe("a server of somebody else", () => {
       ["", undefined]
     ] as const
   ) {
-    it(`${url === "" ? "nothing" : url} is ${address ?? "no address"}`, () =>
+    it(`with the url "${url}" has the address ${address}`, () =>
       assert.strictEqual(connections.addressOf(url), address))
   }
 
-  it.effect("is reached by its address, and left alone at the end", () =>
+  it.effect("is reached by its address and left alone at the end", () =>
     Effect.gen(function*() {
       const { answer, asked } = answers()
       const scripted = client(answer)
@@ -430,7 +430,7 @@ describe("a server of somebody else", () => {
       )
     }))
 
-  it.effect("without an address is refused before anything is asked", () =>
+  it.effect("without an address is refused before any request", () =>
     Effect.gen(function*() {
       const scripted = client(() => Effect.die("nothing is asked"))
       const error = yield* T.failsWith("OpenCodeConfigError")(

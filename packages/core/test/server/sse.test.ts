@@ -22,7 +22,7 @@ const text = fc.array(
   { maxLength: 8 }
 ).map((pieces) => pieces.join("").replaceAll(/[\r\n]/g, ""))
 
-/** A frame with what it says, and whatever else may stand between and around its lines. */
+/** A frame with its data, and whatever else may stand between and around its lines. */
 const frame = fc.record({
   data: fc.array(text, { minLength: 1, maxLength: 3 }),
   noise: fc.array(
@@ -39,14 +39,14 @@ const frame = fc.record({
 })
 
 describe("sse", () => {
-  it.prop("gives the data of every frame, for any chunking and any line ends", {
+  it.prop("returns the data of every frame for any chunking and any line ends", {
     frames: fc.array(frame, { maxLength: 6 }),
     places: fc.array(fc.nat(400), { maxLength: 12 })
   }, ({ frames, places }) => {
     const bytes = utf8(
-      // The first line is a comment: a byte order mark before it is none of the data's.
+      // The first line is a comment: a byte order mark before it does not belong to the data.
       ":\n" + frames.map(({ data, end, noise, space }) => {
-        // A value that begins with a space loses it unless there is one before it.
+        // A value that begins with a space loses it unless another one precedes it.
         const lines = data.map((line) => `data:${space || line.startsWith(" ") ? " " : ""}${line}`)
         return [...lines, ...noise].map((line) => line + end).join("") + end
       }).join("")
@@ -57,17 +57,17 @@ describe("sse", () => {
     expect(parse(cut(bytes, places))).toEqual(expected)
   }, { fastCheck: { numRuns: 500 } })
 
-  it("knows no frame without data, and none that was not finished", () => {
+  it("ignores frames without data and unfinished ones", () => {
     expect(parseText(":comment\n\n\n\nevent: x\n\nid\n\n")).toEqual([])
     expect(parseText("data: a\n\ndata: b\n")).toEqual(["a"])
     expect(parseText("data\n\n")).toEqual([""])
     expect(parseText("database: a\n\n")).toEqual([])
   })
 
-  it("drops a frame that is too long, says so, and goes on", () => {
+  it("drops a frame that is too long, reports it, and continues", () => {
     const long = "x".repeat(100)
     expect(parseText(`data: a\n\ndata: ${long}\n\ndata: b\n\n`, 50)).toEqual(["a", { tooLong: 106 }, "b"])
-    // No line of it is too long, all of them are.
+    // No single line of it is too long, but all together are.
     expect(parseText(`${"data: 1234567890\n".repeat(10)}\ndata: b\n\n`, 50)).toEqual([{ tooLong: 100 }, "b"])
   })
 })

@@ -1,9 +1,9 @@
-/** What the tests of the server transport share: an HTTP client whose server is a function. */
+/** Common parts of the server transport's tests: an HTTP client whose server is a function. */
 import { HttpClient, HttpClientError, HttpClientResponse } from "@effect/platform"
 import type { HttpClientRequest } from "@effect/platform"
 import { Effect } from "effect"
 
-/** A request as it left. */
+/** A request as sent. */
 export interface Sent {
   readonly method: string
   readonly url: URL
@@ -17,7 +17,7 @@ export type Answer = (sent: Sent) => Response | Effect.Effect<Response, unknown>
 const bodyOf = (request: HttpClientRequest.HttpClientRequest): unknown =>
   request.body._tag === "Uint8Array" ? JSON.parse(new TextDecoder().decode(request.body.body)) : undefined
 
-/** A client that is answered by a function; a failure of it is one of the connection. */
+/** A client answered by a function; a failure of it is one of the connection. */
 export const client = (answer: Answer) => {
   const sent: Array<Sent> = []
   return {

@@ -4,10 +4,10 @@ import type * as verdicts from "../../src/internal/opencode/verdict.js"
 import { eventsOf } from "./facts.js"
 import * as fixtures from "./fixtures.js"
 
-/** JSON values as a parser gives them: no -0. */
+/** JSON values as a parser returns them: without -0. */
 export const json: fc.Arbitrary<unknown> = fc.json({ maxDepth: 3 }).map((text): unknown => JSON.parse(text))
 
-/** JSON objects, prototype names among their keys. */
+/** JSON objects, with names of the prototype among their keys. */
 export const jsonObject: fc.Arbitrary<{ readonly [key: string]: unknown }> = fc.array(
   fc.tuple(
     fc.oneof(
@@ -39,7 +39,7 @@ const eventTypes = [
   "effect-opencode/diagnostic"
 ]
 
-/** Objects that look like events and are not quite. */
+/** Objects that look like events, but not quite. */
 export const oddWire: fc.Arbitrary<RunEvent.WireObject> = fc.record({
   type: fc.constantFrom(...eventTypes),
   part: fc.oneof(jsonObject, json),
@@ -81,7 +81,7 @@ export const goodWire: fc.Arbitrary<RunEvent.WireObject> = fc.oneof(
 
 const fixtureEvents = fixtures.all.map(({ stdout }) => eventsOf(stdout))
 
-/** What a run can have seen: the beginning of a real run, then anything. */
+/** The events of a run: the beginning of a real run, then anything. */
 export const events: fc.Arbitrary<ReadonlyArray<RunEvent.RunEvent>> = fc.record({
   real: fc.constantFrom(...fixtureEvents),
   share: fc.double({ min: 0, max: 1, noNaN: true }),

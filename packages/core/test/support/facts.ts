@@ -64,7 +64,7 @@ export const sum = (events: Iterable<RunEvent.RunEvent>): summary.Summary => {
   return state
 }
 
-/** The facts of a run that saw these events, ended so, and printed this on stderr. */
+/** The facts of a run with these events, this exit and this stderr. */
 export const facts = (input: {
   readonly events: Iterable<RunEvent.RunEvent>
   readonly exit: verdicts.Exit

@@ -16,7 +16,7 @@ export interface Fixture {
   readonly stderr: Uint8Array
   readonly exitCode: number | null
   readonly signal: string | null
-  /** The capture ended the process: it would not have ended by itself. */
+  /** The capture had to end the process, which would not have ended by itself. */
   readonly killedByTimeout: boolean
 }
 
@@ -59,7 +59,7 @@ const utf8 = new TextDecoder("utf-8")
 /** The text of a capture by the plainest means, for the tests to compare with. */
 export const textOf = (bytes: Uint8Array): string => utf8.decode(bytes)
 
-/** The lines of a capture by the plainest means: what stands behind the last line feed counts if it is not empty. */
+/** The lines of a capture by the plainest means: text after the last line feed counts unless it is empty. */
 export const linesOf = (bytes: Uint8Array): ReadonlyArray<string> => {
   const lines = textOf(bytes).split("\n")
   return lines.at(-1) === "" ? lines.slice(0, -1) : lines

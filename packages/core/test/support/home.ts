@@ -1,12 +1,11 @@
 import * as fs from "node:fs"
 import * as path from "node:path"
 
-/** The version that the repository installs; saves a start of the binary in each test. */
+/** The installed version; saves a start of the binary in each test. */
 export const version = "1.18.33"
 
 /**
- * 1.18.33 installs this at every start that does not find it, for some two seconds in which the first SIGTERM does not
- * end it.
+ * 1.18.33 installs this at every start if it is missing, for some two seconds in which it ignores the first SIGTERM.
  */
 export const install = (home: string): void => {
   const directory = path.join(home, ".config", "opencode")

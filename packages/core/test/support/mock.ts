@@ -14,7 +14,7 @@ import { counted, settle, turn } from "./settling.js"
 export { settle, turn } from "./settling.js"
 
 // ---------------------------------------------------------------------------------------------------------------
-// What OpenCode prints
+// Events as OpenCode prints them
 // ---------------------------------------------------------------------------------------------------------------
 
 const envelope = { timestamp: 1_700_000_000_000, sessionID: "ses_1" }
@@ -76,7 +76,7 @@ export const error = (name: string, data: { readonly [key: string]: unknown }) =
 /** A conversation of one step. */
 export const answer = (said: string) => [stepStart(), text(said), stepFinish("stop")]
 
-/** A process that says something and exits. */
+/** A process that prints something and exits. */
 export const answering = (said: string): Mock.Script => Mock.script(Mock.lines(answer(said)), Mock.exit(0))
 
 /** A start-up crash of SQLite. */
@@ -95,10 +95,10 @@ export interface FakeProcess {
   readonly started?: number | undefined
 }
 
-/** The first process of a mock executor has this pid, the next ones follow. */
+/** The first process of a mock executor has this pid; the next ones follow. */
 export const firstPid = 2 ** 30
 
-/** Real files below one directory that goes with the test, and a process table that the test writes. */
+/** Real files below one directory that is removed with the test, and a process table that the test writes. */
 export interface Machine {
   readonly root: string
   /** An executable file. */
@@ -110,9 +110,9 @@ export interface Machine {
   readonly work: string
   /** Where temporary directories are made. */
   readonly tmp: string
-  /** `/proc`, besides what the mock runs. */
+  /** `/proc`, in addition to the processes of the mock. */
   readonly processes: Map<number, FakeProcess>
-  /** How often each file was asked for. */
+  /** How often each file was read. */
   readonly stats: Array<string>
   /** The temporary directories that were made. */
   readonly made: Array<string>
@@ -208,10 +208,10 @@ type Scripts = Parameters<typeof Mock.layer>[0]
 
 export type Platform = CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path
 
-/** What a file system does instead, given what it does by itself. */
+/** Replacements for functions of a file system, given the original. */
 export type Files = Partial<FileSystem.FileSystem> | ((base: FileSystem.FileSystem) => Partial<FileSystem.FileSystem>)
 
-/** Everything but the service: the mock, the machine and its environment variables. */
+/** Everything except the service: the mock, the machine and its environment variables. */
 export const platform = (
   scripts: Scripts,
   env: (machine: Machine) => { readonly [name: string]: string } = () => ({}),
@@ -242,7 +242,7 @@ export const layer = (
   scripts: Scripts,
   options: OpenCode.Options | ((machine: Machine) => OpenCode.Options) = {},
   env?: (machine: Machine) => { readonly [name: string]: string },
-  // Unknown: the machine of a test is not to be told from its times.
+  // Unknown: a test must not depend on the machine's number of processors.
   processors?: number,
   files?: Files
 ): Layer.Layer<OpenCode.OpenCode | Platform | Mock.MockCommandExecutor | Machine> =>
@@ -258,7 +258,7 @@ export const layer = (
     Layer.provideMerge(platform(scripts, env, files))
   )
 
-/** The same over a file system that does some things in another way. */
+/** The same over a file system with replaced functions. */
 export const layerOf = (files: Files, scripts: Scripts, options?: Parameters<typeof layer>[1]) =>
   layer(scripts, options, undefined, undefined, files)
 
@@ -275,7 +275,7 @@ export const command = (index: number) =>
     return found
   })
 
-/** The one command that was started. */
+/** The only command that was started. */
 export const only = Effect.flatMap(commands, (all) => {
   assert.strictEqual(all.length, 1, "the number of commands")
   return command(0)
@@ -297,7 +297,7 @@ export const until = <R>(what: string, reached: Effect.Effect<boolean, never, R>
 export const untilStarted = (count: number) =>
   until(`${count} commands`, Effect.map(commands, (all) => all.length >= count))
 
-/** Waits until this many attempts have their directories: only the gate is between them and their start. */
+/** Waits until this many attempts have their directories: only the gate is left before their start. */
 export const untilMade = (count: number) =>
   Effect.zipRight(
     Effect.flatMap(Machine, ({ made }) => until(`${count} directories`, Effect.sync(() => made.length >= count))),
@@ -351,7 +351,7 @@ export const untilOver = (count: number) =>
 
 export const isDone = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) => Effect.map(fiber.poll, (exit) => exit._tag === "Some")
 
-/** Nothing runs any more, and no directory is left. */
+/** No process runs, and no directory is left. */
 export const expectClean = Effect.gen(function*() {
   const { tmp } = yield* Machine
   const mock = yield* Mock.MockCommandExecutor

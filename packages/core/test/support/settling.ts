@@ -1,8 +1,8 @@
-/** Tells when real files are no longer read and written, while the clock of a test stands still. */
+/** Waits until real files are no longer read and written, while the clock of a test stands still. */
 import type { FileSystem } from "@effect/platform"
 import { Effect } from "effect"
 
-/** Calls of the file system that have not returned, of all tests of a file. */
+/** Calls of the file system that have not returned, of all tests in a file. */
 let underWay = 0
 
 /** Counts the calls, so that a test can tell whether anything still happens. */
@@ -32,7 +32,7 @@ export const turn = Effect.async<void>((resume) => {
   setImmediate(() => resume(Effect.void))
 })
 
-/** Enough turns for whatever does not wait for the clock: nothing is read or written any more, and then some. */
+/** Enough turns for everything that does not wait for the clock: 30 turns without any reading or writing. */
 export const settle: Effect.Effect<void> = Effect.suspend(() => {
   const rest = (quiet: number): Effect.Effect<void> =>
     quiet === 30 ? Effect.void : Effect.flatMap(turn, () => rest(underWay === 0 ? quiet + 1 : 0))

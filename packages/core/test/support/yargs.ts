@@ -3,7 +3,7 @@ import { Parser } from "yargs/helpers"
 
 let last: unknown
 
-/** What of its arguments OpenCode reads, and in which words: the options of `opencode run` (1.18.33, yargs 18.0.0). */
+/** The arguments that OpenCode reads, and their names: the options of `opencode run` (1.18.33, yargs 18.0.0). */
 const parser = yargs([])
   .detectLocale(false)
   .help(false)
@@ -54,7 +54,7 @@ export interface Read {
   readonly "--"?: ReadonlyArray<string>
 }
 
-/** Reads arguments as OpenCode does; throws where OpenCode would print its help. */
+/** Reads arguments like OpenCode; throws when OpenCode would print its help. */
 export const read = (args: ReadonlyArray<string>): Read => {
   last = undefined
   parser.parseSync([...args])

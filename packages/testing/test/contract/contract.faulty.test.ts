@@ -6,7 +6,7 @@ import { join } from "node:path"
 import { isAlive } from "../support/processes.js"
 import { contract, Other } from "./contract.js"
 
-/** Returns when a run has read its input: it has begun its log. */
+/** Returns when a run has read its input, which is when it begins its log. */
 const firstCall = (directory: string) =>
   Effect.sync(() => readdirSync(join(directory, "log")).some((name) => name.startsWith("process-"))).pipe(
     Effect.delay("10 millis"),

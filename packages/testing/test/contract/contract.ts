@@ -1,6 +1,6 @@
 /**
- * What every stand-in for OpenCode has to have in common with OpenCode: the same scenarios, told once to the provider
- * of the real binary and once as lines of the wire to the doubles, and the same assertions about what a program sees.
+ * What every stand-in for OpenCode has in common with OpenCode: the same scenarios, given once to the provider of the
+ * real binary and once as wire events to the doubles, and the same assertions about what a program sees.
  */
 import { describe, expect, it } from "@effect/vitest"
 import { Context, Effect, Exit, Fiber, type Layer, Stream } from "effect"
@@ -17,21 +17,21 @@ export class Other extends Context.Tag("contract/Other")<Other, {
   readonly prompts: Effect.Effect<ReadonlyArray<string>>
   /** Returns when the first one has arrived. */
   readonly arrived: Effect.Effect<void>
-  /** Processes that are still there. */
+  /** Processes that still live. */
   readonly survivors: Effect.Effect<number>
 }>() {}
 
-/** What the other side does, as the doubles are told. */
+/** What the other side does, as given to the doubles. */
 export interface Wire {
   readonly stderr?: string | undefined
   readonly events: ReadonlyArray<Events.WireEvent>
-  /** Goes on for ever after the events. Default: it ends. */
+  /** Runs for ever after the events. Default: it ends. */
   readonly hangs?: boolean | undefined
   /** Default: 0. */
   readonly exitCode?: number | undefined
 }
 
-/** The same as the provider of the real binary is told. */
+/** The same as given to the provider of the real binary. */
 export type Provider = ModelProvider.Respond
 
 export interface World {
@@ -39,7 +39,7 @@ export interface World {
   readonly layer: (wire: Wire, provider: Provider) => Layer.Layer<OpenCode.OpenCode | Other, unknown>
   /**
    * Whether a server carries the runs. Then a run has no exit code and no stderr, pieces of an answer are events before
-   * the whole of it, and whoever is to decide about a permission is asked while the agent waits.
+   * the whole of it, and permission requests reach their callback while the agent waits.
    */
   readonly isServer?: boolean | undefined
 }
@@ -51,7 +51,7 @@ class Here extends Context.Tag("contract/Here")<Here, World>() {}
 // Assertions
 // -----------------------------------------------------------------------------
 
-/** The names of everything that a line must have, by a builder that is compared with captures elsewhere. */
+/** The names of all fields that a line must have, from a builder that other tests compare with captures. */
 const required = (value: unknown, path = ""): ReadonlyArray<string> =>
   typeof value !== "object" || value === null || /^\.(part\.state\.(input|metadata)|error\.data\.)/.test(path)
     ? [`${path}: ${typeof value}`]
@@ -65,18 +65,18 @@ const built: { readonly [tag: string]: Events.WireEvent } = {
   SessionError: Events.error({ message: "message" })
 }
 
-/** What is told of a run as it happens, and is no line of OpenCode's. */
+/** Live events of a run that are not lines of OpenCode. */
 const isSaid = ({ _tag }: RunEvent.RunEvent): boolean => _tag === "TextDelta" || _tag === "PermissionAsked"
 
 /** The events that are lines, or would be. */
 const printed = (events: ReadonlyArray<RunEvent.RunEvent> | undefined) =>
   (events ?? []).filter((event) => !isSaid(event))
 
-/** The answer in the pieces in which it was told. */
+/** The answer, joined from its live pieces. */
 const pieces = (events: Iterable<RunEvent.RunEvent>): string =>
   [...events].filter(RunEvent.is("TextDelta")).map(({ text }) => text).join("")
 
-/** Every line is an event that is known, and has what such a line has. */
+/** Every line is a known event with the fields of its kind. */
 const wellFormed = (events: ReadonlyArray<RunEvent.RunEvent>): void => {
   for (const event of printed(events)) {
     if (event._tag === "PermissionRejected" || event._tag === "ProviderRetry") continue
@@ -113,7 +113,7 @@ const nothingLeft = Effect.flatMap(Other, ({ survivors }) => Effect.map(survivor
 
 const { Reply, steps } = ModelProvider
 
-/** What a million tokens cost is the same everywhere, so is what a step of these tokens does. */
+/** The usage of one step, which has the same price everywhere. */
 const step = { total: 120, input: 60, output: 20, reasoning: 0, cacheRead: 40, cacheWrite: 0 }
 
 // -----------------------------------------------------------------------------
@@ -202,7 +202,7 @@ const scenarios: ReadonlyArray<Scenario> = [
     })
   },
   {
-    name: "a key that the provider does not know",
+    name: "a key that the provider refuses",
     wire: {
       events: [Events.error({ message: "Incorrect API key provided", statusCode: 401 })],
       exitCode: 1
@@ -223,7 +223,7 @@ const scenarios: ReadonlyArray<Scenario> = [
     })
   },
   {
-    name: "a permission that nobody is there to give",
+    name: "a permission that nobody can grant",
     wire: {
       stderr: Events.stderr.permissionRejected("external_directory", ["/etc/*"]),
       events: Events.turn(Events.toolRejected({ tool: "read", input: { filePath: "/etc/hostname" } }))
@@ -251,7 +251,7 @@ const scenarios: ReadonlyArray<Scenario> = [
     })
   },
   {
-    name: "an agent that is not there",
+    name: "a missing agent",
     wire: { stderr: Events.stderr.agentFallback("nope"), events: [], hangs: true },
     provider: () => Reply.never,
     test: Effect.gen(function*() {
@@ -287,7 +287,7 @@ const scenarios: ReadonlyArray<Scenario> = [
     })
   },
   {
-    name: "an awkward prompt, which arrives as it is",
+    name: "an awkward prompt, which arrives unchanged",
     wire: { events: Events.turn("ok") },
     provider: steps([Reply.text("ok")]),
     test: Effect.gen(function*() {

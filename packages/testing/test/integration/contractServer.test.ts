@@ -31,20 +31,20 @@ const scope = Effect.runSync(Scope.make())
 const memo = Effect.runSync(Layer.makeMemoMap)
 const services = Layer.buildWithMemoMap(shared, memo, scope)
 
-/** The server's process: the one that this process has started. */
+/** The server's process is the child of this process. */
 const isServer = (pid: number): boolean => {
   try {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1")
     return Number(stat.slice(stat.lastIndexOf(")") + 2).split(" ")[1]) === process.pid
   } catch {
-    // gone in between
+    // has just ended
     return false
   }
 }
 
-/** Where everything happens, once something does. */
+/** The directory of the sandbox, once it exists. */
 let root: string | undefined
-/** The servers that were seen after runs. */
+/** The servers that were still running after runs. */
 const servers = new Set<number>()
 
 const here = (respond: ModelProvider.Respond) =>
@@ -83,8 +83,8 @@ contract({
   layer: (_, respond) => here(respond)
 })
 
-describe("what a server tells better than a process", () => {
-  it.live("which model it does not know", () =>
+describe("a server reports more than a process:", () => {
+  it.live("a model that it does not know", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(OpenCode.run("Say something", { model: "fake/nope" }))
       expect(error).toMatchObject({ _tag: "OpenCodeSessionError", kind: "model-not-found" })

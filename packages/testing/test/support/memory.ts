@@ -4,7 +4,7 @@ import { Effect, Layer, Option } from "effect"
 const error = (reason: PlatformError.SystemErrorReason, method: string, path: string) =>
   new PlatformError.SystemError({ reason, module: "FileSystem", method, pathOrDescriptor: path })
 
-/** Files that are there at once, so that nothing but the test clock decides what happens when. */
+/** In-memory files without delay, so that only the test clock decides what happens when. */
 export const layer: Layer.Layer<FileSystem.FileSystem> = Layer.sync(FileSystem.FileSystem, () => {
   const files = new Map<string, string>()
   const decoder = new TextDecoder()

@@ -1,6 +1,6 @@
 import { readFileSync } from "node:fs"
 
-/** Whether a process is there and more than an entry that nobody has collected yet. */
+/** Whether a process lives: a zombie does not. */
 export const isAlive = (pid: number): boolean => {
   try {
     process.kill(pid, 0)
@@ -11,7 +11,7 @@ export const isAlive = (pid: number): boolean => {
     const stat = readFileSync(`/proc/${pid}/stat`, "latin1")
     return !/^[ZX]/.test(stat.slice(stat.lastIndexOf(")") + 2))
   } catch {
-    // no /proc, or gone in between
+    // no /proc, or has just ended
     return process.platform !== "linux"
   }
 }

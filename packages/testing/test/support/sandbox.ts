@@ -1,4 +1,4 @@
-/** Directories of a test's own, and the processes that were started in them. */
+/** Directories of a test, and the processes started in them. */
 import { Effect } from "effect"
 import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
@@ -9,7 +9,7 @@ import { isAlive } from "./processes.js"
 
 export { version } from "../../../core/test/support/home.js"
 
-/** Directories of its own, so that the machine's OpenCode has no say. */
+/** Private directories, so that the machine's OpenCode has no effect. */
 export const sandbox = Effect.acquireRelease(
   Effect.sync(() => {
     const root = realpathSync(mkdtempSync(join(tmpdir(), "eo-contract-")))
@@ -25,7 +25,7 @@ export const sandbox = Effect.acquireRelease(
   ({ root }) => Effect.sync(() => rmSync(root, { recursive: true, force: true, maxRetries: 5 }))
 )
 
-/** Processes that were started in a sandbox, wherever they have gone since. Linux only: elsewhere nobody is seen. */
+/** Processes started in a sandbox, wherever they are now. Linux only: empty elsewhere. */
 export const survivors = (root: string): ReadonlyArray<number> => {
   const pids = process.platform === "linux" ? readdirSync("/proc").filter((name) => /^\d+$/.test(name)) : []
   return pids.filter((pid) => programOf(pid).environment.includes(root) && isAlive(Number(pid))).map(Number)

@@ -1,4 +1,4 @@
-/** A program as users write them, for a test that ends it by a signal. The run's options come as JSON by environment. */
+/** A program as users write them, for a test that ends it by a signal. The run's options come as JSON from the environment. */
 import { NodeContext, NodeRuntime } from "@effect/platform-node"
 import { Config, Effect, Layer, Schema } from "effect"
 import { OpenCode, RunConfig } from "effect-opencode"

@@ -1,4 +1,4 @@
-/** A program that is killed while its agent works. What is left of it is its transcript. */
+/** A program that is killed while its agent works. Only its transcript remains. */
 import { NodeContext, NodeRuntime } from "@effect/platform-node"
 import { Config, Effect, Schema } from "effect"
 import { OpenCode, RunConfig } from "effect-opencode"

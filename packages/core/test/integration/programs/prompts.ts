@@ -1,4 +1,4 @@
-/** A program that starts many runs at once, for a test that kills it meanwhile. They come as JSON by environment. */
+/** A program that starts many runs at once, for a test that kills it meanwhile. They come as JSON from the environment. */
 import { NodeContext, NodeRuntime } from "@effect/platform-node"
 import { Config, Effect, Layer, Schema } from "effect"
 import { OpenCode, RunConfig } from "effect-opencode"
@@ -7,7 +7,7 @@ import * as fs from "node:fs"
 const Plan = Schema.parseJson(Schema.Struct({
   binary: Schema.optional(Schema.String),
   cwd: Schema.String,
-  /** Is made when the first run is about to start. */
+  /** Is created when the first run is about to start. */
   ready: Schema.String,
   options: RunConfig.RunConfig,
   runs: Schema.Array(Schema.Struct({ bytes: Schema.Number, command: Schema.optional(Schema.String) }))

@@ -1,4 +1,4 @@
-/** A program that is killed while its server works. What the server is told comes as JSON by environment. */
+/** A program that is killed while its server works. The server's options come as JSON from the environment. */
 import { CommandExecutor, FileSystem, HttpClient, Path } from "@effect/platform"
 import { NodeContext, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Config, Duration, Effect, Layer, Schema } from "effect"
