@@ -1,4 +1,4 @@
-/** Runs the programs of docs/performance.md as they stand, over scripted processes. */
+/** Runs the programs of docs/performance.md unchanged, with scripted processes. */
 import { describe, expect, it } from "@effect/vitest"
 import type { Console } from "effect"
 import { Effect, Layer } from "effect"
@@ -41,7 +41,7 @@ vi.mock("@effect/platform-node", async (importOriginal) => {
   }
 })
 
-/** What a program prints. */
+/** The output of a program. */
 const run = (load: () => Promise<unknown>) =>
   Effect.gen(function*() {
     harness.commands = []
@@ -50,7 +50,7 @@ const run = (load: () => Promise<unknown>) =>
     const print = (...args: ReadonlyArray<unknown>) => Effect.sync(() => void printed.push(args.map(String).join(" ")))
     const console: Console.Console = { ...Effect.runSync(Effect.console), log: print, error: print }
     yield* Effect.withConsole(harness.main ?? Effect.dieMessage("the example does not call runMain"), console).pipe(
-      // Any file that can be executed will do: nothing is.
+      // Any executable file will do, because it is never started.
       Effect.provideService(
         HostEnvironment.HostEnvironment,
         HostEnvironment.fromVariables({ ...process.env, OPENCODE_BINARY: process.execPath })

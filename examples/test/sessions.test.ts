@@ -1,6 +1,6 @@
 /**
- * Runs every program of examples/sessions as it stands: `runMain` hands the program over instead of starting it, and
- * the processes that it starts are scripted.
+ * Runs every program of examples/sessions unchanged: `runMain` hands the program over instead of starting it, and the
+ * processes that it starts are scripted.
  */
 import { describe, expect, it } from "@effect/vitest"
 import type { Console, Scope } from "effect"
@@ -15,7 +15,7 @@ const { awaitStdin, exit, lines, script, stderr, stdout } = MockCommandExecutor
 
 interface Harness {
   main: Effect.Effect<unknown, unknown> | undefined
-  /** The script of a command that is no question about the version. */
+  /** The script of a command other than the version query. */
   answer: (command: MockCommandExecutor.RecordedCommand) => MockCommandExecutor.Script
   executor: MockCommandExecutor.Service | undefined
 }
@@ -57,7 +57,7 @@ const print = (printed: Array<string>): Console.Console => {
   return { ...console, log: push, error: push }
 }
 
-/** Imports a program, which does not start it, and then runs it. */
+/** Imports a program, which does not start it yet, and then runs it. */
 const run = (
   load: () => Promise<unknown>,
   answer: Harness["answer"],
@@ -129,7 +129,7 @@ describe("the programs of docs/sessions.md", () => {
     )
     const problem = "src/a.ts(1,1): error TS2322: no\n"
 
-    /** A compiler that is content with the agent's work of this round. */
+    /** A compiler that accepts the agent's work in this round. */
     const contentWith = (round: number) => {
       let compiled = 0
       return (command: MockCommandExecutor.RecordedCommand) => {
@@ -185,7 +185,7 @@ describe("the programs of docs/sessions.md", () => {
         expect(ended).toEqual(Exit.void)
         expect(printed[0]).toContain("mail: OpenCode exited with code 1")
         expect(printed.slice(1)).toEqual(["begin with search", "- update effect", "planned for $0.01"])
-        // Two answers that did not decode at first, and were corrected.
+        // Two answers that did not decode at first and were corrected.
         expect(asked.filter((prompt) => prompt.includes("\"severe\""))).toHaveLength(2)
         const reduce = asked.find((prompt) => prompt.startsWith("Plan the updates"))
         expect(reduce).toContain("\"lastRelease\":\"2026-01-02T00:00:00.000Z\"")
@@ -270,15 +270,15 @@ describe("the programs of docs/sessions.md", () => {
         const again = yield* run(load, () => says("Nothing to do."), { AGENT_HOME: home })
         expect(again.commands.filter(isRun).map(sessionOf)).toEqual([undefined])
 
-        // What is left of a run whose program was killed while it wrote its second event.
+        // The remains of a run whose program was killed while it wrote its second event.
         fs.writeFileSync(file, `${recorded.slice(0, 2).join("\n")}\n${recorded[2]!.slice(0, 20)}`)
         const resumed = yield* run(load, () => says("The rest is done."), { AGENT_HOME: home })
-        expect(resumed.printed).toEqual(["going on after 2 events", "The rest is done."])
+        expect(resumed.printed).toEqual(["continuing after 2 events", "The rest is done."])
         const [turn] = resumed.commands.filter(isRun)
         expect(sessionOf(turn!)).toBe("ses_1")
         expect(turn!.env["XDG_DATA_HOME"]).toBe(path.join(home, "data"))
 
-        // The transcript knows that this was the end of it, although the line before was cut off.
+        // The transcript has the end mark, although the line before it was cut off.
         const last = yield* run(load, () => says("Nothing to do."), { AGENT_HOME: home })
         expect(last.commands.filter(isRun).map(sessionOf)).toEqual([undefined])
       }))

@@ -1,4 +1,4 @@
-/** What is run here is the program of a person who has no OpenCode yet: no configuration of the machine speaks into it. */
+/** Examples run as for a new user without OpenCode: the machine's configuration must not affect them. */
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"

@@ -314,7 +314,7 @@ export const cases: ReadonlyArray<Case> = [
       ...always(Reply.quota("You exceeded your current quota, please check your plan and billing details."))
     },
     {
-      fault: "429, a limit by the minute, `maxProviderRetries: 2`",
+      fault: "429, a limit per minute, `maxProviderRetries: 2`",
       outcome: session,
       detail: "rate-limit, failed attempts: 2",
       options: { maxProviderRetries: 2 },
@@ -346,7 +346,7 @@ export const cases: ReadonlyArray<Case> = [
       ...limited
     },
     {
-      fault: "500, to OpenCode's own end",
+      fault: "500, until OpenCode gives up",
       outcome: session,
       detail: "provider-unavailable, HTTP 500, failed attempts: 6",
       ...always(Reply.httpError(500, words("Internal server error"))),
@@ -366,7 +366,7 @@ export const cases: ReadonlyArray<Case> = [
       options: { ...limited.options, ...refused }
     },
     {
-      fault: "refused connection, to OpenCode's own end",
+      fault: "refused connection, until OpenCode gives up",
       outcome: session,
       detail: "provider-unavailable, failed attempts: 6",
       options: refused,
@@ -379,7 +379,7 @@ export const cases: ReadonlyArray<Case> = [
       ...always(Reply.malformed("so far"))
     },
     {
-      // OpenCode's log does not tell of it, only its repeated steps do.
+      // OpenCode's log does not report it; only the repeated steps show it.
       fault: "stream cut in the middle, `budget: { steps: 2 }`",
       outcome: "OpenCodeBudgetError",
       detail: "steps: 3 of 2",
@@ -387,7 +387,7 @@ export const cases: ReadonlyArray<Case> = [
       options: { budget: { steps: 2 } }
     },
     {
-      fault: "stream cut in the middle, to OpenCode's own end",
+      fault: "stream cut in the middle, until OpenCode gives up",
       outcome: session,
       detail: "provider-unavailable, failed attempts: 5",
       ...always(Reply.cut("so far")),
@@ -422,7 +422,7 @@ export const cases: ReadonlyArray<Case> = [
     },
     { fault: "413", outcome: session, detail: "context-overflow, failed attempts: 2", ...always(Reply.httpError(413)) },
     {
-      fault: "context overflow, 400 and words",
+      fault: "context overflow, 400 with a message",
       outcome: session,
       detail: "context-overflow, failed attempts: 2",
       ...always(Reply.httpError(400, words("This model's maximum context length is 8192 tokens.")))
@@ -443,7 +443,7 @@ export const cases: ReadonlyArray<Case> = [
       options: { budget: { steps: 3 } }
     },
     {
-      fault: "one tool call for ever, `budget: { toolCalls: 3 }`",
+      fault: "the same tool call for ever, `budget: { toolCalls: 3 }`",
       outcome: "OpenCodeBudgetError",
       detail: "toolCalls: 4 of 3",
       ...always(bash("true")),
@@ -526,7 +526,7 @@ export const cases: ReadonlyArray<Case> = [
       ...kept
     },
     {
-      fault: "a data directory that cannot be made",
+      fault: "a data directory that cannot be created",
       outcome: "OpenCodeProcessError",
       detail: "exit code 1, with a hint",
       client: { isolation: "none" },
@@ -616,13 +616,13 @@ export const cases: ReadonlyArray<Case> = [
       ...program(`start(); print("text", { text: "so far" })`)
     },
     {
-      fault: "exit code 3 without a word",
+      fault: "exit code 3 without output",
       outcome: "OpenCodeProcessError",
       detail: "exit code 3",
       ...program(`process.exit(3)`)
     },
     {
-      fault: "an end that does not come, `exitGrace: 1 second`",
+      fault: "a process that does not exit, `exitGrace: 1 second`",
       outcome: "success",
       detail: "stop",
       ...program(`start(); stop(); setInterval(() => {}, 1000)`),
@@ -658,13 +658,13 @@ export const cases: ReadonlyArray<Case> = [
       options: { idleTimeout: "1 second" }
     },
     {
-      fault: "lines that are no events",
+      fault: "lines that are not events",
       outcome: "success",
       detail: "stop",
       ...program(`process.stdout.write("\\n[]\\n{\\n\\u0000\\xff\\n"); start(); stop()`)
     },
     {
-      fault: "events behind other words on their line",
+      fault: "events after other text on their line",
       outcome: "success",
       detail: "stop",
       text: /^still here$/,
@@ -674,7 +674,7 @@ export const cases: ReadonlyArray<Case> = [
       `)
     },
     {
-      fault: "other words inside of an event, no answer",
+      fault: "other text inside an event, no answer",
       outcome: "OpenCodeIncompleteError",
       detail: "exit code 0, last reason: stop",
       ...program(`start(); process.stdout.write('{"type":"text","sessionID":"ses_1","part":{oops\\n'); stop()`)
@@ -702,7 +702,7 @@ export const cases: ReadonlyArray<Case> = [
   ] satisfies ReadonlyArray<Omit<Case, "group">>).map((c) => ({ ...c, group: "Stand-in" })),
   {
     group: "Machine",
-    fault: "somebody else's home, `cwd: \"~root\"`",
+    fault: "another user's home, `cwd: \"~root\"`",
     outcome: "OpenCodeConfigError",
     detail: "cwd",
     options: { cwd: "~root" }

@@ -71,7 +71,7 @@ describe("the fault matrix", () => {
   }
 
   afterAll(() => {
-    // A part of the matrix is no report.
+    // The report needs the whole matrix.
     if (rows.size !== cases.length) return
     fs.mkdirSync(path.dirname(report), { recursive: true })
     fs.writeFileSync(report, table())
@@ -83,12 +83,13 @@ const table = (): string => {
   return [
     "# Outcomes",
     "",
-    `Written by \`npm run test:faults\`. OpenCode ${version} against a scripted provider on loopback; the group`,
-    "*Stand-in* has a script in place of the binary, for what the real one cannot be brought to do. The figures are",
-    `from one run on a machine with ${os.cpus().length} cores, a start of OpenCode (3 to 4 seconds when idle) included`,
-    "where the verdict is counted from the call. Events are those that the error or the result carries; survivors are",
-    "processes, directories are those left in the temporary directory, both counted when the run has returned.",
-    "The home directory has OpenCode's plugin package: without it a run can take a second more to end.",
+    `Written by \`npm run test:faults\`: OpenCode ${version} with a scripted provider on loopback. The group`,
+    "*Stand-in* uses a script in place of the binary, for faults that the real binary cannot be made to show.",
+    `The figures are from one run on a machine with ${os.cpus().length} cores. If the verdict is counted from the`,
+    "call, they include a start of OpenCode (3 to 4 seconds when idle). Events are those in the error or the result.",
+    "Survivors are processes, and directories are those left in the temporary directory; both are counted when",
+    "the run has returned.",
+    "The home directory has OpenCode's plugin package; without it a run can take a second longer to end.",
     "",
     ...groups.flatMap((group) => [
       `## ${group}`,
