@@ -123,7 +123,12 @@ export const close = async (bench: Bench): Promise<Section> => {
       ]
     ]),
     checks: [
-      { what: "closing a child that exits on SIGTERM", most: 50, measured: report.median(rounds.polite, "median"), unit: "ms" },
+      {
+        what: "closing a child that exits on SIGTERM",
+        most: 50,
+        measured: report.median(rounds.polite, "median"),
+        unit: "ms"
+      },
       {
         what: `closing a child that ignores SIGTERM, beyond the grace of ${grace} ms`,
         most: 250,

@@ -15,7 +15,7 @@ const resolve = createRequire(import.meta.url).resolve
 const binary = resolve("opencode-ai/bin/opencode.exe")
 
 // -----------------------------------------------------------------------------
-// What is asked
+// The prompts
 // -----------------------------------------------------------------------------
 
 const shortPieces = 20
@@ -58,7 +58,7 @@ const sweep = [batch(100), batch(100, { delay: 1000 })]
 const hundreds = [1, 2, 3, 4, 5].map((n): Batch => ({ ...batch(10, { times: 10 }), name: `${n}00` }))
 
 // -----------------------------------------------------------------------------
-// How it is measured
+// Measurement
 // -----------------------------------------------------------------------------
 
 let programs = 0
@@ -87,7 +87,7 @@ const program = async (
 }
 
 // -----------------------------------------------------------------------------
-// What is told
+// What is reported
 // -----------------------------------------------------------------------------
 
 type Rounds = ReadonlyArray<Measured>

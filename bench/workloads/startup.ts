@@ -103,7 +103,7 @@ export const together = (bench: Bench): Promise<Section> =>
     }, Math.min(bench.rounds, 3))
     const floor = Object.values(rounds)[0]!
     return {
-      title: `The real binary, ${runs} isolated runs, so many at a time, ${cores} cores`,
+      title: `The real binary, ${runs} isolated runs, several at a time, ${cores} cores`,
       text: report.table(
         [
           "",

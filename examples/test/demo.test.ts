@@ -70,12 +70,12 @@ describe("view", () => {
     expect(report.at(-1)).toBe("  clamp: did not end within 1 s")
   })
 
-  it("lets no text steer the terminal", () => {
+  it("lets no text control the terminal", () => {
     expect(View.oneLine("a\u001b[2Jb\nc\td")).toBe("a [2Jb c d")
     expect(View.logLine(working, "a\u001b[31mred", 2_000)).toBe("chunk          1.0 s  a [31mred")
   })
 
-  it("draws over what it drew before", () => {
+  it("draws over the previous lines", () => {
     expect(View.redraw(0, ["a"])).toBe("\u001b[2Ka\n\u001b[J")
     expect(View.redraw(2, [])).toBe("\u001b[2A\u001b[J")
   })

@@ -118,7 +118,7 @@ describe("the programs of the README", () => {
       expect(Exit.isSuccess(exit)).toBe(true)
     }))
 
-  it.live("errors: what is not handled is still an error, with its partial facts", () =>
+  it.live("errors: an unhandled error stays an error, with its partial facts", () =>
     Effect.gen(function*() {
       const { exit } = yield* run(() => import("../readme/errors.js"), [
         script(lines([text("half"), finish("tool-calls")]), MockCommandExecutor.exit(0))
@@ -146,7 +146,7 @@ describe("the programs of the README", () => {
       expect(printed).toEqual(["[read] a.ts", "Done.", "[step] 1000 tokens, $0.01"])
     }))
 
-  it.live("parallel: one run fails and the others go on", () =>
+  it.live("parallel: one run fails and the others continue", () =>
     Effect.gen(function*() {
       const { commands, exit, printed } = yield* run(() => import("../readme/parallel.js"), [
         script(stderr("no"), MockCommandExecutor.exit(1)),
@@ -160,7 +160,7 @@ describe("the programs of the README", () => {
       expect(printed).toHaveLength(2)
     }))
 
-  it.live("regions: the inner one is laid over the outer one", () =>
+  it.live("regions: the inner one overrides the outer one", () =>
     Effect.gen(function*() {
       const { commands, printed } = yield* run(() => import("../readme/regions.js"), [answer("None."), answer("One.")])
       expect(printed).toEqual(["None.\n\nOne."])
@@ -191,7 +191,7 @@ describe("the programs of the README", () => {
       expect(commands[0]?.env["ANTHROPIC_API_KEY"]).toBe("key")
     }))
 
-  it.live("configuration: what is missing is said before anything runs", () =>
+  it.live("configuration: a missing value is reported before anything runs", () =>
     Effect.gen(function*() {
       const { commands, exit } = yield* run(() => import("../readme/configuration.js"), [answer("Fixed.")])
       expect(String(exit)).toContain("AGENT_MODEL")

@@ -148,7 +148,7 @@ describe("the programs of docs/server.md", () => {
       ])
     }))
 
-  it.live("permission: a person decides about what the program does not", () =>
+  it.live("permission: a person decides what the program does not", () =>
     Effect.gen(function*() {
       fs.writeFileSync("notes.txt", "mine")
       harness.lines = ["Keep my notes.", "y"]
@@ -162,7 +162,7 @@ describe("the programs of docs/server.md", () => {
       expect(requests[2]?.messages.at(-1)?.text).toContain("Keep my notes.")
     }))
 
-  it.live("attach: the answer piece by piece, and the server goes on", () =>
+  it.live("attach: the answer piece by piece, and the server keeps running", () =>
     Effect.gen(function*() {
       const child = yield* Effect.acquireRelease(
         Effect.sync(() =>

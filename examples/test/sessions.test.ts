@@ -139,7 +139,7 @@ describe("the programs of docs/sessions.md", () => {
       }
     }
 
-    it.live("gives the compiler's words back to the same conversation", () =>
+    it.live("sends the compiler's output back to the same conversation", () =>
       Effect.gen(function*() {
         const { commands, exit, printed } = yield* run(() => import("../sessions/review-loop.js"), contentWith(2))
         expect(exit).toEqual(Exit.void)
@@ -154,7 +154,7 @@ describe("the programs of docs/sessions.md", () => {
         expect(new Set(turns.map(({ env }) => env["XDG_DATA_HOME"])).size).toBe(1)
       }))
 
-    it.live("gives up after three rounds, with what is left", () =>
+    it.live("gives up after three rounds, with the remaining problems", () =>
       Effect.gen(function*() {
         const { commands, exit } = yield* run(() => import("../sessions/review-loop.js"), contentWith(9))
         expect(failureOf(exit)).toMatchObject({ _tag: "NotCompilingError", rounds: 3, problems: problem })
@@ -222,7 +222,7 @@ describe("the programs of docs/sessions.md", () => {
   describe("restart", () => {
     const load = () => import("../sessions/restart.js")
 
-    it.scopedLive("each start is one more turn of the same conversation", () =>
+    it.scopedLive("each start adds a turn to the same conversation", () =>
       Effect.gen(function*() {
         const home = yield* temporary
         const first = yield* run(load, () => says("Noted."), { AGENT_HOME: home, PROMPT: "Remember 7" })
@@ -244,7 +244,7 @@ describe("the programs of docs/sessions.md", () => {
         expect(fs.existsSync(path.join(home, "data"))).toBe(true)
       }))
 
-    it.scopedLive("a turn that failed is part of the conversation too", () =>
+    it.scopedLive("a failed turn is part of the conversation", () =>
       Effect.gen(function*() {
         const home = yield* temporary
         const failing = script(lines([part("step_start", {})]), exit(1))
@@ -258,7 +258,7 @@ describe("the programs of docs/sessions.md", () => {
   describe("after a crash", () => {
     const load = () => import("../sessions/after-crash.js")
 
-    it.scopedLive("a run that has its end begins anew, one that was killed goes on", () =>
+    it.scopedLive("starts again after a finished run, and continues a killed one", () =>
       Effect.gen(function*() {
         const home = yield* temporary
         const file = path.join(home, "nightly.jsonl")

@@ -74,7 +74,7 @@ describe("update", () => {
     expect([fleet.done, fleet.failed, fleet.skipped, Fleet.size(fleet)]).toEqual([1, 2, 1, 4])
   })
 
-  it("keeps the order of the queue, whoever starts first", () => {
+  it("keeps the order of the queue, whichever job starts first", () => {
     const fleet = fleetOf([queued("a"), queued("b"), queued("c"), queued("d"), started("c"), started("a")])
     expect(Fleet.active(fleet).map(({ id }) => id)).toEqual(["a", "c"])
     expect(Fleet.next(fleet, 1).map(({ id }) => id)).toEqual(["b"])
@@ -86,7 +86,7 @@ describe("update", () => {
     const fleet = fleetOf([queued("a"), queued("b"), started("a"), started("b"), returned])
     expect(Fleet.active(fleet).map(({ id }) => id)).toEqual(["b"])
     expect(Fleet.next(fleet, 10)).toMatchObject([{ id: "a", state: "waiting", startedAt: undefined }])
-    expect(FleetView.plainLine(fleet, returned)).toMatch(/ {2}job a +was not begun$/)
+    expect(FleetView.plainLine(fleet, returned)).toMatch(/ {2}job a +was not started$/)
     expect(job(fleetOf([started("a"), observed("a", text("hi")), returned]), "a").state).toBe("running")
   })
 

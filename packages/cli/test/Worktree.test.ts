@@ -144,7 +144,7 @@ describe("Worktree", () => {
       expect(fs.readFileSync(path.join(first.path, "work.txt"), "utf8")).toBe("work")
     }))
 
-  test("that of another job is no leftover", (box, worktrees) =>
+  test("does not list the worktree of another job", (box, worktrees) =>
     Effect.gen(function*() {
       yield* open(box, worktrees, "job-x")
       yield* open(box, worktrees, "jo")
@@ -201,12 +201,12 @@ describe("Worktree", () => {
           const reason = (directory: string, base?: string) =>
             Effect.map(Effect.flip(worktrees.origin(directory, base)), (error) => error.reason)
           expect(yield* reason(box.root)).toContain("not a git repository")
-          expect(yield* reason(path.join(box.root, "missing"))).toBe("there is no such directory")
-          expect(yield* reason(box.repository, "nope")).toBe("\"nope\" names no commit there")
-          expect(yield* reason(box.repository, "--all")).toBe("\"--all\" names no commit there")
+          expect(yield* reason(path.join(box.root, "missing"))).toBe("no such directory")
+          expect(yield* reason(box.repository, "nope")).toBe("\"nope\" does not name a commit there")
+          expect(yield* reason(box.repository, "--all")).toBe("\"--all\" does not name a commit there")
           const empty = path.join(box.root, "empty")
           git(box.root, "init", "--quiet", empty)
-          expect(yield* reason(empty)).toBe("\"HEAD\" names no commit there")
+          expect(yield* reason(empty)).toBe("\"HEAD\" does not name a commit there")
         })
     )
 
@@ -219,7 +219,7 @@ describe("Worktree", () => {
       }))
   })
 
-  describe("goes with its branch when nothing would be lost", () => {
+  describe("is removed with its branch when nothing would be lost", () => {
     test("untouched, or with ignored files only", (box, worktrees) =>
       Effect.gen(function*() {
         const worktree = yield* open(box, worktrees)
@@ -264,7 +264,7 @@ describe("Worktree", () => {
       Effect.gen(function*() {
         const worktree = yield* open(box, worktrees)
         git(box.repository, "worktree", "remove", worktree.path)
-        expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: false, reason: "it was gone already" })
+        expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: false, reason: "it was already gone" })
         expect(branches(box)).toEqual(["main"])
       }))
   })
@@ -292,7 +292,7 @@ describe("Worktree", () => {
         fs.rmSync(worktree.path, { recursive: true })
         expect(yield* worktrees.settle(worktree)).toMatchObject({
           kept: false,
-          reason: "it was gone already; kept: 1 commit on effect-opencode/job",
+          reason: "it was already gone; kept: 1 commit on effect-opencode/job",
           commits: 1
         })
         expect(branches(box)).toEqual(["effect-opencode/job", "main"])
@@ -360,7 +360,7 @@ describe("Worktree", () => {
     })
     stays(
       "with changes that git was told not to look at",
-      "files whose changes git was told not to look at",
+      "files whose changes git was told to ignore",
       (worktree) => {
         git(worktree.path, "update-index", "--assume-unchanged", "a.txt")
         write(worktree, "a.txt", "hidden")
@@ -368,7 +368,7 @@ describe("Worktree", () => {
     )
     stays(
       "with a file that is skipped but there",
-      "files whose changes git was told not to look at",
+      "files whose changes git was told to ignore",
       (worktree) => {
         git(worktree.path, "update-index", "--skip-worktree", "a.txt")
         write(worktree, "a.txt", "hidden")
@@ -382,7 +382,7 @@ describe("Worktree", () => {
       git(worktree.path, "checkout", "--quiet", "--detach")
       commit(worktree.path, "loose.txt")
     })
-    stays("in the middle of a merge", "a merge that is not finished", (worktree) => {
+    stays("in the middle of a merge", "a merge in progress", (worktree) => {
       git(worktree.path, "checkout", "--quiet", "-b", "other")
       commit(worktree.path, "other.txt")
       git(worktree.path, "checkout", "--quiet", "effect-opencode/job")
@@ -486,7 +486,7 @@ describe("Worktree", () => {
         fs.mkdirSync(path.join(box.root, "hooks"))
         fs.writeFileSync(path.join(box.root, "hooks", "post-checkout"), "#!/bin/sh\nexit 7\n", { mode: 0o755 })
         const worktree = yield* open(box, worktrees)
-        expect(worktree.warning).toBe("its post-checkout hook failed with exit code 7: it did not say why")
+        expect(worktree.warning).toBe("its post-checkout hook failed with exit code 7: it printed no reason")
       }))
 
     test("does not wait for what the hook has left running", (box, worktrees) =>
@@ -581,7 +581,7 @@ describe("Worktree", () => {
       Effect.gen(function*() {
         const worktree = yield* open(box, worktrees)
         fs.rmSync(worktree.path, { recursive: true })
-        expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: false, reason: "it was gone already" })
+        expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: false, reason: "it was already gone" })
         expect(administrative(box)).toEqual([])
         expect(branches(box)).toEqual(["main"])
         expect(git(box.repository, "worktree", "list").split("\n")).toHaveLength(1)
@@ -595,7 +595,7 @@ describe("Worktree", () => {
         git(box.repository, "worktree", "lock", locked.path)
         fs.rmSync(locked.path, { recursive: true })
         for (const worktree of [emptied, locked]) {
-          expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: false, reason: "it was gone already" })
+          expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: false, reason: "it was already gone" })
         }
         expect(administrative(box)).toEqual([])
         yield* worktrees.tidy
@@ -611,7 +611,7 @@ describe("Worktree", () => {
         fs.rmSync(worktree.path, { recursive: true })
         expect(yield* worktrees.settle(worktree)).toMatchObject({
           kept: false,
-          reason: "it was gone already; kept: 1 commit on effect-opencode/job-detached"
+          reason: "it was already gone; kept: 1 commit on effect-opencode/job-detached"
         })
         expect(git(box.repository, "rev-parse", "effect-opencode/job-detached")).toBe(head)
         expect(administrative(box)).toEqual([])

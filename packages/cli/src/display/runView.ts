@@ -1,6 +1,5 @@
 /**
- * Shows a run while it goes on: lines as its events come, and between them, on a terminal, one line that says that
- * something goes on.
+ * Shows a run while it works: lines as its events arrive, and below them, on a terminal, one status line.
  */
 import type { RunEvent } from "effect-opencode/RunEvent"
 import { textOf } from "effect-opencode/RunEvent"
@@ -19,13 +18,13 @@ import * as Style from "./Style.js"
 
 export interface LiveView {
   readonly event: (event: RunEvent) => Effect.Effect<void>
-  /** Takes the line away and shows how it has ended. */
+  /** Removes the status line and shows how the run has ended. */
   readonly end: (ending: EventView.Ending) => Effect.Effect<void>
 }
 
 const clearLine = "\r\u001b[2K"
 
-/** Without a terminal nothing has to fit. */
+/** The width without a terminal, where nothing has to fit. */
 const unlimited = 240
 
 interface Progress {
@@ -85,7 +84,7 @@ export const make = (cwd: string): Effect.Effect<LiveView, never, Host | Scope.S
       yield* host.writeError(clearLine + line)
     })
     const last = yield* Ref.make<"none" | "stdout" | "stderr">("none")
-    /** On a screen that shows both, a blank line stands between the answer and the rest. */
+    /** On a screen that shows both, a blank line separates the answer from the rest. */
     const turnTo = (stream: "stdout" | "stderr") =>
       Effect.flatMap(Ref.getAndSet(last, stream), (before) =>
         before !== "none" && before !== stream && host.stdoutIsTerminal && host.stderrIsTerminal
@@ -126,7 +125,7 @@ export const make = (cwd: string): Effect.Effect<LiveView, never, Host | Scope.S
       event: (event) =>
         lock.withPermits(1)(Effect.gen(function*() {
           yield* Ref.update(progress, (current) => advance(current, event))
-          // What was held back came before the event.
+          // The text that was held back came before the event.
           yield* answer(texts.add(event))
           if (textOf(event) === "") yield* print(EventView.event(event, yield* options))
         })),
