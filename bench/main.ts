@@ -53,7 +53,7 @@ const { values } = parseArgs({
 const only = values.only?.split(",") ?? Object.keys(workloads)
 const unknown = only.filter((name) => workloads[name] === undefined)
 if (unknown.length > 0) {
-  console.error(`there is no workload ${unknown.join(", ")}; there are ${Object.keys(workloads).join(", ")}`)
+  console.error(`unknown workload ${unknown.join(", ")}; the workloads are ${Object.keys(workloads).join(", ")}`)
   process.exit(2)
 }
 if (!fs.existsSync("/proc/self/schedstat")) {

@@ -1,6 +1,6 @@
 /**
  * Writes `src/index.ts` of every library: one `export * as X from "./X.js"` for each public module, with the module's
- * first doc comment above it. With `--check` it writes nothing and fails when a barrel is not what it would write.
+ * first doc comment above it. With `--check` it writes nothing and fails if a barrel is out of date.
  */
 import * as fs from "node:fs"
 import * as path from "node:path"

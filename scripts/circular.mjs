@@ -1,6 +1,6 @@
 /**
- * Fails when modules of a package import each other in a circle, by types too. Named here are the pairs of the house
- * style: a public module whose functions live in an internal one, which needs the types of the public one.
+ * Fails if modules of a package form an import cycle, type imports included. The allowed pairs of the house style are
+ * named here: a public module whose functions live in an internal one, which needs the types of the public one.
  */
 import madge from "madge"
 import * as path from "node:path"
@@ -27,12 +27,12 @@ const circlesOf = async (src, skipTypeImports) => {
   return {
     modules: Object.keys(result.obj()).length,
     circles: result.circular().map((circle) => circle.map((file) => file.replace(/\.ts$/, ""))),
-    // An import that could not be followed could hide a circle.
+    // An import that could not be resolved could hide a cycle.
     skipped: result.warnings().skipped.filter((name) => name.startsWith("."))
   }
 }
 
-/** A circle that a named pair closes: all its members are of one pair, or of pairs of one public module. */
+/** Whether a cycle is allowed: all its members are in one pair, or in pairs of one public module. */
 const isNamed = (circle) => {
   const [front, ...others] = circle.filter((member) => !member.startsWith("internal/"))
   return front !== undefined && others.length === 0 &&

@@ -27,13 +27,13 @@ for (const { dir } of packages().filter(({ manifest }) => !isProgram(manifest)))
         const end = lines.findIndex((line, index) => index > i && /^\s*```\s*$/.test(line))
         const where = `${relative(file)}:${firstLine + i}`
         if (end < 0) {
-          problems.push(`${where}: this fence has no end`)
+          problems.push(`${where}: this fence is never closed`)
           break
         }
         if (open[1] === "ts" || open[1] === "typescript") {
           const body = lines.slice(i + 1, end)
           if (body.some((line) => /from\s+"\.{1,2}\//.test(line))) {
-            problems.push(`${where}: an example imports by package name, as a user would`)
+            problems.push(`${where}: an example must import by package name, like a user's program`)
           }
           const name = `${path.basename(dir)}-${path.relative(path.join(dir, "src"), file).replace(/[\\/]/g, "-")}`
           examples.push({
@@ -82,7 +82,7 @@ try {
   if (examples.length > 0) {
     const checked = node([require.resolve("typescript/bin/tsc"), "--build", "--pretty", "false", out], out)
     if (checked.status !== 0) {
-      // back from the copy to the line of the doc comment
+      // maps the copy back to the line of the doc comment
       problems.push(
         checked.output.replace(/^(?:.*[\\/])?([^\\/\n(]+\.ts)\((\d+),(\d+)\)/gm, (all, name, line, column) => {
           const example = examples.find((candidate) => path.basename(candidate.file) === name)

@@ -1,5 +1,5 @@
 /**
- * Fails when a Markdown file points at what is not there: a file, a heading, or, in backticks, a path of this repository.
+ * Fails if a Markdown file refers to something missing: a file, a heading, or, in backticks, a path of this repository.
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -11,10 +11,10 @@ const documents = [
   ...places.flatMap((place) => files(path.join(root, place), ".md"))
 ].filter((file) => !file.includes(`${path.sep}node_modules${path.sep}`))
 
-/** The text without what is code: a link in an example is none. */
+/** The text without code, because a link in an example does not count. */
 const prose = (text) => text.replace(/^(```+)[^\n]*\n[\s\S]*?^\1\s*$/gm, "")
 
-/** The anchor that a forge gives to a heading. */
+/** The anchor that code forges generate for a heading. */
 const slug = (heading) =>
   heading.replace(/\[([^\]]*)\]\([^)]*\)/g, "$1").trim().toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, "").replace(
     /\s/g,

@@ -1,5 +1,5 @@
 /**
- * Fails on turns of phrase that readers stumble over, in documents, comments, messages and test names.
+ * Fails on phrases that read as translated, in documents, comments, messages and test names.
  */
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"

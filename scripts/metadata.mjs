@@ -1,6 +1,6 @@
 /**
- * Writes what all manifests have in common into each package: where its repository, its home page and its issues are.
- * The owner and the name of the repository stand in one place, `repository` of the root's package.json.
+ * Writes the common fields of all manifests into each package: repository, home page and issues. The owner and the name
+ * of the repository are set in one place, `repository` of the root's package.json.
  *
  *   node scripts/metadata.mjs            writes
  *   node scripts/metadata.mjs --check    fails if something would be written

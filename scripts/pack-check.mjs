@@ -1,7 +1,7 @@
 /**
- * Checks what a user would get: builds and packs every package, runs publint and attw on the tarballs, and installs
- * them with npm in a project outside of this repository, whose program (scripts/consumer/program.ts) is type-checked
- * and run by plain node. Commands are run as npm has installed them.
+ * Checks the packages as users get them: builds and packs every package, runs publint and attw on the tarballs, and
+ * installs them with npm in a project outside of this repository. Its program (scripts/consumer/program.ts) is
+ * type-checked and run by plain node, and commands are run as npm has installed them.
  */
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
@@ -18,7 +18,7 @@ for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"]) process.on(signal, () => p
 
 class Failure extends Error {}
 
-/** Runs a command and gives its output; a non-zero exit is a failure that shows it. */
+/** Runs a command and returns its output; a non-zero exit is a failure that contains the output. */
 const run = (title, command, args, options = {}) => {
   const result = spawnSync(command, args, {
     cwd: root,
@@ -129,7 +129,7 @@ const main = () => {
     checkContents(tarball, dir, manifest)
     console.log(`  publint`)
     node(`publint of ${manifest.name}`, [bin("publint"), tarball, "--strict"])
-    // there are no types where there is nothing to import
+    // a package without exports has no types
     if (!isProgram(manifest)) {
       console.log(`  attw`)
       node(`attw of ${manifest.name}`, [
@@ -165,7 +165,7 @@ const main = () => {
           ...Object.fromEntries(names.map((name) => [name, `file:${tarballs[name]}`]))
         },
         devDependencies: { "@types/node": rootManifest.devDependencies["@types/node"] },
-        // a package of ours that depends on another of ours gets the tarball, too
+        // our packages that depend on each other get the tarballs as well
         overrides: Object.fromEntries(names.map((name) => [name, `$${name}`]))
       },
       null,
@@ -194,7 +194,7 @@ const main = () => {
       include: ["*.ts"]
     })
   )
-  // npm must not see the settings that pnpm hands to its scripts
+  // npm must not see the settings that pnpm passes to its scripts
   const env = Object.fromEntries(
     Object.keys(process.env).filter((key) => /^(npm_|pnpm_)/i.test(key) && !/^npm_config_(registry|cache)$/i.test(key))
       .map((key) => [key, undefined])
@@ -229,7 +229,7 @@ const main = () => {
     cwd: consumer,
     check: false
   })
-  // Declarations are checked as well (skipLibCheck is off); what others ship is not ours to report.
+  // Declarations are checked as well (skipLibCheck is off), but problems in other packages are not reported.
   const ours = checked.output.split("\n").filter((line) =>
     /error TS\d+/.test(line) &&
     (!line.startsWith("node_modules/") || names.some((name) => line.startsWith(`node_modules/${name}/`)))

@@ -1,12 +1,11 @@
 /**
- * Every TypeScript fence in README.md, packages/<name>/README.md and docs/*.md is a copy of a file in examples/, where it is
- * type-checked and run. A marker above the fence names the file, or one region of it:
+ * Copies files of examples/, where they are type-checked and run, into the TypeScript fences of README.md,
+ * packages/<name>/README.md and docs/*.md. A marker above the fence names the file, or one region of it:
  *
  *   <!-- snippet: examples/readme/parallel.ts -->
  *   <!-- snippet: examples/readme/parallel.ts#region -->
  *
- * Writes the copies; with `--check` it writes nothing and fails when a copy differs. A fence without a marker always
- * fails.
+ * With `--check` it writes nothing and fails if a copy differs. A fence without a marker always fails.
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -23,7 +22,7 @@ const documents = [
   ...files(path.join(root, "docs"), ".md")
 ].filter((file) => fs.existsSync(file))
 
-/** The text of `examples/a.ts` or `examples/a.ts#region`; `undefined` and a problem when there is none. */
+/** The text of `examples/a.ts` or `examples/a.ts#region`; `undefined` and a problem if it does not exist. */
 const source = (reference, where) => {
   const [name, region] = reference.split("#")
   const file = path.resolve(root, name)

@@ -1,6 +1,6 @@
 /**
- * Runs a group of this repository's scripts one after the other, each in a process of its own, and stops at the first
- * that fails. The last line says how many passed and how many failed.
+ * Runs a group of this repository's scripts one after the other, each in its own process, and stops at the first
+ * failure. The last line says how many passed and how many failed.
  *
  *   node scripts/verify.mjs [verify | check | docs]
  */
@@ -18,7 +18,7 @@ const docs = ["snippets:check", "doc-tags", "doc-examples", "test:examples"].map
 const groups = {
   check,
   docs,
-  // Without `test:faults`: the long tail of the fault matrix takes its time.
+  // Without `test:faults`, because the last cases of the fault matrix take minutes.
   verify: [
     ...check,
     ...["test:unit", "test:types", "test:docs", "test:integration", "test:pack"].map(script)
@@ -32,7 +32,7 @@ if (steps === undefined) {
   process.exit(2)
 }
 
-// The package manager that started this script starts its steps too: it need not be on PATH.
+// The package manager that started this script also starts its steps, so it need not be on PATH.
 const manager = process.env.npm_execpath
 const run = (args) =>
   manager !== undefined && /\.[cm]?js$/.test(manager)

@@ -1,4 +1,4 @@
-/** Batches of prompts, measured alike whoever carries them out. */
+/** Batches of prompts, measured the same way for every implementation. */
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as v8 from "node:v8"
@@ -10,18 +10,18 @@ import * as tree from "./tree.js"
 
 export interface Batch extends Asked {
   readonly name: string
-  /** Prompts at the same time. */
+  /** Concurrent prompts. */
   readonly size: number
   /** One after the other. */
   readonly times: number
-  /** All in one directory that the server knows, or each in a directory that it does not. */
+  /** All in one directory that the server knows, or each in a new directory. */
   readonly place: "warm" | "new"
 }
 
 export interface Job {
   readonly binary: string
   readonly config: Config
-  /** Of this program alone. */
+  /** The CPU time of this program alone. */
   readonly work: string
   readonly batches: ReadonlyArray<Batch>
 }
@@ -31,18 +31,18 @@ export interface Prompt {
   readonly directory: string
 }
 
-/** What is looked at of an answer, so that nothing is fast because it does nothing. */
+/** The checked part of an answer, so that nothing is fast because it does nothing. */
 export interface Answer {
   readonly text: string
   readonly tokens: number
 }
 
 export interface Options {
-  /** Looks at the memory of the children again and again, where they end before the batch does. Default: false. */
+  /** Samples the memory of the children repeatedly, for children that end before the batch. Default: false. */
   readonly watching?: boolean
 }
 
-/** The answers of all prompts, which are asked at once; `undefined` where there is none. */
+/** The answers of all prompts, which are sent at once; `undefined` for a missing answer. */
 export type RunAll = (prompts: ReadonlyArray<Prompt>) => Promise<ReadonlyArray<Answer | undefined>>
 
 const directoryIn = (parent: string, name: string): string => {
@@ -59,13 +59,13 @@ const heap = (): number => {
   return process.memoryUsage().heapUsed / 1024 / 1024
 }
 
-/** What a server still does when it has answered belongs to the answer. */
+/** Work that a server does after its answer counts as part of the answer. */
 const settle = () => new Promise((resolve) => setTimeout(resolve, 500))
 
 /**
- * The figures of each batch by its name: CPU time of a run (`cpu`) and what of it is this process's (`own`), wall time of
- * the batch, prompts without the right answer (`wrong`), the memory of the children, at most and afterwards (`peak`, `now`), and what
- * this process holds afterwards (`heap`).
+ * The figures of each batch by its name: CPU time of a run (`cpu`) and this process's part of it (`own`), wall time of
+ * the batch, prompts without the right answer (`wrong`), the peak and final memory of the children (`peak`, `now`), and
+ * the final heap of this process (`heap`).
  */
 export const measure = async (job: Job, runAll: RunAll, options: Options = {}): Promise<Measured> => {
   const warm = directoryIn(job.work, "warm")

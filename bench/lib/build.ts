@@ -1,4 +1,4 @@
-/** Bundles the measured programs, so that loading modules is no part of what is measured. */
+/** Bundles the measured programs, so that loading modules is not measured. */
 import * as esbuild from "esbuild"
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -13,7 +13,7 @@ export const build = async (from: string, to: string): Promise<void> => {
     platform: "node",
     format: "esm",
     target: "node20",
-    // Some dependencies are CommonJS and ask for Node's modules by `require`.
+    // Some dependencies are CommonJS and load Node's modules by `require`.
     banner: { js: "import { createRequire } from \"node:module\"; const require = createRequire(import.meta.url);" },
     logLevel: "warning"
   })

@@ -26,7 +26,7 @@ const events = (binary: string, directory: string): Promise<number> =>
       ))
   })
 
-/** Gives how many runs were whole. */
+/** Returns how many runs were complete. */
 export const runAll = async ({ binary, concurrency, runs }: Job): Promise<number> => {
   let left = runs
   let whole = 0

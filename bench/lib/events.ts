@@ -1,4 +1,4 @@
-/** The events that the workloads are made of, in the shapes that OpenCode 1.18.33 prints. */
+/** The events of the workloads, in the shapes that OpenCode 1.18.33 prints. */
 import * as fs from "node:fs"
 import * as path from "node:path"
 
@@ -47,7 +47,7 @@ const toolUse = (n: number) =>
 
 const stepStart = (n: number) => envelope("step_start", n, { type: "step-start", snapshot })
 
-/** A step that goes on, so that only the last one ends the conversation. */
+/** A step that does not end the conversation; only the last one does. */
 const stepFinish = (n: number, reason: "tool-calls" | "stop") =>
   envelope("step_finish", n, {
     type: "step-finish",
@@ -115,7 +115,7 @@ export const largeTexts = (file: string, count: number, length: number): void =>
 /** One step with one word. */
 export const turn: ReadonlyArray<object> = [stepStart(0), text(1, 40), stepFinish(2, "stop")]
 
-/** An executable that takes the place of the binary: a shell script, in which `$0` is the prompt's way to nowhere. */
+/** An executable that replaces the binary: a shell script. */
 export const executable = (file: string, body: string): string => {
   fs.mkdirSync(path.dirname(file), { recursive: true })
   fs.writeFileSync(file, `#!/bin/sh\n${body}\n`, { mode: 0o755 })

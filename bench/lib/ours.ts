@@ -1,4 +1,4 @@
-/** Prompts that the library carries out, over whichever layer. */
+/** Prompts run by the library, with any layer. */
 import { Effect, type ManagedRuntime, Option } from "effect"
 import { OpenCode } from "effect-opencode"
 import type { Answer, RunAll } from "./batches.js"

@@ -1,19 +1,19 @@
-/** A model provider on loopback that costs as little as it can; it runs in the benchmark's own process. */
+/** A model provider on loopback with minimal cost, in the benchmark's own process. */
 import * as http from "node:http"
 
-/** What a prompt asks of the provider: how long it thinks, in milliseconds, and in how many pieces it answers. */
+/** The request in a prompt: how long the provider waits, in milliseconds, and in how many pieces it answers. */
 export interface Asked {
   readonly delay: number
   readonly pieces: number
 }
 
-/** A prompt that asks for it. */
+/** A prompt with such a request. */
 export const promptOf = (index: number, { delay, pieces }: Asked): string =>
   `prompt ${index}: think ${delay} ms, then say ${pieces} words`
 
 const asked = /think (\d+) ms, then say (\d+) words/g
 
-/** What the answer to such a prompt is. */
+/** The answer to such a prompt. */
 export const answerOf = ({ pieces }: Asked): string => "word ".repeat(pieces)
 
 const event = (data: object): string => `data: ${JSON.stringify(data)}\n\n`
@@ -35,7 +35,7 @@ const answer = async (request: http.IncomingMessage, response: http.ServerRespon
   for await (const piece of request) bytes.push(piece as Buffer)
   const last = [...Buffer.concat(bytes).toString("utf8").matchAll(asked)].at(-1)
   if (last === undefined) {
-    response.writeHead(400).end("a prompt of the benchmark was expected")
+    response.writeHead(400).end("expected a prompt of the benchmark")
     return
   }
   const pieces = Number(last[2])

@@ -1,4 +1,4 @@
-/** What the programs that start the real binary are asked to do, and what it costs. */
+/** The jobs of the programs that start the real binary, and their cost. */
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { childrenCpu } from "./meter.js"
@@ -9,13 +9,13 @@ export interface Job {
   readonly binary: string
   readonly config: Config & { readonly [key: string]: unknown }
   readonly prompts: ReadonlyArray<string>
-  /** What each of them is answered with. */
+  /** The answer to each prompt. */
   readonly answer: string
   /** The directory in which OpenCode works. */
   readonly work: string
-  /** Each process its own data directory, or all of them OpenCode's. */
+  /** A data directory for each process, or OpenCode's own for all. */
   readonly data: "own" | "shared"
-  /** Whether the sessions are given a title; OpenCode asks the model for one otherwise. */
+  /** Whether the sessions get a title; otherwise OpenCode asks the model for one. */
   readonly titled: boolean
   /** Further arguments. */
   readonly args: ReadonlyArray<string>
@@ -23,7 +23,7 @@ export interface Job {
   readonly env: Readonly<Record<string, string>>
 }
 
-/** The memory of a process at its highest: all that is resident, and its share of what others have resident too. */
+/** The peak memory of a process: all of its resident memory, and its proportional share of shared pages. */
 export const watchMemory = (pid: number): () => { readonly rss: number; readonly pss: number } => {
   let rss = 0
   let pss = 0
@@ -33,7 +33,7 @@ export const watchMemory = (pid: number): () => { readonly rss: number; readonly
       rss = Math.max(rss, Number(/Rss:\s+(\d+)/.exec(text)?.[1] ?? 0) / 1024)
       pss = Math.max(pss, Number(/Pss:\s+(\d+)/.exec(text)?.[1] ?? 0) / 1024)
     } catch {
-      // It has just ended.
+      // The process has just ended.
     }
   }
   const timer = setInterval(look, 100)
@@ -43,12 +43,12 @@ export const watchMemory = (pid: number): () => { readonly rss: number; readonly
   }
 }
 
-/** Adds to the figures of a program what its children have taken. */
+/** Adds the cost of its children to the figures of a program. */
 export const withChildren = (measured: Measured, texts: ReadonlyArray<string | undefined>, job: Job): Measured => {
   const wrong = texts.filter((text) => text?.trim() !== job.answer.trim()).length
   return { ...measured, children: childrenCpu(), wrong }
 }
 
-/** A data directory of a process, where it has its own. */
+/** The data directory of a process, if it has its own. */
 export const dataOf = (job: Job, name: string): Readonly<Record<string, string>> =>
   job.data === "shared" ? {} : { XDG_DATA_HOME: path.join(job.work, `data-${name}`) }

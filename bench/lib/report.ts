@@ -1,4 +1,4 @@
-/** Medians, tables, and what was aimed at. */
+/** Medians, tables, and targets. */
 import type { Measured } from "./meter.js"
 
 export const medianOf = (values: ReadonlyArray<number>): number => {
@@ -11,14 +11,14 @@ export const medianOf = (values: ReadonlyArray<number>): number => {
 export const median = (rounds: ReadonlyArray<Measured>, figure: string): number =>
   medianOf(rounds.map((round) => round[figure]!))
 
-/** A figure in terms of another variant's: the median over the rounds, because a round has its own noise. */
+/** The ratio to another variant's figure: the median over the rounds, because each round has its own noise. */
 export const ratio = (
   rounds: ReadonlyArray<Measured>,
   floor: ReadonlyArray<Measured>,
   figure: string
 ): number => medianOf(rounds.map((round, index) => round[figure]! / floor[index]![figure]!))
 
-/** Something that was aimed at. */
+/** A target. */
 export interface Check {
   readonly what: string
   readonly most: number
@@ -45,7 +45,7 @@ const isMet = (check: Check): boolean => check.measured <= check.most
 
 export const checks = (all: ReadonlyArray<Check>): string =>
   table(
-    ["aimed at", "at most", "measured", ""],
+    ["target", "at most", "measured", ""],
     all.map((check) => [
       check.what,
       `${Number(check.most.toFixed(2))}${unit(check)}`,

@@ -1,4 +1,4 @@
-/** What was measured last of each workload, kept until it is measured again. */
+/** The last results of each workload, kept until it is measured again. */
 import * as fs from "node:fs"
 import * as report from "./report.js"
 import type { Section } from "./report.js"
@@ -16,7 +16,7 @@ export interface Result extends Section {
 export const read = (file: string): ReadonlyArray<Result> =>
   fs.existsSync(file) ? JSON.parse(fs.readFileSync(file, "utf8")) : []
 
-/** The results of `order`, newer ones in the place of older ones. */
+/** The results in the given order; newer ones replace older ones. */
 export const merge = (
   order: ReadonlyArray<string>,
   older: ReadonlyArray<Result>,
@@ -39,11 +39,11 @@ export const render = (results: ReadonlyArray<Result>): string =>
   `${
     [
       "# Results",
-      "Made by `npm run bench`, each section by the run that stands above it. Medians of rounds, in each of which every " +
-      "variant of a comparison has its turn in a fresh process; a ratio is the median of the ratios of the rounds. *Main " +
-      "CPU* is the CPU time of Node's main thread from the end of the imports to the result: what the wall time would be " +
-      "on an idle machine. *Whole wall* begins there too.",
-      "## What was aimed at",
+      "Written by `npm run bench`; the line below each heading describes the run. Figures are medians of rounds. In " +
+      "each round every variant of a comparison runs in a fresh process; a ratio is the median of the rounds' ratios. " +
+      "*Main CPU* is the CPU time of Node's main thread from the end of the imports to the result, which is the wall " +
+      "time on an idle machine. *Whole wall* begins at the same point.",
+      "## Targets",
       report.checks(results.flatMap((result) => result.checks)),
       ...results.map(section)
     ].join("\n\n")

@@ -3,17 +3,17 @@ import { spawn } from "node:child_process"
 import * as path from "node:path"
 import type { Measured } from "./meter.js"
 
-/** What stands around a benchmark. */
+/** The context of a benchmark. */
 export interface Bench {
-  /** Where the bundled programs are. */
+  /** The directory of the bundled programs. */
   readonly programs: string
-  /** For the workloads' files, and the temporary directory of what is measured. */
+  /** The directory for the workloads' files, and the temporary directory of the measured programs. */
   readonly scratch: string
   readonly rounds: number
   readonly say: (text: string) => void
 }
 
-/** What would let the machine's own OpenCode, or a debugger, speak into a measurement. */
+/** Variables that would let the machine's own OpenCode, or a debugger, affect a measurement. */
 const foreign = /^(XDG_|OPENCODE|EFFECT_OPENCODE|NODE_OPTIONS)/
 
 export const environment = (bench: Bench): NodeJS.ProcessEnv => ({
@@ -21,7 +21,7 @@ export const environment = (bench: Bench): NodeJS.ProcessEnv => ({
   TMPDIR: path.join(bench.scratch, "tmp")
 })
 
-/** A program that takes longer hangs: the longest takes minutes. */
+/** A program that takes longer hangs; the longest one takes minutes. */
 const patience = 20 * 60_000
 
 export const measure = (
@@ -49,7 +49,7 @@ export const measure = (
 
 export type Variants = { readonly [name: string]: () => Promise<Measured> }
 
-/** The rounds of each variant. Every round begins with another variant, so that none has always the same neighbour. */
+/** The rounds of each variant. Every round begins with another variant, so that neighbours vary. */
 export const interleaved = async <A extends Variants>(
   bench: Bench,
   variants: A,

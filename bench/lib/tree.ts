@@ -1,4 +1,4 @@
-/** This process and its descendants, as Linux shows them. */
+/** Reads this process and its descendants on Linux. */
 import * as fs from "node:fs"
 
 interface Process {
@@ -8,7 +8,7 @@ interface Process {
   readonly cpu: number
 }
 
-/** The kernel counts in hundredths of a second. */
+/** The kernel's unit is a hundredth of a second. */
 const tick = 10
 
 const read = (file: string): string => {
@@ -33,7 +33,7 @@ const processes = (): ReadonlyArray<Process> =>
 const descendants = (all: ReadonlyArray<Process>, of: number): ReadonlyArray<Process> =>
   all.filter(({ parent }) => parent === of).flatMap((child) => [child, ...descendants(all, child.pid)])
 
-/** CPU time of this process, its descendants and those of them that have ended, in milliseconds. */
+/** CPU time of this process and its descendants, ended ones included, in milliseconds. */
 export const cpu = (): number => {
   const all = processes()
   const self = all.filter(({ pid }) => pid === process.pid)
@@ -49,17 +49,17 @@ export const ownCpu = (): number => {
 const MB = (pid: number, field: "VmHWM" | "VmRSS"): number =>
   Number(new RegExp(`${field}:\\s+(\\d+)`).exec(read(`/proc/${pid}/status`))?.[1] ?? 0) / 1024
 
-/** Memory of all descendants together, in MB: now, or at most since `forget`. */
+/** Total memory of all descendants, in MB: now, or the peak since `forget`. */
 export const resident = (what: "peak" | "now"): number =>
   descendants(processes(), process.pid).reduce((sum, { pid }) => sum + MB(pid, what === "now" ? "VmRSS" : "VmHWM"), 0)
 
-/** Begins the peaks anew. */
+/** Resets the peaks. */
 export const forget = (): void => {
   for (const { pid } of descendants(processes(), process.pid)) {
     try {
       fs.writeFileSync(`/proc/${pid}/clear_refs`, "5")
     } catch {
-      // It has just ended.
+      // The process has just ended.
     }
   }
 }

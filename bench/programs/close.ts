@@ -1,4 +1,4 @@
-/** How long it takes to leave a run whose child works on: from the interruption to its end. */
+/** Measures how long it takes to end a run whose child keeps working, from the interruption on. */
 import { NodeContext } from "@effect/platform-node"
 import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
 import { OpenCode } from "effect-opencode"
@@ -16,7 +16,7 @@ const once = Effect.gen(function*() {
     Stream.runForEach(OpenCode.stream("x"), () => Deferred.succeed(begun, undefined))
   )
   yield* Deferred.await(begun)
-  // What comes right after the first event is no part of the end.
+  // Work right after the first event is not part of the end.
   yield* Effect.sleep("20 millis")
   const before = performance.now()
   yield* Fiber.interrupt(running)

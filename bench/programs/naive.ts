@@ -1,6 +1,6 @@
 /**
- * What most write: the platform's own pieces, one after the other, and a Schema for each element. `tolerant` keeps what
- * the library keeps: fields and types that the Schema does not know, and lines that are no events.
+ * The usual solution: the platform's own pieces, one after the other, and a Schema for each element. `tolerant` keeps
+ * what the library keeps: fields and types that the Schema does not know, and lines that are not events.
  */
 import { NodeContext } from "@effect/platform-node"
 import * as Command from "@effect/platform/Command"

@@ -1,6 +1,6 @@
 /**
- * The floor: a child process, a splitter written by hand that copies nothing twice, `JSON.parse`, and a loop. Nothing
- * is checked, nothing is limited, stderr goes nowhere.
+ * The lower bound: a child process, a hand-written splitter that copies nothing twice, `JSON.parse`, and a loop.
+ * Nothing is checked or limited, and stderr is dropped.
  */
 import { spawn } from "node:child_process"
 import { job, report, start } from "../lib/meter.js"

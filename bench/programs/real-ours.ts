@@ -1,4 +1,4 @@
-/** The real binary by the library: all runs at once, the layer's own gate. */
+/** The real binary, started by the library: all runs at once, with the layer's own gate. */
 import { NodeContext } from "@effect/platform-node"
 import { Effect, Either, Layer } from "effect"
 import { OpenCode } from "effect-opencode"

@@ -1,4 +1,4 @@
-/** The real binary by `@opencode-ai/sdk`: it starts a server, which is asked all prompts at once, and closes it. */
+/** The real binary, started by `@opencode-ai/sdk`: a server that gets all prompts at once and is then closed. */
 import { createOpencode } from "@opencode-ai/sdk"
 import * as path from "node:path"
 import { job, report, start } from "../lib/meter.js"
@@ -7,7 +7,7 @@ import type { Job } from "../lib/real.js"
 
 const asked = job<Job>()
 process.chdir(asked.work)
-// The SDK starts `opencode`, whatever that is on PATH, in the environment of the program.
+// The SDK starts the first `opencode` on PATH, in the environment of the program.
 Object.assign(process.env, real.dataOf(asked, "sdk"), {
   PATH: `${path.dirname(asked.binary)}:${process.env["PATH"]}`,
   OPENCODE_DISABLE_AUTOUPDATE: "1"
@@ -27,7 +27,7 @@ const texts = await Promise.all(asked.prompts.map(async (text) => {
   return answer.data.parts.map((part) => part.type === "text" ? part.text : "").join("")
 }))
 server.close()
-// The CPU time of a child counts when it has ended.
+// The CPU time of a child is known only after it has ended.
 await new Promise((resolve) => setTimeout(resolve, 500))
 const measured = stop()
 report(real.withChildren({ ...measured, wall: measured.wall - 500 }, texts, asked))

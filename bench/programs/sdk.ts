@@ -1,6 +1,6 @@
 /**
- * `@opencode-ai/sdk` has no `run`; where it does the same job is the events of a server: a stream of parsed objects.
- * The server here is a loopback HTTP server of the benchmark that sends the same events.
+ * `@opencode-ai/sdk` has no `run`; the comparable part is a server's events, a stream of parsed objects. The server
+ * here is a loopback HTTP server of the benchmark that sends the same events.
  */
 import { createOpencodeClient } from "@opencode-ai/sdk"
 import { job, report, start } from "../lib/meter.js"
@@ -11,7 +11,7 @@ const stop = start()
 
 const sum = { count: 0, text: 0, cost: 0, tokens: 0 }
 
-/** The benchmark's server sends the events of a run, whose type the SDK does not check. */
+/** The benchmark's server sends the events of a run; the SDK does not check their type. */
 interface Printed {
   readonly type: string
   readonly part: { readonly text?: string; readonly cost?: number; readonly tokens?: { readonly total: number } }

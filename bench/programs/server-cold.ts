@@ -1,4 +1,4 @@
-/** A process for each run: the library's own layer, as it is without options. */
+/** A process for each run: the library's own layer without options. */
 import { NodeContext } from "@effect/platform-node"
 import { Layer, ManagedRuntime } from "effect"
 import { OpenCode } from "effect-opencode"

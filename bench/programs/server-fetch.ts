@@ -1,6 +1,6 @@
 /**
- * The floor: a server, `fetch`, one subscription to its events, a loop. Prompts are sent without waiting for their
- * answers; the end of one is the session that becomes idle. Nothing is checked, limited or made up for.
+ * The lower bound: a server, `fetch`, one subscription to its events, a loop. Prompts are sent without waiting for
+ * their answers; a prompt ends when its session becomes idle. Nothing is checked, limited or recovered.
  */
 import { type ChildProcess, spawn } from "node:child_process"
 import * as path from "node:path"
@@ -14,7 +14,7 @@ const password = "benchmark"
 const headers = {
   authorization: `Basic ${Buffer.from(`opencode:${password}`).toString("base64")}`,
   "content-type": "application/json",
-  // On loopback it would cost both sides time.
+  // On loopback, compression would cost both sides time.
   "accept-encoding": "identity"
 }
 
@@ -67,7 +67,7 @@ interface Event {
 const running = new Map<string, Running>()
 
 const seen = ({ properties, type }: Event): void => {
-  // The same once more, in another shape.
+  // The same event again, in another shape.
   if (type === "sync") return
   const session = running.get(properties.sessionID ?? "")
   if (session === undefined) return

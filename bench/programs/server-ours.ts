@@ -1,4 +1,4 @@
-/** The library over a server of its own. */
+/** The library with its own server. */
 import { FetchHttpClient } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { Layer, ManagedRuntime } from "effect"

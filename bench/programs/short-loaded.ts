@@ -1,4 +1,4 @@
-/** Many short runs by hand, in a program that has the library in memory: a spawn copies the page tables of all of it. */
+/** Many short runs by hand, in a program with the library in memory, because a spawn copies its page tables. */
 import { NodeContext } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
 import { OpenCode } from "effect-opencode"

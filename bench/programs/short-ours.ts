@@ -8,7 +8,7 @@ interface Job {
   readonly binary: string
   readonly runs: number
   readonly concurrency: number
-  /** Who holds the crowd back: the program, or the layer's `concurrency`. */
+  /** What limits the concurrency: the program, or the layer's `concurrency`. */
   readonly crowd: "program" | "layer"
   readonly startup: OpenCode.Options["startup"]
 }

@@ -1,4 +1,4 @@
-/** Many short runs by the platform's executor, each with a temporary directory of its own, and nothing of the library. */
+/** Many short runs by the platform's executor, each with its own temporary directory, without the library. */
 import { FileSystem } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import * as Command from "@effect/platform/Command"

@@ -1,4 +1,4 @@
-/** Many short runs by hand, in a program that has nothing else in memory. */
+/** Many short runs by hand, in a program with nothing else in memory. */
 import * as byHand from "../lib/byHand.js"
 import { job, report, start } from "../lib/meter.js"
 

@@ -1,6 +1,6 @@
 /**
- * How far a child gets ahead of a consumer that takes its time: what the kernel says the child has written, without
- * what the consumer has been given.
+ * Measures how far a child gets ahead of a slow consumer: the bytes written by the child according to the kernel, minus
+ * the bytes that the consumer has received.
  */
 import { NodeContext } from "@effect/platform-node"
 import { Chunk, Effect, Layer, Stream } from "effect"

@@ -1,4 +1,4 @@
-/** What runs that wait cost: all of them are called at once, and the layer lets in a few, which take their time. */
+/** Measures the cost of waiting runs: all are called at once, and the layer admits a few slow ones. */
 import { NodeContext } from "@effect/platform-node"
 import { Effect, Fiber, Layer } from "effect"
 import { OpenCode } from "effect-opencode"

@@ -14,7 +14,7 @@ interface Expected {
   readonly text?: number
 }
 
-/** A variant whose result is looked at, so that nothing is fast because it does nothing. */
+/** A variant whose result is checked, so that nothing is fast because it does nothing. */
 const checked = (expected: Expected, run: () => Promise<Measured>) => async (): Promise<Measured> => {
   const measured = await run()
   for (const [name, value] of Object.entries(expected)) {
@@ -47,7 +47,7 @@ const titles: { readonly [name: string]: string } = {
   sdk: "`@opencode-ai/sdk`, `event.subscribe` over HTTP"
 }
 
-/** Whoever keeps the events is held against whoever keeps them. */
+/** Variants that keep the events are compared with the variant by hand that keeps them. */
 const floorOf = (name: string): string => name === "run" ? "rawKeep" : "raw"
 
 type Rounds = { readonly [name: string]: ReadonlyArray<Measured> }
@@ -99,7 +99,7 @@ const large = (bench: Bench, count: number, length: number): string =>
     data(bench, `large-${count}-${length}.jsonl`, (file) => events.largeTexts(file, count, length))
   )
 
-/** The same events as server-sent ones. */
+/** The same events as server-sent events. */
 const serving = async <A>(bench: Bench, count: number, use: (url: string) => Promise<A>): Promise<A> => {
   const source = data(bench, `small-${count}.jsonl`, (file) => events.smallEvents(file, count))
   const file = data(
@@ -285,7 +285,7 @@ export const slowConsumer = async (bench: Bench): Promise<Section> => {
   const ahead = Math.max(...rounds.slow.map((round) => round["ahead"]!))
   return {
     title: "A consumer that takes 20 ms for each chunk",
-    text: `At most ${report.number(ahead)} KB had been written by the child and not been handed to the consumer, and ` +
+    text: `At most ${report.number(ahead)} KB written by the child were not yet delivered to the consumer, and ` +
       `the process took ${report.number(report.median(rounds.slow, "peak"))} MB.`,
     checks: [{ what: "slow consumer: how far the child gets ahead", most: 512, measured: ahead, unit: "KB" }]
   }

@@ -1,4 +1,4 @@
-/** The real binary: what a run costs, and what the library adds to it. */
+/** The real binary: the cost of a run, and the library's share. */
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
 import * as path from "node:path"
@@ -31,13 +31,13 @@ export interface More {
   readonly env?: Job["env"]
   readonly args?: Job["args"]
   readonly titled?: boolean
-  /** Over the configuration of the provider. */
+  /** Merged over the configuration of the provider. */
   readonly content?: { readonly [key: string]: unknown }
   readonly client?: object
   readonly watch?: boolean
 }
 
-/** Starts the binary for so many prompts at the same time; every one of them must have its answer. */
+/** Starts the binary for the given number of prompts at once; each must get its answer. */
 export const start = async (
   bench: Bench,
   config: provider.Config,
@@ -78,7 +78,7 @@ const row = (title: string, rounds: ReadonlyArray<Measured>, floor: ReadonlyArra
 
 const head = ["", "CPU per run, s", "× by hand", "wall of all, s", "× by hand", "main CPU of the program per run, ms"]
 
-/** The first start of a home directory does more than the others. */
+/** The first start in a home directory does more than the others. */
 export const warmUp = async (bench: Bench, config: provider.Config): Promise<void> => {
   await start(bench, config, "real-raw", 1, { data: "shared" })
 }
@@ -103,7 +103,7 @@ export const one = (bench: Bench): Promise<Section> =>
         row("`run`, `isolation: \"none\"`", rounds.oursShared, rounds.rawShared, 1),
         row("`@opencode-ai/sdk`: a server for one prompt", rounds.sdk, rounds.rawShared, 1)
       ]) +
-        `\n\nA process takes ${report.number(watched["rss"]!)} MB of memory at its highest, ${
+        `\n\nA process takes ${report.number(watched["rss"]!)} MB of memory at its peak, ${
           report.number(watched["pss"]!)
         } MB without what it shares with others.`,
       checks: []
@@ -126,10 +126,10 @@ export const eight = (bench: Bench): Promise<Section> =>
       text: report.table(head, [
         row("by hand, each a data directory of its own", rounds.raw, rounds.raw, runs),
         row("`run`, isolated", rounds.ours, rounds.raw, runs),
-        row("by hand, OpenCode's data directory, which was there before", rounds.rawShared, rounds.rawShared, runs),
+        row("by hand, OpenCode's existing data directory", rounds.rawShared, rounds.rawShared, runs),
         row("`run`, `isolation: \"none\"`", rounds.oursShared, rounds.rawShared, runs)
       ]) +
-        `\n\nThe largest of them takes ${report.number(watched["rss"]!)} MB of memory at its highest, ${
+        `\n\nThe largest of them takes ${report.number(watched["rss"]!)} MB of memory at its peak, ${
           report.number(watched["pss"]!)
         } MB if what it shares with others is shared out.`,
       checks: []

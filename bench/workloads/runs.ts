@@ -1,4 +1,4 @@
-/** Many runs with few events: what a run costs besides its events, how it ends, and what it costs to wait. */
+/** Many runs with few events: the cost of a run besides its events, of its end, and of waiting. */
 import * as path from "node:path"
 import * as events from "../lib/events.js"
 import type { Measured } from "../lib/meter.js"
@@ -10,7 +10,7 @@ import type { Bench } from "../lib/run.js"
 const echo = (lines: ReadonlyArray<object>): string =>
   `cat <<'EOF'\n${lines.map((line) => JSON.stringify(line)).join("\n")}\nEOF`
 
-/** A shell that reads its input and prints three events, with its own means, and exits. */
+/** A shell that reads its input, prints three events with builtins, and exits. */
 const brief = (bench: Bench): string =>
   events.executable(
     path.join(bench.scratch, "bin", "brief"),
@@ -113,17 +113,22 @@ export const close = async (bench: Bench): Promise<Section> => {
   })
   const worst = (name: keyof typeof rounds) => Math.max(...rounds[name].map((round) => round["max"]!))
   return {
-    title: "Closing a run that is under way",
+    title: "Closing a run in progress",
     text: report.table(["from the interruption to the end, ms", "median", "longest"], [
-      ["a child that ends when it is asked", report.median(rounds.polite, "median"), worst("polite")],
+      ["a child that exits on SIGTERM", report.median(rounds.polite, "median"), worst("polite")],
       [
-        `a child that takes no notice of SIGTERM, \`forceKillAfter\` ${grace} ms`,
+        `a child that ignores SIGTERM, \`forceKillAfter\` ${grace} ms`,
         report.median(rounds.stubborn, "median"),
         worst("stubborn")
       ]
     ]),
     checks: [
-      { what: "closing a polite child", most: 50, measured: report.median(rounds.polite, "median"), unit: "ms" },
+      {
+        what: "closing a child that exits on SIGTERM",
+        most: 50,
+        measured: report.median(rounds.polite, "median"),
+        unit: "ms"
+      },
       {
         what: `closing a child that ignores SIGTERM, beyond the grace of ${grace} ms`,
         most: 250,

@@ -15,7 +15,7 @@ const resolve = createRequire(import.meta.url).resolve
 const binary = resolve("opencode-ai/bin/opencode.exe")
 
 // -----------------------------------------------------------------------------
-// What is asked
+// The prompts
 // -----------------------------------------------------------------------------
 
 const shortPieces = 20
@@ -26,7 +26,7 @@ const batch = (size: number, more: Partial<Batch> = {}): Batch => {
   return { name: [size, place, delay, pieces].join(" "), size, times, delay, pieces, place }
 }
 
-/** Makes the directory known and lets both sides compile what is hot. */
+/** Makes the directory known, and lets both sides compile their hot code. */
 const beginning: Batch = { ...batch(8, { times: 5 }), name: "beginning" }
 
 const warm = [
@@ -58,7 +58,7 @@ const sweep = [batch(100), batch(100, { delay: 1000 })]
 const hundreds = [1, 2, 3, 4, 5].map((n): Batch => ({ ...batch(10, { times: 10 }), name: `${n}00` }))
 
 // -----------------------------------------------------------------------------
-// How it is measured
+// Measurement
 // -----------------------------------------------------------------------------
 
 let programs = 0
@@ -80,14 +80,14 @@ const program = async (
   fs.rmSync(job.work, { recursive: true, force: true, maxRetries: 5 })
   for (const { name: of } of batches) {
     const wrong = measured[`${of} wrong`]
-    // The figures of what does less than it should are no figures.
+    // Figures of a variant that does less than it should do not count.
     if (wrong !== 0) throw new Error(`${name}, ${of}: ${wrong} prompts without the right answer`)
   }
   return measured
 }
 
 // -----------------------------------------------------------------------------
-// What is told
+// What is reported
 // -----------------------------------------------------------------------------
 
 type Rounds = ReadonlyArray<Measured>
@@ -133,7 +133,7 @@ const check = (what: string, most: number, measured: number, unit: Check["unit"]
   unit
 })
 
-/** Medians of at most five rounds: one takes minutes of a processor. */
+/** Medians of at most five rounds, because a round takes minutes of processor time. */
 const maxRounds = 5
 
 export const server = (bench: Bench): Promise<Section> =>

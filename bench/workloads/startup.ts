@@ -1,4 +1,4 @@
-/** The start of the real binary: what can be left out of it, and how many of them the machine should have at once. */
+/** The start of the real binary: what can be left out, and how many starts the machine should have at once. */
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
@@ -59,7 +59,7 @@ export const startup = (bench: Bench): Promise<Section> =>
     const full = rounds["`run`, `startupProfile: \"full\"`"]
     const fast = rounds["`run`, `startupProfile: \"fast\"`"]
     return {
-      title: "The start of the real binary, and what is left out of it",
+      title: "The start of the real binary with parts left out",
       text: report.table(
         ["left out", "CPU, s", "difference, s", "least and most, s", "wall, s"],
         Object.entries(rounds).map(([title, own]) => {
@@ -73,11 +73,11 @@ export const startup = (bench: Bench): Promise<Section> =>
           ]
         })
       ) +
-        `\n\nA process takes ${report.number(watched["rss"]!)} MB of memory at its highest with the whole model list, ${
+        `\n\nA process takes ${report.number(watched["rss"]!)} MB of memory at its peak with the whole model list, ${
           report.number(watchedNarrow["rss"]!)
         } MB without it.`,
       checks: [{
-        what: "CPU of a run with the fast profile, to one with the full profile",
+        what: "CPU of a run with the fast profile, relative to the full profile",
         most: 0.8,
         measured: report.ratio(fast, full, "children"),
         unit: "×"
@@ -103,7 +103,7 @@ export const together = (bench: Bench): Promise<Section> =>
     }, Math.min(bench.rounds, 3))
     const floor = Object.values(rounds)[0]!
     return {
-      title: `The real binary, ${runs} isolated runs, so many at a time, ${cores} cores`,
+      title: `The real binary, ${runs} isolated runs, several at a time, ${cores} cores`,
       text: report.table(
         [
           "",

@@ -1,5 +1,5 @@
 /**
- * What is known about one agent, and how it changes: pure data.
+ * The state of one agent and its changes: pure data.
  */
 import { Option } from "effect"
 import { RunEvent, TokenUsage } from "effect-opencode"
@@ -44,7 +44,7 @@ export const begin = (agent: Agent, now: number): Agent => ({
   startedAt: Option.some(now)
 })
 
-/** What an event says to somebody who watches. Where there is no repository OpenCode names files from the root of the disk. */
+/** An event as text for a person. Without a repository OpenCode names files from the root of the disk. */
 export const describe = (event: RunEvent.RunEvent): string =>
   RunEvent.describe(event).replace(/\S*effect-opencode-demo-\w+\//, "")
 
@@ -80,7 +80,7 @@ export const fail = (agent: Agent, failure: Failure, now: number): Agent => ({
   failure: Option.some(failure)
 })
 
-/** Milliseconds that the agent has worked so far. */
+/** How many milliseconds the agent has worked so far. */
 export const elapsed = (agent: Agent, now: number): number =>
   Option.match(agent.startedAt, {
     onNone: () => 0,

@@ -1,6 +1,6 @@
 /**
- * The agents: ten that work in parallel, each in a copy of the sample workspace that goes with it, and one more over what
- * they say.
+ * The agents: ten that work in parallel, each in a temporary copy of the sample workspace, and one more that summarises
+ * their results.
  */
 import { FileSystem, Path } from "@effect/platform"
 import { Array, Data, Effect, Stream } from "effect"
@@ -9,19 +9,19 @@ import * as Progress from "./progress.js"
 import type { Task } from "./tasks.js"
 import { documentTasks, overviewTask } from "./tasks.js"
 
-/** An agent said that it was done, and the file is as it was. */
+/** An agent said that it was done, but did not change the file. */
 export class FileUnchangedError extends Data.TaggedError("FileUnchangedError")<{ readonly file: string }> {
   override get message(): string {
-    return `The agent finished, but ${this.file} is as it was before.`
+    return `The agent finished without changing ${this.file}.`
   }
 }
 
-/** What an agent leaves behind when its workspace is gone. */
+/** The result of an agent, which outlives its workspace. */
 export interface Finding {
   readonly name: string
   readonly text: string
   readonly file: string
-  /** The lines that the file has now and had not before. */
+  /** The lines added to the file. */
   readonly added: ReadonlyArray<string>
 }
 
@@ -41,7 +41,7 @@ const linesOf = (file: string) =>
   })
 
 // #region agent
-/** Runs one agent in a workspace of its own and looks at what it has done to the file. */
+/** Runs one agent in its own workspace and checks what it has done to the file. */
 const runAgent = (task: Task) =>
   Effect.gen(function*() {
     const path = yield* Path.Path
@@ -70,7 +70,7 @@ const runAgent = (task: Task) =>
     Effect.either
   )
 
-/** Ten agents, four at a time, then one over the results of those that finished. */
+/** Ten agents, four at a time, then one over the results of the successful ones. */
 export const mapReduce = Effect.gen(function*() {
   const documented = yield* Effect.forEach(documentTasks, runAgent, { concurrency: 4 })
   const overview = yield* runAgent(overviewTask(Array.getRights(documented)))

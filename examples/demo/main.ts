@@ -1,7 +1,7 @@
 /**
- * Ten agents in parallel over copies of a small workspace, and one more over their results: `npm run demo`.
+ * Ten agents in parallel on copies of a small workspace, and one more over their results: `npm run demo`.
  *
- * A scripted model on loopback answers them. With `OPENCODE_MODEL=provider/model` that model does, with your own
+ * A scripted model on loopback answers them. With `OPENCODE_MODEL=provider/model` that model answers, with your own
  * credentials.
  */
 import { NodeContext, NodeRuntime } from "@effect/platform-node"
@@ -44,8 +44,8 @@ const program = Effect.gen(function*() {
 })
 
 /**
- * Package managers hand a Ctrl-C on, so that it arrives twice. `runMain` interrupts the program at the first; without a
- * listener the second would kill it while it ends its agents.
+ * Package managers forward a Ctrl-C, so it arrives twice. `runMain` interrupts the program at the first one; without a
+ * listener the second would kill the program while it ends its agents.
  */
 const patience = Effect.acquireRelease(
   Effect.sync(() => process.on("SIGINT", Function.constVoid)),

@@ -1,5 +1,5 @@
 /**
- * OpenCode with one of two models behind it: the scripted one, or one of the user's.
+ * OpenCode with one of two models: the scripted one, or one of the user's.
  */
 import { NodeHttpServer } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
@@ -15,7 +15,7 @@ const provider = ModelProvider.layer({ respond }).pipe(
   Layer.provide(NodeHttpServer.layer(createServer, { host: "127.0.0.1", port: 0 }))
 )
 
-/** The scripted model: no key, no network, no plugins of the user's. */
+/** The scripted model: no key, no network, no user plugins. */
 export const layerScripted = Layer.unwrapEffect(
   Effect.map(
     ModelProvider.ModelProvider,
@@ -23,5 +23,5 @@ export const layerScripted = Layer.unwrapEffect(
   )
 ).pipe(Layer.provide(provider))
 
-/** A model of the user's, with the credentials that OpenCode has stored or finds in the environment. */
+/** One of the user's models, with the credentials that OpenCode has stored or finds in the environment. */
 export const layerModel = (model: string) => OpenCode.layer({ startup, defaults: { model } })

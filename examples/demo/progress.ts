@@ -1,6 +1,6 @@
 /**
- * Keeps what is known about the agents and shows it: a table that redraws itself in a terminal, a line for each event
- * anywhere else.
+ * Keeps the state of the agents and shows it: a table that redraws itself in a terminal, a line for each event anywhere
+ * else.
  */
 import { Terminal } from "@effect/platform"
 import { Clock, Console, Context, Effect, Layer, Ref, Schedule } from "effect"
@@ -18,7 +18,7 @@ export interface Service {
 
 export class Progress extends Context.Tag("demo/Progress")<Progress, Service>() {}
 
-/** Reports how an agent's work begins and ends. */
+/** Reports the begin and the end of an agent's work. */
 export const track = (name: string) => <A, E extends Agent.Failure, R>(self: Effect.Effect<A, E, R>) =>
   Effect.flatMap(Progress, (progress) =>
     Effect.zipRight(progress.begin(name), self).pipe(
@@ -53,7 +53,7 @@ const make = (names: ReadonlyArray<string>, listener: Listener) =>
 const log = (names: ReadonlyArray<string>) =>
   make(names, (agent, message, now) => Console.log(View.logLine(agent, message, now)))
 
-/** A table that is drawn anew ten times a second, and goes with the scope. */
+/** A table that is redrawn ten times a second, and removed when the scope closes. */
 const live = (names: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const terminal = yield* Terminal.Terminal
@@ -73,7 +73,7 @@ const live = (names: ReadonlyArray<string>) =>
     return progress
   })
 
-/** For the agents of these names. */
+/** Progress of the agents with these names. */
 export const layer = (names: ReadonlyArray<string>): Layer.Layer<Progress, never, Terminal.Terminal> =>
   Layer.scoped(
     Progress,

@@ -1,21 +1,21 @@
 /**
- * The model behind the agents when no real one is named: a provider on loopback that answers from a script.
+ * The agents' model if no real one is set: a provider on loopback that answers from a script.
  */
 import { ModelProvider } from "effect-opencode-testing"
 
 const { Reply } = ModelProvider
 
-/** What the model knows about each function. */
+/** The model's description of each function. */
 const descriptions: Readonly<Record<string, string>> = {
   chunk: "Splits an array into arrays of at most the given size.",
   clamp: "Keeps a number between a minimum and a maximum.",
   formatBytes: "Writes a number of bytes with a binary unit, such as 1.5 MiB.",
   groupBy: "Collects the items that share a key into one array for each key.",
-  median: "Gives the middle of some numbers, or the mean of the two in the middle.",
+  median: "Returns the middle of some numbers, or the mean of the two in the middle.",
   pluralize: "Writes a count with its noun in the singular or the plural.",
   range: "Lists the numbers from one bound up to, but not including, another.",
   slugify: "Turns a text into lower-case words joined by hyphens, for use in a URL.",
-  truncate: "Shortens a text to a length, with an ellipsis where something was cut off.",
+  truncate: "Shortens a text to a length, with an ellipsis if something was cut off.",
   unique: "Removes the duplicates of an array and keeps the order of the first ones."
 }
 
@@ -45,7 +45,7 @@ const writeOverview = (prompt: string): ReadonlyArray<ModelProvider.Reply> => {
   ]
 }
 
-/** The model reads the name of the function in the prompt; every other prompt is the one for the overview. */
+/** The model finds the name of the function in the prompt; any other prompt is the one for the overview. */
 export const respond: ModelProvider.Respond = (request) => {
   const name = /^Document the function (\w+):/.exec(request.prompt)?.[1]
   return ModelProvider.steps(

@@ -1,5 +1,5 @@
 /**
- * What the agents are asked to do: ten tasks over the sample workspace, and one over their results.
+ * The agents' tasks: ten on the sample workspace, and one over their results.
  */
 
 /** One agent's work: a prompt, and the file that must be different afterwards. */
@@ -9,7 +9,7 @@ export interface Task {
   readonly file: string
 }
 
-/** What an agent has to say about its file. */
+/** An agent's statement about its file. */
 export interface Report {
   readonly name: string
   readonly text: string
@@ -41,7 +41,7 @@ const documentTask = (name: string): Task => ({
 /** The map: one agent for each function. */
 export const documentTasks: ReadonlyArray<Task> = functions.map(documentTask)
 
-/** The reduce: one agent over what the others have found. */
+/** The reduce: one agent over the findings of the others. */
 export const overviewTask = (reports: ReadonlyArray<Report>): Task => ({
   name: "overview",
   file: "OVERVIEW.md",

@@ -1,5 +1,5 @@
 /**
- * What the terminal shows, as pure functions from data to text.
+ * The terminal output, as pure functions from data to text.
  */
 import { Option } from "effect"
 import * as Agent from "./agent.js"
@@ -12,7 +12,7 @@ export const enterLive = `${escape}?25l${escape}?7l`
 
 export const leaveLive = `${escape}?7h${escape}?25h`
 
-/** Draws lines over the ones that were drawn before. */
+/** Draws lines over those drawn before. */
 export const redraw = (previous: number, lines: ReadonlyArray<string>): string =>
   [
     previous === 0 ? "" : `${escape}${previous}A`,
@@ -20,7 +20,7 @@ export const redraw = (previous: number, lines: ReadonlyArray<string>): string =
     `${escape}J`
   ].join("")
 
-/** One line, without control characters: a model's text must not steer the terminal. */
+/** One line, without control characters: a model's text must not control the terminal. */
 export const oneLine = (text: string): string => text.replace(/[\s\p{C}]+/gu, " ").trim()
 
 export const clip = (text: string, width: number): string =>
@@ -99,7 +99,7 @@ const edits = (finding: Finding): ReadonlyArray<string> => [
   ...finding.added.filter((line) => line.trim() !== "").map((line) => `    + ${clip(oneLine(line), 110)}`)
 ]
 
-/** Everything that is printed when the agents have ended. */
+/** Everything printed after the agents have ended. */
 export const report = (results: {
   readonly agents: ReadonlyArray<Agent.Agent>
   readonly findings: ReadonlyArray<Finding>
@@ -114,7 +114,7 @@ export const report = (results: {
   )
   return [
     "",
-    ...(findings.length === 0 ? [] : ["What the agents have changed:", ...findings.flatMap(edits), ""]),
+    ...(findings.length === 0 ? [] : ["Changes by the agents:", ...findings.flatMap(edits), ""]),
     ...summary(agents),
     "",
     `${agents.length} runs in ${seconds(duration)}, ${count(tokens)} tokens, ${dollars(cost)}`,
@@ -128,7 +128,7 @@ export const heading = (agents: number, model: Option.Option<string>): string =>
     Option.getOrElse(model, () => "scripted, on loopback (set OPENCODE_MODEL=provider/model for a real one)")
   }`
 
-/** One line of the log that stands in for the table where there is no terminal. */
+/** One line of the log that replaces the table without a terminal. */
 export const logLine = (agent: Agent.Agent, message: string, now: number): string =>
   `${agent.name.padEnd(11)}  ${seconds(Agent.elapsed(agent, now)).padStart(7)}  ${clip(oneLine(message), 100)}`
     .trimEnd()

@@ -13,7 +13,7 @@ const tools = OpenCode.stream("Tidy the repository up").pipe(
 // #endregion
 
 // #region for-each
-/** An effect for each event: for what has to be done at once. */
+/** An effect for each event, for work that has to happen immediately. */
 const show = OpenCode.stream("Tidy the repository up").pipe(
   Stream.runForEach((event) => event._tag === "ToolUse" ? Console.log(event.tool) : Effect.void)
 )

@@ -4,9 +4,9 @@ import { OpenCode } from "effect-opencode"
 
 // #region fleet
 const OpenCodeLive = OpenCode.layer({
-  // saves the question (0.65 s) at the first run
+  // saves the version query (0.65 s) at the first run
   version: "1.18.33",
-  // what memory allows: 410 MB for each run with the fast profile, 570 MB without
+  // limited by memory: 410 MB for each run with the fast profile, 570 MB without
   concurrency: 8,
   defaults: { model: "anthropic/claude-sonnet-4-5", startupProfile: "fast" }
 }).pipe(Layer.provide(NodeContext.layer))

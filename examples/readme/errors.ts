@@ -6,7 +6,7 @@ import { OpenCode, OpenCodeError } from "effect-opencode"
 const fix = OpenCode.run("Fix the failing test", { timeout: "10 minutes" }).pipe(
   Effect.map((result) => result.answer),
   Effect.catchTags({
-    // too slow: keep what was said until then
+    // too slow: keep the text so far
     OpenCodeTimeoutError: (error) => Effect.succeed(`${error.phase} timeout, but it said: ${error.partial.text}`),
     OpenCodeSessionError: (error) => {
       switch (error.kind) {
@@ -19,7 +19,7 @@ const fix = OpenCode.run("Fix the failing test", { timeout: "10 minutes" }).pipe
       }
     }
   }),
-  // whatever is left: say what the run had done
+  // all other errors: log what the run had done
   Effect.tapError((error) => {
     const partial = OpenCodeError.partialOf(error)
     return Effect.logError(error.message).pipe(

@@ -6,7 +6,7 @@ import { FleetBudget, OpenCode } from "effect-opencode"
 const cities = ["Lisbon", "Nairobi", "Oslo", "Lima", "Hanoi", "Accra", "Quito", "Perth", "Turin", "Osaka"]
 
 const research = Effect.gen(function*() {
-  // map: ten agents, four at a time; a run that fails is a Left and stops nobody
+  // map: ten agents, four at a time; a failed run is a Left and does not stop the others
   const answers = yield* Effect.forEach(
     cities,
     (city) => Effect.either(OpenCode.run(`What is ${city} known for? One sentence.`, { budget: { cost: 0.2 } })),
@@ -20,7 +20,7 @@ const research = Effect.gen(function*() {
   yield* Console.log(summary.answer)
   for (const error of Array.getLefts(answers)) yield* Console.error(error.message)
 }).pipe(
-  // together they may spend two dollars; what would start after that is not started
+  // together they may spend two dollars; after that no further run starts
   Effect.provide(FleetBudget.layer({ cost: 2 }))
 )
 // #endregion

@@ -3,7 +3,7 @@ import { Console, Effect, Layer } from "effect"
 import { OpenCode, Permission } from "effect-opencode"
 
 // #region permissions
-// closed by default: what is not named is denied, MCP tools included
+// closed by default: everything not named is denied, MCP tools included
 const permission = Permission.make({
   read: "allow",
   glob: "allow",

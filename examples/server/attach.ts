@@ -11,7 +11,7 @@ const OpenCodeLive = Layer.unwrapEffect(Effect.gen(function*() {
   return OpenCodeServer.layerAttach({ url, password })
 })).pipe(Layer.provide(FetchHttpClient.layer))
 
-/** The answer as it is said, word by word. */
+/** Shows the answer as it is written, word by word. */
 const program = Effect.gen(function*() {
   const terminal = yield* Terminal.Terminal
   yield* OpenCode.stream("Explain this repository in three sentences").pipe(

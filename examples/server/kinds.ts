@@ -5,13 +5,13 @@ import { OpenCode, OpenCodeServer, Permission, RunConfig } from "effect-opencode
 
 // #region kinds
 const program = Effect.gen(function*() {
-  // model, agent, permissions, title and directory belong to a run: both are on one server
+  // model, agent, permissions, title and directory belong to a run: both runs share one server
   const reviews = Effect.all([
     OpenCode.run("Review the parser", { permission: Permission.readOnly }),
     OpenCode.run("Write tests for the printer", { title: "Tests", timeout: "10 minutes" })
   ], { concurrency: "unbounded" })
 
-  // the environment belongs to a server: this run is on a second one
+  // the environment belongs to a server: this run uses a second one
   const deployment = OpenCode.run("Say which deployment the scripts would change").pipe(
     RunConfig.withRunConfig({ extraEnv: { DEPLOYMENT: "staging" } })
   )
@@ -21,7 +21,7 @@ const program = Effect.gen(function*() {
 })
 
 const OpenCodeLive = OpenCodeServer.layer({
-  // a third kind would wait until one of the two is not in use, and take its place
+  // a third kind would wait until one of the two is unused, and replace it
   maxServers: 2,
   idleTimeToLive: "10 minutes"
 })

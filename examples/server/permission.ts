@@ -4,13 +4,13 @@ import { Console, Effect, Layer } from "effect"
 import { OpenCode, OpenCodeServer } from "effect-opencode"
 
 // #region permission
-/** What needs no person. */
+/** Whether a request can be granted without asking. */
 const isHarmless = ({ patterns, permission }: OpenCodeServer.PermissionRequest): boolean =>
   permission === "bash" && patterns.every((command) => command === "npm test")
 
 const OpenCodeLive = Layer.unwrapEffect(Effect.gen(function*() {
   const terminal = yield* Terminal.Terminal
-  // agents ask at the same time, a person reads one question at a time
+  // agents ask at the same time, but a person reads one question at a time
   const person = yield* Effect.makeSemaphore(1)
 
   const ask = (request: OpenCodeServer.PermissionRequest) =>

@@ -6,7 +6,7 @@ import { OpenCode, Transcript } from "effect-opencode"
 const home = Config.withDefault(Config.string("AGENT_HOME"), ".agent")
 
 // #region after-crash
-/** The last run of the transcript, if its program did not live to see its end and a conversation had begun. */
+/** The last run of the transcript, if its program died before the run ended and a conversation had begun. */
 const unfinished = (file: string) =>
   Effect.gen(function*() {
     const fileSystem = yield* FileSystem.FileSystem
@@ -21,7 +21,7 @@ const program = Effect.scoped(Effect.gen(function*() {
   if (recorded === undefined) {
     return yield* OpenCode.run("Update the dependencies one by one, and test after each", { transcript })
   }
-  yield* Console.log(`going on after ${recorded.events.length} events`)
+  yield* Console.log(`continuing after ${recorded.events.length} events`)
   // ends what the agent has left running, then continues in the same data and working directory
   const session = yield* OpenCode.resume(recorded, { transcript })
   return yield* session.run("You were interrupted. Look at what is done, then go on.")

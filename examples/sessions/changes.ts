@@ -12,7 +12,7 @@ const program = Effect.gen(function*() {
   }
   for (const { kind, path } of result.filesChanged) yield* Console.log(`${kind} ${path}`)
 
-  // what shell commands and sub-agents did is here, too
+  // includes changes by shell commands and sub-agents
   yield* Console.log(yield* WorkingTree.diff("."))
 })
 // #endregion

@@ -18,7 +18,7 @@ const Plan = Schema.Struct({
 })
 
 const audit = Effect.gen(function*() {
-  // one agent and one typed value for each service; one that fails stops nobody
+  // one agent and one typed value for each service; a failed one does not stop the others
   const audits = yield* Effect.forEach(
     services,
     (service) =>
@@ -30,7 +30,7 @@ const audit = Effect.gen(function*() {
     { concurrency: 2 }
   )
 
-  // one over what they found
+  // one agent over their findings
   const found = yield* Schema.encode(Schema.parseJson(Schema.Array(Audit)))(Array.getSomes(audits))
   const { result, value } = yield* OpenCode.runSchema(Plan, `Plan the updates that these audits ask for:\n\n${found}`)
 

@@ -7,14 +7,14 @@ import { OpenCode } from "effect-opencode"
 const home = Config.withDefault(Config.string("AGENT_HOME"), ".agent")
 
 // #region restart
-/** Where the conversation is: enough to go on with it in another process, days later. */
+/** The place of the conversation: enough to continue it in another process, days later. */
 const Location = Schema.parseJson(Schema.Struct({
   sessionId: Schema.String,
   directory: Schema.String,
   cwd: Schema.String
 }))
 
-/** The conversation that is noted in the file, or a new one. */
+/** The conversation stored in the file, or a new one. */
 const open = (file: string) =>
   Effect.gen(function*() {
     const fileSystem = yield* FileSystem.FileSystem
@@ -33,7 +33,7 @@ const note = (session: Session.Session, file: string) =>
     yield* fileSystem.writeFileString(file, yield* Schema.encode(Location)({ sessionId, directory, cwd }))
   })
 
-/** Each start of the program is one more turn of the same conversation. */
+/** Each start of the program adds a turn to the same conversation. */
 const program = Effect.scoped(Effect.gen(function*() {
   const file = `${yield* home}/session.json`
   const session = yield* open(file)
@@ -44,7 +44,7 @@ const program = Effect.scoped(Effect.gen(function*() {
   yield* Console.log(result.answer)
 }))
 
-// a directory that is kept, in place of one that goes with the scope
+// a directory that is kept, not one that is removed with the scope
 const OpenCodeLive = Layer.unwrapEffect(
   Effect.map(home, (home) => OpenCode.layer({ isolation: { directory: `${home}/data` } }))
 )

@@ -13,7 +13,7 @@ class NotCompilingError extends Data.TaggedError("NotCompilingError")<{
   }
 }
 
-/** What the compiler says, and whether it is content. */
+/** The compiler's output, and whether it succeeded. */
 const compile = Effect.scoped(Effect.gen(function*() {
   const compiler = yield* Command.start(
     Command.make("npx", "tsc", "--noEmit", "--pretty", "false").pipe(Command.feed(""), Command.stderr("inherit"))
@@ -25,7 +25,7 @@ const compile = Effect.scoped(Effect.gen(function*() {
   return { problems, ok: exitCode === 0 }
 }))
 
-/** Asks, checks, and gives what the compiler says back to the same conversation. */
+/** Asks for changes, compiles, and sends the compiler's output back to the same conversation. */
 const review = (task: string, maxRounds: number) =>
   Effect.scoped(Effect.gen(function*() {
     const session = yield* OpenCode.session({

@@ -1,4 +1,4 @@
-/** Runs the programs of docs/performance.md as they stand, over scripted processes. */
+/** Runs the programs of docs/performance.md unchanged, with scripted processes. */
 import { describe, expect, it } from "@effect/vitest"
 import type { Console } from "effect"
 import { Effect, Layer } from "effect"

@@ -1,6 +1,6 @@
 /**
- * Runs every program of examples/readme as it stands: `runMain` hands the program over instead of starting it, and
- * the processes that it starts are scripted.
+ * Runs every program of examples/readme unchanged: `runMain` hands the program over instead of starting it, and the
+ * processes that it starts are scripted.
  */
 import { describe, expect, it } from "@effect/vitest"
 import type { Console } from "effect"
@@ -13,7 +13,7 @@ const { exit, lines, script, stderr, stdout } = MockCommandExecutor
 
 interface Harness {
   main: Effect.Effect<unknown, unknown> | undefined
-  /** The runs in the order of their start; `undefined` for real processes. */
+  /** Scripts for the runs in the order of their start; `undefined` for real processes. */
   scripts: ReadonlyArray<MockCommandExecutor.Script> | undefined
   commands: Array<MockCommandExecutor.RecordedCommand>
 }
@@ -64,7 +64,7 @@ const print = (printed: Array<string>): Console.Console => {
   return { ...console, log: push, error: push }
 }
 
-/** Imports a program, which does not start it, and then runs it. */
+/** Imports a program, which does not start it yet, and then runs it. */
 const run = (
   load: () => Promise<unknown>,
   scripts: ReadonlyArray<MockCommandExecutor.Script> | undefined,
@@ -146,7 +146,7 @@ describe("the programs of the README", () => {
       expect(printed).toEqual(["[read] a.ts", "Done.", "[step] 1000 tokens, $0.01"])
     }))
 
-  it.live("parallel: one run fails and the others go on", () =>
+  it.live("parallel: one run fails and the others continue", () =>
     Effect.gen(function*() {
       const { commands, exit, printed } = yield* run(() => import("../readme/parallel.js"), [
         script(stderr("no"), MockCommandExecutor.exit(1)),

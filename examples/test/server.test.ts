@@ -1,6 +1,6 @@
 /**
- * Runs every program of examples/server as it stands: `runMain` hands the program over instead of starting it, the
- * terminal is scripted, and the servers are those of the real binary with a scripted provider.
+ * Runs every program of examples/server unchanged: `runMain` hands the program over instead of starting it, the
+ * terminal is scripted, and the servers are real ones with a scripted provider.
  */
 import { Terminal } from "@effect/platform"
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
@@ -22,7 +22,7 @@ const binary = createRequire(import.meta.url).resolve("opencode-ai/bin/opencode.
 
 interface Harness {
   main: Effect.Effect<unknown, unknown> | undefined
-  /** What a person types, line by line. */
+  /** The lines that a person types. */
   lines: Array<string>
   displayed: Array<string>
   terminal: Layer.Layer<Terminal.Terminal> | undefined
@@ -108,7 +108,7 @@ const print = (printed: Array<string>): Console.Console => {
   return { ...Effect.runSync(Effect.console), log: push, error: push }
 }
 
-/** Imports a program, which does not start it, and then runs it. */
+/** Imports a program, which does not start it yet, and then runs it. */
 const run = (
   load: () => Promise<unknown>,
   respond: ModelProvider.Respond,

@@ -1,6 +1,6 @@
 /**
- * Runs every program of examples/sessions as it stands: `runMain` hands the program over instead of starting it, and
- * the processes that it starts are scripted.
+ * Runs every program of examples/sessions unchanged: `runMain` hands the program over instead of starting it, and the
+ * processes that it starts are scripted.
  */
 import { describe, expect, it } from "@effect/vitest"
 import type { Console, Scope } from "effect"
@@ -57,7 +57,7 @@ const print = (printed: Array<string>): Console.Console => {
   return { ...console, log: push, error: push }
 }
 
-/** Imports a program, which does not start it, and then runs it. */
+/** Imports a program, which does not start it yet, and then runs it. */
 const run = (
   load: () => Promise<unknown>,
   answer: Harness["answer"],
@@ -185,7 +185,7 @@ describe("the programs of docs/sessions.md", () => {
         expect(ended).toEqual(Exit.void)
         expect(printed[0]).toContain("mail: OpenCode exited with code 1")
         expect(printed.slice(1)).toEqual(["begin with search", "- update effect", "planned for $0.01"])
-        // Two answers that did not decode at first, and were corrected.
+        // Two answers that did not decode at first and were corrected.
         expect(asked.filter((prompt) => prompt.includes("\"severe\""))).toHaveLength(2)
         const reduce = asked.find((prompt) => prompt.startsWith("Plan the updates"))
         expect(reduce).toContain("\"lastRelease\":\"2026-01-02T00:00:00.000Z\"")
@@ -273,7 +273,7 @@ describe("the programs of docs/sessions.md", () => {
         // What remains of a run whose program was killed while it wrote its second event.
         fs.writeFileSync(file, `${recorded.slice(0, 2).join("\n")}\n${recorded[2]!.slice(0, 20)}`)
         const resumed = yield* run(load, () => says("The rest is done."), { AGENT_HOME: home })
-        expect(resumed.printed).toEqual(["going on after 2 events", "The rest is done."])
+        expect(resumed.printed).toEqual(["continuing after 2 events", "The rest is done."])
         const [turn] = resumed.commands.filter(isRun)
         expect(sessionOf(turn!)).toBe("ses_1")
         expect(turn!.env["XDG_DATA_HOME"]).toBe(path.join(home, "data"))

@@ -36,7 +36,7 @@ it.effect("denies the agent every way to write", () =>
 const Faulty = FaultyOpenCode.layerOpenCode([
   FaultyOpenCode.sqliteCrash,
   FaultyOpenCode.script(
-    // as the bash tool does: a process that no signal to the group reaches
+    // like the bash tool: a process that no signal to the group reaches
     FaultyOpenCode.child({ detached: true, ignoresSignals: true }),
     FaultyOpenCode.lines(Events.turn("Looks good."))
   )
@@ -46,7 +46,7 @@ it.live("leaves no process behind", () =>
   Effect.gen(function*() {
     expect(yield* review("a.ts")).toBe("a.ts: Looks good.")
     const { calls } = yield* FaultyOpenCode.FaultyOpenCode
-    // had it not been ended, the run would have failed and named it
+    // if it were still running, the run would have failed and named it
     expect((yield* calls).map(({ children }) => children.length)).toEqual([0, 1])
   }).pipe(Effect.provide(Faulty)))
 // #endregion

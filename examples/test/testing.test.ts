@@ -43,7 +43,7 @@ it.effect("stops an agent that is silent for three minutes", () =>
 it.effect("survives a crash of two agents that start at the same time", () =>
   Effect.gen(function*() {
     const fiber = yield* Effect.fork(review("a.ts"))
-    // the layer starts a crashed process again after a second
+    // the layer restarts a crashed process after a second
     yield* TestClock.adjust("1 second")
     expect(yield* Fiber.join(fiber)).toBe("a.ts: Looks good.")
 

@@ -12,7 +12,7 @@ const whenTheProviderSaysSo = Schedule.recurs(3).pipe(
   Schedule.addDelay(([, error]) => error._tag === "OpenCodeSessionError" ? error.retryAfter ?? 30_000 : 0)
 )
 
-/** One agent looks at one file. */
+/** One agent reviews one file. */
 export const review = (file: string) =>
   OpenCode.run(`Review ${file}`, {
     permission: Permission.readOnly,
@@ -24,7 +24,7 @@ export const review = (file: string) =>
     Effect.retry(whenTheProviderSaysSo)
   )
 
-/** Four agents at a time; a review that fails is reported and spoils no other. */
+/** Four agents at a time; a failed review is reported and does not affect the others. */
 export const reviewAll = (files: ReadonlyArray<string>) =>
   Effect.map(
     Effect.forEach(files, (file) => Effect.either(review(file)), { concurrency: 4 }),
@@ -36,7 +36,7 @@ export const reviewAll = (files: ReadonlyArray<string>) =>
 
 const Rating = Schema.Struct({ stars: Schema.Int, reason: Schema.String })
 
-/** A review that a program can count with. */
+/** A review as data. */
 export const rate = (file: string) =>
   Effect.map(
     OpenCode.runSchema(Rating, `Rate ${file}`, { permission: Permission.readOnly }),

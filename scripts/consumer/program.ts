@@ -1,5 +1,5 @@
 /**
- * A program of a user: it is type-checked and run by plain node against the packed tarballs (`pnpm test:pack`).
+ * A user's program, which is type-checked and run by plain node against the packed tarballs (`pnpm test:pack`).
  */
 import { NodeCommandExecutor, NodeFileSystem, NodePath } from "@effect/platform-node"
 import { Effect, Layer, Schema, Stream } from "effect"
@@ -65,7 +65,7 @@ const layer = OpenCode.layer({ binary: process.execPath, version: "1.18.33" }).p
   Layer.provide(Layer.merge(NodeFileSystem.layer, NodePath.layer))
 )
 
-/** The executable of the testing package has to be found in its tarball. */
+/** The executable of the testing package must be found in its tarball. */
 const faulty = Effect.gen(function*() {
   const result = yield* OpenCode.run("say hello")
   expect("fake executable", result.text, "Hello from a process")

@@ -17,10 +17,10 @@ export const packages = () =>
     })
     .sort((a, b) => (a.dir < b.dir ? -1 : 1))
 
-/** Whether a package is a program: it has a command, and nothing to import. */
+/** Whether a package is a program: it has a command and no exports. */
 export const isProgram = (manifest) => manifest.bin !== undefined && manifest.exports?.["."] === undefined
 
-/** Every file under `dir` that ends with `extension`, sorted; nothing when `dir` does not exist. */
+/** Every file under `dir` that ends with `extension`, sorted; empty if `dir` does not exist. */
 export const files = (dir, extension) => {
   if (!fs.existsSync(dir)) return []
   const out = []
@@ -44,7 +44,7 @@ export const publicModules = (dir) => {
     .map((name) => path.join(src, name))
 }
 
-/** Reports every problem on a line of its own and ends the process accordingly. */
+/** Prints each problem on its own line and exits with the matching code. */
 export const finish = (problems, summary) => {
   if (problems.length === 0) {
     console.log(summary)

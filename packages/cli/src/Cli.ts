@@ -39,7 +39,7 @@ const commands = [RunCommand.command, BatchCommand.command, ReplayCommand.comman
 
 const docs: ReadonlyArray<commandDoc.CommandDoc> = commands.map((command) => commandDoc.make(command))
 
-/** The version of this package, which is read where it is asked for. */
+/** The version of this package, read on demand. */
 const version: Effect.Effect<string, never, FileSystem.FileSystem | Path.Path> = Effect.gen(function*() {
   const fileSystem = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -47,7 +47,7 @@ const version: Effect.Effect<string, never, FileSystem.FileSystem | Path.Path> =
   return String(JSON.parse(yield* fileSystem.readFileString(manifest)).version)
 }).pipe(Effect.orDie)
 
-/** `@effect/cli` prints what it does not understand by itself, at length and in colours: it is said once, by us. */
+/** Silences `@effect/cli`, which prints its own long, coloured errors; we print each error once. */
 const parseQuietly = (words: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const printed = yield* version
@@ -95,7 +95,7 @@ const execute = (line: commandLine.CommandLine) => {
   }
 }
 
-/** The library's log, for people and on standard error. */
+/** The library's log, formatted for people, on standard error. */
 const logger = (verbose: boolean, style: Style.Style, redactor: Redaction.Redactor) =>
   Logger.replace(
     Logger.defaultLogger,
@@ -107,7 +107,7 @@ const logger = (verbose: boolean, style: Style.Style, redactor: Redaction.Redact
   ).pipe((layer) => verbose ? [layer, LogLevel.Debug] as const : [layer, LogLevel.Warning] as const)
 
 /**
- * Runs the program with the arguments of its host, and gives its exit code. Never fails: what goes wrong is said on
+ * Runs the program with the arguments of its host and returns its exit code. Never fails: errors are printed to
  * standard error.
  *
  * @since 0.1.0
@@ -134,7 +134,7 @@ export const run: Effect.Effect<number, never, NodeContext.NodeContext | Host | 
       }),
       Effect.provide(logs),
       Logger.withMinimumLogLevel(level),
-      // What ends the program is said by us.
+      // We report the error that ends the program.
       Effect.withUnhandledErrorLogLevel(Option.none())
     )
   }

@@ -1,6 +1,5 @@
 /**
- * What the program says when something goes wrong: one line that says what, and a hint that says what to do. The rest is
- * shown with `--verbose`.
+ * Error output: one line that says what went wrong, and a hint that says what to do. `--verbose` shows the rest.
  *
  * @since 0.1.0
  */
@@ -19,7 +18,7 @@ import * as ExitCode from "./ExitCode.js"
 import { CrashedError, InterruptedError } from "./host/Interrupt.js"
 
 /**
- * An error of the command line itself: arguments that make no sense, a file that cannot be read.
+ * An error of the command line itself: invalid arguments, an unreadable file.
  *
  * @since 0.1.0
  * @category errors
@@ -37,7 +36,7 @@ export class CliError extends Schema.TaggedError<CliError>("effect-opencode-cli/
 }
 
 /**
- * A command whose failure has been shown already: all that is left is its exit code.
+ * The failure of a command has already been shown; only its exit code remains.
  *
  * @since 0.1.0
  * @category errors
@@ -48,18 +47,18 @@ export class ReportedError extends Schema.TaggedError<ReportedError>("effect-ope
 ) {}
 
 /**
- * What there is to say about a failure.
+ * A failure, explained to the user.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Explanation {
-  /** One line; empty where there is nothing more to say. */
+  /** One line; empty if there is nothing more to say. */
   readonly message: string
-  /** What to do; `undefined` where there is nothing but to look at the message. */
+  /** What to do; `undefined` if there is nothing to add to the message. */
   readonly hint: string | undefined
   readonly exitCode: number
-  /** Everything that is known, for `--verbose`. */
+  /** Everything known about the failure, for `--verbose`. */
   readonly details: string
 }
 
@@ -67,15 +66,15 @@ const isOpenCodeError = Schema.is(Schema.typeSchema(OpenCodeError.OpenCodeError)
 
 const hints: { readonly [Tag in OpenCodeError.OpenCodeError["_tag"]]?: string } = {
   OpenCodeBinaryNotFoundError:
-    "npm install -g opencode-ai, or name it with --binary; `effect-opencode doctor` looks around",
+    "npm install -g opencode-ai, or give its path with --binary; `effect-opencode doctor` checks the machine",
   OpenCodeVersionError: "install a supported version (npm install -g opencode-ai@1.18.33)",
-  OpenCodeSpawnError: "`effect-opencode doctor` looks at the binary and at the directories",
-  OpenCodeProcessError: "--verbose shows what OpenCode said on stderr",
-  OpenCodeIncompleteError: "run it again if that is harmless, or try --recover export",
-  OpenCodeSqliteError: "--verbose shows what OpenCode said on stderr"
+  OpenCodeSpawnError: "`effect-opencode doctor` checks the binary and the directories",
+  OpenCodeProcessError: "--verbose shows OpenCode's stderr",
+  OpenCodeIncompleteError: "run it again if repeating it is harmless, or try --recover export",
+  OpenCodeSqliteError: "--verbose shows OpenCode's stderr"
 }
 
-/** Session, run and directory are for logs: a person who has just started the run knows which one it was. */
+/** Session, run and directory are for logs: a person who has just started the run knows which run failed. */
 const withoutPlace = (error: OpenCodeError.OpenCodeError): string => {
   const message = error.message.split("\nstderr: ")[0] ?? ""
   const partial = OpenCodeError.partialOf(error)
@@ -85,7 +84,7 @@ const withoutPlace = (error: OpenCodeError.OpenCodeError): string => {
   return message.replace(` [${place}]`, "").replace(`, ${place}`, "")
 }
 
-/** The library's options by the names that they have here. */
+/** Replaces the library's option names by the names of the command-line options. */
 const withOptions = (message: string): string =>
   message.replace(/(?:the layer's )?`([a-z]\w*(?:\.\w+)*)`/gi, (all, path: string) => {
     const option = ConfigOptions.optionOf(path)
@@ -99,7 +98,7 @@ const fromOpenCode = (error: OpenCodeError.OpenCodeError): Explanation => {
     return {
       message: error.reason === "not-executable"
         ? oneLine(`${error.binary} is not an executable file.`)
-        : oneLine(`There is no ${error.binary}: looked in ${plural(error.searched.length, "place")}.`),
+        : oneLine(`${error.binary} was not found; searched ${plural(error.searched.length, "place")}.`),
       hint: hints[error._tag],
       exitCode,
       details
@@ -121,7 +120,7 @@ const fromOpenCode = (error: OpenCodeError.OpenCodeError): Explanation => {
   }
 }
 
-const defectHint = "this is a defect of effect-opencode-cli: please report it, with the output of --verbose"
+const defectHint = "this is a bug in effect-opencode-cli: please report it with the output of --verbose"
 
 const explainError = (error: unknown): Explanation => {
   if (isOpenCodeError(error)) return fromOpenCode(error)
@@ -138,7 +137,7 @@ const explainError = (error: unknown): Explanation => {
   }
   if (error instanceof InterruptedError) {
     return {
-      // Who has pressed Ctrl-C knows, and who has closed the pipe does not listen.
+      // The person who pressed Ctrl-C knows, and nobody reads a closed pipe.
       message: error.signal === "SIGINT" || error.signal === "SIGPIPE" ? "" : error.message,
       hint: undefined,
       exitCode: ExitCode.ofSignal(error.signal),
@@ -152,7 +151,7 @@ const explainError = (error: unknown): Explanation => {
     const text = withoutEscapes(HelpDoc.toAnsiText(error.error)).trim()
     return {
       message: oneLine(text),
-      hint: "--help shows what there is",
+      hint: "--help lists commands and options",
       exitCode: ExitCode.usage,
       details: `${error._tag}: ${text}`
     }
@@ -165,7 +164,7 @@ const explainError = (error: unknown): Explanation => {
 }
 
 /**
- * Explains why a command has ended. Total: a defect is explained, too.
+ * Explains why a command has ended. Total: defects are explained as well.
  *
  * @since 0.1.0
  * @category conversions
@@ -177,7 +176,7 @@ export const explain = (cause: Cause.Cause<unknown>): Explanation => {
     return { ...explained, details: `${explained.details}\n${Cause.pretty(cause, { renderErrorCause: true })}` }
   }
   if (Cause.isInterruptedOnly(cause)) return explainError(new InterruptedError({ signal: "SIGINT" }))
-  const defect = Option.getOrElse(Cause.dieOption(cause), () => new Error("The program failed and does not know why."))
+  const defect = Option.getOrElse(Cause.dieOption(cause), () => new Error("The program failed for an unknown reason."))
   return {
     ...explainError(defect),
     hint: defectHint,
@@ -187,7 +186,7 @@ export const explain = (cause: Cause.Cause<unknown>): Explanation => {
 }
 
 /**
- * The lines that a person reads; empty where there is nothing to say.
+ * The lines that a person reads; empty if there is nothing to say.
  *
  * @since 0.1.0
  * @category conversions

@@ -6,17 +6,17 @@
  * | 0 | success |
  * | 1 | `doctor` found a problem; a run of a batch failed; the program itself failed |
  * | 2 | an argument, an option or an input file cannot be used (`OpenCodeConfigError`); nothing was started |
- * | 3 | OpenCode is not there, of a version that is not supported, or cannot be started |
+ * | 3 | OpenCode was not found, is not a supported version, or cannot be started |
  * | 4 | OpenCode's process failed (`OpenCodeProcessError`, `OpenCodeSqliteError`) |
  * | 5 | OpenCode reported an error: provider, model, context (`OpenCodeSessionError`) |
  * | 6 | a permission was asked for and nobody could answer (`OpenCodePermissionError`) |
- * | 7 | OpenCode ended, the conversation did not (`OpenCodeIncompleteError`) |
+ * | 7 | OpenCode exited, but the conversation did not finish (`OpenCodeIncompleteError`) |
  * | 8 | a time limit was reached (`OpenCodeTimeoutError`) |
- * | 9 | a budget was crossed (`OpenCodeBudgetError`) |
- * | 10 | OpenCode was ended by somebody else (`OpenCodeCancelledError`) |
+ * | 9 | a budget was exceeded (`OpenCodeBudgetError`) |
+ * | 10 | OpenCode was ended from outside (`OpenCodeCancelledError`) |
  * | 11 | the answer did not decode (`OpenCodeOutputError`) |
  * | 12 | a shared server of OpenCode could not be used (`OpenCodeServerError`) |
- * | 129, 130, 131, 141, 143 | ended by SIGHUP, Ctrl-C, SIGQUIT, a reader of the output that has gone, SIGTERM |
+ * | 129, 130, 131, 141, 143 | ended by SIGHUP, Ctrl-C, SIGQUIT, a closed output pipe, SIGTERM |
  *
  * @since 0.1.0
  */
@@ -30,7 +30,7 @@ import type { Signal } from "./host/Interrupt.js"
 export const success = 0
 
 /**
- * A check of `doctor`, a run of a batch, or the program itself failed.
+ * A `doctor` check, a run of a batch, or the program itself failed.
  *
  * @since 0.1.0
  * @category constants
@@ -73,7 +73,7 @@ const signals: { readonly [Name in Signal]: number } = {
 const isOutcome = (outcome: string): outcome is OpenCodeError["_tag"] => Object.hasOwn(codes, outcome)
 
 /**
- * The code of a run's outcome: `"success"`, `"interrupted"`, or the tag of an error.
+ * The exit code for a run's outcome: `"success"`, `"interrupted"`, or the tag of an error.
  *
  * @since 0.1.0
  * @category conversions

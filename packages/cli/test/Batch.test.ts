@@ -555,10 +555,10 @@ describe("a batch with worktrees", () => {
       expect(results.map(({ outcome, worktree }) => [outcome, worktree?.kept, worktree?.reason, worktree?.warning]))
         .toEqual([
           ["success", false, "nothing was left to keep", warning],
-          ["success", false, "it was gone already", warning]
+          ["success", false, "it was already gone", warning]
         ])
       expect([...(yield* log)].sort()).toEqual(
-        ["reads", "removes"].map((id) => `The worktree of job ${id} is there, but ${warning}`)
+        ["reads", "removes"].map((id) => `The worktree of job ${id} was created, but ${warning}`)
       )
       expect(git(at, "worktree", "list").split("\n")).toHaveLength(1)
       expect(git(at, "branch", "--list")).toBe("* main")
@@ -630,7 +630,7 @@ describe("a batch with worktrees", () => {
         ])
       expect(fs.readdirSync(worktrees)).toEqual(["works"])
       expect(yield* again.log).toEqual([
-        `${path.join(worktrees, "works")} of an earlier try of job works was kept: 1 untracked file.`
+        `${path.join(worktrees, "works")} from an earlier try of job works was kept: 1 untracked file.`
       ])
     }).pipe(Effect.provide(NodeContext.layer)))
 
@@ -692,7 +692,7 @@ describe("a batch with jobs of unknown cost", () => {
         resume: true
       })
       expect((yield* again.run).undone).toEqual([])
-      expect((yield* again.log)[0]).toContain("Some of what earlier runs have cost is unknown")
+      expect((yield* again.log)[0]).toContain("Some of the cost of earlier runs is unknown")
     }).pipe(
       Effect.provide(opencode({ a: unknown, b: Reply.text("b", { cost: 0.1 }), c: Reply.text("c", { cost: 0.1 }) }))
     ))
@@ -769,7 +769,7 @@ describe("a batch that resumes after a kill", () => {
       ])
       expect(fs.existsSync(elsewhere)).toBe(true)
       expect(yield* log).toEqual([
-        "A batch before this one was killed: 5 runs cut off, and what was left of them ended."
+        "An earlier batch was killed: 5 runs cut off; their remaining processes were ended."
       ])
       // 0.1 and 0.4 were spent, so one more job of 0.25 starts
       expect([idsOf(outcome.results), outcome.stopped]).toEqual([["done", "cut"], "budget"])
@@ -841,7 +841,7 @@ describe("a batch that resumes after a kill", () => {
       const { results } = yield* run
       expect(idsOf(results)).toEqual(["failed"])
       expect(yield* log).toEqual([
-        "A batch before this one was killed: 1 run cut off, and what was left of them ended."
+        "An earlier batch was killed: 1 run cut off; their remaining processes were ended."
       ])
       expect(fs.existsSync(data)).toBe(false)
     }).pipe(Effect.provide(onDisk(() => "x"))))

@@ -107,8 +107,8 @@ describe("batch", () => {
       const refused = yield* batch({}, "./jobs.jsonl", ...binary)
       expect(refused).toMatchObject({ code: 2, prompts: [] })
       expect(refused.stderr).toBe(
-        "error: jobs.results.jsonl has results already (2 of them).\n" +
-          "hint: --resume goes on where they end; --output names another file\n"
+        "error: jobs.results.jsonl already has results (2 of them).\n" +
+          "hint: --resume continues that batch; --output chooses another file\n"
       )
       // no job is left, but one has failed
       const done = yield* batch({}, "./jobs.jsonl", "--resume", ...binary)
@@ -117,7 +117,7 @@ describe("batch", () => {
       expect(again).toMatchObject({ code: 0, stderr: "", prompts: ["two"] })
       const other = yield* batch({}, "./jobs.jsonl", "--resume", "--model", "x/y", ...binary)
       expect(other).toMatchObject({ code: 2, prompts: [] })
-      expect(other.stderr).toContain("belongs to other jobs (2 of its 2, such as ")
+      expect(other.stderr).toContain("has results of other jobs (2 of 2, for example ")
     }))
 
   test("fills templates and lists what it would run", (batch) =>
@@ -168,7 +168,7 @@ describe("batch", () => {
       const first = yield* batch({ files: two, scripts: [answering("1")] }, ...args, "--total-cost", "0.2")
       expect(first).toMatchObject({ code: 9, prompts: ["one"] })
       expect(first.stderr).toBe(
-        "1 of 2 jobs were not run, because the budget of all jobs is used up; --resume goes on with them.\n"
+        "1 of 2 jobs were not run, because the budget of all jobs is used up; --resume runs them.\n"
       )
       const more = yield* batch({ scripts: [answering("2")] }, ...args, "--total-cost", "1", "--resume")
       expect(more).toMatchObject({ code: 0, prompts: ["two"] })
@@ -201,7 +201,7 @@ describe("batch", () => {
       fs.symlinkSync("jobs.jsonl", path.join(root, "link.jsonl"))
       fs.writeFileSync(path.join(root, "jobs.jsonl.lock"), "")
       const linked = yield* batch({}, "./in.csv", "-o", "./link.jsonl", "--resume", ...binary)
-      expect([linked.code, linked.stderr.split("\n")[0]]).toEqual([2, "error: Another batch works on jobs.jsonl."])
+      expect([linked.code, linked.stderr.split("\n")[0]]).toEqual([2, "error: Another batch is using jobs.jsonl."])
     }))
 
   test("overwrites none of its own inputs and outputs", (batch, root) =>
@@ -221,15 +221,15 @@ describe("batch", () => {
           expect(fs.readdirSync(root).sort()).toEqual(before)
           return ended.stderr.split("\n")[0]
         })
-      expect(yield* refused("-o", "./jobs.jsonl")).toBe("error: --output: jobs.jsonl is the file of jobs.")
-      expect(yield* refused("-o", "./hard.jsonl")).toBe("error: --output: hard.jsonl is the file of jobs.")
+      expect(yield* refused("-o", "./jobs.jsonl")).toBe("error: --output: jobs.jsonl is the job file.")
+      expect(yield* refused("-o", "./hard.jsonl")).toBe("error: --output: hard.jsonl is the job file.")
       expect(yield* refused("-o", "./prompt.md")).toBe("error: --output: prompt.md is the prompt file.")
       const out = ["-o", "./out.jsonl", "--report"]
-      expect(yield* refused(...out, "./out.jsonl")).toBe("error: --report: out.jsonl is the file of results.")
-      expect(yield* refused(...out, "./out.html")).toBe("error: --report: out.html is the file of results.")
-      expect(yield* refused(...out, "./out.jsonl.lock")).toContain("is the lock of the results.")
-      expect(yield* refused(...out, "./hard.jsonl")).toContain("is the file of jobs.")
-      expect(yield* refused(...out, "./out.jsonl-transcripts")).toContain("is the directory of the transcripts.")
+      expect(yield* refused(...out, "./out.jsonl")).toBe("error: --report: out.jsonl is the results file.")
+      expect(yield* refused(...out, "./out.html")).toBe("error: --report: out.html is the results file.")
+      expect(yield* refused(...out, "./out.jsonl.lock")).toContain("is the lock of the results file.")
+      expect(yield* refused(...out, "./hard.jsonl")).toContain("is the job file.")
+      expect(yield* refused(...out, "./out.jsonl-transcripts")).toContain("is the transcripts directory.")
       for (const report of ["./folder", "./file/report.html", "/proc/x/report.html"]) {
         expect(yield* refused(...out, report)).toContain("cannot be written; nothing was started.")
       }
@@ -254,11 +254,11 @@ describe("batch", () => {
         const files = { "jobs.jsonl": rows.map((row) => `${JSON.stringify(row)}\n`).join("") }
         const args = ["./jobs.jsonl", "--cwd", "./", "--report", "./out/report.html", ...binary]
         const session =
-          "with --isolation run every run begins with an empty data directory, so there is no session to go " +
-          "on in; give --isolation none, or a directory"
+          "with --isolation run every run starts with an empty data directory, so there is no session to continue; " +
+          "use --isolation none or a directory"
         const said = [
           "jobs.jsonl:2:27: `cwd`: there is no directory nowhere",
-          "jobs.jsonl:3:32: `cwd`: it is no directory: here/a.txt",
+          "jobs.jsonl:3:32: `cwd`: not a directory: here/a.txt",
           "jobs.jsonl:4:50: `files`: there is no file here/b.txt",
           "jobs.jsonl:5:33: `dir`: there is no directory inner",
           `jobs.jsonl:6:43: \`sessionId\`: ${session}`,

@@ -203,7 +203,7 @@ describe("run", () => {
       const { code, commands, stderr } = yield* runWith([], ["run", ...binary], { stdin: "\n" })
       expect([code, commands]).toEqual([2, []])
       expect(stderr).toBe(
-        "error: There is no prompt: standard input is empty.\n" +
+        "error: No prompt given: standard input is empty.\n" +
           "hint: effect-opencode run \"Fix the failing test\", or --file prompt.md, or pipe it in\n"
       )
     }))
@@ -388,7 +388,7 @@ describe("run", () => {
       expect([code, commands.map(({ signals }) => signals)]).toEqual([1, [["SIGTERM"]]])
       expect(stderr.split("\n").slice(1)).toEqual([
         "error: The program failed: boom and more",
-        "hint: this is a defect of effect-opencode-cli: please report it, with the output of --verbose",
+        "hint: this is a bug in effect-opencode-cli: please report it with the output of --verbose",
         ""
       ])
       expect((yield* crashing("--verbose")).stderr).toContain("Cli.test.ts")
@@ -486,6 +486,6 @@ describe("replay", () => {
       const file = yield* recorded
       expect(yield* runCli(["replay", file, "--speed", "instant", "--run", "aaaaabbbbbccccc"])).toEqual(shown)
       const unknown = yield* runCli(["replay", file, "--run", "other"])
-      expect(unknown).toMatchObject({ code: 2, stderr: expect.stringContaining("there are aaaaabbbbbccccc") })
+      expect(unknown).toMatchObject({ code: 2, stderr: expect.stringContaining("it has aaaaabbbbbccccc") })
     }).pipe(platform))
 })

@@ -136,7 +136,7 @@ describe("doctor", () => {
             check: "credentials",
             status: "problem",
             message: expect.stringMatching(/^\$OPENCODE_AUTH_CONTENT cannot be used: it is not valid JSON/),
-            advice: "correct or unset it"
+            advice: "correct it or unset it"
           },
           expect.objectContaining({ status: "warning", advice: expect.stringContaining("opencode auth login") })
         ])
@@ -214,12 +214,12 @@ describe("doctor", () => {
       expect(of("leftovers")(yield* findings(openCode({ processes: killed })))).toEqual([{
         check: "leftovers",
         status: "problem",
-        message: "The run aaaaabbbbbccccc has ended, but 1 process of it has not: 7.",
+        message: "The run aaaaabbbbbccccc has ended, but left 1 process running: 7.",
         advice: "kill 7"
       }, {
         check: "leftovers",
         status: "warning",
-        message: `1 directory of runs that are gone: ${old}.`,
+        message: `1 directory left by ended runs: ${old}.`,
         advice: expect.stringContaining(`rm -r ${temporary}/effect-opencode-`)
       }])
     }).pipe(platform))
@@ -234,7 +234,7 @@ describe("doctor", () => {
       }])
       expect(yield* asked("acme/huge")).toMatchObject([{
         status: "problem",
-        message: "acme/huge is not among the 2 models of acme."
+        message: "acme/huge is not one of the 2 models of acme."
       }])
       const none = yield* findings(openCode({ models: "\n" }))
       expect(of("models")(none)).toMatchObject([{ status: "problem", message: "OpenCode offers no models." }])
@@ -269,8 +269,8 @@ describe("doctor", () => {
       "                 a variable"
     ])
     expect(Doctor.conclusion(findings, Style.plain)).toBe("1 problem, 1 warning")
-    expect(Doctor.conclusion(findings.slice(0, 2), Style.plain)).toBe("no problem, 1 warning")
-    expect(Doctor.conclusion(findings.slice(0, 1), Style.plain)).toBe("everything is fine")
+    expect(Doctor.conclusion(findings.slice(0, 2), Style.plain)).toBe("no problems, 1 warning")
+    expect(Doctor.conclusion(findings.slice(0, 1), Style.plain)).toBe("no problems")
   })
 })
 

@@ -109,7 +109,7 @@ describe("the end of a run", () => {
     )
     expect(said({ lostLines: 2 })[0]).toMatch(/· 2 events lost$/)
     expect(said({ lostLines: 0 })[0]).not.toContain("lost")
-    expect(said({ sessionId: "ses_1" })[1]).toBe("  go on with --session-id ses_1")
+    expect(said({ sessionId: "ses_1" })[1]).toBe("  continue with --session-id ses_1")
   })
 
   it("contains no terminal control sequence from a transcript", () => {

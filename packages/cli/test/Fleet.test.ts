@@ -86,7 +86,7 @@ describe("update", () => {
     const fleet = fleetOf([queued("a"), queued("b"), started("a"), started("b"), returned])
     expect(Fleet.active(fleet).map(({ id }) => id)).toEqual(["b"])
     expect(Fleet.next(fleet, 10)).toMatchObject([{ id: "a", state: "waiting", startedAt: undefined }])
-    expect(FleetView.plainLine(fleet, returned)).toMatch(/ {2}job a +was not begun$/)
+    expect(FleetView.plainLine(fleet, returned)).toMatch(/ {2}job a +was not started$/)
     expect(job(fleetOf([started("a"), observed("a", text("hi")), returned]), "a").state).toBe("running")
   })
 

@@ -72,7 +72,7 @@ describe("live", () => {
       .reduce(Fleet.update, Fleet.empty)
     const lines = FleetView.live(many, { now, columns: 80, rows: 10, style: Style.plain })
     expect(lines.length).toBe(10)
-    expect(lines).toContain("  and 24 more at work")
+    expect(lines).toContain("  and 24 more active")
   })
 })
 

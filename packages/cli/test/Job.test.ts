@@ -413,51 +413,51 @@ describe("bad input is refused with its place", () => {
       "jsonl",
       "{\"prompt\":\"ok\"}\n{\"name\":\"x\"}",
       {},
-      "jobs.jsonl:2:1: there is no `prompt`: give the job one, or all of them with --prompt"
+      "jobs.jsonl:2:1: the job has no `prompt`: add one, or set one for all jobs with --prompt"
     ],
     ["jsonl", "{\"prompt\":\"\"}", {}, "jobs.jsonl:1:11: `prompt`: it is empty; only a `command` can do without one"],
-    ["jsonl", "{\"prompt\":7}", {}, "jobs.jsonl:1:11: `prompt` is a text"],
+    ["jsonl", "{\"prompt\":7}", {}, "jobs.jsonl:1:11: `prompt` must be a text"],
     // templates
     [
       "jsonl",
       "{\"prompt\": \"a \\\"{{x}} {{ y }}\", \"z\":1}",
       {},
-      "jobs.jsonl:1:17: there is no column `x`, there is `prompt`, `z`",
-      "jobs.jsonl:1:23: there is no column `y`, there is `prompt`, `z`"
+      "jobs.jsonl:1:17: unknown column `x`; the columns are `prompt`, `z`",
+      "jobs.jsonl:1:23: unknown column `y`; the columns are `prompt`, `z`"
     ],
     [
       "csv",
       "prompt,config.title\n\"say \"\"hi\"\"\n{{x}}\",{{title}}\n",
       {},
-      "jobs.csv:3:1: there is no column `x`, there is `prompt`, `config.title`",
-      "jobs.csv:3:8: there is no column `title`, there is `prompt`, `config.title`"
+      "jobs.csv:3:1: unknown column `x`; the columns are `prompt`, `config.title`",
+      "jobs.csv:3:8: unknown column `title`; the columns are `prompt`, `config.title`"
     ],
     [
       "yaml",
       "- prompt: |\n    hello\n    {{ world\n",
       {},
-      "jobs.yaml:3:5: `{{` has no `}}`; write `\\{{` to mean the braces themselves"
+      "jobs.yaml:3:5: `{{` has no `}}`; write `\\{{` for literal braces"
     ],
-    ["jsonl", "{\"prompt\":\"\\u007b{x}}\"}", {}, "jobs.jsonl:1:11: there is no column `x`, there is `prompt`"],
+    ["jsonl", "{\"prompt\":\"\\u007b{x}}\"}", {}, "jobs.jsonl:1:11: unknown column `x`; the columns are `prompt`"],
     [
       "jsonl",
       "{\"prompt\":\"a\",\"x\":1}\n{\"prompt\":\"b\"}",
       { templates: { prompt: "go\n to {{x}}" } },
-      "--prompt:2:5: there is no column `x`, there is `prompt` (for jobs.jsonl:2)"
+      "--prompt:2:5: unknown column `x`; the columns are `prompt` (for jobs.jsonl:2)"
     ],
     [
       "csv",
       "file\na\nb",
       {},
-      "jobs.csv: no job has a `prompt`: give all of them one with --prompt, such as --prompt \"Review {{file}}\""
+      "jobs.csv: no job has a `prompt`: set one for all jobs with --prompt, for example --prompt \"Review {{file}}\""
     ],
     // a mistake common to all rows is reported for the template
     [
       "csv",
       "file,n\na,1\nb,2\nc,3",
       { templates: { prompt: "go to {{fiel}} {{fiel}}", cwd: "{{n}}" }, axes: { "config.thinking": "true,false" } },
-      "--prompt:1:7: there is no column `fiel`, there is `file`, `n`, `config.thinking`",
-      "--prompt:1:16: there is no column `fiel`, there is `file`, `n`, `config.thinking`"
+      "--prompt:1:7: unknown column `fiel`; the columns are `file`, `n`, `config.thinking`",
+      "--prompt:1:16: unknown column `fiel`; the columns are `file`, `n`, `config.thinking`"
     ],
     [
       "jsonl",
@@ -482,10 +482,10 @@ describe("bad input is refused with its place", () => {
       "yaml",
       "- prompt: a\n  config:\n    colour: red\n    thinking: maybe\n    permission: {bash: ask}\n    extraEnv: {A: [1]}\n",
       {},
-      "jobs.yaml:3:5: `colour`: there is no such option",
-      "jobs.yaml:4:15: `thinking`: boolean was expected",
-      "jobs.yaml:5:24: `permission.bash`: \"allow\" or \"deny\" was expected; nobody is there to be asked",
-      "jobs.yaml:6:19: `extraEnv.A`: string | Redacted(<redacted>) was expected"
+      "jobs.yaml:3:5: `colour`: unknown option",
+      "jobs.yaml:4:15: `thinking`: expected boolean",
+      "jobs.yaml:5:24: `permission.bash`: expected \"allow\" or \"deny\"; nobody can answer \"ask\"",
+      "jobs.yaml:6:19: `extraEnv.A`: expected string | Redacted(<redacted>)"
     ],
     [
       "yaml",
@@ -498,11 +498,11 @@ describe("bad input is refused with its place", () => {
       "csv",
       "prompt,config.thinking,config.colour,config.files\na,perhaps,red,[1]\n",
       {},
-      "jobs.csv:2:3: `thinking`: boolean was expected",
-      "jobs.csv:1:24: `colour`: there is no such option",
-      "jobs.csv:2:15: `files`: string was expected"
+      "jobs.csv:2:3: `thinking`: expected boolean",
+      "jobs.csv:1:24: `colour`: unknown option",
+      "jobs.csv:2:15: `files`: expected string"
     ],
-    ["jsonl", "{\"prompt\":\"a\",\"config\":[]}", {}, "jobs.jsonl:1:24: `config` is an object"],
+    ["jsonl", "{\"prompt\":\"a\",\"config\":[]}", {}, "jobs.jsonl:1:24: `config` must be an object"],
     // limits
     [
       "jsonl",
@@ -510,8 +510,8 @@ describe("bad input is refused with its place", () => {
       {},
       "jobs.jsonl:1:25: `timeout`: it is no duration: write 90s, 5m, 2h, \"5 minutes\" or infinity",
       "jobs.jsonl:1:49: `budget.cost`: it must be a number greater than zero",
-      "jobs.jsonl:1:52: `budget.money`: there is no such limit; there is steps, cost, tokens, toolCalls",
-      "jobs.jsonl:1:70: `budget.steps` is a number"
+      "jobs.jsonl:1:52: `budget.money`: unknown limit; the limits are steps, cost, tokens, toolCalls",
+      "jobs.jsonl:1:70: `budget.steps` must be a number"
     ],
     [
       "csv",
@@ -519,7 +519,7 @@ describe("bad input is refused with its place", () => {
       {},
       "jobs.csv:2:3: `timeout`: it must be more than zero",
       "jobs.csv:2:6: `budget.cost`: it must be a number greater than zero",
-      "jobs.csv:2:8: `budget` is an object in JSON"
+      "jobs.csv:2:8: `budget` must be an object in JSON"
     ],
     [
       "jsonl",
@@ -532,29 +532,29 @@ describe("bad input is refused with its place", () => {
       "csv",
       "prompt,agents,title,notes\na,b,c,d\n",
       {},
-      "jobs.csv:1:8: no template names the column `agents`; is `agent` meant?",
-      "jobs.csv:1:15: no template names the column `title`; is `config.title` meant?"
+      "jobs.csv:1:8: no template uses the column `agents`; is `agent` meant?",
+      "jobs.csv:1:15: no template uses the column `title`; is `config.title` meant?"
     ],
     ["csv", "prompt,agents,title\n{{agents}} {{title}},b,c\n", {}],
     [
       "jsonl",
       "{\"prompt\":\"a\",\"permission\":{}}",
       {},
-      "jobs.jsonl:1:15: no template names the column `permission`; is `config.permission` meant?"
+      "jobs.jsonl:1:15: no template uses the column `permission`; is `config.permission` meant?"
     ],
     // the matrix
     [
       "jsonl",
       "{\"prompt\":\"a\",\"model\":\"a/b\"}",
       { axes: { model: "c/d" } },
-      "jobs.jsonl:1:15: `model` is an axis of the matrix; a job cannot set it, too"
+      "jobs.jsonl:1:15: `model` is an axis of the matrix; a job cannot set it as well"
     ],
     [
       "jsonl",
       "{\"prompt\":\"a\"}",
       { axes: { modle: "c/d", tone: "x" } },
-      "--matrix modle:1:1: the axis `modle` changes nothing: it is no field of a job, and no template names it; is `model` meant?",
-      "--matrix tone:1:1: the axis `tone` changes nothing: it is no field of a job, and no template names it"
+      "--matrix modle:1:1: the axis `modle` has no effect: it is not a field of a job, and no template uses it; is `model` meant?",
+      "--matrix tone:1:1: the axis `tone` has no effect: it is not a field of a job, and no template uses it"
     ],
     [
       "jsonl",
@@ -567,10 +567,10 @@ describe("bad input is refused with its place", () => {
       "jsonl",
       "{\"prompt\":\"{{x}}\"}\n{\n{\"prompt\":\"a\",\"model\":\"b\"}\n{}",
       {},
-      "jobs.jsonl:1:12: there is no column `x`, there is `prompt`",
-      "jobs.jsonl:2:2: a name in double quotes was expected, not the end of the text",
+      "jobs.jsonl:1:12: unknown column `x`; the columns are `prompt`",
+      "jobs.jsonl:2:2: expected a name in double quotes, found the end of the text",
       "jobs.jsonl:3:23: `model`: a model is named `provider/model`",
-      "jobs.jsonl:4:1: there is no `prompt`: give the job one, or all of them with --prompt"
+      "jobs.jsonl:4:1: the job has no `prompt`: add one, or set one for all jobs with --prompt"
     ]
   ]
   for (const [index, [format, text, options, ...expected]] of cases.entries()) {

@@ -117,10 +117,10 @@ describe("JobFile", () => {
   describe("reports every mistake with line and column", () => {
     const cases: ReadonlyArray<readonly [format: JobFile.Format, text: string, ...problems: Array<string>]> = [
       // nothing there
-      ["jsonl", "\n \n", "1:1: there is no job in it"],
-      ["json", "[]", "1:1: there is no job in it"],
-      ["yaml", "[]", "1:1: there is no job in it"],
-      ["csv", "prompt\n", "1:1: there is no job in it"],
+      ["jsonl", "\n \n", "1:1: the file has no jobs"],
+      ["json", "[]", "1:1: the file has no jobs"],
+      ["yaml", "[]", "1:1: the file has no jobs"],
+      ["csv", "prompt\n", "1:1: the file has no jobs"],
       ...["prompt;model\nFix a, b and c;x\n", "\"prompt\";\"model\"\r\n\"a\";\"b\"\r\n", "sep=;\nprompt;model\na;b\n"]
         .map((text) =>
           [
@@ -134,54 +134,59 @@ describe("JobFile", () => {
         "prompt\tmodel\na\tb\n",
         "1:1: the columns are separated by tabs, as Excel writes them in some countries; save the file with commas between the columns"
       ],
-      ["csv", "", "1:1: there is no job in it"],
-      ["yaml", "", "1:1: a list of jobs was expected"],
+      ["csv", "", "1:1: the file has no jobs"],
+      ["yaml", "", "1:1: expected a list of jobs"],
       // not what was expected
-      ["json", "{\"prompt\":\"x\"}", "1:1: an array of jobs was expected"],
-      ["json", "[1,\n  {\"a\":1}, []]", "1:2: a job is an object with fields", "2:12: a job is an object with fields"],
-      ["jsonl", "{\"a\":1}\n  [1]", "2:3: a job is an object with fields"],
-      ["yaml", "prompt: x", "1:1: a list of jobs was expected"],
-      ["yaml", "- a: 1\n- x", "2:3: a job is an object with fields"],
+      ["json", "{\"prompt\":\"x\"}", "1:1: expected an array of jobs"],
+      [
+        "json",
+        "[1,\n  {\"a\":1}, []]",
+        "1:2: a job must be an object with fields",
+        "2:12: a job must be an object with fields"
+      ],
+      ["jsonl", "{\"a\":1}\n  [1]", "2:3: a job must be an object with fields"],
+      ["yaml", "prompt: x", "1:1: expected a list of jobs"],
+      ["yaml", "- a: 1\n- x", "2:3: a job must be an object with fields"],
       // broken in the middle: the lines around it are read
       [
         "jsonl",
         "{\"a\":1}\n{\"a\" 1}\n{\"a\":1}\n{\"b\":1,\"b\":2}\n{\"a\":\"x",
-        "2:6: `:` was expected, not `1`",
-        "4:8: the name \"b\" is there twice",
-        "5:6: the text in double quotes that begins here has no end"
+        "2:6: expected `:`, found `1`",
+        "4:8: duplicate name \"b\"",
+        "5:6: the string that begins here is never closed"
       ],
       [
         "jsonl",
         "{\"a\":\n1}",
-        "1:6: a value was expected, not the end of the text",
-        "2:2: nothing can stand behind the value, but there is `}`"
+        "1:6: expected a value, found the end of the text",
+        "2:2: expected nothing after the value, found `}`"
       ],
-      ["json", "[{\"a\":1,}]", "1:9: a name in double quotes was expected, not `}`"],
-      ["json", "[\n\t{\"é\":1 \"b\":2}]", "2:9: `,` or `}` was expected, not `\"`"],
+      ["json", "[{\"a\":1,}]", "1:9: expected a name in double quotes, found `}`"],
+      ["json", "[\n\t{\"é\":1 \"b\":2}]", "2:9: expected `,` or `}`, found `\"`"],
       ["yaml", "- a: 1\n  a: 2\n", "2:3: Map keys must be unique"],
-      ["yaml", "- a: *nope\n", "1:6: there is no anchor \"&nope\" before this"],
-      ["yaml", "- &x\n  a: *x\n", "2:6: \"*x\" holds itself"],
+      ["yaml", "- a: *nope\n", "1:6: no anchor \"&nope\" before this"],
+      ["yaml", "- &x\n  a: *x\n", "2:6: \"*x\" contains itself"],
       ["yaml", "- a: \"x\n", "2:1: Missing closing \"quote"],
       ["yaml", "- a: !foo 3\n", "1:6: Unresolved tag: !foo"],
       ["yaml", "- <<: 1\n", "1:7: `<<` takes a mapping, or a list of mappings"],
-      ["yaml", "- ? [1]\n  : x\n", "1:5: a name was expected"],
-      ["yaml", "- a: !!binary aGk=\n", "1:15: a text, a number, true, false or null was expected"],
+      ["yaml", "- ? [1]\n  : x\n", "1:5: expected a name"],
+      ["yaml", "- a: !!binary aGk=\n", "1:15: expected a text, a number, true, false or null"],
       ["csv", "a,b\n1,\"x", "2:3: the quote that opens this field is never closed"],
       [
         "csv",
         "a,b\n1,2\n3,\"x\"y\n4,5",
-        "3:3: a quote in this field has something other than a comma behind it; write it twice to mean itself"
+        "3:3: a quote in this field is followed by something other than a comma; double it for a literal quote"
       ],
       [
         "csv",
         "a,b\né\"x\",2\n",
-        "2:1: a quote in the middle of this field; put the whole field in quotes and write the quote twice"
+        "2:1: a quote in the middle of this field; put the whole field in quotes and double the quote"
       ],
       [
         "csv",
         "a,,a,b\n1,2,3,4",
         "1:3: a column without a name",
-        "1:4: the column \"a\" is there twice"
+        "1:4: duplicate column \"a\""
       ],
       [
         "csv",

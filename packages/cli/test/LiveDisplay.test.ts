@@ -186,8 +186,8 @@ describe("live", () => {
       expect(terminal.text.slice(-4)).toEqual([
         "▹ a                                  0:00  starting",
         "▹ b                                  0:00  starting",
-        "  and 3 more at work",
-        "0 of 5 ended · 5 at work · 5 at the gate · 0 tokens"
+        "  and 3 more active",
+        "0 of 5 ended · 5 active · 5 at the gate · 0 tokens · $0.0000"
       ])
       yield* close
     }))

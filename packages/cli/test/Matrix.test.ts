@@ -31,7 +31,7 @@ describe("Matrix", () => {
   it("refuses secrets as an axis, which names, results and reports would show", () => {
     for (const name of ["config.password", "config.extraEnv.API_KEY", "token"]) {
       expect(Matrix.parse([[name, "a,b"]])).toEqual(Either.left([
-        `\`${name}\` is no axis: its values would be secrets, and names, results and reports show them`
+        `\`${name}\` cannot be an axis: its values would be secrets, and names, results and reports show axis values`
       ]))
     }
   })
@@ -56,7 +56,7 @@ describe("Matrix", () => {
   it.each([
     [["model", "a,,b"], "the axis `model` has an empty value"],
     [["model", "a,b,a"], "the axis `model` has `a` twice; --repeat runs everything several times"],
-    [["--jobs", "4"], "`--jobs` is no axis: an option behind --matrix is written with a space (`--jobs value`)"],
+    [["--jobs", "4"], "`--jobs` is not an axis: after --matrix, write options with a space (`--jobs value`)"],
     [[" ", "4"], "an axis needs a name (`model=a,b`)"]
   ])("refuses %j", ([name, values], problem) => {
     expect(Matrix.parse([[name!, values!]])).toEqual(Either.left([problem]))

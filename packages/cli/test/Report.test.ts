@@ -141,17 +141,17 @@ describe("html", () => {
     const mixed = Report.html({ title: "x", runs })
     expect(words(mixed)).toContain("≥$0.7500")
     expect(words(mixed)).toContain("unknown of 2 runs")
-    expect(words(mixed)).toContain("cost unknown: OpenCode has no price for tokens of the run")
+    expect(words(mixed)).toContain("cost unknown: OpenCode has no price for some tokens of the run")
     expect(mixed).toContain("chart-cost")
     const unknown = Report.html({ title: "x", runs: runs.slice(0, 1) })
     expect(words(unknown)).toContain("The cost of 1 run is unknown")
-    expect(words(unknown)).not.toContain("No run has cost anything")
+    expect(words(unknown)).not.toContain("No run cost anything")
     expect(unknown).not.toContain("chart-cost")
   })
 
   it("draws no cost chart without costs", () => {
     const page = Report.html({ title: "free", runs: [Report.run(result({ id: "a" }), [], { runs: 1 })] })
-    expect(words(page)).toContain("No run has cost anything")
+    expect(words(page)).toContain("No run cost anything")
     expect(page).not.toContain("chart-cost")
     expect(variable(page)).not.toMatch(/NaN|Infinity|undefined/)
   })
@@ -179,9 +179,9 @@ describe("html", () => {
     const runs = [{
       result: result({ answer: "The answer." }),
       transcript: undefined,
-      missing: "There is no transcript: gone."
+      missing: "No transcript: gone."
     }]
-    expect(words(Report.html({ title: "x", runs }))).toContain("Answer The answer. There is no transcript: gone.")
+    expect(words(Report.html({ title: "x", runs }))).toContain("Answer The answer. No transcript: gone.")
   })
 
   it("shows the directory in which a run worked", () => {
@@ -470,9 +470,9 @@ describe("read", () => {
         result({ id: "c", index: 2 })
       ]
       const runs = yield* Report.read(results, { directory })
-      expect(runs.map(({ missing, transcript }) => [transcript?.head.length, missing?.slice(0, 22)])).toEqual([
+      expect(runs.map(({ missing, transcript }) => [transcript?.head.length, missing?.slice(0, 13)])).toEqual([
         [1, undefined],
-        [undefined, "There is no transcript"],
+        [undefined, "No transcript"],
         [undefined, undefined]
       ])
       expect(words(Report.html({ title: "x", runs }))).toContain("Hello from the file")

@@ -179,7 +179,7 @@ describe("ResultsFile", () => {
     Effect.gen(function*() {
       yield* append(file, all)
       const error = yield* refused(file)
-      expect([error.reason, error.message]).toEqual(["exists", `${file} has results already (3 of them).`])
+      expect([error.reason, error.message]).toEqual(["exists", `${file} already has results (3 of them).`])
       expect(error.hint).toContain("--resume")
       expect(read(file)).toEqual(["a", "b", "c"])
     }))
@@ -188,7 +188,7 @@ describe("ResultsFile", () => {
     Effect.gen(function*() {
       yield* append(file, all)
       const error = yield* refused(file, { resume: true, jobs: new Set(["a", "c", "d"]) })
-      expect(error.message).toBe(`${file} belongs to other jobs (1 of its 3, such as b).`)
+      expect(error.message).toBe(`${file} has results of other jobs (1 of 3, for example b).`)
       expect(fs.existsSync(`${file}.lock`)).toBe(false)
     }))
 
@@ -224,7 +224,7 @@ describe("ResultsFile", () => {
       const torn = ResultsFile.format(all[0]!).slice(0, 30)
       fs.writeFileSync(file, torn)
       const error = yield* refused(file)
-      expect(error.message).toBe(`${file} has results already (the beginning of one).`)
+      expect(error.message).toBe(`${file} already has results (an incomplete one).`)
       expect(fs.readFileSync(file, "utf8")).toBe(torn)
       expect(yield* append(file, all, { resume: true })).toEqual([])
       expect(read(file)).toEqual(["a", "b", "c"])
@@ -293,7 +293,7 @@ describe("ResultsFile", () => {
         const scope = yield* Scope.make()
         yield* Scope.extend(open(file), scope)
         const error = yield* refused(file)
-        expect(error.message).toBe(`Another batch works on ${file} (pid ${process.pid}).`)
+        expect(error.message).toBe(`Another batch is using ${file} (pid ${process.pid}).`)
         yield* Scope.close(scope, Exit.void)
         expect(yield* append(file, all)).toEqual([])
       }))
@@ -343,7 +343,7 @@ describe("ResultsFile", () => {
         )
         const lock = JSON.stringify({ ...own, pid: child.pid })
         fs.writeFileSync(`${file}.lock`, lock)
-        expect((yield* Effect.flip(attempt)).message).toBe(`Another batch works on ${file} (pid ${child.pid}).`)
+        expect((yield* Effect.flip(attempt)).message).toBe(`Another batch is using ${file} (pid ${child.pid}).`)
         expect(fs.readFileSync(`${file}.lock`, "utf8")).toBe(lock)
         child.kill("SIGKILL")
         yield* Effect.promise(() => exited)
@@ -359,7 +359,7 @@ describe("ResultsFile", () => {
           const error = yield* refused(file)
           const host = elsewhere.host ?? os.hostname()
           expect(error.message).toBe(
-            `Another batch works on ${file} (pid ${process.pid} on ${host}, which cannot be seen from here).`
+            `Another batch is using ${file} (pid ${process.pid} on ${host}, which is not visible from here).`
           )
           expect(fs.readFileSync(`${file}.lock`, "utf8")).toBe(lock)
         }
@@ -390,7 +390,7 @@ describe("ResultsFile", () => {
         yield* open(file)
         const lock = fs.readFileSync(`${file}.lock`, "utf8")
         yield* Deferred.succeed(goOn, undefined)
-        expect((yield* Fiber.join(late)).message).toBe(`Another batch works on ${file} (pid ${process.pid}).`)
+        expect((yield* Fiber.join(late)).message).toBe(`Another batch is using ${file} (pid ${process.pid}).`)
         expect(fs.readFileSync(`${file}.lock`, "utf8")).toBe(lock)
         expect(fs.readdirSync(path.dirname(file)).sort()).toEqual(["results.jsonl", "results.jsonl.lock"])
       }))
@@ -418,7 +418,7 @@ describe("ResultsFile", () => {
         fs.mkdirSync(path.dirname(file), { recursive: true })
         fs.writeFileSync(`${file}.lock`, "")
         const error = yield* refused(file)
-        expect(error.hint).toBe(`wait for it, or delete ${file}.lock if there is none`)
+        expect(error.hint).toBe(`wait for it to end, or delete ${file}.lock if no batch is running`)
       }))
   })
 })

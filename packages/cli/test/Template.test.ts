@@ -41,16 +41,16 @@ describe("Template", () => {
 
   it("finds every problem", () => {
     expect(problems("{{}} {{a{b}} {{x\ny}} {{a", { a: "1" })).toEqual([
-      "0 there is no name between `{{` and `}}`; write `\\{{` to mean the braces themselves",
-      "5 a column's name holds no braces and no line break; write `\\{{` to mean the braces themselves",
-      "13 a column's name holds no braces and no line break; write `\\{{` to mean the braces themselves",
-      "21 `{{` has no `}}`; write `\\{{` to mean the braces themselves"
+      "0 `{{` and `}}` need a name between them; write `\\{{` for literal braces",
+      "5 a column's name cannot contain braces or a line break; write `\\{{` for literal braces",
+      "13 a column's name cannot contain braces or a line break; write `\\{{` for literal braces",
+      "21 `{{` has no `}}`; write `\\{{` for literal braces"
     ])
     expect(problems("{{x}} {{a}} {{y}}", { a: "1", b: "2" })).toEqual([
-      "0 there is no column `x`, there is `a`, `b`",
-      "12 there is no column `y`, there is `a`, `b`"
+      "0 unknown column `x`; the columns are `a`, `b`",
+      "12 unknown column `y`; the columns are `a`, `b`"
     ])
-    expect(problems("{{x}}")).toEqual(["0 there is no column `x`"])
+    expect(problems("{{x}}")).toEqual(["0 unknown column `x`"])
   })
 
   it("lists the columns that it names", () => {

@@ -201,12 +201,12 @@ describe("Worktree", () => {
           const reason = (directory: string, base?: string) =>
             Effect.map(Effect.flip(worktrees.origin(directory, base)), (error) => error.reason)
           expect(yield* reason(box.root)).toContain("not a git repository")
-          expect(yield* reason(path.join(box.root, "missing"))).toBe("there is no such directory")
-          expect(yield* reason(box.repository, "nope")).toBe("\"nope\" names no commit there")
-          expect(yield* reason(box.repository, "--all")).toBe("\"--all\" names no commit there")
+          expect(yield* reason(path.join(box.root, "missing"))).toBe("no such directory")
+          expect(yield* reason(box.repository, "nope")).toBe("\"nope\" does not name a commit there")
+          expect(yield* reason(box.repository, "--all")).toBe("\"--all\" does not name a commit there")
           const empty = path.join(box.root, "empty")
           git(box.root, "init", "--quiet", empty)
-          expect(yield* reason(empty)).toBe("\"HEAD\" names no commit there")
+          expect(yield* reason(empty)).toBe("\"HEAD\" does not name a commit there")
         })
     )
 
@@ -264,7 +264,7 @@ describe("Worktree", () => {
       Effect.gen(function*() {
         const worktree = yield* open(box, worktrees)
         git(box.repository, "worktree", "remove", worktree.path)
-        expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: false, reason: "it was gone already" })
+        expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: false, reason: "it was already gone" })
         expect(branches(box)).toEqual(["main"])
       }))
   })
@@ -292,7 +292,7 @@ describe("Worktree", () => {
         fs.rmSync(worktree.path, { recursive: true })
         expect(yield* worktrees.settle(worktree)).toMatchObject({
           kept: false,
-          reason: "it was gone already; kept: 1 commit on effect-opencode/job",
+          reason: "it was already gone; kept: 1 commit on effect-opencode/job",
           commits: 1
         })
         expect(branches(box)).toEqual(["effect-opencode/job", "main"])
@@ -386,7 +386,7 @@ describe("Worktree", () => {
       git(worktree.path, "checkout", "--quiet", "--detach")
       commit(worktree.path, "loose.txt")
     })
-    stays("in the middle of a merge", "a merge that is not finished", (worktree) => {
+    stays("in the middle of a merge", "a merge in progress", (worktree) => {
       git(worktree.path, "checkout", "--quiet", "-b", "other")
       commit(worktree.path, "other.txt")
       git(worktree.path, "checkout", "--quiet", "effect-opencode/job")
@@ -490,7 +490,7 @@ describe("Worktree", () => {
         fs.mkdirSync(path.join(box.root, "hooks"))
         fs.writeFileSync(path.join(box.root, "hooks", "post-checkout"), "#!/bin/sh\nexit 7\n", { mode: 0o755 })
         const worktree = yield* open(box, worktrees)
-        expect(worktree.warning).toBe("its post-checkout hook failed with exit code 7: it did not say why")
+        expect(worktree.warning).toBe("its post-checkout hook failed with exit code 7: it printed no reason")
       }))
 
     test("does not wait for a process that the hook left running", (box, worktrees) =>
@@ -585,7 +585,7 @@ describe("Worktree", () => {
       Effect.gen(function*() {
         const worktree = yield* open(box, worktrees)
         fs.rmSync(worktree.path, { recursive: true })
-        expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: false, reason: "it was gone already" })
+        expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: false, reason: "it was already gone" })
         expect(administrative(box)).toEqual([])
         expect(branches(box)).toEqual(["main"])
         expect(git(box.repository, "worktree", "list").split("\n")).toHaveLength(1)
@@ -599,7 +599,7 @@ describe("Worktree", () => {
         git(box.repository, "worktree", "lock", locked.path)
         fs.rmSync(locked.path, { recursive: true })
         for (const worktree of [emptied, locked]) {
-          expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: false, reason: "it was gone already" })
+          expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: false, reason: "it was already gone" })
         }
         expect(administrative(box)).toEqual([])
         yield* worktrees.tidy
@@ -615,7 +615,7 @@ describe("Worktree", () => {
         fs.rmSync(worktree.path, { recursive: true })
         expect(yield* worktrees.settle(worktree)).toMatchObject({
           kept: false,
-          reason: "it was gone already; kept: 1 commit on effect-opencode/job-detached"
+          reason: "it was already gone; kept: 1 commit on effect-opencode/job-detached"
         })
         expect(git(box.repository, "rev-parse", "effect-opencode/job-detached")).toBe(head)
         expect(administrative(box)).toEqual([])

@@ -94,20 +94,20 @@ describe("json", () => {
   })
 
   it.each([
-    ["", "1:1 a value was expected, not the end of the text"],
-    ["{\"a\":1,}", "1:8 a name in double quotes was expected, not `}`"],
-    ["{'a':1}", "1:2 a name in double quotes was expected, not `'`"],
-    ["[1 2]", "1:4 `,` or `]` was expected, not `2`"],
-    ["{\"a\" 1}", "1:6 `:` was expected, not `1`"],
-    ["{\"a\":\n 1 \"b\"}", "2:4 `,` or `}` was expected, not `\"`"],
-    ["[01]", "1:3 `,` or `]` was expected, not `1`"],
-    ["tru", "1:1 a value was expected, not `t`"],
-    ["1 2", "1:3 nothing can stand behind the value, but there is `2`"],
-    ["\"abc", "1:1 the text in double quotes that begins here has no end"],
-    ["[\"a\nb\"]", "1:4 a text in double quotes cannot hold the character U+000A; write it as an escape"],
-    ["[\"\\x\"]", "1:3 there is no escape `\\` with `x`"],
-    ["[\"\\u12g4\"]", "1:3 `\\u` wants four hexadecimal digits"],
-    ["{\"a\":1,\"a\":2}", "1:8 the name \"a\" is there twice"],
+    ["", "1:1 expected a value, found the end of the text"],
+    ["{\"a\":1,}", "1:8 expected a name in double quotes, found `}`"],
+    ["{'a':1}", "1:2 expected a name in double quotes, found `'`"],
+    ["[1 2]", "1:4 expected `,` or `]`, found `2`"],
+    ["{\"a\" 1}", "1:6 expected `:`, found `1`"],
+    ["{\"a\":\n 1 \"b\"}", "2:4 expected `,` or `}`, found `\"`"],
+    ["[01]", "1:3 expected `,` or `]`, found `1`"],
+    ["tru", "1:1 expected a value, found `t`"],
+    ["1 2", "1:3 expected nothing after the value, found `2`"],
+    ["\"abc", "1:1 the string that begins here is never closed"],
+    ["[\"a\nb\"]", "1:4 a string cannot contain the character U+000A; write it as an escape"],
+    ["[\"\\x\"]", "1:3 invalid escape: `\\` before `x`"],
+    ["[\"\\u12g4\"]", "1:3 `\\u` needs four hexadecimal digits"],
+    ["{\"a\":1,\"a\":2}", "1:8 duplicate name \"a\""],
     ["[".repeat(600), "1:502 values are nested deeper than 500"]
   ])("reports the mistake in %j", (text, problem) => {
     expect(problems(text)).toEqual([problem])

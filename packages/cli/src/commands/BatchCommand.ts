@@ -45,7 +45,7 @@ const limit = (name: string, description: string) =>
     name,
     "n",
     description,
-    (text) => Either.filterOrLeft(values.number(text), (limit) => limit > 0, () => "it must be more than zero")
+    (text) => Either.filterOrLeft(values.number(text), (limit) => limit > 0, () => "it must be greater than zero")
   )
 
 const count = (name: string, description: string) =>
@@ -53,58 +53,59 @@ const count = (name: string, description: string) =>
     name,
     "n",
     description,
-    (text) => Either.filterOrLeft(values.count(text), (count) => count > 0, () => "it is no whole number from 1")
+    (text) => Either.filterOrLeft(values.count(text), (count) => count > 0, () => "it must be a positive integer")
   )
 
 const budget: Options.Options<Budget | undefined> = Options.all({
-  cost: limit("total-cost", "US dollars that all jobs together may cost. What would start after that does not."),
-  tokens: limit("total-tokens", "Tokens of all jobs together."),
-  steps: limit("total-steps", "Steps of all jobs together."),
-  toolCalls: limit("total-tool-calls", "Tool calls of all jobs together.")
+  cost: limit("total-cost", "US dollars that all jobs together may cost. No job starts once it is spent."),
+  tokens: limit("total-tokens", "Tokens that all jobs together may use."),
+  steps: limit("total-steps", "Steps that all jobs together may take."),
+  toolCalls: limit("total-tool-calls", "Tool calls that all jobs together may make.")
 }).pipe(Options.map((limits) => Object.values(limits).every((limit) => limit === undefined) ? undefined : limits))
 
 const options = {
   words: Args.text({ name: "jobs" }).pipe(
-    Args.withDescription("The file of jobs: .jsonl, .json, .csv or .yaml. Behind --matrix, further axes."),
+    Args.withDescription("The job file: .jsonl, .json, .csv or .yaml. After --matrix, further axes."),
     Args.repeated
   ),
-  format: choice("format", JobFile.formats, "The format of the file. Default: by its name."),
-  prompt: text("prompt", "template", "The prompt of every job, with {{columns}} of the file in it."),
-  promptFile: text("prompt-file", "file", "A file that holds this template."),
-  name: text("name", "template", "What the jobs are called. Default: their field name, or how their prompt begins."),
+  format: choice("format", JobFile.formats, "The format of the job file. Default: from its name."),
+  prompt: text("prompt", "template", "The prompt of every job; {{column}} inserts a column of the file."),
+  promptFile: text("prompt-file", "file", "A file with the prompt template."),
+  name: text("name", "template", "The names of the jobs. Default: the field name, or the start of the prompt."),
   matrix: Options.text("matrix").pipe(
     Options.withPseudoName("axis=a,b"),
     Options.withDescription(
-      "Every job once for each value, and each combination of values: model, agent, cwd, timeout, config.<option>, " +
-        "budget.<limit>, or a column that templates name. Several axes behind each other, or repeat it."
+      "Run every job once for each value, or combination of values, of: model, agent, cwd, timeout, config.<option>, " +
+        "budget.<limit>, or a column that templates use. For several axes, list them or repeat the option."
     ),
     Options.repeated
   ),
-  repeat: count("repeat", "How often each job is run. Default: 1."),
-  jobs: count("jobs", "Jobs at work at the same time. Default: 4."),
+  repeat: count("repeat", "How many times each job is run. Default: 1."),
+  jobs: count("jobs", "Jobs that run at the same time. Default: 4."),
   output: Options.text("output").pipe(
     Options.withAlias("o"),
     Options.withPseudoName("file"),
     Options.withDescription(
-      "The results, a JSON line for each job, written as they come. Default: <jobs>.results.jsonl beside the file of jobs."
+      "The results file: a JSON line for each job, written when it ends. " +
+        "Default: <jobs>.results.jsonl next to the job file."
     ),
     optional
   ),
-  resume: flag("resume", "Go on with results that are there: jobs that have one are not run again."),
-  retryFailed: flag("retry-failed", "With --resume: run those again that failed."),
-  failFast: flag("fail-fast", "Start no further job when one has failed."),
+  resume: flag("resume", "Continue with an existing results file: jobs that have a result are not run again."),
+  retryFailed: flag("retry-failed", "With --resume: run failed jobs again."),
+  failFast: flag("fail-fast", "Start no further job after one has failed."),
   budget,
-  worktree: flag("worktree", "A git worktree and a branch of its own for each run."),
-  base: text("base", "revision", "With --worktree: the commit from which they are made. Default: HEAD."),
+  worktree: flag("worktree", "Give each run a git worktree and a branch of its own."),
+  base: text("base", "revision", "With --worktree: the commit that worktrees start from. Default: HEAD."),
   keepWorktrees: choice(
     "keep-worktrees",
     Worktree.keeps,
-    "With --worktree: those that stay although nothing would be lost with them. One with work in it always stays. " +
-      "Default: none."
+    "With --worktree: worktrees to keep even if removing them would lose nothing. One with work in it is always " +
+      "kept. Default: none."
   ),
-  report: text("report", "file", "Write a page for a browser in the end, with every run's transcript."),
-  plain: flag("plain", "A line for each event, also on a terminal."),
-  dryRun: flag("dry-run", "List the jobs, and start nothing."),
+  report: text("report", "file", "Write an HTML report at the end, with every run's transcript."),
+  plain: flag("plain", "Print a line for each event, also on a terminal."),
+  dryRun: flag("dry-run", "List the jobs and start nothing."),
   run: ConfigOptions.run,
   client: ConfigOptions.client,
   fleet: ConfigOptions.fleet
@@ -114,17 +115,17 @@ const usage = (reason: string, hint?: string) => new CliError({ reason, hint })
 
 const isAxis = (word: string): boolean => /^[^=/\\]+=/.test(word)
 
-/** The file, and the axes: behind the first axis the others come as words. */
+/** Separates the job file from further axes, which follow the first one as plain words. */
 const sort = (words: ReadonlyArray<string>, matrix: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const further = matrix.length === 0 ? [] : words.filter(isAxis)
     const files = words.filter((word) => !further.includes(word))
     const [file, ...rest] = files
     if (file === undefined) {
-      return yield* usage("There is no file of jobs.", "effect-opencode batch jobs.csv --prompt \"Review {{file}}\"")
+      return yield* usage("No job file given.", "effect-opencode batch jobs.csv --prompt \"Review {{file}}\"")
     }
     if (rest.length > 0) {
-      return yield* usage(`There is one file of jobs, not ${files.length}: ${files.join(", ")}.`)
+      return yield* usage(`Expected one job file, got ${files.length}: ${files.join(", ")}.`)
     }
     const pairs = yield* Effect.forEach([...matrix, ...further], (axis) =>
       Either.mapLeft(values.pair(axis), (reason) =>
@@ -135,10 +136,10 @@ const sort = (words: ReadonlyArray<string>, matrix: ReadonlyArray<string>) =>
 const readText = (what: string, file: string) =>
   Effect.mapError(utf8.readFile(file), ({ cause, message }) => new CliError({ reason: `${what} ${message}.`, cause }))
 
-/** As many as a person reads; one mistake can be a problem in each of a hundred thousand rows. */
+/** As many problems as a person reads: one mistake can repeat in each of a hundred thousand rows. */
 const shownProblems = 50
 
-/** Every problem in a line of its own, as compilers do it. */
+/** Prints each problem on its own line, like a compiler. */
 const reportProblems = (error: JobFile.JobFileError) =>
   Effect.gen(function*() {
     const { problems } = error
@@ -155,7 +156,7 @@ const reportProblems = (error: JobFile.JobFileError) =>
     })
   })
 
-/** A template is a text of the command line, or a file. */
+/** A template comes from the command line or from a file. */
 const source = (name: string, text: string | undefined) => text === undefined ? undefined : located.source(name, text)
 
 const planOf = (given: {
@@ -173,12 +174,12 @@ const planOf = (given: {
     const format = given.format ?? JobFile.formatOf(file)
     if (format === undefined) {
       return yield* usage(
-        `The name of ${file} does not tell its format.`,
+        `The format of ${file} is not clear from its name.`,
         `--format ${JobFile.formats.join(", --format ")}`
       )
     }
     if (prompt !== undefined && promptFile !== undefined) {
-      return yield* usage("--prompt and --prompt-file: give one of the two.")
+      return yield* usage("--prompt and --prompt-file cannot be combined.")
     }
     const template = promptFile === undefined
       ? source("--prompt", prompt)
@@ -189,13 +190,13 @@ const planOf = (given: {
     )
     const { cwd, ...defaults } = given.run ?? {}
     return yield* Job.plan({
-      file: JobFile.parse({ name: file, text: yield* readText("The file of jobs", file), format }),
+      file: JobFile.parse({ name: file, text: yield* readText("The job file", file), format }),
       axes,
       repeat: given.repeat,
       templates: {
         prompt: template,
         name: source("--name", given.name),
-        // A directory without braces is where the jobs' own directories are looked for.
+        // A directory without braces is the base of the jobs' own directories.
         cwd: cwd?.includes("{{") === true ? source("--cwd", cwd) : undefined
       },
       defaults,
@@ -213,9 +214,9 @@ const display = (plain: boolean) =>
 
 const why: { readonly [reason in Batch.Stop]: string } = {
   asked: "the batch was interrupted",
-  failure: "one has failed",
+  failure: "a job failed",
   budget: "the budget of all jobs is used up",
-  unpriced: "the cost of a run is unknown, so that the budget of all jobs cannot be kept"
+  unpriced: "the cost of a run is unknown, so the budget of all jobs cannot be enforced"
 }
 
 const exitCodeOf = ({ results, stopped, undone }: Batch.Outcome): number => {
@@ -243,20 +244,20 @@ const writeReport = (file: string, outcome: Batch.Outcome, results: string, dire
   )
 
 /**
- * What a batch keeps beside its results. Only results of the same name have the same: whoever has their lock has all of
- * it, and takes what there is for what a killed batch has left.
+ * The path of what a batch keeps next to its results file. It depends on that file's name alone: the batch that holds
+ * the lock owns all of it, and treats what is already there as the remains of a killed batch.
  */
 const besideOf = (output: string) => (name: string): string => {
   const stem = output.replace(/\.results\.jsonl$/, "")
   return stem === output ? `${output}-${name}` : `${stem}.${name}`
 }
 
-/** Nothing that is read or written is written over by something else. */
+/** Fails if an output file would overwrite something else that the batch reads or writes. */
 const refuseSame = (option: "output" | "report", file: string, others: ReadonlyArray<readonly [string, string]>) =>
   Effect.forEach(others, ([what, other]) =>
     Effect.flatMap(outputFile.areSame(file, other), (isSame) =>
       isSame
-        ? usage(`--${option}: ${file} is ${what}.`, "name another file")
+        ? usage(`--${option}: ${file} is ${what}.`, "choose another file")
         : Effect.void), { discard: true })
 
 /**
@@ -268,23 +269,23 @@ export const command = Command.make("batch", options, (given) =>
     const path = yield* Path.Path
     const { base, client, fleet, keepWorktrees, resume, retryFailed, run, worktree } = given
     const { file, pairs } = yield* sort(given.words, given.matrix)
-    if (retryFailed && !resume) return yield* usage("--retry-failed is for --resume.", "give both")
+    if (retryFailed && !resume) return yield* usage("--retry-failed needs --resume.", "give both")
     if (!worktree && (base !== undefined || keepWorktrees !== undefined)) {
-      return yield* usage("--base and --keep-worktrees are for --worktree.", "give --worktree, too")
+      return yield* usage("--base and --keep-worktrees need --worktree.", "add --worktree")
     }
     const jobs = yield* planOf({ ...given, file, pairs })
     const settled = ConfigOptions.settle(client, run)
     const isIsolated = settled.isolation === undefined || settled.isolation === "run"
     const cwd = path.resolve(run.cwd === undefined || run.cwd.includes("{{") ? "." : run.cwd)
 
-    // Two names of one file have one lock.
+    // Two names of one file share one lock.
     const output = yield* outputFile.follow(
       path.resolve(given.output ?? `${file.replace(/\.[^./\\]+$/, "")}.results.jsonl`)
     )
     const directory = path.dirname(output)
     const beside = besideOf(output)
     const read: ReadonlyArray<readonly [string, string]> = [
-      ["the file of jobs", path.resolve(file)],
+      ["the job file", path.resolve(file)],
       ...given.promptFile === undefined ? [] : [["the prompt file", path.resolve(given.promptFile)] as const]
     ]
     yield* refuseSame("output", output, read)
@@ -293,10 +294,10 @@ export const command = Command.make("batch", options, (given) =>
     if (report !== undefined) {
       yield* refuseSame("report", report, [
         ...read,
-        ["the file of results", output],
-        ["the lock of the results", `${output}.lock`],
-        ["the directory of the transcripts", beside("transcripts")],
-        ["the directory of the worktrees", beside("worktrees")]
+        ["the results file", output],
+        ["the lock of the results file", `${output}.lock`],
+        ["the transcripts directory", beside("transcripts")],
+        ["the worktrees directory", beside("worktrees")]
       ])
     }
     const before = resume ? yield* ResultsFile.peek(output) : Option.some([])
@@ -336,7 +337,7 @@ export const command = Command.make("batch", options, (given) =>
         forceKillAfter: settled.forceKillAfter
       })
     })).pipe(
-      Effect.onInterrupt(() => Console.error("What has ended is in the results; --resume goes on with the rest.")),
+      Effect.onInterrupt(() => Console.error("Finished jobs are in the results file; --resume runs the rest.")),
       Effect.catchTags({
         ResultsFileError: (error) =>
           new CliError({
@@ -344,7 +345,7 @@ export const command = Command.make("batch", options, (given) =>
             hint: error.hint,
             exitCode: error.reason === "unwritable" ? ExitCode.failure : ExitCode.usage
           }),
-        WorktreeError: (error) => new CliError({ reason: error.message, hint: "--worktree works in git repositories" })
+        WorktreeError: (error) => new CliError({ reason: error.message, hint: "--worktree needs a git repository" })
       })
     )
     const outcome = yield* batch.pipe(
@@ -360,9 +361,9 @@ export const command = Command.make("batch", options, (given) =>
       yield* Console.error(
         `${format.count(outcome.undone.length)} of ${format.count(jobs.length)} jobs were not run, because ${
           why[outcome.stopped ?? "asked"]
-        }; --resume goes on with them.`
+        }; --resume runs them.`
       )
     }
     const exitCode = exitCodeOf(outcome)
     if (exitCode !== ExitCode.success) return yield* new ReportedError({ exitCode })
-  })).pipe(Command.withDescription("Runs many agents: the jobs of a file, in every cell of a matrix."))
+  })).pipe(Command.withDescription("Runs many agents: the jobs of a file, once for each cell of a matrix."))

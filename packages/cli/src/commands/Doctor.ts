@@ -1,6 +1,6 @@
 /**
- * What can be wrong on a machine where OpenCode is to run, as checks that give findings. A check changes nothing but its
- * own temporary directories, prints no secret, and needs no internet.
+ * Checks for what can be wrong on a machine that runs OpenCode. A check changes only its own temporary directories,
+ * prints no secret, and needs no internet.
  *
  * @since 0.1.0
  */
@@ -37,8 +37,8 @@ export type Status = typeof Status.Type
 
 /**
  * - `ok`: nothing to do
- * - `warning`: runs can work, something does not
- * - `problem`: runs fail, or something of an earlier one is still there
+ * - `warning`: runs can work, but something is wrong
+ * - `problem`: runs fail, or an earlier run has left something
  *
  * @since 0.1.0
  * @category schemas
@@ -46,7 +46,7 @@ export type Status = typeof Status.Type
 export const Status = Schema.Literal("ok", "warning", "problem")
 
 /**
- * What a check has found.
+ * The result of a check.
  *
  * @since 0.1.0
  * @category models
@@ -61,7 +61,7 @@ export class Finding extends Schema.Class<Finding>("effect-opencode-cli/Finding"
 }) {}
 
 /**
- * What the checks need.
+ * The services that the checks need.
  *
  * @since 0.1.0
  * @category models
@@ -69,29 +69,29 @@ export class Finding extends Schema.Class<Finding>("effect-opencode-cli/Finding"
 export type Services = CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path | Host
 
 /**
- * A look at one thing.
+ * One check.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Check {
   readonly name: string
-  /** What goes on while it looks. */
+  /** What the check is doing, shown while it runs. */
   readonly doing: string
-  /** Whether it starts OpenCode: without a binary there is nothing to find out. */
+  /** Whether it starts OpenCode; such a check is skipped without a binary. */
   readonly startsOpenCode: boolean
   readonly look: Effect.Effect<ReadonlyArray<Finding>, never, Services>
 }
 
 /**
- * What is to be looked at.
+ * What to check.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Options {
   readonly client: ClientOptions
-  /** A model that has to be among those that OpenCode offers. */
+  /** A model that OpenCode has to offer. */
   readonly model?: string | undefined
 }
 
@@ -123,11 +123,11 @@ const ofFailure = (cause: Cause.Cause<unknown>): Found => {
   return problem(message, hint)
 }
 
-/** What is known of versions that work, but not quite. */
+/** Known defects of versions that mostly work. */
 const defectOf = (version: Version.Version): string | undefined => {
-  if (!Version.isAtLeast(version, Version.make(1, 14, 0))) return "it lacks --pure, --username and --auto"
+  if (!Version.isAtLeast(version, Version.make(1, 14, 0))) return "it has no --pure, --username or --auto"
   if (!Version.isAtLeast(version, Version.make(1, 18, 0))) {
-    return "it can lose the end of a conversation (--recover export asks for it)"
+    return "it can lose the end of a conversation (--recover export fetches it)"
   }
   return undefined
 }
@@ -138,7 +138,7 @@ const binary = ({ client }: Options) =>
     if (Either.isLeft(found)) {
       return [problem(
         found.left.message.replace(/ Install it .*$/, ""),
-        "npm install -g opencode-ai@1.18.33, or name it with --binary or OPENCODE_BINARY"
+        "npm install -g opencode-ai@1.18.33, or give its path with --binary or OPENCODE_BINARY"
       )]
     }
     const file = found.right
@@ -151,7 +151,7 @@ const binary = ({ client }: Options) =>
     return [defect === undefined ? ok(what) : warning(`${what}: ${defect}`, "npm install -g opencode-ai@1.18.33")]
   })
 
-/** Where OpenCode keeps its things, on every platform (1.18.33). */
+/** OpenCode's directories, the same on every platform (1.18.33). */
 const home = (name: string, below: ReadonlyArray<string>) =>
   Effect.gen(function*() {
     const path = yield* Path.Path
@@ -163,7 +163,7 @@ const home = (name: string, below: ReadonlyArray<string>) =>
 
 const dataHome = home("XDG_DATA_HOME", [".local", "share"])
 
-/** Variables in which providers' own tools look for credentials, besides those that end in `_API_KEY`. */
+/** Variables that providers' own tools read credentials from, besides those that end in `_API_KEY`. */
 const wellKnown = new Set([
   "AWS_ACCESS_KEY_ID",
   "AWS_BEARER_TOKEN_BEDROCK",
@@ -176,11 +176,11 @@ const wellKnown = new Set([
 
 const namesCredentials = (name: string): boolean => /_API_KEY$/.test(name) || wellKnown.has(name)
 
-/** The names of the providers, and nothing of what stands below them. */
+/** The names of the providers, without their values. */
 const providersOf = (text: string): Either.Either<ReadonlyArray<string>, string> =>
   Either.flatMap(
     values.json(text),
-    (value) => values.isObject(value) ? Either.right(Object.keys(value)) : Either.left("it is no JSON object")
+    (value) => values.isObject(value) ? Either.right(Object.keys(value)) : Either.left("it is not a JSON object")
   )
 
 const credentials = Effect.gen(function*() {
@@ -211,7 +211,7 @@ const credentials = Effect.gen(function*() {
   if (inherited !== undefined) {
     const read = providersOf(inherited)
     if (Either.isLeft(read)) {
-      findings.push(problem(`$OPENCODE_AUTH_CONTENT cannot be used: ${read.left}.`, "correct or unset it"))
+      findings.push(problem(`$OPENCODE_AUTH_CONTENT cannot be used: ${read.left}.`, "correct it or unset it"))
     } else {
       count += read.right.length
       findings.push(ok(`in $OPENCODE_AUTH_CONTENT for ${read.right.join(", ")}`))
@@ -228,13 +228,13 @@ const credentials = Effect.gen(function*() {
   return count > 0 ? findings : [
     ...findings,
     warning(
-      "There are none: only models that need none will work.",
-      "opencode auth login, or set the provider's variable, such as ANTHROPIC_API_KEY"
+      "No credentials found: only models that need none will work.",
+      "opencode auth login, or set the provider's variable, for example ANTHROPIC_API_KEY"
     )
   ]
 })
 
-/** Whether a directory could be written to, or made. */
+/** Whether a directory can be written to, or created. */
 const canWrite = (directory: string): Effect.Effect<boolean, never, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function*() {
     const fileSystem = yield* FileSystem.FileSystem
@@ -251,15 +251,15 @@ const directories = Effect.gen(function*() {
   const path = yield* Path.Path
   const { temporaryDirectory } = yield* Host
   const findings: Array<Found> = []
-  // Only writing shows whether there is space.
+  // Only a write shows whether there is space.
   const written = yield* Effect.isSuccess(Effect.scoped(Effect.flatMap(
     fileSystem.makeTempDirectoryScoped({ prefix: "effect-opencode-doctor-" }),
     (directory) => fileSystem.writeFileString(path.join(directory, "file"), "x")
   )))
   if (!written) {
     findings.push(problem(
-      `Nothing can be written to the temporary directory ${temporaryDirectory}, where every run keeps its data.`,
-      "make space there, or set TMPDIR to another directory"
+      `The temporary directory ${temporaryDirectory}, which holds every run's data, cannot be written to.`,
+      "free some space there, or set TMPDIR to another directory"
     ))
   }
   const own = {
@@ -273,7 +273,7 @@ const directories = Effect.gen(function*() {
     if (directory === undefined || !(yield* canWrite(directory))) {
       findings.push(problem(
         directory === undefined
-          ? `OpenCode's ${name} directory cannot be found, because HOME is not set.`
+          ? `OpenCode's ${name} directory is unknown because HOME is not set.`
           : `OpenCode's ${name} directory ${directory} cannot be written to.`,
         directory === undefined ? "set HOME" : `correct its owner or mode, or set XDG_${name.toUpperCase()}_HOME`
       ))
@@ -281,32 +281,32 @@ const directories = Effect.gen(function*() {
   }
   const here = path.resolve(".")
   if (!(yield* canWrite(here))) {
-    findings.push(warning(`The working directory ${here} cannot be written to.`, "an agent can only read here"))
+    findings.push(warning(`The working directory ${here} cannot be written to.`, "an agent can only read files here"))
   }
   return findings.length > 0
     ? findings
     : [
       ok(
-        `${temporaryDirectory}, ${plural(writable, "directory", "directories")} of OpenCode's, the working directory`
+        `${temporaryDirectory}, ${plural(writable, "directory", "directories")} of OpenCode, the working directory`
       )
     ]
 })
 
-/** An hour: a program that keeps a session open has no process between its turns. */
+/** An hour, because a program that keeps a session open has no process between its turns. */
 const oldEnough = Duration.hours(1)
 
 const leftovers = Effect.gen(function*() {
   const fileSystem = yield* FileSystem.FileSystem
   const path = yield* Path.Path
   const { platform, temporaryDirectory } = yield* Host
-  if (platform === "win32") return [ok("not looked for on Windows")]
+  if (platform === "win32") return [ok("not checked on Windows")]
   const table = yield* processes.list
   const { runs, underWay } = processes.leftovers(table)
   const findings = runs.map(({ pids, runId }) =>
     problem(
-      `The run ${runId} has ended, but ${plural(pids.length, "process", "processes")} of it ${
-        pids.length === 1 ? "has" : "have"
-      } not: ${pids.join(", ")}.`,
+      `The run ${runId} has ended, but left ${plural(pids.length, "process", "processes")} running: ${
+        pids.join(", ")
+      }.`,
       `kill ${pids.join(" ")}`
     )
   )
@@ -323,17 +323,19 @@ const leftovers = Effect.gen(function*() {
   )
   if (abandoned.length > 0) {
     findings.push(warning(
-      `${plural(abandoned.length, "directory", "directories")} of runs that are gone: ${abandoned.join(", ")}.`,
+      `${plural(abandoned.length, "directory", "directories")} left by ended runs: ${abandoned.join(", ")}.`,
       `rm -r ${
         path.join(temporaryDirectory, "effect-opencode-")
-      }…, unless a program of yours keeps a session open there`
+      }…, unless one of your programs keeps a session open there`
     ))
   }
   return findings.length > 0
     ? findings
     : [
       ok(
-        underWay === 0 ? "no process and no directory of an earlier run" : `none; ${plural(underWay, "run")} under way`
+        underWay === 0
+          ? "no process or directory left by an earlier run"
+          : `none; ${plural(underWay, "run")} in progress`
       )
     ]
 })
@@ -351,11 +353,11 @@ const models = ({ client, model }: Options) =>
     const offered = `${plural(listed.length, "model")} of ${providers.join(", ")}`
     return model === undefined || listed.includes(model)
       ? [ok(model === undefined ? offered : `${model}, one of ${offered}`)]
-      : [problem(`${model} is not among the ${offered}.`, "opencode models shows what there is")]
+      : [problem(`${model} is not one of the ${offered}.`, "`opencode models` lists them")]
   })
 
 /**
- * The checks, in the order in which they are worth reading. The last two start OpenCode: 4 seconds of processor time each.
+ * The checks, most useful first. The last two start OpenCode, which takes 4 seconds of processor time each.
  *
  * @since 0.1.0
  * @category constructors
@@ -364,11 +366,11 @@ export const checks = (options: Options): ReadonlyArray<Check> => [
   check("binary", "asking OpenCode for its version", binary(options)),
   check("credentials", "looking for credentials", credentials),
   check("directories", "writing to directories", directories),
-  check("leftovers", "looking for what earlier runs have left", leftovers),
+  check("leftovers", "looking for leftovers of earlier runs", leftovers),
   check("models", "asking OpenCode for its models", models(options), { startsOpenCode: true }),
   check(
     "smoke",
-    "running OpenCode against a scripted model",
+    "running OpenCode with a scripted model",
     Effect.map(smoke.run(options.client), (said) => [ok(said)]),
     { startsOpenCode: true }
   )
@@ -383,7 +385,7 @@ const marks: { readonly [S in Status]: (style: Style) => string } = {
 const nameWidth = 12
 
 /**
- * A finding for a person, in lines of so many columns.
+ * A finding for a person, wrapped to the given number of columns.
  *
  * @since 0.1.0
  * @category conversions
@@ -405,7 +407,7 @@ export const render = (
 }
 
 /**
- * The last line.
+ * The last line: how many problems and warnings.
  *
  * @since 0.1.0
  * @category conversions
@@ -414,5 +416,5 @@ export const conclusion = (findings: ReadonlyArray<Finding>, style: Style): stri
   const number = (status: Status): number => findings.filter((finding) => finding.status === status).length
   const [problems, warnings] = [number("problem"), number("warning")]
   if (problems > 0) return style.red(`${plural(problems, "problem")}, ${plural(warnings, "warning")}`)
-  return warnings > 0 ? style.yellow(`no problem, ${plural(warnings, "warning")}`) : style.green("everything is fine")
+  return warnings > 0 ? style.yellow(`no problems, ${plural(warnings, "warning")}`) : style.green("no problems")
 }

@@ -1,5 +1,5 @@
 /**
- * `effect-opencode doctor`: looks at the machine and says what to do.
+ * `effect-opencode doctor`: checks the machine and says what to do.
  *
  * @since 0.1.0
  */
@@ -17,7 +17,7 @@ import * as Doctor from "./Doctor.js"
 
 const clearLine = "\r\u001b[2K"
 
-/** Says what goes on while a check looks, where somebody can see it go. */
+/** Shows what a check is doing while it runs, on a terminal only. */
 const whileLooking = ({ doing, look }: Doctor.Check) =>
   Effect.gen(function*() {
     const { stderrIsTerminal, writeError } = yield* Host
@@ -61,4 +61,4 @@ export const command = Command.make("doctor", {
       json ? JSON.stringify({ ok: !failed, findings }) : `\n${Doctor.conclusion(findings, style)}`
     )
     if (failed) return yield* new ReportedError({ exitCode: ExitCode.failure })
-  })).pipe(Command.withDescription("Checks that OpenCode can run here, and says what to do."))
+  })).pipe(Command.withDescription("Checks that OpenCode can run here, and says what to do if not."))

@@ -1,5 +1,5 @@
 /**
- * `effect-opencode replay`: a recorded run, shown again as it went.
+ * `effect-opencode replay`: replays a recorded run.
  *
  * @since 0.1.0
  */
@@ -18,16 +18,16 @@ import * as values from "../commandLine/values.js"
 import * as liveView from "../display/runView.js"
 import * as recording from "./recording.js"
 
-/** Times faster than it was; infinite for `instant`. */
+/** How many times faster than the original; infinite for `instant`. */
 const speed = parsed(
   "speed",
   "n|instant",
-  "How many times as fast as it was, or all at once. Default: 1.",
+  "Speed relative to the original run, or instant. Default: 1.",
   (given) => {
     const factor = given === "instant" ? Either.right(Number.POSITIVE_INFINITY) : values.number(given)
     return Either.isRight(factor) && factor.right > 0
       ? factor
-      : Either.left("it is neither a number greater than zero nor \"instant\"")
+      : Either.left("it must be a number greater than zero or \"instant\"")
   }
 ).pipe(
   Options.map((factor = 1) => factor)
@@ -36,7 +36,7 @@ const speed = parsed(
 const maxPause = parsed(
   "max-pause",
   "time",
-  "Cut longer silences short. Default: they are as long as they were.",
+  "Shorten longer pauses to this. Default: pauses keep their length.",
   values.duration
 ).pipe(Options.map((pause = Duration.infinity) => pause))
 
@@ -49,10 +49,10 @@ const choose = (file: string, runs: ReadonlyArray<recording.Recording>, runId: s
   const found = runId === undefined ? runs.at(-1) : runs.find((run) => run.runId === runId)
   if (found !== undefined) return Effect.succeed(found)
   return runs.length === 0
-    ? new CliError({ reason: `No run is recorded in ${file}.`, hint: "`run --transcript file` records one" })
+    ? new CliError({ reason: `${file} has no recorded run.`, hint: "`run --transcript file` records one" })
     : new CliError({
       reason: `The run ${runId} is not in ${file}.`,
-      hint: `there are ${runs.map((run) => run.runId).join(", ")}`
+      hint: `it has ${runs.map((run) => run.runId).join(", ")}`
     })
 }
 
@@ -89,17 +89,17 @@ const play = (run: recording.Recording, options: { readonly speed: number; reado
  */
 export const command = Command.make("replay", {
   transcript: Args.text({ name: "transcript" }).pipe(
-    Args.withDescription("A file that `run --transcript` or a batch has written.")
+    Args.withDescription("A file written by `run --transcript` or by a batch.")
   ),
   speed,
   maxPause,
   run: Options.text("run").pipe(
     Options.withPseudoName("id"),
-    Options.withDescription("Which run of the file. Default: its last."),
+    Options.withDescription("Which run of the file to replay. Default: the last."),
     Options.optional
   )
 }, ({ maxPause, run, speed, transcript }) =>
   Effect.gen(function*() {
     const runs = recording.parse(yield* read(transcript))
     yield* play(yield* choose(transcript, runs, Option.getOrUndefined(run)), { speed, maxPause })
-  })).pipe(Command.withDescription("Shows a recorded run again, as fast as it went or faster."))
+  })).pipe(Command.withDescription("Replays a recorded run at its own speed or faster."))

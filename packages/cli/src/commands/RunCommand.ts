@@ -1,5 +1,5 @@
 /**
- * `effect-opencode run`: one run, shown as it goes on.
+ * `effect-opencode run`: one run, shown while it works.
  *
  * @since 0.1.0
  */
@@ -26,11 +26,11 @@ import { Host } from "../host/Host.js"
 import * as utf8 from "../host/utf8.js"
 import * as resultJson from "./resultJson.js"
 
-/** Where the prompt is to come from. */
+/** The sources of the prompt. */
 interface Source {
   readonly words: ReadonlyArray<string>
   readonly file: string | undefined
-  /** Whether the run can do without one. */
+  /** Whether the run needs no prompt. */
   readonly optional: boolean
 }
 
@@ -50,7 +50,7 @@ const readStdin = Effect.gen(function*() {
 
 const promptHint = "effect-opencode run \"Fix the failing test\", or --file prompt.md, or pipe it in"
 
-/** The prompt: words, then the file, then standard input, with a blank line between them. */
+/** The prompt: words, then the file, then standard input, separated by blank lines. */
 const promptOf = ({ file, optional, words }: Source) =>
   Effect.gen(function*() {
     const { stdinIsTerminal } = yield* Host
@@ -60,19 +60,19 @@ const promptOf = ({ file, optional, words }: Source) =>
     if (nothing && !asked && optional) return ""
     if (nothing && !asked && stdinIsTerminal) {
       return yield* new CliError({
-        reason: "There is no prompt.",
+        reason: "No prompt given.",
         hint: promptHint
       })
     }
     const piped = asked || nothing ? yield* readStdin : ""
     if (nothing && !optional && piped.trim() === "") {
-      return yield* new CliError({ reason: "There is no prompt: standard input is empty.", hint: promptHint })
+      return yield* new CliError({ reason: "No prompt given: standard input is empty.", hint: promptHint })
     }
     const parts = [spoken, file === undefined ? "" : yield* readPromptFile(file), piped]
     return parts.filter((part) => part !== "").join("\n\n")
   })
 
-/** A run that has ended, for the person who watches. */
+/** How a run has ended, for the person who watches. */
 const endingOf = (result: RunResult.RunResult, kept: boolean): EventView.Ending => ({
   ...result,
   outcome: "success",
@@ -80,7 +80,7 @@ const endingOf = (result: RunResult.RunResult, kept: boolean): EventView.Ending 
   sessionId: kept ? result.sessionId : undefined
 })
 
-/** A run with a redactor for what is shown of it. */
+/** A run, and the redactor for everything shown of it. */
 interface Run {
   readonly prompt: string
   readonly options: RunOptions
@@ -144,33 +144,33 @@ const forPrograms = ({ options, prompt, redactor }: Run) =>
 export const command = Command.make("run", {
   words: Args.text({ name: "prompt" }).pipe(
     Args.withDescription(
-      "What the agent is to do. - stands for standard input, which is also read where there is no prompt at all."
+      "What the agent should do. - stands for standard input, which is also read if there is no prompt at all."
     ),
     Args.repeated
   ),
   file: Options.text("file").pipe(
     Options.withAlias("f"),
     Options.withPseudoName("file"),
-    Options.withDescription("Read the prompt from a file; with a prompt, behind it."),
+    Options.withDescription("Read the prompt from a file; appended to the prompt argument if there is one."),
     Options.optional
   ),
   json: Options.boolean("json").pipe(
-    Options.withDescription("Print events and result as JSON lines, for programs.")
+    Options.withDescription("Print events and the result as JSON lines, for programs.")
   ),
   transcript: Options.text("transcript").pipe(
     Options.withPseudoName("file"),
-    Options.withDescription("Append every event to a file, which `replay` shows again."),
+    Options.withDescription("Append every event to a file that `replay` can play back."),
     Options.optional
   ),
   keepRaw: Options.boolean("keep-raw").pipe(
-    Options.withDescription("With --json: put the lines that OpenCode printed into the result.")
+    Options.withDescription("With --json: include the lines that OpenCode printed in the result.")
   ),
   run: ConfigOptions.run,
   client: ConfigOptions.client
 }, ({ client, file, json, keepRaw, run, transcript, words }) =>
   Effect.gen(function*() {
     if (keepRaw && !json) {
-      return yield* new CliError({ reason: "--keep-raw is for the result of --json.", hint: "give both, or neither" })
+      return yield* new CliError({ reason: "--keep-raw needs --json.", hint: "give both, or neither" })
     }
     const path = yield* Path.Path
     const prompt = yield* promptOf({
@@ -182,7 +182,7 @@ export const command = Command.make("run", {
     const options: RunOptions = {
       ...run,
       keepRaw,
-      // From where the command was given, as its other files; the library would take it from the run's directory.
+      // Relative to our working directory, like the other files; the library would resolve it in the run's directory.
       transcript: Option.getOrUndefined(Option.map(transcript, (name) => path.resolve(name)))
     }
     const cwd = path.resolve(run.cwd ?? ".")

@@ -1,5 +1,5 @@
 /**
- * The processes of the machine that belong to runs, and those among them that their program has left behind.
+ * Finds the machine's processes that belong to runs, and those orphaned by their program.
  */
 import * as Command from "@effect/platform/Command"
 import * as CommandExecutor from "@effect/platform/CommandExecutor"
@@ -11,11 +11,11 @@ export interface Process {
   readonly pid: number
   readonly ppid: number
   readonly name: string
-  /** As far as it can be read. */
+  /** What can be read of the environment. */
   readonly environment: string
 }
 
-/** The ids of the runs that a process is in, the innermost last. */
+/** The ids of the runs that a process belongs to, the innermost last. */
 export const runIds = (environment: string): ReadonlyArray<string> => {
   const at = environment.search(new RegExp(`(?:^|[\\0\\s])${Leftovers.variable}=`))
   if (at === -1) return []
@@ -23,13 +23,13 @@ export const runIds = (environment: string): ReadonlyArray<string> => {
   return (/^[^\0\s]*/.exec(value)?.[0] ?? "").split(":").filter((id) => /^[0-9a-z]{15}$/.test(id))
 }
 
-/** Who takes in processes whose parents have ended. */
+/** The process that adopts processes whose parents have ended. */
 const takesOrphans = (process: Process | undefined): boolean =>
   process === undefined || process.pid <= 1 ||
   /^(init|systemd|launchd|tini|dumb-init|docker-init|catatonit|s6-svscan)$/.test(process.name)
 
 /**
- * A run is under way as long as somebody outside of it, the program that has started it, is the parent of one of its
+ * A run is in progress as long as the program that started it, which is outside of the run, is the parent of one of its
  * processes.
  */
 export const leftovers = (table: ReadonlyArray<Process>): {
@@ -60,7 +60,7 @@ export const parseStat = (text: string): Omit<Process, "environment"> | undefine
   const fields = text.slice(close + 1).trim().split(/\s+/)
   const pid = Number.parseInt(text, 10)
   const ppid = Number(fields[1])
-  // A zombie has ended; its parent has not noticed.
+  // A zombie has ended, but its parent has not collected it yet.
   return open === -1 || close === -1 || !Number.isInteger(pid) || !Number.isInteger(ppid) || fields[0] === "Z"
     ? undefined
     : { pid, ppid, name: text.slice(open + 1, close) }
@@ -96,7 +96,7 @@ const fromPs = Effect.gen(function*() {
   return parsePs(text)
 }).pipe(Effect.orElseSucceed((): ReadonlyArray<Process> => []))
 
-/** Every process of the machine; nothing where there is neither `/proc` nor `ps`. */
+/** Every process of the machine; empty if there is neither `/proc` nor `ps`. */
 export const list: Effect.Effect<
   ReadonlyArray<Process>,
   never,

@@ -1,12 +1,12 @@
 /**
- * A recorded run as something that happens in time: pure.
+ * A recorded run with the times of its events. Pure.
  */
 import type { RunEvent } from "effect-opencode/RunEvent"
 import * as Transcript from "effect-opencode/Transcript"
 import * as Schema from "effect/Schema"
 
 export interface Moment {
-  /** Milliseconds since the moment before. */
+  /** Milliseconds since the previous moment. */
   readonly after: number
   readonly event: RunEvent
 }
@@ -19,7 +19,7 @@ export interface Recording {
   readonly rest: number
   /** Milliseconds. */
   readonly duration: number
-  /** `success`, the tag of an error, `interrupted`; `undefined` where the program did not live to see the end. */
+  /** `success`, the tag of an error, `interrupted`; `undefined` if the program ended before the run. */
   readonly outcome: string | undefined
 }
 
@@ -29,7 +29,7 @@ const isEnd = Schema.is(Transcript.End)
 const marks = (text: string) => {
   const started = new Map<string, number>()
   const ended = new Map<string, number>()
-  // The marks of a killed program can stand behind half a line.
+  // The marks of a killed program can follow half a line.
   for (const [line] of text.matchAll(/\{"type":"effect-opencode\/run_(?:start|end)"[^\n]*/g)) {
     let mark: unknown
     try {
@@ -52,7 +52,7 @@ export const parse = (text: string): ReadonlyArray<Recording> => {
     const begin = started.get(runId) ?? events.map(timeOf).find((time) => time !== undefined) ?? 0
     let now = begin
     const moments = events.map((event): Moment => {
-      // What was made from stderr has no time, and clocks can be set back.
+      // Events made from stderr have no time, and clocks can be set back.
       const time = Math.max(now, timeOf(event) ?? now)
       const after = time - now
       now = time

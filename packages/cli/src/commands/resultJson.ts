@@ -1,5 +1,5 @@
 /**
- * The last line of `--json`: how the run has ended, as one JSON object.
+ * The last line of `--json`: the outcome of the run as one JSON object.
  */
 import * as OpenCodeError from "effect-opencode/OpenCodeError"
 import type * as RunEvent from "effect-opencode/RunEvent"
@@ -13,7 +13,7 @@ const encodeResult = Schema.encodeSync(RunResult.RunResult)
 
 const encodeError = Schema.encodeSync(OpenCodeError.OpenCodeError)
 
-/** The events have had their lines. */
+/** Without the events, which are already printed as lines of their own. */
 export const ofSuccess = (result: RunResult.RunResult): object => {
   const { events: _, ...encoded } = encodeResult(result)
   return { type, outcome: "success", ...encoded, filesChanged: result.filesChanged }

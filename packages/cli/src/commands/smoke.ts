@@ -12,7 +12,7 @@ import { duration } from "../display/format.js"
 import * as ExitCode from "../ExitCode.js"
 import * as node from "../host/node.js"
 
-/** Nothing that OpenCode starts looks for the internet. */
+/** Settings that keep OpenCode off the internet. */
 export const offline = {
   OPENCODE_DISABLE_MODELS_FETCH: "1",
   OPENCODE_DISABLE_LSP_DOWNLOAD: "1",
@@ -21,10 +21,10 @@ export const offline = {
 
 const answer = "everything works"
 
-/** Runs OpenCode and says what came of it. */
+/** Runs OpenCode and describes the outcome. */
 export const run = (client: ClientOptions) =>
   Effect.gen(function*() {
-    // Loaded when it is used: nothing else needs a server.
+    // Loaded on use: nothing else needs a server.
     const { ModelProvider, Reply, layer } = yield* Effect.promise(() => import("effect-opencode-testing/ModelProvider"))
     const fileSystem = yield* FileSystem.FileSystem
     const cwd = yield* fileSystem.makeTempDirectoryScoped({ prefix: "effect-opencode-doctor-" })
@@ -43,12 +43,12 @@ export const run = (client: ClientOptions) =>
       })
       if (result.answer.trim() !== answer) {
         return yield* new CliError({
-          reason: "OpenCode answered, but not what the scripted model said.",
-          hint: "a plugin or a configuration of yours may change answers; try it with --isolation run",
+          reason: "OpenCode's answer is not what the scripted model said.",
+          hint: "one of your plugins or settings may change answers; try --isolation run",
           exitCode: ExitCode.failure
         })
       }
-      return `a run against a scripted model took ${duration(result.duration)}`
+      return `a run with a scripted model took ${duration(result.duration)}`
     }).pipe(
       Effect.provide(OpenCode.layer(client)),
       Effect.provide(provider)

@@ -1,5 +1,5 @@
 /**
- * What a person sees of a run: the answer on standard output, everything else on standard error. Pure: from events to lines.
+ * Shows a run to a person: the answer on standard output, the rest on standard error. Pure: from events to lines.
  *
  * @since 0.1.0
  */
@@ -22,9 +22,9 @@ export interface Options {
   readonly style: Style
   /** The width of standard error. */
   readonly columns: number
-  /** Whether standard output is a terminal, which a model's text must not steer. */
+  /** Whether standard output is a terminal, which a model's text must not control. */
   readonly stdoutIsTerminal: boolean
-  /** Where the run works, so that files are named from there. */
+  /** The run's working directory; file names are shown relative to it. */
   readonly cwd: string
 }
 
@@ -75,10 +75,10 @@ const note = (mark: string, text: string, { columns }: Options): Shown => ({
   stderr: [`${mark} ${clip(oneLine(text), Math.max(20, columns - 3))}`]
 })
 
-/** What a tool was asked for, where it has no title of its own. */
+/** The input fields that describe a tool call without a title. */
 const mainInputs = ["command", "filePath", "path", "pattern", "query", "url", "description", "prompt"]
 
-/** OpenCode names files from the root of the disk where there is no repository (1.18.33). */
+/** OpenCode names files from the root of the disk if there is no repository (1.18.33). */
 const fromHere = (path: string, cwd: string): string => {
   const prefix = [`${cwd}/`, `${cwd.slice(1)}/`].find((prefix) => prefix.length > 1 && path.startsWith(prefix))
   return prefix === undefined ? path : path.slice(prefix.length)
@@ -98,7 +98,7 @@ const exitOf = ({ metadata }: RunEvent.ToolUse): number | undefined => {
   return typeof exit === "number" && exit !== 0 ? exit : undefined
 }
 
-/** Quicker than this is not worth a figure. */
+/** Shorter durations are not shown. */
 const slow = 1000
 
 const took = ({ time }: RunEvent.ToolUse): string => {
@@ -135,7 +135,7 @@ export const event = (event: RunEvent.RunEvent, options: Options): Shown => {
   switch (event._tag) {
     case "StepStart":
     case "StepFinish":
-    // The whole part follows.
+    // The complete part follows.
     case "TextDelta":
       return nothing
     case "Text":
@@ -164,7 +164,7 @@ export const event = (event: RunEvent.RunEvent, options: Options): Shown => {
 }
 
 /**
- * How a run has ended, or how far it has come.
+ * How a run has ended, or its progress so far.
  *
  * @since 0.1.0
  * @category models
@@ -176,19 +176,19 @@ export interface Ending {
   readonly usage: TokenUsage
   /** US dollars. */
   readonly cost: number
-  /** `true` where some of the cost is unknown and not in `cost`. */
+  /** `true` if some of the cost is unknown and not included in `cost`. */
   readonly unpriced?: boolean | undefined
-  /** Milliseconds; `undefined` where nobody knows. */
+  /** Milliseconds; `undefined` if unknown. */
   readonly duration: number | undefined
   readonly finishReason?: string | undefined
-  /** Starts of OpenCode. */
+  /** How many times OpenCode was started. */
   readonly attempts?: number | undefined
   readonly recovered?: boolean | undefined
-  /** Lines of OpenCode that could be events and cannot be read. */
+  /** Lines from OpenCode that look like events but cannot be read. */
   readonly lostLines?: number | undefined
-  /** Whether OpenCode had to be ended after it had finished. */
+  /** Whether OpenCode had to be killed after it had finished. */
   readonly forced?: boolean | undefined
-  /** The session, where it can be gone on in. */
+  /** The session, if it can be continued. */
   readonly sessionId?: string | undefined
   readonly filesChanged?: ReadonlyArray<FileChange> | undefined
 }
@@ -220,7 +220,7 @@ const changeOf = (change: FileChange, cwd: string): string => {
   return `${signs[change.kind]} ${from}${named(change.path)}${amount === "" ? "" : ` (${amount})`}`
 }
 
-/** As many files as a person reads. */
+/** The maximum number of changed files listed. */
 const shownFiles = 10
 
 /**
@@ -251,14 +251,14 @@ export const ending = (ending: Ending, { cwd, style }: Pick<Options, "cwd" | "st
     [head, ...remarks].join(" · "),
     ...files.slice(0, shownFiles).map((change) => style.dim(`  ${changeOf(change, cwd)}`)),
     ...(files.length > shownFiles ? [style.dim(`  … and ${plural(files.length - shownFiles, "more file")}`)] : []),
-    ...(ending.sessionId === undefined ? [] : [style.dim(`  go on with --session-id ${oneLine(ending.sessionId)}`)])
+    ...(ending.sessionId === undefined ? [] : [style.dim(`  continue with --session-id ${oneLine(ending.sessionId)}`)])
   ]
 }
 
 const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"]
 
 /**
- * The line that says that something goes on.
+ * The status line of a run in progress.
  *
  * @since 0.1.0
  * @category conversions
@@ -267,7 +267,7 @@ export const status = (
   state: Pick<Ending, "cost" | "steps" | "unpriced" | "usage"> & {
     /** Milliseconds. */
     readonly elapsed: number
-    /** What goes on. */
+    /** The current activity. */
     readonly doing: string
   },
   { columns, style }: Pick<Options, "columns" | "style">

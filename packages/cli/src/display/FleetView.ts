@@ -1,6 +1,6 @@
 /**
- * What a batch shows in a terminal, as pure functions from data to lines. No line is wider than the terminal, and
- * nothing that a model says reaches it with control characters.
+ * Shows a batch in a terminal, as pure functions from data to lines. No line is wider than the terminal, and control
+ * characters in a model's text never reach it.
  *
  * @since 0.1.0
  */
@@ -39,7 +39,7 @@ interface Row {
   readonly tokens: string
   readonly cost: string
   readonly time: string
-  /** Whatever else there is to say; it gets the rest of the line. */
+  /** Anything else; it gets the rest of the line. */
   readonly note: ink.Piece
 }
 
@@ -49,10 +49,10 @@ const figureWidths: { readonly [F in Figure]: number } = { steps: 5, tokens: 6, 
 
 const stateWidth = 8
 
-/** Which columns fit, and how wide they are. The widths depend on the terminal alone, so that nothing jumps. */
+/** Which columns fit, and how wide they are. Widths depend on the terminal alone, so the table does not jump. */
 interface Layout {
   readonly name: number
-  /** 0 where the mark has to do. */
+  /** 0 if only the mark fits. */
   readonly state: number
   readonly figures: ReadonlyArray<Figure>
   readonly note: number
@@ -64,7 +64,7 @@ const layoutOf = (columns: number, state: number): Layout => {
   const noteOf = (state: number, figures: ReadonlyArray<Figure>): number =>
     columns - (2 + name) - (state === 0 ? 0 : 2 + state) -
     figures.reduce((sum, figure) => sum + 2 + figureWidths[figure], 0) - 2
-  // what is missed least goes first
+  // the least important column is dropped first
   const candidates: ReadonlyArray<readonly [state: number, figures: ReadonlyArray<Figure>]> = [
     [state, ["steps", "tokens", "cost", "time"]],
     [0, ["steps", "tokens", "cost", "time"]],
@@ -131,7 +131,7 @@ const activeLine = (layout: Layout, job: Fleet.Job, now: number): ReadonlyArray<
     mark: marks[job.state],
     name: job.name,
     state: ink.piece(marks[job.state].ink, job.state),
-    // nothing has been spent yet, which a row of zeros does not say better
+    // blank is clearer than a row of zeros while nothing has been spent
     ...(job.state === "starting" ? unspent : spent(job)),
     time: format.clock(Fleet.elapsed(job, now)),
     note: noteOf(job, layout)
@@ -151,7 +151,7 @@ const resultLine = (layout: Layout, result: JobResult): ReadonlyArray<ink.Piece>
   })
 }
 
-/** Pieces one after the other with a dot between them, over as many lines as they need. */
+/** Pieces separated by dots, over as many lines as they need. */
 const flow = (parts: ReadonlyArray<ink.Piece>, columns: number): ReadonlyArray<ReadonlyArray<ink.Piece>> => {
   const separator = " · "
   const lines: Array<Array<ink.Piece>> = []
@@ -180,7 +180,7 @@ const totalsOf = (fleet: Fleet.Fleet, now: number): ReadonlyArray<ink.Piece> => 
   return [
     ink.piece("bold", `${format.count(ended(fleet))} of ${format.count(Fleet.size(fleet))} ended`),
     ...when(fleet.failed > 0, () => ink.piece("red", `${format.count(fleet.failed)} failed`)),
-    ...when(active > 0, () => ink.piece("cyan", `${format.count(active)} at work`)),
+    ...when(active > 0, () => ink.piece("cyan", `${format.count(active)} active`)),
     ...when(starting > 0, () => ink.piece("yellow", `${format.count(starting)} at the gate`)),
     ...when(waiting > 0, () => ink.plain(`${format.count(waiting)} waiting`)),
     ...when(fleet.skipped > 0, () => ink.plain(`${format.count(fleet.skipped)} done before`)),
@@ -192,10 +192,10 @@ const totalsOf = (fleet: Fleet.Fleet, now: number): ReadonlyArray<ink.Piece> => 
 
 const ended = (fleet: Fleet.Fleet): number => fleet.done + fleet.failed + fleet.skipped
 
-/** How far the batch is: what succeeded, what failed, what is at work, what waits. */
+/** The progress bar of the batch: succeeded, failed, running, waiting. */
 const bar = (fleet: Fleet.Fleet, columns: number): ReadonlyArray<ink.Piece> => {
   const size = Fleet.size(fleet)
-  // by cumulated counts, so that the segments always add up to the columns
+  // from cumulative counts, so that the segments always add up to the columns
   const upTo = (count: number): number => size === 0 ? 0 : Math.round((count / size) * columns)
   const good = fleet.done + fleet.skipped
   const segments = [
@@ -210,7 +210,7 @@ const bar = (fleet: Fleet.Fleet, columns: number): ReadonlyArray<ink.Piece> => {
   }))
 }
 
-/** The names of the jobs that come next: as many as fit, then how many more there are. */
+/** The names of the next jobs: as many as fit, then how many more there are. */
 const waitingLine = (fleet: Fleet.Fleet, columns: number): ReadonlyArray<ink.Piece> => {
   const waiting = SortedMap.size(fleet.waiting)
   const title = "next  "
@@ -230,11 +230,11 @@ const waitingLine = (fleet: Fleet.Fleet, columns: number): ReadonlyArray<ink.Pie
   ]
 }
 
-const stoppingLine = ink.piece("yellow", "Stopping: no further job starts. Ctrl-C again ends those at work.")
+const stoppingLine = ink.piece("yellow", "Stopping: no further job starts. Ctrl-C again ends the running ones.")
 
 /**
- * The table that is redrawn while the batch works: a line for each job at work, what waits, and the totals. At most
- * `rows` lines, none wider than `columns`; what is missed least gives way first.
+ * The table that is redrawn while the batch works: a line for each running job, what waits, and the totals. At most
+ * `rows` lines, none wider than `columns`; the least important lines are dropped first.
  *
  * @since 0.1.0
  * @category views
@@ -257,7 +257,7 @@ export const live = (fleet: Fleet.Fleet, screen: Screen): ReadonlyArray<string> 
   const room = rows - footer.length - titles.length
   const shown = jobs.length <= room ? jobs.length : Math.max(0, room - 1)
   const more = when(shown < jobs.length && room >= 1, () => [
-    ink.piece("dim", `  and ${format.count(jobs.length - shown)} more at work`)
+    ink.piece("dim", `  and ${format.count(jobs.length - shown)} more active`)
   ])
   return [...titles, ...jobs.slice(0, shown).map((job) => activeLine(layout, job, now)), ...more, ...footer]
     .slice(0, rows)
@@ -265,7 +265,7 @@ export const live = (fleet: Fleet.Fleet, screen: Screen): ReadonlyArray<string> 
 }
 
 /**
- * The line of a job that has ended, in the columns of the table.
+ * The line of an ended job, in the columns of the table.
  *
  * @since 0.1.0
  * @category views
@@ -284,7 +284,7 @@ const cellFigures = (
   format.clock(duration.mean)
 ]
 
-/** A line for each cell of the matrix; figures give way from the right until there is room for the names. */
+/** A line for each cell of the matrix; figures are dropped from the right until the names fit. */
 const cellLines = (results: ReadonlyArray<JobResult>, columns: number): ReadonlyArray<ReadonlyArray<ink.Piece>> => {
   const cells = statistics.cells(results)
   if (cells.length < 2) return []
@@ -304,8 +304,8 @@ const cellLines = (results: ReadonlyArray<JobResult>, columns: number): Readonly
 }
 
 /**
- * The table at the end: a line for each run, one for each cell of the matrix, and the sums. Of a batch of more than
- * `limit` runs (default: 100) it lists only those that failed, at most as many.
+ * The table at the end: a line for each run, one for each cell of the matrix, and the sums. For a batch of more than
+ * `limit` runs (default: 100) it lists only failed runs, at most `limit` of them.
  *
  * @since 0.1.0
  * @category views
@@ -343,11 +343,11 @@ export const final = (
   ].map((pieces) => ink.paint(ink.clip(pieces, columns), style))
 }
 
-/** More than this is no line for a log. */
+/** Longer texts are cut in a log line. */
 const plainLength = 300
 
 /**
- * What a log says of an event; `undefined` for events that are no news. `fleet` is the batch after the event.
+ * The log line of an event; `undefined` for events that need none. `fleet` is the state of the batch after the event.
  *
  * @since 0.1.0
  * @category views
@@ -367,7 +367,7 @@ export const plainLine = (fleet: Fleet.Fleet, event: Fleet.FleetEvent): string |
     case "Started":
       return say(event.id, "starts")
     case "Returned":
-      return say(event.id, "was not begun")
+      return say(event.id, "was not started")
     case "Skipped":
       return say(event.id, "done before")
     case "Stopping":

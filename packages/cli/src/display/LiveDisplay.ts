@@ -28,11 +28,11 @@ import * as terminalText from "./terminalText.js"
  * @category models
  */
 export interface Service {
-  /** Tells what has happened. */
+  /** Reports an event. */
   readonly emit: (event: Fleet.FleetEvent) => Effect.Effect<void>
-  /** A line for the person who watches, above the table. Control characters in it are taken out. */
+  /** Prints a line above the table. Control characters are removed. */
   readonly log: (line: string) => Effect.Effect<void>
-  /** What is known so far. */
+  /** The current state of the batch. */
   readonly fleet: Effect.Effect<Fleet.Fleet>
 }
 
@@ -42,10 +42,10 @@ export interface Service {
  */
 export class Display extends Context.Tag("effect-opencode-cli/Display")<Display, Service>() {}
 
-/** A terminal that does not tell its size. */
+/** The size assumed for a terminal that does not report one. */
 const fallback = { columns: 80, rows: 24 }
 
-/** A line of the log, made for the width that the terminal has when it is drawn. */
+/** A log line, made for the terminal's width at the time of drawing. */
 type LogLine = (columns: number) => string
 
 const makeLive = Effect.gen(function*() {
@@ -55,7 +55,7 @@ const makeLive = Effect.gen(function*() {
   const shown = yield* Ref.make<{ readonly drawn: redraw.Drawn; readonly text: string }>({ drawn: [], text: "" })
   let pending: Array<LogLine> = []
 
-  // what cannot be shown is no reason to end a batch
+  // a failure to draw must not end the batch
   const write = (text: string) => Effect.ignore(terminal.display(text))
   const push = (line: LogLine) => void pending.push(line)
 
@@ -64,11 +64,11 @@ const makeLive = Effect.gen(function*() {
       const columns = (yield* terminal.columns) || fallback.columns
       const rows = (yield* terminal.rows) || fallback.rows
       const now = yield* Clock.currentTimeMillis
-      // the cursor is on a row of its own below the table
+      // the cursor is on its own row below the table
       const lines = table({ now, columns, rows: rows - 1, style })
       const log = pending.map((line) => line(columns))
       pending = []
-      // a terminal of another width has broken the lines that it shows, so that they must be drawn again
+      // a resized terminal has wrapped the lines that it shows, so they must be drawn again
       const text = lines.length === 0 ? "" : [columns, ...lines].join("\n")
       const before = yield* Ref.getAndSet(shown, { drawn: redraw.widths(lines), text })
       if (log.length === 0 && text === before.text) return
@@ -76,7 +76,7 @@ const makeLive = Effect.gen(function*() {
     }))
 
   yield* Effect.acquireRelease(write(redraw.enter), () => write(redraw.leave))
-  // last in, first out: the drawing fiber ends, then the table goes, then the cursor comes back
+  // last in, first out: the drawing fiber ends, then the table is removed, then the cursor comes back
   yield* Effect.addFinalizer(() => draw(() => []))
   yield* Effect.forkScoped(
     Effect.repeat(
@@ -100,7 +100,7 @@ const makeLive = Effect.gen(function*() {
   return { display, push }
 })
 
-/** What a program logs would be drawn into the table. */
+/** Sends log entries above the table; otherwise they would be drawn into it. */
 const above = (push: (line: LogLine) => void, redactor: Redaction.Redactor) =>
   Logger.make<unknown, void>((entry) => {
     const line = terminalText.oneLine(`${entry.logLevel.label} ${redactor.text(log.text(entry))}`)
@@ -108,8 +108,8 @@ const above = (push: (line: LogLine) => void, redactor: Redaction.Redactor) =>
   })
 
 /**
- * A line for each event, for logs and for those who like it plain. Returns when the line is written, so that a reader
- * that is slow slows the batch down.
+ * A line for each event, for logs and for `--plain`. Returns when the line is written, so a slow reader slows the batch
+ * down.
  *
  * @since 0.1.0
  * @category layers
@@ -134,9 +134,9 @@ export const plain: Layer.Layer<Display, never, Terminal.Terminal> = Layer.effec
 )
 
 /**
- * A table that is drawn anew at most ten times a second, and only when it has changed. Jobs that fail, and what the program
- * logs, are printed above it. The table and the hidden cursor go with the scope, also on interruption: the screen is then
- * free for the final table. A terminal that cannot redraw (`TERM=dumb`) gets {@link plain} lines.
+ * A table that is redrawn at most ten times a second, and only when it has changed. Failed jobs and log entries are
+ * printed above it. When the scope closes, also by interruption, the table is removed and the cursor shown again: the
+ * screen is then free for the final table. A terminal that cannot redraw (`TERM=dumb`) gets {@link plain} lines.
  *
  * @since 0.1.0
  * @category layers
@@ -154,7 +154,7 @@ export const live: Layer.Layer<Display, never, Terminal.Terminal | Host> = Layer
 )
 
 /**
- * Shows nothing; the state of the batch is there to be read.
+ * Shows nothing; the state of the batch can still be read.
  *
  * @since 0.1.0
  * @category layers

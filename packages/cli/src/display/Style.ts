@@ -1,5 +1,5 @@
 /**
- * Colours for people. Where there is no terminal, or nobody wants them, a style changes nothing.
+ * Colours for people. Without a terminal, or if colours are switched off, a style changes nothing.
  *
  * @since 0.1.0
  */
@@ -50,8 +50,8 @@ const same = (text: string): string => text
 export const plain: Style = { bold: same, dim: same, red: same, green: same, yellow: same, cyan: same }
 
 /**
- * Whether to colour what goes to a stream: on a terminal that can, unless `NO_COLOR` is set to anything
- * (https://no-color.org). `FORCE_COLOR` asks for colours where there is no terminal; `NO_COLOR` wins.
+ * Chooses whether to colour a stream: on a terminal with colours, unless `NO_COLOR` is set to anything
+ * (https://no-color.org). `FORCE_COLOR` asks for colours without a terminal; `NO_COLOR` wins.
  *
  * @since 0.1.0
  * @category constructors
@@ -83,7 +83,7 @@ const of = (stream: "stdout" | "stderr"): Effect.Effect<Style, never, Host> =>
   })
 
 /**
- * For what goes to standard output.
+ * The style of standard output.
  *
  * @since 0.1.0
  * @category constructors
@@ -91,7 +91,7 @@ const of = (stream: "stdout" | "stderr"): Effect.Effect<Style, never, Host> =>
 export const stdout: Effect.Effect<Style, never, Host> = of("stdout")
 
 /**
- * For what goes to standard error.
+ * The style of standard error.
  *
  * @since 0.1.0
  * @category constructors

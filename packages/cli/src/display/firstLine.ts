@@ -1,2 +1,2 @@
-/** The first line that says something, without the space around it; empty where none does. */
+/** The first line that is not blank, trimmed; empty if there is none. */
 export const firstLine = (text: string): string => text.trim().split("\n", 1)[0]?.trimEnd() ?? ""

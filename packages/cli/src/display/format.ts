@@ -24,26 +24,26 @@ export const compact = (value: number): string => {
 export const dollars = (cost: number): string =>
   cost >= 100 ? `$${count(cost)}` : `$${cost.toFixed(cost >= 10 ? 2 : 4)}`
 
-/** Dollars of which some may be unknown: OpenCode reports 0 where it has no price. */
+/** A cost in dollars that may be partly unknown: OpenCode reports 0 for a model without a price. */
 export interface Cost {
   readonly cost: number
   readonly unpriced?: boolean | undefined
 }
 
-/** For a column. */
+/** The cost for a column. */
 export const cost = ({ cost, unpriced }: Cost): string =>
   unpriced !== true ? dollars(cost) : cost === 0 ? "?" : `≥${dollars(cost)}`
 
-/** For a sentence. */
+/** The cost for a sentence. */
 export const costInWords = ({ cost, unpriced }: Cost): string =>
   unpriced !== true ? dollars(cost) : cost === 0 ? "cost unknown" : `at least ${dollars(cost)}`
 
-/** Whether a step, or several, used tokens without a price. */
+/** Whether one or more steps used tokens without a price. */
 export const isUnpriced = (cost: number, usage: { readonly total: number }): boolean => cost === 0 && usage.total > 0
 
 const twoDigits = (value: number): string => value.toString().padStart(2, "0")
 
-/** Milliseconds as on a stopwatch: 0:04, 1:12, 1:03:20. */
+/** Milliseconds in stopwatch form: 0:04, 1:12, 1:03:20. */
 export const clock = (milliseconds: number): string => {
   const seconds = Math.floor(Math.max(0, milliseconds) / 1000)
   const minutes = Math.floor(seconds / 60)

@@ -1,5 +1,5 @@
 /**
- * Lines of a terminal as pieces with an ink, so that their width is known before they are coloured.
+ * Terminal lines as pieces with a colour each, so that their width is known before they are coloured.
  */
 import type { Style } from "./Style.js"
 import * as terminalText from "./terminalText.js"
@@ -19,7 +19,7 @@ export const plain = (text: string): Piece => ({ ink: "plain", text })
 export const paint = (pieces: ReadonlyArray<Piece>, style: Style): string =>
   pieces.map(({ ink, text }) => (ink === "plain" ? text : style[ink](text))).join("")
 
-/** As many pieces, and as much of the last one, as fit. */
+/** Clips the pieces to the given number of columns. */
 export const clip = (pieces: ReadonlyArray<Piece>, columns: number): ReadonlyArray<Piece> => {
   const fitting: Array<Piece> = []
   let left = columns

@@ -1,10 +1,10 @@
-/** What a program logs, as text. */
+/** Log entries as text. */
 import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Inspectable from "effect/Inspectable"
 import type * as Logger from "effect/Logger"
 
-/** Values behind each other, then the cause. */
+/** The logged values in order, then the cause. */
 export const text = ({ cause, message }: Pick<Logger.Logger.Options<unknown>, "cause" | "message">): string =>
   [
     ...Arr.ensure(message).map((part) => Inspectable.toStringUnknown(part, 0)),

@@ -1,11 +1,11 @@
 /**
- * Drawing over what was drawn before: from data to what is written to a terminal.
+ * Redrawing in place: from data to the text that is written to a terminal.
  */
 import * as terminalText from "./terminalText.js"
 
 const escape = "\u001b["
 
-/** Hides the cursor, and keeps a line that is too long from taking two. */
+/** Hides the cursor and keeps long lines from wrapping. */
 export const enter = `${escape}?25l${escape}?7l`
 
 /** Undoes {@link enter}. */
@@ -24,18 +24,18 @@ export type Drawn = ReadonlyArray<number>
 export const widths = (lines: ReadonlyArray<string>): Drawn =>
   lines.map((line) => terminalText.width(terminalText.withoutEscapes(line)))
 
-/** The rows that lines take where a terminal that has become narrower has broken them. */
+/** The rows that the lines take after a narrower terminal has wrapped them. */
 export const rowsOf = (drawn: Drawn, columns: number): number =>
   drawn.reduce((rows, width) => rows + Math.max(1, Math.ceil(width / Math.max(1, columns))), 0)
 
-/** Lines of a log, then the table in the place of the one that was drawn before. */
+/** Log lines, then the table, which replaces the one drawn before. */
 export const redraw = (
   drawn: Drawn,
   next: { readonly columns: number; readonly log: ReadonlyArray<string>; readonly table: ReadonlyArray<string> }
 ): string =>
   [
     up(rowsOf(drawn, next.columns)),
-    // lines of a log stay, so they may take as many rows as they need
+    // log lines stay, so they may take as many rows as they need
     ...(next.log.length === 0 ? [] : [clearBelow, wrap, ...next.log.map((line) => `${line}\n`), noWrap]),
     ...next.table.map((line) => `${clearLine}${line}\n`),
     clearBelow

@@ -1,6 +1,5 @@
 /**
- * Shows a run while it goes on: lines as its events come, and between them, on a terminal, one line that says that
- * something goes on.
+ * Shows a run while it works: lines as its events arrive, and below them, on a terminal, one status line.
  */
 import type { RunEvent } from "effect-opencode/RunEvent"
 import { textOf } from "effect-opencode/RunEvent"
@@ -25,7 +24,7 @@ export interface LiveView {
 
 const clearLine = "\r\u001b[2K"
 
-/** Without a terminal nothing has to fit. */
+/** The width without a terminal, where nothing has to fit. */
 const unlimited = 240
 
 interface Progress {
@@ -91,7 +90,7 @@ export const make = (cwd: string): Effect.Effect<LiveView, never, Host | Scope.S
       yield* host.writeError(clearLine + line)
     })
     const last = yield* Ref.make<"none" | "stdout" | "stderr">("none")
-    /** On a screen that shows both, a blank line stands between the answer and the rest. */
+    /** On a screen that shows both, a blank line separates the answer from the rest. */
     const turnTo = (stream: "stdout" | "stderr") =>
       Effect.flatMap(Ref.getAndSet(last, stream), (before) =>
         before !== "none" && before !== stream && host.stdoutIsTerminal && host.stderrIsTerminal

@@ -1,8 +1,8 @@
 /**
- * Text of unknown origin on a terminal: one line of it, its width in columns, and as much as fits.
+ * Untrusted text on a terminal: reduced to one line, measured in columns, and clipped.
  *
  * Terminals disagree about the width of joined emoji, flags and variation selectors. {@link oneLine} takes these apart,
- * so that every terminal gives the rest the width that {@link width} says.
+ * so that every terminal shows the rest in the width that {@link width} returns.
  */
 
 /** Escape sequences: CSI, the strings that OSC and its kin begin, and the short ones. */
@@ -24,22 +24,22 @@ const gaps = /[\s\p{C}]+/gu
 /** More marks on one character than any script needs: they would be painted over the lines above. */
 const piledMarks = /(\p{M}{4})\p{M}+/gu
 
-/** What has nothing to stand on. */
+/** Spaces and marks at the start, which have no character to combine with. */
 const leading = /^[ \p{M}]+/u
 
 const plain = /^[\u0020-\u007e]*$/
 
-/** Control characters but for the line break and the tab. */
+/** Control characters except the line break and the tab. */
 // eslint-disable-next-line no-control-regex -- control characters are what is taken away
 const controls = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g
 
-/** The text without what colours it, names links in it or moves a cursor. */
+/** The text without escape sequences for colours, links or cursor movement. */
 export const withoutEscapes = (text: string): string => text.replace(escapes, "")
 
-/** The text with its lines, its tabs and whatever it is written in, without anything that could steer a terminal. */
+/** The text with its line breaks and tabs, without anything that could control a terminal. */
 export const manyLines = (text: string): string => withoutEscapes(text).replace(controls, "")
 
-/** The text in one line, without anything that could steer a terminal. */
+/** The text on one line, without anything that could control a terminal. */
 export const oneLine = (text: string): string =>
   plain.test(text)
     ? text.replace(/ {2,}/g, " ").trim()
@@ -69,7 +69,7 @@ export const width = (line: string): number => {
   return columns
 }
 
-/** As much of a text from {@link oneLine} as fits into `columns`, with an ellipsis where something is missing. */
+/** Clips a text from {@link oneLine} to `columns`, with an ellipsis if something is missing. */
 export const clip = (line: string, columns: number): string => {
   if (line.length <= columns && plain.test(line)) return line
   if (columns <= 0) return ""
@@ -86,8 +86,8 @@ export const clip = (line: string, columns: number): string => {
   return line
 }
 
-/** The line with spaces behind it, up to `columns`. */
+/** The line padded on the right to `columns`. */
 export const padEnd = (line: string, columns: number): string => line + " ".repeat(Math.max(0, columns - width(line)))
 
-/** The line with spaces before it, up to `columns`. */
+/** The line padded on the left to `columns`. */
 export const padStart = (line: string, columns: number): string => " ".repeat(Math.max(0, columns - width(line))) + line

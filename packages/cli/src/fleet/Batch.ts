@@ -1,8 +1,8 @@
 /**
- * Runs jobs: a bounded number at a time, each on its own, their results written down as they come.
+ * Runs jobs, a bounded number at a time, and writes each result when its job ends.
  *
- * A job that fails stops nobody. A batch that is to stop starts no further run and lets those at work end; jobs that were
- * not started have no result, so that the batch can go on with them later.
+ * A failed job does not stop the others. A batch that is told to stop starts no further run and lets running ones
+ * finish; jobs that were not started have no result, so the batch can be resumed with them later.
  *
  * @since 0.1.0
  */
@@ -37,8 +37,8 @@ import * as recovery from "./recovery.js"
 import * as ResultsFile from "./ResultsFile.js"
 
 /**
- * Why no further job was started: it was asked for, a job failed (`failFast`), the budget was used up, or nobody knows
- * because the cost of a run is unknown (`budget.unpriced`).
+ * Why no further job was started: a stop was requested, a job failed (`failFast`), the budget was used up, or the cost
+ * of a run is unknown, so that the budget cannot be checked (`budget.unpriced`).
  *
  * @since 0.1.0
  * @category models
@@ -52,19 +52,19 @@ export type Stop = "asked" | "failure" | "budget" | "unpriced"
 export interface Options {
   readonly jobs: ReadonlyArray<Job>
   readonly results: ResultsFile.ResultsFile
-  /** The directory of the results file, from which the paths of transcripts are told. */
+  /** The directory of the results file; transcript paths are relative to it. */
   readonly directory: string
   /** The directory of the transcripts. */
   readonly transcripts: string
-  /** Where the jobs' directories are looked for. */
+  /** The base of the jobs' directories. */
   readonly cwd: string
-  /** Jobs at work at the same time. */
+  /** Jobs that run at the same time. */
   readonly concurrency: number
-  /** Whether this goes on with a batch that can have been killed: then the runs that it lost count as spent. Default: false. */
+  /** Whether this resumes a batch that may have been killed: its lost runs then count as spent. Default: false. */
   readonly resume?: boolean | undefined
   /** Run jobs again whose last result is a failure. Default: false. */
   readonly retryFailed?: boolean | undefined
-  /** Start no further job when one has failed. Default: false. */
+  /** Start no further job after one has failed. Default: false. */
   readonly failFast?: boolean | undefined
   /** What all jobs may spend together, earlier results included. Default: no limits. */
   readonly budget?: Budget | undefined
@@ -74,15 +74,15 @@ export interface Options {
     readonly base?: string | undefined
     readonly keep: Worktree.Keep
   } | undefined
-  /** Done when no further job is to be started. Default: never. */
+  /** Completes when no further job should be started. Default: never. */
   readonly stop?: Effect.Effect<void> | undefined
-  /** Whether each run has a data directory that goes with it. */
+  /** Whether each run has a data directory that is removed with it. */
   readonly isIsolated: boolean
   readonly forceKillAfter?: Duration.DurationInput | undefined
 }
 
 /**
- * What has come of a batch.
+ * The outcome of a batch.
  *
  * @since 0.1.0
  * @category models
@@ -90,7 +90,7 @@ export interface Options {
 export interface Outcome {
   /** The last result of every job that has one, earlier ones included, in the order of the jobs. */
   readonly results: ReadonlyArray<JobResult>
-  /** Jobs that were to be run and have no result of this batch; a failed one that did not run again has an earlier one. */
+  /** Jobs due in this batch that have no result of it. A failed job that was not retried has an earlier result. */
   readonly undone: ReadonlyArray<Job>
   readonly stopped: Stop | undefined
 }
@@ -98,14 +98,14 @@ export interface Outcome {
 type Ended = Data.TaggedEnum<{
   readonly Succeeded: { readonly result: RunResult.RunResult }
   readonly Failed: { readonly error: OpenCodeError.OpenCodeError }
-  /** Not the run, but something around it. */
+  /** Something other than the run failed. */
   readonly Broken: { readonly outcome: string; readonly message: string }
   readonly NotStarted: {}
 }>
 
 const Ended = Data.taggedEnum<Ended>()
 
-/** What a result says of a run, besides the job. */
+/** The fields of a result that describe the run, not the job. */
 type Facts = Pick<
   ConstructorParameters<typeof JobResult>[0],
   | "outcome"
@@ -171,14 +171,14 @@ const spentBy = (result: JobResult): FleetBudget.Spent => ({
   toolCalls: result.toolCalls
 })
 
-/** Every job's way to the same budget, which also tells when its run begins: the last thing before its process. */
+/** The shared budget as one job sees it. Its `check`, the last step before the run's process, also calls `onBegin`. */
 const watched = (budget: FleetBudget.Service, onBegin: () => void): FleetBudget.Service => ({
   ...budget,
   check: () => Effect.tap(budget.check(), () => Effect.sync(onBegin))
 })
 
 /**
- * The jobs that have no result, and with `retryFailed` those whose last one is a failure.
+ * The jobs that have no result, and with `retryFailed` also those whose last result is a failure.
  *
  * @since 0.1.0
  * @category getters
@@ -196,10 +196,10 @@ export const todoOf = (
 }
 
 /**
- * Runs the jobs that have no result. First ends what an earlier batch that was killed has left of them.
+ * Runs the jobs that have no result. First it ends what a killed earlier batch has left of them.
  *
- * Fails, and ends every run, only where a result cannot be written; and before anything is started where OpenCode is not
- * there or, with worktrees, a job's directory is in no repository.
+ * Fails before anything is started if OpenCode is not found or, with worktrees, if a job's directory is not in a
+ * repository. After that it fails, and ends every run, only if a result cannot be written.
  *
  * @since 0.1.0
  * @category running
@@ -231,7 +231,7 @@ export const run = (
       }
     }
 
-    // Without OpenCode every job would fail one after the other.
+    // Without OpenCode all jobs would fail, one after the other.
     if (todo.length > 0) yield* opencode.version
 
     const shared = Redaction.make(yield* Redaction.ofRun({}))
@@ -243,14 +243,14 @@ export const run = (
       yield* display.log(
         `${plural(unreadable.length, "earlier result")} cannot be read (line ${
           unreadable.join(", ")
-        } of the results file); a job without another one is run again.`
+        } of the results file); jobs without another result are run again.`
       )
     }
     const recovered = yield* recovery.recover({
       transcripts: options.transcripts,
-      // A retry that was cut off is one of a job that has its result.
+      // A retry that was cut off belongs to a job that already has a result.
       jobs: new Set(options.jobs.flatMap(({ id }) => results.get(id)?.outcome === "success" ? [] : [id])),
-      // A transcript outlives the results that somebody has removed to begin again.
+      // A transcript can outlive results that were deleted for a fresh start.
       count: options.resume === true
         ? {
           jobs: new Set(options.budget === undefined ? [] : options.jobs.map(({ id }) => id)),
@@ -262,15 +262,15 @@ export const run = (
     })
     if (recovered.cut > 0) {
       yield* display.log(
-        `A batch before this one was killed: ${plural(recovered.cut, "run")} cut off, and what was left of them ended.`
+        `An earlier batch was killed: ${plural(recovered.cut, "run")} cut off; their remaining processes were ended.`
       )
     }
     if (recovered.survivors.length > 0) {
-      yield* display.log(`Still running, end by hand: pid ${recovered.survivors.join(", ")}.`)
+      yield* display.log(`Could not be killed, still running: pid ${recovered.survivors.join(", ")}.`)
     }
     if (worktrees !== undefined) {
       const names = new Map(todo.map(({ id, name }) => [id, name]))
-      // A path can be used again, so that its last result tells.
+      // A path can be reused, so its last result decides.
       const lastIn = new Map(options.results.before.map((result) => [result.worktree?.path, result]))
       const isWantedStill = ({ path }: Worktree.Worktree): boolean => {
         const last = lastIn.get(path)
@@ -280,7 +280,7 @@ export const run = (
         for (const { id, worktree } of yield* worktrees.leftovers(origin, new Set(names.keys()))) {
           if (isWantedStill(worktree)) continue
           const { kept, reason } = yield* worktrees.settle(worktree)
-          if (kept) yield* display.log(`${worktree.path} of an earlier try of ${names.get(id)} was kept: ${reason}.`)
+          if (kept) yield* display.log(`${worktree.path} from an earlier try of ${names.get(id)} was kept: ${reason}.`)
         }
       }
       yield* Effect.addFinalizer(() => worktrees.tidy)
@@ -289,9 +289,9 @@ export const run = (
     const budget = yield* FleetBudget.make(options.budget ?? {})
     const earlier = options.results.before.map(spentBy).reduce(recovery.add, recovered.spent)
     if (earlier.unpriced === true && (budget.unpriced?.policy ?? "allow") !== "allow") {
-      yield* display.log("Some of what earlier runs have cost is unknown: the budget of all jobs counts the rest.")
+      yield* display.log("Some of the cost of earlier runs is unknown: the budget of all jobs counts the known part.")
     }
-    // What is unknown stays so, and would never let a batch go on.
+    // An unknown cost stays unknown, and would block every resumed batch.
     yield* budget.add({ ...earlier, unpriced: false })
 
     const stopped = yield* Deferred.make<Stop>()
@@ -326,7 +326,7 @@ export const run = (
               ? Effect.as(stop(error.unpriced === true ? "unpriced" : "budget"), Ended.NotStarted())
               : Effect.succeed(Ended.Failed({ error }))
         }),
-        // One job's defect is not the others'.
+        // A defect in one job must not end the others.
         Effect.catchAllDefect((defect) =>
           Effect.succeed(Ended.Broken({ outcome: "Defect", message: Cause.pretty(Cause.die(defect)) }))
         )
@@ -338,14 +338,14 @@ export const run = (
       return Effect.raceFirst(run, unlessBegun)
     }
 
-    /** Why a worktree stays although nothing would be lost with it. */
+    /** Why a worktree stays although removing it would lose nothing. */
     const keepReason = (ended: Ended): string | undefined => {
       if (wanted === undefined || ended._tag === "NotStarted") return undefined
       const survivors = ended._tag === "Failed" ? OpenCodeError.partialOf(ended.error)?.survivors ?? [] : []
-      if (survivors.length > 0) return "processes of the run are still there"
+      if (survivors.length > 0) return "processes of the run are still running"
       const succeeded = ended._tag === "Succeeded"
       return Worktree.isKept(wanted.keep, succeeded)
-        ? `the run ${succeeded ? "succeeded" : "failed"}, and such worktrees are to be kept`
+        ? `the run ${succeeded ? "succeeded" : "failed"}, and its worktree was to be kept`
         : undefined
     }
 
@@ -367,7 +367,7 @@ export const run = (
           const made = yield* all.add(origin, job.id)
           const warning = made.warning === undefined ? undefined : redactor.text(made.warning)
           const worktree = { ...made, warning }
-          if (warning !== undefined) yield* display.log(`The worktree of ${job.name} is there, but ${warning}`)
+          if (warning !== undefined) yield* display.log(`The worktree of ${job.name} was created, but ${warning}`)
           const exit = yield* Effect.exit(restore(attempt(job, worktree.directory, redactor)))
           const settled = yield* all.settle(worktree, {
             keep: Exit.match(exit, { onFailure: () => undefined, onSuccess: keepReason })
@@ -428,7 +428,7 @@ export const run = (
           if (done.ended._tag === "NotStarted") {
             return yield* display.emit(FleetEvent.Returned({ id: job.id, at: endedAt }))
           }
-          // From here on the result is there, and an interruption must not lose it.
+          // From here on there is a result, and an interruption must not lose it.
           const result = yield* toResult(job, done.ended, done, { startedAt, endedAt, redactor })
           yield* options.results.append(result)
           results.set(job.id, result)
@@ -444,7 +444,7 @@ export const run = (
     return {
       results: options.jobs.flatMap(({ id, index }) => {
         const result = results.get(id)
-        // Rows may have come before it since: what belongs together is known by its place now.
+        // Rows may have been added before it since; results are grouped by their current place.
         return result === undefined ? [] : result.index === index ? result : new JobResult({ ...result, index })
       }),
       undone: todo.filter(({ id }) => !ended.has(id)),

@@ -1,6 +1,6 @@
 /**
- * What is known about a batch while it works: pure data, and how each event changes it. An event costs the same
- * however many came before it, and what is kept grows with the jobs, never with the events.
+ * The state of a batch while it works: pure data, and how each event changes it. An event costs the same however many
+ * came before it, and the state grows with the jobs, never with the events.
  *
  * @since 0.1.0
  */
@@ -19,12 +19,12 @@ import type { JobResult } from "../jobs/JobResult.js"
 /**
  * What a job is doing.
  *
- * - `waiting`: for its turn in the batch
- * - `starting`: at the start-up gate, or its process has not said anything yet
+ * - `waiting`: waits for its turn in the batch
+ * - `starting`: at the start-up gate, or its process has not reported anything yet
  * - `running`: it has reported at least one event
- * - `ending`: its conversation has finished, its process and what it leaves behind are cleared away
+ * - `ending`: its conversation has finished; its process and leftovers are being cleaned up
  * - `done`, `failed`: it has ended
- * - `skipped`: an earlier batch has its result
+ * - `skipped`: an earlier batch already has its result
  *
  * @since 0.1.0
  * @category models
@@ -39,10 +39,10 @@ export interface Job {
   readonly id: string
   /** What a person calls the job. */
   readonly name: string
-  /** The order in which the jobs became known, from 0. */
+  /** The job's position in the order of registration, from 0. */
   readonly place: number
   readonly state: State
-  /** The last tool call or the last text, in one short line. */
+  /** The last tool call or text, as one short line. */
   readonly activity: string
   readonly steps: number
   readonly usage: TokenUsage.TokenUsage
@@ -70,13 +70,13 @@ export interface Totals {
 }
 
 /**
- * A batch under way.
+ * A batch in progress.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Fleet {
-  /** Every job that is known. */
+  /** Every known job. */
   readonly jobs: HashMap.HashMap<string, Job>
   /** The ids of the jobs that wait for their turn, by place. */
   readonly waiting: SortedMap.SortedMap<number, string>
@@ -87,11 +87,11 @@ export interface Fleet {
   readonly done: number
   readonly failed: number
   readonly skipped: number
-  /** Over the jobs that have ended. */
+  /** Sums over the ended jobs. */
   readonly ended: Totals
   /** When the first job started, in milliseconds since the epoch. */
   readonly startedAt: number | undefined
-  /** No further job starts. */
+  /** Whether the batch starts no further job. */
   readonly stopping: boolean
 }
 
@@ -104,13 +104,13 @@ export interface Fleet {
 export type FleetEvent = Data.TaggedEnum<{
   /** The job waits for its turn. */
   readonly Queued: { readonly id: string; readonly name: string }
-  /** The job has its turn; it may wait at the start-up gate. */
+  /** It is the job's turn; it may wait at the start-up gate. */
   readonly Started: { readonly id: string; readonly at: number }
-  /** The job was not begun after all and waits again. */
+  /** The job was not started after all and waits again. */
   readonly Returned: { readonly id: string; readonly at: number }
   readonly Observed: { readonly id: string; readonly event: RunEvent.RunEvent; readonly at: number }
   readonly Ended: { readonly id: string; readonly result: JobResult; readonly at: number }
-  /** An earlier batch has the job's result. */
+  /** An earlier batch already has the job's result. */
   readonly Skipped: { readonly id: string }
   /** From now on no job starts. */
   readonly Stopping: {}
@@ -125,7 +125,7 @@ export const FleetEvent = Data.taggedEnum<FleetEvent>()
 const nothing: Totals = { steps: 0, usage: TokenUsage.empty, cost: 0 }
 
 /**
- * No job, nothing spent.
+ * The initial state: no jobs, nothing spent.
  *
  * @since 0.1.0
  * @category constructors
@@ -154,7 +154,7 @@ const isActive = (job: Job): boolean => job.state === "starting" || job.state ==
 
 const hasEnded = (job: Job): boolean => job.state === "done" || job.state === "failed" || job.state === "skipped"
 
-/** Puts a job in its place: into the map of all, and among those that wait or work. */
+/** Adds a job to the map of all jobs, and to the waiting or active ones. */
 const put = (self: Fleet, job: Job): Fleet => {
   const place = <A>(map: SortedMap.SortedMap<number, A>, belongs: boolean, value: A) =>
     belongs === SortedMap.has(map, job.place)
@@ -170,7 +170,7 @@ const put = (self: Fleet, job: Job): Fleet => {
   }
 }
 
-/** The job of that id; one that nobody has announced is called by its id. */
+/** The job with that id; an unregistered job is named by its id. */
 const find = (self: Fleet, id: string): Job =>
   Option.getOrElse(HashMap.get(self.jobs, id), () => ({
     id,
@@ -184,7 +184,7 @@ const find = (self: Fleet, id: string): Job =>
     startedAt: undefined
   }))
 
-/** What an event says about what a job does now; `undefined` where it says nothing. */
+/** The job's current activity according to an event; `undefined` if the event has none. */
 const activityOf = (event: RunEvent.RunEvent): string | undefined => {
   switch (event._tag) {
     case "StepStart":
@@ -197,7 +197,7 @@ const activityOf = (event: RunEvent.RunEvent): string | undefined => {
   }
 }
 
-/** Reasons after which the model is asked again. */
+/** Finish reasons after which the model is called again. */
 const goesOn = (reason: string | undefined): boolean =>
   reason === undefined || reason === "tool-calls" || reason === "unknown"
 
@@ -219,7 +219,7 @@ const observe = (job: Job, event: RunEvent.RunEvent): Job => {
     }
 }
 
-/** The batch began when its first job did. */
+/** A batch begins with its first job. */
 const begun = (self: Fleet, at: number): Fleet => self.startedAt === undefined ? { ...self, startedAt: at } : self
 
 const end = (self: Fleet, job: Job, result: JobResult): Fleet => {
@@ -235,8 +235,8 @@ const end = (self: Fleet, job: Job, result: JobResult): Fleet => {
 }
 
 /**
- * The batch after an event. Total: a job that was not announced is taken in under its id, and what comes for a job after
- * its end changes nothing.
+ * The state after an event. Total: an unregistered job is added under its id, and events of an ended job change
+ * nothing.
  *
  * @since 0.1.0
  * @category combinators
@@ -283,7 +283,7 @@ export const next = (self: Fleet, count: number): ReadonlyArray<Job> => [
 ]
 
 /**
- * What has been spent so far, by the jobs that have ended and by those that are at work.
+ * The amount spent so far by ended and running jobs.
  *
  * @since 0.1.0
  * @category getters
@@ -291,7 +291,7 @@ export const next = (self: Fleet, count: number): ReadonlyArray<Job> => [
 export const totals = (self: Fleet): Totals => active(self).reduce<Totals>(add, self.ended)
 
 /**
- * Jobs that are known, skipped ones included.
+ * The number of known jobs, skipped ones included.
  *
  * @since 0.1.0
  * @category getters
@@ -299,7 +299,7 @@ export const totals = (self: Fleet): Totals => active(self).reduce<Totals>(add, 
 export const size = (self: Fleet): number => HashMap.size(self.jobs)
 
 /**
- * The job of an id.
+ * The job with the given id.
  *
  * @since 0.1.0
  * @category getters

@@ -1,6 +1,6 @@
 /**
- * The file of results: a JSON line for each job that has ended, written when it has. A line that begins is written by one
- * call and is on the disk before the next job's, so a batch that is killed at any moment loses none of them.
+ * The results file: a JSON line for each ended job, written when the job ends. Each line is written by one call and is
+ * on the disk before the next one, so a batch that is killed at any moment loses none of them.
  *
  * A job that was run again (`--retry-failed`) has several lines: the last one counts.
  *
@@ -20,13 +20,13 @@ import * as lock from "./lock.js"
 import * as outputFile from "./outputFile.js"
 
 /**
- * The file cannot be used, because of one of these:
+ * The results file cannot be used, for one of these reasons:
  *
- * - `exists`: it has results already, and nobody asked to go on with them
+ * - `exists`: it already has results, and resuming was not requested
  * - `not-results`: it holds something else; `line` says where
  * - `other-jobs`: it has results of jobs that are not in this batch
- * - `busy`: another batch writes to it
- * - `unreadable`, `unwritable`: the system refused
+ * - `busy`: another batch is writing to it
+ * - `unreadable`, `unwritable`: the operating system refused
  *
  * @since 0.1.0
  * @category errors
@@ -38,7 +38,7 @@ export class ResultsFileError
     /** From 1. */
     line: Schema.optional(Schema.Number),
     detail: Schema.optional(Schema.String),
-    /** The lock that is held. */
+    /** The lock file that another batch holds. */
     lock: Schema.optional(Schema.String)
   })
 {
@@ -46,13 +46,13 @@ export class ResultsFileError
     const detail = this.detail === undefined ? "" : ` (${this.detail})`
     switch (this.reason) {
       case "exists":
-        return `${this.file} has results already${detail}.`
+        return `${this.file} already has results${detail}.`
       case "not-results":
-        return `${this.file}:${this.line}:1: this is no result of a batch, and nothing was changed${detail}.`
+        return `${this.file}:${this.line}:1: not a result of a batch; nothing was changed${detail}.`
       case "other-jobs":
-        return `${this.file} belongs to other jobs${detail}.`
+        return `${this.file} has results of other jobs${detail}.`
       case "busy":
-        return `Another batch works on ${this.file}${detail}.`
+        return `Another batch is using ${this.file}${detail}.`
       case "unreadable":
         return `${this.file} cannot be read${detail}.`
       case "unwritable":
@@ -64,13 +64,13 @@ export class ResultsFileError
   get hint(): string | undefined {
     switch (this.reason) {
       case "exists":
-        return "--resume goes on where they end; --output names another file"
+        return "--resume continues that batch; --output chooses another file"
       case "not-results":
-        return "--output names another file"
+        return "--output chooses another file"
       case "other-jobs":
-        return "the input or the options have changed: use those of the first time, or name another file with --output"
+        return "the jobs or the options have changed: use the original ones, or choose another file with --output"
       case "busy":
-        return `wait for it, or delete ${this.lock} if there is none`
+        return `wait for it to end, or delete ${this.lock} if no batch is running`
       default:
         return undefined
     }
@@ -85,17 +85,17 @@ const encode = Schema.encodeSync(ResultJson)
 
 const decodeJson = Schema.decodeUnknownEither(Schema.parseJson(Schema.Unknown))
 
-/** Whether one is the beginning of the other. */
+/** Whether one string is a prefix of the other. */
 const agree = (self: string, that: string): boolean => self.startsWith(that) || that.startsWith(self)
 
-/** Whether this can be the beginning of the line of a result; what is whole is none. */
+/** Whether this can be the truncated line of a result; a complete line is not. */
 const isCutOff = (rest: string): boolean => {
   const [beginning, behind] = ["{\"id\":\"", "\",\"index\":"]
   const end = rest.indexOf("\"", beginning.length)
   return agree(rest, beginning) && (end < 0 || agree(rest.slice(end), behind)) && Either.isLeft(decodeJson(rest))
 }
 
-/** Whether a line was written as a result, whatever has become of it since. */
+/** Whether a line was written as a result, even if it is damaged now. */
 const isRecord = (line: string): boolean => /^\{"id":"[^"]*","index":/.test(line)
 
 /**
@@ -107,7 +107,7 @@ const isRecord = (line: string): boolean => /^\{"id":"[^"]*","index":/.test(line
 export const format = (result: JobResult): string => `${encode(result)}\n`
 
 /**
- * What a file holds.
+ * The contents of a results file.
  *
  * @since 0.1.0
  * @category models
@@ -115,11 +115,11 @@ export const format = (result: JobResult): string => `${encode(result)}\n`
 export interface Contents {
   /** Every line, in order. */
   readonly results: ReadonlyArray<JobResult>
-  /** The numbers of the lines that were written as results and cannot be read any more, from 1. */
+  /** The numbers of damaged lines, which were written as results and can no longer be read, from 1. */
   readonly unreadable: ReadonlyArray<number>
-  /** The bytes up to the end of the last line that is whole. What follows is a line that was cut off. */
+  /** The number of bytes up to the end of the last complete line. A truncated line follows. */
   readonly length: number
-  /** Whether the last line is whole but for its line break. */
+  /** Whether the last line is complete except for its line break. */
   readonly lacksBreak: boolean
 }
 
@@ -127,8 +127,8 @@ const lineFeed = 0x0a
 
 /**
 /**
- * What a line with NUL bytes is: a machine that lost power can leave them in place of what was not on the disk yet.
- * `undefined` where the line is not what is left of a result.
+ * Classifies a line with NUL bytes: a machine that lost power can leave them in place of data that was not on the disk
+ * yet. `undefined` if the line is not the remains of a result.
  */
 const damaged = (text: string, hasResults: boolean): { readonly result: JobResult | undefined } | undefined => {
   const head = text.slice(0, text.indexOf("\0"))
@@ -139,9 +139,9 @@ const damaged = (text: string, hasResults: boolean): { readonly result: JobResul
 }
 
 /**
- * Reads the bytes of a file. The last line can have been cut off anywhere, in the middle of a character too, or be NUL
- * bytes from somewhere on. A damaged result costs none of the others. Any other line means that the file is something
- * else, and gives the number of the line.
+ * Parses the bytes of a results file. The last line may be cut off anywhere, even inside a character, or end in NUL
+ * bytes. A damaged result does not affect the others. Any other line means that the file is not a results file: the
+ * left side is that line's number.
  *
  * @since 0.1.0
  * @category conversions
@@ -186,7 +186,7 @@ export const parse = (bytes: Uint8Array): Either.Either<Contents, number> => {
 }
 
 /**
- * The result that counts for each job, in the order in which they came.
+ * The latest result of each job, in the order in which they were written.
  *
  * @since 0.1.0
  * @category getters
@@ -201,8 +201,8 @@ export const latest = (results: ReadonlyArray<JobResult>): ReadonlyMap<string, J
 }
 
 /**
- * The results that a file holds now, without opening it: none where there is no such file, and nothing where it holds
- * something else or cannot be read, which `open` explains.
+ * Reads the results that a file holds now, without opening it: an empty list if there is no such file, and nothing if
+ * it holds something else or cannot be read, which `open` reports.
  *
  * @since 0.1.0
  * @category getters
@@ -220,15 +220,15 @@ export const peek = (
   )
 
 /**
- * A file that is open for results.
+ * An open results file.
  *
  * @since 0.1.0
  * @category models
  */
 export interface ResultsFile {
-  /** Every line that was there. */
+  /** The results that the file already had. */
   readonly before: ReadonlyArray<JobResult>
-  /** The numbers of the lines that were there and cannot be read any more. Default: none. */
+  /** The numbers of existing lines that can no longer be read. Default: none. */
   readonly unreadable?: ReadonlyArray<number> | undefined
   /** Returns when the line is on the disk. */
   readonly append: (result: JobResult) => Effect.Effect<void, ResultsFileError>
@@ -239,21 +239,21 @@ export interface ResultsFile {
  * @category models
  */
 export interface Options {
-  /** Go on with a file that has results. Default: it is refused. */
+  /** Continue with a file that has results. Default: such a file is refused. */
   readonly resume?: boolean | undefined
-  /** The ids of the jobs that the results can be of. */
+  /** The ids of the jobs that results may belong to. */
   readonly jobs: ReadonlySet<string>
 }
 
 const holder = ({ host, pid }: lock.Held): string | undefined => {
   if (pid === undefined) return undefined
-  return host === undefined ? `pid ${pid}` : `pid ${pid} on ${host}, which cannot be seen from here`
+  return host === undefined ? `pid ${pid}` : `pid ${pid} on ${host}, which is not visible from here`
 }
 
 /**
- * Opens a file until the scope closes; directories are made. Nobody else can open it meanwhile: `<file>.lock` says who
- * has it. With `resume` a line that was cut off by a kill is taken away, so that no other is written behind it; without
- * it nothing that the file holds is changed. When a result could not be written, no further one is.
+ * Opens a file until the scope closes, and creates its directories. No other process can open it in the meantime:
+ * `<file>.lock` names the holder. With `resume`, a line cut off by a kill is removed, so that the next line does not
+ * continue it; without `resume`, existing content is not changed. After a failed write, no further result is written.
  *
  * @since 0.1.0
  * @category constructors
@@ -297,7 +297,7 @@ export const open = (
     )
     const { lacksBreak, length, results, unreadable } = contents
     if (options.resume !== true && (results.length > 0 || length < bytes.length)) {
-      const detail = results.length > 0 ? `${latest(results).size} of them` : "the beginning of one"
+      const detail = results.length > 0 ? `${latest(results).size} of them` : "an incomplete one"
       return yield* new ResultsFileError({ file, reason: "exists", detail })
     }
     const others = [...latest(results).keys()].filter((id) => !options.jobs.has(id))
@@ -305,7 +305,7 @@ export const open = (
       return yield* new ResultsFileError({
         file,
         reason: "other-jobs",
-        detail: `${others.length} of its ${latest(results).size}, such as ${others[0]}`
+        detail: `${others.length} of ${latest(results).size}, for example ${others[0]}`
       })
     }
     const handle = yield* Effect.gen(function*() {
@@ -325,7 +325,7 @@ export const open = (
     return {
       before: results,
       unreadable,
-      // Half a line, of an interruption or a full disk, would take the next one with it.
+      // A half-written line, after an interruption or on a full disk, would corrupt the next one.
       append: (result) =>
         SynchronizedRef.updateAndGetEffect(broken, (error) =>
           Option.isSome(error) ? Effect.succeed(error) : write(result)).pipe(

@@ -1,6 +1,5 @@
 /**
- * A lock file that says which process has it, so that one of a process that was killed can be told from one that is
- * held, and taken over.
+ * A lock file that names its process, so that the lock of a killed process can be recognised and taken over.
  */
 import * as Command from "@effect/platform/Command"
 import * as CommandExecutor from "@effect/platform/CommandExecutor"
@@ -12,12 +11,12 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 
-/** Where a pid means a process: the same three, the same process. */
+/** The namespace of a pid: equal pids in equal namespaces are the same process. */
 const Place = Schema.Struct({
   host: Schema.String,
-  /** Of this start of the machine; host names are not unique. */
+  /** The machine's boot id, because host names are not unique. */
   boot: Schema.String,
-  /** Containers have pids of their own; empty on platforms that have none. */
+  /** The pid namespace, because containers have their own pids; empty on platforms without namespaces. */
   namespace: Schema.String
 })
 
@@ -25,7 +24,7 @@ type Place = typeof Place.Type
 
 const Owner = Schema.Struct({
   pid: Schema.Number,
-  /** What another process that gets the same pid later will not have: the time of its start. */
+  /** The start time, which a later process with the same pid does not share. */
   identity: Schema.String,
   ...Place.fields
 })
@@ -34,17 +33,17 @@ type Owner = typeof Owner.Type
 
 const OwnerJson = Schema.parseJson(Owner)
 
-/** Somebody else has the lock; `pid` is `undefined` where it does not say who. */
+/** Another process holds the lock; `pid` is `undefined` if the lock does not name it. */
 export class Held extends Schema.TaggedError<Held>("effect-opencode-cli/Held")("Held", {
   file: Schema.String,
   pid: Schema.optional(Schema.Number),
-  /** Where the process is, if that is somewhere from which it cannot be seen. */
+  /** The host of the process, if it is not visible from here. */
   host: Schema.optional(Schema.String)
 }) {}
 
 type Services = FileSystem.FileSystem | CommandExecutor.CommandExecutor
 
-/** What a file or else a command says, if it says anything. */
+/** The content of a file, or else the output of a command, if not empty. */
 const said = (
   file: (fileSystem: FileSystem.FileSystem) => Effect.Effect<string, PlatformError.PlatformError>,
   command: string,
@@ -59,12 +58,12 @@ const said = (
     return text.trim() === "" ? undefined : text.trim()
   })
 
-/** Of a process that is there and cannot be looked at. */
+/** The start time of a process that exists but cannot be inspected. */
 const hidden = "hidden"
 
 /**
- * Whether a process has this pid. Without permission to signal it there is one: `/proc` can be mounted so that it shows
- * everybody their own processes only.
+ * Whether a process has this pid. If we may not signal it, it exists: `/proc` can be mounted so that users see only
+ * their own processes.
  */
 const isThere = (pid: number): Effect.Effect<boolean, never, Services> =>
   Effect.flatMap(
@@ -79,13 +78,13 @@ const isThere = (pid: number): Effect.Effect<boolean, never, Services> =>
     Effect.orElseSucceed(() => true)
   )
 
-/** `undefined` where there is no such process, or no way to tell. */
+/** `undefined` if there is no such process, or no way to find out. */
 const identityOf = (pid: number): Effect.Effect<string | undefined, never, Services> =>
   Effect.gen(function*() {
     const fileSystem = yield* FileSystem.FileSystem
     const stat = yield* Effect.option(fileSystem.readFileString(`/proc/${pid}/stat`))
     if (Option.isSome(stat)) {
-      // The name in the second field can hold spaces and brackets; the time of the start is the 20th behind it.
+      // The name in the second field can hold spaces and brackets; the start time is the 20th field after it.
       const fields = stat.value.slice(stat.value.lastIndexOf(")") + 1).trim().split(/\s+/)
       return fields[0] === "Z" || fields[0] === "X" ? undefined : fields[19]
     }
@@ -110,7 +109,7 @@ const here: Effect.Effect<Place | undefined, never, Services> = Effect.gen(funct
   return host === undefined || boot === undefined ? undefined : { host, boot, namespace }
 })
 
-/** This process; `undefined` on platforms that cannot tell. */
+/** This process; `undefined` on platforms that cannot identify it. */
 const self: Effect.Effect<Owner | undefined, never, Services> = Effect.gen(function*() {
   const pid = Number(yield* said((files) => files.readLink("/proc/self"), "sh", "-c", "echo $PPID"))
   if (!Number.isInteger(pid) || pid <= 0) return undefined
@@ -133,7 +132,7 @@ export const take = (file: string): Effect.Effect<void, Held | PlatformError.Pla
     const mine = me === undefined ? "" : Schema.encodeSync(OwnerJson)(me)
     const create = (file: string) => fileSystem.writeFileString(file, mine, { flag: "wx" })
 
-    /** Fails where somebody holds it: `false` where there is no lock any more. */
+    /** Fails if the lock is held; `false` if it no longer exists. */
     const isDead = (file: string): Effect.Effect<boolean, Held | PlatformError.PlatformError, Services> =>
       Effect.gen(function*() {
         const text = yield* Effect.either(fileSystem.readFileString(file))
@@ -141,7 +140,7 @@ export const take = (file: string): Effect.Effect<void, Held | PlatformError.Pla
           const { left: error } = text
           return error._tag === "SystemError" && error.reason === "NotFound" ? false : yield* error
         }
-        // What says nothing may be about to be written, or be no lock at all.
+        // A file that names no owner may be a lock about to be written, or not a lock at all.
         const owner = Option.getOrUndefined(Schema.decodeOption(OwnerJson)(text.right))
         if (owner === undefined) return yield* new Held({ file })
         const { host, identity, pid } = owner
@@ -163,11 +162,11 @@ export const take = (file: string): Effect.Effect<void, Held | PlatformError.Pla
         () => Effect.if(isDead(file), { onTrue: () => takeOver(file), onFalse: () => createAgain(file) })
       )
 
-    /** It was there and is gone. Who is quicker this time has it. */
+    /** The lock existed and is gone. The fastest process takes it now. */
     const createAgain = (file: string) => Effect.catchIf(create(file), isExisting, () => new Held({ file }))
 
-    // Several can find the same dead process. The lock is replaced by who holds a second one, which becomes the first in
-    // one step: at no time is there none, and who comes later finds the new one.
+    // Several processes can find the same dead holder. The one that takes a second lock replaces the first with it in
+    // one step: there is never a moment without a lock, and later processes find the new one.
     const takeOver = (file: string): Effect.Effect<void, Held | PlatformError.PlatformError, Services> => {
       const next = `${file}.next`
       return Effect.zipRight(

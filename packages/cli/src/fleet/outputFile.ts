@@ -1,10 +1,10 @@
-/** Files that a command writes: which of them are the same, whether they can be written, and how to do it at once. */
+/** Files that a command writes: whether two are the same, whether they can be written, and atomic writes. */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 
-/** Where links lead, also to a file that is not there yet. */
+/** Resolves links, also to a file that does not exist yet. */
 export const follow = (file: string, links = 40): Effect.Effect<string, never, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function*() {
     const fileSystem = yield* FileSystem.FileSystem
@@ -18,7 +18,7 @@ export const follow = (file: string, links = 40): Effect.Effect<string, never, F
       : path.join(directory, path.basename(file))
   })
 
-/** Whether two names, however they are written, are of one file. */
+/** Whether two paths, however they are written, name the same file. */
 export const areSame = (self: string, that: string) =>
   Effect.gen(function*() {
     if ((yield* follow(self)) === (yield* follow(that))) return true
@@ -29,7 +29,7 @@ export const areSame = (self: string, that: string) =>
       one.value.ino.value === Option.getOrUndefined(other.value.ino)
   })
 
-/** Makes a directory and those above it. Node's own way does not come back from places such as `/proc/x`. */
+/** Creates a directory and its parents. Node's own recursive call never returns for paths such as `/proc/x`. */
 export const makeDirectory = (
   directory: string
 ): Effect.Effect<
@@ -50,7 +50,7 @@ export const makeDirectory = (
     )
   })
 
-/** Where to write; a pipe or a device is nothing that another file can take the place of. */
+/** Where to write. A pipe or a device cannot be replaced by another file, so it has no temporary file. */
 const prepare = (file: string) =>
   Effect.gen(function*() {
     const fileSystem = yield* FileSystem.FileSystem
@@ -65,15 +65,15 @@ const prepare = (file: string) =>
       directory: path.dirname(target),
       prefix: ".effect-opencode-"
     })
-    // Fails where a directory has this name.
+    // Fails if a directory has this name.
     if (type === "Directory") yield* fileSystem.rename(temporary, target)
     return { target, temporary }
   })
 
-/** Fails where a file cannot be written. What is in it stays; the directories that it needs are made. */
+/** Fails if a file cannot be written. Its content stays; missing directories are created. */
 export const check = (file: string) => Effect.scoped(Effect.asVoid(prepare(file)))
 
-/** Writes a file so that nobody ever sees a part of it. */
+/** Writes a file atomically: readers never see a part of it. */
 export const write = (file: string, text: string) =>
   Effect.scoped(Effect.gen(function*() {
     const fileSystem = yield* FileSystem.FileSystem

@@ -1,6 +1,6 @@
 /**
- * Finds the jobs that could never start although each is sound by itself: what they need is not on the disk, or not in the
- * data directory that they would get. A result of such a job would say no more, and would count as done.
+ * Finds valid jobs that could never start because something is missing on the disk or in their data directory. Running
+ * such a job would tell the user no more, and its result would count as done.
  */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
@@ -11,15 +11,15 @@ import type { Problem } from "../jobs/JobFile.js"
 import { distinct, JobFileError } from "../jobs/JobFile.js"
 
 export interface Options {
-  /** Where the jobs' directories are looked for; absolute. */
+  /** The base of the jobs' directories; absolute. */
   readonly cwd: string
-  /** Whether each run has a data directory that goes with it. */
+  /** Whether each run has a data directory that is removed with it. */
   readonly isIsolated: boolean
-  /** Whether a run works in a worktree, in which relative names mean what is committed. */
+  /** Whether a run works in a worktree, where relative names refer to committed files. */
   readonly hasWorktree: boolean
 }
 
-/** Where the jobs' directories are looked for, and the way to each. */
+/** Resolves the directory of each job. */
 export const directories = (
   cwd: string
 ): Effect.Effect<(job: Pick<Job, "cwd">) => string, never, Path.Path> =>
@@ -30,7 +30,7 @@ export const directories = (
       path.resolve(cwd, home !== undefined && /^~(?=$|[/\\])/.test(own) ? home + own.slice(1) : own)
   })
 
-/** The session that a job goes on in, where its data directory would begin empty. */
+/** The problem of a job that continues a session although its data directory starts empty. */
 const sessionProblem = ({ options, places }: Job): ReadonlyArray<Problem> => {
   const name = options.sessionId !== undefined
     ? "sessionId"
@@ -40,12 +40,12 @@ const sessionProblem = ({ options, places }: Job): ReadonlyArray<Problem> => {
   if (name === undefined || options.attach !== undefined) return []
   return [{
     ...(places.fields.get(name) ?? { source: "options" }),
-    reason: `\`${name}\`: with --isolation run every run begins with an empty data directory, so there is no session ` +
-      "to go on in; give --isolation none, or a directory"
+    reason: `\`${name}\`: with --isolation run every run starts with an empty data directory, so there is no session ` +
+      "to continue; use --isolation none or a directory"
   }]
 }
 
-/** Fails with every problem of every job; starts nothing and changes nothing. */
+/** Fails with all problems of all jobs; starts and changes nothing. */
 export const check = (
   jobs: ReadonlyArray<Job>,
   options: Options
@@ -72,10 +72,10 @@ export const check = (
         const { options: { attach, dir, files = [] }, places: { fields, row } } = job
         const cwd = directoryOf(job)
         if (!(yield* isDirectory(cwd))) {
-          const missing = (yield* typeOf(cwd)) === undefined ? "there is no directory" : "it is no directory:"
+          const missing = (yield* typeOf(cwd)) === undefined ? "there is no directory" : "not a directory:"
           return [{ ...(fields.get("cwd") ?? { source: "--cwd" }), reason: `\`cwd\`: ${missing} ${cwd}` }]
         }
-        // With a server they are looked for where the server runs.
+        // With a server, files are resolved on the server's machine.
         if (attach !== undefined) return []
         const isElsewhere = (file: string): boolean => options.hasWorktree && !path.isAbsolute(file)
         const problems: Array<Problem> = []

@@ -1,4 +1,4 @@
-/** What a batch that was killed has left: processes, data directories, and what its runs had spent. */
+/** Recovers from a killed batch: ends its processes, removes its data directories, counts what its runs had spent. */
 import type * as CommandExecutor from "@effect/platform/CommandExecutor"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
@@ -10,11 +10,11 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 
 export interface Recovered {
-  /** The runs that were cut off. */
+  /** How many runs were cut off. */
   readonly cut: number
-  /** Processes that could not be ended. */
+  /** Processes that could not be killed. */
   readonly survivors: ReadonlyArray<number>
-  /** By the runs that count. */
+  /** The amount spent by the runs that count. */
   readonly spent: Spent
 }
 
@@ -33,12 +33,12 @@ const spentBy = (run: Transcript.Recorded): Spent => {
   return { steps, cost, unpriced, tokens: usage.total, toolCalls: toolCalls.length }
 }
 
-/** As the library names the temporary directory of a run, which has private data in `.data`. */
+/** The library's name for the temporary directory of a run, which has private data in `.data`. */
 const privateDirectory = /^effect-opencode-[A-Za-z0-9]{6}$/
 
 /**
- * The temporary directory of a run. Transcripts of earlier versions name the data directory alone, which is in it where
- * it goes with the run.
+ * The temporary directory of a run. Transcripts of earlier versions name only the data directory, which is inside it if
+ * it is removed with the run.
  */
 const temporaryOf = (path: Path.Path, run: Transcript.Recorded, isIsolated: boolean): string | undefined => {
   if (run.temporary !== undefined) return run.temporary
@@ -47,7 +47,7 @@ const temporaryOf = (path: Path.Path, run: Transcript.Recorded, isIsolated: bool
     : undefined
 }
 
-/** Only what is one by its name, and of this user, is removed. What else is in it is the agent's. */
+/** Removes only a directory of such a name and of this user. Other paths in a transcript may come from the agent. */
 const removePrivate = (directory: string): Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function*() {
     const path = yield* Path.Path
@@ -56,16 +56,16 @@ const removePrivate = (directory: string): Effect.Effect<void, never, FileSystem
   })
 
 /**
- * Ends what is left of the runs of these jobs that did not live to see their end, found by their transcripts. Only for
- * whoever has the lock of the results. A run whose program is alive is left alone, its directory, too.
+ * Ends the remains of these jobs' unfinished runs, which it finds by their transcripts. Only the holder of the results
+ * lock may call it. A run whose program is alive is left alone, and so is its directory.
  */
 export const recover = (options: {
   readonly transcripts: string
-  /** Jobs that may have been at work: those without a success. */
+  /** Jobs that may have been running: those without a success. */
   readonly jobs: ReadonlySet<string>
-  /** Further jobs whose runs count, and the runs that need not be counted: their results say what they spent. */
+  /** Further jobs whose runs count, and runs that are not counted because their results already say what they spent. */
   readonly count: { readonly jobs: ReadonlySet<string>; readonly except: ReadonlySet<string> } | undefined
-  /** Whether runs have data directories that go with them, which transcripts of earlier versions do not say. */
+  /** Whether data directories are removed with their runs, which transcripts of earlier versions do not say. */
   readonly isIsolated: boolean
   readonly forceKillAfter?: Duration.DurationInput | undefined
 }): Effect.Effect<Recovered, never, FileSystem.FileSystem | Path.Path | CommandExecutor.CommandExecutor> =>

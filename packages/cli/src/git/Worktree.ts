@@ -1,7 +1,7 @@
 /**
- * A git worktree and a branch for each run, so that runs cannot get into each other's way, and the rules by which they
- * go: a worktree with anything in it that is not committed stays, a branch with commits that nothing else has stays, and
- * why is said. Ignored files go with the worktree.
+ * A git worktree and a branch for each run, so that runs do not interfere with each other, and the rules for removing
+ * them: a worktree with uncommitted work stays, a branch with commits that nothing else has stays, and the reason is
+ * reported. Ignored files are removed with the worktree.
  *
  * @since 0.1.0
  */
@@ -19,7 +19,7 @@ import type { Answer } from "./git.js"
 import * as tree from "./tree.js"
 
 /**
- * A worktree could not be made.
+ * A worktree could not be created.
  *
  * @since 0.1.0
  * @category errors
@@ -29,12 +29,12 @@ export class WorktreeError extends Schema.TaggedError<WorktreeError>("effect-ope
   { directory: Schema.String, reason: Schema.String }
 ) {
   override get message(): string {
-    return `No worktree can be made for ${this.directory}: ${this.reason}`
+    return `Cannot create a worktree for ${this.directory}: ${this.reason}`
   }
 }
 
 /**
- * A place in a repository, and the commit from which worktrees are made.
+ * A directory in a repository, and the commit that worktrees start from.
  *
  * @since 0.1.0
  * @category models
@@ -42,14 +42,14 @@ export class WorktreeError extends Schema.TaggedError<WorktreeError>("effect-ope
 export interface Origin {
   /** The root of the working tree. */
   readonly root: string
-  /** The way from the root to the directory; empty for the root itself. */
+  /** The path from the root to the directory; empty for the root itself. */
   readonly prefix: string
-  /** The commit's id. */
+  /** The id of the commit. */
   readonly base: string
 }
 
 /**
- * A worktree that is there.
+ * An existing worktree.
  *
  * @since 0.1.0
  * @category models
@@ -58,14 +58,14 @@ export interface Worktree {
   readonly origin: Origin
   readonly path: string
   readonly branch: string
-  /** The directory in it that answers to the one asked for. */
+  /** The directory in the worktree that corresponds to the requested one. */
   readonly directory: string
-  /** What went wrong when it was made, although it was: a hook that failed. */
+  /** The problem of a worktree that was created all the same: a hook failed. */
   readonly warning?: string | undefined
 }
 
 /**
- * Which worktrees stay although nothing would be lost with them.
+ * Which worktrees stay although removing them would lose nothing.
  *
  * @since 0.1.0
  * @category models
@@ -79,7 +79,7 @@ export type Keep = typeof keeps[number]
 export const keeps = ["none", "failed", "succeeded", "all"] as const
 
 /**
- * Whether the worktree of a run stays in any case.
+ * Whether the worktree of a run is kept in any case.
  *
  * @since 0.1.0
  * @category predicates
@@ -92,30 +92,30 @@ export const isKept = (keep: Keep, succeeded: boolean): boolean =>
  * @category models
  */
 export interface Worktrees {
-  /** Finds the repository around a directory, and the commit that `base` names there (default: `HEAD`). */
+  /** Finds the repository that contains a directory, and the commit that `base` names there (default: `HEAD`). */
   readonly origin: (directory: string, base?: string) => Effect.Effect<Origin, WorktreeError>
   /**
-   * Makes a worktree and a branch for a job. What an earlier try has left under the same name stays as it is. Where a hook
-   * of the repository fails the worktree is there all the same, and `warning` has the hook's words. It leaves nothing
-   * when it fails or is interrupted. It can be interrupted inside an uninterruptible region, too: only there is what it has made in the
-   * hands of the caller for sure.
+   * Creates a worktree and a branch for a job. What an earlier try has left under the same name is not changed. If a
+   * hook of the repository fails, the worktree is created all the same and `warning` has the hook's output. A failure
+   * or an interruption leaves nothing behind. It can be interrupted even inside an uninterruptible region, and only
+   * there can the caller be sure to get what it has created.
    */
   readonly add: (origin: Origin, id: string) => Effect.Effect<Worktree, WorktreeError>
-  /** Removes what can go, and says what stays and why. Never fails: what goes wrong is a reason to keep. */
+  /** Removes what can be removed, and says what stays and why. Never fails: a problem is a reason to keep. */
   readonly settle: (
     worktree: Worktree,
     options?: { readonly keep?: string | undefined }
   ) => Effect.Effect<typeof Outcome.Type>
-  /** The worktrees that earlier tries of these jobs have left. */
+  /** The worktrees left by earlier tries of these jobs. */
   readonly leftovers: (
     origin: Origin,
     ids: ReadonlySet<string>
   ) => Effect.Effect<ReadonlyArray<{ readonly id: string; readonly worktree: Worktree }>>
-  /** Removes the directory of the worktrees where nothing is in it. */
+  /** Removes the directory of the worktrees if it is empty. */
   readonly tidy: Effect.Effect<void>
 }
 
-/** What begins here and is not finished can be lost although every file is committed. */
+/** Unfinished git operations, which can be lost although every file is committed. */
 const operations: ReadonlyArray<readonly [file: string, what: string]> = [
   ["MERGE_HEAD", "a merge"],
   ["CHERRY_PICK_HEAD", "a cherry-pick"],
@@ -125,10 +125,10 @@ const operations: ReadonlyArray<readonly [file: string, what: string]> = [
   ["BISECT_LOG", "a bisection"]
 ]
 
-/** By these a git in a worktree would work on another repository. */
+/** Variables that would make git in a worktree work on another repository. */
 const redirections = ["GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE", "GIT_COMMON_DIR", "GIT_OBJECT_DIRECTORY"]
 
-/** More of what a hook says is no line of a log. */
+/** The length at which a hook's output is cut in the log. */
 const shownWords = 1000
 
 const hookWarning = ({ exitCode, stderr }: Answer): string => {
@@ -137,7 +137,7 @@ const hookWarning = ({ exitCode, stderr }: Answer): string => {
     .join("; ")
   return `its post-checkout hook failed${exitCode === undefined ? "" : ` with exit code ${exitCode}`}: ${
     words === ""
-      ? "it did not say why"
+      ? "it printed no reason"
       : words.length > shownWords
       ? `${words.slice(0, shownWords)}…`
       : words
@@ -151,7 +151,7 @@ interface Entry {
   readonly locked: string | undefined
 }
 
-/** The entries of `git worktree list --porcelain`; `-z` would need git 2.36. */
+/** Parses `git worktree list --porcelain`; `-z` would need git 2.36. */
 const parseList = (text: string): ReadonlyArray<Entry> =>
   text.split(/\r?\n\r?\n/).filter((entry) => entry.trim() !== "").map((entry) => {
     const value = (name: string) => {
@@ -171,7 +171,7 @@ const prefix = "effect-opencode"
 const branchOf = (name: string): string => `${prefix}/${name}`
 
 /**
- * Worktrees below a directory, which is made when it is needed.
+ * Manages worktrees below a directory, which is created when it is needed.
  *
  * @since 0.1.0
  * @category constructors
@@ -183,7 +183,7 @@ export const make = (
     const executor = yield* CommandExecutor.CommandExecutor
     const fileSystem = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    // Git locks what it changes, and fails where another one has the lock.
+    // Git locks what it changes, and fails if another git process has the lock.
     const alone = (yield* Effect.makeSemaphore(1)).withPermits(1)
     const exists = (file: string) => Effect.orElseSucceed(fileSystem.exists(file), () => false)
     const real = (file: string) => Effect.orElseSucceed(fileSystem.realPath(file), () => file)
@@ -210,17 +210,17 @@ export const make = (
         const fail = (reason: string) => new WorktreeError({ directory, reason })
         for (const name of redirections) {
           if ((yield* HostEnvironment.variable(name)) !== undefined) {
-            return yield* fail(`${name} is set, by which git would leave the worktree; unset it`)
+            return yield* fail(`${name} is set, which makes git work outside of the worktree; unset it`)
           }
         }
-        if (!(yield* exists(directory))) return yield* fail("there is no such directory")
+        if (!(yield* exists(directory))) return yield* fail("no such directory")
         const found = yield* ask(directory, "rev-parse", "--show-toplevel", "--show-prefix")
         if (found.exitCode !== 0) return yield* fail(complaint(found.stderr))
         const [root = "", below = ""] = found.stdout.split(/\r?\n/)
-        if (root === "") return yield* fail("it is no working tree")
+        if (root === "") return yield* fail("not a git working tree")
         if (yield* hasBranch(directory, prefix)) {
           return yield* fail(
-            `no branch "${branchOf("…")}" can be made there, because there is a branch "${prefix}"; rename that one`
+            `cannot create a branch "${branchOf("…")}" because the branch "${prefix}" exists; rename that branch`
           )
         }
         const commit = yield* value(
@@ -232,7 +232,7 @@ export const make = (
           `${base}^{commit}`
         )
         return yield* Option.match(commit, {
-          onNone: () => fail(`"${base}" names no commit there`),
+          onNone: () => fail(`"${base}" does not name a commit there`),
           onSome: (id) => Effect.succeed({ root, prefix: below.replace(/\/$/, ""), base: id })
         })
       })
@@ -244,7 +244,7 @@ export const make = (
       Effect.gen(function*() {
         if (yield* exists(path.join(home, name))) return true
         if (yield* hasBranch(root, branchOf(name))) return true
-        // A branch a/b leaves no room for one that is called a.
+        // A branch a/b leaves no room for a branch named a.
         const below = yield* value(root, "for-each-ref", "--count=1", `refs/heads/${branchOf(name)}/`)
         return Option.exists(below, (names) => names !== "")
       })
@@ -257,11 +257,11 @@ export const make = (
       )
     }
 
-    /** Why the directory cannot go; `undefined` where nothing would be lost. */
+    /** Why the directory cannot be removed; `undefined` if nothing would be lost. */
     const work = (worktree: Worktree): Effect.Effect<string | undefined> =>
       Effect.gen(function*() {
         const look = (...args: ReadonlyArray<string>) => ask(worktree.path, "--no-optional-locks", ...args)
-        // Git would tell of a repository around it.
+        // Git would report on a surrounding repository.
         if (
           !(yield* exists(path.join(worktree.path, ".git")))
         ) return "its .git is gone, so git cannot tell what is in it"
@@ -289,18 +289,18 @@ export const make = (
         const flagged = index.stdout.split("\0").filter((line) => /^[a-z]/.test(line) || line.startsWith("S"))
         for (const line of flagged) {
           if (yield* exists(path.join(worktree.path, line.slice(2)))) {
-            return "files whose changes git was told not to look at"
+            return "files whose changes git was told to ignore"
           }
         }
         const gitDirectory = yield* value(worktree.path, "rev-parse", "--absolute-git-dir")
-        if (Option.isNone(gitDirectory)) return "git does not know it"
+        if (Option.isNone(gitDirectory)) return "git does not know this worktree"
         for (const [file, what] of operations) {
-          if (yield* exists(path.join(gitDirectory.value, file))) return `${what} that is not finished`
+          if (yield* exists(path.join(gitDirectory.value, file))) return `${what} in progress`
         }
         const refs = yield* look("for-each-ref", "--count=1", "refs/worktree")
         if (refs.exitCode !== 0 || refs.stdout !== "") return "references of its own"
         const loose = yield* look("rev-list", "--count", "HEAD", "--not", "--branches", "--tags", "--remotes")
-        if (loose.exitCode !== 0) return `git cannot tell where it stands (${complaint(loose.stderr)})`
+        if (loose.exitCode !== 0) return `git cannot tell which commit it is on (${complaint(loose.stderr)})`
         const count = Number(loose.stdout)
         if (count !== 0) return `${plural(count, "commit")} on no branch`
         const others = yield* list(worktree.origin.root)
@@ -310,7 +310,7 @@ export const make = (
           : undefined
       })
 
-    /** Removes the branch where something else has all of its commits; says what keeps it otherwise. */
+    /** Removes the branch if something else has all of its commits; returns the reason if the branch stays. */
     const settleBranch = (worktree: Worktree): Effect.Effect<string | undefined> =>
       Effect.gen(function*() {
         const { branch, origin } = worktree
@@ -318,7 +318,7 @@ export const make = (
         const tip = yield* value(origin.root, "rev-parse", "--verify", "--quiet", ref)
         if (Option.isNone(tip)) return undefined
         const others = yield* list(origin.root)
-        if (Option.isNone(others)) return `git does not tell who has ${branch}`
+        if (Option.isNone(others)) return `git cannot tell which worktree has ${branch}`
         if (others.value.some((entry) => entry.branch === branch && entry.path !== worktree.path)) {
           return `another worktree has ${branch}`
         }
@@ -337,12 +337,12 @@ export const make = (
         if (own.exitCode !== 0) return `git cannot tell what is on ${branch} (${complaint(own.stderr)})`
         const count = Number(own.stdout)
         if (count !== 0) return `${plural(count, "commit")} on ${branch}`
-        // Only as it was looked at.
+        // Only if it is still at the commit that was checked.
         const removed = yield* ask(origin.root, "update-ref", "-d", ref, tip.value)
         return removed.exitCode === 0 ? undefined : `${branch} could not be removed (${complaint(removed.stderr)})`
       })
 
-    /** Where git was told to move it. */
+    /** The path that the worktree was moved to by git. */
     const movedTo = (worktree: Worktree, entries: ReadonlyArray<Entry>): Effect.Effect<string | undefined> =>
       Effect.gen(function*() {
         const entry = entries.find(({ branch }) => branch === worktree.branch)
@@ -353,7 +353,7 @@ export const make = (
           : undefined
       })
 
-    /** Has git forget a worktree whose directory is gone, but none of its commits. Says what stays. */
+    /** Removes git's record of a worktree whose directory is gone, but none of its commits. Returns what stays. */
     const unregister = (
       { branch, origin, path }: Worktree,
       { head }: Entry
@@ -384,7 +384,7 @@ export const make = (
     const settleNow: Worktrees["settle"] = (worktree, options) =>
       Effect.gen(function*() {
         const { branch, origin } = worktree
-        // An agent that removes all it sees cannot remove the directory in which it works.
+        // An agent that removes everything cannot remove its own working directory.
         if (yield* isEmpty(worktree.path)) yield* Effect.ignore(fileSystem.remove(worktree.path, { recursive: true }))
         const isThere = yield* exists(worktree.path)
         const entries = yield* list(origin.root)
@@ -416,10 +416,10 @@ export const make = (
           const all = [...kept, ...(stays === undefined ? [] : [stays])]
           return outcome(
             false,
-            ["it was gone already", ...(all.length === 0 ? [] : [`kept: ${all.join(", ")}`])].join("; ")
+            ["it was already gone", ...(all.length === 0 ? [] : [`kept: ${all.join(", ")}`])].join("; ")
           )
         }
-        // Git was killed while it made the worktree: nobody has worked in it.
+        // Git was killed while it created the worktree: no run has worked in it.
         const isUnfinished = Option.exists(entry, ({ locked }) => locked === "initializing")
         if (!isUnfinished) {
           const reason = (yield* work(worktree)) ?? options?.keep
@@ -435,10 +435,10 @@ export const make = (
         if (removed.exitCode !== 0) {
           const others = yield* list(origin.root)
           const isForgotten = Option.exists(others, (all) => !all.some((entry) => entry.path === worktree.path))
-          // Git forgets it also where it could remove a part of it only.
+          // Git removes its record even if it could delete only a part of the worktree.
           const isGone = isForgotten && Option.isSome(entry) &&
             (yield* Effect.isSuccess(tree.remove({ fileSystem, path }, worktree.path)))
-          if (!isGone) return outcome(true, `git does not remove it (${complaint(removed.stderr)})`)
+          if (!isGone) return outcome(true, `git could not remove it (${complaint(removed.stderr)})`)
         }
         const stays = yield* settleBranch(worktree)
         return outcome(false, stays === undefined ? "nothing was left to keep" : `kept: ${stays}`)
@@ -446,7 +446,7 @@ export const make = (
 
     const settle: Worktrees["settle"] = (worktree, options) => alone(settleNow(worktree, options))
 
-    /** Git runs the hook last: whatever else fails, it takes back what it has made. */
+    /** Whether the worktree exists. Git runs the hook last, and undoes what it has created if anything else fails. */
     const isMade = (worktree: Worktree) =>
       Effect.map(
         list(worktree.origin.root),
@@ -458,8 +458,8 @@ export const make = (
       )
 
     /**
-     * Another batch can take a name between the look and the leap, and another git can have a lock for a moment. `begun`
-     * is told what there may be from now on.
+     * Tries again, because another batch can take a name between check and creation, and another git process can hold a
+     * lock for a moment. `begun` is called with the worktree that may exist from now on.
      */
     const addAs = (
       origin: Origin,
@@ -470,7 +470,7 @@ export const make = (
       Effect.gen(function*() {
         const fail = (reason: string) => new WorktreeError({ directory: origin.root, reason })
         const format = yield* ask(origin.root, "check-ref-format", "--branch", branchOf(id))
-        if (format.exitCode !== 0) return yield* fail(`no branch can be called "${branchOf(id)}"`)
+        if (format.exitCode !== 0) return yield* fail(`"${branchOf(id)}" is not a valid branch name`)
         const name = yield* freeName(origin.root, id)
         yield* Effect.ignore(fileSystem.makeDirectory(home, { recursive: true }))
         const target = path.join(yield* real(home), name)
@@ -489,13 +489,13 @@ export const make = (
           origin.base
         )
         if (made.exitCode === 0 || (yield* isMade(worktree))) {
-          // A directory without a file in that commit is not in the worktree.
+          // A directory that has no files in that commit is missing in the worktree.
           yield* Effect.ignore(fileSystem.makeDirectory(worktree.directory, { recursive: true }))
           return made.exitCode === 0 ? worktree : { ...worktree, warning: hookWarning(made) }
         }
         const reason = complaint(made.stderr)
         const isTaken = /already exists/.test(reason)
-        // What another one has made is not ours to remove.
+        // A worktree that another process has created is not ours to remove.
         if (!isTaken) yield* settleNow(worktree)
         begun(undefined)
         if (isTaken && tries.names > 1) return yield* addAs(origin, id, begun, { ...tries, names: tries.names - 1 })

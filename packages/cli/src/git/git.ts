@@ -1,4 +1,4 @@
-/** Git, asked without a terminal: its answer or a reason, never a prompt and never a pager. */
+/** Runs git without a terminal: never a prompt, never a pager. */
 import * as Command from "@effect/platform/Command"
 import type * as CommandExecutor from "@effect/platform/CommandExecutor"
 import type { PlatformError } from "@effect/platform/Error"
@@ -14,26 +14,26 @@ import * as Stream from "effect/Stream"
 export interface Answer {
   readonly stdout: string
   readonly stderr: string
-  /** `undefined` where git could not be started or was ended by a signal; `stderr` says so. */
+  /** `undefined` if git could not be started or was ended by a signal; `stderr` then says so. */
   readonly exitCode: number | undefined
 }
 
-/** Plain output whatever is configured, and no program of the configuration to watch files. */
+/** Plain output whatever is configured, and no configured file watcher. */
 const settings = ["-c", "core.quotePath=off", "-c", "core.fsmonitor=false", "-c", "color.ui=false"]
 
 const text = <E>(stream: Stream.Stream<Uint8Array, E>): Effect.Effect<string, E> =>
   Stream.mkString(Stream.decodeText(stream))
 
-/** Why git failed, in its own words and not in those that it says before. */
+/** Git's own reason for a failure, without its progress messages. */
 export const complaint = (stderr: string): string => {
   const lines = stderr.split(/\r?\n/).map((line) => line.trim()).filter((line) => line !== "")
   const reasons = lines.flatMap((line) => /^(?:fatal|error): (.*)/.exec(line)?.[1] ?? [])
   return reasons.length > 0
     ? [...new Set(reasons)].slice(0, 3).join("; ")
-    : lines.find((line) => !/^(?:Preparing worktree|hint:|warning:)/.test(line)) ?? "git failed and did not say why"
+    : lines.find((line) => !/^(?:Preparing worktree|hint:|warning:)/.test(line)) ?? "git failed without a message"
 }
 
-/** Another git, of an agent perhaps, has the lock of a file for a moment. */
+/** Whether git failed because another git process, an agent's perhaps, held a lock. */
 export const isLocked = ({ exitCode, stderr }: Answer): boolean =>
   exitCode !== 0 && /\.lock'?: File exists|could not lock|cannot lock ref/i.test(stderr)
 
@@ -57,7 +57,7 @@ const answered = (
         onNone: () => "git could not be started",
         onSome: (error) =>
           error._tag === "SystemError" && error.reason === "NotFound"
-            ? "git was not found; install it or put it on the PATH"
+            ? "git was not found; install it or add it to the PATH"
             : "git was ended by a signal, or could not be started"
       }),
       exitCode: undefined
@@ -75,13 +75,13 @@ const ask = (
       exitCode: process.exitCode
     }, { concurrency: "unbounded" }))))
 
-/** The longest that git may take where it runs hooks, which install packages or wait for an answer that nobody gives. */
+/** How long git may take if it runs hooks, which can install packages or wait for input that never comes. */
 export const hookPatience = Duration.minutes(10)
 
-/** How long the words of a git that has ended are waited for: what a hook has left running can hold them back for ever. */
+/** How long to wait for the output of an ended git: a process left by a hook can keep the pipe open for ever. */
 const lastWords = Duration.seconds(2)
 
-/** Runs git once, with its hooks: they are ended with it where it is interrupted, or takes longer than `hookPatience`. */
+/** Runs git once, with its hooks. An interruption, or the end of `hookPatience`, ends git together with its hooks. */
 export const gitWithHooks = (
   executor: CommandExecutor.CommandExecutor,
   directory: string,
@@ -91,7 +91,7 @@ export const gitWithHooks = (
     let [stdout, stderr] = ["", ""]
     const once = Effect.gen(function*() {
       const process = yield* start(executor, directory, args)
-      // A hook that takes no notice of SIGTERM would outlive its git.
+      // A hook that ignores SIGTERM would outlive its git.
       yield* Effect.addFinalizer((exit) =>
         Exit.isInterrupted(exit)
           ? Effect.ignore(Effect.zipRight(process.kill("SIGTERM"), process.kill("SIGKILL")))
@@ -109,7 +109,7 @@ export const gitWithHooks = (
     })
     const late = (): Answer => ({
       stdout,
-      stderr: `${stderr}\nerror: git did not end within ${Duration.format(hookPatience)}, and was ended`,
+      stderr: `${stderr}\nerror: git did not end within ${Duration.format(hookPatience)}, so it was ended`,
       exitCode: undefined
     })
     return Effect.timeoutTo(answered(Effect.scoped(once), () => stderr === "" ? "" : `${stderr}\n`), {
@@ -119,7 +119,7 @@ export const gitWithHooks = (
     })
   })
 
-/** Runs git in a directory; asks again for two seconds while another git stands in its way. */
+/** Runs git in a directory; retries for two seconds while another git process holds a lock. */
 export const git = (
   executor: CommandExecutor.CommandExecutor,
   directory: string,
@@ -133,12 +133,12 @@ export const git = (
   return attempt(10)
 }
 
-/** The longest that an answer may take of which clean-up depends. */
+/** How long clean-up waits for an answer of git. */
 const patience = Duration.minutes(2)
 
 /**
- * As {@link git}, for clean-up: it works although the fiber is being interrupted, so it must not wait for ever. The fibers
- * are on their own because nothing inside an uninterruptible region can be cut short.
+ * Like {@link git}, but for clean-up: it works while the fiber is being interrupted, so it must not wait for ever. It
+ * forks fibers because nothing inside an uninterruptible region can be cut short.
  */
 export const gitInTime = (
   executor: CommandExecutor.CommandExecutor,

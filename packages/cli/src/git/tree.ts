@@ -1,4 +1,4 @@
-/** Directories that go, whatever an agent has put into them. */
+/** Removes directories, whatever an agent has put into them. */
 import type { PlatformError } from "@effect/platform/Error"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
@@ -9,7 +9,7 @@ interface Services {
   readonly path: Path.Path
 }
 
-/** Directories that are read-only, as Go's modules are, do not let go of what is in them. */
+/** Makes directories writable: entries of a read-only directory, such as Go's module cache, cannot be removed. */
 const makeWritable = ({ fileSystem, path }: Services, directory: string): Effect.Effect<void> =>
   Effect.gen(function*() {
     if (yield* Effect.isSuccess(fileSystem.readLink(directory))) return
@@ -21,7 +21,7 @@ const makeWritable = ({ fileSystem, path }: Services, directory: string): Effect
     })
   }).pipe(Effect.ignore)
 
-/** Removes a directory as a whole. */
+/** Removes a directory and everything in it. */
 export const remove = (services: Services, directory: string): Effect.Effect<void, PlatformError> => {
   const removed = services.fileSystem.remove(directory, { recursive: true, force: true })
   return Effect.orElse(removed, () => Effect.zipRight(makeWritable(services, directory), removed))

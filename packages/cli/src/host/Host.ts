@@ -1,6 +1,6 @@
 /**
- * What the program finds around itself: the standard streams, which of them a person is watching, the names of the
- * environment variables. Everything of Node that the platform's services do not offer is behind this tag.
+ * The program's environment: the standard streams, which of them are terminals, the names of the environment variables.
+ * Everything that we need from Node and that the platform's services do not offer is behind this tag.
  *
  * @since 0.1.0
  */
@@ -12,17 +12,17 @@ import type * as Effect from "effect/Effect"
  * @category models
  */
 export interface Service {
-  /** The arguments of the command line, the program's own name left out. */
+  /** The arguments of the command line, without the program's own name. */
   readonly args: ReadonlyArray<string>
   /** Whether standard input is a terminal. */
   readonly stdinIsTerminal: boolean
   readonly stdoutIsTerminal: boolean
   readonly stderrIsTerminal: boolean
-  /** The columns of the terminal behind standard output; 80 where there is none. */
+  /** The columns of the terminal on standard output; 80 without a terminal. */
   readonly columns: Effect.Effect<number>
-  /** The columns of the terminal behind standard error; 80 where there is none. */
+  /** The columns of the terminal on standard error; 80 without a terminal. */
   readonly stderrColumns: Effect.Effect<number>
-  /** Standard input to its end. */
+  /** Reads standard input to its end. */
   readonly stdin: Effect.Effect<Uint8Array>
   /** Writes to standard error without a line break. */
   readonly writeError: (text: string) => Effect.Effect<void>

@@ -1,8 +1,7 @@
 /**
- * Signals, and what they mean: Ctrl-C ends the command, or, where the command has something to finish, asks it to stop
- * first and ends it the second time; SIGTERM, SIGHUP, SIGQUIT, a reader of the output that has gone, and a failure that
- * nothing has caught end it at once.
- * Ending is interruption, so everything that the command has started is ended before the program is.
+ * Signals, and what they mean. Ctrl-C ends the command; if the command is graceful, the first Ctrl-C only asks it to
+ * stop and the second ends it. SIGTERM, SIGHUP, SIGQUIT, a closed output pipe and an uncaught failure end it at once.
+ * Ending is interruption, so everything that the command has started ends before the program does.
  *
  * @since 0.1.0
  */
@@ -19,7 +18,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 
 /**
- * `SIGPIPE` stands for output that nobody reads any more.
+ * `SIGPIPE` stands for a closed output pipe.
  *
  * @since 0.1.0
  * @category models
@@ -49,7 +48,7 @@ export class InterruptedError
 }
 
 /**
- * Something was thrown where nothing could catch it.
+ * An uncaught error outside of the program's fibers.
  *
  * @since 0.1.0
  * @category errors
@@ -64,7 +63,7 @@ export class CrashedError extends Schema.TaggedError<CrashedError>("effect-openc
 }
 
 /**
- * What a process is told from outside of the program.
+ * What a process can receive from outside of the program.
  *
  * @since 0.1.0
  * @category models
@@ -72,7 +71,7 @@ export class CrashedError extends Schema.TaggedError<CrashedError>("effect-openc
 export type Received = Signal | CrashedError
 
 /**
- * What was received so far.
+ * The state after the signals received so far.
  *
  * @since 0.1.0
  * @category models
@@ -81,7 +80,7 @@ export interface State {
   /** Whether the command finishes something after the first Ctrl-C. */
   readonly graceful: boolean
   readonly stopping: boolean
-  /** When the last Ctrl-C came that counted, in milliseconds since the epoch. */
+  /** When the last counted Ctrl-C arrived, in milliseconds since the epoch. */
   readonly countedAt: number
 }
 
@@ -92,13 +91,13 @@ export interface State {
 export const initial: State = { graceful: false, stopping: false, countedAt: Number.NEGATIVE_INFINITY }
 
 /**
- * Package managers hand a Ctrl-C on that their child has received, too: within milliseconds, or a few hundred of them on a
- * busy machine. A person who means it twice is slower.
+ * Package managers forward a Ctrl-C that their child has also received itself: within milliseconds, or a few hundred of
+ * them on a busy machine. A person who presses it twice is slower.
  */
 const echo = Duration.toMillis("400 millis")
 
 /**
- * What a signal asks for.
+ * Decides what a signal asks for.
  *
  * @since 0.1.0
  * @category combinators
@@ -111,8 +110,8 @@ export const receive = (state: State, received: Received, now: number): readonly
 }
 
 /**
- * The next signal that asks for an end, once nothing is left to finish. A Ctrl-C that a package manager hands on late is
- * none, and neither is output that nobody reads.
+ * The next signal that asks for an end, after the command has ended. A Ctrl-C forwarded late by a package manager does
+ * not count, and neither does a closed output pipe.
  *
  * @since 0.1.0
  * @category combinators
@@ -133,11 +132,11 @@ export const next = (signals: Queue.Dequeue<Received>): Effect.Effect<Received> 
  * @category models
  */
 export interface Service {
-  /** Until the scope is closed the first Ctrl-C asks to stop, and only the second ends the command. */
+  /** Until the scope is closed, the first Ctrl-C asks to stop and only the second ends the command. */
   readonly graceful: Effect.Effect<void, never, Scope.Scope>
-  /** Done by the first Ctrl-C, where the command is `graceful`. */
+  /** Completed by the first Ctrl-C if the command is `graceful`. */
   readonly stopping: Deferred.Deferred<void>
-  /** Done when everything is to end. */
+  /** Completed when everything must end. */
   readonly ending: Deferred.Deferred<Received>
 }
 
@@ -181,7 +180,7 @@ export const layer = (signals: Queue.Dequeue<Received>): Layer.Layer<Interrupt> 
   Layer.scoped(Interrupt, make(signals))
 
 /**
- * Runs a command until it ends or is ended: then its finalizers have run when this fails.
+ * Runs a command until it ends or is ended by a signal. Its finalizers have run by the time this fails.
  *
  * @since 0.1.0
  * @category combinators

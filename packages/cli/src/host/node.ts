@@ -1,5 +1,5 @@
 /**
- * Where the program touches Node: its process, its streams, its signals, its web server.
+ * The program's only access to Node: process, streams, signals, web server.
  */
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import type * as HttpServer from "@effect/platform/HttpServer"
@@ -28,7 +28,7 @@ const writeError = (text: string): Effect.Effect<void> =>
     process.stderr.write(text, () => resume(Effect.void))
   })
 
-/** What the program finds around itself in a process of Node. */
+/** The environment of a Node process. */
 export const host = Layer.sync(Host, () => ({
   args: process.argv.slice(2),
   stdinIsTerminal: process.stdin.isTTY === true,
@@ -44,7 +44,7 @@ export const host = Layer.sync(Host, () => ({
   nodeVersion: process.versions.node
 }))
 
-/** Node tells it the library itself from version 21 on. */
+/** The number of processors. From version 21 on, the library can read it from Node itself. */
 export const processors: Layer.Layer<never> = Layer.sync(StartupGate.Processors, availableParallelism)
 
 const isPipe = (error: unknown): boolean =>
@@ -54,15 +54,15 @@ interface Emitter {
   on(event: string, listener: (value: unknown) => void): unknown
 }
 
-/** A process, as far as it tells when to end. */
+/** The part of a process that reports when to end. */
 export interface Source extends Emitter {
   readonly stdout: Emitter
   readonly stderr: Emitter
 }
 
 /**
- * The listeners stay until the process ends: without one a further signal, or a failure that nothing has caught, would
- * kill it while it ends its agents.
+ * Listens until the process ends: without a listener, a further signal or an uncaught failure would kill the process
+ * while it ends its agents.
  */
 export const signals = (source: Source): Effect.Effect<Queue.Queue<Interrupt.Received>> =>
   Effect.gen(function*() {
@@ -76,12 +76,12 @@ export const signals = (source: Source): Effect.Effect<Queue.Queue<Interrupt.Rec
     source.stdout.on("error", (error) => {
       if (isPipe(error)) queue.unsafeOffer("SIGPIPE")
     })
-    // A terminal that is closed takes no more; what there is to say is lost, and no reason to leave anything behind.
+    // A closed terminal accepts no output; the text is lost, but clean-up must still happen.
     source.stderr.on("error", () => undefined)
     return queue
   })
 
-/** A web server on a free port of the loopback address. Loaded when it is used: it is half of the program's start. */
+/** A web server on a free port of the loopback address. Loaded on use: it takes half of the program's start-up time. */
 export const httpServer: Layer.Layer<HttpServer.HttpServer> = Layer.unwrapEffect(
   Effect.promise(async () => {
     const [{ createServer }, NodeHttpServer] = await Promise.all([
@@ -99,8 +99,8 @@ const flush = (stream: Writable): Effect.Effect<void> =>
   })
 
 /**
- * Output to a pipe or a file may still be on its way. Waits for its reader, or for a signal: then the exit code is the
- * signal's, because something is missing.
+ * Waits until output to a pipe or a file has been read, or until a signal arrives: then the exit code is the signal's,
+ * because output is missing.
  */
 export const flushed = (
   streams: ReadonlyArray<Writable>,
@@ -115,7 +115,7 @@ export const flushed = (
     )
   )
 
-/** Runs the program and exits with its code when everything that it has started has ended. */
+/** Runs the program, and exits with its code after everything that it has started has ended. */
 export const runMain = (
   program: Effect.Effect<number, never, NodeContext.NodeContext | Host | Interrupt.Interrupt>
 ) => {

@@ -1,16 +1,16 @@
 /**
- * Text from outside, which is UTF-8 or refused: bytes that are none would reach the model as replacement characters.
+ * Reads text that must be UTF-8: invalid bytes would reach the model as replacement characters.
  */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 
-/** A text that cannot be had. */
+/** A text could not be read. */
 export class ReadError extends Schema.TaggedError<ReadError>("effect-opencode-cli/ReadError")("ReadError", {
-  /** What was read: the name of a file, or of a stream. */
+  /** The name of the file or stream. */
   name: Schema.String,
-  /** What is wrong with it; without a full stop. */
+  /** What is wrong with it, without a full stop. */
   reason: Schema.String,
   cause: Schema.optional(Schema.Defect)
 }) {
@@ -19,7 +19,7 @@ export class ReadError extends Schema.TaggedError<ReadError>("effect-opencode-cl
   }
 }
 
-/** The text up to the first byte that is wrong; a character of which the rest is missing is not waited for. */
+/** The decoded bytes, or `undefined` if they are invalid; an incomplete last character is left out. */
 const sound = (bytes: Uint8Array, length: number): string | undefined => {
   try {
     return new TextDecoder("utf-8", { fatal: true }).decode(bytes.subarray(0, length), { stream: true })
@@ -28,7 +28,7 @@ const sound = (bytes: Uint8Array, length: number): string | undefined => {
   }
 }
 
-/** As much as is UTF-8. */
+/** The longest valid UTF-8 prefix. */
 const soundPart = (bytes: Uint8Array): string => {
   let good = 0
   let bad = bytes.length + 1
@@ -49,10 +49,10 @@ const place = (bytes: Uint8Array): string => {
   return `line ${before.length}, column ${(before.at(-1) ?? "").length + 1}`
 }
 
-/** The text of the bytes, a byte order mark left out. */
+/** Decodes the bytes, without a byte order mark. */
 export const decode = (name: string, bytes: Uint8Array): Either.Either<string, ReadError> => {
   if (isUtf16(bytes)) {
-    return Either.left(new ReadError({ name, reason: "is UTF-16 and not UTF-8: save it as UTF-8" }))
+    return Either.left(new ReadError({ name, reason: "is UTF-16, not UTF-8: save it as UTF-8" }))
   }
   return Either.try({
     try: () => new TextDecoder("utf-8", { fatal: true }).decode(bytes),
@@ -60,7 +60,7 @@ export const decode = (name: string, bytes: Uint8Array): Either.Either<string, R
   })
 }
 
-/** The text of a file. */
+/** Reads a file as text. */
 export const readFile = (file: string): Effect.Effect<string, ReadError, FileSystem.FileSystem> =>
   Effect.flatMap(FileSystem.FileSystem, (fileSystem) => fileSystem.readFile(file)).pipe(
     Effect.mapError((cause) => new ReadError({ name: file, reason: "cannot be read", cause })),

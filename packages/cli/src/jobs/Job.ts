@@ -1,5 +1,5 @@
 /**
- * Jobs: what a batch runs, made from the rows of a file, a matrix and the options of the command line.
+ * Jobs, the units of a batch, made from the rows of a file, a matrix and the options of the command line.
  *
  * @since 0.1.0
  */
@@ -19,32 +19,32 @@ import * as secrets from "./secrets.js"
 import * as Template from "./Template.js"
 
 /**
- * A job that is ready to be run.
+ * A job that is ready to run.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Job {
   /**
-   * 16 hexadecimal digits of a hash over what the job is: prompt, directory as it was written (in that of the batch),
-   * configuration without the values of secrets, cell, repetition, and a number where the same job is there several
-   * times. Limits and the name are not part of it, so that a job that ran out of time can be tried again with more of it.
+   * 16 hexadecimal digits of a hash of the job: prompt, directory as written (below that of the batch), configuration
+   * without the values of secrets, cell, repetition, and a number if the same job occurs several times. Limits and the
+   * name are not part of it, so that a job that ran out of time can be retried with more time.
    */
   readonly id: string
-  /** The job's place, from 0. */
+  /** The job's position, from 0. */
   readonly index: number
-  /** What a person calls the job. */
+  /** The job's name for people. */
   readonly name: string
   readonly prompt: string
-  /** The working directory as it was written; `undefined` for that of the batch. */
+  /** The working directory as written; `undefined` for that of the batch. */
   readonly cwd: string | undefined
-  /** Everything else that the run is told; the options of the batch are in it. */
+  /** All other options of the run, those of the batch included. */
   readonly options: RunOptions.RunOptions
   /** The job's value on each axis of the matrix. */
   readonly cell: Matrix.Cell
   /** From 1. */
   readonly repeat: number
-  /** Where the job is written, for problems that only the machine shows. */
+  /** Where the job is defined, for problems that only show on the machine. */
   readonly places: Places
 }
 
@@ -54,13 +54,13 @@ export interface Job {
  */
 export interface Places {
   readonly row: Place
-  /** The job's own directory and options by name; what all jobs were given is not among them. */
+  /** The places of the job's own directory and options, by name; those common to all jobs are not included. */
   readonly fields: ReadonlyMap<string, Place>
 }
 
 /**
- * Templates of the command line, which every job fills with its columns. `prompt` and `cwd` take the place of the fields
- * of these names, `name` too.
+ * Templates from the command line, which every job fills with its columns. They replace the fields `prompt`, `cwd` and
+ * `name`.
  *
  * @since 0.1.0
  * @category models
@@ -79,12 +79,12 @@ export interface Input {
   readonly file: JobFile
   /** Default: none. */
   readonly axes?: ReadonlyArray<Matrix.Axis> | undefined
-  /** How often each job is run. Default: 1. */
+  /** How many times each job is run. Default: 1. */
   readonly repeat?: number | undefined
   readonly templates?: Templates | undefined
-  /** Options of every job, under its own. */
+  /** Options of every job; its own options take precedence. */
   readonly defaults?: RunOptions.RunOptions | undefined
-  /** Where the jobs' directories are looked for, as it was written. Default: the working directory. */
+  /** The base of the jobs' directories, as written. Default: the working directory. */
   readonly cwd?: string | undefined
 }
 
@@ -96,26 +96,26 @@ const nameLength = 40
 const shortened = (line: string): string =>
   line.length <= nameLength ? line : `${[...line].slice(0, nameLength - 1).join("").trimEnd()}…`
 
-/** A job that has no id yet. */
+/** A job without an id. */
 type Draft = Omit<Job, "id" | "index">
 
-/** What a job is called: by its field or its template, or for want of one by what it does. */
+/** A job's name: from its field or template, or else from its prompt. */
 interface Name {
   readonly text: string
   readonly isOwn: boolean
-  /** The cell, where the text does not say it. */
+  /** The cell, if the text does not contain it. */
   readonly suffix: string
 }
 
 const isElsewhere = (cwd: string): boolean => /^(?:[/\\]|[A-Za-z]:[/\\]|~(?=$|[/\\]))/.test(cwd)
 
-/** The job's directory, by what was written only, so that it is the same on any machine. */
+/** The job's directory, from the written paths only, so that it is the same on any machine. */
 const directoryOf = (base: string, cwd: string): string => {
   if (base === "." || isElsewhere(cwd)) return cwd
   return cwd === "." ? base : `${base.replace(/[/\\]+$/, "")}/${cwd.replace(/^\.[/\\]+/, "")}`
 }
 
-/** What the job is, as a text. */
+/** The identity of the job as text. */
 const essence = ({ cell, cwd = ".", options, prompt, repeat }: Draft, base: string): string =>
   JSON.stringify(
     secrets.masked({ prompt, cwd: directoryOf(base, cwd), config: runConfigOf(options), cell, repeat })
@@ -127,7 +127,7 @@ const hash = (text: string): Effect.Effect<string> =>
     (bytes) => Array.from(new Uint8Array(bytes, 0, 8), (byte) => byte.toString(16).padStart(2, "0")).join("")
   )
 
-/** OpenCode's configuration can have rules, too. */
+/** OpenCode's own configuration can have permission rules as well. */
 const pathOf = (path: string, options: RunOptions.RunOptions): ReadonlyArray<string> => {
   const names = path.split(".")
   const isOwn = names[0] !== "permission" ||
@@ -135,7 +135,7 @@ const pathOf = (path: string, options: RunOptions.RunOptions): ReadonlyArray<str
   return isOwn ? names : ["configOverrides", ...names]
 }
 
-/** The options that a run would refuse, each at its place. */
+/** Reports the options that a run would refuse, each at its place. */
 const checkOptions = (
   reader: Reader,
   prompt: { readonly text: string; readonly source: located.Source; readonly at: located.Range },
@@ -154,7 +154,7 @@ const checkOptions = (
     if (name === "prompt") reader.problem(prompt.source, prompt.at.start, reason)
     else if (place === undefined) reader.problems.push({ source: "options", reason })
     else reader.problem(place.source, located.find(place.value, exact === undefined ? inner : []).start, reason)
-    // What is left can have problems of its own.
+    // The remaining options can have problems of their own.
     if (name === "prompt") {
       text = "any"
     } else {
@@ -208,7 +208,7 @@ const draft = (
     onRight: (template) => Template.columns(template).some((column) => column in cell)
   })
   const isNamed = named !== undefined && named.trim() !== ""
-  // A template can name what holds a secret, and these are shown, the title even in the list of processes.
+  // A template can insert a secret, and these texts are shown, the title even in the process list.
   const clean = secrets.cleaner(options)
   const startOf = ({ source, value }: Field): Place => placeAt(source, value.start)
   const rowPlace = placeAt(row.source, row.start)
@@ -237,13 +237,13 @@ const draft = (
   }
 }
 
-/** Names that nobody has chosen are told apart by the row. */
+/** Adds the row to generated names that are not unique. */
 const nameOf = ({ isOwn, suffix, text }: Name, row: number, isShared: (name: string) => boolean): string =>
   !isOwn && isShared(text + suffix) ? `${text} (row ${row})${suffix}` : text + suffix
 
 const nothing: located.Located = { _tag: "Scalar", value: null, start: 0, end: 0 }
 
-/** Each once, those of the file in the order in which they stand there, then the others. */
+/** Removes duplicates and sorts: problems of the file in its order, then the others. */
 const tidy = (problems: ReadonlyArray<Problem>, file: string): ReadonlyArray<Problem> => {
   const place = ({ line = 0, source }: Problem) => source === file ? line : Number.POSITIVE_INFINITY
   return [...distinct(problems)].sort((a, b) =>
@@ -252,8 +252,8 @@ const tidy = (problems: ReadonlyArray<Problem>, file: string): ReadonlyArray<Pro
 }
 
 /**
- * Makes the jobs: the rows in their order, each in every cell of the matrix, each as often as `repeat` says. Fails with
- * every problem of the file, of the templates and of the options of every job.
+ * Makes the jobs: the rows in their order, each in every cell of the matrix, each repeated `repeat` times. Fails with
+ * all problems of the file, of the templates and of every job's options.
  *
  * @since 0.1.0
  * @category constructors
@@ -271,7 +271,7 @@ export const plan = (input: Input): Effect.Effect<ReadonlyArray<Job>, JobFileErr
       for (const [name, { key }] of own) {
         if (axisNames.has(name)) {
           problems.push(
-            problemAt(file.source, key.start, `\`${name}\` is an axis of the matrix; a job cannot set it, too`)
+            problemAt(file.source, key.start, `\`${name}\` is an axis of the matrix; a job cannot set it as well`)
           )
         }
       }
@@ -289,13 +289,13 @@ export const plan = (input: Input): Effect.Effect<ReadonlyArray<Job>, JobFileErr
       shared.set(format(problem), (shared.get(format(problem)) ?? 0) + 1)
     }
     const isEverywhere = (problem: Problem) => shared.get(format(problem)) === readers.length
-    // Where no job has one, it is the option that was forgotten.
+    // If no job has a prompt, the option was forgotten.
     const isPromptless = readers.length > 1 && readers.every(({ lacksPrompt }) => lacksPrompt)
     const promptless = readers.filter(({ lacksPrompt }) => lacksPrompt).map(({ row }): Problem => ({
       ...(isPromptless ? { source: file.source.name } : placeAt(row.source, row.start)),
       reason: isPromptless
-        ? "no job has a `prompt`: give all of them one with --prompt, such as --prompt \"Review {{file}}\""
-        : "there is no `prompt`: give the job one, or all of them with --prompt"
+        ? "no job has a `prompt`: set one for all jobs with --prompt, for example --prompt \"Review {{file}}\""
+        : "the job has no `prompt`: add one, or set one for all jobs with --prompt"
     }))
     const ofReaders = readers.flatMap((reader) => [
       ...reader.problems,
@@ -324,7 +324,7 @@ export const plan = (input: Input): Effect.Effect<ReadonlyArray<Job>, JobFileErr
         ...job,
         id,
         index,
-        // Without a title OpenCode asks the model for one, which is an extra call; everybody can read it in `ps`.
+        // Without a title OpenCode asks the model for one, which is an extra call. Titles are visible in `ps`.
         options: { ...job.options, title: job.options.title ?? id }
       }))
     })

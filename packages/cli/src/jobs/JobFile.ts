@@ -1,5 +1,5 @@
 /**
- * Files of jobs: JSON lines, JSON, CSV or YAML, read into rows whose every field knows its line and column.
+ * Job files: JSON lines, JSON, CSV or YAML, read into rows in which every field knows its line and column.
  *
  * @since 0.1.0
  */
@@ -17,9 +17,9 @@ import * as yaml from "./yamlPositions.js"
 export type Format = typeof formats[number]
 
 /**
- * - `jsonl`: a JSON object in each line; empty lines are passed over
+ * - `jsonl`: a JSON object on each line; empty lines are skipped
  * - `json`: an array of objects
- * - `csv`: RFC 4180; the first row has the names
+ * - `csv`: RFC 4180; the first row has the column names
  * - `yaml`: a list of mappings, with anchors and merge keys (`<<`)
  *
  * @since 0.1.0
@@ -28,7 +28,7 @@ export type Format = typeof formats[number]
 export const formats = ["jsonl", "json", "csv", "yaml"] as const
 
 /**
- * The format that a file's name tells.
+ * The format according to the file's name.
  *
  * @since 0.1.0
  * @category getters
@@ -43,34 +43,34 @@ export const formatOf = (file: string): Format | undefined => {
 }
 
 /**
- * A job as the file has it.
+ * A job as it is in the file.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Row {
   readonly fields: located.Fields
-  /** Whether every value is a text, which a number or a switch has to be read from. */
+  /** Whether every value is text, so that numbers and booleans have to be parsed. */
   readonly textual: boolean
 }
 
 /**
- * Where something is written.
+ * A place in the input.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Place {
-  /** The file or the option that it is in. */
+  /** The file or the option. */
   readonly source: string
-  /** From 1; `undefined` where the whole source is meant. */
+  /** From 1; `undefined` for the whole source. */
   readonly line?: number | undefined
   /** From 1, in UTF-16 units. */
   readonly column?: number | undefined
 }
 
 /**
- * Something in the input that cannot be used.
+ * A problem in the input.
  *
  * @since 0.1.0
  * @category models
@@ -80,7 +80,7 @@ export interface Problem extends Place {
 }
 
 /**
- * A problem as compilers print it: `jobs.csv:3:7: what is wrong`.
+ * Formats a problem like a compiler: `jobs.csv:3:7: what is wrong`.
  *
  * @since 0.1.0
  * @category conversions
@@ -89,7 +89,7 @@ export const format = ({ column, line, reason, source }: Problem): string =>
   `${[source, line, column].filter((part) => part !== undefined).join(":")}: ${reason}`
 
 /**
- * The jobs cannot be used, for all of these reasons. Nothing was started.
+ * The jobs are invalid, for all of these reasons. Nothing was started.
  *
  * @since 0.1.0
  * @category errors
@@ -108,7 +108,7 @@ export class JobFileError extends Schema.TaggedError<JobFileError>("effect-openc
 }
 
 /**
- * What there is in a file: the rows that can be read, and the problems of the others.
+ * The contents of a job file: the rows that can be read, and the problems of the others.
  *
  * @since 0.1.0
  * @category models
@@ -120,7 +120,7 @@ export interface JobFile {
 }
 
 /**
- * The place of an offset in a source.
+ * The line and column of an offset in a source.
  *
  * @since 0.1.0
  * @category conversions
@@ -131,7 +131,7 @@ export const placeAt = (source: located.Source, offset: number): Place => ({
 })
 
 /**
- * Says where in a source something is wrong.
+ * A problem at an offset in a source.
  *
  * @since 0.1.0
  * @category conversions
@@ -142,7 +142,7 @@ export const problemAt = (source: located.Source, offset: number, reason: string
 })
 
 /**
- * Each problem once, at its first place: one of the command line is the same for every job.
+ * Removes duplicate problems: a problem of the command line is the same for every job.
  *
  * @since 0.1.0
  * @category combinators
@@ -179,7 +179,7 @@ const list = (parsed: Either.Either<located.Located, ReadonlyArray<located.Troub
     onRight: (value) =>
       value._tag === "List"
         ? { rows: value.items, troubles: [] }
-        : { rows: [], troubles: [{ offset: value.start, reason: `${what} was expected` }] }
+        : { rows: [], troubles: [{ offset: value.start, reason: `expected ${what}` }] }
   })
 
 const read = (text: string, format: Format): Read => {
@@ -196,8 +196,8 @@ const read = (text: string, format: Format): Read => {
 }
 
 /**
- * Reads a file of jobs. Total: what cannot be read is a problem with its place, and the rest of the file is read all the
- * same, as far as the format allows.
+ * Reads a job file. Total: anything unreadable becomes a problem with its place, and the rest of the file is still read
+ * as far as the format allows.
  *
  * @since 0.1.0
  * @category conversions
@@ -212,14 +212,14 @@ export const parse = (
     ...troubles,
     ...rows.filter((row) => !isRecord(row)).map((row) => ({
       offset: row.start,
-      reason: "a job is an object with fields"
+      reason: "a job must be an object with fields"
     }))
   ]
   return {
     source,
     rows: rows.filter(isRecord).map((fields) => ({ fields, textual: input.format === "csv" })),
     problems: found.length === 0 && rows.length === 0
-      ? [{ source: source.name, line: 1, column: 1, reason: "there is no job in it" }]
+      ? [{ source: source.name, line: 1, column: 1, reason: "the file has no jobs" }]
       : found.sort((a, b) => a.offset - b.offset).map(({ offset, reason }) => problemAt(source, offset, reason))
   }
 }

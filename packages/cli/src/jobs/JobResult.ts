@@ -1,5 +1,5 @@
 /**
- * What a batch keeps of each job: one line of the results file, and one row of the table and of the report.
+ * The result of one job: one line of the results file, and one row of the table and of the report.
  *
  * @since 0.1.0
  */
@@ -7,7 +7,7 @@ import * as TokenUsage from "effect-opencode/TokenUsage"
 import * as Schema from "effect/Schema"
 
 /**
- * Where a job of a batch with `--worktree` has worked.
+ * The worktree of a job in a batch with `--worktree`.
  *
  * @since 0.1.0
  * @category models
@@ -15,42 +15,42 @@ import * as Schema from "effect/Schema"
 export const Worktree = Schema.Struct({
   path: Schema.String,
   branch: Schema.String,
-  /** The commit from which the branch was made. */
+  /** The commit that the branch started from. */
   base: Schema.String,
-  /** Whether the directory is still there. */
+  /** Whether the directory was kept. */
   kept: Schema.Boolean,
   /** Why it was kept or removed, for a person. */
   reason: Schema.String,
-  /** Commits on the branch that the base has not. */
+  /** Commits on the branch that are not in the base. */
   commits: Schema.Number,
-  /** What went wrong when it was made, although it was: a hook that failed. */
+  /** The problem of a worktree that was created all the same: a hook failed. */
   warning: Schema.optional(Schema.String)
 })
 
 /**
- * A job that has ended.
+ * An ended job.
  *
  * @since 0.1.0
  * @category models
  */
 export class JobResult extends Schema.Class<JobResult>("effect-opencode-cli/JobResult")({
-  /** The same for the same job of the same input. */
+  /** The same job of the same input always has the same id. */
   id: Schema.String,
-  /** The job's place in the input, from 0. */
+  /** The job's position in the input, from 0. */
   index: Schema.Number,
-  /** What a person calls the job. */
+  /** The job's name for people. */
   name: Schema.String,
   prompt: Schema.String,
   cwd: Schema.String,
   model: Schema.optional(Schema.String),
   agent: Schema.optional(Schema.String),
-  /** The job's value on each axis of the matrix; empty without one. */
+  /** The job's value on each axis of the matrix; empty without a matrix. */
   cell: Schema.Record({ key: Schema.String, value: Schema.String }),
   /** From 1. */
   repeat: Schema.Number,
   /** `"success"`, or the tag of the error. */
   outcome: Schema.String,
-  /** What the error says. */
+  /** The message of the error. */
   message: Schema.optional(Schema.String),
   finishReason: Schema.optional(Schema.String),
   /** The text of the final message; of a failed job, what the agent said last. */
@@ -60,13 +60,13 @@ export class JobResult extends Schema.Class<JobResult>("effect-opencode-cli/JobR
   usage: TokenUsage.TokenUsage,
   /** US dollars. */
   cost: Schema.Number,
-  /** `true` where some of the cost is unknown and not in `cost`: OpenCode reports 0 for a model without a price. */
+  /** `true` if some of the cost is unknown and not in `cost`: OpenCode reports 0 for a model without a price. */
   unpriced: Schema.optional(Schema.Boolean),
   /** Steps that began. */
   steps: Schema.Number,
   toolCalls: Schema.Number,
   attempts: Schema.Number,
-  /** Lines of OpenCode that could be events and cannot be read; left out if there are none. */
+  /** Lines from OpenCode that look like events but cannot be read; omitted if there are none. */
   lostLines: Schema.optional(Schema.Number),
   /** Milliseconds since the epoch. */
   startedAt: Schema.Number,

@@ -1,6 +1,6 @@
 /**
- * A matrix: every job once for each combination of the values of its axes. An axis is a field of the jobs (`model`,
- * `agent`, `config.variant`, …) or a column of its own that templates name.
+ * A matrix runs every job once for each combination of the values of its axes. An axis is a field of the jobs (`model`,
+ * `agent`, `config.variant`, …) or an additional column that templates use.
  *
  * @since 0.1.0
  */
@@ -24,16 +24,16 @@ export interface Axis {
  */
 export type Cell = { readonly [axis: string]: string }
 
-/** Commas part the values; `\,` is a comma in a value. */
+/** Splits values at commas; `\,` is a comma in a value. */
 const split = (text: string): ReadonlyArray<string> =>
   text.split(/(?<!\\),/).map((value) => value.replaceAll("\\,", ",").trim())
 
 const problemOf = ({ name, values }: Axis): string | undefined => {
   if (name.startsWith("-")) {
-    return `\`${name}\` is no axis: an option behind --matrix is written with a space (\`${name} value\`)`
+    return `\`${name}\` is not an axis: after --matrix, write options with a space (\`${name} value\`)`
   }
   if (Redaction.isSecretName(name)) {
-    return `\`${name}\` is no axis: its values would be secrets, and names, results and reports show them`
+    return `\`${name}\` cannot be an axis: its values would be secrets, and names, results and reports show axis values`
   }
   if (name === "") return "an axis needs a name (`model=a,b`)"
   if (values.includes("")) return `the axis \`${name}\` has an empty value`
@@ -44,8 +44,8 @@ const problemOf = ({ name, values }: Axis): string | undefined => {
 }
 
 /**
- * Reads the axes of a command line: names, and values with commas between them (`\,` is a comma in a value). They are
- * sorted by name, so that nothing depends on the order in which they were written.
+ * Parses the axes of a command line: names and comma-separated values (`\,` is a comma in a value). They are sorted by
+ * name, so that the order on the command line does not matter.
  *
  * @since 0.1.0
  * @category conversions
@@ -56,14 +56,14 @@ export const parse = (
   const parsed = [...axes].map(([name, text]): Axis => ({ name: name.trim(), values: split(text) }))
     .sort((a, b) => a.name < b.name ? -1 : a.name > b.name ? 1 : 0)
   const twice = parsed.flatMap(({ name }, index) =>
-    parsed[index - 1]?.name === name ? [`the axis \`${name}\` is there twice`] : []
+    parsed[index - 1]?.name === name ? [`the axis \`${name}\` is given twice`] : []
   )
   const problems = [...parsed.flatMap((axis) => problemOf(axis) ?? []), ...twice]
   return problems.length > 0 ? Either.left(problems) : Either.right(parsed)
 }
 
 /**
- * Every combination, the last axis changing fastest; one empty cell where there are no axes.
+ * All combinations, the last axis changing fastest; one empty cell if there are no axes.
  *
  * @since 0.1.0
  * @category getters
@@ -75,7 +75,7 @@ export const cells = (axes: ReadonlyArray<Axis>): ReadonlyArray<Cell> =>
   )
 
 /**
- * What a person calls a cell: its values. Empty where there is no matrix.
+ * The name of a cell for people: its values. Empty without a matrix.
  *
  * @since 0.1.0
  * @category getters

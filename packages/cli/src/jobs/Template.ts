@@ -1,6 +1,6 @@
 /**
- * Texts with columns in them: `Translate {{ text }} into {{language}}`. A backslash before the braces takes their
- * meaning away, and two backslashes are one before braces that keep it.
+ * Text templates with columns: `Translate {{ text }} into {{language}}`. A backslash before the braces makes them
+ * literal; two backslashes before braces are one backslash, and the braces keep their meaning.
  *
  * @since 0.1.0
  */
@@ -15,7 +15,7 @@ export type Part =
   | {
     readonly _tag: "Column"
     readonly name: string
-    /** Where the braces begin, in UTF-16 units from 0. */
+    /** The offset of the braces, in UTF-16 units from 0. */
     readonly offset: number
   }
 
@@ -26,7 +26,7 @@ export type Part =
 export type Template = ReadonlyArray<Part>
 
 /**
- * What is wrong with a template, and where in it.
+ * A problem in a template, and its place.
  *
  * @since 0.1.0
  * @category models
@@ -37,12 +37,12 @@ export interface Problem {
   readonly reason: string
 }
 
-const meant = "write `\\{{` to mean the braces themselves"
+const meant = "write `\\{{` for literal braces"
 
 const opening = /(\\*)\{\{/g
 
 /**
- * Takes a text apart; finds every problem, not only the first.
+ * Parses a template; reports every problem, not only the first.
  *
  * @since 0.1.0
  * @category conversions
@@ -73,8 +73,8 @@ export const parse = (text: string): Either.Either<Template, ReadonlyArray<Probl
     at = end + 2
     if (name === "" || /[{}\n]/.test(name)) {
       const what = name === ""
-        ? "there is no name between `{{` and `}}`"
-        : "a column's name holds no braces and no line break"
+        ? "`{{` and `}}` need a name between them"
+        : "a column's name cannot contain braces or a line break"
       problems.push({ offset, reason: `${what}; ${meant}` })
       continue
     }
@@ -89,7 +89,7 @@ export const parse = (text: string): Either.Either<Template, ReadonlyArray<Probl
 }
 
 /**
- * The columns that a template names, each once.
+ * The columns that a template uses, each once.
  *
  * @since 0.1.0
  * @category getters
@@ -99,7 +99,7 @@ export const columns = (template: Template): ReadonlyArray<string> => [
 ]
 
 /**
- * Puts values in the place of the columns. What a value holds is not looked at again: it is data.
+ * Replaces the columns by values. Values are data: braces in them have no meaning.
  *
  * @since 0.1.0
  * @category conversions
@@ -116,7 +116,7 @@ export const render = (
       const known = [...values.keys()].map((name) => `\`${name}\``).join(", ")
       problems.push({
         offset: part.offset,
-        reason: `there is no column \`${part.name}\`${known === "" ? "" : `, there is ${known}`}`
+        reason: `unknown column \`${part.name}\`${known === "" ? "" : `; the columns are ${known}`}`
       })
     }
     return value ?? ""
@@ -125,7 +125,7 @@ export const render = (
 }
 
 /**
- * The template that is this text and names no column.
+ * The template that renders to exactly this text.
  *
  * @since 0.1.0
  * @category conversions

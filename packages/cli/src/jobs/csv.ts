@@ -1,4 +1,4 @@
-/** CSV as in RFC 4180: the first row has the names, quoted fields can hold commas and line breaks. */
+/** CSV as in RFC 4180: the first row has the column names, quoted fields can contain commas and line breaks. */
 import type { Info } from "csv-parse/sync"
 import { CsvError, parse as parseCsv } from "csv-parse/sync"
 import type { Fields, Member, Trouble } from "./located.js"
@@ -9,7 +9,7 @@ interface Cell {
   readonly text: string
 }
 
-/** Offsets in bytes, which come in ascending order, as offsets in UTF-16 units. */
+/** Converts ascending byte offsets into UTF-16 offsets. */
 const offsets = (text: string) => {
   const bytes = new TextEncoder().encode(text)
   const isAscii = bytes.length === text.length
@@ -30,20 +30,20 @@ const isBreak = (character: string | undefined): boolean => character === "\n" |
 const reasons: { readonly [code: string]: string } = {
   CSV_QUOTE_NOT_CLOSED: "the quote that opens this field is never closed",
   CSV_INVALID_CLOSING_QUOTE:
-    "a quote in this field has something other than a comma behind it; write it twice to mean itself",
-  INVALID_OPENING_QUOTE: "a quote in the middle of this field; put the whole field in quotes and write the quote twice"
+    "a quote in this field is followed by something other than a comma; double it for a literal quote",
+  INVALID_OPENING_QUOTE: "a quote in the middle of this field; put the whole field in quotes and double the quote"
 }
 
 const others: ReadonlyArray<readonly [separator: string, called: string]> = [[";", "semicolons"], ["\t", "tabs"]]
 
-/** What separates the columns of the header, if it is not the comma: what is in quotes does not count. */
+/** The separator of the header's columns, if it is not a comma. Quoted text does not count. */
 const otherSeparator = (text: string): string | undefined => {
   const [header = ""] = text.replace(/^\uFEFF/, "").replace(/"(?:[^"]|"")*"/g, "").trimStart().split(/\r?\n/, 1)
   const count = (separator: string): number => header.split(separator).length - 1
   return others.find(([separator]) => count(separator) > count(","))?.[1]
 }
 
-/** The rows up to the first one that cannot be read, and what is wrong. */
+/** The rows up to the first unreadable one, and the problems. */
 export const parse = (
   text: string
 ): { readonly rows: ReadonlyArray<Fields>; readonly troubles: ReadonlyArray<Trouble> } => {
@@ -100,7 +100,7 @@ export const parse = (
     const name = text.trim()
     if (name === "") troubles.push({ offset: start, reason: "a column without a name" })
     else if (names.has(name)) {
-      troubles.push({ offset: start, reason: `the column ${JSON.stringify(name)} is there twice` })
+      troubles.push({ offset: start, reason: `duplicate column ${JSON.stringify(name)}` })
     }
     names.add(name)
   }

@@ -1,15 +1,15 @@
-/** What a Schema has against a value, without the value: it can be a secret. */
+/** The reasons why a Schema rejects a value, without the value, which can be a secret. */
 import type * as ParseResult from "effect/ParseResult"
 
 export interface Issue {
   readonly path: ReadonlyArray<PropertyKey>
   readonly reason: string
-  /** Whether it is the name that is wrong, and not what it names. */
+  /** Whether the name is wrong, not its value. */
   readonly isName: boolean
 }
 
 const expected = (ast: { readonly toString: () => string }): string =>
-  `${String(ast).replace(/ \| undefined$/, "")} was expected`
+  `expected ${String(ast).replace(/ \| undefined$/, "")}`
 
 const deepest = (members: ReadonlyArray<ReadonlyArray<Issue>>): ReadonlyArray<Issue> =>
   members.reduce((best, issues) => depth(issues) > depth(best) ? issues : best)
@@ -29,7 +29,7 @@ export const list = (
     case "Composite": {
       const members = (Array.isArray(issue.issues) ? issue.issues : [issue.issues]).map((inner) => list(inner, path))
       if (issue.ast._tag !== "Union") return members.flat()
-      // Where no member comes nearer to the value, all of them are what was expected.
+      // If no member matches more deeply than the others, all of them were expected.
       return members.every((issues) => depth(issues) === path.length)
         ? [{ path, reason: expected(issue.ast), isName: false }]
         : deepest(members)
@@ -38,9 +38,9 @@ export const list = (
     case "Transformation":
       return list(issue.issue, path)
     case "Unexpected":
-      return [{ path, reason: "there is no such option", isName: true }]
+      return [{ path, reason: "unknown option", isName: true }]
     case "Missing":
-      return [{ path, reason: "it is missing", isName: false }]
+      return [{ path, reason: "missing", isName: false }]
     case "Type":
     case "Forbidden":
       return [{ path, reason: expected(issue.ast), isName: false }]

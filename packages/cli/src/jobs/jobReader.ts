@@ -15,7 +15,7 @@ import * as located from "./located.js"
 import type * as Matrix from "./Matrix.js"
 import * as Template from "./Template.js"
 
-/** The fields of a row that mean something by themselves; every other column is data for templates. */
+/** The fields of a row with a meaning of their own; every other column is data for templates. */
 const fieldNames: ReadonlySet<string> = new Set([
   "name",
   "prompt",
@@ -35,7 +35,7 @@ const policies = ["warn", "error", "allow"] as const
 
 const isField = (name: string): boolean => fieldNames.has(name) || /^(config|budget)\./.test(name)
 
-/** A value of a job, wherever it comes from. */
+/** A value of a job and its source. */
 export interface Field {
   readonly source: located.Source
   readonly key: located.Range
@@ -48,7 +48,7 @@ export type Fields = ReadonlyMap<string, Field>
 export const ofRow = (file: JobFile, row: Row): Fields =>
   new Map(
     row.fields.members
-      // An empty cell and null both say that there is nothing.
+      // An empty cell and null both mean that there is no value.
       .filter(({ name, value }) => !(isField(name) && isNothing(value, row.textual)))
       .map(({ key, name, value }) => [name, { source: file.source, key, value, textual: row.textual }])
   )
@@ -69,13 +69,13 @@ export const ofCell = (cell: Matrix.Cell): Fields =>
     })
   )
 
-/** What a column is in a template. */
+/** The text of a column in a template. */
 export const textOf = (value: located.Located): string => {
   if (value._tag !== "Scalar") return located.toJson(value)
   return value.value === null ? "" : value.written ?? String(value.value)
 }
 
-/** Where the n-th pair of braces of a text stands in its source, in which the text can be written with escapes. */
+/** The place of a text's n-th pair of braces in its source, which can contain escapes. */
 const offsetOf = (source: located.Source, at: located.Range, text: string, offset: number): number => {
   const written = source.text.slice(at.start, at.end)
   const [meant, found] = [text, written].map((where) => [...where.matchAll(/\{\{/g)].map(({ index }) => index))
@@ -83,10 +83,10 @@ const offsetOf = (source: located.Source, at: located.Range, text: string, offse
   return number === -1 || meant!.length !== found!.length ? at.start : at.start + found![number]!
 }
 
-/** Makes the jobs of one row in one cell; collects what is wrong and which columns are named. */
+/** Makes the job of one row in one cell; collects problems and the columns in use. */
 export class Reader {
   readonly problems: Array<Problem> = []
-  /** Of the templates of the command line, which can be right for one row and wrong for another. */
+  /** Problems of command-line templates, which can be right for one row and wrong for another. */
   readonly templateProblems: Array<Problem> = []
   lacksPrompt = false
   readonly named = new Set<string>()
@@ -99,7 +99,7 @@ export class Reader {
     this.columns = new Map([...fields].map(([name, { value }]) => [name, textOf(value)]))
   }
 
-  /** The problems that were found so far. */
+  /** The number of problems found so far. */
   get count(): number {
     return this.problems.length + this.templateProblems.length
   }
@@ -127,7 +127,7 @@ export class Reader {
     })
   }
 
-  /** The problem of a template, with the row in which it is one. */
+  /** The problem of a template, with the row that it applies to. */
   forRow({ reason, ...place }: Problem): Problem {
     const { line } = this.row.source.position(this.row.start)
     return { ...place, reason: `${reason} (for ${this.row.source.name}:${line})` }
@@ -137,19 +137,19 @@ export class Reader {
     return this.render(source, { start: 0, end: source.text.length }, source.text)
   }
 
-  /** A field that is a text. */
+  /** A text field. */
   text(name: string): string | undefined {
     const field = this.fields.get(name)
     if (field === undefined) return undefined
     const { source, value } = field
     if (value._tag !== "Scalar" || typeof value.value !== "string") {
-      this.problem(source, value.start, `\`${name}\` is a text`)
+      this.problem(source, value.start, `\`${name}\` must be a text`)
       return undefined
     }
     return this.render(source, value, value.value)
   }
 
-  /** The members of an object that can be written as a whole (`budget`) or apart (`budget.cost`). */
+  /** The members of an object that can be written as a whole (`budget`) or one by one (`budget.cost`). */
   private members(name: string): Map<string, Field> {
     const found = new Map<string, Field>()
     const whole = this.fields.get(name)
@@ -158,7 +158,7 @@ export class Reader {
       const read = textual && value._tag === "Scalar" ? json.parse(String(value.value)) : Either.right(value)
       if (Either.isRight(read) && read.right._tag === "Record") {
         for (const { key, name, value } of read.right.members) {
-          // Inside a cell the places are those of the cell.
+          // Inside a cell, places refer to the cell.
           const place = textual ? whole : { key, value }
           found.set(name, {
             source,
@@ -168,7 +168,7 @@ export class Reader {
           })
         }
       } else {
-        this.problem(source, value.start, `\`${name}\` is an object${textual ? " in JSON" : ""}`)
+        this.problem(source, value.start, `\`${name}\` must be an object${textual ? " in JSON" : ""}`)
       }
     }
     for (const [column, field] of this.fields) {
@@ -184,7 +184,7 @@ export class Reader {
     members.set(name, field)
   }
 
-  /** The fields of a configuration by name, each decoded by itself, so that one that is wrong hides no other. */
+  /** The fields of a configuration by name, each decoded separately, so that one problem does not hide another. */
   config(): { readonly config: RunConfig.RunConfig; readonly fields: ReadonlyMap<string, Field> } {
     const fields = this.members("config")
     for (const name of ["model", "agent"]) {
@@ -202,8 +202,8 @@ export class Reader {
     const value = rendered(field.value)
     const decoded = decodeOption(name, value)
     if (Either.isRight(decoded)) return decoded.right
-    // A cell is a text where the option takes one, and JSON otherwise. It is read before its texts are filled in: what a
-    // column holds is data there, too.
+    // A cell is text if the option takes text, and JSON otherwise. It is parsed before its templates are filled in,
+    // because a column's value is only data there as well.
     if (field.textual && field.value._tag === "Scalar") {
       const again = Either.flatMap(
         Either.mapLeft(json.parse(String(field.value.value)), () => decoded.left),
@@ -234,15 +234,15 @@ export class Reader {
       if (name === "unpriced") {
         const policy = policies.find((policy) => value._tag === "Scalar" && value.value === policy)
         if (policy === undefined) {
-          this.problem(source, value.start, `\`budget.unpriced\` is ${policies.join(" or ")}`)
+          this.problem(source, value.start, `\`budget.unpriced\` must be ${policies.join(" or ")}`)
         } else budget.unpriced = policy
         continue
       }
       const limit = limitNames.find((limit) => limit === name)
       const number = value._tag === "Scalar" ? numberOf(value.value) : Number.NaN
       if (limit === undefined) {
-        this.problem(source, key.start, `\`budget.${name}\`: there is no such limit; there is ${limitNames.join(", ")}`)
-      } else if (Number.isNaN(number)) this.problem(source, value.start, `\`budget.${name}\` is a number`)
+        this.problem(source, key.start, `\`budget.${name}\`: unknown limit; the limits are ${limitNames.join(", ")}`)
+      } else if (Number.isNaN(number)) this.problem(source, value.start, `\`budget.${name}\` must be a number`)
       else budget[limit] = number
     }
     return { budget, fields }
@@ -257,21 +257,21 @@ export class Reader {
       ? values.duration(given)
       : Either.fromOption(
         typeof given === "number" ? Duration.decodeUnknown(given) : Option.none(),
-        () => "it is a time, or a number of milliseconds"
+        () => "must be a duration or a number of milliseconds"
       )
     if (Either.isRight(read)) return read.right
     this.problem(source, value.start, `\`timeout\`: ${read.left}`)
     return undefined
   }
 
-  /** Columns that nothing uses and that look like something that was meant. */
+  /** Unused columns whose names look like a mistyped field. */
   strayColumns(named: ReadonlySet<string>, axes: ReadonlySet<string>): ReadonlyArray<Problem> {
     return [...this.fields].flatMap(([name, { key, source }]) => {
       if (isField(name) || named.has(name)) return []
       const meant = configNames.includes(name) ? `config.${name}` : near(name)
       const reason = axes.has(name)
-        ? `the axis \`${name}\` changes nothing: it is no field of a job, and no template names it`
-        : `no template names the column \`${name}\``
+        ? `the axis \`${name}\` has no effect: it is not a field of a job, and no template uses it`
+        : `no template uses the column \`${name}\``
       return meant === undefined && !axes.has(name)
         ? []
         : [problemAt(source, key.start, meant === undefined ? reason : `${reason}; is \`${meant}\` meant?`)]
@@ -308,14 +308,14 @@ const decodeOption = (
     decodeConfig(Object.fromEntries([[name, located.plain(value)]])),
     (error) =>
       issues.list(error.issue).map((issue) =>
-        // A rule is a rule at any depth: what its type looks like says less.
+        // A permission rule is the same at any depth; its type would be less clear.
         name === "permission"
-          ? { ...issue, reason: "\"allow\" or \"deny\" was expected; nobody is there to be asked" }
+          ? { ...issue, reason: "expected \"allow\" or \"deny\"; nobody can answer \"ask\"" }
           : issue
       )
   )
 
-/** The field that is one slip away; short words have too many neighbours that mean something else. */
+/** The field that is one typo away. Short words are left out: they have too many other neighbours. */
 const near = (name: string): string | undefined =>
   [...fieldNames].find((field) =>
     field.toLowerCase() === name.toLowerCase() || (field.length >= 5 && distance(field, name) === 1)

@@ -1,11 +1,11 @@
 /**
- * JSON as in RFC 8259, with the place of every value. `JSON.parse` gives no places, and not even one of an error that
- * can be relied on.
+ * JSON as in RFC 8259, with the place of every value. `JSON.parse` returns no places, and does not report the place of
+ * an error reliably.
  */
 import * as Either from "effect/Either"
 import type { Located, Member, Trouble } from "./located.js"
 
-/** As deep as a stack allows, by far, and deeper than anybody writes. */
+/** Far below the stack's limit, and deeper than anybody writes. */
 const maxDepth = 500
 
 const escapes: { readonly [letter: string]: string } = {
@@ -67,7 +67,7 @@ class Reader {
   document(): Located {
     const value = this.value(0)
     this.space()
-    if (this.at < this.end) this.fail(`nothing can stand behind the value, but there is ${this.here()}`)
+    if (this.at < this.end) this.fail(`expected nothing after the value, found ${this.here()}`)
     return value
   }
 
@@ -91,7 +91,7 @@ class Reader {
         }
         number.lastIndex = start
         const digits = start < this.end ? number.exec(this.text)?.[0] : undefined
-        if (digits === undefined) return this.fail(`a value was expected, not ${this.here()}`)
+        if (digits === undefined) return this.fail(`expected a value, found ${this.here()}`)
         this.at += digits.length
         return { _tag: "Scalar", value: Number(digits), written: digits, start, end: this.at }
       }
@@ -107,7 +107,7 @@ class Reader {
         items.push(this.value(depth + 1))
         this.space()
       } while (this.eat(","))
-      if (!this.eat("]")) this.fail(`\`,\` or \`]\` was expected, not ${this.here()}`)
+      if (!this.eat("]")) this.fail(`expected \`,\` or \`]\`, found ${this.here()}`)
     }
     return { _tag: "List", items, start, end: this.at }
   }
@@ -122,20 +122,20 @@ class Reader {
         this.space()
         const key = this.at
         if (this.text[this.at] !== "\"" || this.at >= this.end) {
-          this.fail(`a name in double quotes was expected, not ${this.here()}`)
+          this.fail(`expected a name in double quotes, found ${this.here()}`)
         }
         const name = this.string()
         const range = { start: key, end: this.at }
         if (names.has(name)) {
-          this.troubles.push({ offset: key, reason: `the name ${JSON.stringify(name)} is there twice` })
+          this.troubles.push({ offset: key, reason: `duplicate name ${JSON.stringify(name)}` })
         }
         names.add(name)
         this.space()
-        if (!this.eat(":")) this.fail(`\`:\` was expected, not ${this.here()}`)
+        if (!this.eat(":")) this.fail(`expected \`:\`, found ${this.here()}`)
         members.push({ name, key: range, value: this.value(depth + 1) })
         this.space()
       } while (this.eat(","))
-      if (!this.eat("}")) this.fail(`\`,\` or \`}\` was expected, not ${this.here()}`)
+      if (!this.eat("}")) this.fail(`expected \`,\` or \`}\`, found ${this.here()}`)
     }
     return { _tag: "Record", members, start, end: this.at }
   }
@@ -149,26 +149,26 @@ class Reader {
       const run = unescaped.exec(this.text)![0]
       value += run
       this.at += run.length
-      if (this.at >= this.end) this.fail("the text in double quotes that begins here has no end", start)
+      if (this.at >= this.end) this.fail("the string that begins here is never closed", start)
       if (this.eat("\"")) return value
-      if (!this.eat("\\")) this.fail(`a text in double quotes cannot hold ${this.here()}; write it as an escape`)
+      if (!this.eat("\\")) this.fail(`a string cannot contain ${this.here()}; write it as an escape`)
       const letter = this.at < this.end ? this.text[this.at] : undefined
       if (letter === "u") {
         const digits = this.text.slice(this.at + 1, Math.min(this.at + 5, this.end))
-        if (!/^[0-9a-fA-F]{4}$/.test(digits)) this.fail("`\\u` wants four hexadecimal digits", this.at - 1)
+        if (!/^[0-9a-fA-F]{4}$/.test(digits)) this.fail("`\\u` needs four hexadecimal digits", this.at - 1)
         value += String.fromCharCode(Number.parseInt(digits, 16))
         this.at += 5
       } else if (letter !== undefined && Object.hasOwn(escapes, letter)) {
         value += escapes[letter]
         this.at++
       } else {
-        this.fail(`there is no escape \`\\\` with ${this.here()}`, this.at - 1)
+        this.fail(`invalid escape: \`\\\` before ${this.here()}`, this.at - 1)
       }
     }
   }
 }
 
-/** Reads the part of a text between two offsets, by default all of it, as one value. */
+/** Parses the part of a text between two offsets, by default all of it, as one value. */
 export const parse = (
   text: string,
   start = 0,

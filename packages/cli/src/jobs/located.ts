@@ -1,6 +1,6 @@
 /**
- * Values that know where in a text they stand, so that a problem with one can be shown there. Offsets are in UTF-16
- * units, as JavaScript and editors count them.
+ * Values with their place in a text, so that a problem can be reported there. Offsets are in UTF-16 units, as in
+ * JavaScript and editors.
  */
 
 export interface Position {
@@ -10,7 +10,7 @@ export interface Position {
   readonly column: number
 }
 
-/** Where a value begins and where it ends. */
+/** The start and the end of a value. */
 export interface Range {
   readonly start: number
   readonly end: number
@@ -22,7 +22,7 @@ export type Located =
   | (Range & {
     readonly _tag: "Scalar"
     readonly value: Scalar
-    /** A number as it is written: JavaScript's own loses digits and zeros. */
+    /** A number as written, because JavaScript numbers lose digits and zeros. */
     readonly written?: string | undefined
   })
   | (Range & { readonly _tag: "List"; readonly items: ReadonlyArray<Located> })
@@ -39,15 +39,15 @@ export interface Member {
   readonly value: Located
 }
 
-/** What is wrong, and where. */
+/** A problem and its place. */
 export interface Trouble {
   readonly offset: number
   readonly reason: string
 }
 
-/** A text by which offsets become lines and columns. */
+/** A text that converts offsets into lines and columns. */
 export interface Source {
-  /** What a person calls it: the name of a file. */
+  /** The name for people, such as a file name. */
   readonly name: string
   readonly text: string
   readonly position: (offset: number) => Position
@@ -71,7 +71,7 @@ export const source = (name: string, text: string): Source => {
   }
 }
 
-/** The value as a program sees it. */
+/** The plain value, without places. */
 export const plain = (located: Located): unknown => {
   switch (located._tag) {
     case "Scalar":
@@ -79,14 +79,14 @@ export const plain = (located: Located): unknown => {
     case "List":
       return located.items.map(plain)
     case "Record":
-      // Not by assignment: `__proto__` is a name like any other.
+      // Not by assignment, because `__proto__` is an ordinary name here.
       return Object.fromEntries(located.members.map(({ name, value }) => [name, plain(value)]))
   }
 }
 
 const jsonNumber = /^-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?$/
 
-/** The value as JSON without spaces, with its numbers as they are written. */
+/** The value as compact JSON, with numbers as written. */
 export const toJson = (located: Located): string => {
   switch (located._tag) {
     case "Scalar":
@@ -100,7 +100,7 @@ export const toJson = (located: Located): string => {
   }
 }
 
-/** The same shape with other texts. */
+/** Maps the texts of a value. */
 export const mapTexts = (located: Located, f: (text: string, at: Range) => Scalar): Located => {
   switch (located._tag) {
     case "Scalar":
@@ -115,7 +115,7 @@ export const mapTexts = (located: Located, f: (text: string, at: Range) => Scala
   }
 }
 
-/** Where a path leads: to the value at its end, or to the last one on the way that is there. */
+/** Resolves a path: to the value at its end, or to the last existing value on the way. */
 export const find = (located: Located, path: ReadonlyArray<PropertyKey>): Range => {
   const [first, ...rest] = path
   if (first === undefined) return located
@@ -133,7 +133,7 @@ export const find = (located: Located, path: ReadonlyArray<PropertyKey>): Range 
   }
 }
 
-/** Where the name of the last member on a path stands. */
+/** The place of the name of the last member on a path. */
 export const findKey = (located: Located, path: ReadonlyArray<PropertyKey>): Range => {
   const parent = path.slice(0, -1).reduce<Located | undefined>((inner, name) =>
     inner?._tag === "Record"

@@ -1,4 +1,4 @@
-/** What must not be written down: values that are `Redacted`, and texts under a name that says so. */
+/** Secrets that must not be written: `Redacted` values, and texts whose name marks them as secret. */
 import * as Redaction from "effect-opencode/Redaction"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
@@ -6,7 +6,7 @@ import * as Redacted from "effect/Redacted"
 const isPlainObject = (value: unknown): value is { readonly [name: string]: unknown } =>
   Predicate.isRecord(value) && !Redacted.isRedacted(value)
 
-/** The value with sorted names and without its secrets: equal for configurations that differ in nothing else. */
+/** The value with sorted names and without secrets, so that configurations that differ only in these are equal. */
 export const masked = (value: unknown, secret = false): unknown => {
   if (Redacted.isRedacted(value)) return Redaction.mask
   if (Array.isArray(value)) return value.map((item) => masked(item, secret))
@@ -21,5 +21,5 @@ export const masked = (value: unknown, secret = false): unknown => {
   return secret && typeof value === "string" ? Redaction.mask : value
 }
 
-/** Takes the secrets of a configuration out of texts. */
+/** Removes the secrets of a configuration from texts. */
 export const cleaner = (config: unknown): (text: string) => string => Redaction.make(Redaction.secretsOf(config)).known

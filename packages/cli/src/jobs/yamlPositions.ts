@@ -1,4 +1,4 @@
-/** YAML 1.2 with merge keys, with the place of every value. */
+/** Parses YAML 1.2 with merge keys, with the place of every value. */
 import * as Either from "effect/Either"
 import type { Alias, Document, Node, Pair, YAMLMap } from "yaml"
 import { isAlias, isMap, isScalar, isSeq, parseDocument } from "yaml"
@@ -7,13 +7,13 @@ import type { Located, Member, Range, Scalar, Trouble } from "./located.js"
 const rangeOf = (node: Node | null | undefined, fallback: Range): Range =>
   node?.range === null || node?.range === undefined ? fallback : { start: node.range[0], end: node.range[1] }
 
-/** In quotes it is a name like any other. */
+/** Whether a key is the merge key; in quotes it is an ordinary name. */
 const isMergeKey = (key: unknown): boolean =>
   isScalar(key) && typeof key.value === "symbol" && key.value.description === "<<"
 
 class Converter {
   readonly troubles: Array<Trouble> = []
-  /** Anchored values that are being read: one that is met again holds itself. */
+  /** Anchored values being read; meeting one again means that it contains itself. */
   private readonly open = new Set<Node>()
   private readonly done = new Map<Node, Located>()
 
@@ -51,14 +51,14 @@ class Converter {
         ...(typeof value === "number" ? { written: node.source } : {}),
         ...at
       }
-      : this.trouble(at, "a text, a number, true, false or null was expected")
+      : this.trouble(at, "expected a text, a number, true, false or null")
   }
 
   private alias(node: Alias, fallback: Range): Located {
     const at = rangeOf(node, fallback)
     const target = node.resolve(this.document)
-    if (target === undefined) return this.trouble(at, `there is no anchor "&${node.source}" before this`)
-    if (this.open.has(target)) return this.trouble(at, `"*${node.source}" holds itself`)
+    if (target === undefined) return this.trouble(at, `no anchor "&${node.source}" before this`)
+    if (this.open.has(target)) return this.trouble(at, `"*${node.source}" contains itself`)
     return this.value(target, at)
   }
 
@@ -72,7 +72,7 @@ class Converter {
       } else if (isScalar(key) && typeof key.value !== "object" && typeof key.value !== "symbol") {
         own.push({ name: String(key.value), key: keyRange, value: this.value(value, keyRange) })
       } else {
-        this.trouble(keyRange, "a name was expected")
+        this.trouble(keyRange, "expected a name")
       }
     }
     const names = new Set(own.map(({ name }) => name))
@@ -94,7 +94,7 @@ class Converter {
   }
 }
 
-/** What a small file with many aliases of aliases would unfold to. */
+/** A limit on aliases: a small file with many aliases of aliases could expand to a huge value. */
 const maxAliasCount = 10_000
 
 export const parse = (text: string): Either.Either<Located, ReadonlyArray<Trouble>> => {

@@ -1,6 +1,6 @@
 /**
- * What a batch has come to, as one page for a browser: outcomes, costs and times, by cell of the matrix and by run, and
- * what every run did. The page needs nothing but itself, and runs no script but its own.
+ * The report of a batch as a single HTML page: outcomes, costs and times, by cell of the matrix and by run, and what
+ * every run did. The page is self-contained, and runs no script but its own.
  *
  * @since 0.1.0
  */
@@ -16,7 +16,7 @@ import * as page from "./page.js"
 import * as statistics from "./statistics.js"
 
 /**
- * A run, and as much of its transcript as the page shows.
+ * A run, and the part of its transcript that the page shows.
  *
  * @since 0.1.0
  * @category models
@@ -30,25 +30,25 @@ export interface Run extends page.Run {}
 export interface Input {
   /** The name of the batch. */
   readonly title: string
-  /** The file that has the results. Default: not said. */
+  /** The results file. Default: not shown. */
   readonly source?: string | undefined
-  /** When the report is made, in milliseconds since the epoch. Default: not said. */
+  /** When the report is made, in milliseconds since the epoch. Default: not shown. */
   readonly at?: number | undefined
   readonly runs: ReadonlyArray<Run>
 }
 
-/** Characters of transcripts on a page: a browser opens that in a moment. */
+/** Characters of transcripts on a page: a browser opens that many in a moment. */
 const pageLength = 10_000_000
 
-/** How much of each run a page with so many of them has room for. */
+/** How much of each run fits on a page with the given number of runs. */
 const limitsOf = (runs: number): excerpt.Limits => {
   const transcript = Math.floor(Math.min(300_000, Math.max(4000, pageLength / Math.max(1, runs))))
   return { transcript, text: Math.min(12_000, Math.floor(transcript / 5)) }
 }
 
 /**
- * A run with its events, of which a page with so many runs has room for a part: the start and the end of the run, and
- * of long texts.
+ * A run with as many of its events as fit on a page with the given number of runs: the start and the end of the run,
+ * and of long texts.
  *
  * @since 0.1.0
  * @category constructors
@@ -60,8 +60,8 @@ export const run = (
 ): Run => ({ result, transcript: excerpt.make(events, limitsOf(options.runs)), missing: undefined })
 
 /**
- * Reads the transcripts of results, one after the other, so that only one of them is in memory as a whole. One that cannot
- * be read is reported as missing. `directory` is that of the results file.
+ * Reads the transcripts of results, one after the other, so that only one of them is in memory as a whole. A transcript
+ * that cannot be read is reported as missing. `directory` is that of the results file.
  *
  * @since 0.1.0
  * @category constructors
@@ -79,7 +79,7 @@ export const read = (
         }
         const recorded = yield* Effect.either(Transcript.read(path.resolve(options.directory, result.transcript)))
         return Either.match(recorded, {
-          onLeft: ({ reason }) => ({ result, transcript: undefined, missing: `There is no transcript: ${reason}.` }),
+          onLeft: ({ reason }) => ({ result, transcript: undefined, missing: `No transcript: ${reason}.` }),
           onRight: ({ events }) =>
             run(result, events, { runs: results.length })
         })
@@ -90,7 +90,7 @@ const timestamp = (milliseconds: number): string =>
   `${new Date(milliseconds).toISOString().slice(0, 16).replace("T", " ")} UTC`
 
 /**
- * The page. The same input gives the same page.
+ * Renders the page. The same input always produces the same page.
  *
  * @since 0.1.0
  * @category conversions

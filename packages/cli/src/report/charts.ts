@@ -1,6 +1,6 @@
 /**
- * Charts as inline SVG. Horizontal places are percentages, so that a chart fills a page of any width while its texts keep
- * their size; colours are classes, for the style sheet decides between light and dark.
+ * Charts as inline SVG. Horizontal positions are percentages, so that a chart fills a page of any width while its texts
+ * keep their size. Colours are classes, because the style sheet decides between light and dark.
  */
 import * as format from "../display/format.js"
 import { plural } from "../display/plural.js"
@@ -24,7 +24,7 @@ const pixels = (value: number): string => value.toFixed(2).replace(/\.?0+$/, "")
 
 const labelLength = 44
 
-/** Cells differ at their ends more often than in the middle. */
+/** Cuts long labels in the middle, because cells differ more often at their ends. */
 const shorten = (label: string): string => {
   const characters = [...label]
   return characters.length <= labelLength
@@ -50,12 +50,12 @@ const labelLine = (series: Series, value: string, y: number): Html =>
 const rowGap = 18
 const labelHeight = 20
 
-/** Rows that are compared are as high in every chart, so that they stand next to each other. */
+/** Compared rows have the same height in every chart, so that they line up. */
 const plotHeight = 26
 
 const barHeight = 14
 
-/** For each row, how large the part of each kind of outcome is. */
+/** For each row, the share of each kind of outcome. */
 export const shares = (id: string, title: string, series: ReadonlyArray<Series>): Html => {
   const height = series.length === 1 ? barHeight : plotHeight
   const rowHeight = labelHeight + height + rowGap
@@ -94,13 +94,13 @@ export const shares = (id: string, title: string, series: ReadonlyArray<Series>)
 
 const bins = 40
 
-/** The blocks of one bin, one on the other, by kind of outcome. */
+/** The stacked blocks of one bin, by kind of outcome. */
 const stack = (
   members: ReadonlyArray<JobResult>,
   place: { readonly bin: number; readonly bottom: number; readonly unit: number; readonly range: string }
 ): ReadonlyArray<Html> => {
   let below = 0
-  // a gap between blocks would swallow small ones
+  // a gap between blocks would hide small ones
   const gap = place.unit < 3 ? 0 : 1
   return outcomes.families.flatMap((family) => {
     const count = members.filter(inFamily(family)).length
@@ -120,7 +120,7 @@ const stack = (
 /** A tick's label stays within the chart. */
 const anchor = (index: number, count: number): string => index === 0 ? "start" : index === count - 1 ? "end" : "middle"
 
-/** For each row, how a figure is spread over its runs: a block for each run, and a line at the median. */
+/** For each row, the distribution of a figure over its runs: a block for each run, and a line at the median. */
 export const spread = (options: {
   readonly id: string
   readonly title: string

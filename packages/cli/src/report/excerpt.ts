@@ -1,12 +1,12 @@
 /**
- * As much of a transcript as a page can carry: pure, and bounded whatever the models wrote.
+ * Cuts a transcript to the size that fits on a page. Pure, and bounded whatever the models wrote.
  */
 import * as RunEvent from "effect-opencode/RunEvent"
 import type * as TokenUsage from "effect-opencode/TokenUsage"
 import { isObject } from "../commandLine/values.js"
 import { withoutEscapes } from "../display/terminalText.js"
 
-/** A text of which the middle may be missing. */
+/** A text whose middle may be missing. */
 export interface Cut {
   readonly head: string
   /** Characters that were left out. */
@@ -14,7 +14,7 @@ export interface Cut {
   readonly tail: string
 }
 
-/** Text that a terminal would have coloured, in at most `length` characters: two thirds from its start, the rest from its end. */
+/** Terminal text cut to at most `length` characters: two thirds from its start, the rest from its end. */
 export const cut = (text: string, length: number): Cut => {
   if (text.length <= length) return { head: withoutEscapes(text), omitted: 0, tail: "" }
   const kept = Math.ceil((length * 2) / 3)
@@ -26,7 +26,7 @@ export const cut = (text: string, length: number): Cut => {
   }
 }
 
-/** What a transcript shows of an event. */
+/** An event as a transcript shows it. */
 export type Entry =
   | { readonly _tag: "Text"; readonly text: Cut }
   | { readonly _tag: "Reasoning"; readonly text: Cut }
@@ -35,19 +35,19 @@ export type Entry =
     readonly tool: string
     readonly title: string
     readonly failed: boolean
-    /** The exit code of a shell command, where it is not 0. */
+    /** The exit code of a shell command, if it is not 0. */
     readonly exit: number | undefined
     readonly input: Cut
-    /** What it returned, or what went wrong. */
+    /** The result, or the error. */
     readonly output: Cut
     /** Milliseconds. */
     readonly duration: number | undefined
   }
   | { readonly _tag: "Step"; readonly reason: string; readonly usage: TokenUsage.TokenUsage; readonly cost: number }
-  /** Something that went wrong, or that is not understood. */
+  /** A problem, or an unknown event. */
   | { readonly _tag: "Note"; readonly kind: string; readonly text: Cut; readonly bad: boolean }
 
-/** Entries in their order; the ones in the middle may be missing. */
+/** Entries in order; those in the middle may be missing. */
 export interface Excerpt {
   readonly head: ReadonlyArray<Entry>
   /** Entries that were left out. */
@@ -62,7 +62,7 @@ export interface Limits {
   readonly transcript: number
 }
 
-/** A value that cannot be written, because it is nested too deeply for example, does not cost the page. */
+/** Formats a value. One that cannot be written (nested too deeply, for example) must not break the page. */
 const written = (value: unknown, space?: number): string | undefined => {
   try {
     return JSON.stringify(value, undefined, space)
@@ -75,7 +75,7 @@ const scalar = (value: unknown): string => typeof value === "string" ? value : w
 
 const indent = (text: string): string => text.replace(/^/gm, "  ")
 
-/** The input of a tool for a person: a line for each field, texts of several lines below their name. */
+/** A tool's input for a person: a line for each field, with multi-line texts below their name. */
 export const inputText = (input: unknown): string => {
   if (!isObject(input)) return typeof input === "string" ? input : written(input, 2) ?? ""
   return Object.entries(input)
@@ -91,7 +91,7 @@ const exitOf = (metadata: unknown): number | undefined => {
   return typeof exit === "number" && exit !== 0 ? exit : undefined
 }
 
-/** Lines, not paragraphs: titles and names of tools. */
+/** Cuts titles and tool names, which are single lines. */
 const short = (text: string): string => text.length <= 200 ? text : `${text.slice(0, 199)}…`
 
 const entryOf = (event: RunEvent.RunEvent, { text }: Limits): Entry | undefined => {
@@ -140,7 +140,7 @@ const entryOf = (event: RunEvent.RunEvent, { text }: Limits): Entry | undefined 
   }
 }
 
-/** What the markup around an entry takes, roughly. */
+/** The approximate size of the markup around an entry. */
 const overhead = 200
 
 const lengthOf = (cut: Cut): number => cut.head.length + cut.tail.length
@@ -158,14 +158,14 @@ const size = (entry: Entry): number => {
   }
 }
 
-/** As many as fit into `room`, the first of them in any case. */
+/** As many entries as fit into `room`, but at least the first. */
 const fitting = (entries: ReadonlyArray<Entry>, room: number): number => {
   let used = 0
   const over = entries.findIndex((entry) => (used += size(entry)) > room)
   return over === -1 ? entries.length : Math.max(1, over)
 }
 
-/** The start and the end of what happened: where a run began and how it ended say the most. */
+/** Keeps the start and the end of a run, which say the most. */
 export const make = (events: Iterable<RunEvent.RunEvent>, limits: Limits): Excerpt => {
   const entries: Array<Entry> = []
   for (const event of events) {

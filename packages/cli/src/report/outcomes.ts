@@ -1,8 +1,8 @@
 /**
- * Outcomes on a page: their names, and the few families that share a colour and a mark.
+ * Outcomes on a page: their names, and the families that share a colour and a mark.
  */
 
-/** What kind of an end it was: colours tell no more than that, the text always says which. */
+/** The kind of an outcome. Colours show only the kind; the text always names the outcome. */
 export type Family = "success" | "limit" | "stopped" | "failure"
 
 /** In the order in which charts show them. */
@@ -21,7 +21,7 @@ export const family = (outcome: string): Family =>
     ? "stopped"
     : "failure"
 
-/** What the families are for people. */
+/** The families' names for people. */
 export const familyLabels: { readonly [F in Family]: string } = {
   success: "success",
   limit: "out of time or budget",
@@ -29,10 +29,10 @@ export const familyLabels: { readonly [F in Family]: string } = {
   failure: "failed"
 }
 
-/** Shapes differ too, for those who do not see the colours. */
+/** Marks differ in shape as well, for people who do not see the colours. */
 export const marks: { readonly [F in Family]: string } = { success: "✓", limit: "◷", stopped: "⊘", failure: "✗" }
 
-/** `OpenCodeTimeoutError` is a timeout to a person. */
+/** The outcome's name for people: `OpenCodeTimeoutError` becomes a timeout. */
 export const label = (outcome: string): string => {
   const words = outcome.replace(/^OpenCode(?=.)/, "").replace(/(?<=.)Error$/, "")
   return words.replace(/(?<=[a-z])(?=[A-Z])/g, " ").toLowerCase()

@@ -1,5 +1,5 @@
 /**
- * The parts of a report, and the page that they make.
+ * The parts of a report, and the complete page.
  */
 import { firstLine } from "../display/firstLine.js"
 import * as format from "../display/format.js"
@@ -23,13 +23,13 @@ import * as transcript from "./transcript.js"
 export interface Run {
   readonly result: JobResult
   readonly transcript: Excerpt | undefined
-  /** Why there is no transcript. */
+  /** Why the transcript is missing. */
   readonly missing: string | undefined
 }
 
 export interface Page {
   readonly title: string
-  /** Where the results are from, and when the page was made. */
+  /** The source of the results, and when the page was made. */
   readonly about: ReadonlyArray<string>
   /** In the order of the input. */
   readonly runs: ReadonlyArray<Run>
@@ -77,7 +77,7 @@ const summary = (results: ReadonlyArray<JobResult>, groups: ReadonlyArray<Group>
   }</ul></section>`
 }
 
-/** `minor` columns are left out where there is little room. */
+/** `minor` columns are hidden on narrow pages. */
 type Rank = "" | " minor"
 
 const number = (value: number, text: string, rank: Rank = ""): Html =>
@@ -116,7 +116,7 @@ const cells = (groups: ReadonlyArray<Group>): Html | undefined => {
   }</tbody></table></div></section>`
 }
 
-/** More rows than this say less than one. */
+/** With more rows than this, a chart shows one row for all runs. */
 const rowsOfChart = 24
 
 const seriesOf = (results: ReadonlyArray<JobResult>, groups: ReadonlyArray<Group>): ReadonlyArray<charts.Series> =>
@@ -156,10 +156,10 @@ const figures = (results: ReadonlyArray<JobResult>, groups: ReadonlyArray<Group>
     charts.shares("chart-outcome", "Outcome", series)
   }</div><div><h3>Cost of a run</h3><p>each a block; median as line and figure</p>${
     unpriced > 0 &&
-    html`<p class="empty">The cost of ${plural(unpriced, "run")} is unknown, by the prices that OpenCode knows.</p>`
+    html`<p class="empty">The cost of ${plural(unpriced, "run")} is unknown: OpenCode has no price.</p>`
   }${
     free
-      ? unpriced === 0 && html`<p class="empty">No run has cost anything, by the prices that OpenCode knows.</p>`
+      ? unpriced === 0 && html`<p class="empty">No run cost anything, at the prices known to OpenCode.</p>`
       : priced.some(({ results }) => results.length > 0) && charts.spread({
         id: "chart-cost",
         title: "Cost of a run in US dollars",
@@ -217,7 +217,7 @@ const facts = ({ result }: Run): Html => {
       fact(
         "Cost",
         result.unpriced === true
-          ? `${format.costInWords(result)}: OpenCode has no price for tokens of the run`
+          ? `${format.costInWords(result)}: OpenCode has no price for some tokens of the run`
           : undefined
       ),
       fact("Session", result.sessionId),
@@ -237,14 +237,14 @@ const said = (title: string, text: string, length: number, kind = ""): Html | un
     ? undefined
     : html`<h4>${title}</h4><div class="said ${kind}">${transcript.cut(excerpt.cut(text.trim(), length))}</div>`
 
-/** What a person wants to know before opening the transcript: why it failed, or what it answered. */
+/** The headline of a run: why it failed, or its answer. */
 const headline = (result: JobResult): string => {
   const text = statistics.succeeded(result) ? result.answer : result.message ?? result.outcome
   const line = excerpt.cut(firstLine(text), lineLength).head.trim()
   return line === "" ? "Details" : line
 }
 
-/** What of the failure the line above does not say. */
+/** The part of the failure message that the headline does not show. */
 const unsaid = (result: JobResult): string =>
   statistics.succeeded(result) || result.message?.trim() === headline(result) ? "" : result.message ?? ""
 
@@ -261,7 +261,7 @@ const body = (run: Run, limits: Limits): Html => {
   }</div>`
 }
 
-/** A name without the cell, which has columns of its own. */
+/** The job's name without the cell, which has columns of its own. */
 const nameOf = (result: JobResult): string => {
   const cell = Matrix.label(result.cell)
   return cell === "" ? result.name : result.name.replace(` [${cell}]`, "")
@@ -327,11 +327,11 @@ const list = ({ limits, runs }: Page): Html => {
 ${runs.map((run, index) => row(run, index + 1, axes, limits))}</table></div></section>`
 }
 
-/** Nothing is loaded from anywhere, and of styles and scripts only ours count. */
+/** Nothing is loaded from elsewhere, and only our own styles and script are allowed. */
 const policy =
   `default-src 'none'; style-src '${style.hash}'; script-src '${script.hash}'; base-uri 'none'; form-action 'none'`
 
-/** The whole page. */
+/** Renders the whole page. */
 export const render = (page: Page): string => {
   const results = page.runs.map(({ result }) => result)
   const groups = statistics.groups(results)
@@ -355,7 +355,7 @@ ${cells(groups)}
 ${figures(results, groups)}
 ${list(page)}
 </main>
-<footer><p>Costs are what OpenCode reports, by the prices that it knows. Where a transcript is cut, its file has the rest.</p></footer>
+<footer><p>Costs are as reported by OpenCode, at the prices it knows. If a transcript is cut here, its file has the rest.</p></footer>
 <script>${trusted(script.js)}</script>
 </body>
 </html>

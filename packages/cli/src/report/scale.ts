@@ -1,5 +1,5 @@
 /**
- * Axes: round numbers from zero to a little more than the largest value.
+ * Axis scales: round numbers from zero to slightly more than the largest value.
  */
 
 export interface Scale {
@@ -15,7 +15,7 @@ const decimal = [1, 2, 2.5, 5, 10]
 const minute = 60_000
 const hour = 60 * minute
 
-/** Steps for milliseconds: where people count in minutes and hours. */
+/** Steps for milliseconds, in round seconds, minutes and hours. */
 const times = [
   ...[1, 2, 5, 10, 15, 30].map((seconds) => seconds * 1000),
   ...[1, 2, 5, 10, 15, 30].map((minutes) => minutes * minute),
@@ -34,12 +34,12 @@ const make = (max: number, step: (least: number) => number): Scale => {
   if (!(max > 0)) return { max: 1, ticks: [0] }
   const size = step(max / 3)
   const count = Math.max(1, Math.ceil(max / size - 1e-9))
-  // not by repeated addition, which would drift
+  // repeated addition would drift
   return { max: count * size, ticks: Array.from({ length: count + 1 }, (_, index) => index * size) }
 }
 
-/** For amounts. */
+/** A scale for amounts. */
 export const amount = (max: number): Scale => make(max, decimalStep)
 
-/** For milliseconds. */
+/** A scale for milliseconds. */
 export const time = (max: number): Scale => max < 5000 ? make(max, decimalStep) : make(max, timeStep)

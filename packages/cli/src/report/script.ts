@@ -1,6 +1,6 @@
 /**
- * The page's script: sorting and filtering. The page says the same without it. The page names its hash, so that no other
- * script runs.
+ * The page's script: sorting and filtering. Without it the page has the same content. The page's policy names its hash,
+ * so that no other script runs.
  */
 export const js = `
 "use strict";

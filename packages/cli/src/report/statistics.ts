@@ -1,5 +1,5 @@
 /**
- * What the results of a batch add up to.
+ * Statistics of a batch's results.
  */
 import type { JobResult } from "../jobs/JobResult.js"
 
@@ -12,7 +12,7 @@ export interface Distribution {
   readonly max: number
 }
 
-/** Of no values, everything is 0. */
+/** For no values, everything is 0. */
 export const distribution = (values: ReadonlyArray<number>): Distribution => {
   const sorted = [...values].sort((a, b) => a - b)
   const count = sorted.length
@@ -31,11 +31,11 @@ export const distribution = (values: ReadonlyArray<number>): Distribution => {
 
 export const succeeded = (result: JobResult): boolean => result.outcome === "success"
 
-/** In the order of the input, whatever the order in which they ended. */
+/** Sorts results by the order of the input, not by the order in which they ended. */
 export const inOrder = (results: ReadonlyArray<JobResult>): ReadonlyArray<JobResult> =>
   [...results].sort((a, b) => a.index - b.index || a.repeat - b.repeat || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0))
 
-/** How often each outcome came: success first, then the most frequent failure. */
+/** The count of each outcome: success first, then the most frequent failures. */
 export const outcomes = (
   results: ReadonlyArray<JobResult>
 ): ReadonlyArray<{ readonly outcome: string; readonly count: number }> => {
@@ -55,7 +55,7 @@ export interface Group {
   readonly succeeded: number
   /** US dollars. */
   readonly cost: Distribution
-  /** Runs of which some of the cost is unknown. */
+  /** Runs whose cost is partly unknown. */
   readonly unpriced: number
   readonly tokens: Distribution
   /** Milliseconds. */
@@ -93,20 +93,20 @@ const groupBy = (
   return [...found.values()].map((members) => group(members[0] === undefined ? {} : cellOf(members[0]), members))
 }
 
-/** The cells of the matrix in the order of the input; nothing where there is no matrix. */
+/** The cells of the matrix in the order of the input; empty without a matrix. */
 export const cells = (results: ReadonlyArray<JobResult>): ReadonlyArray<Group> =>
   groupBy(results.filter(({ cell }) => Object.keys(cell).length > 0), ({ cell }) => cell)
 
-/** A job that is run several times: its name without the number of the repetition. */
+/** The name of a repeated job without the number of the repetition. */
 export const jobName = ({ name, repeat }: JobResult): string => {
   const number = ` #${repeat}`
   return name.endsWith(number) ? name.slice(0, -number.length) : name
 }
 
-/** The repetitions of a job stand behind each other. */
+/** The index of a job's first repetition; repetitions are adjacent. */
 const firstIndex = ({ index, repeat }: JobResult): number => index - (repeat - 1)
 
-/** The jobs that were repeated. Jobs may have the same name: then the number of each is behind it. */
+/** The repeated jobs. Jobs of the same name are numbered. */
 const jobs = (results: ReadonlyArray<JobResult>): ReadonlyArray<Group> => {
   const members = new Map<number, Array<JobResult>>()
   for (const result of inOrder(results)) {
@@ -126,7 +126,7 @@ const jobs = (results: ReadonlyArray<JobResult>): ReadonlyArray<Group> => {
   )
 }
 
-/** What can be compared: the cells of the matrix, or without one the jobs that were repeated; else nothing. */
+/** The groups to compare: the cells of the matrix, or else the repeated jobs, or else none. */
 export const groups = (results: ReadonlyArray<JobResult>): ReadonlyArray<Group> =>
   results.some(({ cell }) => Object.keys(cell).length > 0)
     ? cells(results)
@@ -134,7 +134,7 @@ export const groups = (results: ReadonlyArray<JobResult>): ReadonlyArray<Group> 
     ? jobs(results)
     : []
 
-/** The values of a cell, in the order in which the axes were given. */
+/** The values of a cell, in the order of the axes. */
 export const label = (cell: Group["cell"]): string => Object.values(cell).join(" · ")
 
 /** The names of the axes, in their order. */

@@ -1,5 +1,5 @@
 /**
- * The page's style sheet. The page names its hash, so that no other style is applied.
+ * The page's style sheet. The page's policy names its hash, so that no other style is applied.
  */
 export const css = `
 :root {

@@ -7,13 +7,13 @@ import type { Cut, Entry, Excerpt } from "./excerpt.js"
 import type { Html } from "./html.js"
 import { html } from "./html.js"
 
-/** The text, with a note where its middle is missing. */
+/** The text, with a note in place of a missing middle. */
 export const cut = ({ head, omitted, tail }: Cut): Html =>
   omitted === 0 ? html`${head}` : html`${head}<span class="cut">${plural(omitted, "character")} left out</span>${tail}`
 
 const isEmpty = ({ head, omitted }: Cut): boolean => head === "" && omitted === 0
 
-// A parser drops a line break that follows <pre>: this one, and none of the text.
+// A parser drops the line break right after <pre>: this one, not one of the text.
 const block = (text: Cut): Html =>
   html`<pre class="scrolls">
 ${cut(text)}</pre>`
@@ -50,7 +50,7 @@ const entry = (entry: Entry): Html => {
   }
 }
 
-/** What happened, in order. */
+/** The events, in order. */
 export const events = ({ head, omitted, tail }: Excerpt): Html =>
   head.length === 0
     ? html`<p class="empty">The run reported nothing.</p>`

@@ -4,9 +4,9 @@ _effect-opencode() {
   local curcontext="$curcontext" state line
   local -a commands=(
     'run:Runs the agent once and shows what it does'
-    'batch:Runs many agents\: the jobs of a file, in every cell of a matrix'
-    'replay:Shows a recorded run again, as fast as it went or faster'
-    'doctor:Checks that OpenCode can run here, and says what to do'
+    'batch:Runs many agents\: the jobs of a file, once for each cell of a matrix'
+    'replay:Replays a recorded run at its own speed or faster'
+    'doctor:Checks that OpenCode can run here, and says what to do if not'
   )
   _arguments -C \
     '--verbose''[Show the cause of an error, and log]' \
@@ -20,10 +20,10 @@ _effect-opencode() {
       case $line[1] in
         run)
           _arguments \
-            '(-f --file)'{-f,--file}'[Read the prompt from a file; with a prompt, behind it]:file:_files' \
-            '--json''[Print events and result as JSON lines, for programs]' \
-            '--transcript''[Append every event to a file, which `replay` shows again]:file:_files' \
-            '--keep-raw''[With --json\: put the lines that OpenCode printed into the result]' \
+            '(-f --file)'{-f,--file}'[Read the prompt from a file; appended to the prompt argument if there is one]:file:_files' \
+            '--json''[Print events and the result as JSON lines, for programs]' \
+            '--transcript''[Append every event to a file that `replay` can play back]:file:_files' \
+            '--keep-raw''[With --json\: include the lines that OpenCode printed in the result]' \
             '--agent''[The primary agent]:value:' \
             '(-m --model)'{-m,--model}'[The model]:value:' \
             '--variant''[The model'\''s variant, such as its reasoning effort]:value:' \
@@ -84,27 +84,27 @@ _effect-opencode() {
           ;;
         batch)
           _arguments \
-            '--format''[The format of the file]:value:(jsonl json csv yaml)' \
-            '--prompt''[The prompt of every job, with {{columns}} of the file in it]:value:' \
-            '--prompt-file''[A file that holds this template]:file:_files' \
-            '--name''[What the jobs are called]:value:' \
-            '*--matrix''[Every job once for each value, and each combination of values\: model, agent, cwd, timeout, config.<option>, budget.<limit>, or a column that templates name]:value:' \
-            '--repeat''[How often each job is run]:value:' \
-            '--jobs''[Jobs at work at the same time]:value:' \
-            '(-o --output)'{-o,--output}'[The results, a JSON line for each job, written as they come]:file:_files' \
-            '--resume''[Go on with results that are there\: jobs that have one are not run again]' \
-            '--retry-failed''[With --resume\: run those again that failed]' \
-            '--fail-fast''[Start no further job when one has failed]' \
+            '--format''[The format of the job file]:value:(jsonl json csv yaml)' \
+            '--prompt''[The prompt of every job; {{column}} inserts a column of the file]:value:' \
+            '--prompt-file''[A file with the prompt template]:file:_files' \
+            '--name''[The names of the jobs]:value:' \
+            '*--matrix''[Run every job once for each value, or combination of values, of\: model, agent, cwd, timeout, config.<option>, budget.<limit>, or a column that templates use]:value:' \
+            '--repeat''[How many times each job is run]:value:' \
+            '--jobs''[Jobs that run at the same time]:value:' \
+            '(-o --output)'{-o,--output}'[The results file\: a JSON line for each job, written when it ends]:file:_files' \
+            '--resume''[Continue with an existing results file\: jobs that have a result are not run again]' \
+            '--retry-failed''[With --resume\: run failed jobs again]' \
+            '--fail-fast''[Start no further job after one has failed]' \
             '--total-cost''[US dollars that all jobs together may cost]:value:' \
-            '--total-tokens''[Tokens of all jobs together]:value:' \
-            '--total-steps''[Steps of all jobs together]:value:' \
-            '--total-tool-calls''[Tool calls of all jobs together]:value:' \
-            '--worktree''[A git worktree and a branch of its own for each run]' \
-            '--base''[With --worktree\: the commit from which they are made]:value:' \
-            '--keep-worktrees''[With --worktree\: those that stay although nothing would be lost with them]:value:(none failed succeeded all)' \
-            '--report''[Write a page for a browser in the end, with every run'\''s transcript]:file:_files' \
-            '--plain''[A line for each event, also on a terminal]' \
-            '--dry-run''[List the jobs, and start nothing]' \
+            '--total-tokens''[Tokens that all jobs together may use]:value:' \
+            '--total-steps''[Steps that all jobs together may take]:value:' \
+            '--total-tool-calls''[Tool calls that all jobs together may make]:value:' \
+            '--worktree''[Give each run a git worktree and a branch of its own]' \
+            '--base''[With --worktree\: the commit that worktrees start from]:value:' \
+            '--keep-worktrees''[With --worktree\: worktrees to keep although removing them would lose nothing]:value:(none failed succeeded all)' \
+            '--report''[Write an HTML report at the end, with every run'\''s transcript]:file:_files' \
+            '--plain''[Print a line for each event, also on a terminal]' \
+            '--dry-run''[List the jobs and start nothing]' \
             '--agent''[The primary agent]:value:' \
             '(-m --model)'{-m,--model}'[The model]:value:' \
             '--variant''[The model'\''s variant, such as its reasoning effort]:value:' \
@@ -169,9 +169,9 @@ _effect-opencode() {
           ;;
         replay)
           _arguments \
-            '--speed''[How many times as fast as it was, or all at once]:value:' \
-            '--max-pause''[Cut longer silences short]:value:' \
-            '--run''[Which run of the file]:value:' \
+            '--speed''[Speed relative to the original run, or instant]:value:' \
+            '--max-pause''[Shorten longer pauses to this]:value:' \
+            '--run''[Which run of the file to replay]:value:' \
             '--verbose''[Show the cause of an error, and log]' \
             '(-h --help)'{-h,--help}'[Show the help]' \
             '*:file:_files'

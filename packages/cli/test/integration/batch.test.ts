@@ -137,7 +137,7 @@ describe("a batch with the real OpenCode", () => {
         const sleeping = () => processes(box).filter(({ command }) => command.startsWith("sleep 3000")).length
         yield* until(first, () => lines(file) === 20 && sleeping() === 4)
         const second = yield* run(box, ...args, "--resume")
-        expect(second).toMatchObject({ code: 2, stderr: expect.stringContaining("Another batch works on") })
+        expect(second).toMatchObject({ code: 2, stderr: expect.stringContaining("Another batch is using") })
         first.kill("SIGKILL")
         expect((yield* first.ended).signal).toBe("SIGKILL")
         expect(lines(file)).toBe(20)
@@ -216,7 +216,7 @@ describe("Ctrl-C", () => {
       expect(begun()).toBe(2)
       expect(results(file).map(({ outcome }) => outcome)).toEqual(["success", "success"])
       expect(left(box)).toEqual(nothing)
-      expect((yield* run(box, ...args)).stderr).toContain("has results already (2 of them)")
+      expect((yield* run(box, ...args)).stderr).toContain("already has results (2 of them)")
       expect((yield* run(box, ...args, "--resume")).code).toBe(0)
       expect(begun()).toBe(6)
       expect(new Set(results(file).map(({ id }) => id)).size).toBe(6)
