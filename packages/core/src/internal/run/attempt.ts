@@ -6,7 +6,7 @@ import * as FiberId from "effect/FiberId"
 import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import type { Partial, RunError } from "../../OpenCodeError.js"
+import type { OpenCodeTimeoutError, Partial, RunError } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
 import type * as StartupGate from "../../StartupGate.js"
 import * as TokenUsage from "../../TokenUsage.js"
@@ -47,10 +47,10 @@ export interface Expiry {
   readonly at: number
   readonly await: Effect.Effect<void>
   /** Cuts a wait short at the end, after so many attempts: waiting counts. */
-  readonly inTime: <A, R>(
-    effect: Effect.Effect<A, RunError, R>,
+  readonly inTime: <A, E, R>(
+    effect: Effect.Effect<A, E, R>,
     attempts: number
-  ) => Effect.Effect<A, RunError, R>
+  ) => Effect.Effect<A, E | OpenCodeTimeoutError, R>
 }
 
 /** The events of a run, chunk by chunk, where somebody reads them; fails with nothing at the end. */
