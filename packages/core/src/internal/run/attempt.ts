@@ -9,7 +9,6 @@ import * as Scope from "effect/Scope"
 import type * as FleetBudget from "../../FleetBudget.js"
 import type { OpenCodeError, Partial } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
-import type * as StartupGate from "../../StartupGate.js"
 import * as TokenUsage from "../../TokenUsage.js"
 import type { Transcript } from "../../Transcript.js"
 import * as summary from "../opencode/summary.js"
@@ -21,6 +20,7 @@ import type { Client } from "./client.js"
 import * as plans from "./plan.js"
 import * as recorder from "./recorder.js"
 import * as sessionExport from "./sessionExport.js"
+import type { Pass } from "./startupGate.js"
 import * as telemetry from "./telemetry.js"
 import type { Prepare } from "./transport.js"
 import * as watchdog from "./watchdog.js"
@@ -259,11 +259,11 @@ const endOf = (
 const tryEnter = (
   client: Client,
   provider: string | undefined
-): Effect.Effect<Option.Option<StartupGate.Pass>, never, Scope.Scope> =>
+): Effect.Effect<Option.Option<Pass>, never, Scope.Scope> =>
   Effect.flatMap(client.rateGate.isOpen(provider), (isOpen) => isOpen ? client.gate.tryEnter : Effect.succeedNone)
 
 /** Passes both gates. Who is told to wait for a provider leaves the place among the starting to others. */
-const enter = (client: Client, provider: string | undefined): Effect.Effect<StartupGate.Pass, never, Scope.Scope> =>
+const enter = (client: Client, provider: string | undefined): Effect.Effect<Pass, never, Scope.Scope> =>
   Effect.gen(function*() {
     yield* client.rateGate.wait(provider)
     const pass = yield* client.gate.enter
