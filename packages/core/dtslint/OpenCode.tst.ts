@@ -1,7 +1,16 @@
 import type { CommandExecutor, FileSystem, Path } from "@effect/platform"
 import { Config, Effect, Redacted, Schema, Stream } from "effect"
 import type { ConfigError, Layer, Scope } from "effect"
-import { FleetBudget, OpenCode, Permission, RunConfig, RunEvent, StartupGate } from "effect-opencode"
+import {
+  FleetBudget,
+  Isolation,
+  OpenCode,
+  Permission,
+  RunConfig,
+  RunEvent,
+  StartupGate,
+  StructuredOutput
+} from "effect-opencode"
 import type { OpenCodeError, RunOptions, RunResult, Session, TokenUsage, Version } from "effect-opencode"
 import { describe, expect, it } from "tstyche"
 
@@ -142,11 +151,13 @@ describe("layers", () => {
       Effect.Effect<RunResult.RunResult, OpenCodeError.RunError, OpenCode.OpenCode>
     >()
   })
+})
 
-  it("include a gate for a scope", () => {
-    expect(StartupGate.make()).type.toBe<Effect.Effect<StartupGate.StartupGate>>()
-    expect<StartupGate.StartupGate["enter"]>().type.toBe<Effect.Effect<StartupGate.Pass, never, Scope.Scope>>()
-  })
+it("what runs are built from is internal", () => {
+  expect(Isolation).type.not.toHaveProperty("make")
+  expect(StartupGate).type.not.toHaveProperty("make")
+  expect(StructuredOutput).type.not.toHaveProperty("candidates")
+  expect(StructuredOutput).type.not.toHaveProperty("combine")
 })
 
 describe("errors", () => {

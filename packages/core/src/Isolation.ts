@@ -4,12 +4,8 @@
  *
  * @since 0.1.0
  */
-import * as FileSystem from "@effect/platform/FileSystem"
-import * as Path from "@effect/platform/Path"
-import * as Effect from "effect/Effect"
-import type * as Scope from "effect/Scope"
+import type * as Effect from "effect/Effect"
 import * as directories from "./internal/launch/directories.js"
-import type { OpenCodeConfigError } from "./OpenCodeError.js"
 
 /**
  * - `"run"`: a private data directory for each attempt, in its temporary directory and removed on every way out. Stored
@@ -30,21 +26,6 @@ import type { OpenCodeConfigError } from "./OpenCodeError.js"
 export type Isolation = "run" | "none" | { readonly directory: string }
 
 /**
- * @since 0.1.0
- * @category models
- */
-export interface Isolated {
-  /** The temporary directory, which goes with the scope; a private data directory is in it. */
-  readonly directory: string
-  /** The variables that point at the temporary directory. */
-  readonly temporary: { readonly [name: string]: string }
-  /** The variable that says where OpenCode's start unpacks its library, if the temporary directory is not the place. */
-  readonly unpacked: { readonly [name: string]: string }
-  /** The variables that point at the data directory; none where it is OpenCode's own. */
-  readonly data: { readonly [name: string]: string }
-}
-
-/**
  * The user's home directory, from `HOME` or `USERPROFILE`. Without them it is unknown, although OpenCode finds it in the
  * system's list of users then: stored logins are not linked.
  *
@@ -52,28 +33,3 @@ export interface Isolated {
  * @category getters
  */
 export const home: Effect.Effect<string | undefined> = directories.home
-
-/**
- * A temporary directory that goes with the scope.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const temporaryDirectory: Effect.Effect<string, OpenCodeConfigError, Scope.Scope | FileSystem.FileSystem> =
-  Effect.flatMap(FileSystem.FileSystem, directories.temporary)
-
-/**
- * Prepares the directories of one attempt and gives the variables that point OpenCode at them. `env` are the
- * variables that the caller sets for the child: they say where the stored credentials are.
- *
- * @since 0.1.0
- * @category constructors
- */
-export const make = (
-  isolation: Isolation,
-  env: { readonly [name: string]: string }
-): Effect.Effect<Isolated, OpenCodeConfigError, Scope.Scope | FileSystem.FileSystem | Path.Path> =>
-  Effect.flatMap(
-    Effect.zip(FileSystem.FileSystem, Path.Path),
-    ([fileSystem, path]) => directories.make({ fileSystem, path }, isolation, env, path.resolve("."))
-  )

@@ -51,6 +51,7 @@ import type { Problem } from "./internal/opencode/problem.js"
 import * as lifetimes from "./internal/run/lifetime.js"
 import * as rateGate from "./internal/run/rateGate.js"
 import * as service from "./internal/run/service.js"
+import * as startupGate from "./internal/run/startupGate.js"
 import * as cli from "./internal/transport/cli.js"
 import * as fairSemaphore from "./internal/util/fairSemaphore.js"
 import type { Isolation } from "./Isolation.js"
@@ -265,7 +266,7 @@ export const make = (
       path: base.path,
       defaults: base.defaults,
       transport: cli.make({ ...base, release: yield* launcher.once(askVersion) }),
-      gate: yield* StartupGate.make(yield* spacing(given, isolation)),
+      gate: yield* startupGate.make(yield* spacing(given, isolation)),
       running: concurrency === "unbounded" ? fairSemaphore.unlimited : yield* fairSemaphore.make(concurrency),
       rateGate: rateGate.of(given.rateLimitGate),
       lifetime: yield* lifetimes.make("layer"),

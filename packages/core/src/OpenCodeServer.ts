@@ -56,6 +56,7 @@ import type { Client } from "./internal/run/client.js"
 import * as lifetimes from "./internal/run/lifetime.js"
 import * as rateGate from "./internal/run/rateGate.js"
 import * as service from "./internal/run/service.js"
+import type { Pass } from "./internal/run/startupGate.js"
 import * as connection from "./internal/transport/server/connection.js"
 import * as credentials from "./internal/transport/server/credentials.js"
 import * as transport from "./internal/transport/server/http.js"
@@ -68,7 +69,6 @@ import * as Isolation from "./Isolation.js"
 import * as OpenCode from "./OpenCode.js"
 import type { RunConfig } from "./RunConfig.js"
 import type { RunOptions } from "./RunOptions.js"
-import type * as StartupGate from "./StartupGate.js"
 
 /**
  * A permission that a run, or one of its sub-agents, asks for and waits for.
@@ -195,7 +195,7 @@ const problemOf = (options: Options): Option.Option<Problem> =>
     homePath.problem("binary", options.binary)
   ])
 
-const openPass: StartupGate.Pass = { started: Effect.void, opened: Effect.void }
+const openPass: Pass = { started: Effect.void, opened: Effect.void }
 
 /** A server has no start that others could disturb. */
 const openGate: Client["gate"] = { enter: Effect.succeed(openPass), tryEnter: Effect.succeedSome(openPass) }

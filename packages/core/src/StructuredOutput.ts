@@ -10,14 +10,12 @@ import * as Either from "effect/Either"
 import * as JSONSchema from "effect/JSONSchema"
 import { TreeFormatter } from "effect/ParseResult"
 import * as Schema from "effect/Schema"
+import { combine } from "./internal/opencode/combineResults.js"
 import * as jsonCandidates from "./internal/opencode/jsonCandidates.js"
 import * as jsonMessage from "./internal/util/jsonMessage.js"
-import * as limits from "./internal/util/limits.js"
 import { isObject } from "./internal/util/object.js"
-import * as tail from "./internal/util/tail.js"
 import { OpenCodeConfigError, OpenCodeOutputError } from "./OpenCodeError.js"
-import { RunResult } from "./RunResult.js"
-import * as TokenUsage from "./TokenUsage.js"
+import type { RunResult } from "./RunResult.js"
 
 /**
  * Why no value came out of an answer.
@@ -91,28 +89,6 @@ export const repairPrompt = (problem: Problem): string => {
 Do not do the work again. Answer with the whole corrected value, once, in a fenced block that is marked json, and write nothing after it.`
 }
 
-/**
- * The JSON values in an answer, best first: the answer as a whole where it is one; the fences marked json; other
- * fences that hold a JSON value; objects and arrays in prose; a last line that is a number, a string, `true`, `false`
- * or `null`. Later ones come before earlier ones of their kind, and the last 100 of each kind are looked at. What stands
- * in a block of thinking (`<think>…</think>` and its kin) is not looked at.
- *
- * A fence marked json and a value that breaks off are here too, although they do not parse: it is better to say what
- * is wrong with them than that there was nothing. Takes linear time and never throws.
- *
- * @example
- * ```ts
- * import { StructuredOutput } from "effect-opencode"
- *
- * const text = "I looked at {curly} things [1]. The answer is {\"ok\": true}."
- * console.log(StructuredOutput.candidates(text)) // ["{\"ok\": true}", "[1]"]
- * ```
- *
- * @since 0.1.0
- * @category decoding
- */
-export const candidates: (text: string) => ReadonlyArray<string> = jsonCandidates.candidates
-
 const parse = (candidate: string, clean: (text: string) => string): Either.Either<unknown, Problem> =>
   Either.try({
     try: (): unknown => JSON.parse(candidate),
@@ -148,7 +124,7 @@ const isQuoted = <A, I>(schema: Schema.Schema<A, I>): (value: unknown) => boolea
 }
 
 /**
- * Finds the value in an answer: the first of the {@link candidates} that decodes and is not the JSON Schema itself, which
+ * Finds the value in an answer: the first JSON value that decodes and is not the JSON Schema itself, which
  * agents repeat. The problem is that of the first candidate, the one that was most probably meant.
  *
  * An answer is the final message of a run: see `RunResult.answer`.
@@ -196,49 +172,13 @@ const decoder = <A, I>(
       : decodeCandidate(value)
   return (text) => {
     let first: Problem | undefined
-    for (const candidate of candidates(text)) {
+    for (const candidate of jsonCandidates.candidates(text)) {
       const decoded = Either.flatMap(parse(candidate, clean), decodeAnswer)
       if (Either.isRight(decoded)) return decoded
       first ??= decoded.left
     }
     return Either.left(first ?? problem("no-json", "The answer has no JSON value in it."))
   }
-}
-
-/**
- * One result of several turns: what they used, took and showed is added up; the answer and how the process ended are
- * those of the last turn; the ids are those of the first.
- *
- * @since 0.1.0
- * @category folding
- */
-export const combine = (results: Arr.NonEmptyReadonlyArray<RunResult>): RunResult => {
-  if (results.length === 1) return results[0]
-  const sum = (of: (result: RunResult) => number): number => results.reduce((total, result) => total + of(result), 0)
-  const last = Arr.lastNonEmpty(results)
-  const stderr = tail.make(limits.kept)
-  for (const result of results) stderr.push(result.stderr, true)
-  const rawLines = results.flatMap((result) => result.rawLines ?? [])
-  return new RunResult({
-    runId: results[0].runId,
-    answer: last.answer,
-    text: last.text,
-    events: results.flatMap((result) => result.events),
-    sessionId: results.find((result) => result.sessionId !== undefined)?.sessionId,
-    usage: results.reduce((total, result) => TokenUsage.add(total, result.usage), TokenUsage.empty),
-    cost: sum((result) => result.cost),
-    ...(results.some(({ unpriced }) => unpriced) ? { unpriced: true } : {}),
-    steps: sum((result) => result.steps),
-    finishReason: last.finishReason,
-    exitCode: last.exitCode,
-    forced: results.some((result) => result.forced),
-    recovered: results.some((result) => result.recovered),
-    lostLines: sum((result) => result.lostLines),
-    stderr: stderr.read(),
-    rawLines: results.some((result) => result.rawLines !== undefined) ? rawLines : undefined,
-    attempts: sum((result) => result.attempts),
-    duration: sum((result) => result.duration)
-  }, { disableValidation: true })
 }
 
 /**
@@ -249,7 +189,10 @@ export const combine = (results: Arr.NonEmptyReadonlyArray<RunResult>): RunResul
  */
 export interface Answer<A> {
   readonly value: A
-  /** All turns together, see {@link combine}. */
+  /**
+   * All turns together: what they used, took and showed is added up; the answer and how the process ended are those of
+   * the last turn, the ids those of the first.
+   */
   readonly result: RunResult
 }
 

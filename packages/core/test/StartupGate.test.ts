@@ -1,10 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Duration, Effect, Fiber, TestClock } from "effect"
-import { OpenCode, StartupGate } from "effect-opencode"
+import { OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as startupGate from "../src/internal/run/startupGate.js"
 import * as T from "./support/mock.js"
 
-const enter = (gate: StartupGate.StartupGate) => gate.enter
+const enter = (gate: startupGate.Gate) => gate.enter
 
 describe("runs of one layer", () => {
   it.effect("start at least a window apart", () => {
@@ -223,7 +224,7 @@ describe("runs of one layer", () => {
 describe("StartupGate", () => {
   it.effect("lets in one at a time, in order of arrival", () =>
     Effect.gen(function*() {
-      const gate = yield* StartupGate.make()
+      const gate = yield* startupGate.make()
       const order: Array<number> = []
       const fibers = yield* Effect.forEach([0, 1, 2, 3, 4, 5], (n) =>
         Effect.fork(Effect.scoped(
@@ -243,7 +244,7 @@ describe("StartupGate", () => {
 
   it.effect("counts the window from the spawn, not from the entrance", () =>
     Effect.gen(function*() {
-      const gate = yield* StartupGate.make({ window: "1 second" })
+      const gate = yield* startupGate.make({ window: "1 second" })
       const pass = yield* gate.enter
       const next = yield* Effect.fork(enter(gate))
       yield* TestClock.adjust("1 hour")
@@ -259,7 +260,7 @@ describe("StartupGate", () => {
 
   it.effect("releases a place once, even when told twice", () =>
     Effect.gen(function*() {
-      const gate = yield* StartupGate.make({ window: "1 second" })
+      const gate = yield* startupGate.make({ window: "1 second" })
       const pass = yield* gate.enter
       yield* pass.opened
       yield* pass.opened
@@ -274,7 +275,7 @@ describe("StartupGate", () => {
 
   it.effect("loses no place when waiting fibers are interrupted at any position", () =>
     Effect.gen(function*() {
-      const gate = yield* StartupGate.make({ concurrency: 2 })
+      const gate = yield* startupGate.make({ concurrency: 2 })
       const holder = yield* Effect.fork(Effect.scoped(Effect.zipRight(gate.enter, Effect.never)))
       const other = yield* Effect.fork(Effect.scoped(Effect.zipRight(gate.enter, Effect.never)))
       yield* T.settle
@@ -299,7 +300,7 @@ describe("StartupGate", () => {
 
   it.effect("handles a thousand waiting fibers", () =>
     Effect.gen(function*() {
-      const gate = yield* StartupGate.make({ concurrency: 3 })
+      const gate = yield* startupGate.make({ concurrency: 3 })
       let inside = 0
       let most = 0
       let passed = 0

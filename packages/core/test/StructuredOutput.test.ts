@@ -1,6 +1,8 @@
 import { assert, describe, expect, it } from "@effect/vitest"
 import { Arbitrary, Effect, Either, FastCheck as fc, JSONSchema, Schema } from "effect"
 import { OpenCodeError, RunEvent, RunResult, StructuredOutput, TokenUsage } from "effect-opencode"
+import { combine } from "../src/internal/opencode/combineResults.js"
+import * as jsonCandidates from "../src/internal/opencode/jsonCandidates.js"
 import { json } from "./support/arbitraries.js"
 
 const Id = Schema.String.pipe(Schema.minLength(2), Schema.brand("Id"))
@@ -53,7 +55,7 @@ const problemOf = <A>(decoded: Either.Either<A, StructuredOutput.Problem>): Stru
 
 describe("instruction", () => {
   const schemaIn = (text: string): Record<string, any> => {
-    const found = StructuredOutput.candidates(text).map((candidate) => {
+    const found = jsonCandidates.candidates(text).map((candidate) => {
       try {
         return JSON.parse(candidate)
       } catch {
@@ -135,14 +137,14 @@ describe("candidates", () => {
     ["code", `x\n${fence("if (a) { return [b] }", "js")}`, []]
   ]
   for (const [name, text, expected] of cases) {
-    it(name, () => assert.deepStrictEqual(StructuredOutput.candidates(text), expected))
+    it(name, () => assert.deepStrictEqual(jsonCandidates.candidates(text), expected))
   }
 
   it.prop("finds what JSON.parse accepts", [json, fc.nat(4)], ([value, indent]) => {
     const text = JSON.stringify(value, null, indent)
-    assert.deepStrictEqual(StructuredOutput.candidates(text), [text])
+    assert.deepStrictEqual(jsonCandidates.candidates(text), [text])
     if (typeof value === "object" && value !== null) {
-      assert.deepStrictEqual(StructuredOutput.candidates(`So: ${text}.`), [text])
+      assert.deepStrictEqual(jsonCandidates.candidates(`So: ${text}.`), [text])
     }
   })
 
@@ -165,19 +167,19 @@ describe("candidates", () => {
       }
     }
     const trimmed = text.trim()
-    const found = StructuredOutput.candidates(text)
+    const found = jsonCandidates.candidates(text)
     if (parses(trimmed)) assert.deepStrictEqual(found, [trimmed])
     for (const candidate of found) assert.include(text, candidate)
     assert.strictEqual(Either.isRight(StructuredOutput.decode(Schema.Unknown)(text)), found.some(parses))
     // A fence without a mark comes before prose, but only if it is JSON as a whole.
     if (!/[`~]/.test(trimmed)) {
-      const [first] = StructuredOutput.candidates(`x\n${fence(trimmed, "")}\n\n[0, 0]`)
+      const [first] = jsonCandidates.candidates(`x\n${fence(trimmed, "")}\n\n[0, 0]`)
       assert.strictEqual(first, parses(trimmed) ? trimmed : "[0, 0]")
     }
   }, { fastCheck: { numRuns: 500 } })
 
   it.prop("never throws", [fc.string({ unit: "binary" })], ([text]) => {
-    assert.isArray(StructuredOutput.candidates(text))
+    assert.isArray(jsonCandidates.candidates(text))
   })
 
   describe("takes linear time on 1 MB of", () => {
@@ -229,7 +231,7 @@ describe("candidates", () => {
         // A quadratic step takes many minutes for the long texts, and longer than a test's time for the short ones.
         const short = of(size / 4)
         for (const text of [of(size), `x {"${short}`, `x ["a",${short}`, `x\n\`\`\`json\n${short}\n`]) {
-          const total = StructuredOutput.candidates(text).reduce((sum, candidate) => sum + candidate.length, 0)
+          const total = jsonCandidates.candidates(text).reduce((sum, candidate) => sum + candidate.length, 0)
           assert.isAtMost(total, 4 * text.length)
           // Lets vitest's worker answer.
           await new Promise((resolve) => setImmediate(resolve))
@@ -240,12 +242,12 @@ describe("candidates", () => {
 
     it("closed brackets", () => {
       const text = `${"[".repeat(size / 2)}${"]".repeat(size / 2)}`
-      assert.deepStrictEqual(StructuredOutput.candidates(`x ${text}.`), [text])
+      assert.deepStrictEqual(jsonCandidates.candidates(`x ${text}.`), [text])
     })
 
     it("brackets with a break in the middle", () => {
       const text = `${"[".repeat(size / 2)}x${"]".repeat(size / 2)}`
-      assert.deepStrictEqual(StructuredOutput.candidates(text), [])
+      assert.deepStrictEqual(jsonCandidates.candidates(text), [])
     })
   })
 })
@@ -471,11 +473,11 @@ describe("a repeated JSON Schema", () => {
 describe("combine", () => {
   it("returns a single result unchanged", () => {
     const one = result(1, "a")
-    assert.strictEqual(StructuredOutput.combine([one]), one)
+    assert.strictEqual(combine([one]), one)
   })
 
   it("adds results up", () => {
-    const all = StructuredOutput.combine([result(1, "a"), result(2, "b"), result(3, "c")])
+    const all = combine([result(1, "a"), result(2, "b"), result(3, "c")])
     expect(all).toEqual(
       new RunResult.RunResult({
         runId: "run-1",
@@ -502,7 +504,7 @@ describe("combine", () => {
   it("keeps the raw lines that exist", () => {
     const raw = (n: number, rawLines?: ReadonlyArray<string>) =>
       new RunResult.RunResult({ ...result(n, "a"), rawLines }, { disableValidation: true })
-    assert.deepStrictEqual(StructuredOutput.combine([raw(1, ["a"]), raw(2), raw(3, ["b"])]).rawLines, ["a", "b"])
+    assert.deepStrictEqual(combine([raw(1, ["a"]), raw(2), raw(3, ["b"])]).rawLines, ["a", "b"])
   })
 })
 
@@ -535,7 +537,7 @@ describe("loop", () => {
       const answer = yield* StructuredOutput.loop({ schema: Ok, prompt: "Is it?", turn })
       expect(answer).toEqual({
         value: { ok: true },
-        result: StructuredOutput.combine([result(1, bad), result(2, "What?"), result(3, good)])
+        result: combine([result(1, bad), result(2, "What?"), result(3, good)])
       })
       assert.strictEqual(prompts.length, 3)
       assert.include(prompts[1], "Expected boolean, actual \"yes\"")

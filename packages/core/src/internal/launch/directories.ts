@@ -4,11 +4,23 @@ import type * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import * as Scope from "effect/Scope"
 import { variable } from "../../HostEnvironment.js"
-import type { Isolated, Isolation } from "../../Isolation.js"
+import type { Isolation } from "../../Isolation.js"
 import { OpenCodeConfigError } from "../../OpenCodeError.js"
 import { variableNames } from "../opencode/variables.js"
 import * as systemError from "../util/systemError.js"
 import * as logins from "./logins.js"
+
+/** The directories of one attempt, as the variables that point OpenCode at them. */
+export interface Isolated {
+  /** The temporary directory, which goes with the scope; a private data directory is in it. */
+  readonly directory: string
+  /** The variables that point at the temporary directory. */
+  readonly temporary: { readonly [name: string]: string }
+  /** The variable that says where OpenCode's start unpacks its library, if the temporary directory is not the place. */
+  readonly unpacked: { readonly [name: string]: string }
+  /** The variables that point at the data directory; none where it is OpenCode's own. */
+  readonly data: { readonly [name: string]: string }
+}
 
 interface Services {
   readonly fileSystem: FileSystem.FileSystem

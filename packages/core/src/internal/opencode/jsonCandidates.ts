@@ -172,7 +172,14 @@ const lastScalar = (text: string): ReadonlyArray<string> => {
   return isJson(bare) ? [bare] : []
 }
 
-/** The JSON values in an answer, best first. Takes linear time and never throws. */
+/**
+ * The JSON values in an answer, best first: the answer as a whole if it is one; the fences marked json; other fences that
+ * hold a JSON value; objects and arrays in prose; a last line that is a number, a string, `true`, `false` or `null`. Later
+ * ones come before earlier ones of their kind.
+ *
+ * A fence marked json and a value that breaks off are here too, although they do not parse: it is better to say what is
+ * wrong with them than that there was nothing. Takes linear time and never throws.
+ */
 export const candidates = (text: string): ReadonlyArray<string> => {
   const said = text.trim()
   if (isJson(said)) return [said]

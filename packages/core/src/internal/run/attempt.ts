@@ -8,7 +8,6 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { OpenCodeTimeoutError, Partial, RunError } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
-import type * as StartupGate from "../../StartupGate.js"
 import * as TokenUsage from "../../TokenUsage.js"
 import * as summary from "../opencode/summary.js"
 import * as verdicts from "../opencode/verdict.js"
@@ -19,6 +18,7 @@ import type { Client } from "./client.js"
 import * as plans from "./plan.js"
 import * as recorders from "./recorder.js"
 import * as sessionExport from "./sessionExport.js"
+import type { Pass } from "./startupGate.js"
 import * as telemetry from "./telemetry.js"
 import type { Prepare, Request } from "./transport.js"
 import * as watchdog from "./watchdog.js"
@@ -237,11 +237,11 @@ const endOf = (
 const tryEnter = (
   client: Client,
   provider: string | undefined
-): Effect.Effect<Option.Option<StartupGate.Pass>, never, Scope.Scope> =>
+): Effect.Effect<Option.Option<Pass>, never, Scope.Scope> =>
   Effect.flatMap(client.rateGate.isOpen(provider), (isOpen) => isOpen ? client.gate.tryEnter : Effect.succeedNone)
 
 /** Passes both gates. Who is told to wait for a provider leaves the place among the starting to others. */
-const enter = (client: Client, provider: string | undefined): Effect.Effect<StartupGate.Pass, never, Scope.Scope> =>
+const enter = (client: Client, provider: string | undefined): Effect.Effect<Pass, never, Scope.Scope> =>
   Effect.gen(function*() {
     yield* client.rateGate.wait(provider)
     const pass = yield* client.gate.enter

@@ -3,17 +3,17 @@ import type * as Path from "@effect/platform/Path"
 import type * as Schedule from "effect/Schedule"
 import type { OpenCodeSqliteError } from "../../OpenCodeError.js"
 import type { RunOptions } from "../../RunOptions.js"
-import type { StartupGate } from "../../StartupGate.js"
 import type { Turnstile } from "../util/fairSemaphore.js"
 import type { Lifetime } from "./lifetime.js"
 import type { RateGate } from "./rateGate.js"
+import type { Gate } from "./startupGate.js"
 import type { Transport } from "./transport.js"
 
 /** What the runs of one layer share. */
 export interface Client {
   readonly fileSystem: FileSystem.FileSystem
   readonly path: Path.Path
-  readonly gate: StartupGate
+  readonly gate: Gate
   readonly running: Turnstile
   readonly rateGate: RateGate
   readonly defaults: RunOptions

@@ -9,6 +9,7 @@ import type { RunResult } from "../../RunResult.js"
 import * as StructuredOutput from "../../StructuredOutput.js"
 import * as TokenUsage from "../../TokenUsage.js"
 import * as budgets from "../opencode/budget.js"
+import { combine } from "../opencode/combineResults.js"
 import * as defaults from "../util/limits.js"
 
 const nothing = { steps: 0, cost: 0, tokens: 0, toolCalls: 0 }
@@ -61,7 +62,7 @@ const remaining = (budget: Budget, results: ReadonlyArray<RunResult>, cwd: strin
           limit,
           max,
           reached: spent[limit],
-          partial: partialOf(StructuredOutput.combine([first, ...more]), cwd)
+          partial: partialOf(combine([first, ...more]), cwd)
         })
       }
       // A limit that is reached leaves room for what takes nothing of it; zero is no limit that can be asked for.
@@ -78,7 +79,7 @@ const ofAllTurns = (
 ): RunError => {
   const [first, ...more] = results
   if (first === undefined) return error
-  const earlier = StructuredOutput.combine([first, ...more])
+  const earlier = combine([first, ...more])
   const whole = (partial: Partial): Partial => ({
     ...partial,
     runId: earlier.runId,
