@@ -3,12 +3,11 @@ import type { TestProjectConfiguration } from "vitest/config"
 /** Only a test that hangs takes as long: a busy machine can be twenty times slower than a quiet one. */
 const patience = { testTimeout: 180_000, hookTimeout: 180_000 } as const
 
-/** Settings of the projects that run real processes: one file at a time. */
-const processes = {
-  ...patience,
-  pool: "forks",
-  poolOptions: { forks: { singleFork: true } }
-} as const
+/** Settings of the projects that run real processes: each file in a process of its own, whose variables its tests set. */
+const processes = { ...patience, pool: "forks" } as const
+
+/** One file at a time. */
+const alone = { ...processes, poolOptions: { forks: { singleFork: true } } } as const
 
 const projects: Array<TestProjectConfiguration> = [
   {
@@ -29,14 +28,14 @@ const projects: Array<TestProjectConfiguration> = [
   },
   {
     test: {
-      ...processes,
+      ...alone,
       name: "faults",
       include: ["packages/*/test/faults/**/*.test.ts"]
     }
   },
   {
     test: {
-      ...processes,
+      ...alone,
       name: "docs",
       setupFiles: ["examples/test/setup.ts"],
       include: ["examples/test/**/*.test.ts"]

@@ -21,6 +21,25 @@ const asking = (box: Sandbox) =>
     return ["--model", model, "--config-overrides", `@${file}`]
   })
 
+const { lines: say, script } = FaultyOpenCode
+
+/** OpenCode for the tasks 11 to 30, and for the others a script that answers at once. */
+const halfScripted = (box: Sandbox) =>
+  Effect.map(FaultyOpenCode.FaultyOpenCode, ({ binary: scripted }) => {
+    const file = path.join(box.root, "half-scripted")
+    const lines = [
+      "#!/bin/sh",
+      "cat > \"$TMPDIR/.prompt\"",
+      "case \"$(cat \"$TMPDIR/.prompt\")\" in",
+      `  "task 1"[1-9] | "task 2"[0-9] | "task 30") binary='${binary}' ;;`,
+      `  *) binary='${scripted}' ;;`,
+      "esac",
+      "exec \"$binary\" \"$@\" < \"$TMPDIR/.prompt\""
+    ]
+    fs.writeFileSync(file, `${lines.join("\n")}\n`, { mode: 0o755 })
+    return file
+  })
+
 const results = (file: string): ReadonlyArray<JobResult> =>
   fs.readFileSync(file, "utf8").split("\n").filter((line) => line !== "").map((line) => JSON.parse(line))
 
@@ -128,7 +147,10 @@ describe("a batch with the real OpenCode", () => {
           "2",
           "--permission",
           "allow-all",
-          ...opencode,
+          "--binary",
+          yield* halfScripted(box),
+          "--opencode-version",
+          version,
           ...(yield* asking(box))
         ]
 
@@ -145,8 +167,9 @@ describe("a batch with the real OpenCode", () => {
         // the kill came in the middle of a line
         fs.appendFileSync(file, "{\"id\":\"0123456789abcdef\",\"index\":20,\"name\":\"caf\u00c3")
 
-        const { respond } = yield* ModelProvider.ModelProvider
+        const { requests, respond } = yield* ModelProvider.ModelProvider
         yield* respond(() => Reply.text("done"))
+        const before = (yield* requests).length
         const resumed = yield* run(box, ...args, "--resume")
         expect(resumed).toMatchObject({ code: 0, stderr: "" })
         expect(resumed.stdout).toMatch(/50 runs.*50 succeeded/)
@@ -157,22 +180,31 @@ describe("a batch with the real OpenCode", () => {
         expect(new Set(written.map(({ id }) => id)).size).toBe(50)
         expect(new Set(written.map(({ prompt }) => prompt))).toEqual(new Set(jobs.map(({ prompt }) => prompt)))
         expect(written.every(({ answer, outcome }) => outcome === "success" && answer === "done")).toBe(true)
+        // The four that were cut off were asked again, by OpenCode.
+        const again = (yield* requests).slice(before).filter(({ isTitle }) => !isTitle)
+        expect(again.map((request) => taskOf(request).trim()).sort()).toEqual(
+          Array.from({ length: 10 }, (_, index) => `task ${index + 21}`)
+        )
         expect(left(box)).toEqual(nothing)
         expect(fs.existsSync(`${file}.lock`)).toBe(false)
-      }).pipe(Effect.provide(provider((request) => {
-        const number = Number(/task (\d+)/.exec(taskOf(request))?.[1])
-        return number <= 20 ? Reply.text("done") : Reply.toolCalls([{
-          name: "bash",
-          // OpenCode itself would end it after two minutes.
-          arguments: { command: "trap '' TERM; sleep 3000", description: "Sleep", timeout: 3_600_000 }
-        }])
-      }))),
+      }).pipe(
+        Effect.provide(provider((request) => {
+          const number = Number(/task (\d+)/.exec(taskOf(request))?.[1])
+          return number <= 20 ? Reply.text("done") : Reply.toolCalls([{
+            name: "bash",
+            // OpenCode itself would end it after two minutes.
+            arguments: { command: "trap '' TERM; sleep 3000", description: "Sleep", timeout: 3_600_000 }
+          }])
+        })),
+        Effect.provide(FaultyOpenCode.layer([script(say(Events.session([Events.turn("done")])))])),
+        Effect.provide(NodeContext.layer)
+      ),
     3_600_000
   )
 })
 
 describe("Ctrl-C", () => {
-  const { layer, lines: say, script } = FaultyOpenCode
+  const { layer } = FaultyOpenCode
 
   const jobs = (box: Sandbox, binary: string) => {
     fs.writeFileSync(

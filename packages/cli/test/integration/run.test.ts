@@ -32,7 +32,7 @@ const asking = (box: Sandbox) =>
 const start = (box: Sandbox, args: ReadonlyArray<string>, stdin = "") =>
   Effect.gen(function*() {
     const ended = yield* Deferred.make<Ended>()
-    const child = spawn(process.execPath, [...program, ...args], {
+    const child = spawn(process.execPath, [program, ...args], {
       cwd: box.work,
       env: { ...box.environment, OPENCODE_BINARY: binary },
       stdio: ["pipe", "pipe", "pipe"]

@@ -12,7 +12,8 @@ import { createServer } from "node:http"
 import { createRequire } from "node:module"
 import * as os from "node:os"
 import * as path from "node:path"
-import { fileURLToPath, pathToFileURL } from "node:url"
+import { fileURLToPath } from "node:url"
+import { bundle } from "../../../core/test/support/bundle.js"
 import { install } from "../../../core/test/support/home.js"
 import { kill, programOf, read } from "../../../core/test/support/processFiles.js"
 
@@ -73,11 +74,9 @@ export const processes = (box: Sandbox): ReadonlyArray<{ readonly pid: number; r
     return /^[ZX]?$/.test(state) ? [] : [{ pid: Number(name), command: command.replaceAll("\0", " ") }]
   })
 
-/** What the command left behind: nothing. The compiler of its sources ends a moment after it. */
+/** What the command has left behind: nothing. */
 export const left = (box: Sandbox) => ({
-  processes: processes(box).filter(({ command }) => !command.includes("/esbuild ")).map(({ command, pid }) =>
-    `${pid} ${command}`
-  ),
+  processes: processes(box).map(({ command, pid }) => `${pid} ${command}`),
   directories: fs.readdirSync(box.tmp).filter((name) => name.startsWith("effect-opencode-"))
 })
 
@@ -93,12 +92,8 @@ export const provider = (respond: ModelProvider.Respond) =>
     Layer.provide(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
   )
 
-/** The arguments by which Node runs the command. */
-export const program = [
-  "--import",
-  pathToFileURL(resolve("tsx")).href,
-  fileURLToPath(new URL("../../src/main.ts", import.meta.url))
-]
+/** What Node is to run for the command. */
+export const program = bundle(fileURLToPath(new URL("../../src/main.ts", import.meta.url)))
 
 export interface Ended {
   readonly code: number | null
@@ -118,7 +113,7 @@ export interface Running {
 export const start = (box: Sandbox, ...args: ReadonlyArray<string>): Effect.Effect<Running> =>
   Effect.gen(function*() {
     const ended = yield* Deferred.make<Ended>()
-    const child = spawn(process.execPath, [...program, ...args], {
+    const child = spawn(process.execPath, [program, ...args], {
       cwd: box.work,
       env: box.environment,
       stdio: ["ignore", "pipe", "pipe"]

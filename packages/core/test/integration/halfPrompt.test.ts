@@ -7,14 +7,12 @@ import { Effect } from "effect"
 import { ModelProvider } from "effect-opencode-testing"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
-import { createRequire } from "node:module"
 import * as path from "node:path"
-import { fileURLToPath, pathToFileURL } from "node:url"
+import { fileURLToPath } from "node:url"
+import { bundle } from "../support/bundle.js"
 import * as support from "./support.js"
 
-const program = fileURLToPath(new URL("./programs/prompts.ts", import.meta.url))
-
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href
+const program = bundle(fileURLToPath(new URL("./programs/prompts.ts", import.meta.url)))
 
 const soak = process.env["EFFECT_OPENCODE_SOAK"] === "1"
 
@@ -32,7 +30,7 @@ const killed = (box: support.Sandbox, plan: Plan, shows: () => boolean, after: n
   Effect.gen(function*() {
     const ready = path.join(box.work, "ready")
     fs.rmSync(ready, { force: true })
-    const child = spawn(process.execPath, ["--import", tsx, program], {
+    const child = spawn(process.execPath, [program], {
       env: { ...process.env, PLAN: JSON.stringify({ ...plan, cwd: box.work, ready }) },
       stdio: "ignore"
     })
@@ -42,7 +40,7 @@ const killed = (box: support.Sandbox, plan: Plan, shows: () => boolean, after: n
     yield* Effect.sleep(after)
     child.kill("SIGKILL")
     yield* Effect.promise(() => exited)
-    yield* support.until(() => support.processes(box).every(({ command }) => command.includes("/esbuild ")))
+    yield* support.until(() => support.processes(box).length === 0)
   })
 
 describe("a program that is killed while it sends its prompts", () => {

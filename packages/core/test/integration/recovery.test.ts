@@ -7,7 +7,8 @@ import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
 import * as path from "node:path"
-import { fileURLToPath, pathToFileURL } from "node:url"
+import { fileURLToPath } from "node:url"
+import { bundle } from "../support/bundle.js"
 import * as support from "./support.js"
 
 const { Reply } = support
@@ -58,10 +59,9 @@ describe("a killed program", () => {
         const isWritten = () =>
           fs.existsSync(transcript) && fs.readFileSync(transcript, "utf8").includes("\"tool_use\"")
         const started = Effect.zipRight(support.appearance(box.work, "started"), support.until(isWritten))
-        const tsx = pathToFileURL(require.resolve("tsx")).href
-        const program = fileURLToPath(new URL("./programs/killed.ts", import.meta.url))
+        const program = bundle(fileURLToPath(new URL("./programs/killed.ts", import.meta.url)))
         const config = { configOverrides: provider.configOverrides, model: provider.model, title: "Scripted" }
-        const child = spawn(process.execPath, ["--import", tsx, program], {
+        const child = spawn(process.execPath, [program], {
           env: { ...process.env, RUN_CWD: box.work, RUN_DATA: box.data, RUN_OPTIONS: JSON.stringify(config) },
           stdio: "ignore"
         })

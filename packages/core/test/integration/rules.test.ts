@@ -17,9 +17,6 @@ const cells = process.env["RULES"] === "all"
     ["a default agent in a file", "make"],
     ["rules for build under both keys", "make"],
     ["build and plan disabled", "readOnly"],
-    ["build under the name of another agent", "make"],
-    ["an agent that the program names, in a file", "make"],
-    ["an agent that the program names, of the older kind, with comments", "readOnly"],
     ["plan disabled, that the program names", "readOnly"],
     ["sub-agents of its own", "make"]
   ] as const)

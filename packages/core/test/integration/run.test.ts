@@ -5,40 +5,65 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import { asked, bash, real, Reply, respond, run, steps, tags, tools, version } from "./support.js"
 
+const awkward = `--help "quoted" 'single' \`tick\` $(touch pwned) $HOME \\n %s\n\n  -x\ttab Grüße, 世界: 🦀 {"a":1}`
+
 const unicode = "Grüße, 世界: 🦀 👩‍💻 é é \u2028 ﷽"
 
 describe("a run with the real binary", () => {
-  real("returns the answer and its cost, and writes every event to the transcript", (box) =>
-    Effect.gen(function*() {
-      const transcript = path.join(box.root, "logs", "run.jsonl")
-      const result = yield* run("Say something", { transcript, keepRaw: true })
-      expect(result).toMatchObject({
-        text: unicode,
-        finishReason: "stop",
-        exitCode: 0,
-        forced: false,
-        steps: 1,
-        attempts: 1,
-        usage: { total: 120, output: 20 }
-      })
-      expect(result.sessionId).toMatch(/^ses_/)
-      expect(result.cost).toBeGreaterThan(0)
-      expect(tags(result.events)).toEqual(["StepStart", "Text", "StepFinish"])
-      const wire = result.events.map(RunEvent.toWire)
-      expect(result.rawLines?.map((line) => JSON.parse(line))).toEqual(wire)
-      const lines = fs.readFileSync(transcript, "utf8").trimEnd().split("\n").map((line) => JSON.parse(line))
-      expect(lines.slice(1, -1)).toEqual(wire.map((line) => ({ "effect-opencode/runId": result.runId, ...line })))
-      expect(lines[0]).toMatchObject({ type: "effect-opencode/run_start", runId: result.runId, cwd: box.work })
-      expect(lines.at(-1)).toMatchObject({ type: "effect-opencode/run_end", runId: result.runId, outcome: "success" })
-    }), { respond: steps([Reply.text(unicode, { deltas: [...unicode] })]) })
-
   real(
-    "calls the shell in the working directory, with a private temporary directory",
+    "takes the prompt as it is, and ends with the answer, its cost, and every event in the transcript",
     (box) =>
       Effect.gen(function*() {
-        const result = yield* run("List the files")
-        expect(result.steps).toBe(2)
-        expect(result.text).toBe("listed")
+        const transcript = path.join(box.root, "logs", "run.jsonl")
+        const result = yield* run(awkward, { transcript, keepRaw: true })
+        expect((yield* asked).map(({ prompt }) => prompt)).toEqual([awkward])
+        expect(result).toMatchObject({
+          text: unicode,
+          finishReason: "stop",
+          exitCode: 0,
+          forced: false,
+          steps: 1,
+          attempts: 1,
+          usage: { total: 120, output: 20 }
+        })
+        expect(result.sessionId).toMatch(/^ses_/)
+        expect(result.cost).toBeGreaterThan(0)
+        expect(tags(result.events)).toEqual(["StepStart", "Text", "StepFinish"])
+        const wire = result.events.map(RunEvent.toWire)
+        expect(result.rawLines?.map((line) => JSON.parse(line))).toEqual(wire)
+        const lines = fs.readFileSync(transcript, "utf8").trimEnd().split("\n").map((line) => JSON.parse(line))
+        expect(lines.slice(1, -1)).toEqual(wire.map((line) => ({ "effect-opencode/runId": result.runId, ...line })))
+        expect(lines[0]).toMatchObject({ type: "effect-opencode/run_start", runId: result.runId, cwd: box.work })
+        expect(lines.at(-1)).toMatchObject({ type: "effect-opencode/run_end", runId: result.runId, outcome: "success" })
+      }),
+    { respond: steps([Reply.text(unicode, { deltas: [...unicode] })]) }
+  )
+
+  real(
+    "takes a prompt of 1 MB, edits a file, and calls the shell with a temporary directory of its own",
+    (box) => {
+      const file = path.join(box.work, "greeting.txt")
+      fs.writeFileSync(file, "hello world\n")
+      const prompt = "0123456789abcde\n".repeat(64 * 1024) + "end"
+      return Effect.gen(function*() {
+        yield* respond(steps([
+          bash(`pwd; echo "$TMPDIR"; echo '${unicode}'; ls -A "$TMPDIR"; exit 3`),
+          Reply.toolCalls([{ name: "read", arguments: { filePath: file } }]),
+          Reply.toolCalls([{ name: "edit", arguments: { filePath: file, oldString: "world", newString: unicode } }]),
+          Reply.text("listed and edited")
+        ]))
+        const result = yield* run(prompt)
+        const [request] = yield* asked
+        expect(request?.prompt.length).toBe(prompt.length)
+        expect(request?.prompt === prompt).toBe(true)
+        expect(result.steps).toBe(4)
+        expect(result.text).toBe("listed and edited")
+        expect(tools(result.events).map(({ status, tool }) => `${tool} ${status}`)).toEqual([
+          "bash completed",
+          "read completed",
+          "edit completed"
+        ])
+        expect(fs.readFileSync(file, "utf8")).toBe(`hello ${unicode}\n`)
         const [call] = tools(result.events)
         expect(call).toMatchObject({ tool: "bash", status: "completed", metadata: { exit: 3 } })
         const [directory, temporary, said, ...unpacked] = call!.output!.trimEnd().split("\n")
@@ -47,46 +72,9 @@ describe("a run with the real binary", () => {
         expect(said).toBe(unicode)
         // OpenCode unpacks a library there and leaves it; the check after every test shows that it is gone.
         expect(unpacked.filter((name) => !name.startsWith(".")).length).toBeGreaterThan(0)
-      }),
-    {
-      respond: steps([bash(`pwd; echo "$TMPDIR"; echo '${unicode}'; ls -A "$TMPDIR"; exit 3`), Reply.text("listed")])
+      })
     }
   )
-
-  real("edits a file", (box) => {
-    const file = path.join(box.work, "greeting.txt")
-    fs.writeFileSync(file, "hello world\n")
-    return Effect.gen(function*() {
-      yield* respond(steps([
-        Reply.toolCalls([{ name: "read", arguments: { filePath: file } }]),
-        Reply.toolCalls([{ name: "edit", arguments: { filePath: file, oldString: "world", newString: unicode } }]),
-        Reply.text("edited")
-      ]))
-      const result = yield* run("Greet somebody else")
-      expect(tools(result.events).map(({ status, tool }) => `${tool} ${status}`)).toEqual([
-        "read completed",
-        "edit completed"
-      ])
-      expect(fs.readFileSync(file, "utf8")).toBe(`hello ${unicode}\n`)
-    })
-  })
-
-  real("passes the prompt on unchanged", () =>
-    Effect.gen(function*() {
-      const prompt = `--help "quoted" 'single' \`tick\` $(touch pwned) $HOME \\n %s\n\n  -x\ttab ${unicode} {"a":1}`
-      yield* run(prompt)
-      const [request] = yield* asked
-      expect(request?.prompt).toBe(prompt)
-    }))
-
-  real("passes on a prompt of 1 MB", () =>
-    Effect.gen(function*() {
-      const prompt = "0123456789abcde\n".repeat(64 * 1024) + "end"
-      yield* run(prompt)
-      const [request] = yield* asked
-      expect(request?.prompt.length).toBe(prompt.length)
-      expect(request?.prompt === prompt).toBe(true)
-    }))
 
   real(
     "passes a prompt as an argument: verbatim without a space, in double quotes with one",

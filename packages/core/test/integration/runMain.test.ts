@@ -2,14 +2,11 @@ import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect } from "effect"
 import { ModelProvider } from "effect-opencode-testing"
 import { spawn } from "node:child_process"
-import * as fs from "node:fs"
-import { createRequire } from "node:module"
-import { fileURLToPath, pathToFileURL } from "node:url"
+import { fileURLToPath } from "node:url"
+import { bundle } from "../support/bundle.js"
 import * as support from "./support.js"
 
-const program = fileURLToPath(new URL("./programs/interrupted.ts", import.meta.url))
-
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href
+const program = bundle(fileURLToPath(new URL("./programs/interrupted.ts", import.meta.url)))
 
 describe("a program under NodeRuntime.runMain", () => {
   it.scopedLive.each(["SIGINT", "SIGTERM"] as const)(
@@ -19,7 +16,7 @@ describe("a program under NodeRuntime.runMain", () => {
         Effect.gen(function*() {
           const provider = yield* ModelProvider.ModelProvider
           const started = support.appearance(box.work, "started")
-          const child = spawn(process.execPath, ["--import", tsx, program], {
+          const child = spawn(process.execPath, [program], {
             env: {
               ...process.env,
               RUN_CWD: box.work,
@@ -40,9 +37,7 @@ describe("a program under NodeRuntime.runMain", () => {
           yield* support.working(box, "sleep 300")
           child.kill(signal)
           yield* Deferred.await(exited)
-          // The TypeScript compiler ends a moment after its program.
-          expect(support.left(box).survivors.filter((line) => !line.includes("/esbuild "))).toEqual([])
-          expect(fs.readdirSync(box.tmp).filter((name) => name.startsWith("effect-opencode-"))).toEqual([])
+          expect(support.left(box)).toEqual(support.nothing)
         }).pipe(Effect.provide(support.services(box, {
           respond: support.steps([support.bash("trap '' TERM; touch started; sleep 300"), support.Reply.text("done")])
         }))))

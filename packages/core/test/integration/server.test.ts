@@ -1,31 +1,12 @@
 /** The service over one warm server of the real binary, which all tests of this file share. */
-import { FetchHttpClient } from "@effect/platform"
-import { NodeContext, NodeHttpServer } from "@effect/platform-node"
-import { afterAll, expect, layer } from "@effect/vitest"
-import { Context, Deferred, Effect, Fiber, Layer, Schema, Stream } from "effect"
-import { OpenCode, OpenCodeServer, Version } from "effect-opencode"
+import { expect } from "@effect/vitest"
+import { Deferred, Effect, Fiber, Schema, Stream } from "effect"
+import { OpenCode, type OpenCodeServer, Version } from "effect-opencode"
 import { ModelProvider } from "effect-opencode-testing"
 import * as fs from "node:fs"
-import { createServer } from "node:http"
 import * as path from "node:path"
-import {
-  appearance,
-  asked,
-  bash,
-  failing,
-  left,
-  nothing,
-  Reply,
-  respond,
-  run,
-  sandbox,
-  steps,
-  tags,
-  tools
-} from "./support.js"
-import type { Sandbox as Box } from "./support.js"
-
-class Sandbox extends Context.Tag("test/Sandbox")<Sandbox, Box>() {}
+import { appearance, asked, bash, failing, left, Reply, respond, run, steps, tags, tools } from "./support.js"
+import { Sandbox, warm } from "./warm.js"
 
 /** The requests for permission so far, and the next answer. */
 interface Permissions {
@@ -33,46 +14,18 @@ interface Permissions {
   answer: Effect.Effect<OpenCodeServer.PermissionAnswer>
 }
 
-class Asking extends Context.Tag("test/Asking")<Asking, Permissions>() {}
+const permissions: Permissions = { asked: [], answer: Effect.succeed("reject") }
 
-let remains: ReturnType<typeof left> | undefined
+const overServer = warm({
+  onPermission: (request) =>
+    Effect.suspend(() => {
+      permissions.asked.push(request)
+      return permissions.answer
+    })
+})
 
-const box = Layer.scoped(
-  Sandbox,
-  // Built before the servers: they must be gone when its finalizer looks.
-  Effect.tap(sandbox, (box) => Effect.addFinalizer(() => Effect.sync(() => (remains = left(box)))))
-)
-
-const provider = ModelProvider.layer({ respond: steps([Reply.text("done")]) }).pipe(
-  Layer.provide(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
-)
-
-const opencode = Layer.unwrapEffect(Effect.gen(function*() {
-  const { work } = yield* Sandbox
-  const { configOverrides, model } = yield* ModelProvider.ModelProvider
-  const permissions = yield* Asking
-  return OpenCodeServer.layer({
-    defaults: { configOverrides, model, cwd: work },
-    startTimeout: "10 minutes",
-    forceKillAfter: "15 seconds",
-    onPermission: (request) =>
-      Effect.suspend(() => {
-        permissions.asked.push(request)
-        return permissions.answer
-      })
-  })
-})).pipe(Layer.provide([NodeContext.layer, FetchHttpClient.layer]))
-
-const services = opencode.pipe(
-  Layer.provideMerge(provider),
-  Layer.provideMerge(Layer.sync(Asking, (): Permissions => ({ asked: [], answer: Effect.succeed("reject") }))),
-  Layer.provideMerge(box)
-)
-
-afterAll(() => expect(remains).toEqual(nothing))
-
-layer(services, { excludeTestServices: true, timeout: 600_000 })("runs over a warm server", (it) => {
-  it.effect("return the answer and stream its pieces", () =>
+overServer("runs over a warm server", (it) => {
+  it.effect("end with the answer, and show it as it is said", () =>
     Effect.gen(function*() {
       yield* respond(
         steps([Reply.reasoning("let me think", Reply.text("Hello world", { deltas: ["Hello ", "world"] }))])
@@ -140,7 +93,6 @@ layer(services, { excludeTestServices: true, timeout: 600_000 })("runs over a wa
   it.effect("ask for permission, and continue, stop or get a reason", () =>
     Effect.gen(function*() {
       const { work } = yield* Sandbox
-      const permissions = yield* Asking
       fs.writeFileSync(path.join(work, "secrets.env"), "TOKEN=1\n")
       const read = Reply.toolCalls([{ name: "read", arguments: { filePath: path.join(work, "secrets.env") } }])
       yield* respond(steps([read, Reply.text("after it")]))
@@ -206,12 +158,32 @@ layer(services, { excludeTestServices: true, timeout: 600_000 })("runs over a wa
       expect(yield* session.usage).toMatchObject({ steps: 5 })
     })))
 
-  it.effect("decode an answer with a schema", () =>
+  it.effect("answer by a schema, and get a wrong answer back in the same session", () =>
     Effect.gen(function*() {
-      yield* respond(ModelProvider.sequence([Reply.text("no json"), Reply.text("{\"answer\": 42}")]))
-      const { result, value } = yield* OpenCode.runSchema(Schema.Struct({ answer: Schema.Int }), "How many?")
-      expect(value).toEqual({ answer: 42 })
+      const said = (request: ModelProvider.ProviderRequest) =>
+        request.messages.filter(({ role }) => role === "user").map(({ text }) => text)
+      yield* respond((request) =>
+        said(request).length === 1
+          ? Reply.text("There are ```json\n{\"count\": \"three\", \"on\": \"2026-01-02\"}\n```")
+          : Reply.text("```json\n{\"count\": 3, \"on\": \"2026-01-02\"}\n```")
+      )
+      const Answer = Schema.Struct({ count: Schema.Int, on: Schema.Date })
+      const earlier = (yield* asked).length
+      const { result, value } = yield* OpenCode.runSchema(Answer, "How many?")
+      expect(value).toEqual({ count: 3, on: new Date("2026-01-02T00:00:00.000Z") })
       expect(result.steps).toBe(2)
+      const requests = (yield* asked).slice(earlier)
+      expect(requests.map((request) => said(request).length)).toEqual([1, 2])
+      expect(said(requests[0]!)[0]).toContain("How many?")
+      expect(said(requests[1]!)[1]).toContain("count")
+
+      yield* respond(() => Reply.text("I do not know"))
+      const error = yield* failing("OpenCodeOutputError")(OpenCode.runSchema(Answer, "How many?", { repairs: 1 }))
+      expect(error.answer).toBe("I do not know")
+      const budget = yield* failing("OpenCodeBudgetError")(
+        OpenCode.runSchema(Answer, "How many?", { budget: { steps: 1 } })
+      )
+      expect(budget.partial?.text).toBe("I do not know")
     }))
 
   it.effect("are aborted on interruption", () =>

@@ -10,20 +10,19 @@ import * as fs from "node:fs"
 import { createServer } from "node:http"
 import { createRequire } from "node:module"
 import * as path from "node:path"
-import { fileURLToPath, pathToFileURL } from "node:url"
+import { fileURLToPath } from "node:url"
 import * as table from "../../src/internal/process/table.js"
 import * as apis from "../../src/internal/transport/server/api.js"
 import * as connections from "../../src/internal/transport/server/connection.js"
 import * as credentials from "../../src/internal/transport/server/credentials.js"
 import type { Delivery, Gap, Subscription } from "../../src/internal/transport/server/hub.js"
 import * as pools from "../../src/internal/transport/server/pool.js"
+import { bundle } from "../support/bundle.js"
 import * as support from "./support.js"
 
 const binary = createRequire(import.meta.url).resolve("opencode-ai/bin/opencode.exe")
 
-const program = fileURLToPath(new URL("./programs/serving.ts", import.meta.url))
-
-const tsx = pathToFileURL(createRequire(import.meta.url).resolve("tsx")).href
+const program = bundle(fileURLToPath(new URL("./programs/serving.ts", import.meta.url)))
 
 const services = Effect.gen(function*() {
   const executor = yield* CommandExecutor.CommandExecutor
@@ -236,7 +235,7 @@ describe("a server of our own", () => {
         const started = support.appearance(box.work, "started")
         const child = yield* Effect.acquireRelease(
           Effect.sync(() =>
-            spawn(process.execPath, ["--import", tsx, program], {
+            spawn(process.execPath, [program], {
               env: {
                 ...process.env,
                 OPENCODE_BINARY: binary,
@@ -272,10 +271,6 @@ describe("a server of our own", () => {
         yield* Effect.scoped(Effect.flatMap(server(box), ({ connect }) => connect))
         expect(theirs.filter(({ pid }) => alive(pid))).toEqual([])
         expect(fs.existsSync(path.join(box.tmp, directories[0]!))).toBe(false)
-        // The TypeScript compiler leaves a cache.
-        for (const name of fs.readdirSync(box.tmp).filter((name) => name.startsWith("tsx-"))) {
-          fs.rmSync(path.join(box.tmp, name), { recursive: true })
-        }
       }),
     { respond: support.steps([support.bash("trap '' TERM; touch started; sleep 300")]) }
   )

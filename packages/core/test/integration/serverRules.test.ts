@@ -1,13 +1,12 @@
-import { NodeContext, NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
-import { describe, expect, it } from "@effect/vitest"
-import { Effect, Either, Layer } from "effect"
-import { OpenCode, OpenCodeServer } from "effect-opencode"
-import { ModelProvider } from "effect-opencode-testing"
+import { expect } from "@effect/vitest"
+import { Effect, Either } from "effect"
+import { OpenCode, Permission } from "effect-opencode"
 import * as fs from "node:fs"
-import { createServer } from "node:http"
 import * as path from "node:path"
+import { fill as fillWork, respond as tryAll } from "./permissions.js"
 import { allowed, changes, fill, profiles, projects, respond } from "./projects.js"
 import * as support from "./support.js"
+import { Sandbox, warm } from "./warm.js"
 
 type Profile = keyof typeof profiles
 
@@ -18,50 +17,90 @@ const wanted: ReadonlyArray<readonly [project: string, ReadonlyArray<Profile>]> 
     ["a default agent of its own", ["readOnly", "make"]],
     ["rules for build under both keys", ["make"]],
     ["build and plan disabled", ["denyAll"]],
+    ["build under the name of another agent", ["make"]],
+    ["an agent that the program names, in a file", ["make"]],
+    ["an agent that the program names, of the older kind, with comments", ["readOnly"]],
     ["an agent that the program names, in a file with an odd header", ["make"]],
     ["an agent that the program names, of the next major", ["make"]],
     ["sub-agents of its own", ["make"]]
   ]
 
-/** For a run that hangs: a busy machine takes a minute for each. */
-const patience = 3_600_000
+/** A directory of its own beside `data`. */
+const directoryOf = (name: string) =>
+  Effect.map(Sandbox, ({ root }) => {
+    const directory = path.join(root, name.replaceAll(/\W+/g, "-"))
+    fs.mkdirSync(directory, { recursive: true })
+    return directory
+  })
 
-const layer = (box: support.Sandbox) => {
-  const provider = ModelProvider.layer({ respond }).pipe(
-    Layer.provide(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
-  )
-  return Layer.unwrapEffect(Effect.map(ModelProvider.ModelProvider, ({ runConfig }) =>
-    OpenCodeServer.layer({
-      startTimeout: "10 minutes",
-      forceKillAfter: "15 seconds",
-      defaults: { ...runConfig, cwd: box.work, title: "Scripted" }
-    }))).pipe(Layer.provide([NodeContext.layer, NodeHttpClient.layer]), Layer.provideMerge(provider))
-}
+const overServer = warm({ defaults: { title: "Scripted" } })
 
-describe("rules hold in any project, over a server,", () => {
-  it.scopedLive(
-    "with any agents in its configuration",
-    () =>
-      Effect.flatMap(support.sandbox, (box) =>
-        Effect.gen(function*() {
-          for (const [name, all] of wanted) {
-            const project = projects[name]!
-            const cwd = path.join(box.work, name.replaceAll(/\W+/g, "-"))
-            for (const profile of all) {
-              fill(cwd, project)
-              const result = yield* Effect.either(
-                OpenCode.run("go", { cwd, permission: profiles[profile], ...project.options })
-              )
-              const happened = changes(cwd, project)
-              const outcome = { name, profile, forbidden: happened.filter((file) => !allowed.test(file)) }
-              expect(outcome).toEqual({ name, profile, forbidden: [] })
-              // Refused with a typed error, or the run reached its end.
-              if (project.refused !== undefined) expect(Either.isLeft(result) && result.left._tag).toBe(project.refused)
-              if (Either.isRight(result)) expect(happened.includes("main-echo.txt")).toBe(profile === "make")
-              for (const file of happened) fs.rmSync(path.join(cwd, file))
-            }
-          }
-        }).pipe(Effect.provide(layer(box)))),
-    patience
-  )
+overServer("over a server", (it) => {
+  for (const [name, all] of wanted) {
+    it.effect(`rules hold in any project: ${name}`, () =>
+      Effect.gen(function*() {
+        yield* support.respond(respond)
+        const project = projects[name]!
+        const cwd = yield* directoryOf(name)
+        for (const profile of all) {
+          fill(cwd, project)
+          const result = yield* Effect.either(
+            OpenCode.run("go", { cwd, permission: profiles[profile], ...project.options })
+          )
+          const happened = changes(cwd, project)
+          const outcome = { profile, forbidden: happened.filter((file) => !allowed.test(file)) }
+          expect(outcome).toEqual({ profile, forbidden: [] })
+          // Refused by a typed error, or the run came to its end.
+          if (project.refused !== undefined) expect(Either.isLeft(result) && result.left._tag).toBe(project.refused)
+          if (Either.isRight(result)) expect(happened.includes("main-echo.txt")).toBe(profile === "make")
+          for (const file of happened) fs.rmSync(path.join(cwd, file))
+        }
+      }))
+  }
+
+  it.effect("readOnly holds, and reads, in a project whose opencode.json says otherwise", () =>
+    Effect.gen(function*() {
+      const cwd = yield* directoryOf("readOnly")
+      fillWork(cwd)
+      fs.writeFileSync(
+        path.join(cwd, "opencode.json"),
+        JSON.stringify({ permission: { read: "ask", edit: "allow", bash: "allow", webfetch: "allow", task: "allow" } })
+      )
+      yield* support.respond(tryAll)
+      const result = yield* support.run("go", { cwd, permission: Permission.readOnly })
+      expect(fs.readdirSync(cwd).sort()).toEqual([".env", "a.txt", "opencode.json"])
+      expect(support.tools(result.events).at(-1)).toMatchObject({ tool: "read", status: "completed" })
+    }))
+
+  it.effect("denyAll offers no tool at all", () =>
+    Effect.gen(function*() {
+      const cwd = yield* directoryOf("denyAll")
+      yield* support.respond(support.steps([support.Reply.text("done")]))
+      yield* support.run("go", { cwd, permission: Permission.denyAll })
+      expect((yield* support.asked).at(-1)?.tools).toEqual([])
+    }))
+
+  it.effect("allowAll asks for nothing, outside of the working directory too", () =>
+    Effect.gen(function*() {
+      const { data } = yield* Sandbox
+      const cwd = yield* directoryOf("allowAll")
+      yield* support.respond(support.steps([support.bash("echo x > ../data/outside.txt"), support.Reply.text("done")]))
+      const result = yield* support.run("go", { cwd, permission: Permission.allowAll })
+      expect(fs.readFileSync(path.join(data, "outside.txt"), "utf8")).toBe("x\n")
+      expect(support.tags(result.events)).not.toContain("PermissionAsked")
+      expect(support.tags(result.events)).not.toContain("PermissionRejected")
+      expect((yield* support.asked).at(-1)?.tools).not.toContain("question")
+    }))
+
+  it.effect("make opens what it names and nothing else", () =>
+    Effect.gen(function*() {
+      const cwd = yield* directoryOf("make")
+      yield* support.respond(
+        support.steps([support.bash("echo x > one.txt"), support.bash("touch two.txt"), support.Reply.text("done")])
+      )
+      const result = yield* support.run("go", { cwd, permission: Permission.make({ bash: { "echo*": "allow" } }) })
+      expect(fs.existsSync(path.join(cwd, "one.txt"))).toBe(true)
+      expect(fs.existsSync(path.join(cwd, "two.txt"))).toBe(false)
+      expect(support.tools(result.events).map((use) => use.status)).toEqual(["completed", "error"])
+    }))
 })

@@ -3,6 +3,7 @@ import { Effect } from "effect"
 import { ModelProvider } from "effect-opencode-testing"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import type { Sandbox } from "./support.js"
 import { bash, real, Reply, run, steps, tools } from "./support.js"
 
 const list = {
@@ -22,6 +23,9 @@ const list = {
   }
 }
 
+/** The list of models that a start finds. */
+const models = (box: Sandbox) => path.join(box.home, ".cache", "opencode", "models.json")
+
 const script = steps([
   bash("cat \"${OPENCODE_MODELS_PATH:-/dev/null}\"; echo; pwd"),
   Reply.toolCalls([{ name: "write", arguments: { filePath: "note.txt", content: "seen" } }]),
@@ -31,9 +35,7 @@ const script = steps([
 describe("the start-up profile with the real binary", () => {
   real("changes only the title and the list of models of a run", (box) =>
     Effect.gen(function*() {
-      const cache = path.join(box.home, ".cache", "opencode")
-      fs.mkdirSync(cache, { recursive: true })
-      fs.writeFileSync(path.join(cache, "models.json"), JSON.stringify(list))
+      fs.writeFileSync(models(box), JSON.stringify(list))
       const provider = yield* ModelProvider.ModelProvider
       const observe = (startupProfile: "full" | "fast") =>
         Effect.gen(function*() {
@@ -80,10 +82,10 @@ describe("the start-up profile with the real binary", () => {
     Effect.gen(function*() {
       const login = { OPENCODE_AUTH_CONTENT: JSON.stringify({ openai: { type: "api", key: "none" } }) }
       const hello = Effect.map(run("Hello", { startupProfile: "fast", extraEnv: login }), ({ text }) => text)
+      // With the list that OpenCode brings, then with one that was stored.
+      fs.rmSync(models(box))
       expect(yield* hello).toBe("done")
-      const cache = path.join(box.home, ".cache", "opencode")
-      fs.mkdirSync(cache, { recursive: true })
-      fs.writeFileSync(path.join(cache, "models.json"), JSON.stringify(list))
+      fs.writeFileSync(models(box), JSON.stringify(list))
       expect(yield* hello).toBe("done")
     }))
 })
