@@ -3,9 +3,6 @@
  *
  * @since 0.1.0
  */
-import * as Args from "@effect/cli/Args"
-import * as Command from "@effect/cli/Command"
-import * as Options from "@effect/cli/Options"
 import * as Path from "@effect/platform/Path"
 import * as OpenCode from "effect-opencode/OpenCode"
 import type { Budget } from "effect-opencode/RunOptions"
@@ -17,8 +14,10 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { CliError, ReportedError } from "../CliError.js"
+import * as commandLine from "../commandLine/commandLine.js"
 import * as ConfigOptions from "../commandLine/ConfigOptions.js"
-import { choice, flag, optional, parsed, text } from "../commandLine/options.js"
+import * as options from "../commandLine/options.js"
+import { choice, flag, parsed, text } from "../commandLine/options.js"
 import * as values from "../commandLine/values.js"
 import * as FleetView from "../display/FleetView.js"
 import * as format from "../display/format.js"
@@ -56,39 +55,34 @@ const count = (name: string, description: string) =>
     (text) => Either.filterOrLeft(values.count(text), (count) => count > 0, () => "it is no whole number from 1")
   )
 
-const budget: Options.Options<Budget | undefined> = Options.all({
-  cost: limit("total-cost", "US dollars that all jobs together may cost. What would start after that does not."),
-  tokens: limit("total-tokens", "Tokens of all jobs together."),
-  steps: limit("total-steps", "Steps of all jobs together."),
-  toolCalls: limit("total-tool-calls", "Tool calls of all jobs together.")
-}).pipe(Options.map((limits) => Object.values(limits).every((limit) => limit === undefined) ? undefined : limits))
+const budget: options.Option<Budget | undefined> = options.map(
+  options.all({
+    cost: limit("total-cost", "US dollars that all jobs together may cost. What would start after that does not."),
+    tokens: limit("total-tokens", "Tokens of all jobs together."),
+    steps: limit("total-steps", "Steps of all jobs together."),
+    toolCalls: limit("total-tool-calls", "Tool calls of all jobs together.")
+  }),
+  (limits) => Object.values(limits).every((limit) => limit === undefined) ? undefined : limits
+)
 
-const options = {
-  words: Args.text({ name: "jobs" }).pipe(
-    Args.withDescription("The file of jobs: .jsonl, .json, .csv or .yaml. Behind --matrix, further axes."),
-    Args.repeated
-  ),
+const given = options.all({
+  words: options.args("jobs|file", "The file of jobs: .jsonl, .json, .csv or .yaml. Behind --matrix, further axes."),
   format: choice("format", JobFile.formats, "The format of the file. Default: by its name."),
   prompt: text("prompt", "template", "The prompt of every job, with {{columns}} of the file in it."),
   promptFile: text("prompt-file", "file", "A file that holds this template."),
   name: text("name", "template", "What the jobs are called. Default: their field name, or how their prompt begins."),
-  matrix: Options.text("matrix").pipe(
-    Options.withPseudoName("axis=a,b"),
-    Options.withDescription(
-      "Every job once for each value, and each combination of values: model, agent, cwd, timeout, config.<option>, " +
-        "budget.<limit>, or a column that templates name. Several axes behind each other, or repeat it."
-    ),
-    Options.repeated
+  matrix: options.texts(
+    "matrix",
+    "axis=a,b",
+    "Every job once for each value, and each combination of values: model, agent, cwd, timeout, config.<option>, " +
+      "budget.<limit>, or a column that templates name. Several axes behind each other, or repeat it."
   ),
   repeat: count("repeat", "How often each job is run. Default: 1."),
   jobs: count("jobs", "Jobs at work at the same time. Default: 4."),
-  output: Options.text("output").pipe(
-    Options.withAlias("o"),
-    Options.withPseudoName("file"),
-    Options.withDescription(
-      "The results, a JSON line for each job, written as they come. Default: <jobs>.results.jsonl beside the file of jobs."
-    ),
-    optional
+  output: text(
+    "o, output",
+    "file",
+    "The results, a JSON line for each job, written as they come. Default: <jobs>.results.jsonl beside the file of jobs."
   ),
   resume: flag("resume", "Go on with results that are there: jobs that have one are not run again."),
   retryFailed: flag("retry-failed", "With --resume: run those again that failed."),
@@ -108,7 +102,7 @@ const options = {
   run: ConfigOptions.run,
   client: ConfigOptions.client,
   fleet: ConfigOptions.fleet
-}
+})
 
 const usage = (reason: string, hint?: string) => new CliError({ reason, hint })
 
@@ -259,110 +253,133 @@ const refuseSame = (option: "output" | "report", file: string, others: ReadonlyA
         ? usage(`--${option}: ${file} is ${what}.`, "name another file")
         : Effect.void), { discard: true })
 
-/**
- * @since 0.1.0
- * @category commands
- */
-export const command = Command.make("batch", options, (given) =>
-  Effect.gen(function*() {
-    const path = yield* Path.Path
-    const { base, client, fleet, keepWorktrees, resume, retryFailed, run, worktree } = given
-    const { file, pairs } = yield* sort(given.words, given.matrix)
-    if (retryFailed && !resume) return yield* usage("--retry-failed is for --resume.", "give both")
-    if (!worktree && (base !== undefined || keepWorktrees !== undefined)) {
-      return yield* usage("--base and --keep-worktrees are for --worktree.", "give --worktree, too")
-    }
-    const jobs = yield* planOf({ ...given, file, pairs })
-    const settled = ConfigOptions.settle(client, run)
-    const isIsolated = settled.isolation === undefined || settled.isolation === "run"
-    const cwd = path.resolve(run.cwd === undefined || run.cwd.includes("{{") ? "." : run.cwd)
-
-    // Two names of one file have one lock.
-    const output = yield* outputFile.follow(
-      path.resolve(given.output ?? `${file.replace(/\.[^./\\]+$/, "")}.results.jsonl`)
-    )
-    const directory = path.dirname(output)
-    const beside = besideOf(output)
-    const read: ReadonlyArray<readonly [string, string]> = [
-      ["the file of jobs", path.resolve(file)],
-      ...given.promptFile === undefined ? [] : [["the prompt file", path.resolve(given.promptFile)] as const]
+export const command = commandLine.make(
+  {
+    name: "batch",
+    description: "Runs many agents: the jobs of a file, in every cell of a matrix.",
+    usage: "<jobs> [options]",
+    examples: [
+      ["effect-opencode batch files.csv --prompt \"Review {{file}}\" --permission read-only", "a run for each row"],
+      [
+        "effect-opencode batch tasks.jsonl --worktree --jobs 2 --total-cost 5",
+        "each in a branch of its own, for five dollars"
+      ],
+      [
+        "effect-opencode batch tasks.jsonl --matrix model=a/large,b/small --repeat 3 --report report.html",
+        "every task six times, compared on a page"
+      ],
+      ["effect-opencode batch tasks.jsonl --resume", "go on after an interruption"]
+    ],
+    notes: [
+      "Ctrl-C lets the runs that are under way finish and starts no further one; the second Ctrl-C ends everything.",
+      "Exit codes: 0 every job succeeded; 1 some did not; 2 something is wrong with the jobs or the options, and nothing " +
+      "was started; 3 OpenCode is missing or not supported; 9 the budget of all jobs is used up; 129, 130, 131, 141, 143 " +
+      "ended by SIGHUP, Ctrl-C, SIGQUIT, a closed pipe, SIGTERM."
     ]
-    yield* refuseSame("output", output, read)
-    yield* refuseSame("output", `${output}.lock`, read)
-    const report = given.report === undefined ? undefined : path.resolve(given.report)
-    if (report !== undefined) {
-      yield* refuseSame("report", report, [
-        ...read,
-        ["the file of results", output],
-        ["the lock of the results", `${output}.lock`],
-        ["the directory of the transcripts", beside("transcripts")],
-        ["the directory of the worktrees", beside("worktrees")]
-      ])
-    }
-    const before = resume ? yield* ResultsFile.peek(output) : Option.some([])
-    if (Option.isSome(before)) {
-      yield* preflight.check(Batch.todoOf(jobs, before.value, { retryFailed }), {
-        cwd,
-        isIsolated,
-        hasWorktree: worktree
-      }).pipe(Effect.catchTag("JobFileError", reportProblems))
-    }
-    if (given.dryRun) return yield* list(jobs)
+  },
+  given,
+  (given) =>
+    Effect.gen(function*() {
+      const path = yield* Path.Path
+      const { base, client, fleet, keepWorktrees, resume, retryFailed, run, worktree } = given
+      const { file, pairs } = yield* sort(given.words, given.matrix ?? [])
+      if (retryFailed && !resume) return yield* usage("--retry-failed is for --resume.", "give both")
+      if (!worktree && (base !== undefined || keepWorktrees !== undefined)) {
+        return yield* usage("--base and --keep-worktrees are for --worktree.", "give --worktree, too")
+      }
+      const jobs = yield* planOf({ ...given, file, pairs })
+      const settled = ConfigOptions.settle(client, run)
+      const isIsolated = settled.isolation === undefined || settled.isolation === "run"
+      const cwd = path.resolve(run.cwd === undefined || run.cwd.includes("{{") ? "." : run.cwd)
 
-    if (report !== undefined) {
-      yield* Effect.mapError(
-        outputFile.check(report),
-        (cause) => new CliError({ reason: `The report ${report} cannot be written; nothing was started.`, cause })
+      // Two names of one file have one lock.
+      const output = yield* outputFile.follow(
+        path.resolve(given.output ?? `${file.replace(/\.[^./\\]+$/, "")}.results.jsonl`)
       )
-    }
-    const batch = Effect.scoped(Effect.gen(function*() {
-      const results = yield* ResultsFile.open(output, { resume, jobs: new Set(jobs.map(({ id }) => id)) })
-      const { graceful, stopping } = yield* Interrupt
-      yield* graceful
-      return yield* Batch.run({
-        jobs,
-        results,
-        directory,
-        transcripts: beside("transcripts"),
-        cwd,
-        concurrency: given.jobs ?? 4,
-        resume,
-        retryFailed,
-        failFast: given.failFast,
-        budget: given.budget === undefined ? undefined : { ...given.budget, unpriced: run.budget?.unpriced },
-        worktrees: worktree ? { directory: beside("worktrees"), base, keep: keepWorktrees ?? "none" } : undefined,
-        stop: Deferred.await(stopping),
-        isIsolated,
-        forceKillAfter: settled.forceKillAfter
-      })
-    })).pipe(
-      Effect.onInterrupt(() => Console.error("What has ended is in the results; --resume goes on with the rest.")),
-      Effect.catchTags({
-        ResultsFileError: (error) =>
-          new CliError({
-            reason: error.message,
-            hint: error.hint,
-            exitCode: error.reason === "unwritable" ? ExitCode.failure : ExitCode.usage
-          }),
-        WorktreeError: (error) => new CliError({ reason: error.message, hint: "--worktree works in git repositories" })
-      })
-    )
-    const outcome = yield* batch.pipe(
-      Effect.provide(display(given.plain)),
-      Effect.provide(OpenCode.layer({ ...settled, ...fleet }))
-    )
+      const directory = path.dirname(output)
+      const beside = besideOf(output)
+      const read: ReadonlyArray<readonly [string, string]> = [
+        ["the file of jobs", path.resolve(file)],
+        ...given.promptFile === undefined ? [] : [["the prompt file", path.resolve(given.promptFile)] as const]
+      ]
+      yield* refuseSame("output", output, read)
+      yield* refuseSame("output", `${output}.lock`, read)
+      const report = given.report === undefined ? undefined : path.resolve(given.report)
+      if (report !== undefined) {
+        yield* refuseSame("report", report, [
+          ...read,
+          ["the file of results", output],
+          ["the lock of the results", `${output}.lock`],
+          ["the directory of the transcripts", beside("transcripts")],
+          ["the directory of the worktrees", beside("worktrees")]
+        ])
+      }
+      const before = resume ? yield* ResultsFile.peek(output) : Option.some([])
+      if (Option.isSome(before)) {
+        yield* preflight.check(Batch.todoOf(jobs, before.value, { retryFailed }), {
+          cwd,
+          isIsolated,
+          hasWorktree: worktree
+        }).pipe(Effect.catchTag("JobFileError", reportProblems))
+      }
+      if (given.dryRun) return yield* list(jobs)
 
-    const { columns, stdoutIsTerminal } = yield* Host
-    const screen = { columns: stdoutIsTerminal ? yield* columns : 120, style: yield* Style.stdout }
-    for (const line of FleetView.final(outcome.results, screen)) yield* Console.log(line)
-    if (report !== undefined) yield* writeReport(report, outcome, output, directory)
-    if (outcome.undone.length > 0) {
-      yield* Console.error(
-        `${format.count(outcome.undone.length)} of ${format.count(jobs.length)} jobs were not run, because ${
-          why[outcome.stopped ?? "asked"]
-        }; --resume goes on with them.`
+      if (report !== undefined) {
+        yield* Effect.mapError(
+          outputFile.check(report),
+          (cause) => new CliError({ reason: `The report ${report} cannot be written; nothing was started.`, cause })
+        )
+      }
+      const batch = Effect.scoped(Effect.gen(function*() {
+        const results = yield* ResultsFile.open(output, { resume, jobs: new Set(jobs.map(({ id }) => id)) })
+        const { graceful, stopping } = yield* Interrupt
+        yield* graceful
+        return yield* Batch.run({
+          jobs,
+          results,
+          directory,
+          transcripts: beside("transcripts"),
+          cwd,
+          concurrency: given.jobs ?? 4,
+          resume,
+          retryFailed,
+          failFast: given.failFast,
+          budget: given.budget === undefined ? undefined : { ...given.budget, unpriced: run.budget?.unpriced },
+          worktrees: worktree ? { directory: beside("worktrees"), base, keep: keepWorktrees ?? "none" } : undefined,
+          stop: Deferred.await(stopping),
+          isIsolated,
+          forceKillAfter: settled.forceKillAfter
+        })
+      })).pipe(
+        Effect.onInterrupt(() => Console.error("What has ended is in the results; --resume goes on with the rest.")),
+        Effect.catchTags({
+          ResultsFileError: (error) =>
+            new CliError({
+              reason: error.message,
+              hint: error.hint,
+              exitCode: error.reason === "unwritable" ? ExitCode.failure : ExitCode.usage
+            }),
+          WorktreeError: (error) =>
+            new CliError({ reason: error.message, hint: "--worktree works in git repositories" })
+        })
       )
-    }
-    const exitCode = exitCodeOf(outcome)
-    if (exitCode !== ExitCode.success) return yield* new ReportedError({ exitCode })
-  })).pipe(Command.withDescription("Runs many agents: the jobs of a file, in every cell of a matrix."))
+      const outcome = yield* batch.pipe(
+        Effect.provide(display(given.plain)),
+        Effect.provide(OpenCode.layer({ ...settled, ...fleet }))
+      )
+
+      const { columns, stdoutIsTerminal } = yield* Host
+      const screen = { columns: stdoutIsTerminal ? yield* columns : 120, style: yield* Style.stdout }
+      for (const line of FleetView.final(outcome.results, screen)) yield* Console.log(line)
+      if (report !== undefined) yield* writeReport(report, outcome, output, directory)
+      if (outcome.undone.length > 0) {
+        yield* Console.error(
+          `${format.count(outcome.undone.length)} of ${format.count(jobs.length)} jobs were not run, because ${
+            why[outcome.stopped ?? "asked"]
+          }; --resume goes on with them.`
+        )
+      }
+      const exitCode = exitCodeOf(outcome)
+      if (exitCode !== ExitCode.success) return yield* new ReportedError({ exitCode })
+    })
+)

@@ -3,23 +3,20 @@
  *
  * @since 0.1.0
  */
-import * as Args from "@effect/cli/Args"
-import * as Command from "@effect/cli/Command"
-import * as Options from "@effect/cli/Options"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as RunResult from "effect-opencode/RunResult"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Option from "effect/Option"
 import { CliError } from "../CliError.js"
-import { parsed } from "../commandLine/options.js"
+import * as commandLine from "../commandLine/commandLine.js"
+import * as options from "../commandLine/options.js"
 import * as values from "../commandLine/values.js"
 import * as liveView from "../display/runView.js"
 import * as recording from "./recording.js"
 
 /** Times faster than it was; infinite for `instant`. */
-const speed = parsed(
+const speed = options.parsed(
   "speed",
   "n|instant",
   "How many times as fast as it was, or all at once. Default: 1.",
@@ -29,16 +26,14 @@ const speed = parsed(
       ? factor
       : Either.left("it is neither a number greater than zero nor \"instant\"")
   }
-).pipe(
-  Options.map((factor = 1) => factor)
 )
 
-const maxPause = parsed(
+const maxPause = options.parsed(
   "max-pause",
   "time",
   "Cut longer silences short. Default: they are as long as they were.",
   values.duration
-).pipe(Options.map((pause = Duration.infinity) => pause))
+)
 
 const read = (file: string) =>
   Effect.flatMap(FileSystem.FileSystem, (fileSystem) => fileSystem.readFileString(file)).pipe(
@@ -83,23 +78,26 @@ const play = (run: recording.Recording, options: { readonly speed: number; reado
     })
   }))
 
-/**
- * @since 0.1.0
- * @category commands
- */
-export const command = Command.make("replay", {
-  transcript: Args.text({ name: "transcript" }).pipe(
-    Args.withDescription("A file that `run --transcript` or a batch has written.")
-  ),
-  speed,
-  maxPause,
-  run: Options.text("run").pipe(
-    Options.withPseudoName("id"),
-    Options.withDescription("Which run of the file. Default: its last."),
-    Options.optional
-  )
-}, ({ maxPause, run, speed, transcript }) =>
-  Effect.gen(function*() {
-    const runs = recording.parse(yield* read(transcript))
-    yield* play(yield* choose(transcript, runs, Option.getOrUndefined(run)), { speed, maxPause })
-  })).pipe(Command.withDescription("Shows a recorded run again, as fast as it went or faster."))
+export const command = commandLine.make(
+  {
+    name: "replay",
+    description: "Shows a recorded run again, as fast as it went or faster.",
+    usage: "<transcript> [options]",
+    examples: [
+      ["effect-opencode run \"Fix the test\" --transcript run.jsonl", "records a run"],
+      ["effect-opencode replay run.jsonl --speed 10 --max-pause 2s", "shows it again, ten times as fast"]
+    ],
+    notes: []
+  },
+  options.all({
+    transcript: options.argument("transcript", "A file that `run --transcript` or a batch has written."),
+    speed,
+    maxPause,
+    run: options.text("run", "id", "Which run of the file. Default: its last.")
+  }),
+  ({ maxPause = Duration.infinity, run, speed = 1, transcript }) =>
+    Effect.gen(function*() {
+      const runs = recording.parse(yield* read(transcript))
+      yield* play(yield* choose(transcript, runs, run), { speed, maxPause })
+    })
+)
