@@ -26,7 +26,7 @@ const noNode = { group: ["node:*"], message: "Use the services of @effect/platfo
 const shipped = {
   paths: [
     byModule("effect", "Effect from \"effect/Effect\""),
-    byModule("@effect/cli", "Command from \"@effect/cli/Command\""),
+    byModule("@optique/core", "constructs from \"@optique/core/constructs\""),
     byModule("@effect/platform", "Path from \"@effect/platform/Path\""),
     byModule("@effect/platform-node", "NodeContext from \"@effect/platform-node/NodeContext\""),
     byModule("effect-opencode", "RunEvent from \"effect-opencode/RunEvent\""),

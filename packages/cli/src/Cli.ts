@@ -3,25 +3,18 @@
  *
  * @since 0.1.0
  */
-import * as CliConfig from "@effect/cli/CliConfig"
-import * as Command from "@effect/cli/Command"
 import type * as NodeContext from "@effect/platform-node/NodeContext"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Redaction from "effect-opencode/Redaction"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as CliError from "./CliError.js"
-import * as commandDoc from "./commandLine/commandDoc.js"
 import * as commandLine from "./commandLine/commandLine.js"
-import * as completions from "./commandLine/completions.js"
 import * as ConfigOptions from "./commandLine/ConfigOptions.js"
-import * as help from "./commandLine/help.js"
-import * as pages from "./commandLine/pages.js"
 import * as BatchCommand from "./commands/BatchCommand.js"
 import * as DoctorCommand from "./commands/DoctorCommand.js"
 import * as ReplayCommand from "./commands/ReplayCommand.js"
@@ -35,9 +28,28 @@ import * as Interrupt from "./host/Interrupt.js"
 
 const name = "effect-opencode"
 
-const commands = [RunCommand.command, BatchCommand.command, ReplayCommand.command, DoctorCommand.command] as const
+const each = [RunCommand.command, BatchCommand.command, ReplayCommand.command, DoctorCommand.command] as const
 
-const docs: ReadonlyArray<commandDoc.CommandDoc> = commands.map((command) => commandDoc.make(command))
+type EffectOf<C> = C extends commandLine.Command<infer E, infer R> ? Effect.Effect<void, E, R> : never
+
+type Run = EffectOf<(typeof each)[number]>
+
+const commands: ReadonlyArray<commandLine.Command<Effect.Effect.Error<Run>, Effect.Effect.Context<Run>>> = each
+
+/** What help says about the program. */
+const page: commandLine.Page = {
+  name,
+  description: "Runs the OpenCode coding agent: one prompt or a batch, with exit codes that tell the outcome, and " +
+    "nothing left behind.",
+  usage: "<command> [options]",
+  examples: [
+    [`${name} run "Explain this repository" --permission read-only`, "one run; the answer is on standard output"],
+    [`git diff | ${name} run "Review this change:" - > review.md`, "with standard input in the prompt"],
+    [`${name} batch files.csv --prompt "Review {{file}}" --jobs 4`, "a run for each row of a table"],
+    [`${name} doctor`, "when something does not work"]
+  ],
+  notes: [`${name} <command> --help shows the options of a command.`]
+}
 
 /** The version of this package, read on demand. */
 const version: Effect.Effect<string, never, FileSystem.FileSystem | Path.Path> = Effect.gen(function*() {
@@ -47,51 +59,28 @@ const version: Effect.Effect<string, never, FileSystem.FileSystem | Path.Path> =
   return String(JSON.parse(yield* fileSystem.readFileString(manifest)).version)
 }).pipe(Effect.orDie)
 
-/** Silences `@effect/cli`, which prints its own long, coloured errors; we print each error once. */
-const parseQuietly = (words: ReadonlyArray<string>) =>
-  Effect.gen(function*() {
-    const printed = yield* version
-    return yield* Console.consoleWith((console) => {
-      const quiet: Console.Console = { ...console, error: () => Effect.void }
-      const loud = <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.withConsole(effect, console)
-      const root = Command.make(name).pipe(
-        Command.withSubcommands([
-          RunCommand.command.pipe(Command.transformHandler(loud)),
-          BatchCommand.command.pipe(Command.transformHandler(loud)),
-          ReplayCommand.command.pipe(Command.transformHandler(loud)),
-          DoctorCommand.command.pipe(Command.transformHandler(loud))
-        ])
-      )
-      const run = Command.run(root, { name, version: printed, executable: name })
-      return run(["node", name, ...words]).pipe(
-        Effect.provide(CliConfig.layer({ isCaseSensitive: true, showBuiltIns: false })),
-        Effect.withConsole(quiet)
-      )
-    })
-  })
-
-const showHelp = (asked: string | undefined) =>
+const showHelp = (command: commandLine.Command | undefined) =>
   Effect.gen(function*() {
     const { columns } = yield* Host
-    const layout = { style: yield* Style.stdout, columns: yield* columns }
-    const doc = docs.find(({ name }) => name === asked)
-    yield* Console.log(
-      doc === undefined
-        ? help.ofProgram(docs, { ...pages.program, version: yield* version }, layout)
-        : help.ofCommand(doc, pages.ofCommand(doc.name), ConfigOptions.groups, layout)
-    )
+    const text = commandLine.help(command ?? page, {
+      of: command ?? commands,
+      groups: ConfigOptions.groups,
+      colors: (yield* Style.stdout) === Style.colored,
+      columns: yield* columns
+    })
+    yield* Console.log(command === undefined ? `${name} ${yield* version}\n\n${text}` : text)
   })
 
-const execute = (line: commandLine.CommandLine) => {
+const execute = <E, R>(line: commandLine.CommandLine<E, R>) => {
   switch (line._tag) {
     case "Help":
       return showHelp(line.command)
     case "Version":
       return Effect.flatMap(version, (printed) => Console.log(printed))
     case "Completions":
-      return Console.log(completions.script(line.shell, docs))
+      return Console.log(line.text)
     case "Run":
-      return parseQuietly(line.words)
+      return line.effect
   }
 }
 
@@ -117,14 +106,10 @@ export const run: Effect.Effect<number, never, NodeContext.NodeContext | Host | 
   function*() {
     const { args } = yield* Host
     const style = yield* Style.stderr
-    const read = commandLine.parse(args, docs)
-    const verbose = Either.match(read, { onLeft: () => false, onRight: ({ verbose }) => verbose })
+    const verbose = commandLine.isVerbose(args)
     const redactor = Redaction.make(yield* Redaction.inherited)
     const [logs, level] = logger(verbose, style, redactor)
-    const line = Either.match(read, {
-      onLeft: (problem) => new CliError.CliError(problem),
-      onRight: ({ commandLine }) => execute(commandLine)
-    })
+    const line = Effect.suspend(() => Effect.flatMap(commandLine.parse(args, commands), execute))
     return yield* Interrupt.guard(line).pipe(
       Effect.as(ExitCode.success),
       Effect.catchAllCause((cause) => {

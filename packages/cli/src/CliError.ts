@@ -3,17 +3,16 @@
  *
  * @since 0.1.0
  */
-import * as HelpDoc from "@effect/cli/HelpDoc"
-import * as ValidationError from "@effect/cli/ValidationError"
 import * as PlatformError from "@effect/platform/Error"
 import * as OpenCodeError from "effect-opencode/OpenCodeError"
 import * as Cause from "effect/Cause"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as ConfigOptions from "./commandLine/ConfigOptions.js"
+import { UsageError } from "./commandLine/options.js"
 import { plural } from "./display/plural.js"
 import type { Style } from "./display/Style.js"
-import { manyLines, oneLine, withoutEscapes } from "./display/terminalText.js"
+import { manyLines, oneLine } from "./display/terminalText.js"
 import * as ExitCode from "./ExitCode.js"
 import { CrashedError, InterruptedError } from "./host/Interrupt.js"
 
@@ -147,13 +146,12 @@ const explainError = (error: unknown): Explanation => {
   if (error instanceof CrashedError) {
     return { message: oneLine(error.message), hint: defectHint, exitCode: ExitCode.failure, details: error.message }
   }
-  if (ValidationError.isValidationError(error)) {
-    const text = withoutEscapes(HelpDoc.toAnsiText(error.error)).trim()
+  if (error instanceof UsageError) {
     return {
-      message: oneLine(text),
-      hint: "--help lists commands and options",
+      message: oneLine(error.reason),
+      hint: error.hint,
       exitCode: ExitCode.usage,
-      details: `${error._tag}: ${text}`
+      details: `${error._tag}: ${error.reason}`
     }
   }
   if (PlatformError.isPlatformError(error)) {

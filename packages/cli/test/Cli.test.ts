@@ -68,7 +68,7 @@ describe("help", () => {
         const { stdout } = yield* runCli([command, "--help"], { stdoutIsTerminal: true, env: { NO_COLOR: "1" } })
         const lines = stdout.split("\n")
         for (const [index, line] of lines.entries()) {
-          if (!/^ +-/.test(line)) continue
+          if (!/^ {2}-/.test(line)) continue
           expect(/\S {2,}\S/.test(line.trim()) || /^ {34}\S/.test(lines[index + 1] ?? ""), line).toBe(true)
         }
         const tooLong = lines.filter((line) => line.length > 80 && !/^ +(effect-opencode|git|#)/.test(line))

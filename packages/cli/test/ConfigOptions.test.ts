@@ -1,26 +1,23 @@
-import * as CliConfig from "@effect/cli/CliConfig"
-import * as HelpDoc from "@effect/cli/HelpDoc"
-import * as Options from "@effect/cli/Options"
 import { FileSystem } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
+import * as message from "@optique/core/message"
+import * as parser from "@optique/core/parser"
 import { ConfigProvider, Duration, Effect, Redacted } from "effect"
 import { Permission, RunConfig } from "effect-opencode"
 import type { RunOptions } from "effect-opencode/RunOptions"
 import * as ConfigOptions from "../src/commandLine/ConfigOptions.js"
+import * as options from "../src/commandLine/options.js"
 
-/** What the arguments of a command line set. */
-const parse = <A>(options: Options.Options<A>, ...words: ReadonlyArray<string>) =>
-  Effect.map(
-    Options.processCommandLine(options, words, CliConfig.make({ isCaseSensitive: true })),
-    ([, leftover, value]) => {
-      expect(leftover).toEqual([])
-      return value
-    }
-  )
+/** What the words of a command line set. */
+const parse = <A>(option: options.Option<A>, ...words: ReadonlyArray<string>) =>
+  Effect.suspend(() => {
+    const parsed = parser.parse(option, words)
+    return parsed.success ? parsed.value : options.invalid(message.formatMessage(parsed.error, { quotes: false }))
+  })
 
-const refused = <A>(options: Options.Options<A>, ...words: ReadonlyArray<string>) =>
-  Effect.map(Effect.flip(parse(options, ...words)), ({ error }) => HelpDoc.toAnsiText(error).trim())
+const refused = <A>(option: options.Option<A>, ...words: ReadonlyArray<string>) =>
+  Effect.map(Effect.flip(parse(option, ...words)), ({ reason }) => reason)
 
 const platform = Effect.provide(NodeContext.layer)
 
@@ -117,7 +114,7 @@ describe("the options of a run", () => {
   it.effect("can be switched off when they are on by default, but not both ways", () =>
     Effect.gen(function*() {
       expect(yield* parse(ConfigOptions.run, "--print-logs")).toEqual({ printLogs: true })
-      expect(yield* refused(ConfigOptions.run, "--print-logs", "--no-print-logs")).toContain("give one of the two")
+      expect(yield* refused(ConfigOptions.run, "--print-logs", "--no-print-logs")).toContain("cannot be used together")
     }).pipe(platform))
 })
 
@@ -191,7 +188,7 @@ describe("secrets", () => {
         "--password-env: the environment variable NOT_SET is not set"
       )
       expect(yield* refused(ConfigOptions.run, "--password-env", "A", "--password-file", "b")).toContain(
-        "give one of the two"
+        "cannot be used together"
       )
     }).pipe(Effect.withConfigProvider(ConfigProvider.fromMap(new Map())), platform))
 })

@@ -1,113 +1,164 @@
+import { NodeContext } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Either, FastCheck as fc } from "effect"
-import * as commandDoc from "../src/commandLine/commandDoc.js"
+import { Effect, Either, FastCheck as fc } from "effect"
 import * as commandLine from "../src/commandLine/commandLine.js"
+import * as options from "../src/commandLine/options.js"
 import * as ReplayCommand from "../src/commands/ReplayCommand.js"
 import * as RunCommand from "../src/commands/RunCommand.js"
 
-const docs = [commandDoc.make(RunCommand.command), commandDoc.make(ReplayCommand.command)]
+const commands = [RunCommand.command, ReplayCommand.command]
 
-const parse = (...words: ReadonlyArray<string>) => commandLine.parse(words, docs)
-
-const words = (...given: ReadonlyArray<string>) =>
-  Either.match(parse(...given), {
+const problem = (...given: ReadonlyArray<string>) =>
+  Either.match(commandLine.parse<unknown, unknown>(given, commands), {
     onLeft: ({ hint, reason }) => `${reason} ${hint}`,
-    onRight: ({ commandLine }) => commandLine._tag === "Run" ? commandLine.words : commandLine
+    onRight: ({ _tag }) => _tag
   })
+
+const page = { name: "run", description: "Runs.", usage: "", examples: [], notes: [] }
+
+/** What the options of a command are, with one option of each kind. */
+const values = (...given: ReadonlyArray<string>) => {
+  const found: Array<unknown> = []
+  const kinds = options.all({
+    words: options.args("prompt", "Words."),
+    model: options.text("m, model", "provider/model", "A text."),
+    title: options.text("title", "text", "A text."),
+    files: options.texts("files", "file", "Repeated."),
+    level: options.choice("level", ["DEBUG", "INFO"], "A choice."),
+    json: options.flag("json", "A flag."),
+    update: options.toggle("update", "On.", "Off.")
+  })
+  const command = commandLine.make(page, kinds, (given) => Effect.sync(() => found.push(given)))
+  return Effect.gen(function*() {
+    const line = yield* commandLine.parse(given, [command])
+    if (line._tag === "Run") yield* line.effect
+    return found[0] as { readonly words: ReadonlyArray<string> }
+  }).pipe(Effect.provide(NodeContext.layer))
+}
+
+const none = {
+  words: [],
+  model: undefined,
+  title: undefined,
+  files: undefined,
+  level: undefined,
+  json: false,
+  update: undefined
+}
 
 describe("a command line", () => {
-  it("puts options first and arguments after --", () => {
-    expect(words("run", "fix it", "-m", "a/b", "now", "--json", "--title=a=b", "--", "--json", "-x")).toEqual(
-      ["run", "--model", "a/b", "--json", "--title", "a=b", "--", "fix it", "now", "--json", "-x"]
+  it.effect("has its options anywhere, and arguments only after --", () =>
+    Effect.gen(function*() {
+      expect(yield* values("run")).toEqual(none)
+      expect(
+        yield* values("run", "fix it", "-m", "a/b", "now", "--json", "--title=a=b", "--no-update", "--", "--json", "-x")
+      ).toEqual({
+        ...none,
+        words: ["fix it", "now", "--json", "-x"],
+        model: "a/b",
+        json: true,
+        title: "a=b",
+        update: false
+      })
+    }))
+
+  it.effect("keeps values as they are: empty ones, of several lines, with a dash", () =>
+    Effect.gen(function*() {
+      expect(yield* values("run", "--title=", "--model=a\nb", "--files", "-high", "--files", "--new", "-")).toEqual({
+        ...none,
+        words: ["-"],
+        title: "",
+        model: "a\nb",
+        files: ["-high", "--new"]
+      })
+      expect(yield* values("run", "- one\n- two")).toEqual({ ...none, words: ["- one\n- two"] })
+    }))
+
+  it("takes no option that it does not know for a prompt", () => {
+    expect(problem("run", "--dry-run")).toBe(
+      "Unexpected option or argument: --dry-run. effect-opencode run --help shows the options; what begins with a dash and is not an option follows --"
     )
+    expect(problem("run", "--modle", "a/b", "x")).toBe("Unexpected option or argument: --modle. did you mean --model?")
+    expect(problem("run", "x", "--modle=a/b")).toBe("Unexpected option or argument: --modle. did you mean --model?")
+    expect(problem("run", "--modle a/b")).toContain("Unexpected option: --modle a/b.")
+    expect(problem("run", "-q")).toContain("Unexpected option or argument: -q. effect-opencode run --help")
   })
 
-  it("keeps values unchanged: empty, of several lines, with a dash", () => {
-    expect(words("run", "--title=", "--agent=a\nb", "--variant", "-high", "-")).toEqual(
-      ["run", "--title", "", "--agent", "a\nb", "--variant", "-high", "--", "-"]
+  it("misses a value", () => {
+    expect(problem("run", "x", "--model")).toBe(
+      "--model requires <provider/model>. effect-opencode run --help shows the options"
     )
+    expect(problem("run", "--model", "--json", "x")).toContain("--model requires <provider/model>.")
+    expect(problem("run", "-m", "--no-print-logs", "x")).toContain("-m requires <provider/model>.")
+    expect(problem("run", "--json=yes", "x")).toContain("Flag --json does not accept a value.")
   })
 
-  it("passes --log-level under a name that the program's own option does not have", () => {
-    expect(words("run", "--log-level", "DEBUG", "x")).toEqual(["run", "--opencode-log-level", "DEBUG", "--", "x"])
+  it("shows no value that was refused", () => {
+    for (const words of [["--json=canary"], ["--api-key=canary"], ["x", "--jsno=canary"], ["--no-print-logs=canary"]]) {
+      expect(problem("run", ...words)).not.toContain("canary")
+      expect(problem("run", ...words)).toMatch(/--/)
+    }
+    expect(problem("--api-key=canary", "run")).not.toContain("canary")
   })
 
-  it("refuses an unknown option instead of taking it for the prompt", () => {
-    expect(words("run", "--dry-run")).toBe(
-      "There is no option --dry-run. effect-opencode run --help shows the options; what begins with a dash and is no option goes behind --"
-    )
-    expect(words("run", "--modle", "a/b", "x")).toBe("There is no option --modle. did you mean --model?")
-    expect(words("run", "-q")).toContain("There is no option -q.")
+  it("gives an option once, unless it may be repeated", () => {
+    expect(problem("run", "x", "--title", "a", "--title", "b")).toContain("--title cannot be used multiple times.")
+    expect(problem("run", "x", "--json", "--json")).toContain("--json cannot be used multiple times.")
+    expect(problem("run", "x", "--files", "a", "--files", "b")).toBe("Run")
+    expect(problem("run", "x", "--print-logs", "--no-print-logs")).toContain("cannot be used together")
   })
 
-  it("reports a missing value", () => {
-    expect(words("run", "x", "--model")).toBe("--model needs a value: provider/model. effect-opencode run --help")
-    expect(words("run", "--model", "--json", "x")).toContain("--model needs a value")
-    expect(words("run", "--json=yes", "x")).toContain("--json takes no value")
-  })
+  it.effect("gives no argument too many, and one of the choices", () =>
+    Effect.gen(function*() {
+      expect(problem("replay", "a.jsonl", "b.jsonl")).toContain("Unexpected option or argument: b.jsonl.")
+      expect(problem("replay")).toBe("Missing required argument. effect-opencode replay <transcript> [options]")
+      const { reason } = yield* Effect.flip(values("run", "--level", "canary"))
+      expect(reason).toBe("--level: it is one of DEBUG, INFO")
+    }))
 
-  it("refuses an option given twice unless it may be repeated", () => {
-    expect(words("run", "x", "--title", "a", "--title", "b")).toContain("--title is given more than once.")
-    expect(words("run", "x", "--json", "--json")).toContain("--json is given more than once.")
-    expect(words("run", "x", "--files", "a", "--files", "b")).toEqual(
-      ["run", "--files", "a", "--files", "b", "--", "x"]
-    )
-  })
-
-  it("refuses an unexpected argument and an invalid choice", () => {
-    expect(words("replay", "a.jsonl", "b.jsonl")).toContain("\"b.jsonl\" is an argument too many.")
-    expect(words("run", "x", "--log-level", "LOUD")).toContain("--log-level is one of DEBUG, INFO, WARN, ERROR.")
-  })
-
-  it("reports an unknown command", () => {
-    expect(words("rn")).toBe("There is no command \"rn\". did you mean run?")
-    expect(words("explain this")).toBe(
+  it("names a command", () => {
+    expect(problem("rn")).toBe("There is no command \"rn\". did you mean run?")
+    expect(problem("rnu")).toBe("There is no command \"rnu\". did you mean run?")
+    expect(problem("explain this")).toBe(
       "There is no command \"explain this\". there are run, replay; effect-opencode --help"
     )
-    expect(words("--model", "a/b", "run")).toBe(
-      "There is no option --model. options stand behind the command: effect-opencode run --model …"
+    expect(problem("--model", "a/b", "run")).toBe(
+      "There is no option --model. options of a command follow it; --help shows more"
     )
   })
 
-  it("recognises help, version and completions", () => {
+  it("asks for help, the version or completions", () => {
+    const read = (...given: ReadonlyArray<string>) =>
+      Either.getOrThrow(commandLine.parse<unknown, unknown>(given, commands))
     const help = { _tag: "Help", command: undefined }
-    expect(words()).toEqual(help)
-    expect(words("-h")).toEqual(help)
-    expect(words("help")).toEqual(help)
-    expect(words("help", "run")).toEqual({ _tag: "Help", command: "run" })
-    expect(words("help", "walk")).toContain("There is no command \"walk\".")
-    expect(words("run", "x", "--help", "--bogus")).toEqual({ _tag: "Help", command: "run" })
-    expect(words("run", "--version")).toEqual({ _tag: "Version" })
-    expect(words("--completions", "fish")).toEqual({ _tag: "Completions", shell: "fish" })
-    expect(words("--completions=tcsh")).toBe("--completions needs the name of a shell. bash, zsh or fish")
+    expect(read()).toEqual(help)
+    expect(read("-h")).toEqual(help)
+    expect(read("help")).toEqual(help)
+    expect(read("help", "run")).toEqual({ _tag: "Help", command: RunCommand.command })
+    expect(problem("help", "walk")).toContain("There is no command \"walk\".")
+    expect(read("run", "x", "--help", "--bogus")).toEqual({ _tag: "Help", command: RunCommand.command })
+    expect(problem("run", "--", "--help")).toBe("Run")
+    expect(read("--version")).toEqual({ _tag: "Version" })
+    expect(read("run", "--version")).toEqual({ _tag: "Version" })
+    expect(read("--completions", "fish")).toMatchObject({ _tag: "Completions" })
+    expect(read("--completions=fish")).toEqual(read("--completions", "fish"))
+    expect(problem("--completions=tcsh")).toBe("--completions requires a shell. bash, zsh, fish")
+    expect(problem("--completions")).toBe("--completions requires a shell. bash, zsh, fish")
   })
 
-  it("finds --verbose anywhere before --", () => {
-    const verbose = (...given: ReadonlyArray<string>) => Either.map(parse(...given), ({ verbose }) => verbose)
-    expect(verbose("run", "x", "--verbose")).toEqual(Either.right(true))
-    expect(verbose("--verbose", "run", "x")).toEqual(Either.right(true))
-    expect(verbose("run", "--", "--verbose")).toEqual(Either.right(false))
+  it("is verbose wherever it says so, but for after --", () => {
+    expect(commandLine.isVerbose(["run", "x", "--verbose"])).toBe(true)
+    expect(commandLine.isVerbose(["--verbose", "run", "x"])).toBe(true)
+    expect(commandLine.isVerbose(["run", "--", "--verbose"])).toBe(false)
+    expect([problem("run", "x", "--verbose"), problem("--verbose", "run", "x")]).toEqual(["Run", "Run"])
   })
 
-  it.prop("passes on every word after --", { rest: fc.array(fc.fullUnicodeString()) }, ({ rest }) => {
-    const expected = rest.length === 0 ? ["run"] : ["run", "--", ...rest]
-    expect(words("run", "--", ...rest)).toEqual(expected)
-  })
-})
-
-describe("a suggestion", () => {
-  it.prop("differs from the word by at most a third", {
-    word: fc.stringMatching(/^--[a-z-]{2,12}$/),
-    candidates: fc.array(fc.stringMatching(/^--[a-z-]{2,12}$/))
-  }, ({ candidates, word }) => {
-    const meant = commandLine.nearest(word, candidates)
-    if (meant === undefined || meant.startsWith(word)) return
-    expect(commandLine.distance(word, meant)).toBeLessThanOrEqual(Math.max(1, Math.floor((word.length - 2) / 3)))
-  })
-
-  it("counts two swapped letters as one change", () => {
-    expect(commandLine.distance("modle", "model")).toBe(1)
-    expect(commandLine.distance("", "abc")).toBe(3)
-    expect(commandLine.distance("kitten", "sitting")).toBe(3)
-  })
+  it.effect.prop(
+    "hands every word after -- on",
+    { rest: fc.array(fc.fullUnicodeString()) },
+    ({ rest }) =>
+      Effect.gen(function*() {
+        expect((yield* values("run", "--", ...rest)).words).toEqual(rest)
+      })
+  )
 })

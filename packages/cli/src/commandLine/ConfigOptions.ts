@@ -5,7 +5,6 @@
  *
  * @since 0.1.0
  */
-import * as Options from "@effect/cli/Options"
 import type * as OpenCode from "effect-opencode/OpenCode"
 import * as Permission from "effect-opencode/Permission"
 import * as Redaction from "effect-opencode/Redaction"
@@ -18,42 +17,21 @@ import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as utf8 from "../host/utf8.js"
+import type { Group } from "./commandLine.js"
 import * as dotenv from "./dotenv.js"
 import { given } from "./given.js"
 import * as options from "./options.js"
-import { choice, invalid, optional, parsed, text, texts } from "./options.js"
+import { choice, either, invalid, optional, parsed, required, text, texts, toggle } from "./options.js"
 import * as values from "./values.js"
 
-/**
- * Options that belong together in a help text.
- *
- * @since 0.1.0
- * @category models
- */
-export interface Group {
-  readonly title: string
-  readonly options: ReadonlyArray<string>
-}
-
-/** Given, given as `--no-…`, or left to the default: `@effect/cli`'s own negation cannot tell the last two apart. */
-const toggle = (name: string, description: string): Options.Options<boolean | undefined> =>
-  Options.all([
-    Options.boolean(name).pipe(Options.withDescription(description)),
-    Options.boolean(`no-${name}`).pipe(Options.withDescription(description))
-  ]).pipe(Options.mapEffect(([on, off]) =>
-    on && off
-      ? Effect.fail(invalid(`--${name} and --no-${name}: give one of the two`))
-      : Effect.succeed(on ? true : off ? false : undefined)
-  ))
-
 /** Not there unless it is given, so that the layer's own default stays. */
-const flag = (name: string, description: string): Options.Options<boolean | undefined> =>
-  Options.map(options.flag(name, description), (given) => given ? true : undefined)
+const flag = (name: string, description: string): options.Option<boolean | undefined> =>
+  options.map(options.flag(name, description), (given) => given ? true : undefined)
 
-const duration = (name: string, description: string): Options.Options<Duration.Duration | undefined> =>
+const duration = (name: string, description: string): options.Option<Duration.Duration | undefined> =>
   parsed(name, "time", description, values.duration)
 
-const number = (name: string, description: string): Options.Options<number | undefined> =>
+const number = (name: string, description: string): options.Option<number | undefined> =>
   parsed(name, "n", description, values.number)
 
 const readFile = (name: string, file: string) =>
@@ -64,8 +42,8 @@ const json = <A>(
   name: string,
   description: string,
   decode: (value: unknown) => Either.Either<A, string>
-): Options.Options<A | undefined> =>
-  Options.mapEffect(
+): options.Option<A | undefined> =>
+  options.mapEffect(
     text(name, "json|@file", description),
     (given) =>
       given === undefined ? Effect.succeed(undefined) : Effect.gen(function*() {
@@ -89,11 +67,12 @@ const profiles: { readonly [name: string]: Permission.Rules } = {
   "deny-all": Permission.denyAll
 }
 
-const permission = Options.mapEffect(
+const permission = options.mapEffect(
   text(
     "permission",
     "profile|json|@file",
-    "What the agent may do: read-only, allow-all, deny-all, or rules ('{\"*\":\"deny\",\"read\":\"allow\"}'). Default: OpenCode's, and what it would ask about is refused."
+    "What the agent may do: read-only, allow-all, deny-all, or rules ('{\"*\":\"deny\",\"read\":\"allow\"}'). Default: OpenCode's, and what it would ask about is refused.",
+    Object.keys(profiles)
   ),
   (given) =>
     Effect.gen(function*() {
@@ -119,52 +98,55 @@ const fromVariable = (option: string, name: string) =>
     Effect.mapError(() => invalid(`--${option}: the environment variable ${name} is not set`))
   )
 
-const password = Options.all([
-  text("password-env", "name", "The environment variable that holds the server's password."),
-  text("password-file", "file", "The file that holds the server's password.")
-]).pipe(Options.mapEffect(([variable, file]) =>
-  Effect.gen(function*() {
-    if (variable !== undefined && file !== undefined) {
-      return yield* Effect.fail(invalid("--password-env and --password-file: give one of the two"))
-    }
-    if (variable !== undefined) return yield* fromVariable("password-env", variable)
-    if (file === undefined) return undefined
-    return Redacted.make((yield* readFile("password-file", file)).replace(/\r?\n$/, ""))
-  })
+const password = optional(either(
+  options.mapEffect(
+    required("password-env", "name", "The environment variable that holds the server's password."),
+    (name) => fromVariable("password-env", name)
+  ),
+  options.mapEffect(
+    required("password-file", "file", "The file that holds the server's password."),
+    (file) => Effect.map(readFile("password-file", file), (text) => Redacted.make(text.replace(/\r?\n$/, "")))
+  )
 ))
 
-const extraEnv = Options.all([
-  texts("extra-env", "name=value", "A variable for OpenCode and its tools. Nothing secret. Repeat it for more."),
-  texts(
-    "extra-env-from",
-    "name",
-    "Hands a variable of this program on as a secret: to OpenCode with --environment reviewed, and masked in transcripts and errors. Repeat it for more."
-  ),
-  texts("extra-env-file", "file", "Secret variables from a file of name=value lines. Repeat it for more.")
-]).pipe(Options.mapEffect(([given, names, files]) =>
-  Effect.gen(function*() {
-    const variables: Record<string, string | Redacted.Redacted> = {}
-    for (const file of files ?? []) {
-      const lines = yield* Either.mapLeft(
-        dotenv.parse(yield* readFile("extra-env-file", file)),
-        (reason) => invalid(`--extra-env-file ${file}: ${reason}`)
-      )
-      for (const [name, value] of lines) variables[name] = Redacted.make(value)
-    }
-    for (const name of names ?? []) variables[name] = yield* fromVariable("extra-env-from", name)
-    for (const pair of given ?? []) {
-      const [name, value] = yield* Either.mapLeft(values.pair(pair), (reason) => invalid(`--extra-env: ${reason}`))
-      if (Redaction.isSecretName(name) || values.holdsSecret({ [name]: value })) {
-        return yield* Effect.fail(invalid(
-          `--extra-env ${name}: it looks like a secret, and everybody on the machine can read arguments; ` +
-            `use --extra-env-from ${name} or --extra-env-file`
-        ))
+const extraEnv = options.mapEffect(
+  options.all({
+    given: texts(
+      "extra-env",
+      "name=value",
+      "A variable for OpenCode and its tools. Nothing secret. Repeat it for more."
+    ),
+    names: texts(
+      "extra-env-from",
+      "name",
+      "Hands a variable of this program on as a secret: to OpenCode with --environment reviewed, and masked in transcripts and errors. Repeat it for more."
+    ),
+    files: texts("extra-env-file", "file", "Secret variables from a file of name=value lines. Repeat it for more.")
+  }),
+  ({ files, given, names }) =>
+    Effect.gen(function*() {
+      const variables: Record<string, string | Redacted.Redacted> = {}
+      for (const file of files ?? []) {
+        const lines = yield* Either.mapLeft(
+          dotenv.parse(yield* readFile("extra-env-file", file)),
+          (reason) => invalid(`--extra-env-file ${file}: ${reason}`)
+        )
+        for (const [name, value] of lines) variables[name] = Redacted.make(value)
       }
-      variables[name] = value
-    }
-    return Object.keys(variables).length === 0 ? undefined : variables
-  })
-))
+      for (const name of names ?? []) variables[name] = yield* fromVariable("extra-env-from", name)
+      for (const pair of given ?? []) {
+        const [name, value] = yield* Either.mapLeft(values.pair(pair), (reason) => invalid(`--extra-env: ${reason}`))
+        if (Redaction.isSecretName(name) || values.holdsSecret({ [name]: value })) {
+          return yield* Effect.fail(invalid(
+            `--extra-env ${name}: it looks like a secret, and everybody on the machine can read arguments; ` +
+              `use --extra-env-from ${name} or --extra-env-file`
+          ))
+        }
+        variables[name] = value
+      }
+      return Object.keys(variables).length === 0 ? undefined : variables
+    })
+)
 
 const object = (value: unknown): Either.Either<{ readonly [key: string]: unknown }, string> =>
   values.isObject(value) ? Either.right(value) : Either.left("it must be a JSON object")
@@ -172,12 +154,7 @@ const object = (value: unknown): Either.Either<{ readonly [key: string]: unknown
 /** Every field of a `RunConfig`, and the option that sets it. */
 const config = {
   agent: text("agent", "name", "The primary agent. Default: OpenCode's."),
-  model: Options.text("model").pipe(
-    Options.withAlias("m"),
-    Options.withPseudoName("provider/model"),
-    Options.withDescription("The model. Default: OpenCode's."),
-    optional
-  ),
+  model: text("m, model", "provider/model", "The model. Default: OpenCode's."),
   variant: text("variant", "name", "The model's variant, such as its reasoning effort."),
   thinking: flag("thinking", "Show the model's reasoning."),
   command: text("command", "name", "A slash command; the prompt is its arguments and may be left out."),
@@ -200,32 +177,39 @@ const config = {
   dir: text("dir", "directory", "The directory that OpenCode changes to, on the server with --attach."),
   port: number("port", "The port of OpenCode's own server. Default: a free one."),
   extraEnv,
-  disableAutoupdate: toggle("disable-autoupdate", "Keep OpenCode from updating itself. Default: it is kept."),
+  disableAutoupdate: toggle(
+    "disable-autoupdate",
+    "Keep OpenCode from updating itself. The default.",
+    "Let OpenCode update itself."
+  ),
   startupProfile: choice(
     "startup-profile",
     ["full", "fast"],
     "fast: start with the part of OpenCode's model list that the run names, fetch none, ask for no title. Default: full."
   ),
-  printLogs: toggle("print-logs", "Have OpenCode log. Default: at level ERROR, which shows failing providers."),
-  // `@effect/cli` has a --log-level of its own, which would take this one; the second name is how it gets past that.
-  logLevel: choice("log-level", ["DEBUG", "INFO", "WARN", "ERROR"], "The level of OpenCode's log. Default: ERROR.")
-    .pipe(
-      Options.withAlias("opencode-log-level")
-    ),
+  printLogs: toggle(
+    "print-logs",
+    "Have OpenCode log. Default: at level ERROR, which shows failing providers.",
+    "Keep OpenCode from logging."
+  ),
+  logLevel: choice("log-level", ["DEBUG", "INFO", "WARN", "ERROR"], "The level of OpenCode's log. Default: ERROR."),
   extraArgs: texts("extra-args", "argument", "A further argument for `opencode run`. Repeat it for more.")
-} satisfies { readonly [Field in keyof RunConfig]-?: Options.Options<RunConfig[Field]> }
+} satisfies { readonly [Field in keyof RunConfig]-?: options.Option<RunConfig[Field]> }
 
-const budget = Options.all({
-  steps: number("budget-steps", "Steps at most. Default: 500."),
-  cost: number("budget-cost", "US dollars at most, by OpenCode's price list."),
-  tokens: number("budget-tokens", "Tokens at most, cached ones included."),
-  toolCalls: number("budget-tool-calls", "Tool calls at most."),
-  unpriced: choice(
-    "unpriced",
-    ["warn", "error", "allow"],
-    "Under a limit of cost, where OpenCode has no price for the model: a warning, the end of the run, or nothing. Default: warn."
-  )
-}).pipe(Options.map((limits) => Object.values(limits).every((limit) => limit === undefined) ? undefined : limits))
+const budget = options.map(
+  options.all({
+    steps: number("budget-steps", "Steps at most. Default: 500."),
+    cost: number("budget-cost", "US dollars at most, by OpenCode's price list."),
+    tokens: number("budget-tokens", "Tokens at most, cached ones included."),
+    toolCalls: number("budget-tool-calls", "Tool calls at most."),
+    unpriced: choice(
+      "unpriced",
+      ["warn", "error", "allow"],
+      "Under a limit of cost, where OpenCode has no price for the model: a warning, the end of the run, or nothing. Default: warn."
+    )
+  }),
+  (limits) => Object.values(limits).every((limit) => limit === undefined) ? undefined : limits
+)
 
 /** Every further field of `RunOptions` that a command line can give. */
 const limits = {
@@ -247,7 +231,7 @@ const limits = {
     "Add the tokens and the cost of sub-agents, which takes a start of OpenCode for each."
   )
 } satisfies {
-  readonly [Field in keyof Omit<RunOptions, keyof RunConfig | "onEvent" | "keepRaw" | "transcript">]-?: Options.Options<
+  readonly [Field in keyof Omit<RunOptions, keyof RunConfig | "onEvent" | "keepRaw" | "transcript">]-?: options.Option<
     RunOptions[Field]
   >
 }
@@ -259,7 +243,7 @@ const limits = {
  * @since 0.1.0
  * @category options
  */
-export const run: Options.Options<RunOptions> = Options.map(Options.all({ ...config, ...limits }), given)
+export const run: options.Option<RunOptions> = options.map(options.all({ ...config, ...limits }), given)
 
 /**
  * What a layer for single runs is told.
@@ -272,11 +256,12 @@ export type ClientOptions = Pick<
   "binary" | "version" | "isolation" | "retry" | "forceKillAfter" | "environment"
 >
 
-const isolation = Options.map(
+const isolation = options.map(
   text(
     "isolation",
     "run|none|directory",
-    "Where OpenCode keeps its data: a private directory that goes with the run, its own, or one of yours. Default: run."
+    "Where OpenCode keeps its data: a private directory that goes with the run, its own, or one of yours. Default: run.",
+    ["run", "none"]
   ),
   (given): OpenCode.Options["isolation"] =>
     given === undefined || given === "run" || given === "none" ? given : { directory: given }
@@ -288,39 +273,42 @@ const isolation = Options.map(
  * @since 0.1.0
  * @category options
  */
-export const client: Options.Options<ClientOptions> = Options.all({
-  binary: text(
-    "binary",
-    "file",
-    "OpenCode. Default: $OPENCODE_BINARY, an opencode-ai in node_modules, opencode on $PATH."
-  ),
-  version: parsed(
-    "opencode-version",
-    "x.y.z",
-    "The version of the binary, which saves asking it. Default: asked.",
-    values.version
-  ),
-  isolation,
-  retry: parsed(
-    "retries",
-    "n",
-    "Further starts after a crash of OpenCode's database at its start. Default: 2.",
-    values.count
-  ).pipe(
-    Options.map((times) =>
-      times === undefined ? undefined : Schedule.intersect(Schedule.recurs(times), Schedule.spaced("1 second"))
+export const client: options.Option<ClientOptions> = options.map(
+  options.all({
+    binary: text(
+      "binary",
+      "file",
+      "OpenCode. Default: $OPENCODE_BINARY, an opencode-ai in node_modules, opencode on $PATH."
+    ),
+    version: parsed(
+      "opencode-version",
+      "x.y.z",
+      "The version of the binary, which saves asking it. Default: asked.",
+      values.version
+    ),
+    isolation,
+    retry: options.map(
+      parsed(
+        "retries",
+        "n",
+        "Further starts after a crash of OpenCode's database at its start. Default: 2.",
+        values.count
+      ),
+      (times) =>
+        times === undefined ? undefined : Schedule.intersect(Schedule.recurs(times), Schedule.spaced("1 second"))
+    ),
+    forceKillAfter: duration(
+      "force-kill-after",
+      "How long OpenCode may take to end when it was asked to, before it is killed. Default: 5 seconds."
+    ),
+    environment: choice(
+      "environment",
+      ["inherit", "reviewed"],
+      "What OpenCode inherits: all variables, or those without secrets. Default: inherit."
     )
-  ),
-  forceKillAfter: duration(
-    "force-kill-after",
-    "How long OpenCode may take to end when it was asked to, before it is killed. Default: 5 seconds."
-  ),
-  environment: choice(
-    "environment",
-    ["inherit", "reviewed"],
-    "What OpenCode inherits: all variables, or those without secrets. Default: inherit."
-  )
-}).pipe(Options.map(given))
+  }),
+  given
+)
 
 /**
  * What a layer for many runs is told besides.
@@ -336,28 +324,30 @@ export type FleetOptions = Pick<OpenCode.Options, "startup" | "rateLimitGate">
  * @since 0.1.0
  * @category options
  */
-export const fleet: Options.Options<FleetOptions> = Options.all({
-  concurrency: parsed(
-    "startup-concurrency",
-    "n",
-    "Runs that may be starting at once; a start takes 4 seconds of processor time. Default: 1; one for each processor where runs share no data directory and --startup-window is not given.",
-    values.countOrUnbounded
-  ),
-  window: duration(
-    "startup-window",
-    "The longest time that a start keeps others waiting. Default: 300 ms; 4 s where the default is one for each processor."
-  ),
-  rateLimitGate: flag("rate-limit-gate", "Hold new starts back when a provider is asked too much."),
-  fallback: duration(
-    "rate-limit-wait",
-    "How long to hold them back where the provider does not say. Implies --rate-limit-gate. Default: 30 seconds."
-  )
-}).pipe(Options.map(({ concurrency, fallback, rateLimitGate, window }) =>
-  given({
-    startup: concurrency === undefined && window === undefined ? undefined : given({ concurrency, window }),
-    rateLimitGate: fallback === undefined ? rateLimitGate : { fallback }
-  })
-))
+export const fleet: options.Option<FleetOptions> = options.map(
+  options.all({
+    concurrency: parsed(
+      "startup-concurrency",
+      "n",
+      "Runs that may be starting at once; a start takes 4 seconds of processor time. Default: 1; one for each processor where runs share no data directory and --startup-window is not given.",
+      values.countOrUnbounded
+    ),
+    window: duration(
+      "startup-window",
+      "The longest time that a start keeps others waiting. Default: 300 ms; 4 s where the default is one for each processor."
+    ),
+    rateLimitGate: flag("rate-limit-gate", "Hold new starts back when a provider is asked too much."),
+    fallback: duration(
+      "rate-limit-wait",
+      "How long to hold them back where the provider does not say. Implies --rate-limit-gate. Default: 30 seconds."
+    )
+  }),
+  ({ concurrency, fallback, rateLimitGate, window }) =>
+    given({
+      startup: concurrency === undefined && window === undefined ? undefined : given({ concurrency, window }),
+      rateLimitGate: fallback === undefined ? rateLimitGate : { fallback }
+    })
+)
 
 /**
  * A session that is gone on in is in OpenCode's own data directory, unless another one is named.

@@ -1,187 +1,235 @@
 /**
- * The words of a command line, put in the order that `@effect/cli` reads without a doubt: options with their values, then
- * `--`, then arguments. By itself it would take an option that it does not know for an argument, so that a typing error
- * would be sent to the model as a prompt.
+ * The commands of a program and their options: parsed, explained and completed by `@optique/core`.
  */
+import * as completion from "@optique/core/completion"
+import * as constructs from "@optique/core/constructs"
+import * as doc from "@optique/core/doc"
+import * as message from "@optique/core/message"
+import * as modifiers from "@optique/core/modifiers"
+import * as parser from "@optique/core/parser"
+import { findSimilar } from "@optique/core/suggestion"
+import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import type { CommandDoc, OptionDoc } from "./commandDoc.js"
-import type { Shell } from "./completions.js"
+import * as options from "./options.js"
 
-export type CommandLine =
-  | { readonly _tag: "Help"; readonly command: string | undefined }
-  | { readonly _tag: "Version" }
-  | { readonly _tag: "Completions"; readonly shell: Shell }
-  | {
-    readonly _tag: "Run"
-    readonly words: ReadonlyArray<string>
-  }
+const program = "effect-opencode"
 
-export interface Problem {
-  readonly reason: string
-  readonly hint: string
+/** What help says besides the arguments and the options. */
+export interface Page {
+  readonly name: string
+  readonly description: string
+  /** After the name. */
+  readonly usage: string
+  readonly examples: ReadonlyArray<readonly [command: string, says: string]>
+  /** What does not go into a line: exit codes, where output goes. */
+  readonly notes: ReadonlyArray<string>
 }
 
-/** Changes of one character, two that changed places among them, that lead from one text to the other. */
-export const distance = (from: string, to: string): number => {
-  let earlier: ReadonlyArray<number> = []
-  let previous: ReadonlyArray<number> = Array.from({ length: to.length + 1 }, (_, index) => index)
-  for (let row = 1; row <= from.length; row++) {
-    const current = [row]
-    for (let column = 1; column <= to.length; column++) {
-      current.push(Math.min(
-        (previous[column] ?? 0) + 1,
-        (current[column - 1] ?? 0) + 1,
-        (previous[column - 1] ?? 0) + (from[row - 1] === to[column - 1] ? 0 : 1),
-        row > 1 && column > 1 && from[row - 1] === to[column - 2] && from[row - 2] === to[column - 1]
-          ? (earlier[column - 2] ?? 0) + 1
-          : Number.POSITIVE_INFINITY
-      ))
-    }
-    earlier = previous
-    previous = current
-  }
-  return previous[to.length] ?? 0
+/** A command, whose parser returns the effect that carries it out. */
+export interface Command<E = unknown, R = unknown> extends Page {
+  readonly parser: parser.Parser<"sync", Effect.Effect<void, E, R>, unknown>
 }
 
-/** What was probably meant, if anything comes near. */
-export const nearest = (word: string, candidates: ReadonlyArray<string>): string | undefined => {
-  let best: string | undefined
-  let least = Math.max(1, Math.floor(word.replace(/^-+/, "").length / 3)) + 0.5
-  for (const candidate of candidates) {
-    const away = candidate.startsWith(word) && word.length > 3 ? 1 : distance(word, candidate)
-    if (away < least) {
-      best = candidate
-      least = away
-    }
-  }
-  return best
-}
+export const make = <A, E, R>(
+  page: Page,
+  given: options.Option<A>,
+  run: (given: A) => Effect.Effect<void, E, R>
+): Command<E | options.UsageError, R | options.Services> => ({
+  ...page,
+  parser: modifiers.map(given, Effect.flatMap(run))
+})
+
+const shells = { bash: completion.bash, zsh: completion.zsh, fish: completion.fish }
+
+const isShell = (name: string | undefined): name is keyof typeof shells =>
+  name !== undefined && Object.hasOwn(shells, name)
+
+/** Understood before the rest, and declared for help and completion. */
+const everywhere = constructs.object({
+  verbose: options.flag("verbose", "Show the cause of an error, and log."),
+  help: options.flag("h, help", "Show this help.")
+})
+
+const alone = constructs.object({
+  everywhere,
+  version: options.flag("version", "Show the version."),
+  completions: options.choice(
+    "completions",
+    ["bash", "zsh", "fish"],
+    "Print a script that completes commands, options and values in a shell."
+  )
+})
+
+const whole = <E, R>({ parser }: Command<E, R>) =>
+  modifiers.map(constructs.object({ own: parser, everywhere }), ({ own }) => own)
+
+const entriesOf = (options: parser.Parser<"sync", unknown, unknown>): ReadonlyArray<doc.DocEntry> =>
+  parser.getDocPage(options)?.sections.flatMap(({ entries }) => entries) ?? []
+
+/** The options of a command with all of their names, as they are typed. */
+export const optionsOf = (command: Command) =>
+  entriesOf(whole(command)).flatMap(({ term }) => term.type === "option" ? [term] : [])
 
 const isOption = (word: string): boolean => /^--?[A-Za-z]/.test(word)
 
-const shells: ReadonlyArray<Shell> = ["bash", "zsh", "fish"]
+/** What follows an equals sign can be a secret. */
+const nameOf = (word: string): string => isOption(word) ? word.replace(/=[\s\S]*/, "") : word
 
-const helpOf = (command: string | undefined): string =>
-  `effect-opencode ${command === undefined ? "" : `${command} `}--help`
-
-const unknownOption = (word: string, command: CommandDoc): Problem => {
-  const name = word.replace(/=[\s\S]*$/, "")
-  const meant = nearest(name, [...command.options.flatMap(({ names }) => names), "--help", "--version", "--verbose"])
-  return {
-    reason: `There is no option ${name}.`,
-    hint: meant === undefined
-      ? `${helpOf(command.name)} shows the options; what begins with a dash and is no option goes behind --`
-      : `did you mean ${meant}?`
-  }
+/** The library's message as a reason and a hint. Its suggestions, after an empty line, are too many. */
+const refusal = (error: message.Message, command: Command): options.UsageError => {
+  const word = error.find((term) => term.type === "value")?.value ?? ""
+  const shown = error.map((term) => term.type === "value" ? message.value(nameOf(term.value)) : term)
+  const said = message.formatMessage(shown, { quotes: false }).split("\n\n", 1).join("")
+  const reason = said.replace(/, but got(?: a value)?: [\s\S]*/, ".")
+  const usage = `${program} ${command.name}`
+  if (reason.startsWith("Missing")) return options.invalid(reason, `${usage} ${command.usage}`)
+  // Every single letter is near to every other one.
+  const names = word.length > 2 && isOption(word) ? optionsOf(command).flatMap(({ names }) => names) : []
+  const [meant] = findSimilar(nameOf(word), names)
+  if (meant !== undefined) return options.invalid(reason, `did you mean ${meant}?`)
+  const further = word.startsWith("-") ? "; what begins with a dash and is not an option follows --" : ""
+  return options.invalid(reason, `${usage} --help shows the options${further}`)
 }
 
-const unknownCommand = (word: string, commands: ReadonlyArray<CommandDoc>): Problem => {
-  const names = commands.map(({ name }) => name)
-  const meant = nearest(word, names)
-  return {
-    reason: `There is no command ${JSON.stringify(word)}.`,
-    hint: meant === undefined
-      ? `there are ${names.join(", ")}; ${helpOf(undefined)}`
-      : `did you mean ${meant}?`
-  }
-}
-
-/** The words of a command behind its name. */
-const arrange = (
-  words: ReadonlyArray<string>,
-  command: CommandDoc
-): Either.Either<CommandLine, Problem> => {
-  const byName = new Map<string, OptionDoc>(
-    command.options.flatMap((option) => option.names.map((name) => [name, option]))
-  )
-  const options: Array<string> = []
-  const rest: Array<string> = []
-  const seen = new Set<OptionDoc>()
-  const problem = (reason: string): Either.Either<never, Problem> => Either.left({ reason, hint: helpOf(command.name) })
+/** What the library takes for a value or an argument, although it is an option or was meant as one. */
+const mistaken = (words: ReadonlyArray<string>, command: Command): message.Message | undefined => {
+  const known = new Map(optionsOf(command).flatMap((option) => option.names.map((name) => [String(name), option])))
   for (let at = 0; at < words.length; at++) {
     const word = words[at]!
-    if (word === "--") {
-      rest.push(...words.slice(at + 1))
-      break
+    const placeholder = known.get(word)?.metavar
+    if (placeholder !== undefined) {
+      if (!known.has(words[++at] ?? "")) continue
+      return message.message`${message.optionName(word)} requires ${message.metavar(placeholder)}.`
     }
-    if (word === "--help" || word === "-h") return Either.right({ _tag: "Help", command: command.name })
-    if (word === "--version") return Either.right({ _tag: "Version" })
-    if (!isOption(word)) {
-      rest.push(word)
-      continue
-    }
-    const [, name = word, attached] = /^(--[^=]+)=([\s\S]*)$/.exec(word) ?? []
-    const option = byName.get(name)
-    if (option === undefined) return Either.left(unknownOption(word, command))
-    if (seen.has(option) && !option.repeated) return problem(`${name} is given more than once.`)
-    seen.add(option)
-    // The last of its names is the one that nothing else has.
-    const canonical = option.value === undefined ? name : option.names.at(-1)!
-    if (option.value === undefined) {
-      if (attached === undefined) options.push(canonical)
-      else if (attached === "true" || attached === "false") options.push(canonical, attached)
-      else return problem(`${name} takes no value.`)
-      continue
-    }
-    const value = attached ?? words[at + 1]
-    if (attached === undefined) at++
-    if (value === undefined || (attached === undefined && byName.has(value))) {
-      return problem(`${name} needs a value: ${option.value}.`)
-    }
-    const choices = option.value.split(" | ")
-    if (choices.length > 1 && !choices.includes(value)) {
-      return problem(`${name} is one of ${choices.join(", ")}.`)
-    }
-    options.push(canonical, value)
+    if (isOption(word) && /\s/.test(nameOf(word))) return message.message`Unexpected option: ${nameOf(word)}.`
   }
-  const most = command.arguments.some(({ name }) => name.endsWith("...")) ? rest.length : command.arguments.length
-  if (rest.length > most) {
-    return problem(`${JSON.stringify(rest[most])} is an argument too many.`)
-  }
-  return Either.right({
-    _tag: "Run",
-    words: [command.name, ...options, ...(rest.length === 0 ? [] : ["--", ...rest])]
-  })
+  return undefined
 }
 
-/** Reads the words behind the program's name. */
-export const parse = (
-  words: ReadonlyArray<string>,
-  commands: ReadonlyArray<CommandDoc>
-): Either.Either<{ readonly commandLine: CommandLine; readonly verbose: boolean }, Problem> => {
-  const end = words.indexOf("--")
-  const isVerbose = (word: string, at: number): boolean => word === "--verbose" && (end === -1 || at < end)
-  const verbose = words.some(isVerbose)
-  const [first, ...rest] = words.filter((word, at) => !isVerbose(word, at))
-  const read = (): Either.Either<CommandLine, Problem> => {
-    if (first === undefined || first === "--help" || first === "-h") {
-      return Either.right({ _tag: "Help", command: undefined })
+/** What a shell offers after some words, the last of which is being typed. */
+const suggestions = (words: ReadonlyArray<string>, commands: ReadonlyArray<Command>) => {
+  const [first = "", next, ...rest] = words
+  const command = commands.find(({ name }) => name === first)
+  if (command !== undefined && next !== undefined) return parser.suggest(whole(command), [next, ...rest])
+  const names = commands.filter(({ name }) => next === undefined && name.startsWith(first))
+  return [
+    ...names.map(({ name }) => ({ kind: "literal" as const, text: name })),
+    ...parser.suggest(alone, next === undefined ? [first] : [first, next, ...rest])
+  ]
+}
+
+export type CommandLine<E, R> =
+  | { readonly _tag: "Help"; readonly command: Command<E, R> | undefined }
+  | { readonly _tag: "Version" }
+  | { readonly _tag: "Completions"; readonly text: string }
+  | { readonly _tag: "Run"; readonly effect: Effect.Effect<void, E, R> }
+
+const beforeDashes = (args: ReadonlyArray<string>): ReadonlyArray<string> =>
+  args.includes("--") ? args.slice(0, args.indexOf("--")) : args
+
+/** `--verbose` may stand anywhere, and is needed before the rest is understood. */
+export const isVerbose = (args: ReadonlyArray<string>): boolean => beforeDashes(args).includes("--verbose")
+
+/** Reads the words after the program's name. A completion script asks by `--suggest` for what it offers. */
+export const parse = <E, R>(
+  args: ReadonlyArray<string>,
+  commands: ReadonlyArray<Command<E, R>>
+): Either.Either<CommandLine<E, R>, options.UsageError> => {
+  const [first = "--help", ...rest] = args[0] === "help" ? [...args.slice(1), "--help"] : args
+  if (first === "--verbose") return parse(rest, commands)
+  if (first === "--help" || first === "-h") return Either.right({ _tag: "Help", command: undefined })
+  if (first === "--version") return Either.right({ _tag: "Version" })
+  const [name, shell = rest[0]] = first.split("=")
+  if (name === "--completions" || name === "--suggest") {
+    if (!isShell(shell)) {
+      return Either.left(options.invalid(`${name} requires a shell.`, Object.keys(shells).join(", ")))
     }
-    if (first === "help") {
-      return rest[0] === undefined || commands.some(({ name }) => name === rest[0])
-        ? Either.right({ _tag: "Help", command: rest[0] })
-        : Either.left(unknownCommand(rest[0], commands))
-    }
-    if (first === "--version") return Either.right({ _tag: "Version" })
-    const shell = /^--completions(?:=(.*))?$/.exec(first)
-    if (shell !== null) {
-      const name = shells.find((name) => name === (shell[1] ?? rest[0]))
-      return name !== undefined
-        ? Either.right({ _tag: "Completions", shell: name })
-        : Either.left({ reason: "--completions needs the name of a shell.", hint: "bash, zsh or fish" })
-    }
-    const command = commands.find(({ name }) => name === first)
-    if (command !== undefined) return arrange(rest, command)
+    const { encodeSuggestions, generateScript } = shells[shell]
+    const text = name === "--completions"
+      ? generateScript(program, ["--suggest", shell])
+      : [...encodeSuggestions(suggestions(rest.slice(1), commands))].join("")
+    return Either.right({ _tag: "Completions", text })
+  }
+  const command = commands.find(({ name }) => name === first)
+  if (command !== undefined) {
+    const words = beforeDashes(rest)
+    if (words.includes("--help") || words.includes("-h")) return Either.right({ _tag: "Help", command })
+    if (words.includes("--version")) return Either.right({ _tag: "Version" })
+    const mistake = mistaken(words, command)
+    const parsed = mistake === undefined
+      ? parser.parse(whole(command), rest)
+      : { success: false as const, error: mistake }
+    return parsed.success
+      ? Either.right({ _tag: "Run", effect: parsed.value })
+      : Either.left(refusal(parsed.error, command))
+  }
+  if (isOption(first)) {
     return Either.left(
-      isOption(first)
-        ? {
-          reason: `There is no option ${first}.`,
-          hint: commands.some(({ options }) => options.some(({ names }) => names.includes(first.replace(/=.*/, ""))))
-            ? `options stand behind the command: effect-opencode run ${first} …`
-            : helpOf(undefined)
-        }
-        : unknownCommand(first, commands)
+      options.invalid(`There is no option ${name}.`, "options of a command follow it; --help shows more")
     )
   }
-  return Either.map(read(), (commandLine) => ({ commandLine, verbose }))
+  const names = commands.map(({ name }) => name)
+  const [meant] = findSimilar(first, names, { maxDistanceRatio: 0.67 })
+  return Either.left(options.invalid(
+    `There is no command ${JSON.stringify(first)}.`,
+    meant === undefined ? `there are ${names.join(", ")}; ${program} --help` : `did you mean ${meant}?`
+  ))
+}
+
+/** Options that belong together in a help text. */
+export interface Group {
+  readonly title: string
+  readonly options: ReadonlyArray<string>
+}
+
+const nameIn = ({ term }: doc.DocEntry): string | undefined =>
+  term.type === "option" ? term.names.at(-1)?.replace(/^--(no-)?/, "") : undefined
+
+const sectionsOf = (command: Command, groups: ReadonlyArray<Group>): ReadonlyArray<doc.DocSection> => {
+  const entries = [...entriesOf(command.parser), ...entriesOf(everywhere)]
+  const grouped = new Set<string | undefined>(groups.flatMap(({ options }) => options))
+  return [
+    { title: "Arguments", entries: entries.filter(({ term }) => term.type === "argument") },
+    {
+      title: "Options",
+      entries: entries.filter((entry) => entry.term.type === "option" && !grouped.has(nameIn(entry)))
+    },
+    ...groups.map(({ options, title }) => ({
+      title,
+      entries: options.flatMap((name) => entries.filter((entry) => nameIn(entry) === name))
+    }))
+  ]
+}
+
+/** The help of a command, or of the program with its commands. */
+export const help = (page: Page, { colors, columns, groups, of }: {
+  readonly colors: boolean
+  readonly columns: number
+  readonly groups: ReadonlyArray<Group>
+  readonly of: Command | ReadonlyArray<Command>
+}): string => {
+  const sections = "name" in of ? sectionsOf(of, groups) : [
+    {
+      title: "Commands",
+      entries: of.map(({ description, name }) => ({
+        term: { type: "command" as const, name },
+        description: [message.text(description)]
+      }))
+    },
+    { title: "Options", entries: entriesOf(alone) }
+  ]
+  // The library refuses less; wider lines are hard to read.
+  const maxWidth = Math.min(Math.max(columns, 60), 110)
+  const text = doc.formatDocPage("name" in of ? `${program} ${page.name}` : program, {
+    brief: [message.text(page.description), message.lineBreak()],
+    usage: [{ type: "literal", value: page.usage }],
+    sections
+  }, { colors, maxWidth, termWidth: 30, sectionOrder: () => 0 })
+  // Examples are for copying: as long as they are.
+  const examples = page.examples.map(([command, says]) => `  # ${says}\n  ${command}\n`)
+  const notes = page.notes.map((note) => `\n${message.formatMessage([message.text(note)], { maxWidth })}\n`)
+  return [text, ...(examples.length === 0 ? [] : ["\nExamples:\n", ...examples]), ...notes].join("").replace(
+    / +$/gm,
+    ""
+  )
 }

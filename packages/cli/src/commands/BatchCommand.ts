@@ -3,9 +3,6 @@
  *
  * @since 0.1.0
  */
-import * as Args from "@effect/cli/Args"
-import * as Command from "@effect/cli/Command"
-import * as Options from "@effect/cli/Options"
 import * as Path from "@effect/platform/Path"
 import * as OpenCode from "effect-opencode/OpenCode"
 import type { Budget } from "effect-opencode/RunOptions"
@@ -17,8 +14,10 @@ import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import { CliError, ReportedError } from "../CliError.js"
+import * as commandLine from "../commandLine/commandLine.js"
 import * as ConfigOptions from "../commandLine/ConfigOptions.js"
-import { choice, flag, optional, parsed, text } from "../commandLine/options.js"
+import * as options from "../commandLine/options.js"
+import { choice, flag, parsed, text } from "../commandLine/options.js"
 import * as values from "../commandLine/values.js"
 import * as FleetView from "../display/FleetView.js"
 import * as format from "../display/format.js"
@@ -56,40 +55,34 @@ const count = (name: string, description: string) =>
     (text) => Either.filterOrLeft(values.count(text), (count) => count > 0, () => "it must be a positive integer")
   )
 
-const budget: Options.Options<Budget | undefined> = Options.all({
-  cost: limit("total-cost", "US dollars that all jobs together may cost. No job starts once it is spent."),
-  tokens: limit("total-tokens", "Tokens that all jobs together may use."),
-  steps: limit("total-steps", "Steps that all jobs together may take."),
-  toolCalls: limit("total-tool-calls", "Tool calls that all jobs together may make.")
-}).pipe(Options.map((limits) => Object.values(limits).every((limit) => limit === undefined) ? undefined : limits))
+const budget: options.Option<Budget | undefined> = options.map(
+  options.all({
+    cost: limit("total-cost", "US dollars that all jobs together may cost. No job starts once it is exceeded."),
+    tokens: limit("total-tokens", "Tokens that all jobs together may use."),
+    steps: limit("total-steps", "Steps that all jobs together may take."),
+    toolCalls: limit("total-tool-calls", "Tool calls that all jobs together may make.")
+  }),
+  (limits) => Object.values(limits).every((limit) => limit === undefined) ? undefined : limits
+)
 
-const options = {
-  words: Args.text({ name: "jobs" }).pipe(
-    Args.withDescription("The job file: .jsonl, .json, .csv or .yaml. After --matrix, further axes."),
-    Args.repeated
-  ),
+const given = options.all({
+  words: options.args("jobs|file", "The job file: .jsonl, .json, .csv or .yaml. After --matrix, further axes."),
   format: choice("format", JobFile.formats, "The format of the job file. Default: from its name."),
   prompt: text("prompt", "template", "The prompt of every job; {{column}} inserts a column of the file."),
   promptFile: text("prompt-file", "file", "A file with the prompt template."),
   name: text("name", "template", "The names of the jobs. Default: the field name, or the start of the prompt."),
-  matrix: Options.text("matrix").pipe(
-    Options.withPseudoName("axis=a,b"),
-    Options.withDescription(
-      "Run every job once for each value, or combination of values, of: model, agent, cwd, timeout, config.<option>, " +
-        "budget.<limit>, or a column that templates use. For several axes, list them or repeat the option."
-    ),
-    Options.repeated
+  matrix: options.texts(
+    "matrix",
+    "axis=a,b",
+    "Run every job once for each value, or combination of values, of: model, agent, cwd, timeout, config.<option>, " +
+      "budget.<limit>, or a column that templates use. For several axes, list them or repeat the option."
   ),
   repeat: count("repeat", "How many times each job is run. Default: 1."),
   jobs: count("jobs", "Jobs that run at the same time. Default: 4."),
-  output: Options.text("output").pipe(
-    Options.withAlias("o"),
-    Options.withPseudoName("file"),
-    Options.withDescription(
-      "The results file: a JSON line for each job, written when it ends. " +
-        "Default: <jobs>.results.jsonl next to the job file."
-    ),
-    optional
+  output: text(
+    "o, output",
+    "file",
+    "The results, a JSON line for each job, written as they come. Default: <jobs>.results.jsonl beside the file of jobs."
   ),
   resume: flag("resume", "Continue with an existing results file: jobs that have a result are not run again."),
   retryFailed: flag("retry-failed", "With --resume: run failed jobs again."),
@@ -109,7 +102,7 @@ const options = {
   run: ConfigOptions.run,
   client: ConfigOptions.client,
   fleet: ConfigOptions.fleet
-}
+})
 
 const usage = (reason: string, hint?: string) => new CliError({ reason, hint })
 
@@ -260,110 +253,133 @@ const refuseSame = (option: "output" | "report", file: string, others: ReadonlyA
         ? usage(`--${option}: ${file} is ${what}.`, "choose another file")
         : Effect.void), { discard: true })
 
-/**
- * @since 0.1.0
- * @category commands
- */
-export const command = Command.make("batch", options, (given) =>
-  Effect.gen(function*() {
-    const path = yield* Path.Path
-    const { base, client, fleet, keepWorktrees, resume, retryFailed, run, worktree } = given
-    const { file, pairs } = yield* sort(given.words, given.matrix)
-    if (retryFailed && !resume) return yield* usage("--retry-failed needs --resume.", "give both")
-    if (!worktree && (base !== undefined || keepWorktrees !== undefined)) {
-      return yield* usage("--base and --keep-worktrees need --worktree.", "add --worktree")
-    }
-    const jobs = yield* planOf({ ...given, file, pairs })
-    const settled = ConfigOptions.settle(client, run)
-    const isIsolated = settled.isolation === undefined || settled.isolation === "run"
-    const cwd = path.resolve(run.cwd === undefined || run.cwd.includes("{{") ? "." : run.cwd)
-
-    // Two names of one file share one lock.
-    const output = yield* outputFile.follow(
-      path.resolve(given.output ?? `${file.replace(/\.[^./\\]+$/, "")}.results.jsonl`)
-    )
-    const directory = path.dirname(output)
-    const beside = besideOf(output)
-    const read: ReadonlyArray<readonly [string, string]> = [
-      ["the job file", path.resolve(file)],
-      ...given.promptFile === undefined ? [] : [["the prompt file", path.resolve(given.promptFile)] as const]
+export const command = commandLine.make(
+  {
+    name: "batch",
+    description: "Runs many agents: the jobs of a file, once for each cell of a matrix.",
+    usage: "<jobs> [options]",
+    examples: [
+      ["effect-opencode batch files.csv --prompt \"Review {{file}}\" --permission read-only", "a run for each row"],
+      [
+        "effect-opencode batch tasks.jsonl --worktree --jobs 2 --total-cost 5",
+        "each in a branch of its own, for five dollars"
+      ],
+      [
+        "effect-opencode batch tasks.jsonl --matrix model=a/large,b/small --repeat 3 --report report.html",
+        "every task six times, compared on a page"
+      ],
+      ["effect-opencode batch tasks.jsonl --resume", "go on after an interruption"]
+    ],
+    notes: [
+      "Ctrl-C lets the runs that are under way finish and starts no further one; the second Ctrl-C ends everything.",
+      "Exit codes: 0 every job succeeded; 1 some did not; 2 something is wrong with the jobs or the options, and nothing " +
+      "was started; 3 OpenCode is missing or not supported; 9 the budget of all jobs is used up; 129, 130, 131, 141, 143 " +
+      "ended by SIGHUP, Ctrl-C, SIGQUIT, a closed pipe, SIGTERM."
     ]
-    yield* refuseSame("output", output, read)
-    yield* refuseSame("output", `${output}.lock`, read)
-    const report = given.report === undefined ? undefined : path.resolve(given.report)
-    if (report !== undefined) {
-      yield* refuseSame("report", report, [
-        ...read,
-        ["the results file", output],
-        ["the lock of the results file", `${output}.lock`],
-        ["the transcripts directory", beside("transcripts")],
-        ["the worktrees directory", beside("worktrees")]
-      ])
-    }
-    const before = resume ? yield* ResultsFile.peek(output) : Option.some([])
-    if (Option.isSome(before)) {
-      yield* preflight.check(Batch.todoOf(jobs, before.value, { retryFailed }), {
-        cwd,
-        isIsolated,
-        hasWorktree: worktree
-      }).pipe(Effect.catchTag("JobFileError", reportProblems))
-    }
-    if (given.dryRun) return yield* list(jobs)
+  },
+  given,
+  (given) =>
+    Effect.gen(function*() {
+      const path = yield* Path.Path
+      const { base, client, fleet, keepWorktrees, resume, retryFailed, run, worktree } = given
+      const { file, pairs } = yield* sort(given.words, given.matrix ?? [])
+      if (retryFailed && !resume) return yield* usage("--retry-failed needs --resume.", "give both")
+      if (!worktree && (base !== undefined || keepWorktrees !== undefined)) {
+        return yield* usage("--base and --keep-worktrees need --worktree.", "add --worktree")
+      }
+      const jobs = yield* planOf({ ...given, file, pairs })
+      const settled = ConfigOptions.settle(client, run)
+      const isIsolated = settled.isolation === undefined || settled.isolation === "run"
+      const cwd = path.resolve(run.cwd === undefined || run.cwd.includes("{{") ? "." : run.cwd)
 
-    if (report !== undefined) {
-      yield* Effect.mapError(
-        outputFile.check(report),
-        (cause) => new CliError({ reason: `The report ${report} cannot be written; nothing was started.`, cause })
+      // Two names of one file share one lock.
+      const output = yield* outputFile.follow(
+        path.resolve(given.output ?? `${file.replace(/\.[^./\\]+$/, "")}.results.jsonl`)
       )
-    }
-    const batch = Effect.scoped(Effect.gen(function*() {
-      const results = yield* ResultsFile.open(output, { resume, jobs: new Set(jobs.map(({ id }) => id)) })
-      const { graceful, stopping } = yield* Interrupt
-      yield* graceful
-      return yield* Batch.run({
-        jobs,
-        results,
-        directory,
-        transcripts: beside("transcripts"),
-        cwd,
-        concurrency: given.jobs ?? 4,
-        resume,
-        retryFailed,
-        failFast: given.failFast,
-        budget: given.budget === undefined ? undefined : { ...given.budget, unpriced: run.budget?.unpriced },
-        worktrees: worktree ? { directory: beside("worktrees"), base, keep: keepWorktrees ?? "none" } : undefined,
-        stop: Deferred.await(stopping),
-        isIsolated,
-        forceKillAfter: settled.forceKillAfter
-      })
-    })).pipe(
-      Effect.onInterrupt(() => Console.error("Finished jobs are in the results file; --resume runs the rest.")),
-      Effect.catchTags({
-        ResultsFileError: (error) =>
-          new CliError({
-            reason: error.message,
-            hint: error.hint,
-            exitCode: error.reason === "unwritable" ? ExitCode.failure : ExitCode.usage
-          }),
-        WorktreeError: (error) => new CliError({ reason: error.message, hint: "--worktree needs a git repository" })
-      })
-    )
-    const outcome = yield* batch.pipe(
-      Effect.provide(display(given.plain)),
-      Effect.provide(OpenCode.layer({ ...settled, ...fleet }))
-    )
+      const directory = path.dirname(output)
+      const beside = besideOf(output)
+      const read: ReadonlyArray<readonly [string, string]> = [
+        ["the job file", path.resolve(file)],
+        ...given.promptFile === undefined ? [] : [["the prompt file", path.resolve(given.promptFile)] as const]
+      ]
+      yield* refuseSame("output", output, read)
+      yield* refuseSame("output", `${output}.lock`, read)
+      const report = given.report === undefined ? undefined : path.resolve(given.report)
+      if (report !== undefined) {
+        yield* refuseSame("report", report, [
+          ...read,
+          ["the results file", output],
+          ["the lock of the results file", `${output}.lock`],
+          ["the transcripts directory", beside("transcripts")],
+          ["the worktrees directory", beside("worktrees")]
+        ])
+      }
+      const before = resume ? yield* ResultsFile.peek(output) : Option.some([])
+      if (Option.isSome(before)) {
+        yield* preflight.check(Batch.todoOf(jobs, before.value, { retryFailed }), {
+          cwd,
+          isIsolated,
+          hasWorktree: worktree
+        }).pipe(Effect.catchTag("JobFileError", reportProblems))
+      }
+      if (given.dryRun) return yield* list(jobs)
 
-    const { columns, stdoutIsTerminal } = yield* Host
-    const screen = { columns: stdoutIsTerminal ? yield* columns : 120, style: yield* Style.stdout }
-    for (const line of FleetView.final(outcome.results, screen)) yield* Console.log(line)
-    if (report !== undefined) yield* writeReport(report, outcome, output, directory)
-    if (outcome.undone.length > 0) {
-      yield* Console.error(
-        `${format.count(outcome.undone.length)} of ${format.count(jobs.length)} jobs were not run, because ${
-          why[outcome.stopped ?? "asked"]
-        }; --resume runs them.`
+      if (report !== undefined) {
+        yield* Effect.mapError(
+          outputFile.check(report),
+          (cause) => new CliError({ reason: `The report ${report} cannot be written; nothing was started.`, cause })
+        )
+      }
+      const batch = Effect.scoped(Effect.gen(function*() {
+        const results = yield* ResultsFile.open(output, { resume, jobs: new Set(jobs.map(({ id }) => id)) })
+        const { graceful, stopping } = yield* Interrupt
+        yield* graceful
+        return yield* Batch.run({
+          jobs,
+          results,
+          directory,
+          transcripts: beside("transcripts"),
+          cwd,
+          concurrency: given.jobs ?? 4,
+          resume,
+          retryFailed,
+          failFast: given.failFast,
+          budget: given.budget === undefined ? undefined : { ...given.budget, unpriced: run.budget?.unpriced },
+          worktrees: worktree ? { directory: beside("worktrees"), base, keep: keepWorktrees ?? "none" } : undefined,
+          stop: Deferred.await(stopping),
+          isIsolated,
+          forceKillAfter: settled.forceKillAfter
+        })
+      })).pipe(
+        Effect.onInterrupt(() => Console.error("Finished jobs are in the results file; --resume runs the rest.")),
+        Effect.catchTags({
+          ResultsFileError: (error) =>
+            new CliError({
+              reason: error.message,
+              hint: error.hint,
+              exitCode: error.reason === "unwritable" ? ExitCode.failure : ExitCode.usage
+            }),
+          WorktreeError: (error) =>
+            new CliError({ reason: error.message, hint: "--worktree needs a git repository" })
+        })
       )
-    }
-    const exitCode = exitCodeOf(outcome)
-    if (exitCode !== ExitCode.success) return yield* new ReportedError({ exitCode })
-  })).pipe(Command.withDescription("Runs many agents: the jobs of a file, once for each cell of a matrix."))
+      const outcome = yield* batch.pipe(
+        Effect.provide(display(given.plain)),
+        Effect.provide(OpenCode.layer({ ...settled, ...fleet }))
+      )
+
+      const { columns, stdoutIsTerminal } = yield* Host
+      const screen = { columns: stdoutIsTerminal ? yield* columns : 120, style: yield* Style.stdout }
+      for (const line of FleetView.final(outcome.results, screen)) yield* Console.log(line)
+      if (report !== undefined) yield* writeReport(report, outcome, output, directory)
+      if (outcome.undone.length > 0) {
+        yield* Console.error(
+          `${format.count(outcome.undone.length)} of ${format.count(jobs.length)} jobs were not run, because ${
+            why[outcome.stopped ?? "asked"]
+          }; --resume goes on with them.`
+        )
+      }
+      const exitCode = exitCodeOf(outcome)
+      if (exitCode !== ExitCode.success) return yield* new ReportedError({ exitCode })
+    })
+)

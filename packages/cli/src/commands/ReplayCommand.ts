@@ -3,23 +3,20 @@
  *
  * @since 0.1.0
  */
-import * as Args from "@effect/cli/Args"
-import * as Command from "@effect/cli/Command"
-import * as Options from "@effect/cli/Options"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as RunResult from "effect-opencode/RunResult"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Option from "effect/Option"
 import { CliError } from "../CliError.js"
-import { parsed } from "../commandLine/options.js"
+import * as commandLine from "../commandLine/commandLine.js"
+import * as options from "../commandLine/options.js"
 import * as values from "../commandLine/values.js"
 import * as liveView from "../display/runView.js"
 import * as recording from "./recording.js"
 
 /** How many times faster than the original; infinite for `instant`. */
-const speed = parsed(
+const speed = options.parsed(
   "speed",
   "n|instant",
   "Speed relative to the original run, or instant. Default: 1.",
@@ -29,16 +26,14 @@ const speed = parsed(
       ? factor
       : Either.left("it must be a number greater than zero or \"instant\"")
   }
-).pipe(
-  Options.map((factor = 1) => factor)
 )
 
-const maxPause = parsed(
+const maxPause = options.parsed(
   "max-pause",
   "time",
   "Shorten longer pauses to this. Default: pauses keep their length.",
   values.duration
-).pipe(Options.map((pause = Duration.infinity) => pause))
+)
 
 const read = (file: string) =>
   Effect.flatMap(FileSystem.FileSystem, (fileSystem) => fileSystem.readFileString(file)).pipe(
@@ -71,7 +66,7 @@ const play = (run: recording.Recording, options: { readonly speed: number; reado
     const events = run.moments.map(({ event }) => event)
     const { answer, cost, finishReason, lostLines, steps, unpriced, usage } = RunResult.fold(events)
     yield* view.end({
-      outcome: run.outcome ?? "the program that recorded it did not see its end",
+      outcome: run.outcome ?? "no outcome recorded: the recording program ended first",
       steps,
       usage,
       cost,
@@ -83,23 +78,26 @@ const play = (run: recording.Recording, options: { readonly speed: number; reado
     }, run.outcome === "success" ? answer : undefined)
   }))
 
-/**
- * @since 0.1.0
- * @category commands
- */
-export const command = Command.make("replay", {
-  transcript: Args.text({ name: "transcript" }).pipe(
-    Args.withDescription("A file written by `run --transcript` or by a batch.")
-  ),
-  speed,
-  maxPause,
-  run: Options.text("run").pipe(
-    Options.withPseudoName("id"),
-    Options.withDescription("Which run of the file to replay. Default: the last."),
-    Options.optional
-  )
-}, ({ maxPause, run, speed, transcript }) =>
-  Effect.gen(function*() {
-    const runs = recording.parse(yield* read(transcript))
-    yield* play(yield* choose(transcript, runs, Option.getOrUndefined(run)), { speed, maxPause })
-  })).pipe(Command.withDescription("Replays a recorded run at its own speed or faster."))
+export const command = commandLine.make(
+  {
+    name: "replay",
+    description: "Replays a recorded run at its own speed or faster.",
+    usage: "<transcript> [options]",
+    examples: [
+      ["effect-opencode run \"Fix the test\" --transcript run.jsonl", "records a run"],
+      ["effect-opencode replay run.jsonl --speed 10 --max-pause 2s", "shows it again, ten times as fast"]
+    ],
+    notes: []
+  },
+  options.all({
+    transcript: options.argument("transcript", "A file written by `run --transcript` or by a batch."),
+    speed,
+    maxPause,
+    run: options.text("run", "id", "Which run of the file to replay. Default: the last.")
+  }),
+  ({ maxPause = Duration.infinity, run, speed = 1, transcript }) =>
+    Effect.gen(function*() {
+      const runs = recording.parse(yield* read(transcript))
+      yield* play(yield* choose(transcript, runs, run), { speed, maxPause })
+    })
+)

@@ -3,9 +3,6 @@
  *
  * @since 0.1.0
  */
-import * as Args from "@effect/cli/Args"
-import * as Command from "@effect/cli/Command"
-import * as Options from "@effect/cli/Options"
 import * as Path from "@effect/platform/Path"
 import * as OpenCode from "effect-opencode/OpenCode"
 import * as OpenCodeError from "effect-opencode/OpenCodeError"
@@ -17,9 +14,10 @@ import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as Option from "effect/Option"
 import { CliError } from "../CliError.js"
+import * as commandLine from "../commandLine/commandLine.js"
 import * as ConfigOptions from "../commandLine/ConfigOptions.js"
+import * as options from "../commandLine/options.js"
 import type * as EventView from "../display/EventView.js"
 import * as liveView from "../display/runView.js"
 import { Host } from "../host/Host.js"
@@ -137,63 +135,68 @@ const forPrograms = ({ options, prompt, redactor }: Run) =>
     )
   })
 
-/**
- * @since 0.1.0
- * @category commands
- */
-export const command = Command.make("run", {
-  words: Args.text({ name: "prompt" }).pipe(
-    Args.withDescription(
+export const command = commandLine.make(
+  {
+    name: "run",
+    description: "Runs the agent once and shows what it does.",
+    usage: "[prompt...] [options]",
+    examples: [
+      ["effect-opencode run \"Explain this repository\" --permission read-only", "read, but change nothing"],
+      [
+        "effect-opencode run --file task.md --model anthropic/claude-sonnet-4-5 --budget-cost 0.5",
+        "a long prompt, half a dollar"
+      ],
+      ["git diff | effect-opencode run \"Review this change:\" - > review.md", "the answer alone goes to the file"],
+      ["effect-opencode run \"List the files\" --json | jq -r 'select(.type == \"text\").part.text'", "for programs"]
+    ],
+    notes: [
+      "The answer goes to standard output, everything else to standard error.",
+      "Exit codes: 0 success; 1 the program failed; 2 a wrong option or argument; 3 OpenCode is not there, not " +
+      "supported or cannot be started; 4 its process failed; 5 it reported an error (provider, model, context); 6 a " +
+      "permission was asked for; 7 the conversation did not finish; 8 a time limit; 9 a budget; 10 ended by somebody " +
+      "else; 129, 130, 131, 141, 143 ended by SIGHUP, Ctrl-C, SIGQUIT, a closed pipe, SIGTERM."
+    ]
+  },
+  options.all({
+    words: options.args(
+      "prompt",
       "What the agent should do. - stands for standard input, which is also read if there is no prompt at all."
     ),
-    Args.repeated
-  ),
-  file: Options.text("file").pipe(
-    Options.withAlias("f"),
-    Options.withPseudoName("file"),
-    Options.withDescription("Read the prompt from a file; appended to the prompt argument if there is one."),
-    Options.optional
-  ),
-  json: Options.boolean("json").pipe(
-    Options.withDescription("Print events and the result as JSON lines, for programs.")
-  ),
-  transcript: Options.text("transcript").pipe(
-    Options.withPseudoName("file"),
-    Options.withDescription("Append every event to a file that `replay` can play back."),
-    Options.optional
-  ),
-  keepRaw: Options.boolean("keep-raw").pipe(
-    Options.withDescription("With --json: include the lines that OpenCode printed in the result.")
-  ),
-  run: ConfigOptions.run,
-  client: ConfigOptions.client
-}, ({ client, file, json, keepRaw, run, transcript, words }) =>
-  Effect.gen(function*() {
-    if (keepRaw && !json) {
-      return yield* new CliError({ reason: "--keep-raw needs --json.", hint: "give both, or neither" })
-    }
-    const path = yield* Path.Path
-    const prompt = yield* promptOf({
-      words,
-      file: Option.getOrUndefined(file),
-      optional: run.command !== undefined
+    file: options.text("f, file", "file", "Read the prompt from a file; appended to the prompt argument if there is one."),
+    json: options.flag("json", "Print events and the result as JSON lines, for programs."),
+    transcript: options.text("transcript", "file", "Append every event to a file that `replay` can play back."),
+    keepRaw: options.flag("keep-raw", "With --json: include the lines that OpenCode printed in the result."),
+    run: ConfigOptions.run,
+    client: ConfigOptions.client
+  }),
+  ({ client, file, json, keepRaw, run, transcript, words }) =>
+    Effect.gen(function*() {
+      if (keepRaw && !json) {
+        return yield* new CliError({ reason: "--keep-raw needs --json.", hint: "give both, or neither" })
+      }
+      const path = yield* Path.Path
+      const prompt = yield* promptOf({
+        words,
+        file,
+        optional: run.command !== undefined
+      })
+      const settled = ConfigOptions.settle(client, run)
+      const runOptions: RunOptions = {
+        ...run,
+        keepRaw,
+        // Relative to our working directory, like the other files; the library would resolve it in the run's directory.
+        transcript: transcript === undefined ? undefined : path.resolve(transcript)
+      }
+      const cwd = path.resolve(run.cwd ?? ".")
+      const kept = settled.isolation !== undefined && settled.isolation !== "run" || run.attach !== undefined
+      const secrets = yield* Redaction.ofRun(
+        runOptions,
+        typeof settled.isolation === "object" ? settled.isolation : undefined
+      )
+      const one: Run = { prompt, options: runOptions, redactor: Redaction.make(secrets) }
+      yield* Effect.provide(
+        json ? forPrograms(one) : forPeople(one, cwd, kept),
+        OpenCode.layer(settled)
+      )
     })
-    const settled = ConfigOptions.settle(client, run)
-    const options: RunOptions = {
-      ...run,
-      keepRaw,
-      // Relative to our working directory, like the other files; the library would resolve it in the run's directory.
-      transcript: Option.getOrUndefined(Option.map(transcript, (name) => path.resolve(name)))
-    }
-    const cwd = path.resolve(run.cwd ?? ".")
-    const kept = settled.isolation !== undefined && settled.isolation !== "run" || run.attach !== undefined
-    const secrets = yield* Redaction.ofRun(
-      options,
-      typeof settled.isolation === "object" ? settled.isolation : undefined
-    )
-    const one: Run = { prompt, options, redactor: Redaction.make(secrets) }
-    yield* Effect.provide(
-      json ? forPrograms(one) : forPeople(one, cwd, kept),
-      OpenCode.layer(settled)
-    )
-  })).pipe(Command.withDescription("Runs the agent once and shows what it does."))
+)

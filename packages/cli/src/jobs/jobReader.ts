@@ -1,11 +1,11 @@
 /** Reads the fields of a job: renders its templates, decodes its configuration, and says where something is wrong. */
+import { levenshteinDistance } from "@optique/core/suggestion"
 import * as RunConfig from "effect-opencode/RunConfig"
 import type * as RunOptions from "effect-opencode/RunOptions"
 import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import { distance } from "../commandLine/commandLine.js"
 import * as values from "../commandLine/values.js"
 import * as issues from "./issues.js"
 import type { JobFile, Problem, Row } from "./JobFile.js"
@@ -315,8 +315,14 @@ const decodeOption = (
       )
   )
 
+const letters = (name: string): string => [...name].sort().join("")
+
+/** One letter more, less or other, or two that changed places. */
+const isSlip = (from: string, to: string): boolean =>
+  levenshteinDistance(from, to) <= (letters(from) === letters(to) ? 2 : 1)
+
 /** The field that is one typo away. Short words are left out: they have too many other neighbours. */
 const near = (name: string): string | undefined =>
   [...fieldNames].find((field) =>
-    field.toLowerCase() === name.toLowerCase() || (field.length >= 5 && distance(field, name) === 1)
+    field.toLowerCase() === name.toLowerCase() || (field.length >= 5 && isSlip(field, name))
   )
