@@ -126,7 +126,7 @@ const untilCourse = (course: Effect.Effect<ReadonlyArray<string>>, event: string
 const adjust = (duration: Parameters<typeof TestClock.adjust>[0]) => Effect.zipRight(TestClock.adjust(duration), settle)
 
 describe("Batch", () => {
-  it.effect("runs every job and says what has come of it", () =>
+  it.effect("runs every job and reports its outcome", () =>
     Effect.gen(function*() {
       const { course, run, written } = yield* batch({
         jobs: [
@@ -204,7 +204,7 @@ describe("Batch", () => {
       expect((yield* Fiber.join(fiber)).results.length).toBe(7)
     }).pipe(Effect.provide(opencode(() => slow(1)))))
 
-  it.effect("one that fails stops nobody, and neither does a defect", () =>
+  it.effect("a failed job does not stop the others, and neither does a defect", () =>
     Effect.gen(function*() {
       const { run } = yield* batch({ jobs: jobs("fails", "unanswered", "works"), concurrency: 1 })
       const { results } = yield* run
@@ -239,7 +239,7 @@ describe("Batch", () => {
     }).pipe(Effect.provide(opencode({ slow: slow(10), fails: Reply.fail(Failure.timeout()) }))))
 
   describe("that is asked to stop", () => {
-    it.effect("lets those at work end and starts no other", () =>
+    it.effect("lets running jobs end and starts no other", () =>
       Effect.gen(function*() {
         const { course, run, stop } = yield* batch({ jobs: jobs("1", "2", "3", "4") })
         const fiber = yield* Effect.fork(run)
@@ -351,7 +351,7 @@ describe("Batch", () => {
         expect(outcome.results.every(({ outcome }) => outcome === "success")).toBe(true)
       }).pipe(Effect.provide(opencode(() => "fine"))))
 
-    it.effect("asks nothing of OpenCode where there is nothing to do", () =>
+    it.effect("asks OpenCode for nothing if there is nothing to do", () =>
       Effect.gen(function*() {
         const { run } = yield* batch({ jobs: jobs("1"), results: { before, append: () => Effect.void } })
         expect((yield* run).undone).toEqual([])

@@ -303,7 +303,7 @@ describe("batch", () => {
       })
     }))
 
-  test("goes on in sessions where there are some", (batch) =>
+  test("continues sessions if there are some", (batch) =>
     Effect.gen(function*() {
       const files = { "jobs.csv": "prompt,config.sessionId\none,ses_1\n" }
       const ended = yield* batch(

@@ -78,7 +78,7 @@ const of = (check: string) => (findings: ReadonlyArray<{ readonly check: string 
   findings.filter((finding) => finding.check === check)
 
 describe("doctor", () => {
-  it.scoped("finds nothing to do where there is nothing to do", () =>
+  it.scoped("reports no problem on a sound machine", () =>
     Effect.gen(function*() {
       const { findings } = yield* machine
       const found = yield* findings(openCode(), { env: { ANTHROPIC_API_KEY: "canary-key" } })
@@ -143,7 +143,7 @@ describe("doctor", () => {
       expect(printed()).not.toContain("canary")
     }).pipe(platform))
 
-  it.scoped("starts nothing where there is no OpenCode", () =>
+  it.scoped("starts nothing without OpenCode", () =>
     Effect.gen(function*() {
       const { findings } = yield* machine
       const found = yield* findings(openCode(), { args: [], env: { PATH: "/nowhere" } })

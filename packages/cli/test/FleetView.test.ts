@@ -67,7 +67,7 @@ describe("live", () => {
     expect(FleetView.live(Fleet.empty, { now, columns: 80, rows: 24, style: Style.plain })).toEqual([])
   })
 
-  it("counts those at work for which there is no room", () => {
+  it("counts active jobs that do not fit", () => {
     const many = Array.from({ length: 30 }, (_, index) => FleetEvent.Started({ id: `job-${index}`, at: 0 }))
       .reduce(Fleet.update, Fleet.empty)
     const lines = FleetView.live(many, { now, columns: 80, rows: 10, style: Style.plain })

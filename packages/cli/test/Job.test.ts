@@ -283,7 +283,7 @@ describe("Job.plan", () => {
       })
     }))
 
-  it.effect("calls a job by its command where there is no prompt", () =>
+  it.effect("names a job by its command if it has no prompt", () =>
     Effect.gen(function*() {
       const planned = yield* json([{ config: { command: "init" } }, { prompt: `\n${"long ".repeat(20)}\nsecond` }])
       expect(planned.map(({ name }) => name)).toEqual(["init", "long long long long long long long long…"])

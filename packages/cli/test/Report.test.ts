@@ -84,7 +84,7 @@ describe("html", () => {
     expect(shown).toContain("openai/gpt-5-codex review 2 100% $0.0371 $0.0371 25.1k 25.1k 38.2 s 38.2 s")
   })
 
-  it("compares repeated jobs where there is no matrix", () => {
+  it("compares repeated jobs without a matrix", () => {
     const runs = [1, 2, 3, 4].map((place) =>
       Report.run(
         result({
@@ -149,7 +149,7 @@ describe("html", () => {
     expect(unknown).not.toContain("chart-cost")
   })
 
-  it("draws no costs where there are none", () => {
+  it("draws no costs if there are none", () => {
     const page = Report.html({ title: "free", runs: [Report.run(result({ id: "a" }), [], { runs: 1 })] })
     expect(words(page)).toContain("No run cost anything")
     expect(page).not.toContain("chart-cost")

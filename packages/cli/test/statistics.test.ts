@@ -51,7 +51,7 @@ describe("cells", () => {
 })
 
 describe("groups", () => {
-  it("are the repeated jobs where there is no matrix, and nothing without repetitions", () => {
+  it("are the repeated jobs without a matrix, and nothing without repetitions", () => {
     const jobs = [1, 2].map((repeat) => result({ id: `${repeat}`, index: repeat, name: `job #${repeat}`, repeat }))
     expect(statistics.groups(jobs).map(({ cell, results }) => [cell, results.length])).toEqual([[{ job: "job" }, 2]])
     expect(statistics.groups(jobs.slice(0, 1))).toEqual([])

@@ -15,14 +15,14 @@ export interface Outcome {
 }
 
 export interface Surroundings {
-  /** Piped in; a terminal where there is none. */
+  /** Piped input; without it, standard input is a terminal. */
   readonly stdin?: string | Uint8Array | undefined
   readonly stdoutIsTerminal?: boolean | undefined
   readonly stderrIsTerminal?: boolean | undefined
   readonly env?: { readonly [name: string]: string } | undefined
   readonly temporaryDirectory?: string | undefined
   readonly executor?: Layer.Layer<CommandExecutor.CommandExecutor> | undefined
-  /** Processes are asked for with `ps`, which a test can script: what else runs on the machine is none of its business. */
+  /** Lists processes with `ps`, which a test can script, so that other processes of the machine do not matter. */
   readonly withoutProc?: boolean | undefined
   readonly signals?: Queue.Dequeue<Interrupt.Received> | undefined
 }
