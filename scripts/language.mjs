@@ -20,7 +20,10 @@ const patterns = [
   [/\b(?:an?|one) \w+ too many\b/gi, "\"unexpected …\""],
   [/\bbrings? it about\b/gi, "say what it does"],
   [/\bunasked\b/gi, "\"by default\""],
-  [/(?<!\b(?:there|that|what|which|it|this|where) )\b(?:is|are|was|were) none\b/gi, "\"is not one\", \"does not count\""],
+  [
+    /(?<!\b(?:there|that|what|which|it|this|where) )\b(?:is|are|was|were) none\b/gi,
+    "\"is not one\", \"does not count\""
+  ],
   [/\bwhere there (?:is|are|was|were) (?:no|none|nothing)\b/gi, "\"without …\", \"if there is no …\""],
   [/\b(?:go|goes|going|went|gone) on in\b/gi, "\"continue\""],
   [/\btak(?:es?|ing) no notice\b/gi, "\"ignores\""],
