@@ -57,7 +57,7 @@ const count = (name: string, description: string) =>
   )
 
 const budget: Options.Options<Budget | undefined> = Options.all({
-  cost: limit("total-cost", "US dollars that all jobs together may cost. No job starts once it is spent."),
+  cost: limit("total-cost", "US dollars that all jobs together may cost. No job starts once it is exceeded."),
   tokens: limit("total-tokens", "Tokens that all jobs together may use."),
   steps: limit("total-steps", "Steps that all jobs together may take."),
   toolCalls: limit("total-tool-calls", "Tool calls that all jobs together may make.")
