@@ -19,7 +19,23 @@ const patterns = [
   [/\bso to say\b/gi, "leave it out"],
   [/\b(?:an?|one) \w+ too many\b/gi, "\"unexpected …\""],
   [/\bbrings? it about\b/gi, "say what it does"],
-  [/\bunasked\b/gi, "\"by default\""]
+  [/\bunasked\b/gi, "\"by default\""],
+  [
+    /(?<!\b(?:there|that|what|which|it|this|where) )\b(?:is|are|was|were) none\b/gi,
+    "\"is not one\", \"does not count\""
+  ],
+  [/\bwhere there (?:is|are|was|were) (?:no|none|nothing)\b/gi, "\"without …\", \"if there is no …\""],
+  [/\b(?:go|goes|going|went|gone) on in\b/gi, "\"continue\""],
+  [/\btak(?:es?|ing) no notice\b/gi, "\"ignores\""],
+  [/\banew\b/gi, "\"again\", \"new\""],
+  [/\bin the place of\b/gi, "\"instead of\", \"replaces\""],
+  [/\bbehind each other\b/gi, "\"one after the other\", \"adjacent\""],
+  [/\b(?:has|have|had) come of\b/gi, "\"the outcome of\""],
+  [/\blive to see\b/gi, "say when it ended"],
+  [/\bthose at work\b/gi, "\"running …\""],
+  [/\bas (?:it|they) stands?\b/gi, "\"unchanged\""],
+  [/\bwhat (?:is|was) known of\b/gi, "\"the state of\", \"known facts about\""],
+  [/\bnothing but itself\b/gi, "\"nothing else\""]
 ]
 
 const read = execFileSync("git", ["ls-files", "-co", "--exclude-standard", "*.ts", "*.mjs", "*.md", "*.yml"], {

@@ -20,7 +20,7 @@ const research = Effect.gen(function*() {
   yield* Console.log(summary.answer)
   for (const error of Array.getLefts(answers)) yield* Console.error(error.message)
 }).pipe(
-  // together they may spend two dollars; after that no further run starts
+  // together they may spend two dollars; once that is exceeded, no further run starts
   Effect.provide(FleetBudget.layer({ cost: 2 }))
 )
 // #endregion

@@ -401,7 +401,7 @@ describe("Worktree", () => {
     })
     stays(
       "when it is locked",
-      "git does not remove it (cannot remove a locked working tree, lock reason: mine)",
+      "git could not remove it (cannot remove a locked working tree, lock reason: mine)",
       (worktree) => {
         git(worktree.path, "worktree", "lock", "--reason", "mine", worktree.path)
       }
@@ -524,7 +524,7 @@ describe("Worktree", () => {
         yield* appears(path.join(there.root, "reached"))
         yield* TestClock.adjust("10 minutes")
         const worktree = yield* Fiber.join(adding)
-        expect(worktree.warning).toContain("git did not end within 10m, and was ended")
+        expect(worktree.warning).toContain("git did not end within 10m, so it was ended")
         expect(fs.existsSync(path.join(worktree.path, "a.txt"))).toBe(true)
       }).pipe(Effect.provide(NodeContext.layer)))
   })
@@ -561,7 +561,7 @@ describe("Worktree", () => {
         const origin = yield* worktrees.origin(box.repository)
         for (const id of ["a..b", "job.lock", "a b", "", "x/"]) {
           const error = yield* Effect.flip(worktrees.add(origin, id))
-          expect(error.reason).toBe(`no branch can be called "effect-opencode/${id}"`)
+          expect(error.reason).toBe(`"effect-opencode/${id}" is not a valid branch name`)
         }
         expect(fs.existsSync(box.home)).toBe(false)
       }))
@@ -570,7 +570,7 @@ describe("Worktree", () => {
       Effect.gen(function*() {
         git(box.repository, "branch", "effect-opencode")
         const error = yield* Effect.flip(worktrees.origin(box.repository))
-        expect(error.reason).toContain("there is a branch \"effect-opencode\"")
+        expect(error.reason).toContain("the branch \"effect-opencode\" exists")
       }))
 
     test("takes another name when branches exist below it", (box, worktrees) =>

@@ -173,7 +173,7 @@ describe("a batch with the real OpenCode", () => {
         const resumed = yield* run(box, ...args, "--resume")
         expect(resumed).toMatchObject({ code: 0, stderr: "" })
         expect(resumed.stdout).toMatch(/50 runs.*50 succeeded/)
-        expect(resumed.stdout).toContain("A batch before this one was killed: 4 runs cut off")
+        expect(resumed.stdout).toContain("An earlier batch was killed: 4 runs cut off")
 
         const written = results(file)
         expect(written.length).toBe(50)
@@ -244,7 +244,7 @@ describe("Ctrl-C", () => {
       open()
       const ended = yield* first.ended
       expect(ended).toMatchObject({ code: 130, signal: null })
-      expect(ended.stderr).toContain("4 of 6 jobs were not run, because the batch was interrupted; --resume goes on")
+      expect(ended.stderr).toContain("4 of 6 jobs were not run, because the batch was interrupted; --resume runs them")
       expect(begun()).toBe(2)
       expect(results(file).map(({ outcome }) => outcome)).toEqual(["success", "success"])
       expect(left(box)).toEqual(nothing)
@@ -270,7 +270,7 @@ describe("Ctrl-C", () => {
       first.kill("SIGINT")
       const ended = yield* first.ended
       expect(ended).toMatchObject({ code: 130, signal: null })
-      expect(ended.stderr).toContain("--resume goes on with the rest")
+      expect(ended.stderr).toContain("--resume runs the rest")
       expect(results(path.join(box.work, "jobs.results.jsonl"))).toEqual([])
       expect(left(box)).toEqual(nothing)
     }).pipe(

@@ -1,4 +1,4 @@
-/** A tag as it stands in a page. */
+/** A tag in a page. */
 export interface Tag {
   readonly name: string
   readonly closes: boolean
