@@ -1,8 +1,6 @@
 /**
  * What the program says when something goes wrong: one line that says what, and a hint that says what to do. The rest is
  * shown with `--verbose`.
- *
- * @since 0.1.0
  */
 import * as PlatformError from "@effect/platform/Error"
 import * as OpenCodeError from "effect-opencode/OpenCodeError"
@@ -17,12 +15,7 @@ import { manyLines, oneLine } from "./display/terminalText.js"
 import * as ExitCode from "./ExitCode.js"
 import { CrashedError, InterruptedError } from "./host/Interrupt.js"
 
-/**
- * An error of the command line itself: arguments that make no sense, a file that cannot be read.
- *
- * @since 0.1.0
- * @category errors
- */
+/** An error of the command line itself: arguments that make no sense, a file that cannot be read. */
 export class CliError extends Schema.TaggedError<CliError>("effect-opencode-cli/CliError")("CliError", {
   reason: Schema.String,
   /** What to do. */
@@ -35,23 +28,13 @@ export class CliError extends Schema.TaggedError<CliError>("effect-opencode-cli/
   }
 }
 
-/**
- * A command whose failure has been shown already: all that is left is its exit code.
- *
- * @since 0.1.0
- * @category errors
- */
+/** A command whose failure has been shown already: all that is left is its exit code. */
 export class ReportedError extends Schema.TaggedError<ReportedError>("effect-opencode-cli/ReportedError")(
   "ReportedError",
   { exitCode: Schema.Number }
 ) {}
 
-/**
- * What there is to say about a failure.
- *
- * @since 0.1.0
- * @category models
- */
+/** What there is to say about a failure. */
 export interface Explanation {
   /** One line; empty where there is nothing more to say. */
   readonly message: string
@@ -162,12 +145,7 @@ const explainError = (error: unknown): Explanation => {
   return { message: oneLine(text), hint: undefined, exitCode: ExitCode.failure, details: text }
 }
 
-/**
- * Explains why a command has ended. Total: a defect is explained, too.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** Explains why a command has ended. Total: a defect is explained, too. */
 export const explain = (cause: Cause.Cause<unknown>): Explanation => {
   const failure = Cause.failureOption(cause)
   if (Option.isSome(failure)) {
@@ -184,12 +162,7 @@ export const explain = (cause: Cause.Cause<unknown>): Explanation => {
   }
 }
 
-/**
- * The lines that a person reads; empty where there is nothing to say.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** The lines that a person reads; empty where there is nothing to say. */
 export const render = (
   explanation: Explanation,
   options: { readonly style: Style; readonly verbose: boolean }

@@ -17,32 +17,16 @@
  * | 11 | the answer did not decode (`OpenCodeOutputError`) |
  * | 12 | a shared server of OpenCode could not be used (`OpenCodeServerError`) |
  * | 129, 130, 131, 141, 143 | ended by SIGHUP, Ctrl-C, SIGQUIT, a reader of the output that has gone, SIGTERM |
- *
- * @since 0.1.0
  */
 import type { OpenCodeError } from "effect-opencode/OpenCodeError"
 import type { Signal } from "./host/Interrupt.js"
 
-/**
- * @since 0.1.0
- * @category constants
- */
 export const success = 0
 
-/**
- * A check of `doctor`, a run of a batch, or the program itself failed.
- *
- * @since 0.1.0
- * @category constants
- */
+/** A check of `doctor`, a run of a batch, or the program itself failed. */
 export const failure = 1
 
-/**
- * The command line or an input file cannot be used.
- *
- * @since 0.1.0
- * @category constants
- */
+/** The command line or an input file cannot be used. */
 export const usage = 2
 
 const codes: { readonly [Tag in OpenCodeError["_tag"]]: number } = {
@@ -72,12 +56,7 @@ const signals: { readonly [Name in Signal]: number } = {
 
 const isOutcome = (outcome: string): outcome is OpenCodeError["_tag"] => Object.hasOwn(codes, outcome)
 
-/**
- * The code of a run's outcome: `"success"`, `"interrupted"`, or the tag of an error.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** The code of a run's outcome: `"success"`, `"interrupted"`, or the tag of an error. */
 export const ofOutcome = (outcome: string): number =>
   outcome === "success"
     ? success
@@ -87,8 +66,4 @@ export const ofOutcome = (outcome: string): number =>
     ? codes[outcome]
     : failure
 
-/**
- * @since 0.1.0
- * @category conversions
- */
 export const ofSignal = (signal: Signal): number => signals[signal]

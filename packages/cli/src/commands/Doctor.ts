@@ -1,8 +1,6 @@
 /**
  * What can be wrong on a machine where OpenCode is to run, as checks that give findings. A check changes nothing but its
  * own temporary directories, prints no secret, and needs no internet.
- *
- * @since 0.1.0
  */
 import type * as CommandExecutor from "@effect/platform/CommandExecutor"
 import * as FileSystem from "@effect/platform/FileSystem"
@@ -29,28 +27,16 @@ import { Host } from "../host/Host.js"
 import * as processes from "./orphans.js"
 import * as smoke from "./smoke.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export type Status = typeof Status.Type
 
 /**
  * - `ok`: nothing to do
  * - `warning`: runs can work, something does not
  * - `problem`: runs fail, or something of an earlier one is still there
- *
- * @since 0.1.0
- * @category schemas
  */
 export const Status = Schema.Literal("ok", "warning", "problem")
 
-/**
- * What a check has found.
- *
- * @since 0.1.0
- * @category models
- */
+/** What a check has found. */
 export class Finding extends Schema.Class<Finding>("effect-opencode-cli/Finding")({
   /** The name of the check. */
   check: Schema.String,
@@ -60,20 +46,10 @@ export class Finding extends Schema.Class<Finding>("effect-opencode-cli/Finding"
   advice: Schema.optional(Schema.String)
 }) {}
 
-/**
- * What the checks need.
- *
- * @since 0.1.0
- * @category models
- */
+/** What the checks need. */
 export type Services = CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path | Host
 
-/**
- * A look at one thing.
- *
- * @since 0.1.0
- * @category models
- */
+/** A look at one thing. */
 export interface Check {
   readonly name: string
   /** What goes on while it looks. */
@@ -83,12 +59,7 @@ export interface Check {
   readonly look: Effect.Effect<ReadonlyArray<Finding>, never, Services>
 }
 
-/**
- * What is to be looked at.
- *
- * @since 0.1.0
- * @category models
- */
+/** What is to be looked at. */
 export interface Options {
   readonly client: ClientOptions
   /** A model that has to be among those that OpenCode offers. */
@@ -356,9 +327,6 @@ const models = ({ client, model }: Options) =>
 
 /**
  * The checks, in the order in which they are worth reading. The last two start OpenCode: 4 seconds of processor time each.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const checks = (options: Options): ReadonlyArray<Check> => [
   check("binary", "asking OpenCode for its version", binary(options)),
@@ -382,12 +350,7 @@ const marks: { readonly [S in Status]: (style: Style) => string } = {
 
 const nameWidth = 12
 
-/**
- * A finding for a person, in lines of so many columns.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** A finding for a person, in lines of so many columns. */
 export const render = (
   finding: Finding,
   options: { readonly style: Style; readonly columns: number }
@@ -404,12 +367,7 @@ export const render = (
   ]
 }
 
-/**
- * The last line.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** The last line. */
 export const conclusion = (findings: ReadonlyArray<Finding>, style: Style): string => {
   const number = (status: Status): number => findings.filter((finding) => finding.status === status).length
   const [problems, warnings] = [number("problem"), number("warning")]

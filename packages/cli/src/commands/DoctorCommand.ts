@@ -1,7 +1,5 @@
 /**
  * `effect-opencode doctor`: looks at the machine and says what to do.
- *
- * @since 0.1.0
  */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"

@@ -1,7 +1,5 @@
 /**
  * `effect-opencode replay`: a recorded run, shown again as it went.
- *
- * @since 0.1.0
  */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as RunResult from "effect-opencode/RunResult"

@@ -1,7 +1,5 @@
 /**
  * `effect-opencode run`: one run, shown as it goes on.
- *
- * @since 0.1.0
  */
 import * as Path from "@effect/platform/Path"
 import * as OpenCode from "effect-opencode/OpenCode"

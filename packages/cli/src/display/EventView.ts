@@ -1,7 +1,5 @@
 /**
  * What a person sees of a run: the answer on standard output, everything else on standard error. Pure: from events to lines.
- *
- * @since 0.1.0
  */
 import * as RunEvent from "effect-opencode/RunEvent"
 import type { FileChange } from "effect-opencode/RunResult"
@@ -13,10 +11,6 @@ import { plural } from "./plural.js"
 import type { Style } from "./Style.js"
 import { clip, manyLines, oneLine, width } from "./terminalText.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Options {
   /** For standard error. */
   readonly style: Style
@@ -28,21 +22,12 @@ export interface Options {
   readonly cwd: string
 }
 
-/**
- * Lines to show.
- *
- * @since 0.1.0
- * @category models
- */
+/** Lines to show. */
 export interface Shown {
   readonly stdout: ReadonlyArray<string>
   readonly stderr: ReadonlyArray<string>
 }
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const nothing: Shown = { stdout: [], stderr: [] }
 
 const lines = (text: string): ReadonlyArray<string> => text.replace(/\s+$/, "").split(/\r?\n/)
@@ -50,9 +35,6 @@ const lines = (text: string): ReadonlyArray<string> => text.replace(/\s+$/, "").
 /**
  * What a part of the answer shows. It goes to standard output, and so only what is known to be the agent's: see
  * `RunResult.answerTexts`.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const answer = (text: string, { stdoutIsTerminal }: Options): Shown => {
   if (text.trim() === "") return nothing
@@ -116,12 +98,7 @@ const toolUse = (event: RunEvent.ToolUse, { columns, cwd, style }: Options): Sho
   }
 }
 
-/**
- * What an event shows. A text is shown as {@link answer}, although it can turn out to be a summary of OpenCode's.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** What an event shows. A text is shown as {@link answer}, although it can turn out to be a summary of OpenCode's. */
 export const event = (event: RunEvent.RunEvent, options: Options): Shown => {
   const { style } = options
   switch (event._tag) {
@@ -155,12 +132,7 @@ export const event = (event: RunEvent.RunEvent, options: Options): Shown => {
   }
 }
 
-/**
- * How a run has ended, or how far it has come.
- *
- * @since 0.1.0
- * @category models
- */
+/** How a run has ended, or how far it has come. */
 export interface Ending {
   /** `success`, `interrupted`, or the tag of the error. */
   readonly outcome: string
@@ -215,12 +187,7 @@ const changeOf = (change: FileChange, cwd: string): string => {
 /** As many files as a person reads. */
 const shownFiles = 10
 
-/**
- * The lines that end a run.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** The lines that end a run. */
 export const ending = (ending: Ending, { cwd, style }: Pick<Options, "cwd" | "style">): ReadonlyArray<string> => {
   const outcome = oneLine(ending.outcome)
   const finishReason = oneLine(ending.finishReason ?? "stop")
@@ -249,12 +216,7 @@ export const ending = (ending: Ending, { cwd, style }: Pick<Options, "cwd" | "st
 
 const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"]
 
-/**
- * The line that says that something goes on.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** The line that says that something goes on. */
 export const status = (
   state: Pick<Ending, "cost" | "turns" | "unpriced" | "usage"> & {
     /** Milliseconds. */

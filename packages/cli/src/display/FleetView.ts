@@ -1,8 +1,6 @@
 /**
  * What a batch shows in a terminal, as pure functions from data to lines. No line is wider than the terminal, and
  * nothing that a model says reaches it with control characters.
- *
- * @since 0.1.0
  */
 import * as RunEvent from "effect-opencode/RunEvent"
 import * as HashMap from "effect/HashMap"
@@ -17,12 +15,7 @@ import { plural } from "./plural.js"
 import type { Style } from "./Style.js"
 import * as terminalText from "./terminalText.js"
 
-/**
- * The terminal to fit into.
- *
- * @since 0.1.0
- * @category models
- */
+/** The terminal to fit into. */
 export interface Screen {
   /** Milliseconds since the epoch. */
   readonly now: number
@@ -235,9 +228,6 @@ const stoppingLine = ink.piece("yellow", "Stopping: no further job starts. Ctrl-
 /**
  * The table that is redrawn while the batch works: a line for each job at work, what waits, and the totals. At most
  * `rows` lines, none wider than `columns`; what is missed least gives way first.
- *
- * @since 0.1.0
- * @category views
  */
 export const live = (fleet: Fleet.Fleet, screen: Screen): ReadonlyArray<string> => {
   const { columns, now, rows, style } = screen
@@ -264,12 +254,7 @@ export const live = (fleet: Fleet.Fleet, screen: Screen): ReadonlyArray<string> 
     .map((pieces) => ink.paint(ink.clip(pieces, columns), style))
 }
 
-/**
- * The line of a job that has ended, in the columns of the table.
- *
- * @since 0.1.0
- * @category views
- */
+/** The line of a job that has ended, in the columns of the table. */
 export const ending = (result: JobResult, screen: Pick<Screen, "columns" | "style">): string =>
   ink.paint(ink.clip(resultLine(layoutOf(screen.columns, stateWidth), result), screen.columns), screen.style)
 
@@ -306,9 +291,6 @@ const cellLines = (results: ReadonlyArray<JobResult>, columns: number): Readonly
 /**
  * The table at the end: a line for each run, one for each cell of the matrix, and the sums. Of a batch of more than
  * `limit` runs (default: 100) it lists only those that failed, at most as many.
- *
- * @since 0.1.0
- * @category views
  */
 export const final = (
   results: ReadonlyArray<JobResult>,
@@ -346,12 +328,7 @@ export const final = (
 /** More than this is no line for a log. */
 const plainLength = 300
 
-/**
- * What a log says of an event; `undefined` for events that are no news. `fleet` is the batch after the event.
- *
- * @since 0.1.0
- * @category views
- */
+/** What a log says of an event; `undefined` for events that are no news. `fleet` is the batch after the event. */
 export const plainLine = (fleet: Fleet.Fleet, event: Fleet.FleetEvent): string | undefined => {
   const at = "at" in event && fleet.startedAt !== undefined ? format.clock(event.at - fleet.startedAt) : ""
   const say = (id: string, text: string): string => {

@@ -1,7 +1,5 @@
 /**
  * Shows a batch while it works: a table that redraws itself in place, or a log of plain lines, or nothing.
- *
- * @since 0.1.0
  */
 import * as Terminal from "@effect/platform/Terminal"
 import * as Redaction from "effect-opencode/Redaction"
@@ -23,10 +21,6 @@ import * as redraw from "./redraw.js"
 import * as Style from "./Style.js"
 import * as terminalText from "./terminalText.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Service {
   /** Tells what has happened. */
   readonly emit: (event: Fleet.FleetEvent) => Effect.Effect<void>
@@ -36,10 +30,6 @@ export interface Service {
   readonly fleet: Effect.Effect<Fleet.Fleet>
 }
 
-/**
- * @since 0.1.0
- * @category tags
- */
 export class Display extends Context.Tag("effect-opencode-cli/Display")<Display, Service>() {}
 
 /** A terminal that does not tell its size. */
@@ -110,9 +100,6 @@ const above = (push: (line: LogLine) => void, redactor: Redaction.Redactor) =>
 /**
  * A line for each event, for logs and for those who like it plain. Returns when the line is written, so that a reader
  * that is slow slows the batch down.
- *
- * @since 0.1.0
- * @category layers
  */
 export const plain: Layer.Layer<Display, never, Terminal.Terminal> = Layer.effect(
   Display,
@@ -137,9 +124,6 @@ export const plain: Layer.Layer<Display, never, Terminal.Terminal> = Layer.effec
  * A table that is drawn anew at most ten times a second, and only when it has changed. Jobs that fail, and what the program
  * logs, are printed above it. The table and the hidden cursor go with the scope, also on interruption: the screen is then
  * free for the final table. A terminal that cannot redraw (`TERM=dumb`) gets {@link plain} lines.
- *
- * @since 0.1.0
- * @category layers
  */
 export const live: Layer.Layer<Display, never, Terminal.Terminal | Host> = Layer.unwrapScoped(
   Effect.gen(function*() {
@@ -153,12 +137,7 @@ export const live: Layer.Layer<Display, never, Terminal.Terminal | Host> = Layer
   })
 )
 
-/**
- * Shows nothing; the state of the batch is there to be read.
- *
- * @since 0.1.0
- * @category layers
- */
+/** Shows nothing; the state of the batch is there to be read. */
 export const silent: Layer.Layer<Display> = Layer.effect(
   Display,
   Effect.map(Ref.make(Fleet.empty), (fleet) => ({

@@ -1,17 +1,11 @@
 /**
  * Colours for people. Where there is no terminal, or nobody wants them, a style changes nothing.
- *
- * @since 0.1.0
  */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Host } from "../host/Host.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Style {
   readonly bold: (text: string) => string
   readonly dim: (text: string) => string
@@ -24,12 +18,7 @@ export interface Style {
 const code = (open: number, close: number) => (text: string): string =>
   text === "" ? "" : `\u001b[${open}m${text}\u001b[${close}m`
 
-/**
- * The colours of the terminal's own palette.
- *
- * @since 0.1.0
- * @category instances
- */
+/** The colours of the terminal's own palette. */
 export const colored: Style = {
   bold: code(1, 22),
   dim: code(2, 22),
@@ -41,20 +30,12 @@ export const colored: Style = {
 
 const same = (text: string): string => text
 
-/**
- * No colours.
- *
- * @since 0.1.0
- * @category instances
- */
+/** No colours. */
 export const plain: Style = { bold: same, dim: same, red: same, green: same, yellow: same, cyan: same }
 
 /**
  * Whether to colour what goes to a stream: on a terminal that can, unless `NO_COLOR` is set to anything
  * (https://no-color.org). `FORCE_COLOR` asks for colours where there is no terminal; `NO_COLOR` wins.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const choose = (surroundings: {
   readonly isTerminal: boolean
@@ -82,18 +63,8 @@ const of = (stream: "stdout" | "stderr"): Effect.Effect<Style, never, Host> =>
     })
   })
 
-/**
- * For what goes to standard output.
- *
- * @since 0.1.0
- * @category constructors
- */
+/** For what goes to standard output. */
 export const stdout: Effect.Effect<Style, never, Host> = of("stdout")
 
-/**
- * For what goes to standard error.
- *
- * @since 0.1.0
- * @category constructors
- */
+/** For what goes to standard error. */
 export const stderr: Effect.Effect<Style, never, Host> = of("stderr")

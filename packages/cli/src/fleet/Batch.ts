@@ -3,8 +3,6 @@
  *
  * A job that fails stops nobody. A batch that is to stop starts no further run and lets those at work end; jobs that were
  * not started have no result, so that the batch can go on with them later.
- *
- * @since 0.1.0
  */
 import type * as CommandExecutor from "@effect/platform/CommandExecutor"
 import * as FileSystem from "@effect/platform/FileSystem"
@@ -39,16 +37,9 @@ import * as ResultsFile from "./ResultsFile.js"
 /**
  * Why no further job was started: it was asked for, a job failed (`failFast`), the budget was used up, or nobody knows
  * because the cost of a run is unknown (`budget.unpriced`).
- *
- * @since 0.1.0
- * @category models
  */
 export type Stop = "asked" | "failure" | "budget" | "unpriced"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Options {
   readonly jobs: ReadonlyArray<Job>
   readonly results: ResultsFile.ResultsFile
@@ -81,12 +72,7 @@ export interface Options {
   readonly forceKillAfter?: Duration.DurationInput | undefined
 }
 
-/**
- * What has come of a batch.
- *
- * @since 0.1.0
- * @category models
- */
+/** What has come of a batch. */
 export interface Outcome {
   /** The last result of every job that has one, earlier ones included, in the order of the jobs. */
   readonly results: ReadonlyArray<JobResult>
@@ -176,12 +162,7 @@ const watched = (budget: FleetBudget.Service, onBegin: () => void): FleetBudget.
   check: Effect.tap(budget.check, () => Effect.sync(onBegin))
 })
 
-/**
- * The jobs that have no result, and with `retryFailed` those whose last one is a failure.
- *
- * @since 0.1.0
- * @category getters
- */
+/** The jobs that have no result, and with `retryFailed` those whose last one is a failure. */
 export const todoOf = (
   jobs: ReadonlyArray<Job>,
   before: ReadonlyArray<JobResult>,
@@ -199,9 +180,6 @@ export const todoOf = (
  *
  * Fails, and ends every run, only where a result cannot be written; and before anything is started where OpenCode is not
  * there or, with worktrees, a job's directory is in no repository.
- *
- * @since 0.1.0
- * @category running
  */
 export const run = (
   options: Options

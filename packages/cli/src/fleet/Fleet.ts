@@ -1,8 +1,6 @@
 /**
  * What is known about a batch while it works: pure data, and how each event changes it. An event costs the same
  * however many came before it, and what is kept grows with the jobs, never with the events.
- *
- * @since 0.1.0
  */
 import * as RunEvent from "effect-opencode/RunEvent"
 import * as TokenUsage from "effect-opencode/TokenUsage"
@@ -25,16 +23,9 @@ import type { JobResult } from "../jobs/JobResult.js"
  * - `ending`: its conversation has finished, its process and what it leaves behind are cleared away
  * - `done`, `failed`: it has ended
  * - `skipped`: an earlier batch has its result
- *
- * @since 0.1.0
- * @category models
  */
 export type State = "waiting" | "starting" | "running" | "ending" | "done" | "failed" | "skipped"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Job {
   readonly id: string
   /** What a person calls the job. */
@@ -54,12 +45,7 @@ export interface Job {
   readonly startedAt: number | undefined
 }
 
-/**
- * Sums over jobs.
- *
- * @since 0.1.0
- * @category models
- */
+/** Sums over jobs. */
 export interface Totals {
   readonly turns: number
   readonly usage: TokenUsage.TokenUsage
@@ -69,12 +55,7 @@ export interface Totals {
   readonly unpriced?: boolean | undefined
 }
 
-/**
- * A batch under way.
- *
- * @since 0.1.0
- * @category models
- */
+/** A batch under way. */
 export interface Fleet {
   /** Every job that is known. */
   readonly jobs: HashMap.HashMap<string, Job>
@@ -95,12 +76,7 @@ export interface Fleet {
   readonly stopping: boolean
 }
 
-/**
- * What happens to a batch. Times are in milliseconds since the epoch.
- *
- * @since 0.1.0
- * @category models
- */
+/** What happens to a batch. Times are in milliseconds since the epoch. */
 export type FleetEvent = Data.TaggedEnum<{
   /** The job waits for its turn. */
   readonly Queued: { readonly id: string; readonly name: string }
@@ -116,20 +92,11 @@ export type FleetEvent = Data.TaggedEnum<{
   readonly Stopping: {}
 }>
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const FleetEvent = Data.taggedEnum<FleetEvent>()
 
 const nothing: Totals = { turns: 0, usage: TokenUsage.empty, cost: 0 }
 
-/**
- * No job, nothing spent.
- *
- * @since 0.1.0
- * @category constructors
- */
+/** No job, nothing spent. */
 export const empty: Fleet = {
   jobs: HashMap.empty(),
   waiting: SortedMap.empty(Order.number),
@@ -233,9 +200,6 @@ const end = (self: Fleet, job: Job, result: JobResult): Fleet => {
 /**
  * The batch after an event. Total: a job that was not announced is taken in under its id, and what comes for a job after
  * its end changes nothing.
- *
- * @since 0.1.0
- * @category combinators
  */
 export const update = (self: Fleet, event: FleetEvent): Fleet => {
   if (event._tag === "Stopping") return self.stopping ? self : { ...self, stopping: true }
@@ -260,53 +224,23 @@ export const update = (self: Fleet, event: FleetEvent): Fleet => {
 const select = (self: Fleet, ids: SortedMap.SortedMap<number, string>): Iterable<Job> =>
   Iterable.filterMap(SortedMap.values(ids), (id) => HashMap.get(self.jobs, id))
 
-/**
- * The jobs that are starting, running or ending, in their order.
- *
- * @since 0.1.0
- * @category getters
- */
+/** The jobs that are starting, running or ending, in their order. */
 export const active = (self: Fleet): ReadonlyArray<Job> => [...select(self, self.active)]
 
-/**
- * The first jobs that wait for their turn.
- *
- * @since 0.1.0
- * @category getters
- */
+/** The first jobs that wait for their turn. */
 export const next = (self: Fleet, count: number): ReadonlyArray<Job> => [
   ...pipe(select(self, self.waiting), Iterable.take(count))
 ]
 
-/**
- * What has been spent so far, by the jobs that have ended and by those that are at work.
- *
- * @since 0.1.0
- * @category getters
- */
+/** What has been spent so far, by the jobs that have ended and by those that are at work. */
 export const totals = (self: Fleet): Totals => active(self).reduce<Totals>(add, self.ended)
 
-/**
- * Jobs that are known, skipped ones included.
- *
- * @since 0.1.0
- * @category getters
- */
+/** Jobs that are known, skipped ones included. */
 export const size = (self: Fleet): number => HashMap.size(self.jobs)
 
-/**
- * The job of an id.
- *
- * @since 0.1.0
- * @category getters
- */
+/** The job of an id. */
 export const get = (self: Fleet, id: string): Option.Option<Job> => HashMap.get(self.jobs, id)
 
-/**
- * Milliseconds since the job started; 0 before.
- *
- * @since 0.1.0
- * @category getters
- */
+/** Milliseconds since the job started; 0 before. */
 export const elapsed = (job: Job, now: number): number =>
   job.startedAt === undefined ? 0 : Math.max(0, now - job.startedAt)

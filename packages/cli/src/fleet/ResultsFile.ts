@@ -3,8 +3,6 @@
  * call and is on the disk before the next job's, so a batch that is killed at any moment loses none of them.
  *
  * A job that was run again (`--retry-failed`) has several lines: the last one counts.
- *
- * @since 0.1.0
  */
 import type * as CommandExecutor from "@effect/platform/CommandExecutor"
 import * as FileSystem from "@effect/platform/FileSystem"
@@ -27,9 +25,6 @@ import * as outputFile from "./outputFile.js"
  * - `other-jobs`: it has results of jobs that are not in this batch
  * - `busy`: another batch writes to it
  * - `unreadable`, `unwritable`: the system refused
- *
- * @since 0.1.0
- * @category errors
  */
 export class ResultsFileError
   extends Schema.TaggedError<ResultsFileError>("effect-opencode-cli/ResultsFileError")("ResultsFileError", {
@@ -98,20 +93,10 @@ const isCutOff = (rest: string): boolean => {
 /** Whether a line was written as a result, whatever has become of it since. */
 const isRecord = (line: string): boolean => /^\{"id":"[^"]*","index":/.test(line)
 
-/**
- * The line of a result, with its line break.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** The line of a result, with its line break. */
 export const format = (result: JobResult): string => `${encode(result)}\n`
 
-/**
- * What a file holds.
- *
- * @since 0.1.0
- * @category models
- */
+/** What a file holds. */
 export interface Contents {
   /** Every line, in order. */
   readonly results: ReadonlyArray<JobResult>
@@ -142,9 +127,6 @@ const damaged = (text: string, hasResults: boolean): { readonly result: JobResul
  * Reads the bytes of a file. The last line can have been cut off anywhere, in the middle of a character too, or be NUL
  * bytes from somewhere on. A damaged result costs none of the others. Any other line means that the file is something
  * else, and gives the number of the line.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const parse = (bytes: Uint8Array): Either.Either<Contents, number> => {
   const decoder = new TextDecoder()
@@ -185,12 +167,7 @@ export const parse = (bytes: Uint8Array): Either.Either<Contents, number> => {
   return Either.right({ results, unreadable, length, lacksBreak })
 }
 
-/**
- * The result that counts for each job, in the order in which they came.
- *
- * @since 0.1.0
- * @category getters
- */
+/** The result that counts for each job, in the order in which they came. */
 export const latest = (results: ReadonlyArray<JobResult>): ReadonlyMap<string, JobResult> => {
   const byId = new Map<string, JobResult>()
   for (const result of results) {
@@ -203,9 +180,6 @@ export const latest = (results: ReadonlyArray<JobResult>): ReadonlyMap<string, J
 /**
  * The results that a file holds now, without opening it: none where there is no such file, and nothing where it holds
  * something else or cannot be read, which `open` explains.
- *
- * @since 0.1.0
- * @category getters
  */
 export const peek = (
   file: string
@@ -219,12 +193,7 @@ export const peek = (
     )
   )
 
-/**
- * A file that is open for results.
- *
- * @since 0.1.0
- * @category models
- */
+/** A file that is open for results. */
 export interface ResultsFile {
   /** Every line that was there. */
   readonly before: ReadonlyArray<JobResult>
@@ -234,10 +203,6 @@ export interface ResultsFile {
   readonly append: (result: JobResult) => Effect.Effect<void, ResultsFileError>
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Options {
   /** Go on with a file that has results. Default: it is refused. */
   readonly resume?: boolean | undefined
@@ -254,9 +219,6 @@ const holder = ({ host, pid }: lock.Held): string | undefined => {
  * Opens a file until the scope closes; directories are made. Nobody else can open it meanwhile: `<file>.lock` says who
  * has it. With `resume` a line that was cut off by a kill is taken away, so that no other is written behind it; without
  * it nothing that the file holds is changed. When a result could not be written, no further one is.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const open = (
   file: string,

@@ -2,8 +2,6 @@
  * A git worktree and a branch for each run, so that runs cannot get into each other's way, and the rules by which they
  * go: a worktree with anything in it that is not committed stays, a branch with commits that nothing else has stays, and
  * why is said. Ignored files go with the worktree.
- *
- * @since 0.1.0
  */
 import * as CommandExecutor from "@effect/platform/CommandExecutor"
 import * as FileSystem from "@effect/platform/FileSystem"
@@ -18,12 +16,7 @@ import { complaint, gitInTime, gitWithHooks, isLocked } from "./git.js"
 import type { Answer } from "./git.js"
 import * as tree from "./tree.js"
 
-/**
- * A worktree could not be made.
- *
- * @since 0.1.0
- * @category errors
- */
+/** A worktree could not be made. */
 export class WorktreeError extends Schema.TaggedError<WorktreeError>("effect-opencode-cli/WorktreeError")(
   "WorktreeError",
   { directory: Schema.String, reason: Schema.String }
@@ -33,12 +26,7 @@ export class WorktreeError extends Schema.TaggedError<WorktreeError>("effect-ope
   }
 }
 
-/**
- * A place in a repository, and the commit from which worktrees are made.
- *
- * @since 0.1.0
- * @category models
- */
+/** A place in a repository, and the commit from which worktrees are made. */
 export interface Origin {
   /** The root of the working tree. */
   readonly root: string
@@ -48,12 +36,7 @@ export interface Origin {
   readonly base: string
 }
 
-/**
- * A worktree that is there.
- *
- * @since 0.1.0
- * @category models
- */
+/** A worktree that is there. */
 export interface Worktree {
   readonly origin: Origin
   readonly path: string
@@ -64,33 +47,15 @@ export interface Worktree {
   readonly warning?: string | undefined
 }
 
-/**
- * Which worktrees stay although nothing would be lost with them.
- *
- * @since 0.1.0
- * @category models
- */
+/** Which worktrees stay although nothing would be lost with them. */
 export type Keep = typeof keeps[number]
 
-/**
- * @since 0.1.0
- * @category constants
- */
 export const keeps = ["none", "failed", "succeeded", "all"] as const
 
-/**
- * Whether the worktree of a run stays in any case.
- *
- * @since 0.1.0
- * @category predicates
- */
+/** Whether the worktree of a run stays in any case. */
 export const isKept = (keep: Keep, succeeded: boolean): boolean =>
   keep === "all" || (keep === "failed" && !succeeded) || (keep === "succeeded" && succeeded)
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Worktrees {
   /** Finds the repository around a directory, and the commit that `base` names there (default: `HEAD`). */
   readonly origin: (directory: string, base?: string) => Effect.Effect<Origin, WorktreeError>
@@ -170,12 +135,7 @@ const prefix = "effect-opencode"
 
 const branchOf = (name: string): string => `${prefix}/${name}`
 
-/**
- * Worktrees below a directory, which is made when it is needed.
- *
- * @since 0.1.0
- * @category constructors
- */
+/** Worktrees below a directory, which is made when it is needed. */
 export const make = (
   home: string
 ): Effect.Effect<Worktrees, never, CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path> =>

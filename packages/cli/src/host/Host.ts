@@ -1,16 +1,10 @@
 /**
  * What the program finds around itself: the standard streams, which of them a person is watching, the names of the
  * environment variables. Everything of Node that the platform's services do not offer is behind this tag.
- *
- * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Service {
   /** The arguments of the command line, the program's own name left out. */
   readonly args: ReadonlyArray<string>
@@ -34,8 +28,4 @@ export interface Service {
   readonly nodeVersion: string
 }
 
-/**
- * @since 0.1.0
- * @category tags
- */
 export class Host extends Context.Tag("effect-opencode-cli/Host")<Host, Service>() {}

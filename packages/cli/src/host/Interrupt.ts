@@ -3,8 +3,6 @@
  * first and ends it the second time; SIGTERM, SIGHUP, SIGQUIT, a reader of the output that has gone, and a failure that
  * nothing has caught end it at once.
  * Ending is interruption, so everything that the command has started is ended before the program is.
- *
- * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -18,26 +16,12 @@ import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 
-/**
- * `SIGPIPE` stands for output that nobody reads any more.
- *
- * @since 0.1.0
- * @category models
- */
+/** `SIGPIPE` stands for output that nobody reads any more. */
 export type Signal = typeof Signal.Type
 
-/**
- * @since 0.1.0
- * @category schemas
- */
 export const Signal = Schema.Literal("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGPIPE")
 
-/**
- * The command was ended by a signal.
- *
- * @since 0.1.0
- * @category errors
- */
+/** The command was ended by a signal. */
 export class InterruptedError
   extends Schema.TaggedError<InterruptedError>("effect-opencode-cli/InterruptedError")("InterruptedError", {
     signal: Signal
@@ -48,12 +32,7 @@ export class InterruptedError
   }
 }
 
-/**
- * Something was thrown where nothing could catch it.
- *
- * @since 0.1.0
- * @category errors
- */
+/** Something was thrown where nothing could catch it. */
 export class CrashedError extends Schema.TaggedError<CrashedError>("effect-opencode-cli/CrashedError")("CrashedError", {
   cause: Schema.Defect
 }) {
@@ -63,20 +42,10 @@ export class CrashedError extends Schema.TaggedError<CrashedError>("effect-openc
   }
 }
 
-/**
- * What a process is told from outside of the program.
- *
- * @since 0.1.0
- * @category models
- */
+/** What a process is told from outside of the program. */
 export type Received = Signal | CrashedError
 
-/**
- * What was received so far.
- *
- * @since 0.1.0
- * @category models
- */
+/** What was received so far. */
 export interface State {
   /** Whether the command finishes something after the first Ctrl-C. */
   readonly graceful: boolean
@@ -85,10 +54,6 @@ export interface State {
   readonly countedAt: number
 }
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const initial: State = { graceful: false, stopping: false, countedAt: Number.NEGATIVE_INFINITY }
 
 /**
@@ -97,12 +62,7 @@ export const initial: State = { graceful: false, stopping: false, countedAt: Num
  */
 const echo = Duration.toMillis("400 millis")
 
-/**
- * What a signal asks for.
- *
- * @since 0.1.0
- * @category combinators
- */
+/** What a signal asks for. */
 export const receive = (state: State, received: Received, now: number): readonly ["none" | "stop" | "end", State] => {
   if (received !== "SIGINT") return ["end", state]
   if (now - state.countedAt < echo) return ["none", state]
@@ -113,9 +73,6 @@ export const receive = (state: State, received: Received, now: number): readonly
 /**
  * The next signal that asks for an end, once nothing is left to finish. A Ctrl-C that a package manager hands on late is
  * none, and neither is output that nobody reads.
- *
- * @since 0.1.0
- * @category combinators
  */
 export const next = (signals: Queue.Dequeue<Received>): Effect.Effect<Received> =>
   Effect.gen(function*() {
@@ -128,10 +85,6 @@ export const next = (signals: Queue.Dequeue<Received>): Effect.Effect<Received> 
     }
   })
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Service {
   /** Until the scope is closed the first Ctrl-C asks to stop, and only the second ends the command. */
   readonly graceful: Effect.Effect<void, never, Scope.Scope>
@@ -141,18 +94,9 @@ export interface Service {
   readonly ending: Deferred.Deferred<Received>
 }
 
-/**
- * @since 0.1.0
- * @category tags
- */
 export class Interrupt extends Context.Tag("effect-opencode-cli/Interrupt")<Interrupt, Service>() {}
 
-/**
- * Listens to signals until the scope is closed.
- *
- * @since 0.1.0
- * @category constructors
- */
+/** Listens to signals until the scope is closed. */
 export const make = (signals: Queue.Dequeue<Received>): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.gen(function*() {
     const state = yield* Ref.make(initial)
@@ -173,19 +117,10 @@ export const make = (signals: Queue.Dequeue<Received>): Effect.Effect<Service, n
     }
   })
 
-/**
- * @since 0.1.0
- * @category layers
- */
 export const layer = (signals: Queue.Dequeue<Received>): Layer.Layer<Interrupt> =>
   Layer.scoped(Interrupt, make(signals))
 
-/**
- * Runs a command until it ends or is ended: then its finalizers have run when this fails.
- *
- * @since 0.1.0
- * @category combinators
- */
+/** Runs a command until it ends or is ended: then its finalizers have run when this fails. */
 export const guard = <A, E, R>(
   command: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | InterruptedError | CrashedError, R | Interrupt> =>

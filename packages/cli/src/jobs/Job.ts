@@ -1,7 +1,5 @@
 /**
  * Jobs: what a batch runs, made from the rows of a file, a matrix and the options of the command line.
- *
- * @since 0.1.0
  */
 import * as Permission from "effect-opencode/Permission"
 import * as RunConfig from "effect-opencode/RunConfig"
@@ -19,12 +17,7 @@ import * as Matrix from "./Matrix.js"
 import * as secrets from "./secrets.js"
 import * as Template from "./Template.js"
 
-/**
- * A job that is ready to be run.
- *
- * @since 0.1.0
- * @category models
- */
+/** A job that is ready to be run. */
 export interface Job {
   /**
    * 16 hexadecimal digits of a hash over what the job is: prompt, directory as it was written (in that of the batch),
@@ -49,10 +42,6 @@ export interface Job {
   readonly places: Places
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Places {
   readonly row: Place
   /** The job's own directory and options by name; what all jobs were given is not among them. */
@@ -62,9 +51,6 @@ export interface Places {
 /**
  * Templates of the command line, which every job fills with its columns. `prompt` and `cwd` take the place of the fields
  * of these names, `name` too.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Templates {
   readonly prompt?: located.Source | undefined
@@ -72,10 +58,6 @@ export interface Templates {
   readonly cwd?: located.Source | undefined
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Input {
   readonly file: JobFile
   /** Default: none. */
@@ -255,9 +237,6 @@ const tidy = (problems: ReadonlyArray<Problem>, file: string): ReadonlyArray<Pro
 /**
  * Makes the jobs: the rows in their order, each in every cell of the matrix, each as often as `repeat` says. Fails with
  * every problem of the file, of the templates and of the options of every job.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const plan = (input: Input): Effect.Effect<ReadonlyArray<Job>, JobFileError> =>
   Effect.gen(function*() {

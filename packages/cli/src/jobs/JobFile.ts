@@ -1,7 +1,5 @@
 /**
  * Files of jobs: JSON lines, JSON, CSV or YAML, read into rows whose every field knows its line and column.
- *
- * @since 0.1.0
  */
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
@@ -10,10 +8,6 @@ import * as json from "./jsonPositions.js"
 import * as located from "./located.js"
 import * as yaml from "./yamlPositions.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export type Format = typeof formats[number]
 
 /**
@@ -21,18 +15,10 @@ export type Format = typeof formats[number]
  * - `json`: an array of objects
  * - `csv`: RFC 4180; the first row has the names
  * - `yaml`: a list of mappings, with anchors and merge keys (`<<`)
- *
- * @since 0.1.0
- * @category constants
  */
 export const formats = ["jsonl", "json", "csv", "yaml"] as const
 
-/**
- * The format that a file's name tells.
- *
- * @since 0.1.0
- * @category getters
- */
+/** The format that a file's name tells. */
 export const formatOf = (file: string): Format | undefined => {
   const extension = /\.([a-z]+)$/i.exec(file)?.[1]?.toLowerCase()
   return extension === "yml"
@@ -42,24 +28,14 @@ export const formatOf = (file: string): Format | undefined => {
     : formats.find((format) => format === extension)
 }
 
-/**
- * A job as the file has it.
- *
- * @since 0.1.0
- * @category models
- */
+/** A job as the file has it. */
 export interface Row {
   readonly fields: located.Fields
   /** Whether every value is a text, which a number or a switch has to be read from. */
   readonly textual: boolean
 }
 
-/**
- * Where something is written.
- *
- * @since 0.1.0
- * @category models
- */
+/** Where something is written. */
 export interface Place {
   /** The file or the option that it is in. */
   readonly source: string
@@ -69,31 +45,16 @@ export interface Place {
   readonly column?: number | undefined
 }
 
-/**
- * Something in the input that cannot be used.
- *
- * @since 0.1.0
- * @category models
- */
+/** Something in the input that cannot be used. */
 export interface Problem extends Place {
   readonly reason: string
 }
 
-/**
- * A problem as compilers print it: `jobs.csv:3:7: what is wrong`.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** A problem as compilers print it: `jobs.csv:3:7: what is wrong`. */
 export const format = ({ column, line, reason, source }: Problem): string =>
   `${[source, line, column].filter((part) => part !== undefined).join(":")}: ${reason}`
 
-/**
- * The jobs cannot be used, for all of these reasons. Nothing was started.
- *
- * @since 0.1.0
- * @category errors
- */
+/** The jobs cannot be used, for all of these reasons. Nothing was started. */
 export class JobFileError extends Schema.TaggedError<JobFileError>("effect-opencode-cli/JobFileError")("JobFileError", {
   problems: Schema.NonEmptyArray(Schema.Struct({
     source: Schema.String,
@@ -107,46 +68,26 @@ export class JobFileError extends Schema.TaggedError<JobFileError>("effect-openc
   }
 }
 
-/**
- * What there is in a file: the rows that can be read, and the problems of the others.
- *
- * @since 0.1.0
- * @category models
- */
+/** What there is in a file: the rows that can be read, and the problems of the others. */
 export interface JobFile {
   readonly source: located.Source
   readonly rows: ReadonlyArray<Row>
   readonly problems: ReadonlyArray<Problem>
 }
 
-/**
- * The place of an offset in a source.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** The place of an offset in a source. */
 export const placeAt = (source: located.Source, offset: number): Place => ({
   source: source.name,
   ...source.position(offset)
 })
 
-/**
- * Says where in a source something is wrong.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** Says where in a source something is wrong. */
 export const problemAt = (source: located.Source, offset: number, reason: string): Problem => ({
   ...placeAt(source, offset),
   reason
 })
 
-/**
- * Each problem once, at its first place: one of the command line is the same for every job.
- *
- * @since 0.1.0
- * @category combinators
- */
+/** Each problem once, at its first place: one of the command line is the same for every job. */
 export const distinct = (problems: ReadonlyArray<Problem>): ReadonlyArray<Problem> => [
   ...new Map(problems.map((problem) => [format(problem), problem])).values()
 ]
@@ -198,9 +139,6 @@ const read = (text: string, format: Format): Read => {
 /**
  * Reads a file of jobs. Total: what cannot be read is a problem with its place, and the rest of the file is read all the
  * same, as far as the format allows.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const parse = (
   input: { readonly name: string; readonly text: string; readonly format: Format }

@@ -1,17 +1,10 @@
 /**
  * What a batch keeps of each job: one line of the results file, and one row of the table and of the report.
- *
- * @since 0.1.0
  */
 import * as TokenUsage from "effect-opencode/TokenUsage"
 import * as Schema from "effect/Schema"
 
-/**
- * Where a job of a batch with `--worktree` has worked.
- *
- * @since 0.1.0
- * @category models
- */
+/** Where a job of a batch with `--worktree` has worked. */
 export const Worktree = Schema.Struct({
   path: Schema.String,
   branch: Schema.String,
@@ -27,12 +20,7 @@ export const Worktree = Schema.Struct({
   warning: Schema.optional(Schema.String)
 })
 
-/**
- * A job that has ended.
- *
- * @since 0.1.0
- * @category models
- */
+/** A job that has ended. */
 export class JobResult extends Schema.Class<JobResult>("effect-opencode-cli/JobResult")({
   /** The same for the same job of the same input. */
   id: Schema.String,

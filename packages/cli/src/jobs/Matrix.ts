@@ -1,27 +1,16 @@
 /**
  * A matrix: every job once for each combination of the values of its axes. An axis is a field of the jobs (`model`,
  * `agent`, `config.variant`, …) or a column of its own that templates name.
- *
- * @since 0.1.0
  */
 import * as Redaction from "effect-opencode/Redaction"
 import * as Either from "effect/Either"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Axis {
   readonly name: string
   readonly values: ReadonlyArray<string>
 }
 
-/**
- * A value on each axis.
- *
- * @since 0.1.0
- * @category models
- */
+/** A value on each axis. */
 export type Cell = { readonly [axis: string]: string }
 
 /** Commas part the values; `\,` is a comma in a value. */
@@ -46,9 +35,6 @@ const problemOf = ({ name, values }: Axis): string | undefined => {
 /**
  * Reads the axes of a command line: names, and values with commas between them (`\,` is a comma in a value). They are
  * sorted by name, so that nothing depends on the order in which they were written.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const parse = (
   axes: Iterable<readonly [name: string, values: string]>
@@ -62,22 +48,12 @@ export const parse = (
   return problems.length > 0 ? Either.left(problems) : Either.right(parsed)
 }
 
-/**
- * Every combination, the last axis changing fastest; one empty cell where there are no axes.
- *
- * @since 0.1.0
- * @category getters
- */
+/** Every combination, the last axis changing fastest; one empty cell where there are no axes. */
 export const cells = (axes: ReadonlyArray<Axis>): ReadonlyArray<Cell> =>
   axes.reduce<ReadonlyArray<Cell>>(
     (cells, { name, values }) => cells.flatMap((cell) => values.map((value) => ({ ...cell, [name]: value }))),
     [{}]
   )
 
-/**
- * What a person calls a cell: its values. Empty where there is no matrix.
- *
- * @since 0.1.0
- * @category getters
- */
+/** What a person calls a cell: its values. Empty where there is no matrix. */
 export const label = (cell: Cell): string => Object.values(cell).join(" ")

@@ -1,15 +1,9 @@
 /**
  * Texts with columns in them: `Translate {{ text }} into {{language}}`. A backslash before the braces takes their
  * meaning away, and two backslashes are one before braces that keep it.
- *
- * @since 0.1.0
  */
 import * as Either from "effect/Either"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export type Part =
   | { readonly _tag: "Text"; readonly text: string }
   | {
@@ -19,18 +13,9 @@ export type Part =
     readonly offset: number
   }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export type Template = ReadonlyArray<Part>
 
-/**
- * What is wrong with a template, and where in it.
- *
- * @since 0.1.0
- * @category models
- */
+/** What is wrong with a template, and where in it. */
 export interface Problem {
   /** In UTF-16 units from 0. */
   readonly offset: number
@@ -41,12 +26,7 @@ const meant = "write `\\{{` to mean the braces themselves"
 
 const opening = /(\\*)\{\{/g
 
-/**
- * Takes a text apart; finds every problem, not only the first.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** Takes a text apart; finds every problem, not only the first. */
 export const parse = (text: string): Either.Either<Template, ReadonlyArray<Problem>> => {
   const parts: Array<Part> = []
   const problems: Array<Problem> = []
@@ -88,22 +68,12 @@ export const parse = (text: string): Either.Either<Template, ReadonlyArray<Probl
   return Either.right(parts)
 }
 
-/**
- * The columns that a template names, each once.
- *
- * @since 0.1.0
- * @category getters
- */
+/** The columns that a template names, each once. */
 export const columns = (template: Template): ReadonlyArray<string> => [
   ...new Set(template.flatMap((part) => part._tag === "Column" ? [part.name] : []))
 ]
 
-/**
- * Puts values in the place of the columns. What a value holds is not looked at again: it is data.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** Puts values in the place of the columns. What a value holds is not looked at again: it is data. */
 export const render = (
   template: Template,
   values: ReadonlyMap<string, string>
@@ -124,11 +94,6 @@ export const render = (
   return problems.length > 0 ? Either.left(problems) : Either.right(text)
 }
 
-/**
- * The template that is this text and names no column.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** The template that is this text and names no column. */
 export const escape = (text: string): string =>
   text.replace(opening, (_, backslashes: string) => `${backslashes}${backslashes}\\{{`)

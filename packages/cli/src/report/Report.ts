@@ -1,8 +1,6 @@
 /**
  * What a batch has come to, as one page for a browser: outcomes, costs and times, by cell of the matrix and by run, and
  * what every run did. The page needs nothing but itself, and runs no script but its own.
- *
- * @since 0.1.0
  */
 import type * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
@@ -15,18 +13,9 @@ import * as excerpt from "./excerpt.js"
 import * as page from "./page.js"
 import * as statistics from "./statistics.js"
 
-/**
- * A run, and as much of its transcript as the page shows.
- *
- * @since 0.1.0
- * @category models
- */
+/** A run, and as much of its transcript as the page shows. */
 export interface Run extends page.Run {}
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Input {
   /** The name of the batch. */
   readonly title: string
@@ -49,9 +38,6 @@ const limitsOf = (runs: number): excerpt.Limits => {
 /**
  * A run with its events, of which a page with so many runs has room for a part: the start and the end of the run, and
  * of long texts.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const run = (
   result: JobResult,
@@ -62,9 +48,6 @@ export const run = (
 /**
  * Reads the transcripts of results, one after the other, so that only one of them is in memory as a whole. One that cannot
  * be read is reported as missing. `directory` is that of the results file.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const read = (
   results: ReadonlyArray<JobResult>,
@@ -89,12 +72,7 @@ export const read = (
 const timestamp = (milliseconds: number): string =>
   `${new Date(milliseconds).toISOString().slice(0, 16).replace("T", " ")} UTC`
 
-/**
- * The page. The same input gives the same page.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** The page. The same input gives the same page. */
 export const html = (input: Input): string => {
   const order = new Map(
     statistics.inOrder(input.runs.map(({ result }) => result)).map((result, index) => [result, index])
