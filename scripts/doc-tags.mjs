@@ -1,10 +1,10 @@
 /**
- * Every public module begins with a doc comment that has `@since`; every export of it has `@since` and a lower-case
- * `@category`, or `@internal`.
+ * Every public module of a library begins with a doc comment that has `@since`; every export of it has `@since` and a
+ * lower-case `@category`, or `@internal`.
  */
 import * as fs from "node:fs"
 import ts from "typescript"
-import { finish, packages, publicModules, relative } from "./lib/repository.mjs"
+import { finish, isProgram, packages, publicModules, relative } from "./lib/repository.mjs"
 
 const problems = []
 let exports = 0
@@ -59,7 +59,7 @@ const visit = (source, statements, file, inNamespace) => {
   }
 }
 
-for (const { dir } of packages()) {
+for (const { dir } of packages().filter(({ manifest }) => !isProgram(manifest))) {
   for (const file of publicModules(dir)) {
     modules++
     const text = fs.readFileSync(file, "utf8")

@@ -1,7 +1,5 @@
 /**
  * The program: its commands, its help, its errors and its exit code.
- *
- * @since 0.1.0
  */
 import type * as NodeContext from "@effect/platform-node/NodeContext"
 import * as FileSystem from "@effect/platform/FileSystem"
@@ -98,9 +96,6 @@ const logger = (verbose: boolean, style: Style.Style, redactor: Redaction.Redact
 /**
  * Runs the program with the arguments of its host and returns its exit code. Never fails: errors are printed to
  * standard error.
- *
- * @since 0.1.0
- * @category running
  */
 export const run: Effect.Effect<number, never, NodeContext.NodeContext | Host | Interrupt.Interrupt> = Effect.gen(
   function*() {

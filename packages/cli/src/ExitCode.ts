@@ -23,10 +23,6 @@
 import type { OpenCodeError } from "effect-opencode/OpenCodeError"
 import type { Signal } from "./host/Interrupt.js"
 
-/**
- * @since 0.1.0
- * @category constants
- */
 export const success = 0
 
 /**
@@ -37,12 +33,7 @@ export const success = 0
  */
 export const failure = 1
 
-/**
- * The command line or an input file cannot be used.
- *
- * @since 0.1.0
- * @category constants
- */
+/** The command line or an input file cannot be used. */
 export const usage = 2
 
 const codes: { readonly [Tag in OpenCodeError["_tag"]]: number } = {
@@ -87,8 +78,4 @@ export const ofOutcome = (outcome: string): number =>
     ? codes[outcome]
     : failure
 
-/**
- * @since 0.1.0
- * @category conversions
- */
 export const ofSignal = (signal: Signal): number => signals[signal]

@@ -1,9 +1,5 @@
 #!/usr/bin/env node
-/**
- * The command `effect-opencode`.
- *
- * @since 0.1.0
- */
+/** The command `effect-opencode`. */
 import * as Cli from "./Cli.js"
 import * as node from "./host/node.js"
 

@@ -2,8 +2,6 @@
  * The options of a run and of the layer that carries it out as options of the command line: each field under its own
  * name in kebab-case. Secrets come from environment variables or files, because everybody on the machine can read
  * arguments.
- *
- * @since 0.1.0
  */
 import type * as OpenCode from "effect-opencode/OpenCode"
 import * as Permission from "effect-opencode/Permission"
@@ -239,18 +237,10 @@ const limits = {
 /**
  * What a run is told besides its prompt; `transcript` and `keepRaw` are up to the command. Fields that are not given are
  * not there.
- *
- * @since 0.1.0
- * @category options
  */
 export const run: options.Option<RunOptions> = options.map(options.all({ ...config, ...limits }), given)
 
-/**
- * What a layer for single runs is told.
- *
- * @since 0.1.0
- * @category models
- */
+/** What a layer for single runs is told. */
 export type ClientOptions = Pick<
   OpenCode.Options,
   "binary" | "version" | "isolation" | "retry" | "forceKillAfter" | "environment"
@@ -267,12 +257,7 @@ const isolation = options.map(
     given === undefined || given === "run" || given === "none" ? given : { directory: given }
 )
 
-/**
- * How runs are carried out: binary, data directory, environment, restarts.
- *
- * @since 0.1.0
- * @category options
- */
+/** How runs are carried out: binary, data directory, environment, restarts. */
 export const client: options.Option<ClientOptions> = options.map(
   options.all({
     binary: text(
@@ -310,20 +295,10 @@ export const client: options.Option<ClientOptions> = options.map(
   given
 )
 
-/**
- * What a layer for many runs is told besides.
- *
- * @since 0.1.0
- * @category models
- */
+/** What a layer for many runs is told besides. */
 export type FleetOptions = Pick<OpenCode.Options, "startup" | "rateLimitGate">
 
-/**
- * How the runs of a batch share the machine and the providers.
- *
- * @since 0.1.0
- * @category options
- */
+/** How the runs of a batch share the machine and the providers. */
 export const fleet: options.Option<FleetOptions> = options.map(
   options.all({
     concurrency: parsed(
@@ -349,24 +324,14 @@ export const fleet: options.Option<FleetOptions> = options.map(
     })
 )
 
-/**
- * A session that is gone on in is in OpenCode's own data directory, unless another one is named.
- *
- * @since 0.1.0
- * @category combinators
- */
+/** A session that is gone on in is in OpenCode's own data directory, unless another one is named. */
 export const settle = (client: ClientOptions, run: RunOptions): ClientOptions =>
   client.isolation === undefined && run.attach === undefined &&
     (run.sessionId !== undefined || run.continueSession === true)
     ? { ...client, isolation: "none" }
     : client
 
-/**
- * How the options are told apart in help texts.
- *
- * @since 0.1.0
- * @category models
- */
+/** How the options are told apart in help texts. */
 export const groups: ReadonlyArray<Group> = [
   {
     title: "Agent",
@@ -443,9 +408,6 @@ const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${l
 /**
  * The option that sets a field of the library's options (`budget.cost`, `permission.edit.*.py`); `undefined` where
  * none does.
- *
- * @since 0.1.0
- * @category getters
  */
 export const optionOf = (path: string): string | undefined => {
   const [head = "", next = ""] = path.split(".")

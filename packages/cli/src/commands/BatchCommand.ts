@@ -1,7 +1,5 @@
 /**
  * `effect-opencode batch`: many runs from a file of jobs.
- *
- * @since 0.1.0
  */
 import * as Path from "@effect/platform/Path"
 import * as OpenCode from "effect-opencode/OpenCode"

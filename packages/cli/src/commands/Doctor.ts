@@ -29,10 +29,6 @@ import { Host } from "../host/Host.js"
 import * as processes from "./orphans.js"
 import * as smoke from "./smoke.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export type Status = typeof Status.Type
 
 /**

@@ -13,10 +13,6 @@ import { plural } from "./plural.js"
 import type { Style } from "./Style.js"
 import { clip, manyLines, oneLine, width } from "./terminalText.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Options {
   /** For standard error. */
   readonly style: Style
@@ -28,21 +24,12 @@ export interface Options {
   readonly cwd: string
 }
 
-/**
- * Lines to show.
- *
- * @since 0.1.0
- * @category models
- */
+/** Lines to show. */
 export interface Shown {
   readonly stdout: ReadonlyArray<string>
   readonly stderr: ReadonlyArray<string>
 }
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const nothing: Shown = { stdout: [], stderr: [] }
 
 const lines = (text: string): ReadonlyArray<string> => text.replace(/\s+$/, "").split(/\r?\n/)
@@ -223,12 +210,7 @@ const changeOf = (change: FileChange, cwd: string): string => {
 /** The maximum number of changed files listed. */
 const shownFiles = 10
 
-/**
- * The lines that end a run.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** The lines that end a run. */
 export const ending = (ending: Ending, { cwd, style }: Pick<Options, "cwd" | "style">): ReadonlyArray<string> => {
   const outcome = oneLine(ending.outcome)
   const finishReason = oneLine(ending.finishReason ?? "stop")

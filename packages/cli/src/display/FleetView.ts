@@ -17,12 +17,7 @@ import { plural } from "./plural.js"
 import type { Style } from "./Style.js"
 import * as terminalText from "./terminalText.js"
 
-/**
- * The terminal to fit into.
- *
- * @since 0.1.0
- * @category models
- */
+/** The terminal to fit into. */
 export interface Screen {
   /** Milliseconds since the epoch. */
   readonly now: number

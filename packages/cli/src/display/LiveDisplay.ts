@@ -1,7 +1,5 @@
 /**
  * Shows a batch while it works: a table that redraws itself in place, or a log of plain lines, or nothing.
- *
- * @since 0.1.0
  */
 import * as Terminal from "@effect/platform/Terminal"
 import * as Redaction from "effect-opencode/Redaction"
@@ -23,10 +21,6 @@ import * as redraw from "./redraw.js"
 import * as Style from "./Style.js"
 import * as terminalText from "./terminalText.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Service {
   /** Reports an event. */
   readonly emit: (event: Fleet.FleetEvent) => Effect.Effect<void>
@@ -36,10 +30,6 @@ export interface Service {
   readonly fleet: Effect.Effect<Fleet.Fleet>
 }
 
-/**
- * @since 0.1.0
- * @category tags
- */
 export class Display extends Context.Tag("effect-opencode-cli/Display")<Display, Service>() {}
 
 /** The size assumed for a terminal that does not report one. */

@@ -8,10 +8,6 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import { Host } from "../host/Host.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Style {
   readonly bold: (text: string) => string
   readonly dim: (text: string) => string
@@ -24,12 +20,7 @@ export interface Style {
 const code = (open: number, close: number) => (text: string): string =>
   text === "" ? "" : `\u001b[${open}m${text}\u001b[${close}m`
 
-/**
- * The colours of the terminal's own palette.
- *
- * @since 0.1.0
- * @category instances
- */
+/** The colours of the terminal's own palette. */
 export const colored: Style = {
   bold: code(1, 22),
   dim: code(2, 22),
@@ -41,12 +32,7 @@ export const colored: Style = {
 
 const same = (text: string): string => text
 
-/**
- * No colours.
- *
- * @since 0.1.0
- * @category instances
- */
+/** No colours. */
 export const plain: Style = { bold: same, dim: same, red: same, green: same, yellow: same, cyan: same }
 
 /**

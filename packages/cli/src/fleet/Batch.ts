@@ -45,10 +45,6 @@ import * as ResultsFile from "./ResultsFile.js"
  */
 export type Stop = "asked" | "failure" | "budget" | "unpriced"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Options {
   readonly jobs: ReadonlyArray<Job>
   readonly results: ResultsFile.ResultsFile

@@ -31,10 +31,6 @@ import type { JobResult } from "../jobs/JobResult.js"
  */
 export type State = "waiting" | "starting" | "running" | "ending" | "done" | "failed" | "skipped"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Job {
   readonly id: string
   /** What a person calls the job. */
@@ -54,12 +50,7 @@ export interface Job {
   readonly startedAt: number | undefined
 }
 
-/**
- * Sums over jobs.
- *
- * @since 0.1.0
- * @category models
- */
+/** Sums over jobs. */
 export interface Totals {
   readonly steps: number
   readonly usage: TokenUsage.TokenUsage
@@ -95,12 +86,7 @@ export interface Fleet {
   readonly stopping: boolean
 }
 
-/**
- * What happens to a batch. Times are in milliseconds since the epoch.
- *
- * @since 0.1.0
- * @category models
- */
+/** What happens to a batch. Times are in milliseconds since the epoch. */
 export type FleetEvent = Data.TaggedEnum<{
   /** The job waits for its turn. */
   readonly Queued: { readonly id: string; readonly name: string }
@@ -116,10 +102,6 @@ export type FleetEvent = Data.TaggedEnum<{
   readonly Stopping: {}
 }>
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const FleetEvent = Data.taggedEnum<FleetEvent>()
 
 const nothing: Totals = { steps: 0, usage: TokenUsage.empty, cost: 0 }
@@ -264,20 +246,10 @@ export const update = (self: Fleet, event: FleetEvent): Fleet => {
 const select = (self: Fleet, ids: SortedMap.SortedMap<number, string>): Iterable<Job> =>
   Iterable.filterMap(SortedMap.values(ids), (id) => HashMap.get(self.jobs, id))
 
-/**
- * The jobs that are starting, running or ending, in their order.
- *
- * @since 0.1.0
- * @category getters
- */
+/** The jobs that are starting, running or ending, in their order. */
 export const active = (self: Fleet): ReadonlyArray<Job> => [...select(self, self.active)]
 
-/**
- * The first jobs that wait for their turn.
- *
- * @since 0.1.0
- * @category getters
- */
+/** The first jobs that wait for their turn. */
 export const next = (self: Fleet, count: number): ReadonlyArray<Job> => [
   ...pipe(select(self, self.waiting), Iterable.take(count))
 ]
@@ -306,11 +278,6 @@ export const size = (self: Fleet): number => HashMap.size(self.jobs)
  */
 export const get = (self: Fleet, id: string): Option.Option<Job> => HashMap.get(self.jobs, id)
 
-/**
- * Milliseconds since the job started; 0 before.
- *
- * @since 0.1.0
- * @category getters
- */
+/** Milliseconds since the job started; 0 before. */
 export const elapsed = (job: Job, now: number): number =>
   job.startedAt === undefined ? 0 : Math.max(0, now - job.startedAt)

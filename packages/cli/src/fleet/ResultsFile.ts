@@ -3,8 +3,6 @@
  * on the disk before the next one, so a batch that is killed at any moment loses none of them.
  *
  * A job that was run again (`--retry-failed`) has several lines: the last one counts.
- *
- * @since 0.1.0
  */
 import type * as CommandExecutor from "@effect/platform/CommandExecutor"
 import * as FileSystem from "@effect/platform/FileSystem"
@@ -98,12 +96,7 @@ const isCutOff = (rest: string): boolean => {
 /** Whether a line was written as a result, even if it is damaged now. */
 const isRecord = (line: string): boolean => /^\{"id":"[^"]*","index":/.test(line)
 
-/**
- * The line of a result, with its line break.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** The line of a result, with its line break. */
 export const format = (result: JobResult): string => `${encode(result)}\n`
 
 /**
@@ -234,10 +227,6 @@ export interface ResultsFile {
   readonly append: (result: JobResult) => Effect.Effect<void, ResultsFileError>
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Options {
   /** Continue with a file that has results. Default: such a file is refused. */
   readonly resume?: boolean | undefined

@@ -72,10 +72,6 @@ export interface Worktree {
  */
 export type Keep = typeof keeps[number]
 
-/**
- * @since 0.1.0
- * @category constants
- */
 export const keeps = ["none", "failed", "succeeded", "all"] as const
 
 /**
@@ -87,10 +83,6 @@ export const keeps = ["none", "failed", "succeeded", "all"] as const
 export const isKept = (keep: Keep, succeeded: boolean): boolean =>
   keep === "all" || (keep === "failed" && !succeeded) || (keep === "succeeded" && succeeded)
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Worktrees {
   /** Finds the repository that contains a directory, and the commit that `base` names there (default: `HEAD`). */
   readonly origin: (directory: string, base?: string) => Effect.Effect<Origin, WorktreeError>

@@ -7,10 +7,6 @@
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Service {
   /** The arguments of the command line, without the program's own name. */
   readonly args: ReadonlyArray<string>
@@ -34,8 +30,4 @@ export interface Service {
   readonly nodeVersion: string
 }
 
-/**
- * @since 0.1.0
- * @category tags
- */
 export class Host extends Context.Tag("effect-opencode-cli/Host")<Host, Service>() {}

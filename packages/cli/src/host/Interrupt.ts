@@ -25,18 +25,9 @@ import type * as Scope from "effect/Scope"
  */
 export type Signal = typeof Signal.Type
 
-/**
- * @since 0.1.0
- * @category schemas
- */
 export const Signal = Schema.Literal("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGPIPE")
 
-/**
- * The command was ended by a signal.
- *
- * @since 0.1.0
- * @category errors
- */
+/** The command was ended by a signal. */
 export class InterruptedError
   extends Schema.TaggedError<InterruptedError>("effect-opencode-cli/InterruptedError")("InterruptedError", {
     signal: Signal
@@ -84,10 +75,6 @@ export interface State {
   readonly countedAt: number
 }
 
-/**
- * @since 0.1.0
- * @category constructors
- */
 export const initial: State = { graceful: false, stopping: false, countedAt: Number.NEGATIVE_INFINITY }
 
 /**
@@ -127,10 +114,6 @@ export const next = (signals: Queue.Dequeue<Received>): Effect.Effect<Received> 
     }
   })
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Service {
   /** Until the scope is closed, the first Ctrl-C asks to stop and only the second ends the command. */
   readonly graceful: Effect.Effect<void, never, Scope.Scope>
@@ -140,18 +123,9 @@ export interface Service {
   readonly ending: Deferred.Deferred<Received>
 }
 
-/**
- * @since 0.1.0
- * @category tags
- */
 export class Interrupt extends Context.Tag("effect-opencode-cli/Interrupt")<Interrupt, Service>() {}
 
-/**
- * Listens to signals until the scope is closed.
- *
- * @since 0.1.0
- * @category constructors
- */
+/** Listens to signals until the scope is closed. */
 export const make = (signals: Queue.Dequeue<Received>): Effect.Effect<Service, never, Scope.Scope> =>
   Effect.gen(function*() {
     const state = yield* Ref.make(initial)
@@ -172,10 +146,6 @@ export const make = (signals: Queue.Dequeue<Received>): Effect.Effect<Service, n
     }
   })
 
-/**
- * @since 0.1.0
- * @category layers
- */
 export const layer = (signals: Queue.Dequeue<Received>): Layer.Layer<Interrupt> =>
   Layer.scoped(Interrupt, make(signals))
 

@@ -48,10 +48,6 @@ export interface Job {
   readonly places: Places
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Places {
   readonly row: Place
   /** The places of the job's own directory and options, by name; those common to all jobs are not included. */
@@ -71,10 +67,6 @@ export interface Templates {
   readonly cwd?: located.Source | undefined
 }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Input {
   readonly file: JobFile
   /** Default: none. */

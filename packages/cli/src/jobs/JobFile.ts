@@ -10,10 +10,6 @@ import * as json from "./jsonPositions.js"
 import * as located from "./located.js"
 import * as yaml from "./yamlPositions.js"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export type Format = typeof formats[number]
 
 /**
@@ -21,9 +17,6 @@ export type Format = typeof formats[number]
  * - `json`: an array of objects
  * - `csv`: RFC 4180; the first row has the column names
  * - `yaml`: a list of mappings, with anchors and merge keys (`<<`)
- *
- * @since 0.1.0
- * @category constants
  */
 export const formats = ["jsonl", "json", "csv", "yaml"] as const
 

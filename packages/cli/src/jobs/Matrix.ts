@@ -7,21 +7,12 @@
 import * as Redaction from "effect-opencode/Redaction"
 import * as Either from "effect/Either"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Axis {
   readonly name: string
   readonly values: ReadonlyArray<string>
 }
 
-/**
- * A value on each axis.
- *
- * @since 0.1.0
- * @category models
- */
+/** A value on each axis. */
 export type Cell = { readonly [axis: string]: string }
 
 /** Splits values at commas; `\,` is a comma in a value. */

@@ -6,10 +6,6 @@
  */
 import * as Either from "effect/Either"
 
-/**
- * @since 0.1.0
- * @category models
- */
 export type Part =
   | { readonly _tag: "Text"; readonly text: string }
   | {
@@ -19,10 +15,6 @@ export type Part =
     readonly offset: number
   }
 
-/**
- * @since 0.1.0
- * @category models
- */
 export type Template = ReadonlyArray<Part>
 
 /**

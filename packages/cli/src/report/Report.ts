@@ -23,10 +23,6 @@ import * as statistics from "./statistics.js"
  */
 export interface Run extends page.Run {}
 
-/**
- * @since 0.1.0
- * @category models
- */
 export interface Input {
   /** The name of the batch. */
   readonly title: string
