@@ -1,8 +1,4 @@
-/**
- * Error output: one line that says what went wrong, and a hint that says what to do. `--verbose` shows the rest.
- *
- * @since 0.1.0
- */
+/** Error output: one line that says what went wrong, and a hint that says what to do. `--verbose` shows the rest. */
 import * as PlatformError from "@effect/platform/Error"
 import * as OpenCodeError from "effect-opencode/OpenCodeError"
 import * as Cause from "effect/Cause"
@@ -16,12 +12,7 @@ import { manyLines, oneLine } from "./display/terminalText.js"
 import * as ExitCode from "./ExitCode.js"
 import { CrashedError, InterruptedError } from "./host/Interrupt.js"
 
-/**
- * An error of the command line itself: invalid arguments, an unreadable file.
- *
- * @since 0.1.0
- * @category errors
- */
+/** An error of the command line itself: invalid arguments, an unreadable file. */
 export class CliError extends Schema.TaggedError<CliError>("effect-opencode-cli/CliError")("CliError", {
   reason: Schema.String,
   /** What to do. */
@@ -34,23 +25,13 @@ export class CliError extends Schema.TaggedError<CliError>("effect-opencode-cli/
   }
 }
 
-/**
- * The failure of a command has already been shown; only its exit code remains.
- *
- * @since 0.1.0
- * @category errors
- */
+/** The failure of a command has already been shown; only its exit code remains. */
 export class ReportedError extends Schema.TaggedError<ReportedError>("effect-opencode-cli/ReportedError")(
   "ReportedError",
   { exitCode: Schema.Number }
 ) {}
 
-/**
- * A failure, explained to the user.
- *
- * @since 0.1.0
- * @category models
- */
+/** A failure, explained to the user. */
 export interface Explanation {
   /** One line; empty if there is nothing more to say. */
   readonly message: string
@@ -161,12 +142,7 @@ const explainError = (error: unknown): Explanation => {
   return { message: oneLine(text), hint: undefined, exitCode: ExitCode.failure, details: text }
 }
 
-/**
- * Explains why a command has ended. Total: defects are explained as well.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** Explains why a command has ended. Total: defects are explained as well. */
 export const explain = (cause: Cause.Cause<unknown>): Explanation => {
   const failure = Cause.failureOption(cause)
   if (Option.isSome(failure)) {
@@ -183,12 +159,7 @@ export const explain = (cause: Cause.Cause<unknown>): Explanation => {
   }
 }
 
-/**
- * The lines that a person reads; empty if there is nothing to say.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** The lines that a person reads; empty if there is nothing to say. */
 export const render = (
   explanation: Explanation,
   options: { readonly style: Style; readonly verbose: boolean }

@@ -17,20 +17,13 @@
  * | 11 | the answer did not decode (`OpenCodeOutputError`) |
  * | 12 | a shared server of OpenCode could not be used (`OpenCodeServerError`) |
  * | 129, 130, 131, 141, 143 | ended by SIGHUP, Ctrl-C, SIGQUIT, a closed output pipe, SIGTERM |
- *
- * @since 0.1.0
  */
 import type { OpenCodeError } from "effect-opencode/OpenCodeError"
 import type { Signal } from "./host/Interrupt.js"
 
 export const success = 0
 
-/**
- * A `doctor` check, a run of a batch, or the program itself failed.
- *
- * @since 0.1.0
- * @category constants
- */
+/** A `doctor` check, a run of a batch, or the program itself failed. */
 export const failure = 1
 
 /** The command line or an input file cannot be used. */
@@ -63,12 +56,7 @@ const signals: { readonly [Name in Signal]: number } = {
 
 const isOutcome = (outcome: string): outcome is OpenCodeError["_tag"] => Object.hasOwn(codes, outcome)
 
-/**
- * The exit code for a run's outcome: `"success"`, `"interrupted"`, or the tag of an error.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** The exit code for a run's outcome: `"success"`, `"interrupted"`, or the tag of an error. */
 export const ofOutcome = (outcome: string): number =>
   outcome === "success"
     ? success

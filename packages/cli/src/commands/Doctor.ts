@@ -1,8 +1,6 @@
 /**
  * Checks for what can be wrong on a machine that runs OpenCode. A check changes only its own temporary directories,
  * prints no secret, and needs no internet.
- *
- * @since 0.1.0
  */
 import type * as CommandExecutor from "@effect/platform/CommandExecutor"
 import * as FileSystem from "@effect/platform/FileSystem"
@@ -35,18 +33,10 @@ export type Status = typeof Status.Type
  * - `ok`: nothing to do
  * - `warning`: runs can work, but something is wrong
  * - `problem`: runs fail, or an earlier run has left something
- *
- * @since 0.1.0
- * @category schemas
  */
 export const Status = Schema.Literal("ok", "warning", "problem")
 
-/**
- * The result of a check.
- *
- * @since 0.1.0
- * @category models
- */
+/** The result of a check. */
 export class Finding extends Schema.Class<Finding>("effect-opencode-cli/Finding")({
   /** The name of the check. */
   check: Schema.String,
@@ -56,20 +46,10 @@ export class Finding extends Schema.Class<Finding>("effect-opencode-cli/Finding"
   advice: Schema.optional(Schema.String)
 }) {}
 
-/**
- * The services that the checks need.
- *
- * @since 0.1.0
- * @category models
- */
+/** The services that the checks need. */
 export type Services = CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path | Host
 
-/**
- * One check.
- *
- * @since 0.1.0
- * @category models
- */
+/** One check. */
 export interface Check {
   readonly name: string
   /** What the check is doing, shown while it runs. */
@@ -79,12 +59,7 @@ export interface Check {
   readonly look: Effect.Effect<ReadonlyArray<Finding>, never, Services>
 }
 
-/**
- * What to check.
- *
- * @since 0.1.0
- * @category models
- */
+/** What to check. */
 export interface Options {
   readonly client: ClientOptions
   /** A model that OpenCode has to offer. */
@@ -352,12 +327,7 @@ const models = ({ client, model }: Options) =>
       : [problem(`${model} is not one of the ${offered}.`, "`opencode models` lists them")]
   })
 
-/**
- * The checks, most useful first. The last two start OpenCode, which takes 4 seconds of processor time each.
- *
- * @since 0.1.0
- * @category constructors
- */
+/** The checks, most useful first. The last two start OpenCode, which takes 4 seconds of processor time each. */
 export const checks = (options: Options): ReadonlyArray<Check> => [
   check("binary", "asking OpenCode for its version", binary(options)),
   check("credentials", "looking for credentials", credentials),
@@ -380,12 +350,7 @@ const marks: { readonly [S in Status]: (style: Style) => string } = {
 
 const nameWidth = 12
 
-/**
- * A finding for a person, wrapped to the given number of columns.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** A finding for a person, wrapped to the given number of columns. */
 export const render = (
   finding: Finding,
   options: { readonly style: Style; readonly columns: number }
@@ -402,12 +367,7 @@ export const render = (
   ]
 }
 
-/**
- * The last line: how many problems and warnings.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** The last line: how many problems and warnings. */
 export const conclusion = (findings: ReadonlyArray<Finding>, style: Style): string => {
   const number = (status: Status): number => findings.filter((finding) => finding.status === status).length
   const [problems, warnings] = [number("problem"), number("warning")]

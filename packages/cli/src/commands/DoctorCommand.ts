@@ -1,8 +1,4 @@
-/**
- * `effect-opencode doctor`: checks the machine and says what to do.
- *
- * @since 0.1.0
- */
+/** `effect-opencode doctor`: checks the machine and says what to do. */
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
 import { ReportedError } from "../CliError.js"

@@ -1,8 +1,4 @@
-/**
- * `effect-opencode replay`: replays a recorded run.
- *
- * @since 0.1.0
- */
+/** `effect-opencode replay`: replays a recorded run. */
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as RunResult from "effect-opencode/RunResult"
 import * as Duration from "effect/Duration"

@@ -1,8 +1,4 @@
-/**
- * `effect-opencode run`: one run, shown while it works.
- *
- * @since 0.1.0
- */
+/** `effect-opencode run`: one run, shown while it works. */
 import * as Path from "@effect/platform/Path"
 import * as OpenCode from "effect-opencode/OpenCode"
 import * as OpenCodeError from "effect-opencode/OpenCodeError"

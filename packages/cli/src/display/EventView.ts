@@ -1,8 +1,4 @@
-/**
- * Shows a run to a person: the answer on standard output, the rest on standard error. Pure: from events to lines.
- *
- * @since 0.1.0
- */
+/** Shows a run to a person: the answer on standard output, the rest on standard error. Pure: from events to lines. */
 import * as RunEvent from "effect-opencode/RunEvent"
 import type { FileChange } from "effect-opencode/RunResult"
 import type { TokenUsage } from "effect-opencode/TokenUsage"
@@ -34,21 +30,11 @@ export const nothing: Shown = { stdout: [], stderr: [] }
 
 const lines = (text: string): ReadonlyArray<string> => text.replace(/\s+$/, "").split(/\r?\n/)
 
-/**
- * What the agent says on the way to its answer.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** What the agent says on the way to its answer. */
 export const narration = (text: string): Shown =>
   text.trim() === "" ? nothing : { stdout: [], stderr: lines(manyLines(text)) }
 
-/**
- * The answer, which alone goes to standard output.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** The answer, which alone goes to standard output. */
 export const answer = (text: string, { stdoutIsTerminal }: Options): Shown => {
   if (text.trim() === "") return nothing
   return {
@@ -113,9 +99,6 @@ const toolUse = (event: RunEvent.ToolUse, { columns, cwd, style }: Options): Sho
 
 /**
  * What an event shows. A text is shown as {@link narration}, although it can turn out to be a summary of OpenCode's.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const event = (event: RunEvent.RunEvent, options: Options): Shown => {
   const { style } = options
@@ -150,12 +133,7 @@ export const event = (event: RunEvent.RunEvent, options: Options): Shown => {
   }
 }
 
-/**
- * How a run has ended, or its progress so far.
- *
- * @since 0.1.0
- * @category models
- */
+/** How a run has ended, or its progress so far. */
 export interface Ending {
   /** `success`, `interrupted`, or the tag of the error. */
   readonly outcome: string
@@ -239,12 +217,7 @@ export const ending = (ending: Ending, { cwd, style }: Pick<Options, "cwd" | "st
 
 const frames = ["⠋", "⠙", "⠹", "⠸", "⠼", "⠴", "⠦", "⠧", "⠇", "⠏"]
 
-/**
- * The status line of a run in progress.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** The status line of a run in progress. */
 export const status = (
   state: Pick<Ending, "cost" | "steps" | "unpriced" | "usage"> & {
     /** Milliseconds. */

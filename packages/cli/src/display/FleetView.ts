@@ -1,8 +1,6 @@
 /**
  * Shows a batch in a terminal, as pure functions from data to lines. No line is wider than the terminal, and control
  * characters in a model's text never reach it.
- *
- * @since 0.1.0
  */
 import * as RunEvent from "effect-opencode/RunEvent"
 import * as HashMap from "effect/HashMap"
@@ -230,9 +228,6 @@ const stoppingLine = ink.piece("yellow", "Stopping: no further job starts. Ctrl-
 /**
  * The table that is redrawn while the batch works: a line for each running job, what waits, and the totals. At most
  * `rows` lines, none wider than `columns`; the least important lines are dropped first.
- *
- * @since 0.1.0
- * @category views
  */
 export const live = (fleet: Fleet.Fleet, screen: Screen): ReadonlyArray<string> => {
   const { columns, now, rows, style } = screen
@@ -259,12 +254,7 @@ export const live = (fleet: Fleet.Fleet, screen: Screen): ReadonlyArray<string> 
     .map((pieces) => ink.paint(ink.clip(pieces, columns), style))
 }
 
-/**
- * The line of an ended job, in the columns of the table.
- *
- * @since 0.1.0
- * @category views
- */
+/** The line of an ended job, in the columns of the table. */
 export const ending = (result: JobResult, screen: Pick<Screen, "columns" | "style">): string =>
   ink.paint(ink.clip(resultLine(layoutOf(screen.columns, stateWidth), result), screen.columns), screen.style)
 
@@ -301,9 +291,6 @@ const cellLines = (results: ReadonlyArray<JobResult>, columns: number): Readonly
 /**
  * The table at the end: a line for each run, one for each cell of the matrix, and the sums. For a batch of more than
  * `limit` runs (default: 100) it lists only failed runs, at most `limit` of them.
- *
- * @since 0.1.0
- * @category views
  */
 export const final = (
   results: ReadonlyArray<JobResult>,
@@ -343,9 +330,6 @@ const plainLength = 300
 
 /**
  * The log line of an event; `undefined` for events that need none. `fleet` is the state of the batch after the event.
- *
- * @since 0.1.0
- * @category views
  */
 export const plainLine = (fleet: Fleet.Fleet, event: Fleet.FleetEvent): string | undefined => {
   const at = "at" in event && fleet.startedAt !== undefined ? format.clock(event.at - fleet.startedAt) : ""

@@ -100,9 +100,6 @@ const above = (push: (line: LogLine) => void, redactor: Redaction.Redactor) =>
 /**
  * A line for each event, for logs and for `--plain`. Returns when the line is written, so a slow reader slows the batch
  * down.
- *
- * @since 0.1.0
- * @category layers
  */
 export const plain: Layer.Layer<Display, never, Terminal.Terminal> = Layer.effect(
   Display,
@@ -127,9 +124,6 @@ export const plain: Layer.Layer<Display, never, Terminal.Terminal> = Layer.effec
  * A table that is redrawn at most ten times a second, and only when it has changed. Failed jobs and log entries are
  * printed above it. When the scope closes, also by interruption, the table is removed and the cursor shown again: the
  * screen is then free for the final table. A terminal that cannot redraw (`TERM=dumb`) gets {@link plain} lines.
- *
- * @since 0.1.0
- * @category layers
  */
 export const live: Layer.Layer<Display, never, Terminal.Terminal | Host> = Layer.unwrapScoped(
   Effect.gen(function*() {
@@ -143,12 +137,7 @@ export const live: Layer.Layer<Display, never, Terminal.Terminal | Host> = Layer
   })
 )
 
-/**
- * Shows nothing; the state of the batch can still be read.
- *
- * @since 0.1.0
- * @category layers
- */
+/** Shows nothing; the state of the batch can still be read. */
 export const silent: Layer.Layer<Display> = Layer.effect(
   Display,
   Effect.map(Ref.make(Fleet.empty), (fleet) => ({

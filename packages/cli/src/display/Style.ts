@@ -1,8 +1,4 @@
-/**
- * Colours for people. Without a terminal, or if colours are switched off, a style changes nothing.
- *
- * @since 0.1.0
- */
+/** Colours for people. Without a terminal, or if colours are switched off, a style changes nothing. */
 import * as Config from "effect/Config"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -38,9 +34,6 @@ export const plain: Style = { bold: same, dim: same, red: same, green: same, yel
 /**
  * Chooses whether to colour a stream: on a terminal with colours, unless `NO_COLOR` is set to anything
  * (https://no-color.org). `FORCE_COLOR` asks for colours without a terminal; `NO_COLOR` wins.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const choose = (surroundings: {
   readonly isTerminal: boolean
@@ -68,18 +61,8 @@ const of = (stream: "stdout" | "stderr"): Effect.Effect<Style, never, Host> =>
     })
   })
 
-/**
- * The style of standard output.
- *
- * @since 0.1.0
- * @category constructors
- */
+/** The style of standard output. */
 export const stdout: Effect.Effect<Style, never, Host> = of("stdout")
 
-/**
- * The style of standard error.
- *
- * @since 0.1.0
- * @category constructors
- */
+/** The style of standard error. */
 export const stderr: Effect.Effect<Style, never, Host> = of("stderr")

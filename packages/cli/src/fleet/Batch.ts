@@ -3,8 +3,6 @@
  *
  * A failed job does not stop the others. A batch that is told to stop starts no further run and lets running ones
  * finish; jobs that were not started have no result, so the batch can be resumed with them later.
- *
- * @since 0.1.0
  */
 import type * as CommandExecutor from "@effect/platform/CommandExecutor"
 import * as FileSystem from "@effect/platform/FileSystem"
@@ -39,9 +37,6 @@ import * as ResultsFile from "./ResultsFile.js"
 /**
  * Why no further job was started: a stop was requested, a job failed (`failFast`), the budget was used up, or the cost
  * of a run is unknown, so that the budget cannot be checked (`budget.unpriced`).
- *
- * @since 0.1.0
- * @category models
  */
 export type Stop = "asked" | "failure" | "budget" | "unpriced"
 
@@ -77,12 +72,7 @@ export interface Options {
   readonly forceKillAfter?: Duration.DurationInput | undefined
 }
 
-/**
- * The outcome of a batch.
- *
- * @since 0.1.0
- * @category models
- */
+/** The outcome of a batch. */
 export interface Outcome {
   /** The last result of every job that has one, earlier ones included, in the order of the jobs. */
   readonly results: ReadonlyArray<JobResult>
@@ -173,12 +163,7 @@ const watched = (budget: FleetBudget.Service, onBegin: () => void): FleetBudget.
   check: () => Effect.tap(budget.check(), () => Effect.sync(onBegin))
 })
 
-/**
- * The jobs that have no result, and with `retryFailed` also those whose last result is a failure.
- *
- * @since 0.1.0
- * @category getters
- */
+/** The jobs that have no result, and with `retryFailed` also those whose last result is a failure. */
 export const todoOf = (
   jobs: ReadonlyArray<Job>,
   before: ReadonlyArray<JobResult>,
@@ -196,9 +181,6 @@ export const todoOf = (
  *
  * Fails before anything is started if OpenCode is not found or, with worktrees, if a job's directory is not in a
  * repository. After that it fails, and ends every run, only if a result cannot be written.
- *
- * @since 0.1.0
- * @category running
  */
 export const run = (
   options: Options

@@ -1,8 +1,6 @@
 /**
  * The state of a batch while it works: pure data, and how each event changes it. An event costs the same however many
  * came before it, and the state grows with the jobs, never with the events.
- *
- * @since 0.1.0
  */
 import * as RunEvent from "effect-opencode/RunEvent"
 import * as TokenUsage from "effect-opencode/TokenUsage"
@@ -25,9 +23,6 @@ import type { JobResult } from "../jobs/JobResult.js"
  * - `ending`: its conversation has finished; its process and leftovers are being cleaned up
  * - `done`, `failed`: it has ended
  * - `skipped`: an earlier batch already has its result
- *
- * @since 0.1.0
- * @category models
  */
 export type State = "waiting" | "starting" | "running" | "ending" | "done" | "failed" | "skipped"
 
@@ -60,12 +55,7 @@ export interface Totals {
   readonly unpriced?: boolean | undefined
 }
 
-/**
- * A batch in progress.
- *
- * @since 0.1.0
- * @category models
- */
+/** A batch in progress. */
 export interface Fleet {
   /** Every known job. */
   readonly jobs: HashMap.HashMap<string, Job>
@@ -106,12 +96,7 @@ export const FleetEvent = Data.taggedEnum<FleetEvent>()
 
 const nothing: Totals = { steps: 0, usage: TokenUsage.empty, cost: 0 }
 
-/**
- * The initial state: no jobs, nothing spent.
- *
- * @since 0.1.0
- * @category constructors
- */
+/** The initial state: no jobs, nothing spent. */
 export const empty: Fleet = {
   jobs: HashMap.empty(),
   waiting: SortedMap.empty(Order.number),
@@ -219,9 +204,6 @@ const end = (self: Fleet, job: Job, result: JobResult): Fleet => {
 /**
  * The state after an event. Total: an unregistered job is added under its id, and events of an ended job change
  * nothing.
- *
- * @since 0.1.0
- * @category combinators
  */
 export const update = (self: Fleet, event: FleetEvent): Fleet => {
   if (event._tag === "Stopping") return self.stopping ? self : { ...self, stopping: true }
@@ -254,28 +236,13 @@ export const next = (self: Fleet, count: number): ReadonlyArray<Job> => [
   ...pipe(select(self, self.waiting), Iterable.take(count))
 ]
 
-/**
- * The amount spent so far by ended and running jobs.
- *
- * @since 0.1.0
- * @category getters
- */
+/** The amount spent so far by ended and running jobs. */
 export const totals = (self: Fleet): Totals => active(self).reduce<Totals>(add, self.ended)
 
-/**
- * The number of known jobs, skipped ones included.
- *
- * @since 0.1.0
- * @category getters
- */
+/** The number of known jobs, skipped ones included. */
 export const size = (self: Fleet): number => HashMap.size(self.jobs)
 
-/**
- * The job with the given id.
- *
- * @since 0.1.0
- * @category getters
- */
+/** The job with the given id. */
 export const get = (self: Fleet, id: string): Option.Option<Job> => HashMap.get(self.jobs, id)
 
 /** Milliseconds since the job started; 0 before. */

@@ -25,9 +25,6 @@ import * as outputFile from "./outputFile.js"
  * - `other-jobs`: it has results of jobs that are not in this batch
  * - `busy`: another batch is writing to it
  * - `unreadable`, `unwritable`: the operating system refused
- *
- * @since 0.1.0
- * @category errors
  */
 export class ResultsFileError
   extends Schema.TaggedError<ResultsFileError>("effect-opencode-cli/ResultsFileError")("ResultsFileError", {
@@ -99,12 +96,7 @@ const isRecord = (line: string): boolean => /^\{"id":"[^"]*","index":/.test(line
 /** The line of a result, with its line break. */
 export const format = (result: JobResult): string => `${encode(result)}\n`
 
-/**
- * The contents of a results file.
- *
- * @since 0.1.0
- * @category models
- */
+/** The contents of a results file. */
 export interface Contents {
   /** Every line, in order. */
   readonly results: ReadonlyArray<JobResult>
@@ -135,9 +127,6 @@ const damaged = (text: string, hasResults: boolean): { readonly result: JobResul
  * Parses the bytes of a results file. The last line may be cut off anywhere, even inside a character, or end in NUL
  * bytes. A damaged result does not affect the others. Any other line means that the file is not a results file: the
  * left side is that line's number.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const parse = (bytes: Uint8Array): Either.Either<Contents, number> => {
   const decoder = new TextDecoder()
@@ -178,12 +167,7 @@ export const parse = (bytes: Uint8Array): Either.Either<Contents, number> => {
   return Either.right({ results, unreadable, length, lacksBreak })
 }
 
-/**
- * The latest result of each job, in the order in which they were written.
- *
- * @since 0.1.0
- * @category getters
- */
+/** The latest result of each job, in the order in which they were written. */
 export const latest = (results: ReadonlyArray<JobResult>): ReadonlyMap<string, JobResult> => {
   const byId = new Map<string, JobResult>()
   for (const result of results) {
@@ -196,9 +180,6 @@ export const latest = (results: ReadonlyArray<JobResult>): ReadonlyMap<string, J
 /**
  * Reads the results that a file holds now, without opening it: an empty list if there is no such file, and nothing if
  * it holds something else or cannot be read, which `open` reports.
- *
- * @since 0.1.0
- * @category getters
  */
 export const peek = (
   file: string
@@ -212,12 +193,7 @@ export const peek = (
     )
   )
 
-/**
- * An open results file.
- *
- * @since 0.1.0
- * @category models
- */
+/** An open results file. */
 export interface ResultsFile {
   /** The results that the file already had. */
   readonly before: ReadonlyArray<JobResult>
@@ -243,9 +219,6 @@ const holder = ({ host, pid }: lock.Held): string | undefined => {
  * Opens a file until the scope closes, and creates its directories. No other process can open it in the meantime:
  * `<file>.lock` names the holder. With `resume`, a line cut off by a kill is removed, so that the next line does not
  * continue it; without `resume`, existing content is not changed. After a failed write, no further result is written.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const open = (
   file: string,

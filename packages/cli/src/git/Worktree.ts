@@ -2,8 +2,6 @@
  * A git worktree and a branch for each run, so that runs do not interfere with each other, and the rules for removing
  * them: a worktree with uncommitted work stays, a branch with commits that nothing else has stays, and the reason is
  * reported. Ignored files are removed with the worktree.
- *
- * @since 0.1.0
  */
 import * as CommandExecutor from "@effect/platform/CommandExecutor"
 import * as FileSystem from "@effect/platform/FileSystem"
@@ -18,12 +16,7 @@ import { complaint, gitInTime, gitWithHooks, isLocked } from "./git.js"
 import type { Answer } from "./git.js"
 import * as tree from "./tree.js"
 
-/**
- * A worktree could not be created.
- *
- * @since 0.1.0
- * @category errors
- */
+/** A worktree could not be created. */
 export class WorktreeError extends Schema.TaggedError<WorktreeError>("effect-opencode-cli/WorktreeError")(
   "WorktreeError",
   { directory: Schema.String, reason: Schema.String }
@@ -33,12 +26,7 @@ export class WorktreeError extends Schema.TaggedError<WorktreeError>("effect-ope
   }
 }
 
-/**
- * A directory in a repository, and the commit that worktrees start from.
- *
- * @since 0.1.0
- * @category models
- */
+/** A directory in a repository, and the commit that worktrees start from. */
 export interface Origin {
   /** The root of the working tree. */
   readonly root: string
@@ -48,12 +36,7 @@ export interface Origin {
   readonly base: string
 }
 
-/**
- * An existing worktree.
- *
- * @since 0.1.0
- * @category models
- */
+/** An existing worktree. */
 export interface Worktree {
   readonly origin: Origin
   readonly path: string
@@ -64,22 +47,12 @@ export interface Worktree {
   readonly warning?: string | undefined
 }
 
-/**
- * Which worktrees stay although removing them would lose nothing.
- *
- * @since 0.1.0
- * @category models
- */
+/** Which worktrees stay although removing them would lose nothing. */
 export type Keep = typeof keeps[number]
 
 export const keeps = ["none", "failed", "succeeded", "all"] as const
 
-/**
- * Whether the worktree of a run is kept in any case.
- *
- * @since 0.1.0
- * @category predicates
- */
+/** Whether the worktree of a run is kept in any case. */
 export const isKept = (keep: Keep, succeeded: boolean): boolean =>
   keep === "all" || (keep === "failed" && !succeeded) || (keep === "succeeded" && succeeded)
 
@@ -162,12 +135,7 @@ const prefix = "effect-opencode"
 
 const branchOf = (name: string): string => `${prefix}/${name}`
 
-/**
- * Manages worktrees below a directory, which is created when it is needed.
- *
- * @since 0.1.0
- * @category constructors
- */
+/** Manages worktrees below a directory, which is created when it is needed. */
 export const make = (
   home: string
 ): Effect.Effect<Worktrees, never, CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path> =>

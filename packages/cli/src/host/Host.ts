@@ -1,8 +1,6 @@
 /**
  * The program's environment: the standard streams, which of them are terminals, the names of the environment variables.
  * Everything that we need from Node and that the platform's services do not offer is behind this tag.
- *
- * @since 0.1.0
  */
 import * as Context from "effect/Context"
 import type * as Effect from "effect/Effect"

@@ -2,8 +2,6 @@
  * Signals, and what they mean. Ctrl-C ends the command; if the command is graceful, the first Ctrl-C only asks it to
  * stop and the second ends it. SIGTERM, SIGHUP, SIGQUIT, a closed output pipe and an uncaught failure end it at once.
  * Ending is interruption, so everything that the command has started ends before the program does.
- *
- * @since 0.1.0
  */
 import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
@@ -17,12 +15,7 @@ import * as Ref from "effect/Ref"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 
-/**
- * `SIGPIPE` stands for a closed output pipe.
- *
- * @since 0.1.0
- * @category models
- */
+/** `SIGPIPE` stands for a closed output pipe. */
 export type Signal = typeof Signal.Type
 
 export const Signal = Schema.Literal("SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT", "SIGPIPE")
@@ -38,12 +31,7 @@ export class InterruptedError
   }
 }
 
-/**
- * An uncaught error outside of the program's fibers.
- *
- * @since 0.1.0
- * @category errors
- */
+/** An uncaught error outside of the program's fibers. */
 export class CrashedError extends Schema.TaggedError<CrashedError>("effect-opencode-cli/CrashedError")("CrashedError", {
   cause: Schema.Defect
 }) {
@@ -53,20 +41,10 @@ export class CrashedError extends Schema.TaggedError<CrashedError>("effect-openc
   }
 }
 
-/**
- * What a process can receive from outside of the program.
- *
- * @since 0.1.0
- * @category models
- */
+/** What a process can receive from outside of the program. */
 export type Received = Signal | CrashedError
 
-/**
- * The state after the signals received so far.
- *
- * @since 0.1.0
- * @category models
- */
+/** The state after the signals received so far. */
 export interface State {
   /** Whether the command finishes something after the first Ctrl-C. */
   readonly graceful: boolean
@@ -83,12 +61,7 @@ export const initial: State = { graceful: false, stopping: false, countedAt: Num
  */
 const echo = Duration.toMillis("400 millis")
 
-/**
- * Decides what a signal asks for.
- *
- * @since 0.1.0
- * @category combinators
- */
+/** Decides what a signal asks for. */
 export const receive = (state: State, received: Received, now: number): readonly ["none" | "stop" | "end", State] => {
   if (received !== "SIGINT") return ["end", state]
   if (now - state.countedAt < echo) return ["none", state]
@@ -99,9 +72,6 @@ export const receive = (state: State, received: Received, now: number): readonly
 /**
  * The next signal that asks for an end, after the command has ended. A Ctrl-C forwarded late by a package manager does
  * not count, and neither does a closed output pipe.
- *
- * @since 0.1.0
- * @category combinators
  */
 export const next = (signals: Queue.Dequeue<Received>): Effect.Effect<Received> =>
   Effect.gen(function*() {
@@ -149,12 +119,7 @@ export const make = (signals: Queue.Dequeue<Received>): Effect.Effect<Service, n
 export const layer = (signals: Queue.Dequeue<Received>): Layer.Layer<Interrupt> =>
   Layer.scoped(Interrupt, make(signals))
 
-/**
- * Runs a command until it ends or is ended by a signal. Its finalizers have run by the time this fails.
- *
- * @since 0.1.0
- * @category combinators
- */
+/** Runs a command until it ends or is ended by a signal. Its finalizers have run by the time this fails. */
 export const guard = <A, E, R>(
   command: Effect.Effect<A, E, R>
 ): Effect.Effect<A, E | InterruptedError | CrashedError, R | Interrupt> =>

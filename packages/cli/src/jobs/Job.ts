@@ -1,8 +1,4 @@
-/**
- * Jobs, the units of a batch, made from the rows of a file, a matrix and the options of the command line.
- *
- * @since 0.1.0
- */
+/** Jobs, the units of a batch, made from the rows of a file, a matrix and the options of the command line. */
 import * as Permission from "effect-opencode/Permission"
 import * as RunConfig from "effect-opencode/RunConfig"
 import * as RunOptions from "effect-opencode/RunOptions"
@@ -18,12 +14,7 @@ import * as Matrix from "./Matrix.js"
 import * as secrets from "./secrets.js"
 import * as Template from "./Template.js"
 
-/**
- * A job that is ready to run.
- *
- * @since 0.1.0
- * @category models
- */
+/** A job that is ready to run. */
 export interface Job {
   /**
    * 16 hexadecimal digits of a hash of the job: prompt, directory as written (below that of the batch), configuration
@@ -57,9 +48,6 @@ export interface Places {
 /**
  * Templates from the command line, which every job fills with its columns. They replace the fields `prompt`, `cwd` and
  * `name`.
- *
- * @since 0.1.0
- * @category models
  */
 export interface Templates {
   readonly prompt?: located.Source | undefined
@@ -246,9 +234,6 @@ const tidy = (problems: ReadonlyArray<Problem>, file: string): ReadonlyArray<Pro
 /**
  * Makes the jobs: the rows in their order, each in every cell of the matrix, each repeated `repeat` times. Fails with
  * all problems of the file, of the templates and of every job's options.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const plan = (input: Input): Effect.Effect<ReadonlyArray<Job>, JobFileError> =>
   Effect.gen(function*() {

@@ -1,8 +1,4 @@
-/**
- * Job files: JSON lines, JSON, CSV or YAML, read into rows in which every field knows its line and column.
- *
- * @since 0.1.0
- */
+/** Job files: JSON lines, JSON, CSV or YAML, read into rows in which every field knows its line and column. */
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import * as csv from "./csv.js"
@@ -20,12 +16,7 @@ export type Format = typeof formats[number]
  */
 export const formats = ["jsonl", "json", "csv", "yaml"] as const
 
-/**
- * The format according to the file's name.
- *
- * @since 0.1.0
- * @category getters
- */
+/** The format according to the file's name. */
 export const formatOf = (file: string): Format | undefined => {
   const extension = /\.([a-z]+)$/i.exec(file)?.[1]?.toLowerCase()
   return extension === "yml"
@@ -35,24 +26,14 @@ export const formatOf = (file: string): Format | undefined => {
     : formats.find((format) => format === extension)
 }
 
-/**
- * A job as it is in the file.
- *
- * @since 0.1.0
- * @category models
- */
+/** A job as it is in the file. */
 export interface Row {
   readonly fields: located.Fields
   /** Whether every value is text, so that numbers and booleans have to be parsed. */
   readonly textual: boolean
 }
 
-/**
- * A place in the input.
- *
- * @since 0.1.0
- * @category models
- */
+/** A place in the input. */
 export interface Place {
   /** The file or the option. */
   readonly source: string
@@ -62,31 +43,16 @@ export interface Place {
   readonly column?: number | undefined
 }
 
-/**
- * A problem in the input.
- *
- * @since 0.1.0
- * @category models
- */
+/** A problem in the input. */
 export interface Problem extends Place {
   readonly reason: string
 }
 
-/**
- * Formats a problem like a compiler: `jobs.csv:3:7: what is wrong`.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** Formats a problem like a compiler: `jobs.csv:3:7: what is wrong`. */
 export const format = ({ column, line, reason, source }: Problem): string =>
   `${[source, line, column].filter((part) => part !== undefined).join(":")}: ${reason}`
 
-/**
- * The jobs are invalid, for all of these reasons. Nothing was started.
- *
- * @since 0.1.0
- * @category errors
- */
+/** The jobs are invalid, for all of these reasons. Nothing was started. */
 export class JobFileError extends Schema.TaggedError<JobFileError>("effect-opencode-cli/JobFileError")("JobFileError", {
   problems: Schema.NonEmptyArray(Schema.Struct({
     source: Schema.String,
@@ -100,46 +66,26 @@ export class JobFileError extends Schema.TaggedError<JobFileError>("effect-openc
   }
 }
 
-/**
- * The contents of a job file: the rows that can be read, and the problems of the others.
- *
- * @since 0.1.0
- * @category models
- */
+/** The contents of a job file: the rows that can be read, and the problems of the others. */
 export interface JobFile {
   readonly source: located.Source
   readonly rows: ReadonlyArray<Row>
   readonly problems: ReadonlyArray<Problem>
 }
 
-/**
- * The line and column of an offset in a source.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** The line and column of an offset in a source. */
 export const placeAt = (source: located.Source, offset: number): Place => ({
   source: source.name,
   ...source.position(offset)
 })
 
-/**
- * A problem at an offset in a source.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** A problem at an offset in a source. */
 export const problemAt = (source: located.Source, offset: number, reason: string): Problem => ({
   ...placeAt(source, offset),
   reason
 })
 
-/**
- * Removes duplicate problems: a problem of the command line is the same for every job.
- *
- * @since 0.1.0
- * @category combinators
- */
+/** Removes duplicate problems: a problem of the command line is the same for every job. */
 export const distinct = (problems: ReadonlyArray<Problem>): ReadonlyArray<Problem> => [
   ...new Map(problems.map((problem) => [format(problem), problem])).values()
 ]
@@ -191,9 +137,6 @@ const read = (text: string, format: Format): Read => {
 /**
  * Reads a job file. Total: anything unreadable becomes a problem with its place, and the rest of the file is still read
  * as far as the format allows.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const parse = (
   input: { readonly name: string; readonly text: string; readonly format: Format }

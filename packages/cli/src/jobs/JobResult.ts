@@ -1,17 +1,8 @@
-/**
- * The result of one job: one line of the results file, and one row of the table and of the report.
- *
- * @since 0.1.0
- */
+/** The result of one job: one line of the results file, and one row of the table and of the report. */
 import * as TokenUsage from "effect-opencode/TokenUsage"
 import * as Schema from "effect/Schema"
 
-/**
- * The worktree of a job in a batch with `--worktree`.
- *
- * @since 0.1.0
- * @category models
- */
+/** The worktree of a job in a batch with `--worktree`. */
 export const Worktree = Schema.Struct({
   path: Schema.String,
   branch: Schema.String,
@@ -27,12 +18,7 @@ export const Worktree = Schema.Struct({
   warning: Schema.optional(Schema.String)
 })
 
-/**
- * An ended job.
- *
- * @since 0.1.0
- * @category models
- */
+/** An ended job. */
 export class JobResult extends Schema.Class<JobResult>("effect-opencode-cli/JobResult")({
   /** The same job of the same input always has the same id. */
   id: Schema.String,

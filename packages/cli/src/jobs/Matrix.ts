@@ -1,8 +1,6 @@
 /**
  * A matrix runs every job once for each combination of the values of its axes. An axis is a field of the jobs (`model`,
  * `agent`, `config.variant`, …) or an additional column that templates use.
- *
- * @since 0.1.0
  */
 import * as Redaction from "effect-opencode/Redaction"
 import * as Either from "effect/Either"
@@ -37,9 +35,6 @@ const problemOf = ({ name, values }: Axis): string | undefined => {
 /**
  * Parses the axes of a command line: names and comma-separated values (`\,` is a comma in a value). They are sorted by
  * name, so that the order on the command line does not matter.
- *
- * @since 0.1.0
- * @category conversions
  */
 export const parse = (
   axes: Iterable<readonly [name: string, values: string]>
@@ -53,22 +48,12 @@ export const parse = (
   return problems.length > 0 ? Either.left(problems) : Either.right(parsed)
 }
 
-/**
- * All combinations, the last axis changing fastest; one empty cell if there are no axes.
- *
- * @since 0.1.0
- * @category getters
- */
+/** All combinations, the last axis changing fastest; one empty cell if there are no axes. */
 export const cells = (axes: ReadonlyArray<Axis>): ReadonlyArray<Cell> =>
   axes.reduce<ReadonlyArray<Cell>>(
     (cells, { name, values }) => cells.flatMap((cell) => values.map((value) => ({ ...cell, [name]: value }))),
     [{}]
   )
 
-/**
- * The name of a cell for people: its values. Empty without a matrix.
- *
- * @since 0.1.0
- * @category getters
- */
+/** The name of a cell for people: its values. Empty without a matrix. */
 export const label = (cell: Cell): string => Object.values(cell).join(" ")

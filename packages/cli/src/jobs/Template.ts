@@ -1,8 +1,6 @@
 /**
  * Text templates with columns: `Translate {{ text }} into {{language}}`. A backslash before the braces makes them
  * literal; two backslashes before braces are one backslash, and the braces keep their meaning.
- *
- * @since 0.1.0
  */
 import * as Either from "effect/Either"
 
@@ -17,12 +15,7 @@ export type Part =
 
 export type Template = ReadonlyArray<Part>
 
-/**
- * A problem in a template, and its place.
- *
- * @since 0.1.0
- * @category models
- */
+/** A problem in a template, and its place. */
 export interface Problem {
   /** In UTF-16 units from 0. */
   readonly offset: number
@@ -33,12 +26,7 @@ const meant = "write `\\{{` for literal braces"
 
 const opening = /(\\*)\{\{/g
 
-/**
- * Parses a template; reports every problem, not only the first.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** Parses a template; reports every problem, not only the first. */
 export const parse = (text: string): Either.Either<Template, ReadonlyArray<Problem>> => {
   const parts: Array<Part> = []
   const problems: Array<Problem> = []
@@ -80,22 +68,12 @@ export const parse = (text: string): Either.Either<Template, ReadonlyArray<Probl
   return Either.right(parts)
 }
 
-/**
- * The columns that a template uses, each once.
- *
- * @since 0.1.0
- * @category getters
- */
+/** The columns that a template uses, each once. */
 export const columns = (template: Template): ReadonlyArray<string> => [
   ...new Set(template.flatMap((part) => part._tag === "Column" ? [part.name] : []))
 ]
 
-/**
- * Replaces the columns by values. Values are data: braces in them have no meaning.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** Replaces the columns by values. Values are data: braces in them have no meaning. */
 export const render = (
   template: Template,
   values: ReadonlyMap<string, string>
@@ -116,11 +94,6 @@ export const render = (
   return problems.length > 0 ? Either.left(problems) : Either.right(text)
 }
 
-/**
- * The template that renders to exactly this text.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** The template that renders to exactly this text. */
 export const escape = (text: string): string =>
   text.replace(opening, (_, backslashes: string) => `${backslashes}${backslashes}\\{{`)

@@ -1,8 +1,6 @@
 /**
  * The report of a batch as a single HTML page: outcomes, costs and times, by cell of the matrix and by run, and what
  * every run did. The page is self-contained, and runs no script but its own.
- *
- * @since 0.1.0
  */
 import type * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
@@ -15,12 +13,7 @@ import * as excerpt from "./excerpt.js"
 import * as page from "./page.js"
 import * as statistics from "./statistics.js"
 
-/**
- * A run, and the part of its transcript that the page shows.
- *
- * @since 0.1.0
- * @category models
- */
+/** A run, and the part of its transcript that the page shows. */
 export interface Run extends page.Run {}
 
 export interface Input {
@@ -45,9 +38,6 @@ const limitsOf = (runs: number): excerpt.Limits => {
 /**
  * A run with as many of its events as fit on a page with the given number of runs: the start and the end of the run,
  * and of long texts.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const run = (
   result: JobResult,
@@ -58,9 +48,6 @@ export const run = (
 /**
  * Reads the transcripts of results, one after the other, so that only one of them is in memory as a whole. A transcript
  * that cannot be read is reported as missing. `directory` is that of the results file.
- *
- * @since 0.1.0
- * @category constructors
  */
 export const read = (
   results: ReadonlyArray<JobResult>,
@@ -85,12 +72,7 @@ export const read = (
 const timestamp = (milliseconds: number): string =>
   `${new Date(milliseconds).toISOString().slice(0, 16).replace("T", " ")} UTC`
 
-/**
- * Renders the page. The same input always produces the same page.
- *
- * @since 0.1.0
- * @category conversions
- */
+/** Renders the page. The same input always produces the same page. */
 export const html = (input: Input): string => {
   const order = new Map(
     statistics.inOrder(input.runs.map(({ result }) => result)).map((result, index) => [result, index])
