@@ -83,7 +83,7 @@ complete -c effect-opencode -n '__fish_seen_subcommand_from batch' -l total-step
 complete -c effect-opencode -n '__fish_seen_subcommand_from batch' -l total-tool-calls -x -d 'Tool calls that all jobs together may make'
 complete -c effect-opencode -n '__fish_seen_subcommand_from batch' -l worktree -d 'Give each run a git worktree and a branch of its own'
 complete -c effect-opencode -n '__fish_seen_subcommand_from batch' -l base -x -d 'With --worktree: the commit that worktrees start from'
-complete -c effect-opencode -n '__fish_seen_subcommand_from batch' -l keep-worktrees -x -a 'none failed succeeded all' -d 'With --worktree: worktrees to keep although removing them would lose nothing'
+complete -c effect-opencode -n '__fish_seen_subcommand_from batch' -l keep-worktrees -x -a 'none failed succeeded all' -d 'With --worktree: worktrees to keep even if removing them would lose nothing'
 complete -c effect-opencode -n '__fish_seen_subcommand_from batch' -l report -r -F -d 'Write an HTML report at the end, with every run\'s transcript'
 complete -c effect-opencode -n '__fish_seen_subcommand_from batch' -l plain -d 'Print a line for each event, also on a terminal'
 complete -c effect-opencode -n '__fish_seen_subcommand_from batch' -l dry-run -d 'List the jobs and start nothing'

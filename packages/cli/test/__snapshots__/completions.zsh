@@ -101,7 +101,7 @@ _effect-opencode() {
             '--total-tool-calls''[Tool calls that all jobs together may make]:value:' \
             '--worktree''[Give each run a git worktree and a branch of its own]' \
             '--base''[With --worktree\: the commit that worktrees start from]:value:' \
-            '--keep-worktrees''[With --worktree\: worktrees to keep although removing them would lose nothing]:value:(none failed succeeded all)' \
+            '--keep-worktrees''[With --worktree\: worktrees to keep even if removing them would lose nothing]:value:(none failed succeeded all)' \
             '--report''[Write an HTML report at the end, with every run'\''s transcript]:file:_files' \
             '--plain''[Print a line for each event, also on a terminal]' \
             '--dry-run''[List the jobs and start nothing]' \
