@@ -828,7 +828,7 @@ const make = Effect.fnUntraced(
       resultOf: (value: A) => RunResult.RunResult
     ): Effect.Effect<A, OpenCodeError.OpenCodeError> =>
       answer(entry).pipe(
-        Effect.zipRight(effect),
+        Effect.andThen(effect),
         Effect.catchAll((error) => Effect.fail(entry.instead ?? error)),
         Effect.flatMap((value) => entry.instead === undefined ? Effect.succeed(value) : Effect.fail(entry.instead)),
         Effect.onExit((exit) =>

@@ -170,11 +170,11 @@ export const take = (file: string): Effect.Effect<void, Held | PlatformError.Pla
     // one step: at no time is there none, and who comes later finds the new one.
     const takeOver = (file: string): Effect.Effect<void, Held | PlatformError.PlatformError, Services> => {
       const next = `${file}.next`
-      return Effect.zipRight(
+      return Effect.andThen(
         acquire(next),
         isDead(file).pipe(
           Effect.flatMap((isDead) =>
-            isDead ? fileSystem.rename(next, file) : Effect.zipRight(release(next), createAgain(file))
+            isDead ? fileSystem.rename(next, file) : Effect.andThen(release(next), createAgain(file))
           ),
           Effect.onError(() => release(next))
         )

@@ -105,7 +105,7 @@ const open = (
     ): Effect.Effect<A, E | OpenCodeTimeoutError, R> =>
       Effect.raceFirst(
         effect,
-        Effect.zipRight(
+        Effect.andThen(
           expiry.await,
           Effect.suspend(() =>
             new OpenCodeTimeoutError({
@@ -187,9 +187,9 @@ const open = (
           error._tag !== "OpenCodeSqliteError" ?
             Effect.fail(error) :
             Effect.uninterruptible(Scope.close(own, Exit.fail(error))).pipe(
-              Effect.zipRight(inTime(delay(error), number)),
-              Effect.zipRight(Metric.increment(telemetry.retries)),
-              Effect.zipRight(attempts(number + 1)),
+              Effect.andThen(inTime(delay(error), number)),
+              Effect.andThen(Metric.increment(telemetry.retries)),
+              Effect.andThen(attempts(number + 1)),
               // Whoever pulls is in another span.
               Effect.withParentSpan(span)
             )

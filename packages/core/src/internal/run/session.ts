@@ -94,7 +94,7 @@ const inside = (
 
     const alone = <A>(turns: Effect.Effect<A, OpenCodeError>): Effect.Effect<A, OpenCodeError> =>
       // In the lifetime before there is a run: a turn would make a removed data directory anew, and leave it.
-      lifetime.run(Effect.scoped(Effect.zipRight(turn.enter, turns)))
+      lifetime.run(Effect.scoped(Effect.andThen(turn.enter, turns)))
 
     const session: Session = {
       id: Effect.sync(() => Option.fromNullable(id)),

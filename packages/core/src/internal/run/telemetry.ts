@@ -61,7 +61,7 @@ const ends = new Map<string, (millis: number) => Effect.Effect<void>>()
 const endsWith = (outcome: string): (millis: number) => Effect.Effect<void> => {
   const count = Metric.tagged(runs, "outcome", outcome)
   const time = Metric.tagged(duration, "outcome", outcome)
-  return (millis) => Effect.zipRight(Metric.update(count, 1), Metric.update(time, millis / 1000))
+  return (millis) => Effect.andThen(Metric.update(count, 1), Metric.update(time, millis / 1000))
 }
 
 /** There are as many outcomes as there are errors. */

@@ -55,14 +55,14 @@ export const make = (permits: number): Effect.Effect<Turnstile> =>
       const release = Effect.uninterruptible(Effect.suspend(() => {
         if (!held) return Effect.void
         held = false
-        return Effect.zipRight(semaphore.release(1), handOn)
+        return Effect.andThen(semaphore.release(1), handOn)
       }))
       yield* Effect.addFinalizer(() => release)
       return release
     })
 
     return {
-      enter: Effect.uninterruptibleMask((restore) => Effect.zipRight(turn(restore), permit)),
+      enter: Effect.uninterruptibleMask((restore) => Effect.andThen(turn(restore), permit)),
       tryEnter: Effect.uninterruptible(Effect.suspend(() => {
         if (free === 0) return Effect.succeedNone
         free--
