@@ -41,6 +41,13 @@ const shipped = {
   patternsOfEdges: files
 }
 
+/** Functions of Effect 3 that Effect 4 lacks, each with what both have. */
+const notInEffect4 = [
+  ["zipRight", "Effect.andThen"],
+  ["zipLeft", "Effect.tap"],
+  ["repeatN", "Effect.repeat with { times }"]
+].map(([property, better]) => ({ object: "Effect", property, message: `Use ${better}: Effect 4 lacks this.` }))
+
 const noHiddenClock = [{
   selector: "NewExpression[callee.name='Date'][arguments.length=0]",
   message: "Use Clock or DateTime.now, so that TestClock works."
@@ -175,7 +182,8 @@ export default defineConfig(
         { object: "Date", property: "now", message: "Use Clock, so that TestClock works." },
         { object: "process", property: "env", message: "Use HostEnvironment, Config or the options." },
         { object: "globalThis", property: "process", message: "Nothing reads the process directly." },
-        { object: "Math", property: "random", message: "Use Random." }
+        { object: "Math", property: "random", message: "Use Random." },
+        ...notInEffect4
       ],
       "no-restricted-syntax": ["error", ...noHiddenClock]
     }

@@ -39,7 +39,7 @@ const program = OpenCode.stream("x", { budget: { steps: Infinity } }).pipe(
   Stream.chunks,
   Stream.take(chunks),
   Stream.runForEach((events) =>
-    Effect.zipRight(
+    Effect.andThen(
       Effect.sleep("20 millis"),
       Effect.sync(() => {
         ahead = Math.max(ahead, written() - consumed)

@@ -52,7 +52,7 @@ const patience = Effect.acquireRelease(
   () => Effect.sync(() => process.off("SIGINT", Function.constVoid))
 )
 
-Effect.zipRight(patience, program).pipe(
+Effect.andThen(patience, program).pipe(
   Effect.scoped,
   Effect.provide(NodeContext.layer),
   NodeRuntime.runMain

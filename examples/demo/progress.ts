@@ -21,7 +21,7 @@ export class Progress extends Context.Tag("demo/Progress")<Progress, Service>() 
 /** Reports the begin and the end of an agent's work. */
 export const track = (name: string) => <A, E extends Agent.Failure, R>(self: Effect.Effect<A, E, R>) =>
   Effect.flatMap(Progress, (progress) =>
-    Effect.zipRight(progress.begin(name), self).pipe(
+    Effect.andThen(progress.begin(name), self).pipe(
       Effect.tap(progress.finish(name)),
       Effect.tapError((error) => progress.fail(name, error))
     ))

@@ -20,7 +20,7 @@ const outline = OpenCode.runSchema(Module, "Outline the modules of this reposito
 // #endregion
 
 const print = (module: Module, depth = 0): Effect.Effect<void> =>
-  Effect.zipRight(
+  Effect.andThen(
     Console.log(`${"  ".repeat(depth)}${module.name}`),
     Effect.forEach(module.parts, (part) => print(part, depth + 1), { discard: true })
   )

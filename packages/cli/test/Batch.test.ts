@@ -109,7 +109,7 @@ const until = <R>(what: string, reached: Effect.Effect<boolean, never, R>): Effe
         ? Effect.void
         : turns === 0
         ? Effect.dieMessage(`never reached: ${what}`)
-        : Effect.zipRight(turn, again(turns - 1)))
+        : Effect.andThen(turn, again(turns - 1)))
   return again(100_000)
 }
 
@@ -123,7 +123,7 @@ const untilAsleep = (at: number, count = 1) =>
 const untilCourse = (course: Effect.Effect<ReadonlyArray<string>>, event: string) =>
   until(event, Effect.map(course, (all) => all.includes(event)))
 
-const adjust = (duration: Parameters<typeof TestClock.adjust>[0]) => Effect.zipRight(TestClock.adjust(duration), settle)
+const adjust = (duration: Parameters<typeof TestClock.adjust>[0]) => Effect.andThen(TestClock.adjust(duration), settle)
 
 describe("Batch", () => {
   it.effect("runs every job and reports each outcome", () =>
@@ -606,7 +606,7 @@ describe("a batch with worktrees", () => {
         Reply.events([
           Events.stepStart(),
           MockCommandExecutor.waitFor(
-            call.prompt === "waits" ? Effect.void : Effect.zipRight(
+            call.prompt === "waits" ? Effect.void : Effect.andThen(
               Effect.sync(() => fs.writeFileSync(path.join(call.options.cwd ?? "", "new.txt"), "new")),
               Effect.asVoid(Deferred.succeed(ready, undefined))
             )

@@ -79,11 +79,11 @@ describe("a guarded command", () => {
         const started = yield* Deferred.make<void>()
         const command = Effect.never.pipe(
           Effect.onInterrupt(() =>
-            Effect.zipRight(Effect.sleep("3 seconds"), Effect.sync(() => log.push("cleaned up")))
+            Effect.andThen(Effect.sleep("3 seconds"), Effect.sync(() => log.push("cleaned up")))
           )
         )
         const fiber = yield* Effect.fork(
-          Effect.either(Interrupt.guard(Effect.zipRight(Deferred.succeed(started, undefined), command)))
+          Effect.either(Interrupt.guard(Effect.andThen(Deferred.succeed(started, undefined), command)))
         )
         yield* Deferred.await(started)
         yield* send("SIGTERM")

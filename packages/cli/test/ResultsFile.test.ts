@@ -267,7 +267,7 @@ describe("ResultsFile", () => {
               writeAll: {
                 value: (bytes: Uint8Array) =>
                   isFull
-                    ? Effect.zipRight(
+                    ? Effect.andThen(
                       opened.writeAll(bytes.subarray(0, 20)),
                       Effect.asVoid(fileSystem.readFile(path.join(file, "full")))
                     )
@@ -377,7 +377,7 @@ describe("ResultsFile", () => {
             name === `${file}.lock`
               ? Effect.tap(
                 fileSystem.readFileString(name, encoding),
-                () => Effect.zipRight(Deferred.succeed(hasRead, undefined), Deferred.await(goOn))
+                () => Effect.andThen(Deferred.succeed(hasRead, undefined), Deferred.await(goOn))
               )
               : fileSystem.readFileString(name, encoding)
         })

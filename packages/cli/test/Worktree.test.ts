@@ -179,7 +179,7 @@ describe("Worktree", () => {
           ...fileSystem,
           makeDirectory: (directory, options) =>
             directory === path.join(there.home, "job")
-              ? Effect.zipRight(Deferred.succeed(made, undefined), Effect.never)
+              ? Effect.andThen(Deferred.succeed(made, undefined), Effect.never)
               : fileSystem.makeDirectory(directory, options)
         })
       )

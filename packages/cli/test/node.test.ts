@@ -67,7 +67,7 @@ describe("the last output", () => {
       const fiber = yield* Effect.fork(node.flushed([stream], received, 5))
       yield* Effect.yieldNow()
       expect(fiber.unsafePoll()).toBeNull()
-      yield* Effect.forkDaemon(Effect.forever(Effect.zipRight(read, Effect.yieldNow()))).pipe(
+      yield* Effect.forkDaemon(Effect.forever(Effect.andThen(read, Effect.yieldNow()))).pipe(
         Effect.flatMap((reader) => Effect.ensuring(Fiber.join(fiber), Fiber.interrupt(reader))),
         Effect.map((code) => expect(code).toBe(5))
       )

@@ -14,7 +14,7 @@ const executable = (file: string, mode = 0o755) => {
   return file
 }
 
-const started = Effect.zipRight(OpenCode.run("x"), Effect.map(T.only, ({ command }) => command))
+const started = Effect.andThen(OpenCode.run("x"), Effect.map(T.only, ({ command }) => command))
 
 const answers = [T.answering("x")]
 

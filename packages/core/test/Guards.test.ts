@@ -45,7 +45,7 @@ describe("the same warning after the first event", () => {
     const hasBegun = Effect.unsafeMakeLatch(false)
     return Effect.gen(function*() {
       const events = yield* OpenCode.stream("x", { agent: "build" }).pipe(
-        Stream.tap(() => Effect.zipRight(TestClock.adjust("1 millis"), hasBegun.open)),
+        Stream.tap(() => Effect.andThen(TestClock.adjust("1 millis"), hasBegun.open)),
         Stream.runCollect
       )
       assert.deepStrictEqual(Array.from(events, ({ _tag }) => _tag), ["StepStart", "Text", "StepFinish"])

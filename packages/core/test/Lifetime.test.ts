@@ -68,7 +68,7 @@ describe("the end of a layer", () => {
         const slow = CommandExecutor.makeExecutor((command) =>
           Effect.map(executor.start(command), (process) => ({
             ...process,
-            kill: (signal) => Effect.zipRight(Deferred.await(asked), process.kill(signal))
+            kill: (signal) => Effect.andThen(Deferred.await(asked), process.kill(signal))
           }))
         )
         const { close, service } = yield* Effect.provideService(closable(), CommandExecutor.CommandExecutor, slow)
@@ -141,7 +141,7 @@ describe("the end of a layer", () => {
       const fiber = yield* Effect.forkDaemon(
         Stream.runForEach(
           service.stream("x"),
-          () => Effect.zipRight(Deferred.succeed(busy, undefined), Deferred.await(goOn))
+          () => Effect.andThen(Deferred.succeed(busy, undefined), Deferred.await(goOn))
         )
       )
       yield* Deferred.await(busy)
@@ -203,7 +203,7 @@ describe("the end of a layer", () => {
         FileSystem.FileSystem.of({
           ...fileSystem,
           remove: (file, options) =>
-            removing.open.pipe(Effect.zipRight(goOn.await), Effect.zipRight(fileSystem.remove(file, options)))
+            removing.open.pipe(Effect.andThen(goOn.await), Effect.andThen(fileSystem.remove(file, options)))
         })
       )
       const fiber = yield* Effect.forkDaemon(service.run("x"))

@@ -83,7 +83,7 @@ describe("OpenCode", () => {
         const first = yield* Deferred.make<void>()
         const fiber = yield* Effect.fork(OpenCode.run("do it", {
           onEvent: (event) =>
-            Effect.zipRight(Effect.sync(() => seen.push(event._tag)), Deferred.succeed(first, undefined))
+            Effect.andThen(Effect.sync(() => seen.push(event._tag)), Deferred.succeed(first, undefined))
         }))
         yield* Deferred.await(first)
         assert.deepStrictEqual(seen, ["StepStart"])
@@ -605,7 +605,7 @@ describe("OpenCode", () => {
         assert.isTrue(recorded.stdinEnded)
       }).pipe(
         Effect.tap(Effect.void),
-        (test) => Effect.zipRight(Effect.map(T.Machine, ({ work }) => NodeFs.writeFileSync(`${work}/a.txt`, "")), test),
+        (test) => Effect.andThen(Effect.map(T.Machine, ({ work }) => NodeFs.writeFileSync(`${work}/a.txt`, "")), test),
         Effect.provide(T.layer([Mock.script(Mock.awaitStdin, Mock.lines(T.answer("x")))]))
       ))
 

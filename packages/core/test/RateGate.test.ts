@@ -68,7 +68,7 @@ describe("rateLimitGate", () => {
       yield* heldUntil(30_000, "openai/a", 1)
     }).pipe(
       Effect.provide(T.layer([tooMany(), T.answering("x")], { rateLimitGate: true })),
-      Effect.zipRight(
+      Effect.andThen(
         Effect.gen(function*() {
           yield* TestClock.setTime(0)
           yield* limited("openai/a")

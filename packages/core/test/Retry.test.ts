@@ -221,7 +221,7 @@ describe("a retry", () => {
       const slow = FileSystem.FileSystem.of({
         ...fileSystem,
         remove: (file, options) =>
-          removing.open.pipe(Effect.zipRight(goOn.await), Effect.zipRight(fileSystem.remove(file, options)))
+          removing.open.pipe(Effect.andThen(goOn.await), Effect.andThen(fileSystem.remove(file, options)))
       })
       const { binary } = yield* T.Machine
       const service = yield* OpenCode.make({ binary, version: "1.18.33", retry: Schedule.recurs(2) }).pipe(

@@ -230,7 +230,7 @@ describe("StartupGate", () => {
         Effect.fork(Effect.scoped(
           Effect.flatMap(enter(gate), (pass) => {
             order.push(n)
-            return Effect.zipRight(pass.started, Effect.never)
+            return Effect.andThen(pass.started, Effect.never)
           })
         )))
       for (let n = 1; n <= 6; n++) {
@@ -264,7 +264,7 @@ describe("StartupGate", () => {
       const pass = yield* gate.enter
       yield* pass.opened
       yield* pass.opened
-      yield* Effect.scoped(Effect.zipRight(pass.started, pass.opened))
+      yield* Effect.scoped(Effect.andThen(pass.started, pass.opened))
       yield* gate.enter
       const third = yield* Effect.fork(enter(gate))
       yield* TestClock.adjust("1 hour")
@@ -276,13 +276,13 @@ describe("StartupGate", () => {
   it.effect("loses no place when waiting fibers are interrupted at any position", () =>
     Effect.gen(function*() {
       const gate = yield* startupGate.make({ concurrency: 2 })
-      const holder = yield* Effect.fork(Effect.scoped(Effect.zipRight(gate.enter, Effect.never)))
-      const other = yield* Effect.fork(Effect.scoped(Effect.zipRight(gate.enter, Effect.never)))
+      const holder = yield* Effect.fork(Effect.scoped(Effect.andThen(gate.enter, Effect.never)))
+      const other = yield* Effect.fork(Effect.scoped(Effect.andThen(gate.enter, Effect.never)))
       yield* T.settle
       for (const interrupted of [[0], [1], [4], [0, 1, 2, 3, 4], [2, 0]]) {
         const waiting = yield* Effect.forEach(
           [0, 1, 2, 3, 4],
-          () => Effect.fork(Effect.scoped(Effect.zipRight(gate.enter, Effect.never)))
+          () => Effect.fork(Effect.scoped(Effect.andThen(gate.enter, Effect.never)))
         )
         yield* T.settle
         for (const index of interrupted) yield* Fiber.interrupt(waiting[index]!)

@@ -134,7 +134,7 @@ describe("spans", () => {
 
   it.effect("are absent when the tracer is off, for a run, its retry and a stream", () =>
     Effect.gen(function*() {
-      const program = Effect.zipRight(OpenCode.run("x"), Stream.runDrain(OpenCode.stream("x")))
+      const program = Effect.andThen(OpenCode.run("x"), Stream.runDrain(OpenCode.stream("x")))
       assert.deepStrictEqual(yield* traced(Effect.withTracerEnabled(program, false)), [])
       assert.strictEqual((yield* T.commands).length, 3)
     }).pipe(Effect.provide(T.layer([T.locked, T.answering("x"), T.answering("x")], { retry: Schedule.recurs(1) }))))
@@ -286,7 +286,7 @@ describe("metrics", () => {
       const spent = yield* added(
         read,
         difference,
-        Effect.zipRight(OpenCode.run("x"), Effect.ignore(OpenCode.run("x")))
+        Effect.andThen(OpenCode.run("x"), Effect.ignore(OpenCode.run("x")))
       )
       assert.deepStrictEqual(spent, {
         input: 400,
@@ -306,7 +306,7 @@ describe("metrics", () => {
       const repeated = yield* added(
         Effect.map(Metric.value(telemetry.retries), (state) => ({ count: state.count })),
         difference,
-        Effect.zipRight(
+        Effect.andThen(
           T.failsWith("OpenCodeSqliteError")(OpenCode.run("x")),
           T.failsWith("OpenCodeProcessError")(OpenCode.run("x"))
         )

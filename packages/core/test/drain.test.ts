@@ -32,7 +32,7 @@ describe("drain", () => {
       // Input is read after the timers of a turn of the event loop.
       const turn = Effect.async<void>((resume) => void setImmediate(() => resume(Effect.void)))
       const reader = yield* Deferred.await(heldUp).pipe(
-        Effect.zipRight(Effect.repeatN(turn, 2)),
+        Effect.andThen(Effect.repeatN(turn, 2)),
         Effect.as("read"),
         Effect.fork
       )

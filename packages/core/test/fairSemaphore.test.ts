@@ -26,9 +26,9 @@ describe("fairSemaphore", () => {
       const entered: Array<number> = []
       const doors = yield* Effect.forEach([0, 1, 2, 3, 4], () => Deferred.make<void>())
       const fibers = yield* Effect.forEach([0, 1, 2, 3, 4], (n) =>
-        Effect.scoped(Effect.zipRight(
+        Effect.scoped(Effect.andThen(
           gate.enter,
-          Effect.zipRight(Effect.sync(() => entered.push(n)), Deferred.await(doors[n]!))
+          Effect.andThen(Effect.sync(() => entered.push(n)), Deferred.await(doors[n]!))
         )).pipe(Effect.fork, Effect.zipLeft(Effect.yieldNow())))
       assert.deepStrictEqual(entered, [0, 1])
       for (const n of [1, 0, 2, 3, 4]) {
@@ -46,10 +46,10 @@ describe("fairSemaphore", () => {
           const gate = yield* fairSemaphore.make(1)
           const door = yield* Deferred.make<void>()
           const holder = yield* Effect.fork(
-            isHeld ? Effect.scoped(Effect.zipRight(gate.enter, Deferred.await(door))) : Effect.void
+            isHeld ? Effect.scoped(Effect.andThen(gate.enter, Deferred.await(door))) : Effect.void
           )
           yield* Effect.yieldNow()
-          const caller = yield* Effect.scoped(Effect.zipRight(gate.enter, Effect.never)).pipe(
+          const caller = yield* Effect.scoped(Effect.andThen(gate.enter, Effect.never)).pipe(
             Effect.withScheduler(interruptingAt(position, () => interruptions++)),
             Effect.fork
           )
@@ -69,7 +69,7 @@ describe("fairSemaphore", () => {
   it.effect("ignores a second release", () =>
     Effect.gen(function*() {
       const gate = yield* fairSemaphore.make(1)
-      yield* Effect.scoped(Effect.flatMap(gate.enter, (release) => Effect.zipRight(release, release)))
+      yield* Effect.scoped(Effect.flatMap(gate.enter, (release) => Effect.andThen(release, release)))
       yield* Effect.scoped(Effect.gen(function*() {
         yield* gate.enter
         const second = yield* Effect.fork(Effect.scoped(gate.enter))

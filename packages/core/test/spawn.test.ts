@@ -251,7 +251,7 @@ describe("process.start", () => {
     const goOn = Effect.unsafeMakeLatch(false)
     return Effect.gen(function*() {
       const mock = yield* Mock.MockCommandExecutor
-      const fiber = yield* Effect.fork(Effect.scoped(Effect.zipRight(start(), Effect.never)))
+      const fiber = yield* Effect.fork(Effect.scoped(Effect.andThen(start(), Effect.never)))
       yield* T.untilStarted(1)
       const interruption = yield* Effect.fork(Fiber.interrupt(fiber))
       yield* T.settle

@@ -610,11 +610,11 @@ const end = (entry: Entry, ended: Ended): Effect.Effect<void> =>
     }
     Deferred.unsafeDone(entry.ended, Effect.succeed(ended))
     return nextTurn.pipe(
-      Effect.zipRight(Effect.sync(() => {
+      Effect.andThen(Effect.sync(() => {
         entry.stdout.discardUnread()
         entry.stderr.discardUnread()
       })),
-      Effect.zipRight(outlives ?? Effect.void),
+      Effect.andThen(outlives ?? Effect.void),
       Effect.ensuring(Effect.sync(() => entry.stdout.end())),
       Effect.interruptible,
       Effect.forkDaemon
@@ -695,7 +695,7 @@ const deliver = (entry: Entry, signal: CommandExecutor.Signal): Effect.Effect<vo
     if (notLethal.has(signal) || (signal === "SIGTERM" && entry.script.onSigterm === "ignore")) {
       return Effect.void
     }
-    return Effect.zipRight(
+    return Effect.andThen(
       end(entry, ProcessState.Signaled({ signal })),
       Effect.sync(() => entry.fiber?.unsafeInterruptAsFork(FiberId.none))
     )
@@ -758,7 +758,7 @@ const toProcess = (entry: Entry, pid: number): CommandExecutor.Process => {
           )
     ),
     isRunning: Effect.sync(() => entry.isRunning),
-    kill: (signal = "SIGTERM") => Effect.zipRight(deliver(entry, signal), Effect.asVoid(Deferred.await(entry.ended))),
+    kill: (signal = "SIGTERM") => Effect.andThen(deliver(entry, signal), Effect.asVoid(Deferred.await(entry.ended))),
     stdin,
     stdout: typeof stdout === "string" ? entry.stdout.stream : Stream.transduce(entry.stdout.stream, stdout),
     stderr: entry.stderr.stream,
@@ -806,7 +806,7 @@ const fromSelector = (
         )
         const release = Effect.suspend(() =>
           entry.isRunning
-            ? Effect.ignore(Effect.zipRight(deliver(entry, "SIGTERM"), Deferred.await(entry.ended)))
+            ? Effect.ignore(Effect.andThen(deliver(entry, "SIGTERM"), Deferred.await(entry.ended)))
             : Effect.void
         )
         return Effect.acquireRelease(acquire, () => release).pipe(

@@ -935,7 +935,7 @@ const make = Effect.fnUntraced(function*(options: Options) {
 
   yield* server.serve(route)
   yield* Effect.addFinalizer(() =>
-    Effect.zipRight(
+    Effect.andThen(
       Deferred.succeed(closing, void 0),
       Effect.sync(() => sources.forEach(destroyConnection))
     )

@@ -841,7 +841,7 @@ const make = Effect.fnUntraced(
       resultOf: (value: A) => RunResult.RunResult
     ): Effect.Effect<A, E> =>
       answer(entry).pipe(
-        Effect.zipRight(effect),
+        Effect.andThen(effect),
         Effect.tapError(() => instead(entry)),
         Effect.tap(() => instead(entry)),
         Effect.onExit((exit) =>

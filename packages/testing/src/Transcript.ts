@@ -443,7 +443,7 @@ const recorded = Effect.fnUntraced(function*(
   const result: CommandExecutor.Process = Object.assign(Object.create(Object.getPrototypeOf(process)), process, {
     stdout: tapped("stdout", process.stdout),
     stderr: tapped("stderr", process.stderr),
-    kill: (signal?: CommandExecutor.Signal) => Effect.zipRight(signaled(signal ?? "SIGTERM"), process.kill(signal))
+    kill: (signal?: CommandExecutor.Signal) => Effect.andThen(signaled(signal ?? "SIGTERM"), process.kill(signal))
   })
   return result
 })

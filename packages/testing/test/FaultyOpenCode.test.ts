@@ -38,8 +38,8 @@ const interruptAtFirstEvent = (prompt: string) =>
 /** Waits until a condition holds, but no longer than a fiber lives. */
 const until = <A, E, E2, R>(isSo: Effect.Effect<boolean, E, R>, fiber: Fiber.Fiber<A, E2>) =>
   Effect.raceFirst(
-    Effect.repeat(Effect.zipRight(turn, isSo), { until: (so) => so }),
-    Effect.zipRight(Fiber.join(fiber), Effect.dieMessage("it ended before that"))
+    Effect.repeat(Effect.andThen(turn, isSo), { until: (so) => so }),
+    Effect.andThen(Fiber.join(fiber), Effect.dieMessage("it ended before that"))
   )
 
 const leftovers = Effect.map(calls, (calls) => calls.flatMap(({ children, pid }) => [pid, ...children]).filter(isAlive))
@@ -284,7 +284,7 @@ describe("FaultyOpenCode", () => {
       const ours = () => readdirSync(tmpdir()).filter((name) => name.startsWith("faulty-opencode-"))
       const directory = yield* Effect.provide(
         Effect.map(
-          Effect.zipRight(OpenCode.run("hello"), FaultyOpenCode.FaultyOpenCode),
+          Effect.andThen(OpenCode.run("hello"), FaultyOpenCode.FaultyOpenCode),
           ({ directory }) => directory.split("/").at(-1)
         ),
         opencode([answer])

@@ -357,7 +357,7 @@ describe("MockCommandExecutor", () => {
         const fiber = yield* Command.exitCode(Command.make("agent")).pipe(
           Effect.provide(Mock.layer([Mock.script(Mock.waitFor(
             Deferred.succeed(started, void 0).pipe(
-              Effect.zipRight(Effect.never),
+              Effect.andThen(Effect.never),
               Effect.onInterrupt(() => Deferred.succeed(interrupted, void 0))
             )
           ))])),

@@ -417,7 +417,7 @@ describe("OpenCodeTest", () => {
         const layer = OpenCodeTest.layerProcess([
           MockCommandExecutor.script(MockCommandExecutor.awaitStdin, MockCommandExecutor.lines(Events.turn("hi")))
         ])
-        const twice = Effect.flip(Effect.zipRight(OpenCode.run("x"), OpenCode.run("y")))
+        const twice = Effect.flip(Effect.andThen(OpenCode.run("x"), OpenCode.run("y")))
         for (const error of [yield* Effect.provide(twice, layer), yield* Effect.provide(twice, layer)]) {
           expect(error._tag).toBe("OpenCodeProcessError")
           expect(error.message).toContain("OpenCodeTest.layerProcess has 1 scripts and none for start 2")

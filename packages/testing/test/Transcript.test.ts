@@ -255,7 +255,7 @@ describe("Transcript", () => {
         const directory = join(yield* temporary, "gone")
         const layer = recording(directory, [script(awaitStdin, lines(Events.turn("hi")))])
         const result = yield* Effect.provide(
-          Effect.zipRight(
+          Effect.andThen(
             Effect.flatMap(FileSystem.FileSystem, (fileSystem) => fileSystem.remove(directory, { recursive: true })),
             OpenCode.run("x")
           ),

@@ -19,7 +19,7 @@ const whileLooking = ({ doing, look }: Doctor.Check) =>
     const style = yield* Style.stderr
     return stderrIsTerminal
       ? yield* Effect.ensuring(
-        Effect.zipRight(writeError(`${clearLine}${style.dim(`… ${doing}`)}`), look),
+        Effect.andThen(writeError(`${clearLine}${style.dim(`… ${doing}`)}`), look),
         writeError(clearLine)
       )
       : yield* look

@@ -77,7 +77,7 @@ const makeLive = Effect.gen(function*() {
 
   const display = Display.of({
     emit: (event) =>
-      Effect.zipRight(
+      Effect.andThen(
         Ref.update(fleet, (current) => Fleet.update(current, event)),
         Effect.sync(() => {
           if (event._tag !== "Ended" || event.result.outcome === "success") return

@@ -118,7 +118,7 @@ export const make = (cwd: string): Effect.Effect<LiveView, never, Host | Scope.S
       yield* Effect.forkScoped(
         Effect.repeat(lock.withPermits(1)(Effect.uninterruptible(draw)), Schedule.spaced("100 millis"))
       )
-      yield* Effect.addFinalizer(() => lock.withPermits(1)(Effect.zipRight(Ref.set(over, true), clear)))
+      yield* Effect.addFinalizer(() => lock.withPermits(1)(Effect.andThen(Ref.set(over, true), clear)))
     }
 
     const texts = RunResult.agentTexts()

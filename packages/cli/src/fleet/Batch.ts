@@ -278,7 +278,7 @@ export const run = (
         Deferred.succeed(stopped, why),
         (isFirst) => isFirst ? display.emit(FleetEvent.Stopping()) : Effect.void
       )
-    yield* Effect.forkScoped(Effect.zipRight(options.stop ?? Effect.never, stop("asked")))
+    yield* Effect.forkScoped(Effect.andThen(options.stop ?? Effect.never, stop("asked")))
 
     /** Runs a job in a directory, unless the batch stops before its process begins. */
     const attempt = (job: Job, cwd: string, redactor: Redaction.Redactor): Effect.Effect<Ended> => {

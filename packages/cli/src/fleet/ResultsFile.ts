@@ -279,7 +279,7 @@ export const open = (
     }).pipe(Effect.mapError(failure("unreadable")))
     const broken = yield* SynchronizedRef.make<Option.Option<ResultsFileError>>(Option.none())
     const write = (result: JobResult) =>
-      Effect.zipRight(handle.writeAll(new TextEncoder().encode(format(result))), handle.sync).pipe(
+      Effect.andThen(handle.writeAll(new TextEncoder().encode(format(result))), handle.sync).pipe(
         Effect.mapError(failure("unwritable")),
         Effect.flip,
         Effect.option

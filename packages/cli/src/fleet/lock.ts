@@ -169,11 +169,11 @@ export const take = (file: string): Effect.Effect<void, Held | PlatformError.Pla
     // one step: there is never a moment without a lock, and later processes find the new one.
     const takeOver = (file: string): Effect.Effect<void, Held | PlatformError.PlatformError, Services> => {
       const next = `${file}.next`
-      return Effect.zipRight(
+      return Effect.andThen(
         acquire(next),
         isDead(file).pipe(
           Effect.flatMap((isDead) =>
-            isDead ? fileSystem.rename(next, file) : Effect.zipRight(release(next), createAgain(file))
+            isDead ? fileSystem.rename(next, file) : Effect.andThen(release(next), createAgain(file))
           ),
           Effect.onError(() => release(next))
         )

@@ -94,7 +94,7 @@ export const gitWithHooks = (
       // A hook that ignores SIGTERM would outlive its git.
       yield* Effect.addFinalizer((exit) =>
         Exit.isInterrupted(exit)
-          ? Effect.ignore(Effect.zipRight(process.kill("SIGTERM"), process.kill("SIGKILL")))
+          ? Effect.ignore(Effect.andThen(process.kill("SIGTERM"), process.kill("SIGKILL")))
           : Effect.void
       )
       const listen = <E>(stream: Stream.Stream<Uint8Array, E>, hear: (text: string) => void) =>

@@ -24,5 +24,5 @@ const makeWritable = ({ fileSystem, path }: Services, directory: string): Effect
 /** Removes a directory and everything in it. */
 export const remove = (services: Services, directory: string): Effect.Effect<void, PlatformError> => {
   const removed = services.fileSystem.remove(directory, { recursive: true, force: true })
-  return Effect.orElse(removed, () => Effect.zipRight(makeWritable(services, directory), removed))
+  return Effect.orElse(removed, () => Effect.andThen(makeWritable(services, directory), removed))
 }

@@ -58,7 +58,7 @@ describe("a killed program", () => {
         const transcript = path.join(box.root, "run.jsonl")
         const isWritten = () =>
           fs.existsSync(transcript) && fs.readFileSync(transcript, "utf8").includes("\"tool_use\"")
-        const started = Effect.zipRight(support.appearance(box.work, "started"), support.until(isWritten))
+        const started = Effect.andThen(support.appearance(box.work, "started"), support.until(isWritten))
         const program = bundle(fileURLToPath(new URL("./programs/killed.ts", import.meta.url)))
         const config = { configOverrides: provider.configOverrides, model: provider.model, title: "Scripted" }
         const child = spawn(process.execPath, [program], {
@@ -69,7 +69,7 @@ describe("a killed program", () => {
         child.once("exit", () => Deferred.unsafeDone(exited, Effect.void))
         yield* Effect.raceFirst(
           started,
-          Effect.zipRight(Deferred.await(exited), Effect.dieMessage("the program ended before its agent worked"))
+          Effect.andThen(Deferred.await(exited), Effect.dieMessage("the program ended before its agent worked"))
         )
         child.kill("SIGKILL")
         yield* Deferred.await(exited)

@@ -32,7 +32,7 @@ describe("a program under NodeRuntime.runMain", () => {
           child.once("exit", () => Deferred.unsafeDone(exited, Effect.void))
           yield* Effect.raceFirst(
             started,
-            Effect.zipRight(Deferred.await(exited), Effect.dieMessage("the program ended before its agent worked"))
+            Effect.andThen(Deferred.await(exited), Effect.dieMessage("the program ended before its agent worked"))
           )
           yield* support.working(box, "sleep 300")
           child.kill(signal)

@@ -76,7 +76,7 @@ describe("secrets", () => {
       yield* respond((request) =>
         request.step === 0 ? bash("echo one; echo \"$CANARY $EO_ACME_API_KEY\"") : provider.respond(request)
       )
-      const running = yield* Effect.zipRight(
+      const running = yield* Effect.andThen(
         Effect.logInfo("a line"),
         run("Hello", {
           password: RunConfig.secret(canaries.password),

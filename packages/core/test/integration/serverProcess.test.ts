@@ -80,7 +80,7 @@ const real = <E>(
   it.scopedLive(name, () =>
     Effect.flatMap(support.sandbox, (box) =>
       Effect.scoped(body(box)).pipe(
-        Effect.zipRight(Effect.sync(() => expect(support.left(box)).toEqual(support.nothing))),
+        Effect.andThen(Effect.sync(() => expect(support.left(box)).toEqual(support.nothing))),
         Effect.provide(Layer.mergeAll(
           NodeContext.layer,
           options.client ?? NodeHttpClient.layer,
@@ -251,7 +251,7 @@ describe("a server of our own", () => {
         child.once("exit", () => Deferred.unsafeDone(exited, Effect.void))
         yield* Effect.raceFirst(
           started,
-          Effect.zipRight(Deferred.await(exited), Effect.dieMessage("it ended too early"))
+          Effect.andThen(Deferred.await(exited), Effect.dieMessage("it ended too early"))
         )
         // The process that created the file has ended, too.
         yield* support.until(() => support.processes(box).some(({ command }) => command.startsWith("sleep")))

@@ -54,7 +54,7 @@ const opencode = Layer.unwrapEffect(Effect.gen(function*() {
 const outer = Effect.runSync(Scope.make())
 const inner = Effect.runSync(Scope.make())
 const memo = Effect.runSync(Layer.makeMemoMap)
-const services = Effect.zipRight(
+const services = Effect.andThen(
   Layer.buildWithMemoMap(surroundings, memo, outer),
   Layer.buildWithMemoMap(Layer.provideMerge(opencode, surroundings), memo, inner)
 )
@@ -342,7 +342,7 @@ describe("a server that is killed", () => {
             : Effect.void
       }))
       const bystander = yield* Effect.fork(OpenCode.run("wait"))
-      yield* support.during(Effect.zipRight(started, Deferred.await(second)), worker)
+      yield* support.during(Effect.andThen(started, Deferred.await(second)), worker)
       yield* support.during(Deferred.await(waits), bystander)
       const { pid } = support.leader(box)
       process.kill(pid, "SIGKILL")

@@ -145,7 +145,7 @@ export const real = <E>(
     Effect.flatMap(sandbox, (box) =>
       body(box).pipe(
         // Before the layers close: the run alone has to clean up.
-        Effect.zipRight(Effect.sync(() => expect(left(box)).toEqual(nothing))),
+        Effect.andThen(Effect.sync(() => expect(left(box)).toEqual(nothing))),
         Effect.provide(services(box, options))
       )), options.timeout)
 
@@ -157,7 +157,7 @@ export const real = <E>(
 export const announcing = (reply: ModelProvider.Reply | Effect.Effect<ModelProvider.Reply>) =>
   Effect.map(Deferred.make<void>(), (asked) => {
     const respond: ModelProvider.Respond = () =>
-      Effect.zipRight(
+      Effect.andThen(
         Deferred.succeed(asked, undefined),
         Effect.isEffect(reply) ? reply as Effect.Effect<ModelProvider.Reply> : Effect.succeed(reply)
       )

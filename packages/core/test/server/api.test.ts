@@ -280,7 +280,7 @@ describe("api", () => {
   it.effect("cancels a call without a reply after a time", () =>
     Effect.gen(function*() {
       const asked = yield* Deferred.make<void>()
-      const { api, sent } = make(() => Effect.zipRight(Deferred.succeed(asked, undefined), Effect.never))
+      const { api, sent } = make(() => Effect.andThen(Deferred.succeed(asked, undefined), Effect.never))
       const fiber = yield* Effect.fork(Effect.flip(api.health))
       yield* Deferred.await(asked)
       yield* TestClock.adjust("59999 millis")
@@ -293,7 +293,7 @@ describe("api", () => {
   it.effect("cancels the call on interruption", () =>
     Effect.gen(function*() {
       const asked = yield* Deferred.make<void>()
-      const { api, sent } = make(() => Effect.zipRight(Deferred.succeed(asked, undefined), Effect.never))
+      const { api, sent } = make(() => Effect.andThen(Deferred.succeed(asked, undefined), Effect.never))
       const fiber = yield* Effect.fork(api.health)
       yield* Deferred.await(asked)
       yield* Fiber.interrupt(fiber)

@@ -37,11 +37,11 @@ const makeServer = Effect.gen(function*() {
   return {
     server,
     log,
-    open: (n: number) => Effect.zipRight(Deferred.succeed(opened[n]!, undefined), settle),
+    open: (n: number) => Effect.andThen(Deferred.succeed(opened[n]!, undefined), settle),
     refuse: (n: number, error: OpenCodeError.QueryError) =>
-      Effect.zipRight(Deferred.fail(opened[n]!, error), settle),
-    die: (n: number) => Effect.zipRight(Deferred.succeed(died[n]!, failure("killed")), settle),
-    close: (n: number) => Effect.zipRight(Deferred.succeed(closed[n]!, undefined), settle)
+      Effect.andThen(Deferred.fail(opened[n]!, error), settle),
+    die: (n: number) => Effect.andThen(Deferred.succeed(died[n]!, failure("killed")), settle),
+    close: (n: number) => Effect.andThen(Deferred.succeed(closed[n]!, undefined), settle)
   }
 })
 

@@ -210,13 +210,13 @@ class Machine {
     const created = this.time()
 
     const busy = tell("session.status", { status: { type: "busy" } })
-    const idle = Effect.zipRight(
+    const idle = Effect.andThen(
       tell("session.status", { status: { type: "idle" } }),
       tell("session.idle", {})
     )
     const stepStart = Effect.suspend(() => {
       message = this.id("msg")
-      return Effect.zipRight(
+      return Effect.andThen(
         tell("message.updated", { info: info({ time: { created } }) }),
         update({ type: "step-start" })
       )
@@ -224,7 +224,7 @@ class Machine {
     const begin = (said: string) => {
       const id = this.id("prt")
       const time = { start: 1 }
-      return Effect.zipRight(
+      return Effect.andThen(
         Effect.suspend(() => update({ id, type: "text", text: "", time })),
         Effect.suspend(() => tell("message.part.delta", { messageID: message, partID: id, field: "text", delta: said }))
       )
@@ -314,7 +314,7 @@ class Machine {
     })
     return Effect.map(
       Effect.forkDaemon(
-        Effect.ensuring(Effect.zipRight(begin, script(play)), Effect.sync(() => void this.playing--))
+        Effect.ensuring(Effect.andThen(begin, script(play)), Effect.sync(() => void this.playing--))
       ),
       (fiber) => {
         session.playing = fiber

@@ -37,17 +37,17 @@ const makeSource = (refuse: (attempt: number) => OpenCodeError.OpenCodeServerErr
     }
     const send = (...payloads: ReadonlyArray<unknown>) =>
       Effect.suspend(() => pipes.at(-1)!.offer(utf8(payloads.map((payload) => frame(payload)).join("")))).pipe(
-        Effect.zipRight(settle)
+        Effect.andThen(settle)
       )
     return {
       options,
       send,
-      sendText: (text: string) => Effect.zipRight(Effect.suspend(() => pipes.at(-1)!.offer(utf8(text))), settle),
+      sendText: (text: string) => Effect.andThen(Effect.suspend(() => pipes.at(-1)!.offer(utf8(text))), settle),
       connect: Effect.suspend(() => send({ type: "server.connected", properties: {} })),
-      end: Effect.zipRight(Effect.suspend(() => pipes.at(-1)!.end), settle),
+      end: Effect.andThen(Effect.suspend(() => pipes.at(-1)!.end), settle),
       fail: (error: OpenCodeError.OpenCodeServerError) =>
-        Effect.zipRight(Effect.suspend(() => pipes.at(-1)!.fail(error)), settle),
-      die: (error: OpenCodeError.OpenCodeServerError) => Effect.zipRight(Deferred.succeed(gone, error), settle),
+        Effect.andThen(Effect.suspend(() => pipes.at(-1)!.fail(error)), settle),
+      die: (error: OpenCodeError.OpenCodeServerError) => Effect.andThen(Deferred.succeed(gone, error), settle),
       attempts: () => attempts,
       open: () => open
     }
@@ -68,9 +68,9 @@ const take = (subscription: Subscription) => Effect.map(subscription.take, told)
 
 /** The items waiting for a subscriber now, possibly none. */
 const now = (subscription: Subscription) =>
-  Effect.zipRight(
+  Effect.andThen(
     settle,
-    Effect.raceFirst(take(subscription), Effect.zipRight(settle, Effect.succeed<ReadonlyArray<string>>([])))
+    Effect.raceFirst(take(subscription), Effect.andThen(settle, Effect.succeed<ReadonlyArray<string>>([])))
   )
 
 /** A connected hub. */
@@ -207,7 +207,7 @@ describe("hub", () => {
         (source: Effect.Effect.Success<ReturnType<typeof makeSource>>) =>
           source.fail(failure("unreachable", "other side closed"))
       ],
-      ["is silent for 25 seconds", () => Effect.zipRight(TestClock.adjust("25 seconds"), settle)]
+      ["is silent for 25 seconds", () => Effect.andThen(TestClock.adjust("25 seconds"), settle)]
     ] as const
   ) {
     it.scoped(`reconnects after a connection that ${how}, with a gap for earlier subscribers only`, () =>

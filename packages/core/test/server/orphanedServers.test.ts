@@ -323,7 +323,7 @@ describe("orphanedServers", () => {
           yield* orphanedServers.end(all, { namespace: "4026", pid: us, started: "500" }, "/tmp/effect-opencode-ours")
           assert.deepStrictEqual(yield* kills, [])
           assert.strictEqual(files.size, 1)
-        }).pipe(Effect.raceFirst(TestClock.adjust("50 millis").pipe(Effect.zipRight(settle), Effect.forever))),
+        }).pipe(Effect.raceFirst(TestClock.adjust("50 millis").pipe(Effect.andThen(settle), Effect.forever))),
         processes,
         files
       )
@@ -343,9 +343,9 @@ describe("orphanedServers", () => {
           for (const [pid, process] of processes) processes.set(pid, { ...process, closed })
         }
         files(true)
-        for (let i = 0; i < 100; i++) yield* Effect.zipRight(TestClock.adjust("50 millis"), settle)
+        for (let i = 0; i < 100; i++) yield* Effect.andThen(TestClock.adjust("50 millis"), settle)
         files(false)
-        for (let i = 0; i < 40; i++) yield* Effect.zipRight(TestClock.adjust("50 millis"), settle)
+        for (let i = 0; i < 40; i++) yield* Effect.andThen(TestClock.adjust("50 millis"), settle)
         yield* Fiber.join(fiber)
         assert.deepStrictEqual(yield* kills, ["TERM 70", "KILL 70"])
       }),
@@ -361,7 +361,7 @@ describe("orphanedServers", () => {
         yield* orphanedServers.note(all, "/tmp/effect-opencode-dead", { owner: "4026/62/620" })
         yield* end
         assert.deepStrictEqual([...files.keys()], [])
-      }).pipe(Effect.raceFirst(TestClock.adjust("50 millis").pipe(Effect.zipRight(settle), Effect.forever))),
+      }).pipe(Effect.raceFirst(TestClock.adjust("50 millis").pipe(Effect.andThen(settle), Effect.forever))),
       new Map([ours, [70, { started: 700 }]]),
       files
     )

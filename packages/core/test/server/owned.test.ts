@@ -230,7 +230,7 @@ describe("runs that wait for a server", () => {
           fake.instead = ({ method, url }) =>
             method === "GET" && url.pathname === "/session"
               ? Deferred.succeed(listing, undefined).pipe(
-                Effect.zipRight(Deferred.await(list)),
+                Effect.andThen(Deferred.await(list)),
                 Effect.as(json([fake.info(fake.sessions.get(sessionId!)!)]))
               )
               : undefined

@@ -39,7 +39,7 @@ const makePool = (options: pools.Options, start: (key: string) => Effect.Effect<
         dying.set(spec.key, died)
         return { died: Deferred.await(died) } as unknown as Connection
       })))
-    const die = (key: string) => Effect.zipRight(Deferred.succeed(dying.get(key)!, undefined), settle)
+    const die = (key: string) => Effect.andThen(Deferred.succeed(dying.get(key)!, undefined), settle)
     return { pool, die, log, running, most: () => most }
   })
 
@@ -57,11 +57,11 @@ const use = ({ pool }: Made, key: string) =>
     yield* settle
     return {
       fiber,
-      done: Effect.zipRight(Deferred.succeed(done, undefined), settle)
+      done: Effect.andThen(Deferred.succeed(done, undefined), settle)
     }
   })
 
-const pass = (seconds: number) => Effect.zipRight(TestClock.adjust(`${seconds} seconds`), settle)
+const pass = (seconds: number) => Effect.andThen(TestClock.adjust(`${seconds} seconds`), settle)
 
 /** A test whose servers take their second to end at its end, too. */
 const pooled = (name: string, body: Effect.Effect<void, unknown, Scope.Scope>) =>

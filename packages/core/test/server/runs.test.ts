@@ -276,7 +276,7 @@ describe("a run over a server", () => {
 describe("the end of a run over a server", () => {
   it.effect("is not that of an earlier prompt", () =>
     withScripts(
-      [(play) => Effect.zipRight(play.idle, play.answer("this one"))],
+      [(play) => Effect.andThen(play.idle, play.answer("this one"))],
       Effect.gen(function*() {
         assert.strictEqual((yield* OpenCode.run("x")).text, "this one")
       })
@@ -302,7 +302,7 @@ describe("the end of a run over a server", () => {
   it.effect("is detected when only errors are sent", () =>
     withScripts(
       [(play) =>
-        Effect.zipRight(
+        Effect.andThen(
           play.fail({ name: "UnknownError", data: { message: "Model not found: fake/nope." } }),
           play.fail({ name: "UnknownError", data: { message: "ProviderModelNotFoundError\n    at <anonymous>" } })
         )],
@@ -390,7 +390,7 @@ describe("the end of a run over a server", () => {
         yield* message(play, "msg_summary", { role: "assistant", summary: true, finish: "stop" })
       })
     const goOn = (play: F.Play) =>
-      Effect.zipRight(
+      Effect.andThen(
         message(play, "msg_on", { role: "user" }),
         part(play, "msg_on", {
           type: "text",
@@ -401,34 +401,34 @@ describe("the end of a run over a server", () => {
         })
       )
     const step = (play: F.Play, text: string, reason: string) =>
-      Effect.zipRight(play.stepStart, Effect.zipRight(play.text(text), play.stepFinish(reason)))
+      Effect.andThen(play.stepStart, Effect.andThen(play.text(text), play.stepFinish(reason)))
     const thinking = Effect.sleep("40 seconds")
     const begins: ReadonlyArray<readonly [name: string, said: string, begin: (play: F.Play) => Effect.Effect<void>]> = [
       [
         "after a step with tools",
         "One.",
-        (play) => step(play, "One.", "tool-calls").pipe(Effect.zipRight(summarize(play)), Effect.zipRight(goOn(play)))
+        (play) => step(play, "One.", "tool-calls").pipe(Effect.andThen(summarize(play)), Effect.andThen(goOn(play)))
       ],
       ["after the last word", "One.", (play) =>
         step(play, "One.", "stop").pipe(
-          Effect.zipRight(message(play, "msg_order", { role: "user" })),
-          Effect.zipRight(thinking),
-          Effect.zipRight(summarize(play)),
-          Effect.zipRight(goOn(play))
+          Effect.andThen(message(play, "msg_order", { role: "user" })),
+          Effect.andThen(thinking),
+          Effect.andThen(summarize(play)),
+          Effect.andThen(goOn(play))
         )],
       [
         "after an overflow, with the prompt once more",
         "",
         (play) =>
           play.fail({ name: "ContextOverflowError", data: { message: "too long" } }).pipe(
-            Effect.zipRight(summarize(play)),
-            Effect.zipRight(message(play, "msg_again", { role: "user" }))
+            Effect.andThen(summarize(play)),
+            Effect.andThen(message(play, "msg_again", { role: "user" }))
           )
       ],
       [
         "with a prompt of somebody else",
         "One.",
-        (play) => Effect.zipRight(step(play, "One.", "stop"), message(play, "msg_other", { role: "user" }))
+        (play) => Effect.andThen(step(play, "One.", "stop"), message(play, "msg_other", { role: "user" }))
       ]
     ]
     for (const [name, said, begin] of begins) {
@@ -676,7 +676,7 @@ describe("a gap in the events", () => {
           yield* Deferred.await(lost)
           fake.instead = ({ url }) => {
             if (!url.pathname.endsWith("/children")) return undefined
-            return Effect.as(Effect.zipRight(Deferred.succeed(listing, undefined), T.settle), json([]))
+            return Effect.as(Effect.andThen(Deferred.succeed(listing, undefined), T.settle), json([]))
           }
           fake.disconnect()
           const error = yield* T.advanceUntil(fiber)
@@ -729,7 +729,7 @@ describe("a gap in the events", () => {
     Effect.gen(function*() {
       const over = yield* Deferred.make<void>()
       yield* withScripts(
-        [(play) => Effect.zipRight(play.answer("done"), Deferred.succeed(over, undefined))],
+        [(play) => Effect.andThen(play.answer("done"), Deferred.succeed(over, undefined))],
         Effect.gen(function*() {
           const fake = yield* F.Fake
           const fiber = yield* Effect.fork(OpenCode.run("x"))
@@ -892,7 +892,7 @@ describe("a permission request", () => {
         }),
         {
           onPermission: () =>
-            Effect.zipRight(
+            Effect.andThen(
               Deferred.succeed(asked, undefined),
               Effect.onInterrupt(Effect.never, () => Deferred.succeed(interrupted, undefined))
             )
@@ -935,7 +935,7 @@ describe("a permission request", () => {
 
   it.effect("is not confused with a question to a person, which is rejected", () =>
     withScripts(
-      [(play) => Effect.zipRight(play.tell("question.asked", { id: "que_1", questions: [] }), play.answer("done"))],
+      [(play) => Effect.andThen(play.tell("question.asked", { id: "que_1", questions: [] }), play.answer("done"))],
       Effect.gen(function*() {
         yield* OpenCode.run("x")
         assert.deepStrictEqual((yield* F.Fake).rejectedQuestions, ["que_1"])
@@ -1091,8 +1091,8 @@ describe("a run over a server that stops", () => {
             fake.instead = () => undefined
             const answer = handle.call(fake, sent)
             return Deferred.succeed(aborting, undefined).pipe(
-              Effect.zipRight(Effect.sleep("1 second")),
-              Effect.zipRight(Effect.isEffect(answer) ? answer : Effect.succeed(answer))
+              Effect.andThen(Effect.sleep("1 second")),
+              Effect.andThen(Effect.isEffect(answer) ? answer : Effect.succeed(answer))
             )
           }
           const fiber = yield* Effect.fork(OpenCode.run("x", { timeout: "1 minute" }))
@@ -1168,7 +1168,7 @@ describe("many runs over a server", () => {
     Effect.gen(function*() {
       const go = yield* Deferred.make<void>()
       yield* withScripts(
-        [(play) => Effect.zipRight(Deferred.await(go), play.answer("done"))],
+        [(play) => Effect.andThen(Deferred.await(go), play.answer("done"))],
         Effect.gen(function*() {
           const fake = yield* F.Fake
           const fiber = yield* Effect.fork(
@@ -1236,7 +1236,7 @@ describe("many runs over a server", () => {
           Effect.gen(function*() {
             const stalled = yield* Effect.fork(OpenCode.run("p0", {
               onEvent: (event) =>
-                Effect.zipRight(
+                Effect.andThen(
                   Deferred.await(go),
                   Effect.sync(() => {
                     if (event._tag === "TextDelta") taken++
@@ -1271,7 +1271,7 @@ describe("many runs over a server", () => {
         const fake = yield* F.Fake
         const { sessionId } = yield* OpenCode.run("x")
         fake.mostPlaying = 0
-        fake.scripts = [(play) => Effect.zipRight(Effect.yieldNow(), play.answer("more"))]
+        fake.scripts = [(play) => Effect.andThen(Effect.yieldNow(), play.answer("more"))]
         const prompts = ["a", "b", "c", "d", "e"]
         yield* Effect.forEach(prompts, (prompt) => OpenCode.run(prompt, { sessionId }), { concurrency: "unbounded" })
         assert.strictEqual(fake.mostPlaying, 1)
@@ -1293,7 +1293,7 @@ describe("many runs over a server", () => {
           fake.instead = ({ method, url }) =>
             method === "GET" && url.pathname === "/session"
               ? Deferred.succeed(listing, undefined).pipe(
-                Effect.zipRight(Deferred.await(list)),
+                Effect.andThen(Deferred.await(list)),
                 Effect.as(json([fake.info(fake.sessions.get(sessionId!)!)]))
               )
               : undefined

@@ -264,7 +264,7 @@ describe("a server of our own", () => {
         open(
           answers((path) =>
             path === "/global/dispose"
-              ? Effect.zipRight(Deferred.succeed(asked, undefined), Effect.never)
+              ? Effect.andThen(Deferred.succeed(asked, undefined), Effect.never)
               : undefined
           ).answer
         ),

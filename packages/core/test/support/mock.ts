@@ -290,7 +290,7 @@ export const until = <R>(what: string, reached: Effect.Effect<boolean, never, R>
         ? Effect.void
         : performance.now() > deadline
         ? Effect.dieMessage(`never reached: ${what}`)
-        : Effect.zipRight(turn, again))
+        : Effect.andThen(turn, again))
     return again
   })
 
@@ -299,7 +299,7 @@ export const untilStarted = (count: number) =>
 
 /** Waits until this many attempts have their directories: only the gate is left before their start. */
 export const untilMade = (count: number) =>
-  Effect.zipRight(
+  Effect.andThen(
     Effect.flatMap(Machine, ({ made }) => until(`${count} directories`, Effect.sync(() => made.length >= count))),
     settle
   )
@@ -347,7 +347,7 @@ export const untilOver = (count: number) =>
     until(
       `${count} attempts that are over`,
       Effect.map(commands, (all) => all.length === count && removed.length === count)
-    )).pipe(Effect.zipRight(settle))
+    )).pipe(Effect.andThen(settle))
 
 export const isDone = <A, E>(fiber: Fiber.RuntimeFiber<A, E>) => Effect.map(fiber.poll, (exit) => exit._tag === "Some")
 

@@ -34,7 +34,7 @@ export class Pipe {
       }
       if (this.queued > 0 && this.queued + chunk.length > capacity) {
         this.writable.unsafeClose()
-        return Effect.zipRight(this.writable.await, this.write(chunk))
+        return Effect.andThen(this.writable.await, this.write(chunk))
       }
       this.queue.push(chunk)
       this.queued += chunk.length
@@ -87,7 +87,7 @@ export class Pipe {
       return Effect.fail(Option.none())
     }
     this.readable.unsafeClose()
-    return Effect.zipRight(this.readable.await, this.take)
+    return Effect.andThen(this.readable.await, this.take)
   })
 
   private drop(): void {

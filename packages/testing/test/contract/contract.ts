@@ -280,7 +280,7 @@ const scenarios: ReadonlyArray<Scenario> = [
     test: Effect.gen(function*() {
       const { arrived } = yield* Other
       const fiber = yield* Effect.fork(OpenCode.run("Say something"))
-      yield* Effect.raceFirst(arrived, Effect.zipRight(Fiber.await(fiber), Effect.dieMessage("the run has ended")))
+      yield* Effect.raceFirst(arrived, Effect.andThen(Fiber.await(fiber), Effect.dieMessage("the run has ended")))
       const exit = yield* Fiber.interrupt(fiber)
       expect(Exit.isInterrupted(exit)).toBe(true)
       yield* nothingLeft

@@ -64,7 +64,7 @@ export const remove = (fileSystem: FileSystem.FileSystem, directory: string): Ef
   const removed = fileSystem.remove(directory, { recursive: true, force: true })
   return removed.pipe(
     // A file that appears while the directory is being removed fails the first try.
-    Effect.orElse(() => Effect.retry(Effect.zipRight(unlock(fileSystem, directory), removed), { times: 1 })),
+    Effect.orElse(() => Effect.retry(Effect.andThen(unlock(fileSystem, directory), removed), { times: 1 })),
     Effect.catchAll((error) =>
       Effect.logWarning(`A temporary directory could not be removed (${systemError.describe(error)}): ${directory}`)
     )

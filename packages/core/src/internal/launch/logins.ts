@@ -57,7 +57,7 @@ const replace = ({ fileSystem }: Services, file: string, content: Logins): Effec
     const target = yield* fileSystem.realPath(file)
     const fresh = `${target}.${yield* Random.nextIntBetween(0, 2 ** 31)}`
     yield* fileSystem.writeFileString(fresh, JSON.stringify(content, null, 2), { mode: 0o600 }).pipe(
-      Effect.zipRight(fileSystem.rename(fresh, target)),
+      Effect.andThen(fileSystem.rename(fresh, target)),
       Effect.onError(() => Effect.ignore(fileSystem.remove(fresh, { force: true })))
     )
   })

@@ -32,8 +32,8 @@ export const until = (
   return Effect.suspend(() => {
     if (readers.every((reader) => reader.unsafePoll() !== null)) return Effect.void
     return Effect.flatMap(
-      Effect.fork(Effect.zipRight(silent(looks), Fiber.interruptAll(readers))),
-      (watch) => Effect.zipRight(Fiber.awaitAll(readers), Effect.sync(() => watch.unsafeInterruptAsFork(FiberId.none)))
+      Effect.fork(Effect.andThen(silent(looks), Fiber.interruptAll(readers))),
+      (watch) => Effect.andThen(Fiber.awaitAll(readers), Effect.sync(() => watch.unsafeInterruptAsFork(FiberId.none)))
     )
   })
 }

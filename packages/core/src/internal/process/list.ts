@@ -120,7 +120,7 @@ export const readProcess = <A>(
         const isWhole = environment !== "" || parsed.zombie || !hasEnvironment(stat) || attempt === patience
         return isWhole
           ? Effect.succeed({ ...parsed, found: look(environment ?? "") })
-          : Effect.zipRight(arrival(services, pid, attempt), readProcess(services, pid, look, attempt + 1))
+          : Effect.andThen(arrival(services, pid, attempt), readProcess(services, pid, look, attempt + 1))
       }
     )
   })

@@ -69,7 +69,7 @@ export const make = <A>(
         })
       ),
       Effect.intoDeferred(current.seen),
-      Effect.zipRight(work)
+      Effect.andThen(work)
     )
   })
 

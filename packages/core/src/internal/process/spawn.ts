@@ -107,7 +107,7 @@ export const start = (
       const process = yield* restore(executor.start(command)).pipe(
         Scope.extend(processScope),
         Effect.catchAllCause((cause) =>
-          Effect.zipRight(
+          Effect.andThen(
             Effect.forkDaemon(Scope.close(processScope, Exit.void)),
             Cause.isInterruptedOnly(cause) ? Effect.interrupt : Effect.fail(spawnError(options, cause))
           )
@@ -152,10 +152,10 @@ export const start = (
 
       const poll = (pause: number): Effect.Effect<void> =>
         Effect.flatMap(gone, (done) =>
-          done ? Effect.void : Effect.zipRight(Effect.sleep(pause), poll(Math.min(pause * 2, 100))))
+          done ? Effect.void : Effect.andThen(Effect.sleep(pause), poll(Math.min(pause * 2, 100))))
 
       const waitGone = (patience: Duration.Duration): Effect.Effect<boolean> =>
-        Effect.zipRight(Deferred.await(exited), poll(5)).pipe(
+        Effect.andThen(Deferred.await(exited), poll(5)).pipe(
           Effect.interruptible,
           Effect.timeoutOption(patience),
           Effect.map(Option.isSome)
@@ -206,7 +206,7 @@ export const start = (
 
       yield* Scope.addFinalizer(
         scope,
-        Effect.zipRight(
+        Effect.andThen(
           terminate(),
           Effect.flatMap(Deferred.isDone(exited), (isDone) => {
             table.leads(process.pid, false)

@@ -205,7 +205,7 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
       if (Either.isLeft(verdict)) return yield* verdict.left
     })
     if (outbox === undefined) {
-      return Effect.zipRight(
+      return Effect.andThen(
         Effect.mapError(Effect.withParentSpan(supervise, yield* telemetry.span), Option.some),
         Effect.fail(Option.none())
       )

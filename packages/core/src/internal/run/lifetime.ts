@@ -38,9 +38,9 @@ const unsafeMake = (name: string, scope: Scope.CloseableScope, onEnd: (self: Mem
 
   const close = (exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
     Effect.forEach([...members], (member) => member.end(exit), { concurrency: "unbounded", discard: true }).pipe(
-      Effect.zipRight(Scope.close(scope, exit)),
-      Effect.zipRight(Effect.sync(() => onEnd(self))),
-      Effect.zipRight(ended.open)
+      Effect.andThen(Scope.close(scope, exit)),
+      Effect.andThen(Effect.sync(() => onEnd(self))),
+      Effect.andThen(ended.open)
     )
 
   const self: Lifetime & Member = {

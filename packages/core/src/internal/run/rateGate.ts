@@ -28,7 +28,7 @@ export const make = (fallback: Duration.Duration): RateGate => {
   const wait: RateGate["wait"] = (provider) =>
     Effect.flatMap(left(provider), (left) =>
       // Another run can have been told to wait longer in the meantime.
-      left > 0 ? Effect.zipRight(Effect.sleep(left), wait(provider)) : Effect.void)
+      left > 0 ? Effect.andThen(Effect.sleep(left), wait(provider)) : Effect.void)
 
   return {
     isOpen: (provider) => Effect.map(left(provider), (left) => left <= 0),

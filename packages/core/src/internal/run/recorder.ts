@@ -105,8 +105,8 @@ const source = (options: Options): (arrived: ReadonlyArray<RunEvent>) => Effect.
 
   const ready = Effect.sync(() => guard.reading(true))
 
-  const deliver = Effect.zipRight(Effect.zipRight(announce, offer), ready)
-  const deliverOnly = Effect.zipRight(offer, ready)
+  const deliver = Effect.andThen(Effect.andThen(announce, offer), ready)
+  const deliverOnly = Effect.andThen(offer, ready)
 
   return (arrived) => {
     if (arrived.length === 0) return Effect.void

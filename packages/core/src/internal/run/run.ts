@@ -173,9 +173,9 @@ const open = (
           error._tag !== "OpenCodeSqliteError" ?
             Effect.fail(error) :
             Effect.uninterruptible(Scope.close(own, Exit.fail(error))).pipe(
-              Effect.zipRight(expiry.inTime(delay(error), number)),
-              Effect.zipRight(Metric.increment(telemetry.retries)),
-              Effect.zipRight(attempts(number + 1)),
+              Effect.andThen(expiry.inTime(delay(error), number)),
+              Effect.andThen(Metric.increment(telemetry.retries)),
+              Effect.andThen(attempts(number + 1)),
               // Whoever pulls is in another span.
               Effect.withParentSpan(span)
             )

@@ -93,7 +93,7 @@ const inside = (
 
     const alone = <A, E>(turns: Effect.Effect<A, E>): Effect.Effect<A, E | OpenCodeConfigError> =>
       // In the lifetime before there is a run: a turn would make a removed data directory anew, and leave it.
-      lifetime.run(Effect.scoped(Effect.zipRight(turn.enter, turns)))
+      lifetime.run(Effect.scoped(Effect.andThen(turn.enter, turns)))
 
     const session: Session = {
       id: Effect.sync(() => id),

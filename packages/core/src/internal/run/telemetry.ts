@@ -56,7 +56,7 @@ export const gateWaiting = Metric.histogram(
 export const gateWait = (millis: number): Effect.Effect<void> => Metric.update(gateWaiting, millis / 1000)
 
 export const runEnded = (outcome: string, millis: number): Effect.Effect<void> =>
-  Effect.zipRight(
+  Effect.andThen(
     Metric.update(Metric.tagged(runs, "outcome", outcome), 1),
     Metric.update(Metric.tagged(duration, "outcome", outcome), millis / 1000)
   )

@@ -166,7 +166,7 @@ export const make = (
       // A fiber that sleeps is half of a race.
       return Effect.flatMap(
         Effect.fork(Effect.delay(Deferred.succeed(wake, undefined), millis)),
-        (alarm) => Effect.zipRight(woken, Effect.sync(() => alarm.unsafeInterruptAsFork(fiberId)))
+        (alarm) => Effect.andThen(woken, Effect.sync(() => alarm.unsafeInterruptAsFork(fiberId)))
       )
     }
 
@@ -180,7 +180,7 @@ export const make = (
       const doomed = hopeless === undefined ? Infinity : hopeless.at - (blocked > 0 ? blockedSince : now)
       if (left > 0 && silence > 0 && doomed > 0) {
         armed = Math.min(armed, hopeless?.at ?? Infinity)
-        return Effect.zipRight(sleep(Math.min(silence, left, doomed)), watch)
+        return Effect.andThen(sleep(Math.min(silence, left, doomed)), watch)
       }
       if (hopeless !== undefined && doomed <= 0) {
         fire({ _tag: "ProviderRetries", retry: hopeless.retry, isHopeless: true })

@@ -166,7 +166,7 @@ const read = (running: spawn.Running, dialect: Dialect, sink: Sink, agent: strin
     const whileLimited = (handOn: Effect.Effect<void>): Effect.Effect<void> => {
       const first = limited
       limited = Effect.void
-      return Effect.zipRight(first, handOn)
+      return Effect.andThen(first, handOn)
     }
     const told = (found: ReadonlyArray<stderrFacts.Fact>): ReadonlyArray<RunEvent> =>
       found.flatMap((fact): ReadonlyArray<RunEvent> => {
@@ -271,7 +271,7 @@ const pump = <E>(
     Effect.flatMap((pull) => {
       const next: Effect.Effect<void, E> = Effect.flatMap(
         pull,
-        (either) => Either.isLeft(either) ? Effect.void : Effect.zipRight(consume(either.right), next)
+        (either) => Either.isLeft(either) ? Effect.void : Effect.andThen(consume(either.right), next)
       )
       return next
     }),

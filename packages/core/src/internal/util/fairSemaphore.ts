@@ -60,7 +60,7 @@ export const make = (permits: number): Effect.Effect<Turnstile> =>
     })
 
     return {
-      enter: Effect.uninterruptibleMask((restore) => Effect.zipRight(turn(restore), permit)),
+      enter: Effect.uninterruptibleMask((restore) => Effect.andThen(turn(restore), permit)),
       tryEnter: Effect.uninterruptible(Effect.suspend(() => {
         if (free === 0) return Effect.succeedNone
         free--

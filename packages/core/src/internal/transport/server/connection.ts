@@ -199,7 +199,7 @@ export const hold = (
       return Effect.interruptible(Effect.scoped(use)).pipe(
         Effect.onExit((exit) => {
           state = { _tag: "Closed" }
-          return Effect.zipRight(
+          return Effect.andThen(
             exit._tag === "Failure" ? Deferred.failCause(result, exit.cause) : Effect.void,
             Deferred.succeed(done, undefined)
           )
@@ -219,11 +219,11 @@ export const hold = (
           case "Opening":
             return restore(Deferred.await(state.result))
           case "Closing":
-            return restore(Effect.zipRight(Deferred.await(state.done), connect))
+            return restore(Effect.andThen(Deferred.await(state.done), connect))
           case "Closed": {
             const result = Deferred.unsafeMake<Connection, QueryError>(FiberId.none)
             state = { _tag: "Opening", result }
-            return Effect.zipRight(Effect.forkIn(live(result), scope), restore(Deferred.await(result)))
+            return Effect.andThen(Effect.forkIn(live(result), scope), restore(Deferred.await(result)))
           }
         }
       })

@@ -80,7 +80,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
         if (event._tag === "SessionError" && event.kind === "rate-limit") limited = sink.limited(event.retryAfter)
         if (rawLines !== undefined && "raw" in event) rawLines.push(json.stringify(event.raw))
       }
-      return Effect.zipRight(limited, feed(arrived))
+      return Effect.andThen(limited, feed(arrived))
     }
 
     /** Whether the events alone show an end. */

@@ -109,7 +109,7 @@ const makeSubscriber = (limit: number): Subscriber => {
       latch.unsafeClose()
       return Effect.succeed(taken)
     }
-    return error === undefined ? Effect.zipRight(latch.await, take) : Effect.failSync(error)
+    return error === undefined ? Effect.andThen(latch.await, take) : Effect.failSync(error)
   })
 
   return {
@@ -242,7 +242,7 @@ export const make = (options: Options): Effect.Effect<Hub, never, Scope.Scope> =
         const rest = heard + Duration.toMillis(patience) - now
         return rest <= 0
           ? Effect.fail(options.lost(`nothing was heard of it for ${Duration.toSeconds(patience)} s`))
-          : Effect.zipRight(Effect.sleep(rest), silent)
+          : Effect.andThen(Effect.sleep(rest), silent)
       })
       return yield* Effect.raceFirst(pump, silent)
     }))
@@ -263,7 +263,7 @@ export const make = (options: Options): Effect.Effect<Hub, never, Scope.Scope> =
         if (error !== undefined) return Effect.void
         error = reason
         for (const subscriber of subscribers) subscriber.fail(() => reason)
-        return Effect.zipRight(ready.open, Deferred.succeed(failed, reason))
+        return Effect.andThen(ready.open, Deferred.succeed(failed, reason))
       })
 
     // Nobody hangs on a server that is not wanted any more.
@@ -271,14 +271,14 @@ export const make = (options: Options): Effect.Effect<Hub, never, Scope.Scope> =
     yield* Effect.raceFirst(keep, options.gone).pipe(
       Effect.flatMap(giveUp),
       Effect.catchAllCause((cause) =>
-        Effect.zipRight(Effect.logDebug(cause), giveUp(options.lost("its events failed")))
+        Effect.andThen(Effect.logDebug(cause), giveUp(options.lost("its events failed")))
       ),
       Effect.forkIn(scope)
     )
 
     const enter: Effect.Effect<Subscriber, OpenCodeServerError> = Effect.suspend(() => {
       if (error !== undefined) return Effect.fail(error)
-      if (!isConnected) return Effect.zipRight(Effect.interruptible(ready.await), enter)
+      if (!isConnected) return Effect.andThen(Effect.interruptible(ready.await), enter)
       const subscriber = makeSubscriber(limit)
       subscribers.add(subscriber)
       return Effect.succeed(subscriber)

@@ -103,7 +103,7 @@ export const make = (
     const enter: Enter = Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
         waiting++
-        return Effect.zipRight(balance, restore(slots.enter))
+        return Effect.andThen(balance, restore(slots.enter))
       }).pipe(
         Effect.ensuring(Effect.sync(() => {
           waiting--
@@ -162,7 +162,7 @@ export const make = (
             })
           )
           const { turn } = yield* turnOf(name)
-          const server = yield* makeServer(key.spec, yield* onceIn(Effect.zipRight(turn.enter, enter)))
+          const server = yield* makeServer(key.spec, yield* onceIn(Effect.andThen(turn.enter, enter)))
           entries.set(name, server)
           // The first of the finalizers.
           yield* Effect.addFinalizer(() =>
@@ -202,7 +202,7 @@ export const make = (
           return RcMap.invalidate(servers, key)
         })
         // Once it has begun to end the server, it is not stopped.
-        const alarm = Effect.zipRight(Effect.interruptible(Effect.sleep(idleTimeToLive)), end)
+        const alarm = Effect.andThen(Effect.interruptible(Effect.sleep(idleTimeToLive)), end)
         return Effect.map(Effect.forkIn(Effect.uninterruptible(alarm), scope), (fiber) => {
           self.alarm = fiber
         })
@@ -219,7 +219,7 @@ export const make = (
         users.delete(name)
         const server = entries.get(name)
         // One that has died goes on with its data when somebody needs it.
-        if (server?.hasOpened() === true) return Effect.zipRight(enterIdle(key), balance)
+        if (server?.hasOpened() === true) return Effect.andThen(enterIdle(key), balance)
         // Nobody waits for its first start any more, or it had none.
         const retire = Effect.suspend(() => users.has(name) ? Effect.void : RcMap.invalidate(servers, key))
         return Effect.flatMap(Effect.forkIn(retire, scope), Fiber.join)
@@ -231,7 +231,7 @@ export const make = (
           const key = new Key(spec)
           const use = yield* Effect.scope
           yield* Effect.acquireRelease(enterUse(spec.key), () => leaveUse(key))
-          return yield* Effect.scoped(Effect.zipRight(door.enter, Scope.extend(RcMap.get(servers, key), use)))
+          return yield* Effect.scoped(Effect.andThen(door.enter, Scope.extend(RcMap.get(servers, key), use)))
         })
     }
   })
@@ -265,7 +265,7 @@ export const ofProcesses = (services: Services, options: Options): Effect.Effect
           yield* enter
           const process = yield* Effect.scope
           const around = prepared ?? (yield* prepare)
-          return yield* Effect.scoped(Effect.zipRight(
+          return yield* Effect.scoped(Effect.andThen(
             gate.enter,
             Scope.extend(connections.open(services, spec, around, { startTimeout }), process)
           ))

@@ -107,7 +107,7 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
           Effect.timeoutOption(beginPatience)
         )
         if (yield* hasEnded) return
-        yield* Effect.zipRight(api.abort(sessionId), untilResting(sessionId)).pipe(
+        yield* Effect.andThen(api.abort(sessionId), untilResting(sessionId)).pipe(
           Effect.timeoutFail({ duration: turn.patience, onTimeout: () => "it took too long" })
         )
         if (Option.isNone(waited)) return yield* Effect.fail("it had not begun yet")
@@ -116,7 +116,7 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
     const endPrompt = Effect.suspend(() => {
       if (prompted === undefined) return Effect.asVoid(Fiber.interrupt(driver))
       const { questions, sessionId } = prompted
-      return Effect.zipRight(
+      return Effect.andThen(
         questions.close,
         Effect.raceFirst(abortBegun(sessionId), Effect.flatMap(connection.died, Effect.fail))
       ).pipe(
@@ -140,7 +140,7 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
       return aborting
     })).pipe(Effect.flatMap(Fiber.await), Effect.asVoid)
 
-    yield* Scope.addFinalizer(scope, Effect.zipRight(abort, Scope.close(inner, Exit.void)))
+    yield* Scope.addFinalizer(scope, Effect.andThen(abort, Scope.close(inner, Exit.void)))
 
     const running: Running = {
       stop: () =>
