@@ -5,6 +5,7 @@
  * @since 0.1.0
  */
 import * as Arr from "effect/Array"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as JSONSchema from "effect/JSONSchema"
@@ -538,7 +539,7 @@ export const combine = (results: Arr.NonEmptyReadonlyArray<RunResult>): RunResul
     stderr: stderr.read(),
     rawLines: results.some((result) => result.rawLines !== undefined) ? rawLines : undefined,
     attempts: sum((result) => result.attempts),
-    duration: sum((result) => result.duration)
+    duration: results.reduce((total, result) => Duration.sum(total, result.duration), Duration.zero)
   }, { disableValidation: true })
 }
 

@@ -5,6 +5,7 @@
  *
  * @since 0.1.0
  */
+import type * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as check from "./internal/opencode/check.js"
 import * as providerErrors from "./internal/opencode/providerErrors.js"
@@ -49,8 +50,7 @@ export type Exit =
  * @category models
  */
 export type Guard =
-  /** `limit` in milliseconds. */
-  | { readonly _tag: "Timeout"; readonly phase: "startup" | "idle" | "total"; readonly limit: number }
+  | { readonly _tag: "Timeout"; readonly phase: "startup" | "idle" | "total"; readonly limit: Duration.Duration }
   | {
     readonly _tag: "Budget"
     readonly limit: "steps" | "cost" | "tokens" | "toolCalls"

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Either, FastCheck as fc, Schema } from "effect"
+import { Duration, Either, FastCheck as fc, Schema } from "effect"
 import { OpenCodeError, RunEvent, Verdict } from "effect-opencode"
 import * as arbitraries from "./support/arbitraries.js"
 import { code, eventsOf, facts, lost, signal, stderrOf, sum } from "./support/facts.js"
@@ -370,7 +370,7 @@ const guardOf = (
   const began = fixtures.linesOf(fixture.stdout)
     .filter((line) => fixtures.objectOf(line)?.["type"] === "step_start").length
   if (began > maxSteps) return { _tag: "Budget", limit: "steps", max: maxSteps, reached: began }
-  return { _tag: "Timeout", phase: fixture.stdout.length === 0 ? "startup" : "idle", limit: 1000 }
+  return { _tag: "Timeout", phase: fixture.stdout.length === 0 ? "startup" : "idle", limit: Duration.seconds(1) }
 }
 
 const exitOf = (fixture: fixtures.Fixture): Verdict.Exit =>
@@ -533,9 +533,9 @@ describe("Verdict", () => {
       model: "m1"
     }
     const cases: ReadonlyArray<readonly [Verdict.Guard, Outcome]> = [
-      [{ _tag: "Timeout", phase: "startup", limit: 1000 }, timeout("startup")],
-      [{ _tag: "Timeout", phase: "idle", limit: 1000 }, timeout("idle")],
-      [{ _tag: "Timeout", phase: "total", limit: 1000 }, { tag: "OpenCodeTimeoutError", phase: "total" }],
+      [{ _tag: "Timeout", phase: "startup", limit: Duration.seconds(1) }, timeout("startup")],
+      [{ _tag: "Timeout", phase: "idle", limit: Duration.seconds(1) }, timeout("idle")],
+      [{ _tag: "Timeout", phase: "total", limit: Duration.seconds(1) }, { tag: "OpenCodeTimeoutError", phase: "total" }],
       [{ _tag: "Budget", limit: "cost", max: 1, reached: 1.5 }, { tag: "OpenCodeBudgetError", limit: "cost" }],
       [{ _tag: "AgentFallback", agent: "nope", reason: "unknown" }, agent],
       [{ _tag: "ProviderRetries", retry }, session("rate-limit")]
@@ -660,7 +660,7 @@ describe("Verdict", () => {
         reason: "Rate limit reached",
         statusCode: 429,
         retryable: true,
-        retryAfter: 7000,
+        retryAfter: Duration.seconds(7),
         error: { name: "APIError", data: { responseHeaders: { "retry-after": "7", "x-request-id": "req_1" } } }
       })
       const encoded = JSON.stringify(Schema.encodeSync(OpenCodeError.OpenCodeError)(failed))

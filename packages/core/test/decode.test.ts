@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc, Schema } from "effect"
+import { Duration, FastCheck as fc, Schema } from "effect"
 import { RunEvent, RunResult } from "effect-opencode"
 import * as decode from "../src/internal/opencode/v1/decode.js"
 import * as arbitraries from "./support/arbitraries.js"
@@ -304,9 +304,9 @@ describe("decode", () => {
     it("tells a quota from a rate limit, and how long to wait", () => {
       const limited = (data: object) => line({ type: "error", error: { name: "APIError", data } })
       expect(limited({ message: "Rate limit reached", statusCode: 429, responseHeaders: { "retry-after": "2" } }))
-        .toMatchObject({ kind: "rate-limit", retryAfter: 2000 })
+        .toMatchObject({ kind: "rate-limit", retryAfter: Duration.seconds(2) })
       expect(limited({ message: "slow", statusCode: 429, responseHeaders: { "retry-after-ms": "250" } }))
-        .toMatchObject({ kind: "rate-limit", retryAfter: 250 })
+        .toMatchObject({ kind: "rate-limit", retryAfter: Duration.millis(250) })
       expect(limited({ message: "x", statusCode: 429, responseBody: "{\"code\":\"insufficient_quota\"}" }))
         .toMatchObject({ kind: "quota", retryAfter: undefined })
     })

@@ -1,5 +1,5 @@
 import { addEqualityTesters, describe, expect, it } from "@effect/vitest"
-import { Cause, Chunk, Deferred, Effect, Exit, Fiber, Schema, Stream, TestClock } from "effect"
+import { Cause, Chunk, Deferred, Duration, Effect, Exit, Fiber, Schema, Stream, TestClock } from "effect"
 import { OpenCode, OpenCodeError, RunConfig, RunEvent, RunResult } from "effect-opencode"
 import { Events, MockCommandExecutor, OpenCodeTest } from "effect-opencode-testing"
 
@@ -195,8 +195,8 @@ describe("OpenCodeTest", () => {
     }
 
     it("takes every field, and adds a plausible partial up from events", () => {
-      const error = Failure.timeout({ phase: "idle", limit: 5, events: turns, partial: { stderr: "hm", attempts: 2 } })
-      expect(error).toMatchObject({ phase: "idle", limit: 5 })
+      const error = Failure.timeout({ phase: "idle", limit: Duration.millis(5), events: turns, partial: { stderr: "hm", attempts: 2 } })
+      expect(error).toMatchObject({ phase: "idle", limit: Duration.millis(5) })
       expect(error.partial).toMatchObject({
         eventCount: 6,
         text: "One file.",
@@ -208,9 +208,9 @@ describe("OpenCodeTest", () => {
       const killed = Failure.process({ signal: "SIGKILL" })
       expect([killed.signal, killed.exitCode]).toEqual(["SIGKILL", undefined])
       expect(Failure.budget({ scope: "fleet" }).partial).toBeUndefined()
-      expect(Failure.session({ kind: "rate-limit", statusCode: 429, retryAfter: 1 })).toMatchObject({
+      expect(Failure.session({ kind: "rate-limit", statusCode: 429, retryAfter: Duration.millis(1) })).toMatchObject({
         errorName: "APIError",
-        retryAfter: 1
+        retryAfter: Duration.millis(1)
       })
     })
 

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Duration from "effect/Duration"
 import * as Args from "@effect/cli/Args"
 import * as Command from "@effect/cli/Command"
 import * as Options from "@effect/cli/Options"
@@ -98,7 +99,7 @@ const forPeople = ({ options, prompt, redactor }: Run, cwd: string, kept: boolea
         return view.event(redactor.event(event))
       })
     const interrupted = Effect.gen(function*() {
-      const duration = (yield* Clock.currentTimeMillis) - startedAt
+      const duration = Duration.millis((yield* Clock.currentTimeMillis) - startedAt)
       yield* view.end({
         ...RunResult.fold(seen),
         finishReason: undefined,

@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Duration from "effect/Duration"
 import * as RunEvent from "effect-opencode/RunEvent"
 import type { FileChange } from "effect-opencode/RunResult"
 import type { TokenUsage } from "effect-opencode/TokenUsage"
@@ -178,8 +179,8 @@ export interface Ending {
   readonly cost: number
   /** `true` where some of the cost is unknown and not in `cost`. */
   readonly unpriced?: boolean | undefined
-  /** Milliseconds; `undefined` where nobody knows. */
-  readonly duration: number | undefined
+  /** `undefined` if nobody knows. */
+  readonly duration: Duration.Duration | undefined
   readonly finishReason?: string | undefined
   /** Starts of OpenCode. */
   readonly attempts?: number | undefined
@@ -240,7 +241,7 @@ export const ending = (ending: Ending, { cwd, style }: Pick<Options, "cwd" | "st
     : style.green(`✔ ${outcome}`)
   const remarks = [
     ...figures(ending),
-    ...(ending.duration === undefined ? [] : [duration(ending.duration)]),
+    ...(ending.duration === undefined ? [] : [duration(Duration.toMillis(ending.duration))]),
     ...(ending.attempts !== undefined && ending.attempts > 1 ? [`${ending.attempts} starts`] : []),
     ...lost(ending).map(style.yellow),
     ...(ending.recovered === true ? ["end recovered from the session"] : []),

@@ -4,6 +4,7 @@
  *
  * @since 0.1.0
  */
+import * as Duration from "effect/Duration"
 import * as RunEvent from "effect-opencode/RunEvent"
 import * as HashMap from "effect/HashMap"
 import * as SortedMap from "effect/SortedMap"
@@ -144,7 +145,7 @@ const resultLine = (layout: Layout, result: JobResult): ReadonlyArray<ink.Piece>
     name: result.name,
     state: ink.piece(mark.ink, statistics.succeeded(result) ? "done" : "failed"),
     ...spent(result),
-    time: format.clock(result.duration),
+    time: format.clock(Duration.toMillis(result.duration)),
     note: statistics.succeeded(result)
       ? ink.piece("dim", [...lost(result).map((text) => `(${text})`), result.answer].join(" "))
       : ink.piece("red", [result.outcome, result.message ?? ""].filter((part) => part !== "").join(": "))
@@ -385,7 +386,7 @@ const endedText = (result: JobResult): string => {
     `${format.compact(result.usage.total)} tokens`,
     format.costInWords(result),
     ...lost(result),
-    format.duration(result.duration)
+    format.duration(Duration.toMillis(result.duration))
   ].join(", ")
   return statistics.succeeded(result)
     ? `done: ${figures}`

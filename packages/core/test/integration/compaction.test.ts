@@ -4,7 +4,7 @@
  */
 import { describe, expect } from "@effect/vitest"
 import { Effect } from "effect"
-import { OpenCode, RunEvent, RunResult } from "effect-opencode"
+import { OpenCode, RunEvent } from "effect-opencode"
 import { compacting, overflowing, real, respond, run } from "./support.js"
 
 describe("a compaction of the real binary", () => {

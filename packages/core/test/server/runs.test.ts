@@ -1,6 +1,6 @@
 /** Runs over a server in memory: what is told, in which order, and how it ends. */
 import { assert, describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Logger, Queue, Schema, Scope, Stream, TestClock } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Logger, Queue, Schema, Scope, Stream, TestClock } from "effect"
 import { FleetBudget, OpenCode, OpenCodeServer, RunConfig, Transcript } from "effect-opencode"
 import type { OpenCodeError, RunEvent } from "effect-opencode"
 import * as fs from "node:fs"
@@ -1090,7 +1090,7 @@ describe("a run over a server that is to stop", () => {
           yield* T.settle
           yield* TestClock.adjust("1 minute")
           const error = yield* Fiber.join(fiber)
-          expect(error).toMatchObject({ phase: "total", limit: 60_000 })
+          expect(error).toMatchObject({ phase: "total", limit: Duration.minutes(1) })
           assert.strictEqual(error.partial.text, "what was said")
           assert.deepStrictEqual(tags(error.partial.events), ["StepStart", "Text"])
           assert.strictEqual((yield* F.Fake).aborted.length, 1)

@@ -1,5 +1,6 @@
 import * as Either from "effect/Either"
 import * as Encoding from "effect/Encoding"
+import * as Duration from "effect/Duration"
 import * as Redacted from "effect/Redacted"
 import type { RunEvent } from "../../RunEvent.js"
 import * as jsonMessage from "../util/jsonMessage.js"
@@ -267,7 +268,7 @@ export interface Redactor {
   readonly lines: () => (line: string) => string
 }
 
-const isOpaque = (value: unknown): boolean => Redacted.isRedacted(value)
+const isOpaque = (value: unknown): boolean => Redacted.isRedacted(value) || Duration.isDuration(value)
 
 const beginsKey = /-----BEGIN [A-Z ]*PRIVATE KEY-----(?!.*-----END )/
 const endsKey = /-----END [A-Z ]*PRIVATE KEY-----/

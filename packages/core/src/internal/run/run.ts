@@ -29,7 +29,7 @@ import * as telemetry from "./telemetry.js"
 import * as unpriced from "./unpriced.js"
 
 const nothingYet = (plan: plan.Plan, attempts: number, now: number): Partial =>
-  runSnapshot.make({ runId: plan.runId, cwd: plan.cwd, attempts, duration: now - plan.startedAt })
+  runSnapshot.make({ runId: plan.runId, cwd: plan.cwd, attempts, duration: Duration.millis(now - plan.startedAt) })
 
 const requestAttributes = (settled: plan.Plan) => {
   const { model } = settled.options
@@ -109,7 +109,7 @@ const open = (
           Effect.suspend(() =>
             new OpenCodeTimeoutError({
               phase: "total",
-              limit: Duration.toMillis(settled.timeout),
+              limit: settled.timeout,
               partial: nothingYet(settled, attempts, clock.unsafeCurrentTimeMillis())
             })
           )

@@ -1,3 +1,4 @@
+import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -71,8 +72,8 @@ export interface Sink {
   readonly rawLines: Array<string> | undefined
   /** Makes the entrance of one source: counts when it is called, and waits for the consumer in the effect. */
   readonly intake: () => (arrived: ReadonlyArray<RunEvent>) => Effect.Effect<void>
-  /** The provider has asked for patience, for so many milliseconds where it says so. */
-  readonly limited: (retryAfter: number | undefined) => Effect.Effect<void>
+  /** The provider has asked for patience, and perhaps said for how long. */
+  readonly limited: (retryAfter: Duration.Duration | undefined) => Effect.Effect<void>
 }
 
 export interface Running {
