@@ -179,7 +179,15 @@ describe("OpenCodeTest", () => {
   })
 
   describe("failures", () => {
-    for (const error of Object.values(all)) {
+    const { output, ...ofRuns } = all
+    it.effect("OpenCodeOutputError on demand to runSchema, which alone can fail with it", () =>
+      Effect.gen(function*() {
+        expect(yield* Effect.flip(OpenCode.runSchema(Schema.Number, "x"))).toBe(output)
+        const exit = yield* Effect.exit(OpenCode.run("x"))
+        expect(Exit.isFailure(exit) && Cause.pretty(exit.cause)).toContain("only `runSchema` can fail")
+      }).pipe(Effect.provide(OpenCodeTest.layer({ x: Reply.fail(output) }))))
+
+    for (const error of Object.values(ofRuns)) {
       it.effect(`${error._tag} on demand, valid, to run and to stream alike`, () =>
         Effect.gen(function*() {
           const fromRun = yield* Effect.flip(OpenCode.run("x"))
