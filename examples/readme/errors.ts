@@ -1,5 +1,5 @@
 import { NodeContext, NodeRuntime } from "@effect/platform-node"
-import { Effect, Layer } from "effect"
+import { Duration, Effect, Layer } from "effect"
 import { OpenCode, OpenCodeError } from "effect-opencode"
 
 // #region errors
@@ -11,7 +11,7 @@ const fix = OpenCode.run("Fix the failing test", { timeout: "10 minutes" }).pipe
     OpenCodeSessionError: (error) => {
       switch (error.kind) {
         case "rate-limit":
-          return Effect.succeed(`try again in ${error.retryAfter ?? 60_000} ms`)
+          return Effect.succeed(`try again in ${Duration.format(error.retryAfter ?? "1 minute")}`)
         case "context-overflow":
           return Effect.succeed("the task is too large")
         default:

@@ -9,7 +9,7 @@ const whenTheProviderSaysSo = Schedule.recurs(3).pipe(
   Schedule.whileInput((error: OpenCodeError.RunError) =>
     error._tag === "OpenCodeSessionError" && error.kind === "rate-limit"
   ),
-  Schedule.addDelay(([, error]) => error._tag === "OpenCodeSessionError" ? error.retryAfter ?? 30_000 : 0)
+  Schedule.addDelay(([, error]) => error._tag === "OpenCodeSessionError" ? error.retryAfter ?? "30 seconds" : 0)
 )
 
 /** One agent reviews one file. */

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc } from "effect"
+import { Duration, FastCheck as fc } from "effect"
 import type { RunResult } from "effect-opencode"
 import { RunEvent, TokenUsage } from "effect-opencode"
 import { Events } from "effect-opencode-testing"
@@ -92,7 +92,7 @@ const base: EventView.Ending = {
   steps: 3,
   usage,
   cost: 0.0123,
-  duration: 72_000
+  duration: Duration.seconds(72)
 }
 
 describe("the end of a run", () => {

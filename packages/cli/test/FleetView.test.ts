@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck } from "effect"
+import { FastCheck, Duration } from "effect"
 import { RunEvent } from "effect-opencode"
 import * as FleetView from "../src/display/FleetView.js"
 import * as Style from "../src/display/Style.js"
@@ -241,7 +241,7 @@ describe("any batch, in any terminal", () => {
         answer: activity,
         message: activity,
         cost: figure,
-        duration: figure,
+        duration: Duration.millis(figure),
         cell: { [activity]: name },
         outcome: activity
       })

@@ -1,7 +1,7 @@
 import { Terminal } from "@effect/platform"
 import { BadArgument } from "@effect/platform/Error"
 import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, Deferred, Effect, Exit, Fiber, Layer, Scope, TestClock } from "effect"
+import { ConfigProvider, Deferred, Duration, Effect, Exit, Fiber, Layer, Scope, TestClock } from "effect"
 import * as LiveDisplay from "../src/display/LiveDisplay.js"
 import * as redraw from "../src/display/redraw.js"
 import * as Fleet from "../src/fleet/Fleet.js"
@@ -39,7 +39,7 @@ const queued = (id: string) => FleetEvent.Queued({ id, name: `job ${id}` })
 const started = (id: string, at = 0) => FleetEvent.Started({ id, at })
 const observed = (id: string, content: string) => FleetEvent.Observed({ id, event: text(content), at: 0 })
 const ended = (id: string, outcome = "success") =>
-  FleetEvent.Ended({ id, at: 0, result: result({ id, name: `job ${id}`, outcome, duration: 5000 }) })
+  FleetEvent.Ended({ id, at: 0, result: result({ id, name: `job ${id}`, outcome, duration: Duration.seconds(5) }) })
 
 /** A live display that the test ends. */
 const open = (terminal: screen.Screen) =>

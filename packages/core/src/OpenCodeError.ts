@@ -5,9 +5,11 @@
  *
  * @since 0.1.0
  */
+import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 import * as budgets from "./internal/opencode/budget.js"
 import { isFinal } from "./internal/opencode/finishReason.js"
+import { DurationInMillis } from "./internal/util/durationInMillis.js"
 import { RunEvent, SessionErrorKind } from "./RunEvent.js"
 import { TokenUsage } from "./TokenUsage.js"
 
@@ -43,8 +45,8 @@ export const Partial = Schema.Struct({
   stderr: Schema.String,
   /** Starts of the process, retries included. */
   attempts: Schema.Number,
-  /** Milliseconds since the run was asked for. */
-  duration: Schema.Number,
+  /** The time since the run was asked for. In JSON: milliseconds. */
+  duration: DurationInMillis,
   /** All events: with `run` only, `stream` has handed them out already. */
   events: Schema.optional(Schema.Array(RunEvent)),
   /** The lines of stdout, with `run` and `keepRaw`. */
@@ -63,7 +65,7 @@ const where = (partial: Partial): string =>
     lostOf(partial)
   }`
 
-const seconds = (millis: number): string => `${Number((millis / 1000).toFixed(3))} s`
+const seconds = (duration: Duration.Duration): string => `${Number(Duration.toSeconds(duration).toFixed(3))} s`
 
 const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
 
@@ -245,8 +247,8 @@ export class OpenCodeSessionError
     reason: Schema.String,
     statusCode: Schema.optional(Schema.Number),
     retryable: Schema.optional(Schema.Boolean),
-    /** Milliseconds that the provider asked to wait. */
-    retryAfter: Schema.optional(Schema.Number),
+    /** How long the provider asked to wait. In JSON: milliseconds. */
+    retryAfter: Schema.optional(DurationInMillis),
     /** Failed attempts at the provider that OpenCode's log told of. */
     providerRetries: Schema.Number,
     error: Schema.Unknown,
@@ -332,8 +334,8 @@ export class OpenCodeIncompleteError
 export class OpenCodeTimeoutError
   extends Schema.TaggedError<OpenCodeTimeoutError>("effect-opencode/OpenCodeTimeoutError")("OpenCodeTimeoutError", {
     phase: Schema.Literal("startup", "idle", "total"),
-    /** Milliseconds. */
-    limit: Schema.Number,
+    /** In JSON: milliseconds. */
+    limit: DurationInMillis,
     partial: Partial
   })
 {
@@ -455,8 +457,8 @@ export class OpenCodeOutputError
     unpriced: Schema.optional(Schema.Boolean),
     /** Steps that began, of all answers. */
     steps: Schema.Number,
-    /** Milliseconds, of all answers. */
-    duration: Schema.Number
+    /** Of all answers. In JSON: milliseconds. */
+    duration: DurationInMillis
   })
 {
   override get message(): string {

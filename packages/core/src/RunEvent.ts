@@ -15,6 +15,7 @@
 import * as Schema from "effect/Schema"
 import * as decode from "./internal/opencode/decode.js"
 import * as ansi from "./internal/util/ansi.js"
+import { DurationInMillis } from "./internal/util/durationInMillis.js"
 import * as json from "./internal/util/json.js"
 import { isObject } from "./internal/util/object.js"
 import { TokenUsage } from "./TokenUsage.js"
@@ -212,8 +213,8 @@ export const SessionError = Schema.TaggedStruct("SessionError", {
   message: Schema.String,
   statusCode: Schema.optional(Schema.Number),
   retryable: Schema.optional(Schema.Boolean),
-  /** Milliseconds that the provider asked to wait, from its `retry-after` header. */
-  retryAfter: Schema.optional(Schema.Number)
+  /** How long the provider asked to wait, from its `retry-after` header. */
+  retryAfter: Schema.optional(DurationInMillis)
 })
 
 /**

@@ -9,6 +9,7 @@ import * as decode from "./internal/opencode/decode.js"
 import * as fileChanges from "./internal/opencode/fileChanges.js"
 import * as fuzzy from "./internal/opencode/fuzzyText.js"
 import * as summary from "./internal/opencode/summary.js"
+import { DurationInMillis } from "./internal/util/durationInMillis.js"
 import { RunEvent } from "./RunEvent.js"
 import { TokenUsage } from "./TokenUsage.js"
 
@@ -101,8 +102,8 @@ export class RunResult extends Schema.Class<RunResult>("effect-opencode/RunResul
   rawLines: Schema.optional(Schema.Array(Schema.String)),
   /** Starts of the process, retries included. */
   attempts: Schema.Number,
-  /** Milliseconds from the call to the outcome, waiting for the start-up gate included. */
-  duration: Schema.Number
+  /** The time from the call to the outcome, waiting for the start-up gate included. In JSON: milliseconds. */
+  duration: DurationInMillis
 }) {
   /** The events that report a tool call, in order. */
   get toolCalls(): ReadonlyArray<RunEvent> {

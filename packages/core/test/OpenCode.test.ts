@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Deferred, Effect, Exit, Fiber, Stream, TestClock } from "effect"
+import { Chunk, Deferred, Duration, Effect, Exit, Fiber, Stream, TestClock } from "effect"
 import { OpenCode, RunEvent } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as NodeFs from "node:fs"
@@ -56,7 +56,7 @@ describe("OpenCode", () => {
         assert.isFalse(result.forced)
         assert.strictEqual(result.attempts, 1)
         assert.strictEqual(result.stderr, "a note\n")
-        assert.strictEqual(result.duration, 0)
+        assert.strictEqual(Duration.toMillis(result.duration), 0)
         assert.strictEqual(result.rawLines?.length, 7)
         assert.deepStrictEqual(JSON.parse(result.rawLines![1]!), T.text("Hello "))
         yield* T.expectClean
@@ -105,7 +105,7 @@ describe("OpenCode", () => {
         const fiber = yield* Effect.fork(OpenCode.run("do it"))
         yield* T.advance("7 seconds")
         const result = yield* Fiber.join(fiber)
-        assert.strictEqual(result.duration, 7000)
+        assert.strictEqual(Duration.toMillis(result.duration), 7000)
         assert.isUndefined(result.rawLines)
       }).pipe(Effect.provide(T.layer([
         Mock.script(Mock.sleep("7 seconds"), Mock.lines(T.answer("late")), Mock.exit(0))

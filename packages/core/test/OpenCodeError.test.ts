@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Schema } from "effect"
+import { Cause, Duration, Schema } from "effect"
 import { OpenCodeError as E, RunEvent } from "effect-opencode"
 import { eventsOf, partial } from "./support/facts.js"
 import * as fixtures from "./support/fixtures.js"
@@ -100,7 +100,7 @@ const cases: ReadonlyArray<Case> = [
       errorName: "ProviderRetryLimit",
       reason: "Rate limit reached",
       retryable: true,
-      retryAfter: 2000,
+      retryAfter: Duration.seconds(2),
       providerRetries: 10,
       error: undefined,
       partial: seen
@@ -124,15 +124,15 @@ const cases: ReadonlyArray<Case> = [
     says: ["did not finish", "no step had finished"]
   },
   {
-    error: new E.OpenCodeTimeoutError({ phase: "startup", limit: 1500, partial: seen }),
+    error: new E.OpenCodeTimeoutError({ phase: "startup", limit: Duration.millis(1500), partial: seen }),
     says: ["no event within 1.5 s", "`startupTimeout`", "the last line"]
   },
   {
-    error: new E.OpenCodeTimeoutError({ phase: "idle", limit: 60_000, partial: seen }),
+    error: new E.OpenCodeTimeoutError({ phase: "idle", limit: Duration.minutes(1), partial: seen }),
     says: ["no event for 60 s", "`idleTimeout`"]
   },
   {
-    error: new E.OpenCodeTimeoutError({ phase: "total", limit: 7_200_000, partial: seen }),
+    error: new E.OpenCodeTimeoutError({ phase: "total", limit: Duration.hours(2), partial: seen }),
     says: ["did not end within 7200 s", "`timeout`"]
   },
   {
@@ -163,7 +163,7 @@ const cases: ReadonlyArray<Case> = [
       usage: seen.usage,
       cost: 0.5,
       steps: 3,
-      duration: 1000
+      duration: Duration.seconds(1)
     }),
     says: ["does not decode", "3 attempts", "ses_42", "run-4711", "[\"name\"] is missing", "`repairs`"]
   },
@@ -177,7 +177,7 @@ const cases: ReadonlyArray<Case> = [
       usage: seen.usage,
       cost: 0,
       steps: 1,
-      duration: 1000
+      duration: Duration.seconds(1)
     }),
     says: ["no JSON value", "1 attempt,", "run run-4711"]
   },

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Schema } from "effect"
+import { Duration, Schema } from "effect"
 import { RunEvent, RunResult, TokenUsage } from "effect-opencode"
 import * as finishReason from "../src/internal/opencode/finishReason.js"
 import * as summary from "../src/internal/opencode/summary.js"
@@ -196,7 +196,7 @@ describe("RunResult", () => {
         forced: false,
         stderr: "",
         attempts: 1,
-        duration: 1500,
+        duration: Duration.millis(1500),
         ...more
       })
     }
@@ -210,6 +210,15 @@ describe("RunResult", () => {
         expect(back.toolCalls).toEqual(result.toolCalls)
       })
     }
+
+    it("times are milliseconds in JSON, also infinite ones", () => {
+      const result = resultOf("1.18.33/multi")
+      expect(encode(result).duration).toBe(1500)
+      const endless = new RunResult.RunResult({ ...result, duration: Duration.infinity })
+      const json = JSON.parse(JSON.stringify(encode(endless)))
+      expect(json.duration).toBe("Infinity")
+      expect(decode(json).duration).toEqual(Duration.infinity)
+    })
 
     it("the events are encoded as OpenCode printed them", () => {
       const fixture = fixtures.get("1.18.33/multi")

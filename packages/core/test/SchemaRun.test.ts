@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Schema } from "effect"
+import { Duration, Effect, Fiber, Schema } from "effect"
 import { OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import { optionIn } from "./support/facts.js"
@@ -153,8 +153,8 @@ describe("runSchema", () => {
         const error = yield* Fiber.join(fiber)
         assert.strictEqual(error.phase, "total")
         // The requested limit, and the facts of all turns.
-        assert.strictEqual(error.limit, 600_000)
-        assert.strictEqual(error.partial.duration, 600_000)
+        assert.strictEqual(Duration.toMillis(error.limit), 600_000)
+        assert.strictEqual(Duration.toMillis(error.partial.duration), 600_000)
         assert.strictEqual(error.partial.steps, 1)
         assert.strictEqual(error.partial.cost, 0.25)
         assert.strictEqual(error.partial.sessionId, "ses_1")
@@ -173,7 +173,7 @@ describe("runSchema", () => {
         yield* at(90)
         yield* T.settle
         yield* at(120)
-        assert.strictEqual((yield* Fiber.join(fiber)).limit, 2 * 3_600_000)
+        assert.strictEqual(Duration.toMillis((yield* Fiber.join(fiber)).limit), 2 * 3_600_000)
       }).pipe(Effect.provide(T.layer([taking(90, wrong), taking(90, right)], patient))))
 
     it.effect("an answer within the time is accepted", () =>
@@ -181,7 +181,7 @@ describe("runSchema", () => {
         const fiber = yield* Effect.fork(OpenCode.runSchema(Answer, "How many?", { timeout: "13 minutes" }))
         yield* at(6)
         yield* at(12)
-        assert.strictEqual((yield* Fiber.join(fiber)).result.duration, 12 * 60_000)
+        assert.strictEqual(Duration.toMillis((yield* Fiber.join(fiber)).result.duration), 12 * 60_000)
       }).pipe(Effect.provide(T.layer([taking(6, wrong), taking(6, right)]))))
 
     it.effect("an infinite one sets no limit", () =>

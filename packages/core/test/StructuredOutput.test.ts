@@ -1,5 +1,5 @@
 import { assert, describe, expect, it } from "@effect/vitest"
-import { Arbitrary, Effect, Either, FastCheck as fc, JSONSchema, Schema } from "effect"
+import { Arbitrary, Duration, Effect, Either, FastCheck as fc, JSONSchema, Schema } from "effect"
 import { OpenCodeError, RunEvent, RunResult, StructuredOutput, TokenUsage } from "effect-opencode"
 import { combine } from "../src/internal/opencode/combineResults.js"
 import * as jsonCandidates from "../src/internal/opencode/jsonCandidates.js"
@@ -404,7 +404,7 @@ const result = (n: number, text: string) =>
     forced: n === 1,
     stderr: `stderr ${n}\n`,
     attempts: n,
-    duration: n * 100
+    duration: Duration.millis(n * 100)
   })
 
 describe("the model's thinking", () => {
@@ -494,7 +494,7 @@ describe("combine", () => {
         stderr: "stderr 1\nstderr 2\nstderr 3\n",
         rawLines: undefined,
         attempts: 6,
-        duration: 600
+        duration: Duration.millis(600)
       })
     )
     // It is still a value of its Schema.
@@ -559,7 +559,7 @@ describe("loop", () => {
         usage: usage(6),
         cost: 6,
         steps: 6,
-        duration: 600
+        duration: Duration.millis(600)
       })
       for (const part of ["ses_1", "3 attempts", "Expected boolean", "`repairs`", "run-1", "{\"ok\": \"yes\"}"]) {
         assert.include(error.message, part)

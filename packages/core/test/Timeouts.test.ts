@@ -19,10 +19,10 @@ describe("startupTimeout", () => {
       yield* T.advanceTo(4 * minute)
       const error = yield* Fiber.join(fiber)
       assert.strictEqual(error.phase, "startup")
-      assert.strictEqual(error.limit, 4 * minute)
+      assert.strictEqual(Duration.toMillis(error.limit), 4 * minute)
       assert.strictEqual(error.partial.eventCount, 0)
       assert.strictEqual(error.partial.stderr, "starting\n")
-      assert.strictEqual(error.partial.duration, 4 * minute)
+      assert.strictEqual(Duration.toMillis(error.partial.duration), 4 * minute)
       assert.strictEqual(error.partial.attempts, 1)
       assert.match(error.message, /printed no event within 240 s .*`startupTimeout`/)
       assert.deepStrictEqual((yield* T.only).signals, ["SIGTERM"])
@@ -97,7 +97,7 @@ describe("idleTimeout", () => {
       yield* T.advanceTo(59 * minute)
       const error = yield* Fiber.join(fiber)
       assert.strictEqual(error.phase, "idle")
-      assert.strictEqual(error.limit, 30 * minute)
+      assert.strictEqual(Duration.toMillis(error.limit), 30 * minute)
       assert.strictEqual(error.partial.eventCount, 2)
       assert.strictEqual(error.partial.text, "thinking")
       assert.strictEqual(error.partial.sessionId, "ses_1")
@@ -153,7 +153,7 @@ describe("timeout", () => {
       yield* T.advanceTo(120 * minute)
       const error = yield* Fiber.join(fiber)
       assert.strictEqual(error.phase, "total")
-      assert.strictEqual(error.limit, 120 * minute)
+      assert.strictEqual(Duration.toMillis(error.limit), 120 * minute)
       assert.strictEqual(error.partial.eventCount, 4)
       yield* T.expectClean
     }).pipe(Effect.provide(T.layer([
@@ -178,10 +178,10 @@ describe("timeout", () => {
       yield* T.advanceTo(10 * minute)
       const error = yield* Fiber.join(fiber)
       assert.strictEqual(error.phase, "total")
-      assert.strictEqual(error.limit, 10 * minute)
+      assert.strictEqual(Duration.toMillis(error.limit), 10 * minute)
       assert.strictEqual(error.partial.attempts, 3)
       assert.strictEqual(error.partial.stderr, "third\n")
-      assert.strictEqual(error.partial.duration, 10 * minute)
+      assert.strictEqual(Duration.toMillis(error.partial.duration), 10 * minute)
       yield* T.expectClean
     }).pipe(Effect.provide(T.layer([
       Mock.script(Mock.sleep("3 minutes"), Mock.stderr("database is locked"), Mock.exit(1)),
@@ -198,7 +198,7 @@ describe("timeout", () => {
       const error = yield* Fiber.join(second)
       assert.strictEqual(error.phase, "total")
       assert.strictEqual(error.partial.attempts, 0)
-      assert.strictEqual(error.partial.duration, 10 * minute)
+      assert.strictEqual(Duration.toMillis(error.partial.duration), 10 * minute)
       assert.deepStrictEqual(error.partial.survivors, [])
       assert.strictEqual((yield* T.commands).length, 1)
       yield* Fiber.interrupt(first)
@@ -321,7 +321,7 @@ describe("exitGrace", () => {
       assert.strictEqual(result.text, "finished")
       assert.isTrue(result.forced)
       assert.isUndefined(result.exitCode)
-      assert.strictEqual(result.duration, 30_000)
+      assert.strictEqual(Duration.toMillis(result.duration), 30_000)
       assert.deepStrictEqual((yield* T.only).signals, ["SIGTERM"])
       yield* T.expectClean
     }).pipe(Effect.provide(T.layer([Mock.script(Mock.lines(T.answer("finished")), Mock.never)]))))

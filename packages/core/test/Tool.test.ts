@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc } from "effect"
+import { Duration, FastCheck as fc } from "effect"
 import { RunEvent, RunResult, TokenUsage, Tool } from "effect-opencode"
 import { readdirSync, readFileSync } from "node:fs"
 import { json, jsonObject } from "./support/arbitraries.js"
@@ -227,7 +227,7 @@ describe("filesChanged", () => {
       forced: false,
       stderr: "",
       attempts: 1,
-      duration: 1
+      duration: Duration.millis(1)
     })
     expect(result.filesChanged).toEqual(RunResult.filesChanged(events))
   })

@@ -39,7 +39,7 @@ const totalsOf = (wires: ReadonlyArray<Wire>) => {
   const of = (name: string) => total(tokens.map((t) => number(t[name])))
   const cached = (name: string) => total(tokens.map((t) => number(object(t["cache"])[name])))
   return {
-    text: wires.filter((wire) => wire["type"] === "text").map((wire) => object(wire["part"])["text"]).join(""),
+    text: wires.filter((wire) => wire["type"] === "text").map((wire) => object(wire["part"])["text"]).join("\n\n"),
     toolCalls: wires.filter((wire) => wire["type"] === "tool_use"),
     sessionId: wires.map((wire) => wire["sessionID"]).find((id) => id !== undefined),
     usage: {
@@ -58,7 +58,7 @@ const totalsOf = (wires: ReadonlyArray<Wire>) => {
       cacheWrite: cached("write")
     },
     cost: total(finishes.map((part) => number(part["cost"]))),
-    steps: finishes.length,
+    steps: Math.max(finishes.length, wires.filter((wire) => wire["type"] === "step_start").length),
     finishReason: finishes.at(-1)?.["reason"]
   }
 }
@@ -100,8 +100,9 @@ describe("captures", () => {
       })
 
       const wires = lines.map(fixtures.objectOf).filter((wire) => wire !== undefined)
-      const summary = RunResult.fold(events)
+      const { answer, ...summary } = RunResult.fold(events)
       const totals = totalsOf(wires)
+      expect(summary.text.endsWith(answer)).toBe(true)
       expect({ ...summary, toolCalls: summary.toolCalls.map(RunEvent.toWire), cost: 0 }).toEqual({ ...totals, cost: 0 })
       expect(summary.cost).toBeCloseTo(totals.cost, 12)
     })

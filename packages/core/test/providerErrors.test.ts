@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc } from "effect"
+import { Duration, FastCheck as fc } from "effect"
 import { RunEvent } from "effect-opencode"
 import * as providerErrors from "../src/internal/opencode/providerErrors.js"
 
@@ -455,7 +455,7 @@ describe("the kind of a provider's error", () => {
     expect(
       of({ data: { message: " ", responseHeaders: { "retry-after-ms": "x", "retry-after": "2" } }, message: "boom" })
     )
-      .toMatchObject({ message: "boom", retryAfter: 2000 })
+      .toMatchObject({ message: "boom", retryAfter: Duration.seconds(2) })
     expect(of("")).toMatchObject({ message: "no reason given" })
   })
 

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Either, FastCheck as fc, Schema } from "effect"
+import { Duration, Either, FastCheck as fc, Schema } from "effect"
 import { OpenCodeError, RunEvent } from "effect-opencode"
 import * as verdicts from "../src/internal/opencode/verdict.js"
 import * as arbitraries from "./support/arbitraries.js"
@@ -371,7 +371,7 @@ const guardOf = (
   const began = fixtures.linesOf(fixture.stdout)
     .filter((line) => fixtures.objectOf(line)?.["type"] === "step_start").length
   if (began > maxSteps) return { _tag: "Budget", limit: "steps", max: maxSteps, reached: began }
-  return { _tag: "Timeout", phase: fixture.stdout.length === 0 ? "startup" : "idle", limit: 1000 }
+  return { _tag: "Timeout", phase: fixture.stdout.length === 0 ? "startup" : "idle", limit: Duration.seconds(1) }
 }
 
 const exitOf = (fixture: fixtures.Fixture): verdicts.Exit =>
@@ -534,9 +534,9 @@ describe("Verdict", () => {
       model: "m1"
     }
     const cases: ReadonlyArray<readonly [verdicts.Guard, Outcome]> = [
-      [{ _tag: "Timeout", phase: "startup", limit: 1000 }, timeout("startup")],
-      [{ _tag: "Timeout", phase: "idle", limit: 1000 }, timeout("idle")],
-      [{ _tag: "Timeout", phase: "total", limit: 1000 }, { tag: "OpenCodeTimeoutError", phase: "total" }],
+      [{ _tag: "Timeout", phase: "startup", limit: Duration.seconds(1) }, timeout("startup")],
+      [{ _tag: "Timeout", phase: "idle", limit: Duration.seconds(1) }, timeout("idle")],
+      [{ _tag: "Timeout", phase: "total", limit: Duration.seconds(1) }, { tag: "OpenCodeTimeoutError", phase: "total" }],
       [{ _tag: "Budget", limit: "cost", max: 1, reached: 1.5 }, { tag: "OpenCodeBudgetError", limit: "cost" }],
       [{ _tag: "AgentFallback", agent: "nope", reason: "unknown" }, agent],
       [{ _tag: "ProviderRetries", retry }, session("rate-limit")]
@@ -661,7 +661,7 @@ describe("Verdict", () => {
         reason: "Rate limit reached",
         statusCode: 429,
         retryable: true,
-        retryAfter: 7000,
+        retryAfter: Duration.seconds(7),
         error: { name: "APIError", data: { responseHeaders: { "retry-after": "7", "x-request-id": "req_1" } } }
       })
       const encoded = JSON.stringify(Schema.encodeSync(OpenCodeError.OpenCodeError)(failed))

@@ -20,6 +20,7 @@
  *
  * @since 0.1.0
  */
+import * as Duration from "effect/Duration"
 import * as RunEvent from "effect-opencode/RunEvent"
 
 // -----------------------------------------------------------------------------
@@ -138,8 +139,8 @@ export interface SessionOptions {
   readonly id?: string | number | undefined
   /** The timestamp of the first event, in milliseconds. Default: 2026-01-01T00:00:00Z. */
   readonly startedAt?: number | undefined
-  /** Milliseconds between two events. Default: 100. */
-  readonly interval?: number | undefined
+  /** The time between two events. Default: 100 milliseconds. */
+  readonly interval?: Duration.DurationInput | undefined
 }
 
 // -----------------------------------------------------------------------------
@@ -435,7 +436,7 @@ export const compaction = (
  *
  * const events = Events.session(
  *   [Events.turn(Events.tool({ tool: "bash" })), Events.turn("Done.")],
- *   { id: "ses_of_my_own", startedAt: 0, interval: 1000 }
+ *   { id: "ses_of_my_own", startedAt: 0, interval: "1 second" }
  * )
  * ```
  *
@@ -460,7 +461,7 @@ const isList = (u: WireEvent | ReadonlyArray<WireEvent>): u is ReadonlyArray<Wir
 export const numbering = (options?: SessionOptions): (event: WireEvent) => WireEvent => {
   const sessionID = typeof options?.id === "string" ? options.id : id("ses", options?.id ?? 1)
   const startedAt = options?.startedAt ?? epoch
-  const interval = options?.interval ?? 100
+  const interval = Duration.toMillis(options?.interval ?? "100 millis")
   let index = 0
   let steps = 0
   let calls = 0

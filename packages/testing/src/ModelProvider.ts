@@ -308,14 +308,14 @@ export const Reply = {
   quota: (message = "You exceeded your current quota"): Reply =>
     apiError(429, message, "insufficient_quota", "insufficient_quota"),
 
-  /** 429: too many requests; the seconds of a `retry-after` header, if there is one. */
-  rateLimited: (retryAfter?: number, message = "Rate limit reached"): Reply =>
+  /** 429: too many requests; the time of a `retry-after` header, if there is one. */
+  rateLimited: (retryAfter?: Duration.DurationInput, message = "Rate limit reached"): Reply =>
     apiError(
       429,
       message,
       "rate_limit_error",
       "rate_limit_exceeded",
-      retryAfter === undefined ? undefined : { "retry-after": String(retryAfter) }
+      retryAfter === undefined ? undefined : { "retry-after": String(Duration.toSeconds(retryAfter)) }
     ),
 
   /** 404: there is no such model. */

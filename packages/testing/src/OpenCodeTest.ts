@@ -46,7 +46,7 @@ import * as TokenUsage from "effect-opencode/TokenUsage"
 import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -239,7 +239,7 @@ export const partial = (overrides?: PartialOverrides): OpenCodeError.Partial => 
     steps: sum.steps,
     stderr: "",
     attempts: 1,
-    duration: 1000,
+    duration: Duration.seconds(1),
     events,
     rawLines: undefined,
     survivors: [],
@@ -348,7 +348,7 @@ export const Failure = {
   timeout: (overrides?: Overrides<OpenCodeError.OpenCodeTimeoutError>) =>
     new OpenCodeError.OpenCodeTimeoutError({
       phase: "total",
-      limit: 60_000,
+      limit: Duration.minutes(1),
       ...fields(overrides, overrides?.phase === "startup" ? early : undefined)
     }),
 
@@ -370,7 +370,7 @@ export const Failure = {
       usage: TokenUsage.empty,
       cost: 0,
       steps: 3,
-      duration: 3000,
+      duration: Duration.seconds(3),
       ...given(overrides ?? {})
     }),
 

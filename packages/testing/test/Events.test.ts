@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Either, Schema } from "effect"
+import { Duration, Either, Schema } from "effect"
 import { RunEvent, RunResult } from "effect-opencode"
 import { Events } from "effect-opencode-testing"
 import { readFileSync } from "node:fs"
@@ -111,7 +111,7 @@ describe("Events", () => {
       RunEvent.fromWire(
         Events.error({ message: "slow", statusCode: 429, responseHeaders: { "retry-after": "20" } })
       ),
-      { retryAfter: 20_000 }
+      { retryAfter: Duration.seconds(20) }
     )
   })
 

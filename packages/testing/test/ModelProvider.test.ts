@@ -8,7 +8,7 @@ import {
 } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Deferred, Effect, Either, Exit, Fiber, Layer, Option, Schema, Scope, Stream, TestClock } from "effect"
+import { Chunk, Deferred, Effect, Either, Exit, Fiber, Layer, Option, Schema, Scope, Stream, TestClock, Duration } from "effect"
 import { RunConfig, RunEvent } from "effect-opencode"
 import { Events, ModelProvider } from "effect-opencode-testing"
 import { createServer } from "node:http"
@@ -327,7 +327,7 @@ describe("ModelProvider", () => {
         [Reply.unauthorized(), 401, "authentication"],
         [Reply.quota(), 429, "quota"],
         [Reply.rateLimited(), 429, "rate-limit"],
-        [Reply.rateLimited(20), 429, "rate-limit"],
+        [Reply.rateLimited("20 seconds"), 429, "rate-limit"],
         [Reply.modelNotFound(), 404, "model-not-found"],
         [Reply.contextOverflow(), 400, "context-overflow"],
         [Reply.unavailable(), 503, "provider-unavailable"]
@@ -350,7 +350,7 @@ describe("ModelProvider", () => {
           )
           assert.deepInclude(event, { kind })
           assert.deepInclude(event, {
-            retryAfter: reply._tag === "Response" && "retry-after" in reply.headers ? 20_000 : undefined
+            retryAfter: reply._tag === "Response" && "retry-after" in reply.headers ? Duration.seconds(20) : undefined
           })
         }).pipe(Effect.provide(provider(reply))))
     })

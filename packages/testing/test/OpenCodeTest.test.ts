@@ -1,5 +1,5 @@
 import { addEqualityTesters, describe, expect, it } from "@effect/vitest"
-import { Cause, Chunk, Deferred, Effect, Exit, Fiber, Schema, Stream, TestClock } from "effect"
+import { Cause, Chunk, Deferred, Duration, Effect, Exit, Fiber, Schema, Stream, TestClock } from "effect"
 import { OpenCode, OpenCodeError, RunConfig, RunEvent, RunResult } from "effect-opencode"
 import { Events, MockCommandExecutor, OpenCodeTest } from "effect-opencode-testing"
 
@@ -179,7 +179,15 @@ describe("OpenCodeTest", () => {
   })
 
   describe("failures", () => {
-    for (const error of Object.values(all)) {
+    const { output, ...ofRuns } = all
+    it.effect("OpenCodeOutputError on demand from runSchema, the only method that can fail with it", () =>
+      Effect.gen(function*() {
+        expect(yield* Effect.flip(OpenCode.runSchema(Schema.Number, "x"))).toBe(output)
+        const exit = yield* Effect.exit(OpenCode.run("x"))
+        expect(Exit.isFailure(exit) && Cause.pretty(exit.cause)).toContain("only `runSchema` can fail")
+      }).pipe(Effect.provide(OpenCodeTest.layer({ x: Reply.fail(output) }))))
+
+    for (const error of Object.values(ofRuns)) {
       it.effect(`${error._tag} on demand, valid, from run and stream alike`, () =>
         Effect.gen(function*() {
           const fromRun = yield* Effect.flip(OpenCode.run("x"))
@@ -195,8 +203,13 @@ describe("OpenCodeTest", () => {
     }
 
     it("accept every field and derive a plausible partial from events", () => {
-      const error = Failure.timeout({ phase: "idle", limit: 5, events: turns, partial: { stderr: "hm", attempts: 2 } })
-      expect(error).toMatchObject({ phase: "idle", limit: 5 })
+      const error = Failure.timeout({
+        phase: "idle",
+        limit: Duration.millis(5),
+        events: turns,
+        partial: { stderr: "hm", attempts: 2 }
+      })
+      expect(error).toMatchObject({ phase: "idle", limit: Duration.millis(5) })
       expect(error.partial).toMatchObject({
         eventCount: 6,
         text: "One file.",
@@ -208,9 +221,9 @@ describe("OpenCodeTest", () => {
       const killed = Failure.process({ signal: "SIGKILL" })
       expect([killed.signal, killed.exitCode]).toEqual(["SIGKILL", undefined])
       expect(Failure.budget({ scope: "fleet" }).partial).toBeUndefined()
-      expect(Failure.session({ kind: "rate-limit", statusCode: 429, retryAfter: 1 })).toMatchObject({
+      expect(Failure.session({ kind: "rate-limit", statusCode: 429, retryAfter: Duration.millis(1) })).toMatchObject({
         errorName: "APIError",
-        retryAfter: 1
+        retryAfter: Duration.millis(1)
       })
     })
 

@@ -1,7 +1,7 @@
 import { Command, FileSystem, Path } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Redacted, Schedule, Stream, TestClock } from "effect"
+import { Deferred, Duration, Effect, Fiber, Layer, Redacted, Schedule, Stream, TestClock } from "effect"
 import { HostEnvironment, OpenCode, RunConfig, type RunResult } from "effect-opencode"
 import { Events, FaultyOpenCode, MockCommandExecutor, OpenCodeTest, Transcript } from "effect-opencode-testing"
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
@@ -76,15 +76,15 @@ describe("Transcript", () => {
         const directory = "recordings"
         const run = OpenCode.run("Which files?", { keepRaw: true })
         const original = yield* timed(Effect.provide(run, recording(directory, [realistic])))
-        expect(original).toMatchObject({ text: "Let me look.Two files.", duration: 31_000 })
+        expect(original).toMatchObject({ text: "Let me look.\n\nTwo files.", duration: Duration.seconds(31) })
 
         const atOnce = yield* Effect.provide(run, replaying(directory))
         expect(told(atOnce)).toEqual(told(original))
-        expect(atOnce.duration).toBe(0)
+        expect(atOnce.duration).toEqual(Duration.zero)
 
         const inTime = yield* timed(Effect.provide(run, replaying(directory, { timing: "recorded" })))
         expect(told(inTime)).toEqual(told(original))
-        expect(inTime.duration).toBe(31_000)
+        expect(inTime.duration).toEqual(Duration.seconds(31))
       }).pipe(Effect.provide(memory)))
 
     it.effect("lose no other event to one that is nested too deeply", () =>

@@ -69,7 +69,7 @@ const play = (run: recording.Recording, options: { readonly speed: number; reado
       unpriced,
       finishReason,
       lostLines,
-      duration: run.duration,
+      duration: Duration.millis(run.duration),
       filesChanged: RunResult.filesChanged(events)
     }, run.outcome === "success" ? answer : undefined)
   }))

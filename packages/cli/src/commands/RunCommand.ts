@@ -8,6 +8,7 @@ import type { RunOptions } from "effect-opencode/RunOptions"
 import * as RunResult from "effect-opencode/RunResult"
 import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import { CliError } from "../CliError.js"
@@ -92,7 +93,7 @@ const forPeople = ({ options, prompt, redactor }: Run, cwd: string, kept: boolea
         return view.event(redactor.event(event))
       })
     const interrupted = Effect.gen(function*() {
-      const duration = (yield* Clock.currentTimeMillis) - startedAt
+      const duration = Duration.millis((yield* Clock.currentTimeMillis) - startedAt)
       yield* view.end({
         ...RunResult.fold(seen),
         finishReason: undefined,

@@ -1,6 +1,7 @@
 /**
  * One run of the real OpenCode, answered by a scripted model on the loopback address.
  */
+import * as Duration from "effect/Duration"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as OpenCode from "effect-opencode/OpenCode"
 import * as Permission from "effect-opencode/Permission"
@@ -48,7 +49,7 @@ export const run = (client: ClientOptions) =>
           exitCode: ExitCode.failure
         })
       }
-      return `a run with a scripted model took ${duration(result.duration)}`
+      return `a run with a scripted model took ${duration(Duration.toMillis(result.duration))}`
     }).pipe(
       Effect.provide(OpenCode.layer(client)),
       Effect.provide(provider)

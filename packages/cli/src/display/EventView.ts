@@ -2,6 +2,7 @@
 import * as RunEvent from "effect-opencode/RunEvent"
 import type { FileChange } from "effect-opencode/RunResult"
 import type { TokenUsage } from "effect-opencode/TokenUsage"
+import type * as Duration from "effect/Duration"
 import { isObject } from "../commandLine/values.js"
 import { costInWords, count, duration } from "./format.js"
 import { lost } from "./lost.js"
@@ -143,8 +144,8 @@ export interface Ending {
   readonly cost: number
   /** `true` if some of the cost is unknown and not included in `cost`. */
   readonly unpriced?: boolean | undefined
-  /** Milliseconds; `undefined` if unknown. */
-  readonly duration: number | undefined
+  /** `undefined` if unknown. */
+  readonly duration: Duration.Duration | undefined
   readonly finishReason?: string | undefined
   /** How many times OpenCode was started. */
   readonly attempts?: number | undefined
@@ -200,7 +201,7 @@ export const ending = (ending: Ending, { cwd, style }: Pick<Options, "cwd" | "st
     : style.green(`✔ ${outcome}`)
   const remarks = [
     ...figures(ending),
-    ...(ending.duration === undefined ? [] : [duration(ending.duration)]),
+    ...(ending.duration === undefined ? [] : [duration(Duration.toMillis(ending.duration))]),
     ...(ending.attempts !== undefined && ending.attempts > 1 ? [`${ending.attempts} starts`] : []),
     ...lost(ending).map(style.yellow),
     ...(ending.recovered === true ? ["end recovered from the session"] : []),

@@ -2,6 +2,7 @@
  * Shows a batch in a terminal, as pure functions from data to lines. No line is wider than the terminal, and control
  * characters in a model's text never reach it.
  */
+import * as Duration from "effect/Duration"
 import * as RunEvent from "effect-opencode/RunEvent"
 import * as HashMap from "effect/HashMap"
 import * as SortedMap from "effect/SortedMap"
@@ -137,7 +138,7 @@ const resultLine = (layout: Layout, result: JobResult): ReadonlyArray<ink.Piece>
     name: result.name,
     state: ink.piece(mark.ink, statistics.succeeded(result) ? "done" : "failed"),
     ...spent(result),
-    time: format.clock(result.duration),
+    time: format.clock(Duration.toMillis(result.duration)),
     note: statistics.succeeded(result)
       ? ink.piece("dim", [...lost(result).map((text) => `(${text})`), result.answer].join(" "))
       : ink.piece("red", [result.outcome, result.message ?? ""].filter((part) => part !== "").join(": "))
@@ -364,7 +365,7 @@ const endedText = (result: JobResult): string => {
     `${format.compact(result.usage.total)} tokens`,
     format.costInWords(result),
     ...lost(result),
-    format.duration(result.duration)
+    format.duration(Duration.toMillis(result.duration))
   ].join(", ")
   return statistics.succeeded(result)
     ? `done: ${figures}`

@@ -19,7 +19,7 @@ import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
@@ -386,7 +386,7 @@ export const run = (
           ...at.redactor.inside({ name, prompt, cwd: done.cwd, model, agent, cell, ...facts(ended) }),
           repeat,
           startedAt: at.startedAt,
-          duration: at.endedAt - at.startedAt,
+          duration: Duration.millis(at.endedAt - at.startedAt),
           transcript: hasTranscript ? path.relative(options.directory, transcript) : undefined,
           worktree: at.redactor.inside(done.worktree)
         }))

@@ -56,8 +56,8 @@ export class JobResult extends Schema.Class<JobResult>("effect-opencode-cli/JobR
   lostLines: Schema.optional(Schema.Number),
   /** Milliseconds since the epoch. */
   startedAt: Schema.Number,
-  /** Milliseconds, waiting included. */
-  duration: Schema.Number,
+  /** Waiting included. In JSON: milliseconds. */
+  duration: Schema.DurationFromMillis,
   /** The job's transcript, relative to the results file. */
   transcript: Schema.optional(Schema.String),
   worktree: Schema.optional(Worktree)

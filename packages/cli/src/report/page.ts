@@ -1,6 +1,7 @@
 /**
  * The parts of a report, and the complete page.
  */
+import * as Duration from "effect/Duration"
 import { firstLine } from "../display/firstLine.js"
 import * as format from "../display/format.js"
 import { lost } from "../display/lost.js"
@@ -174,7 +175,7 @@ const figures = (results: ReadonlyArray<JobResult>, groups: ReadonlyArray<Group>
       id: "chart-time",
       title: "Time of a run",
       series,
-      valueOf: ({ duration }) => duration,
+      valueOf: ({ duration }) => Duration.toMillis(duration),
       format: format.duration,
       formatTick: timeTick,
       scale: scale.time
@@ -282,7 +283,7 @@ const row = (run: Run, position: number, axes: ReadonlyArray<string>, limits: Li
   }${number(result.toolCalls, format.count(result.toolCalls), " minor")}${
     number(result.usage.total, format.compact(result.usage.total), " minor")
   }${number(result.cost, format.cost(result))}${
-    number(result.duration, format.duration(result.duration))
+    number(Duration.toMillis(result.duration), format.duration(Duration.toMillis(result.duration)))
   }</tr><tr><td class="more" colspan="${
     7 + axes.length
   }"><details class="run" id="run-${position}"><summary><span class="sr-only">${

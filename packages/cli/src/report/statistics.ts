@@ -1,6 +1,7 @@
 /**
  * Statistics of a batch's results.
  */
+import * as Duration from "effect/Duration"
 import type { JobResult } from "../jobs/JobResult.js"
 
 export interface Distribution {
@@ -69,7 +70,7 @@ const group = (cell: Group["cell"], results: ReadonlyArray<JobResult>): Group =>
   cost: distribution(results.map(({ cost }) => cost)),
   unpriced: results.filter(({ unpriced }) => unpriced).length,
   tokens: distribution(results.map(({ usage }) => usage.total)),
-  duration: distribution(results.map(({ duration }) => duration))
+  duration: distribution(results.map(({ duration }) => Duration.toMillis(duration)))
 })
 
 /** All runs as one group. */

@@ -1,3 +1,4 @@
+import { Duration } from "effect"
 import * as Fleet from "../../src/fleet/Fleet.js"
 import { result, stepFinish, text, tool, usage } from "./results.js"
 
@@ -41,7 +42,7 @@ export const events: ReadonlyArray<Fleet.FleetEvent> = [
       cost: 0.12,
       steps: 4,
       usage: usage(5000),
-      duration: 15_000,
+      duration: Duration.seconds(15),
       answer: "All tests pass now."
     })
   }),
@@ -57,7 +58,7 @@ export const events: ReadonlyArray<Fleet.FleetEvent> = [
       cost: 0.2,
       steps: 9,
       usage: usage(50_000),
-      duration: 72_000
+      duration: Duration.seconds(72)
     })
   })
 ]
@@ -77,6 +78,6 @@ export const matrix = Array.from({ length: 12 }, (_, index) =>
     cost: index / 10,
     steps: index,
     usage: usage(index * 1000),
-    duration: index * 10_000,
+    duration: Duration.seconds(index * 10),
     ...(index % 5 === 4 ? { outcome: "OpenCodeBudgetError", message: "The run reached its budget of 3 steps." } : {})
   }))

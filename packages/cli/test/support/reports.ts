@@ -1,3 +1,4 @@
+import { Duration } from "effect"
 import { RunEvent } from "effect-opencode"
 import type { JobResult } from "../../src/jobs/JobResult.js"
 import * as Report from "../../src/report/Report.js"
@@ -152,7 +153,7 @@ export const results = (count: number, options: { readonly matrix: boolean }): R
       steps: 2 + Math.floor(weight * 5),
       toolCalls: 1 + Math.floor(weight * 9),
       startedAt: Date.UTC(2026, 0, 15, 9, 30) + index * 7000,
-      duration: Math.round(48_000 * weight * (0.7 + roll())),
+      duration: Duration.millis(Math.round(48_000 * weight * (0.7 + roll()))),
       transcript: `transcripts/${index}.jsonl`
     })
   })

@@ -1,3 +1,4 @@
+import { Duration } from "effect"
 import { RunEvent, TokenUsage } from "effect-opencode"
 import { JobResult } from "../../src/jobs/JobResult.js"
 
@@ -19,7 +20,7 @@ export const result = (given: Partial<typeof JobResult.Type> = {}): JobResult =>
     toolCalls: 0,
     attempts: 1,
     startedAt: 0,
-    duration: 1000,
+    duration: Duration.seconds(1),
     ...given
   })
 

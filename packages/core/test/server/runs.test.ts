@@ -1,6 +1,6 @@
 /** Runs over a server in memory: their events and order, and how they end. */
 import { assert, describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Logger, Queue, Schema, Scope, Stream, TestClock } from "effect"
+import { Deferred, Duration, Effect, Exit, Fiber, Logger, Queue, Schema, Scope, Stream, TestClock } from "effect"
 import { FleetBudget, OpenCode, OpenCodeServer, RunConfig, Transcript } from "effect-opencode"
 import type { OpenCodeError, RunEvent } from "effect-opencode"
 import * as fs from "node:fs"
@@ -1069,7 +1069,7 @@ describe("a run over a server that stops", () => {
           yield* begun
           yield* T.advance("1 minute")
           const error = yield* Fiber.join(fiber)
-          expect(error).toMatchObject({ phase: "total", limit: 60_000 })
+          expect(error).toMatchObject({ phase: "total", limit: Duration.minutes(1) })
           assert.strictEqual(error.partial.text, "what was said")
           assert.deepStrictEqual(tags(error.partial.events), ["StepStart", "Text"])
           assert.strictEqual((yield* F.Fake).aborted.length, 1)

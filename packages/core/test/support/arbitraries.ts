@@ -1,4 +1,4 @@
-import { FastCheck as fc } from "effect"
+import { Duration, FastCheck as fc } from "effect"
 import { OpenCodeError, RunEvent } from "effect-opencode"
 import type * as verdicts from "../../src/internal/opencode/verdict.js"
 import { eventsOf } from "./facts.js"
@@ -134,7 +134,7 @@ export const exit: fc.Arbitrary<verdicts.Exit> = fc.oneof(
 
 export const endingGuard: fc.Arbitrary<Exclude<verdicts.Guard, { readonly _tag: "ExitGrace" }>> = fc.oneof(
   fc.constantFrom("startup" as const, "idle" as const, "total" as const)
-    .map((phase) => ({ _tag: "Timeout" as const, phase, limit: 1000 })),
+    .map((phase) => ({ _tag: "Timeout" as const, phase, limit: Duration.seconds(1) })),
   fc.constantFrom("steps" as const, "cost" as const, "tokens" as const, "toolCalls" as const)
     .map((limit) => ({ _tag: "Budget" as const, limit, max: 1, reached: 2 })),
   fc.constantFrom("unknown" as const, "subagent" as const)

@@ -1,3 +1,4 @@
+import { Duration } from "effect"
 /** From captured bytes to the facts of a verdict, by the library's own means. */
 import type { RunEvent } from "effect-opencode"
 import { OpenCodeError, TokenUsage } from "effect-opencode"
@@ -20,7 +21,7 @@ export const partial = (overrides: { readonly [K in keyof OpenCodeError.Partial]
     steps: 0,
     stderr: "",
     attempts: 1,
-    duration: 1000,
+    duration: Duration.seconds(1),
     survivors: [],
     ...overrides
   })

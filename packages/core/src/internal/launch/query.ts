@@ -114,7 +114,7 @@ export const make = (
       runId: id,
       cwd,
       stderr: redactor.text(stderr.read()),
-      duration: clock.unsafeCurrentTimeMillis() - before,
+      duration: Duration.millis(clock.unsafeCurrentTimeMillis() - before),
       survivors
     })
     return yield* new OpenCodeProcessError({

@@ -1,4 +1,5 @@
 import * as Arr from "effect/Array"
+import * as Duration from "effect/Duration"
 import { RunResult } from "../../RunResult.js"
 import * as TokenUsage from "../../TokenUsage.js"
 import * as limits from "../util/limits.js"
@@ -33,6 +34,6 @@ export const combine = (results: Arr.NonEmptyReadonlyArray<RunResult>): RunResul
     stderr: stderr.read(),
     rawLines: results.some((result) => result.rawLines !== undefined) ? rawLines : undefined,
     attempts: sum((result) => result.attempts),
-    duration: sum((result) => result.duration)
+    duration: results.reduce((total, result) => Duration.sum(total, result.duration), Duration.zero)
   }, { disableValidation: true })
 }

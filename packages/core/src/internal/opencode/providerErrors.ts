@@ -1,3 +1,4 @@
+import * as Duration from "effect/Duration"
 import * as Redacted from "effect/Redacted"
 import type { SessionErrorKind } from "../../RunEvent.js"
 import * as json from "../util/json.js"
@@ -13,7 +14,7 @@ export interface Description {
   readonly message: string
   readonly statusCode: number | undefined
   readonly retryable: boolean | undefined
-  readonly retryAfter: number | undefined
+  readonly retryAfter: Duration.Duration | undefined
 }
 
 /**
@@ -164,10 +165,11 @@ const kindOf = (name: string, statusCode: number | undefined, text: string): Ses
 }
 
 /** `retry-after` is seconds, `retry-after-ms` milliseconds; the date form is not seen from model providers. */
-const retryAfter = (headers: unknown): number | undefined => {
+const retryAfter = (headers: unknown): Duration.Duration | undefined => {
   if (!isObject(headers)) return undefined
   const seconds = amount(headers["retry-after"])
-  return amount(headers["retry-after-ms"]) ?? (seconds === undefined ? undefined : seconds * 1000)
+  const millis = amount(headers["retry-after-ms"]) ?? (seconds === undefined ? undefined : seconds * 1000)
+  return millis === undefined ? undefined : Duration.millis(millis)
 }
 
 const isPage = (body: string): boolean => /^\s*<(?:!doctype|html)/i.test(body)

@@ -1,3 +1,4 @@
+import * as Duration from "effect/Duration"
 import * as Redacted from "effect/Redacted"
 import type { RunEvent } from "../../RunEvent.js"
 import * as json from "../util/json.js"
@@ -70,7 +71,7 @@ export interface Redactor {
   readonly lines: () => (line: string) => string
 }
 
-const isOpaque = (value: unknown): boolean => Redacted.isRedacted(value)
+const isOpaque = (value: unknown): boolean => Redacted.isRedacted(value) || Duration.isDuration(value)
 
 const beginsKey = /-----BEGIN [A-Z ]*PRIVATE KEY-----(?!.*-----END )/
 const endsKey = /-----END [A-Z ]*PRIVATE KEY-----/

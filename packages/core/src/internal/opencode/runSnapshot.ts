@@ -1,3 +1,4 @@
+import * as Duration from "effect/Duration"
 import type { Partial } from "../../OpenCodeError.js"
 import * as TokenUsage from "../../TokenUsage.js"
 
@@ -12,7 +13,7 @@ export const make = (
   steps: 0,
   stderr: "",
   attempts: 1,
-  duration: 0,
+  duration: Duration.zero,
   survivors: [],
   ...known
 })

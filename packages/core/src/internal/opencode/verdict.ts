@@ -3,6 +3,7 @@
  * permission, of a conversation that lost its end and, before 1.15, of a provider's error; 1 is also the code of a
  * run that recovered from an error and finished.
  */
+import type * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import {
   OpenCodeBudgetError,
@@ -38,8 +39,7 @@ export type Exit =
 
 /** The guard that ended the run, if one did. */
 export type Guard =
-  /** `limit` in milliseconds. */
-  | { readonly _tag: "Timeout"; readonly phase: "startup" | "idle" | "total"; readonly limit: number }
+  | { readonly _tag: "Timeout"; readonly phase: "startup" | "idle" | "total"; readonly limit: Duration.Duration }
   | {
     readonly _tag: "Budget"
     readonly limit: "steps" | "cost" | "tokens" | "toolCalls"

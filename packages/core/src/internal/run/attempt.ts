@@ -1,5 +1,6 @@
 import * as Cause from "effect/Cause"
 import type * as Chunk from "effect/Chunk"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as FiberId from "effect/FiberId"
@@ -145,7 +146,7 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
       steps: state.steps,
       stderr: plan.redactor.text(stderr.read()),
       attempts: context.number,
-      duration: clock.unsafeCurrentTimeMillis() - plan.startedAt,
+      duration: Duration.millis(clock.unsafeCurrentTimeMillis() - plan.startedAt),
       events: context.collect ? events : undefined,
       rawLines: keepRaw ? rawLines : undefined,
       survivors,

@@ -12,7 +12,7 @@ export interface RateGate {
   /** Waits until the provider may be asked again. */
   readonly wait: (provider: string | undefined) => Effect.Effect<void>
   /** A run was told to slow down. */
-  readonly limited: (provider: string | undefined, retryAfter: number | undefined) => Effect.Effect<void>
+  readonly limited: (provider: string | undefined, retryAfter: Duration.Duration | undefined) => Effect.Effect<void>
 }
 
 const off: RateGate = { isOpen: () => Effect.succeed(true), wait: () => Effect.void, limited: () => Effect.void }
@@ -35,7 +35,7 @@ export const make = (fallback: Duration.Duration): RateGate => {
     wait,
     limited: (provider, retryAfter) =>
       Effect.map(now, (now) => {
-        const end = now + (retryAfter ?? Duration.toMillis(fallback))
+        const end = now + Duration.toMillis(retryAfter ?? fallback)
         until.set(key(provider), Math.max(until.get(key(provider)) ?? end, end))
       })
   }

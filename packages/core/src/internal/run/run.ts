@@ -29,7 +29,7 @@ import * as telemetry from "./telemetry.js"
 import * as unpriced from "./unpriced.js"
 
 const nothingYet = (plan: plan.Plan, attempts: number, now: number): Partial =>
-  runSnapshot.make({ runId: plan.runId, cwd: plan.cwd, attempts, duration: now - plan.startedAt })
+  runSnapshot.make({ runId: plan.runId, cwd: plan.cwd, attempts, duration: Duration.millis(now - plan.startedAt) })
 
 const requestAttributes = (settled: plan.Plan) => {
   const { model } = settled.options
@@ -234,8 +234,7 @@ export const make = (
   )
 
 const expiryOf = (clock: Clock.Clock, settled: plan.Plan): attempt.Expiry => {
-  const limit = Duration.toMillis(settled.timeout)
-  const at = monotonicClock.millis(clock) + limit
+  const at = monotonicClock.millis(clock) + Duration.toMillis(settled.timeout)
   const over = Effect.suspend(() =>
     at === Number.POSITIVE_INFINITY ? Effect.never : Effect.sleep(at - monotonicClock.millis(clock))
   )
@@ -248,7 +247,7 @@ const expiryOf = (clock: Clock.Clock, settled: plan.Plan): attempt.Expiry => {
         Effect.flatMap(over, () =>
           new OpenCodeTimeoutError({
             phase: "total",
-            limit,
+            limit: settled.timeout,
             partial: nothingYet(settled, attempts, clock.unsafeCurrentTimeMillis())
           }))
       )

@@ -90,14 +90,14 @@ const ofAllTurns = (
     ...(earlier.unpriced === true || partial.unpriced === true ? { unpriced: true } : {}),
     steps: earlier.steps + partial.steps,
     attempts: earlier.attempts + partial.attempts,
-    duration: earlier.duration + partial.duration,
+    duration: Duration.sum(earlier.duration, partial.duration),
     events: partial.events === undefined ? undefined : [...earlier.events, ...partial.events],
     lostLines: earlier.lostLines + (partial.lostLines ?? 0)
   })
   if (error._tag === "OpenCodeTimeoutError" && error.phase === "total") {
     return new OpenCodeTimeoutError({
       phase: "total",
-      limit: Duration.toMillis(limits.timeout),
+      limit: limits.timeout,
       partial: whole(error.partial)
     }, true)
   }

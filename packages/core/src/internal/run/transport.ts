@@ -1,3 +1,4 @@
+import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
@@ -73,8 +74,8 @@ export interface Sink {
   /** Collects the lines as they were printed, where they are kept. */
   readonly rawLines: Array<string> | undefined
   readonly recorder: Recorder
-  /** The provider has asked for patience, for so many milliseconds where it says so. */
-  readonly limited: (retryAfter: number | undefined) => Effect.Effect<void>
+  /** The provider has asked for patience, and perhaps said for how long. */
+  readonly limited: (retryAfter: Duration.Duration | undefined) => Effect.Effect<void>
 }
 
 export interface Running {

@@ -156,8 +156,8 @@ export const make = (
       finishedAt !== undefined
         ? { _tag: "ExitGrace" }
         : hasEvent
-        ? { _tag: "Timeout", phase: "idle", limit: idle }
-        : { _tag: "Timeout", phase: "startup", limit: startup }
+        ? { _tag: "Timeout", phase: "idle", limit: plan.idleTimeout }
+        : { _tag: "Timeout", phase: "startup", limit: plan.startupTimeout }
 
     const sleep = (millis: number): Effect.Effect<void> => {
       wake = Deferred.unsafeMake(fiberId)
@@ -187,7 +187,7 @@ export const make = (
         return Effect.void
       }
       // A program that was stopped sees both at once.
-      fire(left <= silence ? { _tag: "Timeout", phase: "total", limit: Duration.toMillis(plan.timeout) } : meaning())
+      fire(left <= silence ? { _tag: "Timeout", phase: "total", limit: plan.timeout } : meaning())
       return Effect.void
     })
 

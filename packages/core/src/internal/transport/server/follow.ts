@@ -1,3 +1,4 @@
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
@@ -147,7 +148,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
 
     const retry = ({ message, next }: protocol.Status): Effect.Effect<void> =>
       providerErrors.kindOfText(message ?? "") === "rate-limit"
-        ? sink.limited(typeof next === "number" ? Math.max(0, next - clock.unsafeCurrentTimeMillis()) : undefined)
+        ? sink.limited(typeof next === "number" ? Duration.millis(next - clock.unsafeCurrentTimeMillis()) : undefined)
         : Effect.void
 
     /** The messages that have been heard of, and when the newest was made. */
