@@ -92,11 +92,10 @@ describe("isolation", () => {
         unpacked = fs.readdirSync(directory, { recursive: true }).map(String)
         return Reply.text("pong")
       })
-      for (const extraEnv of [{}, { BUN_TMPDIR: "" }]) {
+      for (const extraEnv of [{ BUN_TMPDIR: "" }, {}]) {
         expect((yield* run("ping", { extraEnv })).text).toBe("pong")
         expect(fs.readdirSync(directory)).toEqual([])
       }
-      yield* run("ping")
       // Or the test would show nothing.
       expect(unpacked.some((name) => name.endsWith(".so"))).toBe(true)
     }))
