@@ -22,10 +22,6 @@
  */
 import * as RunEvent from "effect-opencode/RunEvent"
 
-// -----------------------------------------------------------------------------
-// Models
-// -----------------------------------------------------------------------------
-
 /**
  * One line of stdout, parsed.
  *
@@ -142,10 +138,6 @@ export interface SessionOptions {
   readonly interval?: number | undefined
 }
 
-// -----------------------------------------------------------------------------
-// Ids
-// -----------------------------------------------------------------------------
-
 const digits = 26
 
 const id = (prefix: "ses" | "msg" | "prt" | "call" | "run", number: number): string =>
@@ -166,10 +158,6 @@ const partBase = (type: string) => ({
 })
 
 const span = { start: epoch, end: epoch }
-
-// -----------------------------------------------------------------------------
-// Constructors
-// -----------------------------------------------------------------------------
 
 /**
  * A step begins.
@@ -351,10 +339,6 @@ export const error = (options: ErrorOptions): WireEvent => {
   }
 }
 
-// -----------------------------------------------------------------------------
-// Combinators
-// -----------------------------------------------------------------------------
-
 /**
  * A whole step: its start, its parts, of which a string is a piece of text, and its end.
  *
@@ -491,10 +475,6 @@ export const numbering = (options?: SessionOptions): (event: WireEvent) => WireE
 
 const isObject = (u: unknown): u is RunEvent.WireObject => typeof u === "object" && u !== null && !Array.isArray(u)
 
-// -----------------------------------------------------------------------------
-// Conversions
-// -----------------------------------------------------------------------------
-
 /**
  * The events as a program sees them.
  *
@@ -512,10 +492,6 @@ export const decode = (events: ReadonlyArray<WireEvent>): ReadonlyArray<RunEvent
  */
 export const toText = (events: ReadonlyArray<WireEvent>): string =>
   events.map((event) => `${RunEvent.toLine(RunEvent.fromWire(event))}\n`).join("")
-
-// -----------------------------------------------------------------------------
-// stderr
-// -----------------------------------------------------------------------------
 
 const warning = "\u001b[93m\u001b[1m! \u001b[0m"
 
