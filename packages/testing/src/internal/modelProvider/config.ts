@@ -1,4 +1,4 @@
-/** How OpenCode is told of the scripted provider. */
+/** The configuration that points OpenCode at the scripted provider. */
 import type * as ModelProvider from "../../ModelProvider.js"
 
 export const providerId = "fake"
