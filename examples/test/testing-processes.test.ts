@@ -9,7 +9,7 @@ import {
   MockCommandExecutor,
   ModelProvider,
   OpenCodeTest,
-  Transcript
+  Recording
 } from "effect-opencode-testing"
 import { createServer } from "node:http"
 import { review } from "../testing/review.js"
@@ -86,17 +86,17 @@ it.scopedLive("plays a recording back", () =>
       cases: [{ scripts: [FaultyOpenCode.script(FaultyOpenCode.lines(Events.turn("Looks good.")))] }]
     })
     // #region record
-    const Recording = OpenCode.layer({ binary }).pipe(
-      Layer.provide(Transcript.record({ directory, redact: ["the customer's name"] })),
+    const Recorded = OpenCode.layer({ binary }).pipe(
+      Layer.provide(Recording.record({ directory, redact: ["the customer's name"] })),
       Layer.provide(NodeContext.layer)
     )
     // #endregion
     // #region replay
-    const Replaying = OpenCodeTest.layerExecutor().pipe(
-      Layer.provide(Transcript.replay(directory)),
+    const Replayed = OpenCodeTest.layerExecutor().pipe(
+      Layer.provide(Recording.replay(directory)),
       Layer.provide(NodeContext.layer)
     )
     // #endregion
-    const original = yield* Effect.provide(review("a.ts"), Recording)
-    expect(yield* Effect.provide(review("a.ts"), Replaying)).toBe(original)
+    const original = yield* Effect.provide(review("a.ts"), Recorded)
+    expect(yield* Effect.provide(review("a.ts"), Replayed)).toBe(original)
   }).pipe(Effect.provide(NodeContext.layer)))

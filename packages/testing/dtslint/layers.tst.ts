@@ -2,7 +2,7 @@ import type { CommandExecutor, Error as PlatformError, FileSystem, HttpServer, P
 import type { Layer } from "effect"
 import type { OpenCode } from "effect-opencode"
 import type { MockCommandExecutor } from "effect-opencode-testing"
-import { FaultyOpenCode, ModelProvider, OpenCodeTest, Transcript } from "effect-opencode-testing"
+import { FaultyOpenCode, ModelProvider, OpenCodeTest, Recording } from "effect-opencode-testing"
 import { describe, expect, it } from "tstyche"
 
 describe("layers", () => {
@@ -17,21 +17,21 @@ describe("layers", () => {
     expect(OpenCodeTest.layer).type.not.toBeCallableWith({ prompt: 1 })
   })
 
-  it("of Transcript.replay need a file system only for a directory", () => {
-    expect(Transcript.replay([])).type.toBe<
+  it("of Recording.replay need a file system only for a directory", () => {
+    expect(Recording.replay([])).type.toBe<
       Layer.Layer<CommandExecutor.CommandExecutor | MockCommandExecutor.MockCommandExecutor>
     >()
-    expect(Transcript.replay("directory")).type.toBe<
+    expect(Recording.replay("directory")).type.toBe<
       Layer.Layer<
         CommandExecutor.CommandExecutor | MockCommandExecutor.MockCommandExecutor,
-        Transcript.TranscriptError | PlatformError.PlatformError,
+        Recording.RecordingError | PlatformError.PlatformError,
         FileSystem.FileSystem | Path.Path
       >
     >()
   })
 
-  it("of Transcript.record stand between an executor and a program", () => {
-    expect(Transcript.record({ directory: "x" })).type.toBe<
+  it("of Recording.record stand between an executor and a program", () => {
+    expect(Recording.record({ directory: "x" })).type.toBe<
       Layer.Layer<
         CommandExecutor.CommandExecutor,
         PlatformError.PlatformError,

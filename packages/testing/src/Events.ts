@@ -23,10 +23,6 @@
 import * as Duration from "effect/Duration"
 import * as RunEvent from "effect-opencode/RunEvent"
 
-// -----------------------------------------------------------------------------
-// Models
-// -----------------------------------------------------------------------------
-
 /**
  * One line of stdout, parsed.
  *
@@ -143,10 +139,6 @@ export interface SessionOptions {
   readonly interval?: Duration.DurationInput | undefined
 }
 
-// -----------------------------------------------------------------------------
-// Ids
-// -----------------------------------------------------------------------------
-
 const digits = 26
 
 const id = (prefix: "ses" | "msg" | "prt" | "call" | "run", number: number): string =>
@@ -167,10 +159,6 @@ const partBase = (type: string) => ({
 })
 
 const span = { start: epoch, end: epoch }
-
-// -----------------------------------------------------------------------------
-// Constructors
-// -----------------------------------------------------------------------------
 
 /**
  * A step begins.
@@ -352,10 +340,6 @@ export const error = (options: ErrorOptions): WireEvent => {
   }
 }
 
-// -----------------------------------------------------------------------------
-// Combinators
-// -----------------------------------------------------------------------------
-
 /**
  * A whole step: its start, its parts, of which a string is a piece of text, and its end.
  *
@@ -492,10 +476,6 @@ export const numbering = (options?: SessionOptions): (event: WireEvent) => WireE
 
 const isObject = (u: unknown): u is RunEvent.WireObject => typeof u === "object" && u !== null && !Array.isArray(u)
 
-// -----------------------------------------------------------------------------
-// Conversions
-// -----------------------------------------------------------------------------
-
 /**
  * The events as a program sees them.
  *
@@ -513,10 +493,6 @@ export const decode = (events: ReadonlyArray<WireEvent>): ReadonlyArray<RunEvent
  */
 export const toText = (events: ReadonlyArray<WireEvent>): string =>
   events.map((event) => `${RunEvent.toLine(RunEvent.fromWire(event))}\n`).join("")
-
-// -----------------------------------------------------------------------------
-// stderr
-// -----------------------------------------------------------------------------
 
 const warning = "\u001b[93m\u001b[1m! \u001b[0m"
 

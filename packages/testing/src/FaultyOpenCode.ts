@@ -39,10 +39,6 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Events from "./Events.js"
 
-// -----------------------------------------------------------------------------
-// Scripts
-// -----------------------------------------------------------------------------
-
 const Signal = Schema.Literal("SIGTERM", "SIGINT", "SIGHUP", "SIGKILL", "SIGQUIT")
 
 /**
@@ -284,10 +280,6 @@ export const never: Step = { _tag: "Never" }
  * @category scripts
  */
 export const sqliteCrash: Script = script(stderr(Events.stderr.sqliteCrash()), exit(1))
-
-// -----------------------------------------------------------------------------
-// Service
-// -----------------------------------------------------------------------------
 
 /**
  * A start of the executable that was a run.

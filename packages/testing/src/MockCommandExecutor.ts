@@ -33,34 +33,18 @@
  *
  * @since 0.1.0
  */
-import * as Command from "@effect/platform/Command"
 import * as CommandExecutor from "@effect/platform/CommandExecutor"
-import * as PlatformError from "@effect/platform/Error"
-import * as Cause from "effect/Cause"
-import * as Chunk from "effect/Chunk"
-import * as Clock from "effect/Clock"
+import type * as PlatformError from "@effect/platform/Error"
+import type * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
-import * as Deferred from "effect/Deferred"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import type * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
-import * as HashMap from "effect/HashMap"
-import * as Inspectable from "effect/Inspectable"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
-import type * as Scope from "effect/Scope"
-import * as Sink from "effect/Sink"
-import * as Stream from "effect/Stream"
-import { Pipe } from "./internal/pipe.js"
-import { started } from "./internal/started.js"
-import * as Utf8 from "./internal/utf8.js"
-
-// -----------------------------------------------------------------------------
-// Scripts
-// -----------------------------------------------------------------------------
+import * as contents from "./internal/mockProcess/content.js"
+import * as errors from "./internal/mockProcess/errors.js"
+import * as executors from "./internal/mockProcess/executor.js"
+import * as processes from "./internal/mockProcess/process.js"
 
 /**
  * One thing that a scripted process does.
@@ -173,7 +157,7 @@ export const spawnError = (error: PlatformError.PlatformError | PlatformError.Sy
  * @since 0.1.0
  * @category steps
  */
-export const stdout = (content: Content): Step => Step.Stdout({ chunks: toChunks(content) })
+export const stdout = (content: Content): Step => Step.Stdout({ chunks: contents.toChunks(content) })
 
 /**
  * Writes to stderr. Waits while the pipe holds 64 KiB that nobody has read.
@@ -181,7 +165,7 @@ export const stdout = (content: Content): Step => Step.Stdout({ chunks: toChunks
  * @since 0.1.0
  * @category steps
  */
-export const stderr = (content: Content): Step => Step.Stderr({ chunks: toChunks(content) })
+export const stderr = (content: Content): Step => Step.Stderr({ chunks: contents.toChunks(content) })
 
 /**
  * Writes values to stdout as JSON, one line and one chunk for each.
@@ -284,17 +268,13 @@ export const never: Step = Step.Never()
  * @category utils
  */
 export const chunked = (content: Content, size: number): ReadonlyArray<Uint8Array> => {
-  const bytes = concat(toChunks(content))
+  const bytes = contents.concat(contents.toChunks(content))
   const width = Math.max(1, Math.floor(size))
   return Array.from(
     { length: Math.ceil(bytes.length / width) },
     (_, index) => bytes.slice(index * width, (index + 1) * width)
   )
 }
-
-// -----------------------------------------------------------------------------
-// Records
-// -----------------------------------------------------------------------------
 
 /**
  * How far a command has come.
@@ -318,7 +298,7 @@ export type ProcessState = Data.TaggedEnum<{
  * @since 0.1.0
  * @category constructors
  */
-export const ProcessState = Data.taggedEnum<ProcessState>()
+export const ProcessState = processes.ProcessState
 
 /**
  * How much went through one of a process's output pipes.
@@ -405,10 +385,6 @@ export class MockCommandExecutor extends Context.Tag("effect-opencode-testing/Mo
   Service
 >() {}
 
-// -----------------------------------------------------------------------------
-// Layers
-// -----------------------------------------------------------------------------
-
 /**
  * An executor that takes its scripts from a list, in the order in which processes are started, or from a
  * function of the command.
@@ -451,7 +427,7 @@ export const layer = (
   return fromSelector((command, index) => {
     const selected = scripts[index]
     return selected === undefined
-      ? Effect.fail(unscripted(command, `only ${scripts.length} were given`))
+      ? Effect.fail(errors.unscripted(command, `only ${scripts.length} were given`))
       : Effect.succeed(selected)
   })
 }
@@ -478,364 +454,15 @@ export const layerMatch = (
   fromSelector((command) => {
     const found = cases.find(([predicate]) => predicate(command))
     return found === undefined
-      ? Effect.fail(unscripted(command, `none of ${cases.length} predicates holds`))
+      ? Effect.fail(errors.unscripted(command, `none of ${cases.length} predicates holds`))
       : Effect.succeed(found[1])
   })
 
-// -----------------------------------------------------------------------------
-// internal
-// -----------------------------------------------------------------------------
-
-type Ended = Extract<ProcessState, { readonly _tag: "Exited" | "Signaled" }>
-
-/** Below this every number can be the id of a real process (Linux ends at 2^22). */
-const firstPid = 2 ** 30
-
-const notLethal: ReadonlySet<CommandExecutor.Signal> = new Set([
-  "SIGCHLD",
-  "SIGCONT",
-  "SIGSTOP",
-  "SIGTSTP",
-  "SIGTTIN",
-  "SIGTTOU",
-  "SIGURG",
-  "SIGWINCH"
-])
-
-const toChunks = (content: Content): ReadonlyArray<Uint8Array> => {
-  const parts = typeof content === "string" || content instanceof Uint8Array ? [content] : content
-  return parts.map((part) => typeof part === "string" ? Utf8.encode(part) : part)
-}
-
-const concat = (chunks: ReadonlyArray<Uint8Array>): Uint8Array => {
-  const bytes = new Uint8Array(chunks.reduce((length, chunk) => length + chunk.length, 0))
-  let offset = 0
-  for (const chunk of chunks) {
-    bytes.set(chunk, offset)
-    offset += chunk.length
-  }
-  return bytes
-}
-
-/** As Node's executor words it: the whole command line is in the error, secrets and all. */
-const systemError = (
-  entry: Entry,
-  method: string,
-  description: string,
-  reason: PlatformError.SystemErrorReason = "Unknown"
-): PlatformError.SystemError =>
-  new PlatformError.SystemError({
-    reason,
-    module: "Command",
-    method,
-    description,
-    pathOrDescriptor: `${entry.command.command} ${entry.command.args.join(" ")}`,
-    cause: new Error(description)
-  })
-
-const unscripted = (command: RecordedCommand, why: string): PlatformError.SystemError =>
-  new PlatformError.SystemError({
-    reason: "Unknown",
-    module: "Command",
-    method: "spawn",
-    description: `MockCommandExecutor has no script for this command: ${why}`,
-    pathOrDescriptor: command.command
-  })
-
-const errnoCodes: Partial<Record<PlatformError.SystemErrorReason, string>> = {
-  AlreadyExists: "EEXIST",
-  BadResource: "ENOTDIR",
-  Busy: "EBUSY",
-  NotFound: "ENOENT",
-  PermissionDenied: "EACCES"
-}
-
-/** A process, or a command that never became one. */
-class Entry {
-  readonly stdin: Array<Uint8Array> = []
-  readonly stdinEnd = Effect.unsafeMakeLatch(false)
-  readonly signals: Array<CommandExecutor.Signal> = []
-  readonly stdout = new Pipe()
-  readonly stderr = new Pipe()
-  readonly ended = Deferred.unsafeMake<Ended>(FiberId.none)
-  pid: number | undefined = undefined
-  stdinEnded = false
-  state: ProcessState = ProcessState.Running()
-  script: Script = { steps: [] }
-  fiber: Fiber.RuntimeFiber<void> | undefined = undefined
-
-  constructor(readonly command: Command.StandardCommand) {}
-
-  get isRunning(): boolean {
-    return this.state._tag === "Running"
-  }
-
-  get record(): RecordedCommand {
-    return {
-      command: this.command.command,
-      args: this.command.args,
-      env: Object.fromEntries(HashMap.toEntries(this.command.env)),
-      extendEnv: this.command.extendEnv,
-      cwd: Option.getOrUndefined(this.command.cwd),
-      pid: this.pid,
-      stdin: Utf8.decode(concat(this.stdin)),
-      stdinEnded: this.stdinEnded,
-      signals: [...this.signals],
-      state: this.state,
-      stdout: { bytesWritten: this.stdout.bytesWritten, bytesRead: this.stdout.bytesRead },
-      stderr: { bytesWritten: this.stderr.bytesWritten, bytesRead: this.stderr.bytesRead },
-      bytesWritten: this.stdout.bytesWritten + this.stderr.bytesWritten
-    }
-  }
-
-  endStdin(): void {
-    this.stdinEnded = true
-    this.stdinEnd.unsafeOpen()
-  }
-}
-
-/** A turn of the real event loop, whatever clock the test has. */
-const nextTurn = Effect.withClock(Effect.sleep(0), Clock.make())
-
-const end = (entry: Entry, ended: Ended): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    if (!entry.isRunning) {
-      return Effect.void
-    }
-    entry.state = ended
-    entry.stderr.end()
-    const outlives = entry.script.stdoutOutlivesProcess
-    if (outlives === undefined) {
-      entry.stdout.end()
-    }
-    Deferred.unsafeDone(entry.ended, Effect.succeed(ended))
-    return nextTurn.pipe(
-      Effect.andThen(Effect.sync(() => {
-        entry.stdout.discardUnread()
-        entry.stderr.discardUnread()
-      })),
-      Effect.andThen(outlives ?? Effect.void),
-      Effect.ensuring(Effect.sync(() => entry.stdout.end())),
-      Effect.interruptible,
-      Effect.forkDaemon
+const fromSelector = (select: executors.Select): Layer.Layer<CommandExecutor.CommandExecutor | MockCommandExecutor> =>
+  Layer.scopedContext(
+    Effect.map(
+      executors.make(select),
+      ({ executor, records }) =>
+        Context.make(CommandExecutor.CommandExecutor, executor).pipe(Context.add(MockCommandExecutor, records))
     )
-  })
-
-const crash = (entry: Entry, cause: Cause.Cause<never>): Effect.Effect<void> =>
-  Effect.sync(() => {
-    if (entry.isRunning) {
-      entry.state = ProcessState.Crashed({ cause })
-      entry.stdout.end()
-      entry.stderr.end()
-      Deferred.unsafeDone(entry.ended, Effect.failCause(cause))
-    }
-  })
-
-const play = (entry: Entry): Effect.Effect<Ended> =>
-  Effect.map(playSteps(entry, entry.script.steps), (ended) => ended ?? ProcessState.Exited({ code: 0 }) as Ended)
-
-/** How the process has ended, `undefined` when there is no step left. */
-const playSteps: (entry: Entry, steps: ReadonlyArray<Step>) => Effect.Effect<Ended | undefined> = Effect.fnUntraced(
-  function*(entry, steps) {
-    for (const step of steps) {
-      switch (step._tag) {
-        case "Stdout":
-        case "Stderr": {
-          const pipe = step._tag === "Stdout" ? entry.stdout : entry.stderr
-          for (const chunk of step.chunks) {
-            yield* pipe.write(chunk)
-          }
-          break
-        }
-        case "Sleep": {
-          yield* Effect.sleep(step.duration)
-          break
-        }
-        case "AwaitStdin": {
-          yield* entry.stdinEnd.await
-          break
-        }
-        case "WaitFor": {
-          yield* step.effect
-          break
-        }
-        case "Decide": {
-          const chosen = step.choose(entry.record)
-          const ended = yield* playSteps(entry, Effect.isEffect(chosen) ? yield* chosen : chosen)
-          if (ended !== undefined) {
-            return ended
-          }
-          break
-        }
-        case "CloseStdout": {
-          entry.stdout.end()
-          break
-        }
-        case "Exit": {
-          return ProcessState.Exited({ code: step.code }) as Ended
-        }
-        case "Signal": {
-          return ProcessState.Signaled({ signal: step.signal }) as Ended
-        }
-        case "Never": {
-          return yield* Effect.never
-        }
-      }
-    }
-    return undefined
-  }
-)
-
-const deliver = (entry: Entry, signal: CommandExecutor.Signal): Effect.Effect<void, PlatformError.PlatformError> =>
-  Effect.suspend(() => {
-    if (!entry.isRunning) {
-      return Effect.fail(systemError(entry, "kill", "Failed to kill process"))
-    }
-    entry.signals.push(signal)
-    if (notLethal.has(signal) || (signal === "SIGTERM" && entry.script.onSigterm === "ignore")) {
-      return Effect.void
-    }
-    return Effect.andThen(
-      end(entry, ProcessState.Signaled({ signal })),
-      Effect.sync(() => entry.fiber?.unsafeInterruptAsFork(FiberId.none))
-    )
-  })
-
-const spawn = (entry: Entry, pid: number): Effect.Effect<void, PlatformError.PlatformError> =>
-  Effect.suspend(() => {
-    const error = entry.script.spawnError
-    if (error !== undefined) {
-      if (typeof error !== "string") {
-        return Effect.fail(error)
-      }
-      return Effect.fail(
-        systemError(entry, "spawn", `spawn ${entry.command.command} ${errnoCodes[error] ?? error}`, error)
-      )
-    }
-    entry.pid = pid
-    return play(entry).pipe(
-      Effect.matchCauseEffect({
-        onFailure: (cause) => crash(entry, cause),
-        onSuccess: (ended) => end(entry, ended)
-      }),
-      // `start` runs in an uninterruptible region, and a fiber inherits that
-      Effect.interruptible,
-      Effect.forkDaemon,
-      Effect.map((fiber) => {
-        entry.fiber = fiber
-      })
-    )
-  })
-
-const ProcessProto = {
-  [CommandExecutor.ProcessTypeId]: CommandExecutor.ProcessTypeId,
-  ...Inspectable.BaseProto
-} as const
-
-const toProcess = (entry: Entry, pid: number): CommandExecutor.Process => {
-  const stdin: CommandExecutor.Process["stdin"] = entry.command.stdin === "inherit"
-    ? Sink.drain
-    : Sink.forEachChunk((chunk: Chunk.Chunk<Uint8Array>) =>
-      Effect.suspend(() => {
-        if (!entry.isRunning) {
-          return Effect.fail(systemError(entry, "toWritable", "write EPIPE"))
-        }
-        entry.stdin.push(...Chunk.toReadonlyArray(chunk))
-        return Effect.void
-      })
-    ).pipe(Sink.mapEffect(() => Effect.sync(() => entry.endStdin())))
-  const { stdout } = entry.command
-  return {
-    ...ProcessProto,
-    pid: CommandExecutor.ProcessId(pid),
-    exitCode: Effect.flatMap(
-      Deferred.await(entry.ended),
-      (ended) =>
-        ended._tag === "Exited"
-          ? Effect.succeed(CommandExecutor.ExitCode(ended.code))
-          : Effect.fail(
-            systemError(entry, "exitCode", `Process interrupted due to receipt of signal: ${ended.signal}`)
-          )
-    ),
-    isRunning: Effect.sync(() => entry.isRunning),
-    kill: (signal = "SIGTERM") => Effect.andThen(deliver(entry, signal), Effect.asVoid(Deferred.await(entry.ended))),
-    stdin,
-    stdout: typeof stdout === "string" ? entry.stdout.stream : Stream.transduce(entry.stdout.stream, stdout),
-    stderr: entry.stderr.stream,
-    toJSON: () => ({ _id: "@effect/platform/CommandExecutor/Process", pid })
-  }
-}
-
-const fromSelector = (
-  select: (command: RecordedCommand, index: number) => Effect.Effect<Script, PlatformError.PlatformError>
-): Layer.Layer<CommandExecutor.CommandExecutor | MockCommandExecutor> =>
-  Layer.scopedContext(Effect.gen(function*() {
-    const entries: Array<Entry> = []
-
-    const start = (
-      command: Command.StandardCommand,
-      input: Command.Command.Input
-    ): Effect.Effect<CommandExecutor.Process, PlatformError.PlatformError, Scope.Scope> =>
-      Effect.suspend(() => {
-        const entry = new Entry(command)
-        const index = entries.push(entry) - 1
-        const pid = firstPid + index
-        if (input === "inherit") {
-          entry.endStdin()
-        }
-        if (command.stdout === "inherit") {
-          entry.stdout.detach()
-        }
-        if (command.stderr === "inherit") {
-          entry.stderr.detach()
-        }
-        const acquire = select(entry.record, index).pipe(
-          Effect.flatMap((script) => {
-            entry.script = script
-            return spawn(entry, pid)
-          }),
-          Effect.tapErrorCause((cause) =>
-            Either.match(Cause.failureOrCause(cause), {
-              onLeft: (error) =>
-                Effect.sync(() => {
-                  entry.state = ProcessState.NotStarted({ error })
-                }),
-              onRight: (defect) => crash(entry, defect)
-            })
-          )
-        )
-        const release = Effect.suspend(() =>
-          entry.isRunning
-            ? Effect.ignore(Effect.andThen(deliver(entry, "SIGTERM"), Deferred.await(entry.ended)))
-            : Effect.void
-        )
-        return Effect.acquireRelease(acquire, () => release).pipe(
-          Effect.as(toProcess(entry, pid)),
-          Effect.tap((process) =>
-            typeof input === "string"
-              ? Effect.void
-              : Effect.forkDaemon(Effect.interruptible(Stream.run(input, process.stdin)))
-          )
-        )
-      })
-
-    const executor = CommandExecutor.makeExecutor((command) => {
-      const [head, ...tail] = Command.flatten(command)
-      return tail.reduce(
-        (previous, next) =>
-          start(started(next), Stream.unwrapScoped(Effect.map(previous, (process) => process.stdout))),
-        start(started(head), head.stdin)
-      )
-    })
-
-    yield* Effect.addFinalizer(() =>
-      Effect.forEach(entries, (entry) => Effect.ignore(deliver(entry, "SIGKILL")), { discard: true })
-    )
-
-    return Context.make(CommandExecutor.CommandExecutor, executor).pipe(
-      Context.add(MockCommandExecutor, {
-        commands: Effect.sync(() => entries.map((entry) => entry.record)),
-        running: Effect.sync(() => entries.filter((entry) => entry.isRunning).length)
-      })
-    )
-  }))
+  )

@@ -34,28 +34,16 @@
  *
  * @since 0.1.0
  */
-import * as HttpIncomingMessage from "@effect/platform/HttpIncomingMessage"
-import * as HttpServer from "@effect/platform/HttpServer"
-import * as HttpServerRequest from "@effect/platform/HttpServerRequest"
-import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
+import type * as HttpServer from "@effect/platform/HttpServer"
 import type { RunConfig } from "effect-opencode/RunConfig"
-import * as Clock from "effect/Clock"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
-import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
-import * as Effect from "effect/Effect"
+import type * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
-import * as Predicate from "effect/Predicate"
-import * as Ref from "effect/Ref"
-import * as Schema from "effect/Schema"
-import * as Stream from "effect/Stream"
-import * as Utf8 from "./internal/utf8.js"
-
-// -----------------------------------------------------------------------------
-// Replies
-// -----------------------------------------------------------------------------
+import * as config from "./internal/modelProvider/config.js"
+import * as response from "./internal/modelProvider/response.js"
+import * as server from "./internal/modelProvider/server.js"
 
 /**
  * The tokens that an answer reports to have used.
@@ -296,7 +284,7 @@ export const Reply = {
     Reply.raw({
       status,
       headers: { "content-type": "application/json", ...headers },
-      body: JSON.stringify(body ?? errorBody(`HTTP ${status} by script`)),
+      body: JSON.stringify(body ?? response.errorBody(`HTTP ${status} by script`)),
       ...options
     }),
 
@@ -360,10 +348,6 @@ const apiError = (
   code: string,
   headers?: Readonly<Record<string, string>>
 ): Reply => Reply.httpError(status, { error: { message, type, code } }, headers)
-
-// -----------------------------------------------------------------------------
-// Requests
-// -----------------------------------------------------------------------------
 
 /**
  * One message of a conversation.
@@ -456,7 +440,7 @@ export const steps = (replies: ReadonlyArray<Reply>): Respond => (request) =>
   replies[request.step] ??
     Reply.httpError(
       400,
-      errorBody(`ModelProvider.steps has ${replies.length} replies and none for step ${request.step}`)
+      response.errorBody(`ModelProvider.steps has ${replies.length} replies and none for step ${request.step}`)
     )
 
 /**
@@ -477,10 +461,6 @@ export const steps = (replies: ReadonlyArray<Reply>): Respond => (request) =>
  */
 export const sequence = (replies: readonly [Reply, ...Array<Reply>]): Respond => (request) =>
   replies[Math.min(request.index, replies.length - 1)] ?? replies[0]
-
-// -----------------------------------------------------------------------------
-// Service
-// -----------------------------------------------------------------------------
 
 /**
  * OpenCode configuration, as it goes into `OPENCODE_CONFIG_CONTENT`.
@@ -573,37 +553,7 @@ export interface Options {
  * @category layers
  */
 export const layer = (options: Options): Layer.Layer<ModelProvider, never, HttpServer.HttpServer> =>
-  Layer.scoped(ModelProvider, make(options))
-
-// -----------------------------------------------------------------------------
-// internal
-// -----------------------------------------------------------------------------
-
-const providerId = "fake"
-
-const modelId = "m1"
-
-const model = `${providerId}/${modelId}`
-
-const configOf = (baseUrl: string, apiKey = "scripted-key"): ConfigOverrides => ({
-  provider: {
-    [providerId]: {
-      npm: "@ai-sdk/openai-compatible",
-      name: "Scripted provider",
-      options: { baseURL: baseUrl, apiKey },
-      models: {
-        [modelId]: {
-          name: "Scripted model",
-          tool_call: true,
-          reasoning: true,
-          cost: { input: 1, output: 2 },
-          limit: { context: 200_000, output: 32_000 }
-        }
-      }
-    }
-  },
-  model
-})
+  Layer.scoped(ModelProvider, server.make({ ...options, title: options.title ?? Reply.text("Scripted session") }))
 
 /**
  * Configuration for a provider that is not there: nobody listens on TCP port 2 of the loopback address, so every
@@ -612,342 +562,4 @@ const configOf = (baseUrl: string, apiKey = "scripted-key"): ConfigOverrides => 
  * @since 0.1.0
  * @category configuration
  */
-export const refused: RunConfig = { configOverrides: configOf("http://127.0.0.1:2/v1"), model }
-
-const Content = Schema.Union(Schema.String, Schema.Array(Schema.Unknown), Schema.Null)
-
-const RequestBody = Schema.Struct({
-  model: Schema.String,
-  messages: Schema.Array(Schema.Struct({
-    role: Schema.String,
-    content: Schema.optional(Content),
-    tool_call_id: Schema.optional(Schema.String),
-    tool_calls: Schema.optional(Schema.Array(Schema.Struct({
-      id: Schema.String,
-      function: Schema.Struct({ name: Schema.String, arguments: Schema.String })
-    })))
-  })),
-  tools: Schema.optional(Schema.Array(Schema.Struct({ function: Schema.Struct({ name: Schema.String }) }))),
-  stream: Schema.optional(Schema.Boolean)
-})
-
-const decodeJson = Schema.decode(Schema.parseJson())
-
-const decodeBody = Schema.decodeUnknown(RequestBody)
-
-const errorBody = (message: string) => ({ error: { message, type: "scripted_error" } })
-
-const contentText = (content: typeof Content.Type | undefined): string => {
-  if (content === undefined || content === null) {
-    return ""
-  }
-  return typeof content === "string"
-    ? content
-    : content
-      .map((part) => Predicate.hasProperty(part, "text") && typeof part.text === "string" ? part.text : "")
-      .join("")
-}
-
-const toMessages = (body: typeof RequestBody.Type): ReadonlyArray<ProviderMessage> =>
-  body.messages.map((message) => ({
-    role: message.role,
-    text: contentText(message.content),
-    toolCalls: (message.tool_calls ?? []).map((call) => ({
-      id: call.id,
-      name: call.function.name,
-      arguments: Option.getOrElse(
-        Schema.decodeOption(Schema.parseJson())(call.function.arguments),
-        () => call.function.arguments
-      )
-    })),
-    toolCallId: message.tool_call_id
-  }))
-
-const isTitleRequest = (messages: ReadonlyArray<ProviderMessage>, tools: ReadonlyArray<string>): boolean =>
-  tools.length === 0 &&
-  messages.some((message) => message.role === "system" && /title generator/i.test(message.text))
-
-const toUsage = (usage: Usage) => {
-  const input = usage.input ?? 100
-  const output = usage.output ?? 20
-  return {
-    prompt_tokens: input,
-    completion_tokens: output,
-    total_tokens: input + output,
-    prompt_tokens_details: { cached_tokens: usage.cached ?? 40 },
-    completion_tokens_details: { reasoning_tokens: usage.reasoning ?? 0 }
-  }
-}
-
-interface Envelope {
-  readonly id: string
-  readonly created: number
-  readonly model: string
-}
-
-const callId = (envelope: Envelope, index: number): string => `call_${envelope.id}_${index}`
-
-const toolCalls = (envelope: Envelope, reply: Completion) =>
-  reply.deltas.filter((delta) => delta._tag === "ToolCall").map((call, index) => ({
-    index,
-    id: callId(envelope, index),
-    type: "function",
-    function: { name: call.name, arguments: call.arguments }
-  }))
-
-const joined = (reply: Completion, tag: "Text" | "Reasoning"): string =>
-  reply.deltas.map((delta) => delta._tag === tag ? delta.text : "").join("")
-
-/** The answer to a request that did not ask for a stream. */
-const toJson = (envelope: Envelope, reply: Completion) => {
-  const calls = toolCalls(envelope, reply)
-  const reasoning = joined(reply, "Reasoning")
-  return {
-    ...envelope,
-    object: "chat.completion",
-    choices: [{
-      index: 0,
-      message: {
-        role: "assistant",
-        content: joined(reply, "Text"),
-        ...(reasoning === "" ? {} : { reasoning_content: reasoning }),
-        ...(calls.length === 0 ? {} : { tool_calls: calls })
-      },
-      finish_reason: reply.ending._tag === "Done" ? reply.ending.finishReason ?? null : null
-    }],
-    usage: toUsage(reply.usage)
-  }
-}
-
-const event = (data: unknown): string => `data: ${JSON.stringify(data)}\n\n`
-
-const toEvents = (envelope: Envelope, reply: Completion): ReadonlyArray<string> => {
-  const chunk = (choices: ReadonlyArray<unknown>, rest?: object) =>
-    event({ ...envelope, object: "chat.completion.chunk", choices, ...rest })
-  const choice = (delta: object, finishReason: string | null = null) => [
-    { index: 0, delta, finish_reason: finishReason }
-  ]
-  let calls = 0
-  const deltas = reply.deltas.map((delta) => {
-    switch (delta._tag) {
-      case "Text": {
-        return chunk(choice({ role: "assistant", content: delta.text }))
-      }
-      case "Reasoning": {
-        return chunk(choice({ role: "assistant", reasoning_content: delta.text }))
-      }
-      case "ToolCall": {
-        const index = calls++
-        return chunk(choice({
-          role: "assistant",
-          tool_calls: [{
-            index,
-            id: callId(envelope, index),
-            type: "function",
-            function: { name: delta.name, arguments: delta.arguments }
-          }]
-        }))
-      }
-    }
-  })
-  const { ending } = reply
-  switch (ending._tag) {
-    case "Done": {
-      return [
-        ...deltas,
-        ...(ending.finishReason === undefined ? [] : [chunk(choice({}, ending.finishReason))]),
-        chunk([], { usage: toUsage(reply.usage) }),
-        "data: [DONE]\n\n"
-      ]
-    }
-    case "Malformed": {
-      return [...deltas, `data: {"id":"${envelope.id}","choices":[{"delta"\n\n`, "data: [DONE]\n\n"]
-    }
-    case "Error": {
-      return [...deltas, event(errorBody(ending.message)), "data: [DONE]\n\n"]
-    }
-    case "Cut":
-    case "Stall": {
-      // a comment, because headers without any byte of a body may stay in the server's buffer
-      return [": open\n\n", ...deltas]
-    }
-  }
-}
-
-// A connection that is used again would keep the server from closing
-const closeConnection = { connection: "close" }
-
-/** Time in which a reader takes what was sent, on the clock of the machine: a broken connection can overtake it. */
-const beforeCut = Effect.withClock(Effect.sleep("50 millis"), Clock.make())
-
-const toStream = (envelope: Envelope, reply: Completion): HttpServerResponse.HttpServerResponse => {
-  const events = toEvents(envelope, reply).map(Utf8.encode)
-  const body = Stream.rechunk(Stream.fromIterable(events), 1)
-  return HttpServerResponse.stream(
-    reply.ending._tag === "Stall"
-      ? Stream.concat(body, Stream.never)
-      : reply.ending._tag === "Cut"
-      ? Stream.concat(body, Stream.execute(beforeCut))
-      : body,
-    {
-      contentType: "text/event-stream",
-      // a body shorter than announced: to its reader the connection breaks
-      contentLength: reply.ending._tag === "Cut"
-        ? events.reduce((length, bytes) => length + bytes.length, 1)
-        : undefined,
-      headers: closeConnection
-    }
-  )
-}
-
-const toResponse = (
-  request: ProviderRequest,
-  source: unknown,
-  envelope: Envelope,
-  reply: Reply
-): Effect.Effect<HttpServerResponse.HttpServerResponse> => {
-  switch (reply._tag) {
-    case "Never": {
-      return Effect.never
-    }
-    case "Reset": {
-      // The answer to a connection that is gone reaches nobody.
-      return Effect.as(Effect.sync(() => destroyConnection(source)), refuse(500, "reset"))
-    }
-    case "Response": {
-      const { "content-type": contentType = "text/plain", ...headers } = reply.headers
-      return Effect.delay(
-        Effect.succeed(HttpServerResponse.text(reply.body, {
-          status: reply.status,
-          contentType,
-          headers: { ...headers, ...closeConnection }
-        })),
-        reply.delay
-      )
-    }
-    case "Completion": {
-      const response = request.stream || reply.ending._tag !== "Done"
-        ? toStream(envelope, reply)
-        : HttpServerResponse.unsafeJson(toJson(envelope, reply), { headers: closeConnection })
-      return Effect.delay(Effect.succeed(response), reply.delay)
-    }
-  }
-}
-
-const refuse = (status: number, message: string): HttpServerResponse.HttpServerResponse =>
-  HttpServerResponse.unsafeJson(errorBody(message), { status, headers: closeConnection })
-
-/** `HttpServer` has no way to close a connection, and a server waits for all of them: close Node's by hand. */
-const destroyConnection = (source: unknown): void => {
-  if (
-    Predicate.hasProperty(source, "socket") &&
-    Predicate.hasProperty(source.socket, "destroy") &&
-    Predicate.isFunction(source.socket.destroy)
-  ) {
-    source.socket.destroy()
-  }
-}
-
-const authority = (address: HttpServer.Address): Effect.Effect<string> => {
-  if (address._tag === "UnixAddress") {
-    return Effect.dieMessage("ModelProvider needs a server on a TCP port")
-  }
-  const hostname = address.hostname === "0.0.0.0" ? "127.0.0.1" : address.hostname
-  return Effect.succeed(`${hostname.includes(":") ? `[${hostname}]` : hostname}:${address.port}`)
-}
-
-interface State {
-  readonly respond: Respond
-  readonly index: number
-  readonly requests: ReadonlyArray<ProviderRequest>
-}
-
-const make = Effect.fnUntraced(function*(options: Options) {
-  const server = yield* HttpServer.HttpServer
-  const baseUrl = `http://${yield* authority(server.address)}/v1`
-  const titleReply = options.title ?? Reply.text("Scripted session")
-  const state = yield* Ref.make<State>({ respond: options.respond, index: 0, requests: [] })
-  const closing = yield* Deferred.make<void>()
-  const sources = new Set<unknown>()
-
-  const complete = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
-    const time = yield* Clock.currentTimeMillis
-    const body = yield* Effect.flatMap(request.text, decodeJson)
-    const decoded = yield* decodeBody(body)
-    const messages = toMessages(decoded)
-    const tools = (decoded.tools ?? []).map((tool) => tool.function.name)
-    const isTitle = isTitleRequest(messages, tools)
-    const lastUser = messages.map((message) => message.role).lastIndexOf("user")
-    const asked: Omit<ProviderRequest, "index"> = {
-      step: messages.slice(lastUser + 1).filter((message) => message.role === "assistant").length,
-      prompt: messages[lastUser]?.text ?? "",
-      isTitle,
-      model: decoded.model,
-      messages,
-      tools,
-      stream: decoded.stream ?? false,
-      authorization: request.headers.authorization,
-      headers: { ...request.headers },
-      body,
-      time
-    }
-    const { number, received, respond } = yield* Ref.modify(state, (current) => {
-      const received: ProviderRequest = { ...asked, index: current.index }
-      return [
-        { number: current.requests.length, received, respond: current.respond },
-        {
-          ...current,
-          index: isTitle ? current.index : current.index + 1,
-          requests: [...current.requests, received]
-        }
-      ]
-    })
-    const chosen = isTitle ? titleReply : respond(received)
-    const reply = Effect.isEffect(chosen) ? yield* chosen : chosen
-    const envelope = { id: `chatcmpl-${number}`, created: Math.floor(time / 1000), model: decoded.model }
-    return yield* toResponse(received, request.source, envelope, reply)
-  })
-
-  const route = Effect.gen(function*() {
-    const request = yield* HttpServerRequest.HttpServerRequest
-    sources.add(request.source)
-    const path = request.url.split("?")[0]
-    if (request.method === "GET" && path === "/v1/models") {
-      return HttpServerResponse.unsafeJson(
-        { object: "list", data: [{ id: modelId, object: "model", created: 0, owned_by: providerId }] },
-        { headers: closeConnection }
-      )
-    }
-    if (request.method === "POST" && path === "/v1/chat/completions") {
-      return yield* complete(request)
-    }
-    return refuse(404, `ModelProvider does not serve ${request.method} ${path}`)
-  }).pipe(
-    HttpIncomingMessage.withMaxBodySize(Option.none()),
-    Effect.catchTags({
-      ParseError: (error) => Effect.succeed(refuse(400, error.message)),
-      RequestError: (error) => Effect.succeed(refuse(400, error.message))
-    }),
-    Effect.raceFirst(Effect.as(Deferred.await(closing), refuse(503, "ModelProvider is closing"))),
-    // a server handles requests in an uninterruptible region
-    Effect.interruptible
-  )
-
-  yield* server.serve(route)
-  yield* Effect.addFinalizer(() =>
-    Effect.andThen(
-      Deferred.succeed(closing, void 0),
-      Effect.sync(() => sources.forEach(destroyConnection))
-    )
-  )
-
-  const configOverrides = configOf(baseUrl, options.apiKey)
-  return ModelProvider.of({
-    baseUrl,
-    model,
-    configOverrides,
-    runConfig: { configOverrides, model },
-    requests: Effect.map(Ref.get(state), ({ requests }) => requests),
-    respond: (respond) => Ref.update(state, (current) => ({ ...current, respond, index: 0 }))
-  })
-})
+export const refused: RunConfig = { configOverrides: config.of("http://127.0.0.1:2/v1"), model: config.model }

@@ -32,37 +32,24 @@
  * @since 0.1.0
  */
 import type * as CommandExecutor from "@effect/platform/CommandExecutor"
-import type { PlatformError } from "@effect/platform/Error"
-import * as FileSystem from "@effect/platform/FileSystem"
-import * as Path from "@effect/platform/Path"
 import * as OpenCode from "effect-opencode/OpenCode"
 import * as OpenCodeError from "effect-opencode/OpenCodeError"
-import * as RunConfig from "effect-opencode/RunConfig"
 import * as RunEvent from "effect-opencode/RunEvent"
 import type { RunOptions } from "effect-opencode/RunOptions"
-import * as RunResult from "effect-opencode/RunResult"
-import type { Session } from "effect-opencode/Session"
+import type * as RunResult from "effect-opencode/RunResult"
 import * as TokenUsage from "effect-opencode/TokenUsage"
-import * as Cause from "effect/Cause"
 import * as Context from "effect/Context"
 import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
+import type * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
-import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import * as Events from "./Events.js"
-import * as disk from "./internal/disk.js"
-import * as Quote from "./internal/quote.js"
-import * as unscripted from "./internal/unscripted.js"
+import * as calls from "./internal/openCodeTest/calls.js"
+import * as failures from "./internal/openCodeTest/failures.js"
+import * as services from "./internal/openCodeTest/service.js"
 import * as MockCommandExecutor from "./MockCommandExecutor.js"
-
-// -----------------------------------------------------------------------------
-// Replies
-// -----------------------------------------------------------------------------
 
 /**
  * A part of a reply: events of the wire, or anything else that a process does, such as a `MockCommandExecutor.sleep`
@@ -185,10 +172,6 @@ const eventsOf = (error: OpenCodeError.OpenCodeError): ReadonlyArray<Events.Wire
 const isWireEvent = (u: RunEvent.WireObject): u is Events.WireEvent =>
   Predicate.isString(u["type"]) && Predicate.isNumber(u["timestamp"]) && Predicate.isString(u["sessionID"])
 
-// -----------------------------------------------------------------------------
-// Errors
-// -----------------------------------------------------------------------------
-
 /**
  * What a made-up error can be told besides its own fields.
  *
@@ -214,9 +197,6 @@ export type Overrides<E> =
 
 type OwnFields<E> = Exclude<keyof E, keyof Error | "_tag" | symbol>
 
-const given = <A extends object>(fields: A): { [K in keyof A]?: Exclude<A[K], undefined> } =>
-  Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never
-
 /**
  * What a run had done when it failed, added up from events: by default a step that began and a piece of text, after
  * one second, in one attempt.
@@ -224,45 +204,7 @@ const given = <A extends object>(fields: A): { [K in keyof A]?: Exclude<A[K], un
  * @since 0.1.0
  * @category errors
  */
-export const partial = (overrides?: PartialOverrides): OpenCodeError.Partial => {
-  const events = Events.decode(Events.session(overrides?.events ?? [Events.stepStart(), Events.text("Working on it.")]))
-  const sum = RunResult.fold(events)
-  return {
-    runId: "run-of-a-test",
-    cwd: "/effect-opencode-testing/work",
-    sessionId: sum.sessionId,
-    eventCount: events.length,
-    text: sum.text,
-    usage: sum.usage,
-    cost: sum.cost,
-    ...(sum.unpriced === true ? { unpriced: true } : {}),
-    steps: sum.steps,
-    stderr: "",
-    attempts: 1,
-    duration: Duration.seconds(1),
-    events,
-    rawLines: undefined,
-    survivors: [],
-    ...given(overrides?.partial ?? {})
-  }
-}
-
-/** The fields of an error that carries a `partial`. */
-const fields = <O extends PartialOverrides>(
-  overrides: O | undefined,
-  defaults?: PartialOverrides
-): { [K in Exclude<keyof O, keyof PartialOverrides>]?: Exclude<O[K], undefined> } & {
-  partial: OpenCodeError.Partial
-} => {
-  const { events, partial: facts, ...rest } = overrides ?? {} as O
-  return {
-    ...given(rest),
-    partial: partial({ events: events ?? defaults?.events, partial: { ...defaults?.partial, ...given(facts ?? {}) } })
-  } as never
-}
-
-/** Before anything was seen. */
-const early: PartialOverrides = { events: [] }
+export const partial: (overrides?: PartialOverrides) => OpenCodeError.Partial = failures.partial
 
 /**
  * Constructors of every error of a run, valid as they are; every field can be given.
@@ -273,7 +215,7 @@ const early: PartialOverrides = { events: [] }
  *
  * const { Failure } = OpenCodeTest
  *
- * const idle = Failure.timeout({ phase: "idle", limit: 60_000, events: Events.turn("Half of the answer") })
+ * const idle = Failure.timeout({ phase: "idle", limit: Duration.minutes(1), events: Events.turn("Half of the answer") })
  * const limited = Failure.session({ kind: "rate-limit", statusCode: 429, retryAfter: 20_000 })
  * const leftOver = Failure.process({ exitCode: 1, partial: { survivors: [4711], stderr: "boom" } })
  * ```
@@ -287,7 +229,7 @@ export const Failure = {
       binary: "opencode",
       reason: "not-found",
       searched: ["/usr/bin"],
-      ...given(overrides ?? {})
+      ...failures.given(overrides ?? {})
     }),
 
   version: (overrides?: Overrides<OpenCodeError.OpenCodeVersionError>) =>
@@ -295,26 +237,26 @@ export const Failure = {
       binary: "/usr/bin/opencode",
       version: "1.0.0",
       reason: "it is too old",
-      ...given(overrides ?? {})
+      ...failures.given(overrides ?? {})
     }),
 
   config: (overrides?: Overrides<OpenCodeError.OpenCodeConfigError>) =>
-    new OpenCodeError.OpenCodeConfigError({ path: "model", reason: "it is wrong", ...given(overrides ?? {}) }),
+    new OpenCodeError.OpenCodeConfigError({ path: "model", reason: "it is wrong", ...failures.given(overrides ?? {}) }),
 
   spawn: (overrides?: Overrides<OpenCodeError.OpenCodeSpawnError>) =>
     new OpenCodeError.OpenCodeSpawnError({
       binary: "/usr/bin/opencode",
       cwd: "/effect-opencode-testing/work",
       reason: "PermissionDenied",
-      ...given(overrides ?? {})
+      ...failures.given(overrides ?? {})
     }),
 
   sqlite: (overrides?: Overrides<OpenCodeError.OpenCodeSqliteError>) =>
     new OpenCodeError.OpenCodeSqliteError({
       signature: "database is locked",
       exitCode: 1,
-      ...fields(overrides, {
-        ...early,
+      ...failures.fields(overrides, {
+        ...failures.early,
         partial: { stderr: "Error: Unexpected error\n\ndatabase is locked\n", attempts: 3 }
       })
     }),
@@ -322,7 +264,7 @@ export const Failure = {
   process: (overrides?: Overrides<OpenCodeError.OpenCodeProcessError>) =>
     new OpenCodeError.OpenCodeProcessError({
       ...(overrides?.signal === undefined ? { exitCode: 1 } : {}),
-      ...fields(overrides)
+      ...failures.fields(overrides)
     }),
 
   session: (overrides?: Overrides<OpenCodeError.OpenCodeSessionError>) =>
@@ -332,28 +274,28 @@ export const Failure = {
       reason: "Unexpected server error.",
       providerRetries: 0,
       error: undefined,
-      ...fields(overrides)
+      ...failures.fields(overrides)
     }),
 
   permission: (overrides?: Overrides<OpenCodeError.OpenCodePermissionError>) =>
     new OpenCodeError.OpenCodePermissionError({
       permission: "bash",
       patterns: ["*"],
-      ...fields(overrides, { events: Events.turn(Events.toolRejected({ tool: "bash" })) })
+      ...failures.fields(overrides, { events: Events.turn(Events.toolRejected({ tool: "bash" })) })
     }),
 
   incomplete: (overrides?: Overrides<OpenCodeError.OpenCodeIncompleteError>) =>
-    new OpenCodeError.OpenCodeIncompleteError({ exitCode: 0, ...fields(overrides) }),
+    new OpenCodeError.OpenCodeIncompleteError({ exitCode: 0, ...failures.fields(overrides) }),
 
   timeout: (overrides?: Overrides<OpenCodeError.OpenCodeTimeoutError>) =>
     new OpenCodeError.OpenCodeTimeoutError({
       phase: "total",
-      limit: Duration.minutes(1),
-      ...fields(overrides, overrides?.phase === "startup" ? early : undefined)
+      limit: 60_000,
+      ...failures.fields(overrides, overrides?.phase === "startup" ? failures.early : undefined)
     }),
 
   budget: (overrides?: Overrides<OpenCodeError.OpenCodeBudgetError>) => {
-    const { partial, scope = "run", ...rest } = fields(overrides)
+    const { partial, scope = "run", ...rest } = failures.fields(overrides)
     const limits = { limit: "cost", max: 1, reached: 1.25, ...rest, scope } as const
     return new OpenCodeError.OpenCodeBudgetError(
       scope === "fleet" && overrides?.partial === undefined ? limits : { ...limits, partial }
@@ -371,14 +313,14 @@ export const Failure = {
       cost: 0,
       steps: 3,
       duration: Duration.seconds(3),
-      ...given(overrides ?? {})
+      ...failures.given(overrides ?? {})
     }),
 
   cancelled: (overrides?: Overrides<OpenCodeError.OpenCodeCancelledError>) =>
-    new OpenCodeError.OpenCodeCancelledError({ signal: "SIGTERM", ...fields(overrides) }),
+    new OpenCodeError.OpenCodeCancelledError({ signal: "SIGTERM", ...failures.fields(overrides) }),
 
   server: (overrides?: Overrides<OpenCodeError.OpenCodeServerError>) => {
-    const { partial, reason = "exited", ...rest } = fields(overrides)
+    const { partial, reason = "exited", ...rest } = failures.fields(overrides)
     const facts = {
       reason,
       ...(reason === "exited" ? { url: "http://127.0.0.1:4096", signal: "SIGKILL" } : {}),
@@ -390,10 +332,6 @@ export const Failure = {
     )
   }
 } as const
-
-// -----------------------------------------------------------------------------
-// Calls
-// -----------------------------------------------------------------------------
 
 /**
  * What a program asks of the service.
@@ -435,7 +373,7 @@ export type Outcome = Data.TaggedEnum<{
  * @since 0.1.0
  * @category constructors
  */
-export const Outcome = Data.taggedEnum<Outcome>()
+export const Outcome = calls.Outcome
 
 /**
  * A call and what has become of it until the record was asked for.
@@ -469,10 +407,6 @@ export interface Service {
  * @category context
  */
 export class OpenCodeTest extends Context.Tag("effect-opencode-testing/OpenCodeTest")<OpenCodeTest, Service>() {}
-
-// -----------------------------------------------------------------------------
-// Choosing
-// -----------------------------------------------------------------------------
 
 /**
  * Chooses the answer to a call; `undefined` where there is none.
@@ -520,10 +454,6 @@ export const match =
         : when(call)
     )?.[1]
 
-// -----------------------------------------------------------------------------
-// Layers
-// -----------------------------------------------------------------------------
-
 /**
  * How the service under test is set up; these are options of the real one.
  *
@@ -558,7 +488,11 @@ export interface Options extends Omit<OpenCode.Options, "binary" | "isolation" |
 export const layer = (
   respond: Respond | { readonly [prompt: string]: Answer },
   options?: Options
-): Layer.Layer<OpenCode.OpenCode | OpenCodeTest> => Layer.scopedContext(make(respond, options))
+): Layer.Layer<OpenCode.OpenCode | OpenCodeTest> =>
+  Layer.scopedContext(
+    Effect.map(calls.make(respond, options, Reply.text), ({ opencode, records }) =>
+      Context.make(OpenCode.OpenCode, opencode).pipe(Context.add(OpenCodeTest, records)))
+  )
 
 /**
  * The real service over scripted processes and a disk that is not there, for tests that want to say what the process
@@ -586,8 +520,8 @@ export const layerProcess = (
   options?: Options
 ): Layer.Layer<OpenCode.OpenCode | MockCommandExecutor.MockCommandExecutor> =>
   Layer.scopedContext(Effect.gen(function*() {
-    const mock = yield* Layer.build(MockCommandExecutor.layer(scriptsOf(scripts, options)))
-    return Context.make(OpenCode.OpenCode, yield* Effect.provide(service(options), mock)).pipe(
+    const mock = yield* Layer.build(MockCommandExecutor.layer(services.scriptsOf(scripts, options)))
+    return Context.make(OpenCode.OpenCode, yield* Effect.provide(services.make(options), mock)).pipe(
       Context.add(
         MockCommandExecutor.MockCommandExecutor,
         Context.get(mock, MockCommandExecutor.MockCommandExecutor)
@@ -596,17 +530,17 @@ export const layerProcess = (
   }))
 
 /**
- * The real service over the executor of the context and a disk that is not there, for `Transcript.replay` and for
+ * The real service over the executor of the context and a disk that is not there, for `Recording.replay` and for
  * executors of a test's own.
  *
  * @example
  * ```ts
  * import { NodeContext } from "@effect/platform-node"
- * import { OpenCodeTest, Transcript } from "effect-opencode-testing"
+ * import { OpenCodeTest, Recording } from "effect-opencode-testing"
  * import { Layer } from "effect"
  *
  * const layer = OpenCodeTest.layerExecutor().pipe(
- *   Layer.provide(Transcript.replay("test/transcripts")),
+ *   Layer.provide(Recording.replay("test/transcripts")),
  *   Layer.provide(NodeContext.layer)
  * )
  * ```
@@ -617,305 +551,4 @@ export const layerProcess = (
 export const layerExecutor = (
   options?: Omit<Options, "models">
 ): Layer.Layer<OpenCode.OpenCode, never, CommandExecutor.CommandExecutor> =>
-  Layer.scoped(OpenCode.OpenCode, service(options))
-
-// -----------------------------------------------------------------------------
-// internal
-// -----------------------------------------------------------------------------
-
-/** By this variable the process of a call is known. */
-const callVariable = "EFFECT_OPENCODE_TEST_CALL"
-
-const service = (
-  options: Options | undefined
-): Effect.Effect<OpenCode.Service, never, CommandExecutor.CommandExecutor | Scope.Scope> => {
-  const { models: _, ...client } = options ?? {}
-  return OpenCode.make({
-    startup: { concurrency: "unbounded" },
-    ...client,
-    version: client.version ?? "1.18.33",
-    binary: disk.binary,
-    isolation: "none",
-    environment: {}
-  }).pipe(
-    Effect.provideService(FileSystem.FileSystem, disk.disk),
-    Effect.provide(Path.layer)
-  )
-}
-
-const isRun = (command: MockCommandExecutor.RecordedCommand): boolean =>
-  command.command === disk.binary && command.args[0] === "run"
-
-/** What the binary says when it is not asked to run. */
-const other = (command: MockCommandExecutor.RecordedCommand, options: Options | undefined) =>
-  MockCommandExecutor.script(
-    MockCommandExecutor.stdout(
-      command.args[0] === "models" ? (options?.models ?? ["fake/m1"]).map((model) => `${model}\n`) : ""
-    )
-  )
-
-type Select = (
-  command: MockCommandExecutor.RecordedCommand
-) => MockCommandExecutor.Script | Effect.Effect<MockCommandExecutor.Script, PlatformError>
-
-const scriptsOf = (scripts: Parameters<typeof MockCommandExecutor.layer>[0], options: Options | undefined): Select => {
-  let started = 0
-  const select: Select = typeof scripts === "function" ? scripts : (command) => {
-    const script = scripts[started++]
-    return script ?? unscripted.script(
-      `OpenCodeTest.layerProcess has ${scripts.length} scripts and none for start ${started}: ${command.args.join(" ")}`
-    )
-  }
-  return (command) => isRun(command) ? select(command) : other(command, options)
-}
-
-class Entry {
-  outcome: Outcome = Outcome.Running()
-  attempts = 0
-  reply: Reply = Played({ items: [] })
-  /** Whether the process has played its reply to the end. */
-  isPlayed = false
-
-  constructor(readonly call: Call) {}
-
-  end(outcome: Outcome): void {
-    if (this.outcome._tag === "Running") this.outcome = outcome
-  }
-
-  /** The error that takes the place of the outcome. */
-  get instead(): OpenCodeError.OpenCodeError | undefined {
-    return this.isPlayed && this.reply._tag === "Fail" ? this.reply.error : undefined
-  }
-}
-
-const isStep = (item: Item): item is MockCommandExecutor.Step => "_tag" in item
-
-/** Whether OpenCode would exit with 1 after these events. */
-const endsInError = (events: ReadonlyArray<Events.WireEvent>): boolean => {
-  const types = events.map((event) => event.type)
-  return types.lastIndexOf("error") > types.lastIndexOf("step_finish")
-}
-
-const session = "--session="
-
-/** The session that a process goes on in. */
-const continued = (args: ReadonlyArray<string>): string | undefined =>
-  args.includes("--fork") ? undefined : args.find((arg) => arg.startsWith(session))?.slice(session.length)
-
-const toScript = (
-  entry: Entry,
-  reply: Extract<Reply, { readonly _tag: "Events" | "Fail" }>,
-  args: ReadonlyArray<string>
-) => {
-  const number = Events.numbering({ id: continued(args) ?? entry.call.index + 1 })
-  const events: Array<Events.WireEvent> = []
-  const steps = reply.items.flatMap((item): ReadonlyArray<MockCommandExecutor.Step> => {
-    if (isStep(item)) return [item]
-    const list = (Array.isArray(item) ? item : [item]).map(number)
-    events.push(...list)
-    return list.map((event) => MockCommandExecutor.lines([event]))
-  })
-  return MockCommandExecutor.script(
-    MockCommandExecutor.awaitStdin,
-    ...steps,
-    MockCommandExecutor.waitFor(Effect.sync(() => {
-      entry.isPlayed = true
-    })),
-    MockCommandExecutor.exit(endsInError(events) ? 1 : 0)
-  )
-}
-
-const causeToOutcome = (cause: Cause.Cause<OpenCodeError.OpenCodeError>): Outcome =>
-  Option.match(Cause.failureOption(cause), {
-    onSome: (error) => Outcome.Failed({ error }),
-    onNone: () => Cause.isInterruptedOnly(cause) ? Outcome.Interrupted() : Outcome.Died({ defect: Cause.squash(cause) })
-  })
-
-const make = Effect.fnUntraced(
-  function*(respond: Respond | { readonly [prompt: string]: Answer }, options: Options | undefined) {
-    const entries: Array<Entry> = []
-    const positions = new Map<Reply, number>()
-
-    const choose: Respond = typeof respond === "function"
-      ? respond
-      : (call) => Object.hasOwn(respond, call.prompt) ? respond[call.prompt] : undefined
-
-    const missing = (call: Call) =>
-      Effect.die(
-        new Error(
-          `OpenCodeTest has no answer to the prompt ${Quote.beginning(call.prompt)} (call ${
-            call.index + 1
-          }, ${call.method}). ${
-            typeof respond === "function"
-              ? "The function of the layer returned undefined."
-              : Quote.there("Prompts with an answer", Object.keys(respond))
-          }`
-        )
-      )
-
-    /** The n-th of these answers, where it was asked for the n-th time. */
-    const settle = (answer: Answer, nth: (reply: Reply) => number): Reply => {
-      if (typeof answer === "string") return Reply.text(answer)
-      if (answer._tag !== "Sequence") return answer
-      return settle(answer.answers[Math.min(nth(answer), answer.answers.length - 1)] ?? answer.answers[0], nth)
-    }
-
-    const position = (reply: Reply): number => {
-      const before = positions.get(reply) ?? 0
-      positions.set(reply, before + 1)
-      return before
-    }
-
-    /** What this start of the process plays. */
-    const scriptOf = (entry: Entry, args: ReadonlyArray<string>): MockCommandExecutor.Script => {
-      const attempt = entry.attempts++
-      let reply = entry.reply
-      while (reply._tag === "Attempts" || reply._tag === "Sequence") {
-        reply = settle(
-          reply._tag === "Attempts"
-            ? reply.answers[Math.min(attempt, reply.answers.length - 1)] ?? reply.answers[0]
-            : reply,
-          position
-        )
-      }
-      return toScript(entry, reply, args)
-    }
-
-    const select: Select = (command) => {
-      if (!isRun(command)) return other(command, options)
-      const entry = entries[Number(command.env[callVariable])]
-      return entry === undefined
-        ? Effect.dieMessage("OpenCodeTest: a process without a call")
-        : scriptOf(entry, command.args)
-    }
-
-    const mock = yield* Layer.build(MockCommandExecutor.layer(select))
-    const inner = yield* Effect.provide(service(options), mock)
-
-    const begin = (method: Call["method"], prompt: string, options: RunOptions): Effect.Effect<Entry> =>
-      Effect.map(RunConfig.CurrentRunConfig, (region) => {
-        const entry = new Entry({
-          prompt,
-          options: RunConfig.merge(region, options),
-          method,
-          index: entries.length,
-          repetition: entries.filter(({ call }) => call.prompt === prompt).length
-        })
-        entries.push(entry)
-        return entry
-      })
-
-    const answer = (entry: Entry): Effect.Effect<void> =>
-      Effect.suspend(() => {
-        const chosen = choose(entry.call)
-        return Effect.isEffect(chosen) ? chosen : Effect.succeed(chosen)
-      }).pipe(
-        Effect.flatMap((chosen) => chosen === undefined ? missing(entry.call) : Effect.succeed(chosen)),
-        Effect.map((chosen) => {
-          entry.reply = settle(chosen, position)
-        })
-      )
-
-    /** The call's number travels with its processes. */
-    const numbered = <A extends RunOptions>(entry: Entry, options: A | undefined): A => ({
-      ...options!,
-      extraEnv: { ...options?.extraEnv, [callVariable]: String(entry.call.index) }
-    })
-
-    /** Fails with the error that takes the place of the outcome, if there is one. */
-    const insteadOfSchema = (entry: Entry): Effect.Effect<void, OpenCodeError.SchemaError> =>
-      Effect.suspend(() => entry.instead === undefined ? Effect.void : Effect.fail(entry.instead))
-
-    const insteadOfRun = (entry: Entry): Effect.Effect<void, OpenCodeError.RunError> =>
-      Effect.catchTag(insteadOfSchema(entry), "OpenCodeOutputError", () =>
-        Effect.dieMessage(
-          `OpenCodeTest: only \`runSchema\` can fail with an OpenCodeOutputError, and call ${
-            entry.call.index + 1
-          } is a \`${entry.call.method}\``
-        ))
-
-    const effect = <A, E extends OpenCodeError.SchemaError>(
-      entry: Entry,
-      effect: Effect.Effect<A, E>,
-      instead: (entry: Entry) => Effect.Effect<void, E>,
-      resultOf: (value: A) => RunResult.RunResult
-    ): Effect.Effect<A, E> =>
-      answer(entry).pipe(
-        Effect.andThen(effect),
-        Effect.tapError(() => instead(entry)),
-        Effect.tap(() => instead(entry)),
-        Effect.onExit((exit) =>
-          Effect.sync(() =>
-            entry.end(
-              Exit.isSuccess(exit)
-                ? Outcome.Done({ result: resultOf(exit.value) })
-                : causeToOutcome(exit.cause)
-            )
-          )
-        )
-      )
-
-    const stream = (
-      entry: Entry,
-      stream: Stream.Stream<RunEvent.RunEvent, OpenCodeError.RunError>
-    ): Stream.Stream<RunEvent.RunEvent, OpenCodeError.RunError> =>
-      Stream.unwrapScoped(Effect.gen(function*() {
-        // Whoever gets here first decides: a stream that ends or fails does so before its scope is closed.
-        yield* Effect.addFinalizer(() => Effect.sync(() => entry.end(Outcome.Interrupted())))
-        yield* Effect.tapErrorCause(answer(entry), (cause) => Effect.sync(() => entry.end(causeToOutcome(cause))))
-        return stream.pipe(
-          Stream.tapError(() => insteadOfRun(entry)),
-          Stream.concat(Stream.execute(insteadOfRun(entry))),
-          Stream.tapErrorCause((cause) => Effect.sync(() => entry.end(causeToOutcome(cause)))),
-          Stream.concat(Stream.execute(Effect.sync(() => entry.end(Outcome.Done({ result: undefined })))))
-        )
-      }))
-
-    /** The three ways of asking, of the service or of a session, which has options of its own. */
-    const observed = (inner: Pick<OpenCode.Service, "run" | "stream" | "runSchema">, outer: RunOptions) => {
-      const start = (method: Call["method"], prompt: string, options: RunOptions | undefined) =>
-        begin(method, prompt, RunConfig.merge(outer, options ?? {}))
-      return {
-        run: (prompt, options) =>
-          Effect.flatMap(
-            start("run", prompt, options),
-            (entry) => effect(entry, inner.run(prompt, numbered(entry, options)), insteadOfRun, (result) => result)
-          ),
-        stream: (prompt, options) =>
-          Stream.unwrap(Effect.map(
-            start("stream", prompt, options),
-            (entry) => stream(entry, inner.stream(prompt, numbered(entry, options)))
-          )),
-        runSchema: (schema, prompt, options) =>
-          Effect.flatMap(start("runSchema", prompt, options), (entry) =>
-            effect(
-              entry,
-              inner.runSchema(schema, prompt, numbered(entry, options)),
-              insteadOfSchema,
-              ({ result }) => result
-            ))
-      } satisfies Pick<OpenCode.Service, "run" | "stream" | "runSchema">
-    }
-
-    const session = (inner: Session, options: RunOptions): Session => ({
-      ...inner,
-      ...observed(inner, options),
-      fork: () => Effect.map(inner.fork(), (fork) => session(fork, options))
-    })
-
-    const opencode: OpenCode.Service = {
-      ...inner,
-      ...observed(inner, {}),
-      session: (options) => Effect.map(inner.session(options), (opened) => session(opened, options ?? {})),
-      resume: (location, options) =>
-        Effect.map(inner.resume(location, options), (opened) => session(opened, options ?? {}))
-    }
-
-    return Context.make(OpenCode.OpenCode, opencode).pipe(
-      Context.add(OpenCodeTest, {
-        calls: Effect.sync(() => entries.map(({ attempts, call, outcome }) => ({ ...call, outcome, attempts }))),
-        running: Effect.sync(() => entries.filter(({ outcome }) => outcome._tag === "Running").length)
-      })
-    )
-  }
-)
+  Layer.scoped(OpenCode.OpenCode, services.make(options))

@@ -177,22 +177,22 @@ export * as OpenCodeTest from "./OpenCodeTest.js"
  * ```ts
  * import { NodeContext } from "@effect/platform-node"
  * import { OpenCode } from "effect-opencode"
- * import { OpenCodeTest, Transcript } from "effect-opencode-testing"
+ * import { OpenCodeTest, Recording } from "effect-opencode-testing"
  * import { Layer } from "effect"
  *
  * // once, with the real binary
  * const recording = OpenCode.layer().pipe(
- *   Layer.provide(Transcript.record({ directory: "test/transcripts" })),
+ *   Layer.provide(Recording.record({ directory: "test/transcripts" })),
  *   Layer.provide(NodeContext.layer)
  * )
  *
  * // in the tests
  * const replaying = OpenCodeTest.layerExecutor().pipe(
- *   Layer.provide(Transcript.replay("test/transcripts")),
+ *   Layer.provide(Recording.replay("test/transcripts")),
  *   Layer.provide(NodeContext.layer)
  * )
  * ```
  *
  * @since 0.1.0
  */
-export * as Transcript from "./Transcript.js"
+export * as Recording from "./Recording.js"

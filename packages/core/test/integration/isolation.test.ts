@@ -92,7 +92,7 @@ describe("isolation", () => {
         unpacked = fs.readdirSync(directory, { recursive: true }).map(String)
         return Reply.text("pong")
       })
-      for (const extraEnv of [{}, { BUN_TMPDIR: "" }]) {
+      for (const extraEnv of [{ BUN_TMPDIR: "" }, {}]) {
         expect((yield* run("ping", { extraEnv })).text).toBe("pong")
         expect(fs.readdirSync(directory)).toEqual([])
       }

@@ -14,18 +14,18 @@
  * ```ts
  * import { NodeContext } from "@effect/platform-node"
  * import { OpenCode } from "effect-opencode"
- * import { OpenCodeTest, Transcript } from "effect-opencode-testing"
+ * import { OpenCodeTest, Recording } from "effect-opencode-testing"
  * import { Layer } from "effect"
  *
  * // once, with the real binary
  * const recording = OpenCode.layer().pipe(
- *   Layer.provide(Transcript.record({ directory: "test/transcripts" })),
+ *   Layer.provide(Recording.record({ directory: "test/transcripts" })),
  *   Layer.provide(NodeContext.layer)
  * )
  *
  * // in the tests
  * const replaying = OpenCodeTest.layerExecutor().pipe(
- *   Layer.provide(Transcript.replay("test/transcripts")),
+ *   Layer.provide(Recording.replay("test/transcripts")),
  *   Layer.provide(NodeContext.layer)
  * )
  * ```
@@ -56,10 +56,6 @@ import { started } from "./internal/started.js"
 import * as unscripted from "./internal/unscripted.js"
 import * as Utf8 from "./internal/utf8.js"
 import * as MockCommandExecutor from "./MockCommandExecutor.js"
-
-// -----------------------------------------------------------------------------
-// Files
-// -----------------------------------------------------------------------------
 
 const at = { at: Schema.Number }
 
@@ -130,8 +126,8 @@ export interface Recording {
  * @since 0.1.0
  * @category errors
  */
-export class TranscriptError extends Schema.TaggedError<TranscriptError>("effect-opencode-testing/TranscriptError")(
-  "TranscriptError",
+export class RecordingError extends Schema.TaggedError<RecordingError>("effect-opencode-testing/RecordingError")(
+  "RecordingError",
   {
     file: Schema.String,
     /** From 1; 0 for the file as a whole. */
@@ -161,7 +157,7 @@ const promptOf = (args: ReadonlyArray<string>, stdin: string): string => {
 const decodeEntry = Schema.decodeUnknownOption(Schema.parseJson(Entry))
 const encodeEntry = Schema.encodeSync(Entry)
 
-const parse = (file: string, text: string): Effect.Effect<Recording, TranscriptError> =>
+const parse = (file: string, text: string): Effect.Effect<Recording, RecordingError> =>
   Effect.gen(function*() {
     const lines = text.split("\n")
     // A recorder that was killed leaves half a line behind.
@@ -170,13 +166,13 @@ const parse = (file: string, text: string): Effect.Effect<Recording, TranscriptE
     for (const [index, line] of whole.entries()) {
       const entry = decodeEntry(line)
       if (Option.isNone(entry)) {
-        return yield* new TranscriptError({ file, line: index + 1, reason: "the line is no entry of format 1" })
+        return yield* new RecordingError({ file, line: index + 1, reason: "the line is no entry of format 1" })
       }
       entries.push(entry.value)
     }
     const first = entries[0]
     if (first?.type !== "process") {
-      return yield* new TranscriptError({ file, line: 0, reason: "it does not begin with a `process` entry" })
+      return yield* new RecordingError({ file, line: 0, reason: "it does not begin with a `process` entry" })
     }
     const { args, command, startedAt } = first
     return { name: file, command, args, startedAt, entries: entries.slice(1) }
@@ -192,7 +188,7 @@ export const load: (
   directory: string
 ) => Effect.Effect<
   ReadonlyArray<Recording>,
-  TranscriptError | PlatformError.PlatformError,
+  RecordingError | PlatformError.PlatformError,
   FileSystem.FileSystem | Path.Path
 > = Effect.fnUntraced(function*(directory: string) {
   const fileSystem = yield* FileSystem.FileSystem
@@ -205,10 +201,6 @@ export const load: (
   // by name where the times are equal: files of one recorder are numbered
   return recordings.sort((a, b) => a.startedAt - b.startedAt)
 })
-
-// -----------------------------------------------------------------------------
-// Record
-// -----------------------------------------------------------------------------
 
 /**
  * @since 0.1.0
@@ -235,11 +227,11 @@ export interface RecordOptions {
  * ```ts
  * import { NodeContext } from "@effect/platform-node"
  * import { OpenCode } from "effect-opencode"
- * import { Transcript } from "effect-opencode-testing"
+ * import { Recording } from "effect-opencode-testing"
  * import { Layer, Redacted } from "effect"
  *
  * const layer = OpenCode.layer().pipe(
- *   Layer.provide(Transcript.record({
+ *   Layer.provide(Recording.record({
  *     directory: "transcripts",
  *     redact: [Redacted.make("a customer's name")]
  *   })),
@@ -319,7 +311,7 @@ const isOpenCode = ({ args }: Command.StandardCommand): boolean =>
   args[0] === "run" || (args.length === 1 && (args[0] === "--version" || args[0] === "models"))
 
 const warn = (error: PlatformError.PlatformError): Effect.Effect<void> =>
-  Effect.logWarning(`Transcript.record cannot write: ${error.message}`)
+  Effect.logWarning(`Recording.record cannot write: ${error.message}`)
 
 interface Log {
   /** Milliseconds since the start. */
@@ -448,10 +440,6 @@ const recorded = Effect.fnUntraced(function*(
   return result
 })
 
-// -----------------------------------------------------------------------------
-// Replay
-// -----------------------------------------------------------------------------
-
 /**
  * @since 0.1.0
  * @category models
@@ -477,11 +465,11 @@ export interface ReplayOptions {
  * @example
  * ```ts
  * import { NodeContext } from "@effect/platform-node"
- * import { OpenCodeTest, Transcript } from "effect-opencode-testing"
+ * import { OpenCodeTest, Recording } from "effect-opencode-testing"
  * import { Layer } from "effect"
  *
  * const layer = OpenCodeTest.layerExecutor({ defaults: { timeout: "10 minutes" } }).pipe(
- *   Layer.provide(Transcript.replay("test/transcripts", { timing: "recorded" })),
+ *   Layer.provide(Recording.replay("test/transcripts", { timing: "recorded" })),
  *   Layer.provide(NodeContext.layer)
  * )
  * ```
@@ -495,7 +483,7 @@ export const replay: {
     options?: ReplayOptions
   ): Layer.Layer<
     CommandExecutor.CommandExecutor | MockCommandExecutor.MockCommandExecutor,
-    TranscriptError | PlatformError.PlatformError,
+    RecordingError | PlatformError.PlatformError,
     FileSystem.FileSystem | Path.Path
   >
   (
@@ -538,10 +526,10 @@ const player = (recordings: ReadonlyArray<Recording>, options: ReplayOptions | u
       if (found !== undefined) return stepsOf(found, options?.timing ?? "at-once")
       return unscripted.script(
         isRun
-          ? `Transcript.replay has no recording of the prompt ${Quote.beginning(clean)} (${args.join(" ")}). ${
+          ? `Recording.replay has no recording of the prompt ${Quote.beginning(clean)} (${args.join(" ")}). ${
             Quote.there("Recorded prompts", recordings.filter(({ args }) => args[0] === "run").map(prompt))
           }`
-          : `Transcript.replay has no recording of the command ${Quote.beginning(args.join(" "))}. ${
+          : `Recording.replay has no recording of the command ${Quote.beginning(args.join(" "))}. ${
             Quote.there("Recorded commands", recordings.map((recording) => recording.args.join(" ")))
           }`
       ).steps

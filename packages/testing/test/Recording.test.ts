@@ -3,7 +3,7 @@ import { NodeContext } from "@effect/platform-node"
 import { describe, expect, it } from "@effect/vitest"
 import { Deferred, Duration, Effect, Fiber, Layer, Redacted, Schedule, Stream, TestClock } from "effect"
 import { HostEnvironment, OpenCode, RunConfig, type RunResult } from "effect-opencode"
-import { Events, FaultyOpenCode, MockCommandExecutor, OpenCodeTest, Transcript } from "effect-opencode-testing"
+import { Events, FaultyOpenCode, MockCommandExecutor, OpenCodeTest, Recording } from "effect-opencode-testing"
 import { appendFileSync, mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs"
 import { join } from "node:path"
 import * as Memory from "./support/memory.js"
@@ -23,17 +23,17 @@ const over = OpenCodeTest.layerExecutor()
 const mocked = (
   directory: string,
   scripts: Parameters<typeof MockCommandExecutor.layer>[0],
-  options?: Partial<Transcript.RecordOptions>
-) => Transcript.record({ directory, ...options }).pipe(Layer.provide(MockCommandExecutor.layer(scripts)))
+  options?: Partial<Recording.RecordOptions>
+) => Recording.record({ directory, ...options }).pipe(Layer.provide(MockCommandExecutor.layer(scripts)))
 
 const recording = (
   directory: string,
   scripts: Parameters<typeof MockCommandExecutor.layer>[0],
-  options?: Partial<Transcript.RecordOptions>
+  options?: Partial<Recording.RecordOptions>
 ) => over.pipe(Layer.provide(mocked(directory, scripts, options)))
 
-const replaying = (directory: string, options?: Transcript.ReplayOptions) =>
-  over.pipe(Layer.provide(Transcript.replay(directory, options)))
+const replaying = (directory: string, options?: Recording.ReplayOptions) =>
+  over.pipe(Layer.provide(Recording.replay(directory, options)))
 
 /** For tests that set the clock. */
 const memory = Layer.merge(Memory.layer, Path.layer)
@@ -69,7 +69,7 @@ const timed = <A, E, R>(effect: Effect.Effect<A, E, R>) =>
     return yield* Fiber.join(fiber)
   })
 
-describe("Transcript", () => {
+describe("Recording", () => {
   describe("record and replay", () => {
     it.effect("return the same result, immediately and in recorded time", () =>
       Effect.gen(function*() {
@@ -148,10 +148,10 @@ describe("Transcript", () => {
           crashing: Effect.map(OpenCode.run("crash"), told)
         })
         const client = OpenCode.layer({ binary, retry: Schedule.recurs(1) })
-        const original = yield* Effect.provide(programs, client.pipe(Layer.provide(Transcript.record({ directory }))))
+        const original = yield* Effect.provide(programs, client.pipe(Layer.provide(Recording.record({ directory }))))
         expect(original.crashing.attempts).toBe(2)
         expect(readdirSync(directory)).toHaveLength(6)
-        const again = yield* Effect.provide(programs, client.pipe(Layer.provide(Transcript.replay(directory))))
+        const again = yield* Effect.provide(programs, client.pipe(Layer.provide(Recording.replay(directory))))
         expect(again).toEqual(original)
       }).pipe(Effect.provide(NodeContext.layer)))
 
@@ -191,7 +191,7 @@ describe("Transcript", () => {
         })
         const original = yield* Effect.provide(program, recording(directory, [stuck]))
         expect(original).toMatchObject({ _tag: "OpenCodeTimeoutError", phase: "idle" })
-        const [file] = yield* Transcript.load(directory)
+        const [file] = yield* Recording.load(directory)
         expect(file?.entries.slice(-2)).toEqual([
           { type: "signal", at: 60_000, signal: "SIGTERM" },
           { type: "exit", at: 60_000, signal: "SIGTERM" }
@@ -226,8 +226,8 @@ describe("Transcript", () => {
         const names = readdirSync(directory).sort()
         expect(names).toHaveLength(3)
         for (const name of names) expect(statSync(join(directory, name)).mode & 0o077).toBe(0)
-        const recordings = yield* Transcript.load(directory)
-        expect(recordings.map(Transcript.prompt)).toEqual(["a", "b", "c"])
+        const recordings = yield* Recording.load(directory)
+        expect(recordings.map(Recording.prompt)).toEqual(["a", "b", "c"])
         expect(recordings[0]).toMatchObject({ command: "opencode", startedAt: 0 })
         expect(recordings[0]?.args.slice(0, 3)).toEqual(["run", "--format", "json"])
         expect(recordings[0]?.entries.map(({ type }) => type)).toEqual(["stdin", "stdout", "stdout", "stdout", "exit"])
@@ -236,7 +236,7 @@ describe("Transcript", () => {
     it.scoped("leaves out other commands and those it is told to", () =>
       Effect.gen(function*() {
         const directory = yield* temporary
-        const executor = Transcript.record({ directory }).pipe(
+        const executor = Recording.record({ directory }).pipe(
           Layer.provide(MockCommandExecutor.layer(() => script(stdout("ok"))))
         )
         expect(yield* Effect.provide(Command.string(Command.make("git", "status")), executor)).toBe("ok")
@@ -277,7 +277,7 @@ describe("Transcript", () => {
         }).pipe(Effect.provide(recording(directory, [
           script(awaitStdin, lines([Events.stepStart()]), stdout("half a li"), MockCommandExecutor.never)
         ])))
-        const [file] = yield* Transcript.load(directory)
+        const [file] = yield* Recording.load(directory)
         expect(file?.entries.map(({ type }) => type)).toEqual(
           expect.arrayContaining(["stdin", "stdout", "signal", "exit"])
         )
@@ -286,14 +286,14 @@ describe("Transcript", () => {
     it.scoped("records a command outside of OpenCode's service, and a scope that ends it", () =>
       Effect.gen(function*() {
         const directory = yield* temporary
-        const executor = Transcript.record({ directory }).pipe(
+        const executor = Recording.record({ directory }).pipe(
           Layer.provide(MockCommandExecutor.layer([script(stdout("hi"), MockCommandExecutor.never)]))
         )
         yield* Effect.scoped(Effect.gen(function*() {
           const process = yield* Command.start(Command.make("opencode", "run"))
           yield* Stream.runDrain(Stream.take(process.stdout, 1))
         })).pipe(Effect.provide(executor))
-        const [file] = yield* Transcript.load(directory)
+        const [file] = yield* Recording.load(directory)
         expect(file?.entries).toEqual([
           { type: "stdout", at: 0, line: "hi", ended: false },
           { type: "signal", at: 0, signal: "SIGTERM" },
@@ -412,7 +412,7 @@ describe("Transcript", () => {
         expect(written).toContain("Bearer <redacted>")
 
         // the cleaned lines are still lines of OpenCode
-        const [file] = yield* Transcript.load(directory)
+        const [file] = yield* Recording.load(directory)
         const printed = file?.entries.flatMap((entry) => entry.type === "stdout" ? [entry.line] : []) ?? []
         expect(printed.slice(0, -1).map((line) => JSON.parse(line).type)).toEqual(
           result.rawLines?.slice(0, -1).map((line) => JSON.parse(line).type)
@@ -435,7 +435,7 @@ describe("Transcript", () => {
         const long = "Something else ".repeat(20)
         const error = yield* Effect.flip(Effect.provide(OpenCode.run(long), replaying(directory)))
         expect(error).toMatchObject({ _tag: "OpenCodeProcessError", exitCode: 64, partial: { eventCount: 0 } })
-        expect(error.message).toContain(`Transcript.replay has no recording of the prompt "${long.slice(0, 80)}…"`)
+        expect(error.message).toContain(`Recording.replay has no recording of the prompt "${long.slice(0, 80)}…"`)
         expect(error.message).toContain("Recorded prompts: \"one\", \"two\".")
         expect(error.message).not.toContain(long)
       }).pipe(Effect.provide(NodeContext.layer)))
@@ -446,14 +446,14 @@ describe("Transcript", () => {
         const said = yield* Stream.mkString(Stream.decodeText(process.stderr))
         expect(said).toContain("no recording of the command \"--version\". Recorded commands: none.")
         expect(yield* process.exitCode).toBe(64)
-      }).pipe(Effect.scoped, Effect.provide(Transcript.replay([]))))
+      }).pipe(Effect.scoped, Effect.provide(Recording.replay([]))))
 
     it.effect("accepts recordings written by hand", () =>
       Effect.gen(function*() {
         const result = yield* OpenCode.run("hello")
         expect(result.text).toBe("hi")
         expect(result.stderr).toBe("careful\n")
-      }).pipe(Effect.provide(over.pipe(Layer.provide(Transcript.replay([{
+      }).pipe(Effect.provide(over.pipe(Layer.provide(Recording.replay([{
         name: "by hand",
         command: "opencode",
         args: ["run"],
@@ -474,16 +474,16 @@ describe("Transcript", () => {
         yield* Effect.provide(OpenCode.run("one"), recording(directory, [say]))
         const [name = ""] = readdirSync(directory)
         appendFileSync(join(directory, name), "{\"type\":\"stdout\",\"at\":1,\"li")
-        expect(yield* Transcript.load(directory)).toHaveLength(1)
+        expect(yield* Recording.load(directory)).toHaveLength(1)
         writeFileSync(join(directory, "notes.txt"), "not mine")
-        expect(yield* Transcript.load(directory)).toHaveLength(1)
+        expect(yield* Recording.load(directory)).toHaveLength(1)
         appendFileSync(join(directory, name), "\n")
-        const broken = yield* Effect.flip(Transcript.load(directory))
-        expect(broken).toMatchObject({ _tag: "TranscriptError" })
+        const broken = yield* Effect.flip(Recording.load(directory))
+        expect(broken).toMatchObject({ _tag: "RecordingError" })
         expect(broken.message).toContain("is not a recording: the line is no entry of format 1")
         writeFileSync(join(directory, name), "")
-        expect((yield* Effect.flip(Transcript.load(directory))).message).toContain("does not begin with")
-        expect(yield* Effect.flip(Transcript.load(join(directory, "missing")))).toMatchObject({ _tag: "SystemError" })
+        expect((yield* Effect.flip(Recording.load(directory))).message).toContain("does not begin with")
+        expect(yield* Effect.flip(Recording.load(join(directory, "missing")))).toMatchObject({ _tag: "SystemError" })
       }).pipe(Effect.provide(NodeContext.layer)))
   })
 })

@@ -1,0 +1,100 @@
+/** Starts scripted processes for commands and pipelines of commands. */
+import * as Command from "@effect/platform/Command"
+import * as CommandExecutor from "@effect/platform/CommandExecutor"
+import type * as PlatformError from "@effect/platform/Error"
+import * as Cause from "effect/Cause"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
+import type * as MockCommandExecutor from "../../MockCommandExecutor.js"
+import { started } from "../started.js"
+import * as processes from "./process.js"
+
+/** Below this every number can be the id of a real process (Linux ends at 2^22). */
+const firstPid = 2 ** 30
+
+/** Which script the n-th command plays. */
+export type Select = (
+  command: MockCommandExecutor.RecordedCommand,
+  index: number
+) => Effect.Effect<MockCommandExecutor.Script, PlatformError.PlatformError>
+
+/** An executor, and the records of what it has started. */
+export const make = (select: Select): Effect.Effect<
+  { readonly executor: CommandExecutor.CommandExecutor; readonly records: MockCommandExecutor.Service },
+  never,
+  Scope.Scope
+> =>
+  Effect.gen(function*() {
+    const entries: Array<processes.Entry> = []
+
+    const start = (
+      command: Command.StandardCommand,
+      input: Command.Command.Input
+    ): Effect.Effect<CommandExecutor.Process, PlatformError.PlatformError, Scope.Scope> =>
+      Effect.suspend(() => {
+        const entry = new processes.Entry(command)
+        const index = entries.push(entry) - 1
+        const pid = firstPid + index
+        if (input === "inherit") {
+          entry.endStdin()
+        }
+        if (command.stdout === "inherit") {
+          entry.stdout.detach()
+        }
+        if (command.stderr === "inherit") {
+          entry.stderr.detach()
+        }
+        const acquire = select(entry.record, index).pipe(
+          Effect.flatMap((script) => {
+            entry.script = script
+            return processes.spawn(entry, pid)
+          }),
+          Effect.tapErrorCause((cause) =>
+            Either.match(Cause.failureOrCause(cause), {
+              onLeft: (error) =>
+                Effect.sync(() => {
+                  entry.state = processes.ProcessState.NotStarted({ error })
+                }),
+              onRight: (defect) => processes.crash(entry, defect)
+            })
+          )
+        )
+        const release = Effect.suspend(() =>
+          entry.isRunning
+            ? Effect.ignore(Effect.andThen(processes.deliver(entry, "SIGTERM"), Deferred.await(entry.ended)))
+            : Effect.void
+        )
+        return Effect.acquireRelease(acquire, () => release).pipe(
+          Effect.as(processes.toProcess(entry, pid)),
+          Effect.tap((process) =>
+            typeof input === "string"
+              ? Effect.void
+              : Effect.forkDaemon(Effect.interruptible(Stream.run(input, process.stdin)))
+          )
+        )
+      })
+
+    const executor = CommandExecutor.makeExecutor((command) => {
+      const [head, ...tail] = Command.flatten(command)
+      return tail.reduce(
+        (previous, next) =>
+          start(started(next), Stream.unwrapScoped(Effect.map(previous, (process) => process.stdout))),
+        start(started(head), head.stdin)
+      )
+    })
+
+    yield* Effect.addFinalizer(() =>
+      Effect.forEach(entries, (entry) => Effect.ignore(processes.deliver(entry, "SIGKILL")), { discard: true })
+    )
+
+    return {
+      executor,
+      records: {
+        commands: Effect.sync(() => entries.map((entry) => entry.record)),
+        running: Effect.sync(() => entries.filter((entry) => entry.isRunning).length)
+      }
+    }
+  })

@@ -1,0 +1,58 @@
+/** The real service over scripted processes and a disk that is not there. */
+import type * as CommandExecutor from "@effect/platform/CommandExecutor"
+import type { PlatformError } from "@effect/platform/Error"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as OpenCode from "effect-opencode/OpenCode"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import * as MockCommandExecutor from "../../MockCommandExecutor.js"
+import type * as OpenCodeTest from "../../OpenCodeTest.js"
+import * as disk from "../disk.js"
+import * as unscripted from "../unscripted.js"
+
+export const make = (
+  options: OpenCodeTest.Options | undefined
+): Effect.Effect<OpenCode.Service, never, CommandExecutor.CommandExecutor | Scope.Scope> => {
+  const { models: _, ...client } = options ?? {}
+  return OpenCode.make({
+    startup: { concurrency: "unbounded" },
+    ...client,
+    version: client.version ?? "1.18.33",
+    binary: disk.binary,
+    isolation: "none",
+    environment: {}
+  }).pipe(
+    Effect.provideService(FileSystem.FileSystem, disk.disk),
+    Effect.provide(Path.layer)
+  )
+}
+
+export const isRun = (command: MockCommandExecutor.RecordedCommand): boolean =>
+  command.command === disk.binary && command.args[0] === "run"
+
+/** What the binary says when it is not asked to run. */
+export const other = (command: MockCommandExecutor.RecordedCommand, options: OpenCodeTest.Options | undefined) =>
+  MockCommandExecutor.script(
+    MockCommandExecutor.stdout(
+      command.args[0] === "models" ? (options?.models ?? ["fake/m1"]).map((model) => `${model}\n`) : ""
+    )
+  )
+
+export type Select = (
+  command: MockCommandExecutor.RecordedCommand
+) => MockCommandExecutor.Script | Effect.Effect<MockCommandExecutor.Script, PlatformError>
+
+export const scriptsOf = (
+  scripts: Parameters<typeof MockCommandExecutor.layer>[0],
+  options: OpenCodeTest.Options | undefined
+): Select => {
+  let started = 0
+  const select: Select = typeof scripts === "function" ? scripts : (command) => {
+    const script = scripts[started++]
+    return script ?? unscripted.script(
+      `OpenCodeTest.layerProcess has ${scripts.length} scripts and none for start ${started}: ${command.args.join(" ")}`
+    )
+  }
+  return (command) => isRun(command) ? select(command) : other(command, options)
+}
