@@ -36,7 +36,7 @@ describe("rateLimitGate", () => {
       })
       const gate = rateGate.make(Duration.seconds(30))
       const isOpen = Effect.withClock(gate.isOpen("openai"), clock)
-      yield* Effect.withClock(gate.limited("openai", Duration.minutes(1)), clock)
+      yield* Effect.withClock(gate.onRateLimited("openai", Duration.minutes(1)), clock)
       ofDay = 3_600_000
       assert.isFalse(yield* isOpen)
       ofDay = -3_600_000

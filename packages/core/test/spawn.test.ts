@@ -8,10 +8,10 @@ import * as spawn from "../src/internal/process/spawn.js"
 import type * as processTable from "../src/internal/process/table.js"
 import * as T from "./support/mock.js"
 
-const standing = Effect.succeed(new Map<string, string>())
+const baseline = Effect.succeed(new Map<string, string>())
 
 const emptyTable: processTable.ProcessTable = {
-  standing,
+  baseline,
   members: () => Effect.succeed([]),
   kill: () => Effect.void,
   leads: () => undefined
@@ -145,7 +145,7 @@ describe("process.start", () => {
     const killed: Array<string> = []
     let left = [41, 42].map(seen)
     const table: processTable.ProcessTable = {
-      standing,
+      baseline,
       members: () => Effect.sync(() => left),
       leads: () => undefined,
       kill: (processes, signal) =>
@@ -170,7 +170,7 @@ describe("process.start", () => {
     let left = [41].map(seen)
     const killed: Array<string> = []
     const table: processTable.ProcessTable = {
-      standing,
+      baseline,
       members: () => Effect.sync(() => left),
       leads: () => undefined,
       kill: (processes, signal) =>
@@ -190,7 +190,7 @@ describe("process.start", () => {
 
   it.effect("returns the pids that could not be ended, without hanging", () => {
     const table: processTable.ProcessTable = {
-      standing,
+      baseline,
       members: () => Effect.succeed([seen(99)]),
       kill: () => Effect.void,
       leads: () => undefined

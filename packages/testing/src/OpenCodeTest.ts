@@ -182,7 +182,7 @@ export interface PartialOverrides {
   /** What the run had seen: `partial` is added up from it. Default: a step and a piece of text. */
   readonly events?: ReadonlyArray<Events.WireEvent | ReadonlyArray<Events.WireEvent>> | undefined
   /** Fields of `partial`. */
-  readonly partial?: { readonly [K in keyof OpenCodeError.Partial]?: OpenCodeError.Partial[K] } | undefined
+  readonly partial?: { readonly [K in keyof OpenCodeError.RunSnapshot]?: OpenCodeError.RunSnapshot[K] } | undefined
 }
 
 /**
@@ -204,7 +204,7 @@ type OwnFields<E> = Exclude<keyof E, keyof Error | "_tag" | symbol>
  * @since 0.1.0
  * @category errors
  */
-export const partial: (overrides?: PartialOverrides) => OpenCodeError.Partial = failures.partial
+export const partial: (overrides?: PartialOverrides) => OpenCodeError.RunSnapshot = failures.partial
 
 /**
  * Constructors of every error of a run, valid as they are; every field can be given.

@@ -28,7 +28,7 @@ export interface Release {
 }
 
 /** What is needed to start processes. */
-export interface Processes {
+export interface Launcher {
   readonly executor: CommandExecutor.CommandExecutor
   readonly fileSystem: FileSystem.FileSystem
   readonly path: Path.Path
@@ -80,7 +80,7 @@ const reviewed = [
   "WINDIR"
 ]
 
-const environmentOf = (environment: Options["environment"]): Effect.Effect<Processes["environment"]> => {
+const environmentOf = (environment: Options["environment"]): Effect.Effect<Launcher["environment"]> => {
   if (environment === undefined || environment === "inherit") return Effect.succeed({ extend: true, variables: {} })
   if (environment !== "reviewed") return Effect.succeed({ extend: false, variables: environment })
   return Effect.map(HostEnvironment.facts, ({ variables }) => ({
@@ -117,7 +117,7 @@ export const make = (
   options: Pick<Options, "binary" | "defaults" | "forceKillAfter" | "environment">,
   isolation: Isolation
 ): Effect.Effect<
-  Omit<Processes, "release">,
+  Omit<Launcher, "release">,
   never,
   CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path
 > =>

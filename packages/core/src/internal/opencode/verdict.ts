@@ -17,7 +17,7 @@ import {
   OpenCodeSqliteError,
   OpenCodeTimeoutError
 } from "../../OpenCodeError.js"
-import type { Partial, RunError } from "../../OpenCodeError.js"
+import type { RunSnapshot, RunError } from "../../OpenCodeError.js"
 import type { ProviderRetry, SessionError } from "../../RunEvent.js"
 import * as json from "../util/json.js"
 import { isObject } from "../util/object.js"
@@ -61,7 +61,7 @@ export interface Facts {
   readonly exit: Exit
   readonly guard: Guard | undefined
   /** What an error carries. */
-  readonly partial: Partial
+  readonly partial: RunSnapshot
   /**
    * What the verdict reads of stderr: OpenCode's own lines, without the texts of rejected commands. Default: the
    * `stderr` of `partial`.

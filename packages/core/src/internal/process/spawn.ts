@@ -103,7 +103,7 @@ export const start = (
         Command.env(invocation.env, { extendEnv: options.extendEnv }),
         Command.feed(invocation.stdin)
       )
-      const before = yield* restore(table.standing)
+      const before = yield* restore(table.baseline)
       const process = yield* restore(executor.start(command)).pipe(
         Scope.extend(processScope),
         Effect.catchAllCause((cause) =>

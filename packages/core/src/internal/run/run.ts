@@ -13,7 +13,7 @@ import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
 import * as FleetBudget from "../../FleetBudget.js"
 import { OpenCodeTimeoutError } from "../../OpenCodeError.js"
-import type { RunError, OpenCodeSqliteError, Partial } from "../../OpenCodeError.js"
+import type { RunError, OpenCodeSqliteError, RunSnapshot } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
 import type { RunOptions } from "../../RunOptions.js"
 import { RunResult } from "../../RunResult.js"
@@ -28,7 +28,7 @@ import type { Progress, Sinks } from "./recorder.js"
 import * as telemetry from "./telemetry.js"
 import * as unpriced from "./unpriced.js"
 
-const nothingYet = (plan: plan.Plan, attempts: number, now: number): Partial =>
+const nothingYet = (plan: plan.Plan, attempts: number, now: number): RunSnapshot =>
   runSnapshot.make({ runId: plan.runId, cwd: plan.cwd, attempts, duration: Duration.millis(now - plan.startedAt) })
 
 const requestAttributes = (settled: plan.Plan) => {
@@ -43,7 +43,7 @@ const requestAttributes = (settled: plan.Plan) => {
   }
 }
 
-const outcomeAttributes = (partial: Partial, finishReason: string | undefined) => ({
+const outcomeAttributes = (partial: RunSnapshot, finishReason: string | undefined) => ({
   "gen_ai.conversation.id": partial.sessionId,
   ...telemetry.usageAttributes(partial.usage),
   "gen_ai.response.finish_reasons": finishReason === undefined ? undefined : [finishReason],
@@ -99,7 +99,7 @@ const open = (
     const expiry = expiryOf(clock, settled)
 
     yield* client.transport.checkFiles(settled)
-    const prepare = yield* client.transport.ready(settled, { inTime: (effect) => expiry.inTime(effect, 0) })
+    const prepare = yield* client.transport.acquire(settled, { inTime: (effect) => expiry.inTime(effect, 0) })
     const transcript = settled.options.transcript === undefined ? undefined : yield* openTranscript(client, settled)
     if (transcript !== undefined) {
       // Interruption and an early end of the stream have no verdict; the program is alive all the same.
@@ -123,7 +123,7 @@ const open = (
     const onUnpriced = Effect.suspend(() => {
       if (isTold) return Effect.void
       isTold = true
-      return unpriced.tell(settled, fleet)
+      return unpriced.warn(settled, fleet)
     })
 
     const sinks: Sinks = {

@@ -15,7 +15,7 @@ import type { RunOptions } from "../../RunOptions.js"
 import * as Version from "../../Version.js"
 import * as directories from "../launch/directories.js"
 import * as environment from "../launch/environment.js"
-import type { Processes, Release } from "../launch/launcher.js"
+import type { Launcher, Release } from "../launch/launcher.js"
 import * as narrowedModels from "../launch/narrowedModels.js"
 import * as query from "../launch/query.js"
 import * as check from "../opencode/check.js"
@@ -80,7 +80,7 @@ const checkVersion = (
 }
 
 /** Finds the binary of every run; only the first one has to wait for it. */
-const finder = (client: Processes) => {
+const finder = (client: Launcher) => {
   let found: Binary | undefined
   const find = Effect.zipWith(client.binary, client.release, (binary, release): Binary => ({ binary, ...release }))
   return ({ inTime }: Request): Effect.Effect<Binary, RunError> =>
@@ -93,7 +93,7 @@ const finder = (client: Processes) => {
 }
 
 const prepare = (
-  client: Processes,
+  client: Launcher,
   plan: plans.Plan,
   { binary, dialect, version }: Binary,
   program: Owner | undefined
@@ -134,7 +134,7 @@ const prepare = (
             extendEnv: client.environment.extend,
             marker: plan.runId,
             forceKillAfter: client.forceKillAfter,
-            onExit: sink.guard.ended
+            onExit: sink.watchdog.ended
           }),
           (running) => read(running, dialect, sink, plan.options.agent)
         ),
@@ -151,7 +151,7 @@ const prepare = (
 /** Reads both pipes of a process that was asked for this agent. */
 const read = (running: spawn.Running, dialect: Dialect, sink: Sink, agent: string | undefined) =>
   Effect.gen(function*() {
-    const { guard, rawLines, state, stderr } = sink
+    const { watchdog, rawLines, state, stderr } = sink
     const scope = yield* Effect.scope
 
     const stdoutLines = lineSplitter.make()
@@ -168,20 +168,20 @@ const read = (running: spawn.Running, dialect: Dialect, sink: Sink, agent: strin
       limited = Effect.void
       return Effect.andThen(first, handOn)
     }
-    const told = (found: ReadonlyArray<stderrFacts.Fact>): ReadonlyArray<RunEvent> =>
+    const toEvents = (found: ReadonlyArray<stderrFacts.Fact>): ReadonlyArray<RunEvent> =>
       found.flatMap((fact): ReadonlyArray<RunEvent> => {
         switch (fact._tag) {
           case "PermissionRejected":
             return [fact.event]
           case "AgentFallback":
             // The pipes are read apart: at the moment of the first event it may have come before that.
-            if (!fact.isLate || (fact.fallback.agent === agent && guard.now() === firstEventAt)) {
-              guard.agentFallback(fact.fallback)
+            if (!fact.isLate || (fact.fallback.agent === agent && watchdog.now() === firstEventAt)) {
+              watchdog.agentFallback(fact.fallback)
             }
             return []
           case "ProviderFailure": {
             const retry = stderrFacts.providerRetry(fact, retries.next(fact.sessionId))
-            if (retry.kind === "rate-limit") limited = sink.limited(undefined)
+            if (retry.kind === "rate-limit") limited = sink.onRateLimited(undefined)
             return [retry]
           }
         }
@@ -194,12 +194,12 @@ const read = (running: spawn.Running, dialect: Dialect, sink: Sink, agent: strin
       }
       const arrived: Array<RunEvent> = []
       const take = (event: RunEvent): void => {
-        if (event._tag !== "Diagnostic") firstEventAt ??= guard.now()
+        if (event._tag !== "Diagnostic") firstEventAt ??= watchdog.now()
         const retry = repeated(event)
         if (retry !== undefined) arrived.push(retry)
-        arrived.push(...told(facts.event(event)), event)
+        arrived.push(...toEvents(facts.event(event)), event)
         // At once: the first event lets the next run start.
-        if (event._tag === "SessionError" && event.kind === "rate-limit") limited = sink.limited(event.retryAfter)
+        if (event._tag === "SessionError" && event.kind === "rate-limit") limited = sink.onRateLimited(event.retryAfter)
       }
       for (const line of lines) readLine(line, take)
       return whileLimited(fromStdout(arrived))
@@ -210,13 +210,13 @@ const read = (running: spawn.Running, dialect: Dialect, sink: Sink, agent: strin
     const onStderr = (lines: ReadonlyArray<lineSplitter.Line>, isFresh: boolean): Effect.Effect<void> => {
       const texts = lines.map((raw) => typeof raw === "string" ? ansi.strip(raw) : `[a line of ${raw.tooLong} bytes]`)
       for (const text of texts) stderr.push(text)
-      return whileLimited(fromStderr(told(facts.lines(texts, isFresh))))
+      return whileLimited(fromStderr(toEvents(facts.lines(texts, isFresh))))
     }
     let isFresh = true
 
     const stdoutPump = yield* Effect.forkIn(
       pump(running.stdout, scope, (chunk) => {
-        guard.read()
+        watchdog.read()
         return onStdout(splitAll(stdoutLines, chunk))
       }),
       scope
@@ -239,10 +239,10 @@ const read = (running: spawn.Running, dialect: Dialect, sink: Sink, agent: strin
             Effect.timeoutOption(running.exit, survivors.length > 0 ? Duration.zero : drain.patience),
             Option.getOrElse((): spawn.ProcessExit => ({ _tag: "Lost" }))
           )
-          yield* drain.until([stdoutPump, stderrPump], guard)
+          yield* drain.until([stdoutPump, stderrPump], watchdog)
           yield* onStderr(stderrLines.flush(), isFresh)
           yield* onStdout(stdoutLines.flush())
-          yield* whileLimited(fromStderr(told(facts.end())))
+          yield* whileLimited(fromStderr(toEvents(facts.end())))
           return { exit, survivors, ownStderr: facts.own() }
         })
     }
@@ -279,10 +279,10 @@ const pump = <E>(
   )
 
 /** A data directory that lives as long as the scope, where the layer would make one for every run. */
-const hold = (
-  client: Processes,
+const forSession = (
+  client: Launcher,
   { options }: plans.Plan
-): Effect.Effect<Processes, OpenCodeConfigError, Scope.Scope> =>
+): Effect.Effect<Launcher, OpenCodeConfigError, Scope.Scope> =>
   Effect.gen(function*() {
     const { isolation } = client
     if (isolation === "run") {
@@ -303,13 +303,13 @@ const hold = (
   })
 
 /** A process of its own for every attempt. */
-export const make = (client: Processes): Transport => {
+export const make = (client: Launcher): Transport => {
   const find = finder(client)
   return {
     problem: (options) => continuing(client.isolation, options),
     secrets: (config) => environment.secrets(client, config, client.isolation),
     checkFiles: (plan) => plans.checkFiles(client, plan),
-    ready: (plan, request) =>
+    acquire: (plan, request) =>
       Effect.flatMap(
         find(request),
         (found) =>
@@ -318,8 +318,8 @@ export const make = (client: Processes): Transport => {
             () => Effect.flatMap(client.program, (program) => prepare(client, plan, found, program))
           )
       ),
-    hold: (plan) => Effect.map(hold(client, plan), make),
-    at: ({ directory, runId }) =>
+    forSession: (plan) => Effect.map(forSession(client, plan), make),
+    forLocation: ({ directory, runId }) =>
       Effect.as(
         runId === undefined ? Effect.void : orphans.end(client, runId),
         make({ ...client, isolation: directory === undefined ? "none" : { directory } })

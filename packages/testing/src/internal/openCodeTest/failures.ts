@@ -9,7 +9,7 @@ export const given = <A extends object>(fields: A): { [K in keyof A]?: Exclude<A
   Object.fromEntries(Object.entries(fields).filter(([, value]) => value !== undefined)) as never
 
 /** What a run had done when it failed. */
-export const partial = (overrides?: OpenCodeTest.PartialOverrides): OpenCodeError.Partial => {
+export const partial = (overrides?: OpenCodeTest.PartialOverrides): OpenCodeError.RunSnapshot => {
   const events = Events.decode(Events.session(overrides?.events ?? [Events.stepStart(), Events.text("Working on it.")]))
   const sum = RunResult.fold(events)
   return {
@@ -37,7 +37,7 @@ export const fields = <O extends OpenCodeTest.PartialOverrides>(
   overrides: O | undefined,
   defaults?: OpenCodeTest.PartialOverrides
 ): { [K in Exclude<keyof O, keyof OpenCodeTest.PartialOverrides>]?: Exclude<O[K], undefined> } & {
-  partial: OpenCodeError.Partial
+  partial: OpenCodeError.RunSnapshot
 } => {
   const { events, partial: facts, ...rest } = overrides ?? {} as O
   return {

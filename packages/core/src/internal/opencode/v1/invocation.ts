@@ -97,7 +97,7 @@ export const env = (
   config: RunConfig,
   found: Found = { agents: dialect.noAgents }
 ): { readonly [name: string]: string } => {
-  const content = configContent.told(config)
+  const content = configContent.ownContent(config)
   const variables: Record<string, string> = {
     ...revealed(config.extraEnv ?? {}),
     ...permissionOrder.variables(config)

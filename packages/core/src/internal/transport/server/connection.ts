@@ -108,7 +108,7 @@ const again = {
 export const open = (
   services: Services,
   spec: Spec,
-  around: environment.Surroundings,
+  around: environment.ProcessEnvironment,
   options: { readonly startTimeout: Duration.Duration }
 ): Effect.Effect<Connection, QueryError, Scope.Scope> =>
   Effect.gen(function*() {

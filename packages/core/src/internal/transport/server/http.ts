@@ -286,7 +286,7 @@ const prepare = (
  * Every run takes what it may have to wait for in one order: a server, the turn in its session, then a place among those
  * that run. In two orders they would wait for each other.
  */
-const ready = (services: Services, plan: plans.Plan): Effect.Effect<Prepare, QueryError, Scope.Scope> =>
+const acquire = (services: Services, plan: plans.Plan): Effect.Effect<Prepare, QueryError, Scope.Scope> =>
   Effect.gen(function*() {
     const server = yield* serverOf(services, plan.options)
     const { api } = yield* server.connect
@@ -295,7 +295,7 @@ const ready = (services: Services, plan: plans.Plan): Effect.Effect<Prepare, Que
   })
 
 /** Holds one server for all turns of a conversation: what they said is in its data. */
-const hold = (services: Services, plan: plans.Plan): Effect.Effect<Services, SessionOpenError, Scope.Scope> =>
+const forSession = (services: Services, plan: plans.Plan): Effect.Effect<Services, SessionOpenError, Scope.Scope> =>
   Effect.map(serverOf(services, plan.options), (server) => ({
     ...services,
     server: (options) => {
@@ -318,9 +318,9 @@ export const make = (services: Services): Transport => ({
     ]),
   secrets: services.secrets,
   checkFiles: (plan) => services.isLocal ? plans.checkFiles(services, plan) : plans.checkAttachments(services, plan),
-  ready: (plan, { inTime }) => inTime(ready(services, plan)),
-  hold: (plan) => Effect.map(hold(services, plan), make),
-  at: ({ directory }) =>
+  acquire: (plan, { inTime }) => inTime(acquire(services, plan)),
+  forSession: (plan) => Effect.map(forSession(services, plan), make),
+  forLocation: ({ directory }) =>
     Effect.succeed(make(directory === undefined ? services : { ...services, isolation: { directory } })),
   directory: typeof services.isolation === "object"
     ? services.path.resolve(services.isolation.directory)

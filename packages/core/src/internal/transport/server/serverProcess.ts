@@ -13,7 +13,7 @@ import { OpenCodeConfigError, OpenCodeServerError } from "../../../OpenCodeError
 import type { OpenCodeSpawnError } from "../../../OpenCodeError.js"
 import type { RunConfig } from "../../../RunConfig.js"
 import * as environment from "../../launch/environment.js"
-import type { Processes } from "../../launch/launcher.js"
+import type { Launcher } from "../../launch/launcher.js"
 import * as check from "../../opencode/check.js"
 import * as dialects from "../../opencode/dialects.js"
 import * as redact from "../../opencode/redact.js"
@@ -30,7 +30,7 @@ import * as credentials from "./credentials.js"
 import * as orphanedServers from "./orphanedServers.js"
 
 export interface Services
-  extends Pick<Processes, "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter">
+  extends Pick<Launcher, "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter">
 {
   /** That of all servers: what their tools say is cleaned of it. */
   readonly password: Redacted.Redacted
@@ -88,7 +88,7 @@ const exitOf = (exit: spawn.ProcessExit) => ({
 export const start = (
   services: Services,
   spec: Spec,
-  around: environment.Surroundings,
+  around: environment.ProcessEnvironment,
   options: { readonly startTimeout: Duration.Duration }
 ): Effect.Effect<Started, OpenCodeConfigError | OpenCodeServerError | OpenCodeSpawnError, Scope.Scope> =>
   Effect.gen(function*() {
