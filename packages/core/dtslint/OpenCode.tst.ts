@@ -129,7 +129,7 @@ describe("errors", () => {
       Effect.catchTags({
         OpenCodeTimeoutError: (error) => {
           expect(error.phase).type.toBe<"startup" | "idle" | "total">()
-          expect(error.partial).type.toBe<OpenCodeError.Partial>()
+          expect(error.partial).type.toBe<OpenCodeError.RunSnapshot>()
           expect(error.partial.usage).type.toBe<TokenUsage.TokenUsage>()
           return Effect.succeed("late" as const)
         },
@@ -138,7 +138,7 @@ describe("errors", () => {
           return Effect.succeed("told" as const)
         },
         OpenCodeBudgetError: (error) => {
-          expect(error.partial).type.toBe<OpenCodeError.Partial | undefined>()
+          expect(error.partial).type.toBe<OpenCodeError.RunSnapshot | undefined>()
           return Effect.succeed("poor" as const)
         },
         OpenCodeConfigError: (error) => {

@@ -17,13 +17,13 @@ import { TokenUsage } from "./TokenUsage.js"
  * @since 0.1.0
  * @category models
  */
-export interface Partial extends Schema.Schema.Type<typeof Partial> {}
+export interface RunSnapshot extends Schema.Schema.Type<typeof RunSnapshot> {}
 
 /**
  * @since 0.1.0
  * @category schemas
  */
-export const Partial = Schema.Struct({
+export const RunSnapshot = Schema.Struct({
   /** The id of the run; OpenCode's processes have it in their environment. */
   runId: Schema.String,
   cwd: Schema.String,
@@ -54,10 +54,10 @@ export const Partial = Schema.Struct({
   lostLines: Schema.optional(Schema.Number)
 })
 
-const lostOf = ({ lostLines = 0 }: Partial): string =>
+const lostOf = ({ lostLines = 0 }: RunSnapshot): string =>
   lostLines === 0 ? "" : ` (${plural(lostLines, "line")} of stdout that could be events cannot be read)`
 
-const where = (partial: Partial): string =>
+const where = (partial: RunSnapshot): string =>
   `${partial.sessionId === undefined ? "" : `session ${partial.sessionId}, `}run ${partial.runId} in ${partial.cwd}${
     lostOf(partial)
   }`
@@ -69,12 +69,12 @@ const plural = (count: number, noun: string): string => `${count} ${noun}${count
 /** The end of stderr is where the reason stands; more than this drowns the log line that shows it. */
 const shownStderr = 2000
 
-const stderrOf = (partial: Partial): string => {
+const stderrOf = (partial: RunSnapshot): string => {
   const text = partial.stderr.trim()
   return text === "" ? "" : `\nstderr: ${text.slice(-shownStderr)}`
 }
 
-const survivorsOf = (partial: Partial): string =>
+const survivorsOf = (partial: RunSnapshot): string =>
   partial.survivors.length === 0 ? "" : ` Still running, end by hand: pid ${partial.survivors.join(", ")}.`
 
 /**
@@ -179,7 +179,7 @@ export class OpenCodeSqliteError
     /** Which known text was found on stderr. */
     signature: Schema.String,
     exitCode: Schema.optional(Schema.Number),
-    partial: Partial
+    partial: RunSnapshot
   })
 {
   override get message(): string {
@@ -203,7 +203,7 @@ export class OpenCodeProcessError
     exitCode: Schema.optional(Schema.Number),
     signal: Schema.optional(Schema.String),
     hint: Schema.optional(Schema.String),
-    partial: Partial
+    partial: RunSnapshot
   })
 {
   override get message(): string {
@@ -248,7 +248,7 @@ export class OpenCodeSessionError
     /** Failed attempts at the provider that OpenCode's log told of. */
     providerRetries: Schema.Number,
     error: Schema.Unknown,
-    partial: Partial
+    partial: RunSnapshot
   })
 {
   override get message(): string {
@@ -272,7 +272,7 @@ export class OpenCodePermissionError
     {
       permission: Schema.String,
       patterns: Schema.Array(Schema.String),
-      partial: Partial
+      partial: RunSnapshot
     }
   )
 {
@@ -297,7 +297,7 @@ export class OpenCodeIncompleteError
       /** The reason of the last finished step; `undefined` if none finished. */
       finishReason: Schema.optional(Schema.String),
       exitCode: Schema.optional(Schema.Number),
-      partial: Partial
+      partial: RunSnapshot
     }
   )
 {
@@ -332,7 +332,7 @@ export class OpenCodeTimeoutError
     phase: Schema.Literal("startup", "idle", "total"),
     /** Milliseconds. */
     limit: Schema.Number,
-    partial: Partial
+    partial: RunSnapshot
   })
 {
   override get message(): string {
@@ -369,7 +369,7 @@ export class OpenCodeBudgetError
     /** `true` where the limit was not crossed: OpenCode does not know what was spent, see `Budget.unpriced`. */
     unpriced: Schema.optional(Schema.Boolean),
     /** What the run had done; `undefined` where it was not started. */
-    partial: Schema.optional(Partial)
+    partial: Schema.optional(RunSnapshot)
   })
 {
   override get message(): string {
@@ -408,7 +408,7 @@ export class OpenCodeCancelledError
     "OpenCodeCancelledError",
     {
       signal: Schema.optional(Schema.String),
-      partial: Partial
+      partial: RunSnapshot
     }
   )
 {
@@ -521,7 +521,7 @@ export class OpenCodeServerError
     /** The last 64 KiB of the server's stderr, without ANSI codes and secrets. */
     stderr: Schema.String,
     /** What the run had done; `undefined` where it had not begun. */
-    partial: Schema.optional(Partial)
+    partial: Schema.optional(RunSnapshot)
   })
 {
   override get message(): string {
@@ -612,4 +612,5 @@ export const OpenCodeError = Schema.Union(
  * @since 0.1.0
  * @category getters
  */
-export const partialOf = (error: OpenCodeError): Partial | undefined => "partial" in error ? error.partial : undefined
+export const partialOf = (error: OpenCodeError): RunSnapshot | undefined =>
+  "partial" in error ? error.partial : undefined

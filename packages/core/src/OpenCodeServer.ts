@@ -45,7 +45,7 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import * as Scope from "effect/Scope"
-import * as surroundings from "./internal/launch/environment.js"
+import * as environments from "./internal/launch/environment.js"
 import * as expandHome from "./internal/launch/expandHome.js"
 import * as launcher from "./internal/launch/launcher.js"
 import * as loopback from "./internal/launch/loopback.js"
@@ -310,7 +310,7 @@ export const make = (
         // The tools of a server have it in their environment.
         secrets: (config) =>
           Effect.map(
-            surroundings.secrets(base, config, absolute(isolation)),
+            environments.secrets(base, config, absolute(isolation)),
             (secrets) => [Redacted.value(password), ...secrets]
           ),
         server: (options, isolation) =>
@@ -350,7 +350,7 @@ export const makeAttach = (
     const lifetime = yield* lifetimes.make("layer")
     // Most servers are of the same user, with the same variables and logins.
     const secrets = (config: RunConfig) =>
-      surroundings.secrets(
+      environments.secrets(
         { fileSystem, path, environment: { extend: true, variables: {} } },
         { ...config, password: options.password },
         "none"

@@ -23,7 +23,7 @@ import {
   OpenCodeSqliteError,
   OpenCodeTimeoutError
 } from "./OpenCodeError.js"
-import type { OpenCodeError, Partial } from "./OpenCodeError.js"
+import type { OpenCodeError, RunSnapshot } from "./OpenCodeError.js"
 import type { PermissionRejected, ProviderRetry, SessionError } from "./RunEvent.js"
 
 /**
@@ -101,7 +101,7 @@ export interface Facts {
   readonly exit: Exit
   readonly guard: Guard | undefined
   /** What an error carries. */
-  readonly partial: Partial
+  readonly partial: RunSnapshot
   /**
    * What the verdict reads of stderr: OpenCode's own lines, without the texts of rejected commands. Default: the
    * `stderr` of `partial`.

@@ -266,7 +266,7 @@ describe("OpenCodeError", () => {
         const wire = Schema.encodeSync(E.OpenCodeError)(error)
         const left = Schema.decodeUnknownSync(E.OpenCodeError)({
           ...wire,
-          partial: { ...Schema.encodeSync(E.Partial)(facts), survivors: [11, 12] }
+          partial: { ...Schema.encodeSync(E.RunSnapshot)(facts), survivors: [11, 12] }
         })
         expect(left.message).toContain("11, 12")
       })

@@ -1,19 +1,19 @@
 import { assert, describe, it } from "@effect/vitest"
 import { Deferred, Effect, Exit, Fiber, TestClock } from "effect"
 import * as drain from "../src/internal/process/drain.js"
-import type { Guards } from "../src/internal/run/watchdog.js"
+import type { Watchdog } from "../src/internal/run/watchdog.js"
 import { isDone, settle } from "./support/mock.js"
 
 /** As far as it is asked. */
-const guard = (state: { reads: number; isReading: boolean }) =>
-  ({ reads: () => state.reads, isReading: () => state.isReading }) as Guards
+const watchdog = (state: { reads: number; isReading: boolean }) =>
+  ({ reads: () => state.reads, isReading: () => state.isReading }) as Watchdog
 
 describe("drain", () => {
   it.effect("gives up a source that is silent for a second, but not while somebody is busy with what came", () =>
     Effect.gen(function*() {
       const state = { reads: 0, isReading: false }
       const reader = yield* Effect.fork(Effect.never)
-      const drained = yield* Effect.fork(drain.until([reader], guard(state)))
+      const drained = yield* Effect.fork(drain.until([reader], watchdog(state)))
       yield* settle
       yield* TestClock.adjust("10 seconds")
       state.isReading = true
@@ -36,7 +36,7 @@ describe("drain", () => {
         Effect.as("read"),
         Effect.fork
       )
-      const drained = yield* Effect.fork(drain.until([reader], guard({ reads: 0, isReading: true })))
+      const drained = yield* Effect.fork(drain.until([reader], watchdog({ reads: 0, isReading: true })))
       yield* settle
       yield* Deferred.succeed(heldUp, undefined)
       const until = performance.now() + 1500

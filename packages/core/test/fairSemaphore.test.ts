@@ -19,7 +19,7 @@ const interruptingAt = (position: number, onInterrupt: () => void): Scheduler.Sc
 
 const turns = Effect.repeatN(Effect.yieldNow(), 20)
 
-describe("turnstile", () => {
+describe("fair semaphore", () => {
   it.effect("lets in as many as there are permits, the others in the order in which they came", () =>
     Effect.gen(function*() {
       const gate = yield* fairSemaphore.make(2)

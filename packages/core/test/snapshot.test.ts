@@ -24,7 +24,7 @@ const machine = (initial: Readonly<Record<string, string>>) => {
       Effect.suspend(() => self.pause)
     )
   )
-  return Object.assign(self, { census: all })
+  return Object.assign(self, { snapshots: all })
 }
 
 /** Interrupts the fiber that it drives before one of its operations, as a yield of the runtime can. */
@@ -42,50 +42,54 @@ const interruptingAt = (position: number, onInterrupt: () => void): Scheduler.Sc
   }
 }
 
-describe("census", () => {
+describe("snapshots", () => {
   it.effect("gives what was not there before, and reads nothing else", () =>
     Effect.gen(function*() {
       const here = machine({ "1": "a", "2": "b" })
-      const before = yield* here.census.standing
+      const before = yield* here.snapshots.baseline
       assert.deepStrictEqual(here.read, [])
       here.processes = { "1": "a", "2": "another", "3": "c" }
-      assert.deepStrictEqual(yield* here.census.since(before), ["2:another", "3:c"])
+      assert.deepStrictEqual(yield* here.snapshots.changedSince(before), ["2:another", "3:c"])
       assert.deepStrictEqual(here.read, ["2", "3"])
     }))
 
   it.effect("gives everything where nothing was there before", () =>
     Effect.gen(function*() {
       const here = machine({ "1": "a", "2": "b" })
-      assert.deepStrictEqual(yield* here.census.since(undefined), ["1:a", "2:b"])
+      assert.deepStrictEqual(yield* here.snapshots.changedSince(undefined), ["1:a", "2:b"])
     }))
 
   it.effect("takes nothing for known that it cannot tell from another one", () =>
     Effect.gen(function*() {
       const all = snapshot.make<string>(() => Effect.succeed([{ pid: "1", identity: undefined, info: "1" }]))
-      assert.deepStrictEqual(yield* all.since(yield* all.standing), ["1"])
+      assert.deepStrictEqual(yield* all.changedSince(yield* all.baseline), ["1"])
     }))
 
   it.effect("looks no more often than it must to know what is standing", () =>
     Effect.gen(function*() {
       const here = machine({ "1": "a" })
-      yield* here.census.standing
+      yield* here.snapshots.baseline
       here.processes = { "1": "a", "2": "b" }
-      assert.deepStrictEqual([...(yield* here.census.standing).keys()], ["1"])
-      yield* here.census.since(undefined)
-      assert.deepStrictEqual([...(yield* here.census.standing).keys()], ["1", "2"])
+      assert.deepStrictEqual([...(yield* here.snapshots.baseline).keys()], ["1"])
+      yield* here.snapshots.changedSince(undefined)
+      assert.deepStrictEqual([...(yield* here.snapshots.baseline).keys()], ["1", "2"])
       assert.strictEqual(here.looks, 2)
     }))
 
   it.effect("looks once for all who ask at the same time, and gives each of them its own news", () =>
     Effect.gen(function*() {
       const here = machine({ "1": "a" })
-      const early = yield* here.census.standing
+      const early = yield* here.snapshots.baseline
       here.processes = { "1": "a", "2": "b" }
-      yield* here.census.since(early)
-      const late = yield* here.census.standing
+      yield* here.snapshots.changedSince(early)
+      const late = yield* here.snapshots.baseline
       here.processes = { "1": "a", "2": "b", "3": "c" }
       const looks = here.looks
-      const found = yield* Effect.all([here.census.since(early), here.census.since(late), here.census.since(late)], {
+      const found = yield* Effect.all([
+        here.snapshots.changedSince(early),
+        here.snapshots.changedSince(late),
+        here.snapshots.changedSince(late)
+      ], {
         concurrency: "unbounded"
       })
       assert.deepStrictEqual(found, [["2:b", "3:c"], ["3:c"], ["3:c"]])
@@ -97,12 +101,12 @@ describe("census", () => {
       const here = machine({ "1": "a" })
       const door = yield* Deferred.make<void>()
       here.pause = Deferred.await(door)
-      const first = yield* Effect.fork(here.census.since(undefined))
+      const first = yield* Effect.fork(here.snapshots.changedSince(undefined))
       yield* Effect.repeatN(Effect.yieldNow(), 10)
       assert.strictEqual(here.looks, 1)
       here.processes = { "1": "a", "2": "b" }
-      const second = yield* Effect.fork(here.census.since(undefined))
-      const third = yield* Effect.fork(here.census.since(undefined))
+      const second = yield* Effect.fork(here.snapshots.changedSince(undefined))
+      const third = yield* Effect.fork(here.snapshots.changedSince(undefined))
       yield* Effect.repeatN(Effect.yieldNow(), 10)
       yield* Deferred.succeed(door, undefined)
       assert.deepStrictEqual(yield* Fiber.join(first), ["1:a"])
@@ -115,9 +119,9 @@ describe("census", () => {
     Effect.gen(function*() {
       let isBroken = true
       const all = snapshot.make<string>(() => isBroken ? Effect.die("broken") : Effect.succeed([]))
-      assert.strictEqual((yield* Effect.exit(all.since(undefined)))._tag, "Failure")
+      assert.strictEqual((yield* Effect.exit(all.changedSince(undefined)))._tag, "Failure")
       isBroken = false
-      assert.deepStrictEqual(yield* all.since(undefined), [])
+      assert.deepStrictEqual(yield* all.changedSince(undefined), [])
     }))
 
   it.effect("answers the next one at whatever operation somebody was interrupted", () =>
@@ -125,12 +129,12 @@ describe("census", () => {
       let interruptions = 0
       for (let position = 1; position < 60; position++) {
         const here = machine({ "1": "a" })
-        const asking = yield* here.census.since(undefined).pipe(
+        const asking = yield* here.snapshots.changedSince(undefined).pipe(
           Effect.withScheduler(interruptingAt(position, () => interruptions++)),
           Effect.fork
         )
         yield* Fiber.await(asking)
-        assert.deepStrictEqual(yield* here.census.since(undefined), ["1:a"])
+        assert.deepStrictEqual(yield* here.snapshots.changedSince(undefined), ["1:a"])
       }
       assert.isAbove(interruptions, 10)
     }))

@@ -8,13 +8,13 @@ import * as spawn from "../src/internal/process/spawn.js"
 import type * as processTable from "../src/internal/process/table.js"
 import * as T from "./support/mock.js"
 
-const standing = Effect.succeed(new Map<string, string>())
+const baseline = Effect.succeed(new Map<string, string>())
 
 const emptyTable: processTable.ProcessTable = {
-  standing,
+  baseline,
   members: () => Effect.succeed([]),
   kill: () => Effect.void,
-  leads: () => undefined
+  trackLeader: () => () => undefined
 }
 
 const seen = (pid: number): processTable.Seen => ({ pid, identity: `start ${pid}` })
@@ -149,9 +149,9 @@ describe("process.start", () => {
     const killed: Array<string> = []
     let left = [41, 42].map(seen)
     const table: processTable.ProcessTable = {
-      standing,
+      baseline,
       members: () => Effect.sync(() => left),
-      leads: () => undefined,
+      trackLeader: () => () => undefined,
       kill: (processes, signal) =>
         Effect.sync(() => {
           if (processes.length > 0) killed.push(`${signal} ${pidsOf(processes)}`)
@@ -174,9 +174,9 @@ describe("process.start", () => {
     let left = [41].map(seen)
     const killed: Array<string> = []
     const table: processTable.ProcessTable = {
-      standing,
+      baseline,
       members: () => Effect.sync(() => left),
-      leads: () => undefined,
+      trackLeader: () => () => undefined,
       kill: (processes, signal) =>
         Effect.sync(() => {
           killed.push(`${signal} ${pidsOf(processes)}`)
@@ -194,10 +194,10 @@ describe("process.start", () => {
 
   it.effect("gives the pids that could not be ended, and hangs on none of them", () => {
     const table: processTable.ProcessTable = {
-      standing,
+      baseline,
       members: () => Effect.succeed([seen(99)]),
       kill: () => Effect.void,
-      leads: () => undefined
+      trackLeader: () => () => undefined
     }
     return Effect.gen(function*() {
       const signals: Array<string> = []
@@ -235,7 +235,13 @@ describe("process.start", () => {
 
   it.effect("is a leader in the process table from its start to its exit, or to the end of its scope", () => {
     const calls: Array<boolean> = []
-    const table: processTable.ProcessTable = { ...emptyTable, leads: (_, isLeader) => calls.push(isLeader) }
+    const table: processTable.ProcessTable = {
+      ...emptyTable,
+      trackLeader: () => {
+        calls.push(true)
+        return () => calls.push(false)
+      }
+    }
     return Effect.gen(function*() {
       yield* Effect.scoped(Effect.gen(function*() {
         const running = yield* start(table)

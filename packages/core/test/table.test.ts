@@ -241,7 +241,7 @@ describe.runIf(existsSync("/proc/self/stat"))("the processes of this machine", (
         fileSystem: yield* FileSystem.FileSystem,
         path: yield* Path.Path
       })
-      const before = yield* table.standing
+      const before = yield* table.baseline
       const { pid } = yield* child
       yield* Effect.repeat(Effect.sleep("10 millis"), {
         until: () => readFileSync(`/proc/${pid}/environ`, "latin1").includes("leader-1")
@@ -250,9 +250,9 @@ describe.runIf(existsSync("/proc/self/stat"))("the processes of this machine", (
         table.members({ pid: -1, marker: "leader-1", before }),
         (all) => all.map(({ pid }) => pid)
       )
-      table.leads(pid!, true)
+      const untrackLeader = table.trackLeader(pid!)
       expect(yield* found).toEqual([])
-      table.leads(pid!, false)
+      untrackLeader()
       expect(yield* found).toEqual([pid])
     }).pipe(Effect.provide(NodeContext.layer)))
 })

@@ -199,7 +199,7 @@ export interface PartialOverrides {
   /** What the run had seen: `partial` is added up from it. Default: a step and a piece of text. */
   readonly events?: ReadonlyArray<Events.WireEvent | ReadonlyArray<Events.WireEvent>> | undefined
   /** Fields of `partial`. */
-  readonly partial?: { readonly [K in keyof OpenCodeError.Partial]?: OpenCodeError.Partial[K] } | undefined
+  readonly partial?: { readonly [K in keyof OpenCodeError.RunSnapshot]?: OpenCodeError.RunSnapshot[K] } | undefined
 }
 
 /**
@@ -224,7 +224,7 @@ const given = <A extends object>(fields: A): { [K in keyof A]?: Exclude<A[K], un
  * @since 0.1.0
  * @category errors
  */
-export const partial = (overrides?: PartialOverrides): OpenCodeError.Partial => {
+export const partial = (overrides?: PartialOverrides): OpenCodeError.RunSnapshot => {
   const events = Events.decode(Events.session(overrides?.events ?? [Events.stepStart(), Events.text("Working on it.")]))
   const sum = RunResult.fold(events)
   return {
@@ -252,7 +252,7 @@ const fields = <O extends PartialOverrides>(
   overrides: O | undefined,
   defaults?: PartialOverrides
 ): { [K in Exclude<keyof O, keyof PartialOverrides>]?: Exclude<O[K], undefined> } & {
-  partial: OpenCodeError.Partial
+  partial: OpenCodeError.RunSnapshot
 } => {
   const { events, partial: facts, ...rest } = overrides ?? {} as O
   return {

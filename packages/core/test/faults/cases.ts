@@ -18,7 +18,7 @@ export interface Ending {
   readonly outcome: string
   readonly detail: string
   readonly events: ReadonlyArray<RunEvent.RunEvent>
-  readonly partial?: OpenCodeError.Partial | undefined
+  readonly partial?: OpenCodeError.RunSnapshot | undefined
   readonly text?: string | undefined
   /** When the fault happened that the verdict is about: by default, when the run was asked for. */
   readonly from?: { readonly what: string; readonly at: number } | undefined

@@ -7,8 +7,10 @@ import * as stderrFacts from "../../src/internal/opencode/v1/stderrFacts.js"
 import * as ansi from "../../src/internal/util/ansi.js"
 import * as lineSplitter from "../../src/internal/util/lines.js"
 
-export const partial = (overrides: { readonly [K in keyof OpenCodeError.Partial]?: OpenCodeError.Partial[K] } = {}) =>
-  OpenCodeError.Partial.make({
+export const partial = (
+  overrides: { readonly [K in keyof OpenCodeError.RunSnapshot]?: OpenCodeError.RunSnapshot[K] } = {}
+) =>
+  OpenCodeError.RunSnapshot.make({
     runId: "run-1",
     cwd: "/workspace",
     eventCount: 0,

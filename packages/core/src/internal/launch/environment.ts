@@ -13,11 +13,11 @@ import { variableNames } from "../opencode/variables.js"
 import * as configFiles from "./configFiles.js"
 import * as directories from "./directories.js"
 import * as knownSecrets from "./knownSecrets.js"
-import type { Processes } from "./launcher.js"
+import type { Launcher } from "./launcher.js"
 import * as loopback from "./loopback.js"
 
 /** What a process of a client finds around itself. */
-export interface Surroundings {
+export interface ProcessEnvironment {
   readonly env: { readonly [name: string]: string }
   /** The data directory; `undefined` where it is OpenCode's own. */
   readonly directory: string | undefined
@@ -30,7 +30,7 @@ export interface Surroundings {
  * are inherited are as secret as those that somebody has named.
  */
 export const secrets = (
-  client: Pick<Processes, "environment" | "fileSystem" | "path">,
+  client: Pick<Launcher, "environment" | "fileSystem" | "path">,
   config: RunConfig,
   isolation: Isolation
 ): Effect.Effect<ReadonlyArray<string>> =>
@@ -47,7 +47,7 @@ export const secrets = (
 
 /** What the child is given of this name, by us or by inheritance. */
 export const valueOf = (
-  { environment }: Pick<Processes, "environment">,
+  { environment }: Pick<Launcher, "environment">,
   env: { readonly [name: string]: string },
   name: string
 ): Effect.Effect<string | undefined> =>
@@ -55,12 +55,12 @@ export const valueOf = (
 
 /** The configuration that ours is laid over, and the agents that it defines. */
 const found = (
-  client: Pick<Processes, "environment" | "fileSystem" | "path">,
+  client: Pick<Launcher, "environment" | "fileSystem" | "path">,
   config: RunConfig,
   cwd: string
 ): Effect.Effect<invocation.Found | undefined, OpenCodeConfigError> =>
   Effect.gen(function*() {
-    if (configContent.told(config) === undefined) return undefined
+    if (configContent.ownContent(config) === undefined) return undefined
     const variables = invocation.revealed({ ...client.environment.variables, ...config.extraEnv })
     const value = (name: string) => valueOf(client, variables, name)
     const text = yield* value(variableNames.configContent)
@@ -95,10 +95,10 @@ const found = (
  * way to all others.
  */
 export const make = (
-  client: Pick<Processes, "environment" | "isolation" | "fileSystem" | "path">,
+  client: Pick<Launcher, "environment" | "isolation" | "fileSystem" | "path">,
   config: RunConfig,
   cwd: string
-): Effect.Effect<Surroundings, OpenCodeConfigError, Scope.Scope> =>
+): Effect.Effect<ProcessEnvironment, OpenCodeConfigError, Scope.Scope> =>
   Effect.gen(function*() {
     const given = invocation.revealed(client.environment.variables)
     const own = invocation.env(config, yield* found(client, config, cwd))

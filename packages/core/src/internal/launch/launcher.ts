@@ -21,7 +21,7 @@ import type { ModelList } from "./modelList.js"
 import * as modelList from "./modelList.js"
 
 /** What is needed to start processes. */
-export interface Processes {
+export interface Launcher {
   readonly executor: CommandExecutor.CommandExecutor
   readonly fileSystem: FileSystem.FileSystem
   readonly path: Path.Path
@@ -73,7 +73,7 @@ const reviewed = [
   "WINDIR"
 ]
 
-const environmentOf = (environment: Options["environment"]): Effect.Effect<Processes["environment"]> => {
+const environmentOf = (environment: Options["environment"]): Effect.Effect<Launcher["environment"]> => {
   if (environment === undefined || environment === "inherit") return Effect.succeed({ extend: true, variables: {} })
   if (environment !== "reviewed") return Effect.succeed({ extend: false, variables: environment })
   return Effect.map(HostEnvironment.facts, ({ variables }) => ({
@@ -110,7 +110,7 @@ export const make = (
   options: Pick<Options, "binary" | "defaults" | "forceKillAfter" | "environment">,
   isolation: Isolation
 ): Effect.Effect<
-  Omit<Processes, "version">,
+  Omit<Launcher, "version">,
   never,
   CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path
 > =>

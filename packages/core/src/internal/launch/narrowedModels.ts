@@ -3,13 +3,13 @@ import type { RunOptions } from "../../RunOptions.js"
 import { variableNames } from "../opencode/variables.js"
 import * as directories from "./directories.js"
 import * as environment from "./environment.js"
-import type { Processes } from "./launcher.js"
+import type { Launcher } from "./launcher.js"
 import * as modelList from "./modelList.js"
 
 /** The providers that somebody has logged in to; `undefined` where it cannot be told. */
 const storedLogins = (
-  client: Processes,
-  { directory, env }: environment.Surroundings,
+  client: Launcher,
+  { directory, env }: environment.ProcessEnvironment,
   home: string | undefined
 ): Effect.Effect<ReadonlyArray<string> | undefined> =>
   Effect.gen(function*() {
@@ -31,9 +31,9 @@ const storedLogins = (
  * third of a start (1.18.33). Where that part cannot be told, or cannot be written, the run has the whole list.
  */
 export const variables = (
-  client: Processes,
+  client: Launcher,
   options: RunOptions,
-  around: environment.Surroundings
+  around: environment.ProcessEnvironment
 ): Effect.Effect<{ readonly [name: string]: string }> =>
   Effect.gen(function*() {
     const { env } = around

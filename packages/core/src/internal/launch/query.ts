@@ -15,7 +15,7 @@ import * as limits from "../util/limits.js"
 import * as lineSplitter from "../util/lines.js"
 import * as tail from "../util/tail.js"
 import * as environment from "./environment.js"
-import type { Processes } from "./launcher.js"
+import type { Launcher } from "./launcher.js"
 
 /** A question to the binary that takes longer than this is not going to be answered. */
 const patience = Duration.minutes(1)
@@ -26,7 +26,7 @@ const maxLine = 1024 * 1024
 /** In bytes. The largest answers are exports of long sessions, which go through a file. */
 const limitOf = (throughFile: boolean): number => (throughFile ? 256 : 16) * 1024 * 1024
 
-export type Services = Omit<Processes, "version">
+export type Services = Omit<Launcher, "version">
 
 export interface Options {
   readonly cwd?: string | undefined

@@ -75,7 +75,7 @@ export const configContent = (config: RunConfig): WireObject | undefined => {
 }
 
 /** The configuration that OpenCode is given; none if all of its parts are empty, so that an inherited one stays. */
-export const told = (config: RunConfig): WireObject | undefined => {
+export const ownContent = (config: RunConfig): WireObject | undefined => {
   const content = configContent(config)
   return content === undefined || Object.values(content).every(isEmpty) ? undefined : content
 }

@@ -1,10 +1,10 @@
-import type { Partial } from "../../OpenCodeError.js"
+import type { RunSnapshot } from "../../OpenCodeError.js"
 import * as TokenUsage from "../../TokenUsage.js"
 
 /** The facts of something that has shown no event, with whatever is known of it. */
 export const make = (
-  known: Pick<Partial, "runId" | "cwd"> & { readonly [K in keyof Partial]?: Partial[K] }
-): Partial => ({
+  known: Pick<RunSnapshot, "runId" | "cwd"> & { readonly [K in keyof RunSnapshot]?: RunSnapshot[K] }
+): RunSnapshot => ({
   eventCount: 0,
   text: "",
   usage: TokenUsage.empty,

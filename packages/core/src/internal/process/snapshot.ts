@@ -2,7 +2,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 
 /** The processes that were there at some time: by pid, what another process of the same pid will not have. */
-export type Before = ReadonlyMap<string, string>
+export type Baseline = ReadonlyMap<string, string>
 
 /** A process that was come across. */
 export interface Entry<A> {
@@ -14,33 +14,36 @@ export interface Entry<A> {
 }
 
 /** Looks at the processes of the machine, once for all who ask at the same time. */
-export interface Census<A> {
+export interface Snapshots<A> {
   /** What runs now and did not run before, never older than the question. */
-  readonly since: (before: Before | undefined) => Effect.Effect<ReadonlyArray<A>>
+  readonly changedSince: (before: Baseline | undefined) => Effect.Effect<ReadonlyArray<A>>
   /** Processes that are older than whatever is started next; not all of them. */
-  readonly standing: Effect.Effect<Before>
+  readonly baseline: Effect.Effect<Baseline>
 }
 
-const nothing: Before = new Map()
+const nothing: Baseline = new Map()
 
-export const isKnown = (entry: Pick<Entry<unknown>, "pid" | "identity">, before: Before): boolean =>
+export const isKnown = (entry: Pick<Entry<unknown>, "pid" | "identity">, before: Baseline): boolean =>
   entry.identity !== undefined && before.get(entry.pid) === entry.identity
 
 /** Whether nobody who asks wants to know more of it. */
-export const isKnownToAll = (entry: Pick<Entry<unknown>, "pid" | "identity">, wanted: ReadonlySet<Before>): boolean => {
+export const isKnownToAll = (
+  entry: Pick<Entry<unknown>, "pid" | "identity">,
+  wanted: ReadonlySet<Baseline>
+): boolean => {
   for (const before of wanted) if (!isKnown(entry, before)) return false
   return true
 }
 
 /** What later looks can be held against. */
-const standing = (entries: ReadonlyArray<Entry<unknown>>): Before => {
+const baselineOf = (entries: ReadonlyArray<Entry<unknown>>): Baseline => {
   const found = new Map<string, string>()
   for (const { identity, pid } of entries) if (identity !== undefined) found.set(pid, identity)
   return found
 }
 
 interface Look<A> {
-  readonly wanted: Set<Before>
+  readonly wanted: Set<Baseline>
   readonly seen: Deferred.Deferred<ReadonlyArray<Entry<A>>>
 }
 
@@ -49,9 +52,9 @@ interface Look<A> {
  * else about a short run, and there can be thousands that have nothing to do with it.
  */
 export const make = <A>(
-  look: (wanted: ReadonlySet<Before>) => Effect.Effect<ReadonlyArray<Entry<A>>>
-): Census<A> => {
-  let latest: Before | undefined
+  look: (wanted: ReadonlySet<Baseline>) => Effect.Effect<ReadonlyArray<Entry<A>>>
+): Snapshots<A> => {
+  let latest: Baseline | undefined
   let next: Look<A> | undefined
   let isLooking = false
 
@@ -65,7 +68,7 @@ export const make = <A>(
     return look(current.wanted).pipe(
       Effect.tap((entries) =>
         Effect.sync(() => {
-          latest = standing(entries)
+          latest = baselineOf(entries)
         })
       ),
       Effect.intoDeferred(current.seen),
@@ -77,7 +80,7 @@ export const make = <A>(
    * A look that has begun may have passed by what came up since, so whoever asks meanwhile waits for another one. Only
    * the waiting can be interrupted: a look that is said to be under way is.
    */
-  const ask = (before: Before | undefined): Effect.Effect<ReadonlyArray<Entry<A>>> =>
+  const ask = (before: Baseline | undefined): Effect.Effect<ReadonlyArray<Entry<A>>> =>
     Effect.fiberIdWith((id) => {
       next ??= { wanted: new Set(), seen: Deferred.unsafeMake(id) }
       if (before !== undefined) next.wanted.add(before)
@@ -88,12 +91,12 @@ export const make = <A>(
     }).pipe(Effect.uninterruptible, Effect.flatMap(Deferred.await))
 
   return {
-    since: (before = nothing) =>
+    changedSince: (before = nothing) =>
       Effect.map(
         ask(before),
         (entries) => entries.flatMap((entry) => entry.info === undefined || isKnown(entry, before) ? [] : [entry.info])
       ),
-    standing: Effect.suspend(() =>
+    baseline: Effect.suspend(() =>
       latest !== undefined ? Effect.succeed(latest) : Effect.map(ask(undefined), () => latest ?? nothing)
     )
   }

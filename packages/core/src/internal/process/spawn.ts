@@ -98,7 +98,7 @@ export const start = (
         Command.env(invocation.env, { extendEnv: options.extendEnv }),
         Command.feed(invocation.stdin)
       )
-      const before = yield* restore(table.standing)
+      const before = yield* restore(table.baseline)
       const process = yield* restore(executor.start(command)).pipe(
         Scope.extend(processScope),
         Effect.catchAllCause((cause) =>
@@ -108,7 +108,7 @@ export const start = (
           )
         )
       )
-      table.leads(process.pid, true)
+      const untrackLeader = table.trackLeader(process.pid)
       const exited = yield* Deferred.make<Verdict.Exit>()
       yield* process.exitCode.pipe(
         Effect.matchCause({
@@ -118,7 +118,7 @@ export const start = (
           onSuccess: (code): Verdict.Exit => ({ _tag: "Code", code })
         }),
         Effect.map((exit) => {
-          table.leads(process.pid, false)
+          untrackLeader()
           Deferred.unsafeDone(exited, Effect.succeed(exit))
           options.onExit?.()
         }),
@@ -204,7 +204,7 @@ export const start = (
         Effect.zipRight(
           terminate(),
           Effect.flatMap(Deferred.isDone(exited), (isDone) => {
-            table.leads(process.pid, false)
+            untrackLeader()
             const close = Scope.close(processScope, Exit.void)
             return isDone ? close : Effect.asVoid(Effect.forkDaemon(close))
           })

@@ -50,19 +50,19 @@ export const members = (
 /** Lists the processes of the machine and sends them signals. */
 export interface ProcessTable {
   /** Processes that cannot be of a run that is started next, to be named in its `before`. */
-  readonly standing: Effect.Effect<snapshot.Before>
+  readonly baseline: Effect.Effect<snapshot.Baseline>
   /** The processes of a run besides its first one; empty where the platform has no way to tell. */
   readonly members: (run: {
     readonly pid: number
     readonly marker: string
     /** What was there before the run began: none of it is of the run, so none of it is read. */
-    readonly before?: snapshot.Before | undefined
+    readonly before?: snapshot.Baseline | undefined
     /** What was found earlier: it is found again also where its parents have ended. */
     readonly known?: ReadonlyArray<Seen>
   }) => Effect.Effect<ReadonlyArray<Seen>>
   readonly kill: (processes: ReadonlyArray<Seen>, signal: "TERM" | "KILL") => Effect.Effect<void>
-  /** The first process of a run need not be looked at until this is called with `false`: it is of no other run. */
-  readonly leads: (pid: number, isLeader: boolean) => void
+  /** Leaves out the first process of a run, which no other run can own, until the returned function is called. */
+  readonly trackLeader: (pid: number) => () => void
 }
 
 type Environed = processList.Listed<string>
@@ -70,7 +70,7 @@ type Environed = processList.Listed<string>
 /** A look at all processes that reads no more of them than somebody wants. */
 const survey =
   (services: processList.Services, leaders: ReadonlySet<string>) =>
-  (wanted: ReadonlySet<snapshot.Before>): Effect.Effect<ReadonlyArray<snapshot.Entry<Environed>>> => {
+  (wanted: ReadonlySet<snapshot.Baseline>): Effect.Effect<ReadonlyArray<snapshot.Entry<Environed>>> => {
     const identify = (pid: string): Effect.Effect<snapshot.Entry<Environed>> =>
       Effect.flatMap(processList.identityOf(services, pid), (identity) => {
         const entry = { pid, identity, info: undefined }
@@ -92,19 +92,19 @@ export const make = (services: processList.Services): Effect.Effect<ProcessTable
     const all = Effect.map(processList.list(services, Function.identity), (listed) =>
       listed.map((info): snapshot.Entry<Environed> => ({ pid: String(info.pid), identity: undefined, info })))
     const leaders = new Set<string>()
-    const { since, standing } = snapshot.make(
+    const { changedSince, baseline } = snapshot.make(
       (yield* processList.hasProc(services)) ? survey(services, leaders) : () =>
         all
     )
 
     return {
-      leads: (pid, isLeader) => {
-        if (isLeader) leaders.add(String(pid))
-        else leaders.delete(String(pid))
+      trackLeader: (pid) => {
+        leaders.add(String(pid))
+        return () => leaders.delete(String(pid))
       },
-      standing,
+      baseline,
       members: ({ before, known = [], marker, pid }) =>
-        Effect.map(since(before), (listed) => {
+        Effect.map(changedSince(before), (listed) => {
           const table = listed.map(({ found, ...info }) => ({ ...info, marked: isMarked(found, marker) }))
           const ours = new Set(members(table, { pid, except: new Set([self]), known }))
           return table.filter((p) => ours.has(p.pid)).map(({ identity, pid }) => ({ identity, pid }))

@@ -6,7 +6,7 @@ import * as FiberId from "effect/FiberId"
 import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import type { OpenCodeError, Partial } from "../../OpenCodeError.js"
+import type { OpenCodeError, RunSnapshot } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
 import type * as StartupGate from "../../StartupGate.js"
 import * as TokenUsage from "../../TokenUsage.js"
@@ -21,7 +21,7 @@ import * as recorders from "./recorder.js"
 import * as sessionExport from "./sessionExport.js"
 import * as telemetry from "./telemetry.js"
 import type { Prepare, Request } from "./transport.js"
-import * as watchdog from "./watchdog.js"
+import * as watchdogs from "./watchdog.js"
 
 /** What one attempt needs from the run that it belongs to. */
 export interface Context {
@@ -37,7 +37,7 @@ export interface Context {
   /** Somebody reads the events. */
   readonly listening: boolean
   /** A limit of cost that ends the run where the cost is unknown. */
-  readonly unpriced: watchdog.Unpriced | undefined
+  readonly unpriced: watchdogs.Unpriced | undefined
   readonly onSuccess: (success: Success) => void
 }
 
@@ -60,7 +60,7 @@ export type Pull = Effect.Effect<Chunk.Chunk<RunEvent>, Option.Option<OpenCodeEr
 export interface Success {
   readonly finished: Verdict.Finished
   readonly recovered: boolean
-  readonly partial: Partial
+  readonly partial: RunSnapshot
 }
 
 /** One attempt: its events, then the verdict where there is one to fail with. It is over with the scope. */
@@ -111,11 +111,11 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
       })
     }
     // Here, because the time for the start begins: that for the wait at the gate is not OpenCode's.
-    const guard = yield* watchdog.make(plan, monotonicClock.millis(clock), context.expiry.at, context.unpriced)
+    const watchdog = yield* watchdogs.make(plan, monotonicClock.millis(clock), context.expiry.at, context.unpriced)
     const recorder = recorders.make({
       ...context.sinks,
       state,
-      guard,
+      watchdog,
       outbox,
       opened: pass.opened,
       events: context.collect ? events : undefined,
@@ -124,15 +124,15 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
 
     const running = yield* prepared.start({
       state,
-      guard,
+      watchdog,
       stderr,
       rawLines: keepRaw ? rawLines : undefined,
       recorder,
-      limited: (retryAfter) => client.rateGate.limited(providerOf(context), retryAfter)
+      onRateLimited: (retryAfter) => client.rateGate.onRateLimited(providerOf(context), retryAfter)
     })
     yield* pass.started
 
-    const facts = (survivors: ReadonlyArray<number>): Partial => ({
+    const facts = (survivors: ReadonlyArray<number>): RunSnapshot => ({
       runId: plan.runId,
       cwd: plan.cwd,
       sessionId: state.sessionId,
@@ -156,17 +156,17 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
       Effect.raceFirst(asking, Effect.as(context.expiry.await, otherwise))
 
     const supervise = Effect.gen(function*() {
-      yield* guard.watch
+      yield* watchdog.watch
       yield* pass.opened
-      const { exit, ownStderr, survivors } = yield* running.stop({ force: guard.fired()?._tag === "AgentFallback" })
-      const lacksEnd = guard.fired() === undefined && exit._tag === "Code" && exit.code === 0 &&
+      const { exit, ownStderr, survivors } = yield* running.stop({ force: watchdog.fired()?._tag === "AgentFallback" })
+      const lacksEnd = watchdog.fired() === undefined && exit._tag === "Code" && exit.code === 0 &&
         (!state.finished || state.answerLost === true) &&
         state.pendingError === undefined && state.rejection === undefined
       const missing = lacksEnd && plan.options.recover === "export" && state.sessionId !== undefined
         ? yield* untilExpired(sessionExport.missing(prepared.conversation, state.sessionId, parts), [])
         : []
       yield* recorder.source()(missing)
-      const hidden = plan.options.usage === "deep" && guard.fired() === undefined
+      const hidden = plan.options.usage === "deep" && watchdog.fired() === undefined
         ? yield* untilExpired(sessionExport.hidden(prepared.conversation, plan.isPriced, parts), sessionExport.unasked)
         : undefined
       if (hidden !== undefined) yield* recorder.hidden(hidden)
@@ -177,11 +177,11 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
         )
       }
       const partial = withHidden(facts(survivors), hidden)
-      const judge = (partial: Partial) =>
+      const judge = (partial: RunSnapshot) =>
         Verdict.decide({
           evidence: state,
           exit,
-          guard: guard.fired(),
+          guard: watchdog.fired(),
           partial,
           ownStderr,
           redact: plan.redactor.text
@@ -208,7 +208,7 @@ export const make = (context: Context): Effect.Effect<Pull, OpenCodeError, Scope
         Effect.fail(Option.none())
       )
     }
-    // Guards fire also while a reader is slow.
+    // The watchdog also fires while a reader is slow.
     yield* Effect.forkIn(
       Effect.matchCauseEffect(supervise, {
         onFailure: (cause) => outbox.failCause(cause),
@@ -250,7 +250,7 @@ const enter = (client: Client, provider: string | undefined): Effect.Effect<Star
 
 const providerOf = (context: Context): string | undefined => plans.provider(context.plan.options)
 
-const withHidden = (partial: Partial, hidden: sessionExport.Hidden | undefined): Partial =>
+const withHidden = (partial: RunSnapshot, hidden: sessionExport.Hidden | undefined): RunSnapshot =>
   hidden === undefined ? partial : {
     ...partial,
     usage: TokenUsage.add(partial.usage, hidden.usage),

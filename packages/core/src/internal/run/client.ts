@@ -4,7 +4,7 @@ import type * as Schedule from "effect/Schedule"
 import type { OpenCodeSqliteError } from "../../OpenCodeError.js"
 import type { RunOptions } from "../../RunOptions.js"
 import type { StartupGate } from "../../StartupGate.js"
-import type { Turnstile } from "../util/fairSemaphore.js"
+import type { FairSemaphore } from "../util/fairSemaphore.js"
 import type { Lifetime } from "./lifetime.js"
 import type { RateGate } from "./rateGate.js"
 import type { Transport } from "./transport.js"
@@ -14,7 +14,7 @@ export interface Client {
   readonly fileSystem: FileSystem.FileSystem
   readonly path: Path.Path
   readonly gate: StartupGate
-  readonly running: Turnstile
+  readonly running: FairSemaphore
   readonly rateGate: RateGate
   readonly defaults: RunOptions
   readonly retry: Schedule.Schedule<unknown, OpenCodeSqliteError>

@@ -6,7 +6,7 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import { OpenCodeConfigError } from "../../OpenCodeError.js"
-import type { Partial } from "../../OpenCodeError.js"
+import type { RunSnapshot } from "../../OpenCodeError.js"
 import { CurrentRunConfig } from "../../RunConfig.js"
 import type { RunConfig } from "../../RunConfig.js"
 import type { Budget, RunOptions, Unpriced } from "../../RunOptions.js"
@@ -39,7 +39,7 @@ export interface Plan {
   /** Cleans what goes into errors and transcripts. */
   readonly redactor: redact.Redactor
   /** Cleans the facts that an error carries. */
-  readonly clean: (partial: Partial) => Partial
+  readonly clean: (partial: RunSnapshot) => RunSnapshot
 }
 
 const newId: Effect.Effect<string> = Effect.map(

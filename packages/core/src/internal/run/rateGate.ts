@@ -12,10 +12,10 @@ export interface RateGate {
   /** Waits until the provider may be asked again. */
   readonly wait: (provider: string | undefined) => Effect.Effect<void>
   /** A run was told to slow down. */
-  readonly limited: (provider: string | undefined, retryAfter: number | undefined) => Effect.Effect<void>
+  readonly onRateLimited: (provider: string | undefined, retryAfter: number | undefined) => Effect.Effect<void>
 }
 
-const off: RateGate = { isOpen: () => Effect.succeed(true), wait: () => Effect.void, limited: () => Effect.void }
+const off: RateGate = { isOpen: () => Effect.succeed(true), wait: () => Effect.void, onRateLimited: () => Effect.void }
 
 const now = Effect.clockWith((clock) => Effect.sync(() => monotonicClock.millis(clock)))
 
@@ -33,7 +33,7 @@ export const make = (fallback: Duration.Duration): RateGate => {
   return {
     isOpen: (provider) => Effect.map(left(provider), (left) => left <= 0),
     wait,
-    limited: (provider, retryAfter) =>
+    onRateLimited: (provider, retryAfter) =>
       Effect.map(now, (now) => {
         const end = now + (retryAfter ?? Duration.toMillis(fallback))
         until.set(key(provider), Math.max(until.get(key(provider)) ?? end, end))

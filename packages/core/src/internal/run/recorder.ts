@@ -9,7 +9,7 @@ import type { Transcript } from "../../Transcript.js"
 import type { Summary } from "../opencode/summary.js"
 import type * as sessionExport from "./sessionExport.js"
 import * as telemetry from "./telemetry.js"
-import type { Guards } from "./watchdog.js"
+import type { Watchdog } from "./watchdog.js"
 
 /** What has been added since the last time. */
 export interface Progress {
@@ -45,7 +45,7 @@ export interface Recorder {
 
 export interface Options extends Sinks {
   readonly state: Summary
-  readonly guard: Guards
+  readonly watchdog: Watchdog
   /** Takes the events to whoever reads them; there is none where nobody does. */
   readonly outbox: Mailbox.Mailbox<Chunk.Chunk<RunEvent>, OpenCodeError> | undefined
   /** The first event has been seen. */
@@ -60,7 +60,7 @@ export const make = (options: Options): Recorder => ({
   hidden: (hidden) => addHidden(options, hidden)
 })
 
-const addHidden = ({ fleet, guard, onProgress, onUnpriced, state }: Options, hidden: sessionExport.Hidden) =>
+const addHidden = ({ fleet, watchdog, onProgress, onUnpriced, state }: Options, hidden: sessionExport.Hidden) =>
   Effect.gen(function*() {
     onProgress({ sessionId: state.sessionId, ...hidden, turns: 0 })
     if (fleet !== undefined) {
@@ -73,13 +73,13 @@ const addHidden = ({ fleet, guard, onProgress, onUnpriced, state }: Options, hid
       })
     }
     if (hidden.unpriced) {
-      guard.unpriced(state.cost + hidden.cost)
+      watchdog.unpriced(state.cost + hidden.cost)
       yield* onUnpriced
     }
   })
 
 const source = (options: Options): (arrived: ReadonlyArray<RunEvent>) => Effect.Effect<void> => {
-  const { events, fleet, guard, outbox, parts, state, transcript } = options
+  const { events, fleet, watchdog, outbox, parts, state, transcript } = options
   // The events wait here, and not in the effect: what a fiber's effects close over is held so long that it outlives
   // the young generation, and collecting it took as much time as parsing.
   let pending: ReadonlyArray<RunEvent> = []
@@ -103,7 +103,7 @@ const source = (options: Options): (arrived: ReadonlyArray<RunEvent>) => Effect.
     return outbox.unsafeOffer(chunk) ? Effect.void : outbox.offer(chunk)
   })
 
-  const ready = Effect.sync(() => guard.reading(true))
+  const ready = Effect.sync(() => watchdog.reading(true))
 
   const deliver = Effect.zipRight(Effect.zipRight(announce, offer), ready)
   const deliverOnly = Effect.zipRight(offer, ready)
@@ -113,10 +113,10 @@ const source = (options: Options): (arrived: ReadonlyArray<RunEvent>) => Effect.
     const before = { steps: state.steps, cost: state.cost, toolCalls: state.toolCalls, turns: state.turns }
     const usageBefore = state.usage
     const hadEvent = state.eventCount > 0
-    const now = guard.now()
+    const now = watchdog.now()
     for (const event of arrived) {
       state.add(event)
-      guard.seen(event, state, now)
+      watchdog.seen(event, state, now)
       // The whole parts say it again.
       if (event._tag !== "TextDelta") events?.push(event)
       parts?.add(event)
@@ -143,7 +143,7 @@ const source = (options: Options): (arrived: ReadonlyArray<RunEvent>) => Effect.
       unpriced: state.unpriced,
       turns: state.turns - before.turns
     })
-    guard.reading(false)
+    watchdog.reading(false)
     return isFirst || spent !== undefined || transcript !== undefined ? deliver : deliverOnly
   }
 }

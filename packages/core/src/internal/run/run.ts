@@ -13,7 +13,7 @@ import * as Stream from "effect/Stream"
 import type * as Tracer from "effect/Tracer"
 import * as FleetBudget from "../../FleetBudget.js"
 import { OpenCodeTimeoutError } from "../../OpenCodeError.js"
-import type { OpenCodeError, OpenCodeSqliteError, Partial } from "../../OpenCodeError.js"
+import type { OpenCodeError, OpenCodeSqliteError, RunSnapshot } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
 import type { RunOptions } from "../../RunOptions.js"
 import { RunResult } from "../../RunResult.js"
@@ -28,7 +28,7 @@ import type { Progress, Sinks } from "./recorder.js"
 import * as telemetry from "./telemetry.js"
 import * as unpriced from "./unpriced.js"
 
-const nothingYet = (plan: plan.Plan, attempts: number, now: number): Partial =>
+const nothingYet = (plan: plan.Plan, attempts: number, now: number): RunSnapshot =>
   runSnapshot.make({ runId: plan.runId, cwd: plan.cwd, attempts, duration: now - plan.startedAt })
 
 const requestAttributes = (settled: plan.Plan) => {
@@ -43,7 +43,7 @@ const requestAttributes = (settled: plan.Plan) => {
   }
 }
 
-const outcomeAttributes = (partial: Partial, finishReason: string | undefined) => ({
+const outcomeAttributes = (partial: RunSnapshot, finishReason: string | undefined) => ({
   "gen_ai.conversation.id": partial.sessionId,
   "gen_ai.usage.input_tokens": partial.usage.input,
   "gen_ai.usage.output_tokens": partial.usage.output,
@@ -100,7 +100,7 @@ const open = (
     const expiry = expiryOf(clock, settled)
 
     yield* client.transport.checkFiles(settled)
-    const prepare = yield* client.transport.ready(settled, { inTime: (effect) => expiry.inTime(effect, 0) })
+    const prepare = yield* client.transport.acquire(settled, { inTime: (effect) => expiry.inTime(effect, 0) })
     const transcript = settled.options.transcript === undefined ? undefined : yield* openTranscript(client, settled)
     if (transcript !== undefined) {
       // Interruption and an early end of the stream have no verdict; the program is alive all the same.
@@ -122,7 +122,7 @@ const open = (
     const onUnpriced = Effect.suspend(() => {
       if (isTold) return Effect.void
       isTold = true
-      return unpriced.tell(settled, fleet)
+      return unpriced.warn(settled, fleet)
     })
 
     const sinks: Sinks = {
@@ -271,7 +271,7 @@ const openTranscript = (client: Client, settled: plan.Plan) =>
     Effect.provideService(Path.Path, client.path)
   )
 
-const toResult = (partial: Partial, finished: attempt.Success["finished"], recovered: boolean): RunResult =>
+const toResult = (partial: RunSnapshot, finished: attempt.Success["finished"], recovered: boolean): RunResult =>
   new RunResult({
     runId: partial.runId,
     text: partial.text,

@@ -3,7 +3,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import type * as Schema from "effect/Schema"
 import { OpenCodeBudgetError, OpenCodeOutputError, OpenCodeTimeoutError } from "../../OpenCodeError.js"
-import type { OpenCodeError, Partial } from "../../OpenCodeError.js"
+import type { OpenCodeError, RunSnapshot } from "../../OpenCodeError.js"
 import type { Budget, RunOptions, SchemaOptions } from "../../RunOptions.js"
 import type { RunResult } from "../../RunResult.js"
 import * as StructuredOutput from "../../StructuredOutput.js"
@@ -22,7 +22,7 @@ const spentBy = (results: ReadonlyArray<RunResult>): typeof nothing =>
     toolCalls: sum.toolCalls + result.toolCalls.length
   }), nothing)
 
-const partialOf = (result: RunResult, cwd: string): Partial => ({
+const partialOf = (result: RunResult, cwd: string): RunSnapshot => ({
   runId: result.runId,
   cwd,
   sessionId: result.sessionId,
@@ -79,7 +79,7 @@ const ofAllTurns = (
   const [first, ...more] = results
   if (first === undefined) return error
   const earlier = StructuredOutput.combine([first, ...more])
-  const whole = (partial: Partial): Partial => ({
+  const whole = (partial: RunSnapshot): RunSnapshot => ({
     ...partial,
     runId: earlier.runId,
     sessionId: partial.sessionId ?? earlier.sessionId,

@@ -24,7 +24,7 @@ export const make = (client: Client): Service => ({
         return yield* new OpenCodeConfigError({ path: "sessionId", reason: "there is no session to go on in" })
       }
       return yield* sessions.make(
-        { ...client, transport: yield* client.lifetime.run(client.transport.at(location)) },
+        { ...client, transport: yield* client.lifetime.run(client.transport.forLocation(location)) },
         { ...options, cwd: options?.cwd ?? location.cwd },
         { sessionId: location.sessionId, fork: options?.fork === true }
       )

@@ -42,7 +42,7 @@ export const make = (
     return yield* inside(
       {
         ...outer,
-        transport: yield* lifetime.run(Scope.extend(outer.transport.hold(settled), lifetime.scope)),
+        transport: yield* lifetime.run(Scope.extend(outer.transport.forSession(settled), lifetime.scope)),
         lifetime
       },
       // The region in which the session is opened is that of all its turns.

@@ -13,7 +13,7 @@ import type { Summary } from "../opencode/summary.js"
 import type { LineTail } from "../util/tail.js"
 import type { Plan } from "./plan.js"
 import type { Recorder } from "./recorder.js"
-import type { Guards } from "./watchdog.js"
+import type { Watchdog } from "./watchdog.js"
 
 /**
  * What carries runs: a process for each, or a server. It starts them, says what they report and ends them; all else
@@ -27,11 +27,11 @@ export interface Transport {
   /** Looks at what the run needs on the disk. */
   readonly checkFiles: (plan: Plan) => Effect.Effect<void, OpenCodeConfigError>
   /** What is to be found out, and to be waited for, before the run waits for its place. Gives what makes its attempts. */
-  readonly ready: (plan: Plan, request: Request) => Effect.Effect<Prepare, OpenCodeError, Scope.Scope>
+  readonly acquire: (plan: Plan, request: Request) => Effect.Effect<Prepare, OpenCodeError, Scope.Scope>
   /** What carries the turns of a conversation, which see each other's data, as long as the scope is open. */
-  readonly hold: (plan: Plan) => Effect.Effect<Transport, OpenCodeError, Scope.Scope>
+  readonly forSession: (plan: Plan) => Effect.Effect<Transport, OpenCodeError, Scope.Scope>
   /** What carries the turns of a conversation of an earlier program. */
-  readonly at: (location: Location) => Effect.Effect<Transport>
+  readonly forLocation: (location: Location) => Effect.Effect<Transport>
   /** The data directory that all runs share; none where it is OpenCode's own. */
   readonly directory: Option.Option<string>
   /** A whole session, as it is seen in a run with these options. */
@@ -62,16 +62,16 @@ export interface Prepared {
   readonly conversation: (sessionId: string) => Effect.Effect<Conversation, OpenCodeError>
 }
 
-/** Where everything goes that an attempt reports, and its end with `guard.ended`. */
+/** Where everything goes that an attempt reports, and its end with `watchdog.ended`. */
 export interface Sink {
   readonly state: Summary
-  readonly guard: Guards
+  readonly watchdog: Watchdog
   readonly stderr: LineTail
   /** Collects the lines as they were printed, where they are kept. */
   readonly rawLines: Array<string> | undefined
   readonly recorder: Recorder
   /** The provider has asked for patience, for so many milliseconds where it says so. */
-  readonly limited: (retryAfter: number | undefined) => Effect.Effect<void>
+  readonly onRateLimited: (retryAfter: number | undefined) => Effect.Effect<void>
 }
 
 export interface Running {

@@ -28,7 +28,7 @@ const price = (model: string | undefined): string => {
 }
 
 /** Once for each model of a fleet; without a fleet it is called once for each run. */
-export const tell = (
+export const warn = (
   { budget, options: { model }, runId, unpriced }: Settled,
   fleet: FleetBudget.Service | undefined
 ): Effect.Effect<void> =>

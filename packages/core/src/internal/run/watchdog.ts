@@ -21,7 +21,7 @@ const apart = Duration.seconds(1)
 const patience = Duration.seconds(1)
 
 /** Watches one attempt, and remembers the first guard that fires. */
-export interface Guards {
+export interface Watchdog {
   /** A chunk of stdout has arrived, whatever is in it. */
   readonly read: () => void
   readonly reads: () => number
@@ -59,7 +59,7 @@ export const make = (
   now: number,
   expiresAt: number,
   unpriced?: Unpriced | undefined
-): Effect.Effect<Guards> =>
+): Effect.Effect<Watchdog> =>
   Effect.gen(function*() {
     const clock = yield* Effect.clock
     const fiberId = yield* Effect.fiberId

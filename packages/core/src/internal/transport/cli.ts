@@ -16,7 +16,7 @@ import type * as Verdict from "../../Verdict.js"
 import * as Version from "../../Version.js"
 import * as directories from "../launch/directories.js"
 import * as environment from "../launch/environment.js"
-import type { Processes } from "../launch/launcher.js"
+import type { Launcher } from "../launch/launcher.js"
 import * as narrowedModels from "../launch/narrowedModels.js"
 import * as query from "../launch/query.js"
 import * as check from "../opencode/check.js"
@@ -96,7 +96,7 @@ const checkVersion = (plan: plans.Plan, { binary, version }: Binary): Effect.Eff
 }
 
 /** Finds the binary of every run; only the first one has to wait for it. */
-const finder = (client: Processes) => {
+const finder = (client: Launcher) => {
   let found: Binary | undefined
   const find = Effect.zipWith(client.binary, client.version, (binary, version): Binary => ({ binary, version }))
   return ({ inTime }: Request): Effect.Effect<Binary, OpenCodeError> =>
@@ -109,7 +109,7 @@ const finder = (client: Processes) => {
 }
 
 const prepare = (
-  client: Processes,
+  client: Launcher,
   plan: plans.Plan,
   { binary, version }: Binary,
   program: Owner | undefined
@@ -150,7 +150,7 @@ const prepare = (
             extendEnv: client.environment.extend,
             marker: plan.runId,
             forceKillAfter: client.forceKillAfter,
-            onExit: sink.guard.ended
+            onExit: sink.watchdog.ended
           }),
           (running) => read(running, sink, plan.options.agent)
         ),
@@ -166,7 +166,7 @@ const prepare = (
 /** Reads both pipes of a process that was asked for this agent. */
 const read = (running: spawn.Running, sink: Sink, agent: string | undefined) =>
   Effect.gen(function*() {
-    const { guard, rawLines, state, stderr } = sink
+    const { watchdog, rawLines, state, stderr } = sink
     const scope = yield* Effect.scope
 
     const stdoutLines = lineSplitter.make()
@@ -183,20 +183,20 @@ const read = (running: spawn.Running, sink: Sink, agent: string | undefined) =>
       limited = Effect.void
       return Effect.zipRight(first, handOn)
     }
-    const told = (found: ReadonlyArray<stderrFacts.Fact>): ReadonlyArray<RunEvent> =>
+    const toEvents = (found: ReadonlyArray<stderrFacts.Fact>): ReadonlyArray<RunEvent> =>
       found.flatMap((fact): ReadonlyArray<RunEvent> => {
         switch (fact._tag) {
           case "PermissionRejected":
             return [fact.event]
           case "AgentFallback":
             // The pipes are read apart: at the moment of the first event it may have come before that.
-            if (!fact.isLate || (fact.fallback.agent === agent && guard.now() === firstEventAt)) {
-              guard.agentFallback(fact.fallback)
+            if (!fact.isLate || (fact.fallback.agent === agent && watchdog.now() === firstEventAt)) {
+              watchdog.agentFallback(fact.fallback)
             }
             return []
           case "ProviderFailure": {
             const retry = stderrFacts.providerRetry(fact, retries.next(fact.sessionId))
-            if (retry.kind === "rate-limit") limited = sink.limited(undefined)
+            if (retry.kind === "rate-limit") limited = sink.onRateLimited(undefined)
             return [retry]
           }
         }
@@ -209,12 +209,12 @@ const read = (running: spawn.Running, sink: Sink, agent: string | undefined) =>
       }
       const arrived: Array<RunEvent> = []
       const take = (event: RunEvent): void => {
-        if (event._tag !== "Diagnostic") firstEventAt ??= guard.now()
+        if (event._tag !== "Diagnostic") firstEventAt ??= watchdog.now()
         const retry = repeated(event)
         if (retry !== undefined) arrived.push(retry)
-        arrived.push(...told(facts.event(event)), event)
+        arrived.push(...toEvents(facts.event(event)), event)
         // At once: the first event lets the next run start.
-        if (event._tag === "SessionError" && event.kind === "rate-limit") limited = sink.limited(event.retryAfter)
+        if (event._tag === "SessionError" && event.kind === "rate-limit") limited = sink.onRateLimited(event.retryAfter)
       }
       for (const line of lines) readLine(line, take)
       return whileLimited(fromStdout(arrived))
@@ -225,13 +225,13 @@ const read = (running: spawn.Running, sink: Sink, agent: string | undefined) =>
     const onStderr = (lines: ReadonlyArray<lineSplitter.Line>, isFresh: boolean): Effect.Effect<void> => {
       const texts = lines.map((raw) => typeof raw === "string" ? ansi.strip(raw) : `[a line of ${raw.tooLong} bytes]`)
       for (const text of texts) stderr.push(text)
-      return whileLimited(fromStderr(told(facts.lines(texts, isFresh))))
+      return whileLimited(fromStderr(toEvents(facts.lines(texts, isFresh))))
     }
     let isFresh = true
 
     const stdoutPump = yield* Effect.forkIn(
       pump(running.stdout, scope, (chunk) => {
-        guard.read()
+        watchdog.read()
         return onStdout(splitAll(stdoutLines, chunk))
       }),
       scope
@@ -254,10 +254,10 @@ const read = (running: spawn.Running, sink: Sink, agent: string | undefined) =>
             Effect.timeoutOption(running.exit, survivors.length > 0 ? Duration.zero : drain.patience),
             Option.getOrElse((): Verdict.Exit => ({ _tag: "Lost" }))
           )
-          yield* drain.until([stdoutPump, stderrPump], guard)
+          yield* drain.until([stdoutPump, stderrPump], watchdog)
           yield* onStderr(stderrLines.flush(), isFresh)
           yield* onStdout(stdoutLines.flush())
-          yield* whileLimited(fromStderr(told(facts.end())))
+          yield* whileLimited(fromStderr(toEvents(facts.end())))
           return { exit, survivors, ownStderr: facts.own() }
         })
     }
@@ -294,10 +294,10 @@ const pump = <E>(
   )
 
 /** A data directory that lives as long as the scope, where the layer would make one for every run. */
-const hold = (
-  client: Processes,
+const forSession = (
+  client: Launcher,
   { options }: plans.Plan
-): Effect.Effect<Processes, OpenCodeConfigError, Scope.Scope> =>
+): Effect.Effect<Launcher, OpenCodeConfigError, Scope.Scope> =>
   Effect.gen(function*() {
     const { isolation } = client
     if (isolation === "run") {
@@ -318,13 +318,13 @@ const hold = (
   })
 
 /** A process of its own for every attempt. */
-export const make = (client: Processes): Transport => {
+export const make = (client: Launcher): Transport => {
   const find = finder(client)
   return {
     problem: (options) => continuing(client.isolation, options),
     secrets: (config) => environment.secrets(client, config, client.isolation),
     checkFiles: (plan) => plans.checkFiles(client, plan),
-    ready: (plan, request) =>
+    acquire: (plan, request) =>
       Effect.flatMap(
         find(request),
         (found) =>
@@ -333,8 +333,8 @@ export const make = (client: Processes): Transport => {
             () => Effect.flatMap(client.program, (program) => prepare(client, plan, found, program))
           )
       ),
-    hold: (plan) => Effect.map(hold(client, plan), make),
-    at: ({ directory, runId }) =>
+    forSession: (plan) => Effect.map(forSession(client, plan), make),
+    forLocation: ({ directory, runId }) =>
       Effect.as(
         runId === undefined ? Effect.void : orphans.end(client, runId),
         make({ ...client, isolation: directory === undefined ? "none" : { directory } })

@@ -4,14 +4,14 @@ import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 
 /** Takes permits one caller after the other, in the order of arrival. */
-export interface Turnstile {
+export interface FairSemaphore {
   /** Waits for a permit; it is returned by the effect that this gives, at the latest when the scope closes. */
   readonly enter: Effect.Effect<Effect.Effect<void>, never, Scope.Scope>
   /** Takes a permit where nobody has to wait for it. */
   readonly tryEnter: Effect.Effect<Option.Option<Effect.Effect<void>>, never, Scope.Scope>
 }
 
-export const unlimited: Turnstile = {
+export const unlimited: FairSemaphore = {
   enter: Effect.succeed(Effect.void),
   tryEnter: Effect.succeed(Option.some(Effect.void))
 }
@@ -21,7 +21,7 @@ export const unlimited: Turnstile = {
  * 973 MB. A release hands the permit to the head of the queue. Only the waiting can be interrupted: between a permit and
  * its finalizer there is no place to lose it.
  */
-export const make = (permits: number): Effect.Effect<Turnstile> =>
+export const make = (permits: number): Effect.Effect<FairSemaphore> =>
   Effect.sync(() => {
     const waiting = new Set<Deferred.Deferred<void>>()
     let free = permits

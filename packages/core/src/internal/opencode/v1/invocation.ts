@@ -76,7 +76,7 @@ const nothing: Found = { agents: permissionOrder.noAgents }
 
 /** The variables that a configuration asks for, over whatever the child inherits. */
 export const env = (config: RunConfig, found: Found = nothing): { readonly [name: string]: string } => {
-  const content = configContent.told(config)
+  const content = configContent.ownContent(config)
   const variables: Record<string, string> = {
     ...revealed(config.extraEnv ?? {}),
     ...permissionOrder.variables(config)

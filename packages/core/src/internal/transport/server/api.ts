@@ -254,7 +254,7 @@ export const make = (options: Options): Api => {
   const ask = <A>(request: Request, is: (u: unknown) => u is A): Call<A> =>
     Effect.flatMap(ok(request), (reply) => decode(request, is, reply))
 
-  const tell = (request: Request): Call<void> => Effect.asVoid(ok(request))
+  const send = (request: Request): Call<void> => Effect.asVoid(ok(request))
 
   /** Gives whether there was still something to answer. */
   const answer = (request: Request): Call<boolean> =>
@@ -317,8 +317,8 @@ export const make = (options: Options): Api => {
       ),
     children: (sessionId) => ask(session("GET", sessionId, "/children"), isSessions),
     fork: (sessionId) => ask(session("POST", sessionId, "/fork", {}), isSession),
-    promptAsync: (sessionId, prompt) => tell(session("POST", sessionId, "/prompt_async", prompt)),
-    abort: (sessionId) => tell(session("POST", sessionId, "/abort")),
+    promptAsync: (sessionId, prompt) => send(session("POST", sessionId, "/prompt_async", prompt)),
+    abort: (sessionId) => send(session("POST", sessionId, "/abort")),
     messages,
     status: (of) => Effect.map(ask(directory("GET", "/session/status", of), isStatuses), Record.map(protocol.toStatus)),
     permissions: (of) => ask(directory("GET", "/permission", of), isPermissions),
@@ -339,7 +339,7 @@ export const make = (options: Options): Api => {
         ({ providers }) => providers.flatMap(({ id, models }) => Object.keys(models).map((model) => `${id}/${model}`))
       ),
     resolved: (of) => Effect.map(ask(directory("GET", "/path", of), isPlace), (place) => place.directory),
-    dispose: tell({ method: "POST", route: "/global/dispose", path: "/global/dispose" }),
+    dispose: send({ method: "POST", route: "/global/dispose", path: "/global/dispose" }),
     events: Effect.suspend(() => Client.withScope(client).execute(toRequest(events))).pipe(
       Effect.mapError(lost(events)),
       Effect.flatMap((response: HttpClientResponse.HttpClientResponse) =>

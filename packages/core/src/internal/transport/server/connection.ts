@@ -111,7 +111,7 @@ const again = {
 export const open = (
   services: Services,
   spec: Spec,
-  around: environment.Surroundings,
+  around: environment.ProcessEnvironment,
   options: { readonly startTimeout: Duration.Duration }
 ): Effect.Effect<Connection, OpenCodeError, Scope.Scope> =>
   Effect.gen(function*() {

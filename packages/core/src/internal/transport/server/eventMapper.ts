@@ -87,7 +87,7 @@ const messageOf = (part: protocol.Part): string => string(part["messageID"]) ?? 
 const idOf = (part: protocol.Part): string => string(part["id"]) ?? json.stringify(part)
 
 export const make = ({ retries, sessionId, since, thinking }: Options): Mapper => {
-  const told = new Set<string>()
+  const emitted = new Set<string>()
   const errors = new Set<string>()
   const users = new Set<string>()
   /** Messages with a summary of the conversation, which OpenCode keeps for itself. */
@@ -112,7 +112,7 @@ export const make = ({ retries, sessionId, since, thinking }: Options): Mapper =
     models.set(sessionID, { provider: providerID ?? undefined, model: modelID ?? undefined })
   }
 
-  const hear = (info: protocol.MessageInfo): void => {
+  const observe = (info: protocol.MessageInfo): void => {
     if (info.role === "user") {
       if (prompt === undefined && isPrompt(info)) prompt = info.id
       users.add(info.id)
@@ -132,17 +132,17 @@ export const make = ({ retries, sessionId, since, thinking }: Options): Mapper =
       : undefined
   }
 
-  const tell = (part: protocol.Part, now: number): RunEvent | undefined => {
+  const emit = (part: protocol.Part, now: number): RunEvent | undefined => {
     const type = types.get(part.type)
     const id = idOf(part)
-    if (type === undefined || told.has(id)) return undefined
+    if (type === undefined || emitted.has(id)) return undefined
     if (!isEnded(part)) {
       const messageId = messageOf(part)
       const isAnswer = !users.has(messageId) && !summaries.has(messageId)
       if (isAnswer && (part.type === "text" || part.type === "reasoning")) saying.set(id, part.type)
       return undefined
     }
-    told.add(id)
+    emitted.add(id)
     saying.delete(id)
     hasFailed = false
     return part.type === "reasoning" && !thinking ? undefined : line(type, now, { part, ...marks(part) })
@@ -187,10 +187,10 @@ export const make = ({ retries, sessionId, since, thinking }: Options): Mapper =
   const event: Mapper["event"] = (event, now) => {
     switch (event.type) {
       case "message.updated":
-        hear(event.properties.info)
+        observe(event.properties.info)
         return undefined
       case "message.part.updated":
-        return prompt === undefined ? undefined : tell(event.properties.part as protocol.Part, now)
+        return prompt === undefined ? undefined : emit(event.properties.part as protocol.Part, now)
       case "message.part.delta": {
         const { delta, field, messageID, partID } = event.properties
         const kind = saying.get(partID)
@@ -216,13 +216,13 @@ export const make = ({ retries, sessionId, since, thinking }: Options): Mapper =
     event,
     child,
     repair: (messages, now) => {
-      for (const { info } of messages) hear(info)
+      for (const { info } of messages) observe(info)
       const missing: Array<RunEvent> = []
       const push = (event: RunEvent | undefined): void => {
         if (event !== undefined) missing.push(event)
       }
       for (const { info, parts } of turn(messages) ?? []) {
-        for (const part of inOrder(parts)) push(tell(part, now))
+        for (const part of inOrder(parts)) push(emit(part, now))
         if (!isNullish(info.error) && !errors.has(json.stringify(info.error))) push(fail(info.error, now))
       }
       return missing

@@ -50,7 +50,7 @@ export const isClosed = (message: protocol.Message): boolean =>
 export const make = (options: Options): Effect.Effect<void, OpenCodeServerError, Scope.Scope> =>
   Effect.gen(function*() {
     const { asks, connection: { api }, directory, isClosing, mapper, sessionId, sink, subscription } = options
-    const { guard, rawLines, state } = sink
+    const { watchdog, rawLines, state } = sink
     const clock = yield* Effect.clock
     const scope = yield* Effect.scope
     const feed = sink.recorder.source()
@@ -62,14 +62,14 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
     /** Only the server can tell whether it has ended. */
     let inDoubt = false
     /** Times that it was asked since something was heard. */
-    let looks = 0
+    let polls = 0
 
     const begin = (): void => {
       hasBegun = true
       options.onBegin()
     }
 
-    const tell = (said: ReadonlyArray<RunEvent>): Effect.Effect<void> => {
+    const emit = (said: ReadonlyArray<RunEvent>): Effect.Effect<void> => {
       const arrived: Array<RunEvent> = []
       let limited: Effect.Effect<void> = Effect.void
       for (const event of said) {
@@ -78,7 +78,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
         const retry = repeated(event)
         if (retry !== undefined) arrived.push(retry)
         arrived.push(event)
-        if (event._tag === "SessionError" && event.kind === "rate-limit") limited = sink.limited(event.retryAfter)
+        if (event._tag === "SessionError" && event.kind === "rate-limit") limited = sink.onRateLimited(event.retryAfter)
         if (rawLines !== undefined && "raw" in event) rawLines.push(json.stringify(event.raw))
       }
       return Effect.zipRight(limited, feed(arrived))
@@ -88,23 +88,23 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
     const isClear = (): boolean => state.finished || state.pendingError !== undefined || state.rejection !== undefined
 
     /** Asks the server, and tells what no event has told. */
-    const look: Effect.Effect<ReadonlyArray<protocol.Message>, OpenCodeServerError> = Effect.gen(function*() {
+    const poll: Effect.Effect<ReadonlyArray<protocol.Message>, OpenCodeServerError> = Effect.gen(function*() {
       const status = (yield* api.status(directory))[sessionId]
       const messages = yield* api.messages(sessionId)
-      yield* tell(mapper.repair(messages, clock.unsafeCurrentTimeMillis()))
+      yield* emit(mapper.repair(messages, clock.unsafeCurrentTimeMillis()))
       const turn = mapper.turn(messages) ?? []
       inDoubt = isIdle(status)
       if (!inDoubt) {
         begin()
         return turn
       }
-      looks++
+      polls++
       const last = turn.at(-1)
       const isDone = last !== undefined && isClosed(last)
       const isFinal = isDone && (hasError(last) || finishReason.isFinal(last.info.finish ?? undefined))
       hasEnded = isFinal || isClear() || (hasRested && (isDone || isClosing())) ||
         // Nothing tells of an end, and nothing of work: so it is where a server was started anew, which forgets it (1.18.33).
-        (looks >= pauses.length && (hasRested || hasBegun || last !== undefined))
+        (polls >= pauses.length && (hasRested || hasBegun || last !== undefined))
       return turn
     })
 
@@ -122,7 +122,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
     /** Makes up for events that were lost. */
     const catchUp = Effect.gen(function*() {
       yield* followChildren(sessionId, new Set())
-      const turn = new Set((yield* look).map(({ info }) => info.id))
+      const turn = new Set((yield* poll).map(({ info }) => info.id))
       if (hasEnded) return
       const sessions = subscription.sessions()
       for (const request of yield* api.permissions(directory)) {
@@ -130,7 +130,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
         const message = request.tool?.messageID ?? undefined
         const isStale = request.sessionID === sessionId && message !== undefined && !turn.has(message)
         if (sessions.has(request.sessionID) && !isStale) {
-          yield* Effect.flatMap(asks.asked(request), tell)
+          yield* Effect.flatMap(asks.asked(request), emit)
         }
       }
       for (const question of yield* api.questions(directory)) {
@@ -138,17 +138,17 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
       }
     })
 
-    const rest = Effect.suspend(() => {
+    const onIdle = Effect.suspend(() => {
       hasRested = true
       // What was said of an answer that is aborted comes behind its end.
-      if (!isClear() || isClosing()) return Effect.asVoid(look)
+      if (!isClear() || isClosing()) return Effect.asVoid(poll)
       hasEnded = true
       return Effect.void
     })
 
     const retry = ({ message, next }: protocol.Status): Effect.Effect<void> =>
       providerErrors.kindOfText(message ?? "") === "rate-limit"
-        ? sink.limited(typeof next === "number" ? Math.max(0, next - clock.unsafeCurrentTimeMillis()) : undefined)
+        ? sink.onRateLimited(typeof next === "number" ? Math.max(0, next - clock.unsafeCurrentTimeMillis()) : undefined)
         : Effect.void
 
     /** The messages that have been heard of, and when the newest was made. */
@@ -168,21 +168,21 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
     const reaction = ({ event, sessionId: of }: Delivery): Effect.Effect<void, OpenCodeServerError> | undefined => {
       switch (event.type) {
         case "permission.asked":
-          return Effect.flatMap(asks.asked(event.properties), tell)
+          return Effect.flatMap(asks.asked(event.properties), emit)
         case "permission.replied":
-          return Effect.flatMap(asks.replied(event.properties.requestID, event.properties.reply), tell)
+          return Effect.flatMap(asks.replied(event.properties.requestID, event.properties.reply), emit)
         case "question.asked":
           return Effect.asVoid(api.rejectQuestion(directory, event.properties.id))
         case "message.updated":
           // Whatever was the end until now: OpenCode works on, and can think for long before there is a part of it.
-          if (of === sessionId && isNews(event.properties.info)) guard.resumed()
+          if (of === sessionId && isNews(event.properties.info)) watchdog.resumed()
           return undefined
         case "message.part.updated":
-          if (of !== sessionId && event.properties.part.type === "step-finish") guard.recovered(of)
-          guard.alive()
+          if (of !== sessionId && event.properties.part.type === "step-finish") watchdog.recovered(of)
+          watchdog.alive()
           return undefined
         case "message.part.delta":
-          guard.alive()
+          watchdog.alive()
           return undefined
         case "session.error":
         case "session.deleted":
@@ -191,7 +191,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
         case "session.status": {
           const { status } = event.properties
           if (of !== sessionId) return status.type === "retry" ? retry(status) : undefined
-          if (isIdle(status)) return hasBegun ? rest : undefined
+          if (isIdle(status)) return hasBegun ? onIdle : undefined
           begin()
           return status.type === "retry" ? retry(status) : undefined
         }
@@ -207,7 +207,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
           if (hasEnded) break
           if (delivery.type === "event") {
             const isOwn = delivery.sessionId === sessionId
-            if (isOwn) looks = 0
+            if (isOwn) polls = 0
             const event = isOwn
               ? mapper.event(delivery.event, clock.unsafeCurrentTimeMillis())
               : mapper.child(delivery.event)
@@ -215,11 +215,11 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
           }
           const action = delivery.type === "gap" ? catchUp : reaction(delivery)
           if (action === undefined) continue
-          yield* tell(said)
+          yield* emit(said)
           said = []
           yield* action
         }
-        yield* tell(said)
+        yield* emit(said)
       })
 
     /** Taken, and not interrupted: what it has taken would be lost. */
@@ -227,7 +227,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
     const next = Effect.gen(function*() {
       if (!inDoubt && pending === undefined) return Option.some(yield* subscription.take)
       pending ??= yield* Effect.forkIn(subscription.take, scope)
-      const pause = pauses[Math.min(looks, pauses.length - 1)]!
+      const pause = pauses[Math.min(polls, pauses.length - 1)]!
       const batch = inDoubt
         ? yield* Effect.timeoutOption(Fiber.join(pending), pause)
         : Option.some(yield* Fiber.join(pending))
@@ -238,8 +238,8 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
     const all = Effect.gen(function*() {
       while (!hasEnded) {
         const batch = yield* next
-        if (Option.isSome(batch)) guard.read()
-        yield* Option.match(batch, { onNone: () => Effect.asVoid(look), onSome: take })
+        if (Option.isSome(batch)) watchdog.read()
+        yield* Option.match(batch, { onNone: () => Effect.asVoid(poll), onSome: take })
       }
     })
     return yield* Effect.raceFirst(all, asks.failed)

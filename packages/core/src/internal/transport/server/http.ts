@@ -285,7 +285,7 @@ const prepare = (
  * Every run takes what it may have to wait for in one order: a server, the turn in its session, then a place among those
  * that run. In two orders they would wait for each other.
  */
-const ready = (services: Services, plan: plans.Plan): Effect.Effect<Prepare, OpenCodeError, Scope.Scope> =>
+const acquire = (services: Services, plan: plans.Plan): Effect.Effect<Prepare, OpenCodeError, Scope.Scope> =>
   Effect.gen(function*() {
     const server = yield* serverOf(services, plan.options)
     const { api } = yield* server.connect
@@ -294,7 +294,7 @@ const ready = (services: Services, plan: plans.Plan): Effect.Effect<Prepare, Ope
   })
 
 /** Holds one server for all turns of a conversation: what they said is in its data. */
-const hold = (services: Services, plan: plans.Plan): Effect.Effect<Services, OpenCodeError, Scope.Scope> =>
+const forSession = (services: Services, plan: plans.Plan): Effect.Effect<Services, OpenCodeError, Scope.Scope> =>
   Effect.map(serverOf(services, plan.options), (server) => ({
     ...services,
     server: (options) => {
@@ -317,9 +317,9 @@ export const make = (services: Services): Transport => ({
     ]),
   secrets: services.secrets,
   checkFiles: (plan) => services.isLocal ? plans.checkFiles(services, plan) : plans.checkAttachments(services, plan),
-  ready: (plan, { inTime }) => inTime(ready(services, plan)),
-  hold: (plan) => Effect.map(hold(services, plan), make),
-  at: ({ directory }) =>
+  acquire: (plan, { inTime }) => inTime(acquire(services, plan)),
+  forSession: (plan) => Effect.map(forSession(services, plan), make),
+  forLocation: ({ directory }) =>
     Effect.succeed(make(directory === undefined ? services : { ...services, isolation: { directory } })),
   directory: typeof services.isolation === "object"
     ? Option.some(services.path.resolve(services.isolation.directory))

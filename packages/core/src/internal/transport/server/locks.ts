@@ -9,7 +9,7 @@ export interface Locks {
 }
 
 interface Lock {
-  readonly turnstile: fairSemaphore.Turnstile
+  readonly semaphore: fairSemaphore.FairSemaphore
   users: number
 }
 
@@ -19,7 +19,7 @@ export const make = (): Locks => {
   const use = (sessionId: string): Effect.Effect<Lock, never, Scope.Scope> =>
     Effect.acquireRelease(
       Effect.map(fairSemaphore.make(1), (made) => {
-        const lock = locks.get(sessionId) ?? { turnstile: made, users: 0 }
+        const lock = locks.get(sessionId) ?? { semaphore: made, users: 0 }
         locks.set(sessionId, lock)
         lock.users++
         return lock
@@ -31,5 +31,5 @@ export const make = (): Locks => {
         })
     )
 
-  return { enter: (sessionId) => Effect.asVoid(Effect.flatMap(use(sessionId), (lock) => lock.turnstile.enter)) }
+  return { enter: (sessionId) => Effect.asVoid(Effect.flatMap(use(sessionId), (lock) => lock.semaphore.enter)) }
 }

@@ -4,7 +4,7 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as HostEnvironment from "../../../HostEnvironment.js"
 import * as directories from "../../launch/directories.js"
-import type { Processes } from "../../launch/launcher.js"
+import type { Launcher } from "../../launch/launcher.js"
 import * as processList from "../../process/list.js"
 import type { Listed } from "../../process/list.js"
 import * as owners from "../../process/owner.js"
@@ -35,7 +35,7 @@ const orphans = (table: Table, self: Owner, dead: ReadonlySet<string>): Readonly
   table.filter((p) => p.pid > 1 && p.pid !== self.pid && !p.zombie && p.found !== undefined && dead.has(p.found))
     .map(({ identity, pid }) => ({ identity, pid }))
 
-type Services = Pick<Processes, "executor" | "fileSystem" | "path" | "table" | "forceKillAfter">
+type Services = Pick<Launcher, "executor" | "fileSystem" | "path" | "table" | "forceKillAfter">
 
 const file = ".server.json"
 

@@ -4,7 +4,7 @@ import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type { OpenCodeServerError } from "../../../OpenCodeError.js"
 import type { RunEvent } from "../../../RunEvent.js"
-import type { Guards } from "../../run/watchdog.js"
+import type { Watchdog } from "../../run/watchdog.js"
 import type { Api } from "./api.js"
 import type * as protocol from "./protocol.js"
 
@@ -26,7 +26,7 @@ export interface Asks {
 export interface Options {
   readonly api: Pick<Api, "replyPermission">
   readonly directory: string
-  readonly guard: Pick<Guards, "reading">
+  readonly watchdog: Pick<Watchdog, "reading">
   readonly decide: (request: protocol.PermissionRequest) => Effect.Effect<Answer>
 }
 
@@ -37,7 +37,7 @@ interface Open {
   fiber: Fiber.RuntimeFiber<unknown> | undefined
 }
 
-export const make = ({ api, decide, directory, guard }: Options): Effect.Effect<Asks, never, Scope.Scope> =>
+export const make = ({ api, decide, directory, watchdog }: Options): Effect.Effect<Asks, never, Scope.Scope> =>
   Effect.gen(function*() {
     const scope = yield* Effect.scope
     const failed = yield* Deferred.make<never, OpenCodeServerError>()
@@ -49,7 +49,7 @@ export const make = ({ api, decide, directory, guard }: Options): Effect.Effect<
     const setDeciding = (self: Open, isDeciding: boolean): void => {
       if (self.isDeciding === isDeciding) return
       self.isDeciding = isDeciding
-      guard.reading(!isDeciding)
+      watchdog.reading(!isDeciding)
     }
 
     const giveUp = (self: Open): Effect.Effect<void> =>
@@ -96,11 +96,11 @@ export const make = ({ api, decide, directory, guard }: Options): Effect.Effect<
           if (self === undefined) return Effect.succeed([])
           open.delete(requestId)
           const { patterns, permission } = self.request
-          const told: ReadonlyArray<RunEvent> = reply === "reject"
+          const rejected: ReadonlyArray<RunEvent> = reply === "reject"
             ? [{ _tag: "PermissionRejected", permission, patterns: patterns ?? [] }]
             : []
           // One that is rejected takes the others of its session with it (1.18.33).
-          return Effect.as(giveUp(self), told)
+          return Effect.as(giveUp(self), rejected)
         }),
       close: Effect.suspend(() => {
         isClosed = true

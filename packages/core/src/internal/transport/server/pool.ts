@@ -75,7 +75,7 @@ export const make = (
     const door = yield* fairSemaphore.make(1)
     const entries = new Map<string, Server>()
     /** One server of a kind at a time, also while the last one is being ended: they share their data. */
-    const turns = new Map<string, { readonly turn: fairSemaphore.Turnstile; entries: number }>()
+    const turns = new Map<string, { readonly turn: fairSemaphore.FairSemaphore; entries: number }>()
     const users = new Map<string, number>()
     /** In the order in which they were used last. */
     const idle = new Map<string, Idle>()
@@ -248,7 +248,7 @@ export const ofProcesses = (services: Services, options: Options): Effect.Effect
       Effect.gen(function*() {
         // Made before the server is: closed when that is gone.
         const kept = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
-        let prepared: environment.Surroundings | undefined
+        let prepared: environment.ProcessEnvironment | undefined
         const prepare = environment.make({ ...services, isolation: spec.isolation }, spec.config, spec.cwd).pipe(
           Scope.extend(kept),
           Effect.tap((made) => {

@@ -14,7 +14,7 @@ import type { OpenCodeError } from "../../../OpenCodeError.js"
 import type { RunConfig } from "../../../RunConfig.js"
 import type * as Verdict from "../../../Verdict.js"
 import * as environment from "../../launch/environment.js"
-import type { Processes } from "../../launch/launcher.js"
+import type { Launcher } from "../../launch/launcher.js"
 import * as check from "../../opencode/check.js"
 import * as redact from "../../opencode/redact.js"
 import { variableNames } from "../../opencode/variables.js"
@@ -30,7 +30,7 @@ import * as credentials from "./credentials.js"
 import * as orphanedServers from "./orphanedServers.js"
 
 export interface Services
-  extends Pick<Processes, "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter">
+  extends Pick<Launcher, "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter">
 {
   /** That of all servers: what their tools say is cleaned of it. */
   readonly password: Redacted.Redacted
@@ -88,7 +88,7 @@ const exitOf = (exit: Verdict.Exit) => ({
 export const start = (
   services: Services,
   spec: Spec,
-  around: environment.Surroundings,
+  around: environment.ProcessEnvironment,
   options: { readonly startTimeout: Duration.Duration }
 ): Effect.Effect<Started, OpenCodeError, Scope.Scope> =>
   Effect.gen(function*() {

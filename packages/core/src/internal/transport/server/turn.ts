@@ -62,7 +62,7 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
       const questions = yield* permissionRequests.make({
         api,
         directory,
-        guard: sink.guard,
+        watchdog: sink.watchdog,
         decide: (request) => turn.decide(request, sessionId)
       })
       const retries = retryCount.make(() => sessionId)
@@ -86,7 +86,7 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
       yield* events
     })
     const driver = yield* Effect.forkIn(Scope.extend(Effect.interruptible(drive), inner), inner)
-    driver.addObserver(sink.guard.ended)
+    driver.addObserver(sink.watchdog.ended)
 
     /** A session is idle before the tools that it has aborted are gone; its last message tells when they are (1.18.33). */
     const untilResting = (sessionId: string): Effect.Effect<void, OpenCodeServerError> =>
@@ -146,7 +146,7 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
       stop: () =>
         Effect.gen(function*() {
           yield* abort
-          yield* drain.until([driver], sink.guard)
+          yield* drain.until([driver], sink.watchdog)
           return { exit: yield* exitOf(yield* Fiber.await(driver)), survivors: [] }
         })
     }

@@ -37,7 +37,7 @@ describe("rateLimitGate", () => {
       })
       const gate = rateGate.make(Duration.seconds(30))
       const isOpen = Effect.withClock(gate.isOpen("openai"), clock)
-      yield* Effect.withClock(gate.limited("openai", 60_000), clock)
+      yield* Effect.withClock(gate.onRateLimited("openai", 60_000), clock)
       ofDay = 3_600_000
       assert.isFalse(yield* isOpen)
       ofDay = -3_600_000
