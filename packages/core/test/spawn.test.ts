@@ -14,7 +14,7 @@ const emptyTable: processTable.ProcessTable = {
   baseline,
   members: () => Effect.succeed([]),
   kill: () => Effect.void,
-  leads: () => undefined
+  trackLeader: () => () => undefined
 }
 
 const seen = (pid: number): processTable.Seen => ({ pid, identity: `start ${pid}` })
@@ -147,7 +147,7 @@ describe("process.start", () => {
     const table: processTable.ProcessTable = {
       baseline,
       members: () => Effect.sync(() => left),
-      leads: () => undefined,
+      trackLeader: () => () => undefined,
       kill: (processes, signal) =>
         Effect.sync(() => {
           if (processes.length > 0) killed.push(`${signal} ${pidsOf(processes)}`)
@@ -172,7 +172,7 @@ describe("process.start", () => {
     const table: processTable.ProcessTable = {
       baseline,
       members: () => Effect.sync(() => left),
-      leads: () => undefined,
+      trackLeader: () => () => undefined,
       kill: (processes, signal) =>
         Effect.sync(() => {
           killed.push(`${signal} ${pidsOf(processes)}`)
@@ -193,7 +193,7 @@ describe("process.start", () => {
       baseline,
       members: () => Effect.succeed([seen(99)]),
       kill: () => Effect.void,
-      leads: () => undefined
+      trackLeader: () => () => undefined
     }
     return Effect.gen(function*() {
       const signals: Array<string> = []
@@ -231,7 +231,13 @@ describe("process.start", () => {
 
   it.effect("is a leader in the process table from its start to its exit or to the end of its scope", () => {
     const calls: Array<boolean> = []
-    const table: processTable.ProcessTable = { ...emptyTable, leads: (_, isLeader) => calls.push(isLeader) }
+    const table: processTable.ProcessTable = {
+      ...emptyTable,
+      trackLeader: () => {
+        calls.push(true)
+        return () => calls.push(false)
+      }
+    }
     return Effect.gen(function*() {
       yield* Effect.scoped(Effect.gen(function*() {
         const running = yield* start(table)

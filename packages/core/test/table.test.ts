@@ -250,9 +250,9 @@ describe.runIf(existsSync("/proc/self/stat"))("the processes of this machine", (
         table.members({ pid: -1, marker: "leader-1", before }),
         (all) => all.map(({ pid }) => pid)
       )
-      table.leads(pid!, true)
+      const untrackLeader = table.trackLeader(pid!)
       expect(yield* found).toEqual([])
-      table.leads(pid!, false)
+      untrackLeader()
       expect(yield* found).toEqual([pid])
     }).pipe(Effect.provide(NodeContext.layer)))
 })

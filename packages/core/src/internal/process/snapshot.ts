@@ -65,7 +65,7 @@ export const make = <A>(
     return look(current.wanted).pipe(
       Effect.tap((entries) =>
         Effect.sync(() => {
-          latest = baseline(entries)
+          latest = baselineOf(entries)
         })
       ),
       Effect.intoDeferred(current.seen),

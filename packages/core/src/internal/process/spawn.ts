@@ -113,7 +113,7 @@ export const start = (
           )
         )
       )
-      table.leads(process.pid, true)
+      const untrackLeader = table.trackLeader(process.pid)
       const exited = yield* Deferred.make<ProcessExit>()
       yield* process.exitCode.pipe(
         Effect.matchCause({
@@ -123,7 +123,7 @@ export const start = (
           onSuccess: (code): ProcessExit => ({ _tag: "Code", code })
         }),
         Effect.map((exit) => {
-          table.leads(process.pid, false)
+          untrackLeader()
           Deferred.unsafeDone(exited, Effect.succeed(exit))
           options.onExit?.()
         }),
@@ -209,7 +209,7 @@ export const start = (
         Effect.andThen(
           terminate(),
           Effect.flatMap(Deferred.isDone(exited), (isDone) => {
-            table.leads(process.pid, false)
+            untrackLeader()
             const close = Scope.close(processScope, Exit.void)
             return isDone ? close : Effect.asVoid(Effect.forkDaemon(close))
           })

@@ -61,8 +61,8 @@ export interface ProcessTable {
     readonly known?: ReadonlyArray<Seen>
   }) => Effect.Effect<ReadonlyArray<Seen>>
   readonly kill: (processes: ReadonlyArray<Seen>, signal: "TERM" | "KILL") => Effect.Effect<void>
-  /** The first process of a run need not be looked at until this is called with `false`: it is of no other run. */
-  readonly leads: (pid: number, isLeader: boolean) => void
+  /** Leaves out the first process of a run, which no other run can own, until the returned function is called. */
+  readonly trackLeader: (pid: number) => () => void
 }
 
 type Environed = processList.Listed<string>
@@ -98,9 +98,9 @@ export const make = (services: processList.Services): Effect.Effect<ProcessTable
     )
 
     return {
-      leads: (pid, isLeader) => {
-        if (isLeader) leaders.add(String(pid))
-        else leaders.delete(String(pid))
+      trackLeader: (pid) => {
+        leaders.add(String(pid))
+        return () => leaders.delete(String(pid))
       },
       baseline,
       members: ({ before, known = [], marker, pid }) =>
