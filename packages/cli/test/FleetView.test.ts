@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck, Duration } from "effect"
+import { Duration, FastCheck } from "effect"
 import { RunEvent } from "effect-opencode"
 import * as FleetView from "../src/display/FleetView.js"
 import * as Style from "../src/display/Style.js"

@@ -78,9 +78,7 @@ describe("a guarded command", () => {
         const log: Array<string> = []
         const started = yield* Deferred.make<void>()
         const command = Effect.never.pipe(
-          Effect.onInterrupt(() =>
-            Effect.andThen(Effect.sleep("3 seconds"), Effect.sync(() => log.push("cleaned up")))
-          )
+          Effect.onInterrupt(() => Effect.andThen(Effect.sleep("3 seconds"), Effect.sync(() => log.push("cleaned up"))))
         )
         const fiber = yield* Effect.fork(
           Effect.either(Interrupt.guard(Effect.andThen(Deferred.succeed(started, undefined), command)))

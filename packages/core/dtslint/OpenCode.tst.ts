@@ -226,7 +226,9 @@ describe("errors", () => {
   })
 
   it("of a question are those of the union, and no other", () => {
-    expect(service.version.pipe(Effect.catchTags(queryHandlers))).type.toBe<Effect.Effect<Version.Version | "handled">>()
+    expect(service.version.pipe(Effect.catchTags(queryHandlers))).type.toBe<
+      Effect.Effect<Version.Version | "handled">
+    >()
     expect(service.models.pipe(Effect.catchTags(queryHandlers))).type.toBe<
       Effect.Effect<ReadonlyArray<string> | "handled">
     >()

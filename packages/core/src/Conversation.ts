@@ -7,8 +7,8 @@
 import * as Arr from "effect/Array"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
-import * as decode from "./internal/opencode/decode.js"
 import * as answers from "./internal/opencode/answer.js"
+import * as decode from "./internal/opencode/decode.js"
 import { isUnpriced } from "./internal/opencode/summary.js"
 import { isObject, number, string } from "./internal/util/object.js"
 import type { RunEvent, WireObject } from "./RunEvent.js"
@@ -143,9 +143,11 @@ export const answer = (conversation: Conversation): string => {
   const message = Option.getOrUndefined(
     Arr.findLast(conversation.messages, (message) => message.info.role === "assistant" && !isSummary(message))
   )
-  return answers.join((message?.parts ?? []).flatMap((part) =>
-    part["type"] === "text" && typeof part["text"] === "string" && part["text"] !== "" ? [part["text"]] : []
-  ))
+  return answers.join(
+    (message?.parts ?? []).flatMap((part) =>
+      part["type"] === "text" && typeof part["text"] === "string" && part["text"] !== "" ? [part["text"]] : []
+    )
+  )
 }
 
 /**

@@ -258,9 +258,11 @@ export class OpenCodeSessionError
   override get message(): string {
     const status = this.statusCode === undefined ? "" : `, HTTP ${this.statusCode}`
     const retries = this.providerRetries === 0 ? "" : `, after ${plural(this.providerRetries, "failed attempt")}`
-    return `OpenCode reported ${this.errorName} (${this.kind}${status}${retries}): ${this.reason.replace(/[.\s]+$/, "")}. ${
-      advice[this.kind] === undefined ? "" : `${advice[this.kind]} `
-    }[${where(this.partial)}]${survivorsOf(this.partial)}`
+    return `OpenCode reported ${this.errorName} (${this.kind}${status}${retries}): ${
+      this.reason.replace(/[.\s]+$/, "")
+    }. ${advice[this.kind] === undefined ? "" : `${advice[this.kind]} `}[${where(this.partial)}]${
+      survivorsOf(this.partial)
+    }`
   }
 }
 
@@ -693,4 +695,5 @@ export const OpenCodeError = SchemaError
  * @since 0.1.0
  * @category getters
  */
-export const partialOf = (error: OpenCodeError): RunSnapshot | undefined => "partial" in error ? error.partial : undefined
+export const partialOf = (error: OpenCodeError): RunSnapshot | undefined =>
+  "partial" in error ? error.partial : undefined

@@ -19,7 +19,7 @@ const namesOf = (first: string): ReadonlyArray<string> => {
 /** The fields that an interface declares itself. */
 const fieldsOf = (path: string, name: string): ReadonlyArray<string> => {
   const body = new RegExp(`^export interface ${name}\\b[^]*?^}`, "m").exec(read(`packages/core/src/${path}.ts`))![0]
-  return [...body.matchAll(/^  readonly (\w+)\??:/gm)].map(([, field]) => field!)
+  return [...body.matchAll(/^ {2}readonly (\w+)\??:/gm)].map(([, field]) => field!)
 }
 
 /** Options of options stand under their own names. */

@@ -85,7 +85,11 @@ describe("snapshot", () => {
       const late = yield* here.snapshots.baseline
       here.processes = { "1": "a", "2": "b", "3": "c" }
       const looks = here.looks
-      const found = yield* Effect.all([here.snapshots.changedSince(early), here.snapshots.changedSince(late), here.snapshots.changedSince(late)], {
+      const found = yield* Effect.all([
+        here.snapshots.changedSince(early),
+        here.snapshots.changedSince(late),
+        here.snapshots.changedSince(late)
+      ], {
         concurrency: "unbounded"
       })
       assert.deepStrictEqual(found, [["2:b", "3:c"], ["3:c"], ["3:c"]])

@@ -536,7 +536,10 @@ describe("Verdict", () => {
     const cases: ReadonlyArray<readonly [verdicts.Guard, Outcome]> = [
       [{ _tag: "Timeout", phase: "startup", limit: Duration.seconds(1) }, timeout("startup")],
       [{ _tag: "Timeout", phase: "idle", limit: Duration.seconds(1) }, timeout("idle")],
-      [{ _tag: "Timeout", phase: "total", limit: Duration.seconds(1) }, { tag: "OpenCodeTimeoutError", phase: "total" }],
+      [{ _tag: "Timeout", phase: "total", limit: Duration.seconds(1) }, {
+        tag: "OpenCodeTimeoutError",
+        phase: "total"
+      }],
       [{ _tag: "Budget", limit: "cost", max: 1, reached: 1.5 }, { tag: "OpenCodeBudgetError", limit: "cost" }],
       [{ _tag: "AgentFallback", agent: "nope", reason: "unknown" }, agent],
       [{ _tag: "ProviderRetries", retry }, session("rate-limit")]

@@ -20,8 +20,8 @@
  *
  * @since 0.1.0
  */
-import * as Duration from "effect/Duration"
 import * as RunEvent from "effect-opencode/RunEvent"
+import * as Duration from "effect/Duration"
 
 /**
  * One line of stdout, parsed.

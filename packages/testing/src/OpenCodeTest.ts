@@ -43,7 +43,6 @@ import * as Data from "effect/Data"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import type * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Events from "./Events.js"
 import * as calls from "./internal/openCodeTest/calls.js"
@@ -290,7 +289,7 @@ export const Failure = {
   timeout: (overrides?: Overrides<OpenCodeError.OpenCodeTimeoutError>) =>
     new OpenCodeError.OpenCodeTimeoutError({
       phase: "total",
-      limit: 60_000,
+      limit: Duration.minutes(1),
       ...failures.fields(overrides, overrides?.phase === "startup" ? failures.early : undefined)
     }),
 

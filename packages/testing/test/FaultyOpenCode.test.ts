@@ -284,7 +284,7 @@ describe("FaultyOpenCode", () => {
       const ours = () => readdirSync(tmpdir()).filter((name) => name.startsWith("faulty-opencode-"))
       const directory = yield* Effect.provide(
         Effect.map(
-          Effect.andThen(OpenCode.run("hello"), FaultyOpenCode.FaultyOpenCode),
+          Effect.flatMap(OpenCode.run("hello"), () => FaultyOpenCode.FaultyOpenCode),
           ({ directory }) => directory.split("/").at(-1)
         ),
         opencode([answer])

@@ -8,7 +8,21 @@ import {
 } from "@effect/platform"
 import { NodeHttpServer } from "@effect/platform-node"
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Deferred, Effect, Either, Exit, Fiber, Layer, Option, Schema, Scope, Stream, TestClock, Duration } from "effect"
+import {
+  Chunk,
+  Deferred,
+  Duration,
+  Effect,
+  Either,
+  Exit,
+  Fiber,
+  Layer,
+  Option,
+  Schema,
+  Scope,
+  Stream,
+  TestClock
+} from "effect"
 import { RunConfig, RunEvent } from "effect-opencode"
 import { Events, ModelProvider } from "effect-opencode-testing"
 import { createServer } from "node:http"

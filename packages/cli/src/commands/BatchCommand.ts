@@ -357,8 +357,7 @@ export const command = commandLine.make(
               hint: error.hint,
               exitCode: error.reason === "unwritable" ? ExitCode.failure : ExitCode.usage
             }),
-          WorktreeError: (error) =>
-            new CliError({ reason: error.message, hint: "--worktree needs a git repository" })
+          WorktreeError: (error) => new CliError({ reason: error.message, hint: "--worktree needs a git repository" })
         })
       )
       const outcome = yield* batch.pipe(

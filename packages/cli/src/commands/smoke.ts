@@ -1,10 +1,10 @@
 /**
  * One run of the real OpenCode, answered by a scripted model on the loopback address.
  */
-import * as Duration from "effect/Duration"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as OpenCode from "effect-opencode/OpenCode"
 import * as Permission from "effect-opencode/Permission"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { CliError } from "../CliError.js"

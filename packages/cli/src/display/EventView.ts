@@ -2,7 +2,7 @@
 import * as RunEvent from "effect-opencode/RunEvent"
 import type { FileChange } from "effect-opencode/RunResult"
 import type { TokenUsage } from "effect-opencode/TokenUsage"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import { isObject } from "../commandLine/values.js"
 import { costInWords, count, duration } from "./format.js"
 import { lost } from "./lost.js"
@@ -231,6 +231,9 @@ export const status = (
   const frame = frames[Math.floor(state.elapsed / 100) % frames.length] ?? ""
   const seconds = `${Math.floor(state.elapsed / 1000)} s`
   const parts = [state.doing, state.elapsed < 60_000 ? seconds : duration(state.elapsed)]
-  const text = clip([...parts, ...(state.usage.total === 0 ? [] : figures(state))].join(" · "), Math.max(10, columns - 3))
+  const text = clip(
+    [...parts, ...(state.usage.total === 0 ? [] : figures(state))].join(" · "),
+    Math.max(10, columns - 3)
+  )
   return `${style.cyan(frame)} ${style.dim(text)}`
 }

@@ -2,8 +2,8 @@
  * Shows a batch in a terminal, as pure functions from data to lines. No line is wider than the terminal, and control
  * characters in a model's text never reach it.
  */
-import * as Duration from "effect/Duration"
 import * as RunEvent from "effect-opencode/RunEvent"
+import * as Duration from "effect/Duration"
 import * as HashMap from "effect/HashMap"
 import * as SortedMap from "effect/SortedMap"
 import * as Fleet from "../fleet/Fleet.js"

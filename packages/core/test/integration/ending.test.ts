@@ -31,7 +31,11 @@ describe("nothing survives a run", () => {
   real("that runs out of time while the provider is silent", (box) =>
     Effect.gen(function*() {
       const error = yield* run("Wait", { timeout: "6 seconds" }).pipe(failing("OpenCodeTimeoutError"))
-      expect(error).toMatchObject({ phase: "total", limit: Duration.seconds(6), partial: { eventCount: 0, survivors: [] } })
+      expect(error).toMatchObject({
+        phase: "total",
+        limit: Duration.seconds(6),
+        partial: { eventCount: 0, survivors: [] }
+      })
       expect(left(box)).toEqual(nothing)
     }), { respond: () => Reply.never })
 

@@ -38,8 +38,7 @@ const makeServer = Effect.gen(function*() {
     server,
     log,
     open: (n: number) => Effect.andThen(Deferred.succeed(opened[n]!, undefined), settle),
-    refuse: (n: number, error: OpenCodeError.QueryError) =>
-      Effect.andThen(Deferred.fail(opened[n]!, error), settle),
+    refuse: (n: number, error: OpenCodeError.QueryError) => Effect.andThen(Deferred.fail(opened[n]!, error), settle),
     die: (n: number) => Effect.andThen(Deferred.succeed(died[n]!, failure("killed")), settle),
     close: (n: number) => Effect.andThen(Deferred.succeed(closed[n]!, undefined), settle)
   }

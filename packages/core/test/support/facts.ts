@@ -10,7 +10,9 @@ import type * as verdicts from "../../src/internal/opencode/verdict.js"
 import * as ansi from "../../src/internal/util/ansi.js"
 import * as lineSplitter from "../../src/internal/util/lines.js"
 
-export const partial = (overrides: { readonly [K in keyof OpenCodeError.RunSnapshot]?: OpenCodeError.RunSnapshot[K] } = {}) =>
+export const partial = (
+  overrides: { readonly [K in keyof OpenCodeError.RunSnapshot]?: OpenCodeError.RunSnapshot[K] } = {}
+) =>
   OpenCodeError.RunSnapshot.make({
     runId: "run-1",
     cwd: "/workspace",

@@ -17,7 +17,7 @@ import {
   OpenCodeSqliteError,
   OpenCodeTimeoutError
 } from "../../OpenCodeError.js"
-import type { RunSnapshot, RunError } from "../../OpenCodeError.js"
+import type { RunError, RunSnapshot } from "../../OpenCodeError.js"
 import type { ProviderRetry, SessionError } from "../../RunEvent.js"
 import * as json from "../util/json.js"
 import { isObject } from "../util/object.js"

@@ -27,7 +27,10 @@ export const isKnown = (entry: Pick<Entry<unknown>, "pid" | "identity">, before:
   entry.identity !== undefined && before.get(entry.pid) === entry.identity
 
 /** Whether nobody who asks wants to know more of it. */
-export const isKnownToAll = (entry: Pick<Entry<unknown>, "pid" | "identity">, wanted: ReadonlySet<Baseline>): boolean => {
+export const isKnownToAll = (
+  entry: Pick<Entry<unknown>, "pid" | "identity">,
+  wanted: ReadonlySet<Baseline>
+): boolean => {
   for (const before of wanted) if (!isKnown(entry, before)) return false
   return true
 }

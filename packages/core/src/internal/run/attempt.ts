@@ -7,7 +7,7 @@ import * as FiberId from "effect/FiberId"
 import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import type { OpenCodeTimeoutError, RunSnapshot, RunError } from "../../OpenCodeError.js"
+import type { OpenCodeTimeoutError, RunError, RunSnapshot } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
 import * as TokenUsage from "../../TokenUsage.js"
 import * as summary from "../opencode/summary.js"
@@ -101,9 +101,9 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
       ? entered.value
       : yield* inTime(enter(client, providerOf(context)))
     // As late as possible: those who stood before us in the queue have spent since.
-      if (fleet !== undefined) yield* fleet.check()
-      if (transcript !== undefined) {
-        yield* transcript.start({
+    if (fleet !== undefined) yield* fleet.check()
+    if (transcript !== undefined) {
+      yield* transcript.start({
         timestamp: clock.unsafeCurrentTimeMillis(),
         runId: plan.runId,
         attempt: context.number,

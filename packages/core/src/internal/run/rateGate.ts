@@ -12,7 +12,10 @@ export interface RateGate {
   /** Waits until the provider may be asked again. */
   readonly wait: (provider: string | undefined) => Effect.Effect<void>
   /** A run was told to slow down. */
-  readonly onRateLimited: (provider: string | undefined, retryAfter: Duration.Duration | undefined) => Effect.Effect<void>
+  readonly onRateLimited: (
+    provider: string | undefined,
+    retryAfter: Duration.Duration | undefined
+  ) => Effect.Effect<void>
 }
 
 const off: RateGate = { isOpen: () => Effect.succeed(true), wait: () => Effect.void, onRateLimited: () => Effect.void }

@@ -3,7 +3,13 @@ import type * as Effect from "effect/Effect"
 import type * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { Conversation } from "../../Conversation.js"
-import type { OpenCodeConfigError, OpenCodeTimeoutError, QueryError, RunError, SessionOpenError } from "../../OpenCodeError.js"
+import type {
+  OpenCodeConfigError,
+  OpenCodeTimeoutError,
+  QueryError,
+  RunError,
+  SessionOpenError
+} from "../../OpenCodeError.js"
 import type { RunConfig } from "../../RunConfig.js"
 import type { RunOptions } from "../../RunOptions.js"
 import type { Location } from "../../Session.js"

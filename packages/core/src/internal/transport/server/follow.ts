@@ -148,7 +148,9 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
 
     const retry = ({ message, next }: protocol.Status): Effect.Effect<void> =>
       providerErrors.kindOfText(message ?? "") === "rate-limit"
-        ? sink.onRateLimited(typeof next === "number" ? Duration.millis(next - clock.unsafeCurrentTimeMillis()) : undefined)
+        ? sink.onRateLimited(
+          typeof next === "number" ? Duration.millis(next - clock.unsafeCurrentTimeMillis()) : undefined
+        )
         : Effect.void
 
     /** The messages that have been heard of, and when the newest was made. */
