@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as processList from "./list.js"
 import type { Listed } from "./list.js"
 
-/** A program that has started processes, told from a later one with the same pid. */
+/** The identity of a program that started processes, distinct from a later one with the same pid. */
 export type Owner = processList.Self
 
 export const format = ({ namespace, pid, started }: Owner): string => `${namespace}/${pid}/${started}`
@@ -14,13 +14,13 @@ export const parse = (text: string): Owner | undefined => {
 
 export interface Reader {
   readonly self: Owner
-  /** The owner that our own environment names: we are a tool of what it has started. */
+  /** The owner that our own environment names: we run as a tool of a process that it started. */
   readonly above: string | undefined
 }
 
 /**
- * What a list of processes tells of an owner. In doubt it lives: of another namespace nothing is known, and without a
- * time a pid is enough. One that is not in the list can be one that could not be read.
+ * Decides from a process list if an owner is alive. In doubt it is: nothing is known about other namespaces, and
+ * without a start time an equal pid is enough. A process missing from the list may just be unreadable.
  */
 const stateOf = (
   table: ReadonlyArray<Listed<unknown>>,
@@ -34,7 +34,7 @@ const stateOf = (
   return !found.zombie && (owner.started === "" || found.identity === owner.started) ? "alive" : "dead"
 }
 
-/** Whether the owner that a text names is certain to be gone. */
+/** True if the owner that a text names is certainly gone. */
 export const isDead = (
   services: Pick<processList.Services, "fileSystem">,
   table: ReadonlyArray<Listed<unknown>>,
