@@ -1,5 +1,6 @@
 /**
- * What a program that was killed has left behind of its runs. A program that ends in any other way leaves nothing.
+ * Finds and ends processes, and removes directories, that a killed program left behind. A program that ends in any
+ * other way leaves nothing.
  *
  * @since 0.1.0
  */
@@ -14,8 +15,8 @@ import * as ownership from "./internal/process/ownership.js"
 import * as processTable from "./internal/process/table.js"
 
 /**
- * The environment variable by which the processes of a run are found again, wherever they have gone: the ids of the
- * run and of the runs around it, separated by colons.
+ * The environment variable by which the processes of a run are found, even after they detach: the ids of the run and of
+ * the runs around it, separated by colons.
  *
  * @since 0.1.0
  * @category constants
@@ -23,11 +24,11 @@ import * as processTable from "./internal/process/table.js"
 export const variable: string = processTable.variable
 
 /**
- * Ends the processes of a run whose program is dead, shell commands of the agent included: SIGTERM, and SIGKILL to what
- * is there after `forceKillAfter` (default: 5 seconds). Gives the pids of what could not be ended. The run's id is in
- * its transcript, which a program that is killed leaves behind. Only processes that carry the id in their environment are
- * ended, and those below them. A run whose program is alive is left alone, with a warning: its processes are among the
- * pids, too. On Windows nothing is found.
+ * Ends the processes of a run whose program is dead, shell commands of the agent included: SIGTERM, then SIGKILL for
+ * those that still run after `forceKillAfter` (default: 5 seconds). Returns the pids that could not be ended. The run's
+ * id is in its transcript, which survives a killed program. Only processes that carry the id in their environment, and
+ * their descendants, are ended. A run whose program is still alive is left running with a warning, and its pids are
+ * returned, too. On Windows nothing is found.
  *
  * @example
  * ```ts
@@ -66,8 +67,8 @@ export const end: (
 })
 
 /**
- * Whether a directory is a private one of this user: no symbolic link, the user's own, and closed to everybody else. In a
- * temporary directory that many share, anybody can make one of any name. On Windows every directory is taken for one.
+ * True if a directory is private to this user: not a symbolic link, owned by the user, and inaccessible to others. In a
+ * shared temporary directory anybody can create one of any name. On Windows every directory counts as private.
  *
  * @since 0.1.0
  * @category predicates
@@ -83,8 +84,8 @@ export const isOwn: (
 })
 
 /**
- * Removes the temporary directory that a dead program has left, if it is a private one of this user ({@link isOwn}). What
- * cannot be removed is a warning in the log.
+ * Removes the temporary directory that a dead program left, if it is private to this user ({@link isOwn}). A directory
+ * that cannot be removed is logged as a warning.
  *
  * @since 0.1.0
  * @category destructors
