@@ -1,7 +1,7 @@
 import type * as Command from "@effect/platform/Command"
 
 /**
- * The program that a command starts. The library puts a shell before OpenCode that waits for the whole of a long
+ * Returns the program that a command starts. The library wraps OpenCode in a shell that waits for the whole of a long
  * prompt: `/bin/sh -c <script> effect-opencode <file> <bytes> <program> <arguments>`.
  */
 export const started = (command: Command.StandardCommand): Command.StandardCommand => {
