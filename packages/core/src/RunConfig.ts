@@ -44,7 +44,7 @@ const EnvValue = Schema.Union(Schema.String, Schema.RedactedFromSelf(Schema.Stri
 export const StartupProfile = Schema.Literal("full", "fast")
 
 /**
- * What OpenCode's start leaves out.
+ * What OpenCode skips at start-up.
  *
  * @since 0.1.0
  * @category models

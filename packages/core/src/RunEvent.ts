@@ -510,7 +510,7 @@ const describedLength = 200
 
 /** A model's text must not control the terminal that shows it. */
 const oneLine = (text: string): string => {
-  // Cut first, because an event can carry megabytes; twice, because characters can turn into spaces that are trimmed.
+  // Cut first, because an event can carry megabytes; to more than the result, because white space is collapsed.
   const line = ansi.strip(text.trimStart().slice(0, 4 * describedLength)).replace(/[\s\p{C}]+/gu, " ").trim()
   if (line.length <= describedLength) return line
   // Do not end in half of a surrogate pair.

@@ -14,10 +14,6 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as RunEvent from "./RunEvent.js"
 
-// -----------------------------------------------------------------------------
-// inputs
-// -----------------------------------------------------------------------------
-
 const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { nullable: true })
 
 /**
@@ -223,10 +219,6 @@ export const InvalidInput = Schema.Struct({
   error: Schema.String
 })
 
-// -----------------------------------------------------------------------------
-// metadata
-// -----------------------------------------------------------------------------
-
 /** A field that is dropped, alone, if its shape is unexpected. */
 const lenient = <A, I>(schema: Schema.Schema<A, I>) =>
   optional(Schema.UndefinedOr(schema).annotations({ decodingFallback: () => Either.right(undefined) }))
@@ -328,10 +320,6 @@ export const TaskMetadata = Schema.Struct({
 })
 
 const NoMetadata = Schema.Struct({})
-
-// -----------------------------------------------------------------------------
-// tools
-// -----------------------------------------------------------------------------
 
 /**
  * The fields of every call.

@@ -77,7 +77,7 @@ const fromFile = (services: Services, file: string): Effect.Effect<Agents> =>
 const configNames = ["config.json", "opencode.json", "opencode.jsonc"]
 
 /**
- * Reads the known config files of a directory by name: most directories have none, and listing them would cost more.
+ * Reads the config files among the names in a directory: most directories have none, and failed reads would cost more.
  */
 const fromFiles = (services: Services, directory: string, names: ReadonlyArray<string>) =>
   Effect.forEach(

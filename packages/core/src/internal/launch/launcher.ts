@@ -36,7 +36,7 @@ export interface Launcher {
   readonly modelList: ModelList
   /** This program's identity, by which its processes are recognized as orphans after it has died. Determined once. */
   readonly program: Effect.Effect<Owner | undefined>
-  /** Found once; a failure is permanent. */
+  /** Found once; searched again after a failure. */
   readonly binary: Effect.Effect<string, OpenCodeBinaryNotFoundError>
   /** Queried once; queried again after a failure. */
   readonly release: Effect.Effect<Release, QueryError>

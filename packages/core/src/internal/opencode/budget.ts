@@ -16,8 +16,8 @@ const dollars = (value: number, digits: number): string => {
 }
 
 /**
- * Formats the spending and its limit for a message: money is rounded to a hundredth of a cent, or less if the two would
- * look equal or zero.
+ * Formats the spending and its limit for a message: money is rounded to a hundredth of a cent, or more precisely if the
+ * two would look equal or zero.
  */
 export const figures = (limit: Limit, reached: number, max: number): readonly [reached: string, max: string] => {
   if (limit !== "cost") return [String(reached), String(max)]

@@ -24,7 +24,7 @@ import * as telemetry from "./telemetry.js"
 import type { Prepare, Request } from "./transport.js"
 import * as watchdogs from "./watchdog.js"
 
-/** What one attempt needs from the run that it belongs to. */
+/** The parts of a run that one attempt needs. */
 export interface Context {
   readonly client: Client
   readonly plan: plans.Plan

@@ -102,7 +102,8 @@ const open = (
     const prepare = yield* client.transport.acquire(settled, { inTime: (effect) => expiry.inTime(effect, 0) })
     const transcript = settled.options.transcript === undefined ? undefined : yield* openTranscript(client, settled)
     if (transcript !== undefined) {
-      // Interruption and an early end of the stream have no verdict, but must be recorded while the program is alive.
+      // Interruption and an early end of the stream have no verdict, but the program is still alive and can record
+      // them.
       yield* Effect.addFinalizer((exit) =>
         outcome === "interrupted"
           ? transcript.end({

@@ -14,7 +14,7 @@ import type { Plan } from "./plan.js"
 /** OpenCode gives up after this many attempts at one step, so a later failure belongs to another step (1.18.33). */
 const maxInARow = 6
 
-/** Failures closer together than this are one attempt: OpenCode's first pause between attempts is longer. */
+/** Less than OpenCode's first pause between two attempts. */
 const apart = Duration.seconds(1)
 
 /** How long OpenCode may take to report by an event that it gives up; it retries after two seconds (1.18.33). */

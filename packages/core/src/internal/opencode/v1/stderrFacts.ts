@@ -217,7 +217,7 @@ export const make = (kept: number): Reader => {
       isNested = false
       return
     }
-    // It ends a text that no doubtful line has begun, so all of them belong to the permission.
+    // This ends a text that no doubtful line has begun, so all of them belong to the permission.
     for (const one of doubtful) keep(block, one)
     doubtful = []
     doubtfulLength = 0
