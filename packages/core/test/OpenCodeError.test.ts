@@ -80,7 +80,7 @@ const cases: ReadonlyArray<Case> = [
     says: ["code 3", "3 events", "Hint: do this", "the last line"]
   },
   { error: new E.OpenCodeProcessError({ signal: "SIGKILL", partial: seen }), says: ["SIGKILL", "the last line"] },
-  { error: new E.OpenCodeProcessError({ partial: seen }), says: ["could not be found out"] },
+  { error: new E.OpenCodeProcessError({ partial: seen }), says: ["ended in an unknown way"] },
   {
     error: new E.OpenCodeSessionError({
       kind: "authentication",
@@ -109,7 +109,7 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     error: new E.OpenCodePermissionError({ permission: "bash", patterns: ["rm *", "ls"], partial: seen }),
-    says: ["bash (rm *, ls)", "nobody could answer", "Allow or deny it in `permission`"]
+    says: ["bash (rm *, ls)", "nobody could grant", "Allow or deny it in `permission`"]
   },
   {
     error: new E.OpenCodePermissionError({ permission: "doom_loop", patterns: [], partial: seen }),
@@ -165,7 +165,7 @@ const cases: ReadonlyArray<Case> = [
       steps: 3,
       duration: Duration.seconds(1)
     }),
-    says: ["does not decode", "3 attempts", "ses_42", "run-4711", "[\"name\"] is missing", "`repairs`"]
+    says: ["does not match the schema", "3 attempts", "ses_42", "run-4711", "[\"name\"] is missing", "`repairs`"]
   },
   {
     error: new E.OpenCodeOutputError({
