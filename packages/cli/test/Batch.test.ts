@@ -668,7 +668,7 @@ describe("a batch with jobs of unknown cost", () => {
         ["success", undefined]
       ])
       expect(told).toHaveLength(1)
-      expect(told[0]).toContain("the fleet's budget of $1.00 cannot be kept")
+      expect(told[0]).toContain("the fleet's budget of $1.00 cannot be enforced")
     }).pipe(
       Effect.provide(warnings(told)),
       Effect.provide(opencode({ a: unknown, b: unknown, c: Reply.text("done", { cost: 0.1 }) }))

@@ -21,7 +21,7 @@ const errors: ReadonlyArray<OpenCodeError.OpenCodeError> = [
   Failure.config(),
   Failure.config({ path: "permission.bash.rm *", reason: "an action must be \"allow\" or \"deny\"" }),
   Failure.config({ path: "sessionId", reason: "set the layer's `isolation` to \"none\" or to a directory" }),
-  Failure.config({ path: "prompt", reason: "it is empty; only a `command` can do without one" }),
+  Failure.config({ path: "prompt", reason: "must not be empty without a `command`" }),
   Failure.spawn(),
   Failure.sqlite(),
   Failure.process(),

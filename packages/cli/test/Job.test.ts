@@ -415,7 +415,7 @@ describe("bad input is refused with its place", () => {
       {},
       "jobs.jsonl:2:1: the job has no `prompt`: add one, or set one for all jobs with --prompt"
     ],
-    ["jsonl", "{\"prompt\":\"\"}", {}, "jobs.jsonl:1:11: `prompt`: it is empty; only a `command` can do without one"],
+    ["jsonl", "{\"prompt\":\"\"}", {}, "jobs.jsonl:1:11: `prompt`: must not be empty without a `command`"],
     ["jsonl", "{\"prompt\":7}", {}, "jobs.jsonl:1:11: `prompt` must be a text"],
     // templates
     [
@@ -463,14 +463,14 @@ describe("bad input is refused with its place", () => {
       "jsonl",
       "{\"a\":1}",
       { templates: { prompt: " " } },
-      "--prompt:1:1: `prompt`: it is empty; only a `command` can do without one"
+      "--prompt:1:1: `prompt`: must not be empty without a `command`"
     ],
     // options
     [
       "jsonl",
       "{\"prompt\":\"a\",\"model\":\"gpt\"}",
       {},
-      "jobs.jsonl:1:23: `model`: a model is named `provider/model`"
+      "jobs.jsonl:1:23: `model`: must have the form `provider/model`"
     ],
     [
       "jsonl",
@@ -492,7 +492,7 @@ describe("bad input is refused with its place", () => {
       "- prompt: a\n  config:\n    configOverrides: {permission: {edit: ask}}\n    port: 1.5\n",
       {},
       "jobs.yaml:3:42: `permission.edit`: \"ask\" cannot be answered in a subprocess; use \"allow\" or \"deny\"",
-      "jobs.yaml:4:11: `port`: it must be a whole number from 0 to 65535"
+      "jobs.yaml:4:11: `port`: must be an integer from 0 to 65535"
     ],
     [
       "csv",
@@ -509,7 +509,7 @@ describe("bad input is refused with its place", () => {
       "{\"prompt\":\"a\",\"timeout\":\"soon\",\"budget\":{\"cost\":-1,\"money\":1,\"steps\":\"x\"}}",
       {},
       "jobs.jsonl:1:25: `timeout`: it is no duration: write 90s, 5m, 2h, \"5 minutes\" or infinity",
-      "jobs.jsonl:1:49: `budget.cost`: it must be a number greater than zero",
+      "jobs.jsonl:1:49: `budget.cost`: must be a number greater than zero",
       "jobs.jsonl:1:52: `budget.money`: unknown limit; the limits are steps, cost, tokens, toolCalls",
       "jobs.jsonl:1:70: `budget.steps` must be a number"
     ],
@@ -517,15 +517,15 @@ describe("bad input is refused with its place", () => {
       "csv",
       "prompt,timeout,budget.cost,budget\na,0s,0,1\n",
       {},
-      "jobs.csv:2:3: `timeout`: it must be more than zero",
-      "jobs.csv:2:6: `budget.cost`: it must be a number greater than zero",
+      "jobs.csv:2:3: `timeout`: must be greater than zero",
+      "jobs.csv:2:6: `budget.cost`: must be a number greater than zero",
       "jobs.csv:2:8: `budget` must be an object in JSON"
     ],
     [
       "jsonl",
       "{\"prompt\":\"a\"}\n{\"prompt\":\"b\"}",
       { defaults: { model: "gpt" } },
-      "options: `model`: a model is named `provider/model`"
+      "options: `model`: must have the form `provider/model`"
     ],
     // columns that were meant for something
     [
@@ -560,7 +560,7 @@ describe("bad input is refused with its place", () => {
       "jsonl",
       "{\"prompt\":\"a\"}",
       { axes: { model: "a/b,c" } },
-      "--matrix model:1:1: `model`: a model is named `provider/model`"
+      "--matrix model:1:1: `model`: must have the form `provider/model`"
     ],
     // all of it
     [
@@ -569,7 +569,7 @@ describe("bad input is refused with its place", () => {
       {},
       "jobs.jsonl:1:12: unknown column `x`; the columns are `prompt`",
       "jobs.jsonl:2:2: expected a name in double quotes, found the end of the text",
-      "jobs.jsonl:3:23: `model`: a model is named `provider/model`",
+      "jobs.jsonl:3:23: `model`: must have the form `provider/model`",
       "jobs.jsonl:4:1: the job has no `prompt`: add one, or set one for all jobs with --prompt"
     ]
   ]
