@@ -9,6 +9,7 @@ import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as directories from "./internal/launch/directories.js"
+import * as leash from "./internal/process/leash.js"
 import type { OpenCodeConfigError } from "./OpenCodeError.js"
 
 /**
@@ -60,7 +61,10 @@ export const home: Effect.Effect<string | undefined> = directories.home
  * @category constructors
  */
 export const temporaryDirectory: Effect.Effect<string, OpenCodeConfigError, Scope.Scope | FileSystem.FileSystem> =
-  Effect.flatMap(FileSystem.FileSystem, directories.temporary)
+  Effect.flatMap(
+    FileSystem.FileSystem,
+    (fileSystem) => directories.temporary({ fileSystem, leash: leash.none })
+  )
 
 /**
  * Prepares the directories of one attempt and gives the variables that point OpenCode at them. `env` are the
@@ -75,5 +79,5 @@ export const make = (
 ): Effect.Effect<Isolated, OpenCodeConfigError, Scope.Scope | FileSystem.FileSystem | Path.Path> =>
   Effect.flatMap(
     Effect.zip(FileSystem.FileSystem, Path.Path),
-    ([fileSystem, path]) => directories.make({ fileSystem, path }, isolation, env, path.resolve("."))
+    ([fileSystem, path]) => directories.make({ fileSystem, path, leash: leash.none }, isolation, env, path.resolve("."))
   )

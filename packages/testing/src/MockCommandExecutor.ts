@@ -55,7 +55,7 @@ import type * as Scope from "effect/Scope"
 import * as Sink from "effect/Sink"
 import * as Stream from "effect/Stream"
 import { Pipe } from "./internal/pipe.js"
-import { started } from "./internal/started.js"
+import { isWatchdog, nothingToWatch, started } from "./internal/started.js"
 import * as Utf8 from "./internal/utf8.js"
 
 // -----------------------------------------------------------------------------
@@ -416,7 +416,7 @@ export class MockCommandExecutor extends Context.Tag("effect-opencode-testing/Mo
  * A command beyond the end of the list cannot be started: `Command.start` fails with a `SystemError` that
  * names the program. In a pipeline of commands the last one is started first. Like Node's, this executor
  * loses what a process wrote before it ended when nobody has begun to read by the next turn of the event
- * loop. Closing the layer kills what still runs.
+ * loop. Closing the layer kills what still runs. The watchdog of `effect-opencode` needs no script and is not recorded.
  *
  * @example
  * ```ts
@@ -778,7 +778,8 @@ const fromSelector = (
     ): Effect.Effect<CommandExecutor.Process, PlatformError.PlatformError, Scope.Scope> =>
       Effect.suspend(() => {
         const entry = new Entry(command)
-        const index = entries.push(entry) - 1
+        const isHidden = isWatchdog(command)
+        const index = isHidden ? -1 : entries.push(entry) - 1
         const pid = firstPid + index
         if (input === "inherit") {
           entry.endStdin()
@@ -789,7 +790,8 @@ const fromSelector = (
         if (command.stderr === "inherit") {
           entry.stderr.detach()
         }
-        const acquire = select(entry.record, index).pipe(
+        const selected = isHidden ? Effect.succeed(script(stdout(nothingToWatch))) : select(entry.record, index)
+        const acquire = selected.pipe(
           Effect.flatMap((script) => {
             entry.script = script
             return spawn(entry, pid)

@@ -5,6 +5,7 @@ import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as NodeFs from "node:fs"
 import * as NodePaths from "node:path"
 import * as environment from "../../src/internal/launch/environment.js"
+import * as leash from "../../src/internal/process/leash.js"
 import * as table from "../../src/internal/process/table.js"
 import * as connections from "../../src/internal/transport/server/connection.js"
 import * as credentials from "../../src/internal/transport/server/credentials.js"
@@ -26,6 +27,8 @@ const services = Effect.gen(function*() {
     fileSystem,
     path,
     table: yield* table.make({ executor, fileSystem, path }),
+    leash: leash.none,
+    program: Effect.succeed(undefined),
     environment: { extend: false, variables: { GIVEN: "1" } },
     forceKillAfter: Duration.seconds(5),
     password: yield* credentials.password

@@ -1,6 +1,16 @@
 import type * as Command from "@effect/platform/Command"
 
 /**
+ * Whether a command is the library's watchdog, which ends real processes with the program: `/bin/sh -c <script>
+ * effect-opencode-leash <arguments>`. Where all processes are scripts there is nothing to watch.
+ */
+export const isWatchdog = ({ args, command }: Command.StandardCommand): boolean =>
+  command === "/bin/sh" && args[2] === "effect-opencode-leash"
+
+/** What the watchdog says instead. */
+export const nothingToWatch = "nothing to watch\n"
+
+/**
  * The program that a command starts. The library puts a shell before OpenCode that waits for the whole of a long
  * prompt: `/bin/sh -c <script> effect-opencode <file> <bytes> <program> <arguments>`.
  */

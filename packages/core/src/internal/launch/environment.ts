@@ -10,6 +10,8 @@ import * as invocation from "../opencode/v1/invocation.js"
 import * as permissionOrder from "../opencode/v1/permissionOrder.js"
 import * as startupProfile from "../opencode/v1/startupProfile.js"
 import { variableNames } from "../opencode/variables.js"
+import * as orphans from "../process/orphans.js"
+import * as owners from "../process/owner.js"
 import * as configFiles from "./configFiles.js"
 import * as directories from "./directories.js"
 import * as knownSecrets from "./knownSecrets.js"
@@ -88,6 +90,15 @@ const found = (
     return { inherited, agents }
   })
 
+/** The programs that a process belongs to: this one, and those around it. */
+const programMark = (client: Pick<Processes, "program">): Effect.Effect<{ readonly [name: string]: string }> =>
+  Effect.gen(function*() {
+    const program = yield* client.program
+    if (program === undefined) return {}
+    const above = yield* HostEnvironment.variable(orphans.variable)
+    return { [orphans.variable]: `${above ?? ""}:${owners.format(program)}` }
+  })
+
 /**
  * Prepares the directories of a process and gives all of its variables. Later ones win: a `TMPDIR` of the caller's is
  * used, a data directory of the caller's only says where the stored credentials are, and a `BUN_TMPDIR` in which directory the
@@ -95,7 +106,7 @@ const found = (
  * way to all others.
  */
 export const make = (
-  client: Pick<Processes, "environment" | "isolation" | "fileSystem" | "path">,
+  client: Pick<Processes, "environment" | "isolation" | "fileSystem" | "path" | "leash" | "program">,
   config: RunConfig,
   cwd: string
 ): Effect.Effect<Surroundings, OpenCodeConfigError, Scope.Scope> =>
@@ -115,7 +126,8 @@ export const make = (
       PWD: cwd,
       ...own,
       ...isolated.unpacked,
-      ...isolated.data
+      ...isolated.data,
+      ...(yield* programMark(client))
     }
     return {
       env: { ...env, ...(yield* loopback.unproxied((name) => valueOf(client, env, name))) },

@@ -5,6 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
 import * as HostEnvironment from "../../HostEnvironment.js"
 import type { Isolation } from "../../Isolation.js"
 import type { Options } from "../../OpenCode.js"
@@ -12,6 +13,8 @@ import type { OpenCodeError } from "../../OpenCodeError.js"
 import type { RunOptions } from "../../RunOptions.js"
 import type { Version } from "../../Version.js"
 import { variableNames } from "../opencode/variables.js"
+import type { Leash } from "../process/leash.js"
+import * as leashes from "../process/leash.js"
 import type { Owner } from "../process/owner.js"
 import * as owners from "../process/owner.js"
 import type { ProcessTable } from "../process/table.js"
@@ -29,6 +32,8 @@ export interface Processes {
   readonly modelList: ModelList
   /** This program, for those who find its processes after it has died. Found out once. */
   readonly program: Effect.Effect<Owner | undefined>
+  /** Ends everything with the program. */
+  readonly leash: Leash
   /** Found once; fails again and again if it cannot be found. */
   readonly binary: Effect.Effect<string, OpenCodeError>
   /** Asked once; asked again after a failure. */
@@ -98,21 +103,24 @@ export const once = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<Effect.Ef
     return Effect.suspend(() => Option.isSome(known) ? Effect.succeed(known.value) : lock.withPermits(1)(ask))
   })
 
-/** Without `/proc` a pid is all that tells a program from others, and asking for it costs a process. */
-const program = (services: table.Services): Effect.Effect<owners.Owner | undefined> =>
+/**
+ * Without `/proc` a pid is all that tells a program from others, and asking for it costs a process: only a leash needs
+ * it then.
+ */
+const program = (services: table.Services, isLeashed: boolean): Effect.Effect<owners.Owner | undefined> =>
   Effect.flatMap(
     table.hasProc(services),
-    (hasProc) => hasProc ? owners.self(services) : Effect.succeed(undefined)
+    (hasProc) => hasProc || isLeashed ? owners.self(services) : Effect.succeed(undefined)
   )
 
 /** What starts processes, as a layer's options say; its version is asked by whoever needs it. */
 export const make = (
-  options: Pick<Options, "binary" | "defaults" | "forceKillAfter" | "environment">,
+  options: Pick<Options, "binary" | "defaults" | "forceKillAfter" | "environment" | "leash">,
   isolation: Isolation
 ): Effect.Effect<
   Omit<Processes, "version">,
   never,
-  CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path
+  CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path | Scope.Scope
 > =>
   Effect.gen(function*() {
     const executor = yield* CommandExecutor.CommandExecutor
@@ -122,12 +130,15 @@ export const make = (
       Effect.provideService(FileSystem.FileSystem, fileSystem),
       Effect.provideService(Path.Path, path)
     )
+    const isLeashed = options.leash !== false
+    const self = yield* once(program({ executor, fileSystem, path }, isLeashed))
     return {
       executor,
       fileSystem,
       path,
       table: yield* table.make({ executor, fileSystem, path }),
-      program: yield* once(program({ executor, fileSystem, path })),
+      program: self,
+      leash: isLeashed ? yield* leashes.make({ executor, fileSystem, path }, self) : leashes.none,
       modelList: yield* modelList.make(fileSystem),
       binary: yield* once(find),
       defaults: options.defaults ?? {},

@@ -29,8 +29,6 @@ import * as startupProfile from "../opencode/v1/startupProfile.js"
 import * as stderrFacts from "../opencode/v1/stderrFacts.js"
 import * as drain from "../process/drain.js"
 import * as orphans from "../process/orphans.js"
-import * as owners from "../process/owner.js"
-import type { Owner } from "../process/owner.js"
 import * as spawn from "../process/spawn.js"
 import * as table from "../process/table.js"
 import * as plans from "../run/plan.js"
@@ -111,17 +109,13 @@ const finder = (client: Processes) => {
 const prepare = (
   client: Processes,
   plan: plans.Plan,
-  { binary, version }: Binary,
-  program: Owner | undefined
+  { binary, version }: Binary
 ): Effect.Effect<Prepared, OpenCodeConfigError, Scope.Scope> =>
   Effect.gen(function*() {
     const around = yield* environment.make(client, plan.options, plan.cwd)
     // A run inside a run carries both ids, so that either sweep finds it.
     const above = yield* HostEnvironment.variable(table.variable)
-    const marker = {
-      [table.variable]: `${above ?? ""}:${plan.runId}`,
-      ...(program === undefined ? {} : { [orphans.variable]: owners.format(program) })
-    }
+    const marker = { [table.variable]: `${above ?? ""}:${plan.runId}` }
     const started = toInvocation(plan, version, {
       ...around.env,
       ...(yield* narrowedModels.variables(client, plan.options, around)),
@@ -301,7 +295,7 @@ const hold = (
   Effect.gen(function*() {
     const { isolation } = client
     if (isolation === "run") {
-      const directory = yield* directories.temporary(client.fileSystem)
+      const directory = yield* directories.temporary(client)
       return { ...client, isolation: { directory: directories.dataIn(client.path, directory) } }
     }
     if (options.sessionId !== undefined && options.attach === undefined && typeof isolation === "object") {
@@ -330,7 +324,7 @@ export const make = (client: Processes): Transport => {
         (found) =>
           Effect.as(
             checkVersion(plan, found),
-            () => Effect.flatMap(client.program, (program) => prepare(client, plan, found, program))
+            () => prepare(client, plan, found)
           )
       ),
     hold: (plan) => Effect.map(hold(client, plan), make),

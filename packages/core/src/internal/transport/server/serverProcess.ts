@@ -29,7 +29,11 @@ import * as credentials from "./credentials.js"
 import * as orphanedServers from "./orphanedServers.js"
 
 export interface Services
-  extends Pick<Processes, "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter">
+  extends
+    Pick<
+      Processes,
+      "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter" | "leash" | "program"
+    >
 {
   /** That of all servers: what their tools say is cleaned of it. */
   readonly password: Redacted.Redacted

@@ -1,0 +1,258 @@
+/**
+ * A program that is gone, by whatever end, and what is left of its runs. `npm run test:soak` kills 200 programs over a
+ * scripted OpenCode and 20 over the real one.
+ */
+import { afterAll, assert, beforeAll, describe, expect, it } from "@effect/vitest"
+import { Duration, Effect } from "effect"
+import type { Scope } from "effect"
+import { ModelProvider } from "effect-opencode-testing"
+import { type ChildProcess, spawn } from "node:child_process"
+import * as fs from "node:fs"
+import { createRequire } from "node:module"
+import * as os from "node:os"
+import * as path from "node:path"
+import { fileURLToPath } from "node:url"
+import { kill, programOf } from "../support/processFiles.js"
+import * as support from "./support.js"
+
+const bundle = fs.mkdtempSync(path.join(os.tmpdir(), "eo-leash-"))
+
+const program = path.join(bundle, "leashed.mjs")
+
+/** In one file, without a compiler at its start: many of these programs are started. */
+beforeAll(async () => {
+  const { build } = createRequire(createRequire(import.meta.url).resolve("tsx"))("esbuild") as {
+    readonly build: (options: object) => Promise<unknown>
+  }
+  await build({
+    entryPoints: [fileURLToPath(new URL("./programs/leashed.ts", import.meta.url))],
+    bundle: true,
+    platform: "node",
+    format: "esm",
+    outfile: program,
+    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" }
+  })
+})
+
+afterAll(() => fs.rmSync(bundle, { recursive: true, force: true }))
+
+const soak = process.env["EFFECT_OPENCODE_SOAK"] === "1"
+
+interface Plan {
+  readonly binary?: string
+  readonly options?: object
+  readonly runs: number
+  readonly server?: boolean
+  readonly leash?: boolean
+}
+
+/** An agent that takes no notice of SIGTERM and asks its provider all the time; so do two processes of its tools. */
+const stubborn = (box: support.Sandbox): string => {
+  const binary = path.join(box.root, "stubborn")
+  const loop = "trap \"\" TERM HUP INT; while :; do echo $$ >> \"$0\"; sleep 0.1; done"
+  fs.writeFileSync(
+    binary,
+    `#!/bin/sh
+cat > /dev/null
+trap '' TERM HUP INT
+mkdir "$TMPDIR/closed"; touch "$TMPDIR/closed/file"; chmod 500 "$TMPDIR/closed"
+(setsid sh -c '${loop}' "$PWD/asked.$1" < /dev/null > /dev/null 2>&1 &)
+(sh -c '${loop}' "$PWD/asked.$1" < /dev/null > /dev/null 2>&1 &)
+touch "$PWD/ready.$$"
+while :; do echo $$ >> "$PWD/asked.$1"; sleep 0.1; done
+`,
+    { mode: 0o755 }
+  )
+  return binary
+}
+
+/** A program and its private directories. */
+interface Started {
+  readonly child: ChildProcess
+  readonly work: string
+  readonly tmp: string
+  readonly order: string
+  readonly exited: Promise<void>
+}
+
+/** Starts a program that leads a session of its own. */
+const start = (
+  box: support.Sandbox,
+  name: string,
+  plan: Plan
+): Effect.Effect<Started, never, Scope.Scope> =>
+  Effect.acquireRelease(
+    Effect.sync(() => {
+      const work = path.join(box.root, name)
+      const tmp = path.join(work, "tmp")
+      fs.mkdirSync(tmp, { recursive: true })
+      const order = path.join(work, "order")
+      const child = spawn(process.execPath, [program], {
+        env: { ...process.env, TMPDIR: tmp, PLAN: JSON.stringify({ options: {}, ...plan, cwd: work, order }) },
+        stdio: "ignore",
+        detached: true
+      })
+      const exited = new Promise<void>((resolve) => child.once("exit", () => resolve()))
+      return { child, work, tmp, order, exited }
+    }),
+    ({ child, exited }) =>
+      Effect.promise(() => {
+        if (child.exitCode === null && child.signalCode === null) child.kill("SIGKILL")
+        return exited
+      })
+  )
+
+/** The processes of a program, whatever has become of it. */
+const processesOf = ({ child, work }: Started) =>
+  fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name) && Number(name) !== child.pid).flatMap((name) => {
+    const { command, environment } = programOf(name)
+    const isOurs = (environment.includes(`${work}/`) || command.includes(`${work}/`))
+    return isOurs ? [{ pid: Number(name), command }] : []
+  })
+
+/** The watchdogs of a program. */
+const watchdogs = ({ child }: Started): ReadonlyArray<number> =>
+  fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name)).filter((name) => {
+    const { command } = programOf(name, 1)
+    return command.includes("effect-opencode-leash") && command.includes(`/${child.pid}/`)
+  }).map(Number)
+
+const readyAgents = ({ work }: Started): number =>
+  fs.readdirSync(work).filter((name) => name.startsWith("ready.")).length
+
+const directoriesOf = ({ tmp }: Started): ReadonlyArray<string> => fs.readdirSync(tmp)
+
+const untilReady = (started: Started, agents: number) =>
+  support.until(() => {
+    assert.isNull(started.child.exitCode)
+    return readyAgents(started) >= agents
+  })
+
+/** Waits until nothing is left, for much longer than it may take, and says how long it took. */
+const untilGone = (started: Started) =>
+  Effect.gen(function*() {
+    yield* Effect.promise(() => started.exited)
+    const [took] = yield* Effect.timed(support.until(() =>
+      processesOf(started).length === 0 && directoriesOf(started).length === 0 && watchdogs(started).length === 0
+    ).pipe(
+      Effect.timeoutFail({
+        duration: "60 seconds",
+        onTimeout: () =>
+          new Error(
+            `left: ${
+              JSON.stringify([processesOf(started), directoriesOf(started), watchdogs(started)])
+            }`
+          )
+      }),
+      Effect.orDie
+    ))
+    return Duration.toMillis(took)
+  })
+
+/** A program with one run that goes on beside those that are ended. */
+const neighbour = (box: support.Sandbox, binary: string) =>
+  Effect.gen(function*() {
+    const started = yield* Effect.acquireRelease(
+      start(box, "neighbour", { binary, runs: 1 }),
+      (started) => Effect.sync(() => processesOf(started).forEach(({ pid }) => kill(pid)))
+    )
+    yield* untilReady(started, 1)
+    yield* support.until(() => processesOf(started).filter(({ command }) => command.includes("asked")).length === 2)
+    const before = pidsOf(started)
+    return Effect.sync(() => {
+      expect(before.filter((pid) => !pidsOf(started).includes(pid))).toEqual([])
+      expect(watchdogs(started).length).toBe(1)
+      expect(directoriesOf(started).length).toBe(1)
+    })
+  })
+
+/** Without the `sleep`s, which come and go. */
+const pidsOf = (started: Started): ReadonlyArray<number> =>
+  processesOf(started).filter(({ command }) => !command.startsWith("sleep\0")).map(({ pid }) => pid)
+
+const order = (how: string) => (started: Started) =>
+  Effect.sync(() => {
+    // Whole or not at all.
+    fs.writeFileSync(`${started.order}.new`, how)
+    fs.renameSync(`${started.order}.new`, started.order)
+  })
+
+/** Every way to be gone; a negative pid is a group. */
+const endings: ReadonlyArray<readonly [name: string, end: (started: Started) => Effect.Effect<void>]> = [
+  ["SIGKILL", ({ child }) => Effect.sync(() => void child.kill("SIGKILL"))],
+  ["SIGKILL to its group", ({ child }) => Effect.sync(() => void process.kill(-child.pid!, "SIGKILL"))],
+  ["SIGTERM that nobody handles", ({ child }) => Effect.sync(() => void child.kill("SIGTERM"))],
+  ["a hang-up of its session", ({ child }) => Effect.sync(() => void process.kill(-child.pid!, "SIGHUP"))],
+  ["process.exit()", order("exit")],
+  ["an uncaught exception", order("exception")],
+  ["an unhandled rejection", order("rejection")],
+  ["process.abort()", order("abort")]
+]
+
+describe("the leash", () => {
+  it.scopedLive("leaves nothing of a program that is gone, by whatever end, and touches nothing of another one", () =>
+    Effect.gen(function*() {
+      const box = yield* support.sandbox
+      const binary = stubborn(box)
+      const unharmed = yield* neighbour(box, binary)
+      for (const [index, [name, end]] of endings.entries()) {
+        const started = yield* start(box, `program-${index}`, { binary, runs: 2 })
+        yield* untilReady(started, 2)
+        yield* end(started)
+        const took = yield* untilGone(started)
+        yield* Effect.logDebug(`${name}: ${took} ms`)
+        yield* unharmed
+      }
+    }))
+
+  it.scopedLive("lets go of a program that has nothing left to do, and ends with it", () =>
+    Effect.gen(function*() {
+      const box = yield* support.sandbox
+      const binary = path.join(box.root, "brief")
+      fs.writeFileSync(binary, "#!/bin/sh\ncat > /dev/null\ntouch \"$PWD/ready.$$\"\n", { mode: 0o755 })
+      const started = yield* start(box, "program", { binary, runs: 2 })
+      yield* untilGone(started)
+      expect(readyAgents(started)).toBe(2)
+      expect(started.child.exitCode).toBe(0)
+    }))
+
+  it.scopedLive("can be switched off", () =>
+    Effect.gen(function*() {
+      const box = yield* support.sandbox
+      const binary = stubborn(box)
+      const started = yield* start(box, "program", { binary, runs: 1, leash: false })
+      yield* untilReady(started, 1)
+      expect(watchdogs(started)).toEqual([])
+      started.child.kill("SIGKILL")
+      yield* Effect.promise(() => started.exited)
+      expect(processesOf(started).length).toBeGreaterThan(0)
+      for (const { pid } of processesOf(started)) kill(pid)
+    }))
+
+  const kills = soak ? 200 : 10
+  it.scopedLive(
+    "leaves nothing of a program that is killed at any moment",
+    () =>
+      Effect.gen(function*() {
+        const box = yield* support.sandbox
+        const binary = stubborn(box)
+        const unharmed = yield* neighbour(box, binary)
+        const times: Array<number> = []
+        for (let round = 0; round < kills; round++) {
+          const started = yield* start(box, `program-${round}`, { binary, runs: 3 })
+          // From the first directory on: before that there is nothing.
+          yield* support.until(() => directoriesOf(started).length > 0 || processesOf(started).length > 0)
+          yield* Effect.sleep((400 * round) / kills)
+          started.child.kill("SIGKILL")
+          times.push(yield* untilGone(started))
+          yield* unharmed
+          fs.rmSync(started.work, { recursive: true })
+        }
+        if (soak) {
+          times.sort((a, b) => a - b)
+          yield* Effect.logInfo(`gone after ${times[kills / 2]!.toFixed()} ms, at most ${times.at(-1)!.toFixed()} ms`)
+        }
+      }),
+    soak ? 3_600_000 : undefined
+  )
+})
