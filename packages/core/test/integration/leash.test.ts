@@ -5,7 +5,6 @@
 import { afterAll, assert, beforeAll, describe, expect, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import type { Scope } from "effect"
-import { ModelProvider } from "effect-opencode-testing"
 import { type ChildProcess, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
@@ -46,7 +45,10 @@ interface Plan {
   readonly leash?: boolean
 }
 
-/** An agent that takes no notice of SIGTERM and asks its provider all the time; so do two processes of its tools. */
+/**
+ * An agent that takes no notice of SIGTERM and asks its provider all the time; so do two processes of its tools: sessions of
+ * their own, without parents, one without an environment.
+ */
 const stubborn = (box: support.Sandbox): string => {
   const binary = path.join(box.root, "stubborn")
   const loop = "trap \"\" TERM HUP INT; while :; do echo $$ >> \"$0\"; sleep 0.1; done"
@@ -57,7 +59,7 @@ cat > /dev/null
 trap '' TERM HUP INT
 mkdir "$TMPDIR/closed"; touch "$TMPDIR/closed/file"; chmod 500 "$TMPDIR/closed"
 (setsid sh -c '${loop}' "$PWD/asked.$1" < /dev/null > /dev/null 2>&1 &)
-(sh -c '${loop}' "$PWD/asked.$1" < /dev/null > /dev/null 2>&1 &)
+(env -i PATH="$PATH" setsid sh -c '${loop}' "$PWD/asked.$1" < /dev/null > /dev/null 2>&1 &)
 touch "$PWD/ready.$$"
 while :; do echo $$ >> "$PWD/asked.$1"; sleep 0.1; done
 `,

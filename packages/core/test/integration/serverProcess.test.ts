@@ -12,6 +12,7 @@ import { createRequire } from "node:module"
 import * as path from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import * as leash from "../../src/internal/process/leash.js"
+import * as limitMark from "../../src/internal/process/limitMark.js"
 import * as table from "../../src/internal/process/table.js"
 import * as apis from "../../src/internal/transport/server/api.js"
 import * as connections from "../../src/internal/transport/server/connection.js"
@@ -36,6 +37,7 @@ const services = Effect.gen(function*() {
     path,
     table: yield* table.make({ executor, fileSystem, path }),
     leash: leash.none,
+    limitMark: limitMark.none,
     program: Effect.succeed(undefined),
     environment: { extend: true, variables: {} },
     forceKillAfter: Duration.seconds(1),

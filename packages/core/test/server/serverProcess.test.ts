@@ -6,6 +6,7 @@ import * as NodeFs from "node:fs"
 import * as NodePaths from "node:path"
 import * as environment from "../../src/internal/launch/environment.js"
 import * as leash from "../../src/internal/process/leash.js"
+import * as limitMark from "../../src/internal/process/limitMark.js"
 import * as table from "../../src/internal/process/table.js"
 import * as connections from "../../src/internal/transport/server/connection.js"
 import * as credentials from "../../src/internal/transport/server/credentials.js"
@@ -28,6 +29,7 @@ const services = Effect.gen(function*() {
     path,
     table: yield* table.make({ executor, fileSystem, path }),
     leash: leash.none,
+    limitMark: limitMark.none,
     program: Effect.succeed(undefined),
     environment: { extend: false, variables: { GIVEN: "1" } },
     forceKillAfter: Duration.seconds(5),

@@ -11,12 +11,16 @@ export const isWatchdog = ({ args, command }: Command.StandardCommand): boolean 
 export const nothingToWatch = "nothing to watch\n"
 
 /**
- * The program that a command starts. The library puts a shell before OpenCode that waits for the whole of a long
- * prompt: `/bin/sh -c <script> effect-opencode <file> <bytes> <program> <arguments>`.
+ * The program that a command starts. The library puts a shell before OpenCode that limits its file locks, by which its
+ * processes are found, and one that waits for the whole of a long prompt: `/bin/sh -c <script> effect-opencode-limit
+ * <limit> <program> <arguments>`, `/bin/sh -c <script> effect-opencode <file> <bytes> <program> <arguments>`.
  */
 export const started = (command: Command.StandardCommand): Command.StandardCommand => {
-  const [, , name, , , program, ...args] = command.args
-  return command.command === "/bin/sh" && name === "effect-opencode" && program !== undefined
-    ? Object.assign(Object.create(Object.getPrototypeOf(command)), command, { command: program, args })
-    : command
+  const [, , name, ...rest] = command.args
+  const own = name === "effect-opencode-limit" ? 1 : name === "effect-opencode" ? 2 : undefined
+  if (command.command !== "/bin/sh" || own === undefined) return command
+  const [program, ...args] = rest.slice(own)
+  return program === undefined
+    ? command
+    : started(Object.assign(Object.create(Object.getPrototypeOf(command)), command, { command: program, args }))
 }

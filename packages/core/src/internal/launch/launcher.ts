@@ -15,6 +15,7 @@ import type { Version } from "../../Version.js"
 import { variableNames } from "../opencode/variables.js"
 import type { Leash } from "../process/leash.js"
 import * as leashes from "../process/leash.js"
+import * as limitMarks from "../process/limitMark.js"
 import type { Owner } from "../process/owner.js"
 import * as owners from "../process/owner.js"
 import type { ProcessTable } from "../process/table.js"
@@ -34,6 +35,7 @@ export interface Processes {
   readonly program: Effect.Effect<Owner | undefined>
   /** Ends everything with the program. */
   readonly leash: Leash
+  readonly limitMark: limitMarks.LimitMark
   /** Found once; fails again and again if it cannot be found. */
   readonly binary: Effect.Effect<string, OpenCodeError>
   /** Asked once; asked again after a failure. */
@@ -132,13 +134,15 @@ export const make = (
     )
     const isLeashed = options.leash !== false
     const self = yield* once(program({ executor, fileSystem, path }, isLeashed))
+    const limitMark = path.sep === "\\" ? limitMarks.none : yield* limitMarks.make({ fileSystem })
     return {
       executor,
       fileSystem,
       path,
       table: yield* table.make({ executor, fileSystem, path }),
       program: self,
-      leash: isLeashed ? yield* leashes.make({ executor, fileSystem, path }, self) : leashes.none,
+      leash: isLeashed ? yield* leashes.make({ executor, fileSystem, path }, self, limitMark.program) : leashes.none,
+      limitMark,
       modelList: yield* modelList.make(fileSystem),
       binary: yield* once(find),
       defaults: options.defaults ?? {},

@@ -116,7 +116,9 @@ const start = (
 /** The watchdog of a program, which is started when it is first needed. It ends with the scope. */
 export const make = (
   services: Services,
-  owner: Effect.Effect<Owner | undefined>
+  owner: Effect.Effect<Owner | undefined>,
+  /** The first digits of the limits of our processes; empty if they have none. */
+  limit: string
 ): Effect.Effect<Leash, never, Scope.Scope> =>
   Effect.gen(function*() {
     // Windows has neither signals nor such a shell.
@@ -133,7 +135,7 @@ export const make = (
       const lifetime = yield* Scope.make()
       const watchdog = yield* start(
         services,
-        ["/proc", orphans.variable, owners.format(self), own],
+        ["/proc", orphans.variable, owners.format(self), own, limit],
         yield* temporary
       ).pipe(Scope.extend(lifetime), Effect.onError(() => Scope.close(lifetime, Exit.void)))
       yield* Effect.forEach(parents, (parent) => watchdog.tell(`d${parent}`), { discard: true })

@@ -6,7 +6,8 @@ export const nothingToWatch = "nothing to watch"
 
 /**
  * The watchdog. Its arguments are the directory of processes, the variable that names the program of a process, this
- * program, and the first characters of the names of its temporary directories. The first line of its input is the
+ * program, the first characters of the names of its temporary directories, and the first digits of the limit by which
+ * its processes are known (`limitMark`), if they have one. The first line of its input is the
  * directory in which they are made.
  *
  * Two processes: the first one makes the pipe, says where, and stays until the program has opened it or has died, so
@@ -14,14 +15,14 @@ export const nothingToWatch = "nothing to watch"
  * it, so that neither the end of the program's group nor that of its terminal reaches it.
  *
  * A process is the program's if its environment says so: a variable of its own, whose value names the program alone or
- * among the programs around it. A look that finds nothing is repeated, because a process that executes a program has no
+ * among the programs around it. Or its limit does. A look that finds nothing is repeated, because a process that executes a program has no
  * environment for a moment. What is left of the tree after six more looks, most of a second, is killed.
  */
 export const script = `
 PATH=/usr/bin:/bin\${PATH:+:$PATH}
 export PATH
 umask 077
-proc=$1 variable=$2 owner=$3 prefix=$4
+proc=$1 variable=$2 owner=$3 prefix=$4 limit=$5
 newline='
 '
 IFS= read -r parent || exit 1
@@ -36,6 +37,11 @@ found() {
       pid=\${file%/environ}
       echo "\${pid##*/}"
     done
+    [ -z "$limit" ] ||
+      for file in $(grep -slE -e "^Max file locks +[^ ]+ +$limit[0-9]{9} " "$proc"/[0-9]*/limits); do
+        pid=\${file%/limits}
+        echo "\${pid##*/}"
+      done
   else
     ps -A -E -ww -o pid=,command= |
       grep -E "[[:space:]]$variable=([^[:space:]]*:)?$owner(:[^[:space:]]*)?([[:space:]]|\\$)" |

@@ -7,6 +7,7 @@ import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
 import * as Function from "effect/Function"
 import * as Option from "effect/Option"
+import * as limitMark from "./limitMark.js"
 import * as pidReuse from "./pidReuse.js"
 import * as snapshot from "./snapshot.js"
 
@@ -17,7 +18,7 @@ export interface ProcessInfo {
   readonly pgid: number
   readonly session: number
   readonly zombie: boolean
-  /** Whether its environment names the run. */
+  /** Whether its environment, or its limit, names the run. */
   readonly marked: boolean
   /** What another process that gets the same pid later will not have: the time of its start, or its whole command. */
   readonly identity: string
@@ -127,6 +128,8 @@ export interface ProcessTable {
   readonly members: (run: {
     readonly pid: number
     readonly marker: string
+    /** The limit that stands for the run, see `limitMark`. */
+    readonly limit?: string | undefined
     /** What was there before the run began: none of it is of the run, so none of it is read. */
     readonly before?: snapshot.Before | undefined
     /** What was found earlier: it is found again also where its parents have ended. */
@@ -224,7 +227,13 @@ const identityOf = ({ fileSystem }: Services, pid: string): Effect.Effect<string
     Effect.orElseSucceed(() => undefined)
   )
 
-type Environed = Listed<string>
+/** What a process was started with. */
+interface Origin {
+  readonly environment: string
+  readonly limit: string | undefined
+}
+
+type Environed = Listed<Origin>
 
 interface Earlier {
   readonly count: pidReuse.Count
@@ -245,7 +254,15 @@ const survey = (services: Services, leaders: ReadonlySet<string>) => {
       const entry = { pid, identity, info: undefined }
       return snapshot.isKnownToAll(entry, wanted)
         ? Effect.succeed(entry)
-        : Effect.map(readProcess(services, pid, Function.identity), (info) => ({ pid, identity, info }))
+        : Effect.zipWith(
+          readProcess(services, pid, Function.identity),
+          limitMark.read(services, pid),
+          (info, limit) => ({
+            pid,
+            identity,
+            info: info === undefined ? undefined : { ...info, found: { environment: info.found, limit } }
+          })
+        )
     })
   return (wanted: ReadonlySet<snapshot.Before>): Effect.Effect<ReadonlyArray<snapshot.Entry<Environed>>> =>
     Effect.gen(function*() {
@@ -297,7 +314,8 @@ export const make = (services: Services): Effect.Effect<ProcessTable> =>
   Effect.gen(function*() {
     const { executor, fileSystem } = services
     const self = yield* fileSystem.readLink("/proc/self").pipe(Effect.map(Number), Effect.orElseSucceed(() => 0))
-    const all = Effect.map(list(services, Function.identity), (listed) =>
+    const toOrigin = (environment: string): Origin => ({ environment, limit: undefined })
+    const all = Effect.map(list(services, toOrigin), (listed) =>
       listed.map((info): snapshot.Entry<Environed> => ({ pid: String(info.pid), identity: undefined, info })))
     const leaders = new Set<string>()
     const { since, standing } = snapshot.make(
@@ -311,9 +329,12 @@ export const make = (services: Services): Effect.Effect<ProcessTable> =>
         else leaders.delete(String(pid))
       },
       standing,
-      members: ({ before, known = [], marker, pid }) =>
+      members: ({ before, known = [], limit, marker, pid }) =>
         Effect.map(since(before), (listed) => {
-          const table = listed.map(({ found, ...info }) => ({ ...info, marked: isMarked(found, marker) }))
+          const table = listed.map(({ found, ...info }) => ({
+            ...info,
+            marked: isMarked(found.environment, marker) || (limit !== undefined && found.limit === limit)
+          }))
           const ours = new Set(members(table, { pid, except: new Set([self]), known }))
           return table.filter((p) => ours.has(p.pid)).map(({ identity, pid }) => ({ identity, pid }))
         }),

@@ -143,6 +143,7 @@ const prepare = (
               : undefined,
             extendEnv: client.environment.extend,
             marker: plan.runId,
+            limit: client.limitMark.next(),
             forceKillAfter: client.forceKillAfter,
             onExit: sink.guard.ended
           }),

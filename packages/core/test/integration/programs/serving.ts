@@ -4,6 +4,7 @@ import { NodeContext, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Config, Duration, Effect, Layer, Schema } from "effect"
 import { RunConfig } from "effect-opencode"
 import * as leash from "../../../src/internal/process/leash.js"
+import * as limitMark from "../../../src/internal/process/limitMark.js"
 import * as table from "../../../src/internal/process/table.js"
 import * as credentials from "../../../src/internal/transport/server/credentials.js"
 import * as pools from "../../../src/internal/transport/server/pool.js"
@@ -21,6 +22,7 @@ const program = Effect.gen(function*() {
     path,
     table: yield* table.make({ executor, fileSystem, path }),
     leash: leash.none,
+    limitMark: limitMark.none,
     program: Effect.succeed(undefined),
     environment: { extend: true, variables: {} },
     forceKillAfter: Duration.seconds(5),

@@ -32,7 +32,7 @@ export interface Services
   extends
     Pick<
       Processes,
-      "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter" | "leash" | "program"
+      "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter" | "leash" | "limitMark" | "program"
     >
 {
   /** That of all servers: what their tools say is cleaned of it. */
@@ -141,6 +141,7 @@ export const start = (
       invocation,
       extendEnv: services.environment.extend,
       marker: id,
+      limit: services.limitMark.next(),
       forceKillAfter: services.forceKillAfter
     })
     const keep = (line: lineSplitter.Line): void =>
