@@ -36,8 +36,8 @@ const spentBy = (run: Transcript.Recorded): Spent => {
   return { steps, cost, unpriced, tokens: usage.total, toolCalls: toolCalls.length }
 }
 
-/** As the library names the temporary directory of a run, which has private data in `.data`. */
-const privateDirectory = /^effect-opencode-[A-Za-z0-9]{6}$/
+/** As the library names the temporary directory of a run, which has private data in `.data`; the middle part is the program. */
+const privateDirectory = /^effect-opencode-(?:[0-9a-f]{12}-)?[A-Za-z0-9]{6}$/
 
 /**
  * The temporary directory of a run. Transcripts of earlier versions name the data directory alone, which is in it where

@@ -5,6 +5,7 @@
 import { afterAll, assert, beforeAll, describe, expect, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import type { Scope } from "effect"
+import { ModelProvider } from "effect-opencode-testing"
 import { type ChildProcess, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
@@ -230,6 +231,51 @@ describe("the leash", () => {
       expect(processesOf(started).length).toBeGreaterThan(0)
       for (const { pid } of processesOf(started)) kill(pid)
     }))
+
+  const { Reply } = support
+  const escape = (work: string) =>
+    `touch ready.tool; (env -i PATH=$PATH setsid sh -c 'sleep 300; :' ${work}/escaped &); trap '' TERM; sleep 300; :`
+  const moments = [
+    { what: "while a tool works", server: false, reply: (work: string) => support.bash(escape(work)) },
+    { what: "while the provider is asked", server: false, reply: () => Reply.never },
+    { what: "while a tool of a server works", server: true, reply: (work: string) => support.bash(escape(work)) }
+  ]
+  for (const { reply, server, what } of moments) {
+    it.scopedLive(
+      `ends the real OpenCode ${what}`,
+      () =>
+        Effect.flatMap(support.sandbox, (box) =>
+          Effect.gen(function*() {
+            const provider = yield* ModelProvider.ModelProvider
+            const { configOverrides, model, requests } = provider
+            for (let round = 0; round < (soak ? 7 : 1); round++) {
+              const name = `program-${round}`
+              const work = path.join(box.root, name)
+              yield* support.respond(() => reply(work))
+              const before = (yield* requests).length
+              const started = yield* start(box, name, {
+                options: { configOverrides, model, title: "Scripted" },
+                runs: 1,
+                server
+              })
+              const asked = Effect.repeat(Effect.delay(requests, "20 millis"), {
+                until: (all) => all.length > before
+              })
+              yield* asked
+              if (reply !== moments[1]!.reply) {
+                yield* untilReady(started, 1)
+                yield* support.until(() => processesOf(started).some(({ command }) => command.includes("/escaped")))
+              }
+              yield* Effect.sleep(100 * round)
+              started.child.kill("SIGKILL")
+              const took = yield* untilGone(started)
+              yield* (soak ? Effect.logInfo : Effect.logDebug)(`${what}: gone after ${took.toFixed()} ms`)
+              expect((yield* requests).length).toBe(before + 1)
+            }
+          }).pipe(Effect.provide(support.services(box)))),
+      soak ? 3_600_000 : undefined
+    )
+  }
 
   const kills = soak ? 200 : 10
   it.scopedLive(
