@@ -45,6 +45,9 @@ export interface Isolated {
   readonly data: { readonly [name: string]: string }
 }
 
+/** For directories of a program's own. */
+const untied = leash.none(Effect.succeed(undefined))
+
 /**
  * The user's home directory, from `HOME` or `USERPROFILE`. Without them it is unknown, although OpenCode finds it in the
  * system's list of users then: stored logins are not linked.
@@ -63,7 +66,7 @@ export const home: Effect.Effect<string | undefined> = directories.home
 export const temporaryDirectory: Effect.Effect<string, OpenCodeConfigError, Scope.Scope | FileSystem.FileSystem> =
   Effect.flatMap(
     FileSystem.FileSystem,
-    (fileSystem) => directories.temporary({ fileSystem, leash: leash.none })
+    (fileSystem) => directories.temporary({ fileSystem, leash: untied })
   )
 
 /**
@@ -79,5 +82,5 @@ export const make = (
 ): Effect.Effect<Isolated, OpenCodeConfigError, Scope.Scope | FileSystem.FileSystem | Path.Path> =>
   Effect.flatMap(
     Effect.zip(FileSystem.FileSystem, Path.Path),
-    ([fileSystem, path]) => directories.make({ fileSystem, path, leash: leash.none }, isolation, env, path.resolve("."))
+    ([fileSystem, path]) => directories.make({ fileSystem, path, leash: untied }, isolation, env, path.resolve("."))
   )

@@ -114,7 +114,7 @@ describe("Leftovers.list and endAll", () => {
       processes.set(79, mark("reused000000000", `${namespace()}/60/5/${boot()}`))
       // Of another container, of another machine or an earlier start of it nothing is known.
       processes.set(80, mark("container000000", `1/61/5/${boot()}`))
-      processes.set(81, mark("machine00000000", `${namespace()}/61/5/0-0-0`))
+      processes.set(81, mark("machine00000000", `${namespace()}/61/5/01234567-89ab-cdef-0123-456789abcdef`))
       // The run around it is in the care of a living program.
       processes.set(82, mark("inner0000000000", `${living}:${namespace()}/61/5/${boot()}`))
       const found = yield* Leftovers.list

@@ -12,6 +12,7 @@ import { createRequire } from "node:module"
 import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
+import * as leashScript from "../../src/internal/process/leashScript.js"
 import { kill, programOf } from "../support/processFiles.js"
 import * as support from "./support.js"
 
@@ -217,6 +218,57 @@ describe("the leash", () => {
       yield* untilGone(started)
       expect(readyAgents(started)).toBe(2)
       expect(started.child.exitCode).toBe(0)
+    }))
+
+  it.scopedLive("goes by `ps` where there is no /proc", () =>
+    Effect.gen(function*() {
+      const box = yield* support.sandbox
+      const sleeper = Effect.map(
+        Effect.acquireRelease(
+          Effect.sync(() => spawn("sleep", ["300"], { stdio: "ignore" })),
+          ({ pid }) => Effect.sync(() => kill(pid!))
+        ),
+        (child) => ({ pid: child.pid!, isRunning: () => child.signalCode === null })
+      )
+      const marked = yield* Effect.all([sleeper, sleeper, sleeper])
+      const unmarked = yield* Effect.all([sleeper, sleeper])
+      const owner = `/${process.pid}/`
+      const lines = [
+        ...[`MARK=:${owner}`, `A=b MARK=${owner} B=c`, `MARK=:/1/:${owner}:/2/ A=b`].map((environment, index) =>
+          `${marked[index]!.pid} sleep 300 ${environment}`
+        ),
+        ...[`MARK=${owner}1`, `XMARK=:${owner}`].map((environment, index) =>
+          `${unmarked[index]!.pid} sleep 300 ${environment}`
+        )
+      ]
+      const bin = path.join(box.root, "bin")
+      fs.mkdirSync(bin)
+      fs.writeFileSync(
+        path.join(bin, "ps"),
+        `#!/bin/sh\ncat <<'E' | while read -r pid rest; do kill -0 $pid && echo "$pid $rest"; done\n${
+          lines.join("\n")
+        }\nE\n`,
+        { mode: 0o755 }
+      )
+      const kept = path.join(box.tmp, "effect-opencode-b-1")
+      const gone = path.join(box.tmp, "effect-opencode-a-1")
+      for (const directory of [kept, gone]) fs.mkdirSync(directory)
+      const script = leashScript.script.replace("PATH=/usr/bin:/bin", "PATH=$PATH")
+      const first = spawn("/bin/sh", ["-c", script, leashScript.name, "/none", "MARK", "", "effect-opencode-a-", ""], {
+        env: { ...process.env, PATH: `${bin}:${process.env["PATH"]}` },
+        stdio: ["pipe", "pipe", "ignore"],
+        detached: true
+      })
+      const answer = yield* Effect.async<string>((resume) => {
+        first.stdout.once("data", (bytes: Buffer) => resume(Effect.succeed(bytes.toString().trim())))
+        first.stdin.write(`${box.tmp}\n`)
+      })
+      expect(answer).toBe(`${process.pid} ${box.tmp}/effect-opencode-a-leash`)
+      // The program dies before it has opened the pipe.
+      first.stdin.end()
+      yield* support.until(() => marked.every(({ isRunning }) => !isRunning()) && !fs.existsSync(gone))
+      expect(unmarked.every(({ isRunning }) => isRunning())).toBe(true)
+      expect(fs.readdirSync(box.tmp)).toEqual(["effect-opencode-b-1"])
     }))
 
   it.scopedLive("can be switched off", () =>

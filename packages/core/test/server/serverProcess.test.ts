@@ -28,9 +28,8 @@ const services = Effect.gen(function*() {
     fileSystem,
     path,
     table: yield* table.make({ executor, fileSystem, path }),
-    leash: leash.none,
+    leash: leash.none(Effect.succeed(undefined)),
     limitMark: limitMark.none,
-    program: Effect.succeed(undefined),
     environment: { extend: false, variables: { GIVEN: "1" } },
     forceKillAfter: Duration.seconds(5),
     password: yield* credentials.password
@@ -79,7 +78,7 @@ describe("a server process", () => {
           OPENCODE_SERVER_PASSWORD: password,
           OPENCODE_CONFIG_CONTENT: `{"model":"fake/m1"}`,
           EFFECT_OPENCODE_RUN: expect.stringMatching(/^:[0-9a-f]{24}$/),
-          EFFECT_OPENCODE_SERVER: expect.stringMatching(/^\d+\/\d+\/\d+$/)
+          EFFECT_OPENCODE_SERVER: expect.stringMatching(/^\d+\/\d+\/\d+(\/[0-9a-f-]{36})?$/)
         })
         const [directory] = NodeFs.readdirSync(tmp)
         const note: unknown = JSON.parse(NodeFs.readFileSync(NodePaths.join(tmp, directory!, ".server.json"), "utf8"))

@@ -91,9 +91,9 @@ const found = (
   })
 
 /** The programs that a process belongs to: this one, and those around it. */
-const programMark = (client: Pick<Processes, "program">): Effect.Effect<{ readonly [name: string]: string }> =>
+const programMark = (client: Pick<Processes, "leash">): Effect.Effect<{ readonly [name: string]: string }> =>
   Effect.gen(function*() {
-    const program = yield* client.program
+    const program = yield* client.leash.program
     if (program === undefined) return {}
     const above = yield* HostEnvironment.variable(orphans.variable)
     return { [orphans.variable]: `${above ?? ""}:${owners.format(program)}` }
@@ -106,7 +106,7 @@ const programMark = (client: Pick<Processes, "program">): Effect.Effect<{ readon
  * way to all others.
  */
 export const make = (
-  client: Pick<Processes, "environment" | "isolation" | "fileSystem" | "path" | "leash" | "program">,
+  client: Pick<Processes, "environment" | "isolation" | "fileSystem" | "path" | "leash">,
   config: RunConfig,
   cwd: string
 ): Effect.Effect<Surroundings, OpenCodeConfigError, Scope.Scope> =>

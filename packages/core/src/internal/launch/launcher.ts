@@ -16,7 +16,6 @@ import { variableNames } from "../opencode/variables.js"
 import type { Leash } from "../process/leash.js"
 import * as leashes from "../process/leash.js"
 import * as limitMarks from "../process/limitMark.js"
-import type { Owner } from "../process/owner.js"
 import * as owners from "../process/owner.js"
 import type { ProcessTable } from "../process/table.js"
 import * as table from "../process/table.js"
@@ -31,8 +30,6 @@ export interface Processes {
   readonly path: Path.Path
   readonly table: ProcessTable
   readonly modelList: ModelList
-  /** This program, for those who find its processes after it has died. Found out once. */
-  readonly program: Effect.Effect<Owner | undefined>
   /** Ends everything with the program. */
   readonly leash: Leash
   readonly limitMark: limitMarks.LimitMark
@@ -105,14 +102,11 @@ export const once = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<Effect.Ef
     return Effect.suspend(() => Option.isSome(known) ? Effect.succeed(known.value) : lock.withPermits(1)(ask))
   })
 
-/**
- * Without `/proc` a pid is all that tells a program from others, and asking for it costs a process: only a leash needs
- * it then.
- */
-const program = (services: table.Services, isLeashed: boolean): Effect.Effect<owners.Owner | undefined> =>
+/** Without `/proc` a pid is all that tells a program from others, and asking for it costs a process. */
+const program = (services: table.Services): Effect.Effect<owners.Owner | undefined> =>
   Effect.flatMap(
     table.hasProc(services),
-    (hasProc) => hasProc || isLeashed ? owners.self(services) : Effect.succeed(undefined)
+    (hasProc) => hasProc ? owners.self(services) : Effect.succeed(undefined)
   )
 
 /** What starts processes, as a layer's options say; its version is asked by whoever needs it. */
@@ -132,16 +126,16 @@ export const make = (
       Effect.provideService(FileSystem.FileSystem, fileSystem),
       Effect.provideService(Path.Path, path)
     )
-    const isLeashed = options.leash !== false
-    const self = yield* once(program({ executor, fileSystem, path }, isLeashed))
+    const self = yield* once(program({ executor, fileSystem, path }))
     const limitMark = path.sep === "\\" ? limitMarks.none : yield* limitMarks.make({ fileSystem })
     return {
       executor,
       fileSystem,
       path,
       table: yield* table.make({ executor, fileSystem, path }),
-      program: self,
-      leash: isLeashed ? yield* leashes.make({ executor, fileSystem, path }, self, limitMark.program) : leashes.none,
+      leash: options.leash === false
+        ? leashes.none(self)
+        : yield* leashes.make({ executor, fileSystem, path }, self, limitMark.program),
       limitMark,
       modelList: yield* modelList.make(fileSystem),
       binary: yield* once(find),

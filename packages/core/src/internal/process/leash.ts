@@ -28,6 +28,8 @@ export interface Leash {
    * fails: without a watchdog a run still works, and a warning says what is missing.
    */
   readonly fasten: Effect.Effect<void>
+  /** This program, for those who find its processes after it has died; `undefined` if it cannot be told from others. */
+  readonly program: Effect.Effect<Owner | undefined>
   /** Names a further directory in which temporary directories are going to be made. */
   readonly watch: (parent: string) => Effect.Effect<void>
 }
@@ -42,7 +44,12 @@ interface Services {
 const prefix = "effect-opencode-"
 
 /** A leash that ties nothing. */
-export const none: Leash = { prefix, fasten: Effect.void, watch: () => Effect.void }
+export const none = (program: Effect.Effect<Owner | undefined>): Leash => ({
+  prefix,
+  program,
+  fasten: Effect.void,
+  watch: () => Effect.void
+})
 
 /** How long the watchdog's start may take; usual are 5 milliseconds. */
 const patience = Duration.seconds(10)
@@ -75,6 +82,8 @@ const environment = Effect.map(HostEnvironment.facts, ({ variables }) =>
 
 /** The open end of the pipe, and whether it still has a reader. */
 interface Watchdog {
+  /** The parent of its first process: this program. */
+  readonly pid: number
   readonly tell: (line: string) => Effect.Effect<boolean>
 }
 
@@ -103,26 +112,27 @@ const start = (
       const line = yield* Stream.runHead(Stream.splitLines(Stream.decodeText(process.stdout)))
       if (Option.isNone(line)) return yield* Effect.fail("the watchdog said nothing")
       // A scripted executor has nothing to watch.
-      if (line.value === leashScript.nothingToWatch) return { tell: () => Effect.succeed(true) }
+      if (line.value === leashScript.nothingToWatch) return { pid: 0, tell: () => Effect.succeed(true) }
+      const [pid, directory] = [Number.parseInt(line.value, 10), line.value.slice(line.value.indexOf(" ") + 1)]
       // `w` would write at a position, which a pipe does not have.
-      const pipe = yield* Scope.extend(fileSystem.open(`${line.value}/pipe`, { flag: "a" }), scope)
-      yield* fileSystem.remove(line.value, { recursive: true })
+      const pipe = yield* Scope.extend(fileSystem.open(`${directory}/pipe`, { flag: "a" }), scope)
+      yield* fileSystem.remove(directory, { recursive: true })
       yield* Deferred.succeed(opened, undefined)
       yield* process.exitCode
-      return { tell: (line: string) => Effect.isSuccess(pipe.writeAll(encoder.encode(`${line}\n`))) }
+      return { pid, tell: (line: string) => Effect.isSuccess(pipe.writeAll(encoder.encode(`${line}\n`))) }
     }).pipe(Effect.ensuring(Deferred.succeed(opened, undefined))))
   }).pipe(Effect.mapError((error) => typeof error === "string" ? error : error.message))
 
 /** The watchdog of a program, which is started when it is first needed. It ends with the scope. */
 export const make = (
   services: Services,
-  owner: Effect.Effect<Owner | undefined>,
+  program: Effect.Effect<Owner | undefined>,
   /** The first digits of the limits of our processes; empty if they have none. */
   limit: string
 ): Effect.Effect<Leash, never, Scope.Scope> =>
   Effect.gen(function*() {
     // Windows has neither signals nor such a shell.
-    if (services.path.sep === "\\") return none
+    if (services.path.sep === "\\") return none(program)
     const scope = yield* Effect.scope
     const own = `${prefix}${yield* token}-`
     const parents = new Set<string>()
@@ -130,12 +140,11 @@ export const make = (
     let isGivenUp = false
 
     const begin = Effect.gen(function*() {
-      const self = yield* owner
-      if (self === undefined) return yield* Effect.fail("this program cannot be told from others")
+      const self = yield* program
       const lifetime = yield* Scope.make()
       const watchdog = yield* start(
         services,
-        ["/proc", orphans.variable, owners.format(self), own, limit],
+        ["/proc", orphans.variable, self === undefined ? "" : owners.format(self), own, limit],
         yield* temporary
       ).pipe(Scope.extend(lifetime), Effect.onError(() => Scope.close(lifetime, Exit.void)))
       yield* Effect.forEach(parents, (parent) => watchdog.tell(`d${parent}`), { discard: true })
@@ -180,6 +189,11 @@ export const make = (
 
     return {
       prefix: own,
+      // Without `/proc` only the watchdog knows our pid.
+      program: Effect.map(program, (self) =>
+        self === undefined && current !== undefined && current.watchdog.pid > 0
+          ? { namespace: "", pid: current.watchdog.pid, started: "", boot: "" }
+          : self),
       fasten,
       watch: (parent) =>
         Effect.suspend(() => {

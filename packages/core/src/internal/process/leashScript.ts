@@ -6,7 +6,7 @@ export const nothingToWatch = "nothing to watch"
 
 /**
  * The watchdog. Its arguments are the directory of processes, the variable that names the program of a process, this
- * program, the first characters of the names of its temporary directories, and the first digits of the limit by which
+ * program (empty if only the watchdog can know its pid), the first characters of the names of its temporary directories, and the first digits of the limit by which
  * its processes are known (`limitMark`), if they have one. The first line of its input is the
  * directory in which they are made.
  *
@@ -23,6 +23,7 @@ PATH=/usr/bin:/bin\${PATH:+:$PATH}
 export PATH
 umask 077
 proc=$1 variable=$2 owner=$3 prefix=$4 limit=$5
+[ -n "$owner" ] || owner=/$PPID/
 newline='
 '
 IFS= read -r parent || exit 1
@@ -92,7 +93,7 @@ pause() {
 ) </dev/null >/dev/null 2>&1 &
 
 exec 4<&-
-echo "$directory"
+echo "$PPID $directory"
 read -r line
 exit 0
 `

@@ -18,7 +18,7 @@ export const format = ({ boot, namespace, pid, started }: Owner): string =>
   [namespace, pid, started, ...(boot === "" ? [] : [boot])].join("/")
 
 export const parse = (text: string): Owner | undefined => {
-  const match = /^(\d*)\/([1-9]\d*)\/(\d*)(?:\/([0-9a-f-]+))?$/.exec(text)
+  const match = /^(\d*)\/([1-9]\d*)\/(\d*)(?:\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}))?$/.exec(text)
   return match === null
     ? undefined
     : { namespace: match[1]!, pid: Number(match[2]), started: match[3]!, boot: match[4] ?? "" }
@@ -47,7 +47,7 @@ export const self = (services: processTable.Services): Effect.Effect<Owner | und
         namespace: /\d+/.exec(namespace)?.[0] ?? "",
         pid: stat.pid,
         started: stat.identity,
-        boot: /^[0-9a-f-]+$/.exec(boot.trim())?.[0] ?? ""
+        boot: /^[0-9a-f-]{36}$/.exec(boot.trim())?.[0] ?? ""
       }
     }
     const text = yield* Effect.orElseSucceed(executor.string(Command.make("sh", "-c", "echo $PPID")), () => "")

@@ -32,7 +32,7 @@ export interface Services
   extends
     Pick<
       Processes,
-      "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter" | "leash" | "limitMark" | "program"
+      "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter" | "leash" | "limitMark"
     >
 {
   /** That of all servers: what their tools say is cleaned of it. */
