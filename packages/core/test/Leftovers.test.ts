@@ -108,15 +108,15 @@ describe("Leftovers.list and endAll", () => {
       const living = `${namespace()}/60//${boot()}`
       processes.set(60, { ppid: 1, pgid: 60 })
       processes.set(70, mark("living000000000", living))
-      processes.set(77, mark("dead00000000000", `${namespace()}/61/5/${boot()}`))
-      processes.set(78, mark("dead00000000000", `${namespace()}/61/5/${boot()}`))
+      processes.set(77, mark("dead00000000000", `${namespace()}/4999961/5/${boot()}`))
+      processes.set(78, mark("dead00000000000", `${namespace()}/4999961/5/${boot()}`))
       // The pid of its program belongs to another process by now.
       processes.set(79, mark("reused000000000", `${namespace()}/60/5/${boot()}`))
       // Of another container, of another machine or an earlier start of it nothing is known.
-      processes.set(80, mark("container000000", `1/61/5/${boot()}`))
-      processes.set(81, mark("machine00000000", `${namespace()}/61/5/01234567-89ab-cdef-0123-456789abcdef`))
+      processes.set(80, mark("container000000", `1/4999961/5/${boot()}`))
+      processes.set(81, mark("machine00000000", `${namespace()}/4999961/5/01234567-89ab-cdef-0123-456789abcdef`))
       // The run around it is in the care of a living program.
-      processes.set(82, mark("inner0000000000", `${living}:${namespace()}/61/5/${boot()}`))
+      processes.set(82, mark("inner0000000000", `${living}:${namespace()}/4999961/5/${boot()}`))
       const found = yield* Leftovers.list
       assert.deepStrictEqual(found.map(({ isAlive, pids, runId }) => [runId, isAlive, ...pids]), [
         ["living000000000", true, 70],
@@ -126,7 +126,7 @@ describe("Leftovers.list and endAll", () => {
         ["machine00000000", true, 81],
         ["inner0000000000", true, 82]
       ])
-      assert.deepStrictEqual(found[1]!.program, { pid: 61, started: "5", boot: boot() })
+      assert.deepStrictEqual(found[1]!.program, { pid: 4999961, started: "5", boot: boot() })
       const fiber = yield* Effect.fork(Leftovers.endAll())
       yield* T.untilStarted(1)
       for (const pid of [77, 78, 79]) processes.delete(pid)
@@ -139,7 +139,7 @@ describe("Leftovers.list and endAll", () => {
   it.effect("kill what takes no notice, and return what is there even then", () =>
     Effect.gen(function*() {
       const { processes } = yield* T.Machine
-      const program = `${namespace()}/61/5/${boot()}`
+      const program = `${namespace()}/4999961/5/${boot()}`
       processes.set(77, { ppid: 1, pgid: 77, environ: () => `${marked(runId)}${name}=:${program}\0` })
       const fiber = yield* Effect.fork(Leftovers.endAll({ forceKillAfter: "1 second" }))
       yield* T.untilStarted(1)

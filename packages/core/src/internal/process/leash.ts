@@ -13,6 +13,7 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as HostEnvironment from "../../HostEnvironment.js"
+import * as systemError from "../util/systemError.js"
 import * as leashScript from "./leashScript.js"
 import * as orphans from "./orphans.js"
 import type { Owner } from "./owner.js"
@@ -110,7 +111,7 @@ const start = (
     return yield* Effect.scoped(Effect.gen(function*() {
       const process = yield* executor.start(command)
       const line = yield* Stream.runHead(Stream.splitLines(Stream.decodeText(process.stdout)))
-      if (Option.isNone(line)) return yield* Effect.fail("the watchdog said nothing")
+      if (Option.isNone(line)) return yield* Effect.fail(`no pipe could be made in ${parent}`)
       // A scripted executor has nothing to watch.
       if (line.value === leashScript.nothingToWatch) return { pid: 0, tell: () => Effect.succeed(true) }
       const [pid, directory] = [Number.parseInt(line.value, 10), line.value.slice(line.value.indexOf(" ") + 1)]
@@ -121,7 +122,7 @@ const start = (
       yield* process.exitCode
       return { pid, tell: (line: string) => Effect.isSuccess(pipe.writeAll(encoder.encode(`${line}\n`))) }
     }).pipe(Effect.ensuring(Deferred.succeed(opened, undefined))))
-  }).pipe(Effect.mapError((error) => typeof error === "string" ? error : error.message))
+  }).pipe(Effect.mapError((error) => typeof error === "string" ? error : systemError.describe(error)))
 
 /** The watchdog of a program, which is started when it is first needed. It ends with the scope. */
 export const make = (
@@ -141,14 +142,14 @@ export const make = (
 
     const begin = Effect.gen(function*() {
       const self = yield* program
+      const parent = services.path.resolve(yield* temporary)
       const lifetime = yield* Scope.make()
-      const watchdog = yield* start(
-        services,
-        ["/proc", orphans.variable, self === undefined ? "" : owners.format(self), own, limit],
-        yield* temporary
-      ).pipe(Scope.extend(lifetime), Effect.onError(() => Scope.close(lifetime, Exit.void)))
-      yield* Effect.forEach(parents, (parent) => watchdog.tell(`d${parent}`), { discard: true })
-      current = { scope: lifetime, watchdog }
+      const names = [orphans.variable, self === undefined ? "" : owners.format(self), own, limit]
+      yield* Effect.gen(function*() {
+        const watchdog = yield* Scope.extend(start(services, ["/proc", ...names], parent), lifetime)
+        yield* Effect.forEach(parents, (parent) => watchdog.tell(`d${parent}`), { discard: true })
+        current = { scope: lifetime, watchdog }
+      }).pipe(Effect.onError(() => Scope.close(lifetime, Exit.void)))
     }).pipe(
       Effect.timeoutFail({ duration: patience, onTimeout: () => `not within ${Duration.format(patience)}` }),
       Effect.withClock(kernelClock),
@@ -182,7 +183,7 @@ export const make = (
       isGivenUp ? Effect.void : Effect.flatMap(look, (isThere) => isThere ? Effect.void : begin)
     )).pipe(
       // Whoever waits may be interrupted, the start may not: others wait for it.
-      Effect.uninterruptible,
+      Effect.interruptible,
       Effect.forkIn(scope),
       Effect.flatMap(Fiber.join)
     )
@@ -197,7 +198,8 @@ export const make = (
       fasten,
       watch: (parent) =>
         Effect.suspend(() => {
-          if (parents.has(parent)) return Effect.void
+          // The watchdog reads lines.
+          if (parents.has(parent) || parent.includes("\n")) return Effect.void
           parents.add(parent)
           return Effect.asVoid(current?.watchdog.tell(`d${parent}`) ?? Effect.void)
         })
