@@ -1,6 +1,6 @@
-import { assert, describe, it } from "@effect/vitest"
-import { NodeFileSystem } from "@effect/platform-node"
 import { FileSystem } from "@effect/platform"
+import { NodeFileSystem } from "@effect/platform-node"
+import { assert, describe, it } from "@effect/vitest"
 import { Effect } from "effect"
 import * as limitMark from "../src/internal/process/limitMark.js"
 

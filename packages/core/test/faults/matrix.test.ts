@@ -96,7 +96,9 @@ const programs = [
     "an uncaught exception",
     "an unhandled rejection",
     "`process.abort()`"
-  ].map((fault) => `| ${fault} | agents and tools that ignore SIGTERM, one with an empty environment | 1 to 3 | 0 | 0 | |`),
+  ].map((fault) =>
+    `| ${fault} | agents and tools that ignore SIGTERM, one with an empty environment | 1 to 3 | 0 | 0 | |`
+  ),
   "| SIGKILL while a tool works | OpenCode, a tool that ignores SIGTERM, one with an empty environment | 1 to 3 | 0 | 0 | 0 |",
   "| SIGKILL while the provider is asked | OpenCode | 1 to 3 | 0 | 0 | 0 |",
   "| SIGKILL while a tool of a server works | the server, its tools | 1 to 3 | 0 | 0 | 0 |",

@@ -83,7 +83,8 @@ describe("nothing survives a run", () => {
   real("that left a process without an environment, in a session of its own", (box) =>
     Effect.gen(function*() {
       const isEscaped = ({ command }: { readonly command: string }) => command.includes(`${box.work}/escaped`)
-      const command = `(env -i PATH=$PATH setsid sh -c 'sleep 300; :' ${box.work}/escaped >/dev/null 2>&1 &); echo started`
+      const command =
+        `(env -i PATH=$PATH setsid sh -c 'sleep 300; :' ${box.work}/escaped >/dev/null 2>&1 &); echo started`
       const there = until(() => processes(box).some(isEscaped))
       yield* respond((request) => request.step === 0 ? bash(command) : Effect.as(there, Reply.text("started")))
       const result = yield* run("Start a server")

@@ -110,7 +110,7 @@ const start = (
 const processesOf = ({ child, work }: Started) =>
   fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name) && Number(name) !== child.pid).flatMap((name) => {
     const { command, environment } = programOf(name)
-    const isOurs = (environment.includes(`${work}/`) || command.includes(`${work}/`))
+    const isOurs = environment.includes(`${work}/`) || command.includes(`${work}/`)
     return isOurs ? [{ pid: Number(name), command }] : []
   })
 
@@ -136,20 +136,20 @@ const untilReady = (started: Started, agents: number) =>
 const untilGone = (started: Started) =>
   Effect.gen(function*() {
     yield* Effect.promise(() => started.exited)
-    const [took] = yield* Effect.timed(support.until(() =>
-      processesOf(started).length === 0 && directoriesOf(started).length === 0 && watchdogs(started).length === 0
-    ).pipe(
-      Effect.timeoutFail({
-        duration: "60 seconds",
-        onTimeout: () =>
-          new Error(
-            `left: ${
-              JSON.stringify([processesOf(started), directoriesOf(started), watchdogs(started)])
-            }`
-          )
-      }),
-      Effect.orDie
-    ))
+    const [took] = yield* Effect.timed(
+      support.until(() =>
+        processesOf(started).length === 0 && directoriesOf(started).length === 0 && watchdogs(started).length === 0
+      ).pipe(
+        Effect.timeoutFail({
+          duration: "60 seconds",
+          onTimeout: () =>
+            new Error(
+              `left: ${JSON.stringify([processesOf(started), directoriesOf(started), watchdogs(started)])}`
+            )
+        }),
+        Effect.orDie
+      )
+    )
     return Duration.toMillis(took)
   })
 

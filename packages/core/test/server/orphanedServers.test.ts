@@ -320,7 +320,11 @@ describe("leftovers", () => {
       return run(
         Effect.gen(function*() {
           const all = yield* services
-          yield* orphanedServers.end(all, { namespace: "4026", pid: us, started: "500", boot: "" }, "/tmp/effect-opencode-ours")
+          yield* orphanedServers.end(
+            all,
+            { namespace: "4026", pid: us, started: "500", boot: "" },
+            "/tmp/effect-opencode-ours"
+          )
           assert.deepStrictEqual(yield* kills, [])
           assert.strictEqual(files.size, 1)
         }).pipe(Effect.raceFirst(TestClock.adjust("50 millis").pipe(Effect.zipRight(settle), Effect.forever))),

@@ -108,20 +108,22 @@ const start = (
         Stream.execute(Deferred.await(opened))
       ))
     )
-    return yield* Effect.scoped(Effect.gen(function*() {
-      const process = yield* executor.start(command)
-      const line = yield* Stream.runHead(Stream.splitLines(Stream.decodeText(process.stdout)))
-      if (Option.isNone(line)) return yield* Effect.fail(`no pipe could be made in ${parent}`)
-      // A scripted executor has nothing to watch.
-      if (line.value === leashScript.nothingToWatch) return { pid: 0, tell: () => Effect.succeed(true) }
-      const [pid, directory] = [Number.parseInt(line.value, 10), line.value.slice(line.value.indexOf(" ") + 1)]
-      // `w` would write at a position, which a pipe does not have.
-      const pipe = yield* Scope.extend(fileSystem.open(`${directory}/pipe`, { flag: "a" }), scope)
-      yield* fileSystem.remove(directory, { recursive: true })
-      yield* Deferred.succeed(opened, undefined)
-      yield* process.exitCode
-      return { pid, tell: (line: string) => Effect.isSuccess(pipe.writeAll(encoder.encode(`${line}\n`))) }
-    }).pipe(Effect.ensuring(Deferred.succeed(opened, undefined))))
+    return yield* Effect.scoped(
+      Effect.gen(function*() {
+        const process = yield* executor.start(command)
+        const line = yield* Stream.runHead(Stream.splitLines(Stream.decodeText(process.stdout)))
+        if (Option.isNone(line)) return yield* Effect.fail(`no pipe could be made in ${parent}`)
+        // A scripted executor has nothing to watch.
+        if (line.value === leashScript.nothingToWatch) return { pid: 0, tell: () => Effect.succeed(true) }
+        const [pid, directory] = [Number.parseInt(line.value, 10), line.value.slice(line.value.indexOf(" ") + 1)]
+        // `w` would write at a position, which a pipe does not have.
+        const pipe = yield* Scope.extend(fileSystem.open(`${directory}/pipe`, { flag: "a" }), scope)
+        yield* fileSystem.remove(directory, { recursive: true })
+        yield* Deferred.succeed(opened, undefined)
+        yield* process.exitCode
+        return { pid, tell: (line: string) => Effect.isSuccess(pipe.writeAll(encoder.encode(`${line}\n`))) }
+      }).pipe(Effect.ensuring(Deferred.succeed(opened, undefined)))
+    )
   }).pipe(Effect.mapError((error) => typeof error === "string" ? error : systemError.describe(error)))
 
 /** The watchdog of a program, which is started when it is first needed. It ends with the scope. */
@@ -167,10 +169,13 @@ export const make = (
       current = undefined
       return Effect.zipRight(watchdog.tell("q"), Scope.close(scope, Exit.void))
     })
-    yield* Scope.addFinalizer(scope, Effect.suspend(() => {
-      isGivenUp = true
-      return end
-    }))
+    yield* Scope.addFinalizer(
+      scope,
+      Effect.suspend(() => {
+        isGivenUp = true
+        return end
+      })
+    )
 
     const lock = yield* Effect.makeSemaphore(1)
     // One that was killed is replaced.
@@ -179,9 +184,9 @@ export const make = (
         ? Effect.succeed(false)
         : Effect.tap(current.watchdog.tell(""), (isThere) => isThere ? Effect.void : end)
     )
-    const fasten = lock.withPermits(1)(Effect.suspend(() =>
-      isGivenUp ? Effect.void : Effect.flatMap(look, (isThere) => isThere ? Effect.void : begin)
-    )).pipe(
+    const fasten = lock.withPermits(1)(
+      Effect.suspend(() => isGivenUp ? Effect.void : Effect.flatMap(look, (isThere) => isThere ? Effect.void : begin))
+    ).pipe(
       // Whoever waits may be interrupted, the start may not: others wait for it.
       Effect.interruptible,
       Effect.forkIn(scope),

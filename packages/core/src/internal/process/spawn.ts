@@ -131,7 +131,8 @@ export const start = (
       )
 
       let known: ReadonlyArray<Seen> = []
-      const members = Effect.suspend(() => table.members({ pid: process.pid, marker: options.marker, limit: options.limit, before, known })
+      const members = Effect.suspend(() =>
+        table.members({ pid: process.pid, marker: options.marker, limit: options.limit, before, known })
       )
         .pipe(
           Effect.tap((found) =>

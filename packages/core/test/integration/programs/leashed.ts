@@ -2,8 +2,8 @@
  * A program whose runs are under way when it is ended, for tests of what is left. What it does and how it ends come as
  * JSON by environment. Narrow imports: a test starts many of these programs.
  */
-import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import * as OpenCode from "effect-opencode/OpenCode"
 import * as OpenCodeServer from "effect-opencode/OpenCodeServer"
 import * as RunConfig from "effect-opencode/RunConfig"
