@@ -2,6 +2,8 @@
  * A program that is gone, by whatever end, and what is left of its runs. `npm run test:soak` kills 200 programs over a
  * scripted OpenCode and 20 over the real one.
  */
+import { CommandExecutor, FileSystem, Path } from "@effect/platform"
+import { NodeContext } from "@effect/platform-node"
 import { afterAll, assert, beforeAll, describe, expect, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import type { Scope } from "effect"
@@ -12,8 +14,10 @@ import { createRequire } from "node:module"
 import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
+import * as leash from "../../src/internal/process/leash.js"
 import * as leashScript from "../../src/internal/process/leashScript.js"
-import { kill, programOf } from "../support/processFiles.js"
+import * as owner from "../../src/internal/process/owner.js"
+import { kill, programOf, read } from "../support/processFiles.js"
 import * as support from "./support.js"
 
 const bundle = fs.mkdtempSync(path.join(os.tmpdir(), "eo-leash-"))
@@ -45,6 +49,8 @@ interface Plan {
   readonly runs: number
   readonly server?: boolean
   readonly leash?: boolean
+  /** Whether it has a terminal of its own, which is closed with the first process. */
+  readonly terminal?: boolean
 }
 
 /**
@@ -91,7 +97,10 @@ const start = (
       const tmp = path.join(work, "tmp")
       fs.mkdirSync(tmp, { recursive: true })
       const order = path.join(work, "order")
-      const child = spawn(process.execPath, [program], {
+      const [command, ...args] = plan.terminal === true
+        ? ["script", "-qec", `exec ${process.execPath} ${program}`, "/dev/null"] as const
+        : [process.execPath, program] as const
+      const child = spawn(command, args, {
         env: { ...process.env, TMPDIR: tmp, PLAN: JSON.stringify({ options: {}, ...plan, cwd: work, order }) },
         stdio: "ignore",
         detached: true
@@ -106,20 +115,31 @@ const start = (
       })
   )
 
-/** The processes of a program, whatever has become of it. */
-const processesOf = ({ child, work }: Started) =>
-  fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name) && Number(name) !== child.pid).flatMap((name) => {
-    const { command, environment } = programOf(name)
-    const isOurs = environment.includes(`${work}/`) || command.includes(`${work}/`)
-    return isOurs ? [{ pid: Number(name), command }] : []
-  })
+/** The program itself, which may have a terminal around it. */
+const pidOf = ({ order }: Started): number => Number(read(`${order}.pid`))
 
-/** The watchdogs of a program. */
-const watchdogs = ({ child }: Started): ReadonlyArray<number> =>
+/** The processes of a program, whatever has become of it. */
+const processesOf = (started: Started) => {
+  const { child, work } = started
+  const self = [child.pid, pidOf(started)]
+  return fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name) && !self.includes(Number(name))).flatMap(
+    (name) => {
+      const { command, environment } = programOf(name)
+      const isOurs = environment.includes(`${work}/`) || command.includes(`${work}/`)
+      return isOurs ? [{ pid: Number(name), command }] : []
+    }
+  )
+}
+
+/** The watchdogs with this in their arguments. */
+const withCommand = (text: string): ReadonlyArray<number> =>
   fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name)).filter((name) => {
     const { command } = programOf(name, 1)
-    return command.includes("effect-opencode-leash") && command.includes(`/${child.pid}/`)
+    return command.includes("effect-opencode-leash") && command.includes(text)
   }).map(Number)
+
+/** The watchdogs of a program. */
+const watchdogs = (started: Started): ReadonlyArray<number> => withCommand(`/${pidOf(started)}/`)
 
 const readyAgents = ({ work }: Started): number =>
   fs.readdirSync(work).filter((name) => name.startsWith("ready.")).length
@@ -182,11 +202,18 @@ const order = (how: string) => (started: Started) =>
   })
 
 /** Every way to be gone; a negative pid is a group. */
-const endings: ReadonlyArray<readonly [name: string, end: (started: Started) => Effect.Effect<void>]> = [
+const endings: ReadonlyArray<
+  readonly [name: string, end: (started: Started) => Effect.Effect<void>, plan?: Partial<Plan>]
+> = [
   ["SIGKILL", ({ child }) => Effect.sync(() => void child.kill("SIGKILL"))],
   ["SIGKILL to its group", ({ child }) => Effect.sync(() => void process.kill(-child.pid!, "SIGKILL"))],
   ["SIGTERM that nobody handles", ({ child }) => Effect.sync(() => void child.kill("SIGTERM"))],
   ["a hang-up of its session", ({ child }) => Effect.sync(() => void process.kill(-child.pid!, "SIGHUP"))],
+  ...(fs.existsSync("/usr/bin/script")
+    ? [["a closed terminal", ({ child }: Started) => Effect.sync(() => void child.kill("SIGKILL")), {
+      terminal: true
+    }]] as const
+    : []),
   ["process.exit()", order("exit")],
   ["an uncaught exception", order("exception")],
   ["an unhandled rejection", order("rejection")],
@@ -199,8 +226,8 @@ describe("the leash", () => {
       const box = yield* support.sandbox
       const binary = stubborn(box)
       const unharmed = yield* neighbour(box, binary)
-      for (const [index, [name, end]] of endings.entries()) {
-        const started = yield* start(box, `program-${index}`, { binary, runs: 2 })
+      for (const [index, [name, end, plan]] of endings.entries()) {
+        const started = yield* start(box, `program-${index}`, { binary, runs: 2, ...plan })
         yield* untilReady(started, 2)
         yield* end(started)
         const took = yield* untilGone(started)
@@ -220,6 +247,33 @@ describe("the leash", () => {
       expect(started.child.exitCode).toBe(0)
     }))
 
+  it.scopedLive("is one process, knows no secret, is replaced if it was killed, and ends with its layer", () =>
+    Effect.gen(function*() {
+      yield* support.sandbox
+      process.env["SOME_API_KEY"] = "a-secret-value"
+      const [executor, fileSystem, path] = yield* Effect.all([
+        CommandExecutor.CommandExecutor,
+        FileSystem.FileSystem,
+        Path.Path
+      ])
+      const services = { executor, fileSystem, path }
+      const tied = yield* Effect.scoped(Effect.gen(function*() {
+        const tied = yield* leash.make(services, owner.self(services), "")
+        const all = () => withCommand(tied.prefix)
+        expect(all()).toEqual([])
+        yield* Effect.all([tied.fasten, tied.fasten, tied.fasten], { concurrency: "unbounded" })
+        const [first, ...others] = all()
+        expect(others).toEqual([])
+        expect(programOf(String(first)).environment).not.toContain("a-secret-value")
+        kill(first!)
+        yield* support.until(() => all().length === 0)
+        yield* tied.fasten
+        expect(all().length).toBe(1)
+        return tied
+      }))
+      yield* support.until(() => withCommand(tied.prefix).length === 0)
+    }).pipe(Effect.provide(NodeContext.layer)))
+
   it.scopedLive("goes by `ps` where there is no /proc", () =>
     Effect.gen(function*() {
       const box = yield* support.sandbox
@@ -232,12 +286,12 @@ describe("the leash", () => {
       )
       const marked = yield* Effect.all([sleeper, sleeper, sleeper])
       const unmarked = yield* Effect.all([sleeper, sleeper])
-      const owner = `/${process.pid}/`
+      const program = `/${process.pid}/`
       const lines = [
-        ...[`MARK=:${owner}`, `A=b MARK=${owner} B=c`, `MARK=:/1/:${owner}:/2/ A=b`].map((environment, index) =>
+        ...[`MARK=:${program}`, `A=b MARK=${program} B=c`, `MARK=:/1/:${program}:/2/ A=b`].map((environment, index) =>
           `${marked[index]!.pid} sleep 300 ${environment}`
         ),
-        ...[`MARK=${owner}1`, `XMARK=:${owner}`].map((environment, index) =>
+        ...[`MARK=${program}1`, `XMARK=:${program}`].map((environment, index) =>
           `${unmarked[index]!.pid} sleep 300 ${environment}`
         )
       ]

@@ -115,10 +115,10 @@ const start = (
         if (Option.isNone(line)) return yield* Effect.fail(`no pipe could be made in ${parent}`)
         // A scripted executor has nothing to watch.
         if (line.value === leashScript.nothingToWatch) return { pid: 0, tell: () => Effect.succeed(true) }
-        const [pid, directory] = [Number.parseInt(line.value, 10), line.value.slice(line.value.indexOf(" ") + 1)]
+        const [pid, name] = [Number.parseInt(line.value, 10), line.value.slice(line.value.indexOf(" ") + 1)]
         // `w` would write at a position, which a pipe does not have.
-        const pipe = yield* Scope.extend(fileSystem.open(`${directory}/pipe`, { flag: "a" }), scope)
-        yield* fileSystem.remove(directory, { recursive: true })
+        const pipe = yield* Scope.extend(fileSystem.open(name, { flag: "a" }), scope)
+        yield* fileSystem.remove(name)
         yield* Deferred.succeed(opened, undefined)
         yield* process.exitCode
         return { pid, tell: (line: string) => Effect.isSuccess(pipe.writeAll(encoder.encode(`${line}\n`))) }

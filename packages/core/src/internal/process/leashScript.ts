@@ -27,9 +27,9 @@ proc=$1 variable=$2 owner=$3 prefix=$4 limit=$5
 newline='
 '
 IFS= read -r parent || exit 1
-directory=$parent/\${prefix}leash
-mkdir "$directory" && mkfifo "$directory/pipe" || exit 1
-exec 3<>"$directory/pipe" 4<"$directory/pipe" || exit 1
+pipe=$parent/\${prefix}leash
+mkfifo "$pipe" || exit 1
+exec 3<>"$pipe" 4<"$pipe" || exit 1
 
 found() {
   if [ -r "$proc/self/stat" ]; then
@@ -81,6 +81,7 @@ pause() {
     round=$((round + 1))
     pause
   done
+  rm -f "$pipe"
   IFS=$newline
   set -f
   for parent in $parents; do
@@ -93,7 +94,7 @@ pause() {
 ) </dev/null >/dev/null 2>&1 &
 
 exec 4<&-
-echo "$PPID $directory"
+echo "$PPID $pipe"
 read -r line
 exit 0
 `

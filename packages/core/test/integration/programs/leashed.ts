@@ -26,6 +26,8 @@ const Plan = Schema.parseJson(Schema.Struct({
 
 const plan = Schema.decodeSync(Plan)(process.env["PLAN"] ?? "")
 
+fs.writeFileSync(`${plan.order}.pid`, String(process.pid))
+
 const given = { ...(plan.binary === undefined ? {} : { binary: plan.binary }), leash: plan.leash }
 
 const runtime = ManagedRuntime.make(
