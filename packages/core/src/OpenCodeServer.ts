@@ -155,6 +155,8 @@ export interface Options extends RunningOptions {
   readonly isolation?: Isolation.Isolation | undefined
   /** What a server inherits, as with `OpenCode.layer`. Default: `"inherit"`. */
   readonly environment?: OpenCode.Options["environment"]
+  /** As with `OpenCode.layer`: ends the servers, their tools and their directories with the program. Default: true. */
+  readonly leash?: boolean | undefined
   /** Server processes at the same time; one that nobody uses gives way to another kind. Default: 4. */
   readonly maxServers?: number | undefined
   /** How long a server that nobody uses goes on. Default: 5 minutes. */

@@ -40,7 +40,8 @@ export * as HostEnvironment from "./HostEnvironment.js"
 export * as Isolation from "./Isolation.js"
 
 /**
- * What a program that was killed has left behind of its runs. A program that ends in any other way leaves nothing.
+ * Finds and ends what a dead program has left of its runs. The layer's watchdog (`leash`) leaves nothing; this is for
+ * programs without one, or whose watchdog was killed with them.
  *
  * @since 0.1.0
  */

@@ -9,6 +9,8 @@ import { noAgents } from "../opencode/dialect.js"
 import type { Dialect, Found } from "../opencode/dialect.js"
 import * as secretSearch from "../opencode/secretSearch.js"
 import { revealed, variableNames } from "../opencode/variables.js"
+import * as orphans from "../process/orphans.js"
+import * as owners from "../process/owner.js"
 import * as configFiles from "./configFiles.js"
 import * as directories from "./directories.js"
 import * as knownSecrets from "./knownSecrets.js"
@@ -87,6 +89,15 @@ const found = (
     return { inherited, agents }
   })
 
+/** The programs that a process belongs to: this one, and those around it. */
+const programMark = (client: Pick<Launcher, "leash">): Effect.Effect<{ readonly [name: string]: string }> =>
+  Effect.gen(function*() {
+    const program = yield* client.leash.program
+    if (program === undefined) return {}
+    const above = yield* HostEnvironment.variable(orphans.variable)
+    return { [orphans.variable]: `${above ?? ""}:${owners.format(program)}` }
+  })
+
 /**
  * Prepares the directories of a process and gives all of its variables. Later ones win: a `TMPDIR` of the caller's is
  * used, a data directory of the caller's only says where the stored credentials are, and a `BUN_TMPDIR` in which directory the
@@ -94,7 +105,7 @@ const found = (
  * way to all others.
  */
 export const make = (
-  client: Pick<Launcher, "environment" | "isolation" | "fileSystem" | "path">,
+  client: Pick<Launcher, "environment" | "isolation" | "fileSystem" | "path" | "leash">,
   dialect: Dialect,
   config: RunConfig,
   cwd: string
@@ -115,7 +126,8 @@ export const make = (
       PWD: cwd,
       ...own,
       ...isolated.unpacked,
-      ...isolated.data
+      ...isolated.data,
+      ...(yield* programMark(client))
     }
     return {
       env: { ...env, ...(yield* loopback.unproxied((name) => valueOf(client, env, name))) },

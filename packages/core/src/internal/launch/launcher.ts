@@ -5,6 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
 import * as HostEnvironment from "../../HostEnvironment.js"
 import type { Isolation } from "../../Isolation.js"
 import type { Options } from "../../OpenCode.js"
@@ -14,6 +15,9 @@ import type { Version } from "../../Version.js"
 import type { Dialect } from "../opencode/dialect.js"
 import { variableNames } from "../opencode/variables.js"
 import * as processList from "../process/list.js"
+import type { Leash } from "../process/leash.js"
+import * as leashes from "../process/leash.js"
+import * as limitMarks from "../process/limitMark.js"
 import type { Owner } from "../process/owner.js"
 import type { ProcessTable } from "../process/table.js"
 import * as table from "../process/table.js"
@@ -34,8 +38,9 @@ export interface Launcher {
   readonly path: Path.Path
   readonly table: ProcessTable
   readonly modelList: ModelList
-  /** This program, for those who find its processes after it has died. Found out once. */
-  readonly program: Effect.Effect<Owner | undefined>
+  /** Ends everything with the program. */
+  readonly leash: Leash
+  readonly limitMark: limitMarks.LimitMark
   /** Found once; fails again and again if it cannot be found. */
   readonly binary: Effect.Effect<string, OpenCodeBinaryNotFoundError>
   /** Asked once; asked again after a failure. */
@@ -114,12 +119,12 @@ const program = (services: processList.Services): Effect.Effect<Owner | undefine
 
 /** What starts processes, as a layer's options say; its version is asked by whoever needs it. */
 export const make = (
-  options: Pick<Options, "binary" | "defaults" | "forceKillAfter" | "environment">,
+  options: Pick<Options, "binary" | "defaults" | "forceKillAfter" | "environment" | "leash">,
   isolation: Isolation
 ): Effect.Effect<
   Omit<Launcher, "release">,
   never,
-  CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path
+  CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path | Scope.Scope
 > =>
   Effect.gen(function*() {
     const executor = yield* CommandExecutor.CommandExecutor
@@ -129,12 +134,17 @@ export const make = (
       Effect.provideService(FileSystem.FileSystem, fileSystem),
       Effect.provideService(Path.Path, path)
     )
+    const self = yield* once(program({ executor, fileSystem, path }))
+    const limitMark = path.sep === "\\" ? limitMarks.none : yield* limitMarks.make({ fileSystem })
     return {
       executor,
       fileSystem,
       path,
       table: yield* table.make({ executor, fileSystem, path }),
-      program: yield* once(program({ executor, fileSystem, path })),
+      leash: options.leash === false
+        ? leashes.none(self)
+        : yield* leashes.make({ executor, fileSystem, path }, self, limitMark.program),
+      limitMark,
       modelList: yield* modelList.make(fileSystem),
       binary: yield* once(find),
       defaults: options.defaults ?? {},

@@ -49,7 +49,7 @@ export const make = (
     const cwd = options?.cwd ?? client.path.resolve(".")
     const env = options?.env ?? (yield* environment.make(client, dialects.unversioned, client.defaults, cwd)).env
     const file = options?.throughFile === true && client.path.sep === "/"
-      ? yield* Effect.option(client.fileSystem.makeTempFileScoped({ prefix: "effect-opencode-" }))
+      ? yield* Effect.option(client.fileSystem.makeTempFileScoped({ prefix: client.leash.prefix }))
       : Option.none<string>()
     const maxOutput = limitOf(Option.isSome(file))
     const id = `query-${args[0]}`

@@ -10,7 +10,7 @@ import * as owners from "./owner.js"
 import * as processTable from "./table.js"
 import type { ProcessTable, Seen } from "./table.js"
 
-/** The program that has started a run, as the environment of the run's processes names it. */
+/** The program that has started a run, after those around it, as the environment of the run's processes names them. */
 export const variable = "EFFECT_OPENCODE_PROGRAM"
 
 interface Services {
@@ -30,13 +30,13 @@ const isUnderWay = (services: Services, runId: string): Effect.Effect<boolean> =
     // Of a run inside this one the last id is its own, and so is the program.
     const programOf = (environment: string): string | undefined =>
       processList.valueIn(environment, processTable.variable)?.split(":").at(-1) === runId
-        ? processList.valueIn(environment, variable)
+        ? owners.innermost(processList.valueIn(environment, variable))
         : undefined
     const table = yield* processList.list(services, programOf)
     const programs = new Set(table.flatMap(({ found }) => found === undefined ? [] : [found]))
     const self = programs.size === 0 ? undefined : yield* processList.self(services)
     if (self === undefined) return false
-    const reader: owners.Reader = { self, above: yield* HostEnvironment.variable(variable) }
+    const reader: owners.Reader = { self, above: owners.innermost(yield* HostEnvironment.variable(variable)) }
     return !(yield* Effect.every(programs, (program) => owners.isDead(services, table, reader, program)))
   })
 

@@ -30,7 +30,11 @@ import * as credentials from "./credentials.js"
 import * as orphanedServers from "./orphanedServers.js"
 
 export interface Services
-  extends Pick<Launcher, "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter">
+  extends
+    Pick<
+      Launcher,
+      "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter" | "leash" | "limitMark"
+    >
 {
   /** That of all servers: what their tools say is cleaned of it. */
   readonly password: Redacted.Redacted
@@ -138,6 +142,7 @@ export const start = (
       invocation,
       extendEnv: services.environment.extend,
       marker: id,
+      limit: services.limitMark.next(),
       forceKillAfter: services.forceKillAfter
     })
     const keep = (line: lineSplitter.Line): void =>
