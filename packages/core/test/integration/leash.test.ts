@@ -338,6 +338,51 @@ describe("the leash", () => {
       for (const { pid } of processesOf(started)) kill(pid)
     }))
 
+  it.scopedLive("of a program inside a run ends that program's runs, and nothing of the run around it", () =>
+    Effect.gen(function*() {
+      const box = yield* support.sandbox
+      const binary = stubborn(box)
+      const around = path.join(box.root, "around")
+      fs.writeFileSync(
+        around,
+        `#!/bin/sh
+cat > /dev/null
+PLAN="$INNER" ${process.execPath} ${program} > /dev/null 2>&1 < /dev/null &
+wait
+while :; do sleep 0.1; done
+`,
+        { mode: 0o755 }
+      )
+      const outer = (name: string) =>
+        Effect.gen(function*() {
+          const inner = path.join(box.root, name, "inner")
+          fs.mkdirSync(inner, { recursive: true })
+          const order = path.join(inner, "order")
+          const plan = JSON.stringify({ binary, options: {}, runs: 2, cwd: inner, order })
+          const started = yield* start(box, name, { binary: around, runs: 1, options: { extraEnv: { INNER: plan } } })
+          yield* support.until(() => fs.readdirSync(inner).filter((name) => name.startsWith("ready.")).length === 2)
+          return { started, inner, pid: Number(read(`${order}.pid`)) }
+        })
+
+      const one = yield* outer("one")
+      process.kill(one.pid, "SIGKILL")
+      // What has emptied its environment is of the run around it.
+      const isOfInner = ({ command, pid }: { readonly pid: number; readonly command: string }) =>
+        command.includes(one.inner) && programOf(String(pid)).environment.includes(one.inner)
+      yield* support.until(() => !processesOf(one.started).some(isOfInner))
+      yield* support.until(() => withCommand(`/${one.pid}/`).length === 0)
+      expect(processesOf(one.started).some(({ command }) => command.includes(around))).toBe(true)
+      expect(watchdogs(one.started).length).toBe(1)
+      expect(directoriesOf(one.started).length).toBe(1)
+      one.started.child.kill("SIGKILL")
+      yield* untilGone(one.started)
+
+      const other = yield* outer("other")
+      other.started.child.kill("SIGKILL")
+      yield* untilGone(other.started)
+      expect(withCommand(`/${other.pid}/`)).toEqual([])
+    }))
+
   const { Reply } = support
   const escape = (work: string) =>
     `touch ready.tool; (env -i PATH=$PATH setsid sh -c 'sleep 300; :' ${work}/escaped &); trap '' TERM; sleep 300; :`
