@@ -4,42 +4,22 @@
  */
 import { CommandExecutor, FileSystem, Path } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
-import { afterAll, assert, beforeAll, describe, expect, it } from "@effect/vitest"
+import { assert, describe, expect, it } from "@effect/vitest"
 import { Duration, Effect } from "effect"
 import type { Scope } from "effect"
 import { ModelProvider } from "effect-opencode-testing"
 import { type ChildProcess, spawn } from "node:child_process"
 import * as fs from "node:fs"
-import { createRequire } from "node:module"
-import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import * as leash from "../../src/internal/process/leash.js"
 import * as leashScript from "../../src/internal/process/leashScript.js"
 import * as processList from "../../src/internal/process/list.js"
+import { bundle } from "../support/bundle.js"
 import { kill, programOf, read } from "../support/processFiles.js"
 import * as support from "./support.js"
 
-const bundle = fs.mkdtempSync(path.join(os.tmpdir(), "eo-leash-"))
-
-const program = path.join(bundle, "leashed.mjs")
-
-/** In one file, without a compiler at its start: many of these programs are started. */
-beforeAll(async () => {
-  const { build } = createRequire(createRequire(import.meta.url).resolve("tsx"))("esbuild") as {
-    readonly build: (options: object) => Promise<unknown>
-  }
-  await build({
-    entryPoints: [fileURLToPath(new URL("./programs/leashed.ts", import.meta.url))],
-    bundle: true,
-    platform: "node",
-    format: "esm",
-    outfile: program,
-    banner: { js: "import { createRequire } from 'node:module'; const require = createRequire(import.meta.url);" }
-  })
-})
-
-afterAll(() => fs.rmSync(bundle, { recursive: true, force: true }))
+const program = bundle(fileURLToPath(new URL("./programs/leashed.ts", import.meta.url)))
 
 const soak = process.env["EFFECT_OPENCODE_SOAK"] === "1"
 

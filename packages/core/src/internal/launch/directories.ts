@@ -79,7 +79,7 @@ const made = (
   parent?: string
 ): Effect.Effect<string, PlatformError, Scope.Scope> =>
   Effect.flatMap(
-    Effect.zipLeft(Effect.scope, leash.fasten),
+    Effect.tap(Effect.scope, () => leash.fasten),
     (scope) =>
       fileSystem.makeTempDirectory({
         prefix: leash.prefix,

@@ -29,12 +29,11 @@ import * as tail from "../../util/tail.js"
 import * as credentials from "./credentials.js"
 import * as orphanedServers from "./orphanedServers.js"
 
-export interface Services
-  extends
-    Pick<
-      Launcher,
-      "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter" | "leash" | "limitMark"
-    >
+export interface Services extends
+  Pick<
+    Launcher,
+    "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter" | "leash" | "limitMark"
+  >
 {
   /** That of all servers: what their tools say is cleaned of it. */
   readonly password: Redacted.Redacted
