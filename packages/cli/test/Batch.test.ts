@@ -1,7 +1,7 @@
 import { FileSystem, Path } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Logger, Ref, TestClock } from "effect"
+import { Deferred, Duration, Effect, Fiber, Layer, Logger, Ref, TestClock } from "effect"
 import { FleetBudget, Leftovers } from "effect-opencode"
 import { Events, MockCommandExecutor, OpenCodeTest } from "effect-opencode-testing"
 import { execFileSync, spawn } from "node:child_process"
@@ -150,7 +150,7 @@ describe("Batch", () => {
         outcome: "success",
         finishReason: "stop",
         answer: "A",
-        steps: 1,
+        steps: 2,
         toolCalls: 1,
         attempts: 1,
         cost: 0.25
@@ -179,7 +179,7 @@ describe("Batch", () => {
       expect((yield* events).at(-1)).toMatchObject({
         _tag: "Ended",
         at: 5000,
-        result: { startedAt: 0, duration: 5000 }
+        result: { startedAt: 0, duration: Duration.seconds(5) }
       })
     }).pipe(Effect.provide(opencode({
       a: Reply.events([

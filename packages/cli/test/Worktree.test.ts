@@ -372,7 +372,7 @@ describe("Worktree", () => {
     )
     stays(
       "with changes that git was told to ignore",
-      "files whose changes git was told not to look at",
+      "files whose changes git was told to ignore",
       (worktree) => {
         git(worktree.path, "update-index", "--assume-unchanged", "a.txt")
         write(worktree, "a.txt", "hidden")
@@ -380,7 +380,7 @@ describe("Worktree", () => {
     )
     stays(
       "with a skipped file that exists",
-      "files whose changes git was told not to look at",
+      "files whose changes git was told to ignore",
       (worktree) => {
         git(worktree.path, "update-index", "--skip-worktree", "a.txt")
         write(worktree, "a.txt", "hidden")

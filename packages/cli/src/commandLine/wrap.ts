@@ -1,4 +1,4 @@
-/** Lines as long as they may be, broken at spaces. */
+/** Breaks a text at spaces into lines of at most `columns` characters. */
 export const wrap = (text: string, columns: number): ReadonlyArray<string> => {
   const lines: Array<string> = []
   let line = ""
