@@ -29,7 +29,8 @@ describe("OpenCode", () => {
     it.effect("folds the events into a result", () =>
       Effect.gen(function*() {
         const result = yield* OpenCode.run("do it", { keepRaw: true })
-        assert.strictEqual(result.text, "Hello world")
+        assert.strictEqual(result.text, "Hello \n\nworld")
+        assert.strictEqual(result.answer, "Hello \n\nworld")
         assert.deepStrictEqual(tags(result.events), [
           "StepStart",
           "Text",
