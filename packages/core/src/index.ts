@@ -62,7 +62,7 @@ export * as Leftovers from "./Leftovers.js"
  *     permission: { edit: "deny", bash: "deny" },
  *     timeout: "5 minutes"
  *   })
- *   yield* Console.log(result.text, result.usage.total, result.cost)
+ *   yield* Console.log(result.answer, result.usage.total, result.cost)
  * })
  *
  * export const main = () =>
@@ -108,7 +108,7 @@ export * as OpenCodeError from "./OpenCodeError.js"
  *   ["src/a.ts", "src/b.ts", "src/c.ts"],
  *   (file) => OpenCode.run(`Review ${file}`, { permission: { edit: "deny", bash: "deny" } }),
  *   { concurrency: "unbounded" }
- * ).pipe(Effect.flatMap(Effect.forEach((result) => Console.log(result.text))))
+ * ).pipe(Effect.flatMap(Effect.forEach((result) => Console.log(result.answer))))
  *
  * export const main = () =>
  *   program.pipe(

@@ -2,6 +2,7 @@ import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as ParseResult from "effect/ParseResult"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Permission from "../../Permission.js"
 import { RunConfig } from "../../RunConfig.js"
@@ -91,7 +92,7 @@ const inArguments = ["agent", "command", "sessionId", "attach", "dir", "title", 
 /** A text that no argument and no variable can carry: what is between the programs is bytes without NUL, in UTF-8. */
 const unsayable = (text: string): string | undefined =>
   text.includes("\0")
-    ? "an argument cannot hold NUL"
+    ? "it holds NUL, which ends a text between programs"
     : /\p{Surrogate}/u.test(text)
     ? "it holds half a character (a lone surrogate), which UTF-8 cannot carry"
     : undefined
@@ -108,7 +109,8 @@ const values = (options: RunOptions): Option.Option<Problem> => {
     const reason = file === "" ? "it is empty, and OpenCode would attach the directory" : unsayable(file)
     if (reason !== undefined) return problem(`files.${index}`, reason)
   }
-  return Option.none()
+  const reason = unsayable(options.password === undefined ? "" : Redacted.value(options.password))
+  return reason === undefined ? Option.none() : problem("password", reason)
 }
 
 /** A server that runs already is not told our configuration. */
