@@ -13,7 +13,7 @@ export interface Containment {
 }
 
 const script = `PATH=/usr/bin:/bin\${PATH:+:$PATH}
-for tool in mkfifo grep tr rm sleep; do command -v "$tool" > /dev/null || echo "missing $tool"; done
+for tool in mkfifo grep tr sort rm sleep; do command -v "$tool" > /dev/null || echo "missing $tool"; done
 unshare --user --map-root-user --pid --fork true 2> /dev/null && echo namespaces`
 
 /** A limit that is set already belongs to the run that this program is inside of. */
