@@ -16,7 +16,7 @@ export const nothingToWatch = "nothing to watch"
  *
  * A process belongs to the program if a variable of its own names the program, alone or among the programs around it, or
  * if its limit does. A look that finds nothing is repeated, because a process that executes a program has no environment
- * for a moment. What is left after six more looks, most of a second, is killed.
+ * for a moment. What is left after four looks, half a second, is killed.
  */
 export const script = `
 PATH=/usr/bin:/bin\${PATH:+:$PATH}
@@ -73,8 +73,8 @@ pause() {
     else
       quiet=0
       case $round in
-        0 | 3) kill -s TERM $pids ;;
-        [0-5]) ;;
+        0 | 2) kill -s TERM $pids ;;
+        [0-3]) ;;
         *) kill -s KILL $pids ;;
       esac
     fi
