@@ -24,6 +24,7 @@ import { plural } from "../display/plural.js"
 import type { Style } from "../display/Style.js"
 import { padEnd } from "../display/terminalText.js"
 import { Host } from "../host/Host.js"
+import * as containment from "./containment.js"
 import * as processes from "./orphans.js"
 import * as smoke from "./smoke.js"
 
@@ -311,6 +312,27 @@ const leftovers = Effect.gen(function*() {
     ]
 })
 
+const toolsAreFound: { readonly [K in containment.Containment["limit"]]: string } = {
+  used: "its tools are found by their environment or by a limit that they inherit",
+  taken: "its tools are found by their environment; those that empty it at the end of the run around this program",
+  none: "its tools are found by their environment"
+}
+
+const kept = Effect.gen(function*() {
+  if ((yield* Host).platform === "win32") return [ok("on Windows the platform ends the tree of a run")]
+  const { limit, missing, namespaces } = yield* containment.look
+  return [
+    missing.length > 0
+      ? warning(
+        `No watchdog can be started, because there is no ${missing.join(", ")}: runs go on if their program is killed.`,
+        "install coreutils and grep"
+      )
+      : ok(
+        `a run ends with its program; ${toolsAreFound[limit]}; process namespaces can${namespaces ? "" : "not"} be made`
+      )
+  ]
+})
+
 const models = ({ client, model }: Options) =>
   Effect.gen(function*() {
     const listed = yield* Effect.provide(
@@ -333,6 +355,7 @@ export const checks = (options: Options): ReadonlyArray<Check> => [
   check("credentials", "looking for credentials", credentials),
   check("directories", "writing to directories", directories),
   check("leftovers", "looking for leftovers of earlier runs", leftovers),
+  check("containment", "checking what ends the processes of a run", kept),
   check("models", "asking OpenCode for its models", models(options), { startsOpenCode: true }),
   check(
     "smoke",

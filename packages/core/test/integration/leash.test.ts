@@ -25,7 +25,7 @@ const soak = process.env["EFFECT_OPENCODE_SOAK"] === "1"
 
 interface Plan {
   readonly binary?: string
-  readonly options?: object
+  readonly options?: { readonly extraEnv?: object; readonly [name: string]: unknown }
   readonly runs: number
   readonly server?: boolean
   readonly leash?: boolean
@@ -65,6 +65,9 @@ interface Started {
   readonly exited: Promise<void>
 }
 
+/** A second place of temporary directories. */
+const bunOf = (work: string): string => path.join(work, "bun")
+
 /** Starts a program that leads a session of its own. */
 const start = (
   box: support.Sandbox,
@@ -75,13 +78,14 @@ const start = (
     Effect.sync(() => {
       const work = path.join(box.root, name)
       const tmp = path.join(work, "tmp")
-      fs.mkdirSync(tmp, { recursive: true })
+      for (const directory of [tmp, bunOf(work)]) fs.mkdirSync(directory, { recursive: true })
+      const options = { ...plan.options, extraEnv: { ...plan.options?.extraEnv, BUN_TMPDIR: bunOf(work) } }
       const order = path.join(work, "order")
       const [command, ...args] = plan.terminal === true
         ? ["script", "-qec", `exec ${process.execPath} ${program}`, "/dev/null"] as const
         : [process.execPath, program] as const
       const child = spawn(command, args, {
-        env: { ...process.env, TMPDIR: tmp, PLAN: JSON.stringify({ options: {}, ...plan, cwd: work, order }) },
+        env: { ...process.env, TMPDIR: tmp, PLAN: JSON.stringify({ ...plan, options, cwd: work, order }) },
         stdio: "ignore",
         detached: true
       })
@@ -124,7 +128,10 @@ const watchdogs = (started: Started): ReadonlyArray<number> => withCommand(`/${p
 const readyAgents = ({ work }: Started): number =>
   fs.readdirSync(work).filter((name) => name.startsWith("ready.")).length
 
-const directoriesOf = ({ tmp }: Started): ReadonlyArray<string> => fs.readdirSync(tmp)
+const directoriesOf = ({ tmp, work }: Started): ReadonlyArray<string> => [
+  ...fs.readdirSync(tmp),
+  ...fs.readdirSync(bunOf(work))
+]
 
 const untilReady = (started: Started, agents: number) =>
   support.until(() => {
@@ -166,7 +173,7 @@ const neighbour = (box: support.Sandbox, binary: string) =>
     return Effect.sync(() => {
       expect(before.filter((pid) => !pidsOf(started).includes(pid))).toEqual([])
       expect(watchdogs(started).length).toBe(1)
-      expect(directoriesOf(started).length).toBe(1)
+      expect(directoriesOf(started).length).toBe(2)
     })
   })
 
@@ -353,7 +360,7 @@ while :; do sleep 0.1; done
       yield* support.until(() => withCommand(`/${one.pid}/`).length === 0)
       expect(processesOf(one.started).some(({ command }) => command.includes(around))).toBe(true)
       expect(watchdogs(one.started).length).toBe(1)
-      expect(directoriesOf(one.started).length).toBe(1)
+      expect(directoriesOf(one.started).length).toBe(2)
       one.started.child.kill("SIGKILL")
       yield* untilGone(one.started)
 

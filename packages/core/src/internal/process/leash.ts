@@ -187,7 +187,7 @@ export const make = (
     const fasten = lock.withPermits(1)(
       Effect.suspend(() => isGivenUp ? Effect.void : Effect.flatMap(look, (isThere) => isThere ? Effect.void : begin))
     ).pipe(
-      // Whoever waits may be interrupted, the start may not: others wait for it.
+      // Only the waiting ends with an interruption: others wait for the start, too.
       Effect.interruptible,
       Effect.forkIn(scope),
       Effect.flatMap(Fiber.join)

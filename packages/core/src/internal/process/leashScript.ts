@@ -6,17 +6,17 @@ export const nothingToWatch = "nothing to watch"
 
 /**
  * The watchdog. Its arguments are the directory of processes, the variable that names the program of a process, this
- * program (empty if only the watchdog can know its pid), the first characters of the names of its temporary directories, and the first digits of the limit by which
- * its processes are known (`limitMark`), if they have one. The first line of its input is the
- * directory in which they are made.
+ * program (empty if only the watchdog can know its pid), the first characters of the names of its temporary directories,
+ * and the first digits of the limit by which its processes are known (`limitMark`), if they have one. The first line of
+ * its input is the directory in which temporary directories are made.
  *
  * Two processes: the first one makes the pipe, says where, and stays until the program has opened it or has died, so
  * that the pipe has a writer at any time. The second one is the watchdog, in the session that the executor has made for
  * it, so that neither the end of the program's group nor that of its terminal reaches it.
  *
- * A process is the program's if its environment says so: a variable of its own, whose value names the program alone or
- * among the programs around it. Or its limit does. A look that finds nothing is repeated, because a process that executes a program has no
- * environment for a moment. What is left of the tree after six more looks, most of a second, is killed.
+ * A process belongs to the program if a variable of its own names the program, alone or among the programs around it, or
+ * if its limit does. A look that finds nothing is repeated, because a process that executes a program has no environment
+ * for a moment. What is left after four looks, half a second, is killed.
  */
 export const script = `
 PATH=/usr/bin:/bin\${PATH:+:$PATH}
@@ -67,14 +67,14 @@ pause() {
   done
   round=0 quiet=0
   while [ $quiet -lt 2 ] && [ $round -lt 100 ]; do
-    pids=$(found)
+    pids=$(found | sort -u)
     if [ -z "$pids" ]; then
       quiet=$((quiet + 1))
     else
       quiet=0
       case $round in
-        0 | 3) kill -s TERM $pids ;;
-        [0-5]) ;;
+        0 | 2) kill -s TERM $pids ;;
+        [0-3]) ;;
         *) kill -s KILL $pids ;;
       esac
     fi

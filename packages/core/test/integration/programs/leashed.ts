@@ -55,7 +55,10 @@ const watch = setInterval(() => {
 
 await runtime.runPromise(Effect.forEach(
   Array.from({ length: plan.runs }, (_, index) => index),
-  (index) => Effect.ignore(OpenCode.run(`task ${index}`, { ...plan.options, cwd: plan.cwd })),
+  (index) =>
+    Effect.ignore(
+      OpenCode.run(`task ${index}`, { ...plan.options, cwd: plan.cwd, startupTimeout: "1 day", idleTimeout: "1 day" })
+    ),
   { concurrency: "unbounded" }
 ))
 // Nothing is disposed of: a program that has nothing left to do exits by itself.
