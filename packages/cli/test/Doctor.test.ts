@@ -300,6 +300,11 @@ describe("doctor", () => {
       "               → opencode auth login, or",
       "                 a variable"
     ])
+    const wide = new Doctor.Finding({ check: "binary", status: "ok", message: "日本語 ".repeat(5).trim() })
+    expect(Doctor.render(wide, narrow)).toEqual([
+      "✔ binary       日本語 日本語 日本語",
+      "               日本語 日本語"
+    ])
     expect(Doctor.conclusion(findings, Style.plain)).toBe("1 problem, 1 warning")
     expect(Doctor.conclusion(findings.slice(0, 2), Style.plain)).toBe("no problems, 1 warning")
     expect(Doctor.conclusion(findings.slice(0, 1), Style.plain)).toBe("no problems")

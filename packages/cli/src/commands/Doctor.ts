@@ -16,10 +16,10 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import wrapAnsi from "wrap-ansi"
 import * as CliError from "../CliError.js"
 import type { ClientOptions } from "../commandLine/ConfigOptions.js"
 import * as values from "../commandLine/values.js"
-import { wrap } from "../commandLine/wrap.js"
 import { plural } from "../display/plural.js"
 import type { Style } from "../display/Style.js"
 import { padEnd } from "../display/terminalText.js"
@@ -372,6 +372,9 @@ const marks: { readonly [S in Status]: (style: Style) => string } = {
 }
 
 const nameWidth = 12
+
+const wrap = (text: string, columns: number): ReadonlyArray<string> =>
+  wrapAnsi(text.replace(/\s+/g, " "), columns).split("\n")
 
 /** A finding for a person, wrapped to the given number of columns. */
 export const render = (
