@@ -19,7 +19,7 @@ const patterns = [
   [/\bso to say\b/gi, "leave it out"],
   [/\b(?:an?|one) \w+ too many\b/gi, "\"unexpected …\""],
   [/\bbrings? it about\b/gi, "say what it does"],
-  [/\bunasked\b/gi, "\"by default\""],
+  [/(?<!\.|=> |const )\bunasked\b/gi, "\"by default\""],
   [
     /(?<!\b(?:there|that|what|which|it|this|where) )\b(?:is|are|was|were) none\b/gi,
     "\"is not one\", \"does not count\""

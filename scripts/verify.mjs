@@ -11,7 +11,16 @@ import { root } from "./lib/repository.mjs"
 
 const script = (name) => ({ title: name, args: ["run", name] })
 
-const check = ["typecheck", "lint", "lint:check", "circular", "barrels:check", "metadata:check", "doc-links"].map(
+const check = [
+  "typecheck",
+  "lint",
+  "lint:check",
+  "circular",
+  "barrels:check",
+  "metadata:check",
+  "doc-links",
+  "language"
+].map(
   script
 )
 const docs = ["snippets:check", "doc-tags", "doc-examples", "test:examples"].map(script)

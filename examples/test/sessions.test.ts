@@ -258,7 +258,7 @@ describe("the programs of docs/sessions.md", () => {
   describe("after-crash", () => {
     const load = () => import("../sessions/after-crash.js")
 
-    it.scopedLive("starts anew after a finished run and continues a killed one", () =>
+    it.scopedLive("starts again after a finished run and continues a killed one", () =>
       Effect.gen(function*() {
         const home = yield* temporary
         const file = path.join(home, "nightly.jsonl")

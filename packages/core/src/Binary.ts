@@ -1,5 +1,5 @@
 /**
- * Where the `opencode` binary is.
+ * Finds the `opencode` binary.
  *
  * @since 0.1.0
  */
@@ -10,9 +10,9 @@ import * as binary from "./internal/launch/binary.js"
 import type { OpenCodeBinaryNotFoundError } from "./OpenCodeError.js"
 
 /**
- * Finds the binary as the layer does: a path is that file, a bare name is looked up on `PATH` alone. Without one:
- * `OPENCODE_BINARY` in the same way, an `opencode-ai` in the `node_modules` of the program (of the directory of its main
- * file, or above it), then `opencode` on `PATH`.
+ * Finds the binary as the layer does: a path names the file itself, a bare name is looked up on `PATH` only. Without
+ * one: `OPENCODE_BINARY` in the same way, an `opencode-ai` in the `node_modules` of the program (of the directory of
+ * its main file, or above it), then `opencode` on `PATH`.
  *
  * @example
  * ```ts

@@ -1,6 +1,7 @@
 /**
- * A whole session as `opencode export` gives it: messages with their parts, the model, tokens and cost of each.
- * Tolerant: only what is named here is checked, everything else is in the raw objects. Shapes of OpenCode 1.18.33.
+ * A whole session as `opencode export` prints it: messages with their parts, the model, tokens and cost of each.
+ * Decoding is tolerant: only the fields named here are checked, all others stay in the raw objects. Shapes of OpenCode
+ * 1.18.33.
  *
  * @since 0.1.0
  */
@@ -14,7 +15,7 @@ import { isObject, number, string } from "./internal/util/object.js"
 import type { RunEvent, WireObject } from "./RunEvent.js"
 import * as TokenUsage from "./TokenUsage.js"
 
-/** A side field: in another form it is not there, and costs nothing else. */
+/** An optional field that is dropped, alone, if its form is unexpected. */
 const side = <A>(schema: Schema.Schema<A>, read: (u: unknown) => A | undefined) =>
   Schema.optional(Schema.transform(Schema.Unknown, Schema.NullishOr(schema), {
     strict: true,
@@ -31,7 +32,7 @@ const Parts = Schema.transform(Schema.Array(Schema.Unknown), Schema.Array(Unknow
 })
 
 /**
- * A message of the user or of the agent.
+ * A message by the user or the agent.
  *
  * @since 0.1.0
  * @category models
@@ -80,7 +81,7 @@ const types = new Map<unknown, string>([
 
 const isSummary = ({ info }: Message): boolean => info["summary"] === true
 
-/** Of the user's messages `opencode run` prints those texts that OpenCode has written at once. */
+/** Of a user message, `opencode run` prints only texts that OpenCode wrote as already finished. */
 const isPrinted = (message: Message, part: WireObject): boolean =>
   message.info.role !== "user" || (part["type"] === "text" && decode.field(part["time"], "end") !== undefined)
 
@@ -98,8 +99,8 @@ const textsOf = ({ parts }: Message): string =>
   parts.flatMap((part) => part["type"] === "text" ? [part["text"]] : []).join("\n")
 
 /**
- * Whether a message of the user is OpenCode's own: the order to compact, the words with which it goes on after that, or
- * the prompt once more, after a compaction for which there was no room.
+ * True for user messages that OpenCode wrote itself: the request to compact, the text that continues after it, or the
+ * prompt repeated after a compaction that had no room for it.
  */
 const goesOn = (messages: ReadonlyArray<Message>, index: number): boolean => {
   const message = messages[index]!
@@ -116,8 +117,8 @@ const goesOn = (messages: ReadonlyArray<Message>, index: number): boolean => {
 }
 
 /**
- * The events of the last turn: what the agent did since the last prompt, as `opencode run` would have printed it. What
- * OpenCode says to itself in the user's name to go on after a compaction is no prompt.
+ * The events of the last turn: what the agent did since the last prompt, as `opencode run` would have printed it.
+ * Messages that OpenCode writes in the user's name to continue after a compaction do not count as prompts.
  *
  * @since 0.1.0
  * @category conversions
@@ -151,7 +152,7 @@ export const answer = (conversation: Conversation): string => {
 }
 
 /**
- * Tokens and cost of all steps in the conversation; sub-agents have conversations of their own, see {@link children}.
+ * Tokens and cost of all steps in the conversation; sub-agents have their own conversations, see {@link children}.
  *
  * @since 0.1.0
  * @category getters
@@ -161,7 +162,7 @@ export const spent = (
 ): {
   readonly usage: TokenUsage.TokenUsage
   readonly cost: number
-  /** `true` where a step used tokens at a cost of 0: OpenCode reports that for a model without a price. */
+  /** `true` if a step used tokens at a cost of 0: OpenCode reports that for a model without a price. */
   readonly unpriced?: boolean | undefined
   /** Steps that began. */
   readonly steps: number
@@ -202,7 +203,7 @@ export const children = (conversation: Conversation): ReadonlyArray<string> => [
 ]
 
 /**
- * The session of the sub-agent that an event tells of, if it does.
+ * The session of the sub-agent that an event belongs to, or `undefined`.
  *
  * @since 0.1.0
  * @category getters

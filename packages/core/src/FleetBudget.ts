@@ -1,8 +1,8 @@
 /**
- * One budget for many runs. Runs add what they spend as they spend it; a run that would start when a limit is crossed
- * fails with `OpenCodeBudgetError` instead. A limit means what it means for one run: it may be reached, and what is more
- * crosses it. Runs under way go on: give each a `budget` of its own to bound them. Only with `unpriced: "error"` a run that
- * uses tokens at an unknown cost is ended.
+ * One budget for many runs. Runs add their spending as it happens; once a limit is crossed, a new run fails with
+ * `OpenCodeBudgetError` instead of starting. As for a single run, a limit may be reached but not exceeded. Running runs
+ * continue: give each its own `budget` to bound it. Only `unpriced: "error"` ends a run, when it uses tokens at an
+ * unknown cost.
  *
  * @since 0.1.0
  */
@@ -26,7 +26,7 @@ export interface Spent {
   readonly steps: number
   /** US dollars. */
   readonly cost: number
-  /** `true` where some of the cost is unknown and not in `cost`. */
+  /** `true` if some of the cost is unknown and not in `cost`. */
   readonly unpriced?: boolean | undefined
   readonly tokens: number
   readonly toolCalls: number
@@ -43,11 +43,11 @@ export interface Service {
   readonly check: () => Effect.Effect<void, OpenCodeBudgetError | OpenCodeConfigError>
   /** What runs of the fleet do about an unknown cost. Default: nothing. */
   readonly unpriced?: {
-    /** `"allow"` where there is no limit of cost. */
+    /** `"allow"` without a cost limit. */
     readonly policy: Unpriced
-    /** The limit of cost; infinite where there is none. */
+    /** The cost limit; infinite if not set. */
     readonly max: number
-    /** Whether this is the first time that a model is asked about, so that each is told of once. */
+    /** True the first time it is called for a model, so that each is reported once. */
     readonly isNews: (model: string | undefined) => Effect.Effect<boolean>
   } | undefined
 }
@@ -73,7 +73,7 @@ export class FleetBudget extends Context.Reference<FleetBudget>()("effect-openco
 }) {}
 
 /**
- * A budget that begins with nothing spent. Limits that are not set do not limit.
+ * Creates a budget with nothing spent. Limits that are not set do not apply.
  *
  * @since 0.1.0
  * @category constructors
@@ -127,7 +127,7 @@ export const make = (budget: Budget): Effect.Effect<Service> =>
   })
 
 /**
- * Gives all runs inside one budget, which begins with nothing spent.
+ * Provides one shared budget, with nothing spent, to all runs inside.
  *
  * @example
  * ```ts

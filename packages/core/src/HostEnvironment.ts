@@ -1,6 +1,6 @@
 /**
- * What is known of the process that the program runs in: the variables that OpenCode inherits, and the file that was
- * started. They are facts of the machine and not settings of the program, so they do not come from its `ConfigProvider`.
+ * Facts about the process that the program runs in: the variables that OpenCode inherits, and the main file. They
+ * describe the machine, not the program's settings, so they do not come from its `ConfigProvider`.
  *
  * @since 0.1.0
  */
@@ -14,7 +14,7 @@ import * as Effect from "effect/Effect"
 export interface Facts {
   /** The environment variables. */
   readonly variables: { readonly [name: string]: string | undefined }
-  /** The file that was started; `undefined` if there is none, as with `node --eval`. */
+  /** The main file; `undefined` without one, as with `node --eval`. */
   readonly mainFile: string | undefined
 }
 
@@ -26,8 +26,8 @@ interface WithProcess {
 }
 
 /**
- * The facts of the process, read whenever they are asked for. A test can provide other ones; OpenCode still inherits the
- * variables of the real process.
+ * The facts about the process, read on every use. A test can provide others; OpenCode still inherits the variables of
+ * the real process.
  *
  * @since 0.1.0
  * @category references
@@ -41,7 +41,7 @@ export class HostEnvironment extends Context.Reference<HostEnvironment>()("effec
 }) {}
 
 /**
- * The facts in force.
+ * The current facts.
  *
  * @since 0.1.0
  * @category getters
@@ -49,7 +49,7 @@ export class HostEnvironment extends Context.Reference<HostEnvironment>()("effec
 export const facts: Effect.Effect<Facts> = Effect.flatten(HostEnvironment)
 
 /**
- * A variable of the process. An empty one counts as unset.
+ * Reads a variable of the process; an empty value counts as unset.
  *
  * @since 0.1.0
  * @category getters
@@ -58,7 +58,7 @@ export const variable = (name: string): Effect.Effect<string | undefined> =>
   Effect.map(facts, ({ variables }) => variables[name] === "" ? undefined : variables[name])
 
 /**
- * The facts of a process with these variables and no main file, for tests.
+ * Facts with these variables and without a main file, for tests.
  *
  * @since 0.1.0
  * @category constructors

@@ -30,11 +30,11 @@ const services = Effect.map(
 )
 
 /**
- * Ends the processes of a run whose program is dead, shell commands of the agent included: SIGTERM, and SIGKILL to what
- * is there after `forceKillAfter` (default: 5 seconds). Gives the pids of what could not be ended. The run's id is in
- * its transcript, which a program that is killed leaves behind. Only processes that carry the id in their environment are
- * ended, and those below them. A run whose program is alive is left alone, with a warning: its processes are among the
- * pids, too. On Windows nothing is found.
+ * Ends the processes of a run whose program is dead, shell commands of the agent included: SIGTERM, then SIGKILL for
+ * those that still run after `forceKillAfter` (default: 5 seconds). Returns the pids that could not be ended. The run's
+ * id is in its transcript, which survives a killed program. Only processes that carry the id in their environment, and
+ * their descendants, are ended. A run whose program is still alive is left running with a warning, and its pids are
+ * returned, too. On Windows nothing is found.
  *
  * @example
  * ```ts
@@ -171,8 +171,8 @@ export const isOwn: (
 })
 
 /**
- * Removes the temporary directory that a dead program has left, if it is a private one of this user ({@link isOwn}). What
- * cannot be removed is a warning in the log.
+ * Removes the temporary directory that a dead program left, if it is private to this user ({@link isOwn}). A directory
+ * that cannot be removed is logged as a warning.
  *
  * @since 0.1.0
  * @category destructors

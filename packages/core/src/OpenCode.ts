@@ -74,25 +74,25 @@ import type { Answer } from "./StructuredOutput.js"
 import * as Version from "./Version.js"
 
 /**
- * What a program does with OpenCode.
+ * The operations of the OpenCode service.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Service {
   /**
-   * Runs the agent to its end. The events are kept, in the result or in the error; use `stream` where they are too
-   * many for that. Interruption ends every process of the run before it returns.
+   * Runs the agent to its end. All events are kept, in the result or in the error; use `stream` if there are too many
+   * of them. Interruption ends every process of the run before it returns.
    */
   readonly run: (prompt: string, options?: RunOptions) => Effect.Effect<RunResult, RunError>
   /**
-   * The events as they come; the stream fails after the last one where the run did. Nothing is kept, a slow consumer
-   * slows OpenCode down, and a consumer that stops early ends the run.
+   * Emits the events as they arrive, then fails if the run failed. Nothing is kept, a slow consumer slows OpenCode
+   * down, and a consumer that stops early ends the run.
    */
   readonly stream: (prompt: string, options?: RunOptions) => Stream.Stream<RunEvent, RunError>
   /**
-   * Asks for an answer that decodes by a Schema. What does not decode is given back to the agent, in the same session,
-   * at most `repairs` times; then it is an `OpenCodeOutputError`.
+   * Asks for an answer that decodes by a Schema. An answer that does not decode is returned to the agent, in the same
+   * session, at most `repairs` times; after that the run fails with `OpenCodeOutputError`.
    */
   readonly runSchema: <A, I>(
     schema: Schema.Schema<A, I>,
@@ -100,13 +100,13 @@ export interface Service {
     options?: SchemaOptions
   ) => Effect.Effect<Answer<A>, SchemaError>
   /**
-   * Opens a conversation of several turns. Its data directory lives as long as the scope, and longer where the layer's
+   * Opens a conversation of several turns. Its data directory lives as long as the scope, and longer if the layer's
    * `isolation` is a directory or `"none"`.
    */
   readonly session: (options?: RunOptions) => Effect.Effect<Session, SessionOpenError, Scope.Scope>
   /**
-   * Goes on in a session of an earlier program: its data directory, its id and its working directory, as
-   * `Transcript.read` gives them or as a program has noted them.
+   * Continues a session of an earlier program from its data directory, id and working directory, as returned by
+   * `Transcript.read` or stored by the program.
    */
   readonly resume: (location: Location, options?: RunOptions) => Effect.Effect<Session, SessionOpenError, Scope.Scope>
   /** The version of the binary. */
@@ -124,41 +124,41 @@ export interface Service {
 export class OpenCode extends Context.Tag("effect-opencode/OpenCode")<OpenCode, Service>() {}
 
 /**
- * How the runs of a layer are carried out.
+ * Options of a layer, shared by all its runs.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Options {
   /**
-   * A path to a file, or a bare name, which is looked up on `PATH` alone, in its absolute directories; `~` is the home
-   * directory. Default: `OPENCODE_BINARY`, then an `opencode-ai` in the `node_modules` of the program (of the directory of
-   * its main file, or above it), then `opencode` on `PATH`. Looked up once. These variables, and `HOME`, are those of the
-   * process, whatever `ConfigProvider` the program has.
+   * A path to a file, or a bare name, which is looked up only on `PATH`, in its absolute directories; `~` is the home
+   * directory. Default: `OPENCODE_BINARY`, then an `opencode-ai` in the `node_modules` of the program (of the directory
+   * of its main file, or above it), then `opencode` on `PATH`. Looked up once. These variables, and `HOME`, are those
+   * of the process, whatever `ConfigProvider` the program has.
    */
   readonly binary?: string | undefined
-  /** The binary's version, to save asking it once (0.65 s). Default: asked. */
+  /** The binary's version, which saves asking the binary once (0.65 s). Default: the binary is asked. */
   readonly version?: string | undefined
   /** Where runs keep their data. Default: `"run"`, a private directory for each. */
   readonly isolation?: Isolation | undefined
   /**
-   * How starts are spaced. Default with the isolation `"run"`: `StartupGate.forProcessors`, where the number of
-   * `StartupGate.Processors` is known. Else one at a time, each for at most 300 milliseconds: starts on one data directory
-   * can crash each other.
+   * How starts are spaced. Default with the isolation `"run"`: `StartupGate.forProcessors`, if the number of
+   * `StartupGate.Processors` is known. Otherwise one at a time, each for at most 300 milliseconds: starts on one data
+   * directory can crash each other.
    */
   readonly startup?: StartupGate.Options | undefined
-  /** Runs at the same time. Default: unbounded. */
+  /** How many runs may run at the same time. Default: unbounded. */
   readonly concurrency?: number | "unbounded" | undefined
   /**
-   * When to start again after a SQLite crash at start-up. It never applies to a run that has shown an event.
-   * Default: 2 more attempts, 1 second apart.
+   * When to start again after a SQLite crash at start-up. It never applies once a run has printed an event. Default: 2
+   * more attempts, 1 second apart.
    */
   readonly retry?: Schedule.Schedule<unknown, OpenCodeSqliteError> | undefined
   /** Options of every run, under those of `RunConfig.withRunConfig` and of the run itself. */
   readonly defaults?: RunOptions | undefined
   /**
-   * How long a process that was asked to end may take before it is killed. It is asked a second time after one second:
-   * OpenCode takes no notice of the first while it installs its plugin package (1.18.33). Default: 5 seconds.
+   * How long a process may take to end after SIGTERM before it is killed. SIGTERM is repeated after one second, because
+   * OpenCode ignores the first one while it installs its plugin package (1.18.33). Default: 5 seconds.
    */
   readonly forceKillAfter?: Duration.DurationInput | undefined
   /**
@@ -178,8 +178,8 @@ export interface Options {
     | { readonly [name: string]: string | Redacted.Redacted }
     | undefined
   /**
-   * Hold new starts back when a run is told by its provider to slow down: for as long as it says, 30 seconds where it
-   * does not say. `true`, or another time for that. Runs are told apart by the provider in `model`. Default: false.
+   * Holds back new starts when a provider rate-limits a run, for as long as the provider asks. If it names no time: 30
+   * seconds with `true`, or `fallback`. Providers are distinguished by the one in `model`. Default: false.
    */
   readonly rateLimitGate?: boolean | { readonly fallback: Duration.DurationInput } | undefined
 }
@@ -194,7 +194,7 @@ const problemOf = (options: Options): Option.Option<Problem> =>
     homePath.problem("binary", options.binary),
     options.version === undefined || Version.parse(options.version) !== undefined
       ? Option.none()
-      : Option.some({ path: "version", reason: "it is no version (\"1.18.33\")" })
+      : Option.some({ path: "version", reason: "not a valid version; use one like \"1.18.33\"" })
   ])
 
 const spacing = (given: Options, isolation: Isolation): Effect.Effect<StartupGate.Options | undefined> =>
@@ -235,14 +235,14 @@ const supported = (binary: string, version: Version.Version): Effect.Effect<laun
   return dialect !== undefined ? Effect.succeed({ version, dialect }) : new OpenCodeVersionError({
     binary,
     version: Version.format(version),
-    reason: `this library drives ${dialects.ranges(({ supported }) => supported)}`
+    reason: `this library supports ${dialects.ranges(({ supported }) => supported)}`
   })
 }
 
 /**
- * Makes the service from the platform's. Nothing is looked up or started before the first run; options that cannot be
- * used fail every run with `OpenCodeConfigError`. The end of the scope interrupts every run and waits until its
- * processes and directories are gone; a run that starts later fails with `OpenCodeConfigError`.
+ * Makes the service from the platform services. Nothing is looked up or started before the first run; invalid options
+ * fail every run with `OpenCodeConfigError`. Closing the scope interrupts every run and waits until its processes and
+ * directories are gone; a run that starts later fails with `OpenCodeConfigError`.
  *
  * @since 0.1.0
  * @category constructors
@@ -281,8 +281,8 @@ export const make = (
   })
 
 /**
- * The service over the platform's. The requirements stay open, so that a program chooses the platform and a test puts
- * a mock in its place.
+ * The service on top of the platform services. They stay requirements, so that a program chooses the platform and a
+ * test provides a mock.
  *
  * Runs end with the layer: `ManagedRuntime.dispose`, or a program that returns while a daemon fiber runs the agent,
  * interrupts them and waits until their processes and directories are gone.
@@ -309,7 +309,7 @@ export const layer = (
   Layer.scoped(OpenCode, make(options))
 
 /**
- * The service with options from the configuration, by default from environment variables.
+ * The service with options from `Config`, by default environment variables.
  *
  * @example
  * ```ts
@@ -361,7 +361,7 @@ export const run = (prompt: string, options?: RunOptions): Effect.Effect<RunResu
   Effect.flatMap(OpenCode, (service) => service.run(prompt, options))
 
 /**
- * The events of a run as they come, see {@link Service}.
+ * Streams the events of a run, see {@link Service}.
  *
  * @example
  * ```ts
@@ -405,7 +405,7 @@ export const session = (
   Effect.flatMap(OpenCode, (service) => service.session(options))
 
 /**
- * Goes on in a session of an earlier program, see {@link Service}.
+ * Continues a session of an earlier program, see {@link Service}.
  *
  * @since 0.1.0
  * @category accessors

@@ -1,7 +1,7 @@
 /**
- * Everything that can end a run other than success. Each tag is something that a caller treats differently; each run
- * error carries what was seen so far as `partial`, and a `message` that says what happened, to which run, and what
- * to do. Messages and `partial.stderr` are cleaned of secrets.
+ * The errors of this library. Each tag is a case that a caller handles differently; each run error carries what was
+ * seen so far as `partial`, and a `message` that says what happened, to which run, and what to do. Secrets are masked
+ * in messages and in `partial.stderr`.
  *
  * @since 0.1.0
  */
@@ -30,14 +30,14 @@ export const RunSnapshot = Schema.Struct({
   runId: Schema.String,
   cwd: Schema.String,
   sessionId: Schema.optional(Schema.String),
-  /** Events that OpenCode printed, diagnostics not counted. */
+  /** Events that OpenCode printed, without diagnostics. */
   eventCount: Schema.Number,
   /** What the agent said so far: all of it with `run`, the last 64 KiB with `stream`. */
   text: Schema.String,
   usage: TokenUsage,
   /** US dollars. */
   cost: Schema.Number,
-  /** `true` where some of the cost is unknown and not in `cost`: OpenCode reports 0 for a model without a price. */
+  /** `true` if some of the cost is unknown and not in `cost`: OpenCode reports 0 for a model without a price. */
   unpriced: Schema.optional(Schema.Boolean),
   /** Steps that began. */
   steps: Schema.Number,
@@ -45,7 +45,7 @@ export const RunSnapshot = Schema.Struct({
   stderr: Schema.String,
   /** Starts of the process, retries included. */
   attempts: Schema.Number,
-  /** The time since the run was asked for. In JSON: milliseconds. */
+  /** The time since the run was requested. In JSON: milliseconds. */
   duration: DurationInMillis,
   /** All events: with `run` only, `stream` has handed them out already. */
   events: Schema.optional(Schema.Array(RunEvent)),
@@ -69,7 +69,7 @@ const seconds = (duration: Duration.Duration): string => `${Number(Duration.toSe
 
 const plural = (count: number, noun: string): string => `${count} ${noun}${count === 1 ? "" : "s"}`
 
-/** The end of stderr is where the reason stands; more than this drowns the log line that shows it. */
+/** The reason is at the end of stderr; a longer excerpt would drown the log line that shows it. */
 const shownStderr = 2000
 
 const stderrOf = (partial: RunSnapshot): string => {
@@ -78,10 +78,10 @@ const stderrOf = (partial: RunSnapshot): string => {
 }
 
 const survivorsOf = (partial: RunSnapshot): string =>
-  partial.survivors.length === 0 ? "" : ` Still running, end by hand: pid ${partial.survivors.join(", ")}.`
+  partial.survivors.length === 0 ? "" : ` Could not be killed, still running: pid ${partial.survivors.join(", ")}.`
 
 /**
- * The `opencode` binary was not found, or is there but cannot be executed.
+ * The `opencode` binary was not found or is not executable.
  *
  * @since 0.1.0
  * @category errors
@@ -92,14 +92,14 @@ export class OpenCodeBinaryNotFoundError
     {
       binary: Schema.String,
       reason: Schema.Literal("not-found", "not-executable"),
-      /** The directories or files that were looked at, in order. */
+      /** The directories or files that were searched, in order. */
       searched: Schema.Array(Schema.String)
     }
   )
 {
   override get message(): string {
     return this.reason === "not-executable"
-      ? `The OpenCode binary "${this.binary}" exists but is not an executable file; make it executable or name another one.`
+      ? `The OpenCode binary "${this.binary}" exists but is not an executable file; make it executable or pass another \`binary\`.`
       : `The OpenCode binary "${this.binary}" was not found. Searched: ${
         this.searched.length === 0 ? "nothing (PATH is empty)" : this.searched.join(", ")
       }. Install it (npm install opencode-ai), set OPENCODE_BINARY, or pass \`binary\`.`
@@ -107,7 +107,7 @@ export class OpenCodeBinaryNotFoundError
 }
 
 /**
- * The installed OpenCode is of a version that this library does not drive, or lacks an option that was asked for.
+ * The installed version of OpenCode is not supported, or lacks an option that was used.
  *
  * @since 0.1.0
  * @category errors
@@ -115,7 +115,7 @@ export class OpenCodeBinaryNotFoundError
 export class OpenCodeVersionError
   extends Schema.TaggedError<OpenCodeVersionError>("effect-opencode/OpenCodeVersionError")("OpenCodeVersionError", {
     binary: Schema.String,
-    /** What `opencode --version` said; `undefined` when it could not be asked. */
+    /** The output of `opencode --version`; `undefined` if it could not be run. */
     version: Schema.optional(Schema.String),
     /** The option that the version lacks; `undefined` when the version as a whole is the problem. */
     option: Schema.optional(Schema.String),
@@ -128,8 +128,8 @@ export class OpenCodeVersionError
 }
 
 /**
- * An option that cannot be used. Raised before anything is spawned; the one exception is `agent`, which only OpenCode
- * can judge: it is caught while it starts, before the model is asked.
+ * An option has an invalid value. Raised before anything is spawned, except for `agent`, which only OpenCode can check:
+ * it is caught at start-up, before the model is asked.
  *
  * @since 0.1.0
  * @category errors
@@ -156,9 +156,9 @@ export class OpenCodeSpawnError
   extends Schema.TaggedError<OpenCodeSpawnError>("effect-opencode/OpenCodeSpawnError")("OpenCodeSpawnError", {
     binary: Schema.String,
     cwd: Schema.String,
-    /** What the platform said, or the system's own code: `NotFound`, `PermissionDenied`, `E2BIG`, `EMFILE`, … */
+    /** The platform's message, or the system's error code: `NotFound`, `PermissionDenied`, `E2BIG`, `EMFILE`, … */
     reason: Schema.String,
-    /** What to do about it. */
+    /** How to fix it. */
     hint: Schema.optional(Schema.String)
   })
 {
@@ -170,32 +170,32 @@ export class OpenCodeSpawnError
 }
 
 /**
- * OpenCode crashed on its SQLite database while it started, before any event: several processes on one data
- * directory do this to each other (1.15.13 to 1.18.33). Nothing was done yet, so it is safe to try again; the layer's
- * `retry` has tried already when you see this.
+ * OpenCode crashed on its SQLite database during start-up, before any event. Processes that share a data directory can
+ * cause this for each other (1.15.13 to 1.18.33). Nothing was done yet, so it is safe to try again; the layer's `retry`
+ * is already exhausted.
  *
  * @since 0.1.0
  * @category errors
  */
 export class OpenCodeSqliteError
   extends Schema.TaggedError<OpenCodeSqliteError>("effect-opencode/OpenCodeSqliteError")("OpenCodeSqliteError", {
-    /** Which known text was found on stderr. */
+    /** The known text that was found on stderr. */
     signature: Schema.String,
     exitCode: Schema.optional(Schema.Number),
     partial: RunSnapshot
   })
 {
   override get message(): string {
-    return `OpenCode crashed on its database while starting (${this.signature}), ${
+    return `OpenCode crashed on its database during start-up (${this.signature}), ${
       plural(this.partial.attempts, "attempt")
-    }, ${where(this.partial)}. Isolate the runs, lower \`startup.concurrency\`, or allow more retries.${
+    }, ${where(this.partial)}. Isolate the runs, lower \`startup.concurrency\` or allow more retries.${
       survivorsOf(this.partial)
     }${stderrOf(this.partial)}`
   }
 }
 
 /**
- * The process ended with a code other than 0, or by a signal that nobody of ours sent, and no more telling error
+ * The process ended with a code other than 0, or by a signal that this library did not send, and no more specific error
  * applies; or processes of the run could not be ended.
  *
  * @since 0.1.0
@@ -214,7 +214,7 @@ export class OpenCodeProcessError
       ? `was ended by ${this.signal}`
       : this.exitCode !== undefined
       ? `exited with code ${this.exitCode}`
-      : "ended, and how could not be found out"
+      : "ended in an unknown way"
     return `OpenCode ${ending} after ${plural(this.partial.eventCount, "event")}, ${where(this.partial)}.${
       this.hint === undefined ? "" : ` Hint: ${this.hint}.`
     }${survivorsOf(this.partial)}${stderrOf(this.partial)}`
@@ -231,9 +231,9 @@ const advice: { readonly [K in SessionErrorKind]?: string } = {
 }
 
 /**
- * OpenCode reported an error of its own (provider, model, context, …) and did not recover from it. `kind` is what to
- * branch on; `errorName` and `statusCode` are OpenCode's words. `error` is the object that OpenCode printed, its response
- * headers reduced to the harmless ones, its body cut at 2,000 characters, both cleaned of secrets.
+ * OpenCode reported an error of its own (provider, model, context, …) and did not recover from it. Branch on `kind`;
+ * `errorName` and `statusCode` are as OpenCode reports them. `error` is the object that OpenCode printed, with harmless
+ * response headers only and the body cut at 2,000 characters, both with secrets masked.
  *
  * @since 0.1.0
  * @category errors
@@ -243,13 +243,13 @@ export class OpenCodeSessionError
     kind: SessionErrorKind,
     /** OpenCode's name of the error: `APIError`, `ContextOverflowError`, … */
     errorName: Schema.String,
-    /** OpenCode's own words. */
+    /** OpenCode's own message. */
     reason: Schema.String,
     statusCode: Schema.optional(Schema.Number),
     retryable: Schema.optional(Schema.Boolean),
     /** How long the provider asked to wait. In JSON: milliseconds. */
     retryAfter: Schema.optional(DurationInMillis),
-    /** Failed attempts at the provider that OpenCode's log told of. */
+    /** Failed attempts at the provider that OpenCode logged. */
     providerRetries: Schema.Number,
     error: Schema.Unknown,
     partial: RunSnapshot
@@ -267,7 +267,7 @@ export class OpenCodeSessionError
 }
 
 /**
- * OpenCode rejected a permission that nobody could grant, and the run ended on that (with exit code 0).
+ * OpenCode rejected a permission that nobody could grant, which ended the run (with exit code 0).
  *
  * @since 0.1.0
  * @category errors
@@ -284,14 +284,14 @@ export class OpenCodePermissionError
 {
   override get message(): string {
     const what = this.patterns.length === 0 ? this.permission : `${this.permission} (${this.patterns.join(", ")})`
-    return `The run ended because OpenCode asked for permission and nobody could answer: ${what}. ` +
+    return `The run ended because OpenCode asked for a permission that nobody could grant: ${what}. ` +
       `Allow or deny it in \`permission\`. [${where(this.partial)}]${survivorsOf(this.partial)}`
   }
 }
 
 /**
  * OpenCode ended without an error, but the conversation did not finish: the last events were lost or the last step
- * asked for more. Also: it finished, but the answer stands on lines that cannot be read (`partial.lostLines`).
+ * asked for more. Also raised if it finished but its answer was on lines that cannot be read (`partial.lostLines`).
  *
  * @since 0.1.0
  * @category errors
@@ -315,7 +315,7 @@ export class OpenCodeIncompleteError
           ? ""
           : (this.partial.lostLines ?? 0) > 0
           ? ", and its text is lost"
-          : ", then OpenCode went on by itself"
+          : ", then OpenCode continued by itself"
       }`
     return `OpenCode exited${
       this.exitCode === undefined ? "" : ` with code ${this.exitCode}`
@@ -353,15 +353,14 @@ export class OpenCodeTimeoutError
   }
 }
 
-/** What to do where OpenCode has no price for a model. */
-const pricing =
-  "Give the model a price in `configOverrides.provider.<id>.models.<id>.cost` (0 where it is free), limit " +
+/** What to do if OpenCode has no price for a model. */
+const pricing = "Give the model a price in `configOverrides.provider.<id>.models.<id>.cost` (0 if it is free), limit " +
   "`tokens` instead, or set `unpriced` to \"allow\"."
 
 /**
- * A budget was crossed: the run's own, and it was ended; or the fleet's, and the run was not started. With
- * `unpriced: "error"` also when a limit of cost could not be kept because a step used tokens at an unknown cost; a run
- * that shows such a step is ended, for the fleet's limit, too.
+ * A budget was crossed: the run's own, which ended it, or the fleet's, which kept it from starting. With `unpriced:
+ * "error"` also raised when a cost limit cannot be enforced because a step used tokens at an unknown cost; such a step
+ * ends the run, for the fleet's limit, too.
  *
  * @since 0.1.0
  * @category errors
@@ -372,9 +371,9 @@ export class OpenCodeBudgetError
     limit: Schema.Literal("steps", "cost", "tokens", "toolCalls"),
     max: Schema.Number,
     reached: Schema.Number,
-    /** `true` where the limit was not crossed: OpenCode does not know what was spent, see `Budget.unpriced`. */
+    /** `true` if the limit was not crossed but the cost is unknown to OpenCode, see `Budget.unpriced`. */
     unpriced: Schema.optional(Schema.Boolean),
-    /** What the run had done; `undefined` where it was not started. */
+    /** What the run had done; `undefined` if it was not started. */
     partial: Schema.optional(RunSnapshot)
   })
 {
@@ -383,21 +382,21 @@ export class OpenCodeBudgetError
     const [reached, max] = budgets.figures(this.limit, this.reached, this.max)
     if (this.unpriced === true) {
       return this.partial === undefined
-        ? `The run was not started: what the fleet has spent is unknown, so ${whose} budget of cost (${max}) cannot be ` +
+        ? `The run was not started: what the fleet has spent is unknown, so ${whose} cost budget (${max}) cannot be ` +
           `kept. ${pricing}`
         : `The run was ended: OpenCode does not know what it costs (${plural(this.partial.usage.total, "token")}, ` +
           `${
             budgets.figures("cost", this.partial.cost, this.max)[0]
-          }), so ${whose} budget of cost (${max}) cannot be kept. ` +
+          }), so ${whose} cost budget (${max}) cannot be enforced. ` +
           `${pricing} [${where(this.partial)}]${survivorsOf(this.partial)}`
     }
     return this.partial === undefined
-      ? `The run was not started: the fleet's budget of ${this.limit} is used up (${reached} of ${max}).`
+      ? `The run was not started: the fleet's ${this.limit} budget is used up (${reached} of ${max}).`
       : `The run was ended: it ${
         budgets.isCrossed(this.reached, this.max)
-          ? `crossed its budget of ${this.limit} (${reached}, at most ${max})`
+          ? `crossed its ${this.limit} budget (${reached}, at most ${max})`
           // A turn that is still to come.
-          : `needs more than its budget of ${this.limit} (${reached} of ${max} used)`
+          : `needs more than its ${this.limit} budget (${reached} of ${max} used)`
       }, ${where(this.partial)}.${survivorsOf(this.partial)}`
   }
 }
@@ -425,26 +424,26 @@ export class OpenCodeCancelledError
   }
 }
 
-/** As much of the answer as a log line can show: its end, where the value should stand. */
+/** How much of the end of the answer, where the value should be, a log line shows. */
 const shownAnswer = 500
 
-/** A tree names what was expected first. */
+/** An issue tree starts with what was expected, so the beginning is kept. */
 const shownIssues = 2000
 
 /**
- * The agent's answer did not decode by the Schema that was asked for, although it was told what is wrong with it as
- * often as `repairs` allows. The conversations themselves finished.
+ * The agent's answer did not decode with the requested Schema, even after the `repairs` that are allowed. The
+ * conversations themselves finished.
  *
  * @since 0.1.0
  * @category errors
  */
 export class OpenCodeOutputError
   extends Schema.TaggedError<OpenCodeOutputError>("effect-opencode/OpenCodeOutputError")("OpenCodeOutputError", {
-    /** Of the last answer: it had no JSON, its JSON was not valid, or not what the Schema asks for. */
+    /** Why the last answer failed: without JSON, with invalid JSON, or with JSON that does not match the Schema. */
     reason: Schema.Literal("no-json", "invalid-json", "mismatch"),
-    /** What is wrong with the last answer; for a mismatch, the issues as a tree. */
+    /** The problem with the last answer; for a mismatch, the issues as a tree. */
     issues: Schema.String,
-    /** Answers that were given, the first one included. */
+    /** Number of answers, including the first. */
     attempts: Schema.Number,
     /** The id of the first run. */
     runId: Schema.String,
@@ -455,7 +454,7 @@ export class OpenCodeOutputError
     usage: TokenUsage,
     /** US dollars, of all answers. */
     cost: Schema.Number,
-    /** `true` where some of the cost is unknown and not in `cost`. */
+    /** `true` if some of the cost is unknown and not in `cost`. */
     unpriced: Schema.optional(Schema.Boolean),
     /** Steps that began, of all answers. */
     steps: Schema.Number,
@@ -467,7 +466,7 @@ export class OpenCodeOutputError
     const what = {
       "no-json": "has no JSON value",
       "invalid-json": "has no valid JSON value",
-      "mismatch": "does not decode by the schema"
+      "mismatch": "does not match the schema"
     }
     const answer = this.answer.trim()
     const session = this.sessionId === undefined ? "" : `session ${this.sessionId}, `
@@ -481,16 +480,16 @@ export class OpenCodeOutputError
 }
 
 const serverAdvice: { readonly [reason: string]: string | undefined } = {
-  "start-timeout": "Raise `startTimeout`, or look at what slows the machine down.",
-  "exited": "The next run starts another one.",
-  "unreachable": "Check the address, and that the server runs; a run can be tried again.",
-  "unauthorized": "Give the value of OPENCODE_SERVER_PASSWORD that the server was started with.",
+  "start-timeout": "Raise `startTimeout`, or check what slows the machine down.",
+  "exited": "The next run starts a new server.",
+  "unreachable": "Check the address and that the server is running; the run can be retried.",
+  "unauthorized": "Pass the OPENCODE_SERVER_PASSWORD that the server was started with as `password`.",
   "unexpected-reply": "Check that it is an OpenCode server of a supported version."
 }
 
 /**
- * The server that carries the runs (`OpenCodeServer`) could not be started, is gone, or answered something that is no
- * answer. The next run starts or looks for a server anew; what the failed run had done on its own stays done.
+ * The server behind the runs (`OpenCodeServer`) could not be started, has ended, or sent an unexpected reply. The next
+ * run starts or contacts a server again; what the failed run did on disk is kept.
  *
  * - `start-failed`: the process ended before it listened.
  * - `start-timeout`: it did not listen in time.
@@ -498,7 +497,7 @@ const serverAdvice: { readonly [reason: string]: string | undefined } = {
  * - `unreachable`: no connection, or no reply in time.
  * - `unauthorized`: the password is not the server's.
  * - `refused`: it answered with an error, see `status` and `detail`.
- * - `unexpected-reply`: it answered something that is not what OpenCode 1.18 answers.
+ * - `unexpected-reply`: its reply is not one that OpenCode 1.18 sends.
  *
  * @since 0.1.0
  * @category errors
@@ -514,19 +513,19 @@ export class OpenCodeServerError
       "refused",
       "unexpected-reply"
     ),
-    /** Without credentials; `undefined` where the server never listened. */
+    /** Without credentials; `undefined` if the server never listened. */
     url: Schema.optional(Schema.String),
-    /** What was asked for, as method and route: `POST /session/:id/abort`. */
+    /** The method and route of the request: `POST /session/:id/abort`. */
     request: Schema.optional(Schema.String),
     /** The HTTP status of the answer. */
     status: Schema.optional(Schema.Number),
-    /** What is known beyond that, without secrets. */
+    /** Further details, without secrets. */
     detail: Schema.optional(Schema.String),
     exitCode: Schema.optional(Schema.Number),
     signal: Schema.optional(Schema.String),
     /** The last 64 KiB of the server's stderr, without ANSI codes and secrets. */
     stderr: Schema.String,
-    /** What the run had done; `undefined` where it had not begun. */
+    /** What the run had done; `undefined` if it had not begun. */
     partial: Schema.optional(RunSnapshot)
   })
 {
@@ -541,12 +540,12 @@ export class OpenCodeServerError
       : "in an unknown way"
     const what = {
       "start-failed": `could not be started: it ended ${ending} before it listened`,
-      "start-timeout": "did not begin to listen in time and was ended",
+      "start-timeout": "did not listen in time and was ended",
       "exited": `${at.slice(1)} ended ${ending} while it was in use`.trimStart(),
       "unreachable": `${at.slice(1)} does not answer${request}`.trimStart(),
       "unauthorized": `${at.slice(1)} refused the password${request}`.trimStart(),
       "refused": `${at.slice(1)} refused a request${status}${request}`.trimStart(),
-      "unexpected-reply": `${at.slice(1)} gave an answer that cannot be understood${status}${request}`.trimStart()
+      "unexpected-reply": `${at.slice(1)} sent an unexpected reply${status}${request}`.trimStart()
     }
     const detail = this.detail === undefined ? "" : `: ${this.detail.replace(/[.\s]+$/, "")}`
     const hint = serverAdvice[this.reason]
@@ -558,7 +557,7 @@ export class OpenCodeServerError
 }
 
 /**
- * What a run can fail with: `run` and `stream`, of the service and of a session.
+ * The errors of a run: of `run` and `stream`, on the service and on a session.
  *
  * @since 0.1.0
  * @category errors
@@ -579,7 +578,7 @@ export type RunError =
   | OpenCodeServerError
 
 /**
- * The Schema of {@link RunError}: an error survives JSON and RPC with its partial facts.
+ * The Schema of {@link RunError}: errors pass through JSON and RPC with their partial facts.
  *
  * @since 0.1.0
  * @category schemas
@@ -601,7 +600,7 @@ export const RunError = Schema.Union(
 )
 
 /**
- * What a run whose answer is decoded by a Schema can fail with: `runSchema`, of the service and of a session.
+ * The errors of a run whose answer is decoded with a Schema: of `runSchema`, on the service and on a session.
  *
  * @since 0.1.0
  * @category errors
@@ -617,7 +616,7 @@ export type SchemaError = RunError | OpenCodeOutputError
 export const SchemaError = Schema.Union(...RunError.members, OpenCodeOutputError)
 
 /**
- * What a question that asks no model can fail with: `version`, `models` and the `export` of a session.
+ * The errors of queries that do not ask a model: `version`, `models` and the `export` of a session.
  *
  * @since 0.1.0
  * @category errors
@@ -646,7 +645,7 @@ export const QueryError = Schema.Union(
 )
 
 /**
- * What opening a session can fail with: `session` and `resume`. The first turn starts what the session needs, and fails
+ * The errors of opening a session with `session` or `resume`. The first turn starts what the session needs, and fails
  * with a {@link RunError}.
  *
  * @since 0.1.0
@@ -680,7 +679,7 @@ export type OpenCodeError = SchemaError | QueryError | SessionOpenError
 export const OpenCodeError = SchemaError
 
 /**
- * What a run had done when it failed, where it had begun at all.
+ * Returns what a run had done when it failed; `undefined` if it had not begun.
  *
  * @example
  * ```ts

@@ -1,12 +1,11 @@
 /**
- * The same service over warm servers. A run of its own process costs three to five seconds of a processor before the
- * model is asked; a prompt to a server that runs costs a tenth of a second. A program changes its layer and nothing
- * else.
+ * The same service on warm servers. A run in its own process costs three to five seconds of processor time before the
+ * model is asked; a prompt to a running server costs a tenth of a second. Only the layer of a program changes.
  *
- * What one server has for all its runs (`extraEnv`, `configOverrides`, `mcp`, `tools`, `instructions`, `pure`, logging,
- * `extraArgs`) decides on which server a run is: there is one for each kind. What no server can do is an
- * `OpenCodeConfigError` that names the option. Through a server runs share a process, its database and its user, and
- * one that crashes takes all of them: runs that must be kept apart belong to `OpenCode.layer`.
+ * Settings that a server has for all its runs (`extraEnv`, `configOverrides`, `mcp`, `tools`, `instructions`, `pure`,
+ * logging, `extraArgs`) decide which server a run uses: there is one for each combination. Options that a server does
+ * not support fail with an `OpenCodeConfigError` that names the option. Runs on one server share its process, database
+ * and user, and a crash ends all of them: use `OpenCode.layer` for runs that must be kept apart.
  *
  * Measured with OpenCode 1.18.33.
  *
@@ -71,7 +70,7 @@ import type { RunConfig } from "./RunConfig.js"
 import type { RunOptions } from "./RunOptions.js"
 
 /**
- * A permission that a run, or one of its sub-agents, asks for and waits for.
+ * A permission request that a run, or one of its sub-agents, waits for.
  *
  * @since 0.1.0
  * @category models
@@ -80,26 +79,26 @@ export interface PermissionRequest {
   readonly runId: string
   /** The session of the run. */
   readonly sessionId: string
-  /** The session of the sub-agent that asks; `undefined` where the run itself does. */
+  /** The session of the sub-agent that asks; `undefined` if the run itself asks. */
   readonly childId: string | undefined
   /** The working directory of the run. */
   readonly cwd: string
   /** `bash`, `edit`, `external_directory`, … */
   readonly permission: string
-  /** What it is for: a command, a file, a directory. */
+  /** What is requested: a command, a file, a directory. */
   readonly patterns: ReadonlyArray<string>
-  /** What OpenCode tells beyond that: the whole `command`, the `diff` of an edit, … */
+  /** Further details from OpenCode: the whole `command`, the `diff` of an edit, … */
   readonly metadata: { readonly [key: string]: unknown }
   /** The tool call that waits. */
   readonly callId: string | undefined
 }
 
 /**
- * - `"once"`: this call may be made. There is no "always": OpenCode would hold to it in all sessions of the directory,
- *   against their rules (1.18.33). Put into `permission` what is always allowed.
- * - `"reject"`: this call is refused, and whatever else the session asks for; the run ends with
- *   `OpenCodePermissionError`, unless a sub-agent asked, whose parent goes on.
- * - `{ reject: "…" }`: this call is refused, the model is told why and goes on.
+ * - `"once"`: this call is allowed. There is no "always": OpenCode would apply it to all sessions of the directory,
+ *   against their rules (1.18.33). Use `permission` for what is always allowed.
+ * - `"reject"`: this call and all other requests of the session are refused; the run ends with
+ *   `OpenCodePermissionError`, unless a sub-agent asked, whose parent continues.
+ * - `{ reject: "…" }`: this call is refused, and the model continues with the reason.
  *
  * @since 0.1.0
  * @category models
@@ -107,15 +106,15 @@ export interface PermissionRequest {
 export type PermissionAnswer = Answer
 
 /**
- * What all runs of a layer share, wherever their server is.
+ * Options of all runs of a layer, for own and for attached servers.
  *
  * @since 0.1.0
  * @category models
  */
 export interface RunningOptions {
   /**
-   * Runs at the same time; others wait in the order in which they came. Default: 8. A server is one thread, which eight
-   * runs without a model's thinking time keep busy.
+   * How many runs may run at the same time; others wait in order of arrival. Default: 8. A server is one thread, and
+   * eight runs with an instant model keep it busy.
    */
   readonly concurrency?: number | "unbounded" | undefined
   /** Options of every run, under those of `RunConfig.withRunConfig` and of the run itself. */
@@ -123,16 +122,16 @@ export interface RunningOptions {
   /** As with `OpenCode.layer`. Default: false. */
   readonly rateLimitGate?: OpenCode.Options["rateLimitGate"]
   /**
-   * Decides what no rule of the run and of OpenCode's configuration has decided. The agent waits, and so does nobody
-   * else; the time does not count as silence (`idleTimeout`), but for the run's `timeout`. A defect rejects, and so does
-   * an interruption inside it (of a queue that is shut down). Default: rejects, as `opencode run` does.
+   * Decides permissions that neither the run's rules nor OpenCode's configuration decide. Only the agent that asks
+   * waits; the time does not count towards `idleTimeout`, but towards the run's `timeout`. A defect rejects, and so
+   * does an interruption from inside (a queue that is shut down). Default: rejects, as `opencode run` does.
    */
   readonly onPermission?: ((request: PermissionRequest) => Effect.Effect<PermissionAnswer>) | undefined
   /**
-   * Permissions by name (`bash`, `edit`, `"*"`) that `onPermission` decides about where the run's `permission` does not:
-   * what a run allows or denies is not asked for. Sub-agents do not know of this (1.18.33), so a run has none of them
-   * unless its `permission` names `task`; then nobody is asked about what they do. OpenCode asks by itself for files
-   * outside the working directory, `.env` files and calls that repeat. Default: none.
+   * Permissions by name (`bash`, `edit`, `"*"`) that `onPermission` decides unless the run's `permission` already
+   * allows or denies them. Sub-agents ignore this (1.18.33), so a run has no sub-agents unless its `permission` names
+   * `task`; what they do then needs no permission. OpenCode always asks for files outside the working directory, `.env`
+   * files and repeated calls. Default: none.
    */
   readonly ask?: ReadonlyArray<string> | undefined
   /** How long a server may take to abort a run that is interrupted or has reached a limit. Default: 5 seconds. */
@@ -149,8 +148,8 @@ export interface Options extends RunningOptions {
   /** As with `OpenCode.layer`. */
   readonly binary?: string | undefined
   /**
-   * Where a server keeps its data. Default: `"run"`, a private directory for each server, which goes with it. Two
-   * servers, or a server and a run of a process of its own, must not work on one session.
+   * Where a server keeps its data. Default: `"run"`, a private directory for each server, removed when the server ends.
+   * Two servers, or a server and a run in its own process, must not use the same session.
    */
   readonly isolation?: Isolation.Isolation | undefined
   /** What a server inherits, as with `OpenCode.layer`. Default: `"inherit"`. */
@@ -159,14 +158,14 @@ export interface Options extends RunningOptions {
   readonly leash?: boolean | undefined
   /** Server processes at the same time; one that nobody uses gives way to another kind. Default: 4. */
   readonly maxServers?: number | undefined
-  /** How long a server that nobody uses goes on. Default: 5 minutes. */
+  /** How long an unused server keeps running. Default: 5 minutes. */
   readonly idleTimeToLive?: Duration.DurationInput | undefined
   /** How long a server may take until it listens. Default: 60 seconds; 1.5 to 7 are usual. */
   readonly startTimeout?: Duration.DurationInput | undefined
 }
 
 /**
- * A server that runs already.
+ * Where a running server is, and how its runs are carried out.
  *
  * @since 0.1.0
  * @category models
@@ -175,7 +174,7 @@ export interface AttachOptions extends RunningOptions {
   readonly url: string
   /** Default: `opencode`. */
   readonly username?: string | undefined
-  /** What the server has as `OPENCODE_SERVER_PASSWORD`. Default: none is sent. */
+  /** The server's `OPENCODE_SERVER_PASSWORD`. Default: no password is sent. */
   readonly password?: Redacted.Redacted | undefined
 }
 
@@ -199,7 +198,7 @@ const problemOf = (options: Options): Option.Option<Problem> =>
 
 const openPass: Pass = { started: Effect.void, opened: Effect.void }
 
-/** A server has no start that others could disturb. */
+/** Runs on a server do not start a process, so there is nothing to space out. */
 const openGate: Client["gate"] = { enter: Effect.succeed(openPass), tryEnter: Effect.succeedSome(openPass) }
 
 const decider =
@@ -217,9 +216,9 @@ const decider =
       })
     ).pipe(
       Effect.withSpan("OpenCode.onPermission", { attributes: { "opencode.permission": request.permission } }),
-      // Not where it is interrupted itself, because nobody needs its answer any more.
+      // Our own interruption passes through: nobody needs the answer any more.
       Effect.catchAllCause((cause) => {
-        const what = Cause.isInterruptedOnly(cause) ? "was interrupted by something inside it" : "died"
+        const what = Cause.isInterruptedOnly(cause) ? "was interrupted from inside" : "died"
         return Effect.as(
           Effect.logError(`\`onPermission\` ${what}, the permission is rejected`, cause),
           "reject" as const
@@ -257,15 +256,15 @@ const toService = (
       running: concurrency === "unbounded" ? fairSemaphore.unlimited : yield* fairSemaphore.make(concurrency),
       rateGate: rateGate.of(options.rateLimitGate),
       lifetime,
-      // A server has a start of its own, which is repeated before a run is any the wiser.
+      // The pool repeats failed server starts itself, before a run notices.
       retry: Schedule.stop
     })
   })
 
 /**
- * Makes the service from the platform's. A server is started when the first run needs it; options that cannot be used
- * fail every run with `OpenCodeConfigError`. The end of the scope interrupts every run, then ends the servers; a run
- * that starts later fails with `OpenCodeConfigError`.
+ * Makes the service from the platform services. A server is started when the first run needs it; invalid options fail
+ * every run with `OpenCodeConfigError`. Closing the scope interrupts every run, then ends the servers; a run that
+ * starts later fails with `OpenCodeConfigError`.
  *
  * @since 0.1.0
  * @category constructors
@@ -292,12 +291,12 @@ export const make = (
     const httpClient = yield* HttpClient.HttpClient
     if (yield* loopback.isProxied) {
       yield* Effect.logWarning(
-        "Node asks the proxy for 127.0.0.1, where the servers are: add it to NO_PROXY before the program starts"
+        "Node would send requests for 127.0.0.1, where the servers are, to the proxy: add 127.0.0.1 to NO_PROXY before the program starts"
       )
     }
     const password = yield* credentials.password
     const lifetime = yield* lifetimes.make("layer")
-    // In its scope: a run needs its server to be aborted.
+    // In the runs' scope, because aborting a run needs its server.
     const pool = yield* Scope.extend(pools.ofProcesses({ ...base, httpClient, password }, given), lifetime.scope)
     const cwd = base.path.resolve(".")
     const absolute = (isolation: Isolation.Isolation): Isolation.Isolation =>
@@ -309,7 +308,7 @@ export const make = (
         isLocal: true,
         isolation: absolute(isolation),
         problem: () => Option.none(),
-        // The tools of a server have it in their environment.
+        // The server's tools see its password in their environment.
         secrets: (config) =>
           Effect.map(
             environments.secrets(base, config, absolute(isolation)),
@@ -329,9 +328,9 @@ export const make = (
   })
 
 /**
- * Makes the service from a server that runs already, and is left running. What only a start could set is refused as an
- * option of a run. Files travel as data, directories cannot. `cwd` and `dir` are directories of the server's machine.
- * With `~` they are refused: its home directory is not known here.
+ * Makes the service from a running server, which is left running. Run options that only a server start could set are
+ * refused. Files are sent as data, directories cannot be. `cwd` and `dir` are directories of the server's machine; `~`
+ * is refused in them, because its home directory is not known here.
  *
  * @since 0.1.0
  * @category constructors
@@ -350,7 +349,7 @@ export const makeAttach = (
     const path = yield* Path.Path
     const httpClient = yield* HttpClient.HttpClient
     const lifetime = yield* lifetimes.make("layer")
-    // Most servers are of the same user, with the same variables and logins.
+    // Most servers run as the same user, with the same variables and logins.
     const secrets = (config: RunConfig) =>
       environments.secrets(
         { fileSystem, path, environment: { extend: true, variables: {} } },
@@ -380,7 +379,7 @@ export const makeAttach = (
   })
 
 /**
- * The service over servers of its own.
+ * The service on its own servers.
  *
  * @example
  * ```ts
@@ -413,7 +412,7 @@ export const layer = (
 > => Layer.scoped(OpenCode.OpenCode, make(options))
 
 /**
- * The service over a server that runs already, and is left running.
+ * The service on a running server, which is left running.
  *
  * @example
  * ```ts

@@ -1,6 +1,6 @@
 /**
  * Permission rules for a run. Nobody can answer a question in a subprocess, so every rule is `allow` or `deny`;
- * whatever would ask is rejected by OpenCode and can end the run.
+ * OpenCode rejects everything else, which can end the run.
  *
  * @since 0.1.0
  */
@@ -14,8 +14,8 @@ import { isObject } from "./internal/util/object.js"
 export type Action = "allow" | "deny"
 
 /**
- * One action for everything, or rules by permission name, each an action or actions by pattern. The last pattern that
- * matches decides (OpenCode 1.18.33).
+ * One action for everything, or rules by permission name, each an action or actions by pattern. The last matching
+ * pattern decides (OpenCode 1.18.33).
  *
  * @since 0.1.0
  * @category models
@@ -34,7 +34,7 @@ export const Rules: Schema.Schema<Rules> = Schema.Union(
 )
 
 /**
- * A rule that cannot be used, with the dotted path of the leaf; the path is empty for the whole value.
+ * An invalid rule, with the dotted path of the leaf; the path is empty for the whole value.
  *
  * @since 0.1.0
  * @category models
@@ -76,9 +76,9 @@ export const check = (rules: unknown): Problem | undefined => {
 }
 
 /**
- * Every class of action that OpenCode 1.18.33 asks about or can be told about, `question` and the plan switches
- * included; `write` and `patch` are decided by `edit` there and named for versions that tell them apart. Tools of MCP
- * servers and of plugins go by names of their own, which `"*"` catches.
+ * Every permission name of OpenCode 1.18.33, including `question` and the plan switches; `write` and `patch` are
+ * decided by `edit` there and listed for versions that distinguish them. Tools of MCP servers and plugins have their
+ * own names, which `"*"` matches.
  *
  * @since 0.1.0
  * @category models
@@ -105,25 +105,25 @@ export const names = [
   "plan_exit"
 ] as const
 
-/** `"*"` stands first: the last rule that matches decides. */
+/** `"*"` comes first, because the last matching rule decides. */
 const all = (action: Action): { readonly [name: string]: Rules } => ({
   "*": action,
   ...Object.fromEntries(names.map((name) => [name, action]))
 })
 
 /**
- * Nothing is allowed: the agent can only answer.
+ * Denies everything: the agent can only answer.
  *
  * @since 0.1.0
  * @category profiles
  */
 export const denyAll: { readonly [name: string]: Rules } = all("deny")
 
-/** Nobody is there to answer a question or to confirm a plan. */
+/** These need a person to answer a question or confirm a plan. */
 const unanswerable: { readonly [name: string]: Rules } = { question: "deny", plan_enter: "deny", plan_exit: "deny" }
 
 /**
- * Everything is allowed, the world outside the working directory included, except what needs a person to answer.
+ * Allows everything, also outside the working directory, except what needs a person to answer.
  *
  * @since 0.1.0
  * @category profiles
@@ -131,8 +131,8 @@ const unanswerable: { readonly [name: string]: Rules } = { question: "deny", pla
 export const allowAll: { readonly [name: string]: Rules } = { ...all("allow"), ...unanswerable }
 
 /**
- * A profile that is closed by default: what is not named is denied, MCP tools included; patterns without a `"*"` are
- * closed as well.
+ * Makes a profile that denies by default: everything that is not named, MCP tools included; patterns without a `"*"`
+ * deny by default as well.
  *
  * @example
  * ```ts
@@ -156,8 +156,8 @@ export const make = (rules: { readonly [name: string]: Rules }): { readonly [nam
 })
 
 /**
- * Reading, searching and todo lists inside the working directory, `.env` files excepted; nothing that writes, runs or
- * reaches the network, and no sub-agents.
+ * Allows reading, searching and todo lists inside the working directory, except `.env` files; denies everything that
+ * writes, runs or reaches the network, and sub-agents.
  *
  * @example
  * ```ts

@@ -1,12 +1,12 @@
 /**
- * What is secret, and how it is masked: the one redaction of errors, transcripts, recordings, results and live output.
+ * Recognizes and masks secrets in errors, transcripts, recordings, results and live output.
  *
- * A value is a secret if it is `Redacted`, or if the variable, setting or header that holds it says so by its name
- * (`ACME_API_KEY`, `apiKey`, `Authorization`, `GH_PAT`, `NPM_CONFIG__AUTH`), or if it is the password of an address
- * (`DATABASE_URL`). What is `Redacted` is masked however short it is, unless it is blank. What only a name calls secret
- * is masked from six characters on and unless it is an ordinary value: a common word (`production`, `postgres`), a path,
- * a plain address, the name of the user. Masked are also the forms that a secret has in JSON, in an address, in base64
- * and in what `Authorization: Basic` sends, and each line of a secret that has several.
+ * A value is a secret if it is `Redacted`, if the name of its variable, setting or header says so (`ACME_API_KEY`,
+ * `apiKey`, `Authorization`, `GH_PAT`, `NPM_CONFIG__AUTH`), or if it is the password in a URL (`DATABASE_URL`). A
+ * `Redacted` value is masked at any length, unless it is blank. A value that is secret only by its name is masked from
+ * six characters on, unless it is an ordinary value: a common word (`production`, `postgres`), a path, a plain URL, the
+ * user's name. The forms of a secret in JSON, URLs, base64 and `Authorization: Basic` are masked, too, and so is each
+ * line of a multi-line secret.
  *
  * @since 0.1.0
  */
@@ -23,7 +23,7 @@ import type { RunConfig } from "./RunConfig.js"
 import type { RunEvent } from "./RunEvent.js"
 
 /**
- * Takes secrets out of what is written down or shown.
+ * Masks secrets in everything that is stored or shown.
  *
  * @since 0.1.0
  * @category models
@@ -31,20 +31,20 @@ import type { RunEvent } from "./RunEvent.js"
 export interface Redactor {
   /** Masks known secrets in a text. */
   readonly known: (text: string) => string
-  /** Masks known secrets in a text, and what looks like one: for what a program or a provider says. */
+  /** Masks known secrets in a text, and everything that looks like one: for output of programs and providers. */
   readonly text: (text: string) => string
   /** Masks known secrets in every text and every name inside a value, and the values of secret headers. */
   readonly inside: <A>(value: A) => A
-  /** An event as it may be shown. What the model says is searched for known secrets alone. */
+  /** Masks an event so that it can be shown. The model's own text is searched for known secrets only. */
   readonly event: (event: RunEvent) => RunEvent
-  /** A line of output, which stays JSON if it is JSON: all of the above, and values under names that say secret. */
+  /** Masks a line of output, which stays JSON if it is JSON: all of the above, and values with secret names. */
   readonly line: (line: string) => string
-  /** The same for the lines of one stream in their order: a private key is masked to its end. */
+  /** Masks consecutive lines of one stream, so that a private key is masked to its end. */
   readonly lines: () => (line: string) => string
 }
 
 /**
- * What stands in the place of a secret.
+ * The text that replaces a secret.
  *
  * @since 0.1.0
  * @category getters
@@ -52,7 +52,7 @@ export interface Redactor {
 export const mask: string = redact.mask
 
 /**
- * Whether a variable, a setting or a header of this name holds a secret.
+ * True if a variable, setting or header with this name holds a secret.
  *
  * @example
  * ```ts
@@ -69,8 +69,8 @@ export const mask: string = redact.mask
 export const isSecretName: (name: string) => boolean = secretNames.isSecretName
 
 /**
- * The secret values inside a configuration, a set of variables or any other value, the longest first. A text that is
- * JSON is looked into.
+ * Collects the secret values inside a configuration, a set of variables or any other value, longest first. A string
+ * that is JSON is searched, too.
  *
  * @since 0.1.0
  * @category getters
@@ -78,7 +78,7 @@ export const isSecretName: (name: string) => boolean = secretNames.isSecretName
 export const secretsOf = (value: unknown): ReadonlyArray<string> => secretSearch.secretsOf(value)
 
 /**
- * Masks these secrets.
+ * Makes a redactor for these secrets.
  *
  * @example
  * ```ts
@@ -94,7 +94,7 @@ export const secretsOf = (value: unknown): ReadonlyArray<string> => secretSearch
 export const make: (secrets: ReadonlyArray<string>) => Redactor = redact.make
 
 /**
- * The secrets among the variables of this process, which a run inherits by default.
+ * The secrets in the variables of this process, which a run inherits by default.
  *
  * @since 0.1.0
  * @category getters
@@ -102,9 +102,8 @@ export const make: (secrets: ReadonlyArray<string>) => Redactor = redact.make
 export const inherited: Effect.Effect<ReadonlyArray<string>> = knownSecrets.inherited
 
 /**
- * Everything that a run with this configuration must not show: its own secrets, those among the variables of this
- * process, and the keys and tokens of logins (`opencode auth login`, `opencode mcp auth`), those in a data directory of
- * its own among them.
+ * Makes a redactor for a run with this configuration: its own secrets, those in the variables of this process, and the
+ * keys and tokens of logins (`opencode auth login`, `opencode mcp auth`), also of its own data directory.
  *
  * @since 0.1.0
  * @category getters

@@ -1,6 +1,7 @@
 /**
- * What a run asks of OpenCode: agent, model, session, permissions, configuration. A Schema, so that it can come from
- * a file or a message; a `Context.Reference`, so that a region of a program can set it for all runs inside.
+ * The settings that a run passes to OpenCode: agent, model, session, permissions, configuration. It is a Schema, so
+ * that it can come from a file or a message, and a `Context.Reference`, so that a region of a program can set it for
+ * all runs inside.
  *
  * @since 0.1.0
  */
@@ -18,25 +19,24 @@ const ConfigObject = Schema.Record({ key: Schema.String, value: Schema.Unknown }
 const EnvValue = Schema.Union(Schema.String, Schema.RedactedFromSelf(Schema.String))
 
 /**
- * What OpenCode's start leaves out. `"full"`: nothing. `"fast"`, which takes 2.6 instead of 3.9 seconds of processor time
- * and 410 instead of 570 MB (1.18.33):
+ * What OpenCode skips at start-up. `"full"`: nothing. `"fast"`, which takes 2.6 instead of 3.9 seconds of processor
+ * time and 410 instead of 570 MB (1.18.33):
  *
- * - The run is given only those models of OpenCode's list whose provider its own options name, in `model` and in
- *   `configOverrides`, or has credentials: a stored login, or one of its variables; that is what saves the time. Agents of
- *   OpenCode's config files (`compaction`, too) that name a model of a provider which has its key in a config file alone
- *   fail with it, and such a `small_model` is not used. The whole list stays where the part cannot be told: without
- *   `model`, with a `command`, with `attach`, and where there is no list in the cache or the model is not in it, unless
- *   `configOverrides` describes the model completely (`npm` of the provider, `cost` and `limit` of the model) and nobody
- *   has logged in elsewhere.
- * - OpenCode does not fetch the list, which saves access to the network. It uses that of its cache, else the one that it
- *   was built with, so models and prices that are newer are unknown: `opencode models --refresh` renews the cache.
- * - A new session without a `title` is called `effect-opencode` and the id of the run, which saves the call in which
- *   OpenCode asks the model for one.
+ * - The run receives only models of providers that its own options name (`model`, `configOverrides`) or that have
+ *   credentials (a stored login, or a variable); this saves the time. A model whose provider has its key only in a
+ *   config file is missing: agents in OpenCode's config files that name it (`compaction`, too) fail, and such a
+ *   `small_model` is not used. The whole list is kept if the needed part is unknown: without `model`, with a `command`,
+ *   with `attach`, and if the cache has no list or the list lacks the model, unless `configOverrides` describes the
+ *   model completely (`npm` of the provider, `cost` and `limit` of the model) and there is no login elsewhere.
+ * - OpenCode does not fetch the list, which saves network access. It uses its cache, or else its built-in list, so
+ *   newer models and prices are unknown: `opencode models --refresh` renews the cache.
+ * - A new session without a `title` is named `effect-opencode` and the run's id, which saves the call that asks the
+ *   model for a title.
  *
- * Tools, plugins, skills, formatters and language servers are as ever: leaving them out saved nothing that could be
- * measured. So are snapshots, which take 0.2 seconds in a repository of 300 files. What anybody else sets for OpenCode
- * wins: `OPENCODE_DISABLE_MODELS_FETCH`, `OPENCODE_MODELS_PATH`, `OPENCODE_MODELS_URL`, and so does a `title`. Through
- * `OpenCodeServer` a server has the whole list, because its runs can name any model: there is only the fetch to leave out.
+ * Tools, plugins, skills, formatters and language servers are unchanged: skipping them saved nothing measurable.
+ * Snapshots, which take 0.2 seconds in a repository of 300 files, are unchanged, too. Existing settings for OpenCode
+ * win: `OPENCODE_DISABLE_MODELS_FETCH`, `OPENCODE_MODELS_PATH`, `OPENCODE_MODELS_URL`, and a `title`. With
+ * `OpenCodeServer` a server has the whole list, because its runs can name any model: only the fetch is skipped.
  *
  * @since 0.1.0
  * @category schemas
@@ -44,7 +44,7 @@ const EnvValue = Schema.Union(Schema.String, Schema.RedactedFromSelf(Schema.Stri
 export const StartupProfile = Schema.Literal("full", "fast")
 
 /**
- * What OpenCode's start leaves out.
+ * What OpenCode skips at start-up.
  *
  * @since 0.1.0
  * @category models
@@ -80,11 +80,11 @@ export const RunConfig = Schema.Struct({
   title: Schema.optional(Schema.String),
   /** Files to attach, relative to `cwd`. Default: none. */
   files: Schema.optional(Schema.Array(Schema.String)),
-  /** Go on in this session. */
+  /** Continue this session. */
   sessionId: Schema.optional(Schema.String),
-  /** Go on in the last session. Default: false. */
+  /** Continue the last session. Default: false. */
   continueSession: Schema.optional(Schema.Boolean),
-  /** Branch off the session instead of going on in it. Default: false. */
+  /** Branch off the session instead of continuing it. Default: false. */
   fork: Schema.optional(Schema.Boolean),
   /** Publish the session. Default: false. */
   share: Schema.optional(Schema.Boolean),
@@ -92,13 +92,13 @@ export const RunConfig = Schema.Struct({
   thinking: Schema.optional(Schema.Boolean),
   /** The model's variant, e.g. its reasoning effort. */
   variant: Schema.optional(Schema.String),
-  /** Log to stderr. Default: true at level ERROR, which is how failing providers are seen. */
+  /** Log to stderr. Default: true at level ERROR, because failing providers show only there. */
   printLogs: Schema.optional(Schema.Boolean),
   /** Default: ERROR. */
   logLevel: Schema.optional(Schema.Literal("DEBUG", "INFO", "WARN", "ERROR")),
   /** The URL of a running OpenCode server to use. */
   attach: Schema.optional(Schema.String),
-  /** The server's password; it travels in the environment, never in arguments. */
+  /** The server's password; it is passed in the environment, never in arguments. */
   password: Schema.optional(Schema.Redacted(Schema.String)),
   /** The server's user name. Default: OpenCode's (`opencode`). OpenCode 1.14 and later. */
   username: Schema.optional(Schema.String),
@@ -108,33 +108,33 @@ export const RunConfig = Schema.Struct({
   port: Schema.optional(Schema.Number),
   /** No external plugins. Default: false. OpenCode 1.14 and later. */
   pure: Schema.optional(Schema.Boolean),
-  /** Approve whatever would be asked; rules that deny stay. Default: false. OpenCode 1.14 and later. */
+  /** Approve every permission request; rules that deny still apply. Default: false. OpenCode 1.14 and later. */
   auto: Schema.optional(Schema.Boolean),
   /** Variables for the child. Values can be `Redacted`. */
   extraEnv: Schema.optional(Schema.Record({ key: Schema.String, value: EnvValue })),
   /** Keep OpenCode from updating itself. Default: true. */
   disableAutoupdate: Schema.optional(Schema.Boolean),
-  /** What OpenCode's start may leave out, see {@link StartupProfile}. Default: `"full"`, nothing. */
+  /** What OpenCode may skip at start-up, see {@link StartupProfile}. Default: `"full"`, nothing. */
   startupProfile: Schema.optional(StartupProfile),
-  /** Permission rules; every action is `allow` or `deny`. They hold whichever agent works. Not with `attach`. */
+  /** Permission rules; every action is `allow` or `deny`. They apply to every agent. Not with `attach`. */
   permission: Schema.optional(Permission.Rules),
   /** OpenCode's `mcp` configuration. */
   mcp: Schema.optional(ConfigObject),
   /** OpenCode's `tools` configuration. */
   tools: Schema.optional(ConfigObject),
-  /** Instruction files or globs; replaces those of `configOverrides`, an empty list too. */
+  /** Instruction files or globs; replaces those of `configOverrides`, even if empty. */
   instructions: Schema.optional(Schema.Array(Schema.String)),
   /**
    * Any part of OpenCode's configuration; `permission`, `mcp` and `tools` are merged over it, and all of it over an
    * inherited `OPENCODE_CONFIG_CONTENT`.
    */
   configOverrides: Schema.optional(ConfigObject),
-  /** Further arguments for `opencode run`, as they are, for options that this library does not know. */
+  /** Further arguments for `opencode run`, passed unchanged, for options that this library does not know. */
   extraArgs: Schema.optional(Schema.Array(Schema.String))
 })
 
 /**
- * What a run asks of OpenCode. Every field is optional.
+ * The settings that a run passes to OpenCode. Every field is optional.
  *
  * @since 0.1.0
  * @category models
@@ -142,7 +142,7 @@ export const RunConfig = Schema.Struct({
 export interface RunConfig extends Schema.Schema.Type<typeof RunConfig> {}
 
 /**
- * The configuration that asks for nothing.
+ * The configuration without any setting.
  *
  * @since 0.1.0
  * @category constructors
@@ -150,12 +150,12 @@ export interface RunConfig extends Schema.Schema.Type<typeof RunConfig> {}
 export const empty: RunConfig = {}
 
 /**
- * Lays one configuration over another: `extraEnv`, `mcp`, `tools` and `configOverrides` are merged key by key and all the
- * way down, any other field that `that` sets replaces the one of `self`. Neither is changed.
+ * Lays one configuration over another: `extraEnv`, `mcp`, `tools` and `configOverrides` are merged recursively, key by
+ * key; any other field that `that` sets replaces the one of `self`. Neither argument is modified.
  *
- * Rules of permission, those in `configOverrides` included, are read one after the other, and the last one that matches
- * decides: `that` decides wherever it says something, and where it is silent `self` does. A rule in one word is a rule
- * about everything, so `"deny"` is `{ "*": "deny" }`. To allow one name never opens another one.
+ * Permission rules, also those in `configOverrides`, are merged so that the last matching one decides: `that` decides
+ * everything that it mentions, `self` the rest. A single word is a rule about everything, so `"deny"` is `{ "*": "deny"
+ * }`. Allowing one name never allows another.
  *
  * @since 0.1.0
  * @category combinators
@@ -227,8 +227,8 @@ export const withRunConfigStream: {
 )
 
 /**
- * The JSON that OpenCode reads from `OPENCODE_CONFIG_CONTENT`: `configOverrides`, then `permission`, `mcp` and `tools`
- * merged over it in this order, then `instructions`. `undefined` where there is no configuration at all.
+ * Returns the JSON that OpenCode reads from `OPENCODE_CONFIG_CONTENT`: `configOverrides`, then `permission`, `mcp` and
+ * `tools` merged over it in this order, then `instructions`. `undefined` without any configuration.
  *
  * @since 0.1.0
  * @category conversions

@@ -1,12 +1,12 @@
 /**
- * What a run reports while it works: one tagged union, decoded from the JSON lines that OpenCode prints.
+ * The events of a run: one tagged union, decoded from the JSON lines that OpenCode prints.
  *
- * Nothing is lost on the way: every event carries the object that was printed as `raw`, fields that this library
- * does not know included; a type that it does not know is an {@link Unknown}. An event of a known type is read field by
- * field: one that has an unexpected form is left out, and named in `unread` if the library needs it. Numbers can be
- * written as texts. An event is found on a line that has other words on it, too. {@link PermissionRejected} and {@link ProviderRetry} are made from OpenCode's stderr, and
- * {@link Diagnostic} stands for a line that is no JSON object. {@link TextDelta} and {@link PermissionAsked} are seen
- * through a server only (`OpenCodeServer`).
+ * Nothing is lost: every event carries the printed object as `raw`, including fields that this library does not know;
+ * an unknown type becomes an {@link Unknown}. A known event is read field by field: a field with an unexpected form is
+ * left out, and named in `unread` if the library needs it. Numbers may be written as strings. An event is also found on
+ * a line with other text. {@link PermissionRejected} and {@link ProviderRetry} are made from OpenCode's stderr, and a
+ * {@link Diagnostic} stands for a line that is not a JSON object. {@link TextDelta} and {@link PermissionAsked} come
+ * from a server only (`OpenCodeServer`).
  *
  * Shapes as printed by OpenCode 1.14.34 to 1.18.33.
  *
@@ -31,15 +31,15 @@ export type WireObject = { readonly [key: string]: unknown }
 const WireObject: Schema.Schema<WireObject> = Schema.Record({ key: Schema.String, value: Schema.Unknown })
 
 const fromOpenCode = {
-  /** Milliseconds since the epoch, as OpenCode gave them. */
+  /** Milliseconds since the epoch, as OpenCode reported them. */
   timestamp: Schema.optional(Schema.Number),
   sessionId: Schema.optional(Schema.String),
   raw: WireObject
 }
 
 /**
- * Fields that are needed and are there, but cannot be read, as OpenCode names them: with `cost` or `tokens.input` in it
- * what was spent is not known.
+ * Needed fields that are present but cannot be read, by OpenCode's names: with `cost` or `tokens.input` among them the
+ * spending is unknown.
  */
 const unread = Schema.optional(Schema.Array(Schema.String))
 
@@ -67,9 +67,9 @@ export const StepStart = Schema.TaggedStruct("StepStart", {
 /**
  * A whole part of the answer; OpenCode prints no deltas.
  *
- * With `synthetic` it is no answer: OpenCode wrote the text for itself. After a compaction it asks itself to continue
- * that way, and works on (1.18.33). The summary of the compaction is a `Text` before that: through a server it is
- * `synthetic`, on stdout nothing marks it, and `RunResult.fold` and `RunResult.agentTexts` tell it by what follows.
+ * A `synthetic` text is not part of the answer: OpenCode wrote it for itself, for example to continue after a
+ * compaction (1.18.33). The summary of the compaction is a `Text` before that: through a server it is `synthetic`; on
+ * stdout it is unmarked, and `RunResult.fold` and `RunResult.agentTexts` recognize it by what follows.
  *
  * @since 0.1.0
  * @category models
@@ -89,7 +89,7 @@ export const Text = Schema.TaggedStruct("Text", {
   /** `text`, if that cannot be read. */
   unread,
   /**
-   * `true` where OpenCode or a plugin wrote the text, and not the model; absent otherwise. It is no part of the answer.
+   * `true` if OpenCode or a plugin wrote the text instead of the model; absent otherwise. It is not part of the answer.
    */
   synthetic: Schema.optional(Schema.Boolean)
 })
@@ -117,7 +117,7 @@ export const Reasoning = Schema.TaggedStruct("Reasoning", {
 
 /**
  * A tool call that has ended. A shell command that exits with a non-zero code is `completed`, with the code in
- * `metadata.exit`. Sub-agents show as their parent's `task` call only.
+ * `metadata.exit`. Sub-agents appear only as their parent's `task` call.
  *
  * @since 0.1.0
  * @category models
@@ -146,8 +146,8 @@ export const ToolUse = Schema.TaggedStruct("ToolUse", {
 })
 
 /**
- * A step has ended. `reason` is `stop`, `tool-calls`, `length`, `content-filter`, `unknown` or whatever the
- * provider's adapter said; `cost` is in US dollars by the prices in OpenCode's model list.
+ * A step has ended. `reason` is `stop`, `tool-calls`, `length`, `content-filter`, `unknown` or another reason of the
+ * provider's adapter; `cost` is in US dollars by the prices in OpenCode's model list.
  *
  * @since 0.1.0
  * @category models
@@ -165,12 +165,12 @@ export const StepFinish = Schema.TaggedStruct("StepFinish", {
   tokens: TokenUsage,
   cost: Schema.Number,
   snapshot: Schema.optional(Schema.String),
-  /** Of `reason`, `cost`, `tokens` and its fields (`tokens.input`) those that cannot be read; an amount is 0 then. */
+  /** Those of `reason`, `cost`, `tokens` and its fields (`tokens.input`) that cannot be read; such an amount is 0. */
   unread
 })
 
 /**
- * What a session error is about, for programs that branch on it.
+ * The kind of a session error, for programs that branch on it.
  *
  * @since 0.1.0
  * @category models
@@ -218,8 +218,8 @@ export const SessionError = Schema.TaggedStruct("SessionError", {
 })
 
 /**
- * OpenCode would have asked a person, found none and rejected, which it says on stderr; or, through a server, what was
- * asked was rejected.
+ * OpenCode needed a permission, had nobody to ask and rejected it, as reported on stderr; or, through a server, a
+ * permission request was rejected.
  *
  * @since 0.1.0
  * @category models
@@ -236,10 +236,10 @@ export const PermissionRejected = Schema.TaggedStruct("PermissionRejected", {
 })
 
 /**
- * An attempt at the provider failed, and OpenCode tries again by itself unless it is an error that repeats (a 401, say).
- * Made from OpenCode's error log and from steps that begin again, because it prints nothing of this on stdout; a server
- * says it. `sessionId` is the conversation whose attempt failed, the run's own or that of a sub-agent, and `attempt`
- * counts the failures of that conversation from 1.
+ * An attempt at the provider failed; OpenCode retries by itself unless the error is permanent (a 401, for example).
+ * Made from OpenCode's error log and from repeated steps, because stdout does not show it; a server reports it.
+ * `sessionId` is the conversation whose attempt failed, the run's own or a sub-agent's, and `attempt` counts the
+ * failures of that conversation from 1.
  *
  * @since 0.1.0
  * @category models
@@ -257,14 +257,14 @@ export const ProviderRetry = Schema.TaggedStruct("ProviderRetry", {
   provider: Schema.optional(Schema.String),
   model: Schema.optional(Schema.String),
   sessionId: Schema.optional(Schema.String),
-  /** The agent whose attempt it was, where OpenCode names it. */
+  /** The agent whose attempt it was, if OpenCode names it. */
   agent: Schema.optional(Schema.String)
 })
 
 /**
- * A piece of an answer, or of reasoning with `thinking`, as the model says it; the whole part follows as a {@link Text}
- * or {@link Reasoning}, unless the provider cuts it off. Through a server only, and only for those who watch: with
- * `stream`, but neither in `RunResult.events` nor in a transcript.
+ * A piece of an answer, or of reasoning with `thinking`, as the model produces it; the whole part follows as a {@link
+ * Text} or {@link Reasoning}, unless the provider cuts it off. Only through a server, with `stream` and `onEvent`;
+ * neither in `RunResult.events` nor in a transcript.
  *
  * @since 0.1.0
  * @category models
@@ -284,8 +284,8 @@ export const TextDelta = Schema.TaggedStruct("TextDelta", {
 })
 
 /**
- * OpenCode waits for a permission, and `onPermission` of the server's layer is asked. `sessionId` is that of a sub-agent
- * where one asks. Through a server only.
+ * OpenCode waits for a permission, and `onPermission` of the server's layer is asked. `sessionId` is that of the
+ * sub-agent if one asks. Only through a server.
  *
  * @since 0.1.0
  * @category models
@@ -303,12 +303,12 @@ export const PermissionAsked = Schema.TaggedStruct("PermissionAsked", {
   patterns: Schema.Array(Schema.String),
   /** The tool call that waits. */
   callId: Schema.optional(Schema.String),
-  /** What OpenCode tells beyond that, the whole `command` of a shell call for example. */
+  /** Further details from OpenCode, the whole `command` of a shell call for example. */
   metadata: Schema.optional(Schema.Unknown)
 })
 
 /**
- * A line of stdout that is no event, or the words beside an event on its line.
+ * A line of stdout that is not an event, or the text around an event on its line.
  *
  * @since 0.1.0
  * @category models
@@ -324,12 +324,12 @@ export const Diagnostic = Schema.TaggedStruct("Diagnostic", {
   /** The line as it was printed; empty for a line that was too long to keep. */
   line: Schema.String,
   reason: Schema.String,
-  /** Whether the line looks like an event, or like a piece of one, that could not be read; see `RunResult.lostLines`. */
+  /** `true` if the line looks like an event, or a piece of one, that could not be read; see `RunResult.lostLines`. */
   lost: Schema.optional(Schema.Boolean)
 })
 
 /**
- * An event of a type that this version does not know. `raw` has all of it.
+ * An event of an unknown type. `raw` holds all of it.
  *
  * @since 0.1.0
  * @category models
@@ -381,8 +381,8 @@ const Decoded = Schema.typeSchema(Schema.Union(
 ))
 
 /**
- * The Schema of a {@link RunEvent}. Its encoded side is the JSON object that OpenCode printed (or one of ours, whose
- * `type` begins with `effect-opencode/`), so events survive JSON, files and RPC without being written twice.
+ * The Schema of a {@link RunEvent}. Its encoded side is the JSON object that OpenCode printed (or one made by this
+ * library, whose `type` begins with `effect-opencode/`), so events pass through JSON, files and RPC unchanged.
  *
  * @example
  * ```ts
@@ -419,8 +419,8 @@ export const fromWire: (wire: WireObject) => RunEvent = decode.fromWire
 export const toWire: (event: RunEvent) => WireObject = decode.toWire
 
 /**
- * Turns one line of stdout into an event: a JSON object as a whole, else the first event among the words of the line,
- * else a {@link Diagnostic}. {@link allFromLine} returns all that a line holds.
+ * Turns one line of stdout into an event: the JSON object that is the whole line, else the first event on it, else a
+ * {@link Diagnostic}. {@link allFromLine} returns everything on a line.
  *
  * @example
  * ```ts
@@ -435,9 +435,9 @@ export const toWire: (event: RunEvent) => WireObject = decode.toWire
 export const fromLine: (line: string) => RunEvent = decode.fromLine
 
 /**
- * Turns one line of stdout into everything that it holds, in order: events, and the words beside them as
- * {@link Diagnostic}s. Among other words an event is a whole JSON object of a known type with a session id, which is no
- * part of another object.
+ * Turns one line of stdout into everything that it holds, in order: events, and the text around them as {@link
+ * Diagnostic}s. Within other text, an event is a complete JSON object of a known type with a session id that is not
+ * inside another object.
  *
  * @example
  * ```ts
@@ -453,8 +453,8 @@ export const fromLine: (line: string) => RunEvent = decode.fromLine
 export const allFromLine: (line: string) => ReadonlyArray<RunEvent> = decode.allFromSplit
 
 /**
- * The JSON line of an event, without a line feed: what {@link fromLine} reads. Total: where a value cannot be written as
- * JSON, because it is nested too deeply for example, a mark stands in its place.
+ * The JSON line of an event, without a line feed: what {@link fromLine} reads. Total: a marker replaces a value that
+ * cannot be written as JSON, for example because it is nested too deeply.
  *
  * @example
  * ```ts
@@ -497,7 +497,7 @@ export const is =
 export const textOf: (event: RunEvent) => string = decode.textOf
 
 /**
- * Whether an event reports a tool call: a `ToolUse`, the `tool_call`, `tool_result` and `tool` shapes of other
+ * True if an event reports a tool call: a `ToolUse`, the `tool_call`, `tool_result` and `tool` shapes of other
  * versions, or a `step_finish` that names a tool.
  *
  * @since 0.1.0
@@ -505,15 +505,15 @@ export const textOf: (event: RunEvent) => string = decode.textOf
  */
 export const isToolCall: (event: RunEvent) => boolean = decode.isToolCall
 
-/** More than a terminal shows in a line, and little enough for a log. */
+/** More than a line of a terminal, and short enough for a log. */
 const describedLength = 200
 
-/** A model's text must not steer the terminal that shows it. */
+/** A model's text must not control the terminal that shows it. */
 const oneLine = (text: string): string => {
-  // Cut first: an event can carry megabytes, and each of its characters may become a space that goes.
+  // Cut first, because an event can carry megabytes; to more than the result, because white space is collapsed.
   const line = ansi.strip(text.trimStart().slice(0, 4 * describedLength)).replace(/[\s\p{C}]+/gu, " ").trim()
   if (line.length <= describedLength) return line
-  // Half of a pair of surrogates is no character.
+  // Do not end in half of a surrogate pair.
   return `${line.slice(0, describedLength - 1).replace(/[\uD800-\uDBFF]$/, "").trimEnd()}…`
 }
 
@@ -525,8 +525,8 @@ const toolUse = (event: ToolUse): string => {
 }
 
 /**
- * What an event says to a person who watches: one line of at most 200 characters, for logs and progress displays. Line
- * breaks and control characters are spaces in it.
+ * Describes an event in one line of at most 200 characters, for logs and progress displays. Line breaks and control
+ * characters become spaces.
  *
  * @example
  * ```ts
@@ -568,7 +568,7 @@ export const describe = (event: RunEvent): string => {
       return oneLine(`no event (${event.reason}): ${event.line}`)
     case "Unknown":
       return oneLine(
-        event.type === undefined ? "an event without a type" : `an event of the unknown type ${event.type}`
+        event.type === undefined ? "an event without a type" : `an event of unknown type ${event.type}`
       )
   }
 }

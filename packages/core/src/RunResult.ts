@@ -1,5 +1,5 @@
 /**
- * The result of a run that finished, and the pure folds that make one from events.
+ * The result of a run that finished, and the pure folds that build one from events.
  *
  * @since 0.1.0
  */
@@ -14,13 +14,13 @@ import { RunEvent } from "./RunEvent.js"
 import { TokenUsage } from "./TokenUsage.js"
 
 /**
- * What a list of events adds up to.
+ * The summary of a list of events.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Summary {
-  /** All that the agent said, in order, a blank line between two texts. */
+  /** Everything the agent said, in order, separated by blank lines. */
   readonly text: string
   /** The text of its final message, see {@link RunResult}. */
   readonly answer: string
@@ -30,29 +30,29 @@ export interface Summary {
   readonly usage: TokenUsage
   /** US dollars, sub-agents not included. */
   readonly cost: number
-  /** `true` where a step used tokens at a cost of 0: OpenCode reports that for a model without a price. */
+  /** `true` if a step used tokens at a cost of 0: OpenCode reports that for a model without a price. */
   readonly unpriced?: boolean | undefined
   /** Steps that began, see {@link RunResult}. */
   readonly steps: number
   /** The reason of the last finished step. */
   readonly finishReason: string | undefined
-  /** Lines that could be events and cannot be read, see {@link RunResult}; left out if there are none. */
+  /** Lines that could be events and cannot be read, see {@link RunResult}; absent if zero. */
   readonly lostLines?: number
 }
 
 /**
- * What a run did to a file, all its changes together.
+ * All changes of a run to one file, combined.
  *
  * @since 0.1.0
  * @category models
  */
 export interface FileChange {
-  /** As OpenCode gave it: absolute with 1.18.33. */
+  /** As OpenCode reported it: absolute with 1.18.33. */
   readonly path: string
   readonly kind: "created" | "modified" | "deleted" | "moved"
-  /** Where a moved file was before. */
+  /** The previous path of a moved file. */
   readonly from?: string | undefined
-  /** Lines, summed over all changes; `undefined` where one of them does not tell: a file that is written over. */
+  /** Lines, summed over all changes; `undefined` if a change does not report them: an overwritten file. */
   readonly additions?: number | undefined
   readonly deletions?: number | undefined
 }
@@ -69,31 +69,31 @@ export class RunResult extends Schema.Class<RunResult>("effect-opencode/RunResul
   /** The text of the final message: what the agent said in its last step, after all of its work. */
   answer: Schema.String,
   /**
-   * All that the agent said, on the way and at the end, with a blank line between two texts. What OpenCode writes for
-   * itself, the summary of a compaction and the words with which it goes on after one, is among the `events` only.
+   * Everything the agent said, separated by blank lines. Text that OpenCode writes for itself, such as the summary of a
+   * compaction and the message that continues after it, is only in `events`.
    */
   text: Schema.String,
-  /** Every event but `TextDelta`s, in the order in which it was seen. */
+  /** Every event except `TextDelta`s, in order. */
   events: Schema.Array(RunEvent),
   sessionId: Schema.optional(Schema.String),
   usage: TokenUsage,
   /** US dollars, sub-agents not included: OpenCode's events do not show them. */
   cost: Schema.Number,
-  /** `true` where some of the cost is unknown and not in `cost`: OpenCode reports 0 for a model without a price. */
+  /** `true` if some of the cost is unknown and not in `cost`: OpenCode reports 0 for a model without a price. */
   unpriced: Schema.optional(Schema.Boolean),
   /** Steps (requests to the model) that began, repetitions after a cut stream included: what a budget of `steps` counts. */
   steps: Schema.Number,
   /** `stop`, `length`, `content-filter`, … */
   finishReason: Schema.String,
-  /** `undefined` where the process had to be ended after the conversation had finished, and with `OpenCodeServer`. */
+  /** `undefined` if the process had to be ended after the conversation had finished, and with `OpenCodeServer`. */
   exitCode: Schema.optional(Schema.Number),
-  /** Whether the run had to be ended because it did not end by itself within `exitGrace`. */
+  /** True if the process had to be ended because it did not exit within `exitGrace`. */
   forced: Schema.Boolean,
-  /** Whether stdout had lost the end of the conversation and it was recovered, see `recover`. */
+  /** True if stdout had lost the end of the conversation and it was recovered, see `recover`. */
   recovered: Schema.optionalWith(Schema.Boolean, { default: () => false }),
   /**
-   * Lines of stdout that look like events, or like pieces of them, and could not be read, and texts that could not: other
-   * words stood inside of them, or they were too long. What they said is missing from all other fields.
+   * Lines of stdout that look like events or pieces of them but could not be read, and unreadable texts: other text was
+   * mixed into them, or they were too long. Their content is missing from all other fields.
    */
   lostLines: Schema.optionalWith(Schema.Number, { default: () => 0 }),
   /** The last 64 KiB of stderr, without ANSI codes and secrets; empty with `OpenCodeServer`. */
@@ -117,7 +117,7 @@ export class RunResult extends Schema.Class<RunResult>("effect-opencode/RunResul
 }
 
 /**
- * Adds events up.
+ * Summarizes events.
  *
  * @example
  * ```ts
@@ -156,10 +156,9 @@ export const fold = (events: Iterable<RunEvent>): Summary => {
 
 /**
  * The files that completed calls of `write`, `edit` and `apply_patch` changed, each once, in the order of their first
- * change. What shell commands and sub-agents do to files is not seen: `WorkingTree.diff` sees it, where there is
- * a repository.
+ * change. Changes by shell commands and sub-agents are not included: `WorkingTree.diff` shows them in a git repository.
  *
- * A patch that adds a file where there was one counts as `created`, because OpenCode does not tell.
+ * A patch that adds a file over an existing one counts as `created`, because OpenCode does not report the difference.
  *
  * @example
  * ```ts
@@ -176,11 +175,11 @@ export const fold = (events: Iterable<RunEvent>): Summary => {
 export const filesChanged: (events: Iterable<RunEvent>) => ReadonlyArray<FileChange> = fileChanges.fold
 
 /**
- * The patches that completed calls of `edit` and `apply_patch` carry, one after the other; `write` carries none
- * (1.18.33), and what shell commands and sub-agents do is not seen.
+ * The patches that completed calls of `edit` and `apply_patch` carry, concatenated; `write` carries none (1.18.33), and
+ * changes by shell commands and sub-agents are not included.
  *
- * It is for readers, not for `git apply`: OpenCode takes the common indentation and carriage returns out of its
- * patches, and a file that was changed twice is there twice. `WorkingTree.diff` gives the exact sum.
+ * It is for reading, not for `git apply`: OpenCode removes common indentation and carriage returns from its patches,
+ * and a file that was changed twice appears twice. `WorkingTree.diff` returns the exact total.
  *
  * @example
  * ```ts
@@ -196,8 +195,8 @@ export const filesChanged: (events: Iterable<RunEvent>) => ReadonlyArray<FileCha
 export const unifiedDiff: (events: Iterable<RunEvent>) => string = fileChanges.patches
 
 /**
- * The best text that can be found: `text`, trimmed, if there is one; else whatever text the events carry, joined
- * by newlines; else the raw lines.
+ * Returns the best available text: `text`, trimmed, if there is one; else whatever text the events carry, joined by
+ * newlines; else the raw lines.
  *
  * @since 0.1.0
  * @category getters
@@ -222,22 +221,22 @@ const notOwn = (events: ReadonlyArray<RunEvent>): ReadonlyArray<RunEvent> => {
 }
 
 /**
- * Tells the agent's words from what OpenCode writes for itself while the events come, see {@link agentTexts}.
+ * Separates the agent's texts from those that OpenCode writes for itself, event by event, see {@link agentTexts}.
  *
  * @since 0.1.0
  * @category models
  */
 export interface AgentTexts {
-  /** The texts that this event shows to be the agent's, in order. */
+  /** Takes the next event and returns the texts that it proves to be the agent's, in order. */
   readonly add: (event: RunEvent) => ReadonlyArray<string>
-  /** The rest, when no further event comes. */
+  /** Returns the rest, when no further event comes. */
   readonly end: () => ReadonlyArray<string>
 }
 
 /**
- * Finds the texts of the agent in events as they come, for programs that show them live. The summary of a compaction looks like any
- * other text of OpenCode's stdout until OpenCode goes on after it, so that the text of a step is held back until a tool
- * call, the next step or the end shows that it is the agent's.
+ * Finds the agent's texts in events as they arrive, for programs that show them live. On stdout the summary of a
+ * compaction looks like any other text until OpenCode continues after it, so the text of a step is held back until a
+ * tool call, the next step or the end proves that it is the agent's.
  *
  * @example
  * ```ts

@@ -16,7 +16,7 @@ import type { Answer } from "./StructuredOutput.js"
 import type { TokenUsage } from "./TokenUsage.js"
 
 /**
- * What the turns of a session, or of several, add up to.
+ * The total usage and cost of the turns of one or more sessions.
  *
  * @since 0.1.0
  * @category models
@@ -25,7 +25,7 @@ export interface Spent {
   readonly usage: TokenUsage
   /** US dollars. */
   readonly cost: number
-  /** `true` where some of the cost is unknown and not in `cost`. */
+  /** `true` if some of the cost is unknown and not in `cost`. */
   readonly unpriced?: boolean | undefined
   /** Steps that began. */
   readonly steps: number
@@ -34,7 +34,7 @@ export interface Spent {
 type Settled = "cwd" | "sessionId" | "continueSession" | "fork"
 
 /**
- * The options of a turn: those of a run, but for what the session has settled.
+ * The options of a turn: those of a run, except the ones that the session fixes.
  *
  * @since 0.1.0
  * @category models
@@ -42,7 +42,7 @@ type Settled = "cwd" | "sessionId" | "continueSession" | "fork"
 export interface TurnOptions extends Omit<RunOptions, Settled> {}
 
 /**
- * The options of a turn whose answer is decoded by a Schema.
+ * The options of a turn whose answer is decoded with a Schema.
  *
  * @since 0.1.0
  * @category models
@@ -50,8 +50,8 @@ export interface TurnOptions extends Omit<RunOptions, Settled> {}
 export interface SchemaTurnOptions extends Omit<SchemaOptions, Settled> {}
 
 /**
- * Turns of one session run one at a time, in the order in which they were asked for; waiting for an earlier turn does
- * not count towards a turn's `timeout`. Different sessions run in parallel.
+ * Turns of one session run one at a time, in the order of the calls; waiting for an earlier turn does not count towards
+ * a turn's `timeout`. Different sessions run in parallel.
  *
  * @since 0.1.0
  * @category models
@@ -59,15 +59,15 @@ export interface SchemaTurnOptions extends Omit<SchemaOptions, Settled> {}
 export interface Session {
   /** The session's id; `undefined` before the first turn has shown an event. */
   readonly id: Effect.Effect<string | undefined>
-  /** The data directory; `undefined` where it is OpenCode's own. */
+  /** The data directory; `undefined` if it is OpenCode's own. */
   readonly directory: string | undefined
-  /** The working directory of every turn: OpenCode hangs where a session is continued from another one (1.18.33). */
+  /** The working directory of every turn: OpenCode hangs if a session is continued from another one (1.18.33). */
   readonly cwd: string
   readonly run: (prompt: string, options?: TurnOptions) => Effect.Effect<RunResult, RunError>
   readonly stream: (prompt: string, options?: TurnOptions) => Stream.Stream<RunEvent, RunError>
   /**
-   * Asks for an answer that decodes by a Schema. What does not decode is given back to the agent, in the same session,
-   * at most `repairs` times; then it is an `OpenCodeOutputError`.
+   * Asks for an answer that decodes by a Schema. An answer that does not decode is returned to the agent, in the same
+   * session, at most `repairs` times; after that the turn fails with `OpenCodeOutputError`.
    */
   readonly runSchema: <A, I>(
     schema: Schema.Schema<A, I>,
@@ -75,18 +75,18 @@ export interface Session {
     options?: SchemaTurnOptions
   ) => Effect.Effect<Answer<A>, SchemaError>
   /**
-   * A branch that does not disturb this session. OpenCode makes it when its first turn starts: it begins with what was
+   * Creates a branch that does not affect this session. OpenCode creates it when its first turn starts, with everything
    * said until then.
    */
   readonly fork: () => Effect.Effect<Session, OpenCodeConfigError, Scope.Scope>
-  /** The whole conversation. */
+  /** Reads the whole conversation. */
   readonly export: () => Effect.Effect<Conversation, QueryError>
-  /** The sum over the turns of this object, those that failed or were interrupted included. */
+  /** The total over the turns of this object, including failed and interrupted ones. */
   readonly usage: Effect.Effect<Spent>
 }
 
 /**
- * Where a kept session is: what `Transcript.read` gives, or what a program has noted of a {@link Session}.
+ * The location of a kept session, as returned by `Transcript.read` or stored from a {@link Session}.
  *
  * @since 0.1.0
  * @category models
@@ -96,6 +96,6 @@ export interface Location {
   readonly cwd?: string | undefined
   /** The data directory; without one the session is in OpenCode's own. */
   readonly directory?: string | undefined
-  /** The run whose program died: what is left of its processes is ended first. */
+  /** The run whose program died: its remaining processes are ended first. */
   readonly runId?: string | undefined
 }

@@ -1,6 +1,6 @@
 /**
- * Answers that are data: what the agent is told about the Schema of its answer, how the answer is found in what it
- * wrote, and how it is asked again when the answer does not decode.
+ * Structured answers: the instruction that describes the Schema to the agent, the search for the value in its answer,
+ * and the repair prompt if the value does not decode.
  *
  * @since 0.1.0
  */
@@ -18,23 +18,24 @@ import { OpenCodeConfigError, OpenCodeOutputError } from "./OpenCodeError.js"
 import type { RunResult } from "./RunResult.js"
 
 /**
- * Why no value came out of an answer.
+ * Why an answer has no valid value.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Problem {
-  /** There was no JSON, it was not valid, or it was valid and not what the Schema asks for. */
+  /** Without JSON, with invalid JSON, or with JSON that does not match the Schema. */
   readonly reason: "no-json" | "invalid-json" | "mismatch"
   /** For a mismatch, the issues as a tree; the first 8,000 characters. */
   readonly issues: string
 }
 
 /**
- * What the agent is told: to end its answer with one JSON value in a fence, and the JSON Schema of that value.
+ * Returns the instruction for the agent: to end its answer with one JSON value in a fence, and the JSON Schema of that
+ * value.
  *
- * Throws where the encoded side cannot be written as a JSON Schema; a recursive Schema needs an `identifier`
- * annotation for that.
+ * Throws if the encoded side cannot be written as a JSON Schema; a recursive Schema needs an `identifier` annotation
+ * for that.
  *
  * @example
  * ```ts
@@ -64,7 +65,7 @@ ${JSON.stringify(JSONSchema.make(schema), null, 2)}
 
 Use no other block marked json, and write nothing after it.`
 
-/** A tree quotes the values that it complains about, and a model can write a megabyte of those. */
+/** An issue tree quotes the offending values, and a model can write megabytes of them. */
 const keptIssues = 8000
 
 const problem = (reason: Problem["reason"], issues: string): Problem => ({
@@ -73,7 +74,7 @@ const problem = (reason: Problem["reason"], issues: string): Problem => ({
 })
 
 /**
- * What the agent is told when its answer did not decode.
+ * Returns the prompt that asks the agent to correct an answer that did not decode.
  *
  * @since 0.1.0
  * @category prompts
@@ -98,7 +99,7 @@ const parse = (candidate: string, clean: (text: string) => string): Either.Eithe
     }
   })
 
-/** Whether two JSON values are the same, whatever the order of their keys. */
+/** True if two JSON values are equal, ignoring the order of keys. */
 const isSame = (self: unknown, that: unknown): boolean => {
   if (Array.isArray(self)) {
     return Array.isArray(that) && self.length === that.length && self.every((item, i) => isSame(item, that[i]))
@@ -109,13 +110,13 @@ const isSame = (self: unknown, that: unknown): boolean => {
     keys.every((key) => Object.hasOwn(that, key) && isSame(self[key], that[key]))
 }
 
-/** Whether a value is the JSON Schema of the value: agents repeat what they were told, and a lenient Schema decodes it. */
+/** True if a value is the JSON Schema itself: agents repeat it, and a lenient Schema decodes it. */
 const isQuoted = <A, I>(schema: Schema.Schema<A, I>): (value: unknown) => boolean => {
   let told: unknown
   try {
     told = JSON.parse(JSON.stringify(JSONSchema.make(schema)))
   } catch {
-    // Nobody can have been told it.
+    // Without a JSON Schema the agent cannot have repeated it.
     return () => false
   }
   if (!isObject(told)) return () => false
@@ -124,8 +125,8 @@ const isQuoted = <A, I>(schema: Schema.Schema<A, I>): (value: unknown) => boolea
 }
 
 /**
- * Finds the value in an answer: the first JSON value that decodes and is not the JSON Schema itself, which
- * agents repeat. The problem is that of the first candidate, the one that was most probably meant.
+ * Finds the value in an answer: the first JSON value that decodes and is not the JSON Schema itself, which agents
+ * repeat. If none decodes, the problem is that of the first candidate, which is the most probable one.
  *
  * An answer is the final message of a run: see `RunResult.answer`.
  *
@@ -145,7 +146,7 @@ const isQuoted = <A, I>(schema: Schema.Schema<A, I>): (value: unknown) => boolea
 export const decode = <A, I>(schema: Schema.Schema<A, I>): (text: string) => Either.Either<A, Problem> =>
   decoder(schema, (text) => text)
 
-/** The issues are cleaned before they are cut. */
+/** Mask before cutting: a cut could split a secret. */
 const decoder = <A, I>(
   schema: Schema.Schema<A, I>,
   clean: (text: string) => string
@@ -158,7 +159,7 @@ const decoder = <A, I>(
         (error) => problem("mismatch", clean(TreeFormatter.formatErrorSync(error)))
       )
     } catch (cause) {
-      // Schema calls itself for every level of a recursive value, and the stack is finite.
+      // Schema recurses into a recursive value and can overflow the stack.
       if (cause instanceof RangeError) {
         return Either.left(problem("mismatch", `The value could not be decoded: ${cause.message}`))
       }
@@ -168,7 +169,9 @@ const decoder = <A, I>(
   const isTold = isQuoted(schema)
   const decodeAnswer = (value: unknown): Either.Either<A, Problem> =>
     isTold(value)
-      ? Either.left(problem("mismatch", "This is the JSON Schema itself; a value that satisfies it is asked for."))
+      ? Either.left(
+        problem("mismatch", "This is the JSON Schema itself; the answer must be a value that satisfies it.")
+      )
       : decodeCandidate(value)
   return (text) => {
     let first: Problem | undefined
@@ -182,7 +185,7 @@ const decoder = <A, I>(
 }
 
 /**
- * A decoded answer and the run that gave it.
+ * A decoded answer and the run that produced it.
  *
  * @since 0.1.0
  * @category models
@@ -190,14 +193,14 @@ const decoder = <A, I>(
 export interface Answer<A> {
   readonly value: A
   /**
-   * All turns together: what they used, took and showed is added up; the answer and how the process ended are those of
+   * The combined result of all turns: usage, durations and events are added up; the answer and the exit are those of
    * the last turn, the ids those of the first.
    */
   readonly result: RunResult
 }
 
 /**
- * What {@link loop} asks, whom, and how often.
+ * The options of {@link loop}.
  *
  * @since 0.1.0
  * @category models
@@ -207,9 +210,9 @@ export interface LoopOptions<A, I, E, R> {
   readonly prompt: string
   /** How often the agent may correct its answer. Default: 2. */
   readonly repairs?: number | undefined
-  /** One turn of one and the same conversation. */
+  /** Runs one turn; all turns belong to the same conversation. */
   readonly turn: (prompt: string) => Effect.Effect<RunResult, E, R>
-  /** Cleans what is said of an answer that does not decode, before it is cut. Default: nothing is cleaned. */
+  /** Masks secrets in the issues of an answer before they are cut. Default: nothing is masked. */
   readonly clean?: ((text: string) => string) | undefined
 }
 
@@ -241,9 +244,9 @@ const failure = (problem: Problem, results: Arr.NonEmptyReadonlyArray<RunResult>
 }
 
 /**
- * Asks for a value, and gives what is wrong with it back to the agent until it decodes. The value is that of the final
- * message: what the agent drafted before its last step is none. Options that cannot be used
- * fail before the first turn; a turn that fails ends the loop with its own error.
+ * Asks for a value and returns its problems to the agent until it decodes. The value is taken from the final message:
+ * drafts in earlier steps do not count. Invalid options fail before the first turn; a turn that fails ends the loop
+ * with its own error.
  *
  * @example
  * ```ts
@@ -268,7 +271,7 @@ export const loop = <A, I, E, R>(
   Effect.gen(function*() {
     const repairs = options.repairs ?? 2
     if (!Number.isInteger(repairs) || repairs < 0) {
-      return yield* new OpenCodeConfigError({ path: "repairs", reason: "it must be a whole number, zero or greater" })
+      return yield* new OpenCodeConfigError({ path: "repairs", reason: "must be an integer, 0 or greater" })
     }
     const decodeText = decoder(options.schema, options.clean ?? ((text) => text))
     const ask = (

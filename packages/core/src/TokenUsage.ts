@@ -6,8 +6,8 @@
 import * as Schema from "effect/Schema"
 
 /**
- * Token counts as OpenCode reports them. `total` is OpenCode's own figure where it gives one; it includes
- * cached tokens, and some providers leave it out, in which case it is the sum of the parts.
+ * Token counts as OpenCode reports them. `total` is OpenCode's own figure, which includes cached tokens; without one,
+ * as with some providers, it is the sum of the parts.
  *
  * @since 0.1.0
  * @category models
@@ -68,7 +68,7 @@ export const add = (self: TokenUsage, that: TokenUsage): TokenUsage => ({
 })
 
 /**
- * Takes one count off another, field by field: what was spent in between.
+ * Subtracts one count from another field by field: what was spent in between.
  *
  * @since 0.1.0
  * @category combinators

@@ -1,10 +1,9 @@
 /**
- * Typed access to the calls of OpenCode's own tools. The call as it was reported stays beside it as `event`; a tool
- * that is not known here (of an MCP server, of a plugin), and a known one with an unexpected input, is an
- * {@link Other}.
+ * Typed access to the calls of OpenCode's own tools. The reported call is kept as `event`; an unknown tool (of an MCP
+ * server or a plugin), or a known one with unexpected input, is an {@link Other}.
  *
- * Only what is listed is checked: fields that OpenCode adds are passed over, optional fields may be `null`, and
- * metadata of an unexpected shape is absent.
+ * Only the listed fields are checked: additional fields are ignored, optional fields may be `null`, and metadata of an
+ * unexpected shape is absent.
  *
  * Shapes as printed by OpenCode 1.18.33; `bash`, `read` and `task` also by 1.14.34, 1.15.13 and 1.17.19.
  *
@@ -14,10 +13,6 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as RunEvent from "./RunEvent.js"
-
-// -----------------------------------------------------------------------------
-// inputs
-// -----------------------------------------------------------------------------
 
 const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { nullable: true })
 
@@ -53,7 +48,7 @@ export const ReadInput = Schema.Struct({
   filePath: Schema.String,
   /** The first line, counted from 1. */
   offset: optional(Schema.Number),
-  /** Lines at most. */
+  /** The maximum number of lines. */
   limit: optional(Schema.Number)
 })
 
@@ -151,7 +146,7 @@ export const TaskInput = Schema.Struct({
   description: Schema.String,
   prompt: Schema.String,
   subagentType: Schema.propertySignature(Schema.String).pipe(Schema.fromKey("subagent_type")),
-  /** An earlier task that is continued. */
+  /** An earlier task to continue. */
   taskId: optional(Schema.String).pipe(Schema.fromKey("task_id")),
   command: optional(Schema.String)
 })
@@ -175,7 +170,7 @@ export const Todo = Schema.Struct({
 })
 
 /**
- * The whole list: a call replaces the one before.
+ * The whole list: each call replaces the previous one.
  *
  * @since 0.1.0
  * @category models
@@ -224,11 +219,7 @@ export const InvalidInput = Schema.Struct({
   error: Schema.String
 })
 
-// -----------------------------------------------------------------------------
-// metadata
-// -----------------------------------------------------------------------------
-
-/** A field that says nothing when its shape is not the expected one, and takes no other field with it. */
+/** A field that is dropped, alone, if its shape is unexpected. */
 const lenient = <A, I>(schema: Schema.Schema<A, I>) =>
   optional(Schema.UndefinedOr(schema).annotations({ decodingFallback: () => Either.right(undefined) }))
 
@@ -252,8 +243,8 @@ export const ReadMetadata = Schema.Struct({
 })
 
 /**
- * Of `write` and `edit`. OpenCode 1.18.33 gives `filepath` and `exists` with the one, `diff` and `filediff` with the
- * other.
+ * Metadata of `write` and `edit`. OpenCode 1.18.33 sends `filepath` and `exists` with the former, `diff` and `filediff`
+ * with the latter.
  *
  * @since 0.1.0
  * @category schemas
@@ -286,7 +277,7 @@ export const PatchedFile = Schema.Struct({
   filePath: Schema.String,
   /** `add`, `update`, `delete` or `move`. */
   type: lenient(Schema.String),
-  /** Where it was moved to. */
+  /** The new path of a moved file. */
   movePath: lenient(Schema.String),
   patch: lenient(Schema.String),
   additions: lenient(Schema.Number),
@@ -330,12 +321,8 @@ export const TaskMetadata = Schema.Struct({
 
 const NoMetadata = Schema.Struct({})
 
-// -----------------------------------------------------------------------------
-// tools
-// -----------------------------------------------------------------------------
-
 /**
- * What all calls have.
+ * The fields of every call.
  *
  * @since 0.1.0
  * @category models
@@ -344,7 +331,7 @@ export interface Call<Tag extends string, Input> {
   readonly _tag: Tag
   readonly input: Input
   readonly status: RunEvent.ToolUse["status"]
-  /** What the model was given. */
+  /** The output that the model received. */
   readonly output?: string | undefined
   /** Why the call failed, or was refused. */
   readonly error?: string | undefined
@@ -359,10 +346,10 @@ export interface Call<Tag extends string, Input> {
  * @category models
  */
 export interface Bash extends Call<"Bash", BashInput> {
-  /** `undefined` for a command that did not end by itself, in its `timeout` for one. */
+  /** `undefined` for a command that did not end by itself, for example within its `timeout`. */
   readonly exit?: number | undefined
   readonly truncated?: boolean | undefined
-  /** The file with all of an output that was truncated. */
+  /** The file with the complete output, if it was truncated. */
   readonly outputPath?: string | undefined
 }
 
@@ -373,7 +360,7 @@ export interface Bash extends Call<"Bash", BashInput> {
  * @category models
  */
 export interface Read extends Call<"Read", ReadInput> {
-  /** The beginning of what was read, without line numbers. */
+  /** The beginning of the content, without line numbers. */
   readonly preview?: string | undefined
   readonly truncated?: boolean | undefined
 }
@@ -385,11 +372,11 @@ export interface Read extends Call<"Read", ReadInput> {
  * @category models
  */
 export interface Write extends Call<"Write", WriteInput> {
-  /** The absolute path where OpenCode gave it, else that of the input. */
+  /** The absolute path if OpenCode reports it, else that of the input. */
   readonly path: string
-  /** Whether the file was there before. */
+  /** True if the file existed before. */
   readonly exists?: boolean | undefined
-  /** OpenCode 1.18.33 gives none. */
+  /** OpenCode 1.18.33 does not send one. */
   readonly patch?: string | undefined
 }
 
@@ -400,17 +387,17 @@ export interface Write extends Call<"Write", WriteInput> {
  * @category models
  */
 export interface Edit extends Call<"Edit", EditInput> {
-  /** The absolute path where OpenCode gave it, else that of the input. */
+  /** The absolute path if OpenCode reports it, else that of the input. */
   readonly path: string
-  /** For readers: OpenCode takes indentation and carriage returns out. */
+  /** For reading: OpenCode removes indentation and carriage returns. */
   readonly patch?: string | undefined
   readonly additions?: number | undefined
   readonly deletions?: number | undefined
 }
 
 /**
- * A patch of any number of files. OpenCode 1.18.33 offers it in place of `edit` and `write` to some models: `gpt-5`
- * got it, `gpt-4.1` and `gpt-oss-20b` did not. `patch` is another name of the same tool.
+ * A patch of any number of files. OpenCode 1.18.33 offers it instead of `edit` and `write` to some models: `gpt-5` got
+ * it, `gpt-4.1` and `gpt-oss-20b` did not. `patch` is another name of the same tool.
  *
  * @since 0.1.0
  * @category models
@@ -418,12 +405,12 @@ export interface Edit extends Call<"Edit", EditInput> {
 export interface ApplyPatch extends Call<"ApplyPatch", ApplyPatchInput> {
   /** Empty for a call that failed. */
   readonly files: ReadonlyArray<PatchedFile>
-  /** The patches of all files. For readers: OpenCode takes indentation and carriage returns out. */
+  /** The patches of all files. For reading: OpenCode removes indentation and carriage returns. */
   readonly diff?: string | undefined
 }
 
 /**
- * Files that were searched for by name.
+ * A search for files by name.
  *
  * @since 0.1.0
  * @category models
@@ -434,7 +421,7 @@ export interface Glob extends Call<"Glob", GlobInput> {
 }
 
 /**
- * Lines that were searched for.
+ * A search for lines in files.
  *
  * @since 0.1.0
  * @category models
@@ -451,7 +438,7 @@ export interface Grep extends Call<"Grep", GrepInput> {
  * @category models
  */
 export interface Task extends Call<"Task", TaskInput> {
-  /** The session of the sub-agent; `undefined` when none was begun. */
+  /** The session of the sub-agent; `undefined` if none was created. */
   readonly sessionId?: string | undefined
 }
 
@@ -476,7 +463,7 @@ export interface WebFetch extends Call<"WebFetch", WebFetchInput> {}
 export interface Invalid extends Call<"Invalid", InvalidInput> {}
 
 /**
- * Any other tool, or an input that is not as expected. The name stands in `event.tool`.
+ * Any other tool, or an unexpected input. The name is in `event.tool`.
  *
  * @since 0.1.0
  * @category models
@@ -527,7 +514,7 @@ const applyPatch = decoder(ApplyPatchInput, ApplyPatchMetadata, (input, common, 
   diff: metadata?.diff
 }))
 
-// A Map: an object literal would answer for "constructor" and "__proto__".
+// A Map, because an object literal would match "constructor" and "__proto__".
 const decoders = new Map([
   [
     "bash",
@@ -580,7 +567,7 @@ const decoders = new Map([
 ])
 
 /**
- * What a `ToolUse` event was about. Total: it never throws, and the event is kept.
+ * Reads the tool call of a `ToolUse` event. Total: it never throws, and the event is kept.
  *
  * @example
  * ```ts

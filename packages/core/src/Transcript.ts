@@ -1,7 +1,7 @@
 /**
- * A file that receives every event of a run as a JSON line before anybody else sees it, so that progress survives a
- * crash of the program. A line of its own says which run begins, and another one how it ended. Every line names its run
- * (events as `effect-opencode/runId`), so that runs can share a file, also at the same time and from several programs.
+ * A file to which every event of a run is written as a JSON line before the program sees it, so that progress survives
+ * a crash. Separate lines record the start of a run and its outcome. Every line names its run (events as
+ * `effect-opencode/runId`), so that concurrent runs, also of several programs, can share a file.
  *
  * @since 0.1.0
  */
@@ -42,14 +42,14 @@ export const Start = Schema.Struct({
   runId: Schema.String,
   attempt: Schema.Number,
   cwd: Schema.String,
-  /** The data directory; `undefined` where it is OpenCode's own. */
+  /** The data directory; `undefined` if it is OpenCode's own. */
   directory: Schema.optional(Schema.String),
-  /** The temporary directory, which goes with the attempt; `undefined` with `OpenCodeServer`. */
+  /** The temporary directory, removed when the attempt ends; `undefined` with `OpenCodeServer`. */
   temporary: Schema.optional(Schema.String)
 })
 
 /**
- * The run ended: its outcome is known.
+ * The run ended with this outcome.
  *
  * @since 0.1.0
  * @category models
@@ -74,7 +74,9 @@ export const End = Schema.Struct({
  * @category models
  */
 export interface Transcript {
-  /** Returns when the operating system has the lines. The first failure is logged as a warning: the run goes on. */
+  /**
+   * Returns when the operating system has the lines. The first failure is logged as a warning and the run continues.
+   */
   readonly write: (events: ReadonlyArray<RunEvent>) => Effect.Effect<void>
   readonly start: (start: Omit<Start, "type">) => Effect.Effect<void>
   readonly end: (end: Omit<End, "type">) => Effect.Effect<void>
@@ -82,7 +84,7 @@ export interface Transcript {
 
 type Line = { readonly [key: string]: unknown }
 
-/** One line that cannot be cleaned or written is a mark; the lines that arrived with it are written. */
+/** A marker replaces a line that cannot be masked or written; the other lines of the batch are written. */
 const written = (clean: (line: Line) => unknown, line: Line): string => {
   try {
     return json.stringify(clean(line))
@@ -92,9 +94,9 @@ const written = (clean: (line: Line) => unknown, line: Line): string => {
 }
 
 /**
- * Opens a file for appending; missing directories are made. `clean` sees the object of each line before it is written.
- * Where a value cannot be written as JSON, because it is nested too deeply for example, a mark stands in its place. With
- * `runId` the lines of events say which run they belong to.
+ * Opens a file for appending; missing directories are created. `clean` receives the object of each line before it is
+ * written. A marker replaces a value that cannot be written as JSON, for example because it is nested too deeply. With
+ * `runId` the lines of events name their run.
  *
  * @since 0.1.0
  * @category constructors
@@ -114,7 +116,7 @@ export const open = (
     const handle = yield* fileSystem.open(target, { flag: "a" })
     const encoder = new TextEncoder()
     const clean = options?.clean ?? ((line: { readonly [key: string]: unknown }): unknown => line)
-    // First in its line, where the reader finds it without parsing.
+    // First in its line, so that the reader finds it without parsing.
     const named = options?.runId === undefined ? "{" : `{${JSON.stringify(runKey)}:${JSON.stringify(options.runId)},`
     const lock = yield* Effect.makeSemaphore(1)
     let isLossy = false
@@ -129,7 +131,7 @@ export const open = (
           .pipe(
             lock.withPermits(1),
             Effect.catchAll((error) => {
-              // A disk that is full fails every line.
+              // Log once, because a full disk fails every line.
               if (isLossy) return Effect.void
               isLossy = true
               return Effect.logWarning(
@@ -154,7 +156,7 @@ export const open = (
   )
 
 /**
- * What a transcript says of a run.
+ * A run as recorded in a transcript.
  *
  * @since 0.1.0
  * @category models
@@ -162,19 +164,19 @@ export const open = (
 export interface Recorded {
   readonly runId: string
   readonly cwd: string
-  /** The data directory of the last attempt; `undefined` where it was OpenCode's own. */
+  /** The data directory of the last attempt; `undefined` if it was OpenCode's own. */
   readonly directory: string | undefined
-  /** The temporary directory of the last attempt, which is still there where the program was killed. */
+  /** The temporary directory of the last attempt, which still exists if the program was killed. */
   readonly temporary?: string | undefined
   readonly sessionId: string | undefined
   readonly attempts: number
   /** The events of all attempts. A line that was cut off in the middle is a `Diagnostic`. */
   readonly events: ReadonlyArray<RunEvent>
-  /** `success`, the tag of the error, `interrupted`, or `undefined`: the program did not live to see the end. */
+  /** `success`, the tag of the error, `interrupted`, or `undefined` if the program died before the run ended. */
   readonly outcome: string | undefined
 }
 
-/** How a line of ours begins. In a text of JSON the quotes would be escaped. */
+/** The beginning of our own lines. Inside a JSON string the quotes would be escaped. */
 const lineStart = new RegExp(`(?<=.)(?=\\{"(?:${runKey}":"|type":"effect-opencode/run_))`)
 
 const isJson = (text: string): boolean => {
@@ -187,8 +189,8 @@ const isJson = (text: string): boolean => {
 }
 
 /**
- * The lines in a line: a program that is killed can leave half of one, and somebody else's next line follows it. A line
- * that is whole is one, whatever it quotes.
+ * Splits a line into its lines: a killed program can leave half a line, after which another program writes. A complete
+ * line is one line, whatever it quotes.
  */
 const unglued = (line: lineSplitter.Line): ReadonlyArray<lineSplitter.Line> => {
   if (typeof line !== "string") return [line]
@@ -214,7 +216,7 @@ const isStart = Schema.is(Start)
 const isEnd = Schema.is(End)
 
 /**
- * Reads the text of a transcript: its runs, in the order in which they began.
+ * Parses the text of a transcript into its runs, in the order in which they began.
  *
  * @example
  * ```ts
@@ -242,7 +244,7 @@ export const parse = (text: string): ReadonlyArray<Recorded> => {
     if (isStart(raw)) {
       const { attempt, cwd, runId } = raw
       const known = runs.get(runId)
-      // The end of an attempt is not that of the run if another one begins, and its session is not that one's.
+      // If another attempt begins, the run has not ended, and the new attempt has a new session.
       const attempted = { attempts: attempt, ...directoriesOf(raw), sessionId: undefined, outcome: undefined }
       last = known === undefined ? { runId, cwd, events: [], ...attempted } : Object.assign(known, attempted)
       runs.set(runId, last)
@@ -250,7 +252,7 @@ export const parse = (text: string): ReadonlyArray<Recorded> => {
       const run = runs.get(raw.runId)
       if (run !== undefined) run.outcome = raw.outcome
     } else {
-      // Without a name it is of the run that began last.
+      // A line without a run id belongs to the run that began last.
       const run = name === undefined ? last : runs.get(name)
       if (run === undefined) return
       run.events.push(event)
@@ -283,8 +285,8 @@ export const readAll = (
   })
 
 /**
- * Reads a run of a transcript: what it had done, and where to go on, also where its program was killed. Without a
- * `runId` it is the run that began last.
+ * Reads a run of a transcript: what it had done, and the session to continue, even if its program was killed. Without
+ * `runId`, the run that began last.
  *
  * @example
  * ```ts

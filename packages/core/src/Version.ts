@@ -1,5 +1,5 @@
 /**
- * OpenCode's version, and which options it understands.
+ * OpenCode's version.
  *
  * @since 0.1.0
  */

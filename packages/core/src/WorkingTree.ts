@@ -1,5 +1,5 @@
 /**
- * What changed on disk, whoever changed it: shell commands and sub-agents too, which a run's events do not show.
+ * All changes on disk, including those by shell commands and sub-agents, which a run's events do not show.
  *
  * @since 0.1.0
  */
@@ -13,12 +13,12 @@ import * as Stream from "effect/Stream"
 import * as systemError from "./internal/util/systemError.js"
 
 /**
- * There is no diff, because of one of these:
+ * A diff could not be made, for one of these reasons:
  *
  * - `git-unavailable`: git could not be started
  * - `no-working-tree`: git finds none in the directory, or does not trust it
  * - `unknown-revision`: `since` names nothing in the repository
- * - `failed`: git gave up, or was ended by a signal
+ * - `failed`: git failed, or was ended by a signal
  *
  * @since 0.1.0
  * @category errors
@@ -38,7 +38,7 @@ export class WorkingTreeError
       "unknown-revision": "`since` names no revision",
       failed: "git failed"
     }[this.reason]
-    return `There is no diff of ${this.directory}: ${problem}${this.detail === "" ? "" : ` (${this.detail})`}`
+    return `Could not diff ${this.directory}: ${problem}${this.detail === "" ? "" : ` (${this.detail})`}`
   }
 }
 
@@ -51,7 +51,7 @@ export class WorkingTreeError
 export interface DiffOptions {
   /** The revision to compare with. Default: `HEAD`, or nothing at all in a repository without a commit. */
   readonly since?: string | undefined
-  /** Whether files that git does not know count as new, ignored ones excepted. Default: `true`. */
+  /** Includes untracked files as new, except ignored ones. Default: `true`. */
   readonly untracked?: boolean | undefined
 }
 
@@ -62,8 +62,8 @@ interface Output {
 }
 
 /**
- * Plain output and no write to the index, whatever is configured; and no program of the configuration runs, except
- * the `clean` filters of `.gitattributes`, without which the diff would be wrong.
+ * Plain output and no writes to the index, whatever is configured. No configured program runs, except the `clean`
+ * filters of `.gitattributes`, without which the diff would be wrong.
  */
 const globalArgs = ["--no-optional-locks", "-c", "core.quotePath=off", "-c", "core.fsmonitor=false"]
 
@@ -78,14 +78,14 @@ const diffArgs = [
   "--dst-prefix=b/"
 ]
 
-/** As a whole: a character can be split across chunks. */
+/** Decoded as a whole, because a character can be split across chunks. */
 const text = <E>(stream: Stream.Stream<Uint8Array, E>): Effect.Effect<string, E> =>
   Stream.mkString(Stream.decodeText(stream))
 
-/** Processes at a time, where there is one for each new file. */
+/** How many processes may run at the same time, one for each new file. */
 const concurrency = 4
 
-/** Enough of stderr to know the reason. */
+/** Enough of stderr to show the reason. */
 const shownDetail = 2000
 
 const onlyNamed = (file: string): string => `Only in the working tree: ${file}\n`
@@ -94,7 +94,7 @@ const make = (executor: CommandExecutor.CommandExecutor, directory: string) => {
   const error = (reason: WorkingTreeError["reason"], detail: string) =>
     new WorkingTreeError({ directory, reason, detail: detail.trim().slice(0, shownDetail) })
 
-  /** By `-C`, so that a directory which does not exist is told from a git which does not. */
+  /** With `-C`, so that a missing directory and a missing git fail differently. */
   const git = (cwd: string, args: ReadonlyArray<string>): Effect.Effect<Output, WorkingTreeError> =>
     Effect.scoped(
       Effect.flatMap(
@@ -134,7 +134,7 @@ const make = (executor: CommandExecutor.CommandExecutor, directory: string) => {
   const resolve = (root: string, revision: string) =>
     git(root, ["rev-parse", "--verify", "--quiet", `${revision}^{tree}`])
 
-  /** The id of the tree to compare with: it cannot be taken for an option. */
+  /** The id of the tree to compare with, which cannot be mistaken for an option. */
   const tree = Effect.fnUntraced(function*(root: string, since: string | undefined) {
     if (since !== undefined) {
       return yield* since.startsWith("-")
@@ -151,7 +151,7 @@ const make = (executor: CommandExecutor.CommandExecutor, directory: string) => {
     return firstLine(
       head.exitCode === 0
         ? head.stdout
-        // The empty tree, which every repository has without writing it.
+        // The empty tree, which exists in every repository without being written.
         : yield* Effect.flatMap(git(root, ["hash-object", "-t", "tree", "--stdin"]), expecting("failed", 0))
     )
   })
@@ -185,13 +185,13 @@ const make = (executor: CommandExecutor.CommandExecutor, directory: string) => {
 }
 
 /**
- * The unified diff between a revision and the files of the repository that holds the directory, untracked files
- * included; an empty text where nothing changed. Always of the whole working tree, with paths from its root. Nothing
- * is written, the index neither.
+ * Returns the unified diff between a revision and the files of the repository that contains the directory, untracked
+ * files included; an empty string without changes. It always covers the whole working tree, with paths from its root.
+ * Nothing is written, not even the index.
  *
  * Of binary files the diff says only that they differ, and an untracked file that git cannot show (a link to a
- * directory, a repository of its own) is only named, in a line `Only in the working tree: name`. `GIT_DIR` and its
- * like in the environment count, and `clean` filters run, as with git itself.
+ * directory, a nested repository) is only named, in a line `Only in the working tree: name`. `GIT_DIR` and its like in
+ * the environment count, and `clean` filters run, as with git itself.
  *
  * @example
  * ```ts

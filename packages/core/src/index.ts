@@ -6,34 +6,35 @@
 export * as Binary from "./Binary.js"
 
 /**
- * A whole session as `opencode export` gives it: messages with their parts, the model, tokens and cost of each.
- * Tolerant: only what is named here is checked, everything else is in the raw objects. Shapes of OpenCode 1.18.33.
+ * A whole session as `opencode export` prints it: messages with their parts, the model, tokens and cost of each.
+ * Decoding is tolerant: only the fields named here are checked, all others stay in the raw objects. Shapes of OpenCode
+ * 1.18.33.
  *
  * @since 0.1.0
  */
 export * as Conversation from "./Conversation.js"
 
 /**
- * One budget for many runs. Runs add what they spend as they spend it; a run that would start when a limit is crossed
- * fails with `OpenCodeBudgetError` instead. A limit means what it means for one run: it may be reached, and what is more
- * crosses it. Runs under way go on: give each a `budget` of its own to bound them. Only with `unpriced: "error"` a run that
- * uses tokens at an unknown cost is ended.
+ * One budget for many runs. Runs add their spending as it happens; once a limit is crossed, a new run fails with
+ * `OpenCodeBudgetError` instead of starting. As for a single run, a limit may be reached but not exceeded. Running runs
+ * continue: give each its own `budget` to bound it. Only `unpriced: "error"` ends a run, when it uses tokens at an
+ * unknown cost.
  *
  * @since 0.1.0
  */
 export * as FleetBudget from "./FleetBudget.js"
 
 /**
- * What is known of the process that the program runs in: the variables that OpenCode inherits, and the file that was
- * started. They are facts of the machine and not settings of the program, so they do not come from its `ConfigProvider`.
+ * Facts about the process that the program runs in: the variables that OpenCode inherits, and the main file. They
+ * describe the machine, not the program's settings, so they do not come from its `ConfigProvider`.
  *
  * @since 0.1.0
  */
 export * as HostEnvironment from "./HostEnvironment.js"
 
 /**
- * Where a run keeps its data. OpenCode processes that share a fresh data directory can crash each other's start
- * (1.15.13 to 1.18.33), so by default every run has a directory of its own, which goes with the run.
+ * Where a run keeps its data. OpenCode processes that share a fresh data directory can crash each other at start-up
+ * (1.15.13 to 1.18.33), so by default every run has its own directory, which is removed when the run ends.
  *
  * @since 0.1.0
  */
@@ -77,23 +78,22 @@ export * as Leftovers from "./Leftovers.js"
 export * as OpenCode from "./OpenCode.js"
 
 /**
- * Everything that can end a run other than success. Each tag is something that a caller treats differently; each run
- * error carries what was seen so far as `partial`, and a `message` that says what happened, to which run, and what
- * to do. Messages and `partial.stderr` are cleaned of secrets.
+ * The errors of this library. Each tag is a case that a caller handles differently; each run error carries what was
+ * seen so far as `partial`, and a `message` that says what happened, to which run, and what to do. Secrets are masked
+ * in messages and in `partial.stderr`.
  *
  * @since 0.1.0
  */
 export * as OpenCodeError from "./OpenCodeError.js"
 
 /**
- * The same service over warm servers. A run of its own process costs three to five seconds of a processor before the
- * model is asked; a prompt to a server that runs costs a tenth of a second. A program changes its layer and nothing
- * else.
+ * The same service on warm servers. A run in its own process costs three to five seconds of processor time before the
+ * model is asked; a prompt to a running server costs a tenth of a second. Only the layer of a program changes.
  *
- * What one server has for all its runs (`extraEnv`, `configOverrides`, `mcp`, `tools`, `instructions`, `pure`, logging,
- * `extraArgs`) decides on which server a run is: there is one for each kind. What no server can do is an
- * `OpenCodeConfigError` that names the option. Through a server runs share a process, its database and its user, and
- * one that crashes takes all of them: runs that must be kept apart belong to `OpenCode.layer`.
+ * Settings that a server has for all its runs (`extraEnv`, `configOverrides`, `mcp`, `tools`, `instructions`, `pure`,
+ * logging, `extraArgs`) decide which server a run uses: there is one for each combination. Options that a server does
+ * not support fail with an `OpenCodeConfigError` that names the option. Runs on one server share its process, database
+ * and user, and a crash ends all of them: use `OpenCode.layer` for runs that must be kept apart.
  *
  * Measured with OpenCode 1.18.33.
  *
@@ -123,43 +123,44 @@ export * as OpenCodeServer from "./OpenCodeServer.js"
 
 /**
  * Permission rules for a run. Nobody can answer a question in a subprocess, so every rule is `allow` or `deny`;
- * whatever would ask is rejected by OpenCode and can end the run.
+ * OpenCode rejects everything else, which can end the run.
  *
  * @since 0.1.0
  */
 export * as Permission from "./Permission.js"
 
 /**
- * What is secret, and how it is masked: the one redaction of errors, transcripts, recordings, results and live output.
+ * Recognizes and masks secrets in errors, transcripts, recordings, results and live output.
  *
- * A value is a secret if it is `Redacted`, or if the variable, setting or header that holds it says so by its name
- * (`ACME_API_KEY`, `apiKey`, `Authorization`, `GH_PAT`, `NPM_CONFIG__AUTH`), or if it is the password of an address
- * (`DATABASE_URL`). What is `Redacted` is masked however short it is, unless it is blank. What only a name calls secret
- * is masked from six characters on and unless it is an ordinary value: a common word (`production`, `postgres`), a path,
- * a plain address, the name of the user. Masked are also the forms that a secret has in JSON, in an address, in base64
- * and in what `Authorization: Basic` sends, and each line of a secret that has several.
+ * A value is a secret if it is `Redacted`, if the name of its variable, setting or header says so (`ACME_API_KEY`,
+ * `apiKey`, `Authorization`, `GH_PAT`, `NPM_CONFIG__AUTH`), or if it is the password in a URL (`DATABASE_URL`). A
+ * `Redacted` value is masked at any length, unless it is blank. A value that is secret only by its name is masked from
+ * six characters on, unless it is an ordinary value: a common word (`production`, `postgres`), a path, a plain URL, the
+ * user's name. The forms of a secret in JSON, URLs, base64 and `Authorization: Basic` are masked, too, and so is each
+ * line of a multi-line secret.
  *
  * @since 0.1.0
  */
 export * as Redaction from "./Redaction.js"
 
 /**
- * What a run asks of OpenCode: agent, model, session, permissions, configuration. A Schema, so that it can come from
- * a file or a message; a `Context.Reference`, so that a region of a program can set it for all runs inside.
+ * The settings that a run passes to OpenCode: agent, model, session, permissions, configuration. It is a Schema, so
+ * that it can come from a file or a message, and a `Context.Reference`, so that a region of a program can set it for
+ * all runs inside.
  *
  * @since 0.1.0
  */
 export * as RunConfig from "./RunConfig.js"
 
 /**
- * What a run reports while it works: one tagged union, decoded from the JSON lines that OpenCode prints.
+ * The events of a run: one tagged union, decoded from the JSON lines that OpenCode prints.
  *
- * Nothing is lost on the way: every event carries the object that was printed as `raw`, fields that this library
- * does not know included; a type that it does not know is an {@link Unknown}. An event of a known type is read field by
- * field: one that has an unexpected form is left out, and named in `unread` if the library needs it. Numbers can be
- * written as texts. An event is found on a line that has other words on it, too. {@link PermissionRejected} and {@link ProviderRetry} are made from OpenCode's stderr, and
- * {@link Diagnostic} stands for a line that is no JSON object. {@link TextDelta} and {@link PermissionAsked} are seen
- * through a server only (`OpenCodeServer`).
+ * Nothing is lost: every event carries the printed object as `raw`, including fields that this library does not know;
+ * an unknown type becomes an {@link Unknown}. A known event is read field by field: a field with an unexpected form is
+ * left out, and named in `unread` if the library needs it. Numbers may be written as strings. An event is also found on
+ * a line with other text. {@link PermissionRejected} and {@link ProviderRetry} are made from OpenCode's stderr, and a
+ * {@link Diagnostic} stands for a line that is not a JSON object. {@link TextDelta} and {@link PermissionAsked} come
+ * from a server only (`OpenCodeServer`).
  *
  * Shapes as printed by OpenCode 1.14.34 to 1.18.33.
  *
@@ -168,14 +169,14 @@ export * as RunConfig from "./RunConfig.js"
 export * as RunEvent from "./RunEvent.js"
 
 /**
- * What a single run can be told besides its prompt.
+ * The options of a single run.
  *
  * @since 0.1.0
  */
 export * as RunOptions from "./RunOptions.js"
 
 /**
- * The result of a run that finished, and the pure folds that make one from events.
+ * The result of a run that finished, and the pure folds that build one from events.
  *
  * @since 0.1.0
  */
@@ -189,16 +190,16 @@ export * as RunResult from "./RunResult.js"
 export * as Session from "./Session.js"
 
 /**
- * Spaces out the starts of OpenCode processes: they are at their heaviest, and on one data directory at their most
- * fragile, while they start.
+ * Spaces out the starts of OpenCode processes, because starting needs the most resources and is fragile on a shared
+ * data directory.
  *
  * @since 0.1.0
  */
 export * as StartupGate from "./StartupGate.js"
 
 /**
- * Answers that are data: what the agent is told about the Schema of its answer, how the answer is found in what it
- * wrote, and how it is asked again when the answer does not decode.
+ * Structured answers: the instruction that describes the Schema to the agent, the search for the value in its answer,
+ * and the repair prompt if the value does not decode.
  *
  * @since 0.1.0
  */
@@ -212,12 +213,11 @@ export * as StructuredOutput from "./StructuredOutput.js"
 export * as TokenUsage from "./TokenUsage.js"
 
 /**
- * Typed access to the calls of OpenCode's own tools. The call as it was reported stays beside it as `event`; a tool
- * that is not known here (of an MCP server, of a plugin), and a known one with an unexpected input, is an
- * {@link Other}.
+ * Typed access to the calls of OpenCode's own tools. The reported call is kept as `event`; an unknown tool (of an MCP
+ * server or a plugin), or a known one with unexpected input, is an {@link Other}.
  *
- * Only what is listed is checked: fields that OpenCode adds are passed over, optional fields may be `null`, and
- * metadata of an unexpected shape is absent.
+ * Only the listed fields are checked: additional fields are ignored, optional fields may be `null`, and metadata of an
+ * unexpected shape is absent.
  *
  * Shapes as printed by OpenCode 1.18.33; `bash`, `read` and `task` also by 1.14.34, 1.15.13 and 1.17.19.
  *
@@ -226,23 +226,23 @@ export * as TokenUsage from "./TokenUsage.js"
 export * as Tool from "./Tool.js"
 
 /**
- * A file that receives every event of a run as a JSON line before anybody else sees it, so that progress survives a
- * crash of the program. A line of its own says which run begins, and another one how it ended. Every line names its run
- * (events as `effect-opencode/runId`), so that runs can share a file, also at the same time and from several programs.
+ * A file to which every event of a run is written as a JSON line before the program sees it, so that progress survives
+ * a crash. Separate lines record the start of a run and its outcome. Every line names its run (events as
+ * `effect-opencode/runId`), so that concurrent runs, also of several programs, can share a file.
  *
  * @since 0.1.0
  */
 export * as Transcript from "./Transcript.js"
 
 /**
- * OpenCode's version, and which options it understands.
+ * OpenCode's version.
  *
  * @since 0.1.0
  */
 export * as Version from "./Version.js"
 
 /**
- * What changed on disk, whoever changed it: shell commands and sub-agents too, which a run's events do not show.
+ * All changes on disk, including those by shell commands and sub-agents, which a run's events do not show.
  *
  * @since 0.1.0
  */

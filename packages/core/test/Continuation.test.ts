@@ -63,7 +63,7 @@ describe("a run that continues by itself", () => {
         assert.strictEqual(error.partial.text, paragraphs(...said))
         const ended = yield* Effect.flip(OpenCode.run("x"))
         assert.strictEqual(ended._tag, exit === 0 ? "OpenCodeIncompleteError" : "OpenCodeSessionError")
-        if (ended._tag === "OpenCodeIncompleteError") assert.include(ended.message, "went on by itself")
+        if (ended._tag === "OpenCodeIncompleteError") assert.include(ended.message, "continued by itself")
         yield* T.expectClean
       }).pipe(Effect.provide(T.layer([going(until, exit, Mock.never), going(until, exit)]))))
 

@@ -48,7 +48,7 @@ describe("the budget of a run", () => {
         assert.strictEqual(error.max, Object.values(budget)[0])
         assert.closeTo(error.reached, reached, 1e-9)
         assert.strictEqual(error.partial?.events?.length, values.length)
-        assert.match(error.message, new RegExp(`crossed its budget of ${limit}`))
+        assert.match(error.message, new RegExp(`crossed its ${limit} budget`))
         yield* T.expectClean
       }).pipe(Effect.provide(T.layer([endless(values)]))))
 

@@ -60,7 +60,7 @@ describe("the host environment", () => {
     }
   }
 
-  it.effect("is read anew for every run", () =>
+  it.effect("is read again for every run", () =>
     Effect.gen(function*() {
       const variables: Record<string, string> = {}
       const marks = Effect.map(T.commands, (all) => all.map(({ env }) => env[Leftovers.variable]!.split(":")[0]))

@@ -278,7 +278,7 @@ describe("logins", () => {
     })))
   })
 
-  /** Replaces the link, as a plugin does that writes the file anew. */
+  /** Replaces the link, as a plugin does that rewrites the file. */
   const renewing =
     (content: (stored: string) => string) => ({ env }: { readonly env: Readonly<Record<string, string>> }) => {
       const file = NodePath.join(dataOf(env), "auth.json")

@@ -137,11 +137,11 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     error: new E.OpenCodeBudgetError({ scope: "run", limit: "cost", max: 1, reached: 1.25, partial: seen }),
-    says: ["budget of cost", "1.25", "at most $1.00"]
+    says: ["cost budget", "1.25", "at most $1.00"]
   },
   {
     error: new E.OpenCodeBudgetError({ scope: "run", limit: "steps", max: 2, reached: 2, partial: seen }),
-    says: ["needs more than its budget of steps (2 of 2 used)"]
+    says: ["needs more than its steps budget (2 of 2 used)"]
   },
   {
     error: new E.OpenCodeBudgetError({ scope: "fleet", limit: "tokens", max: 100, reached: 120 }),
@@ -187,7 +187,7 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     error: new E.OpenCodeServerError({ reason: "start-timeout", detail: "not within 1m", stderr: "" }),
-    says: ["did not begin to listen in time", "not within 1m", "`startTimeout`"]
+    says: ["did not listen in time", "not within 1m", "`startTimeout`"]
   },
   {
     error: new E.OpenCodeServerError({
@@ -226,7 +226,7 @@ const cases: ReadonlyArray<Case> = [
   },
   {
     error: new E.OpenCodeServerError({ reason: "unexpected-reply", url: "http://host:1", status: 200, stderr: "" }),
-    says: ["cannot be understood", "HTTP 200", "supported version"]
+    says: ["sent an unexpected reply", "HTTP 200", "supported version"]
   }
 ]
 

@@ -20,7 +20,7 @@ describe("RunEvent.describe", () => {
       "APIError: invalid key",
       { type: "error", error: { name: "APIError", data: { message: "invalid key", statusCode: 401 } } }
     ],
-    ["an event of the unknown type party", { type: "party" }],
+    ["an event of unknown type party", { type: "party" }],
     ["an event without a type", {}]
   ])("says %s", (line, wire) => {
     expect(say(wire)).toBe(line)

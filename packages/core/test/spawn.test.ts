@@ -399,7 +399,7 @@ describe("a run", () => {
       const error = yield* Fiber.join(fiber)
       assert.deepStrictEqual(error.partial.survivors, [tool])
       assert.strictEqual(error.exitCode, 0)
-      assert.include(error.message, `Still running, end by hand: pid ${tool}`)
+      assert.include(error.message, `Could not be killed, still running: pid ${tool}`)
       assert.strictEqual(error.partial.text, "done")
       assert.includeMembers(killsIn(yield* T.commands), [`TERM ${tool}`, `KILL ${tool}`])
     }).pipe(

@@ -73,7 +73,7 @@ describe("a system error", () => {
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x"))
       assert.strictEqual(error.path, "isolation")
-      assert.match(error.reason, /EROFS: the file system can only be read/)
+      assert.match(error.reason, /EROFS: the file system is read-only/)
     }).pipe(Effect.provide(T.layerOf(
       { makeDirectory: () => Effect.fail(unknown("EROFS")) },
       [],

@@ -43,7 +43,7 @@ describe("a step that used tokens at a cost of 0", () => {
       assert.isTrue(value.unpriced)
       assert.strictEqual(value.cost, 0)
       assert.lengthOf(lines, 1)
-      assert.include(lines[0], "the run's budget of $0.30 and the fleet's budget of $0.02 cannot be kept")
+      assert.include(lines[0], "the run's budget of $0.30 and the fleet's budget of $0.02 cannot be enforced")
       assert.include(lines[0], "configOverrides.provider.local.models.llama.cost")
       assert.isTrue((yield* Effect.flatMap(FleetBudget.FleetBudget, ({ spent }) => spent)).unpriced)
       yield* T.expectClean

@@ -2,8 +2,8 @@
  * Builders of the JSON lines that `opencode run --format json` prints, of the same shape as those of OpenCode 1.14.34
  * to 1.18.33, for scripts, fixtures and canned results.
  *
- * Every builder gives a whole event. Ids are counters and timestamps are made up, so that a test sees the same ones
- * every time; {@link session} numbers a list of events as one session.
+ * Every builder returns a complete event. Ids are counters and timestamps are fixed, so that every test run sees the
+ * same ones; {@link session} numbers a list of events as one session.
  *
  * @example
  * ```ts
@@ -36,7 +36,7 @@ export type WireEvent = RunEvent.WireObject & {
 }
 
 /**
- * Tokens of a step. Those that are left out are those of the captures that this library was made from.
+ * Tokens of a step. The defaults are those of captured real runs.
  *
  * @since 0.1.0
  * @category models
@@ -74,7 +74,7 @@ export interface FinishOptions {
 }
 
 /**
- * A tool call that went well, from OpenCode's point of view.
+ * A tool call that succeeded from OpenCode's point of view.
  *
  * @since 0.1.0
  * @category models
@@ -125,7 +125,7 @@ export interface ErrorOptions {
 }
 
 /**
- * How {@link session} numbers events.
+ * The options of {@link session}.
  *
  * @since 0.1.0
  * @category models
@@ -144,7 +144,7 @@ const digits = 26
 const id = (prefix: "ses" | "msg" | "prt" | "call" | "run", number: number): string =>
   `${prefix}_${String(number).padStart(digits, "0")}`
 
-/** Ids of ours are numbered anew, ids of a test's own stay. */
+/** Ids made by this module are renumbered, a test's own ids stay. */
 const isCounted = (id: unknown): boolean => typeof id === "string" && /^(ses|msg|prt|call)_0\d{25}$/.test(id)
 
 const epoch = Date.UTC(2026, 0, 1)
@@ -186,8 +186,8 @@ export const text = (text: string): WireEvent => ({
 })
 
 /**
- * A text that OpenCode or a plugin writes in the user's name, and not the model. It is no part of the answer, and a run
- * that had finished goes on with it. {@link compaction} has the one with which OpenCode goes on by itself.
+ * A text that OpenCode or a plugin writes in the user's name. It is not part of the answer, and a finished run
+ * continues after it. {@link compaction} contains the one with which OpenCode continues by itself.
  *
  * @since 0.1.0
  * @category constructors
@@ -209,7 +209,7 @@ export const reasoning = (text: string): WireEvent => ({
 })
 
 /**
- * A tool call that has been carried out.
+ * A completed tool call.
  *
  * @example
  * ```ts
@@ -263,8 +263,8 @@ export const toolError = (options: ToolErrorOptions): WireEvent => ({
 })
 
 /**
- * A tool call that nobody was there to permit. A run ends after the step in which it happens; OpenCode says so on
- * stderr as well: {@link stderr}.
+ * A tool call that was rejected because nobody could permit it. A run ends after the step with it; OpenCode also
+ * reports it on stderr: {@link stderr}.
  *
  * @since 0.1.0
  * @category constructors
@@ -341,7 +341,7 @@ export const error = (options: ErrorOptions): WireEvent => {
 }
 
 /**
- * A whole step: its start, its parts, of which a string is a piece of text, and its end.
+ * A whole step: its start, its parts (a string is a piece of text), and its end.
  *
  * @example
  * ```ts
@@ -365,13 +365,13 @@ export const turn = (
 }
 
 /**
- * OpenCode compacts its context and goes on by itself (1.18.33): a step with the summary, then the text with which it
- * asks itself to continue. What it prints after that comes when the model has thought about it.
+ * OpenCode compacts its context and continues by itself (1.18.33): a step with the summary, then the text with which it
+ * asks itself to continue. Later events come when the model has answered that.
  *
- * - `"usage"`: a step has used too much; this comes after it, whether it called tools or had the last word.
+ * - `"usage"`: a step has used too many tokens; the compaction follows it, whether it called tools or finished.
  * - `"overflow"`: the provider refused the conversation, which is reported as an error first. Such a run exits with code
  *   1, although it finishes.
- * - `"replay"`: as `"overflow"` in a session that goes on, where the prompt is sent once more, which prints nothing.
+ * - `"replay"`: like `"overflow"` in a continued session, where the prompt is sent again, which prints nothing.
  *
  * @example
  * ```ts
@@ -411,8 +411,8 @@ export const compaction = (
 }
 
 /**
- * Numbers events as those of one session: a part id for each, a message id for each step, a call id for each tool call,
- * timestamps at regular distances. Ids that did not come from this module stay.
+ * Numbers events as one session: a part id for each, a message id for each step, a call id for each tool call,
+ * timestamps at regular intervals. Ids that were not made by this module stay.
  *
  * @example
  * ```ts
@@ -438,7 +438,7 @@ export const session = (
 const isList = (u: WireEvent | ReadonlyArray<WireEvent>): u is ReadonlyArray<WireEvent> => Array.isArray(u)
 
 /**
- * Numbers the events that it is given, one after the other.
+ * Makes a function that numbers events one after the other.
  *
  * @internal
  */
@@ -477,7 +477,7 @@ export const numbering = (options?: SessionOptions): (event: WireEvent) => WireE
 const isObject = (u: unknown): u is RunEvent.WireObject => typeof u === "object" && u !== null && !Array.isArray(u)
 
 /**
- * The events as a program sees them.
+ * Decodes the events as a program sees them.
  *
  * @since 0.1.0
  * @category conversions
@@ -486,7 +486,7 @@ export const decode = (events: ReadonlyArray<WireEvent>): ReadonlyArray<RunEvent
   events.map(RunEvent.fromWire)
 
 /**
- * The events as OpenCode prints them: one JSON text and a line feed for each.
+ * Writes the events as OpenCode prints them: one JSON line for each.
  *
  * @since 0.1.0
  * @category conversions
@@ -501,9 +501,9 @@ const failure = "\u001b[91m\u001b[1mError: \u001b[0m"
 /**
  * What OpenCode prints on stderr (1.18.33), colours included.
  *
- * - `permissionRejected`: somebody would have been asked; goes with {@link toolRejected}
- * - `agentFallback`: the agent is not known, and the default agent takes over
- * - `providerFailure`: a line of the error log for an attempt at the provider that is made again
+ * - `permissionRejected`: a permission that nobody could grant; belongs to {@link toolRejected}
+ * - `agentFallback`: the agent is unknown, and the default agent is used
+ * - `providerFailure`: a line of the error log for a failed attempt at the provider that is retried
  * - `sqliteCrash`: the crash at start-up of several processes on one data directory; exit code 1, nothing on stdout
  * - `failure`: any other failure before the first event
  *

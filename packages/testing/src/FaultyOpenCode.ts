@@ -1,10 +1,10 @@
 /**
  * An `opencode` executable that plays scripts, for end-to-end tests through real processes without the real binary of
  * 180 MB. It answers `--version` and `models`, reads its standard input to the end as OpenCode does, and then prints,
- * crashes, hangs, floods, takes no notice of signals or leaves processes behind, as its script says.
+ * crashes, hangs, floods, ignores signals or leaves processes behind, as scripted.
  *
- * It is a Node program of this package behind a shell script, so it needs `node` on `PATH`, `/bin/sh`, and a platform
- * that has both: Linux, macOS.
+ * It is a Node program of this package, started by a shell script, so it needs `node` on `PATH` and `/bin/sh`: Linux or
+ * macOS.
  *
  * @example
  * ```ts
@@ -42,7 +42,7 @@ import * as Events from "./Events.js"
 const Signal = Schema.Literal("SIGTERM", "SIGINT", "SIGHUP", "SIGKILL", "SIGQUIT")
 
 /**
- * One thing that the process does.
+ * One action of the process.
  *
  * @since 0.1.0
  * @category schemas
@@ -77,14 +77,14 @@ export const Step = Schema.Union(
 export type Step = typeof Step.Type
 
 /**
- * The whole life of one process. After the last step it exits with code 0.
+ * The script of one process. After the last step it exits with code 0.
  *
  * @since 0.1.0
  * @category schemas
  */
 export const Script = Schema.Struct({
   steps: Schema.Array(Step),
-  /** Signals that the process takes no notice of. */
+  /** Signals that the process ignores. */
   ignoreSignals: Schema.optional(Schema.Array(Signal))
 })
 
@@ -95,7 +95,7 @@ export const Script = Schema.Struct({
 export interface Script extends Schema.Schema.Type<typeof Script> {}
 
 /**
- * Everything that the executable is told, as JSON.
+ * The input of the executable, as JSON.
  *
  * @since 0.1.0
  * @category schemas
@@ -104,13 +104,13 @@ export const Scenario = Schema.Struct({
   /** What `--version` prints. */
   version: Schema.optionalWith(Schema.String, { default: () => "1.18.33" }),
   models: Schema.optionalWith(Schema.Array(Schema.String), { default: () => ["fake/m1"] }),
-  /** Milliseconds after which a process ends in any case, with code 87. */
+  /** Milliseconds after which a process always ends, with code 87. */
   lifetime: Schema.optionalWith(Schema.Number, { default: () => 300_000 }),
-  /** The first case that fits is played. */
+  /** The first matching case is played. */
   cases: Schema.Array(Schema.Struct({
-    /** Text in the prompt. Default: any prompt fits. */
+    /** Text in the prompt. Default: any prompt matches. */
     contains: Schema.optional(Schema.String),
-    /** The n-th script for the n-th start of this case, the last one for ever. */
+    /** The n-th script for the n-th start of this case; the last one repeats. */
     scripts: Schema.NonEmptyArray(Script)
   }))
 })
@@ -122,7 +122,7 @@ export const Scenario = Schema.Struct({
 export interface Scenario extends Schema.Schema.Encoded<typeof Scenario> {}
 
 /**
- * A script of these steps.
+ * Makes a script of these steps.
  *
  * @since 0.1.0
  * @category constructors
@@ -130,7 +130,7 @@ export interface Scenario extends Schema.Schema.Encoded<typeof Scenario> {}
 export const script = (...steps: ReadonlyArray<Step>): Script => ({ steps })
 
 /**
- * A script of these steps whose process takes no notice of some signals.
+ * Makes a script of these steps whose process ignores some signals.
  *
  * @example
  * ```ts
@@ -184,7 +184,7 @@ export const lines = (events: ReadonlyArray<Events.WireEvent>): Step => stdout(E
 export const echo: Step = { _tag: "Echo", event: Events.text("") }
 
 /**
- * Writes as many bytes as it is told, in lines of 1 KiB or of another length.
+ * Writes this many bytes, in lines of 1 KiB or another length.
  *
  * @since 0.1.0
  * @category steps
@@ -197,7 +197,7 @@ export const flood = (to: "stdout" | "stderr", bytes: number, lineLength = 1024)
 })
 
 /**
- * Sleeps, on the clock of the machine.
+ * Sleeps by the machine's clock.
  *
  * @since 0.1.0
  * @category steps
@@ -208,7 +208,7 @@ export const sleep = (duration: Duration.DurationInput): Step => ({
 })
 
 /**
- * Starts a process that does nothing but live.
+ * Starts a process that only stays alive.
  *
  * @example
  * ```ts
@@ -225,9 +225,9 @@ export const sleep = (duration: Duration.DurationInput): Step => ({
  * @category steps
  */
 export const child = (options?: {
-  /** In a session and a group of its own. Default: false. */
+  /** Runs it in its own session and process group. Default: false. */
   readonly detached?: boolean | undefined
-  /** Takes no notice of SIGTERM, SIGINT and SIGHUP. Default: false. */
+  /** Ignores SIGTERM, SIGINT and SIGHUP. Default: false. */
   readonly ignoresSignals?: boolean | undefined
   /** Keeps the stdout of its parent open. Default: false. */
   readonly holdsStdout?: boolean | undefined
@@ -242,7 +242,7 @@ export const child = (options?: {
 })
 
 /**
- * Closes stdout and goes on.
+ * Closes stdout and keeps running.
  *
  * @since 0.1.0
  * @category steps
@@ -274,7 +274,7 @@ export const signal = (signal: typeof Signal.Type): Step => ({ _tag: "Signal", s
 export const never: Step = { _tag: "Never" }
 
 /**
- * The crash at start-up of several processes on one data directory: a text on stderr, nothing on stdout, code 1.
+ * The start-up crash of processes that share a data directory: a text on stderr, nothing on stdout, code 1.
  *
  * @since 0.1.0
  * @category scripts
@@ -282,7 +282,7 @@ export const never: Step = { _tag: "Never" }
 export const sqliteCrash: Script = script(stderr(Events.stderr.sqliteCrash()), exit(1))
 
 /**
- * A start of the executable that was a run.
+ * A run that the executable was started for.
  *
  * @since 0.1.0
  * @category models
@@ -291,9 +291,9 @@ export interface Call {
   readonly pid: number
   readonly args: ReadonlyArray<string>
   readonly cwd: string
-  /** All of what it was fed. */
+  /** The complete stdin of the process. */
   readonly stdin: string
-  /** The signals of which it took no notice, in order. */
+  /** The signals that it ignored, in order. */
   readonly signals: ReadonlyArray<string>
   /** The processes that it started. */
   readonly children: ReadonlyArray<number>
@@ -306,9 +306,9 @@ export interface Call {
 export interface Service {
   /** The executable, for the `binary` of a layer. */
   readonly binary: string
-  /** The directory of the executable, its scenario and its log, which goes with the scope. */
+  /** The directory of the executable, its scenario and its log, removed when the scope closes. */
   readonly directory: string
-  /** The runs that have read their input, in the order of their starts. */
+  /** The runs that have read their input, in order of their starts. */
   readonly calls: Effect.Effect<ReadonlyArray<Call>, PlatformError>
 }
 
@@ -351,10 +351,10 @@ const toCalls = (text: string): ReadonlyArray<Call> => {
 const encodeScenario = Schema.encodeSync(Schema.parseJson(Scenario))
 const decodeScenario = Schema.decodeSync(Scenario)
 
-/** For the shell. */
+/** Quotes a text for the shell. */
 const quote = (text: string): string => `'${text.replaceAll("'", "'\\''")}'`
 
-/** The child may be given no `PATH`, so `node` is looked up now. */
+/** The child may have no `PATH`, so `node` is looked up now. */
 const findNode: Effect.Effect<string, never, FileSystem.FileSystem | Path.Path> = Effect.gen(function*() {
   const fileSystem = yield* FileSystem.FileSystem
   const path = yield* Path.Path
@@ -367,7 +367,7 @@ const findNode: Effect.Effect<string, never, FileSystem.FileSystem | Path.Path> 
 })
 
 /**
- * Writes the executable into a directory of its own, which goes with the scope.
+ * Writes the executable into its own directory, which is removed when the scope closes.
  *
  * @since 0.1.0
  * @category constructors
@@ -407,7 +407,7 @@ export const make: (
 )
 
 /**
- * Scripts by the order of the starts, the last one for ever.
+ * Scripts by order of the starts; the last one repeats.
  *
  * @since 0.1.0
  * @category models
@@ -435,7 +435,7 @@ const toScenario = (scripts: Scripts | Cases): Scenario => {
 }
 
 /**
- * The executable, with scripts by the order of the starts or by a text in the prompt.
+ * The executable, with scripts by order of the starts or by a text in the prompt.
  *
  * @example
  * ```ts
@@ -462,7 +462,7 @@ export const layer = (
   Layer.scoped(FaultyOpenCode, make(toScenario(scripts)))
 
 /**
- * The service over the executable.
+ * The service on the executable.
  *
  * @since 0.1.0
  * @category layers

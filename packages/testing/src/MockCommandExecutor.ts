@@ -1,11 +1,10 @@
 /**
- * A `CommandExecutor` whose processes are scripts, for tests of any program over `@effect/platform/Command`.
+ * A `CommandExecutor` whose processes are scripts, for tests of any program that uses `@effect/platform/Command`.
  *
- * A script says what a process does: what it writes and where the chunks end, how long it sleeps on the
- * test clock, when it waits for its input, how it ends and whether it obeys SIGTERM. Every process runs on a
- * fiber of its own and behaves as one of Node's does, traps included, so that a program which forgets to
- * close the input, to drain stderr or to escalate a kill hangs here as it would in production. What was
- * started, fed and killed is recorded.
+ * A script defines what a process does: what it writes and where the chunks end, how long it sleeps on the test clock,
+ * when it waits for its input, how it ends and if it obeys SIGTERM. Every process runs on its own fiber and behaves
+ * like a process of Node's, traps included, so that a program that forgets to close the input, to drain stderr or to
+ * escalate a kill hangs here as in production. Starts, input and signals are recorded.
  *
  * @example
  * ```ts
@@ -47,7 +46,7 @@ import * as executors from "./internal/mockProcess/executor.js"
 import * as processes from "./internal/mockProcess/process.js"
 
 /**
- * One thing that a scripted process does.
+ * One action of a scripted process.
  *
  * @since 0.1.0
  * @category models
@@ -70,7 +69,7 @@ export type Step = Data.TaggedEnum<{
 const Step = Data.taggedEnum<Step>()
 
 /**
- * What a process writes: text, bytes, or a list of either, of which each member is a chunk of its own.
+ * What a process writes: text, bytes, or a list of either, in which each member is a separate chunk.
  *
  * @since 0.1.0
  * @category models
@@ -78,7 +77,7 @@ const Step = Data.taggedEnum<Step>()
 export type Content = string | Uint8Array | ReadonlyArray<string | Uint8Array>
 
 /**
- * The whole life of one scripted process, as data.
+ * The script of one process, as data.
  *
  * @since 0.1.0
  * @category models
@@ -91,30 +90,25 @@ export interface Script extends ScriptOptions {
 }
 
 /**
- * What a script can say beside its steps.
+ * The options of a script besides its steps.
  *
  * @since 0.1.0
  * @category models
  */
 export interface ScriptOptions {
-  /**
-   * Fails `Command.start` with this error, or with the system error of this reason that Node would give.
-   * No step runs.
-   */
+  /** Fails `Command.start` with this error, or with Node's system error for this reason. No step runs. */
   readonly spawnError?: PlatformError.PlatformError | PlatformError.SystemErrorReason | undefined
-  /**
-   * Whether SIGTERM ends the process. SIGKILL always does. Defaults to `"die"`.
-   */
+  /** What SIGTERM does to the process; SIGKILL always ends it. Default: `"die"`. */
   readonly onSigterm?: "die" | "ignore" | undefined
   /**
-   * Keeps stdout open after the process has ended, until this effect is done: what a grandchild that
-   * inherited the pipe does. Signals do not reach it.
+   * Keeps stdout open after the process has ended, until this effect is done, like a grandchild that inherited the
+   * pipe. Signals do not reach it.
    */
   readonly stdoutOutlivesProcess?: Effect.Effect<void> | undefined
 }
 
 /**
- * A script of these steps.
+ * Makes a script of these steps.
  *
  * @since 0.1.0
  * @category constructors
@@ -122,7 +116,7 @@ export interface ScriptOptions {
 export const script = (...steps: ReadonlyArray<Step>): Script => ({ steps })
 
 /**
- * A script of these steps whose process takes no notice of SIGTERM, outlives its end, or cannot be started.
+ * Makes a script of these steps whose process ignores SIGTERM, keeps stdout open after its end, or cannot be started.
  *
  * @example
  * ```ts
@@ -141,7 +135,7 @@ export const script = (...steps: ReadonlyArray<Step>): Script => ({ steps })
 export const scriptWith = (options: ScriptOptions, ...steps: ReadonlyArray<Step>): Script => ({ ...options, steps })
 
 /**
- * A script of a command that cannot be started.
+ * Makes a script of a command that cannot be started.
  *
  * @since 0.1.0
  * @category constructors
@@ -185,7 +179,7 @@ export const lines = (values: ReadonlyArray<unknown>): Step =>
 export const sleep = (duration: Duration.DurationInput): Step => Step.Sleep({ duration })
 
 /**
- * Waits until stdin has been closed, for ever if nobody closes it.
+ * Waits until stdin has been closed, possibly for ever.
  *
  * @since 0.1.0
  * @category steps
@@ -193,7 +187,7 @@ export const sleep = (duration: Duration.DurationInput): Step => Step.Sleep({ du
 export const awaitStdin: Step = Step.AwaitStdin()
 
 /**
- * Waits for an effect, such as `Deferred.await`, so that a test decides when the process goes on.
+ * Waits for an effect, such as `Deferred.await`, so that a test decides when the process continues.
  *
  * @since 0.1.0
  * @category steps
@@ -201,7 +195,7 @@ export const awaitStdin: Step = Step.AwaitStdin()
 export const waitFor = (effect: Effect.Effect<void>): Step => Step.WaitFor({ effect })
 
 /**
- * Goes on with steps that depend on the command as it is by then: behind {@link awaitStdin}, on what it was fed.
+ * Continues with steps that depend on the current record of the command: after {@link awaitStdin}, on its input.
  *
  * @example
  * ```ts
@@ -223,7 +217,7 @@ export const decide = (
 ): Step => Step.Decide({ choose })
 
 /**
- * Ends stdout while the process goes on.
+ * Ends stdout while the process keeps running.
  *
  * @since 0.1.0
  * @category steps
@@ -239,7 +233,7 @@ export const closeStdout: Step = Step.CloseStdout()
 export const exit = (code: number): Step => Step.Exit({ code })
 
 /**
- * Ends the process by a signal that somebody else has sent.
+ * Ends the process by a signal from outside.
  *
  * @since 0.1.0
  * @category steps
@@ -247,7 +241,7 @@ export const exit = (code: number): Step => Step.Exit({ code })
 export const signal = (signal: CommandExecutor.Signal): Step => Step.Signal({ signal })
 
 /**
- * Goes on for ever, until the process is killed.
+ * Keeps the process running until it is killed.
  *
  * @since 0.1.0
  * @category steps
@@ -255,7 +249,7 @@ export const signal = (signal: CommandExecutor.Signal): Step => Step.Signal({ si
 export const never: Step = Step.Never()
 
 /**
- * Cuts content into chunks of a number of bytes, also in the middle of a UTF-8 character.
+ * Cuts content into chunks of this many bytes, also in the middle of a UTF-8 character.
  *
  * @example
  * ```ts
@@ -277,7 +271,7 @@ export const chunked = (content: Content, size: number): ReadonlyArray<Uint8Arra
 }
 
 /**
- * How far a command has come.
+ * The state of a command.
  *
  * @since 0.1.0
  * @category models
@@ -288,7 +282,7 @@ export type ProcessState = Data.TaggedEnum<{
   readonly Running: {}
   readonly Exited: { readonly code: number }
   readonly Signaled: { readonly signal: CommandExecutor.Signal }
-  /** An effect of the script died. Whoever waits for the process dies with it. */
+  /** An effect of the script died. Effects that wait for the process die with it. */
   readonly Crashed: { readonly cause: Cause.Cause<never> }
 }>
 
@@ -301,15 +295,13 @@ export type ProcessState = Data.TaggedEnum<{
 export const ProcessState = processes.ProcessState
 
 /**
- * How much went through one of a process's output pipes.
+ * The bytes that went through an output pipe of a process.
  *
  * @since 0.1.0
  * @category models
  */
 export interface PipeRecord {
-  /**
-   * Bytes that the process could write.
-   */
+  /** Bytes that the process has written. */
   readonly bytesWritten: number
   /**
    * Bytes that were read. The difference was still in the pipe, or was lost with it.
@@ -318,7 +310,7 @@ export interface PipeRecord {
 }
 
 /**
- * A command as it was started, and what has happened to its process until the record was asked for.
+ * A started command, and what has happened to its process so far.
  *
  * @since 0.1.0
  * @category models
@@ -330,23 +322,17 @@ export interface RecordedCommand {
    * The variables of the command itself, without those of the environment that it may extend.
    */
   readonly env: Readonly<Record<string, string>>
-  /**
-   * Whether the process would also have inherited the environment of its parent.
-   */
+  /** True if the process would also have inherited its parent's environment. */
   readonly extendEnv: boolean
   readonly cwd: string | undefined
-  /**
-   * `undefined` when the process was not started.
-   */
+  /** `undefined` if the process was not started. */
   readonly pid: number | undefined
   /**
    * What has arrived on stdin so far.
    */
   readonly stdin: string
   readonly stdinEnded: boolean
-  /**
-   * The signals that reached the process while it ran, in order, also those that it ignored.
-   */
+  /** The signals that reached the running process, in order, including ignored ones. */
   readonly signals: ReadonlyArray<CommandExecutor.Signal>
   readonly state: ProcessState
   readonly stdout: PipeRecord
@@ -358,15 +344,13 @@ export interface RecordedCommand {
 }
 
 /**
- * What a test can ask the mock.
+ * The records of a mock executor.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Service {
-  /**
-   * Every command that was started or could not be started, in order.
-   */
+  /** Every command, in order, including those that could not be started. */
   readonly commands: Effect.Effect<ReadonlyArray<RecordedCommand>>
   /**
    * The number of processes that have not ended.
@@ -386,8 +370,7 @@ export class MockCommandExecutor extends Context.Tag("effect-opencode-testing/Mo
 >() {}
 
 /**
- * An executor that takes its scripts from a list, in the order in which processes are started, or from a
- * function of the command.
+ * An executor that takes its scripts from a list, in order of the starts, or from a function of the command.
  *
  * A command beyond the end of the list cannot be started: `Command.start` fails with a `SystemError` that
  * names the program. In a pipeline of commands the last one is started first. Like Node's, this executor
@@ -433,7 +416,7 @@ export const layer = (
 }
 
 /**
- * An executor that plays the first script whose predicate holds, every time that it holds.
+ * An executor that plays the first script whose predicate matches, every time.
  *
  * @example
  * ```ts
@@ -454,7 +437,7 @@ export const layerMatch = (
   fromSelector((command) => {
     const found = cases.find(([predicate]) => predicate(command))
     return found === undefined
-      ? Effect.fail(errors.unscripted(command, `none of ${cases.length} predicates holds`))
+      ? Effect.fail(errors.unscripted(command, `none of ${cases.length} predicates matches`))
       : Effect.succeed(found[1])
   })
 

@@ -1,9 +1,9 @@
 /**
- * A model provider that answers from a script, spoken to over HTTP as any OpenAI-compatible one, for tests
- * that run the real OpenCode without the internet, without an account and with every fault on demand.
+ * A scripted, OpenAI-compatible model provider over HTTP, for tests that run the real OpenCode without the internet,
+ * without an account and with every fault on demand.
  *
- * The server is whichever `HttpServer` the test provides, usually Node's on a free loopback port. What the
- * provider is asked is recorded.
+ * The test provides the `HttpServer`, usually Node's on a free loopback port. All requests to the provider are
+ * recorded.
  *
  * @example
  * ```ts
@@ -46,23 +46,19 @@ import * as response from "./internal/modelProvider/response.js"
 import * as server from "./internal/modelProvider/server.js"
 
 /**
- * The tokens that an answer reports to have used.
+ * The token usage that an answer reports.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Usage {
-  /**
-   * `prompt_tokens`, the cached ones among them. Defaults to 100.
-   */
+  /** `prompt_tokens`, including cached ones. Defaults to 100. */
   readonly input?: number | undefined
   /**
    * `prompt_tokens_details.cached_tokens`. Defaults to 40.
    */
   readonly cached?: number | undefined
-  /**
-   * `completion_tokens`, those for reasoning among them. Defaults to 20.
-   */
+  /** `completion_tokens`, including those for reasoning. Defaults to 20. */
   readonly output?: number | undefined
   /**
    * `completion_tokens_details.reasoning_tokens`. Defaults to 0.
@@ -71,20 +67,18 @@ export interface Usage {
 }
 
 /**
- * What can be said about every reply.
+ * The options of every reply.
  *
  * @since 0.1.0
  * @category models
  */
 export interface ReplyOptions {
-  /**
-   * How long the provider thinks before it answers. Defaults to not at all.
-   */
+  /** How long the provider waits before it answers. Defaults to no delay. */
   readonly delay?: Duration.DurationInput | undefined
 }
 
 /**
- * What can be said about a reply that the model generates.
+ * The options of a reply that the model generates.
  *
  * @since 0.1.0
  * @category models
@@ -105,9 +99,7 @@ export interface CompletionOptions extends ReplyOptions {
  */
 export interface ToolCall {
   readonly name: string
-  /**
-   * Sent as JSON. A string is sent as it is, so that it can also be something other than JSON.
-   */
+  /** Sent as JSON. A string is sent unchanged, so that it can also be invalid JSON. */
   readonly arguments: unknown
 }
 
@@ -136,7 +128,7 @@ export type Ending = Data.TaggedEnum<{
   readonly Done: { readonly finishReason: string | undefined }
   /** The connection is closed in the middle of the body. */
   readonly Cut: {}
-  /** Nothing more comes, and the connection stays open. */
+  /** Nothing more is sent, and the connection stays open. */
   readonly Stall: {}
   /** An event that is not JSON. */
   readonly Malformed: {}
@@ -147,7 +139,7 @@ export type Ending = Data.TaggedEnum<{
 const Ending = Data.taggedEnum<Ending>()
 
 /**
- * What the provider answers to one request.
+ * The provider's answer to one request.
  *
  * @since 0.1.0
  * @category models
@@ -170,7 +162,7 @@ export type Reply = Data.TaggedEnum<{
 }>
 
 /**
- * A reply that the model generates, whole or with a fault on the way.
+ * A reply that the model generates, complete or with a fault.
  *
  * @since 0.1.0
  * @category models
@@ -193,14 +185,15 @@ const textDeltas = (text: string, options?: CompletionOptions): ReadonlyArray<De
 /**
  * Constructors of replies.
  *
- * - `text`, `toolCalls`, `reasoning`, `finish`: answers of a healthy provider. One that reports to have used nearly the
- *   200,000 tokens that the scripted model has room for makes OpenCode compact its context: it asks for a summary next,
- *   and goes on by itself. After a `contextOverflow` it does the same
- * - `httpError`, `html`, `raw`: responses that are no stream
- * - `unauthorized`, `quota`, `rateLimited`, `modelNotFound`, `contextOverflow`, `unavailable`: the errors that
- *   programs tell apart, as OpenAI words them
- * - `never`, `headersThenNever`, `stall`: accepted and never answered, or not to the end
- * - `reset`: accepted, and the connection is closed without a word ({@link refused} is for a provider that is not there)
+ * - `text`, `toolCalls`, `reasoning`, `finish`: answers of a healthy provider. If one reports nearly the 200,000 tokens
+ *   of the scripted model's context, OpenCode compacts its context: it asks for a summary next, and continues by
+ *   itself. After a `contextOverflow` it does the same
+ * - `httpError`, `html`, `raw`: responses that are not a stream
+ * - `unauthorized`, `quota`, `rateLimited`, `modelNotFound`, `contextOverflow`, `unavailable`: the errors that programs
+ *   distinguish, with OpenAI's texts
+ * - `never`, `headersThenNever`, `stall`: accepted, but not answered or not to the end
+ * - `reset`: accepted, and the connection is closed without a response ({@link refused} is a provider that does not
+ *   exist)
  * - `cut`, `malformed`, `streamError`, `noFinishReason`: streams that go wrong after some text
  *
  * @example
@@ -218,10 +211,10 @@ const textDeltas = (text: string, options?: CompletionOptions): ReadonlyArray<De
  * @category constructors
  */
 export const Reply = {
-  /** An answer in words, which ends with `stop`. */
+  /** A text answer, which ends with `stop`. */
   text: (text: string, options?: CompletionOptions): Completion => Reply.finish("stop", text, options),
 
-  /** Calls of tools, after some text if there is any. */
+  /** Tool calls, after a text if there is one. */
   toolCalls: (
     calls: ReadonlyArray<ToolCall>,
     options?: CompletionOptions & { readonly text?: string | undefined }
@@ -244,7 +237,7 @@ export const Reply = {
   reasoning: (text: string, then: Completion): Completion =>
     Completion({ ...then, deltas: [Delta.Reasoning({ text }), ...then.deltas] }),
 
-  /** Text that ends with this finish reason (`length`, `content_filter`, or one that nobody knows). */
+  /** Text that ends with this finish reason (`length`, `content_filter`, or an unknown one). */
   finish: (reason: string, text = "", options?: CompletionOptions): Completion =>
     completion(textDeltas(text, options), Ending.Done({ finishReason: reason }), options),
 
@@ -264,17 +257,17 @@ export const Reply = {
   streamError: (message: string, text = "", options?: CompletionOptions): Completion =>
     completion(textDeltas(text, options), Ending.Error({ message }), options),
 
-  /** Text, then nothing for ever. */
+  /** Text, then nothing more. */
   stall: (text = "", options?: CompletionOptions): Completion =>
     completion(textDeltas(text, options), Ending.Stall(), options),
 
-  /** The headers of a stream, then nothing for ever. */
+  /** The headers of a stream, then nothing more. */
   headersThenNever: completion([], Ending.Stall()) as Completion,
 
   /** The request is accepted and nothing is ever sent. */
   never: Never() as Reply,
 
-  /** A status with a JSON body. Defaults to an error in the form that OpenAI gives it. */
+  /** A status with a JSON body. Defaults to an error in OpenAI's form. */
   httpError: (
     status: number,
     body?: unknown,
@@ -292,11 +285,11 @@ export const Reply = {
   unauthorized: (message = "Incorrect API key provided"): Reply =>
     apiError(401, message, "invalid_request_error", "invalid_api_key"),
 
-  /** 429: nothing is left on the account. */
+  /** 429: the account is used up. */
   quota: (message = "You exceeded your current quota"): Reply =>
     apiError(429, message, "insufficient_quota", "insufficient_quota"),
 
-  /** 429: too many requests; the time of a `retry-after` header, if there is one. */
+  /** 429: too many requests, with a `retry-after` header if a time is given. */
   rateLimited: (retryAfter?: Duration.DurationInput, message = "Rate limit reached"): Reply =>
     apiError(
       429,
@@ -306,7 +299,7 @@ export const Reply = {
       retryAfter === undefined ? undefined : { "retry-after": String(Duration.toSeconds(retryAfter)) }
     ),
 
-  /** 404: there is no such model. */
+  /** 404: the model does not exist. */
   modelNotFound: (message = "The model does not exist"): Reply =>
     apiError(404, message, "invalid_request_error", "model_not_found"),
 
@@ -314,7 +307,7 @@ export const Reply = {
   contextOverflow: (message = "This model's maximum context length is 4096 tokens"): Reply =>
     apiError(400, message, "invalid_request_error", "context_length_exceeded"),
 
-  /** 503: come back later. */
+  /** 503: temporarily unavailable. */
   unavailable: (message = "The server is overloaded"): Reply =>
     apiError(503, message, "server_error", "service_unavailable"),
 
@@ -378,22 +371,18 @@ export interface ProviderMessage {
  * @category models
  */
 export interface ProviderRequest {
-  /**
-   * How many requests arrived before this one since the replies were last chosen, titles left out.
-   */
+  /** How many requests arrived before this one since the replies were last set, without titles. */
   readonly index: number
   /**
-   * How many messages of the assistant follow the last one of the user: the step of the turn that the
-   * request asks for, from 0. A request that is sent again has the same number.
+   * The number of assistant messages after the last user message: the step of the turn that is requested, from 0. A
+   * repeated request has the same number.
    */
   readonly step: number
   /**
    * The last message of the user.
    */
   readonly prompt: string
-  /**
-   * Whether OpenCode asks for the title of a session.
-   */
+  /** True if OpenCode asks for the title of a session. */
   readonly isTitle: boolean
   readonly model: string
   readonly messages: ReadonlyArray<ProviderMessage>
@@ -402,18 +391,14 @@ export interface ProviderRequest {
    */
   readonly tools: ReadonlyArray<string>
   readonly stream: boolean
-  /**
-   * The header as it arrived, the key in plain text, so that a test can see which one was used.
-   */
+  /** The header as it arrived, with the key in plain text, so that a test can check it. */
   readonly authorization: string | undefined
   readonly headers: Readonly<Record<string, string | undefined>>
   /**
    * The whole body.
    */
   readonly body: unknown
-  /**
-   * When the request arrived, in milliseconds of the clock of the layer.
-   */
+  /** The time of arrival, in milliseconds of the layer's clock. */
   readonly time: number
 }
 
@@ -429,9 +414,8 @@ export type Respond = (request: ProviderRequest) => Reply | Effect.Effect<Reply>
  * Answers the steps of a turn in order: the first reply to the request that follows the user's message, the
  * second to the one that follows the first answer and its tool results, and so on.
  *
- * The number of the step is read from the conversation itself, so that many conversations can go on at once
- * and a request that is sent again gets the same reply again. A step beyond the last one is answered with
- * status 400.
+ * The step is read from the conversation itself, so that conversations can run concurrently and a repeated request gets
+ * the same reply. A step beyond the last one is answered with status 400.
  *
  * @since 0.1.0
  * @category replies
@@ -444,7 +428,7 @@ export const steps = (replies: ReadonlyArray<Reply>): Respond => (request) =>
     )
 
 /**
- * Answers requests in the order of their arrival, the last reply for ever.
+ * Answers requests in order of arrival; the last reply repeats.
  *
  * @example
  * ```ts
@@ -463,7 +447,7 @@ export const sequence = (replies: readonly [Reply, ...Array<Reply>]): Respond =>
   replies[Math.min(request.index, replies.length - 1)] ?? replies[0]
 
 /**
- * OpenCode configuration, as it goes into `OPENCODE_CONFIG_CONTENT`.
+ * OpenCode configuration, as passed in `OPENCODE_CONFIG_CONTENT`.
  *
  * @since 0.1.0
  * @category models
@@ -477,30 +461,27 @@ export type ConfigOverrides = { readonly [key: string]: unknown }
  * @category models
  */
 export interface Service {
-  /**
-   * The address that a client is configured with, which ends with `/v1`.
-   */
+  /** The base URL for clients, which ends with `/v1`. */
   readonly baseUrl: string
   /**
    * The model in OpenCode's notation: `fake/m1`.
    */
   readonly model: string
   /**
-   * The configuration that points OpenCode at this provider. A million tokens cost 1 in and 2 out.
+   * The configuration that points OpenCode at this provider. A million input tokens cost 1 US dollar, a million output
+   * tokens 2.
    */
   readonly configOverrides: ConfigOverrides
   /**
-   * `configOverrides` and `model`: what a run needs to be told to use this provider, for the `defaults` of a layer,
-   * the options of a run or `RunConfig.withRunConfig`.
+   * `configOverrides` and `model`: the settings of a run that uses this provider, for the `defaults` of a layer, the
+   * options of a run or `RunConfig.withRunConfig`.
    */
   readonly runConfig: RunConfig
   /**
    * Every request for a completion since the layer was built, in order.
    */
   readonly requests: Effect.Effect<ReadonlyArray<ProviderRequest>>
-  /**
-   * Chooses replies anew, from the next request on, whose `index` is 0.
-   */
+  /** Replaces the replies from the next request on, whose `index` is 0. */
   readonly respond: (respond: Respond) => Effect.Effect<void>
 }
 
@@ -521,8 +502,8 @@ export class ModelProvider extends Context.Tag("effect-opencode-testing/ModelPro
 export interface Options {
   readonly respond: Respond
   /**
-   * The answer to OpenCode's request for the title of a session, which no other reply is used for. Defaults
-   * to the text `Scripted session`.
+   * The answer to OpenCode's request for the title of a session; other replies are never used for it. Defaults to the
+   * text `Scripted session`.
    */
   readonly title?: Reply | undefined
   /**
@@ -534,8 +515,8 @@ export interface Options {
 /**
  * Serves the provider on the `HttpServer` of the context.
  *
- * `GET /v1/models` and `POST /v1/chat/completions` are answered. Every connection is closed after its
- * response, and those that still wait for one are closed with the layer.
+ * `GET /v1/models` and `POST /v1/chat/completions` are answered. Every connection is closed after its response; those
+ * still waiting are closed with the layer.
  *
  * @example
  * ```ts
@@ -556,8 +537,8 @@ export const layer = (options: Options): Layer.Layer<ModelProvider, never, HttpS
   Layer.scoped(ModelProvider, server.make({ ...options, title: options.title ?? Reply.text("Scripted session") }))
 
 /**
- * Configuration for a provider that is not there: nobody listens on TCP port 2 of the loopback address, so every
- * connection is refused. (Port 1 is on the list of those that `fetch` does not even try.)
+ * Configuration for a provider that does not exist: nothing listens on TCP port 2 of the loopback address, so every
+ * connection is refused. (Port 1 is one that `fetch` does not even try.)
  *
  * @since 0.1.0
  * @category configuration

@@ -1,10 +1,10 @@
 /**
- * The `OpenCode` service without OpenCode, for tests of programs that do not care about processes: answers by prompt, by
- * predicate or by function, every failure on demand, timing on the test clock, and a record of what was asked.
+ * The `OpenCode` service without OpenCode, for tests that do not need processes: answers by prompt, by predicate or by
+ * function, every failure on demand, timing on the test clock, and a record of all calls.
  *
- * The service is the real one over scripted processes and a disk that is not there: options are checked, time limits
- * and budgets are kept, events are decoded and added up, and the outcome is decided by the code that does it in
- * production. So `run` and `stream` agree here as they do there, and no double can drift.
+ * The service is the real one on scripted processes and a fake disk: options are checked, time limits and budgets are
+ * enforced, events are decoded and added up, and the outcome is decided by the production code. So `run` and `stream`
+ * agree as they do in production, and the double cannot drift.
  *
  * @example
  * ```ts
@@ -51,8 +51,8 @@ import * as services from "./internal/openCodeTest/service.js"
 import * as MockCommandExecutor from "./MockCommandExecutor.js"
 
 /**
- * A part of a reply: events of the wire, or anything else that a process does, such as a `MockCommandExecutor.sleep`
- * on the test clock, a `waitFor`, a line on `stderr` or an `exit`.
+ * A part of a reply: printed events, or any other action of a process, such as a `MockCommandExecutor.sleep` on the
+ * test clock, a `waitFor`, a line on `stderr` or an `exit`.
  *
  * @since 0.1.0
  * @category models
@@ -60,7 +60,7 @@ import * as MockCommandExecutor from "./MockCommandExecutor.js"
 export type Item = Events.WireEvent | ReadonlyArray<Events.WireEvent> | MockCommandExecutor.Step
 
 /**
- * What a run is told.
+ * What a run receives.
  *
  * @since 0.1.0
  * @category models
@@ -73,7 +73,7 @@ export type Reply = Data.TaggedEnum<{
 }>
 
 /**
- * A reply, or the text of one.
+ * A reply, or its text.
  *
  * @since 0.1.0
  * @category models
@@ -81,15 +81,15 @@ export type Reply = Data.TaggedEnum<{
 export type Answer = string | Reply
 
 /**
- * What can be said about a reply in words.
+ * The options of a text reply.
  *
  * @since 0.1.0
  * @category models
  */
 export interface TextOptions extends Events.FinishOptions {
-  /** What happens before the step that answers. Default: nothing. */
+  /** Items before the step that answers. Default: none. */
   readonly before?: ReadonlyArray<Item> | undefined
-  /** The time on the clock before anything happens. Default: none. */
+  /** The time before the first event. Default: none. */
   readonly delay?: Duration.DurationInput | undefined
 }
 
@@ -99,14 +99,14 @@ const { Attempts, Events: Played, Fail, Sequence } = Data.taggedEnum<Reply>()
  * Constructors of replies.
  *
  * - `text`: a whole answer, after other events if there are any
- * - `events`: any events, with anything between them; what they lead to is decided as it is for a real run
+ * - `events`: any events and other items; their outcome is decided as for a real run
  * - `fail`: this error, after these events or after those that it carries
- * - `never`: no event, for ever, or until a time limit or an interruption ends it
- * - `sequence`: the n-th answer to the n-th call that gets this reply, the last one for ever
- * - `attempts`: the n-th answer to the n-th start of the process within one call, whether it starts again after a crash
- *   or, with `runSchema`, to have an answer corrected
- * - `sqliteCrash`: the crash at start-up, which the service's `retry` starts again
- * - `permissionRejected`: a tool call that nobody was there to permit, which ends the run
+ * - `never`: no event, until a time limit or an interruption ends the run
+ * - `sequence`: the n-th answer to the n-th call that gets this reply; the last one repeats
+ * - `attempts`: the n-th answer to the n-th start of the process within one call, after a crash or, with `runSchema`,
+ *   for a correction
+ * - `sqliteCrash`: the start-up crash that the service's `retry` covers
+ * - `permissionRejected`: a tool call that nobody could permit, which ends the run
  *
  * @example
  * ```ts
@@ -172,20 +172,20 @@ const isWireEvent = (u: RunEvent.WireObject): u is Events.WireEvent =>
   Predicate.isString(u["type"]) && Predicate.isNumber(u["timestamp"]) && Predicate.isString(u["sessionID"])
 
 /**
- * What a made-up error can be told besides its own fields.
+ * The options of a constructed error besides its own fields.
  *
  * @since 0.1.0
  * @category models
  */
 export interface PartialOverrides {
-  /** What the run had seen: `partial` is added up from it. Default: a step and a piece of text. */
+  /** The events from which `partial` is computed. Default: a step and a piece of text. */
   readonly events?: ReadonlyArray<Events.WireEvent | ReadonlyArray<Events.WireEvent>> | undefined
   /** Fields of `partial`. */
   readonly partial?: { readonly [K in keyof OpenCodeError.RunSnapshot]?: OpenCodeError.RunSnapshot[K] } | undefined
 }
 
 /**
- * The fields of an error, none of which has to be given.
+ * The fields of an error, all optional.
  *
  * @since 0.1.0
  * @category models
@@ -197,8 +197,8 @@ export type Overrides<E> =
 type OwnFields<E> = Exclude<keyof E, keyof Error | "_tag" | symbol>
 
 /**
- * What a run had done when it failed, added up from events: by default a step that began and a piece of text, after
- * one second, in one attempt.
+ * Makes the snapshot of a failed run from events: by default a step that began and a piece of text, after one second,
+ * in one attempt.
  *
  * @since 0.1.0
  * @category errors
@@ -206,7 +206,7 @@ type OwnFields<E> = Exclude<keyof E, keyof Error | "_tag" | symbol>
 export const partial: (overrides?: PartialOverrides) => OpenCodeError.RunSnapshot = failures.partial
 
 /**
- * Constructors of every error of a run, valid as they are; every field can be given.
+ * Constructors of every error of a run, with valid defaults for every field.
  *
  * @example
  * ```ts
@@ -334,7 +334,7 @@ export const Failure = {
 } as const
 
 /**
- * What a program asks of the service.
+ * A call to the service.
  *
  * @since 0.1.0
  * @category models
@@ -345,9 +345,9 @@ export interface Call {
   readonly options: RunOptions
   /** The turns of a session are calls like any other. */
   readonly method: "run" | "stream" | "runSchema"
-  /** How many calls there were before. */
+  /** The number of earlier calls. */
   readonly index: number
-  /** How many calls with the same prompt there were before. */
+  /** The number of earlier calls with the same prompt. */
   readonly repetition: number
 }
 
@@ -362,7 +362,7 @@ export type Outcome = Data.TaggedEnum<{
   /** A stream has no result. */
   readonly Done: { readonly result: RunResult.RunResult | undefined }
   readonly Failed: { readonly error: OpenCodeError.OpenCodeError }
-  /** Also a stream whose consumer stopped before its end. */
+  /** Also for a stream whose consumer stopped before its end. */
   readonly Interrupted: {}
   readonly Died: { readonly defect: unknown }
 }>
@@ -376,7 +376,7 @@ export type Outcome = Data.TaggedEnum<{
 export const Outcome = calls.Outcome
 
 /**
- * A call and what has become of it until the record was asked for.
+ * A call and its outcome so far.
  *
  * @since 0.1.0
  * @category models
@@ -388,7 +388,7 @@ export interface RecordedCall extends Call {
 }
 
 /**
- * What a test can ask.
+ * The records of the test service.
  *
  * @since 0.1.0
  * @category models
@@ -409,7 +409,7 @@ export interface Service {
 export class OpenCodeTest extends Context.Tag("effect-opencode-testing/OpenCodeTest")<OpenCodeTest, Service>() {}
 
 /**
- * Chooses the answer to a call; `undefined` where there is none.
+ * Chooses the answer to a call; `undefined` for none.
  *
  * @since 0.1.0
  * @category models
@@ -417,8 +417,8 @@ export class OpenCodeTest extends Context.Tag("effect-opencode-testing/OpenCodeT
 export type Respond = (call: Call) => Answer | undefined | Effect.Effect<Answer | undefined>
 
 /**
- * Answers the n-th call with the n-th answer, the last one for ever. Calls that run at the same time are counted in
- * the order in which they begin.
+ * Answers the n-th call with the n-th answer; the last one repeats. Concurrent calls are counted in the order in which
+ * they begin.
  *
  * @since 0.1.0
  * @category choosing
@@ -427,7 +427,7 @@ export const sequence = (answers: readonly [Answer, ...Array<Answer>]): Respond 
   answers[Math.min(call.index, answers.length - 1)]
 
 /**
- * Answers with the first case that fits: a text that the prompt contains, a regular expression, or a predicate.
+ * Answers with the first matching case: a text that the prompt contains, a regular expression, or a predicate.
  *
  * @example
  * ```ts
@@ -455,24 +455,24 @@ export const match =
     )?.[1]
 
 /**
- * How the service under test is set up; these are options of the real one.
+ * The options of the service under test, most of which are options of the real one.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Options extends Omit<OpenCode.Options, "binary" | "isolation" | "environment"> {
-  /** What OpenCode says its version is. Default: 1.18.33. */
+  /** The reported version of OpenCode. Default: 1.18.33. */
   readonly version?: string | undefined
-  /** What `models` gives. Default: `fake/m1`. */
+  /** The models that `models` returns. Default: `fake/m1`. */
   readonly models?: ReadonlyArray<string> | undefined
 }
 
 /**
- * The service with answers: by the whole prompt, or by a function of the call.
+ * The service with answers by the whole prompt, or by a function of the call.
  *
- * A prompt that has no answer is a mistake of the test and not an outcome of a run, so it is a defect that names the
- * prompt and what there is. Nothing is read from the disk and nothing is written to it (`transcript` neither), whatever
- * directories and files a call names; starts are not spaced unless `startup` says so.
+ * A prompt without an answer is a mistake of the test and not an outcome of a run, so it is a defect that names the
+ * prompt and the available ones. The disk is neither read nor written (not even a `transcript`), whatever directories
+ * and files a call names; starts are not spaced unless `startup` is set.
  *
  * @example
  * ```ts
@@ -495,8 +495,8 @@ export const layer = (
   )
 
 /**
- * The real service over scripted processes and a disk that is not there, for tests that want to say what the process
- * does and see what it was given. Takes scripts as `MockCommandExecutor.layer` does; only runs consume them.
+ * The real service on scripted processes and a fake disk, for tests that script a process and check its input. Takes
+ * scripts as `MockCommandExecutor.layer` does; only runs consume them.
  *
  * @example
  * ```ts
@@ -530,8 +530,8 @@ export const layerProcess = (
   }))
 
 /**
- * The real service over the executor of the context and a disk that is not there, for `Recording.replay` and for
- * executors of a test's own.
+ * The real service on the executor of the context and a fake disk, for `Recording.replay` and for a test's own
+ * executors.
  *
  * @example
  * ```ts

@@ -1,14 +1,14 @@
 /**
- * Runs on file: what the processes of real runs printed, recorded once and played back in tests as often as needed.
+ * Recordings of real runs: the output of their processes, recorded once and replayed in tests.
  *
- * {@link record} stands between a program and its `CommandExecutor` and writes a file for each OpenCode process.
- * {@link replay} is a `CommandExecutor` that plays such files, at once or in their own time. The program is the same in
- * both cases.
+ * {@link record} wraps a program's `CommandExecutor` and writes a file for each OpenCode process. {@link replay} is a
+ * `CommandExecutor` that plays such files, at once or with their recorded timing. The program is the same in both
+ * cases.
  *
- * Secrets are cleaned before anything is written: the values given as `redact`, the values of environment variables
- * and of OpenCode configuration whose names say so (`apiKey`, `TOKEN`, …), and what looks like a secret (`Bearer …`,
- * `sk-…`, private keys). The environment itself is never written. What the model said and what tools read is written
- * as it was: look at a recording before you publish it.
+ * Secrets are masked before anything is written: the values given as `redact`, values of environment variables and
+ * OpenCode configuration with secret names (`apiKey`, `TOKEN`, …), and everything that looks like a secret (`Bearer …`,
+ * `sk-…`, private keys). The environment itself is never written. Output of the model and of tools is written
+ * unchanged: review a recording before you publish it.
  *
  * @example
  * ```ts
@@ -63,7 +63,7 @@ const Output = Schema.Struct({
   ...at,
   type: Schema.Literal("stdout", "stderr"),
   line: Schema.String,
-  /** Whether a line feed stood behind the line. */
+  /** True if the line ended with a line feed. */
   ended: Schema.optionalWith(Schema.Boolean, { default: () => true })
 })
 
@@ -71,10 +71,10 @@ const Output = Schema.Struct({
  * One line of a file. `at` is in milliseconds since the process was started.
  *
  * - `process`: the first line; `command` without its directory
- * - `stdin`: all of what the process was fed
+ * - `stdin`: the complete input of the process
  * - `stdout`, `stderr`: a line that it printed
- * - `signal`: the program sent it one
- * - `exit`: it has ended, with a code or by a signal
+ * - `signal`: a signal that the program sent to it
+ * - `exit`: its end, with a code or by a signal
  *
  * @since 0.1.0
  * @category schemas
@@ -105,13 +105,13 @@ export const Entry = Schema.Union(
 export type Entry = typeof Entry.Type
 
 /**
- * What one process was given and what it did.
+ * The input and output of one process.
  *
  * @since 0.1.0
  * @category models
  */
 export interface Recording {
-  /** The file, or whatever tells it apart. */
+  /** The file, or another distinct name. */
   readonly name: string
   readonly command: string
   readonly args: ReadonlyArray<string>
@@ -121,7 +121,7 @@ export interface Recording {
 }
 
 /**
- * A file that is no recording.
+ * A file is not a valid recording.
  *
  * @since 0.1.0
  * @category errors
@@ -141,7 +141,7 @@ export class RecordingError extends Schema.TaggedError<RecordingError>("effect-o
 }
 
 /**
- * The prompt of a recording: what was fed to the process, or else the argument behind `--`.
+ * The prompt of a recording: the input of the process, or else the argument after `--`.
  *
  * @since 0.1.0
  * @category getters
@@ -160,13 +160,13 @@ const encodeEntry = Schema.encodeSync(Entry)
 const parse = (file: string, text: string): Effect.Effect<Recording, RecordingError> =>
   Effect.gen(function*() {
     const lines = text.split("\n")
-    // A recorder that was killed leaves half a line behind.
+    // A killed recorder leaves half a line.
     const whole = lines.slice(0, -1)
     const entries: Array<Entry> = []
     for (const [index, line] of whole.entries()) {
       const entry = decodeEntry(line)
       if (Option.isNone(entry)) {
-        return yield* new RecordingError({ file, line: index + 1, reason: "the line is no entry of format 1" })
+        return yield* new RecordingError({ file, line: index + 1, reason: "the line is not a valid entry of format 1" })
       }
       entries.push(entry.value)
     }
@@ -179,7 +179,7 @@ const parse = (file: string, text: string): Effect.Effect<Recording, RecordingEr
   })
 
 /**
- * Reads every recording (`*.jsonl`) of a directory, in the order in which the processes were started.
+ * Reads every recording (`*.jsonl`) of a directory, in order of the process starts.
  *
  * @since 0.1.0
  * @category loading
@@ -198,7 +198,7 @@ export const load: (
     const file = path.join(directory, name)
     return Effect.flatMap(fileSystem.readFileString(file), (text) => parse(file, text))
   })
-  // by name where the times are equal: files of one recorder are numbered
+  // by name if the times are equal: files of one recorder are numbered
   return recordings.sort((a, b) => a.startedAt - b.startedAt)
 })
 
@@ -207,21 +207,21 @@ export const load: (
  * @category models
  */
 export interface RecordOptions {
-  /** Where the files go; it is made if need be. */
+  /** The directory of the files, created if needed. */
   readonly directory: string
   /**
-   * Values that must not be in a file. Those of variables and settings with telling names, and whatever is `Redacted`
-   * in `RunConfig.withRunConfig`, are known without; a `Redacted` in the options of a single run is not, unless its
-   * name tells.
+   * Values that must not be in a file. Variables and settings with secret names, and everything `Redacted` in
+   * `RunConfig.withRunConfig`, are masked by default; a `Redacted` in the options of a single run is not, unless it has
+   * a secret name.
    */
   readonly redact?: ReadonlyArray<string | Redacted.Redacted> | undefined
-  /** Which commands are recorded. Default: `run`, `models` and `--version` of whatever program. */
+  /** Which commands are recorded. Default: `run`, `models` and `--version` of any program. */
   readonly include?: ((command: Command.StandardCommand) => boolean) | undefined
 }
 
 /**
- * Records what the processes of a program print, one file for each, and changes nothing about them. A file that cannot
- * be written is a warning in the log: the run goes on.
+ * Records the output of a program's processes, one file for each, without changing it. A file that cannot be written is
+ * logged as a warning, and the run continues.
  *
  * @example
  * ```ts
@@ -265,7 +265,7 @@ export const record = (
           Effect.provideService(Path.Path, path)
         )
 
-      /** A file that nobody else has. */
+      /** Creates a new file with a unique name. */
       const create = (startedAt: number): Effect.Effect<FileSystem.File, PlatformError.PlatformError, Scope.Scope> =>
         Effect.suspend(() => {
           const moment = new Date(startedAt).toISOString().replace(/[:.]/g, "-")
@@ -283,7 +283,7 @@ export const record = (
         if (!include(program)) return inner.start(command)
         return Effect.gen(function*() {
           const startedAt = yield* Clock.currentTimeMillis
-          // before the process: a pipe that nobody reads at once can lose what is in it
+          // before the process starts, because a pipe that is not read at once can lose its content
           const file = yield* Effect.option(Effect.tapError(create(startedAt), warn))
           if (Option.isNone(file)) return yield* inner.start(command)
           const cleaner = Redaction.make([
@@ -303,7 +303,7 @@ export const record = (
     })
   )
 
-/** Values that are secrets whatever they are called. */
+/** Values that are secrets whatever their names. */
 const secretsIn = (values: ReadonlyArray<string | Redacted.Redacted> = []): ReadonlyArray<string> =>
   Redaction.secretsOf(values.map((value) => typeof value === "string" ? Redacted.make(value) : value))
 
@@ -371,14 +371,14 @@ const recorded = Effect.fnUntraced(function*(
             for (const bytes of chunk) pieces.push(...lines.push(bytes))
             return chunk
           }),
-          // before the process sees the end of its input, and also where it never does
+          // before the process sees the end of its input, and even if it never does
           Stream.concat(Stream.execute(write)),
           Stream.ensuring(write)
         )
       })
     )
 
-  // Registered before the process is started, so that it runs when the process has been ended.
+  // Registered before the process is started, so that it runs after the process has ended.
   const running: { process?: CommandExecutor.Process } = {}
   const written = yield* Deferred.make<void>()
   yield* Effect.addFinalizer(() =>
@@ -405,7 +405,7 @@ const recorded = Effect.fnUntraced(function*(
     Effect.forkDaemon
   )
   const signaled = (signal: string) => Effect.suspend(() => log.write([{ type: "signal", at: log.now(), signal }]))
-  // The executor ends what still runs when the scope closes.
+  // The executor ends running processes when the scope closes.
   yield* Effect.addFinalizer(() =>
     Effect.flatMap(
       Effect.orElseSucceed(process.isRunning, () => false),
@@ -446,21 +446,21 @@ const recorded = Effect.fnUntraced(function*(
  */
 export interface ReplayOptions {
   /**
-   * `"at-once"`: without any waiting. `"recorded"`: every line and the end at the time at which they came, on the
-   * clock, which in a test is the `TestClock`. Default: `"at-once"`.
+   * `"at-once"`: without any waiting. `"recorded"`: every line and the end at its recorded time, by the `Clock`, which
+   * in a test is the `TestClock`. Default: `"at-once"`.
    */
   readonly timing?: "at-once" | "recorded" | undefined
-  /** The values that were given to {@link record}, where a prompt contains one. */
+  /** The values that were given to {@link record}, if a prompt contains one. */
   readonly redact?: ReadonlyArray<string | Redacted.Redacted> | undefined
 }
 
 /**
- * An executor that plays recordings back: those of a directory, or those that it is given.
+ * An executor that replays recordings, of a directory or from a list.
  *
- * A run gets the recording of the same prompt, rather one with the same arguments than another, rather one that was
- * not played yet than the last one again; every other command gets the one with the same arguments. A command without
- * a recording prints what was asked and what there is on stderr and exits with 64, which the library reports as an
- * `OpenCodeProcessError` with that message. A process that the program had to end goes on until it is ended again.
+ * A run gets the recording of the same prompt, preferably with the same arguments and not yet played; every other
+ * command gets the one with the same arguments. A command without a recording prints the request and the available
+ * recordings on stderr and exits with 64, which the library reports as an `OpenCodeProcessError` with that message. A
+ * process that the program had to end keeps running until it is ended again.
  *
  * @example
  * ```ts
@@ -500,7 +500,7 @@ const player = (recordings: ReadonlyArray<Recording>, options: ReplayOptions | u
     const played = new Set<Recording>()
     const given = secretsIn(options?.redact)
 
-    /** The best of those that fit. */
+    /** Takes the best matching recording. */
     const take = (fitting: ReadonlyArray<Recording>, args: ReadonlyArray<string>): Recording | undefined => {
       const same = fitting.filter((recording) => String(recording.args) === String(args))
       const best = same.find((recording) => !played.has(recording)) ??
@@ -562,7 +562,7 @@ const stepsOf = (
     until(at)
     steps.push(MockCommandExecutor[type](ended ? `${line}\n` : line))
   }
-  // Whether it would have ended by itself is not known: it did not before it was told to.
+  // The recording does not show if it would have ended by itself, so it runs until it is ended.
   if (exit === undefined || (signaled !== undefined && signaled.at <= exit.at)) {
     return [...steps, MockCommandExecutor.never]
   }

@@ -2,8 +2,8 @@
  * Builders of the JSON lines that `opencode run --format json` prints, of the same shape as those of OpenCode 1.14.34
  * to 1.18.33, for scripts, fixtures and canned results.
  *
- * Every builder gives a whole event. Ids are counters and timestamps are made up, so that a test sees the same ones
- * every time; {@link session} numbers a list of events as one session.
+ * Every builder returns a complete event. Ids are counters and timestamps are fixed, so that every test run sees the
+ * same ones; {@link session} numbers a list of events as one session.
  *
  * @example
  * ```ts
@@ -25,10 +25,10 @@ export * as Events from "./Events.js"
 /**
  * An `opencode` executable that plays scripts, for end-to-end tests through real processes without the real binary of
  * 180 MB. It answers `--version` and `models`, reads its standard input to the end as OpenCode does, and then prints,
- * crashes, hangs, floods, takes no notice of signals or leaves processes behind, as its script says.
+ * crashes, hangs, floods, ignores signals or leaves processes behind, as scripted.
  *
- * It is a Node program of this package behind a shell script, so it needs `node` on `PATH`, `/bin/sh`, and a platform
- * that has both: Linux, macOS.
+ * It is a Node program of this package, started by a shell script, so it needs `node` on `PATH` and `/bin/sh`: Linux or
+ * macOS.
  *
  * @example
  * ```ts
@@ -52,13 +52,12 @@ export * as Events from "./Events.js"
 export * as FaultyOpenCode from "./FaultyOpenCode.js"
 
 /**
- * A `CommandExecutor` whose processes are scripts, for tests of any program over `@effect/platform/Command`.
+ * A `CommandExecutor` whose processes are scripts, for tests of any program that uses `@effect/platform/Command`.
  *
- * A script says what a process does: what it writes and where the chunks end, how long it sleeps on the
- * test clock, when it waits for its input, how it ends and whether it obeys SIGTERM. Every process runs on a
- * fiber of its own and behaves as one of Node's does, traps included, so that a program which forgets to
- * close the input, to drain stderr or to escalate a kill hangs here as it would in production. What was
- * started, fed and killed is recorded.
+ * A script defines what a process does: what it writes and where the chunks end, how long it sleeps on the test clock,
+ * when it waits for its input, how it ends and if it obeys SIGTERM. Every process runs on its own fiber and behaves
+ * like a process of Node's, traps included, so that a program that forgets to close the input, to drain stderr or to
+ * escalate a kill hangs here as in production. Starts, input and signals are recorded.
  *
  * @example
  * ```ts
@@ -89,11 +88,11 @@ export * as FaultyOpenCode from "./FaultyOpenCode.js"
 export * as MockCommandExecutor from "./MockCommandExecutor.js"
 
 /**
- * A model provider that answers from a script, spoken to over HTTP as any OpenAI-compatible one, for tests
- * that run the real OpenCode without the internet, without an account and with every fault on demand.
+ * A scripted, OpenAI-compatible model provider over HTTP, for tests that run the real OpenCode without the internet,
+ * without an account and with every fault on demand.
  *
- * The server is whichever `HttpServer` the test provides, usually Node's on a free loopback port. What the
- * provider is asked is recorded.
+ * The test provides the `HttpServer`, usually Node's on a free loopback port. All requests to the provider are
+ * recorded.
  *
  * @example
  * ```ts
@@ -127,12 +126,12 @@ export * as MockCommandExecutor from "./MockCommandExecutor.js"
 export * as ModelProvider from "./ModelProvider.js"
 
 /**
- * The `OpenCode` service without OpenCode, for tests of programs that do not care about processes: answers by prompt, by
- * predicate or by function, every failure on demand, timing on the test clock, and a record of what was asked.
+ * The `OpenCode` service without OpenCode, for tests that do not need processes: answers by prompt, by predicate or by
+ * function, every failure on demand, timing on the test clock, and a record of all calls.
  *
- * The service is the real one over scripted processes and a disk that is not there: options are checked, time limits
- * and budgets are kept, events are decoded and added up, and the outcome is decided by the code that does it in
- * production. So `run` and `stream` agree here as they do there, and no double can drift.
+ * The service is the real one on scripted processes and a fake disk: options are checked, time limits and budgets are
+ * enforced, events are decoded and added up, and the outcome is decided by the production code. So `run` and `stream`
+ * agree as they do in production, and the double cannot drift.
  *
  * @example
  * ```ts
@@ -162,16 +161,16 @@ export * as ModelProvider from "./ModelProvider.js"
 export * as OpenCodeTest from "./OpenCodeTest.js"
 
 /**
- * Runs on file: what the processes of real runs printed, recorded once and played back in tests as often as needed.
+ * Recordings of real runs: the output of their processes, recorded once and replayed in tests.
  *
- * {@link record} stands between a program and its `CommandExecutor` and writes a file for each OpenCode process.
- * {@link replay} is a `CommandExecutor` that plays such files, at once or in their own time. The program is the same in
- * both cases.
+ * {@link record} wraps a program's `CommandExecutor` and writes a file for each OpenCode process. {@link replay} is a
+ * `CommandExecutor` that plays such files, at once or with their recorded timing. The program is the same in both
+ * cases.
  *
- * Secrets are cleaned before anything is written: the values given as `redact`, the values of environment variables
- * and of OpenCode configuration whose names say so (`apiKey`, `TOKEN`, …), and what looks like a secret (`Bearer …`,
- * `sk-…`, private keys). The environment itself is never written. What the model said and what tools read is written
- * as it was: look at a recording before you publish it.
+ * Secrets are masked before anything is written: the values given as `redact`, values of environment variables and
+ * OpenCode configuration with secret names (`apiKey`, `TOKEN`, …), and everything that looks like a secret (`Bearer …`,
+ * `sk-…`, private keys). The environment itself is never written. Output of the model and of tools is written
+ * unchanged: review a recording before you publish it.
  *
  * @example
  * ```ts

@@ -476,7 +476,7 @@ describe("MockCommandExecutor", () => {
         assert.strictEqual(yield* Command.exitCode(Command.make("agent")), 2)
         assert.strictEqual(yield* Command.exitCode(Command.make("git")), 1)
         const error = yield* systemError(Command.exitCode(Command.make("rm", "-rf")))
-        assert.include(error.message, "none of 2 predicates holds")
+        assert.include(error.message, "none of 2 predicates matches")
       }).pipe(Effect.provide(Mock.layerMatch([
         [({ command }) => command === "git", Mock.script(Mock.exit(1))],
         [({ command }) => command === "agent", Mock.script(Mock.exit(2))]

@@ -425,7 +425,7 @@ describe("OpenCodeTest", () => {
         MockCommandExecutor.scriptWith({ onSigterm: "ignore" }, MockCommandExecutor.never)
       ]))))
 
-    it.effect("reports a missing script, and starts anew in every built layer", () =>
+    it.effect("reports a missing script, and starts from the beginning in every built layer", () =>
       Effect.gen(function*() {
         const layer = OpenCodeTest.layerProcess([
           MockCommandExecutor.script(MockCommandExecutor.awaitStdin, MockCommandExecutor.lines(Events.turn("hi")))

@@ -480,7 +480,7 @@ describe("Recording", () => {
         appendFileSync(join(directory, name), "\n")
         const broken = yield* Effect.flip(Recording.load(directory))
         expect(broken).toMatchObject({ _tag: "RecordingError" })
-        expect(broken.message).toContain("is not a recording: the line is no entry of format 1")
+        expect(broken.message).toContain("is not a recording: the line is not a valid entry of format 1")
         writeFileSync(join(directory, name), "")
         expect((yield* Effect.flip(Recording.load(directory))).message).toContain("does not begin with")
         expect(yield* Effect.flip(Recording.load(join(directory, "missing")))).toMatchObject({ _tag: "SystemError" })

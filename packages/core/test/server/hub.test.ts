@@ -259,7 +259,7 @@ describe("hub", () => {
       assert.strictEqual(source.attempts(), 2)
     }))
 
-  it.scoped("gives up with the schedule, which starts anew with every connection", () =>
+  it.scoped("gives up with the schedule, which restarts with every connection", () =>
     Effect.gen(function*() {
       const { hub, source } = yield* start({
         reconnect: Schedule.intersect(Schedule.recurs(2), Schedule.spaced("1 second"))

@@ -1481,7 +1481,7 @@ describe("a session over a server", () => {
         const { sessionId } = yield* OpenCode.run("1")
         fake.sessions.get(sessionId!)!.status = { type: "busy" }
         const error = yield* T.failsWith("OpenCodeServerError")(OpenCode.run("2", { sessionId }))
-        assert.match(error.message, /busy with a prompt of another program/)
+        assert.match(error.message, /busy with another program's prompt/)
         assert.strictEqual(fake.prompts.length, 1)
         assert.deepStrictEqual(fake.aborted, [])
       })

@@ -2,7 +2,7 @@ import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 
-/** A binary that a fake disk has. */
+/** The binary on the fake disk. */
 export const binary = "/effect-opencode-testing/opencode"
 
 const info = (type: FileSystem.File.Type, mode: number): FileSystem.File.Info => ({
@@ -36,8 +36,8 @@ const sink: FileSystem.File = {
 }
 
 /**
- * A disk on which whatever the library looks for is there and whatever it writes is gone. `/proc` is there and empty,
- * so that nothing is started to list processes.
+ * A fake disk on which everything that the library looks for exists and everything that it writes is discarded. `/proc`
+ * exists and is empty, so that no process is started to list processes.
  */
 export const disk: FileSystem.FileSystem = FileSystem.makeNoop({
   exists: () => Effect.succeed(true),

@@ -5,7 +5,7 @@ declare const TextDecoder: new() => {
 /** A piece of output up to a line feed, or up to the end. */
 export interface Line {
   readonly text: string
-  /** Whether a line feed stood behind it. */
+  /** True if it ended with a line feed. */
   readonly ended: boolean
 }
 

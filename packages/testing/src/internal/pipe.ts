@@ -3,7 +3,7 @@ import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 
 /**
- * What Linux gives a pipe.
+ * The capacity of a pipe on Linux.
  *
  * @internal
  */
@@ -44,21 +44,21 @@ export class Pipe {
     })
   }
 
-  /** No more output. What is queued can still be read. */
+  /** Ends the output. Queued chunks can still be read. */
   end(): void {
     this.ended = true
     this.readable.unsafeOpen()
     this.writable.unsafeOpen()
   }
 
-  /** Drops what is queued, unless somebody has begun to read. */
+  /** Drops queued chunks, unless a reader has begun. */
   discardUnread(): void {
     if (!this.readerSeen) {
       this.drop()
     }
   }
 
-  /** Nobody will ever read: whatever is written is lost at once and never blocks. */
+  /** Marks the pipe as unread: everything written is lost at once and never blocks. */
   detach(): void {
     this.readerSeen = true
     this.readerGone = true

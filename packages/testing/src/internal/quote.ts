@@ -6,7 +6,7 @@ export const beginning = (text: string): string =>
 
 const shown = 10
 
-/** What there is instead of what was asked for. */
+/** Lists what is available instead of what was requested. */
 export const there = (what: string, texts: ReadonlyArray<string>): string =>
   texts.length === 0
     ? `${what}: none.`

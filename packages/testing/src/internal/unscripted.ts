@@ -1,8 +1,8 @@
 import * as MockCommandExecutor from "../MockCommandExecutor.js"
 
 /**
- * A process that nobody has written a script for: it says so and exits. A failure to start would do as well, if only
- * the library told why; it does not, because such an error carries the arguments.
+ * A process without a script, which reports that and exits. A failure to start would not show the reason, because the
+ * library drops such an error's message, which contains the arguments.
  */
 export const script = (message: string): MockCommandExecutor.Script =>
   MockCommandExecutor.script(MockCommandExecutor.stderr(`${message}\n`), MockCommandExecutor.exit(64))

@@ -12,7 +12,7 @@ const stateOf = (fileSystem: FileSystem.FileSystem, file: string): Effect.Effect
   fileSystem.stat(file).pipe(
     Effect.flatMap((info) => {
       if (info.type !== "File") return Effect.succeed<State>("not-executable")
-      // Any of the three execute bits; Windows has none and decides by the file's ending.
+      // Any of the three execute bits counts; Windows has none and decides by the file extension.
       return Effect.succeed<State>((info.mode & 0o111) !== 0 ? "executable" : "not-executable")
     }),
     Effect.orElseSucceed((): State => "missing")
@@ -27,8 +27,8 @@ const ancestors = (path: Path.Path, from: string): ReadonlyArray<string> => {
 const installed = ["node_modules", "opencode-ai", "bin", "opencode.exe"]
 
 /**
- * The directories of `PATH`. A relative one, and an empty one, stand for whatever the working directory is: a project
- * could put a program there.
+ * The absolute directories of `PATH`. Relative and empty entries resolve to the working directory, where a project
+ * could place a program.
  */
 const pathDirectories: Effect.Effect<ReadonlyArray<string>, never, Path.Path> = Effect.gen(function*() {
   const path = yield* Path.Path
@@ -39,9 +39,9 @@ const pathDirectories: Effect.Effect<ReadonlyArray<string>, never, Path.Path> = 
 })
 
 /**
- * Where the program's own packages are: from its main file upwards, as Node looks for them. Code without a file belongs
- * to the working directory. A project that the program only works on can bring an executable of its own, so the working
- * directory alone is not enough.
+ * Where the program's own packages are: from its main file upwards, as Node looks for them. Without a main file, from
+ * the working directory upwards. Otherwise the working directory is not searched, because a project that the program
+ * works on could place its own executable there.
  */
 const packages: Effect.Effect<ReadonlyArray<string>, never, Path.Path> = Effect.gen(function*() {
   const path = yield* Path.Path
@@ -54,7 +54,7 @@ const notFound = (binary: string, searched: ReadonlyArray<string>): OpenCodeBina
   new OpenCodeBinaryNotFoundError({ binary, reason: "not-found", searched })
 
 /**
- * Finds the binary. One that is asked for as a path is that file, a bare name is looked up on `PATH` alone. Without one:
+ * Finds the binary. A path names the file itself, a bare name is looked up on `PATH` only. Without one:
  * `OPENCODE_BINARY` in the same way, an `opencode-ai` that is installed with the program, then `opencode` on `PATH`.
  */
 export const resolve = (
@@ -67,7 +67,7 @@ export const resolve = (
     const binary = named ?? "opencode"
     const windows = path.sep === "\\"
     const names = windows && path.extname(binary) === "" ? [`${binary}.exe`, `${binary}.cmd`, binary] : [binary]
-    // `C:name` is a path, too.
+    // `C:name` is also a path.
     const isPath = named !== undefined &&
       (/^~|\//.test(named) || named.includes(path.sep) || (windows && /^.:/.test(named)))
 

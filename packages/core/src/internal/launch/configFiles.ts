@@ -1,6 +1,6 @@
 /**
- * What OpenCode's configuration says before ours comes: its files, and an inherited `OPENCODE_CONFIG_CONTENT`. Rules of an
- * agent win over the rules of all agents, so the names of the agents are needed before OpenCode starts.
+ * Reads OpenCode's existing configuration: its files, and an inherited `OPENCODE_CONFIG_CONTENT`. Rules of an agent
+ * override the rules for all agents, so the agents' names are needed before OpenCode starts.
  */
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
@@ -35,7 +35,7 @@ export const union = (all: ReadonlyArray<Agents>): Agents => ({
   modes: [...new Set(all.flatMap(({ modes }) => modes))]
 })
 
-/** The name that a file gives its agent, in YAML or in JSON, or else the one that its place gives. */
+/** The agent's name from the file's front matter, in YAML or JSON, or else from its path. */
 export const agentOfFile = (relative: string, text: string): string => {
   const header = /^\uFEFF?---(?!-)[^\n]*\n([^]*?)(?:\n---|$)/.exec(text)?.[1] ?? ""
   const said = parse(header)?.["name"]
@@ -48,14 +48,14 @@ export const agentOfFile = (relative: string, text: string): string => {
   return name ?? relative.replace(/\.md$/, "")
 }
 
-/** Where OpenCode looks. */
+/** The places where OpenCode looks for configuration. */
 export interface Places {
   /** The directory that the run works in. */
   readonly directory: string
   readonly home: string | undefined
-  /** OpenCode's own directory of configuration. */
+  /** OpenCode's own configuration directory. */
   readonly global: string | undefined
-  /** Files and directories that variables name. */
+  /** Files and directories that environment variables name. */
   readonly file: string | undefined
   readonly extra: string | undefined
 }
@@ -76,14 +76,16 @@ const fromFile = (services: Services, file: string): Effect.Effect<Agents> =>
 
 const configNames = ["config.json", "opencode.json", "opencode.jsonc"]
 
-/** The files of a directory that has any; asked for by their names, because most directories have none. */
+/**
+ * Reads the config files among the names in a directory: most directories have none, and failed reads would cost more.
+ */
 const fromFiles = (services: Services, directory: string, names: ReadonlyArray<string>) =>
   Effect.forEach(
     names.filter((name) => configNames.includes(name)),
     (name) => fromFile(services, services.path.join(directory, name))
   )
 
-/** The files in a directory, in those inside of it, and in those that links there lead to, but not in circles. */
+/** The Markdown files below a directory, following links but not cycles. */
 const markdown = (
   services: Services,
   directory: string,
@@ -103,7 +105,7 @@ const markdown = (
 /** Directories with a file for each agent. */
 const folders = ["agent", "agents", "mode", "modes"]
 
-/** A directory in the form of `.opencode`. */
+/** Reads a directory laid out like `.opencode`. */
 const fromDirectory = (services: Services, directory: string): Effect.Effect<Agents> =>
   Effect.gen(function*() {
     const names = yield* list(services, directory)
@@ -121,7 +123,7 @@ const fromDirectory = (services: Services, directory: string): Effect.Effect<Age
     return union([...files, { defined: agents.flat(), modes: [] }])
   })
 
-/** A directory and those above it, up to the root of the repository. */
+/** Reads a directory and its parents, up to the root of the repository. */
 const fromProject = (services: Services, directory: string): Effect.Effect<ReadonlyArray<Agents>> =>
   Effect.gen(function*() {
     const names = yield* list(services, directory)
@@ -135,7 +137,10 @@ const fromProject = (services: Services, directory: string): Effect.Effect<Reado
       : [...here, ...yield* fromProject(services, above)]
   })
 
-/** The agents that configuration files define. A file that cannot be read is none: OpenCode refuses to start with it. */
+/**
+ * The agents that configuration files define. A file that cannot be read is skipped, because OpenCode refuses to start
+ * with it.
+ */
 export const agents = (services: Services, places: Places): Effect.Effect<Agents> =>
   Effect.map(
     Effect.all([

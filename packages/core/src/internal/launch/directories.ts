@@ -11,15 +11,15 @@ import type { Leash } from "../process/leash.js"
 import * as systemError from "../util/systemError.js"
 import * as logins from "./logins.js"
 
-/** The directories of one attempt, as the variables that point OpenCode at them. */
+/** The directories of one attempt, as environment variables for OpenCode. */
 export interface Isolated {
-  /** The temporary directory, which goes with the scope; a private data directory is in it. */
+  /** The temporary directory, removed when the scope closes; it contains the private data directory. */
   readonly directory: string
   /** The variables that point at the temporary directory. */
   readonly temporary: { readonly [name: string]: string }
-  /** The variable that says where OpenCode's start unpacks its library, if the temporary directory is not the place. */
+  /** The variable for the directory where OpenCode unpacks its library, if that is not the temporary directory. */
   readonly unpacked: { readonly [name: string]: string }
-  /** The variables that point at the data directory; none where it is OpenCode's own. */
+  /** The variables that point at the data directory; empty if it is OpenCode's own. */
   readonly data: { readonly [name: string]: string }
 }
 
@@ -41,13 +41,13 @@ export const dataHome = (
 ): Effect.Effect<string | undefined> =>
   Effect.gen(function*() {
     const xdg = env[variableNames.dataHome] ?? (yield* variable(variableNames.dataHome))
-    // An empty one is none to OpenCode.
+    // OpenCode treats an empty value as unset.
     if (xdg !== undefined && xdg !== "") return xdg
     const user = env["HOME"] ?? (yield* home)
     return user === undefined || user === "" ? undefined : path.join(user, ".local", "share")
   })
 
-/** Makes the directories of a tree writable that are not; links in it are not followed. */
+/** Makes all directories of a tree writable, without following links. */
 const unlock = (fileSystem: FileSystem.FileSystem, directory: string): Effect.Effect<void> =>
   Effect.gen(function*() {
     if (yield* Effect.isSuccess(fileSystem.readLink(directory))) return
@@ -59,8 +59,7 @@ const unlock = (fileSystem: FileSystem.FileSystem, directory: string): Effect.Ef
   }).pipe(Effect.ignore)
 
 /**
- * Removes a directory with all that is in it, trees that their maker has closed to itself, too (Go's module cache). What
- * cannot be removed is said.
+ * Removes a directory recursively, including read-only trees (Go's module cache). Logs a warning if that fails.
  */
 export const remove = (fileSystem: FileSystem.FileSystem, directory: string): Effect.Effect<void> => {
   const removed = fileSystem.remove(directory, { recursive: true, force: true })
@@ -73,7 +72,7 @@ export const remove = (fileSystem: FileSystem.FileSystem, directory: string): Ef
   )
 }
 
-/** A temporary directory that goes with the scope. */
+/** Creates a temporary directory that is removed when the scope closes. */
 const made = (
   { fileSystem, leash }: Pick<Services, "fileSystem" | "leash">,
   parent?: string
@@ -85,33 +84,33 @@ const made = (
         prefix: leash.prefix,
         ...(parent === undefined ? {} : { directory: parent })
       }).pipe(
-        // `Effect.acquireRelease` would forget an interruption that comes while the directory is being removed (Effect
-        // 3.22: it puts the fiber's references back as they were before), and the run would go on with another attempt.
+        // `Effect.acquireRelease` would lose an interruption that arrives while the directory is being removed (Effect
+        // 3.22: it restores the fiber's earlier references), and the run would continue with another attempt.
         Effect.tap((directory) => Scope.addFinalizer(scope, remove(fileSystem, directory))),
         Effect.uninterruptible
       )
   )
 
-/** A temporary directory that goes with the scope, where the system has them. */
+/** Creates a directory in the system's temporary directory, removed when the scope closes. */
 export const temporary = (
   services: Pick<Services, "fileSystem" | "leash">
 ): Effect.Effect<string, OpenCodeConfigError, Scope.Scope> =>
   Effect.mapError(made(services), (error) =>
     new OpenCodeConfigError({
       path: "isolation",
-      reason: `no temporary directory can be made (${systemError.describe(error)})`
+      reason: `cannot create a temporary directory (${systemError.describe(error)})`
     }))
 
 /**
- * The private data directory in a temporary one. Hidden from an agent that empties its temporary directory with
- * `rm -rf "$TMPDIR"/*`.
+ * The private data directory in a temporary one. Its name starts with a dot, so that `rm -rf "$TMPDIR"/*` by the agent
+ * spares it.
  */
 export const dataIn = (path: Path.Path, directory: string): string => path.join(directory, ".data")
 
 /**
- * Where a start unpacks its library of 5.6 MB, which it leaves behind (1.18.33): in the directory of `BUN_TMPDIR`, which is
- * for machines whose temporary one is small or may not hold programs, else in that of `TMPDIR`. One that the caller or the
- * machine names is not private, so a private one is made in it.
+ * Chooses where OpenCode unpacks its 5.6 MB library, which it leaves behind (1.18.33): below `BUN_TMPDIR`, meant for
+ * machines whose temporary directory is small or not executable, else below `TMPDIR`. A directory named by the caller
+ * or the machine is shared, so a private one is created in it.
  */
 const unpacked = (
   services: Services,
@@ -129,8 +128,8 @@ const unpacked = (
   })
 
 /**
- * The directories of a process that works in `cwd`. `env` are the variables that the caller sets for it: they say where
- * the stored credentials are.
+ * Prepares the directories of a process that works in `cwd`. `env` holds the caller's variables for it, which locate
+ * the stored credentials.
  */
 export const make = (
   services: Services,
@@ -150,7 +149,7 @@ export const make = (
 
     const data = isolation === "run" ? dataIn(path, directory) : path.resolve(isolation.directory)
     const own = path.join(data, "opencode")
-    // OpenCode makes a directory that is missing. One that is kept is tried here, so that the error is ours.
+    // OpenCode would create a missing directory. We create a kept one first, so that a failure is our error.
     if (isolation !== "run") yield* fileSystem.makeDirectory(own, { recursive: true })
     const named = yield* dataHome(path, env)
     const source = named === undefined ? undefined : path.resolve(cwd, named)
@@ -160,7 +159,7 @@ export const make = (
       ...shared,
       data: {
         [variableNames.dataHome]: data,
-        // It names the database alone, and would lead every isolated run to the same one.
+        // It names the database itself, so all isolated runs would share it.
         ...(database === undefined ? {} : { [variableNames.database]: path.join(own, "opencode.db") })
       }
     }

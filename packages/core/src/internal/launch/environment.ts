@@ -17,18 +17,18 @@ import * as knownSecrets from "./knownSecrets.js"
 import type { Launcher } from "./launcher.js"
 import * as loopback from "./loopback.js"
 
-/** What a process of a client finds around itself. */
+/** Environment and directories of one child process. */
 export interface ProcessEnvironment {
   readonly env: { readonly [name: string]: string }
-  /** The data directory; `undefined` where it is OpenCode's own. */
+  /** The data directory; `undefined` if it is OpenCode's own. */
   readonly directory: string | undefined
-  /** A temporary directory that goes with the scope. */
+  /** A temporary directory, removed when the scope closes. */
   readonly temporary: string
 }
 
 /**
- * The secret values among what a process is given: by us, by inheritance, and by the logins that it finds. Values that
- * are inherited are as secret as those that somebody has named.
+ * Collects the secret values that a process receives: set by us, inherited, and from stored logins. Inherited secrets
+ * are treated like explicit ones.
  */
 export const secrets = (
   client: Pick<Launcher, "environment" | "fileSystem" | "path">,
@@ -46,7 +46,7 @@ export const secrets = (
     ]
   })
 
-/** What the child is given of this name, by us or by inheritance. */
+/** The value of a variable in the child, set by us or inherited. */
 export const valueOf = (
   { environment }: Pick<Launcher, "environment">,
   env: { readonly [name: string]: string },
@@ -54,7 +54,7 @@ export const valueOf = (
 ): Effect.Effect<string | undefined> =>
   env[name] !== undefined || !environment.extend ? Effect.succeed(env[name]) : HostEnvironment.variable(name)
 
-/** The configuration that ours is laid over, and the agents that it defines. */
+/** Finds the existing configuration, over which ours is merged, and the agents that it defines. */
 const found = (
   client: Pick<Launcher, "environment" | "fileSystem" | "path">,
   config: RunConfig,
@@ -70,7 +70,7 @@ const found = (
       return yield* new OpenCodeConfigError({
         path: "extraEnv.OPENCODE_CONFIG_CONTENT",
         reason:
-          "this variable, given or inherited, is not a JSON object, so the run's configuration cannot be merged over it"
+          "this variable, set or inherited, is not a JSON object, so the run's configuration cannot be merged over it"
       })
     }
     const home = (yield* value("HOME")) ?? (yield* value("USERPROFILE"))
@@ -99,10 +99,9 @@ const programMark = (client: Pick<Launcher, "leash">): Effect.Effect<{ readonly 
   })
 
 /**
- * Prepares the directories of a process and gives all of its variables. Later ones win: a `TMPDIR` of the caller's is
- * used, a data directory of the caller's only says where the stored credentials are, and a `BUN_TMPDIR` in which directory the
- * private one is. What the start-up profile sets gives
- * way to all others.
+ * Prepares the directories of a process and returns all of its variables. Later ones win: the caller's `TMPDIR` is
+ * used, the caller's data directory only locates the stored credentials, and `BUN_TMPDIR` is the parent of the private
+ * directory. All other settings override those of the start-up profile.
  */
 export const make = (
   client: Pick<Launcher, "environment" | "isolation" | "fileSystem" | "path" | "leash">,
@@ -118,7 +117,7 @@ export const make = (
     for (const [name, value] of Object.entries(dialect.startupVariables(config))) {
       if ((yield* valueOf(client, { ...given, ...own }, name)) === undefined) profile[name] = value
     }
-    // OpenCode takes its directory from PWD before it asks the system.
+    // OpenCode prefers PWD over the system's working directory.
     const env = {
       ...profile,
       ...given,

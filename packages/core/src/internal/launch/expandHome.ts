@@ -17,12 +17,12 @@ export const expand = (
   return isBelowHome(file)
     ? Effect.flatMap(directories.home, (home) =>
       home === undefined
-        ? new OpenCodeConfigError({ path: option, reason: "its `~` cannot be expanded, because HOME is not set" })
+        ? new OpenCodeConfigError({ path: option, reason: "`~` cannot be expanded, because HOME is not set" })
         : Effect.succeed(path.join(home, file.slice(1))))
     : Effect.succeed(file)
 }
 
-/** The isolation with a directory that is no longer below `~`. */
+/** Expands `~` in the directory of an isolation. */
 export const isolation = (path: Path.Path, isolation: Isolation): Effect.Effect<Isolation, OpenCodeConfigError> =>
   typeof isolation === "object"
     ? Effect.map(expand(path, "isolation.directory", isolation.directory), (directory) => ({ directory }))

@@ -1,4 +1,4 @@
-/** The secrets that a process of ours has without being told: inherited variables, and what somebody has logged in with. */
+/** The secrets that a child process has implicitly: inherited variables and stored logins. */
 import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
@@ -13,7 +13,7 @@ export const inherited: Effect.Effect<ReadonlyArray<string>> = Effect.map(
   ({ variables }) => secretSearch.secretsOfVariables(variables)
 )
 
-/** One reader at a time, in the order in which they came: runs that wait for the same session keep theirs. */
+/** One reader at a time, in order of arrival, so that runs waiting for the same session keep their order. */
 const queues = new WeakMap<FileSystem.FileSystem, Effect.Semaphore>()
 
 const inTurn = (fileSystem: FileSystem.FileSystem) => {
@@ -22,7 +22,9 @@ const inTurn = (fileSystem: FileSystem.FileSystem) => {
   return queue.withPermits(1)
 }
 
-/** The keys and tokens of the logins that a child with these variables finds; and of those in a directory of its own. */
+/**
+ * The keys and tokens of the logins that a child with these variables finds, and of those in its own data directory.
+ */
 export const stored = (
   services: { readonly fileSystem: FileSystem.FileSystem; readonly path: Path.Path },
   env: { readonly [name: string]: string },

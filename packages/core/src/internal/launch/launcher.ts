@@ -25,13 +25,13 @@ import * as binary from "./binary.js"
 import type { ModelList } from "./modelList.js"
 import * as modelList from "./modelList.js"
 
-/** What a binary says that it is. */
+/** The version of a binary, and the dialect that drives it. */
 export interface Release {
   readonly version: Version
   readonly dialect: Dialect
 }
 
-/** What is needed to start processes. */
+/** The dependencies for starting OpenCode processes. */
 export interface Launcher {
   readonly executor: CommandExecutor.CommandExecutor
   readonly fileSystem: FileSystem.FileSystem
@@ -43,19 +43,19 @@ export interface Launcher {
   readonly limitMark: limitMarks.LimitMark
   /** Found once; fails again and again if it cannot be found. */
   readonly binary: Effect.Effect<string, OpenCodeBinaryNotFoundError>
-  /** Asked once; asked again after a failure. */
+  /** Queried once; queried again after a failure. */
   readonly release: Effect.Effect<Release, QueryError>
   readonly defaults: RunOptions
   readonly isolation: Isolation
   readonly forceKillAfter: Duration.Duration
-  /** The child's inherited environment: ours by the executor, or exactly these variables. */
+  /** What the child inherits: our environment through the executor, or exactly these variables. */
   readonly environment: {
     readonly extend: boolean
     readonly variables: { readonly [name: string]: string | Redacted.Redacted }
   }
 }
 
-/** Names without secrets. Credentials come from `auth.json`, or on purpose through `extraEnv`. */
+/** Variables without secrets. Credentials come from `auth.json`, or deliberately through `extraEnv`. */
 const reviewed = [
   "PATH",
   "HOME",
@@ -97,7 +97,7 @@ const environmentOf = (environment: Options["environment"]): Effect.Effect<Launc
   }))
 }
 
-/** Remembers a success; a failure is tried again by the next caller. */
+/** Caches a success; after a failure the next caller tries again. */
 export const once = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<Effect.Effect<A, E>> =>
   Effect.gen(function*() {
     const lock = yield* Effect.makeSemaphore(1)
@@ -110,14 +110,14 @@ export const once = <A, E>(effect: Effect.Effect<A, E>): Effect.Effect<Effect.Ef
     return Effect.suspend(() => Option.isSome(known) ? Effect.succeed(known.value) : lock.withPermits(1)(ask))
   })
 
-/** Without `/proc` a pid is all that tells a program from others, and asking for it costs a process. */
+/** Without `/proc` a program is identified by its pid alone, and finding that out costs a process. */
 const program = (services: processList.Services): Effect.Effect<Owner | undefined> =>
   Effect.flatMap(
     processList.hasProc(services),
     (hasProc) => hasProc ? processList.self(services) : Effect.succeed(undefined)
   )
 
-/** What starts processes, as a layer's options say; its version is asked by whoever needs it. */
+/** Makes the launcher for a layer's options. The version is queried on first use. */
 export const make = (
   options: Pick<Options, "binary" | "defaults" | "forceKillAfter" | "environment" | "leash">,
   isolation: Isolation

@@ -13,18 +13,21 @@ interface Services {
 }
 
 /**
- * Whether a file of the data directory is a login: `auth.json` (providers) and `mcp-auth.json` (MCP servers) are all that
- * OpenCode itself has there (1.18.33); plugins name theirs alike.
+ * True if a file of the data directory is a login: OpenCode itself has `auth.json` (providers) and `mcp-auth.json` (MCP
+ * servers) there (1.18.33); plugins use similar names.
  */
 export const isLogin = (name: string): boolean => /(^|[-_.])(auth|accounts?|credentials?|tokens?)\.json$/i.test(name)
 
 const own = ["auth.json", "mcp-auth.json"]
 
-/** The logins in a directory. By their names first: most machines have none, and to ask for each would cost errors. */
+/**
+ * Reads the logins in a directory. Lists names first, because most machines have none and each failed read costs an
+ * error.
+ */
 export const stored = ({ fileSystem, path }: Services, directory: string): Effect.Effect<ReadonlyArray<string>> =>
   fileSystem.readDirectory(directory).pipe(
     Effect.map((names) => names.filter(isLogin)),
-    // One that cannot be listed can hold them all the same.
+    // A directory that cannot be listed may still contain logins.
     Effect.catchAll((error) => Effect.succeed(error._tag === "SystemError" && error.reason === "NotFound" ? [] : own)),
     Effect.flatMap(
       Effect.filter((name) => Effect.orElseSucceed(fileSystem.exists(path.join(directory, name)), () => false))
@@ -39,7 +42,9 @@ const decode = Schema.decodeEither(Logins)
 
 const isSame = (self: unknown, that: unknown): boolean => JSON.stringify(self) === JSON.stringify(that)
 
-/** What was changed in a copy, put over what somebody else may have changed meanwhile; `undefined` if nothing was. */
+/**
+ * Merges the changes of a copy into the current logins, which may have changed meanwhile; `undefined` without changes.
+ */
 export const merge = (before: Logins, copy: Logins, now: Logins): Logins | undefined => {
   const names = new Set([...Object.keys(before), ...Object.keys(copy)])
   const changed = [...names].filter((name) => !isSame(before[name], copy[name]) && !isSame(copy[name], now[name]))
@@ -51,7 +56,7 @@ export const merge = (before: Logins, copy: Logins, now: Logins): Logins | undef
   ])
 }
 
-/** Replaces a file as a whole: a process that reads it meanwhile sees the one or the other. */
+/** Replaces a file atomically: a concurrent reader sees the old or the new content. */
 const replace = ({ fileSystem }: Services, file: string, content: Logins): Effect.Effect<void, PlatformError> =>
   Effect.gen(function*() {
     const target = yield* fileSystem.realPath(file)
@@ -63,8 +68,8 @@ const replace = ({ fileSystem }: Services, file: string, content: Logins): Effec
   })
 
 /**
- * OpenCode writes a refreshed token through the link (1.18.33). A copy, or a file that something has put into the link's
- * place, has it alone: it is brought back.
+ * OpenCode writes a refreshed token through the link (1.18.33). If there is a copy, or a file that replaced the link,
+ * only that has the token, so it is merged back.
  */
 const bringBack = (services: Services, source: string, target: string, before: Logins | undefined) =>
   Effect.gen(function*() {
@@ -80,14 +85,12 @@ const bringBack = (services: Services, source: string, target: string, before: L
     const merged = merge(before, current, now)
     if (merged !== undefined) yield* replace(services, source, merged)
   }).pipe(
-    Effect.catchAll(() =>
-      Effect.logWarning(`A login that was renewed in ${target} could not be brought back to ${source}`)
-    )
+    Effect.catchAll(() => Effect.logWarning(`A renewed login could not be copied from ${target} back to ${source}`))
   )
 
 /**
- * Links the logins of one data directory into another one, which keeps those of its own. A link, so that a refreshed token
- * is kept; a copy where links are not allowed.
+ * Links the logins of one data directory into another, which keeps its own. A link keeps refreshed tokens; it is a copy
+ * if links are not allowed.
  */
 export const link = (
   services: Services,
@@ -110,7 +113,7 @@ export const link = (
         if (linked._tag === "None") {
           yield* fileSystem.symlink(from, to).pipe(
             Effect.catchAll((error) =>
-              // Another run in the same directory was faster.
+              // Another run in the same directory created it first.
               error._tag === "SystemError" && error.reason === "AlreadyExists"
                 ? Effect.void
                 : fileSystem.copyFile(from, to)

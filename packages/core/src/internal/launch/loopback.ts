@@ -11,8 +11,8 @@ const entries = (list: string | undefined): ReadonlyArray<string> =>
 const isSet = (value: string | undefined): boolean => value !== undefined && value !== ""
 
 /**
- * The variables that keep requests to this machine from a proxy, which does not know its loopback address: scripted
- * providers, servers and tools are there. What the variables exclude already stays excluded.
+ * Returns variables that keep requests to loopback addresses away from a proxy, which cannot reach them: scripted
+ * providers, servers and tools listen there. Existing exclusions are kept.
  */
 export const unproxied = (
   valueOf: (name: string) => Effect.Effect<string | undefined>
@@ -21,15 +21,15 @@ export const unproxied = (
     const given = yield* Effect.forEach(proxies, valueOf)
     if (!given.some(isSet)) return {}
     const excluded = [...entries(yield* valueOf("NO_PROXY")), ...entries(yield* valueOf("no_proxy"))]
-    // Only alone it stands for everything.
+    // `*` matches everything only if it is the whole value.
     if (excluded.includes("*")) return { NO_PROXY: "*", no_proxy: "*" }
     const list = [...new Set([...excluded, ...hosts])].join(",")
     return { NO_PROXY: list, no_proxy: list }
   })
 
 /**
- * Whether Node's own HTTP client would ask a proxy for 127.0.0.1 (Node 24, when it is told to look at the environment). The
- * program has decided that before it came here.
+ * True if Node's own HTTP client would use a proxy for 127.0.0.1 (Node 24, if configured to read the environment). This
+ * is fixed when the program starts.
  */
 export const isProxied: Effect.Effect<boolean> = Effect.map(HostEnvironment.facts, ({ variables }) => {
   const looks = isSet(variables["NODE_USE_ENV_PROXY"]) || /--use-env-proxy\b/.test(variables["NODE_OPTIONS"] ?? "")

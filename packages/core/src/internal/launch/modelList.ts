@@ -7,13 +7,13 @@ import * as fairSemaphore from "../util/fairSemaphore.js"
 import { isObject } from "../util/object.js"
 import type { WireObject } from "../util/object.js"
 
-/** What of OpenCode's list of models a run can need. */
+/** The part of OpenCode's model list that a run can need. */
 export interface Wanted {
   readonly provider: string
   readonly model: string
-  /** The providers whose models are wanted. */
+  /** The providers whose models are needed. */
   readonly providers: ReadonlyArray<string>
-  /** How far that configuration describes the model itself. */
+  /** How completely the run's own configuration describes the model. */
   readonly described: "completely" | "partly" | "not"
 }
 
@@ -31,12 +31,12 @@ const parse = (model: string): readonly [provider: string, model: string] => {
   return [model.slice(0, at), model.slice(at + 1)]
 }
 
-/** OpenCode puts something else in the place of `{env:…}` and `{file:…}`. */
+/** OpenCode substitutes `{env:…}` and `{file:…}`. */
 const isPlain = (model: string): boolean => model.includes("/") && !model.includes("{")
 
 /**
- * What a run with the fast profile needs of the list; `undefined` where it is to have all of it. Only `model` is sure to
- * decide which model answers (1.18.33): an agent of a config file can name another one, a command takes its own.
+ * The part of the list that a run with the fast profile needs; `undefined` for the whole list. Only `model` reliably
+ * decides which model answers (1.18.33): an agent in a config file can name another, and a command uses its own.
  */
 export const wanted = (config: RunConfig): Wanted | undefined => {
   const { attach, command, extraArgs = [], startupProfile } = config
@@ -71,7 +71,7 @@ export const wanted = (config: RunConfig): Wanted | undefined => {
   }
 }
 
-/** A provider of the list, and the variables of which one has its key. */
+/** A provider of the list, and the variables that can hold its key. */
 export interface Provider {
   readonly name: string
   readonly variables: ReadonlyArray<string>
@@ -83,7 +83,7 @@ export const providers = (list: WireObject | undefined): ReadonlyArray<Provider>
     return { name, variables: Array.isArray(variables) ? variables.filter((one) => typeof one === "string") : [] }
   })
 
-/** The same with the providers that OpenCode has credentials for: an agent of a config file can name any of them. */
+/** Adds the providers that OpenCode has credentials for, because an agent in a config file can name any of them. */
 export const withUsable = (
   wanted: Wanted,
   providers: ReadonlyArray<Provider>,
@@ -100,8 +100,8 @@ export const withUsable = (
 })
 
 /**
- * The list with the models of the wanted providers alone; `undefined` where the list, or what is known of it, lacks the
- * model. The other providers stay: a stored login for one that is not there ends OpenCode's start (1.18.33).
+ * Reduces the list to the models of the wanted providers; `undefined` if the list lacks the model. The other providers
+ * stay, without models, because a stored login for a missing provider makes OpenCode's start fail (1.18.33).
  */
 export const narrow = (list: WireObject | undefined, wanted: Wanted): WireObject | undefined => {
   if (list === undefined) {
@@ -120,19 +120,19 @@ export const narrow = (list: WireObject | undefined, wanted: Wanted): WireObject
 export interface Credentials {
   /** The providers with a stored login. */
   readonly stored: ReadonlyArray<string>
-  /** The variables that the process is given. */
+  /** The variables that the process receives. */
   readonly given: { readonly [name: string]: string }
-  /** Whether it inherits a variable; asked once for each of the list. */
+  /** Returns true if the process inherits a variable; called once per variable of the list. */
   readonly inherits: (variable: string) => Effect.Effect<boolean>
 }
 
 /** Narrowed lists, as JSON. */
 export interface ModelList {
-  /** The part of the list in this file that is wanted or usable; the file need not be there. */
+  /** Reads the wanted or usable part of the list in this file, which may be missing. */
   readonly read: (file: string, wanted: Wanted, credentials: Credentials) => Effect.Effect<string | undefined>
 }
 
-/** An object, as JSON. */
+/** Parses a JSON object. */
 export const decode = (text: string): WireObject | undefined => {
   try {
     const list: unknown = JSON.parse(text)
@@ -142,7 +142,7 @@ export const decode = (text: string): WireObject | undefined => {
   }
 }
 
-/** What is known of a file as long as it does not change. */
+/** What was read from a file, valid until it changes. */
 interface Known {
   readonly stamp: string
   readonly providers: ReadonlyArray<Provider>
@@ -150,7 +150,7 @@ interface Known {
   readonly narrowed: Map<string, string | undefined>
 }
 
-/** Reads the list (5 MB) once for each kind of run, and again when it has changed. */
+/** Reads the list (5 MB) once per set of wanted providers, and again when the file has changed. */
 export const make = (fileSystem: FileSystem.FileSystem): Effect.Effect<ModelList> =>
   Effect.map(fairSemaphore.make(1), (turn) => {
     let known: Known | undefined

@@ -6,7 +6,7 @@ import * as environment from "./environment.js"
 import type { Launcher } from "./launcher.js"
 import * as modelList from "./modelList.js"
 
-/** The providers that somebody has logged in to; `undefined` where it cannot be told. */
+/** The providers with a stored login; `undefined` if unknown. */
 const storedLogins = (
   client: Launcher,
   { directory, env }: environment.ProcessEnvironment,
@@ -27,8 +27,9 @@ const storedLogins = (
   })
 
 /**
- * Gives a run with the fast profile the part of OpenCode's list of models that it can need: reading all of it takes a
- * third of a start (1.18.33). Where that part cannot be told, or cannot be written, the run has the whole list.
+ * Returns the variables by which a run with the fast profile reads only the part of OpenCode's model list that it can
+ * need: reading the whole list takes a third of the start (1.18.33). If that part is unknown, or cannot be written, the
+ * run uses the whole list.
  */
 export const variables = (
   client: Launcher,

@@ -19,10 +19,10 @@ import * as tail from "../util/tail.js"
 import * as environment from "./environment.js"
 import type { Launcher } from "./launcher.js"
 
-/** A question to the binary that takes longer than this is not going to be answered. */
+/** The time limit of a query to the binary. */
 const patience = Duration.minutes(1)
 
-/** A line that is longer is none of OpenCode's: in bytes. */
+/** In bytes. OpenCode does not print longer lines. */
 const maxLine = 1024 * 1024
 
 /** In bytes. The largest answers are exports of long sessions, which go through a file. */
@@ -32,13 +32,13 @@ export type Services = Omit<Launcher, "release">
 
 export interface Options {
   readonly cwd?: string | undefined
-  /** The variables of the child; without them those of a run with the client's defaults, isolated like one. */
+  /** The variables of the child. Default: those of an isolated run with the client's defaults. */
   readonly env?: { readonly [name: string]: string } | undefined
-  /** Let the shell write the output to a file: OpenCode's `export` can be cut off at 64 KiB in a pipe. */
+  /** Lets the shell write the output to a file, because OpenCode's `export` can be cut off at 64 KiB in a pipe. */
   readonly throughFile?: boolean | undefined
 }
 
-/** Runs `opencode` for its output: no prompt, no events. Fails unless it exits with 0. */
+/** Runs `opencode` for its output: no prompt, no events. Fails unless it exits with code 0. */
 export const make = (
   client: Services,
   args: ReadonlyArray<string>,
@@ -65,7 +65,7 @@ export const make = (
       invocation: { args: program.args, env: { ...env, PWD: cwd }, stdin: "" },
       cwd,
       extendEnv: client.environment.extend,
-      // Nothing that this starts outlives it, so there is nothing to mark.
+      // Nothing that this starts outlives it, so the mark is never searched for.
       marker: `effect-opencode ${id}`,
       forceKillAfter: client.forceKillAfter
     })

@@ -2,8 +2,8 @@ import type { RunEvent } from "../../RunEvent.js"
 import * as decode from "./decode.js"
 
 /**
- * Tells the agent's words from those that OpenCode writes for itself (1.18.33). A compaction is a step like any other on
- * stdout: what shows that it was one is the text with which OpenCode goes on right after it, or the overflow before it.
+ * Separates the agent's texts from those that OpenCode writes for itself (1.18.33). On stdout a compaction looks like
+ * any other step; it is recognized by OpenCode's continuation text right after it, or by the overflow before it.
  */
 export interface Answer {
   /** Returns the texts that this event shows to be the agent's: its own, or those that were held back. */
@@ -12,18 +12,18 @@ export interface Answer {
   readonly held: () => ReadonlyArray<string>
   /** The texts of the agent's last step, which is the final message of a run that has finished. */
   readonly final: () => ReadonlyArray<string>
-  /** Whether the last step is a compaction, as far as that is known before its end. */
+  /** True if the last step is a compaction, as far as that is known before its end. */
   readonly summarizes: () => boolean
-  /** Whether a text is that of the summary, and not what is said after it. */
+  /** True if a text belongs to the summary, and not to what follows it. */
   readonly isSummary: (text: RunEvent) => boolean
 }
 
 interface Step {
   readonly messageId: string | undefined
-  /** A compaction: OpenCode's memory, and no part of the conversation. */
+  /** True for a compaction, which is OpenCode's memory and not part of the conversation. */
   readonly isSummary: boolean
   readonly said: Array<RunEvent>
-  /** What was said before this index has been handed on. */
+  /** Texts before this index have been returned. */
   given: number
   isFinished: boolean
   /** A compaction has no tools. */
@@ -35,23 +35,23 @@ const none: ReadonlyArray<string> = []
 /** A blank line. */
 export const separator = "\n\n"
 
-/** One text of many. */
+/** Joins texts. */
 export const join = (texts: ReadonlyArray<string>): string => texts.join(separator)
 
 const textsOf = (events: ReadonlyArray<RunEvent>): ReadonlyArray<string> =>
   events.map(decode.textOf).filter((text) => text !== "")
 
-/** Older versions do not mark it. */
+/** Recognized by its words, because older versions do not mark it. */
 const continuation = /^(?:The previous request exceeded the provider's size limit[^]*)?Continue if you have next steps/
 
-/** Whether OpenCode goes on by itself with this text, after a compaction. */
+/** True if OpenCode continues by itself with this text, after a compaction. */
 const continues = ({ raw, text }: Extract<RunEvent, { readonly _tag: "Text" }>): boolean =>
   decode.isContinuation(raw) || continuation.test(text)
 
 export const make = (onOwn: (event: RunEvent) => void = () => undefined): Answer => {
   let last: Step | undefined
   let before: Step | undefined
-  /** OpenCode compacts after an overflow and tries again, unless it is told not to: then no step follows. */
+  /** OpenCode compacts after an overflow and retries, unless that is disabled: then no step follows. */
   let overflowed = false
 
   const give = (step: Step | undefined): ReadonlyArray<string> => {
@@ -67,7 +67,7 @@ export const make = (onOwn: (event: RunEvent) => void = () => undefined): Answer
     return last
   }
 
-  /** The step in which something happens; where its beginning was not told, it begins now. */
+  /** The step of an event; if its beginning was not printed, it begins now. */
   const within = (messageId: string | undefined): Step =>
     last === undefined || last.isFinished ? begin(messageId, undefined) : last
 
@@ -124,7 +124,7 @@ export const make = (onOwn: (event: RunEvent) => void = () => undefined): Answer
   }
 }
 
-/** The events of a run in which OpenCode speaks to itself. */
+/** The events of a run in which OpenCode writes for itself. */
 export const own = (events: Iterable<RunEvent>): ReadonlySet<RunEvent> => {
   const found = new Set<RunEvent>()
   const answer = make((event) => found.add(event))

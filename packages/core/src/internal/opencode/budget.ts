@@ -1,23 +1,23 @@
-/** What a budget limits. */
+/** The quantities that a budget limits. */
 export const limits = ["steps", "cost", "tokens", "toolCalls"] as const
 
 export type Limit = typeof limits[number]
 
-/** Sums of money carry the noise of binary fractions: 0.1 + 0.2 is no more than 0.3. */
+/** Removes binary rounding noise from sums of money, so that 0.1 + 0.2 does not exceed 0.3. */
 const exact = (value: number): number => Number(value.toPrecision(12))
 
-/** A limit may be reached, by a run as by a fleet. What is more crosses it. */
+/** True if a limit, which may be reached, is exceeded. */
 export const isCrossed = (reached: number, max: number): boolean => reached > max && exact(reached) > exact(max)
 
-/** With two digits at least, and those that tell a fraction of a cent. */
+/** Formats dollars with at least two digits, and more for fractions of a cent. */
 const dollars = (value: number, digits: number): string => {
   const [whole, fraction = ""] = value.toFixed(digits).split(".")
   return `$${whole}.${fraction.replace(/0+$/, "").padEnd(2, "0")}`
 }
 
 /**
- * What was spent and its limit, for a message: money rounded to a hundredth of a cent, and no further than lets one be
- * told from the other and from nothing.
+ * Formats the spending and its limit for a message: money is rounded to a hundredth of a cent, or more precisely if the
+ * two would look equal or zero.
  */
 export const figures = (limit: Limit, reached: number, max: number): readonly [reached: string, max: string] => {
   if (limit !== "cost") return [String(reached), String(max)]

@@ -17,7 +17,7 @@ const problem = (path: string, reason: string): Option.Option<Problem> => Option
 
 /**
  * The deepest issue of a failed validation. Schema's own formatters print the offending value, which can be a secret;
- * this says only where it is and what was expected.
+ * this only names its path and what was expected.
  */
 const fromIssue = (issue: ParseResult.ParseIssue, path: ReadonlyArray<PropertyKey> = []): Problem => {
   switch (issue._tag) {
@@ -30,7 +30,7 @@ const fromIssue = (issue: ParseResult.ParseIssue, path: ReadonlyArray<PropertyKe
         fromIssue(inner, path)
       )
       const here = path.map(String).join(".")
-      // Where no member of a union comes nearer to the value, all of them are what was expected.
+      // If no member of a union matches the value better than the others, the whole union was expected.
       return issue.ast._tag === "Union" && problems.every((inner) => inner.path === here)
         ? { path: here, reason: `${String(issue.ast)} was expected` }
         : problems.find((inner) => inner.path !== here) ?? problems[0]
@@ -39,9 +39,9 @@ const fromIssue = (issue: ParseResult.ParseIssue, path: ReadonlyArray<PropertyKe
     case "Transformation":
       return fromIssue(issue.issue, path)
     case "Unexpected":
-      return { path: path.map(String).join("."), reason: "there is no such option" }
+      return { path: path.map(String).join("."), reason: "unknown option" }
     case "Missing":
-      return { path: path.map(String).join("."), reason: "it is missing" }
+      return { path: path.map(String).join("."), reason: "required" }
     default:
       return { path: path.map(String).join("."), reason: `${String(issue.ast)} was expected` }
   }
@@ -69,79 +69,79 @@ const permission = (options: RunOptions): Option.Option<Problem> => {
 const model = ({ model }: RunOptions): Option.Option<Problem> =>
   model === undefined || /^[^/\s]+\/\S+$/.test(model)
     ? Option.none()
-    : problem("model", "a model is named `provider/model`")
+    : problem("model", "must have the form `provider/model`")
 
 const session = (options: RunOptions): Option.Option<Problem> => {
   if (options.fork === true && options.sessionId === undefined && options.continueSession !== true) {
-    return problem("fork", "there is no session to branch off; set `sessionId` or `continueSession`")
+    return problem("fork", "`fork` needs a session to branch off; set `sessionId` or `continueSession`")
   }
   return Option.none()
 }
 
-/** Options that OpenCode passes over when they are empty, and what it would do then. */
+/** Options that OpenCode ignores if they are empty, and what it would do instead. */
 const ifEmpty = {
   agent: "work with its default agent",
-  command: "take the prompt as it is",
-  sessionId: "begin a new session",
-  attach: "start a process of its own",
+  command: "send the prompt unchanged",
+  sessionId: "start a new session",
+  attach: "start its own server",
   dir: "work in `cwd`"
 } as const
 
 const inArguments = ["agent", "command", "sessionId", "attach", "dir", "title", "variant", "username", "model"] as const
 
-/** A text that no argument and no variable can carry: what is between the programs is bytes without NUL, in UTF-8. */
+/** Explains why no argument or variable can hold a text: both are UTF-8 without NUL. */
 const unsayable = (text: string): string | undefined =>
   text.includes("\0")
     ? "it holds NUL, which ends a text between programs"
     : /\p{Surrogate}/u.test(text)
-    ? "it holds half a character (a lone surrogate), which UTF-8 cannot carry"
+    ? "contains a lone surrogate, which UTF-8 cannot encode"
     : undefined
 
 const values = (options: RunOptions): Option.Option<Problem> => {
   for (const path of Object.keys(ifEmpty) as ReadonlyArray<keyof typeof ifEmpty>) {
-    if (options[path] === "") return problem(path, `it is empty, and OpenCode would ${ifEmpty[path]}`)
+    if (options[path] === "") return problem(path, `is empty, and OpenCode would ${ifEmpty[path]}`)
   }
   for (const path of inArguments) {
     const reason = unsayable(options[path] ?? "")
     if (reason !== undefined) return problem(path, reason)
   }
   for (const [index, file] of (options.files ?? []).entries()) {
-    const reason = file === "" ? "it is empty, and OpenCode would attach the directory" : unsayable(file)
+    const reason = file === "" ? "is empty, and OpenCode would attach the directory" : unsayable(file)
     if (reason !== undefined) return problem(`files.${index}`, reason)
   }
   const reason = unsayable(options.password === undefined ? "" : Redacted.value(options.password))
   return reason === undefined ? Option.none() : problem("password", reason)
 }
 
-/** A server that runs already is not told our configuration. */
+/** A running server does not receive our configuration. */
 const attached = (options: RunOptions): Option.Option<Problem> =>
   options.attach === undefined || configContent.permissionOf(options) === undefined
     ? Option.none()
     : problem(
       options.permission === undefined ? "configOverrides.permission" : "permission",
-      "with `attach` no rules reach the server, so they would not hold; use `OpenCodeServer.layerAttach`, which gives them to " +
+      "with `attach` no rules reach the server, so they would not apply; use `OpenCodeServer.layerAttach`, which sends them to " +
         "the session"
     )
 
 const prompt = (text: string, options: RunOptions): Option.Option<Problem> => {
-  // A single space as an argument is a prompt to OpenCode, blank lines on stdin are none: neither says anything.
+  // OpenCode accepts a single space as an argument but rejects blank lines on stdin; both are empty prompts.
   if (text.trim() === "" && options.command === undefined) {
-    return problem("prompt", "it is empty; only a `command` can do without one")
+    return problem("prompt", "must not be empty without a `command`")
   }
   if (options.promptVia === "argv") {
     const reason = unsayable(text)
-    if (reason !== undefined) return problem("prompt", `${reason}; let it travel by stdin`)
+    if (reason !== undefined) return problem("prompt", `${reason}; set \`promptVia\` to "stdin"`)
     if (isNumeral(text)) {
-      return problem("prompt", "OpenCode cannot read an argument that is a number; let it travel by stdin")
+      return problem("prompt", "OpenCode cannot read an argument that is a number; set `promptVia` to \"stdin\"")
     }
     if (isLonger(text, maxArgument)) {
-      return problem("prompt", "an argument cannot be longer than 128 KiB; let it travel by stdin")
+      return problem("prompt", "an argument cannot be longer than 128 KiB; set `promptVia` to \"stdin\"")
     }
   }
   return Option.none()
 }
 
-/** What OpenCode's parser of arguments makes a number of, at which OpenCode then fails (1.18.33). */
+/** True if OpenCode's argument parser turns a text into a number, on which OpenCode then fails (1.18.33). */
 const isNumeral = (text: string): boolean => /^(0x[0-9a-f]+|-?(\d+(\.\d*)?|\.\d+)(e[-+]?\d+)?)$/i.test(text)
 
 /** Linux's limit for one argument or one variable (MAX_ARG_STRLEN), terminating NUL included. */
@@ -150,10 +150,10 @@ const maxArgument = 128 * 1024 - 1
 const encoder = new TextEncoder()
 
 const isLonger = (text: string, bytes: number): boolean =>
-  // No character of a string takes more than three bytes.
+  // A UTF-16 unit takes at most three bytes in UTF-8.
   text.length * 3 > bytes && encoder.encode(text).length > bytes
 
-/** The variables that other options than `extraEnv` set. */
+/** The variables that are set by options other than `extraEnv`. */
 const optionOf = new Map([
   [variableNames.configContent, "configOverrides"],
   [variableNames.serverPassword, "password"],
@@ -171,64 +171,64 @@ export const invocation = (
   for (const [name, value] of Object.entries(input.env)) {
     const path = optionOf.get(name) ?? `extraEnv.${name}`
     if (name === "" || name.includes("=") || name.includes("\0") || value.includes("\0")) {
-      return problem(path, "a variable's name cannot be empty or hold `=`, and neither side can hold NUL")
+      return problem(path, "the name must not be empty or contain `=`, and neither name nor value may contain NUL")
     }
-    if (/\p{Surrogate}/u.test(value)) return problem(path, "it holds half a character, which UTF-8 cannot carry")
+    if (/\p{Surrogate}/u.test(value)) return problem(path, "contains a lone surrogate, which UTF-8 cannot encode")
     if (isLonger(`${name}=${value}`, maxArgument)) {
-      return problem(path, "the environment cannot carry a value of more than 128 KiB")
+      return problem(path, "the environment cannot hold a value of more than 128 KiB")
     }
   }
   return Option.none()
 }
 
-/** A duration of a limit: more than zero. */
+/** Checks a duration, which must be greater than zero. */
 export const duration = (path: string, input: Duration.DurationInput | undefined): Option.Option<Problem> => {
   if (input === undefined) return Option.none()
   return Option.match(Duration.decodeUnknown(input), {
-    onNone: () => problem(path, "it is not a duration (\"30 seconds\", or milliseconds)"),
+    onNone: () => problem(path, "not a valid duration; use one like \"30 seconds\", or milliseconds"),
     onSome: (duration) =>
       // `Duration` turns a negative number into zero.
-      Duration.greaterThan(duration, Duration.zero) ? Option.none() : problem(path, "it must be more than zero")
+      Duration.greaterThan(duration, Duration.zero) ? Option.none() : problem(path, "must be greater than zero")
   })
 }
 
 const positive = (path: string, value: number | undefined): Option.Option<Problem> =>
   value === undefined || (typeof value === "number" && value > 0)
     ? Option.none()
-    : problem(path, "it must be a number greater than zero")
+    : problem(path, "must be a number greater than zero")
 
-/** The limits of a budget, a run's or a fleet's. */
+/** Checks the limits of a budget, a run's or a fleet's. */
 export const budget = (path: string, limits: Budget | undefined): Option.Option<Problem> =>
   Option.firstSomeOf([
     ...(["steps", "cost", "tokens", "toolCalls"] as const).map((name) => positive(`${path}.${name}`, limits?.[name])),
     limits?.unpriced === undefined || ["warn", "error", "allow"].includes(limits.unpriced)
       ? Option.none()
-      : problem(`${path}.unpriced`, "it is \"warn\", \"error\" or \"allow\"")
+      : problem(`${path}.unpriced`, "must be \"warn\", \"error\" or \"allow\"")
   ])
 
 const port = ({ port }: RunOptions): Option.Option<Problem> =>
   port === undefined || (Number.isInteger(port) && port >= 0 && port <= 65535)
     ? Option.none()
-    : problem("port", "it must be a whole number from 0 to 65535")
+    : problem("port", "must be an integer from 0 to 65535")
 
 const isCount = (value: unknown): boolean => Number.isInteger(value) && (value as number) > 0
 
 export const concurrency = (path: string, value: number | "unbounded" | undefined): Option.Option<Problem> =>
   value === undefined || value === "unbounded" || isCount(value)
     ? Option.none()
-    : problem(path, "it must be a whole number greater than zero, or \"unbounded\"")
+    : problem(path, "must be a positive integer or \"unbounded\"")
 
-/** Of things that cost too much to have any number of them. */
+/** Checks a number of things that must be bounded. */
 export const count = (path: string, value: number | undefined): Option.Option<Problem> =>
-  value === undefined || isCount(value) ? Option.none() : problem(path, "it must be a whole number greater than zero")
+  value === undefined || isCount(value) ? Option.none() : problem(path, "must be a positive integer")
 
 const literal = (path: string, value: string | undefined, only: string): Option.Option<Problem> =>
-  value === undefined || value === only ? Option.none() : problem(path, `it is "${only}" or not set`)
+  value === undefined || value === only ? Option.none() : problem(path, `must be "${only}" or not set`)
 
 const transport = (options: RunOptions): Option.Option<Problem> =>
   options.promptVia === undefined || options.promptVia === "stdin" || options.promptVia === "argv"
     ? Option.none()
-    : problem("promptVia", "it is \"stdin\" or \"argv\"")
+    : problem("promptVia", "must be \"stdin\" or \"argv\"")
 
 /** With a server, `dir` and `files` are paths of its machine. */
 const paths = ({ attach, cwd, dir, files, transcript }: RunOptions): Option.Option<Problem> => {
@@ -240,11 +240,11 @@ const paths = ({ attach, cwd, dir, files, transcript }: RunOptions): Option.Opti
   return Option.firstSomeOf(all.map(([path, file]) => homePath.problem(path, file)))
 }
 
-/** The first problem of a prompt and its options that can be found without looking at the machine. */
+/** Finds the first problem of a prompt and its options without looking at the machine. */
 export const run = (text: string, options: RunOptions): Option.Option<Problem> =>
   Option.orElse(Option.firstSomeOf([permission(options), shape(options)]), () => shaped(text, options))
 
-/** The same where every option has the type that it should have. */
+/** The same for options of valid types. */
 const shaped = (text: string, options: RunOptions): Option.Option<Problem> =>
   Option.firstSomeOf([
     model(options),
@@ -265,10 +265,10 @@ const shaped = (text: string, options: RunOptions): Option.Option<Problem> =>
     positive("maxProviderRetries", options.maxProviderRetries)
   ])
 
-/** OpenCode would take its default agent instead of the one that was asked for. */
+/** Makes the error for an agent that OpenCode would replace by its default agent. */
 export const agentFallback = ({ agent, reason }: AgentFallback): Problem => ({
   path: "agent",
   reason: reason === "unknown"
     ? `OpenCode does not know the agent "${agent}" and would use its default agent, which may write`
-    : `"${agent}" is a sub-agent, OpenCode would use its default agent, which may write; name a primary agent`
+    : `"${agent}" is a sub-agent, so OpenCode would use its default agent, which may write; set a primary agent`
 })

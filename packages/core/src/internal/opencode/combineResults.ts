@@ -6,8 +6,8 @@ import * as limits from "../util/limits.js"
 import * as tail from "../util/tail.js"
 
 /**
- * One result of several turns: what they used, took and showed is added up; the answer and how the process ended are
- * those of the last turn; the ids are those of the first.
+ * Combines the results of several turns: usage, durations and events are added up; the answer and the exit are those of
+ * the last turn, the ids those of the first.
  */
 export const combine = (results: Arr.NonEmptyReadonlyArray<RunResult>): RunResult => {
   if (results.length === 1) return results[0]

@@ -3,7 +3,7 @@ import { fromEntries, isPlain, set } from "../util/object.js"
 import type { WireObject } from "../util/object.js"
 import * as ruleMerge from "./ruleMerge.js"
 
-/** Objects merge key by key, anything else replaces; neither side is changed. */
+/** Merges objects key by key; anything else replaces. Neither argument is modified. */
 export const deep = (self: WireObject, that: WireObject): WireObject => {
   const merged: Record<string, unknown> = {}
   for (const [key, value] of Object.entries(self)) set(merged, key, value)
@@ -14,7 +14,7 @@ export const deep = (self: WireObject, that: WireObject): WireObject => {
   return merged
 }
 
-/** Objects of which each entry has rules of its own, in OpenCode's configuration. */
+/** Objects in OpenCode's configuration whose entries have their own rules. */
 const agents = ["agent", "mode"]
 
 const withRules = (merged: WireObject, self: WireObject, that: WireObject): WireObject =>
@@ -22,7 +22,7 @@ const withRules = (merged: WireObject, self: WireObject, that: WireObject): Wire
     ? { ...merged, permission: ruleMerge.rules(self["permission"], that["permission"]) }
     : merged
 
-/** As `deep`; rules merge as rules do. */
+/** Like `deep`, but permission rules are merged as rules. */
 export const contents = (self: WireObject, that: WireObject): WireObject => {
   const result: Record<string, unknown> = { ...withRules(deep(self, that), self, that) }
   for (const key of agents) {
@@ -55,7 +55,7 @@ export const configs = <A extends RunConfig>(self: A, that: A): A => {
   return result as A
 }
 
-/** Whether a part of a configuration asks for nothing. */
+/** True if a part of a configuration is empty. */
 export const isEmpty = (u: unknown): boolean => u === undefined || (isPlain(u) && Object.keys(u).length === 0)
 
 /** All rules of a configuration. */
@@ -74,7 +74,7 @@ export const configContent = (config: RunConfig): WireObject | undefined => {
   return instructions === undefined ? content : deep(content, { instructions: [...instructions] })
 }
 
-/** The configuration that OpenCode is given; none if all of its parts are empty, so that an inherited one stays. */
+/** The configuration that OpenCode receives; `undefined` if all its parts are empty, so that an inherited one stays. */
 export const ownContent = (config: RunConfig): WireObject | undefined => {
   const content = configContent(config)
   return content === undefined || Object.values(content).every(isEmpty) ? undefined : content

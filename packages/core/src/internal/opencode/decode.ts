@@ -31,7 +31,7 @@ const nothing: WireObject = {}
 
 const partOf = (raw: WireObject): WireObject => isObject(raw["part"]) ? raw["part"] : nothing
 
-/** The fields that could not be read, of an event that is one all the same. */
+/** The names of unreadable fields of an event. */
 const marks = (unread: ReadonlyArray<string>): ReadonlyArray<string> | undefined =>
   unread.length === 0 ? undefined : unread
 
@@ -59,26 +59,26 @@ const flatText = (raw: WireObject): string | undefined =>
 
 export const field = (value: unknown, name: string): unknown => isObject(value) ? value[name] : undefined
 
-/** A plugin tells the user something that the model does not get to see. */
+/** True for a plugin's message to the user, which the model does not see. */
 export const isIgnored = (raw: WireObject): boolean => field(raw["part"], "ignored") === true
 
 /**
- * Says in the line of a part whether its message is none of the agent's. Lines of stdout do not have it; a server and an
- * export know of every message what it is.
+ * Marks a part's line with the origin of its message, OpenCode or the agent. Lines of stdout lack it; a server and an
+ * export know it for every message.
  */
 export const marked = (isOwn: boolean): WireObject => ({ [`${own}synthetic`]: isOwn })
 
-/** What a line says of its message, where it does. */
+/** Reads the mark of a line, if it has one. */
 export const ownMark = (raw: WireObject): boolean | undefined => {
   const mark = raw[`${own}synthetic`]
   return typeof mark === "boolean" ? mark : undefined
 }
 
-/** OpenCode goes on by itself with this text, after a compaction. */
+/** True if OpenCode continues by itself with this text, after a compaction. */
 export const isContinuation = (raw: WireObject): boolean =>
   field(field(raw["part"], "metadata"), "compaction_continue") === true
 
-/** Whether OpenCode or a plugin wrote it, and not the model. */
+/** True if OpenCode or a plugin wrote it instead of the model. */
 const isOwn = (raw: WireObject): boolean =>
   ownMark(raw) === true || field(raw["part"], "synthetic") === true || isContinuation(raw) || isIgnored(raw)
 
@@ -116,7 +116,7 @@ const toolUse = (raw: WireObject): RunEvent.RunEvent => {
     messageId: string(part["messageID"]),
     callId: string(part["callID"]) ?? string(part["id"]),
     tool: tool ?? "unknown",
-    // What is not known to have been done counts as not done.
+    // A call that is not known to be done counts as not done.
     status: isKnown ? status : error === undefined && output !== undefined ? "completed" : "error",
     input: state["input"],
     output,
@@ -128,7 +128,7 @@ const toolUse = (raw: WireObject): RunEvent.RunEvent => {
   }
 }
 
-/** A count that is missing is 0; one that cannot be read, too, and its name is noted. */
+/** A missing count is 0; an unreadable one, too, and its name is recorded. */
 const counted = (u: unknown, name: string, unread: Array<string>): number => {
   if (isNullish(u)) return 0
   const value = amount(u)
@@ -173,12 +173,12 @@ const stepFinish = (raw: WireObject): RunEvent.RunEvent => {
   }
 }
 
-/** What an error says of itself beside its type. */
+/** The fields of an error besides its type. */
 const besides = ({ data, message, name }: WireObject): unknown =>
   isNullish(data) && isNullish(message) && isNullish(name) ? undefined : { data, message, name }
 
 const error = (raw: WireObject): RunEvent.RunEvent =>
-  // A logger's line can be of this type, too.
+  // A logger's line can also have this type.
   "error" in raw || sessionOf(raw) !== undefined
     ? {
       _tag: "SessionError",
@@ -253,7 +253,7 @@ const ownDiagnostic = (raw: WireObject): RunEvent.RunEvent => {
     : unknown(raw)
 }
 
-// A Map: an object literal would answer for "constructor" and "__proto__".
+// A Map, because an object literal would match "constructor" and "__proto__".
 const decoders = new Map<unknown, (raw: WireObject) => RunEvent.RunEvent>([
   ["step_start", stepStart],
   ["text", (raw) => {
@@ -336,11 +336,11 @@ const firstCharacter = (line: string): number => {
 
 const messageOf = (cause: unknown): string => cause instanceof Error ? cause.message : String(cause)
 
-/** What a line holds that is no event as a whole. */
+/** The content of a line that is not a single event. */
 interface Noisy {
   /** In the order of the line; at least one. */
   readonly events: ReadonlyArray<RunEvent.RunEvent>
-  /** The beginning of an event that the line does not end, as far as it is well-formed. */
+  /** The well-formed beginning of an event that the line does not end. */
   readonly open: string | undefined
 }
 
@@ -370,20 +370,20 @@ const read = (line: string, isCut = false): RunEvent.RunEvent | Noisy => {
   if (isObject(parsed)) return fromWire(parsed)
   const what = parsed === null ? "null" : Array.isArray(parsed) ? "an array" : `a ${typeof parsed}`
   const lost = Array.isArray(parsed) && parsed.some(eventSearch.isEvent)
-  return alone(diagnostic("non_object_json", line, `a JSON object was expected, not ${what}`, lost))
+  return alone(diagnostic("non_object_json", line, `expected a JSON object, not ${what}`, lost))
 }
 
 const tooLong = (bytes: number): RunEvent.Diagnostic =>
   diagnostic("line_too_long", "", `a line of ${bytes} bytes was dropped`, true)
 
-/** All events of a line; `tooLong` has the size of what was dropped. */
+/** Returns all events of a line; `tooLong` is the size of a dropped line. */
 export const allFromSplit = (line: Line): ReadonlyArray<RunEvent.RunEvent> => {
   if (typeof line !== "string") return [tooLong(line.tooLong)]
   const found = read(line)
   return "events" in found ? found.events : [found]
 }
 
-/** The first event of a line, if there is one. */
+/** Returns the first event of a line. */
 export const fromSplit = (line: Line): RunEvent.RunEvent => {
   const events = allFromSplit(line)
   return events.find((event) => event._tag !== "Diagnostic") ?? events.find(isLost) ?? events[0]!
@@ -391,12 +391,12 @@ export const fromSplit = (line: Line): RunEvent.RunEvent => {
 
 export const fromLine: (line: string) => RunEvent.RunEvent = fromSplit
 
-/** So many lines can stand between the beginning of an event and its rest. */
+/** The maximum number of lines between the beginning of an event and its rest. */
 const patience = 4
 
 /**
- * Reads the lines of one source in their order. An event that others' words have cut in two is put together again if
- * that makes a whole one. It is marked as lost all the same: the words can be in one of its texts.
+ * Reads the lines of one source in order. An event that other output has cut in two is joined again if that makes a
+ * complete one. It is still marked as lost, because the other output can be inside its texts.
  */
 export const reader = (): (line: Line, take: (event: RunEvent.RunEvent) => void) => void => {
   let open: string | undefined
@@ -404,7 +404,7 @@ export const reader = (): (line: Line, take: (event: RunEvent.RunEvent) => void)
   return (line, take) => {
     const found = typeof line === "string" ? read(line, open !== undefined) : alone(tooLong(line.tooLong))
     if (!("events" in found)) {
-      // A logger's line can be an object as well.
+      // A logger's line can also be an object.
       if (found._tag !== "Unknown") open = undefined
       take(found)
       return

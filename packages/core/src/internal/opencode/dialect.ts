@@ -1,6 +1,6 @@
 /**
- * What differs between the major versions of OpenCode, as one value per major. A run takes the value that its binary's
- * version selects and knows nothing else of that version; what every major shares stands beside this module.
+ * The differences between the major versions of OpenCode, as one value per major. A run uses the value selected by its
+ * binary's version and knows nothing else about that version; everything that all majors share is next to this module.
  */
 import type * as Option from "effect/Option"
 import type { Conversation } from "../../Conversation.js"
@@ -19,11 +19,11 @@ export interface Range {
   readonly below: Version.Version
 }
 
-/** How one option of a run reaches OpenCode, and in which versions. */
+/** How one option of a run is passed to OpenCode, and in which versions. */
 export interface OptionEntry {
   readonly name: keyof RunConfig
   readonly kind: "flag" | "value" | "values" | "variable"
-  /** The word of the command line, or the variable. */
+  /** The name on the command line, or of the variable. */
   readonly word: string
   /** Default: every supported version. */
   readonly since?: Version.Version | undefined
@@ -33,33 +33,33 @@ export interface OptionEntry {
 
 /** Names of agents. */
 export interface Agents {
-  /** Those that configuration files define, sub-agents included. */
+  /** The agents that configuration files define, sub-agents included. */
   readonly defined: ReadonlyArray<string>
-  /** Those under the older key `mode`, which OpenCode merges over `agent`. */
+  /** The agents under the older key `mode`, which OpenCode merges over `agent`. */
   readonly modes: ReadonlyArray<string>
 }
 
 export const noAgents: Agents = { defined: [], modes: [] }
 
-/** OpenCode's configuration besides ours. */
+/** OpenCode's existing configuration. */
 export interface Found {
   readonly agents: Agents
-  /** The configuration under ours; ours alone is passed on if there is none. */
+  /** The inherited configuration, over which ours is merged; absent without one. */
   readonly inherited?: WireObject | undefined
 }
 
-/** A run, as far as its command line says it. */
+/** The parts of a run that its command line contains. */
 export interface Run {
   readonly runId: string
   readonly prompt: string
   readonly options: RunOptions
 }
 
-/** The texts with which OpenCode ends before it says anything by an event. */
+/** Recognizes the texts with which OpenCode ends before its first event. */
 export interface CrashTexts {
   /** The signature of a transient SQLite crash in a stderr text, if there is one. */
   readonly sqlite: (stderr: string) => string | undefined
-  /** The log's words for a model that does not exist; those with the error's mark, if it has one. */
+  /** The log's message about a model that does not exist; the one with the error's mark, if it has one. */
   readonly missingModel: (stderr: string, mark: unknown) => string | undefined
   /** True if a server could not listen because its port is taken. */
   readonly isPortTaken: (stderr: string) => boolean
@@ -67,7 +67,7 @@ export interface CrashTexts {
   readonly hint: (stderr: string) => string | undefined
 }
 
-/** A question to the binary: its arguments, and the answer in what it prints. */
+/** A query to the binary: its arguments, and how to read its output. */
 export interface Question<A> {
   readonly args: ReadonlyArray<string>
   readonly read: (printed: string) => A
@@ -83,13 +83,13 @@ export interface Dialect {
     run: Run,
     version: Version.Version
   ) => { readonly args: ReadonlyArray<string>; readonly stdin: string }
-  /** The variables that a configuration asks for, over those that the child inherits. */
+  /** The variables for a configuration, over those that the child inherits. */
   readonly variables: (config: RunConfig, found?: Found) => { readonly [name: string]: string }
   /** The variables of the start-up profile, which yield to inherited ones. */
   readonly startupVariables: (config: RunConfig) => { readonly [name: string]: string }
   /** Reads the lines of one stdout in their order. */
   readonly stdout: () => (line: Line, take: (event: RunEvent) => void) => void
-  /** Finds steps that the provider's failure repeats and no line of stderr announces. */
+  /** Finds steps that are repeated after a provider failure without a line on stderr. */
   readonly repeatedStep: (count: RetryCount) => (event: RunEvent) => ProviderRetry | undefined
   /** Reads one stderr; keeps this many characters of OpenCode's own lines. */
   readonly stderr: (kept: number) => stderr.Reader
@@ -109,19 +109,19 @@ export interface Dialect {
 export const includes = ({ below, from }: Range, version: Version.Version): boolean =>
   Version.isAtLeast(version, from) && !Version.isAtLeast(version, below)
 
-/** True if an option is there in a version. */
+/** True if a version has an option. */
 export const has = ({ since, until }: OptionEntry, version: Version.Version): boolean =>
   (since === undefined || Version.isAtLeast(version, since)) &&
   (until === undefined || !Version.isAtLeast(version, until))
 
-/** An option that a version lacks, with the version that brings it or the one that took it away. */
+/** An option that a version lacks, with the version that added or removed it. */
 export interface Lacking {
   readonly option: string
   readonly since?: Version.Version | undefined
   readonly until?: Version.Version | undefined
 }
 
-/** The first option in use that a version lacks; the entries of one option are in the order of their versions. */
+/** The first option in use that a version lacks; the entries of one option are ordered by version. */
 export const lacking = (
   options: ReadonlyArray<OptionEntry>,
   config: RunConfig,

@@ -3,7 +3,7 @@ import * as dialect from "./dialect.js"
 import type { Dialect, Range } from "./dialect.js"
 import { v1 } from "./v1/dialect.js"
 
-/** Every major version that this library drives, the oldest first. */
+/** Every supported major version, oldest first. */
 export const all: readonly [Dialect, ...ReadonlyArray<Dialect>] = [v1]
 
 /** The dialect of a version, if it is supported. */
@@ -14,15 +14,14 @@ export const forVersion = (version: Version.Version): Dialect | undefined =>
 export const forServer = (version: Version.Version): Dialect | undefined =>
   all.find(({ server }) => dialect.includes(server.supported, version))
 
-/** The supported versions, in words. */
+/** Describes the supported versions in words. */
 export const ranges = (of: (dialect: Dialect) => Range): string =>
   all.map(of).map(({ below, from }) => `${Version.format(from)} and later, below ${Version.format(below)}`).join(
     ", or "
   )
 
 /**
- * For what happens before a version is known. The question for the version needs variables itself, and a server says
- * its version only after its start, so both use the first dialect: an older OpenCode ignores variables that it does not
- * know.
+ * The dialect before a version is known. The query for the version needs variables itself, and a server reports its
+ * version only after its start, so both use the first dialect: an older OpenCode ignores unknown variables.
  */
 export const unversioned: Dialect = all[0]

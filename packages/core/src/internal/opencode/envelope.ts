@@ -9,7 +9,7 @@ const partTypes = new Map<unknown, string>([
   ["step-finish", "step_finish"]
 ])
 
-/** The type of a printed object; one that is no text is taken from what the object holds. */
+/** The type of a printed object; if it is not a string, it is derived from the object's content. */
 export const typeOf = (raw: WireObject): string | undefined => {
   const type = raw["type"]
   if (typeof type === "string") return type

@@ -2,9 +2,9 @@ import type { WireObject } from "../util/object.js"
 import { isObject } from "../util/object.js"
 
 /**
- * Finds events on a line that has other words on it, too: a plugin can write to stdout without a line feed (1.18.33).
- * An event is a whole JSON object of a known type with a session id. What stands inside another object is none,
- * whatever it looks like: the model writes it. Every function takes a time that grows with the length of the line only.
+ * Finds events on a line with other text: a plugin can write to stdout without a line feed (1.18.33). An event is a
+ * complete JSON object of a known type with a session id. An object inside another one does not count, because the
+ * model can write it. Every function takes linear time.
  */
 const printed = ["step_start", "text", "reasoning", "tool_use", "step_finish", "error"]
 
@@ -12,7 +12,10 @@ const known = new Set<unknown>(printed)
 
 const isOfSession = (u: WireObject): boolean => known.has(u["type"]) && typeof u["sessionID"] === "string"
 
-/** A part that a plugin shows is of the same types, and no event: the one that has it inside of it comes as well. */
+/**
+ * True for a part that a plugin prints: it has the same types but is not an event; the event that contains it is
+ * printed, too.
+ */
 const isPart = (u: WireObject): boolean => "messageID" in u && !("part" in u) && !("error" in u)
 
 export const isEvent = (u: unknown): u is WireObject => isObject(u) && isOfSession(u) && !isPart(u)
@@ -21,9 +24,9 @@ const sessionKey = "\"sessionID\""
 
 interface Scanned {
   readonly isWhole: boolean
-  /** Where the object ends, or the first character that does not continue it. */
+  /** The end of the object, or the first character that does not continue it. */
   readonly end: number
-  /** Where to look for the next object. */
+  /** Where to search for the next object. */
   readonly next: number
 }
 
@@ -59,10 +62,10 @@ const scan = (text: string, start: number): Scanned => {
   const closers: Array<"}" | "]"> = ["}"]
   let expected: Expected = "key or end"
   let at = start + 1
-  /** Where the last token ends, if it is a string. */
+  /** The end of the last token, if it is a string. */
   let stringEnd = -1
   const broken = (end: number): Scanned => {
-    // A quote that belongs to no text turns inside and outside round: then the brace of an event ends a "text".
+    // A stray quote swaps inside and outside of strings: then the brace of an event ends a "string".
     const brace = stringEnd < 0 ? -1 : lastVisible(text, stringEnd - 1)
     return { isWhole: false, end, next: brace > start && text[brace] === "{" ? brace : Math.max(end, start + 1) }
   }
@@ -125,13 +128,13 @@ const parse = (text: string): WireObject | undefined => {
   }
 }
 
-/** Characters that are looked at before and behind an object. */
+/** How many characters before and after an object are examined. */
 const near = 64
 
-/** Whether an object behind these words stands inside another one: then it is the rest of a cut event. */
+/** True if an object after this text is inside another one, as the rest of a cut event. */
 const isInside = (before: string): boolean => /(?:"\s*:|(?:["}\]\d]|true|false|null)\s*,|\[)\s*$/.test(before)
 
-/** The same, told by what follows the object. */
+/** The same, by the text after the object. */
 const goesOn = /^\s*[}\]]*\s*,\s*["{[]/
 
 const mayGoOn = /^\s*[,}\]]/
@@ -142,7 +145,7 @@ const beginsTyped = new RegExp(`^\\{\\s*"type"\\s*:\\s*"(?:${printed.join("|")})
 
 const beginnings = printed.map((type) => `{"type":"${type}"`)
 
-/** Whether words that are no whole object have a piece of an event in them. */
+/** True if text that is not a complete object contains a piece of an event. */
 const looksLost = (words: string): boolean => {
   if (words.length >= sessionKey.length && typed.test(words)) return true
   const brace = words.lastIndexOf("{")
@@ -153,7 +156,7 @@ const looksLost = (words: string): boolean => {
   return beginnings.some((beginning) => beginning.startsWith(tail))
 }
 
-/** A piece of a line: an event, or the words between two of them. */
+/** A piece of a line: an event, or the text between two events. */
 export type Piece =
   | { readonly _tag: "Event"; readonly raw: WireObject }
   | { readonly _tag: "Words"; readonly text: string; readonly lost: boolean }
@@ -168,13 +171,13 @@ export interface Found {
 export const find = (line: string, isCutBefore = false): Found => {
   const pieces: Array<Piece> = []
   let open: string | undefined
-  /** Where the words begin that come after the last event. */
+  /** The start of the text after the last event. */
   let wordsFrom = 0
-  /** Those of them that are no whole object. */
+  /** The part of it that is not a complete object. */
   let loose = ""
   let looseFrom = 0
   let isLost = false
-  /** A piece of a cut event is on the line: what follows can be its rest. */
+  /** A piece of a cut event is on the line, so its rest can follow. */
   let isCut = isCutBefore
   let session = line.indexOf(sessionKey)
 
@@ -192,13 +195,13 @@ export const find = (line: string, isCutBefore = false): Found => {
     const behind = line.slice(end, end + near)
     isCut ||= looksLost(line.slice(looseFrom, start))
     const isBehindPiece = isInside(before) || (wordsFrom === 0 && start <= near && /^\s*[,:]\s*$/.test(before))
-    // Words of others can end like that as well, but then nothing goes on behind the event.
+    // Other text can end like that as well, but then nothing continues after the event.
     return isCut ? isBehindPiece || mayGoOn.test(behind) : (isBehindPiece ? mayGoOn : goesOn).test(behind)
   }
 
   let start = line.indexOf("{")
   while (start >= 0) {
-    // Whatever is no event is passed over as cheaply as can be.
+    // Fast path: skip everything that cannot be an event.
     if (line[skipSpace(line, start + 1)] !== "\"") {
       start = line.indexOf("{", start + 1)
       continue
@@ -235,7 +238,7 @@ export const find = (line: string, isCutBefore = false): Found => {
   return { pieces, open }
 }
 
-/** The event that begins with `open` and ends on the line, and what stands behind it. */
+/** Completes the event that begins with `open` and ends on the line; returns it and the text after it. */
 export const complete = (
   open: string,
   line: string

@@ -8,7 +8,7 @@ interface Change extends FileChange {
 
 const hunkHeader = /^@@ .*$/m
 
-/** Counted from the patch: OpenCode counts a line too many where a file is deleted. */
+/** Counted from the patch, because OpenCode's own count is off by one for deleted files. */
 const count = (patch: string | undefined, sign: string): number | undefined => {
   const start = patch?.search(hunkHeader) ?? -1
   return patch === undefined || start < 0
@@ -32,7 +32,7 @@ const change = (
   patch: from.patch
 })
 
-/** An empty text has no line, and a last line feed begins none. */
+/** An empty text has no lines, and a final line feed does not begin one. */
 const lines = (text: string): number => text.split("\n").length - (text === "" || text.endsWith("\n") ? 1 : 0)
 
 const kinds: { readonly [type: string]: FileChange["kind"] } = { add: "created", delete: "deleted" }
@@ -73,7 +73,7 @@ function* changes(events: Iterable<RunEvent.RunEvent>): Generator<Change> {
 const sum = (a: number | undefined, b: number | undefined): number | undefined =>
   a === undefined || b === undefined ? undefined : a + b
 
-/** What two changes of one file, one after the other, come to. */
+/** Combines two successive changes of one file. */
 const merge = (before: FileChange, after: FileChange): FileChange => {
   const counts = {
     additions: sum(before.additions, after.additions),
@@ -93,8 +93,8 @@ export const fold = (events: Iterable<RunEvent.RunEvent>): ReadonlyArray<FileCha
     const at = found.findIndex(({ path }) => path === (change.from ?? change.path))
     const merged = at < 0 ? change : merge(found[at]!, change)
     const other = found.findIndex(({ path }, index) => path === merged.path && index !== at)
-    // A file that was moved away and deleted there has a successor at its first path; a file that was moved onto
-    // has none.
+    // If another file exists at the first path of a moved and deleted file, that path counts as modified; a file that
+    // was overwritten by a move is dropped.
     const result: FileChange = other >= 0 && merged.kind === "deleted" ? { ...found[other]!, kind: "modified" } : merged
     if (at < 0) found.push(result)
     else found[at] = result

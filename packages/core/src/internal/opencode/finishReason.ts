@@ -1,6 +1,6 @@
 /**
- * Reasons that do not end a conversation. `other` is what 1.14.34 says where the provider gave no reason, `unknown`
- * what 1.15 and later say.
+ * Reasons that do not end a conversation. Without a reason from the provider, 1.14.34 reports `other`, and 1.15 and
+ * later report `unknown`.
  */
 const open = new Set(["tool-calls", "unknown", "other", "error"])
 

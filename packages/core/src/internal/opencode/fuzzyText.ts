@@ -20,7 +20,7 @@ const textIn = (source: unknown): string | undefined => {
   return isObject(message) ? nonEmpty(message["content"]) ?? nonEmpty(message["text"]) : undefined
 }
 
-/** Digs a text out of an event of any shape. */
+/** Finds a text in an event of any shape. */
 export const fromEvent = (event: RunEvent): string => {
   const known = nonEmpty(decode.textOf(event))
   if (known !== undefined) return known

@@ -1,6 +1,6 @@
 import { afterSpace, scan } from "../util/jsonScan.js"
 
-/** The names that models and prompts have for thinking aloud; the last forms are those of Kimi, Mistral and Sky-T1. */
+/** The names of thinking marks in models and prompts; the last forms are those of Kimi, Mistral and Sky-T1. */
 const thinking = new RegExp(
   "<(/?)(?:[a-z]+[:_])?(?:think|thinking|thoughts?|reasoning|reflection|scratchpad|analysis|monologue)" +
     "(?:_(?:content|process|block))?(?:\\s[^<>]{0,200})?>" +
@@ -11,19 +11,19 @@ const thinking = new RegExp(
 const isLineStart = (text: string, at: number): boolean => /(?:^|\n)[ \t]*$/.test(text.slice(Math.max(0, at - 100), at))
 
 /**
- * An answer without what its model thought aloud, which it can take back in the next sentence. A mark inside of a JSON
- * value is the value's, one in a line of prose that is never closed is only spoken of, and so is one in code. What stands
- * before a mark that closes and was never opened was thought: templates open it in the prompt.
+ * Removes the model's thinking from an answer, because it can contain values that are revoked later. Marks inside a
+ * JSON value belong to the value; a mark in prose that is never closed, or in code, is only mentioned. Text before a
+ * closing mark without an opening one is thinking: templates open it in the prompt.
  */
 const withoutThinking = (text: string): string => {
   let kept = ""
   let from = 0
   let at = 0
-  /** Until here goes a value that breaks off; its marks count, and it is not looked at again. */
+  /** The end of a value that breaks off; marks inside it count, and it is not scanned again. */
   let broken = 0
-  /** Where the block that is open begins. */
+  /** The start of the open block. */
   let open: number | undefined
-  /** Leaves the values before an index behind, and that in which it is if it is whole. */
+  /** Skips the values before an index, and the value around it if that is complete. */
   const skipValues = (index: number): void => {
     while (at < index) {
       const c = text.charCodeAt(at)
@@ -64,10 +64,10 @@ const isJson = (text: string): boolean => {
   return complete && end === text.length
 }
 
-/** Candidates of one kind that are looked at: the last ones. More is not an answer, it is a listing. */
+/** How many candidates of one kind are tried, the last ones. More than that is a listing, not an answer. */
 const kept = 100
 
-/** Adds in constant time without keeping what will not be looked at. */
+/** Adds in constant time and drops candidates that will not be tried. */
 const push = <A>(found: Array<A>, item: A): void => {
   found.push(item)
   if (found.length === 2 * kept) found.splice(0, kept)
@@ -76,10 +76,10 @@ const push = <A>(found: Array<A>, item: A): void => {
 const lastFirst = <A>(found: ReadonlyArray<A>): ReadonlyArray<A> => found.slice(-kept).reverse()
 
 /**
- * The objects and arrays in a text, and what should have been one and breaks off. What is inside of either is never a
- * candidate: a part of a broken answer could decode, and would be a lie.
+ * Finds the objects and arrays in a text, including those that break off. Their inner values are never candidates: a
+ * part of a broken answer could decode and would be wrong.
  *
- * Linear: what was scanned is left behind, or was one string and the brackets before it.
+ * Linear, because scanned text is not scanned again, except one string and the brackets before it.
  */
 const spans = (text: string): ReadonlyArray<string> => {
   const found: Array<readonly [from: number, to: number]> = []
@@ -92,7 +92,7 @@ const spans = (text: string): ReadonlyArray<string> => {
     }
     const { begun, complete, end, opener } = scan(text, i)
     if (complete || begun) {
-      // With the character that is wrong, so that a parser says the same of the part as of the whole.
+      // Includes the wrong character, so that a parser reports the same error for the part as for the whole.
       push(found, [i, complete ? end : end + 1])
       i = end
     } else i = opener + 1
@@ -100,18 +100,18 @@ const spans = (text: string): ReadonlyArray<string> => {
   return lastFirst(found).map(([from, to]) => text.slice(from, to))
 }
 
-/** What opens or closes a fence: the last thing in its line except for a word or two. */
+/** The opening or closing of a fence, at the end of its line except for a word or two. */
 interface Marker {
   readonly start: number
   readonly sign: string
   readonly info: string
-  /** Where the next line begins. */
+  /** The start of the next line. */
   readonly next: number
 }
 
 const longestInfo = 100
 
-/** Not only at the beginning of a line: OpenCode's texts are put together without a line feed between them. */
+/** Not only at the start of a line, because OpenCode joins texts without a line feed. */
 const markers = (text: string): ReadonlyArray<Marker> => {
   const found: Array<Marker> = []
   for (let i = 0; i < text.length;) {
@@ -147,10 +147,10 @@ const fences = (text: string): { readonly json: ReadonlyArray<string>; readonly 
       open = undefined
       continue
     }
-    // A fence marked json counts inside of another fence as well: whole answers are put into fences.
+    // A fence marked json also counts inside another fence, because whole answers are put into fences.
     open = sign
     const { complete, end } = scan(text, next)
-    // Where the value goes on, a marker is text inside of a string. Skipping it also keeps this linear.
+    // A marker inside the value is text of a string. Skipping it also keeps this linear.
     while (i < all.length && all[i].start < end) i++
     const rest = afterSpace(text, end)
     const closed = complete && (rest >= text.length || text.startsWith(sign, rest))
@@ -161,10 +161,10 @@ const fences = (text: string): { readonly json: ReadonlyArray<string>; readonly 
   return { json: lastFirst(json), other: lastFirst(other) }
 }
 
-/** A long line is no bare scalar, and the pattern is not linear. */
+/** A long line is not a bare scalar, and the pattern is not linear. */
 const longestScalar = 1000
 
-/** The last line, where it is a scalar by itself; the marks of emphasis and code around it do not count. */
+/** Returns the last line if it is a scalar, ignoring emphasis and code marks around it. */
 const lastScalar = (text: string): ReadonlyArray<string> => {
   const line = text.slice(text.lastIndexOf("\n") + 1)
   if (line.length > longestScalar) return []
@@ -177,8 +177,8 @@ const lastScalar = (text: string): ReadonlyArray<string> => {
  * hold a JSON value; objects and arrays in prose; a last line that is a number, a string, `true`, `false` or `null`. Later
  * ones come before earlier ones of their kind.
  *
- * A fence marked json and a value that breaks off are here too, although they do not parse: it is better to say what is
- * wrong with them than that there was nothing. Takes linear time and never throws.
+ * Fences marked json and values that break off are included although they do not parse, because their error is more
+ * useful than none. Takes linear time and never throws.
  */
 export const candidates = (text: string): ReadonlyArray<string> => {
   const said = text.trim()

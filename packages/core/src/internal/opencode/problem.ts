@@ -1,4 +1,4 @@
-/** An option that cannot be used. */
+/** An invalid option. */
 export interface Problem {
   readonly path: string
   readonly reason: string

@@ -18,21 +18,21 @@ export interface Description {
 }
 
 /**
- * Links and dotted paths name things and say nothing: `tools.4.input_schema.properties.api_key` is not about a key,
+ * Links and dotted paths are names and carry no meaning: `tools.4.input_schema.properties.api_key` is not about a key,
  * `https://console.acme.dev/settings/billing` not about money.
  */
 const names = /https?:\/\/\S+|(?<![\w$.])[\w$]+(?:\[\d+\])?(?:\.[\w$]+(?:\[\d+\])?){2,}/g
 
-/** Neither does a word in quotes, a parameter's or a tool's, unless a colon is before it: that is a code in JSON. */
+/** Nor do quoted words, which name parameters or tools, unless a colon precedes them: that is a code in JSON. */
 const quoted = /(?<![:\\]\s{0,3})\\?(["'`])(?!max_)[\w$.-]+\\?\1/g
 
-/** What a text has to say, it says at its beginning. */
+/** The relevant part of a text is at its beginning. */
 const readLength = 10_000
 
 /**
- * What providers say, most particular first: the first pattern that fits wins. Each one is as narrow as the fault, since
- * the texts of one kind use the words of others: a limit by the minute speaks of quotas, a refused prompt of policies,
- * and a refused schema holds any word at all.
+ * Texts of providers, most specific first: the first matching pattern wins. Each is as narrow as its fault, because
+ * texts of one kind use words of others: a per-minute limit mentions quotas, a refused prompt policies, and a refused
+ * schema any word.
  */
 const patterns: ReadonlyArray<readonly [SessionErrorKind, ReadonlyArray<RegExp>]> = [
   ["other", [
@@ -114,12 +114,12 @@ const said = (text: string): SessionErrorKind | undefined => {
 
 export const kindOfText = (text: string): SessionErrorKind => said(text) ?? "other"
 
-/** Google says the same of what is used up for a minute and for a day. */
+/** Google uses the same text for an exhausted minute and an exhausted day. */
 const isVague = (text: string): boolean => /ai\.google\.dev\S*\/rate-limits/.test(text)
 
 /**
- * Whether asking the provider again is of no use. A conversation that is too long can become shorter; a model that is
- * not found is sometimes there at the next request, which is why OpenCode asks OpenAI again (1.18.33).
+ * True if retrying cannot succeed. A conversation that is too long can become shorter; a missing model is sometimes
+ * found at the next request, which is why OpenCode retries with OpenAI (1.18.33).
  */
 export const isHopeless = (kind: SessionErrorKind, text: string, inARow: number): boolean =>
   kind === "authentication" || (kind === "quota" && !isVague(text)) || (kind === "model-not-found" && inARow > 1)
@@ -133,12 +133,12 @@ const byName = new Map<string, SessionErrorKind>([
   ["ProviderModelNotFoundError", "model-not-found"]
 ])
 
-/** What a server that fails, or the proxy before it, may say of somebody else's fault. */
+/** Kinds that a failing server, or a proxy in front of it, can report although the fault is elsewhere. */
 const lasting: ReadonlySet<SessionErrorKind | undefined> = new Set(
   ["quota", "content-filter", "context-overflow", "model-not-found"] as const
 )
 
-/** Words come before the status: a 403 can be a matter of money, of moderation or of a key. */
+/** The text decides before the status, because a 403 can be about money, moderation or a key. */
 const kindOf = (name: string, statusCode: number | undefined, text: string): SessionErrorKind => {
   const named = byName.get(name)
   if (named !== undefined) return named
@@ -164,7 +164,7 @@ const kindOf = (name: string, statusCode: number | undefined, text: string): Ses
     : words ?? "other"
 }
 
-/** `retry-after` is seconds, `retry-after-ms` milliseconds; the date form is not seen from model providers. */
+/** `retry-after` is seconds, `retry-after-ms` milliseconds; model providers do not send the date form. */
 const retryAfter = (headers: unknown): Duration.Duration | undefined => {
   if (!isObject(headers)) return undefined
   const seconds = amount(headers["retry-after"])
@@ -176,11 +176,13 @@ const isPage = (body: string): boolean => /^\s*<(?:!doctype|html)/i.test(body)
 
 const words = (u: unknown): string | undefined => typeof u === "string" && u.trim() !== "" ? u : undefined
 
-/** Words for an error that has none: the object itself. Uncut, because secrets are masked before anything is cut. */
+/**
+ * The text for an error without a message: the object itself. Uncut, because secrets are masked before anything is cut.
+ */
 const wordsOf = (error: unknown): string | undefined =>
   words(error) ?? (isObject(error) || Array.isArray(error) ? json.stringify(error) : undefined)
 
-/** Total: an error of any shape is one. */
+/** Describes an error. Total: accepts any shape. */
 export const describe = (error: unknown): Description => {
   const own: WireObject = isObject(error) ? error : {}
   const data: WireObject = isObject(own["data"]) ? own["data"] : own
@@ -190,7 +192,7 @@ export const describe = (error: unknown): Description => {
   const statusCode = number(data["statusCode"])
   const body = string(data["responseBody"]) ?? ""
   return {
-    // A page of a proxy is for people who look at it, and speaks of everything.
+    // A proxy's HTML page can mention anything, so its text does not decide.
     kind: kindOf(name ?? "UnknownError", statusCode, isPage(body) ? message : `${message}\n${body}`),
     name: name ?? "UnknownError",
     message,
@@ -203,8 +205,8 @@ export const describe = (error: unknown): Description => {
 const maxBody = 2000
 
 /**
- * The printed error without headers that could hold secrets; names and texts cleaned, then the texts cut: the beginning
- * of a secret is one, too.
+ * Returns the printed error without headers that could hold secrets, with names and texts masked and then cut; in this
+ * order, because the beginning of a secret is secret, too.
  */
 export const sanitize = (error: unknown, redact: (text: string) => string): unknown =>
   walk.map(error, {
@@ -216,7 +218,7 @@ export const sanitize = (error: unknown, redact: (text: string) => string): unkn
     drop: (name, under) => secretNames.isHeaders(under) && !secretNames.isHarmlessHeader(name)
   }, Redacted.isRedacted)
 
-/** A printed `error` line, or the event of one, cleaned like the error alone; anything else as it is. */
+/** Masks a printed `error` line, or its event, like the error itself; returns anything else unchanged. */
 export const sanitizeWire = (line: WireObject, redact: (text: string) => string): WireObject => {
   if (typeOf(line) !== "error") return line
   const error = sanitize(line["error"], redact)

@@ -30,10 +30,10 @@ const shapes: ReadonlyArray<readonly [RegExp, string]> = [
   ]
 ]
 
-/** In characters. The stack of a regular expression is finite, and a match of megabytes needs all of it. */
+/** In characters. A regular expression can overflow its stack on a match of megabytes. */
 const maxPiece = 256 * 1024
 
-/** Where a text can be cut: after white space, where there is some, so that nothing that looks like a secret is. */
+/** Where a text can be cut: after white space if possible, so that nothing that looks like a secret is split. */
 const pieceOf = (text: string, from: number): string => {
   const piece = text.slice(from, from + maxPiece)
   if (from + maxPiece >= text.length) return piece
@@ -53,21 +53,21 @@ const shapely = (text: string): string => {
 
 const looksSecret = (value: string): boolean => value.length >= 8 && !/\s/.test(value) && !value.includes(mask)
 
-/** Takes secrets out of what is written down or shown. */
+/** Masks secrets in everything that is stored or shown. */
 export interface Redactor {
   /** Masks known secrets in a text. */
   readonly known: (text: string) => string
-  /** Masks known secrets in a text, and what looks like one: for what a program or a provider says. */
+  /** Masks known secrets in a text, and everything that looks like one: for output of programs and providers. */
   readonly text: (text: string) => string
   /** Masks known secrets in every text and every name inside a value, and secret headers. */
   readonly inside: <A>(value: A) => A
-  /** An event as it may be shown. What the model says is searched for known secrets alone. */
+  /** Masks an event so that it can be shown. The model's own text is searched for known secrets only. */
   readonly event: (event: RunEvent) => RunEvent
-  /** The line of a transcript, as `event`. */
+  /** Masks the line of a transcript, like `event`. */
   readonly wireLine: (line: WireObject) => unknown
-  /** A line of output, which stays JSON where it is JSON: all of the above, and values under names that say secret. */
+  /** Masks a line of output, which stays JSON if it is JSON: all of the above, and values with secret names. */
   readonly line: (line: string) => string
-  /** The same for the lines of one stream in their order: a private key is masked to its end. */
+  /** Masks consecutive lines of one stream, so that a private key is masked to its end. */
   readonly lines: () => (line: string) => string
 }
 
@@ -82,7 +82,7 @@ export const make = (secrets: ReadonlyArray<string>): Redactor => {
 
   const known = (text: string): string => {
     if (given.length === 0 || text === "") return text
-    // A mask is found like a secret, so that nothing inside of one is masked again.
+    // An existing mask is found like a secret, so that nothing inside it is masked again.
     find ??= spellings.finder([...new Set(given.flatMap(spellings.of)), mask])
     const spans = find(text)
     if (spans.length === 0) return text
@@ -147,12 +147,12 @@ export const make = (secrets: ReadonlyArray<string>): Redactor => {
       },
       name: text
     }, isOpaque)
-    // What needed no cleaning stays as it was printed.
+    // A line without secrets stays as printed.
     if (clean === value) return dirty
     try {
       return JSON.stringify(clean)
     } catch {
-      // Nested deeper than a stack is.
+      // Nested too deeply for the stack.
       return text(dirty)
     }
   }

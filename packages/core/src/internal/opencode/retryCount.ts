@@ -2,16 +2,16 @@
 export interface RetryCount {
   /** The number of the next one. */
   readonly next: (sessionId: string | undefined) => number
-  /** How many there were; without a session those of the run's own. */
+  /** The number so far; without a session, that of the run's own. */
   readonly of: (sessionId: string | undefined) => number
 }
 
-/** `own`: the session of the run, once it is known. Failures that name no session are its own. */
+/** Makes a counter. `own` returns the run's session once it is known; failures without a session belong to it. */
 export const make = (own: () => string | undefined): RetryCount => {
   const counts = new Map<string | undefined, number>()
   const of = (sessionId: string | undefined): number => {
     const id = sessionId ?? own()
-    // Before the session was known its failures could not be told from others without a name.
+    // Before the session was known, its failures were counted without a name.
     return (counts.get(id) ?? 0) + (id !== undefined && id === own() ? counts.get(undefined) ?? 0 : 0)
   }
   return {

@@ -1,9 +1,9 @@
 /**
- * How permission rules of several layers become one set of rules. The last rule that matches decides, so the rules of an
- * inner layer come after those of an outer one: the inner layer decides wherever it says something, and where it is
- * silent the outer one does. A rule for one name or pattern therefore never opens another one.
+ * Merges permission rules of several layers into one set. The last matching rule decides, so the rules of an inner
+ * layer come after those of an outer one: the inner layer decides everything that it mentions, the outer one the rest.
+ * A rule for one name or pattern therefore never allows another.
  *
- * An object cannot hold a name twice, so a rule that has to move behind a later one takes along what it needs.
+ * An object cannot contain a name twice, so a rule that moves after a later one takes along what it needs.
  */
 import { fromEntries, isPlain } from "../util/object.js"
 import type { WireObject } from "../util/object.js"
@@ -13,14 +13,14 @@ type Entry = readonly [key: string, rule: unknown]
 
 const isRules = (u: unknown): u is string | WireObject => typeof u === "string" || isPlain(u)
 
-/** A text stands for a rule about everything. */
+/** A string stands for a rule about everything. */
 const entriesOf = (rules: string | WireObject): ReadonlyArray<Entry> =>
   typeof rules === "string" ? [["*", rules]] : Object.entries(rules)
 
-/** Whether a rule of a name decides about every pattern. */
+/** True if the rule of a name decides about every pattern. */
 export const isTotal = (rule: unknown): boolean => !isPlain(rule) || Object.hasOwn(rule, "*")
 
-/** The patterns of one name: those of `that` come after those of `self`. */
+/** Merges the patterns of one name: those of `that` come after those of `self`. */
 export const patterns = (self: unknown, that: unknown): unknown => {
   if (isTotal(that) || !isRules(self) || !isRules(that)) return that
   const result = new Map(entriesOf(self))
@@ -48,13 +48,16 @@ const append = (entries: Array<Entry>, name: string, rule: unknown): void => {
     entries.push([name, [...later.map(([, between]) => between), rule].reduce(patterns, own)])
   } else {
     const other = wildcard.respelled(name, (key) => entries.some(([used]) => used === key))
-    // `?` has no other spelling: closed first, so that nothing of before comes back.
+    // `?` has no other spelling, so it is denied first and no earlier rule applies again.
     if (other === undefined) entries.splice(at, 1)
     entries.push(other === undefined ? [name, patterns("deny", rule)] : [other, rule])
   }
 }
 
-/** The rules of `self`, then those of `that`; neither is changed. What is not a set of rules replaces. */
+/**
+ * Returns the rules of `self`, then those of `that`, without modifying either. A `that` that is not a set of rules
+ * replaces `self`.
+ */
 export const rules = (self: unknown, that: unknown): unknown => {
   if (that === undefined) return self
   if (!isRules(self) || !isRules(that) || typeof that === "string") return that

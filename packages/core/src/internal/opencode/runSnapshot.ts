@@ -2,7 +2,7 @@ import * as Duration from "effect/Duration"
 import type { RunSnapshot } from "../../OpenCodeError.js"
 import * as TokenUsage from "../../TokenUsage.js"
 
-/** The facts of something that has shown no event, with whatever is known of it. */
+/** Makes the snapshot of a run without events, from the fields that are known. */
 export const make = (
   known: Pick<RunSnapshot, "runId" | "cwd"> & { readonly [K in keyof RunSnapshot]?: RunSnapshot[K] }
 ): RunSnapshot => ({

@@ -7,8 +7,8 @@ import * as names from "../util/secretNames.js"
 import { variableNames } from "./variables.js"
 
 /**
- * What a value says by its place: nothing, that it is a secret by its name, by its being `Redacted`, as a header or in
- * a file of logins, or that it goes into an environment, where most values are none.
+ * What the place of a value says about it: nothing, secret by name, by being `Redacted`, as a header, in a login file,
+ * or part of an environment, where most values are not secret.
  */
 type Place = "plain" | "named" | "explicit" | "headers" | "environment" | "logins"
 
@@ -18,15 +18,15 @@ interface Item {
   readonly name: string
 }
 
-/** Objects whose names somebody has chosen for what is in them: an agent called `secret-finder` is none. */
+/** Objects with user-chosen names: an agent called `secret-finder` is not a secret. */
 const entries = /^(agent|agents|mode|provider|mcp|models|lsp|formatter|servers|mcpServers)$/
 
 const isLoginsVariable = (name: string): boolean => /^OPENCODE_AUTH_CONTENT$/i.test(name)
 
-/** What OpenCode calls the secrets in `auth.json` and `mcp-auth.json` (1.18.33). */
+/** The names of secrets in `auth.json` and `mcp-auth.json` (1.18.33). */
 const loginFields = /^(key|access|refresh|token|code_?verifier|(oauth_?)?state)$/i
 
-/** Without the scheme, whose search would take a time that grows with the square of a long text. */
+/** Without the scheme, because searching for it would take quadratic time. */
 const userinfo = /(?<=[a-z0-9+.-]):\/\/([^\s/?#@]*)@/gi
 
 const decoded = (percent: string): string => {
@@ -37,7 +37,7 @@ const decoded = (percent: string): string => {
   }
 }
 
-/** The password of an address, or what stands alone before its `@` and is too long for a user's name. */
+/** The password of a URL, or a single word before its `@` that is too long for a user name. */
 const inAddresses = (text: string): ReadonlyArray<string> =>
   [...text.matchAll(userinfo)].flatMap(([, user = ""]) => {
     const at = user.indexOf(":")
@@ -45,7 +45,7 @@ const inAddresses = (text: string): ReadonlyArray<string> =>
     return [secret, decoded(secret)]
   })
 
-/** What `Authorization` has behind the scheme; of `Basic` the password as well. */
+/** The value of `Authorization` after the scheme; for `Basic` also the password. */
 const behindScheme = (text: string): ReadonlyArray<string> => {
   const match = /^(bearer|basic|token|apikey)\s+(\S+)$/i.exec(text)
   if (match?.[2] === undefined) return []
@@ -61,10 +61,10 @@ const linesOf = (text: string): ReadonlyArray<string> => {
   return lines.length === 1 ? [] : [whole, ...lines.filter((line) => !line.startsWith("-----"))]
 }
 
-/** A line of a secret that is shorter is left: most of them would be words. */
+/** Shorter lines of a secret are not masked, because most would be words. */
 const minExplicitLine = 4
 
-/** The secret values inside a value, and the variables that stand for some. */
+/** Collects the secret values inside a value, and the variables that stand for some. */
 const collect = (root: unknown): { readonly found: Set<string>; readonly referred: Set<string> } => {
   const found = new Set<string>()
   const referred = new Set<string>()
@@ -122,7 +122,7 @@ const collect = (root: unknown): { readonly found: Set<string>; readonly referre
       case "plain":
         break
     }
-    // What an object in JSON is made of is told by its own names.
+    // The content of a JSON object is judged by its own names.
     if (inner !== undefined) stack.push({ value: inner, place: Array.isArray(inner) ? place : "plain", name })
   }
 
@@ -149,7 +149,7 @@ const collect = (root: unknown): { readonly found: Set<string>; readonly referre
       seen.add(value)
       for (const [key, element] of Object.entries(value)) {
         const own = placeOf(item, key)
-        // A login's secret fields are told by their own names, or by the name above them.
+        // A login's secret fields are recognized by their own names, or by the name above them.
         const isLogin = own === "logins" && names.isSecretName(key) && typeof element === "string"
         stack.push({ value: element, place: isLogin ? "named" : own, name: key })
       }
@@ -162,8 +162,8 @@ const longestFirst = (found: Iterable<string>): ReadonlyArray<string> =>
   [...new Set(found)].sort((a, b) => b.length - a.length)
 
 /**
- * The secret values inside a configuration: whatever is `Redacted`, and the texts under a name that says so (`apiKey`,
- * `token`, `Authorization`, …), headers, and passwords in addresses. `variables` are those that `{env:…}` can stand for.
+ * Collects the secret values inside a configuration: everything `Redacted`, texts with secret names (`apiKey`, `token`,
+ * `Authorization`, …), headers, and passwords in URLs. `variables` are those that `{env:…}` can refer to.
  */
 export const secretsOf = (
   value: unknown,
@@ -181,7 +181,7 @@ export const secretsOf = (
 export const secretsOfLogins = (text: string): ReadonlyArray<string> =>
   json.parsed(text) === undefined ? [] : secretsOf({ [variableNames.logins]: text })
 
-/** The words of a machine, which are no secrets even where somebody has made one a password. */
+/** Words that describe the machine, which are not secrets even if someone uses one as a password. */
 const ordinary = ["USER", "LOGNAME", "USERNAME", "HOSTNAME", "COMPUTERNAME", "HOME", "USERPROFILE", "SHELL", "PWD"]
 
 /** The secret values among inherited variables. */

@@ -1,12 +1,12 @@
 /**
- * What OpenCode says on stderr, in terms that hold for every major version; how it says it is the dialect's.
+ * The facts that OpenCode reports on stderr, for every major version; their wording is part of the dialect.
  */
 import type * as RunEvent from "../../RunEvent.js"
 import * as ansi from "../util/ansi.js"
 import { copy } from "../util/lines.js"
 import * as providerErrors from "./providerErrors.js"
 
-/** OpenCode replaced the agent that was asked for by its default agent. */
+/** OpenCode replaced the requested agent by its default agent. */
 export interface AgentFallback {
   readonly agent: string
   readonly reason: "unknown" | "subagent"
@@ -25,31 +25,28 @@ export interface ProviderFailure {
 export type Fact =
   | { readonly _tag: "PermissionRejected"; readonly event: RunEvent.PermissionRejected }
   | ProviderFailure
-  /** `isLate`: after the first event, where OpenCode says it no more. */
+  /** `isLate`: after the first event, when OpenCode no longer prints it. */
   | { readonly _tag: "AgentFallback"; readonly fallback: AgentFallback; readonly isLate: boolean }
 
 /**
- * Reads the facts of one process from its stderr. OpenCode prints the commands that it rejects as they are, so that the
- * model writes whole lines of it, and plugins and tool servers print there as well: what a line says depends on those
- * before it.
+ * Reads the facts of one process from its stderr. OpenCode prints rejected commands verbatim, so the model can write
+ * whole lines there, and so can plugins and tool servers: the meaning of a line depends on earlier ones.
  */
 export interface Reader {
-  /**
-   * Takes the lines of one chunk without codes of a terminal; `isFresh` where the chunk before it ended with a line.
-   */
+  /** Takes the lines of one chunk, without ANSI codes; `isFresh` if the previous chunk ended with a complete line. */
   readonly lines: (lines: ReadonlyArray<string>, isFresh: boolean) => ReadonlyArray<Fact>
-  /** An event has come on stdout: gives the facts that waited for one. */
+  /** Takes an event from stdout and returns the facts that waited for one. */
   readonly event: (event: RunEvent.RunEvent) => ReadonlyArray<Fact>
-  /** stderr has ended. */
+  /** Called when stderr has ended; returns the remaining facts. */
   readonly end: () => ReadonlyArray<Fact>
-  /** The last lines that are not the model's: those of OpenCode and whatever runs in it. */
+  /** The last lines not written by the model: those of OpenCode and everything that runs in it. */
   readonly own: () => string
 }
 
-/** Ends the patterns of a permission. One without patterns is a line of its own. */
+/** The end of a permission's patterns. A permission without patterns is on its own line. */
 export const ending = "); auto-rejecting"
 
-/** All texts of an input, as stderr shows them to us. */
+/** All texts of an input, as printed on stderr. */
 export const stringsIn = (input: unknown): ReadonlyArray<string> =>
   typeof input === "string"
     ? [ansi.strip(input)]
@@ -57,18 +54,18 @@ export const stringsIn = (input: unknown): ReadonlyArray<string> =>
     ? Object.values(input).flatMap(stringsIn)
     : []
 
-/** Whether these patterns can be those of a call with this input. */
+/** True if a call with this input can have these patterns. */
 export const isFrom = (patterns: ReadonlyArray<string>, input: unknown): boolean => {
   const texts = stringsIn(input)
   return patterns.length > 0 && patterns.every((pattern) => texts.some((text) => text.includes(pattern)))
 }
 
-/** More commas than that are in a text, not between commands. */
+/** More commas than this belong to a text and do not separate commands. */
 const maxPieces = 256
 
 /**
- * The patterns of a rejected call whose input is known: stderr joins them by commas, which they can hold as well, and
- * ends them by words that they can hold as well.
+ * The patterns of a rejected call whose input is known: stderr joins them by commas and ends them by a phrase, both of
+ * which they can contain.
  */
 export const patternsOf = (patterns: ReadonlyArray<string>, input: unknown): ReadonlyArray<string> => {
   const joined = patterns.join(", ")
@@ -85,7 +82,7 @@ export const patternsOf = (patterns: ReadonlyArray<string>, input: unknown): Rea
     const longest = whole.length === 0 ? piece : `${whole[whole.length - 1]}, ${piece}`
     if (isSaid(longest)) whole.splice(-1, 1, longest)
     else if (isSaid(piece)) whole.push(piece)
-    // One of them is not from the input, so nothing is known of the others.
+    // One of them is not from the input, so the others are uncertain, too.
     else return patterns
   }
   return whole
@@ -93,7 +90,7 @@ export const patternsOf = (patterns: ReadonlyArray<string>, input: unknown): Rea
 
 const rejectionTexts = /rejected permission to use/i
 
-/** Whether a call of a tool ended because what it asked for was rejected. */
+/** True if a tool call ended because its permission was rejected. */
 export const isRejected = (event: RunEvent.ToolUse): boolean =>
   event.status === "error" && event.error !== undefined && rejectionTexts.test(event.error)
 

@@ -6,66 +6,66 @@ import * as decode from "./decode.js"
 import { isFinal } from "./finishReason.js"
 import * as stderr from "./stderr.js"
 
-/** What the events say. */
+/** The facts that the events show. */
 export interface Evidence {
-  /** Events that OpenCode printed, diagnostics not counted. */
+  /** Events that OpenCode printed, without diagnostics. */
   readonly eventCount: number
   readonly finishReason: string | undefined
-  /** Whether the last step finished, with a reason that ends a conversation. */
+  /** True if the last step finished, with a reason that ends a conversation. */
   readonly finished: boolean
   /** The last `error` event that no finished step followed. */
   readonly pendingError: SessionError | undefined
-  /** Whether an `error` event was followed by a finished step. */
+  /** True if a finished step followed an `error` event. */
   readonly recovered: boolean
   /** The last rejected permission that no further step followed. */
   readonly rejection: PermissionRejected | undefined
   /** Failed attempts at the provider. */
   readonly retries: number
-  /** Whether the last step shows no text, but lines that look like events and could not be read. */
+  /** True if the last step shows no text, but unreadable lines that look like events. */
   readonly answerLost?: boolean | undefined
 }
 
 /**
- * A running sum over events: what the verdict, the budgets and the partial facts of an error need. It is mutable
- * because it sees every event of every run; it is owned by one fold and never shared.
+ * A running summary of events for the verdict, the budgets and the partial facts of an error. It is mutable for speed,
+ * because it sees every event of every run; one fold owns it and never shares it.
  */
 export interface Summary extends Evidence {
   readonly add: (event: RunEvent) => void
-  /** The session is known before any event of it. */
+  /** Sets the session, if it is known before any event. */
   readonly inSession: (sessionId: string) => void
-  /** The texts of the agent, a blank line between them. */
+  /** The texts of the agent, separated by blank lines. */
   readonly text: () => string
-  /** The texts of its final message alone. */
+  /** The texts of its final message only. */
   readonly answer: () => string
   readonly sessionId: string | undefined
   readonly usage: TokenUsage.TokenUsage
   readonly cost: number
-  /** Whether some of the cost is unknown, so that `cost` is less than what was spent. */
+  /** True if some of the cost is unknown, so that `cost` is less than what was spent. */
   readonly unpriced: boolean
   /** Steps that began, repetitions of one message included. */
   readonly steps: number
   readonly toolCalls: number
-  /** Lines that look like events and could not be read, and events whose text could not. */
+  /** Unreadable lines that look like events, and events with an unreadable text. */
   readonly lostLines: number
 }
 
-/** The permission that a kind of tools asks for, where it is no tool's name. */
+/** The permission that a tool asks for, if it differs from the tool's name. */
 const asksFor = new Map([["write", "edit"], ["patch", "edit"], ["apply_patch", "edit"], ["multiedit", "edit"]])
 
-/** Those of sub-agents are announced, too, and no call of this conversation follows. */
+/** Bounded, because rejections in sub-agents are announced, too, without a call in this conversation. */
 const maxAnnounced = 16
 
-/** OpenCode says 0 where it has no price (1.18.33). */
+/** OpenCode reports a cost of 0 without a price (1.18.33). */
 export const isUnpriced = (cost: number, tokens: TokenUsage.TokenUsage): boolean => cost === 0 && tokens.total > 0
 
-/** A field of a step that could not be read, so that what it cost is not known. */
+/** An unreadable field of a step that makes its cost unknown. */
 const costs = /^(cost|tokens)(\.|$)/
 
 export const make = (options: {
   readonly keepText: number
-  /** Cleans what is kept of a text that is cut. */
+  /** Masks secrets in a text before it is cut. */
   readonly clean?: ((text: string) => string) | undefined
-  /** The price is known, so that a cost of 0 is none. */
+  /** True if the price is known, so that a cost of 0 is a real cost. */
   readonly isPriced?: boolean | undefined
 }): Summary => {
   const { clean = (text: string) => text } = options
@@ -73,9 +73,11 @@ export const make = (options: {
   const pieces: Array<string> = []
   const last = tail.make(Number.isFinite(options.keepText) ? options.keepText : 1)
   const keepAll = !Number.isFinite(options.keepText)
-  /** Told on stderr, not seen on stdout yet: the pipes are read apart, and the telling one can be ahead by a step. */
+  /**
+   * Announced on stderr, not yet seen on stdout: the pipes are read independently, and stderr can be ahead by a step.
+   */
   let announced: ReadonlyArray<PermissionRejected> = []
-  /** The other way round. */
+  /** Seen on stdout, not yet announced on stderr. */
   let unannounced: ToolUse | undefined
   const explain = (said: PermissionRejected, { input }: ToolUse): PermissionRejected => ({
     ...said,
@@ -101,7 +103,7 @@ export const make = (options: {
     self.lostLines++
     lostInStep = true
   }
-  /** Whether the agent's last step ended the conversation; a compaction is none of its steps. */
+  /** True if the agent's last step ended the conversation; a compaction does not count as a step of the agent. */
   let hasEnded = false
   let hasSaid = false
   const say = (texts: ReadonlyArray<string>): void => {
@@ -171,7 +173,7 @@ export const make = (options: {
           isInStep = true
           if (!answer.summarizes()) hasEnded = false
           self.finished = false
-          // The run went on, so what was rejected did not end it.
+          // The run continued, so the rejection did not end it.
           self.rejection = undefined
           return
         case "StepFinish":
@@ -185,7 +187,7 @@ export const make = (options: {
           else if (options.isPriced !== true && isUnpriced(event.cost, event.tokens)) self.unpriced = true
           self.answerLost = lostInStep && !saidInStep
           lostInStep = saidInStep = false
-          // A compaction ends nothing: OpenCode goes on after it, or it came after the end.
+          // A compaction does not end the conversation: OpenCode continues after it, or it came after the end.
           if (answer.summarizes()) {
             self.finished = hasEnded
             return
@@ -207,7 +209,8 @@ export const make = (options: {
           return
         case "Text":
           if (event.unread !== undefined) lose()
-          // OpenCode goes on with what it says to itself; what a plugin tells the user alone changes nothing.
+          // OpenCode continues with text that it writes for itself; a plugin's message to the user only changes
+          // nothing.
           if (event.synthetic !== true || decode.isIgnored(event.raw) || answer.isSummary(event)) return
           hasEnded = false
           self.finished = false

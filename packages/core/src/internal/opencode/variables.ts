@@ -4,7 +4,7 @@ import * as Redacted from "effect/Redacted"
  * The environment variables of OpenCode 1.18.33 that this library sets, reads or passes on, each named once.
  */
 export const variableNames = {
-  /** The binary: the one name that this library reads and OpenCode does not. */
+  /** The binary: read by this library only, not by OpenCode. */
   binary: "OPENCODE_BINARY",
   /** The configuration as JSON, merged over the files. */
   configContent: "OPENCODE_CONFIG_CONTENT",
@@ -44,7 +44,7 @@ export const variableNames = {
   runtimeDirectory: "XDG_RUNTIME_DIR"
 } as const
 
-/** The values of variables, for the child alone. */
+/** Reveals the values of variables, for the child only. */
 export const revealed = (
   variables: { readonly [name: string]: string | Redacted.Redacted }
 ): { readonly [name: string]: string } =>

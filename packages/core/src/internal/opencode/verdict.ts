@@ -1,7 +1,7 @@
 /**
- * The one place that decides how a run ended. OpenCode's exit code does not: 0 is also the code of a rejected
- * permission, of a conversation that lost its end and, before 1.15, of a provider's error; 1 is also the code of a
- * run that recovered from an error and finished.
+ * Decides how a run ended, in one place. OpenCode's exit code does not: 0 is also the code of a rejected permission, of
+ * a conversation that lost its end and, before 1.15, of a provider's error; 1 is also the code of a run that recovered
+ * from an error and finished.
  */
 import type * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
@@ -26,15 +26,15 @@ import type { CrashTexts } from "./dialect.js"
 import * as providerErrors from "./providerErrors.js"
 import type { Evidence } from "./summary.js"
 
-/** How what carried the run ended. */
+/** How the process or the server's prompt of the run ended. */
 export type Exit =
   | { readonly _tag: "Code"; readonly code: number }
   | { readonly _tag: "Signal"; readonly signal: string }
-  /** The prompt has ended on a server, which goes on. */
+  /** The prompt has ended on a server, which keeps running. */
   | { readonly _tag: "Settled" }
   /** The server could not be reached, or is gone. */
   | { readonly _tag: "Server"; readonly error: OpenCodeServerError }
-  /** It could not be found out. */
+  /** The ending is unknown. */
   | { readonly _tag: "Lost" }
 
 /** The guard that ended the run, if one did. */
@@ -45,30 +45,30 @@ export type Guard =
     readonly limit: "steps" | "cost" | "tokens" | "toolCalls"
     readonly max: number
     readonly reached: number
-    /** What was spent is unknown; the limit is that of the run or of its fleet. */
+    /** The owner of the limit, if the spending is unknown. */
     readonly unpriced?: "run" | "fleet" | undefined
   }
-  /** OpenCode would have used its default agent instead of the one that was asked for. */
+  /** OpenCode would have used its default agent instead of the requested one. */
   | { readonly _tag: "AgentFallback"; readonly agent: string; readonly reason: "unknown" | "subagent" }
-  /** An attempt at the provider failed: one too many, or one that no further attempt can mend (`isHopeless`). */
+  /** An attempt at the provider failed: the last allowed one, or one that retrying cannot fix (`isHopeless`). */
   | { readonly _tag: "ProviderRetries"; readonly retry: ProviderRetry; readonly isHopeless?: boolean | undefined }
   /** The conversation had finished, the process did not exit. */
   | { readonly _tag: "ExitGrace" }
 
-/** Everything that a verdict is made from. */
+/** The facts from which a verdict is made. */
 export interface Facts {
   readonly evidence: Evidence
   readonly exit: Exit
   readonly guard: Guard | undefined
-  /** What an error carries. */
+  /** The snapshot that an error carries. */
   readonly partial: RunSnapshot
   /**
-   * What the verdict reads of stderr: OpenCode's own lines, without the texts of rejected commands. Default: the
-   * `stderr` of `partial`.
+   * The part of stderr that the verdict reads: OpenCode's own lines, without the texts of rejected commands. Default:
+   * the `stderr` of `partial`.
    */
   readonly ownStderr?: string | undefined
   readonly crashTexts: CrashTexts
-  /** Cleans provider texts of secrets. */
+  /** Masks secrets in provider texts. */
   readonly redact: (text: string) => string
 }
 
@@ -76,11 +76,11 @@ export interface Facts {
 export interface Finished {
   readonly finishReason: string
   readonly exitCode: number | undefined
-  /** Whether the process had to be ended after that. */
+  /** True if the process had to be ended after that. */
   readonly forced: boolean
 }
 
-/** The facts are ours; checking every event of a long run again would cost more than reading them did. */
+/** The facts are ours; validating every event of a long run again would cost more than reading them. */
 const trusted = true
 
 const stderrOf = ({ ownStderr, partial }: Facts): string => ownStderr ?? partial.stderr
@@ -102,13 +102,13 @@ const fromGuard = (guard: Exclude<Guard, { readonly _tag: "ExitGrace" }>, facts:
     case "AgentFallback":
       return new OpenCodeConfigError(check.agentFallback(guard))
     case "ProviderRetries": {
-      // OpenCode has said it itself meanwhile, and knows more.
+      // OpenCode has reported it itself meanwhile, with more details.
       const said = facts.evidence.pendingError
       if (guard.isHopeless === true && said !== undefined && said.kind !== "aborted") {
         return fromSessionError(said, facts)
       }
       const why = guard.isHopeless === true
-        ? "OpenCode would ask again, which cannot succeed"
+        ? "OpenCode would retry, which cannot succeed"
         : `the last of ${guard.retry.attempt} failed attempts, \`maxProviderRetries\``
       return new OpenCodeSessionError({
         kind: guard.retry.kind,
@@ -147,12 +147,12 @@ const fromSessionError = (event: SessionError, facts: Facts): RunError => {
   }, trusted)
 }
 
-/** What somebody sends who wants a program to stop; a SIGKILL is as likely the kernel's, out of memory. */
+/** Signals that ask a program to stop; a SIGKILL can also come from the kernel, out of memory. */
 const cancelling = new Set(["SIGINT", "SIGTERM", "SIGHUP", "SIGQUIT"])
 
 const fromExit = (facts: Facts): RunError | undefined => {
   const { evidence, exit, guard, partial } = facts
-  // The signal was ours: it says nothing about the run.
+  // We sent the signal, so it says nothing about the run.
   if (guard?._tag === "ExitGrace" && (evidence.finished || exit._tag === "Signal")) return undefined
   switch (exit._tag) {
     case "Settled":
@@ -193,7 +193,7 @@ const codeOf = (exit: Exit): number | undefined => exit._tag === "Code" ? exit.c
 export const decide = (facts: Facts): Either.Either<Finished, RunError> => {
   const { evidence, exit, guard, partial } = facts
   if (guard !== undefined && guard._tag !== "ExitGrace") return Either.left(fromGuard(guard, facts))
-  // The crash exits with a code; somebody who sent a signal does not want another start.
+  // The crash exits with a code; after a signal from outside, another start is not wanted.
   if (evidence.eventCount === 0 && evidence.retries === 0 && exit._tag !== "Signal") {
     const signature = facts.crashTexts.sqlite(stderrOf(facts))
     if (signature !== undefined && !(exit._tag === "Code" && exit.code === 0)) {

@@ -1,4 +1,4 @@
-/** Whether a name or pattern of a permission rule stands for more than itself. */
+/** True if a name or pattern of a permission rule contains wildcards. */
 export const hasWildcard = (key: string): boolean => /[*?]/.test(key)
 
 /** OpenCode's matcher (1.18.33): `*` is any text, `?` any character, and a trailing ` *` may be missing. */
@@ -12,11 +12,11 @@ export const matches = (pattern: string, text: string): boolean => {
   )
 }
 
-/** Whether two keys can be about the same thing; two patterns always can. */
+/** True if two keys can match the same name; two patterns always can. */
 export const overlap = (a: string, b: string): boolean =>
   hasWildcard(a) ? hasWildcard(b) || matches(a, b) : hasWildcard(b) ? matches(b, a) : a === b
 
-/** Another spelling of a pattern that matches the same and is not in use; `undefined` if `*` is not in the pattern. */
+/** Returns an unused spelling of a pattern that matches the same; `undefined` without `*` in the pattern. */
 export const respelled = (pattern: string, isUsed: (key: string) => boolean): string | undefined => {
   const at = pattern.indexOf("*")
   if (at < 0) return undefined

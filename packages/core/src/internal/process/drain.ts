@@ -3,20 +3,25 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as FiberId from "effect/FiberId"
 
-/** How long a source may be silent, after it has ended, before it is given up: something else holds it. */
+/**
+ * How long a source may stay silent after its process has ended before it is given up: another process holds it open.
+ */
 export const patience = Duration.seconds(1)
 
-/** A program that was held up for longer than the patience has not yet read what has come meanwhile. */
+/** The patience is split, so that a program that was suspended for longer still reads what arrived meanwhile. */
 const looks = 10
 
-/** Counts what is read from the sources. */
+/** The progress of the readers of the sources. */
 export interface Progress {
   readonly reads: () => number
   /** False while back-pressure from the consumer blocks the readers. */
   readonly isReading: () => boolean
 }
 
-/** Waits for readers to reach the end of their sources; gives up when those stay silent, not when the consumer is slow. */
+/**
+ * Waits until the readers reach the end of their sources; gives up if those stay silent, but not if the consumer is
+ * slow.
+ */
 export const until = (
   readers: ReadonlyArray<Fiber.RuntimeFiber<unknown, unknown>>,
   progress: Progress

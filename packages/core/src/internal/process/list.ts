@@ -14,13 +14,13 @@ export interface ProcessInfo {
   readonly pgid: number
   readonly session: number
   readonly zombie: boolean
-  /** What another process that gets the same pid later will not have: the time of its start, or its whole command. */
+  /** Distinguishes it from a later process with the same pid: its start time, or its whole command. */
   readonly identity: string
 }
 
 /**
- * The value of a variable. `/proc` ends every variable with NUL; `ps` parts them by spaces, behind the command. The name
- * may be part of another one's name, and all of it stand in the value of another one.
+ * Finds the value of a variable in an environment. `/proc` ends every variable with NUL; `ps` separates them by spaces,
+ * after the command. The name can be part of another name, and the whole text can occur in another value.
  */
 export const valueIn = (environment: string, name: string): string | undefined => {
   const start = `${name}=`
@@ -29,7 +29,10 @@ export const valueIn = (environment: string, name: string): string | undefined =
     ?.slice(start.length)
 }
 
-/** `/proc/PID/stat` from field 3 on. The name in field 2 can hold spaces and brackets, and ends at the last of them. */
+/**
+ * `/proc/PID/stat` from field 3 on. The name in field 2 can contain spaces and parentheses, so it ends at the last
+ * parenthesis.
+ */
 const fieldsOf = (stat: string): ReadonlyArray<string> | undefined => {
   const close = stat.lastIndexOf(")")
   return close === -1 ? undefined : stat.slice(close + 1).trim().split(/\s+/)
@@ -47,15 +50,17 @@ export const parseStat = (text: string): ProcessInfo | undefined => {
 }
 
 /**
- * Whether an environment belongs to the process of this `/proc/PID/stat`: the kernel's own threads have none, and one
- * that exits has it no more (`PF_KTHREAD` and `PF_EXITING` of field 9).
+ * True if the process of this `/proc/PID/stat` has an environment: kernel threads have none, and an exiting process has
+ * lost it (`PF_KTHREAD` and `PF_EXITING` of field 9).
  */
 export const hasEnvironment = (stat: string): boolean => (Number(fieldsOf(stat)?.[6]) & 0x200004) === 0
 
-/** A process with what was made of its environment. */
+/** A process with what was found in its environment. */
 export type Listed<A> = ProcessInfo & { readonly found: A }
 
-/** Lines of `ps -A -E -ww -o pid=,ppid=,pgid=,sess=,stat=,command=`: the environment follows the command. */
+/**
+ * Parses the output of `ps -A -E -ww -o pid=,ppid=,pgid=,sess=,stat=,command=`: the environment follows the command.
+ */
 export const parsePs = <A>(text: string, look: (environment: string) => A): ReadonlyArray<Listed<A>> =>
   text.split("\n").flatMap((line) => {
     const match = /^\s*(\d+)\s+(\d+)\s+(\d+)\s+(\S+)\s+(\S+)\s+(.*)$/.exec(line)
@@ -72,7 +77,7 @@ export const parsePs = <A>(text: string, look: (environment: string) => A): Read
     }]
   })
 
-/** As many as Node's pool has threads. */
+/** The number of threads in Node's pool. */
 const concurrency = 4
 
 export interface Services {
@@ -88,13 +93,13 @@ const readOrElse = <A>({ fileSystem }: Services, file: string, orElse: A): Effec
 
 const read = (services: Services, file: string): Effect.Effect<string> => readOrElse(services, file, "")
 
-/** How often a process is looked at again that is becoming another program; the pauses add up to 63 ms. */
+/** How often a process that is executing another program is read again; the pauses add up to 63 ms. */
 const patience = 6
 
-/** The kernel does not go by the clock of a test. */
+/** The kernel does not follow a `TestClock`. */
 const kernelClock = Clock.make()
 
-/** Waits a little for a program to have a command. With one it has arrived already, or is one without variables. */
+/** Waits briefly until a new program has a command. One that has a command is loaded, or has no variables. */
 const arrival = (services: Services, pid: string, attempt: number): Effect.Effect<void> =>
   Effect.flatMap(
     readOrElse(services, `/proc/${pid}/cmdline`, undefined),
@@ -102,8 +107,8 @@ const arrival = (services: Services, pid: string, attempt: number): Effect.Effec
   )
 
 /**
- * A process that executes a program has neither a command nor an environment until the program is in its memory: for
- * that long it would be nobody's.
+ * During `exec` a process has neither a command nor an environment until the program is loaded, and would not be
+ * recognized as part of a run.
  */
 export const readProcess = <A>(
   services: Services,
@@ -116,7 +121,7 @@ export const readProcess = <A>(
     return parsed === undefined ? Effect.succeed(undefined) : Effect.flatMap(
       readOrElse(services, `/proc/${pid}/environ`, undefined),
       (environment) => {
-        // One that may not be read is not `""`.
+        // An unreadable environment is `undefined`, not `""`.
         const isWhole = environment !== "" || parsed.zombie || !hasEnvironment(stat) || attempt === patience
         return isWhole
           ? Effect.succeed({ ...parsed, found: look(environment ?? "") })
@@ -131,7 +136,7 @@ export const pids = ({ fileSystem }: Services): Effect.Effect<ReadonlyArray<stri
     Effect.orElseSucceed((): Array<string> => [])
   )
 
-/** Does something for each process, in lanes: a fiber for each of them would cost more than what it does. */
+/** Runs an effect for each process, on a few fibers: one fiber per process would cost more than the work. */
 export const eachOf = <A>(
   pids: ReadonlyArray<string>,
   visit: (pid: string) => Effect.Effect<A>
@@ -151,8 +156,8 @@ const fromProc = <A>(services: Services, look: (environment: string) => A): Effe
   )
 
 /**
- * The directory of a process in `/proc` is made anew, with another number and time, for the next process of its pid. To
- * ask for them costs a seventh of reading the process.
+ * The `/proc` directory of a process is recreated, with another inode and time, for the next process with its pid.
+ * Checking these costs a seventh of reading the process.
  */
 export const identityOf = ({ fileSystem }: Services, pid: string): Effect.Effect<string | undefined> =>
   fileSystem.stat(`/proc/${pid}`).pipe(
@@ -170,13 +175,13 @@ const fromPs = <A>(services: Services, look: (environment: string) => A): Effect
     Effect.orElseSucceed((): ReadonlyArray<Listed<A>> => [])
   )
 
-/** Whether processes are files here. */
+/** True if the system has `/proc`. */
 export const hasProc = ({ fileSystem }: Pick<Services, "fileSystem">): Effect.Effect<boolean> =>
   Effect.orElseSucceed(fileSystem.exists("/proc/self/stat"), () => false)
 
 /**
- * The processes of the machine: from `/proc` where there is one, from `ps` elsewhere. On Windows the process tree is
- * ended by the platform itself, and nothing is listed.
+ * Lists the processes of the machine, from `/proc` if it exists, else from `ps`. On Windows the platform itself ends
+ * the process tree, and nothing is listed.
  */
 export const list = <A>(
   services: Services,
@@ -186,18 +191,18 @@ export const list = <A>(
     ? Effect.succeed([])
     : Effect.flatMap(hasProc(services), (hasProc) => hasProc ? fromProc(services, look) : fromPs(services, look))
 
-/** This process, told from a later one with the same pid. */
+/** The identity of this process, distinct from a later one with the same pid. */
 export interface Self {
-  /** Pids mean something only inside it; empty if there are no namespaces. */
+  /** The namespace in which the pid is valid; empty without namespaces. */
   readonly namespace: string
   readonly pid: number
-  /** The time of its start in `/proc`; empty without `/proc`. */
+  /** The start time in `/proc`; empty without `/proc`. */
   readonly started: string
   /** The boot of the machine, to which pids and times belong; empty if the system does not name it. */
   readonly boot: string
 }
 
-/** This process; `undefined` if it cannot be told from others. */
+/** Identifies this process; `undefined` if that is not possible. */
 export const self = (services: Services): Effect.Effect<Self | undefined> =>
   Effect.gen(function*() {
     const { executor, fileSystem, path } = services
@@ -223,6 +228,6 @@ export const self = (services: Services): Effect.Effect<Self | undefined> =>
 export const selfPid = ({ fileSystem }: Pick<Services, "fileSystem">): Effect.Effect<number> =>
   fileSystem.readLink("/proc/self").pipe(Effect.map(Number), Effect.orElseSucceed(() => 0))
 
-/** Whether it is certain that no process has a pid. */
+/** True if certainly no process has this pid. */
 export const isGone = ({ fileSystem }: Pick<Services, "fileSystem">, pid: number): Effect.Effect<boolean> =>
   Effect.match(fileSystem.exists(`/proc/${pid}`), { onFailure: () => false, onSuccess: (exists) => !exists })

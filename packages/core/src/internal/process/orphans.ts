@@ -21,13 +21,13 @@ interface Services {
   readonly forceKillAfter: Duration.Duration
 }
 
-/** As `plan` makes it. A shorter text from a damaged file could stand in the environment of any process. */
+/** The format that `plan` creates. A shorter text from a damaged file could match any process. */
 const isRunId = (text: string): boolean => /^[0-9a-z]{15}$/.test(text)
 
-/** Whether the program that has started a run is alive: a file can name any run. */
+/** True if the program that started a run is alive: a file can name any run. */
 const isUnderWay = (services: Services, runId: string): Effect.Effect<boolean> =>
   Effect.gen(function*() {
-    // Of a run inside this one the last id is its own, and so is the program.
+    // A run nested in this one has its own id last, and names its own program.
     const programOf = (environment: string): string | undefined =>
       processList.valueIn(environment, processTable.variable)?.split(":").at(-1) === runId
         ? owners.innermost(processList.valueIn(environment, variable))
@@ -50,7 +50,7 @@ const waitGone = (
     body: () => Effect.delay(members, 50)
   }).pipe(Effect.timeoutOption(patience), Effect.map(Option.isSome))
 
-/** Ends what a dead program has left of a run, so that nobody else writes into its session. */
+/** Ends the processes that a dead program left of a run, so that nothing else writes into its session. */
 export const end = (services: Services, runId: string): Effect.Effect<void> =>
   Effect.gen(function*() {
     if (!isRunId(runId)) return
@@ -59,13 +59,15 @@ export const end = (services: Services, runId: string): Effect.Effect<void> =>
     const found = yield* members
     if (found.length === 0) return
     if (yield* isUnderWay(services, runId)) {
-      return yield* Effect.logWarning(`The run ${runId} is left alone: the program that has started it is alive`)
+      return yield* Effect.logWarning(
+        `Not ending the processes of run ${runId}: the program that started it is still running`
+      )
     }
     yield* table.kill(found, "TERM")
     if (!(yield* waitGone(members, found, forceKillAfter))) yield* table.kill(yield* members, "KILL")
   })
 
-/** The processes of a run that are there, once those that were killed have had a second to go. */
+/** The processes of a run that still exist after killed ones have had a second to end. */
 export const left = (table: ProcessTable, runId: string): Effect.Effect<ReadonlyArray<number>> =>
   Effect.gen(function*() {
     if (!isRunId(runId)) return []

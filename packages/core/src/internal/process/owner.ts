@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import * as processList from "./list.js"
 import type { Listed } from "./list.js"
 
-/** A program that has started processes, told from a later one with the same pid. */
+/** The identity of a program that started processes, distinct from a later one with the same pid. */
 export type Owner = processList.Self
 
 export const format = ({ boot, namespace, pid, started }: Owner): string =>
@@ -20,7 +20,7 @@ export const innermost = (value: string | undefined): string | undefined => valu
 
 export interface Reader {
   readonly self: Owner
-  /** The owner that our own environment names: we are a tool of what it has started. */
+  /** The owner that our own environment names: we run as a tool of a process that it started. */
   readonly above: string | undefined
 }
 
@@ -41,7 +41,7 @@ const stateOf = (
   return !found.zombie && (owner.started === "" || found.identity === owner.started) ? "alive" : "dead"
 }
 
-/** Whether the owner that a text names is certain to be gone. */
+/** True if the owner that a text names is certainly gone. */
 export const isDead = (
   services: Pick<processList.Services, "fileSystem">,
   table: ReadonlyArray<Listed<unknown>>,

@@ -3,8 +3,8 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 
 /**
- * Whether something is what `mkdtemp` makes, or a file in it, for this user: no symbolic link, and nobody else could
- * have written to it. In a temporary directory everybody can put anything under any name.
+ * True for a directory as created by `mkdtemp` for this user, or a file in it: not a symbolic link, and not writable by
+ * others. In a shared temporary directory anybody can create anything under any name.
  */
 export const isOwn = (
   fileSystem: FileSystem.FileSystem,
@@ -19,7 +19,7 @@ export const isOwn = (
       (type === "File" || (info.mode & 0o777) === 0o700)
   }).pipe(Effect.orElseSucceed(() => false))
 
-/** The user of this process, as the files tell that it makes. */
+/** The user of this process, as the owner of a file that it creates. */
 export const user = (fileSystem: FileSystem.FileSystem): Effect.Effect<Option.Option<number>> =>
   Effect.scoped(Effect.flatMap(
     fileSystem.makeTempDirectoryScoped({ prefix: "effect-opencode-" }),

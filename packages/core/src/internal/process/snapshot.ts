@@ -1,23 +1,23 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 
-/** The processes that were there at some time: by pid, what another process of the same pid will not have. */
+/** The processes that existed at some time: identities by pid. */
 export type Baseline = ReadonlyMap<string, string>
 
-/** A process that was come across. */
+/** A process in a snapshot. */
 export interface Entry<A> {
   readonly pid: string
-  /** `undefined` where the platform does not tell: it is never taken for one that was there before. */
+  /** `undefined` if the platform does not report it: such a process never counts as part of a baseline. */
   readonly identity: string | undefined
-  /** What was read of it; nothing where all who ask have known it from before. */
+  /** What was read about it; `undefined` if every caller already has it in its baseline. */
   readonly info: A | undefined
 }
 
-/** Looks at the processes of the machine, once for all who ask at the same time. */
+/** Takes snapshots of the machine's processes, one for all concurrent callers. */
 export interface Snapshots<A> {
-  /** What runs now and did not run before, never older than the question. */
+  /** The processes that run now and are not in `before`, never older than the call. */
   readonly changedSince: (before: Baseline | undefined) => Effect.Effect<ReadonlyArray<A>>
-  /** Processes that are older than whatever is started next; not all of them. */
+  /** Processes that are older than anything started after the call; possibly not all of them. */
   readonly baseline: Effect.Effect<Baseline>
 }
 
@@ -26,7 +26,7 @@ const nothing: Baseline = new Map()
 export const isKnown = (entry: Pick<Entry<unknown>, "pid" | "identity">, before: Baseline): boolean =>
   entry.identity !== undefined && before.get(entry.pid) === entry.identity
 
-/** Whether nobody who asks wants to know more of it. */
+/** True when every caller already has it in its baseline. */
 export const isKnownToAll = (
   entry: Pick<Entry<unknown>, "pid" | "identity">,
   wanted: ReadonlySet<Baseline>
@@ -35,7 +35,7 @@ export const isKnownToAll = (
   return true
 }
 
-/** What later looks can be held against. */
+/** The baseline for later snapshots. */
 const baselineOf = (entries: ReadonlyArray<Entry<unknown>>): Baseline => {
   const found = new Map<string, string>()
   for (const { identity, pid } of entries) if (identity !== undefined) found.set(pid, identity)
@@ -48,8 +48,8 @@ interface Look<A> {
 }
 
 /**
- * `look` reads those processes that are not known to all of `wanted`. Reading a process takes longer than everything
- * else about a short run, and there can be thousands that have nothing to do with it.
+ * Makes snapshots with `look`, which reads the processes that are missing from one of the `wanted` baselines. Reading a
+ * process takes longer than the rest of a short run, and there can be thousands of unrelated ones.
  */
 export const make = <A>(
   look: (wanted: ReadonlySet<Baseline>) => Effect.Effect<ReadonlyArray<Entry<A>>>
@@ -77,8 +77,8 @@ export const make = <A>(
   })
 
   /**
-   * A look that has begun may have passed by what came up since, so whoever asks meanwhile waits for another one. Only
-   * the waiting can be interrupted: a look that is said to be under way is.
+   * A running snapshot may have missed newer processes, so callers that arrive meanwhile wait for the next one. Only
+   * the waiting is interruptible: a snapshot marked as running really runs.
    */
   const ask = (before: Baseline | undefined): Effect.Effect<ReadonlyArray<Entry<A>>> =>
     Effect.fiberIdWith((id) => {

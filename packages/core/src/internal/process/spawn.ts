@@ -16,13 +16,13 @@ import type { ProcessTable, Seen } from "./table.js"
 import * as wholeStdin from "./wholeStdin.js"
 import type { Invocation } from "./wholeStdin.js"
 
-/** How a process ended; `Lost` if that could not be found out. */
+/** How a process ended; `Lost` if that is unknown. */
 export type ProcessExit =
   | { readonly _tag: "Code"; readonly code: number }
   | { readonly _tag: "Signal"; readonly signal: string }
   | { readonly _tag: "Lost" }
 
-/** A started process that is certain to be ended with its scope. */
+/** A started process that ends at the latest when its scope closes. */
 export interface Running {
   readonly pid: number
   readonly stdout: Stream.Stream<Uint8Array, PlatformError>
@@ -30,8 +30,8 @@ export interface Running {
   readonly exit: Effect.Effect<ProcessExit>
   readonly hasExited: Effect.Effect<boolean>
   /**
-   * Ends whatever is left of the run: asks politely, then, after the grace or at once with `force`, does not ask.
-   * Gives the pids that could not be ended. Can be called again, and after the process has exited.
+   * Ends the remaining processes of the run: SIGTERM, then SIGKILL after the grace, or at once with `force`. Returns
+   * the pids that could not be ended. Can be called repeatedly, and after the process has exited.
    */
   readonly terminate: (options?: { readonly force?: boolean }) => Effect.Effect<ReadonlyArray<number>>
 }
@@ -40,25 +40,25 @@ export interface StartOptions {
   readonly binary: string
   readonly cwd: string
   readonly invocation: Invocation
-  /** Whether the child inherits our environment. */
+  /** True if the child inherits our environment. */
   readonly extendEnv: boolean
-  /** The id of the run, which the environment of its processes has in `processTable.variable`. */
+  /** The id of the run, in the variable `processTable.variable` of its processes. */
   readonly marker: string
   /** The same for processes with an empty environment, see `limitMark`. */
   readonly limit?: string | undefined
   readonly forceKillAfter: Duration.Duration
-  /** Not to be started with a part of its stdin. */
+  /** If set, the process is not started with incomplete stdin. */
   readonly wholeStdin?: wholeStdin.Options | undefined
   readonly onExit?: () => void
 }
 
 /**
- * A first SIGTERM does not end OpenCode while it installs its plugin package, a second one does (1.18.33). One that is
- * not asked twice would take the whole grace for that.
+ * SIGTERM is repeated after this time, because OpenCode ignores the first one while it installs its plugin package
+ * (1.18.33) and would use up the whole grace.
  */
 const askAgainAfter = Duration.seconds(1)
 
-/** How long the kernel gets to carry out a SIGKILL before we give a process up. */
+/** How long the kernel may take for a SIGKILL before we give a process up. */
 const killPatience = Duration.seconds(2)
 
 const toExit = (error: PlatformError): ProcessExit => {
@@ -72,7 +72,7 @@ const toExit = (error: PlatformError): ProcessExit => {
 const spawnError = (options: StartOptions, cause: Cause.Cause<PlatformError>): OpenCodeSpawnError => {
   const reason = Option.match(Cause.failureOption(cause), {
     onSome: systemError.reasonOf,
-    // Node throws for arguments that are too long and for NUL; its code is the only part without the arguments.
+    // Node throws for NUL and for arguments that are too long; only its error code is free of the arguments.
     onNone: () => {
       const defect = Cause.squash(cause)
       return defect instanceof Error && "code" in defect ? String(defect.code) : "the process could not be created"
@@ -95,8 +95,8 @@ export const start = (
   Effect.uninterruptibleMask((restore) =>
     Effect.gen(function*() {
       const scope = yield* Effect.scope
-      // The executor's own finalizer waits for ever on a process that cannot be ended, so it gets a scope that can
-      // be left behind.
+      // The executor's own finalizer waits for ever for a process that cannot be ended, so it gets a scope that can be
+      // abandoned.
       const processScope = yield* Scope.make()
       const program = options.wholeStdin === undefined
         ? options
@@ -121,7 +121,7 @@ export const start = (
       const exited = yield* Deferred.make<ProcessExit>()
       yield* process.exitCode.pipe(
         Effect.matchCause({
-          // A defect too: whoever waits for the exit must learn of it.
+          // A defect, too, because others wait for the exit.
           onFailure: (cause): ProcessExit =>
             Option.match(Cause.failureOption(cause), { onNone: () => ({ _tag: "Lost" }), onSome: toExit }),
           onSuccess: (code): ProcessExit => ({ _tag: "Code", code })
@@ -147,7 +147,7 @@ export const start = (
           )
         )
 
-      // `kill` of the executor waits for the exit, for ever if need be, so it gets a fiber of its own.
+      // The executor's `kill` waits for the exit without a limit, so it runs on its own fiber.
       const signalGroup = (signal: CommandExecutor.Signal) =>
         Effect.unlessEffect(
           process.kill(signal).pipe(Effect.ignore, Effect.interruptible, Effect.forkIn(processScope)),
@@ -167,8 +167,8 @@ export const start = (
           Effect.map(Option.isSome)
         )
 
-      // The pids belong to whoever gets them next, so nothing is looked for or signalled once everything is gone, and
-      // the executor, which signals the group of a failed process, is let go at once.
+      // Pids are reused, so nothing is searched for or signalled once everything has ended. The executor, which signals
+      // the group of a failed process, is released at once.
       let isClean = false
       const clean = Effect.suspend(() => {
         isClean = true
@@ -177,7 +177,7 @@ export const start = (
 
       const end = (force: boolean): Effect.Effect<ReadonlyArray<number>> =>
         Effect.gen(function*() {
-          // Before the signal: afterwards the children have lost their parent.
+          // Before the signal, because afterwards the children have lost their parent.
           const before = yield* members
           if (before.length === 0 && (yield* Deferred.isDone(exited))) {
             return yield* clean

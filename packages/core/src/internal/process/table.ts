@@ -5,32 +5,34 @@ import * as limitMark from "./limitMark.js"
 import * as processList from "./list.js"
 import * as snapshot from "./snapshot.js"
 
-/** One process of the machine, as far as the sweep needs it. */
+/** A process of the machine, with what ending a run needs. */
 export interface ProcessInfo extends processList.ProcessInfo {
   /** Whether its environment, or its limit, names the run. */
   readonly marked: boolean
 }
 
-/** A process that was seen, so that it can be told from a later one of the same pid. */
+/** A process that was seen, distinct from a later one with the same pid. */
 export type Seen = Pick<ProcessInfo, "pid" | "identity">
 
-/** The variable by which the processes of a run are found again: ids of runs, separated by colons. */
+/** The variable by which the processes of a run are found: ids of runs, separated by colons. */
 export const variable = "EFFECT_OPENCODE_RUN"
 
-/** Whether an environment names the run. The id alone may stand in the environment of anybody who looks for it. */
+/**
+ * True if an environment names the run in our variable. The id alone also occurs in the environment of programs that
+ * search for it.
+ */
 export const isMarked = (environment: string, runId: string): boolean =>
   processList.valueIn(environment, variable)?.split(":").includes(runId) === true
 
 /**
  * The processes of a run: those whose environment names it, those in the group of its first process, those that were
- * seen to be its own before, and whatever descends from any of them. The first process itself is left out, and so is
- * everything in `except`.
+ * found earlier, and all their descendants. The first process itself and everything in `except` are left out.
  */
 export const members = (
   table: ReadonlyArray<ProcessInfo>,
   run: { readonly pid: number; readonly except: ReadonlySet<number>; readonly known?: ReadonlyArray<Seen> }
 ): ReadonlyArray<number> => {
-  // Without a first process there is no tree to follow: 0 and 1 are the parents of everything.
+  // Pids 0 and 1 are ancestors of everything, so without a first process there is no tree to follow.
   const rooted = run.pid > 1
   const wasSeen = (p: ProcessInfo) => run.known?.some(({ identity, pid }) => pid === p.pid && identity === p.identity)
   const isOurs = (p: ProcessInfo) =>
@@ -50,9 +52,9 @@ export const members = (
 
 /** Lists the processes of the machine and sends them signals. */
 export interface ProcessTable {
-  /** Processes that cannot be of a run that is started next, to be named in its `before`. */
+  /** Processes that cannot belong to a run started afterwards; its `before`. */
   readonly baseline: Effect.Effect<snapshot.Baseline>
-  /** The processes of a run besides its first one; empty where the platform has no way to tell. */
+  /** The processes of a run except its first one; empty if the platform cannot tell. */
   readonly members: (run: {
     readonly pid: number
     readonly marker: string
@@ -60,7 +62,7 @@ export interface ProcessTable {
     readonly limit?: string | undefined
     /** What was there before the run began: none of it is of the run, so none of it is read. */
     readonly before?: snapshot.Baseline | undefined
-    /** What was found earlier: it is found again also where its parents have ended. */
+    /** Processes found earlier; they are found again even if their parents have ended. */
     readonly known?: ReadonlyArray<Seen>
   }) => Effect.Effect<ReadonlyArray<Seen>>
   readonly kill: (processes: ReadonlyArray<Seen>, signal: "TERM" | "KILL") => Effect.Effect<void>
@@ -76,7 +78,7 @@ interface Origin {
 
 type Environed = processList.Listed<Origin>
 
-/** A look at all processes that reads no more of them than somebody wants. */
+/** Makes the snapshots of the table, which read only the processes that a caller needs. */
 const survey =
   (services: processList.Services, leaders: ReadonlySet<string>) =>
   (wanted: ReadonlySet<snapshot.Baseline>): Effect.Effect<ReadonlyArray<snapshot.Entry<Environed>>> => {
@@ -101,7 +103,7 @@ const survey =
     )
   }
 
-/** Only the signals need a process of their own, and only where there is something to signal. */
+/** Only sending signals spawns a process, and only if there is something to signal. */
 export const make = (services: processList.Services): Effect.Effect<ProcessTable> =>
   Effect.gen(function*() {
     const { executor } = services
@@ -132,7 +134,7 @@ export const make = (services: processList.Services): Effect.Effect<ProcessTable
         }),
       kill: (processes, signal) =>
         processes.length === 0 ? Effect.void : executor.exitCode(
-          // The shell's own `kill`: slim images have no such program.
+          // The shell's builtin `kill`, because slim images lack the program.
           Command.make(
             "sh",
             "-c",

@@ -5,9 +5,9 @@
 const takenAtOnce = 4096
 
 /**
- * Collects stdin in a file and becomes the program with the file as its stdin, unless that is shorter than announced:
- * then the writer has died. The tools are looked for in the usual places first: `PATH` can name none, or the working
- * directory, where a project could put its own.
+ * Collects stdin in a file and executes the program with the file as its stdin, unless the file is shorter than
+ * announced, which means that the writer has died. The tools are searched in the usual places first: `PATH` can lack
+ * them, or contain the working directory, where a project could place its own.
  */
 const script = [
   "(PATH=/usr/bin:/bin${PATH:+:$PATH}; umask 077; cat > \"$1\"; [ $(wc -c < \"$1\") -eq \"$2\" ] || { rm -f \"$1\"; exit 1; })",
@@ -17,35 +17,35 @@ const script = [
   "exec \"$@\""
 ].join(" && ")
 
-/** Not by its name alone: a `PATH` with a relative directory would find one in the project. */
+/** An absolute path, because a `PATH` with a relative directory would find one in the project. */
 export const shell = "/bin/sh"
 
-/** What the script is called, by which tests with a scripted executor see through it. */
+/** The name of the script, by which tests with a scripted executor recognize it. */
 const name = "effect-opencode"
 
-/** Everything that a process is started with. */
+/** The arguments, environment and stdin of a process. */
 export interface Invocation {
   readonly args: ReadonlyArray<string>
   readonly env: { readonly [name: string]: string }
   readonly stdin: string
 }
 
-/** A program and its input. */
+/** A program and its invocation. */
 export interface Program {
   readonly binary: string
   readonly invocation: Invocation
 }
 
 export interface Options {
-  /** Does not exist, and is removed before the program starts. */
+  /** The file for stdin. It must not exist, and is removed before the program starts. */
   readonly file: string
-  /** The program would do something without any input too. */
+  /** True if the program also acts without any input. */
   readonly actsOnNothing: boolean
 }
 
 /**
- * Makes sure that a program sees all of its stdin or is not started: OpenCode takes what a dead writer has left for the
- * whole prompt.
+ * Wraps a program so that it receives its complete stdin or is not started: OpenCode would take what a dead writer left
+ * as the whole prompt.
  */
 export const guarded = ({ binary, invocation }: Program, options: Options): Program => {
   const bytes = invocation.stdin === "" ? 0 : new TextEncoder().encode(invocation.stdin).length

@@ -24,7 +24,7 @@ import * as telemetry from "./telemetry.js"
 import type { Prepare, Request } from "./transport.js"
 import * as watchdogs from "./watchdog.js"
 
-/** What one attempt needs from the run that it belongs to. */
+/** The parts of a run that one attempt needs. */
 export interface Context {
   readonly client: Client
   readonly plan: plans.Plan
@@ -33,11 +33,11 @@ export interface Context {
   readonly number: number
   readonly expiry: Expiry
   readonly sinks: recorders.Sinks
-  /** Keep the events, for a result or an error that carries them. */
+  /** True if a result or an error will carry the events. */
   readonly collect: boolean
-  /** Somebody reads the events. */
+  /** True if a consumer reads the events. */
   readonly listening: boolean
-  /** A limit of cost that ends the run where the cost is unknown. */
+  /** A cost limit that ends the run if the cost is unknown. */
   readonly unpriced: watchdogs.Unpriced | undefined
   readonly onSuccess: (success: Success) => void
 }
@@ -47,17 +47,17 @@ export interface Expiry {
   /** By `monotonic.millis`. */
   readonly at: number
   readonly await: Effect.Effect<void>
-  /** Cuts a wait short at the end, after so many attempts: waiting counts. */
+  /** Interrupts a wait when the time is over, after the given number of attempts. */
   readonly inTime: <A, E, R>(
     effect: Effect.Effect<A, E, R>,
     attempts: number
   ) => Effect.Effect<A, E | OpenCodeTimeoutError, R>
 }
 
-/** The events of a run, chunk by chunk, where somebody reads them; fails with nothing at the end. */
+/** Pulls the next chunk of a run's events, if they are read; fails with `None` at the end. */
 export type Pull = Effect.Effect<Chunk.Chunk<RunEvent>, Option.Option<RunError>>
 
-/** What is known of an attempt that finished. */
+/** The facts about an attempt that finished. */
 export interface Success {
   readonly finished: verdicts.Finished
   readonly recovered: boolean
@@ -65,7 +65,10 @@ export interface Success {
   readonly partial: RunSnapshot
 }
 
-/** One attempt: its events, then the verdict where there is one to fail with. It is over with the scope. */
+/**
+ * Runs one attempt: emits its events, then fails if the verdict is an error. It ends at the latest when the scope
+ * closes.
+ */
 export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scope> =>
   Effect.gen(function*() {
     const { client, plan } = context
@@ -87,20 +90,20 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
     const keepRaw = context.collect && plan.options.keepRaw === true
     const outbox = context.listening ? yield* Mailbox.make<Chunk.Chunk<RunEvent>, RunError>(1) : undefined
     if (outbox !== undefined) {
-      // Whoever waits for more events of a run that is ended from outside.
+      // Releases a consumer that waits for events of a run that is ended from outside.
       yield* Scope.addFinalizer(scope, outbox.failCause(Cause.interrupt(FiberId.none)))
     }
-    // Remembered only where somebody asks for what stdout does not show.
+    // Kept only if the parts missing from stdout will be recovered.
     const parts = plan.options.recover === undefined && plan.options.usage === undefined
       ? undefined
       : sessionExport.parts()
 
-    // Whoever need not wait need not be cut short.
+    // Fast path: no timeout race when a slot is free.
     const entered = yield* tryEnter(client, providerOf(context))
     const pass = Option.isSome(entered)
       ? entered.value
       : yield* inTime(enter(client, providerOf(context)))
-    // As late as possible: those who stood before us in the queue have spent since.
+    // As late as possible, because runs ahead of us in the queue have spent meanwhile.
     if (fleet !== undefined) yield* fleet.check()
     if (transcript !== undefined) {
       yield* transcript.start({
@@ -112,7 +115,7 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
         temporary: prepared.temporary
       })
     }
-    // Here, because the time for the start begins: that for the wait at the gate is not OpenCode's.
+    // Here, because the start-up time begins now: the wait at the gate does not count.
     const watchdog = yield* watchdogs.make(plan, monotonicClock.millis(clock), context.expiry.at, context.unpriced)
     const recorder = recorders.make({
       ...context.sinks,
@@ -153,7 +156,7 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
       lostLines: state.lostLines === 0 ? undefined : state.lostLines
     })
 
-    /** The run's time is also that of the questions after it. */
+    /** The run's total time also limits the queries after it. */
     const untilExpired = <A>(asking: Effect.Effect<A>, otherwise: A): Effect.Effect<A> =>
       Effect.raceFirst(asking, Effect.as(context.expiry.await, otherwise))
 
@@ -174,7 +177,7 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
       if (hidden !== undefined) yield* recorder.hidden(hidden)
       if (state.lostLines > 0) {
         yield* Effect.logWarning(
-          `${state.lostLines} ${state.lostLines === 1 ? "line" : "lines"} of OpenCode's stdout could be events and ` +
+          `${state.lostLines} ${state.lostLines === 1 ? "line" : "lines"} of OpenCode's stdout could be events but ` +
             `cannot be read: run ${plan.runId}`
         )
       }
@@ -190,7 +193,7 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
           redact: plan.redactor.text
         })
       const first = judge(partial)
-      // Errors are logged and sent on, events and all; a result is for the caller, who gets it as it was.
+      // Errors are logged and passed on with their events, so they are masked; a result goes to the caller unchanged.
       const verdict = Either.isLeft(first) ? judge(plan.clean(partial)) : first
       if (transcript !== undefined) {
         yield* transcript.end({
@@ -222,7 +225,7 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
     return Effect.catchAllCause(outbox.take, endOf)
   }).pipe(telemetry.inSpan("OpenCode.attempt", { "opencode.attempt": context.number }))
 
-/** A mailbox (3.22) adds its own end to whatever it was ended with. */
+/** A mailbox (3.22) adds its own end to the cause that it was ended with. */
 const endOf = (
   cause: Cause.Cause<RunError | Cause.NoSuchElementException>
 ): Effect.Effect<never, Option.Option<RunError>> => {
@@ -234,14 +237,14 @@ const endOf = (
     : Effect.fail(Option.none())
 }
 
-/** Passes both gates if nobody has to wait. */
+/** Passes both gates if neither requires waiting. */
 const tryEnter = (
   client: Client,
   provider: string | undefined
 ): Effect.Effect<Option.Option<Pass>, never, Scope.Scope> =>
   Effect.flatMap(client.rateGate.isOpen(provider), (isOpen) => isOpen ? client.gate.tryEnter : Effect.succeedNone)
 
-/** Passes both gates. Who is told to wait for a provider leaves the place among the starting to others. */
+/** Passes both gates; a run held back by the rate gate gives its start slot to another. */
 const enter = (client: Client, provider: string | undefined): Effect.Effect<Pass, never, Scope.Scope> =>
   Effect.gen(function*() {
     yield* client.rateGate.wait(provider)

@@ -9,7 +9,7 @@ import type { RateGate } from "./rateGate.js"
 import type { Gate } from "./startupGate.js"
 import type { Transport } from "./transport.js"
 
-/** What the runs of one layer share. */
+/** The state and services that the runs of one layer share. */
 export interface Client {
   readonly fileSystem: FileSystem.FileSystem
   readonly path: Path.Path
@@ -19,6 +19,6 @@ export interface Client {
   readonly defaults: RunOptions
   readonly retry: Schedule.Schedule<unknown, OpenCodeSqliteError>
   readonly transport: Transport
-  /** What the runs end with. */
+  /** The lifetime that ends the runs. */
   readonly lifetime: Lifetime
 }

@@ -5,26 +5,26 @@ import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import { OpenCodeConfigError } from "../../OpenCodeError.js"
 
-/** What ends together: the runs of a layer, the turns of a session, the fibers of a stream. */
+/** A group of effects that end together: the runs of a layer, the turns of a session, the fibers of a stream. */
 export interface Lifetime {
   /**
    * Runs an effect on a fiber that the end of the lifetime interrupts and waits for, even if the caller cannot be
-   * interrupted. After the end it is refused.
+   * interrupted. Refused after the end.
    */
   readonly run: <A, E>(effect: Effect.Effect<A, E>) => Effect.Effect<A, E | OpenCodeConfigError>
-  /** A lifetime that ends with this one or with the caller's scope. */
+  /** Makes a lifetime that ends with this one or with the caller's scope. */
   readonly inner: (name: string) => Effect.Effect<Lifetime, OpenCodeConfigError, Scope.Scope>
-  /** Is closed once everything that ran has ended. */
+  /** Closed once everything that ran has ended. */
   readonly scope: Scope.Scope
 }
 
-/** One that runs inside a lifetime. */
+/** A running member of a lifetime. */
 interface Member {
   /** Ends it and waits for it. */
   readonly end: (exit: Exit.Exit<unknown, unknown>) => Effect.Effect<void>
 }
 
-/** The runs that the current fiber is inside of. */
+/** The members that the current fiber runs inside. */
 class Around extends Context.Reference<Around>()("effect-opencode/internal/lifetime/Around", {
   defaultValue: (): ReadonlyArray<Member> => []
 }) {}
@@ -49,7 +49,7 @@ const unsafeMake = (name: string, scope: Scope.CloseableScope, onEnd: (self: Mem
       Effect.uninterruptibleMask((restore) =>
         Effect.flatMap(Around, (around) =>
           Effect.withFiberRuntime<A, E | OpenCodeConfigError>((fiber) => {
-            // In one step: nothing starts between the look and the registration.
+            // In one step, so that nothing starts between the check and the registration.
             if (!isOpen) return refused
             const member: Member = { end: () => Effect.asVoid(Fiber.interrupt(fiber)) }
             members.add(member)
@@ -57,7 +57,7 @@ const unsafeMake = (name: string, scope: Scope.CloseableScope, onEnd: (self: Mem
             return Effect.provideService(effect, Around, [...around, member])
           }).pipe(
             Effect.interruptible,
-            // A failure is the caller's, and nothing to be logged as one that nobody handles.
+            // The caller handles the failure, so it must not be logged as unhandled.
             Effect.exit,
             Effect.forkDaemon,
             Effect.flatMap((fiber) =>
@@ -80,7 +80,7 @@ const unsafeMake = (name: string, scope: Scope.CloseableScope, onEnd: (self: Mem
       })),
     end: (exit) =>
       Effect.flatMap(Around, (around) => {
-        // A run that ends its own lifetime would wait for itself.
+        // A run that ends its own lifetime must not wait for itself.
         const isInside = around.some((member) => members.has(member))
         if (!isOpen) return isInside ? Effect.void : ended.await
         isOpen = false
@@ -90,7 +90,7 @@ const unsafeMake = (name: string, scope: Scope.CloseableScope, onEnd: (self: Mem
   return self
 }
 
-/** A lifetime that ends with the scope. */
+/** Makes a lifetime that ends with the scope. */
 export const make = (name: string): Effect.Effect<Lifetime, never, Scope.Scope> =>
   Effect.uninterruptible(Effect.gen(function*() {
     const outer = yield* Effect.scope

@@ -18,7 +18,7 @@ import * as redact from "../opencode/redact.js"
 import * as limits from "../util/limits.js"
 import { isObject } from "../util/object.js"
 
-/** What is settled before anything is spawned. */
+/** Everything that is decided before anything is spawned. */
 export interface Plan {
   readonly runId: string
   readonly startedAt: number
@@ -26,18 +26,18 @@ export interface Plan {
   readonly options: RunOptions
   readonly cwd: string
   readonly budget: { readonly [K in Exclude<keyof Budget, "unpriced">]-?: number }
-  /** `"allow"` where there is no limit of cost. */
+  /** `"allow"` without a cost limit. */
   readonly unpriced: Unpriced
-  /** Whether the caller has given a model a price, so that a cost of 0 is none. */
+  /** True if the caller has set a price for a model, so that a cost of 0 is a real cost. */
   readonly isPriced: (model: string | undefined) => boolean
   readonly timeout: Duration.Duration
   readonly startupTimeout: Duration.Duration
   readonly idleTimeout: Duration.Duration
   readonly exitGrace: Duration.Duration
   readonly maxProviderRetries: number
-  /** Cleans what goes into errors and transcripts. */
+  /** Masks secrets in errors and transcripts. */
   readonly redactor: redact.Redactor
-  /** Cleans the facts that an error carries. */
+  /** Masks secrets in the facts that an error carries. */
   readonly clean: (partial: RunSnapshot) => RunSnapshot
 }
 
@@ -58,7 +58,7 @@ const isPriced = ({ configOverrides }: RunOptions, model = ""): boolean => {
 
 export const provider = (options: RunOptions): string | undefined => options.model?.split("/")[0]
 
-/** What a plan takes from the layer of its run. */
+/** The parts of a layer that a plan needs. */
 interface Layer {
   readonly path: Path.Path
   readonly defaults: RunOptions
@@ -68,7 +68,7 @@ interface Layer {
   }
 }
 
-/** Settles what needs neither the disk nor a process. */
+/** Decides everything that needs neither the disk nor a process. */
 export const make = (client: Layer, prompt: string, own: RunOptions): Effect.Effect<Plan, OpenCodeConfigError> =>
   Effect.gen(function*() {
     const startedAt = yield* Clock.currentTimeMillis
@@ -117,7 +117,7 @@ const expandOne = <A extends string | undefined>(
 ): Effect.Effect<A | string, OpenCodeConfigError> =>
   file?.startsWith("~") === true ? expandHome.expand(path, option, file) : Effect.succeed(file)
 
-/** Puts the home directory in the place of `~`. With a server, `dir` and `files` are paths of its machine. */
+/** Replaces `~` by the home directory. With a server, `dir` and `files` are paths of its machine. */
 export const expand = (
   client: Pick<Files, "path">,
   options: RunOptions
@@ -143,23 +143,23 @@ const isDirectory = (client: Files, directory: string) =>
     Effect.orElseSucceed(() => false)
   )
 
-/** Looks at what the run needs on the disk. */
+/** Checks the files and directories that the run needs. */
 export const checkFiles = (client: Files, plan: Plan): Effect.Effect<void, OpenCodeConfigError> =>
   Effect.gen(function*() {
     const { cwd, options } = plan
-    // The one that the program is in is there.
+    // The default is our own cwd, which exists.
     if (options.cwd !== undefined && !(yield* isDirectory(client, cwd))) {
-      return yield* new OpenCodeConfigError({ path: "cwd", reason: `there is no directory ${cwd}` })
+      return yield* new OpenCodeConfigError({ path: "cwd", reason: `the directory ${cwd} does not exist` })
     }
-    // With a server the files and the directory are looked for where the server runs.
+    // With a server, the files and the directory are on the server's machine.
     if (options.attach !== undefined) return
     if (options.dir !== undefined && !(yield* isDirectory(client, client.path.resolve(cwd, options.dir)))) {
-      return yield* new OpenCodeConfigError({ path: "dir", reason: `there is no directory ${options.dir}` })
+      return yield* new OpenCodeConfigError({ path: "dir", reason: `the directory ${options.dir} does not exist` })
     }
     yield* checkAttachments(client, plan)
   })
 
-/** Looks for the files that go to the model. */
+/** Checks the files that are sent to the model. */
 export const checkAttachments = (client: Files, { cwd, options }: Plan): Effect.Effect<void, OpenCodeConfigError> =>
   Effect.gen(function*() {
     for (const [index, file] of (options.files ?? []).entries()) {
@@ -168,7 +168,7 @@ export const checkAttachments = (client: Files, { cwd, options }: Plan): Effect.
         () => false
       )
       if (!there) {
-        return yield* new OpenCodeConfigError({ path: `files.${index}`, reason: `there is no file ${file}` })
+        return yield* new OpenCodeConfigError({ path: `files.${index}`, reason: `the file ${file} does not exist` })
       }
     }
   })

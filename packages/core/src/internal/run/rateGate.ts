@@ -5,13 +5,13 @@ import * as check from "../opencode/check.js"
 import type { Problem } from "../opencode/problem.js"
 import * as monotonicClock from "../util/monotonicClock.js"
 
-/** Holds new starts back while a provider asks for patience. */
+/** Holds back new starts while a provider limits the rate. */
 export interface RateGate {
-  /** Whether the provider may be asked; `undefined` stands for OpenCode's default model. */
+  /** True if the provider may be asked; `undefined` stands for OpenCode's default model. */
   readonly isOpen: (provider: string | undefined) => Effect.Effect<boolean>
   /** Waits until the provider may be asked again. */
   readonly wait: (provider: string | undefined) => Effect.Effect<void>
-  /** A run was told to slow down. */
+  /** Called when a provider rate-limits a run. */
   readonly onRateLimited: (
     provider: string | undefined,
     retryAfter: Duration.Duration | undefined
@@ -30,7 +30,7 @@ export const make = (fallback: Duration.Duration): RateGate => {
 
   const wait: RateGate["wait"] = (provider) =>
     Effect.flatMap(left(provider), (left) =>
-      // Another run can have been told to wait longer in the meantime.
+      // Another run may have extended the wait meanwhile.
       left > 0 ? Effect.andThen(Effect.sleep(left), wait(provider)) : Effect.void)
 
   return {
@@ -46,7 +46,7 @@ export const make = (fallback: Duration.Duration): RateGate => {
 
 type Setting = boolean | { readonly fallback: Duration.DurationInput } | undefined
 
-/** The gate that a layer's option asks for. */
+/** Makes the gate for a layer's option. */
 export const of = (setting: Setting): RateGate =>
   setting === undefined || setting === false
     ? off

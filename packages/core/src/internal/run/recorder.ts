@@ -11,32 +11,32 @@ import type * as sessionExport from "./sessionExport.js"
 import * as telemetry from "./telemetry.js"
 import type { Watchdog } from "./watchdog.js"
 
-/** What has been added since the last time. */
+/** What was added since the last call. */
 export interface Progress {
   readonly sessionId: string | undefined
   readonly usage: TokenUsage.TokenUsage
   readonly cost: number
-  /** Some of the cost so far is unknown. */
+  /** True if some of the cost so far is unknown. */
   readonly unpriced: boolean
   readonly steps: number
 }
 
-/** What a run wants to know of its attempts. */
+/** The callbacks of a run for its attempts. */
 export interface Sinks {
   readonly transcript: Transcript | undefined
   readonly fleet: FleetBudget.Service | undefined
   readonly onTool: (event: RunEvent) => void
-  /** Called every time that events have arrived. */
+  /** Called whenever events have arrived. */
   readonly onProgress: (progress: Progress) => void
-  /** A step has used tokens at an unknown cost. */
+  /** Run when a step has used tokens at an unknown cost. */
   readonly onUnpriced: Effect.Effect<void>
 }
 
 /** Records what one attempt does. */
 export interface Recorder {
   /**
-   * Makes the entrance of one source of events, through which each of them passes: counted, guarded, written down, then
-   * handed on. It counts when it is called; its effect does the rest and waits for the consumer.
+   * Makes the entry point for one source of events: each event is counted, checked by the watchdog, written to the
+   * transcript, then passed on. The call itself counts; its effect does the rest and waits for the consumer.
    */
   readonly source: () => (arrived: ReadonlyArray<RunEvent>) => Effect.Effect<void>
   /** Adds what was spent without an event. */
@@ -46,11 +46,11 @@ export interface Recorder {
 export interface Options extends Sinks {
   readonly state: Summary
   readonly watchdog: Watchdog
-  /** Takes the events to whoever reads them; there is none where nobody does. */
+  /** Carries the events to the consumer; absent without one. */
   readonly outbox: Mailbox.Mailbox<Chunk.Chunk<RunEvent>, RunError> | undefined
-  /** The first event has been seen. */
+  /** Run when the first event has been seen. */
   readonly opened: Effect.Effect<void>
-  /** Collects the events, where they are kept. */
+  /** Collects the events, if they are kept. */
   readonly events: Array<RunEvent> | undefined
   readonly parts: sessionExport.Parts | undefined
 }
@@ -80,8 +80,8 @@ const addHidden = ({ fleet, watchdog, onProgress, onUnpriced, state }: Options, 
 
 const source = (options: Options): (arrived: ReadonlyArray<RunEvent>) => Effect.Effect<void> => {
   const { events, fleet, watchdog, outbox, parts, state, transcript } = options
-  // The events wait here, and not in the effect: what a fiber's effects close over is held so long that it outlives
-  // the young generation, and collecting it took as much time as parsing.
+  // The events wait here instead of in the effect: a fiber retains what its effects close over until it leaves the
+  // young generation, and collecting that took as long as parsing.
   let pending: ReadonlyArray<RunEvent> = []
   let isFirst = false
   let spent: FleetBudget.Spent | undefined
@@ -117,7 +117,7 @@ const source = (options: Options): (arrived: ReadonlyArray<RunEvent>) => Effect.
     for (const event of arrived) {
       state.add(event)
       watchdog.seen(event, state, now)
-      // The whole parts say it again.
+      // The whole parts repeat the deltas.
       if (event._tag !== "TextDelta") events?.push(event)
       parts?.add(event)
       if (event._tag === "ToolUse") options.onTool(event)

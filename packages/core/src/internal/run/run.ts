@@ -53,7 +53,7 @@ const outcomeAttributes = (partial: RunSnapshot, finishReason: string | undefine
   "opencode.attempts": partial.attempts
 })
 
-/** What OpenTelemetry keeps of a span's events by default; a span that keeps all of them is a history of the run. */
+/** OpenTelemetry's default limit of events in a span; without one the span would hold the whole run. */
 const maxSpanEvents = 128
 
 const annotate = (span: Tracer.Span, attributes: { readonly [name: string]: unknown }): void => {
@@ -63,15 +63,15 @@ const annotate = (span: Tracer.Span, attributes: { readonly [name: string]: unkn
 }
 
 export interface Mode {
-  /** Keep the events, for the result or the error. */
+  /** True to keep the events, for the result or the error. */
   readonly collect: boolean
   readonly onResult?: ((result: RunResult) => void) | undefined
   readonly onProgress?: ((progress: Progress) => void) | undefined
 }
 
 /**
- * The whole life of a run, retries included. `run` and `stream` are both this; it is over with the scope. `lifetime` is
- * for what a pull does beyond waiting for events.
+ * Starts a run, retries included, for both `run` and `stream`; it ends at the latest when the scope closes. `lifetime`
+ * owns what a pull does besides waiting for events.
  */
 const open = (
   client: Client,
@@ -88,7 +88,7 @@ const open = (
     let outcome = "interrupted"
     let toolEvents = 0
     yield* Effect.addFinalizer((exit) => {
-      // A run that fails before it is a stream fails here.
+      // A run that fails before its stream starts fails here.
       const tag = outcome === "interrupted" && Exit.isFailure(exit) ? tagOf(exit) : outcome
       return Effect.flatMap(Clock.currentTimeMillis, (now) => telemetry.runEnded(tag, now - startedAt))
     })
@@ -102,7 +102,8 @@ const open = (
     const prepare = yield* client.transport.acquire(settled, { inTime: (effect) => expiry.inTime(effect, 0) })
     const transcript = settled.options.transcript === undefined ? undefined : yield* openTranscript(client, settled)
     if (transcript !== undefined) {
-      // Interruption and an early end of the stream have no verdict; the program is alive all the same.
+      // Interruption and an early end of the stream have no verdict, but the program is still alive and can record
+      // them.
       yield* Effect.addFinalizer((exit) =>
         outcome === "interrupted"
           ? transcript.end({
@@ -114,9 +115,9 @@ const open = (
       )
     }
     const budget = yield* FleetBudget.FleetBudget
-    // Nothing is added up for the budget that has no limits.
+    // Without limits there is nothing to add up.
     const fleet = budget === FleetBudget.unlimited ? undefined : budget
-    // Whoever need not wait need not be cut short.
+    // Fast path: no timeout race when a slot is free.
     if (Option.isNone(yield* client.running.tryEnter)) yield* expiry.inTime(client.running.enter, 0)
 
     let isTold = false
@@ -166,7 +167,7 @@ const open = (
         }
       })
 
-    /** An attempt in a scope of its own, which is closed before there is another one. */
+    /** Runs each attempt in its own scope, which is closed before the next attempt. */
     const attempts = (number: number): Effect.Effect<attempt.Pull, RunError> =>
       Effect.flatMap(Scope.fork(scope, ExecutionStrategy.sequential), (own) => {
         const again = (error: RunError): Effect.Effect<attempt.Pull, RunError> =>
@@ -176,7 +177,7 @@ const open = (
               Effect.andThen(expiry.inTime(delay(error), number)),
               Effect.andThen(Metric.increment(telemetry.retries)),
               Effect.andThen(attempts(number + 1)),
-              // Whoever pulls is in another span.
+              // The consumer pulls in another span.
               Effect.withParentSpan(span)
             )
         return Scope.extend(attemptOf(number), own).pipe(
@@ -218,7 +219,7 @@ const open = (
       : Effect.tap(pull, (events) => Effect.forEach(events, onEvent, { discard: true }))
   }).pipe(telemetry.inSpan("OpenCode.run"))
 
-/** The events of a run as they come. */
+/** Streams the events of a run. */
 export const make = (
   client: Client,
   prompt: string,
@@ -296,7 +297,7 @@ const toResult = ({ answer, finished, partial, recovered }: attempt.Success): Ru
     duration: partial.duration
   }, { disableValidation: true })
 
-/** A run that is drained to its result. */
+/** Runs to the end and returns the result. */
 export const toEnd = (
   client: Client,
   prompt: string,
@@ -313,7 +314,7 @@ export const toEnd = (
       }
     })
     return client.lifetime.run(Effect.scoped(Effect.flatMap(events, drain))).pipe(
-      // There is no end without a failure but behind `onResult`.
+      // A run ends without a failure only after `onResult`.
       Effect.map(() => result!)
     )
   })

@@ -14,7 +14,7 @@ import * as defaults from "../util/limits.js"
 
 const nothing = { steps: 0, cost: 0, tokens: 0, toolCalls: 0 }
 
-/** As a run counts: steps that begin. */
+/** Counts like a run: steps that begin. */
 const spentBy = (results: ReadonlyArray<RunResult>): typeof nothing =>
   results.reduce((sum, result) => ({
     steps: sum.steps + result.steps,
@@ -41,15 +41,15 @@ const partialOf = (result: RunResult, cwd: string): RunSnapshot => ({
   lostLines: result.lostLines
 })
 
-/** Every turn takes some of it, so that none can do without crossing a limit that is reached. */
+/** True for limits that every turn consumes, so that once reached no further turn can stay within them. */
 const isNeeded = (limit: budgets.Limit): boolean => limit === "steps" || limit === "tokens"
 
-/** What is left of a budget, or the error of the one that is used up. */
+/** Returns the rest of a budget, or the error of the limit that is used up. */
 const remaining = (budget: Budget, results: ReadonlyArray<RunResult>, cwd: string) =>
   Effect.gen(function*() {
     const spent = spentBy(results)
     const [first, ...more] = results
-    // Told of once, whichever turn it was.
+    // Reported once, whichever turn it was.
     const unpriced = results.some((result) => result.unpriced) ? "allow" : budget.unpriced
     const rest: { -readonly [K in keyof Budget]: Budget[K] } = unpriced === undefined ? {} : { unpriced }
     for (const limit of budgets.limits) {
@@ -65,13 +65,13 @@ const remaining = (budget: Budget, results: ReadonlyArray<RunResult>, cwd: strin
           partial: partialOf(combine([first, ...more]), cwd)
         })
       }
-      // A limit that is reached leaves room for what takes nothing of it; zero is no limit that can be asked for.
+      // A reached limit still allows turns that consume nothing of it, but zero is not a valid limit.
       rest[limit] = Math.max(left, Number.MIN_VALUE)
     }
     return rest
   })
 
-/** A turn after the first has only what the earlier ones have left; its error tells of the limits that were asked for. */
+/** A later turn runs within the rest that earlier ones left; its error reports the limits as they were set. */
 const ofAllTurns = (
   error: RunError,
   results: ReadonlyArray<RunResult>,
@@ -114,7 +114,7 @@ const ofAllTurns = (
   return error
 }
 
-/** The errors that are made here hold results, which are the caller's and not cleaned. */
+/** The errors made here contain results, which are not masked because they go to the caller. */
 const cleaned = (error: SchemaError, clean: <A>(value: A) => A): SchemaError => {
   switch (error._tag) {
     case "OpenCodeOutputError":
@@ -128,7 +128,7 @@ const cleaned = (error: SchemaError, clean: <A>(value: A) => A): SchemaError => 
   }
 }
 
-/** Asks until the answer decodes: turns of one session, within one budget and one time. */
+/** Repeats turns of one session until the answer decodes, within one budget and one time limit. */
 export const make = <A, I>(
   schema: Schema.Schema<A, I>,
   prompt: string,
@@ -139,7 +139,7 @@ export const make = <A, I>(
 ): Effect.Effect<StructuredOutput.Answer<A>, SchemaError> =>
   Effect.gen(function*() {
     const { repairs, ...own } = options
-    // The defaults of a run, which are for all turns together too.
+    // The defaults of a run also apply to all turns together.
     const budget: Budget = { ...own.budget, steps: own.budget?.steps ?? defaults.steps }
     const timeout = own.timeout ?? defaults.timeout
     const startedAt = yield* Clock.currentTimeMillis
@@ -155,7 +155,7 @@ export const make = <A, I>(
           const elapsed = (yield* Clock.currentTimeMillis) - startedAt
           const left = {
             budget: yield* remaining(budget, results, cwd),
-            // A time that is over is a time-out of the turn, and not an option that cannot be used.
+            // Expired time is a timeout of the turn, not an invalid option.
             timeout: Duration.max(Duration.subtract(timeout, elapsed), Duration.millis(1))
           }
           return yield* Effect.mapError(

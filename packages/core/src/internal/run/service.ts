@@ -7,7 +7,7 @@ import type { Client } from "./client.js"
 import * as runs from "./run.js"
 import * as sessions from "./session.js"
 
-/** The service, whatever carries its runs. */
+/** Makes the service for any transport. */
 export const make = (client: Client): Service => ({
   run: (prompt, options) => runs.toEnd(client, prompt, options ?? {}),
   stream: (prompt, options) => runs.make(client, prompt, options ?? {}, { collect: false }),
@@ -21,7 +21,7 @@ export const make = (client: Client): Service => ({
   resume: (location, options) =>
     Effect.gen(function*() {
       if (location.sessionId === undefined) {
-        return yield* new OpenCodeConfigError({ path: "sessionId", reason: "there is no session to go on in" })
+        return yield* new OpenCodeConfigError({ path: "sessionId", reason: "there is no session to continue" })
       }
       return yield* sessions.make(
         { ...client, transport: yield* client.lifetime.run(client.transport.forLocation(location)) },
@@ -33,7 +33,7 @@ export const make = (client: Client): Service => ({
   models: client.lifetime.run(Effect.withSpan(client.transport.models, "OpenCode.models"))
 })
 
-/** Where the options are refused nothing works, and everything says why. */
+/** A service whose every method fails with this OpenCodeConfigError. */
 export const refused = (problem: Problem): Service => {
   const error = new OpenCodeConfigError(problem)
   return {

@@ -17,7 +17,7 @@ import type { Progress } from "./recorder.js"
 import * as runs from "./run.js"
 import * as schemaRun from "./schemaRun.js"
 
-/** Where a session begins: at nothing, at a kept session, or at a branch of one. */
+/** Where a session begins: new, at a kept session, or at a branch of one. */
 export interface Origin {
   readonly sessionId: string | undefined
   readonly fork: boolean
@@ -31,7 +31,7 @@ export const make = (
   Effect.gen(function*() {
     const current = yield* CurrentRunConfig
     const lifetime = yield* outer.lifetime.inner("session")
-    // Against the layer's own isolation, as for a run: in a fresh directory there is no session to go on in.
+    // Planned with the layer's own isolation, like a run: a fresh directory has no session to continue.
     const settled = yield* plan.make(outer, "any", {
       ...options,
       sessionId: origin.sessionId,
@@ -44,7 +44,7 @@ export const make = (
         transport: yield* lifetime.run(Scope.extend(outer.transport.forSession(settled), lifetime.scope)),
         lifetime
       },
-      // The region in which the session is opened is that of all its turns.
+      // All turns use the configuration of the region in which the session is opened.
       configContent.configs<RunOptions>(current, options),
       cwd,
       { sessionId: all.sessionId, last: all.continueSession === true, fork: all.fork === true }
@@ -52,7 +52,7 @@ export const make = (
   })
 
 interface Beginning extends Origin {
-  /** Begin at the session that was used last. */
+  /** True to begin at the session that was used last. */
   readonly last: boolean
 }
 
@@ -92,7 +92,8 @@ const inside = (
       Effect.suspend(() => runs.toEnd(client, prompt, turnOptions(own), { onProgress }))
 
     const alone = <A, E>(turns: Effect.Effect<A, E>): Effect.Effect<A, E | OpenCodeConfigError> =>
-      // In the lifetime before there is a run: a turn would make a removed data directory anew, and leave it.
+      // Inside the lifetime before the run starts: otherwise a turn could recreate a removed data directory and leave
+      // it behind.
       lifetime.run(Effect.scoped(Effect.andThen(turn.enter, turns)))
 
     const session: Session = {
@@ -105,7 +106,7 @@ const inside = (
           Effect.flatMap(Effect.scope, (scope) => lifetime.run(Scope.extend(turn.enter, scope))),
           () => Stream.suspend(() => runs.make(client, prompt, turnOptions(own), { collect: false, onProgress }))
         )),
-      // Nobody comes between an answer and its correction: "your last answer" must be that one.
+      // Holds the turn across the repairs, because "your last answer" must be the one to correct.
       runSchema: (schema, prompt, own) =>
         alone(schemaRun.make(schema, prompt, configContent.configs<SchemaOptions>(all, own ?? {}), cwd, clean, run)),
       fork: () =>
@@ -113,7 +114,7 @@ const inside = (
           if (id === undefined) {
             return new OpenCodeConfigError({
               path: "fork",
-              reason: "the session has had no turn yet, there is nothing to branch off"
+              reason: "the session has no turn yet, so there is nothing to branch off"
             })
           }
           const origin = { sessionId: id, last: false, fork: true }
@@ -125,7 +126,7 @@ const inside = (
       export: () =>
         lifetime.run(Effect.suspend(() =>
           id === undefined
-            ? new OpenCodeConfigError({ path: "export", reason: "the session has had no turn yet" })
+            ? new OpenCodeConfigError({ path: "export", reason: "the session has no turn yet" })
             : client.transport.conversation({ options: all, cwd }, id)
         )),
       usage: Effect.sync(() => spent)

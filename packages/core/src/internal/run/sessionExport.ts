@@ -10,10 +10,10 @@ import type { Dialect } from "../opencode/dialect.js"
 import * as runSnapshot from "../opencode/runSnapshot.js"
 import { isObject } from "../util/object.js"
 
-/** Whom to ask for a session. */
+/** Reads a session. */
 export type Ask = (sessionId: string) => Effect.Effect<Conversation.Conversation, QueryError>
 
-/** Asks the same binary, in the surroundings of a run. */
+/** Reads a session with the same binary, in the environment of a run. */
 export const conversation = ({ client, cwd, dialect, env }: {
   readonly client: query.Services
   readonly dialect: Dialect
@@ -27,14 +27,14 @@ export const conversation = ({ client, cwd, dialect, env }: {
       onNone: () =>
         new OpenCodeProcessError({
           exitCode: 0,
-          hint: `\`opencode ${args.join(" ")}\` printed ${text.length} characters that are no whole conversation`,
+          hint: `\`opencode ${args.join(" ")}\` printed ${text.length} characters that are not a complete conversation`,
           partial: runSnapshot.make({ runId: "query-export", cwd, sessionId })
         }),
       onSome: Effect.succeed
     }))
 }
 
-/** Which parts of a conversation stdout has shown, and which sub-agents they tell of. */
+/** The parts of a conversation that stdout has shown, and the sub-agents that they name. */
 export interface Parts {
   readonly add: (event: RunEvent) => void
   readonly has: (event: RunEvent) => boolean
@@ -60,7 +60,7 @@ export const parts = (): Parts => {
   }
 }
 
-/** The events of the turn that stdout has not shown; none where the session cannot be asked. */
+/** Returns the events of the turn that stdout has not shown; empty if the session cannot be read. */
 export const missing = (
   ask: Ask,
   sessionId: string,
@@ -73,15 +73,15 @@ export const missing = (
     Effect.withSpan("OpenCode.recover")
   )
 
-/** What sub-agents have spent. */
+/** The usage and cost of sub-agents. */
 export interface Hidden {
   readonly usage: TokenUsage.TokenUsage
   readonly cost: number
-  /** Whether some of the cost is unknown. */
+  /** True if some of the cost is unknown. */
   readonly unpriced: boolean
 }
 
-/** Where nobody could be asked. */
+/** The value if no session could be read. */
 export const unasked: Hidden = { usage: TokenUsage.empty, cost: 0, unpriced: true }
 
 const none: Hidden = { usage: TokenUsage.empty, cost: 0, unpriced: false }
@@ -103,7 +103,7 @@ const plus = (self: Hidden, that: Hidden): Hidden => ({
   unpriced: self.unpriced || that.unpriced
 })
 
-/** The usage of sessions and of everything below them, each once. What one that cannot be asked has cost is unknown. */
+/** Adds up the usage of sessions and their descendants, each once. If one cannot be read, its cost is unknown. */
 const below = (
   ask: Ask,
   isPriced: IsPriced,
@@ -126,6 +126,6 @@ const below = (
     )
   })
 
-/** What the sub-agents of a run have spent, theirs included. */
+/** Returns what the sub-agents of a run, and their own sub-agents, have spent. */
 export const hidden = (ask: Ask, isPriced: IsPriced, shown: Parts | undefined): Effect.Effect<Hidden> =>
   Effect.suspend(() => below(ask, isPriced, shown?.children() ?? [], new Set()))

@@ -9,29 +9,30 @@ import * as telemetry from "./telemetry.js"
 
 export interface Gate {
   /**
-   * Waits for a place among the processes that are starting. The place is let go by `opened`, at the latest when the
-   * scope closes; `started` begins the window after which it is let go in any case.
+   * Waits for a start slot. `opened` releases the slot, at the latest the closing of the scope does; `started` begins
+   * the window after which it is released in any case.
    */
   readonly enter: Effect.Effect<Pass, never, Scope.Scope>
-  /** Takes a place where nobody has to wait for it. */
+  /** Takes a start slot if one is free. */
   readonly tryEnter: Effect.Effect<Option.Option<Pass>, never, Scope.Scope>
 }
 
 export interface Pass {
-  /** The process was spawned: the window begins. */
+  /** Call when the process was spawned: begins the window. */
   readonly started: Effect.Effect<void, never, Scope.Scope>
-  /** The first event was seen, or the process has died. Calling it again does nothing. */
+  /** Call when the first event was seen or the process has died. Further calls do nothing. */
   readonly opened: Effect.Effect<void>
 }
 
-/** A gate whose waiters pass in the order in which they came. */
+/** Makes a gate that waiters pass in order of arrival. */
 export const make = (options?: StartupGate.Options): Effect.Effect<Gate> =>
   Effect.gen(function*() {
     const concurrency = options?.concurrency ?? 1
     const window = Duration.decode(options?.window ?? Duration.millis(300))
     const permits = concurrency === "unbounded" ? fairSemaphore.unlimited : yield* fairSemaphore.make(concurrency)
     const pass = (release: Effect.Effect<void>): Pass => ({
-      // Forked: a wait between the spawn and the first read would lose the output of a child that ends at once.
+      // Forked, because waiting between the spawn and the first read would lose the output of a child that ends at
+      // once.
       started: concurrency === "unbounded"
         ? Effect.void
         : Effect.asVoid(Effect.forkScoped(Effect.delay(release, window))),

@@ -20,7 +20,7 @@ export const duration = Metric.histogram(
   "Time from the call to the outcome, by outcome"
 )
 
-/** The tag is part of the key: `Metric.tagged` looks the metric up anew at every update. */
+/** The tag is part of the key, because `Metric.tagged` looks the metric up at every update. */
 export const tokens = (type: string) =>
   Metric.fromMetricKey(MetricKey.tagged(
     MetricKey.counter("effect_opencode_tokens_total", {
@@ -61,7 +61,7 @@ export const runEnded = (outcome: string, millis: number): Effect.Effect<void> =
     Metric.update(Metric.tagged(duration, "outcome", outcome), millis / 1000)
   )
 
-/** One effect for all of them: it is run for every chunk of events. */
+/** One effect for all metrics, because it runs for every chunk of events. */
 export const spent = (usage: TokenUsage, dollars: number): Effect.Effect<void> =>
   Effect.map(FiberRef.get(FiberRef.currentMetricLabels), (labels) => {
     input.unsafeUpdate(usage.input, labels)
@@ -73,8 +73,8 @@ export const spent = (usage: TokenUsage, dollars: number): Effect.Effect<void> =
   })
 
 /**
- * By the semantic convention of GenAI: input tokens include those of the cache, output tokens those of reasoning.
- * OpenCode counts them apart.
+ * By the GenAI semantic conventions, input tokens include cached ones and output tokens include reasoning. OpenCode
+ * counts them separately.
  */
 export const usageAttributes = ({ cacheRead, cacheWrite, input, output, reasoning }: TokenUsage) => ({
   "gen_ai.usage.input_tokens": input + cacheRead + cacheWrite,
@@ -83,7 +83,10 @@ export const usageAttributes = ({ cacheRead, cacheWrite, input, output, reasonin
   "gen_ai.usage.cache_creation.input_tokens": cacheWrite
 })
 
-/** A span that lasts as long as the scope. Without the place in our own code, which takes longer than all else of it. */
+/**
+ * Opens a span that lasts as long as the scope. Without a stack trace into our own code, which costs more than the rest
+ * of the span.
+ */
 export const inSpan =
   (name: string, attributes: { readonly [name: string]: unknown } = {}) =>
   <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, Exclude<R, Tracer.ParentSpan> | Scope.Scope> =>
@@ -92,5 +95,5 @@ export const inSpan =
       (span) => Effect.withParentSpan(effect, span)
     )
 
-/** The one of `inSpan`, inside of it. */
+/** The current span of `inSpan`. */
 export const span: Effect.Effect<Tracer.Span> = Effect.orDie(Effect.currentSpan)

@@ -24,25 +24,25 @@ import type { Recorder } from "./recorder.js"
 import type { Watchdog } from "./watchdog.js"
 
 /**
- * What carries runs: a process for each, or a server. It starts them, says what they report and ends them; all else
- * about a run is the same whatever carries it.
+ * Carries runs, by a process for each or by a server. It starts them, reports their events and ends them; everything
+ * else about a run does not depend on it.
  */
 export interface Transport {
-  /** What of a run's options cannot be used here, as far as they alone can tell. */
+  /** The first problem with a run's options for this transport, found from the options alone. */
   readonly problem: (options: RunOptions) => Option.Option<Problem>
-  /** The secret values among what OpenCode is given, inherits and finds. */
+  /** The secret values that OpenCode is given, inherits or finds. */
   readonly secrets: (config: RunConfig) => Effect.Effect<ReadonlyArray<string>>
-  /** Looks at what the run needs on the disk. */
+  /** Checks the files and directories that the run needs. */
   readonly checkFiles: (plan: Plan) => Effect.Effect<void, OpenCodeConfigError>
-  /** What is to be found out, and to be waited for, before the run waits for its place. Gives what makes its attempts. */
+  /** Acquires what the run needs before it waits for its slot. Returns the function that prepares its attempts. */
   readonly acquire: (plan: Plan, request: Request) => Effect.Effect<Prepare, RunError, Scope.Scope>
-  /** What carries the turns of a conversation, which see each other's data, as long as the scope is open. */
+  /** The transport for the turns of one conversation, which share their data, while the scope is open. */
   readonly forSession: (plan: Plan) => Effect.Effect<Transport, SessionOpenError, Scope.Scope>
-  /** What carries the turns of a conversation of an earlier program. */
+  /** The transport for the turns of an earlier program's conversation. */
   readonly forLocation: (location: Location) => Effect.Effect<Transport>
-  /** The data directory that all runs share; `undefined` where it is OpenCode's own. */
+  /** The data directory that all runs share; `undefined` if it is OpenCode's own. */
   readonly directory: string | undefined
-  /** A whole session, as it is seen in a run with these options. */
+  /** Reads a whole session, as a run with these options sees it. */
   readonly conversation: (
     run: Pick<Plan, "options" | "cwd">,
     sessionId: string
@@ -52,40 +52,43 @@ export interface Transport {
 }
 
 export interface Request {
-  /** Cuts a wait short when the run's total time is over. */
+  /** Interrupts a wait when the run's total time is over. */
   readonly inTime: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E | OpenCodeTimeoutError, R>
 }
 
-/** Prepares an attempt; nothing that OpenCode does has begun after it. */
+/** Prepares an attempt without starting anything in OpenCode. */
 export type Prepare = (request: Request) => Effect.Effect<Prepared, RunError, Scope.Scope>
 
 export interface Prepared {
-  /** How the OpenCode that carries the attempt speaks. */
+  /** The dialect of the OpenCode that carries the attempt. */
   readonly dialect: Dialect
-  /** The data directory; `undefined` where it is OpenCode's own. */
+  /** The data directory; `undefined` if it is OpenCode's own. */
   readonly directory: string | undefined
-  /** The temporary directory, where it is this attempt's own. */
+  /** The temporary directory, if this attempt has its own. */
   readonly temporary?: string | undefined
-  /** Starts; what it reports goes to the sink until `stop` has returned. It is ended at the latest with the scope. */
+  /**
+   * Starts the attempt, which reports to the sink until `stop` has returned. It ends at the latest when the scope
+   * closes.
+   */
   readonly start: (sink: Sink) => Effect.Effect<Running, RunError, Scope.Scope>
-  /** A session of the attempt, asked for after its end. */
+  /** Reads a session of the attempt after its end. */
   readonly conversation: (sessionId: string) => Effect.Effect<Conversation, QueryError>
 }
 
-/** Where everything goes that an attempt reports, and its end with `watchdog.ended`. */
+/** Receives everything that an attempt reports; its end is reported by `watchdog.ended`. */
 export interface Sink {
   readonly state: Summary
   readonly watchdog: Watchdog
   readonly stderr: LineTail
-  /** Collects the lines as they were printed, where they are kept. */
+  /** Collects the printed lines, if they are kept. */
   readonly rawLines: Array<string> | undefined
   readonly recorder: Recorder
-  /** The provider has asked for patience, and perhaps said for how long. */
+  /** Called when the provider limits the rate, with the time to wait if it names one. */
   readonly onRateLimited: (retryAfter: Duration.Duration | undefined) => Effect.Effect<void>
 }
 
 export interface Running {
-  /** Ends what is left of it, politely unless `force`; returns when the sink has seen everything. */
+  /** Ends what is still running, gracefully unless `force`; returns when the sink has received everything. */
   readonly stop: (options: { readonly force: boolean }) => Effect.Effect<Stopped>
 }
 
@@ -93,6 +96,6 @@ export interface Stopped {
   readonly exit: verdicts.Exit
   /** Processes that could not be ended. */
   readonly survivors: ReadonlyArray<number>
-  /** The end of stderr without the texts of the model in it, where there is one. */
+  /** The end of stderr without text of the model, if there is a stderr. */
   readonly ownStderr?: string | undefined
 }

@@ -1,4 +1,4 @@
-/** What is done where OpenCode does not know what a step costs, although a limit of cost is set. */
+/** What a cost limit does if OpenCode does not know what a step costs. */
 import * as Effect from "effect/Effect"
 import type * as FleetBudget from "../../FleetBudget.js"
 import * as budgets from "../opencode/budget.js"
@@ -7,7 +7,7 @@ import type { Unpriced } from "./watchdog.js"
 
 type Settled = Pick<Plan, "budget" | "options" | "runId" | "unpriced">
 
-/** The limit that ends a run whose cost is unknown: its own, or that of its fleet. */
+/** Returns the limit that ends a run with an unknown cost: its own, or its fleet's. */
 export const limitOf = (
   { budget, unpriced }: Settled,
   fleet: FleetBudget.Service | undefined
@@ -27,7 +27,7 @@ const price = (model: string | undefined): string => {
     : `${model.slice(0, slash)}.models.${model.slice(slash + 1)}.cost`
 }
 
-/** Once for each model of a fleet; without a fleet it is called once for each run. */
+/** Warns once per model of a fleet; without a fleet it is called once per run. */
 export const warn = (
   { budget, options: { model }, runId, unpriced }: Settled,
   fleet: FleetBudget.Service | undefined
@@ -42,10 +42,10 @@ export const warn = (
     yield* Effect.logWarning(
       `The cost of run ${runId} is unknown: OpenCode reports a cost of 0 for tokens of ${
         model ?? "its model"
-      }, for which it has no price, so ${limits.join(" and ")} cannot be kept. Give the model a price in ` +
+      }, for which it has no price, so ${limits.join(" and ")} cannot be enforced. Give the model a price in ` +
         `\`configOverrides.provider.${
           price(model)
-        }\` (0 where it is free), limit \`tokens\` instead, or set the budget's ` +
+        }\` (0 if it is free), limit \`tokens\` instead, or set the budget's ` +
         "`unpriced` to \"error\" or \"allow\"."
     )
   })

@@ -11,49 +11,52 @@ import * as monotonicClock from "../util/monotonicClock.js"
 import { isObject } from "../util/object.js"
 import type { Plan } from "./plan.js"
 
-/** OpenCode gives up after so many attempts at one step, so a later failure is that of another (1.18.33). */
+/** OpenCode gives up after this many attempts at one step, so a later failure belongs to another step (1.18.33). */
 const maxInARow = 6
 
-/** Its first pause between two attempts is longer. */
+/** Less than OpenCode's first pause between two attempts. */
 const apart = Duration.seconds(1)
 
-/** How long OpenCode may take to say by an event that it gives up; it asks again after two seconds (1.18.33). */
+/** How long OpenCode may take to report by an event that it gives up; it retries after two seconds (1.18.33). */
 const patience = Duration.seconds(1)
 
-/** Watches one attempt, and remembers the first guard that fires. */
+/** Watches one attempt and remembers the first guard that fires. */
 export interface Watchdog {
-  /** A chunk of stdout has arrived, whatever is in it. */
+  /** Called when a chunk of stdout has arrived, whatever it contains. */
   readonly read: () => void
   readonly reads: () => number
-  /** Whether we wait for the child, or the child (so to say) for our consumer. */
+  /** Called with false while back-pressure from the consumer blocks the child. */
   readonly reading: (isReading: boolean) => void
   readonly isReading: () => boolean
   readonly now: () => number
-  /** Something shows that OpenCode works, although it is no event: the time without one begins anew after the first. */
+  /**
+   * Called when something other than an event shows that OpenCode works: after the first event it restarts the idle
+   * time.
+   */
   readonly alive: () => void
-  /** An event was added to the summary; `now` is the time at which it came. */
+  /** Called when an event was added to the summary; `now` is its time of arrival. */
   readonly seen: (event: RunEvent, state: Summary, now: number) => void
-  /** The run has spent more than the cost that is known. */
+  /** Called when the run has spent more than the known cost. */
   readonly unpriced: (cost: number) => void
-  /** It has begun to work on something more, although the conversation had come to an end. */
+  /** Called when OpenCode continues to work although the conversation had finished. */
   readonly resumed: () => void
-  /** The provider has answered a sub-agent, by its session. */
+  /** Called with the session of a sub-agent that the provider has answered. */
   readonly recovered: (sessionId: string) => void
   readonly agentFallback: (fallback: AgentFallback) => void
   readonly fired: () => verdicts.Guard | undefined
-  /** What carries the run has ended by itself. */
+  /** Called when the attempt has ended by itself. */
   readonly ended: () => void
-  /** Runs the timers; returns when a guard has fired or `ended` was called. Before and after it no time is over. */
+  /** Runs the timers; returns when a guard has fired or `ended` was called. Deadlines only expire while it runs. */
   readonly watch: Effect.Effect<void>
 }
 
-/** A limit of cost that cannot be kept where the cost is unknown, and whose it is. */
+/** A cost limit that cannot be enforced if the cost is unknown, and its owner. */
 export interface Unpriced {
   readonly scope: "run" | "fleet"
   readonly max: number
 }
 
-/** By `monotonic.millis`: when it starts, and when the run's total time is over. */
+/** Makes a watchdog. Times are by `monotonic.millis`: the start, and the end of the run's total time. */
 export const make = (
   plan: Plan,
   now: number,
@@ -63,7 +66,7 @@ export const make = (
   Effect.gen(function*() {
     const clock = yield* Effect.clock
     const fiberId = yield* Effect.fiberId
-    /** Wakes the watch: a deadline has come or a nearer one has come up, a guard has fired, or it is over. */
+    /** Wakes the watch: a deadline has passed, a nearer one was set, a guard has fired, or the attempt has ended. */
     let wake = Deferred.unsafeMake<void>(fiberId)
     let armed = Number.POSITIVE_INFINITY
     let fired: verdicts.Guard | undefined
@@ -73,9 +76,9 @@ export const make = (
     let blocked = 0
     let blockedSince = now
     let reads = 0
-    /** Failed attempts in a row, by session: those of one conversation say nothing of another. */
+    /** Consecutive failed attempts by session, because conversations fail independently. */
     const failures = new Map<string | undefined, { readonly count: number; readonly at: number }>()
-    /** A failed attempt that no further one can mend. OpenCode is to say so itself, where it does. */
+    /** A failed attempt that retrying cannot fix. OpenCode gets a moment to report it itself. */
     let hopeless: { readonly retry: ProviderRetry; at: number } | undefined
     let finishedAt: number | undefined
 
@@ -117,7 +120,7 @@ export const make = (
       if (count >= plan.maxProviderRetries) {
         return fire({ _tag: "ProviderRetries", retry: { ...retry, attempt: count } })
       }
-      // A sub-agent with a model of its own can fail for good, and the run go on.
+      // A sub-agent with its own model can fail permanently while the run continues.
       const isDecisive = own || plan.options.model === `${retry.provider}/${retry.model}`
       if (isDecisive && providerErrors.isHopeless(retry.kind, retry.reason, count)) {
         hopeless ??= { retry: { ...retry, attempt: count }, at: now + Duration.toMillis(patience) }
@@ -125,7 +128,7 @@ export const make = (
       }
     }
 
-    /** The provider has answered a conversation. */
+    /** The provider has answered a conversation, so its failures no longer count. */
     const recovered = (id: string | undefined): void => {
       failures.delete(id)
       if (hopeless !== undefined && (id === undefined || hopeless.retry.sessionId === id)) hopeless = undefined
@@ -139,7 +142,7 @@ export const make = (
       }
     }
 
-    /** A deadline that moves away is found out when the old one comes up. */
+    /** A deadline that moved away is noticed when the old one passes. */
     const wakeFor = (at: number): void => {
       if (at < armed) Deferred.unsafeDone(wake, Effect.void)
     }
@@ -151,7 +154,7 @@ export const make = (
     const deadline = (): number =>
       finishedAt !== undefined ? finishedAt + exitGrace : last + (hasEvent ? idle : startup)
 
-    /** What it means when the deadline has come. */
+    /** The guard that the deadline stands for. */
     const meaning = (): verdicts.Guard =>
       finishedAt !== undefined
         ? { _tag: "ExitGrace" }
@@ -163,7 +166,7 @@ export const make = (
       wake = Deferred.unsafeMake(fiberId)
       const woken = Deferred.await(wake)
       if (millis === Number.POSITIVE_INFINITY) return woken
-      // A fiber that sleeps is half of a race.
+      // A sleeping fiber costs half as much as a race.
       return Effect.flatMap(
         Effect.fork(Effect.delay(Deferred.succeed(wake, undefined), millis)),
         (alarm) => Effect.andThen(woken, Effect.sync(() => alarm.unsafeInterruptAsFork(fiberId)))
@@ -174,7 +177,7 @@ export const make = (
       if (fired !== undefined || hasEnded) return Effect.void
       const now = monotonicClock.millis(clock)
       armed = deadline()
-      // A consumer that is slow holds the child up: that time is not the child's.
+      // A slow consumer blocks the child, so that time does not count as silence.
       const silence = armed - (blocked > 0 ? blockedSince : now)
       const left = expiresAt - now
       const doomed = hopeless === undefined ? Infinity : hopeless.at - (blocked > 0 ? blockedSince : now)
@@ -186,7 +189,7 @@ export const make = (
         fire({ _tag: "ProviderRetries", retry: hopeless.retry, isHopeless: true })
         return Effect.void
       }
-      // A program that was stopped sees both at once.
+      // A suspended program sees both deadlines at once.
       fire(left <= silence ? { _tag: "Timeout", phase: "total", limit: plan.timeout } : meaning())
       return Effect.void
     })
@@ -231,7 +234,7 @@ export const make = (
         else if (event._tag === "SessionError" || event._tag === "StepStart") hopeless = undefined
         hasEvent = true
         last = now
-        // Words alone spend nothing.
+        // Texts do not change what was spent.
         if (event._tag !== "Text" && event._tag !== "Reasoning") overBudget(state)
         finishedAt = state.finished && state.pendingError === undefined ? now : undefined
         wakeFor(deadline())

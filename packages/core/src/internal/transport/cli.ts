@@ -35,7 +35,7 @@ import * as ansi from "../util/ansi.js"
 import * as limits from "../util/limits.js"
 import * as lineSplitter from "../util/lines.js"
 
-/** A line of stderr that is longer is no line of OpenCode's, and not worth the memory: in bytes. */
+/** In bytes. OpenCode does not print longer lines to stderr, so they are not worth the memory. */
 const maxStderrLine = 1024 * 1024
 
 const LF = 0x0a
@@ -49,8 +49,8 @@ const continuing = (isolation: Isolation.Isolation, options: RunOptions): Option
   return path !== undefined && isolation === "run" && options.attach === undefined
     ? Option.some({
       path,
-      reason: "with the isolation \"run\" every run begins with an empty data directory, so there is no session to " +
-        "go on in; set the layer's `isolation` to \"none\" or to a directory"
+      reason: "with the isolation \"run\" every run starts with an empty data directory, so there is no session to " +
+        "continue; set the layer's `isolation` to \"none\" or to a directory"
     })
     : Option.none()
 }
@@ -73,11 +73,11 @@ const checkVersion = (
     option,
     reason: since !== undefined
       ? `the option \`${option}\` needs ${Version.format(since)} or later`
-      : `there is no option \`${option}\`${until === undefined ? "" : ` since ${Version.format(until)}`}`
+      : `the option \`${option}\` does not exist${until === undefined ? "" : ` since ${Version.format(until)}`}`
   })
 }
 
-/** Finds the binary of every run; only the first one has to wait for it. */
+/** Finds the binary for every run; only the first one has to wait for it. */
 const finder = (client: Launcher) => {
   let found: Binary | undefined
   const find = Effect.zipWith(client.binary, client.release, (binary, release): Binary => ({ binary, ...release }))
@@ -97,7 +97,7 @@ const prepare = (
 ): Effect.Effect<Prepared, OpenCodeConfigError, Scope.Scope> =>
   Effect.gen(function*() {
     const around = yield* environment.make(client, dialect, plan.options, plan.cwd)
-    // A run inside a run carries both ids, so that either sweep finds it.
+    // A nested run carries both ids, so that it is found for either run.
     const above = yield* HostEnvironment.variable(table.variable)
     const marker = { [table.variable]: `${above ?? ""}:${plan.runId}` }
     const started = {
@@ -121,7 +121,7 @@ const prepare = (
             wholeStdin: path.sep === "/"
               ? {
                 file: path.join(around.temporary, ".prompt"),
-                // A command of OpenCode's runs without arguments, too.
+                // A slash command also runs without arguments.
                 actsOnNothing: plan.options.command !== undefined
               }
               : undefined,
@@ -133,7 +133,7 @@ const prepare = (
           }),
           (running) => read(running, dialect, sink, plan.options.agent)
         ),
-      // The options are what is to be cleaned out of its errors.
+      // The options hold the secrets to mask in its errors.
       conversation: sessionExport.conversation({
         client: { ...client, defaults: plan.options },
         dialect,
@@ -143,7 +143,7 @@ const prepare = (
     }
   })
 
-/** Reads both pipes of a process that was asked for this agent. */
+/** Reads both pipes of a process that was started with this agent. */
 const read = (running: spawn.Running, dialect: Dialect, sink: Sink, agent: string | undefined) =>
   Effect.gen(function*() {
     const { watchdog, rawLines, state, stderr } = sink
@@ -156,7 +156,7 @@ const read = (running: spawn.Running, dialect: Dialect, sink: Sink, agent: strin
     const repeated = dialect.repeatedStep(retries)
     const facts = dialect.stderr(limits.kept)
     let firstEventAt: number | undefined
-    /** What a run that met a limit tells the others, with the next events that are handed on. */
+    /** Reports a rate limit to other runs, together with the next events that are passed on. */
     let limited: Effect.Effect<void> = Effect.void
     const whileLimited = (handOn: Effect.Effect<void>): Effect.Effect<void> => {
       const first = limited
@@ -169,7 +169,7 @@ const read = (running: spawn.Running, dialect: Dialect, sink: Sink, agent: strin
           case "PermissionRejected":
             return [fact.event]
           case "AgentFallback":
-            // The pipes are read apart: at the moment of the first event it may have come before that.
+            // The pipes are read independently, so around the first event the order is unknown.
             if (!fact.isLate || (fact.fallback.agent === agent && watchdog.now() === firstEventAt)) {
               watchdog.agentFallback(fact.fallback)
             }
@@ -193,7 +193,7 @@ const read = (running: spawn.Running, dialect: Dialect, sink: Sink, agent: strin
         const retry = repeated(event)
         if (retry !== undefined) arrived.push(retry)
         arrived.push(...toEvents(facts.event(event)), event)
-        // At once: the first event lets the next run start.
+        // At once, because the first event lets the next run start.
         if (event._tag === "SessionError" && event.kind === "rate-limit") limited = sink.onRateLimited(event.retryAfter)
       }
       for (const line of lines) readLine(line, take)
@@ -254,8 +254,8 @@ const splitAll = (
 }
 
 /**
- * Hands every chunk of a pipe to a consumer, until its end. Pulled by hand: an effect that a sink runs is held by the
- * channel for so long that the events in it outlive the young generation, which doubled the time in the collector.
+ * Passes every chunk of a pipe to a consumer, until its end. Pulled by hand, because a channel retains a sink's effect
+ * until the events in it leave the young generation, which doubled the time in the garbage collector.
  */
 const pump = <E>(
   pipe: Stream.Stream<Uint8Array, E>,
@@ -273,7 +273,7 @@ const pump = <E>(
     Effect.ignore
   )
 
-/** A data directory that lives as long as the scope, where the layer would make one for every run. */
+/** Makes a data directory that lives as long as the scope, if the layer would make one for every run. */
 const forSession = (
   client: Launcher,
   { options }: plans.Plan
@@ -290,14 +290,14 @@ const forSession = (
       if (!there) {
         return yield* new OpenCodeConfigError({
           path: "sessionId",
-          reason: `there is no data directory ${directory}, so the session is not in it`
+          reason: `the data directory ${directory} of the session does not exist`
         })
       }
     }
     return client
   })
 
-/** A process of its own for every attempt. */
+/** A transport with a new process for every attempt. */
 export const make = (client: Launcher): Transport => {
   const find = finder(client)
   return {
@@ -319,7 +319,7 @@ export const make = (client: Launcher): Transport => {
         runId === undefined ? Effect.void : orphans.end(client, runId),
         make({ ...client, isolation: directory === undefined ? "none" : { directory } })
       ),
-    // Absolute: another process, which has it from a note, can be anywhere.
+    // Absolute, because another program may read it from a file in any working directory.
     directory: typeof client.isolation === "object"
       ? client.path.resolve(client.isolation.directory)
       : undefined,

@@ -1,7 +1,10 @@
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
 
-/** A duration, which is a number of milliseconds in JSON. An infinite one is a word there: JSON has no such number. */
+/**
+ * A duration, encoded in JSON as a number of milliseconds. An infinite one is encoded as a word, because JSON has no
+ * such number.
+ */
 export const DurationInMillis: Schema.Schema<Duration.Duration, number | "Infinity"> = Schema.transform(
   Schema.Union(Schema.Number, Schema.Literal("Infinity")),
   Schema.DurationFromSelf,

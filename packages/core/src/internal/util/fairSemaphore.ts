@@ -3,11 +3,11 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 
-/** Takes permits one caller after the other, in the order of arrival. */
+/** A semaphore that grants permits in order of arrival. */
 export interface FairSemaphore {
-  /** Waits for a permit; it is returned by the effect that this gives, at the latest when the scope closes. */
+  /** Waits for a permit and returns an effect that releases it; the closing of the scope does so at the latest. */
   readonly enter: Effect.Effect<Effect.Effect<void>, never, Scope.Scope>
-  /** Takes a permit where nobody has to wait for it. */
+  /** Takes a permit if one is free. */
   readonly tryEnter: Effect.Effect<Option.Option<Effect.Effect<void>>, never, Scope.Scope>
 }
 
@@ -17,9 +17,9 @@ export const unlimited: FairSemaphore = {
 }
 
 /**
- * A queue of its own: Effect's semaphore (3.22) wakes all waiters at every release, and a thousand waiting fibers took
- * 973 MB. A release hands the permit to the head of the queue. Only the waiting can be interrupted: between a permit and
- * its finalizer there is no place to lose it.
+ * Makes a semaphore with its own queue: Effect's (3.22) wakes all waiters at every release, and a thousand waiting
+ * fibers took 973 MB. A release passes the permit to the head of the queue. Only the waiting is interruptible, so that
+ * a permit cannot be lost before its finalizer is registered.
  */
 export const make = (permits: number): Effect.Effect<FairSemaphore> =>
   Effect.sync(() => {
@@ -44,7 +44,7 @@ export const make = (permits: number): Effect.Effect<FairSemaphore> =>
         const called = Deferred.unsafeMake<void>(id)
         waiting.add(called)
         return restore(Deferred.await(called)).pipe(
-          // Already called: the permit came just before the interruption.
+          // If it was already called, the permit came just before the interruption.
           Effect.onInterrupt(() => waiting.delete(called) ? Effect.void : handOn)
         )
       })

@@ -1,13 +1,13 @@
-/** `JSON.stringify` and every walk through a value call themselves for each level, and the stack is finite. */
+/** `JSON.stringify` and every walk through a value recurse for each level and can overflow the stack. */
 const maxDepth = 500
 
-/** Stands where a value is nested too deeply. */
+/** Replaces a value that is nested too deeply. */
 export const tooDeep = "[nested too deeply]"
 
-/** Stands where a value is inside itself. */
+/** Replaces a value that contains itself. */
 export const circular = "[circular]"
 
-/** A value that can be written, with marks in the places of what cannot. */
+/** Returns a value that can be written, with markers for everything that cannot. */
 const writable = (read: () => unknown, ancestors: Set<unknown>): unknown => {
   let value: unknown
   try {
@@ -31,7 +31,7 @@ const writable = (read: () => unknown, ancestors: Set<unknown>): unknown => {
   return written
 }
 
-/** The value if it can be written, else a copy with marks in the places of what cannot. */
+/** Returns the value if it can be written, else a copy with markers for everything that cannot. */
 export const bounded = (value: unknown): unknown => {
   try {
     JSON.stringify(value)
@@ -41,7 +41,7 @@ export const bounded = (value: unknown): unknown => {
   }
 }
 
-/** Writes any value: one that `JSON.stringify` refuses has marks in the places of what cannot be written. */
+/** Writes any value, with markers for everything that `JSON.stringify` cannot write. */
 export const stringify = (value: unknown): string => {
   try {
     return JSON.stringify(value) ?? "null"
@@ -50,7 +50,7 @@ export const stringify = (value: unknown): string => {
   }
 }
 
-/** The value of a text that begins as an object or an array; `undefined` if it is not valid JSON. */
+/** Parses a text that begins like an object or an array; `undefined` if it is not valid JSON. */
 export const parsed = (text: string): unknown => {
   if (!/^\s*[[{]/.test(text)) return undefined
   try {

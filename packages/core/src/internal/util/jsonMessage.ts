@@ -1,6 +1,6 @@
 /**
- * What the engine says of a text that is not JSON, without the part of the text that it shows: half of a secret could not
- * be found in it.
+ * Removes the excerpt of the text from the engine's JSON error, because half a secret in it could not be found and
+ * masked.
  */
 export const withoutExcerpt = (message: string): string =>
   message.replace(/(,? )?(\.\.\.)?"[\s\S]*"(\.\.\.)? is not valid JSON$/, " in what is not valid JSON")

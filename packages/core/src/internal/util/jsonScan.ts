@@ -1,9 +1,9 @@
-/** How far the JSON value goes that begins somewhere, or should. */
+/** The extent of the JSON value at an index. */
 export interface Scan {
   readonly complete: boolean
-  /** The index after the value, or of the first character that no JSON value can have there. */
+  /** The index after the value, or of the first character that is not valid JSON. */
   readonly end: number
-  /** Whether what breaks off was more than brackets and a word: only then was it meant as JSON. */
+  /** True if a broken value is more than brackets and a word, and thus meant as JSON. */
   readonly begun: boolean
   /** The innermost bracket that was opened last. */
   readonly opener: number
@@ -71,11 +71,11 @@ const afterScalar = (text: string, from: number): number => {
 }
 
 /**
- * A JSON parser that makes no values and needs no stack of its own calls: `JSON.parse` cannot tell where a value ends
- * that has text after it.
+ * Scans a JSON value without building it and without recursion: `JSON.parse` cannot find the end of a value that has
+ * text after it.
  */
 export const scan = (text: string, start: number): Scan => {
-  /** Whether each open bracket is a brace. */
+  /** For each open bracket, true if it is a brace. */
   const open: Array<boolean> = []
   let expect: "value" | "item" | "name" | "first name" | "more" = "value"
   let opener = start

@@ -1,4 +1,4 @@
-/** The defaults of a run, which are also those of several turns that share one budget and one time. */
+/** The defaults of a run, and of several turns that share one budget and time limit. */
 export const steps = 500
 export const timeout = "2 hours"
 

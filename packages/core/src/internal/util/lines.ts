@@ -6,19 +6,19 @@ const LF = 0x0a
  */
 export const maxLineBytes = 256 * 1024 * 1024
 
-/** What a splitter hands out: a line, or the size of a line that was too long to keep. */
+/** A line, or the size of a line that was too long to keep. */
 export type Line = string | { readonly tooLong: number }
 
 export interface LineSplitter {
-  /** Takes the next bytes and gives the lines that they complete. */
+  /** Takes the next bytes and returns the lines that they complete. */
   readonly push: (bytes: Uint8Array) => Array<Line>
-  /** Gives what stands behind the last line feed, if anything does. */
+  /** Returns the text after the last line feed, if there is any. */
   readonly flush: () => Array<Line>
 }
 
 /**
- * Cuts bytes at line feeds first and decodes afterwards: a line feed never occurs inside a UTF-8 sequence, so a
- * character that two chunks share is decoded whole, and only the line that straddles chunks is ever copied.
+ * Splits bytes at line feeds and then decodes: a line feed never occurs inside a UTF-8 sequence, so a character that
+ * two chunks share is decoded whole, and only the line that straddles chunks is copied.
  */
 export const make = (limit: number = maxLineBytes): LineSplitter => {
   // `ignoreBOM: true` keeps U+FEFF; the default would swallow one at the start of every call.
@@ -73,7 +73,7 @@ export const make = (limit: number = maxLineBytes): LineSplitter => {
     if (bytes.length > limit) {
       const lines: Array<Line> = []
       for (let at = 0; at < bytes.length; at += limit) {
-        // No spread: a call cannot have as many arguments as a chunk can have lines.
+        // No spread, because a chunk can have more lines than a call can have arguments.
         for (const line of push(bytes.subarray(at, at + limit))) lines.push(line)
       }
       return lines

@@ -1,4 +1,4 @@
 import type * as Clock from "effect/Clock"
 
-/** Milliseconds for deadlines: unlike the time of day nobody sets them back or forth. */
+/** Milliseconds for deadlines, which unlike the time of day are never adjusted. */
 export const millis = (clock: Clock.Clock): number => Number(clock.unsafeCurrentTimeNanos()) / 1e6

@@ -1,21 +1,21 @@
-/** A JSON object as OpenCode printed it, or as we would print it. */
+/** A JSON object as OpenCode prints it. */
 export type WireObject = { readonly [key: string]: unknown }
 
 export const isObject = (u: unknown): u is WireObject => typeof u === "object" && u !== null && !Array.isArray(u)
 
 /**
- * OpenCode's objects are read field by field, and only the fields that are needed: one that it adds, renames, drops or
- * writes in another form costs nothing but itself. A field can be missing or null.
+ * Returns a string, or `undefined`. OpenCode's objects are read field by field, and only needed fields are read, so
+ * that a field that is added, renamed, removed or changed affects nothing else. A field can be missing or null.
  */
 export const string = (u: unknown): string | undefined => typeof u === "string" ? u : undefined
 
-/** A number, also one that is written as a text. */
+/** Reads a number, also one written as a string. */
 export const number = (u: unknown): number | undefined => {
   const value = typeof u === "string" && u.trim() !== "" ? Number(u) : u
   return typeof value === "number" && Number.isFinite(value) ? value : undefined
 }
 
-/** What is counted or paid: a negative amount would pay for others. */
+/** Reads an amount, which must not be negative, because it would offset others. */
 export const amount = (u: unknown): number | undefined => {
   const value = number(u)
   return value === undefined || value < 0 ? undefined : value
@@ -23,7 +23,7 @@ export const amount = (u: unknown): number | undefined => {
 
 export const isNullish = (u: unknown): u is null | undefined => u === null || u === undefined
 
-/** Only plain objects are merged: a `Redacted` is an object too, and must be replaced as a whole. */
+/** True for plain objects, which are merged; a `Redacted` is an object, too, but must be replaced as a whole. */
 export const isPlain = (u: unknown): u is WireObject =>
   isObject(u) && (Object.getPrototypeOf(u) === Object.prototype || Object.getPrototypeOf(u) === null)
 
@@ -32,7 +32,7 @@ export const set = (target: Record<string, unknown>, key: string, value: unknown
   Object.defineProperty(target, key, { value, enumerable: true, configurable: true, writable: true })
 }
 
-/** An object of entries, in their order. */
+/** Makes an object of entries, in their order. */
 export const fromEntries = (entries: Iterable<readonly [string, unknown]>): WireObject => {
   const result: Record<string, unknown> = {}
   for (const [key, value] of entries) set(result, key, value)

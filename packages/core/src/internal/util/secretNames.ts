@@ -1,6 +1,6 @@
-/** Which names and values say that they are secrets: pure, and a matter of tables. */
+/** Decides by tables which names and values are secrets. */
 
-/** `AWS_SECRET_ACCESS_KEY`, `apiKey`, `x-api-key` and `API_KEY_2` as words; which one of several it is says nothing. */
+/** `AWS_SECRET_ACCESS_KEY`, `apiKey`, `x-api-key` and `API_KEY_2` as words, without a final number. */
 const wordsOf = (name: string): ReadonlyArray<string> =>
   name
     .replace(/([a-z0-9])([A-Z])/g, "$1 $2")
@@ -12,7 +12,7 @@ const wordsOf = (name: string): ReadonlyArray<string> =>
 
 const set = (words: string): ReadonlySet<string> => new Set(words.trim().split(/\s+/))
 
-/** The last word of a name that is about a secret and does not hold it. */
+/** The last word of a name that describes a secret without holding it. */
 const about = set(`
   file filename path dir directory folder sock socket name type mode method url uri endpoint host hostname port enabled
   disabled required timeout ttl lifetime expiry expires expiration length size limit count min max version algorithm
@@ -20,7 +20,7 @@ const about = set(`
   budget parallelism usage ratio rate policy rotation index issuer audience user username email region location
 `)
 
-/** A key of a keyboard, of a table, of a list; one for everybody. */
+/** Words before "key" that make it a keyboard, table or list key, or a public one. */
 const beforeKey = set(`
   public primary foreign sort partition cache map lookup index group row column object hot short press arrow translation
   locale routing modifier leader ctrl escape enter pub
@@ -30,13 +30,13 @@ const afterKey = set(`
   up down repeat delay
 `)
 
-/** Tokens that are counted. */
+/** Words of names that count tokens. */
 const counted = set(`
   max min num number total limit count budget input output context completion prompt reasoning cache cached thinking per
   used remaining window
 `)
 
-/** Where a secret is used, at the end of its name. */
+/** The environment in which a secret is used, at the end of its name. */
 const stages = set("prod production live dev development stage staging test testing qa ci")
 
 const afterAuth = set("header headers string data content json basic bearer config")
@@ -78,32 +78,32 @@ const saysSecret = (words: ReadonlyArray<string>): boolean =>
     }
   })
 
-/** Whether a variable, a setting or a header of this name holds a secret. */
+/** True if a variable, setting or header with this name holds a secret. */
 export const isSecretName = (name: string): boolean => {
   const words = wordsOf(name)
   return saysSecret(words) && !about.has(words[words.length - 1]!)
 }
 
-/** Names below a secret one that say what it is, not what it is made of. */
+/** Names below a secret one that describe it without holding it. */
 const describing =
   /^(type|kind|mode|model|method|scopes?|token_?type|expires?(_?(at|in))?|description|provider|npm|(\w+_?)?(url|uri)|email)$/i
 
 export const isDescription = (name: string): boolean => describing.test(name)
 
-/** Headers that everybody sends. */
+/** Ordinary request headers. */
 const commonHeader =
   /^(accept(-\w+)*|content-\w+(-\w+)*|user-agent|host|date|connection|cache-control|origin|referer|(x-)?request-id|anthropic-version|anthropic-beta|openai-(organization|project|beta)|http-referer|x-title)$/i
 
 export const isCommonHeader = (name: string): boolean => commonHeader.test(name)
 
-/** Headers of a reply that help at 3 a.m. and hold no secret. */
+/** Response headers that help to diagnose and hold no secret. */
 const harmless = /^(retry-after(-ms)?|date|content-type|(x-)?request-id|(x|anthropic)-ratelimit-.*)$/i
 
 export const isHarmlessHeader = (name: string): boolean => harmless.test(name)
 
 export const isHeaders = (name: string): boolean => /headers$/i.test(name)
 
-/** Shorter values would blank out ordinary words. */
+/** Masking shorter values would mask ordinary words. */
 export const minLength = 6
 
 const common = set(`
@@ -117,27 +117,27 @@ const common = set(`
 const path =
   /^(~|\.{1,2})?\/$|^(~|\.{1,2})\/|^[A-Za-z]:[\\/]|^file:|^\/(usr|bin|sbin|etc|home|Users|var|opt|tmp|private|root|mnt|media|run|srv|dev|proc|sys|lib|lib64|data|app|work|workspace|nix|Library|Applications|Volumes)(\/|$)/
 
-/** OpenCode puts the value of a variable or of a file in the place of these. */
+/** OpenCode replaces these by the value of a variable or a file. */
 const reference = /\{(env|file):([^}]+)\}/g
 
 export const isReference = (value: string): boolean => value.search(reference) !== -1
 
-/** The variables that a value stands for. */
+/** The variables that a value refers to. */
 export const referredVariables = (value: string): ReadonlyArray<string> =>
   [...value.matchAll(reference)].flatMap(([, kind, name = ""]) => kind === "env" ? [name] : [])
 
 const isPlainUrl = (value: string): boolean =>
   /^[a-z][a-z0-9+.-]*:\/\/[^\s@]*$/i.test(value) && !/[\w-]{20,}/.test(value.replace(/^[^/]*\/\/[^/]*/, ""))
 
-/** The name of a variable, which says where a secret is. */
+/** True for the name of a variable, which only refers to a secret. */
 const isVariable = (value: string): boolean => /^[A-Z][A-Z0-9]*(_[A-Z0-9]+)+$/.test(value) && isSecretName(value)
 
-/** Whether a value under a name that says secret can be one: not a short or common word, a path or an address. */
+/** True if a value with a secret name can be a secret: not a short or common word, a path or an address. */
 export const canBeSecret = (value: string): boolean =>
   value.length >= minLength && !common.has(value.toLowerCase()) && !path.test(value) && !isReference(value) &&
   !isPlainUrl(value) && !isVariable(value)
 
-/** Whether a value looks like a secret whatever it is called: long, without blanks, of letters and digits. */
+/** True if a value looks like a secret whatever its name: long, without blanks, of letters and digits. */
 export const looksRandom = (value: string): boolean =>
   value.length >= 16 && /^[\w.~+/=:$!-]+$/.test(value) && /\d/.test(value) && /[A-Za-z]/.test(value) &&
   canBeSecret(value) && !/^[a-z]+:\/\//i.test(value)

@@ -1,4 +1,4 @@
-/** How a secret can be written inside a text, and where it is. */
+/** Finds the forms of secrets inside a text. */
 import * as Encoding from "effect/Encoding"
 
 const json = (text: string): string => JSON.stringify(text).slice(1, -1)
@@ -21,7 +21,7 @@ const percents = (text: string): ReadonlyArray<string> => {
   return all.flatMap((form) => [form, form.replace(/%[0-9A-F]{2}/g, (octet) => octet.toLowerCase())])
 }
 
-/** In base64 a text begins at one of three places of a group; what the neighbours share is left out. */
+/** In base64 a text begins at one of three positions in a group; characters shared with its neighbours are left out. */
 const base64 = (text: string): ReadonlyArray<string> => {
   const bytes = new TextEncoder().encode(text)
   return [0, 1, 2].flatMap((before) => {
@@ -34,10 +34,13 @@ const base64 = (text: string): ReadonlyArray<string> => {
   })
 }
 
-/** Shorter ones would be found in any base64. */
+/** Shorter ones would match any base64. */
 const minEncoded = 6
 
-/** A secret as it is, inside JSON (once or twice), in an address or a form, in base64 and in what `Basic` sends. */
+/**
+ * Returns the forms of a secret: unchanged, inside JSON (once or twice), in a URL or a form, in base64 and as sent by
+ * `Basic`.
+ */
 export const of = (secret: string): ReadonlyArray<string> => {
   const escaped = json(secret)
   const forms = [secret, escaped, json(escaped), ascii(escaped), escaped.replaceAll("/", "\\/"), ...percents(secret)]
@@ -49,10 +52,10 @@ export interface Span {
   readonly end: number
 }
 
-/** Three characters tell nearly every place apart at which no spelling begins. */
+/** A hash of three characters excludes nearly every position at which no form begins. */
 const hash = (a: number, b: number, c: number): number => ((a << 10) ^ (b << 5) ^ c) & 0xffff
 
-/** Finds every occurrence of any of the forms in one pass, and gives them in order; those that overlap are one. */
+/** Finds every occurrence of any form in one pass, in order; overlapping ones are merged. */
 export const finder = (forms: ReadonlyArray<string>): (text: string) => ReadonlyArray<Span> => {
   const short = forms.filter((form) => form.length > 0 && form.length < 3)
   const buckets = new Map<number, Array<string>>()

@@ -1,20 +1,20 @@
 import type { PlatformError } from "@effect/platform/Error"
 
-const bigger = "make space, or name a directory on another disk (`TMPDIR` for temporary ones)"
+const bigger = "free some space, or use a directory on another disk (`TMPDIR` for temporary ones)"
 
-/** What to do about the system's own codes, which the platform knows as `Unknown`. */
+/** What to do about the system's error codes, which the platform reports as `Unknown`. */
 const hints: { readonly [code: string]: string } = {
-  E2BIG: "arguments and environment are too long together; let the prompt travel by stdin",
-  EAGAIN: "the system has no more processes or threads to give; lower `concurrency`, or raise `ulimit -u`",
+  E2BIG: "arguments and environment are too long together; set `promptVia` to \"stdin\"",
+  EAGAIN: "the system cannot create more processes or threads; lower `concurrency`, or raise `ulimit -u`",
   EDQUOT: `the disk quota is used up; ${bigger}`,
   EIO: "the disk reports errors",
   EMFILE: "too many files are open in this process; lower `concurrency`, or raise `ulimit -n`",
   ENFILE: "too many files are open on this machine; lower `concurrency`",
   ENOEXEC: "the file is not a program for this machine",
-  ENOMEM: "the machine has no memory left; lower `concurrency`",
+  ENOMEM: "the machine is out of memory; lower `concurrency`",
   ENOSPC: `the disk is full; ${bigger}`,
-  EROFS: "the file system can only be read; name a directory on another one (`TMPDIR` for temporary ones)",
-  ETXTBSY: "the file is being written; wait until it is installed"
+  EROFS: "the file system is read-only; use a directory on another one (`TMPDIR` for temporary ones)",
+  ETXTBSY: "the file is being written; wait until the installation has finished"
 }
 
 const isCode = (code: unknown): code is string => typeof code === "string" && /^E[A-Z0-9]+$/.test(code)
@@ -28,7 +28,7 @@ const codeOf = (error: PlatformError): string | undefined => {
   return known.exec(error.description ?? "")?.[0]
 }
 
-/** Why a call of the system failed: the platform's word for it, else the system's own code. */
+/** The reason of a failed system call: the platform's name for it, else the system's error code. */
 export const reasonOf = (error: PlatformError): string => {
   if (error._tag !== "SystemError") return error._tag
   return error.reason === "Unknown" ? codeOf(error) ?? error.reason : error.reason
@@ -36,7 +36,7 @@ export const reasonOf = (error: PlatformError): string => {
 
 export const hintOf = (reason: string): string | undefined => Object.hasOwn(hints, reason) ? hints[reason] : undefined
 
-/** The reason with what to do about it. */
+/** The reason, with advice. */
 export const describe = (error: PlatformError): string => {
   const reason = reasonOf(error)
   const hint = hintOf(reason)

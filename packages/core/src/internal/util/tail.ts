@@ -2,14 +2,14 @@ import { copy } from "./lines.js"
 
 /** The last part of a text, bounded in characters. */
 export interface Tail {
-  /** `owned`: the text is no part of a larger one, which it would keep alive. */
+  /** `owned`: the text is not a slice of a larger one, which it would keep alive. */
   readonly push: (text: string, owned?: boolean) => void
   readonly read: () => string
 }
 
 export const make = (limit: number): Tail => {
   let pieces: Array<string> = []
-  /** Pieces before this one have been let go. */
+  /** Pieces before this one have been dropped. */
   let first = 0
   let length = 0
   return {
@@ -18,7 +18,7 @@ export const make = (limit: number): Tail => {
       const piece = owned && text.length <= limit ? text : copy(text.slice(-limit))
       pieces.push(piece)
       length += piece.length
-      // Whole pieces go, because joining them costs more than everything else that is done with a text.
+      // Drops whole pieces, because joining them costs more than everything else.
       for (let head = pieces[first]!; length - head.length >= limit; head = pieces[first]!) {
         length -= head.length
         pieces[first++] = ""
@@ -42,7 +42,7 @@ export interface LineTail {
   readonly read: () => string
 }
 
-/** Every line is cleaned before anything is cut: half a secret could not be found any more, and is one, too. */
+/** Every line is masked before anything is cut, because half a secret is secret, too, but could not be found. */
 export const ofLines = (limit: number, clean: (line: string) => string): LineTail => {
   const kept = make(limit)
   return {

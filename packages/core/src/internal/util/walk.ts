@@ -1,19 +1,19 @@
-/** Goes through values of any depth without recursion: what an agent prints can be nested deeper than a stack is. */
+/** Walks values of any depth without recursion: an agent's output can be nested too deeply for the stack. */
 import * as json from "./json.js"
 import { isObject } from "./object.js"
 
-/** What is done with the parts of a value. `under` is the name of the field that holds the object, or its list. */
+/** The handlers for the parts of a value. `under` is the name of the field that holds the object, or its list. */
 export interface Visitor {
   readonly text: (text: string, name: string, under: string) => string
   readonly name: (name: string) => string
-  /** Whether a field is left out. */
+  /** Returns true to drop a field. */
   readonly drop?: ((name: string, under: string) => boolean) | undefined
 }
 
 interface Frame {
   readonly source: ReadonlyArray<unknown> | { readonly [name: string]: unknown }
   readonly keys: ReadonlyArray<string> | undefined
-  /** The name of the field that holds this value, and of the one that holds that. */
+  /** The name of the field that holds this value, and of the field above. */
   readonly name: string
   readonly under: string
   readonly names: Array<string>
@@ -23,7 +23,7 @@ interface Frame {
   next: number
 }
 
-/** Only data: what has a class, a `Redacted` among them, is not a container. */
+/** Only plain data: instances of a class, such as `Redacted`, are not containers. */
 const isContainer = (value: unknown): value is Frame["source"] => Array.isArray(value) || isObject(value)
 
 const frame = (source: Frame["source"], name: string, under: string): Frame => ({
@@ -38,7 +38,7 @@ const frame = (source: Frame["source"], name: string, under: string): Frame => (
   next: 0
 })
 
-/** Two names that have become one would lose a value. */
+/** Keeps names distinct, because two equal names after masking would lose a value. */
 const free = (name: string, taken: ReadonlyArray<string>): string => {
   let candidate = name
   for (let count = 2; taken.includes(candidate); count++) candidate = `${name} ${count}`
@@ -53,7 +53,7 @@ const build = ({ changed, items, keys, names, source }: Frame): unknown => {
   return prototype === Object.prototype ? copy : Object.setPrototypeOf(copy, prototype as object | null)
 }
 
-/** The value with its texts and names as the visitor wants them; a part that does not change is handed on as it is. */
+/** Returns the value with its texts and names mapped by the visitor; unchanged parts are returned as they are. */
 export const map = (value: unknown, visitor: Visitor, isOpaque: (value: unknown) => boolean): unknown => {
   if (typeof value === "string") return visitor.text(value, "", "")
   if (!isContainer(value) || isOpaque(value)) return value
@@ -87,7 +87,7 @@ export const map = (value: unknown, visitor: Visitor, isOpaque: (value: unknown)
       if (name !== key) top.changed = top.renamed = true
       top.names.push(top.renamed ? free(name, top.names) : name)
     }
-    // The items of a list are what the list is.
+    // Items of a list are judged by the list's name.
     const name = key ?? top.name
     const under = key === undefined ? top.under : top.name
     if (typeof item === "string") {

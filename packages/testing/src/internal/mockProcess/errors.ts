@@ -3,7 +3,7 @@ import type * as Command from "@effect/platform/Command"
 import * as PlatformError from "@effect/platform/Error"
 import type * as MockCommandExecutor from "../../MockCommandExecutor.js"
 
-/** As Node's executor words it: the whole command line is in the error, secrets and all. */
+/** The text of Node's executor, which contains the whole command line, secrets included. */
 export const systemError = (
   command: Command.StandardCommand,
   method: string,
@@ -36,7 +36,7 @@ const codes: Partial<Record<PlatformError.SystemErrorReason, string>> = {
   PermissionDenied: "EACCES"
 }
 
-/** The error of a start, as Node words it. */
+/** The error of a start, with Node's text. */
 export const spawnError = (
   command: Command.StandardCommand,
   reason: PlatformError.SystemErrorReason

@@ -13,7 +13,7 @@ import { isWatchdog, nothingToWatch, started } from "../started.js"
 import * as contents from "./content.js"
 import * as processes from "./process.js"
 
-/** Below this every number can be the id of a real process (Linux ends at 2^22). */
+/** Smaller numbers can be ids of real processes (Linux ends at 2^22). */
 const firstPid = 2 ** 30
 
 /** What the watchdog prints instead of watching. */
@@ -27,7 +27,7 @@ export type Select = (
   index: number
 ) => Effect.Effect<MockCommandExecutor.Script, PlatformError.PlatformError>
 
-/** An executor, and the records of what it has started. */
+/** Makes an executor, and the records of the commands that it has started. */
 export const make = (select: Select): Effect.Effect<
   { readonly executor: CommandExecutor.CommandExecutor; readonly records: MockCommandExecutor.Service },
   never,

@@ -1,4 +1,4 @@
-/** One scripted process: what it does, how it ends, and what a program sees of it. */
+/** One scripted process: its actions, its end, and its handle for a program. */
 import type * as Command from "@effect/platform/Command"
 import * as CommandExecutor from "@effect/platform/CommandExecutor"
 import type * as PlatformError from "@effect/platform/Error"
@@ -36,7 +36,7 @@ const notLethal: ReadonlySet<CommandExecutor.Signal> = new Set([
   "SIGWINCH"
 ])
 
-/** A process, or a command that never became one. */
+/** A process, or a command that was not started. */
 export class Entry {
   readonly stdin: Array<Uint8Array> = []
   readonly stdinEnd = Effect.unsafeMakeLatch(false)
@@ -120,7 +120,7 @@ export const crash = (entry: Entry, cause: Cause.Cause<never>): Effect.Effect<vo
 const play = (entry: Entry): Effect.Effect<Ended> =>
   Effect.map(playSteps(entry, entry.script.steps), (ended) => ended ?? ProcessState.Exited({ code: 0 }) as Ended)
 
-/** How the process has ended, `undefined` when there is no step left. */
+/** Plays steps and returns how the process has ended; `undefined` if no step ended it. */
 const playSteps: (entry: Entry, steps: ReadonlyArray<MockCommandExecutor.Step>) => Effect.Effect<Ended | undefined> =
   Effect.fnUntraced(
     function*(entry, steps) {

@@ -1,4 +1,4 @@
-/** What OpenCode asks the scripted provider. */
+/** The requests of OpenCode to the scripted provider. */
 import type * as HttpServerRequest from "@effect/platform/HttpServerRequest"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -61,7 +61,7 @@ const isTitleRequest = (
   tools.length === 0 &&
   messages.some((message) => message.role === "system" && /title generator/i.test(message.text))
 
-/** The request for a completion, whose number among the requests is counted elsewhere. */
+/** Reads the request for a completion, without its number among the requests. */
 export const read = Effect.fnUntraced(function*(request: HttpServerRequest.HttpServerRequest) {
   const time = yield* Clock.currentTimeMillis
   const body = yield* Effect.flatMap(request.text, decodeJson)

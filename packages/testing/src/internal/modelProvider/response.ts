@@ -1,4 +1,4 @@
-/** What the scripted provider answers, on the wire. */
+/** The HTTP responses of the scripted provider. */
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
@@ -116,10 +116,10 @@ const toEvents = (envelope: Envelope, reply: ModelProvider.Completion): Readonly
   }
 }
 
-// A connection that is used again would keep the server from closing
+// A reused connection would keep the server from closing
 export const closeConnection = { connection: "close" }
 
-/** Time in which a reader takes what was sent, on the clock of the machine: a broken connection can overtake it. */
+/** Time for a reader to take what was sent, by the machine's clock: a broken connection can overtake it. */
 const beforeCut = Effect.withClock(Effect.sleep("50 millis"), Clock.make())
 
 const toStream = (envelope: Envelope, reply: ModelProvider.Completion): HttpServerResponse.HttpServerResponse => {
@@ -153,7 +153,7 @@ export const toResponse = (
       return Effect.never
     }
     case "Reset": {
-      // The answer to a connection that is gone reaches nobody.
+      // The connection is closed, so this answer reaches nobody.
       return Effect.as(Effect.sync(() => destroyConnection(source)), refuse(500, "reset"))
     }
     case "Response": {

@@ -19,7 +19,7 @@ import * as Quote from "../quote.js"
 import { Entry, toScript } from "./entry.js"
 import * as services from "./service.js"
 
-/** By this variable the process of a call is known. */
+/** The variable by which the process of a call is recognized. */
 const callVariable = "EFFECT_OPENCODE_TEST_CALL"
 
 export const Outcome = Data.taggedEnum<OpenCodeTest.Outcome>()
@@ -30,7 +30,7 @@ const causeToOutcome = (cause: Cause.Cause<OpenCodeError.OpenCodeError>): OpenCo
     onNone: () => Cause.isInterruptedOnly(cause) ? Outcome.Interrupted() : Outcome.Died({ defect: Cause.squash(cause) })
   })
 
-/** The service with answers, and the records of its calls. */
+/** Makes the service with answers, and the records of its calls. */
 export const make = Effect.fnUntraced(
   function*(
     respond: OpenCodeTest.Respond | { readonly [prompt: string]: OpenCodeTest.Answer },
@@ -57,7 +57,7 @@ export const make = Effect.fnUntraced(
         )
       )
 
-    /** The n-th of these answers, where it was asked for the n-th time. */
+    /** Returns the n-th of these answers for the n-th request. */
     const settle = (answer: OpenCodeTest.Answer, nth: (reply: OpenCodeTest.Reply) => number): OpenCodeTest.Reply => {
       if (typeof answer === "string") return textReply(answer)
       if (answer._tag !== "Sequence") return answer
@@ -70,7 +70,7 @@ export const make = Effect.fnUntraced(
       return before
     }
 
-    /** What this start of the process plays. */
+    /** Returns the script of this start of the process. */
     const scriptOf = (entry: Entry, args: ReadonlyArray<string>): MockCommandExecutor.Script => {
       const attempt = entry.attempts++
       let reply = entry.reply
@@ -120,13 +120,13 @@ export const make = Effect.fnUntraced(
         })
       )
 
-    /** The call's number travels with its processes. */
+    /** Passes the call's number to its processes. */
     const numbered = <A extends RunOptions>(entry: Entry, options: A | undefined): A => ({
       ...options!,
       extraEnv: { ...options?.extraEnv, [callVariable]: String(entry.call.index) }
     })
 
-    /** Fails with the error that takes the place of the outcome, if there is one. */
+    /** Fails with the error that replaces the outcome, if there is one. */
     const insteadOfSchema = (entry: Entry): Effect.Effect<void, OpenCodeError.SchemaError> =>
       Effect.suspend(() => entry.instead === undefined ? Effect.void : Effect.fail(entry.instead))
 
@@ -164,7 +164,7 @@ export const make = Effect.fnUntraced(
       stream: Stream.Stream<RunEvent.RunEvent, OpenCodeError.RunError>
     ): Stream.Stream<RunEvent.RunEvent, OpenCodeError.RunError> =>
       Stream.unwrapScoped(Effect.gen(function*() {
-        // Whoever gets here first decides: a stream that ends or fails does so before its scope is closed.
+        // The first outcome counts: a stream that ends or fails does so before its scope is closed.
         yield* Effect.addFinalizer(() => Effect.sync(() => entry.end(Outcome.Interrupted())))
         yield* Effect.tapErrorCause(answer(entry), (cause) => Effect.sync(() => entry.end(causeToOutcome(cause))))
         return stream.pipe(
@@ -175,7 +175,7 @@ export const make = Effect.fnUntraced(
         )
       }))
 
-    /** The three ways of asking, of the service or of a session, which has options of its own. */
+    /** The three methods that are recorded, of the service or of a session, which has its own options. */
     const observed = (inner: Pick<OpenCode.Service, "run" | "stream" | "runSchema">, outer: RunOptions) => {
       const start = (method: OpenCodeTest.Call["method"], prompt: string, options: RunOptions | undefined) =>
         begin(method, prompt, RunConfig.merge(outer, options ?? {}))

@@ -5,12 +5,12 @@ import * as Events from "../../Events.js"
 import * as MockCommandExecutor from "../../MockCommandExecutor.js"
 import type * as OpenCodeTest from "../../OpenCodeTest.js"
 
-/** A call, its reply, and what has become of it. */
+/** A call, its reply and its outcome. */
 export class Entry {
   outcome: OpenCodeTest.Outcome = { _tag: "Running" }
   attempts = 0
   reply: OpenCodeTest.Reply = { _tag: "Events", items: [] }
-  /** Whether the process has played its reply to the end. */
+  /** True if the process has played its reply to the end. */
   isPlayed = false
 
   constructor(readonly call: OpenCodeTest.Call) {}
@@ -19,7 +19,7 @@ export class Entry {
     if (this.outcome._tag === "Running") this.outcome = outcome
   }
 
-  /** The error that takes the place of the outcome. */
+  /** The error that replaces the outcome. */
   get instead(): OpenCodeError.OpenCodeError | undefined {
     return this.isPlayed && this.reply._tag === "Fail" ? this.reply.error : undefined
   }
@@ -27,7 +27,7 @@ export class Entry {
 
 const isStep = (item: OpenCodeTest.Item): item is MockCommandExecutor.Step => "_tag" in item
 
-/** Whether OpenCode would exit with 1 after these events. */
+/** True if OpenCode would exit with 1 after these events. */
 const endsInError = (events: ReadonlyArray<Events.WireEvent>): boolean => {
   const types = events.map((event) => event.type)
   return types.lastIndexOf("error") > types.lastIndexOf("step_finish")
@@ -35,7 +35,7 @@ const endsInError = (events: ReadonlyArray<Events.WireEvent>): boolean => {
 
 const session = "--session="
 
-/** The session that a process goes on in. */
+/** The session that a process continues. */
 const continued = (args: ReadonlyArray<string>): string | undefined =>
   args.includes("--fork") ? undefined : args.find((arg) => arg.startsWith(session))?.slice(session.length)
 

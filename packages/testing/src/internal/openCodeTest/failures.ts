@@ -1,4 +1,4 @@
-/** The facts of made-up errors. */
+/** The facts of constructed errors. */
 import type * as OpenCodeError from "effect-opencode/OpenCodeError"
 import * as RunResult from "effect-opencode/RunResult"
 import * as Duration from "effect/Duration"
@@ -46,5 +46,5 @@ export const fields = <O extends OpenCodeTest.PartialOverrides>(
   } as never
 }
 
-/** Before anything was seen. */
+/** A snapshot before any event. */
 export const early: OpenCodeTest.PartialOverrides = { events: [] }

@@ -1,4 +1,4 @@
-/** The real service over scripted processes and a disk that is not there. */
+/** The real service on scripted processes and a fake disk. */
 import type * as CommandExecutor from "@effect/platform/CommandExecutor"
 import type { PlatformError } from "@effect/platform/Error"
 import * as FileSystem from "@effect/platform/FileSystem"
@@ -32,7 +32,7 @@ export const make = (
 export const isRun = (command: MockCommandExecutor.RecordedCommand): boolean =>
   command.command === disk.binary && command.args[0] === "run"
 
-/** What the binary says when it is not asked to run. */
+/** The output of the binary for commands other than `run`. */
 export const other = (command: MockCommandExecutor.RecordedCommand, options: OpenCodeTest.Options | undefined) =>
   MockCommandExecutor.script(
     MockCommandExecutor.stdout(

@@ -1,8 +1,8 @@
 /**
- * Texts of the start-up crash that several OpenCode processes on one data directory can cause each other, always
- * before any event. 1.17.19 and 1.18.33: a migration run twice, a locked database, the switch to WAL; the others
- * from reports of older versions. `file is not a database` and `unable to open database file` are not transient,
- * and neither is a failed `wal_checkpoint`: a read-only database says nothing else (1.18.33).
+ * Texts of the start-up crash that OpenCode processes on one data directory can cause each other, always before any
+ * event. 1.17.19 and 1.18.33: a migration run twice, a locked database, the switch to WAL; the others from reports of
+ * older versions. `file is not a database` and `unable to open database file` are not transient, and neither is a
+ * failed `wal_checkpoint`: a read-only database reports only that (1.18.33).
  */
 const transient: ReadonlyArray<readonly [RegExp, string]> = [
   [/database is locked/i, "database is locked"],
@@ -23,7 +23,7 @@ const permanent =
 export const sqlite = (stderr: string): string | undefined =>
   permanent.test(stderr) ? undefined : transient.find(([pattern]) => pattern.test(stderr))?.[1]
 
-/** What OpenCode's log says of a model that is not known, if it does; by the mark of the error where it has one. */
+/** Finds the log's message about an unknown model, by the mark of the error if it has one. */
 export const missingModel = (stderr: string, mark: unknown): string | undefined => {
   const lines = stderr.split("\n")
   const marked = lines.filter((line) => line.includes(`ref=${String(mark)} `))
@@ -31,17 +31,17 @@ export const missingModel = (stderr: string, mark: unknown): string | undefined 
   return found.find((match) => match !== null)?.[1]
 }
 
-/** Whether a server could not listen: somebody else has its port (1.18.33). */
+/** True if a server could not listen because its port is in use (1.18.33). */
 export const isPortTaken = (stderr: string): boolean => /\bServeError\b|\bEADDRINUSE\b/.test(stderr)
 
 const hints: ReadonlyArray<readonly [RegExp, string]> = [
   [
     /^Error: Session not found/m,
-    "the session does not exist in this data directory; with the default isolation every run has one of its own, use `isolation: \"none\"` or a directory to continue a session"
+    "the session does not exist in this data directory; by default every run has its own; set `isolation` to \"none\" or to a directory to continue a session"
   ],
   [
     /Configuration is invalid|is not valid JSON/,
-    "correct OpenCode's configuration (`configOverrides`, `permission`, `mcp`, `tools`, or a config file that OpenCode reads)"
+    "fix OpenCode's configuration (`configOverrides`, `permission`, `mcp`, `tools`, or a config file that OpenCode reads)"
   ],
   [
     /file is not a database/,

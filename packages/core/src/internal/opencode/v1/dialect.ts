@@ -8,7 +8,7 @@ import * as server from "./server.js"
 import * as startupProfile from "./startupProfile.js"
 import * as stderrFacts from "./stderrFacts.js"
 
-/** OpenCode 1.x: measured with 1.18.33. */
+/** The dialect of OpenCode 1.x, measured with 1.18.33. */
 export const v1: Dialect = {
   supported: invocation.supported,
   options: invocation.options,

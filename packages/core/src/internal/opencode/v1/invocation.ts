@@ -41,8 +41,8 @@ export const options: ReadonlyArray<OptionEntry> = [
 ]
 
 /**
- * In one word: a value that begins with a dash would be an option as a word of its own. OpenCode's parser takes a pair of
- * quotes off a value (1.18.33), so one that stands in quotes gets another pair.
+ * One argument, because a separate value that begins with a dash would be read as an option. OpenCode's parser strips a
+ * pair of quotes from a value (1.18.33), so a quoted value gets another pair.
  */
 const assigned = (name: string, value: string | number): string =>
   `${name}=${/^(["'])[^]*\1$/.test(String(value)) ? `"${value}"` : value}`
@@ -61,8 +61,8 @@ const wordsOf = ({ kind, word }: OptionEntry, value: RunConfig[keyof RunConfig])
 }
 
 /**
- * The arguments of `opencode`. A prompt goes behind `--`, because one that begins with a dash would be an option, and
- * `--file` takes every word that follows it.
+ * The arguments of `opencode`. A prompt comes after `--`, because one that begins with a dash would be read as an
+ * option, and `--file` takes every argument that follows it.
  */
 export const args = (config: RunConfig, version: Version.Version, prompt?: string): ReadonlyArray<string> => {
   const told: RunConfig = { ...config, agent: permissionOrder.agentOf(config) }
@@ -76,7 +76,7 @@ export const args = (config: RunConfig, version: Version.Version, prompt?: strin
   ]
 }
 
-/** OpenCode reads stdin to its end in any case: without one it would wait for ever. */
+/** OpenCode always reads stdin to its end and would otherwise wait for ever. */
 export const make = (
   { options, prompt, runId }: Run,
   version: Version.Version
@@ -92,7 +92,7 @@ export const make = (
   }
 }
 
-/** The variables that a configuration asks for, over whatever the child inherits. */
+/** The variables for a configuration, over those that the child inherits. */
 export const env = (
   config: RunConfig,
   found: Found = { agents: dialect.noAgents }
@@ -116,8 +116,7 @@ export const env = (
 }
 
 /**
- * OpenCode tells of providers that fail and are asked again only in its error log, so the log is on unless the
- * caller decides about it.
+ * Enables the error log unless the caller sets it, because OpenCode reports failing and retried providers only there.
  */
 export const withErrorLog = <A extends RunConfig>(config: A): A => ({
   ...config,

@@ -18,19 +18,19 @@ const shorterFirst = ([a]: Entry, [b]: Entry): number => a.length - b.length
 /** The text before the first wildcard. */
 const prefixOf = (pattern: string): string => /^[^*?]*/.exec(pattern)![0]
 
-/** Whether a pattern matches every name that begins with this one. */
+/** True if a pattern matches every name that begins with this one. */
 const covers = (pattern: string, name: string): boolean =>
   /^[^*?]*\*+$/.test(pattern) && name.startsWith(prefixOf(pattern))
 
-/** Whether no name can match both. */
+/** True if no name can match both. */
 const areApart = (a: string, b: string): boolean => {
   const [one, other] = [prefixOf(a), prefixOf(b)]
   return !one.startsWith(other) && !other.startsWith(one)
 }
 
 /**
- * A pattern for a name that has no other spelling: it is wider by one character, so it must not catch another name of
- * ours, and must not allow what only looks like a name of ours.
+ * A pattern for a name without another spelling: it is wider by one character, so it must not match another of our
+ * names, nor allow a similar foreign name.
  */
 const lookalike = (names: ReadonlyArray<string>, name: string, rule: unknown): string | undefined =>
   builtIn.has(name) || rule === "deny"
@@ -43,13 +43,13 @@ const lookalike = (names: ReadonlyArray<string>, name: string, rule: unknown): s
     : undefined
 
 /**
- * The rules once more, under keys that a config file does not have. The last rule that matches decides, and OpenCode
- * merges our rules into those of its config files by key (1.18.33): if a file names `bash` first, our
- * `{ "*": "allow", bash: "deny" }` becomes `bash: deny, *: allow`, and if it names `"*"` first, its own `bash` comes
- * after our `"*"`. Keys that no file has come last, in our order.
+ * Repeats the rules under keys that a config file does not have. The last matching rule decides, and OpenCode merges
+ * our rules into those of its config files by key (1.18.33): if a file names `bash` first, our `{ "*": "allow", bash:
+ * "deny" }` becomes `bash: deny, *: allow`, and if it names `"*"` first, its own `bash` comes after our `"*"`. Keys
+ * that no file contains come last, in our order.
  *
- * A pattern has other spellings (`**`). A name has none: `bash*` says its rule, and `bash?*` gives longer names back to
- * the patterns of ours that decide about them.
+ * A pattern has other spellings (`**`). A name has none: `bash*` repeats its rule, and `bash?*` returns longer names to
+ * our patterns that decide about them.
  */
 const again = (rules: WireObject): ReadonlyArray<Entry> => {
   const entries = Object.entries(rules)
@@ -65,7 +65,7 @@ const again = (rules: WireObject): ReadonlyArray<Entry> => {
   const wild = entries.filter(([name]) => wildcard.hasWildcard(name))
   for (const [pattern, rule] of wild) say(pattern, rule)
 
-  // What is said of a shorter name is about longer ones, too, so these follow.
+  // The rule of a shorter name also matches longer ones, so these follow.
   for (const [name, own] of entries.filter(([name]) => !wildcard.hasWildcard(name)).sort(shorterFirst)) {
     const rule = entries.filter(([other]) => other === name || wildcard.overlap(other, name))
       .map(([, rule]) => rule).reduce(ruleMerge.patterns)
@@ -87,18 +87,18 @@ const again = (rules: WireObject): ReadonlyArray<Entry> => {
   return result
 }
 
-/** Rules as OpenCode is told them. */
+/** Returns the rules as passed to OpenCode. */
 export const ordered = (rules: unknown): unknown => {
   if (typeof rules === "string") return ordered({ "*": rules })
   return isPlain(rules) ? fromEntries([...Object.entries(rules), ...again(rules)]) : rules
 }
 
-/** The agents that OpenCode brings. Rules under another name would make an agent of that name where there is none. */
+/** OpenCode's built-in agents. Rules under another name would create an agent of that name if it does not exist. */
 const native: ReadonlySet<string> = new Set(["build", "plan"])
 
 const inside = (u: unknown, key: string): unknown => isPlain(u) && Object.hasOwn(u, key) ? u[key] : undefined
 
-/** Puts rules under the names of agents: after those of all agents, before those that the program has for one of them. */
+/** Puts rules under the names of agents: after the rules for all agents, before the program's rules for one of them. */
 const under = (
   content: WireObject,
   key: "agent" | "mode",
@@ -123,12 +123,12 @@ const under = (
   }
 }
 
-/** Undoes what a config file can do to the agent so that another one, or none, would work in its place. */
+/** Overrides config file settings that would replace or disable the agent. */
 const working: WireObject = { name: "build", mode: "primary", disable: false, hidden: false }
 
 /**
- * The agent that works. Configuration files decide about it, and about its rules, unless somebody names one; so if there
- * are rules and nobody does, it is `build`.
+ * The agent that runs. Configuration files choose it and its rules unless the caller names one; so with rules and
+ * without a named agent it is `build`.
  */
 export const agentOf = (config: RunConfig): string | undefined => {
   const { agent, configOverrides = {} } = config
@@ -138,8 +138,8 @@ export const agentOf = (config: RunConfig): string | undefined => {
 }
 
 /**
- * The configuration as OpenCode is told it. Rules of an agent win over the rules of all agents, so rules stand under the
- * name of the agent that works and of every agent that is known, too.
+ * The configuration as passed to OpenCode. Rules of an agent override those for all agents, so rules are repeated under
+ * the running agent and every known agent.
  */
 export const asTold = (content: WireObject, agent: string | undefined, known: Agents = noAgents): WireObject => {
   const permission = content["permission"]
@@ -160,7 +160,7 @@ export const asTold = (content: WireObject, agent: string | undefined, known: Ag
   )
 }
 
-/** `OPENCODE_PERMISSION` wins over the configuration, so an inherited one must not be left standing (1.18.33). */
+/** `OPENCODE_PERMISSION` overrides the configuration, so an inherited one must be replaced (1.18.33). */
 export const variables = (config: RunConfig): { readonly [name: string]: string } => {
   const rules = configContent.permissionOf(config)
   return rules === undefined ? {} : { [variableNames.permission]: JSON.stringify(ordered(rules)) }

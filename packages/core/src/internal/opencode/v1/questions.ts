@@ -12,6 +12,6 @@ const decode = Schema.decodeUnknownOption(Schema.parseJson(Conversation))
 
 export const session = (sessionId: string): Question<Option.Option<Conversation>> => ({
   args: ["export", sessionId],
-  // A line of progress can stand before the object.
+  // A progress line can precede the object.
   read: (printed) => decode(printed.slice(Math.max(0, printed.indexOf("{"))))
 })

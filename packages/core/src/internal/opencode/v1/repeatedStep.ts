@@ -2,12 +2,12 @@ import type * as RunEvent from "../../../RunEvent.js"
 import type { RetryCount } from "../retryCount.js"
 
 /**
- * Finds the steps that begin again: where the provider's stream was cut, OpenCode asks again under the same message,
- * and says so nowhere else (1.18.33). A failure that its log has told of already is not told again.
+ * Finds repeated steps: after a cut stream OpenCode asks again under the same message, and reports that nowhere else
+ * (1.18.33). Failures already reported by the log are not reported twice.
  */
 export const make = (count: RetryCount): (event: RunEvent.RunEvent) => RunEvent.ProviderRetry | undefined => {
   let open: string | undefined
-  /** Failures of the run's own session when its last step began; those of sub-agents repeat no step of it. */
+  /** Failures of the run's own session when its last step began; those of sub-agents do not repeat its steps. */
   let retries = 0
   return (event) => {
     if (event._tag === "StepFinish") open = undefined

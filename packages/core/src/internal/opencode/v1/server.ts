@@ -2,7 +2,7 @@ import type { RunConfig } from "../../../RunConfig.js"
 import * as Version from "../../../Version.js"
 import type { Range } from "../dialect.js"
 
-/** The versions whose server is driven: measured with 1.18.33. */
+/** The versions whose server is supported, measured with 1.18.33. */
 export const supported: Range = { from: Version.make(1, 18, 0), below: Version.make(2, 0, 0) }
 
 export const args = (

@@ -5,7 +5,7 @@ import type { Fact, ProviderFailure, Reader } from "../stderr.js"
 
 const opening = /^!\s+permission requested: (\S+?)(?: \(|(?=; auto-rejecting$))/
 
-/** What stands behind the name of a permission without patterns. */
+/** The text after the name of a permission without patterns. */
 const withoutPatterns = "; auto-rejecting"
 
 const bare = (line: string): string => line.endsWith("\r") ? line.slice(0, -1) : line
@@ -24,7 +24,7 @@ const unquoted = (value: string): string => {
   }
 }
 
-/** The pairs of a line that OpenCode's logger has written, which consists of nothing else; otherwise nothing. */
+/** The pairs of a line by OpenCode's logger, which consists of pairs only; empty for any other line. */
 export const logfmt = (line: string): ReadonlyMap<string, string> | undefined => {
   const pairs = new Map<string, string>()
   pair.lastIndex = 0
@@ -36,11 +36,11 @@ export const logfmt = (line: string): ReadonlyMap<string, string> | undefined =>
   return pairs
 }
 
-/** The log of 1.17 and later. */
+/** The log format of 1.17 and later. */
 const logged = (line: string): ReadonlyMap<string, string> | undefined =>
   /^timestamp=\S+ level=[A-Z]+ /.test(line) ? logfmt(line) : undefined
 
-/** The log before that: `ERROR 2026-11-22T13:35:18 +3ms service=llm … stream error`. */
+/** The log format before 1.17: `ERROR 2026-11-22T13:35:18 +3ms service=llm … stream error`. */
 const older = /^(?:DEBUG|INFO|WARN|ERROR)\s+\d{4}-\d\d-\d\dT\S+ \+\d+ms service=/
 
 const olderPairs = (line: string): ReadonlyMap<string, string> =>
@@ -50,7 +50,7 @@ const olderPairs = (line: string): ReadonlyMap<string, string> =>
 
 export const isLog = (line: string): boolean => logged(line) !== undefined || older.test(line)
 
-/** Commas in quotes, and in a text of several lines, part nothing. */
+/** Splits at commas, except in quotes and in multi-line texts. */
 const split = (text: string): ReadonlyArray<string> => {
   if (text === "") return []
   if (text.includes("\n")) return [text]
@@ -67,7 +67,7 @@ const split = (text: string): ReadonlyArray<string> => {
       from = at + 2
     }
   }
-  // An apostrophe is no quote.
+  // An apostrophe does not open a quote.
   return quote === "" ? [...parts, text.slice(from)] : text.split(", ")
 }
 
@@ -84,7 +84,7 @@ const maxBlock = 8 * 1024 * 1024
 
 const oneFeed = (text: string): string => text.replace(/\r(?=\n|$)/g, "")
 
-/** Rejected calls that are remembered, since the two pipes are read apart. */
+/** How many rejected calls are remembered, because the two pipes are read independently. */
 const maxInputs = 8
 
 const keep = (block: Block, line: string): void => {
@@ -102,7 +102,7 @@ const rejected = ({ lines, permission }: Block): Fact => {
   }
 }
 
-/** `kept`: how many characters of OpenCode's own lines are kept. */
+/** Makes a reader that keeps `kept` characters of OpenCode's own lines. */
 export const make = (kept: number): Reader => {
   const own = tail.make(kept)
   const runs = new Set<string>()
@@ -110,19 +110,19 @@ export const make = (kept: number): Reader => {
   let session: string | undefined
   let hasEvent = false
   let hasRejected = false
-  /** The permission whose text goes on, or may go on: the words that end it can be in it. */
+  /** The permission whose text continues, or may continue, because it can contain its own end phrase. */
   let block: Block | undefined
-  /** Lines that came behind those words in one chunk with them, the model's as likely as OpenCode's. */
+  /** Lines after that phrase in the same chunk, by the model as likely as by OpenCode. */
   let doubtful: Array<string> = []
   let doubtfulLength = 0
-  /** A permission is open at the end of the doubtful lines. */
+  /** True if a permission is open at the end of the doubtful lines. */
   let isNested = false
 
   const failure = (pairs: ReadonlyMap<string, string>): ProviderFailure | undefined => {
     // The title generator is another model call, which does not decide about the run.
     if (pairs.get("small") === "true") return undefined
     const id = pairs.get("session.id")
-    // A sub-agent's session is not known before its task has ended; another main conversation is none of this run's.
+    // A sub-agent's session is unknown until its task has ended; another main conversation does not belong to this run.
     if (id !== undefined && session !== undefined && id !== session && pairs.get("mode") === "primary") return undefined
     if (!hasEvent) session ??= id
     return {
@@ -138,7 +138,7 @@ export const make = (kept: number): Reader => {
   const log = (line: string, pairs: ReadonlyMap<string, string> | undefined): ReadonlyArray<Fact> => {
     const id = pairs?.get("run")
     if (id !== undefined) {
-      // The lines of one process have one number, which the model cannot know.
+      // All lines of one process have the same number, which the model cannot know.
       if (hasRejected && runs.size > 0 && !runs.has(id)) return []
       if (!hasRejected) runs.add(id)
     }
@@ -148,7 +148,7 @@ export const make = (kept: number): Reader => {
     return fact === undefined ? [] : [fact]
   }
 
-  /** A line that stands by itself. */
+  /** Reads a line that stands alone. */
   const single = (line: string): ReadonlyArray<Fact> => {
     const pairs = logged(line)
     if (pairs !== undefined || older.test(line)) return log(line, pairs)
@@ -183,7 +183,7 @@ export const make = (kept: number): Reader => {
     return lines
   }
 
-  /** The text of the permission has ended: what the doubtful lines say where they are not in it. */
+  /** Called when the text of the permission has ended without the doubtful lines: returns their facts. */
   const release = (): ReadonlyArray<Fact> => {
     const text = block === undefined ? undefined : oneFeed(block.lines.join("\n"))
     const isModels = text !== undefined && inputs.some((input) => input.includes(text))
@@ -208,7 +208,7 @@ export const make = (kept: number): Reader => {
     block.isClosed = ends(line)
   }
 
-  /** A line behind the end of a permission. */
+  /** Handles a line after the end of a permission. */
   const behind = (block: Block, line: string): void => {
     doubt(line)
     if (opening.test(bare(line))) isNested = true
@@ -217,7 +217,7 @@ export const make = (kept: number): Reader => {
       isNested = false
       return
     }
-    // It ends what no doubtful line has begun, so that all of them are in the text of the permission.
+    // This ends a text that no doubtful line has begun, so all of them belong to the permission.
     for (const one of doubtful) keep(block, one)
     doubtful = []
     doubtfulLength = 0
@@ -229,7 +229,7 @@ export const make = (kept: number): Reader => {
       let told = block?.isClosed === true ? block : undefined
       lines.forEach((line, index) => {
         const permission = opening.exec(bare(line))
-        // What begins with a chunk is a text of its own, so the one before it has ended.
+        // A text at the start of a chunk is a new one, so the previous one has ended.
         if (index === 0 && isFresh && told !== undefined && (permission !== null || isLog(bare(line)))) {
           facts.push(...release())
           told = undefined

@@ -18,16 +18,16 @@ import * as protocol from "./protocol.js"
 export interface NewSession {
   /** The session's working directory; prompts of the session run in it. */
   readonly directory: string
-  /** Without one the first prompt costs another call of a model. */
+  /** Required: without one the first prompt costs another model call. */
   readonly title: string
   readonly permission: ReadonlyArray<protocol.Rule>
 }
 
-/** One prompt. There is no `tools`: it would replace the session's permission rules for good. */
+/** One prompt. `tools` is missing on purpose: it would permanently replace the session's permission rules. */
 export interface Prompt {
   readonly parts: ReadonlyArray<PromptPart>
   readonly model?: { readonly providerID: string; readonly modelID: string } | undefined
-  /** Not remembered by the session: each prompt names it. */
+  /** The session does not remember it, so each prompt names it. */
   readonly agent?: string | undefined
   readonly variant?: string | undefined
 }
@@ -36,51 +36,54 @@ export type PromptPart =
   | { readonly type: "text"; readonly text: string }
   | { readonly type: "file"; readonly mime: string; readonly url: string; readonly filename?: string | undefined }
 
-/** There is no "always": it would hold for all sessions of the directory, against their rules. */
+/**
+ * An answer to a permission request. There is no "always": it would apply to all sessions of the directory, against
+ * their rules.
+ */
 export type PermissionReply = "once" | { readonly reject: string | undefined }
 
 type Call<A> = Effect.Effect<A, OpenCodeServerError>
 
-/** The calls of one server. None waits for a model; each has a time limit. */
+/** The API of one server. No call waits for a model; each has a time limit. */
 export interface Api {
   /** Without credentials. */
   readonly url: string
   readonly health: Call<{ readonly version: string }>
   readonly createSession: (session: NewSession) => Call<protocol.Session>
   readonly getSession: (sessionId: string) => Call<protocol.Session>
-  /** `permission` is appended to the rules that there are. */
+  /** `permission` is appended to the existing rules. */
   readonly patchSession: (
     sessionId: string,
     patch: { readonly title?: string | undefined; readonly permission?: ReadonlyArray<protocol.Rule> | undefined }
   ) => Call<protocol.Session>
-  /** The sessions of a directory that are no children, the last used first. */
+  /** The root sessions of a directory, most recently used first. */
   readonly sessions: (directory: string, limit?: number) => Call<ReadonlyArray<protocol.Session>>
   readonly children: (sessionId: string) => Call<ReadonlyArray<protocol.Session>>
-  /** The copy has neither the permission rules nor the parent. */
+  /** Copies a session without its permission rules and parent. */
   readonly fork: (sessionId: string) => Call<protocol.Session>
   /** Returns as soon as the server has the prompt; everything else comes as events. */
   readonly promptAsync: (sessionId: string, prompt: Prompt) => Call<void>
-  /** Returns when the session has come to rest; succeeds where there was nothing to abort. */
+  /** Returns when the session is idle; succeeds if there is nothing to abort. */
   readonly abort: (sessionId: string) => Call<void>
   /** All messages, the oldest first. */
   readonly messages: (sessionId: string) => Call<ReadonlyArray<protocol.Message>>
-  /** What the sessions of a directory do; those that are idle are not among them. */
+  /** The status of the sessions of a directory, without idle ones. */
   readonly status: (directory: string) => Call<{ readonly [sessionId: string]: protocol.Status }>
-  /** What waits for an answer in a directory. A request of an aborted run can still be there. */
+  /** The open permission requests in a directory. Requests of an aborted run can still be among them. */
   readonly permissions: (directory: string) => Call<ReadonlyArray<protocol.PermissionRequest>>
-  /** `false` where the request waits no more. */
+  /** `false` if the request no longer waits. */
   readonly replyPermission: (directory: string, requestId: string, reply: PermissionReply) => Call<boolean>
   readonly questions: (directory: string) => Call<ReadonlyArray<protocol.Question>>
-  /** `false` where the question waits no more. */
+  /** `false` if the question no longer waits. */
   readonly rejectQuestion: (directory: string, questionId: string) => Call<boolean>
   readonly agents: (directory: string) => Call<ReadonlyArray<protocol.Agent>>
-  /** As `provider/model`. It also makes the directory ready: 0.8 s that the first prompt does not take any more. */
+  /** The models as `provider/model`. Also prepares the directory, which saves the first prompt 0.8 s. */
   readonly models: (directory: string) => Call<ReadonlyArray<string>>
-  /** The directory as the server names it in its sessions: without symbolic links (1.18.33). */
+  /** Resolves a directory to the server's name for it, without symbolic links (1.18.33). */
   readonly resolved: (directory: string) => Call<string>
-  /** Aborts what runs in any directory and forgets configurations and grants; tools and MCP servers are ended. */
+  /** Aborts everything in all directories, ends tools and MCP servers, and forgets configurations and grants. */
   readonly dispose: Call<void>
-  /** Opens the events of all directories, which have no end of their own. */
+  /** Opens the event stream of all directories, which does not end by itself. */
   readonly events: Effect.Effect<Stream.Stream<Uint8Array, OpenCodeServerError>, OpenCodeServerError, Scope.Scope>
 }
 
@@ -89,23 +92,23 @@ export interface Options {
   /** Without credentials and without a slash at its end. */
   readonly url: string
   readonly username: string
-  /** Without one no credentials are sent. */
+  /** Without a password no credentials are sent. */
   readonly password: Redacted.Redacted | undefined
-  /** Cleans what the server says of secrets. */
+  /** Masks secrets in the server's replies. */
   readonly redact: (text: string) => string
-  /** Messages that are asked for at once. Default: 100. */
+  /** Messages per request. Default: 100. */
   readonly pageSize?: number | undefined
 }
 
-/** For each call. */
+/** The time limit of each call. */
 const patience = Duration.minutes(1)
 
-/** The words of an error that fit into a message. */
+/** The characters of an error text that are shown in a message. */
 const shown = 500
 
 interface Request {
   readonly method: HttpMethod.HttpMethod
-  /** As it is shown: the ids of sessions belong to the errors of runs. */
+  /** The route as shown, without session ids, which the errors of runs carry. */
   readonly route: string
   readonly path: string
   readonly query?: { readonly [name: string]: string | undefined } | undefined
@@ -118,7 +121,7 @@ interface Reply {
   readonly cursor: string | undefined
 }
 
-/** The innermost cause names the system's error; the outer ones say "fetch failed". */
+/** The innermost cause names the system's error; the outer ones only say "fetch failed". */
 const causeOf = (cause: unknown): string | undefined => {
   if (!(cause instanceof Error)) return undefined
   return causeOf(cause.cause) ?? ("code" in cause && typeof cause.code === "string" && cause.message === ""
@@ -168,11 +171,12 @@ const isProviders = (u: unknown): u is Providers =>
     isObject(p) && typeof p["id"] === "string" && isObject(p["models"])
   )(u["providers"])
 
-/** The calls of a server at an address. */
+/** Makes the API of a server at an address. */
 export const make = (options: Options): Api => {
   const { redact, url } = options
   const pageSize = options.pageSize ?? 100
-  // Its spans would carry the directory and every header, its propagation would tell the server of the trace.
+  // The client's spans would contain the directory and every header, and its propagation would send the trace to the
+  // server.
   const client = options.client.pipe(Client.withTracerDisabledWhen(() => true), Client.withTracerPropagation(false))
 
   const failure = (
@@ -189,14 +193,14 @@ export const make = (options: Options): Api => {
       stderr: ""
     })
 
-  /** The errors of the client carry the request with its headers, so they are not passed on. */
+  /** The client's errors contain the request with its headers, so they are not passed on. */
   const lost = (request: Pick<Request, "method" | "route">) => (error: HttpClientError.HttpClientError) =>
     failure(request, "unreachable", { detail: causeOf(error.cause) ?? error.reason })
 
   const toRequest = ({ body, method, path, query }: Request): HttpClientRequest.HttpClientRequest => {
     let request = HttpClientRequest.make(method)(`${url}${path}`).pipe(
       HttpClientRequest.setUrlParams(query ?? {}),
-      // It would compress on loopback, too, and not every client could read it.
+      // Otherwise the server compresses on loopback, too, which not every client can read.
       HttpClientRequest.setHeader("accept-encoding", "identity")
     )
     if (options.password !== undefined) {
@@ -215,7 +219,7 @@ export const make = (options: Options): Api => {
   const execute = (request: Request): Call<Reply> =>
     Effect.suspend(() => client.execute(toRequest(request))).pipe(
       Effect.flatMap((response) =>
-        // Also where nobody reads it: the connection is free for others only behind the body.
+        // Even if nobody uses the body, because the connection is reusable only after it.
         Effect.map(response.text, (text): Reply => ({
           status: response.status,
           text,
@@ -247,8 +251,8 @@ export const make = (options: Options): Api => {
     const body = parse(text)
     return is(body)
       ? Effect.succeed(body)
-      // What it says instead can hold anything, keys of providers among it.
-      : failure(request, "unexpected-reply", { status, detail: `${text.length} characters of another shape` })
+      // Its content is not shown, because it can contain anything, even provider keys.
+      : failure(request, "unexpected-reply", { status, detail: `${text.length} characters of an unexpected shape` })
   }
 
   const ask = <A>(request: Request, is: (u: unknown) => u is A): Call<A> =>
@@ -256,7 +260,7 @@ export const make = (options: Options): Api => {
 
   const send = (request: Request): Call<void> => Effect.asVoid(ok(request))
 
-  /** Gives whether there was still something to answer. */
+  /** Returns true if the request was still open. */
   const answer = (request: Request): Call<boolean> =>
     spanned(
       request,

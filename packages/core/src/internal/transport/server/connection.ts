@@ -24,25 +24,25 @@ import type { Subscription } from "./hub.js"
 import * as serverProcess from "./serverProcess.js"
 import type { Spec } from "./serverProcess.js"
 
-/** A server that answers, until it does not. */
+/** A connection to a server that answers. */
 export interface Connection extends Release {
   readonly api: Api
-  /** The data directory; `undefined` where it is OpenCode's own or not on this machine. */
+  /** The data directory; `undefined` if it is OpenCode's own or not on this machine. */
   readonly directory: string | undefined
-  /** Returns when events of the session are known to arrive: prompt after it. */
+  /** Returns when events of the session are known to arrive; prompt only after that. */
   readonly subscribe: (sessionId: string) => Effect.Effect<Subscription, OpenCodeServerError, Scope.Scope>
-  /** Returns when the server is gone, and why. Subscriptions fail with the same error. */
+  /** Returns the reason when the server is gone. Subscriptions fail with the same error. */
   readonly died: Effect.Effect<OpenCodeServerError>
 }
 
-/** A server that is started, or looked for, when it is needed. */
+/** A server that is started or connected to on demand. */
 export interface Server {
   /**
-   * The connection that there is, or a new one. Callers that come while a server starts share its start and its
-   * failure; the next caller tries again.
+   * Returns the current connection or opens a new one. Callers that arrive while a server starts share its start and
+   * its failure; the next caller tries again.
    */
   readonly connect: Effect.Effect<Connection, QueryError>
-  /** Whether there has been one: then there are data that the next one goes on with. */
+  /** True if there has been a connection, so that there are data for the next one. */
   readonly hasOpened: () => boolean
 }
 
@@ -54,7 +54,7 @@ const checked = (url: string, text: string): Effect.Effect<Release, OpenCodeVers
     : new OpenCodeVersionError({
       binary: url,
       version: text,
-      reason: `as a server this library drives ${dialects.ranges(({ server }) => server.supported)}`
+      reason: `in server mode this library supports ${dialects.ranges(({ server }) => server.supported)}`
     })
 }
 
@@ -87,7 +87,7 @@ const connect = (
     }
   })
 
-/** How long a server may take to end its sessions before it is ended without: it waits for their tools. */
+/** How long a server may take to end its sessions, whose tools it waits for, before it is ended anyway. */
 const disposePatience = Duration.seconds(5)
 
 export interface Services extends serverProcess.Services {
@@ -96,7 +96,9 @@ export interface Services extends serverProcess.Services {
 
 const unversioned = dialects.unversioned.crashTexts
 
-/** Nothing was done yet by a server that has crashed on its database, or has found its port taken. */
+/**
+ * A server that crashed on its database or found its port in use has done nothing yet, so starting it again is safe.
+ */
 const again = {
   while: (error: QueryError) =>
     error._tag === "OpenCodeServerError" && error.reason === "start-failed" &&
@@ -104,7 +106,7 @@ const again = {
   schedule: Schedule.intersect(Schedule.recurs(2), Schedule.spaced("1 second"))
 }
 
-/** Starts a server of our own; it ends with the scope, and everything that runs in it. */
+/** Starts our own server; it ends, with everything that runs in it, when the scope closes. */
 export const open = (
   services: Services,
   spec: Spec,
@@ -120,7 +122,7 @@ export const open = (
       password: services.password,
       redact: started.redact
     })
-    // A signal alone would leave the tools: they are leaders of groups of their own.
+    // A signal alone would leave the tools, which lead their own process groups.
     yield* Effect.addFinalizer(() =>
       Effect.whenEffect(
         Effect.ignore(Effect.timeout(Effect.interruptible(api.dispose), disposePatience)),
@@ -135,11 +137,11 @@ export interface AttachOptions {
   /** Default: `opencode`. */
   readonly username?: string | undefined
   readonly password: Redacted.Redacted | undefined
-  /** What the server's replies are cleaned of. Default: the password. */
+  /** The secrets to mask in the server's replies. Default: the password. */
   readonly secrets?: Effect.Effect<ReadonlyArray<string>> | undefined
 }
 
-/** The address without what does not belong to it: credentials, which are given apart, query and hash. */
+/** Strips credentials, which are passed separately, query and hash from an address; `undefined` if it is invalid. */
 export const addressOf = (url: string): string | undefined => {
   if (!URL.canParse(url)) return undefined
   const { host, pathname, protocol } = new URL(url)
@@ -148,7 +150,7 @@ export const addressOf = (url: string): string | undefined => {
     : undefined
 }
 
-/** Connects to a server of somebody else, which is left running. */
+/** Connects to an existing server, which is left running. */
 export const attach = (
   httpClient: HttpClient.HttpClient,
   options: AttachOptions
@@ -156,7 +158,7 @@ export const attach = (
   Effect.gen(function*() {
     const url = addressOf(options.url)
     if (url === undefined) {
-      return yield* new OpenCodeConfigError({ path: "url", reason: "it is no address of an HTTP server" })
+      return yield* new OpenCodeConfigError({ path: "url", reason: "not a valid address of an HTTP server" })
     }
     const api = apis.make({
       client: httpClient,
@@ -176,7 +178,7 @@ type State =
   | { readonly _tag: "Open"; readonly connection: Connection }
   | { readonly _tag: "Closing"; readonly done: Deferred.Deferred<void> }
 
-/** Opens a connection when somebody asks, and again when it has died. */
+/** Makes a server that opens a connection on demand, and again after it has died. */
 export const hold = (
   open: Effect.Effect<Connection, QueryError, Scope.Scope>
 ): Effect.Effect<Server, never, Scope.Scope> =>
@@ -184,7 +186,7 @@ export const hold = (
     let state: State = { _tag: "Closed" }
     let hasOpened = false
 
-    /** One connection from its beginning until all that is left of it is gone. */
+    /** Runs one connection from its start until everything it left is removed. */
     const live = (result: Deferred.Deferred<Connection, QueryError>): Effect.Effect<void> => {
       const done = Deferred.unsafeMake<void>(FiberId.none)
       const use = Effect.gen(function*() {
@@ -193,7 +195,7 @@ export const hold = (
         hasOpened = true
         yield* Deferred.succeed(result, connection)
         yield* connection.died
-        // What it leaves is swept before another one begins in the same directories.
+        // Everything it leaves is removed before another one starts in the same directories.
         state = { _tag: "Closing", done }
       })
       return Effect.interruptible(Effect.scoped(use)).pipe(
@@ -205,12 +207,12 @@ export const hold = (
           )
         }),
         Effect.ignore,
-        // It outlives the run that asked for it first.
+        // The connection outlives the run that opened it.
         Effect.mapInputContext((context: Context.Context<never>) => Context.omit(Tracer.ParentSpan)(context))
       )
     }
 
-    // Not interruptible between the change of the state and whoever will change it back.
+    // Not interruptible between changing the state and forking the fiber that resets it.
     const connect: Server["connect"] = Effect.uninterruptibleMask((restore) =>
       Effect.suspend(() => {
         switch (state._tag) {

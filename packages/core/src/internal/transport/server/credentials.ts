@@ -6,14 +6,14 @@ import * as Redacted from "effect/Redacted"
 export const username = "opencode"
 
 const randomBytes = (count: number): Effect.Effect<Uint8Array> =>
-  // Not `Random`: whoever knows its seed knows the password.
+  // Not `Random`, because its seed would reveal the password.
   Effect.sync(() => globalThis.crypto.getRandomValues(new Uint8Array(count)))
 
-/** A password of 256 bits that nobody else knows. */
+/** Generates a random password of 256 bits. */
 export const password: Effect.Effect<Redacted.Redacted> = Effect.map(
   randomBytes(32),
   (bytes) => Redacted.make(Encoding.encodeBase64Url(bytes))
 )
 
-/** A name for the processes of one server. */
+/** Generates an id for the processes of one server. */
 export const id: Effect.Effect<string> = Effect.map(randomBytes(12), Encoding.encodeHex)

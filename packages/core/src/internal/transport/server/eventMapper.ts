@@ -8,25 +8,25 @@ import type { WireObject } from "../../util/object.js"
 import type * as protocol from "./protocol.js"
 
 /**
- * Turns what a server tells of one prompt into the events that `opencode run` prints of it, in its order and as objects
- * of its shape (1.18.33). Each part is told once, whether it was heard of by an event or by the list of messages.
+ * Turns a server's events of one prompt into the events that `opencode run` would print, in the same order and shape
+ * (1.18.33). Each part is emitted once, whether it arrived as an event or in the list of messages.
  */
 export interface Mapper {
-  /** What an event of the session says. Nothing before the prompt's own message has been heard of, errors excepted. */
+  /** Maps an event of the session. Returns nothing, except errors, before the prompt's own message has arrived. */
   readonly event: (event: protocol.Event, now: number) => RunEvent | undefined
-  /** What an event of a sub-agent's session says of the run: nothing but that its provider failed. */
+  /** Maps an event of a sub-agent's session, of which only provider failures matter to the run. */
   readonly child: (event: protocol.Event) => RunEvent | undefined
-  /** What the session's messages say that no event has said. */
+  /** Returns the events that are in the session's messages but were not received. */
   readonly repair: (messages: ReadonlyArray<protocol.Message>, now: number) => ReadonlyArray<RunEvent>
-  /** The messages that follow the prompt's own; `undefined` where that is not among them. */
+  /** The messages that follow the prompt's own; `undefined` if that is missing. */
   readonly turn: (messages: ReadonlyArray<protocol.Message>) => ReadonlyArray<protocol.Message> | undefined
 }
 
 export interface Options {
   readonly sessionId: string
-  /** Tell reasoning. */
+  /** True to emit reasoning. */
   readonly thinking: boolean
-  /** The server's time, in milliseconds, before which the session's earlier messages were made. */
+  /** The server's time, in milliseconds, after which messages are new. */
   readonly since: number | undefined
   /** Numbers the failed attempts at the provider. */
   readonly retries: RetryCount
@@ -45,7 +45,7 @@ const field = decode.field
 
 const timeOf = (part: protocol.Part): unknown => part["time"] ?? field(part["state"], "time")
 
-/** When a part was ended, in milliseconds. */
+/** The end time of a part, in milliseconds. */
 const endOf = (part: protocol.Part): number | undefined => number(field(timeOf(part), "end"))
 
 const isEnded = (part: protocol.Part): boolean => {
@@ -53,7 +53,7 @@ const isEnded = (part: protocol.Part): boolean => {
   switch (part.type) {
     case "text":
     case "reasoning":
-      // A part that is still being said has no text yet.
+      // A part that is still streaming has no final text.
       return isNullish(time) || isObject(time) ? !isNullish(field(time, "end")) : part["text"] !== ""
     case "tool": {
       const status = field(part["state"], "status")
@@ -65,7 +65,7 @@ const isEnded = (part: protocol.Part): boolean => {
   }
 }
 
-/** The order in which they were ended, within a step: its calls of tools run side by side. */
+/** Orders parts by their end within a step, because its tool calls run in parallel. */
 const inOrder = (parts: ReadonlyArray<protocol.Part>): ReadonlyArray<protocol.Part> => {
   const steps: Array<Array<protocol.Part>> = [[]]
   for (const part of parts) {
@@ -78,12 +78,12 @@ const inOrder = (parts: ReadonlyArray<protocol.Part>): ReadonlyArray<protocol.Pa
 
 const isUnknown = (error: unknown): boolean => field(error, "name") === "UnknownError"
 
-/** A compaction's own message; on a message of the user the field is an object. */
+/** True for a compaction's own message; on a user message the field is an object. */
 const isSummary = (info: object): boolean => field(info, "summary") === true
 
 const messageOf = (part: protocol.Part): string => string(part["messageID"]) ?? ""
 
-/** The part's id; one that has none is told apart by what it holds. */
+/** The part's id, or its content if it has none. */
 const idOf = (part: protocol.Part): string => string(part["id"]) ?? json.stringify(part)
 
 export const make = ({ retries, sessionId, since, thinking }: Options): Mapper => {
@@ -92,14 +92,14 @@ export const make = ({ retries, sessionId, since, thinking }: Options): Mapper =
   const users = new Set<string>()
   /** Messages with a summary of the conversation, which OpenCode keeps for itself. */
   const summaries = new Set<string>()
-  /** The parts that are being said, which their pieces name by id alone. */
+  /** The streaming parts, which deltas name by id only. */
   const saying = new Map<string, "text" | "reasoning">()
   let prompt: string | undefined
   const models = new Map<string, Pick<ProviderRetry, "provider" | "model">>()
   const lastRetries = new Map<string, string>()
-  /** Whether the last thing that was told is an error. */
+  /** True if the last emitted event is an error. */
   let hasFailed = false
-  /** From here on it is said of every step whether it is a compaction: without a word the next one would be one. */
+  /** From here on every step is marked as a compaction or not; otherwise the next one would count as one. */
   let hasOverflowed = false
 
   const line = (type: string, now: number, rest: WireObject): RunEvent =>
@@ -122,7 +122,7 @@ export const make = ({ retries, sessionId, since, thinking }: Options): Mapper =
     }
   }
 
-  /** What a compaction says in the user's name is no answer, and a summary is none either. */
+  /** Neither a compaction's text in the user's name nor a summary counts as an answer. */
   const marks = (part: protocol.Part): WireObject | undefined => {
     const messageId = messageOf(part)
     return users.has(messageId) || summaries.has(messageId)
@@ -149,7 +149,7 @@ export const make = ({ retries, sessionId, since, thinking }: Options): Mapper =
   }
 
   const fail = (error: unknown, now: number): RunEvent | undefined => {
-    // OpenCode tells an unexpected error once more as its stack trace.
+    // OpenCode reports an unexpected error a second time as its stack trace.
     if (hasFailed && isUnknown(error)) return undefined
     hasFailed = true
     hasOverflowed ||= field(error, "name") === "ContextOverflowError"

@@ -25,27 +25,27 @@ export interface Options {
   readonly asks: Asks
   readonly sink: Sink
   readonly retries: RetryCount
-  /** The server works on the prompt. */
+  /** Called when the server works on the prompt. */
   readonly onBegin: () => void
-  /** Whether the prompt is being aborted: then what was said until then is told behind its end. */
+  /** Returns true while the prompt is being aborted: texts up to then are emitted after its end. */
   readonly isClosing: () => boolean
 }
 
-/** How long an end is waited for that nothing has told of. */
+/** The pauses between polls for an end that was not reported. */
 const pauses = ["500 millis", "1 second", "2 seconds", "5 seconds"] as const
 
 export const isIdle = (status: protocol.Status | undefined): boolean => status === undefined || status.type === "idle"
 
 const hasError = ({ info }: protocol.Message): boolean => info.error !== undefined && info.error !== null
 
-/** Whether a message is the agent's and will not change any more. */
+/** True if a message is the agent's and will not change any more. */
 export const isClosed = (message: protocol.Message): boolean =>
   message.info.role === "assistant" && (typeof message.info.time?.completed === "number" || hasError(message))
 
 /**
- * Hands on what happens to a prompt, and returns when it has ended. A session that becomes idle tells it, but not alone:
- * it is idle twice after an error, is not heard of where an agent is not known, and says so of an earlier prompt
- * (1.18.33). Where the events do not show an end, and after a gap in them, the server is asked.
+ * Passes on the events of a prompt, and returns when it has ended. An idle session is not enough evidence: it becomes
+ * idle twice after an error, sends nothing for an unknown agent, and may report the idle state of an earlier prompt
+ * (1.18.33). If the events do not show an end, and after a gap, the server is polled.
  */
 export const make = (options: Options): Effect.Effect<void, OpenCodeServerError, Scope.Scope> =>
   Effect.gen(function*() {
@@ -59,9 +59,9 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
     let hasBegun = false
     let hasRested = false
     let hasEnded = false
-    /** Only the server can tell whether it has ended. */
+    /** True if only the server knows whether the prompt has ended. */
     let inDoubt = false
-    /** Times that it was asked since something was heard. */
+    /** The polls since the last event. */
     let polls = 0
 
     const begin = (): void => {
@@ -73,7 +73,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
       const arrived: Array<RunEvent> = []
       let limited: Effect.Effect<void> = Effect.void
       for (const event of said) {
-        // It was us.
+        // We aborted it.
         if (event._tag === "SessionError" && event.kind === "aborted" && isClosing()) continue
         const retry = repeated(event)
         if (retry !== undefined) arrived.push(retry)
@@ -84,10 +84,10 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
       return Effect.andThen(limited, feed(arrived))
     }
 
-    /** Whether the events alone show an end. */
+    /** True if the events alone show an end. */
     const isClear = (): boolean => state.finished || state.pendingError !== undefined || state.rejection !== undefined
 
-    /** Asks the server, and tells what no event has told. */
+    /** Polls the server and emits what no event has reported. */
     const poll: Effect.Effect<ReadonlyArray<protocol.Message>, OpenCodeServerError> = Effect.gen(function*() {
       const status = (yield* api.status(directory))[sessionId]
       const messages = yield* api.messages(sessionId)
@@ -103,7 +103,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
       const isDone = last !== undefined && isClosed(last)
       const isFinal = isDone && (hasError(last) || finishReason.isFinal(last.info.finish ?? undefined))
       hasEnded = isFinal || isClear() || (hasRested && (isDone || isClosing())) ||
-        // Nothing tells of an end, and nothing of work: so it is where a server was started anew, which forgets it (1.18.33).
+        // There is no sign of an end and none of work, as after a server restart, which loses the status (1.18.33).
         (polls >= pauses.length && (hasRested || hasBegun || last !== undefined))
       return turn
     })
@@ -119,14 +119,14 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
           }, { discard: true })
       )
 
-    /** Makes up for events that were lost. */
+    /** Recovers lost events. */
     const catchUp = Effect.gen(function*() {
       yield* followChildren(sessionId, new Set())
       const turn = new Set((yield* poll).map(({ info }) => info.id))
       if (hasEnded) return
       const sessions = subscription.sessions()
       for (const request of yield* api.permissions(directory)) {
-        // A question of an aborted prompt can be there still (1.18.33).
+        // A question of an aborted prompt can still be open (1.18.33).
         const message = request.tool?.messageID ?? undefined
         const isStale = request.sessionID === sessionId && message !== undefined && !turn.has(message)
         if (sessions.has(request.sessionID) && !isStale) {
@@ -140,7 +140,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
 
     const onIdle = Effect.suspend(() => {
       hasRested = true
-      // What was said of an answer that is aborted comes behind its end.
+      // The text of an aborted answer arrives after its end.
       if (!isClear() || isClosing()) return Effect.asVoid(poll)
       hasEnded = true
       return Effect.void
@@ -153,11 +153,11 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
         )
         : Effect.void
 
-    /** The messages that have been heard of, and when the newest was made. */
+    /** The known messages, and the time of the newest. */
     const known = new Set<string>()
     let newest = 0
 
-    /** Whether a message is newer than the others: a prompt of somebody else, or OpenCode's own after a compaction. */
+    /** True if a message is newer than all known ones: someone else's prompt, or OpenCode's own after a compaction. */
     const isNews = ({ id, time }: protocol.MessageInfo): boolean => {
       const created = time?.created ?? 0
       const isNew = !known.has(id) && created >= newest
@@ -166,7 +166,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
       return isNew
     }
 
-    /** What there is to do about an event besides telling what it says. */
+    /** The reaction to an event besides emitting it. */
     const reaction = ({ event, sessionId: of }: Delivery): Effect.Effect<void, OpenCodeServerError> | undefined => {
       switch (event.type) {
         case "permission.asked":
@@ -176,7 +176,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
         case "question.asked":
           return Effect.asVoid(api.rejectQuestion(directory, event.properties.id))
         case "message.updated":
-          // Whatever was the end until now: OpenCode works on, and can think for long before there is a part of it.
+          // This revokes an earlier end: OpenCode continues, and can take long before the next part.
           if (of === sessionId && isNews(event.properties.info)) watchdog.resumed()
           return undefined
         case "message.part.updated":
@@ -224,7 +224,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
         yield* emit(said)
       })
 
-    /** Taken, and not interrupted: what it has taken would be lost. */
+    /** Kept across loops instead of interrupted, because the taken events would be lost. */
     let pending: Fiber.RuntimeFiber<ReadonlyArray<Delivery | Gap>, OpenCodeServerError> | undefined
     const next = Effect.gen(function*() {
       if (!inDoubt && pending === undefined) return Option.some(yield* subscription.take)

@@ -28,10 +28,10 @@ import * as rules from "./rules.js"
 import * as serverKey from "./serverKey.js"
 import * as turns from "./turn.js"
 
-/** What a run asks for permission. */
+/** A permission request of a run. */
 export interface Question {
   readonly plan: plans.Plan
-  /** The run's; the request has that of the sub-agent, where one asks. */
+  /** The run's session; the request has the sub-agent's, if one asks. */
   readonly sessionId: string
   readonly request: protocol.PermissionRequest
 }
@@ -41,13 +41,13 @@ export interface Services {
   readonly path: Path.Path
   readonly defaults: RunOptions
   readonly isolation: Isolation
-  /** Whether the server sees our files. */
+  /** True if the server sees our files. */
   readonly isLocal: boolean
   readonly rules: rules.Options
-  /** What of a run's options the server cannot be given. */
+  /** The first of a run's options that the server does not support. */
   readonly problem: (options: RunOptions) => Option.Option<Problem>
   readonly secrets: (config: RunConfig) => Effect.Effect<ReadonlyArray<string>>
-  /** The server that runs with these options share, for as long as the scope is open. */
+  /** Returns the server shared by runs with these options, while the scope is open. */
   readonly server: (
     options: RunOptions,
     isolation: Isolation
@@ -64,11 +64,11 @@ const serverOf = (services: Services, options: RunOptions): Effect.Effect<Server
 const connect = (services: Services, options: RunOptions): Effect.Effect<Connection, QueryError, Scope.Scope> =>
   Effect.flatMap(serverOf(services, options), (server) => server.connect)
 
-/** The directory of the session: with a server there is one, whose relative names `cwd` completes. */
+/** The directory of the session: `dir`, relative to `cwd`, or `cwd`. */
 const directoryOf = ({ path }: Services, { cwd, options }: plans.Plan): string =>
   options.dir === undefined ? cwd : path.resolve(cwd, options.dir)
 
-/** A directory that only this machine could complete, where the server is on another one. */
+/** Refuses `~` in a directory if the server is on another machine. */
 const homeProblem = (services: Services, options: RunOptions): Option.Option<Problem> =>
   services.isLocal ? Option.none() : Option.map(
     Option.fromNullable((["cwd", "dir"] as const).find((path) => options[path]?.startsWith("~"))),
@@ -80,7 +80,7 @@ const updatedAt = (session: object): number | undefined => {
   return isObject(time) && typeof time["updated"] === "number" ? time["updated"] : undefined
 }
 
-/** The session that was used last in the run's directory. */
+/** Finds the session that was used last in the run's directory. */
 const lastSession = (
   services: Services,
   api: Api,
@@ -88,7 +88,7 @@ const lastSession = (
 ): Effect.Effect<protocol.Session | undefined, OpenCodeServerError> =>
   Effect.map(api.sessions(directoryOf(services, plan), 1), (sessions) => sessions[0])
 
-/** Takes the turn in the session that the run goes on in, and gives its id; there is none where a session is made. */
+/** Waits for the turn in the session that the run continues, and returns its id; `undefined` for a new session. */
 const takeTurn = (
   services: Services,
   api: Api,
@@ -102,7 +102,7 @@ const takeTurn = (
     return id
   })
 
-/** The session to go on in, or to branch off; none where a new one is to be made. */
+/** Finds the session to continue or to branch off; `undefined` for a new one. */
 const find = (
   services: Services,
   api: Api,
@@ -125,12 +125,12 @@ const find = (
   )
 }
 
-/** OpenCode's agent for the run. One that it does not know would end the prompt without a word (1.18.33). */
+/** OpenCode's agent for the run. An unknown one would end the prompt silently (1.18.33). */
 const agentOf = (
   agents: ReadonlyArray<protocol.Agent>,
   { options: { agent: name } }: plans.Plan
 ): Either.Either<protocol.Agent | undefined, Problem> => {
-  // Its default agent is the first one.
+  // OpenCode's default agent is the first one.
   if (name === undefined) return Either.right(agents[0])
   const agent = agents.find((agent) => agent.name === name)
   if (agent === undefined) return Either.left(check.agentFallback({ agent: name, reason: "unknown" }))
@@ -139,11 +139,11 @@ const agentOf = (
     : Either.right(agent)
 }
 
-/** The directories in which a connection has been asked for something. */
+/** The directories in which a connection has been used. */
 const used = new WeakMap<Connection, Set<string>>()
 
 /**
- * The agents, where they matter. The question also makes the directory ready, so that a prompt begins at once: one that
+ * Lists the agents, if they matter. The request also prepares the directory, so that a prompt begins at once: one that
  * has not begun cannot be aborted.
  */
 const agentsOf = (
@@ -176,7 +176,7 @@ const modelOf = ({ model }: RunOptions) => {
   return { providerID: model.slice(0, at), modelID: model.slice(at + 1) }
 }
 
-/** Makes the session of a run, or makes one ready for it. */
+/** Creates or prepares the session of a run. */
 const opening = (
   api: Api,
   plan: plans.Plan,
@@ -196,12 +196,12 @@ const opening = (
       return yield* new OpenCodeServerError({
         reason: "refused",
         url: api.url,
-        // OpenCode would work both prompts into one answer (1.18.33).
-        detail: `the session ${session.id} is busy with a prompt of another program`,
+        // OpenCode would merge both prompts into one answer (1.18.33).
+        detail: `the session ${session.id} is busy with another program's prompt`,
         stderr: ""
       })
     }
-    // A branch begins without rules.
+    // A branch starts without rules.
     const base = plan.options.fork === true ? yield* api.fork(session.id) : session
     const permission = rules.renewal(rules.of(base), agent === undefined ? [] : rules.of(agent), wanted)
     const patch = {
@@ -212,7 +212,7 @@ const opening = (
     return { sessionId: base.id, since: updatedAt(base) }
   })
 
-/** The session's own directory, in which its prompts run whatever a run says. */
+/** The session's own directory, in which its prompts run regardless of the run's options. */
 const sessionDirectory = (
   api: Api,
   session: protocol.Session | undefined,
@@ -225,7 +225,7 @@ const sessionDirectory = (
     if (asked === undefined || own === directory || own === (yield* api.resolved(directory))) return own
     return yield* new OpenCodeConfigError({
       path: asked,
-      reason: `the session is one of the directory ${own}, and goes on there only`
+      reason: `the session belongs to the directory ${own} and can only be continued there`
     })
   })
 
@@ -239,7 +239,7 @@ const conversation = (api: Api) => (sessionId: string): Effect.Effect<Conversati
           new OpenCodeServerError({
             reason: "unexpected-reply",
             url: api.url,
-            detail: `the session ${sessionId} is no whole conversation`,
+            detail: `the session ${sessionId} is not a complete conversation`,
             stderr: ""
           })
       )
@@ -265,7 +265,7 @@ const prepare = (
     const parts = yield* promptParts.make(services, plan, services.isLocal)
     return {
       dialect: connection.dialect,
-      // One that goes with the server is not to be found by anybody else.
+      // A directory that is removed with the server is not reported, because nobody else can use it.
       directory: typeof services.isolation === "object" ? connection.directory : undefined,
       start: (sink) =>
         turns.start({
@@ -283,8 +283,8 @@ const prepare = (
   }))
 
 /**
- * Every run takes what it may have to wait for in one order: a server, the turn in its session, then a place among those
- * that run. In two orders they would wait for each other.
+ * Every run acquires in the same order: a server, the turn in its session, then a slot to run. Different orders would
+ * deadlock.
  */
 const acquire = (services: Services, plan: plans.Plan): Effect.Effect<Prepare, QueryError, Scope.Scope> =>
   Effect.gen(function*() {
@@ -294,7 +294,7 @@ const acquire = (services: Services, plan: plans.Plan): Effect.Effect<Prepare, Q
     return (request) => prepare(services, server, plan, turn, request)
   })
 
-/** Holds one server for all turns of a conversation: what they said is in its data. */
+/** Holds one server for all turns of a conversation, because its data hold the session. */
 const forSession = (services: Services, plan: plans.Plan): Effect.Effect<Services, SessionOpenError, Scope.Scope> =>
   Effect.map(serverOf(services, plan.options), (server) => ({
     ...services,
@@ -302,12 +302,12 @@ const forSession = (services: Services, plan: plans.Plan): Effect.Effect<Service
       const path = serverKey.difference(dialects.unversioned.withDefaults(plan.options), options)
       return path === undefined ? Effect.succeed(server) : new OpenCodeConfigError({
         path,
-        reason: "it is settled when a server starts, and the turns of a session share one"
+        reason: "fixed when the server starts, and all turns of a session share one server"
       })
     }
   }))
 
-/** One server for many runs. */
+/** A transport that runs many runs on one server. */
 export const make = (services: Services): Transport => ({
   problem: (options) =>
     Option.firstSomeOf([

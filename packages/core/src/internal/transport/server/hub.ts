@@ -12,9 +12,9 @@ import * as protocol from "./protocol.js"
 import * as sse from "./sse.js"
 
 /**
- * Events have been lost: the connection was made anew (`reconnected`), the subscriber was too slow (`overflow`), or
- * something arrived that could not be read (`unreadable`). What follows is complete again, so whoever gets one asks the
- * server now for the messages, the children, the status and what waits for an answer.
+ * Events were lost: the connection was reopened (`reconnected`), the subscriber was too slow (`overflow`), or something
+ * unreadable arrived (`unreadable`). Events after it are complete again, so a subscriber that receives one now asks the
+ * server for messages, children, status and open requests.
  */
 export interface Gap {
   readonly type: "gap"
@@ -24,46 +24,46 @@ export interface Gap {
 /** One event of a session or of one of its children, however deep. */
 export interface Delivery {
   readonly type: "event"
-  /** The session that it is of; a child's has another id than the one that was subscribed to. */
+  /** The session of the event: the subscribed one or a child. */
   readonly sessionId: string
   readonly event: protocol.Event
 }
 
 export interface Subscription {
-  /** What has arrived since the last time, in order; waits for the first. Fails when the server is gone. */
+  /** Takes what has arrived since the last call, in order; waits for the first. Fails when the server is gone. */
   readonly take: Effect.Effect<ReadonlyArray<Delivery | Gap>, OpenCodeServerError>
-  /** The session and its children, as far as they are known. */
+  /** The session and its known children. */
   readonly sessions: () => ReadonlySet<string>
-  /** Adds a child whose creation was not seen: after a gap, or in a session that goes on. */
+  /** Adds a child whose creation was not seen: after a gap, or in a continued session. */
   readonly follow: (sessionId: string) => void
 }
 
-/** One subscription to all events of a server, handed out by session. */
+/** One subscription to all events of a server, distributed by session. */
 export interface Hub {
-  /** Returns when the server's events are known to arrive. */
+  /** Subscribes to a session; returns when the server's events are known to arrive. */
   readonly subscribe: (sessionId: string) => Effect.Effect<Subscription, OpenCodeServerError, Scope.Scope>
-  /** Returns when the events have been given up: the server does not answer any more, or is gone. */
+  /** Returns the error when the events were given up: the server no longer answers, or is gone. */
   readonly failed: Effect.Effect<OpenCodeServerError>
 }
 
 export interface Options {
-  /** Opens the stream of events of all directories. */
+  /** Opens the event stream of all directories. */
   readonly open: Effect.Effect<
     Stream.Stream<Uint8Array, OpenCodeServerError>,
     OpenCodeServerError,
     Scope.Scope
   >
-  /** What to say of a stream that has ended or gone silent. */
+  /** Makes the error for a stream that has ended or gone silent. */
   readonly lost: (detail: string) => OpenCodeServerError
-  /** Returns when the server is known to be gone. */
+  /** Returns the error when the server is known to be gone. */
   readonly gone: Effect.Effect<OpenCodeServerError>
-  /** When to open the stream again; begins anew with every connection. Default: for two minutes. */
+  /** When to reopen the stream; restarts with every connection. Default: for two minutes. */
   readonly reconnect?: Schedule.Schedule<unknown, OpenCodeServerError> | undefined
-  /** What waits for one subscriber, in characters of JSON. Default: 8 Mi. */
+  /** The queue limit of one subscriber, in characters of JSON. Default: 8 Mi. */
   readonly maxQueued?: number | undefined
 }
 
-/** OpenCode sends a heartbeat every 10 seconds (1.18.33): two of them are missing. */
+/** OpenCode sends a heartbeat every 10 seconds (1.18.33): at this point two are missing. */
 const patience = Duration.seconds(25)
 
 const reconnectDefault: Schedule.Schedule<unknown, OpenCodeServerError> = Schedule.exponential("200 millis").pipe(
@@ -82,8 +82,8 @@ interface Subscriber {
 }
 
 /**
- * A queue that is never waited for at its entrance. When its consumer is so slow that it would grow beyond its limit,
- * what arrives is dropped until the consumer comes for the rest, at whose end it finds a gap.
+ * Makes a queue whose producer never waits. When it is full, new events are dropped until the consumer takes the rest,
+ * which ends with a gap.
  */
 const makeSubscriber = (limit: number): Subscriber => {
   const latch = Effect.unsafeMakeLatch(false)
@@ -97,7 +97,7 @@ const makeSubscriber = (limit: number): Subscriber => {
     latch.unsafeOpen()
   }
   const gap = (reason: Gap["reason"]) => {
-    // One says it all: whoever finds it asks for everything.
+    // One gap is enough, because its receiver asks for everything.
     if (items[items.length - 1]?.type !== "gap") offer({ type: "gap", reason })
   }
   const take: Subscription["take"] = Effect.suspend(() => {
@@ -133,7 +133,7 @@ const makeSubscriber = (limit: number): Subscriber => {
   }
 }
 
-/** Subscribes to the events of a server, and keeps at it. */
+/** Subscribes to the events of a server and reconnects when the stream ends. */
 export const make = (options: Options): Effect.Effect<Hub, never, Scope.Scope> =>
   Effect.gen(function*() {
     const scope = yield* Effect.scope
@@ -146,7 +146,7 @@ export const make = (options: Options): Effect.Effect<Hub, never, Scope.Scope> =
     let error: OpenCodeServerError | undefined
 
     const follow = (subscriber: Subscriber, sessionId: string): void => {
-      // Its events would go to a queue that nobody empties.
+      // The subscriber has gone, so nobody would empty its queue.
       if (!subscribers.has(subscriber)) return
       subscriber.sessions.add(sessionId)
       const followers = bySession.get(sessionId)
@@ -159,7 +159,7 @@ export const make = (options: Options): Effect.Effect<Hub, never, Scope.Scope> =
 
     const leave = (subscriber: Subscriber): void => {
       subscribers.delete(subscriber)
-      // Nothing will come any more, so nobody is to wait for it.
+      // No more events will arrive, so nobody may wait for one.
       const earlier = error
       subscriber.fail(() => earlier ?? options.lost("the subscription was ended"))
       for (const sessionId of subscriber.sessions) {
@@ -175,7 +175,7 @@ export const make = (options: Options): Effect.Effect<Hub, never, Scope.Scope> =
 
     const deliver = (event: protocol.Event, size: number): void => {
       const sessionId = protocol.sessionOf(event)
-      // Both: the creation of a child can have been in a gap.
+      // Both, because the creation of a child can have been in a gap.
       if (event.type === "session.created" || event.type === "session.updated") {
         const parent = event.properties.info.parentID
         const followers = typeof parent === "string" ? bySession.get(parent) : undefined
@@ -189,7 +189,7 @@ export const make = (options: Options): Effect.Effect<Hub, never, Scope.Scope> =
       for (const subscriber of followers) subscriber.deliver(delivery, size)
     }
 
-    /** Gives whether this was the beginning of a connection. */
+    /** Returns true if this frame opened the connection. */
     const onFrame = (frame: sse.Frame): boolean => {
       if (typeof frame !== "string") {
         gaps("unreadable")
@@ -200,7 +200,7 @@ export const make = (options: Options): Effect.Effect<Hub, never, Scope.Scope> =
         case "Connected":
           if (isConnected) return false
           isConnected = true
-          // Whoever subscribes from now on has missed nothing.
+          // Later subscribers have missed nothing.
           gaps("reconnected")
           ready.unsafeOpen()
           return true
@@ -217,7 +217,7 @@ export const make = (options: Options): Effect.Effect<Hub, never, Scope.Scope> =
 
     const retries = yield* Schedule.driver(options.reconnect ?? reconnectDefault)
 
-    /** Reads one connection to its end, which is always a loss. */
+    /** Reads one connection to its end, which always means lost events. */
     const read: Effect.Effect<never, OpenCodeServerError> = Effect.scoped(Effect.gen(function*() {
       const clock = yield* Effect.clock
       const parser = sse.make()
@@ -241,7 +241,7 @@ export const make = (options: Options): Effect.Effect<Hub, never, Scope.Scope> =
       const silent: Effect.Effect<never, OpenCodeServerError> = Effect.flatMap(Clock.currentTimeMillis, (now) => {
         const rest = heard + Duration.toMillis(patience) - now
         return rest <= 0
-          ? Effect.fail(options.lost(`nothing was heard of it for ${Duration.toSeconds(patience)} s`))
+          ? Effect.fail(options.lost(`it sent nothing for ${Duration.toSeconds(patience)} s`))
           : Effect.andThen(Effect.sleep(rest), silent)
       })
       return yield* Effect.raceFirst(pump, silent)
@@ -266,7 +266,7 @@ export const make = (options: Options): Effect.Effect<Hub, never, Scope.Scope> =
         return Effect.andThen(ready.open, Deferred.succeed(failed, reason))
       })
 
-    // Nobody hangs on a server that is not wanted any more.
+    // Nobody may keep waiting for a server that is no longer needed.
     yield* Effect.addFinalizer(() => giveUp(options.lost("it was released")))
     yield* Effect.raceFirst(keep, options.gone).pipe(
       Effect.flatMap(giveUp),

@@ -2,7 +2,7 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import * as fairSemaphore from "../../util/fairSemaphore.js"
 
-/** A lock for each session, whose waiters get it in the order in which they came. */
+/** A lock per session, granted in order of arrival. */
 export interface Locks {
   /** Held until the scope closes. */
   readonly enter: (sessionId: string) => Effect.Effect<void, never, Scope.Scope>

@@ -13,23 +13,23 @@ import * as ownership from "../../process/ownership.js"
 import type { Seen } from "../../process/table.js"
 
 /**
- * Nothing ties a server to the program that started it (1.18.33): when the program is killed, the server stays. So its
- * environment, which its tools inherit, names the program, and a note in its temporary directory says the same.
+ * The variable by which a server and its tools name the program that started them, as does a note in the server's
+ * temporary directory. A server outlives a killed program (1.18.33).
  */
 export const variable = "EFFECT_OPENCODE_SERVER"
 
-/** The owner that an environment names. */
+/** Finds the owner that an environment names. */
 export const ownerIn = (environment: string): string | undefined => processList.valueIn(environment, variable)
 
 type Table = ReadonlyArray<Listed<string | undefined>>
 
-/** What the directory of a server says: its owner. */
+/** The content of the note in a server's directory: its owner. */
 const Note = Schema.parseJson(Schema.Struct({ owner: Schema.String }))
 export type Note = typeof Note.Type
 
 /**
- * The processes of servers of these owners; never ours. Only what carries the owner in its environment is one: a file
- * can name anything.
+ * The server processes of these owners, never our own. Only a process that carries the owner in its environment counts,
+ * because a file can name anything.
  */
 const orphans = (table: Table, self: Owner, dead: ReadonlySet<string>): ReadonlyArray<Seen> =>
   table.filter((p) => p.pid > 1 && p.pid !== self.pid && !p.zombie && p.found !== undefined && dead.has(p.found))
@@ -39,7 +39,7 @@ type Services = Pick<Launcher, "executor" | "fileSystem" | "path" | "table" | "f
 
 const file = ".server.json"
 
-/** Says in a server's temporary directory whose it is; where that fails, its environment says it still. */
+/** Writes the owner into a server's temporary directory; if that fails, its environment still names the owner. */
 export const note = (services: Services, directory: string, content: Note): Effect.Effect<void> =>
   Schema.encode(Note)(content).pipe(
     Effect.flatMap((text) => services.fileSystem.writeFileString(services.path.join(directory, file), text)),
@@ -51,7 +51,10 @@ interface Noted {
   readonly note: Note
 }
 
-/** The notes in the temporary directories beside ours, as far as they are of the same user: anybody can write there. */
+/**
+ * Reads the notes in the temporary directories next to ours that belong to the same user, because anybody can write
+ * there.
+ */
 const notes = ({ fileSystem, path }: Services, directory: string): Effect.Effect<ReadonlyArray<Noted>> =>
   Effect.gen(function*() {
     const parent = path.dirname(directory)
@@ -72,7 +75,7 @@ const notes = ({ fileSystem, path }: Services, directory: string): Effect.Effect
     return found.flatMap(Option.toArray)
   }).pipe(Effect.orElseSucceed((): ReadonlyArray<Noted> => []))
 
-/** The owners that have died, of all that are named. */
+/** Selects the dead ones of all named owners. */
 const deadOf = (
   services: Services,
   table: Table,
@@ -86,12 +89,12 @@ const deadOf = (
   )
 }
 
-/** How long the kernel gets to carry out a SIGKILL. */
+/** How long the kernel may take for a SIGKILL. */
 const killPatience = Duration.seconds(2)
 
 /**
- * Ends the servers that programs which have died have left on this machine, with their tools, and removes their
- * temporary directories beside ours. A server whose program lives is left alone.
+ * Ends the servers that dead programs left on this machine, with their tools, and removes their temporary directories
+ * next to ours. Servers of living programs are left running.
  */
 export const end = (services: Services, owner: Owner, directory: string): Effect.Effect<void> =>
   Effect.gen(function*() {
@@ -103,12 +106,14 @@ export const end = (services: Services, owner: Owner, directory: string): Effect
     const isWhole = (table: Table): boolean => table.some((p) => p.pid === owner.pid)
     const first = yield* list
     if (!isWhole(first)) {
-      return yield* Effect.logDebug("the processes of this machine cannot be listed: what is left of others stays")
+      return yield* Effect.logDebug("cannot list the processes of this machine: orphaned servers are not ended")
     }
     const dead = yield* deadOf(services, first, reader, all)
     const found = orphans(first, owner, dead)
     if (found.length > 0) {
-      yield* Effect.logDebug(`ending what dead programs have left: pid ${found.map(({ pid }) => pid).join(", ")}`)
+      yield* Effect.logDebug(
+        `ending servers orphaned by crashed programs: pid ${found.map(({ pid }) => pid).join(", ")}`
+      )
       const left = Effect.map(list, (table) => isWhole(table) ? orphans(table, owner, dead) : found)
       const waitGone = (patience: Duration.Duration) =>
         left.pipe(

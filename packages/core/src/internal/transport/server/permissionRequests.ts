@@ -8,18 +8,18 @@ import type { Watchdog } from "../../run/watchdog.js"
 import type { Api } from "./api.js"
 import type * as protocol from "./protocol.js"
 
-/** What is to be done with a question for permission. */
+/** The answer to a permission request. */
 export type Answer = "once" | "reject" | { readonly reject: string }
 
-/** The questions for permission of one run, sub-agents included. Each is answered on a fiber of its own. */
+/** The permission requests of one run, sub-agents included. Each is answered on its own fiber. */
 export interface Asks {
-  /** A question has come; gives what is to be told of it. One can come again: as an event, and where the server is asked. */
+  /** Handles a request and returns the events to emit. A request can arrive twice: as an event, and by polling. */
   readonly asked: (request: protocol.PermissionRequest) => Effect.Effect<ReadonlyArray<RunEvent>>
-  /** One has been answered, by whomever. */
+  /** Handles an answer to a request, from us or anyone else. */
   readonly replied: (requestId: string, reply: string) => Effect.Effect<ReadonlyArray<RunEvent>>
-  /** The prompt is being aborted: nobody needs to decide any more. */
+  /** Called when the prompt is being aborted: ends all open decisions. */
   readonly close: Effect.Effect<void>
-  /** Fails when an answer could not be given: the agent would wait for it for ever. */
+  /** Fails if an answer could not be sent, because the agent would wait for it for ever. */
   readonly failed: Effect.Effect<never, OpenCodeServerError>
 }
 
@@ -45,7 +45,7 @@ export const make = ({ api, decide, directory, watchdog }: Options): Effect.Effe
     const known = new Set<string>()
     let isClosed = false
 
-    /** Whoever decides takes time that is not the agent's. */
+    /** The time for a decision does not count as the agent's silence. */
     const setDeciding = (self: Open, isDeciding: boolean): void => {
       if (self.isDeciding === isDeciding) return
       self.isDeciding = isDeciding
@@ -99,12 +99,12 @@ export const make = ({ api, decide, directory, watchdog }: Options): Effect.Effe
           const rejected: ReadonlyArray<RunEvent> = reply === "reject"
             ? [{ _tag: "PermissionRejected", permission, patterns: patterns ?? [] }]
             : []
-          // One that is rejected takes the others of its session with it (1.18.33).
+          // Rejecting one request rejects all others of its session (1.18.33).
           return Effect.as(giveUp(self), rejected)
         }),
       close: Effect.suspend(() => {
         isClosed = true
-        // They may take their time to end, and be no reason to wait for the run's consumer.
+        // Decisions may end slowly; until then they must not count as waiting for a decision.
         for (const self of open.values()) setDeciding(self, false)
         return Effect.forEach(open.values(), giveUp, { discard: true })
       }),

@@ -17,19 +17,19 @@ import type { Spec } from "./serverProcess.js"
 
 export type { Spec }
 
-/** Servers by what they were started with. */
+/** Servers, shared by their start settings. */
 export interface Pool {
   /**
-   * The server of this kind, for as long as the scope is open. Where there are as many servers as there may be, a start
-   * waits for one that nobody uses, which gives way.
+   * Returns the server for these settings, while the scope is open. At the maximum number of servers, a start waits
+   * until an unused one can be ended.
    */
   readonly get: (spec: Spec) => Effect.Effect<Server, never, Scope.Scope>
 }
 
 export interface Options {
-  /** Server processes at the same time. Default: 4, which is 2.4 GB at 360 to 600 MB each (1.18.33). */
+  /** How many servers may run at the same time. Default: 4, which is 2.4 GB at 360 to 600 MB each (1.18.33). */
   readonly maxServers?: number | undefined
-  /** How long a server that nobody uses goes on. Default: 5 minutes. */
+  /** How long an unused server keeps running. Default: 5 minutes. */
   readonly idleTimeToLive?: Duration.DurationInput | undefined
   /** How long a server may take until it listens. Default: 60 seconds; 1.5 to 7 are usual. */
   readonly startTimeout?: Duration.DurationInput | undefined
@@ -49,38 +49,38 @@ class Key implements Equal.Equal {
   }
 }
 
-/** A server that nobody uses. */
+/** An unused server. */
 interface Idle {
   readonly key: Key
-  /** What will end it. */
+  /** The timer that ends it. */
   alarm: Fiber.RuntimeFiber<void> | undefined
 }
 
-/** Waits until one more server may be started; it may run as long as the scope is open. */
+/** Waits for the slot of one more server, held while the scope is open. */
 type Enter = Effect.Effect<void, never, Scope.Scope>
 
 /**
- * At most so many servers. `RcMap` shares them, counts their users and ends those that stay idle; what it lacks is the
- * choice of the one that gives way.
+ * Makes a pool with a maximum number of servers. `RcMap` shares them and counts their users; choosing the one to end is
+ * ours.
  */
 export const make = (
   options: Options,
-  /** `enter` waits until a process may be started; it is there for every process of the server. */
+  /** `enter` waits until a process may be started; called for every process of the server. */
   makeServer: (spec: Spec, enter: Effect.Effect<void>) => Effect.Effect<Server, never, Scope.Scope>
 ): Effect.Effect<Pool, never, Scope.Scope> =>
   Effect.gen(function*() {
     const scope = yield* Effect.scope
     const idleTimeToLive = Duration.decode(options.idleTimeToLive ?? idleTimeToLiveDefault)
     const slots = yield* fairSemaphore.make(options.maxServers ?? maxServersDefault)
-    // `RcMap` (3.22) can make an entry twice for two who come at the same time.
+    // `RcMap` (3.22) can create an entry twice for two concurrent callers.
     const door = yield* fairSemaphore.make(1)
     const entries = new Map<string, Server>()
-    /** One server of a kind at a time, also while the last one is being ended: they share their data. */
+    /** One server per key at a time, also while the previous one is ending, because they share their data. */
     const turns = new Map<string, { readonly turn: fairSemaphore.FairSemaphore; entries: number }>()
     const users = new Map<string, number>()
-    /** In the order in which they were used last. */
+    /** Unused servers, least recently used first. */
     const idle = new Map<string, Idle>()
-    /** What is being ended: a slot will be free. */
+    /** Servers being ended: their slots will be free. */
     const ending = new Set<object>()
     let waiting = 0
 
@@ -97,7 +97,7 @@ export const make = (
       }
       return Effect.void
     })
-    // On a fiber of its own, at whose beginning nothing comes between the choice and the removal.
+    // On its own fiber, where nothing runs between the choice and the removal.
     const balance = Effect.forkIn(giveWay, scope)
 
     const enter: Enter = Effect.uninterruptibleMask((restore) =>
@@ -127,10 +127,10 @@ export const make = (
           })
       )
 
-    /** A server keeps its slot over its crashes: whoever has it does not wait for one again. */
+    /** A server keeps its slot across crashes, so a restart does not wait for one again. */
     const onceIn = (enter: Enter): Effect.Effect<Effect.Effect<void>, never, Scope.Scope> =>
       Effect.gen(function*() {
-        // Made before the server is: closed when that is gone.
+        // Created before the server, so that it is closed after the server has ended.
         const kept = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
         let hasEntered = false
         return Effect.suspend(() =>
@@ -149,7 +149,8 @@ export const make = (
       })
 
     const servers: RcMap.RcMap<Key, Server> = yield* RcMap.make({
-      // Its own timer (3.22) can remove the next entry of a key while the last one is being ended.
+      // The timer of `RcMap` (3.22) can remove the next entry of a key while the previous one is ending, so we use our
+      // own.
       idleTimeToLive: Duration.infinity,
       lookup: (key: Key) =>
         Effect.gen(function*() {
@@ -164,11 +165,11 @@ export const make = (
           const { turn } = yield* turnOf(name)
           const server = yield* makeServer(key.spec, yield* onceIn(Effect.andThen(turn.enter, enter)))
           entries.set(name, server)
-          // The first of the finalizers.
+          // Registered first, so it runs last.
           yield* Effect.addFinalizer(() =>
             Effect.sync(() => {
               ending.add(entry)
-              // Not that of the next one, which can be there already.
+              // Not the entry of the next server, which may already exist.
               if (entries.get(name) === server) entries.delete(name)
             })
           )
@@ -176,7 +177,7 @@ export const make = (
         })
     })
 
-    // `RcMap` ends one after the other, and only what is in use is left to it.
+    // `RcMap` ends servers one after the other, so it is left only those in use.
     yield* Effect.addFinalizer(() =>
       Effect.forEach([...idle.values()], ({ key }) => RcMap.invalidate(servers, key), {
         concurrency: "unbounded",
@@ -201,7 +202,7 @@ export const make = (
           idle.delete(name)
           return RcMap.invalidate(servers, key)
         })
-        // Once it has begun to end the server, it is not stopped.
+        // Once it has begun to end the server, it is not interrupted.
         const alarm = Effect.andThen(Effect.interruptible(Effect.sleep(idleTimeToLive)), end)
         return Effect.map(Effect.forkIn(Effect.uninterruptible(alarm), scope), (fiber) => {
           self.alarm = fiber
@@ -218,9 +219,9 @@ export const make = (
         }
         users.delete(name)
         const server = entries.get(name)
-        // One that has died goes on with its data when somebody needs it.
+        // A crashed server continues with its data when it is needed again.
         if (server?.hasOpened() === true) return Effect.andThen(enterIdle(key), balance)
-        // Nobody waits for its first start any more, or it had none.
+        // Nobody waits for its first start any more.
         const retire = Effect.suspend(() => users.has(name) ? Effect.void : RcMap.invalidate(servers, key))
         return Effect.flatMap(Effect.forkIn(retire, scope), Fiber.join)
       })
@@ -237,9 +238,9 @@ export const make = (
   })
 
 /**
- * Servers of our own. Each has its directories for as long as it is kept, over however many of its processes. They
- * start one after the other: on one database they could crash each other, and the first one in a configuration directory
- * installs a package there (1.18.33).
+ * Makes a pool of our own servers. Each keeps its directories across restarts of its process. They start one after the
+ * other: on one database they could crash each other, and the first one in a configuration directory installs a package
+ * there (1.18.33).
  */
 export const ofProcesses = (services: Services, options: Options): Effect.Effect<Pool, never, Scope.Scope> =>
   Effect.gen(function*() {
@@ -247,7 +248,7 @@ export const ofProcesses = (services: Services, options: Options): Effect.Effect
     const gate = yield* fairSemaphore.make(1)
     return yield* make(options, (spec, enter) =>
       Effect.gen(function*() {
-        // Made before the server is: closed when that is gone.
+        // Created before the server, so that it is closed after the server has ended.
         const kept = yield* Effect.acquireRelease(Scope.make(), (scope) => Scope.close(scope, Exit.void))
         let prepared: environment.ProcessEnvironment | undefined
         const prepare = environment.make(

@@ -7,7 +7,7 @@ import type { PromptPart } from "./api.js"
 
 type Services = Pick<Client, "fileSystem" | "path">
 
-/** What providers take besides text; anything else goes as bytes. */
+/** The types that providers accept besides text; all others are sent as bytes. */
 const mimes = new Map([
   [".png", "image/png"],
   [".jpg", "image/jpeg"],
@@ -41,12 +41,12 @@ const local = ({ fileSystem, path }: Services, file: string, index: number) =>
     }
   }).pipe(Effect.mapError(() => problem(index, `the file ${file} cannot be read`)))
 
-/** The content goes along, as with `opencode run --attach` (1.18.33). */
+/** The content is sent, as with `opencode run --attach` (1.18.33). */
 const remote = ({ fileSystem, path }: Services, file: string, index: number) =>
   Effect.gen(function*() {
     const bytes = yield* Effect.mapError(
       fileSystem.readFile(file),
-      () => problem(index, `${file} is no file that can be read; a directory cannot travel to a server elsewhere`)
+      () => problem(index, `${file} is not a readable file; directories cannot be sent to a remote server`)
     )
     const mime = isText(bytes)
       ? "text/plain"
@@ -59,7 +59,7 @@ const remote = ({ fileSystem, path }: Services, file: string, index: number) =>
     }
   })
 
-/** What a run says to the model: its files, then its prompt as it is. */
+/** The message to the model: the run's files, then its prompt unchanged. */
 export const make = (
   services: Services,
   { cwd, options, prompt }: Plan,

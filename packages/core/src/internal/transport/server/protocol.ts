@@ -4,10 +4,9 @@ import type { WireObject } from "../../util/object.js"
 import { isNullish, isObject, number, string } from "../../util/object.js"
 
 /**
- * What `opencode serve` sends (1.18.33). The Schemas are lean: they check what the library reads, and `Schema.is` hands
- * on the object itself, so that a field that OpenCode adds, renames or drops elsewhere costs nothing and is still there
- * for whoever looks for it. A side field of another form is left out of a copy before it is checked: it costs nothing
- * but itself.
+ * The replies and events of `opencode serve` (1.18.33). The Schemas check only what the library reads, and `Schema.is`
+ * passes on the object itself, so that other fields can be added, renamed or removed and remain available. An optional
+ * field of unexpected form is dropped, alone, from a copy before the check.
  */
 const nullish = <A>(is: (u: unknown) => u is A) =>
   Schema.optionalWith(Schema.declare((u): u is A | null | undefined => u === null || u === undefined || is(u)), {
@@ -26,7 +25,7 @@ const Tokens = Schema.Struct({
   cache: nullish(Schema.is(Schema.Struct({ read: OptionalNumber, write: OptionalNumber })))
 })
 
-/** A rule of a session; of several that fit the last one decides. */
+/** A rule of a session; the last matching rule decides. */
 export interface Rule {
   readonly permission: string
   readonly pattern: string
@@ -44,7 +43,7 @@ export const Session = Schema.Struct({
 })
 export type Session = typeof Session.Type
 
-/** What a message says about itself; `error` is OpenCode's error object. */
+/** The metadata of a message; `error` is OpenCode's error object. */
 export const MessageInfo = Schema.Struct({
   id: Schema.String,
   sessionID: Schema.String,
@@ -56,13 +55,13 @@ export const MessageInfo = Schema.Struct({
   cost: OptionalNumber,
   tokens: nullish(Schema.is(Tokens)),
   finish: OptionalString,
-  /** Of any shape. */
+  /** OpenCode's error object, of any shape. */
   error: Schema.optional(Schema.Unknown),
   time: nullish(Schema.is(Schema.Struct({ created: OptionalNumber, completed: OptionalNumber })))
 })
 export type MessageInfo = typeof MessageInfo.Type
 
-/** A part of a message; what each `type` holds is read from the object itself. */
+/** A part of a message; the fields of each `type` are read from the object itself. */
 export const Part = Schema.Struct({
   type: Schema.String,
   id: Schema.optional(Schema.Unknown),
@@ -76,7 +75,7 @@ export interface Message {
   readonly parts: ReadonlyArray<Part>
 }
 
-/** What a session does; one that does nothing is `idle`. `next` is the time of the next attempt, in milliseconds. */
+/** The status of a session; `idle` if it does nothing. `next` is the time of the next attempt, in milliseconds. */
 export const Status = Schema.Struct({
   type: Schema.String,
   attempt: OptionalNumber,
@@ -128,18 +127,18 @@ const events = [
   event("question.asked", Question.fields)
 ] as const
 
-/** The events that the library reads, told apart by `type`. Every other type is ignored. */
+/** The events that the library reads, by `type`. Every other type is ignored. */
 export type Event = typeof events[number]["Type"]
 
-// A Map: an object literal would answer for "constructor" and "__proto__".
+// A Map, because an object literal would match "constructor" and "__proto__".
 const known = new Map<unknown, (u: unknown) => u is Event>(
   events.map((schema) => [schema.fields.type.literals[0], Schema.is(schema as Schema.Schema<Event>)])
 )
 
-/** How a side field is read; what it gives nothing for is left out. */
+/** Reads an optional field; `undefined` drops it. */
 type Side = (u: unknown) => unknown
 
-/** A copy with the side fields as they are read, if one of them has another form. */
+/** Returns a copy with the optional fields as read, if one of them has an unexpected form. */
 const tidy = (sides: { readonly [name: string]: Side }) => (u: unknown): unknown => {
   if (!isObject(u)) return u
   let copy: { [name: string]: unknown } | undefined
@@ -185,7 +184,7 @@ const status = tidy({ attempt: number, message: string, next: number })
 
 const permission = tidy({ metadata: object, tool: inner({ messageID: string, callID: string }) })
 
-/** The session of what an event holds is also beside it. */
+/** The session is inside the event's object and also next to it. */
 const inSession = (name: string, read: (u: unknown) => unknown) => (properties: WireObject): WireObject => {
   const given = properties[name]
   if (!isObject(given)) return properties
@@ -203,7 +202,7 @@ const tidied = new Map<unknown, (properties: WireObject) => unknown>([
   ["permission.asked", permission]
 ])
 
-/** The event in a payload; `undefined` where the type is none that is read, or what it needs cannot be read. */
+/** Reads the event in a payload; `undefined` if its type is not read here or a required field is unreadable. */
 export const toEvent = (payload: WireObject): Event | undefined => {
   const is = known.get(payload["type"])
   const properties = payload["properties"]
@@ -216,7 +215,7 @@ export const toEvent = (payload: WireObject): Event | undefined => {
 const isInfo = Schema.is(MessageInfo)
 const isStatus = Schema.is(Status)
 
-/** A message of a list; a part without a type says nothing. */
+/** Reads a message of a list; parts without a type are dropped. */
 export const toMessage = (u: unknown): Message | undefined => {
   if (!isObject(u) || !isObject(u["info"])) return undefined
   const own = info({
@@ -229,13 +228,13 @@ export const toMessage = (u: unknown): Message | undefined => {
   return isInfo(own) ? { info: own, parts } : undefined
 }
 
-/** One that cannot be read is not `idle`, as far as anybody knows. */
+/** Reads a status. An unreadable one must not count as `idle`. */
 export const toStatus = (u: unknown): Status => {
   const read = status(u)
   return isStatus(read) ? read : { type: "unknown" }
 }
 
-/** The session that an event is of. */
+/** The session of an event. */
 export const sessionOf = ({ properties, type }: Event): string => {
   switch (type) {
     case "session.created":
@@ -251,7 +250,7 @@ export const sessionOf = ({ properties, type }: Event): string => {
   }
 }
 
-/** What a frame of `/global/event` says. */
+/** The content of a frame of `/global/event`. */
 export type Received =
   | { readonly _tag: "Connected" }
   | { readonly _tag: "Event"; readonly event: Event }
@@ -265,8 +264,8 @@ const unreadable: Received = { _tag: "Unreadable" }
 const payloadKey = "\"payload\":"
 
 /**
- * Every event of a session comes twice, the second time as a payload of the type `sync`. Before the payload stand only
- * the names of the directory and the project, in which a quote is escaped, so that it can be told without parsing.
+ * True for the second copy of a session's event, which has the type `sync`. Only the names of the directory and the
+ * project, in which quotes are escaped, come before the payload, so no parsing is needed.
  */
 export const isSync = (frame: string): boolean => {
   const at = frame.indexOf(payloadKey)

@@ -4,30 +4,29 @@ import type { Problem } from "../../opencode/problem.js"
 import { isObject } from "../../util/object.js"
 import type { Rule } from "./protocol.js"
 
-/** Nobody is there to answer a question or to confirm a plan; `opencode run` denies the same (1.18.33). */
+/** These need a person to answer a question or confirm a plan; `opencode run` denies the same (1.18.33). */
 const unanswerable: ReadonlyArray<Rule> = ["question", "plan_enter", "plan_exit"].map((permission) => ({
   permission,
   pattern: "*",
   action: "deny"
 }))
 
-/** OpenCode does so with the patterns of its configuration (1.18.33), and not with those of a session. */
+/** OpenCode expands `~` in its configuration's patterns (1.18.33), but not in those of a session. */
 const expand = (pattern: string, home: string | undefined): string | undefined => {
   const rest = /^(?:~(?=\/|$)|\$HOME)(.*)$/s.exec(pattern)?.[1]
   return rest === undefined ? pattern : home === undefined ? undefined : `${home}${rest}`
 }
 
 export interface Options {
-  /** The server's, where it is known. */
+  /** The server's home directory, if known. */
   readonly home: string | undefined
-  /** Permissions that are asked for where a run says nothing of them. */
+  /** Permissions that are asked for unless a run sets them. */
   readonly ask: ReadonlyArray<string>
 }
 
 /**
- * The rules of a session, of which the last one that fits decides, for those of a run. Sub-agents inherit what is
- * denied and never what is asked for (1.18.33), so where something is, there are none, unless the run allows `task` by
- * its name.
+ * Turns a run's rules into a session's, of which the last matching one decides. Sub-agents inherit denials but never
+ * questions (1.18.33), so a run that asks for something has no sub-agents unless it names `task`.
  */
 export const make = (
   permission: Permission.Rules | undefined,
@@ -42,7 +41,7 @@ export const make = (
     }
     for (const [pattern, action] of Object.entries(rule)) {
       if (typeof action !== "string") {
-        return Either.left({ path: `permission.${name}.${pattern}`, reason: "a pattern has one action" })
+        return Either.left({ path: `permission.${name}.${pattern}`, reason: "a pattern must have a single action" })
       }
       const expanded = expand(pattern, home)
       if (expanded === undefined) {
@@ -65,8 +64,8 @@ const endsWith = (all: ReadonlyArray<Rule>, end: ReadonlyArray<Rule>): boolean =
   all.length >= end.length && end.every((rule, index) => isSame(rule, all[all.length - end.length + index]!))
 
 /**
- * What to append to the rules that a session has, so that it is as if it had `wanted` alone. A session forgets no rule,
- * so those of its agent, which would hold without any, are said again between the old ones and the new ones.
+ * Returns the rules to append to a session so that it behaves as if it only had `wanted`. A session keeps all its
+ * rules, so those of its agent are repeated between the old ones and the new ones.
  */
 export const renewal = (
   current: ReadonlyArray<Rule>,
@@ -74,7 +73,7 @@ export const renewal = (
   wanted: ReadonlyArray<Rule>
 ): ReadonlyArray<Rule> => {
   if (current.length === 0) return wanted
-  // Where no rule of the agent fits, OpenCode asks.
+  // OpenCode asks if no rule of the agent matches.
   const fresh: ReadonlyArray<Rule> = [{ permission: "*", pattern: "*", action: "ask" }, ...agent, ...wanted]
   const isAlone = current.length === wanted.length && endsWith(current, wanted)
   return isAlone || endsWith(current, fresh) ? [] : fresh
@@ -84,7 +83,7 @@ const isRule = (u: unknown): u is Rule =>
   isObject(u) && typeof u["permission"] === "string" && typeof u["pattern"] === "string" &&
   (u["action"] === "allow" || u["action"] === "deny" || u["action"] === "ask")
 
-/** The rules in a session or an agent, as far as they can be read. */
+/** The readable rules in a session or an agent. */
 export const of = (holder: object): ReadonlyArray<Rule> => {
   const rules: unknown = "permission" in holder ? holder.permission : undefined
   return Array.isArray(rules) ? rules.filter(isRule) : []

@@ -9,7 +9,7 @@ import { variableNames } from "../../opencode/variables.js"
 import { isObject } from "../../util/object.js"
 import type { Spec } from "./pool.js"
 
-/** What a server must be started with for a run. */
+/** The settings with which a server must be started for a run. */
 export interface Split {
   readonly config: RunConfig
   /** Further arguments of `opencode serve`. */
@@ -26,7 +26,7 @@ const inEnvironment = [
   "startupProfile"
 ] as const
 
-/** What one server has for all its runs; the rest of a run's options travels with its session or its prompt. */
+/** Options that a server has for all its runs; a run's other options are sent with its session or prompt. */
 const ofServer = [
   ...inEnvironment,
   "pure",
@@ -35,11 +35,11 @@ const ofServer = [
   "extraArgs"
 ] as const satisfies ReadonlyArray<keyof RunConfig>
 
-/** A profile that leaves nothing out asks for nothing. */
+/** A profile that skips nothing needs no setting. */
 const optionOf = (options: RunOptions, name: keyof RunConfig): unknown =>
   name === "startupProfile" && options[name] === "full" ? undefined : options[name]
 
-/** Parts a run's options: what is left to the server's start is here. */
+/** Extracts what a server start needs from a run's options. */
 export const split = (options: RunOptions): Split => ({
   config: Object.fromEntries(inEnvironment.flatMap((name) => {
     const value = optionOf(options, name)
@@ -48,14 +48,16 @@ export const split = (options: RunOptions): Split => ({
   args: dialects.unversioned.server.options(options)
 })
 
-/** Secrets as what they are. The order of keys stays: that of permission rules has a meaning. */
+/**
+ * Reveals secrets, so that different ones differ. The order of keys is kept, because it matters in permission rules.
+ */
 const revealed = (value: unknown): unknown => {
   if (Redacted.isRedacted(value)) return { redacted: Redacted.value(value) }
   if (Array.isArray(value)) return value.map(revealed)
   return isObject(value) ? Object.entries(value).map(([name, item]) => [name, revealed(item)]) : value
 }
 
-/** Equal texts for what can be the same server. It holds secrets: for comparing alone. */
+/** Returns equal strings for settings that can share a server. They contain secrets and are only for comparing. */
 export const make = (
   { binary, cwd }: Pick<Spec, "binary" | "cwd">,
   { args, config }: Split,
@@ -63,12 +65,15 @@ export const make = (
 ): string => JSON.stringify([binary, cwd, args, revealed(config), isolation])
 
 const none = new Map<keyof RunOptions, string>([
-  ["attach", "the layer has its server already; use `OpenCodeServer.layerAttach` for one that runs elsewhere"],
+  ["attach", "the layer uses its own servers; use `OpenCodeServer.layerAttach` for one that runs elsewhere"],
   ["password", "it belongs to the layer, not to a run"],
   ["username", "it belongs to the layer, not to a run"],
-  ["port", "a server of the layer's takes a free one; start one by hand and use `OpenCodeServer.layerAttach`"],
-  ["command", "a server answers it only when it has ended, which no HTTP client waits for; write the prompt out"],
-  ["share", "through a server nothing is published"]
+  ["port", "the layer's servers choose a free port; start a server yourself and use `OpenCodeServer.layerAttach`"],
+  [
+    "command",
+    "a server replies to a command only after it has ended, which exceeds HTTP time limits; write out the prompt instead"
+  ],
+  ["share", "a server cannot publish sessions"]
 ])
 
 const isSet = (value: unknown): boolean => value !== undefined && value !== false
@@ -76,36 +81,36 @@ const isSet = (value: unknown): boolean => value !== undefined && value !== fals
 /** Variables that the layer itself sets. */
 const ofLayer = [variableNames.serverPassword, variableNames.serverUsername]
 
-/** The first option that no server can do for a single run. */
+/** The first option that a server cannot support for a single run. */
 export const refused = (options: RunOptions): Option.Option<Problem> => {
   for (const [path, reason] of none) {
     if (isSet(options[path])) return Option.some({ path, reason })
   }
   if (options.promptVia === "argv") {
-    return Option.some({ path: "promptVia", reason: "through a server the prompt travels by HTTP, as it is" })
+    return Option.some({ path: "promptVia", reason: "a server receives the prompt over HTTP" })
   }
   return Option.map(
     Option.fromNullable(ofLayer.find((name) => options.extraEnv?.[name] !== undefined)),
-    (name) => ({ path: `extraEnv.${name}`, reason: "a server of the layer's has credentials of its own" })
+    (name) => ({ path: `extraEnv.${name}`, reason: "the layer's servers have their own credentials" })
   )
 }
 
-/** The first option that a server which is running already cannot be given. */
+/** The first option that a running server cannot take. */
 export const refusedAttached = (options: RunOptions): Option.Option<Problem> =>
   Option.map(
     Option.fromNullable(ofServer.find((name) =>
-      // These are on unless they are turned off.
+      // These default to true.
       name === "printLogs" || name === "disableAutoupdate"
         ? options[name] !== undefined
         : isSet(optionOf(options, name))
     )),
     (path) => ({
       path,
-      reason: "the server has been started already; start it with this, or use `OpenCodeServer.layer`"
+      reason: "the server is already running; start it with this setting, or use `OpenCodeServer.layer`"
     })
   )
 
-/** The first option in which two runs need servers of different kinds. */
+/** The first option for which two runs need different servers. */
 export const difference = (self: RunOptions, that: RunOptions): keyof RunConfig | undefined =>
   ofServer.find((name) =>
     JSON.stringify(revealed(optionOf(self, name))) !== JSON.stringify(revealed(optionOf(that, name)))

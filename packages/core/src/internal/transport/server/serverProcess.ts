@@ -35,20 +35,20 @@ export interface Services extends
     "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter" | "leash" | "limitMark"
   >
 {
-  /** That of all servers: what their tools say is cleaned of it. */
+  /** The password of all servers, which is masked in the output of their tools. */
   readonly password: Redacted.Redacted
 }
 
-/** What cannot be changed while a server runs. */
+/** The settings that are fixed while a server runs. */
 export interface Spec {
-  /** A hash of all the rest: equal keys share a server. */
+  /** A hash of all other settings: equal keys share a server. */
   readonly key: string
   readonly binary: string
-  /** The directory of the process, and of requests that name none. */
+  /** The directory of the process, and the default for requests. */
   readonly cwd: string
   /** Further arguments of `opencode serve`. */
   readonly args: ReadonlyArray<string>
-  /** What the environment is made of: the configuration's content, variables, credentials. */
+  /** The source of the environment: configuration content, variables, credentials. */
   readonly config: RunConfig
   readonly isolation: Isolation
 }
@@ -57,25 +57,25 @@ export interface Spec {
 export interface Started {
   readonly pid: number
   readonly url: string
-  /** Cleans texts of what the server was given in secret. */
+  /** Masks the server's secrets in a text. */
   readonly redact: (text: string) => string
   readonly isRunning: Effect.Effect<boolean>
-  /** Returns when the process has ended, with what is to be said of it. */
+  /** Returns the error for the process when it has ended. */
   readonly exited: Effect.Effect<OpenCodeServerError>
 }
 
 const { server } = dialects.unversioned
 
-/** A line that is longer is none of OpenCode's: in bytes. */
+/** In bytes. OpenCode does not print longer lines. */
 const maxLine = 1024 * 1024
 
-/** How long a pipe may go on after the process has ended: something else can hold it. */
+/** How long a pipe may stay open after the process has ended: another process can hold it. */
 const drainPatience = Duration.seconds(1)
 
 /**
- * A port of its own, below those that systems give to outgoing connections. Left alone OpenCode takes 4096 whenever that
- * is free (1.18.33), so a server would follow another one at the same address, and whoever still asks for the earlier one
- * would ask the later one: Node's `fetch` sends the first requests over connections that died with the earlier one.
+ * Chooses a random port below those that systems use for outgoing connections. By default OpenCode uses 4096 whenever
+ * it is free (1.18.33), so successive servers would share an address, and requests for the earlier one would reach the
+ * later one: Node's `fetch` sends the first requests over connections that died with the earlier one.
  */
 const port: Effect.Effect<number> = Random.nextIntBetween(16_384, 32_768)
 
@@ -85,8 +85,8 @@ const exitOf = (exit: spawn.ProcessExit) => ({
 })
 
 /**
- * Starts `opencode serve` and waits until it listens. With the scope it is ended politely, then by force, and its
- * descendants with it. The password is in its environment alone; its tools can read it there.
+ * Starts `opencode serve` and waits until it listens. When the scope closes it is ended, with its descendants,
+ * gracefully, then by force. The password is only in its environment, where its tools can read it.
  */
 export const start = (
   services: Services,
@@ -107,7 +107,7 @@ export const start = (
       args: server.args({ port: yield* port, more: spec.args }),
       env: {
         ...around.env,
-        // A server inside a server's tool carries both ids, so that either sweep finds it.
+        // A server inside a server's tool carries both ids, so that it is found for either server.
         [table.variable]: `${(yield* HostEnvironment.variable(table.variable)) ?? ""}:${id}`,
         ...(owner === undefined ? {} : { [orphanedServers.variable]: owners.format(owner) }),
         [variableNames.serverUsername]: credentials.username,
@@ -147,7 +147,7 @@ export const start = (
     const keep = (line: lineSplitter.Line): void =>
       printed.push(typeof line === "string" ? ansi.strip(line) : `[a line of ${line.tooLong} bytes]`)
     const stdout = yield* read(running.stdout, (line) => {
-      // Afterwards it says nothing that matters there.
+      // Its later output there does not matter.
       if (url !== undefined) return
       url = typeof line === "string" ? server.address(line) : undefined
       if (url === undefined) return keep(line)
@@ -172,13 +172,13 @@ export const start = (
       pid: running.pid,
       url: address,
       redact: clean,
-      // Also asked by finalizers, in which a timeout waits for what cannot be interrupted.
+      // Finalizers use this, too, where a timeout waits for what cannot be interrupted.
       isRunning: Effect.map(Effect.timeoutOption(Effect.interruptible(running.exit), Duration.zero), Option.isNone),
       exited: Effect.map(ended, (exit) => failure("exited", exit))
     }
   })
 
-/** Hands the lines of a pipe to a consumer, to the end of the pipe: a full one would stop the process. */
+/** Passes the lines of a pipe to a consumer, to its end, because a full pipe would block the process. */
 const read = <E>(
   pipe: Stream.Stream<Uint8Array, E>,
   onLine: (line: lineSplitter.Line) => void

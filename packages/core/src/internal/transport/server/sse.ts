@@ -1,23 +1,22 @@
 import * as lines from "../../util/lines.js"
 
 /**
- * A frame that is longer is dropped while it arrives: in bytes. The longest in sight are messages whose files travel
- * inside them.
+ * In bytes. Longer frames are dropped while they arrive. The longest known ones are messages with embedded files.
  */
 export const maxFrame = 64 * 1024 * 1024
 
-/** The data of a frame, or that there was one which was too long to keep. */
+/** The data of a frame, or the size of one that was too long to keep. */
 export type Frame = string | { readonly tooLong: number }
 
 export interface Parser {
-  /** Takes the next bytes and gives the frames that they complete. */
+  /** Takes the next bytes and returns the frames that they complete. */
   readonly push: (bytes: Uint8Array) => ReadonlyArray<Frame>
 }
 
 /**
  * Reads server-sent events, wherever the chunks are cut. Only `data` matters: OpenCode (1.18.33) sends nothing else.
- * Lines end with LF or CRLF; a CR alone, which the standard allows, ends none, and JSON holds none. What stands behind
- * the last blank line is no frame.
+ * Lines end with LF or CRLF; a lone CR, which the standard allows, does not end a line and does not occur in JSON. Data
+ * after the last blank line are not a frame.
  */
 export const make = (limit: number = maxFrame): Parser => {
   const splitter = lines.make(limit)

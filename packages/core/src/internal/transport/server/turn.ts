@@ -18,37 +18,37 @@ import * as follow from "./follow.js"
 import * as permissionRequests from "./permissionRequests.js"
 import type * as protocol from "./protocol.js"
 
-/** One prompt and what it needs. */
+/** One prompt and its dependencies. */
 export interface Turn {
   readonly connection: Connection
-  /** That of the session. */
+  /** The session's directory. */
   readonly directory: string
   readonly thinking: boolean
-  /** Makes the session, or makes it ready. */
+  /** Creates or prepares the session. */
   readonly open: Effect.Effect<Opened, OpenCodeServerError>
   readonly prompt: Prompt
-  /** Answers a question of the session `sessionId` or of a sub-agent. */
+  /** Decides a permission request of the session `sessionId` or of a sub-agent. */
   readonly decide: (request: protocol.PermissionRequest, sessionId: string) => Effect.Effect<permissionRequests.Answer>
-  /** How long the server may take to abort. */
+  /** How long the server may take to abort the prompt. */
   readonly patience: Duration.Duration
 }
 
 export interface Opened {
   readonly sessionId: string
-  /** When it was changed last, in milliseconds by the server's clock; `undefined` where it is new. */
+  /** The last change of the session, in milliseconds by the server's clock; `undefined` for a new one. */
   readonly since: number | undefined
 }
 
-/** How long a prompt may take to begin; until then the server has nothing to abort, and runs it later (1.18.33). */
+/** How long a prompt may take to begin; until then the server has nothing to abort, but runs it later (1.18.33). */
 const beginPatience = Duration.seconds(10)
 
-/** Carries out one prompt. With the scope it is aborted, unless it has ended. */
+/** Runs one prompt. When the scope closes it is aborted, unless it has ended. */
 export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Scope.Scope> =>
   Effect.uninterruptible(Effect.gen(function*() {
     const { connection, directory } = turn
     const { api } = connection
     const scope = yield* Effect.scope
-    // It must live on while the prompt is aborted.
+    // Separate, because it must stay open while the prompt is aborted.
     const inner = yield* Scope.make()
     const begun = yield* Deferred.make<void>()
     let prompted: { readonly sessionId: string; readonly questions: permissionRequests.Asks } | undefined
@@ -88,7 +88,7 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
     const driver = yield* Effect.forkIn(Scope.extend(Effect.interruptible(drive), inner), inner)
     driver.addObserver(sink.watchdog.ended)
 
-    /** A session is idle before the tools that it has aborted are gone; its last message tells when they are (1.18.33). */
+    /** A session becomes idle before its aborted tools have ended; its last message shows when they have (1.18.33). */
     const untilResting = (sessionId: string): Effect.Effect<void, OpenCodeServerError> =>
       Effect.gen(function*() {
         const status = (yield* api.status(directory))[sessionId]
@@ -122,7 +122,7 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
       ).pipe(
         Effect.catchAll((error) => {
           const reason = typeof error === "string" ? error : error.message
-          // With its server it has ended, too.
+          // A prompt ends with its server.
           return typeof error !== "string" && error.reason === "exited"
             ? Effect.void
             : Effect.logWarning(`The session ${sessionId} could not be aborted on its server: ${reason}`)
@@ -131,8 +131,8 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
     })
 
     /**
-     * Brings it about that the server does not work on the prompt any more. On a fiber of its own: an interruption of
-     * whoever waits for it, before or meanwhile, would reach what it races. The next one waits for the same.
+     * Aborts the prompt and waits until the server has stopped. It runs on its own fiber, because an interruption of
+     * the waiting caller would reach the effects that it races. Later callers wait for the same abort.
      */
     const abort = Effect.uninterruptible(Effect.gen(function*() {
       isClosing = true
