@@ -1,5 +1,5 @@
 /**
- * Where the `opencode` binary is.
+ * Finds the `opencode` binary.
  *
  * @since 0.1.0
  */

@@ -382,7 +382,12 @@ describe("orphanedServers", () => {
     ])
     return run(
       Effect.gen(function*() {
-        assert.deepStrictEqual(yield* processList.self(yield* services), { namespace: "", pid: us, started: "", boot: "" })
+        assert.deepStrictEqual(yield* processList.self(yield* services), {
+          namespace: "",
+          pid: us,
+          started: "",
+          boot: ""
+        })
         const fiber = yield* Effect.fork(end)
         while (!(yield* isDone(fiber))) {
           yield* TestClock.adjust("50 millis")
