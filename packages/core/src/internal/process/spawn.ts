@@ -143,10 +143,10 @@ export const start = (
 
       // `kill` of the executor waits for the exit, for ever if need be, so it gets a fiber of its own.
       const signalGroup = (signal: CommandExecutor.Signal) =>
-        Effect.unlessEffect(
-          process.kill(signal).pipe(Effect.ignore, Effect.interruptible, Effect.forkIn(processScope)),
-          Deferred.isDone(exited)
-        )
+        Effect.flatMap(Deferred.isDone(exited), (isDone) =>
+          isDone
+            ? Effect.void
+            : process.kill(signal).pipe(Effect.ignore, Effect.interruptible, Effect.forkIn(processScope)))
 
       const gone = Effect.zipWith(Deferred.isDone(exited), members, (isDone, left) => isDone && left.length === 0)
 
