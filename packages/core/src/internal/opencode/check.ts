@@ -7,6 +7,7 @@ import * as Schema from "effect/Schema"
 import * as Permission from "../../Permission.js"
 import { RunConfig } from "../../RunConfig.js"
 import type { Budget, RunOptions } from "../../RunOptions.js"
+import * as schemaText from "../util/schemaText.js"
 import * as configContent from "./configContent.js"
 import * as homePath from "./homePath.js"
 import type { Problem } from "./problem.js"
@@ -32,7 +33,7 @@ const fromIssue = (issue: ParseResult.ParseIssue, path: ReadonlyArray<PropertyKe
       const here = path.map(String).join(".")
       // If no member of a union matches the value better than the others, the whole union was expected.
       return issue.ast._tag === "Union" && problems.every((inner) => inner.path === here)
-        ? { path: here, reason: `${String(issue.ast)} was expected` }
+        ? { path: here, reason: schemaText.expected(issue.ast) }
         : problems.find((inner) => inner.path !== here) ?? problems[0]
     }
     case "Refinement":
@@ -43,7 +44,7 @@ const fromIssue = (issue: ParseResult.ParseIssue, path: ReadonlyArray<PropertyKe
     case "Missing":
       return { path: path.map(String).join("."), reason: "required" }
     default:
-      return { path: path.map(String).join("."), reason: `${String(issue.ast)} was expected` }
+      return { path: path.map(String).join("."), reason: schemaText.expected(issue.ast) }
   }
 }
 

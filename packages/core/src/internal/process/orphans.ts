@@ -44,11 +44,11 @@ const waitGone = (
   members: Effect.Effect<ReadonlyArray<Seen>>,
   found: ReadonlyArray<Seen>,
   patience: Duration.Duration
-) =>
-  Effect.iterate(found, {
-    while: (pids) => pids.length > 0,
-    body: () => Effect.delay(members, 50)
-  }).pipe(Effect.timeoutOption(patience), Effect.map(Option.isSome))
+): Effect.Effect<boolean> => {
+  const poll = (left: ReadonlyArray<Seen>): Effect.Effect<void> =>
+    left.length === 0 ? Effect.void : Effect.flatMap(Effect.delay(members, 50), poll)
+  return Effect.map(Effect.timeoutOption(poll(found), patience), Option.isSome)
+}
 
 /** Ends the processes that a dead program left of a run, so that nothing else writes into its session. */
 export const end = (services: Services, runId: string): Effect.Effect<void> =>

@@ -149,10 +149,10 @@ export const start = (
 
       // The executor's `kill` waits for the exit without a limit, so it runs on its own fiber.
       const signalGroup = (signal: CommandExecutor.Signal) =>
-        Effect.unlessEffect(
-          process.kill(signal).pipe(Effect.ignore, Effect.interruptible, Effect.forkIn(processScope)),
-          Deferred.isDone(exited)
-        )
+        Effect.flatMap(Deferred.isDone(exited), (isDone) =>
+          isDone
+            ? Effect.void
+            : process.kill(signal).pipe(Effect.ignore, Effect.interruptible, Effect.forkIn(processScope)))
 
       const gone = Effect.zipWith(Deferred.isDone(exited), members, (isDone, left) => isDone && left.length === 0)
 

@@ -23,6 +23,7 @@ import * as owners from "../../process/owner.js"
 import * as spawn from "../../process/spawn.js"
 import * as table from "../../process/table.js"
 import * as ansi from "../../util/ansi.js"
+import * as inTime from "../../util/inTime.js"
 import * as limits from "../../util/limits.js"
 import * as lineSplitter from "../../util/lines.js"
 import * as tail from "../../util/tail.js"
@@ -162,10 +163,10 @@ export const start = (
     })
     const address = yield* Deferred.await(ready).pipe(
       Effect.raceFirst(Effect.flatMap(ended, (exit) => failure("start-failed", exit))),
-      Effect.timeoutFail({
-        duration: options.startTimeout,
-        onTimeout: () => failure("start-timeout", { detail: `not within ${Duration.format(options.startTimeout)}` })
-      }),
+      inTime.orFail(
+        options.startTimeout,
+        () => failure("start-timeout", { detail: `not within ${Duration.format(options.startTimeout)}` })
+      ),
       Effect.withSpan("OpenCode.server.start")
     )
     return {
