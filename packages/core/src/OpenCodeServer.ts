@@ -130,8 +130,8 @@ export interface RunningOptions {
   /**
    * Permissions by name (`bash`, `edit`, `"*"`) that `onPermission` decides unless the run's `permission` already
    * allows or denies them. Sub-agents ignore this (1.18.33), so a run has no sub-agents unless its `permission` names
-   * `task`; what they do then needs no permission. OpenCode always asks for files outside the working directory, `.env`
-   * files and repeated calls. Default: none.
+   * `task`; then nobody is asked about what they do. OpenCode always asks for files outside the working directory,
+   * `.env` files and repeated calls. Default: none.
    */
   readonly ask?: ReadonlyArray<string> | undefined
   /** How long a server may take to abort a run that is interrupted or has reached a limit. Default: 5 seconds. */
