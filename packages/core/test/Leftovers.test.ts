@@ -89,7 +89,7 @@ describe("Leftovers.list and endAll", () => {
   const namespace = () => /\d+/.exec(NodeFs.readlinkSync("/proc/self/ns/pid"))![0]
   const boot = () => NodeFs.readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
 
-  it.effect("tell runs of dead programs from those of living ones, and end only the former", () =>
+  it.effect("distinguish runs of dead programs from those of living ones, and end only the former", () =>
     Effect.gen(function*() {
       const { processes } = yield* T.Machine
       const mark = (id: string, programs: string) => ({
@@ -126,7 +126,7 @@ describe("Leftovers.list and endAll", () => {
       assert.deepStrictEqual(yield* signals, [["TERM", "77", "78", "79"]])
     }).pipe(Effect.provide(T.layer([Mock.script()]))))
 
-  it.effect("kill what takes no notice, and return what is there even then", () =>
+  it.effect("kill processes that ignore SIGTERM, and return those that remain", () =>
     Effect.gen(function*() {
       const { processes } = yield* T.Machine
       const program = `${namespace()}/4999961/5/${boot()}`

@@ -34,8 +34,8 @@ interface Plan {
 }
 
 /**
- * An agent that takes no notice of SIGTERM and asks its provider all the time; so do two processes of its tools: sessions of
- * their own, without parents, one without an environment.
+ * An agent that ignores SIGTERM and keeps asking its provider, as do two processes of its tools: in their own sessions,
+ * without parents, one without an environment.
  */
 const stubborn = (box: support.Sandbox): string => {
   const binary = path.join(box.root, "stubborn")
@@ -261,7 +261,7 @@ describe("the leash", () => {
       yield* support.until(() => withCommand(tied.prefix).length === 0)
     }).pipe(Effect.provide(NodeContext.layer)))
 
-  it.scopedLive("goes by `ps` where there is no /proc", () =>
+  it.scopedLive("uses `ps` if /proc does not exist", () =>
     Effect.gen(function*() {
       const box = yield* support.sandbox
       const sleeper = Effect.map(

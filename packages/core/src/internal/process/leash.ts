@@ -13,6 +13,7 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as HostEnvironment from "../../HostEnvironment.js"
+import * as inTime from "../util/inTime.js"
 import * as systemError from "../util/systemError.js"
 import * as leashScript from "./leashScript.js"
 import * as orphans from "./orphans.js"
@@ -153,7 +154,7 @@ export const make = (
         current = { scope: lifetime, watchdog }
       }).pipe(Effect.onError(() => Scope.close(lifetime, Exit.void)))
     }).pipe(
-      Effect.timeoutFail({ duration: patience, onTimeout: () => `not within ${Duration.format(patience)}` }),
+      inTime.orFail(patience, () => `not within ${Duration.format(patience)}`),
       Effect.withClock(kernelClock),
       Effect.catchAll((reason) => {
         isGivenUp = true

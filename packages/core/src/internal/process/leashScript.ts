@@ -1,7 +1,7 @@
 /** What the script is called, by which tests with a scripted executor recognize it. */
 export const name = "effect-opencode-leash"
 
-/** What a scripted executor answers in the place of the script. */
+/** What a scripted executor answers instead of the script. */
 export const nothingToWatch = "nothing to watch"
 
 /**

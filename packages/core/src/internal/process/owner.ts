@@ -25,8 +25,8 @@ export interface Reader {
 }
 
 /**
- * What a list of processes tells of an owner. In doubt it lives: of another namespace or machine nothing is known, and
- * without a time a pid is enough. One that is not in the list can be one that could not be read.
+ * The state of an owner according to a list of processes. In doubt it lives: nothing is known about another namespace or
+ * machine, and without a time a pid is enough. An owner that is missing from the list may be one that could not be read.
  */
 const stateOf = (
   table: ReadonlyArray<Listed<unknown>>,
