@@ -28,7 +28,7 @@ const note = (session: Session.Session, file: string) =>
     const fileSystem = yield* FileSystem.FileSystem
     const sessionId = yield* session.id
     const { cwd, directory } = session
-    // no id: nothing was said yet
+    // no id: the conversation has not begun yet
     if (sessionId === undefined || directory === undefined) return
     yield* fileSystem.writeFileString(file, yield* Schema.encode(Location)({ sessionId, directory, cwd }))
   })

@@ -122,6 +122,6 @@ it.effect("gives up on an agent that never returns a rating", () =>
   Effect.gen(function*() {
     const error = yield* Effect.flip(rate("a.ts"))
 
-    expect(error).toMatchObject({ _tag: "OpenCodeOutputError", reason: "no-json", attempts: 3, text: "Four stars!" })
+    expect(error).toMatchObject({ _tag: "OpenCodeOutputError", reason: "no-json", attempts: 3, answer: "Four stars!" })
   }).pipe(Effect.provide(OpenCodeTest.layer({ "Rate a.ts": "Four stars!" }))))
 // #endregion

@@ -1,7 +1,7 @@
 import { FileSystem, Path } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
-import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Layer, Logger, Ref, TestClock } from "effect"
+import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
+import { Deferred, Duration, Effect, Fiber, Layer, Logger, Ref, TestClock } from "effect"
 import { FleetBudget, Leftovers } from "effect-opencode"
 import { Events, MockCommandExecutor, OpenCodeTest } from "effect-opencode-testing"
 import { execFileSync, spawn } from "node:child_process"
@@ -150,7 +150,7 @@ describe("Batch", () => {
         outcome: "success",
         finishReason: "stop",
         answer: "A",
-        steps: 1,
+        steps: 2,
         toolCalls: 1,
         attempts: 1,
         cost: 0.25
@@ -179,7 +179,7 @@ describe("Batch", () => {
       expect((yield* events).at(-1)).toMatchObject({
         _tag: "Ended",
         at: 5000,
-        result: { startedAt: 0, duration: 5000 }
+        result: { startedAt: 0, duration: Duration.seconds(5) }
       })
     }).pipe(Effect.provide(opencode({
       a: Reply.events([
@@ -472,13 +472,22 @@ describe("a batch with worktrees", () => {
   const git = (cwd: string, ...args: ReadonlyArray<string>) =>
     execFileSync("git", args, { cwd, env: environment, encoding: "utf8", stdio: ["ignore", "pipe", "pipe"] }).trim()
 
+  /** Made once, and copied for each test. */
+  const template = fs.mkdtempSync(path.join(os.tmpdir(), "eo-batch-template-"))
+
+  beforeAll(() => {
+    fs.mkdirSync(path.join(template, "src"))
+    fs.writeFileSync(path.join(template, "src", "a.txt"), "one\n")
+    git(template, "init", "--quiet", "-b", "main")
+    git(template, "add", ".")
+    git(template, "commit", "--quiet", "-m", "first")
+  })
+
+  afterAll(() => fs.rmSync(template, { recursive: true, force: true }))
+
   const repository = Effect.map(directory, (root) => {
     const at = path.join(root, "repository")
-    fs.mkdirSync(path.join(at, "src"), { recursive: true })
-    fs.writeFileSync(path.join(at, "src", "a.txt"), "one\n")
-    git(at, "init", "--quiet", "-b", "main")
-    git(at, "add", ".")
-    git(at, "commit", "--quiet", "-m", "first")
+    fs.cpSync(template, at, { recursive: true })
     return { at, worktrees: path.join(root, "results.worktrees") }
   })
 

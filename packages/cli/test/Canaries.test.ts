@@ -33,7 +33,8 @@ const blabbing = (...last: ReadonlyArray<Mock.Step>) =>
             output: canary
           })
         ),
-        ...all.map((canary) => Events.tool({ tool: "read", input: { filePath: canary }, output: "", title: "" }))
+        ...all.map((canary) => Events.tool({ tool: "read", input: { filePath: canary }, output: "", title: "" })),
+        ...all.map((canary) => `said ${canary}`)
       ])
     ])),
     ...last
@@ -124,7 +125,7 @@ for (const isTTY of [false, true]) {
   it.scopedLive(`run shows no secret in ${where}`, () =>
     Effect.gen(function*() {
       const root = yield* directory
-      for (const script of [blabbing(Mock.exit(0)), failing]) {
+      for (const [script, answer] of [[blabbing(Mock.exit(0)), "stdout"], [failing, "stderr"]] as const) {
         for (const more of [[], ["--json", "--keep-raw"], ["--verbose"]]) {
           const seen = yield* everything(
             root,
@@ -137,7 +138,9 @@ for (const isTTY of [false, true]) {
             ...more
           )
           expectNone(seen)
-          expect(seen["stdout"]).toContain("said <redacted>")
+          for (const stream of more.includes("--json") ? ["stdout"] : ["stderr", answer]) {
+            expect(seen[stream]).toContain("said <redacted>")
+          }
           expect(seen["run.jsonl"]).toContain("<redacted>")
         }
       }

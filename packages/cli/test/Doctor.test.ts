@@ -4,6 +4,7 @@ import { describe, expect, it } from "@effect/vitest"
 import type { Layer } from "effect"
 import { Effect } from "effect"
 import { Events, MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as containment from "../src/commands/containment.js"
 import * as Doctor from "../src/commands/Doctor.js"
 import * as processes from "../src/commands/orphans.js"
 import * as Style from "../src/display/Style.js"
@@ -87,10 +88,41 @@ describe("doctor", () => {
         "credentials ok",
         "directories ok",
         "leftovers ok",
+        "containment ok",
         "models ok",
         "smoke ok"
       ])
     }).pipe(platform))
+
+  it.scoped("reports what ends the processes of a run", () =>
+    Effect.gen(function*() {
+      const { findings } = yield* machine
+      const saying = (text: string) =>
+        Mock.layer((command) =>
+          command.command === "/bin/sh"
+            ? Mock.script(Mock.stdout(text), Mock.exit(0))
+            : Mock.script(Mock.stdout("1.18.33\n"), Mock.exit(0))
+        )
+      expect(of("containment")(yield* findings(saying("namespaces\n")))).toEqual([{
+        check: "containment",
+        status: "ok",
+        message: expect.stringMatching(/^a run ends with its program; .*; process namespaces can be made$/)
+      }])
+      expect(of("containment")(yield* findings(saying("missing mkfifo\nmissing tr\n")))).toEqual([{
+        check: "containment",
+        status: "warning",
+        message: "No watchdog can be started, because there is no mkfifo, tr: runs go on if their program is killed.",
+        advice: "install coreutils and grep"
+      }])
+    }).pipe(platform))
+
+  it("distinguishes its own limit from that of an outer run", () => {
+    const limits = (hard: string) =>
+      `Max processes             1     1     processes\nMax file locks            5     ${hard}     locks\n`
+    expect(containment.limitOf(limits("unlimited"))).toBe("used")
+    expect(containment.limitOf(limits("123456789000000001"))).toBe("taken")
+    expect(containment.limitOf("")).toBe("none")
+  })
 
   it.scoped("names credentials and shows none", () =>
     Effect.gen(function*() {
@@ -267,6 +299,11 @@ describe("doctor", () => {
       "               models work.",
       "               → opencode auth login, or",
       "                 a variable"
+    ])
+    const wide = new Doctor.Finding({ check: "binary", status: "ok", message: "日本語 ".repeat(5).trim() })
+    expect(Doctor.render(wide, narrow)).toEqual([
+      "✔ binary       日本語 日本語 日本語",
+      "               日本語 日本語"
     ])
     expect(Doctor.conclusion(findings, Style.plain)).toBe("1 problem, 1 warning")
     expect(Doctor.conclusion(findings.slice(0, 2), Style.plain)).toBe("no problems, 1 warning")

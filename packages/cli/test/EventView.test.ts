@@ -50,7 +50,7 @@ describe("the view of a run", () => {
 
   it("prints the answer verbatim when standard output is not a terminal", () => {
     const text = "a\u001b[2Jb\u0000\r\n\nc \n"
-    expect(EventView.event(Events.decode([Events.text(text)])[0]!, { ...options, stdoutIsTerminal: false })).toEqual({
+    expect(EventView.answer(text, { ...options, stdoutIsTerminal: false })).toEqual({
       stdout: [text.slice(0, -1)],
       stderr: []
     })
@@ -66,7 +66,9 @@ describe("the view of a run", () => {
       ...Events.decode([Events.text(text), Events.reasoning(text), Events.error({ message: text })]),
       RunEvent.fromLine(text)
     ].map((event) => EventView.event(event, { ...options, columns }))
-    for (const line of shown.flatMap(({ stderr, stdout }) => [...stderr, ...stdout])) {
+    for (
+      const line of [...shown, EventView.answer(text, options)].flatMap(({ stderr, stdout }) => [...stderr, ...stdout])
+    ) {
       // eslint-disable-next-line no-control-regex -- control characters are what must not be there
       expect(line).not.toMatch(/[\u0000-\u0008\u000a-\u001f\u007f-\u009f]/)
     }
@@ -101,7 +103,7 @@ describe("the end of a run", () => {
   it("says how it went", () => {
     expect(said({})).toEqual(["✔ success · 3 steps · 12,345 tokens (10,000 cached) · $0.0123 · 1 min 12 s"])
     expect(said({ outcome: "OpenCodeTimeoutError", usage: TokenUsage.empty, steps: 1, duration: undefined })).toEqual([
-      "✘ OpenCodeTimeoutError · 1 turn · 0 tokens · $0.0123"
+      "✘ OpenCodeTimeoutError · 1 step · 0 tokens · $0.0123"
     ])
     expect(said({ finishReason: "length" })[0]).toContain("✔ success, but the answer was cut: length · ")
     expect(said({ attempts: 2, recovered: true, forced: true })[0]).toMatch(
@@ -152,7 +154,8 @@ describe("the end of a run", () => {
         ...options,
         columns
       })
-    expect(status({})).toBe("⠸ working · 4 s")
+    expect(status({ usage: TokenUsage.empty })).toBe("⠸ working · 4 s")
+    expect(status({ usage: TokenUsage.empty, steps: 1 })).toBe("⠸ working · 4 s")
     expect(status({ steps: 2, elapsed: 90_000 })).toBe(
       "⠋ working · 1 min 30 s · 2 steps · 12,345 tokens (10,000 cached) · $0.…"
     )

@@ -53,7 +53,9 @@ describe("update", () => {
     const working = fleetOf([
       queued("a"),
       started("a", 5),
+      observed("a", stepStart),
       observed("a", stepFinish({ reason: "tool-calls", total: 100, cost: 0.5 })),
+      observed("a", stepStart),
       observed("a", stepFinish({ reason: "tool-calls", total: 50, cost: 0.25 }))
     ])
     expect(Fleet.totals(working)).toMatchObject({ steps: 2, cost: 0.75, usage: { total: 150 } })

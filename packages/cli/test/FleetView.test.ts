@@ -6,7 +6,7 @@ import * as Style from "../src/display/Style.js"
 import * as terminalText from "../src/display/terminalText.js"
 import * as Fleet from "../src/fleet/Fleet.js"
 import { events, fleet, matrix } from "./support/fleets.js"
-import { result, stepFinish, text, usage } from "./support/results.js"
+import { result, stepFinish, stepStart, text, usage } from "./support/results.js"
 
 const { FleetEvent } = Fleet
 
@@ -37,6 +37,7 @@ describe("live", () => {
     const working = [
       FleetEvent.Queued({ id: "a", name: "a" }),
       FleetEvent.Started({ id: "a", at: 0 }),
+      FleetEvent.Observed({ id: "a", event: stepStart, at: 0 }),
       FleetEvent.Observed({ id: "a", event: unpriced, at: 0 })
     ].reduce(Fleet.update, Fleet.empty)
     const screen = { now, columns: 100, rows: 24, style: Style.plain }

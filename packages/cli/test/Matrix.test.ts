@@ -63,6 +63,6 @@ describe("Matrix", () => {
   })
 
   it("refuses a repeated axis", () => {
-    expect(Matrix.parse([["a", "x"], ["a ", "y"]])).toEqual(Either.left(["the axis `a` is there twice"]))
+    expect(Matrix.parse([["a", "x"], ["a ", "y"]])).toEqual(Either.left(["the axis `a` is given twice"]))
   })
 })

@@ -1,6 +1,6 @@
 import { Error as PlatformError, FileSystem } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"
-import { describe, expect, it } from "@effect/vitest"
+import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import { Deferred, Effect, Fiber, TestClock } from "effect"
 import { HostEnvironment } from "effect-opencode"
 import { execFileSync } from "node:child_process"
@@ -38,18 +38,26 @@ interface Box {
   readonly home: string
 }
 
-/** A repository with a file, a directory and an ignored name. */
+/** A repository with a file, a directory and an ignored name: made once, and copied for each test. */
+const template = fs.mkdtempSync(path.join(os.tmpdir(), "eo-worktree-template-"))
+
+beforeAll(() => {
+  git(template, "init", "--quiet", "-b", "main")
+  fs.mkdirSync(path.join(template, "src"))
+  fs.writeFileSync(path.join(template, "a.txt"), "one\n")
+  fs.writeFileSync(path.join(template, "src", "b.txt"), "two\n")
+  fs.writeFileSync(path.join(template, ".gitignore"), "ignored/\n")
+  git(template, "add", ".")
+  git(template, "commit", "--quiet", "-m", "first")
+})
+
+afterAll(() => fs.rmSync(template, { recursive: true, force: true }))
+
 const box = Effect.acquireRelease(
   Effect.sync((): Box => {
     const root = fs.realpathSync(fs.mkdtempSync(path.join(os.tmpdir(), "eo-worktree-")))
     const repository = path.join(root, "repository")
-    fs.mkdirSync(path.join(repository, "src"), { recursive: true })
-    git(root, "init", "--quiet", "-b", "main", repository)
-    fs.writeFileSync(path.join(repository, "a.txt"), "one\n")
-    fs.writeFileSync(path.join(repository, "src", "b.txt"), "two\n")
-    fs.writeFileSync(path.join(repository, ".gitignore"), "ignored/\n")
-    git(repository, "add", ".")
-    git(repository, "commit", "--quiet", "-m", "first")
+    fs.cpSync(template, repository, { recursive: true })
     return { root, repository, home: path.join(root, "results.worktrees") }
   }),
   ({ root }) => Effect.sync(() => fs.rmSync(root, { recursive: true, force: true }))
@@ -364,7 +372,7 @@ describe("Worktree", () => {
     )
     stays(
       "with changes that git was told to ignore",
-      "files whose changes git was told not to look at",
+      "files whose changes git was told to ignore",
       (worktree) => {
         git(worktree.path, "update-index", "--assume-unchanged", "a.txt")
         write(worktree, "a.txt", "hidden")
@@ -372,7 +380,7 @@ describe("Worktree", () => {
     )
     stays(
       "with a skipped file that exists",
-      "files whose changes git was told not to look at",
+      "files whose changes git was told to ignore",
       (worktree) => {
         git(worktree.path, "update-index", "--skip-worktree", "a.txt")
         write(worktree, "a.txt", "hidden")

@@ -76,7 +76,7 @@ describe("a command line", () => {
 
   it("takes no option that it does not know for a prompt", () => {
     expect(problem("run", "--dry-run")).toBe(
-      "Unexpected option or argument: --dry-run. effect-opencode run --help shows the options; what begins with a dash and is not an option follows --"
+      "Unexpected option or argument: --dry-run. effect-opencode run --help shows the options; put text that begins with a dash after --"
     )
     expect(problem("run", "--modle", "a/b", "x")).toBe("Unexpected option or argument: --modle. did you mean --model?")
     expect(problem("run", "x", "--modle=a/b")).toBe("Unexpected option or argument: --modle. did you mean --model?")
@@ -113,17 +113,17 @@ describe("a command line", () => {
       expect(problem("replay", "a.jsonl", "b.jsonl")).toContain("Unexpected option or argument: b.jsonl.")
       expect(problem("replay")).toBe("Missing required argument. effect-opencode replay <transcript> [options]")
       const { reason } = yield* Effect.flip(values("run", "--level", "canary"))
-      expect(reason).toBe("--level: it is one of DEBUG, INFO")
+      expect(reason).toBe("--level: it must be one of DEBUG, INFO")
     }))
 
   it("names a command", () => {
-    expect(problem("rn")).toBe("There is no command \"rn\". did you mean run?")
-    expect(problem("rnu")).toBe("There is no command \"rnu\". did you mean run?")
+    expect(problem("rn")).toBe("Unknown command \"rn\". did you mean run?")
+    expect(problem("rnu")).toBe("Unknown command \"rnu\". did you mean run?")
     expect(problem("explain this")).toBe(
-      "There is no command \"explain this\". there are run, replay; effect-opencode --help"
+      "Unknown command \"explain this\". the commands are run, replay"
     )
     expect(problem("--model", "a/b", "run")).toBe(
-      "There is no option --model. options of a command follow it; --help shows more"
+      "Unknown option --model. options follow the command; --help lists commands"
     )
   })
 
@@ -135,7 +135,7 @@ describe("a command line", () => {
     expect(read("-h")).toEqual(help)
     expect(read("help")).toEqual(help)
     expect(read("help", "run")).toEqual({ _tag: "Help", command: RunCommand.command })
-    expect(problem("help", "walk")).toContain("There is no command \"walk\".")
+    expect(problem("help", "walk")).toContain("Unknown command \"walk\".")
     expect(read("run", "x", "--help", "--bogus")).toEqual({ _tag: "Help", command: RunCommand.command })
     expect(problem("run", "--", "--help")).toBe("Run")
     expect(read("--version")).toEqual({ _tag: "Version" })

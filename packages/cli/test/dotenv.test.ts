@@ -25,10 +25,10 @@ describe("a file of variables", () => {
   })
 
   it.each([
-    ["A=1\nsk-canary-secret", "line 2 is not a name=value"],
-    ["A=1\nsk-canary-secret\nB=2", "line 2 is not a name=value"],
-    ["FOO-BAR=sk-canary-secret", "line 1 is not a name=value"],
-    ["A='sk-canary-secret", "there is no name=value in it"]
+    ["A=1\nsk-canary-secret", "line 2 is not name=value"],
+    ["A=1\nsk-canary-secret\nB=2", "line 2 is not name=value"],
+    ["FOO-BAR=sk-canary-secret", "line 1 is not name=value"],
+    ["A='sk-canary-secret", "it contains no name=value line"]
   ])("is refused by line number if known, without showing the line: %j", (text, reason) => {
     expect(read(text)).toEqual(Either.left(reason))
   })

@@ -24,7 +24,7 @@ describe("the readme", () => {
   })
 
   const section = readme.slice(readme.indexOf("\n## Options"))
-  const [shared = "", own = ""] = section.split("Each command has options of its own:")
+  const [shared = "", own = ""] = section.split("Options of single commands:")
   const namesIn = (text: string) => [...text.matchAll(/(?<=`)-{1,2}[a-z][\w-]*/g)].map(([name]) => name)
   const inRows = (table: string, title: string) =>
     namesIn(

@@ -24,9 +24,9 @@ describe("bytes", () => {
       "a.csv is not UTF-8 (line 1, column 3): save it as UTF-8"
     ],
     ["half a pair", bytes([0xed, 0xa0, 0xbd]), "a.csv is not UTF-8 (line 1, column 1): save it as UTF-8"],
-    ["UTF-16", bytes([0xff, 0xfe, 0x61, 0]), "a.csv is UTF-16 and not UTF-8: save it as UTF-8"],
-    ["UTF-16, big", bytes([0xfe, 0xff, 0, 0x61]), "a.csv is UTF-16 and not UTF-8: save it as UTF-8"],
-    ["UTF-16 without a mark", bytes([0x61, 0, 0x62, 0]), "a.csv is UTF-16 and not UTF-8: save it as UTF-8"]
+    ["UTF-16", bytes([0xff, 0xfe, 0x61, 0]), "a.csv is UTF-16, not UTF-8: save it as UTF-8"],
+    ["UTF-16, big", bytes([0xfe, 0xff, 0, 0x61]), "a.csv is UTF-16, not UTF-8: save it as UTF-8"],
+    ["UTF-16 without a mark", bytes([0x61, 0, 0x62, 0]), "a.csv is UTF-16, not UTF-8: save it as UTF-8"]
   ])("are decoded or refused: %s", (_, given, expected) => {
     expect(decoded(given)).toBe(expected)
   })

@@ -1,6 +1,6 @@
 /**
- * Finds and ends processes, and removes directories, that a killed program left behind. A program that ends in any
- * other way leaves nothing.
+ * Finds and ends what a dead program has left of its runs. The layer's watchdog (`leash`) leaves nothing; this is for
+ * programs without one, or whose watchdog was killed with them.
  *
  * @since 0.1.0
  */
@@ -10,18 +10,24 @@ import * as Path from "@effect/platform/Path"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as directories from "./internal/launch/directories.js"
+import * as abandoned from "./internal/process/abandoned.js"
 import * as orphans from "./internal/process/orphans.js"
 import * as ownership from "./internal/process/ownership.js"
 import * as processTable from "./internal/process/table.js"
 
 /**
- * The environment variable by which the processes of a run are found, even after they detach: the ids of the run and of
- * the runs around it, separated by colons.
+ * The environment variable by which the processes of a run are found again, also in sessions of their own: the ids of the
+ * run and of the runs around it, separated by colons. A process that was started with an empty environment lacks it.
  *
  * @since 0.1.0
  * @category constants
  */
 export const variable: string = processTable.variable
+
+const services = Effect.map(
+  Effect.all([CommandExecutor.CommandExecutor, FileSystem.FileSystem, Path.Path]),
+  ([executor, fileSystem, path]) => ({ executor, fileSystem, path })
+)
 
 /**
  * Ends the processes of a run whose program is dead, shell commands of the agent included: SIGTERM, then SIGKILL for
@@ -55,20 +61,101 @@ export const end: (
   runId: string,
   options?: { readonly forceKillAfter?: Duration.DurationInput | undefined }
 ) {
-  const services = {
-    executor: yield* CommandExecutor.CommandExecutor,
-    fileSystem: yield* FileSystem.FileSystem,
-    path: yield* Path.Path
-  }
-  const table = yield* processTable.make(services)
+  const platform = yield* services
+  const table = yield* processTable.make(platform)
   const forceKillAfter = Duration.decode(options?.forceKillAfter ?? "5 seconds")
-  yield* orphans.end({ ...services, table, forceKillAfter }, runId)
+  yield* orphans.end({ ...platform, table, forceKillAfter }, runId)
   return yield* orphans.left(table, runId)
 })
 
 /**
- * True if a directory is private to this user: not a symbolic link, owned by the user, and inaccessible to others. In a
- * shared temporary directory anybody can create one of any name. On Windows every directory counts as private.
+ * The processes of one run, or of one server, on this machine.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Run {
+  /** The id of the run; of a server, its own. */
+  readonly runId: string
+  /** The program that has started it. */
+  readonly program: {
+    readonly pid: number
+    /** When it began, in the kernel's ticks since the start of the machine; empty if the system does not tell. */
+    readonly started: string
+    /** The start of the machine, as the kernel names it; empty if the system does not tell. */
+    readonly boot: string
+  }
+  /**
+   * False only if the program is certain to be gone, and every program around it: of a program in another container
+   * (another pid namespace) nothing is known, so it counts as alive.
+   */
+  readonly isAlive: boolean
+  readonly pids: ReadonlyArray<number>
+}
+
+/**
+ * The runs and servers of this machine that have processes, of living programs and of dead ones. On Windows nothing is
+ * found.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const list: Effect.Effect<
+  ReadonlyArray<Run>,
+  never,
+  CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path
+> = Effect.flatMap(services, abandoned.list).pipe(
+  Effect.map((runs) =>
+    runs.map(({ isAlive, processes, program: { boot, pid, started }, runId }): Run => ({
+      runId,
+      program: { pid, started, boot },
+      isAlive,
+      pids: processes.map(({ pid }) => pid)
+    }))
+  ),
+  Effect.withSpan("Leftovers.list")
+)
+
+/**
+ * Ends the processes of all runs and servers whose program is dead, for a supervisor that starts: SIGTERM, and SIGKILL to
+ * what is there after `forceKillAfter` (default: 5 seconds). Returns the pids of what could not be ended. Runs of living
+ * programs are left alone.
+ *
+ * @example
+ * ```ts
+ * import { Leftovers } from "effect-opencode"
+ * import { Effect } from "effect"
+ *
+ * export const start = Effect.gen(function*() {
+ *   const stuck = yield* Leftovers.endAll()
+ *   if (stuck.length > 0) yield* Effect.logWarning(`still running: pid ${stuck.join(", ")}`)
+ * })
+ * ```
+ *
+ * @since 0.1.0
+ * @category destructors
+ */
+export const endAll: (
+  options?: { readonly forceKillAfter?: Duration.DurationInput | undefined }
+) => Effect.Effect<
+  ReadonlyArray<number>,
+  never,
+  CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path
+> = Effect.fn("Leftovers.endAll")(function*(
+  options?: { readonly forceKillAfter?: Duration.DurationInput | undefined }
+) {
+  const platform = yield* services
+  const left = yield* abandoned.end(
+    platform,
+    yield* processTable.make(platform),
+    Duration.decode(options?.forceKillAfter ?? "5 seconds")
+  )
+  return left.map(({ pid }) => pid)
+})
+
+/**
+ * Whether a directory is a private one of this user: no symbolic link, the user's own, and closed to everybody else. In a
+ * temporary directory that many share, anybody can make one of any name. On Windows every directory is taken for one.
  *
  * @since 0.1.0
  * @category predicates

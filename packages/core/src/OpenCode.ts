@@ -162,7 +162,13 @@ export interface Options {
    */
   readonly forceKillAfter?: Duration.DurationInput | undefined
   /**
-   * What the child inherits: everything (`"inherit"`), the variables that programs need, without those that carry
+   * A watchdog process that ends the runs, their tools and their directories within 3 seconds when the program is gone
+   * without having ended them: killed, crashed, or left by `process.exit`. One for each layer, started with the first run;
+   * 1 MB and a few milliseconds. Linux and macOS. `false` starts none: what the program leaves goes on. Default: true.
+   */
+  readonly leash?: boolean | undefined
+  /**
+   * What the child inherits: everything (`"inherit"`), the variables that programs need to work but none that carry
    * secrets (`"reviewed"`), or exactly these; a value can be `Redacted`. Inherited secrets are masked like those of
    * `extraEnv`. Default: `"inherit"`.
    */

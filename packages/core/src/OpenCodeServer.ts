@@ -154,10 +154,9 @@ export interface Options extends RunningOptions {
   readonly isolation?: Isolation.Isolation | undefined
   /** What a server inherits, as with `OpenCode.layer`. Default: `"inherit"`. */
   readonly environment?: OpenCode.Options["environment"]
-  /**
-   * How many servers may run at the same time; an unused one is ended to make room for another combination of settings.
-   * Default: 4.
-   */
+  /** As with `OpenCode.layer`: ends the servers, their tools and their directories with the program. Default: true. */
+  readonly leash?: boolean | undefined
+  /** Server processes at the same time; one that nobody uses gives way to another kind. Default: 4. */
   readonly maxServers?: number | undefined
   /** How long an unused server keeps running. Default: 5 minutes. */
   readonly idleTimeToLive?: Duration.DurationInput | undefined

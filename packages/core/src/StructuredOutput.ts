@@ -8,12 +8,12 @@ import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as JSONSchema from "effect/JSONSchema"
-import { TreeFormatter } from "effect/ParseResult"
 import * as Schema from "effect/Schema"
 import { combine } from "./internal/opencode/combineResults.js"
 import * as jsonCandidates from "./internal/opencode/jsonCandidates.js"
 import * as jsonMessage from "./internal/util/jsonMessage.js"
 import { isObject } from "./internal/util/object.js"
+import * as schemaText from "./internal/util/schemaText.js"
 import { OpenCodeConfigError, OpenCodeOutputError } from "./OpenCodeError.js"
 import type { RunResult } from "./RunResult.js"
 
@@ -156,7 +156,7 @@ const decoder = <A, I>(
     try {
       return Either.mapLeft(
         decodeValue(value),
-        (error) => problem("mismatch", clean(TreeFormatter.formatErrorSync(error)))
+        (error) => problem("mismatch", clean(schemaText.tree(error)))
       )
     } catch (cause) {
       // Schema recurses into a recursive value and can overflow the stack.

@@ -41,8 +41,8 @@ export * as HostEnvironment from "./HostEnvironment.js"
 export * as Isolation from "./Isolation.js"
 
 /**
- * Finds and ends processes, and removes directories, that a killed program left behind. A program that ends in any
- * other way leaves nothing.
+ * Finds and ends what a dead program has left of its runs. The layer's watchdog (`leash`) leaves nothing; this is for
+ * programs without one, or whose watchdog was killed with them.
  *
  * @since 0.1.0
  */

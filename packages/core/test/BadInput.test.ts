@@ -74,8 +74,9 @@ const cases: ReadonlyArray<readonly [path: string, options: Options, prompt?: st
   ["transcript", { transcript: "a.txt/below/a/file" }]
 ]
 
-/** Mistakes that only the disk or the process's own limits reveal. */
+/** Mistakes that only the layer's isolation, the disk or the process's own limits reveal. */
 const needsMachine = new Set([
+  "sessionId",
   "cwd",
   "dir",
   "files.1",

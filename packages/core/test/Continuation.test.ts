@@ -10,17 +10,21 @@ type Wire = Events.WireEvent
 const tool = Events.turn(["Let me look.", Events.tool({ tool: "bash" })])
 const asked = { ...T.text("Continue if you have next steps."), part: { ...T.text("").part, synthetic: true } }
 
-/** What a run prints until OpenCode continues by itself, and the answer until then. */
-const cases: ReadonlyArray<readonly [name: string, until: ReadonlyArray<Wire>, said: string, exit: number]> = [
-  ["after a step with tools", [...tool, ...Events.compaction()], "Let me look.", 0],
-  ["after the last word", [...Events.turn("All done."), ...Events.compaction()], "All done.", 0],
-  ["after an overflow", [...tool, ...Events.compaction({ cause: "overflow" })], "Let me look.", 1],
-  ["after an overflow, with the prompt once more", Events.compaction({ cause: "replay" }), "", 1],
-  ["before the first step", Events.compaction(), "", 0],
-  ["twice", [...tool, ...Events.compaction(), ...tool, ...Events.compaction()], "Let me look.Let me look.", 0],
-  ["after a summary that was cut off", [...tool, ...Events.compaction({ reason: "length" })], "Let me look.", 0],
-  ["after a summary without words", [...tool, ...Events.compaction({ summary: "" })], "Let me look.", 0]
+/** What a run prints until OpenCode continues by itself, and the agent's texts until then. */
+const cases: ReadonlyArray<
+  readonly [name: string, until: ReadonlyArray<Wire>, said: ReadonlyArray<string>, exit: number]
+> = [
+  ["after a step with tools", [...tool, ...Events.compaction()], ["Let me look."], 0],
+  ["after the last word", [...Events.turn("All done."), ...Events.compaction()], ["All done."], 0],
+  ["after an overflow", [...tool, ...Events.compaction({ cause: "overflow" })], ["Let me look."], 1],
+  ["after an overflow, with the prompt once more", Events.compaction({ cause: "replay" }), [], 1],
+  ["before the first step", Events.compaction(), [], 0],
+  ["twice", [...tool, ...Events.compaction(), ...tool, ...Events.compaction()], ["Let me look.", "Let me look."], 0],
+  ["after a summary that was cut off", [...tool, ...Events.compaction({ reason: "length" })], ["Let me look."], 0],
+  ["after a summary without words", [...tool, ...Events.compaction({ summary: "" })], ["Let me look."], 0]
 ]
+
+const paragraphs = (...texts: ReadonlyArray<string>): string => texts.join("\n\n")
 
 const going = (until: ReadonlyArray<unknown>, exit: number, ...rest: ReadonlyArray<Mock.Step>) =>
   Mock.script(Mock.awaitStdin, Mock.lines(until), ...rest, Mock.exit(exit))
@@ -32,10 +36,10 @@ describe("a run that continues by itself", () => {
         const run = yield* Effect.fork(OpenCode.run("x", { exitGrace: "2 seconds", idleTimeout: "1 hour" }))
         yield* T.advance("40 seconds")
         const result = yield* Fiber.join(run)
-        assert.strictEqual(result.text, `${said}FINAL ANSWER`)
+        assert.strictEqual(result.text, paragraphs(...said, "FINAL ANSWER"))
         assert.strictEqual(result.answer, "FINAL ANSWER")
         assert.strictEqual(RunResult.fold(result.events).answer, result.answer)
-        assert.strictEqual(RunResult.fuzzyText(result), `${said}FINAL ANSWER`)
+        assert.strictEqual(RunResult.fuzzyText(result), result.text)
         assert.strictEqual(RunResult.fold(result.events).text, result.text)
         assert.isFalse(result.forced)
         // Nothing is lost, and every step counts.
@@ -56,7 +60,7 @@ describe("a run that continues by itself", () => {
         yield* TestClock.adjust("1 minute")
         const error = yield* Fiber.join(idle)
         assert.strictEqual(error.phase, "idle")
-        assert.strictEqual(error.partial.text, said)
+        assert.strictEqual(error.partial.text, paragraphs(...said))
         const ended = yield* Effect.flip(OpenCode.run("x"))
         assert.strictEqual(ended._tag, exit === 0 ? "OpenCodeIncompleteError" : "OpenCodeSessionError")
         if (ended._tag === "OpenCodeIncompleteError") assert.include(ended.message, "continued by itself")
@@ -66,11 +70,11 @@ describe("a run that continues by itself", () => {
     it(`can be recognised from its events: ${name}`, () => {
       const events = Events.decode([...until, ...Events.turn("FINAL ANSWER")])
       const texts = RunResult.agentTexts()
-      const live = [...events.flatMap(texts.add), ...texts.end()].join("")
-      assert.strictEqual(live, `${said}FINAL ANSWER`)
+      const live = [...events.flatMap(texts.add), ...texts.end()]
+      assert.deepStrictEqual(live, [...said, "FINAL ANSWER"])
       // As read from a transcript.
       const read = events.map((event) => RunEvent.fromWire(JSON.parse(JSON.stringify(RunEvent.toWire(event)))))
-      assert.strictEqual(RunResult.fold(read).text, live)
+      assert.strictEqual(RunResult.fold(read).text, paragraphs(...live))
     })
   }
 
@@ -113,7 +117,7 @@ describe("a run that continues by itself", () => {
   it.effect("can have a plugin's prompt, which is not part of the answer", () =>
     Effect.gen(function*() {
       const result = yield* OpenCode.run("x")
-      assert.strictEqual(result.text, "First.Second.")
+      assert.strictEqual(result.text, "First.\n\nSecond.")
       const [, , , note] = result.events
       expect(note).toMatchObject({ _tag: "Text", synthetic: true, text: "Go on, there are todos." })
       assert.strictEqual((yield* Effect.flip(OpenCode.run("x")))._tag, "OpenCodeIncompleteError")
@@ -260,7 +264,7 @@ describe("a conversation with compactions", () => {
   const two = user({ type: "text", text: "<file>", synthetic: true }, { type: "text", text: "two" })
 
   it.each([
-    ["a continuation", of(...first, two, agent("2a"), order, summary, goOn, agent("2b")), "2a2b", "2b"],
+    ["a continuation", of(...first, two, agent("2a"), order, summary, goOn, agent("2b")), "2a\n\n2b", "2b"],
     ["a replay", of(...first, two, order, summary, two, agent("2b")), "2b", "2b"],
     ["nothing", of(...first, two, agent("2a"), order, summary), "2a", "2a"]
   ])("has the complete last turn, followed by %s", (_, conversation, text, last) => {

@@ -84,6 +84,60 @@ describe("Leftovers.end", () => {
     }).pipe(Effect.provide(T.layer([]))))
 })
 
+describe("Leftovers.list and endAll", () => {
+  const name = "EFFECT_OPENCODE_PROGRAM"
+  const namespace = () => /\d+/.exec(NodeFs.readlinkSync("/proc/self/ns/pid"))![0]
+  const boot = () => NodeFs.readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
+
+  it.effect("distinguish runs of dead programs from those of living ones, and end only the former", () =>
+    Effect.gen(function*() {
+      const { processes } = yield* T.Machine
+      const mark = (id: string, programs: string) => ({
+        ppid: 1,
+        pgid: 1,
+        environ: () => `${marked(id)}${name}=:${programs}\0`
+      })
+      const living = `${namespace()}/60//${boot()}`
+      processes.set(60, { ppid: 1, pgid: 60 })
+      processes.set(70, mark("living000000000", living))
+      processes.set(77, mark("dead00000000000", `${namespace()}/4999961/5/${boot()}`))
+      processes.set(78, mark("dead00000000000", `${namespace()}/4999961/5/${boot()}`))
+      // The pid of its program belongs to another process by now.
+      processes.set(79, mark("reused000000000", `${namespace()}/60/5/${boot()}`))
+      // Of another container, of another machine or an earlier start of it nothing is known.
+      processes.set(80, mark("container000000", `1/4999961/5/${boot()}`))
+      processes.set(81, mark("machine00000000", `${namespace()}/4999961/5/01234567-89ab-cdef-0123-456789abcdef`))
+      // The run around it is in the care of a living program.
+      processes.set(82, mark("inner0000000000", `${living}:${namespace()}/4999961/5/${boot()}`))
+      const found = yield* Leftovers.list
+      assert.deepStrictEqual(found.map(({ isAlive, pids, runId }) => [runId, isAlive, ...pids]), [
+        ["living000000000", true, 70],
+        ["dead00000000000", false, 77, 78],
+        ["reused000000000", false, 79],
+        ["container000000", true, 80],
+        ["machine00000000", true, 81],
+        ["inner0000000000", true, 82]
+      ])
+      assert.deepStrictEqual(found[1]!.program, { pid: 4999961, started: "5", boot: boot() })
+      const fiber = yield* Effect.fork(Leftovers.endAll())
+      yield* T.untilStarted(1)
+      for (const pid of [77, 78, 79]) processes.delete(pid)
+      assert.deepStrictEqual(yield* T.advanceUntil(fiber), [])
+      assert.deepStrictEqual(yield* signals, [["TERM", "77", "78", "79"]])
+    }).pipe(Effect.provide(T.layer([Mock.script()]))))
+
+  it.effect("kill processes that ignore SIGTERM, and return those that remain", () =>
+    Effect.gen(function*() {
+      const { processes } = yield* T.Machine
+      const program = `${namespace()}/4999961/5/${boot()}`
+      processes.set(77, { ppid: 1, pgid: 77, environ: () => `${marked(runId)}${name}=:${program}\0` })
+      const fiber = yield* Effect.fork(Leftovers.endAll({ forceKillAfter: "1 second" }))
+      yield* T.untilStarted(1)
+      assert.deepStrictEqual(yield* T.advanceUntil(fiber), [77])
+      assert.deepStrictEqual(yield* signals, [["TERM", "77"], ["KILL", "77"]])
+    }).pipe(Effect.provide(T.layer([Mock.script(), Mock.script()]))))
+})
+
 describe("a private directory", () => {
   it.effect("must be this user's, closed, and not a link", () =>
     Effect.gen(function*() {

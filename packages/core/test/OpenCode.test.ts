@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Deferred, Duration, Effect, Exit, Fiber, Stream, TestClock } from "effect"
+import { Chunk, Clock, Deferred, Duration, Effect, Exit, Fiber, Stream, TestClock } from "effect"
 import { OpenCode, RunEvent } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as NodeFs from "node:fs"
@@ -29,7 +29,8 @@ describe("OpenCode", () => {
     it.effect("folds the events into a result", () =>
       Effect.gen(function*() {
         const result = yield* OpenCode.run("do it", { keepRaw: true })
-        assert.strictEqual(result.text, "Hello world")
+        assert.strictEqual(result.text, "Hello \n\nworld")
+        assert.strictEqual(result.answer, "world")
         assert.deepStrictEqual(tags(result.events), [
           "StepStart",
           "Text",
@@ -856,8 +857,13 @@ describe("OpenCode", () => {
     it.effect("refuses an answer that is too large or incomplete", () =>
       Effect.gen(function*() {
         const models = Effect.flatMap(OpenCode.OpenCode, (service) => service.models)
-        assert.include((yield* T.failsWith("OpenCodeProcessError")(models)).hint, "more than 16 MiB")
+        const tooLarge = yield* Effect.fork(T.failsWith("OpenCodeProcessError")(models))
+        yield* T.untilStarted(1)
+        yield* T.untilSignals(0, "SIGTERM")
+        assert.include((yield* T.advanceUntil(tooLarge)).hint, "more than 16 MiB")
+        assert.isBelow(yield* Clock.currentTimeMillis, 1000)
         const fiber = yield* Effect.fork(T.failsWith("OpenCodeProcessError")(models))
+        yield* T.untilStarted(2)
         yield* T.advance("1 minute")
         yield* T.untilSignals(1, "SIGTERM")
         yield* T.advance("500 millis")
@@ -871,17 +877,31 @@ describe("OpenCode", () => {
     it.effect("returns the answer of an exited process whose pipes are still held", () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(Effect.flatMap(OpenCode.OpenCode, (service) => service.models))
-        yield* T.advance("1 second")
-        assert.deepStrictEqual(yield* Fiber.join(fiber), ["a/b"])
+        assert.deepStrictEqual(yield* T.advanceUntil(fiber), ["a/b"])
+        assert.strictEqual(yield* Clock.currentTimeMillis, 1000)
       }).pipe(Effect.provide(T.layer([
         Mock.scriptWith({ stdoutOutlivesProcess: Effect.never }, Mock.stdout("a/b\n"), Mock.exit(0))
       ]))))
+
+    it.effect("ends a process that closes its stdout and does not exit", () =>
+      Effect.gen(function*() {
+        const fiber = yield* Effect.fork(
+          Effect.flatMap(OpenCode.OpenCode, (service) => service.models).pipe(T.failsWith("OpenCodeProcessError"))
+        )
+        yield* T.untilStarted(1)
+        const error = yield* T.advanceUntil(fiber)
+        assert.strictEqual(error.signal, "SIGTERM")
+        assert.include(error.hint, "did not answer within 1m")
+        assert.strictEqual(yield* Clock.currentTimeMillis, 60_000)
+        yield* T.expectClean
+      }).pipe(Effect.provide(T.layer([Mock.script(Mock.stdout("a/b\n"), Mock.closeStdout, Mock.never)]))))
 
     it.effect("waits for an answer only for a limited time", () =>
       Effect.gen(function*() {
         const fiber = yield* Effect.fork(
           Effect.flatMap(OpenCode.OpenCode, (service) => service.models).pipe(T.failsWith("OpenCodeProcessError"))
         )
+        yield* T.untilStarted(1)
         yield* T.advance("1 minute")
         assert.strictEqual((yield* Fiber.join(fiber)).signal, "SIGTERM")
         yield* T.expectClean

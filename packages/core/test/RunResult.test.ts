@@ -13,11 +13,14 @@ const finish = (part: object) => wire({ type: "step_finish", part })
 
 const text = (text: string) => wire({ type: "text", part: { text } })
 
+const isOfStep = ({ _tag }: RunEvent.RunEvent): boolean => _tag === "StepStart" || _tag === "StepFinish"
+
 describe("RunResult", () => {
   describe("fold", () => {
     it("of no events is empty", () => {
       expect(RunResult.fold([])).toEqual({
         text: "",
+        answer: "",
         toolCalls: [],
         sessionId: undefined,
         usage: TokenUsage.empty,
@@ -43,7 +46,8 @@ describe("RunResult", () => {
         text("b"),
         finish({ reason: "stop", cost: 0.5, tokens: { input: 1, output: 2, cache: { write: 3 } } })
       ])).toEqual({
-        text: "ab",
+        text: "a\n\nb",
+        answer: "b",
         toolCalls: [call],
         sessionId: "ses_1",
         usage: { total: 24, input: 11, output: 7, reasoning: 1, cacheRead: 2, cacheWrite: 3 },
@@ -63,8 +67,11 @@ describe("RunResult", () => {
       { a: arbitraries.events, b: arbitraries.events },
       ({ a, b }) => {
         const [first, second, whole] = [RunResult.fold(a), RunResult.fold(b), RunResult.fold([...a, ...b])]
-        expect(whole.text).toBe(first.text + second.text)
-        expect(whole.steps).toBe(first.steps + second.steps)
+        expect(whole.text).toBe([first.text, second.text].filter((text) => text !== "").join("\n\n"))
+        // A step that begins in one half and finishes in the other is one step.
+        const [before, after] = [a.filter(isOfStep).at(-1)?._tag, b.find(isOfStep)?._tag]
+        const shared = before === "StepStart" && after === "StepFinish" ? 1 : 0
+        expect(whole.steps).toBe(first.steps + second.steps - shared)
         expect(whole.toolCalls).toEqual([...first.toolCalls, ...second.toolCalls])
         expect(whole.usage).toEqual(TokenUsage.add(first.usage, second.usage))
         expect(whole.cost).toBeCloseTo(first.cost + second.cost, 9)
@@ -84,6 +91,14 @@ describe("RunResult", () => {
       const state = summary.make({ keepText: 1 })
       for (const event of eventsOf(fixtures.get("1.18.33/stream-cut-second-step").stdout)) state.add(event)
       expect(state).toMatchObject({ steps: 7, toolCalls: 1, finished: false, finishReason: "tool-calls" })
+    })
+
+    it("counts a finished step whose start was lost, wherever it was", () => {
+      const [start, end] = [wire({ type: "step_start", part: {} }), finish({ reason: "tool-calls" })]
+      const count = (...events: ReadonlyArray<RunEvent.RunEvent>) => RunResult.fold(events).steps
+      expect([count(start, end), count(start, start, end), count(start)]).toEqual([1, 2, 1])
+      expect([count(end), count(end, start), count(start, end, end, start), count(end, start, end)])
+        .toEqual([1, 2, 3, 2])
     })
 
     it("does not count events that OpenCode did not print", () => {

@@ -199,19 +199,28 @@ describe("a secret", () => {
       expectNone("logs and spans", seen)
     }).pipe(Effect.provide(T.layer([blabbing(Mock.lines(T.answer("done")), Mock.exit(0))]))))
 
+  const failing = Mock.script(Mock.stderr(`${all.join("\n")}\n`), Mock.exit(1))
+
   it.effect("from the layer's defaults is missing from the error of a query", () =>
     Effect.gen(function*() {
-      const service = yield* OpenCode.OpenCode
-      const models = yield* T.failsWith("OpenCodeProcessError")(service.models)
+      const models = yield* T.failsWith("OpenCodeProcessError")(
+        Effect.flatMap(OpenCode.OpenCode, (service) => service.models)
+      )
       expectNone("the error", shown(models))
       assert.include(models.partial.stderr, "<redacted>")
-      const version = yield* T.failsWith("OpenCodeVersionError")(service.version)
-      expectNone("the error", shown(version))
       for (const recorded of yield* T.commands) expectNone("the command line", recorded.args.join(" "))
-    }).pipe(Effect.provide(T.layer(() => Mock.script(Mock.stderr(`${all.join("\n")}\n`), Mock.exit(1)), {
-      version: undefined,
-      defaults: options
-    }))))
+    }).pipe(Effect.provide(T.layer([failing], { defaults: options }))))
+
+  it.effect("from the layer's defaults is missing from the error of a version", () =>
+    Effect.gen(function*() {
+      const service = yield* OpenCode.OpenCode
+      for (const query of [Effect.asVoid(service.models), Effect.asVoid(service.version)]) {
+        const error = yield* T.failsWith("OpenCodeVersionError")(query)
+        expectNone("the error", shown(error))
+        assert.include(error.message, "<redacted>")
+      }
+      for (const recorded of yield* T.commands) expectNone("the command line", recorded.args.join(" "))
+    }).pipe(Effect.provide(T.layer(() => failing, { version: undefined, defaults: options }))))
 
   it.effect("reaches the environment of a query", () =>
     Effect.gen(function*() {

@@ -555,7 +555,7 @@ describe("loop", () => {
         attempts: 3,
         runId: "run-1",
         sessionId: "ses_1",
-        text: bad,
+        answer: bad,
         usage: usage(6),
         cost: 6,
         steps: 6,

@@ -362,7 +362,8 @@ describe("exitGrace", () => {
       assert.isFalse(result.forced)
       assert.strictEqual(result.exitCode, 0)
       assert.strictEqual(result.steps, 2)
-      assert.strictEqual(result.text, "onetwo")
+      assert.strictEqual(result.text, "one\n\ntwo")
+      assert.strictEqual(result.answer, "two")
     }).pipe(Effect.provide(T.layer([
       Mock.script(
         Mock.lines(T.answer("one")),

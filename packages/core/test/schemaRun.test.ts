@@ -155,7 +155,7 @@ describe("runSchema", () => {
         // The requested limit, and the facts of all turns.
         assert.strictEqual(Duration.toMillis(error.limit), 600_000)
         assert.strictEqual(Duration.toMillis(error.partial.duration), 600_000)
-        assert.strictEqual(error.partial.steps, 1)
+        assert.strictEqual(error.partial.steps, 2)
         assert.strictEqual(error.partial.cost, 0.25)
         assert.strictEqual(error.partial.sessionId, "ses_1")
         assert.deepStrictEqual(error.partial.events?.map(({ _tag }) => _tag), [

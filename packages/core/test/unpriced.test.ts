@@ -294,6 +294,7 @@ describe("a step that used tokens at a cost of 0", () => {
     assert.notProperty(RunResult.fold(T.answer("x").map(RunEvent.fromWire)), "unpriced")
     const old = {
       runId: "r",
+      answer: "",
       text: "",
       events: [],
       usage: { total: 0, input: 0, output: 0, reasoning: 0, cacheRead: 0, cacheWrite: 0 },

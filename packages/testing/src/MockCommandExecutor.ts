@@ -372,10 +372,10 @@ export class MockCommandExecutor extends Context.Tag("effect-opencode-testing/Mo
 /**
  * An executor that takes its scripts from a list, in order of the starts, or from a function of the command.
  *
- * A command beyond the end of the list cannot be started: `Command.start` fails with a `SystemError` that names the
- * program. In a pipeline of commands the last one is started first. Like Node's, this executor loses the output of an
- * ended process that nobody has begun to read by the next turn of the event loop. Closing the layer kills all running
- * processes.
+ * A command beyond the end of the list cannot be started: `Command.start` fails with a `SystemError` that
+ * names the program. In a pipeline of commands the last one is started first. Like Node's, this executor
+ * loses what a process wrote before it ended when nobody has begun to read by the next turn of the event
+ * loop. Closing the layer kills what still runs. The watchdog of `effect-opencode` needs no script and is not recorded.
  *
  * @example
  * ```ts

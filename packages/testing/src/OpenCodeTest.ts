@@ -210,12 +210,13 @@ export const partial: (overrides?: PartialOverrides) => OpenCodeError.RunSnapsho
  *
  * @example
  * ```ts
+ * import { Duration } from "effect"
  * import { Events, OpenCodeTest } from "effect-opencode-testing"
  *
  * const { Failure } = OpenCodeTest
  *
  * const idle = Failure.timeout({ phase: "idle", limit: Duration.minutes(1), events: Events.turn("Half of the answer") })
- * const limited = Failure.session({ kind: "rate-limit", statusCode: 429, retryAfter: 20_000 })
+ * const limited = Failure.session({ kind: "rate-limit", statusCode: 429, retryAfter: Duration.seconds(20) })
  * const leftOver = Failure.process({ exitCode: 1, partial: { survivors: [4711], stderr: "boom" } })
  * ```
  *

@@ -1,7 +1,6 @@
 /**
- * The options of a run and of the layer that carries it out as options of the command line: each field under its own
- * name in kebab-case. Secrets come from environment variables or files, because everybody on the machine can read
- * arguments.
+ * The command line options for runs and for the layer that executes them: each field under its name in kebab-case.
+ * Secrets come from environment variables or files, because everybody on the machine can read arguments.
  */
 import type * as OpenCode from "effect-opencode/OpenCode"
 import * as Permission from "effect-opencode/Permission"
@@ -22,7 +21,7 @@ import * as options from "./options.js"
 import { choice, either, invalid, optional, parsed, required, text, texts, toggle } from "./options.js"
 import * as values from "./values.js"
 
-/** Not there unless it is given, so that the layer's own default stays. */
+/** `undefined` if not given, so that the default of the layer applies. */
 const flag = (name: string, description: string): options.Option<boolean | undefined> =>
   options.map(options.flag(name, description), (given) => given ? true : undefined)
 
@@ -35,7 +34,7 @@ const number = (name: string, description: string): options.Option<number | unde
 const readFile = (name: string, file: string) =>
   Effect.mapError(utf8.readFile(file), ({ message }) => invalid(`--${name}: the file ${message}`))
 
-/** JSON as it is, or `@` and the name of a file that holds it. */
+/** Inline JSON, or `@` and the name of a JSON file. */
 const json = <A>(
   name: string,
   description: string,
@@ -69,7 +68,7 @@ const permission = options.mapEffect(
   text(
     "permission",
     "profile|json|@file",
-    "What the agent may do: read-only, allow-all, deny-all, or rules ('{\"*\":\"deny\",\"read\":\"allow\"}'). Default: OpenCode's, and what it would ask about is refused.",
+    "What the agent may do: read-only, allow-all, deny-all, or rules ('{\"*\":\"deny\",\"read\":\"allow\"}'). Default: OpenCode's rules; what would be asked is refused.",
     Object.keys(profiles)
   ),
   (given) =>
@@ -79,7 +78,7 @@ const permission = options.mapEffect(
       if (profile !== undefined) return profile
       if (/^[\w-]+$/.test(given)) {
         return yield* Effect.fail(
-          invalid(`--permission: there is no profile "${given}"; there are ${Object.keys(profiles).join(", ")}`)
+          invalid(`--permission: unknown profile "${given}"; it must be one of ${Object.keys(profiles).join(", ")}`)
         )
       }
       const text = given.startsWith("@") ? yield* readFile("permission", given.slice(1)) : given
@@ -112,14 +111,14 @@ const extraEnv = options.mapEffect(
     given: texts(
       "extra-env",
       "name=value",
-      "A variable for OpenCode and its tools. Nothing secret. Repeat it for more."
+      "A variable for OpenCode and its tools, not for secrets. Can be repeated."
     ),
     names: texts(
       "extra-env-from",
       "name",
-      "Hands a variable of this program on as a secret: to OpenCode with --environment reviewed, and masked in transcripts and errors. Repeat it for more."
+      "A secret variable from this environment: passed to OpenCode also with --environment reviewed, and masked in transcripts and errors. Can be repeated."
     ),
-    files: texts("extra-env-file", "file", "Secret variables from a file of name=value lines. Repeat it for more.")
+    files: texts("extra-env-file", "file", "Secret variables from a file of name=value lines. Can be repeated.")
   }),
   ({ files, given, names }) =>
     Effect.gen(function*() {
@@ -149,30 +148,30 @@ const extraEnv = options.mapEffect(
 const object = (value: unknown): Either.Either<{ readonly [key: string]: unknown }, string> =>
   values.isObject(value) ? Either.right(value) : Either.left("it must be a JSON object")
 
-/** Every field of a `RunConfig`, and the option that sets it. */
+/** The option for each field of `RunConfig`. */
 const config = {
   agent: text("agent", "name", "The primary agent. Default: OpenCode's."),
   model: text("m, model", "provider/model", "The model. Default: OpenCode's."),
   variant: text("variant", "name", "The model's variant, such as its reasoning effort."),
   thinking: flag("thinking", "Show the model's reasoning."),
   command: text("command", "name", "A slash command; the prompt is its arguments and may be left out."),
-  title: text("title", "text", "The session's title. Without one the model is asked for one, an extra call."),
-  files: texts("files", "file", "A file to attach. Repeat it for more."),
-  instructions: texts("instructions", "file|glob", "An instruction file for the agent. Repeat it for more."),
+  title: text("title", "text", "The session's title. Without it, OpenCode asks the model for one, an extra call."),
+  files: texts("files", "file", "A file to attach. Can be repeated."),
+  instructions: texts("instructions", "file|glob", "An instruction file for the agent. Can be repeated."),
   permission,
-  auto: flag("auto", "Approve whatever would be asked; rules that deny stay. OpenCode 1.14 and later."),
+  auto: flag("auto", "Approve what would be asked; deny rules still apply. OpenCode 1.14 and later."),
   tools: json("tools", "OpenCode's `tools` configuration.", object),
   mcp: json("mcp", "OpenCode's `mcp` configuration.", object),
   configOverrides: json("config-overrides", "Any part of OpenCode's configuration.", object),
-  sessionId: text("session-id", "id", "Go on in this session. Implies --isolation none."),
-  continueSession: flag("continue-session", "Go on in the last session. Implies --isolation none."),
-  fork: flag("fork", "Branch off the session instead of going on in it."),
+  sessionId: text("session-id", "id", "Continue this session. Implies --isolation none."),
+  continueSession: flag("continue-session", "Continue the last session. Implies --isolation none."),
+  fork: flag("fork", "Continue a copy of the session; the original stays unchanged."),
   share: flag("share", "Publish the session."),
-  pure: flag("pure", "No external plugins. OpenCode 1.14 and later."),
-  attach: text("attach", "url", "A running OpenCode server to use."),
+  pure: flag("pure", "Load no external plugins. OpenCode 1.14 and later."),
+  attach: text("attach", "url", "Use a running OpenCode server."),
   username: text("username", "name", "The server's user name. Default: opencode."),
   password,
-  dir: text("dir", "directory", "The directory that OpenCode changes to, on the server with --attach."),
+  dir: text("dir", "directory", "The directory that OpenCode changes to; with --attach, a directory on the server."),
   port: number("port", "The port of OpenCode's own server. Default: a free one."),
   extraEnv,
   disableAutoupdate: toggle(
@@ -183,50 +182,57 @@ const config = {
   startupProfile: choice(
     "startup-profile",
     ["full", "fast"],
-    "fast: start with the part of OpenCode's model list that the run names, fetch none, ask for no title. Default: full."
+    "fast: give OpenCode only the models that the run names, download no model list, ask for no title. Default: full."
   ),
   printLogs: toggle(
     "print-logs",
-    "Have OpenCode log. Default: at level ERROR, which shows failing providers.",
+    "Make OpenCode log. The default, at level ERROR, which reports failing providers.",
     "Keep OpenCode from logging."
   ),
   logLevel: choice("log-level", ["DEBUG", "INFO", "WARN", "ERROR"], "The level of OpenCode's log. Default: ERROR."),
-  extraArgs: texts("extra-args", "argument", "A further argument for `opencode run`. Repeat it for more.")
+  extraArgs: texts("extra-args", "argument", "A further argument for `opencode run`. Can be repeated.")
 } satisfies { readonly [Field in keyof RunConfig]-?: options.Option<RunConfig[Field]> }
 
 const budget = options.map(
   options.all({
-    steps: number("budget-steps", "Steps at most. Default: 500."),
-    cost: number("budget-cost", "US dollars at most, by OpenCode's price list."),
-    tokens: number("budget-tokens", "Tokens at most, cached ones included."),
-    toolCalls: number("budget-tool-calls", "Tool calls at most."),
+    steps: number("budget-steps", "Maximum number of steps. Default: 500."),
+    cost: number("budget-cost", "Maximum cost in US dollars, by OpenCode's price list."),
+    tokens: number("budget-tokens", "Maximum number of tokens, including cached ones."),
+    toolCalls: number("budget-tool-calls", "Maximum number of tool calls."),
     unpriced: choice(
       "unpriced",
       ["warn", "error", "allow"],
-      "Under a limit of cost, where OpenCode has no price for the model: a warning, the end of the run, or nothing. Default: warn."
+      "What to do if cost is limited but OpenCode has no price for the model: warn, end the run with an error, or allow it. Default: warn."
     )
   }),
   (limits) => Object.values(limits).every((limit) => limit === undefined) ? undefined : limits
 )
 
-/** Every further field of `RunOptions` that a command line can give. */
+/** The options for the other fields of `RunOptions`. */
 const limits = {
-  cwd: text("cwd", "directory", "The working directory. Default: this one."),
-  timeout: duration("timeout", "The time for everything. Default: 2 hours."),
-  startupTimeout: duration("startup-timeout", "The time to the first event. Default: 4 minutes."),
-  idleTimeout: duration("idle-timeout", "The time without an event, so the longest tool call. Default: 30 minutes."),
-  exitGrace: duration("exit-grace", "How long OpenCode may take to exit when it has finished. Default: 30 seconds."),
+  cwd: text("cwd", "directory", "The working directory. Default: the current directory."),
+  timeout: duration("timeout", "Time limit for the whole run. Default: 2 hours."),
+  startupTimeout: duration("startup-timeout", "Time limit for the first event. Default: 4 minutes."),
+  idleTimeout: duration(
+    "idle-timeout",
+    "Maximum time between events, so also for a single tool call. Default: 30 minutes."
+  ),
+  exitGrace: duration("exit-grace", "How long OpenCode may take to exit after it has finished. Default: 30 seconds."),
   budget,
   maxProviderRetries: number(
     "max-provider-retries",
-    "Failed attempts at the provider in a row, after which the run is ended. Default: 10."
+    "End the run after this many consecutive failed requests to the provider. Default: 10."
   ),
   promptVia: choice("prompt-via", ["stdin", "argv"], "How the prompt reaches OpenCode. Default: stdin."),
-  recover: choice("recover", ["export"], "Ask the session for the end of the conversation where OpenCode lost it."),
+  recover: choice(
+    "recover",
+    ["export"],
+    "Export the session to recover an end of the conversation that OpenCode lost."
+  ),
   usage: choice(
     "usage",
     ["deep"],
-    "Add the tokens and the cost of sub-agents, which takes a start of OpenCode for each."
+    "Include tokens and cost of sub-agents, which starts OpenCode once more for each."
   )
 } satisfies {
   readonly [Field in keyof Omit<RunOptions, keyof RunConfig | "onEvent" | "keepRaw" | "transcript">]-?: options.Option<
@@ -235,12 +241,12 @@ const limits = {
 }
 
 /**
- * What a run is told besides its prompt; `transcript` and `keepRaw` are up to the command. Fields that are not given are
- * not there.
+ * All options of a run except its prompt, `transcript` and `keepRaw`, which belong to the command. Fields that are not
+ * given are absent.
  */
 export const run: options.Option<RunOptions> = options.map(options.all({ ...config, ...limits }), given)
 
-/** What a layer for single runs is told. */
+/** The options of the layer for single runs. */
 export type ClientOptions = Pick<
   OpenCode.Options,
   "binary" | "version" | "isolation" | "retry" | "forceKillAfter" | "environment"
@@ -250,25 +256,25 @@ const isolation = options.map(
   text(
     "isolation",
     "run|none|directory",
-    "Where OpenCode keeps its data: a private directory that goes with the run, its own, or one of yours. Default: run.",
+    "Where OpenCode keeps its data: run (a temporary directory for each run), none (its usual directory), or a directory. Default: run.",
     ["run", "none"]
   ),
   (given): OpenCode.Options["isolation"] =>
     given === undefined || given === "run" || given === "none" ? given : { directory: given }
 )
 
-/** How runs are carried out: binary, data directory, environment, restarts. */
+/** Options for the execution of runs: binary, data directory, environment, restarts. */
 export const client: options.Option<ClientOptions> = options.map(
   options.all({
     binary: text(
       "binary",
       "file",
-      "OpenCode. Default: $OPENCODE_BINARY, an opencode-ai in node_modules, opencode on $PATH."
+      "The OpenCode binary. Default: $OPENCODE_BINARY, opencode-ai in node_modules, or opencode on $PATH."
     ),
     version: parsed(
       "opencode-version",
       "x.y.z",
-      "The version of the binary, which saves asking it. Default: asked.",
+      "The version of the binary. Default: the binary is asked.",
       values.version
     ),
     isolation,
@@ -276,7 +282,7 @@ export const client: options.Option<ClientOptions> = options.map(
       parsed(
         "retries",
         "n",
-        "Further starts after a crash of OpenCode's database at its start. Default: 2.",
+        "Restarts after OpenCode's database crashes at startup. Default: 2.",
         values.count
       ),
       (times) =>
@@ -284,37 +290,37 @@ export const client: options.Option<ClientOptions> = options.map(
     ),
     forceKillAfter: duration(
       "force-kill-after",
-      "How long OpenCode may take to end when it was asked to, before it is killed. Default: 5 seconds."
+      "How long OpenCode may take to end after SIGTERM before it is killed. Default: 5 seconds."
     ),
     environment: choice(
       "environment",
       ["inherit", "reviewed"],
-      "What OpenCode inherits: all variables, or those without secrets. Default: inherit."
+      "Variables passed to OpenCode: inherit (all) or reviewed (those without secrets). Default: inherit."
     )
   }),
   given
 )
 
-/** What a layer for many runs is told besides. */
+/** The further options of the layer for many runs. */
 export type FleetOptions = Pick<OpenCode.Options, "startup" | "rateLimitGate">
 
-/** How the runs of a batch share the machine and the providers. */
+/** Options that limit how runs of a batch use the machine and the providers. */
 export const fleet: options.Option<FleetOptions> = options.map(
   options.all({
     concurrency: parsed(
       "startup-concurrency",
       "n",
-      "Runs that may be starting at once; a start takes 4 seconds of processor time. Default: 1; one for each processor where runs share no data directory and --startup-window is not given.",
+      "Runs that may start at the same time; a start takes 4 seconds of processor time. Default: one for each processor; 1 if runs share a data directory or --startup-window is given.",
       values.countOrUnbounded
     ),
     window: duration(
       "startup-window",
-      "The longest time that a start keeps others waiting. Default: 300 ms; 4 s where the default is one for each processor."
+      "How long a start can delay other starts. Default: 4 s; 300 ms if runs share a data directory or --startup-concurrency is given."
     ),
-    rateLimitGate: flag("rate-limit-gate", "Hold new starts back when a provider is asked too much."),
+    rateLimitGate: flag("rate-limit-gate", "Delay new starts while a provider limits requests."),
     fallback: duration(
       "rate-limit-wait",
-      "How long to hold them back where the provider does not say. Implies --rate-limit-gate. Default: 30 seconds."
+      "How long to delay new starts if the provider does not say. Implies --rate-limit-gate. Default: 30 seconds."
     )
   }),
   ({ concurrency, fallback, rateLimitGate, window }) =>
@@ -324,14 +330,14 @@ export const fleet: options.Option<FleetOptions> = options.map(
     })
 )
 
-/** A session that is gone on in is in OpenCode's own data directory, unless another one is named. */
+/** Uses OpenCode's usual data directory to continue a session, unless another one is given. */
 export const settle = (client: ClientOptions, run: RunOptions): ClientOptions =>
   client.isolation === undefined && run.attach === undefined &&
     (run.sessionId !== undefined || run.continueSession === true)
     ? { ...client, isolation: "none" }
     : client
 
-/** How the options are told apart in help texts. */
+/** The groups of options in help texts. */
 export const groups: ReadonlyArray<Group> = [
   {
     title: "Agent",
@@ -389,7 +395,7 @@ export const groups: ReadonlyArray<Group> = [
   }
 ]
 
-/** Fields whose options have other names, or several. */
+/** The options of fields with another name, or with several options. */
 const named: { readonly [path: string]: string } = {
   prompt: "the prompt",
   password: "--password-env or --password-file",
@@ -406,8 +412,8 @@ const known = new Set(groups.flatMap(({ options }) => options))
 const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 
 /**
- * The option that sets a field of the library's options (`budget.cost`, `permission.edit.*.py`); `undefined` where
- * none does.
+ * The option that sets a field of the library's options (`budget.cost`, `permission.edit.*.py`); `undefined` if no
+ * option sets it.
  */
 export const optionOf = (path: string): string | undefined => {
   const [head = "", next = ""] = path.split(".")

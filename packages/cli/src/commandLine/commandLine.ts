@@ -1,5 +1,5 @@
 /**
- * The commands of a program and their options: parsed, explained and completed by `@optique/core`.
+ * Command lines, help texts and completions, on top of `@optique/core`.
  */
 import * as completion from "@optique/core/completion"
 import * as constructs from "@optique/core/constructs"
@@ -14,18 +14,18 @@ import * as options from "./options.js"
 
 const program = "effect-opencode"
 
-/** What help says besides the arguments and the options. */
+/** The parts of a help text other than arguments and options. */
 export interface Page {
   readonly name: string
   readonly description: string
-  /** After the name. */
+  /** The usage line after the name. */
   readonly usage: string
   readonly examples: ReadonlyArray<readonly [command: string, says: string]>
-  /** What does not go into a line: exit codes, where output goes. */
+  /** Longer remarks: exit codes, where output goes. */
   readonly notes: ReadonlyArray<string>
 }
 
-/** A command, whose parser returns the effect that carries it out. */
+/** A command. Its parser returns the effect that executes it. */
 export interface Command<E = unknown, R = unknown> extends Page {
   readonly parser: parser.Parser<"sync", Effect.Effect<void, E, R>, unknown>
 }
@@ -44,7 +44,7 @@ const shells = { bash: completion.bash, zsh: completion.zsh, fish: completion.fi
 const isShell = (name: string | undefined): name is keyof typeof shells =>
   name !== undefined && Object.hasOwn(shells, name)
 
-/** Understood before the rest, and declared for help and completion. */
+/** Handled before the other options; declared here for help and completion. */
 const everywhere = constructs.object({
   verbose: options.flag("verbose", "Show the cause of an error, and log."),
   help: options.flag("h, help", "Show this help.")
@@ -66,16 +66,16 @@ const whole = <E, R>({ parser }: Command<E, R>) =>
 const entriesOf = (options: parser.Parser<"sync", unknown, unknown>): ReadonlyArray<doc.DocEntry> =>
   parser.getDocPage(options)?.sections.flatMap(({ entries }) => entries) ?? []
 
-/** The options of a command with all of their names, as they are typed. */
+/** The options of a command with all their names, as they are typed. */
 export const optionsOf = (command: Command) =>
   entriesOf(whole(command)).flatMap(({ term }) => term.type === "option" ? [term] : [])
 
 const isOption = (word: string): boolean => /^--?[A-Za-z]/.test(word)
 
-/** What follows an equals sign can be a secret. */
+/** The word without what follows an equals sign, which can be a secret. */
 const nameOf = (word: string): string => isOption(word) ? word.replace(/=[\s\S]*/, "") : word
 
-/** The library's message as a reason and a hint. Its suggestions, after an empty line, are too many. */
+/** Converts the library's message to a reason and a hint. Its own suggestions, after a blank line, are dropped. */
 const refusal = (error: message.Message, command: Command): options.UsageError => {
   const word = error.find((term) => term.type === "value")?.value ?? ""
   const shown = error.map((term) => term.type === "value" ? message.value(nameOf(term.value)) : term)
@@ -83,15 +83,15 @@ const refusal = (error: message.Message, command: Command): options.UsageError =
   const reason = said.replace(/, but got(?: a value)?: [\s\S]*/, ".")
   const usage = `${program} ${command.name}`
   if (reason.startsWith("Missing")) return options.invalid(reason, `${usage} ${command.usage}`)
-  // Every single letter is near to every other one.
+  // Single letters are similar to every other letter.
   const names = word.length > 2 && isOption(word) ? optionsOf(command).flatMap(({ names }) => names) : []
   const [meant] = findSimilar(nameOf(word), names)
   if (meant !== undefined) return options.invalid(reason, `did you mean ${meant}?`)
-  const further = word.startsWith("-") ? "; what begins with a dash and is not an option follows --" : ""
+  const further = word.startsWith("-") ? "; put text that begins with a dash after --" : ""
   return options.invalid(reason, `${usage} --help shows the options${further}`)
 }
 
-/** What the library takes for a value or an argument, although it is an option or was meant as one. */
+/** Refuses an option, known or mistyped, that the library would read as a value or an argument. */
 const mistaken = (words: ReadonlyArray<string>, command: Command): message.Message | undefined => {
   const known = new Map(optionsOf(command).flatMap((option) => option.names.map((name) => [String(name), option])))
   for (let at = 0; at < words.length; at++) {
@@ -106,7 +106,7 @@ const mistaken = (words: ReadonlyArray<string>, command: Command): message.Messa
   return undefined
 }
 
-/** What a shell offers after some words, the last of which is being typed. */
+/** The completions for some words, the last of which is being typed. */
 const suggestions = (words: ReadonlyArray<string>, commands: ReadonlyArray<Command>) => {
   const [first = "", next, ...rest] = words
   const command = commands.find(({ name }) => name === first)
@@ -127,10 +127,10 @@ export type CommandLine<E, R> =
 const beforeDashes = (args: ReadonlyArray<string>): ReadonlyArray<string> =>
   args.includes("--") ? args.slice(0, args.indexOf("--")) : args
 
-/** `--verbose` may stand anywhere, and is needed before the rest is understood. */
+/** Whether `--verbose` is given, anywhere; needed before the rest is parsed. */
 export const isVerbose = (args: ReadonlyArray<string>): boolean => beforeDashes(args).includes("--verbose")
 
-/** Reads the words after the program's name. A completion script asks by `--suggest` for what it offers. */
+/** Parses the words after the program's name. Completion scripts call `--suggest`. */
 export const parse = <E, R>(
   args: ReadonlyArray<string>,
   commands: ReadonlyArray<Command<E, R>>
@@ -165,18 +165,18 @@ export const parse = <E, R>(
   }
   if (isOption(first)) {
     return Either.left(
-      options.invalid(`There is no option ${name}.`, "options of a command follow it; --help shows more")
+      options.invalid(`Unknown option ${name}.`, "options follow the command; --help lists commands")
     )
   }
   const names = commands.map(({ name }) => name)
   const [meant] = findSimilar(first, names, { maxDistanceRatio: 0.67 })
   return Either.left(options.invalid(
-    `There is no command ${JSON.stringify(first)}.`,
-    meant === undefined ? `there are ${names.join(", ")}; ${program} --help` : `did you mean ${meant}?`
+    `Unknown command ${JSON.stringify(first)}.`,
+    meant === undefined ? `the commands are ${names.join(", ")}` : `did you mean ${meant}?`
   ))
 }
 
-/** Options that belong together in a help text. */
+/** A group of options in a help text. */
 export interface Group {
   readonly title: string
   readonly options: ReadonlyArray<string>
@@ -218,14 +218,14 @@ export const help = (page: Page, { colors, columns, groups, of }: {
     },
     { title: "Options", entries: entriesOf(alone) }
   ]
-  // The library refuses less; wider lines are hard to read.
+  // The library needs 60 columns; lines over 110 are hard to read.
   const maxWidth = Math.min(Math.max(columns, 60), 110)
   const text = doc.formatDocPage("name" in of ? `${program} ${page.name}` : program, {
     brief: [message.text(page.description), message.lineBreak()],
     usage: [{ type: "literal", value: page.usage }],
     sections
   }, { colors, maxWidth, termWidth: 30, sectionOrder: () => 0 })
-  // Examples are for copying: as long as they are.
+  // Examples are not wrapped, so that they can be copied.
   const examples = page.examples.map(([command, says]) => `  # ${says}\n  ${command}\n`)
   const notes = page.notes.map((note) => `\n${message.formatMessage([message.text(note)], { maxWidth })}\n`)
   return [text, ...(examples.length === 0 ? [] : ["\nExamples:\n", ...examples]), ...notes].join("").replace(

@@ -1,6 +1,6 @@
 /**
- * The kinds of options that commands are made of. The library reads the words; the value of an option is an effect,
- * because it can need a file or a variable, and can be refused.
+ * The kinds of options. The library parses the words; the value of an option is an effect, because it can need a file or
+ * a variable, and can be refused.
  */
 import type * as FileSystem from "@effect/platform/FileSystem"
 import * as constructs from "@optique/core/constructs"
@@ -13,7 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 
-/** The command line cannot be used as it was given. */
+/** The command line is invalid. */
 export class UsageError extends Schema.TaggedError<UsageError>("effect-opencode-cli/UsageError")("UsageError", {
   reason: Schema.String,
   hint: Schema.String
@@ -26,7 +26,7 @@ export class UsageError extends Schema.TaggedError<UsageError>("effect-opencode-
 export const invalid = (reason: string, hint = "--help lists commands and options"): UsageError =>
   new UsageError({ reason, hint })
 
-/** What the values of options are read with. */
+/** The services that option values need. */
 export type Services = FileSystem.FileSystem
 
 type Value<A> = Effect.Effect<A, UsageError, Services>
@@ -43,7 +43,7 @@ export const map = <A, B>(option: Option<A>, f: (value: A) => B): Option<B> => m
 export const mapEffect = <A, B>(option: Option<A>, f: (value: A) => Value<B>): Option<B> =>
   modifiers.map(option, Effect.flatMap(f))
 
-/** Several options as the fields of one value. */
+/** Combines options into one value with a field for each. */
 export const all = <const Fields extends { readonly [field: string]: Option<unknown> }>(
   fields: Fields
 ): Option<{ readonly [Field in keyof Fields]: Fields[Field] extends Option<infer A> ? A : never }> => {
@@ -51,14 +51,14 @@ export const all = <const Fields extends { readonly [field: string]: Option<unkn
   return modifiers.map(object, (values) => Effect.all(values)) as never
 }
 
-/** One of two options, not both. */
+/** Accepts one of two options, not both. */
 export const either = <A, B>(one: Option<A>, other: Option<B>): Option<A | B> =>
   constructs.or(one, other) as Option<A | B>
 
 export const optional = <A>(option: Option<A>): Option<A | undefined> =>
   modifiers.map(modifiers.optional(option), (value): Value<A | undefined> => value ?? Effect.succeed(undefined))
 
-/** A text, for which a shell offers words, and files or directories if the placeholder names them. */
+/** A text. Shells complete the given words, and files or directories if the placeholder names them. */
 const word = (placeholder: string, words: ReadonlyArray<string>): valueParser.ValueParser<"sync", string> => ({
   ...valueParser.string({ metavar: `<${placeholder}>` }),
   *suggest(prefix) {
@@ -75,7 +75,7 @@ const namesOf = (names: string): ReadonlyArray<`-${string}`> =>
 const one = (names: string, placeholder: string, description: string, words: ReadonlyArray<string>) =>
   primitives.option(...namesOf(names) as [`-${string}`], word(placeholder, words), described(description))
 
-/** An option with a value that must be given. */
+/** An option that must be given. */
 export const required = (
   names: string,
   placeholder: string,
@@ -90,7 +90,7 @@ export const text = (
   words: ReadonlyArray<string> = []
 ): Option<string | undefined> => optional(required(names, placeholder, description, words))
 
-/** One that can be repeated. */
+/** An option that can be repeated. */
 export const texts = (
   names: string,
   placeholder: string,
@@ -104,14 +104,14 @@ export const flag = (names: string, description: string): Option<boolean> =>
     (on) => on ?? false
   )
 
-/** `--name`, `--no-name`, or left to the default. */
+/** `--name` or `--no-name`; `undefined` if neither is given. */
 export const toggle = (name: string, on: string, off: string): Option<boolean | undefined> =>
   optional(either(
     read(primitives.flag(`--${name}`, described(on))),
     read(modifiers.map(primitives.flag(`--no-${name}`, described(off)), () => false))
   ))
 
-/** A value that a pure function reads; its failure says what is wrong with the value. */
+/** An option whose value a pure function parses; its failure says what the value must be. */
 export const parsed = <A>(
   name: string,
   placeholder: string,
@@ -134,7 +134,7 @@ export const choice = <const A extends string>(
     choices.join("|"),
     description,
     (text) =>
-      Either.fromNullable(choices.find((choice) => choice === text), () => `it is one of ${choices.join(", ")}`),
+      Either.fromNullable(choices.find((choice) => choice === text), () => `it must be one of ${choices.join(", ")}`),
     choices
   )
 

@@ -1,5 +1,5 @@
 /**
- * Values of the command line as people write them. A failure says what is wrong, without the value: it can be a secret.
+ * Parsers for the values of options. A failure does not show the value, which can be a secret.
  */
 import * as Redaction from "effect-opencode/Redaction"
 import * as Version from "effect-opencode/Version"
@@ -17,7 +17,7 @@ const units: { readonly [unit: string]: Duration.Unit } = {
   d: "days"
 }
 
-/** `90s`, `5m`, `1.5h`, `5 minutes`, `infinity`. A number alone could be anything. */
+/** `90s`, `5m`, `1.5h`, `5 minutes`, `infinity`. A number without a unit is refused. */
 export const duration = (text: string): Either.Either<Duration.Duration, string> => {
   const trimmed = text.trim().toLowerCase()
   if (trimmed === "infinity") return Either.right(Duration.infinity)
@@ -27,7 +27,7 @@ export const duration = (text: string): Either.Either<Duration.Duration, string>
     ? /^\d/.test(trimmed) && /[a-z]$/.test(trimmed) ? Duration.decodeUnknown(trimmed) : Option.none()
     : Duration.decodeUnknown(`${short?.[1]} ${unit}`)
   return Option.match(decoded, {
-    onNone: () => Either.left("it is no duration: write 90s, 5m, 2h, \"5 minutes\" or infinity"),
+    onNone: () => Either.left("it must be a duration: 90s, 5m, 2h, \"5 minutes\" or infinity"),
     onSome: Either.right
   })
 }
@@ -38,31 +38,31 @@ export const number = (text: string): Either.Either<number, string> => {
   if (trimmed === "infinity") return Either.right(Number.POSITIVE_INFINITY)
   return /^\d+(\.\d+)?$|^\.\d+$/.test(trimmed)
     ? Either.right(Number(trimmed))
-    : Either.left("it is no number: write 3, 0.25 or infinity")
+    : Either.left("it must be a number: 3, 0.25 or infinity")
 }
 
 /** A whole number, 0 included. */
 export const count = (text: string): Either.Either<number, string> =>
-  /^\d+$/.test(text.trim()) ? Either.right(Number(text)) : Either.left("it is no whole number")
+  /^\d+$/.test(text.trim()) ? Either.right(Number(text)) : Either.left("it must be a whole number")
 
-/** A whole number from 1, or `unbounded`. */
+/** A positive integer, or `unbounded`. */
 export const countOrUnbounded = (text: string): Either.Either<number | "unbounded", string> => {
   if (text.trim() === "unbounded") return Either.right("unbounded")
   return /^0*[1-9]\d*$/.test(text.trim())
     ? Either.right(Number(text))
-    : Either.left("it is neither a whole number from 1 nor \"unbounded\"")
+    : Either.left("it must be a positive integer or \"unbounded\"")
 }
 
 export const version = (text: string): Either.Either<string, string> =>
-  Version.parse(text) !== undefined ? Either.right(text) : Either.left("it is no version: write 1.18.33")
+  Version.parse(text) !== undefined ? Either.right(text) : Either.left("it must be a version: 1.18.33")
 
-/** Where an offset is in a text, from 1. */
+/** The line and column of an offset, from 1. */
 export const position = (text: string, offset: number): { readonly line: number; readonly column: number } => {
   const before = text.slice(0, offset).split("\n")
   return { line: before.length, column: (before.at(-1)?.length ?? 0) + 1 }
 }
 
-/** The engine's own message shows the text, which can hold a secret; only the place is taken from it. */
+/** Parses JSON. Of the engine's message only the position is shown, because the text can hold a secret. */
 export const json = (text: string): Either.Either<unknown, string> =>
   Either.try({
     try: (): unknown => JSON.parse(text),
@@ -82,8 +82,8 @@ export const pair = (text: string): Either.Either<readonly [string, string], str
   const at = text.indexOf("=")
   return at > 0
     ? Either.right([text.slice(0, at), text.slice(at + 1)])
-    : Either.left("it is no name=value")
+    : Either.left("it must be name=value")
 }
 
-/** Whether a value, or anything inside of it, is a secret. */
+/** Whether a value is or contains a secret. */
 export const holdsSecret = (value: unknown): boolean => Redaction.secretsOf(value).length > 0

@@ -55,7 +55,7 @@ const count = (name: string, description: string) =>
 
 const budget: options.Option<Budget | undefined> = options.map(
   options.all({
-    cost: limit("total-cost", "US dollars that all jobs together may cost. No job starts once it is exceeded."),
+    cost: limit("total-cost", "US dollars that all jobs together may cost. No job starts once it is spent."),
     tokens: limit("total-tokens", "Tokens that all jobs together may use."),
     steps: limit("total-steps", "Steps that all jobs together may take."),
     toolCalls: limit("total-tool-calls", "Tool calls that all jobs together may make.")
@@ -80,7 +80,7 @@ const given = options.all({
   output: text(
     "o, output",
     "file",
-    "The results, a JSON line for each job, written as they come. Default: <jobs>.results.jsonl beside the file of jobs."
+    "The results file: a JSON line for each job, written when it ends. Default: <jobs>.results.jsonl next to the job file."
   ),
   resume: flag("resume", "Continue with an existing results file: jobs that have a result are not run again."),
   retryFailed: flag("retry-failed", "With --resume: run failed jobs again."),
@@ -373,7 +373,7 @@ export const command = commandLine.make(
         yield* Console.error(
           `${format.count(outcome.undone.length)} of ${format.count(jobs.length)} jobs were not run, because ${
             why[outcome.stopped ?? "asked"]
-          }; --resume goes on with them.`
+          }; --resume runs them.`
         )
       }
       const exitCode = exitCodeOf(outcome)

@@ -16,14 +16,15 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import wrapAnsi from "wrap-ansi"
 import * as CliError from "../CliError.js"
 import type { ClientOptions } from "../commandLine/ConfigOptions.js"
 import * as values from "../commandLine/values.js"
-import { wrap } from "../commandLine/wrap.js"
 import { plural } from "../display/plural.js"
 import type { Style } from "../display/Style.js"
 import { padEnd } from "../display/terminalText.js"
 import { Host } from "../host/Host.js"
+import * as containment from "./containment.js"
 import * as processes from "./orphans.js"
 import * as smoke from "./smoke.js"
 
@@ -311,6 +312,27 @@ const leftovers = Effect.gen(function*() {
     ]
 })
 
+const toolsAreFound: { readonly [K in containment.Containment["limit"]]: string } = {
+  used: "its tools are found by their environment or by a limit that they inherit",
+  taken: "its tools are found by their environment; those that empty it at the end of the run around this program",
+  none: "its tools are found by their environment"
+}
+
+const kept = Effect.gen(function*() {
+  if ((yield* Host).platform === "win32") return [ok("on Windows the platform ends the tree of a run")]
+  const { limit, missing, namespaces } = yield* containment.look
+  return [
+    missing.length > 0
+      ? warning(
+        `No watchdog can be started, because there is no ${missing.join(", ")}: runs go on if their program is killed.`,
+        "install coreutils and grep"
+      )
+      : ok(
+        `a run ends with its program; ${toolsAreFound[limit]}; process namespaces can${namespaces ? "" : "not"} be made`
+      )
+  ]
+})
+
 const models = ({ client, model }: Options) =>
   Effect.gen(function*() {
     const listed = yield* Effect.provide(
@@ -333,6 +355,7 @@ export const checks = (options: Options): ReadonlyArray<Check> => [
   check("credentials", "looking for credentials", credentials),
   check("directories", "writing to directories", directories),
   check("leftovers", "looking for leftovers of earlier runs", leftovers),
+  check("containment", "checking what ends the processes of a run", kept),
   check("models", "asking OpenCode for its models", models(options), { startsOpenCode: true }),
   check(
     "smoke",
@@ -349,6 +372,9 @@ const marks: { readonly [S in Status]: (style: Style) => string } = {
 }
 
 const nameWidth = 12
+
+const wrap = (text: string, columns: number): ReadonlyArray<string> =>
+  wrapAnsi(text.replace(/\s+/g, " "), columns).split("\n")
 
 /** A finding for a person, wrapped to the given number of columns. */
 export const render = (

@@ -4,6 +4,7 @@
  * Terminals disagree about the width of joined emoji, flags and variation selectors. {@link oneLine} takes these apart,
  * so that every terminal shows the rest in the width that {@link width} returns.
  */
+import { eastAsianWidth } from "get-east-asian-width"
 
 /** Escape sequences: CSI, the strings that OSC and its kin begin, and the short ones. */
 const escapes =
@@ -54,12 +55,8 @@ export const oneLine = (text: string): string =>
 
 const zeroWidth = /[\p{Mn}\p{Me}\u1160-\u11ff\ud7b0-\ud7fb]/u
 
-/** East Asian wide and full-width characters, and emoji. */
-const doubleWidth =
-  /[\p{Emoji_Presentation}\u1100-\u115f\u2329\u232a\u2e80-\u303e\u3041-\ua4c6\ua960-\ua97c\uac00-\ud7a3\uf900-\ufad9\ufe10-\ufe19\ufe30-\ufe6b\uff01-\uff60\uffe0-\uffe6\u{16fe0}-\u{18d08}\u{1aff0}-\u{1b2fb}\u{1f200}-\u{1f265}\u{20000}-\u{3fffd}]/u
-
 const characterWidth = (character: string): number =>
-  character <= "\u007e" ? 1 : zeroWidth.test(character) ? 0 : doubleWidth.test(character) ? 2 : 1
+  character <= "\u007e" ? 1 : zeroWidth.test(character) ? 0 : eastAsianWidth(character.codePointAt(0)!)
 
 /** The columns that a text from {@link oneLine} takes. */
 export const width = (line: string): number => {

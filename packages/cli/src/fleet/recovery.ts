@@ -33,8 +33,11 @@ const spentBy = (run: Transcript.Recorded): Spent => {
   return { steps, cost, unpriced, tokens: usage.total, toolCalls: toolCalls.length }
 }
 
-/** The library's name for the temporary directory of a run, which has private data in `.data`. */
-const privateDirectory = /^effect-opencode-[A-Za-z0-9]{6}$/
+/**
+ * The library's name for the temporary directory of a run, which has private data in `.data`; the middle part names the
+ * program.
+ */
+const privateDirectory = /^effect-opencode-(?:[0-9a-f]{12}-)?[A-Za-z0-9]{6}$/
 
 /**
  * The temporary directory of a run. Transcripts of earlier versions name only the data directory, which is inside it if

@@ -255,9 +255,7 @@ const body = (run: Run, limits: Limits): Html => {
     said("Prompt", result.prompt, limits.text)
   }${
     run.transcript === undefined
-      ? html`${said("Answer", result.answer, limits.text)}<p class="empty">${
-        run.missing ?? "There is no transcript."
-      }</p>`
+      ? html`${said("Answer", result.answer, limits.text)}<p class="empty">${run.missing ?? "No transcript."}</p>`
       : html`<h4>Transcript</h4>${transcript.events(run.transcript)}`
   }</div>`
 }

@@ -7,7 +7,19 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 import type { JobResult } from "../../src/jobs/JobResult.js"
 import type { Sandbox } from "./sandbox.js"
-import { binary, left, nothing, processes, provider, run, sandbox, start, until, version } from "./sandbox.js"
+import {
+  binary,
+  killWatchdogs,
+  left,
+  nothing,
+  processes,
+  provider,
+  run,
+  sandbox,
+  start,
+  until,
+  version
+} from "./sandbox.js"
 
 const { Reply } = ModelProvider
 
@@ -160,9 +172,11 @@ describe("a batch with the real OpenCode", () => {
         yield* until(first, () => lines(file) === 20 && sleeping() === 4)
         const second = yield* run(box, ...args, "--resume")
         expect(second).toMatchObject({ code: 2, stderr: expect.stringContaining("Another batch is using") })
+        expect(killWatchdogs(first.pid)).toBe(1)
         first.kill("SIGKILL")
         expect((yield* first.ended).signal).toBe("SIGKILL")
         expect(lines(file)).toBe(20)
+        // Its watchdog is dead, so nobody has ended what it left.
         expect(sleeping()).toBe(4)
         // the kill came in the middle of a line
         fs.appendFileSync(file, "{\"id\":\"0123456789abcdef\",\"index\":20,\"name\":\"caf\u00c3")

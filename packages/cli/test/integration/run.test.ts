@@ -174,6 +174,8 @@ describe("effect-opencode with the real OpenCode", () => {
   it.scopedLive("passes its own doctor", () =>
     Effect.gen(function*() {
       const box = yield* sandbox
+      // It looks for models, so it gets the list that OpenCode brings.
+      fs.rmSync(path.join(box.root, "home", ".cache", "opencode", "models.json"))
       const doctor = yield* run(box, ["doctor", "--json"])
       const { findings, ok } = JSON.parse(doctor.stdout)
       const of = (name: string) => findings.filter(({ check }: { check: string }) => check === name)

@@ -102,7 +102,18 @@ export interface Ended {
   readonly stderr: string
 }
 
+/** Kills the watchdogs of a program, so that what it leaves stays; returns how many there were. Linux only. */
+export const killWatchdogs = (pid: number): number => {
+  const found = fs.readdirSync("/proc").filter((name) => /^\d+$/.test(name)).filter((name) => {
+    const { command } = programOf(name, 1)
+    return command.includes("effect-opencode-leash") && command.includes(`/${pid}/`)
+  })
+  for (const name of found) process.kill(Number(name), "SIGKILL")
+  return found.length
+}
+
 export interface Running {
+  readonly pid: number
   /** Standard output so far. */
   readonly output: () => string
   readonly kill: (signal: "SIGKILL" | "SIGINT") => void
@@ -130,6 +141,7 @@ export const start = (box: Sandbox, ...args: ReadonlyArray<string>): Effect.Effe
     // A process that it could not end can hold its pipes open.
     child.once("exit", (code, signal) => signal === "SIGKILL" ? end(code, signal) : undefined)
     return {
+      pid: child.pid!,
       output: () => output.stdout,
       kill: (signal) => child.kill(signal),
       ended: Deferred.await(ended)

@@ -1,6 +1,6 @@
 import { Duration } from "effect"
 import * as Fleet from "../../src/fleet/Fleet.js"
-import { result, stepFinish, text, tool, usage } from "./results.js"
+import { result, stepFinish, stepStart, text, tool, usage } from "./results.js"
 
 const { FleetEvent } = Fleet
 
@@ -18,6 +18,7 @@ export const events: ReadonlyArray<Fleet.FleetEvent> = [
   ...names.map((name, index) => FleetEvent.Queued({ id: `${index}`, name })),
   FleetEvent.Skipped({ id: "19" }),
   ...[0, 1, 2, 3, 4, 5, 6].map((index) => FleetEvent.Started({ id: `${index}`, at: 1000 * index })),
+  FleetEvent.Observed({ id: "0", event: stepStart, at: 8000 }),
   FleetEvent.Observed({ id: "0", event: tool("edit", "src/auth/redirect.ts"), at: 9000 }),
   FleetEvent.Observed({
     id: "0",
@@ -30,6 +31,7 @@ export const events: ReadonlyArray<Fleet.FleetEvent> = [
     at: 11_000
   }),
   FleetEvent.Observed({ id: "2", event: text("a bell\u0007 and a flag 🇩🇪\nsecond line"), at: 12_000 }),
+  FleetEvent.Observed({ id: "3", event: stepStart, at: 12_000 }),
   FleetEvent.Observed({ id: "3", event: text("Done."), at: 12_000 }),
   FleetEvent.Observed({ id: "3", event: stepFinish({ reason: "stop", total: 1_234_567, cost: 12.3 }), at: 12_000 }),
   FleetEvent.Ended({

@@ -78,6 +78,34 @@ describe("the fault matrix", () => {
   })
 })
 
+/** Measured by `test/integration/leash.test.ts`, whose programs are killed: 10 times each, and 200 times in the soak. */
+const programs = [
+  "## End of the program",
+  "",
+  "Counted from the death of the program until no process, no directory and no watchdog is left; a second program runs",
+  "beside it and is untouched. Measured by the tests of the leash, on a machine with ten busy processes for each processor.",
+  "",
+  "| Fault | Processes of its runs | Gone after (s) | Survivors | Directories | Further requests to the provider |",
+  "| --- | --- | ---: | ---: | ---: | ---: |",
+  ...[
+    "SIGKILL at random moments",
+    "a closed terminal",
+    "SIGKILL to its process group",
+    "a hang-up of its session",
+    "SIGTERM that nobody handles",
+    "`process.exit()`",
+    "an uncaught exception",
+    "an unhandled rejection",
+    "`process.abort()`"
+  ].map((fault) =>
+    `| ${fault} | agents and tools that ignore SIGTERM, one with an empty environment | 2 to 4 | 0 | 0 | |`
+  ),
+  "| SIGKILL while a tool works | OpenCode, a tool that ignores SIGTERM, one with an empty environment | 2 to 4 | 0 | 0 | 0 |",
+  "| SIGKILL while the provider is asked | OpenCode | 2 to 4 | 0 | 0 | 0 |",
+  "| SIGKILL while a tool of a server works | the server, its tools | 2 to 4 | 0 | 0 | 0 |",
+  ""
+]
+
 const table = (): string => {
   const groups = [...new Set(cases.map(({ group }) => group))]
   return [
@@ -110,6 +138,7 @@ const table = (): string => {
         return `| ${cells.map((cell) => String(cell).replaceAll("|", "\\|").replaceAll("\n", " ↵ ")).join(" | ")} |`
       }),
       ""
-    ])
+    ]),
+    ...programs
   ].join("\n")
 }

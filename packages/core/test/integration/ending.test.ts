@@ -84,6 +84,18 @@ describe("nothing survives a run", () => {
       expect(left(box)).toEqual(nothing)
     }))
 
+  real("that left a process without an environment, in a session of its own", (box) =>
+    Effect.gen(function*() {
+      const isEscaped = ({ command }: { readonly command: string }) => command.includes(`${box.work}/escaped`)
+      const command =
+        `(env -i PATH=$PATH setsid sh -c 'sleep 300; :' ${box.work}/escaped >/dev/null 2>&1 &); echo started`
+      const there = until(() => processes(box).some(isEscaped))
+      yield* respond((request) => request.step === 0 ? bash(command) : Effect.as(there, Reply.text("started")))
+      const result = yield* run("Start a server")
+      expect(result.text).toBe("started")
+      expect(left(box)).toEqual(nothing)
+    }))
+
   real("that a foreign signal ends while a tool works", (box) =>
     Effect.gen(function*() {
       const running = yield* Effect.fork(Effect.flip(run("Sleep")))

@@ -11,6 +11,8 @@ import { createServer } from "node:http"
 import { createRequire } from "node:module"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
+import * as leash from "../../src/internal/process/leash.js"
+import * as limitMark from "../../src/internal/process/limitMark.js"
 import * as table from "../../src/internal/process/table.js"
 import * as apis from "../../src/internal/transport/server/api.js"
 import * as connections from "../../src/internal/transport/server/connection.js"
@@ -33,6 +35,8 @@ const services = Effect.gen(function*() {
     fileSystem,
     path,
     table: yield* table.make({ executor, fileSystem, path }),
+    leash: leash.none(Effect.succeed(undefined)),
+    limitMark: limitMark.none,
     environment: { extend: true, variables: {} },
     forceKillAfter: Duration.seconds(1),
     password: yield* credentials.password,

@@ -155,6 +155,7 @@ describe("orphanedServers", () => {
     namespace: fc.oneof(fc.constant(""), fc.nat().map(String)),
     pid: fc.integer({ min: 1, max: 2 ** 22 }),
     started: fc.oneof(fc.constant(""), fc.nat().map(String)),
+    boot: fc.oneof(fc.constant(""), fc.uuid()),
     environ: fc.string()
   }, ({ environ, ...owner }) => {
     assert.deepStrictEqual(owners.parse(owners.format(owner)), owner)
@@ -320,7 +321,11 @@ describe("orphanedServers", () => {
       return run(
         Effect.gen(function*() {
           const all = yield* services
-          yield* orphanedServers.end(all, { namespace: "4026", pid: us, started: "500" }, "/tmp/effect-opencode-ours")
+          yield* orphanedServers.end(
+            all,
+            { namespace: "4026", pid: us, started: "500", boot: "" },
+            "/tmp/effect-opencode-ours"
+          )
           assert.deepStrictEqual(yield* kills, [])
           assert.strictEqual(files.size, 1)
         }).pipe(Effect.raceFirst(TestClock.adjust("50 millis").pipe(Effect.andThen(settle), Effect.forever))),
@@ -377,7 +382,12 @@ describe("orphanedServers", () => {
     ])
     return run(
       Effect.gen(function*() {
-        assert.deepStrictEqual(yield* processList.self(yield* services), { namespace: "", pid: us, started: "" })
+        assert.deepStrictEqual(yield* processList.self(yield* services), {
+          namespace: "",
+          pid: us,
+          started: "",
+          boot: ""
+        })
         const fiber = yield* Effect.fork(end)
         while (!(yield* isDone(fiber))) {
           yield* TestClock.adjust("50 millis")

@@ -403,13 +403,15 @@ describe("the end of a run over a server", () => {
     const step = (play: F.Play, text: string, reason: string) =>
       Effect.andThen(play.stepStart, Effect.andThen(play.text(text), play.stepFinish(reason)))
     const thinking = Effect.sleep("40 seconds")
-    const begins: ReadonlyArray<readonly [name: string, said: string, begin: (play: F.Play) => Effect.Effect<void>]> = [
+    const begins: ReadonlyArray<
+      readonly [name: string, said: ReadonlyArray<string>, begin: (play: F.Play) => Effect.Effect<void>]
+    > = [
       [
         "after a step with tools",
-        "One.",
+        ["One."],
         (play) => step(play, "One.", "tool-calls").pipe(Effect.andThen(summarize(play)), Effect.andThen(goOn(play)))
       ],
-      ["after the last word", "One.", (play) =>
+      ["after the last word", ["One."], (play) =>
         step(play, "One.", "stop").pipe(
           Effect.andThen(message(play, "msg_order", { role: "user" })),
           Effect.andThen(thinking),
@@ -418,7 +420,7 @@ describe("the end of a run over a server", () => {
         )],
       [
         "after an overflow, with the prompt once more",
-        "",
+        [],
         (play) =>
           play.fail({ name: "ContextOverflowError", data: { message: "too long" } }).pipe(
             Effect.andThen(summarize(play)),
@@ -427,7 +429,7 @@ describe("the end of a run over a server", () => {
       ],
       [
         "with a prompt of somebody else",
-        "One.",
+        ["One."],
         (play) => Effect.andThen(step(play, "One.", "stop"), message(play, "msg_other", { role: "user" }))
       ]
     ]
@@ -443,7 +445,7 @@ describe("the end of a run over a server", () => {
             })],
           Effect.gen(function*() {
             const result = yield* T.advanceUntil(yield* Effect.fork(OpenCode.run("x", { exitGrace: "2 seconds" })))
-            assert.strictEqual(result.text, `${said}FINAL`)
+            assert.strictEqual(result.text, [...said, "FINAL"].join("\n\n"))
             assert.isFalse(result.forced)
           })
         ))
@@ -1208,7 +1210,7 @@ describe("many runs over a server", () => {
         const results = yield* Effect.forEach(prompts, (prompt) => OpenCode.run(prompt), { concurrency: "unbounded" })
         assert.deepStrictEqual(
           results.map(({ text }) => text),
-          prompts.map((prompt) => `${prompt} `.repeat(5))
+          prompts.map((prompt) => Array.from({ length: 5 }, () => `${prompt} `).join("\n\n"))
         )
       }),
       { concurrency: "unbounded" }

@@ -126,7 +126,7 @@ describe("every option of a run", () => {
     expect(Option.isSome(serverKey.refused(options))).toBe(place === "nowhere")
     expect(Option.isSome(serverKey.refusedAttached(options))).toBe(place === "server")
     expect(serverKey.difference({}, options)).toBe(place === "server" ? name : undefined)
-    const heading = { run: "### Of a run", server: "### Of a server", nowhere: "### Refused" }[place]
+    const heading = { run: "### Applied to a run", server: "### Applied to a server", nowhere: "### Refused" }[place]
     const section = guide.split(/^(?=#{2,3} )/m).find((section) => section.startsWith(heading))
     expect(section).toContain(`\`${name}`)
   })

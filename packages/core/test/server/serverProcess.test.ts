@@ -6,6 +6,8 @@ import * as NodeFs from "node:fs"
 import * as NodePaths from "node:path"
 import * as environment from "../../src/internal/launch/environment.js"
 import { v1 } from "../../src/internal/opencode/v1/dialect.js"
+import * as leash from "../../src/internal/process/leash.js"
+import * as limitMark from "../../src/internal/process/limitMark.js"
 import * as table from "../../src/internal/process/table.js"
 import * as connections from "../../src/internal/transport/server/connection.js"
 import * as credentials from "../../src/internal/transport/server/credentials.js"
@@ -27,6 +29,8 @@ const services = Effect.gen(function*() {
     fileSystem,
     path,
     table: yield* table.make({ executor, fileSystem, path }),
+    leash: leash.none(Effect.succeed(undefined)),
+    limitMark: limitMark.none,
     environment: { extend: false, variables: { GIVEN: "1" } },
     forceKillAfter: Duration.seconds(5),
     password: yield* credentials.password
@@ -75,7 +79,7 @@ describe("a server process", () => {
           OPENCODE_SERVER_PASSWORD: password,
           OPENCODE_CONFIG_CONTENT: `{"model":"fake/m1"}`,
           EFFECT_OPENCODE_RUN: expect.stringMatching(/^:[0-9a-f]{24}$/),
-          EFFECT_OPENCODE_SERVER: expect.stringMatching(/^\d+\/\d+\/\d+$/)
+          EFFECT_OPENCODE_SERVER: expect.stringMatching(/^\d+\/\d+\/\d+(\/[0-9a-f-]{36})?$/)
         })
         const [directory] = NodeFs.readdirSync(tmp)
         const note: unknown = JSON.parse(NodeFs.readFileSync(NodePaths.join(tmp, directory!, ".server.json"), "utf8"))

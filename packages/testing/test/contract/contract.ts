@@ -3,7 +3,7 @@
  * real binary and once as wire events to the doubles, and the same assertions about what a program sees.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Effect, Exit, Fiber, type Layer, Stream } from "effect"
+import { Context, Duration, Effect, Exit, Fiber, type Layer, Stream } from "effect"
 import { OpenCode, type OpenCodeError, RunEvent, type RunOptions, type RunResult } from "effect-opencode"
 import { Events, ModelProvider } from "effect-opencode-testing"
 
@@ -194,7 +194,8 @@ const scenarios: ReadonlyArray<Scenario> = [
     test: Effect.gen(function*() {
       const result = yield* succeeds("Work")
       expect(result).toMatchObject({
-        text: "First.Second.",
+        text: "First.\n\nSecond.",
+        answer: "Second.",
         steps: 2,
         usage: { total: 350, input: 220, output: 50, reasoning: 0, cacheRead: 80, cacheWrite: 0 }
       })
@@ -268,7 +269,7 @@ const scenarios: ReadonlyArray<Scenario> = [
       expect(error).toMatchObject({
         _tag: "OpenCodeTimeoutError",
         phase: "startup",
-        limit: 500,
+        limit: Duration.millis(500),
         partial: { eventCount: 0, survivors: [] }
       })
     })

@@ -7,6 +7,7 @@ import { variable } from "../../HostEnvironment.js"
 import type { Isolation } from "../../Isolation.js"
 import { OpenCodeConfigError } from "../../OpenCodeError.js"
 import { variableNames } from "../opencode/variables.js"
+import type { Leash } from "../process/leash.js"
 import * as systemError from "../util/systemError.js"
 import * as logins from "./logins.js"
 
@@ -25,6 +26,7 @@ export interface Isolated {
 interface Services {
   readonly fileSystem: FileSystem.FileSystem
   readonly path: Path.Path
+  readonly leash: Leash
 }
 
 export const home: Effect.Effect<string | undefined> = Effect.flatMap(
@@ -72,14 +74,14 @@ export const remove = (fileSystem: FileSystem.FileSystem, directory: string): Ef
 
 /** Creates a temporary directory that is removed when the scope closes. */
 const made = (
-  fileSystem: FileSystem.FileSystem,
+  { fileSystem, leash }: Pick<Services, "fileSystem" | "leash">,
   parent?: string
 ): Effect.Effect<string, PlatformError, Scope.Scope> =>
   Effect.flatMap(
-    Effect.scope,
+    Effect.tap(Effect.scope, () => leash.fasten),
     (scope) =>
       fileSystem.makeTempDirectory({
-        prefix: "effect-opencode-",
+        prefix: leash.prefix,
         ...(parent === undefined ? {} : { directory: parent })
       }).pipe(
         // `Effect.acquireRelease` would lose an interruption that arrives while the directory is being removed (Effect
@@ -91,9 +93,9 @@ const made = (
 
 /** Creates a directory in the system's temporary directory, removed when the scope closes. */
 export const temporary = (
-  fileSystem: FileSystem.FileSystem
+  services: Pick<Services, "fileSystem" | "leash">
 ): Effect.Effect<string, OpenCodeConfigError, Scope.Scope> =>
-  Effect.mapError(made(fileSystem), (error) =>
+  Effect.mapError(made(services), (error) =>
     new OpenCodeConfigError({
       path: "isolation",
       reason: `cannot create a temporary directory (${systemError.describe(error)})`
@@ -111,7 +113,7 @@ export const dataIn = (path: Path.Path, directory: string): string => path.join(
  * or the machine is shared, so a private one is created in it.
  */
 const unpacked = (
-  { fileSystem, path }: Services,
+  services: Services,
   env: { readonly [name: string]: string },
   cwd: string,
   directory: string
@@ -120,10 +122,9 @@ const unpacked = (
     const named = env[variableNames.bunTemporary] ?? (yield* variable(variableNames.bunTemporary))
     const place = named === undefined || named === "" ? env["TMPDIR"] : named
     if (place === undefined || place === "") return {}
-    return {
-      [variableNames.bunTemporary]: yield* Effect.orElseSucceed(made(fileSystem, path.resolve(cwd, place)), () =>
-        directory)
-    }
+    const parent = services.path.resolve(cwd, place)
+    yield* services.leash.watch(parent)
+    return { [variableNames.bunTemporary]: yield* Effect.orElseSucceed(made(services, parent), () => directory) }
   })
 
 /**
@@ -138,7 +139,7 @@ export const make = (
 ): Effect.Effect<Isolated, OpenCodeConfigError, Scope.Scope> =>
   Effect.gen(function*() {
     const { fileSystem, path } = services
-    const directory = yield* temporary(fileSystem)
+    const directory = yield* temporary(services)
     const shared = {
       directory,
       temporary: { TMPDIR: directory, TMP: directory, TEMP: directory },

@@ -9,6 +9,8 @@ import { noAgents } from "../opencode/dialect.js"
 import type { Dialect, Found } from "../opencode/dialect.js"
 import * as secretSearch from "../opencode/secretSearch.js"
 import { revealed, variableNames } from "../opencode/variables.js"
+import * as orphans from "../process/orphans.js"
+import * as owners from "../process/owner.js"
 import * as configFiles from "./configFiles.js"
 import * as directories from "./directories.js"
 import * as knownSecrets from "./knownSecrets.js"
@@ -87,13 +89,22 @@ const found = (
     return { inherited, agents }
   })
 
+/** The programs that a process belongs to: this one, and those around it. */
+const programMark = (client: Pick<Launcher, "leash">): Effect.Effect<{ readonly [name: string]: string }> =>
+  Effect.gen(function*() {
+    const program = yield* client.leash.program
+    if (program === undefined) return {}
+    const above = yield* HostEnvironment.variable(orphans.variable)
+    return { [orphans.variable]: `${above ?? ""}:${owners.format(program)}` }
+  })
+
 /**
  * Prepares the directories of a process and returns all of its variables. Later ones win: the caller's `TMPDIR` is
  * used, the caller's data directory only locates the stored credentials, and `BUN_TMPDIR` is the parent of the private
  * directory. All other settings override those of the start-up profile.
  */
 export const make = (
-  client: Pick<Launcher, "environment" | "isolation" | "fileSystem" | "path">,
+  client: Pick<Launcher, "environment" | "isolation" | "fileSystem" | "path" | "leash">,
   dialect: Dialect,
   config: RunConfig,
   cwd: string
@@ -114,7 +125,8 @@ export const make = (
       PWD: cwd,
       ...own,
       ...isolated.unpacked,
-      ...isolated.data
+      ...isolated.data,
+      ...(yield* programMark(client))
     }
     return {
       env: { ...env, ...(yield* loopback.unproxied((name) => valueOf(client, env, name))) },

@@ -5,6 +5,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
 import * as HostEnvironment from "../../HostEnvironment.js"
 import type { Isolation } from "../../Isolation.js"
 import type { Options } from "../../OpenCode.js"
@@ -13,6 +14,9 @@ import type { RunOptions } from "../../RunOptions.js"
 import type { Version } from "../../Version.js"
 import type { Dialect } from "../opencode/dialect.js"
 import { variableNames } from "../opencode/variables.js"
+import type { Leash } from "../process/leash.js"
+import * as leashes from "../process/leash.js"
+import * as limitMarks from "../process/limitMark.js"
 import * as processList from "../process/list.js"
 import type { Owner } from "../process/owner.js"
 import type { ProcessTable } from "../process/table.js"
@@ -34,9 +38,10 @@ export interface Launcher {
   readonly path: Path.Path
   readonly table: ProcessTable
   readonly modelList: ModelList
-  /** This program's identity, by which its processes are recognized as orphans after it has died. Determined once. */
-  readonly program: Effect.Effect<Owner | undefined>
-  /** Found once; searched again after a failure. */
+  /** Ends everything with the program. */
+  readonly leash: Leash
+  readonly limitMark: limitMarks.LimitMark
+  /** Found once; fails again and again if it cannot be found. */
   readonly binary: Effect.Effect<string, OpenCodeBinaryNotFoundError>
   /** Queried once; queried again after a failure. */
   readonly release: Effect.Effect<Release, QueryError>
@@ -114,12 +119,12 @@ const program = (services: processList.Services): Effect.Effect<Owner | undefine
 
 /** Makes the launcher for a layer's options. The version is queried on first use. */
 export const make = (
-  options: Pick<Options, "binary" | "defaults" | "forceKillAfter" | "environment">,
+  options: Pick<Options, "binary" | "defaults" | "forceKillAfter" | "environment" | "leash">,
   isolation: Isolation
 ): Effect.Effect<
   Omit<Launcher, "release">,
   never,
-  CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path
+  CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path | Scope.Scope
 > =>
   Effect.gen(function*() {
     const executor = yield* CommandExecutor.CommandExecutor
@@ -129,12 +134,17 @@ export const make = (
       Effect.provideService(FileSystem.FileSystem, fileSystem),
       Effect.provideService(Path.Path, path)
     )
+    const self = yield* once(program({ executor, fileSystem, path }))
+    const limitMark = path.sep === "\\" ? limitMarks.none : yield* limitMarks.make({ fileSystem })
     return {
       executor,
       fileSystem,
       path,
       table: yield* table.make({ executor, fileSystem, path }),
-      program: yield* once(program({ executor, fileSystem, path })),
+      leash: options.leash === false
+        ? leashes.none(self)
+        : yield* leashes.make({ executor, fileSystem, path }, self, limitMark.program),
+      limitMark,
       modelList: yield* modelList.make(fileSystem),
       binary: yield* once(find),
       defaults: options.defaults ?? {},

@@ -1,5 +1,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import { OpenCodeProcessError } from "../../OpenCodeError.js"
@@ -49,7 +51,7 @@ export const make = (
     const cwd = options?.cwd ?? client.path.resolve(".")
     const env = options?.env ?? (yield* environment.make(client, dialects.unversioned, client.defaults, cwd)).env
     const file = options?.throughFile === true && client.path.sep === "/"
-      ? yield* Effect.option(client.fileSystem.makeTempFileScoped({ prefix: "effect-opencode-" }))
+      ? yield* Effect.option(client.fileSystem.makeTempFileScoped({ prefix: client.leash.prefix }))
       : Option.none<string>()
     const maxOutput = limitOf(Option.isSome(file))
     const id = `query-${args[0]}`
@@ -76,23 +78,36 @@ export const make = (
     }
     const stdout: Array<string> = []
     let size = 0
-    const pipes = Effect.all([
-      Stream.runForEach(
+    let reads = 0
+    const readers = yield* Effect.all([
+      Effect.fork(Stream.runForEach(
         Stream.decodeText(Stream.tap(running.stdout, (bytes) => {
+          reads++
           size += bytes.length
           return size > maxOutput ? Effect.fail("too much") : Effect.void
         })),
         (text) => Effect.sync(() => stdout.push(text))
-      ),
-      Stream.runForEach(running.stderr, (bytes) => Effect.sync(() => keep(lines.push(bytes))))
-    ], { concurrency: "unbounded", discard: true })
-    const over = Effect.ignore(Effect.raceFirst(
-      // A process closes its pipes before it exits; ending it in between would replace its exit code by a signal.
-      Effect.andThen(pipes, running.exit),
-      // Another process can hold the pipes of one that has exited.
-      Effect.andThen(running.exit, Effect.sleep(drain.patience))
-    ))
-    const isInTime = Option.isSome(yield* Effect.timeoutOption(over, patience))
+      )),
+      Effect.fork(Stream.runForEach(running.stderr, (bytes) =>
+        Effect.sync(() => {
+          reads++
+          keep(lines.push(bytes))
+        })))
+    ])
+    const isInTime = Option.isSome(
+      yield* Effect.raceFirst(
+        // A process closes its pipes before it exits: a signal in between would replace its exit code.
+        Effect.andThen(Effect.all(readers.map(Fiber.join), { concurrency: "unbounded", discard: true }), running.exit),
+        running.exit
+      ).pipe(
+        // Something else can hold the pipes of a process that has exited.
+        Effect.andThen(drain.until(readers, { reads: () => reads, isReading: () => true })),
+        Effect.ignore,
+        Effect.timeoutOption(patience)
+      )
+    )
+    const outcomes = yield* Effect.forEach(readers, Fiber.poll)
+    const isBroken = outcomes.some(Option.exists((outcome) => Exit.isFailure(outcome) && !Exit.isInterrupted(outcome)))
     keep(lines.flush())
     const survivors = yield* running.terminate()
     const exit = yield* Effect.map(
@@ -105,7 +120,7 @@ export const make = (
         Effect.orElseSucceed(() => 0)
       )
     }
-    if (isInTime && size <= maxOutput && exit._tag === "Code" && exit.code === 0) {
+    if (isInTime && !isBroken && size <= maxOutput && exit._tag === "Code" && exit.code === 0) {
       return Option.isNone(file)
         ? stdout.join("")
         : yield* Effect.orElseSucceed(client.fileSystem.readFileString(file.value), () => "")
@@ -124,6 +139,8 @@ export const make = (
         ? `\`opencode ${args.join(" ")}\` did not answer within ${Duration.format(patience)}`
         : size > maxOutput
         ? `\`opencode ${args.join(" ")}\` printed more than ${maxOutput / 1024 / 1024} MiB`
+        : isBroken
+        ? `the output of \`opencode ${args.join(" ")}\` could not be read to its end`
         : undefined,
       partial
     })

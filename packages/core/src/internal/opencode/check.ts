@@ -2,10 +2,12 @@ import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as ParseResult from "effect/ParseResult"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Permission from "../../Permission.js"
 import { RunConfig } from "../../RunConfig.js"
 import type { Budget, RunOptions } from "../../RunOptions.js"
+import * as schemaText from "../util/schemaText.js"
 import * as configContent from "./configContent.js"
 import * as homePath from "./homePath.js"
 import type { Problem } from "./problem.js"
@@ -31,7 +33,7 @@ const fromIssue = (issue: ParseResult.ParseIssue, path: ReadonlyArray<PropertyKe
       const here = path.map(String).join(".")
       // If no member of a union matches the value better than the others, the whole union was expected.
       return issue.ast._tag === "Union" && problems.every((inner) => inner.path === here)
-        ? { path: here, reason: `${String(issue.ast)} was expected` }
+        ? { path: here, reason: schemaText.expected(issue.ast) }
         : problems.find((inner) => inner.path !== here) ?? problems[0]
     }
     case "Refinement":
@@ -42,7 +44,7 @@ const fromIssue = (issue: ParseResult.ParseIssue, path: ReadonlyArray<PropertyKe
     case "Missing":
       return { path: path.map(String).join("."), reason: "required" }
     default:
-      return { path: path.map(String).join("."), reason: `${String(issue.ast)} was expected` }
+      return { path: path.map(String).join("."), reason: schemaText.expected(issue.ast) }
   }
 }
 
@@ -91,7 +93,7 @@ const inArguments = ["agent", "command", "sessionId", "attach", "dir", "title", 
 /** Explains why no argument or variable can hold a text: both are UTF-8 without NUL. */
 const unsayable = (text: string): string | undefined =>
   text.includes("\0")
-    ? "an argument cannot contain NUL"
+    ? "it holds NUL, which ends a text between programs"
     : /\p{Surrogate}/u.test(text)
     ? "contains a lone surrogate, which UTF-8 cannot encode"
     : undefined
@@ -108,7 +110,8 @@ const values = (options: RunOptions): Option.Option<Problem> => {
     const reason = file === "" ? "is empty, and OpenCode would attach the directory" : unsayable(file)
     if (reason !== undefined) return problem(`files.${index}`, reason)
   }
-  return Option.none()
+  const reason = unsayable(options.password === undefined ? "" : Redacted.value(options.password))
+  return reason === undefined ? Option.none() : problem("password", reason)
 }
 
 /** A running server does not receive our configuration. */

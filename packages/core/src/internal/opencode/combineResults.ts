@@ -4,6 +4,7 @@ import { RunResult } from "../../RunResult.js"
 import * as TokenUsage from "../../TokenUsage.js"
 import * as limits from "../util/limits.js"
 import * as tail from "../util/tail.js"
+import { unchecked } from "../util/unchecked.js"
 
 /**
  * Combines the results of several turns: usage, durations and events are added up; the answer and the exit are those of
@@ -16,7 +17,7 @@ export const combine = (results: Arr.NonEmptyReadonlyArray<RunResult>): RunResul
   const stderr = tail.make(limits.kept)
   for (const result of results) stderr.push(result.stderr, true)
   const rawLines = results.flatMap((result) => result.rawLines ?? [])
-  return new RunResult({
+  return unchecked(RunResult, {
     runId: results[0].runId,
     answer: last.answer,
     text: last.text,
@@ -35,5 +36,5 @@ export const combine = (results: Arr.NonEmptyReadonlyArray<RunResult>): RunResul
     rawLines: results.some((result) => result.rawLines !== undefined) ? rawLines : undefined,
     attempts: sum((result) => result.attempts),
     duration: results.reduce((total, result) => Duration.sum(total, result.duration), Duration.zero)
-  }, { disableValidation: true })
+  })
 }

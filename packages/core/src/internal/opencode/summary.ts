@@ -94,9 +94,9 @@ export const make = (options: {
       ? { _tag: "PermissionRejected", permission: event.tool, patterns: [] }
       : explain(said, event)
   }
-  let begun = 0
-  let finished = 0
-  /** Set since the previous step has finished. */
+  /** Whether the last step began and has not finished. */
+  let isInStep = false
+  /** Since the step before this one has finished. */
   let lostInStep = false
   let saidInStep = false
   const lose = (): void => {
@@ -169,7 +169,8 @@ export const make = (options: {
       }
       switch (event._tag) {
         case "StepStart":
-          self.steps = Math.max(finished, ++begun)
+          self.steps++
+          isInStep = true
           if (!answer.summarizes()) hasEnded = false
           self.finished = false
           // The run continued, so the rejection did not end it.
@@ -177,8 +178,9 @@ export const make = (options: {
           return
         case "StepFinish":
           if (decode.isToolCall(event)) self.toolCalls++
-          // Every finished step began, even if the line of its start was lost.
-          self.steps = Math.max(++finished, begun)
+          // Every finished step began, also if the line that said so was lost.
+          if (!isInStep) self.steps++
+          isInStep = false
           self.usage = TokenUsage.add(self.usage, event.tokens)
           self.cost += event.cost
           if (event.unread?.some((field) => costs.test(field)) === true) self.unpriced = true

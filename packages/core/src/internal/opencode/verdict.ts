@@ -21,6 +21,7 @@ import type { RunError, RunSnapshot } from "../../OpenCodeError.js"
 import type { ProviderRetry, SessionError } from "../../RunEvent.js"
 import * as json from "../util/json.js"
 import { isObject } from "../util/object.js"
+import { unchecked } from "../util/unchecked.js"
 import * as check from "./check.js"
 import type { CrashTexts } from "./dialect.js"
 import * as providerErrors from "./providerErrors.js"
@@ -80,25 +81,22 @@ export interface Finished {
   readonly forced: boolean
 }
 
-/** The facts are ours; validating every event of a long run again would cost more than reading them. */
-const trusted = true
-
 const stderrOf = ({ ownStderr, partial }: Facts): string => ownStderr ?? partial.stderr
 
 const fromGuard = (guard: Exclude<Guard, { readonly _tag: "ExitGrace" }>, facts: Facts): RunError => {
   const { partial } = facts
   switch (guard._tag) {
     case "Timeout":
-      return new OpenCodeTimeoutError({ phase: guard.phase, limit: guard.limit, partial }, trusted)
+      return unchecked(OpenCodeTimeoutError, { phase: guard.phase, limit: guard.limit, partial })
     case "Budget":
-      return new OpenCodeBudgetError({
+      return unchecked(OpenCodeBudgetError, {
         scope: guard.unpriced ?? "run",
         limit: guard.limit,
         max: guard.max,
         reached: guard.reached,
         ...(guard.unpriced === undefined ? {} : { unpriced: true }),
         partial
-      }, trusted)
+      })
     case "AgentFallback":
       return new OpenCodeConfigError(check.agentFallback(guard))
     case "ProviderRetries": {
@@ -110,7 +108,7 @@ const fromGuard = (guard: Exclude<Guard, { readonly _tag: "ExitGrace" }>, facts:
       const why = guard.isHopeless === true
         ? "OpenCode would retry, which cannot succeed"
         : `the last of ${guard.retry.attempt} failed attempts, \`maxProviderRetries\``
-      return new OpenCodeSessionError({
+      return unchecked(OpenCodeSessionError, {
         kind: guard.retry.kind,
         errorName: guard.isHopeless === true ? "ProviderRefusal" : "ProviderRetryLimit",
         reason: `${facts.redact(guard.retry.reason)} (${why})`,
@@ -118,7 +116,7 @@ const fromGuard = (guard: Exclude<Guard, { readonly _tag: "ExitGrace" }>, facts:
         providerRetries: guard.retry.attempt,
         error: undefined,
         partial
-      }, trusted)
+      })
     }
   }
 }
@@ -131,10 +129,10 @@ const markOf = (event: SessionError): unknown => {
 
 const fromSessionError = (event: SessionError, facts: Facts): RunError => {
   const { evidence, partial, redact } = facts
-  if (event.kind === "aborted") return new OpenCodeCancelledError({ partial }, trusted)
+  if (event.kind === "aborted") return unchecked(OpenCodeCancelledError, { partial })
   // "Unexpected server error. Check server logs": the log is on stderr.
   const logged = event.kind === "other" ? facts.crashTexts.missingModel(stderrOf(facts), markOf(event)) : undefined
-  return new OpenCodeSessionError({
+  return unchecked(OpenCodeSessionError, {
     kind: logged === undefined ? event.kind : "model-not-found",
     errorName: redact(event.name),
     reason: redact(logged ?? event.message),
@@ -144,7 +142,7 @@ const fromSessionError = (event: SessionError, facts: Facts): RunError => {
     providerRetries: evidence.retries,
     error: json.bounded(providerErrors.sanitize(event.raw["error"], redact)),
     partial
-  }, trusted)
+  })
 }
 
 /** Signals that ask a program to stop; a SIGKILL can also come from the kernel, out of memory. */
@@ -158,20 +156,21 @@ const fromExit = (facts: Facts): RunError | undefined => {
     case "Settled":
       return undefined
     case "Server":
-      return new OpenCodeServerError({ ...exit.error, partial }, trusted)
+      return unchecked(OpenCodeServerError, { ...exit.error, partial })
     case "Lost":
-      return new OpenCodeProcessError({ partial }, trusted)
+      return unchecked(OpenCodeProcessError, { partial })
     case "Signal":
       return cancelling.has(exit.signal)
-        ? new OpenCodeCancelledError({ signal: exit.signal, partial }, trusted)
-        : new OpenCodeProcessError({ signal: exit.signal, partial }, trusted)
+        ? unchecked(OpenCodeCancelledError, { signal: exit.signal, partial })
+        : unchecked(OpenCodeProcessError, { signal: exit.signal, partial })
     case "Code":
       return exit.code === 0 || (evidence.finished && evidence.recovered)
         ? undefined
-        : new OpenCodeProcessError(
-          { exitCode: exit.code, hint: facts.crashTexts.hint(stderrOf(facts)), partial },
-          trusted
-        )
+        : unchecked(OpenCodeProcessError, {
+          exitCode: exit.code,
+          hint: facts.crashTexts.hint(stderrOf(facts)),
+          partial
+        })
   }
 }
 
@@ -197,28 +196,29 @@ export const decide = (facts: Facts): Either.Either<Finished, RunError> => {
   if (evidence.eventCount === 0 && evidence.retries === 0 && exit._tag !== "Signal") {
     const signature = facts.crashTexts.sqlite(stderrOf(facts))
     if (signature !== undefined && !(exit._tag === "Code" && exit.code === 0)) {
-      return Either.left(new OpenCodeSqliteError({ signature, exitCode: codeOf(exit), partial }, trusted))
+      return Either.left(unchecked(OpenCodeSqliteError, { signature, exitCode: codeOf(exit), partial }))
     }
   }
   if (evidence.pendingError !== undefined) return Either.left(fromSessionError(evidence.pendingError, facts))
   if (evidence.rejection !== undefined && !evidence.finished) {
     const { patterns, permission } = evidence.rejection
     return Either.left(
-      new OpenCodePermissionError(
-        { permission: facts.redact(permission), patterns: patterns.map(facts.redact), partial },
-        trusted
-      )
+      unchecked(OpenCodePermissionError, {
+        permission: facts.redact(permission),
+        patterns: patterns.map(facts.redact),
+        partial
+      })
     )
   }
   const ended = fromExit(facts)
   if (ended !== undefined) return Either.left(ended)
   if (!evidence.finished || evidence.finishReason === undefined || evidence.answerLost === true) {
     return Either.left(
-      new OpenCodeIncompleteError({ finishReason: evidence.finishReason, exitCode: codeOf(exit), partial }, trusted)
+      unchecked(OpenCodeIncompleteError, { finishReason: evidence.finishReason, exitCode: codeOf(exit), partial })
     )
   }
   if (partial.survivors.length > 0) {
-    return Either.left(new OpenCodeProcessError({ exitCode: codeOf(exit), partial }, trusted))
+    return Either.left(unchecked(OpenCodeProcessError, { exitCode: codeOf(exit), partial }))
   }
   return Either.right({
     finishReason: evidence.finishReason,

@@ -198,6 +198,8 @@ export interface Self {
   readonly pid: number
   /** The start time in `/proc`; empty without `/proc`. */
   readonly started: string
+  /** The boot of the machine, to which pids and times belong; empty if the system does not name it. */
+  readonly boot: string
 }
 
 /** Identifies this process; `undefined` if that is not possible. */
@@ -209,13 +211,17 @@ export const self = (services: Services): Effect.Effect<Self | undefined> =>
       const namespace = yield* Effect.orElseSucceed(fileSystem.readLink("/proc/self/ns/pid"), () => "")
       const text = yield* Effect.orElseSucceed(fileSystem.readFileString("/proc/self/stat"), () => "")
       const stat = parseStat(text)
-      return stat === undefined
-        ? undefined
-        : { namespace: /\d+/.exec(namespace)?.[0] ?? "", pid: stat.pid, started: stat.identity }
+      const boot = yield* Effect.orElseSucceed(fileSystem.readFileString("/proc/sys/kernel/random/boot_id"), () => "")
+      return stat === undefined ? undefined : {
+        namespace: /\d+/.exec(namespace)?.[0] ?? "",
+        pid: stat.pid,
+        started: stat.identity,
+        boot: /^[0-9a-f-]{36}$/.exec(boot.trim())?.[0] ?? ""
+      }
     }
     const text = yield* Effect.orElseSucceed(executor.string(Command.make("sh", "-c", "echo $PPID")), () => "")
     const pid = Number.parseInt(text, 10)
-    return pid > 0 ? { namespace: "", pid, started: "" } : undefined
+    return pid > 0 ? { namespace: "", pid, started: "", boot: "" } : undefined
   })
 
 /** The pid of this process in the namespace of `/proc`; 0 without `/proc`. */

@@ -10,7 +10,7 @@ import * as owners from "./owner.js"
 import * as processTable from "./table.js"
 import type { ProcessTable, Seen } from "./table.js"
 
-/** The variable by which a run's processes name the program that started the run. */
+/** The program that has started a run, after those around it, as the environment of the run's processes names them. */
 export const variable = "EFFECT_OPENCODE_PROGRAM"
 
 interface Services {
@@ -30,13 +30,13 @@ const isUnderWay = (services: Services, runId: string): Effect.Effect<boolean> =
     // A run nested in this one has its own id last, and names its own program.
     const programOf = (environment: string): string | undefined =>
       processList.valueIn(environment, processTable.variable)?.split(":").at(-1) === runId
-        ? processList.valueIn(environment, variable)
+        ? owners.innermost(processList.valueIn(environment, variable))
         : undefined
     const table = yield* processList.list(services, programOf)
     const programs = new Set(table.flatMap(({ found }) => found === undefined ? [] : [found]))
     const self = programs.size === 0 ? undefined : yield* processList.self(services)
     if (self === undefined) return false
-    const reader: owners.Reader = { self, above: yield* HostEnvironment.variable(variable) }
+    const reader: owners.Reader = { self, above: owners.innermost(yield* HostEnvironment.variable(variable)) }
     return !(yield* Effect.every(programs, (program) => owners.isDead(services, table, reader, program)))
   })
 
@@ -44,11 +44,11 @@ const waitGone = (
   members: Effect.Effect<ReadonlyArray<Seen>>,
   found: ReadonlyArray<Seen>,
   patience: Duration.Duration
-) =>
-  Effect.iterate(found, {
-    while: (pids) => pids.length > 0,
-    body: () => Effect.delay(members, 50)
-  }).pipe(Effect.timeoutOption(patience), Effect.map(Option.isSome))
+): Effect.Effect<boolean> => {
+  const poll = (left: ReadonlyArray<Seen>): Effect.Effect<void> =>
+    left.length === 0 ? Effect.void : Effect.flatMap(Effect.delay(members, 50), poll)
+  return Effect.map(Effect.timeoutOption(poll(found), patience), Option.isSome)
+}
 
 /** Ends the processes that a dead program left of a run, so that nothing else writes into its session. */
 export const end = (services: Services, runId: string): Effect.Effect<void> =>

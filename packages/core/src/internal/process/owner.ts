@@ -5,12 +5,18 @@ import type { Listed } from "./list.js"
 /** The identity of a program that started processes, distinct from a later one with the same pid. */
 export type Owner = processList.Self
 
-export const format = ({ namespace, pid, started }: Owner): string => `${namespace}/${pid}/${started}`
+export const format = ({ boot, namespace, pid, started }: Owner): string =>
+  [namespace, pid, started, ...(boot === "" ? [] : [boot])].join("/")
 
 export const parse = (text: string): Owner | undefined => {
-  const match = /^(\d*)\/([1-9]\d*)\/(\d*)$/.exec(text)
-  return match === null ? undefined : { namespace: match[1]!, pid: Number(match[2]), started: match[3]! }
+  const match = /^(\d*)\/([1-9]\d*)\/(\d*)(?:\/([0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}))?$/.exec(text)
+  return match === null
+    ? undefined
+    : { namespace: match[1]!, pid: Number(match[2]), started: match[3]!, boot: match[4] ?? "" }
 }
+
+/** The last of the owners that a variable names: the others are around it. */
+export const innermost = (value: string | undefined): string | undefined => value?.split(":").at(-1)
 
 export interface Reader {
   readonly self: Owner
@@ -19,8 +25,8 @@ export interface Reader {
 }
 
 /**
- * Decides from a process list if an owner is alive. In doubt it is: nothing is known about other namespaces, and
- * without a start time an equal pid is enough. A process missing from the list may just be unreadable.
+ * The state of an owner according to a list of processes. In doubt it lives: nothing is known about another namespace or
+ * machine, and without a time a pid is enough. An owner that is missing from the list may be one that could not be read.
  */
 const stateOf = (
   table: ReadonlyArray<Listed<unknown>>,
@@ -29,6 +35,7 @@ const stateOf = (
 ): "alive" | "dead" | "missing" => {
   const owner = text === above ? undefined : parse(text)
   if (owner === undefined || owner.namespace !== self.namespace) return "alive"
+  if (owner.boot !== "" && self.boot !== "" && owner.boot !== self.boot) return "alive"
   const found = table.find((p) => p.pid === owner.pid)
   if (found === undefined) return "missing"
   return !found.zombie && (owner.started === "" || found.identity === owner.started) ? "alive" : "dead"

@@ -11,6 +11,7 @@ import * as Scope from "effect/Scope"
 import type * as Stream from "effect/Stream"
 import { OpenCodeSpawnError } from "../../OpenCodeError.js"
 import * as systemError from "../util/systemError.js"
+import * as limitMark from "./limitMark.js"
 import type { ProcessTable, Seen } from "./table.js"
 import * as wholeStdin from "./wholeStdin.js"
 import type { Invocation } from "./wholeStdin.js"
@@ -43,6 +44,8 @@ export interface StartOptions {
   readonly extendEnv: boolean
   /** The id of the run, in the variable `processTable.variable` of its processes. */
   readonly marker: string
+  /** The same for processes with an empty environment, see `limitMark`. */
+  readonly limit?: string | undefined
   readonly forceKillAfter: Duration.Duration
   /** If set, the process is not started with incomplete stdin. */
   readonly wholeStdin?: wholeStdin.Options | undefined
@@ -95,9 +98,10 @@ export const start = (
       // The executor's own finalizer waits for ever for a process that cannot be ended, so it gets a scope that can be
       // abandoned.
       const processScope = yield* Scope.make()
-      const { binary, invocation } = options.wholeStdin === undefined
+      const program = options.wholeStdin === undefined
         ? options
         : wholeStdin.guarded(options, options.wholeStdin)
+      const { binary, invocation } = limitMark.wrap(program, options.limit)
       const command = Command.make(binary, ...invocation.args).pipe(
         Command.workingDirectory(options.cwd),
         Command.env(invocation.env, { extendEnv: options.extendEnv }),
@@ -132,7 +136,9 @@ export const start = (
       )
 
       let known: ReadonlyArray<Seen> = []
-      const members = Effect.suspend(() => table.members({ pid: process.pid, marker: options.marker, before, known }))
+      const members = Effect.suspend(() =>
+        table.members({ pid: process.pid, marker: options.marker, limit: options.limit, before, known })
+      )
         .pipe(
           Effect.tap((found) =>
             Effect.sync(() => {
@@ -143,10 +149,10 @@ export const start = (
 
       // The executor's `kill` waits for the exit without a limit, so it runs on its own fiber.
       const signalGroup = (signal: CommandExecutor.Signal) =>
-        Effect.unlessEffect(
-          process.kill(signal).pipe(Effect.ignore, Effect.interruptible, Effect.forkIn(processScope)),
-          Deferred.isDone(exited)
-        )
+        Effect.flatMap(Deferred.isDone(exited), (isDone) =>
+          isDone
+            ? Effect.void
+            : process.kill(signal).pipe(Effect.ignore, Effect.interruptible, Effect.forkIn(processScope)))
 
       const gone = Effect.zipWith(Deferred.isDone(exited), members, (isDone, left) => isDone && left.length === 0)
 

@@ -1,12 +1,13 @@
 import * as Command from "@effect/platform/Command"
 import * as Effect from "effect/Effect"
 import * as Function from "effect/Function"
+import * as limitMark from "./limitMark.js"
 import * as processList from "./list.js"
 import * as snapshot from "./snapshot.js"
 
 /** A process of the machine, with what ending a run needs. */
 export interface ProcessInfo extends processList.ProcessInfo {
-  /** True if its environment names the run. */
+  /** Whether its environment, or its limit, names the run. */
   readonly marked: boolean
 }
 
@@ -57,7 +58,9 @@ export interface ProcessTable {
   readonly members: (run: {
     readonly pid: number
     readonly marker: string
-    /** The processes that existed before the run; they are not read. */
+    /** The limit that stands for the run, see `limitMark`. */
+    readonly limit?: string | undefined
+    /** What was there before the run began: none of it is of the run, so none of it is read. */
     readonly before?: snapshot.Baseline | undefined
     /** Processes found earlier; they are found again even if their parents have ended. */
     readonly known?: ReadonlyArray<Seen>
@@ -67,7 +70,13 @@ export interface ProcessTable {
   readonly trackLeader: (pid: number) => () => void
 }
 
-type Environed = processList.Listed<string>
+/** What a process was started with. */
+interface Origin {
+  readonly environment: string
+  readonly limit: string | undefined
+}
+
+type Environed = processList.Listed<Origin>
 
 /** Makes the snapshots of the table, which read only the processes that a caller needs. */
 const survey =
@@ -78,7 +87,15 @@ const survey =
         const entry = { pid, identity, info: undefined }
         return snapshot.isKnownToAll(entry, wanted)
           ? Effect.succeed(entry)
-          : Effect.map(processList.readProcess(services, pid, Function.identity), (info) => ({ pid, identity, info }))
+          : Effect.zipWith(
+            processList.readProcess(services, pid, Function.identity),
+            limitMark.read(services, pid),
+            (info, limit) => ({
+              pid,
+              identity,
+              info: info === undefined ? undefined : { ...info, found: { environment: info.found, limit } }
+            })
+          )
       })
     return Effect.flatMap(
       processList.pids(services),
@@ -91,7 +108,8 @@ export const make = (services: processList.Services): Effect.Effect<ProcessTable
   Effect.gen(function*() {
     const { executor } = services
     const self = yield* processList.selfPid(services)
-    const all = Effect.map(processList.list(services, Function.identity), (listed) =>
+    const toOrigin = (environment: string): Origin => ({ environment, limit: undefined })
+    const all = Effect.map(processList.list(services, toOrigin), (listed) =>
       listed.map((info): snapshot.Entry<Environed> => ({ pid: String(info.pid), identity: undefined, info })))
     const leaders = new Set<string>()
     const { changedSince, baseline } = snapshot.make(
@@ -105,9 +123,12 @@ export const make = (services: processList.Services): Effect.Effect<ProcessTable
         return () => leaders.delete(String(pid))
       },
       baseline,
-      members: ({ before, known = [], marker, pid }) =>
+      members: ({ before, known = [], limit, marker, pid }) =>
         Effect.map(changedSince(before), (listed) => {
-          const table = listed.map(({ found, ...info }) => ({ ...info, marked: isMarked(found, marker) }))
+          const table = listed.map(({ found, ...info }) => ({
+            ...info,
+            marked: isMarked(found.environment, marker) || (limit !== undefined && found.limit === limit)
+          }))
           const ours = new Set(members(table, { pid, except: new Set([self]), known }))
           return table.filter((p) => ours.has(p.pid)).map(({ identity, pid }) => ({ identity, pid }))
         }),

@@ -20,6 +20,7 @@ import { RunResult } from "../../RunResult.js"
 import * as Transcript from "../../Transcript.js"
 import * as runSnapshot from "../opencode/runSnapshot.js"
 import * as monotonicClock from "../util/monotonicClock.js"
+import { unchecked } from "../util/unchecked.js"
 import * as attempt from "./attempt.js"
 import type { Client } from "./client.js"
 import type { Lifetime } from "./lifetime.js"
@@ -276,7 +277,7 @@ const openTranscript = (client: Client, settled: plan.Plan) =>
   )
 
 const toResult = ({ answer, finished, partial, recovered }: attempt.Success): RunResult =>
-  new RunResult({
+  unchecked(RunResult, {
     runId: partial.runId,
     answer,
     text: partial.text,
@@ -295,7 +296,7 @@ const toResult = ({ answer, finished, partial, recovered }: attempt.Success): Ru
     rawLines: partial.rawLines,
     attempts: partial.attempts,
     duration: partial.duration
-  }, { disableValidation: true })
+  })
 
 /** Runs to the end and returns the result. */
 export const toEnd = (

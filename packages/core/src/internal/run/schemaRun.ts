@@ -11,6 +11,7 @@ import * as TokenUsage from "../../TokenUsage.js"
 import * as budgets from "../opencode/budget.js"
 import { combine } from "../opencode/combineResults.js"
 import * as defaults from "../util/limits.js"
+import { unchecked } from "../util/unchecked.js"
 
 const nothing = { steps: 0, cost: 0, tokens: 0, toolCalls: 0 }
 
@@ -95,21 +96,21 @@ const ofAllTurns = (
     lostLines: earlier.lostLines + (partial.lostLines ?? 0)
   })
   if (error._tag === "OpenCodeTimeoutError" && error.phase === "total") {
-    return new OpenCodeTimeoutError({
+    return unchecked(OpenCodeTimeoutError, {
       phase: "total",
       limit: limits.timeout,
       partial: whole(error.partial)
-    }, true)
+    })
   }
   if (error._tag === "OpenCodeBudgetError" && error.partial !== undefined) {
-    return new OpenCodeBudgetError({
+    return unchecked(OpenCodeBudgetError, {
       scope: error.scope,
       limit: error.limit,
       max: error.scope === "fleet" ? error.max : limits.budget[error.limit] ?? error.max,
       ...(error.unpriced === true ? { unpriced: true } : {}),
       reached: spentBy(results)[error.limit] + error.reached,
       partial: whole(error.partial)
-    }, true)
+    })
   }
   return error
 }
@@ -118,11 +119,11 @@ const ofAllTurns = (
 const cleaned = (error: SchemaError, clean: <A>(value: A) => A): SchemaError => {
   switch (error._tag) {
     case "OpenCodeOutputError":
-      return new OpenCodeOutputError(clean({ ...error }), true)
+      return unchecked(OpenCodeOutputError, clean({ ...error }))
     case "OpenCodeTimeoutError":
-      return new OpenCodeTimeoutError(clean({ ...error }), true)
+      return unchecked(OpenCodeTimeoutError, clean({ ...error }))
     case "OpenCodeBudgetError":
-      return new OpenCodeBudgetError(clean({ ...error }), true)
+      return unchecked(OpenCodeBudgetError, clean({ ...error }))
     default:
       return error
   }

@@ -26,8 +26,6 @@ import * as retryCount from "../opencode/retryCount.js"
 import * as stderrFacts from "../opencode/stderr.js"
 import * as drain from "../process/drain.js"
 import * as orphans from "../process/orphans.js"
-import * as owners from "../process/owner.js"
-import type { Owner } from "../process/owner.js"
 import * as spawn from "../process/spawn.js"
 import * as table from "../process/table.js"
 import * as plans from "../run/plan.js"
@@ -95,17 +93,13 @@ const finder = (client: Launcher) => {
 const prepare = (
   client: Launcher,
   plan: plans.Plan,
-  { binary, dialect, version }: Binary,
-  program: Owner | undefined
+  { binary, dialect, version }: Binary
 ): Effect.Effect<Prepared, OpenCodeConfigError, Scope.Scope> =>
   Effect.gen(function*() {
     const around = yield* environment.make(client, dialect, plan.options, plan.cwd)
     // A nested run carries both ids, so that it is found for either run.
     const above = yield* HostEnvironment.variable(table.variable)
-    const marker = {
-      [table.variable]: `${above ?? ""}:${plan.runId}`,
-      ...(program === undefined ? {} : { [orphans.variable]: owners.format(program) })
-    }
+    const marker = { [table.variable]: `${above ?? ""}:${plan.runId}` }
     const started = {
       ...dialect.invocation(plan, version),
       env: { ...around.env, ...(yield* narrowedModels.variables(client, plan.options, around)), ...marker }
@@ -133,6 +127,7 @@ const prepare = (
               : undefined,
             extendEnv: client.environment.extend,
             marker: plan.runId,
+            limit: client.limitMark.next(),
             forceKillAfter: client.forceKillAfter,
             onExit: sink.watchdog.ended
           }),
@@ -286,7 +281,7 @@ const forSession = (
   Effect.gen(function*() {
     const { isolation } = client
     if (isolation === "run") {
-      const directory = yield* directories.temporary(client.fileSystem)
+      const directory = yield* directories.temporary(client)
       return { ...client, isolation: { directory: directories.dataIn(client.path, directory) } }
     }
     if (options.sessionId !== undefined && options.attach === undefined && typeof isolation === "object") {
@@ -315,7 +310,7 @@ export const make = (client: Launcher): Transport => {
         (found) =>
           Effect.as(
             checkVersion(plan, found),
-            () => Effect.flatMap(client.program, (program) => prepare(client, plan, found, program))
+            () => prepare(client, plan, found)
           )
       ),
     forSession: (plan) => Effect.map(forSession(client, plan), make),

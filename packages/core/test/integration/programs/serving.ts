@@ -3,6 +3,8 @@ import { CommandExecutor, FileSystem, HttpClient, Path } from "@effect/platform"
 import { NodeContext, NodeHttpClient, NodeRuntime } from "@effect/platform-node"
 import { Config, Duration, Effect, Layer, Schema } from "effect"
 import { RunConfig } from "effect-opencode"
+import * as leash from "../../../src/internal/process/leash.js"
+import * as limitMark from "../../../src/internal/process/limitMark.js"
 import * as table from "../../../src/internal/process/table.js"
 import * as credentials from "../../../src/internal/transport/server/credentials.js"
 import * as pools from "../../../src/internal/transport/server/pool.js"
@@ -19,6 +21,8 @@ const program = Effect.gen(function*() {
     fileSystem,
     path,
     table: yield* table.make({ executor, fileSystem, path }),
+    leash: leash.none(Effect.succeed(undefined)),
+    limitMark: limitMark.none,
     environment: { extend: true, variables: {} },
     forceKillAfter: Duration.seconds(5),
     httpClient: yield* HttpClient.HttpClient,

@@ -9,13 +9,19 @@ import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as MockCommandExecutor from "../../MockCommandExecutor.js"
-import { started } from "../started.js"
+import { isWatchdog, nothingToWatch, started } from "../started.js"
+import * as contents from "./content.js"
 import * as processes from "./process.js"
 
 /** Smaller numbers can be ids of real processes (Linux ends at 2^22). */
 const firstPid = 2 ** 30
 
-/** Selects the script that the n-th command plays. */
+/** What the watchdog prints instead of watching. */
+const watching: MockCommandExecutor.Script = {
+  steps: [{ _tag: "Stdout", chunks: contents.toChunks(nothingToWatch) }]
+}
+
+/** Which script the n-th command plays. */
 export type Select = (
   command: MockCommandExecutor.RecordedCommand,
   index: number
@@ -36,7 +42,8 @@ export const make = (select: Select): Effect.Effect<
     ): Effect.Effect<CommandExecutor.Process, PlatformError.PlatformError, Scope.Scope> =>
       Effect.suspend(() => {
         const entry = new processes.Entry(command)
-        const index = entries.push(entry) - 1
+        const isHidden = isWatchdog(command)
+        const index = isHidden ? -1 : entries.push(entry) - 1
         const pid = firstPid + index
         if (input === "inherit") {
           entry.endStdin()
@@ -47,7 +54,8 @@ export const make = (select: Select): Effect.Effect<
         if (command.stderr === "inherit") {
           entry.stderr.detach()
         }
-        const acquire = select(entry.record, index).pipe(
+        const selected = isHidden ? Effect.succeed(watching) : select(entry.record, index)
+        const acquire = selected.pipe(
           Effect.flatMap((script) => {
             entry.script = script
             return processes.spawn(entry, pid)

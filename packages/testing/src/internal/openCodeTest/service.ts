@@ -21,7 +21,8 @@ export const make = (
     version: client.version ?? "1.18.33",
     binary: disk.binary,
     isolation: "none",
-    environment: {}
+    environment: {},
+    leash: false
   }).pipe(
     Effect.provideService(FileSystem.FileSystem, disk.disk),
     Effect.provide(Path.layer)

@@ -12,6 +12,7 @@ import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { OpenCodeServerError } from "../../../OpenCodeError.js"
+import * as inTime from "../../util/inTime.js"
 import { isObject } from "../../util/object.js"
 import * as protocol from "./protocol.js"
 
@@ -227,10 +228,10 @@ export const make = (options: Options): Api => {
         }))
       ),
       Effect.mapError(lost(request)),
-      Effect.timeoutFail({
-        duration: patience,
-        onTimeout: () => failure(request, "unreachable", { detail: `no reply within ${Duration.format(patience)}` })
-      })
+      inTime.orFail(
+        patience,
+        () => failure(request, "unreachable", { detail: `no reply within ${Duration.format(patience)}` })
+      )
     )
 
   const spanned = <A>(request: Request, call: Call<A>): Call<A> =>

@@ -23,14 +23,18 @@ import * as owners from "../../process/owner.js"
 import * as spawn from "../../process/spawn.js"
 import * as table from "../../process/table.js"
 import * as ansi from "../../util/ansi.js"
+import * as inTime from "../../util/inTime.js"
 import * as limits from "../../util/limits.js"
 import * as lineSplitter from "../../util/lines.js"
 import * as tail from "../../util/tail.js"
 import * as credentials from "./credentials.js"
 import * as orphanedServers from "./orphanedServers.js"
 
-export interface Services
-  extends Pick<Launcher, "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter">
+export interface Services extends
+  Pick<
+    Launcher,
+    "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter" | "leash" | "limitMark"
+  >
 {
   /** The password of all servers, which is masked in the output of their tools. */
   readonly password: Redacted.Redacted
@@ -138,6 +142,7 @@ export const start = (
       invocation,
       extendEnv: services.environment.extend,
       marker: id,
+      limit: services.limitMark.next(),
       forceKillAfter: services.forceKillAfter
     })
     const keep = (line: lineSplitter.Line): void =>
@@ -158,10 +163,10 @@ export const start = (
     })
     const address = yield* Deferred.await(ready).pipe(
       Effect.raceFirst(Effect.flatMap(ended, (exit) => failure("start-failed", exit))),
-      Effect.timeoutFail({
-        duration: options.startTimeout,
-        onTimeout: () => failure("start-timeout", { detail: `not within ${Duration.format(options.startTimeout)}` })
-      }),
+      inTime.orFail(
+        options.startTimeout,
+        () => failure("start-timeout", { detail: `not within ${Duration.format(options.startTimeout)}` })
+      ),
       Effect.withSpan("OpenCode.server.start")
     )
     return {

@@ -11,6 +11,7 @@ import * as retryCount from "../../opencode/retryCount.js"
 import type * as verdicts from "../../opencode/verdict.js"
 import * as drain from "../../process/drain.js"
 import type { Running, Sink } from "../../run/transport.js"
+import * as inTime from "../../util/inTime.js"
 import type { Prompt } from "./api.js"
 import type { Connection } from "./connection.js"
 import * as eventMapper from "./eventMapper.js"
@@ -108,7 +109,7 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
         )
         if (yield* hasEnded) return
         yield* Effect.andThen(api.abort(sessionId), untilResting(sessionId)).pipe(
-          Effect.timeoutFail({ duration: turn.patience, onTimeout: () => "it took too long" })
+          inTime.orFail(turn.patience, () => "it took too long")
         )
         if (Option.isNone(waited)) return yield* Effect.fail("it had not begun yet")
       })

@@ -1,0 +1,10 @@
+import type { MakeOptions } from "effect/Schema"
+
+/**
+ * Builds a result or an error from facts that are ours. Checking every event of a long run again would cost more than
+ * reading them did.
+ */
+export const unchecked = <Fields, A>(
+  Class: new(fields: Fields, options?: MakeOptions) => A,
+  fields: NoInfer<Fields>
+): A => new Class(fields, { disableValidation: true })
