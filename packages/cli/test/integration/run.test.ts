@@ -115,7 +115,7 @@ describe("effect-opencode with the real OpenCode", () => {
       expect(yield* run(box, ["run", "x", "--timeout", "5"])).toMatchObject({ code: 2, stdout: "" })
       expect(yield* run(box, ["run", "x", "--binary", "/nowhere/opencode"])).toMatchObject({
         code: 3,
-        stderr: expect.stringMatching(/^error: There is no \/nowhere\/opencode.*\nhint: .*\n$/)
+        stderr: expect.stringMatching(/^error: \/nowhere\/opencode was not found; .*\nhint: .*\n$/)
       })
       expect(left(box)).toEqual(nothing)
     }).pipe(

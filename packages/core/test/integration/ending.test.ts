@@ -105,7 +105,7 @@ describe("nothing survives a run", () => {
       expect(error).toMatchObject({
         _tag: "OpenCodeCancelledError",
         signal: "SIGTERM",
-        partial: { steps: 0, survivors: [] }
+        partial: { steps: 1, survivors: [] }
       })
       expect(tags("partial" in error ? error.partial?.events : [])).toEqual(["StepStart"])
       expect(left(box)).toEqual(nothing)

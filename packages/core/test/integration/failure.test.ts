@@ -45,7 +45,7 @@ describe("a typed failure is returned", () => {
     Effect.gen(function*() {
       const error = yield* run("Hello", { budget: { steps: 2 } }).pipe(failing("OpenCodeBudgetError"))
       expect(error).toMatchObject({ scope: "run", limit: "steps", max: 2, reached: 3, partial: { survivors: [] } })
-      expect(error.partial?.text).toBe("and and ")
+      expect(error.partial?.text).toBe("and \n\nand ")
     }), { respond: ({ index }) => index < 2 ? Reply.noFinishReason("and ") : Reply.stall("and ") })
 
   real("for a provider with repeated failures", () =>

@@ -300,7 +300,7 @@ describe("a provider that never answers", () => {
       ], { concurrency: "unbounded" })
       expect(total).toMatchObject({ phase: "total", partial: { text: "", steps: 0 } })
       expect(total.partial.sessionId).toMatch(/^ses_/)
-      expect(idle).toMatchObject({ phase: "idle", partial: { text: "so far so good", steps: 0 } })
+      expect(idle).toMatchObject({ phase: "idle", partial: { text: "so far so good", steps: 1 } })
       expect(working_).toMatchObject({ phase: "idle" })
       yield* Deferred.succeed(released, undefined)
       expect((yield* Fiber.join(others)).text).toBe("done")
@@ -351,7 +351,7 @@ describe("a server that is killed", () => {
       expect(error).toMatchObject({
         reason: "exited",
         signal: "SIGKILL",
-        partial: { text: "First this.", steps: 1, usage: { total: 120 }, cost: 0.0001 }
+        partial: { text: "First this.", steps: 2, usage: { total: 120 }, cost: 0.0001 }
       })
       expect(error.partial?.sessionId).toMatch(/^ses_/)
       expect(tags(error.partial?.events)).toEqual(["StepStart", "Text", "ToolUse", "StepFinish", "StepStart"])
