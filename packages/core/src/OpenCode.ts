@@ -162,9 +162,10 @@ export interface Options {
    */
   readonly forceKillAfter?: Duration.DurationInput | undefined
   /**
-   * A watchdog process that ends the runs, their tools and their directories within 3 seconds when the program is gone
-   * without having ended them: killed, crashed, or left by `process.exit`. One for each layer, started with the first run;
-   * 1 MB and a few milliseconds. Linux and macOS. `false` starts none: what the program leaves goes on. Default: true.
+   * A watchdog process that ends the runs, their tools and their directories when the program is gone without having
+   * ended them: killed, crashed, or left by `process.exit`. That takes one to two seconds, more on an overloaded machine.
+   * One watchdog for each layer, started with the first run; about 1 MB. Linux and macOS. `false` starts none: the runs of
+   * a killed program then keep working. Default: true.
    */
   readonly leash?: boolean | undefined
   /**
