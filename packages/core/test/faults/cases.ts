@@ -431,7 +431,7 @@ export const cases: ReadonlyArray<Case> = [
       fault: "missing finish reason, `budget: { steps: 3 }`",
       outcome: "OpenCodeBudgetError",
       detail: "steps: 4 of 3",
-      text: /^(on ){3,4}$/,
+      text: /^(on \n\n){2,3}on $/,
       ...always(Reply.noFinishReason("on ")),
       options: { budget: { steps: 3 } }
     },
