@@ -1,21 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Scheduler } from "effect"
+import { Deferred, Effect, Fiber } from "effect"
 import * as fairSemaphore from "../src/internal/util/fairSemaphore.js"
-
-/** Interrupts the fiber that it drives before one of its operations, as a yield of the runtime can. */
-const interruptingAt = (position: number, onInterrupt: () => void): Scheduler.Scheduler => {
-  let operations = 0
-  return {
-    shouldYield: (fiber) => {
-      operations++
-      if (operations !== position) return false
-      onInterrupt()
-      fiber.unsafeInterruptAsFork(fiber.id())
-      return 0
-    },
-    scheduleTask: (task, priority, fiber) => Scheduler.defaultScheduler.scheduleTask(task, priority, fiber)
-  }
-}
+import { interruptingAt } from "./support/scheduler.js"
 
 const turns = Effect.repeatN(Effect.yieldNow(), 20)
 

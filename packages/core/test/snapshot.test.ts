@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Scheduler } from "effect"
+import { Deferred, Effect, Fiber } from "effect"
 import * as snapshot from "../src/internal/process/snapshot.js"
+import { interruptingAt } from "./support/scheduler.js"
 
 /** A machine whose processes the test sets, and which records what is read. */
 const machine = (initial: Readonly<Record<string, string>>) => {
@@ -25,21 +26,6 @@ const machine = (initial: Readonly<Record<string, string>>) => {
     )
   )
   return Object.assign(self, { snapshots: all })
-}
-
-/** Interrupts the fiber that it drives before one of its operations, as a yield of the runtime can. */
-const interruptingAt = (position: number, onInterrupt: () => void): Scheduler.Scheduler => {
-  let operations = 0
-  return {
-    shouldYield: (fiber) => {
-      operations++
-      if (operations !== position) return false
-      onInterrupt()
-      fiber.unsafeInterruptAsFork(fiber.id())
-      return 0
-    },
-    scheduleTask: (task, priority, fiber) => Scheduler.defaultScheduler.scheduleTask(task, priority, fiber)
-  }
 }
 
 describe("snapshot", () => {
