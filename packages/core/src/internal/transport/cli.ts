@@ -6,7 +6,6 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as HostEnvironment from "../../HostEnvironment.js"
 import type * as Isolation from "../../Isolation.js"
 import { OpenCodeConfigError, OpenCodeVersionError } from "../../OpenCodeError.js"
 import type { RunError } from "../../OpenCodeError.js"
@@ -25,6 +24,7 @@ import type { Problem } from "../opencode/problem.js"
 import * as retryCount from "../opencode/retryCount.js"
 import * as stderrFacts from "../opencode/stderr.js"
 import * as drain from "../process/drain.js"
+import * as marks from "../process/marks.js"
 import * as orphans from "../process/orphans.js"
 import * as spawn from "../process/spawn.js"
 import * as table from "../process/table.js"
@@ -97,12 +97,13 @@ const prepare = (
 ): Effect.Effect<Prepared, OpenCodeConfigError, Scope.Scope> =>
   Effect.gen(function*() {
     const around = yield* environment.make(client, dialect, plan.options, plan.cwd)
-    // A nested run carries both ids, so that it is found for either run.
-    const above = yield* HostEnvironment.variable(table.variable)
-    const marker = { [table.variable]: `${above ?? ""}:${plan.runId}` }
     const started = {
       ...dialect.invocation(plan, version),
-      env: { ...around.env, ...(yield* narrowedModels.variables(client, plan.options, around)), ...marker }
+      env: {
+        ...around.env,
+        ...(yield* narrowedModels.variables(client, plan.options, around)),
+        ...(yield* marks.variables(table.variable, plan.runId))
+      }
     }
     const problem = check.invocation(started)
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
