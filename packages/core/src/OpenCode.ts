@@ -33,7 +33,6 @@ import type { ConfigError } from "effect/ConfigError"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
@@ -258,11 +257,9 @@ export const make = (
   Effect.gen(function*() {
     const given = options ?? {}
     const problem = problemOf(given)
-    if (Option.isSome(problem)) return service.refused(problem.value)
+    if (Option.isSome(problem)) return yield* Effect.fail(problem.value)
     const concurrency = given.concurrency ?? "unbounded"
-    const located = yield* Effect.either(expandHome.isolation(yield* Path.Path, given.isolation ?? "run"))
-    if (Either.isLeft(located)) return service.refused(located.left)
-    const isolation = located.right
+    const isolation = yield* expandHome.isolation(yield* Path.Path, given.isolation ?? "run")
     const base = yield* launcher.make(given, isolation)
     const assumed = given.version === undefined ? undefined : Version.parse(given.version)
     const askVersion = assumed === undefined
@@ -279,7 +276,7 @@ export const make = (
       lifetime: yield* lifetimes.make("layer"),
       retry: given.retry ?? Schedule.intersect(Schedule.recurs(2), Schedule.spaced("1 second"))
     })
-  })
+  }).pipe(Effect.catchAll((problem) => Effect.succeed(service.refused(problem))))
 
 /**
  * The service on top of the platform services. They stay requirements, so that a program chooses the platform and a

@@ -38,7 +38,6 @@ import * as Path from "@effect/platform/Path"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -283,10 +282,8 @@ export const make = (
   Effect.gen(function*() {
     const given = options ?? {}
     const problem = problemOf(given)
-    if (Option.isSome(problem)) return service.refused(problem.value)
-    const located = yield* Effect.either(expandHome.isolation(yield* Path.Path, given.isolation ?? "run"))
-    if (Either.isLeft(located)) return service.refused(located.left)
-    const isolation = located.right
+    if (Option.isSome(problem)) return yield* Effect.fail(problem.value)
+    const isolation = yield* expandHome.isolation(yield* Path.Path, given.isolation ?? "run")
     const base = yield* launcher.make(given, isolation)
     const httpClient = yield* HttpClient.HttpClient
     if (yield* loopback.isProxied) {
@@ -325,7 +322,7 @@ export const make = (
       lifetime,
       yield* Isolation.home
     )
-  })
+  }).pipe(Effect.catchAll((problem) => Effect.succeed(service.refused(problem))))
 
 /**
  * Makes the service from a running server, which is left running. Run options that only a server start could set are

@@ -8,7 +8,6 @@
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as decode from "./internal/opencode/decode.js"
@@ -278,10 +277,11 @@ export const readAll = (
 ): Effect.Effect<ReadonlyArray<Recorded>, OpenCodeConfigError, FileSystem.FileSystem> =>
   Effect.gen(function*() {
     const fileSystem = yield* FileSystem.FileSystem
-    const text = yield* Effect.either(fileSystem.readFileString(file))
-    return Either.isRight(text)
-      ? parse(text.right)
-      : yield* new OpenCodeConfigError({ path: "transcript", reason: `the file ${file} cannot be read` })
+    const text = yield* Effect.mapError(
+      fileSystem.readFileString(file),
+      () => new OpenCodeConfigError({ path: "transcript", reason: `the file ${file} cannot be read` })
+    )
+    return parse(text)
   })
 
 /**

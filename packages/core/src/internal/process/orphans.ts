@@ -68,7 +68,7 @@ export const end = (services: Services, runId: string): Effect.Effect<void> =>
   })
 
 /** The processes of a run that still exist after killed ones have had a second to end. */
-export const left = (table: ProcessTable, runId: string): Effect.Effect<ReadonlyArray<number>> =>
+export const remaining = (table: ProcessTable, runId: string): Effect.Effect<ReadonlyArray<number>> =>
   Effect.gen(function*() {
     if (!isRunId(runId)) return []
     const members = table.members({ pid: -1, marker: runId })

@@ -199,14 +199,12 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
         yield* transcript.end({
           timestamp: clock.unsafeCurrentTimeMillis(),
           runId: plan.runId,
-          outcome: Either.isLeft(verdict) ? verdict.left._tag : "success",
+          outcome: Either.match(verdict, { onLeft: ({ _tag }) => _tag, onRight: () => "success" }),
           finishReason: state.finishReason
         })
       }
-      if (Either.isRight(verdict)) {
-        context.onSuccess({ finished: verdict.right, recovered: missing.length > 0, answer: state.answer(), partial })
-      }
-      if (Either.isLeft(verdict)) return yield* verdict.left
+      const finished = yield* Either.match(verdict, { onLeft: Effect.fail, onRight: Effect.succeed })
+      context.onSuccess({ finished, recovered: missing.length > 0, answer: state.answer(), partial })
     })
     if (outbox === undefined) {
       return Effect.andThen(

@@ -265,10 +265,12 @@ const pump = <E>(
 ): Effect.Effect<void> =>
   Channel.toPullIn(Stream.toChannel(pipe), scope).pipe(
     Effect.flatMap((pull) => {
-      const next: Effect.Effect<void, E> = Effect.flatMap(
-        pull,
-        (either) => Either.isLeft(either) ? Effect.void : Effect.andThen(consume(either.right), next)
-      )
+      // Made once, because it runs for every chunk.
+      const onPull = Either.match({
+        onLeft: () => Effect.void,
+        onRight: (chunk: Chunk.Chunk<Uint8Array>): Effect.Effect<void, E> => Effect.andThen(consume(chunk), next)
+      })
+      const next: Effect.Effect<void, E> = Effect.flatMap(pull, onPull)
       return next
     }),
     Effect.ignore

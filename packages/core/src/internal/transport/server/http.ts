@@ -160,7 +160,7 @@ const agentsOf = (
   })
 
 const orConfigError = <A>(either: Either.Either<A, Problem>): Effect.Effect<A, OpenCodeConfigError> =>
-  Either.isRight(either) ? Effect.succeed(either.right) : new OpenCodeConfigError(either.left)
+  Either.match(either, { onLeft: (problem) => new OpenCodeConfigError(problem), onRight: Effect.succeed })
 
 const maxTitle = 50
 
