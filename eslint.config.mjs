@@ -51,23 +51,41 @@ const notInEffect4 = [
   ["iterate", "a function that calls itself"]
 ].map(([property, better]) => ({ object: "Effect", property, message: `Use ${better}: Effect 4 lacks this.` }))
 
-const noHiddenClock = [{
-  selector: "NewExpression[callee.name='Date'][arguments.length=0]",
-  message: "Use Clock or DateTime.now, so that TestClock works."
-}]
+/** Forms that are refused in what ships, by topic: each has its own exceptions. */
+const refused = {
+  hiddenClock: [{
+    selector: "NewExpression[callee.name='Date'][arguments.length=0]",
+    message: "Use Clock or DateTime.now, so that TestClock works."
+  }],
+  // Effect 4 names the option otherwise.
+  uncheckedClass: [{
+    selector: "Property[key.name='disableValidation'], NewExpression[arguments.1.value=true]",
+    message: "Build results and errors with internal/util/unchecked.ts."
+  }],
+  // Effect 4 names the sides otherwise.
+  sidesOfEither: [{
+    selector: "MemberExpression[object.name!='Either'][property.name=/^(left|right)$/], " +
+      "ObjectPattern > Property[key.name=/^(left|right)$/]",
+    message: "Read an Either by Either.match, getOrElse or getOrUndefined."
+  }],
+  // Effect 4 writes Schemas and their failures otherwise.
+  schemaText: [{
+    selector:
+      "Identifier[name='TreeFormatter'], CallExpression[callee.name='String'] > MemberExpression[property.name='ast']",
+    message: "Take the text of a Schema from internal/util/schemaText.ts."
+  }],
+  variables: [{
+    selector: "Literal[value=/^(OPENCODE|XDG|BUN)_[A-Z_]+$/]",
+    message: "Variables of OpenCode are named in internal/opencode/variables.ts."
+  }]
+}
 
-/** Effect 4 names the option otherwise. */
-const noUncheckedClass = [{
-  selector: "Property[key.name='disableValidation'], NewExpression[arguments.1.value=true]",
-  message: "Build results and errors with internal/util/unchecked.ts."
-}]
-
-/** Effect 4 writes Schemas and their failures otherwise. */
-const noSchemaText = [{
-  selector:
-    "Identifier[name='TreeFormatter'], CallExpression[callee.name='String'] > MemberExpression[property.name='ast']",
-  message: "Take the text of a Schema from internal/util/schemaText.ts."
-}]
+const restricted = (...allowed) => ({
+  "no-restricted-syntax": [
+    "error",
+    ...Object.entries(refused).flatMap(([topic, forms]) => allowed.includes(topic) ? [] : forms)
+  ]
+})
 
 /**
  * The storeys of core, from the ground up. A folder may import those before it; `opencode` and `process` do not know each
@@ -201,7 +219,7 @@ export default defineConfig(
         { object: "Math", property: "random", message: "Use Random." },
         ...notInEffect4
       ],
-      "no-restricted-syntax": ["error", ...noHiddenClock, ...noUncheckedClass]
+      ...restricted("schemaText", "variables")
     }
   },
   {
@@ -262,23 +280,13 @@ export default defineConfig(
   // The list of majors.
   storey("opencode", "packages/core/src/internal/opencode/dialects.ts", []),
   {
-    // The one place that builds without a check.
-    files: ["packages/core/src/internal/util/unchecked.ts"],
-    rules: { "no-restricted-syntax": ["error", ...noHiddenClock] }
-  },
-  {
     files: ["packages/core/src/**/*.ts"],
-    ignores: [
-      "packages/core/src/internal/opencode/variables.ts",
-      "packages/core/src/internal/process/**",
-      "packages/core/src/internal/util/schemaText.ts",
-      "packages/core/src/internal/util/unchecked.ts"
-    ],
-    rules: {
-      "no-restricted-syntax": ["error", ...noHiddenClock, ...noUncheckedClass, ...noSchemaText, {
-        selector: "Literal[value=/^(OPENCODE|XDG|BUN)_[A-Z_]+$/]",
-        message: "Variables of OpenCode are named in internal/opencode/variables.ts."
-      }]
-    }
-  }
+    rules: restricted()
+  },
+  // What is hidden in one place.
+  ...[
+    ["internal/opencode/variables.ts", "variables"],
+    ["internal/util/schemaText.ts", "schemaText"],
+    ["internal/util/unchecked.ts", "uncheckedClass"]
+  ].map(([place, topic]) => ({ files: [`packages/core/src/${place}`], rules: restricted(topic) }))
 )

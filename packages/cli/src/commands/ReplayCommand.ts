@@ -18,9 +18,10 @@ const speed = options.parsed(
   "Speed relative to the original run, or instant. Default: 1.",
   (given) => {
     const factor = given === "instant" ? Either.right(Number.POSITIVE_INFINITY) : values.number(given)
-    return Either.isRight(factor) && factor.right > 0
-      ? factor
-      : Either.left("it must be a number greater than zero or \"instant\"")
+    return Either.mapLeft(
+      Either.filterOrLeft(factor, (factor) => factor > 0, () => ""),
+      () => "it must be a number greater than zero or \"instant\""
+    )
   }
 )
 
