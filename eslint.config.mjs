@@ -74,6 +74,13 @@ const refused = {
       "Identifier[name='TreeFormatter'], CallExpression[callee.name='String'] > MemberExpression[property.name='ast']",
     message: "Take the text of a Schema from internal/util/schemaText.ts."
   }],
+  // Effect 4 has other functions for fields of a Schema and for the way between a value and its JSON.
+  formsOfSchemas: [{
+    selector: "MemberExpression[object.name='Schema'][property.name=" +
+      "/^(transform|transformOrFail|fromKey|rename|optionalWith|propertySignature|withDefaults|.*To(Optional|Required)|" +
+      "with(Constructor|Decoding)Default)$/], Property[key.name='decodingFallback']",
+    message: "Take it from the package's schemas.ts: internal/util/schemas.ts in core."
+  }],
   variables: [{
     selector: "Literal[value=/^(OPENCODE|XDG|BUN)_[A-Z_]+$/]",
     message: "Variables of OpenCode are named in internal/opencode/variables.ts."
@@ -285,8 +292,10 @@ export default defineConfig(
   },
   // What is hidden in one place.
   ...[
-    ["internal/opencode/variables.ts", "variables"],
-    ["internal/util/schemaText.ts", "schemaText"],
-    ["internal/util/unchecked.ts", "uncheckedClass"]
-  ].map(([place, topic]) => ({ files: [`packages/core/src/${place}`], rules: restricted(topic) }))
+    ["core/src/internal/opencode/variables.ts", "variables"],
+    ["core/src/internal/util/schemas.ts", "formsOfSchemas"],
+    ["core/src/internal/util/schemaText.ts", "schemaText"],
+    ["core/src/internal/util/unchecked.ts", "uncheckedClass"],
+    ["testing/src/internal/schemas.ts", "formsOfSchemas"]
+  ].map(([place, topic]) => ({ files: [`packages/${place}`], rules: restricted(topic) }))
 )

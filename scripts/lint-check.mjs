@@ -65,7 +65,9 @@ const cases = [
   ...[
     ["export const side = either.left\n"],
     ["export const side = of(either).right\n"],
-    ["export const { right } = either\n"]
+    ["export const { right } = either\n"],
+    ["export const field = Schema.optionalWith(schema, { nullable: true })\n", "internal/util/schemas.ts"],
+    ["export const field = schema.pipe(Schema.fromKey(\"task_id\"))\n", "internal/util/schemas.ts"]
   ].flatMap(([text, place]) => [
     ["Session.ts", text, false],
     ["internal/run/virtual.ts", text, false],

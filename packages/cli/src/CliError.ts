@@ -17,7 +17,8 @@ export class CliError extends Schema.TaggedError<CliError>("effect-opencode-cli/
   reason: Schema.String,
   /** What to do. */
   hint: Schema.optional(Schema.String),
-  exitCode: Schema.optionalWith(Schema.Number, { default: () => ExitCode.usage }),
+  /** Default: that of a mistake in the usage. */
+  exitCode: Schema.optional(Schema.Number),
   cause: Schema.optional(Schema.Defect)
 }) {
   override get message(): string {
@@ -108,7 +109,7 @@ const explainError = (error: unknown): Explanation => {
     return {
       message: oneLine(error.reason),
       hint: error.hint,
-      exitCode: error.exitCode,
+      exitCode: error.exitCode ?? ExitCode.usage,
       details: error.cause === undefined ? error.reason : `${error.reason}\n${String(error.cause)}`
     }
   }

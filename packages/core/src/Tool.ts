@@ -9,12 +9,10 @@
  *
  * @since 0.1.0
  */
-import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import { lenient, nullable, renamed, required } from "./internal/util/schemas.js"
 import type * as RunEvent from "./RunEvent.js"
-
-const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { nullable: true })
 
 /**
  * @since 0.1.0
@@ -28,10 +26,10 @@ export interface BashInput extends Schema.Schema.Type<typeof BashInput> {}
  */
 export const BashInput = Schema.Struct({
   command: Schema.String,
-  description: optional(Schema.String),
+  description: nullable(Schema.String),
   /** Milliseconds. */
-  timeout: optional(Schema.Number),
-  workdir: optional(Schema.String)
+  timeout: nullable(Schema.Number),
+  workdir: nullable(Schema.String)
 })
 
 /**
@@ -47,9 +45,9 @@ export interface ReadInput extends Schema.Schema.Type<typeof ReadInput> {}
 export const ReadInput = Schema.Struct({
   filePath: Schema.String,
   /** The first line, counted from 1. */
-  offset: optional(Schema.Number),
+  offset: nullable(Schema.Number),
   /** The maximum number of lines. */
-  limit: optional(Schema.Number)
+  limit: nullable(Schema.Number)
 })
 
 /**
@@ -83,7 +81,7 @@ export const EditInput = Schema.Struct({
   filePath: Schema.String,
   oldString: Schema.String,
   newString: Schema.String,
-  replaceAll: optional(Schema.Boolean)
+  replaceAll: nullable(Schema.Boolean)
 })
 
 /**
@@ -113,7 +111,7 @@ export interface GlobInput extends Schema.Schema.Type<typeof GlobInput> {}
  */
 export const GlobInput = Schema.Struct({
   pattern: Schema.String,
-  path: optional(Schema.String)
+  path: nullable(Schema.String)
 })
 
 /**
@@ -128,8 +126,8 @@ export interface GrepInput extends Schema.Schema.Type<typeof GrepInput> {}
  */
 export const GrepInput = Schema.Struct({
   pattern: Schema.String,
-  path: optional(Schema.String),
-  include: optional(Schema.String)
+  path: nullable(Schema.String),
+  include: nullable(Schema.String)
 })
 
 /**
@@ -145,10 +143,10 @@ export interface TaskInput extends Schema.Schema.Type<typeof TaskInput> {}
 export const TaskInput = Schema.Struct({
   description: Schema.String,
   prompt: Schema.String,
-  subagentType: Schema.propertySignature(Schema.String).pipe(Schema.fromKey("subagent_type")),
+  subagentType: renamed(required(Schema.String), "subagent_type"),
   /** An earlier task to continue. */
-  taskId: optional(Schema.String).pipe(Schema.fromKey("task_id")),
-  command: optional(Schema.String)
+  taskId: renamed(nullable(Schema.String), "task_id"),
+  command: nullable(Schema.String)
 })
 
 /**
@@ -166,7 +164,7 @@ export const Todo = Schema.Struct({
   /** `pending`, `in_progress`, `completed` or `cancelled`. */
   status: Schema.String,
   /** `high`, `medium` or `low`. */
-  priority: optional(Schema.String)
+  priority: nullable(Schema.String)
 })
 
 /**
@@ -198,9 +196,9 @@ export interface WebFetchInput extends Schema.Schema.Type<typeof WebFetchInput> 
 export const WebFetchInput = Schema.Struct({
   url: Schema.String,
   /** `text`, `markdown` or `html`. */
-  format: optional(Schema.String),
+  format: nullable(Schema.String),
   /** Seconds. */
-  timeout: optional(Schema.Number)
+  timeout: nullable(Schema.Number)
 })
 
 /**
@@ -218,10 +216,6 @@ export const InvalidInput = Schema.Struct({
   tool: Schema.String,
   error: Schema.String
 })
-
-/** A field that is dropped, alone, if its shape is unexpected. */
-const lenient = <A, I>(schema: Schema.Schema<A, I>) =>
-  optional(Schema.UndefinedOr(schema).annotations({ decodingFallback: () => Either.right(undefined) }))
 
 /**
  * @since 0.1.0
