@@ -81,6 +81,13 @@ const refused = {
       "with(Constructor|Decoding)Default)$/], Property[key.name='decodingFallback']",
     message: "Take it from the package's schemas.ts: internal/util/schemas.ts in core."
   }],
+  // Effect 4 has no such modules.
+  runtime: [{
+    selector:
+      "ImportDeclaration[source.value=/^effect\\u002f(FiberId|FiberRef|FiberRefs|MetricKey|DefaultServices)$/], " +
+      "Identifier[name='RuntimeFiber'], MemberExpression[property.name=/^fiberId(With)?$/]",
+    message: "Effect 4 lacks this: take it from internal/util/runtime.ts in core, or display/log.ts in cli."
+  }],
   variables: [{
     selector: "Literal[value=/^(OPENCODE|XDG|BUN)_[A-Z_]+$/]",
     message: "Variables of OpenCode are named in internal/opencode/variables.ts."
@@ -293,9 +300,11 @@ export default defineConfig(
   // What is hidden in one place.
   ...[
     ["core/src/internal/opencode/variables.ts", "variables"],
+    ["core/src/internal/util/runtime.ts", "runtime"],
     ["core/src/internal/util/schemas.ts", "formsOfSchemas"],
     ["core/src/internal/util/schemaText.ts", "schemaText"],
     ["core/src/internal/util/unchecked.ts", "uncheckedClass"],
-    ["testing/src/internal/schemas.ts", "formsOfSchemas"]
+    ["testing/src/internal/schemas.ts", "formsOfSchemas"],
+    ["cli/src/display/log.ts", "runtime"]
   ].map(([place, topic]) => ({ files: [`packages/${place}`], rules: restricted(topic) }))
 )

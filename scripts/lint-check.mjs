@@ -67,6 +67,9 @@ const cases = [
     ["export const side = of(either).right\n"],
     ["export const { right } = either\n"],
     ["export const field = Schema.optionalWith(schema, { nullable: true })\n", "internal/util/schemas.ts"],
+    [value("effect/FiberId"), "internal/util/runtime.ts"],
+    [type("effect/FiberRef"), "internal/util/runtime.ts"],
+    ["export let alarm: Fiber.RuntimeFiber<void>\n", "internal/util/runtime.ts"],
     ["export const field = schema.pipe(Schema.fromKey(\"task_id\"))\n", "internal/util/schemas.ts"]
   ].flatMap(([text, place]) => [
     ["Session.ts", text, false],

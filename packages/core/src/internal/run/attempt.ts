@@ -3,7 +3,6 @@ import type * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as FiberId from "effect/FiberId"
 import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
@@ -14,6 +13,7 @@ import * as summary from "../opencode/summary.js"
 import * as verdicts from "../opencode/verdict.js"
 import * as limits from "../util/limits.js"
 import * as monotonicClock from "../util/monotonicClock.js"
+import * as runtime from "../util/runtime.js"
 import * as tail from "../util/tail.js"
 import type { Client } from "./client.js"
 import * as plans from "./plan.js"
@@ -91,7 +91,7 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
     const outbox = context.listening ? yield* Mailbox.make<Chunk.Chunk<RunEvent>, RunError>(1) : undefined
     if (outbox !== undefined) {
       // Releases a consumer that waits for events of a run that is ended from outside.
-      yield* Scope.addFinalizer(scope, outbox.failCause(Cause.interrupt(FiberId.none)))
+      yield* Scope.addFinalizer(scope, outbox.failCause(runtime.interruption))
     }
     // Kept only if the parts missing from stdout will be recovered.
     const parts = plan.options.recover === undefined && plan.options.usage === undefined

@@ -3,7 +3,6 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as FiberId from "effect/FiberId"
 import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -16,6 +15,7 @@ import type { Release } from "../../launch/launcher.js"
 import * as dialects from "../../opencode/dialects.js"
 import * as redact from "../../opencode/redact.js"
 import * as secretSearch from "../../opencode/secretSearch.js"
+import * as runtime from "../../util/runtime.js"
 import * as apis from "./api.js"
 import type { Api } from "./api.js"
 import * as credentials from "./credentials.js"
@@ -188,7 +188,7 @@ export const hold = (
 
     /** Runs one connection from its start until everything it left is removed. */
     const live = (result: Deferred.Deferred<Connection, QueryError>): Effect.Effect<void> => {
-      const done = Deferred.unsafeMake<void>(FiberId.none)
+      const done = runtime.deferred<void>()
       const use = Effect.gen(function*() {
         const connection = yield* open
         state = { _tag: "Open", connection }
@@ -223,7 +223,7 @@ export const hold = (
           case "Closing":
             return restore(Effect.andThen(Deferred.await(state.done), connect))
           case "Closed": {
-            const result = Deferred.unsafeMake<Connection, QueryError>(FiberId.none)
+            const result = runtime.deferred<Connection, QueryError>()
             state = { _tag: "Opening", result }
             return Effect.andThen(Effect.forkIn(live(result), scope), restore(Deferred.await(result)))
           }
