@@ -2,6 +2,7 @@ import * as effect from "@effect/eslint-plugin/plugin"
 import js from "@eslint/js"
 import { defineConfig } from "eslint/config"
 import tseslint from "typescript-eslint"
+import { moduleImports } from "./scripts/lib/moduleImports.mjs"
 
 /** Effect's house format, and its order of imports. */
 const dprint = {
@@ -235,6 +236,12 @@ export default defineConfig(
       ],
       ...restricted("schemaText", "variables")
     }
+  },
+  {
+    // Tests too, so that a script can turn them into those of another version of Effect.
+    files: ["packages/*/{test,dtslint}/**/*.ts"],
+    plugins: { local: { rules: { "module-imports": moduleImports } } },
+    rules: { "local/module-imports": ["error", ["effect", "@effect/platform", "@effect/platform-node"]] }
   },
   {
     // The one module that reads the process, behind a reference that a test can replace.

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Either } from "effect"
+import * as Either from "effect/Either"
 import * as dotenv from "../src/commandLine/dotenv.js"
 
 const read = (text: string) => Either.map(dotenv.parse(text), Object.fromEntries)

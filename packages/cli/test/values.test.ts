@@ -1,5 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Either, FastCheck as fc } from "effect"
+import * as Duration from "effect/Duration"
+import * as Either from "effect/Either"
+import * as fc from "effect/FastCheck"
 import * as values from "../src/commandLine/values.js"
 
 const millis = (text: string) => Either.map(values.duration(text), Duration.toMillis)

@@ -1,6 +1,6 @@
-import type { CommandExecutor, FileSystem, Path } from "@effect/platform"
-import { Config, Effect, Redacted, Schema, Stream } from "effect"
-import type { ConfigError, Layer, Scope } from "effect"
+import type * as CommandExecutor from "@effect/platform/CommandExecutor"
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Path from "@effect/platform/Path"
 import {
   FleetBudget,
   Isolation,
@@ -12,6 +12,14 @@ import {
   StructuredOutput
 } from "effect-opencode"
 import type { OpenCodeError, RunOptions, RunResult, Session, TokenUsage, Version } from "effect-opencode"
+import * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { describe, expect, it } from "tstyche"
 
 type Platform = CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path

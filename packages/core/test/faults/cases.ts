@@ -1,9 +1,14 @@
 /**
  * The faults that a run can meet, and the outcome that each has to have.
  */
-import { Chunk, Effect, Exit, Fiber, Option, Stream } from "effect"
 import { OpenCode, type OpenCodeError, type RunEvent, type RunOptions } from "effect-opencode"
 import type { ModelProvider } from "effect-opencode-testing"
+import * as Chunk from "effect/Chunk"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import { createRequire } from "node:module"

@@ -1,6 +1,7 @@
 import { describe, expect } from "@effect/vitest"
-import { Effect, Either } from "effect"
 import { OpenCode } from "effect-opencode"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { allowed, changes, fill, profiles, projects, respond } from "./projects.js"

@@ -1,8 +1,12 @@
 /** The service over one warm server of the real binary, which all tests of this file share. */
 import { expect } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Schema, Stream } from "effect"
 import { OpenCode, type OpenCodeServer, Version } from "effect-opencode"
 import { ModelProvider } from "effect-opencode-testing"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { appearance, asked, bash, failing, left, Reply, respond, run, steps, tags, tools } from "./support.js"

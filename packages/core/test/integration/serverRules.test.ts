@@ -1,6 +1,7 @@
 import { expect } from "@effect/vitest"
-import { Effect, Either } from "effect"
 import { OpenCode, Permission } from "effect-opencode"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { fill as fillWork, respond as tryAll } from "./permissions.js"

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Option } from "effect"
 import { RunConfig } from "effect-opencode"
 import type { RunOptions } from "effect-opencode"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { readFileSync } from "node:fs"
 import * as serverKey from "../../src/internal/transport/server/serverKey.js"
 
