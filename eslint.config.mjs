@@ -65,7 +65,7 @@ const refused = {
   }],
   // Effect 4 names the sides otherwise.
   sidesOfEither: [{
-    selector: "MemberExpression[object.name!='Either'][property.name=/^(left|right)$/], " +
+    selector: "MemberExpression[object.name!=/^(Either|support)$/][property.name=/^(left|right)$/], " +
       "ObjectPattern > Property[key.name=/^(left|right)$/]",
     message: "Read an Either by Either.match, getOrElse or getOrUndefined."
   }],
@@ -241,7 +241,10 @@ export default defineConfig(
     // Tests too, so that a script can turn them into those of another version of Effect.
     files: ["packages/*/{test,dtslint}/**/*.ts"],
     plugins: { local: { rules: { "module-imports": moduleImports } } },
-    rules: { "local/module-imports": ["error", ["effect", "@effect/platform", "@effect/platform-node"]] }
+    rules: {
+      "local/module-imports": ["error", ["effect", "@effect/platform", "@effect/platform-node"]],
+      "no-restricted-syntax": ["error", ...refused.sidesOfEither]
+    }
   },
   {
     // The one module that reads the process, behind a reference that a test can replace.

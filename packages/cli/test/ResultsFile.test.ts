@@ -77,8 +77,7 @@ describe("ResultsFile", () => {
     it("at any byte keeps every line before and loses at most one", () => {
       for (let cut = 0; cut <= whole.length; cut++) {
         const parsed = ResultsFile.parse(whole.subarray(0, cut))
-        if (Either.isLeft(parsed)) expect.unreachable(`cut at ${cut}`)
-        const { lacksBreak, length, results } = parsed.right
+        const { lacksBreak, length, results } = Either.getOrThrowWith(parsed, () => new Error(`cut at ${cut}`))
         // a line is complete without its line break
         const expected = [first, second, whole.length].filter((end) => cut >= end - 1).length
         expect([cut, idsOf(results)]).toEqual([cut, ["a", "b", "c"].slice(0, expected)])

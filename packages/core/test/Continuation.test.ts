@@ -243,7 +243,7 @@ describe("a structured answer", () => {
     it.effect(`is requested again when there is only ${name}`, () =>
       Effect.gen(function*() {
         const either = yield* ask(0)
-        assert.strictEqual(Either.isLeft(either) ? either.left._tag : "success", "OpenCodeOutputError")
+        assert.strictEqual(Either.getOrThrow(Either.flip(either))._tag, "OpenCodeOutputError")
         const repaired = yield* ask(1)
         assert.strictEqual(Either.getOrThrow(repaired).value.verdict, "reject")
       }).pipe(Effect.provide(T.layer([

@@ -135,9 +135,10 @@ describe("FleetBudget", () => {
         const results = yield* Effect.all([1, 2, 3, 4].map(() => Effect.either(OpenCode.run("x"))))
         assert.deepStrictEqual(results.map(Either.isRight), [true, true, false, false])
         const [, , third] = results
-        if (Either.isLeft(third!) && third.left._tag === "OpenCodeBudgetError") {
-          assert.strictEqual(third.left.limit, limit)
-          assert.strictEqual(third.left.scope, "fleet")
+        const error = Either.getOrThrow(Either.flip(third!))
+        if (error._tag === "OpenCodeBudgetError") {
+          assert.strictEqual(error.limit, limit)
+          assert.strictEqual(error.scope, "fleet")
         } else assert.fail("an OpenCodeBudgetError was expected")
       }).pipe(
         Effect.provide(FleetBudget.layer({ [limit]: { steps: 1, tokens: 136, toolCalls: 1 }[limit] })),

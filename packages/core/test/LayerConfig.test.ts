@@ -61,11 +61,9 @@ describe("layerConfig", () => {
       const built = yield* Effect.either(Effect.scoped(Layer.build(
         layerConfig({ defaults: { model: Config.string("AGENT_MODEL") } }, () => ({}))
       )))
-      assert.isTrue(Either.isLeft(built))
-      if (Either.isLeft(built)) {
-        assert.isTrue(ConfigError.isConfigError(built.left))
-        assert.include(String(built.left), "AGENT_MODEL")
-      }
+      const error = Either.getOrThrow(Either.flip(built))
+      assert.isTrue(ConfigError.isConfigError(error))
+      assert.include(String(error), "AGENT_MODEL")
     }))
 })
 

@@ -308,8 +308,7 @@ describe("decode", () => {
       ([value, embed, before, after, indent]) => {
         const text = `${before}${embed(JSON.stringify(encode(value), null, indent))}${after}`
         const decoded = decode(text)
-        if (Either.isLeft(decoded)) throw new Error(`${decoded.left.issues}\n${text}`)
-        expect(decoded.right).toEqual(value)
+        expect(Either.getOrThrowWith(decoded, ({ issues }) => new Error(`${issues}\n${text}`))).toEqual(value)
       }
     )
   }
