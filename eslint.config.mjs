@@ -258,7 +258,7 @@ export default defineConfig(
   },
   {
     // Node's own reader of variables, a pure function.
-    files: ["packages/cli/src/commandLine/dotenv.ts"],
+    files: ["packages/cli/src/host/dotenv.ts"],
     rules: { "no-restricted-imports": ["error", { paths: shipped.paths, patterns: shipped.patternsOfEdges }] }
   },
   {

@@ -127,7 +127,7 @@ describe("permissions", () => {
       expect(yield* parse(ConfigOptions.run, "--permission", "read-only")).toEqual({ permission: Permission.readOnly })
       expect(yield* parse(ConfigOptions.run, "--permission", "deny")).toEqual({ permission: "deny" })
       expect(yield* refused(ConfigOptions.run, "--permission", "readonly")).toBe(
-        "--permission: unknown profile \"readonly\"; it must be one of allow, deny, read-only, allow-all, deny-all"
+        "--permission: unknown profile \"readonly\"; must be one of allow, deny, read-only, allow-all, deny-all"
       )
     }).pipe(platform))
 
@@ -212,7 +212,7 @@ describe("the options of a layer", () => {
         forceKillAfter: Duration.seconds(1),
         environment: "reviewed"
       })
-      expect(yield* refused(ConfigOptions.client, "--opencode-version", "new")).toContain("it must be a version")
+      expect(yield* refused(ConfigOptions.client, "--opencode-version", "new")).toContain("not a valid version")
       expect(yield* refused(ConfigOptions.client, "--environment", "none")).toContain("inherit")
     }).pipe(platform))
 

@@ -160,14 +160,14 @@ describe("doctor", () => {
             check: "credentials",
             status: "problem",
             message: expect.stringMatching(
-              /^The stored credentials in .*auth\.json cannot be used: it is not valid JSON/
+              /^The stored credentials in .*auth\.json cannot be used: not valid JSON/
             ),
             advice: "opencode auth login"
           },
           {
             check: "credentials",
             status: "problem",
-            message: expect.stringMatching(/^\$OPENCODE_AUTH_CONTENT cannot be used: it is not valid JSON/),
+            message: expect.stringMatching(/^\$OPENCODE_AUTH_CONTENT cannot be used: not valid JSON/),
             advice: "correct it or unset it"
           },
           expect.objectContaining({ status: "warning", advice: expect.stringContaining("opencode auth login") })

@@ -512,7 +512,7 @@ describe("bad input is refused with its place", () => {
       "jsonl",
       "{\"prompt\":\"a\",\"timeout\":\"soon\",\"budget\":{\"cost\":-1,\"money\":1,\"steps\":\"x\"}}",
       {},
-      "jobs.jsonl:1:25: `timeout`: it must be a duration: 90s, 5m, 2h, \"5 minutes\" or infinity",
+      "jobs.jsonl:1:25: `timeout`: not a valid duration; use one like 90s, 5m, 2h, \"5 minutes\" or infinity",
       "jobs.jsonl:1:49: `budget.cost`: must be a number greater than zero",
       "jobs.jsonl:1:52: `budget.money`: unknown limit; the limits are steps, cost, tokens, toolCalls",
       "jobs.jsonl:1:70: `budget.steps` must be a number"

@@ -718,6 +718,7 @@ describe("Worktree", () => {
       )
       const worktree = yield* open(there, worktrees)
       write(worktree, "ignored/mod/go.mod", "module x")
+      fs.chmodSync(path.join(worktree.path, "ignored", "mod"), 0o500)
       fs.symlinkSync("/", path.join(worktree.path, "ignored", "root"))
       expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: false, reason: "nothing was left to keep" })
       expect(fs.existsSync(worktree.path)).toBe(false)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as Either from "effect/Either"
-import * as dotenv from "../src/commandLine/dotenv.js"
+import * as dotenv from "../src/host/dotenv.js"
 
 const read = (text: string) => Either.map(dotenv.parse(text), Object.fromEntries)
 

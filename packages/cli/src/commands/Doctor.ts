@@ -17,12 +17,12 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import wrapAnsi from "wrap-ansi"
-import * as CliError from "../CliError.js"
 import type { ClientOptions } from "../commandLine/ConfigOptions.js"
 import * as values from "../commandLine/values.js"
 import { plural } from "../display/plural.js"
 import type { Style } from "../display/Style.js"
 import { padEnd } from "../display/terminalText.js"
+import * as Explanation from "../Explanation.js"
 import { Host } from "../host/Host.js"
 import * as containment from "./containment.js"
 import * as processes from "./orphans.js"
@@ -91,7 +91,7 @@ const warning = (message: string, advice: string): Found => ({ status: "warning"
 const problem = (message: string, advice: string | undefined): Found => ({ status: "problem", message, advice })
 
 const ofFailure = (cause: Cause.Cause<unknown>): Found => {
-  const { hint, message } = CliError.explain(cause)
+  const { hint, message } = Explanation.explain(cause)
   return problem(message, hint)
 }
 

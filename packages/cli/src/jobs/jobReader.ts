@@ -254,7 +254,7 @@ export class Reader {
       ? values.duration(given)
       : Either.fromOption(
         typeof given === "number" ? Duration.decodeUnknown(given) : Option.none(),
-        () => "must be a duration or a number of milliseconds"
+        () => "not a valid duration; use one like \"5 minutes\", or milliseconds"
       )
     return Either.getOrElse(read, (reason) => {
       this.problem(source, value.start, `\`timeout\`: ${reason}`)
