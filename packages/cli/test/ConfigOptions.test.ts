@@ -40,7 +40,7 @@ interface Case {
 const variables = new Map([["SERVER_PASSWORD", "pass-canary"], ["CHILD_TOKEN", "token-canary"]])
 
 /** Every field that a command line can set, and its arguments. */
-const fields: { readonly [Field in Exclude<keyof RunOptions, "onEvent" | "keepRaw" | "transcript">]-?: Case } = {
+const fields: { readonly [Field in Exclude<keyof RunOptions, ConfigOptions.NotOnCommandLine>]-?: Case } = {
   agent: { words: ["--agent", "plan"], value: "plan" },
   model: { words: ["-m", "a/b"], value: "a/b" },
   command: { words: ["--command", "init"], value: "init" },

@@ -50,6 +50,8 @@ import * as loopback from "./internal/launch/loopback.js"
 import * as check from "./internal/opencode/check.js"
 import * as homePath from "./internal/opencode/homePath.js"
 import type { Problem } from "./internal/opencode/problem.js"
+import * as processList from "./internal/process/list.js"
+import * as liveRuns from "./internal/process/liveRuns.js"
 import type { Client } from "./internal/run/client.js"
 import * as lifetimes from "./internal/run/lifetime.js"
 import * as rateGate from "./internal/run/rateGate.js"
@@ -58,11 +60,11 @@ import type { Pass } from "./internal/run/startupGate.js"
 import * as connection from "./internal/transport/server/connection.js"
 import * as credentials from "./internal/transport/server/credentials.js"
 import * as transport from "./internal/transport/server/http.js"
-import * as locks from "./internal/transport/server/locks.js"
 import type { Answer } from "./internal/transport/server/permissionRequests.js"
 import * as pools from "./internal/transport/server/pool.js"
 import * as serverKey from "./internal/transport/server/serverKey.js"
 import * as fairSemaphore from "./internal/util/fairSemaphore.js"
+import * as keyedLock from "./internal/util/keyedLock.js"
 import * as Isolation from "./Isolation.js"
 import * as OpenCode from "./OpenCode.js"
 import type { RunConfig } from "./RunConfig.js"
@@ -195,10 +197,16 @@ const problemOf = (options: Options): Option.Option<Problem> =>
     homePath.problem("binary", options.binary)
   ])
 
+const unknown = { process: undefined, program: undefined }
+
 const openPass: Pass = { started: Effect.void, opened: Effect.void }
 
 /** Runs on a server do not start a process, so there is nothing to space out. */
-const openGate: Client["gate"] = { enter: Effect.succeed(openPass), tryEnter: Effect.succeedSome(openPass) }
+const openGate: Client["gate"] = {
+  enter: Effect.succeed(openPass),
+  enterIn: () => Effect.succeed(openPass),
+  tryEnter: Effect.succeedSome(openPass)
+}
 
 const decider =
   (onPermission: RunningOptions["onPermission"]): transport.Services["decide"] => ({ plan, request, sessionId }) =>
@@ -225,7 +233,10 @@ const decider =
       })
     )
 
-type Own = Pick<transport.Services, "isLocal" | "isolation" | "problem" | "secrets" | "server">
+type Own = Pick<
+  transport.Services,
+  "introduce" | "isLocal" | "isolation" | "problem" | "refuseLive" | "secrets" | "server"
+>
 
 const toService = (
   options: RunningOptions,
@@ -247,7 +258,7 @@ const toService = (
         path,
         defaults,
         rules: { ask: options.ask ?? [], home },
-        locks: locks.make(),
+        locks: keyedLock.make(),
         decide: decider(options.onPermission),
         patience: Duration.decode(options.forceKillAfter ?? "5 seconds")
       }),
@@ -305,10 +316,13 @@ export const make = (
         isLocal: true,
         isolation: absolute(isolation),
         problem: () => Option.none(),
+        refuseLive: (runId) => liveRuns.refuse(base, runId),
+        introduce: (pid) =>
+          pid === undefined ? Effect.succeed(unknown) : processList.introduce(base, pid, base.leash.program),
         // The server's tools see its password in their environment.
-        secrets: (config) =>
+        secrets: (options) =>
           Effect.map(
-            environments.secrets(base, config, absolute(isolation)),
+            environments.secrets(base, options, options.isolation ?? absolute(isolation)),
             (secrets) => [Redacted.value(password), ...secrets]
           ),
         server: (options, isolation) =>
@@ -367,6 +381,8 @@ export const makeAttach = (
         isLocal: false,
         isolation: "none",
         problem: serverKey.refusedAttached,
+        refuseLive: () => Effect.void,
+        introduce: () => Effect.succeed(unknown),
         secrets,
         server: () => Effect.succeed(server)
       },

@@ -44,7 +44,9 @@ export const Start = Schema.Struct({
   /** The data directory; `undefined` if it is OpenCode's own. */
   directory: Schema.optional(Schema.String),
   /** The temporary directory, removed when the attempt ends; `undefined` with `OpenCodeServer`. */
-  temporary: Schema.optional(Schema.String)
+  temporary: Schema.optional(Schema.String),
+  /** The session that the attempt continues. */
+  sessionId: Schema.optional(Schema.String)
 })
 
 /**
@@ -241,10 +243,10 @@ export const parse = (text: string): ReadonlyArray<Recorded> => {
   const add = (event: RunEvent, name: string | undefined): void => {
     const raw = event._tag === "Unknown" ? event.raw : undefined
     if (isStart(raw)) {
-      const { attempt, cwd, runId } = raw
+      const { attempt, cwd, runId, sessionId } = raw
       const known = runs.get(runId)
-      // If another attempt begins, the run has not ended, and the new attempt has a new session.
-      const attempted = { attempts: attempt, ...directoriesOf(raw), sessionId: undefined, outcome: undefined }
+      // If another attempt begins, the run has not ended, and an attempt that continues no session has a new one.
+      const attempted = { attempts: attempt, ...directoriesOf(raw), sessionId, outcome: undefined }
       last = known === undefined ? { runId, cwd, events: [], ...attempted } : Object.assign(known, attempted)
       runs.set(runId, last)
     } else if (isEnd(raw)) {

@@ -152,7 +152,8 @@ export const prompt = (recording: Recording): string =>
 
 const promptOf = (args: ReadonlyArray<string>, stdin: string): string => {
   const separator = args.indexOf("--")
-  return stdin !== "" || separator < 0 ? stdin : args.slice(separator + 1).join(" ")
+  // A line feed alone releases a process that has its prompt in the arguments.
+  return (stdin !== "" && stdin !== "\n") || separator < 0 ? stdin : args.slice(separator + 1).join(" ")
 }
 
 const decodeEntry = Schema.decodeUnknownOption(Schema.parseJson(Entry))

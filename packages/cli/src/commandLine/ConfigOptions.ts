@@ -161,6 +161,9 @@ const budget = options.map(
   (limits) => Object.values(limits).every((limit) => limit === undefined) ? undefined : limits
 )
 
+/** Options of a run that are not on the command line, because they belong to a command or to a program. */
+export type NotOnCommandLine = "onEvent" | "onStart" | "keepRaw" | "transcript" | "runId" | "isolation"
+
 /** The option for each field of `RunOptions`. */
 const fields = {
   ...group("Agent", {
@@ -238,7 +241,7 @@ const fields = {
     port: number("port", "The port of OpenCode's own server. Default: a free one.")
   })
 } satisfies {
-  readonly [Field in keyof Omit<RunOptions, "onEvent" | "keepRaw" | "transcript">]-?: options.Option<RunOptions[Field]>
+  readonly [Field in keyof Omit<RunOptions, NotOnCommandLine>]-?: options.Option<RunOptions[Field]>
 }
 
 /**

@@ -22,5 +22,6 @@ export const v1: Dialect = {
   crashTexts,
   models: questions.models,
   session: questions.session,
+  importing: questions.importing,
   server
 }

@@ -27,6 +27,8 @@ import type { Spec } from "./serverProcess.js"
 /** A connection to a server that answers. */
 export interface Connection extends Release {
   readonly api: Api
+  /** The server's process; `undefined` if this program has not started it. */
+  readonly pid: number | undefined
   /** The data directory; `undefined` if it is OpenCode's own or not on this machine. */
   readonly directory: string | undefined
   /** Returns when events of the session are known to arrive; prompt only after that. */
@@ -60,7 +62,7 @@ const checked = (url: string, text: string): Effect.Effect<Release, OpenCodeVers
 
 const connect = (
   api: Api,
-  directory: string | undefined,
+  { directory, pid }: Pick<Connection, "directory" | "pid">,
   gone: Effect.Effect<OpenCodeServerError>
 ): Effect.Effect<Connection, QueryError, Scope.Scope> =>
   Effect.gen(function*() {
@@ -81,6 +83,7 @@ const connect = (
       api,
       version,
       dialect,
+      pid,
       directory,
       subscribe: hub.subscribe,
       died: hub.failed
@@ -129,7 +132,7 @@ export const open = (
         started.isRunning
       )
     )
-    return yield* connect(api, around.directory, started.exited)
+    return yield* connect(api, { directory: around.directory, pid: started.pid }, started.exited)
   })
 
 export interface AttachOptions {
@@ -169,7 +172,7 @@ export const attach = (
         redact.make(options.secrets === undefined ? secretSearch.secretsOf(options.password) : yield* options.secrets)
           .text
     })
-    return yield* connect(api, undefined, Effect.never)
+    return yield* connect(api, { directory: undefined, pid: undefined }, Effect.never)
   })
 
 type State =
