@@ -282,7 +282,8 @@ describe("Transcript", () => {
       assert.deepStrictEqual(runs[0]?.events, [...first.events])
       assert.deepStrictEqual(runs.map(({ attempts, outcome, sessionId }) => [attempts, outcome, sessionId]), [
         [2, "success", "ses_1"],
-        [1, "OpenCodeProcessError", undefined]
+        // It has not begun to work, but it continues the session.
+        [1, "OpenCodeProcessError", "ses_1"]
       ])
       const last = yield* Transcript.read(file)
       assert.strictEqual(last.cwd, work)

@@ -82,7 +82,7 @@ describe("Leftovers.end", () => {
     Effect.gen(function*() {
       const { processes } = yield* T.Machine
       processes.set(77, { ppid: 1, pgid: 77, environ: () => marked("") })
-      for (const id of ["", "outer", "A=b"]) assert.deepStrictEqual(yield* Leftovers.end(id), [])
+      for (const id of ["", "oute", ":outer", "A=b", ".."]) assert.deepStrictEqual(yield* Leftovers.end(id), [])
       assert.deepStrictEqual(yield* signals, [])
     }).pipe(Effect.provide(T.layer([]))))
 })

@@ -117,7 +117,7 @@ describe("spans", () => {
       assert.strictEqual(run!.end, "success")
       const [attempt] = named(spans, "OpenCode.attempt")
       assert.strictEqual(attempt!.parent, "OpenCode.run")
-      assert.deepStrictEqual(attempt!.attributes, { "opencode.attempt": 1 })
+      assert.deepStrictEqual(attempt!.attributes, { "opencode.run.id": id, "opencode.attempt": 1 })
       assert.strictEqual(attempt!.end, "success")
     }).pipe(Effect.provide(T.layer([conversation]))))
 
