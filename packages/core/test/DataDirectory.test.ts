@@ -121,6 +121,28 @@ describe("the isolation of a run", () => {
     ))
 })
 
+describe("the isolation of a session", () => {
+  it.effect("spaces the starts of its turns among those of runs in the same directory", () =>
+    Effect.gen(function*() {
+      const { root } = yield* T.Machine
+      for (const isolation of [kept(root), "none"] as const) {
+        const before = (yield* T.commands).length
+        const session = yield* OpenCode.session({ isolation })
+        const turn = yield* Effect.fork(session.run("x"))
+        yield* T.untilStarted(before + 1)
+        const run = yield* Effect.fork(OpenCode.run("x", { isolation }))
+        yield* T.settle
+        assert.lengthOf(yield* T.commands, before + 1)
+        yield* T.advance("300 millis")
+        yield* T.untilStarted(before + 2)
+        yield* Fiber.interruptAll([turn, run])
+      }
+    }).pipe(
+      Effect.scoped,
+      Effect.provide(T.layer(() => Mock.script(Mock.never), { startup: { concurrency: "unbounded" } }))
+    ))
+})
+
 const conversation = Schema.decodeUnknownSync(Conversation.Conversation)({
   info: { id: "ses_1", slug: "proud-star", title: "a title" },
   messages: [{ info: { id: "msg_1", role: "user" }, parts: [{ type: "text", text: "do it" }] }]

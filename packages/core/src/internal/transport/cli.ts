@@ -390,7 +390,7 @@ export const make = (client: Launcher, isOwnDirectory = false): Transport => {
     forSession: (plan) =>
       Effect.map(
         forSession(client, plan),
-        (inner) => make(inner, isOwnDirectory || typeof plan.options.isolation === "object")
+        (inner) => make(inner, isOwnDirectory || (plan.options.isolation ?? "run") !== "run")
       ),
     forLocation: ({ directory, runId }) =>
       Effect.as(
