@@ -15,7 +15,9 @@ import * as merging from "./internal/opencode/configContent.js"
 import * as schemas from "./internal/util/schemas.js"
 import * as Permission from "./Permission.js"
 
-const Environment = schemas.discreet(
+type Texts<A> = Readonly<Record<string, A>>
+
+const Environment: Schema.Schema<Texts<string | Redacted.Redacted>, Texts<string>> = schemas.discreet(
   Schema.Record({ key: schemas.Name, value: schemas.TextOrSecret }),
   "an object of texts"
 )

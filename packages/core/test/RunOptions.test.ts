@@ -17,6 +17,11 @@ const send = (options: RunOptions.Data): RunOptions.Data =>
 const issuesOf = (result: Either.Either<unknown, ParseResult.ParseError>) =>
   ParseResult.ArrayFormatter.formatErrorSync(Either.getOrThrow(Either.flip(result)))
 
+const bothWays = (options: unknown): ReadonlyArray<Either.Either<unknown, ParseResult.ParseError>> => [
+  decode(options),
+  Schema.encodeUnknownEither(RunOptions.Data)(options)
+]
+
 const numbers = fc.oneof(fc.double(), fc.constantFrom(0, -0, 1, Infinity, -Infinity, NaN))
 
 const durations: fc.Arbitrary<Duration.DurationInput> = fc.oneof(
@@ -173,7 +178,7 @@ describe("RunOptions.Data", () => {
   it("refuses the one name that a record loses", () => {
     const named: object = Object.fromEntries([["__proto__", "deny"]])
     for (const options of [{ permission: named }, { permission: { bash: named } }, { extraEnv: named }]) {
-      for (const result of [decode(options), Schema.encodeUnknownEither(RunOptions.Data)(options)]) {
+      for (const result of bothWays(options)) {
         expect(issuesOf(result).map(({ path }) => path.at(-1))).toContain("__proto__")
       }
     }
@@ -250,7 +255,7 @@ describe("RunOptions.Data", () => {
       ...["mcp", "tools", "configOverrides"].flatMap((name) => [{ [name]: canary }, { [name]: [canary] }])
     ]
     for (const options of wrong) {
-      for (const result of [decode(options), Schema.encodeUnknownEither(RunOptions.Data)(options)]) {
+      for (const result of bothWays(options)) {
         const { message } = Either.getOrThrow(Either.flip(result))
         expect(message).not.toContain(canary)
         expect(message).toMatch(/was expected|unexpected/)

@@ -3,7 +3,7 @@ import * as Either from "effect/Either"
 import * as ParseResult from "effect/ParseResult"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
-import { isObject } from "./object.js"
+import { isObject, isPlain } from "./object.js"
 import type { WireObject } from "./object.js"
 import * as portable from "./portable.js"
 
@@ -110,20 +110,19 @@ export const AnyValue: Schema.Schema<unknown> = converted(Schema.Unknown, Schema
 })
 
 /** A name of a `Schema.Record`, which would lose the field `__proto__`. That one is an unknown field. */
-export const Name = Schema.String.pipe(Schema.filter((name) => name !== "__proto__"))
+export const Name = Schema.String.pipe(Schema.filter((name) => name !== "__proto__", { title: "string" }))
 
 /** An object, which is not copied. */
 export const AnyObject: Schema.Schema<WireObject> = Schema.declare(isObject, {
-  identifier: "{ readonly [x: string]: unknown }"
+  identifier: "{ readonly [x: string]: unknown }",
+  message: () => "an object was expected"
 })
 
-const ConfigObjectFromSelf = discreet(AnyObject, "an object")
-
 /** An object of JSON values. One with a secret, a function or a cycle inside is refused. */
-export const ConfigObject: Schema.Schema<WireObject> = refusable(ConfigObjectFromSelf, ConfigObjectFromSelf, {
+export const ConfigObject: Schema.Schema<WireObject> = refusable(AnyObject, AnyObject, {
   decode: (value) => {
     const decoded = portable.decode(value)
-    return isObject(decoded) ? Either.right(decoded) : refuse("an object was expected")
+    return isPlain(decoded) ? Either.right(decoded) : refuse("an object was expected")
   },
   encode: (value) => {
     const { encoded, obstacles } = portable.strict(value)
