@@ -27,7 +27,9 @@ describe("examples/encoding", () => {
       expect(yield* review("src/", send)).toBe("Looks good.")
 
       const [message = "", reply = ""] = texts
-      expect(JSON.parse(message)).toMatchObject({ options: { timeout: 600_000, budget: { cost: 1, steps: "Infinity" } } })
+      expect(JSON.parse(message)).toMatchObject({
+        options: { timeout: 600_000, budget: { cost: 1, steps: "Infinity" } }
+      })
       expect(JSON.parse(reply)).toMatchObject({ _tag: "Success", value: { answer: "Looks good.", events: [] } })
       expect(message + reply).not.toContain("canary-key")
 

@@ -1,4 +1,6 @@
-import { Duration, Option, Redacted } from "effect"
+import * as Duration from "effect/Duration"
+import * as Option from "effect/Option"
+import * as Redacted from "effect/Redacted"
 
 /**
  * What a value means, as a text: two values of different meaning have different texts. A field that is `undefined` means
