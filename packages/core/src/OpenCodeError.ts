@@ -716,7 +716,7 @@ export const withoutEvents = <E extends OpenCodeError>(error: E): E => {
 
 /**
  * The slim form of a Schema of errors, for messages and databases: its JSON lacks the events. A decoded error is of the
- * same class as ever and lacks them too, see {@link withoutEvents}.
+ * same class and lacks them too, see {@link withoutEvents}.
  *
  * @example
  * ```ts
