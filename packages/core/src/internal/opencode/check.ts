@@ -50,9 +50,12 @@ const fromIssue = (issue: ParseResult.ParseIssue, path: ReadonlyArray<PropertyKe
   }
 }
 
-const validate = Schema.validateEither(Schema.typeSchema(RunConfig))
+/** Without the refusal of unknown fields: the other options of a run are checked elsewhere. */
+const Config = Schema.typeSchema(Schema.Struct(RunConfig.fields))
 
-const isFine = Schema.is(RunConfig)
+const validate = Schema.validateEither(Config)
+
+const isFine = Schema.is(Config)
 
 const shape = (options: RunOptions): Option.Option<Problem> =>
   isFine(options) ? Option.none() : Either.match(validate(options), {
