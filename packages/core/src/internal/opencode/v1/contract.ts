@@ -1,0 +1,3 @@
+import type { Contract } from "../contract.js"
+
+export const contract: Contract = { facts: [], most: [] }
