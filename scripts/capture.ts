@@ -5,9 +5,9 @@
  *   pnpm capture <version | binary> [scenario …]
  */
 import { NodeContext, NodeHttpServer } from "@effect/platform-node"
+import { Effect, Layer } from "effect"
 import { Contract, Version } from "effect-opencode"
 import { Conformance } from "effect-opencode-testing"
-import { Effect } from "effect"
 import * as fs from "node:fs"
 import { createServer } from "node:http"
 import * as path from "node:path"
@@ -32,7 +32,7 @@ try {
     Conformance.record({
       binary: installed.file,
       version,
-      httpServer: NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }),
+      httpServer: Layer.orDie(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" })),
       scenarios: only.length > 0 ? only : Conformance.scenarioNames,
       onProgress: ({ ended, scenario, state, total }) =>
         Effect.sync(() => {
@@ -40,11 +40,7 @@ try {
         })
     }).pipe(Effect.provide(NodeContext.layer))
   )
-  const { system, user } = process.resourceUsage === undefined ? { system: 0, user: 0 } : {
-    system: process.resourceUsage().systemCPUTime,
-    user: process.resourceUsage().userCPUTime
-  }
-  console.log(`${((Date.now() - before) / 1000).toFixed(1)} s, own processor time ${((system + user) / 1e6).toFixed(1)} s`)
+  console.log(`recorded in ${((Date.now() - before) / 1000).toFixed(1)} s`)
   const directory = path.join(root, Version.format(version))
   for (const [name, recording] of Object.entries(recorded)) {
     if (!("scenario" in recording)) {

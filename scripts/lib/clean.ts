@@ -30,7 +30,7 @@ const cleaner = () => {
     numbered(/\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z?/g, () => "2026-01-01T00:00:00"),
     numbered(/\+\d+ms\b/g, () => "+1ms"),
     numbered(/\b127\.0\.0\.1:\d+/g, () => "127.0.0.1:1234"),
-    numbered(/(?<="slug":")[\w-]+/g, () => "slug"),
+    numbered(/(?<="slug": ?")[\w-]+/g, () => "slug"),
     numbered(/\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? \w+ \w+ \d{4}(?: \d\d:\d\d:\d\d GMT)?/g, () => "Thu, 01 Jan 2026 00:00:00 GMT")
   ]
   return (text: string): string => rules.reduce((changed, rule) => rule(changed), text)

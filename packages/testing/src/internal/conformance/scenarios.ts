@@ -1,6 +1,7 @@
 /** The scenarios of OpenCode 1.x: each drives the real binary as the library does, against a scripted provider. */
 import * as Contract from "effect-opencode/Contract"
 import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as ModelProvider from "../../ModelProvider.js"
 import * as server from "./server.js"
@@ -42,6 +43,26 @@ const withoutKey = (world: World): { readonly [key: string]: unknown } => {
 
 const logins = (key: string): string => JSON.stringify({ fake: { type: "api", key } })
 
+/** The names of the parameters of each offered tool. */
+const parameters = (world: World) =>
+  Effect.map(world.provider.requests, (requests) => {
+    const tools = requests.find(({ isTitle }) => !isTitle)?.body
+    return Object.fromEntries(
+      Schema.is(Tools)(tools)
+        ? tools.tools.map(({ function: { name, parameters } }) => [name, Object.keys(parameters.properties).sort()])
+        : []
+    )
+  })
+
+const Tools = Schema.Struct({
+  tools: Schema.Array(Schema.Struct({
+    function: Schema.Struct({
+      name: Schema.String,
+      parameters: Schema.Struct({ properties: Schema.Record({ key: Schema.String, value: Schema.Unknown }) })
+    })
+  }))
+})
+
 /** A run with the usual title, so that no title is asked for. */
 const titled = { title: "Scripted" } as const
 
@@ -75,8 +96,10 @@ export const scenarios: ReadonlyArray<Scenario> = [
         yield* world.run("run", {
           prompt: awkward,
           stdin: [awkward.slice(0, half), awkward.slice(half)],
-          options: { title: dashTitle }
+          options: titled
         })
+        yield* world.observe("prompt", awkward)
+        yield* world.observe("parameters", yield* parameters(world))
         yield* world.observe("database", yield* world.exists("data/opencode/opencode.db"))
       })
   ),
@@ -100,14 +123,14 @@ export const scenarios: ReadonlyArray<Scenario> = [
         : Reply.text("again"),
     (world) =>
       Effect.gen(function*() {
-        const first = yield* world.run("first", { prompt: "TOOLS", options: { thinking: true } })
+        const first = yield* world.run("first", { prompt: "TOOLS", options: { thinking: true, title: dashTitle } })
+        yield* world.observe("title", dashTitle)
         yield* world.observe("written", yield* world.read("work/new.txt"))
         const sessionId = sessionOf(first)
         const queries = Contract.queries(world.version)
         yield* world.run("export", { args: queries?.session(sessionId) ?? [] })
-        yield* world.run("again", { prompt: "SECOND", options: { sessionId } })
+        yield* world.run("continued", { prompt: "SECOND", options: { continueSession: true } })
         yield* world.run("fork", { prompt: "THIRD", options: { sessionId, fork: true } })
-        yield* world.run("continue", { prompt: "FOURTH", options: { continueSession: true } })
       })
   ),
   one(
@@ -223,14 +246,14 @@ export const scenarios: ReadonlyArray<Scenario> = [
   ),
   one(
     "arguments",
-    "a prompt as an argument, a file, an agent that does not exist",
+    "a prompt as an argument, a file, an unknown agent, no title",
     () => Reply.text("done"),
     (world) =>
       Effect.gen(function*() {
         yield* world.write("work/a.txt", "alpha-content\n")
         yield* world.run("run", {
           prompt: "-x two words",
-          options: { ...titled, promptVia: "argv", agent: "nonesuch", files: ["a.txt"] }
+          options: { promptVia: "argv", agent: "nonesuch", files: ["a.txt"] }
         })
       })
   ),

@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
+import * as Predicate from "effect/Predicate"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as ModelProvider from "../../ModelProvider.js"
@@ -162,9 +163,23 @@ export const record = <E, R>(
       EFFECT_OPENCODE_CONFORMANCE: name
     }
 
+    // OpenCode names a file by its path from the root of the file system as well.
+    const shown = [
+      [root, "/sandbox"],
+      [root.replace(/^[/\\]+/, ""), "sandbox"],
+      [provider.baseUrl.replace(/\/v1$/, ""), "http://provider"],
+      [pathService.dirname(options.binary), "/bin"]
+    ] as const
     const scrub = (text: string): string =>
-      text.replaceAll(root, "/sandbox").replaceAll(provider.baseUrl.replace(/\/v1$/, ""), "http://provider")
-        .replaceAll(pathService.dirname(options.binary), "/bin")
+      shown.reduce((changed, [from, to]) => changed.replaceAll(from, to), text)
+    /** Takes the machine's paths and ports out of a value. */
+    const scrubbed = <A>(value: A): A => {
+      if (typeof value === "string") return scrub(value) as A
+      if (Array.isArray(value)) return value.map(scrubbed) as A
+      return Predicate.isRecord(value)
+        ? Object.fromEntries(Object.entries(value).map(([key, one]) => [key, scrubbed(one)])) as A
+        : value
+    }
 
     const run: World["run"] = (processName, plan) =>
       Effect.scoped(Effect.gen(function*() {
@@ -268,14 +283,14 @@ export const record = <E, R>(
       run,
       observe: (key, value) =>
         Effect.sync(() => {
-          observed[key] = typeof value === "string" ? scrub(value) : value
+          observed[key] = scrubbed(value)
         }),
       until: (condition) => Effect.asVoid(Effect.timeoutOption(poll(condition), options.patience)),
       isAlive: (pid) => signal(pid, "-0"),
       own: (pid) => Effect.addFinalizer(() => signal(pid, "-KILL"))
     }
     const exit = yield* Effect.exit(Effect.timeoutOption(scenario(world), Duration.times(options.patience, 3)))
-    const requests = (yield* provider.requests).map(toRequest)
+    const requests = (yield* provider.requests).map((request) => scrubbed(toRequest(request)))
     const recording: Contract.Recording = { scenario: name, processes, requests, observed }
     return Exit.isSuccess(exit) ? recording : yield* Effect.failCause(exit.cause)
   })

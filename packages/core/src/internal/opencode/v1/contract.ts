@@ -1,3 +1,0 @@
-import type { Contract } from "../contract.js"
-
-export const contract: Contract = { facts: [], most: [] }
