@@ -12,8 +12,8 @@ import * as fs from "node:fs"
 import { createServer } from "node:http"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
+import * as fixtures from "../packages/core/test/support/contractFixtures.js"
 import { clean } from "./lib/clean.js"
-import * as fixtures from "./lib/contractFixtures.js"
 import { binaryOf, versionOf } from "./lib/installed.js"
 
 const [asked, ...only] = process.argv.slice(2)

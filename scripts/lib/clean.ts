@@ -31,7 +31,10 @@ const cleaner = () => {
     numbered(/\+\d+ms\b/g, () => "+1ms"),
     numbered(/\b127\.0\.0\.1:\d+/g, () => "127.0.0.1:1234"),
     numbered(/(?<="slug": ?")[\w-]+/g, () => "slug"),
-    numbered(/\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? \w+ \w+ \d{4}(?: \d\d:\d\d:\d\d GMT)?/g, () => "Thu, 01 Jan 2026 00:00:00 GMT")
+    numbered(
+      /\b(?:Mon|Tue|Wed|Thu|Fri|Sat|Sun),? \w+ \w+ \d{4}(?: \d\d:\d\d:\d\d GMT)?/g,
+      () => "Thu, 01 Jan 2026 00:00:00 GMT"
+    )
   ]
   return (text: string): string => rules.reduce((changed, rule) => rule(changed), text)
 }

@@ -18,7 +18,16 @@ export const binaryOf = (asked: string): Installed => {
   try {
     execFileSync(
       "npm",
-      ["install", "--ignore-scripts", "--no-save", "--no-audit", "--no-fund", "--prefix", directory, `opencode-ai@${asked}`],
+      [
+        "install",
+        "--ignore-scripts",
+        "--no-save",
+        "--no-audit",
+        "--no-fund",
+        "--prefix",
+        directory,
+        `opencode-ai@${asked}`
+      ],
       { stdio: ["ignore", "ignore", "inherit"] }
     )
     const modules = path.join(directory, "node_modules")

@@ -1,6 +1,7 @@
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as FileSystem from "@effect/platform/FileSystem"
 import { describe, expect, it } from "@effect/vitest"
+import type { Contract } from "effect-opencode"
 import { Events, MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
@@ -9,6 +10,7 @@ import * as Doctor from "../src/commands/Doctor.js"
 import * as processes from "../src/commands/orphans.js"
 import * as Style from "../src/display/Style.js"
 import { runCli } from "./support/cli.js"
+import { played } from "./support/played.js"
 
 const binary = ["--binary", process.execPath]
 
@@ -19,10 +21,14 @@ const openCode = (
     readonly models?: string
     readonly answer?: string
     readonly processes?: string
+    /** Changes what the processes of the contract's scenarios print. */
+    readonly recorded?: (process: Contract.ProcessRecord) => Contract.ProcessRecord
   }
 ) =>
   Mock.layer((command) => {
     if (command.command === "ps") return Mock.script(Mock.stdout(options?.processes ?? ""), Mock.exit(0))
+    const scenario = played(command, options?.recorded)
+    if (scenario !== undefined) return scenario
     const [first] = command.args
     if (first === "--version") return Mock.script(Mock.stdout(`${options?.version ?? "1.18.33"}\n`), Mock.exit(0))
     if (first === "models") return Mock.script(Mock.stdout(options?.models ?? "acme/large\nacme/small\n"), Mock.exit(0))
@@ -90,7 +96,8 @@ describe("doctor", () => {
         "leftovers ok",
         "containment ok",
         "models ok",
-        "smoke ok"
+        "smoke ok",
+        "contract ok"
       ])
     }).pipe(platform))
 
@@ -277,6 +284,24 @@ describe("doctor", () => {
       const { findings } = yield* machine
       const found = yield* findings(openCode({ answer: "something else" }))
       expect(of("smoke")(found)).toMatchObject([{ status: "problem", advice: expect.stringContaining("plugin") }])
+    }).pipe(platform))
+
+  it.scopedLive("tries the facts that matter most", () =>
+    Effect.gen(function*() {
+      const { findings } = yield* machine
+      expect(of("contract")(yield* findings(openCode()))).toEqual([{
+        check: "contract",
+        status: "ok",
+        message: "10 of 10 facts that this library relies on are as expected"
+      }])
+      const silent = openCode({ recorded: (process) => ({ ...process, stderr: "" }) })
+      expect(of("contract")(yield* findings(silent))).toEqual([{
+        check: "contract",
+        status: "problem",
+        message: "Only 9 of 10 facts that this library relies on are as expected. This is otherwise in OpenCode " +
+          "1.18.33: A permission that nobody grants is rejected, with a line on stderr that names it (ask.stderr).",
+        advice: "`effect-opencode conformance` checks everything and shows what it saw"
+      }])
     }).pipe(platform))
 
   it("prints findings for people", () => {

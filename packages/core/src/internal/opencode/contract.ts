@@ -131,7 +131,9 @@ export const judge = (
   const wanted = expectation(fact, version)
   if (wanted === undefined) return undefined
   const expected = wanted.value
-  if (!("scenario" in recording)) return { fact, status: "untried", expected, seen: undefined, reason: recording.reason }
+  if (!("scenario" in recording)) {
+    return { fact, status: "untried", expected, seen: undefined, reason: recording.reason }
+  }
   const seen = fact.observe(recording, version)
   if (seen === undefined) {
     return { fact, status: "untried", expected, seen, reason: `the scenario "${fact.scenario}" did not get that far` }

@@ -1,7 +1,7 @@
 import type { Version } from "../../Version.js"
 import type { Contract } from "./contract.js"
-import * as dialects from "./dialects.js"
 import type { Dialect } from "./dialect.js"
+import * as dialects from "./dialects.js"
 import { contract as v1Contract } from "./v1/contract/contract.js"
 import { v1 } from "./v1/dialect.js"
 

@@ -298,8 +298,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
         yield* world.run("run", {
           prompt: "hi",
           options: titled,
-          during: ({ kill }) =>
-            Effect.andThen(world.until(Effect.map(pid, (found) => found > 0)), kill("SIGTERM"))
+          during: ({ kill }) => Effect.andThen(world.until(Effect.map(pid, (found) => found > 0)), kill("SIGTERM"))
         })
         const tool = yield* pid
         if (tool > 0) {
@@ -334,5 +333,10 @@ export const scenarios: ReadonlyArray<Scenario> = [
       ][index] ?? Reply.text("nobody should have asked"),
     (world) => world.run("run", { prompt: "hi", options: titled })
   ),
-  { name: "server", doing: "a server: prompts, permissions, errors, an abort", respond: server.respond, run: server.run }
+  {
+    name: "server",
+    doing: "a server: prompts, permissions, errors, an abort",
+    respond: server.respond,
+    run: server.run
+  }
 ]

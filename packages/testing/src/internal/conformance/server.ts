@@ -113,8 +113,7 @@ const drive = (world: World, url: string) =>
       )
     const has = (sessionId: string, type: string) =>
       Effect.sync(() => eventsOf(sessionId).some((event) => event.type === type))
-    const session = (permission: ReadonlyArray<unknown>) =>
-      ask("POST", "/session", { title: "Scripted", permission })
+    const session = (permission: ReadonlyArray<unknown>) => ask("POST", "/session", { title: "Scripted", permission })
     const prompt = (id: string, text: string) =>
       ask("POST", `/session/${id}/prompt_async`, {
         model: { providerID: "fake", modelID: "m1" },

@@ -170,8 +170,7 @@ export const record = <E, R>(
       [provider.baseUrl.replace(/\/v1$/, ""), "http://provider"],
       [pathService.dirname(options.binary), "/bin"]
     ] as const
-    const scrub = (text: string): string =>
-      shown.reduce((changed, [from, to]) => changed.replaceAll(from, to), text)
+    const scrub = (text: string): string => shown.reduce((changed, [from, to]) => changed.replaceAll(from, to), text)
     /** Takes the machine's paths and ports out of a value. */
     const scrubbed = <A>(value: A): A => {
       if (typeof value === "string") return scrub(value) as A
@@ -208,7 +207,9 @@ export const record = <E, R>(
         const command = Command.make(options.binary, ...args).pipe(
           Command.workingDirectory(cwd),
           Command.env(
-            Object.fromEntries(Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined)),
+            Object.fromEntries(
+              Object.entries(env).filter((entry): entry is [string, string] => entry[1] !== undefined)
+            ),
             { extendEnv: false }
           ),
           Command.stdin(stdin)
@@ -262,8 +263,10 @@ export const record = <E, R>(
 
     const signal = (pid: number, word: string) =>
       Effect.orElseSucceed(
-        Effect.map(executor.exitCode(Command.make("kill", word, String(pid)).pipe(Command.stderr("pipe"))), (code) =>
-          code === 0),
+        Effect.map(
+          executor.exitCode(Command.make("kill", word, String(pid)).pipe(Command.stderr("pipe"))),
+          (code) => code === 0
+        ),
         () => false
       )
 

@@ -118,7 +118,11 @@ export const facts: ReadonlyArray<Fact> = [
     observe: (recording) => {
       const prompt = reading.last(reading.requests(recording)[0]?.prompts ?? [])
       if (prompt === undefined) return undefined
-      return prompt.includes("\"-x two words\"") ? "in quotes" : prompt.includes("-x two words") ? "verbatim" : "changed"
+      return prompt.includes("\"-x two words\"")
+        ? "in quotes"
+        : prompt.includes("-x two words")
+        ? "verbatim"
+        : "changed"
     },
     usedBy: ["internal/opencode/v1/invocation.ts", "RunOptions.ts"],
     otherwise: "With `promptVia: \"argv\"` the model sees another prompt."
@@ -129,8 +133,7 @@ export const facts: ReadonlyArray<Fact> = [
     scenario: "arguments",
     weight: "matters",
     expected: [{ value: true }],
-    observe: (recording) =>
-      reading.requests(recording)[0]?.prompts.some((prompt) => prompt.includes("alpha-content")),
+    observe: (recording) => reading.requests(recording)[0]?.prompts.some((prompt) => prompt.includes("alpha-content")),
     usedBy: ["internal/opencode/v1/invocation.ts"],
     otherwise: "`files` do not reach the model."
   },
@@ -141,7 +144,9 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "note",
     expected: [{ value: 1 }],
     observe: (recording) =>
-      reading.requests(recording).length === 0 ? undefined : recording.requests.length - reading.requests(recording).length,
+      reading.requests(recording).length === 0
+        ? undefined
+        : recording.requests.length - reading.requests(recording).length,
     usedBy: ["internal/opencode/v1/startupProfile.ts"],
     otherwise: "The fast start-up profile saves less, or more."
   },
@@ -152,7 +157,9 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "note",
     expected: [{ value: 0 }],
     observe: (recording) =>
-      reading.requests(recording).length === 0 ? undefined : recording.requests.length - reading.requests(recording).length,
+      reading.requests(recording).length === 0
+        ? undefined
+        : recording.requests.length - reading.requests(recording).length,
     usedBy: ["internal/opencode/v1/startupProfile.ts"],
     otherwise: "Each run costs a further request to the model."
   },

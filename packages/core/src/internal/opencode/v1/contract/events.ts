@@ -98,7 +98,9 @@ export const facts: ReadonlyArray<Fact> = [
       const kinds = reading.wires(recording).map((wire) => kindsOf(wire, ["type", "timestamp", "sessionID"]))
       return kinds.length === 0
         ? undefined
-        : kinds.filter((kind, index) => kinds.findIndex((other) => JSON.stringify(other) === JSON.stringify(kind)) === index)
+        : kinds.filter((kind, index) =>
+          kinds.findIndex((other) => JSON.stringify(other) === JSON.stringify(kind)) === index
+        )
     },
     otherwise: "The session's id is unknown, and a session cannot be continued."
   },

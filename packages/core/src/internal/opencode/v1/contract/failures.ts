@@ -72,7 +72,9 @@ export const facts: ReadonlyArray<Fact> = [
         ? {
           name: at(error(recording), "name") ?? "no error",
           ...Object.fromEntries(
-            ["message", "statusCode", "isRetryable"].map((field) => [field, at(error(recording), "data", field) ?? "missing"])
+            ["message", "statusCode", "isRetryable"].map((
+              field
+            ) => [field, at(error(recording), "data", field) ?? "missing"])
           )
         }
         : undefined,
@@ -146,8 +148,7 @@ export const facts: ReadonlyArray<Fact> = [
     id: "logins.file",
     says: "Stored logins are read from `auth.json` in the data directory, also through a symbolic link.",
     expected: always("Bearer stored-key"),
-    observe: (recording) =>
-      isRun(recording) ? reading.requests(recording)[0]?.authorization ?? "none" : undefined,
+    observe: (recording) => isRun(recording) ? reading.requests(recording)[0]?.authorization ?? "none" : undefined,
     usedBy: ["internal/launch/logins.ts"],
     otherwise: "Isolated runs have no credentials."
   },
@@ -176,8 +177,7 @@ export const facts: ReadonlyArray<Fact> = [
     id: "cut.text",
     says: "The text of the cut answer is not printed.",
     expected: always(["whole"]),
-    observe: (recording) =>
-      isRun(recording) ? reading.eventsOf(recording, "Text").map(({ text }) => text) : undefined,
+    observe: (recording) => isRun(recording) ? reading.eventsOf(recording, "Text").map(({ text }) => text) : undefined,
     usedBy: ["internal/opencode/answer.ts"],
     otherwise: "Answers contain the beginning of an answer that was cut."
   },
@@ -187,8 +187,7 @@ export const facts: ReadonlyArray<Fact> = [
     id: "logins.variable",
     says: "`OPENCODE_AUTH_CONTENT` carries logins.",
     expected: always("Bearer variable-key"),
-    observe: (recording) =>
-      isRun(recording) ? reading.requests(recording)[0]?.authorization ?? "none" : undefined,
+    observe: (recording) => isRun(recording) ? reading.requests(recording)[0]?.authorization ?? "none" : undefined,
     usedBy: ["internal/launch/logins.ts", "internal/opencode/variables.ts"],
     otherwise: "Logins in the variable have no effect."
   },
@@ -220,7 +219,12 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "filter.error",
     says: "An answer that a filter ends has the reason `content-filter`, an error event and code 1.",
-    expected: always({ reason: "content-filter", error: "ContentFilterError", kind: "content-filter", ending: "exit 1" }),
+    expected: always({
+      reason: "content-filter",
+      error: "ContentFilterError",
+      kind: "content-filter",
+      ending: "exit 1"
+    }),
     observe: (recording) =>
       isRun(recording)
         ? {

@@ -110,7 +110,8 @@ export const facts: ReadonlyArray<Fact> = [
   {
     ...ofAsked,
     id: "ask.stops",
-    says: "After a rejected permission the model is not asked again: the last step ends with `tool-calls`, with code 0.",
+    says:
+      "After a rejected permission the model is not asked again: the last step ends with `tool-calls`, with code 0.",
     expected: [{ value: { requests: 1, reason: "tool-calls", ending: "exit 0" } }],
     observe: (recording) =>
       isRun(recording)

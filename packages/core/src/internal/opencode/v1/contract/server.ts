@@ -85,10 +85,11 @@ export const facts: ReadonlyArray<Fact> = [
     "health",
     "`GET /global/health` names the version.",
     { status: 200, version: "the version" },
-    (recording) => recording.observed["health"] === undefined ? undefined : {
-      status: at(recording.observed["health"], "status"),
-      version: typeof at(recording.observed["health"], "body", "version") === "string" ? "the version" : "missing"
-    },
+    (recording) =>
+      recording.observed["health"] === undefined ? undefined : {
+        status: at(recording.observed["health"], "status"),
+        version: typeof at(recording.observed["health"], "body", "version") === "string" ? "the version" : "missing"
+      },
     api,
     unavailable
   ),
@@ -96,9 +97,10 @@ export const facts: ReadonlyArray<Fact> = [
     "first-event",
     "The stream of all directories begins with `server.connected`.",
     "server.connected",
-    (recording) => recording.observed["firstFrame"] === undefined
-      ? undefined
-      : at(recording.observed["firstFrame"], "payload", "type") ?? "none",
+    (recording) =>
+      recording.observed["firstFrame"] === undefined
+        ? undefined
+        : at(recording.observed["firstFrame"], "payload", "type") ?? "none",
     ["internal/transport/server/hub.ts"],
     "Runs over a server wait for a stream that they do not recognize."
   ),
@@ -135,7 +137,12 @@ export const facts: ReadonlyArray<Fact> = [
   fact(
     "session",
     "`POST /session` makes a session with its title and its rules.",
-    { status: 200, id: "string", title: "Scripted", permission: [{ permission: "bash", pattern: "*", action: "allow" }] },
+    {
+      status: 200,
+      id: "string",
+      title: "Scripted",
+      permission: [{ permission: "bash", pattern: "*", action: "allow" }]
+    },
     reply("session", (body, status) => ({
       status,
       ...kindsOf(body, ["id"]),
@@ -164,7 +171,10 @@ export const facts: ReadonlyArray<Fact> = [
   fact(
     "deltas",
     "Pieces of a text arrive as `message.part.delta` with the part's id.",
-    { text: "Let me think.one two", fields: { sessionID: "string", messageID: "string", partID: "string", delta: "string" } },
+    {
+      text: "Let me think.one two",
+      fields: { sessionID: "string", messageID: "string", partID: "string", delta: "string" }
+    },
     (recording) => {
       const found = properties(recording, "textEvents", "message.part.delta")
       return found === undefined ? undefined : {
@@ -200,9 +210,10 @@ export const facts: ReadonlyArray<Fact> = [
       const found = events(recording, "textEvents")
       if (found === undefined) return undefined
       const status = reading.last(properties(recording, "textEvents", "session.status") ?? [])
-      return [at(status, "status", "type") ?? "none", at(reading.last(found.filter((event) =>
-        at(event, "type") === "session.idle"
-      )), "type") ?? "none"]
+      return [
+        at(status, "status", "type") ?? "none",
+        at(reading.last(found.filter((event) => at(event, "type") === "session.idle")), "type") ?? "none"
+      ]
     },
     ["internal/transport/server/follow.ts"],
     "Runs over a server do not end."
@@ -222,10 +233,11 @@ export const facts: ReadonlyArray<Fact> = [
     "fork",
     "`POST /session/:id/fork` copies a session without its rules.",
     { isNew: true, permission: "none" },
-    (recording) => recording.observed["forked"] === undefined ? undefined : {
-      isNew: at(recording.observed["forked"], "body", "id") !== at(recording.observed["session"], "body", "id"),
-      permission: at(recording.observed["forked"], "body", "permission") ?? "none"
-    },
+    (recording) =>
+      recording.observed["forked"] === undefined ? undefined : {
+        isNew: at(recording.observed["forked"], "body", "id") !== at(recording.observed["session"], "body", "id"),
+        permission: at(recording.observed["forked"], "body", "permission") ?? "none"
+      },
     [...api, "internal/transport/server/rules.ts"],
     "A fork has its rules twice."
   ),
@@ -260,11 +272,12 @@ export const facts: ReadonlyArray<Fact> = [
     "once",
     "`once` grants a permission: the call completes.",
     { reply: true, states: ["completed", "pending", "running"], replied: "once" },
-    (recording) => events(recording, "askEvents") === undefined ? undefined : {
-      reply: at(recording.observed["once"], "body"),
-      states: toolStates(recording, "askEvents"),
-      replied: at(properties(recording, "askEvents", "permission.replied")?.[0], "reply") ?? "none"
-    },
+    (recording) =>
+      events(recording, "askEvents") === undefined ? undefined : {
+        reply: at(recording.observed["once"], "body"),
+        states: toolStates(recording, "askEvents"),
+        replied: at(properties(recording, "askEvents", "permission.replied")?.[0], "reply") ?? "none"
+      },
     ["internal/transport/server/permissionRequests.ts"],
     "Granted calls do not run."
   ),
@@ -305,7 +318,11 @@ export const facts: ReadonlyArray<Fact> = [
       const found = properties(recording, "retryEvents", "session.status")
       if (found === undefined) return undefined
       const status = found.map((one) => at(one, "status")).find((one) => at(one, "type") === "retry")
-      return { type: at(status, "type") ?? "none", attempt: at(status, "attempt") ?? 0, ...kindsOf(status, ["message"]) }
+      return {
+        type: at(status, "type") ?? "none",
+        attempt: at(status, "attempt") ?? 0,
+        ...kindsOf(status, ["message"])
+      }
     },
     mapper,
     "`maxProviderRetries` has no effect on runs over a server."
@@ -314,9 +331,10 @@ export const facts: ReadonlyArray<Fact> = [
     "status",
     "`GET /session/status` has the sessions that work.",
     "busy",
-    (recording) => recording.observed["status"] === undefined
-      ? undefined
-      : at(recording.observed["status"], String(recording.observed["aborted"]), "type") ?? "idle",
+    (recording) =>
+      recording.observed["status"] === undefined
+        ? undefined
+        : at(recording.observed["status"], String(recording.observed["aborted"]), "type") ?? "idle",
     api,
     "A lost connection ends runs that still work."
   ),
@@ -324,11 +342,12 @@ export const facts: ReadonlyArray<Fact> = [
     "abort",
     "`POST /session/:id/abort` ends a prompt with MessageAbortedError.",
     { status: 200, body: true, error: "MessageAbortedError" },
-    (recording) => recording.observed["abort"] === undefined ? undefined : {
-      status: at(recording.observed["abort"], "status"),
-      body: at(recording.observed["abort"], "body"),
-      error: at(properties(recording, "abortEvents", "session.error")?.[0], "error", "name") ?? "none"
-    },
+    (recording) =>
+      recording.observed["abort"] === undefined ? undefined : {
+        status: at(recording.observed["abort"], "status"),
+        body: at(recording.observed["abort"], "body"),
+        error: at(properties(recording, "abortEvents", "session.error")?.[0], "error", "name") ?? "none"
+      },
     [...api, "internal/transport/server/turn.ts"],
     "Interrupted runs over a server go on, and cost."
   ),

@@ -16,12 +16,12 @@ const exported = (recording: Recording): Conversation | undefined => {
 }
 
 /** Reads a fact from the exported session. */
-const ofExport = (observe: (conversation: Conversation, recording: Recording) => unknown): Fact["observe"] =>
-(recording) => {
-  if (reading.process(recording, "export") === undefined) return undefined
-  const conversation = exported(recording)
-  return conversation === undefined ? "no session" : observe(conversation, recording)
-}
+const ofExport =
+  (observe: (conversation: Conversation, recording: Recording) => unknown): Fact["observe"] => (recording) => {
+    if (reading.process(recording, "export") === undefined) return undefined
+    const conversation = exported(recording)
+    return conversation === undefined ? "no session" : observe(conversation, recording)
+  }
 
 /** The user's prompts in the request that contains this one. */
 const history = (recording: Recording, prompt: string): ReadonlyArray<string> | undefined =>
@@ -119,8 +119,11 @@ export const facts: ReadonlyArray<Fact> = [
     id: "session.fork-question",
     says: "A fork offers the tool that asks the user, which other runs do not.",
     expected: [{ value: true }],
-    observe: ofProcess("fork", (recording) =>
-      reading.requests(recording).find(({ prompts }) => reading.last(prompts) === "THIRD")?.tools.includes("question")),
+    observe: ofProcess(
+      "fork",
+      (recording) =>
+        reading.requests(recording).find(({ prompts }) => reading.last(prompts) === "THIRD")?.tools.includes("question")
+    ),
     usedBy: ["internal/run/watchdog.ts"],
     otherwise: "Nothing: a fork cannot hang on a question."
   }

@@ -3,6 +3,7 @@ import { Contract } from "effect-opencode"
 import type { Version } from "effect-opencode"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { fileURLToPath } from "node:url"
 
 const fileName = (words: string): string => words.toLowerCase().replace(/[^a-z0-9]+/g, "-")
 
@@ -10,6 +11,24 @@ const outputs = (scenario: string, process: string) => ({
   stdout: `${fileName(scenario)}.${fileName(process)}.stdout.jsonl`,
   stderr: `${fileName(scenario)}.${fileName(process)}.stderr.txt`
 })
+
+const root = fileURLToPath(new URL("../fixtures/contract/", import.meta.url))
+
+/** The directory of a version's recordings. */
+export const directoryOf = (version: string): string => path.join(root, version)
+
+/** The versions that were recorded. */
+export const versions: ReadonlyArray<string> = fs.readdirSync(root)
+
+/** All recordings of a version, by scenario. */
+export const all = (version: string): { readonly [scenario: string]: Contract.Recording } =>
+  Object.fromEntries(
+    fs.readdirSync(directoryOf(version)).filter((file) => file.endsWith(".meta.json")).flatMap((file) => {
+      const { scenario } = JSON.parse(fs.readFileSync(path.join(directoryOf(version), file), "utf8"))
+      const recording = read(directoryOf(version), scenario)
+      return recording === undefined ? [] : [[scenario, recording]]
+    })
+  )
 
 /** Writes a recording over the last one of its scenario. */
 export const write = (directory: string, recording: Contract.Recording): void => {
