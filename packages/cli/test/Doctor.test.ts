@@ -85,7 +85,7 @@ const of = (check: string) => (findings: ReadonlyArray<{ readonly check: string 
   findings.filter((finding) => finding.check === check)
 
 describe("doctor", () => {
-  it.scoped("finds no problem on a healthy machine", () =>
+  it.scopedLive("finds no problem on a healthy machine", () =>
     Effect.gen(function*() {
       const { findings } = yield* machine
       const found = yield* findings(openCode(), { env: { ANTHROPIC_API_KEY: "canary-key" } })
@@ -101,7 +101,7 @@ describe("doctor", () => {
       ])
     }).pipe(platform))
 
-  it.scoped("reports what ends the processes of a run", () =>
+  it.scopedLive("reports what ends the processes of a run", () =>
     Effect.gen(function*() {
       const { findings } = yield* machine
       const saying = (text: string) =>
@@ -131,7 +131,7 @@ describe("doctor", () => {
     expect(containment.limitOf("")).toBe("none")
   })
 
-  it.scoped("names credentials and shows none", () =>
+  it.scopedLive("names credentials and shows none", () =>
     Effect.gen(function*() {
       const fileSystem = yield* FileSystem.FileSystem
       const { findings, home, printed } = yield* machine
@@ -182,7 +182,7 @@ describe("doctor", () => {
       expect(printed()).not.toContain("canary")
     }).pipe(platform))
 
-  it.scoped("starts nothing when OpenCode is missing", () =>
+  it.scopedLive("starts nothing when OpenCode is missing", () =>
     Effect.gen(function*() {
       const { findings } = yield* machine
       const found = yield* findings(openCode(), { args: [], env: { PATH: "/nowhere" } })
@@ -200,7 +200,7 @@ describe("doctor", () => {
       }])
     }).pipe(platform))
 
-  it.scoped("recognises versions that do not work and versions that work badly", () =>
+  it.scopedLive("recognises versions that do not work and versions that work badly", () =>
     Effect.gen(function*() {
       const { findings } = yield* machine
       const version = (version: string) => Effect.map(findings(openCode({ version })), of("binary"))
@@ -222,7 +222,7 @@ describe("doctor", () => {
       }])
     }).pipe(platform))
 
-  it.scoped("checks the directories that OpenCode uses", () =>
+  it.scopedLive("checks the directories that OpenCode uses", () =>
     Effect.gen(function*() {
       const fileSystem = yield* FileSystem.FileSystem
       const { findings, home } = yield* machine
@@ -263,7 +263,7 @@ describe("doctor", () => {
       }])
     }).pipe(platform))
 
-  it.scoped("looks for a model", () =>
+  it.scopedLive("looks for a model", () =>
     Effect.gen(function*() {
       const { findings } = yield* machine
       const asked = (model: string) => Effect.map(findings(openCode(), { args: ["--model", model] }), of("models"))
@@ -279,7 +279,7 @@ describe("doctor", () => {
       expect(of("models")(none)).toMatchObject([{ status: "problem", message: "OpenCode offers no models." }])
     }).pipe(platform))
 
-  it.scoped("does not accept a wrong answer of the smoke run", () =>
+  it.scopedLive("does not accept a wrong answer of the smoke run", () =>
     Effect.gen(function*() {
       const { findings } = yield* machine
       const found = yield* findings(openCode({ answer: "something else" }))

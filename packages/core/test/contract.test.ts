@@ -42,11 +42,14 @@ const changes: { readonly [name: string]: (recording: Contract.Recording) => Con
     ...recording,
     requests: recording.requests.map((request) => ({
       ...request,
-      isTitle: !request.isTitle,
       authorization: "another",
-      prompts: request.prompts.map((prompt) => `${prompt}?`),
+      prompts: request.prompts.map(() => "another"),
       tools: ["question"]
     }))
+  }),
+  titles: (recording) => ({
+    ...recording,
+    requests: recording.requests.map((request) => ({ ...request, isTitle: true }))
   }),
   observations: (recording) => ({
     ...recording,
@@ -96,8 +99,12 @@ describe("the contract", () => {
   })
 
   it("shows a changed expectation in its row, and in no other", () => {
-    for (const fact of facts) {
-      const changed = facts.map((one): Contract.Fact =>
+    const read = facts.map((fact): Contract.Fact => {
+      const seen = fact.observe(recordings.get(newest)![fact.scenario]!, versionOf(newest))
+      return { ...fact, observe: () => seen }
+    })
+    for (const fact of read) {
+      const changed = read.map((one): Contract.Fact =>
         one === fact
           ? { ...one, expected: one.expected.map((expectation) => ({ ...expectation, value: "changed" })) }
           : one

@@ -47,6 +47,19 @@ export interface Expectation {
   readonly value: unknown
 }
 
+/** The same value in every supported version. */
+export const always = (value: unknown): ReadonlyArray<Expectation> => [{ value }]
+
+/** One value before a version, and another from it on. */
+export const changedIn = (
+  major: number,
+  minor: number,
+  values: { readonly before: unknown; readonly since: unknown }
+): ReadonlyArray<Expectation> => {
+  const version = Version.make(major, minor, 0)
+  return [{ below: version, value: values.before }, { from: version, value: values.since }]
+}
+
 /**
  * - `matters`: the library misbehaves if the fact does not hold
  * - `note`: the library notices, or has another way

@@ -1,6 +1,7 @@
 /** Facts about the command line: options, the prompt, the version, the list of models. */
 import * as Version from "../../../../Version.js"
 import type { Expectation, Fact } from "../../contract.js"
+import { always, changedIn } from "../../contract.js"
 import type { OptionEntry } from "../../dialect.js"
 import * as invocation from "../invocation.js"
 import * as questions from "../questions.js"
@@ -43,7 +44,7 @@ export const facts: ReadonlyArray<Fact> = [
     says: "`--version` prints the version and nothing else.",
     scenario,
     weight: "matters",
-    expected: [{ value: "the version" }],
+    expected: always("the version"),
     observe: (recording, version) => {
       const found = reading.process(recording, "version")
       if (found === undefined) return undefined
@@ -58,7 +59,7 @@ export const facts: ReadonlyArray<Fact> = [
     says: "`run` has `--format`.",
     scenario,
     weight: "matters",
-    expected: [{ value: true }],
+    expected: always(true),
     observe: (recording) => {
       const help = reading.process(recording, "help")
       return help === undefined ? undefined : /(?<![\w-])--format\b/.test(`${help.stdout}\n${help.stderr}`)
@@ -71,7 +72,7 @@ export const facts: ReadonlyArray<Fact> = [
     says: "An unknown option ends OpenCode with its help and code 1, before the model is asked.",
     scenario,
     weight: "note",
-    expected: [{ value: { ending: "exit 1", printsHelp: true } }],
+    expected: always({ ending: "exit 1", printsHelp: true }),
     observe: (recording) => {
       const found = reading.process(recording, "unknown flag")
       return found === undefined ? undefined : {
@@ -87,7 +88,7 @@ export const facts: ReadonlyArray<Fact> = [
     says: "Without a prompt it ends with code 1 and says so on stderr.",
     scenario,
     weight: "note",
-    expected: [{ value: { ending: "exit 1", text: true } }],
+    expected: always({ ending: "exit 1", text: true }),
     observe: (recording) =>
       reading.process(recording, "no prompt") === undefined ? undefined : {
         ending: reading.ending(recording, "no prompt"),
@@ -101,7 +102,7 @@ export const facts: ReadonlyArray<Fact> = [
     says: "`models` prints one `provider/model` a line, also for a configured provider.",
     scenario,
     weight: "matters",
-    expected: [{ value: ["fake/m1"] }],
+    expected: always(["fake/m1"]),
     observe: (recording) => {
       const found = reading.process(recording, "models")
       return found === undefined ? undefined : questions.models.read(found.stdout)
@@ -114,7 +115,7 @@ export const facts: ReadonlyArray<Fact> = [
     says: "A prompt after `--` is a prompt even if it begins with a dash, and gets quotes if it has spaces.",
     scenario: "arguments",
     weight: "note",
-    expected: [{ value: "in quotes" }],
+    expected: always("in quotes"),
     observe: (recording) => {
       const prompt = reading.last(reading.requests(recording)[0]?.prompts ?? [])
       if (prompt === undefined) return undefined
@@ -132,7 +133,7 @@ export const facts: ReadonlyArray<Fact> = [
     says: "`--file=name` attaches one file, and the words after it stay the prompt.",
     scenario: "arguments",
     weight: "matters",
-    expected: [{ value: true }],
+    expected: always(true),
     observe: (recording) => reading.requests(recording)[0]?.prompts.some((prompt) => prompt.includes("alpha-content")),
     usedBy: ["internal/opencode/v1/invocation.ts"],
     otherwise: "`files` do not reach the model."
@@ -142,7 +143,7 @@ export const facts: ReadonlyArray<Fact> = [
     says: "A session without a title costs a further request to the model.",
     scenario: "arguments",
     weight: "note",
-    expected: [{ value: 1 }],
+    expected: always(1),
     observe: (recording) =>
       reading.requests(recording).length === 0
         ? undefined
@@ -155,7 +156,7 @@ export const facts: ReadonlyArray<Fact> = [
     says: "With `--title` no title is asked for.",
     scenario: "text",
     weight: "note",
-    expected: [{ value: 0 }],
+    expected: always(0),
     observe: (recording) =>
       reading.requests(recording).length === 0
         ? undefined
@@ -168,10 +169,12 @@ export const facts: ReadonlyArray<Fact> = [
     says: "A prompt on standard input arrives unchanged, and is read to its end.",
     scenario: "text",
     weight: "matters",
-    expected: [{ value: "verbatim" }],
+    expected: changedIn(1, 15, { before: "after a line feed", since: "verbatim" }),
     observe: (recording) => {
       const prompt = reading.requests(recording)[0]?.prompts[0]
-      return prompt === undefined ? undefined : prompt === recording.observed["prompt"] ? "verbatim" : prompt
+      if (prompt === undefined) return undefined
+      const sent = recording.observed["prompt"]
+      return prompt === sent ? "verbatim" : prompt === `\n${String(sent)}` ? "after a line feed" : prompt
     },
     usedBy: ["internal/opencode/v1/invocation.ts", "internal/process/wholeStdin.ts"],
     otherwise: "The model sees another prompt than the program gave."
@@ -181,7 +184,7 @@ export const facts: ReadonlyArray<Fact> = [
     says: "The configuration in `OPENCODE_CONFIG_CONTENT` is used: the provider's key reaches the provider.",
     scenario: "text",
     weight: "matters",
-    expected: [{ value: "Bearer scripted-key" }],
+    expected: always("Bearer scripted-key"),
     observe: (recording) => reading.requests(recording)[0]?.authorization,
     usedBy: ["internal/opencode/v1/invocation.ts", "internal/opencode/configContent.ts"],
     otherwise: "`configOverrides`, `permission` and `mcp` have no effect."

@@ -1,12 +1,10 @@
 /** Facts about the lines on stdout. */
-import type { Expectation, Fact } from "../../contract.js"
-import { at, kindOf, kindsOf } from "../../contract.js"
+import type { Fact } from "../../contract.js"
+import { always, at, changedIn, kindOf, kindsOf } from "../../contract.js"
 import * as eventSearch from "../../eventSearch.js"
 import * as reading from "./reading.js"
 
 const decoded = ["internal/opencode/decode.ts"]
-
-const always = (value: unknown): ReadonlyArray<Expectation> => [{ value }]
 
 const ofText = { scenario: "text", weight: "matters", usedBy: decoded } as const
 
@@ -135,7 +133,7 @@ export const facts: ReadonlyArray<Fact> = [
     ...ofText,
     id: "finish.stop",
     says: "A complete answer ends with the reason `stop`.",
-    expected: [{ value: "stop" }],
+    expected: always("stop"),
     observe: (recording) => at(partOf(finished)(recording), "reason") ?? "none",
     usedBy: ["internal/opencode/finishReason.ts", "internal/opencode/verdict.ts"],
     otherwise: "Good runs end as OpenCodeIncompleteError."
@@ -187,8 +185,11 @@ export const facts: ReadonlyArray<Fact> = [
     id: "stderr.quiet",
     weight: "note",
     says: "With the error log on, a run that went well prints nothing on stderr.",
-    expected: always(""),
-    observe: (recording) => reading.process(recording) === undefined ? undefined : reading.stderrOf(recording).trim(),
+    expected: changedIn(1, 17, { before: "other words", since: "nothing" }),
+    observe: (recording) => {
+      if (reading.process(recording) === undefined) return undefined
+      return reading.stderrOf(recording).trim() === "" ? "nothing" : "other words"
+    },
     usedBy: ["internal/opencode/v1/stderrFacts.ts"],
     otherwise: "The stderr of errors has words that do not matter."
   },

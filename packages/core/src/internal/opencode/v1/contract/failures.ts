@@ -1,6 +1,6 @@
 /** Facts about runs that fail: errors of providers, refusals, signals. */
-import type { Expectation, Fact, Recording } from "../../contract.js"
-import { at, kindOf } from "../../contract.js"
+import type { Fact, Recording } from "../../contract.js"
+import { always, at, changedIn, kindOf } from "../../contract.js"
 import * as providerErrors from "../../providerErrors.js"
 import * as retryCount from "../../retryCount.js"
 import * as crashTexts from "../crashTexts.js"
@@ -15,7 +15,7 @@ const isRun = (recording: Recording): boolean => reading.process(recording) !== 
 const error = (recording: Recording): unknown =>
   reading.last(reading.wires(recording).filter(({ type }) => type === "error"))?.["error"]
 
-const always = (value: unknown): ReadonlyArray<Expectation> => [{ value }]
+const refused = { text: true, events: 0, ending: "exit 1" }
 
 /** A refusal before the model is asked: a text on stderr that explains it, and code 1. */
 const refusal = (
@@ -24,13 +24,14 @@ const refusal = (
   process: string,
   text: RegExp,
   otherwise: string,
-  weight: Fact["weight"] = "matters"
+  weight: Fact["weight"] = "matters",
+  expected: Fact["expected"] = always(refused)
 ): Fact => ({
   id,
   says,
   scenario: "refusals",
   weight,
-  expected: always({ text: true, events: 0, ending: "exit 1" }),
+  expected,
   observe: (recording) =>
     reading.process(recording, process) === undefined ? undefined : {
       text: text.test(reading.stderrOf(recording, process)),
@@ -41,13 +42,21 @@ const refusal = (
   otherwise
 })
 
+const explained = { hint: true, isTransient: false }
+
 /** The hint that the library has for a refusal. */
-const hint = (id: string, process: string, words: string, says: string): Fact => ({
+const hint = (
+  id: string,
+  process: string,
+  words: string,
+  says: string,
+  expected: Fact["expected"] = always(explained)
+): Fact => ({
   id,
   says,
   scenario: "refusals",
   weight: "note",
-  expected: always({ hint: true, isTransient: false }),
+  expected,
   observe: (recording) => {
     if (reading.process(recording, process) === undefined) return undefined
     const text = reading.stderrOf(recording, process)
@@ -93,10 +102,10 @@ export const facts: ReadonlyArray<Fact> = [
   },
   {
     scenario: "unauthorized",
-    weight: "matters",
+    weight: "note",
     id: "error.exit",
     says: "A run whose model failed for good exits with code 1.",
-    expected: always("exit 1"),
+    expected: changedIn(1, 17, { before: "exit 0", since: "exit 1" }),
     observe: (recording) => reading.ending(recording),
     usedBy: verdict,
     otherwise: "The library does not need the code: the error event decides."
@@ -109,7 +118,9 @@ export const facts: ReadonlyArray<Fact> = [
     expected: always(["canary refused"]),
     observe: (recording) =>
       isRun(recording)
-        ? reading.failures(recording).map(({ reason }) => reason.includes("canary refused") ? "canary refused" : reason)
+        ? reading.failures(recording).map(({ reason }) =>
+          reason.includes("canary refused") ? "canary refused" : "another"
+        )
         : undefined,
     usedBy: ["internal/opencode/v1/stderrFacts.ts"],
     otherwise: "Attempts that failed are not counted."
@@ -125,7 +136,7 @@ export const facts: ReadonlyArray<Fact> = [
         ? reading.failures(recording).map(({ model, provider, reason }) => ({
           provider: provider ?? "missing",
           model: model ?? "missing",
-          reason: /HTTP 500/.exec(reason)?.[0] ?? reason
+          reason: /HTTP 500/.exec(reason)?.[0] ?? "another"
         }))
         : undefined,
     usedBy: ["internal/opencode/v1/stderrFacts.ts", "internal/opencode/v1/invocation.ts"],
@@ -219,11 +230,9 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "filter.error",
     says: "An answer that a filter ends has the reason `content-filter`, an error event and code 1.",
-    expected: always({
-      reason: "content-filter",
-      error: "ContentFilterError",
-      kind: "content-filter",
-      ending: "exit 1"
+    expected: changedIn(1, 17, {
+      before: { reason: "content-filter", error: "no error", kind: "no error", ending: "exit 0" },
+      since: { reason: "content-filter", error: "ContentFilterError", kind: "content-filter", ending: "exit 1" }
     }),
     observe: (recording) =>
       isRun(recording)
@@ -242,7 +251,10 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "model.unknown",
     says: "An unknown model is an error event with a mark, code 1, and no request.",
-    expected: always({ name: "UnknownError", ref: "string", requests: 0, ending: "exit 1" }),
+    expected: changedIn(1, 15, {
+      before: { name: "UnknownError", ref: "undefined", requests: 0, ending: "exit 0" },
+      since: { name: "UnknownError", ref: "string", requests: 0, ending: "exit 1" }
+    }),
     observe: (recording) =>
       isRun(recording)
         ? {
@@ -260,7 +272,7 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "note",
     id: "model.unknown-log",
     says: "The error log has the name of the unknown model beside that mark.",
-    expected: always("Model not found: fake/nonesuch."),
+    expected: changedIn(1, 15, { before: "not found", since: "Model not found: fake/nonesuch." }),
     observe: (recording) =>
       isRun(recording)
         ? crashTexts.missingModel(reading.stderrOf(recording), at(error(recording), "data", "ref")) ?? "not found"
@@ -299,7 +311,9 @@ export const facts: ReadonlyArray<Fact> = [
     "An unknown session ends it with a text and code 1.",
     "missing session",
     /^Error: Session not found/m,
-    "A session that does not exist is not recognized."
+    "A session that does not exist is not recognized.",
+    "matters",
+    changedIn(1, 15, { before: { text: false, events: 0, ending: "exit 0" }, since: refused })
   ),
   refusal(
     "refused.fork",
@@ -330,7 +344,13 @@ export const facts: ReadonlyArray<Fact> = [
     /file is not a database/,
     "A damaged database is not recognized."
   ),
-  hint("hint.session", "missing session", "the session does not exist", "The text of an unknown session is explained."),
+  hint(
+    "hint.session",
+    "missing session",
+    "the session does not exist",
+    "The text of an unknown session is explained.",
+    changedIn(1, 15, { before: { ...explained, hint: false }, since: explained })
+  ),
   hint("hint.config", "bad JSON", "fix OpenCode's configuration", "The text of a bad configuration is explained."),
   hint("hint.database", "damaged database", "is damaged", "A damaged database is explained, and not tried again."),
   hint(

@@ -1,5 +1,6 @@
 /** Facts about permissions. */
 import type { Fact } from "../../contract.js"
+import { always, changedIn } from "../../contract.js"
 import * as stderr from "../../stderr.js"
 import * as reading from "./reading.js"
 
@@ -37,7 +38,7 @@ export const facts: ReadonlyArray<Fact> = [
     ...ofRules,
     id: "permission.over-project",
     says: "A configuration in the variable wins over the project's, and a denied tool is not offered.",
-    expected: [{ value: [] }],
+    expected: always([]),
     observe: isOffered(["edit", "write"]),
     otherwise: "A project's own configuration can allow what you deny."
   },
@@ -46,7 +47,7 @@ export const facts: ReadonlyArray<Fact> = [
     id: "permission.project",
     weight: "note",
     says: "What a project denies stays denied beside the rules of a run.",
-    expected: [{ value: [] }],
+    expected: always([]),
     observe: isOffered(["webfetch"]),
     otherwise: "A project's own denials are lost."
   },
@@ -54,7 +55,7 @@ export const facts: ReadonlyArray<Fact> = [
     ...ofRules,
     id: "permission.variable",
     says: "`OPENCODE_PERMISSION` wins over the configuration.",
-    expected: [{ value: ["glob"] }],
+    expected: always(["glob"]),
     observe: isOffered(["glob", "grep"]),
     otherwise: "An inherited variable or your own rules have another effect."
   },
@@ -62,7 +63,7 @@ export const facts: ReadonlyArray<Fact> = [
     ...ofRules,
     id: "permission.pattern",
     says: "A command that a pattern denies fails as a call, and does not run.",
-    expected: [{ value: { status: "error", saysRule: true, file: "alpha\n" } }],
+    expected: always({ status: "error", saysRule: true, file: "alpha\n" }),
     observe: denial("rm a.txt"),
     otherwise: "Denied commands run."
   },
@@ -70,7 +71,7 @@ export const facts: ReadonlyArray<Fact> = [
     ...ofRules,
     id: "permission.continues",
     says: "After a call that a rule denies the run goes on.",
-    expected: [{ value: 2 }],
+    expected: always(2),
     observe: (recording) => isRun(recording) ? reading.requests(recording).length : undefined,
     otherwise: "A denied call ends the run."
   },
@@ -78,7 +79,7 @@ export const facts: ReadonlyArray<Fact> = [
     ...ofAsked,
     id: "ask.stderr",
     says: "A permission that nobody grants is rejected, with a line on stderr that names it.",
-    expected: [{ value: ["bash", "external_directory", "read"] }],
+    expected: always(["bash", "external_directory", "read"]),
     observe: (recording) =>
       isRun(recording) ? rejections(recording).map(({ event }) => event.permission).sort() : undefined,
     otherwise: "Runs that stop at a permission end as OpenCodeIncompleteError, without its name, or never."
@@ -87,7 +88,7 @@ export const facts: ReadonlyArray<Fact> = [
     ...ofAsked,
     id: "ask.patterns",
     says: "The line has the patterns of the permission.",
-    expected: [{ value: { bash: "echo hi, there", external_directory: "/etc/*" } }],
+    expected: always({ bash: "echo hi, there", external_directory: "/etc/*" }),
     observe: (recording) =>
       isRun(recording)
         ? Object.fromEntries(
@@ -101,7 +102,7 @@ export const facts: ReadonlyArray<Fact> = [
     ...ofAsked,
     id: "ask.tool",
     says: "A rejected call is an error with OpenCode's text for it.",
-    expected: [{ value: 3 }],
+    expected: always(3),
     observe: (recording) =>
       isRun(recording) ? reading.eventsOf(recording, "ToolUse").filter(stderr.isRejected).length : undefined,
     usedBy: ["internal/opencode/stderr.ts", "internal/opencode/verdict.ts"],
@@ -112,7 +113,7 @@ export const facts: ReadonlyArray<Fact> = [
     id: "ask.stops",
     says:
       "After a rejected permission the model is not asked again: the last step ends with `tool-calls`, with code 0.",
-    expected: [{ value: { requests: 1, reason: "tool-calls", ending: "exit 0" } }],
+    expected: always({ requests: 1, reason: "tool-calls", ending: "exit 0" }),
     observe: (recording) =>
       isRun(recording)
         ? {
@@ -129,7 +130,7 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "auto.grants",
     says: "`auto` grants what would be asked for.",
-    expected: [{ value: { status: "completed", output: "granted\n" } }],
+    expected: always({ status: "completed", output: "granted\n" }),
     observe: (recording) => {
       if (!isRun(recording)) return undefined
       const call = reading.call(recording, "echo granted")
@@ -143,7 +144,7 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "auto.denials",
     says: "`auto` does not grant what a rule denies.",
-    expected: [{ value: { status: "error", saysRule: true, file: "alpha\n" } }],
+    expected: always({ status: "error", saysRule: true, file: "alpha\n" }),
     observe: denial("rm a.txt"),
     usedBy: ["internal/opencode/v1/invocation.ts", ...rules],
     otherwise: "`auto` runs denied commands."
@@ -153,7 +154,10 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "sub-agent.ask",
     says: "A permission that a sub-agent asks for is rejected, and the parent goes on to its answer.",
-    expected: [{ value: { rejected: ["bash"], answer: "parent went on", ending: "exit 0" } }],
+    expected: changedIn(1, 18, {
+      before: { rejected: [], answer: "none", ending: "no end" },
+      since: { rejected: ["bash"], answer: "parent went on", ending: "exit 0" }
+    }),
     observe: (recording) =>
       isRun(recording)
         ? {
@@ -170,7 +174,10 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "sub-agent.hidden",
     says: "Only the parent's events are on stdout; its `task` call names the session of the sub-agent.",
-    expected: [{ value: { sessions: 1, tools: ["task"], child: "string" } }],
+    expected: changedIn(1, 18, {
+      before: { sessions: 1, tools: [], child: "missing" },
+      since: { sessions: 1, tools: ["task"], child: "string" }
+    }),
     observe: (recording) => {
       if (!isRun(recording)) return undefined
       const calls = reading.eventsOf(recording, "ToolUse")

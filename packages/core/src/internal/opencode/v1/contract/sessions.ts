@@ -2,7 +2,7 @@
 import * as Option from "effect/Option"
 import type { Conversation } from "../../../../Conversation.js"
 import type { Fact, Recording } from "../../contract.js"
-import { at } from "../../contract.js"
+import { always, at } from "../../contract.js"
 import * as questions from "../questions.js"
 import * as reading from "./reading.js"
 
@@ -23,9 +23,13 @@ const ofExport =
     return conversation === undefined ? "no session" : observe(conversation, recording)
   }
 
-/** The user's prompts in the request that contains this one. */
+/** The request for a prompt; versions before 1.15 put a line feed before it. */
+const requestFor = (recording: Recording, prompt: string) =>
+  reading.requests(recording).find(({ prompts }) => reading.last(prompts)?.trim() === prompt)
+
+/** The user's prompts in the request for this one. */
 const history = (recording: Recording, prompt: string): ReadonlyArray<string> | undefined =>
-  reading.requests(recording).find(({ prompts }) => reading.last(prompts) === prompt)?.prompts
+  requestFor(recording, prompt)?.prompts.map((one) => one.trim())
 
 const ofProcess = (name: string, observe: (recording: Recording) => unknown): Fact["observe"] => (recording) =>
   reading.process(recording, name) === undefined ? undefined : observe(recording)
@@ -35,7 +39,7 @@ export const facts: ReadonlyArray<Fact> = [
     ...base,
     id: "export.messages",
     says: "`export` prints the session with its messages, after a line of progress at most.",
-    expected: [{ value: { isSession: true, roles: ["user", "assistant", "assistant"] } }],
+    expected: always({ isSession: true, roles: ["user", "assistant", "assistant"] }),
     observe: ofExport(({ info, messages }, recording) => ({
       isSession: info.id === sessionOf(recording, "first"),
       roles: messages.map(({ info }) => info.role)
@@ -47,7 +51,7 @@ export const facts: ReadonlyArray<Fact> = [
     ...base,
     id: "export.usage",
     says: "Exported messages have their cost and their tokens.",
-    expected: [{ value: { cost: 0.0002, input: 120, output: 40 } }],
+    expected: always({ cost: 0.0002, input: 120, output: 40 }),
     observe: ofExport(({ messages }) => {
       const sum = (...path: ReadonlyArray<string>) =>
         messages.reduce((total, { info }) => total + Number(at(info, ...path) ?? 0), 0)
@@ -60,7 +64,7 @@ export const facts: ReadonlyArray<Fact> = [
     ...base,
     id: "export.finish",
     says: "Exported messages have the reason of their end.",
-    expected: [{ value: ["tool-calls", "stop"] }],
+    expected: always(["tool-calls", "stop"]),
     observe: ofExport(({ messages }) =>
       messages.filter(({ info }) => info.role === "assistant").map(({ info }) => info.finish ?? "none")
     ),
@@ -71,7 +75,7 @@ export const facts: ReadonlyArray<Fact> = [
     ...base,
     id: "export.parts",
     says: "Exported messages have the parts of the events, tools with their state.",
-    expected: [{ value: ["reasoning", "step-finish", "step-start", "text", "tool"] }],
+    expected: always(["reasoning", "step-finish", "step-start", "text", "tool"]),
     observe: ofExport(({ messages }) =>
       [...new Set(messages.flatMap(({ parts }) => parts.map(({ type }) => String(type))))].sort()
     ),
@@ -82,7 +86,7 @@ export const facts: ReadonlyArray<Fact> = [
     ...base,
     id: "title.verbatim",
     says: "`--title=text` stores the text unchanged, even if it looks like an option.",
-    expected: [{ value: "verbatim" }],
+    expected: always("verbatim"),
     observe: ofExport(({ info }, recording) =>
       info.title === recording.observed["title"] ? "verbatim" : info.title ?? "none"
     ),
@@ -93,7 +97,7 @@ export const facts: ReadonlyArray<Fact> = [
     ...base,
     id: "session.continue",
     says: "`--continue` goes on with the last session: its id stays, and the model sees its prompts.",
-    expected: [{ value: { isSame: true, prompts: ["TOOLS", "SECOND"] } }],
+    expected: always({ isSame: true, prompts: ["TOOLS", "SECOND"] }),
     observe: ofProcess("continued", (recording) => ({
       isSame: sessionOf(recording, "continued") === sessionOf(recording, "first"),
       prompts: history(recording, "SECOND") ?? "not asked"
@@ -105,7 +109,7 @@ export const facts: ReadonlyArray<Fact> = [
     ...base,
     id: "session.fork",
     says: "`--session` with `--fork` copies a session: another id, and the model sees the prompts before.",
-    expected: [{ value: { isSame: false, prompts: ["TOOLS", "SECOND", "THIRD"] } }],
+    expected: always({ isSame: false, prompts: ["TOOLS", "SECOND", "THIRD"] }),
     observe: ofProcess("fork", (recording) => ({
       isSame: sessionOf(recording, "fork") === sessionOf(recording, "first"),
       prompts: history(recording, "THIRD") ?? "not asked"
@@ -118,11 +122,10 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "note",
     id: "session.fork-question",
     says: "A fork offers the tool that asks the user, which other runs do not.",
-    expected: [{ value: true }],
+    expected: always(true),
     observe: ofProcess(
       "fork",
-      (recording) =>
-        reading.requests(recording).find(({ prompts }) => reading.last(prompts) === "THIRD")?.tools.includes("question")
+      (recording) => requestFor(recording, "THIRD")?.tools.includes("question")
     ),
     usedBy: ["internal/run/watchdog.ts"],
     otherwise: "Nothing: a fork cannot hang on a question."
