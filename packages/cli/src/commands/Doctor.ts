@@ -100,6 +100,9 @@ const ofFailure = (cause: Cause.Cause<unknown>): Found => {
 /** Known defects of versions that mostly work. */
 const defectOf = (version: Version.Version): string | undefined => {
   if (!Version.isAtLeast(version, Version.make(1, 14, 0))) return "it has no --pure, --username or --auto"
+  if (version.major === 1 && version.minor === 15) {
+    return "it loses the end of every conversation, so each run starts it twice to fetch the end"
+  }
   if (!Version.isAtLeast(version, Version.make(1, 18, 0))) {
     return "it can lose the end of a conversation (--recover export fetches it)"
   }
