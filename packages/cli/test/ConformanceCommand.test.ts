@@ -110,8 +110,8 @@ describe("conformance", () => {
           status: "differs",
           weight: "matters",
           says: expect.any(String),
-          expected: ["fake/m1"],
-          seen: [],
+          expected: { configured: true, others: 0 },
+          seen: { configured: false, others: 0 },
           otherwise: expect.any(String)
         }]
       })

@@ -50,6 +50,12 @@ export interface Expectation {
 /** The same value in every supported version. */
 export const always = (value: unknown): ReadonlyArray<Expectation> => [{ value }]
 
+/** A value from a version on; the fact does not apply to older ones. */
+export const since = (major: number, minor: number, value: unknown): ReadonlyArray<Expectation> => [{
+  from: Version.make(major, minor, 0),
+  value
+}]
+
 /** One value before a version, and another from it on. */
 export const changedIn = (
   major: number,

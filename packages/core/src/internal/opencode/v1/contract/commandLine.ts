@@ -102,10 +102,12 @@ export const facts: ReadonlyArray<Fact> = [
     says: "`models` prints one `provider/model` a line, also for a configured provider.",
     scenario,
     weight: "matters",
-    expected: always(["fake/m1"]),
+    expected: always({ configured: true, others: 0 }),
     observe: (recording) => {
       const found = reading.process(recording, "models")
-      return found === undefined ? undefined : questions.models.read(found.stdout)
+      if (found === undefined) return undefined
+      const models = questions.models.read(found.stdout)
+      return { configured: models.includes("fake/m1"), others: models.filter((name) => /\s/.test(name)).length }
     },
     usedBy: ["internal/opencode/v1/questions.ts"],
     otherwise: "`models` and `doctor` show wrong models."

@@ -1,6 +1,6 @@
 /** Facts about the lines on stdout. */
 import type { Fact } from "../../contract.js"
-import { always, at, changedIn, kindOf, kindsOf } from "../../contract.js"
+import { always, at, changedIn, kindOf, kindsOf, since } from "../../contract.js"
 import * as eventSearch from "../../eventSearch.js"
 import * as reading from "./reading.js"
 
@@ -228,7 +228,7 @@ export const facts: ReadonlyArray<Fact> = [
     ...ofText,
     id: "tools.question",
     says: "A run does not offer the tool that asks the user.",
-    expected: always(false),
+    expected: changedIn(1, 14, { before: true, since: false }),
     observe: (recording) => reading.requests(recording)[0]?.tools.includes("question"),
     usedBy: ["internal/run/watchdog.ts"],
     otherwise: "A question of the model hangs a run until its time limit."
@@ -365,7 +365,7 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "answer.empty",
     says: "An empty answer has no text event, ends with `stop` and code 0.",
-    expected: always({ texts: 0, reason: "stop", ending: "exit 0" }),
+    expected: since(1, 14, { texts: 0, reason: "stop", ending: "exit 0" }),
     observe: (recording) =>
       reading.process(recording) === undefined ? undefined : {
         texts: reading.eventsOf(recording, "Text").length,
@@ -380,7 +380,10 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "compaction.continues",
     says: "After a compaction OpenCode prints a marked text of its own, and the run goes on to its answer.",
-    expected: always({ own: 1, marked: true, last: "FINAL", ending: "exit 0" }),
+    expected: changedIn(1, 14, {
+      before: { own: 1, marked: false, last: "FINAL", ending: "exit 0" },
+      since: { own: 1, marked: true, last: "FINAL", ending: "exit 0" }
+    }),
     observe: (recording) => {
       if (reading.process(recording) === undefined) return undefined
       const texts = reading.eventsOf(recording, "Text")

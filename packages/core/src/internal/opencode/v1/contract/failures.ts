@@ -168,7 +168,10 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "cut.repeats",
     says: "After a cut answer the step begins again under the same message.",
-    expected: always({ starts: 2, messages: 1, found: 1 }),
+    expected: changedIn(1, 14, {
+      before: { starts: 1, messages: 1, found: 0 },
+      since: { starts: 2, messages: 1, found: 1 }
+    }),
     observe: (recording) => {
       if (!isRun(recording)) return undefined
       const starts = reading.eventsOf(recording, "StepStart")
@@ -197,7 +200,7 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "logins.variable",
     says: "`OPENCODE_AUTH_CONTENT` carries logins.",
-    expected: always("Bearer variable-key"),
+    expected: changedIn(1, 14, { before: "none", since: "Bearer variable-key" }),
     observe: (recording) => isRun(recording) ? reading.requests(recording)[0]?.authorization ?? "none" : undefined,
     usedBy: ["internal/launch/logins.ts", "internal/opencode/variables.ts"],
     otherwise: "Logins in the variable have no effect."
@@ -207,7 +210,10 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "data.variable",
     says: "`OPENCODE_DB` moves the database.",
-    expected: always({ there: true, default: false }),
+    expected: changedIn(1, 14, {
+      before: { there: false, default: true },
+      since: { there: true, default: false }
+    }),
     observe: (recording) =>
       isRun(recording)
         ? { there: recording.observed["database"], default: recording.observed["defaultDatabase"] }

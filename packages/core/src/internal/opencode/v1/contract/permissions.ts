@@ -1,6 +1,6 @@
 /** Facts about permissions. */
 import type { Fact } from "../../contract.js"
-import { always, changedIn } from "../../contract.js"
+import { always, changedIn, since } from "../../contract.js"
 import * as stderr from "../../stderr.js"
 import * as reading from "./reading.js"
 
@@ -28,7 +28,7 @@ const denial = (text: string): Observe => (recording) => {
   const call = reading.call(recording, text)
   return {
     status: call?.status ?? "no such call",
-    saysRule: /specified a rule which prevents/.test(call?.error ?? ""),
+    saysRule: /specified a rule which prevents|^PermissionDeniedError\b/.test(call?.error ?? ""),
     file: recording.observed["kept"] ?? "deleted"
   }
 }
@@ -130,7 +130,7 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "auto.grants",
     says: "`auto` grants what would be asked for.",
-    expected: always({ status: "completed", output: "granted\n" }),
+    expected: since(1, 14, { status: "completed", output: "granted\n" }),
     observe: (recording) => {
       if (!isRun(recording)) return undefined
       const call = reading.call(recording, "echo granted")
@@ -144,7 +144,7 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "auto.denials",
     says: "`auto` does not grant what a rule denies.",
-    expected: always({ status: "error", saysRule: true, file: "alpha\n" }),
+    expected: since(1, 14, { status: "error", saysRule: true, file: "alpha\n" }),
     observe: denial("rm a.txt"),
     usedBy: ["internal/opencode/v1/invocation.ts", ...rules],
     otherwise: "`auto` runs denied commands."
