@@ -82,12 +82,12 @@ export const page = (): string => {
     count("otherwise, and expected to be", (column) => number(column, "known")),
     count("not as expected", (column) => number(column, "differs")),
     count(
-      "not in this version: refused with `OpenCodeVersionError`",
+      "need an option or a server that this version does not have",
       (column) => facts.length - column.judgements.size
     ),
     "",
-    "✔ as in the newest version · ~ otherwise, and expected to be · – not in this version: using it is refused with",
-    "`OpenCodeVersionError` · ✘ not as expected",
+    "✔ as in the newest version · ~ otherwise, and expected to be · – needs an option or a server that this version does",
+    "not have, which is refused with `OpenCodeVersionError` · ✘ not as expected",
     "",
     ...head("fact"),
     ...others.map((fact) => row([`\`${fact.id}\` ${fact.says}`, ...columns.map((column) => cell(column, fact))])),
