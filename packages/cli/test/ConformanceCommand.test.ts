@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
 import { Contract, Version } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as Effect from "effect/Effect"
 import * as fixtures from "../../core/test/support/contractFixtures.js"
 import * as conformanceTable from "../src/display/conformanceTable.js"
 import * as Style from "../src/display/Style.js"

@@ -1,7 +1,7 @@
 /** OpenCode as it was recorded: a scripted process for each one of the contract's scenarios. */
-import { Effect } from "effect"
 import type { Contract } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as fixtures from "../../../core/test/support/contractFixtures.js"

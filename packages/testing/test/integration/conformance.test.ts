@@ -2,11 +2,13 @@
  * The facts about the real OpenCode hold. `CONFORMANCE=all` (`pnpm test:conformance`) records every scenario; otherwise
  * those that take the most processor time for the fewest facts are left out.
  */
-import { NodeContext, NodeHttpServer } from "@effect/platform-node"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Layer } from "effect"
 import { Contract, Version } from "effect-opencode"
 import { Conformance } from "effect-opencode-testing"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as fs from "node:fs"
 import { createServer } from "node:http"
 import { createRequire } from "node:module"
