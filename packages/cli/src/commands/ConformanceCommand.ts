@@ -47,7 +47,7 @@ export const command = commandLine.make(
   {
     name: "conformance",
     description: "Checks everything that this library relies on against the OpenCode that is installed.",
-    usage: "[options]",
+    usage: "conformance [options]",
     examples: [
       ["effect-opencode conformance", "after an update of OpenCode"],
       ["effect-opencode conformance --json > report.json", "a report to attach to an issue"],
@@ -59,7 +59,7 @@ export const command = commandLine.make(
       "Exit codes: 0 everything that matters is as expected; 1 something is not."
     ]
   },
-  options.all({
+  options.all(options.group("Options", {
     binary: options.text(
       "binary",
       "file",
@@ -67,7 +67,7 @@ export const command = commandLine.make(
     ),
     json: options.flag("json", "Print the report as one line of JSON."),
     only: options.texts("only", "subject|fact", "Check only these facts, or subjects such as stdin. Can be repeated.")
-  }),
+  })),
   ({ binary, json, only }) =>
     Effect.gen(function*() {
       const { columns, nodeVersion, platform, stdoutIsTerminal } = yield* Host
