@@ -152,8 +152,8 @@ export interface RunOptions extends RunConfig {
   /**
    * What to do when OpenCode exited normally but stdout lacks the end of the conversation (a defect of several
    * versions, 1.14 to 1.18): with `"export"` the missing part is read from the session, and the result is marked as
-   * `recovered`. Default: the run fails with `OpenCodeIncompleteError`. With `OpenCodeServer` missing events are always
-   * recovered.
+   * `recovered`. Default: the run fails with `OpenCodeIncompleteError`, except with 1.15, which loses the end of every
+   * run: there it is always read. With `OpenCodeServer` missing events are always recovered.
    */
   readonly recover?: "export" | undefined
   /**

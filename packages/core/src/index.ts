@@ -6,6 +6,15 @@
 export * as Binary from "./Binary.js"
 
 /**
+ * The facts that this library relies on about OpenCode, each with a check: a flag, how input is read, the shape of an
+ * event, an exit code, the text of an error. A scenario of the real binary is recorded once, and facts are read from
+ * the recording. `effect-opencode-testing/Conformance` records the scenarios of an installed OpenCode.
+ *
+ * @since 0.1.0
+ */
+export * as Contract from "./Contract.js"
+
+/**
  * A whole session as `opencode export` prints it: messages with their parts, the model, tokens and cost of each.
  * Decoding is tolerant: only the fields named here are checked, all others stay in the raw objects. Shapes of OpenCode
  * 1.18.33.

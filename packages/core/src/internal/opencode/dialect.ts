@@ -76,6 +76,8 @@ export interface Question<A> {
 export interface Dialect {
   readonly supported: Range
   readonly options: ReadonlyArray<OptionEntry>
+  /** Versions that lose the last events of every run, so that the session is read after each. */
+  readonly losesEnd: ReadonlyArray<Range>
   /** The options of a run with the defaults that this major needs. */
   readonly withDefaults: <A extends RunConfig>(config: A) => A
   /** The arguments and the input of a run. */

@@ -147,6 +147,7 @@ const prepare = (
     }
     return {
       dialect,
+      losesEnd: dialect.losesEnd.some((range) => dialects.includes(range, version)),
       directory: around.directory,
       temporary: around.temporary,
       shared: client.isolation !== "run" && (isOwnDirectory || plan.options.isolation !== undefined)

@@ -12,6 +12,7 @@ import * as stderrFacts from "./stderrFacts.js"
 export const v1: Dialect = {
   supported: invocation.supported,
   options: invocation.options,
+  losesEnd: invocation.losesEnd,
   withDefaults: invocation.withErrorLog,
   invocation: invocation.make,
   variables: invocation.env,
