@@ -152,8 +152,8 @@ export interface RunOptions extends RunConfig {
   /**
    * What to do when OpenCode exited normally but stdout lacks the end of the conversation (a defect of several
    * versions, 1.14 to 1.18): with `"export"` the missing part is read from the session, and the result is marked as
-   * `recovered`. Default: the run fails with `OpenCodeIncompleteError`, except with 1.15, which loses the end of every
-   * run: there it is always read. With `OpenCodeServer` missing events are always recovered.
+   * `recovered`. Default: the run fails with `OpenCodeIncompleteError`. With `OpenCodeServer` missing events are always
+   * recovered.
    */
   readonly recover?: "export" | undefined
   /**
@@ -188,6 +188,11 @@ export interface SchemaOptions extends RunOptions {
  * @category models
  */
 export type CallbackName = "onEvent" | "onStart"
+
+const IsolationData: Schema.Schema<Isolation> = Schema.Union(
+  Schema.Literal("run", "none"),
+  Schema.Struct({ directory: Schema.String })
+)
 
 const BudgetData = Schema.Struct({
   steps: Schema.optional(schemas.AnyNumber),
@@ -226,9 +231,7 @@ export const Data = Schema.Struct({
   ...RunConfig.fields,
   cwd: Schema.optional(Schema.String),
   runId: Schema.optional(Schema.String),
-  isolation: Schema.optional(
-    Schema.Union(Schema.Literal("run", "none"), Schema.Struct({ directory: Schema.String }))
-  ),
+  isolation: Schema.optional(IsolationData),
   timeout: Schema.optional(DurationInputInMillis),
   startupTimeout: Schema.optional(DurationInputInMillis),
   idleTimeout: Schema.optional(DurationInputInMillis),
