@@ -9,7 +9,7 @@ import type * as Scope from "effect/Scope"
 import * as HostEnvironment from "../../HostEnvironment.js"
 import type { Isolation } from "../../Isolation.js"
 import type { Options } from "../../OpenCode.js"
-import type { OpenCodeBinaryNotFoundError, QueryError } from "../../OpenCodeError.js"
+import type { OpenCodeBinaryNotFoundError, OpenCodeConfigError, QueryError } from "../../OpenCodeError.js"
 import type { RunOptions } from "../../RunOptions.js"
 import type { Version } from "../../Version.js"
 import type { Dialect } from "../opencode/dialect.js"
@@ -19,6 +19,7 @@ import * as leashes from "../process/leash.js"
 import * as limitMarks from "../process/limitMark.js"
 import * as processList from "../process/list.js"
 import type { Owner } from "../process/owner.js"
+import * as programs from "../process/program.js"
 import type { ProcessTable } from "../process/table.js"
 import * as table from "../process/table.js"
 import * as binary from "./binary.js"
@@ -41,6 +42,8 @@ export interface Launcher {
   /** Ends everything with the program. */
   readonly leash: Leash
   readonly limitMark: limitMarks.LimitMark
+  /** What every process of OpenCode is started by. Fails if this machine cannot do that. */
+  readonly wrap: Effect.Effect<programs.Wrap, OpenCodeConfigError>
   /** Found once; fails again and again if it cannot be found. */
   readonly binary: Effect.Effect<string, OpenCodeBinaryNotFoundError>
   /** Queried once; queried again after a failure. */
@@ -145,6 +148,7 @@ export const make = (
         ? leashes.none(self)
         : yield* leashes.make({ executor, fileSystem, path }, self, limitMark.program),
       limitMark,
+      wrap: Effect.succeed(programs.asItIs),
       modelList: yield* modelList.make(fileSystem),
       binary: yield* once(find),
       defaults: options.defaults ?? {},

@@ -55,14 +55,20 @@ export const make = (
       : Option.none<string>()
     const maxOutput = limitOf(Option.isSome(file))
     const id = `query-${args[0]}`
+    const wrapped = (yield* client.wrap)({ binary, invocation: { args, env: { ...env, PWD: cwd }, stdin: "" } }, cwd)
     const program = Option.match(file, {
-      onNone: () => ({ binary, args }),
-      onSome: (file) => ({ binary: wholeStdin.shell, args: ["-c", "exec \"$@\" > \"$0\"", file, binary, ...args] })
+      onNone: () => wrapped,
+      onSome: (file) => ({
+        binary: wholeStdin.shell,
+        invocation: {
+          ...wrapped.invocation,
+          args: ["-c", "exec \"$@\" > \"$0\"", file, wrapped.binary, ...wrapped.invocation.args]
+        }
+      })
     })
     const redactor = redact.make(yield* environment.secrets(client, client.defaults, client.isolation))
     const running = yield* spawn.start(client.executor, client.table, {
-      binary: program.binary,
-      invocation: { args: program.args, env: { ...env, PWD: cwd }, stdin: "" },
+      ...program,
       cwd,
       extendEnv: client.environment.extend,
       // Nothing that this starts outlives it, so the mark is never searched for.

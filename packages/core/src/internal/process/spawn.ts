@@ -12,9 +12,9 @@ import type * as Stream from "effect/Stream"
 import { OpenCodeSpawnError } from "../../OpenCodeError.js"
 import * as systemError from "../util/systemError.js"
 import * as limitMark from "./limitMark.js"
+import * as programs from "./program.js"
 import type { ProcessTable, Seen } from "./table.js"
 import * as wholeStdin from "./wholeStdin.js"
-import type { Invocation } from "./wholeStdin.js"
 
 /** How a process ended; `Lost` if that is unknown. */
 export type ProcessExit =
@@ -39,7 +39,9 @@ export interface Running {
 export interface StartOptions {
   readonly binary: string
   readonly cwd: string
-  readonly invocation: Invocation
+  readonly invocation: programs.Invocation
+  /** What the program is started by. Default: nothing. */
+  readonly wrap?: programs.Wrap | undefined
   /** True if the child inherits our environment. */
   readonly extendEnv: boolean
   /** The id of the run, in the variable `processTable.variable` of its processes. */
@@ -98,9 +100,10 @@ export const start = (
       // The executor's own finalizer waits for ever for a process that cannot be ended, so it gets a scope that can be
       // abandoned.
       const processScope = yield* Scope.make()
-      const program = options.wholeStdin === undefined
-        ? options
-        : wholeStdin.guarded(options, options.wholeStdin)
+      // The input is collected, and the limit set, outside of what the program is wrapped in: a sandbox may hide the
+      // file of the input, and what makes the sandbox must be found by the limit as well.
+      const wrapped = (options.wrap ?? programs.asItIs)(options, options.cwd)
+      const program = options.wholeStdin === undefined ? wrapped : wholeStdin.guarded(wrapped, options.wholeStdin)
       const { binary, invocation } = limitMark.wrap(program, options.limit)
       const command = Command.make(binary, ...invocation.args).pipe(
         Command.workingDirectory(options.cwd),

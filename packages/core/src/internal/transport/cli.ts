@@ -107,6 +107,7 @@ const prepare = (
     const problem = check.invocation(started)
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
     const { path } = client
+    const wrap = yield* client.wrap
     return {
       dialect,
       directory: around.directory,
@@ -117,6 +118,7 @@ const prepare = (
             binary,
             cwd: plan.cwd,
             invocation: started,
+            wrap,
             // Windows has no such shell.
             wholeStdin: path.sep === "/"
               ? {

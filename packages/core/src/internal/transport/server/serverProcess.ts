@@ -33,7 +33,7 @@ import * as orphanedServers from "./orphanedServers.js"
 export interface Services extends
   Pick<
     Launcher,
-    "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter" | "leash" | "limitMark"
+    "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter" | "leash" | "limitMark" | "wrap"
   >
 {
   /** The password of all servers, which is masked in the output of their tools. */
@@ -99,6 +99,7 @@ export const start = (
     const scope = yield* Effect.scope
     const { password } = services
     const id = yield* credentials.id
+    const wrap = yield* services.wrap
     const owner = yield* processList.self(services)
     if (owner !== undefined) {
       yield* orphanedServers.end(services, owner, around.temporary)
@@ -140,6 +141,7 @@ export const start = (
       binary: spec.binary,
       cwd: spec.cwd,
       invocation,
+      wrap,
       extendEnv: services.environment.extend,
       marker: id,
       limit: services.limitMark.next(),
