@@ -169,6 +169,14 @@ export interface Options {
    */
   readonly leash?: boolean | undefined
   /**
+   * How the processes of a run are held together. `"namespace"` starts each process of OpenCode in a PID namespace of its
+   * own (Linux, with `unshare` of util-linux): when it has ended, the kernel ends everything that it has started, at once
+   * and without exception. The agent sees only its own processes; as a user without privileges it cannot become another
+   * user (`sudo`). About 20 ms for each start. If this machine does not allow it, every run fails with
+   * `OpenCodeConfigError`. Default: the processes of a run are searched for at its end.
+   */
+  readonly containment?: "namespace" | undefined
+  /**
    * What the child inherits: everything (`"inherit"`), the variables that programs need to work but none that carry
    * secrets (`"reviewed"`), or exactly these; a value can be `Redacted`. Inherited secrets are masked like those of
    * `extraEnv`. Default: `"inherit"`.
@@ -193,6 +201,7 @@ const problemOf = (options: Options): Option.Option<Problem> =>
     check.duration("forceKillAfter", options.forceKillAfter),
     rateGate.problem(options.rateLimitGate),
     homePath.problem("binary", options.binary),
+    check.containment(options.containment),
     options.version === undefined || Version.parse(options.version) !== undefined
       ? Option.none()
       : Option.some({ path: "version", reason: "not a valid version; use one like \"1.18.33\"" })

@@ -154,6 +154,8 @@ export interface Options extends RunningOptions {
   readonly isolation?: Isolation.Isolation | undefined
   /** What a server inherits, as with `OpenCode.layer`. Default: `"inherit"`. */
   readonly environment?: OpenCode.Options["environment"]
+  /** As with `OpenCode.layer`: `"namespace"` ends everything that a server has started with the server. */
+  readonly containment?: OpenCode.Options["containment"]
   /** As with `OpenCode.layer`: ends the servers, their tools and their directories with the program. Default: true. */
   readonly leash?: boolean | undefined
   /** Server processes at the same time; one that nobody uses gives way to another kind. Default: 4. */
@@ -193,7 +195,8 @@ const problemOf = (options: Options): Option.Option<Problem> =>
     check.count("maxServers", options.maxServers),
     check.duration("idleTimeToLive", options.idleTimeToLive),
     check.duration("startTimeout", options.startTimeout),
-    homePath.problem("binary", options.binary)
+    homePath.problem("binary", options.binary),
+    check.containment(options.containment)
   ])
 
 const openPass: Pass = { started: Effect.void, opened: Effect.void }

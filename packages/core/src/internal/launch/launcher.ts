@@ -18,6 +18,7 @@ import type { Leash } from "../process/leash.js"
 import * as leashes from "../process/leash.js"
 import * as limitMarks from "../process/limitMark.js"
 import * as processList from "../process/list.js"
+import * as namespace from "../process/namespace.js"
 import type { Owner } from "../process/owner.js"
 import * as programs from "../process/program.js"
 import type { ProcessTable } from "../process/table.js"
@@ -122,7 +123,7 @@ const program = (services: processList.Services): Effect.Effect<Owner | undefine
 
 /** Makes the launcher for a layer's options. The version is queried on first use. */
 export const make = (
-  options: Pick<Options, "binary" | "defaults" | "forceKillAfter" | "environment" | "leash">,
+  options: Pick<Options, "binary" | "containment" | "defaults" | "forceKillAfter" | "environment" | "leash">,
   isolation: Isolation
 ): Effect.Effect<
   Omit<Launcher, "release">,
@@ -148,7 +149,9 @@ export const make = (
         ? leashes.none(self)
         : yield* leashes.make({ executor, fileSystem, path }, self, limitMark.program),
       limitMark,
-      wrap: Effect.succeed(programs.asItIs),
+      wrap: options.containment === undefined
+        ? Effect.succeed(programs.asItIs)
+        : yield* once(namespace.make({ executor })),
       modelList: yield* modelList.make(fileSystem),
       binary: yield* once(find),
       defaults: options.defaults ?? {},

@@ -11,6 +11,15 @@ export interface Program {
   readonly invocation: Invocation
 }
 
+/** A program that starts another one. */
+export interface Wrapper extends Program {
+  /**
+   * True if everything that the inner program has started is gone when this one has exited by itself. Such a program is a
+   * process of its own, which exits with 128 and the number of the signal if a signal ended the inner one.
+   */
+  readonly isContainer?: boolean
+}
+
 /**
  * Replaces a program by one that starts it, for example in a sandbox. The working directory is the one in which both
  * start.
@@ -20,7 +29,7 @@ export interface Program {
  * must pass all of these on, end when it is told to, and take its own processes with it. Input arrives whole before it
  * starts.
  */
-export type Wrap = (program: Program, cwd: string) => Program
+export type Wrap = (program: Program, cwd: string) => Wrapper
 
 /** Starts a program as it is. */
 export const asItIs: Wrap = (program) => program

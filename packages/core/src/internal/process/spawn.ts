@@ -13,6 +13,7 @@ import { OpenCodeSpawnError } from "../../OpenCodeError.js"
 import * as systemError from "../util/systemError.js"
 import * as limitMark from "./limitMark.js"
 import * as programs from "./program.js"
+import * as signals from "./signals.js"
 import type { ProcessTable, Seen } from "./table.js"
 import * as wholeStdin from "./wholeStdin.js"
 
@@ -70,6 +71,12 @@ const toExit = (error: PlatformError): ProcessExit => {
   return signal === null ? { _tag: "Lost" } : { _tag: "Signal", signal: signal[1]! }
 }
 
+/** How the inner program of a container ended. */
+const inside = (exit: ProcessExit): ProcessExit => {
+  const signal = exit._tag === "Code" ? signals.ofExitCode(exit.code) : undefined
+  return signal === undefined ? exit : { _tag: "Signal", signal }
+}
+
 /** A `PlatformError` carries the whole command line, so it is not passed on. */
 const spawnError = (options: StartOptions, cause: Cause.Cause<PlatformError>): OpenCodeSpawnError => {
   const reason = Option.match(Cause.failureOption(cause), {
@@ -110,7 +117,8 @@ export const start = (
         Command.env(invocation.env, { extendEnv: options.extendEnv }),
         Command.feed(invocation.stdin)
       )
-      const before = yield* restore(table.baseline)
+      const isContainer = wrapped.isContainer === true
+      const before = isContainer ? undefined : yield* restore(table.baseline)
       const process = yield* restore(executor.start(command)).pipe(
         Scope.extend(processScope),
         Effect.catchAllCause((cause) =>
@@ -122,6 +130,9 @@ export const start = (
       )
       const untrackLeader = table.trackLeader(process.pid)
       const exited = yield* Deferred.make<ProcessExit>()
+      // What is inside of a container ends with it, and hears of a signal through the group. Only one that was killed may
+      // still be ending.
+      let isSealed = isContainer
       yield* process.exitCode.pipe(
         Effect.matchCause({
           // A defect, too, because others wait for the exit.
@@ -131,7 +142,8 @@ export const start = (
         }),
         Effect.map((exit) => {
           untrackLeader()
-          Deferred.unsafeDone(exited, Effect.succeed(exit))
+          isSealed = isContainer && exit._tag === "Code"
+          Deferred.unsafeDone(exited, Effect.succeed(isContainer ? inside(exit) : exit))
           options.onExit?.()
         }),
         Effect.interruptible,
@@ -140,7 +152,9 @@ export const start = (
 
       let known: ReadonlyArray<Seen> = []
       const members = Effect.suspend(() =>
-        table.members({ pid: process.pid, marker: options.marker, limit: options.limit, before, known })
+        isSealed
+          ? Effect.succeed<ReadonlyArray<Seen>>([])
+          : table.members({ pid: process.pid, marker: options.marker, limit: options.limit, before, known })
       )
         .pipe(
           Effect.tap((found) =>
