@@ -199,6 +199,7 @@ describe("the options of a layer", () => {
       const { retry, ...client } = yield* parse(
         ConfigOptions.client,
         ...["--binary", "oc", "--opencode-version", "1.18.33", "--isolation", "data", "--retries", "0"],
+        ...["--containment", "namespace"],
         ...["--force-kill-after", "1s", "--environment", "reviewed"]
       )
       expect(retry).toBeDefined()
@@ -206,6 +207,7 @@ describe("the options of a layer", () => {
         binary: "oc",
         version: "1.18.33",
         isolation: { directory: "data" },
+        containment: "namespace",
         forceKillAfter: Duration.seconds(1),
         environment: "reviewed"
       })

@@ -6,6 +6,13 @@
 export * as Binary from "./Binary.js"
 
 /**
+ * What a machine has to hold the processes of a run together, so that nothing of it outlives it.
+ *
+ * @since 0.1.0
+ */
+export * as Containment from "./Containment.js"
+
+/**
  * A whole session as `opencode export` prints it: messages with their parts, the model, tokens and cost of each.
  * Decoding is tolerant: only the fields named here are checked, all others stay in the raw objects. Shapes of OpenCode
  * 1.18.33.

@@ -249,7 +249,7 @@ export const run: options.Option<RunOptions> = options.map(options.all({ ...conf
 /** The options of the layer for single runs. */
 export type ClientOptions = Pick<
   OpenCode.Options,
-  "binary" | "version" | "isolation" | "retry" | "forceKillAfter" | "environment"
+  "binary" | "version" | "isolation" | "containment" | "retry" | "forceKillAfter" | "environment"
 >
 
 const isolation = options.map(
@@ -278,6 +278,11 @@ export const client: options.Option<ClientOptions> = options.map(
       values.version
     ),
     isolation,
+    containment: choice(
+      "containment",
+      ["namespace"],
+      "How the processes of a run are held together: namespace (a process namespace; Linux). Default: they are searched for when the run ends."
+    ),
     retry: options.map(
       parsed(
         "retries",
@@ -371,6 +376,7 @@ export const groups: ReadonlyArray<Group> = [
       "binary",
       "opencode-version",
       "isolation",
+      "containment",
       "environment",
       "extra-env",
       "extra-env-from",

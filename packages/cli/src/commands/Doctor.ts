@@ -312,15 +312,20 @@ const leftovers = Effect.gen(function*() {
     ]
 })
 
-const toolsAreFound: { readonly [K in containment.Containment["limit"]]: string } = {
+const toolsAreFound: { readonly [K in containment.Found["limit"]]: string } = {
   used: "its tools are found by their environment or by a limit that they inherit",
   taken: "its tools are found by their environment; those that empty it at the end of the run around this program",
   none: "its tools are found by their environment"
 }
 
+const namespaceText = (namespace: containment.Found["namespace"]): string =>
+  typeof namespace === "object"
+    ? `\`--containment namespace\` is not possible: ${namespace.refused}`
+    : `\`--containment namespace\` is possible${namespace === "user" ? ", in user namespaces" : ""}`
+
 const kept = Effect.gen(function*() {
   if ((yield* Host).platform === "win32") return [ok("on Windows the platform ends the tree of a run")]
-  const { limit, missing, namespaces } = yield* containment.look
+  const { limit, missing, namespace } = yield* containment.look
   return [
     missing.length > 0
       ? warning(
@@ -328,7 +333,7 @@ const kept = Effect.gen(function*() {
         "install coreutils and grep"
       )
       : ok(
-        `a run ends with its program; ${toolsAreFound[limit]}; process namespaces can${namespaces ? "" : "not"} be made`
+        `a run ends with its program; ${toolsAreFound[limit]}; ${namespaceText(namespace)}`
       )
   ]
 })
