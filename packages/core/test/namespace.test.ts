@@ -98,10 +98,7 @@ const started = (
 ) => {
   let looks = 0
   const table: processTable.ProcessTable = {
-    baseline: Effect.sync(() => {
-      looks++
-      return new Map()
-    }),
+    baseline: Effect.succeed(new Map()),
     members: () =>
       Effect.sync(() => {
         looks++

@@ -1,6 +1,6 @@
 /**
  * Runs in process namespaces: what comes through, and that nothing outlives them. Most tests do without the real
- * OpenCode, because its processes are no different.
+ * OpenCode, because the kernel treats all processes alike.
  */
 import { CommandExecutor, FetchHttpClient, FileSystem, Path } from "@effect/platform"
 import { NodeContext } from "@effect/platform-node"

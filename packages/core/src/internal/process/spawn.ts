@@ -118,7 +118,7 @@ export const start = (
         Command.feed(invocation.stdin)
       )
       const isContainer = wrapped.isContainer === true
-      const before = isContainer ? undefined : yield* restore(table.baseline)
+      const before = yield* restore(table.baseline)
       const process = yield* restore(executor.start(command)).pipe(
         Scope.extend(processScope),
         Effect.catchAllCause((cause) =>
