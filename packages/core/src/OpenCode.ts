@@ -82,7 +82,7 @@ import * as Version from "./Version.js"
 export interface Service {
   /**
    * Runs the agent to its end. All events are kept, in the result or in the error; use `stream` if there are too many
-   * of them. Interruption ends every process of the run before it returns.
+   * of them. Interruption ends the processes of the run before it returns.
    */
   readonly run: (prompt: string, options?: RunOptions) => Effect.Effect<RunResult, RunError>
   /**
