@@ -174,6 +174,14 @@ describe("a run in a namespace", () => {
     ])))
   })
 
+  it.effect("looks to a scripted process as without one, and is not tried there", () =>
+    Effect.gen(function*() {
+      assert.strictEqual((yield* OpenCode.run("x")).text, "done")
+      const { args, command } = yield* T.only
+      assert.strictEqual(command, (yield* T.Machine).binary)
+      assert.strictEqual(args[0], "run")
+    }).pipe(Effect.provide(T.layer([T.answering("done")], { containment: "namespace" }))))
+
   it.effect("is refused before anything is started, if the machine cannot do it", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(OpenCode.run("x"))

@@ -226,6 +226,37 @@ describe.skipIf(refusal !== undefined)("of a run in a namespace nothing is left"
       }).pipe(Effect.provide(runs(box, agent(box, stubborn), { leash: false })))
     }))
 
+  it.scopedLive("although another process reads its end from the session, in a namespace as well", () =>
+    Effect.gen(function*() {
+      const box = yield* support.sandbox
+      const [begun, binary, session] = ["begun", "agent", "session"].map((name) => path.join(box.root, name))
+      const parts = [T.stepStart(), T.text("the end"), T.stepFinish("stop")].map(({ part }, index) => ({
+        ...part,
+        id: `prt_${index + 1}`
+      }))
+      const messages = [
+        { info: { id: "msg_u", role: "user" }, parts: [{ type: "text", text: "x", id: "prt_u" }] },
+        { info: { id: "msg_1", role: "assistant", cost: 0.25 }, parts }
+      ]
+      fs.writeFileSync(begun!, `${JSON.stringify(T.stepStart())}\n`)
+      fs.writeFileSync(session!, JSON.stringify({ info: { id: "ses_1", title: "a title" }, messages }))
+      fs.writeFileSync(
+        binary!,
+        `#!/bin/sh
+echo "$PPID" >> parents
+case $1 in
+  run) cat > /dev/null; cat ${begun} ;;
+  export) ${escape} cat ${session} ;;
+esac
+`,
+        { mode: 0o755 }
+      )
+      const result = yield* OpenCode.run("x", { recover: "export" }).pipe(Effect.provide(runs(box, binary!)))
+      expect(result).toMatchObject({ recovered: true, text: "the end" })
+      expect(fs.readFileSync(path.join(box.work, "parents"), "utf8")).toBe("1\n1\n")
+      yield* expectNothing(box)
+    }))
+
   it.scopedLive("if its program is killed", () =>
     Effect.gen(function*() {
       const box = yield* support.sandbox
