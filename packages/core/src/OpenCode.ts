@@ -44,6 +44,7 @@ import * as Stream from "effect/Stream"
 import * as expandHome from "./internal/launch/expandHome.js"
 import * as launcher from "./internal/launch/launcher.js"
 import * as query from "./internal/launch/query.js"
+import * as sandboxes from "./internal/launch/sandbox.js"
 import * as check from "./internal/opencode/check.js"
 import * as dialects from "./internal/opencode/dialects.js"
 import * as homePath from "./internal/opencode/homePath.js"
@@ -68,6 +69,7 @@ import type {
 import type { RunEvent } from "./RunEvent.js"
 import type { RunOptions, SchemaOptions } from "./RunOptions.js"
 import type { RunResult } from "./RunResult.js"
+import type { Sandbox } from "./Sandbox.js"
 import type { Location, Session } from "./Session.js"
 import * as StartupGate from "./StartupGate.js"
 import type { Answer } from "./StructuredOutput.js"
@@ -177,6 +179,12 @@ export interface Options {
    */
   readonly containment?: "namespace" | undefined
   /**
+   * Keeps every run, its tools included, from writing outside of its working directory and from reading the credentials
+   * of other programs, see `Sandbox`. A machine that cannot do that fails every run with `OpenCodeConfigError`. Default:
+   * none.
+   */
+  readonly sandbox?: Sandbox | undefined
+  /**
    * What the child inherits: everything (`"inherit"`), the variables that programs need to work but none that carry
    * secrets (`"reviewed"`), or exactly these; a value can be `Redacted`. Inherited secrets are masked like those of
    * `extraEnv`. Default: `"inherit"`.
@@ -202,6 +210,7 @@ const problemOf = (options: Options): Option.Option<Problem> =>
     rateGate.problem(options.rateLimitGate),
     homePath.problem("binary", options.binary),
     check.containment(options.containment),
+    sandboxes.shape(options.sandbox),
     options.version === undefined || Version.parse(options.version) !== undefined
       ? Option.none()
       : Option.some({ path: "version", reason: "not a valid version; use one like \"1.18.33\"" })

@@ -190,6 +190,25 @@ export * as RunOptions from "./RunOptions.js"
 export * as RunResult from "./RunResult.js"
 
 /**
+ * Keeps a run, its tools included, from writing outside of its working directory and from reading the credentials of
+ * other programs. Linux with bubblewrap; `docs/sandbox.md` has a table of what it holds against and what not.
+ *
+ * @example
+ * ```ts
+ * import { NodeContext } from "@effect/platform-node"
+ * import { OpenCode } from "effect-opencode"
+ * import { Layer } from "effect"
+ *
+ * export const OpenCodeLive = OpenCode.layer({
+ *   sandbox: { write: ["~/.cache/go-build"], network: { allow: ["registry.npmjs.org"] } }
+ * }).pipe(Layer.provide(NodeContext.layer))
+ * ```
+ *
+ * @since 0.1.0
+ */
+export * as Sandbox from "./Sandbox.js"
+
+/**
  * A conversation: several turns that share one OpenCode session and one data directory.
  *
  * @since 0.1.0

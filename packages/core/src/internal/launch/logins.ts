@@ -6,6 +6,7 @@ import * as Either from "effect/Either"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import { isObject } from "../util/object.js"
 
 interface Services {
   readonly fileSystem: FileSystem.FileSystem
@@ -56,6 +57,27 @@ export const merge = (before: Logins, copy: Logins, now: Logins): Logins | undef
   ])
 }
 
+/** The fields of a login that OpenCode renews by itself: those of a provider, and of an MCP server (1.18.33). */
+const renewable = new Set(["access", "refresh", "expires", "tokens"])
+
+/**
+ * The copy with nothing changed but renewed tokens of logins that were there before. An agent can write to the copy, and
+ * a login of its own could make a later OpenCode load a configuration from anywhere (`wellknown`, 1.18.33).
+ */
+export const renewed = (before: Logins, copy: Logins): Logins =>
+  Object.fromEntries(
+    Object.entries(before).map(([name, old]) => {
+      const fresh = copy[name]
+      if (!isObject(old) || !isObject(fresh) || old["type"] === "api" || old["type"] === "wellknown") return [name, old]
+      return [
+        name,
+        Object.fromEntries(
+          Object.entries(old).map(([key, value]) => [key, renewable.has(key) && key in fresh ? fresh[key] : value])
+        )
+      ]
+    })
+  )
+
 /** Replaces a file atomically: a concurrent reader sees the old or the new content. */
 const replace = ({ fileSystem }: Services, file: string, content: Logins): Effect.Effect<void, PlatformError> =>
   Effect.gen(function*() {
@@ -71,7 +93,13 @@ const replace = ({ fileSystem }: Services, file: string, content: Logins): Effec
  * OpenCode writes a refreshed token through the link (1.18.33). If there is a copy, or a file that replaced the link,
  * only that has the token, so it is merged back.
  */
-const bringBack = (services: Services, source: string, target: string, before: Logins | undefined) =>
+const bringBack = (
+  services: Services,
+  source: string,
+  target: string,
+  before: Logins | undefined,
+  accept: (before: Logins, copy: Logins) => Logins = (_, copy) => copy
+) =>
   Effect.gen(function*() {
     const { fileSystem } = services
     if (before === undefined || (yield* Effect.isSuccess(fileSystem.readLink(target)))) return
@@ -82,7 +110,7 @@ const bringBack = (services: Services, source: string, target: string, before: L
     const current = yield* copy
     if (current === undefined) return
     const now = Either.getOrElse(decode(yield* fileSystem.readFileString(source)), (): Logins => ({}))
-    const merged = merge(before, current, now)
+    const merged = merge(before, accept(before, current), now)
     if (merged !== undefined) yield* replace(services, source, merged)
   }).pipe(
     Effect.catchAll(() => Effect.logWarning(`A renewed login could not be copied from ${target} back to ${source}`))
@@ -122,4 +150,30 @@ export const link = (
         }
         yield* Effect.addFinalizer(() => bringBack(services, from, to, before))
       }), { discard: true })
+  })
+
+/**
+ * Copies the logins that a data directory links to, for a sandbox that has the copies in their place. Renewed tokens are
+ * brought back when the scope closes.
+ */
+export const copied = (
+  services: Services,
+  linked: string,
+  directory: string
+): Effect.Effect<ReadonlyArray<{ readonly path: string; readonly source: string }>, PlatformError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { fileSystem, path } = services
+    const names = yield* stored(services, linked)
+    const links = yield* Effect.filter(names, (name) => Effect.isSuccess(fileSystem.readLink(path.join(linked, name))))
+    if (links.length === 0) return []
+    yield* fileSystem.makeDirectory(directory, { recursive: true, mode: 0o700 })
+    return yield* Effect.forEach(links, (name) =>
+      Effect.gen(function*() {
+        const real = yield* fileSystem.realPath(path.join(linked, name))
+        const copy = path.join(directory, name)
+        const text = yield* fileSystem.readFileString(real)
+        yield* fileSystem.writeFileString(copy, text, { mode: 0o600 })
+        yield* Effect.addFinalizer(() => bringBack(services, real, copy, Either.getOrUndefined(decode(text)), renewed))
+        return { path: real, source: copy }
+      }))
   })

@@ -19,6 +19,7 @@ import * as lineSplitter from "../util/lines.js"
 import * as tail from "../util/tail.js"
 import * as environment from "./environment.js"
 import type { Launcher } from "./launcher.js"
+import * as sandbox from "./sandbox.js"
 
 /** The time limit of a query to the binary. */
 const patience = Duration.minutes(1)
@@ -56,7 +57,14 @@ export const make = (
       : Option.none<string>()
     const maxOutput = limitOf(Option.isSome(file))
     const id = `query-${args[0]}`
-    const contain = yield* client.wrap
+    const contain = yield* sandbox.wrap(client, {
+      binary,
+      cwd,
+      env,
+      work: undefined,
+      files: [],
+      config: client.defaults
+    })
     // The file is opened outside, because a sandbox may hide it.
     const wrap: Wrap = (program, cwd) => {
       const wrapped = contain(program, cwd)

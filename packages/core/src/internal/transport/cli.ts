@@ -18,6 +18,7 @@ import * as environment from "../launch/environment.js"
 import type { Launcher, Release } from "../launch/launcher.js"
 import * as narrowedModels from "../launch/narrowedModels.js"
 import * as query from "../launch/query.js"
+import * as sandbox from "../launch/sandbox.js"
 import * as check from "../opencode/check.js"
 import * as dialects from "../opencode/dialect.js"
 import type { Dialect } from "../opencode/dialect.js"
@@ -107,7 +108,14 @@ const prepare = (
     const problem = check.invocation(started)
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
     const { path } = client
-    const wrap = yield* client.wrap
+    const wrap = yield* sandbox.wrap(client, {
+      binary,
+      cwd: plan.cwd,
+      env: started.env,
+      work: path.resolve(plan.cwd, plan.options.dir ?? "."),
+      files: plan.options.files ?? [],
+      config: plan.options
+    })
     return {
       dialect,
       directory: around.directory,
@@ -303,7 +311,7 @@ const forSession = (
 export const make = (client: Launcher): Transport => {
   const find = finder(client)
   return {
-    problem: (options) => continuing(client.isolation, options),
+    problem: (options) => Option.orElse(sandbox.problem(client, options), () => continuing(client.isolation, options)),
     secrets: (config) => environment.secrets(client, config, client.isolation),
     checkFiles: (plan) => plans.checkFiles(client, plan),
     acquire: (plan, request) =>

@@ -14,6 +14,7 @@ import type { OpenCodeSpawnError } from "../../../OpenCodeError.js"
 import type { RunConfig } from "../../../RunConfig.js"
 import * as environment from "../../launch/environment.js"
 import type { Launcher } from "../../launch/launcher.js"
+import * as sandbox from "../../launch/sandbox.js"
 import * as check from "../../opencode/check.js"
 import * as dialects from "../../opencode/dialects.js"
 import * as redact from "../../opencode/redact.js"
@@ -33,7 +34,16 @@ import * as orphanedServers from "./orphanedServers.js"
 export interface Services extends
   Pick<
     Launcher,
-    "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter" | "leash" | "limitMark" | "wrap"
+    | "executor"
+    | "fileSystem"
+    | "path"
+    | "table"
+    | "environment"
+    | "forceKillAfter"
+    | "leash"
+    | "limitMark"
+    | "sandboxing"
+    | "wrap"
   >
 {
   /** The password of all servers, which is masked in the output of their tools. */
@@ -99,7 +109,6 @@ export const start = (
     const scope = yield* Effect.scope
     const { password } = services
     const id = yield* credentials.id
-    const wrap = yield* services.wrap
     const owner = yield* processList.self(services)
     if (owner !== undefined) {
       yield* orphanedServers.end(services, owner, around.temporary)
@@ -120,6 +129,14 @@ export const start = (
     const problem = check.invocation(invocation)
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
 
+    const wrap = yield* sandbox.wrap(services, {
+      binary: spec.binary,
+      cwd: spec.cwd,
+      env: invocation.env,
+      work: spec.cwd,
+      files: [],
+      config: spec.config
+    })
     const secrets = yield* environment.secrets(services, spec.config, spec.isolation)
     const redactor = redact.make([...secrets, Redacted.value(password)])
     const clean = redactor.text

@@ -1,0 +1,359 @@
+/** Decides what a sandboxed process of OpenCode can reach. */
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
+import type * as Scope from "effect/Scope"
+import * as HostEnvironment from "../../HostEnvironment.js"
+import { OpenCodeConfigError } from "../../OpenCodeError.js"
+import type { RunConfig } from "../../RunConfig.js"
+import type { Sandbox } from "../../Sandbox.js"
+import type { Problem } from "../opencode/problem.js"
+import { variableNames } from "../opencode/variables.js"
+import * as bubblewrap from "../process/bubblewrap.js"
+import type { Mount } from "../process/bubblewrap.js"
+import type { Wrap } from "../process/program.js"
+import * as systemError from "../util/systemError.js"
+import * as environment from "./environment.js"
+import * as expandHome from "./expandHome.js"
+import * as gitDirectories from "./gitDirectories.js"
+import * as hiddenPaths from "./hiddenPaths.js"
+import type { Launcher } from "./launcher.js"
+import * as logins from "./logins.js"
+import * as relays from "./relays.js"
+
+/** A process that is going to be started. */
+export interface Task {
+  readonly binary: string
+  /** Where it starts. */
+  readonly cwd: string
+  /** The variables that `environment.make` has prepared for it. */
+  readonly env: { readonly [name: string]: string }
+  /** The working directory of the agent; `undefined` for a process without one, which writes its own data only. */
+  readonly work: string | undefined
+  /** Files that it has to see. */
+  readonly files: ReadonlyArray<string>
+  /** What its provider and its MCP servers are found by. */
+  readonly config: RunConfig
+}
+
+/** What a run cannot have in a sandbox. */
+export const problem = (
+  client: Pick<Launcher, "isolation" | "sandboxing">,
+  options: { readonly attach?: string | undefined }
+): Option.Option<Problem> => {
+  if (client.sandboxing === undefined) return Option.none()
+  if (options.attach !== undefined) {
+    return Option.some({ path: "attach", reason: "the tools run in the server, outside of the layer's `sandbox`" })
+  }
+  return client.isolation === "none"
+    ? Option.some({
+      path: "isolation",
+      reason: "with \"none\" the tools of a sandbox could change the logins and the programs that OpenCode keeps for " +
+        "everybody; set it to \"run\" or to a directory"
+    })
+    : Option.none()
+}
+
+const refused = (path: string, reason: string) => new OpenCodeConfigError({ path: `sandbox.${path}`, reason })
+
+type Services = Pick<
+  Launcher,
+  "environment" | "executor" | "fileSystem" | "forceKillAfter" | "leash" | "path" | "sandboxing" | "table" | "wrap"
+>
+
+/** The path without symbolic links; `undefined` if it does not exist. */
+const realOf = ({ fileSystem }: Pick<Services, "fileSystem">, file: string): Effect.Effect<string | undefined> =>
+  Effect.map(Effect.option(fileSystem.realPath(file)), Option.getOrUndefined)
+
+interface Given {
+  /** The option, for errors. */
+  readonly option: string
+  /** As it was given, absolute. */
+  readonly path: string
+  readonly real: string
+}
+
+/** The paths of an option. One that does not exist cannot be mounted, and one that is to be hidden need not be. */
+const given = (
+  client: Services,
+  sandbox: Sandbox,
+  name: "write" | "read" | "hide"
+): Effect.Effect<ReadonlyArray<Given>, OpenCodeConfigError> =>
+  Effect.map(
+    Effect.forEach(sandbox[name] ?? [], (file, index) =>
+      Effect.gen(function*() {
+        const option = `${name}.${index}`
+        const path = client.path.resolve(yield* expandHome.expand(client.path, `sandbox.${option}`, file))
+        const real = yield* realOf(client, path)
+        if (real === undefined) {
+          return name === "hide" ? [] : yield* refused(option, `${path} does not exist; create it first`)
+        }
+        const special = ["/", "/proc", "/dev"].find((one) =>
+          real === one || (one !== "/" && real !== "/dev/shm" && bubblewrap.isWithin(real, one))
+        )
+        return special === undefined
+          ? [{ option, path, real }]
+          : yield* refused(option, `${real} cannot be one, because every sandbox has its own ${special}`)
+      })),
+    (found) => found.flat()
+  )
+
+/**
+ * An agent can replace what is in a writable directory by a link to somewhere else, and the next run would open that. So
+ * a writable path that begins in a writable directory has to end in it.
+ */
+const leaving = (written: ReadonlyArray<Given>): Given | undefined =>
+  written.find((one) =>
+    written.some((around) =>
+      [around.path, around.real].some((directory) =>
+        one.path !== directory && bubblewrap.isWithin(one.path, directory)
+      ) &&
+      !bubblewrap.isWithin(one.real, around.real)
+    )
+  )
+
+/** The home directory that the system has for our user, whatever `HOME` says. */
+const systemHome = ({ fileSystem }: Pick<Services, "fileSystem">): Effect.Effect<string | undefined> =>
+  Effect.gen(function*() {
+    const { uid } = yield* fileSystem.stat("/proc/self")
+    if (Option.isNone(uid)) return undefined
+    const users = yield* fileSystem.readFileString("/etc/passwd")
+    return users.split("\n").map((line) => line.split(":")).find((fields) => fields[2] === String(uid.value))?.[5]
+  }).pipe(Effect.orElseSucceed(() => undefined))
+
+/** Where a package is that a program belongs to: with the packages beside it. */
+const packageOf = (path: Services["path"], file: string): string => {
+  const directory = path.dirname(file)
+  const parts = directory.split("/")
+  const index = parts.indexOf("node_modules")
+  return index === -1 ? directory : parts.slice(0, index + 1).join("/")
+}
+
+/** The directories that OpenCode has in its environment, see `environment.make`. */
+const own = (path: Services["path"], env: Task["env"]) => {
+  const data = env[variableNames.dataHome]!
+  const temporary = path.dirname(env[variableNames.stateHome]!)
+  const unpacked = env[variableNames.bunTemporary]
+  return {
+    data,
+    temporary,
+    written: [temporary, data, path.join(data, "opencode"), ...(unpacked === undefined ? [] : [unpacked])]
+  }
+}
+
+/** Makes what OpenCode makes at its start and cannot in a sandbox; without it, it ends (1.18.33). */
+const furnished = ({ fileSystem, path }: Services, [config, cache]: readonly [string, string]): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    yield* fileSystem.makeDirectory(path.join(cache, "bin"), { recursive: true })
+    yield* fileSystem.makeDirectory(config, { recursive: true })
+    const file = path.join(config, ".gitignore")
+    if (yield* fileSystem.exists(file)) return
+    yield* fileSystem.writeFileString(file, "node_modules\npackage.json\npackage-lock.json\nbun.lock\n.gitignore")
+  }).pipe(Effect.ignore)
+
+/** Decides about all paths. */
+const mountsOf = (
+  client: Services,
+  sandbox: Sandbox,
+  task: Task,
+  cwd: string
+): Effect.Effect<ReadonlyArray<Mount>, OpenCodeConfigError> =>
+  Effect.gen(function*() {
+    const { fileSystem, path } = client
+    const facts = yield* HostEnvironment.facts
+    const child = { ...(client.environment.extend ? facts.variables : {}), ...task.env }
+    const homes = [
+      ...new Set(
+        [child["HOME"], facts.variables["HOME"], yield* systemHome(client)].filter((home) => home?.startsWith("/"))
+      )
+    ] as ReadonlyArray<string>
+    const { temporary, written } = own(path, task.env)
+
+    const written_ = yield* given(client, sandbox, "write")
+    const read = yield* given(client, sandbox, "read")
+    const hide = yield* given(client, sandbox, "hide")
+    const work = task.work === undefined ? undefined : yield* realOf(client, task.work)
+    if (task.work !== undefined && work === undefined) {
+      return yield* new OpenCodeConfigError({ path: "cwd", reason: `${task.work} does not exist` })
+    }
+    if (work === "/") {
+      return yield* new OpenCodeConfigError({
+        path: "cwd",
+        reason: "in a sandbox the working directory is writable, which / must not be"
+      })
+    }
+    const area = work === undefined ? [] : [{ option: "", path: task.work!, real: work }]
+    const outside = leaving([...area, ...written_])
+    if (outside !== undefined) {
+      return yield* refused(
+        outside.option,
+        `${outside.path} leads out of the writable directory around it, to ${outside.real}; name that if it is meant`
+      )
+    }
+
+    const shared = [
+      path.join(child[variableNames.configHome] || path.join(homes[0] ?? "/", ".config"), "opencode"),
+      path.join(child[variableNames.cacheHome] || path.join(homes[0] ?? "/", ".cache"), "opencode")
+    ] as const
+    yield* furnished(client, shared)
+    const [replacement, empty] = [path.join(temporary, ".tmp"), path.join(temporary, ".empty")]
+    yield* fileSystem.makeDirectory(replacement, { recursive: true }).pipe(
+      Effect.andThen(fileSystem.writeFileString(empty, "")),
+      Effect.mapError((error) => new OpenCodeConfigError({ path: "sandbox", reason: systemError.describe(error) }))
+    )
+
+    const real = (paths: ReadonlyArray<string>): Effect.Effect<ReadonlyArray<string>> =>
+      Effect.map(
+        Effect.forEach(paths, (path) => realOf(client, path), { concurrency: "unbounded" }),
+        (found) => [...new Set(found.filter((one) => one !== undefined))]
+      )
+    const isDirectory = (file: string) =>
+      Effect.match(fileSystem.stat(file), {
+        onFailure: () => false,
+        onSuccess: ({ type }) => type === "Directory"
+      })
+    const hidden = (paths: ReadonlyArray<string>) =>
+      Effect.forEach(paths, (path) =>
+        Effect.map(isDirectory(path), (isDirectory): Mount =>
+          isDirectory ? { _tag: "Hidden", path } : { _tag: "Read", path, source: empty }), { concurrency: "unbounded" })
+    const all = (tag: "Read" | "Write", paths: ReadonlyArray<string>) =>
+      paths.map((path): Mount => ({ _tag: tag, path }))
+
+    const replaced: ReadonlyArray<Mount> = [
+      ...all("Write", yield* real(hiddenPaths.temporary)).map((mount) =>
+        ({ ...mount, source: replacement }) as Mount
+      ),
+      ...(yield* hidden(yield* real(hiddenPaths.runtime)))
+    ]
+    const isReplaced = (mounts: ReadonlyArray<Mount>, file: string): boolean => {
+      const mount = bubblewrap.mountOf(mounts, file)
+      return mount !== undefined && replaced.some(({ path }) => path === mount.path)
+    }
+    const shown = [
+      ...replaced,
+      ...all("Read", yield* real(hiddenPaths.ofRuntime)),
+      // A home directory in a directory for temporary files.
+      ...all("Read", (yield* real(homes)).filter((home) => replaced.every(({ path }) => path !== home)))
+        .filter(({ path }) => isReplaced(replaced, path))
+    ]
+    const credentials = (yield* real(hiddenPaths.expanded({ directories: homes, variables: [facts.variables, child] })))
+      .filter((file) => file !== "/" && !isReplaced(shown, file))
+    const works = [
+      ...shown,
+      ...(yield* hidden(credentials)),
+      ...all("Read", yield* real(shared)),
+      ...all(
+        work !== undefined && read.every(({ real }) => real !== work) ? "Write" : "Read",
+        work === undefined ? [cwd] : [work]
+      ).filter((mount) => mount._tag === "Write" || bubblewrap.mountOf(shown, mount.path) !== undefined),
+      ...(work === undefined || read.some(({ real }) => real === work)
+        ? []
+        : yield* gitDirectories.mounts(client, work)),
+      ...all("Write", yield* real(written))
+    ]
+
+    // The program, and the files that it was given, in a directory that is replaced.
+    const visible = yield* Effect.forEach(task.files, (file) =>
+      Effect.gen(function*() {
+        const absolute = path.resolve(task.cwd, file)
+        const [source, directory] = [yield* realOf(client, absolute), yield* realOf(client, path.dirname(absolute))]
+        if (source === undefined || directory === undefined) return []
+        const target = path.join(directory, path.basename(absolute))
+        return [
+          ...(isReplaced(works, source) ? all("Read", [source]) : []),
+          ...(isReplaced(works, target) && target !== source ? [{ _tag: "Read", path: target, source } as const] : [])
+        ]
+      }))
+    const program = yield* realOf(client, task.binary)
+    const isSeen = program === undefined || !["Hidden"].includes(bubblewrap.mountOf(works, program)?._tag ?? "") &&
+        !isReplaced(works, program)
+    const conflict = hide.find(({ real }) =>
+      [...written_, ...read].some((one) => one.real === real) || real === work || real === cwd || written.includes(real)
+    )
+    if (conflict !== undefined) {
+      return yield* refused(conflict.option, `${conflict.real} is needed, or an other option wants it visible`)
+    }
+    return [
+      ...works,
+      ...visible.flat(),
+      ...(isSeen ? [] : all("Read", [packageOf(path, program)])),
+      ...all("Read", read.map(({ real }) => real)),
+      ...all("Write", written_.map(({ real }) => real)),
+      ...(yield* hidden(hide.map(({ real }) => real)))
+    ]
+  })
+
+/** What a process is started by: the sandbox of the layer, or what the layer has without one. */
+export const wrap = (
+  client: Services,
+  task: Task
+): Effect.Effect<Wrap, OpenCodeConfigError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { sandboxing } = client
+    if (sandboxing === undefined) return yield* client.wrap
+    const { sandbox } = sandboxing
+    const tools = yield* sandboxing.tools
+    const cwd = (yield* realOf(client, task.cwd)) ?? task.cwd
+    const mounts = yield* mountsOf(client, sandbox, task, cwd)
+    for (const tool of [tools.bubblewrap, tools.socat]) {
+      if (tool !== undefined && bubblewrap.mountOf(mounts, tool)?._tag === "Write") {
+        return yield* refused("write", `the agent could replace ${tool}, which makes the sandbox`)
+      }
+    }
+    const { network = "all" } = sandbox
+    const relayed = network === "all" || tools.socat === undefined || task.work === undefined
+      ? { mounts: [], companions: [] }
+      : yield* relays.make(client, {
+        socat: tools.socat,
+        allow: network === "none" ? undefined : network.allow,
+        config: task.config,
+        valueOf: (name) => environment.valueOf(client, task.env, name),
+        env: task.env,
+        directory: own(client.path, task.env).temporary
+      })
+    const { data, temporary } = own(client.path, task.env)
+    const copies = yield* logins.copied(
+      client,
+      client.path.join(data, "opencode"),
+      client.path.join(temporary, ".logins")
+    )
+      .pipe(
+        Effect.mapError((error) =>
+          new OpenCodeConfigError({
+            path: "sandbox",
+            reason: `the stored logins could not be copied (${systemError.describe(error)})`
+          })
+        )
+      )
+    return bubblewrap.wrap(tools.bubblewrap, {
+      cwd,
+      mounts: [...mounts, ...copies.map((mount) => ({ _tag: "Write" as const, ...mount })), ...relayed.mounts],
+      ownNetwork: network !== "all",
+      companions: relayed.companions
+    })
+  })
+
+/** Checks the shape of the option. */
+export const shape = (sandbox: Sandbox | undefined): Option.Option<Problem> => {
+  if (sandbox === undefined) return Option.none()
+  const wrong = (path: string, reason: string) => Option.some({ path: `sandbox${path}`, reason })
+  if (typeof sandbox !== "object" || sandbox === null) return wrong("", "must be an object; `{}` is one with defaults")
+  const unknown = Object.keys(sandbox).find((key) => !["write", "read", "hide", "network"].includes(key))
+  if (unknown !== undefined) return wrong(`.${unknown}`, "unknown option")
+  for (const name of ["write", "read", "hide"] as const) {
+    const paths: unknown = sandbox[name] ?? []
+    if (!Array.isArray(paths)) return wrong(`.${name}`, "must be a list of paths")
+    const index = paths.findIndex((file) => typeof file !== "string" || file === "" || file.includes("\0"))
+    if (index !== -1) return wrong(`.${name}.${index}`, "must be a path")
+  }
+  const { network } = sandbox
+  if (network === undefined || network === "none" || network === "all") return Option.none()
+  if (typeof network !== "object" || network === null || !Array.isArray(network.allow)) {
+    return wrong(".network", "must be \"none\", \"all\" or `{ allow: [...] }`")
+  }
+  for (const [index, host] of network.allow.entries()) {
+    const reason = Either.match(relays.parse(host), { onLeft: (reason) => reason, onRight: () => undefined })
+    if (reason !== undefined) return wrong(`.network.allow.${index}`, reason)
+  }
+  return Option.none()
+}
