@@ -215,6 +215,27 @@ describe("the options of a layer", () => {
       expect(yield* refused(ConfigOptions.client, "--environment", "none")).toContain("inherit")
     }).pipe(platform))
 
+  it.effect("ask for a sandbox, each part of it as well", () =>
+    Effect.gen(function*() {
+      const sandbox = (...args: ReadonlyArray<string>) =>
+        Effect.map(parse(ConfigOptions.client, ...args), ({ sandbox }) => sandbox)
+      expect(yield* sandbox()).toBeUndefined()
+      expect(yield* sandbox("--sandbox")).toEqual({})
+      expect(yield* sandbox("--sandbox-network", "none")).toEqual({ network: "none" })
+      expect(
+        yield* sandbox(
+          "--sandbox-write",
+          "a",
+          "--sandbox-write",
+          "b",
+          "--sandbox-hide",
+          "c",
+          "--sandbox-network",
+          "d.example,e.example:80"
+        )
+      ).toEqual({ write: ["a", "b"], hide: ["c"], network: { allow: ["d.example", "e.example:80"] } })
+    }).pipe(platform))
+
   it.effect("configure how runs share the machine", () =>
     Effect.gen(function*() {
       expect(yield* parse(ConfigOptions.fleet, "--startup-concurrency", "unbounded", "--rate-limit-gate")).toEqual({

@@ -88,6 +88,7 @@ describe("doctor", () => {
         "directories ok",
         "leftovers ok",
         "containment ok",
+        "sandbox ok",
         "models ok",
         "smoke ok"
       ])

@@ -7,6 +7,7 @@ import * as Permission from "effect-opencode/Permission"
 import * as Redaction from "effect-opencode/Redaction"
 import type { RunConfig } from "effect-opencode/RunConfig"
 import type { RunOptions } from "effect-opencode/RunOptions"
+import type * as Sandbox from "effect-opencode/Sandbox"
 import * as Config from "effect/Config"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -249,7 +250,7 @@ export const run: options.Option<RunOptions> = options.map(options.all({ ...conf
 /** The options of the layer for single runs. */
 export type ClientOptions = Pick<
   OpenCode.Options,
-  "binary" | "version" | "isolation" | "containment" | "retry" | "forceKillAfter" | "environment"
+  "binary" | "version" | "isolation" | "containment" | "retry" | "forceKillAfter" | "environment" | "sandbox"
 >
 
 const isolation = options.map(
@@ -263,7 +264,34 @@ const isolation = options.map(
     given === undefined || given === "run" || given === "none" ? given : { directory: given }
 )
 
-/** Options for the execution of runs: binary, data directory, environment, restarts. */
+/** Each part asks for a sandbox. */
+const sandbox = options.map(
+  options.all({
+    isAsked: flag(
+      "sandbox",
+      "Keep the agent and its tools from writing outside of the working directory and from reading credentials of other programs. Linux, with bubblewrap."
+    ),
+    write: texts("sandbox-write", "path", "A writable path besides the working directory. Can be repeated."),
+    read: texts("sandbox-read", "path", "A path that stays visible although it would be hidden. Can be repeated."),
+    hide: texts("sandbox-hide", "path", "A further path that cannot be read. Can be repeated."),
+    network: options.map(
+      text(
+        "sandbox-network",
+        "all|none|host,…",
+        "What the sandbox reaches: all, none (the provider and MCP servers alone), or these hosts, too. Default: all.",
+        ["all", "none"]
+      ),
+      (given): Sandbox.Network | undefined =>
+        given === undefined || given === "all" || given === "none" ? given : { allow: given.split(",") }
+    )
+  }),
+  ({ isAsked, ...parts }): Sandbox.Sandbox | undefined => {
+    const named = given(parts)
+    return isAsked === true || Object.keys(named).length > 0 ? named : undefined
+  }
+)
+
+/** Options for the execution of runs: binary, data directory, environment, restarts, sandbox. */
 export const client: options.Option<ClientOptions> = options.map(
   options.all({
     binary: text(
@@ -301,7 +329,8 @@ export const client: options.Option<ClientOptions> = options.map(
       "environment",
       ["inherit", "reviewed"],
       "Variables passed to OpenCode: inherit (all) or reviewed (those without secrets). Default: inherit."
-    )
+    ),
+    sandbox
   }),
   given
 )
@@ -349,6 +378,10 @@ export const groups: ReadonlyArray<Group> = [
     options: ["agent", "model", "variant", "thinking", "command", "title", "files", "instructions", "cwd"]
   },
   { title: "Permissions", options: ["permission", "auto"] },
+  {
+    title: "Sandbox",
+    options: ["sandbox", "sandbox-write", "sandbox-read", "sandbox-hide", "sandbox-network"]
+  },
   {
     title: "Limits",
     options: [

@@ -9,6 +9,7 @@ import * as Binary from "effect-opencode/Binary"
 import * as HostEnvironment from "effect-opencode/HostEnvironment"
 import * as Isolation from "effect-opencode/Isolation"
 import * as OpenCode from "effect-opencode/OpenCode"
+import * as Sandbox from "effect-opencode/Sandbox"
 import * as Version from "effect-opencode/Version"
 import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
@@ -338,6 +339,19 @@ const kept = Effect.gen(function*() {
   ]
 })
 
+const boxes = Effect.gen(function*() {
+  const { missing, missingForNetwork } = yield* Sandbox.support
+  return [
+    ok(
+      missing !== undefined
+        ? `runs cannot be kept in one: ${missing}`
+        : missingForNetwork !== undefined
+        ? `runs can be kept from writing elsewhere (--sandbox), but not without a network: ${missingForNetwork}`
+        : "runs can be kept from writing elsewhere (--sandbox), and from the network (--sandbox-network)"
+    )
+  ]
+})
+
 const models = ({ client, model }: Options) =>
   Effect.gen(function*() {
     const listed = yield* Effect.provide(
@@ -361,6 +375,7 @@ export const checks = (options: Options): ReadonlyArray<Check> => [
   check("directories", "writing to directories", directories),
   check("leftovers", "looking for leftovers of earlier runs", leftovers),
   check("containment", "checking what ends the processes of a run", kept),
+  check("sandbox", "trying a sandbox", boxes),
   check("models", "asking OpenCode for its models", models(options), { startsOpenCode: true }),
   check(
     "smoke",

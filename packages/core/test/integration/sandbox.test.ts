@@ -226,11 +226,10 @@ describe.skipIf(missing !== undefined)("a sandboxed run", () => {
             encoding: "utf8"
           })
         git("init", "--quiet", "--initial-branch=main")
-        put(path.join(repository, ".git", "hooks", "post-commit"), "")
         git("commit", "--quiet", "--allow-empty", "--message=first")
         const work = path.join(repository, "..", `${path.basename(repository)}-tree`)
         made.push(work)
-        git("worktree", "add", "--quiet", work)
+        git("worktree", "add", "--quiet", "-b", "tree", work)
         const hooks = path.join(repository, ".git", "hooks")
         yield* support.respond(steps([
           bash(
@@ -244,7 +243,7 @@ describe.skipIf(missing !== undefined)("a sandboxed run", () => {
         const said = support.tools(result.events).map(({ output }) => output).join("")
         expect(said).toContain("committed")
         expect(said).not.toContain("is open")
-        expect(git("log", "--format=%s", path.basename(work))).toBe("second\nfirst\n")
+        expect(git("log", "--format=%s", "tree")).toBe("second\nfirst\n")
         expect(box.work).not.toBe(work)
       }),
     { client: sandboxed() }

@@ -1,4 +1,5 @@
 /** Where the credentials of other programs are. */
+import { variableNames } from "../opencode/variables.js"
 
 /** Below the home directory. */
 const inHome = [
@@ -198,8 +199,8 @@ export const expanded = ({ directories, variables }: Home): ReadonlyArray<string
     homes.filter((home) => home.startsWith("/")).flatMap((home) => names.map((name) => `${home}/${name}`))
   return [
     ...below(directories, inHome),
-    ...below([...directories.map((home) => `${home}/.config`), ...values("XDG_CONFIG_HOME")], inConfigHome),
-    ...below([...directories.map((home) => `${home}/.local/share`), ...values("XDG_DATA_HOME")], inDataHome),
+    ...below([...directories.map((home) => `${home}/.config`), ...values(variableNames.configHome)], inConfigHome),
+    ...below([...directories.map((home) => `${home}/.local/share`), ...values(variableNames.dataHome)], inDataHome),
     ...ofMachine,
     ...naming.flatMap(values).flatMap(pathsIn)
   ]
