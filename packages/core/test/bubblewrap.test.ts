@@ -29,6 +29,7 @@ const words: { readonly [option: string]: number } = {
   "--cap-drop": 1,
   "--cap-add": 1,
   "--ro-bind": 2,
+  "--ro-bind-try": 2,
   "--bind": 2,
   "--dev-bind": 2,
   "--dev": 1,

@@ -99,7 +99,7 @@ const ways = ({ home, outside, work }: Scene): ReadonlyArray<string> => [
   `echo x > /proc/1/root${outside}/by-proc`,
   `cat /proc/1/root${home}/.ssh/id_ed25519`,
   `nsenter --target 1 --mount sh -c 'echo x > ${outside}/by-nsenter'`,
-  `echo x > /proc/sys/kernel/core_pattern`,
+  "cat /proc/sys/kernel/core_pattern > /tmp/pattern && cat /tmp/pattern > /proc/sys/kernel/core_pattern",
   `echo x > /etc/effect-opencode-test`,
   `kill -9 ${process.pid}`,
   `cat ${outside}/private/file`,
@@ -272,27 +272,37 @@ describe.skipIf(missing !== undefined)("a sandboxed run", () => {
     { client: sandboxed() }
   )
 
-  support.real(
-    "uses a stored login, of which the original stays as it is",
-    (box) =>
-      Effect.gen(function*() {
-        const file = put(
-          path.join(box.home, ".local", "share", "opencode", "auth.json"),
-          JSON.stringify({ fake: { type: "api", key: "sk-stored" } })
-        )
-        yield* support.respond(steps([
-          bash(
-            "echo '{\"https://evil.example\":{\"type\":\"wellknown\"}}' > $XDG_DATA_HOME/opencode/auth.json; echo done"
-          ),
-          Reply.text("done")
-        ]))
-        yield* support.run("go", everything)
-        const requests = yield* support.asked
-        expect(requests.map(({ headers }) => headers["authorization"])).toContain("Bearer sk-stored")
-        expect(JSON.parse(fs.readFileSync(file, "utf8"))).toEqual({ fake: { type: "api", key: "sk-stored" } })
-      }),
-    { client: sandboxed() }
-  )
+  support.real("uses a stored login, of which the original stays as it is", (box) =>
+    Effect.gen(function*() {
+      const { baseUrl, model } = yield* ModelProvider.ModelProvider
+      const login = { fake: { type: "api", key: "sk-stored" } }
+      const file = put(path.join(box.home, ".local", "share", "opencode", "auth.json"), JSON.stringify(login))
+      const evil = "{\"https://evil.example\":{\"type\":\"wellknown\"}}"
+      const auth = "$XDG_DATA_HOME/opencode/auth.json"
+      yield* support.respond(steps([
+        bash(`echo '${evil}' > ${auth} && echo written; rm ${auth}; echo '${evil}' > ${auth} && echo replaced`),
+        Reply.text("done")
+      ]))
+      const service = yield* OpenCode.make({
+        version: support.version,
+        sandbox: {},
+        defaults: {
+          model,
+          configOverrides: {
+            provider: {
+              fake: { npm: "@ai-sdk/openai-compatible", options: { baseURL: baseUrl }, models: { m1: { name: "M1" } } }
+            }
+          }
+        }
+      })
+      const result = yield* service.run("go", { ...everything, cwd: box.work, title: "Scripted" })
+      const said = support.tools(result.events)[0]?.output
+      expect(said).toContain("written")
+      expect(said).toContain("replaced")
+      const requests = yield* support.asked
+      expect(requests.map(({ headers }) => headers["authorization"])).toContain("Bearer sk-stored")
+      expect(JSON.parse(fs.readFileSync(file, "utf8"))).toEqual(login)
+    }).pipe(Effect.provide(NodeContext.layer)))
 
   support.real(
     "leaves nothing when it is interrupted while tools work",

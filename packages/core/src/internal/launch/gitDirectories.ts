@@ -35,17 +35,23 @@ export const mounts = ({ fileSystem, path }: Services, root: string): Effect.Eff
         Effect.filter(names.map((name) => path.join(directory, name)), isIt),
         (found) => found.map((path): Mount => ({ _tag: tag, path }))
       )
+    // Reading a pipe would never end.
+    const text = (file: string) =>
+      Effect.flatMap(
+        fileSystem.stat(file),
+        ({ type }) => type === "File" ? fileSystem.readFileString(file) : Effect.succeed("")
+      )
     const git = path.join(root, ".git")
     if (!(yield* isIt(git))) return []
     const info = yield* fileSystem.stat(git)
     if (info.type === "Directory") {
       return [{ _tag: "Write" as const, path: git }, ...(yield* there("Read", git, settings))]
     }
-    const named = /^gitdir: (.+)/.exec(yield* fileSystem.readFileString(git))?.[1]?.trim()
+    const named = /^gitdir: (.+)/.exec(yield* text(git))?.[1]?.trim()
     if (named === undefined) return []
     const own = yield* fileSystem.realPath(path.resolve(root, named))
     const common = path.dirname(path.dirname(own))
-    const back = (yield* fileSystem.readFileString(path.join(own, "gitdir"))).trim()
+    const back = (yield* text(path.join(own, "gitdir"))).trim()
     const isOurs = path.basename(path.dirname(own)) === "worktrees" &&
       path.basename(back) === ".git" &&
       (yield* fileSystem.realPath(path.dirname(path.resolve(own, back)))) === root &&

@@ -89,6 +89,9 @@ const replace = ({ fileSystem }: Services, file: string, content: Logins): Effec
     )
   })
 
+/** What is taken of a copy. */
+type Accept = (before: Logins, copy: Logins) => Logins
+
 /**
  * OpenCode writes a refreshed token through the link (1.18.33). If there is a copy, or a file that replaced the link,
  * only that has the token, so it is merged back.
@@ -98,11 +101,13 @@ const bringBack = (
   source: string,
   target: string,
   before: Logins | undefined,
-  accept: (before: Logins, copy: Logins) => Logins = (_, copy) => copy
+  accept: Accept = (_, copy) => copy
 ) =>
   Effect.gen(function*() {
     const { fileSystem } = services
     if (before === undefined || (yield* Effect.isSuccess(fileSystem.readLink(target)))) return
+    // Reading a pipe would never end.
+    if ((yield* fileSystem.stat(target)).type !== "File") return
     const copy = Effect.map(
       Effect.option(fileSystem.readFileString(target)),
       (text) => text._tag === "Some" ? Either.getOrUndefined(decode(text.value)) : undefined
@@ -123,7 +128,8 @@ const bringBack = (
 export const link = (
   services: Services,
   source: string,
-  target: string
+  target: string,
+  accept?: Accept
 ): Effect.Effect<void, PlatformError, Scope.Scope> =>
   Effect.gen(function*() {
     const { fileSystem, path } = services
@@ -148,28 +154,35 @@ export const link = (
             )
           )
         }
-        yield* Effect.addFinalizer(() => bringBack(services, from, to, before))
+        yield* Effect.addFinalizer(() => bringBack(services, from, to, before, accept))
       }), { discard: true })
   })
 
 /**
- * Copies the logins that a data directory links to, for a sandbox that has the copies in their place. Renewed tokens are
- * brought back when the scope closes.
+ * Copies the logins of one data directory to which another one has links, for a sandbox in which the copies replace them.
+ * Renewed tokens are brought back when the scope closes. An agent can have made the links to something else.
  */
 export const copied = (
   services: Services,
-  linked: string,
+  source: string,
+  target: string,
   directory: string
 ): Effect.Effect<ReadonlyArray<{ readonly path: string; readonly source: string }>, PlatformError, Scope.Scope> =>
   Effect.gen(function*() {
     const { fileSystem, path } = services
-    const names = yield* stored(services, linked)
-    const links = yield* Effect.filter(names, (name) => Effect.isSuccess(fileSystem.readLink(path.join(linked, name))))
-    if (links.length === 0) return []
-    yield* fileSystem.makeDirectory(directory, { recursive: true, mode: 0o700 })
-    return yield* Effect.forEach(links, (name) =>
+    const names = yield* Effect.filter(
+      yield* stored(services, source),
+      (name) =>
+        Effect.match(fileSystem.readLink(path.join(target, name)), {
+          onFailure: () => false,
+          onSuccess: (link) => link === path.join(source, name)
+        })
+    )
+    if (names.length === 0) return []
+    yield* fileSystem.makeDirectory(directory, { mode: 0o700 })
+    return yield* Effect.forEach(names, (name) =>
       Effect.gen(function*() {
-        const real = yield* fileSystem.realPath(path.join(linked, name))
+        const real = yield* fileSystem.realPath(path.join(source, name))
         const copy = path.join(directory, name)
         const text = yield* fileSystem.readFileString(real)
         yield* fileSystem.writeFileString(copy, text, { mode: 0o600 })

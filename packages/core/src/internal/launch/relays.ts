@@ -152,7 +152,7 @@ export const make = (client: Services, options: {
   readonly valueOf: (name: string) => Effect.Effect<string | undefined>
   /** The variables of the process, whose marks the relays carry. */
   readonly env: { readonly [name: string]: string }
-  /** A private directory that the sandbox sees. */
+  /** A private directory, which the sandbox does not see. */
   readonly directory: string
 }): Effect.Effect<
   { readonly mounts: ReadonlyArray<Mount>; readonly companions: ReadonlyArray<Companion> },
@@ -176,7 +176,7 @@ export const make = (client: Services, options: {
       onRight: Effect.succeed
     })
     const targets = distinct([...required, ...allowed])
-    const directory = path.join(options.directory, ".net")
+    const directory = path.join(options.directory, "network")
     const file = path.join(directory, "hosts")
     yield* fileSystem.makeDirectory(directory).pipe(
       Effect.andThen(fileSystem.writeFileString(file, hosts(targets))),
@@ -201,5 +201,11 @@ export const make = (client: Services, options: {
         }),
         [options.socat, ...inside] as const
       )).pipe(Effect.mapError((error) => refused(error.message)))
-    return { mounts: [{ _tag: "Read" as const, path: "/etc/hosts", source: file }], companions }
+    return {
+      mounts: [
+        { _tag: "Read" as const, path: "/etc/hosts", source: file },
+        { _tag: "Read" as const, path: yield* Effect.orElseSucceed(fileSystem.realPath(directory), () => directory) }
+      ],
+      companions
+    }
   })

@@ -8,11 +8,12 @@ import { OpenCodeConfigError } from "../../OpenCodeError.js"
 import type { RunConfig } from "../../RunConfig.js"
 import type { Sandbox } from "../../Sandbox.js"
 import type { Problem } from "../opencode/problem.js"
-import { variableNames } from "../opencode/variables.js"
+import { revealed, variableNames } from "../opencode/variables.js"
 import * as bubblewrap from "../process/bubblewrap.js"
 import type { Mount } from "../process/bubblewrap.js"
 import type { Wrap } from "../process/program.js"
 import * as systemError from "../util/systemError.js"
+import * as directories from "./directories.js"
 import * as environment from "./environment.js"
 import * as expandHome from "./expandHome.js"
 import * as gitDirectories from "./gitDirectories.js"
@@ -130,15 +131,15 @@ const packageOf = (path: Services["path"], file: string): string => {
 }
 
 /** The directories that OpenCode has in its environment, see `environment.make`. */
-const own = (path: Services["path"], env: Task["env"]) => {
+const ownDirectories = (path: Services["path"], env: Task["env"]): ReadonlyArray<string> => {
   const data = env[variableNames.dataHome]!
-  const temporary = path.dirname(env[variableNames.stateHome]!)
   const unpacked = env[variableNames.bunTemporary]
-  return {
+  return [
+    path.dirname(env[variableNames.stateHome]!),
     data,
-    temporary,
-    written: [temporary, data, path.join(data, "opencode"), ...(unpacked === undefined ? [] : [unpacked])]
-  }
+    path.join(data, "opencode"),
+    ...(unpacked === undefined ? [] : [unpacked])
+  ]
 }
 
 /** Makes what OpenCode makes at its start and cannot in a sandbox; without it, it ends (1.18.33). */
@@ -156,7 +157,9 @@ const mountsOf = (
   client: Services,
   sandbox: Sandbox,
   task: Task,
-  cwd: string
+  cwd: string,
+  /** A private directory, which the sandbox does not see. */
+  control: string
 ): Effect.Effect<ReadonlyArray<Mount>, OpenCodeConfigError> =>
   Effect.gen(function*() {
     const { fileSystem, path } = client
@@ -167,9 +170,7 @@ const mountsOf = (
         [child["HOME"], facts.variables["HOME"], yield* systemHome(client)].filter((home) => home?.startsWith("/"))
       )
     ] as ReadonlyArray<string>
-    const { temporary, written } = own(path, task.env)
-
-    const written_ = yield* given(client, sandbox, "write")
+    const write = yield* given(client, sandbox, "write")
     const read = yield* given(client, sandbox, "read")
     const hide = yield* given(client, sandbox, "hide")
     const work = task.work === undefined ? undefined : yield* realOf(client, task.work)
@@ -182,12 +183,18 @@ const mountsOf = (
         reason: "in a sandbox the working directory is writable, which / must not be"
       })
     }
-    const area = work === undefined ? [] : [{ option: "", path: task.work!, real: work }]
-    const outside = leaving([...area, ...written_])
+    const area = work === undefined ? [] : [{ option: "write", path: task.work!, real: work }]
+    const own = yield* Effect.map(
+      Effect.forEach(ownDirectories(path, task.env), (path) =>
+        Effect.map(realOf(client, path), (real) => real === undefined ? [] : [{ option: "write", path, real }])),
+      (found) =>
+        found.flat()
+    )
+    const outside = leaving([...area, ...write, ...own])
     if (outside !== undefined) {
       return yield* refused(
         outside.option,
-        `${outside.path} leads out of the writable directory around it, to ${outside.real}; name that if it is meant`
+        `${outside.path} leads out of the writable directory around it, to ${outside.real}, which an agent can have done`
       )
     }
 
@@ -196,8 +203,8 @@ const mountsOf = (
       path.join(child[variableNames.cacheHome] || path.join(homes[0] ?? "/", ".cache"), "opencode")
     ] as const
     yield* furnished(client, shared)
-    const [replacement, empty] = [path.join(temporary, ".tmp"), path.join(temporary, ".empty")]
-    yield* fileSystem.makeDirectory(replacement, { recursive: true }).pipe(
+    const [replacement, empty] = [path.join(control, "tmp"), path.join(control, "empty")]
+    yield* fileSystem.makeDirectory(replacement).pipe(
       Effect.andThen(fileSystem.writeFileString(empty, "")),
       Effect.mapError((error) => new OpenCodeConfigError({ path: "sandbox", reason: systemError.describe(error) }))
     )
@@ -227,7 +234,9 @@ const mountsOf = (
     ]
     const isReplaced = (mounts: ReadonlyArray<Mount>, file: string): boolean => {
       const mount = bubblewrap.mountOf(mounts, file)
-      return mount !== undefined && replaced.some(({ path }) => path === mount.path)
+      return mount !== undefined && replaced.some(({ path }) =>
+        path === mount.path
+      )
     }
     const shown = [
       ...replaced,
@@ -242,14 +251,17 @@ const mountsOf = (
       ...shown,
       ...(yield* hidden(credentials)),
       ...all("Read", yield* real(shared)),
-      ...all(
-        work !== undefined && read.every(({ real }) => real !== work) ? "Write" : "Read",
-        work === undefined ? [cwd] : [work]
-      ).filter((mount) => mount._tag === "Write" || bubblewrap.mountOf(shown, mount.path) !== undefined),
+      // Where the process starts, if that is not where the agent works.
+      ...all("Read", bubblewrap.mountOf(shown, cwd) === undefined ? [] : [cwd]),
+      ...(work === undefined ? [] : all("Write", [work])),
       ...(work === undefined || read.some(({ real }) => real === work)
         ? []
         : yield* gitDirectories.mounts(client, work)),
-      ...all("Write", yield* real(written))
+      ...all("Write", own.map(({ real }) => real)),
+      // Only if temporary directories are made where the agent works.
+      ...(yield* real([control])).flatMap((path): ReadonlyArray<Mount> =>
+        isReplaced(shown, path) ? [] : [{ _tag: "Hidden", path }]
+      )
     ]
 
     // The program, and the files that it was given, in a directory that is replaced.
@@ -259,28 +271,61 @@ const mountsOf = (
         const [source, directory] = [yield* realOf(client, absolute), yield* realOf(client, path.dirname(absolute))]
         if (source === undefined || directory === undefined) return []
         const target = path.join(directory, path.basename(absolute))
+        const mount = bubblewrap.mountOf(works, source)
+        // The name may be that of a link to something hidden.
+        if (!isReplaced(works, source) && (mount?._tag === "Hidden" || mount?.source === empty)) return []
         return [
           ...(isReplaced(works, source) ? all("Read", [source]) : []),
           ...(isReplaced(works, target) && target !== source ? [{ _tag: "Read", path: target, source } as const] : [])
         ]
       }))
     const program = yield* realOf(client, task.binary)
-    const isSeen = program === undefined || !["Hidden"].includes(bubblewrap.mountOf(works, program)?._tag ?? "") &&
-        !isReplaced(works, program)
+    const isSeen = program === undefined ||
+      !(bubblewrap.mountOf(works, program)?._tag === "Hidden" || isReplaced(works, program))
     const conflict = hide.find(({ real }) =>
-      [...written_, ...read].some((one) => one.real === real) || real === work || real === cwd || written.includes(real)
+      [...write, ...read, ...area, ...own].some((one) => one.real === real) || real === cwd
     )
     if (conflict !== undefined) {
-      return yield* refused(conflict.option, `${conflict.real} is needed, or an other option wants it visible`)
+      return yield* refused(conflict.option, `${conflict.real} is needed, or another option wants it visible`)
     }
     return [
       ...works,
       ...visible.flat(),
       ...(isSeen ? [] : all("Read", [packageOf(path, program)])),
       ...all("Read", read.map(({ real }) => real)),
-      ...all("Write", written_.map(({ real }) => real)),
+      ...all("Write", write.map(({ real }) => real)),
       ...(yield* hidden(hide.map(({ real }) => real)))
     ]
+  })
+
+/** The copies of the logins that the process finds by the links in its data directory. */
+const loginsOf = (
+  client: Services,
+  task: Task,
+  control: string
+): Effect.Effect<ReadonlyArray<Mount>, OpenCodeConfigError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { path } = client
+    const home = yield* directories.dataHome(
+      path,
+      revealed({ ...client.environment.variables, ...task.config.extraEnv })
+    )
+    const data = task.env[variableNames.dataHome]!
+    if (home === undefined) return []
+    const copies = yield* logins.copied(
+      client,
+      path.join(path.resolve(task.cwd, home), "opencode"),
+      path.join(data, "opencode"),
+      path.join(control, "logins")
+    ).pipe(
+      Effect.mapError((error) =>
+        new OpenCodeConfigError({
+          path: "sandbox",
+          reason: `the stored logins could not be copied (${systemError.describe(error)})`
+        })
+      )
+    )
+    return copies.map((mount) => ({ _tag: "Write" as const, ...mount }))
   })
 
 /** What a process is started by: the sandbox of the layer, or what the layer has without one. */
@@ -292,15 +337,17 @@ export const wrap = (
     const { sandboxing } = client
     if (sandboxing === undefined) return yield* client.wrap
     const { sandbox } = sandboxing
+    const { network = "all" } = sandbox
     const tools = yield* sandboxing.tools
     const cwd = (yield* realOf(client, task.cwd)) ?? task.cwd
-    const mounts = yield* mountsOf(client, sandbox, task, cwd)
+    // Not where the agent can write, who could leave a link there that we would follow.
+    const control = yield* directories.temporary(client)
+    const mounts = yield* mountsOf(client, sandbox, task, cwd, control)
     for (const tool of [tools.bubblewrap, tools.socat]) {
       if (tool !== undefined && bubblewrap.mountOf(mounts, tool)?._tag === "Write") {
         return yield* refused("write", `the agent could replace ${tool}, which makes the sandbox`)
       }
     }
-    const { network = "all" } = sandbox
     const relayed = network === "all" || tools.socat === undefined || task.work === undefined
       ? { mounts: [], companions: [] }
       : yield* relays.make(client, {
@@ -309,25 +356,11 @@ export const wrap = (
         config: task.config,
         valueOf: (name) => environment.valueOf(client, task.env, name),
         env: task.env,
-        directory: own(client.path, task.env).temporary
+        directory: control
       })
-    const { data, temporary } = own(client.path, task.env)
-    const copies = yield* logins.copied(
-      client,
-      client.path.join(data, "opencode"),
-      client.path.join(temporary, ".logins")
-    )
-      .pipe(
-        Effect.mapError((error) =>
-          new OpenCodeConfigError({
-            path: "sandbox",
-            reason: `the stored logins could not be copied (${systemError.describe(error)})`
-          })
-        )
-      )
     return bubblewrap.wrap(tools.bubblewrap, {
       cwd,
-      mounts: [...mounts, ...copies.map((mount) => ({ _tag: "Write" as const, ...mount })), ...relayed.mounts],
+      mounts: [...mounts, ...(yield* loginsOf(client, task, control)), ...relayed.mounts],
       ownNetwork: network !== "all",
       companions: relayed.companions
     })

@@ -51,6 +51,22 @@ const devicesAlone = [
   ...["stdin", "stdout", "stderr"].flatMap((name, fd) => ["--symlink", `/proc/self/fd/${fd}`, `/dev/${name}`])
 ]
 
+/**
+ * Settings of the kernel, which root could write without any capability: a program in `core_pattern` runs outside, as
+ * root. Bubblewrap (0.8.0) leaves them writable.
+ */
+const kernel = [
+  "acpi",
+  "asound",
+  "driver",
+  "fs",
+  "mtrr",
+  "pressure",
+  "scsi",
+  "sys",
+  "sysrq-trigger"
+].map((name) => `/proc/${name}`)
+
 const argsOfMount = (mount: Mount): ReadonlyArray<string> =>
   mount._tag === "Hidden"
     ? ["--tmpfs", mount.path]
@@ -73,6 +89,7 @@ export const args = ({ cwd, mounts, ownNetwork }: Omit<Layout, "companions">): R
     ...["--ro-bind", "/", "/"],
     ...(ownNetwork ? devicesAlone : ["--dev", "/dev"]),
     ...["--proc", "/proc"],
+    ...kernel.flatMap((path) => ["--ro-bind-try", path, path]),
     ...arranged.flatMap(argsOfMount),
     // Only now, because what is inside had to be mounted there.
     ...arranged.flatMap((mount) => mount._tag === "Hidden" ? ["--remount-ro", mount.path] : []),
