@@ -90,10 +90,11 @@ describe("the command line of bubblewrap", () => {
     assert.deepStrictEqual(bubblewrap.mountOf([...mounts, last], `${path}/below/deep/down/far`), last)
   })
 
-  it("always drops capabilities, numbers processes anew, and ends with its parent", () => {
+  it("always drops capabilities, has its own numbers of processes, ends with its parent, and keeps the kernel's settings", () => {
     const args = bubblewrap.args({ cwd: "/", mounts: [], ownNetwork: false })
     for (const option of ["--unshare-pid", "--die-with-parent", "--cap-drop"]) assert.include(args, option)
     assert.notInclude(args, "--unshare-net")
+    assert.include(args.join(" "), "--ro-bind-try /proc/sys /proc/sys")
   })
 
   it("starts companions before the program, whose arguments stay as they are", () => {

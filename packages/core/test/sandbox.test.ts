@@ -13,6 +13,7 @@ import * as sandboxes from "../src/internal/launch/sandbox.js"
 import * as leash from "../src/internal/process/leash.js"
 import * as program from "../src/internal/process/program.js"
 import * as table from "../src/internal/process/table.js"
+import * as orphanedServers from "../src/internal/transport/server/orphanedServers.js"
 
 /** Not in a directory for temporary files, which a sandbox replaces. */
 const parent = fileURLToPath(new URL("../node_modules/", import.meta.url))
@@ -283,7 +284,7 @@ describe("the mounts of a sandbox", () => {
       assert.isFalse((yield* decide({}, task(box))).has(own))
     }))
 
-  it.scoped("put copies in the place of linked logins", () =>
+  it.scoped("replace linked logins by copies", () =>
     Effect.gen(function*() {
       const box = yield* place
       const file = put(
@@ -340,6 +341,18 @@ describe("logins that come back from a sandbox", () => {
     )
     assert.deepStrictEqual(logins.renewed(before, {}), before)
   })
+})
+
+describe("the note in a server's directory", () => {
+  it.scoped("is written beside what a link there names", () =>
+    Effect.gen(function*() {
+      const box = yield* place
+      const victim = put(path.join(box.home, ".profile"), "original")
+      fs.symlinkSync(victim, path.join(box.temporary, ".server.json"))
+      yield* orphanedServers.note(yield* client({}), box.temporary, { owner: "1/2/3" })
+      assert.strictEqual(fs.readFileSync(victim, "utf8"), "original")
+      assert.include(fs.readFileSync(path.join(box.temporary, ".server.json"), "utf8"), "1/2/3")
+    }).pipe(Effect.provide(NodeContext.layer)))
 })
 
 describe("the hidden paths", () => {
