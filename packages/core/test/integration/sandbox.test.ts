@@ -8,12 +8,13 @@ import { afterAll, describe, expect, it } from "@effect/vitest"
 import { Effect, Fiber, Layer } from "effect"
 import { OpenCode, OpenCodeServer, Sandbox } from "effect-opencode"
 import { ModelProvider } from "effect-opencode-testing"
-import { execFileSync } from "node:child_process"
+import { execFileSync, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { createServer } from "node:http"
 import * as net from "node:net"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
+import { bundle } from "../support/bundle.js"
 import * as support from "./support.js"
 
 const { Reply, bash, steps } = support
@@ -40,6 +41,8 @@ const outsideOf = (): string => {
 afterAll(() => {
   for (const directory of made) fs.rmSync(directory, { recursive: true, force: true })
 })
+
+const killable = bundle(fileURLToPath(new URL("./programs/sandboxed.ts", import.meta.url)))
 
 const canary = "CANARY-a3f1c9"
 
@@ -319,6 +322,31 @@ describe.skipIf(missing !== undefined)("a sandboxed run", () => {
         expect(execFileSync("ps", ["-A", "-o", "args="], { encoding: "utf8" })).not.toContain("sleep 4321")
       }),
     { client: sandboxed() }
+  )
+
+  support.real(
+    "ends with a program that is killed, whatever its tools are, and without a watchdog",
+    (box) =>
+      Effect.gen(function*() {
+        const { configOverrides, model } = yield* ModelProvider.ModelProvider
+        yield* support.respond(steps([
+          bash("(env -i PATH=$PATH setsid sleep 4322 &) ; trap '' TERM; touch started; sleep 4322"),
+          Reply.text("never")
+        ]))
+        const plan = { configOverrides, model, title: "Scripted", cwd: box.work, ...everything }
+        const program = spawn(process.execPath, [killable], {
+          env: { ...process.env, PLAN: JSON.stringify(plan) },
+          stdio: "ignore"
+        })
+        const exit = new Promise((resolve) => program.once("exit", resolve))
+        yield* support.appearance(box.work, "started")
+        const sleeping = () => execFileSync("ps", ["-A", "-o", "args="], { encoding: "utf8" }).includes("sleep 4322")
+        expect(sleeping()).toBe(true)
+        program.kill("SIGKILL")
+        yield* Effect.promise(() => exit)
+        yield* support.until(() => !sleeping() && support.processes(box).length === 0)
+        for (const name of fs.readdirSync(box.tmp)) fs.rmSync(path.join(box.tmp, name), { recursive: true })
+      })
   )
 
   support.real(
