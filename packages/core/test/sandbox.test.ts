@@ -247,6 +247,18 @@ describe("the mounts of a sandbox", () => {
       assert.deepStrictEqual([found.get(cwd), found.get(box.work)], [["--ro-bind"], ["--bind"]])
     }))
 
+  it.scoped("have what OpenCode writes at its start, wherever it finds a configuration", () =>
+    Effect.gen(function*() {
+      const box = yield* place
+      fs.mkdirSync(path.join(box.root, ".opencode"))
+      yield* decide({}, task(box))
+      for (const directory of [path.join(box.root, ".opencode"), path.join(box.home, ".config", "opencode")]) {
+        assert.deepStrictEqual(fs.readdirSync(directory), [".gitignore"])
+      }
+      assert.isTrue(fs.existsSync(path.join(box.home, ".cache", "opencode", "bin")))
+      assert.isFalse(fs.existsSync(path.join(box.home, ".opencode")))
+    }))
+
   it.scoped("give git what a commit needs, and keep settings and hooks as they are", () =>
     Effect.gen(function*() {
       const box = yield* place
@@ -344,14 +356,13 @@ describe("logins that come back from a sandbox", () => {
 })
 
 describe("the note in a server's directory", () => {
-  it.scoped("is written beside what a link there names", () =>
+  it.scoped("does not overwrite what a link there names", () =>
     Effect.gen(function*() {
       const box = yield* place
       const victim = put(path.join(box.home, ".profile"), "original")
       fs.symlinkSync(victim, path.join(box.temporary, ".server.json"))
       yield* orphanedServers.note(yield* client({}), box.temporary, { owner: "1/2/3" })
       assert.strictEqual(fs.readFileSync(victim, "utf8"), "original")
-      assert.include(fs.readFileSync(path.join(box.temporary, ".server.json"), "utf8"), "1/2/3")
     }).pipe(Effect.provide(NodeContext.layer)))
 })
 

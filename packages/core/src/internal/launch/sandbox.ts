@@ -142,15 +142,31 @@ const ownDirectories = (path: Services["path"], env: Task["env"]): ReadonlyArray
   ]
 }
 
-/** Makes what OpenCode makes at its start and cannot in a sandbox; without it, it ends (1.18.33). */
-const furnished = ({ fileSystem, path }: Services, [config, cache]: readonly [string, string]): Effect.Effect<void> =>
-  Effect.gen(function*() {
-    yield* fileSystem.makeDirectory(path.join(cache, "bin"), { recursive: true })
-    yield* fileSystem.makeDirectory(config, { recursive: true })
-    const file = path.join(config, ".gitignore")
-    if (yield* fileSystem.exists(file)) return
-    yield* fileSystem.writeFileString(file, "node_modules\npackage.json\npackage-lock.json\nbun.lock\n.gitignore")
-  }).pipe(Effect.ignore)
+/**
+ * Makes what OpenCode makes at its start and cannot in a sandbox; without it, it ends (1.18.33): its directories, and a file
+ * in each directory with a configuration.
+ */
+const furnished = (
+  { fileSystem, path }: Services,
+  { cache, configs }: { readonly cache: string; readonly configs: readonly [own: string, ...ReadonlyArray<string>] }
+): Effect.Effect<void> => {
+  const make = (directory: string) => Effect.ignore(fileSystem.makeDirectory(directory, { recursive: true }))
+  return Effect.all([make(path.join(cache, "bin")), make(configs[0])], { discard: true }).pipe(
+    Effect.andThen(Effect.forEach(configs, (directory) =>
+      // It follows no link, and only fills a directory that is there.
+      fileSystem.writeFileString(
+        path.join(directory, ".gitignore"),
+        "node_modules\npackage.json\npackage-lock.json\nbun.lock\n.gitignore",
+        { flag: "wx" }
+      ).pipe(Effect.ignore), { discard: true }))
+  )
+}
+
+/** The directories around one, from its parent up. */
+const around = (path: Services["path"], directory: string): ReadonlyArray<string> => {
+  const parent = path.dirname(directory)
+  return parent === directory ? [] : [parent, ...around(path, parent)]
+}
 
 /** Decides about all paths. */
 const mountsOf = (
@@ -202,7 +218,14 @@ const mountsOf = (
       path.join(child[variableNames.configHome] || path.join(homes[0] ?? "/", ".config"), "opencode"),
       path.join(child[variableNames.cacheHome] || path.join(homes[0] ?? "/", ".cache"), "opencode")
     ] as const
-    yield* furnished(client, shared)
+    yield* furnished(client, {
+      cache: shared[1],
+      configs: [
+        shared[0],
+        ...homes.map((home) => path.join(home, ".opencode")),
+        ...(work === undefined ? [] : around(path, work).map((directory) => path.join(directory, ".opencode")))
+      ]
+    })
     const [replacement, empty] = [path.join(control, "tmp"), path.join(control, "empty")]
     yield* fileSystem.makeDirectory(replacement).pipe(
       Effect.andThen(fileSystem.writeFileString(empty, "")),
