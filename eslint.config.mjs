@@ -127,6 +127,7 @@ const data = [
 /** Effects behind scopes, which a run is composed of. */
 const parts = [
   "Binary",
+  "Containment",
   "FleetBudget",
   "HostEnvironment",
   "Isolation",

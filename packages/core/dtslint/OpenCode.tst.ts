@@ -184,6 +184,8 @@ describe("layers", () => {
 
   it("refuse unknown options", () => {
     expect(OpenCode.layer).type.not.toBeCallableWith({ isolation: "sometimes" })
+    expect(OpenCode.layer).type.toBeCallableWith({ containment: "namespace" })
+    expect(OpenCode.layer).type.not.toBeCallableWith({ containment: "cgroup" })
     expect(OpenCode.layer).type.not.toBeCallableWith({ concurrency: "many" })
     expect(OpenCode.layer).type.not.toBeCallableWith({ environment: "none" })
     expect(OpenCode.layer).type.not.toBeCallableWith({ startup: { permits: 1 } })

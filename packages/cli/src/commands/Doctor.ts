@@ -10,6 +10,7 @@ import * as Contract from "effect-opencode/Contract"
 import * as HostEnvironment from "effect-opencode/HostEnvironment"
 import * as Isolation from "effect-opencode/Isolation"
 import * as OpenCode from "effect-opencode/OpenCode"
+import * as Sandbox from "effect-opencode/Sandbox"
 import * as Version from "effect-opencode/Version"
 import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
@@ -324,15 +325,20 @@ const leftovers = Effect.gen(function*() {
     ]
 })
 
-const toolsAreFound: { readonly [K in containment.Containment["limit"]]: string } = {
+const toolsAreFound: { readonly [K in containment.Found["limit"]]: string } = {
   used: "its tools are found by their environment or by a limit that they inherit",
   taken: "its tools are found by their environment; those that empty it at the end of the run around this program",
   none: "its tools are found by their environment"
 }
 
+const namespaceText = (namespace: containment.Found["namespace"]): string =>
+  typeof namespace === "object"
+    ? `\`--containment namespace\` is not possible: ${namespace.refused}`
+    : `\`--containment namespace\` is possible${namespace === "user" ? ", in user namespaces" : ""}`
+
 const kept = Effect.gen(function*() {
   if ((yield* Host).platform === "win32") return [ok("on Windows the platform ends the tree of a run")]
-  const { limit, missing, namespaces } = yield* containment.look
+  const { limit, missing, namespace } = yield* containment.look
   return [
     missing.length > 0
       ? warning(
@@ -340,8 +346,21 @@ const kept = Effect.gen(function*() {
         "install coreutils and grep"
       )
       : ok(
-        `a run ends with its program; ${toolsAreFound[limit]}; process namespaces can${namespaces ? "" : "not"} be made`
+        `a run ends with its program; ${toolsAreFound[limit]}; ${namespaceText(namespace)}`
       )
+  ]
+})
+
+const boxes = Effect.gen(function*() {
+  const { missing, missingForNetwork } = yield* Sandbox.support
+  return [
+    ok(
+      missing !== undefined
+        ? `runs cannot be kept in one: ${missing}`
+        : missingForNetwork !== undefined
+        ? `runs can be kept from writing elsewhere (--sandbox), but not without a network: ${missingForNetwork}`
+        : "runs can be kept from writing elsewhere (--sandbox), and from the network (--sandbox-network)"
+    )
   ]
 })
 
@@ -399,6 +418,7 @@ export const checks = (options: Options): ReadonlyArray<Check> => [
   check("directories", "writing to directories", directories),
   check("leftovers", "looking for leftovers of earlier runs", leftovers),
   check("containment", "checking what ends the processes of a run", kept),
+  check("sandbox", "trying a sandbox", boxes),
   check("models", "asking OpenCode for its models", models(options), { startsOpenCode: true }),
   check(
     "smoke",

@@ -231,6 +231,9 @@ export const count = (path: string, value: number | undefined): Option.Option<Pr
 const literal = (path: string, value: string | undefined, only: string): Option.Option<Problem> =>
   value === undefined || value === only ? Option.none() : problem(path, `must be "${only}" or not set`)
 
+export const containment = (value: string | undefined): Option.Option<Problem> =>
+  literal("containment", value, "namespace")
+
 const transport = (options: RunOptions): Option.Option<Problem> =>
   options.promptVia === undefined || options.promptVia === "stdin" || options.promptVia === "argv"
     ? Option.none()

@@ -19,6 +19,7 @@ import * as environment from "../launch/environment.js"
 import type { Launcher, Release } from "../launch/launcher.js"
 import * as narrowedModels from "../launch/narrowedModels.js"
 import * as query from "../launch/query.js"
+import * as sandbox from "../launch/sandbox.js"
 import * as check from "../opencode/check.js"
 import * as dialects from "../opencode/dialect.js"
 import type { Dialect } from "../opencode/dialect.js"
@@ -145,6 +146,14 @@ const prepare = (
         reason: "on Windows only a prompt on stdin can wait for it"
       })
     }
+    const wrap = yield* sandbox.wrap(client, {
+      binary,
+      cwd: plan.cwd,
+      env: started.env,
+      work: path.resolve(plan.cwd, plan.options.dir ?? "."),
+      files: plan.options.files ?? [],
+      config: plan.options
+    })
     return {
       dialect,
       losesEnd: dialect.losesEnd.some((range) => dialects.includes(range, version)),
@@ -159,6 +168,7 @@ const prepare = (
             binary,
             cwd: plan.cwd,
             invocation: started,
+            wrap,
             // Windows has no such shell.
             wholeStdin: path.sep === "/"
               ? {
@@ -378,7 +388,10 @@ const importing = (
 export const make = (client: Launcher, isOwnDirectory = false): Transport => {
   const find = finder(client)
   return {
-    problem: (options) => continuing(within(client, options).isolation, options),
+    problem: (options) => {
+      const inner = within(client, options)
+      return Option.orElse(sandbox.problem(inner, options), () => continuing(inner.isolation, options))
+    },
     secrets: (options) => environment.secrets(client, options, within(client, options).isolation),
     checkFiles: (plan) => plans.checkFiles(client, plan),
     acquire: (plan, request) =>
