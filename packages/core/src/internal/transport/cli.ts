@@ -60,7 +60,7 @@ const continuing = (isolation: Isolation.Isolation, options: RunOptions): Option
     ? Option.some({
       path,
       reason: "with the isolation \"run\" every run starts with an empty data directory, so there is no session to " +
-        "continue; set the `isolation` of the run, or the layer's, to \"none\" or to a directory"
+        "continue; set `isolation` to \"none\" or to a directory"
     })
     : Option.none()
 }
