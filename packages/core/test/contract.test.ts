@@ -187,6 +187,12 @@ describe("a judgement", () => {
     })
   })
 
+  it("knows that a value varies", () => {
+    const varying = { ...fact, expected: [{ value: "new", varies: true }] }
+    expect(Contract.judge(varying, versionOf("1.15.13"), seeing("another"))?.status).toBe("known")
+    expect(Contract.judge(varying, versionOf("1.15.13"), seeing("new"))?.status).toBe("holds")
+  })
+
   it("has a text for every value", () => {
     expect(contract.textOf({ b: 1, a: [{ d: 1, c: undefined }] })).toBe("{\"a\":[{\"d\":1}],\"b\":1}")
     expect(contract.textOf(undefined)).toBe("nothing")

@@ -5,6 +5,7 @@ import { always, changedIn } from "../../contract.js"
 import type { OptionEntry } from "../../dialect.js"
 import * as invocation from "../invocation.js"
 import * as questions from "../questions.js"
+import { lostEnd } from "./lostEnd.js"
 import * as reading from "./reading.js"
 
 const scenario = "command line"
@@ -145,7 +146,7 @@ export const facts: ReadonlyArray<Fact> = [
     says: "A session without a title costs a further request to the model.",
     scenario: "arguments",
     weight: "note",
-    expected: always(1),
+    expected: lostEnd(always(1)),
     observe: (recording) =>
       reading.requests(recording).length === 0
         ? undefined

@@ -2,6 +2,7 @@
 import type { Fact } from "../../contract.js"
 import { always, at, changedIn, kindOf, kindsOf, since } from "../../contract.js"
 import * as eventSearch from "../../eventSearch.js"
+import { lostEnd } from "./lostEnd.js"
 import * as reading from "./reading.js"
 
 const decoded = ["internal/opencode/decode.ts"]
@@ -63,7 +64,7 @@ export const facts: ReadonlyArray<Fact> = [
     ...ofText,
     id: "events.order",
     says: "An answer is printed as step_start, text, step_finish.",
-    expected: always(["step_start", "text", "step_finish"]),
+    expected: lostEnd(always(["step_start", "text", "step_finish"])),
     observe: (recording) => reading.process(recording) === undefined ? undefined : reading.types(recording),
     usedBy: ["internal/opencode/verdict.ts", ...decoded],
     otherwise: "Good runs end as OpenCodeIncompleteError."
@@ -115,7 +116,7 @@ export const facts: ReadonlyArray<Fact> = [
     ...ofText,
     id: "events.text",
     says: "The text of an answer is printed once, whole, at its end.",
-    expected: always(["one two three"]),
+    expected: lostEnd(always(["one two three"])),
     observe: (recording) => reading.eventsOf(recording, "Text").map(({ text }) => text),
     usedBy: ["internal/opencode/answer.ts", ...decoded],
     otherwise: "Answers are incomplete, or repeated."
@@ -125,7 +126,7 @@ export const facts: ReadonlyArray<Fact> = [
     id: "events.text-time",
     weight: "note",
     says: "A text has the times of its start and its end.",
-    expected: always({ start: "number", end: "number" }),
+    expected: lostEnd(always({ start: "number", end: "number" })),
     observe: (recording) => kindsOf(at(partOf("text")(recording), "time"), ["start", "end"]),
     otherwise: "Transcripts and reports lack times."
   },
@@ -133,7 +134,7 @@ export const facts: ReadonlyArray<Fact> = [
     ...ofText,
     id: "finish.stop",
     says: "A complete answer ends with the reason `stop`.",
-    expected: always("stop"),
+    expected: lostEnd(always("stop")),
     observe: (recording) => at(partOf(finished)(recording), "reason") ?? "none",
     usedBy: ["internal/opencode/finishReason.ts", "internal/opencode/verdict.ts"],
     otherwise: "Good runs end as OpenCodeIncompleteError."
@@ -142,7 +143,7 @@ export const facts: ReadonlyArray<Fact> = [
     ...ofText,
     id: "finish.tokens",
     says: "A finished step has its tokens, input without cached ones.",
-    expected: always({ input: 60, output: 20, reasoning: 0, cache: { read: 40, write: 0 } }),
+    expected: lostEnd(always({ input: 60, output: 20, reasoning: 0, cache: { read: 40, write: 0 } })),
     observe: (recording) => {
       const tokens = at(partOf(finished)(recording), "tokens")
       return {
@@ -157,7 +158,7 @@ export const facts: ReadonlyArray<Fact> = [
     ...ofText,
     id: "finish.cost",
     says: "A finished step has its cost in US dollars, by the configured prices.",
-    expected: always(0.0001),
+    expected: lostEnd(always(0.0001)),
     observe: (recording) => at(partOf(finished)(recording), "cost") ?? "missing",
     usedBy: ["internal/opencode/summary.ts", "internal/opencode/budget.ts"],
     otherwise: "Costs and cost budgets are wrong."
@@ -167,7 +168,7 @@ export const facts: ReadonlyArray<Fact> = [
     id: "finish.total",
     weight: "note",
     says: "A finished step has the total of its tokens.",
-    expected: always(120),
+    expected: lostEnd(always(120)),
     observe: (recording) => at(partOf(finished)(recording), "tokens", "total") ?? "missing",
     otherwise: "The total is added up instead."
   },
@@ -337,7 +338,7 @@ export const facts: ReadonlyArray<Fact> = [
     ...ofTools,
     id: "finish.tool-calls",
     says: "A step that calls tools ends with `tool-calls`, and another step follows under another message.",
-    expected: always({ reasons: ["tool-calls", "stop"], messages: 2 }),
+    expected: lostEnd(always({ reasons: ["tool-calls", "stop"], messages: 2 })),
     observe: (recording) =>
       reading.process(recording, "first") === undefined ? undefined : {
         reasons: reading.eventsOf(recording, "StepFinish", "first").map(({ reason }) => reason ?? "none"),
@@ -351,7 +352,7 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "finish.length",
     says: "An answer that reached its maximal length ends with `length` and code 0.",
-    expected: always({ reason: "length", ending: "exit 0" }),
+    expected: lostEnd(always({ reason: "length", ending: "exit 0" })),
     observe: (recording) =>
       reading.process(recording) === undefined ? undefined : {
         reason: reading.last(reading.eventsOf(recording, "StepFinish"))?.reason ?? "none",
@@ -365,7 +366,7 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "answer.empty",
     says: "An empty answer has no text event, ends with `stop` and code 0.",
-    expected: since(1, 14, { texts: 0, reason: "stop", ending: "exit 0" }),
+    expected: lostEnd(since(1, 14, { texts: 0, reason: "stop", ending: "exit 0" })),
     observe: (recording) =>
       reading.process(recording) === undefined ? undefined : {
         texts: reading.eventsOf(recording, "Text").length,
@@ -380,10 +381,10 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "compaction.continues",
     says: "After a compaction OpenCode prints a marked text of its own, and the run goes on to its answer.",
-    expected: changedIn(1, 14, {
+    expected: lostEnd(changedIn(1, 14, {
       before: { own: 1, marked: false, last: "FINAL", ending: "exit 0" },
       since: { own: 1, marked: true, last: "FINAL", ending: "exit 0" }
-    }),
+    })),
     observe: (recording) => {
       if (reading.process(recording) === undefined) return undefined
       const texts = reading.eventsOf(recording, "Text")

@@ -5,6 +5,7 @@ import * as providerErrors from "../../providerErrors.js"
 import * as retryCount from "../../retryCount.js"
 import * as crashTexts from "../crashTexts.js"
 import * as repeatedStep from "../repeatedStep.js"
+import { lostEnd } from "./lostEnd.js"
 import * as reading from "./reading.js"
 
 const verdict = ["internal/opencode/verdict.ts"]
@@ -147,7 +148,7 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "retry.recovers",
     says: "A run recovers from a provider that fails once, without an error event.",
-    expected: always({ types: ["step_start", "text", "step_finish"], ending: "exit 0" }),
+    expected: lostEnd(always({ types: ["step_start", "text", "step_finish"], ending: "exit 0" })),
     observe: (recording) =>
       isRun(recording) ? { types: reading.types(recording), ending: reading.ending(recording) } : undefined,
     usedBy: verdict,
@@ -168,10 +169,10 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "cut.repeats",
     says: "After a cut answer the step begins again under the same message.",
-    expected: changedIn(1, 14, {
+    expected: lostEnd(changedIn(1, 14, {
       before: { starts: 1, messages: 1, found: 0 },
       since: { starts: 2, messages: 1, found: 1 }
-    }),
+    })),
     observe: (recording) => {
       if (!isRun(recording)) return undefined
       const starts = reading.eventsOf(recording, "StepStart")
@@ -190,7 +191,7 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "cut.text",
     says: "The text of the cut answer is not printed.",
-    expected: always(["whole"]),
+    expected: lostEnd(always(["whole"])),
     observe: (recording) => isRun(recording) ? reading.eventsOf(recording, "Text").map(({ text }) => text) : undefined,
     usedBy: ["internal/opencode/answer.ts"],
     otherwise: "Answers contain the beginning of an answer that was cut."
@@ -236,10 +237,10 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "filter.error",
     says: "An answer that a filter ends has the reason `content-filter`, an error event and code 1.",
-    expected: changedIn(1, 17, {
+    expected: lostEnd(changedIn(1, 17, {
       before: { reason: "content-filter", error: "no error", kind: "no error", ending: "exit 0" },
       since: { reason: "content-filter", error: "ContentFilterError", kind: "content-filter", ending: "exit 1" }
-    }),
+    })),
     observe: (recording) =>
       isRun(recording)
         ? {
@@ -278,7 +279,7 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "note",
     id: "model.unknown-log",
     says: "The error log has the name of the unknown model beside that mark.",
-    expected: changedIn(1, 15, { before: "not found", since: "Model not found: fake/nonesuch." }),
+    expected: changedIn(1, 17, { before: "not found", since: "Model not found: fake/nonesuch." }),
     observe: (recording) =>
       isRun(recording)
         ? crashTexts.missingModel(reading.stderrOf(recording), at(error(recording), "data", "ref")) ?? "not found"

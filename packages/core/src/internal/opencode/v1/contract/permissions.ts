@@ -2,6 +2,7 @@
 import type { Fact } from "../../contract.js"
 import { always, changedIn, since } from "../../contract.js"
 import * as stderr from "../../stderr.js"
+import { lostEnd } from "./lostEnd.js"
 import * as reading from "./reading.js"
 
 const rules = ["internal/opencode/v1/permissionOrder.ts", "internal/opencode/ruleMerge.ts"]
@@ -102,7 +103,7 @@ export const facts: ReadonlyArray<Fact> = [
     ...ofAsked,
     id: "ask.tool",
     says: "A rejected call is an error with OpenCode's text for it.",
-    expected: always(3),
+    expected: lostEnd(always(3)),
     observe: (recording) =>
       isRun(recording) ? reading.eventsOf(recording, "ToolUse").filter(stderr.isRejected).length : undefined,
     usedBy: ["internal/opencode/stderr.ts", "internal/opencode/verdict.ts"],
@@ -113,7 +114,7 @@ export const facts: ReadonlyArray<Fact> = [
     id: "ask.stops",
     says:
       "After a rejected permission the model is not asked again: the last step ends with `tool-calls`, with code 0.",
-    expected: always({ requests: 1, reason: "tool-calls", ending: "exit 0" }),
+    expected: lostEnd(always({ requests: 1, reason: "tool-calls", ending: "exit 0" })),
     observe: (recording) =>
       isRun(recording)
         ? {
