@@ -16,5 +16,5 @@ const OpenCodeLive = OpenCode.layer({
 OpenCode.run("Update the dependencies").pipe(
   Effect.flatMap((result) => Console.log(result.answer)),
   Effect.provide(OpenCodeLive),
-  NodeRuntime.runMain
+  NodeRuntime.runMain({ teardown: OpenCode.teardown })
 )

@@ -19,7 +19,7 @@
  * export const main = () =>
  *   program.pipe(
  *     Effect.provide(OpenCode.layer().pipe(Layer.provide(NodeContext.layer))),
- *     NodeRuntime.runMain
+ *     NodeRuntime.runMain({ teardown: OpenCode.teardown })
  *   )
  * ```
  *
@@ -28,11 +28,14 @@
 import type * as CommandExecutor from "@effect/platform/CommandExecutor"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
+import type * as Runtime from "@effect/platform/Runtime"
+import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
@@ -499,3 +502,30 @@ export const runSchema = <A, I>(
   options?: SchemaOptions
 ): Effect.Effect<Answer<A>, SchemaError, OpenCode> =>
   Effect.flatMap(OpenCode, (service) => service.runSchema(schema, prompt, options))
+
+/**
+ * The exit codes of a program under `runMain`: 0 for success, 1 for a failure or a defect, 130 for an interruption.
+ * Effect's own teardown exits with 0 when SIGINT or SIGTERM interrupts the program, so a script that starts it reads an
+ * aborted program as a success. `runMain` does not pass the signal on: SIGTERM is 130 as well.
+ *
+ * @example
+ * ```ts
+ * import { NodeContext, NodeRuntime } from "@effect/platform-node"
+ * import { OpenCode } from "effect-opencode"
+ * import { Effect, Layer } from "effect"
+ *
+ * export const main = () =>
+ *   OpenCode.run("Fix the failing test").pipe(
+ *     Effect.provide(OpenCode.layer().pipe(Layer.provide(NodeContext.layer))),
+ *     NodeRuntime.runMain({ teardown: OpenCode.teardown })
+ *   )
+ * ```
+ *
+ * @since 0.1.0
+ * @category teardown
+ */
+export const teardown: Runtime.Teardown = (exit, onExit) =>
+  onExit(Exit.match(exit, {
+    onSuccess: () => 0,
+    onFailure: (cause) => Cause.isInterruptedOnly(cause) ? 130 : 1
+  }))

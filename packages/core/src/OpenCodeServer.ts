@@ -25,7 +25,7 @@
  * export const main = () =>
  *   program.pipe(
  *     Effect.provide(OpenCodeServer.layer().pipe(Layer.provide([NodeContext.layer, FetchHttpClient.layer]))),
- *     NodeRuntime.runMain
+ *     NodeRuntime.runMain({ teardown: OpenCode.teardown })
  *   )
  * ```
  *

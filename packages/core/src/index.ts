@@ -85,7 +85,7 @@ export * as Leftovers from "./Leftovers.js"
  * export const main = () =>
  *   program.pipe(
  *     Effect.provide(OpenCode.layer().pipe(Layer.provide(NodeContext.layer))),
- *     NodeRuntime.runMain
+ *     NodeRuntime.runMain({ teardown: OpenCode.teardown })
  *   )
  * ```
  *
@@ -129,7 +129,7 @@ export * as OpenCodeError from "./OpenCodeError.js"
  * export const main = () =>
  *   program.pipe(
  *     Effect.provide(OpenCodeServer.layer().pipe(Layer.provide([NodeContext.layer, FetchHttpClient.layer]))),
- *     NodeRuntime.runMain
+ *     NodeRuntime.runMain({ teardown: OpenCode.teardown })
  *   )
  * ```
  *
