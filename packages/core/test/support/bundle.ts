@@ -34,6 +34,8 @@ export const bundle = (program: string): string => {
     "--platform=node",
     "--format=esm",
     "--target=node20",
+    // The CommonJS of some libraries loads its parts in ways that cannot be bundled.
+    "--main-fields=module,main",
     "--log-level=warning",
     `--banner:js=${banner}`,
     `--outfile=${own}`
