@@ -26,7 +26,9 @@
  * @since 0.1.0
  */
 import type * as CommandExecutor from "@effect/platform/CommandExecutor"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import type * as FileSystem from "@effect/platform/FileSystem"
+import * as HttpClient from "@effect/platform/HttpClient"
 import * as Path from "@effect/platform/Path"
 import * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
@@ -52,7 +54,7 @@ import * as lifetimes from "./internal/run/lifetime.js"
 import * as rateGate from "./internal/run/rateGate.js"
 import * as service from "./internal/run/service.js"
 import * as startupGate from "./internal/run/startupGate.js"
-import * as cli from "./internal/transport/cli.js"
+import * as byVersion from "./internal/transport/byVersion.js"
 import * as fairSemaphore from "./internal/util/fairSemaphore.js"
 import type { Isolation } from "./Isolation.js"
 import { OpenCodeVersionError } from "./OpenCodeError.js"
@@ -233,11 +235,21 @@ const probe = (
 
 const supported = (binary: string, version: Version.Version): Effect.Effect<launcher.Release, OpenCodeVersionError> => {
   const dialect = dialects.forVersion(version)
-  return dialect !== undefined ? Effect.succeed({ version, dialect }) : new OpenCodeVersionError({
-    binary,
-    version: Version.format(version),
-    reason: `this library supports ${dialects.ranges(({ supported }) => supported)}`
-  })
+  if (dialect === undefined) {
+    return new OpenCodeVersionError({
+      binary,
+      version: Version.format(version),
+      reason: `this library supports ${dialects.ranges(({ supported }) => supported)}`
+    })
+  }
+  return Effect.as(
+    dialect.isTested(version) ? Effect.void : Effect.logWarning(
+      `OpenCode ${Version.format(version)} (${binary}) was not tested with this library, which supports ${
+        dialects.ranges((one) => one === dialect ? one.supported : undefined)
+      }`
+    ),
+    { version, dialect }
+  )
 }
 
 /**
@@ -272,7 +284,11 @@ export const make = (
       fileSystem: base.fileSystem,
       path: base.path,
       defaults: base.defaults,
-      transport: cli.make({ ...base, release: yield* launcher.once(askVersion) }),
+      transport: byVersion.make(
+        { ...base, release: yield* launcher.once(askVersion) },
+        // Runs of OpenCode 1 send no request, so a program need not choose a client.
+        yield* Effect.provide(HttpClient.HttpClient, FetchHttpClient.layer)
+      ),
       gate: yield* startupGate.make(yield* spacing(given, isolation)),
       running: concurrency === "unbounded" ? fairSemaphore.unlimited : yield* fairSemaphore.make(concurrency),
       rateGate: rateGate.of(given.rateLimitGate),

@@ -49,6 +49,8 @@ export interface StartOptions {
   readonly forceKillAfter: Duration.Duration
   /** If set, the process is not started with incomplete stdin. */
   readonly wholeStdin?: wholeStdin.Options | undefined
+  /** True to leave stdin open until the process has ended or we have; the invocation's is then not used. */
+  readonly holdStdin?: boolean | undefined
   readonly onExit?: () => void
 }
 
@@ -105,7 +107,7 @@ export const start = (
       const command = Command.make(binary, ...invocation.args).pipe(
         Command.workingDirectory(options.cwd),
         Command.env(invocation.env, { extendEnv: options.extendEnv }),
-        Command.feed(invocation.stdin)
+        (command) => options.holdStdin === true ? command : Command.feed(command, invocation.stdin)
       )
       const before = yield* restore(table.baseline)
       const process = yield* restore(executor.start(command)).pipe(

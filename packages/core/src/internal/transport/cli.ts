@@ -12,6 +12,7 @@ import { OpenCodeConfigError, OpenCodeVersionError } from "../../OpenCodeError.j
 import type { RunError } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
 import type { RunOptions } from "../../RunOptions.js"
+import type { Location } from "../../Session.js"
 import * as Version from "../../Version.js"
 import * as directories from "../launch/directories.js"
 import * as environment from "../launch/environment.js"
@@ -55,30 +56,32 @@ const continuing = (isolation: Isolation.Isolation, options: RunOptions): Option
     : Option.none()
 }
 
-interface Binary extends Release {
+export interface Binary extends Release {
   readonly binary: string
 }
 
 /** Checks that the binary's version has the options in use. */
-const checkVersion = (
+export const checkVersion = (
   plan: plans.Plan,
   { binary, dialect, version }: Binary
 ): Effect.Effect<void, OpenCodeVersionError> => {
   const lacking = dialects.lacking(dialect.options, plan.options, version)
   if (lacking === undefined) return Effect.void
-  const { option, since, until } = lacking
+  const { option, refused, since, until } = lacking
   return new OpenCodeVersionError({
     binary,
     version: Version.format(version),
     option,
-    reason: since !== undefined
+    reason: refused !== undefined
+      ? `the option \`${option}\` is not supported: ${refused}`
+      : since !== undefined
       ? `the option \`${option}\` needs ${Version.format(since)} or later`
       : `the option \`${option}\` does not exist${until === undefined ? "" : ` since ${Version.format(until)}`}`
   })
 }
 
 /** Finds the binary for every run; only the first one has to wait for it. */
-const finder = (client: Launcher) => {
+export const finder = (client: Launcher) => {
   let found: Binary | undefined
   const find = Effect.zipWith(client.binary, client.release, (binary, release): Binary => ({ binary, ...release }))
   return ({ inTime }: Request): Effect.Effect<Binary, RunError> =>
@@ -274,7 +277,7 @@ const pump = <E>(
   )
 
 /** Makes a data directory that lives as long as the scope, if the layer would make one for every run. */
-const forSession = (
+export const forSession = (
   client: Launcher,
   { options }: plans.Plan
 ): Effect.Effect<Launcher, OpenCodeConfigError, Scope.Scope> =>
@@ -297,6 +300,13 @@ const forSession = (
     return client
   })
 
+/** Ends what an earlier program has left of its conversation, and uses its data directory. */
+export const forLocation = (client: Launcher, { directory, runId }: Location): Effect.Effect<Launcher> =>
+  Effect.as(
+    runId === undefined ? Effect.void : orphans.end(client, runId),
+    { ...client, isolation: directory === undefined ? "none" : { directory } }
+  )
+
 /** A transport with a new process for every attempt. */
 export const make = (client: Launcher): Transport => {
   const find = finder(client)
@@ -314,11 +324,7 @@ export const make = (client: Launcher): Transport => {
           )
       ),
     forSession: (plan) => Effect.map(forSession(client, plan), make),
-    forLocation: ({ directory, runId }) =>
-      Effect.as(
-        runId === undefined ? Effect.void : orphans.end(client, runId),
-        make({ ...client, isolation: directory === undefined ? "none" : { directory } })
-      ),
+    forLocation: (location) => Effect.map(forLocation(client, location), make),
     // Absolute, because another program may read it from a file in any working directory.
     directory: typeof client.isolation === "object"
       ? client.path.resolve(client.isolation.directory)

@@ -54,7 +54,7 @@ const checked = (url: string, text: string): Effect.Effect<Release, OpenCodeVers
     : new OpenCodeVersionError({
       binary: url,
       version: text,
-      reason: `in server mode this library supports ${dialects.ranges(({ server }) => server.supported)}`
+      reason: `in server mode this library supports ${dialects.ranges(({ server }) => server?.supported)}`
     })
 }
 
