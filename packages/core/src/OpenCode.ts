@@ -134,9 +134,9 @@ export class OpenCode extends Context.Tag("effect-opencode/OpenCode")<OpenCode, 
 export interface Options {
   /**
    * A path to a file, or a bare name, which is looked up only on `PATH`, in its absolute directories; `~` is the home
-   * directory. Default: `OPENCODE_BINARY`, then an `opencode-ai` in the `node_modules` of the program (of the directory
-   * of its main file, or above it), then `opencode` on `PATH`. Looked up once. These variables, and `HOME`, are those
-   * of the process, whatever `ConfigProvider` the program has.
+   * directory. Default: `OPENCODE_BINARY`, then an `opencode-ai` or `@opencode/cli` in the `node_modules` of the program
+   * (of the directory of its main file, or above it), then `opencode` on `PATH`. Looked up once. These variables, and
+   * `HOME`, are those of the process, whatever `ConfigProvider` the program has.
    */
   readonly binary?: string | undefined
   /** The binary's version, which saves asking the binary once (0.65 s). Default: the binary is asked. */

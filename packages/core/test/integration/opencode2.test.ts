@@ -259,6 +259,18 @@ describe.skipIf(opencode2.binary === undefined)(`OpenCode 2${opencode2.why}`, ()
       })
   )
 
+  real("a stored login that OpenCode 2 does not read is said, with what to do instead", (box) => {
+    write(path.join(box.home, ".local", "share", "opencode", "auth.json"), {
+      anthropic: { type: "api", key: "sk-ant-stored" }
+    })
+    return Effect.gen(function*() {
+      const error = yield* failing("OpenCodeConfigError")(run("Go", { model: "anthropic/claude-sonnet-4-5" }))
+      expect(error.path).toBe("model")
+      expect(error.reason).toContain("extraEnv")
+      expect(error.message).not.toContain("sk-ant-stored")
+    })
+  })
+
   real("lists the models", () =>
     Effect.gen(function*() {
       const opencode = yield* OpenCode.OpenCode

@@ -36,6 +36,8 @@ export interface Options {
   readonly directory: string
   readonly rules: ReadonlyArray<Rule>
   readonly model: Model | undefined
+  /** True if there is a stored login for the model's provider, which this major may not read. */
+  readonly hasLogin: boolean
   readonly files: ReadonlyArray<File>
 }
 
@@ -70,6 +72,21 @@ const find = (
     ? Effect.map(requests.read(routes.lastSession(directory), replies.sessions), (sessions) => sessions[0])
     : Effect.succeed(undefined)
 }
+
+/** Refuses a model that needs a login which the server does not read. */
+const checkLogin = (
+  { directory, hasLogin, model, server: { replies, routes } }: Options,
+  requests: Requests
+): Effect.Effect<void, OpenCodeServerError | verdicts.Exit> =>
+  !hasLogin || model === undefined ? Effect.void : Effect.flatMap(
+    requests.read(routes.models(directory), replies.models),
+    (models) =>
+      models.includes(`${model.provider}/${model.id}`) ? Effect.void : Effect.fail(refused(
+        "model",
+        `OpenCode 2 does not read the stored login for ${model.provider} (auth.json) in a data directory of its own; ` +
+          `pass its key with \`extraEnv\` or \`configOverrides.provider.${model.provider}.options.apiKey\``
+      ))
+  )
 
 /** Creates or prepares the session of the run. */
 const open = (
@@ -168,6 +185,7 @@ export const start = (
         sink.watchdog.agentFallback({ agent: named, reason: agent === undefined ? "unknown" : "subagent" })
         return yield* Effect.never
       }
+      yield* checkLogin(options, requests)
       const session = yield* open(options, requests, agent)
       sink.state.inSession(session.id)
       const subscription = yield* hub.subscribe(session.id)

@@ -20,6 +20,8 @@ import * as table from "../../process/table.js"
 import type { Plan } from "../../run/plan.js"
 import * as sessionExport from "../../run/sessionExport.js"
 import type { Prepared } from "../../run/transport.js"
+import * as json from "../../util/json.js"
+import { isObject } from "../../util/object.js"
 import * as tail from "../../util/tail.js"
 import * as credentials from "../server/credentials.js"
 import * as request from "../server/request.js"
@@ -81,6 +83,20 @@ const filesOf = (client: Launcher, { cwd, options }: Plan): Effect.Effect<Readon
 const directoryOf = ({ path }: Launcher, { cwd, options }: Pick<Plan, "cwd" | "options">): string =>
   options.dir === undefined ? cwd : path.resolve(cwd, options.dir)
 
+/** True if the user has logged in to a provider, by a file that this major does not read in a fresh data directory. */
+const isLoggedIn = (
+  { fileSystem, path }: Launcher,
+  directory: string | undefined,
+  provider: string | undefined
+): Effect.Effect<boolean> =>
+  directory === undefined || provider === undefined ? Effect.succeed(false) : Effect.map(
+    Effect.orElseSucceed(fileSystem.readFileString(path.join(directory, "opencode", "auth.json")), () => ""),
+    (text) => {
+      const logins = json.parsed(text)
+      return isObject(logins) && Object.hasOwn(logins, provider)
+    }
+  )
+
 /** Checks everything about a run that needs no process. */
 export const accept = (
   client: Launcher,
@@ -109,6 +125,8 @@ export const prepare = (
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
     const password = yield* credentials.password
     const files = yield* filesOf(client, plan)
+    const model = server.model(options)
+    const hasLogin = yield* isLoggedIn(client, around.directory, model?.provider)
     return {
       dialect,
       directory: around.directory,
@@ -129,7 +147,8 @@ export const prepare = (
           plan,
           directory: directoryOf(client, plan),
           rules: Either.getOrThrow(rules),
-          model: server.model(options),
+          model,
+          hasLogin,
           files
         }, sink),
       conversation: sessionExport.conversation({
