@@ -72,7 +72,7 @@ export const follow = (options: Options): Effect.Effect<void, OpenCodeServerErro
       return feed(says)
     }
 
-    /** A request that was answered meanwhile, or whose session has ended, is no failure. */
+    /** A request that was answered meanwhile, or whose session has ended, does not count as a failure. */
     const unlessGone = (call: Effect.Effect<unknown, OpenCodeServerError>): Effect.Effect<void, OpenCodeServerError> =>
       Effect.asVoid(Effect.catchIf(call, ({ status }) => status === 404 || status === 409, () => Effect.void))
 
