@@ -84,6 +84,8 @@ export interface Server {
   readonly options: (config: RunConfig) => ReadonlyArray<string>
   /** The address in the line that says that the server listens. */
   readonly address: (line: string) => string | undefined
+  /** True if a binary of another major has refused the arguments. */
+  readonly isForeign: (stderr: string) => boolean
 }
 
 export interface Dialect {
