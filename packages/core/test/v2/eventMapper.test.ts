@@ -78,6 +78,38 @@ describe("events of a 2.x server", () => {
     expect(says.at(-1)).toMatchObject({ reason: "stop", cost: 0.00002, tokens: { total: 15, input: 10, output: 5 } })
   })
 
+  const outcomes: { readonly [name: string]: ReadonlyArray<RunEvent.RunEvent["_tag"]> } = {
+    "http-401": ["StepStart", "SessionError"],
+    "http-500-once": ["StepStart", "ProviderRetry", "TextDelta", "Text", "StepFinish"],
+    "reasoning": ["StepStart", "TextDelta", "Reasoning", "TextDelta", "Text", "StepFinish"],
+    "stream-cut": [
+      "StepStart",
+      "TextDelta",
+      "Text",
+      "SessionError",
+      "ProviderRetry",
+      "StepStart",
+      "TextDelta",
+      "Text",
+      "StepFinish"
+    ],
+    "permission-ask": ["StepStart", "PermissionRejected", "ToolUse", "StepFinish"],
+    "interrupt": ["StepStart", "ToolUse", "StepFinish", "SessionError"],
+    "subagent": ["StepStart", "ToolUse", "StepFinish", "StepStart", "TextDelta", "Text", "StepFinish"]
+  }
+
+  for (const [name, expected] of Object.entries(outcomes)) {
+    it(`the capture ${name} becomes these events, with one end`, () => {
+      const all = file(`${name}.events.jsonl`).toString().trimEnd().split("\n").flatMap((frame) => {
+        const received = server.receive(frame)
+        return received._tag === "Event" ? [received.event] : []
+      })
+      const { says, signals } = map(all, { id: all[0]!.sessionId, thinking: true })
+      expect(tags(says)).toEqual(expected)
+      expect(ends(signals)).toBe(1)
+    })
+  }
+
   it("wherever events get lost, the messages show the rest, and nothing twice", () => {
     const all = captured("shell.events.sse")
     const whole = tags(map(all).says.filter(({ _tag }) => _tag !== "TextDelta"))

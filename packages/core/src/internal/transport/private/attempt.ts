@@ -21,6 +21,7 @@ import * as titles from "../server/http.js"
 import * as hubs from "../server/hub.js"
 import * as request from "../server/request.js"
 import type { Requests } from "../server/request.js"
+import * as catalogs from "./catalog.js"
 import * as processes from "./process.js"
 import * as turn from "./turn.js"
 
@@ -75,18 +76,21 @@ const find = (
 
 /** Refuses a model that needs a login which the server does not read. */
 const checkLogin = (
-  { directory, hasLogin, model, server: { replies, routes } }: Options,
+  { directory, hasLogin, model, server }: Options,
   requests: Requests
-): Effect.Effect<void, OpenCodeServerError | verdicts.Exit> =>
-  !hasLogin || model === undefined ? Effect.void : Effect.flatMap(
-    requests.read(routes.models(directory), replies.models),
+): Effect.Effect<void, OpenCodeServerError | verdicts.Exit> => {
+  if (!hasLogin || model === undefined) return Effect.void
+  const isListed = (models: ReadonlyArray<string>): boolean => models.includes(`${model.provider}/${model.id}`)
+  return Effect.flatMap(
+    catalogs.read(requests, server, directory, isListed),
     (models) =>
-      models.includes(`${model.provider}/${model.id}`) ? Effect.void : Effect.fail(refused(
+      isListed(models) ? Effect.void : Effect.fail(refused(
         "model",
         `OpenCode 2 does not read the stored login for ${model.provider} (auth.json) in a data directory of its own; ` +
           `pass its key with \`extraEnv\` or \`configOverrides.provider.${model.provider}.options.apiKey\``
       ))
   )
+}
 
 /** Creates or prepares the session of the run. */
 const open = (

@@ -26,6 +26,7 @@ import * as tail from "../../util/tail.js"
 import * as credentials from "../server/credentials.js"
 import * as request from "../server/request.js"
 import * as attempts from "./attempt.js"
+import * as catalogs from "./catalog.js"
 import * as processes from "./process.js"
 
 export interface Binary extends Release {
@@ -184,6 +185,8 @@ export const conversation = (
     })(sessionId)
   }))
 
+const isFilled = (models: ReadonlyArray<string>): boolean => models.length > 0
+
 const startPatience = Duration.minutes(1)
 
 /** Asks a server for its models: the binary's own command prints none (2.0.14). */
@@ -215,10 +218,7 @@ export const models = (
         password,
         redact: (text) => text
       })
-      return yield* requests.read(
-        server.routes.models(directoryOf(client, { cwd, options: defaults })),
-        server.replies.models
-      )
+      return yield* catalogs.read(requests, server, directoryOf(client, { cwd, options: defaults }), isFilled)
     })
     const answer = yield* Effect.raceFirst(ask, Effect.flatMap(child.exit, failed)).pipe(
       Effect.timeoutOption(startPatience)
