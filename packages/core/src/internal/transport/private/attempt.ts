@@ -154,6 +154,7 @@ export const start = (
     const inner = yield* Scope.make()
     let isClosing = false
     let interrupt: Effect.Effect<unknown> | undefined
+    let aborting: Fiber.Fiber<void> | undefined
 
     const converse = Effect.gen(function*() {
       const url = yield* child.url
@@ -239,8 +240,7 @@ export const start = (
     driver.addObserver(sink.watchdog.ended)
 
     /** Interrupts the prompt, so that the session shows that it has ended, and waits for its last events. */
-    const abort = Effect.gen(function*() {
-      isClosing = true
+    const endPrompt = Effect.gen(function*() {
       if (Option.isSome(yield* Fiber.poll(driver))) return
       if (interrupt !== undefined && !(yield* child.hasExited)) {
         yield* interrupt
@@ -248,6 +248,16 @@ export const start = (
       }
       yield* Fiber.interrupt(driver)
     })
+
+    /**
+     * On its own fiber, because an interruption of the waiting caller would reach the requests. Later callers wait for the
+     * same abort.
+     */
+    const abort = Effect.uninterruptible(Effect.gen(function*() {
+      isClosing = true
+      aborting ??= yield* Effect.forkIn(Effect.interruptible(endPrompt), inner)
+      return aborting
+    })).pipe(Effect.flatMap(Fiber.await), Effect.asVoid)
 
     const stopped = yield* Deferred.make<void>()
     const stop = (how: { readonly force: boolean }) =>
@@ -263,7 +273,7 @@ export const start = (
     yield* Scope.addFinalizer(
       scope,
       Effect.flatMap(Deferred.isDone(stopped), (isDone) =>
-        isDone ? Effect.void : Effect.andThen(Effect.interruptible(abort), Scope.close(inner, Exit.void)))
+        isDone ? Effect.void : Effect.andThen(abort, Scope.close(inner, Exit.void)))
     )
 
     return { stop }
