@@ -71,6 +71,8 @@ export const make = (options: Options = {}): FakeServer => {
       case "POST /api/session/:id/interrupt":
         queueMicrotask(() => options.onInterrupt?.(self))
         return json({ interrupted: true })
+      case "GET /api/session/active":
+        return json({ data: { [session]: {} } })
       case "GET /api/session/:id/message":
       case "GET /api/session/:id/permission":
       case "GET /api/session/:id/form":

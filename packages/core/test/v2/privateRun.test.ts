@@ -77,6 +77,44 @@ describe("a run by a private server", () => {
     }).pipe(fake.provide(server), Effect.provide(layer(serving)))
   })
 
+  it.live("a session that rests after a gap, without a sign of its end, has not finished", () => {
+    const server = fake.make({
+      onPrompt: (server) => {
+        fake.begin(server)
+        server.cut()
+      },
+      reply: ({ path }) =>
+        path.endsWith("/active")
+          ? fake.reply({ data: {} })
+          : path.endsWith("/message")
+          ? fake.reply({
+            data: [{ id: "msg_1", type: "assistant", content: [], finish: "error", error: { type: "aborted" } }]
+          })
+          : undefined
+    })
+    return Effect.gen(function*() {
+      yield* T.failsWith("OpenCodeIncompleteError")(OpenCode.run("Go"))
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  it.live("a session of another directory is not continued", () => {
+    const server = fake.make({
+      onPrompt: done,
+      reply: ({ method, path }) =>
+        method === "GET" && path === `/api/session/${fake.session}`
+          ? fake.reply({ data: { id: fake.session, location: { directory: "/elsewhere" }, permissions: [] } })
+          : undefined
+    })
+    return Effect.gen(function*() {
+      const { root } = yield* T.Machine
+      const opencode = yield* OpenCode.OpenCode
+      const session = yield* opencode.resume({ sessionId: fake.session, directory: root, cwd: root })
+      const error = yield* T.failsWith("OpenCodeConfigError")(session.run("Go"))
+      expect(error.path).toBe("cwd")
+      expect(fake.of(server, "POST", "/prompt")).toEqual([])
+    }).pipe(Effect.scoped, fake.provide(server), Effect.provide(layer(serving)))
+  })
+
   it.live("a configuration that is dropped ends the run without a prompt", () => {
     const server = fake.make({ onPrompt: done })
     const warning =

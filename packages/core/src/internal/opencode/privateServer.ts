@@ -71,6 +71,8 @@ export interface Routes {
   readonly setModel: (sessionId: string, model: Model) => Request
   readonly prompt: (sessionId: string, text: string, files: ReadonlyArray<File>) => Request
   readonly interrupt: (sessionId: string) => Request
+  /** The sessions that the server works on. */
+  readonly active: Request
   /** The messages of a session, the newest first. */
   readonly messages: (sessionId: string, cursor: string | undefined) => Request
   /** The open permission requests of a session. */
@@ -98,6 +100,7 @@ export interface Replies {
   /** The id of the message that holds the prompt. */
   readonly prompt: (body: unknown) => string | undefined
   readonly messages: (body: unknown) => Page | undefined
+  readonly active: (body: unknown) => ReadonlyArray<string> | undefined
   /** The ids of the listed requests or questions. */
   readonly ids: (body: unknown) => ReadonlyArray<string> | undefined
 }

@@ -60,6 +60,7 @@ export const routes: Routes = {
   prompt: (sessionId, text, files) =>
     session("POST", sessionId, "/prompt", { text, ...(files.length === 0 ? {} : { files }) }),
   interrupt: (sessionId) => session("POST", sessionId, "/interrupt"),
+  active: plain("GET", "/api/session/active"),
   messages: (sessionId, cursor) => ({
     ...session("GET", sessionId, "/message"),
     query: cursor === undefined ? { limit: "100", order: "desc" } : { limit: "100", cursor }
@@ -121,6 +122,10 @@ export const replies: Replies = {
   prompt: (body) => {
     const admitted = data(body)
     return isObject(admitted) ? string(admitted["id"]) : undefined
+  },
+  active: (body) => {
+    const sessions = data(body)
+    return isObject(sessions) ? Object.keys(sessions) : undefined
   },
   ids: (body) => listOf(data(body), (item) => string(item["id"])),
   messages: (body) => {

@@ -92,6 +92,9 @@ const checkLogin = (
   )
 }
 
+const realPath = ({ client, directory }: Options): Effect.Effect<string> =>
+  Effect.orElseSucceed(client.fileSystem.realPath(directory), () => directory)
+
 /** Creates or prepares the session of the run. */
 const open = (
   options: Options,
@@ -124,9 +127,13 @@ const open = (
       }
       return { id: created.id, rules }
     }
-    if (found.directory !== undefined && found.directory !== directory && plan.options.dir !== undefined) {
+    const asked = plan.options.dir !== undefined ? "dir" : plan.options.cwd !== undefined ? "cwd" : undefined
+    if (
+      asked !== undefined && found.directory !== undefined && found.directory !== directory &&
+      found.directory !== (yield* realPath(options))
+    ) {
       return yield* Effect.fail(
-        refused("dir", `the session belongs to the directory ${found.directory} and can only be continued there`)
+        refused(asked, `the session belongs to the directory ${found.directory} and can only be continued there`)
       )
     }
     const session = plan.options.fork === true

@@ -118,8 +118,13 @@ export const follow = (options: Options): Effect.Effect<void, OpenCodeServerErro
         }
       })
 
+    /** Asks for what works before the messages, so that those of a session that rests are all there are. */
     const catchUp = Effect.gen(function*() {
-      yield* take(mapper.repair(yield* after(options), yield* Clock.currentTimeMillis))
+      const active = yield* requests.read(routes.active, server.replies.active)
+      const messages = yield* after(options)
+      yield* take(mapper.repair(messages, yield* Clock.currentTimeMillis))
+      // A rejection leaves no message about the end (2.0.14). A prompt without any message has not begun.
+      hasEnded ||= messages.length > 0 && !active.includes(options.sessionId)
       if (!hasEnded) {
         yield* Effect.forEach(subscription.sessions(), (id) => unlessGone(answerAll(id)), { discard: true })
       }
