@@ -100,7 +100,7 @@ describe.skipIf(opencode2.binary === undefined)(`OpenCode 2${opencode2.why}`, ()
         expect(third.sessionId).not.toBe(first.sessionId)
         yield* session.run("four")
         const said = (yield* asked).map(({ messages }) =>
-          // OpenCode tells of a new environment in the user's name.
+          // OpenCode reports a new environment in the user's name.
           messages.filter(({ role, text }) => role === "user" && !text.includes("<system-update>"))
             .map(({ text }) => text).join(" ")
         )
