@@ -2,6 +2,7 @@ import * as effect from "@effect/eslint-plugin/plugin"
 import js from "@eslint/js"
 import { defineConfig } from "eslint/config"
 import tseslint from "typescript-eslint"
+import { moduleImports } from "./scripts/lib/moduleImports.mjs"
 
 /** Effect's house format, and its order of imports. */
 const dprint = {
@@ -51,23 +52,55 @@ const notInEffect4 = [
   ["iterate", "a function that calls itself"]
 ].map(([property, better]) => ({ object: "Effect", property, message: `Use ${better}: Effect 4 lacks this.` }))
 
-const noHiddenClock = [{
-  selector: "NewExpression[callee.name='Date'][arguments.length=0]",
-  message: "Use Clock or DateTime.now, so that TestClock works."
-}]
+/** Forms that are refused in what ships, by topic: each has its own exceptions. */
+const refused = {
+  hiddenClock: [{
+    selector: "NewExpression[callee.name='Date'][arguments.length=0]",
+    message: "Use Clock or DateTime.now, so that TestClock works."
+  }],
+  // Effect 4 names the option otherwise.
+  uncheckedClass: [{
+    selector: "Property[key.name='disableValidation'], NewExpression[arguments.1.value=true]",
+    message: "Build results and errors with internal/util/unchecked.ts."
+  }],
+  // Effect 4 names the sides otherwise.
+  sidesOfEither: [{
+    selector: "MemberExpression[object.name!=/^(Either|support)$/][property.name=/^(left|right)$/], " +
+      "ObjectPattern > Property[key.name=/^(left|right)$/]",
+    message: "Read an Either by Either.match, getOrElse or getOrUndefined."
+  }],
+  // Effect 4 writes Schemas and their failures otherwise.
+  schemaText: [{
+    selector:
+      "Identifier[name='TreeFormatter'], CallExpression[callee.name='String'] > MemberExpression[property.name='ast']",
+    message: "Take the text of a Schema from internal/util/schemaText.ts."
+  }],
+  // Effect 4 has other functions for fields of a Schema and for the way between a value and its JSON.
+  formsOfSchemas: [{
+    selector: "MemberExpression[object.name='Schema'][property.name=" +
+      "/^(transform|transformOrFail|fromKey|rename|optionalWith|propertySignature|withDefaults|.*To(Optional|Required)|" +
+      "with(Constructor|Decoding)Default)$/], Property[key.name='decodingFallback']",
+    message: "Take it from the package's schemas.ts: internal/util/schemas.ts in core."
+  }],
+  // Effect 4 has no such modules.
+  runtime: [{
+    selector:
+      "ImportDeclaration[source.value=/^effect\\u002f(FiberId|FiberRef|FiberRefs|MetricKey|DefaultServices)$/], " +
+      "Identifier[name='RuntimeFiber'], MemberExpression[property.name=/^fiberId(With)?$/]",
+    message: "Effect 4 lacks this: take it from internal/util/runtime.ts in core, or display/log.ts in cli."
+  }],
+  variables: [{
+    selector: "Literal[value=/^(OPENCODE|XDG|BUN)_[A-Z_]+$/]",
+    message: "Variables of OpenCode are named in internal/opencode/variables.ts."
+  }]
+}
 
-/** Effect 4 names the option otherwise. */
-const noUncheckedClass = [{
-  selector: "Property[key.name='disableValidation'], NewExpression[arguments.1.value=true]",
-  message: "Build results and errors with internal/util/unchecked.ts."
-}]
-
-/** Effect 4 writes Schemas and their failures otherwise. */
-const noSchemaText = [{
-  selector:
-    "Identifier[name='TreeFormatter'], CallExpression[callee.name='String'] > MemberExpression[property.name='ast']",
-  message: "Take the text of a Schema from internal/util/schemaText.ts."
-}]
+const restricted = (...allowed) => ({
+  "no-restricted-syntax": [
+    "error",
+    ...Object.entries(refused).flatMap(([topic, forms]) => allowed.includes(topic) ? [] : forms)
+  ]
+})
 
 /**
  * The storeys of core, from the ground up. A folder may import those before it; `opencode` and `process` do not know each
@@ -201,7 +234,16 @@ export default defineConfig(
         { object: "Math", property: "random", message: "Use Random." },
         ...notInEffect4
       ],
-      "no-restricted-syntax": ["error", ...noHiddenClock, ...noUncheckedClass]
+      ...restricted("schemaText", "variables")
+    }
+  },
+  {
+    // Tests too, so that a script can turn them into those of another version of Effect.
+    files: ["packages/*/{test,dtslint}/**/*.ts"],
+    plugins: { local: { rules: { "module-imports": moduleImports } } },
+    rules: {
+      "local/module-imports": ["error", ["effect", "@effect/platform", "@effect/platform-node"]],
+      "no-restricted-syntax": ["error", ...refused.sidesOfEither]
     }
   },
   {
@@ -216,7 +258,7 @@ export default defineConfig(
   },
   {
     // Node's own reader of variables, a pure function.
-    files: ["packages/cli/src/commandLine/dotenv.ts"],
+    files: ["packages/cli/src/host/dotenv.ts"],
     rules: { "no-restricted-imports": ["error", { paths: shipped.paths, patterns: shipped.patternsOfEdges }] }
   },
   {
@@ -262,23 +304,17 @@ export default defineConfig(
   // The list of majors.
   storey("opencode", "packages/core/src/internal/opencode/dialects.ts", []),
   {
-    // The one place that builds without a check.
-    files: ["packages/core/src/internal/util/unchecked.ts"],
-    rules: { "no-restricted-syntax": ["error", ...noHiddenClock] }
-  },
-  {
     files: ["packages/core/src/**/*.ts"],
-    ignores: [
-      "packages/core/src/internal/opencode/variables.ts",
-      "packages/core/src/internal/process/**",
-      "packages/core/src/internal/util/schemaText.ts",
-      "packages/core/src/internal/util/unchecked.ts"
-    ],
-    rules: {
-      "no-restricted-syntax": ["error", ...noHiddenClock, ...noUncheckedClass, ...noSchemaText, {
-        selector: "Literal[value=/^(OPENCODE|XDG|BUN)_[A-Z_]+$/]",
-        message: "Variables of OpenCode are named in internal/opencode/variables.ts."
-      }]
-    }
-  }
+    rules: restricted()
+  },
+  // What is hidden in one place.
+  ...[
+    ["core/src/internal/opencode/variables.ts", "variables"],
+    ["core/src/internal/util/runtime.ts", "runtime"],
+    ["core/src/internal/util/schemas.ts", "formsOfSchemas"],
+    ["core/src/internal/util/schemaText.ts", "schemaText"],
+    ["core/src/internal/util/unchecked.ts", "uncheckedClass"],
+    ["testing/src/internal/schemas.ts", "formsOfSchemas"],
+    ["cli/src/display/log.ts", "runtime"]
+  ].map(([place, topic]) => ({ files: [`packages/${place}`], rules: restricted(topic) }))
 )

@@ -1,4 +1,4 @@
-import { FastCheck } from "effect"
+import * as FastCheck from "effect/FastCheck"
 
 // A check that fails has to fail again. `PROPERTY_SEED=random` looks further; a number repeats what was found.
 const seed = process.env["PROPERTY_SEED"] ?? "1"

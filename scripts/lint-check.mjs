@@ -1,12 +1,12 @@
 /**
- * Fails when the lint lets an import through that breaks the storeys of core, or refuses one that keeps them. The files
- * exist by name alone.
+ * Fails when the lint lets an import through that breaks the storeys of core, or refuses one that keeps them; also for
+ * the forms that only one module may use. The files exist by name alone.
  */
 import { ESLint } from "eslint"
 import { finish, root } from "./lib/repository.mjs"
 
 const src = "packages/core/src"
-const rule = "@typescript-eslint/no-restricted-imports"
+const rules = new Set(["@typescript-eslint/no-restricted-imports", "no-restricted-syntax"])
 
 /** What each folder may import; see docs/architecture.md. */
 const below = {
@@ -60,16 +60,34 @@ const cases = [
   ["internal/opencode/virtual.ts", value("../../RunEvent.js"), true],
   ["internal/run/virtual.ts", value("../../OpenCode.js"), false],
   ["internal/run/virtual.ts", type("../../OpenCode.js"), true],
-  ["internal/run/virtual.ts", value("effect-opencode/OpenCode"), false]
+  ["internal/run/virtual.ts", value("effect-opencode/OpenCode"), false],
+  // Forms, in core and in the other packages.
+  ...[
+    ["export const side = either.left\n"],
+    ["export const side = of(either).right\n"],
+    ["export const { right } = either\n"],
+    ["export const field = Schema.optionalWith(schema, { nullable: true })\n", "internal/util/schemas.ts"],
+    [value("effect/FiberId"), "internal/util/runtime.ts"],
+    [type("effect/FiberRef"), "internal/util/runtime.ts"],
+    ["export let alarm: Fiber.RuntimeFiber<void>\n", "internal/util/runtime.ts"],
+    ["export const field = schema.pipe(Schema.fromKey(\"task_id\"))\n", "internal/util/schemas.ts"]
+  ].flatMap(([text, place]) => [
+    ["Session.ts", text, false],
+    ["internal/run/virtual.ts", text, false],
+    ["../../cli/src/virtual.ts", text, false],
+    ["../../testing/src/virtual.ts", text, false],
+    ...(place === undefined ? [] : [[place, text, true]])
+  ]),
+  ["internal/run/virtual.ts", "export const made = Either.right(1)\n", true]
 ]
 
 const eslint = new ESLint({ cwd: root })
 const problems = []
 for (const [file, text, isAllowed] of cases) {
   const [result] = await eslint.lintText(text, { filePath: `${src}/${file}` })
-  const found = (result?.messages ?? []).filter((message) => message.ruleId === rule || message.fatal === true)
+  const found = (result?.messages ?? []).filter((message) => rules.has(message.ruleId) || message.fatal === true)
   if ((found.length === 0) !== isAllowed) {
     problems.push(`${src}/${file}: ${isAllowed ? "refused" : "accepted"}: ${text.split("\n")[0]}`)
   }
 }
-finish(problems, `${cases.length} imports judged as documented`)
+finish(problems, `${cases.length} imports and forms judged as documented`)

@@ -283,4 +283,44 @@ describe("the programs of docs/sessions.md", () => {
         expect(last.commands.filter(isRun).map(sessionOf)).toEqual([undefined])
       }))
   })
+
+  describe("ledger", () => {
+    it.scopedLive("writes a line for the run before its prompt is sent, and keeps its conversation apart", () =>
+      Effect.gen(function*() {
+        const home = yield* temporary
+        const { commands, printed } = yield* run(() => import("../sessions/ledger.js"), () => says("All done."), {
+          AGENT_HOME: home,
+          JOB: "nightly-7"
+        })
+        expect(printed).toEqual(["nightly-7 All done."])
+        expect(fs.readFileSync(path.join(home, "ledger"), "utf8")).toMatch(/^nightly-7 1 \d+ \n$/)
+        const [command] = commands.filter(isRun)
+        expect(command!.env["EFFECT_OPENCODE_RUN"]).toBe(":nightly-7")
+        expect(command!.env["XDG_DATA_HOME"]).toBe(path.join(home, "nightly-7"))
+      }))
+  })
+
+  describe("move", () => {
+    it.scopedLive("continues a conversation from a file in another data directory", () =>
+      Effect.gen(function*() {
+        const home = path.join(yield* temporary, "data")
+        const conversation = { info: { id: "ses_1" }, messages: [] }
+        const { commands, printed } = yield* run(
+          () => import("../sessions/move.js"),
+          (command) => {
+            if (isRun(command)) return says("Done.")
+            if (command.args[0] === "import") return script(stdout("Imported session: ses_1\n"))
+            if (command.args.at(-2) !== "export") return script()
+            fs.writeFileSync(command.args[2]!, JSON.stringify(conversation))
+            return script()
+          },
+          { AGENT_HOME: home }
+        )
+        expect(printed).toEqual(["Done."])
+        expect(JSON.parse(fs.readFileSync(`${home}.json`, "utf8"))).toEqual(conversation)
+        const [first, second] = commands.filter(isRun)
+        expect(sessionOf(second!)).toBe("ses_1")
+        expect([first!.env["XDG_DATA_HOME"] === home, second!.env["XDG_DATA_HOME"]]).toEqual([false, home])
+      }))
+  })
 })

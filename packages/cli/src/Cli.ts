@@ -10,9 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Logger from "effect/Logger"
 import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
-import * as CliError from "./CliError.js"
 import * as commandLine from "./commandLine/commandLine.js"
-import * as ConfigOptions from "./commandLine/ConfigOptions.js"
 import * as BatchCommand from "./commands/BatchCommand.js"
 import * as DoctorCommand from "./commands/DoctorCommand.js"
 import * as ReplayCommand from "./commands/ReplayCommand.js"
@@ -21,6 +19,7 @@ import * as log from "./display/log.js"
 import * as Style from "./display/Style.js"
 import { manyLines } from "./display/terminalText.js"
 import * as ExitCode from "./ExitCode.js"
+import * as Explanation from "./Explanation.js"
 import { Host } from "./host/Host.js"
 import * as Interrupt from "./host/Interrupt.js"
 
@@ -59,13 +58,9 @@ const version: Effect.Effect<string, never, FileSystem.FileSystem | Path.Path> =
 
 const showHelp = (command: commandLine.Command | undefined) =>
   Effect.gen(function*() {
-    const { columns } = yield* Host
-    const text = commandLine.help(command ?? page, {
-      of: command ?? commands,
-      groups: ConfigOptions.groups,
-      colors: (yield* Style.stdout) === Style.colored,
-      columns: yield* columns
-    })
+    const columns = yield* (yield* Host).columns
+    const shown = command ?? { ...page, parser: commandLine.parserOf(commands) }
+    const text = commandLine.help(shown, columns, (yield* Style.stdout) === Style.colored)
     yield* Console.log(command === undefined ? `${name} ${yield* version}\n\n${text}` : text)
   })
 
@@ -108,8 +103,8 @@ export const run: Effect.Effect<number, never, NodeContext.NodeContext | Host | 
     return yield* Interrupt.guard(line).pipe(
       Effect.as(ExitCode.success),
       Effect.catchAllCause((cause) => {
-        const explanation = CliError.explain(cause)
-        const text = redactor.known(CliError.render(explanation, { style, verbose }))
+        const explanation = Explanation.explain(cause)
+        const text = redactor.known(Explanation.render(explanation, { style, verbose }))
         return Effect.as(text === "" ? Effect.void : Console.error(text), explanation.exitCode)
       }),
       Effect.provide(logs),

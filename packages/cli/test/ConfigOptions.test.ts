@@ -1,11 +1,14 @@
-import { FileSystem } from "@effect/platform"
-import { NodeContext } from "@effect/platform-node"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as FileSystem from "@effect/platform/FileSystem"
 import { describe, expect, it } from "@effect/vitest"
 import * as message from "@optique/core/message"
 import * as parser from "@optique/core/parser"
-import { ConfigProvider, Duration, Effect, Redacted } from "effect"
 import { Permission, RunConfig } from "effect-opencode"
 import type { RunOptions } from "effect-opencode/RunOptions"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import * as ConfigOptions from "../src/commandLine/ConfigOptions.js"
 import * as options from "../src/commandLine/options.js"
 
@@ -37,7 +40,7 @@ interface Case {
 const variables = new Map([["SERVER_PASSWORD", "pass-canary"], ["CHILD_TOKEN", "token-canary"]])
 
 /** Every field that a command line can set, and its arguments. */
-const fields: { readonly [Field in Exclude<keyof RunOptions, "onEvent" | "keepRaw" | "transcript">]-?: Case } = {
+const fields: { readonly [Field in Exclude<keyof RunOptions, ConfigOptions.NotOnCommandLine>]-?: Case } = {
   agent: { words: ["--agent", "plan"], value: "plan" },
   model: { words: ["-m", "a/b"], value: "a/b" },
   command: { words: ["--command", "init"], value: "init" },
@@ -124,7 +127,7 @@ describe("permissions", () => {
       expect(yield* parse(ConfigOptions.run, "--permission", "read-only")).toEqual({ permission: Permission.readOnly })
       expect(yield* parse(ConfigOptions.run, "--permission", "deny")).toEqual({ permission: "deny" })
       expect(yield* refused(ConfigOptions.run, "--permission", "readonly")).toBe(
-        "--permission: unknown profile \"readonly\"; it must be one of allow, deny, read-only, allow-all, deny-all"
+        "--permission: unknown profile \"readonly\"; must be one of allow, deny, read-only, allow-all, deny-all"
       )
     }).pipe(platform))
 
@@ -209,7 +212,7 @@ describe("the options of a layer", () => {
         forceKillAfter: Duration.seconds(1),
         environment: "reviewed"
       })
-      expect(yield* refused(ConfigOptions.client, "--opencode-version", "new")).toContain("it must be a version")
+      expect(yield* refused(ConfigOptions.client, "--opencode-version", "new")).toContain("not a valid version")
       expect(yield* refused(ConfigOptions.client, "--environment", "none")).toContain("inherit")
     }).pipe(platform))
 

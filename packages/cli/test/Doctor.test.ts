@@ -1,9 +1,9 @@
-import { FileSystem } from "@effect/platform"
-import { NodeContext } from "@effect/platform-node"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as FileSystem from "@effect/platform/FileSystem"
 import { describe, expect, it } from "@effect/vitest"
-import type { Layer } from "effect"
-import { Effect } from "effect"
 import { Events, MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
 import * as containment from "../src/commands/containment.js"
 import * as Doctor from "../src/commands/Doctor.js"
 import * as processes from "../src/commands/orphans.js"
@@ -160,14 +160,14 @@ describe("doctor", () => {
             check: "credentials",
             status: "problem",
             message: expect.stringMatching(
-              /^The stored credentials in .*auth\.json cannot be used: it is not valid JSON/
+              /^The stored credentials in .*auth\.json cannot be used: not valid JSON/
             ),
             advice: "opencode auth login"
           },
           {
             check: "credentials",
             status: "problem",
-            message: expect.stringMatching(/^\$OPENCODE_AUTH_CONTENT cannot be used: it is not valid JSON/),
+            message: expect.stringMatching(/^\$OPENCODE_AUTH_CONTENT cannot be used: not valid JSON/),
             advice: "correct it or unset it"
           },
           expect.objectContaining({ status: "warning", advice: expect.stringContaining("opencode auth login") })

@@ -1,5 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck, HashMap, Option } from "effect"
+import * as FastCheck from "effect/FastCheck"
+import * as HashMap from "effect/HashMap"
+import * as Option from "effect/Option"
 import * as FleetView from "../src/display/FleetView.js"
 import * as Fleet from "../src/fleet/Fleet.js"
 import { result, stepFinish, stepStart, text, tool, usage } from "./support/results.js"

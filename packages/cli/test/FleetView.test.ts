@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, FastCheck } from "effect"
 import { RunEvent } from "effect-opencode"
+import * as Duration from "effect/Duration"
+import * as FastCheck from "effect/FastCheck"
 import * as FleetView from "../src/display/FleetView.js"
 import * as Style from "../src/display/Style.js"
 import * as terminalText from "../src/display/terminalText.js"

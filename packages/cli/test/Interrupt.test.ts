@@ -1,5 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Queue, TestClock } from "effect"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Queue from "effect/Queue"
+import * as TestClock from "effect/TestClock"
 import * as Interrupt from "../src/host/Interrupt.js"
 
 const actions = (graceful: boolean, ...received: ReadonlyArray<readonly [at: number, signal: Interrupt.Signal]>) => {

@@ -1,5 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Effect, Either, FastCheck as fc, Redacted } from "effect"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as fc from "effect/FastCheck"
+import * as Redacted from "effect/Redacted"
 import * as Job from "../src/jobs/Job.js"
 import * as JobFile from "../src/jobs/JobFile.js"
 import * as located from "../src/jobs/located.js"
@@ -508,7 +512,7 @@ describe("bad input is refused with its place", () => {
       "jsonl",
       "{\"prompt\":\"a\",\"timeout\":\"soon\",\"budget\":{\"cost\":-1,\"money\":1,\"steps\":\"x\"}}",
       {},
-      "jobs.jsonl:1:25: `timeout`: it must be a duration: 90s, 5m, 2h, \"5 minutes\" or infinity",
+      "jobs.jsonl:1:25: `timeout`: not a valid duration; use one like 90s, 5m, 2h, \"5 minutes\" or infinity",
       "jobs.jsonl:1:49: `budget.cost`: must be a number greater than zero",
       "jobs.jsonl:1:52: `budget.money`: unknown limit; the limits are steps, cost, tokens, toolCalls",
       "jobs.jsonl:1:70: `budget.steps` must be a number"
@@ -585,7 +589,7 @@ describe("bad input is refused with its place", () => {
     Effect.gen(function*() {
       const row = JSON.stringify({ prompt: "x", config: { files: Array.from({ length: 140_000 }, () => 1) } })
       const planned = yield* plan("jsonl", row)
-      expect(Either.isLeft(planned) && planned.left.problems.length).toBe(140_000)
+      expect(Either.flip(planned).pipe(Either.getOrThrow).problems.length).toBe(140_000)
     }))
 
   it.effect("without the value, which can be a secret", () =>

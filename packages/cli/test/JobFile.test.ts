@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc } from "effect"
+import * as fc from "effect/FastCheck"
 import { stringify as toYaml } from "yaml"
 import * as JobFile from "../src/jobs/JobFile.js"
 import * as located from "../src/jobs/located.js"

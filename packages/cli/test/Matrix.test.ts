@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Either, FastCheck as fc } from "effect"
+import * as Either from "effect/Either"
+import * as fc from "effect/FastCheck"
 import * as Matrix from "../src/jobs/Matrix.js"
 
 // No name of a secret consists of these letters.

@@ -1,7 +1,13 @@
-import { FileSystem } from "@effect/platform"
-import { NodeContext } from "@effect/platform-node"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as FileSystem from "@effect/platform/FileSystem"
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Either, Exit, FastCheck as fc, Fiber, Scope } from "effect"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as fc from "effect/FastCheck"
+import * as Fiber from "effect/Fiber"
+import * as Scope from "effect/Scope"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -71,8 +77,7 @@ describe("ResultsFile", () => {
     it("at any byte keeps every line before and loses at most one", () => {
       for (let cut = 0; cut <= whole.length; cut++) {
         const parsed = ResultsFile.parse(whole.subarray(0, cut))
-        if (Either.isLeft(parsed)) expect.unreachable(`cut at ${cut}`)
-        const { lacksBreak, length, results } = parsed.right
+        const { lacksBreak, length, results } = Either.getOrThrowWith(parsed, () => new Error(`cut at ${cut}`))
         // a line is complete without its line break
         const expected = [first, second, whole.length].filter((end) => cut >= end - 1).length
         expect([cut, idsOf(results)]).toEqual([cut, ["a", "b", "c"].slice(0, expected)])

@@ -1,8 +1,12 @@
-import { Error as PlatformError, FileSystem } from "@effect/platform"
-import { NodeContext } from "@effect/platform-node"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as PlatformError from "@effect/platform/Error"
+import * as FileSystem from "@effect/platform/FileSystem"
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber, TestClock } from "effect"
 import { HostEnvironment } from "effect-opencode"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/TestClock"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -714,6 +718,7 @@ describe("Worktree", () => {
       )
       const worktree = yield* open(there, worktrees)
       write(worktree, "ignored/mod/go.mod", "module x")
+      fs.chmodSync(path.join(worktree.path, "ignored", "mod"), 0o500)
       fs.symlinkSync("/", path.join(worktree.path, "ignored", "root"))
       expect(yield* worktrees.settle(worktree)).toMatchObject({ kept: false, reason: "nothing was left to keep" })
       expect(fs.existsSync(worktree.path)).toBe(false)

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Either } from "effect"
-import * as dotenv from "../src/commandLine/dotenv.js"
+import * as Either from "effect/Either"
+import * as dotenv from "../src/host/dotenv.js"
 
 const read = (text: string) => Either.map(dotenv.parse(text), Object.fromEntries)
 

@@ -1,5 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Either, FastCheck as fc } from "effect"
+import * as Either from "effect/Either"
+import * as fc from "effect/FastCheck"
 import * as json from "../src/jobs/jsonPositions.js"
 import * as located from "../src/jobs/located.js"
 
@@ -67,7 +68,10 @@ describe("json", () => {
     const changed = text.slice(0, place) + put + text.slice(place + cut)
     const expected = accepted(changed)
     const parsed = json.parse(changed)
-    const isTwice = Either.isLeft(parsed) && parsed.left.every(({ reason }) => reason.includes("duplicate name"))
+    const isTwice = Either.match(parsed, {
+      onLeft: (troubles) => troubles.every(({ reason }) => reason.includes("duplicate name")),
+      onRight: () => false
+    })
     if (expected === undefined) expect(Either.isLeft(parsed)).toBe(true)
     else if (!isTwice) expect({ value: valueOf(changed) }).toEqual(expected)
   })
@@ -102,6 +106,17 @@ describe("json", () => {
     ["{\"a\":\n 1 \"b\"}", "2:4 expected `,` or `}`, found `\"`"],
     ["[01]", "1:3 expected `,` or `]`, found `1`"],
     ["tru", "1:1 expected a value, found `t`"],
+    ["more words", "1:1 expected a value, found `m`"],
+    ["[1 x, 2 3]", "1:4 unexpected `x`"],
+    ["[{\"a\": 1 x}, 2 3]", "1:10 unexpected `x`"],
+    ["{a: 1}", "1:2 expected a name in double quotes, found `a`"],
+    ["[1, // one\n2]", "1:5 unexpected `/`"],
+    ["[1", "1:3 expected `,` or `]`, found the end of the text"],
+    ["[", "1:2 expected a value, found the end of the text"],
+    ["{", "1:2 expected a name in double quotes, found the end of the text"],
+    ["1.", "1:1 invalid number"],
+    ["[\"a", "1:2 the string that begins here is never closed"],
+    ["[x, " + "[".repeat(600), "1:2 expected a value, found `x`"],
     ["1 2", "1:3 expected nothing after the value, found `2`"],
     ["\"abc", "1:1 the string that begins here is never closed"],
     ["[\"a\nb\"]", "1:4 a string cannot contain the character U+000A; write it as an escape"],

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
 import * as fs from "node:fs"
-import * as commandLine from "../src/commandLine/commandLine.js"
+import * as options from "../src/commandLine/options.js"
 import * as BatchCommand from "../src/commands/BatchCommand.js"
 import * as DoctorCommand from "../src/commands/DoctorCommand.js"
 import * as ReplayCommand from "../src/commands/ReplayCommand.js"
@@ -15,7 +15,7 @@ const commands = [RunCommand.command, BatchCommand.command, ReplayCommand.comman
 describe("the readme", () => {
   it("names no option that is not there", () => {
     const known = new Set([
-      ...commands.flatMap((command) => commandLine.optionsOf(command).flatMap(({ names }) => names.map(String))),
+      ...commands.flatMap((command) => options.termsOf(command.parser).flatMap(({ names }) => names.map(String))),
       "--version",
       "--completions"
     ])
@@ -33,13 +33,13 @@ describe("the readme", () => {
     )
 
   it.each(commands)("has the options of $name in its tables, each of them", (command) => {
-    const options = commandLine.optionsOf(command).flatMap(({ names }) => names)
+    const names = options.termsOf(command.parser).flatMap(({ names }) => names)
     const documented = [
       ...(command.name === "run" || command.name === "batch" ? inRows(shared, "") : []),
       ...inRows(own, `\`${command.name}\``),
       ...inRows(own, "every command")
     ]
-    expect(documented.sort()).toEqual([...options].sort())
+    expect(documented.sort()).toEqual([...names].sort())
   })
 
   it("has the options of the program in its tables", () => {

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck } from "effect"
+import * as FastCheck from "effect/FastCheck"
 import * as statistics from "../src/report/statistics.js"
 import { matrix } from "./support/fleets.js"
 import { result } from "./support/results.js"

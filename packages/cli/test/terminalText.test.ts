@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck } from "effect"
+import * as FastCheck from "effect/FastCheck"
 import * as terminalText from "../src/display/terminalText.js"
 
 const { clip, oneLine, width } = terminalText

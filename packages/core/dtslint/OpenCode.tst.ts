@@ -1,6 +1,6 @@
-import type { CommandExecutor, FileSystem, Path } from "@effect/platform"
-import { Config, Effect, Redacted, Schema, Stream } from "effect"
-import type { ConfigError, Layer, Scope } from "effect"
+import type * as CommandExecutor from "@effect/platform/CommandExecutor"
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as Path from "@effect/platform/Path"
 import {
   FleetBudget,
   Isolation,
@@ -11,7 +11,15 @@ import {
   StartupGate,
   StructuredOutput
 } from "effect-opencode"
-import type { OpenCodeError, RunOptions, RunResult, Session, TokenUsage, Version } from "effect-opencode"
+import type { Conversation, OpenCodeError, RunOptions, RunResult, Session, TokenUsage, Version } from "effect-opencode"
+import * as Config from "effect/Config"
+import type * as ConfigError from "effect/ConfigError"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import * as Schema from "effect/Schema"
+import type * as Scope from "effect/Scope"
+import * as Stream from "effect/Stream"
 import { describe, expect, it } from "tstyche"
 
 type Platform = CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path
@@ -19,6 +27,7 @@ type Platform = CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.P
 declare const service: OpenCode.Service
 declare const event: RunEvent.RunEvent
 declare const session: Session.Session
+declare const conversation: Conversation.Conversation
 declare const events: Stream.Stream<"event", "failure", "requirement">
 declare const work: Effect.Effect<"answer", "failure", "requirement">
 
@@ -116,6 +125,21 @@ describe("the other methods", () => {
     expect(OpenCode.session()).type.toBe<
       Effect.Effect<Session.Session, OpenCodeError.SessionOpenError, OpenCode.OpenCode | Scope.Scope>
     >()
+    expect(OpenCode.importSession).type.toBeCallableWith(conversation, { isolation: { directory: "/data" } })
+    expect(OpenCode.importSession(conversation)).type.toBe<
+      Effect.Effect<Session.Location, OpenCodeError.QueryError, OpenCode.OpenCode>
+    >()
+  })
+
+  it("take an id for a run and for a turn, and a data directory for a run and for a session", () => {
+    expect(OpenCode.run).type.toBeCallableWith("x", { runId: "a", isolation: { directory: "/data" } })
+    expect(OpenCode.session).type.toBeCallableWith({ isolation: "none" })
+    expect(OpenCode.session).type.not.toBeCallableWith({ runId: "a" })
+    expect(OpenCode.resume).type.not.toBeCallableWith({ sessionId: "ses_1" }, { isolation: "none" })
+    expect(session.run).type.toBeCallableWith("x", { runId: "a" })
+    expect(session.run).type.not.toBeCallableWith("x", { isolation: "none" })
+    expect(OpenCode.run).type.toBeCallableWith("x", { onStart: () => Effect.void })
+    expect(OpenCode.run).type.not.toBeCallableWith("x", { onStart: () => Effect.fail("no") })
   })
 })
 

@@ -1,8 +1,13 @@
-import type { CommandExecutor, FileSystem, HttpClient, Path } from "@effect/platform"
-import { Effect, Redacted } from "effect"
-import type { Layer, Scope } from "effect"
+import type * as CommandExecutor from "@effect/platform/CommandExecutor"
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as HttpClient from "@effect/platform/HttpClient"
+import type * as Path from "@effect/platform/Path"
 import { OpenCodeServer } from "effect-opencode"
 import type { OpenCode, RunEvent } from "effect-opencode"
+import * as Effect from "effect/Effect"
+import type * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
+import type * as Scope from "effect/Scope"
 import { describe, expect, it } from "tstyche"
 
 type Files = FileSystem.FileSystem | HttpClient.HttpClient | Path.Path

@@ -12,21 +12,20 @@ import * as answers from "./internal/opencode/answer.js"
 import * as decode from "./internal/opencode/decode.js"
 import { isUnpriced } from "./internal/opencode/summary.js"
 import { isObject, number, string } from "./internal/util/object.js"
+import * as schemas from "./internal/util/schemas.js"
 import type { RunEvent, WireObject } from "./RunEvent.js"
 import * as TokenUsage from "./TokenUsage.js"
 
 /** An optional field that is dropped, alone, if its form is unexpected. */
 const side = <A>(schema: Schema.Schema<A>, read: (u: unknown) => A | undefined) =>
-  Schema.optional(Schema.transform(Schema.Unknown, Schema.NullishOr(schema), {
-    strict: true,
+  Schema.optional(schemas.converted(Schema.Unknown, Schema.NullishOr(schema), {
     decode: (u) => u === null ? null : read(u),
     encode: (a) => a
   }))
 
 const Unknowns = Schema.Record({ key: Schema.String, value: Schema.Unknown })
 
-const Parts = Schema.transform(Schema.Array(Schema.Unknown), Schema.Array(Unknowns), {
-  strict: true,
+const Parts = schemas.converted(Schema.Array(Schema.Unknown), Schema.Array(Unknowns), {
   decode: (parts) => parts.filter(isObject),
   encode: (parts) => parts
 })

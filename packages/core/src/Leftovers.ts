@@ -65,7 +65,7 @@ export const end: (
   const table = yield* processTable.make(platform)
   const forceKillAfter = Duration.decode(options?.forceKillAfter ?? "5 seconds")
   yield* orphans.end({ ...platform, table, forceKillAfter }, runId)
-  return yield* orphans.left(table, runId)
+  return yield* orphans.remaining(table, runId)
 })
 
 /**

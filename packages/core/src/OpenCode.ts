@@ -35,7 +35,6 @@ import type { ConfigError } from "effect/ConfigError"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
@@ -43,6 +42,7 @@ import * as Schedule from "effect/Schedule"
 import type * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
+import type { Conversation } from "./Conversation.js"
 import * as expandHome from "./internal/launch/expandHome.js"
 import * as launcher from "./internal/launch/launcher.js"
 import * as query from "./internal/launch/query.js"
@@ -70,7 +70,7 @@ import type {
 import type { RunEvent } from "./RunEvent.js"
 import type { RunOptions, SchemaOptions } from "./RunOptions.js"
 import type { RunResult } from "./RunResult.js"
-import type { Location, Session } from "./Session.js"
+import type { ImportOptions, Location, ResumeOptions, Session, SessionOptions } from "./Session.js"
 import * as StartupGate from "./StartupGate.js"
 import type { Answer } from "./StructuredOutput.js"
 import * as Version from "./Version.js"
@@ -102,15 +102,28 @@ export interface Service {
     options?: SchemaOptions
   ) => Effect.Effect<Answer<A>, SchemaError>
   /**
-   * Opens a conversation of several turns. Its data directory lives as long as the scope, and longer if the layer's
-   * `isolation` is a directory or `"none"`.
+   * Opens a conversation of several turns. Its data directory lives as long as the scope, and longer if the
+   * `isolation`, its own or the layer's, is a directory or `"none"`.
    */
-  readonly session: (options?: RunOptions) => Effect.Effect<Session, SessionOpenError, Scope.Scope>
+  readonly session: (options?: SessionOptions) => Effect.Effect<Session, SessionOpenError, Scope.Scope>
   /**
    * Continues a session of an earlier program from its data directory, id and working directory, as returned by
    * `Transcript.read` or stored by the program.
    */
-  readonly resume: (location: Location, options?: RunOptions) => Effect.Effect<Session, SessionOpenError, Scope.Scope>
+  readonly resume: (
+    location: Location,
+    options?: ResumeOptions
+  ) => Effect.Effect<Session, SessionOpenError, Scope.Scope>
+  /**
+   * Writes an exported conversation into a data directory, on this machine or another one, and returns its location for
+   * `resume`: it continues in `cwd`, whatever directory it was in. The files that it talks about and the conversations
+   * of its sub-agents are not part of it. A session that is there already keeps its messages. Not with
+   * `OpenCodeServer`, which has no import.
+   */
+  readonly importSession: (
+    conversation: Conversation,
+    options?: ImportOptions
+  ) => Effect.Effect<Location, QueryError>
   /** The version of the binary. */
   readonly version: Effect.Effect<Version.Version, QueryError>
   /** The models that OpenCode offers with the stored credentials and the layer's `defaults`, as `provider/model`. */
@@ -270,11 +283,9 @@ export const make = (
   Effect.gen(function*() {
     const given = options ?? {}
     const problem = problemOf(given)
-    if (Option.isSome(problem)) return service.refused(problem.value)
+    if (Option.isSome(problem)) return yield* Effect.fail(problem.value)
     const concurrency = given.concurrency ?? "unbounded"
-    const located = yield* Effect.either(expandHome.isolation(yield* Path.Path, given.isolation ?? "run"))
-    if (Either.isLeft(located)) return service.refused(located.left)
-    const isolation = located.right
+    const isolation = yield* expandHome.isolation(yield* Path.Path, given.isolation ?? "run")
     const base = yield* launcher.make(given, isolation)
     const assumed = given.version === undefined ? undefined : Version.parse(given.version)
     const askVersion = assumed === undefined
@@ -295,7 +306,7 @@ export const make = (
       lifetime: yield* lifetimes.make("layer"),
       retry: given.retry ?? Schedule.intersect(Schedule.recurs(2), Schedule.spaced("1 second"))
     })
-  })
+  }).pipe(Effect.catchAll((problem) => Effect.succeed(service.refused(problem))))
 
 /**
  * The service on top of the platform services. They stay requirements, so that a program chooses the platform and a
@@ -417,7 +428,7 @@ export const stream = (prompt: string, options?: RunOptions): Stream.Stream<RunE
  * @category accessors
  */
 export const session = (
-  options?: RunOptions
+  options?: SessionOptions
 ): Effect.Effect<Session, SessionOpenError, OpenCode | Scope.Scope> =>
   Effect.flatMap(OpenCode, (service) => service.session(options))
 
@@ -429,9 +440,35 @@ export const session = (
  */
 export const resume = (
   location: Location,
-  options?: RunOptions
+  options?: ResumeOptions
 ): Effect.Effect<Session, SessionOpenError, OpenCode | Scope.Scope> =>
   Effect.flatMap(OpenCode, (service) => service.resume(location, options))
+
+/**
+ * Writes an exported conversation into a data directory, see {@link Service}.
+ *
+ * @example
+ * ```ts
+ * import { OpenCode } from "effect-opencode"
+ * import { Effect } from "effect"
+ *
+ * export const moved = Effect.scoped(Effect.gen(function*() {
+ *   const session = yield* OpenCode.session()
+ *   yield* session.run("Plan how to split src/server.ts")
+ *   const location = yield* OpenCode.importSession(yield* session.export(), { isolation: { directory: "~/kept" } })
+ *   const continued = yield* OpenCode.resume(location)
+ *   return yield* continued.run("Do the first step of the plan")
+ * }))
+ * ```
+ *
+ * @since 0.1.0
+ * @category accessors
+ */
+export const importSession = (
+  conversation: Conversation,
+  options?: ImportOptions
+): Effect.Effect<Location, QueryError, OpenCode> =>
+  Effect.flatMap(OpenCode, (service) => service.importSession(conversation, options))
 
 /**
  * Asks for an answer that decodes by a Schema, see {@link Service}.

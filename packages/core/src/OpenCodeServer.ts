@@ -38,7 +38,6 @@ import * as Path from "@effect/platform/Path"
 import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
@@ -51,6 +50,8 @@ import * as loopback from "./internal/launch/loopback.js"
 import * as check from "./internal/opencode/check.js"
 import * as homePath from "./internal/opencode/homePath.js"
 import type { Problem } from "./internal/opencode/problem.js"
+import * as processList from "./internal/process/list.js"
+import * as liveRuns from "./internal/process/liveRuns.js"
 import type { Client } from "./internal/run/client.js"
 import * as lifetimes from "./internal/run/lifetime.js"
 import * as rateGate from "./internal/run/rateGate.js"
@@ -59,11 +60,11 @@ import type { Pass } from "./internal/run/startupGate.js"
 import * as connection from "./internal/transport/server/connection.js"
 import * as credentials from "./internal/transport/server/credentials.js"
 import * as transport from "./internal/transport/server/http.js"
-import * as locks from "./internal/transport/server/locks.js"
 import type { Answer } from "./internal/transport/server/permissionRequests.js"
 import * as pools from "./internal/transport/server/pool.js"
 import * as serverKey from "./internal/transport/server/serverKey.js"
 import * as fairSemaphore from "./internal/util/fairSemaphore.js"
+import * as keyedLock from "./internal/util/keyedLock.js"
 import * as Isolation from "./Isolation.js"
 import * as OpenCode from "./OpenCode.js"
 import type { RunConfig } from "./RunConfig.js"
@@ -196,10 +197,16 @@ const problemOf = (options: Options): Option.Option<Problem> =>
     homePath.problem("binary", options.binary)
   ])
 
+const unknown = { process: undefined, program: undefined }
+
 const openPass: Pass = { started: Effect.void, opened: Effect.void }
 
 /** Runs on a server do not start a process, so there is nothing to space out. */
-const openGate: Client["gate"] = { enter: Effect.succeed(openPass), tryEnter: Effect.succeedSome(openPass) }
+const openGate: Client["gate"] = {
+  enter: Effect.succeed(openPass),
+  enterIn: () => Effect.succeed(openPass),
+  tryEnter: Effect.succeedSome(openPass)
+}
 
 const decider =
   (onPermission: RunningOptions["onPermission"]): transport.Services["decide"] => ({ plan, request, sessionId }) =>
@@ -226,7 +233,10 @@ const decider =
       })
     )
 
-type Own = Pick<transport.Services, "isLocal" | "isolation" | "problem" | "secrets" | "server">
+type Own = Pick<
+  transport.Services,
+  "introduce" | "isLocal" | "isolation" | "problem" | "refuseLive" | "secrets" | "server"
+>
 
 const toService = (
   options: RunningOptions,
@@ -248,7 +258,7 @@ const toService = (
         path,
         defaults,
         rules: { ask: options.ask ?? [], home },
-        locks: locks.make(),
+        locks: keyedLock.make(),
         decide: decider(options.onPermission),
         patience: Duration.decode(options.forceKillAfter ?? "5 seconds")
       }),
@@ -283,10 +293,8 @@ export const make = (
   Effect.gen(function*() {
     const given = options ?? {}
     const problem = problemOf(given)
-    if (Option.isSome(problem)) return service.refused(problem.value)
-    const located = yield* Effect.either(expandHome.isolation(yield* Path.Path, given.isolation ?? "run"))
-    if (Either.isLeft(located)) return service.refused(located.left)
-    const isolation = located.right
+    if (Option.isSome(problem)) return yield* Effect.fail(problem.value)
+    const isolation = yield* expandHome.isolation(yield* Path.Path, given.isolation ?? "run")
     const base = yield* launcher.make(given, isolation)
     const httpClient = yield* HttpClient.HttpClient
     if (yield* loopback.isProxied) {
@@ -308,10 +316,13 @@ export const make = (
         isLocal: true,
         isolation: absolute(isolation),
         problem: () => Option.none(),
+        refuseLive: (runId) => liveRuns.refuse(base, runId),
+        introduce: (pid) =>
+          pid === undefined ? Effect.succeed(unknown) : processList.introduce(base, pid, base.leash.program),
         // The server's tools see its password in their environment.
-        secrets: (config) =>
+        secrets: (options) =>
           Effect.map(
-            environments.secrets(base, config, absolute(isolation)),
+            environments.secrets(base, options, options.isolation ?? absolute(isolation)),
             (secrets) => [Redacted.value(password), ...secrets]
           ),
         server: (options, isolation) =>
@@ -325,7 +336,7 @@ export const make = (
       lifetime,
       yield* Isolation.home
     )
-  })
+  }).pipe(Effect.catchAll((problem) => Effect.succeed(service.refused(problem))))
 
 /**
  * Makes the service from a running server, which is left running. Run options that only a server start could set are
@@ -370,6 +381,8 @@ export const makeAttach = (
         isLocal: false,
         isolation: "none",
         problem: serverKey.refusedAttached,
+        refuseLive: () => Effect.void,
+        introduce: () => Effect.succeed(unknown),
         secrets,
         server: () => Effect.succeed(server)
       },

@@ -18,6 +18,7 @@ import * as ansi from "./internal/util/ansi.js"
 import { DurationInMillis } from "./internal/util/durationInMillis.js"
 import * as json from "./internal/util/json.js"
 import { isObject } from "./internal/util/object.js"
+import * as schemas from "./internal/util/schemas.js"
 import { TokenUsage } from "./TokenUsage.js"
 
 /**
@@ -396,8 +397,7 @@ const Decoded = Schema.typeSchema(Schema.Union(
  * @since 0.1.0
  * @category schemas
  */
-export const RunEvent: Schema.Schema<RunEvent, WireObject> = Schema.transform(WireObject, Decoded, {
-  strict: true,
+export const RunEvent: Schema.Schema<RunEvent, WireObject> = schemas.converted(WireObject, Decoded, {
   decode: (wire) => decode.fromWire(wire),
   encode: (event) => decode.toWire(event)
 })

@@ -7,6 +7,7 @@ import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as checks from "./internal/opencode/check.js"
+import type { Isolation } from "./Isolation.js"
 import { OpenCodeConfigError } from "./OpenCodeError.js"
 import type { RunConfig } from "./RunConfig.js"
 import type { RunEvent } from "./RunEvent.js"
@@ -48,6 +49,35 @@ export interface Budget {
 }
 
 /**
+ * An attempt of a run that is about to get its prompt: everything that a supervisor needs to find it again.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Started {
+  readonly runId: string
+  /** From 1, in each turn of a `runSchema`. */
+  readonly attempt: number
+  /** OpenCode's process, or the server; `undefined` with a server that this program has not started. */
+  readonly process: {
+    readonly pid: number
+    /** When it began, in the kernel's ticks since the start of the machine; empty if the system does not tell. */
+    readonly started: string
+  } | undefined
+  /** This program, as `Leftovers.list` names it; `undefined` if the system does not tell. */
+  readonly program: {
+    readonly pid: number
+    readonly started: string
+    readonly boot: string
+  } | undefined
+  readonly cwd: string
+  /** The data directory; `undefined` if it is OpenCode's own. With isolation `"run"` it is removed with the attempt. */
+  readonly directory: string | undefined
+  /** The temporary directory, removed when the attempt ends; `undefined` with `OpenCodeServer`. */
+  readonly temporary: string | undefined
+}
+
+/**
  * A run's {@link RunConfig}, and how it is carried out.
  *
  * @since 0.1.0
@@ -56,6 +86,25 @@ export interface Budget {
 export interface RunOptions extends RunConfig {
   /** The working directory; `~` is the home directory. Default: that of the process. */
   readonly cwd?: string | undefined
+  /**
+   * The id of the run: 1 to 64 letters, digits, `.`, `_` or `-`, the first one a letter or a digit. It is in the
+   * environment of the run's processes, the transcript, the spans, the result and the errors. While a run with the same
+   * id is live on this machine, a second one is refused with `OpenCodeConfigError`. Not for `defaults` or a session,
+   * whose turns are runs of their own; the turns of a `runSchema` share it. Default: 15 random characters.
+   */
+  readonly runId?: string | undefined
+  /**
+   * Where this run keeps its data, instead of the layer's `isolation`. Runs that name the same directory start one after
+   * the other. Not for `defaults`, nor for a turn of a session. With `OpenCodeServer` it selects a server. Default: the
+   * layer's.
+   */
+  readonly isolation?: Isolation | undefined
+  /**
+   * Called for each attempt when its process exists, and awaited before the prompt is sent: nothing is done before a
+   * supervisor knows of the run. Its time counts towards `timeout`, not towards `startupTimeout`. A defect or an
+   * interruption in it ends the run with that cause. Default: none.
+   */
+  readonly onStart?: ((started: Started) => Effect.Effect<void>) | undefined
   /**
    * The time limit for everything, waiting and retries included. Default: 2 hours, so that every run ends; `Infinity`
    * for no limit.

@@ -10,6 +10,7 @@ import * as fileChanges from "./internal/opencode/fileChanges.js"
 import * as fuzzy from "./internal/opencode/fuzzyText.js"
 import * as summary from "./internal/opencode/summary.js"
 import { DurationInMillis } from "./internal/util/durationInMillis.js"
+import * as schemas from "./internal/util/schemas.js"
 import { RunEvent } from "./RunEvent.js"
 import { TokenUsage } from "./TokenUsage.js"
 
@@ -90,12 +91,12 @@ export class RunResult extends Schema.Class<RunResult>("effect-opencode/RunResul
   /** True if the process had to be ended because it did not exit within `exitGrace`. */
   forced: Schema.Boolean,
   /** True if stdout had lost the end of the conversation and it was recovered, see `recover`. */
-  recovered: Schema.optionalWith(Schema.Boolean, { default: () => false }),
+  recovered: schemas.withDefault(Schema.Boolean, () => false),
   /**
    * Lines of stdout that look like events or pieces of them but could not be read, and unreadable texts: other text was
    * mixed into them, or they were too long. Their content is missing from all other fields.
    */
-  lostLines: Schema.optionalWith(Schema.Number, { default: () => 0 }),
+  lostLines: schemas.withDefault(Schema.Number, () => 0),
   /** The last 64 KiB of stderr, without ANSI codes and secrets; empty with `OpenCodeServer`. */
   stderr: Schema.String,
   /** The lines of stdout as they were printed, only with `keepRaw`. */

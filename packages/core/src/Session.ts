@@ -31,7 +31,23 @@ export interface Spent {
   readonly steps: number
 }
 
-type Settled = "cwd" | "sessionId" | "continueSession" | "fork"
+type Settled = "cwd" | "sessionId" | "continueSession" | "fork" | "isolation"
+
+/**
+ * The options of all turns of a session. Each turn is a run with an id of its own.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SessionOptions extends Omit<RunOptions, "runId"> {}
+
+/**
+ * The options of a kept session, whose location names its data directory.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ResumeOptions extends Omit<SessionOptions, "isolation"> {}
 
 /**
  * The options of a turn: those of a run, except the ones that the session fixes.
@@ -84,6 +100,14 @@ export interface Session {
   /** The total over the turns of this object, including failed and interrupted ones. */
   readonly usage: Effect.Effect<Spent>
 }
+
+/**
+ * Where an imported session is going to continue.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ImportOptions extends Pick<RunOptions, "cwd" | "isolation"> {}
 
 /**
  * The location of a kept session, as returned by `Transcript.read` or stored from a {@link Session}.

@@ -174,13 +174,13 @@ const decoder = <A, I>(
       )
       : decodeCandidate(value)
   return (text) => {
-    let first: Problem | undefined
+    let first: Either.Either<A, Problem> | undefined
     for (const candidate of jsonCandidates.candidates(text)) {
       const decoded = Either.flatMap(parse(candidate, clean), decodeAnswer)
       if (Either.isRight(decoded)) return decoded
-      first ??= decoded.left
+      first ??= decoded
     }
-    return Either.left(first ?? problem("no-json", "The answer has no JSON value in it."))
+    return first ?? Either.left(problem("no-json", "The answer has no JSON value in it."))
   }
 }
 

@@ -9,13 +9,11 @@
  *
  * @since 0.1.0
  */
-import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as toolNames from "./internal/opencode/toolNames.js"
+import { lenient, nullable, renamed, required } from "./internal/util/schemas.js"
 import type * as RunEvent from "./RunEvent.js"
-
-const optional = <A, I>(schema: Schema.Schema<A, I>) => Schema.optionalWith(schema, { nullable: true })
 
 /**
  * @since 0.1.0
@@ -29,10 +27,10 @@ export interface BashInput extends Schema.Schema.Type<typeof BashInput> {}
  */
 export const BashInput = Schema.Struct({
   command: Schema.String,
-  description: optional(Schema.String),
+  description: nullable(Schema.String),
   /** Milliseconds. */
-  timeout: optional(Schema.Number),
-  workdir: optional(Schema.String)
+  timeout: nullable(Schema.Number),
+  workdir: nullable(Schema.String)
 })
 
 /**
@@ -48,9 +46,9 @@ export interface ReadInput extends Schema.Schema.Type<typeof ReadInput> {}
 export const ReadInput = Schema.Struct({
   filePath: Schema.String,
   /** The first line, counted from 1. */
-  offset: optional(Schema.Number),
+  offset: nullable(Schema.Number),
   /** The maximum number of lines. */
-  limit: optional(Schema.Number)
+  limit: nullable(Schema.Number)
 })
 
 /**
@@ -84,7 +82,7 @@ export const EditInput = Schema.Struct({
   filePath: Schema.String,
   oldString: Schema.String,
   newString: Schema.String,
-  replaceAll: optional(Schema.Boolean)
+  replaceAll: nullable(Schema.Boolean)
 })
 
 /**
@@ -114,7 +112,7 @@ export interface GlobInput extends Schema.Schema.Type<typeof GlobInput> {}
  */
 export const GlobInput = Schema.Struct({
   pattern: Schema.String,
-  path: optional(Schema.String)
+  path: nullable(Schema.String)
 })
 
 /**
@@ -129,8 +127,8 @@ export interface GrepInput extends Schema.Schema.Type<typeof GrepInput> {}
  */
 export const GrepInput = Schema.Struct({
   pattern: Schema.String,
-  path: optional(Schema.String),
-  include: optional(Schema.String)
+  path: nullable(Schema.String),
+  include: nullable(Schema.String)
 })
 
 /**
@@ -146,10 +144,10 @@ export interface TaskInput extends Schema.Schema.Type<typeof TaskInput> {}
 export const TaskInput = Schema.Struct({
   description: Schema.String,
   prompt: Schema.String,
-  subagentType: Schema.propertySignature(Schema.String).pipe(Schema.fromKey("subagent_type")),
+  subagentType: renamed(required(Schema.String), "subagent_type"),
   /** An earlier task to continue. */
-  taskId: optional(Schema.String).pipe(Schema.fromKey("task_id")),
-  command: optional(Schema.String)
+  taskId: renamed(nullable(Schema.String), "task_id"),
+  command: nullable(Schema.String)
 })
 
 /**
@@ -167,7 +165,7 @@ export const Todo = Schema.Struct({
   /** `pending`, `in_progress`, `completed` or `cancelled`. */
   status: Schema.String,
   /** `high`, `medium` or `low`. */
-  priority: optional(Schema.String)
+  priority: nullable(Schema.String)
 })
 
 /**
@@ -199,9 +197,9 @@ export interface WebFetchInput extends Schema.Schema.Type<typeof WebFetchInput> 
 export const WebFetchInput = Schema.Struct({
   url: Schema.String,
   /** `text`, `markdown` or `html`. */
-  format: optional(Schema.String),
+  format: nullable(Schema.String),
   /** Seconds. */
-  timeout: optional(Schema.Number)
+  timeout: nullable(Schema.Number)
 })
 
 /**
@@ -219,10 +217,6 @@ export const InvalidInput = Schema.Struct({
   tool: Schema.String,
   error: Schema.String
 })
-
-/** A field that is dropped, alone, if its shape is unexpected. */
-const lenient = <A, I>(schema: Schema.Schema<A, I>) =>
-  optional(Schema.UndefinedOr(schema).annotations({ decodingFallback: () => Either.right(undefined) }))
 
 /**
  * @since 0.1.0

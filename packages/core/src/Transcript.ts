@@ -8,7 +8,6 @@
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as decode from "./internal/opencode/decode.js"
@@ -45,7 +44,9 @@ export const Start = Schema.Struct({
   /** The data directory; `undefined` if it is OpenCode's own. */
   directory: Schema.optional(Schema.String),
   /** The temporary directory, removed when the attempt ends; `undefined` with `OpenCodeServer`. */
-  temporary: Schema.optional(Schema.String)
+  temporary: Schema.optional(Schema.String),
+  /** The session that the attempt continues. */
+  sessionId: Schema.optional(Schema.String)
 })
 
 /**
@@ -242,10 +243,10 @@ export const parse = (text: string): ReadonlyArray<Recorded> => {
   const add = (event: RunEvent, name: string | undefined): void => {
     const raw = event._tag === "Unknown" ? event.raw : undefined
     if (isStart(raw)) {
-      const { attempt, cwd, runId } = raw
+      const { attempt, cwd, runId, sessionId } = raw
       const known = runs.get(runId)
-      // If another attempt begins, the run has not ended, and the new attempt has a new session.
-      const attempted = { attempts: attempt, ...directoriesOf(raw), sessionId: undefined, outcome: undefined }
+      // If another attempt begins, the run has not ended, and an attempt that continues no session has a new one.
+      const attempted = { attempts: attempt, ...directoriesOf(raw), sessionId, outcome: undefined }
       last = known === undefined ? { runId, cwd, events: [], ...attempted } : Object.assign(known, attempted)
       runs.set(runId, last)
     } else if (isEnd(raw)) {
@@ -278,10 +279,11 @@ export const readAll = (
 ): Effect.Effect<ReadonlyArray<Recorded>, OpenCodeConfigError, FileSystem.FileSystem> =>
   Effect.gen(function*() {
     const fileSystem = yield* FileSystem.FileSystem
-    const text = yield* Effect.either(fileSystem.readFileString(file))
-    return Either.isRight(text)
-      ? parse(text.right)
-      : yield* new OpenCodeConfigError({ path: "transcript", reason: `the file ${file} cannot be read` })
+    const text = yield* Effect.mapError(
+      fileSystem.readFileString(file),
+      () => new OpenCodeConfigError({ path: "transcript", reason: `the file ${file} cannot be read` })
+    )
+    return parse(text)
   })
 
 /**

@@ -1,15 +1,19 @@
 /**
- * All changes on disk, including those by shell commands and sub-agents, which a run's events do not show.
+ * The directory in which agents work: all changes on disk, including those by shell commands and sub-agents, which a
+ * run's events do not show, and its removal.
  *
  * @since 0.1.0
  */
 import * as Command from "@effect/platform/Command"
 import * as CommandExecutor from "@effect/platform/CommandExecutor"
+import type { PlatformError } from "@effect/platform/Error"
+import * as FileSystem from "@effect/platform/FileSystem"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import { removeTree } from "./internal/util/removeTree.js"
 import * as systemError from "./internal/util/systemError.js"
 
 /**
@@ -215,5 +219,20 @@ export const diff: (
   function*(directory: string, options?: DiffOptions) {
     const executor = yield* CommandExecutor.CommandExecutor
     return yield* make(executor, directory)(options ?? {})
+  }
+)
+
+/**
+ * Removes a directory in which an agent has worked, with everything in it. Read-only directories in it, such as Go's
+ * module cache, are made writable first; links are not followed. A directory that is not there is not an error.
+ *
+ * @since 0.1.0
+ * @category destructors
+ */
+export const remove: (directory: string) => Effect.Effect<void, PlatformError, FileSystem.FileSystem> = Effect.fn(
+  "WorkingTree.remove"
+)(
+  function*(directory: string) {
+    yield* removeTree(yield* FileSystem.FileSystem, directory)
   }
 )

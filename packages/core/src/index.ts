@@ -242,7 +242,8 @@ export * as Transcript from "./Transcript.js"
 export * as Version from "./Version.js"
 
 /**
- * All changes on disk, including those by shell commands and sub-agents, which a run's events do not show.
+ * The directory in which agents work: all changes on disk, including those by shell commands and sub-agents, which a
+ * run's events do not show, and its removal.
  *
  * @since 0.1.0
  */

@@ -1,6 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Effect, Redacted, Schedule, Stream } from "effect"
 import { OpenCode, RunConfig, RunOptions } from "effect-opencode"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
 import * as T from "./support/mock.js"
 
 type Options = RunOptions.RunOptions

@@ -1,8 +1,14 @@
 /** A run that continues is not finished, and OpenCode's own prompts are not part of the answer. */
 import { assert, describe, expect, it } from "@effect/vitest"
-import { Effect, Either, FastCheck as fc, Fiber, Schema, Stream, TestClock } from "effect"
 import { Conversation, OpenCode, RunEvent, RunResult } from "effect-opencode"
 import { Events, MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as fc from "effect/FastCheck"
+import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/TestClock"
 import * as T from "./support/mock.js"
 
 type Wire = Events.WireEvent
@@ -237,7 +243,7 @@ describe("a structured answer", () => {
     it.effect(`is requested again when there is only ${name}`, () =>
       Effect.gen(function*() {
         const either = yield* ask(0)
-        assert.strictEqual(Either.isLeft(either) ? either.left._tag : "success", "OpenCodeOutputError")
+        assert.strictEqual(Either.getOrThrow(Either.flip(either))._tag, "OpenCodeOutputError")
         const repaired = yield* ask(1)
         assert.strictEqual(Either.getOrThrow(repaired).value.verdict, "reject")
       }).pipe(Effect.provide(T.layer([

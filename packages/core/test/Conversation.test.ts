@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Schedule, Schema } from "effect"
 import { Conversation, OpenCode, RunResult, Transcript } from "effect-opencode"
 import type { RunEvent } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as Effect from "effect/Effect"
+import * as Schedule from "effect/Schedule"
+import * as Schema from "effect/Schema"
 import * as NodeFs from "node:fs"
 import * as NodePath from "node:path"
 import * as F from "./support/facts.js"
@@ -280,7 +282,8 @@ describe("Transcript", () => {
       assert.deepStrictEqual(runs[0]?.events, [...first.events])
       assert.deepStrictEqual(runs.map(({ attempts, outcome, sessionId }) => [attempts, outcome, sessionId]), [
         [2, "success", "ses_1"],
-        [1, "OpenCodeProcessError", undefined]
+        // It has not begun to work, but it continues the session.
+        [1, "OpenCodeProcessError", "ses_1"]
       ])
       const last = yield* Transcript.read(file)
       assert.strictEqual(last.cwd, work)

@@ -1,7 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Either, Fiber, Stream } from "effect"
 import { FleetBudget, OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
 import * as T from "./support/mock.js"
 
 const step = (
@@ -132,9 +135,10 @@ describe("FleetBudget", () => {
         const results = yield* Effect.all([1, 2, 3, 4].map(() => Effect.either(OpenCode.run("x"))))
         assert.deepStrictEqual(results.map(Either.isRight), [true, true, false, false])
         const [, , third] = results
-        if (Either.isLeft(third!) && third.left._tag === "OpenCodeBudgetError") {
-          assert.strictEqual(third.left.limit, limit)
-          assert.strictEqual(third.left.scope, "fleet")
+        const error = Either.getOrThrow(Either.flip(third!))
+        if (error._tag === "OpenCodeBudgetError") {
+          assert.strictEqual(error.limit, limit)
+          assert.strictEqual(error.scope, "fleet")
         } else assert.fail("an OpenCodeBudgetError was expected")
       }).pipe(
         Effect.provide(FleetBudget.layer({ [limit]: { steps: 1, tokens: 136, toolCalls: 1 }[limit] })),

@@ -1,6 +1,13 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Config, ConfigError, ConfigProvider, Effect, Either, Layer, Option, Stream } from "effect"
 import { OpenCode, RunConfig } from "effect-opencode"
+import * as Config from "effect/Config"
+import * as ConfigError from "effect/ConfigError"
+import * as ConfigProvider from "effect/ConfigProvider"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import { optionIn } from "./support/facts.js"
 import * as T from "./support/mock.js"
 
@@ -54,11 +61,9 @@ describe("layerConfig", () => {
       const built = yield* Effect.either(Effect.scoped(Layer.build(
         layerConfig({ defaults: { model: Config.string("AGENT_MODEL") } }, () => ({}))
       )))
-      assert.isTrue(Either.isLeft(built))
-      if (Either.isLeft(built)) {
-        assert.isTrue(ConfigError.isConfigError(built.left))
-        assert.include(String(built.left), "AGENT_MODEL")
-      }
+      const error = Either.getOrThrow(Either.flip(built))
+      assert.isTrue(ConfigError.isConfigError(error))
+      assert.include(String(error), "AGENT_MODEL")
     }))
 })
 

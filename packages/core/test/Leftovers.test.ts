@@ -1,7 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Option, TestClock } from "effect"
 import { Leftovers } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as TestClock from "effect/TestClock"
 import * as NodeFs from "node:fs"
 import * as T from "./support/mock.js"
 
@@ -79,7 +82,7 @@ describe("Leftovers.end", () => {
     Effect.gen(function*() {
       const { processes } = yield* T.Machine
       processes.set(77, { ppid: 1, pgid: 77, environ: () => marked("") })
-      for (const id of ["", "outer", "A=b"]) assert.deepStrictEqual(yield* Leftovers.end(id), [])
+      for (const id of ["", "oute", ":outer", "A=b", ".."]) assert.deepStrictEqual(yield* Leftovers.end(id), [])
       assert.deepStrictEqual(yield* signals, [])
     }).pipe(Effect.provide(T.layer([]))))
 })

@@ -1,7 +1,16 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Clock, Deferred, Duration, Effect, Exit, Fiber, Stream, TestClock } from "effect"
 import { OpenCode, RunEvent } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as Chunk from "effect/Chunk"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/TestClock"
 import * as NodeFs from "node:fs"
 import * as NodePath from "node:path"
 import * as T from "./support/mock.js"
@@ -216,11 +225,11 @@ describe("OpenCode", () => {
       Effect.gen(function*() {
         const { ended, events } = yield* collectEither("do it", { keepRaw: true })
         assert.deepStrictEqual(tags(events), ["StepStart", "Text"])
-        assert.strictEqual(ended._tag, "Left")
-        if (ended._tag === "Left" && ended.left._tag === "OpenCodeProcessError") {
-          assert.strictEqual(ended.left.exitCode, 2)
-          assert.isUndefined(ended.left.partial.events)
-          assert.strictEqual(ended.left.partial.eventCount, 2)
+        const error = Either.getOrThrow(Either.flip(ended))
+        if (error._tag === "OpenCodeProcessError") {
+          assert.strictEqual(error.exitCode, 2)
+          assert.isUndefined(error.partial.events)
+          assert.strictEqual(error.partial.eventCount, 2)
         } else assert.fail("an OpenCodeProcessError was expected")
       }).pipe(Effect.provide(T.layer([
         Mock.script(Mock.lines([T.stepStart(), T.text("x")]), Mock.exit(2))

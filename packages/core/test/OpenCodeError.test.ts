@@ -1,6 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, Duration, Schema } from "effect"
 import { OpenCodeError as E, RunEvent } from "effect-opencode"
+import * as Cause from "effect/Cause"
+import * as Duration from "effect/Duration"
+import * as Schema from "effect/Schema"
 import { eventsOf, partial } from "./support/facts.js"
 import * as fixtures from "./support/fixtures.js"
 

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc, Schema } from "effect"
 import { Permission } from "effect-opencode"
+import * as fc from "effect/FastCheck"
+import * as Schema from "effect/Schema"
 
 const problem = (rules: unknown): Permission.Problem => {
   const found = Permission.check(rules)

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Schema } from "effect"
 import { RunEvent, RunResult, TokenUsage } from "effect-opencode"
+import * as Duration from "effect/Duration"
+import * as Schema from "effect/Schema"
 import * as finishReason from "../src/internal/opencode/finishReason.js"
 import * as summary from "../src/internal/opencode/summary.js"
 import * as arbitraries from "./support/arbitraries.js"

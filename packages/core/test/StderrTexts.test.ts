@@ -1,7 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Fiber, Stream, TestClock } from "effect"
 import { OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/TestClock"
 import * as T from "./support/mock.js"
 
 interface Attempt {

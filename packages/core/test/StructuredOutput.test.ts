@@ -1,6 +1,12 @@
 import { assert, describe, expect, it } from "@effect/vitest"
-import { Arbitrary, Duration, Effect, Either, FastCheck as fc, JSONSchema, Schema } from "effect"
 import { OpenCodeError, RunEvent, RunResult, StructuredOutput, TokenUsage } from "effect-opencode"
+import * as Arbitrary from "effect/Arbitrary"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as fc from "effect/FastCheck"
+import * as JSONSchema from "effect/JSONSchema"
+import * as Schema from "effect/Schema"
 import { combine } from "../src/internal/opencode/combineResults.js"
 import * as jsonCandidates from "../src/internal/opencode/jsonCandidates.js"
 import { json } from "./support/arbitraries.js"
@@ -302,8 +308,7 @@ describe("decode", () => {
       ([value, embed, before, after, indent]) => {
         const text = `${before}${embed(JSON.stringify(encode(value), null, indent))}${after}`
         const decoded = decode(text)
-        if (Either.isLeft(decoded)) throw new Error(`${decoded.left.issues}\n${text}`)
-        expect(decoded.right).toEqual(value)
+        expect(Either.getOrThrowWith(decoded, ({ issues }) => new Error(`${issues}\n${text}`))).toEqual(value)
       }
     )
   }

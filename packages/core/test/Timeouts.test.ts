@@ -1,7 +1,12 @@
 import { assert, describe, it } from "@effect/vitest"
-import { type Clock, Duration, Effect, Fiber, Schedule, Stream } from "effect"
 import { OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
 import * as T from "./support/mock.js"
 
 const minute = 60_000

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc, Schema } from "effect"
 import { TokenUsage } from "effect-opencode"
+import * as fc from "effect/FastCheck"
+import * as Schema from "effect/Schema"
 
 const count = fc.nat(1_000_000)
 const usage: fc.Arbitrary<TokenUsage.TokenUsage> = fc.record({

@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, FastCheck as fc } from "effect"
 import { RunEvent, RunResult, TokenUsage, Tool } from "effect-opencode"
+import * as Duration from "effect/Duration"
+import * as fc from "effect/FastCheck"
 import { readdirSync, readFileSync } from "node:fs"
 import { json, jsonObject } from "./support/arbitraries.js"
 import { eventsOf } from "./support/facts.js"

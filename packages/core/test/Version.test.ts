@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc, Schema } from "effect"
 import { Version } from "effect-opencode"
+import * as fc from "effect/FastCheck"
+import * as Schema from "effect/Schema"
 
 const version = fc.tuple(fc.nat(50), fc.nat(50), fc.nat(50)).map(([a, b, c]) => Version.make(a, b, c))
 

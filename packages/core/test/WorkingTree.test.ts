@@ -1,9 +1,10 @@
-import type { CommandExecutor } from "@effect/platform"
-import { NodeContext } from "@effect/platform-node"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import type * as CommandExecutor from "@effect/platform/CommandExecutor"
+import type * as FileSystem from "@effect/platform/FileSystem"
 import { describe, expect, it } from "@effect/vitest"
-import type { Scope } from "effect"
-import { Effect } from "effect"
 import { WorkingTree } from "effect-opencode"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -37,8 +38,10 @@ const repository = Effect.tap(directory, (root) =>
 const names = (diff: string) =>
   [...diff.matchAll(/^(?:diff --git a\/.* b\/|Only in the working tree: )(.*)$/gm)].map((match) => match[1])
 
-const scoped = (name: string, body: Effect.Effect<void, unknown, CommandExecutor.CommandExecutor | Scope.Scope>) =>
-  it.scopedLive(name, () => Effect.provide(body, NodeContext.layer))
+const scoped = (
+  name: string,
+  body: Effect.Effect<void, unknown, CommandExecutor.CommandExecutor | FileSystem.FileSystem | Scope.Scope>
+) => it.scopedLive(name, () => Effect.provide(body, NodeContext.layer))
 
 describe("diff", () => {
   scoped(
@@ -210,6 +213,28 @@ describe("diff", () => {
             process.env["PATH"] = PATH
           })
       )
+    })
+  )
+})
+
+describe("remove", () => {
+  scoped(
+    "removes read-only directories, and follows no links",
+    Effect.gen(function*() {
+      const root = yield* directory
+      const kept = yield* directory
+      put(kept, "file", "")
+      const removed = path.join(root, "removed")
+      put(removed, "module/cache/go.mod", "module x")
+      fs.symlinkSync(kept, path.join(removed, "module", "link"))
+      fs.chmodSync(kept, 0o500)
+      for (const name of ["module/cache", "module"]) fs.chmodSync(path.join(removed, name), 0o500)
+      yield* WorkingTree.remove(removed)
+      yield* WorkingTree.remove(removed)
+      expect(fs.readdirSync(root)).toEqual([])
+      expect(fs.readdirSync(kept)).toEqual(["file"])
+      expect(fs.statSync(kept).mode & 0o777).toBe(0o500)
+      fs.chmodSync(kept, 0o700)
     })
   )
 })

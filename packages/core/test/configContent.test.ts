@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc, Redacted } from "effect"
 import { RunConfig } from "effect-opencode"
+import * as fc from "effect/FastCheck"
+import * as Redacted from "effect/Redacted"
 import * as configContent from "../src/internal/opencode/configContent.js"
 import * as permissionOrder from "../src/internal/opencode/v1/permissionOrder.js"
 import * as arbitraries from "./support/arbitraries.js"

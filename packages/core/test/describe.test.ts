@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc } from "effect"
 import { RunEvent } from "effect-opencode"
+import * as fc from "effect/FastCheck"
 import * as arbitraries from "./support/arbitraries.js"
 
 const say = (wire: { readonly [key: string]: unknown }): string => RunEvent.describe(RunEvent.fromWire(wire))

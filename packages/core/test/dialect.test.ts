@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Option } from "effect"
 import { Version } from "effect-opencode"
+import * as Option from "effect/Option"
 import * as dialect from "../src/internal/opencode/dialect.js"
 import type { OptionEntry } from "../src/internal/opencode/dialect.js"
 import * as dialects from "../src/internal/opencode/dialects.js"

@@ -1,20 +1,27 @@
 import { describe, expect, it } from "@effect/vitest"
-import { OpenCodeError, RunConfig, RunResult } from "effect-opencode"
+import { OpenCodeError, RunConfig, RunEvent, RunResult, Transcript } from "effect-opencode"
+import * as Schema from "effect/Schema"
 import * as NodeFs from "node:fs"
 import * as NodeUrl from "node:url"
 
 const read = (path: string): string =>
   NodeFs.readFileSync(NodeUrl.fileURLToPath(new URL(`../../../${path}`, import.meta.url)), "utf8")
 
-/** The names in the first column of a table, which is found by the first of them. */
-const namesOf = (first: string): ReadonlyArray<string> => {
-  const lines = read("README.md").split("\n")
+const codeIn = (text: string): ReadonlyArray<string> => [...text.matchAll(/`([^`]+)`/g)].map(([, code]) => code!)
+
+/** The code in each cell of a table, without remarks in parentheses. The table is found by the first code in it. */
+const rowsOf = (file: string, first: string): ReadonlyArray<ReadonlyArray<ReadonlyArray<string>>> => {
+  const lines = read(file).split("\n")
   const begin = lines.findIndex((line) => line.startsWith(`| \`${first}\``))
   const end = lines.findIndex((line, index) => index > begin && !line.startsWith("|"))
-  return lines.slice(begin, end).flatMap((line) =>
-    [...line.split("|")[1]!.matchAll(/`([^`]+)`/g)].map(([, name]) => name!)
+  return lines.slice(begin, end === -1 ? undefined : end).map((line) =>
+    line.split("|").slice(1, -1).map((cell) => codeIn(cell.replace(/\([^)]*\)/g, "")))
   )
 }
+
+/** The names in the first column of a table. */
+const namesOf = (first: string, file = "README.md"): ReadonlyArray<string> =>
+  rowsOf(file, first).flatMap(([names]) => names!)
 
 /** The fields that an interface declares itself. */
 const fieldsOf = (path: string, name: string): ReadonlyArray<string> => {
@@ -32,10 +39,17 @@ const below = (names: ReadonlyArray<string>, head: string): ReadonlyArray<string
 
 const sorted = (names: Iterable<string>): ReadonlyArray<string> => [...names].sort()
 
+const events = Object.entries(RunEvent).flatMap(([tag, value]) =>
+  Schema.isSchema(value) && "fields" in value ? [[tag, value.fields] as const] : []
+)
+
+const errors = OpenCodeError.OpenCodeError.members.map((member) =>
+  [member.identifier.replace("effect-opencode/", ""), member.fields] as const
+)
+
 describe("the tables of README.md name exactly what there is", () => {
   it("errors", () => {
-    const tags = OpenCodeError.OpenCodeError.members.map((member) => member.identifier.replace("effect-opencode/", ""))
-    expect(sorted(namesOf("OpenCodeBinaryNotFoundError"))).toEqual(sorted(tags))
+    expect(sorted(namesOf("OpenCodeBinaryNotFoundError"))).toEqual(sorted(errors.map(([tag]) => tag)))
   })
 
   it("fields of a result", () => {
@@ -58,5 +72,71 @@ describe("the tables of README.md name exactly what there is", () => {
 
   it("configuration of a run", () => {
     expect(sorted(namesOf("agent"))).toEqual(sorted(Object.keys(RunConfig.RunConfig.fields)))
+  })
+})
+
+/** The fields of a Schema as the documents write them: a question mark follows the name of an optional one. */
+const written = (fields: { readonly [name: string]: unknown }): ReadonlyArray<string> =>
+  sorted(
+    Object.entries(fields).filter(([name]) => name !== "_tag").map(([name, field]) =>
+      Schema.isPropertySignature(field) && String(field).startsWith("PropertySignature<\"?:\"") ? `${name}?` : name
+    )
+  )
+
+/** The code of a sentence, which is found by its beginning. */
+const sentence = (file: string, begin: string, end: string): ReadonlyArray<string> => {
+  const [, rest] = read(file).split(begin)
+  return codeIn(rest!.slice(0, rest!.indexOf(end)))
+}
+
+describe("the documents name exactly the fields that there are", () => {
+  const tables = (first: string) =>
+    Object.fromEntries(
+      rowsOf("docs/fields.md", first).map((cells) => [cells[0]![0], sorted(cells.at(-1)!)] as const)
+    )
+
+  it("of each event", () => {
+    expect(tables("StepStart")).toEqual(
+      Object.fromEntries(events.map(([tag, fields]) => [tag, written(fields)]))
+    )
+  })
+
+  it("of each error", () => {
+    expect(tables("OpenCodeBinaryNotFoundError")).toEqual(
+      Object.fromEntries(errors.map(([tag, fields]) => [tag, written(fields)]))
+    )
+  })
+
+  it("of the state in an error", () => {
+    expect(sorted(namesOf("runId", "docs/fields.md"))).toEqual(written(OpenCodeError.RunSnapshot.fields))
+  })
+
+  it("of the first and the last line of a run in a transcript", () => {
+    for (const { fields } of [Transcript.Start, Transcript.End]) {
+      const type = fields.type.literals[0]
+      const documented = rowsOf("docs/sessions.md", "effect-opencode/run_start").find(([types]) => types![0] === type)
+      expect(sorted(documented!.at(-1)!)).toEqual(sorted(Object.keys(fields).filter((field) => field !== "type")))
+    }
+  })
+
+  it("of a run read from a transcript", () => {
+    expect(sorted(sentence("docs/sessions.md", "returns the run that began last:", "."))).toEqual(
+      sorted(fieldsOf("Transcript", "Recorded"))
+    )
+  })
+})
+
+describe("the sentences of README.md name exactly", () => {
+  it("the events", () => {
+    const named = sentence("README.md", "\nEvents are ", "\n\n").filter((name) => /^[A-Z]\w+$/.test(name))
+    expect(sorted(new Set(named.filter((name) => name !== "OpenCodeIncompleteError")))).toEqual(
+      sorted(events.map(([tag]) => tag))
+    )
+  })
+
+  it("the kinds of a session error", () => {
+    // An aborted session is an OpenCodeCancelledError.
+    const kinds = RunEvent.SessionErrorKind.literals.filter((kind) => kind !== "aborted")
+    expect(sentence("README.md", "The `kind` of an `OpenCodeSessionError`: ", ".")).toEqual(kinds)
   })
 })

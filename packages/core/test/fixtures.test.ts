@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Schema } from "effect"
 import { RunEvent, RunResult } from "effect-opencode"
+import * as Schema from "effect/Schema"
 import { eventsOf } from "./support/facts.js"
 import * as fixtures from "./support/fixtures.js"
 

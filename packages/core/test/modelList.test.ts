@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc } from "effect"
 import type { RunConfig } from "effect-opencode"
+import * as fc from "effect/FastCheck"
 import * as modelList from "../src/internal/launch/modelList.js"
 import { isObject } from "../src/internal/util/object.js"
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc } from "effect"
 import { RunEvent, RunResult } from "effect-opencode"
+import * as fc from "effect/FastCheck"
 import * as decode from "../src/internal/opencode/decode.js"
 import * as arbitraries from "./support/arbitraries.js"
 import * as fixtures from "./support/fixtures.js"

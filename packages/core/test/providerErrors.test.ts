@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, FastCheck as fc } from "effect"
 import { RunEvent } from "effect-opencode"
+import * as Duration from "effect/Duration"
+import * as fc from "effect/FastCheck"
 import * as providerErrors from "../src/internal/opencode/providerErrors.js"
 
 type Row = readonly [kind: RunEvent.SessionErrorKind, status: number | undefined, message: string, body?: string]

@@ -1,8 +1,11 @@
 import { assert, describe, it } from "@effect/vitest"
-import type { Clock } from "effect"
-import { Duration, Effect, Fiber, TestClock } from "effect"
 import { OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import type * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/TestClock"
 import * as rateGate from "../src/internal/run/rateGate.js"
 import * as T from "./support/mock.js"
 

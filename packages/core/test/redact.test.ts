@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc, Redacted } from "effect"
 import type { RunConfig } from "effect-opencode"
+import * as fc from "effect/FastCheck"
+import * as Redacted from "effect/Redacted"
 import * as redact from "../src/internal/opencode/redact.js"
 import * as secretSearch from "../src/internal/opencode/secretSearch.js"
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc } from "effect"
 import { Permission, RunConfig } from "effect-opencode"
+import * as fc from "effect/FastCheck"
 import * as configContent from "../src/internal/opencode/configContent.js"
 import * as ruleMerge from "../src/internal/opencode/ruleMerge.js"
 import * as permissionOrder from "../src/internal/opencode/v1/permissionOrder.js"

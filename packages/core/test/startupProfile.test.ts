@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Redacted } from "effect"
 import { OpenCode } from "effect-opencode"
+import * as Effect from "effect/Effect"
+import * as Redacted from "effect/Redacted"
 import * as NodeFs from "node:fs"
 import * as NodePath from "node:path"
 import { optionIn } from "./support/facts.js"

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc } from "effect"
 import { RunEvent } from "effect-opencode"
 import { Events } from "effect-opencode-testing"
+import * as fc from "effect/FastCheck"
 import * as stderr from "../src/internal/opencode/stderr.js"
 import * as summary from "../src/internal/opencode/summary.js"
 import * as stderrFacts from "../src/internal/opencode/v1/stderrFacts.js"

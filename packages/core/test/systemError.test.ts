@@ -1,8 +1,8 @@
-import { Error as PlatformError } from "@effect/platform"
+import * as PlatformError from "@effect/platform/Error"
 import { assert, describe, it } from "@effect/vitest"
-import { Effect } from "effect"
 import { OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as Effect from "effect/Effect"
 import * as systemError from "../src/internal/util/systemError.js"
 import * as T from "./support/mock.js"
 

@@ -1,5 +1,5 @@
 import { assert, describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc } from "effect"
+import * as fc from "effect/FastCheck"
 import * as redact from "../src/internal/opencode/redact.js"
 import * as tail from "../src/internal/util/tail.js"
 

@@ -1,7 +1,14 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Exit, Fiber, Metric, Option, Schedule, Stream, Tracer } from "effect"
 import { OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Metric from "effect/Metric"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
+import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
 import * as telemetry from "../src/internal/run/telemetry.js"
 import * as T from "./support/mock.js"
 
@@ -110,7 +117,7 @@ describe("spans", () => {
       assert.strictEqual(run!.end, "success")
       const [attempt] = named(spans, "OpenCode.attempt")
       assert.strictEqual(attempt!.parent, "OpenCode.run")
-      assert.deepStrictEqual(attempt!.attributes, { "opencode.attempt": 1 })
+      assert.deepStrictEqual(attempt!.attributes, { "opencode.run.id": id, "opencode.attempt": 1 })
       assert.strictEqual(attempt!.end, "success")
     }).pipe(Effect.provide(T.layer([conversation]))))
 

@@ -1,8 +1,11 @@
 /** Tokens at a cost of 0 are tokens at an unknown cost, which no limit in dollars can bound. */
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Logger, LogLevel, Schema } from "effect"
 import { FleetBudget, OpenCode, OpenCodeError, RunEvent, RunOptions, RunResult } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as Effect from "effect/Effect"
+import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
+import * as Schema from "effect/Schema"
 import * as fs from "node:fs"
 import * as F from "./server/fake.js"
 import * as T from "./support/mock.js"

@@ -1,6 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Duration, Either, FastCheck as fc, Schema } from "effect"
 import { OpenCodeError, RunEvent } from "effect-opencode"
+import * as Duration from "effect/Duration"
+import * as Either from "effect/Either"
+import * as fc from "effect/FastCheck"
+import * as Schema from "effect/Schema"
 import * as verdicts from "../src/internal/opencode/verdict.js"
 import * as arbitraries from "./support/arbitraries.js"
 import { code, eventsOf, facts, lost, signal, stderrOf, sum } from "./support/facts.js"
@@ -30,9 +33,10 @@ const timeout = (phase: "startup" | "idle"): Outcome => ({ tag: "OpenCodeTimeout
 const agent: Outcome = { tag: "OpenCodeConfigError", path: "agent" }
 const steps: Outcome = { tag: "OpenCodeBudgetError", limit: "steps" }
 
-const outcomeOf = (decided: Either.Either<verdicts.Finished, OpenCodeError.OpenCodeError>): Outcome => {
-  if (Either.isRight(decided)) return success(decided.right.finishReason)
-  const error = decided.left
+const outcomeOf = (decided: Either.Either<verdicts.Finished, OpenCodeError.OpenCodeError>): Outcome =>
+  Either.match(decided, { onLeft: outcomeOfError, onRight: ({ finishReason }) => success(finishReason) })
+
+const outcomeOfError = (error: OpenCodeError.OpenCodeError): Outcome => {
   switch (error._tag) {
     case "OpenCodeSessionError":
       return session(error.kind, error.statusCode)
@@ -707,24 +711,26 @@ describe("Verdict", () => {
     it.prop("lead to exactly one outcome, always the same, that survives JSON", any, (input) => {
       const decided = verdicts.decide(facts(input))
       expect(outcomeOf(verdicts.decide(facts(input)))).toEqual(outcomeOf(decided))
-      if (Either.isLeft(decided)) {
-        const wire = Schema.encodeSync(OpenCodeError.OpenCodeError)(decided.left)
+      const error = Either.getOrUndefined(Either.flip(decided))
+      if (error !== undefined) {
+        const wire = Schema.encodeSync(OpenCodeError.OpenCodeError)(error)
         const back = Schema.decodeUnknownSync(OpenCodeError.OpenCodeError)(JSON.parse(JSON.stringify(wire)))
-        expect(back._tag).toBe(decided.left._tag)
-        expect(back.message).toBe(decided.left.message)
+        expect(back._tag).toBe(error._tag)
+        expect(back.message).toBe(error.message)
       }
     }, { fastCheck: { numRuns: 300 } })
 
     it.prop("are a success only where the conversation finished and nothing is left", any, (input) => {
       const decided = verdicts.decide(facts(input))
       const evidence = sum(input.events)
-      if (Either.isRight(decided)) {
+      const finished = Either.getOrUndefined(decided)
+      if (finished !== undefined) {
         expect(input.guard?._tag ?? "ExitGrace").toBe("ExitGrace")
         expect(input.survivors).toEqual([])
         expect(evidence.pendingError).toBeUndefined()
         expect(evidence.finished).toBe(true)
-        expect(["stop", "length", "content-filter"]).toContain(decided.right.finishReason)
-        expect(decided.right.forced).toBe(input.guard !== undefined)
+        expect(["stop", "length", "content-filter"]).toContain(finished.finishReason)
+        expect(finished.forced).toBe(input.guard !== undefined)
       }
     }, { fastCheck: { numRuns: 300 } })
 

@@ -1,8 +1,10 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Effect, Stream, TestClock } from "effect"
 import { OpenCode } from "effect-opencode"
 import type { RunEvent } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/TestClock"
 import * as T from "./support/mock.js"
 
 const failedAttempt = (reason: string) =>

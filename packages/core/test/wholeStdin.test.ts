@@ -40,3 +40,26 @@ describe("a long prompt", () => {
     expect(run([], "/nowhere")).toEqual({ length: 5000, files: [] })
   })
 })
+
+describe("a program without stdin that is held", () => {
+  const directory = () => NodeFs.mkdtempSync(NodePath.join(NodeOs.tmpdir(), "whole-stdin-"))
+  const start = (input: string, place: string) => {
+    const { binary, invocation } = wholeStdin.guarded(
+      { binary: process.execPath, invocation: { args: ["-p", "`<${fs.readFileSync(0)}>`"], env: {}, stdin: "" } },
+      { file: NodePath.join(place, ".prompt"), actsOnNothing: true, isHeld: true }
+    )
+    expect(invocation.stdin).toBe("\n")
+    const { status, stdout } = NodeChildProcess.spawnSync(binary, [...invocation.args], { input, encoding: "utf8" })
+    return { status, stdout: stdout.trim(), files: NodeFs.readdirSync(place) }
+  }
+
+  it("starts with an empty stdin once it is released, and never if its starter dies before", () => {
+    const place = directory()
+    try {
+      expect(start("\n", place)).toEqual({ status: 0, stdout: "<>", files: [] })
+      expect(start("", place)).toEqual({ status: 1, stdout: "", files: [] })
+    } finally {
+      NodeFs.rmSync(place, { recursive: true })
+    }
+  })
+})

@@ -1,8 +1,12 @@
-import type { CommandExecutor, Error as PlatformError, FileSystem, HttpServer, Path } from "@effect/platform"
-import type { Layer } from "effect"
+import type * as CommandExecutor from "@effect/platform/CommandExecutor"
+import type * as PlatformError from "@effect/platform/Error"
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as HttpServer from "@effect/platform/HttpServer"
+import type * as Path from "@effect/platform/Path"
 import type { OpenCode } from "effect-opencode"
 import type { MockCommandExecutor } from "effect-opencode-testing"
 import { FaultyOpenCode, ModelProvider, OpenCodeTest, Recording } from "effect-opencode-testing"
+import type * as Layer from "effect/Layer"
 import { describe, expect, it } from "tstyche"
 
 describe("layers", () => {

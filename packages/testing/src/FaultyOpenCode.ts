@@ -38,6 +38,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
 import * as Events from "./Events.js"
+import { withDefault } from "./internal/schemas.js"
 
 const Signal = Schema.Literal("SIGTERM", "SIGINT", "SIGHUP", "SIGKILL", "SIGQUIT")
 
@@ -102,10 +103,10 @@ export interface Script extends Schema.Schema.Type<typeof Script> {}
  */
 export const Scenario = Schema.Struct({
   /** What `--version` prints. */
-  version: Schema.optionalWith(Schema.String, { default: () => "1.18.33" }),
-  models: Schema.optionalWith(Schema.Array(Schema.String), { default: () => ["fake/m1"] }),
+  version: withDefault(Schema.String, () => "1.18.33"),
+  models: withDefault(Schema.Array(Schema.String), () => ["fake/m1"]),
   /** Milliseconds after which a process always ends, with code 87. */
-  lifetime: Schema.optionalWith(Schema.Number, { default: () => 300_000 }),
+  lifetime: withDefault(Schema.Number, () => 300_000),
   /** The first matching case is played. */
   cases: Schema.Array(Schema.Struct({
     /** Text in the prompt. Default: any prompt matches. */

@@ -52,6 +52,7 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import { type Line, Lines } from "./internal/lines.js"
 import * as Quote from "./internal/quote.js"
+import { withDefault } from "./internal/schemas.js"
 import { started } from "./internal/started.js"
 import * as unscripted from "./internal/unscripted.js"
 import * as Utf8 from "./internal/utf8.js"
@@ -64,7 +65,7 @@ const Output = Schema.Struct({
   type: Schema.Literal("stdout", "stderr"),
   line: Schema.String,
   /** True if the line ended with a line feed. */
-  ended: Schema.optionalWith(Schema.Boolean, { default: () => true })
+  ended: withDefault(Schema.Boolean, () => true)
 })
 
 /**
@@ -151,7 +152,8 @@ export const prompt = (recording: Recording): string =>
 
 const promptOf = (args: ReadonlyArray<string>, stdin: string): string => {
   const separator = args.indexOf("--")
-  return stdin !== "" || separator < 0 ? stdin : args.slice(separator + 1).join(" ")
+  // A line feed alone releases a process that has its prompt in the arguments.
+  return (stdin !== "" && stdin !== "\n") || separator < 0 ? stdin : args.slice(separator + 1).join(" ")
 }
 
 const decodeEntry = Schema.decodeUnknownOption(Schema.parseJson(Entry))

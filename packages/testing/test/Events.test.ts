@@ -1,7 +1,9 @@
 import { assert, describe, it } from "@effect/vitest"
-import { Duration, Either, Schema } from "effect"
 import { RunEvent, RunResult } from "effect-opencode"
 import { Events } from "effect-opencode-testing"
+import * as Duration from "effect/Duration"
+import * as Either from "effect/Either"
+import * as Schema from "effect/Schema"
 import { readFileSync } from "node:fs"
 
 const read = (name: string) => readFileSync(new URL(`fixtures/1.18.33/${name}`, import.meta.url), "utf8")

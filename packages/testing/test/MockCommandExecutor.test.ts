@@ -1,7 +1,19 @@
-import { Command, CommandExecutor, Error as PlatformError } from "@effect/platform"
+import * as Command from "@effect/platform/Command"
+import * as CommandExecutor from "@effect/platform/CommandExecutor"
+import * as PlatformError from "@effect/platform/Error"
 import { assert, describe, it } from "@effect/vitest"
-import { Chunk, Deferred, Effect, Exit, Fiber, Layer, Option, Scope, Sink, Stream, TestClock } from "effect"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as Chunk from "effect/Chunk"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Scope from "effect/Scope"
+import * as Sink from "effect/Sink"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/TestClock"
 
 const kib = (count: number): Uint8Array => new Uint8Array(count * 1024)
 

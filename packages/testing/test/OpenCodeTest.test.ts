@@ -1,7 +1,16 @@
 import { addEqualityTesters, describe, expect, it } from "@effect/vitest"
-import { Cause, Chunk, Deferred, Duration, Effect, Exit, Fiber, Schema, Stream, TestClock } from "effect"
 import { OpenCode, OpenCodeError, RunConfig, RunEvent, RunResult } from "effect-opencode"
 import { Events, MockCommandExecutor, OpenCodeTest } from "effect-opencode-testing"
+import * as Cause from "effect/Cause"
+import * as Chunk from "effect/Chunk"
+import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
+import * as TestClock from "effect/TestClock"
 
 addEqualityTesters()
 

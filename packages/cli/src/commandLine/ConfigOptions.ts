@@ -5,7 +5,6 @@
 import type * as OpenCode from "effect-opencode/OpenCode"
 import * as Permission from "effect-opencode/Permission"
 import * as Redaction from "effect-opencode/Redaction"
-import type { RunConfig } from "effect-opencode/RunConfig"
 import type { RunOptions } from "effect-opencode/RunOptions"
 import * as Config from "effect/Config"
 import type * as Duration from "effect/Duration"
@@ -13,12 +12,11 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import * as dotenv from "../host/dotenv.js"
 import * as utf8 from "../host/utf8.js"
-import type { Group } from "./commandLine.js"
-import * as dotenv from "./dotenv.js"
 import { given } from "./given.js"
 import * as options from "./options.js"
-import { choice, either, invalid, optional, parsed, required, text, texts, toggle } from "./options.js"
+import { choice, either, group, invalid, optional, parsed, required, text, texts, toggle } from "./options.js"
 import * as values from "./values.js"
 
 /** `undefined` if not given, so that the default of the layer applies. */
@@ -26,10 +24,10 @@ const flag = (name: string, description: string): options.Option<boolean | undef
   options.map(options.flag(name, description), (given) => given ? true : undefined)
 
 const duration = (name: string, description: string): options.Option<Duration.Duration | undefined> =>
-  parsed(name, "time", description, values.duration)
+  parsed(values.duration, name, "time", description)
 
 const number = (name: string, description: string): options.Option<number | undefined> =>
-  parsed(name, "n", description, values.number)
+  parsed(values.number, name, "n", description)
 
 const readFile = (name: string, file: string) =>
   Effect.mapError(utf8.readFile(file), ({ message }) => invalid(`--${name}: the file ${message}`))
@@ -78,7 +76,7 @@ const permission = options.mapEffect(
       if (profile !== undefined) return profile
       if (/^[\w-]+$/.test(given)) {
         return yield* Effect.fail(
-          invalid(`--permission: unknown profile "${given}"; it must be one of ${Object.keys(profiles).join(", ")}`)
+          invalid(`--permission: unknown profile "${given}"; must be one of ${Object.keys(profiles).join(", ")}`)
         )
       }
       const text = given.startsWith("@") ? yield* readFile("permission", given.slice(1)) : given
@@ -146,52 +144,7 @@ const extraEnv = options.mapEffect(
 )
 
 const object = (value: unknown): Either.Either<{ readonly [key: string]: unknown }, string> =>
-  values.isObject(value) ? Either.right(value) : Either.left("it must be a JSON object")
-
-/** The option for each field of `RunConfig`. */
-const config = {
-  agent: text("agent", "name", "The primary agent. Default: OpenCode's."),
-  model: text("m, model", "provider/model", "The model. Default: OpenCode's."),
-  variant: text("variant", "name", "The model's variant, such as its reasoning effort."),
-  thinking: flag("thinking", "Show the model's reasoning."),
-  command: text("command", "name", "A slash command; the prompt is its arguments and may be left out."),
-  title: text("title", "text", "The session's title. Without it, OpenCode asks the model for one, an extra call."),
-  files: texts("files", "file", "A file to attach. Can be repeated."),
-  instructions: texts("instructions", "file|glob", "An instruction file for the agent. Can be repeated."),
-  permission,
-  auto: flag("auto", "Approve what would be asked; deny rules still apply. OpenCode 1.14 and later."),
-  tools: json("tools", "OpenCode's `tools` configuration.", object),
-  mcp: json("mcp", "OpenCode's `mcp` configuration.", object),
-  configOverrides: json("config-overrides", "Any part of OpenCode's configuration.", object),
-  sessionId: text("session-id", "id", "Continue this session. Implies --isolation none."),
-  continueSession: flag("continue-session", "Continue the last session. Implies --isolation none."),
-  fork: flag("fork", "Continue a copy of the session; the original stays unchanged."),
-  share: flag("share", "Publish the session."),
-  pure: flag("pure", "Load no external plugins. OpenCode 1.14 and later."),
-  attach: text("attach", "url", "Use a running OpenCode server."),
-  username: text("username", "name", "The server's user name. Default: opencode."),
-  password,
-  dir: text("dir", "directory", "The directory that OpenCode changes to; with --attach, a directory on the server."),
-  port: number("port", "The port of OpenCode's own server. Default: a free one."),
-  extraEnv,
-  disableAutoupdate: toggle(
-    "disable-autoupdate",
-    "Keep OpenCode from updating itself. The default.",
-    "Let OpenCode update itself."
-  ),
-  startupProfile: choice(
-    "startup-profile",
-    ["full", "fast"],
-    "fast: give OpenCode only the models that the run names, download no model list, ask for no title. Default: full."
-  ),
-  printLogs: toggle(
-    "print-logs",
-    "Make OpenCode log. The default, at level ERROR, which reports failing providers.",
-    "Keep OpenCode from logging."
-  ),
-  logLevel: choice("log-level", ["DEBUG", "INFO", "WARN", "ERROR"], "The level of OpenCode's log. Default: ERROR."),
-  extraArgs: texts("extra-args", "argument", "A further argument for `opencode run`. Can be repeated.")
-} satisfies { readonly [Field in keyof RunConfig]-?: options.Option<RunConfig[Field]> }
+  values.isObject(value) ? Either.right(value) : Either.left("must be a JSON object")
 
 const budget = options.map(
   options.all({
@@ -208,43 +161,94 @@ const budget = options.map(
   (limits) => Object.values(limits).every((limit) => limit === undefined) ? undefined : limits
 )
 
-/** The options for the other fields of `RunOptions`. */
-const limits = {
-  cwd: text("cwd", "directory", "The working directory. Default: the current directory."),
-  timeout: duration("timeout", "Time limit for the whole run. Default: 2 hours."),
-  startupTimeout: duration("startup-timeout", "Time limit for the first event. Default: 4 minutes."),
-  idleTimeout: duration(
-    "idle-timeout",
-    "Maximum time between events, so also for a single tool call. Default: 30 minutes."
-  ),
-  exitGrace: duration("exit-grace", "How long OpenCode may take to exit after it has finished. Default: 30 seconds."),
-  budget,
-  maxProviderRetries: number(
-    "max-provider-retries",
-    "End the run after this many consecutive failed requests to the provider. Default: 10."
-  ),
-  promptVia: choice("prompt-via", ["stdin", "argv"], "How the prompt reaches OpenCode. Default: stdin."),
-  recover: choice(
-    "recover",
-    ["export"],
-    "Export the session to recover an end of the conversation that OpenCode lost."
-  ),
-  usage: choice(
-    "usage",
-    ["deep"],
-    "Include tokens and cost of sub-agents, which starts OpenCode once more for each."
-  )
+/** Options of a run that are not on the command line, because they belong to a command or to a program. */
+export type NotOnCommandLine = "onEvent" | "onStart" | "keepRaw" | "transcript" | "runId" | "isolation"
+
+/** The option for each field of `RunOptions`. */
+const fields = {
+  ...group("Agent", {
+    agent: text("agent", "name", "The primary agent. Default: OpenCode's."),
+    model: text("m, model", "provider/model", "The model. Default: OpenCode's."),
+    variant: text("variant", "name", "The model's variant, such as its reasoning effort."),
+    thinking: flag("thinking", "Show the model's reasoning."),
+    command: text("command", "name", "A slash command; the prompt is its arguments and may be left out."),
+    title: text("title", "text", "The session's title. Without it, OpenCode asks the model for one, an extra call."),
+    files: texts("files", "file", "A file to attach. Can be repeated."),
+    instructions: texts("instructions", "file|glob", "An instruction file for the agent. Can be repeated."),
+    cwd: text("cwd", "directory", "The working directory. Default: the current directory.")
+  }),
+  ...group("Permissions", {
+    permission,
+    auto: flag("auto", "Approve what would be asked; deny rules still apply. OpenCode 1.14 and later.")
+  }),
+  ...group("Limits", {
+    timeout: duration("timeout", "Time limit for the whole run. Default: 2 hours."),
+    startupTimeout: duration("startup-timeout", "Time limit for the first event. Default: 4 minutes."),
+    idleTimeout: duration(
+      "idle-timeout",
+      "Maximum time between events, so also for a single tool call. Default: 30 minutes."
+    ),
+    exitGrace: duration("exit-grace", "How long OpenCode may take to exit after it has finished. Default: 30 seconds."),
+    budget,
+    maxProviderRetries: number(
+      "max-provider-retries",
+      "End the run after this many consecutive failed requests to the provider. Default: 10."
+    )
+  }),
+  ...group("Session", {
+    sessionId: text("session-id", "id", "Continue this session. Implies --isolation none."),
+    continueSession: flag("continue-session", "Continue the last session. Implies --isolation none."),
+    fork: flag("fork", "Continue a copy of the session; the original stays unchanged."),
+    share: flag("share", "Publish the session.")
+  }),
+  ...group("Result", {
+    recover: choice(
+      "recover",
+      ["export"],
+      "Export the session to recover an end of the conversation that OpenCode lost."
+    ),
+    usage: choice(
+      "usage",
+      ["deep"],
+      "Include tokens and cost of sub-agents, which starts OpenCode once more for each."
+    )
+  }),
+  ...group("OpenCode", {
+    extraEnv,
+    configOverrides: json("config-overrides", "Any part of OpenCode's configuration.", object),
+    tools: json("tools", "OpenCode's `tools` configuration.", object),
+    mcp: json("mcp", "OpenCode's `mcp` configuration.", object),
+    pure: flag("pure", "Load no external plugins. OpenCode 1.14 and later."),
+    disableAutoupdate: toggle("disable-autoupdate", "Whether OpenCode is kept from updating itself. Default: yes."),
+    startupProfile: choice(
+      "startup-profile",
+      ["full", "fast"],
+      "fast: give OpenCode only the models that the run names, download no model list, ask for no title. Default: full."
+    ),
+    promptVia: choice("prompt-via", ["stdin", "argv"], "How the prompt reaches OpenCode. Default: stdin."),
+    printLogs: toggle(
+      "print-logs",
+      "Whether OpenCode logs. Default: yes, at level ERROR, which reports failing providers."
+    ),
+    logLevel: choice("log-level", ["DEBUG", "INFO", "WARN", "ERROR"], "The level of OpenCode's log. Default: ERROR."),
+    extraArgs: texts("extra-args", "argument", "A further argument for `opencode run`. Can be repeated.")
+  }),
+  ...group("Server", {
+    attach: text("attach", "url", "Use a running OpenCode server."),
+    username: text("username", "name", "The server's user name. Default: opencode."),
+    password,
+    dir: text("dir", "directory", "The directory that OpenCode changes to; with --attach, a directory on the server."),
+    port: number("port", "The port of OpenCode's own server. Default: a free one.")
+  })
 } satisfies {
-  readonly [Field in keyof Omit<RunOptions, keyof RunConfig | "onEvent" | "keepRaw" | "transcript">]-?: options.Option<
-    RunOptions[Field]
-  >
+  readonly [Field in keyof Omit<RunOptions, NotOnCommandLine>]-?: options.Option<RunOptions[Field]>
 }
 
 /**
  * All options of a run except its prompt, `transcript` and `keepRaw`, which belong to the command. Fields that are not
  * given are absent.
  */
-export const run: options.Option<RunOptions> = options.map(options.all({ ...config, ...limits }), given)
+export const run: options.Option<RunOptions> = options.map(options.all(fields), given)
 
 /** The options of the layer for single runs. */
 export type ClientOptions = Pick<
@@ -265,39 +269,34 @@ const isolation = options.map(
 
 /** Options for the execution of runs: binary, data directory, environment, restarts. */
 export const client: options.Option<ClientOptions> = options.map(
-  options.all({
+  options.all(group("OpenCode", {
     binary: text(
       "binary",
       "file",
       "The OpenCode binary. Default: $OPENCODE_BINARY, opencode-ai in node_modules, or opencode on $PATH."
     ),
     version: parsed(
+      values.version,
       "opencode-version",
       "x.y.z",
-      "The version of the binary. Default: the binary is asked.",
-      values.version
+      "The version of the binary. Default: the binary is asked."
     ),
     isolation,
+    environment: choice(
+      "environment",
+      ["inherit", "reviewed"],
+      "Variables passed to OpenCode: inherit (all) or reviewed (those without secrets). Default: inherit."
+    ),
     retry: options.map(
-      parsed(
-        "retries",
-        "n",
-        "Restarts after OpenCode's database crashes at startup. Default: 2.",
-        values.count
-      ),
+      parsed(values.count, "retries", "n", "Restarts after OpenCode's database crashes at startup. Default: 2."),
       (times) =>
         times === undefined ? undefined : Schedule.intersect(Schedule.recurs(times), Schedule.spaced("1 second"))
     ),
     forceKillAfter: duration(
       "force-kill-after",
       "How long OpenCode may take to end after SIGTERM before it is killed. Default: 5 seconds."
-    ),
-    environment: choice(
-      "environment",
-      ["inherit", "reviewed"],
-      "Variables passed to OpenCode: inherit (all) or reviewed (those without secrets). Default: inherit."
     )
-  }),
+  })),
   given
 )
 
@@ -306,12 +305,12 @@ export type FleetOptions = Pick<OpenCode.Options, "startup" | "rateLimitGate">
 
 /** Options that limit how runs of a batch use the machine and the providers. */
 export const fleet: options.Option<FleetOptions> = options.map(
-  options.all({
+  options.all(group("Sharing the machine", {
     concurrency: parsed(
+      values.positiveOrUnbounded,
       "startup-concurrency",
       "n",
-      "Runs that may start at the same time; a start takes 4 seconds of processor time. Default: one for each processor; 1 if runs share a data directory or --startup-window is given.",
-      values.countOrUnbounded
+      "Runs that may start at the same time; a start takes 4 seconds of processor time. Default: one for each processor; 1 if runs share a data directory or --startup-window is given."
     ),
     window: duration(
       "startup-window",
@@ -322,7 +321,7 @@ export const fleet: options.Option<FleetOptions> = options.map(
       "rate-limit-wait",
       "How long to delay new starts if the provider does not say. Implies --rate-limit-gate. Default: 30 seconds."
     )
-  }),
+  })),
   ({ concurrency, fallback, rateLimitGate, window }) =>
     given({
       startup: concurrency === undefined && window === undefined ? undefined : given({ concurrency, window }),
@@ -337,64 +336,6 @@ export const settle = (client: ClientOptions, run: RunOptions): ClientOptions =>
     ? { ...client, isolation: "none" }
     : client
 
-/** The groups of options in help texts. */
-export const groups: ReadonlyArray<Group> = [
-  {
-    title: "Agent",
-    options: ["agent", "model", "variant", "thinking", "command", "title", "files", "instructions", "cwd"]
-  },
-  { title: "Permissions", options: ["permission", "auto"] },
-  {
-    title: "Limits",
-    options: [
-      "timeout",
-      "startup-timeout",
-      "idle-timeout",
-      "exit-grace",
-      "budget-steps",
-      "budget-cost",
-      "budget-tokens",
-      "budget-tool-calls",
-      "unpriced",
-      "max-provider-retries"
-    ]
-  },
-  { title: "Session", options: ["session-id", "continue-session", "fork", "share"] },
-  { title: "Result", options: ["recover", "usage"] },
-  {
-    title: "Sharing the machine",
-    options: ["startup-concurrency", "startup-window", "rate-limit-gate", "rate-limit-wait"]
-  },
-  {
-    title: "OpenCode",
-    options: [
-      "binary",
-      "opencode-version",
-      "isolation",
-      "environment",
-      "extra-env",
-      "extra-env-from",
-      "extra-env-file",
-      "config-overrides",
-      "tools",
-      "mcp",
-      "pure",
-      "disable-autoupdate",
-      "startup-profile",
-      "retries",
-      "force-kill-after",
-      "prompt-via",
-      "print-logs",
-      "log-level",
-      "extra-args"
-    ]
-  },
-  {
-    title: "Server",
-    options: ["attach", "username", "password-env", "password-file", "dir", "port"]
-  }
-]
-
 /** The options of fields with another name, or with several options. */
 const named: { readonly [path: string]: string } = {
   prompt: "the prompt",
@@ -407,7 +348,9 @@ const named: { readonly [path: string]: string } = {
   transcript: "--transcript"
 }
 
-const known = new Set(groups.flatMap(({ options }) => options))
+const known = new Set(
+  [run, client, fleet].flatMap(options.termsOf).flatMap(({ names }) => names.map((name) => name.replace(/^--/, "")))
+)
 
 const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)
 

@@ -27,7 +27,7 @@ export const duration = (text: string): Either.Either<Duration.Duration, string>
     ? /^\d/.test(trimmed) && /[a-z]$/.test(trimmed) ? Duration.decodeUnknown(trimmed) : Option.none()
     : Duration.decodeUnknown(`${short?.[1]} ${unit}`)
   return Option.match(decoded, {
-    onNone: () => Either.left("it must be a duration: 90s, 5m, 2h, \"5 minutes\" or infinity"),
+    onNone: () => Either.left("not a valid duration; use one like 90s, 5m, 2h, \"5 minutes\" or infinity"),
     onSome: Either.right
   })
 }
@@ -38,23 +38,24 @@ export const number = (text: string): Either.Either<number, string> => {
   if (trimmed === "infinity") return Either.right(Number.POSITIVE_INFINITY)
   return /^\d+(\.\d+)?$|^\.\d+$/.test(trimmed)
     ? Either.right(Number(trimmed))
-    : Either.left("it must be a number: 3, 0.25 or infinity")
+    : Either.left("must be a number, such as 3, 0.25 or infinity")
 }
 
-/** A whole number, 0 included. */
+/** An integer, 0 or greater. */
 export const count = (text: string): Either.Either<number, string> =>
-  /^\d+$/.test(text.trim()) ? Either.right(Number(text)) : Either.left("it must be a whole number")
+  /^\d+$/.test(text.trim()) ? Either.right(Number(text)) : Either.left("must be an integer, 0 or greater")
+
+export const positive = (text: string): Either.Either<number, string> =>
+  /^0*[1-9]\d*$/.test(text.trim()) ? Either.right(Number(text)) : Either.left("must be a positive integer")
 
 /** A positive integer, or `unbounded`. */
-export const countOrUnbounded = (text: string): Either.Either<number | "unbounded", string> => {
-  if (text.trim() === "unbounded") return Either.right("unbounded")
-  return /^0*[1-9]\d*$/.test(text.trim())
-    ? Either.right(Number(text))
-    : Either.left("it must be a positive integer or \"unbounded\"")
-}
+export const positiveOrUnbounded = (text: string): Either.Either<number | "unbounded", string> =>
+  text.trim() === "unbounded"
+    ? Either.right("unbounded")
+    : Either.mapLeft(positive(text), (reason) => `${reason} or "unbounded"`)
 
 export const version = (text: string): Either.Either<string, string> =>
-  Version.parse(text) !== undefined ? Either.right(text) : Either.left("it must be a version: 1.18.33")
+  Version.parse(text) !== undefined ? Either.right(text) : Either.left("not a valid version; use one like 1.18.33")
 
 /** The line and column of an offset, from 1. */
 export const position = (text: string, offset: number): { readonly line: number; readonly column: number } => {
@@ -68,9 +69,9 @@ export const json = (text: string): Either.Either<unknown, string> =>
     try: (): unknown => JSON.parse(text),
     catch: (error) => {
       const offset = /position (\d+)/.exec(error instanceof Error ? error.message : "")?.[1]
-      if (offset === undefined) return "it is not valid JSON"
+      if (offset === undefined) return "not valid JSON"
       const { column, line } = position(text, Number(offset))
-      return `it is not valid JSON (line ${line}, column ${column})`
+      return `not valid JSON (line ${line}, column ${column})`
     }
   })
 
@@ -82,7 +83,7 @@ export const pair = (text: string): Either.Either<readonly [string, string], str
   const at = text.indexOf("=")
   return at > 0
     ? Either.right([text.slice(0, at), text.slice(at + 1)])
-    : Either.left("it must be name=value")
+    : Either.left("must be name=value")
 }
 
 /** Whether a value is or contains a secret. */

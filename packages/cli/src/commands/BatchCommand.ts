@@ -39,19 +39,13 @@ import * as Report from "../report/Report.js"
 
 const limit = (name: string, description: string) =>
   parsed(
+    (text) => Either.filterOrLeft(values.number(text), (limit) => limit > 0, () => "must be greater than zero"),
     name,
     "n",
-    description,
-    (text) => Either.filterOrLeft(values.number(text), (limit) => limit > 0, () => "it must be greater than zero")
+    description
   )
 
-const count = (name: string, description: string) =>
-  parsed(
-    name,
-    "n",
-    description,
-    (text) => Either.filterOrLeft(values.count(text), (count) => count > 0, () => "it must be a positive integer")
-  )
+const count = (name: string, description: string) => parsed(values.positive, name, "n", description)
 
 const budget: options.Option<Budget | undefined> = options.map(
   options.all({
@@ -65,38 +59,40 @@ const budget: options.Option<Budget | undefined> = options.map(
 
 const given = options.all({
   words: options.args("jobs|file", "The job file: .jsonl, .json, .csv or .yaml. After --matrix, further axes."),
-  format: choice("format", JobFile.formats, "The format of the job file. Default: from its name."),
-  prompt: text("prompt", "template", "The prompt of every job; {{column}} inserts a column of the file."),
-  promptFile: text("prompt-file", "file", "A file with the prompt template."),
-  name: text("name", "template", "The names of the jobs. Default: the field name, or the start of the prompt."),
-  matrix: options.texts(
-    "matrix",
-    "axis=a,b",
-    "Run every job once for each value, or combination of values, of: model, agent, cwd, timeout, config.<option>, " +
-      "budget.<limit>, or a column that templates use. For several axes, list them or repeat the option."
-  ),
-  repeat: count("repeat", "How many times each job is run. Default: 1."),
-  jobs: count("jobs", "Jobs that run at the same time. Default: 4."),
-  output: text(
-    "o, output",
-    "file",
-    "The results file: a JSON line for each job, written when it ends. Default: <jobs>.results.jsonl next to the job file."
-  ),
-  resume: flag("resume", "Continue with an existing results file: jobs that have a result are not run again."),
-  retryFailed: flag("retry-failed", "With --resume: run failed jobs again."),
-  failFast: flag("fail-fast", "Start no further job after one has failed."),
-  budget,
-  worktree: flag("worktree", "Give each run a git worktree and a branch of its own."),
-  base: text("base", "revision", "With --worktree: the commit that worktrees start from. Default: HEAD."),
-  keepWorktrees: choice(
-    "keep-worktrees",
-    Worktree.keeps,
-    "With --worktree: worktrees to keep even if removing them would lose nothing. One with work in it is always " +
-      "kept. Default: none."
-  ),
-  report: text("report", "file", "Write an HTML report at the end, with every run's transcript."),
-  plain: flag("plain", "Print a line for each event, also on a terminal."),
-  dryRun: flag("dry-run", "List the jobs and start nothing."),
+  ...options.group("Options", {
+    format: choice("format", JobFile.formats, "The format of the job file. Default: from its name."),
+    prompt: text("prompt", "template", "The prompt of every job; {{column}} inserts a column of the file."),
+    promptFile: text("prompt-file", "file", "A file with the prompt template."),
+    name: text("name", "template", "The names of the jobs. Default: the field name, or the start of the prompt."),
+    matrix: options.texts(
+      "matrix",
+      "axis=a,b",
+      "Run every job once for each value, or combination of values, of: model, agent, cwd, timeout, config.<option>, " +
+        "budget.<limit>, or a column that templates use. For several axes, list them or repeat the option."
+    ),
+    repeat: count("repeat", "How many times each job is run. Default: 1."),
+    jobs: count("jobs", "Jobs that run at the same time. Default: 4."),
+    output: text(
+      "o, output",
+      "file",
+      "The results file: a JSON line for each job, written when it ends. Default: <jobs>.results.jsonl next to the job file."
+    ),
+    resume: flag("resume", "Continue with an existing results file: jobs that have a result are not run again."),
+    retryFailed: flag("retry-failed", "With --resume: run failed jobs again."),
+    failFast: flag("fail-fast", "Start no further job after one has failed."),
+    budget,
+    worktree: flag("worktree", "Give each run a git worktree and a branch of its own."),
+    base: text("base", "revision", "With --worktree: the commit that worktrees start from. Default: HEAD."),
+    keepWorktrees: choice(
+      "keep-worktrees",
+      Worktree.keeps,
+      "With --worktree: worktrees to keep even if removing them would lose nothing. One with work in it is always " +
+        "kept. Default: none."
+    ),
+    report: text("report", "file", "Write an HTML report at the end, with every run's transcript."),
+    plain: flag("plain", "Print a line for each event, also on a terminal."),
+    dryRun: flag("dry-run", "List the jobs and start nothing.")
+  }),
   run: ConfigOptions.run,
   client: ConfigOptions.client,
   fleet: ConfigOptions.fleet
@@ -255,7 +251,7 @@ export const command = commandLine.make(
   {
     name: "batch",
     description: "Runs many agents: the jobs of a file, once for each cell of a matrix.",
-    usage: "<jobs> [options]",
+    usage: "batch <jobs> [options]",
     examples: [
       ["effect-opencode batch files.csv --prompt \"Review {{file}}\" --permission read-only", "a run for each row"],
       [

@@ -17,12 +17,12 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import wrapAnsi from "wrap-ansi"
-import * as CliError from "../CliError.js"
 import type { ClientOptions } from "../commandLine/ConfigOptions.js"
 import * as values from "../commandLine/values.js"
 import { plural } from "../display/plural.js"
 import type { Style } from "../display/Style.js"
 import { padEnd } from "../display/terminalText.js"
+import * as Explanation from "../Explanation.js"
 import { Host } from "../host/Host.js"
 import * as containment from "./containment.js"
 import * as processes from "./orphans.js"
@@ -91,7 +91,7 @@ const warning = (message: string, advice: string): Found => ({ status: "warning"
 const problem = (message: string, advice: string | undefined): Found => ({ status: "problem", message, advice })
 
 const ofFailure = (cause: Cause.Cause<unknown>): Found => {
-  const { hint, message } = CliError.explain(cause)
+  const { hint, message } = Explanation.explain(cause)
   return problem(message, hint)
 }
 
@@ -104,16 +104,18 @@ const defectOf = (version: Version.Version): string | undefined => {
   return undefined
 }
 
-const binary = ({ client }: Options) =>
-  Effect.gen(function*() {
-    const found = yield* Effect.either(Binary.resolve(client.binary))
-    if (Either.isLeft(found)) {
-      return [problem(
-        found.left.message.replace(/ Install it .*$/, ""),
+const binary = (options: Options) =>
+  Effect.matchEffect(Binary.resolve(options.client.binary), {
+    onFailure: (error) =>
+      Effect.succeed([problem(
+        error.message.replace(/ Install it .*$/, ""),
         "npm install -g opencode-ai@1.18.33, or give its path with --binary or OPENCODE_BINARY"
-      )]
-    }
-    const file = found.right
+      )]),
+    onSuccess: (file) => installed(file, options)
+  })
+
+const installed = (file: string, { client }: Options) =>
+  Effect.gen(function*() {
     const version = yield* Effect.provide(
       Effect.flatMap(OpenCode.OpenCode, (service) => service.version),
       OpenCode.layer(client)
@@ -164,16 +166,19 @@ const credentials = Effect.gen(function*() {
   const findings: Array<Found> = []
   let count = 0
   if (file !== undefined && (yield* Effect.orElseSucceed(fileSystem.exists(file), () => false))) {
-    const read = Either.flatMap(
-      yield* Effect.either(Effect.mapError(fileSystem.readFileString(file), () => "it cannot be read")),
-      providersOf
+    yield* fileSystem.readFileString(file).pipe(
+      Effect.mapError(() => "it cannot be read"),
+      Effect.flatMap(providersOf),
+      Effect.match({
+        onFailure: (reason) => {
+          findings.push(problem(`The stored credentials in ${file} cannot be used: ${reason}.`, "opencode auth login"))
+        },
+        onSuccess: (providers) => {
+          count += providers.length
+          if (providers.length > 0) findings.push(ok(`stored for ${providers.join(", ")}`))
+        }
+      })
     )
-    if (Either.isLeft(read)) {
-      findings.push(problem(`The stored credentials in ${file} cannot be used: ${read.left}.`, "opencode auth login"))
-    } else if (read.right.length > 0) {
-      count += read.right.length
-      findings.push(ok(`stored for ${read.right.join(", ")}`))
-    }
     const info = yield* Effect.option(fileSystem.stat(file))
     if (platform !== "win32" && Option.exists(info, ({ mode }) => (mode & 0o077) !== 0)) {
       findings.push(warning(`Others can read ${file}.`, `chmod 600 ${file}`))
@@ -181,13 +186,15 @@ const credentials = Effect.gen(function*() {
   }
   const inherited = yield* HostEnvironment.variable("OPENCODE_AUTH_CONTENT")
   if (inherited !== undefined) {
-    const read = providersOf(inherited)
-    if (Either.isLeft(read)) {
-      findings.push(problem(`$OPENCODE_AUTH_CONTENT cannot be used: ${read.left}.`, "correct it or unset it"))
-    } else {
-      count += read.right.length
-      findings.push(ok(`in $OPENCODE_AUTH_CONTENT for ${read.right.join(", ")}`))
-    }
+    Either.match(providersOf(inherited), {
+      onLeft: (reason) => {
+        findings.push(problem(`$OPENCODE_AUTH_CONTENT cannot be used: ${reason}.`, "correct it or unset it"))
+      },
+      onRight: (providers) => {
+        count += providers.length
+        findings.push(ok(`in $OPENCODE_AUTH_CONTENT for ${providers.join(", ")}`))
+      }
+    })
   }
   const names = yield* Effect.filter(
     environmentNames.filter(namesCredentials),

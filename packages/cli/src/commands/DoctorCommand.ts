@@ -29,7 +29,7 @@ export const command = commandLine.make(
   {
     name: "doctor",
     description: "Checks that OpenCode can run here, and says what to do if not.",
-    usage: "[options]",
+    usage: "doctor [options]",
     examples: [],
     notes: [
       "Nothing leaves the machine: the smoke run is answered by a scripted provider on the loopback address.",
@@ -37,8 +37,10 @@ export const command = commandLine.make(
     ]
   },
   options.all({
-    json: options.flag("json", "Print the findings as one line of JSON."),
-    model: options.text("m, model", "provider/model", "Check that OpenCode offers this model."),
+    ...options.group("Options", {
+      json: options.flag("json", "Print the findings as one line of JSON."),
+      model: options.text("m, model", "provider/model", "Check that OpenCode offers this model.")
+    }),
     client: ConfigOptions.client
   }),
   ({ client, json, model }) =>

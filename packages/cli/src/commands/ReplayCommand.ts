@@ -13,22 +13,23 @@ import * as recording from "./recording.js"
 
 /** How many times faster than the original; infinite for `instant`. */
 const speed = options.parsed(
-  "speed",
-  "n|instant",
-  "Speed relative to the original run, or instant. Default: 1.",
   (given) => {
     const factor = given === "instant" ? Either.right(Number.POSITIVE_INFINITY) : values.number(given)
-    return Either.isRight(factor) && factor.right > 0
-      ? factor
-      : Either.left("it must be a number greater than zero or \"instant\"")
-  }
+    return Either.mapLeft(
+      Either.filterOrLeft(factor, (factor) => factor > 0, () => ""),
+      () => "must be a number greater than zero or \"instant\""
+    )
+  },
+  "speed",
+  "n|instant",
+  "Speed relative to the original run, or instant. Default: 1."
 )
 
 const maxPause = options.parsed(
+  values.duration,
   "max-pause",
   "time",
-  "Shorten longer pauses to this. Default: pauses keep their length.",
-  values.duration
+  "Shorten longer pauses to this. Default: pauses keep their length."
 )
 
 const read = (file: string) =>
@@ -78,7 +79,7 @@ export const command = commandLine.make(
   {
     name: "replay",
     description: "Replays a recorded run at its own speed or faster.",
-    usage: "<transcript> [options]",
+    usage: "replay <transcript> [options]",
     examples: [
       ["effect-opencode run \"Fix the test\" --transcript run.jsonl", "records a run"],
       ["effect-opencode replay run.jsonl --speed 10 --max-pause 2s", "shows it again, ten times as fast"]
@@ -87,9 +88,11 @@ export const command = commandLine.make(
   },
   options.all({
     transcript: options.argument("transcript", "A file written by `run --transcript` or by a batch."),
-    speed,
-    maxPause,
-    run: options.text("run", "id", "Which run of the file to replay. Default: the last.")
+    ...options.group("Options", {
+      speed,
+      maxPause,
+      run: options.text("run", "id", "Which run of the file to replay. Default: the last.")
+    })
   }),
   ({ maxPause = Duration.infinity, run, speed = 1, transcript }) =>
     Effect.gen(function*() {

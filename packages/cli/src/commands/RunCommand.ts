@@ -136,7 +136,7 @@ export const command = commandLine.make(
   {
     name: "run",
     description: "Runs the agent once and shows what it does.",
-    usage: "[prompt...] [options]",
+    usage: "run [prompt...] [options]",
     examples: [
       ["effect-opencode run \"Explain this repository\" --permission read-only", "read, but change nothing"],
       [
@@ -159,14 +159,16 @@ export const command = commandLine.make(
       "prompt",
       "What the agent should do. - stands for standard input, which is also read if there is no prompt at all."
     ),
-    file: options.text(
-      "f, file",
-      "file",
-      "Read the prompt from a file; appended to the prompt argument if there is one."
-    ),
-    json: options.flag("json", "Print events and the result as JSON lines, for programs."),
-    transcript: options.text("transcript", "file", "Append every event to a file that `replay` can play back."),
-    keepRaw: options.flag("keep-raw", "With --json: include the lines that OpenCode printed in the result."),
+    ...options.group("Options", {
+      file: options.text(
+        "f, file",
+        "file",
+        "Read the prompt from a file; appended to the prompt argument if there is one."
+      ),
+      json: options.flag("json", "Print events and the result as JSON lines, for programs."),
+      transcript: options.text("transcript", "file", "Append every event to a file that `replay` can play back."),
+      keepRaw: options.flag("keep-raw", "With --json: include the lines that OpenCode printed in the result.")
+    }),
     run: ConfigOptions.run,
     client: ConfigOptions.client
   }),

@@ -7,8 +7,6 @@ import * as Clock from "effect/Clock"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
-import * as FiberRef from "effect/FiberRef"
-import * as HashSet from "effect/HashSet"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as Ref from "effect/Ref"
@@ -132,7 +130,7 @@ export const live: Layer.Layer<Display, never, Terminal.Terminal | Host> = Layer
     const redactor = Redaction.make(yield* Redaction.inherited)
     return Layer.merge(
       Layer.succeed(Display, display),
-      Layer.fiberRefLocallyScopedWith(FiberRef.currentLoggers, () => HashSet.make(above(push, redactor)))
+      log.only(above(push, redactor))
     )
   })
 )

@@ -74,7 +74,7 @@ export class ResultsFileError
 
 const ResultJson = Schema.parseJson(JobResult)
 
-const decode = Schema.decodeEither(ResultJson)
+const decode = Schema.decodeOption(ResultJson)
 
 const encode = Schema.encodeSync(ResultJson)
 
@@ -118,8 +118,8 @@ const lineFeed = 0x0a
 const damaged = (text: string, hasResults: boolean): { readonly result: JobResult | undefined } | undefined => {
   const head = text.slice(0, text.indexOf("\0"))
   const isEnd = /^\0*$/.test(text.slice(head.length))
-  const whole = isEnd ? decode(head) : Either.left(undefined)
-  if (Either.isRight(whole)) return { result: whole.right }
+  const whole = isEnd ? decode(head) : Option.none()
+  if (Option.isSome(whole)) return { result: whole.value }
   return (head === "" || isCutOff(head)) && (isEnd || hasResults) ? { result: undefined } : undefined
 }
 
@@ -154,7 +154,7 @@ export const parse = (bytes: Uint8Array): Either.Either<Contents, number> => {
       lacksBreak = false
     } else {
       const result = decode(text)
-      if (Either.isRight(result)) take(result.right, next, hasBreak)
+      if (Option.isSome(result)) take(result.value, next, hasBreak)
       else if (hasBreak && isRecord(text)) {
         unreadable.push(number)
         length = next

@@ -6,7 +6,6 @@ import * as CommandExecutor from "@effect/platform/CommandExecutor"
 import type * as PlatformError from "@effect/platform/Error"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -124,6 +123,9 @@ const isVisible = (owner: Owner, me: Owner): boolean =>
 const isExisting = (error: PlatformError.PlatformError): boolean =>
   error._tag === "SystemError" && error.reason === "AlreadyExists"
 
+const isMissing = (error: PlatformError.PlatformError): boolean =>
+  error._tag === "SystemError" && error.reason === "NotFound"
+
 /** Takes the lock until the scope closes. */
 export const take = (file: string): Effect.Effect<void, Held | PlatformError.PlatformError, Services | Scope.Scope> =>
   Effect.gen(function*() {
@@ -135,13 +137,10 @@ export const take = (file: string): Effect.Effect<void, Held | PlatformError.Pla
     /** Fails if the lock is held; `false` if it no longer exists. */
     const isDead = (file: string): Effect.Effect<boolean, Held | PlatformError.PlatformError, Services> =>
       Effect.gen(function*() {
-        const text = yield* Effect.either(fileSystem.readFileString(file))
-        if (Either.isLeft(text)) {
-          const { left: error } = text
-          return error._tag === "SystemError" && error.reason === "NotFound" ? false : yield* error
-        }
+        const text = yield* Effect.catchIf(fileSystem.readFileString(file), isMissing, () => Effect.succeed(undefined))
+        if (text === undefined) return false
         // A file that names no owner may be a lock about to be written, or not a lock at all.
-        const owner = Option.getOrUndefined(Schema.decodeOption(OwnerJson)(text.right))
+        const owner = Option.getOrUndefined(Schema.decodeOption(OwnerJson)(text))
         if (owner === undefined) return yield* new Held({ file })
         const { host, identity, pid } = owner
         if (me === undefined || !isVisible(owner, me)) return yield* new Held({ file, pid, host })

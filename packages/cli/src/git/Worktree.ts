@@ -7,6 +7,7 @@ import * as CommandExecutor from "@effect/platform/CommandExecutor"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as HostEnvironment from "effect-opencode/HostEnvironment"
+import * as WorkingTree from "effect-opencode/WorkingTree"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
@@ -14,7 +15,6 @@ import { plural } from "../display/plural.js"
 import type { Worktree as Outcome } from "../jobs/JobResult.js"
 import { complaint, gitInTime, gitWithHooks, isLocked } from "./git.js"
 import type { Answer } from "./git.js"
-import * as tree from "./tree.js"
 
 /** A worktree could not be created. */
 export class WorktreeError extends Schema.TaggedError<WorktreeError>("effect-opencode-cli/WorktreeError")(
@@ -397,7 +397,9 @@ export const make = (
           const isForgotten = Option.exists(others, (all) => !all.some((entry) => entry.path === worktree.path))
           // Git removes its record even if it could delete only a part of the worktree.
           const isGone = isForgotten && Option.isSome(entry) &&
-            (yield* Effect.isSuccess(tree.remove({ fileSystem, path }, worktree.path)))
+            (yield* Effect.isSuccess(
+              Effect.provideService(WorkingTree.remove(worktree.path), FileSystem.FileSystem, fileSystem)
+            ))
           if (!isGone) return outcome(true, `git could not remove it (${complaint(removed.stderr)})`)
         }
         const stays = yield* settleBranch(worktree)

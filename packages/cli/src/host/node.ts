@@ -1,5 +1,5 @@
 /**
- * The program's only access to Node: process, streams, signals, web server.
+ * The surroundings of the program in Node: process, streams, signals, web server. Only this folder uses Node itself.
  */
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import type * as HttpServer from "@effect/platform/HttpServer"

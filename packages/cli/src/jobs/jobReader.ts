@@ -155,9 +155,9 @@ export class Reader {
     const whole = this.fields.get(name)
     if (whole !== undefined) {
       const { source, textual, value } = whole
-      const read = textual && value._tag === "Scalar" ? json.parse(String(value.value)) : Either.right(value)
-      if (Either.isRight(read) && read.right._tag === "Record") {
-        for (const { key, name, value } of read.right.members) {
+      const read = textual && value._tag === "Scalar" ? Either.getOrUndefined(json.parse(String(value.value))) : value
+      if (read?._tag === "Record") {
+        for (const { key, name, value } of read.members) {
           // Inside a cell, places refer to the cell.
           const place = textual ? whole : { key, value }
           found.set(name, {
@@ -200,31 +200,28 @@ export class Reader {
     const rendered = (value: located.Located) =>
       located.mapTexts(value, (text, at) => this.render(field.source, at, text))
     const value = rendered(field.value)
-    const decoded = decodeOption(name, value)
-    if (Either.isRight(decoded)) return decoded.right
+    const cell = field.textual && field.value._tag === "Scalar" ? String(field.value.value) : undefined
+    const asGiven = decodeOption(name, value)
     // A cell is text if the option takes text, and JSON otherwise. It is parsed before its templates are filled in,
     // because a column's value is only data there as well.
-    if (field.textual && field.value._tag === "Scalar") {
-      const again = Either.flatMap(
-        Either.mapLeft(json.parse(String(field.value.value)), () => decoded.left),
+    const decoded = cell === undefined ? asGiven : Either.orElse(asGiven, (problems) =>
+      Either.flatMap(
+        Either.mapLeft(json.parse(cell), () => problems),
         (inner) => decodeOption(name, rendered(moved(inner, field.value)))
-      )
-      if (Either.isRight(again)) return again.right
-      for (const { isName, reason } of again.left) {
-        this.problem(field.source, isName ? field.key.start : value.start, `\`${name}\`: ${reason}`)
+      ))
+    return Either.getOrElse(decoded, (problems) => {
+      for (const { isName, path, reason } of problems) {
+        // Inside a cell, places refer to the cell.
+        const inner = cell === undefined ? path.slice(1) : []
+        const at = inner.length === 0
+          ? isName ? field.key : value
+          : isName
+          ? located.findKey(value, inner)
+          : located.find(value, inner)
+        this.problem(field.source, at.start, `\`${cell === undefined ? path.join(".") : name}\`: ${reason}`)
       }
       return {}
-    }
-    for (const { isName, path, reason } of decoded.left) {
-      const inner = path.slice(1)
-      const at = inner.length === 0
-        ? isName ? field.key : value
-        : isName
-        ? located.findKey(value, inner)
-        : located.find(value, inner)
-      this.problem(field.source, at.start, `\`${path.join(".")}\`: ${reason}`)
-    }
-    return {}
+    })
   }
 
   budget(): { readonly budget: RunOptions.Budget; readonly fields: ReadonlyMap<string, Field> } {
@@ -257,11 +254,12 @@ export class Reader {
       ? values.duration(given)
       : Either.fromOption(
         typeof given === "number" ? Duration.decodeUnknown(given) : Option.none(),
-        () => "must be a duration or a number of milliseconds"
+        () => "not a valid duration; use one like \"5 minutes\", or milliseconds"
       )
-    if (Either.isRight(read)) return read.right
-    this.problem(source, value.start, `\`timeout\`: ${read.left}`)
-    return undefined
+    return Either.getOrElse(read, (reason) => {
+      this.problem(source, value.start, `\`timeout\`: ${reason}`)
+      return undefined
+    })
   }
 
   /** Unused columns whose names look like a mistyped field. */

@@ -1,34 +1,20 @@
-/**
- * JSON as in RFC 8259, with the place of every value. `JSON.parse` returns no places, and does not report the place of
- * an error reliably.
- */
+/** Parses JSON as in RFC 8259, with the place of every value. `JSON.parse` does not report places reliably. */
 import * as Either from "effect/Either"
-import type { Located, Member, Trouble } from "./located.js"
+import type { Node } from "jsonc-parser"
+import { parseTree, printParseErrorCode, visit } from "jsonc-parser"
+import type { Located, Range, Trouble } from "./located.js"
 
 /** Far below the stack's limit, and deeper than anybody writes. */
 const maxDepth = 500
 
-const escapes: { readonly [letter: string]: string } = {
-  "\"": "\"",
-  "\\": "\\",
-  "/": "/",
-  b: "\b",
-  f: "\f",
-  n: "\n",
-  r: "\r",
-  t: "\t"
+const expected: { readonly [code: string]: string } = {
+  PropertyNameExpected: "a name in double quotes",
+  ValueExpected: "a value",
+  ColonExpected: "`:`",
+  EndOfFileExpected: "nothing after the value"
 }
 
-const number = /-?(?:0|[1-9]\d*)(?:\.\d+)?(?:[eE][+-]?\d+)?/y
-
-// eslint-disable-next-line no-control-regex -- JSON forbids control characters inside a string
-const unescaped = /[^"\\\u0000-\u001f]*/y
-
-class JsonError extends Error {
-  constructor(readonly offset: number, message: string) {
-    super(message)
-  }
-}
+const closings: { readonly [code: string]: string } = { CloseBraceExpected: "}", CloseBracketExpected: "]" }
 
 const shown = (text: string, offset: number): string => {
   const point = text.codePointAt(offset)
@@ -38,133 +24,97 @@ const shown = (text: string, offset: number): string => {
     : `\`${String.fromCodePoint(point)}\``
 }
 
-class Reader {
-  private at: number
-  readonly troubles: Array<Trouble> = []
+// eslint-disable-next-line no-control-regex -- JSON forbids control characters inside a string
+const valid = /"(?:[^"\\\u0000-\u001f]+|\\["\\/bfnrt]|\\u[0-9a-fA-F]{4})*/y
 
-  constructor(private readonly text: string, start: number, private readonly end: number) {
-    this.at = start
+/** The mistake in a string, of which the library reports the beginning. */
+const inString = (text: string, start: number): Trouble => {
+  valid.lastIndex = start
+  const offset = start + (valid.exec(text)?.[0].length ?? 0)
+  if (offset === text.length) return { offset: start, reason: "the string that begins here is never closed" }
+  if (text[offset] !== "\\") {
+    return { offset, reason: `a string cannot contain ${shown(text, offset)}; write it as an escape` }
   }
+  const reason = text[offset + 1] === "u"
+    ? "`\\u` needs four hexadecimal digits"
+    : `invalid escape: \`\\\` before ${shown(text, offset + 1)}`
+  return { offset, reason }
+}
 
-  private fail(message: string, offset = this.at): never {
-    throw new JsonError(offset, message)
+/** The duplicate names up to the first mistake, and that mistake. */
+const check = (text: string): ReadonlyArray<Trouble> => {
+  const duplicates: Array<Trouble> = []
+  const mistakes: Array<Trouble> = []
+  /** The names of each open object; `undefined` for an array. */
+  const open: Array<Set<string> | undefined> = []
+  /** The first words that are not JSON; the library reads on after them. */
+  let strange: Range | undefined
+  const begin = (offset: number, names?: Set<string>) => {
+    if (open.push(names) <= maxDepth + 1) return
+    if (strange === undefined) mistakes.push({ offset, reason: `values are nested deeper than ${maxDepth}` })
+    throw mistakes
   }
-
-  private here(offset = this.at): string {
-    return offset >= this.end ? "the end of the text" : shown(this.text, offset)
+  const onError = (code: string, start: number, length: number) => {
+    if (strange !== undefined && text.slice(strange.end, start).trim() !== "") throw mistakes
+    const offset = strange?.start ?? start
+    if (/^Invalid(Symbol|CommentToken)$/.test(code)) {
+      strange = { start: offset, end: start + length }
+      return
+    }
+    const closing = code === "CommaExpected" ? open.at(-1) === undefined ? "]" : "}" : closings[code]
+    const next = /[[{]\s*$/.test(text.slice(0, start))
+      ? expected[closing === "]" ? "ValueExpected" : "PropertyNameExpected"]
+      : `\`,\` or \`${closing}\``
+    const wanted = closing === undefined ? expected[code] : next
+    mistakes.push(
+      wanted === undefined
+        ? text[start] === "\"" ? inString(text, start) : { offset, reason: "invalid number" }
+        : { offset, reason: `expected ${wanted}, found ${shown(text, offset)}` }
+    )
+    throw mistakes
   }
-
-  private space(): void {
-    while (this.at < this.end && " \t\n\r".includes(this.text[this.at]!)) this.at++
+  try {
+    visit(text, {
+      onArrayBegin: (offset) => begin(offset),
+      onObjectBegin: (offset) => begin(offset, new Set()),
+      onArrayEnd: () => void open.pop(),
+      onObjectEnd: () => void open.pop(),
+      onObjectProperty: (name, offset) => {
+        const names = open.at(-1)
+        if (names?.has(name) === true) duplicates.push({ offset, reason: `duplicate name ${JSON.stringify(name)}` })
+        names?.add(name)
+      },
+      onError: (code, offset, length) => onError(printParseErrorCode(code), offset, length)
+    }, { disallowComments: true })
+  } catch (error) {
+    if (error !== mistakes) throw error
   }
+  const [first = strange && { offset: strange.start, reason: `unexpected ${shown(text, strange.start)}` }] = mistakes
+  if (first === undefined) return duplicates
+  return [...duplicates.filter(({ offset }) => offset < first.offset), first]
+}
 
-  private eat(character: string): boolean {
-    if (this.at >= this.end || this.text[this.at] !== character) return false
-    this.at++
-    return true
-  }
-
-  document(): Located {
-    const value = this.value(0)
-    this.space()
-    if (this.at < this.end) this.fail(`expected nothing after the value, found ${this.here()}`)
-    return value
-  }
-
-  private value(depth: number): Located {
-    this.space()
-    if (depth > maxDepth) this.fail(`values are nested deeper than ${maxDepth}`)
-    const start = this.at
-    switch (this.at < this.end ? this.text[this.at] : undefined) {
-      case "{":
-        return this.record(start, depth)
-      case "[":
-        return this.list(start, depth)
-      case "\"":
-        return { _tag: "Scalar", value: this.string(), start, end: this.at }
-      default: {
-        for (const [word, value] of [["true", true], ["false", false], ["null", null]] as const) {
-          if (this.text.startsWith(word, start) && start + word.length <= this.end) {
-            this.at += word.length
-            return { _tag: "Scalar", value, start, end: this.at }
-          }
-        }
-        number.lastIndex = start
-        const digits = start < this.end ? number.exec(this.text)?.[0] : undefined
-        if (digits === undefined) return this.fail(`expected a value, found ${this.here()}`)
-        this.at += digits.length
-        return { _tag: "Scalar", value: Number(digits), written: digits, start, end: this.at }
+const locate = (node: Node, text: string, base: number): Located => {
+  const rangeOf = ({ length, offset }: Node): Range => ({ start: base + offset, end: base + offset + length })
+  const range = rangeOf(node)
+  const children = node.children ?? []
+  switch (node.type) {
+    case "array":
+      return { _tag: "List", items: children.map((item) => locate(item, text, base)), ...range }
+    case "object":
+      return {
+        _tag: "Record",
+        members: children.map(({ children: [key, value] = [] }) => ({
+          name: key!.value,
+          key: rangeOf(key!),
+          value: locate(value!, text, base)
+        })),
+        ...range
       }
-    }
-  }
-
-  private list(start: number, depth: number): Located {
-    this.at++
-    const items: Array<Located> = []
-    this.space()
-    if (!this.eat("]")) {
-      do {
-        items.push(this.value(depth + 1))
-        this.space()
-      } while (this.eat(","))
-      if (!this.eat("]")) this.fail(`expected \`,\` or \`]\`, found ${this.here()}`)
-    }
-    return { _tag: "List", items, start, end: this.at }
-  }
-
-  private record(start: number, depth: number): Located {
-    this.at++
-    const members: Array<Member> = []
-    const names = new Set<string>()
-    this.space()
-    if (!this.eat("}")) {
-      do {
-        this.space()
-        const key = this.at
-        if (this.text[this.at] !== "\"" || this.at >= this.end) {
-          this.fail(`expected a name in double quotes, found ${this.here()}`)
-        }
-        const name = this.string()
-        const range = { start: key, end: this.at }
-        if (names.has(name)) {
-          this.troubles.push({ offset: key, reason: `duplicate name ${JSON.stringify(name)}` })
-        }
-        names.add(name)
-        this.space()
-        if (!this.eat(":")) this.fail(`expected \`:\`, found ${this.here()}`)
-        members.push({ name, key: range, value: this.value(depth + 1) })
-        this.space()
-      } while (this.eat(","))
-      if (!this.eat("}")) this.fail(`expected \`,\` or \`}\`, found ${this.here()}`)
-    }
-    return { _tag: "Record", members, start, end: this.at }
-  }
-
-  private string(): string {
-    const start = this.at
-    this.at++
-    let value = ""
-    for (;;) {
-      unescaped.lastIndex = this.at
-      const run = unescaped.exec(this.text)![0]
-      value += run
-      this.at += run.length
-      if (this.at >= this.end) this.fail("the string that begins here is never closed", start)
-      if (this.eat("\"")) return value
-      if (!this.eat("\\")) this.fail(`a string cannot contain ${this.here()}; write it as an escape`)
-      const letter = this.at < this.end ? this.text[this.at] : undefined
-      if (letter === "u") {
-        const digits = this.text.slice(this.at + 1, Math.min(this.at + 5, this.end))
-        if (!/^[0-9a-fA-F]{4}$/.test(digits)) this.fail("`\\u` needs four hexadecimal digits", this.at - 1)
-        value += String.fromCharCode(Number.parseInt(digits, 16))
-        this.at += 5
-      } else if (letter !== undefined && Object.hasOwn(escapes, letter)) {
-        value += escapes[letter]
-        this.at++
-      } else {
-        this.fail(`invalid escape: \`\\\` before ${this.here()}`, this.at - 1)
-      }
-    }
+    case "number":
+      return { _tag: "Scalar", value: node.value, written: text.slice(range.start, range.end), ...range }
+    default:
+      return { _tag: "Scalar", value: node.value, ...range }
   }
 }
 
@@ -174,12 +124,10 @@ export const parse = (
   start = 0,
   end = text.length
 ): Either.Either<Located, ReadonlyArray<Trouble>> => {
-  const reader = new Reader(text, start, end)
-  try {
-    const value = reader.document()
-    return reader.troubles.length === 0 ? Either.right(value) : Either.left(reader.troubles)
-  } catch (error) {
-    if (!(error instanceof JsonError)) throw error
-    return Either.left([...reader.troubles, { offset: error.offset, reason: error.message }])
-  }
+  const part = text.slice(start, end)
+  const troubles = check(part)
+  const root = troubles.length === 0 ? parseTree(part) : undefined
+  return root === undefined
+    ? Either.left(troubles.map(({ offset, reason }) => ({ offset: start + offset, reason })))
+    : Either.right(locate(root, text, start))
 }

@@ -2,10 +2,12 @@
  * The command as users start it, in a sandbox whose remains can be counted: home, temporary directory and working
  * directory lie under one directory, whose name stands in the environment of every process that is started.
  */
-import { NodeHttpServer } from "@effect/platform-node"
-import type { Scope } from "effect"
-import { Deferred, Effect, Layer } from "effect"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { ModelProvider } from "effect-opencode-testing"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import { createServer } from "node:http"

@@ -1,4 +1,4 @@
-import { Duration } from "effect"
+import * as Duration from "effect/Duration"
 import * as Fleet from "../../src/fleet/Fleet.js"
 import { result, stepFinish, stepStart, text, tool, usage } from "./results.js"
 

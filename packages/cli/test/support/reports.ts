@@ -1,5 +1,5 @@
-import { Duration } from "effect"
 import { RunEvent } from "effect-opencode"
+import * as Duration from "effect/Duration"
 import type { JobResult } from "../../src/jobs/JobResult.js"
 import * as Report from "../../src/report/Report.js"
 import { result, text } from "./results.js"

@@ -1,5 +1,5 @@
-import { Duration } from "effect"
 import { RunEvent, TokenUsage } from "effect-opencode"
+import * as Duration from "effect/Duration"
 import { JobResult } from "../../src/jobs/JobResult.js"
 
 /** A job's result of which only the interesting part is given. */

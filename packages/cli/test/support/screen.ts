@@ -1,5 +1,6 @@
-import { Terminal } from "@effect/platform"
-import { Effect, Layer } from "effect"
+import * as Terminal from "@effect/platform/Terminal"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as terminalText from "../../src/display/terminalText.js"
 
 /** A terminal that understands the sequences we write and refuses all others. */

@@ -1,9 +1,15 @@
 /**
  * The faults that a run can meet, and the outcome that each has to have.
  */
-import { Chunk, Effect, Exit, Fiber, Option, Stream } from "effect"
 import { OpenCode, type OpenCodeError, type RunEvent, type RunOptions } from "effect-opencode"
 import type { ModelProvider } from "effect-opencode-testing"
+import * as Chunk from "effect/Chunk"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
@@ -706,6 +712,30 @@ export const cases: ReadonlyArray<Case> = [
     outcome: "OpenCodeConfigError",
     detail: "cwd",
     options: { cwd: "~root" }
+  },
+  {
+    group: "Machine",
+    fault: "a run id that could be a path, `runId: \"../a\"`",
+    outcome: "OpenCodeConfigError",
+    detail: "runId",
+    options: { runId: "../a" }
+  },
+  {
+    group: "Machine",
+    fault: "the run id of a live run",
+    outcome: "OpenCodeConfigError",
+    detail: "runId",
+    run: () =>
+      Effect.gen(function*() {
+        const started = yield* Deferred.make<void>()
+        const onStart = () => Effect.andThen(Deferred.succeed(started, undefined), Effect.never)
+        const live = yield* Effect.fork(OpenCode.run("x", { runId: "a", onStart }))
+        yield* Deferred.await(started)
+        const at = performance.now()
+        const seen = yield* ending({ runId: "a" })
+        yield* Fiber.interrupt(live)
+        return { ...seen, from: { what: "the second call", at } }
+      })
   },
   {
     group: "Machine",

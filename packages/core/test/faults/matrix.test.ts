@@ -1,6 +1,6 @@
 import { afterAll, describe, expect } from "@effect/vitest"
-import { Effect } from "effect"
 import type { RunEvent } from "effect-opencode"
+import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"

@@ -3,8 +3,8 @@
  * conversation, and continues by itself: its own prompts do not belong to the answer, and the model may take its time.
  */
 import { describe, expect } from "@effect/vitest"
-import { Effect } from "effect"
 import { OpenCode, RunEvent } from "effect-opencode"
+import * as Effect from "effect/Effect"
 import { compacting, overflowing, real, respond, run } from "./support.js"
 
 describe("a compaction by the real binary is survived", () => {

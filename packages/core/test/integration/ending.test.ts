@@ -1,6 +1,11 @@
 import { describe, expect } from "@effect/vitest"
-import { Chunk, Duration, Effect, Exit, Fiber, Stream } from "effect"
 import { OpenCode } from "effect-opencode"
+import * as Chunk from "effect/Chunk"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Stream from "effect/Stream"
 import * as fs from "node:fs"
 import {
   announcing,

@@ -3,8 +3,8 @@
  * 36 by the real one.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Effect } from "effect"
 import { ModelProvider } from "effect-opencode-testing"
+import * as Effect from "effect/Effect"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"

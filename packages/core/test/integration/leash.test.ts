@@ -2,12 +2,15 @@
  * A program that is gone, by whatever end, and what is left of its runs. `npm run test:soak` kills 200 programs over a
  * scripted OpenCode and 20 over the real one.
  */
-import { CommandExecutor, FileSystem, Path } from "@effect/platform"
-import { NodeContext } from "@effect/platform-node"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as CommandExecutor from "@effect/platform/CommandExecutor"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
 import { assert, describe, expect, it } from "@effect/vitest"
-import { Duration, Effect } from "effect"
-import type { Scope } from "effect"
 import { ModelProvider } from "effect-opencode-testing"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
 import { type ChildProcess, spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as path from "node:path"

@@ -1,7 +1,11 @@
-import { NodeContext } from "@effect/platform-node"
+import * as NodeContext from "@effect/platform-node/NodeContext"
 import { describe, expect } from "@effect/vitest"
-import { Effect, Either, Fiber, Layer, Stream } from "effect"
 import { Conversation, OpenCode } from "effect-opencode"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as opencode2 from "../support/opencode2.js"
@@ -153,7 +157,10 @@ describe.skipIf(opencode2.binary === undefined)(`OpenCode 2${opencode2.why}`, ()
       const fiber = yield* Effect.fork(Effect.either(run("Go", { startupTimeout: "8 seconds" })))
       yield* during(asked, fiber)
       const outcome = yield* Fiber.join(fiber)
-      expect(Either.isLeft(outcome) && outcome.left).toMatchObject({ _tag: "OpenCodeTimeoutError", phase: "startup" })
+      expect(Either.getOrUndefined(Either.flip(outcome))).toMatchObject({
+        _tag: "OpenCodeTimeoutError",
+        phase: "startup"
+      })
       expect(left(box)).toEqual(nothing)
     }))
 

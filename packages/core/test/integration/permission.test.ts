@@ -1,6 +1,6 @@
 import { describe, expect } from "@effect/vitest"
-import { Effect } from "effect"
 import { Permission } from "effect-opencode"
+import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { calls, fill, offered, respond, writing } from "./permissions.js"

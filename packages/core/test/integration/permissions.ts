@@ -1,5 +1,5 @@
 /** A model that tries every tool which can change something, for the profiles of permissions. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as support from "./support.js"

@@ -1,6 +1,7 @@
 import { describe, expect } from "@effect/vitest"
-import { Effect, Either } from "effect"
 import { OpenCode } from "effect-opencode"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { allowed, changes, fill, profiles, projects, respond } from "./projects.js"
@@ -33,10 +34,10 @@ describe("rules hold in any project, in processes", () => {
         const happened = changes(box.work, project)
         expect(happened.filter((file) => !allowed.test(file))).toEqual([])
         if (project.refused === undefined) {
-          expect(Either.isRight(result) ? "" : result.left.message).toBe("")
+          expect(Either.match(result, { onLeft: ({ message }) => message, onRight: () => "" })).toBe("")
           expect(happened.includes(path.basename("main-echo.txt"))).toBe(profile === "make")
         } else {
-          expect(Either.isLeft(result) && result.left._tag).toBe(project.refused)
+          expect(Either.getOrThrow(Either.flip(result))._tag).toBe(project.refused)
           expect(happened).toEqual([])
         }
       }), { respond })

@@ -1,6 +1,6 @@
 import { describe, expect } from "@effect/vitest"
-import { Effect } from "effect"
 import { OpenCode, RunEvent, Version } from "effect-opencode"
+import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { asked, bash, real, Reply, respond, run, steps, tags, tools, version } from "./support.js"

@@ -1,10 +1,15 @@
 /** The service over one warm server of the real binary, which all tests of this file share. */
 import { expect } from "@effect/vitest"
-import { Deferred, Effect, Fiber, Schema, Stream } from "effect"
-import { OpenCode, type OpenCodeServer, Version } from "effect-opencode"
+import { OpenCode, type OpenCodeServer, type RunOptions, Version } from "effect-opencode"
 import { ModelProvider } from "effect-opencode-testing"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Schema from "effect/Schema"
+import * as Stream from "effect/Stream"
 import * as fs from "node:fs"
 import * as path from "node:path"
+import { read } from "../support/processFiles.js"
 import { appearance, asked, bash, failing, left, Reply, respond, run, steps, tags, tools } from "./support.js"
 import { Sandbox, warm } from "./warm.js"
 
@@ -227,6 +232,33 @@ overServer("runs over a warm server", (it) => {
       expect(results.map(({ events }) => tools(events)[0]?.output)).toEqual(
         [...directories, ...directories].map((directory) => `${directory}\n`)
       )
+    }))
+
+  it.effect("have the data directory that they name, and are announced before their prompt", () =>
+    Effect.gen(function*() {
+      const box = yield* Sandbox
+      const isolation = { directory: path.join(box.root, "named") }
+      yield* respond((request) => Reply.text(`answer to ${request.prompt.trim()}`))
+      let started: RunOptions.Started | undefined
+      let early: ReadonlyArray<unknown> = ["not called"]
+      const requests = yield* Effect.map(ModelProvider.ModelProvider, ({ requests }) => requests)
+      const before = (yield* requests).length
+      const onStart = (one: RunOptions.Started) =>
+        Effect.map(requests, (all) => {
+          started = one
+          early = all.slice(before)
+        })
+      const result = yield* run("one", { runId: "named", isolation, onStart })
+      expect(result).toMatchObject({ runId: "named", answer: "answer to one" })
+      expect(early).toEqual([])
+      expect(started).toMatchObject({ runId: "named", attempt: 1, program: { pid: process.pid }, ...isolation })
+      expect(read(`/proc/${started!.process!.pid}/environ`)).toContain(`XDG_DATA_HOME=${isolation.directory}\0`)
+      expect(fs.existsSync(path.join(isolation.directory, "opencode", "opencode.db"))).toBe(true)
+      // It is in this directory, and not in that of the other server.
+      const again = yield* run("two", { isolation, sessionId: result.sessionId })
+      expect(again.sessionId).toBe(result.sessionId)
+      const error = yield* failing("OpenCodeConfigError")(run("two", { sessionId: result.sessionId }))
+      expect(error.path).toBe("sessionId")
     }))
 
   it.effect("report errors more precisely than a process", () =>

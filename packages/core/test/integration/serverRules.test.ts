@@ -1,6 +1,7 @@
 import { expect } from "@effect/vitest"
-import { Effect, Either } from "effect"
 import { OpenCode, Permission } from "effect-opencode"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import { fill as fillWork, respond as tryAll } from "./permissions.js"
@@ -51,7 +52,7 @@ overServer("over a server", (it) => {
           const outcome = { profile, forbidden: happened.filter((file) => !allowed.test(file)) }
           expect(outcome).toEqual({ profile, forbidden: [] })
           // Refused by a typed error, or the run came to its end.
-          if (project.refused !== undefined) expect(Either.isLeft(result) && result.left._tag).toBe(project.refused)
+          if (project.refused !== undefined) expect(Either.getOrThrow(Either.flip(result))._tag).toBe(project.refused)
           if (Either.isRight(result)) expect(happened.includes("main-echo.txt")).toBe(profile === "make")
           for (const file of happened) fs.rmSync(path.join(cwd, file))
         }

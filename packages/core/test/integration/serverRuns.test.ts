@@ -2,11 +2,19 @@
  * Runs over one server of the real binary: that they do not disturb each other, what happens to abandoned ones, and to
  * all of them when the server ends.
  */
-import { NodeContext, NodeHttpClient, NodeHttpServer } from "@effect/platform-node"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { afterAll, describe, expect, it } from "@effect/vitest"
-import { Context, Deferred, Effect, Exit, Fiber, Layer, Scope } from "effect"
 import { OpenCode, OpenCodeServer, type RunOptions } from "effect-opencode"
 import { ModelProvider } from "effect-opencode-testing"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Scope from "effect/Scope"
 import * as fs from "node:fs"
 import { createServer } from "node:http"
 import * as path from "node:path"

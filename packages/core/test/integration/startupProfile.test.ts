@@ -1,6 +1,6 @@
 import { describe, expect } from "@effect/vitest"
-import { Effect } from "effect"
 import { ModelProvider } from "effect-opencode-testing"
+import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import type { Sandbox } from "./support.js"

@@ -3,12 +3,16 @@
  * temporary directory and working directory of every test lie under one directory, whose name stands in the
  * environment of every process that a test starts.
  */
-import { NodeContext, NodeHttpServer } from "@effect/platform-node"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { expect, it } from "@effect/vitest"
-import type { Scope } from "effect"
-import { Deferred, Effect, Fiber, Layer } from "effect"
 import { OpenCode, type OpenCodeError, type RunEvent, type RunOptions } from "effect-opencode"
 import { ModelProvider } from "effect-opencode-testing"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import type * as Scope from "effect/Scope"
 import * as fs from "node:fs"
 import { createServer } from "node:http"
 import * as os from "node:os"

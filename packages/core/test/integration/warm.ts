@@ -1,10 +1,13 @@
 /** Tests over one warm server of the real binary, in one sandbox, which must be empty when the server has gone. */
-import { FetchHttpClient } from "@effect/platform"
-import { NodeContext, NodeHttpServer } from "@effect/platform-node"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import { afterAll, expect, layer } from "@effect/vitest"
-import { Context, Effect, Layer } from "effect"
 import { OpenCodeServer } from "effect-opencode"
 import { ModelProvider } from "effect-opencode-testing"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { createServer } from "node:http"
 import * as support from "./support.js"
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc } from "effect"
 import { RunEvent } from "effect-opencode"
+import * as fc from "effect/FastCheck"
 import * as retryCount from "../../src/internal/opencode/retryCount.js"
 import * as eventMapper from "../../src/internal/transport/server/eventMapper.js"
 import type { Event, Message } from "../../src/internal/transport/server/protocol.js"

@@ -2,11 +2,16 @@
  * A server in memory, behind an HTTP client: it keeps sessions, messages and questions as `opencode serve` does
  * (1.18.33), and plays the script of a prompt.
  */
-import { HttpClient } from "@effect/platform"
-import type { FileSystem, Path } from "@effect/platform"
-import { Context, Deferred, Effect, Fiber, Layer } from "effect"
+import type * as FileSystem from "@effect/platform/FileSystem"
+import * as HttpClient from "@effect/platform/HttpClient"
+import type * as Path from "@effect/platform/Path"
 import type { OpenCode } from "effect-opencode"
 import { OpenCodeServer } from "effect-opencode"
+import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as T from "../support/mock.js"
 import * as support from "./support.js"
 

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc } from "effect"
 import type { RunEvent } from "effect-opencode"
 import { RunResult } from "effect-opencode"
+import * as fc from "effect/FastCheck"
 import * as retryCount from "../../src/internal/opencode/retryCount.js"
 import * as eventMapper from "../../src/internal/transport/server/eventMapper.js"
 import * as protocol from "../../src/internal/transport/server/protocol.js"

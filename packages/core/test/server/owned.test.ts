@@ -1,8 +1,16 @@
 /** Runs over servers of the layer's own: scripted processes that listen, and a server in memory that answers. */
 import { assert, describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Exit, Fiber, Layer, Logger, Scope, TestClock } from "effect"
-import { OpenCode, OpenCodeServer } from "effect-opencode"
+import { OpenCode, OpenCodeServer, Transcript } from "effect-opencode"
+import type { RunOptions } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Logger from "effect/Logger"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/TestClock"
 import * as fs from "node:fs"
 import * as path from "node:path"
 import * as T from "../support/mock.js"
@@ -282,6 +290,64 @@ describe("a layer with servers of its own", () => {
       const asked = yield* F.requests("GET", /providers$/)
       assert.deepStrictEqual(asked.map(({ url }) => url.searchParams.get("directory")), [path.join(home, "project")])
     }).pipe(Effect.provide(owned([], { defaults: { cwd: "~/project" } }))))
+
+  it.effect("has one server for each data directory of its runs and sessions", () =>
+    Effect.gen(function*() {
+      const { root, work } = yield* T.Machine
+      const transcript = path.join(work, "run.jsonl")
+      const isolation = { directory: path.join(root, "kept") }
+      const fiber = yield* Effect.fork(Effect.scoped(Effect.gen(function*() {
+        yield* OpenCode.run("x")
+        yield* OpenCode.run("x", { isolation, transcript })
+        const session = yield* OpenCode.session({ isolation })
+        assert.strictEqual(session.directory, isolation.directory)
+        yield* session.run("x", { isolation: "none" } as RunOptions.RunOptions)
+        yield* OpenCode.run("x", { isolation: "none" })
+      })))
+      yield* seconds(fiber, 60)
+      yield* Fiber.join(fiber)
+      const data = (yield* T.commands).map(({ env }) => env["XDG_DATA_HOME"])
+      assert.lengthOf(data, 3)
+      assert.match(data[0]!, /\.data$/)
+      assert.deepStrictEqual(data.slice(1), [isolation.directory, undefined])
+      assert.strictEqual((yield* Transcript.read(transcript)).directory, isolation.directory)
+    }).pipe(Effect.provide(owned([F.answering("done")], {}))))
+
+  it.effect("tells onStart of the server's process before a session is made", () =>
+    Effect.gen(function*() {
+      const told = yield* Deferred.make<RunOptions.Started>()
+      const goOn = yield* Deferred.make<void>()
+      const fake = yield* F.Fake
+      const options = {
+        runId: "a",
+        startupTimeout: "10 seconds",
+        onStart: (started: RunOptions.Started) => Effect.andThen(Deferred.succeed(told, started), Deferred.await(goOn))
+      } as const
+      const run = yield* Effect.fork(OpenCode.run("x", options))
+      const started = yield* T.advanceUntil(yield* Effect.fork(Deferred.await(told)))
+      assert.strictEqual(started.process?.pid, T.firstPid)
+      assert.strictEqual(started.program?.pid, process.pid)
+      assert.deepStrictEqual([started.runId, started.attempt, started.directory], ["a", 1, undefined])
+      const again = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("y", { runId: "a" }))
+      assert.strictEqual(again.path, "runId")
+      yield* T.advance("1 minute")
+      assert.isFalse(yield* T.isDone(run))
+      assert.deepStrictEqual([fake.sessions.size, fake.prompts.length], [0, 0])
+      yield* Deferred.succeed(goOn, undefined)
+      assert.strictEqual((yield* T.advanceUntil(run)).runId, "a")
+    }).pipe(Effect.provide(owned([F.answering("done")]))))
+
+  it.effect("refuses the id of a live run of another program, and an import", () =>
+    Effect.gen(function*() {
+      const { processes } = yield* T.Machine
+      processes.set(77, { ppid: 1, pgid: 77, environ: () => "EFFECT_OPENCODE_RUN=:a\0" })
+      const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("x", { runId: "a" }))
+      assert.strictEqual(error.path, "runId")
+      const conversation = { info: { id: "ses_1", title: undefined, directory: undefined }, messages: [] }
+      const refused = yield* T.failsWith("OpenCodeConfigError")(OpenCode.importSession(conversation))
+      assert.strictEqual(refused.path, "conversation")
+      assert.deepStrictEqual(yield* T.commands, [])
+    }).pipe(Effect.provide(owned([]))))
 
   it.effect("has one server for each kind of run, up to the limit", () =>
     Effect.gen(function*() {

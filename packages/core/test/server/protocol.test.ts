@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc } from "effect"
+import * as fc from "effect/FastCheck"
 import { readFileSync } from "node:fs"
 import * as protocol from "../../src/internal/transport/server/protocol.js"
 import * as sse from "../../src/internal/transport/server/sse.js"

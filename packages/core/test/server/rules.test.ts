@@ -1,6 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Either, FastCheck as fc } from "effect"
 import { Permission } from "effect-opencode"
+import * as Either from "effect/Either"
+import * as fc from "effect/FastCheck"
 import type { Rule } from "../../src/internal/transport/server/protocol.js"
 import * as rules from "../../src/internal/transport/server/rules.js"
 

@@ -1,7 +1,8 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Effect, Option } from "effect"
 import { RunConfig } from "effect-opencode"
 import type { RunOptions } from "effect-opencode"
+import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import { readFileSync } from "node:fs"
 import * as serverKey from "../../src/internal/transport/server/serverKey.js"
 
@@ -90,12 +91,14 @@ const places: { readonly [Name in keyof Required<RunOptions.RunOptions>]: "run" 
   fork: "run",
   idleTimeout: "run",
   instructions: "server",
+  isolation: "server",
   keepRaw: "run",
   logLevel: "server",
   maxProviderRetries: "run",
   mcp: "server",
   model: "run",
   onEvent: "run",
+  onStart: "run",
   password: "nowhere",
   permission: "run",
   port: "nowhere",
@@ -103,6 +106,7 @@ const places: { readonly [Name in keyof Required<RunOptions.RunOptions>]: "run" 
   promptVia: "nowhere",
   pure: "server",
   recover: "run",
+  runId: "run",
   sessionId: "run",
   share: "nowhere",
   startupProfile: "server",

@@ -1,5 +1,5 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc } from "effect"
+import * as fc from "effect/FastCheck"
 import * as sse from "../../src/internal/transport/server/sse.js"
 
 const utf8 = (text: string): Uint8Array => new TextEncoder().encode(text)

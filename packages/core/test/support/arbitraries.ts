@@ -1,5 +1,6 @@
-import { Duration, FastCheck as fc } from "effect"
 import { OpenCodeError, RunEvent } from "effect-opencode"
+import * as Duration from "effect/Duration"
+import * as fc from "effect/FastCheck"
 import type * as verdicts from "../../src/internal/opencode/verdict.js"
 import { eventsOf } from "./facts.js"
 import * as fixtures from "./fixtures.js"

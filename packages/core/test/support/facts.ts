@@ -1,8 +1,9 @@
-import { Duration } from "effect"
 /** From captured bytes to the facts of a verdict, by the library's own means. */
 import type { RunEvent } from "effect-opencode"
-import { OpenCodeError, TokenUsage } from "effect-opencode"
+import { OpenCodeError } from "effect-opencode"
+import * as Duration from "effect/Duration"
 import * as decode from "../../src/internal/opencode/decode.js"
+import * as runSnapshot from "../../src/internal/opencode/runSnapshot.js"
 import * as stderrReading from "../../src/internal/opencode/stderr.js"
 import * as summary from "../../src/internal/opencode/summary.js"
 import { v1 } from "../../src/internal/opencode/v1/dialect.js"
@@ -13,20 +14,9 @@ import * as lineSplitter from "../../src/internal/util/lines.js"
 export const partial = (
   overrides: { readonly [K in keyof OpenCodeError.RunSnapshot]?: OpenCodeError.RunSnapshot[K] } = {}
 ) =>
-  OpenCodeError.RunSnapshot.make({
-    runId: "run-1",
-    cwd: "/workspace",
-    eventCount: 0,
-    text: "",
-    usage: TokenUsage.empty,
-    cost: 0,
-    steps: 0,
-    stderr: "",
-    attempts: 1,
-    duration: Duration.seconds(1),
-    survivors: [],
-    ...overrides
-  })
+  OpenCodeError.RunSnapshot.make(
+    runSnapshot.make({ runId: "run-1", cwd: "/workspace", duration: Duration.seconds(1), ...overrides })
+  )
 
 export const split = (bytes: Uint8Array): ReadonlyArray<lineSplitter.Line> => {
   const splitter = lineSplitter.make()

@@ -1,4 +1,4 @@
-import { Scheduler } from "effect"
+import * as Scheduler from "effect/Scheduler"
 
 /** Interrupts the fiber that it drives before one of its operations, as a yield of the runtime can. */
 export const interruptingAt = (position: number, onInterrupt: () => void): Scheduler.Scheduler => {

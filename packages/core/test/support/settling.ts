@@ -1,6 +1,6 @@
 /** Waits until real files are no longer read and written, while the clock of a test stands still. */
-import type { FileSystem } from "@effect/platform"
-import { Effect } from "effect"
+import type * as FileSystem from "@effect/platform/FileSystem"
+import * as Effect from "effect/Effect"
 
 /** Calls of the file system that have not returned, of all tests in a file. */
 let underWay = 0

@@ -1,7 +1,7 @@
 import { describe, expect, it } from "@effect/vitest"
-import { FastCheck as fc } from "effect"
 import type { RunEvent } from "effect-opencode"
 import { Tool, Version } from "effect-opencode"
+import * as fc from "effect/FastCheck"
 import * as fs from "node:fs"
 import * as dialects from "../../src/internal/opencode/dialects.js"
 import type { Event, Happening, Signal } from "../../src/internal/opencode/privateServer.js"

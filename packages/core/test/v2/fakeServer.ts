@@ -1,6 +1,6 @@
 /** A private server of OpenCode 2.x over a scripted `fetch`: the routes that a run uses, and events that a test sends. */
-import { FetchHttpClient } from "@effect/platform"
-import { Effect } from "effect"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
+import * as Effect from "effect/Effect"
 
 type Wire = { readonly [name: string]: unknown }
 

@@ -1,6 +1,6 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Either } from "effect"
 import { Permission } from "effect-opencode"
+import * as Either from "effect/Either"
 import * as permissions from "../../src/internal/opencode/v2/permissions.js"
 
 const rule = (action: string, effect: "allow" | "deny" | "ask", resource = "*") => ({ action, resource, effect })

@@ -1,7 +1,9 @@
 import { describe, expect, it } from "@effect/vitest"
-import { Deferred, Effect, Fiber } from "effect"
 import { OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as T from "../support/mock.js"
 import * as fake from "./fakeServer.js"
 

@@ -1,5 +1,7 @@
-import { Deferred, Effect, Layer } from "effect"
 import { MockCommandExecutor, OpenCodeTest } from "effect-opencode-testing"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { contract, Other } from "./contract.js"
 
 contract({

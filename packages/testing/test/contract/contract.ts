@@ -3,9 +3,15 @@
  * real binary and once as wire events to the doubles, and the same assertions about what a program sees.
  */
 import { describe, expect, it } from "@effect/vitest"
-import { Context, Duration, Effect, Exit, Fiber, type Layer, Stream } from "effect"
 import { OpenCode, type OpenCodeError, RunEvent, type RunOptions, type RunResult } from "effect-opencode"
 import { Events, ModelProvider } from "effect-opencode-testing"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
+import type * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
 
 // -----------------------------------------------------------------------------
 // Worlds

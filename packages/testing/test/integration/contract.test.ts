@@ -1,8 +1,11 @@
 /** The contract's other party: the real binary, offline, with a scripted provider on loopback. */
-import { NodeContext, NodeHttpServer } from "@effect/platform-node"
-import { Deferred, Effect, Layer } from "effect"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import { OpenCode } from "effect-opencode"
 import { ModelProvider } from "effect-opencode-testing"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import { createServer } from "node:http"
 import { contract, Other } from "../contract/contract.js"
 import { sandbox, survivors, version } from "../support/sandbox.js"

@@ -1,5 +1,8 @@
-import { Error as PlatformError, FileSystem } from "@effect/platform"
-import { Effect, Layer, Option } from "effect"
+import * as PlatformError from "@effect/platform/Error"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
 
 const error = (reason: PlatformError.SystemErrorReason, method: string, path: string) =>
   new PlatformError.SystemError({ reason, module: "FileSystem", method, pathOrDescriptor: path })

@@ -1,5 +1,5 @@
 /** Directories of a test, and the processes started in them. */
-import { Effect } from "effect"
+import * as Effect from "effect/Effect"
 import { mkdirSync, mkdtempSync, readdirSync, realpathSync, rmSync } from "node:fs"
 import { tmpdir } from "node:os"
 import { join } from "node:path"

@@ -8,6 +8,7 @@ import type { Isolation } from "../../Isolation.js"
 import { OpenCodeConfigError } from "../../OpenCodeError.js"
 import { variableNames } from "../opencode/variables.js"
 import type { Leash } from "../process/leash.js"
+import { removeTree } from "../util/removeTree.js"
 import * as systemError from "../util/systemError.js"
 import * as logins from "./logins.js"
 
@@ -47,30 +48,13 @@ export const dataHome = (
     return user === undefined || user === "" ? undefined : path.join(user, ".local", "share")
   })
 
-/** Makes all directories of a tree writable, without following links. */
-const unlock = (fileSystem: FileSystem.FileSystem, directory: string): Effect.Effect<void> =>
-  Effect.gen(function*() {
-    if (yield* Effect.isSuccess(fileSystem.readLink(directory))) return
-    const { mode, type } = yield* fileSystem.stat(directory)
-    if (type !== "Directory") return
-    if ((mode & 0o700) !== 0o700) yield* fileSystem.chmod(directory, (mode & 0o777) | 0o700)
-    const names = yield* fileSystem.readDirectory(directory)
-    yield* Effect.forEach(names, (name) => unlock(fileSystem, `${directory}/${name}`), { discard: true })
-  }).pipe(Effect.ignore)
-
-/**
- * Removes a directory recursively, including read-only trees (Go's module cache). Logs a warning if that fails.
- */
-export const remove = (fileSystem: FileSystem.FileSystem, directory: string): Effect.Effect<void> => {
-  const removed = fileSystem.remove(directory, { recursive: true, force: true })
-  return removed.pipe(
-    // A file that appears while the directory is being removed fails the first try.
-    Effect.orElse(() => Effect.retry(Effect.andThen(unlock(fileSystem, directory), removed), { times: 1 })),
-    Effect.catchAll((error) =>
+/** Removes a directory recursively. Logs a warning if that fails. */
+export const remove = (fileSystem: FileSystem.FileSystem, directory: string): Effect.Effect<void> =>
+  Effect.catchAll(
+    removeTree(fileSystem, directory),
+    (error) =>
       Effect.logWarning(`A temporary directory could not be removed (${systemError.describe(error)}): ${directory}`)
-    )
   )
-}
 
 /** Creates a temporary directory that is removed when the scope closes. */
 const made = (

@@ -9,6 +9,7 @@ import { noAgents } from "../opencode/dialect.js"
 import type { Dialect, Found } from "../opencode/dialect.js"
 import * as secretSearch from "../opencode/secretSearch.js"
 import { revealed, variableNames } from "../opencode/variables.js"
+import * as marks from "../process/marks.js"
 import * as orphans from "../process/orphans.js"
 import * as owners from "../process/owner.js"
 import * as configFiles from "./configFiles.js"
@@ -93,9 +94,7 @@ const found = (
 const programMark = (client: Pick<Launcher, "leash">): Effect.Effect<{ readonly [name: string]: string }> =>
   Effect.gen(function*() {
     const program = yield* client.leash.program
-    if (program === undefined) return {}
-    const above = yield* HostEnvironment.variable(orphans.variable)
-    return { [orphans.variable]: `${above ?? ""}:${owners.format(program)}` }
+    return program === undefined ? {} : yield* marks.variables(orphans.variable, owners.format(program))
   })
 
 /**

@@ -22,8 +22,11 @@ export const expand = (
     : Effect.succeed(file)
 }
 
-/** Expands `~` in the directory of an isolation. */
+/** Makes the directory of an isolation absolute; `~` is the home directory. */
 export const isolation = (path: Path.Path, isolation: Isolation): Effect.Effect<Isolation, OpenCodeConfigError> =>
   typeof isolation === "object"
-    ? Effect.map(expand(path, "isolation.directory", isolation.directory), (directory) => ({ directory }))
+    ? Effect.map(
+      expand(path, "isolation.directory", isolation.directory),
+      (directory) => ({ directory: path.resolve(directory) })
+    )
     : Effect.succeed(isolation)

@@ -1,6 +1,6 @@
+import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
@@ -79,8 +79,14 @@ export const make = (
     const stdout: Array<string> = []
     let size = 0
     let reads = 0
+    let isBroken = false
+    const fork = <E>(reader: Effect.Effect<void, E>) =>
+      Effect.fork(Effect.onError(reader, (cause) =>
+        Effect.sync(() => {
+          isBroken ||= !Cause.isInterrupted(cause)
+        })))
     const readers = yield* Effect.all([
-      Effect.fork(Stream.runForEach(
+      fork(Stream.runForEach(
         Stream.decodeText(Stream.tap(running.stdout, (bytes) => {
           reads++
           size += bytes.length
@@ -88,7 +94,7 @@ export const make = (
         })),
         (text) => Effect.sync(() => stdout.push(text))
       )),
-      Effect.fork(Stream.runForEach(running.stderr, (bytes) =>
+      fork(Stream.runForEach(running.stderr, (bytes) =>
         Effect.sync(() => {
           reads++
           keep(lines.push(bytes))
@@ -97,7 +103,7 @@ export const make = (
     const isInTime = Option.isSome(
       yield* Effect.raceFirst(
         // A process closes its pipes before it exits: a signal in between would replace its exit code.
-        Effect.andThen(Effect.all(readers.map(Fiber.join), { concurrency: "unbounded", discard: true }), running.exit),
+        Effect.andThen(Fiber.joinAll(readers), running.exit),
         running.exit
       ).pipe(
         // Something else can hold the pipes of a process that has exited.
@@ -106,8 +112,6 @@ export const make = (
         Effect.timeoutOption(patience)
       )
     )
-    const outcomes = yield* Effect.forEach(readers, Fiber.poll)
-    const isBroken = outcomes.some(Option.exists((outcome) => Exit.isFailure(outcome) && !Exit.isInterrupted(outcome)))
     keep(lines.flush())
     const survivors = yield* running.terminate()
     const exit = yield* Effect.map(

@@ -7,6 +7,8 @@ import * as Schema from "effect/Schema"
 import * as Permission from "../../Permission.js"
 import { RunConfig } from "../../RunConfig.js"
 import type { Budget, RunOptions } from "../../RunOptions.js"
+import { isObject } from "../util/object.js"
+import { isRunId, rule } from "../util/runId.js"
 import * as schemaText from "../util/schemaText.js"
 import * as configContent from "./configContent.js"
 import * as homePath from "./homePath.js"
@@ -231,6 +233,29 @@ const transport = (options: RunOptions): Option.Option<Problem> =>
     ? Option.none()
     : problem("promptVia", "must be \"stdin\" or \"argv\"")
 
+const runId = ({ runId }: RunOptions): Option.Option<Problem> =>
+  runId === undefined || isRunId(runId) ? Option.none() : problem("runId", rule)
+
+const isolation = ({ isolation }: RunOptions): Option.Option<Problem> => {
+  if (isolation === undefined || isolation === "run" || isolation === "none") return Option.none()
+  const directory: unknown = isObject(isolation) ? isolation["directory"] : undefined
+  if (typeof directory !== "string" || directory === "") {
+    return problem("isolation", "must be \"run\", \"none\" or `{ directory }`")
+  }
+  const reason = unsayable(directory)
+  return reason === undefined
+    ? homePath.problem("isolation.directory", directory)
+    : problem("isolation.directory", reason)
+}
+
+/** Finds an option that a layer cannot have for all its runs. */
+export const defaults = ({ isolation, runId }: RunOptions): Option.Option<Problem> =>
+  runId !== undefined
+    ? problem("defaults.runId", "names one run; give it to that run")
+    : isolation !== undefined
+    ? problem("defaults.isolation", "is for single runs; set the layer's own `isolation`")
+    : Option.none()
+
 /** With a server, `dir` and `files` are paths of its machine. */
 const paths = ({ attach, cwd, dir, files, transcript }: RunOptions): Option.Option<Problem> => {
   const ofServer: ReadonlyArray<readonly [string, unknown]> = [
@@ -256,6 +281,8 @@ const shaped = (text: string, options: RunOptions): Option.Option<Problem> =>
     port(options),
     transport(options),
     paths(options),
+    runId(options),
+    isolation(options),
     literal("recover", options.recover, "export"),
     literal("usage", options.usage, "deep"),
     duration("timeout", options.timeout),

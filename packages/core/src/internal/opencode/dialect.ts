@@ -115,6 +115,8 @@ export interface Dialect {
   readonly crashTexts: CrashTexts
   readonly models: Question<ReadonlyArray<string>>
   readonly session: (sessionId: string) => Question<Option.Option<Conversation>>
+  /** Imports the session in a file that `session` has printed; reads the id of the session. */
+  readonly importing: (file: string) => Question<Option.Option<string>>
   /** Absent if a shared server is not supported. */
   readonly server?: Server | undefined
 }

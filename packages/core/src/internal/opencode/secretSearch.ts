@@ -49,9 +49,10 @@ const inAddresses = (text: string): ReadonlyArray<string> =>
 const behindScheme = (text: string): ReadonlyArray<string> => {
   const match = /^(bearer|basic|token|apikey)\s+(\S+)$/i.exec(text)
   if (match?.[2] === undefined) return []
-  const basic = match[1]!.toLowerCase() === "basic" ? Encoding.decodeBase64String(match[2]) : undefined
-  const password = basic !== undefined && Either.isRight(basic) ? basic.right.slice(basic.right.indexOf(":") + 1) : ""
-  return [match[2], password]
+  const basic = match[1]!.toLowerCase() === "basic"
+    ? Either.getOrElse(Encoding.decodeBase64String(match[2]), () => "")
+    : ""
+  return [match[2], basic.slice(basic.indexOf(":") + 1)]
 }
 
 /** The lines of a key in PEM form, which is printed line by line; in a variable they can end with `\n` as two characters. */

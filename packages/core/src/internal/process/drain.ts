@@ -1,7 +1,7 @@
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
+import * as runtime from "../util/runtime.js"
 
 /**
  * How long a source may stay silent after its process has ended before it is given up: another process holds it open.
@@ -23,7 +23,7 @@ export interface Progress {
  * slow.
  */
 export const until = (
-  readers: ReadonlyArray<Fiber.RuntimeFiber<unknown, unknown>>,
+  readers: ReadonlyArray<runtime.Forked<unknown, unknown>>,
   progress: Progress
 ): Effect.Effect<void> => {
   const silent = (left: number): Effect.Effect<void> =>
@@ -35,10 +35,10 @@ export const until = (
       })
     })
   return Effect.suspend(() => {
-    if (readers.every((reader) => reader.unsafePoll() !== null)) return Effect.void
+    if (readers.every(runtime.hasEnded)) return Effect.void
     return Effect.flatMap(
       Effect.fork(Effect.andThen(silent(looks), Fiber.interruptAll(readers))),
-      (watch) => Effect.andThen(Fiber.awaitAll(readers), Effect.sync(() => watch.unsafeInterruptAsFork(FiberId.none)))
+      (watch) => Effect.andThen(Fiber.awaitAll(readers), Effect.sync(() => runtime.interrupt(watch)))
     )
   })
 }

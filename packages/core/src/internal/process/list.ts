@@ -231,3 +231,17 @@ export const selfPid = ({ fileSystem }: Pick<Services, "fileSystem">): Effect.Ef
 /** True if certainly no process has this pid. */
 export const isGone = ({ fileSystem }: Pick<Services, "fileSystem">, pid: number): Effect.Effect<boolean> =>
   Effect.match(fileSystem.exists(`/proc/${pid}`), { onFailure: () => false, onSuccess: (exists) => !exists })
+
+/** A process and the program that has started it, for those who must find them again. */
+export const introduce = <E>(
+  services: Services,
+  pid: number,
+  program: Effect.Effect<Self | undefined, E>
+): Effect.Effect<{
+  readonly process: { readonly pid: number; readonly started: string }
+  readonly program: { readonly pid: number; readonly started: string; readonly boot: string } | undefined
+}, E> =>
+  Effect.zipWith(read(services, `/proc/${pid}/stat`), program, (stat, self) => ({
+    process: { pid, started: parseStat(stat)?.identity ?? "" },
+    program: self === undefined ? undefined : { pid: self.pid, started: self.started, boot: self.boot }
+  }))

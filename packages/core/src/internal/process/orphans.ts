@@ -5,13 +5,13 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as HostEnvironment from "../../HostEnvironment.js"
+import { isRunId } from "../util/runId.js"
 import * as processList from "./list.js"
 import * as owners from "./owner.js"
 import * as processTable from "./table.js"
 import type { ProcessTable, Seen } from "./table.js"
 
-/** The program that has started a run, after those around it, as the environment of the run's processes names them. */
-export const variable = "EFFECT_OPENCODE_PROGRAM"
+export const variable = owners.variable
 
 interface Services {
   readonly executor: CommandExecutor.CommandExecutor
@@ -20,9 +20,6 @@ interface Services {
   readonly table: ProcessTable
   readonly forceKillAfter: Duration.Duration
 }
-
-/** The format that `plan` creates. A shorter text from a damaged file could match any process. */
-const isRunId = (text: string): boolean => /^[0-9a-z]{15}$/.test(text)
 
 /** True if the program that started a run is alive: a file can name any run. */
 const isUnderWay = (services: Services, runId: string): Effect.Effect<boolean> =>
@@ -68,7 +65,7 @@ export const end = (services: Services, runId: string): Effect.Effect<void> =>
   })
 
 /** The processes of a run that still exist after killed ones have had a second to end. */
-export const left = (table: ProcessTable, runId: string): Effect.Effect<ReadonlyArray<number>> =>
+export const remaining = (table: ProcessTable, runId: string): Effect.Effect<ReadonlyArray<number>> =>
   Effect.gen(function*() {
     if (!isRunId(runId)) return []
     const members = table.members({ pid: -1, marker: runId })

@@ -5,6 +5,13 @@ import type { Listed } from "./list.js"
 /** The identity of a program that started processes, distinct from a later one with the same pid. */
 export type Owner = processList.Self
 
+/** The program that has started a run, after those around it, as the environment of the run's processes names them. */
+export const variable = "EFFECT_OPENCODE_PROGRAM"
+
+/** True if an environment names the owner. */
+export const isNamed = (environment: string, owner: string): boolean =>
+  processList.valueIn(environment, variable)?.split(":").includes(owner) === true
+
 export const format = ({ boot, namespace, pid, started }: Owner): string =>
   [namespace, pid, started, ...(boot === "" ? [] : [boot])].join("/")
 

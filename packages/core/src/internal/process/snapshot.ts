@@ -1,5 +1,6 @@
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as runtime from "../util/runtime.js"
 
 /** The processes that existed at some time: identities by pid. */
 export type Baseline = ReadonlyMap<string, string>
@@ -81,8 +82,8 @@ export const make = <A>(
    * the waiting is interruptible: a snapshot marked as running really runs.
    */
   const ask = (before: Baseline | undefined): Effect.Effect<ReadonlyArray<Entry<A>>> =>
-    Effect.fiberIdWith((id) => {
-      next ??= { wanted: new Set(), seen: Deferred.unsafeMake(id) }
+    Effect.suspend(() => {
+      next ??= { wanted: new Set(), seen: runtime.deferred() }
       if (before !== undefined) next.wanted.add(before)
       const { seen } = next
       if (isLooking) return Effect.succeed(seen)

@@ -8,7 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
-import type * as Stream from "effect/Stream"
+import * as Stream from "effect/Stream"
 import { OpenCodeSpawnError } from "../../OpenCodeError.js"
 import * as systemError from "../util/systemError.js"
 import * as limitMark from "./limitMark.js"
@@ -25,6 +25,8 @@ export type ProcessExit =
 /** A started process that ends at the latest when its scope closes. */
 export interface Running {
   readonly pid: number
+  /** Lets a process that is held have its stdin. */
+  readonly release: Effect.Effect<void>
   readonly stdout: Stream.Stream<Uint8Array, PlatformError>
   readonly stderr: Stream.Stream<Uint8Array, PlatformError>
   readonly exit: Effect.Effect<ProcessExit>
@@ -44,13 +46,17 @@ export interface StartOptions {
   readonly extendEnv: boolean
   /** The id of the run, in the variable `processTable.variable` of its processes. */
   readonly marker: string
-  /** The same for processes with an empty environment, see `limitMark`. */
+  /** This program, if another one can use the same marker. */
+  readonly program?: string | undefined
+  /** The same as `marker` for processes with an empty environment, see `limitMark`. */
   readonly limit?: string | undefined
   readonly forceKillAfter: Duration.Duration
   /** If set, the process is not started with incomplete stdin. */
   readonly wholeStdin?: wholeStdin.Options | undefined
   /** True to leave stdin open until the process has ended or we have; the invocation's is then not used. */
   readonly holdStdin?: boolean | undefined
+  /** True if the process gets its stdin when it is released. */
+  readonly isHeld?: boolean | undefined
   readonly onExit?: () => void
 }
 
@@ -89,6 +95,12 @@ const spawnError = (options: StartOptions, cause: Cause.Cause<PlatformError>): O
   })
 }
 
+const encoder = new TextEncoder()
+
+/** A text that is sent only after something has happened. */
+const after = (happened: Deferred.Deferred<void>, text: string): Stream.Stream<Uint8Array> =>
+  Stream.concat(Stream.execute(Deferred.await(happened)), Stream.succeed(encoder.encode(text)))
+
 export const start = (
   executor: CommandExecutor.CommandExecutor,
   table: ProcessTable,
@@ -102,12 +114,18 @@ export const start = (
       const processScope = yield* Scope.make()
       const program = options.wholeStdin === undefined
         ? options
-        : wholeStdin.guarded(options, options.wholeStdin)
+        : wholeStdin.guarded(options, { ...options.wholeStdin, isHeld: options.isHeld === true })
+      const released = yield* Deferred.make<void>()
       const { binary, invocation } = limitMark.wrap(program, options.limit)
       const command = Command.make(binary, ...invocation.args).pipe(
         Command.workingDirectory(options.cwd),
         Command.env(invocation.env, { extendEnv: options.extendEnv }),
-        (command) => options.holdStdin === true ? command : Command.feed(command, invocation.stdin)
+        (command) =>
+          options.holdStdin === true
+            ? command
+            : options.isHeld === true
+            ? Command.stdin(command, after(released, invocation.stdin))
+            : Command.feed(command, invocation.stdin)
       )
       const before = yield* restore(table.baseline)
       const process = yield* restore(executor.start(command)).pipe(
@@ -139,7 +157,14 @@ export const start = (
 
       let known: ReadonlyArray<Seen> = []
       const members = Effect.suspend(() =>
-        table.members({ pid: process.pid, marker: options.marker, limit: options.limit, before, known })
+        table.members({
+          pid: process.pid,
+          marker: options.marker,
+          program: options.program,
+          limit: options.limit,
+          before,
+          known
+        })
       )
         .pipe(
           Effect.tap((found) =>
@@ -215,7 +240,8 @@ export const start = (
       yield* Scope.addFinalizer(
         scope,
         Effect.andThen(
-          terminate(),
+          // Once nothing is left that would act on its stdin.
+          Effect.ensuring(terminate(), Deferred.interrupt(released)),
           Effect.flatMap(Deferred.isDone(exited), (isDone) => {
             untrackLeader()
             const close = Scope.close(processScope, Exit.void)
@@ -226,6 +252,7 @@ export const start = (
 
       return {
         pid: process.pid,
+        release: Effect.asVoid(Deferred.succeed(released, undefined)),
         stdout: process.stdout,
         stderr: process.stderr,
         exit: Deferred.await(exited),

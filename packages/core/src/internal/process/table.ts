@@ -3,6 +3,7 @@ import * as Effect from "effect/Effect"
 import * as Function from "effect/Function"
 import * as limitMark from "./limitMark.js"
 import * as processList from "./list.js"
+import * as owners from "./owner.js"
 import * as snapshot from "./snapshot.js"
 
 /** A process of the machine, with what ending a run needs. */
@@ -58,6 +59,8 @@ export interface ProcessTable {
   readonly members: (run: {
     readonly pid: number
     readonly marker: string
+    /** The program that the processes must name, too, if another one can use the same marker. */
+    readonly program?: string | undefined
     /** The limit that stands for the run, see `limitMark`. */
     readonly limit?: string | undefined
     /** What was there before the run began: none of it is of the run, so none of it is read. */
@@ -123,11 +126,13 @@ export const make = (services: processList.Services): Effect.Effect<ProcessTable
         return () => leaders.delete(String(pid))
       },
       baseline,
-      members: ({ before, known = [], limit, marker, pid }) =>
+      members: ({ before, known = [], limit, marker, pid, program }) =>
         Effect.map(changedSince(before), (listed) => {
           const table = listed.map(({ found, ...info }) => ({
             ...info,
-            marked: isMarked(found.environment, marker) || (limit !== undefined && found.limit === limit)
+            marked: (isMarked(found.environment, marker) &&
+              (program === undefined || owners.isNamed(found.environment, program))) ||
+              (limit !== undefined && found.limit === limit)
           }))
           const ours = new Set(members(table, { pid, except: new Set([self]), known }))
           return table.filter((p) => ours.has(p.pid)).map(({ identity, pid }) => ({ identity, pid }))

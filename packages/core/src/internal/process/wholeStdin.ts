@@ -5,17 +5,18 @@
 const takenAtOnce = 4096
 
 /**
- * Collects stdin in a file and executes the program with the file as its stdin, unless the file is shorter than
+ * Collects stdin in a file and executes the program with a file as its stdin, unless the first file is shorter than
  * announced, which means that the writer has died. The tools are searched in the usual places first: `PATH` can lack
  * them, or contain the working directory, where a project could place its own.
  */
-const script = [
-  "(PATH=/usr/bin:/bin${PATH:+:$PATH}; umask 077; cat > \"$1\"; [ $(wc -c < \"$1\") -eq \"$2\" ] || { rm -f \"$1\"; exit 1; })",
-  "exec < \"$1\"",
-  "(PATH=/usr/bin:/bin${PATH:+:$PATH}; exec rm -f \"$1\")",
-  "shift 2",
-  "exec \"$@\""
-].join(" && ")
+const script = (stdin: string): string =>
+  [
+    "(PATH=/usr/bin:/bin${PATH:+:$PATH}; umask 077; cat > \"$1\"; [ $(wc -c < \"$1\") -eq \"$2\" ] || { rm -f \"$1\"; exit 1; })",
+    `exec < ${stdin}`,
+    "(PATH=/usr/bin:/bin${PATH:+:$PATH}; exec rm -f \"$1\")",
+    "shift 2",
+    "exec \"$@\""
+  ].join(" && ")
 
 /** An absolute path, because a `PATH` with a relative directory would find one in the project. */
 export const shell = "/bin/sh"
@@ -37,6 +38,8 @@ export interface Program {
 }
 
 export interface Options {
+  /** True if the program must not begin before its stdin arrives, even if that is empty. */
+  readonly isHeld?: boolean | undefined
   /** The file for stdin. It must not exist, and is removed before the program starts. */
   readonly file: string
   /** True if the program also acts without any input. */
@@ -49,11 +52,17 @@ export interface Options {
  */
 export const guarded = ({ binary, invocation }: Program, options: Options): Program => {
   const bytes = invocation.stdin === "" ? 0 : new TextEncoder().encode(invocation.stdin).length
-  return bytes === 0 || (bytes <= takenAtOnce && !options.actsOnNothing) ? { binary, invocation } : {
+  const through = (source: string, stdin: string, bytes: number): Program => ({
     binary: shell,
     invocation: {
       ...invocation,
-      args: ["-c", script, name, options.file, String(bytes), binary, ...invocation.args]
+      stdin,
+      args: ["-c", script(source), name, options.file, String(bytes), binary, ...invocation.args]
     }
-  }
+  })
+  // The end of an empty stdin would look like the death of its writer.
+  if (bytes === 0) return options.isHeld === true ? through("/dev/null", "\n", 1) : { binary, invocation }
+  return bytes <= takenAtOnce && !options.actsOnNothing
+    ? { binary, invocation }
+    : through("\"$1\"", invocation.stdin, bytes)
 }

@@ -3,7 +3,6 @@ import type * as Chunk from "effect/Chunk"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as FiberId from "effect/FiberId"
 import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
@@ -14,6 +13,7 @@ import * as summary from "../opencode/summary.js"
 import * as verdicts from "../opencode/verdict.js"
 import * as limits from "../util/limits.js"
 import * as monotonicClock from "../util/monotonicClock.js"
+import * as runtime from "../util/runtime.js"
 import * as tail from "../util/tail.js"
 import type { Client } from "./client.js"
 import * as plans from "./plan.js"
@@ -21,7 +21,7 @@ import * as recorders from "./recorder.js"
 import * as sessionExport from "./sessionExport.js"
 import type { Pass } from "./startupGate.js"
 import * as telemetry from "./telemetry.js"
-import type { Prepare, Request } from "./transport.js"
+import type { Prepare, Request, Sink } from "./transport.js"
 import * as watchdogs from "./watchdog.js"
 
 /** The parts of a run that one attempt needs. */
@@ -91,7 +91,7 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
     const outbox = context.listening ? yield* Mailbox.make<Chunk.Chunk<RunEvent>, RunError>(1) : undefined
     if (outbox !== undefined) {
       // Releases a consumer that waits for events of a run that is ended from outside.
-      yield* Scope.addFinalizer(scope, outbox.failCause(Cause.interrupt(FiberId.none)))
+      yield* Scope.addFinalizer(scope, outbox.failCause(runtime.interruption))
     }
     // Kept only if the parts missing from stdout will be recovered.
     const parts = plan.options.recover === undefined && plan.options.usage === undefined
@@ -99,10 +99,10 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
       : sessionExport.parts()
 
     // Fast path: no timeout race when a slot is free.
-    const entered = yield* tryEnter(client, providerOf(context))
+    const entered = yield* tryEnter(client, providerOf(context), prepared.shared)
     const pass = Option.isSome(entered)
       ? entered.value
-      : yield* inTime(enter(client, providerOf(context)))
+      : yield* inTime(enter(client, providerOf(context), prepared.shared))
     // As late as possible, because runs ahead of us in the queue have spent meanwhile.
     if (fleet !== undefined) yield* fleet.check()
     if (transcript !== undefined) {
@@ -112,7 +112,8 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
         attempt: context.number,
         cwd: plan.cwd,
         directory: prepared.directory,
-        temporary: prepared.temporary
+        temporary: prepared.temporary,
+        ...(plan.options.fork === true ? {} : { sessionId: plan.options.sessionId })
       })
     }
     // Here, because the start-up time begins now: the wait at the gate does not count.
@@ -127,15 +128,33 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
       parts
     })
 
-    const running = yield* prepared.start({
+    const { onStart } = plan.options
+    const announce: Sink["onStart"] = (started) =>
+      Effect.gen(function*() {
+        // Here, because the call may take longer than the start.
+        yield* Scope.extend(pass.started, scope)
+        if (onStart === undefined) return
+        watchdog.reading(false)
+        yield* onStart({
+          runId: plan.runId,
+          attempt: context.number,
+          cwd: plan.cwd,
+          directory: prepared.directory,
+          temporary: prepared.temporary,
+          ...(yield* started)
+        })
+        watchdog.reading(true)
+      })
+    const start = prepared.start({
       state,
       watchdog,
       stderr,
       rawLines: keepRaw ? rawLines : undefined,
       recorder,
+      onStart: announce,
       onRateLimited: (retryAfter) => client.rateGate.onRateLimited(providerOf(context), retryAfter)
     })
-    yield* pass.started
+    const running = yield* (onStart === undefined ? start : context.expiry.inTime(start, context.number))
 
     const facts = (survivors: ReadonlyArray<number>): RunSnapshot => ({
       runId: plan.runId,
@@ -199,14 +218,12 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
         yield* transcript.end({
           timestamp: clock.unsafeCurrentTimeMillis(),
           runId: plan.runId,
-          outcome: Either.isLeft(verdict) ? verdict.left._tag : "success",
+          outcome: Either.match(verdict, { onLeft: ({ _tag }) => _tag, onRight: () => "success" }),
           finishReason: state.finishReason
         })
       }
-      if (Either.isRight(verdict)) {
-        context.onSuccess({ finished: verdict.right, recovered: missing.length > 0, answer: state.answer(), partial })
-      }
-      if (Either.isLeft(verdict)) return yield* verdict.left
+      const finished = yield* Either.match(verdict, { onLeft: Effect.fail, onRight: Effect.succeed })
+      context.onSuccess({ finished, recovered: missing.length > 0, answer: state.answer(), partial })
     })
     if (outbox === undefined) {
       return Effect.andThen(
@@ -223,7 +240,10 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
       scope
     )
     return Effect.catchAllCause(outbox.take, endOf)
-  }).pipe(telemetry.inSpan("OpenCode.attempt", { "opencode.attempt": context.number }))
+  }).pipe(telemetry.inSpan("OpenCode.attempt", {
+    "opencode.run.id": context.plan.runId,
+    "opencode.attempt": context.number
+  }))
 
 /** A mailbox (3.22) adds its own end to the cause that it was ended with. */
 const endOf = (
@@ -240,18 +260,25 @@ const endOf = (
 /** Passes both gates if neither requires waiting. */
 const tryEnter = (
   client: Client,
-  provider: string | undefined
+  provider: string | undefined,
+  shared: string | undefined
 ): Effect.Effect<Option.Option<Pass>, never, Scope.Scope> =>
-  Effect.flatMap(client.rateGate.isOpen(provider), (isOpen) => isOpen ? client.gate.tryEnter : Effect.succeedNone)
+  shared !== undefined
+    ? Effect.succeedNone
+    : Effect.flatMap(client.rateGate.isOpen(provider), (isOpen) => isOpen ? client.gate.tryEnter : Effect.succeedNone)
 
 /** Passes both gates; a run held back by the rate gate gives its start slot to another. */
-const enter = (client: Client, provider: string | undefined): Effect.Effect<Pass, never, Scope.Scope> =>
+const enter = (
+  client: Client,
+  provider: string | undefined,
+  shared: string | undefined
+): Effect.Effect<Pass, never, Scope.Scope> =>
   Effect.gen(function*() {
     yield* client.rateGate.wait(provider)
-    const pass = yield* client.gate.enter
+    const pass = yield* (shared === undefined ? client.gate.enter : client.gate.enterIn(shared))
     if (yield* client.rateGate.isOpen(provider)) return pass
     yield* pass.opened
-    return yield* enter(client, provider)
+    return yield* enter(client, provider, shared)
   })
 
 const providerOf = (context: Context): string | undefined => plans.provider(context.plan.options)

@@ -8,7 +8,6 @@ import * as Random from "effect/Random"
 import { OpenCodeConfigError } from "../../OpenCodeError.js"
 import type { RunSnapshot } from "../../OpenCodeError.js"
 import { CurrentRunConfig } from "../../RunConfig.js"
-import type { RunConfig } from "../../RunConfig.js"
 import type { Budget, RunOptions, Unpriced } from "../../RunOptions.js"
 import * as expandHome from "../launch/expandHome.js"
 import * as check from "../opencode/check.js"
@@ -41,7 +40,8 @@ export interface Plan {
   readonly clean: (partial: RunSnapshot) => RunSnapshot
 }
 
-const newId: Effect.Effect<string> = Effect.map(
+/** Makes the id of a run. */
+export const newId: Effect.Effect<string> = Effect.map(
   Effect.replicateEffect(Random.nextIntBetween(0, 36 ** 5), 3),
   (parts) => parts.map((part) => part.toString(36).padStart(5, "0")).join("")
 )
@@ -64,7 +64,7 @@ interface Layer {
   readonly defaults: RunOptions
   readonly transport: {
     readonly problem: (options: RunOptions) => Option.Option<Problem>
-    readonly secrets: (config: RunConfig) => Effect.Effect<ReadonlyArray<string>>
+    readonly secrets: (options: RunOptions) => Effect.Effect<ReadonlyArray<string>>
   }
 }
 
@@ -77,12 +77,15 @@ export const make = (client: Layer, prompt: string, own: RunOptions): Effect.Eff
       configContent.configs<RunOptions>(client.defaults, current),
       own
     )
-    const problem = Option.orElse(check.run(prompt, asked), () => client.transport.problem(asked))
+    const problem = check.defaults(client.defaults).pipe(
+      Option.orElse(() => check.run(prompt, asked)),
+      Option.orElse(() => client.transport.problem(asked))
+    )
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
     const options = yield* expand(client, asked)
     const redactor = redact.make(yield* client.transport.secrets(options))
     return {
-      runId: yield* newId,
+      runId: options.runId ?? (yield* newId),
       startedAt,
       prompt,
       options,
@@ -129,7 +132,10 @@ export const expand = (
     const files = options.attach !== undefined || options.files === undefined
       ? options.files
       : yield* Effect.forEach(options.files, (file, index) => expandOne(client, `files.${index}`, file))
-    return { ...options, cwd, transcript, dir, files }
+    const isolation = options.isolation === undefined
+      ? undefined
+      : yield* expandHome.isolation(client.path, options.isolation)
+    return { ...options, cwd, transcript, dir, files, isolation }
   })
 
 interface Files {

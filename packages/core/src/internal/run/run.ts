@@ -24,6 +24,7 @@ import { unchecked } from "../util/unchecked.js"
 import * as attempt from "./attempt.js"
 import type { Client } from "./client.js"
 import type { Lifetime } from "./lifetime.js"
+import * as liveIds from "./liveIds.js"
 import * as plan from "./plan.js"
 import type { Progress, Sinks } from "./recorder.js"
 import * as telemetry from "./telemetry.js"
@@ -68,6 +69,8 @@ export interface Mode {
   readonly collect: boolean
   readonly onResult?: ((result: RunResult) => void) | undefined
   readonly onProgress?: ((progress: Progress) => void) | undefined
+  /** The id of the run, if the caller holds it for several turns. */
+  readonly heldId?: string | undefined
 }
 
 /**
@@ -94,7 +97,13 @@ const open = (
       return Effect.flatMap(Clock.currentTimeMillis, (now) => telemetry.runEnded(tag, now - startedAt))
     })
 
-    const settled = yield* plan.make(client, prompt, options)
+    const planned = yield* plan.make(client, prompt, options)
+    const settled = mode.heldId === undefined ? planned : { ...planned, runId: mode.heldId }
+    if (mode.heldId === undefined) {
+      const held = liveIds.hold(settled.runId)
+      // Only a source of random numbers that repeats itself could have made one of a live run.
+      yield* (settled.options.runId === undefined ? Effect.ignore(held) : held)
+    }
     annotate(span, requestAttributes(settled))
 
     const expiry = expiryOf(clock, settled)

@@ -12,6 +12,7 @@ import * as configContent from "../opencode/configContent.js"
 import * as redact from "../opencode/redact.js"
 import * as fairSemaphore from "../util/fairSemaphore.js"
 import type { Client } from "./client.js"
+import * as liveIds from "./liveIds.js"
 import * as plan from "./plan.js"
 import type { Progress } from "./recorder.js"
 import * as runs from "./run.js"
@@ -29,6 +30,12 @@ export const make = (
   origin: Origin
 ): Effect.Effect<Session, SessionOpenError, Scope.Scope> =>
   Effect.gen(function*() {
+    if (options.runId !== undefined) {
+      return yield* new OpenCodeConfigError({
+        path: "runId",
+        reason: "every turn of a session is a run; give the id to the turn"
+      })
+    }
     const current = yield* CurrentRunConfig
     const lifetime = yield* outer.lifetime.inner("session")
     // Planned with the layer's own isolation, like a run: a fresh directory has no session to continue.
@@ -44,8 +51,8 @@ export const make = (
         transport: yield* lifetime.run(Scope.extend(outer.transport.forSession(settled), lifetime.scope)),
         lifetime
       },
-      // All turns use the configuration of the region in which the session is opened.
-      configContent.configs<RunOptions>(current, options),
+      // All turns use the configuration of the region in which the session is opened, and its data directory.
+      { ...configContent.configs<RunOptions>(current, options), isolation: undefined },
       cwd,
       { sessionId: all.sessionId, last: all.continueSession === true, fork: all.fork === true }
     )
@@ -83,13 +90,14 @@ const inside = (
     const turnOptions = (own: TurnOptions | undefined): RunOptions => ({
       ...configContent.configs<RunOptions>(settled, own ?? {}),
       cwd,
+      isolation: undefined,
       continueSession: id === undefined && origin.sessionId === undefined && origin.last,
       sessionId: id ?? origin.sessionId,
       fork: id === undefined && origin.fork
     })
 
-    const run = (prompt: string, own?: TurnOptions): Effect.Effect<RunResult, RunError> =>
-      Effect.suspend(() => runs.toEnd(client, prompt, turnOptions(own), { onProgress }))
+    const run = (prompt: string, own?: TurnOptions, heldId?: string): Effect.Effect<RunResult, RunError> =>
+      Effect.suspend(() => runs.toEnd(client, prompt, turnOptions(own), { onProgress, heldId }))
 
     const alone = <A, E>(turns: Effect.Effect<A, E>): Effect.Effect<A, E | OpenCodeConfigError> =>
       // Inside the lifetime before the run starts: otherwise a turn could recreate a removed data directory and leave
@@ -108,7 +116,14 @@ const inside = (
         )),
       // Holds the turn across the repairs, because "your last answer" must be the one to correct.
       runSchema: (schema, prompt, own) =>
-        alone(schemaRun.make(schema, prompt, configContent.configs<SchemaOptions>(all, own ?? {}), cwd, clean, run)),
+        alone(Effect.scoped(Effect.gen(function*() {
+          const options = configContent.configs<SchemaOptions>(all, own ?? {})
+          const runId = options.runId ?? (yield* plan.newId)
+          // Across the turns, between which no run is live.
+          yield* liveIds.hold(runId)
+          const turn = (text: string, left: RunOptions) => run(text, left, runId)
+          return yield* schemaRun.make(schema, prompt, options, cwd, clean, turn)
+        }))),
       fork: () =>
         Effect.suspend(() => {
           if (id === undefined) {

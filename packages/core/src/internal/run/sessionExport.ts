@@ -1,7 +1,8 @@
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import * as Conversation from "../../Conversation.js"
-import { OpenCodeProcessError } from "../../OpenCodeError.js"
+import { OpenCodeConfigError, OpenCodeProcessError } from "../../OpenCodeError.js"
 import type { QueryError } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
 import * as TokenUsage from "../../TokenUsage.js"
@@ -9,6 +10,7 @@ import * as query from "../launch/query.js"
 import type { Dialect } from "../opencode/dialect.js"
 import * as runSnapshot from "../opencode/runSnapshot.js"
 import { isObject } from "../util/object.js"
+import * as systemError from "../util/systemError.js"
 
 /** Reads a session. */
 export type Ask = (sessionId: string) => Effect.Effect<Conversation.Conversation, QueryError>
@@ -33,6 +35,41 @@ export const conversation = ({ client, cwd, dialect, env }: {
       onSome: Effect.succeed
     }))
 }
+
+/** Writes a conversation into the data of a process with this environment; returns its id. `file` is removed again. */
+export const importing = ({ client, cwd, dialect, env, file }: {
+  readonly client: query.Services
+  readonly dialect: Dialect
+  readonly cwd: string
+  readonly env: { readonly [name: string]: string }
+  readonly file: string
+}) =>
+(conversation: Conversation.Conversation): Effect.Effect<string, QueryError> =>
+  Effect.gen(function*() {
+    const { args, read } = dialect.importing(file)
+    const text = yield* Effect.mapError(
+      Schema.encode(Schema.parseJson(Conversation.Conversation))(conversation),
+      () => new OpenCodeConfigError({ path: "conversation", reason: "it cannot be written as JSON" })
+    )
+    yield* Effect.mapError(
+      client.fileSystem.writeFileString(file, text, { mode: 0o600 }),
+      (error) =>
+        new OpenCodeConfigError({
+          path: "conversation",
+          reason: `it cannot be written to a file (${systemError.describe(error)})`
+        })
+    )
+    const printed = yield* query.make(client, args, { cwd, env }).pipe(
+      Effect.ensuring(Effect.ignore(client.fileSystem.remove(file)))
+    )
+    const { id } = conversation.info
+    if (Option.contains(read(printed), id)) return id
+    return yield* new OpenCodeProcessError({
+      exitCode: 0,
+      hint: `\`opencode ${args.join(" ")}\` did not say that it has imported the session ${id}`,
+      partial: runSnapshot.make({ runId: `query-${args[0]}`, cwd, sessionId: id })
+    })
+  })
 
 /** The parts of a conversation that stdout has shown, and the sub-agents that they name. */
 export interface Parts {

@@ -1,11 +1,10 @@
 import * as Effect from "effect/Effect"
-import * as FiberRef from "effect/FiberRef"
 import * as Metric from "effect/Metric"
 import * as MetricBoundaries from "effect/MetricBoundaries"
-import * as MetricKey from "effect/MetricKey"
 import type * as Scope from "effect/Scope"
 import type * as Tracer from "effect/Tracer"
 import type { TokenUsage } from "../../TokenUsage.js"
+import * as runtime from "../util/runtime.js"
 
 const seconds = MetricBoundaries.exponential({ start: 0.25, factor: 2, count: 16 })
 
@@ -20,16 +19,11 @@ export const duration = Metric.histogram(
   "Time from the call to the outcome, by outcome"
 )
 
-/** The tag is part of the key, because `Metric.tagged` looks the metric up at every update. */
 export const tokens = (type: string) =>
-  Metric.fromMetricKey(MetricKey.tagged(
-    MetricKey.counter("effect_opencode_tokens_total", {
-      description: "Tokens of finished steps, by type",
-      incremental: true
-    }),
-    "type",
-    type
-  ))
+  runtime.taggedCounter("effect_opencode_tokens_total", "Tokens of finished steps, by type", {
+    key: "type",
+    value: type
+  })
 
 const input = tokens("input")
 const output = tokens("output")
@@ -63,7 +57,7 @@ export const runEnded = (outcome: string, millis: number): Effect.Effect<void> =
 
 /** One effect for all metrics, because it runs for every chunk of events. */
 export const spent = (usage: TokenUsage, dollars: number): Effect.Effect<void> =>
-  Effect.map(FiberRef.get(FiberRef.currentMetricLabels), (labels) => {
+  Effect.map(runtime.metricLabels, (labels) => {
     input.unsafeUpdate(usage.input, labels)
     output.unsafeUpdate(usage.output, labels)
     reasoning.unsafeUpdate(usage.reasoning, labels)

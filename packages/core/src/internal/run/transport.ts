@@ -10,8 +10,7 @@ import type {
   RunError,
   SessionOpenError
 } from "../../OpenCodeError.js"
-import type { RunConfig } from "../../RunConfig.js"
-import type { RunOptions } from "../../RunOptions.js"
+import type { RunOptions, Started } from "../../RunOptions.js"
 import type { Location } from "../../Session.js"
 import type { Version } from "../../Version.js"
 import type { Dialect } from "../opencode/dialect.js"
@@ -31,7 +30,7 @@ export interface Transport {
   /** The first problem with a run's options for this transport, found from the options alone. */
   readonly problem: (options: RunOptions) => Option.Option<Problem>
   /** The secret values that OpenCode is given, inherits or finds. */
-  readonly secrets: (config: RunConfig) => Effect.Effect<ReadonlyArray<string>>
+  readonly secrets: (options: RunOptions) => Effect.Effect<ReadonlyArray<string>>
   /** Checks the files and directories that the run needs. */
   readonly checkFiles: (plan: Plan) => Effect.Effect<void, OpenCodeConfigError>
   /** Acquires what the run needs before it waits for its slot. Returns the function that prepares its attempts. */
@@ -42,6 +41,8 @@ export interface Transport {
   readonly forLocation: (location: Location) => Effect.Effect<Transport>
   /** The data directory that all runs share; `undefined` if it is OpenCode's own. */
   readonly directory: string | undefined
+  /** Writes a conversation into the data directory of a run with this plan, so that it can be continued there. */
+  readonly importing: (plan: Plan, conversation: Conversation) => Effect.Effect<Location, QueryError>
   /** Reads a whole session, as a run with these options sees it. */
   readonly conversation: (
     run: Pick<Plan, "options" | "cwd">,
@@ -66,6 +67,8 @@ export interface Prepared {
   readonly directory: string | undefined
   /** The temporary directory, if this attempt has its own. */
   readonly temporary?: string | undefined
+  /** The data directory that runs outside of the layer's isolation share; starts in it must not overlap. */
+  readonly shared?: string | undefined
   /**
    * Starts the attempt, which reports to the sink until `stop` has returned. It ends at the latest when the scope
    * closes.
@@ -83,6 +86,8 @@ export interface Sink {
   /** Collects the printed lines, if they are kept. */
   readonly rawLines: Array<string> | undefined
   readonly recorder: Recorder
+  /** Run once the attempt has a process, before its prompt is sent; the prompt waits for it. */
+  readonly onStart: (started: Effect.Effect<Pick<Started, "process" | "program">>) => Effect.Effect<void>
   /** Called when the provider limits the rate, with the time to wait if it names one. */
   readonly onRateLimited: (retryAfter: Duration.Duration | undefined) => Effect.Effect<void>
 }

@@ -9,6 +9,7 @@ import type { Summary } from "../opencode/summary.js"
 import type * as verdicts from "../opencode/verdict.js"
 import * as monotonicClock from "../util/monotonicClock.js"
 import { isObject } from "../util/object.js"
+import * as runtime from "../util/runtime.js"
 import type { Plan } from "./plan.js"
 
 /** OpenCode gives up after this many attempts at one step, so a later failure belongs to another step (1.18.33). */
@@ -65,9 +66,8 @@ export const make = (
 ): Effect.Effect<Watchdog> =>
   Effect.gen(function*() {
     const clock = yield* Effect.clock
-    const fiberId = yield* Effect.fiberId
     /** Wakes the watch: a deadline has passed, a nearer one was set, a guard has fired, or the attempt has ended. */
-    let wake = Deferred.unsafeMake<void>(fiberId)
+    let wake = runtime.deferred<void>()
     let armed = Number.POSITIVE_INFINITY
     let fired: verdicts.Guard | undefined
     let hasEnded = false
@@ -163,13 +163,13 @@ export const make = (
         : { _tag: "Timeout", phase: "startup", limit: plan.startupTimeout }
 
     const sleep = (millis: number): Effect.Effect<void> => {
-      wake = Deferred.unsafeMake(fiberId)
+      wake = runtime.deferred()
       const woken = Deferred.await(wake)
       if (millis === Number.POSITIVE_INFINITY) return woken
       // A sleeping fiber costs half as much as a race.
       return Effect.flatMap(
         Effect.fork(Effect.delay(Deferred.succeed(wake, undefined), millis)),
-        (alarm) => Effect.andThen(woken, Effect.sync(() => alarm.unsafeInterruptAsFork(fiberId)))
+        (alarm) => Effect.andThen(woken, Effect.sync(() => runtime.interrupt(alarm)))
       )
     }
 

@@ -6,10 +6,10 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as HostEnvironment from "../../HostEnvironment.js"
+import type { Conversation } from "../../Conversation.js"
 import type * as Isolation from "../../Isolation.js"
 import { OpenCodeConfigError, OpenCodeVersionError } from "../../OpenCodeError.js"
-import type { RunError } from "../../OpenCodeError.js"
+import type { QueryError, RunError } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
 import type { RunOptions } from "../../RunOptions.js"
 import type { Location } from "../../Session.js"
@@ -26,7 +26,11 @@ import type { Problem } from "../opencode/problem.js"
 import * as retryCount from "../opencode/retryCount.js"
 import * as stderrFacts from "../opencode/stderr.js"
 import * as drain from "../process/drain.js"
+import * as processList from "../process/list.js"
+import * as liveRuns from "../process/liveRuns.js"
+import * as marks from "../process/marks.js"
 import * as orphans from "../process/orphans.js"
+import * as owners from "../process/owner.js"
 import * as spawn from "../process/spawn.js"
 import * as table from "../process/table.js"
 import * as plans from "../run/plan.js"
@@ -41,6 +45,10 @@ const maxStderrLine = 1024 * 1024
 
 const LF = 0x0a
 
+/** Starts processes with the isolation of a run, if it has its own. */
+export const within = <A extends Pick<Launcher, "isolation">>(client: A, { isolation }: RunOptions): A =>
+  isolation === undefined ? client : { ...client, isolation }
+
 const continuing = (isolation: Isolation.Isolation, options: RunOptions): Option.Option<Problem> => {
   const path = options.sessionId !== undefined
     ? "sessionId"
@@ -51,7 +59,7 @@ const continuing = (isolation: Isolation.Isolation, options: RunOptions): Option
     ? Option.some({
       path,
       reason: "with the isolation \"run\" every run starts with an empty data directory, so there is no session to " +
-        "continue; set the layer's `isolation` to \"none\" or to a directory"
+        "continue; set the `isolation` of the run, or the layer's, to \"none\" or to a directory"
     })
     : Option.none()
 }
@@ -93,27 +101,73 @@ export const finder = (client: Launcher) => {
     )
 }
 
-const prepare = (
+/** True if nothing may happen before somebody has seen the process. */
+const isHeld = ({ options }: plans.Plan): boolean => options.onStart !== undefined || options.runId !== undefined
+
+/** Waits for those who must see a process before it gets its prompt. */
+export const introduce = (
   client: Launcher,
   plan: plans.Plan,
-  { binary, dialect, version }: Binary
+  { onStart }: Pick<Sink, "onStart">,
+  pid: number
+): Effect.Effect<void, OpenCodeConfigError> =>
+  Effect.gen(function*() {
+    if (plan.options.runId !== undefined) yield* liveRuns.giveWay(client, plan.runId, pid)
+    yield* onStart(processList.introduce(client, pid, client.leash.program))
+  })
+
+/** The directory of a run that other runs use, too, if the layer does not space their starts. */
+export const sharedBy = (
+  client: Launcher,
+  { options }: plans.Plan,
+  isOwnDirectory: boolean,
+  directory: string | undefined
+): string | undefined =>
+  client.isolation !== "run" && (isOwnDirectory || options.isolation !== undefined) ? directory ?? "" : undefined
+
+/** This program, if another one can use the run's id: its end must not reach that one's run. */
+export const programOf = (client: Launcher, { options }: plans.Plan): Effect.Effect<string | undefined> =>
+  options.runId === undefined
+    ? Effect.succeed(undefined)
+    : Effect.map(client.leash.program, (owner) => owner === undefined ? undefined : owners.format(owner))
+
+/** Refuses a given id that a live run has. */
+export const refuseLive = (client: Launcher, { options, runId }: plans.Plan): Effect.Effect<void, RunError> =>
+  options.runId === undefined ? Effect.void : liveRuns.refuse(client, runId)
+
+const prepare = (
+  layer: Launcher,
+  plan: plans.Plan,
+  { binary, dialect, version }: Binary,
+  isOwnDirectory: boolean
 ): Effect.Effect<Prepared, OpenCodeConfigError, Scope.Scope> =>
   Effect.gen(function*() {
+    const client = within(layer, plan.options)
     const around = yield* environment.make(client, dialect, plan.options, plan.cwd)
-    // A nested run carries both ids, so that it is found for either run.
-    const above = yield* HostEnvironment.variable(table.variable)
-    const marker = { [table.variable]: `${above ?? ""}:${plan.runId}` }
     const started = {
       ...dialect.invocation(plan, version),
-      env: { ...around.env, ...(yield* narrowedModels.variables(client, plan.options, around)), ...marker }
+      env: {
+        ...around.env,
+        ...(yield* narrowedModels.variables(client, plan.options, around)),
+        ...(yield* marks.variables(table.variable, plan.runId))
+      }
     }
     const problem = check.invocation(started)
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
     const { path } = client
+    const program = yield* programOf(client, plan)
+    // Only a shell can wait before it starts a program that has its prompt already.
+    if (path.sep === "\\" && plan.options.onStart !== undefined && started.stdin === "") {
+      return yield* new OpenCodeConfigError({
+        path: "onStart",
+        reason: "on Windows only a prompt on stdin can wait for it"
+      })
+    }
     return {
       dialect,
       directory: around.directory,
       temporary: around.temporary,
+      shared: sharedBy(client, plan, isOwnDirectory, around.directory),
       start: (sink) =>
         Effect.flatMap(
           spawn.start(client.executor, client.table, {
@@ -128,13 +182,19 @@ const prepare = (
                 actsOnNothing: plan.options.command !== undefined
               }
               : undefined,
+            isHeld: isHeld(plan),
             extendEnv: client.environment.extend,
             marker: plan.runId,
+            program,
             limit: client.limitMark.next(),
             forceKillAfter: client.forceKillAfter,
             onExit: sink.watchdog.ended
           }),
-          (running) => read(running, dialect, sink, plan.options.agent)
+          (running) =>
+            Effect.tap(
+              read(running, dialect, sink, plan.options.agent),
+              () => Effect.andThen(introduce(client, plan, sink, running.pid), running.release)
+            )
         ),
       // The options hold the secrets to mask in its errors.
       conversation: sessionExport.conversation({
@@ -267,21 +327,24 @@ const pump = <E>(
 ): Effect.Effect<void> =>
   Channel.toPullIn(Stream.toChannel(pipe), scope).pipe(
     Effect.flatMap((pull) => {
-      const next: Effect.Effect<void, E> = Effect.flatMap(
-        pull,
-        (either) => Either.isLeft(either) ? Effect.void : Effect.andThen(consume(either.right), next)
-      )
+      // Made once, because it runs for every chunk.
+      const onPull = Either.match({
+        onLeft: () => Effect.void,
+        onRight: (chunk: Chunk.Chunk<Uint8Array>): Effect.Effect<void, E> => Effect.andThen(consume(chunk), next)
+      })
+      const next: Effect.Effect<void, E> = Effect.flatMap(pull, onPull)
       return next
     }),
     Effect.ignore
   )
 
-/** Makes a data directory that lives as long as the scope, if the layer would make one for every run. */
+/** Makes a data directory that lives as long as the scope, if every run would have its own. */
 export const forSession = (
-  client: Launcher,
+  layer: Launcher,
   { options }: plans.Plan
 ): Effect.Effect<Launcher, OpenCodeConfigError, Scope.Scope> =>
   Effect.gen(function*() {
+    const client = within(layer, options)
     const { isolation } = client
     if (isolation === "run") {
       const directory = yield* directories.temporary(client)
@@ -307,28 +370,60 @@ export const forLocation = (client: Launcher, { directory, runId }: Location): E
     { ...client, isolation: directory === undefined ? "none" : { directory } }
   )
 
-/** A transport with a new process for every attempt. */
-export const make = (client: Launcher): Transport => {
+/** Writes a conversation into the data directory of the plan. */
+const importing = (
+  layer: Launcher,
+  { cwd, options }: plans.Plan,
+  conversation: Conversation
+): Effect.Effect<Location, QueryError> =>
+  Effect.scoped(Effect.gen(function*() {
+    const client = within(layer, options)
+    if (client.isolation === "run") {
+      return yield* new OpenCodeConfigError({
+        path: "isolation",
+        reason: "a data directory of its own is removed at once, and the session with it; name a directory, or \"none\""
+      })
+    }
+    const { dialect } = yield* client.release
+    const { directory, env, temporary } = yield* environment.make(client, dialect, options, cwd)
+    const sessionId = yield* sessionExport.importing({
+      client: { ...client, defaults: options },
+      dialect,
+      cwd,
+      env,
+      file: client.path.join(temporary, ".session.json")
+    })(conversation)
+    return { sessionId, cwd, directory }
+  }))
+
+/**
+ * A transport with a new process for every attempt. `isOwnDirectory` is true if its data directory is not the layer's,
+ * whose gate would not space the starts in it.
+ */
+export const make = (client: Launcher, isOwnDirectory = false): Transport => {
   const find = finder(client)
   return {
-    problem: (options) => continuing(client.isolation, options),
-    secrets: (config) => environment.secrets(client, config, client.isolation),
+    problem: (options) => continuing(within(client, options).isolation, options),
+    secrets: (options) => environment.secrets(client, options, within(client, options).isolation),
     checkFiles: (plan) => plans.checkFiles(client, plan),
     acquire: (plan, request) =>
-      Effect.flatMap(
-        find(request),
-        (found) =>
-          Effect.as(
-            checkVersion(plan, found),
-            () => prepare(client, plan, found)
-          )
+      Effect.gen(function*() {
+        yield* refuseLive(client, plan)
+        const found = yield* find(request)
+        yield* checkVersion(plan, found)
+        return () => prepare(client, plan, found, isOwnDirectory)
+      }),
+    forSession: (plan) =>
+      Effect.map(
+        forSession(client, plan),
+        (inner) => make(inner, isOwnDirectory || (plan.options.isolation ?? "run") !== "run")
       ),
-    forSession: (plan) => Effect.map(forSession(client, plan), make),
-    forLocation: (location) => Effect.map(forLocation(client, location), make),
+    forLocation: (location) => Effect.map(forLocation(client, location), (inner) => make(inner, true)),
     // Absolute, because another program may read it from a file in any working directory.
     directory: typeof client.isolation === "object"
       ? client.path.resolve(client.isolation.directory)
       : undefined,
+    importing: (plan, conversation) => importing(client, plan, conversation),
     conversation: ({ cwd, options }, sessionId) =>
       Effect.scoped(Effect.flatMap(client.release, ({ dialect }) =>
         Effect.flatMap(

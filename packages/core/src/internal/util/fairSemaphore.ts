@@ -2,6 +2,7 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
+import * as runtime from "./runtime.js"
 
 /** A semaphore that grants permits in order of arrival. */
 export interface FairSemaphore {
@@ -36,12 +37,12 @@ export const make = (permits: number): Effect.Effect<FairSemaphore> =>
     })
 
     const turn = (restore: <A, E, R>(effect: Effect.Effect<A, E, R>) => Effect.Effect<A, E, R>) =>
-      Effect.fiberIdWith((id) => {
+      Effect.suspend(() => {
         if (free > 0) {
           free--
           return Effect.void
         }
-        const called = Deferred.unsafeMake<void>(id)
+        const called = runtime.deferred<void>()
         waiting.add(called)
         return restore(Deferred.await(called)).pipe(
           // If it was already called, the permit came just before the interruption.

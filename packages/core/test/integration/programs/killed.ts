@@ -1,7 +1,10 @@
 /** A program that is killed while its agent works. Only its transcript remains. */
-import { NodeContext, NodeRuntime } from "@effect/platform-node"
-import { Config, Effect, Schema } from "effect"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { OpenCode, RunConfig } from "effect-opencode"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Schema from "effect/Schema"
 
 const program = Effect.gen(function*() {
   const options = yield* Schema.decode(Schema.parseJson(RunConfig.RunConfig))(yield* Config.string("RUN_OPTIONS"))

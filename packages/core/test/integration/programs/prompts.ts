@@ -1,7 +1,11 @@
 /** A program that starts many runs at once, for a test that kills it meanwhile. They come as JSON from the environment. */
-import { NodeContext, NodeRuntime } from "@effect/platform-node"
-import { Config, Effect, Layer, Schema } from "effect"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeRuntime from "@effect/platform-node/NodeRuntime"
 import { OpenCode, RunConfig } from "effect-opencode"
+import * as Config from "effect/Config"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import * as fs from "node:fs"
 
 const Plan = Schema.parseJson(Schema.Struct({

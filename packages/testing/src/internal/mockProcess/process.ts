@@ -8,8 +8,7 @@ import * as Clock from "effect/Clock"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
-import type * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
+import * as Fiber from "effect/Fiber"
 import * as HashMap from "effect/HashMap"
 import * as Inspectable from "effect/Inspectable"
 import * as Option from "effect/Option"
@@ -43,12 +42,12 @@ export class Entry {
   readonly signals: Array<CommandExecutor.Signal> = []
   readonly stdout = new Pipe()
   readonly stderr = new Pipe()
-  readonly ended = Deferred.unsafeMake<Ended>(FiberId.none)
+  readonly ended = Effect.runSync(Deferred.make<Ended>())
   pid: number | undefined = undefined
   stdinEnded = false
   state: MockCommandExecutor.ProcessState = ProcessState.Running()
   script: MockCommandExecutor.Script = { steps: [] }
-  fiber: Fiber.RuntimeFiber<void> | undefined = undefined
+  fiber: Fiber.Fiber<void> | undefined = undefined
 
   constructor(readonly command: Command.StandardCommand) {}
 
@@ -187,7 +186,7 @@ export const deliver = (
     }
     return Effect.andThen(
       end(entry, ProcessState.Signaled({ signal })),
-      Effect.sync(() => entry.fiber?.unsafeInterruptAsFork(FiberId.none))
+      Effect.suspend(() => entry.fiber === undefined ? Effect.void : Fiber.interruptFork(entry.fiber))
     )
   })
 

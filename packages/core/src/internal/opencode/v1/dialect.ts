@@ -23,5 +23,6 @@ export const v1: Dialect & { readonly server: Server } = {
   crashTexts,
   models: questions.models,
   session: questions.session,
+  importing: questions.importing,
   server
 }

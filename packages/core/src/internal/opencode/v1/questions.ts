@@ -1,4 +1,4 @@
-import type * as Option from "effect/Option"
+import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import { Conversation } from "../../../Conversation.js"
 import type { Question } from "../dialect.js"
@@ -14,4 +14,13 @@ export const session = (sessionId: string): Question<Option.Option<Conversation>
   args: ["export", sessionId],
   // A progress line can precede the object.
   read: (printed) => decode(printed.slice(Math.max(0, printed.indexOf("{"))))
+})
+
+/**
+ * The session keeps its id and gets the directory in which the command runs; an existing one keeps its messages
+ * (1.18.33).
+ */
+export const importing = (file: string): Question<Option.Option<string>> => ({
+  args: ["import", file],
+  read: (printed) => Option.fromNullable(/^Imported session: (\S+)$/m.exec(printed)?.[1])
 })

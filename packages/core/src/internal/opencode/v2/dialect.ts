@@ -78,5 +78,6 @@ export const v2: Dialect = {
   stderr,
   crashTexts,
   models: questions.models,
-  session: questions.session
+  session: questions.session,
+  importing: questions.importing
 }

@@ -66,3 +66,9 @@ export const session = (sessionId: string): Question<Option.Option<Conversation>
     return isObject(parsed) ? conversation(parsed["info"], parsed["messages"]) : Option.none()
   }
 })
+
+/** A session is only imported in the form of its own major, which is not read yet. */
+export const importing = (file: string): Question<Option.Option<string>> => ({
+  args: ["session", "import", "--standalone", file],
+  read: () => Option.none()
+})

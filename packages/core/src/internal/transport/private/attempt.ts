@@ -33,6 +33,8 @@ export interface Options {
   readonly process: processes.Options
   readonly password: Redacted.Redacted
   readonly plan: Plan
+  /** Waits for those who must see the process before it gets its prompt. */
+  readonly introduce: (sink: Sink, pid: number) => Effect.Effect<void, OpenCodeConfigError>
   /** The session's directory. */
   readonly directory: string
   readonly rules: ReadonlyArray<Rule>
@@ -201,6 +203,10 @@ export const start = (
       const session = yield* open(options, requests, agent)
       sink.state.inSession(session.id)
       const subscription = yield* hub.subscribe(session.id)
+      yield* Effect.mapError(
+        options.introduce(sink, child.pid),
+        (error): verdicts.Exit => ({ _tag: "Refused", error })
+      )
       const path = child.dropped()
       if (path !== undefined) return yield* Effect.fail(dropped(path))
       if (isClosing) return yield* Effect.interrupt

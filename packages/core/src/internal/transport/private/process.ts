@@ -25,11 +25,14 @@ export interface Options {
   readonly binary: string
   readonly cwd: string
   readonly runId: string
+  /** This program, if another one can use the run's id. */
+  readonly program?: string | undefined
   readonly env: { readonly [name: string]: string }
 }
 
 /** The server of one attempt. */
 export interface Process {
+  readonly pid: number
   /** Returns the address when the server listens. */
   readonly url: Effect.Effect<string>
   /** Returns when the process has ended. */
@@ -70,6 +73,7 @@ export const start = (
       holdStdin: true,
       extendEnv: client.environment.extend,
       marker: options.runId,
+      program: options.program,
       limit: client.limitMark.next(),
       forceKillAfter: client.forceKillAfter
     })
@@ -91,6 +95,7 @@ export const start = (
       yield* Effect.forkIn(read(running.stderr, onStderr, sink.watchdog.read), scope)
     ]
     return {
+      pid: running.pid,
       url: Deferred.await(ready),
       // What it has said last explains why it has ended.
       exit: Effect.andThen(

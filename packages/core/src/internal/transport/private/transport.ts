@@ -5,7 +5,6 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import * as HostEnvironment from "../../../HostEnvironment.js"
 import { OpenCodeConfigError, OpenCodeServerError, OpenCodeVersionError } from "../../../OpenCodeError.js"
 import type { QueryError, RunError } from "../../../OpenCodeError.js"
 import type { RunOptions } from "../../../RunOptions.js"
@@ -16,6 +15,7 @@ import type { Launcher, Release } from "../../launch/launcher.js"
 import * as check from "../../opencode/check.js"
 import type { File, PrivateServer } from "../../opencode/privateServer.js"
 import { variableNames } from "../../opencode/variables.js"
+import * as marks from "../../process/marks.js"
 import * as table from "../../process/table.js"
 import type { Plan } from "../../run/plan.js"
 import * as sessionExport from "../../run/sessionExport.js"
@@ -23,6 +23,7 @@ import type { Prepared } from "../../run/transport.js"
 import * as json from "../../util/json.js"
 import { isObject } from "../../util/object.js"
 import * as tail from "../../util/tail.js"
+import * as cli from "../cli.js"
 import * as credentials from "../server/credentials.js"
 import * as request from "../server/request.js"
 import * as attempts from "./attempt.js"
@@ -103,28 +104,30 @@ export const accept = (
   client: Launcher,
   plan: Plan,
   binary: Binary
-): Effect.Effect<void, RunError> => Effect.andThen(privateOnly(client), passed(plan, binary))
+): Effect.Effect<void, RunError> => Effect.andThen(privateOnly(cli.within(client, plan.options)), passed(plan, binary))
 
 /** Prepares an attempt with a server of its own. */
 export const prepare = (
-  client: Launcher,
+  layer: Launcher,
   httpClient: HttpClient.HttpClient,
   server: PrivateServer,
   plan: Plan,
-  found: Binary
+  found: Binary,
+  isOwnDirectory: boolean
 ): Effect.Effect<Prepared, OpenCodeConfigError, Scope.Scope> =>
   Effect.gen(function*() {
+    const client = cli.within(layer, plan.options)
     const { dialect } = found
     const { options } = plan
     const home = yield* directories.home
     const rules = server.rules(options, options.extraEnv === undefined ? home : homeOf(options) ?? home)
     if (Either.isLeft(rules)) return yield* new OpenCodeConfigError(Either.getOrThrow(Either.flip(rules)))
     const around = yield* environmentOf(client, found, server, options, plan.cwd)
-    const above = yield* HostEnvironment.variable(table.variable)
-    const env = { ...around.env, [table.variable]: `${above ?? ""}:${plan.runId}` }
+    const env = { ...around.env, ...(yield* marks.variables(table.variable, plan.runId)) }
     const problem = check.invocation({ args: server.args, env })
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
     const password = yield* credentials.password
+    const program = yield* cli.programOf(client, plan)
     const files = yield* filesOf(client, plan)
     const model = server.model(options)
     const hasLogin = yield* isLoggedIn(client, around.directory, model?.provider)
@@ -132,6 +135,7 @@ export const prepare = (
       dialect,
       directory: around.directory,
       temporary: around.temporary,
+      shared: cli.sharedBy(client, plan, isOwnDirectory, around.directory),
       start: (sink) =>
         attempts.start({
           client,
@@ -142,10 +146,12 @@ export const prepare = (
             binary: found.binary,
             cwd: plan.cwd,
             runId: plan.runId,
+            program,
             env: { ...env, [variableNames.password]: Redacted.value(password) }
           },
           password,
           plan,
+          introduce: (sink, pid) => cli.introduce(client, plan, sink, pid),
           directory: directoryOf(client, plan),
           rules: Either.getOrThrow(rules),
           model,
@@ -168,13 +174,14 @@ const homeOf = ({ extraEnv }: RunOptions): string | undefined => {
 
 /** Reads a session by the binary. */
 export const conversation = (
-  client: Launcher,
+  layer: Launcher,
   release: Release,
   server: PrivateServer,
   { cwd, options }: Pick<Plan, "cwd" | "options">,
   sessionId: string
 ) =>
   Effect.scoped(Effect.gen(function*() {
+    const client = cli.within(layer, options)
     yield* privateOnly(client)
     const { env } = yield* environmentOf(client, release, server, options, cwd)
     return yield* sessionExport.conversation({

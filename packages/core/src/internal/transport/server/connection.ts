@@ -3,7 +3,6 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
-import * as FiberId from "effect/FiberId"
 import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"
@@ -16,6 +15,7 @@ import type { Release } from "../../launch/launcher.js"
 import * as dialects from "../../opencode/dialects.js"
 import * as redact from "../../opencode/redact.js"
 import * as secretSearch from "../../opencode/secretSearch.js"
+import * as runtime from "../../util/runtime.js"
 import * as apis from "./api.js"
 import type { Api } from "./api.js"
 import * as credentials from "./credentials.js"
@@ -27,6 +27,8 @@ import type { Spec } from "./serverProcess.js"
 /** A connection to a server that answers. */
 export interface Connection extends Release {
   readonly api: Api
+  /** The server's process; `undefined` if this program has not started it. */
+  readonly pid: number | undefined
   /** The data directory; `undefined` if it is OpenCode's own or not on this machine. */
   readonly directory: string | undefined
   /** Returns when events of the session are known to arrive; prompt only after that. */
@@ -62,7 +64,7 @@ const checked = (url: string, text: string): Effect.Effect<Release, OpenCodeVers
 
 const connect = (
   api: Api,
-  directory: string | undefined,
+  { directory, pid }: Pick<Connection, "directory" | "pid">,
   gone: Effect.Effect<OpenCodeServerError>
 ): Effect.Effect<Connection, QueryError, Scope.Scope> =>
   Effect.gen(function*() {
@@ -83,6 +85,7 @@ const connect = (
       api,
       version,
       dialect,
+      pid,
       directory,
       subscribe: hub.subscribe,
       died: hub.failed
@@ -138,7 +141,7 @@ export const open = (
         started.isRunning
       )
     )
-    return yield* connect(api, around.directory, started.exited)
+    return yield* connect(api, { directory: around.directory, pid: started.pid }, started.exited)
   })
 
 export interface AttachOptions {
@@ -178,7 +181,7 @@ export const attach = (
         redact.make(options.secrets === undefined ? secretSearch.secretsOf(options.password) : yield* options.secrets)
           .text
     })
-    return yield* connect(api, undefined, Effect.never)
+    return yield* connect(api, { directory: undefined, pid: undefined }, Effect.never)
   })
 
 type State =
@@ -197,7 +200,7 @@ export const hold = (
 
     /** Runs one connection from its start until everything it left is removed. */
     const live = (result: Deferred.Deferred<Connection, QueryError>): Effect.Effect<void> => {
-      const done = Deferred.unsafeMake<void>(FiberId.none)
+      const done = runtime.deferred<void>()
       const use = Effect.gen(function*() {
         const connection = yield* open
         state = { _tag: "Open", connection }
@@ -232,7 +235,7 @@ export const hold = (
           case "Closing":
             return restore(Effect.andThen(Deferred.await(state.done), connect))
           case "Closed": {
-            const result = Deferred.unsafeMake<Connection, QueryError>(FiberId.none)
+            const result = runtime.deferred<Connection, QueryError>()
             state = { _tag: "Opening", result }
             return Effect.andThen(Effect.forkIn(live(result), scope), restore(Deferred.await(result)))
           }

@@ -225,7 +225,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
       })
 
     /** Kept across loops instead of interrupted, because the taken events would be lost. */
-    let pending: Fiber.RuntimeFiber<ReadonlyArray<Delivery | Gap>, OpenCodeServerError> | undefined
+    let pending: Fiber.Fiber<ReadonlyArray<Delivery | Gap>, OpenCodeServerError> | undefined
     const next = Effect.gen(function*() {
       if (!inDoubt && pending === undefined) return Option.some(yield* subscription.take)
       pending ??= yield* Effect.forkIn(subscription.take, scope)

@@ -10,17 +10,16 @@ import * as Conversation from "../../../Conversation.js"
 import type { Isolation } from "../../../Isolation.js"
 import { OpenCodeConfigError, OpenCodeServerError } from "../../../OpenCodeError.js"
 import type { QueryError, RunError, SessionOpenError } from "../../../OpenCodeError.js"
-import type { RunConfig } from "../../../RunConfig.js"
-import type { RunOptions } from "../../../RunOptions.js"
+import type { RunOptions, Started } from "../../../RunOptions.js"
 import * as check from "../../opencode/check.js"
 import * as dialects from "../../opencode/dialects.js"
 import type { Problem } from "../../opencode/problem.js"
 import * as plans from "../../run/plan.js"
 import type { Prepare, Prepared, Request, Transport } from "../../run/transport.js"
+import type { KeyedLock } from "../../util/keyedLock.js"
 import { isObject } from "../../util/object.js"
 import type { Api } from "./api.js"
 import type { Connection, Server } from "./connection.js"
-import type { Locks } from "./locks.js"
 import type { Answer } from "./permissionRequests.js"
 import * as promptParts from "./promptParts.js"
 import type * as protocol from "./protocol.js"
@@ -46,20 +45,27 @@ export interface Services {
   readonly rules: rules.Options
   /** The first of a run's options that the server does not support. */
   readonly problem: (options: RunOptions) => Option.Option<Problem>
-  readonly secrets: (config: RunConfig) => Effect.Effect<ReadonlyArray<string>>
+  readonly secrets: (options: RunOptions) => Effect.Effect<ReadonlyArray<string>>
+  /** Fails if a process of this machine belongs to a run with this id. */
+  readonly refuseLive: (runId: string) => Effect.Effect<void, OpenCodeConfigError>
+  /** This program, and the server's process if the program has started it. */
+  readonly introduce: (pid: number | undefined) => Effect.Effect<Pick<Started, "process" | "program">>
   /** Returns the server shared by runs with these options, while the scope is open. */
   readonly server: (
     options: RunOptions,
     isolation: Isolation
   ) => Effect.Effect<Server, SessionOpenError, Scope.Scope>
-  readonly locks: Locks
+  /** The turns in the sessions that runs continue. */
+  readonly locks: KeyedLock
   readonly decide: (question: Question) => Effect.Effect<Answer>
   /** How long a server may take to abort a prompt. */
   readonly patience: Duration.Duration
 }
 
 const serverOf = (services: Services, options: RunOptions): Effect.Effect<Server, SessionOpenError, Scope.Scope> =>
-  services.server(dialects.unversioned.withDefaults(options), services.isolation)
+  services.server(dialects.unversioned.withDefaults(options), isolationOf(services, options))
+
+const isolationOf = (services: Services, { isolation }: RunOptions): Isolation => isolation ?? services.isolation
 
 const connect = (services: Services, options: RunOptions): Effect.Effect<Connection, QueryError, Scope.Scope> =>
   Effect.flatMap(serverOf(services, options), (server) => server.connect)
@@ -160,7 +166,7 @@ const agentsOf = (
   })
 
 const orConfigError = <A>(either: Either.Either<A, Problem>): Effect.Effect<A, OpenCodeConfigError> =>
-  Either.isRight(either) ? Effect.succeed(either.right) : new OpenCodeConfigError(either.left)
+  Either.match(either, { onLeft: (problem) => new OpenCodeConfigError(problem), onRight: Effect.succeed })
 
 const maxTitle = 50
 
@@ -266,18 +272,21 @@ const prepare = (
     return {
       dialect: connection.dialect,
       // A directory that is removed with the server is not reported, because nobody else can use it.
-      directory: typeof services.isolation === "object" ? connection.directory : undefined,
+      directory: typeof isolationOf(services, options) === "object" ? connection.directory : undefined,
       start: (sink) =>
-        turns.start({
-          connection,
-          directory,
-          thinking: options.thinking === true,
-          open: opening(api, plan, directory, session, agent, wanted),
-          prompt: { parts, model: modelOf(options), agent: options.agent, variant: options.variant },
-          decide: (request, sessionId) =>
-            options.auto === true ? Effect.succeed("once" as const) : services.decide({ plan, sessionId, request }),
-          patience: services.patience
-        }, sink),
+        Effect.andThen(
+          sink.onStart(services.introduce(connection.pid)),
+          turns.start({
+            connection,
+            directory,
+            thinking: options.thinking === true,
+            open: opening(api, plan, directory, session, agent, wanted),
+            prompt: { parts, model: modelOf(options), agent: options.agent, variant: options.variant },
+            decide: (request, sessionId) =>
+              options.auto === true ? Effect.succeed("once" as const) : services.decide({ plan, sessionId, request }),
+            patience: services.patience
+          }, sink)
+        ),
       conversation: conversation(api)
     }
   }))
@@ -288,6 +297,7 @@ const prepare = (
  */
 const acquire = (services: Services, plan: plans.Plan): Effect.Effect<Prepare, QueryError, Scope.Scope> =>
   Effect.gen(function*() {
+    if (plan.options.runId !== undefined) yield* services.refuseLive(plan.runId)
     const server = yield* serverOf(services, plan.options)
     const { api } = yield* server.connect
     const turn = yield* takeTurn(services, api, plan)
@@ -298,8 +308,11 @@ const acquire = (services: Services, plan: plans.Plan): Effect.Effect<Prepare, Q
 const forSession = (services: Services, plan: plans.Plan): Effect.Effect<Services, SessionOpenError, Scope.Scope> =>
   Effect.map(serverOf(services, plan.options), (server) => ({
     ...services,
+    isolation: isolationOf(services, plan.options),
     server: (options) => {
-      const path = serverKey.difference(dialects.unversioned.withDefaults(plan.options), options)
+      // Its turns have no isolation of their own.
+      const opened = { ...dialects.unversioned.withDefaults(plan.options), isolation: options.isolation }
+      const path = serverKey.difference(opened, options)
       return path === undefined ? Effect.succeed(server) : new OpenCodeConfigError({
         path,
         reason: "fixed when the server starts, and all turns of a session share one server"
@@ -325,6 +338,13 @@ export const make = (services: Services): Transport => ({
   directory: typeof services.isolation === "object"
     ? services.path.resolve(services.isolation.directory)
     : undefined,
+  importing: () =>
+    new OpenCodeConfigError({
+      path: "conversation",
+      reason:
+        "a server has no way to import a session; import it with `OpenCode.layer`, into the data directory of the " +
+        "server (`isolation`), and resume it here"
+    }),
   conversation: ({ options }, sessionId) =>
     Effect.scoped(Effect.flatMap(connect(services, options), ({ api }) => conversation(api)(sessionId))),
   version: Effect.scoped(Effect.map(connect(services, services.defaults), ({ version }) => version)),

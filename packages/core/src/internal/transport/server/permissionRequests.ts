@@ -34,7 +34,7 @@ interface Open {
   readonly request: protocol.PermissionRequest
   isDeciding: boolean
   isAnswered: boolean
-  fiber: Fiber.RuntimeFiber<unknown> | undefined
+  fiber: Fiber.Fiber<unknown> | undefined
 }
 
 export const make = ({ api, decide, directory, watchdog }: Options): Effect.Effect<Asks, never, Scope.Scope> =>

@@ -4,13 +4,13 @@ import * as Equal from "effect/Equal"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
-import * as FiberId from "effect/FiberId"
 import * as Hash from "effect/Hash"
 import * as RcMap from "effect/RcMap"
 import * as Scope from "effect/Scope"
 import * as environment from "../../launch/environment.js"
 import * as dialects from "../../opencode/dialects.js"
 import * as fairSemaphore from "../../util/fairSemaphore.js"
+import * as runtime from "../../util/runtime.js"
 import * as connections from "./connection.js"
 import type { Server, Services } from "./connection.js"
 import type { Spec } from "./serverProcess.js"
@@ -53,7 +53,7 @@ class Key implements Equal.Equal {
 interface Idle {
   readonly key: Key
   /** The timer that ends it. */
-  alarm: Fiber.RuntimeFiber<void> | undefined
+  alarm: runtime.Forked<void> | undefined
 }
 
 /** Waits for the slot of one more server, held while the scope is open. */
@@ -85,7 +85,8 @@ export const make = (
     let waiting = 0
 
     const leaveIdle = (name: string): void => {
-      idle.get(name)?.alarm?.unsafeInterruptAsFork(FiberId.none)
+      const alarm = idle.get(name)?.alarm
+      if (alarm !== undefined) runtime.interrupt(alarm)
       idle.delete(name)
     }
 

@@ -2,6 +2,7 @@ import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
 import type { WireObject } from "../../util/object.js"
 import { isNullish, isObject, number, string } from "../../util/object.js"
+import * as schemas from "../../util/schemas.js"
 
 /**
  * The replies and events of `opencode serve` (1.18.33). The Schemas check only what the library reads, and `Schema.is`
@@ -9,9 +10,7 @@ import { isNullish, isObject, number, string } from "../../util/object.js"
  * field of unexpected form is dropped, alone, from a copy before the check.
  */
 const nullish = <A>(is: (u: unknown) => u is A) =>
-  Schema.optionalWith(Schema.declare((u): u is A | null | undefined => u === null || u === undefined || is(u)), {
-    exact: true
-  })
+  schemas.optionalKey(Schema.declare((u): u is A | null | undefined => u === null || u === undefined || is(u)))
 
 const OptionalString = nullish(Predicate.isString)
 const OptionalNumber = nullish(Predicate.isNumber)

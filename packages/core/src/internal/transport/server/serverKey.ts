@@ -32,11 +32,12 @@ const ofServer = [
   "pure",
   "printLogs",
   "logLevel",
-  "extraArgs"
-] as const satisfies ReadonlyArray<keyof RunConfig>
+  "extraArgs",
+  "isolation"
+] as const satisfies ReadonlyArray<keyof RunOptions>
 
 /** A profile that skips nothing needs no setting. */
-const optionOf = (options: RunOptions, name: keyof RunConfig): unknown =>
+const optionOf = (options: RunOptions, name: keyof RunOptions): unknown =>
   name === "startupProfile" && options[name] === "full" ? undefined : options[name]
 
 /** Extracts what a server start needs from a run's options. */
@@ -111,7 +112,7 @@ export const refusedAttached = (options: RunOptions): Option.Option<Problem> =>
   )
 
 /** The first option for which two runs need different servers. */
-export const difference = (self: RunOptions, that: RunOptions): keyof RunConfig | undefined =>
+export const difference = (self: RunOptions, that: RunOptions): keyof RunOptions | undefined =>
   ofServer.find((name) =>
     JSON.stringify(revealed(optionOf(self, name))) !== JSON.stringify(revealed(optionOf(that, name)))
   )

@@ -7,7 +7,6 @@ import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
-import * as HostEnvironment from "../../../HostEnvironment.js"
 import type { Isolation } from "../../../Isolation.js"
 import { OpenCodeConfigError, OpenCodeServerError } from "../../../OpenCodeError.js"
 import type { OpenCodeSpawnError } from "../../../OpenCodeError.js"
@@ -19,6 +18,7 @@ import * as dialects from "../../opencode/dialects.js"
 import * as redact from "../../opencode/redact.js"
 import { variableNames } from "../../opencode/variables.js"
 import * as processList from "../../process/list.js"
+import * as marks from "../../process/marks.js"
 import * as owners from "../../process/owner.js"
 import * as spawn from "../../process/spawn.js"
 import * as table from "../../process/table.js"
@@ -108,8 +108,7 @@ export const start = (
       args: server.args({ port: yield* port, more: spec.args }),
       env: {
         ...around.env,
-        // A server inside a server's tool carries both ids, so that it is found for either server.
-        [table.variable]: `${(yield* HostEnvironment.variable(table.variable)) ?? ""}:${id}`,
+        ...(yield* marks.variables(table.variable, id)),
         ...(owner === undefined ? {} : { [orphanedServers.variable]: owners.format(owner) }),
         [variableNames.serverUsername]: credentials.username,
         [variableNames.serverPassword]: Redacted.value(password)

@@ -1,17 +1,20 @@
 import { SystemError } from "@effect/platform/Error"
 import { describe, expect, it } from "@effect/vitest"
-import { Cause, ConfigError, FastCheck as fc } from "effect"
 import { OpenCodeError } from "effect-opencode"
 import { OpenCodeTest } from "effect-opencode-testing"
-import * as CliError from "../src/CliError.js"
+import * as Cause from "effect/Cause"
+import * as ConfigError from "effect/ConfigError"
+import * as fc from "effect/FastCheck"
+import { CliError, ReportedError } from "../src/CliError.js"
 import * as Style from "../src/display/Style.js"
 import * as ExitCode from "../src/ExitCode.js"
+import * as Explanation from "../src/Explanation.js"
 import { InterruptedError } from "../src/host/Interrupt.js"
 
 const { Failure, partial } = OpenCodeTest
 
 const say = (cause: Cause.Cause<unknown>, verbose = false) =>
-  CliError.render(CliError.explain(cause), { style: Style.plain, verbose })
+  Explanation.render(Explanation.explain(cause), { style: Style.plain, verbose })
 
 /** One of each error, and of each of its variants. */
 const errors: ReadonlyArray<OpenCodeError.OpenCodeError> = [
@@ -42,7 +45,7 @@ const errors: ReadonlyArray<OpenCodeError.OpenCodeError> = [
 describe("explain", () => {
   it("returns one line and a hint", async () => {
     const lines = errors.map((error) => {
-      const explanation = CliError.explain(Cause.fail(error))
+      const explanation = Explanation.explain(Cause.fail(error))
       expect(explanation.message).not.toContain("\n")
       expect(explanation.exitCode).toBe(ExitCode.ofOutcome(error._tag))
       return `${error._tag}, exit ${explanation.exitCode}\n${say(Cause.fail(error))}\n`
@@ -58,7 +61,7 @@ describe("explain", () => {
   })
 
   it("reads errors from elsewhere", () => {
-    expect(say(Cause.fail(new CliError.CliError({ reason: "It\nis so.", hint: "do that" })))).toBe(
+    expect(say(Cause.fail(new CliError({ reason: "It\nis so.", hint: "do that" })))).toBe(
       "error: It is so.\nhint: do that"
     )
     const missing = new SystemError({
@@ -73,21 +76,21 @@ describe("explain", () => {
   })
 
   it("reports an unexpected failure as a defect", () => {
-    const explanation = CliError.explain(Cause.die(new Error("surprise")))
+    const explanation = Explanation.explain(Cause.die(new Error("surprise")))
     expect(explanation).toMatchObject({ message: "surprise", exitCode: 1 })
     expect(explanation.hint).toContain("report it")
-    expect(explanation.details).toContain("CliError.test.ts")
+    expect(explanation.details).toContain("Explanation.test.ts")
   })
 
   it("is silent about an error reported before, an interruption and a closed pipe", () => {
-    expect(say(Cause.fail(new CliError.ReportedError({ exitCode: 1 })))).toBe("")
+    expect(say(Cause.fail(new ReportedError({ exitCode: 1 })))).toBe("")
     expect(say(Cause.fail(new InterruptedError({ signal: "SIGINT" })))).toBe("")
     expect(say(Cause.fail(new InterruptedError({ signal: "SIGPIPE" })))).toBe("")
     expect(say(Cause.fail(new InterruptedError({ signal: "SIGTERM" })))).toBe("error: Ended by SIGTERM.")
   })
 
   it.prop("returns one line for any reason", { text: fc.fullUnicodeString() }, ({ text }) => {
-    const { message } = CliError.explain(Cause.fail(new CliError.CliError({ reason: text })))
+    const { message } = Explanation.explain(Cause.fail(new CliError({ reason: text })))
     expect(message).not.toMatch(/[\n\p{Cc}]/u)
   })
 })
@@ -95,7 +98,7 @@ describe("explain", () => {
 describe("a message", () => {
   it("contains no terminal control sequence", () => {
     const evil = "a\u001b[2Jb\u001b]0;title\u0007c\u009b1mde\rf"
-    const error = new CliError.CliError({ reason: "x", hint: `${evil}\nsecond`, cause: new Error(`${evil}\n\tkept`) })
+    const error = new CliError({ reason: "x", hint: `${evil}\nsecond`, cause: new Error(`${evil}\n\tkept`) })
     const text = say(Cause.fail(error), true)
     expect(text).toContain("hint: abcde f second\n")
     expect(text).toContain("abcdef\n\tkept")
