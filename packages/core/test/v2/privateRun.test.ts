@@ -232,6 +232,37 @@ describe("a run by a private server", () => {
     }).pipe(fake.provide(server), Effect.provide(layer(crash, serving)))
   })
 
+  it.live("onStart runs before the prompt is sent", () => {
+    const server = fake.make({ onPrompt: done })
+    return Effect.gen(function*() {
+      const prompts: Array<number> = []
+      const result = yield* OpenCode.run("Go", {
+        runId: "mine",
+        onStart: () => Effect.sync(() => prompts.push(fake.of(server, "POST", "/prompt").length))
+      })
+      expect(result.runId).toBe("mine")
+      expect(prompts).toEqual([0])
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  it.live("what is not supported yet is refused by name and version, and starts nothing", () => {
+    const server = fake.make()
+    return Effect.gen(function*() {
+      const opencode = yield* OpenCode.OpenCode
+      const { root } = yield* T.Machine
+      const conversation = { info: { id: fake.session }, messages: [] }
+      const imported = yield* T.failsWith("OpenCodeVersionError")(
+        opencode.importSession(conversation, { isolation: { directory: root } })
+      )
+      expect(imported).toMatchObject({ option: "importSession", version: "2.0.14" })
+      const command = yield* T.failsWith("OpenCodeVersionError")(OpenCode.run("Go", { command: "review" }))
+      expect(command).toMatchObject({ option: "command", version: "2.0.14" })
+      const own = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("Go", { isolation: "none" }))
+      expect(own.path).toBe("isolation")
+      expect(yield* T.commands).toEqual([])
+    }).pipe(fake.provide(server), Effect.provide(layer()))
+  })
+
   it.live("a signal from outside is a cancellation", () => {
     const server = fake.make()
     return Effect.gen(function*() {
