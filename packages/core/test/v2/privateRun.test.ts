@@ -263,6 +263,23 @@ describe("a run by a private server", () => {
     }).pipe(fake.provide(server), Effect.provide(layer()))
   })
 
+  it.live("the models are those of a list that is complete", () => {
+    const lists = [[], ["free/x"], ["free/x", "fake/m1"], ["free/x", "fake/m1", "other/y"]]
+    const model = (name: string) => ({ providerID: name.split("/")[0], id: name.split("/")[1] })
+    let looks = 0
+    const server = fake.make({
+      reply: ({ path }) =>
+        path === "/api/model"
+          ? fake.reply({ data: lists[Math.min(looks++, lists.length - 1)]!.map(model) })
+          : undefined
+    })
+    return Effect.gen(function*() {
+      const opencode = yield* OpenCode.OpenCode
+      expect(yield* opencode.models).toEqual(["free/x", "fake/m1", "other/y"])
+      yield* T.expectClean
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
   it.live("a signal from outside is a cancellation", () => {
     const server = fake.make()
     return Effect.gen(function*() {

@@ -192,8 +192,6 @@ export const conversation = (
     })(sessionId)
   }))
 
-const isFilled = (models: ReadonlyArray<string>): boolean => models.length > 0
-
 const startPatience = Duration.minutes(1)
 
 /** Asks a server for its models: the binary's own command prints none (2.0.14). */
@@ -225,7 +223,13 @@ export const models = (
         password,
         redact: (text) => text
       })
-      return yield* catalogs.read(requests, server, directoryOf(client, { cwd, options: defaults }), isFilled)
+      const named = server.model(defaults)
+      return yield* catalogs.read(
+        requests,
+        server,
+        directoryOf(client, { cwd, options: defaults }),
+        (models) => models.length > 0 && (named === undefined || models.includes(`${named.provider}/${named.id}`))
+      )
     })
     const answer = yield* Effect.raceFirst(ask, Effect.flatMap(child.exit, failed)).pipe(
       Effect.timeoutOption(startPatience)
