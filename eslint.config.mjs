@@ -110,6 +110,7 @@ const storeys = ["util", "opencode", "process", "launch", "run", "transport"]
 
 /** Pure data and functions: what a run is asked, what it says, how it ended. */
 const data = [
+  "Contract",
   "Conversation",
   "OpenCodeError",
   "Permission",
@@ -126,6 +127,7 @@ const data = [
 /** Effects behind scopes, which a run is composed of. */
 const parts = [
   "Binary",
+  "Containment",
   "FleetBudget",
   "HostEnvironment",
   "Isolation",
@@ -301,8 +303,9 @@ export default defineConfig(
     }
   },
   ...storeys.map((folder) => storey(folder)),
-  // The list of majors.
+  // The lists of majors: their dialects, and what is to be checked about each.
   storey("opencode", "packages/core/src/internal/opencode/dialects.ts", []),
+  storey("opencode", "packages/core/src/internal/opencode/contracts.ts", []),
   {
     files: ["packages/core/src/**/*.ts"],
     rules: restricted()

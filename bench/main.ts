@@ -35,6 +35,8 @@ const workloads: { readonly [name: string]: (bench: Bench) => Promise<Section> }
   memory: pipeline.memory,
   slow: pipeline.slowConsumer,
   short: runs.short,
+  contained: runs.contained,
+  containedEnd: runs.containedEnd,
   waiting: runs.waiting,
   close: runs.close,
   one: real.one,

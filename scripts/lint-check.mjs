@@ -44,6 +44,10 @@ const cases = [
   ["OpenCode.ts", value("./internal/opencode/v1/dialect.js"), false],
   ["internal/opencode/dialects.ts", value("./v1/dialect.js"), true],
   ["internal/opencode/dialects.ts", value("../run/plan.js"), false],
+  ["internal/opencode/contracts.ts", value("./v1/contract/contract.js"), true],
+  ["internal/opencode/contracts.ts", value("../run/plan.js"), false],
+  ["internal/opencode/contract.ts", value("./v1/contract/contract.js"), false],
+  ["Contract.ts", value("./internal/launch/binary.js"), false],
   ["internal/run/virtual.ts", value("../opencode/dialects.js"), true],
   // Data modules.
   ...["process", "launch", "run", "transport"].map((

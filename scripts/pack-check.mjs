@@ -1,14 +1,16 @@
 /**
- * Checks the packages as users get them: builds and packs every package, runs publint and attw on the tarballs, and
- * installs them with npm in a project outside of this repository. Its program (scripts/consumer/program.ts) is
- * type-checked and run by plain node, and commands are run as npm has installed them.
+ * Checks the packages as users get them: makes the tarballs with `npm run tarballs`, runs publint and attw on them, checks
+ * that `npm pack` refuses to write others, and installs them with a plain `npm install` in a project outside of this
+ * repository. Its program (scripts/consumer/program.ts) is type-checked and run by plain node, and commands are run as npm
+ * has installed them.
  */
 import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
 import * as os from "node:os"
 import * as path from "node:path"
-import { isProgram, packages, relative, root } from "./lib/repository.mjs"
+import { published } from "./lib/pack.mjs"
+import { isProgram, relative, root } from "./lib/repository.mjs"
 
 const require = createRequire(import.meta.url)
 const temporary = fs.mkdtempSync(path.join(os.tmpdir(), "effect-opencode-pack-"))
@@ -45,12 +47,12 @@ const bin = (name, command = name) => {
 }
 
 const rootManifest = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"))
-const manager = process.env.npm_execpath
-const isPnpm = manager !== undefined && /pnpm\.[cm]?js$/.test(manager)
-const pnpm = (title, args, options) =>
-  isPnpm
-    ? node(title, [manager, ...args], options)
-    : run(title, "npx", ["-y", rootManifest.packageManager, ...args], options)
+
+/** The environment without the settings that the package manager of this script passes to it. */
+const plainEnvironment = Object.fromEntries(
+  Object.keys(process.env).filter((key) => /^(npm_|pnpm_)/i.test(key) && !/^npm_config_(registry|cache)$/i.test(key))
+    .map((key) => [key, undefined])
+)
 
 /** The versions of the catalog in pnpm-workspace.yaml. */
 const catalog = () => {
@@ -115,18 +117,34 @@ const checkCommand = (consumer, env) => {
 /** The real OpenCode of this repository. */
 const openCode = () => path.join(root, "node_modules", "opencode-ai", "bin", "opencode.exe")
 
-const main = () => {
-  console.log("build")
-  node("build", [path.join(root, "scripts", "build.mjs")])
+/** `npm pack` writes no tarball, in a package or at the root, and says what does. */
+const checkRefusal = (name, dir) => {
+  console.log(`  npm pack is refused`)
+  const into = path.join(temporary, "refused")
+  fs.mkdirSync(into, { recursive: true })
+  const { output, status } = run("npm pack", "npm", ["pack", "--pack-destination", into], {
+    cwd: dir,
+    env: plainEnvironment,
+    check: false
+  })
+  if (status === 0 || fs.readdirSync(into).length > 0) throw new Failure(`npm pack packed ${name}`)
+  if (!output.includes(`${name} was not packed`) || !output.includes("npm run tarballs")) {
+    throw new Failure(`npm pack of ${name} does not say what to do\n${output}`)
+  }
+}
 
+const main = () => {
+  console.log("npm run tarballs")
+  const directory = path.join(temporary, "tarballs")
+  run("npm run tarballs", "npm", ["run", "tarballs", "--", directory], { env: plainEnvironment })
+
+  checkRefusal(rootManifest.name, root)
   const tarballs = {}
-  for (const { dir, manifest } of packages().filter(({ manifest }) => manifest.private !== true)) {
-    console.log(`pack ${manifest.name}`)
-    const into = path.join(temporary, path.basename(dir))
-    fs.mkdirSync(into)
-    pnpm("pnpm pack", ["pack", "--pack-destination", into], { cwd: dir })
-    const tarball = path.join(into, fs.readdirSync(into).find((name) => name.endsWith(".tgz")))
+  for (const { dir, manifest } of published()) {
+    console.log(manifest.name)
+    const tarball = path.join(directory, `${manifest.name}-${manifest.version}.tgz`)
     checkContents(tarball, dir, manifest)
+    checkRefusal(manifest.name, dir)
     console.log(`  publint`)
     node(`publint of ${manifest.name}`, [bin("publint"), tarball, "--strict"])
     // a package without exports has no types
@@ -160,13 +178,8 @@ const main = () => {
         version: "0.0.0",
         private: true,
         type: "module",
-        dependencies: {
-          ...Object.fromEntries(["effect", "@effect/platform", "@effect/platform-node"].map(pinned)),
-          ...Object.fromEntries(names.map((name) => [name, `file:${tarballs[name]}`]))
-        },
-        devDependencies: { "@types/node": rootManifest.devDependencies["@types/node"] },
-        // our packages that depend on each other get the tarballs as well
-        overrides: Object.fromEntries(names.map((name) => [name, `$${name}`]))
+        dependencies: Object.fromEntries(["effect", "@effect/platform", "@effect/platform-node"].map(pinned)),
+        devDependencies: { "@types/node": rootManifest.devDependencies["@types/node"] }
       },
       null,
       2
@@ -194,13 +207,9 @@ const main = () => {
       include: ["*.ts"]
     })
   )
-  // npm must not see the settings that pnpm passes to its scripts
-  const env = Object.fromEntries(
-    Object.keys(process.env).filter((key) => /^(npm_|pnpm_)/i.test(key) && !/^npm_config_(registry|cache)$/i.test(key))
-      .map((key) => [key, undefined])
-  )
   run("npm install", "npm", [
     "install",
+    ...Object.values(tarballs),
     "--no-audit",
     "--no-fund",
     "--prefer-offline",
@@ -209,7 +218,7 @@ const main = () => {
     "error"
   ], {
     cwd: consumer,
-    env
+    env: plainEnvironment
   })
   for (const name of names) {
     const nested = run("find", "find", [
@@ -243,7 +252,7 @@ const main = () => {
   const { output } = node("the consumer program", [path.join("out", "program.js")], { cwd: consumer, timeout: 900_000 })
   console.log(output.replace(/^/gm, "  "))
 
-  checkCommand(consumer, env)
+  checkCommand(consumer, plainEnvironment)
 
   console.log("consumer: internal modules are closed")
   for (const name of names) {

@@ -4,9 +4,16 @@ import { Deferred, Effect, Fiber, Layer, Stream } from "effect"
 import { OpenCode } from "effect-opencode"
 import { job, report, start } from "../lib/meter.js"
 
-const { binary, grace, times } = job<{ readonly binary: string; readonly grace: number; readonly times: number }>()
+interface Job {
+  readonly binary: string
+  readonly grace: number
+  readonly times: number
+  readonly containment?: OpenCode.Options["containment"]
+}
 
-const layer = OpenCode.layer({ binary, version: "1.18.33", forceKillAfter: grace }).pipe(
+const { binary, containment, grace, times } = job<Job>()
+
+const layer = OpenCode.layer({ binary, version: "1.18.33", forceKillAfter: grace, containment }).pipe(
   Layer.provide(NodeContext.layer)
 )
 

@@ -2,7 +2,7 @@
 import { NodeContext } from "@effect/platform-node"
 import { Effect, Layer } from "effect"
 import { OpenCode } from "effect-opencode"
-import { job, report, start } from "../lib/meter.js"
+import { childrenCpu, job, report, start } from "../lib/meter.js"
 
 interface Job {
   readonly binary: string
@@ -11,14 +11,16 @@ interface Job {
   /** What limits the concurrency: the program, or the layer's `concurrency`. */
   readonly crowd: "program" | "layer"
   readonly startup: OpenCode.Options["startup"]
+  readonly containment?: OpenCode.Options["containment"]
 }
 
-const { binary, concurrency, crowd, runs, startup } = job<Job>()
+const { binary, concurrency, containment, crowd, runs, startup } = job<Job>()
 
 const layer = OpenCode.layer({
   binary,
   version: "1.18.33",
   startup,
+  containment,
   concurrency: crowd === "layer" ? concurrency : "unbounded"
 }).pipe(Layer.provide(NodeContext.layer))
 
@@ -32,4 +34,5 @@ const program = Effect.forEach(
 )
 
 const stop = start()
-Effect.runPromise(program).then((whole) => report({ ...stop(), whole }))
+const before = childrenCpu()
+Effect.runPromise(program).then((whole) => report({ ...stop(), whole, children: (childrenCpu() - before) * 1000 }))

@@ -71,6 +71,70 @@ export const short = async (bench: Bench): Promise<Section> => {
   }
 }
 
+export const contained = async (bench: Bench): Promise<Section> => {
+  const binary = brief(bench)
+  const containment = "namespace"
+  const many = { binary, crowd: "program", runs }
+  const one = { ...many, concurrency: 1, runs: runs / 10 }
+  const parts: Array<readonly [name: string, runs: number, rounds: Awaited<ReturnType<typeof compare>>]> = []
+  const compare = (job: { readonly concurrency: number; readonly runs: number }) => {
+    const run = async (more: object) => {
+      const measured = await measure(bench, "short-ours", { ...job, ...more })
+      if (measured["whole"] !== job.runs) throw new Error(`${job.runs - measured["whole"]!} runs lost output`)
+      return measured
+    }
+    return interleaved(bench, { plain: () => run({}), contained: () => run({ containment }) })
+  }
+  for (const job of [one, ...[8, 32].map((concurrency) => ({ ...many, concurrency }))]) {
+    parts.push([`${job.runs.toLocaleString("en")} runs, ${job.concurrency} at once`, job.runs, await compare(job)])
+  }
+  return {
+    title: "Runs in process namespaces",
+    text: report.table(
+      ["ms for each run", "main CPU", "CPU of its processes", "wall", "× plain, wall"],
+      parts.flatMap(([name, runs, rounds]) =>
+        (["plain", "contained"] as const).map((kind) => [
+          kind === "plain" ? name : `the same with \`containment: "namespace"\``,
+          ...["cpu", "children", "wall"].map((figure) => report.median(rounds[kind], figure) / runs),
+          report.ratio(rounds[kind], rounds.plain, "wall")
+        ])
+      )
+    ),
+    checks: []
+  }
+}
+
+/** With and without a process namespace. */
+export const containedEnd = async (bench: Bench): Promise<Section> => {
+  const grace = 300
+  const child = (name: string, body: string) =>
+    events.executable(path.join(bench.scratch, "bin", name), `${echo([events.turn[0]!])}\n${body}`)
+  const polite = child("polite", "exec sleep 60")
+  const stubborn = child("stubborn", "trap '' TERM\nwhile :; do sleep 60; done")
+  const close = (binary: string, times: number, more: object = {}) => () =>
+    measure(bench, "close", { binary, grace, times, ...more })
+  const containment = "namespace"
+  const rounds = await interleaved(bench, {
+    polite: close(polite, 10),
+    politeIn: close(polite, 10, { containment }),
+    stubborn: close(stubborn, 3),
+    stubbornIn: close(stubborn, 3, { containment })
+  })
+  const median = (name: keyof typeof rounds) => report.median(rounds[name], "median")
+  return {
+    title: "Closing a run in a process namespace",
+    text: report.table(["from the interruption to the end, ms", "plain", "in a namespace"], [
+      ["a child that exits on SIGTERM", median("polite"), median("politeIn")],
+      [
+        `a child that ignores SIGTERM, \`forceKillAfter\` ${grace} ms`,
+        median("stubborn"),
+        median("stubbornIn")
+      ]
+    ]),
+    checks: []
+  }
+}
+
 export const waiting = async (bench: Bench): Promise<Section> => {
   const binary = events.executable(path.join(bench.scratch, "bin", "patient"), "exec sleep 60")
   const at = (place: "gate" | "concurrency", runs: number) => () =>

@@ -10,6 +10,10 @@ export interface Agent {
   /** The last tool call or the last text. */
   readonly activity: string
   readonly steps: number
+  /** Starts of the process; known when the agent has finished. */
+  readonly starts: number
+  /** The number of a process that a command has left in the background. */
+  readonly background: Option.Option<number>
   readonly usage: TokenUsage.TokenUsage
   /** US dollars. */
   readonly cost: number
@@ -30,6 +34,8 @@ export const waiting = (name: string): Agent => ({
   state: "waiting",
   activity: "",
   steps: 0,
+  starts: 0,
+  background: Option.none(),
   usage: TokenUsage.empty,
   cost: 0,
   startedAt: Option.none(),
@@ -48,6 +54,12 @@ export const begin = (agent: Agent, now: number): Agent => ({
 export const describe = (event: RunEvent.RunEvent): string =>
   RunEvent.describe(event).replace(/\S*effect-opencode-demo-\w+\//, "")
 
+/** The number that a command printed of a process in the background. */
+const backgroundOf = (event: RunEvent.RunEvent): Option.Option<number> =>
+  event._tag === "ToolUse" && event.tool === "bash"
+    ? Option.map(Option.fromNullable(/^pid (\d+)$/m.exec(event.output ?? "")), (match) => Number(match[1]))
+    : Option.none()
+
 export const observe = (agent: Agent, event: RunEvent.RunEvent): Agent => {
   switch (event._tag) {
     case "StepStart":
@@ -62,13 +74,18 @@ export const observe = (agent: Agent, event: RunEvent.RunEvent): Agent => {
         cost: agent.cost + event.cost
       }
     default:
-      return { ...agent, activity: describe(event) }
+      return {
+        ...agent,
+        activity: describe(event),
+        background: Option.orElse(backgroundOf(event), () => agent.background)
+      }
   }
 }
 
-export const finish = (agent: Agent, now: number): Agent => ({
+export const finish = (agent: Agent, starts: number, now: number): Agent => ({
   ...agent,
   state: "done",
+  starts,
   endedAt: Option.some(now)
 })
 

@@ -3,11 +3,12 @@
  * their results.
  */
 import { FileSystem, Path } from "@effect/platform"
-import { Array, Data, Effect, Stream } from "effect"
-import { OpenCode, Permission, RunResult } from "effect-opencode"
+import { Array, Data, Effect } from "effect"
+import { OpenCode, Permission } from "effect-opencode"
 import * as Progress from "./progress.js"
 import type { Task } from "./tasks.js"
-import { documentTasks, overviewTask } from "./tasks.js"
+import { overviewTask } from "./tasks.js"
+import * as Trouble from "./trouble.js"
 
 /** An agent said that it was done, but did not change the file. */
 export class FileUnchangedError extends Data.TaggedError("FileUnchangedError")<{ readonly file: string }> {
@@ -23,6 +24,8 @@ export interface Finding {
   readonly file: string
   /** The lines added to the file. */
   readonly added: ReadonlyArray<string>
+  /** Starts of the process. */
+  readonly starts: number
 }
 
 /** A copy of the sample workspace, removed with the scope. */
@@ -50,30 +53,31 @@ const runAgent = (task: Task) =>
     const file = path.join(cwd, task.file)
     const before = yield* linesOf(file)
 
-    const events = yield* OpenCode.stream(task.prompt, {
+    const result = yield* OpenCode.run(task.prompt, {
       cwd,
       title: task.name,
       permission: Permission.make({ read: "allow", edit: "allow" }),
       timeout: "10 minutes",
-      budget: { steps: 20 }
-    }).pipe(
-      Stream.tap((event) => progress.event(task.name, event)),
-      Stream.runCollect
-    )
+      budget: { steps: 20 },
+      onEvent: (event) => progress.event(task.name, event),
+      // what lets four of the scripted agents go wrong
+      ...Trouble.optionsOf(task, cwd)
+    })
 
     const added = Array.difference(yield* linesOf(file), before)
     if (added.length === 0) return yield* new FileUnchangedError({ file: task.file })
-    return { name: task.name, text: RunResult.fold(events).answer, file: task.file, added }
+    return { name: task.name, text: result.answer, file: task.file, added, starts: result.attempts }
   }).pipe(
     Effect.scoped,
     Progress.track(task.name),
     Effect.either
   )
 
-/** Ten agents, four at a time, then one over the results of the successful ones. */
-export const mapReduce = Effect.gen(function*() {
-  const documented = yield* Effect.forEach(documentTasks, runAgent, { concurrency: 4 })
-  const overview = yield* runAgent(overviewTask(Array.getRights(documented)))
-  return { findings: Array.getRights([...documented, overview]) }
-})
+/** All agents, five at a time, then one over the results of the successful ones. */
+export const mapReduce = (tasks: ReadonlyArray<Task>) =>
+  Effect.gen(function*() {
+    const documented = yield* Effect.forEach(tasks, runAgent, { concurrency: 5 })
+    const overview = yield* runAgent(overviewTask(Array.getRights(documented)))
+    return Array.getRights([...documented, overview])
+  })
 // #endregion

@@ -2,6 +2,7 @@
  * The agents' model if no real one is set: a provider on loopback that answers from a script.
  */
 import { ModelProvider } from "effect-opencode-testing"
+import { troubles } from "./trouble.js"
 
 const { Reply } = ModelProvider
 
@@ -23,11 +24,18 @@ const thinking = { delay: "500 millis", usage: { input: 4200, cached: 3100, outp
 
 const call = (name: string, args: object) => Reply.toolCalls([{ name, arguments: args }], thinking)
 
+/** A command that ends at once and leaves a process behind. It prints the process's number. */
+const leave = call("bash", {
+  command: "nohup sleep 600 > nohup.log 2>&1 & echo pid $!",
+  description: "Starts a server in the background"
+})
+
 const documentFunction = (name: string): ReadonlyArray<ModelProvider.Reply> => {
   const filePath = `src/${name}.js`
+  const read = call("read", { filePath })
   const description = descriptions[name] ?? "Nobody knows."
-  return [
-    call("read", { filePath }),
+  const healthy = [
+    read,
     call("edit", {
       filePath,
       oldString: `export const ${name} =`,
@@ -35,6 +43,24 @@ const documentFunction = (name: string): ReadonlyArray<ModelProvider.Reply> => {
     }),
     Reply.text(description, thinking)
   ]
+  switch (troubles[name]) {
+    case "hang":
+      return [read, Reply.never]
+    case "loop":
+      // never the same call twice: OpenCode stops those itself
+      return Array.from(
+        { length: 20 },
+        (_, step) =>
+          Reply.toolCalls([{ name: "read", arguments: { filePath, limit: step + 1 } }], {
+            ...thinking,
+            usage: { input: 100_000 }
+          })
+      )
+    case "background":
+      return [leave, ...healthy]
+    default:
+      return healthy
+  }
 }
 
 const writeOverview = (prompt: string): ReadonlyArray<ModelProvider.Reply> => {

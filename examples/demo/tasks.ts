@@ -2,11 +2,15 @@
  * The agents' tasks: ten on the sample workspace, and one over their results.
  */
 
+import type { Trouble } from "./trouble.js"
+
 /** One agent's work: a prompt, and the file that must be different afterwards. */
 export interface Task {
   readonly name: string
   readonly prompt: string
   readonly file: string
+  /** What the demo lets go wrong. */
+  readonly trouble: Trouble | undefined
 }
 
 /** An agent's statement about its file. */
@@ -28,8 +32,9 @@ const functions = [
   "unique"
 ]
 
-const documentTask = (name: string): Task => ({
+const documentTask = (name: string, trouble: Trouble | undefined): Task => ({
   name,
+  trouble,
   file: `src/${name}.js`,
   prompt: [
     `Document the function ${name}: read src/${name}.js, then edit it so that a one-line /** … */ comment`,
@@ -39,12 +44,14 @@ const documentTask = (name: string): Task => ({
 })
 
 /** The map: one agent for each function. */
-export const documentTasks: ReadonlyArray<Task> = functions.map(documentTask)
+export const documentTasks = (made: { readonly [name: string]: Trouble }): ReadonlyArray<Task> =>
+  functions.map((name) => documentTask(name, made[name]))
 
 /** The reduce: one agent over the findings of the others. */
 export const overviewTask = (reports: ReadonlyArray<Report>): Task => ({
   name: "overview",
   file: "OVERVIEW.md",
+  trouble: undefined,
   prompt: [
     `Write OVERVIEW.md: a title, then one list item for each of these functions, in this order.`,
     `Answer with one sentence about the library as a whole.`,

@@ -4,6 +4,7 @@
 import { Option } from "effect"
 import * as Agent from "./agent.js"
 import type { Finding } from "./agents.js"
+import type { Left } from "./traces.js"
 
 const escape = "\u001b["
 
@@ -99,18 +100,38 @@ const edits = (finding: Finding): ReadonlyArray<string> => [
   ...finding.added.filter((line) => line.trim() !== "").map((line) => `    + ${clip(oneLine(line), 110)}`)
 ]
 
+/** An error's message up to the ids of its run. */
+export const briefly = (message: string): string => oneLine(message).replace(/, (?:session|run) \w+.*$/, ".")
+
+/** What happened to an agent that a plain start of OpenCode would have left to its user. */
+const incident = (agent: Agent.Agent): ReadonlyArray<string> => [
+  ...Option.match(agent.failure, { onNone: () => [], onSome: ({ message }) => [briefly(message)] }),
+  ...(agent.starts > 1 ? [`OpenCode crashed at its start and was started again: ${agent.starts} starts`] : []),
+  ...Option.match(agent.background, {
+    onNone: () => [],
+    onSome: (pid) => [`a command left process ${pid} in the background; the end of the run ended it`]
+  })
+]
+
+/** What is left on the machine. */
+export const remains = ({ directories, made, processes }: Left): string =>
+  processes.length === 0 && directories.length === 0
+    ? `Nothing is left: no process, and none of ${made} temporary directories.`
+    : `Left behind: ${[...processes.map((pid) => `process ${pid}`), ...directories].join(", ")}`
+
 /** Everything printed after the agents have ended. */
 export const report = (results: {
   readonly agents: ReadonlyArray<Agent.Agent>
   readonly findings: ReadonlyArray<Finding>
+  readonly left: Left
   /** Milliseconds. */
   readonly duration: number
 }): ReadonlyArray<string> => {
-  const { agents, duration, findings } = results
+  const { agents, duration, findings, left } = results
   const tokens = agents.reduce((sum, { usage }) => sum + usage.total, 0)
   const cost = agents.reduce((sum, agent) => sum + agent.cost, 0)
-  const failures = agents.flatMap((agent) =>
-    Option.toArray(agent.failure).map(({ message }) => `  ${agent.name}: ${oneLine(message)}`)
+  const incidents = agents.flatMap((agent) =>
+    incident(agent).map((text) => `  ${marks[agent.state]} ${agent.name}: ${clip(text, 160)}`)
   )
   return [
     "",
@@ -118,17 +139,25 @@ export const report = (results: {
     ...summary(agents),
     "",
     `${agents.length} runs in ${seconds(duration)}, ${count(tokens)} tokens, ${dollars(cost)}`,
-    ...(failures.length === 0 ? [] : ["", "Failures:", ...failures])
+    "",
+    ...(incidents.length === 0 ? [] : ["What went wrong:", ...incidents, ""]),
+    remains(left)
   ]
+}
+
+/** The last line after an interruption. */
+export const interrupted = (agents: ReadonlyArray<Agent.Agent>, left: Left, duration: number): string => {
+  const working = agents.filter(({ state }) => state === "working").map(({ name }) => name)
+  const ended = working.length === 0 ? "no agent was working" : `ended ${working.join(", ")}`
+  return `Interrupted after ${seconds(duration)}: ${ended}. ${remains(left)}`
 }
 
 /** The first line. */
 export const heading = (agents: number, model: Option.Option<string>): string =>
   `${agents} agents document a small library, one more writes the overview. Model: ${
     Option.getOrElse(model, () => "scripted, on loopback (set OPENCODE_MODEL=provider/model for a real one)")
-  }`
+  }${Option.isSome(model) ? "" : ". Four of the agents go wrong."}`
 
-/** One line of the log that replaces the table without a terminal. */
-export const logLine = (agent: Agent.Agent, message: string, now: number): string =>
-  `${agent.name.padEnd(11)}  ${seconds(Agent.elapsed(agent, now)).padStart(7)}  ${clip(oneLine(message), 100)}`
-    .trimEnd()
+/** One line of the log that replaces the table without a terminal; `at` is the same clock for all agents. */
+export const logLine = (name: string, message: string, at: number): string =>
+  `${seconds(at).padStart(7)}  ${name.padEnd(11)}  ${clip(oneLine(message), 100)}`.trimEnd()

@@ -32,5 +32,5 @@ Effect.gen(function*() {
   yield* Console.log(yield* whole)
 }).pipe(
   Effect.provide(OpenCode.layer().pipe(Layer.provide(NodeContext.layer))),
-  NodeRuntime.runMain
+  NodeRuntime.runMain({ teardown: OpenCode.teardown })
 )

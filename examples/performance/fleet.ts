@@ -23,4 +23,4 @@ const program = Stream.range(1, 40).pipe(
 )
 // #endregion
 
-program.pipe(Effect.provide(OpenCodeLive), NodeRuntime.runMain)
+program.pipe(Effect.provide(OpenCodeLive), NodeRuntime.runMain({ teardown: OpenCode.teardown }))

@@ -19,5 +19,5 @@ const OpenCodeLive = OpenCode.layerConfig({
 OpenCode.run("Fix the failing test").pipe(
   Effect.flatMap((result) => Console.log(result.answer)),
   Effect.provide(OpenCodeLive),
-  NodeRuntime.runMain
+  NodeRuntime.runMain({ teardown: OpenCode.teardown })
 )

@@ -32,5 +32,5 @@ const fix = OpenCode.run("Fix the failing test", { timeout: "10 minutes" }).pipe
 fix.pipe(
   Effect.flatMap(Effect.log),
   Effect.provide(OpenCode.layer().pipe(Layer.provide(NodeContext.layer))),
-  NodeRuntime.runMain
+  NodeRuntime.runMain({ teardown: OpenCode.teardown })
 )

@@ -27,5 +27,5 @@ const research = Effect.gen(function*() {
 
 research.pipe(
   Effect.provide(OpenCode.layer({ startup: { concurrency: 2 } }).pipe(Layer.provide(NodeContext.layer))),
-  NodeRuntime.runMain
+  NodeRuntime.runMain({ teardown: OpenCode.teardown })
 )

@@ -17,5 +17,5 @@ const audit = OpenCode.run("Find outdated dependencies and write OUTDATED.md", {
 audit.pipe(
   Effect.flatMap((result) => Console.log(result.answer)),
   Effect.provide(OpenCode.layer().pipe(Layer.provide(NodeContext.layer))),
-  NodeRuntime.runMain
+  NodeRuntime.runMain({ teardown: OpenCode.teardown })
 )

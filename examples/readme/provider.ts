@@ -24,4 +24,4 @@ const program = Effect.gen(function*() {
 )
 // #endregion
 
-NodeRuntime.runMain(program)
+program.pipe(NodeRuntime.runMain({ teardown: OpenCode.teardown }))

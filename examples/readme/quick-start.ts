@@ -13,4 +13,4 @@ const program = Effect.gen(function*() {
 
 const OpenCodeLive = OpenCode.layer().pipe(Layer.provide(NodeContext.layer))
 
-program.pipe(Effect.provide(OpenCodeLive), NodeRuntime.runMain)
+program.pipe(Effect.provide(OpenCodeLive), NodeRuntime.runMain({ teardown: OpenCode.teardown }))

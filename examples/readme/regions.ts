@@ -17,5 +17,5 @@ const review = Effect.gen(function*() {
 review.pipe(
   Effect.flatMap((texts) => Console.log(texts.join("\n\n"))),
   Effect.provide(OpenCode.layer().pipe(Layer.provide(NodeContext.layer))),
-  NodeRuntime.runMain
+  NodeRuntime.runMain({ teardown: OpenCode.teardown })
 )

@@ -21,5 +21,5 @@ const watch = OpenCode.stream("Write the release notes").pipe(
 
 watch.pipe(
   Effect.provide(OpenCode.layer().pipe(Layer.provide(NodeContext.layer))),
-  NodeRuntime.runMain
+  NodeRuntime.runMain({ teardown: OpenCode.teardown })
 )

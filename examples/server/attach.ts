@@ -23,5 +23,5 @@ const program = Effect.gen(function*() {
 program.pipe(
   Effect.provide(OpenCodeLive),
   Effect.provide(NodeContext.layer),
-  NodeRuntime.runMain
+  NodeRuntime.runMain({ teardown: OpenCode.teardown })
 )

@@ -29,5 +29,5 @@ const OpenCodeLive = OpenCodeServer.layer({
 
 program.pipe(
   Effect.provide(OpenCodeLive.pipe(Layer.provide([NodeContext.layer, FetchHttpClient.layer]))),
-  NodeRuntime.runMain
+  NodeRuntime.runMain({ teardown: OpenCode.teardown })
 )

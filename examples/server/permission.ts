@@ -36,5 +36,5 @@ OpenCode.run("Make the tests pass", { timeout: "1 hour" }).pipe(
   Effect.flatMap(({ text }) => Console.log(text)),
   Effect.provide(OpenCodeLive),
   Effect.provide([NodeContext.layer, FetchHttpClient.layer]),
-  NodeRuntime.runMain
+  NodeRuntime.runMain({ teardown: OpenCode.teardown })
 )

@@ -16,4 +16,4 @@ const program = Effect.gen(function*() {
 // with a process for each run: OpenCode.layer().pipe(Layer.provide(NodeContext.layer))
 const OpenCodeLive = OpenCodeServer.layer().pipe(Layer.provide([NodeContext.layer, FetchHttpClient.layer]))
 
-program.pipe(Effect.provide(OpenCodeLive), NodeRuntime.runMain)
+program.pipe(Effect.provide(OpenCodeLive), NodeRuntime.runMain({ teardown: OpenCode.teardown }))

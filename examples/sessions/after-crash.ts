@@ -35,5 +35,5 @@ program.pipe(
       Effect.map(home, (home) => OpenCode.layer({ isolation: { directory: `${home}/data` } }))
     ).pipe(Layer.provideMerge(NodeContext.layer))
   ),
-  NodeRuntime.runMain
+  NodeRuntime.runMain({ teardown: OpenCode.teardown })
 )

@@ -19,5 +19,5 @@ const program = Effect.gen(function*() {
 
 program.pipe(
   Effect.provide(OpenCode.layer().pipe(Layer.provideMerge(NodeContext.layer))),
-  NodeRuntime.runMain
+  NodeRuntime.runMain({ teardown: OpenCode.teardown })
 )

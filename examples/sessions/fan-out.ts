@@ -47,5 +47,5 @@ audit.pipe(
       defaults: { permission: Permission.readOnly, timeout: "10 minutes" }
     }).pipe(Layer.provide(NodeContext.layer))
   ),
-  NodeRuntime.runMain
+  NodeRuntime.runMain({ teardown: OpenCode.teardown })
 )

@@ -39,5 +39,5 @@ const program = Effect.scoped(Effect.gen(function*() {
 
 program.pipe(
   Effect.provide(OpenCode.layer().pipe(Layer.provideMerge(NodeContext.layer))),
-  NodeRuntime.runMain
+  NodeRuntime.runMain({ teardown: OpenCode.teardown })
 )

@@ -28,5 +28,5 @@ const print = (module: Module, depth = 0): Effect.Effect<void> =>
 outline.pipe(
   Effect.flatMap(({ value }) => print(value)),
   Effect.provide(OpenCode.layer().pipe(Layer.provide(NodeContext.layer))),
-  NodeRuntime.runMain
+  NodeRuntime.runMain({ teardown: OpenCode.teardown })
 )

@@ -52,5 +52,5 @@ const OpenCodeLive = Layer.unwrapEffect(
 
 program.pipe(
   Effect.provide(OpenCodeLive.pipe(Layer.provideMerge(NodeContext.layer))),
-  NodeRuntime.runMain
+  NodeRuntime.runMain({ teardown: OpenCode.teardown })
 )

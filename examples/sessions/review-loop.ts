@@ -49,5 +49,5 @@ const review = (task: string, maxRounds: number) =>
 review("Give every function in src/ an explicit return type", 3).pipe(
   Effect.flatMap(({ cost, usage }) => Console.log(`It compiles: ${usage.total} tokens, $${cost}`)),
   Effect.provide(OpenCode.layer().pipe(Layer.provideMerge(NodeContext.layer))),
-  NodeRuntime.runMain
+  NodeRuntime.runMain({ teardown: OpenCode.teardown })
 )

@@ -1,7 +1,8 @@
 /** Runs the programs of docs/performance.md unchanged, with scripted processes. */
+import type { Runtime } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import type { Console } from "effect"
-import { Effect, Layer } from "effect"
+import { Effect, Exit, FiberId, Layer } from "effect"
 import { HostEnvironment } from "effect-opencode"
 import { MockCommandExecutor } from "effect-opencode-testing"
 import { vi } from "vitest"
@@ -34,8 +35,9 @@ vi.mock("@effect/platform-node", async (importOriginal) => {
     NodeContext: { ...original.NodeContext, layer: Layer.merge(original.NodeContext.layer, executor) },
     NodeRuntime: {
       ...original.NodeRuntime,
-      runMain: (main: Effect.Effect<unknown, unknown>) => {
+      runMain: (options: { readonly teardown: Runtime.Teardown }) => (main: Effect.Effect<unknown, unknown>) => {
         harness.main = main
+        options.teardown(Exit.interrupt(FiberId.none), (code) => expect(code).toBe(130))
       }
     }
   }

@@ -2,9 +2,10 @@
  * Runs every program of examples/readme unchanged: `runMain` hands the program over instead of starting it, and the
  * processes that it starts are scripted.
  */
+import type { Runtime } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import type { Console } from "effect"
-import { Cause, ConfigProvider, Effect, Exit, Layer, Option } from "effect"
+import { Cause, ConfigProvider, Effect, Exit, FiberId, Layer, Option } from "effect"
 import type { OpenCodeError } from "effect-opencode"
 import { MockCommandExecutor } from "effect-opencode-testing"
 import { afterEach, vi } from "vitest"
@@ -39,8 +40,9 @@ vi.mock("@effect/platform-node", async (importOriginal) => {
     NodeContext: { ...original.NodeContext, layer: context },
     NodeRuntime: {
       ...original.NodeRuntime,
-      runMain: (main: Effect.Effect<unknown, unknown>) => {
+      runMain: (options: { readonly teardown: Runtime.Teardown }) => (main: Effect.Effect<unknown, unknown>) => {
         harness.main = main
+        options.teardown(Exit.interrupt(FiberId.none), (code) => expect(code).toBe(130))
       }
     }
   }

@@ -2,10 +2,10 @@
  * Runs every program of examples/server unchanged: `runMain` hands the program over instead of starting it, the
  * terminal is scripted, and the servers are real ones with a scripted provider.
  */
-import { Terminal } from "@effect/platform"
+import { type Runtime, Terminal } from "@effect/platform"
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
 import type { Console } from "effect"
-import { ConfigProvider, Effect, Exit, Layer, Scope } from "effect"
+import { ConfigProvider, Effect, Exit, FiberId, Layer, Scope } from "effect"
 import { ModelProvider } from "effect-opencode-testing"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
@@ -53,8 +53,9 @@ vi.mock("@effect/platform-node", async (importOriginal) => {
     },
     NodeRuntime: {
       ...original.NodeRuntime,
-      runMain: (main: Effect.Effect<unknown, unknown>) => {
+      runMain: (options: { readonly teardown: Runtime.Teardown }) => (main: Effect.Effect<unknown, unknown>) => {
         harness.main = main
+        options.teardown(Exit.interrupt(FiberId.none), (code) => expect(code).toBe(130))
       }
     }
   }

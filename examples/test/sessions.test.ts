@@ -2,9 +2,10 @@
  * Runs every program of examples/sessions unchanged: `runMain` hands the program over instead of starting it, and the
  * processes that it starts are scripted.
  */
+import type { Runtime } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
 import type { Console, Scope } from "effect"
-import { Cause, ConfigProvider, Effect, Exit, Layer, Option } from "effect"
+import { Cause, ConfigProvider, Effect, Exit, FiberId, Layer, Option } from "effect"
 import { MockCommandExecutor } from "effect-opencode-testing"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -44,8 +45,9 @@ vi.mock("@effect/platform-node", async (importOriginal) => {
     NodeContext: { ...original.NodeContext, layer: Layer.merge(original.NodeContext.layer, executor) },
     NodeRuntime: {
       ...original.NodeRuntime,
-      runMain: (main: Effect.Effect<unknown, unknown>) => {
+      runMain: (options: { readonly teardown: Runtime.Teardown }) => (main: Effect.Effect<unknown, unknown>) => {
         harness.main = main
+        options.teardown(Exit.interrupt(FiberId.none), (code) => expect(code).toBe(130))
       }
     }
   }

@@ -2,8 +2,6 @@
  * The program: its commands, its help, its errors and its exit code.
  */
 import type * as NodeContext from "@effect/platform-node/NodeContext"
-import * as FileSystem from "@effect/platform/FileSystem"
-import * as Path from "@effect/platform/Path"
 import * as Redaction from "effect-opencode/Redaction"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
@@ -12,6 +10,7 @@ import * as LogLevel from "effect/LogLevel"
 import * as Option from "effect/Option"
 import * as commandLine from "./commandLine/commandLine.js"
 import * as BatchCommand from "./commands/BatchCommand.js"
+import * as ConformanceCommand from "./commands/ConformanceCommand.js"
 import * as DoctorCommand from "./commands/DoctorCommand.js"
 import * as ReplayCommand from "./commands/ReplayCommand.js"
 import * as RunCommand from "./commands/RunCommand.js"
@@ -22,10 +21,17 @@ import * as ExitCode from "./ExitCode.js"
 import * as Explanation from "./Explanation.js"
 import { Host } from "./host/Host.js"
 import * as Interrupt from "./host/Interrupt.js"
+import { packageVersion } from "./packageVersion.js"
 
 const name = "effect-opencode"
 
-const each = [RunCommand.command, BatchCommand.command, ReplayCommand.command, DoctorCommand.command] as const
+const each = [
+  RunCommand.command,
+  BatchCommand.command,
+  ReplayCommand.command,
+  DoctorCommand.command,
+  ConformanceCommand.command
+] as const
 
 type EffectOf<C> = C extends commandLine.Command<infer E, infer R> ? Effect.Effect<void, E, R> : never
 
@@ -48,20 +54,12 @@ const page: commandLine.Page = {
   notes: [`${name} <command> --help shows the options of a command.`]
 }
 
-/** The version of this package, read on demand. */
-const version: Effect.Effect<string, never, FileSystem.FileSystem | Path.Path> = Effect.gen(function*() {
-  const fileSystem = yield* FileSystem.FileSystem
-  const path = yield* Path.Path
-  const manifest = yield* path.fromFileUrl(new URL("../package.json", import.meta.url))
-  return String(JSON.parse(yield* fileSystem.readFileString(manifest)).version)
-}).pipe(Effect.orDie)
-
 const showHelp = (command: commandLine.Command | undefined) =>
   Effect.gen(function*() {
     const columns = yield* (yield* Host).columns
     const shown = command ?? { ...page, parser: commandLine.parserOf(commands) }
     const text = commandLine.help(shown, columns, (yield* Style.stdout) === Style.colored)
-    yield* Console.log(command === undefined ? `${name} ${yield* version}\n\n${text}` : text)
+    yield* Console.log(command === undefined ? `${name} ${yield* packageVersion}\n\n${text}` : text)
   })
 
 const execute = <E, R>(line: commandLine.CommandLine<E, R>) => {
@@ -69,7 +67,7 @@ const execute = <E, R>(line: commandLine.CommandLine<E, R>) => {
     case "Help":
       return showHelp(line.command)
     case "Version":
-      return Effect.flatMap(version, (printed) => Console.log(printed))
+      return Effect.flatMap(packageVersion, (printed) => Console.log(printed))
     case "Completions":
       return Console.log(line.text)
     case "Run":

@@ -4,7 +4,7 @@
  * | code | outcome |
  * |---|---|
  * | 0 | success |
- * | 1 | `doctor` found a problem; a run of a batch failed; the program itself failed |
+ * | 1 | `doctor` or `conformance` found a problem; a run of a batch failed; the program itself failed |
  * | 2 | an argument, an option or an input file cannot be used (`OpenCodeConfigError`); nothing was started |
  * | 3 | OpenCode was not found, is not a supported version, or cannot be started |
  * | 4 | OpenCode's process failed (`OpenCodeProcessError`, `OpenCodeSqliteError`) |
@@ -23,7 +23,7 @@ import type { Signal } from "./host/Interrupt.js"
 
 export const success = 0
 
-/** A `doctor` check, a run of a batch, or the program itself failed. */
+/** A check of `doctor` or `conformance`, a run of a batch, or the program itself failed. */
 export const failure = 1
 
 /** The command line or an input file cannot be used. */

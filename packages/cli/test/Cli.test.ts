@@ -52,7 +52,7 @@ const twoTurns = [
 ]
 
 describe("help", () => {
-  for (const command of ["run", "batch", "replay", "doctor"]) {
+  for (const command of ["run", "batch", "replay", "doctor", "conformance"]) {
     it.effect(`of ${command}`, () =>
       Effect.gen(function*() {
         const { code, stderr, stdout } = yield* runCli([command, "--help"])
@@ -70,7 +70,7 @@ describe("help", () => {
 
   it.effect("describes every option and fits the width", () =>
     Effect.gen(function*() {
-      for (const command of ["run", "batch", "replay", "doctor"]) {
+      for (const command of ["run", "batch", "replay", "doctor", "conformance"]) {
         const { stdout } = yield* runCli([command, "--help"], { stdoutIsTerminal: true, env: { NO_COLOR: "1" } })
         const lines = stdout.split("\n")
         for (const [index, line] of lines.entries()) {

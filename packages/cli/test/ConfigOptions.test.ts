@@ -202,6 +202,7 @@ describe("the options of a layer", () => {
       const { retry, ...client } = yield* parse(
         ConfigOptions.client,
         ...["--binary", "oc", "--opencode-version", "1.18.33", "--isolation", "data", "--retries", "0"],
+        ...["--containment", "namespace"],
         ...["--force-kill-after", "1s", "--environment", "reviewed"]
       )
       expect(retry).toBeDefined()
@@ -209,11 +210,33 @@ describe("the options of a layer", () => {
         binary: "oc",
         version: "1.18.33",
         isolation: { directory: "data" },
+        containment: "namespace",
         forceKillAfter: Duration.seconds(1),
         environment: "reviewed"
       })
       expect(yield* refused(ConfigOptions.client, "--opencode-version", "new")).toContain("not a valid version")
       expect(yield* refused(ConfigOptions.client, "--environment", "none")).toContain("inherit")
+    }).pipe(platform))
+
+  it.effect("ask for a sandbox, each part of it as well", () =>
+    Effect.gen(function*() {
+      const sandbox = (...args: ReadonlyArray<string>) =>
+        Effect.map(parse(ConfigOptions.client, ...args), ({ sandbox }) => sandbox)
+      expect(yield* sandbox()).toBeUndefined()
+      expect(yield* sandbox("--sandbox")).toEqual({})
+      expect(yield* sandbox("--sandbox-network", "none")).toEqual({ network: "none" })
+      expect(
+        yield* sandbox(
+          "--sandbox-write",
+          "a",
+          "--sandbox-write",
+          "b",
+          "--sandbox-hide",
+          "c",
+          "--sandbox-network",
+          "d.example,e.example:80"
+        )
+      ).toEqual({ write: ["a", "b"], hide: ["c"], network: { allow: ["d.example", "e.example:80"] } })
     }).pipe(platform))
 
   it.effect("configure how runs share the machine", () =>

@@ -1,14 +1,15 @@
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as FileSystem from "@effect/platform/FileSystem"
 import { describe, expect, it } from "@effect/vitest"
+import type { Contract } from "effect-opencode"
 import { Events, MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as Effect from "effect/Effect"
 import type * as Layer from "effect/Layer"
-import * as containment from "../src/commands/containment.js"
 import * as Doctor from "../src/commands/Doctor.js"
 import * as processes from "../src/commands/orphans.js"
 import * as Style from "../src/display/Style.js"
 import { runCli } from "./support/cli.js"
+import { played } from "./support/played.js"
 
 const binary = ["--binary", process.execPath]
 
@@ -19,10 +20,14 @@ const openCode = (
     readonly models?: string
     readonly answer?: string
     readonly processes?: string
+    /** Changes what the processes of the contract's scenarios print. */
+    readonly recorded?: (process: Contract.ProcessRecord) => Contract.ProcessRecord
   }
 ) =>
   Mock.layer((command) => {
     if (command.command === "ps") return Mock.script(Mock.stdout(options?.processes ?? ""), Mock.exit(0))
+    const scenario = played(command, options?.recorded)
+    if (scenario !== undefined) return scenario
     const [first] = command.args
     if (first === "--version") return Mock.script(Mock.stdout(`${options?.version ?? "1.18.33"}\n`), Mock.exit(0))
     if (first === "models") return Mock.script(Mock.stdout(options?.models ?? "acme/large\nacme/small\n"), Mock.exit(0))
@@ -79,7 +84,7 @@ const of = (check: string) => (findings: ReadonlyArray<{ readonly check: string 
   findings.filter((finding) => finding.check === check)
 
 describe("doctor", () => {
-  it.scoped("finds no problem on a healthy machine", () =>
+  it.scopedLive("finds no problem on a healthy machine", () =>
     Effect.gen(function*() {
       const { findings } = yield* machine
       const found = yield* findings(openCode(), { env: { ANTHROPIC_API_KEY: "canary-key" } })
@@ -89,12 +94,14 @@ describe("doctor", () => {
         "directories ok",
         "leftovers ok",
         "containment ok",
+        "sandbox ok",
         "models ok",
-        "smoke ok"
+        "smoke ok",
+        "contract ok"
       ])
     }).pipe(platform))
 
-  it.scoped("reports what ends the processes of a run", () =>
+  it.scopedLive("reports what ends the processes of a run", () =>
     Effect.gen(function*() {
       const { findings } = yield* machine
       const saying = (text: string) =>
@@ -103,10 +110,10 @@ describe("doctor", () => {
             ? Mock.script(Mock.stdout(text), Mock.exit(0))
             : Mock.script(Mock.stdout("1.18.33\n"), Mock.exit(0))
         )
-      expect(of("containment")(yield* findings(saying("namespaces\n")))).toEqual([{
+      expect(of("containment")(yield* findings(saying("")))).toEqual([{
         check: "containment",
         status: "ok",
-        message: expect.stringMatching(/^a run ends with its program; .*; process namespaces can be made$/)
+        message: expect.stringMatching(/^a run ends with its program; .*; `--containment namespace` is possible$/)
       }])
       expect(of("containment")(yield* findings(saying("missing mkfifo\nmissing tr\n")))).toEqual([{
         check: "containment",
@@ -116,15 +123,7 @@ describe("doctor", () => {
       }])
     }).pipe(platform))
 
-  it("distinguishes its own limit from that of an outer run", () => {
-    const limits = (hard: string) =>
-      `Max processes             1     1     processes\nMax file locks            5     ${hard}     locks\n`
-    expect(containment.limitOf(limits("unlimited"))).toBe("used")
-    expect(containment.limitOf(limits("123456789000000001"))).toBe("taken")
-    expect(containment.limitOf("")).toBe("none")
-  })
-
-  it.scoped("names credentials and shows none", () =>
+  it.scopedLive("names credentials and shows none", () =>
     Effect.gen(function*() {
       const fileSystem = yield* FileSystem.FileSystem
       const { findings, home, printed } = yield* machine
@@ -175,7 +174,7 @@ describe("doctor", () => {
       expect(printed()).not.toContain("canary")
     }).pipe(platform))
 
-  it.scoped("starts nothing when OpenCode is missing", () =>
+  it.scopedLive("starts nothing when OpenCode is missing", () =>
     Effect.gen(function*() {
       const { findings } = yield* machine
       const found = yield* findings(openCode(), { args: [], env: { PATH: "/nowhere" } })
@@ -193,7 +192,7 @@ describe("doctor", () => {
       }])
     }).pipe(platform))
 
-  it.scoped("recognises versions that do not work and versions that work badly", () =>
+  it.scopedLive("recognises versions that do not work and versions that work badly", () =>
     Effect.gen(function*() {
       const { findings } = yield* machine
       const version = (version: string) => Effect.map(findings(openCode({ version })), of("binary"))
@@ -215,7 +214,7 @@ describe("doctor", () => {
       }])
     }).pipe(platform))
 
-  it.scoped("checks the directories that OpenCode uses", () =>
+  it.scopedLive("checks the directories that OpenCode uses", () =>
     Effect.gen(function*() {
       const fileSystem = yield* FileSystem.FileSystem
       const { findings, home } = yield* machine
@@ -256,7 +255,7 @@ describe("doctor", () => {
       }])
     }).pipe(platform))
 
-  it.scoped("looks for a model", () =>
+  it.scopedLive("looks for a model", () =>
     Effect.gen(function*() {
       const { findings } = yield* machine
       const asked = (model: string) => Effect.map(findings(openCode(), { args: ["--model", model] }), of("models"))
@@ -272,11 +271,29 @@ describe("doctor", () => {
       expect(of("models")(none)).toMatchObject([{ status: "problem", message: "OpenCode offers no models." }])
     }).pipe(platform))
 
-  it.scoped("does not accept a wrong answer of the smoke run", () =>
+  it.scopedLive("does not accept a wrong answer of the smoke run", () =>
     Effect.gen(function*() {
       const { findings } = yield* machine
       const found = yield* findings(openCode({ answer: "something else" }))
       expect(of("smoke")(found)).toMatchObject([{ status: "problem", advice: expect.stringContaining("plugin") }])
+    }).pipe(platform))
+
+  it.scopedLive("tries the facts that matter most", () =>
+    Effect.gen(function*() {
+      const { findings } = yield* machine
+      expect(of("contract")(yield* findings(openCode()))).toEqual([{
+        check: "contract",
+        status: "ok",
+        message: "10 of 10 facts that this library relies on are as expected"
+      }])
+      const silent = openCode({ recorded: (process) => ({ ...process, stderr: "" }) })
+      expect(of("contract")(yield* findings(silent))).toEqual([{
+        check: "contract",
+        status: "problem",
+        message: "Only 9 of 10 facts that this library relies on are as expected. This is otherwise in OpenCode " +
+          "1.18.33: A permission that nobody grants is rejected, with a line on stderr that names it (ask.stderr).",
+        advice: "`effect-opencode conformance` checks everything and shows what it saw"
+      }])
     }).pipe(platform))
 
   it("prints findings for people", () => {

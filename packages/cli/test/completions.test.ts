@@ -54,7 +54,7 @@ const inShell = (shell: Shell, line: string, program: (script: string) => string
     return result.stdout.split("\n").filter((line) => line !== "").map((line) => line.split("\t")[0]!).sort()
   }))
 
-const commands = ["batch", "doctor", "replay", "run"]
+const commands = ["batch", "conformance", "doctor", "replay", "run"]
 
 const profiles = ["allow", "allow-all", "deny", "deny-all", "read-only"]
 

@@ -2,6 +2,7 @@ import { describe, expect, it } from "@effect/vitest"
 import * as fs from "node:fs"
 import * as options from "../src/commandLine/options.js"
 import * as BatchCommand from "../src/commands/BatchCommand.js"
+import * as ConformanceCommand from "../src/commands/ConformanceCommand.js"
 import * as DoctorCommand from "../src/commands/DoctorCommand.js"
 import * as ReplayCommand from "../src/commands/ReplayCommand.js"
 import * as RunCommand from "../src/commands/RunCommand.js"
@@ -10,7 +11,13 @@ const read = (file: string) => fs.readFileSync(new URL(file, import.meta.url), "
 
 const readme = read("../README.md")
 
-const commands = [RunCommand.command, BatchCommand.command, ReplayCommand.command, DoctorCommand.command]
+const commands = [
+  RunCommand.command,
+  BatchCommand.command,
+  ReplayCommand.command,
+  DoctorCommand.command,
+  ConformanceCommand.command
+]
 
 describe("the readme", () => {
   it("names no option that is not there", () => {

@@ -5,13 +5,14 @@ import {
   FleetBudget,
   Isolation,
   OpenCode,
+  OpenCodeError,
   Permission,
   RunConfig,
   RunEvent,
   StartupGate,
   StructuredOutput
 } from "effect-opencode"
-import type { Conversation, OpenCodeError, RunOptions, RunResult, Session, TokenUsage, Version } from "effect-opencode"
+import type { Conversation, RunOptions, RunResult, Session, TokenUsage, Version } from "effect-opencode"
 import * as Config from "effect/Config"
 import type * as ConfigError from "effect/ConfigError"
 import * as Effect from "effect/Effect"
@@ -98,6 +99,26 @@ describe("run", () => {
     expect(OpenCode.run).type.not.toBeCallableWith("x", { extraEnv: { A: 1 } })
   })
 
+  it("has options that are data, and those that are named as functions", () => {
+    expect<keyof RunOptions.RunOptions>().type.toBe<keyof RunOptions.Data | RunOptions.CallbackName>()
+    expect<keyof RunOptions.Data & RunOptions.CallbackName>().type.toBe<never>()
+    expect<Omit<RunOptions.RunOptions, RunOptions.CallbackName>>().type.toBeAssignableTo<RunOptions.Data>()
+    expect<RunOptions.Data>().type.toBeAssignableTo<RunOptions.RunOptions>()
+    expect<keyof RunOptions.Budget>().type.toBe<keyof NonNullable<RunOptions.Data["budget"]>>()
+    expect<keyof RunOptions.SchemaOptions>().type.toBe<keyof RunOptions.SchemaData | RunOptions.CallbackName>()
+    expect<RunOptions.SchemaData>().type.toBeAssignableTo<RunOptions.SchemaOptions>()
+  })
+
+  it("has results and errors whose slim forms are those of the same types", () => {
+    expect<typeof RunResult.Slim.Type>().type.toBe<RunResult.RunResult>()
+    expect(OpenCodeError.Slim(OpenCodeError.RunError)).type.toBe<
+      Schema.Schema<OpenCodeError.RunError, typeof OpenCodeError.RunError.Encoded>
+    >()
+    expect(OpenCodeError.Slim(OpenCodeError.QueryError)).type.toBe<
+      Schema.Schema<OpenCodeError.QueryError, typeof OpenCodeError.QueryError.Encoded>
+    >()
+  })
+
   it("has the options of the configuration and more", () => {
     expect<RunOptions.RunOptions>().type.toBeAssignableTo<RunConfig.RunConfig>()
     expect<RunConfig.RunConfig>().type.toBeAssignableTo<RunOptions.RunOptions>()
@@ -163,6 +184,8 @@ describe("layers", () => {
 
   it("refuse unknown options", () => {
     expect(OpenCode.layer).type.not.toBeCallableWith({ isolation: "sometimes" })
+    expect(OpenCode.layer).type.toBeCallableWith({ containment: "namespace" })
+    expect(OpenCode.layer).type.not.toBeCallableWith({ containment: "cgroup" })
     expect(OpenCode.layer).type.not.toBeCallableWith({ concurrency: "many" })
     expect(OpenCode.layer).type.not.toBeCallableWith({ environment: "none" })
     expect(OpenCode.layer).type.not.toBeCallableWith({ startup: { permits: 1 } })

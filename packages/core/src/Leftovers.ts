@@ -1,6 +1,6 @@
 /**
- * Finds and ends what a dead program has left of its runs. The layer's watchdog (`leash`) leaves nothing; this is for
- * programs without one, or whose watchdog was killed with them.
+ * Finds and ends what a dead program has left of its runs. The layer's watchdog (`leash`) does the same at once; this is
+ * for programs without one, or whose watchdog was killed with them.
  *
  * @since 0.1.0
  */

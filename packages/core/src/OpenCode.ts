@@ -19,7 +19,7 @@
  * export const main = () =>
  *   program.pipe(
  *     Effect.provide(OpenCode.layer().pipe(Layer.provide(NodeContext.layer))),
- *     NodeRuntime.runMain
+ *     NodeRuntime.runMain({ teardown: OpenCode.teardown })
  *   )
  * ```
  *
@@ -30,11 +30,14 @@ import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import type * as FileSystem from "@effect/platform/FileSystem"
 import * as HttpClient from "@effect/platform/HttpClient"
 import * as Path from "@effect/platform/Path"
+import type * as Runtime from "@effect/platform/Runtime"
+import * as Cause from "effect/Cause"
 import * as Config from "effect/Config"
 import type { ConfigError } from "effect/ConfigError"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
@@ -46,6 +49,7 @@ import type { Conversation } from "./Conversation.js"
 import * as expandHome from "./internal/launch/expandHome.js"
 import * as launcher from "./internal/launch/launcher.js"
 import * as query from "./internal/launch/query.js"
+import * as sandboxes from "./internal/launch/sandbox.js"
 import * as check from "./internal/opencode/check.js"
 import * as dialects from "./internal/opencode/dialects.js"
 import * as homePath from "./internal/opencode/homePath.js"
@@ -70,6 +74,7 @@ import type {
 import type { RunEvent } from "./RunEvent.js"
 import type { RunOptions, SchemaOptions } from "./RunOptions.js"
 import type { RunResult } from "./RunResult.js"
+import type { Sandbox } from "./Sandbox.js"
 import type { ImportOptions, Location, ResumeOptions, Session, SessionOptions } from "./Session.js"
 import * as StartupGate from "./StartupGate.js"
 import type { Answer } from "./StructuredOutput.js"
@@ -84,7 +89,7 @@ import * as Version from "./Version.js"
 export interface Service {
   /**
    * Runs the agent to its end. All events are kept, in the result or in the error; use `stream` if there are too many
-   * of them. Interruption ends every process of the run before it returns.
+   * of them. Interruption ends the processes of the run before it returns.
    */
   readonly run: (prompt: string, options?: RunOptions) => Effect.Effect<RunResult, RunError>
   /**
@@ -184,6 +189,20 @@ export interface Options {
    */
   readonly leash?: boolean | undefined
   /**
+   * How the processes of a run are held together. `"namespace"` starts each process of OpenCode in a PID namespace of its
+   * own (Linux, with `unshare` of util-linux): when it has ended, the kernel ends everything that it has started, at once
+   * and without exception. The agent sees only its own processes; as a user without privileges it cannot become another
+   * user (`sudo`). About 20 ms for each start. If this machine does not allow it, every run fails with
+   * `OpenCodeConfigError`. Default: the processes of a run are searched for at its end.
+   */
+  readonly containment?: "namespace" | undefined
+  /**
+   * Keeps every run, its tools included, from writing outside of its working directory and from reading the credentials
+   * of other programs, see `Sandbox`. A machine that cannot do that fails every run with `OpenCodeConfigError`. Default:
+   * none.
+   */
+  readonly sandbox?: Sandbox | undefined
+  /**
    * What the child inherits: everything (`"inherit"`), the variables that programs need to work but none that carry
    * secrets (`"reviewed"`), or exactly these; a value can be `Redacted`. Inherited secrets are masked like those of
    * `extraEnv`. Default: `"inherit"`.
@@ -208,6 +227,8 @@ const problemOf = (options: Options): Option.Option<Problem> =>
     check.duration("forceKillAfter", options.forceKillAfter),
     rateGate.problem(options.rateLimitGate),
     homePath.problem("binary", options.binary),
+    check.containment(options.containment),
+    sandboxes.shape(options.sandbox),
     options.version === undefined || Version.parse(options.version) !== undefined
       ? Option.none()
       : Option.some({ path: "version", reason: "not a valid version; use one like \"1.18.33\"" })
@@ -497,3 +518,30 @@ export const runSchema = <A, I>(
   options?: SchemaOptions
 ): Effect.Effect<Answer<A>, SchemaError, OpenCode> =>
   Effect.flatMap(OpenCode, (service) => service.runSchema(schema, prompt, options))
+
+/**
+ * The exit codes of a program under `runMain`: 0 for success, 1 for a failure or a defect, 130 for an interruption.
+ * Effect's own teardown exits with 0 when SIGINT or SIGTERM interrupts the program, so a script that starts it reads an
+ * aborted program as a success. `runMain` does not pass the signal on: SIGTERM is 130 as well.
+ *
+ * @example
+ * ```ts
+ * import { NodeContext, NodeRuntime } from "@effect/platform-node"
+ * import { OpenCode } from "effect-opencode"
+ * import { Effect, Layer } from "effect"
+ *
+ * export const main = () =>
+ *   OpenCode.run("Fix the failing test").pipe(
+ *     Effect.provide(OpenCode.layer().pipe(Layer.provide(NodeContext.layer))),
+ *     NodeRuntime.runMain({ teardown: OpenCode.teardown })
+ *   )
+ * ```
+ *
+ * @since 0.1.0
+ * @category teardown
+ */
+export const teardown: Runtime.Teardown = (exit, onExit) =>
+  onExit(Exit.match(exit, {
+    onSuccess: () => 0,
+    onFailure: (cause) => Cause.isInterruptedOnly(cause) ? 130 : 1
+  }))

@@ -7,9 +7,12 @@
  */
 import * as Duration from "effect/Duration"
 import * as Schema from "effect/Schema"
+import type { MakeOptions } from "effect/Schema"
 import * as budgets from "./internal/opencode/budget.js"
 import { isFinal } from "./internal/opencode/finishReason.js"
 import { DurationInMillis } from "./internal/util/durationInMillis.js"
+import * as schemas from "./internal/util/schemas.js"
+import { unchecked } from "./internal/util/unchecked.js"
 import { RunEvent, SessionErrorKind } from "./RunEvent.js"
 import { TokenUsage } from "./TokenUsage.js"
 
@@ -31,20 +34,20 @@ export const RunSnapshot = Schema.Struct({
   cwd: Schema.String,
   sessionId: Schema.optional(Schema.String),
   /** Events that OpenCode printed, without diagnostics. */
-  eventCount: Schema.Number,
+  eventCount: schemas.AnyNumber,
   /** What the agent said so far: all of it with `run`, the last 64 KiB with `stream`. */
   text: Schema.String,
   usage: TokenUsage,
   /** US dollars. */
-  cost: Schema.Number,
+  cost: schemas.AnyNumber,
   /** `true` if some of the cost is unknown and not in `cost`: OpenCode reports 0 for a model without a price. */
   unpriced: Schema.optional(Schema.Boolean),
   /** Steps that began. */
-  steps: Schema.Number,
+  steps: schemas.AnyNumber,
   /** The last 64 KiB of stderr, without ANSI codes and secrets. */
   stderr: Schema.String,
   /** Starts of the process, retries included. */
-  attempts: Schema.Number,
+  attempts: schemas.AnyNumber,
   /** The time since the run was requested. In JSON: milliseconds. */
   duration: DurationInMillis,
   /** All events: with `run` only, `stream` has handed them out already. */
@@ -52,9 +55,9 @@ export const RunSnapshot = Schema.Struct({
   /** The lines of stdout, with `run` and `keepRaw`. */
   rawLines: Schema.optional(Schema.Array(Schema.String)),
   /** Processes of the run that could not be ended. */
-  survivors: Schema.Array(Schema.Number),
+  survivors: Schema.Array(schemas.AnyNumber),
   /** Lines of stdout that look like events and could not be read; see `RunResult.lostLines`. */
-  lostLines: Schema.optional(Schema.Number)
+  lostLines: Schema.optional(schemas.AnyNumber)
 })
 
 const lostOf = ({ lostLines = 0 }: RunSnapshot): string =>
@@ -181,7 +184,7 @@ export class OpenCodeSqliteError
   extends Schema.TaggedError<OpenCodeSqliteError>("effect-opencode/OpenCodeSqliteError")("OpenCodeSqliteError", {
     /** The known text that was found on stderr. */
     signature: Schema.String,
-    exitCode: Schema.optional(Schema.Number),
+    exitCode: Schema.optional(schemas.AnyNumber),
     partial: RunSnapshot
   })
 {
@@ -203,7 +206,7 @@ export class OpenCodeSqliteError
  */
 export class OpenCodeProcessError
   extends Schema.TaggedError<OpenCodeProcessError>("effect-opencode/OpenCodeProcessError")("OpenCodeProcessError", {
-    exitCode: Schema.optional(Schema.Number),
+    exitCode: Schema.optional(schemas.AnyNumber),
     signal: Schema.optional(Schema.String),
     hint: Schema.optional(Schema.String),
     partial: RunSnapshot
@@ -245,13 +248,13 @@ export class OpenCodeSessionError
     errorName: Schema.String,
     /** OpenCode's own message. */
     reason: Schema.String,
-    statusCode: Schema.optional(Schema.Number),
+    statusCode: Schema.optional(schemas.AnyNumber),
     retryable: Schema.optional(Schema.Boolean),
     /** How long the provider asked to wait. In JSON: milliseconds. */
     retryAfter: Schema.optional(DurationInMillis),
     /** Failed attempts at the provider that OpenCode logged. */
-    providerRetries: Schema.Number,
-    error: Schema.Unknown,
+    providerRetries: schemas.AnyNumber,
+    error: Schema.optional(schemas.AnyValue),
     partial: RunSnapshot
   })
 {
@@ -302,7 +305,7 @@ export class OpenCodeIncompleteError
     {
       /** The reason of the last finished step; `undefined` if none finished. */
       finishReason: Schema.optional(Schema.String),
-      exitCode: Schema.optional(Schema.Number),
+      exitCode: Schema.optional(schemas.AnyNumber),
       partial: RunSnapshot
     }
   )
@@ -369,8 +372,8 @@ export class OpenCodeBudgetError
   extends Schema.TaggedError<OpenCodeBudgetError>("effect-opencode/OpenCodeBudgetError")("OpenCodeBudgetError", {
     scope: Schema.Literal("run", "fleet"),
     limit: Schema.Literal("steps", "cost", "tokens", "toolCalls"),
-    max: Schema.Number,
-    reached: Schema.Number,
+    max: schemas.AnyNumber,
+    reached: schemas.AnyNumber,
     /** `true` if the limit was not crossed but the cost is unknown to OpenCode, see `Budget.unpriced`. */
     unpriced: Schema.optional(Schema.Boolean),
     /** What the run had done; `undefined` if it was not started. */
@@ -444,7 +447,7 @@ export class OpenCodeOutputError
     /** The problem with the last answer; for a mismatch, the issues as a tree. */
     issues: Schema.String,
     /** Number of answers, including the first. */
-    attempts: Schema.Number,
+    attempts: schemas.AnyNumber,
     /** The id of the first run. */
     runId: Schema.String,
     sessionId: Schema.optional(Schema.String),
@@ -453,11 +456,11 @@ export class OpenCodeOutputError
     /** Of all answers. */
     usage: TokenUsage,
     /** US dollars, of all answers. */
-    cost: Schema.Number,
+    cost: schemas.AnyNumber,
     /** `true` if some of the cost is unknown and not in `cost`. */
     unpriced: Schema.optional(Schema.Boolean),
     /** Steps that began, of all answers. */
-    steps: Schema.Number,
+    steps: schemas.AnyNumber,
     /** Of all answers. In JSON: milliseconds. */
     duration: DurationInMillis
   })
@@ -518,10 +521,10 @@ export class OpenCodeServerError
     /** The method and route of the request: `POST /session/:id/abort`. */
     request: Schema.optional(Schema.String),
     /** The HTTP status of the answer. */
-    status: Schema.optional(Schema.Number),
+    status: Schema.optional(schemas.AnyNumber),
     /** Further details, without secrets. */
     detail: Schema.optional(Schema.String),
-    exitCode: Schema.optional(Schema.Number),
+    exitCode: Schema.optional(schemas.AnyNumber),
     signal: Schema.optional(Schema.String),
     /** The last 64 KiB of the server's stderr, without ANSI codes and secrets. */
     stderr: Schema.String,
@@ -696,3 +699,37 @@ export const OpenCodeError = SchemaError
  */
 export const partialOf = (error: OpenCodeError): RunSnapshot | undefined =>
   "partial" in error ? error.partial : undefined
+
+/**
+ * Returns an error without what can be megabytes, the `events` and `rawLines` of its `partial`. An error that has none
+ * is returned as it is.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withoutEvents = <E extends OpenCodeError>(error: E): E => {
+  const { events, rawLines, ...facts } = partialOf(error) ?? {}
+  if (events === undefined && rawLines === undefined) return error
+  const Class = error.constructor as new(fields: object, options?: MakeOptions) => E
+  return unchecked(Class, { ...error, partial: facts })
+}
+
+/**
+ * The slim form of a Schema of errors, for messages and databases: its JSON lacks the events. A decoded error is of the
+ * same class and lacks them too, see {@link withoutEvents}.
+ *
+ * @example
+ * ```ts
+ * import { OpenCodeError } from "effect-opencode"
+ * import { Schema } from "effect"
+ *
+ * const RunError = OpenCodeError.Slim(OpenCodeError.RunError)
+ * const error = new OpenCodeError.OpenCodeConfigError({ path: "model", reason: "unknown" })
+ * console.log(Schema.encodeSync(RunError)(error)) // { _tag: "OpenCodeConfigError", path: "model", reason: "unknown" }
+ * ```
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Slim = <E extends OpenCodeError, I>(schema: Schema.Schema<E, I>): Schema.Schema<E, I> =>
+  schemas.converted(schema, Schema.typeSchema(schema), { decode: (error) => error, encode: withoutEvents })

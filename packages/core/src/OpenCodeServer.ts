@@ -25,7 +25,7 @@
  * export const main = () =>
  *   program.pipe(
  *     Effect.provide(OpenCodeServer.layer().pipe(Layer.provide([NodeContext.layer, FetchHttpClient.layer]))),
- *     NodeRuntime.runMain
+ *     NodeRuntime.runMain({ teardown: OpenCode.teardown })
  *   )
  * ```
  *
@@ -47,6 +47,7 @@ import * as environments from "./internal/launch/environment.js"
 import * as expandHome from "./internal/launch/expandHome.js"
 import * as launcher from "./internal/launch/launcher.js"
 import * as loopback from "./internal/launch/loopback.js"
+import * as sandboxes from "./internal/launch/sandbox.js"
 import * as check from "./internal/opencode/check.js"
 import * as homePath from "./internal/opencode/homePath.js"
 import type { Problem } from "./internal/opencode/problem.js"
@@ -69,6 +70,7 @@ import * as Isolation from "./Isolation.js"
 import * as OpenCode from "./OpenCode.js"
 import type { RunConfig } from "./RunConfig.js"
 import type { RunOptions } from "./RunOptions.js"
+import type { Sandbox } from "./Sandbox.js"
 
 /**
  * A permission request that a run, or one of its sub-agents, waits for.
@@ -155,8 +157,15 @@ export interface Options extends RunningOptions {
   readonly isolation?: Isolation.Isolation | undefined
   /** What a server inherits, as with `OpenCode.layer`. Default: `"inherit"`. */
   readonly environment?: OpenCode.Options["environment"]
+  /** As with `OpenCode.layer`: `"namespace"` ends everything that a server has started with the server. */
+  readonly containment?: OpenCode.Options["containment"]
   /** As with `OpenCode.layer`: ends the servers, their tools and their directories with the program. Default: true. */
   readonly leash?: boolean | undefined
+  /**
+   * As with `OpenCode.layer`. A server then works in one directory, so there is one for each working directory of the
+   * runs, and their `network` can only be `"all"`. Default: none.
+   */
+  readonly sandbox?: Sandbox | undefined
   /** Server processes at the same time; one that nobody uses gives way to another kind. Default: 4. */
   readonly maxServers?: number | undefined
   /** How long an unused server keeps running. Default: 5 minutes. */
@@ -194,7 +203,15 @@ const problemOf = (options: Options): Option.Option<Problem> =>
     check.count("maxServers", options.maxServers),
     check.duration("idleTimeToLive", options.idleTimeToLive),
     check.duration("startTimeout", options.startTimeout),
-    homePath.problem("binary", options.binary)
+    homePath.problem("binary", options.binary),
+    check.containment(options.containment),
+    sandboxes.shape(options.sandbox),
+    options.sandbox === undefined || (options.sandbox.network ?? "all") === "all"
+      ? Option.none()
+      : Option.some({
+        path: "sandbox.network",
+        reason: "a server in a network of its own could not be reached by this program; use `OpenCode.layer`"
+      })
   ])
 
 const unknown = { process: undefined, program: undefined }
@@ -315,10 +332,10 @@ export const make = (
       {
         isLocal: true,
         isolation: absolute(isolation),
-        problem: () => Option.none(),
         refuseLive: (runId) => liveRuns.refuse(base, runId),
         introduce: (pid) =>
           pid === undefined ? Effect.succeed(unknown) : processList.introduce(base, pid, base.leash.program),
+        problem: (options) => sandboxes.problem({ ...base, isolation: absolute(isolation) }, options),
         // The server's tools see its password in their environment.
         secrets: (options) =>
           Effect.map(
@@ -329,8 +346,12 @@ export const make = (
           Effect.gen(function*() {
             const binary = yield* base.binary
             const { args, config } = serverKey.split(options)
-            const key = serverKey.make({ binary, cwd }, { args, config }, absolute(isolation))
-            return yield* pool.get({ key, binary, cwd, args, config, isolation: absolute(isolation) })
+            // The sandbox of a server is that of one working directory.
+            const place = given.sandbox === undefined
+              ? cwd
+              : base.path.resolve(options.cwd ?? ".", options.dir ?? ".")
+            const key = serverKey.make({ binary, cwd: place }, { args, config }, absolute(isolation))
+            return yield* pool.get({ key, binary, cwd: place, args, config, isolation: absolute(isolation) })
           })
       },
       lifetime,

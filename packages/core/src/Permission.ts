@@ -6,6 +6,7 @@
  */
 import * as Schema from "effect/Schema"
 import { isObject } from "./internal/util/object.js"
+import * as schemas from "./internal/util/schemas.js"
 
 /**
  * @since 0.1.0
@@ -30,7 +31,7 @@ export type Rules = Action | { readonly [name: string]: Rules }
  */
 export const Rules: Schema.Schema<Rules> = Schema.Union(
   Schema.Literal("allow", "deny"),
-  Schema.Record({ key: Schema.String, value: Schema.suspend((): Schema.Schema<Rules> => Rules) })
+  Schema.Record({ key: schemas.Name, value: Schema.suspend((): Schema.Schema<Rules> => Rules) })
 )
 
 /**

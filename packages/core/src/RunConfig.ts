@@ -12,11 +12,15 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as merging from "./internal/opencode/configContent.js"
+import * as schemas from "./internal/util/schemas.js"
 import * as Permission from "./Permission.js"
 
-const ConfigObject = Schema.Record({ key: Schema.String, value: Schema.Unknown })
+type Texts<A> = Readonly<Record<string, A>>
 
-const EnvValue = Schema.Union(Schema.String, Schema.RedactedFromSelf(Schema.String))
+const Environment: Schema.Schema<Texts<string | Redacted.Redacted>, Texts<string>> = schemas.discreet(
+  Schema.Record({ key: schemas.Name, value: schemas.TextOrSecret }),
+  "an object of texts"
+)
 
 /**
  * What OpenCode skips at start-up. `"full"`: nothing. `"fast"`, which takes 2.6 instead of 3.9 seconds of processor
@@ -52,7 +56,7 @@ export const StartupProfile = Schema.Literal("full", "fast")
 export type StartupProfile = typeof StartupProfile.Type
 
 /**
- * The Schema of a {@link RunConfig}.
+ * The Schema of a {@link RunConfig}. It refuses unknown fields, and refuses to encode a `Redacted` value.
  *
  * @example
  * ```ts
@@ -99,19 +103,19 @@ export const RunConfig = Schema.Struct({
   /** The URL of a running OpenCode server to use. */
   attach: Schema.optional(Schema.String),
   /** The server's password; it is passed in the environment, never in arguments. */
-  password: Schema.optional(Schema.Redacted(Schema.String)),
+  password: schemas.discreetField(schemas.Secret),
   /** The server's user name. Default: OpenCode's (`opencode`). OpenCode 1.14 and later. */
   username: Schema.optional(Schema.String),
   /** The directory that OpenCode changes to, on the server with `attach`. OpenCode 1.2.6 and later. */
   dir: Schema.optional(Schema.String),
   /** The port of OpenCode's own server. Default: a free one. */
-  port: Schema.optional(Schema.Number),
+  port: Schema.optional(schemas.AnyNumber),
   /** No external plugins. Default: false. OpenCode 1.14 and later, below 2. */
   pure: Schema.optional(Schema.Boolean),
   /** Approve every permission request; rules that deny still apply. Default: false. OpenCode 1.14 and later. */
   auto: Schema.optional(Schema.Boolean),
   /** Variables for the child. Values can be `Redacted`. */
-  extraEnv: Schema.optional(Schema.Record({ key: Schema.String, value: EnvValue })),
+  extraEnv: schemas.discreetField(Environment),
   /** Keep OpenCode from updating itself. Default: true. */
   disableAutoupdate: Schema.optional(Schema.Boolean),
   /** What OpenCode may skip at start-up, see {@link StartupProfile}. Default: `"full"`, nothing. */
@@ -119,19 +123,19 @@ export const RunConfig = Schema.Struct({
   /** Permission rules; every action is `allow` or `deny`. They apply to every agent. Not with `attach`. */
   permission: Schema.optional(Permission.Rules),
   /** OpenCode's `mcp` configuration. */
-  mcp: Schema.optional(ConfigObject),
+  mcp: schemas.discreetField(schemas.ConfigObject),
   /** OpenCode's `tools` configuration. */
-  tools: Schema.optional(ConfigObject),
+  tools: schemas.discreetField(schemas.ConfigObject),
   /** Instruction files or globs; replaces those of `configOverrides`, even if empty. */
   instructions: Schema.optional(Schema.Array(Schema.String)),
   /**
    * Any part of OpenCode's configuration; `permission`, `mcp` and `tools` are merged over it, and all of it over an
    * inherited `OPENCODE_CONFIG_CONTENT`.
    */
-  configOverrides: Schema.optional(ConfigObject),
+  configOverrides: schemas.discreetField(schemas.ConfigObject),
   /** Further arguments for `opencode run`, passed unchanged, for options that this library does not know. */
   extraArgs: Schema.optional(Schema.Array(Schema.String))
-})
+}).annotations({ identifier: "RunConfig", ...schemas.complete })
 
 /**
  * The settings that a run passes to OpenCode. Every field is optional.

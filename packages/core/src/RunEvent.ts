@@ -17,7 +17,8 @@ import * as decode from "./internal/opencode/decode.js"
 import * as ansi from "./internal/util/ansi.js"
 import { DurationInMillis } from "./internal/util/durationInMillis.js"
 import * as json from "./internal/util/json.js"
-import { isObject } from "./internal/util/object.js"
+import { isObject, isPlain } from "./internal/util/object.js"
+import * as portable from "./internal/util/portable.js"
 import * as schemas from "./internal/util/schemas.js"
 import { TokenUsage } from "./TokenUsage.js"
 
@@ -29,7 +30,7 @@ import { TokenUsage } from "./TokenUsage.js"
  */
 export type WireObject = { readonly [key: string]: unknown }
 
-const WireObject: Schema.Schema<WireObject> = Schema.Record({ key: Schema.String, value: Schema.Unknown })
+const WireObject: Schema.Schema<WireObject> = schemas.AnyObject
 
 const fromOpenCode = {
   /** Milliseconds since the epoch, as OpenCode reported them. */
@@ -381,6 +382,8 @@ const Decoded = Schema.typeSchema(Schema.Union(
   Unknown
 ))
 
+const objectOf = (value: unknown, otherwise: WireObject): WireObject => isPlain(value) ? value : otherwise
+
 /**
  * The Schema of a {@link RunEvent}. Its encoded side is the JSON object that OpenCode printed (or one made by this
  * library, whose `type` begins with `effect-opencode/`), so events pass through JSON, files and RPC unchanged.
@@ -398,8 +401,8 @@ const Decoded = Schema.typeSchema(Schema.Union(
  * @category schemas
  */
 export const RunEvent: Schema.Schema<RunEvent, WireObject> = schemas.converted(WireObject, Decoded, {
-  decode: (wire) => decode.fromWire(wire),
-  encode: (event) => decode.toWire(event)
+  decode: (wire) => decode.fromWire(objectOf(portable.decode(wire), wire)),
+  encode: (event) => objectOf(portable.encode(decode.toWire(event)), {})
 })
 
 /**

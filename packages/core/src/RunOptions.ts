@@ -6,10 +6,13 @@
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Schema from "effect/Schema"
 import * as checks from "./internal/opencode/check.js"
+import { DurationInputInMillis } from "./internal/util/durationInMillis.js"
+import * as schemas from "./internal/util/schemas.js"
 import type { Isolation } from "./Isolation.js"
 import { OpenCodeConfigError } from "./OpenCodeError.js"
-import type { RunConfig } from "./RunConfig.js"
+import { RunConfig } from "./RunConfig.js"
 import type { RunEvent } from "./RunEvent.js"
 
 /**
@@ -177,6 +180,97 @@ export interface SchemaOptions extends RunOptions {
   /** How often the agent may correct an answer that does not decode, one turn each. Default: 2. */
   readonly repairs?: number | undefined
 }
+
+/**
+ * The names of the options that are functions: everything else is {@link Data}.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type CallbackName = "onEvent" | "onStart"
+
+const IsolationData: Schema.Schema<Isolation> = Schema.Union(
+  Schema.Literal("run", "none"),
+  Schema.Struct({ directory: Schema.String })
+)
+
+const BudgetData = Schema.Struct({
+  steps: Schema.optional(schemas.AnyNumber),
+  cost: Schema.optional(schemas.AnyNumber),
+  unpriced: Schema.optional(Schema.Literal("warn", "error", "allow")),
+  tokens: Schema.optional(schemas.AnyNumber),
+  toolCalls: Schema.optional(schemas.AnyNumber)
+})
+
+/**
+ * The options of a run that are data, for files, queues and other processes. A decoded value means the same as the
+ * encoded one.
+ *
+ * - A duration is milliseconds in JSON, an infinite one `"Infinity"`; `"5 minutes"` can be decoded, too. A limit of
+ *   `Infinity` is `"Infinity"` as well.
+ * - An unknown option is refused, also inside of `budget`, and so is an option that is a function.
+ * - A `Redacted` value is refused at any depth: a secret belongs neither in a queue nor in a file. Send its name, and
+ *   add the value where the run is started.
+ *
+ * The error names the option, not its value.
+ *
+ * @example
+ * ```ts
+ * import { RunOptions } from "effect-opencode"
+ * import { Schema } from "effect"
+ *
+ * const Message = Schema.parseJson(RunOptions.Data)
+ * const message = Schema.encodeSync(Message)({ model: "anthropic/claude-sonnet-4-5", timeout: "5 minutes" })
+ * console.log(message) // {"model":"anthropic/claude-sonnet-4-5","timeout":300000}
+ * ```
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Data = Schema.Struct({
+  ...RunConfig.fields,
+  cwd: Schema.optional(Schema.String),
+  runId: Schema.optional(Schema.String),
+  isolation: Schema.optional(IsolationData),
+  timeout: Schema.optional(DurationInputInMillis),
+  startupTimeout: Schema.optional(DurationInputInMillis),
+  idleTimeout: Schema.optional(DurationInputInMillis),
+  exitGrace: Schema.optional(DurationInputInMillis),
+  budget: Schema.optional(BudgetData),
+  maxProviderRetries: Schema.optional(schemas.AnyNumber),
+  transcript: Schema.optional(Schema.String),
+  promptVia: Schema.optional(Schema.Literal("stdin", "argv")),
+  recover: Schema.optional(Schema.Literal("export")),
+  usage: Schema.optional(Schema.Literal("deep")),
+  keepRaw: Schema.optional(Schema.Boolean)
+}).annotations({ identifier: "RunOptions.Data", ...schemas.complete })
+
+/**
+ * The options of a run that are data.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Data extends Schema.Schema.Type<typeof Data> {}
+
+/**
+ * {@link Data} for a run whose answer is decoded with a Schema.
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const SchemaData = Schema.Struct({
+  ...Data.fields,
+  repairs: Schema.optional(schemas.AnyNumber)
+}).annotations({ identifier: "RunOptions.SchemaData", ...schemas.complete })
+
+/**
+ * {@link Data} for a run whose answer is decoded with a Schema.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SchemaData extends Schema.Schema.Type<typeof SchemaData> {}
 
 /**
  * Returns the first reason to refuse a run with this prompt and these options, or `undefined`. The layer's `defaults`

@@ -11,6 +11,7 @@ import * as fuzzy from "./internal/opencode/fuzzyText.js"
 import * as summary from "./internal/opencode/summary.js"
 import { DurationInMillis } from "./internal/util/durationInMillis.js"
 import * as schemas from "./internal/util/schemas.js"
+import { unchecked } from "./internal/util/unchecked.js"
 import { RunEvent } from "./RunEvent.js"
 import { TokenUsage } from "./TokenUsage.js"
 
@@ -75,19 +76,19 @@ export class RunResult extends Schema.Class<RunResult>("effect-opencode/RunResul
    */
   text: Schema.String,
   /** Every event except `TextDelta`s, in order. */
-  events: Schema.Array(RunEvent),
+  events: schemas.withDefault(Schema.Array(RunEvent), () => []),
   sessionId: Schema.optional(Schema.String),
   usage: TokenUsage,
   /** US dollars, sub-agents not included: OpenCode's events do not show them. */
-  cost: Schema.Number,
+  cost: schemas.AnyNumber,
   /** `true` if some of the cost is unknown and not in `cost`: OpenCode reports 0 for a model without a price. */
   unpriced: Schema.optional(Schema.Boolean),
   /** Steps (requests to the model) that began, repetitions after a cut stream included: what a budget of `steps` counts. */
-  steps: Schema.Number,
+  steps: schemas.AnyNumber,
   /** `stop`, `length`, `content-filter`, … */
   finishReason: Schema.String,
   /** `undefined` if the process had to be ended after the conversation had finished, with `OpenCodeServer` and with OpenCode 2. */
-  exitCode: Schema.optional(Schema.Number),
+  exitCode: Schema.optional(schemas.AnyNumber),
   /** True if the process had to be ended because it did not exit within `exitGrace`. */
   forced: Schema.Boolean,
   /** True if stdout had lost the end of the conversation and it was recovered, see `recover`. */
@@ -96,13 +97,13 @@ export class RunResult extends Schema.Class<RunResult>("effect-opencode/RunResul
    * Lines of stdout that look like events or pieces of them but could not be read, and unreadable texts: other text was
    * mixed into them, or they were too long. Their content is missing from all other fields.
    */
-  lostLines: schemas.withDefault(Schema.Number, () => 0),
+  lostLines: schemas.withDefault(schemas.AnyNumber, () => 0),
   /** The last 64 KiB of stderr, without ANSI codes and secrets; empty with `OpenCodeServer`. */
   stderr: Schema.String,
   /** The lines of stdout as they were printed, only with `keepRaw`. */
   rawLines: Schema.optional(Schema.Array(Schema.String)),
   /** Starts of the process, retries included. */
-  attempts: Schema.Number,
+  attempts: schemas.AnyNumber,
   /** The time from the call to the outcome, waiting for the start-up gate included. In JSON: milliseconds. */
   duration: DurationInMillis
 }) {
@@ -116,6 +117,41 @@ export class RunResult extends Schema.Class<RunResult>("effect-opencode/RunResul
     return fileChanges.fold(this.events)
   }
 }
+
+/**
+ * Returns a result without what can be megabytes, its `events` and `rawLines`. `toolCalls` and `filesChanged`, which
+ * are read from the events, become empty.
+ *
+ * @since 0.1.0
+ * @category combinators
+ */
+export const withoutEvents = (result: RunResult): RunResult => {
+  const { events: _, rawLines: __, ...facts } = result
+  return unchecked(RunResult, { ...facts, events: [] })
+}
+
+/**
+ * The slim form of the Schema of a {@link RunResult}, for messages and databases: its JSON lacks the events. A decoded
+ * result lacks them too, see {@link withoutEvents}.
+ *
+ * @example
+ * ```ts
+ * import { OpenCode, RunResult } from "effect-opencode"
+ * import { Effect, Schema } from "effect"
+ *
+ * export const program = OpenCode.run("Fix the test").pipe(
+ *   Effect.flatMap(Schema.encode(Schema.parseJson(RunResult.Slim)))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Slim: Schema.Schema<RunResult, typeof RunResult.Encoded> = schemas.converted(
+  RunResult,
+  Schema.typeSchema(RunResult),
+  { decode: (result) => result, encode: withoutEvents }
+)
 
 /**
  * Summarizes events.

@@ -4,6 +4,8 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
+import type { NumberWord } from "./internal/util/portable.js"
+import * as schemas from "./internal/util/schemas.js"
 
 /**
  * Token counts as OpenCode reports them. `total` is OpenCode's own figure, which includes cached tokens; without one,
@@ -22,19 +24,20 @@ export interface TokenUsage {
 }
 
 /**
- * The Schema of a {@link TokenUsage}.
+ * The Schema of a {@link TokenUsage}. In JSON: numbers.
  *
  * @since 0.1.0
  * @category schemas
  */
-export const TokenUsage: Schema.Schema<TokenUsage> = Schema.Struct({
-  total: Schema.Number,
-  input: Schema.Number,
-  output: Schema.Number,
-  reasoning: Schema.Number,
-  cacheRead: Schema.Number,
-  cacheWrite: Schema.Number
-})
+export const TokenUsage: Schema.Schema<TokenUsage, { readonly [K in keyof TokenUsage]: number | NumberWord }> = Schema
+  .Struct({
+    total: schemas.AnyNumber,
+    input: schemas.AnyNumber,
+    output: schemas.AnyNumber,
+    reasoning: schemas.AnyNumber,
+    cacheRead: schemas.AnyNumber,
+    cacheWrite: schemas.AnyNumber
+  })
 
 /**
  * No tokens at all: the neutral element of {@link add}.

@@ -6,6 +6,22 @@
 export * as Binary from "./Binary.js"
 
 /**
+ * What a machine has to hold the processes of a run together, so that nothing of it outlives it.
+ *
+ * @since 0.1.0
+ */
+export * as Containment from "./Containment.js"
+
+/**
+ * The facts that this library relies on about OpenCode, each with a check: a flag, how input is read, the shape of an
+ * event, an exit code, the text of an error. A scenario of the real binary is recorded once, and facts are read from
+ * the recording. `effect-opencode-testing/Conformance` records the scenarios of an installed OpenCode.
+ *
+ * @since 0.1.0
+ */
+export * as Contract from "./Contract.js"
+
+/**
  * A whole session as `opencode export` prints it: messages with their parts, the model, tokens and cost of each.
  * Decoding is tolerant: only the fields named here are checked, all others stay in the raw objects. Shapes of OpenCode
  * 1.18.33.
@@ -41,8 +57,8 @@ export * as HostEnvironment from "./HostEnvironment.js"
 export * as Isolation from "./Isolation.js"
 
 /**
- * Finds and ends what a dead program has left of its runs. The layer's watchdog (`leash`) leaves nothing; this is for
- * programs without one, or whose watchdog was killed with them.
+ * Finds and ends what a dead program has left of its runs. The layer's watchdog (`leash`) does the same at once; this is
+ * for programs without one, or whose watchdog was killed with them.
  *
  * @since 0.1.0
  */
@@ -69,7 +85,7 @@ export * as Leftovers from "./Leftovers.js"
  * export const main = () =>
  *   program.pipe(
  *     Effect.provide(OpenCode.layer().pipe(Layer.provide(NodeContext.layer))),
- *     NodeRuntime.runMain
+ *     NodeRuntime.runMain({ teardown: OpenCode.teardown })
  *   )
  * ```
  *
@@ -113,7 +129,7 @@ export * as OpenCodeError from "./OpenCodeError.js"
  * export const main = () =>
  *   program.pipe(
  *     Effect.provide(OpenCodeServer.layer().pipe(Layer.provide([NodeContext.layer, FetchHttpClient.layer]))),
- *     NodeRuntime.runMain
+ *     NodeRuntime.runMain({ teardown: OpenCode.teardown })
  *   )
  * ```
  *
@@ -181,6 +197,25 @@ export * as RunOptions from "./RunOptions.js"
  * @since 0.1.0
  */
 export * as RunResult from "./RunResult.js"
+
+/**
+ * Keeps a run, its tools included, from writing outside of its working directory and from reading the credentials of
+ * other programs. Linux with bubblewrap; `docs/sandbox.md` has a table of what it holds against and what not.
+ *
+ * @example
+ * ```ts
+ * import { NodeContext } from "@effect/platform-node"
+ * import { OpenCode } from "effect-opencode"
+ * import { Layer } from "effect"
+ *
+ * export const OpenCodeLive = OpenCode.layer({
+ *   sandbox: { write: ["~/.cache/go-build"], network: { allow: ["registry.npmjs.org"] } }
+ * }).pipe(Layer.provide(NodeContext.layer))
+ * ```
+ *
+ * @since 0.1.0
+ */
+export * as Sandbox from "./Sandbox.js"
 
 /**
  * A conversation: several turns that share one OpenCode session and one data directory.

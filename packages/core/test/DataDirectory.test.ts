@@ -33,7 +33,7 @@ describe("the isolation of a run", () => {
       assert.isTrue(NodeFs.existsSync(isolation.directory))
       const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("four", { sessionId: "ses_1" }))
       assert.strictEqual(error.path, "sessionId")
-      assert.include(error.reason, "`isolation` of the run")
+      assert.include(error.reason, "set `isolation`")
       yield* T.expectClean
     }).pipe(Effect.provide(T.layer(answers))))
 

@@ -567,6 +567,18 @@ describe("recover", () => {
       assert.strictEqual(result.usage.total, 135)
     }).pipe(Effect.provide(T.layer(agent([lost], { ses_1: whole })))))
 
+  for (const [version, isLost] of [["1.15.13", true], ["1.14.34", false], ["1.17.19", false]] as const) {
+    it.effect(`${isLost ? "needs no option" : "needs its option"} with ${version}`, () =>
+      Effect.gen(function*() {
+        const recovered = yield* OpenCode.run("go").pipe(
+          Effect.map(({ recovered }) => recovered),
+          Effect.catchTag("OpenCodeIncompleteError", () => Effect.succeed(false))
+        )
+        assert.strictEqual(recovered, isLost)
+        assert.deepStrictEqual(yield* exportsAsked, isLost ? ["ses_1"] : [])
+      }).pipe(Effect.provide(T.layer(agent([lost], { ses_1: whole }), { version }))))
+  }
+
   it.effect("completes a run whose answer is on an unreadable line", () =>
     Effect.gen(function*() {
       const result = yield* OpenCode.run("go", { recover: "export" })

@@ -1,7 +1,10 @@
 import * as NodeFileSystem from "@effect/platform-node/NodeFileSystem"
 import * as FileSystem from "@effect/platform/FileSystem"
 import { assert, describe, it } from "@effect/vitest"
+import { Containment } from "effect-opencode"
+import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
 import * as limitMark from "../src/internal/process/limitMark.js"
 
 const limits = (locks: string) =>
@@ -16,6 +19,15 @@ const make = (text: string) =>
     limitMark.make({
       fileSystem: { ...fileSystem, readFile: () => Effect.succeed(new TextEncoder().encode(text)) }
     })).pipe(Effect.provide(NodeFileSystem.layer))
+
+const platform = (read: FileSystem.FileSystem["readFile"]) =>
+  Layer.merge(
+    Mock.layer([]),
+    Layer.effect(
+      FileSystem.FileSystem,
+      Effect.map(FileSystem.FileSystem, (fileSystem) => ({ ...fileSystem, readFile: read }))
+    ).pipe(Layer.provide(NodeFileSystem.layer))
+  )
 
 describe("the limit by which processes are found", () => {
   it("is read from /proc", () => {
@@ -39,6 +51,23 @@ describe("the limit by which processes are found", () => {
       for (const text of [limits("123456789000000001"), ""]) {
         const mark = yield* make(text)
         assert.deepStrictEqual([mark.program, mark.next()], ["", undefined])
+      }
+    }))
+
+  it.effect("is told apart from that of a run around this program", () =>
+    Effect.gen(function*() {
+      for (
+        const [text, limit] of [
+          [limits("unlimited"), "used"],
+          [limits("123456789000000001"), "taken"],
+          ["", "none"]
+        ] as const
+      ) {
+        const found = yield* Effect.provide(
+          Containment.look,
+          platform(() => Effect.succeed(new TextEncoder().encode(text)))
+        )
+        assert.deepStrictEqual(found, { namespace: "privileged", limit })
       }
     }))
 

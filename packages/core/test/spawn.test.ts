@@ -1,3 +1,4 @@
+import * as Command from "@effect/platform/Command"
 import * as CommandExecutor from "@effect/platform/CommandExecutor"
 import { SystemError } from "@effect/platform/Error"
 import * as FileSystem from "@effect/platform/FileSystem"
@@ -59,6 +60,37 @@ describe("process.start", () => {
       assert.strictEqual(stdin, "hello")
       assert.deepStrictEqual(env, { A: "1" })
     })).pipe(Effect.provide(T.platform([Mock.script(Mock.awaitStdin, Mock.exit(7))]))))
+
+  it.effect("starts the wrapped program inside of what marks the process and collects its input", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const stdin = "a".repeat(5000)
+      const seen: Array<ReadonlyArray<string>> = []
+      const executor = yield* CommandExecutor.CommandExecutor
+      const watching = CommandExecutor.makeExecutor((command) => {
+        seen.push(Command.flatten(command)[0].args.filter((arg) => !arg.includes("exec")))
+        return executor.start(command)
+      })
+      const running = yield* spawn.start(watching, emptyTable, {
+        ...startOptions,
+        invocation: { ...startOptions.invocation, stdin },
+        wrap: ({ binary, invocation }, cwd) => ({
+          binary: "sandbox",
+          invocation: { ...invocation, args: [cwd, binary, ...invocation.args] }
+        }),
+        wholeStdin: { file: "/tmp/prompt", actsOnNothing: false },
+        limit: "7"
+      })
+      yield* running.exit
+      assert.deepStrictEqual(seen, [
+        ["-c", "effect-opencode-limit", "7", "/bin/sh"].concat(
+          ["-c", "effect-opencode", "/tmp/prompt", "5000", "sandbox", "/", "opencode", "run"]
+        )
+      ])
+      const { args, command, env } = yield* T.only
+      assert.deepStrictEqual([command, ...args], ["sandbox", "/", "opencode", "run"])
+      assert.deepStrictEqual(env, { A: "1" })
+      assert.strictEqual((yield* T.only).stdin, stdin)
+    })).pipe(Effect.provide(T.platform([Mock.script(Mock.awaitStdin, Mock.exit(0))]))))
 
   for (const signal of ["SIGINT", "SIGKILL", "SIGSEGV"] as const) {
     it.effect(`names the signal of a death by ${signal}`, () =>

@@ -129,6 +129,21 @@ describe("stderrFacts", () => {
       ).toEqual({ _tag: "ProviderFailure", reason: "boom", provider: "fake", model: "m1" })
     })
 
+    it("do not carry the whole request, which older versions log with the prompt", () => {
+      const older = (error: object) =>
+        classify(
+          `ERROR 2026-11-22T13:35:18 +3ms service=llm providerID=fake small=false error=${
+            JSON.stringify({ error })
+          } stream error`
+        )
+      const request = { name: "AI_APICallError", requestBodyValues: { prompt: "a secret small=true providerID=other" } }
+      const failure = (reason: string) => ({ _tag: "ProviderFailure", reason, provider: "fake" })
+      expect(older({ ...request, statusCode: 500, data: { error: { message: "HTTP 500 by script" } } }))
+        .toEqual(failure("AI_APICallError: HTTP 500 by script"))
+      expect(older({ ...request, statusCode: 500 })).toEqual(failure("AI_APICallError: status 500"))
+      expect(older({ requestBodyValues: {} })).toEqual(failure("stream error"))
+    })
+
     it("are read from complete logger lines only", () => {
       const line = streamError("small=false agent=build mode=primary error.error=\"429\"")
       for (

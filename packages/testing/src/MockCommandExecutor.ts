@@ -375,7 +375,8 @@ export class MockCommandExecutor extends Context.Tag("effect-opencode-testing/Mo
  * A command beyond the end of the list cannot be started: `Command.start` fails with a `SystemError` that
  * names the program. In a pipeline of commands the last one is started first. Like Node's, this executor
  * loses what a process wrote before it ended when nobody has begun to read by the next turn of the event
- * loop. Closing the layer kills what still runs. The watchdog of `effect-opencode` needs no script and is not recorded.
+ * loop. Closing the layer kills what still runs. The watchdog of `effect-opencode`, and its attempt to
+ * make a process namespace (`containment`), need no script and are not recorded.
  *
  * @example
  * ```ts

@@ -398,6 +398,12 @@ export interface Service {
   readonly calls: Effect.Effect<ReadonlyArray<RecordedCall>>
   /** The number of calls that have not ended. */
   readonly running: Effect.Effect<number>
+  /**
+   * Waits until this many calls have begun since the layer was built. For a program that reads files, starts processes or
+   * asks a server before it calls an agent: `TestClock.adjust` does not wait for those, so a test that moves the clock at
+   * once moves it before the call has begun, and the call then waits for a time that does not come.
+   */
+  readonly awaitCalls: (count: number) => Effect.Effect<void>
 }
 
 /**

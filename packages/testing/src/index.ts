@@ -1,4 +1,12 @@
 /**
+ * Runs the real OpenCode through the scenarios of this library's contract and checks every fact that the library relies
+ * on: offline, without an account, in directories of its own, against a scripted model provider on loopback.
+ *
+ * @since 0.1.0
+ */
+export * as Conformance from "./Conformance.js"
+
+/**
  * Builders of the JSON lines that `opencode run --format json` prints, of the same shape as those of OpenCode 1.14.34
  * to 1.18.33, for scripts, fixtures and canned results.
  *

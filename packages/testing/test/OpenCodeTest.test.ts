@@ -11,6 +11,8 @@ import * as Fiber from "effect/Fiber"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
+import * as fs from "node:fs/promises"
+import { fileURLToPath } from "node:url"
 
 addEqualityTesters()
 
@@ -405,6 +407,23 @@ describe("OpenCodeTest", () => {
       }).pipe(
         Effect.provide(OpenCodeTest.layer({ ok: "ok", fails: Reply.fail(Failure.process()), never: Reply.never }))
       ))
+
+    it.effect("waits for a call that real files delay", () =>
+      Effect.gen(function*() {
+        const { awaitCalls } = yield* OpenCodeTest.OpenCodeTest
+        const run = (file: string) =>
+          Effect.andThen(
+            Effect.promise(() => fs.readFile(file)),
+            OpenCode.run("go", { timeout: "5 minutes" })
+          )
+        for (const count of [1, 2]) {
+          const fiber = yield* Effect.fork(Effect.flip(run(fileURLToPath(import.meta.url))))
+          yield* awaitCalls(count)
+          yield* TestClock.adjust("5 minutes")
+          expect((yield* Fiber.join(fiber))._tag).toBe("OpenCodeTimeoutError")
+        }
+        yield* awaitCalls(1)
+      }).pipe(Effect.provide(OpenCodeTest.layer({ go: OpenCodeTest.Reply.never }))))
   })
 
   describe("layerProcess", () => {

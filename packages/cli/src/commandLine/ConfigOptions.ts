@@ -6,6 +6,7 @@ import type * as OpenCode from "effect-opencode/OpenCode"
 import * as Permission from "effect-opencode/Permission"
 import * as Redaction from "effect-opencode/Redaction"
 import type { RunOptions } from "effect-opencode/RunOptions"
+import type * as Sandbox from "effect-opencode/Sandbox"
 import * as Config from "effect/Config"
 import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -253,7 +254,7 @@ export const run: options.Option<RunOptions> = options.map(options.all(fields), 
 /** The options of the layer for single runs. */
 export type ClientOptions = Pick<
   OpenCode.Options,
-  "binary" | "version" | "isolation" | "retry" | "forceKillAfter" | "environment"
+  "binary" | "version" | "isolation" | "containment" | "retry" | "forceKillAfter" | "environment" | "sandbox"
 >
 
 const isolation = options.map(
@@ -267,36 +268,71 @@ const isolation = options.map(
     given === undefined || given === "run" || given === "none" ? given : { directory: given }
 )
 
-/** Options for the execution of runs: binary, data directory, environment, restarts. */
-export const client: options.Option<ClientOptions> = options.map(
-  options.all(group("OpenCode", {
-    binary: text(
-      "binary",
-      "file",
-      "The OpenCode binary. Default: $OPENCODE_BINARY, opencode-ai in node_modules, or opencode on $PATH."
+/** Each part asks for a sandbox. */
+const sandbox = options.map(
+  options.all(group("Sandbox", {
+    isAsked: flag(
+      "sandbox",
+      "Keep the agent and its tools from writing outside of the working directory and from reading credentials of other programs. Linux, with bubblewrap."
     ),
-    version: parsed(
-      values.version,
-      "opencode-version",
-      "x.y.z",
-      "The version of the binary. Default: the binary is asked."
-    ),
-    isolation,
-    environment: choice(
-      "environment",
-      ["inherit", "reviewed"],
-      "Variables passed to OpenCode: inherit (all) or reviewed (those without secrets). Default: inherit."
-    ),
-    retry: options.map(
-      parsed(values.count, "retries", "n", "Restarts after OpenCode's database crashes at startup. Default: 2."),
-      (times) =>
-        times === undefined ? undefined : Schedule.intersect(Schedule.recurs(times), Schedule.spaced("1 second"))
-    ),
-    forceKillAfter: duration(
-      "force-kill-after",
-      "How long OpenCode may take to end after SIGTERM before it is killed. Default: 5 seconds."
+    write: texts("sandbox-write", "path", "A writable path besides the working directory. Can be repeated."),
+    read: texts("sandbox-read", "path", "A path that stays visible although it would be hidden. Can be repeated."),
+    hide: texts("sandbox-hide", "path", "A further path that cannot be read. Can be repeated."),
+    network: options.map(
+      text(
+        "sandbox-network",
+        "all|none|host,…",
+        "What the sandbox reaches: all, none (the provider and MCP servers alone), or these hosts, too. Default: all.",
+        ["all", "none"]
+      ),
+      (given): Sandbox.Network | undefined =>
+        given === undefined || given === "all" || given === "none" ? given : { allow: given.split(",") }
     )
   })),
+  ({ isAsked, ...parts }): Sandbox.Sandbox | undefined => {
+    const named = given(parts)
+    return isAsked === true || Object.keys(named).length > 0 ? named : undefined
+  }
+)
+
+/** Options for the execution of runs: binary, data directory, environment, restarts, sandbox. */
+export const client: options.Option<ClientOptions> = options.map(
+  options.all({
+    ...group("OpenCode", {
+      binary: text(
+        "binary",
+        "file",
+        "The OpenCode binary. Default: $OPENCODE_BINARY, opencode-ai in node_modules, or opencode on $PATH."
+      ),
+      version: parsed(
+        values.version,
+        "opencode-version",
+        "x.y.z",
+        "The version of the binary. Default: the binary is asked."
+      ),
+      isolation,
+      containment: choice(
+        "containment",
+        ["namespace"],
+        "How the processes of a run are held together: namespace (a process namespace; Linux). Default: they are searched for when the run ends."
+      ),
+      environment: choice(
+        "environment",
+        ["inherit", "reviewed"],
+        "Variables passed to OpenCode: inherit (all) or reviewed (those without secrets). Default: inherit."
+      ),
+      retry: options.map(
+        parsed(values.count, "retries", "n", "Restarts after OpenCode's database crashes at startup. Default: 2."),
+        (times) =>
+          times === undefined ? undefined : Schedule.intersect(Schedule.recurs(times), Schedule.spaced("1 second"))
+      ),
+      forceKillAfter: duration(
+        "force-kill-after",
+        "How long OpenCode may take to end after SIGTERM before it is killed. Default: 5 seconds."
+      )
+    }),
+    sandbox
+  }),
   given
 )
 

@@ -6,9 +6,11 @@ import type * as CommandExecutor from "@effect/platform/CommandExecutor"
 import * as FileSystem from "@effect/platform/FileSystem"
 import * as Path from "@effect/platform/Path"
 import * as Binary from "effect-opencode/Binary"
+import * as Contract from "effect-opencode/Contract"
 import * as HostEnvironment from "effect-opencode/HostEnvironment"
 import * as Isolation from "effect-opencode/Isolation"
 import * as OpenCode from "effect-opencode/OpenCode"
+import * as Sandbox from "effect-opencode/Sandbox"
 import * as Version from "effect-opencode/Version"
 import type * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
@@ -24,6 +26,7 @@ import type { Style } from "../display/Style.js"
 import { padEnd } from "../display/terminalText.js"
 import * as Explanation from "../Explanation.js"
 import { Host } from "../host/Host.js"
+import * as node from "../host/node.js"
 import * as containment from "./containment.js"
 import * as processes from "./orphans.js"
 import * as smoke from "./smoke.js"
@@ -98,11 +101,17 @@ const ofFailure = (cause: Cause.Cause<unknown>): Found => {
 /** Known defects of versions that mostly work. */
 const defectOf = (version: Version.Version): string | undefined => {
   if (!Version.isAtLeast(version, Version.make(1, 14, 0))) return "it has no --pure, --username or --auto"
+  if (version.major === 1 && version.minor === 15) {
+    return "it loses the end of every conversation, so each run starts it twice to fetch the end"
+  }
   if (!Version.isAtLeast(version, Version.make(1, 18, 0))) {
     return "it can lose the end of a conversation (--recover export fetches it)"
   }
   return undefined
 }
+
+const versionOf = (client: ClientOptions) =>
+  Effect.provide(Effect.flatMap(OpenCode.OpenCode, (service) => service.version), OpenCode.layer(client))
 
 const binary = (options: Options) =>
   Effect.matchEffect(Binary.resolve(options.client.binary), {
@@ -116,10 +125,7 @@ const binary = (options: Options) =>
 
 const installed = (file: string, { client }: Options) =>
   Effect.gen(function*() {
-    const version = yield* Effect.provide(
-      Effect.flatMap(OpenCode.OpenCode, (service) => service.version),
-      OpenCode.layer(client)
-    )
+    const version = yield* versionOf(client)
     const defect = defectOf(version)
     const what = `OpenCode ${Version.format(version)} at ${file}`
     return [defect === undefined ? ok(what) : warning(`${what}: ${defect}`, "npm install -g opencode-ai@1.18.33")]
@@ -319,15 +325,20 @@ const leftovers = Effect.gen(function*() {
     ]
 })
 
-const toolsAreFound: { readonly [K in containment.Containment["limit"]]: string } = {
+const toolsAreFound: { readonly [K in containment.Found["limit"]]: string } = {
   used: "its tools are found by their environment or by a limit that they inherit",
   taken: "its tools are found by their environment; those that empty it at the end of the run around this program",
   none: "its tools are found by their environment"
 }
 
+const namespaceText = (namespace: containment.Found["namespace"]): string =>
+  typeof namespace === "object"
+    ? `\`--containment namespace\` is not possible: ${namespace.refused}`
+    : `\`--containment namespace\` is possible${namespace === "user" ? ", in user namespaces" : ""}`
+
 const kept = Effect.gen(function*() {
   if ((yield* Host).platform === "win32") return [ok("on Windows the platform ends the tree of a run")]
-  const { limit, missing, namespaces } = yield* containment.look
+  const { limit, missing, namespace } = yield* containment.look
   return [
     missing.length > 0
       ? warning(
@@ -335,8 +346,21 @@ const kept = Effect.gen(function*() {
         "install coreutils and grep"
       )
       : ok(
-        `a run ends with its program; ${toolsAreFound[limit]}; process namespaces can${namespaces ? "" : "not"} be made`
+        `a run ends with its program; ${toolsAreFound[limit]}; ${namespaceText(namespace)}`
       )
+  ]
+})
+
+const boxes = Effect.gen(function*() {
+  const { missing, missingForNetwork } = yield* Sandbox.support
+  return [
+    ok(
+      missing !== undefined
+        ? `runs cannot be kept in one: ${missing}`
+        : missingForNetwork !== undefined
+        ? `runs can be kept from writing elsewhere (--sandbox), but not without a network: ${missingForNetwork}`
+        : "runs can be kept from writing elsewhere (--sandbox), and from the network (--sandbox-network)"
+    )
   ]
 })
 
@@ -356,20 +380,53 @@ const models = ({ client, model }: Options) =>
       : [problem(`${model} is not one of the ${offered}.`, "`opencode models` lists them")]
   })
 
-/** The checks, most useful first. The last two start OpenCode, which takes 4 seconds of processor time each. */
+/** The ten facts that matter most, in directories of their own: a plugin or a setting of the user plays no part. */
+const contract = ({ client }: Options) =>
+  Effect.gen(function*() {
+    const file = yield* Binary.resolve(client.binary)
+    const version = yield* versionOf(client)
+    // Loaded on use: nothing else needs the scenarios.
+    const Conformance = yield* Effect.promise(() => import("effect-opencode-testing/Conformance"))
+    const facts = Contract.mostImportant(version)
+    const judgements = yield* Conformance.run({ binary: file, version, facts, httpServer: node.httpServer })
+    const having = (status: Contract.Status) => judgements.filter((judgement) => judgement.status === status)
+    const [differing, untried] = [having("differs"), having("untried")]
+    const advice = "`effect-opencode conformance` checks everything and shows what it saw"
+    const words = (found: ReadonlyArray<Contract.Judgement>) =>
+      found.map(({ fact }) => `${fact.says.replace(/\.$/, "")} (${fact.id})`).join("; ")
+    const holding = `${judgements.length - differing.length - untried.length} of ${
+      plural(judgements.length, "fact")
+    } that this library relies on are as expected`
+    return [
+      ...(differing.length + untried.length === 0 ? [ok(holding)] : []),
+      ...(differing.length === 0
+        ? []
+        : [
+          problem(
+            `Only ${holding}. This is otherwise in OpenCode ${Version.format(version)}: ${words(differing)}.`,
+            advice
+          )
+        ]),
+      ...(untried.length === 0 ? [] : [warning(`This could not be tried: ${words(untried)}.`, advice)])
+    ]
+  })
+
+/** The checks, most useful first. The last three start OpenCode, which takes 4 seconds of processor time each. */
 export const checks = (options: Options): ReadonlyArray<Check> => [
   check("binary", "asking OpenCode for its version", binary(options)),
   check("credentials", "looking for credentials", credentials),
   check("directories", "writing to directories", directories),
   check("leftovers", "looking for leftovers of earlier runs", leftovers),
   check("containment", "checking what ends the processes of a run", kept),
+  check("sandbox", "trying a sandbox", boxes),
   check("models", "asking OpenCode for its models", models(options), { startsOpenCode: true }),
   check(
     "smoke",
     "running OpenCode with a scripted model",
     Effect.map(smoke.run(options.client), (said) => [ok(said)]),
     { startsOpenCode: true }
-  )
+  ),
+  check("contract", "checking the facts that matter most", contract(options), { startsOpenCode: true })
 ]
 
 const marks: { readonly [S in Status]: (style: Style) => string } = {

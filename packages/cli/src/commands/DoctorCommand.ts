@@ -32,7 +32,8 @@ export const command = commandLine.make(
     usage: "doctor [options]",
     examples: [],
     notes: [
-      "Nothing leaves the machine: the smoke run is answered by a scripted provider on the loopback address.",
+      "Nothing leaves the machine: a scripted provider on the loopback address answers the runs.",
+      "The last check tries the ten facts that this library needs most; `conformance` tries all of them.",
       "Exit codes: 0 no problem was found; 1 there is one."
     ]
   },

@@ -78,6 +78,23 @@ describe("the fault matrix", () => {
   })
 })
 
+/** Checked by `test/integration/containment.test.ts` and `test/namespace.test.ts`. */
+const contained = [
+  "## In a process namespace",
+  "",
+  "With `containment: \"namespace\"`. Every agent leaves a process with an empty environment in a session of its own, and",
+  "one that is replaced by a new one every few milliseconds, which a search hardly finds. Both ignore SIGTERM.",
+  "",
+  "| Fault | Outcome | Survivors | Directories |",
+  "| --- | --- | ---: | ---: |",
+  "| none | success | 0 | 0 |",
+  "| an interruption of an agent that ignores SIGTERM | interrupted | 0 | 0 |",
+  "| SIGKILL to the process that holds the namespace, `leash: false` | `OpenCodeProcessError` (SIGKILL) | 0 | 0 |",
+  "| SIGKILL to the program | | 0 | 0 |",
+  "| a machine that forbids namespaces, or has no `unshare` | `OpenCodeConfigError` (`containment`), nothing is started | 0 | 0 |",
+  ""
+]
+
 /** Measured by `test/integration/leash.test.ts`, whose programs are killed: 10 times each, and 200 times in the soak. */
 const programs = [
   "## End of the program",
@@ -139,6 +156,7 @@ const table = (): string => {
       }),
       ""
     ]),
-    ...programs
+    ...programs,
+    ...contained
   ].join("\n")
 }

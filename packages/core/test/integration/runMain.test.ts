@@ -11,7 +11,7 @@ const program = bundle(fileURLToPath(new URL("./programs/interrupted.ts", import
 
 describe("a program under NodeRuntime.runMain", () => {
   it.scopedLive.each(["SIGINT", "SIGTERM"] as const)(
-    "leaves nothing of a working agent on %s",
+    "exits with 130 on %s and leaves nothing of a working agent",
     (signal) =>
       Effect.flatMap(support.sandbox, (box) =>
         Effect.gen(function*() {
@@ -29,15 +29,15 @@ describe("a program under NodeRuntime.runMain", () => {
             },
             stdio: "ignore"
           })
-          const exited = yield* Deferred.make<void>()
-          child.once("exit", () => Deferred.unsafeDone(exited, Effect.void))
+          const exited = yield* Deferred.make<number | null>()
+          child.once("exit", (code) => Deferred.unsafeDone(exited, Effect.succeed(code)))
           yield* Effect.raceFirst(
             started,
             Effect.andThen(Deferred.await(exited), Effect.dieMessage("the program ended before its agent worked"))
           )
           yield* support.working(box, "sleep 300")
           child.kill(signal)
-          yield* Deferred.await(exited)
+          expect(yield* Deferred.await(exited)).toBe(130)
           expect(support.left(box)).toEqual(support.nothing)
         }).pipe(Effect.provide(support.services(box, {
           respond: support.steps([support.bash("trap '' TERM; touch started; sleep 300"), support.Reply.text("done")])

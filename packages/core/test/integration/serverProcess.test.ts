@@ -23,6 +23,7 @@ import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import * as leash from "../../src/internal/process/leash.js"
 import * as limitMark from "../../src/internal/process/limitMark.js"
+import * as programs from "../../src/internal/process/program.js"
 import * as table from "../../src/internal/process/table.js"
 import * as apis from "../../src/internal/transport/server/api.js"
 import * as connections from "../../src/internal/transport/server/connection.js"
@@ -47,6 +48,7 @@ const services = Effect.gen(function*() {
     table: yield* table.make({ executor, fileSystem, path }),
     leash: leash.none(Effect.succeed(undefined)),
     limitMark: limitMark.none,
+    wrap: Effect.succeed(programs.asItIs),
     environment: { extend: true, variables: {} },
     forceKillAfter: Duration.seconds(1),
     password: yield* credentials.password,

@@ -17,6 +17,7 @@ import * as environment from "../../src/internal/launch/environment.js"
 import { v1 } from "../../src/internal/opencode/v1/dialect.js"
 import * as leash from "../../src/internal/process/leash.js"
 import * as limitMark from "../../src/internal/process/limitMark.js"
+import * as program from "../../src/internal/process/program.js"
 import * as table from "../../src/internal/process/table.js"
 import * as connections from "../../src/internal/transport/server/connection.js"
 import * as credentials from "../../src/internal/transport/server/credentials.js"
@@ -40,6 +41,7 @@ const services = Effect.gen(function*() {
     table: yield* table.make({ executor, fileSystem, path }),
     leash: leash.none(Effect.succeed(undefined)),
     limitMark: limitMark.none,
+    wrap: Effect.succeed(program.asItIs),
     environment: { extend: false, variables: { GIVEN: "1" } },
     forceKillAfter: Duration.seconds(5),
     password: yield* credentials.password

@@ -169,3 +169,39 @@ export const stderr: fc.Arbitrary<string> = fc.oneof(
     ...fixtures.all.filter(({ stderr }) => stderr.length > 0).slice(0, 20).map(({ stderr }) => fixtures.textOf(stderr))
   )
 )
+
+/** Objects like those that stand for a value that JSON lacks. */
+export const marked: fc.Arbitrary<unknown> = fc.tuple(
+  fc.oneof(fc.constantFrom("Undefined", "Number", "BigInt", "Date", "Error", "Object"), fc.string()),
+  fc.anything()
+).map((pair) => ({ "effect-opencode/value": pair }))
+
+/** Values of any kind that has a form in JSON, or that is an Error, a Date, a bigint or a number without one. */
+export const anyValue: fc.Arbitrary<unknown> = fc.letrec((tie) => ({
+  value: fc.oneof(
+    { depthSize: "small" },
+    fc.oneof(
+      fc.string({ unit: "binary" }),
+      fc.double(),
+      fc.constantFrom(undefined, null, true, false, -0, NaN, Infinity, -Infinity, 1e300),
+      fc.bigInt(),
+      fc.date({ noInvalidDate: false })
+    ),
+    fc.anything({ withBigInt: true, withDate: true, withNullPrototype: true, maxDepth: 2 }),
+    marked,
+    fc.array(tie("value"), { maxLength: 3 }),
+    fc.array(
+      fc.tuple(fc.oneof(fc.string(), fc.constantFrom("__proto__", "toString", "effect-opencode/value")), tie("value")),
+      {
+        maxLength: 3
+      }
+    ).map((entries) => Object.fromEntries(entries)),
+    fc.tuple(fc.constantFrom("Error", "TypeError", "ApiError"), fc.string(), tie("value")).map(
+      ([name, message, cause]) => {
+        const error = new Error(message, cause === undefined ? undefined : { cause })
+        Object.defineProperty(error, "name", { value: name, configurable: true, writable: true })
+        return error
+      }
+    )
+  )
+})).value

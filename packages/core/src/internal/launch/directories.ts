@@ -28,6 +28,8 @@ interface Services {
   readonly fileSystem: FileSystem.FileSystem
   readonly path: Path.Path
   readonly leash: Leash
+  /** Set if an agent must not change more than what it is given. */
+  readonly sandboxing?: unknown
 }
 
 export const home: Effect.Effect<string | undefined> = Effect.flatMap(
@@ -137,7 +139,14 @@ export const make = (
     if (isolation !== "run") yield* fileSystem.makeDirectory(own, { recursive: true })
     const named = yield* dataHome(path, env)
     const source = named === undefined ? undefined : path.resolve(cwd, named)
-    if (source !== undefined && source !== data) yield* logins.link(services, path.join(source, "opencode"), own)
+    if (source !== undefined && source !== data) {
+      yield* logins.link(
+        services,
+        path.join(source, "opencode"),
+        own,
+        services.sandboxing === undefined ? undefined : logins.renewed
+      )
+    }
     const database = env[variableNames.database] ?? (yield* variable(variableNames.database))
     return {
       ...shared,

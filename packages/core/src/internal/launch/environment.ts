@@ -103,7 +103,7 @@ const programMark = (client: Pick<Launcher, "leash">): Effect.Effect<{ readonly 
  * directory. All other settings override those of the start-up profile.
  */
 export const make = (
-  client: Pick<Launcher, "environment" | "isolation" | "fileSystem" | "path" | "leash">,
+  client: Pick<Launcher, "environment" | "isolation" | "fileSystem" | "path" | "leash" | "sandboxing">,
   dialect: Dialect,
   config: RunConfig,
   cwd: string
@@ -125,6 +125,9 @@ export const make = (
       ...own,
       ...isolated.unpacked,
       ...isolated.data,
+      ...(client.sandboxing === undefined
+        ? {}
+        : { [variableNames.stateHome]: client.path.join(isolated.directory, ".state") }),
       ...(yield* programMark(client))
     }
     return {

@@ -9,8 +9,10 @@ import type * as Scope from "effect/Scope"
 import * as HostEnvironment from "../../HostEnvironment.js"
 import type { Isolation } from "../../Isolation.js"
 import type { Options } from "../../OpenCode.js"
+import { OpenCodeConfigError } from "../../OpenCodeError.js"
 import type { OpenCodeBinaryNotFoundError, QueryError } from "../../OpenCodeError.js"
 import type { RunOptions } from "../../RunOptions.js"
+import type { Sandbox } from "../../Sandbox.js"
 import type { Version } from "../../Version.js"
 import type { Dialect } from "../opencode/dialect.js"
 import { variableNames } from "../opencode/variables.js"
@@ -18,17 +20,26 @@ import type { Leash } from "../process/leash.js"
 import * as leashes from "../process/leash.js"
 import * as limitMarks from "../process/limitMark.js"
 import * as processList from "../process/list.js"
+import * as namespace from "../process/namespace.js"
 import type { Owner } from "../process/owner.js"
+import * as programs from "../process/program.js"
 import type { ProcessTable } from "../process/table.js"
 import * as table from "../process/table.js"
 import * as binary from "./binary.js"
 import type { ModelList } from "./modelList.js"
 import * as modelList from "./modelList.js"
+import * as sandboxTools from "./sandboxTools.js"
 
 /** The version of a binary, and the dialect that drives it. */
 export interface Release {
   readonly version: Version
   readonly dialect: Dialect
+}
+
+/** The sandbox of a layer, and the tools that make it, found once. */
+export interface Sandboxing {
+  readonly sandbox: Sandbox
+  readonly tools: Effect.Effect<sandboxTools.Tools, OpenCodeConfigError>
 }
 
 /** The dependencies for starting OpenCode processes. */
@@ -41,6 +52,10 @@ export interface Launcher {
   /** Ends everything with the program. */
   readonly leash: Leash
   readonly limitMark: limitMarks.LimitMark
+  /** The sandbox of every process of OpenCode; `undefined` for none. */
+  readonly sandboxing?: Sandboxing | undefined
+  /** What every process of OpenCode is started by. Fails if this machine cannot do that. */
+  readonly wrap: Effect.Effect<programs.Wrap, OpenCodeConfigError>
   /** Found once; fails again and again if it cannot be found. */
   readonly binary: Effect.Effect<string, OpenCodeBinaryNotFoundError>
   /** Queried once; queried again after a failure. */
@@ -117,9 +132,21 @@ const program = (services: processList.Services): Effect.Effect<Owner | undefine
     (hasProc) => hasProc ? processList.self(services) : Effect.succeed(undefined)
   )
 
+const sandboxing = (services: sandboxTools.Services, sandbox: Sandbox): Effect.Effect<Sandboxing> =>
+  Effect.map(
+    once(Effect.mapError(
+      sandboxTools.find(services, (sandbox.network ?? "all") !== "all"),
+      (reason) => new OpenCodeConfigError({ path: "sandbox", reason })
+    )),
+    (tools) => ({ sandbox, tools })
+  )
+
 /** Makes the launcher for a layer's options. The version is queried on first use. */
 export const make = (
-  options: Pick<Options, "binary" | "defaults" | "forceKillAfter" | "environment" | "leash">,
+  options: Pick<
+    Options,
+    "binary" | "containment" | "defaults" | "forceKillAfter" | "environment" | "leash" | "sandbox"
+  >,
   isolation: Isolation
 ): Effect.Effect<
   Omit<Launcher, "release">,
@@ -145,6 +172,12 @@ export const make = (
         ? leashes.none(self)
         : yield* leashes.make({ executor, fileSystem, path }, self, limitMark.program),
       limitMark,
+      wrap: options.containment === undefined
+        ? Effect.succeed(programs.asItIs)
+        : yield* once(namespace.make({ executor })),
+      sandboxing: options.sandbox === undefined
+        ? undefined
+        : yield* sandboxing({ executor, fileSystem, path }, options.sandbox),
       modelList: yield* modelList.make(fileSystem),
       binary: yield* once(find),
       defaults: options.defaults ?? {},

@@ -6,6 +6,7 @@ import * as Either from "effect/Either"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import { isObject } from "../util/object.js"
 
 interface Services {
   readonly fileSystem: FileSystem.FileSystem
@@ -56,6 +57,27 @@ export const merge = (before: Logins, copy: Logins, now: Logins): Logins | undef
   ])
 }
 
+/** The fields of a login that OpenCode renews by itself: those of a provider, and of an MCP server (1.18.33). */
+const renewable = new Set(["access", "refresh", "expires", "tokens"])
+
+/**
+ * The copy with nothing changed but renewed tokens of logins that were there before. An agent can write to the copy, and
+ * a login of its own could make a later OpenCode load a configuration from anywhere (`wellknown`, 1.18.33).
+ */
+export const renewed = (before: Logins, copy: Logins): Logins =>
+  Object.fromEntries(
+    Object.entries(before).map(([name, old]) => {
+      const fresh = copy[name]
+      if (!isObject(old) || !isObject(fresh) || old["type"] === "api" || old["type"] === "wellknown") return [name, old]
+      return [
+        name,
+        Object.fromEntries(
+          Object.entries(old).map(([key, value]) => [key, renewable.has(key) && key in fresh ? fresh[key] : value])
+        )
+      ]
+    })
+  )
+
 /** Replaces a file atomically: a concurrent reader sees the old or the new content. */
 const replace = ({ fileSystem }: Services, file: string, content: Logins): Effect.Effect<void, PlatformError> =>
   Effect.gen(function*() {
@@ -67,14 +89,25 @@ const replace = ({ fileSystem }: Services, file: string, content: Logins): Effec
     )
   })
 
+/** What is taken of a copy. */
+type Accept = (before: Logins, copy: Logins) => Logins
+
 /**
  * OpenCode writes a refreshed token through the link (1.18.33). If there is a copy, or a file that replaced the link,
  * only that has the token, so it is merged back.
  */
-const bringBack = (services: Services, source: string, target: string, before: Logins | undefined) =>
+const bringBack = (
+  services: Services,
+  source: string,
+  target: string,
+  before: Logins | undefined,
+  accept: Accept = (_, copy) => copy
+) =>
   Effect.gen(function*() {
     const { fileSystem } = services
     if (before === undefined || (yield* Effect.isSuccess(fileSystem.readLink(target)))) return
+    // Reading a pipe would never end.
+    if ((yield* fileSystem.stat(target)).type !== "File") return
     const copy = Effect.map(
       Effect.option(fileSystem.readFileString(target)),
       (text) => text._tag === "Some" ? Either.getOrUndefined(decode(text.value)) : undefined
@@ -82,7 +115,7 @@ const bringBack = (services: Services, source: string, target: string, before: L
     const current = yield* copy
     if (current === undefined) return
     const now = Either.getOrElse(decode(yield* fileSystem.readFileString(source)), (): Logins => ({}))
-    const merged = merge(before, current, now)
+    const merged = merge(before, accept(before, current), now)
     if (merged !== undefined) yield* replace(services, source, merged)
   }).pipe(
     Effect.catchAll(() => Effect.logWarning(`A renewed login could not be copied from ${target} back to ${source}`))
@@ -95,7 +128,8 @@ const bringBack = (services: Services, source: string, target: string, before: L
 export const link = (
   services: Services,
   source: string,
-  target: string
+  target: string,
+  accept?: Accept
 ): Effect.Effect<void, PlatformError, Scope.Scope> =>
   Effect.gen(function*() {
     const { fileSystem, path } = services
@@ -120,6 +154,39 @@ export const link = (
             )
           )
         }
-        yield* Effect.addFinalizer(() => bringBack(services, from, to, before))
+        yield* Effect.addFinalizer(() => bringBack(services, from, to, before, accept))
       }), { discard: true })
+  })
+
+/**
+ * Copies the logins of one data directory to which another one has links, for a sandbox in which the copies replace them.
+ * Renewed tokens are brought back when the scope closes. An agent can have made the links to something else.
+ */
+export const copied = (
+  services: Services,
+  source: string,
+  target: string,
+  directory: string
+): Effect.Effect<ReadonlyArray<{ readonly path: string; readonly source: string }>, PlatformError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { fileSystem, path } = services
+    const names = yield* Effect.filter(
+      yield* stored(services, source),
+      (name) =>
+        Effect.match(fileSystem.readLink(path.join(target, name)), {
+          onFailure: () => false,
+          onSuccess: (link) => link === path.join(source, name)
+        })
+    )
+    if (names.length === 0) return []
+    yield* fileSystem.makeDirectory(directory, { mode: 0o700 })
+    return yield* Effect.forEach(names, (name) =>
+      Effect.gen(function*() {
+        const real = yield* fileSystem.realPath(path.join(source, name))
+        const copy = path.join(directory, name)
+        const text = yield* fileSystem.readFileString(real)
+        yield* fileSystem.writeFileString(copy, text, { mode: 0o600 })
+        yield* Effect.addFinalizer(() => bringBack(services, real, copy, Either.getOrUndefined(decode(text)), renewed))
+        return { path: real, source: copy }
+      }))
   })

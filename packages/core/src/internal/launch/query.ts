@@ -10,6 +10,7 @@ import * as dialects from "../opencode/dialects.js"
 import * as redact from "../opencode/redact.js"
 import * as runSnapshot from "../opencode/runSnapshot.js"
 import * as drain from "../process/drain.js"
+import type { Wrap } from "../process/program.js"
 import * as spawn from "../process/spawn.js"
 import * as wholeStdin from "../process/wholeStdin.js"
 import * as ansi from "../util/ansi.js"
@@ -18,6 +19,7 @@ import * as lineSplitter from "../util/lines.js"
 import * as tail from "../util/tail.js"
 import * as environment from "./environment.js"
 import type { Launcher } from "./launcher.js"
+import * as sandbox from "./sandbox.js"
 
 /** The time limit of a query to the binary. */
 const patience = Duration.minutes(1)
@@ -55,14 +57,34 @@ export const make = (
       : Option.none<string>()
     const maxOutput = limitOf(Option.isSome(file))
     const id = `query-${args[0]}`
-    const program = Option.match(file, {
-      onNone: () => ({ binary, args }),
-      onSome: (file) => ({ binary: wholeStdin.shell, args: ["-c", "exec \"$@\" > \"$0\"", file, binary, ...args] })
+    const contain = yield* sandbox.wrap(client, {
+      binary,
+      cwd,
+      env,
+      work: undefined,
+      files: [],
+      config: client.defaults
     })
+    // The file is opened outside, because a sandbox may hide it.
+    const wrap: Wrap = (program, cwd) => {
+      const wrapped = contain(program, cwd)
+      return Option.match(file, {
+        onNone: () => wrapped,
+        onSome: (file) => ({
+          ...wrapped,
+          binary: wholeStdin.shell,
+          invocation: {
+            ...wrapped.invocation,
+            args: ["-c", "exec \"$@\" > \"$0\"", file, wrapped.binary, ...wrapped.invocation.args]
+          }
+        })
+      })
+    }
     const redactor = redact.make(yield* environment.secrets(client, client.defaults, client.isolation))
     const running = yield* spawn.start(client.executor, client.table, {
-      binary: program.binary,
-      invocation: { args: program.args, env: { ...env, PWD: cwd }, stdin: "" },
+      binary,
+      invocation: { args, env: { ...env, PWD: cwd }, stdin: "" },
+      wrap,
       cwd,
       extendEnv: client.environment.extend,
       // Nothing that this starts outlives it, so the mark is never searched for.

@@ -50,9 +50,12 @@ const fromIssue = (issue: ParseResult.ParseIssue, path: ReadonlyArray<PropertyKe
   }
 }
 
-const validate = Schema.validateEither(Schema.typeSchema(RunConfig))
+/** Without the refusal of unknown fields: the other options of a run are checked elsewhere. */
+const Config = Schema.typeSchema(Schema.Struct(RunConfig.fields))
 
-const isFine = Schema.is(RunConfig)
+const validate = Schema.validateEither(Config)
+
+const isFine = Schema.is(Config)
 
 const shape = (options: RunOptions): Option.Option<Problem> =>
   isFine(options) ? Option.none() : Either.match(validate(options), {
@@ -227,6 +230,9 @@ export const count = (path: string, value: number | undefined): Option.Option<Pr
 
 const literal = (path: string, value: string | undefined, only: string): Option.Option<Problem> =>
   value === undefined || value === only ? Option.none() : problem(path, `must be "${only}" or not set`)
+
+export const containment = (value: string | undefined): Option.Option<Problem> =>
+  literal("containment", value, "namespace")
 
 const transport = (options: RunOptions): Option.Option<Problem> =>
   options.promptVia === undefined || options.promptVia === "stdin" || options.promptVia === "argv"

@@ -95,6 +95,8 @@ export interface Dialect {
   /** The private server that carries a run; absent if the process of `opencode run` does. */
   readonly privateServer?: PrivateServer | undefined
   readonly options: ReadonlyArray<OptionEntry>
+  /** Versions that lose the last events of every run, so that the session is read after each. */
+  readonly losesEnd: ReadonlyArray<Range>
   /** The options of a run with the defaults that this major needs. */
   readonly withDefaults: <A extends RunConfig>(config: A) => A
   /** The arguments and the input of a run. */

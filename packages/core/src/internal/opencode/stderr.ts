@@ -88,7 +88,8 @@ export const patternsOf = (patterns: ReadonlyArray<string>, input: unknown): Rea
   return whole
 }
 
-const rejectionTexts = /rejected permission to use/i
+/** Since 1.14, and before. */
+const rejectionTexts = /rejected permission to use|^PermissionRejectedError\b/i
 
 /** True if a tool call ended because its permission was rejected. */
 export const isRejected = (event: RunEvent.ToolUse): boolean =>

@@ -1,6 +1,6 @@
 import type * as FileSystem from "@effect/platform/FileSystem"
 import * as Effect from "effect/Effect"
-import type { Program } from "./wholeStdin.js"
+import type { Program } from "./program.js"
 import { shell } from "./wholeStdin.js"
 
 /**

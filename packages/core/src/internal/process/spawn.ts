@@ -12,9 +12,10 @@ import * as Stream from "effect/Stream"
 import { OpenCodeSpawnError } from "../../OpenCodeError.js"
 import * as systemError from "../util/systemError.js"
 import * as limitMark from "./limitMark.js"
+import * as programs from "./program.js"
+import * as signals from "./signals.js"
 import type { ProcessTable, Seen } from "./table.js"
 import * as wholeStdin from "./wholeStdin.js"
-import type { Invocation } from "./wholeStdin.js"
 
 /** How a process ended; `Lost` if that is unknown. */
 export type ProcessExit =
@@ -41,7 +42,9 @@ export interface Running {
 export interface StartOptions {
   readonly binary: string
   readonly cwd: string
-  readonly invocation: Invocation
+  readonly invocation: programs.Invocation
+  /** What the program is started by. Default: nothing. */
+  readonly wrap?: programs.Wrap | undefined
   /** True if the child inherits our environment. */
   readonly extendEnv: boolean
   /** The id of the run, in the variable `processTable.variable` of its processes. */
@@ -74,6 +77,12 @@ const toExit = (error: PlatformError): ProcessExit => {
     error._tag === "SystemError" ? error.description ?? error.message : error.message
   )
   return signal === null ? { _tag: "Lost" } : { _tag: "Signal", signal: signal[1]! }
+}
+
+/** How the inner program of a container ended. */
+const inside = (exit: ProcessExit): ProcessExit => {
+  const signal = exit._tag === "Code" ? signals.ofExitCode(exit.code) : undefined
+  return signal === undefined ? exit : { _tag: "Signal", signal }
 }
 
 /** A `PlatformError` carries the whole command line, so it is not passed on. */
@@ -112,9 +121,12 @@ export const start = (
       // The executor's own finalizer waits for ever for a process that cannot be ended, so it gets a scope that can be
       // abandoned.
       const processScope = yield* Scope.make()
+      // The input is collected, and the limit set, outside of what the program is wrapped in: a sandbox may hide the
+      // file of the input, and what makes the sandbox must be found by the limit as well.
+      const wrapped = (options.wrap ?? programs.asItIs)(options, options.cwd)
       const program = options.wholeStdin === undefined
-        ? options
-        : wholeStdin.guarded(options, { ...options.wholeStdin, isHeld: options.isHeld === true })
+        ? wrapped
+        : wholeStdin.guarded(wrapped, { ...options.wholeStdin, isHeld: options.isHeld === true })
       const released = yield* Deferred.make<void>()
       const { binary, invocation } = limitMark.wrap(program, options.limit)
       const command = Command.make(binary, ...invocation.args).pipe(
@@ -127,6 +139,7 @@ export const start = (
             ? Command.stdin(command, after(released, invocation.stdin))
             : Command.feed(command, invocation.stdin)
       )
+      const isContainer = wrapped.isContainer === true
       const before = yield* restore(table.baseline)
       const process = yield* restore(executor.start(command)).pipe(
         Scope.extend(processScope),
@@ -139,6 +152,9 @@ export const start = (
       )
       const untrackLeader = table.trackLeader(process.pid)
       const exited = yield* Deferred.make<ProcessExit>()
+      // What is inside of a container ends with it, and hears of a signal through the group. Only one that was killed may
+      // still be ending.
+      let isSealed = isContainer
       yield* process.exitCode.pipe(
         Effect.matchCause({
           // A defect, too, because others wait for the exit.
@@ -148,7 +164,8 @@ export const start = (
         }),
         Effect.map((exit) => {
           untrackLeader()
-          Deferred.unsafeDone(exited, Effect.succeed(exit))
+          isSealed = isContainer && exit._tag === "Code"
+          Deferred.unsafeDone(exited, Effect.succeed(isContainer ? inside(exit) : exit))
           options.onExit?.()
         }),
         Effect.interruptible,
@@ -157,14 +174,16 @@ export const start = (
 
       let known: ReadonlyArray<Seen> = []
       const members = Effect.suspend(() =>
-        table.members({
-          pid: process.pid,
-          marker: options.marker,
-          program: options.program,
-          limit: options.limit,
-          before,
-          known
-        })
+        isSealed
+          ? Effect.succeed<ReadonlyArray<Seen>>([])
+          : table.members({
+            pid: process.pid,
+            marker: options.marker,
+            program: options.program,
+            limit: options.limit,
+            before,
+            known
+          })
       )
         .pipe(
           Effect.tap((found) =>

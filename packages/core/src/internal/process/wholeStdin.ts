@@ -1,3 +1,5 @@
+import type { Program } from "./program.js"
+
 /**
  * In bytes. The buffer of a new pipe takes this much at once on every platform, so the writer cannot die in the middle;
  * macOS has the smallest one, 8 KiB.
@@ -23,19 +25,6 @@ export const shell = "/bin/sh"
 
 /** The name of the script, by which tests with a scripted executor recognize it. */
 const name = "effect-opencode"
-
-/** The arguments, environment and stdin of a process. */
-export interface Invocation {
-  readonly args: ReadonlyArray<string>
-  readonly env: { readonly [name: string]: string }
-  readonly stdin: string
-}
-
-/** A program and its invocation. */
-export interface Program {
-  readonly binary: string
-  readonly invocation: Invocation
-}
 
 export interface Options {
   /** True if the program must not begin before its stdin arrives, even if that is empty. */

@@ -94,7 +94,8 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
       yield* Scope.addFinalizer(scope, outbox.failCause(runtime.interruption))
     }
     // Kept only if the parts missing from stdout will be recovered.
-    const parts = plan.options.recover === undefined && plan.options.usage === undefined
+    const recovers = plan.options.recover === "export" || prepared.losesEnd
+    const parts = !recovers && plan.options.usage === undefined
       ? undefined
       : sessionExport.parts()
 
@@ -186,7 +187,7 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
       const lacksEnd = watchdog.fired() === undefined && exit._tag === "Code" && exit.code === 0 &&
         (!state.finished || state.answerLost === true) &&
         state.pendingError === undefined && state.rejection === undefined
-      const missing = lacksEnd && plan.options.recover === "export" && state.sessionId !== undefined
+      const missing = lacksEnd && recovers && state.sessionId !== undefined
         ? yield* untilExpired(sessionExport.missing(prepared.conversation, state.sessionId, parts), [])
         : []
       yield* recorder.source()(missing)

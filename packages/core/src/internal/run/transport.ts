@@ -63,6 +63,8 @@ export type Prepare = (request: Request) => Effect.Effect<Prepared, RunError, Sc
 export interface Prepared {
   /** The dialect of the OpenCode that carries the attempt. */
   readonly dialect: Dialect
+  /** True if this OpenCode loses the last events of every run. */
+  readonly losesEnd: boolean
   /** The data directory; `undefined` if it is OpenCode's own. */
   readonly directory: string | undefined
   /** The temporary directory, if this attempt has its own. */

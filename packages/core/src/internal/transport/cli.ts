@@ -19,6 +19,7 @@ import * as environment from "../launch/environment.js"
 import type { Launcher, Release } from "../launch/launcher.js"
 import * as narrowedModels from "../launch/narrowedModels.js"
 import * as query from "../launch/query.js"
+import * as sandbox from "../launch/sandbox.js"
 import * as check from "../opencode/check.js"
 import * as dialects from "../opencode/dialect.js"
 import type { Dialect } from "../opencode/dialect.js"
@@ -59,7 +60,7 @@ const continuing = (isolation: Isolation.Isolation, options: RunOptions): Option
     ? Option.some({
       path,
       reason: "with the isolation \"run\" every run starts with an empty data directory, so there is no session to " +
-        "continue; set the `isolation` of the run, or the layer's, to \"none\" or to a directory"
+        "continue; set `isolation` to \"none\" or to a directory"
     })
     : Option.none()
 }
@@ -163,8 +164,17 @@ const prepare = (
         reason: "on Windows only a prompt on stdin can wait for it"
       })
     }
+    const wrap = yield* sandbox.wrap(client, {
+      binary,
+      cwd: plan.cwd,
+      env: started.env,
+      work: path.resolve(plan.cwd, plan.options.dir ?? "."),
+      files: plan.options.files ?? [],
+      config: plan.options
+    })
     return {
       dialect,
+      losesEnd: dialect.losesEnd.some((range) => dialects.includes(range, version)),
       directory: around.directory,
       temporary: around.temporary,
       shared: sharedBy(client, plan, isOwnDirectory, around.directory),
@@ -174,6 +184,7 @@ const prepare = (
             binary,
             cwd: plan.cwd,
             invocation: started,
+            wrap,
             // Windows has no such shell.
             wholeStdin: path.sep === "/"
               ? {
@@ -403,7 +414,10 @@ const importing = (
 export const make = (client: Launcher, isOwnDirectory = false): Transport => {
   const find = finder(client)
   return {
-    problem: (options) => continuing(within(client, options).isolation, options),
+    problem: (options) => {
+      const inner = within(client, options)
+      return Option.orElse(sandbox.problem(inner, options), () => continuing(inner.isolation, options))
+    },
     secrets: (options) => environment.secrets(client, options, within(client, options).isolation),
     checkFiles: (plan) => plans.checkFiles(client, plan),
     acquire: (plan, request) =>

@@ -1,5 +1,5 @@
 /** `JSON.stringify` and every walk through a value recurse for each level and can overflow the stack. */
-const maxDepth = 500
+export const maxDepth = 500
 
 /** Replaces a value that is nested too deeply. */
 export const tooDeep = "[nested too deeply]"

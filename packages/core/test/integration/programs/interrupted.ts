@@ -15,5 +15,5 @@ const program = Effect.gen(function*() {
 
 program.pipe(
   Effect.provide(OpenCode.layer({ version: "1.18.33" }).pipe(Layer.provide(NodeContext.layer))),
-  NodeRuntime.runMain
+  NodeRuntime.runMain({ teardown: OpenCode.teardown })
 )

@@ -20,6 +20,7 @@ const Plan = Schema.parseJson(Schema.Struct({
   runs: Schema.Number,
   server: Schema.optional(Schema.Boolean),
   leash: Schema.optional(Schema.Boolean),
+  containment: Schema.optional(Schema.Literal("namespace")),
   /** Once this file is there the program ends itself, in the way that is its content. */
   order: Schema.String
 }))
@@ -28,7 +29,11 @@ const plan = Schema.decodeSync(Plan)(process.env["PLAN"] ?? "")
 
 fs.writeFileSync(`${plan.order}.pid`, String(process.pid))
 
-const given = { ...(plan.binary === undefined ? {} : { binary: plan.binary }), leash: plan.leash }
+const given = {
+  ...(plan.binary === undefined ? {} : { binary: plan.binary }),
+  leash: plan.leash,
+  containment: plan.containment
+}
 
 const runtime = ManagedRuntime.make(
   plan.server === true

@@ -14,6 +14,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as leash from "../../../src/internal/process/leash.js"
 import * as limitMark from "../../../src/internal/process/limitMark.js"
+import * as programs from "../../../src/internal/process/program.js"
 import * as table from "../../../src/internal/process/table.js"
 import * as credentials from "../../../src/internal/transport/server/credentials.js"
 import * as pools from "../../../src/internal/transport/server/pool.js"
@@ -32,6 +33,7 @@ const program = Effect.gen(function*() {
     table: yield* table.make({ executor, fileSystem, path }),
     leash: leash.none(Effect.succeed(undefined)),
     limitMark: limitMark.none,
+    wrap: Effect.succeed(programs.asItIs),
     environment: { extend: true, variables: {} },
     forceKillAfter: Duration.seconds(5),
     httpClient: yield* HttpClient.HttpClient,

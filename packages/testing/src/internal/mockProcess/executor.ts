@@ -9,17 +9,20 @@ import * as Either from "effect/Either"
 import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type * as MockCommandExecutor from "../../MockCommandExecutor.js"
-import { isWatchdog, nothingToWatch, started } from "../started.js"
+import { isTrial, isWatchdog, nothingToWatch, started, unshare } from "../started.js"
 import * as contents from "./content.js"
 import * as processes from "./process.js"
 
 /** Smaller numbers can be ids of real processes (Linux ends at 2^22). */
 const firstPid = 2 ** 30
 
-/** What the watchdog prints instead of watching. */
-const watching: MockCommandExecutor.Script = {
-  steps: [{ _tag: "Stdout", chunks: contents.toChunks(nothingToWatch) }]
-}
+const printing = (text: string): MockCommandExecutor.Script => ({
+  steps: [{ _tag: "Stdout", chunks: contents.toChunks(text) }]
+})
+
+/** The scripts of the library's own helpers, which tests do not see. */
+const helper = (command: Command.StandardCommand): MockCommandExecutor.Script | undefined =>
+  isWatchdog(command) ? printing(nothingToWatch) : isTrial(command) ? printing(unshare) : undefined
 
 /** Which script the n-th command plays. */
 export type Select = (
@@ -42,8 +45,8 @@ export const make = (select: Select): Effect.Effect<
     ): Effect.Effect<CommandExecutor.Process, PlatformError.PlatformError, Scope.Scope> =>
       Effect.suspend(() => {
         const entry = new processes.Entry(command)
-        const isHidden = isWatchdog(command)
-        const index = isHidden ? -1 : entries.push(entry) - 1
+        const hidden = helper(command)
+        const index = hidden === undefined ? entries.push(entry) - 1 : -1
         const pid = firstPid + index
         if (input === "inherit") {
           entry.endStdin()
@@ -54,7 +57,7 @@ export const make = (select: Select): Effect.Effect<
         if (command.stderr === "inherit") {
           entry.stderr.detach()
         }
-        const selected = isHidden ? Effect.succeed(watching) : select(entry.record, index)
+        const selected = hidden === undefined ? select(entry.record, index) : Effect.succeed(hidden)
         const acquire = selected.pipe(
           Effect.flatMap((script) => {
             entry.script = script

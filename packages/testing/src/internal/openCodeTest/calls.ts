@@ -8,6 +8,7 @@ import type * as RunResult from "effect-opencode/RunResult"
 import type { Session } from "effect-opencode/Session"
 import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Layer from "effect/Layer"
@@ -38,6 +39,7 @@ export const make = Effect.fnUntraced(
     textReply: (text: string) => OpenCodeTest.Reply
   ) {
     const entries: Array<Entry> = []
+    let nextCall = yield* Deferred.make<void>()
     const positions = new Map<OpenCodeTest.Reply, number>()
 
     const choose: OpenCodeTest.Respond = typeof respond === "function"
@@ -97,7 +99,7 @@ export const make = Effect.fnUntraced(
     const inner = yield* Effect.provide(services.make(options), mock)
 
     const begin = (method: OpenCodeTest.Call["method"], prompt: string, options: RunOptions): Effect.Effect<Entry> =>
-      Effect.map(RunConfig.CurrentRunConfig, (region) => {
+      Effect.zipWith(RunConfig.CurrentRunConfig, Deferred.make<void>(), (region, later) => {
         const entry = new Entry({
           prompt,
           options: RunConfig.merge(region, options),
@@ -106,6 +108,8 @@ export const make = Effect.fnUntraced(
           repetition: entries.filter(({ call }) => call.prompt === prompt).length
         })
         entries.push(entry)
+        Deferred.unsafeDone(nextCall, Effect.void)
+        nextCall = later
         return entry
       })
 
@@ -215,7 +219,13 @@ export const make = Effect.fnUntraced(
         Effect.map(inner.resume(location, options), (opened) => session(opened, options ?? {}))
     }
 
+    const awaitCalls = (count: number): Effect.Effect<void> =>
+      Effect.suspend(() =>
+        entries.length >= count ? Effect.void : Effect.andThen(Deferred.await(nextCall), awaitCalls(count))
+      )
+
     const records: OpenCodeTest.Service = {
+      awaitCalls,
       calls: Effect.sync(() => entries.map(({ attempts, call, outcome }) => ({ ...call, outcome, attempts }))),
       running: Effect.sync(() => entries.filter(({ outcome }) => outcome._tag === "Running").length)
     }

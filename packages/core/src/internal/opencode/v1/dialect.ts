@@ -13,6 +13,7 @@ export const v1: Dialect & { readonly server: Server } = {
   supported: invocation.supported,
   isTested: () => true,
   options: invocation.options,
+  losesEnd: invocation.losesEnd,
   withDefaults: invocation.withErrorLog,
   invocation: invocation.make,
   variables: invocation.env,

@@ -124,5 +124,8 @@ export const withErrorLog = <A extends RunConfig>(config: A): A => ({
   logLevel: config.logLevel ?? (config.printLogs === false ? undefined : "ERROR")
 })
 
+/** 1.15.13 exits before it has written its last events, in every run. */
+export const losesEnd: ReadonlyArray<Range> = [{ from: Version.make(1, 15, 0), below: Version.make(1, 16, 0) }]
+
 /** The oldest and the first unsupported version. */
 export const supported: Range = { from: Version.make(1, 1, 65), below: Version.make(2, 0, 0) }

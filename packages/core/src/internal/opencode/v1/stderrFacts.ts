@@ -1,5 +1,8 @@
+import { parsed } from "../../util/json.js"
 import { copy } from "../../util/lines.js"
+import { number, string } from "../../util/object.js"
 import * as tail from "../../util/tail.js"
+import { field } from "../decode.js"
 import { ending, isRejected, stringsIn } from "../stderr.js"
 import type { Fact, ProviderFailure, Reader } from "../stderr.js"
 
@@ -43,10 +46,27 @@ const logged = (line: string): ReadonlyMap<string, string> | undefined =>
 /** The log format before 1.17: `ERROR 2026-11-22T13:35:18 +3ms service=llm … stream error`. */
 const older = /^(?:DEBUG|INFO|WARN|ERROR)\s+\d{4}-\d\d-\d\dT\S+ \+\d+ms service=/
 
-const olderPairs = (line: string): ReadonlyMap<string, string> =>
-  new Map(
-    Array.from(line.matchAll(/([\w.]+)=("(?:[^"\\]|\\.)*"|\S*)/g), ([, name, value]) => [name!, unquoted(value!)])
+/** The error of a failed attempt is one JSON object there, with the whole request, the prompt included. */
+const olderError = / error=(\{.*\}) stream error$/
+
+const olderReason = (json: string): string => {
+  const error = field(parsed(json), "error")
+  const message = string(field(error, "message")) ?? string(field(field(field(error, "data"), "error"), "message"))
+  const status = number(field(error, "statusCode"))
+  const said = message ?? (status === undefined ? undefined : `status ${status}`)
+  return [string(field(error, "name")), said].filter((part) => part !== undefined).join(": ") || "stream error"
+}
+
+const olderPairs = (line: string): ReadonlyMap<string, string> => {
+  const error = olderError.exec(line)
+  const pairs = new Map(
+    Array.from(
+      (error === null ? line : line.slice(0, error.index)).matchAll(/([\w.]+)=("(?:[^"\\]|\\.)*"|\S*)/g),
+      ([, name, value]) => [name!, unquoted(value!)]
+    )
   )
+  return error === null ? pairs : pairs.set("error", olderReason(error[1]!))
+}
 
 export const isLog = (line: string): boolean => logged(line) !== undefined || older.test(line)
 

@@ -79,5 +79,6 @@ export const v2: Dialect = {
   crashTexts,
   models: questions.models,
   session: questions.session,
-  importing: questions.importing
+  importing: questions.importing,
+  losesEnd: []
 }

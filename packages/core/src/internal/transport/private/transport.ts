@@ -16,6 +16,7 @@ import * as check from "../../opencode/check.js"
 import type { File, PrivateServer } from "../../opencode/privateServer.js"
 import { variableNames } from "../../opencode/variables.js"
 import * as marks from "../../process/marks.js"
+import * as programs from "../../process/program.js"
 import * as table from "../../process/table.js"
 import type { Plan } from "../../run/plan.js"
 import * as sessionExport from "../../run/sessionExport.js"
@@ -43,6 +44,25 @@ const privateOnly = (client: Launcher): Effect.Effect<void, OpenCodeConfigError>
         "with \"none\" OpenCode 2 would open the user's own database, which ruins it for OpenCode 1; set \"run\" or a directory"
     })
     : Effect.void
+
+/** Refuses what a private server is not started in yet. */
+const uncontained = (
+  client: Launcher,
+  { binary, version }: Binary
+): Effect.Effect<void, OpenCodeConfigError | OpenCodeVersionError> =>
+  Effect.flatMap(client.wrap, (wrap) => {
+    const option = client.sandboxing !== undefined
+      ? "sandbox"
+      : wrap === programs.asItIs
+      ? undefined
+      : "containment"
+    return option === undefined ? Effect.void : new OpenCodeVersionError({
+      binary,
+      version: Version.format(version),
+      option,
+      reason: `the option \`${option}\` is not supported with OpenCode 2 yet`
+    })
+  })
 
 /** Refuses the options of a run that its transport does not pass on. */
 const passed = ({ options }: Plan, { binary, version }: Binary): Effect.Effect<void, OpenCodeVersionError> =>
@@ -104,7 +124,12 @@ export const accept = (
   client: Launcher,
   plan: Plan,
   binary: Binary
-): Effect.Effect<void, RunError> => Effect.andThen(privateOnly(cli.within(client, plan.options)), passed(plan, binary))
+): Effect.Effect<void, RunError> =>
+  Effect.all([
+    uncontained(client, binary),
+    privateOnly(cli.within(client, plan.options)),
+    passed(plan, binary)
+  ], { discard: true })
 
 /** Prepares an attempt with a server of its own. */
 export const prepare = (
@@ -135,6 +160,7 @@ export const prepare = (
       dialect,
       directory: around.directory,
       temporary: around.temporary,
+      losesEnd: false,
       shared: cli.sharedBy(client, plan, isOwnDirectory, around.directory),
       start: (sink) =>
         attempts.start({

@@ -271,6 +271,7 @@ const prepare = (
     const parts = yield* promptParts.make(services, plan, services.isLocal)
     return {
       dialect: connection.dialect,
+      losesEnd: false,
       // A directory that is removed with the server is not reported, because nobody else can use it.
       directory: typeof isolationOf(services, options) === "object" ? connection.directory : undefined,
       start: (sink) =>

@@ -42,7 +42,10 @@ const file = ".server.json"
 /** Writes the owner into a server's temporary directory; if that fails, its environment still names the owner. */
 export const note = (services: Services, directory: string, content: Note): Effect.Effect<void> =>
   Schema.encode(Note)(content).pipe(
-    Effect.flatMap((text) => services.fileSystem.writeFileString(services.path.join(directory, file), text)),
+    Effect.flatMap((text) =>
+      // Tools can have left a link there before a restart, which must not be followed. A note that is there is ours.
+      services.fileSystem.writeFileString(services.path.join(directory, file), text, { flag: "wx" })
+    ),
     Effect.ignore
   )
 

@@ -13,6 +13,7 @@ import type { OpenCodeSpawnError } from "../../../OpenCodeError.js"
 import type { RunConfig } from "../../../RunConfig.js"
 import * as environment from "../../launch/environment.js"
 import type { Launcher } from "../../launch/launcher.js"
+import * as sandbox from "../../launch/sandbox.js"
 import * as check from "../../opencode/check.js"
 import * as dialects from "../../opencode/dialects.js"
 import * as redact from "../../opencode/redact.js"
@@ -33,7 +34,16 @@ import * as orphanedServers from "./orphanedServers.js"
 export interface Services extends
   Pick<
     Launcher,
-    "executor" | "fileSystem" | "path" | "table" | "environment" | "forceKillAfter" | "leash" | "limitMark"
+    | "executor"
+    | "fileSystem"
+    | "path"
+    | "table"
+    | "environment"
+    | "forceKillAfter"
+    | "leash"
+    | "limitMark"
+    | "sandboxing"
+    | "wrap"
   >
 {
   /** The password of all servers, which is masked in the output of their tools. */
@@ -118,6 +128,14 @@ export const start = (
     const problem = check.invocation(invocation)
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
 
+    const wrap = yield* sandbox.wrap(services, {
+      binary: spec.binary,
+      cwd: spec.cwd,
+      env: invocation.env,
+      work: spec.cwd,
+      files: [],
+      config: spec.config
+    })
     const secrets = yield* environment.secrets(services, spec.config, spec.isolation)
     const redactor = redact.make([...secrets, Redacted.value(password)])
     const clean = redactor.text
@@ -139,6 +157,7 @@ export const start = (
       binary: spec.binary,
       cwd: spec.cwd,
       invocation,
+      wrap,
       extendEnv: services.environment.extend,
       marker: id,
       limit: services.limitMark.next(),

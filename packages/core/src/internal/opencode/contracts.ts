@@ -1,0 +1,15 @@
+import type { Version } from "../../Version.js"
+import type { Contract } from "./contract.js"
+import type { Dialect } from "./dialect.js"
+import * as dialects from "./dialects.js"
+import { contract as v1Contract } from "./v1/contract/contract.js"
+import { v1 } from "./v1/dialect.js"
+
+/** The contract of every dialect that has one. */
+const all: ReadonlyArray<readonly [Dialect, Contract]> = [[v1, v1Contract]]
+
+/** The contract of a version, if it is supported. */
+export const forVersion = (version: Version): Contract | undefined => {
+  const dialect = dialects.forVersion(version)
+  return all.find(([one]) => one === dialect)?.[1]
+}
