@@ -204,9 +204,9 @@ describe("doctor", () => {
         status: "warning",
         message: expect.stringContaining("can lose the end")
       }])
-      expect(yield* version("2.0.1")).toMatchObject([{
+      expect(yield* version("3.0.1")).toMatchObject([{
         status: "problem",
-        message: expect.stringContaining("below 2.0.0")
+        message: expect.stringContaining("below 3.0.0")
       }])
       expect(yield* version("what?")).toMatchObject([{
         status: "problem",

@@ -150,7 +150,7 @@ export const queries = (version: Version): {
   readonly address: (line: string) => string | undefined
 } | undefined => {
   const dialect = dialects.forVersion(version)
-  return dialect === undefined ? undefined : {
+  return dialect?.server === undefined ? undefined : {
     models: dialect.models.args,
     session: (sessionId) => dialect.session(sessionId).args,
     serve: dialect.server.args({ port: 0, more: [] }),

@@ -185,9 +185,11 @@ export const spent = (
 }
 
 const childOf = (part: unknown): ReadonlyArray<string> => {
-  if (!isObject(part) || part["tool"] !== "task" || !isObject(part["state"])) return []
+  if (!isObject(part) || !(part["tool"] === "task" || part["tool"] === "subagent") || !isObject(part["state"])) {
+    return []
+  }
   const metadata = part["state"]["metadata"]
-  const id = isObject(metadata) ? metadata["sessionId"] : undefined
+  const id = isObject(metadata) ? metadata["sessionId"] ?? metadata["sessionID"] : undefined
   return typeof id === "string" ? [id] : []
 }
 

@@ -11,13 +11,16 @@ import * as directories from "./internal/launch/directories.js"
  * - `"run"`: a private data directory for each attempt, in its temporary directory and removed however the attempt
  *   ends. Stored logins are linked into it: `auth.json`, `mcp-auth.json`, and similarly named files of plugins.
  *   Sessions cannot be continued.
- * - `"none"`: OpenCode's own data directory, shared with everything else.
+ * - `"none"`: OpenCode's own data directory, shared with everything else. Refused with OpenCode 2, which would ruin a
+ *   database of OpenCode 1 there.
  * - `{ directory }`: your own data directory, created if needed and kept, with the stored logins linked into it; `~` is
  *   the home directory.
  *
  * The temporary directory is private in every mode: each OpenCode start unpacks a library of 5.6 MB there and leaves it
  * behind (1.18.33). With `BUN_TMPDIR` it is created in that directory. A directory that cannot be removed is logged as
  * a warning.
+ *
+ * OpenCode 2 reads no stored logins in a data directory of its own (2.0.14).
  *
  * Logins to OpenCode's own console are rows of the database (`account`, 1.18.33), and only `"none"` has them.
  *

@@ -26,7 +26,9 @@
  * @since 0.1.0
  */
 import type * as CommandExecutor from "@effect/platform/CommandExecutor"
+import * as FetchHttpClient from "@effect/platform/FetchHttpClient"
 import type * as FileSystem from "@effect/platform/FileSystem"
+import * as HttpClient from "@effect/platform/HttpClient"
 import * as Path from "@effect/platform/Path"
 import type * as Runtime from "@effect/platform/Runtime"
 import * as Cause from "effect/Cause"
@@ -56,7 +58,7 @@ import * as lifetimes from "./internal/run/lifetime.js"
 import * as rateGate from "./internal/run/rateGate.js"
 import * as service from "./internal/run/service.js"
 import * as startupGate from "./internal/run/startupGate.js"
-import * as cli from "./internal/transport/cli.js"
+import * as byVersion from "./internal/transport/byVersion.js"
 import * as fairSemaphore from "./internal/util/fairSemaphore.js"
 import type { Isolation } from "./Isolation.js"
 import { OpenCodeVersionError } from "./OpenCodeError.js"
@@ -150,9 +152,9 @@ export class OpenCode extends Context.Tag("effect-opencode/OpenCode")<OpenCode, 
 export interface Options {
   /**
    * A path to a file, or a bare name, which is looked up only on `PATH`, in its absolute directories; `~` is the home
-   * directory. Default: `OPENCODE_BINARY`, then an `opencode-ai` in the `node_modules` of the program (of the directory
-   * of its main file, or above it), then `opencode` on `PATH`. Looked up once. These variables, and `HOME`, are those
-   * of the process, whatever `ConfigProvider` the program has.
+   * directory. Default: `OPENCODE_BINARY`, then an `opencode-ai` or `@opencode/cli` in the `node_modules` of the program
+   * (of the directory of its main file, or above it), then `opencode` on `PATH`. Looked up once. These variables, and
+   * `HOME`, are those of the process, whatever `ConfigProvider` the program has.
    */
   readonly binary?: string | undefined
   /** The binary's version, which saves asking the binary once (0.65 s). Default: the binary is asked. */
@@ -267,11 +269,21 @@ const probe = (
 
 const supported = (binary: string, version: Version.Version): Effect.Effect<launcher.Release, OpenCodeVersionError> => {
   const dialect = dialects.forVersion(version)
-  return dialect !== undefined ? Effect.succeed({ version, dialect }) : new OpenCodeVersionError({
-    binary,
-    version: Version.format(version),
-    reason: `this library supports ${dialects.ranges(({ supported }) => supported)}`
-  })
+  if (dialect === undefined) {
+    return new OpenCodeVersionError({
+      binary,
+      version: Version.format(version),
+      reason: `this library supports ${dialects.ranges(({ supported }) => supported)}`
+    })
+  }
+  return Effect.as(
+    dialect.isTested(version) ? Effect.void : Effect.logWarning(
+      `OpenCode ${Version.format(version)} (${binary}) was not tested with this library, which supports ${
+        dialects.ranges((one) => one === dialect ? one.supported : undefined)
+      }`
+    ),
+    { version, dialect }
+  )
 }
 
 /**
@@ -304,7 +316,11 @@ export const make = (
       fileSystem: base.fileSystem,
       path: base.path,
       defaults: base.defaults,
-      transport: cli.make({ ...base, release: yield* launcher.once(askVersion) }),
+      transport: byVersion.make(
+        { ...base, release: yield* launcher.once(askVersion) },
+        // Runs of OpenCode 1 send no request, so a program need not choose a client.
+        yield* Effect.provide(HttpClient.HttpClient, FetchHttpClient.layer)
+      ),
       gate: yield* startupGate.make(yield* spacing(given, isolation)),
       running: concurrency === "unbounded" ? fairSemaphore.unlimited : yield* fairSemaphore.make(concurrency),
       rateGate: rateGate.of(given.rateLimitGate),

@@ -76,7 +76,7 @@ export type StartupProfile = typeof StartupProfile.Type
 export const RunConfig = Schema.Struct({
   /** The primary agent. A name that OpenCode does not know, or a sub-agent, fails the run. Default: OpenCode's. */
   agent: Schema.optional(Schema.String),
-  /** `provider/model`. Default: OpenCode's. */
+  /** `provider/model`. Default: OpenCode's. Required with OpenCode 2, here or in `configOverrides`. */
   model: Schema.optional(Schema.String),
   /** A slash command to run; the prompt is its arguments and may be empty. */
   command: Schema.optional(Schema.String),
@@ -90,7 +90,7 @@ export const RunConfig = Schema.Struct({
   continueSession: Schema.optional(Schema.Boolean),
   /** Branch off the session instead of continuing it. Default: false. */
   fork: Schema.optional(Schema.Boolean),
-  /** Publish the session. Default: false. */
+  /** Publish the session. Default: false. OpenCode 1 only. */
   share: Schema.optional(Schema.Boolean),
   /** Print reasoning as events. Default: false. */
   thinking: Schema.optional(Schema.Boolean),
@@ -110,7 +110,7 @@ export const RunConfig = Schema.Struct({
   dir: Schema.optional(Schema.String),
   /** The port of OpenCode's own server. Default: a free one. */
   port: Schema.optional(schemas.AnyNumber),
-  /** No external plugins. Default: false. OpenCode 1.14 and later. */
+  /** No external plugins. Default: false. OpenCode 1.14 and later, below 2. */
   pure: Schema.optional(Schema.Boolean),
   /** Approve every permission request; rules that deny still apply. Default: false. OpenCode 1.14 and later. */
   auto: Schema.optional(Schema.Boolean),

@@ -265,8 +265,8 @@ export const ProviderRetry = Schema.TaggedStruct("ProviderRetry", {
 
 /**
  * A piece of an answer, or of reasoning with `thinking`, as the model produces it; the whole part follows as a {@link
- * Text} or {@link Reasoning}, unless the provider cuts it off. Only through a server, with `stream` and `onEvent`;
- * neither in `RunResult.events` nor in a transcript.
+ * Text} or {@link Reasoning}, unless the provider cuts it off. Only through a server or with OpenCode 2, with `stream` and
+ * `onEvent`; neither in `RunResult.events` nor in a transcript.
  *
  * @since 0.1.0
  * @category models

@@ -87,7 +87,7 @@ export class RunResult extends Schema.Class<RunResult>("effect-opencode/RunResul
   steps: schemas.AnyNumber,
   /** `stop`, `length`, `content-filter`, … */
   finishReason: Schema.String,
-  /** `undefined` if the process had to be ended after the conversation had finished, and with `OpenCodeServer`. */
+  /** `undefined` if the process had to be ended after the conversation had finished, with `OpenCodeServer` and with OpenCode 2. */
   exitCode: Schema.optional(schemas.AnyNumber),
   /** True if the process had to be ended because it did not exit within `exitGrace`. */
   forced: Schema.Boolean,

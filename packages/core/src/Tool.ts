@@ -11,6 +11,7 @@
  */
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as toolNames from "./internal/opencode/toolNames.js"
 import { lenient, nullable, renamed, required } from "./internal/util/schemas.js"
 import type * as RunEvent from "./RunEvent.js"
 
@@ -579,7 +580,8 @@ const decoders = new Map([
  */
 export const fromEvent = (event: RunEvent.ToolUse): Tool => {
   const common: Common = { status: event.status, output: event.output, error: event.error, event }
-  const known = decoders.get(event.tool)?.(event, common) ?? Option.none()
+  const named = toolNames.asBefore(event)
+  const known = decoders.get(named.tool)?.(named, common) ?? Option.none()
   return Option.getOrElse(known, (): Tool => ({ _tag: "Other", input: event.input, ...common }))
 }
 

@@ -5,6 +5,7 @@ import { Binary, HostEnvironment, OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
+import * as Logger from "effect/Logger"
 import * as NodeFs from "node:fs"
 import * as NodePath from "node:path"
 import * as T from "./support/mock.js"
@@ -220,7 +221,12 @@ describe("the version", () => {
     )))
 
   for (
-    const [printed, found] of [["opencode v2.0.3\n", "2.0.3"], ["1.0.9\n", "1.0.9"], ["1.1.64", "1.1.64"]] as const
+    const [printed, found] of [
+      ["opencode v3.0.3\n", "3.0.3"],
+      ["opencode2 v0.0.0-beta-18155\n", "0.0.0"],
+      ["1.0.9\n", "1.0.9"],
+      ["1.1.64", "1.1.64"]
+    ] as const
   ) {
     it.effect(`is refused: ${found}`, () =>
       Effect.gen(function*() {
@@ -239,12 +245,34 @@ describe("the version", () => {
       assert.strictEqual((yield* OpenCode.run("x")).text, "x")
     }).pipe(Effect.provide(T.layer([says("1.1.65\n"), T.answering("x")], asking))))
 
+  it.effect("is accepted with one warning if it was not tested, and without one if it was", () =>
+    Effect.gen(function*() {
+      const said: Array<string> = []
+      const logger = Logger.make(({ message }) => {
+        said.push(String(message))
+      })
+      const askTwice = (given: string) =>
+        Effect.gen(function*() {
+          const service = yield* OpenCode.OpenCode
+          yield* service.version
+          yield* service.version
+        }).pipe(
+          Effect.provide(T.layer([], { version: given })),
+          Effect.provide(Logger.replace(Logger.defaultLogger, logger))
+        )
+      yield* askTwice("2.0.14")
+      assert.deepStrictEqual(said, [])
+      yield* askTwice("2.3.2")
+      assert.strictEqual(said.length, 1)
+      assert.match(said[0]!, /^OpenCode 2\.3\.2 .* was not tested with this library/)
+    }))
+
   it.effect("is refused when it is unsupported and given by the layer", () =>
     Effect.gen(function*() {
       const error = yield* T.failsWith("OpenCodeVersionError")(OpenCode.run("x"))
-      assert.strictEqual(error.version, "2.1.0")
+      assert.strictEqual(error.version, "3.1.0")
       assert.deepStrictEqual(yield* T.commands, [])
-    }).pipe(Effect.provide(T.layer([], { version: "2.1.0" }))))
+    }).pipe(Effect.provide(T.layer([], { version: "3.1.0" }))))
 
   it.effect("is not accepted from a program other than OpenCode", () =>
     Effect.gen(function*() {

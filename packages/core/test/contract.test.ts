@@ -140,8 +140,13 @@ describe("the contract", () => {
   })
 
   it("has no facts about an unsupported version", () => {
+    expect(Contract.facts(Version.make(3, 0, 0))).toEqual([])
+    expect(Contract.invocation(Version.make(3, 0, 0), { runId: "1", prompt: "hi", options: {} })).toBeUndefined()
+    expect(Contract.queries(Version.make(3, 0, 0))).toBeUndefined()
+  })
+
+  it("has no facts about 2.x yet", () => {
     expect(Contract.facts(Version.make(2, 0, 14))).toEqual([])
-    expect(Contract.invocation(Version.make(2, 0, 14), { runId: "1", prompt: "hi", options: {} })).toBeUndefined()
     expect(Contract.queries(Version.make(2, 0, 14))).toBeUndefined()
   })
 })

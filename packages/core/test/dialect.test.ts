@@ -9,11 +9,15 @@ describe("dialects", () => {
   it("the version selects the dialect, and none outside of the supported ranges", () => {
     for (const one of dialects.all) {
       expect(dialects.forVersion(one.supported.from)).toBe(one)
-      expect(dialects.forServer(one.server.supported.from)).toBe(one)
+      if (one.server !== undefined) expect(dialects.forServer(one.server.supported.from)).toBe(one)
     }
     expect(dialects.forVersion(Version.make(1, 18, 33))).toBe(dialects.all[0])
     expect(dialects.forVersion(Version.make(1, 1, 64))).toBeUndefined()
-    expect(dialects.forVersion(Version.make(2, 0, 0))).toBeUndefined()
+    expect(dialects.forVersion(Version.make(2, 0, 14))).toBe(dialects.all[1])
+    expect(dialects.forVersion(Version.make(2, 3, 2))).toBe(dialects.all[1])
+    expect(dialects.forVersion(Version.make(3, 0, 0))).toBeUndefined()
+    // `opencode2 v0.0.0-beta-18155`
+    expect(dialects.forVersion(Version.make(0, 0, 0))).toBeUndefined()
     expect(dialects.forServer(Version.make(1, 17, 9))).toBeUndefined()
     expect(dialects.forServer(Version.make(2, 0, 0))).toBeUndefined()
   })
@@ -25,8 +29,10 @@ describe("dialects", () => {
   })
 
   it("the supported versions are said in words", () => {
-    expect(dialects.ranges(({ supported }) => supported)).toBe("1.1.65 and later, below 2.0.0")
-    expect(dialects.ranges(({ server }) => server.supported)).toBe("1.18.0 and later, below 2.0.0")
+    expect(dialects.ranges(({ supported }) => supported)).toBe(
+      "1.1.65 and later, below 2.0.0, or 2.0.0 and later, below 3.0.0"
+    )
+    expect(dialects.ranges(({ server }) => server?.supported)).toBe("1.18.0 and later, below 2.0.0")
   })
 
   it("every option has one word in each version", () => {
@@ -57,6 +63,15 @@ describe("lacking", () => {
   it("names the version that brings an option back", () => {
     expect(lacking(version(1, 2, 0))).toEqual({ option: "pure", since: version(1, 3, 0) })
     expect(lacking(version(1, 3, 0))).toBeUndefined()
+  })
+
+  it("names the reason of an option that this library does not pass", () => {
+    const refused: ReadonlyArray<OptionEntry> = [{ name: "command", kind: "value", word: "", refused: "not yet" }]
+    expect(dialect.lacking(refused, { command: "review" }, version(2, 0, 14))).toEqual({
+      option: "command",
+      refused: "not yet"
+    })
+    expect(dialect.lacking(refused, {}, version(2, 0, 14))).toBeUndefined()
   })
 
   it("names the version that takes an option away", () => {

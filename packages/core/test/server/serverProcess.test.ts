@@ -78,7 +78,15 @@ describe("a server process", () => {
         const { args, command, env, stdin, cwd } = yield* T.only
         const { binary, tmp, work } = yield* T.Machine
         assert.strictEqual(command, binary)
-        expect(args).toEqual(["serve", "--hostname", "127.0.0.1", "--port", expect.stringMatching(/^\d{5}$/), "--pure"])
+        expect(args).toEqual([
+          "serve",
+          "--hostname",
+          "127.0.0.1",
+          "--port",
+          expect.stringMatching(/^\d{5}$/),
+          "--mdns=false",
+          "--pure"
+        ])
         assert.strictEqual(stdin, "")
         assert.strictEqual(cwd, work)
         const { password } = started
@@ -323,6 +331,17 @@ describe("a server of our own", () => {
       }
       yield* T.expectClean
     }).pipe(Effect.provide(serving)))
+
+  it.effect("of another major, which refuses the arguments before it opens a database, is started once", () =>
+    Effect.gen(function*() {
+      const error = yield* T.failsWith("OpenCodeVersionError")(Effect.scoped(open(answers(() => undefined).answer)))
+      assert.include(error.message, "1.18.0 and later, below 2.0.0")
+      assert.strictEqual((yield* T.commands).length, 1)
+      yield* T.expectClean
+    }).pipe(Effect.provide(T.platform([Mock.script(
+      Mock.stderr("\nERROR\n  Unrecognized flag: --mdns in command opencode serve\n"),
+      Mock.exit(1)
+    )]))))
 
   it.effect("whose port is taken is restarted on another port", () => {
     let starts = 0

@@ -23,8 +23,14 @@ const ancestors = (path: Path.Path, from: string): ReadonlyArray<string> => {
   return parent === from ? [from] : [from, ...ancestors(path, parent)]
 }
 
-/** Where `npm install opencode-ai` puts the binary: it has this name on every platform (1.18.33). */
-const installed = ["node_modules", "opencode-ai", "bin", "opencode.exe"]
+/**
+ * Where `npm install opencode-ai` (1.18.33) and `npm install @opencode/cli` (2.x) put the binary: it has this name on
+ * every platform.
+ */
+const installed = [
+  ["node_modules", "opencode-ai", "bin", "opencode.exe"],
+  ["node_modules", "@opencode", "cli", "bin", "opencode.exe"]
+]
 
 /**
  * The absolute directories of `PATH`. Relative and empty entries resolve to the working directory, where a project
@@ -47,7 +53,7 @@ const packages: Effect.Effect<ReadonlyArray<string>, never, Path.Path> = Effect.
   const path = yield* Path.Path
   const { mainFile } = yield* HostEnvironment.facts
   const from = mainFile === undefined ? path.resolve(".") : path.dirname(path.resolve(mainFile))
-  return ancestors(path, from).map((directory) => path.join(directory, ...installed))
+  return ancestors(path, from).flatMap((directory) => installed.map((place) => path.join(directory, ...place)))
 })
 
 const notFound = (binary: string, searched: ReadonlyArray<string>): OpenCodeBinaryNotFoundError =>
@@ -55,7 +61,8 @@ const notFound = (binary: string, searched: ReadonlyArray<string>): OpenCodeBina
 
 /**
  * Finds the binary. A path names the file itself, a bare name is looked up on `PATH` only. Without one:
- * `OPENCODE_BINARY` in the same way, an `opencode-ai` that is installed with the program, then `opencode` on `PATH`.
+ * `OPENCODE_BINARY` in the same way, an `opencode-ai` or `@opencode/cli` that is installed with the program, then
+ * `opencode` on `PATH`.
  */
 export const resolve = (
   asked: string | undefined

@@ -10,6 +10,7 @@ import type { RunOptions } from "../../RunOptions.js"
 import * as Version from "../../Version.js"
 import type { Line } from "../util/lines.js"
 import type { WireObject } from "../util/object.js"
+import type { PrivateServer } from "./privateServer.js"
 import type { RetryCount } from "./retryCount.js"
 import type * as stderr from "./stderr.js"
 
@@ -29,6 +30,8 @@ export interface OptionEntry {
   readonly since?: Version.Version | undefined
   /** The first version without it. Default: none. */
   readonly until?: Version.Version | undefined
+  /** Why no version has it, if this library is the reason. */
+  readonly refused?: string | undefined
 }
 
 /** Names of agents. */
@@ -73,8 +76,24 @@ export interface Question<A> {
   readonly read: (printed: string) => A
 }
 
+/** How a server is started that many runs share. */
+export interface Server {
+  readonly supported: Range
+  readonly args: (options: { readonly port: number; readonly more: ReadonlyArray<string> }) => ReadonlyArray<string>
+  /** Further arguments, for the options that only a start can set. */
+  readonly options: (config: RunConfig) => ReadonlyArray<string>
+  /** The address in the line that says that the server listens. */
+  readonly address: (line: string) => string | undefined
+  /** True if a binary of another major has refused the arguments. */
+  readonly isForeign: (stderr: string) => boolean
+}
+
 export interface Dialect {
   readonly supported: Range
+  /** False if a version of the range was not tried with this library. */
+  readonly isTested: (version: Version.Version) => boolean
+  /** The private server that carries a run; absent if the process of `opencode run` does. */
+  readonly privateServer?: PrivateServer | undefined
   readonly options: ReadonlyArray<OptionEntry>
   /** Versions that lose the last events of every run, so that the session is read after each. */
   readonly losesEnd: ReadonlyArray<Range>
@@ -100,22 +119,16 @@ export interface Dialect {
   readonly session: (sessionId: string) => Question<Option.Option<Conversation>>
   /** Imports the session in a file that `session` has printed; reads the id of the session. */
   readonly importing: (file: string) => Question<Option.Option<string>>
-  readonly server: {
-    readonly supported: Range
-    readonly args: (options: { readonly port: number; readonly more: ReadonlyArray<string> }) => ReadonlyArray<string>
-    /** Further arguments, for the options that only a start can set. */
-    readonly options: (config: RunConfig) => ReadonlyArray<string>
-    /** The address in the line that says that the server listens. */
-    readonly address: (line: string) => string | undefined
-  }
+  /** Absent if a shared server is not supported. */
+  readonly server?: Server | undefined
 }
 
 export const includes = ({ below, from }: Range, version: Version.Version): boolean =>
   Version.isAtLeast(version, from) && !Version.isAtLeast(version, below)
 
 /** True if a version has an option. */
-export const has = ({ since, until }: OptionEntry, version: Version.Version): boolean =>
-  (since === undefined || Version.isAtLeast(version, since)) &&
+export const has = ({ refused, since, until }: OptionEntry, version: Version.Version): boolean =>
+  refused === undefined && (since === undefined || Version.isAtLeast(version, since)) &&
   (until === undefined || !Version.isAtLeast(version, until))
 
 /** An option that a version lacks, with the version that added or removed it. */
@@ -123,6 +136,7 @@ export interface Lacking {
   readonly option: string
   readonly since?: Version.Version | undefined
   readonly until?: Version.Version | undefined
+  readonly refused?: string | undefined
 }
 
 /** The first option in use that a version lacks; the entries of one option are ordered by version. */
@@ -136,6 +150,7 @@ export const lacking = (
     !options.some((other) => other.name === name && has(other, version))
   )
   if (missing === undefined) return undefined
+  if (missing.refused !== undefined) return { option: missing.name, refused: missing.refused }
   const all = options.filter(({ name }) => name === missing.name)
   const later = all.map(({ since }) => since)
     .find((since) => since !== undefined && !Version.isAtLeast(version, since))

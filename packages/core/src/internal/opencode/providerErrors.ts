@@ -130,7 +130,21 @@ const byName = new Map<string, SessionErrorKind>([
   ["MessageOutputLengthError", "output-length"],
   ["MessageAbortedError", "aborted"],
   ["ProviderAuthError", "authentication"],
-  ["ProviderModelNotFoundError", "model-not-found"]
+  ["ProviderModelNotFoundError", "model-not-found"],
+  // 2.x
+  ["provider.quota", "quota"],
+  ["provider.rate-limit", "rate-limit"],
+  ["provider.content-filter", "content-filter"],
+  ["provider.no-route", "model-not-found"],
+  ["aborted", "aborted"]
+])
+
+/** What the types of 2.x say if neither status nor text say more. */
+const otherwise = new Map<string, SessionErrorKind>([
+  ["provider.auth", "authentication"],
+  ["provider.transport", "provider-unavailable"],
+  ["provider.internal", "provider-unavailable"],
+  ["provider.timeout", "provider-unavailable"]
 ])
 
 /** Kinds that a failing server, or a proxy in front of it, can report although the fault is elsewhere. */
@@ -161,7 +175,7 @@ const kindOf = (name: string, statusCode: number | undefined, text: string): Ses
   }
   return statusCode !== undefined && statusCode >= 500
     ? words !== undefined && lasting.has(words) ? words : "provider-unavailable"
-    : words ?? "other"
+    : words ?? otherwise.get(name) ?? "other"
 }
 
 /** `retry-after` is seconds, `retry-after-ms` milliseconds; model providers do not send the date form. */
@@ -182,6 +196,10 @@ const words = (u: unknown): string | undefined => typeof u === "string" && u.tri
 const wordsOf = (error: unknown): string | undefined =>
   words(error) ?? (isObject(error) || Array.isArray(error) ? json.stringify(error) : undefined)
 
+/** 2.x has a status of 200 for an answer that was cut off. */
+const failed = (status: number | undefined): number | undefined =>
+  status !== undefined && status >= 400 ? status : undefined
+
 /** Describes an error. Total: accepts any shape. */
 export const describe = (error: unknown): Description => {
   const own: WireObject = isObject(error) ? error : {}
@@ -189,8 +207,9 @@ export const describe = (error: unknown): Description => {
   const name = string(own["name"]) ?? string(own["type"])
   const message = words(data["message"]) ?? words(own["message"]) ?? words(own["data"]) ?? words(name) ??
     wordsOf(error) ?? "no reason given"
-  const statusCode = number(data["statusCode"])
-  const body = string(data["responseBody"]) ?? ""
+  const statusCode = number(data["statusCode"]) ?? failed(number(own["status"]))
+  const response = isObject(own["response"]) ? own["response"] : {}
+  const body = string(data["responseBody"]) ?? string(response["body"]) ?? ""
   return {
     // A proxy's HTML page can mention anything, so its text does not decide.
     kind: kindOf(name ?? "UnknownError", statusCode, isPage(body) ? message : `${message}\n${body}`),

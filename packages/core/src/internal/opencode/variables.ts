@@ -1,7 +1,7 @@
 import * as Redacted from "effect/Redacted"
 
 /**
- * The environment variables of OpenCode 1.18.33 that this library sets, reads or passes on, each named once.
+ * The environment variables of OpenCode 1.18.33 and 2.0.14 that this library sets, reads or passes on, each named once.
  */
 export const variableNames = {
   /** The binary: read by this library only, not by OpenCode. */
@@ -20,6 +20,10 @@ export const variableNames = {
   logins: "OPENCODE_AUTH_CONTENT",
   /** The password of a server. */
   serverPassword: "OPENCODE_SERVER_PASSWORD",
+  /** The password of a server (2.x). */
+  password: "OPENCODE_PASSWORD",
+  /** The least important level of the log (2.x). */
+  logLevel: "OPENCODE_LOG_LEVEL",
   /** The user name of a server. */
   serverUsername: "OPENCODE_SERVER_USERNAME",
   /** A file with the list of models. */

@@ -35,6 +35,8 @@ export type Exit =
   | { readonly _tag: "Settled" }
   /** The server could not be reached, or is gone. */
   | { readonly _tag: "Server"; readonly error: OpenCodeServerError }
+  /** The prompt was not sent, for this reason. */
+  | { readonly _tag: "Refused"; readonly error: RunError }
   /** The ending is unknown. */
   | { readonly _tag: "Lost" }
 
@@ -155,6 +157,8 @@ const fromExit = (facts: Facts): RunError | undefined => {
   switch (exit._tag) {
     case "Settled":
       return undefined
+    case "Refused":
+      return exit.error
     case "Server":
       return unchecked(OpenCodeServerError, { ...exit.error, partial })
     case "Lost":
@@ -179,7 +183,7 @@ const codeOf = (exit: Exit): number | undefined => exit._tag === "Code" ? exit.c
 /**
  * Decides how a run ended: exactly one outcome for any facts, in this order.
  *
- * 1. A guard fired: its error.
+ * 1. A guard fired: its error. The prompt was refused before it was sent: that error.
  * 2. No event and a known SQLite crash on stderr: `OpenCodeSqliteError`.
  * 3. An `error` event that no finished step followed: `OpenCodeSessionError` (or `OpenCodeCancelledError`).
  * 4. A rejected permission and nothing finished after it: `OpenCodePermissionError`.
@@ -192,6 +196,7 @@ const codeOf = (exit: Exit): number | undefined => exit._tag === "Code" ? exit.c
 export const decide = (facts: Facts): Either.Either<Finished, RunError> => {
   const { evidence, exit, guard, partial } = facts
   if (guard !== undefined && guard._tag !== "ExitGrace") return Either.left(fromGuard(guard, facts))
+  if (exit._tag === "Refused") return Either.left(exit.error)
   // The crash exits with a code; after a signal from outside, another start is not wanted.
   if (evidence.eventCount === 0 && evidence.retries === 0 && exit._tag !== "Signal") {
     const signature = facts.crashTexts.sqlite(stderrOf(facts))

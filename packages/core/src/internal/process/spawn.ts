@@ -56,6 +56,8 @@ export interface StartOptions {
   readonly forceKillAfter: Duration.Duration
   /** If set, the process is not started with incomplete stdin. */
   readonly wholeStdin?: wholeStdin.Options | undefined
+  /** True to leave stdin open until the process has ended or we have; the invocation's is then not used. */
+  readonly holdStdin?: boolean | undefined
   /** True if the process gets its stdin when it is released. */
   readonly isHeld?: boolean | undefined
   readonly onExit?: () => void
@@ -130,7 +132,12 @@ export const start = (
       const command = Command.make(binary, ...invocation.args).pipe(
         Command.workingDirectory(options.cwd),
         Command.env(invocation.env, { extendEnv: options.extendEnv }),
-        options.isHeld === true ? Command.stdin(after(released, invocation.stdin)) : Command.feed(invocation.stdin)
+        (command) =>
+          options.holdStdin === true
+            ? command
+            : options.isHeld === true
+            ? Command.stdin(command, after(released, invocation.stdin))
+            : Command.feed(command, invocation.stdin)
       )
       const isContainer = wrapped.isContainer === true
       const before = yield* restore(table.baseline)

@@ -47,7 +47,7 @@ const maxStderrLine = 1024 * 1024
 const LF = 0x0a
 
 /** Starts processes with the isolation of a run, if it has its own. */
-const within = <A extends Pick<Launcher, "isolation">>(client: A, { isolation }: RunOptions): A =>
+export const within = <A extends Pick<Launcher, "isolation">>(client: A, { isolation }: RunOptions): A =>
   isolation === undefined ? client : { ...client, isolation }
 
 const continuing = (isolation: Isolation.Isolation, options: RunOptions): Option.Option<Problem> => {
@@ -65,30 +65,32 @@ const continuing = (isolation: Isolation.Isolation, options: RunOptions): Option
     : Option.none()
 }
 
-interface Binary extends Release {
+export interface Binary extends Release {
   readonly binary: string
 }
 
 /** Checks that the binary's version has the options in use. */
-const checkVersion = (
+export const checkVersion = (
   plan: plans.Plan,
   { binary, dialect, version }: Binary
 ): Effect.Effect<void, OpenCodeVersionError> => {
   const lacking = dialects.lacking(dialect.options, plan.options, version)
   if (lacking === undefined) return Effect.void
-  const { option, since, until } = lacking
+  const { option, refused, since, until } = lacking
   return new OpenCodeVersionError({
     binary,
     version: Version.format(version),
     option,
-    reason: since !== undefined
+    reason: refused !== undefined
+      ? `the option \`${option}\` is not supported: ${refused}`
+      : since !== undefined
       ? `the option \`${option}\` needs ${Version.format(since)} or later`
       : `the option \`${option}\` does not exist${until === undefined ? "" : ` since ${Version.format(until)}`}`
   })
 }
 
 /** Finds the binary for every run; only the first one has to wait for it. */
-const finder = (client: Launcher) => {
+export const finder = (client: Launcher) => {
   let found: Binary | undefined
   const find = Effect.zipWith(client.binary, client.release, (binary, release): Binary => ({ binary, ...release }))
   return ({ inTime }: Request): Effect.Effect<Binary, RunError> =>
@@ -103,18 +105,36 @@ const finder = (client: Launcher) => {
 /** True if nothing may happen before somebody has seen the process. */
 const isHeld = ({ options }: plans.Plan): boolean => options.onStart !== undefined || options.runId !== undefined
 
-/** Waits for those who must see a process before it gets its prompt, then lets it have the prompt. */
-const release = (
+/** Waits for those who must see a process before it gets its prompt. */
+export const introduce = (
   client: Launcher,
   plan: plans.Plan,
-  { onStart }: Sink,
-  { pid, release }: spawn.Running
+  { onStart }: Pick<Sink, "onStart">,
+  pid: number
 ): Effect.Effect<void, OpenCodeConfigError> =>
   Effect.gen(function*() {
     if (plan.options.runId !== undefined) yield* liveRuns.giveWay(client, plan.runId, pid)
     yield* onStart(processList.introduce(client, pid, client.leash.program))
-    yield* release
   })
+
+/** The directory of a run that other runs use, too, if the layer does not space their starts. */
+export const sharedBy = (
+  client: Launcher,
+  { options }: plans.Plan,
+  isOwnDirectory: boolean,
+  directory: string | undefined
+): string | undefined =>
+  client.isolation !== "run" && (isOwnDirectory || options.isolation !== undefined) ? directory ?? "" : undefined
+
+/** This program, if another one can use the run's id: its end must not reach that one's run. */
+export const programOf = (client: Launcher, { options }: plans.Plan): Effect.Effect<string | undefined> =>
+  options.runId === undefined
+    ? Effect.succeed(undefined)
+    : Effect.map(client.leash.program, (owner) => owner === undefined ? undefined : owners.format(owner))
+
+/** Refuses a given id that a live run has. */
+export const refuseLive = (client: Launcher, { options, runId }: plans.Plan): Effect.Effect<void, RunError> =>
+  options.runId === undefined ? Effect.void : liveRuns.refuse(client, runId)
 
 const prepare = (
   layer: Launcher,
@@ -136,9 +156,7 @@ const prepare = (
     const problem = check.invocation(started)
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
     const { path } = client
-    // Generated ids are unique; the end of this run must not reach another program's run with a given one.
-    const owner = plan.options.runId === undefined ? undefined : yield* client.leash.program
-    const program = owner === undefined ? undefined : owners.format(owner)
+    const program = yield* programOf(client, plan)
     // Only a shell can wait before it starts a program that has its prompt already.
     if (path.sep === "\\" && plan.options.onStart !== undefined && started.stdin === "") {
       return yield* new OpenCodeConfigError({
@@ -159,9 +177,7 @@ const prepare = (
       losesEnd: dialect.losesEnd.some((range) => dialects.includes(range, version)),
       directory: around.directory,
       temporary: around.temporary,
-      shared: client.isolation !== "run" && (isOwnDirectory || plan.options.isolation !== undefined)
-        ? around.directory ?? ""
-        : undefined,
+      shared: sharedBy(client, plan, isOwnDirectory, around.directory),
       start: (sink) =>
         Effect.flatMap(
           spawn.start(client.executor, client.table, {
@@ -186,7 +202,10 @@ const prepare = (
             onExit: sink.watchdog.ended
           }),
           (running) =>
-            Effect.tap(read(running, dialect, sink, plan.options.agent), () => release(client, plan, sink, running))
+            Effect.tap(
+              read(running, dialect, sink, plan.options.agent),
+              () => Effect.andThen(introduce(client, plan, sink, running.pid), running.release)
+            )
         ),
       // The options hold the secrets to mask in its errors.
       conversation: sessionExport.conversation({
@@ -331,7 +350,7 @@ const pump = <E>(
   )
 
 /** Makes a data directory that lives as long as the scope, if every run would have its own. */
-const forSession = (
+export const forSession = (
   layer: Launcher,
   { options }: plans.Plan
 ): Effect.Effect<Launcher, OpenCodeConfigError, Scope.Scope> =>
@@ -354,6 +373,13 @@ const forSession = (
     }
     return client
   })
+
+/** Ends what an earlier program has left of its conversation, and uses its data directory. */
+export const forLocation = (client: Launcher, { directory, runId }: Location): Effect.Effect<Launcher> =>
+  Effect.as(
+    runId === undefined ? Effect.void : orphans.end(client, runId),
+    { ...client, isolation: directory === undefined ? "none" : { directory } }
+  )
 
 /** Writes a conversation into the data directory of the plan. */
 const importing = (
@@ -396,7 +422,7 @@ export const make = (client: Launcher, isOwnDirectory = false): Transport => {
     checkFiles: (plan) => plans.checkFiles(client, plan),
     acquire: (plan, request) =>
       Effect.gen(function*() {
-        if (plan.options.runId !== undefined) yield* liveRuns.refuse(client, plan.runId)
+        yield* refuseLive(client, plan)
         const found = yield* find(request)
         yield* checkVersion(plan, found)
         return () => prepare(client, plan, found, isOwnDirectory)
@@ -406,11 +432,7 @@ export const make = (client: Launcher, isOwnDirectory = false): Transport => {
         forSession(client, plan),
         (inner) => make(inner, isOwnDirectory || (plan.options.isolation ?? "run") !== "run")
       ),
-    forLocation: ({ directory, runId }) =>
-      Effect.as(
-        runId === undefined ? Effect.void : orphans.end(client, runId),
-        make({ ...client, isolation: directory === undefined ? "none" : { directory } }, true)
-      ),
+    forLocation: (location) => Effect.map(forLocation(client, location), (inner) => make(inner, true)),
     // Absolute, because another program may read it from a file in any working directory.
     directory: typeof client.isolation === "object"
       ? client.path.resolve(client.isolation.directory)

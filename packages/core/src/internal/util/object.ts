@@ -38,3 +38,7 @@ export const fromEntries = (entries: Iterable<readonly [string, unknown]>): Wire
   for (const [key, value] of entries) set(result, key, value)
   return result
 }
+
+/** Returns a copy of an object without one of its keys. */
+export const omit = (self: WireObject, key: string): WireObject =>
+  fromEntries(Object.entries(self).filter(([name]) => name !== key))

@@ -1,5 +1,5 @@
 import * as decode from "../decode.js"
-import type { Dialect } from "../dialect.js"
+import type { Dialect, Server } from "../dialect.js"
 import * as crashTexts from "./crashTexts.js"
 import * as invocation from "./invocation.js"
 import * as questions from "./questions.js"
@@ -9,8 +9,9 @@ import * as startupProfile from "./startupProfile.js"
 import * as stderrFacts from "./stderrFacts.js"
 
 /** The dialect of OpenCode 1.x, measured with 1.18.33. */
-export const v1: Dialect = {
+export const v1: Dialect & { readonly server: Server } = {
   supported: invocation.supported,
+  isTested: () => true,
   options: invocation.options,
   losesEnd: invocation.losesEnd,
   withDefaults: invocation.withErrorLog,

@@ -5,9 +5,14 @@ import type { Range } from "../dialect.js"
 /** The versions whose server is supported, measured with 1.18.33. */
 export const supported: Range = { from: Version.make(1, 18, 0), below: Version.make(2, 0, 0) }
 
+/** The default here, and unknown to 2.x, which so ends before it opens a database that it would ruin. */
+const onlyHere = "--mdns=false"
+
 export const args = (
   { more, port }: { readonly port: number; readonly more: ReadonlyArray<string> }
-): ReadonlyArray<string> => ["serve", "--hostname", "127.0.0.1", "--port", String(port), ...more]
+): ReadonlyArray<string> => ["serve", "--hostname", "127.0.0.1", "--port", String(port), onlyHere, ...more]
+
+export const isForeign = (stderr: string): boolean => /Unrecognized flag: --mdns\b/.test(stderr)
 
 export const options = ({ extraArgs, logLevel, printLogs, pure }: RunConfig): ReadonlyArray<string> => [
   ...(printLogs === true ? ["--print-logs"] : []),

@@ -48,6 +48,8 @@ export interface Server {
   readonly hasOpened: () => boolean
 }
 
+const serverRanges = `in server mode this library supports ${dialects.ranges(({ server }) => server?.supported)}`
+
 const checked = (url: string, text: string): Effect.Effect<Release, OpenCodeVersionError> => {
   const version = Version.parse(text)
   const dialect = version === undefined ? undefined : dialects.forServer(version)
@@ -56,7 +58,7 @@ const checked = (url: string, text: string): Effect.Effect<Release, OpenCodeVers
     : new OpenCodeVersionError({
       binary: url,
       version: text,
-      reason: `in server mode this library supports ${dialects.ranges(({ server }) => server.supported)}`
+      reason: serverRanges
     })
 }
 
@@ -117,7 +119,14 @@ export const open = (
   options: { readonly startTimeout: Duration.Duration }
 ): Effect.Effect<Connection, QueryError, Scope.Scope> =>
   Effect.gen(function*() {
-    const started = yield* Effect.retry(serverProcess.start(services, spec, around, options), again)
+    const started = yield* Effect.retry(serverProcess.start(services, spec, around, options), again).pipe(
+      Effect.mapError((error) =>
+        error._tag === "OpenCodeServerError" && error.reason === "start-failed" &&
+          dialects.unversioned.server.isForeign(error.stderr)
+          ? new OpenCodeVersionError({ binary: spec.binary, reason: `${serverRanges}, and this is another major` })
+          : error
+      )
+    )
     const api = apis.make({
       client: services.httpClient,
       url: started.url,

@@ -171,7 +171,7 @@ const orConfigError = <A>(either: Either.Either<A, Problem>): Effect.Effect<A, O
 const maxTitle = 50
 
 /** Without a title OpenCode asks a model for one. */
-const titleOf = ({ options, prompt }: plans.Plan): string => {
+export const titleOf = ({ options, prompt }: plans.Plan): string => {
   const first = prompt.trim().split("\n")[0]!
   return options.title ?? (first.length > maxTitle ? `${first.slice(0, maxTitle)}…` : first)
 }

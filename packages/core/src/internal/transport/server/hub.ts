@@ -22,16 +22,16 @@ export interface Gap {
 }
 
 /** One event of a session or of one of its children, however deep. */
-export interface Delivery {
+export interface Delivery<E = protocol.Event> {
   readonly type: "event"
   /** The session of the event: the subscribed one or a child. */
   readonly sessionId: string
-  readonly event: protocol.Event
+  readonly event: E
 }
 
-export interface Subscription {
+export interface Subscription<E = protocol.Event> {
   /** Takes what has arrived since the last call, in order; waits for the first. Fails when the server is gone. */
-  readonly take: Effect.Effect<ReadonlyArray<Delivery | Gap>, OpenCodeServerError>
+  readonly take: Effect.Effect<ReadonlyArray<Delivery<E> | Gap>, OpenCodeServerError>
   /** The session and its known children. */
   readonly sessions: () => ReadonlySet<string>
   /** Adds a child whose creation was not seen: after a gap, or in a continued session. */
@@ -39,9 +39,9 @@ export interface Subscription {
 }
 
 /** One subscription to all events of a server, distributed by session. */
-export interface Hub {
+export interface Hub<E = protocol.Event> {
   /** Subscribes to a session; returns when the server's events are known to arrive. */
-  readonly subscribe: (sessionId: string) => Effect.Effect<Subscription, OpenCodeServerError, Scope.Scope>
+  readonly subscribe: (sessionId: string) => Effect.Effect<Subscription<E>, OpenCodeServerError, Scope.Scope>
   /** Returns the error when the events were given up: the server no longer answers, or is gone. */
   readonly failed: Effect.Effect<OpenCodeServerError>
 }
@@ -61,10 +61,22 @@ export interface Options {
   readonly reconnect?: Schedule.Schedule<unknown, OpenCodeServerError> | undefined
   /** The queue limit of one subscriber, in characters of JSON. Default: 8 Mi. */
   readonly maxQueued?: number | undefined
+  /** How long the stream may be silent. Default: 25 seconds. */
+  readonly patience?: Duration.Duration | undefined
+}
+
+/** How a server's frames are read. */
+export interface Protocol<E> {
+  readonly receive: (frame: string) =>
+    | { readonly _tag: "Connected" | "Ignored" | "Unreadable" }
+    | { readonly _tag: "Event"; readonly event: E }
+  readonly sessionOf: (event: E) => string
+  /** The session that a sub-agent's session belongs to, if the event names it. */
+  readonly parentOf: (event: E) => string | undefined
 }
 
 /** OpenCode sends a heartbeat every 10 seconds (1.18.33): at this point two are missing. */
-const patience = Duration.seconds(25)
+const patienceDefault = Duration.seconds(25)
 
 const reconnectDefault: Schedule.Schedule<unknown, OpenCodeServerError> = Schedule.exponential("200 millis").pipe(
   Schedule.either(Schedule.spaced("5 seconds")),
@@ -73,26 +85,26 @@ const reconnectDefault: Schedule.Schedule<unknown, OpenCodeServerError> = Schedu
 
 const maxQueuedDefault = 8 * 1024 * 1024
 
-interface Subscriber {
+interface Subscriber<E> {
   readonly sessions: Set<string>
-  readonly deliver: (delivery: Delivery, size: number) => void
+  readonly deliver: (delivery: Delivery<E>, size: number) => void
   readonly gap: (reason: Gap["reason"]) => void
   readonly fail: (error: () => OpenCodeServerError) => void
-  readonly take: Subscription["take"]
+  readonly take: Subscription<E>["take"]
 }
 
 /**
  * Makes a queue whose producer never waits. When it is full, new events are dropped until the consumer takes the rest,
  * which ends with a gap.
  */
-const makeSubscriber = (limit: number): Subscriber => {
+const makeSubscriber = <E>(limit: number): Subscriber<E> => {
   const latch = Effect.unsafeMakeLatch(false)
-  let items: Array<Delivery | Gap> = []
+  let items: Array<Delivery<E> | Gap> = []
   let size = 0
   let isLossy = false
   let error: (() => OpenCodeServerError) | undefined
 
-  const offer = (item: Delivery | Gap) => {
+  const offer = (item: Delivery<E> | Gap) => {
     items.push(item)
     latch.unsafeOpen()
   }
@@ -100,7 +112,7 @@ const makeSubscriber = (limit: number): Subscriber => {
     // One gap is enough, because its receiver asks for everything.
     if (items[items.length - 1]?.type !== "gap") offer({ type: "gap", reason })
   }
-  const take: Subscription["take"] = Effect.suspend(() => {
+  const take: Subscription<E>["take"] = Effect.suspend(() => {
     if (items.length > 0) {
       const taken = items
       items = []
@@ -133,19 +145,37 @@ const makeSubscriber = (limit: number): Subscriber => {
   }
 }
 
+/** Reads the events of a shared server (1.18.33). */
+const shared: Protocol<protocol.Event> = {
+  receive: protocol.receive,
+  sessionOf: protocol.sessionOf,
+  // Both, because the creation of a child can have been in a gap.
+  parentOf: (event) =>
+    event.type === "session.created" || event.type === "session.updated"
+      ? event.properties.info.parentID ?? undefined
+      : undefined
+}
+
 /** Subscribes to the events of a server and reconnects when the stream ends. */
-export const make = (options: Options): Effect.Effect<Hub, never, Scope.Scope> =>
+export const make = (options: Options): Effect.Effect<Hub, never, Scope.Scope> => makeFor(shared, options)
+
+/** The same for a server whose frames are read in this way. */
+export const makeFor = <E>(
+  protocol: Protocol<E>,
+  options: Options
+): Effect.Effect<Hub<E>, never, Scope.Scope> =>
   Effect.gen(function*() {
     const scope = yield* Effect.scope
     const limit = options.maxQueued ?? maxQueuedDefault
+    const patience = options.patience ?? patienceDefault
     const failed = yield* Deferred.make<OpenCodeServerError>()
-    const bySession = new Map<string, Set<Subscriber>>()
-    const subscribers = new Set<Subscriber>()
+    const bySession = new Map<string, Set<Subscriber<E>>>()
+    const subscribers = new Set<Subscriber<E>>()
     const ready = Effect.unsafeMakeLatch(false)
     let isConnected = false
     let error: OpenCodeServerError | undefined
 
-    const follow = (subscriber: Subscriber, sessionId: string): void => {
+    const follow = (subscriber: Subscriber<E>, sessionId: string): void => {
       // The subscriber has gone, so nobody would empty its queue.
       if (!subscribers.has(subscriber)) return
       subscriber.sessions.add(sessionId)
@@ -157,7 +187,7 @@ export const make = (options: Options): Effect.Effect<Hub, never, Scope.Scope> =
       }
     }
 
-    const leave = (subscriber: Subscriber): void => {
+    const leave = (subscriber: Subscriber<E>): void => {
       subscribers.delete(subscriber)
       // No more events will arrive, so nobody may wait for one.
       const earlier = error
@@ -173,19 +203,15 @@ export const make = (options: Options): Effect.Effect<Hub, never, Scope.Scope> =
       for (const subscriber of subscribers) subscriber.gap(reason)
     }
 
-    const deliver = (event: protocol.Event, size: number): void => {
+    const deliver = (event: E, size: number): void => {
       const sessionId = protocol.sessionOf(event)
-      // Both, because the creation of a child can have been in a gap.
-      if (event.type === "session.created" || event.type === "session.updated") {
-        const parent = event.properties.info.parentID
-        const followers = typeof parent === "string" ? bySession.get(parent) : undefined
-        if (followers !== undefined) {
-          for (const subscriber of followers) follow(subscriber, sessionId)
-        }
+      const parent = protocol.parentOf(event)
+      if (parent !== undefined) {
+        for (const subscriber of bySession.get(parent) ?? []) follow(subscriber, sessionId)
       }
       const followers = bySession.get(sessionId)
       if (followers === undefined) return
-      const delivery: Delivery = { type: "event", sessionId, event }
+      const delivery: Delivery<E> = { type: "event", sessionId, event }
       for (const subscriber of followers) subscriber.deliver(delivery, size)
     }
 
@@ -276,10 +302,10 @@ export const make = (options: Options): Effect.Effect<Hub, never, Scope.Scope> =
       Effect.forkIn(scope)
     )
 
-    const enter: Effect.Effect<Subscriber, OpenCodeServerError> = Effect.suspend(() => {
+    const enter: Effect.Effect<Subscriber<E>, OpenCodeServerError> = Effect.suspend(() => {
       if (error !== undefined) return Effect.fail(error)
       if (!isConnected) return Effect.andThen(Effect.interruptible(ready.await), enter)
-      const subscriber = makeSubscriber(limit)
+      const subscriber = makeSubscriber<E>(limit)
       subscribers.add(subscriber)
       return Effect.succeed(subscriber)
     })

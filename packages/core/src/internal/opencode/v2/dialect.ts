@@ -1,0 +1,84 @@
+import type { RunConfig } from "../../../RunConfig.js"
+import * as Version from "../../../Version.js"
+import * as json from "../../util/json.js"
+import { isObject, string } from "../../util/object.js"
+import * as tail from "../../util/tail.js"
+import * as configContent from "../configContent.js"
+import * as decode from "../decode.js"
+import type { Dialect } from "../dialect.js"
+import type { Model, PrivateServer } from "../privateServer.js"
+import type { Reader } from "../stderr.js"
+import * as crashTexts from "./crashTexts.js"
+import * as diagnostics from "./diagnostics.js"
+import * as eventMapper from "./eventMapper.js"
+import * as invocation from "./invocation.js"
+import * as permissions from "./permissions.js"
+import * as protocol from "./protocol.js"
+import * as questions from "./questions.js"
+import * as server from "./server.js"
+
+/** Every fact comes from the server, so its log is only kept. */
+const stderr = (kept: number): Reader => {
+  const own = tail.make(kept)
+  return {
+    lines: (lines) => {
+      for (const line of lines) own.push(`${line}\n`, true)
+      return []
+    },
+    event: () => [],
+    end: () => [],
+    own: () => own.read()
+  }
+}
+
+const modelOf = (config: RunConfig): Model | undefined => {
+  const named = config.model ?? configContent.configContent(config)?.["model"]
+  if (typeof named !== "string") return undefined
+  const at = named.indexOf("/")
+  if (at < 1) return undefined
+  const [id, inline] = named.slice(at + 1).split("#")
+  const variant = config.variant ?? inline
+  return { provider: named.slice(0, at), id: id!, ...(variant === undefined ? {} : { variant }) }
+}
+
+const address = (line: string): string | undefined => {
+  const ready = json.parsed(line)
+  return isObject(ready) ? string(ready["url"]) : undefined
+}
+
+const privateServer: PrivateServer = {
+  args: invocation.args,
+  address,
+  database: "opencode-2.db",
+  username: "opencode",
+  // Two and a half heartbeats (2.0.26).
+  patience: 40_000,
+  routes: server.routes,
+  replies: server.replies,
+  receive: protocol.receive,
+  mapper: eventMapper.make,
+  rules: permissions.forSession,
+  baseline: permissions.baseline,
+  model: modelOf,
+  dropped: diagnostics.dropped
+}
+
+/** The dialect of OpenCode 2.x, measured with 2.0.14. */
+export const v2: Dialect = {
+  supported: invocation.supported,
+  isTested: (version) => Version.format(version) === Version.format(invocation.tested),
+  privateServer,
+  options: invocation.options,
+  withDefaults: (config) => config,
+  invocation: () => ({ args: invocation.args, stdin: "" }),
+  variables: invocation.env,
+  startupVariables: invocation.startupVariables,
+  stdout: decode.reader,
+  repeatedStep: () => () => undefined,
+  stderr,
+  crashTexts,
+  models: questions.models,
+  session: questions.session,
+  importing: questions.importing,
+  losesEnd: []
+}

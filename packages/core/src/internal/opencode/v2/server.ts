@@ -1,0 +1,136 @@
+/** The routes and replies of a private server (2.0.14). */
+import { isObject, string } from "../../util/object.js"
+import type { WireObject } from "../../util/object.js"
+import type { Agent, Model, Replies, Request, Routes, Rule, Session } from "../privateServer.js"
+
+const at = (directory: string) => ({ "location[directory]": directory })
+
+const session = (method: Request["method"], sessionId: string, rest = "", body?: unknown): Request => ({
+  method,
+  route: `/api/session/:id${rest}`,
+  path: `/api/session/${encodeURIComponent(sessionId)}${rest}`,
+  body
+})
+
+const below = (
+  method: Request["method"],
+  sessionId: string,
+  kind: string,
+  id: string,
+  rest: string,
+  body?: unknown
+) => ({
+  ...session(method, sessionId, `/${kind}/:id${rest}`, body),
+  path: `/api/session/${encodeURIComponent(sessionId)}/${kind}/${encodeURIComponent(id)}${rest}`
+})
+
+const modelOf = ({ id, provider, variant }: Model) => ({
+  id,
+  providerID: provider,
+  ...(variant === undefined ? {} : { variant })
+})
+
+const plain = (method: Request["method"], path: string, more: Partial<Request> = {}): Request => ({
+  method,
+  route: path,
+  path,
+  ...more
+})
+
+export const routes: Routes = {
+  agents: (directory) => plain("GET", "/api/agent", { query: at(directory) }),
+  models: (directory) => plain("GET", "/api/model", { query: at(directory) }),
+  create: ({ agent, directory, model, rules, title }) =>
+    plain("POST", "/api/session", {
+      body: {
+        location: { directory },
+        title,
+        permissions: rules,
+        ...(agent === undefined ? {} : { agent }),
+        ...(model === undefined ? {} : { model: modelOf(model) })
+      }
+    }),
+  session: (sessionId) => session("GET", sessionId),
+  lastSession: (directory) => plain("GET", "/api/session", { query: { directory, limit: "1", order: "desc" } }),
+  fork: (sessionId) => session("POST", sessionId, "/fork", {}),
+  setRules: (sessionId, permissions, title) =>
+    session("PATCH", sessionId, "", { permissions, ...(title === undefined ? {} : { title }) }),
+  setAgent: (sessionId, agent) => session("POST", sessionId, "/agent", { agent }),
+  setModel: (sessionId, model) => session("POST", sessionId, "/model", { model: modelOf(model) }),
+  prompt: (sessionId, text, files) =>
+    session("POST", sessionId, "/prompt", { text, ...(files.length === 0 ? {} : { files }) }),
+  interrupt: (sessionId) => session("POST", sessionId, "/interrupt"),
+  active: plain("GET", "/api/session/active"),
+  messages: (sessionId, cursor) => ({
+    ...session("GET", sessionId, "/message"),
+    query: cursor === undefined ? { limit: "100", order: "desc" } : { limit: "100", cursor }
+  }),
+  requests: (sessionId) => session("GET", sessionId, "/permission"),
+  answer: (sessionId, requestId, decision) => below("POST", sessionId, "permission", requestId, "/reply", { decision }),
+  forms: (sessionId) => session("GET", sessionId, "/form"),
+  decline: (sessionId, formId) => below("DELETE", sessionId, "form", formId, ""),
+  events: plain("GET", "/api/event")
+}
+
+export const rulesOf = (u: unknown): ReadonlyArray<Rule> =>
+  Array.isArray(u)
+    ? u.flatMap((rule: unknown) => {
+      if (!isObject(rule)) return []
+      const { action, effect, resource } = rule
+      return typeof action === "string" && typeof resource === "string" &&
+          (effect === "allow" || effect === "deny" || effect === "ask")
+        ? [{ action, resource, effect }]
+        : []
+    })
+    : []
+
+const data = (body: unknown): unknown => isObject(body) ? body["data"] : undefined
+
+const listOf = <A>(u: unknown, read: (item: WireObject) => A | undefined): ReadonlyArray<A> | undefined => {
+  if (!Array.isArray(u)) return undefined
+  const all = u.map((item: unknown) => isObject(item) ? read(item) : undefined)
+  return all.some((item) => item === undefined) ? undefined : all as ReadonlyArray<A>
+}
+
+const agentOf = (u: WireObject): Agent | undefined => {
+  const id = string(u["id"])
+  return id === undefined
+    ? undefined
+    : { id, isSubagent: u["mode"] === "subagent", rules: rulesOf(u["permissions"]) }
+}
+
+const sessionOf = (u: unknown): Session | undefined => {
+  if (!isObject(u)) return undefined
+  const id = string(u["id"])
+  return id === undefined ? undefined : {
+    id,
+    directory: isObject(u["location"]) ? string(u["location"]["directory"]) : undefined,
+    title: string(u["title"]),
+    rules: rulesOf(u["permissions"])
+  }
+}
+
+export const replies: Replies = {
+  agents: (body) => listOf(data(body), agentOf),
+  models: (body) =>
+    listOf(data(body), (model) => {
+      const [provider, id] = [string(model["providerID"]), string(model["id"])]
+      return provider === undefined || id === undefined ? undefined : `${provider}/${id}`
+    }),
+  session: (body) => sessionOf(data(body)),
+  sessions: (body) => listOf(data(body), sessionOf),
+  prompt: (body) => {
+    const admitted = data(body)
+    return isObject(admitted) ? string(admitted["id"]) : undefined
+  },
+  active: (body) => {
+    const sessions = data(body)
+    return isObject(sessions) ? Object.keys(sessions) : undefined
+  },
+  ids: (body) => listOf(data(body), (item) => string(item["id"])),
+  messages: (body) => {
+    const messages = listOf(data(body), (message) => message)
+    const cursor = isObject(body) && isObject(body["cursor"]) ? string(body["cursor"]["next"]) : undefined
+    return messages === undefined ? undefined : { messages, next: cursor }
+  }
+}

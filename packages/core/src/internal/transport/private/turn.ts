@@ -1,0 +1,146 @@
+import * as Clock from "effect/Clock"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import type * as Scope from "effect/Scope"
+import type { OpenCodeServerError } from "../../../OpenCodeError.js"
+import type { RunEvent } from "../../../RunEvent.js"
+import type { Event, Happening, Mapper, PrivateServer, Rule, Signal } from "../../opencode/privateServer.js"
+import type { Sink } from "../../run/transport.js"
+import * as json from "../../util/json.js"
+import type { WireObject } from "../../util/object.js"
+import type { Delivery, Gap, Subscription } from "../server/hub.js"
+import type { Requests } from "../server/request.js"
+
+export interface Options {
+  readonly server: PrivateServer
+  readonly requests: Requests
+  readonly subscription: Subscription<Event>
+  readonly mapper: Mapper
+  readonly sink: Sink
+  readonly sessionId: string
+  /** The message that holds the prompt. */
+  readonly promptId: string
+  /** The rules that every sub-agent must have, too. */
+  readonly rules: ReadonlyArray<Rule>
+  /** The answer to whatever the agent asks for. */
+  readonly answer: "once" | "reject"
+}
+
+const isSame = (a: Rule, b: Rule): boolean =>
+  a.action === b.action && a.resource === b.resource && a.effect === b.effect
+
+/** True if the rules end with these, so that these decide. */
+export const endsWith = (all: ReadonlyArray<Rule>, end: ReadonlyArray<Rule>): boolean =>
+  all.length >= end.length && end.every((rule, index) => isSame(rule, all[all.length - end.length + index]!))
+
+/** Returns the messages after the prompt's own, the oldest first. */
+const after = (
+  { promptId, requests, server, sessionId }: Options
+): Effect.Effect<ReadonlyArray<WireObject>, OpenCodeServerError> => {
+  const page = (
+    cursor: string | undefined,
+    later: ReadonlyArray<WireObject>
+  ): Effect.Effect<ReadonlyArray<WireObject>, OpenCodeServerError> =>
+    Effect.flatMap(
+      requests.read(server.routes.messages(sessionId, cursor), server.replies.messages),
+      ({ messages, next }) => {
+        const at = messages.findIndex(({ id }) => id === promptId)
+        const found = [...messages.slice(0, at === -1 ? undefined : at)].reverse()
+        const all = [...found, ...later]
+        return at !== -1 || next === undefined || messages.length === 0 ? Effect.succeed(all) : page(next, all)
+      }
+    )
+  return page(undefined, [])
+}
+
+/**
+ * Passes on the events of a prompt, and returns when it has ended. The server reports exactly one end. After a gap in the
+ * events, the messages of the session show what was missed.
+ */
+export const follow = (options: Options): Effect.Effect<void, OpenCodeServerError, Scope.Scope> =>
+  Effect.gen(function*() {
+    const { mapper, requests, server, sink, subscription } = options
+    const { routes } = server
+    const { rawLines, watchdog } = sink
+    const feed = sink.recorder.source()
+    let hasEnded = false
+
+    const emit = (says: ReadonlyArray<RunEvent>): Effect.Effect<void> => {
+      if (rawLines !== undefined) {
+        for (const event of says) if ("raw" in event) rawLines.push(json.stringify(event.raw))
+      }
+      return feed(says)
+    }
+
+    /** A request that was answered meanwhile, or whose session has ended, does not count as a failure. */
+    const unlessGone = (call: Effect.Effect<unknown, OpenCodeServerError>): Effect.Effect<void, OpenCodeServerError> =>
+      Effect.asVoid(Effect.catchIf(call, ({ status }) => status === 404 || status === 409, () => Effect.void))
+
+    const react = (signal: Signal): Effect.Effect<void, OpenCodeServerError> => {
+      switch (signal._tag) {
+        case "Alive":
+          return Effect.sync(watchdog.alive)
+        case "Ended":
+          return Effect.sync(() => {
+            hasEnded = true
+          })
+        case "Asked":
+          return unlessGone(requests.send(routes.answer(signal.sessionId, signal.requestId, options.answer)))
+        case "Form":
+          return unlessGone(requests.send(routes.decline(signal.sessionId, signal.formId)))
+        case "Child":
+          return endsWith(signal.rules, options.rules)
+            ? Effect.void
+            : unlessGone(
+              requests.send(routes.setRules(signal.sessionId, [...signal.rules, ...options.rules]))
+            )
+        case "Recovered":
+          return Effect.sync(() => watchdog.recovered(signal.sessionId))
+        case "RateLimited":
+          return Effect.flatMap(Clock.currentTimeMillis, (now) =>
+            sink.onRateLimited(
+              signal.until === undefined ? undefined : Duration.millis(signal.until - now)
+            ))
+      }
+    }
+
+    const take = ({ says, signals }: Happening): Effect.Effect<void, OpenCodeServerError> =>
+      Effect.andThen(emit(says), Effect.forEach(signals, react, { discard: true }))
+
+    /** Answers what was asked during a gap. */
+    const answerAll = (sessionId: string): Effect.Effect<void, OpenCodeServerError> =>
+      Effect.gen(function*() {
+        for (const requestId of yield* requests.read(routes.requests(sessionId), server.replies.ids)) {
+          yield* react({ _tag: "Asked", sessionId, requestId })
+        }
+        for (const formId of yield* requests.read(routes.forms(sessionId), server.replies.ids)) {
+          yield* react({ _tag: "Form", sessionId, formId })
+        }
+      })
+
+    /** Asks for what works before the messages, so that those of a session that rests are all there are. */
+    const catchUp = Effect.gen(function*() {
+      const active = yield* requests.read(routes.active, server.replies.active)
+      const messages = yield* after(options)
+      yield* take(mapper.repair(messages, yield* Clock.currentTimeMillis))
+      // A rejection leaves no message about the end (2.0.14). A prompt without any message has not begun.
+      hasEnded ||= messages.length > 0 && !active.includes(options.sessionId)
+      if (!hasEnded) {
+        yield* Effect.forEach(subscription.sessions(), (id) => unlessGone(answerAll(id)), { discard: true })
+      }
+    })
+
+    const receive = (delivery: Delivery<Event> | Gap): Effect.Effect<void, OpenCodeServerError> =>
+      Effect.suspend(() => {
+        if (hasEnded) return Effect.void
+        return delivery.type === "gap"
+          ? catchUp
+          : Effect.flatMap(Clock.currentTimeMillis, (now) => take(mapper.event(delivery.event, now)))
+      })
+
+    while (!hasEnded) {
+      const batch = yield* subscription.take
+      watchdog.read()
+      yield* Effect.forEach(batch, receive, { discard: true })
+    }
+  })

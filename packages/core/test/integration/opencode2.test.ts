@@ -1,0 +1,288 @@
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import { describe, expect } from "@effect/vitest"
+import { Conversation, OpenCode } from "effect-opencode"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Stream from "effect/Stream"
+import * as fs from "node:fs"
+import * as path from "node:path"
+import * as opencode2 from "../support/opencode2.js"
+import {
+  announcing,
+  asked,
+  during,
+  failing,
+  left,
+  nothing,
+  processes,
+  real as realOf,
+  Reply,
+  respond,
+  run,
+  steps,
+  tags,
+  tools,
+  working
+} from "./support.js"
+import type { Options } from "./support.js"
+
+const real = (name: string, body: Parameters<typeof realOf>[1], options: Options = {}) =>
+  realOf(name, body, {
+    ...options,
+    client: { binary: opencode2.binary, version: opencode2.version, ...options.client }
+  })
+
+const shell = (command: string) => Reply.toolCalls([{ name: "shell", arguments: { command, description: "Scripted" } }])
+
+const write = (file: string, content: unknown) => {
+  fs.mkdirSync(path.dirname(file), { recursive: true })
+  fs.writeFileSync(file, JSON.stringify(content))
+}
+
+describe.skipIf(opencode2.binary === undefined)(`OpenCode 2${opencode2.why}`, () => {
+  real(
+    "takes the prompt as it is, and ends with the answer, its cost and every event in the transcript",
+    (box) =>
+      Effect.gen(function*() {
+        const prompt = "--help \"quoted\" 'single' $(touch pwned) $HOME \\n\n\n  -x\ttab Grüße, 世界: 🦀"
+        const transcript = path.join(box.root, "run.jsonl")
+        const result = yield* run(prompt, { keepRaw: true, transcript })
+        expect((yield* asked).map(({ prompt }) => prompt)).toEqual([prompt])
+        expect(result).toMatchObject({
+          answer: "done",
+          text: "done",
+          finishReason: "stop",
+          forced: false,
+          steps: 1,
+          attempts: 1,
+          usage: { total: 120, output: 20 }
+        })
+        expect(result.sessionId).toMatch(/^ses_/)
+        expect(result.cost).toBeGreaterThan(0)
+        expect(tags(result.events)).toEqual(["StepStart", "Text", "StepFinish"])
+        expect(fs.readFileSync(transcript, "utf8").trimEnd().split("\n")).toHaveLength(5)
+      })
+  )
+
+  real(
+    "streams texts as they arrive, and the calls of tools",
+    (box) =>
+      Effect.gen(function*() {
+        const events = yield* OpenCode.stream("Go").pipe(Stream.runCollect, Effect.map((chunk) => [...chunk]))
+        expect(tags(events)).toEqual([
+          "StepStart",
+          "ToolUse",
+          "StepFinish",
+          "StepStart",
+          "TextDelta",
+          "Text",
+          "StepFinish"
+        ])
+        const [call] = tools(events)
+        expect(call).toMatchObject({ tool: "shell", status: "completed", metadata: { exit: 3 } })
+        const [directory, temporary] = call!.output!.split("\n")
+        expect(directory).toBe(box.work)
+        expect(path.relative(box.tmp, temporary!)).toMatch(/^effect-opencode-/)
+        // Tools do not see the server's password.
+        expect(call!.output).not.toContain("OPENCODE_PASSWORD")
+      }),
+    { respond: steps([shell("pwd; echo \"$TMPDIR\"; env | grep OPENCODE_PASSWORD; exit 3"), Reply.text("listed")]) }
+  )
+
+  real(
+    "turns share one conversation; a fork does not disturb it; nothing is left",
+    () =>
+      Effect.scoped(Effect.gen(function*() {
+        const session = yield* OpenCode.session()
+        const first = yield* session.run("one")
+        const second = yield* session.run("two")
+        expect(second.sessionId).toBe(first.sessionId)
+        const branch = yield* session.fork()
+        const third = yield* branch.run("three")
+        expect(third.sessionId).not.toBe(first.sessionId)
+        yield* session.run("four")
+        const said = (yield* asked).map(({ messages }) =>
+          // OpenCode reports a new environment in the user's name.
+          messages.filter(({ role, text }) => role === "user" && !text.includes("<system-update>"))
+            .map(({ text }) => text).join(" ")
+        )
+        expect(said).toEqual(["one", "one two", "one two three", "one two four"])
+        const trunk = yield* session.export()
+        expect(trunk.info.id).toBe(first.sessionId)
+        expect(Conversation.answer(trunk)).toBe("answer to four")
+        expect(tags(Conversation.lastTurn(trunk))).toEqual(["StepStart", "Text", "StepFinish"])
+        expect(Conversation.spent(trunk).steps).toBe(3)
+      })),
+    { respond: (request) => Reply.text(`answer to ${request.prompt.trim()}`) }
+  )
+
+  real(
+    "names a refused key, at once and once",
+    () =>
+      Effect.gen(function*() {
+        const error = yield* failing("OpenCodeSessionError")(run("Go"))
+        expect(error).toMatchObject({ kind: "authentication", errorName: "provider.auth", statusCode: 401 })
+        expect(tags(error.partial.events).filter((tag) => tag === "SessionError")).toHaveLength(1)
+        expect(yield* asked).toHaveLength(1)
+      }),
+    { respond: steps([Reply.unauthorized()]) }
+  )
+
+  real(
+    "reports a retry of the provider, and the one step that it belongs to",
+    () =>
+      Effect.gen(function*() {
+        const result = yield* run("Go")
+        expect(tags(result.events)).toEqual(["StepStart", "ProviderRetry", "Text", "StepFinish"])
+        expect(result).toMatchObject({ answer: "again", steps: 1 })
+      }),
+    { respond: ({ index }) => index === 0 ? Reply.httpError(500) : Reply.text("again") }
+  )
+
+  real("an interruption ends the tool, the server and the directories", (box) =>
+    Effect.gen(function*() {
+      yield* respond(steps([shell("sleep 7777"), Reply.text("never")]))
+      const fiber = yield* Effect.fork(run("Go"))
+      yield* during(working(box, "sleep 7777"), fiber)
+      yield* Fiber.interrupt(fiber)
+      expect(left(box)).toEqual(nothing)
+    }))
+
+  real("a time limit ends the run with what it had done", (box) =>
+    Effect.gen(function*() {
+      const { asked, respond: announced } = yield* announcing(Reply.never)
+      yield* respond(announced)
+      const fiber = yield* Effect.fork(Effect.either(run("Go", { startupTimeout: "8 seconds" })))
+      yield* during(asked, fiber)
+      const outcome = yield* Fiber.join(fiber)
+      expect(Either.getOrUndefined(Either.flip(outcome))).toMatchObject({
+        _tag: "OpenCodeTimeoutError",
+        phase: "startup"
+      })
+      expect(left(box)).toEqual(nothing)
+    }))
+
+  real("the rules of a run hold against those of the project, in sub-agents, too", (box) =>
+    Effect.gen(function*() {
+      write(path.join(box.work, "opencode.json"), {
+        permission: { "*": "allow", bash: "allow", external_directory: "allow" },
+        agent: { build: { permission: { bash: "allow" } }, general: { permission: { bash: "allow" } } },
+        agents: { build: { permissions: [{ action: "*", resource: "*", effect: "allow" }] } }
+      })
+      yield* respond(({ messages, prompt }) => {
+        const isChild = prompt === "CHILD"
+        return messages.some(({ role }) => role === "tool")
+          ? Reply.text(isChild ? "child" : "parent")
+          : isChild
+          ? shell("touch child.txt")
+          : Reply.toolCalls([
+            { name: "shell", arguments: { command: "touch parent.txt", description: "x" } },
+            { name: "subagent", arguments: { agent: "general", description: "x", prompt: "CHILD" } }
+          ])
+      })
+      const result = yield* run("PARENT", { permission: { bash: "deny" } })
+      expect(result.answer).toBe("parent")
+      expect(tools(result.events).map(({ status, tool }) => `${tool} ${status}`).sort()).toEqual([
+        "shell error",
+        "subagent completed"
+      ])
+      expect(fs.readdirSync(box.work)).toEqual(["opencode.json"])
+    }))
+
+  real(
+    "rejects what would be asked, and says what it was",
+    () =>
+      Effect.gen(function*() {
+        const error = yield* failing("OpenCodePermissionError")(run("Go"))
+        expect(error.permission).toBe("external_directory")
+      }),
+    {
+      respond: steps([
+        Reply.toolCalls([{ name: "read", arguments: { path: "/etc/hostname" } }]),
+        Reply.text("nobody should have asked")
+      ])
+    }
+  )
+
+  real("a configuration that OpenCode drops ends the run before the model is asked", () =>
+    Effect.gen(function*() {
+      const error = yield* failing("OpenCodeConfigError")(
+        run("Go", { configOverrides: { agent: { build: { permission: { bash: "maybe" } } } } })
+      )
+      expect(error.message).toContain("$.agent.build")
+      expect(yield* asked).toEqual([])
+    }))
+
+  real(
+    "an unknown agent, a sub-agent and an unknown model are refused before the model is asked",
+    () =>
+      Effect.gen(function*() {
+        expect((yield* failing("OpenCodeConfigError")(run("Go", { agent: "nope" }))).path).toBe("agent")
+        expect((yield* failing("OpenCodeConfigError")(run("Go", { agent: "explore" }))).path).toBe("agent")
+        expect((yield* failing("OpenCodeSessionError")(run("Go", { model: "fake/nope" }))).kind).toBe("model-not-found")
+        expect(yield* asked).toEqual([])
+      })
+  )
+
+  real(
+    "refuses what OpenCode 2 lacks and what the library does not pass yet, by option and version",
+    (box) =>
+      Effect.gen(function*() {
+        for (
+          const [option, value] of Object.entries({
+            share: true,
+            pure: true,
+            command: "review",
+            attach: "http://127.0.0.1:1",
+            extraArgs: ["--x"],
+            promptVia: "argv" as const
+          })
+        ) {
+          const error = yield* failing("OpenCodeVersionError")(run("Go", { [option]: value }))
+          expect(error.option).toBe(option)
+          expect(error.version).toMatch(/^2\./)
+        }
+        expect(processes(box)).toEqual([])
+      })
+  )
+
+  real("refuses the database of the user", () =>
+    Effect.gen(function*() {
+      expect((yield* failing("OpenCodeConfigError")(run("Go"))).path).toBe("isolation")
+    }), { client: { isolation: "none" } })
+
+  real(
+    "a run without a model is refused: OpenCode would send the prompt to a free one",
+    (box) =>
+      Effect.gen(function*() {
+        const error = yield* failing("OpenCodeConfigError")(Effect.provide(
+          run("Go"),
+          Layer.provide(
+            OpenCode.layer({ binary: opencode2.binary, version: opencode2.version, defaults: { cwd: box.work } }),
+            NodeContext.layer
+          )
+        ))
+        expect(error.path).toBe("model")
+      })
+  )
+
+  real("a stored login that OpenCode 2 does not read is said, with what to do instead", (box) => {
+    write(path.join(box.home, ".local", "share", "opencode", "auth.json"), {
+      anthropic: { type: "api", key: "sk-ant-stored" }
+    })
+    return Effect.gen(function*() {
+      const error = yield* failing("OpenCodeConfigError")(run("Go", { model: "anthropic/claude-sonnet-4-5" }))
+      expect(error.path).toBe("model")
+      expect(error.reason).toContain("extraEnv")
+      expect(error.message).not.toContain("sk-ant-stored")
+    })
+  })
+
+  real("lists the models", () =>
+    Effect.gen(function*() {
+      const opencode = yield* OpenCode.OpenCode
+      expect(yield* opencode.models).toContain("fake/m1")
+    }))
+})

@@ -1,0 +1,289 @@
+import { describe, expect, it } from "@effect/vitest"
+import { OpenCode } from "effect-opencode"
+import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as Deferred from "effect/Deferred"
+import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
+import * as T from "../support/mock.js"
+import * as fake from "./fakeServer.js"
+
+/** A server that listens until it is ended. */
+const serving = Mock.script(Mock.stdout(fake.ready), Mock.never)
+
+const layer = (...scripts: ReadonlyArray<Mock.Script>) =>
+  T.layer(scripts, ({ work }) => ({
+    version: "2.0.14",
+    isolation: "run",
+    leash: false,
+    defaults: { model: "fake/m1", cwd: work, permission: { bash: "deny" } }
+  }))
+
+const tags = (events: ReadonlyArray<{ readonly _tag: string }> | undefined) => events?.map(({ _tag }) => _tag)
+
+const done = (server: fake.FakeServer) => fake.answer(server, "done")
+
+describe("a run by a private server", () => {
+  it.live("passes everything by requests, ends the server and leaves nothing", () => {
+    const server = fake.make({ onPrompt: done })
+    return Effect.gen(function*() {
+      const result = yield* OpenCode.run("Go \"on\"", { title: "Mine" })
+      expect(result).toMatchObject({ answer: "done", cost: 0.25, steps: 1, finishReason: "stop" })
+      expect(result.exitCode).toBeUndefined()
+      const { args, env, signals } = yield* T.only
+      expect(args).toEqual(["serve", "--stdio", "--port", "0", "--hostname", "127.0.0.1", "--print-logs"])
+      expect(signals).toEqual(["SIGTERM"])
+      expect(env["OPENCODE_PASSWORD"]).toMatch(/^[\w-]{43}$/)
+      expect(env["OPENCODE_DB"]).toMatch(/opencode-2\.db$/)
+      expect(env["OPENCODE_PERMISSION"]).toBeUndefined()
+      const { work } = yield* T.Machine
+      expect(fake.of(server, "POST", "/api/session")[0]?.body).toEqual({
+        location: { directory: work },
+        title: "Mine",
+        model: { id: "m1", providerID: "fake" },
+        permissions: [
+          { action: "shell", resource: "*", effect: "deny" },
+          { action: "question", resource: "*", effect: "deny" }
+        ]
+      })
+      expect(fake.of(server, "POST", "/prompt")[0]?.body).toEqual({ text: "Go \"on\"" })
+      expect(fake.of(server, "POST", "/interrupt")).toEqual([])
+      yield* T.expectClean
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  it.live("recovers from a gap in the events by the session's messages", () => {
+    const server = fake.make({
+      onPrompt: (server) => {
+        fake.begin(server)
+        server.cut()
+      },
+      reply: ({ path }) => path.endsWith("/message") ? fake.reply({ data: fake.messages("recovered") }) : undefined
+    })
+    return Effect.gen(function*() {
+      const result = yield* OpenCode.run("Go")
+      expect(result.answer).toBe("recovered")
+      expect(tags(result.events)).toEqual(["StepStart", "Text", "StepFinish"])
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  it.live("an event that cannot be read is recovered from the messages, too", () => {
+    const server = fake.make({
+      onPrompt: (server) => {
+        fake.begin(server)
+        server.send("session.execution.succeeded", { sessionID: 1 })
+      },
+      reply: ({ path }) => path.endsWith("/message") ? fake.reply({ data: fake.messages("recovered") }) : undefined
+    })
+    return Effect.gen(function*() {
+      expect((yield* OpenCode.run("Go")).answer).toBe("recovered")
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  it.live("a session that rests after a gap, without a sign of its end, has not finished", () => {
+    const server = fake.make({
+      onPrompt: (server) => {
+        fake.begin(server)
+        server.cut()
+      },
+      reply: ({ path }) =>
+        path.endsWith("/active")
+          ? fake.reply({ data: {} })
+          : path.endsWith("/message")
+          ? fake.reply({
+            data: [{ id: "msg_1", type: "assistant", content: [], finish: "error", error: { type: "aborted" } }]
+          })
+          : undefined
+    })
+    return Effect.gen(function*() {
+      yield* T.failsWith("OpenCodeIncompleteError")(OpenCode.run("Go"))
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  it.live("a session of another directory is not continued", () => {
+    const server = fake.make({
+      onPrompt: done,
+      reply: ({ method, path }) =>
+        method === "GET" && path === `/api/session/${fake.session}`
+          ? fake.reply({ data: { id: fake.session, location: { directory: "/elsewhere" }, permissions: [] } })
+          : undefined
+    })
+    return Effect.gen(function*() {
+      const { root } = yield* T.Machine
+      const opencode = yield* OpenCode.OpenCode
+      const session = yield* opencode.resume({ sessionId: fake.session, directory: root, cwd: root })
+      const error = yield* T.failsWith("OpenCodeConfigError")(session.run("Go"))
+      expect(error.path).toBe("cwd")
+      expect(fake.of(server, "POST", "/prompt")).toEqual([])
+    }).pipe(Effect.scoped, fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  it.live("a configuration that is dropped ends the run without a prompt", () => {
+    const server = fake.make({ onPrompt: done })
+    const warning =
+      "timestamp=2026-11-30T11:26:40.695Z level=WARN run=1 message=\"configuration normalization diagnostic\" source=OPENCODE_CONFIG_CONTENT path=$.permissions.0 kind=invalid action=\"skipped\" role=server\n"
+    return Effect.gen(function*() {
+      const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("Go"))
+      expect(error.message).toContain("$.permissions.0")
+      expect(fake.of(server, "POST", "/prompt")).toEqual([])
+      yield* T.expectClean
+    }).pipe(
+      fake.provide(server),
+      Effect.provide(layer(Mock.script(Mock.stderr(warning), Mock.stdout(fake.ready), Mock.never)))
+    )
+  })
+
+  it.live("a session without the rules of the run is not prompted", () => {
+    const server = fake.make({
+      onPrompt: done,
+      reply: ({ method, path }) =>
+        method === "POST" && path === "/api/session"
+          ? fake.reply({ data: { id: fake.session, permissions: [] } })
+          : undefined
+    })
+    return Effect.gen(function*() {
+      const error = yield* T.failsWith("OpenCodeServerError")(OpenCode.run("Go"))
+      expect(error.reason).toBe("unexpected-reply")
+      expect(fake.of(server, "POST", "/prompt")).toEqual([])
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  it.live("an unknown agent and a sub-agent are refused", () => {
+    const server = fake.make({ onPrompt: done })
+    return Effect.gen(function*() {
+      for (const agent of ["nope", "general"]) {
+        expect((yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("Go", { agent }))).path).toBe("agent")
+      }
+      expect(fake.of(server, "POST", "/prompt")).toEqual([])
+      yield* T.expectClean
+    }).pipe(fake.provide(server), Effect.provide(layer(serving, serving)))
+  })
+
+  it.live("what a sub-agent asks for is rejected, its question declined, and it gets the rules of the run", () => {
+    const child = "ses_2"
+    const server = fake.make({
+      onPrompt: (server) => {
+        fake.begin(server)
+        server.send("session.created", { sessionID: child, parentID: fake.session, permissions: [] })
+        server.send("permission.asked", { sessionID: child, id: "per_1", action: "read", resources: ["a.env"] })
+        server.send("form.created", { sessionID: child, form: { id: "frm_1", sessionID: child } })
+        server.send("permission.replied", { sessionID: child, requestID: "per_1", reply: "reject" })
+        fake.finish(server, "done")
+      }
+    })
+    return Effect.gen(function*() {
+      const result = yield* OpenCode.run("Go")
+      expect(tags(result.events)).toEqual(["StepStart", "PermissionRejected", "Text", "StepFinish"])
+      const [patch] = fake.of(server, "PATCH", child)
+      expect(patch?.body?.["permissions"]).toContainEqual({ action: "shell", resource: "*", effect: "deny" })
+      expect(fake.of(server, "POST", `${child}/permission/per_1/reply`)[0]?.body).toEqual({ decision: "reject" })
+      expect(fake.of(server, "DELETE", `${child}/form/frm_1`)).toHaveLength(1)
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  it.live("an interruption of the run interrupts the prompt before it ends the server", () =>
+    Effect.gen(function*() {
+      const prompted = yield* Deferred.make<void>()
+      const server = fake.make({
+        onPrompt: (server) => {
+          fake.begin(server)
+          Deferred.unsafeDone(prompted, Effect.void)
+        },
+        onInterrupt: (server) => server.send("session.execution.interrupted", { reason: "user" })
+      })
+      yield* Effect.gen(function*() {
+        const fiber = yield* Effect.fork(OpenCode.run("Go"))
+        yield* Deferred.await(prompted)
+        yield* Fiber.interrupt(fiber)
+        expect(fake.of(server, "POST", "/interrupt")).toHaveLength(1)
+        expect((yield* T.only).signals).toEqual(["SIGTERM"])
+        yield* T.expectClean
+      }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+    }))
+
+  it.live("a server that ends during the run is reported with its exit", () =>
+    Effect.gen(function*() {
+      const died = yield* Deferred.make<void>()
+      const server = fake.make({
+        onPrompt: (server) => {
+          fake.begin(server)
+          Deferred.unsafeDone(died, Effect.void)
+        }
+      })
+      const script = Mock.script(
+        Mock.stdout(fake.ready),
+        Mock.waitFor(Deferred.await(died)),
+        Mock.stderr("out of memory\n"),
+        Mock.exit(7)
+      )
+      yield* Effect.gen(function*() {
+        const error = yield* T.failsWith("OpenCodeProcessError")(OpenCode.run("Go"))
+        expect(error.exitCode).toBe(7)
+        expect(error.partial.stderr).toContain("out of memory")
+      }).pipe(fake.provide(server), Effect.provide(layer(script)))
+    }))
+
+  it.live("a crash of SQLite at the start is followed by another attempt", () => {
+    const server = fake.make({ onPrompt: done })
+    const crash = Mock.script(Mock.stderr("Die(EffectDrizzleQueryError: Failed query: CREATE TABLE\n"), Mock.exit(1))
+    return Effect.gen(function*() {
+      const result = yield* OpenCode.run("Go")
+      expect(result).toMatchObject({ answer: "done", attempts: 2 })
+      yield* T.expectClean
+    }).pipe(fake.provide(server), Effect.provide(layer(crash, serving)))
+  })
+
+  it.live("onStart runs before the prompt is sent", () => {
+    const server = fake.make({ onPrompt: done })
+    return Effect.gen(function*() {
+      const prompts: Array<number> = []
+      const result = yield* OpenCode.run("Go", {
+        runId: "mine",
+        onStart: () => Effect.sync(() => prompts.push(fake.of(server, "POST", "/prompt").length))
+      })
+      expect(result.runId).toBe("mine")
+      expect(prompts).toEqual([0])
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  it.live("what is not supported yet is refused by name and version, and starts nothing", () => {
+    const server = fake.make()
+    return Effect.gen(function*() {
+      const opencode = yield* OpenCode.OpenCode
+      const { root } = yield* T.Machine
+      const conversation = { info: { id: fake.session }, messages: [] }
+      const imported = yield* T.failsWith("OpenCodeVersionError")(
+        opencode.importSession(conversation, { isolation: { directory: root } })
+      )
+      expect(imported).toMatchObject({ option: "importSession", version: "2.0.14" })
+      const command = yield* T.failsWith("OpenCodeVersionError")(OpenCode.run("Go", { command: "review" }))
+      expect(command).toMatchObject({ option: "command", version: "2.0.14" })
+      const own = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("Go", { isolation: "none" }))
+      expect(own.path).toBe("isolation")
+      expect(yield* T.commands).toEqual([])
+    }).pipe(fake.provide(server), Effect.provide(layer()))
+  })
+
+  it.live("the models are those of a list that is complete", () => {
+    const lists = [[], ["free/x"], ["free/x", "fake/m1"], ["free/x", "fake/m1", "other/y"]]
+    const model = (name: string) => ({ providerID: name.split("/")[0], id: name.split("/")[1] })
+    let looks = 0
+    const server = fake.make({
+      reply: ({ path }) =>
+        path === "/api/model"
+          ? fake.reply({ data: lists[Math.min(looks++, lists.length - 1)]!.map(model) })
+          : undefined
+    })
+    return Effect.gen(function*() {
+      const opencode = yield* OpenCode.OpenCode
+      expect(yield* opencode.models).toEqual(["free/x", "fake/m1", "other/y"])
+      yield* T.expectClean
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  it.live("a signal from outside is a cancellation", () => {
+    const server = fake.make()
+    return Effect.gen(function*() {
+      yield* T.failsWith("OpenCodeCancelledError")(OpenCode.run("Go"))
+    }).pipe(fake.provide(server), Effect.provide(layer(Mock.script(Mock.stdout(fake.ready), Mock.exit(130)))))
+  })
+})
