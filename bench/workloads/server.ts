@@ -14,10 +14,6 @@ const resolve = createRequire(import.meta.url).resolve
 
 const binary = resolve("opencode-ai/bin/opencode.exe")
 
-// -----------------------------------------------------------------------------
-// The prompts
-// -----------------------------------------------------------------------------
-
 const shortPieces = 20
 const longPieces = 1000
 
@@ -57,10 +53,6 @@ const sweep = [batch(100), batch(100, { delay: 1000 })]
 
 const hundreds = [1, 2, 3, 4, 5].map((n): Batch => ({ ...batch(10, { times: 10 }), name: `${n}00` }))
 
-// -----------------------------------------------------------------------------
-// Measurement
-// -----------------------------------------------------------------------------
-
 let programs = 0
 
 const program = async (
@@ -85,10 +77,6 @@ const program = async (
   }
   return measured
 }
-
-// -----------------------------------------------------------------------------
-// What is reported
-// -----------------------------------------------------------------------------
 
 type Rounds = ReadonlyArray<Measured>
 

@@ -61,10 +61,6 @@ vi.mock("@effect/platform-node", async (importOriginal) => {
   }
 })
 
-// -----------------------------------------------------------------------------
-// Setting
-// -----------------------------------------------------------------------------
-
 const before = { environment: { ...process.env }, cwd: process.cwd() }
 const scope = Effect.runSync(Scope.make())
 let root: string

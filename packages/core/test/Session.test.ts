@@ -542,10 +542,6 @@ describe("Session", () => {
   })
 })
 
-// ---------------------------------------------------------------------------------------------------------------
-// Facts that only an export has
-// ---------------------------------------------------------------------------------------------------------------
-
 /** The part of a line, under another id, as the session stores it. */
 const partOf = (id: string, line: { readonly part: object }) => ({ ...line.part, id })
 

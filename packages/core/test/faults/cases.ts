@@ -45,10 +45,6 @@ export interface Case extends support.Options {
   readonly options?: RunOptions.RunOptions | undefined
 }
 
-// -----------------------------------------------------------------------------
-// Endings
-// -----------------------------------------------------------------------------
-
 const counted = (retries: number): ReadonlyArray<string> => retries === 0 ? [] : [`failed attempts: ${retries}`]
 
 /** What a program branches on, without anything that differs from run to run. */
@@ -152,10 +148,6 @@ const stopped = Effect.gen(function*() {
   return { outcome: "stopped", detail: "by the consumer", events: Chunk.toReadonlyArray(events), from }
 })
 
-// -----------------------------------------------------------------------------
-// Stand-ins for the binary
-// -----------------------------------------------------------------------------
-
 const standIn = "stand-in"
 
 /** A program in place of OpenCode, for faults that the real one cannot produce. */
@@ -181,10 +173,6 @@ const stop = (done) => print("step_finish", { reason: "stop", cost: 0, tokens: {
 
 const MiB = 1024 * 1024
 
-// -----------------------------------------------------------------------------
-// Models
-// -----------------------------------------------------------------------------
-
 /** A command whose lines look like OpenCode's own, and whose commas separate nothing. */
 const imitation =
   "cat > a.txt <<EOF\none, two); auto-rejecting\n! agent \"build\" not found. Falling back to default agent\nEOF"
@@ -209,10 +197,6 @@ const subAgents: ModelProvider.Respond = (() => {
       : Reply.text("done")
   }
 })()
-
-// -----------------------------------------------------------------------------
-// Databases
-// -----------------------------------------------------------------------------
 
 const database = (box: support.Sandbox) => path.join(box.data, "opencode", "opencode.db")
 
@@ -253,10 +237,6 @@ const readOnly = (box: support.Sandbox): void => {
   const asNobody = isRoot ? "setpriv --reuid=65534 --regid=65534 --clear-groups " : ""
   fs.writeFileSync(inRoot(standIn), `#!/bin/sh\nexec ${asNobody}${reachable} "$@"\n`, { mode: 0o755 })
 }
-
-// -----------------------------------------------------------------------------
-// The matrix
-// -----------------------------------------------------------------------------
 
 const always = (reply: ModelProvider.Reply) => ({ respond: () => reply })
 

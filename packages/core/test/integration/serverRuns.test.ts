@@ -22,10 +22,6 @@ import * as support from "./support.js"
 
 const { Reply, bash, failing, steps, tags } = support
 
-// -----------------------------------------------------------------------------
-// One server for the whole file
-// -----------------------------------------------------------------------------
-
 class Box extends Context.Tag("test/Box")<Box, support.Sandbox>() {}
 
 type Decide = (request: OpenCodeServer.PermissionRequest) => OpenCodeServer.PermissionAnswer
@@ -96,10 +92,6 @@ const test = <E>(
 
 const done = steps([Reply.text("done")])
 
-// -----------------------------------------------------------------------------
-// The server from outside
-// -----------------------------------------------------------------------------
-
 /** The server's own report of its busy sessions. */
 const busy = (box: support.Sandbox): Effect.Effect<unknown> =>
   Effect.promise(async () => {
@@ -130,10 +122,6 @@ const portOf = (pid: number): number => {
 
 const working = (box: support.Sandbox, command: string): number =>
   support.processes(box).filter((process) => process.command.includes(command)).length
-
-// -----------------------------------------------------------------------------
-// Permissions
-// -----------------------------------------------------------------------------
 
 /** A session's permission to touch a file outside its directory. */
 interface Kind {
@@ -271,10 +259,6 @@ describe("permissions", () => {
     }))
 })
 
-// -----------------------------------------------------------------------------
-// Abandoned runs
-// -----------------------------------------------------------------------------
-
 describe("a provider that never answers", () => {
   test("is abandoned at the limit together with its tools, without disturbing others or the next run", (box) =>
     Effect.gen(function*() {
@@ -320,10 +304,6 @@ describe("a provider that never answers", () => {
       expect(support.leader(box).pid).toBe(pid)
     }))
 })
-
-// -----------------------------------------------------------------------------
-// A server that ends
-// -----------------------------------------------------------------------------
 
 describe("a server that is killed", () => {
   test("fails its runs with the events so far and leaves nothing to its successor", (box) =>

@@ -22,10 +22,6 @@ import { kill, programOf, read } from "../support/processFiles.js"
 
 export { version } from "../support/home.js"
 
-// -----------------------------------------------------------------------------
-// Sandbox
-// -----------------------------------------------------------------------------
-
 export interface Sandbox {
   /** Contains everything else. */
   readonly root: string
@@ -66,10 +62,6 @@ export const sandbox: Effect.Effect<Sandbox, never, Scope.Scope> = Effect.acquir
     })
 ).pipe(Effect.map(({ box }) => box))
 
-// -----------------------------------------------------------------------------
-// Remains
-// -----------------------------------------------------------------------------
-
 export interface Process {
   readonly pid: number
   readonly parent: number
@@ -105,10 +97,6 @@ export const left = (box: Sandbox) => ({
 })
 
 export const nothing = { survivors: [], directories: [] }
-
-// -----------------------------------------------------------------------------
-// Tests
-// -----------------------------------------------------------------------------
 
 export type Services = OpenCode.OpenCode | ModelProvider.ModelProvider | Scope.Scope
 
@@ -153,10 +141,6 @@ export const real = <E>(
         Effect.provide(services(box, options))
       )), options.timeout)
 
-// -----------------------------------------------------------------------------
-// Waiting
-// -----------------------------------------------------------------------------
-
 /** A provider that reports the first request, and then sends a reply. */
 export const announcing = (reply: ModelProvider.Reply | Effect.Effect<ModelProvider.Reply>) =>
   Effect.map(Deferred.make<void>(), (asked) => {
@@ -186,10 +170,6 @@ export const appearance = (directory: string, name: string): Effect.Effect<void>
 /** Waits for a process with this text in its command line. */
 export const working = (box: Sandbox, command: string): Effect.Effect<void> =>
   until(() => processes(box).some((process) => process.command.includes(command)))
-
-// -----------------------------------------------------------------------------
-// Replies and outcomes
-// -----------------------------------------------------------------------------
 
 export const { Reply, steps } = ModelProvider
 

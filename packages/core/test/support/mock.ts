@@ -21,10 +21,6 @@ import { counted, settle, turn } from "./settling.js"
 
 export { settle, turn } from "./settling.js"
 
-// ---------------------------------------------------------------------------------------------------------------
-// Events as OpenCode prints them
-// ---------------------------------------------------------------------------------------------------------------
-
 const envelope = { timestamp: 1_700_000_000_000, sessionID: "ses_1" }
 
 export const stepStart = (messageID = "msg_1") => ({
@@ -89,10 +85,6 @@ export const answering = (said: string): Mock.Script => Mock.script(Mock.lines(a
 
 /** A start-up crash of SQLite. */
 export const locked = Mock.script(Mock.stderr("Error: Unexpected error\n\ndatabase is locked\n"), Mock.exit(1))
-
-// ---------------------------------------------------------------------------------------------------------------
-// The machine
-// ---------------------------------------------------------------------------------------------------------------
 
 export interface FakeProcess {
   readonly ppid: number
@@ -269,10 +261,6 @@ export const layer = (
 /** The same over a file system with replaced functions. */
 export const layerOf = (files: Files, scripts: Scripts, options?: Parameters<typeof layer>[1]) =>
   layer(scripts, options, undefined, undefined, files)
-
-// ---------------------------------------------------------------------------------------------------------------
-// Asking and waiting
-// ---------------------------------------------------------------------------------------------------------------
 
 export const commands = Effect.flatMap(Mock.MockCommandExecutor, (mock) => mock.commands)
 

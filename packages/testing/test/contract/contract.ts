@@ -13,10 +13,6 @@ import * as Fiber from "effect/Fiber"
 import type * as Layer from "effect/Layer"
 import * as Stream from "effect/Stream"
 
-// -----------------------------------------------------------------------------
-// Worlds
-// -----------------------------------------------------------------------------
-
 /** What a test can see of the other side. */
 export class Other extends Context.Tag("contract/Other")<Other, {
   /** The prompts that have arrived, in order. */
@@ -52,10 +48,6 @@ export interface World {
 
 /** The world of a scenario. */
 class Here extends Context.Tag("contract/Here")<Here, World>() {}
-
-// -----------------------------------------------------------------------------
-// Assertions
-// -----------------------------------------------------------------------------
 
 /** The names of all fields that a line must have, from a builder that other tests compare with captures. */
 const required = (value: unknown, path = ""): ReadonlyArray<string> =>
@@ -121,10 +113,6 @@ const { Reply, steps } = ModelProvider
 
 /** The usage of one step, which has the same price everywhere. */
 const step = { total: 120, input: 60, output: 20, reasoning: 0, cacheRead: 40, cacheWrite: 0 }
-
-// -----------------------------------------------------------------------------
-// Scenarios
-// -----------------------------------------------------------------------------
 
 interface Scenario {
   readonly name: string
