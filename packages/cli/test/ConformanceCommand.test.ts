@@ -124,6 +124,7 @@ describe("conformance", () => {
       expect(unknown.stderr).toMatch(/^error: --only: there is no fact "nonesuch"\.\nhint: subjects are agent, /)
       const other = yield* conformance(Mock.layer(() => Mock.script(Mock.stdout("2.0.14\n"), Mock.exit(0))))
       expect(other).toMatchObject({ code: 3, stdout: "" })
+      expect(other.stderr).toContain("OpenCode 2.0.14 can be checked yet")
     }))
 
   it.live("puts no path of the machine into its report", () =>
