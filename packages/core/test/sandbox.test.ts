@@ -11,7 +11,6 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { fileURLToPath } from "node:url"
 import * as hiddenPaths from "../src/internal/launch/hiddenPaths.js"
 import * as logins from "../src/internal/launch/logins.js"
 import * as sandboxes from "../src/internal/launch/sandbox.js"
@@ -19,9 +18,7 @@ import * as leash from "../src/internal/process/leash.js"
 import * as program from "../src/internal/process/program.js"
 import * as table from "../src/internal/process/table.js"
 import * as orphanedServers from "../src/internal/transport/server/orphanedServers.js"
-
-/** Not in a directory for temporary files, which a sandbox replaces. */
-const parent = fileURLToPath(new URL("../node_modules/", import.meta.url))
+import { lasting } from "./support/lasting.js"
 
 interface Place {
   readonly root: string
@@ -32,7 +29,7 @@ interface Place {
 
 const place = Effect.acquireRelease(
   Effect.sync((): Place => {
-    const root = fs.realpathSync(fs.mkdtempSync(path.join(parent, ".sandbox-")))
+    const root = fs.realpathSync(fs.mkdtempSync(path.join(lasting, ".sandbox-")))
     const [home, work, temporary] = ["home", "work", "tmp"].map((name) => path.join(root, name))
     for (const directory of [home!, work!, path.join(temporary!, ".data", "opencode")]) {
       fs.mkdirSync(directory, { recursive: true })

@@ -5,6 +5,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as fs from "node:fs"
 import * as path from "node:path"
@@ -285,4 +286,54 @@ describe.skipIf(opencode2.binary === undefined)(`OpenCode 2${opencode2.why}`, ()
       const opencode = yield* OpenCode.OpenCode
       expect(yield* opencode.models).toContain("fake/m1")
     }))
+
+  real(
+    "answers by a schema, and corrects an answer that does not decode in the same session",
+    () =>
+      Effect.gen(function*() {
+        const { result, value } = yield* OpenCode.runSchema(Schema.Struct({ count: Schema.Int }), "How many?")
+        expect(value).toEqual({ count: 3 })
+        expect(result.steps).toBe(2)
+        const requests = yield* asked
+        expect(requests).toHaveLength(2)
+        expect(requests[1]?.messages.some(({ text }) => text.includes("How many?"))).toBe(true)
+      }),
+    {
+      respond: ({ messages }) =>
+        Reply.text(messages.some(({ role }) => role === "assistant") ? "{\"count\": 3}" : "{\"count\": \"three\"}")
+    }
+  )
+
+  real("ends a run that crosses its budget, and does not ask for more", () =>
+    Effect.gen(function*() {
+      const error = yield* failing("OpenCodeBudgetError")(run("Go", { budget: { toolCalls: 1 } }))
+      expect([error.limit, error.max, error.reached]).toEqual(["toolCalls", 1, 2])
+    }), { respond: () => shell("true") })
+
+  real(
+    "continues a conversation of a kept directory in another layer",
+    (box) =>
+      Effect.gen(function*() {
+        const isolation = { directory: path.join(box.root, "kept") }
+        const first = yield* run("one", { isolation })
+        const continued = yield* Effect.scoped(Effect.gen(function*() {
+          const session = yield* OpenCode.resume({
+            sessionId: first.sessionId,
+            cwd: box.work,
+            directory: isolation.directory
+          })
+          return yield* session.run("two")
+        }))
+        expect(continued.sessionId).toBe(first.sessionId)
+        const last = (yield* asked).at(-1)
+        expect(last?.messages.filter(({ role }) => role === "assistant").map(({ text }) => text)).toEqual(["done"])
+      })
+  )
+
+  real("starts several at once, each with its own answer", () =>
+    Effect.gen(function*() {
+      const prompts = ["a", "b", "c", "d"]
+      const results = yield* Effect.forEach(prompts, (prompt) => run(prompt), { concurrency: "unbounded" })
+      expect(results.map(({ answer }) => answer)).toEqual(prompts.map((prompt) => `answer to ${prompt}`))
+    }), { respond: (request) => Reply.text(`answer to ${request.prompt.trim()}`) })
 })

@@ -19,6 +19,7 @@ import * as net from "node:net"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { bundle } from "../support/bundle.js"
+import { lasting } from "../support/lasting.js"
 import * as support from "./support.js"
 
 const { Reply, bash, steps } = support
@@ -31,13 +32,10 @@ const loud = (what: string, reason: string) =>
 if (missing !== undefined) loud("THE TESTS OF THE SANDBOX", missing)
 else if (missingForNetwork !== undefined) loud("THE TESTS OF THE SANDBOX'S NETWORK", missingForNetwork)
 
-/** Not in a directory for temporary files. */
-const parent = fileURLToPath(new URL("../../node_modules/", import.meta.url))
-
 const made: Array<string> = []
 
 const outsideOf = (): string => {
-  const directory = fs.realpathSync(fs.mkdtempSync(path.join(parent, ".outside-")))
+  const directory = fs.realpathSync(fs.mkdtempSync(path.join(lasting, ".outside-")))
   made.push(directory)
   return directory
 }
