@@ -133,6 +133,9 @@ libc.syscall(165, b"none", b"${outside}", b"tmpfs", 0, None) == 0 and print("mou
 print("the end")
 `
 
+/** A file that the agent may write, in a directory that every sandbox has for itself. */
+const own = ({ outside }: Scene): string => `/tmp/own${path.basename(outside)}`
+
 const tool = (name: string, input: unknown) => Reply.toolCalls([{ name, arguments: input }])
 
 const attempts = (scene: Scene): ReadonlyArray<ModelProvider.Reply> => [
@@ -149,7 +152,7 @@ const attempts = (scene: Scene): ReadonlyArray<ModelProvider.Reply> => [
   tool("read", { filePath: path.join(scene.work, "key") }),
   tool("read", { filePath: path.join(scene.home, ".netrc") }),
   tool("edit", { filePath: path.join(scene.work, "inside"), oldString: "alpha", newString: "beta" }),
-  bash(`echo x > ${scene.work}/by-shell && echo x > /tmp/own && echo inside works`),
+  bash(`echo x > ${scene.work}/by-shell && echo x > ${own(scene)} && echo inside works`),
   Reply.text("done")
 ]
 
@@ -178,7 +181,7 @@ const trying = (box: support.Sandbox) => {
       expect(tree(place.home).filter(isKept)).toEqual(before[1])
       expect(fs.readFileSync(path.join(place.work, "inside"), "utf8")).toBe("beta")
       expect(fs.existsSync(path.join(place.work, "by-shell"))).toBe(true)
-      expect(fs.existsSync("/tmp/own")).toBe(false)
+      expect(fs.existsSync(own(place))).toBe(false)
     }
   }
 }
