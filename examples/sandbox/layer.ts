@@ -7,7 +7,7 @@ const OpenCodeLive = OpenCode.layer({
   sandbox: {
     write: ["~/.cache/go-build"],
     hide: ["~/notes"],
-    network: { allow: ["registry.npmjs.org"] }
+    network: { allow: ["api.github.com"] }
   },
   defaults: { model: "anthropic/claude-sonnet-4-5" }
 }).pipe(Layer.provide(NodeContext.layer))

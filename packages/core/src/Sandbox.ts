@@ -9,7 +9,7 @@
  * import { Layer } from "effect"
  *
  * export const OpenCodeLive = OpenCode.layer({
- *   sandbox: { write: ["~/.cache/go-build"], network: { allow: ["registry.npmjs.org"] } }
+ *   sandbox: { write: ["~/.cache/go-build"], network: { allow: ["api.github.com"] } }
  * }).pipe(Layer.provide(NodeContext.layer))
  * ```
  *

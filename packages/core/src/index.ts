@@ -209,7 +209,7 @@ export * as RunResult from "./RunResult.js"
  * import { Layer } from "effect"
  *
  * export const OpenCodeLive = OpenCode.layer({
- *   sandbox: { write: ["~/.cache/go-build"], network: { allow: ["registry.npmjs.org"] } }
+ *   sandbox: { write: ["~/.cache/go-build"], network: { allow: ["api.github.com"] } }
  * }).pipe(Layer.provide(NodeContext.layer))
  * ```
  *
