@@ -5,8 +5,8 @@
  * an unknown type becomes an {@link Unknown}. A known event is read field by field: a field with an unexpected form is
  * left out, and named in `unread` if the library needs it. Numbers may be written as strings. An event is also found on
  * a line with other text. {@link PermissionRejected} and {@link ProviderRetry} are made from OpenCode's stderr, and a
- * {@link Diagnostic} stands for a line that is not a JSON object. {@link TextDelta} and {@link PermissionAsked} come
- * from a server only (`OpenCodeServer`).
+ * {@link Diagnostic} stands for a line that is not a JSON object. {@link PermissionAsked} comes from a
+ * server only (`OpenCodeServer`), {@link TextDelta} from a server and from OpenCode 2.
  *
  * Shapes as printed by OpenCode 1.14.34 to 1.18.33.
  *
