@@ -310,7 +310,11 @@ export const make = (
     const base = yield* launcher.make(given, isolation)
     const assumed = given.version === undefined ? undefined : Version.parse(given.version)
     const askVersion = assumed === undefined
-      ? probe(query.make(base, ["--version"]), base.binary)
+      // The version needs no data, and a sandbox refuses OpenCode's own directory.
+      ? probe(
+        query.make(base.sandboxing === undefined ? base : { ...base, isolation: "run" }, ["--version"]),
+        base.binary
+      )
       : Effect.flatMap(base.binary, (binary) => supported(binary, assumed))
     return service.make({
       fileSystem: base.fileSystem,

@@ -335,7 +335,7 @@ export const make = (
         refuseLive: (runId) => liveRuns.refuse(base, runId),
         introduce: (pid) =>
           pid === undefined ? Effect.succeed(unknown) : processList.introduce(base, pid, base.leash.program),
-        problem: (options) => sandboxes.problem({ ...base, isolation: absolute(isolation) }, options),
+        problem: (options, isolation) => sandboxes.problem({ ...base, isolation }, options),
         // The server's tools see its password in their environment.
         secrets: (options) =>
           Effect.map(

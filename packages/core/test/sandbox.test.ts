@@ -73,7 +73,8 @@ const task = ({ home, temporary, work }: Place): sandboxes.Task => ({
   },
   work,
   files: [],
-  config: {}
+  config: {},
+  isolation: "run"
 })
 
 /** How a path is mounted: the option of bubblewrap, and what is there if not the path itself. */
@@ -202,6 +203,12 @@ describe("the mounts of a sandbox", () => {
       assert.match(yield* reason({ write: ["~other/x"] }, task(box)), /is not expanded/)
       assert.match(yield* reason({ write: ["/usr/bin"] }, task(box)), /could replace \/usr\/bin\/bwrap/)
       assert.match(yield* reason({}, { ...task(box), cwd: "/", work: "/" }), /^cwd: /)
+    }))
+
+  it.scoped("are refused for the data directory of OpenCode itself, wherever the process is started", () =>
+    Effect.gen(function*() {
+      const box = yield* place
+      assert.match(yield* reason({}, { ...task(box), isolation: "none" }), /^isolation: with "none" the tools/)
     }))
 
   it.scoped("let a process without a working directory write its own data only", () =>
@@ -422,6 +429,10 @@ describe("the option", () => {
           )
         )
       assert.strictEqual(yield* path({ isolation: "none" }), "isolation")
+      const models = OpenCode.make({ binary: "/bin/sh", version: "1.18.33", sandbox: {}, isolation: "none" }).pipe(
+        Effect.flatMap((service) => Effect.flip(service.models))
+      )
+      assert.strictEqual((yield* models).message.includes("isolation"), true)
       assert.strictEqual(yield* path({ defaults: { attach: "http://127.0.0.1:1" } }), "attach")
       const without = yield* FileSystem.FileSystem
       assert.strictEqual(

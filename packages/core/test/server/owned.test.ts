@@ -313,6 +313,15 @@ describe("a layer with servers of its own", () => {
       assert.strictEqual((yield* Transcript.read(transcript)).directory, isolation.directory)
     }).pipe(Effect.provide(owned([F.answering("done")], {}))))
 
+  it.effect("starts no sandboxed server for a run in OpenCode's own data directory", () =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.fork(Effect.flip(OpenCode.run("x", { isolation: "none" })))
+      yield* seconds(fiber, 60)
+      const error = yield* Fiber.join(fiber)
+      assert.strictEqual(error._tag === "OpenCodeConfigError" ? error.path : error._tag, "isolation")
+      assert.deepStrictEqual(yield* T.commands, [])
+    }).pipe(Effect.provide(owned([F.answering("done")], { sandbox: {} }))))
+
   it.effect("tells onStart of the server's process before a session is made", () =>
     Effect.gen(function*() {
       const told = yield* Deferred.make<RunOptions.Started>()

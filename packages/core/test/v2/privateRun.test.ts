@@ -232,16 +232,16 @@ describe("a run by a private server", () => {
     }).pipe(fake.provide(server), Effect.provide(layer(crash, serving)))
   })
 
-  it.live("onStart runs before the prompt is sent", () => {
+  it.live("onStart runs before anything is asked of the server", () => {
     const server = fake.make({ onPrompt: done })
     return Effect.gen(function*() {
-      const prompts: Array<number> = []
+      const asked: Array<number> = []
       const result = yield* OpenCode.run("Go", {
         runId: "mine",
-        onStart: () => Effect.sync(() => prompts.push(fake.of(server, "POST", "/prompt").length))
+        onStart: () => Effect.sync(() => asked.push(server.asked.length))
       })
       expect(result.runId).toBe("mine")
-      expect(prompts).toEqual([0])
+      expect(asked).toEqual([0])
     }).pipe(fake.provide(server), Effect.provide(layer(serving)))
   })
 
@@ -261,6 +261,21 @@ describe("a run by a private server", () => {
       expect(own.path).toBe("isolation")
       expect(yield* T.commands).toEqual([])
     }).pipe(fake.provide(server), Effect.provide(layer()))
+  })
+
+  it.live("no server is started outside of a sandbox that the layer has, for runs or for models", () => {
+    const server = fake.make()
+    return Effect.gen(function*() {
+      const opencode = yield* OpenCode.OpenCode
+      const failures = yield* Effect.all([Effect.flip(OpenCode.run("Go")), Effect.flip(opencode.models)])
+      expect(failures.map((error) => error._tag === "OpenCodeVersionError" ? error.option : error._tag)).toEqual([
+        "sandbox",
+        "sandbox"
+      ])
+    }).pipe(
+      fake.provide(server),
+      Effect.provide(T.layer([], { version: "2.0.14", sandbox: {}, defaults: { model: "fake/m1" } }))
+    )
   })
 
   it.live("the models are those of a list that is complete", () => {

@@ -63,7 +63,8 @@ export const make = (
       env,
       work: undefined,
       files: [],
-      config: client.defaults
+      config: client.defaults,
+      isolation: client.isolation
     })
     // The file is opened outside, because a sandbox may hide it.
     const wrap: Wrap = (program, cwd) => {

@@ -4,6 +4,7 @@ import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import * as HostEnvironment from "../../HostEnvironment.js"
+import type { Isolation } from "../../Isolation.js"
 import { OpenCodeConfigError } from "../../OpenCodeError.js"
 import type { RunConfig } from "../../RunConfig.js"
 import type { Sandbox } from "../../Sandbox.js"
@@ -35,6 +36,14 @@ export interface Task {
   readonly files: ReadonlyArray<string>
   /** What its provider and its MCP servers are found by. */
   readonly config: RunConfig
+  /** Where it keeps its data. */
+  readonly isolation: Isolation
+}
+
+const ownData: Problem = {
+  path: "isolation",
+  reason: "with \"none\" the tools of a sandbox could change the logins and the programs that OpenCode keeps for " +
+    "everybody; set it to \"run\" or to a directory"
 }
 
 /** What a run cannot have in a sandbox. */
@@ -46,13 +55,7 @@ export const problem = (
   if (options.attach !== undefined) {
     return Option.some({ path: "attach", reason: "the tools run in the server, outside of the layer's `sandbox`" })
   }
-  return client.isolation === "none"
-    ? Option.some({
-      path: "isolation",
-      reason: "with \"none\" the tools of a sandbox could change the logins and the programs that OpenCode keeps for " +
-        "everybody; set it to \"run\" or to a directory"
-    })
-    : Option.none()
+  return client.isolation === "none" ? Option.some(ownData) : Option.none()
 }
 
 const refused = (path: string, reason: string) => new OpenCodeConfigError({ path: `sandbox.${path}`, reason })
@@ -359,6 +362,7 @@ export const wrap = (
   Effect.gen(function*() {
     const { sandboxing } = client
     if (sandboxing === undefined) return yield* client.wrap
+    if (task.isolation === "none") return yield* new OpenCodeConfigError(ownData)
     const { sandbox } = sandboxing
     const { network = "all" } = sandbox
     const tools = yield* sandboxing.tools

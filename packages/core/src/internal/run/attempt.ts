@@ -136,15 +136,17 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
         yield* Scope.extend(pass.started, scope)
         if (onStart === undefined) return
         watchdog.reading(false)
-        yield* onStart({
-          runId: plan.runId,
-          attempt: context.number,
-          cwd: plan.cwd,
-          directory: prepared.directory,
-          temporary: prepared.temporary,
-          ...(yield* started)
-        })
-        watchdog.reading(true)
+        yield* Effect.ensuring(
+          onStart({
+            runId: plan.runId,
+            attempt: context.number,
+            cwd: plan.cwd,
+            directory: prepared.directory,
+            temporary: prepared.temporary,
+            ...(yield* started)
+          }),
+          Effect.sync(() => watchdog.reading(true))
+        )
       })
     const start = prepared.start({
       state,

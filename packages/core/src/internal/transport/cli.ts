@@ -170,7 +170,8 @@ const prepare = (
       env: started.env,
       work: path.resolve(plan.cwd, plan.options.dir ?? "."),
       files: plan.options.files ?? [],
-      config: plan.options
+      config: plan.options,
+      isolation: client.isolation
     })
     return {
       dialect,

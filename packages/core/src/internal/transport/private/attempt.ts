@@ -166,6 +166,11 @@ export const start = (
     let aborting: Fiber.Fiber<void> | undefined
 
     const converse = Effect.gen(function*() {
+      // Before anything is asked of the server: a session that is continued would be changed already.
+      yield* Effect.mapError(
+        options.introduce(sink, child.pid),
+        (error): verdicts.Exit => ({ _tag: "Refused", error })
+      )
       const url = yield* child.url
       const requests = request.make({
         client: options.httpClient,
@@ -203,10 +208,6 @@ export const start = (
       const session = yield* open(options, requests, agent)
       sink.state.inSession(session.id)
       const subscription = yield* hub.subscribe(session.id)
-      yield* Effect.mapError(
-        options.introduce(sink, child.pid),
-        (error): verdicts.Exit => ({ _tag: "Refused", error })
-      )
       const path = child.dropped()
       if (path !== undefined) return yield* Effect.fail(dropped(path))
       if (isClosing) return yield* Effect.interrupt

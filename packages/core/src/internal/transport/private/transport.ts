@@ -14,6 +14,7 @@ import * as environment from "../../launch/environment.js"
 import type { Launcher, Release } from "../../launch/launcher.js"
 import * as check from "../../opencode/check.js"
 import type { File, PrivateServer } from "../../opencode/privateServer.js"
+import * as redact from "../../opencode/redact.js"
 import { variableNames } from "../../opencode/variables.js"
 import * as marks from "../../process/marks.js"
 import * as programs from "../../process/program.js"
@@ -228,12 +229,15 @@ export const models = (
   found: Binary
 ): Effect.Effect<ReadonlyArray<string>, QueryError> =>
   Effect.scoped(Effect.gen(function*() {
+    yield* uncontained(client, found)
     yield* privateOnly(client)
     const { defaults } = client
     const cwd = client.path.resolve(defaults.cwd ?? ".")
     const around = yield* environmentOf(client, found, server, defaults, cwd)
     const password = yield* credentials.password
-    const stderr = tail.ofLines(16 * 1024, (line) => line)
+    const secrets = yield* environment.secrets(client, defaults, client.isolation)
+    const redactor = redact.make([...secrets, Redacted.value(password)])
+    const stderr = tail.ofLines(16 * 1024, redactor.lines())
     const child = yield* processes.start(client, found.dialect, server, {
       binary: found.binary,
       cwd,
@@ -247,7 +251,7 @@ export const models = (
         url: yield* child.url,
         username: server.username,
         password,
-        redact: (text) => text
+        redact: redactor.text
       })
       const named = server.model(defaults)
       return yield* catalogs.read(

@@ -43,8 +43,8 @@ export interface Services {
   /** True if the server sees our files. */
   readonly isLocal: boolean
   readonly rules: rules.Options
-  /** The first of a run's options that the server does not support. */
-  readonly problem: (options: RunOptions) => Option.Option<Problem>
+  /** The first of a run's options that the server does not support with this isolation. */
+  readonly problem: (options: RunOptions, isolation: Isolation) => Option.Option<Problem>
   readonly secrets: (options: RunOptions) => Effect.Effect<ReadonlyArray<string>>
   /** Fails if a process of this machine belongs to a run with this id. */
   readonly refuseLive: (runId: string) => Effect.Effect<void, OpenCodeConfigError>
@@ -326,7 +326,7 @@ export const make = (services: Services): Transport => ({
   problem: (options) =>
     Option.firstSomeOf([
       serverKey.refused(options),
-      services.problem(options),
+      services.problem(options, isolationOf(services, options)),
       homeProblem(services, options),
       Either.getLeft(rules.make(options.permission, services.rules))
     ]),

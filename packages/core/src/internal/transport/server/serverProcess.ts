@@ -134,7 +134,8 @@ export const start = (
       env: invocation.env,
       work: spec.cwd,
       files: [],
-      config: spec.config
+      config: spec.config,
+      isolation: spec.isolation
     })
     const secrets = yield* environment.secrets(services, spec.config, spec.isolation)
     const redactor = redact.make([...secrets, Redacted.value(password)])
