@@ -209,6 +209,14 @@ describe("the mounts of a sandbox", () => {
     Effect.gen(function*() {
       const box = yield* place
       assert.match(yield* reason({}, { ...task(box), isolation: "none" }), /^isolation: with "none" the tools/)
+      const directory = path.join(box.home, ".local", "share")
+      fs.mkdirSync(path.join(directory, "opencode"), { recursive: true })
+      const named = { ...task(box), isolation: { directory } }
+      const env = { ...named.env, XDG_DATA_HOME: directory }
+      assert.match(
+        yield* reason({}, { ...named, env, config: { extraEnv: { HOME: box.home } } }),
+        /^isolation: .* is OpenCode's own data/
+      )
     }))
 
   it.scoped("let a process without a working directory write its own data only", () =>

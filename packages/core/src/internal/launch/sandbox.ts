@@ -338,9 +338,19 @@ const loginsOf = (
     )
     const data = task.env[variableNames.dataHome]!
     if (home === undefined) return []
+    const own = path.resolve(task.cwd, home)
+    const real = yield* realOf(client, own)
+    if (real !== undefined && real === (yield* realOf(client, data))) {
+      return yield* new OpenCodeConfigError({
+        path: "isolation",
+        reason:
+          `${own} is OpenCode's own data directory, whose logins and programs the tools of a sandbox could change; ` +
+          "name another one"
+      })
+    }
     const copies = yield* logins.copied(
       client,
-      path.join(path.resolve(task.cwd, home), "opencode"),
+      path.join(own, "opencode"),
       path.join(data, "opencode"),
       path.join(control, "logins")
     ).pipe(
