@@ -2,21 +2,18 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import type { OpenCodeSpawnError } from "../../../OpenCodeError.js"
 import type { Launcher } from "../../launch/launcher.js"
 import type { Dialect } from "../../opencode/dialect.js"
 import type { PrivateServer } from "../../opencode/privateServer.js"
 import type * as verdicts from "../../opencode/verdict.js"
 import * as drain from "../../process/drain.js"
+import * as readLines from "../../process/readLines.js"
 import * as spawn from "../../process/spawn.js"
 import type { Sink } from "../../run/transport.js"
 import * as ansi from "../../util/ansi.js"
 import * as limits from "../../util/limits.js"
-import * as lineSplitter from "../../util/lines.js"
-
-/** In bytes. OpenCode does not print longer lines. */
-const maxLine = 1024 * 1024
+import type * as lineSplitter from "../../util/lines.js"
 
 /** OpenCode's code when a signal has ended it (2.0.14). */
 const signalled = 130
@@ -91,8 +88,8 @@ export const start = (
       Deferred.unsafeDone(refused, Effect.succeed(path))
     }
     const pumps = [
-      yield* Effect.forkIn(read(running.stdout, onStdout, sink.watchdog.read), scope),
-      yield* Effect.forkIn(read(running.stderr, onStderr, sink.watchdog.read), scope)
+      yield* Effect.forkIn(readLines.toEnd(running.stdout, onStdout, sink.watchdog.read), scope),
+      yield* Effect.forkIn(readLines.toEnd(running.stderr, onStderr, sink.watchdog.read), scope)
     ]
     return {
       pid: running.pid,
@@ -112,25 +109,4 @@ export const start = (
           return { survivors, ownStderr: facts.own() }
         })
     }
-  })
-
-/** Passes the lines of a pipe to a consumer, to its end, because a full pipe would block the process. */
-const read = <E>(
-  pipe: Stream.Stream<Uint8Array, E>,
-  onLine: (line: lineSplitter.Line) => void,
-  onChunk: () => void
-): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    const lines = lineSplitter.make(maxLine)
-    const consume = (found: ReadonlyArray<lineSplitter.Line>): void => {
-      for (const line of found) onLine(line)
-    }
-    return Stream.runForEachChunk(pipe, (chunk) =>
-      Effect.sync(() => {
-        onChunk()
-        for (const bytes of chunk) consume(lines.push(bytes))
-      })).pipe(
-        Effect.ignore,
-        Effect.ensuring(Effect.sync(() => consume(lines.flush())))
-      )
   })

@@ -15,7 +15,7 @@ import type { Launcher, Release } from "../../launch/launcher.js"
 import * as check from "../../opencode/check.js"
 import type { File, PrivateServer } from "../../opencode/privateServer.js"
 import * as redact from "../../opencode/redact.js"
-import { variableNames } from "../../opencode/variables.js"
+import { revealed, variableNames } from "../../opencode/variables.js"
 import * as marks from "../../process/marks.js"
 import * as programs from "../../process/program.js"
 import * as table from "../../process/table.js"
@@ -146,7 +146,7 @@ export const prepare = (
     const { dialect } = found
     const { options } = plan
     const home = yield* directories.home
-    const rules = server.rules(options, options.extraEnv === undefined ? home : homeOf(options) ?? home)
+    const rules = server.rules(options, revealed(options.extraEnv ?? {})["HOME"] ?? home)
     if (Either.isLeft(rules)) return yield* new OpenCodeConfigError(Either.getOrThrow(Either.flip(rules)))
     const around = yield* environmentOf(client, found, server, options, plan.cwd)
     const env = { ...around.env, ...(yield* marks.variables(table.variable, plan.runId)) }
@@ -193,11 +193,6 @@ export const prepare = (
       })
     }
   })
-
-const homeOf = ({ extraEnv }: RunOptions): string | undefined => {
-  const home = extraEnv?.["HOME"]
-  return typeof home === "string" ? home : home === undefined ? undefined : Redacted.value(home)
-}
 
 /** Reads a session by the binary. */
 export const conversation = (

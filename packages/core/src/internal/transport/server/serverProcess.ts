@@ -6,7 +6,6 @@ import * as Option from "effect/Option"
 import * as Random from "effect/Random"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
-import * as Stream from "effect/Stream"
 import type { Isolation } from "../../../Isolation.js"
 import { OpenCodeConfigError, OpenCodeServerError } from "../../../OpenCodeError.js"
 import type { OpenCodeSpawnError } from "../../../OpenCodeError.js"
@@ -18,15 +17,17 @@ import * as check from "../../opencode/check.js"
 import * as dialects from "../../opencode/dialects.js"
 import * as redact from "../../opencode/redact.js"
 import { variableNames } from "../../opencode/variables.js"
+import * as drain from "../../process/drain.js"
 import * as processList from "../../process/list.js"
 import * as marks from "../../process/marks.js"
 import * as owners from "../../process/owner.js"
+import * as readLines from "../../process/readLines.js"
 import * as spawn from "../../process/spawn.js"
 import * as table from "../../process/table.js"
 import * as ansi from "../../util/ansi.js"
 import * as inTime from "../../util/inTime.js"
 import * as limits from "../../util/limits.js"
-import * as lineSplitter from "../../util/lines.js"
+import type * as lineSplitter from "../../util/lines.js"
 import * as tail from "../../util/tail.js"
 import * as credentials from "./credentials.js"
 import * as orphanedServers from "./orphanedServers.js"
@@ -76,12 +77,6 @@ export interface Started {
 }
 
 const { server } = dialects.unversioned
-
-/** In bytes. OpenCode does not print longer lines. */
-const maxLine = 1024 * 1024
-
-/** How long a pipe may stay open after the process has ended: another process can hold it. */
-const drainPatience = Duration.seconds(1)
 
 /**
  * Chooses a random port below those that systems use for outgoing connections. By default OpenCode uses 4096 whenever
@@ -166,18 +161,18 @@ export const start = (
     })
     const keep = (line: lineSplitter.Line): void =>
       printed.push(typeof line === "string" ? ansi.strip(line) : `[a line of ${line.tooLong} bytes]`)
-    const stdout = yield* read(running.stdout, (line) => {
+    const stdout = yield* readLines.toEnd(running.stdout, (line) => {
       // Its later output there does not matter.
       if (url !== undefined) return
       url = typeof line === "string" ? server.address(line) : undefined
       if (url === undefined) return keep(line)
       Deferred.unsafeDone(ready, Effect.succeed(url))
     }).pipe(Effect.forkIn(scope))
-    const stderr = yield* Effect.forkIn(read(running.stderr, keep), scope)
+    const stderr = yield* Effect.forkIn(readLines.toEnd(running.stderr, keep), scope)
 
     const ended = Effect.gen(function*() {
       const exit = yield* running.exit
-      yield* Effect.timeoutOption(Fiber.joinAll([stdout, stderr]), drainPatience)
+      yield* Effect.timeoutOption(Fiber.joinAll([stdout, stderr]), drain.patience)
       return exitOf(exit)
     })
     const address = yield* Deferred.await(ready).pipe(
@@ -196,23 +191,4 @@ export const start = (
       isRunning: Effect.map(Effect.timeoutOption(Effect.interruptible(running.exit), Duration.zero), Option.isNone),
       exited: Effect.map(ended, (exit) => failure("exited", exit))
     }
-  })
-
-/** Passes the lines of a pipe to a consumer, to its end, because a full pipe would block the process. */
-const read = <E>(
-  pipe: Stream.Stream<Uint8Array, E>,
-  onLine: (line: lineSplitter.Line) => void
-): Effect.Effect<void> =>
-  Effect.suspend(() => {
-    const lines = lineSplitter.make(maxLine)
-    const consume = (found: ReadonlyArray<lineSplitter.Line>) => {
-      for (const line of found) onLine(line)
-    }
-    return Stream.runForEachChunk(pipe, (chunk) => {
-      for (const bytes of chunk) consume(lines.push(bytes))
-      return Effect.void
-    }).pipe(
-      Effect.ignore,
-      Effect.ensuring(Effect.sync(() => consume(lines.flush())))
-    )
   })
