@@ -48,10 +48,9 @@ import * as Stream from "effect/Stream"
 import type { Conversation } from "./Conversation.js"
 import * as expandHome from "./internal/launch/expandHome.js"
 import * as launcher from "./internal/launch/launcher.js"
-import * as query from "./internal/launch/query.js"
+import * as releases from "./internal/launch/release.js"
 import * as sandboxes from "./internal/launch/sandbox.js"
 import * as check from "./internal/opencode/check.js"
-import * as dialects from "./internal/opencode/dialects.js"
 import * as homePath from "./internal/opencode/homePath.js"
 import type { Problem } from "./internal/opencode/problem.js"
 import * as lifetimes from "./internal/run/lifetime.js"
@@ -61,16 +60,7 @@ import * as startupGate from "./internal/run/startupGate.js"
 import * as byVersion from "./internal/transport/byVersion.js"
 import * as fairSemaphore from "./internal/util/fairSemaphore.js"
 import type { Isolation } from "./Isolation.js"
-import { OpenCodeVersionError } from "./OpenCodeError.js"
-import type {
-  OpenCodeBinaryNotFoundError,
-  OpenCodeProcessError,
-  OpenCodeSqliteError,
-  QueryError,
-  RunError,
-  SchemaError,
-  SessionOpenError
-} from "./OpenCodeError.js"
+import type { OpenCodeSqliteError, QueryError, RunError, SchemaError, SessionOpenError } from "./OpenCodeError.js"
 import type { RunEvent } from "./RunEvent.js"
 import type { RunOptions, SchemaOptions } from "./RunOptions.js"
 import type { RunResult } from "./RunResult.js"
@@ -78,7 +68,7 @@ import type { Sandbox } from "./Sandbox.js"
 import type { ImportOptions, Location, ResumeOptions, Session, SessionOptions } from "./Session.js"
 import * as StartupGate from "./StartupGate.js"
 import type { Answer } from "./StructuredOutput.js"
-import * as Version from "./Version.js"
+import type * as Version from "./Version.js"
 
 /**
  * The operations of the OpenCode service.
@@ -229,9 +219,7 @@ const problemOf = (options: Options): Option.Option<Problem> =>
     homePath.problem("binary", options.binary),
     check.containment(options.containment),
     sandboxes.shape(options.sandbox),
-    options.version === undefined || Version.parse(options.version) !== undefined
-      ? Option.none()
-      : Option.some({ path: "version", reason: "not a valid version; use one like \"1.18.33\"" })
+    check.version(options.version)
   ])
 
 const spacing = (given: Options, isolation: Isolation): Effect.Effect<StartupGate.Options | undefined> =>
@@ -244,47 +232,6 @@ const spacing = (given: Options, isolation: Isolation): Effect.Effect<StartupGat
           ? StartupGate.forProcessors(processors)
           : undefined
     )
-
-const howItEnded = ({ exitCode, hint, signal }: OpenCodeProcessError): string =>
-  hint ?? signal ?? (exitCode === undefined ? "the exit code was lost" : `exit code ${exitCode}`)
-
-const probe = (
-  ask: Effect.Effect<string, QueryError>,
-  find: Effect.Effect<string, OpenCodeBinaryNotFoundError>
-): Effect.Effect<launcher.Release, QueryError> =>
-  Effect.gen(function*() {
-    const binary = yield* find
-    const text = yield* Effect.catchTag(ask, "OpenCodeProcessError", (error: OpenCodeProcessError) =>
-      new OpenCodeVersionError({
-        binary,
-        reason: `\`--version\` failed (${howItEnded(error)}), so it is probably not OpenCode: ${
-          error.partial.stderr.trim().slice(-500) || "nothing on stderr"
-        }`
-      }))
-    const version = Version.parse(text)
-    return yield* version === undefined
-      ? new OpenCodeVersionError({ binary, reason: "`--version` printed no version" })
-      : supported(binary, version)
-  })
-
-const supported = (binary: string, version: Version.Version): Effect.Effect<launcher.Release, OpenCodeVersionError> => {
-  const dialect = dialects.forVersion(version)
-  if (dialect === undefined) {
-    return new OpenCodeVersionError({
-      binary,
-      version: Version.format(version),
-      reason: `this library supports ${dialects.ranges(({ supported }) => supported)}`
-    })
-  }
-  return Effect.as(
-    dialect.isTested(version) ? Effect.void : Effect.logWarning(
-      `OpenCode ${Version.format(version)} (${binary}) was not tested with this library, which supports ${
-        dialects.ranges((one) => one === dialect ? one.supported : undefined)
-      }`
-    ),
-    { version, dialect }
-  )
-}
 
 /**
  * Makes the service from the platform services. Nothing is looked up or started before the first run; invalid options
@@ -308,20 +255,12 @@ export const make = (
     const concurrency = given.concurrency ?? "unbounded"
     const isolation = yield* expandHome.isolation(yield* Path.Path, given.isolation ?? "run")
     const base = yield* launcher.make(given, isolation)
-    const assumed = given.version === undefined ? undefined : Version.parse(given.version)
-    const askVersion = assumed === undefined
-      // The version needs no data, and a sandbox refuses OpenCode's own directory.
-      ? probe(
-        query.make(base.sandboxing === undefined ? base : { ...base, isolation: "run" }, ["--version"]),
-        base.binary
-      )
-      : Effect.flatMap(base.binary, (binary) => supported(binary, assumed))
     return service.make({
       fileSystem: base.fileSystem,
       path: base.path,
       defaults: base.defaults,
-      transport: byVersion.make(
-        { ...base, release: yield* launcher.once(askVersion) },
+      transport: yield* byVersion.make(
+        { ...base, release: yield* releases.make(base, given.version) },
         // Runs of OpenCode 1 send no request, so a program need not choose a client.
         yield* Effect.provide(HttpClient.HttpClient, FetchHttpClient.layer)
       ),

@@ -228,15 +228,13 @@ describe.skipIf(opencode2.binary === undefined)(`OpenCode 2${opencode2.why}`, ()
   )
 
   real(
-    "refuses what OpenCode 2 lacks and what the library does not pass yet, by option and version",
+    "refuses what OpenCode 2 lacks, by option and version",
     (box) =>
       Effect.gen(function*() {
         for (
           const [option, value] of Object.entries({
             share: true,
             pure: true,
-            command: "review",
-            attach: "http://127.0.0.1:1",
             extraArgs: ["--x"],
             promptVia: "argv" as const
           })

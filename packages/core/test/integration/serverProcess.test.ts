@@ -21,6 +21,7 @@ import { createServer } from "node:http"
 import { createRequire } from "node:module"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
+import * as dialects from "../../src/internal/opencode/dialects.js"
 import * as leash from "../../src/internal/process/leash.js"
 import * as limitMark from "../../src/internal/process/limitMark.js"
 import * as programs from "../../src/internal/process/program.js"
@@ -31,6 +32,7 @@ import * as credentials from "../../src/internal/transport/server/credentials.js
 import type { Delivery, Gap, Subscription } from "../../src/internal/transport/server/hub.js"
 import * as pools from "../../src/internal/transport/server/pool.js"
 import { bundle } from "../support/bundle.js"
+import { apiOf } from "../support/connection.js"
 import * as support from "./support.js"
 
 const binary = createRequire(import.meta.url).resolve("opencode-ai/bin/opencode.exe")
@@ -64,6 +66,7 @@ const spec = (box: support.Sandbox, more: Partial<pools.Spec> = {}) =>
     args: [],
     config: { configOverrides: { ...configOverrides, model } },
     isolation: "run",
+    dialect: dialects.unversioned,
     ...more
   }))
 
@@ -136,7 +139,9 @@ describe("a server of our own", () => {
     (box) =>
       Effect.gen(function*() {
         const started = support.appearance(box.work, "started")
-        const { api, directory, subscribe, version } = yield* Effect.flatMap(server(box), (server) => server.connect)
+        const { api, directory, subscribe, version } = apiOf(
+          yield* Effect.flatMap(server(box), (server) => server.connect)
+        )
         expect(version).toEqual({ major: 1, minor: 18, patch: 33 })
         expect(directory?.startsWith(box.tmp)).toBe(true)
         const permission = [{ permission: "bash", pattern: "*", action: "ask" } as const]
@@ -201,7 +206,7 @@ describe("a server of our own", () => {
     (box) =>
       Effect.gen(function*() {
         const kept = yield* server(box)
-        const first = yield* kept.connect
+        const first = apiOf(yield* kept.connect)
         const session = yield* first.api.createSession({ directory: box.work, title: "A title", permission: [] })
         const subscription = yield* first.subscribe(session.id)
         const { pid } = serverOf(box)
@@ -217,7 +222,7 @@ describe("a server of our own", () => {
         expect(second).toBe(same)
         expect(second.directory).toBe(first.directory)
         expect(serverOf(box).pid).not.toBe(pid)
-        expect((yield* second.api.getSession(session.id)).title).toBe("A title")
+        expect((yield* apiOf(second).api.getSession(session.id)).title).toBe("A title")
       }),
     { client: FetchHttpClient.layer }
   )
@@ -295,7 +300,7 @@ describe("a server of our own", () => {
 describe("a foreign server", () => {
   real("is used with its password and left running", (box) =>
     Effect.gen(function*() {
-      const { api } = yield* Effect.flatMap(server(box), ({ connect }) => connect)
+      const { api } = apiOf(yield* Effect.flatMap(server(box), ({ connect }) => connect))
       const owned = serverOf(box)
       const attach = (password: Redacted.Redacted | undefined) =>
         Effect.flatMap(HttpClient.HttpClient, (client) => connections.attach(client, { url: `${api.url}/`, password }))
@@ -306,7 +311,7 @@ describe("a foreign server", () => {
         expect(error.message).not.toContain("wrong-password")
       }
       yield* Effect.scoped(Effect.gen(function*() {
-        const { api, subscribe, version } = yield* attach(passwordOf(owned))
+        const { api, subscribe, version } = apiOf(yield* attach(passwordOf(owned)))
         expect(version.minor).toBe(18)
         const session = yield* api.createSession({ directory: box.work, title: "A title", permission: [] })
         const subscription = yield* subscribe(session.id)

@@ -18,6 +18,7 @@ import * as Scope from "effect/Scope"
 import * as fs from "node:fs"
 import { createServer } from "node:http"
 import * as path from "node:path"
+import { portOf } from "../support/processFiles.js"
 import * as support from "./support.js"
 
 const { Reply, bash, failing, steps, tags } = support
@@ -43,6 +44,7 @@ const opencode = Layer.unwrapEffect(Effect.gen(function*() {
   const { work } = yield* Box
   const { runConfig } = yield* ModelProvider.ModelProvider
   return OpenCodeServer.layer({
+    version: support.version,
     concurrency: "unbounded",
     startTimeout: "10 minutes",
     forceKillAfter: "15 seconds",
@@ -103,22 +105,6 @@ const busy = (box: support.Sandbox): Effect.Effect<unknown> =>
     )
     return response.json()
   })
-
-/** The port on which a process listens, as Linux shows it. */
-const portOf = (pid: number): number => {
-  const sockets = fs.readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
-    try {
-      return [fs.readlinkSync(`/proc/${pid}/fd/${fd}`)]
-    } catch {
-      return []
-    }
-  })
-  const isListening = "0A"
-  const fields = fs.readFileSync("/proc/net/tcp", "latin1").split("\n").map((line) => line.trim().split(/\s+/)).find(
-    (fields) => fields[3] === isListening && sockets.includes(`socket:[${fields[9]}]`)
-  )
-  return Number.parseInt(fields![1]!.split(":")[1]!, 16)
-}
 
 const working = (box: support.Sandbox, command: string): number =>
   support.processes(box).filter((process) => process.command.includes(command)).length

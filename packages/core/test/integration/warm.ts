@@ -30,6 +30,7 @@ const opencode = (options: OpenCodeServer.Options) =>
     const { work } = yield* Sandbox
     const { configOverrides, model } = yield* ModelProvider.ModelProvider
     return OpenCodeServer.layer({
+      version: support.version,
       startTimeout: "10 minutes",
       forceKillAfter: "15 seconds",
       ...options,

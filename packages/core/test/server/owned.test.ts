@@ -27,10 +27,12 @@ const owned = (
   env: { readonly [name: string]: string } = {}
 ) =>
   Layer.unwrapEffect(
-    Effect.map(T.Machine, ({ binary }) => OpenCodeServer.layer({ binary, environment: {}, ...options }))
+    Effect.map(T.Machine, ({ binary }) =>
+      OpenCodeServer.layer({ binary, version: "1.18.33", environment: {}, ...options }))
   ).pipe(
     Layer.provideMerge(F.machine(scripts)),
-    Layer.provideMerge(T.platform(process, () => env))
+    Layer.provideMerge(T.platform(process, () =>
+      env))
   )
 
 describe("a secret that a server inherits", () => {
@@ -188,7 +190,10 @@ describe("a closed layer", () => {
     Effect.gen(function*() {
       const { binary, made, removed } = yield* T.Machine
       const scope = yield* Scope.make()
-      const layer = yield* Layer.buildWithScope(OpenCodeServer.layer({ binary, environment: {} }), scope)
+      const layer = yield* Layer.buildWithScope(
+        OpenCodeServer.layer({ binary, version: "1.18.33", environment: {} }),
+        scope
+      )
       yield* seconds(yield* Effect.fork(Effect.provide(OpenCode.run("x"), layer)), 60)
       const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
       yield* T.untilSignals(0, "SIGTERM")

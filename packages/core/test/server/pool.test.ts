@@ -8,6 +8,7 @@ import * as Fiber from "effect/Fiber"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
 import * as TestContext from "effect/TestContext"
+import * as dialects from "../../src/internal/opencode/dialects.js"
 import type { Connection } from "../../src/internal/transport/server/connection.js"
 import * as connections from "../../src/internal/transport/server/connection.js"
 import * as pools from "../../src/internal/transport/server/pool.js"
@@ -19,7 +20,8 @@ const spec = (key: string): pools.Spec => ({
   cwd: "/",
   args: [],
   config: {},
-  isolation: "run"
+  isolation: "run",
+  dialect: dialects.unversioned
 })
 
 /** Servers that start at once, or when the test lets them, and take a second to end. */

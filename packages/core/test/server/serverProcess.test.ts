@@ -14,6 +14,7 @@ import * as TestClock from "effect/TestClock"
 import * as NodeFs from "node:fs"
 import * as NodePaths from "node:path"
 import * as environment from "../../src/internal/launch/environment.js"
+import * as dialects from "../../src/internal/opencode/dialects.js"
 import { v1 } from "../../src/internal/opencode/v1/dialect.js"
 import * as leash from "../../src/internal/process/leash.js"
 import * as limitMark from "../../src/internal/process/limitMark.js"
@@ -55,6 +56,7 @@ const specOf = (machine: T.Machine, more: Partial<Spec> = {}): Spec => ({
   args: ["--pure"],
   config: { configOverrides: { model: "fake/m1" }, extraEnv: { API_KEY: Redacted.make(canary) } },
   isolation: "run",
+  dialect: dialects.unversioned,
   ...more
 })
 

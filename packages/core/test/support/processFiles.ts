@@ -34,3 +34,19 @@ export const kill = (pid: number): void => {
     // It has just ended.
   }
 }
+
+/** The port on which a process listens, as Linux shows it. */
+export const portOf = (pid: number): number => {
+  const sockets = fs.readdirSync(`/proc/${pid}/fd`).flatMap((fd) => {
+    try {
+      return [fs.readlinkSync(`/proc/${pid}/fd/${fd}`)]
+    } catch {
+      return []
+    }
+  })
+  const isListening = "0A"
+  const fields = fs.readFileSync("/proc/net/tcp", "latin1").split("\n").map((line) => line.trim().split(/\s+/)).find(
+    (fields) => fields[3] === isListening && sockets.includes(`socket:[${fields[9]}]`)
+  )
+  return Number.parseInt(fields![1]!.split(":")[1]!, 16)
+}

@@ -43,7 +43,7 @@ describe("the dialect of 2.x", () => {
   })
 
   it("refuses every option that it does not pass on", () => {
-    for (const option of ["share", "pure", "attach", "command", "port", "username", "extraArgs"] as const) {
+    for (const option of ["share", "pure", "port", "username", "extraArgs"] as const) {
       const config = { [option]: option === "port" ? 1 : "x" }
       expect(dialect.lacking(v2.options, config, Version.make(2, 0, 14))?.option).toBe(option)
     }

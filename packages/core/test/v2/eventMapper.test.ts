@@ -93,7 +93,7 @@ describe("events of a 2.x server", () => {
       "Text",
       "StepFinish"
     ],
-    "permission-ask": ["StepStart", "PermissionRejected", "ToolUse", "StepFinish"],
+    "permission-ask": ["StepStart", "ToolUse", "StepFinish"],
     "interrupt": ["StepStart", "ToolUse", "StepFinish", "SessionError"],
     "subagent": ["StepStart", "ToolUse", "StepFinish", "StepStart", "TextDelta", "Text", "StepFinish"]
   }
@@ -161,7 +161,13 @@ describe("events of a 2.x server", () => {
 
   const asking = events(
     ["session.step.started", { ...step, ...model }],
-    ["permission.asked", { id: "per_1", sessionID: session, action: "shell", resources: ["echo hi"] }],
+    ["permission.asked", {
+      id: "per_1",
+      sessionID: session,
+      action: "shell",
+      resources: ["echo hi"],
+      source: { type: "tool", messageID: "msg_1", id: "call_1" }
+    }],
     ["permission.replied", { sessionID: session, requestID: "per_1", reply: "reject" }],
     ["session.tool.failed", { ...step, id: "call_1", error: { type: "aborted", message: "declined" } }],
     ["session.step.failed", { ...step, error: { type: "aborted", message: "Step interrupted" } }],
@@ -170,9 +176,19 @@ describe("events of a 2.x server", () => {
 
   it("a rejected permission explains the end that it causes", () => {
     const { says, signals } = map(asking)
-    expect(tags(says)).toEqual(["StepStart", "PermissionRejected", "ToolUse"])
-    expect(says[1]).toMatchObject({ permission: "shell", patterns: ["echo hi"] })
-    expect(signals).toContainEqual({ _tag: "Asked", sessionId: session, requestId: "per_1" })
+    expect(tags(says)).toEqual(["StepStart", "ToolUse"])
+    expect(signals).toContainEqual({
+      _tag: "Asked",
+      request: {
+        id: "per_1",
+        sessionId: session,
+        permission: "shell",
+        patterns: ["echo hi"],
+        callId: "call_1",
+        metadata: undefined
+      }
+    })
+    expect(signals).toContainEqual({ _tag: "Replied", requestId: "per_1", reply: "reject" })
     expect(ends(signals)).toBe(1)
   })
 
@@ -214,9 +230,9 @@ describe("events of a 2.x server", () => {
       ["session.execution.succeeded", { sessionID: child }]
     ))
     expect(says).toMatchObject([{ _tag: "ProviderRetry", sessionId: child }])
-    expect(signals.filter(({ _tag }) => _tag !== "Alive")).toEqual([
+    expect(signals.filter(({ _tag }) => _tag !== "Alive")).toMatchObject([
       { _tag: "Child", sessionId: child, rules: [] },
-      { _tag: "Asked", sessionId: child, requestId: "per_2" },
+      { _tag: "Asked", request: { sessionId: child, id: "per_2" } },
       { _tag: "Form", sessionId: child, formId: "frm_1" },
       { _tag: "Recovered", sessionId: child }
     ])

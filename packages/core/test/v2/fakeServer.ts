@@ -51,6 +51,7 @@ const text = new TextEncoder()
 
 export const make = (options: Options = {}): FakeServer => {
   const asked: Array<Asked> = []
+  const active: Record<string, Wire> = {}
   let stream: ReadableStreamDefaultController<Uint8Array> | undefined
   const frame = (event: Wire) => stream?.enqueue(text.encode(`data: ${JSON.stringify(event)}\n\n`))
 
@@ -66,18 +67,21 @@ export const make = (options: Options = {}): FakeServer => {
       case "GET /api/session/:id":
         return json({ data: { id: session, permissions: [] } })
       case "POST /api/session/:id/prompt":
+        active[session] = {}
         queueMicrotask(() => options.onPrompt?.(self))
         return json({ data: { id: "msg_prompt" } })
       case "POST /api/session/:id/interrupt":
         queueMicrotask(() => options.onInterrupt?.(self))
         return json({ interrupted: true })
       case "GET /api/session/active":
-        return json({ data: { [session]: {} } })
+        return json({ data: active })
       case "GET /api/session/:id/message":
       case "GET /api/session/:id/permission":
       case "GET /api/session/:id/form":
         return json({ data: [] })
       case "PATCH /api/session/:id":
+      case "POST /api/session/:id/model":
+      case "POST /api/session/:id/agent":
       case "POST /api/session/:id/permission/:id/reply":
       case "DELETE /api/session/:id/form/:id":
         return json(undefined, 204)
@@ -101,7 +105,10 @@ export const make = (options: Options = {}): FakeServer => {
 
   const self: FakeServer = {
     asked,
-    send: (type, data = {}) => frame({ id: "evt", created: 1, type, data: { sessionID: session, ...data } }),
+    send: (type, data = {}) => {
+      if (/^session\.execution\.(succeeded|failed|interrupted)$/.test(type)) delete active[session]
+      frame({ id: "evt", created: 1, type, data: { sessionID: session, ...data } })
+    },
     cut: () => {
       stream?.close()
       stream = undefined

@@ -3,6 +3,7 @@ import { OpenCode } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as T from "../support/mock.js"
 import * as fake from "./fakeServer.js"
@@ -232,6 +233,117 @@ describe("a run by a private server", () => {
     }).pipe(fake.provide(server), Effect.provide(layer(crash, serving)))
   })
 
+  it.live("turns of a conversation share one server, which ends with the conversation", () => {
+    const server = fake.make({ onPrompt: done })
+    return Effect.gen(function*() {
+      yield* Effect.scoped(Effect.gen(function*() {
+        const session = yield* OpenCode.session()
+        yield* session.run("one")
+        yield* session.run("two", { permission: { edit: "deny" } })
+        const { env, signals } = yield* T.only
+        expect(signals).toEqual([])
+        // Of a turn, and not of the server.
+        expect(env["OPENCODE_CONFIG_CONTENT"]).toBeUndefined()
+        expect(fake.of(server, "POST", "/prompt")).toHaveLength(2)
+      }))
+      expect((yield* T.only).signals).toEqual(["SIGTERM"])
+      yield* T.expectClean
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  it.live("a turn with another environment gets a server of its own, and the unused one ends", () => {
+    const server = fake.make({ onPrompt: done })
+    return Effect.gen(function*() {
+      yield* Effect.scoped(Effect.gen(function*() {
+        const session = yield* OpenCode.session()
+        yield* session.run("one")
+        yield* session.run("two", { extraEnv: { A: "1" } })
+        expect((yield* T.commands).map(({ env, signals }) => [env["A"], signals])).toEqual([
+          [undefined, ["SIGTERM"]],
+          ["1", []]
+        ])
+      }))
+      yield* T.expectClean
+    }).pipe(fake.provide(server), Effect.provide(layer(serving, serving)))
+  })
+
+  it.live("a server that ended between two turns is replaced", () =>
+    Effect.gen(function*() {
+      const died = yield* Deferred.make<void>()
+      const server = fake.make({ onPrompt: done })
+      const mortal = Mock.script(Mock.stdout(fake.ready), Mock.waitFor(Deferred.await(died)), Mock.exit(1))
+      yield* Effect.gen(function*() {
+        yield* Effect.scoped(Effect.gen(function*() {
+          const session = yield* OpenCode.session()
+          yield* session.run("one")
+          yield* Deferred.succeed(died, undefined)
+          yield* Effect.sleep("100 millis")
+          expect((yield* session.run("two")).answer).toBe("done")
+        }))
+        yield* T.expectClean
+      }).pipe(fake.provide(server), Effect.provide(layer(mortal, serving)))
+    }))
+
+  it.live("a turn that cannot be interrupted takes the server with it", () =>
+    Effect.gen(function*() {
+      const prompted = yield* Deferred.make<void>()
+      const server = fake.make({
+        onPrompt: (server) => {
+          if (fake.of(server, "POST", "/prompt").length > 1) return done(server)
+          fake.begin(server)
+          Deferred.unsafeDone(prompted, Effect.void)
+        },
+        // The next server does not know of the prompt.
+        reply: ({ path }) => path.endsWith("/active") ? fake.reply({ data: {} }) : undefined
+      })
+      yield* Effect.gen(function*() {
+        yield* Effect.scoped(Effect.gen(function*() {
+          const session = yield* OpenCode.session()
+          const fiber = yield* Effect.fork(session.run("one"))
+          yield* Deferred.await(prompted)
+          yield* Fiber.interrupt(fiber)
+          expect((yield* T.only).signals).toEqual(["SIGTERM"])
+          expect((yield* session.run("two")).answer).toBe("done")
+        }))
+        yield* T.expectClean
+      }).pipe(fake.provide(server), Effect.provide(layer(serving, serving)))
+    }))
+
+  it.live("an interruption of onStart from inside is one of the run", () => {
+    const server = fake.make({ onPrompt: done })
+    return Effect.gen(function*() {
+      const exit = yield* Effect.exit(OpenCode.run("Go", { onStart: () => Effect.interrupt }))
+      expect(Exit.isInterrupted(exit)).toBe(true)
+      expect(server.asked).toEqual([])
+      yield* T.expectClean
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  it.live("a command is prompted by its name", () => {
+    const server = fake.make({
+      reply: (asked) => {
+        if (!asked.path.endsWith("/command")) return undefined
+        queueMicrotask(() => done(server))
+        return fake.reply(undefined, 204)
+      }
+    })
+    return Effect.gen(function*() {
+      expect((yield* OpenCode.run("this", { command: "review" })).answer).toBe("done")
+      expect(fake.of(server, "POST", "/command")[0]?.body).toEqual({ name: "review", text: "this" })
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  it.live("the agents are those of a list that is complete", () => {
+    let looks = 0
+    const server = fake.make({
+      onPrompt: done,
+      reply: ({ path }) => path === "/api/agent" && looks++ < 2 ? fake.reply({ data: [] }) : undefined
+    })
+    return Effect.gen(function*() {
+      expect((yield* OpenCode.run("Go", { agent: "build" })).answer).toBe("done")
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
   it.live("onStart runs before anything is asked of the server", () => {
     const server = fake.make({ onPrompt: done })
     return Effect.gen(function*() {
@@ -245,36 +357,37 @@ describe("a run by a private server", () => {
     }).pipe(fake.provide(server), Effect.provide(layer(serving)))
   })
 
-  it.live("what is not supported yet is refused by name and version, and starts nothing", () => {
+  it.live("what cannot be done is refused by name and version, and starts nothing", () => {
     const server = fake.make()
     return Effect.gen(function*() {
-      const opencode = yield* OpenCode.OpenCode
-      const { root } = yield* T.Machine
-      const conversation = { info: { id: fake.session }, messages: [] }
-      const imported = yield* T.failsWith("OpenCodeVersionError")(
-        opencode.importSession(conversation, { isolation: { directory: root } })
-      )
-      expect(imported).toMatchObject({ option: "importSession", version: "2.0.14" })
-      const command = yield* T.failsWith("OpenCodeVersionError")(OpenCode.run("Go", { command: "review" }))
-      expect(command).toMatchObject({ option: "command", version: "2.0.14" })
+      const argued = yield* T.failsWith("OpenCodeVersionError")(OpenCode.run("Go", { promptVia: "argv" }))
+      expect(argued).toMatchObject({ option: "promptVia", version: "2.0.14" })
       const own = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("Go", { isolation: "none" }))
       expect(own.path).toBe("isolation")
+      const opencode = yield* OpenCode.OpenCode
+      const imported = yield* T.failsWith("OpenCodeConfigError")(
+        opencode.importSession({ info: { id: fake.session }, messages: [] })
+      )
+      expect(imported.path).toBe("isolation")
       expect(yield* T.commands).toEqual([])
     }).pipe(fake.provide(server), Effect.provide(layer()))
   })
 
-  it.live("no server is started outside of a sandbox that the layer has, for runs or for models", () => {
+  it.live("a network of its own is refused, for runs and for models", () => {
     const server = fake.make()
     return Effect.gen(function*() {
       const opencode = yield* OpenCode.OpenCode
       const failures = yield* Effect.all([Effect.flip(OpenCode.run("Go")), Effect.flip(opencode.models)])
       expect(failures.map((error) => error._tag === "OpenCodeVersionError" ? error.option : error._tag)).toEqual([
-        "sandbox",
-        "sandbox"
+        "sandbox.network",
+        "sandbox.network"
       ])
+      expect(yield* T.commands).toEqual([])
     }).pipe(
       fake.provide(server),
-      Effect.provide(T.layer([], { version: "2.0.14", sandbox: {}, defaults: { model: "fake/m1" } }))
+      Effect.provide(
+        T.layer([], { version: "2.0.14", sandbox: { network: "none" }, defaults: { model: "fake/m1" } })
+      )
     )
   })
 

@@ -116,6 +116,8 @@ export const make = (
     for (const [name, value] of Object.entries(dialect.startupVariables(config))) {
       if ((yield* valueOf(client, { ...given, ...own }, name)) === undefined) profile[name] = value
     }
+    const dataHome = isolated.data[variableNames.dataHome]
+    const database = dialect.privateServer?.database
     // OpenCode prefers PWD over the system's working directory.
     const env = {
       ...profile,
@@ -125,6 +127,10 @@ export const make = (
       ...own,
       ...isolated.unpacked,
       ...isolated.data,
+      // Majors must not share a database.
+      ...(dataHome === undefined || database === undefined
+        ? {}
+        : { [variableNames.database]: client.path.join(dataHome, "opencode", database) }),
       ...(client.sandboxing === undefined
         ? {}
         : { [variableNames.stateHome]: client.path.join(isolated.directory, ".state") }),
@@ -132,7 +138,7 @@ export const make = (
     }
     return {
       env: { ...env, ...(yield* loopback.unproxied((name) => valueOf(client, env, name))) },
-      directory: isolated.data[variableNames.dataHome],
+      directory: dataHome,
       temporary: isolated.directory
     }
   })

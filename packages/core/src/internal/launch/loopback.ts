@@ -37,3 +37,11 @@ export const isProxied: Effect.Effect<boolean> = Effect.map(HostEnvironment.fact
   return looks && (isSet(variables["http_proxy"]) || isSet(variables["HTTP_PROXY"])) &&
     !excluded.some((entry) => entry === "*" || entry === "127.0.0.1")
 })
+
+/** Warns if requests to servers on this machine would go to a proxy. */
+export const warn: Effect.Effect<void> = Effect.flatMap(isProxied, (isProxied) =>
+  isProxied
+    ? Effect.logWarning(
+      "Node would send requests for 127.0.0.1, where the servers are, to the proxy: add 127.0.0.1 to NO_PROXY before the program starts"
+    )
+    : Effect.void)

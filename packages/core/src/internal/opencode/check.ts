@@ -7,6 +7,7 @@ import * as Schema from "effect/Schema"
 import * as Permission from "../../Permission.js"
 import { RunConfig } from "../../RunConfig.js"
 import type { Budget, RunOptions } from "../../RunOptions.js"
+import * as Version from "../../Version.js"
 import { isObject } from "../util/object.js"
 import { isRunId, rule } from "../util/runId.js"
 import * as schemaText from "../util/schemaText.js"
@@ -306,3 +307,9 @@ export const agentFallback = ({ agent, reason }: AgentFallback): Problem => ({
     ? `OpenCode does not know the agent "${agent}" and would use its default agent, which may write`
     : `"${agent}" is a sub-agent, so OpenCode would use its default agent, which may write; set a primary agent`
 })
+
+/** Checks the version of a binary that is not asked. */
+export const version = (version: string | undefined): Option.Option<Problem> =>
+  version === undefined || Version.parse(version) !== undefined
+    ? Option.none()
+    : problem("version", "not a valid version; use one like \"1.18.33\"")

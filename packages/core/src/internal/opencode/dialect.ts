@@ -86,13 +86,17 @@ export interface Server {
   readonly address: (line: string) => string | undefined
   /** True if a binary of another major has refused the arguments. */
   readonly isForeign: (stderr: string) => boolean
+  /** True if the server ends when its standard input does. */
+  readonly endsWithInput: boolean
+  /** The variables that hold the credentials of its clients. */
+  readonly credentials: (username: string, password: string) => { readonly [name: string]: string }
 }
 
 export interface Dialect {
   readonly supported: Range
   /** False if a version of the range was not tried with this library. */
   readonly isTested: (version: Version.Version) => boolean
-  /** The private server that carries a run; absent if the process of `opencode run` does. */
+  /** The requests of a server that carries runs; absent if the process of `opencode run` does. */
   readonly privateServer?: PrivateServer | undefined
   readonly options: ReadonlyArray<OptionEntry>
   /** Versions that lose the last events of every run, so that the session is read after each. */

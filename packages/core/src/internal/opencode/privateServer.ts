@@ -1,8 +1,10 @@
 /**
- * What is known about a server that carries one run: its start, its routes, its replies and its events, as values. The
- * transport performs the requests and knows none of their names.
+ * What is known about a server of OpenCode 2: its start, its routes, its replies and its events, as values. The
+ * transports perform the requests and know none of their names.
  */
 import type * as Either from "effect/Either"
+import type * as Option from "effect/Option"
+import type { Conversation } from "../../Conversation.js"
 import type { RunConfig } from "../../RunConfig.js"
 import type { RunEvent } from "../../RunEvent.js"
 import type { WireObject } from "../util/object.js"
@@ -49,8 +51,21 @@ export interface File {
   readonly name: string
 }
 
+/** A request of the agent, or of a sub-agent, for a permission. */
+export interface PermissionRequest {
+  readonly id: string
+  readonly sessionId: string
+  readonly permission: string
+  readonly patterns: ReadonlyArray<string>
+  /** The tool call that waits. */
+  readonly callId: string | undefined
+  readonly metadata: WireObject | undefined
+}
+
 /** The requests that a run needs. */
 export interface Routes {
+  /** Answered by every server of this major, and by no other. */
+  readonly info: Request
   /** Also loads the configuration of the directory. */
   readonly agents: (directory: string) => Request
   readonly models: (directory: string) => Request
@@ -70,6 +85,8 @@ export interface Routes {
   readonly setAgent: (sessionId: string, agent: string) => Request
   readonly setModel: (sessionId: string, model: Model) => Request
   readonly prompt: (sessionId: string, text: string, files: ReadonlyArray<File>) => Request
+  /** Answered at once, too; the reply does not name the message. */
+  readonly command: (sessionId: string, name: string, text: string, files: ReadonlyArray<File>) => Request
   readonly interrupt: (sessionId: string) => Request
   /** The sessions that the server works on. */
   readonly active: Request
@@ -77,12 +94,14 @@ export interface Routes {
   readonly messages: (sessionId: string, cursor: string | undefined) => Request
   /** The open permission requests of a session. */
   readonly requests: (sessionId: string) => Request
-  readonly answer: (sessionId: string, requestId: string, answer: "once" | "reject") => Request
+  readonly answer: (sessionId: string, requestId: string, answer: "once" | "reject", reason?: string) => Request
   /** The open questions of the agent. */
   readonly forms: (sessionId: string) => Request
   /** Declines a question of the agent. */
   readonly decline: (sessionId: string, formId: string) => Request
   readonly events: Request
+  /** Writes a conversation into the data of the server; it continues in the directory. */
+  readonly importing: (conversation: Conversation, directory: string) => Request
 }
 
 /** A page of messages, and the cursor of the next one. */
@@ -93,15 +112,20 @@ export interface Page {
 
 /** Read the replies; `undefined` for an unexpected shape. */
 export interface Replies {
+  /** The server's version, as text. */
+  readonly version: (body: unknown) => string | undefined
   readonly agents: (body: unknown) => ReadonlyArray<Agent> | undefined
   readonly models: (body: unknown) => ReadonlyArray<string> | undefined
   readonly session: (body: unknown) => Session | undefined
+  /** A session as it was sent. */
+  readonly rawSession: (body: unknown) => WireObject | undefined
   readonly sessions: (body: unknown) => ReadonlyArray<Session> | undefined
   /** The id of the message that holds the prompt. */
   readonly prompt: (body: unknown) => string | undefined
   readonly messages: (body: unknown) => Page | undefined
   readonly active: (body: unknown) => ReadonlyArray<string> | undefined
-  /** The ids of the listed requests or questions. */
+  readonly requests: (body: unknown) => ReadonlyArray<PermissionRequest> | undefined
+  /** The ids of the listed questions. */
   readonly ids: (body: unknown) => ReadonlyArray<string> | undefined
 }
 
@@ -127,11 +151,8 @@ export type Signal =
   | { readonly _tag: "Alive" }
   /** The prompt has ended. */
   | { readonly _tag: "Ended" }
-  | {
-    readonly _tag: "Asked"
-    readonly sessionId: string
-    readonly requestId: string
-  }
+  | { readonly _tag: "Asked"; readonly request: PermissionRequest }
+  | { readonly _tag: "Replied"; readonly requestId: string; readonly reply: string }
   | { readonly _tag: "Form"; readonly sessionId: string; readonly formId: string }
   /** A sub-agent has started with these rules. */
   | { readonly _tag: "Child"; readonly sessionId: string; readonly rules: ReadonlyArray<Rule> }
@@ -174,13 +195,18 @@ export interface PrivateServer {
   /** Reads a frame of the events. Total. */
   readonly receive: (frame: string) => Received
   readonly mapper: (options: MapperOptions) => Mapper
-  /** The rules of a run for its session. */
+  /** The rules of a run for its session, after those that ask for the permissions of these names. */
   readonly rules: (
     config: RunConfig,
-    home: string | undefined
+    home: string | undefined,
+    ask?: ReadonlyArray<string>
   ) => Either.Either<ReadonlyArray<Rule>, Problem>
   /** The rules that a session gets before those of its run, whatever the version has as its default. */
   readonly baseline: (agent: Agent) => ReadonlyArray<Rule>
+  /** The name of a permission in the options of a run. */
+  readonly permissionOf: (action: string) => string
+  /** Reads a session with its messages, the oldest first. */
+  readonly conversation: (info: unknown, messages: ReadonlyArray<unknown>) => Option.Option<Conversation>
   /** The model of a run, if its options name one. */
   readonly model: (config: RunConfig) => Model | undefined
   /** What a line of stderr says about a part of our configuration that the server drops. */

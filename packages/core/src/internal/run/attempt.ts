@@ -21,7 +21,7 @@ import * as recorders from "./recorder.js"
 import * as sessionExport from "./sessionExport.js"
 import type { Pass } from "./startupGate.js"
 import * as telemetry from "./telemetry.js"
-import type { Prepare, Request, Sink } from "./transport.js"
+import type { Prepare, Prepared, Request, Sink } from "./transport.js"
 import * as watchdogs from "./watchdog.js"
 
 /** The parts of a run that one attempt needs. */
@@ -100,10 +100,10 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
       : sessionExport.parts()
 
     // Fast path: no timeout race when a slot is free.
-    const entered = yield* tryEnter(client, providerOf(context), prepared.shared)
+    const entered = yield* tryEnter(client, providerOf(context), prepared)
     const pass = Option.isSome(entered)
       ? entered.value
-      : yield* inTime(enter(client, providerOf(context), prepared.shared))
+      : yield* inTime(enter(client, providerOf(context), prepared))
     // As late as possible, because runs ahead of us in the queue have spent meanwhile.
     if (fleet !== undefined) yield* fleet.check()
     if (transcript !== undefined) {
@@ -264,24 +264,34 @@ const endOf = (
 const tryEnter = (
   client: Client,
   provider: string | undefined,
-  shared: string | undefined
+  { shared, startsNothing }: Prepared
 ): Effect.Effect<Option.Option<Pass>, never, Scope.Scope> =>
-  shared !== undefined
+  shared !== undefined && startsNothing !== true
     ? Effect.succeedNone
-    : Effect.flatMap(client.rateGate.isOpen(provider), (isOpen) => isOpen ? client.gate.tryEnter : Effect.succeedNone)
+    : Effect.flatMap(
+      client.rateGate.isOpen(provider),
+      (isOpen) => !isOpen ? Effect.succeedNone : startsNothing === true ? openPass : client.gate.tryEnter
+    )
+
+const freePass: Pass = { started: Effect.void, opened: Effect.void }
+
+const openPass = Effect.succeedSome(freePass)
 
 /** Passes both gates; a run held back by the rate gate gives its start slot to another. */
 const enter = (
   client: Client,
   provider: string | undefined,
-  shared: string | undefined
+  prepared: Prepared
 ): Effect.Effect<Pass, never, Scope.Scope> =>
   Effect.gen(function*() {
+    const { shared, startsNothing } = prepared
     yield* client.rateGate.wait(provider)
-    const pass = yield* (shared === undefined ? client.gate.enter : client.gate.enterIn(shared))
+    const pass = startsNothing === true
+      ? freePass
+      : yield* (shared === undefined ? client.gate.enter : client.gate.enterIn(shared))
     if (yield* client.rateGate.isOpen(provider)) return pass
     yield* pass.opened
-    return yield* enter(client, provider, shared)
+    return yield* enter(client, provider, prepared)
   })
 
 const providerOf = (context: Context): string | undefined => plans.provider(context.plan.options)

@@ -71,6 +71,8 @@ export interface Prepared {
   readonly temporary?: string | undefined
   /** The data directory that runs outside of the layer's isolation share; starts in it must not overlap. */
   readonly shared?: string | undefined
+  /** True if the attempt uses what runs already, so that it need not wait for the starts of others. */
+  readonly startsNothing?: boolean | undefined
   /**
    * Starts the attempt, which reports to the sink until `stop` has returned. It ends at the latest when the scope
    * closes.

@@ -8,12 +8,11 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import type { Conversation } from "../../Conversation.js"
 import type * as Isolation from "../../Isolation.js"
-import { OpenCodeConfigError, OpenCodeVersionError } from "../../OpenCodeError.js"
-import type { QueryError, RunError } from "../../OpenCodeError.js"
+import { OpenCodeConfigError } from "../../OpenCodeError.js"
+import type { OpenCodeVersionError, QueryError, RunError } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
 import type { RunOptions } from "../../RunOptions.js"
 import type { Location } from "../../Session.js"
-import * as Version from "../../Version.js"
 import * as directories from "../launch/directories.js"
 import * as environment from "../launch/environment.js"
 import type { Launcher, Release } from "../launch/launcher.js"
@@ -40,6 +39,7 @@ import type { Prepared, Request, Sink, Transport } from "../run/transport.js"
 import * as ansi from "../util/ansi.js"
 import * as limits from "../util/limits.js"
 import * as lineSplitter from "../util/lines.js"
+import * as lackingOptions from "./lackingOptions.js"
 
 /** In bytes. OpenCode does not print longer lines to stderr, so they are not worth the memory. */
 const maxStderrLine = 1024 * 1024
@@ -75,18 +75,7 @@ export const checkVersion = (
   { binary, dialect, version }: Binary
 ): Effect.Effect<void, OpenCodeVersionError> => {
   const lacking = dialects.lacking(dialect.options, plan.options, version)
-  if (lacking === undefined) return Effect.void
-  const { option, refused, since, until } = lacking
-  return new OpenCodeVersionError({
-    binary,
-    version: Version.format(version),
-    option,
-    reason: refused !== undefined
-      ? `the option \`${option}\` is not supported: ${refused}`
-      : since !== undefined
-      ? `the option \`${option}\` needs ${Version.format(since)} or later`
-      : `the option \`${option}\` does not exist${until === undefined ? "" : ` since ${Version.format(until)}`}`
-  })
+  return lacking === undefined ? Effect.void : lackingOptions.error(binary, version, lacking)
 }
 
 /** Finds the binary for every run; only the first one has to wait for it. */
@@ -382,6 +371,11 @@ export const forLocation = (client: Launcher, { directory, runId }: Location): E
     { ...client, isolation: directory === undefined ? "none" : { directory } }
   )
 
+export const ownImport: Problem = {
+  path: "isolation",
+  reason: "a data directory of its own is removed at once, and the session with it; name a directory, or \"none\""
+}
+
 /** Writes a conversation into the data directory of the plan. */
 const importing = (
   layer: Launcher,
@@ -391,10 +385,7 @@ const importing = (
   Effect.scoped(Effect.gen(function*() {
     const client = within(layer, options)
     if (client.isolation === "run") {
-      return yield* new OpenCodeConfigError({
-        path: "isolation",
-        reason: "a data directory of its own is removed at once, and the session with it; name a directory, or \"none\""
-      })
+      return yield* new OpenCodeConfigError(ownImport)
     }
     const { dialect } = yield* client.release
     const { directory, env, temporary } = yield* environment.make(client, dialect, options, cwd)

@@ -12,12 +12,14 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
+import * as dialects from "../../../src/internal/opencode/dialects.js"
 import * as leash from "../../../src/internal/process/leash.js"
 import * as limitMark from "../../../src/internal/process/limitMark.js"
 import * as programs from "../../../src/internal/process/program.js"
 import * as table from "../../../src/internal/process/table.js"
 import * as credentials from "../../../src/internal/transport/server/credentials.js"
 import * as pools from "../../../src/internal/transport/server/pool.js"
+import { apiOf } from "../../support/connection.js"
 
 const program = Effect.gen(function*() {
   const config = yield* Schema.decode(Schema.parseJson(RunConfig.RunConfig))(yield* Config.string("RUN_OPTIONS"))
@@ -40,8 +42,16 @@ const program = Effect.gen(function*() {
     password: yield* credentials.password
   }
   const pool = yield* pools.ofProcesses(services, {})
-  const server = yield* pool.get({ key: "one", binary, cwd, args: [], config, isolation: "run" })
-  const { api } = yield* server.connect
+  const server = yield* pool.get({
+    key: "one",
+    binary,
+    cwd,
+    args: [],
+    config,
+    isolation: "run",
+    dialect: dialects.unversioned
+  })
+  const { api } = apiOf(yield* server.connect)
   const session = yield* api.createSession({ directory: cwd, title: "A title", permission: [] })
   yield* api.promptAsync(session.id, { parts: [{ type: "text", text: "go" }] })
   return yield* Effect.never

@@ -1,6 +1,7 @@
 import type { RunConfig } from "../../../RunConfig.js"
 import * as Version from "../../../Version.js"
 import type { Range } from "../dialect.js"
+import { variableNames } from "../variables.js"
 
 /** The versions whose server is supported, measured with 1.18.33. */
 export const supported: Range = { from: Version.make(1, 18, 0), below: Version.make(2, 0, 0) }
@@ -20,5 +21,13 @@ export const options = ({ extraArgs, logLevel, printLogs, pure }: RunConfig): Re
   ...(pure === true ? ["--pure"] : []),
   ...(extraArgs ?? [])
 ]
+
+/** The process has to be ended. */
+export const endsWithInput = false
+
+export const credentials = (username: string, password: string): { readonly [name: string]: string } => ({
+  [variableNames.serverUsername]: username,
+  [variableNames.serverPassword]: password
+})
 
 export const address = (line: string): string | undefined => /listening on (https?:\/\/\S+)/.exec(line)?.[1]

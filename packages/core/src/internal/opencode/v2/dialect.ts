@@ -5,9 +5,10 @@ import { isObject, string } from "../../util/object.js"
 import * as tail from "../../util/tail.js"
 import * as configContent from "../configContent.js"
 import * as decode from "../decode.js"
-import type { Dialect } from "../dialect.js"
+import type { Dialect, Server } from "../dialect.js"
 import type { Model, PrivateServer } from "../privateServer.js"
 import type { Reader } from "../stderr.js"
+import { variableNames } from "../variables.js"
 import * as crashTexts from "./crashTexts.js"
 import * as diagnostics from "./diagnostics.js"
 import * as eventMapper from "./eventMapper.js"
@@ -58,9 +59,22 @@ const privateServer: PrivateServer = {
   receive: protocol.receive,
   mapper: eventMapper.make,
   rules: permissions.forSession,
+  permissionOf: permissions.permissionOf,
+  conversation: questions.conversation,
   baseline: permissions.baseline,
   model: modelOf,
   dropped: diagnostics.dropped
+}
+
+/** A server that many runs share. It ends with its standard input, and so at the latest with the program. */
+const sharedServer: Server = {
+  supported: invocation.supported,
+  args: () => invocation.args,
+  options: () => [],
+  address,
+  isForeign: () => false,
+  endsWithInput: true,
+  credentials: (_username, password) => ({ [variableNames.password]: password })
 }
 
 /** The dialect of OpenCode 2.x, measured with 2.0.14. */
@@ -68,6 +82,7 @@ export const v2: Dialect = {
   supported: invocation.supported,
   isTested: (version) => Version.format(version) === Version.format(invocation.tested),
   privateServer,
+  server: sharedServer,
   options: invocation.options,
   withDefaults: (config) => config,
   invocation: () => ({ args: invocation.args, stdin: "" }),

@@ -24,15 +24,6 @@ interface Begun {
   readonly start: number | undefined
 }
 
-/** A request of the agent for a permission. */
-interface Asked {
-  readonly permission: string
-  readonly patterns: ReadonlyArray<string>
-}
-
-const strings = (u: unknown): ReadonlyArray<string> =>
-  Array.isArray(u) ? u.filter((item): item is string => typeof item === "string") : []
-
 /**
  * Turns the events of one prompt into those of a run. Each part is emitted once, whether it arrived as an event or in the
  * list of messages. A step that is tried again after a failure of its provider begins once.
@@ -42,7 +33,6 @@ export const make = ({ isClosing, retries, sessionId, thinking }: MapperOptions)
   const starts = new Map<string, number | undefined>()
   const calls = new Map<string, Begun>()
   const models = new Map<string, Pick<ProviderRetry, "provider" | "model">>()
-  const asked = new Map<string, Asked>()
   /** The last error, as JSON: a failed step is reported a second time as the failure of the prompt. */
   let lastError: string | undefined
   /** True if a permission was rejected since the last step began, which aborts that step. */
@@ -95,20 +85,16 @@ export const make = ({ isClosing, retries, sessionId, thinking }: MapperOptions)
   const alive: ReadonlyArray<Signal> = [{ _tag: "Alive" }]
   const says = (events: ReadonlyArray<RunEvent>): Happening => ({ says: events, signals: alive })
 
-  const ask = ({ data, sessionId: of }: Event): Happening => {
-    const requestId = string(data["id"])
-    const permission = string(data["action"]) ?? "unknown"
-    const patterns = strings(data["resources"])
-    if (requestId === undefined) return says([])
-    asked.set(requestId, { permission, patterns })
-    return { says: [], signals: [{ _tag: "Asked", sessionId: of, requestId }] }
+  const ask = ({ data }: Event): Happening => {
+    const request = server.requestOf(data)
+    return request === undefined ? says([]) : { says: [], signals: [{ _tag: "Asked", request }] }
   }
 
   const replied = ({ data, sessionId: of }: Event): Happening => {
-    const request = asked.get(string(data["requestID"]) ?? "")
-    if (request === undefined || data["reply"] !== "reject") return says([])
-    if (of === sessionId) isRejected = true
-    return says([{ _tag: "PermissionRejected", ...request }])
+    const [requestId, reply] = [string(data["requestID"]), string(data["reply"])]
+    if (requestId === undefined || reply === undefined) return says([])
+    if (reply === "reject" && of === sessionId) isRejected = true
+    return { says: [], signals: [{ _tag: "Replied", requestId, reply }, { _tag: "Alive" }] }
   }
 
   const child = (event: Event): Happening => {

@@ -14,8 +14,6 @@ export const tested = Version.make(2, 0, 14)
 
 const gone = Version.make(2, 0, 0)
 
-const notYet = "this library does not pass it to OpenCode 2 yet"
-
 /**
  * The options of a run. Most of them belong to the session or to the prompt, which are requests; the words are those of
  * the requests.
@@ -31,9 +29,9 @@ export const options: ReadonlyArray<OptionEntry> = [
   { name: "pure", kind: "flag", word: "--pure", until: gone },
   { name: "port", kind: "value", word: "--port", until: gone },
   { name: "username", kind: "value", word: "--username", until: gone },
-  { name: "attach", kind: "value", word: "--server", refused: notYet },
-  { name: "password", kind: "variable", word: variableNames.password, refused: notYet },
-  { name: "command", kind: "value", word: "--command", refused: notYet },
+  { name: "attach", kind: "value", word: "--server" },
+  { name: "password", kind: "variable", word: variableNames.password },
+  { name: "command", kind: "value", word: "command" },
   {
     name: "extraArgs",
     kind: "values",

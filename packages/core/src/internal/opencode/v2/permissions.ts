@@ -26,6 +26,9 @@ const actionsOf = (name: string): ReadonlyArray<string> =>
     ]
     : [renamed.find(([old]) => old === name)?.[1] ?? name]
 
+/** The name of the permission that an action has in the options of a run. */
+export const permissionOf = (action: string): string => renamed.find(([, name]) => name === action)?.[0] ?? action
+
 const effects: ReadonlySet<unknown> = new Set(["allow", "deny", "ask"])
 
 const leaves = (rule: unknown): ReadonlyArray<readonly [resource: string, effect: Rule["effect"]]> =>
@@ -77,7 +80,8 @@ const off = (config: RunConfig): ReadonlyArray<Rule> => {
 /** The rules of a run for its session. They come after all others and hold for its sub-agents, too (2.0.14). */
 export const forSession = (
   config: RunConfig,
-  home: string | undefined
+  home: string | undefined,
+  ask: ReadonlyArray<string> = []
 ): Either.Either<ReadonlyArray<Rule>, Problem> => {
   const given = configContent.permissionOf(config)
   if (isObject(given)) {
@@ -90,7 +94,12 @@ export const forSession = (
     }
   }
   const rules: Array<Rule> = []
-  for (const rule of [...off(config), ...encode(given)]) {
+  const asking = ask.flatMap((name) => actionsOf(underEdit.has(name) ? "edit" : name)).map((action): Rule => ({
+    action,
+    resource: "*",
+    effect: "ask"
+  }))
+  for (const rule of [...asking, ...off(config), ...encode(given)]) {
     const resource = expand(rule.resource, home)
     if (resource === undefined) {
       return Either.left({

@@ -1,4 +1,4 @@
-/** The events of a private server (2.0.14). */
+/** The events of a server (2.0.14). */
 import { isObject, number, string } from "../../util/object.js"
 import type { Event, Received } from "../privateServer.js"
 

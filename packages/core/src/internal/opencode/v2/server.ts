@@ -1,7 +1,8 @@
-/** The routes and replies of a private server (2.0.14). */
+/** The routes and replies of a server (2.0.14). */
 import { isObject, string } from "../../util/object.js"
 import type { WireObject } from "../../util/object.js"
-import type { Agent, Model, Replies, Request, Routes, Rule, Session } from "../privateServer.js"
+import type { Agent, Model, PermissionRequest, Replies, Request, Routes, Rule, Session } from "../privateServer.js"
+import * as transfer from "./transfer.js"
 
 const at = (directory: string) => ({ "location[directory]": directory })
 
@@ -38,6 +39,7 @@ const plain = (method: Request["method"], path: string, more: Partial<Request> =
 })
 
 export const routes: Routes = {
+  info: plain("GET", "/api/info"),
   agents: (directory) => plain("GET", "/api/agent", { query: at(directory) }),
   models: (directory) => plain("GET", "/api/model", { query: at(directory) }),
   create: ({ agent, directory, model, rules, title }) =>
@@ -59,6 +61,8 @@ export const routes: Routes = {
   setModel: (sessionId, model) => session("POST", sessionId, "/model", { model: modelOf(model) }),
   prompt: (sessionId, text, files) =>
     session("POST", sessionId, "/prompt", { text, ...(files.length === 0 ? {} : { files }) }),
+  command: (sessionId, name, text, files) =>
+    session("POST", sessionId, "/command", { name, text, ...(files.length === 0 ? {} : { files }) }),
   interrupt: (sessionId) => session("POST", sessionId, "/interrupt"),
   active: plain("GET", "/api/session/active"),
   messages: (sessionId, cursor) => ({
@@ -66,10 +70,16 @@ export const routes: Routes = {
     query: cursor === undefined ? { limit: "100", order: "desc" } : { limit: "100", cursor }
   }),
   requests: (sessionId) => session("GET", sessionId, "/permission"),
-  answer: (sessionId, requestId, decision) => below("POST", sessionId, "permission", requestId, "/reply", { decision }),
+  answer: (sessionId, requestId, decision, message) =>
+    below("POST", sessionId, "permission", requestId, "/reply", {
+      decision,
+      ...(message === undefined ? {} : { message })
+    }),
   forms: (sessionId) => session("GET", sessionId, "/form"),
   decline: (sessionId, formId) => below("DELETE", sessionId, "form", formId, ""),
-  events: plain("GET", "/api/event")
+  events: plain("GET", "/api/event"),
+  importing: (conversation, directory) =>
+    plain("POST", "/api/experimental/session/import", { body: transfer.toBody(conversation, directory) })
 }
 
 export const rulesOf = (u: unknown): ReadonlyArray<Rule> =>
@@ -83,6 +93,23 @@ export const rulesOf = (u: unknown): ReadonlyArray<Rule> =>
         : []
     })
     : []
+
+export const strings = (u: unknown): ReadonlyArray<string> =>
+  Array.isArray(u) ? u.filter((item): item is string => typeof item === "string") : []
+
+/** A request for a permission, as an event and as a list have it. */
+export const requestOf = (u: WireObject): PermissionRequest | undefined => {
+  const id = string(u["id"])
+  const sessionId = string(u["sessionID"])
+  return id === undefined || sessionId === undefined ? undefined : {
+    id,
+    sessionId,
+    permission: string(u["action"]) ?? "unknown",
+    patterns: strings(u["resources"]),
+    callId: isObject(u["source"]) ? string(u["source"]["id"]) : undefined,
+    metadata: isObject(u["metadata"]) ? u["metadata"] : undefined
+  }
+}
 
 const data = (body: unknown): unknown => isObject(body) ? body["data"] : undefined
 
@@ -111,6 +138,7 @@ const sessionOf = (u: unknown): Session | undefined => {
 }
 
 export const replies: Replies = {
+  version: (body) => isObject(body) ? string(body["version"]) : undefined,
   agents: (body) => listOf(data(body), agentOf),
   models: (body) =>
     listOf(data(body), (model) => {
@@ -118,6 +146,10 @@ export const replies: Replies = {
       return provider === undefined || id === undefined ? undefined : `${provider}/${id}`
     }),
   session: (body) => sessionOf(data(body)),
+  rawSession: (body) => {
+    const found = data(body)
+    return isObject(found) ? found : undefined
+  },
   sessions: (body) => listOf(data(body), sessionOf),
   prompt: (body) => {
     const admitted = data(body)
@@ -127,6 +159,7 @@ export const replies: Replies = {
     const sessions = data(body)
     return isObject(sessions) ? Object.keys(sessions) : undefined
   },
+  requests: (body) => listOf(data(body), requestOf),
   ids: (body) => listOf(data(body), (item) => string(item["id"])),
   messages: (body) => {
     const messages = listOf(data(body), (message) => message)

@@ -1,40 +1,37 @@
-import type * as HttpClient from "@effect/platform/HttpClient"
+import type * as FileSystem from "@effect/platform/FileSystem"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
-import type * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
-import { OpenCodeConfigError, OpenCodeServerError } from "../../../OpenCodeError.js"
-import type { OpenCodeSpawnError } from "../../../OpenCodeError.js"
-import type { Launcher } from "../../launch/launcher.js"
-import type { Dialect } from "../../opencode/dialect.js"
-import type { Agent, File, Model, PrivateServer, Rule, Session } from "../../opencode/privateServer.js"
+import { OpenCodeConfigError } from "../../../OpenCodeError.js"
+import type { OpenCodeServerError, RunError } from "../../../OpenCodeError.js"
+import type { Agent, File, Model, PermissionRequest, Rule, Session } from "../../opencode/privateServer.js"
 import * as retryCount from "../../opencode/retryCount.js"
 import type * as verdicts from "../../opencode/verdict.js"
+import * as drain from "../../process/drain.js"
 import type { Plan } from "../../run/plan.js"
-import type { Running, Sink } from "../../run/transport.js"
-import * as titles from "../server/http.js"
-import * as hubs from "../server/hub.js"
-import * as request from "../server/request.js"
+import type { Running, Sink, Stopped } from "../../run/transport.js"
+import type * as runtime from "../../util/runtime.js"
+import type { Answer } from "../server/permissionRequests.js"
 import type { Requests } from "../server/request.js"
+import * as titles from "../title.js"
 import * as catalogs from "./catalog.js"
-import * as processes from "./process.js"
+import type { Lease, Server } from "./lease.js"
 import * as turn from "./turn.js"
 
 export interface Options {
-  readonly client: Launcher
-  readonly httpClient: HttpClient.HttpClient
-  readonly dialect: Dialect
-  readonly server: PrivateServer
-  readonly process: processes.Options
-  readonly password: Redacted.Redacted
+  readonly fileSystem: FileSystem.FileSystem
   readonly plan: Plan
-  /** Waits for those who must see the process before it gets its prompt. */
-  readonly introduce: (sink: Sink, pid: number) => Effect.Effect<void, OpenCodeConfigError>
+  /** Starts or finds the server. It is given back when the attempt ends. */
+  readonly lease: (sink: Sink) => Effect.Effect<Lease, RunError, Scope.Scope>
+  /** Waits for those who must see the process before the prompt. */
+  readonly introduce: (sink: Sink, pid: number | undefined) => Effect.Effect<void, OpenCodeConfigError>
+  /** The session to continue or to branch off, if the options do not name it. */
+  readonly last?: string | undefined
   /** The session's directory. */
   readonly directory: string
   readonly rules: ReadonlyArray<Rule>
@@ -42,10 +39,13 @@ export interface Options {
   /** True if there is a stored login for the model's provider, which this major may not read. */
   readonly hasLogin: boolean
   readonly files: ReadonlyArray<File>
+  /** Decides a request of the session `sessionId` or of a sub-agent. */
+  readonly decide: (request: PermissionRequest, sessionId: string) => Effect.Effect<Answer>
+  /** True to emit the requests that are decided. */
+  readonly announces: boolean
+  /** How long the server may take to interrupt a prompt. */
+  readonly patience: Duration.Duration
 }
-
-/** How long the server may take to interrupt a prompt, before it is ended anyway. */
-const patience = Duration.seconds(5)
 
 const refused = (path: string, reason: string): verdicts.Exit => ({
   _tag: "Refused",
@@ -58,33 +58,42 @@ const dropped = (path: string): verdicts.Exit =>
     `OpenCode cannot read ${path} and would continue without it; nothing was asked of the model`
   )
 
+/** What a prompt needs of its server. */
+interface Talk extends Pick<Server, "protocol"> {
+  readonly requests: Requests
+}
+
 /** Finds the session to continue or to branch off; `undefined` for a new one. */
 const find = (
-  { directory, plan: { options }, server: { replies, routes } }: Options,
-  requests: Requests
+  { directory, last, plan: { options } }: Options,
+  { protocol: { replies, routes }, requests }: Talk
 ): Effect.Effect<Session | undefined, OpenCodeServerError | verdicts.Exit> => {
-  const { continueSession, sessionId } = options
+  const sessionId = options.sessionId ?? last
   if (sessionId !== undefined) {
     return Effect.catchIf(
       requests.read(routes.session(sessionId), replies.session),
       ({ status }) => status === 404 || status === 400,
-      () => Effect.fail(refused("sessionId", `there is no session ${sessionId} in this data directory`))
+      () =>
+        Effect.fail(refused(
+          options.sessionId === undefined ? "continueSession" : "sessionId",
+          `there is no session ${sessionId} in the data of the server`
+        ))
     )
   }
-  return continueSession === true
+  return options.continueSession === true
     ? Effect.map(requests.read(routes.lastSession(directory), replies.sessions), (sessions) => sessions[0])
     : Effect.succeed(undefined)
 }
 
 /** Refuses a model that needs a login which the server does not read. */
 const checkLogin = (
-  { directory, hasLogin, model, server }: Options,
-  requests: Requests
+  { directory, hasLogin, model }: Options,
+  { protocol, requests }: Talk
 ): Effect.Effect<void, OpenCodeServerError | verdicts.Exit> => {
   if (!hasLogin || model === undefined) return Effect.void
   const isListed = (models: ReadonlyArray<string>): boolean => models.includes(`${model.provider}/${model.id}`)
   return Effect.flatMap(
-    catalogs.read(requests, server, directory, isListed),
+    catalogs.models(requests, protocol, directory, isListed),
     (models) =>
       isListed(models) ? Effect.void : Effect.fail(refused(
         "model",
@@ -94,21 +103,42 @@ const checkLogin = (
   )
 }
 
-const realPath = ({ client, directory }: Options): Effect.Effect<string> =>
-  Effect.orElseSucceed(client.fileSystem.realPath(directory), () => directory)
+const realPath = ({ directory, fileSystem }: Options): Effect.Effect<string> =>
+  Effect.orElseSucceed(fileSystem.realPath(directory), () => directory)
+
+/** A session is active for a moment after its end. */
+const looks = 8
+
+/** True if the server works on a prompt in the session. */
+const isBusy = (
+  talk: Talk,
+  sessionId: string,
+  left = looks
+): Effect.Effect<boolean, OpenCodeServerError> =>
+  Effect.flatMap(talk.requests.read(talk.protocol.routes.active, talk.protocol.replies.active), (active) => {
+    if (!active.includes(sessionId)) return Effect.succeed(false)
+    return left === 1
+      ? Effect.succeed(true)
+      : Effect.delay(isBusy(talk, sessionId, left - 1), "250 millis")
+  })
+
+interface Opened {
+  readonly id: string
+  readonly rules: ReadonlyArray<Rule>
+  /** The last message before the prompt. */
+  readonly last: string | undefined
+}
 
 /** Creates or prepares the session of the run. */
 const open = (
   options: Options,
-  requests: Requests,
+  talk: Talk,
+  found: Session | undefined,
   agent: Agent | undefined
-): Effect.Effect<
-  { readonly id: string; readonly rules: ReadonlyArray<Rule> },
-  OpenCodeServerError | verdicts.Exit
-> =>
+): Effect.Effect<Opened, OpenCodeServerError | verdicts.Exit> =>
   Effect.gen(function*() {
-    const { directory, model, plan, server: { baseline, replies, routes } } = options
-    const found = yield* find(options, requests)
+    const { directory, model, plan } = options
+    const { protocol: { baseline, replies, routes }, requests } = talk
     const rules = [...(agent === undefined ? [] : baseline(agent)), ...options.rules]
     if (found === undefined) {
       if (model === undefined) {
@@ -127,16 +157,13 @@ const open = (
           detail: "the new session lacks rules of the run"
         })
       }
-      return { id: created.id, rules }
+      return { id: created.id, rules, last: undefined }
     }
-    const asked = plan.options.dir !== undefined ? "dir" : plan.options.cwd !== undefined ? "cwd" : undefined
-    if (
-      asked !== undefined && found.directory !== undefined && found.directory !== directory &&
-      found.directory !== (yield* realPath(options))
-    ) {
-      return yield* Effect.fail(
-        refused(asked, `the session belongs to the directory ${found.directory} and can only be continued there`)
-      )
+    if (plan.options.fork !== true && (yield* isBusy(talk, found.id))) {
+      // OpenCode would answer both prompts together.
+      return yield* requests.failure(routes.session(found.id), "refused", {
+        detail: `the session ${found.id} is busy with another program's prompt`
+      })
     }
     const session = plan.options.fork === true
       ? yield* requests.read(routes.fork(found.id), replies.session)
@@ -144,121 +171,51 @@ const open = (
     yield* requests.send(routes.setRules(session.id, rules, plan.options.title))
     if (plan.options.agent !== undefined) yield* requests.send(routes.setAgent(session.id, plan.options.agent))
     if (model !== undefined) yield* requests.send(routes.setModel(session.id, model))
-    return { id: session.id, rules }
+    const { messages } = yield* requests.read(routes.messages(session.id, undefined), replies.messages)
+    return { id: session.id, rules, last: messages.flatMap(({ id }) => typeof id === "string" ? [id] : [])[0] }
   })
 
-/** Starts the server of an attempt and runs its prompt. When the scope closes, both are ended. */
-export const start = (
+/** The directory that a session is continued in. */
+const checkDirectory = (
   options: Options,
-  sink: Sink
-): Effect.Effect<Running, OpenCodeSpawnError, Scope.Scope> =>
-  Effect.uninterruptible(Effect.gen(function*() {
-    const { directory, plan, server } = options
-    const { replies, routes } = server
-    const scope = yield* Effect.scope
-    const child = yield* Effect.interruptible(
-      processes.start(options.client, options.dialect, server, options.process, sink)
+  found: Session | undefined
+): Effect.Effect<string, verdicts.Exit> =>
+  Effect.gen(function*() {
+    const { directory, plan } = options
+    const own = found?.directory ?? directory
+    const asked = plan.options.dir !== undefined ? "dir" : plan.options.cwd !== undefined ? "cwd" : undefined
+    if (asked === undefined || own === directory || own === (yield* realPath(options))) return own
+    return yield* Effect.fail(
+      refused(asked, `the session belongs to the directory ${own} and can only be continued there`)
     )
+  })
+
+/** Runs a prompt on a server. When the scope closes, the prompt is ended and the server given back. */
+export const start = (options: Options, sink: Sink): Effect.Effect<Running, RunError, Scope.Scope> =>
+  Effect.uninterruptible(Effect.gen(function*() {
+    const { patience, plan } = options
+    const scope = yield* Effect.scope
+    const lease = yield* Effect.interruptible(options.lease(sink))
+    const { server } = lease
+    const { protocol } = server
+    const { replies, routes } = protocol
     // Separate, because it must stay open while the prompt is interrupted.
     const inner = yield* Scope.make()
     let isClosing = false
-    let interrupt: Effect.Effect<unknown> | undefined
+    let prompted:
+      | { readonly interrupt: Effect.Effect<unknown>; readonly asks: { readonly close: Effect.Effect<void> } }
+      | undefined
+    let driver: runtime.Forked<verdicts.Exit> | undefined = undefined
     let aborting: Fiber.Fiber<void> | undefined
-
-    const converse = Effect.gen(function*() {
-      // Before anything is asked of the server: a session that is continued would be changed already.
-      yield* Effect.mapError(
-        options.introduce(sink, child.pid),
-        (error): verdicts.Exit => ({ _tag: "Refused", error })
-      )
-      const url = yield* child.url
-      const requests = request.make({
-        client: options.httpClient,
-        url,
-        username: server.username,
-        password: options.password,
-        redact: plan.redactor.text
-      })
-      const lost = (detail: string) =>
-        new OpenCodeServerError({
-          reason: "unreachable",
-          url,
-          request: `GET ${routes.events.route}`,
-          detail,
-          stderr: ""
-        })
-      const hub = yield* hubs.makeFor({
-        receive: server.receive,
-        sessionOf: ({ sessionId }) => sessionId,
-        parentOf: ({ parentId }) => parentId
-      }, {
-        open: requests.open(routes.events),
-        lost,
-        gone: Effect.as(child.exit, lost("the server has ended")),
-        patience: Duration.millis(server.patience)
-      })
-      const agents = yield* requests.read(routes.agents(directory), replies.agents)
-      const named = plan.options.agent
-      const agent = agents.find(({ id, isSubagent }) => named === undefined ? !isSubagent : id === named)
-      if (named !== undefined && (agent === undefined || agent.isSubagent)) {
-        sink.watchdog.agentFallback({ agent: named, reason: agent === undefined ? "unknown" : "subagent" })
-        return yield* Effect.never
-      }
-      yield* checkLogin(options, requests)
-      const session = yield* open(options, requests, agent)
-      sink.state.inSession(session.id)
-      const subscription = yield* hub.subscribe(session.id)
-      const path = child.dropped()
-      if (path !== undefined) return yield* Effect.fail(dropped(path))
-      if (isClosing) return yield* Effect.interrupt
-      interrupt = requests.send(routes.interrupt(session.id)).pipe(Effect.timeoutOption(patience), Effect.ignore)
-      const promptId = yield* requests.read(routes.prompt(session.id, plan.prompt, options.files), replies.prompt)
-      yield* turn.follow({
-        server,
-        requests,
-        subscription,
-        mapper: server.mapper({
-          sessionId: session.id,
-          thinking: plan.options.thinking === true,
-          retries: retryCount.make(() => session.id),
-          isClosing: () => isClosing
-        }),
-        sink,
-        sessionId: session.id,
-        promptId,
-        rules: session.rules,
-        answer: plan.options.auto === true ? "once" : "reject"
-      })
-    })
-
-    const drive: Effect.Effect<verdicts.Exit, never, Scope.Scope> = converse.pipe(
-      Effect.as<verdicts.Exit>({ _tag: "Settled" }),
-      Effect.catchAll((error) =>
-        Effect.succeed<verdicts.Exit>(
-          error._tag === "OpenCodeServerError" ? { _tag: "Server", error } : error
-        )
-      ),
-      // A server that has ended explains a failed request better than the request.
-      Effect.flatMap((exit) =>
-        exit._tag === "Server"
-          ? Effect.map(
-            Effect.timeoutOption(child.exit, "500 millis"),
-            Option.getOrElse(() => exit)
-          )
-          : Effect.succeed(exit)
-      ),
-      Effect.raceFirst(child.exit),
-      Effect.raceFirst(Effect.map(child.onDropped, dropped))
-    )
-    const driver = yield* Effect.forkIn(Scope.extend(Effect.interruptible(drive), inner), inner)
-    driver.addObserver(sink.watchdog.ended)
 
     /** Interrupts the prompt, so that the session shows that it has ended, and waits for its last events. */
     const endPrompt = Effect.gen(function*() {
-      if (Option.isSome(yield* Fiber.poll(driver))) return
-      if (interrupt !== undefined && !(yield* child.hasExited)) {
-        yield* interrupt
+      if (driver === undefined || Option.isSome(yield* Fiber.poll(driver))) return
+      if (prompted !== undefined && !(yield* server.hasExited)) {
+        yield* prompted.asks.close
+        yield* prompted.interrupt
         yield* Effect.timeoutOption(Fiber.await(driver), patience)
+        yield* drain.until([driver], sink.watchdog)
       }
       yield* Fiber.interrupt(driver)
     })
@@ -273,31 +230,113 @@ export const start = (
       return aborting
     })).pipe(Effect.flatMap(Fiber.await), Effect.asVoid)
 
-    const stopped = yield* Deferred.make<void>()
-    const stop = (how: { readonly force: boolean }) =>
+    let stopped: Deferred.Deferred<Stopped> | undefined
+    const stop = (how: { readonly force: boolean }): Effect.Effect<Stopped> =>
       Effect.gen(function*() {
+        if (stopped !== undefined) return yield* Deferred.await(stopped)
+        stopped = yield* Deferred.make<Stopped>()
         if (!how.force) yield* abort
-        else yield* Fiber.interrupt(driver)
+        else if (driver !== undefined) yield* Fiber.interrupt(driver)
         yield* Scope.close(inner, Exit.void)
-        const { ownStderr, survivors } = yield* child.end(how)
-        yield* Deferred.succeed(stopped, undefined)
-        return { exit: yield* exitOf(yield* Fiber.await(driver)), survivors, ownStderr }
+        const exit = driver === undefined ? lost : yield* exitOf(yield* Fiber.await(driver))
+        const isResting = prompted === undefined || exit._tag === "Settled"
+        const ended = yield* lease.end({ force: how.force, isResting })
+        const all: Stopped = { exit, ...ended }
+        yield* Deferred.succeed(stopped, all)
+        return all
+        // An interruption would leave nobody to complete it.
+      }).pipe(Effect.uninterruptible)
+    yield* Scope.addFinalizer(scope, Effect.asVoid(stop({ force: false })))
+
+    // Before anything is asked of the server: a session that is continued would be changed already.
+    yield* Effect.interruptible(options.introduce(sink, server.pid))
+
+    const converse = Effect.gen(function*() {
+      const connection = yield* server.connection
+      const { requests } = connection
+      const talk: Talk = { protocol, requests }
+      const found = yield* find(options, talk)
+      const directory = yield* checkDirectory(options, found)
+      const named = plan.options.agent
+      const agents = yield* catalogs.agents(requests, protocol, directory, named)
+      const agent = agents.find(({ id, isSubagent }) => named === undefined ? !isSubagent : id === named)
+      if (named !== undefined && (agent === undefined || agent.isSubagent)) {
+        sink.watchdog.agentFallback({ agent: named, reason: agent === undefined ? "unknown" : "subagent" })
+        return yield* Effect.never
+      }
+      yield* checkLogin(options, talk)
+      const session = yield* open(options, talk, found, agent)
+      sink.state.inSession(session.id)
+      const subscription = yield* connection.subscribe(session.id)
+      const asks = yield* turn.asksOf(
+        { requests, server: protocol, sink },
+        (request) => options.decide(request, session.id)
+      )
+      const path = server.dropped()
+      if (path !== undefined) return yield* Effect.fail(dropped(path))
+      if (isClosing) return yield* Effect.interrupt
+      prompted = {
+        interrupt: requests.send(routes.interrupt(session.id)).pipe(Effect.timeoutOption(patience), Effect.ignore),
+        asks
+      }
+      const { command } = plan.options
+      const anchor = command === undefined
+        ? yield* requests.read(routes.prompt(session.id, plan.prompt, options.files), replies.prompt)
+        : yield* Effect.as(
+          Effect.catchIf(
+            requests.send(routes.command(session.id, command, plan.prompt, options.files)),
+            ({ status }) => status === 404,
+            () => Effect.fail(refused("command", `there is no command ${command}`))
+          ),
+          session.last
+        )
+      yield* turn.follow({
+        server: protocol,
+        requests,
+        subscription,
+        mapper: protocol.mapper({
+          sessionId: session.id,
+          thinking: plan.options.thinking === true,
+          retries: retryCount.make(() => session.id),
+          isClosing: () => isClosing
+        }),
+        sink,
+        sessionId: session.id,
+        anchor,
+        rules: session.rules,
+        asks,
+        announces: options.announces
       })
+    })
 
-    yield* Scope.addFinalizer(
-      scope,
-      Effect.flatMap(Deferred.isDone(stopped), (isDone) =>
-        isDone ? Effect.void : Effect.andThen(abort, Scope.close(inner, Exit.void)))
+    const drive: Effect.Effect<verdicts.Exit, never, Scope.Scope> = converse.pipe(
+      Effect.as<verdicts.Exit>({ _tag: "Settled" }),
+      Effect.catchAll((error) =>
+        Effect.succeed<verdicts.Exit>(
+          error._tag === "OpenCodeServerError" ? { _tag: "Server", error } : error
+        )
+      ),
+      // A server that has ended explains a failed request better than the request.
+      Effect.flatMap((exit) =>
+        exit._tag === "Server"
+          ? Effect.map(
+            Effect.timeoutOption(server.exit, "500 millis"),
+            Option.getOrElse(() => exit)
+          )
+          : Effect.succeed(exit)
+      ),
+      Effect.raceFirst(server.exit),
+      Effect.raceFirst(Effect.map(server.onDropped, dropped))
     )
-
+    driver = yield* Effect.forkIn(Scope.extend(Effect.interruptible(drive), inner), inner)
+    driver.addObserver(sink.watchdog.ended)
     return { stop }
   }))
+
+const lost: verdicts.Exit = { _tag: "Lost" }
 
 const exitOf = (exit: Exit.Exit<verdicts.Exit>): Effect.Effect<verdicts.Exit> =>
   Exit.match(exit, {
     onSuccess: Effect.succeed,
-    onFailure: (cause) =>
-      Cause.isInterruptedOnly(cause)
-        ? Effect.succeed<verdicts.Exit>({ _tag: "Lost" })
-        : Effect.die(Cause.squash(cause))
+    onFailure: (cause) => Cause.isInterruptedOnly(cause) ? Effect.succeed(lost) : Effect.die(Cause.squash(cause))
   })

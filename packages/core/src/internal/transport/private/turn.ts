@@ -4,11 +4,21 @@ import * as Effect from "effect/Effect"
 import type * as Scope from "effect/Scope"
 import type { OpenCodeServerError } from "../../../OpenCodeError.js"
 import type { RunEvent } from "../../../RunEvent.js"
-import type { Event, Happening, Mapper, PrivateServer, Rule, Signal } from "../../opencode/privateServer.js"
+import type {
+  Event,
+  Happening,
+  Mapper,
+  PermissionRequest,
+  PrivateServer,
+  Rule,
+  Signal
+} from "../../opencode/privateServer.js"
 import type { Sink } from "../../run/transport.js"
 import * as json from "../../util/json.js"
 import type { WireObject } from "../../util/object.js"
 import type { Delivery, Gap, Subscription } from "../server/hub.js"
+import * as permissionRequests from "../server/permissionRequests.js"
+import type { Answer } from "../server/permissionRequests.js"
 import type { Requests } from "../server/request.js"
 
 export interface Options {
@@ -18,13 +28,35 @@ export interface Options {
   readonly mapper: Mapper
   readonly sink: Sink
   readonly sessionId: string
-  /** The message that holds the prompt. */
-  readonly promptId: string
+  /** The last message that is older than the answer; `undefined` if there is none. */
+  readonly anchor: string | undefined
   /** The rules that every sub-agent must have, too. */
   readonly rules: ReadonlyArray<Rule>
-  /** The answer to whatever the agent asks for. */
-  readonly answer: "once" | "reject"
+  /** The requests of the agent and of its sub-agents. */
+  readonly asks: permissionRequests.Asks
+  /** True to emit the requests themselves, for somebody who decides about them. */
+  readonly announces: boolean
 }
+
+/** Answers the requests for permissions of one prompt. */
+export const asksOf = (
+  { requests, server: { routes }, sink: { watchdog } }: Pick<Options, "requests" | "server" | "sink">,
+  decide: (request: PermissionRequest) => Effect.Effect<Answer>
+): Effect.Effect<permissionRequests.Asks, never, Scope.Scope> =>
+  permissionRequests.make({
+    watchdog,
+    decide,
+    reply: ({ id, sessionId }, reply) =>
+      unlessGone(requests.send(
+        reply === "once"
+          ? routes.answer(sessionId, id, "once")
+          : routes.answer(sessionId, id, "reject", reply.reject)
+      ))
+  })
+
+/** A request that was answered meanwhile, or whose session has ended, does not count as a failure. */
+const unlessGone = (call: Effect.Effect<unknown, OpenCodeServerError>): Effect.Effect<void, OpenCodeServerError> =>
+  Effect.asVoid(Effect.catchIf(call, ({ status }) => status === 404 || status === 409, () => Effect.void))
 
 const isSame = (a: Rule, b: Rule): boolean =>
   a.action === b.action && a.resource === b.resource && a.effect === b.effect
@@ -33,9 +65,9 @@ const isSame = (a: Rule, b: Rule): boolean =>
 export const endsWith = (all: ReadonlyArray<Rule>, end: ReadonlyArray<Rule>): boolean =>
   all.length >= end.length && end.every((rule, index) => isSame(rule, all[all.length - end.length + index]!))
 
-/** Returns the messages after the prompt's own, the oldest first. */
+/** Returns the messages of the answer, the oldest first. */
 const after = (
-  { promptId, requests, server, sessionId }: Options
+  { anchor, requests, server, sessionId }: Options
 ): Effect.Effect<ReadonlyArray<WireObject>, OpenCodeServerError> => {
   const page = (
     cursor: string | undefined,
@@ -44,7 +76,7 @@ const after = (
     Effect.flatMap(
       requests.read(server.routes.messages(sessionId, cursor), server.replies.messages),
       ({ messages, next }) => {
-        const at = messages.findIndex(({ id }) => id === promptId)
+        const at = messages.findIndex(({ id }) => id === anchor)
         const found = [...messages.slice(0, at === -1 ? undefined : at)].reverse()
         const all = [...found, ...later]
         return at !== -1 || next === undefined || messages.length === 0 ? Effect.succeed(all) : page(next, all)
@@ -59,7 +91,7 @@ const after = (
  */
 export const follow = (options: Options): Effect.Effect<void, OpenCodeServerError, Scope.Scope> =>
   Effect.gen(function*() {
-    const { mapper, requests, server, sink, subscription } = options
+    const { announces, asks, mapper, requests, server, sink, subscription } = options
     const { routes } = server
     const { rawLines, watchdog } = sink
     const feed = sink.recorder.source()
@@ -72,10 +104,6 @@ export const follow = (options: Options): Effect.Effect<void, OpenCodeServerErro
       return feed(says)
     }
 
-    /** A request that was answered meanwhile, or whose session has ended, does not count as a failure. */
-    const unlessGone = (call: Effect.Effect<unknown, OpenCodeServerError>): Effect.Effect<void, OpenCodeServerError> =>
-      Effect.asVoid(Effect.catchIf(call, ({ status }) => status === 404 || status === 409, () => Effect.void))
-
     const react = (signal: Signal): Effect.Effect<void, OpenCodeServerError> => {
       switch (signal._tag) {
         case "Alive":
@@ -85,7 +113,9 @@ export const follow = (options: Options): Effect.Effect<void, OpenCodeServerErro
             hasEnded = true
           })
         case "Asked":
-          return unlessGone(requests.send(routes.answer(signal.sessionId, signal.requestId, options.answer)))
+          return Effect.flatMap(asks.asked(signal.request), (events) => announces ? emit(events) : Effect.void)
+        case "Replied":
+          return Effect.flatMap(asks.replied(signal.requestId, signal.reply), emit)
         case "Form":
           return unlessGone(requests.send(routes.decline(signal.sessionId, signal.formId)))
         case "Child":
@@ -110,8 +140,8 @@ export const follow = (options: Options): Effect.Effect<void, OpenCodeServerErro
     /** Answers what was asked during a gap. */
     const answerAll = (sessionId: string): Effect.Effect<void, OpenCodeServerError> =>
       Effect.gen(function*() {
-        for (const requestId of yield* requests.read(routes.requests(sessionId), server.replies.ids)) {
-          yield* react({ _tag: "Asked", sessionId, requestId })
+        for (const request of yield* requests.read(routes.requests(sessionId), server.replies.requests)) {
+          yield* react({ _tag: "Asked", request })
         }
         for (const formId of yield* requests.read(routes.forms(sessionId), server.replies.ids)) {
           yield* react({ _tag: "Form", sessionId, formId })
@@ -138,9 +168,12 @@ export const follow = (options: Options): Effect.Effect<void, OpenCodeServerErro
           : Effect.flatMap(Clock.currentTimeMillis, (now) => take(mapper.event(delivery.event, now)))
       })
 
-    while (!hasEnded) {
-      const batch = yield* subscription.take
-      watchdog.read()
-      yield* Effect.forEach(batch, receive, { discard: true })
-    }
+    const all = Effect.gen(function*() {
+      while (!hasEnded) {
+        const batch = yield* subscription.take
+        watchdog.read()
+        yield* Effect.forEach(batch, receive, { discard: true })
+      }
+    })
+    return yield* Effect.raceFirst(all, asks.failed)
   })

@@ -3,39 +3,70 @@ import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Option from "effect/Option"
 import type * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
-import type * as Scope from "effect/Scope"
+import * as Schema from "effect/Schema"
+import * as Scope from "effect/Scope"
 import * as Tracer from "effect/Tracer"
+import * as Conversation from "../../../Conversation.js"
 import { OpenCodeConfigError, OpenCodeServerError, OpenCodeVersionError } from "../../../OpenCodeError.js"
-import type { QueryError } from "../../../OpenCodeError.js"
+import type { QueryError, SessionOpenError } from "../../../OpenCodeError.js"
+import type { RunOptions } from "../../../RunOptions.js"
 import * as Version from "../../../Version.js"
 import type * as environment from "../../launch/environment.js"
 import type { Release } from "../../launch/launcher.js"
+import { includes } from "../../opencode/dialect.js"
+import type { Dialect } from "../../opencode/dialect.js"
 import * as dialects from "../../opencode/dialects.js"
+import type { PrivateServer } from "../../opencode/privateServer.js"
 import * as redact from "../../opencode/redact.js"
 import * as secretSearch from "../../opencode/secretSearch.js"
+import type * as verdicts from "../../opencode/verdict.js"
+import type { WireObject } from "../../util/object.js"
 import * as runtime from "../../util/runtime.js"
+import * as catalogs from "../private/catalog.js"
+import * as sessions from "../private/connection.js"
+import type * as leases from "../private/lease.js"
 import * as apis from "./api.js"
 import type { Api } from "./api.js"
 import * as credentials from "./credentials.js"
 import * as hubs from "./hub.js"
 import type { Subscription } from "./hub.js"
+import type { Requests } from "./request.js"
 import * as serverProcess from "./serverProcess.js"
-import type { Spec } from "./serverProcess.js"
+import type { ServerDialect, Spec } from "./serverProcess.js"
 
-/** A connection to a server that answers. */
-export interface Connection extends Release {
-  readonly api: Api
+interface Common extends Release {
   /** The server's process; `undefined` if this program has not started it. */
   readonly pid: number | undefined
   /** The data directory; `undefined` if it is OpenCode's own or not on this machine. */
   readonly directory: string | undefined
-  /** Returns when events of the session are known to arrive; prompt only after that. */
-  readonly subscribe: (sessionId: string) => Effect.Effect<Subscription, OpenCodeServerError, Scope.Scope>
   /** Returns the reason when the server is gone. Subscriptions fail with the same error. */
   readonly died: Effect.Effect<OpenCodeServerError>
+  /** The session of a directory that was used last. */
+  readonly lastSession: (directory: string) => Effect.Effect<string | undefined, OpenCodeServerError>
+  readonly conversation: (sessionId: string) => Effect.Effect<Conversation.Conversation, OpenCodeServerError>
+  readonly models: (directory: string, options: RunOptions) => Effect.Effect<ReadonlyArray<string>, OpenCodeServerError>
 }
+
+/** A connection to a server of OpenCode 1, whose prompts bring their settings. */
+export interface ApiConnection extends Common {
+  readonly _tag: "Api"
+  readonly api: Api
+  /** Returns when events of the session are known to arrive; prompt only after that. */
+  readonly subscribe: (sessionId: string) => Effect.Effect<Subscription, OpenCodeServerError, Scope.Scope>
+}
+
+/** A connection to a server of OpenCode 2, whose sessions have the settings. */
+export interface SessionsConnection extends Common {
+  readonly _tag: "Sessions"
+  readonly server: leases.Server
+}
+
+/** A connection to a server that answers. */
+export type Connection = ApiConnection | SessionsConnection
 
 /** A server that is started or connected to on demand. */
 export interface Server {
@@ -50,10 +81,15 @@ export interface Server {
 
 const serverRanges = `in server mode this library supports ${dialects.ranges(({ server }) => server?.supported)}`
 
-const checked = (url: string, text: string): Effect.Effect<Release, OpenCodeVersionError> => {
+/** Reads the version of a server that has answered as this major does. */
+const checked = (
+  url: string,
+  text: string,
+  protocol: PrivateServer | undefined
+): Effect.Effect<Release, OpenCodeVersionError> => {
   const version = Version.parse(text)
   const dialect = version === undefined ? undefined : dialects.forServer(version)
-  return version !== undefined && dialect !== undefined
+  return version !== undefined && dialect !== undefined && dialect.privateServer === protocol
     ? Effect.succeed({ version, dialect })
     : new OpenCodeVersionError({
       binary: url,
@@ -62,13 +98,38 @@ const checked = (url: string, text: string): Effect.Effect<Release, OpenCodeVers
     })
 }
 
-const connect = (
+/** The dialect of a binary whose server is supported. */
+export const withServer = (
+  binary: string,
+  version: Version.Version,
+  dialect: Dialect
+): Effect.Effect<ServerDialect, OpenCodeVersionError> => {
+  const { server } = dialect
+  return server !== undefined && includes(server.supported, version)
+    ? Effect.succeed({ ...dialect, server })
+    : new OpenCodeVersionError({ binary, version: Version.format(version), reason: serverRanges })
+}
+
+const incomplete = (url: string, sessionId: string) =>
+  new OpenCodeServerError({
+    reason: "unexpected-reply",
+    url,
+    detail: `the session ${sessionId} is not a complete conversation`,
+    stderr: ""
+  })
+
+interface Place {
+  readonly pid: number | undefined
+  readonly directory: string | undefined
+}
+
+const connectApi = (
   api: Api,
-  { directory, pid }: Pick<Connection, "directory" | "pid">,
+  { directory, pid }: Place,
+  { dialect, version }: Release,
   gone: Effect.Effect<OpenCodeServerError>
-): Effect.Effect<Connection, QueryError, Scope.Scope> =>
+): Effect.Effect<ApiConnection, never, Scope.Scope> =>
   Effect.gen(function*() {
-    const { dialect, version } = yield* Effect.flatMap(api.health, ({ version }) => checked(api.url, version))
     const hub = yield* hubs.make({
       open: api.events,
       lost: (detail) =>
@@ -82,15 +143,118 @@ const connect = (
       gone
     })
     return {
+      _tag: "Api",
       api,
       version,
       dialect,
       pid,
       directory,
       subscribe: hub.subscribe,
-      died: hub.failed
+      died: hub.failed,
+      lastSession: (of) => Effect.map(api.sessions(of, 1), (sessions) => sessions[0]?.id),
+      conversation: (sessionId) =>
+        Effect.flatMap(
+          Effect.zip(api.getSession(sessionId), api.messages(sessionId)),
+          ([info, messages]) =>
+            Effect.mapError(
+              Schema.decodeUnknown(Conversation.Conversation)({ info, messages }),
+              () => incomplete(api.url, sessionId)
+            )
+        ),
+      models: api.models
     }
   })
+
+/** All messages of a session, the oldest first. */
+const messagesOf = (
+  { replies, routes }: PrivateServer,
+  requests: Requests,
+  sessionId: string
+): Effect.Effect<ReadonlyArray<WireObject>, OpenCodeServerError> => {
+  const page = (
+    cursor: string | undefined,
+    later: ReadonlyArray<WireObject>
+  ): Effect.Effect<ReadonlyArray<WireObject>, OpenCodeServerError> =>
+    Effect.flatMap(requests.read(routes.messages(sessionId, cursor), replies.messages), ({ messages, next }) => {
+      const all = [...[...messages].reverse(), ...later]
+      return next === undefined || messages.length === 0 ? Effect.succeed(all) : page(next, all)
+    })
+  return page(undefined, [])
+}
+
+/** What a process says about a server that is not its answers. */
+interface Life extends Pick<leases.Server, "dropped" | "onDropped"> {
+  readonly exited: Effect.Effect<OpenCodeServerError>
+  readonly isRunning: Effect.Effect<boolean>
+}
+
+const endless: Life = {
+  exited: Effect.never,
+  isRunning: Effect.succeed(true),
+  dropped: () => undefined,
+  onDropped: Effect.never
+}
+
+const connectSessions = (
+  protocol: PrivateServer,
+  options: Omit<sessions.Options, "gone">,
+  { directory, pid }: Place,
+  release: Release,
+  life: Life
+): Effect.Effect<SessionsConnection, never, Scope.Scope> =>
+  Effect.map(sessions.open(protocol, { ...options, gone: () => life.exited }), (connection) => {
+    const { requests } = connection
+    const { replies, routes } = protocol
+    return {
+      _tag: "Sessions",
+      ...release,
+      pid,
+      directory,
+      died: connection.failed,
+      server: {
+        protocol,
+        pid,
+        connection: Effect.succeed(connection),
+        exit: Effect.map(life.exited, (error): verdicts.Exit => ({ _tag: "Server", error })),
+        hasExited: Effect.map(life.isRunning, (isRunning) => !isRunning),
+        dropped: life.dropped,
+        onDropped: life.onDropped
+      },
+      lastSession: (of) =>
+        Effect.map(requests.read(routes.lastSession(of), replies.sessions), (sessions) => sessions[0]?.id),
+      conversation: (sessionId) =>
+        Effect.flatMap(
+          Effect.zip(
+            requests.read(routes.session(sessionId), replies.rawSession),
+            messagesOf(protocol, requests, sessionId)
+          ),
+          ([info, messages]) =>
+            Option.match(protocol.conversation(info, messages), {
+              onNone: () => incomplete(options.url, sessionId),
+              onSome: Effect.succeed
+            })
+        ),
+      models: (of, config) => {
+        const named = protocol.model(config)
+        return catalogs.models(
+          requests,
+          protocol,
+          of,
+          (models) => models.length > 0 && (named === undefined || models.includes(`${named.provider}/${named.id}`))
+        )
+      }
+    }
+  })
+
+/** Asks a server for its version, by the requests of its major. */
+const askVersion = (
+  protocol: PrivateServer,
+  options: Omit<sessions.Options, "gone">
+): Effect.Effect<Release, OpenCodeServerError | OpenCodeVersionError> =>
+  Effect.flatMap(
+    sessions.requestsOf(protocol, options).read(protocol.routes.info, protocol.replies.version),
+    (text) => checked(options.url, text, protocol)
+  )
 
 /** How long a server may take to end its sessions, whose tools it waits for, before it is ended anyway. */
 const disposePatience = Duration.seconds(5)
@@ -127,6 +291,17 @@ export const open = (
           : error
       )
     )
+    const place = { directory: around.directory, pid: started.pid }
+    const { privateServer } = spec.dialect
+    if (privateServer !== undefined) {
+      const options = {
+        httpClient: services.httpClient,
+        url: started.url,
+        password: services.password,
+        redact: started.redact
+      }
+      return yield* connectSessions(privateServer, options, place, yield* askVersion(privateServer, options), started)
+    }
     const api = apis.make({
       client: services.httpClient,
       url: started.url,
@@ -141,7 +316,8 @@ export const open = (
         started.isRunning
       )
     )
-    return yield* connect(api, { directory: around.directory, pid: started.pid }, started.exited)
+    const release = yield* Effect.flatMap(api.health, ({ version }) => checked(api.url, version, undefined))
+    return yield* connectApi(api, place, release, started.exited)
   })
 
 export interface AttachOptions {
@@ -151,7 +327,18 @@ export interface AttachOptions {
   readonly password: Redacted.Redacted | undefined
   /** The secrets to mask in the server's replies. Default: the password. */
   readonly secrets?: Effect.Effect<ReadonlyArray<string>> | undefined
+  /** Masks secrets in the server's replies, in place of `secrets`. */
+  readonly redact?: ((text: string) => string) | undefined
 }
+
+/** The requests of the majors that have no health route of OpenCode 1. */
+const protocols = dialects.all.flatMap(({ privateServer }) => privateServer === undefined ? [] : [privateServer])
+
+/** Warns about a server of a version that was not tested. */
+const warn = (url: string, { dialect, version }: Release): Effect.Effect<void> =>
+  dialect.isTested(version)
+    ? Effect.void
+    : Effect.logWarning(`OpenCode ${Version.format(version)} (${url}) was not tested with this library`)
 
 /** Strips credentials, which are passed separately, query and hash from an address; `undefined` if it is invalid. */
 export const addressOf = (url: string): string | undefined => {
@@ -172,17 +359,65 @@ export const attach = (
     if (url === undefined) {
       return yield* new OpenCodeConfigError({ path: "url", reason: "not a valid address of an HTTP server" })
     }
+    const { password, username } = options
+    const clean = options.redact ??
+      redact.make(options.secrets === undefined ? secretSearch.secretsOf(password) : yield* options.secrets).text
     const api = apis.make({
       client: httpClient,
       url,
-      username: options.username ?? credentials.username,
-      password: options.password,
-      redact:
-        redact.make(options.secrets === undefined ? secretSearch.secretsOf(options.password) : yield* options.secrets)
-          .text
+      username: username ?? credentials.username,
+      password,
+      redact: clean
     })
-    return yield* connect(api, { directory: undefined, pid: undefined }, Effect.never)
+    const elsewhere: Place = { directory: undefined, pid: undefined }
+    // First the older route: OpenCode 2 answers it with a page, and OpenCode 1 fetches pages it does not know from outside.
+    const health = yield* Effect.either(api.health)
+    if (Either.isRight(health)) {
+      const release = yield* checked(url, Either.getOrThrow(health).version, undefined)
+      yield* warn(url, release)
+      return yield* connectApi(api, elsewhere, release, Effect.never)
+    }
+    const refusal = Either.getOrThrow(Either.flip(health))
+    if (refusal.reason !== "unexpected-reply" && refusal.status !== 404) return yield* refusal
+    const given = { httpClient, url, username, password, redact: clean }
+    for (const protocol of protocols) {
+      const release = yield* Effect.catchIf(
+        Effect.asSome(askVersion(protocol, given)),
+        (error) =>
+          error._tag === "OpenCodeServerError" && (error.reason === "unexpected-reply" || error.status === 404),
+        () => Effect.succeedNone
+      )
+      if (Option.isNone(release)) continue
+      yield* warn(url, release.value)
+      return yield* connectSessions(protocol, given, elsewhere, release.value, endless)
+    }
+    return yield* refusal
   })
+
+/**
+ * A server whose version is not known yet. A session can be opened where that cannot be found out; its turns then ask
+ * again, and fail with the reason.
+ */
+export const orLater = (
+  get: Effect.Effect<Server, QueryError, Scope.Scope>
+): Effect.Effect<Server, SessionOpenError, Scope.Scope> =>
+  Effect.flatMap(Effect.scope, (scope) =>
+    Effect.catchAll(get, (error): Effect.Effect<Server, SessionOpenError> => {
+      if (error._tag === "OpenCodeConfigError" || error._tag === "OpenCodeBinaryNotFoundError") {
+        return Effect.fail(error)
+      }
+      let known: Server | undefined
+      const again = Effect.tap(Scope.extend(get, scope), (server) =>
+        Effect.sync(() => {
+          known = server
+        }))
+      return Effect.succeed<Server>({
+        connect: Effect.suspend(() =>
+          Effect.flatMap(known === undefined ? again : Effect.succeed(known), (s) => s.connect)
+        ),
+        hasOpened: () => known?.hasOpened() === true
+      })
+    }))
 
 type State =
   | { readonly _tag: "Closed" }

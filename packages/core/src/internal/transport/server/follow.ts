@@ -10,14 +10,14 @@ import * as providerErrors from "../../opencode/providerErrors.js"
 import type { RetryCount } from "../../opencode/retryCount.js"
 import type { Sink } from "../../run/transport.js"
 import * as json from "../../util/json.js"
-import type { Connection } from "./connection.js"
+import type { ApiConnection } from "./connection.js"
 import type { Mapper } from "./eventMapper.js"
 import type { Delivery, Gap, Subscription } from "./hub.js"
 import type { Asks } from "./permissionRequests.js"
-import type * as protocol from "./protocol.js"
+import * as protocol from "./protocol.js"
 
 export interface Options {
-  readonly connection: Connection
+  readonly connection: ApiConnection
   readonly directory: string
   readonly sessionId: string
   readonly subscription: Subscription
@@ -130,7 +130,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
         const message = request.tool?.messageID ?? undefined
         const isStale = request.sessionID === sessionId && message !== undefined && !turn.has(message)
         if (sessions.has(request.sessionID) && !isStale) {
-          yield* Effect.flatMap(asks.asked(request), emit)
+          yield* Effect.flatMap(asks.asked(protocol.toRequest(request)), emit)
         }
       }
       for (const question of yield* api.questions(directory)) {
@@ -170,7 +170,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
     const reaction = ({ event, sessionId: of }: Delivery): Effect.Effect<void, OpenCodeServerError> | undefined => {
       switch (event.type) {
         case "permission.asked":
-          return Effect.flatMap(asks.asked(event.properties), emit)
+          return Effect.flatMap(asks.asked(protocol.toRequest(event.properties)), emit)
         case "permission.replied":
           return Effect.flatMap(asks.replied(event.properties.requestID, event.properties.reply), emit)
         case "question.asked":

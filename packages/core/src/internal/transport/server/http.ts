@@ -4,27 +4,30 @@ import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
-import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
-import * as Conversation from "../../../Conversation.js"
 import type { Isolation } from "../../../Isolation.js"
 import { OpenCodeConfigError, OpenCodeServerError } from "../../../OpenCodeError.js"
 import type { QueryError, RunError, SessionOpenError } from "../../../OpenCodeError.js"
 import type { RunOptions, Started } from "../../../RunOptions.js"
 import * as check from "../../opencode/check.js"
+import * as versions from "../../opencode/dialect.js"
 import * as dialects from "../../opencode/dialects.js"
+import type { PermissionRequest } from "../../opencode/privateServer.js"
 import type { Problem } from "../../opencode/problem.js"
 import * as plans from "../../run/plan.js"
 import type { Prepare, Prepared, Request, Transport } from "../../run/transport.js"
 import type { KeyedLock } from "../../util/keyedLock.js"
 import { isObject } from "../../util/object.js"
+import * as lackingOptions from "../lackingOptions.js"
+import * as titles from "../title.js"
 import type { Api } from "./api.js"
-import type { Connection, Server } from "./connection.js"
+import type { ApiConnection, Connection, Server } from "./connection.js"
 import type { Answer } from "./permissionRequests.js"
 import * as promptParts from "./promptParts.js"
 import type * as protocol from "./protocol.js"
 import * as rules from "./rules.js"
 import * as serverKey from "./serverKey.js"
+import * as sessions from "./sessions.js"
 import * as turns from "./turn.js"
 
 /** A permission request of a run. */
@@ -32,7 +35,7 @@ export interface Question {
   readonly plan: plans.Plan
   /** The run's session; the request has the sub-agent's, if one asks. */
   readonly sessionId: string
-  readonly request: protocol.PermissionRequest
+  readonly request: PermissionRequest
 }
 
 export interface Services {
@@ -55,6 +58,8 @@ export interface Services {
     options: RunOptions,
     isolation: Isolation
   ) => Effect.Effect<Server, SessionOpenError, Scope.Scope>
+  /** The binary of the servers, or the address of the one. */
+  readonly binary: Effect.Effect<string, QueryError>
   /** The turns in the sessions that runs continue. */
   readonly locks: KeyedLock
   readonly decide: (question: Question) => Effect.Effect<Answer>
@@ -63,7 +68,7 @@ export interface Services {
 }
 
 const serverOf = (services: Services, options: RunOptions): Effect.Effect<Server, SessionOpenError, Scope.Scope> =>
-  services.server(dialects.unversioned.withDefaults(options), isolationOf(services, options))
+  services.server(options, isolationOf(services, options))
 
 const isolationOf = (services: Services, { isolation }: RunOptions): Isolation => isolation ?? services.isolation
 
@@ -86,24 +91,16 @@ const updatedAt = (session: object): number | undefined => {
   return isObject(time) && typeof time["updated"] === "number" ? time["updated"] : undefined
 }
 
-/** Finds the session that was used last in the run's directory. */
-const lastSession = (
-  services: Services,
-  api: Api,
-  plan: plans.Plan
-): Effect.Effect<protocol.Session | undefined, OpenCodeServerError> =>
-  Effect.map(api.sessions(directoryOf(services, plan), 1), (sessions) => sessions[0])
-
 /** Waits for the turn in the session that the run continues, and returns its id; `undefined` for a new session. */
 const takeTurn = (
   services: Services,
-  api: Api,
+  connection: Connection,
   plan: plans.Plan
 ): Effect.Effect<string | undefined, OpenCodeServerError, Scope.Scope> =>
   Effect.gen(function*() {
     const { continueSession, fork, sessionId } = plan.options
     if (fork === true || (sessionId === undefined && continueSession !== true)) return undefined
-    const id = sessionId ?? (yield* lastSession(services, api, plan))?.id
+    const id = sessionId ?? (yield* connection.lastSession(directoryOf(services, plan)))
     if (id !== undefined) yield* services.locks.enter(id)
     return id
   })
@@ -118,7 +115,9 @@ const find = (
   const { continueSession, fork, sessionId } = plan.options
   const id = sessionId ?? turn
   if (id === undefined) {
-    return fork === true && continueSession === true ? lastSession(services, api, plan) : Effect.succeed(undefined)
+    return fork === true && continueSession === true
+      ? Effect.map(api.sessions(directoryOf(services, plan), 1), (sessions) => sessions[0])
+      : Effect.succeed(undefined)
   }
   return Effect.catchIf(
     api.getSession(id),
@@ -146,14 +145,14 @@ const agentOf = (
 }
 
 /** The directories in which a connection has been used. */
-const used = new WeakMap<Connection, Set<string>>()
+const used = new WeakMap<ApiConnection, Set<string>>()
 
 /**
  * Lists the agents, if they matter. The request also prepares the directory, so that a prompt begins at once: one that
  * has not begun cannot be aborted.
  */
 const agentsOf = (
-  connection: Connection,
+  connection: ApiConnection,
   directory: string,
   needed: boolean
 ): Effect.Effect<ReadonlyArray<protocol.Agent>, OpenCodeServerError> =>
@@ -167,14 +166,6 @@ const agentsOf = (
 
 const orConfigError = <A>(either: Either.Either<A, Problem>): Effect.Effect<A, OpenCodeConfigError> =>
   Either.match(either, { onLeft: (problem) => new OpenCodeConfigError(problem), onRight: Effect.succeed })
-
-const maxTitle = 50
-
-/** Without a title OpenCode asks a model for one. */
-export const titleOf = ({ options, prompt }: plans.Plan): string => {
-  const first = prompt.trim().split("\n")[0]!
-  return options.title ?? (first.length > maxTitle ? `${first.slice(0, maxTitle)}…` : first)
-}
 
 const modelOf = ({ model }: RunOptions) => {
   if (model === undefined) return undefined
@@ -194,7 +185,7 @@ const opening = (
   Effect.gen(function*() {
     const { title } = plan.options
     if (session === undefined) {
-      const { id } = yield* api.createSession({ directory, title: titleOf(plan), permission: wanted })
+      const { id } = yield* api.createSession({ directory, title: titles.titleOf(plan), permission: wanted })
       return { sessionId: id, since: undefined }
     }
     const status = (yield* api.status(directory))[session.id]
@@ -235,32 +226,15 @@ const sessionDirectory = (
     })
   })
 
-const conversation = (api: Api) => (sessionId: string): Effect.Effect<Conversation.Conversation, OpenCodeServerError> =>
-  Effect.flatMap(
-    Effect.zip(api.getSession(sessionId), api.messages(sessionId)),
-    ([info, messages]) =>
-      Effect.mapError(
-        Schema.decodeUnknown(Conversation.Conversation)({ info, messages }),
-        () =>
-          new OpenCodeServerError({
-            reason: "unexpected-reply",
-            url: api.url,
-            detail: `the session ${sessionId} is not a complete conversation`,
-            stderr: ""
-          })
-      )
-  )
-
-const prepare = (
+/** Prepares a run on a server of OpenCode 1. */
+const prepareApi = (
   services: Services,
-  server: Server,
+  connection: ApiConnection,
   plan: plans.Plan,
-  turn: string | undefined,
-  { inTime }: Request
+  turn: string | undefined
 ): Effect.Effect<Prepared, RunError, Scope.Scope> =>
-  inTime(Effect.gen(function*() {
+  Effect.gen(function*() {
     const { options } = plan
-    const connection = yield* server.connect
     const { api } = connection
     const asked = directoryOf(services, plan)
     const session = yield* find(services, api, plan, turn)
@@ -268,12 +242,13 @@ const prepare = (
     const agents = yield* agentsOf(connection, directory, options.agent !== undefined || session !== undefined)
     const agent = yield* orConfigError(agentOf(agents, plan))
     const wanted = yield* orConfigError(rules.make(options.permission, services.rules))
+    if (options.command !== undefined) return yield* new OpenCodeConfigError(serverKey.noCommand)
     const parts = yield* promptParts.make(services, plan, services.isLocal)
     return {
       dialect: connection.dialect,
       losesEnd: false,
       // A directory that is removed with the server is not reported, because nobody else can use it.
-      directory: typeof isolationOf(services, options) === "object" ? connection.directory : undefined,
+      directory: keptOf(services, connection, plan),
       start: (sink) =>
         Effect.andThen(
           sink.onStart(services.introduce(connection.pid)),
@@ -288,9 +263,39 @@ const prepare = (
             patience: services.patience
           }, sink)
         ),
-      conversation: conversation(api)
+      conversation: connection.conversation
     }
-  }))
+  })
+
+const keptOf = (services: Services, { directory }: Connection, { options }: plans.Plan): string | undefined =>
+  typeof isolationOf(services, options) === "object" ? directory : undefined
+
+const prepare = (
+  services: Services,
+  server: Server,
+  plan: plans.Plan,
+  turn: string | undefined,
+  { inTime }: Request
+): Effect.Effect<Prepared, RunError, Scope.Scope> =>
+  inTime(Effect.flatMap(server.connect, (connection) =>
+    connection._tag === "Api"
+      ? prepareApi(services, connection, plan, turn)
+      : sessions.prepare(services, connection, plan, {
+        turn,
+        directory: directoryOf(services, plan),
+        data: keptOf(services, connection, plan)
+      })))
+
+/** Refuses what the version of the server lacks. */
+const checkVersion = (
+  services: Services,
+  { dialect, version }: Connection,
+  { options }: plans.Plan
+): Effect.Effect<void, QueryError> =>
+  Effect.gen(function*() {
+    const lacking = versions.lacking(dialect.options, options, version)
+    if (lacking !== undefined) return yield* lackingOptions.error(yield* services.binary, version, lacking)
+  })
 
 /**
  * Every run acquires in the same order: a server, the turn in its session, then a slot to run. Different orders would
@@ -300,8 +305,9 @@ const acquire = (services: Services, plan: plans.Plan): Effect.Effect<Prepare, Q
   Effect.gen(function*() {
     if (plan.options.runId !== undefined) yield* services.refuseLive(plan.runId)
     const server = yield* serverOf(services, plan.options)
-    const { api } = yield* server.connect
-    const turn = yield* takeTurn(services, api, plan)
+    const connection = yield* server.connect
+    yield* checkVersion(services, connection, plan)
+    const turn = yield* takeTurn(services, connection, plan)
     return (request) => prepare(services, server, plan, turn, request)
   })
 
@@ -313,7 +319,7 @@ const forSession = (services: Services, plan: plans.Plan): Effect.Effect<Service
     server: (options) => {
       // Its turns have no isolation of their own.
       const opened = { ...dialects.unversioned.withDefaults(plan.options), isolation: options.isolation }
-      const path = serverKey.difference(opened, options)
+      const path = serverKey.difference(opened, dialects.unversioned.withDefaults(options))
       return path === undefined ? Effect.succeed(server) : new OpenCodeConfigError({
         path,
         reason: "fixed when the server starts, and all turns of a session share one server"
@@ -347,13 +353,15 @@ export const make = (services: Services): Transport => ({
         "server (`isolation`), and resume it here"
     }),
   conversation: ({ options }, sessionId) =>
-    Effect.scoped(Effect.flatMap(connect(services, options), ({ api }) => conversation(api)(sessionId))),
+    Effect.scoped(Effect.flatMap(connect(services, options), (connection) => connection.conversation(sessionId))),
   version: Effect.scoped(Effect.map(connect(services, services.defaults), ({ version }) => version)),
   models: Effect.scoped(Effect.gen(function*() {
     const { defaults, path } = services
     const problem = homeProblem(services, defaults)
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
-    const { api } = yield* connect(services, defaults)
-    return yield* api.models(path.resolve((yield* plans.expand(services, defaults)).cwd ?? "."))
+    // With a sandbox, the server of the working directory.
+    const options = yield* plans.expand(services, defaults)
+    const connection = yield* connect(services, options)
+    return yield* connection.models(path.resolve(options.cwd ?? "."), options)
   }))
 })

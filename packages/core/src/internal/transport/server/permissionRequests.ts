@@ -4,9 +4,9 @@ import * as Fiber from "effect/Fiber"
 import type * as Scope from "effect/Scope"
 import type { OpenCodeServerError } from "../../../OpenCodeError.js"
 import type { RunEvent } from "../../../RunEvent.js"
+import type { PermissionRequest } from "../../opencode/privateServer.js"
 import type { Watchdog } from "../../run/watchdog.js"
-import type { Api } from "./api.js"
-import type * as protocol from "./protocol.js"
+import type { PermissionReply } from "./api.js"
 
 /** The answer to a permission request. */
 export type Answer = "once" | "reject" | { readonly reject: string }
@@ -14,7 +14,7 @@ export type Answer = "once" | "reject" | { readonly reject: string }
 /** The permission requests of one run, sub-agents included. Each is answered on its own fiber. */
 export interface Asks {
   /** Handles a request and returns the events to emit. A request can arrive twice: as an event, and by polling. */
-  readonly asked: (request: protocol.PermissionRequest) => Effect.Effect<ReadonlyArray<RunEvent>>
+  readonly asked: (request: PermissionRequest) => Effect.Effect<ReadonlyArray<RunEvent>>
   /** Handles an answer to a request, from us or anyone else. */
   readonly replied: (requestId: string, reply: string) => Effect.Effect<ReadonlyArray<RunEvent>>
   /** Called when the prompt is being aborted: ends all open decisions. */
@@ -24,20 +24,22 @@ export interface Asks {
 }
 
 export interface Options {
-  readonly api: Pick<Api, "replyPermission">
-  readonly directory: string
+  readonly reply: (
+    request: PermissionRequest,
+    reply: PermissionReply
+  ) => Effect.Effect<unknown, OpenCodeServerError>
   readonly watchdog: Pick<Watchdog, "reading">
-  readonly decide: (request: protocol.PermissionRequest) => Effect.Effect<Answer>
+  readonly decide: (request: PermissionRequest) => Effect.Effect<Answer>
 }
 
 interface Open {
-  readonly request: protocol.PermissionRequest
+  readonly request: PermissionRequest
   isDeciding: boolean
   isAnswered: boolean
   fiber: Fiber.Fiber<unknown> | undefined
 }
 
-export const make = ({ api, decide, directory, watchdog }: Options): Effect.Effect<Asks, never, Scope.Scope> =>
+export const make = ({ decide, reply: send, watchdog }: Options): Effect.Effect<Asks, never, Scope.Scope> =>
   Effect.gen(function*() {
     const scope = yield* Effect.scope
     const failed = yield* Deferred.make<never, OpenCodeServerError>()
@@ -64,7 +66,7 @@ export const make = ({ api, decide, directory, watchdog }: Options): Effect.Effe
         Effect.flatMap((decision) => {
           self.isAnswered = true
           const reply = decision === "once" ? decision : { reject: decision === "reject" ? undefined : decision.reject }
-          return api.replyPermission(directory, self.request.id, reply)
+          return send(self.request, reply)
         }),
         Effect.catchAll((error) => Deferred.fail(failed, error)),
         Effect.asVoid
@@ -81,12 +83,12 @@ export const make = ({ api, decide, directory, watchdog }: Options): Effect.Effe
             self.fiber = fiber
             return [{
               _tag: "PermissionAsked" as const,
-              sessionId: request.sessionID,
+              sessionId: request.sessionId,
               requestId: request.id,
               permission: request.permission,
-              patterns: request.patterns ?? [],
-              callId: request.tool?.callID ?? undefined,
-              metadata: request.metadata ?? undefined
+              patterns: request.patterns,
+              callId: request.callId,
+              metadata: request.metadata
             }]
           })
         }),
@@ -97,7 +99,7 @@ export const make = ({ api, decide, directory, watchdog }: Options): Effect.Effe
           open.delete(requestId)
           const { patterns, permission } = self.request
           const rejected: ReadonlyArray<RunEvent> = reply === "reject"
-            ? [{ _tag: "PermissionRejected", permission, patterns: patterns ?? [] }]
+            ? [{ _tag: "PermissionRejected", permission, patterns }]
             : []
           // Rejecting one request rejects all others of its session (1.18.33).
           return Effect.as(giveUp(self), rejected)

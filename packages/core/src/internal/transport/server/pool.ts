@@ -8,7 +8,6 @@ import * as Hash from "effect/Hash"
 import * as RcMap from "effect/RcMap"
 import * as Scope from "effect/Scope"
 import * as environment from "../../launch/environment.js"
-import * as dialects from "../../opencode/dialects.js"
 import * as fairSemaphore from "../../util/fairSemaphore.js"
 import * as runtime from "../../util/runtime.js"
 import * as connections from "./connection.js"
@@ -254,7 +253,7 @@ export const ofProcesses = (services: Services, options: Options): Effect.Effect
         let prepared: environment.ProcessEnvironment | undefined
         const prepare = environment.make(
           { ...services, isolation: spec.isolation },
-          dialects.unversioned,
+          spec.dialect,
           spec.config,
           spec.cwd
         ).pipe(

@@ -1,6 +1,7 @@
 import * as Effect from "effect/Effect"
 import * as Encoding from "effect/Encoding"
 import { OpenCodeConfigError } from "../../../OpenCodeError.js"
+import type { File } from "../../opencode/privateServer.js"
 import type { Client } from "../../run/client.js"
 import type { Plan } from "../../run/plan.js"
 import type { PromptPart } from "./api.js"
@@ -58,6 +59,10 @@ const remote = ({ fileSystem, path }: Services, file: string, index: number) =>
       filename: path.basename(file)
     }
   })
+
+/** The files alone, as OpenCode 2 takes them. */
+export const filesOf = (parts: ReadonlyArray<PromptPart>): ReadonlyArray<File> =>
+  parts.flatMap((part) => part.type === "file" ? [{ uri: part.url, name: part.filename ?? "file" }] : [])
 
 /** The message to the model: the run's files, then its prompt unchanged. */
 export const make = (

@@ -1,5 +1,6 @@
 import * as Predicate from "effect/Predicate"
 import * as Schema from "effect/Schema"
+import type * as privateServer from "../../opencode/privateServer.js"
 import type { WireObject } from "../../util/object.js"
 import { isNullish, isObject, number, string } from "../../util/object.js"
 import * as schemas from "../../util/schemas.js"
@@ -92,6 +93,16 @@ export const PermissionRequest = Schema.Struct({
   tool: nullish(Schema.is(Schema.Struct({ messageID: OptionalString, callID: OptionalString })))
 })
 export type PermissionRequest = typeof PermissionRequest.Type
+
+/** A request in the form that both majors share. */
+export const toRequest = (request: PermissionRequest): privateServer.PermissionRequest => ({
+  id: request.id,
+  sessionId: request.sessionID,
+  permission: request.permission,
+  patterns: request.patterns ?? [],
+  callId: request.tool?.callID ?? undefined,
+  metadata: request.metadata ?? undefined
+})
 
 export const Question = Schema.Struct({ id: Schema.String, sessionID: Schema.String })
 export type Question = typeof Question.Type & WireObject

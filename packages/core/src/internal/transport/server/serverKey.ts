@@ -3,6 +3,7 @@ import * as Redacted from "effect/Redacted"
 import type { Isolation } from "../../../Isolation.js"
 import type { RunConfig } from "../../../RunConfig.js"
 import type { RunOptions } from "../../../RunOptions.js"
+import type { Server } from "../../opencode/dialect.js"
 import * as dialects from "../../opencode/dialects.js"
 import type { Problem } from "../../opencode/problem.js"
 import { variableNames } from "../../opencode/variables.js"
@@ -41,12 +42,12 @@ const optionOf = (options: RunOptions, name: keyof RunOptions): unknown =>
   name === "startupProfile" && options[name] === "full" ? undefined : options[name]
 
 /** Extracts what a server start needs from a run's options. */
-export const split = (options: RunOptions): Split => ({
+export const split = (options: RunOptions, server: Server = dialects.unversioned.server): Split => ({
   config: Object.fromEntries(inEnvironment.flatMap((name) => {
     const value = optionOf(options, name)
     return value === undefined ? [] : [[name, value]]
   })),
-  args: dialects.unversioned.server.options(options)
+  args: server.options(options)
 })
 
 /**
@@ -70,17 +71,13 @@ const none = new Map<keyof RunOptions, string>([
   ["password", "it belongs to the layer, not to a run"],
   ["username", "it belongs to the layer, not to a run"],
   ["port", "the layer's servers choose a free port; start a server yourself and use `OpenCodeServer.layerAttach`"],
-  [
-    "command",
-    "a server replies to a command only after it has ended, which exceeds HTTP time limits; write out the prompt instead"
-  ],
   ["share", "a server cannot publish sessions"]
 ])
 
 const isSet = (value: unknown): boolean => value !== undefined && value !== false
 
 /** Variables that the layer itself sets. */
-const ofLayer = [variableNames.serverPassword, variableNames.serverUsername]
+const ofLayer = [variableNames.serverPassword, variableNames.serverUsername, variableNames.password]
 
 /** The first option that a server cannot support for a single run. */
 export const refused = (options: RunOptions): Option.Option<Problem> => {
@@ -94,6 +91,13 @@ export const refused = (options: RunOptions): Option.Option<Problem> => {
     Option.fromNullable(ofLayer.find((name) => options.extraEnv?.[name] !== undefined)),
     (name) => ({ path: `extraEnv.${name}`, reason: "the layer's servers have their own credentials" })
   )
+}
+
+/** Why OpenCode 1 has no commands over a server. */
+export const noCommand: Problem = {
+  path: "command",
+  reason:
+    "a server replies to a command only after it has ended, which exceeds HTTP time limits; write out the prompt instead"
 }
 
 /** The first option that a running server cannot take. */

@@ -14,9 +14,8 @@ import * as environment from "../../launch/environment.js"
 import type { Launcher } from "../../launch/launcher.js"
 import * as sandbox from "../../launch/sandbox.js"
 import * as check from "../../opencode/check.js"
-import * as dialects from "../../opencode/dialects.js"
+import type { Dialect, Server } from "../../opencode/dialect.js"
 import * as redact from "../../opencode/redact.js"
-import { variableNames } from "../../opencode/variables.js"
 import * as drain from "../../process/drain.js"
 import * as processList from "../../process/list.js"
 import * as marks from "../../process/marks.js"
@@ -63,6 +62,12 @@ export interface Spec {
   /** The source of the environment: configuration content, variables, credentials. */
   readonly config: RunConfig
   readonly isolation: Isolation
+  readonly dialect: ServerDialect
+}
+
+/** The dialect of a binary that has a server. */
+export interface ServerDialect extends Dialect {
+  readonly server: Server
 }
 
 /** A server process that listens. */
@@ -74,9 +79,11 @@ export interface Started {
   readonly isRunning: Effect.Effect<boolean>
   /** Returns the error for the process when it has ended. */
   readonly exited: Effect.Effect<OpenCodeServerError>
+  /** The path of a part of our configuration that the server has dropped. */
+  readonly dropped: () => string | undefined
+  /** Returns that path when the server drops one. */
+  readonly onDropped: Effect.Effect<string>
 }
-
-const { server } = dialects.unversioned
 
 /**
  * Chooses a random port below those that systems use for outgoing connections. By default OpenCode uses 4096 whenever
@@ -103,6 +110,7 @@ export const start = (
   Effect.gen(function*() {
     const scope = yield* Effect.scope
     const { password } = services
+    const { privateServer, server } = spec.dialect
     const id = yield* credentials.id
     const owner = yield* processList.self(services)
     if (owner !== undefined) {
@@ -115,8 +123,7 @@ export const start = (
         ...around.env,
         ...(yield* marks.variables(table.variable, id)),
         ...(owner === undefined ? {} : { [orphanedServers.variable]: owners.format(owner) }),
-        [variableNames.serverUsername]: credentials.username,
-        [variableNames.serverPassword]: Redacted.value(password)
+        ...server.credentials(credentials.username, Redacted.value(password))
       },
       stdin: ""
     }
@@ -154,13 +161,22 @@ export const start = (
       cwd: spec.cwd,
       invocation,
       wrap,
+      holdStdin: server.endsWithInput,
       extendEnv: services.environment.extend,
       marker: id,
       limit: services.limitMark.next(),
       forceKillAfter: services.forceKillAfter
     })
-    const keep = (line: lineSplitter.Line): void =>
-      printed.push(typeof line === "string" ? ansi.strip(line) : `[a line of ${line.tooLong} bytes]`)
+    const refused = yield* Deferred.make<string>()
+    let dropped: string | undefined
+    const keep = (line: lineSplitter.Line): void => {
+      const text = typeof line === "string" ? ansi.strip(line) : `[a line of ${line.tooLong} bytes]`
+      printed.push(text)
+      const path = privateServer?.dropped(text)
+      if (path === undefined || dropped !== undefined) return
+      dropped = path
+      Deferred.unsafeDone(refused, Effect.succeed(path))
+    }
     const stdout = yield* readLines.toEnd(running.stdout, (line) => {
       // Its later output there does not matter.
       if (url !== undefined) return
@@ -189,6 +205,8 @@ export const start = (
       redact: clean,
       // Finalizers use this, too, where a timeout waits for what cannot be interrupted.
       isRunning: Effect.map(Effect.timeoutOption(Effect.interruptible(running.exit), Duration.zero), Option.isNone),
-      exited: Effect.map(ended, (exit) => failure("exited", exit))
+      exited: Effect.map(ended, (exit) => failure("exited", exit)),
+      dropped: () => dropped,
+      onDropped: Deferred.await(refused)
     }
   })

@@ -7,21 +7,21 @@ import * as Fiber from "effect/Fiber"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import type { OpenCodeServerError } from "../../../OpenCodeError.js"
+import type { PermissionRequest } from "../../opencode/privateServer.js"
 import * as retryCount from "../../opencode/retryCount.js"
 import type * as verdicts from "../../opencode/verdict.js"
 import * as drain from "../../process/drain.js"
 import type { Running, Sink } from "../../run/transport.js"
 import * as inTime from "../../util/inTime.js"
 import type { Prompt } from "./api.js"
-import type { Connection } from "./connection.js"
+import type { ApiConnection } from "./connection.js"
 import * as eventMapper from "./eventMapper.js"
 import * as follow from "./follow.js"
 import * as permissionRequests from "./permissionRequests.js"
-import type * as protocol from "./protocol.js"
 
 /** One prompt and its dependencies. */
 export interface Turn {
-  readonly connection: Connection
+  readonly connection: ApiConnection
   /** The session's directory. */
   readonly directory: string
   readonly thinking: boolean
@@ -29,7 +29,7 @@ export interface Turn {
   readonly open: Effect.Effect<Opened, OpenCodeServerError>
   readonly prompt: Prompt
   /** Decides a permission request of the session `sessionId` or of a sub-agent. */
-  readonly decide: (request: protocol.PermissionRequest, sessionId: string) => Effect.Effect<permissionRequests.Answer>
+  readonly decide: (request: PermissionRequest, sessionId: string) => Effect.Effect<permissionRequests.Answer>
   /** How long the server may take to abort the prompt. */
   readonly patience: Duration.Duration
 }
@@ -61,8 +61,7 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
       sink.state.inSession(sessionId)
       const subscription = yield* connection.subscribe(sessionId)
       const questions = yield* permissionRequests.make({
-        api,
-        directory,
+        reply: (request, reply) => api.replyPermission(directory, request.id, reply),
         watchdog: sink.watchdog,
         decide: (request) => turn.decide(request, sessionId)
       })
