@@ -145,10 +145,7 @@ describe("HostTools on a warm server", () => {
             return textOf(yield* client.ticketed("who", { n: 1 }))
           }
           const victim = yield* Deferred.await(waiting)
-          const { status } = yield* client.ticketed("who", { n: 2 }, {
-            key: "guessed",
-            session: victim.sessionId
-          }) as any
+          const { status } = yield* client.ticketed("who", { n: 2 }, { key: "guessed", session: victim.sessionId })
           yield* Deferred.succeed(done, undefined)
           return status
         })
@@ -264,7 +261,7 @@ describe("HostTools on a warm server", () => {
           plugin.source({ url: `http://127.0.0.1:${port}/plugin`, token: "t", server: "host", tools: ["host_who"] })
         )
         const module = yield* Effect.promise(() => import(pathToFileURL(file).href))
-        const hooks: Hooks = yield* Effect.promise(() =>
+        const hooks = yield* Effect.promise<Hooks>(() =>
           module.HostTools({
             client: {
               session: { get: async ({ path: { id } }: any) => ({ data: { id, parentID: parents[id] } }) },
