@@ -127,7 +127,7 @@ describe("check", () => {
       ["a title other than a string", { title: { secret: canary } }, "title", /string/],
       ["a flag other than a boolean", { thinking: canary }, "thinking", /boolean/],
       ["files other than a list", { files: canary }, "files", /string/],
-      ["a file other than a string", { files: ["a", { secret: canary }] }, "files.1", /string/],
+      ["a file other than a path or a content", { files: ["a", 1] }, "files.1", /string/],
       ["a variable other than a string", { extraEnv: { API_KEY: { secret: canary } } }, "extraEnv.API_KEY", /string/],
       ["mcp other than an object", { mcp: canary }, "mcp", /string/],
       ["instructions other than a list", { instructions: canary }, "instructions", /string/]
