@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -210,6 +211,27 @@ export interface SchemaOptions extends RunOptions {
  * @category models
  */
 export type CallbackName = "onEvent" | "onSession" | "onStart"
+
+/**
+ * Called with every event of the runs in a region of a program, before their `onEvent`. For libraries that wrap runs and
+ * must leave `onEvent`, which an inner layer replaces, to the program. The run waits for it. Default: none.
+ *
+ * @example
+ * ```ts
+ * import { OpenCode, RunOptions } from "effect-opencode"
+ * import { Console, Effect } from "effect"
+ *
+ * export const watched = OpenCode.run("Explain this repository").pipe(
+ *   Effect.provideService(RunOptions.CurrentObserver, (event) => Console.error(event._tag))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category references
+ */
+export class CurrentObserver extends Context.Reference<CurrentObserver>()("effect-opencode/CurrentObserver", {
+  defaultValue: (): ((event: RunEvent) => Effect.Effect<void>) | undefined => undefined
+}) {}
 
 const IsolationData: Schema.Schema<Isolation> = Schema.Union(
   Schema.Literal("run", "none"),

@@ -25,6 +25,9 @@ const withRules = (merged: WireObject, self: WireObject, that: WireObject): Wire
 /** Like `deep`, but permission rules are merged as rules. */
 export const contents = (self: WireObject, that: WireObject): WireObject => {
   const result: Record<string, unknown> = { ...withRules(deep(self, that), self, that) }
+  const [plugins, more]: ReadonlyArray<unknown> = [self["plugin"], that["plugin"]]
+  // As OpenCode merges its files (1.18.33): a run with a plugin keeps those of its layer.
+  if (Array.isArray(plugins) && Array.isArray(more)) result["plugin"] = [...new Set<unknown>([...plugins, ...more])]
   for (const key of agents) {
     const [before, after, merged] = [self[key], that[key], result[key]]
     if (!isPlain(before) || !isPlain(after) || !isPlain(merged)) continue

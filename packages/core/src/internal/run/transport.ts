@@ -27,6 +27,8 @@ import type { Watchdog } from "./watchdog.js"
  * else about a run does not depend on it.
  */
 export interface Transport {
+  /** What carries the runs, as the service says it. */
+  readonly carrier: "process" | "server" | "attached"
   /** The first problem with a run's options for this transport, found from the options alone. */
   readonly problem: (options: RunOptions) => Option.Option<Problem>
   /** The secret values that OpenCode is given, inherits or finds. */

@@ -418,6 +418,7 @@ const importing = (
 export const make = (client: Launcher, isOwnDirectory = false): Transport => {
   const find = finder(client)
   return {
+    carrier: "process",
     problem: (options) => {
       const inner = within(client, options)
       return Option.orElse(sandbox.problem(inner, options), () => continuing(inner.isolation, options))

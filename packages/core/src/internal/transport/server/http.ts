@@ -329,6 +329,7 @@ const forSession = (services: Services, plan: plans.Plan): Effect.Effect<Service
 
 /** A transport that runs many runs on one server. */
 export const make = (services: Services): Transport => ({
+  carrier: services.isLocal ? "server" : "attached",
   problem: (options) =>
     Option.firstSomeOf([
       serverKey.refused(options),
