@@ -56,3 +56,60 @@ export * as HostTools from "./HostTools.js"
  * @since 0.1.0
  */
 export * as HostToolsError from "./HostToolsError.js"
+
+/**
+ * An OpenCode agent as the `LanguageModel` of `@effect/ai`: a program that asks a model asks an agent instead, which reads,
+ * writes and runs commands in its working directory before it answers. The layer decides, the program does not change.
+ *
+ * An agent is not a function of its prompt. A call that is made again does its work again, so do not retry one because of
+ * its status alone; `errorOf` returns the error of the run, with what was done.
+ *
+ * @example
+ * ```ts
+ * import { LanguageModel } from "@effect/ai"
+ * import { NodeContext, NodeRuntime } from "@effect/platform-node"
+ * import { OpenCode } from "effect-opencode"
+ * import { OpenCodeLanguageModel } from "effect-opencode-ai"
+ * import { Console, Effect, Layer } from "effect"
+ *
+ * const program = LanguageModel.generateText({ prompt: "Explain this repository in three sentences." }).pipe(
+ *   Effect.flatMap(({ text, usage }) => Console.log(text, usage.totalTokens))
+ * )
+ *
+ * const model = OpenCodeLanguageModel.model("openai/gpt-5", { permission: { edit: "deny", bash: "deny" } }).pipe(
+ *   Layer.provide(OpenCode.layer()),
+ *   Layer.provide(NodeContext.layer)
+ * )
+ *
+ * export const main = () => program.pipe(Effect.provide(model), NodeRuntime.runMain({ teardown: OpenCode.teardown }))
+ * ```
+ *
+ * @since 0.1.0
+ */
+export * as OpenCodeLanguageModel from "./OpenCodeLanguageModel.js"
+
+/**
+ * OpenCode's own tools for a `Toolkit`: with them, a response names the calls that the agent has made, with parameters and
+ * results. The agent has its tools in any case; what it may do says `permission`. Without them, the names of all calls are
+ * in `metadata.opencode.tools` of the `finish` part.
+ *
+ * A result is the text that OpenCode reports, which it cuts if it is long. A failure is a text as well. A call whose
+ * parameters are not those of the tool has no part.
+ *
+ * @example
+ * ```ts
+ * import { LanguageModel, Toolkit } from "@effect/ai"
+ * import { OpenCodeTool } from "effect-opencode-ai"
+ * import { Console, Effect } from "effect"
+ *
+ * export const program = LanguageModel.generateText({
+ *   prompt: "Which tests fail?",
+ *   toolkit: Toolkit.make(OpenCodeTool.Bash)
+ * }).pipe(
+ *   Effect.flatMap(({ toolCalls }) => Console.log(toolCalls.map(({ params }) => params.command)))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ */
+export * as OpenCodeTool from "./OpenCodeTool.js"

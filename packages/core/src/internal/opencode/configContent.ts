@@ -77,6 +77,16 @@ export const configContent = (config: RunConfig): WireObject | undefined => {
   return instructions === undefined ? content : deep(content, { instructions: [...instructions] })
 }
 
+/** Adds the file with a system prompt to the instructions, ours or the inherited ones. */
+export const withInstructions = (
+  content: WireObject | undefined,
+  { inherited, system }: { readonly inherited?: WireObject | undefined; readonly system?: string | undefined }
+): WireObject | undefined => {
+  if (system === undefined) return content
+  const others = content?.["instructions"] ?? inherited?.["instructions"]
+  return { ...content, instructions: [...(Array.isArray(others) ? others as ReadonlyArray<unknown> : []), system] }
+}
+
 /** The configuration that OpenCode receives; `undefined` if all its parts are empty, so that an inherited one stays. */
 export const ownContent = (config: RunConfig): WireObject | undefined => {
   const content = configContent(config)

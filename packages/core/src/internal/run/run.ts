@@ -287,13 +287,14 @@ const openTranscript = (client: Client, settled: plan.Plan) =>
     Effect.provideService(Path.Path, client.path)
   )
 
-const toResult = ({ answer, finished, partial, recovered }: attempt.Success): RunResult =>
+const toResult = ({ answer, finished, model, partial, recovered }: attempt.Success): RunResult =>
   unchecked(RunResult, {
     runId: partial.runId,
     answer,
     text: partial.text,
     events: partial.events ?? [],
     sessionId: partial.sessionId,
+    ...(model === undefined ? {} : { model }),
     usage: partial.usage,
     cost: partial.cost,
     ...(partial.unpriced === true ? { unpriced: true } : {}),

@@ -16,6 +16,7 @@ import type { Location } from "../../Session.js"
 import * as Version from "../../Version.js"
 import * as directories from "../launch/directories.js"
 import * as environment from "../launch/environment.js"
+import * as inputs from "../launch/inputs.js"
 import type { Launcher, Release } from "../launch/launcher.js"
 import * as narrowedModels from "../launch/narrowedModels.js"
 import * as query from "../launch/query.js"
@@ -138,13 +139,15 @@ export const refuseLive = (client: Launcher, { options, runId }: plans.Plan): Ef
 
 const prepare = (
   layer: Launcher,
-  plan: plans.Plan,
+  given: plans.Plan,
   { binary, dialect, version }: Binary,
   isOwnDirectory: boolean
 ): Effect.Effect<Prepared, OpenCodeConfigError, Scope.Scope> =>
   Effect.gen(function*() {
-    const client = within(layer, plan.options)
-    const around = yield* environment.make(client, dialect, plan.options, plan.cwd)
+    const client = within(layer, given.options)
+    const { files = [], system } = yield* inputs.make(client, given.options)
+    const plan = { ...given, options: { ...given.options, files } }
+    const around = yield* environment.make(client, dialect, plan.options, plan.cwd, system)
     const started = {
       ...dialect.invocation(plan, version),
       env: {
@@ -169,7 +172,7 @@ const prepare = (
       cwd: plan.cwd,
       env: started.env,
       work: path.resolve(plan.cwd, plan.options.dir ?? "."),
-      files: plan.options.files ?? [],
+      files: system === undefined ? files : [...files, system],
       config: plan.options,
       isolation: client.isolation
     })

@@ -30,6 +30,11 @@ interface Asked {
   readonly patterns: ReadonlyArray<string>
 }
 
+const modelOf = (u: unknown): ReadonlyArray<Signal> => {
+  const [provider, id] = isObject(u) ? [string(u["providerID"]), string(u["id"])] : []
+  return provider === undefined || id === undefined ? [] : [{ _tag: "Model", model: `${provider}/${id}` }]
+}
+
 const strings = (u: unknown): ReadonlyArray<string> =>
   Array.isArray(u) ? u.filter((item): item is string => typeof item === "string") : []
 
@@ -116,7 +121,12 @@ export const make = ({ isClosing, retries, sessionId, thinking }: MapperOptions)
       case "session.created":
         return {
           says: [],
-          signals: [{ _tag: "Child", sessionId: event.sessionId, rules: server.rulesOf(event.data["permissions"]) }]
+          signals: [{
+            _tag: "Child",
+            sessionId: event.sessionId,
+            parentId: event.parentId,
+            rules: server.rulesOf(event.data["permissions"])
+          }]
         }
       case "session.step.started":
         hearModel(event)
@@ -139,7 +149,7 @@ export const make = ({ isClosing, retries, sessionId, thinking }: MapperOptions)
         hearModel(event)
         isRejected = false
         lastError = undefined
-        return says(emit(parts.stepStart(owner), now))
+        return { says: emit(parts.stepStart(owner), now), signals: [...alive, ...modelOf(data["model"])] }
       case "session.text.started":
       case "session.reasoning.started":
         starts.set(`${event.type.split(".")[1]} ${owner.messageId} ${String(data["ordinal"])}`, created)
@@ -245,6 +255,7 @@ export const make = ({ isClosing, retries, sessionId, thinking }: MapperOptions)
       for (const message of messages) {
         if (message["type"] === "assistant") {
           for (const part of parts.ofMessage(sessionId, message)) missing.push(...emit(part, now))
+          signals.push(...modelOf(message["model"]))
           const error = message["error"]
           if (error !== undefined && error !== null && !isAborted(error)) missing.push(...fail(error, now))
         } else if (message["type"] === "idle") {

@@ -97,15 +97,18 @@ const checkLogin = (
 const realPath = ({ client, directory }: Options): Effect.Effect<string> =>
   Effect.orElseSucceed(client.fileSystem.realPath(directory), () => directory)
 
+interface Opened {
+  readonly id: string
+  readonly rules: ReadonlyArray<Rule>
+  readonly isNew: boolean
+}
+
 /** Creates or prepares the session of the run. */
 const open = (
   options: Options,
   requests: Requests,
   agent: Agent | undefined
-): Effect.Effect<
-  { readonly id: string; readonly rules: ReadonlyArray<Rule> },
-  OpenCodeServerError | verdicts.Exit
-> =>
+): Effect.Effect<Opened, OpenCodeServerError | verdicts.Exit> =>
   Effect.gen(function*() {
     const { directory, model, plan, server: { baseline, replies, routes } } = options
     const found = yield* find(options, requests)
@@ -127,7 +130,7 @@ const open = (
           detail: "the new session lacks rules of the run"
         })
       }
-      return { id: created.id, rules }
+      return { id: created.id, rules, isNew: true }
     }
     const asked = plan.options.dir !== undefined ? "dir" : plan.options.cwd !== undefined ? "cwd" : undefined
     if (
@@ -144,8 +147,25 @@ const open = (
     yield* requests.send(routes.setRules(session.id, rules, plan.options.title))
     if (plan.options.agent !== undefined) yield* requests.send(routes.setAgent(session.id, plan.options.agent))
     if (model !== undefined) yield* requests.send(routes.setModel(session.id, model))
-    return { id: session.id, rules }
+    return { id: session.id, rules, isNew: false }
   })
+
+/** Gives the session the system prompt of the run, or takes away that of an earlier one. */
+const setSystem = (
+  { plan: { options: { system } }, server: { routes } }: Options,
+  requests: Requests,
+  { id, isNew }: Opened
+): Effect.Effect<void, OpenCodeServerError | verdicts.Exit> => {
+  const send = requests.send(routes.setSystem(id, system))
+  if (system === undefined) return isNew ? Effect.void : Effect.catchIf(send, isMissing, () => Effect.void)
+  return Effect.catchIf(send, ({ status }) => status === 404 || status === 413, ({ status }) =>
+    Effect.fail(refused(
+      "system",
+      status === 413 ? "OpenCode 2 does not accept a text of this length" : "this OpenCode 2 does not accept one"
+    )))
+}
+
+const isMissing = ({ status }: OpenCodeServerError): boolean => status === 404
 
 /** Starts the server of an attempt and runs its prompt. When the scope closes, both are ended. */
 export const start = (
@@ -207,6 +227,8 @@ export const start = (
       yield* checkLogin(options, requests)
       const session = yield* open(options, requests, agent)
       sink.state.inSession(session.id)
+      yield* setSystem(options, requests, session)
+      yield* sink.onSession(session.id)
       const subscription = yield* hub.subscribe(session.id)
       const path = child.dropped()
       if (path !== undefined) return yield* Effect.fail(dropped(path))

@@ -11,6 +11,7 @@ import type { RunOptions } from "../../../RunOptions.js"
 import * as Version from "../../../Version.js"
 import * as directories from "../../launch/directories.js"
 import * as environment from "../../launch/environment.js"
+import * as inputs from "../../launch/inputs.js"
 import type { Launcher, Release } from "../../launch/launcher.js"
 import * as check from "../../opencode/check.js"
 import type { File, PrivateServer } from "../../opencode/privateServer.js"
@@ -92,8 +93,12 @@ const environmentOf = (
     }
   }))
 
-const filesOf = (client: Launcher, { cwd, options }: Plan): Effect.Effect<ReadonlyArray<File>, OpenCodeConfigError> =>
-  Effect.forEach(options.files ?? [], (file, index) => {
+const filesOf = (
+  client: Launcher,
+  cwd: string,
+  files: ReadonlyArray<string>
+): Effect.Effect<ReadonlyArray<File>, OpenCodeConfigError> =>
+  Effect.forEach(files, (file, index) => {
     const resolved = client.path.resolve(cwd, file)
     return client.path.toFileUrl(resolved).pipe(
       Effect.mapBoth({
@@ -148,13 +153,14 @@ export const prepare = (
     const home = yield* directories.home
     const rules = server.rules(options, revealed(options.extraEnv ?? {})["HOME"] ?? home)
     if (Either.isLeft(rules)) return yield* new OpenCodeConfigError(Either.getOrThrow(Either.flip(rules)))
+    const { files: inputFiles = [] } = yield* inputs.make(client, { files: options.files })
     const around = yield* environmentOf(client, found, server, options, plan.cwd)
     const env = { ...around.env, ...(yield* marks.variables(table.variable, plan.runId)) }
     const problem = check.invocation({ args: server.args, env })
     if (Option.isSome(problem)) return yield* new OpenCodeConfigError(problem.value)
     const password = yield* credentials.password
     const program = yield* cli.programOf(client, plan)
-    const files = yield* filesOf(client, plan)
+    const files = yield* filesOf(client, plan.cwd, inputFiles)
     const model = server.model(options)
     const hasLogin = yield* isLoggedIn(client, around.directory, model?.provider)
     return {

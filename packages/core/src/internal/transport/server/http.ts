@@ -282,7 +282,13 @@ const prepare = (
             directory,
             thinking: options.thinking === true,
             open: opening(api, plan, directory, session, agent, wanted),
-            prompt: { parts, model: modelOf(options), agent: options.agent, variant: options.variant },
+            prompt: {
+              parts,
+              model: modelOf(options),
+              agent: options.agent,
+              variant: options.variant,
+              system: options.system
+            },
             decide: (request, sessionId) =>
               options.auto === true ? Effect.succeed("once" as const) : services.decide({ plan, sessionId, request }),
             patience: services.patience
