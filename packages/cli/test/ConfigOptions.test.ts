@@ -46,6 +46,7 @@ const fields: { readonly [Field in Exclude<keyof RunOptions, ConfigOptions.NotOn
   command: { words: ["--command", "init"], value: "init" },
   title: { words: ["--title", "A title"], value: "A title" },
   files: { words: ["--files", "a.txt", "--files", "b.txt"], value: ["a.txt", "b.txt"] },
+  system: { words: ["--system", "Be brief."], value: "Be brief." },
   sessionId: { words: ["--session-id", "ses_1"], value: "ses_1" },
   continueSession: { words: ["--continue-session"], value: true },
   fork: { words: ["--fork"], value: true },

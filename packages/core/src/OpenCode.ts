@@ -71,6 +71,15 @@ import type { Answer } from "./StructuredOutput.js"
 import type * as Version from "./Version.js"
 
 /**
+ * What carries the runs of a service: a process for each of them, warm servers of the layer, or a server that was running
+ * before.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type Carrier = "process" | "server" | "attached"
+
+/**
  * The operations of the OpenCode service.
  *
  * @since 0.1.0
@@ -123,6 +132,8 @@ export interface Service {
   readonly version: Effect.Effect<Version.Version, QueryError>
   /** The models that OpenCode offers with the stored credentials and the layer's `defaults`, as `provider/model`. */
   readonly models: Effect.Effect<ReadonlyArray<string>, QueryError>
+  /** What carries the runs, for code that works on any layer. `undefined` counts as `"process"`. */
+  readonly carrier?: Carrier | undefined
 }
 
 /**

@@ -56,6 +56,36 @@ export const StartupProfile = Schema.Literal("full", "fast")
 export type StartupProfile = typeof StartupProfile.Type
 
 /**
+ * A file for the model whose content is in memory. In JSON the data is base64.
+ *
+ * @example
+ * ```ts
+ * import { OpenCode } from "effect-opencode"
+ *
+ * export const describe = (screenshot: Uint8Array) =>
+ *   OpenCode.run("What is wrong with this page?", { files: [{ mediaType: "image/png", data: screenshot }] })
+ * ```
+ *
+ * @since 0.1.0
+ * @category schemas
+ */
+export const Attachment = Schema.Struct({
+  /** The media type, such as `image/png`. Text of any type is sent as plain text, as OpenCode does. */
+  mediaType: Schema.String,
+  data: schemas.Bytes,
+  /** The name that the model sees, without a directory. Default: `file` and its number. */
+  name: Schema.optional(Schema.String)
+}).annotations({ identifier: "Attachment", ...schemas.complete })
+
+/**
+ * A file for the model whose content is in memory.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Attachment extends Schema.Schema.Type<typeof Attachment> {}
+
+/**
  * The Schema of a {@link RunConfig}. It refuses unknown fields, and refuses to encode a `Redacted` value.
  *
  * @example
@@ -82,8 +112,13 @@ export const RunConfig = Schema.Struct({
   command: Schema.optional(Schema.String),
   /** The session's title. Without one OpenCode asks the model for one, which is an extra call. */
   title: Schema.optional(Schema.String),
-  /** Files to attach, relative to `cwd`. Default: none. */
-  files: Schema.optional(Schema.Array(Schema.String)),
+  /** Files to attach: paths relative to `cwd`, or contents. Default: none. */
+  files: Schema.optional(Schema.Array(Schema.Union(Schema.String, Attachment))),
+  /**
+   * A system prompt for this run, after OpenCode's own and its instructions. The next turn of a session does not
+   * remember it. Not with `attach`. Default: none.
+   */
+  system: Schema.optional(Schema.String),
   /** Continue this session. */
   sessionId: Schema.optional(Schema.String),
   /** Continue the last session. Default: false. */

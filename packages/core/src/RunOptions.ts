@@ -3,6 +3,7 @@
  *
  * @since 0.1.0
  */
+import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
 import type * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
@@ -81,6 +82,21 @@ export interface Started {
 }
 
 /**
+ * A session that an attempt of a run works in: its own, or one of its sub-agents.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface SessionStarted {
+  readonly runId: string
+  /** From 1, in each turn of a `runSchema`. */
+  readonly attempt: number
+  readonly sessionId: string
+  /** The session of the agent that started this one; `undefined` for the run's own. */
+  readonly parentId: string | undefined
+}
+
+/**
  * A run's {@link RunConfig}, and how it is carried out.
  *
  * @since 0.1.0
@@ -108,6 +124,13 @@ export interface RunOptions extends RunConfig {
    * interruption in it ends the run with that cause. Default: none.
    */
   readonly onStart?: ((started: Started) => Effect.Effect<void>) | undefined
+  /**
+   * Called once for each session of an attempt. With `OpenCodeServer` and with OpenCode 2 it is awaited for the run's own
+   * session before the prompt is sent, and called for the session of a sub-agent when the server reports it, which the
+   * sub-agent does not wait for. A process of OpenCode 1 shows only the run's own session, with its first event. A defect
+   * in it ends the run with that cause. Default: none.
+   */
+  readonly onSession?: ((session: SessionStarted) => Effect.Effect<void>) | undefined
   /**
    * The time limit for everything, waiting and retries included. Default: 2 hours, so that every run ends; `Infinity`
    * for no limit.
@@ -187,7 +210,28 @@ export interface SchemaOptions extends RunOptions {
  * @since 0.1.0
  * @category models
  */
-export type CallbackName = "onEvent" | "onStart"
+export type CallbackName = "onEvent" | "onSession" | "onStart"
+
+/**
+ * Called with every event of the runs in a region of a program, before their `onEvent`. For libraries that wrap runs and
+ * must leave `onEvent`, which an inner layer replaces, to the program. The run waits for it. Default: none.
+ *
+ * @example
+ * ```ts
+ * import { OpenCode, RunOptions } from "effect-opencode"
+ * import { Console, Effect } from "effect"
+ *
+ * export const watched = OpenCode.run("Explain this repository").pipe(
+ *   Effect.provideService(RunOptions.CurrentObserver, (event) => Console.error(event._tag))
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category references
+ */
+export class CurrentObserver extends Context.Reference<CurrentObserver>()("effect-opencode/CurrentObserver", {
+  defaultValue: (): ((event: RunEvent) => Effect.Effect<void>) | undefined => undefined
+}) {}
 
 const IsolationData: Schema.Schema<Isolation> = Schema.Union(
   Schema.Literal("run", "none"),

@@ -78,6 +78,11 @@ export class RunResult extends Schema.Class<RunResult>("effect-opencode/RunResul
   /** Every event except `TextDelta`s, in order. */
   events: schemas.withDefault(Schema.Array(RunEvent), () => []),
   sessionId: Schema.optional(Schema.String),
+  /**
+   * The model of the last step, as `provider/model`. Only with `OpenCodeServer` and OpenCode 2: a process of OpenCode 1
+   * does not report it.
+   */
+  model: Schema.optional(Schema.String),
   usage: TokenUsage,
   /** US dollars, sub-agents not included: OpenCode's events do not show them. */
   cost: schemas.AnyNumber,

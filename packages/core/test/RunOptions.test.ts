@@ -60,7 +60,13 @@ const anyData = {
   model: fc.string(),
   command: fc.string(),
   title: fc.string(),
-  files: fc.array(fc.string()),
+  files: fc.array(fc.oneof(
+    fc.string(),
+    fc.record({ mediaType: fc.string(), data: fc.uint8Array(), name: fc.string() }, {
+      requiredKeys: ["mediaType", "data"]
+    })
+  )),
+  system: fc.string(),
   sessionId: fc.string(),
   continueSession: fc.boolean(),
   fork: fc.boolean(),

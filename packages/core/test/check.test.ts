@@ -38,6 +38,7 @@ describe("check", () => {
         exitGrace: Number.POSITIVE_INFINITY
       },
       { budget: { steps: 1, cost: 0.01, tokens: Number.POSITIVE_INFINITY }, maxProviderRetries: 1 },
+      { files: [{ mediaType: "image/svg+xml", data: new Uint8Array(3), name: "a b.svg" }], system: "" },
       { port: 0 },
       { port: 65_535 },
       { promptVia: "argv" },
@@ -63,6 +64,26 @@ describe("check", () => {
       ["an empty session", { sessionId: "" }, "sessionId", /new session/],
       ["an empty command", { command: "" }, "command", /unchanged/],
       ["an empty file", { files: ["a", ""] }, "files.1", /directory/],
+      [
+        "a content without a type",
+        { files: ["a", { mediaType: canary, data: new Uint8Array() }] },
+        "files.1.mediaType",
+        /image\/png/
+      ],
+      [
+        "a content named like a path",
+        { files: [{ mediaType: "text/plain", data: new Uint8Array(), name: `../${canary}` }] },
+        "files.0.name",
+        /without a directory/
+      ],
+      [
+        "a content that is a text",
+        { files: [{ mediaType: "text/plain", data: canary }] },
+        "files.0.data",
+        /Uint8Array/
+      ],
+      ["NUL in a system prompt", { system: "a\0b" }, "system", /NUL/],
+      ["a system prompt for a running server", { attach: "http://h", system: canary }, "system", /layerAttach/],
       ["rules for a running server", { attach: "http://h", permission: "deny" }, "permission", /layerAttach/],
       [
         "rules for a running server, among the overrides",
@@ -106,7 +127,7 @@ describe("check", () => {
       ["a title other than a string", { title: { secret: canary } }, "title", /string/],
       ["a flag other than a boolean", { thinking: canary }, "thinking", /boolean/],
       ["files other than a list", { files: canary }, "files", /string/],
-      ["a file other than a string", { files: ["a", { secret: canary }] }, "files.1", /string/],
+      ["a file other than a path or a content", { files: ["a", 1] }, "files.1", /string/],
       ["a variable other than a string", { extraEnv: { API_KEY: { secret: canary } } }, "extraEnv.API_KEY", /string/],
       ["mcp other than an object", { mcp: canary }, "mcp", /string/],
       ["instructions other than a list", { instructions: canary }, "instructions", /string/]

@@ -40,6 +40,7 @@ describe("invocation", () => {
       [{ agent: "plan" }, ["--agent=plan"]],
       [{ files: ["a.txt", "b c.txt"] }, ["--file=a.txt", "--file=b c.txt"]],
       [{ files: [] }, []],
+      [{ system: "Be brief." }, []],
       [{ title: "a title" }, ["--title=a title"]],
       [{ attach: "http://localhost:4096" }, ["--attach=http://localhost:4096"]],
       [{ dir: "/srv" }, ["--dir=/srv"]],
@@ -87,6 +88,7 @@ describe("invocation", () => {
         model: "a/b",
         agent: "plan",
         files: ["a.txt", "b.txt"],
+        system: "Be brief.",
         title: "t",
         attach: "http://h",
         password: Redacted.make("hunter2-canary"),
@@ -152,6 +154,20 @@ describe("invocation", () => {
       expect(invocation.env({})).toEqual({ OPENCODE_DISABLE_AUTOUPDATE: "1" })
       expect(invocation.env({ disableAutoupdate: true })).toEqual({ OPENCODE_DISABLE_AUTOUPDATE: "1" })
       expect(invocation.env({ disableAutoupdate: false })).toEqual({})
+    })
+
+    it("names the file of a system prompt after all other instructions, ours or else the inherited ones", () => {
+      const instructions = (config: RunConfig.RunConfig, inherited: { readonly [key: string]: unknown }) => {
+        const env = invocation.env(config, { agents: dialect.noAgents, inherited, system: "/tmp/system.md" })
+        return JSON.parse(env["OPENCODE_CONFIG_CONTENT"]!) as unknown
+      }
+      expect(instructions({}, {})).toEqual({ instructions: ["/tmp/system.md"] })
+      expect(instructions({ instructions: ["a"] }, { instructions: ["b"], theme: "x" }))
+        .toEqual({ instructions: ["a", "/tmp/system.md"], theme: "x" })
+      expect(instructions({ tools: { bash: false } }, { instructions: ["b"] }))
+        .toEqual({ instructions: ["b", "/tmp/system.md"], tools: { bash: false } })
+      expect(instructions({ configOverrides: { instructions: ["c"] } }, { instructions: ["b"] }))
+        .toEqual({ instructions: ["c", "/tmp/system.md"] })
     })
 
     it("contains extra variables with secrets revealed, under our own", () => {

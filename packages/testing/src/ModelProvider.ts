@@ -374,7 +374,8 @@ export interface ProviderRequest {
   /** How many requests arrived before this one since the replies were last set, without titles. */
   readonly index: number
   /**
-   * The number of assistant messages after the last user message: the step of the turn that is requested, from 0. A
+   * The number of assistant messages after the last user message, without those in which OpenCode passes on an image of a
+   * tool: the step of the turn that is requested, from 0. A
    * repeated request has the same number.
    */
   readonly step: number
@@ -510,6 +511,8 @@ export interface Options {
    * The key in `configOverrides`. Any key is accepted. Defaults to `scripted-key`.
    */
   readonly apiKey?: string | undefined
+  /** True if the model of `configOverrides` accepts images. Defaults to `false`. */
+  readonly images?: boolean | undefined
 }
 
 /**

@@ -163,7 +163,7 @@ const budget = options.map(
 )
 
 /** Options of a run that are not on the command line, because they belong to a command or to a program. */
-export type NotOnCommandLine = "onEvent" | "onStart" | "keepRaw" | "transcript" | "runId" | "isolation"
+export type NotOnCommandLine = "onEvent" | "onSession" | "onStart" | "keepRaw" | "transcript" | "runId" | "isolation"
 
 /** The option for each field of `RunOptions`. */
 const fields = {
@@ -176,6 +176,7 @@ const fields = {
     title: text("title", "text", "The session's title. Without it, OpenCode asks the model for one, an extra call."),
     files: texts("files", "file", "A file to attach. Can be repeated."),
     instructions: texts("instructions", "file|glob", "An instruction file for the agent. Can be repeated."),
+    system: text("system", "text", "A system prompt, added to OpenCode's own."),
     cwd: text("cwd", "directory", "The working directory. Default: the current directory.")
   }),
   ...group("Permissions", {

@@ -86,7 +86,9 @@ export const check = (
           })
         }
         for (const file of files) {
-          if (isElsewhere(file) || (yield* typeOf(path.resolve(cwd, file))) !== undefined) continue
+          if (typeof file !== "string" || isElsewhere(file) || (yield* typeOf(path.resolve(cwd, file))) !== undefined) {
+            continue
+          }
           problems.push({
             ...(fields.get("files") ?? row),
             reason: `\`files\`: there is no file ${path.resolve(cwd, file)}`

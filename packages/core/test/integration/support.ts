@@ -104,6 +104,8 @@ export interface Options {
   /** The provider's replies. Default: `steps([text("done")])`. */
   readonly respond?: ModelProvider.Respond | undefined
   readonly apiKey?: string | undefined
+  /** True if the model accepts images. */
+  readonly images?: boolean | undefined
   readonly client?: OpenCode.Options | ((box: Sandbox) => OpenCode.Options) | undefined
   readonly timeout?: number | undefined
 }
@@ -114,7 +116,8 @@ const server = NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }
 export const services = (box: Sandbox, options: Options = {}) => {
   const provider = ModelProvider.layer({
     respond: options.respond ?? ModelProvider.steps([ModelProvider.Reply.text("done")]),
-    apiKey: options.apiKey
+    apiKey: options.apiKey,
+    images: options.images
   }).pipe(Layer.provide(server))
   const opencode = Layer.unwrapEffect(Effect.map(ModelProvider.ModelProvider, ({ configOverrides, model }) => {
     const given = typeof options.client === "function" ? options.client(box) : options.client

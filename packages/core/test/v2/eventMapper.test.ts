@@ -231,7 +231,7 @@ describe("events of a 2.x server", () => {
     ))
     expect(says).toMatchObject([{ _tag: "ProviderRetry", sessionId: child }])
     expect(signals.filter(({ _tag }) => _tag !== "Alive")).toMatchObject([
-      { _tag: "Child", sessionId: child, rules: [] },
+      { _tag: "Child", sessionId: child, parentId: session, rules: [] },
       { _tag: "Asked", request: { sessionId: child, id: "per_2" } },
       { _tag: "Form", sessionId: child, formId: "frm_1" },
       { _tag: "Recovered", sessionId: child }

@@ -59,10 +59,11 @@ export const valueOf = (
 const found = (
   client: Pick<Launcher, "environment" | "fileSystem" | "path">,
   config: RunConfig,
-  cwd: string
+  cwd: string,
+  system: string | undefined
 ): Effect.Effect<Found | undefined, OpenCodeConfigError> =>
   Effect.gen(function*() {
-    if (configContent.ownContent(config) === undefined) return undefined
+    if (configContent.ownContent(config) === undefined && system === undefined) return undefined
     const variables = revealed({ ...client.environment.variables, ...config.extraEnv })
     const value = (name: string) => valueOf(client, variables, name)
     const text = yield* value(variableNames.configContent)
@@ -87,7 +88,7 @@ const found = (
         extra: yield* value(variableNames.configDirectory)
       })
     ])
-    return { inherited, agents }
+    return { inherited, agents, system }
   })
 
 /** The programs that a process belongs to: this one, and those around it. */
@@ -100,17 +101,18 @@ const programMark = (client: Pick<Launcher, "leash">): Effect.Effect<{ readonly 
 /**
  * Prepares the directories of a process and returns all of its variables. Later ones win: the caller's `TMPDIR` is
  * used, the caller's data directory only locates the stored credentials, and `BUN_TMPDIR` is the parent of the private
- * directory. All other settings override those of the start-up profile.
+ * directory. All other settings override those of the start-up profile. `system` is the file with the system prompt.
  */
 export const make = (
   client: Pick<Launcher, "environment" | "isolation" | "fileSystem" | "path" | "leash" | "sandboxing">,
   dialect: Dialect,
   config: RunConfig,
-  cwd: string
+  cwd: string,
+  system?: string
 ): Effect.Effect<ProcessEnvironment, OpenCodeConfigError, Scope.Scope> =>
   Effect.gen(function*() {
     const given = revealed(client.environment.variables)
-    const own = dialect.variables(config, yield* found(client, config, cwd))
+    const own = dialect.variables(config, yield* found(client, config, cwd, system))
     const isolated = yield* directories.make(client, client.isolation, { ...given, ...own }, cwd)
     const profile: Record<string, string> = {}
     for (const [name, value] of Object.entries(dialect.startupVariables(config))) {

@@ -6,6 +6,7 @@ import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import * as Permission from "../../Permission.js"
 import { RunConfig } from "../../RunConfig.js"
+import type { Attachment } from "../../RunConfig.js"
 import type { Budget, RunOptions } from "../../RunOptions.js"
 import * as Version from "../../Version.js"
 import { isObject } from "../util/object.js"
@@ -104,15 +105,33 @@ const unsayable = (text: string): string | undefined =>
     ? "contains a lone surrogate, which UTF-8 cannot encode"
     : undefined
 
+/** The first problem of a content, with the name of its field. */
+const attachment = ({ mediaType, name }: Attachment): readonly [field: keyof Attachment, reason: string | undefined] =>
+  !/^[\w.+-]+\/[\w.+-]+$/.test(mediaType)
+    ? ["mediaType", "not a valid media type; use one like \"image/png\", without parameters"]
+    : [
+      "name",
+      name === undefined
+        ? undefined
+        : name === "" || name === "." || name === ".." || /[/\\]/.test(name) || encoder.encode(name).length > 200
+        ? "must be the name of a file, without a directory, of at most 200 bytes"
+        : unsayable(name)
+    ]
+
 const values = (options: RunOptions): Option.Option<Problem> => {
   for (const path of Object.keys(ifEmpty) as ReadonlyArray<keyof typeof ifEmpty>) {
     if (options[path] === "") return problem(path, `is empty, and OpenCode would ${ifEmpty[path]}`)
   }
-  for (const path of inArguments) {
+  for (const path of [...inArguments, "system"] as const) {
     const reason = unsayable(options[path] ?? "")
     if (reason !== undefined) return problem(path, reason)
   }
   for (const [index, file] of (options.files ?? []).entries()) {
+    if (typeof file !== "string") {
+      const [field, reason] = attachment(file)
+      if (reason !== undefined) return problem(`files.${index}.${field}`, reason)
+      continue
+    }
     const reason = file === "" ? "is empty, and OpenCode would attach the directory" : unsayable(file)
     if (reason !== undefined) return problem(`files.${index}`, reason)
   }
@@ -122,7 +141,14 @@ const values = (options: RunOptions): Option.Option<Problem> => {
 
 /** A running server does not receive our configuration. */
 const attached = (options: RunOptions): Option.Option<Problem> =>
-  options.attach === undefined || configContent.permissionOf(options) === undefined
+  options.attach === undefined
+    ? Option.none()
+    : options.system !== undefined
+    ? problem(
+      "system",
+      "with `attach` it does not reach the server; use `OpenCodeServer.layerAttach`, which sends it with the prompt"
+    )
+    : configContent.permissionOf(options) === undefined
     ? Option.none()
     : problem(
       options.permission === undefined ? "configOverrides.permission" : "permission",
@@ -267,7 +293,9 @@ export const defaults = ({ isolation, runId }: RunOptions): Option.Option<Proble
 const paths = ({ attach, cwd, dir, files, transcript }: RunOptions): Option.Option<Problem> => {
   const ofServer: ReadonlyArray<readonly [string, unknown]> = [
     ["dir", dir],
-    ...(Array.isArray(files) ? files : []).map((file, index) => [`files.${index}`, file] as const)
+    ...(Array.isArray(files) ? files : []).map((file, index) =>
+      [`files.${index}`, typeof file === "string" ? file : undefined] as const
+    )
   ]
   const all = [["cwd", cwd], ["transcript", transcript], ...(attach === undefined ? ofServer : [])] as const
   return Option.firstSomeOf(all.map(([path, file]) => homePath.problem(path, file)))

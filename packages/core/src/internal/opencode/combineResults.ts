@@ -16,6 +16,7 @@ export const combine = (results: Arr.NonEmptyReadonlyArray<RunResult>): RunResul
   const last = Arr.lastNonEmpty(results)
   const stderr = tail.make(limits.kept)
   for (const result of results) stderr.push(result.stderr, true)
+  const { model } = last
   const rawLines = results.flatMap((result) => result.rawLines ?? [])
   return unchecked(RunResult, {
     runId: results[0].runId,
@@ -23,6 +24,7 @@ export const combine = (results: Arr.NonEmptyReadonlyArray<RunResult>): RunResul
     text: last.text,
     events: results.flatMap((result) => result.events),
     sessionId: results.find((result) => result.sessionId !== undefined)?.sessionId,
+    ...(model === undefined ? {} : { model }),
     usage: results.reduce((total, result) => TokenUsage.add(total, result.usage), TokenUsage.empty),
     cost: sum((result) => result.cost),
     ...(results.some(({ unpriced }) => unpriced) ? { unpriced: true } : {}),

@@ -25,6 +25,9 @@ const withRules = (merged: WireObject, self: WireObject, that: WireObject): Wire
 /** Like `deep`, but permission rules are merged as rules. */
 export const contents = (self: WireObject, that: WireObject): WireObject => {
   const result: Record<string, unknown> = { ...withRules(deep(self, that), self, that) }
+  const [plugins, more]: ReadonlyArray<unknown> = [self["plugin"], that["plugin"]]
+  // As OpenCode merges its files (1.18.33): a run with a plugin keeps those of its layer.
+  if (Array.isArray(plugins) && Array.isArray(more)) result["plugin"] = [...new Set<unknown>([...plugins, ...more])]
   for (const key of agents) {
     const [before, after, merged] = [self[key], that[key], result[key]]
     if (!isPlain(before) || !isPlain(after) || !isPlain(merged)) continue
@@ -72,6 +75,16 @@ export const configContent = (config: RunConfig): WireObject | undefined => {
     if (value !== undefined) content = contents(content, { [key]: value })
   }
   return instructions === undefined ? content : deep(content, { instructions: [...instructions] })
+}
+
+/** Adds the file with a system prompt to the instructions, ours or the inherited ones. */
+export const withInstructions = (
+  content: WireObject | undefined,
+  { inherited, system }: { readonly inherited?: WireObject | undefined; readonly system?: string | undefined }
+): WireObject | undefined => {
+  if (system === undefined) return content
+  const others = content?.["instructions"] ?? inherited?.["instructions"]
+  return { ...content, instructions: [...(Array.isArray(others) ? others as ReadonlyArray<unknown> : []), system] }
 }
 
 /** The configuration that OpenCode receives; `undefined` if all its parts are empty, so that an inherited one stays. */

@@ -49,6 +49,8 @@ export interface Found {
   readonly agents: Agents
   /** The inherited configuration, over which ours is merged; absent without one. */
   readonly inherited?: WireObject | undefined
+  /** The file with the system prompt of a run. */
+  readonly system?: string | undefined
 }
 
 /** The parts of a run that its command line contains. */

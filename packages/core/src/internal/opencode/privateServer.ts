@@ -12,7 +12,7 @@ import type { Problem } from "./problem.js"
 import type { RetryCount } from "./retryCount.js"
 
 export interface Request {
-  readonly method: "GET" | "POST" | "PATCH" | "DELETE"
+  readonly method: "GET" | "POST" | "PUT" | "PATCH" | "DELETE"
   /** The route as shown, without ids, which the errors of runs carry. */
   readonly route: string
   readonly path: string
@@ -84,6 +84,8 @@ export interface Routes {
   readonly setRules: (sessionId: string, rules: ReadonlyArray<Rule>, title?: string) => Request
   readonly setAgent: (sessionId: string, agent: string) => Request
   readonly setModel: (sessionId: string, model: Model) => Request
+  /** Sets the system prompt of a session, which stays until it is replaced, or removes it. */
+  readonly setSystem: (sessionId: string, system: string | undefined) => Request
   readonly prompt: (sessionId: string, text: string, files: ReadonlyArray<File>) => Request
   /** Answered at once, too; the reply does not name the message. */
   readonly command: (sessionId: string, name: string, text: string, files: ReadonlyArray<File>) => Request
@@ -155,7 +157,14 @@ export type Signal =
   | { readonly _tag: "Replied"; readonly requestId: string; readonly reply: string }
   | { readonly _tag: "Form"; readonly sessionId: string; readonly formId: string }
   /** A sub-agent has started with these rules. */
-  | { readonly _tag: "Child"; readonly sessionId: string; readonly rules: ReadonlyArray<Rule> }
+  | {
+    readonly _tag: "Child"
+    readonly sessionId: string
+    readonly parentId: string | undefined
+    readonly rules: ReadonlyArray<Rule>
+  }
+  /** The model that answers the prompt, as `provider/model`. */
+  | { readonly _tag: "Model"; readonly model: string }
   /** The provider has answered a sub-agent. */
   | { readonly _tag: "Recovered"; readonly sessionId: string }
   | { readonly _tag: "RateLimited"; readonly until: number | undefined }

@@ -141,6 +141,8 @@ const collect = (root: unknown): { readonly found: Set<string>; readonly referre
     const { name, place, value } = item
     if (Redacted.isRedacted(value)) stack.push({ value: Redacted.value(value), place: "explicit", name })
     else if (typeof value === "string") visitText(item, value)
+    // The content of a file, which is part of the prompt.
+    else if (ArrayBuffer.isView(value)) continue
     else if (Array.isArray(value)) {
       if (seen.has(value)) continue
       seen.add(value)

@@ -33,11 +33,15 @@ export interface Summary extends Evidence {
   readonly add: (event: RunEvent) => void
   /** Sets the session, if it is known before any event. */
   readonly inSession: (sessionId: string) => void
+  /** Sets the model that answers, if OpenCode reports one. */
+  readonly answeredBy: (model: string) => void
   /** The texts of the agent, separated by blank lines. */
   readonly text: () => string
   /** The texts of its final message only. */
   readonly answer: () => string
   readonly sessionId: string | undefined
+  /** The model of the last step, as `provider/model`, if OpenCode reports one. */
+  readonly model: string | undefined
   readonly usage: TokenUsage.TokenUsage
   readonly cost: number
   /** True if some of the cost is unknown, so that `cost` is less than what was spent. */
@@ -124,6 +128,7 @@ export const make = (options: {
   }
   const self = {
     sessionId: undefined as string | undefined,
+    model: undefined as string | undefined,
     usage: TokenUsage.empty,
     cost: 0,
     unpriced: false,
@@ -142,6 +147,9 @@ export const make = (options: {
     answer: () => answers.join(answer.final()),
     inSession: (sessionId: string) => {
       self.sessionId ??= sessionId
+    },
+    answeredBy: (model: string) => {
+      self.model = model
     },
     add: (event: RunEvent) => {
       switch (event._tag) {

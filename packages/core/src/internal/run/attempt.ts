@@ -62,6 +62,7 @@ export interface Success {
   readonly finished: verdicts.Finished
   readonly recovered: boolean
   readonly answer: string
+  readonly model: string | undefined
   readonly partial: RunSnapshot
 }
 
@@ -119,17 +120,25 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
     }
     // Here, because the start-up time begins now: the wait at the gate does not count.
     const watchdog = yield* watchdogs.make(plan, monotonicClock.millis(clock), context.expiry.at, context.unpriced)
+    const { onSession, onStart } = plan.options
+    const sessions = new Set<string>()
+    const introduced: Sink["onSession"] = (sessionId, parentId) =>
+      Effect.suspend(() => {
+        if (onSession === undefined || sessions.has(sessionId)) return Effect.void
+        sessions.add(sessionId)
+        return onSession({ runId: plan.runId, attempt: context.number, sessionId, parentId })
+      })
     const recorder = recorders.make({
       ...context.sinks,
       state,
       watchdog,
       outbox,
       opened: pass.opened,
+      onSession: onSession === undefined ? undefined : introduced,
       events: context.collect ? events : undefined,
       parts
     })
 
-    const { onStart } = plan.options
     const announce: Sink["onStart"] = (started) =>
       Effect.gen(function*() {
         // Here, because the call may take longer than the start.
@@ -155,6 +164,7 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
       rawLines: keepRaw ? rawLines : undefined,
       recorder,
       onStart: announce,
+      onSession: introduced,
       onRateLimited: (retryAfter) => client.rateGate.onRateLimited(providerOf(context), retryAfter)
     })
     const running = yield* (onStart === undefined ? start : context.expiry.inTime(start, context.number))
@@ -226,7 +236,13 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
         })
       }
       const finished = yield* Either.match(verdict, { onLeft: Effect.fail, onRight: Effect.succeed })
-      context.onSuccess({ finished, recovered: missing.length > 0, answer: state.answer(), partial })
+      context.onSuccess({
+        finished,
+        recovered: missing.length > 0,
+        answer: state.answer(),
+        model: state.model,
+        partial
+      })
     })
     if (outbox === undefined) {
       return Effect.andThen(

@@ -8,6 +8,7 @@ import * as Random from "effect/Random"
 import { OpenCodeConfigError } from "../../OpenCodeError.js"
 import type { RunSnapshot } from "../../OpenCodeError.js"
 import { CurrentRunConfig } from "../../RunConfig.js"
+import type { Attachment } from "../../RunConfig.js"
 import type { Budget, RunOptions, Unpriced } from "../../RunOptions.js"
 import * as expandHome from "../launch/expandHome.js"
 import * as check from "../opencode/check.js"
@@ -131,7 +132,11 @@ export const expand = (
     const dir = options.attach !== undefined ? options.dir : yield* expandOne(client, "dir", options.dir)
     const files = options.attach !== undefined || options.files === undefined
       ? options.files
-      : yield* Effect.forEach(options.files, (file, index) => expandOne(client, `files.${index}`, file))
+      : yield* Effect.forEach(
+        options.files,
+        (file, index): Effect.Effect<string | Attachment, OpenCodeConfigError> =>
+          typeof file === "string" ? expandOne(client, `files.${index}`, file) : Effect.succeed(file)
+      )
     const isolation = options.isolation === undefined
       ? undefined
       : yield* expandHome.isolation(client.path, options.isolation)
@@ -169,6 +174,7 @@ export const checkFiles = (client: Files, plan: Plan): Effect.Effect<void, OpenC
 export const checkAttachments = (client: Files, { cwd, options }: Plan): Effect.Effect<void, OpenCodeConfigError> =>
   Effect.gen(function*() {
     for (const [index, file] of (options.files ?? []).entries()) {
+      if (typeof file !== "string") continue
       const there = yield* Effect.orElseSucceed(
         client.fileSystem.exists(client.path.resolve(cwd, file)),
         () => false

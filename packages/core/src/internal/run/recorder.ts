@@ -50,6 +50,8 @@ export interface Options extends Sinks {
   readonly outbox: Mailbox.Mailbox<Chunk.Chunk<RunEvent>, RunError> | undefined
   /** Run when the first event has been seen. */
   readonly opened: Effect.Effect<void>
+  /** Run when an event shows the session, if somebody wants to know. */
+  readonly onSession: ((sessionId: string) => Effect.Effect<void>) | undefined
   /** Collects the events, if they are kept. */
   readonly events: Array<RunEvent> | undefined
   readonly parts: sessionExport.Parts | undefined
@@ -84,11 +86,13 @@ const source = (options: Options): (arrived: ReadonlyArray<RunEvent>) => Effect.
   // young generation, and collecting that took as long as parsing.
   let pending: ReadonlyArray<RunEvent> = []
   let isFirst = false
+  let isNamed = false
   let spent: FleetBudget.Spent | undefined
   let usage = TokenUsage.empty
 
   const announce = Effect.gen(function*() {
     if (isFirst) yield* options.opened
+    if (isNamed) yield* options.onSession!(state.sessionId!)
     if (spent !== undefined) {
       yield* telemetry.spent(usage, spent.cost)
       if (fleet !== undefined) yield* fleet.add(spent)
@@ -113,6 +117,7 @@ const source = (options: Options): (arrived: ReadonlyArray<RunEvent>) => Effect.
     const before = { steps: state.steps, cost: state.cost, toolCalls: state.toolCalls }
     const usageBefore = state.usage
     const hadEvent = state.eventCount > 0
+    const hadSession = state.sessionId !== undefined
     const now = watchdog.now()
     for (const event of arrived) {
       state.add(event)
@@ -124,6 +129,7 @@ const source = (options: Options): (arrived: ReadonlyArray<RunEvent>) => Effect.
     }
     pending = arrived
     isFirst = !hadEvent && state.eventCount > 0
+    isNamed = options.onSession !== undefined && !hadSession && state.sessionId !== undefined
     const hasSpent = usageBefore !== state.usage
     usage = hasSpent ? TokenUsage.subtract(state.usage, usageBefore) : TokenUsage.empty
     const cost = state.cost - before.cost
@@ -144,6 +150,6 @@ const source = (options: Options): (arrived: ReadonlyArray<RunEvent>) => Effect.
       steps: state.steps - before.steps
     })
     watchdog.reading(false)
-    return isFirst || spent !== undefined || transcript !== undefined ? deliver : deliverOnly
+    return isFirst || isNamed || spent !== undefined || transcript !== undefined ? deliver : deliverOnly
   }
 }

@@ -15,6 +15,7 @@ import * as FleetBudget from "../../FleetBudget.js"
 import { OpenCodeTimeoutError } from "../../OpenCodeError.js"
 import type { OpenCodeSqliteError, RunError, RunSnapshot } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
+import { CurrentObserver } from "../../RunOptions.js"
 import type { RunOptions } from "../../RunOptions.js"
 import { RunResult } from "../../RunResult.js"
 import * as Transcript from "../../Transcript.js"
@@ -107,6 +108,7 @@ const open = (
     annotate(span, requestAttributes(settled))
 
     const expiry = expiryOf(clock, settled)
+    const listeners = [yield* CurrentObserver, settled.options.onEvent].filter((one) => one !== undefined)
 
     yield* client.transport.checkFiles(settled)
     const prepare = yield* client.transport.acquire(settled, { inTime: (effect) => expiry.inTime(effect, 0) })
@@ -168,7 +170,7 @@ const open = (
         expiry,
         sinks,
         collect: mode.collect,
-        listening: !mode.collect || settled.options.onEvent !== undefined,
+        listening: !mode.collect || listeners.length > 0,
         unpriced: unpriced.limitOf(settled, fleet),
         onSuccess: (success) => {
           outcome = "success"
@@ -223,10 +225,10 @@ const open = (
       Effect.suspend(() => current),
       Option.match({ onNone: () => Effect.void, onSome: failed })
     )
-    const { onEvent } = settled.options
-    return onEvent === undefined
-      ? pull
-      : Effect.tap(pull, (events) => Effect.forEach(events, onEvent, { discard: true }))
+    return listeners.reduce(
+      (pull, listener) => Effect.tap(pull, (events) => Effect.forEach(events, listener, { discard: true })),
+      pull
+    )
   }).pipe(telemetry.inSpan("OpenCode.run"))
 
 /** Streams the events of a run. */
@@ -285,13 +287,14 @@ const openTranscript = (client: Client, settled: plan.Plan) =>
     Effect.provideService(Path.Path, client.path)
   )
 
-const toResult = ({ answer, finished, partial, recovered }: attempt.Success): RunResult =>
+const toResult = ({ answer, finished, model, partial, recovered }: attempt.Success): RunResult =>
   unchecked(RunResult, {
     runId: partial.runId,
     answer,
     text: partial.text,
     events: partial.events ?? [],
     sessionId: partial.sessionId,
+    ...(model === undefined ? {} : { model }),
     usage: partial.usage,
     cost: partial.cost,
     ...(partial.unpriced === true ? { unpriced: true } : {}),

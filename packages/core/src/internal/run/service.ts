@@ -10,6 +10,7 @@ import * as sessions from "./session.js"
 
 /** Makes the service for any transport. */
 export const make = (client: Client): Service => ({
+  carrier: client.transport.carrier,
   run: (prompt, options) => runs.toEnd(client, prompt, options ?? {}),
   stream: (prompt, options) => runs.make(client, prompt, options ?? {}, { collect: false }),
   runSchema: (schema, prompt, options) =>

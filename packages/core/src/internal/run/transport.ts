@@ -27,6 +27,8 @@ import type { Watchdog } from "./watchdog.js"
  * else about a run does not depend on it.
  */
 export interface Transport {
+  /** What carries the runs, as the service says it. */
+  readonly carrier: "process" | "server" | "attached"
   /** The first problem with a run's options for this transport, found from the options alone. */
   readonly problem: (options: RunOptions) => Option.Option<Problem>
   /** The secret values that OpenCode is given, inherits or finds. */
@@ -92,6 +94,8 @@ export interface Sink {
   readonly recorder: Recorder
   /** Run once the attempt has a process, before its prompt is sent; the prompt waits for it. */
   readonly onStart: (started: Effect.Effect<Pick<Started, "process" | "program">>) => Effect.Effect<void>
+  /** Run once for each session of the attempt, with the session of the agent that started it. */
+  readonly onSession: (sessionId: string, parentId?: string) => Effect.Effect<void>
   /** Called when the provider limits the rate, with the time to wait if it names one. */
   readonly onRateLimited: (retryAfter: Duration.Duration | undefined) => Effect.Effect<void>
 }

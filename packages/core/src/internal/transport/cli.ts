@@ -15,6 +15,7 @@ import type { RunOptions } from "../../RunOptions.js"
 import type { Location } from "../../Session.js"
 import * as directories from "../launch/directories.js"
 import * as environment from "../launch/environment.js"
+import * as inputs from "../launch/inputs.js"
 import type { Launcher, Release } from "../launch/launcher.js"
 import * as narrowedModels from "../launch/narrowedModels.js"
 import * as query from "../launch/query.js"
@@ -127,13 +128,15 @@ export const refuseLive = (client: Launcher, { options, runId }: plans.Plan): Ef
 
 const prepare = (
   layer: Launcher,
-  plan: plans.Plan,
+  given: plans.Plan,
   { binary, dialect, version }: Binary,
   isOwnDirectory: boolean
 ): Effect.Effect<Prepared, OpenCodeConfigError, Scope.Scope> =>
   Effect.gen(function*() {
-    const client = within(layer, plan.options)
-    const around = yield* environment.make(client, dialect, plan.options, plan.cwd)
+    const client = within(layer, given.options)
+    const { files = [], system } = yield* inputs.make(client, given.options)
+    const plan = { ...given, options: { ...given.options, files } }
+    const around = yield* environment.make(client, dialect, plan.options, plan.cwd, system)
     const started = {
       ...dialect.invocation(plan, version),
       env: {
@@ -158,7 +161,7 @@ const prepare = (
       cwd: plan.cwd,
       env: started.env,
       work: path.resolve(plan.cwd, plan.options.dir ?? "."),
-      files: plan.options.files ?? [],
+      files: system === undefined ? files : [...files, system],
       config: plan.options,
       isolation: client.isolation
     })
@@ -406,6 +409,7 @@ const importing = (
 export const make = (client: Launcher, isOwnDirectory = false): Transport => {
   const find = finder(client)
   return {
+    carrier: "process",
     problem: (options) => {
       const inner = within(client, options)
       return Option.orElse(sandbox.problem(inner, options), () => continuing(inner.isolation, options))

@@ -103,6 +103,9 @@ export const AnyNumber: Schema.Schema<number, number | portable.NumberWord> = co
   { decode: Number, encode: portable.encodeNumber }
 )
 
+/** Bytes, which are base64 in JSON. */
+export const Bytes: Schema.Schema<Uint8Array, string> = Schema.Uint8ArrayFromBase64
+
 /** Any value, as far as it has a portable form. */
 export const AnyValue: Schema.Schema<unknown> = converted(Schema.Unknown, Schema.Unknown, {
   decode: portable.decode,

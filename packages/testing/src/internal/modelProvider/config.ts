@@ -7,7 +7,7 @@ export const modelId = "m1"
 
 export const model = `${providerId}/${modelId}`
 
-export const of = (baseUrl: string, apiKey = "scripted-key"): ModelProvider.ConfigOverrides => ({
+export const of = (baseUrl: string, apiKey = "scripted-key", images = false): ModelProvider.ConfigOverrides => ({
   provider: {
     [providerId]: {
       npm: "@ai-sdk/openai-compatible",
@@ -18,6 +18,7 @@ export const of = (baseUrl: string, apiKey = "scripted-key"): ModelProvider.Conf
           name: "Scripted model",
           tool_call: true,
           reasoning: true,
+          ...(images ? { attachment: true, modalities: { input: ["text", "image"], output: ["text"] } } : {}),
           cost: { input: 1, output: 2 },
           limit: { context: 200_000, output: 32_000 }
         }

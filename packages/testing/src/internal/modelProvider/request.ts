@@ -54,6 +54,9 @@ const toMessages = (body: typeof RequestBody.Type): ReadonlyArray<ModelProvider.
     toolCallId: message.tool_call_id
   }))
 
+/** How OpenCode passes on an image that a tool has returned: in the user's name, after the tool's result (1.18.33). */
+const media = /^Attached (media|image\(s\)) from tool result:/
+
 const isTitleRequest = (
   messages: ReadonlyArray<ModelProvider.ProviderMessage>,
   tools: ReadonlyArray<string>
@@ -68,7 +71,7 @@ export const read = Effect.fnUntraced(function*(request: HttpServerRequest.HttpS
   const decoded = yield* decodeBody(body)
   const messages = toMessages(decoded)
   const tools = (decoded.tools ?? []).map((tool) => tool.function.name)
-  const lastUser = messages.map((message) => message.role).lastIndexOf("user")
+  const lastUser = messages.map((message) => message.role === "user" && !media.test(message.text)).lastIndexOf(true)
   const asked: Omit<ModelProvider.ProviderRequest, "index"> = {
     step: messages.slice(lastUser + 1).filter((message) => message.role === "assistant").length,
     prompt: messages[lastUser]?.text ?? "",

@@ -88,7 +88,7 @@ export const make = Effect.fnUntraced(function*(
     )
   )
 
-  const configOverrides = config.of(baseUrl, options.apiKey)
+  const configOverrides = config.of(baseUrl, options.apiKey, options.images)
   const service: ModelProvider.Service = {
     baseUrl,
     model: config.model,

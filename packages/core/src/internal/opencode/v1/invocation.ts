@@ -54,7 +54,7 @@ const wordsOf = ({ kind, word }: OptionEntry, value: RunConfig[keyof RunConfig])
     case "value":
       return typeof value === "string" || typeof value === "number" ? [assigned(word, value)] : []
     case "values":
-      return Array.isArray(value) ? value.map((one) => assigned(word, one)) : []
+      return Array.isArray(value) ? value.flatMap((one) => typeof one === "string" ? [assigned(word, one)] : []) : []
     case "variable":
       return []
   }
@@ -97,7 +97,7 @@ export const env = (
   config: RunConfig,
   found: Found = { agents: dialect.noAgents }
 ): { readonly [name: string]: string } => {
-  const content = configContent.ownContent(config)
+  const content = configContent.withInstructions(configContent.ownContent(config), found)
   const variables: Record<string, string> = {
     ...revealed(config.extraEnv ?? {}),
     ...permissionOrder.variables(config)

@@ -24,6 +24,11 @@ interface Begun {
   readonly start: number | undefined
 }
 
+const modelOf = (u: unknown): ReadonlyArray<Signal> => {
+  const [provider, id] = isObject(u) ? [string(u["providerID"]), string(u["id"])] : []
+  return provider === undefined || id === undefined ? [] : [{ _tag: "Model", model: `${provider}/${id}` }]
+}
+
 /**
  * Turns the events of one prompt into those of a run. Each part is emitted once, whether it arrived as an event or in the
  * list of messages. A step that is tried again after a failure of its provider begins once.
@@ -102,7 +107,12 @@ export const make = ({ isClosing, retries, sessionId, thinking }: MapperOptions)
       case "session.created":
         return {
           says: [],
-          signals: [{ _tag: "Child", sessionId: event.sessionId, rules: server.rulesOf(event.data["permissions"]) }]
+          signals: [{
+            _tag: "Child",
+            sessionId: event.sessionId,
+            parentId: event.parentId,
+            rules: server.rulesOf(event.data["permissions"])
+          }]
         }
       case "session.step.started":
         hearModel(event)
@@ -125,7 +135,7 @@ export const make = ({ isClosing, retries, sessionId, thinking }: MapperOptions)
         hearModel(event)
         isRejected = false
         lastError = undefined
-        return says(emit(parts.stepStart(owner), now))
+        return { says: emit(parts.stepStart(owner), now), signals: [...alive, ...modelOf(data["model"])] }
       case "session.text.started":
       case "session.reasoning.started":
         starts.set(`${event.type.split(".")[1]} ${owner.messageId} ${String(data["ordinal"])}`, created)
@@ -231,6 +241,7 @@ export const make = ({ isClosing, retries, sessionId, thinking }: MapperOptions)
       for (const message of messages) {
         if (message["type"] === "assistant") {
           for (const part of parts.ofMessage(sessionId, message)) missing.push(...emit(part, now))
+          signals.push(...modelOf(message["model"]))
           const error = message["error"]
           if (error !== undefined && error !== null && !isAborted(error)) missing.push(...fail(error, now))
         } else if (message["type"] === "idle") {

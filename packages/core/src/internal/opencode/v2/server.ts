@@ -59,6 +59,16 @@ export const routes: Routes = {
     session("PATCH", sessionId, "", { permissions, ...(title === undefined ? {} : { title }) }),
   setAgent: (sessionId, agent) => session("POST", sessionId, "/agent", { agent }),
   setModel: (sessionId, model) => session("POST", sessionId, "/model", { model: modelOf(model) }),
+  setSystem: (sessionId, system) => {
+    const key = "system"
+    const path = `/api/experimental/session/${encodeURIComponent(sessionId)}/instructions/entries/${key}`
+    return {
+      method: system === undefined ? "DELETE" : "PUT",
+      route: `/api/experimental/session/:id/instructions/entries/${key}`,
+      path,
+      ...(system === undefined ? {} : { body: { value: system } })
+    }
+  },
   prompt: (sessionId, text, files) =>
     session("POST", sessionId, "/prompt", { text, ...(files.length === 0 ? {} : { files }) }),
   command: (sessionId, name, text, files) =>

@@ -127,6 +127,7 @@ interface Opened {
   readonly rules: ReadonlyArray<Rule>
   /** The last message before the prompt. */
   readonly last: string | undefined
+  readonly isNew: boolean
 }
 
 /** Creates or prepares the session of the run. */
@@ -157,7 +158,7 @@ const open = (
           detail: "the new session lacks rules of the run"
         })
       }
-      return { id: created.id, rules, last: undefined }
+      return { id: created.id, rules, isNew: true, last: undefined }
     }
     if (plan.options.fork !== true && (yield* isBusy(talk, found.id))) {
       // OpenCode would answer both prompts together.
@@ -172,8 +173,26 @@ const open = (
     if (plan.options.agent !== undefined) yield* requests.send(routes.setAgent(session.id, plan.options.agent))
     if (model !== undefined) yield* requests.send(routes.setModel(session.id, model))
     const { messages } = yield* requests.read(routes.messages(session.id, undefined), replies.messages)
-    return { id: session.id, rules, last: messages.flatMap(({ id }) => typeof id === "string" ? [id] : [])[0] }
+    const last = messages.flatMap(({ id }) => typeof id === "string" ? [id] : [])[0]
+    return { id: session.id, rules, isNew: false, last }
   })
+
+/** Gives the session the system prompt of the run, or takes away that of an earlier one. */
+const setSystem = (
+  { plan: { options: { system } } }: Options,
+  { protocol: { routes }, requests }: Talk,
+  { id, isNew }: Opened
+): Effect.Effect<void, OpenCodeServerError | verdicts.Exit> => {
+  const send = requests.send(routes.setSystem(id, system))
+  if (system === undefined) return isNew ? Effect.void : Effect.catchIf(send, isMissing, () => Effect.void)
+  return Effect.catchIf(send, ({ status }) => status === 404 || status === 413, ({ status }) =>
+    Effect.fail(refused(
+      "system",
+      status === 413 ? "OpenCode 2 does not accept a text of this length" : "this OpenCode 2 does not accept one"
+    )))
+}
+
+const isMissing = ({ status }: OpenCodeServerError): boolean => status === 404
 
 /** The directory that a session is continued in. */
 const checkDirectory = (
@@ -267,6 +286,8 @@ export const start = (options: Options, sink: Sink): Effect.Effect<Running, RunE
       yield* checkLogin(options, talk)
       const session = yield* open(options, talk, found, agent)
       sink.state.inSession(session.id)
+      yield* setSystem(options, talk, session)
+      yield* sink.onSession(session.id)
       const subscription = yield* connection.subscribe(session.id)
       const asks = yield* turn.asksOf(
         { requests, server: protocol, sink },

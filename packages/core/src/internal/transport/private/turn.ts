@@ -119,11 +119,16 @@ export const follow = (options: Options): Effect.Effect<void, OpenCodeServerErro
         case "Form":
           return unlessGone(requests.send(routes.decline(signal.sessionId, signal.formId)))
         case "Child":
-          return endsWith(signal.rules, options.rules)
-            ? Effect.void
-            : unlessGone(
-              requests.send(routes.setRules(signal.sessionId, [...signal.rules, ...options.rules]))
-            )
+          return Effect.andThen(
+            endsWith(signal.rules, options.rules)
+              ? Effect.void
+              : unlessGone(
+                requests.send(routes.setRules(signal.sessionId, [...signal.rules, ...options.rules]))
+              ),
+            sink.onSession(signal.sessionId, signal.parentId)
+          )
+        case "Model":
+          return Effect.sync(() => sink.state.answeredBy(signal.model))
         case "Recovered":
           return Effect.sync(() => watchdog.recovered(signal.sessionId))
         case "RateLimited":

@@ -25,6 +25,8 @@ export interface Prompt {
   /** The session does not remember it, so each prompt names it. */
   readonly agent?: string | undefined
   readonly variant?: string | undefined
+  /** Added to the system prompt, for this prompt only. */
+  readonly system?: string | undefined
 }
 
 export type PromptPart =

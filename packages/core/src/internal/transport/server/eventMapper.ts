@@ -79,7 +79,7 @@ const inOrder = (parts: ReadonlyArray<protocol.Part>): ReadonlyArray<protocol.Pa
 const isUnknown = (error: unknown): boolean => field(error, "name") === "UnknownError"
 
 /** True for a compaction's own message; on a user message the field is an object. */
-const isSummary = (info: object): boolean => field(info, "summary") === true
+export const isSummary = (info: object): boolean => field(info, "summary") === true
 
 const messageOf = (part: protocol.Part): string => string(part["messageID"]) ?? ""
 

@@ -11,6 +11,7 @@ import type { RetryCount } from "../../opencode/retryCount.js"
 import type { Sink } from "../../run/transport.js"
 import * as json from "../../util/json.js"
 import type { ApiConnection } from "./connection.js"
+import * as eventMapper from "./eventMapper.js"
 import type { Mapper } from "./eventMapper.js"
 import type { Delivery, Gap, Subscription } from "./hub.js"
 import type { Asks } from "./permissionRequests.js"
@@ -64,6 +65,14 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
     /** The polls since the last event. */
     let polls = 0
 
+    const hearModel = (info: protocol.MessageInfo): void => {
+      const { modelID, providerID } = info
+      const isAnswer = info.role === "assistant" && !eventMapper.isSummary(info)
+      if (isAnswer && typeof modelID === "string" && typeof providerID === "string") {
+        state.answeredBy(`${providerID}/${modelID}`)
+      }
+    }
+
     const begin = (): void => {
       hasBegun = true
       options.onBegin()
@@ -93,6 +102,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
       const messages = yield* api.messages(sessionId)
       yield* emit(mapper.repair(messages, clock.unsafeCurrentTimeMillis()))
       const turn = mapper.turn(messages) ?? []
+      for (const { info } of turn) hearModel(info)
       inDoubt = isIdle(status)
       if (!inDoubt) {
         begin()
@@ -115,7 +125,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
           Effect.forEach(children.filter(({ id }) => !known.has(id)), ({ id }) => {
             known.add(id)
             subscription.follow(id)
-            return followChildren(id, known)
+            return Effect.andThen(sink.onSession(id, of), followChildren(id, known))
           }, { discard: true })
       )
 
@@ -169,6 +179,11 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
     /** The reaction to an event besides emitting it. */
     const reaction = ({ event, sessionId: of }: Delivery): Effect.Effect<void, OpenCodeServerError> | undefined => {
       switch (event.type) {
+        case "session.created":
+        case "session.updated": {
+          const { id, parentID } = event.properties.info
+          return id === sessionId || typeof parentID !== "string" ? undefined : sink.onSession(id, parentID)
+        }
         case "permission.asked":
           return Effect.flatMap(asks.asked(protocol.toRequest(event.properties)), emit)
         case "permission.replied":
@@ -178,6 +193,7 @@ export const make = (options: Options): Effect.Effect<void, OpenCodeServerError,
         case "message.updated":
           // This revokes an earlier end: OpenCode continues, and can take long before the next part.
           if (of === sessionId && isNews(event.properties.info)) watchdog.resumed()
+          if (of === sessionId) hearModel(event.properties.info)
           return undefined
         case "message.part.updated":
           if (of !== sessionId && event.properties.part.type === "step-finish") watchdog.recovered(of)

@@ -257,7 +257,13 @@ const prepareApi = (
             directory,
             thinking: options.thinking === true,
             open: opening(api, plan, directory, session, agent, wanted),
-            prompt: { parts, model: modelOf(options), agent: options.agent, variant: options.variant },
+            prompt: {
+              parts,
+              model: modelOf(options),
+              agent: options.agent,
+              variant: options.variant,
+              system: options.system
+            },
             decide: (request, sessionId) =>
               options.auto === true ? Effect.succeed("once" as const) : services.decide({ plan, sessionId, request }),
             patience: services.patience
@@ -329,6 +335,7 @@ const forSession = (services: Services, plan: plans.Plan): Effect.Effect<Service
 
 /** A transport that runs many runs on one server. */
 export const make = (services: Services): Transport => ({
+  carrier: services.isLocal ? "server" : "attached",
   problem: (options) =>
     Option.firstSomeOf([
       serverKey.refused(options),

@@ -2,30 +2,13 @@ import * as Effect from "effect/Effect"
 import * as Encoding from "effect/Encoding"
 import { OpenCodeConfigError } from "../../../OpenCodeError.js"
 import type { File } from "../../opencode/privateServer.js"
+import * as inputs from "../../launch/inputs.js"
+import * as mediaTypes from "../../opencode/mediaTypes.js"
 import type { Client } from "../../run/client.js"
 import type { Plan } from "../../run/plan.js"
 import type { PromptPart } from "./api.js"
 
 type Services = Pick<Client, "fileSystem" | "path">
-
-/** The types that providers accept besides text; all others are sent as bytes. */
-const mimes = new Map([
-  [".png", "image/png"],
-  [".jpg", "image/jpeg"],
-  [".jpeg", "image/jpeg"],
-  [".gif", "image/gif"],
-  [".webp", "image/webp"],
-  [".pdf", "application/pdf"]
-])
-
-const isText = (bytes: Uint8Array): boolean => {
-  try {
-    new TextDecoder("utf-8", { fatal: true }).decode(bytes)
-    return true
-  } catch {
-    return false
-  }
-}
 
 const problem = (index: number, reason: string) => new OpenCodeConfigError({ path: `files.${index}`, reason })
 
@@ -49,20 +32,19 @@ const remote = ({ fileSystem, path }: Services, file: string, index: number) =>
       fileSystem.readFile(file),
       () => problem(index, `${file} is not a readable file; directories cannot be sent to a remote server`)
     )
-    const mime = isText(bytes)
-      ? "text/plain"
-      : mimes.get(path.extname(file).toLowerCase()) ?? "application/octet-stream"
-    return {
-      type: "file" as const,
-      mime,
-      url: `data:${mime};base64,${Encoding.encodeBase64(bytes)}`,
-      filename: path.basename(file)
-    }
+    const mime = mediaTypes.isText(bytes) ? "text/plain" : mediaTypes.ofName(file) ?? "application/octet-stream"
+    return inline(mime, bytes, path.basename(file))
   })
 
 /** The files alone, as OpenCode 2 takes them. */
 export const filesOf = (parts: ReadonlyArray<PromptPart>): ReadonlyArray<File> =>
   parts.flatMap((part) => part.type === "file" ? [{ uri: part.url, name: part.filename ?? "file" }] : [])
+const inline = (mime: string, bytes: Uint8Array, filename: string): PromptPart => ({
+  type: "file",
+  mime,
+  url: `data:${mime};base64,${Encoding.encodeBase64(bytes)}`,
+  filename
+})
 
 /** The message to the model: the run's files, then its prompt unchanged. */
 export const make = (
@@ -72,6 +54,11 @@ export const make = (
 ): Effect.Effect<ReadonlyArray<PromptPart>, OpenCodeConfigError> =>
   Effect.map(
     Effect.forEach(options.files ?? [], (file, index) => {
+      if (typeof file !== "string") {
+        return Effect.succeed(
+          inline(mediaTypes.sentAs(file.mediaType, file.data), file.data, inputs.nameOf(file, index))
+        )
+      }
       const resolved = services.path.resolve(cwd, file)
       return isLocal ? local(services, resolved, index) : remote(services, resolved, index)
     }),

@@ -59,6 +59,7 @@ export const start = (turn: Turn, sink: Sink): Effect.Effect<Running, never, Sco
     const drive = Effect.gen(function*() {
       const { sessionId, since } = yield* turn.open
       sink.state.inSession(sessionId)
+      yield* sink.onSession(sessionId)
       const subscription = yield* connection.subscribe(sessionId)
       const questions = yield* permissionRequests.make({
         reply: (request, reply) => api.replyPermission(directory, request.id, reply),
