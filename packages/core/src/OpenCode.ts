@@ -160,6 +160,11 @@ export interface Options {
   readonly binary?: string | undefined
   /** The binary's version, which saves asking the binary once (0.65 s). Default: the binary is asked. */
   readonly version?: string | undefined
+  /**
+   * True to run a supported version that was not tested with this library without a warning in the log; what is
+   * different in it is what `effect-opencode conformance` tells. Default: false, one warning.
+   */
+  readonly allowUntested?: boolean | undefined
   /** Where runs keep their data. Default: `"run"`, a private directory for each. */
   readonly isolation?: Isolation | undefined
   /**

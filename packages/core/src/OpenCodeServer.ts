@@ -122,6 +122,8 @@ export interface RunningOptions {
    * eight runs with an instant model keep it busy.
    */
   readonly concurrency?: number | "unbounded" | undefined
+  /** As with `OpenCode.layer`: true for no warning about a version that was not tested. Default: false. */
+  readonly allowUntested?: boolean | undefined
   /** Options of every run, under those of `RunConfig.withRunConfig` and of the run itself. */
   readonly defaults?: RunOptions | undefined
   /** As with `OpenCode.layer`. Default: false. */
@@ -401,6 +403,7 @@ export const makeAttach = (
       url: options.url,
       username: options.username,
       password: options.password,
+      allowUntested: options.allowUntested,
       secrets: secrets(options.defaults ?? {})
     }))
     const server = yield* Scope.extend(attached, lifetime.scope)

@@ -62,6 +62,8 @@ export interface Launcher {
   readonly release: Effect.Effect<Release, QueryError>
   readonly defaults: RunOptions
   readonly isolation: Isolation
+  /** True for no warning about a version that was not tested. */
+  readonly allowUntested?: boolean | undefined
   readonly forceKillAfter: Duration.Duration
   /** What the child inherits: our environment through the executor, or exactly these variables. */
   readonly environment: {
@@ -145,7 +147,7 @@ const sandboxing = (services: sandboxTools.Services, sandbox: Sandbox): Effect.E
 export const make = (
   options: Pick<
     Options,
-    "binary" | "containment" | "defaults" | "forceKillAfter" | "environment" | "leash" | "sandbox"
+    "allowUntested" | "binary" | "containment" | "defaults" | "forceKillAfter" | "environment" | "leash" | "sandbox"
   >,
   isolation: Isolation
 ): Effect.Effect<
@@ -182,6 +184,7 @@ export const make = (
       binary: yield* once(find),
       defaults: options.defaults ?? {},
       isolation,
+      allowUntested: options.allowUntested,
       forceKillAfter: Duration.decode(options.forceKillAfter ?? "5 seconds"),
       environment: yield* environmentOf(options.environment)
     }

@@ -12,7 +12,8 @@ const howItEnded = ({ exitCode, hint, signal }: OpenCodeProcessError): string =>
 
 const probe = (
   ask: Effect.Effect<string, QueryError>,
-  find: Effect.Effect<string, OpenCodeBinaryNotFoundError>
+  find: Effect.Effect<string, OpenCodeBinaryNotFoundError>,
+  allowUntested: boolean
 ): Effect.Effect<Release, QueryError> =>
   Effect.gen(function*() {
     const binary = yield* find
@@ -26,23 +27,29 @@ const probe = (
     const version = Version.parse(text)
     return yield* version === undefined
       ? new OpenCodeVersionError({ binary, reason: "`--version` printed no version" })
-      : supported(binary, version)
+      : supported(binary, text, version, allowUntested)
   })
 
-const supported = (binary: string, version: Version.Version): Effect.Effect<Release, OpenCodeVersionError> => {
+const supported = (
+  binary: string,
+  printed: string,
+  version: Version.Version,
+  allowUntested: boolean
+): Effect.Effect<Release, OpenCodeVersionError> => {
   const dialect = dialects.forVersion(version)
-  if (dialect === undefined) {
+  const unable = dialects.unable(printed)
+  if (dialect === undefined || unable !== undefined) {
+    const ranges = `this library supports ${dialects.ranges(({ supported }) => supported)}`
     return new OpenCodeVersionError({
       binary,
       version: Version.format(version),
-      reason: `this library supports ${dialects.ranges(({ supported }) => supported)}`
+      reason: unable === undefined ? ranges : `${unable}; ${ranges}`
     })
   }
   return Effect.as(
-    dialect.isTested(version) ? Effect.void : Effect.logWarning(
-      `OpenCode ${Version.format(version)} (${binary}) was not tested with this library, which supports ${
-        dialects.ranges((one) => one === dialect ? one.supported : undefined)
-      }`
+    allowUntested || dialect.isTested(version) ? Effect.void : Effect.logWarning(
+      `OpenCode ${Version.format(version)} (${binary}) was not tested with this library; ` +
+        "`effect-opencode conformance` tells what is different in it, and `allowUntested` silences this warning"
     ),
     { version, dialect }
   )
@@ -53,14 +60,16 @@ export const make = (
   base: Omit<Launcher, "release">,
   version: string | undefined
 ): Effect.Effect<Launcher["release"]> => {
+  const allowUntested = base.allowUntested === true
   const assumed = version === undefined ? undefined : Version.parse(version)
   return launcher.once(
     assumed === undefined
       // The version needs no data, and a sandbox refuses OpenCode's own directory.
       ? probe(
         query.make(base.sandboxing === undefined ? base : { ...base, isolation: "run" }, ["--version"]),
-        base.binary
+        base.binary,
+        allowUntested
       )
-      : Effect.flatMap(base.binary, (binary) => supported(binary, assumed))
+      : Effect.flatMap(base.binary, (binary) => supported(binary, version ?? "", assumed, allowUntested))
   )
 }

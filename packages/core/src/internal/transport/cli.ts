@@ -136,7 +136,13 @@ const prepare = (
     const client = within(layer, given.options)
     const { files = [], system } = yield* inputs.make(client, given.options)
     const plan = { ...given, options: { ...given.options, files } }
-    const around = yield* environment.make(client, dialect, plan.options, plan.cwd, system)
+    const around = yield* environment.make(
+      client,
+      dialect,
+      dialect.unattended(plan.options, version),
+      plan.cwd,
+      system
+    )
     const started = {
       ...dialect.invocation(plan, version),
       env: {

@@ -1,7 +1,7 @@
 import type * as FileSystem from "@effect/platform/FileSystem"
 import * as Cause from "effect/Cause"
 import * as Deferred from "effect/Deferred"
-import type * as Duration from "effect/Duration"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
@@ -15,6 +15,7 @@ import type * as verdicts from "../../opencode/verdict.js"
 import * as drain from "../../process/drain.js"
 import type { Plan } from "../../run/plan.js"
 import type { Running, Sink, Stopped } from "../../run/transport.js"
+import * as inTime from "../../util/inTime.js"
 import type * as runtime from "../../util/runtime.js"
 import type { Answer } from "../server/permissionRequests.js"
 import type { Requests } from "../server/request.js"
@@ -46,6 +47,9 @@ export interface Options {
   /** How long the server may take to interrupt a prompt. */
   readonly patience: Duration.Duration
 }
+
+/** How long the events of a server may take to begin. */
+const eventPatience = Duration.minutes(1)
 
 const refused = (path: string, reason: string): verdicts.Exit => ({
   _tag: "Refused",
@@ -288,7 +292,13 @@ export const start = (options: Options, sink: Sink): Effect.Effect<Running, RunE
       sink.state.inSession(session.id)
       yield* setSystem(options, talk, session)
       yield* sink.onSession(session.id)
-      const subscription = yield* connection.subscribe(session.id)
+      const subscription = yield* inTime.orFail(
+        eventPatience,
+        () =>
+          requests.failure(routes.events, "unexpected-reply", {
+            detail: "its events did not begin with server.connected"
+          })
+      )(connection.subscribe(session.id))
       const asks = yield* turn.asksOf(
         { requests, server: protocol, sink },
         (request) => options.decide(request, session.id)

@@ -1,9 +1,11 @@
 import type * as HttpClient from "@effect/platform/HttpClient"
 import * as Deferred from "effect/Deferred"
+import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import type * as Scope from "effect/Scope"
+import { OpenCodeServerError } from "../../../OpenCodeError.js"
 import type { OpenCodeSpawnError } from "../../../OpenCodeError.js"
 import type { Launcher } from "../../launch/launcher.js"
 import type { Dialect } from "../../opencode/dialect.js"
@@ -15,6 +17,7 @@ import type { Wrap } from "../../process/program.js"
 import * as readLines from "../../process/readLines.js"
 import * as spawn from "../../process/spawn.js"
 import * as ansi from "../../util/ansi.js"
+import * as inTime from "../../util/inTime.js"
 import * as limits from "../../util/limits.js"
 import type * as lineSplitter from "../../util/lines.js"
 import * as connections from "./connection.js"
@@ -23,6 +26,9 @@ import type { Ended, Server } from "./lease.js"
 
 /** OpenCode's code when a signal has ended it (2.0.14). */
 const signalled = 130
+
+/** How long a server may take until it answers: eight at once took 47 s on two processors (2.0.14). */
+const startPatience = Duration.minutes(3)
 
 export interface Options {
   readonly client: Launcher
@@ -74,6 +80,7 @@ export const start = (
     const refused = yield* Deferred.make<string>()
     let dropped: string | undefined
     let isConnected = false
+    let said: string | undefined
     const facts = dialect.stderr(limits.kept)
     const running = yield* spawn.start(client.executor, client.table, {
       binary: options.binary,
@@ -94,6 +101,7 @@ export const start = (
     const onStdout = (line: lineSplitter.Line): void => {
       const url = typeof line === "string" ? protocol.address(line) : undefined
       if (url !== undefined) Deferred.unsafeDone(listening, Effect.succeed(url))
+      else if (typeof line === "string") said ??= line
     }
     const onStderr = (line: lineSplitter.Line): void => {
       const text = typeof line === "string" ? ansi.strip(line) : `[a line of ${line.tooLong} bytes]`
@@ -132,7 +140,14 @@ export const start = (
     return {
       protocol,
       pid: running.pid,
-      connection: Deferred.await(connected),
+      connection: inTime.orFail(startPatience, () =>
+        said === undefined
+          ? new OpenCodeServerError({ reason: "start-timeout", stderr: "" })
+          : new OpenCodeServerError({
+            reason: "unexpected-reply",
+            detail: `instead of its address it printed ${options.redact(said).slice(0, 200)}`,
+            stderr: ""
+          }))(Deferred.await(connected)),
       isConnected: () => isConnected,
       exit,
       hasExited: running.hasExited,

@@ -146,7 +146,8 @@ const launch = (
       cwd,
       env,
       work,
-      files: config.files ?? [],
+      // Contents are sent over HTTP.
+      files: (config.files ?? []).filter((file) => typeof file === "string"),
       config,
       isolation: client.isolation
     })
@@ -240,7 +241,7 @@ const heldLease = (
 
 /** A lease of a server that runs elsewhere. */
 const attachedLease = (
-  { httpClient }: Services,
+  { client, httpClient }: Services,
   found: Binary,
   { options, redactor }: Plan
 ): Effect.Effect<Lease, RunError, Scope.Scope> =>
@@ -248,7 +249,8 @@ const attachedLease = (
     connections.attach(httpClient, {
       url: options.attach!,
       password: options.password,
-      redact: redactor.text
+      redact: redactor.text,
+      allowUntested: client.allowUntested
     }),
     (connection) =>
       connection._tag === "Sessions"
@@ -321,7 +323,8 @@ export const prepare = (
             connections.attach(services.httpClient, {
               url: options.attach!,
               password: options.password,
-              redact: plan.redactor.text
+              redact: plan.redactor.text,
+              allowUntested: true
             }),
             (connection) => connection.conversation(sessionId)
           ))
@@ -402,7 +405,8 @@ export const conversation = (
       const connection = yield* connections.attach(httpClient, {
         url: options.attach,
         password: options.password,
-        redact: text
+        redact: text,
+        allowUntested: client.allowUntested
       })
       return yield* connection.conversation(sessionId)
     }

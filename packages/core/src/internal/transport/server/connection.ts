@@ -329,16 +329,25 @@ export interface AttachOptions {
   readonly secrets?: Effect.Effect<ReadonlyArray<string>> | undefined
   /** Masks secrets in the server's replies, in place of `secrets`. */
   readonly redact?: ((text: string) => string) | undefined
+  /** True for no warning about a version that was not tested. */
+  readonly allowUntested?: boolean | undefined
 }
 
 /** The requests of the majors that have no health route of OpenCode 1. */
 const protocols = dialects.all.flatMap(({ privateServer }) => privateServer === undefined ? [] : [privateServer])
 
 /** Warns about a server of a version that was not tested. */
-const warn = (url: string, { dialect, version }: Release): Effect.Effect<void> =>
-  dialect.isTested(version)
+const warn = (
+  { allowUntested }: AttachOptions,
+  url: string,
+  { dialect, version }: Release
+): Effect.Effect<void> =>
+  allowUntested === true || dialect.isTested(version)
     ? Effect.void
-    : Effect.logWarning(`OpenCode ${Version.format(version)} (${url}) was not tested with this library`)
+    : Effect.logWarning(
+      `OpenCode ${Version.format(version)} (${url}) was not tested with this library; ` +
+        "`effect-opencode conformance` tells what is different in it, and `allowUntested` silences this warning"
+    )
 
 /** Strips credentials, which are passed separately, query and hash from an address; `undefined` if it is invalid. */
 export const addressOf = (url: string): string | undefined => {
@@ -374,7 +383,7 @@ export const attach = (
     const health = yield* Effect.either(api.health)
     if (Either.isRight(health)) {
       const release = yield* checked(url, Either.getOrThrow(health).version, undefined)
-      yield* warn(url, release)
+      yield* warn(options, url, release)
       return yield* connectApi(api, elsewhere, release, Effect.never)
     }
     const refusal = Either.getOrThrow(Either.flip(health))
@@ -388,7 +397,7 @@ export const attach = (
         () => Effect.succeedNone
       )
       if (Option.isNone(release)) continue
-      yield* warn(url, release.value)
+      yield* warn(options, url, release.value)
       return yield* connectSessions(protocol, given, elsewhere, release.value, endless)
     }
     return yield* refusal
