@@ -234,7 +234,6 @@ describe.skipIf(opencode2.binary === undefined)(`OpenCode 2${opencode2.why}`, ()
         for (
           const [option, value] of Object.entries({
             share: true,
-            pure: true,
             command: "review",
             attach: "http://127.0.0.1:1",
             extraArgs: ["--x"],
