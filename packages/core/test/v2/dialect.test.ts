@@ -34,6 +34,16 @@ describe("the dialect of 2.x", () => {
     expect(v2.variables({ logLevel: "DEBUG" })["OPENCODE_LOG_LEVEL"]).toBe("DEBUG")
   })
 
+  it("pure switches off the plugins of all documents, whatever the program's own configuration says", () => {
+    const content = (config: Parameters<typeof v2.variables>[0]): unknown =>
+      JSON.parse(v2.variables(config)["OPENCODE_CONFIG_CONTENT"] ?? "null")
+    const off = { plugins: ["-*", "opencode.*"] }
+    expect(content({ pure: true })).toEqual(off)
+    expect(content({ pure: true, configOverrides: { plugin: ["x"], plugins: ["y"] } })).toEqual(off)
+    expect(content({ pure: false, configOverrides: { plugins: ["y"] } })).toEqual({ plugins: ["y"] })
+    expect(content({ pure: false })).toBeNull()
+  })
+
   it("takes the model from the option or from the configuration, with its variant", () => {
     const model = v2.privateServer!.model
     expect(model({ model: "a/b/c#high" })).toEqual({ provider: "a", id: "b/c", variant: "high" })
@@ -43,7 +53,7 @@ describe("the dialect of 2.x", () => {
   })
 
   it("refuses every option that it does not pass on", () => {
-    for (const option of ["share", "pure", "attach", "command", "port", "username", "extraArgs"] as const) {
+    for (const option of ["share", "attach", "command", "port", "username", "extraArgs"] as const) {
       const config = { [option]: option === "port" ? 1 : "x" }
       expect(dialect.lacking(v2.options, config, Version.make(2, 0, 14))?.option).toBe(option)
     }
