@@ -44,6 +44,24 @@ describe("the dialect of 2.x", () => {
     expect(content({ pure: false })).toBeNull()
   })
 
+  it("passes MCP servers so that the model sees their tools by name, and keeps what it cannot translate", () => {
+    const passed = (mcp: { readonly [name: string]: unknown }): unknown =>
+      (JSON.parse(v2.variables({ mcp })["OPENCODE_CONFIG_CONTENT"]!) as { mcp: unknown }).mcp
+    const local = { type: "local", command: ["x"] }
+    expect(passed({ a: { ...local, enabled: false, timeout: 5 } })).toEqual({
+      servers: { a: { ...local, codemode: false, disabled: true, timeout: { startup: 5, catalog: 5, execution: 5 } } }
+    })
+    expect(passed({ servers: { a: local, b: { ...local, codemode: true } } })).toEqual({
+      servers: { a: { ...local, codemode: false }, b: { ...local, codemode: true } }
+    })
+    const login = { type: "remote", url: "http://x", oauth: { clientId: "y" } }
+    expect(passed({ a: login })).toEqual({ a: login })
+    const { mcp } = v2.privateServer!
+    expect(mcp({ mcp: { a: local, b: { ...local, enabled: false }, c: login } })).toEqual(["a", "c"])
+    expect(mcp({ configOverrides: { mcp: { servers: { a: local, b: { ...local, disabled: true } } } } })).toEqual(["a"])
+    expect(mcp({})).toEqual([])
+  })
+
   it("takes the model from the option or from the configuration, with its variant", () => {
     const model = v2.privateServer!.model
     expect(model({ model: "a/b/c#high" })).toEqual({ provider: "a", id: "b/c", variant: "high" })

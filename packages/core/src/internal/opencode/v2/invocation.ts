@@ -4,6 +4,7 @@ import { omit } from "../../util/object.js"
 import * as configContent from "../configContent.js"
 import type { Found, OptionEntry, Range } from "../dialect.js"
 import { revealed, variableNames } from "../variables.js"
+import * as mcp from "./mcp.js"
 import * as permissions from "./permissions.js"
 
 /** The oldest and the first unsupported version. Previews have the version 0.0.0. */
@@ -54,7 +55,7 @@ const native = (content: { readonly [key: string]: unknown }, config: RunConfig)
   const rest = config.pure === true
     ? { ...omit(omit(content, "permission"), "plugin"), plugins: builtIn }
     : omit(content, "permission")
-  return rules.length === 0 ? rest : { ...rest, permissions: rules }
+  return mcp.withTools(rules.length === 0 ? rest : { ...rest, permissions: rules })
 }
 
 /** Levels at which the server reports a configuration that it drops. */
