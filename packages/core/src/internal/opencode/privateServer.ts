@@ -46,6 +46,12 @@ export interface Session {
   readonly rules: ReadonlyArray<Rule>
 }
 
+export interface McpServer {
+  readonly name: string
+  /** False once it has connected or failed. */
+  readonly isPending: boolean
+}
+
 export interface File {
   readonly uri: string
   readonly name: string
@@ -69,6 +75,8 @@ export interface Routes {
   /** Also loads the configuration of the directory. */
   readonly agents: (directory: string) => Request
   readonly models: (directory: string) => Request
+  /** The MCP servers of a directory. */
+  readonly mcp: (directory: string) => Request
   readonly create: (session: {
     readonly directory: string
     readonly title: string
@@ -118,6 +126,7 @@ export interface Replies {
   readonly version: (body: unknown) => string | undefined
   readonly agents: (body: unknown) => ReadonlyArray<Agent> | undefined
   readonly models: (body: unknown) => ReadonlyArray<string> | undefined
+  readonly mcp: (body: unknown) => ReadonlyArray<McpServer> | undefined
   readonly session: (body: unknown) => Session | undefined
   /** A session as it was sent. */
   readonly rawSession: (body: unknown) => WireObject | undefined
@@ -218,6 +227,8 @@ export interface PrivateServer {
   readonly permissionOf: (action: string) => string
   /** Reads a session with its messages, the oldest first. */
   readonly conversation: (info: unknown, messages: ReadonlyArray<unknown>) => Option.Option<Conversation>
+  /** The names of the MCP servers that a run configures. */
+  readonly mcp: (config: RunConfig) => ReadonlyArray<string>
   /** The model of a run, if its options name one. */
   readonly model: (config: RunConfig) => Model | undefined
   /** What a line of stderr says about a part of our configuration that the server drops. */

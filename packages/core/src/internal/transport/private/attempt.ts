@@ -22,6 +22,7 @@ import type { Requests } from "../server/request.js"
 import * as titles from "../title.js"
 import * as catalogs from "./catalog.js"
 import type { Lease, Server } from "./lease.js"
+import * as mcp from "./mcp.js"
 import * as turn from "./turn.js"
 
 export interface Options {
@@ -288,6 +289,7 @@ export const start = (options: Options, sink: Sink): Effect.Effect<Running, RunE
         return yield* Effect.never
       }
       yield* checkLogin(options, talk)
+      yield* mcp.settled(requests, protocol, directory, protocol.mcp(plan.options))
       const session = yield* open(options, talk, found, agent)
       sink.state.inSession(session.id)
       yield* setSystem(options, talk, session)

@@ -24,7 +24,7 @@ import * as connections from "./connection.js"
 import type { Connection } from "./connection.js"
 import type { Ended, Server } from "./lease.js"
 
-/** OpenCode's code when a signal has ended it (2.0.14). */
+/** OpenCode's code when a SIGINT or a SIGTERM has ended it (2.0.14). */
 const signalled = 130
 
 /** How long a server may take until it answers: eight at once took 47 s on two processors (2.0.14). */
@@ -66,7 +66,7 @@ export interface Process extends Server {
 }
 
 const toExit = (exit: spawn.ProcessExit): verdicts.Exit =>
-  exit._tag === "Code" && exit.code === signalled ? { _tag: "Signal", signal: "SIGTERM" } : exit
+  exit._tag === "Code" && exit.code === signalled ? { _tag: "Signal", signal: undefined } : exit
 
 /** Starts a server that ends with its stdin, and so at the latest with us. */
 export const start = (
