@@ -58,10 +58,10 @@ const table = (rows) => {
   return [head, head.map(() => "---"), ...body].map((line) => `| ${line.join(" | ")} |`).join("\n")
 }
 
-const { date, rows, titles, versions } = compared
+const { date, machine, rows, titles, versions } = compared
 const measured = `Measured on ${date} with a scripted model on loopback by \`npm run compare\`: OpenCode ${
   versions["opencode-ai"]
-}, \`@opencode-ai/sdk\` ${versions["@opencode-ai/sdk"]}, Node ${versions.node}.`
+}, \`@opencode-ai/sdk\` ${versions["@opencode-ai/sdk"]}, Node ${versions.node}; ${machine}.`
 
 const blocks = {
   "compare/short": `${table(rows.filter(({ case: name }) => name !== "limited"))}\n\n${measured}`,

@@ -73,6 +73,20 @@ for (const file of files(path.join(root, "docs/assets"), ".svg")) {
 
 // #region api
 
+/** The comment at the top of a module as Markdown; TypeDoc reads only those with a tag. */
+const introductionOf = (file) => {
+  const [, comment = ""] = /^\/\*\*([^]*?)\*\//.exec(fs.readFileSync(file, "utf8")) ?? []
+  return comment.split("\n").map((line) => line.replace(/^ ?\* ?/, "")).join("\n")
+    .replace(/^@since.*$/gm, "").replace(/^@example$/gm, "**Example**\n").replace(/\{@link ([^}]+)\}/g, "`$1`")
+    .replace(/\n{3,}/g, "\n\n").trim()
+}
+
+/** Puts the introduction of a module below the title of its page. */
+const introduce = (file, page) => {
+  const text = fs.readFileSync(page, "utf8")
+  fs.writeFileSync(page, text.replace(/^# .*\n/, (title) => `${title}\n${introductionOf(file)}\n`))
+}
+
 const documented = packages().filter(({ dir, manifest }) => !isProgram(manifest) && publicModules(dir).length > 0)
 const api = []
 for (const { dir, manifest } of documented) {
@@ -109,6 +123,7 @@ for (const { dir, manifest } of documented) {
   if (project === undefined) throw new Error(`${manifest.name}: TypeDoc made nothing`)
   await app.generateOutputs(project)
   if (app.logger.hasErrors()) throw new Error(`${manifest.name}: TypeDoc reported errors`)
+  for (const file of publicModules(dir)) introduce(file, path.join(out, `${path.basename(file, ".ts")}.md`))
   api.push({ name: manifest.name, modules: publicModules(dir).map((file) => path.basename(file, ".ts")) })
 }
 fs.writeFileSync(path.join(pages, ".vitepress/api.json"), JSON.stringify(api))
@@ -136,7 +151,9 @@ for (const [file, text] of read) {
     const [place, anchor] = target.split("#")
     const local = place === ""
       ? file
-      : path.join(dist, decodeURI(place.startsWith(base) ? place.slice(base.length) : place))
+      : place.startsWith(base)
+      ? path.join(dist, decodeURI(place.slice(base.length)))
+      : path.resolve(path.dirname(file), decodeURI(place))
     const found = [local, `${local}.html`, path.join(local, "index.html")].find((name) =>
       fs.existsSync(name) && fs.statSync(name).isFile()
     )

@@ -1,6 +1,6 @@
 /**
  * What a caller gets when something goes wrong, by three ways to run OpenCode: `npm run compare`, or
- * `npm run compare -- --patience 60 --only background,endless`. What is measured takes its place in `bench/compare/results.json`, from which
+ * `npm run compare -- --patience 300 --only background,endless`. What is measured takes its place in `bench/compare/results.json`, from which
  * `pnpm recorded` writes the tables of the documents.
  *
  * Every way runs the real binary with the same scripted model on loopback. A row that has not ended after `--patience`
@@ -168,8 +168,19 @@ interface Row {
 
 let runs = 0
 
+const idOf = (run: number): string => `${process.pid}-${run}`
+
+// What is measured outlives its run, so an interrupted comparison ends it as well.
+for (const [signal, code] of [["SIGINT", 130], ["SIGTERM", 143]] as const) {
+  process.on(signal, () => {
+    for (let run = 0; run < runs; run++) kill(idOf(run))
+    fs.rmSync(scratch, { recursive: true, force: true, maxRetries: 10, retryDelay: 200 })
+    process.exit(code)
+  })
+}
+
 const measure = async ({ args, file, title }: Command, { name }: Pick<Case, "name">): Promise<Row> => {
-  const id = `${process.pid}-${runs++}`
+  const id = idOf(runs++)
   const directories = ["tmp", "work"].map((name) => path.join(scratch, id, name))
   for (const directory of [...directories, path.join(scratch, "home")]) fs.mkdirSync(directory, { recursive: true })
   const [tmp, work] = directories as [string, string]
@@ -259,6 +270,7 @@ const provider = ModelProvider.layer({ respond }).pipe(
 
 interface Results {
   readonly date: string
+  readonly machine: string
   /** Seconds. */
   readonly patience: number
   readonly limit: number
@@ -288,6 +300,7 @@ try {
   const rows = [...earlier(versions), ...measured]
   const results: Results = {
     date: new Date().toISOString().slice(0, 10),
+    machine: `${os.cpus().length} processors, load average ${Math.round(os.loadavg()[1]!)}`,
     patience,
     limit,
     versions,

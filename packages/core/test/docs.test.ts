@@ -146,3 +146,38 @@ describe("the sentences of the reference name exactly", () => {
     expect(sentence(reference, "The `kind` of an `OpenCodeSessionError`: ", ".")).toEqual(kinds)
   })
 })
+
+describe("the versions in README.md are those of the repository", () => {
+  const catalog = Object.fromEntries(
+    [...read("pnpm-workspace.yaml").matchAll(/^ {2}"?([@\w/-]+)"?: (\d[\d.]*)$/gm)].map((match) => match.slice(1))
+  )
+  const versions: { readonly [name: string]: string } = {
+    ...JSON.parse(read("package.json")).devDependencies,
+    ...JSON.parse(read("examples/package.json")).dependencies
+  }
+  const versionOf = (name: string) => versions[name] === "catalog:" ? catalog[name] : versions[name]
+
+  it("in the table", () => {
+    const rows = read("README.md").split("\n").filter((line) => /^\| .*`(effect|vitest|typescript|@effect)/.test(line))
+      .map((line) => line.split("|").slice(1, 3)).filter(([, cell]) => /^ \d[\d., ]*$/.test(cell!))
+    const named = rows.flatMap(([names, numbers]) => {
+      const all = numbers!.trim().split(", ")
+      return codeIn(names!).map((name, index) => [name, all[index]] as const)
+    })
+    expect(named.length).toBeGreaterThanOrEqual(8)
+    expect(named).toEqual(named.map(([name]) => [name, versionOf(name)]))
+  })
+
+  it.each([
+    "README.md",
+    "docs/first-programs.md",
+    "docs/observability.md",
+    "packages/core/README.md",
+    "packages/testing/README.md"
+  ])("in the commands of %s", (file) => {
+    const named = [...read(file).matchAll(/(?<=[\s`])((?:@[\w-]+\/)?[a-z][\w-]*)@(\d+\.[\d.]*\d)/g)]
+      .map((match) => match.slice(1))
+    expect(named.length).toBeGreaterThan(0)
+    expect(named).toEqual(named.map(([name]) => [name, versionOf(name!)]))
+  })
+})

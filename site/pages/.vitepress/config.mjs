@@ -1,5 +1,6 @@
 import * as fs from "node:fs"
 import { defineConfig } from "vitepress"
+import { slug } from "../../../scripts/lib/markdown.mjs"
 import { navigation } from "../../navigation.mjs"
 
 const manifest = JSON.parse(fs.readFileSync(new URL("../../../package.json", import.meta.url), "utf8"))
@@ -28,6 +29,8 @@ export default defineConfig({
   lastUpdated: false,
   markdown: {
     theme: { light: "github-light", dark: "github-dark" },
+    // the anchors that the links in the Markdown files are written for
+    anchor: { slugify: slug },
     config: (md) => {
       // Vue would read braces in code as an expression.
       md.renderer.rules.code_inline = (tokens, index) =>
