@@ -81,11 +81,15 @@ const introductionOf = (file) => {
     .replace(/\n{3,}/g, "\n\n").trim()
 }
 
+const rewrite = (file, change) => fs.writeFileSync(file, change(fs.readFileSync(file, "utf8")))
+
 /** Puts the introduction of a module below the title of its page. */
-const introduce = (file, page) => {
-  const text = fs.readFileSync(page, "utf8")
-  fs.writeFileSync(page, text.replace(/^# .*\n/, (title) => `${title}\n${introductionOf(file)}\n`))
-}
+const introduce = (page, introduction) =>
+  rewrite(page, (text) => text.replace(/^# .*\n/, (title) => `${title}\n${introduction}\n`))
+
+/** Puts its first sentence into the list of modules. */
+const introduceIn = (index, name, sentence) =>
+  rewrite(index, (text) => text.replace(`- [${name}](${name}.md)`, (link) => `${link}: ${sentence}`))
 
 const documented = packages().filter(({ dir, manifest }) => !isProgram(manifest) && publicModules(dir).length > 0)
 const api = []
@@ -123,7 +127,14 @@ for (const { dir, manifest } of documented) {
   if (project === undefined) throw new Error(`${manifest.name}: TypeDoc made nothing`)
   await app.generateOutputs(project)
   if (app.logger.hasErrors()) throw new Error(`${manifest.name}: TypeDoc reported errors`)
-  for (const file of publicModules(dir)) introduce(file, path.join(out, `${path.basename(file, ".ts")}.md`))
+  const index = path.join(out, "index.md")
+  for (const file of publicModules(dir)) {
+    const name = path.basename(file, ".ts")
+    const introduction = introductionOf(file)
+    introduce(path.join(out, `${name}.md`), introduction)
+    const [sentence = ""] = /^[^]*?\.(?=\s|$)/.exec(introduction) ?? []
+    introduceIn(index, name, sentence.replaceAll("\n", " "))
+  }
   api.push({ name: manifest.name, modules: publicModules(dir).map((file) => path.basename(file, ".ts")) })
 }
 fs.writeFileSync(path.join(pages, ".vitepress/api.json"), JSON.stringify(api))

@@ -160,7 +160,7 @@ interface Row {
   readonly endedByUs: boolean
   readonly exitCode: number | null
   readonly signal: string | null
-  /** What was still running two seconds after the end. */
+  /** What was still running ten seconds after the end. */
   readonly processes: ReadonlyArray<string>
   /** Bytes left in the temporary directory. */
   readonly temporary: number
@@ -225,7 +225,7 @@ const measure = async ({ args, file, title }: Command, { name }: Pick<Case, "nam
     kill(id)
     await exited
   } else {
-    await sleep(2)
+    await sleep(10)
   }
   const processes = marked(id).map(({ command }) => command)
   kill(id)
