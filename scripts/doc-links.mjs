@@ -1,9 +1,13 @@
 /**
  * Fails if a Markdown file refers to something missing: a file, a heading, or, in backticks, a path of this repository.
+ * READMEs of packages are read on the registry's pages, where a relative link leads nowhere: their links are absolute,
+ * and those to this repository are checked as well. Every page of docs/ is in the navigation of the site.
  */
 import * as fs from "node:fs"
 import * as path from "node:path"
-import { files, finish, relative, root } from "./lib/repository.mjs"
+import { navigation } from "../site/navigation.mjs"
+import { prose, slug } from "./lib/markdown.mjs"
+import { files, finish, packages, relative, root } from "./lib/repository.mjs"
 
 const places = ["docs", "packages", ".github"]
 const documents = [
@@ -11,15 +15,14 @@ const documents = [
   ...places.flatMap((place) => files(path.join(root, place), ".md"))
 ].filter((file) => !file.includes(`${path.sep}node_modules${path.sep}`))
 
-/** The text without code, because a link in an example does not count. */
-const prose = (text) => text.replace(/^(```+)[^\n]*\n[\s\S]*?^\1\s*$/gm, "")
-
-/** The anchor that code forges generate for a heading. */
-const slug = (heading) =>
-  heading.replace(/\[([^\]]*)\]\([^)]*\)/g, "$1").trim().toLowerCase().replace(/[^\p{L}\p{N}\s_-]/gu, "").replace(
-    /\s/g,
-    "-"
-  )
+const manifest = JSON.parse(fs.readFileSync(path.join(root, "package.json"), "utf8"))
+/** Where files of the repository are read on the web. */
+const home = `https://github.com/${manifest.repository.replace(/^github:/, "")}/blob/main/`
+/** The registry's page of each package is its README. */
+const published = new Map(
+  packages().filter(({ manifest }) => manifest.private !== true)
+    .map(({ dir, manifest }) => [`https://www.npmjs.com/package/${manifest.name}`, path.join(dir, "README.md")])
+)
 
 const anchors = new Map()
 const anchorsOf = (file) => {
@@ -47,10 +50,14 @@ for (const document of documents) {
     ...[...text.matchAll(/^\[[^\]]+\]:\s*(\S+)/gm)].map((match) => match[1])
   ]
   for (const target of targets) {
-    if (/^[a-z][a-z0-9+.-]*:/i.test(target)) continue
-    links++
     const [file, anchor] = target.split("#")
-    const place = file === "" ? document : path.resolve(path.dirname(document), decodeURI(file))
+    const own = file.startsWith(home) ? path.join(root, decodeURI(file.slice(home.length))) : published.get(file)
+    if (own === undefined && /^[a-z][a-z0-9+.-]*:/i.test(target)) continue
+    links++
+    if (own === undefined && file !== "" && [...published.values()].includes(document)) {
+      problem(target, `leads nowhere on the registry's page: write ${home}…`)
+    }
+    const place = own ?? (file === "" ? document : path.resolve(path.dirname(document), decodeURI(file)))
     if (!fs.existsSync(place)) problem(target, "is not there")
     else if (anchor !== undefined && place.endsWith(".md") && !anchorsOf(place).has(anchor)) {
       problem(target, "has no such heading")
@@ -60,5 +67,19 @@ for (const document of documents) {
     links++
     if (!fs.existsSync(path.join(root, name))) problem(name, "is not there")
   }
+}
+
+const navigated = navigation.flatMap(({ pages }) => pages.map(([file]) => file))
+const guides = fs.readdirSync(path.join(root, "docs")).filter((name) => name.endsWith(".md")).map((name) =>
+  `docs/${name}`
+)
+for (const file of guides.filter((file) => !navigated.includes(file))) {
+  problems.push(`${file} is not in site/navigation.mjs`)
+}
+for (const file of navigated.filter((file) => !fs.existsSync(path.join(root, file)))) {
+  problems.push(`site/navigation.mjs: ${file} is not there`)
+}
+for (const file of navigated.filter((file, index) => navigated.indexOf(file) !== index)) {
+  problems.push(`site/navigation.mjs: ${file} is there twice`)
 }
 finish(problems, `${links} links in ${documents.length} documents`)

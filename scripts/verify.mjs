@@ -21,6 +21,7 @@ const check = together(
   "barrels:check",
   "metadata:check",
   "doc-links",
+  "recorded:check",
   "language"
 )
 const docs = ["snippets:check", "doc-tags", "doc-examples", "test:examples"].map(alone)

@@ -206,3 +206,22 @@ describe("the programs of docs/server.md", () => {
       expect(servers.size).toBe(2)
     }))
 })
+
+describe("the programs of docs/first-programs.md over a server", () => {
+  it.live("approval: a rule allows one command and refuses the other", () =>
+    Effect.gen(function*() {
+      fs.mkdirSync("build")
+      const { printed } = yield* run(() => import("../first/approval.js"), () => Reply.never)
+      expect(printed).toEqual(["bash echo hello: allowed", "bash rm -rf build: refused", "I said hello."])
+      expect(fs.existsSync("build")).toBe(true)
+    }))
+
+  it.live("parallel: the budget of the fleet stops further runs", () =>
+    Effect.gen(function*() {
+      const { printed } = yield* run(() => import("../first/parallel.js"), () => Reply.never)
+      const refused = Number(/^(\d+) × OpenCodeBudgetError/.exec(printed.at(-1)!)?.[1])
+      expect(refused).toBeGreaterThan(0)
+      expect(printed.slice(0, -1)).toHaveLength(20 - refused)
+      expect(printed[0]).toMatch(/^Review part \d+: done\.$/)
+    }))
+})

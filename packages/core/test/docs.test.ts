@@ -7,11 +7,17 @@ import * as NodeUrl from "node:url"
 const read = (path: string): string =>
   NodeFs.readFileSync(NodeUrl.fileURLToPath(new URL(`../../../${path}`, import.meta.url)), "utf8")
 
+const reference = "docs/reference.md"
+
 const codeIn = (text: string): ReadonlyArray<string> => [...text.matchAll(/`([^`]+)`/g)].map(([, code]) => code!)
 
-/** The code in each cell of a table, without remarks in parentheses. The table is found by the first code in it. */
-const rowsOf = (file: string, first: string): ReadonlyArray<ReadonlyArray<ReadonlyArray<string>>> => {
-  const lines = read(file).split("\n")
+/**
+ * The code in each cell of a table, without remarks in parentheses. The table is found by the first code in it, below a
+ * heading if several begin alike.
+ */
+const rowsOf = (file: string, first: string, heading = ""): ReadonlyArray<ReadonlyArray<ReadonlyArray<string>>> => {
+  const [, below] = heading === "" ? ["", read(file)] : read(file).split(`\n${heading}\n`)
+  const lines = below!.split("\n")
   const begin = lines.findIndex((line) => line.startsWith(`| \`${first}\``))
   const end = lines.findIndex((line, index) => index > begin && !line.startsWith("|"))
   return lines.slice(begin, end === -1 ? undefined : end).map((line) =>
@@ -20,8 +26,8 @@ const rowsOf = (file: string, first: string): ReadonlyArray<ReadonlyArray<Readon
 }
 
 /** The names in the first column of a table. */
-const namesOf = (first: string, file = "README.md"): ReadonlyArray<string> =>
-  rowsOf(file, first).flatMap(([names]) => names!)
+const namesOf = (first: string, heading = ""): ReadonlyArray<string> =>
+  rowsOf(reference, first, heading).flatMap(([names]) => names!)
 
 /** The fields that an interface declares itself. */
 const fieldsOf = (path: string, name: string): ReadonlyArray<string> => {
@@ -47,7 +53,7 @@ const errors = OpenCodeError.OpenCodeError.members.map((member) =>
   [member.identifier.replace("effect-opencode/", ""), member.fields] as const
 )
 
-describe("the tables of README.md name exactly what there is", () => {
+describe("the tables of the reference name exactly what there is", () => {
   it("errors", () => {
     expect(sorted(namesOf("OpenCodeBinaryNotFoundError"))).toEqual(sorted(errors.map(([tag]) => tag)))
   })
@@ -90,25 +96,25 @@ const sentence = (file: string, begin: string, end: string): ReadonlyArray<strin
 }
 
 describe("the documents name exactly the fields that there are", () => {
-  const tables = (first: string) =>
+  const tables = (first: string, heading: string) =>
     Object.fromEntries(
-      rowsOf("docs/fields.md", first).map((cells) => [cells[0]![0], sorted(cells.at(-1)!)] as const)
+      rowsOf(reference, first, heading).map((cells) => [cells[0]![0], sorted(cells.at(-1)!)] as const)
     )
 
   it("of each event", () => {
-    expect(tables("StepStart")).toEqual(
+    expect(tables("StepStart", "## Events")).toEqual(
       Object.fromEntries(events.map(([tag, fields]) => [tag, written(fields)]))
     )
   })
 
   it("of each error", () => {
-    expect(tables("OpenCodeBinaryNotFoundError")).toEqual(
+    expect(tables("OpenCodeBinaryNotFoundError", "### Fields of the errors")).toEqual(
       Object.fromEntries(errors.map(([tag, fields]) => [tag, written(fields)]))
     )
   })
 
   it("of the state in an error", () => {
-    expect(sorted(namesOf("runId", "docs/fields.md"))).toEqual(written(OpenCodeError.RunSnapshot.fields))
+    expect(sorted(namesOf("runId", "### Fields of the errors"))).toEqual(written(OpenCodeError.RunSnapshot.fields))
   })
 
   it("of the first and the last line of a run in a transcript", () => {
@@ -126,9 +132,9 @@ describe("the documents name exactly the fields that there are", () => {
   })
 })
 
-describe("the sentences of README.md name exactly", () => {
+describe("the sentences of the reference name exactly", () => {
   it("the events", () => {
-    const named = sentence("README.md", "\nEvents are ", "\n\n").filter((name) => /^[A-Z]\w+$/.test(name))
+    const named = sentence(reference, "\nEvents are ", "\n\n").filter((name) => /^[A-Z]\w+$/.test(name))
     expect(sorted(new Set(named.filter((name) => name !== "OpenCodeIncompleteError")))).toEqual(
       sorted(events.map(([tag]) => tag))
     )
@@ -137,6 +143,41 @@ describe("the sentences of README.md name exactly", () => {
   it("the kinds of a session error", () => {
     // An aborted session is an OpenCodeCancelledError.
     const kinds = RunEvent.SessionErrorKind.literals.filter((kind) => kind !== "aborted")
-    expect(sentence("README.md", "The `kind` of an `OpenCodeSessionError`: ", ".")).toEqual(kinds)
+    expect(sentence(reference, "The `kind` of an `OpenCodeSessionError`: ", ".")).toEqual(kinds)
+  })
+})
+
+describe("the versions in README.md are those of the repository", () => {
+  const catalog = Object.fromEntries(
+    [...read("pnpm-workspace.yaml").matchAll(/^ {2}"?([@\w/-]+)"?: (\d[\d.]*)$/gm)].map((match) => match.slice(1))
+  )
+  const versions: { readonly [name: string]: string } = {
+    ...JSON.parse(read("package.json")).devDependencies,
+    ...JSON.parse(read("examples/package.json")).dependencies
+  }
+  const versionOf = (name: string) => versions[name] === "catalog:" ? catalog[name] : versions[name]
+
+  it("in the table", () => {
+    const rows = read("README.md").split("\n").filter((line) => /^\| .*`(effect|vitest|typescript|@effect)/.test(line))
+      .map((line) => line.split("|").slice(1, 3)).filter(([, cell]) => /^ \d[\d., ]*$/.test(cell!))
+    const named = rows.flatMap(([names, numbers]) => {
+      const all = numbers!.trim().split(", ")
+      return codeIn(names!).map((name, index) => [name, all[index]] as const)
+    })
+    expect(named.length).toBeGreaterThanOrEqual(8)
+    expect(named).toEqual(named.map(([name]) => [name, versionOf(name)]))
+  })
+
+  it.each([
+    "README.md",
+    "docs/first-programs.md",
+    "docs/observability.md",
+    "packages/core/README.md",
+    "packages/testing/README.md"
+  ])("in the commands of %s", (file) => {
+    const named = [...read(file).matchAll(/(?<=[\s`])((?:@[\w-]+\/)?[a-z][\w-]*)@(\d+\.[\d.]*\d)/g)]
+      .map((match) => match.slice(1))
+    expect(named.length).toBeGreaterThan(0)
+    expect(named).toEqual(named.map(([name]) => [name, versionOf(name!)]))
   })
 })
