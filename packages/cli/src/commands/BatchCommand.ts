@@ -306,7 +306,7 @@ export const command = commandLine.make(
       }
       const settled = ConfigOptions.settle(client, run)
       const concurrency = given.jobs ?? 4
-      const carryOut = yield* layer.make({ ...settled, ...fleet }, server ? { concurrency } : undefined)
+      const carryOut = yield* layer.make({ ...settled, ...fleet }, server ? { concurrency, run } : undefined)
       const isIsolated = settled.isolation === undefined || settled.isolation === "run"
       const cwd = path.resolve(run.cwd === undefined || run.cwd.includes("{{") ? "." : run.cwd)
 

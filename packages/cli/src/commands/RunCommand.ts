@@ -228,7 +228,7 @@ export const command = commandLine.make(
         optional: run.command !== undefined
       })
       const settled = ConfigOptions.settle(client, run)
-      const carryOut = yield* layer.make(settled, server ? { concurrency: 1 } : undefined)
+      const carryOut = yield* layer.make(settled, server ? { concurrency: 1, run } : undefined)
       const runOptions: RunOptions = {
         ...run,
         keepRaw,

@@ -5,6 +5,7 @@ import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
 import * as OpenCode from "effect-opencode/OpenCode"
 import * as OpenCodeServer from "effect-opencode/OpenCodeServer"
+import type { RunOptions } from "effect-opencode/RunOptions"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import { CliError } from "../CliError.js"
@@ -20,12 +21,32 @@ const ofProcesses: ReadonlyArray<readonly [field: keyof Options, option: string,
   ["startup", "--startup-concurrency and --startup-window", "runs do not start OpenCode"]
 ]
 
+/** What a server has for all its runs. */
+const ofServer = [
+  "extraEnv",
+  "configOverrides",
+  "mcp",
+  "tools",
+  "instructions",
+  "disableAutoupdate",
+  "startupProfile",
+  "pure",
+  "printLogs",
+  "logLevel",
+  "extraArgs"
+] as const satisfies ReadonlyArray<keyof RunOptions>
+
+/** With these as defaults of the layer, the server that is asked for its version is the one that the runs use. */
+const serverDefaults = (run: RunOptions): RunOptions =>
+  Object.fromEntries(ofServer.flatMap((name) => run[name] === undefined ? [] : [[name, run[name]]]))
+
 /**
- * Makes the layer. `concurrency` is the number of runs at the same time, which the caller limits.
+ * Makes the layer. `concurrency` is the number of runs at the same time, which the caller limits; `run` has the options of
+ * all runs.
  */
 export const make = (
   options: Options,
-  server: { readonly concurrency: number } | undefined
+  server: { readonly concurrency: number; readonly run: RunOptions } | undefined
 ): Effect.Effect<
   Layer.Layer<
     OpenCode.OpenCode,
@@ -45,6 +66,13 @@ export const make = (
   }
   const { retry: _, startup: __, version: ___, ...own } = options
   return Effect.succeed(
-    Layer.provide(OpenCodeServer.layer({ ...given(own), ...server }), FetchHttpClient.layer)
+    Layer.provide(
+      OpenCodeServer.layer({
+        ...given(own),
+        concurrency: server.concurrency,
+        defaults: serverDefaults(server.run)
+      }),
+      FetchHttpClient.layer
+    )
   )
 }
