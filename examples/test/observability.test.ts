@@ -11,6 +11,7 @@ import * as fs from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { vi } from "vitest"
+import * as trace from "../observability/trace.js"
 
 const { awaitStdin, exit, lines, script, stdout } = MockCommandExecutor
 
@@ -60,7 +61,11 @@ interface Exported {
     { readonly scopeSpans: ReadonlyArray<{ readonly spans: ReadonlyArray<Span> }> }
   >
   readonly resourceMetrics?: ReadonlyArray<{
-    readonly scopeMetrics: ReadonlyArray<{ readonly metrics: ReadonlyArray<{ readonly name: string }> }>
+    readonly scopeMetrics: ReadonlyArray<{
+      readonly metrics: ReadonlyArray<
+        { readonly name: string; readonly sum?: { readonly isMonotonic: boolean }; readonly histogram?: object }
+      >
+    }>
   }>
 }
 
@@ -129,12 +134,80 @@ describe("the program of docs/observability.md", () => {
       const others = ["gen_ai.agent.name", "opencode.cost_unknown", "error.type"]
       expect([...new Set([...attributes, ...others])].sort()).toEqual([...documented("Attributes")].sort())
 
-      const metrics = exported.flatMap(({ resourceMetrics = [] }) =>
+      const exportedMetrics = exported.flatMap(({ resourceMetrics = [] }) =>
         resourceMetrics.flatMap(({ scopeMetrics }) => scopeMetrics.flatMap(({ metrics }) => metrics))
-      ).map(({ name }) => name).filter((name) => name.startsWith("effect_opencode_"))
+      ).filter(({ name }) => name.startsWith("effect_opencode_"))
+      const metrics = exportedMetrics.map(({ name }) => name)
       // no run was started again
       expect([...new Set([...metrics, "effect_opencode_retries_total"])].sort()).toEqual(
         [...documented("Metrics")].sort()
       )
+      // a dashboard asks for a counter by its name, and for the parts of a histogram
+      for (const metric of exportedMetrics) {
+        const isHistogram = metric.histogram !== undefined
+        expect([metric.name, isHistogram || metric.sum?.isMonotonic]).toEqual([metric.name, true])
+        expect([metric.name, isHistogram]).toEqual([metric.name, !metric.name.endsWith("_total")])
+      }
     }))
+})
+
+describe("the picture of a trace", () => {
+  it.live("is what the program exports", () =>
+    Effect.gen(function*() {
+      const spans = yield* trace.exported
+      expect(new Set(spans.map(({ name }) => name))).toEqual(
+        new Set(["review", "git diff", "post comments", "OpenCode.run", "OpenCode.attempt", "OpenCode.isolation"])
+      )
+      yield* Effect.promise(() => expect(trace.draw(spans)).toMatchFileSnapshot("../../docs/images/trace.svg"))
+    }))
+})
+
+describe("the dashboard", () => {
+  const text = fs.readFileSync(new URL("../observability/grafana.json", import.meta.url), "utf8")
+  const dashboard = JSON.parse(text) as {
+    readonly panels: ReadonlyArray<{
+      readonly title: string
+      readonly description: string
+      readonly targets: ReadonlyArray<{ readonly expr: string; readonly legendFormat: string }>
+    }>
+  }
+  const queries = dashboard.panels.flatMap(({ targets }) => targets.map(({ expr }) => expr))
+  const histograms = documented("Metrics").filter((name) => !name.endsWith("_total"))
+  const queryable = new Set([
+    ...documented("Metrics").filter((name) => name.endsWith("_total")),
+    ...histograms.flatMap((name) => ["bucket", "sum", "count"].map((part) => `${name}_${part}`))
+  ])
+
+  it("asks for metrics that are exported, and for each of them", () => {
+    const asked = [...text.matchAll(/effect_opencode_\w+/g)].map(([name]) => name)
+    expect(asked.filter((name) => !queryable.has(name))).toEqual([])
+    const shown = new Set(asked.map((name) => name.replace(/_(?:bucket|sum|count)$/, "")))
+    expect([...shown].sort()).toEqual([...documented("Metrics")].sort())
+  })
+
+  it("asks for labels that these metrics have", () => {
+    const table = fs.readFileSync(new URL("../../docs/observability.md", import.meta.url), "utf8")
+    const labelsOf = (metric: string) => {
+      const row = table.split("\n").find((line) =>
+        line.startsWith(`| \`${metric.replace(/_(?:bucket|sum|count)$/, "")}\``)
+      )
+      // `job` comes from the service's name, `le` is part of a histogram
+      return ["job", "le", ...[...(row?.split("|")[3] ?? "").matchAll(/`(\w+)`/g)].map((match) => match[1])]
+    }
+    for (const query of queries) {
+      const metrics = [...query.matchAll(/effect_opencode_\w+/g)].map(([name]) => name)
+      const labels = [
+        ...[...query.matchAll(/(\w+)(?:=~|!=|=)"/g)].map((match) => match[1]),
+        ...[...query.matchAll(/by \(([^)]*)\)/g)].flatMap((match) => (match[1] ?? "").split(/, */))
+      ]
+      for (const metric of metrics) {
+        expect([query, labels.filter((label) => !labelsOf(metric).includes(label))]).toEqual([query, []])
+      }
+    }
+  })
+
+  it("explains each panel", () => {
+    expect(dashboard.panels.filter(({ description }) => !/\.$/.test(description))).toEqual([])
+    expect(new Set(dashboard.panels.map(({ title }) => title)).size).toBe(dashboard.panels.length)
+  })
 })

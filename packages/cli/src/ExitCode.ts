@@ -14,7 +14,7 @@
  * | 8 | a time limit was reached (`OpenCodeTimeoutError`) |
  * | 9 | a budget was exceeded (`OpenCodeBudgetError`) |
  * | 10 | OpenCode was ended from outside (`OpenCodeCancelledError`) |
- * | 11 | the answer did not decode (`OpenCodeOutputError`) |
+ * | 11 | the answer does not satisfy `--schema` (`OpenCodeOutputError`) |
  * | 12 | a shared server of OpenCode could not be used (`OpenCodeServerError`) |
  * | 129, 130, 131, 141, 143 | ended by SIGHUP, Ctrl-C, SIGQUIT, a closed output pipe, SIGTERM |
  */

@@ -10,6 +10,7 @@ import { plural } from "./display/plural.js"
 import type { Style } from "./display/Style.js"
 import { manyLines, oneLine } from "./display/terminalText.js"
 import * as ExitCode from "./ExitCode.js"
+import * as failures from "./failures.js"
 import { CrashedError, InterruptedError } from "./host/Interrupt.js"
 
 /** A failure, explained to the user. */
@@ -32,17 +33,10 @@ const hints: { readonly [Tag in OpenCodeError.OpenCodeError["_tag"]]?: string } 
   OpenCodeSpawnError: "`effect-opencode doctor` checks the binary and the directories",
   OpenCodeProcessError: "--verbose shows OpenCode's stderr",
   OpenCodeIncompleteError: "run it again if repeating it is harmless, or try --recover export",
-  OpenCodeSqliteError: "--verbose shows OpenCode's stderr"
-}
-
-/** Session, run and directory are for logs: a person who has just started the run knows which run failed. */
-const withoutPlace = (error: OpenCodeError.OpenCodeError): string => {
-  const message = error.message.split("\nstderr: ")[0] ?? ""
-  const partial = OpenCodeError.partialOf(error)
-  if (partial === undefined) return message
-  const session = partial.sessionId === undefined ? "" : `session ${partial.sessionId}, `
-  const place = `${session}run ${partial.runId} in ${partial.cwd}`
-  return message.replace(` [${place}]`, "").replace(`, ${place}`, "")
+  OpenCodeSqliteError: "--verbose shows OpenCode's stderr",
+  OpenCodeOutputError:
+    "describe the value in the prompt, make the schema simpler, or allow more --repairs; --verbose " +
+    "shows the answer"
 }
 
 /** Replaces the library's option names by the names of the command-line options. */
@@ -66,7 +60,8 @@ const fromOpenCode = (error: OpenCodeError.OpenCodeError): Explanation => {
     }
   }
   if (error._tag !== "OpenCodeConfigError") {
-    return { message: oneLine(withOptions(withoutPlace(error))), hint: hints[error._tag], exitCode, details }
+    const message = error._tag === "OpenCodeOutputError" ? failures.reasonOf(error) : failures.withoutPlace(error)
+    return { message: oneLine(withOptions(message)), hint: hints[error._tag], exitCode, details }
   }
   const { path, reason } = error
   const option = ConfigOptions.optionOf(path)

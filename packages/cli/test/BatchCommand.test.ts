@@ -91,9 +91,9 @@ describe("batch", () => {
       )
       expect(ended).toMatchObject({ code: 1, stderr: "", prompts: ["one", "two"] })
       expect(ended.log).toMatch(/first +starts\n/)
-      expect(ended.log).toMatch(/two +failed: OpenCodeSessionError/)
+      expect(ended.log).toMatch(/two +failed: authentication: invalid key/)
       expect(ended.stdout).toMatch(/first +done +1 +120 +\$0\.2500/)
-      expect(ended.stdout).toMatch(/two +failed .*OpenCodeSessionError/)
+      expect(ended.stdout).toMatch(/two +failed .*authentication: invalid key/)
       expect(ended.stdout).toMatch(/2 runs · 1 succeeded · 1 failed/)
       const lines = fs.readFileSync(path.join(root, "jobs.results.jsonl"), "utf8").trim().split("\n")
       expect(
@@ -162,6 +162,88 @@ describe("batch", () => {
         })
       expect(yield* cwds("./base", "./one.jsonl")).toEqual(["base/sub", "base"])
       expect(yield* cwds("./{{folder}}", "./two.jsonl")).toEqual(["base", "base/sub"])
+    }))
+
+  test("says at its end where everything is and how to go on", (batch) =>
+    Effect.gen(function*() {
+      const quota = Mock.script(
+        Mock.awaitStdin,
+        Mock.lines([Events.error({ message: "You exceeded your current quota", statusCode: 429 })]),
+        Mock.exit(1)
+      )
+      const args = ["./jobs.jsonl", "--name", "it's {{prompt}}", "--jobs", "1", ...binary]
+      const ended = yield* batch({ files: two, scripts: [answering("1"), quota] }, ...args)
+      expect(ended.stdout).toMatch(/quota: You exceeded your current quota/)
+      const [, id] = /replay jobs\.transcripts\/([0-9a-f]{16})\.jsonl/.exec(ended.stdout) ?? []
+      expect(ended.stdout.split("\n").slice(-6)).toEqual([
+        "results      jobs.results.jsonl",
+        "transcripts  jobs.transcripts",
+        "",
+        `run failed jobs again      effect-opencode batch jobs.jsonl --name 'it'\\''s {{prompt}}' --jobs 1 ${
+          binary.join(" ")
+        } --resume --retry-failed`,
+        `see what a failed run did  effect-opencode replay jobs.transcripts/${id}.jsonl --speed instant`,
+        ""
+      ])
+    }))
+
+  test("asks for answers by their schema and writes their values", (batch, root) =>
+    Effect.gen(function*() {
+      const schema = { type: "object", properties: { ok: { type: "boolean" } }, required: ["ok"] }
+      const rows = [{ prompt: "one", schema }, { prompt: "two", schema }, { prompt: "three" }]
+      const files = { "jobs.jsonl": rows.map((row) => `${JSON.stringify(row)}\n`).join("") }
+      const scripts = [
+        answering("```json\n{\"ok\": true}\n```"),
+        answering("It is."),
+        answering("It is, I said."),
+        answering("3")
+      ]
+      const args = ["./jobs.jsonl", "--jobs", "1", "--repairs", "1", "--report", "./report.html", ...binary]
+      const ended = yield* batch({ files, scripts }, ...args)
+      expect(ended.code).toBe(1)
+      expect(ended.stdout).toContain("wrong answer: The agent's answer has no JSON v")
+      const lines = fs.readFileSync(path.join(root, "jobs.results.jsonl"), "utf8").trim().split("\n")
+      expect(
+        lines.map((line) => JSON.parse(line)).map(({ cost, outcome, steps, value }) => ({
+          cost,
+          outcome,
+          steps,
+          value
+        }))
+      ).toEqual([
+        { cost: 0.25, outcome: "success", steps: 1, value: { ok: true } },
+        { cost: 0.5, outcome: "OpenCodeOutputError", steps: 2, value: undefined },
+        { cost: 0.25, outcome: "success", steps: 1, value: undefined }
+      ])
+      // both answers of the failed job
+      const page = fs.readFileSync(path.join(root, "report.html"), "utf8")
+      for (const text of ["It is.", "It is, I said."]) expect(page).toContain(text)
+      const useless = yield* batch({ files: two }, "./jobs.jsonl", "--repairs", "1", "--output", "./b.jsonl", ...binary)
+      expect(useless.stderr).toContain("error: --repairs needs a schema.")
+    }))
+
+  test("with --server refuses jobs that need a process of their own", (batch, root) =>
+    Effect.gen(function*() {
+      const rows = [
+        { prompt: "fine" },
+        { prompt: "x", config: { command: "review" } },
+        { prompt: "x", config: { extraEnv: { OPENCODE_SERVER_PASSWORD: "x" } } }
+      ]
+      const files = { "jobs.jsonl": rows.map((row) => `${JSON.stringify(row)}\n`).join("") }
+      const server = ["./jobs.jsonl", "--server", "--binary", process.execPath]
+      const refused = yield* batch({ files }, ...server)
+      expect(refused).toMatchObject({ code: 2, prompts: [], stdout: "" })
+      expect(refused.stderr.trim().split("\n")).toEqual([
+        expect.stringMatching(/^jobs\.jsonl:2:35: `command`: not with --server: a server replies to a command only/),
+        "jobs.jsonl:3:36: `extraEnv.OPENCODE_SERVER_PASSWORD`: not with --server: the layer's servers have their own " +
+        "credentials",
+        "error: Nothing was started: there are 2 problems with the jobs."
+      ])
+      const shared = yield* batch({ files: two }, ...server, "--share")
+      expect(shared.stderr.split("\n")[0]).toBe("options: `share`: not with --server: a server cannot publish sessions")
+      const started = yield* batch({ files: two }, ...server, "--startup-concurrency", "2")
+      expect(started.stderr).toContain("--startup-concurrency and --startup-window cannot be combined with --server")
+      expect(fs.readdirSync(root)).toEqual(["jobs.jsonl"])
     }))
 
   test("leaves the jobs beyond the budget and exits with code 9", (batch) =>

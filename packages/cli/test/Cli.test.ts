@@ -309,10 +309,82 @@ describe("run", () => {
       expect({ code, stdout }).toEqual({ code: 5, stdout: "" })
       expect(stderr.split("\n")).toEqual([
         "! APIError: invalid key",
-        "✘ OpenCodeSessionError · 0 steps · 0 tokens · $0.0000 · 0 ms",
+        "✘ authentication · 0 steps · 0 tokens · $0.0000 · 0 ms",
         "error: OpenCode reported APIError (authentication, HTTP 401): invalid key. Check the provider's credentials (`opencode auth login`, or the API key in the environment).",
         ""
       ])
+    }))
+
+  describe("with --schema", () => {
+    const schemaFile = Effect.gen(function*() {
+      const fileSystem = yield* FileSystem.FileSystem
+      const file = yield* fileSystem.makeTempFileScoped({ suffix: ".json" })
+      yield* fileSystem.writeFileString(
+        file,
+        JSON.stringify({ type: "object", properties: { ok: { type: "boolean" } }, required: ["ok"] })
+      )
+      return ["--schema", file]
+    })
+    const asked = (scripts: ReadonlyArray<Mock.Script>, ...args: ReadonlyArray<string>) =>
+      Effect.flatMap(schemaFile, (schema) => runWith(scripts, ["run", "Is it?", ...schema, ...args, ...binary]))
+    const right = answering(...Events.turn("Here: ```json\n{\"ok\": true}\n```"))
+    const wrong = answering(...Events.turn("```json\n{\"ok\": 1}\n```"))
+
+    it.scopedLive("prints the JSON alone", () =>
+      Effect.gen(function*() {
+        const { code, stdout } = yield* asked([wrong, right])
+        expect({ code, stdout }).toEqual({ code: 0, stdout: "{\"ok\":true}\n" })
+      }).pipe(Effect.provide(NodeContext.layer)))
+
+    it.scopedLive("with --json has the value in the last line", () =>
+      Effect.gen(function*() {
+        const { code, stdout } = yield* asked([right], "--json")
+        const last = JSON.parse(stdout.trimEnd().split("\n").at(-1)!)
+        expect({ code, value: last.value, outcome: last.outcome }).toEqual({
+          code: 0,
+          value: { ok: true },
+          outcome: "success"
+        })
+      }).pipe(Effect.provide(NodeContext.layer)))
+
+    it.scopedLive("ends with 11 if no answer satisfies it", () =>
+      Effect.gen(function*() {
+        const { code, stderr, stdout } = yield* asked([wrong, wrong], "--repairs", "1")
+        expect({ code, stdout }).toEqual({ code: 11, stdout: "" })
+        expect(stderr).toContain("✘ wrong answer · 2 steps")
+        expect(stderr).toContain("error: The answer does not satisfy the schema: [\"ok\"] must be boolean\n")
+        expect(stderr).toContain("hint: describe the value in the prompt")
+      }).pipe(Effect.provide(NodeContext.layer)))
+
+    it.effect("is refused with a reason before anything is started", () =>
+      Effect.gen(function*() {
+        expect(yield* runWith([], ["run", "x", "--schema", "/nowhere.json", ...binary])).toMatchObject({
+          code: 2,
+          stderr: expect.stringContaining("error: --schema: the file /nowhere.json cannot be read")
+        })
+        expect(yield* runWith([], ["run", "x", "--repairs", "1", ...binary])).toMatchObject({
+          code: 2,
+          stderr: expect.stringContaining("error: --repairs needs --schema.")
+        })
+      }))
+  })
+
+  it.effect.each(
+    [
+      [["--command", "review"], "--command cannot be used: not with --server: a server replies to a command only"],
+      [["--attach", "http://127.0.0.1:1"], "--attach cannot be used: not with --server: the run already has a server"],
+      [
+        ["--prompt-via", "argv"],
+        "--prompt-via cannot be used: not with --server: a server receives the prompt over HTTP"
+      ],
+      [["--retries", "1"], "--retries cannot be combined with --server: runs do not start OpenCode"],
+      [["--opencode-version", "1.18.33"], "--opencode-version cannot be combined with --server: a server is asked"]
+    ] as const
+  )("with --server refuses %j", ([args, reason]) =>
+    Effect.gen(function*() {
+      const { code, stderr } = yield* runWith([], ["run", "x", "--server", "--binary", process.execPath, ...args])
+      expect(code).toBe(2)
+      expect(stderr).toContain(reason)
     }))
 
   it.scoped.skipIf(process.platform !== "linux")(

@@ -42,7 +42,7 @@ describe("update", () => {
     expect(activity(observed("a", tool("read", "src/main.ts")), observed("a", stepStart))).toBe("read src/main.ts")
     expect(activity(observed("a", text("  hello\n")))).toBe("hello")
     expect(activity(observed("a", text("x".repeat(100_000)))).length).toBe(200)
-    expect(activity(ended("a", { outcome: "OpenCodeTimeoutError" }))).toBe("OpenCodeTimeoutError")
+    expect(activity(ended("a", { outcome: "OpenCodeTimeoutError" }))).toBe("timeout")
   })
 
   it("starts a new answer after the end of a conversation", () => {

@@ -83,7 +83,7 @@ describe("ending", () => {
     const table = FleetView.live(fleet, { now, columns: 100, rows: 24, style: Style.plain })
     const line = FleetView.ending(matrix[4] ?? result(), { columns: 100, style: Style.plain })
     expect(line).toBe(
-      "✗ task 5                failed        4   4.00k   $0.4000     0:40  OpenCodeBudgetError: The run re…"
+      "✗ task 5                failed        4   4.00k   $0.4000     0:40  budget: The run reached its bud…"
     )
     expect(line.indexOf("4.00k") + 5).toBe((table[0]?.indexOf("tokens") ?? 0) + 6)
   })

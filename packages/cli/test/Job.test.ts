@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as fc from "effect/FastCheck"
 import * as Redacted from "effect/Redacted"
+import * as AnswerSchema from "../src/AnswerSchema.js"
 import * as Job from "../src/jobs/Job.js"
 import * as JobFile from "../src/jobs/JobFile.js"
 import * as located from "../src/jobs/located.js"
@@ -41,6 +42,48 @@ const problems = (format: JobFile.Format, text: string, options?: Options) =>
       onLeft: ({ problems }) => problems.map(JobFile.format),
       onRight: () => []
     }))
+
+describe("the schema of a job", () => {
+  const schema = { type: "object", properties: { ok: { type: "boolean" } }, required: ["ok"] }
+  const row = { prompt: "Is it?" }
+
+  it.effect("comes from its field, or else from the command line", () =>
+    Effect.gen(function*() {
+      const byDefault = Either.getOrThrow(AnswerSchema.make({ type: "number" }))
+      const planned = yield* json([{ ...row, schema }, { prompt: "How many?" }], { schema: byDefault })
+      expect(planned.map((job) => job.schema?.json)).toEqual([schema, { type: "number" }])
+      expect((yield* json([row]))[0]?.schema).toBeUndefined()
+    }))
+
+  it.effect("is JSON in a table, and braces in it stay as they are", () =>
+    Effect.gen(function*() {
+      const braced = { ...schema, description: "{{x}}" }
+      const [job] = yield* jobs("csv", `prompt,schema\nIs it?,"${JSON.stringify(braced).replaceAll("\"", "\"\"")}"\n`)
+      expect(job?.schema?.json).toEqual(braced)
+    }))
+
+  it.effect("belongs to the identity of the job", () =>
+    Effect.gen(function*() {
+      const [with_] = ids(yield* json([{ ...row, schema }]))
+      const [without] = ids(yield* json([row]))
+      const [other] = ids(yield* json([{ ...row, schema: { ...schema, required: [] } }]))
+      expect(new Set([with_, without, other]).size).toBe(3)
+      expect(ids(yield* json([row], { schema: Either.getOrThrow(AnswerSchema.make(schema)) }))).toEqual([with_])
+    }))
+
+  it.effect("is refused at its place", () =>
+    Effect.gen(function*() {
+      expect(yield* problems("jsonl", `{"prompt":"a","schema":{"type":"objekt"}}`)).toEqual([
+        expect.stringMatching(/^jobs\.jsonl:1:24: `schema`: not a valid JSON Schema: data\/type must be equal to/)
+      ])
+      expect(yield* problems("jsonl", `{"prompt":"a","schema":"file.json"}`)).toEqual([
+        "jobs.jsonl:1:24: `schema`: must be a JSON Schema, which is an object"
+      ])
+      expect(yield* problems("csv", "prompt,schema\na,{\n")).toEqual([
+        expect.stringMatching(/^jobs\.csv:2:3: `schema`: not valid JSON/)
+      ])
+    }))
+})
 
 describe("Job.plan", () => {
   it.effect("turns a row into a job", () =>

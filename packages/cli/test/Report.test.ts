@@ -6,8 +6,10 @@ import { RunEvent } from "effect-opencode"
 import * as Effect from "effect/Effect"
 import * as FastCheck from "effect/FastCheck"
 import { createHash } from "node:crypto"
+import * as failures from "../src/failures.js"
 import * as excerpt from "../src/report/excerpt.js"
 import { escape, html } from "../src/report/html.js"
+import { render } from "../src/report/markdown.js"
 import * as outcomes from "../src/report/outcomes.js"
 import * as Report from "../src/report/Report.js"
 import * as scale from "../src/report/scale.js"
@@ -162,7 +164,7 @@ describe("html", () => {
     const shown = words(pages.one)
     for (
       const part of [
-        "I read `src/auth/redirect.ts` first",
+        "I read src/auth/redirect.ts first",
         "reasoning The redirect is decided before the session is there.",
         "read src/auth/redirect.ts 340 ms input filePath: /repo/src/auth/redirect.ts output 1: export const",
         "newString: to.startsWith(\"/\") && !to.startsWith(\"//\")",
@@ -245,9 +247,27 @@ const everywhere = (hostile: string, cell = true): string =>
     ]
   })
 
-/** The page without its texts. */
+const isProse = ({ attributes }: markup.Tag): boolean => /^prose\b/.test(attributes.get("class") ?? "")
+
+/** The tags inside what agents wrote, and all others. */
+const byWriter = (
+  page: string
+): { readonly agents: ReadonlyArray<markup.Tag>; readonly ours: ReadonlyArray<markup.Tag> } => {
+  const agents: Array<markup.Tag> = []
+  const ours: Array<markup.Tag> = []
+  let depth = 0
+  for (const tag of markup.parse(page).tags) {
+    if (depth > 0 && !tag.empty) depth += tag.closes ? -1 : 1
+    if (depth > 0) agents.push(tag)
+    else ours.push(tag)
+    if (depth === 0 && !tag.closes && isProse(tag)) depth = 1
+  }
+  return { agents, ours }
+}
+
+/** The page without its texts and what they are formatted with. */
 const skeleton = (page: string): ReadonlyArray<string> =>
-  markup.parse(page).tags.map(({ attributes, closes, empty, name }) =>
+  byWriter(page).ours.map(({ attributes, closes, empty, name }) =>
     `${closes ? "/" : ""}${name} ${[...attributes.keys()].join(" ")}${empty ? "/" : ""}`
   )
 
@@ -297,10 +317,66 @@ describe("text of a model", () => {
     expect(page).not.toMatch(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f]|\p{Surrogate}/u)
   })
 
+  /** What Markdown may make of a text. */
+  const allowed: { readonly [attribute: string]: RegExp } = {
+    class: /^(?:scroll|title|plain|cut|language-.*)$/s,
+    href: /^(?:https?|mailto):/i,
+    rel: /^noreferrer noopener nofollow$/,
+    title: /^/,
+    start: /^\d+$/,
+    tabindex: /^0$/,
+    role: /^region$/,
+    "aria-label": /^table$/
+  }
+  const elements = "p br strong em s code pre ul ol li blockquote hr a div table thead tbody tr th td span".split(" ")
+  const refused = (page: string) =>
+    byWriter(page).agents.flatMap(({ attributes, name }) => [
+      ...elements.includes(name) ? [] : [name],
+      ...[...attributes].filter(([attribute, value]) => !(allowed[attribute]?.test(value) ?? false))
+    ])
+
+  it.each([
+    ["[x](javascript:alert(1))", "[x](javascript:alert(1))"],
+    ["[x](JAVA\tSCRIPT:alert(1))", "[x](JAVA SCRIPT:alert(1))"],
+    ["[x](&#106;avascript:alert(1))", "[x](javascript:alert(1))"],
+    ["[x](data:text/html;base64,PHNjcmlwdD4=)", "[x](data:text/html;base64,PHNjcmlwdD4=)"],
+    ["[x](file:///etc/passwd)", "[x](file:///etc/passwd)"],
+    ["<javascript:alert(1)>", "<javascript:alert(1)>"],
+    ["![pixel](https://tracker.invalid/a.png)", "! pixel"],
+    ["[x](https://e.invalid \"a\\\" onmouseover=\\\"alert(1)\")", "x"],
+    ["```\" onload=\"alert(1)\nrm -rf\n```", "rm -rf"],
+    ["| a |\n|:-:|\n| <script>alert(1)</script> |", "<script>alert(1)</script>"],
+    ["# </h1><script>alert(1)</script>", "</h1><script>alert(1)</script>"],
+    ["`</code><script>alert(1)</script>`", "</code><script>alert(1)</script>"]
+  ])("as Markdown makes nothing but text and links to the web: %j", (hostile, shown) => {
+    const page = Report.html({ title: "x", runs: [Report.run(result(), [text(hostile)], { runs: 1 })] })
+    expect(markup.parse(page).problems).toEqual([])
+    expect(refused(page)).toEqual([])
+    expect(words(page)).toContain(shown)
+  })
+
+  it("stays as it is if it would become much longer", () => {
+    const table = `${"|a".repeat(2000)}\n${"|-".repeat(2000)}\n${"|x\n".repeat(1000)}`
+    expect(render(table).text.length).toBeLessThan(2 * table.length)
+  })
+
+  it("is formatted", () => {
+    const page = Report.html({
+      title: "x",
+      runs: [Report.run(result(), [text("# Done\n\n- **one**\n\n| a | b |\n|---|---|\n| 1 | 2 |")], { runs: 1 })]
+    })
+    expect(byWriter(page).agents.map(({ name }) => name)).toEqual(
+      expect.arrayContaining(["ul", "li", "strong", "table", "td"])
+    )
+  })
+
   const any = FastCheck.array(
     FastCheck.oneof(
       FastCheck.string({ unit: "binary", minLength: 1 }),
-      FastCheck.constantFrom("<", ">", "\"", "'", "&", "</", "<!--", "\r", "\n", "\u2028", "\ud800", "script", "=")
+      FastCheck.constantFrom(
+        ...["<", ">", "\"", "'", "&", "</", "<!--", "\r", "\n", "\u2028", "\ud800", "script", "="],
+        ...["[", "](", ")", "!", "`", "```", "*", "# ", "- ", "|", "\n|-|\n", "javascript:", "https://", "\\"]
+      )
     ),
     { minLength: 1 }
   ).map((parts) => `x${parts.join("")}x`)
@@ -309,6 +385,7 @@ describe("text of a model", () => {
     const page = everywhere(hostile)
     expect(markup.parse(page).problems).toEqual([])
     expect(skeleton(page)).toEqual(harmless)
+    expect(refused(page)).toEqual([])
   })
 
   it.prop("is shown unchanged", [FastCheck.string({ unit: "grapheme" })], ([written]) => {
@@ -409,14 +486,14 @@ describe("outcomes", () => {
   it.each([
     ["success", "success", "success"],
     ["OpenCodeTimeoutError", "limit", "timeout"],
-    ["OpenCodeBinaryNotFoundError", "failure", "binary not found"],
+    ["OpenCodeBinaryNotFoundError", "failure", "no binary"],
     ["OpenCodePermissionError", "stopped", "permission"],
     ["WorktreeError", "failure", "worktree"],
     ["Defect", "failure", "defect"],
     ["Error", "failure", "error"],
     ["", "failure", ""]
   ])("%s is a %s, labelled %s", (outcome, family, label) => {
-    expect([outcomes.family(outcome), outcomes.label(outcome)]).toEqual([family, label])
+    expect([outcomes.family(outcome), failures.kindOfOutcome(outcome)]).toEqual([family, label])
   })
 })
 

@@ -25,14 +25,16 @@ describe("distribution", () => {
 describe("cells", () => {
   it("lists the cells in the order of the input, with their sums", () => {
     const cells = statistics.cells([...matrix].reverse())
-    expect(cells.map(({ cell, results, succeeded }) => [statistics.label(cell), results.length, succeeded])).toEqual([
-      ["openai/gpt-5 · build", 2, 2],
-      ["openai/gpt-5 · plan", 2, 1],
-      ["openai/gpt-5 · review", 2, 2],
-      ["anthropic/claude-sonnet · build", 2, 1],
-      ["anthropic/claude-sonnet · plan", 2, 2],
-      ["anthropic/claude-sonnet · review", 2, 2]
-    ])
+    expect(cells.map(({ cell, results, succeeded }) => [statistics.valuesOf(cell), results.length, succeeded])).toEqual(
+      [
+        ["openai/gpt-5 · build", 2, 2],
+        ["openai/gpt-5 · plan", 2, 1],
+        ["openai/gpt-5 · review", 2, 2],
+        ["anthropic/claude-sonnet · build", 2, 1],
+        ["anthropic/claude-sonnet · plan", 2, 2],
+        ["anthropic/claude-sonnet · review", 2, 2]
+      ]
+    )
     expect(cells[0]?.duration).toMatchObject({ mean: 15_000, median: 15_000 })
     expect(statistics.axes(cells)).toEqual(["model", "agent"])
   })
@@ -76,14 +78,31 @@ describe("repeated jobs", () => {
   })
 })
 
+describe("label", () => {
+  it("names the axes", () => {
+    expect(statistics.label({ model: "a/large", agent: "plan" })).toBe("model a/large · agent plan")
+    expect(statistics.label({ job: "fix it" })).toBe("fix it")
+  })
+})
+
 describe("outcomes", () => {
+  it("counts OpenCode's own errors by their kind", () => {
+    const results = ["quota", "rate-limit", "quota"].map((kind, index) =>
+      result({ id: `${index}`, outcome: "OpenCodeSessionError", failure: { kind, reason: "no" } })
+    )
+    expect(statistics.outcomes(results).map(({ count, kind }) => [kind, count])).toEqual([
+      ["quota", 2],
+      ["rate-limit", 1]
+    ])
+  })
+
   it("lists success first, then the most frequent failure", () => {
     const results = ["B", "A", "C", "success", "C"].map((outcome, index) => result({ id: `${index}`, outcome }))
     expect(statistics.outcomes(results)).toEqual([
-      { outcome: "success", count: 1 },
-      { outcome: "C", count: 2 },
-      { outcome: "A", count: 1 },
-      { outcome: "B", count: 1 }
+      { outcome: "success", kind: "success", count: 1 },
+      { outcome: "C", kind: "c", count: 2 },
+      { outcome: "A", kind: "a", count: 1 },
+      { outcome: "B", kind: "b", count: 1 }
     ])
   })
 })

@@ -6,6 +6,7 @@
  * @since 0.1.0
  */
 import * as Duration from "effect/Duration"
+import * as Schedule from "effect/Schedule"
 import * as Schema from "effect/Schema"
 import type { MakeOptions } from "effect/Schema"
 import * as budgets from "./internal/opencode/budget.js"
@@ -699,6 +700,99 @@ export const OpenCodeError = SchemaError
  */
 export const partialOf = (error: OpenCodeError): RunSnapshot | undefined =>
   "partial" in error ? error.partial : undefined
+
+/** True if no step had begun: the model had not answered yet, so no tool can have run. */
+const isUntouched = (partial: RunSnapshot | undefined): boolean =>
+  partial === undefined ||
+  (partial.steps === 0 && (partial.lostLines ?? 0) === 0 && partial.survivors.length === 0)
+
+/** Shortages of the system that pass. */
+const shortages: ReadonlyArray<string> = ["EAGAIN", "EMFILE", "ENFILE", "ENOMEM", "ETXTBSY", "Busy"]
+
+/** Troubles of a provider that pass. */
+const passing: ReadonlyArray<SessionErrorKind> = ["rate-limit", "provider-unavailable"]
+
+/**
+ * Returns true if the same run can be started again: its cause can pass by itself, and the run had not begun to act.
+ *
+ * | error | retryable |
+ * |---|---|
+ * | `OpenCodeSqliteError` | yes |
+ * | `OpenCodeSessionError` of the kind `rate-limit` or `provider-unavailable` | if no step had begun and OpenCode does not call it final |
+ * | `OpenCodeServerError` with `start-failed`, `start-timeout`, `exited` or `unreachable` | if the run had not begun |
+ * | `OpenCodeTimeoutError` of the phase `startup` | if no step had begun |
+ * | `OpenCodeSpawnError` for want of processes, files or memory | yes |
+ * | any other | no |
+ *
+ * A run that breaks off later is not retryable, because its tools may have changed something, and OpenCode reports a
+ * tool call only when it has ended. Repeat such a run only if that is harmless: a read-only run, or one in a worktree
+ * that is thrown away. A turn of a session that is repeated is in the conversation twice.
+ *
+ * OpenCode itself repeats a request five times before it reports a rate limit (1.18.33).
+ *
+ * @example
+ * ```ts
+ * import { OpenCode, OpenCodeError } from "effect-opencode"
+ * import { Effect } from "effect"
+ *
+ * export const program = OpenCode.run("Fix the failing test").pipe(
+ *   Effect.retry({ times: 1, while: OpenCodeError.isRetryable })
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const isRetryable = (error: OpenCodeError): boolean => {
+  switch (error._tag) {
+    case "OpenCodeSqliteError":
+      return error.partial.survivors.length === 0
+    case "OpenCodeSessionError":
+      return passing.includes(error.kind) && error.retryable !== false && isUntouched(error.partial)
+    case "OpenCodeServerError":
+      // A server that cannot be reached may be working on the prompt.
+      return ["start-failed", "start-timeout", "exited", "unreachable"].includes(error.reason) &&
+        error.partial === undefined
+    case "OpenCodeTimeoutError":
+      return error.phase === "startup" && isUntouched(error.partial)
+    case "OpenCodeSpawnError":
+      return shortages.includes(error.reason)
+    default:
+      return false
+  }
+}
+
+const longWait = Duration.minutes(5)
+
+/** How long the provider asked to wait. */
+const askedWait = (error: OpenCodeError): Duration.Duration =>
+  error._tag === "OpenCodeSessionError" ? error.retryAfter ?? Duration.zero : Duration.zero
+
+/**
+ * Repeats retryable errors at most four times: after about 2, 4, 8 and 16 seconds, each varied by a fifth, or as long as
+ * the provider asked to wait. Any other error, see {@link isRetryable}, ends it at once. A wait of more than five
+ * minutes ends it as well: a caller who has that much time uses a Schedule of its own.
+ *
+ * @example
+ * ```ts
+ * import { OpenCode, OpenCodeError } from "effect-opencode"
+ * import { Effect } from "effect"
+ *
+ * export const program = OpenCode.run("Fix the failing test").pipe(Effect.retry(OpenCodeError.retrySchedule))
+ * ```
+ *
+ * @since 0.1.0
+ * @category schedules
+ */
+export const retrySchedule: Schedule.Schedule<OpenCodeError, OpenCodeError> = Schedule.exponential("2 seconds").pipe(
+  Schedule.jittered,
+  Schedule.intersect(Schedule.recurs(4)),
+  Schedule.whileInput((error: OpenCodeError) =>
+    isRetryable(error) && !Duration.greaterThan(askedWait(error), longWait)
+  ),
+  Schedule.passthrough,
+  Schedule.modifyDelay((error, delay) => Duration.max(delay, askedWait(error)))
+)
 
 /**
  * Returns an error without what can be megabytes, the `events` and `rawLines` of its `partial`. An error that has none

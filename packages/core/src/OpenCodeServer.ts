@@ -49,7 +49,7 @@ import * as launcher from "./internal/launch/launcher.js"
 import * as loopback from "./internal/launch/loopback.js"
 import * as releases from "./internal/launch/release.js"
 import * as sandboxes from "./internal/launch/sandbox.js"
-import * as check from "./internal/opencode/check.js"
+import * as checks from "./internal/opencode/check.js"
 import * as homePath from "./internal/opencode/homePath.js"
 import type { Problem } from "./internal/opencode/problem.js"
 import * as processList from "./internal/process/list.js"
@@ -70,6 +70,7 @@ import * as fairSemaphore from "./internal/util/fairSemaphore.js"
 import * as keyedLock from "./internal/util/keyedLock.js"
 import * as Isolation from "./Isolation.js"
 import * as OpenCode from "./OpenCode.js"
+import { OpenCodeConfigError } from "./OpenCodeError.js"
 import type { RunConfig } from "./RunConfig.js"
 import type { RunOptions } from "./RunOptions.js"
 import type { Sandbox } from "./Sandbox.js"
@@ -194,24 +195,46 @@ export interface AttachOptions extends RunningOptions {
   readonly password?: Redacted.Redacted | undefined
 }
 
+/**
+ * Returns the first option that a run over this layer's own servers cannot have, because it needs a process of its own,
+ * or `undefined`. Values are not checked, see `RunOptions.check`. For programs that check a whole list before they
+ * start.
+ *
+ * @example
+ * ```ts
+ * import { OpenCodeServer } from "effect-opencode"
+ *
+ * console.log(OpenCodeServer.check({ model: "acme/large" })) // undefined
+ * console.log(OpenCodeServer.check({ command: "review" })?.path) // "command"
+ * ```
+ *
+ * @since 0.1.0
+ * @category predicates
+ */
+export const check = (options: RunOptions): OpenCodeConfigError | undefined =>
+  Option.match(serverKey.refused(options), {
+    onNone: () => undefined,
+    onSome: (problem) => new OpenCodeConfigError(problem)
+  })
+
 const concurrencyDefault = 8
 
 const runningProblem = (options: RunningOptions): Option.Option<Problem> =>
   Option.firstSomeOf([
-    check.concurrency("concurrency", options.concurrency),
-    check.duration("forceKillAfter", options.forceKillAfter),
+    checks.concurrency("concurrency", options.concurrency),
+    checks.duration("forceKillAfter", options.forceKillAfter),
     rateGate.problem(options.rateLimitGate)
   ])
 
 const problemOf = (options: Options): Option.Option<Problem> =>
   Option.firstSomeOf([
     runningProblem(options),
-    check.count("maxServers", options.maxServers),
-    check.duration("idleTimeToLive", options.idleTimeToLive),
-    check.duration("startTimeout", options.startTimeout),
+    checks.count("maxServers", options.maxServers),
+    checks.duration("idleTimeToLive", options.idleTimeToLive),
+    checks.duration("startTimeout", options.startTimeout),
     homePath.problem("binary", options.binary),
-    check.version(options.version),
-    check.containment(options.containment),
+    checks.version(options.version),
+    checks.containment(options.containment),
     sandboxes.shape(options.sandbox),
     options.sandbox === undefined || (options.sandbox.network ?? "all") === "all"
       ? Option.none()

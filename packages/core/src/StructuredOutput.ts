@@ -7,7 +7,6 @@
 import * as Arr from "effect/Array"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
-import * as JSONSchema from "effect/JSONSchema"
 import * as Schema from "effect/Schema"
 import { combine } from "./internal/opencode/combineResults.js"
 import * as jsonCandidates from "./internal/opencode/jsonCandidates.js"
@@ -61,7 +60,7 @@ export const instruction = <A, I>(schema: Schema.Schema<A, I>): string =>
 
 The value must be strict JSON (no comments, no trailing commas; dates as ISO 8601 strings) and must satisfy this JSON Schema:
 
-${JSON.stringify(JSONSchema.make(schema), null, 2)}
+${JSON.stringify(schemaText.jsonSchema(schema), null, 2)}
 
 Use no other block marked json, and write nothing after it.`
 
@@ -114,7 +113,7 @@ const isSame = (self: unknown, that: unknown): boolean => {
 const isQuoted = <A, I>(schema: Schema.Schema<A, I>): (value: unknown) => boolean => {
   let told: unknown
   try {
-    told = JSON.parse(JSON.stringify(JSONSchema.make(schema)))
+    told = JSON.parse(JSON.stringify(schemaText.jsonSchema(schema)))
   } catch {
     // Without a JSON Schema the agent cannot have repeated it.
     return () => false

@@ -86,6 +86,17 @@ describe("instruction", () => {
     assert.strictEqual(schema.$defs.Tree.properties.children.items.$ref, "#/$defs/Tree")
   })
 
+  it("keeps the definitions of a Schema that is annotated with a JSON Schema", () => {
+    const jsonSchema = {
+      $schema: "https://json-schema.org/draft/2020-12/schema",
+      type: "array",
+      items: { $ref: "#/$defs/name" },
+      $defs: { name: { type: "string" } }
+    }
+    const annotated = Schema.Unknown.pipe(Schema.filter(Array.isArray, { jsonSchema }))
+    assert.deepStrictEqual(schemaIn(StructuredOutput.instruction(annotated)), jsonSchema)
+  })
+
   it("asks for one fence marked json", () => {
     assert.include(StructuredOutput.instruction(Ok), "```json\n")
   })

@@ -13,6 +13,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Redacted from "effect/Redacted"
 import * as Schedule from "effect/Schedule"
+import * as AnswerSchema from "../AnswerSchema.js"
 import * as dotenv from "../host/dotenv.js"
 import * as utf8 from "../host/utf8.js"
 import { given } from "./given.js"
@@ -252,6 +253,46 @@ const fields = {
  */
 export const run: options.Option<RunOptions> = options.map(options.all(fields), given)
 
+/** What the answer must be. */
+export interface AnswerOptions {
+  readonly schema?: AnswerSchema.AnswerSchema | undefined
+  readonly repairs?: number | undefined
+}
+
+const schema = options.mapEffect(
+  text(
+    "schema",
+    "file",
+    "A JSON Schema that the answer must satisfy (draft 2020-12, 2019-09 or 7). The result is then the JSON value."
+  ),
+  (file) =>
+    file === undefined ? Effect.succeed(undefined) : Effect.gen(function*() {
+      const refused = (reason: string) => invalid(`--schema: ${reason}`, "check the file")
+      const json = yield* Either.mapLeft(values.json(yield* readFile("schema", file)), refused)
+      return yield* Either.mapLeft(AnswerSchema.make(json), refused)
+    })
+)
+
+/** A Schema of the answer, and how often the agent may correct it. */
+export const answer: options.Option<AnswerOptions> = options.map(
+  options.all(group("Answer", {
+    schema,
+    repairs: parsed(
+      values.count,
+      "repairs",
+      "n",
+      "With --schema: how often the agent may correct an answer that does not satisfy it. Default: 2."
+    )
+  })),
+  given
+)
+
+/** Whether runs go over servers instead of processes of their own. */
+export const server: options.Option<boolean> = options.flag(
+  "server",
+  "Start one warm OpenCode server for all runs that can share it, instead of a process for each. OpenCode 1.18 and later."
+)
+
 /** The options of the layer for single runs. */
 export type ClientOptions = Pick<
   OpenCode.Options,
@@ -386,7 +427,9 @@ const named: { readonly [path: string]: string } = {
 }
 
 const known = new Set(
-  [run, client, fleet].flatMap(options.termsOf).flatMap(({ names }) => names.map((name) => name.replace(/^--/, "")))
+  [run, answer, client, fleet].flatMap(options.termsOf).flatMap(({ names }) =>
+    names.map((name) => name.replace(/^--/, ""))
+  )
 )
 
 const kebab = (name: string): string => name.replace(/[A-Z]/g, (letter) => `-${letter.toLowerCase()}`)

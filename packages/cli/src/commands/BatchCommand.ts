@@ -2,7 +2,6 @@
  * `effect-opencode batch`: many runs from a file of jobs.
  */
 import * as Path from "@effect/platform/Path"
-import * as OpenCode from "effect-opencode/OpenCode"
 import type { Budget } from "effect-opencode/RunOptions"
 import * as Clock from "effect/Clock"
 import * as Console from "effect/Console"
@@ -36,6 +35,8 @@ import * as JobFile from "../jobs/JobFile.js"
 import * as located from "../jobs/located.js"
 import * as Matrix from "../jobs/Matrix.js"
 import * as Report from "../report/Report.js"
+import * as layer from "./layer.js"
+import * as nextSteps from "./nextSteps.js"
 
 const limit = (name: string, description: string) =>
   parsed(
@@ -80,6 +81,7 @@ const given = options.all({
     resume: flag("resume", "Continue with an existing results file: jobs that have a result are not run again."),
     retryFailed: flag("retry-failed", "With --resume: run failed jobs again."),
     failFast: flag("fail-fast", "Start no further job after one has failed."),
+    server: ConfigOptions.server,
     budget,
     worktree: flag("worktree", "Give each run a git worktree and a branch of its own."),
     base: text("base", "revision", "With --worktree: the commit that worktrees start from. Default: HEAD."),
@@ -93,6 +95,7 @@ const given = options.all({
     plain: flag("plain", "Print a line for each event, also on a terminal."),
     dryRun: flag("dry-run", "List the jobs and start nothing.")
   }),
+  answer: ConfigOptions.answer,
   run: ConfigOptions.run,
   client: ConfigOptions.client,
   fleet: ConfigOptions.fleet
@@ -155,6 +158,7 @@ const planOf = (given: {
   readonly name: string | undefined
   readonly repeat: number | undefined
   readonly run: Job.Input["defaults"]
+  readonly answer: ConfigOptions.AnswerOptions
 }) =>
   Effect.gen(function*() {
     const { file, prompt, promptFile } = given
@@ -187,6 +191,7 @@ const planOf = (given: {
         cwd: cwd?.includes("{{") === true ? source("--cwd", cwd) : undefined
       },
       defaults,
+      schema: given.answer.schema,
       cwd: cwd?.includes("{{") === true ? undefined : cwd
     }).pipe(Effect.catchTag("JobFileError", reportProblems))
   })
@@ -214,14 +219,24 @@ const exitCodeOf = ({ results, stopped, undone }: Batch.Outcome): number => {
   return undone.length > 0 || results.some(({ outcome }) => outcome !== "success") ? ExitCode.failure : ExitCode.success
 }
 
-const writeReport = (file: string, outcome: Batch.Outcome, results: string, directory: string) =>
+const writeReport = (
+  file: string,
+  outcome: Batch.Outcome,
+  jobs: ReadonlyArray<Job.Job>,
+  results: string,
+  cwd: string
+) =>
   Effect.gen(function*() {
     const path = yield* Path.Path
+    const directoryOf = yield* preflight.directories(cwd)
     const page = Report.html({
       title: path.basename(results).replace(/(\.results)?\.jsonl$/, ""),
       source: results,
       at: yield* Clock.currentTimeMillis,
-      runs: yield* Report.read(outcome.results, { directory })
+      runs: yield* Report.read(outcome.results, {
+        directory: path.dirname(results),
+        sources: new Map(jobs.map((job) => [job.id, { options: job.options, cwd: directoryOf(job) }]))
+      })
     })
     yield* outputFile.write(file, page)
   }).pipe(
@@ -262,6 +277,10 @@ export const command = commandLine.make(
         "effect-opencode batch tasks.jsonl --matrix model=a/large,b/small --repeat 3 --report report.html",
         "every task six times, compared on a page"
       ],
+      [
+        "effect-opencode batch questions.csv --prompt \"{{question}}\" --permission read-only --server",
+        "many short runs over one warm server"
+      ],
       ["effect-opencode batch tasks.jsonl --resume", "go on after an interruption"]
     ],
     notes: [
@@ -275,14 +294,19 @@ export const command = commandLine.make(
   (given) =>
     Effect.gen(function*() {
       const path = yield* Path.Path
-      const { base, client, fleet, keepWorktrees, resume, retryFailed, run, worktree } = given
+      const { answer, base, client, fleet, keepWorktrees, resume, retryFailed, run, server, worktree } = given
       const { file, pairs } = yield* sort(given.words, given.matrix ?? [])
       if (retryFailed && !resume) return yield* usage("--retry-failed needs --resume.", "give both")
       if (!worktree && (base !== undefined || keepWorktrees !== undefined)) {
         return yield* usage("--base and --keep-worktrees need --worktree.", "add --worktree")
       }
       const jobs = yield* planOf({ ...given, file, pairs })
+      if (answer.repairs !== undefined && jobs.every(({ schema }) => schema === undefined)) {
+        return yield* usage("--repairs needs a schema.", "give --schema, or the jobs a field `schema`")
+      }
       const settled = ConfigOptions.settle(client, run)
+      const concurrency = given.jobs ?? 4
+      const carryOut = yield* layer.make({ ...settled, ...fleet }, server ? { concurrency, run } : undefined)
       const isIsolated = settled.isolation === undefined || settled.isolation === "run"
       const cwd = path.resolve(run.cwd === undefined || run.cwd.includes("{{") ? "." : run.cwd)
 
@@ -313,7 +337,8 @@ export const command = commandLine.make(
         yield* preflight.check(Batch.todoOf(jobs, before.value, { retryFailed }), {
           cwd,
           isIsolated,
-          hasWorktree: worktree
+          hasWorktree: worktree,
+          hasServer: server
         }).pipe(Effect.catchTag("JobFileError", reportProblems))
       }
       if (given.dryRun) return yield* list(jobs)
@@ -334,9 +359,10 @@ export const command = commandLine.make(
           directory,
           transcripts: beside("transcripts"),
           cwd,
-          concurrency: given.jobs ?? 4,
+          concurrency,
           resume,
           retryFailed,
+          repairs: answer.repairs,
           failFast: given.failFast,
           budget: given.budget === undefined ? undefined : { ...given.budget, unpriced: run.budget?.unpriced },
           worktrees: worktree ? { directory: beside("worktrees"), base, keep: keepWorktrees ?? "none" } : undefined,
@@ -358,13 +384,16 @@ export const command = commandLine.make(
       )
       const outcome = yield* batch.pipe(
         Effect.provide(display(given.plain)),
-        Effect.provide(OpenCode.layer({ ...settled, ...fleet }))
+        Effect.provide(carryOut)
       )
 
       const { columns, stdoutIsTerminal } = yield* Host
       const screen = { columns: stdoutIsTerminal ? yield* columns : 120, style: yield* Style.stdout }
       for (const line of FleetView.final(outcome.results, screen)) yield* Console.log(line)
-      if (report !== undefined) yield* writeReport(report, outcome, output, directory)
+      if (report !== undefined) yield* writeReport(report, outcome, jobs, output, cwd)
+      const { args } = yield* Host
+      const about = nextSteps.lines({ outcome, args, run, results: output, report, transcripts: beside("transcripts") })
+      for (const line of yield* about) yield* Console.log(line)
       if (outcome.undone.length > 0) {
         yield* Console.error(
           `${format.count(outcome.undone.length)} of ${format.count(jobs.length)} jobs were not run, because ${

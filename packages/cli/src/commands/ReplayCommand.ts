@@ -9,6 +9,7 @@ import * as commandLine from "../commandLine/commandLine.js"
 import * as options from "../commandLine/options.js"
 import * as values from "../commandLine/values.js"
 import * as liveView from "../display/runView.js"
+import * as failures from "../failures.js"
 import * as recording from "./recording.js"
 
 /** How many times faster than the original; infinite for `instant`. */
@@ -63,7 +64,9 @@ const play = (run: recording.Recording, options: { readonly speed: number; reado
     const events = run.moments.map(({ event }) => event)
     const { answer, cost, finishReason, lostLines, steps, unpriced, usage } = RunResult.fold(events)
     yield* view.end({
-      outcome: run.outcome ?? "no outcome recorded: the recording program ended first",
+      outcome: run.outcome === undefined
+        ? "no outcome recorded: the recording program ended first"
+        : failures.kindOfRecorded(run.outcome, events),
       steps,
       usage,
       cost,

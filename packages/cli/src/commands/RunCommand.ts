@@ -17,8 +17,11 @@ import * as ConfigOptions from "../commandLine/ConfigOptions.js"
 import * as options from "../commandLine/options.js"
 import type * as EventView from "../display/EventView.js"
 import * as liveView from "../display/runView.js"
+import * as failures from "../failures.js"
 import { Host } from "../host/Host.js"
 import * as utf8 from "../host/utf8.js"
+import { serverProblem } from "../jobs/serverProblem.js"
+import * as layer from "./layer.js"
 import * as resultJson from "./resultJson.js"
 
 /** The sources of the prompt. */
@@ -76,14 +79,42 @@ const endingOf = (result: RunResult.RunResult, kept: boolean): EventView.Ending 
 })
 
 /** A run, and the redactor for everything shown of it. */
-interface Run {
+interface Run extends ConfigOptions.AnswerOptions {
   readonly prompt: string
   readonly options: RunOptions
   readonly redactor: Redaction.Redactor
 }
 
-const forPeople = ({ options, prompt, redactor }: Run, cwd: string, kept: boolean) =>
+interface Answered {
+  readonly result: RunResult.RunResult
+  /** `undefined` without a schema. */
+  readonly value?: unknown
+}
+
+const ask = (
+  { options, prompt, repairs, schema }: Run,
+  onEvent: NonNullable<RunOptions["onEvent"]>
+): Effect.Effect<Answered, OpenCodeError.OpenCodeError, OpenCode.OpenCode> =>
+  schema === undefined
+    ? Effect.map(OpenCode.run(prompt, { ...options, onEvent }), (result) => ({ result }))
+    : OpenCode.runSchema(schema.schema, prompt, { ...options, repairs, onEvent })
+
+/** What a failed run had done, if it had begun. */
+const endingOfFailure = (error: OpenCodeError.OpenCodeError, kept: boolean): EventView.Ending | undefined => {
+  const outcome = failures.kindOf(error)
+  if (error._tag === "OpenCodeOutputError") {
+    const { cost, duration, sessionId, steps, unpriced, usage } = error
+    return { outcome, cost, duration, steps, unpriced, usage, sessionId: kept ? sessionId : undefined }
+  }
+  const partial = OpenCodeError.partialOf(error)
+  return partial === undefined || partial.attempts === 0
+    ? undefined
+    : { ...partial, outcome, sessionId: kept ? partial.sessionId : undefined }
+}
+
+const forPeople = (one: Run, cwd: string, kept: boolean) =>
   Effect.scoped(Effect.gen(function*() {
+    const { redactor } = one
     const view = yield* liveView.make(cwd)
     const startedAt = yield* Clock.currentTimeMillis
     const seen: Array<RunEvent.RunEvent> = []
@@ -102,22 +133,24 @@ const forPeople = ({ options, prompt, redactor }: Run, cwd: string, kept: boolea
         duration
       })
     })
-    const result = yield* OpenCode.run(prompt, { ...options, onEvent }).pipe(
+    const { result, value } = yield* ask(one, onEvent).pipe(
       Effect.tapError((error) => {
-        const partial = OpenCodeError.partialOf(error)
-        return partial === undefined || partial.attempts === 0
-          ? Effect.void
-          : view.end({ ...partial, outcome: error._tag, sessionId: kept ? partial.sessionId : undefined })
+        const ending = endingOfFailure(error, kept)
+        return ending === undefined ? Effect.void : view.end(ending)
       }),
       Effect.onInterrupt(() => interrupted)
     )
-    yield* view.end(redactor.inside(endingOf(result, kept)), redactor.text(result.answer))
+    const answer = one.schema === undefined
+      ? redactor.text(result.answer)
+      : JSON.stringify(redactor.inside(value), undefined, (yield* Host).stdoutIsTerminal ? 2 : undefined)
+    yield* view.end(redactor.inside(endingOf(result, kept)), answer)
   }))
 
 const printLine = (value: unknown) => Console.log(JSON.stringify(value))
 
-const forPrograms = ({ options, prompt, redactor }: Run) =>
+const forPrograms = (one: Run) =>
   Effect.suspend(() => {
+    const { redactor } = one
     const print = (value: unknown) => printLine(redactor.inside(value))
     const seen: Array<RunEvent.RunEvent> = []
     const onEvent = (event: RunEvent.RunEvent) =>
@@ -125,10 +158,10 @@ const forPrograms = ({ options, prompt, redactor }: Run) =>
         seen.push(event)
         return Console.log(RunEvent.toLine(redactor.event(event)))
       })
-    return OpenCode.run(prompt, { ...options, onEvent }).pipe(
+    return ask(one, onEvent).pipe(
       Effect.tapError((error) => print(resultJson.ofFailure(error))),
       Effect.onInterrupt(() => print(resultJson.ofInterruption(seen))),
-      Effect.flatMap((result) => print(resultJson.ofSuccess(result)))
+      Effect.flatMap(({ result, value }) => print(resultJson.ofSuccess(result, value)))
     )
   })
 
@@ -144,6 +177,10 @@ export const command = commandLine.make(
         "a long prompt, half a dollar"
       ],
       ["git diff | effect-opencode run \"Review this change:\" - > review.md", "the answer alone goes to the file"],
+      [
+        "effect-opencode run \"Which bugs does src have?\" --schema bugs.schema.json | jq '.bugs[].file'",
+        "an answer in the shape of a JSON Schema"
+      ],
       ["effect-opencode run \"List the files\" --json | jq -r 'select(.type == \"text\").part.text'", "for programs"]
     ],
     notes: [
@@ -151,7 +188,7 @@ export const command = commandLine.make(
       "Exit codes: 0 success; 1 the program failed; 2 a wrong option or argument; 3 OpenCode is not there, not " +
       "supported or cannot be started; 4 its process failed; 5 it reported an error (provider, model, context); 6 a " +
       "permission was asked for; 7 the conversation did not finish; 8 a time limit; 9 a budget; 10 ended by somebody " +
-      "else; 129, 130, 131, 141, 143 ended by SIGHUP, Ctrl-C, SIGQUIT, a closed pipe, SIGTERM."
+      "else; 11 the answer does not satisfy --schema; 12 a server of OpenCode failed; 129, 130, 131, 141, 143 ended by SIGHUP, Ctrl-C, SIGQUIT, a closed pipe, SIGTERM."
     ]
   },
   options.all({
@@ -167,16 +204,23 @@ export const command = commandLine.make(
       ),
       json: options.flag("json", "Print events and the result as JSON lines, for programs."),
       transcript: options.text("transcript", "file", "Append every event to a file that `replay` can play back."),
-      keepRaw: options.flag("keep-raw", "With --json: include the lines that OpenCode printed in the result.")
+      keepRaw: options.flag("keep-raw", "With --json: include the lines that OpenCode printed in the result."),
+      server: ConfigOptions.server
     }),
+    answer: ConfigOptions.answer,
     run: ConfigOptions.run,
     client: ConfigOptions.client
   }),
-  ({ client, file, json, keepRaw, run, transcript, words }) =>
+  ({ answer, client, file, json, keepRaw, run, server, transcript, words }) =>
     Effect.gen(function*() {
       if (keepRaw && !json) {
         return yield* new CliError({ reason: "--keep-raw needs --json.", hint: "give both, or neither" })
       }
+      if (answer.repairs !== undefined && answer.schema === undefined) {
+        return yield* new CliError({ reason: "--repairs needs --schema.", hint: "give both, or neither" })
+      }
+      const problem = server ? serverProblem(run) : undefined
+      if (problem !== undefined) return yield* new OpenCodeError.OpenCodeConfigError(problem)
       const path = yield* Path.Path
       const prompt = yield* promptOf({
         words,
@@ -184,6 +228,7 @@ export const command = commandLine.make(
         optional: run.command !== undefined
       })
       const settled = ConfigOptions.settle(client, run)
+      const carryOut = yield* layer.make(settled, server ? { concurrency: 1, run } : undefined)
       const runOptions: RunOptions = {
         ...run,
         keepRaw,
@@ -196,10 +241,7 @@ export const command = commandLine.make(
         runOptions,
         typeof settled.isolation === "object" ? settled.isolation : undefined
       )
-      const one: Run = { prompt, options: runOptions, redactor: Redaction.make(secrets) }
-      yield* Effect.provide(
-        json ? forPrograms(one) : forPeople(one, cwd, kept),
-        OpenCode.layer(settled)
-      )
+      const one: Run = { ...answer, prompt, options: runOptions, redactor: Redaction.make(secrets) }
+      yield* Effect.provide(json ? forPrograms(one) : forPeople(one, cwd, kept), carryOut)
     })
 )

@@ -13,10 +13,10 @@ const encodeResult = Schema.encodeSync(RunResult.RunResult)
 
 const encodeError = Schema.encodeSync(OpenCodeError.OpenCodeError)
 
-/** Without the events, which are already printed as lines of their own. */
-export const ofSuccess = (result: RunResult.RunResult): object => {
+/** Without the events, which are already printed as lines of their own. `value` is that of a run with a schema. */
+export const ofSuccess = (result: RunResult.RunResult, value?: unknown): object => {
   const { events: _, ...encoded } = encodeResult(result)
-  return { type, outcome: "success", ...encoded, filesChanged: result.filesChanged }
+  return { type, outcome: "success", ...encoded, value, filesChanged: result.filesChanged }
 }
 
 export const ofFailure = (error: OpenCodeError.OpenCodeError): object => {

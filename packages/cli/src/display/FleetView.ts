@@ -141,7 +141,7 @@ const resultLine = (layout: Layout, result: JobResult): ReadonlyArray<ink.Piece>
     time: format.clock(Duration.toMillis(result.duration)),
     note: statistics.succeeded(result)
       ? ink.piece("dim", [...lost(result).map((text) => `(${text})`), result.answer].join(" "))
-      : ink.piece("red", [result.outcome, result.message ?? ""].filter((part) => part !== "").join(": "))
+      : ink.piece("red", [result.kind, result.reason].filter((part) => part !== "").join(": "))
   })
 }
 
@@ -274,7 +274,7 @@ const cellFigures = (
 const cellLines = (results: ReadonlyArray<JobResult>, columns: number): ReadonlyArray<ReadonlyArray<ink.Piece>> => {
   const cells = statistics.cells(results)
   if (cells.length < 2) return []
-  const rows = cells.map((cell) => [terminalText.oneLine(statistics.label(cell.cell)), ...cellFigures(cell)])
+  const rows = cells.map((cell) => [terminalText.oneLine(statistics.valuesOf(cell.cell)), ...cellFigures(cell)])
   const table = [[terminalText.oneLine(statistics.axes(cells).join(" · ")), ...cellTitles], ...rows]
   const widths = cellTitles.map((_, figure) => 2 + Math.max(...table.map((row) => row[figure + 1]?.length ?? 0)))
   const longest = Math.max(...table.map(([label]) => terminalText.width(label ?? "")))
@@ -369,5 +369,5 @@ const endedText = (result: JobResult): string => {
   ].join(", ")
   return statistics.succeeded(result)
     ? `done: ${figures}`
-    : `failed: ${result.outcome}, ${figures}${result.message === undefined ? "" : `: ${result.message}`}`
+    : `failed: ${[result.kind, result.reason].filter((part) => part !== "").join(": ")} (${figures})`
 }

@@ -12,7 +12,7 @@ import * as OpenCode from "effect-opencode/OpenCode"
 import * as OpenCodeError from "effect-opencode/OpenCodeError"
 import * as Redaction from "effect-opencode/Redaction"
 import * as RunEvent from "effect-opencode/RunEvent"
-import type { Budget } from "effect-opencode/RunOptions"
+import type { Budget, RunOptions } from "effect-opencode/RunOptions"
 import * as RunResult from "effect-opencode/RunResult"
 import * as TokenUsage from "effect-opencode/TokenUsage"
 import * as Cause from "effect/Cause"
@@ -26,6 +26,7 @@ import * as Option from "effect/Option"
 import { given } from "../commandLine/given.js"
 import { Display } from "../display/LiveDisplay.js"
 import { plural } from "../display/plural.js"
+import * as failures from "../failures.js"
 import * as Worktree from "../git/Worktree.js"
 import type { Job } from "../jobs/Job.js"
 import { JobResult } from "../jobs/JobResult.js"
@@ -55,6 +56,8 @@ export interface Options {
   readonly resume?: boolean | undefined
   /** Run jobs again whose last result is a failure. Default: false. */
   readonly retryFailed?: boolean | undefined
+  /** How often the agent may correct an answer that does not satisfy the schema of its job. Default: 2. */
+  readonly repairs?: number | undefined
   /** Start no further job after one has failed. Default: false. */
   readonly failFast?: boolean | undefined
   /** What all jobs may spend together, earlier results included. Default: no limits. */
@@ -82,8 +85,9 @@ export interface Outcome {
 }
 
 type Ended = Data.TaggedEnum<{
-  readonly Succeeded: { readonly result: RunResult.RunResult }
-  readonly Failed: { readonly error: OpenCodeError.OpenCodeError }
+  /** `value` is that of a job with a schema. */
+  readonly Succeeded: { readonly result: RunResult.RunResult; readonly value?: unknown }
+  readonly Failed: { readonly error: OpenCodeError.OpenCodeError; readonly toolCalls: number }
   /** Something other than the run failed. */
   readonly Broken: { readonly outcome: string; readonly message: string }
   readonly NotStarted: {}
@@ -96,8 +100,10 @@ type Facts = Pick<
   ConstructorParameters<typeof JobResult>[0],
   | "outcome"
   | "message"
+  | "failure"
   | "finishReason"
   | "answer"
+  | "value"
   | "sessionId"
   | "runId"
   | "usage"
@@ -120,6 +126,7 @@ const facts = (ended: Exclude<Ended, { readonly _tag: "NotStarted" }>): Facts =>
         outcome: "success",
         finishReason,
         answer,
+        value: ended.value,
         sessionId,
         runId,
         usage,
@@ -134,7 +141,26 @@ const facts = (ended: Exclude<Ended, { readonly _tag: "NotStarted" }>): Facts =>
     case "Failed": {
       const { error } = ended
       const partial = OpenCodeError.partialOf(error)
-      const said = { outcome: error._tag, message: error.message }
+      const said = {
+        outcome: error._tag,
+        message: error.message,
+        failure: { kind: failures.kindOf(error), reason: failures.reasonOf(error) }
+      }
+      if (error._tag === "OpenCodeOutputError") {
+        const { answer, attempts, cost, runId, sessionId, steps, unpriced, usage } = error
+        return {
+          ...said,
+          answer,
+          sessionId,
+          runId,
+          usage,
+          cost,
+          unpriced,
+          steps,
+          toolCalls: ended.toolCalls,
+          attempts
+        }
+      }
       if (partial === undefined) return { ...noFacts, ...said }
       const { attempts, cost, events = [], lostLines, runId, sessionId, steps, unpriced, usage } = partial
       const toolCalls = events.filter(RunEvent.isToolCall).length
@@ -286,23 +312,35 @@ export const run = (
       const begin = () => {
         isBegun = true
       }
-      const run = opencode.run(job.prompt, {
+      let toolCalls = 0
+      const runOptions: RunOptions = {
         ...job.options,
         cwd,
         transcript: path.join(options.transcripts, `${job.id}.jsonl`),
         onEvent: (event) =>
           Effect.flatMap(
             Clock.currentTimeMillis,
-            (at) => display.emit(FleetEvent.Observed({ id: job.id, event: redactor.event(event), at }))
+            (at) => {
+              if (RunEvent.isToolCall(event)) toolCalls++
+              return display.emit(FleetEvent.Observed({ id: job.id, event: redactor.event(event), at }))
+            }
           )
-      }).pipe(
+      }
+      const asked = job.schema === undefined
+        ? Effect.map(opencode.run(job.prompt, runOptions), (result) => ({ result }))
+        : opencode.runSchema(job.schema.schema, job.prompt, { ...runOptions, repairs: options.repairs })
+      const run = asked.pipe(
         Effect.provideService(FleetBudget.FleetBudget, watched(budget, begin)),
         Effect.matchEffect({
-          onSuccess: (result): Effect.Effect<Ended> => Effect.succeed(Ended.Succeeded({ result })),
+          onSuccess: (answer): Effect.Effect<Ended> => Effect.succeed(Ended.Succeeded(answer)),
           onFailure: (error): Effect.Effect<Ended> =>
             isUnstarted(error)
-              ? Effect.as(stop(error.unpriced === true ? "unpriced" : "budget"), Ended.NotStarted())
-              : Effect.succeed(Ended.Failed({ error }))
+              ? Effect.as(
+                stop(error.unpriced === true ? "unpriced" : "budget"),
+                // A correction that was not started belongs to a job that was.
+                job.schema !== undefined && isBegun ? Ended.Failed({ error, toolCalls }) : Ended.NotStarted()
+              )
+              : Effect.succeed(Ended.Failed({ error, toolCalls }))
         }),
         // A defect in one job must not end the others.
         Effect.catchAllDefect((defect) =>

@@ -193,7 +193,7 @@ const end = (self: Fleet, job: Job, result: JobResult): Fleet => {
   const succeeded = result.outcome === "success"
   const spent: Totals = { steps: result.steps, usage: result.usage, cost: result.cost, unpriced: result.unpriced }
   return {
-    ...put(self, { ...job, ...spent, state: succeeded ? "done" : "failed", activity: succeeded ? "" : result.outcome }),
+    ...put(self, { ...job, ...spent, state: succeeded ? "done" : "failed", activity: succeeded ? "" : result.kind }),
     outcomes: { ...self.outcomes, [result.outcome]: (self.outcomes[result.outcome] ?? 0) + 1 },
     done: self.done + (succeeded ? 1 : 0),
     failed: self.failed + (succeeded ? 0 : 1),

@@ -9,6 +9,7 @@ import * as Effect from "effect/Effect"
 import type { Job } from "../jobs/Job.js"
 import type { Problem } from "../jobs/JobFile.js"
 import { distinct, JobFileError } from "../jobs/JobFile.js"
+import { serverProblem } from "../jobs/serverProblem.js"
 
 export interface Options {
   /** The base of the jobs' directories; absolute. */
@@ -17,6 +18,8 @@ export interface Options {
   readonly isIsolated: boolean
   /** Whether a run works in a worktree, where relative names refer to committed files. */
   readonly hasWorktree: boolean
+  /** Whether runs go over servers of the batch. */
+  readonly hasServer: boolean
 }
 
 /** Resolves the directory of each job. */
@@ -43,6 +46,14 @@ const sessionProblem = ({ options, places }: Job): ReadonlyArray<Problem> => {
     reason: `\`${name}\`: with --isolation run every run starts with an empty data directory, so there is no session ` +
       "to continue; use --isolation none or a directory"
   }]
+}
+
+/** The problem of a job that needs a process of its own. */
+const processProblem = ({ options, places }: Job): ReadonlyArray<Problem> => {
+  const problem = serverProblem(options)
+  if (problem === undefined) return []
+  const [name = ""] = problem.path.split(".")
+  return [{ ...(places.fields.get(name) ?? { source: "options" }), reason: `\`${problem.path}\`: ${problem.reason}` }]
 }
 
 /** Fails with all problems of all jobs; starts and changes nothing. */
@@ -98,8 +109,11 @@ export const check = (
       })
 
     const found = yield* Effect.forEach(jobs, (job) =>
-      Effect.map(onDisk(job), (problems) =>
-        options.isIsolated ? [...problems, ...sessionProblem(job)] : problems))
+      Effect.map(onDisk(job), (problems) => [
+        ...problems,
+        ...options.isIsolated ? sessionProblem(job) : [],
+        ...options.hasServer ? processProblem(job) : []
+      ]))
     const [first, ...rest] = distinct(found.flat())
     if (first !== undefined) {
       return yield* new JobFileError({ problems: [first, ...rest] })

@@ -60,7 +60,8 @@ const removePrivate = (directory: string): Effect.Effect<void, never, FileSystem
 
 /**
  * Ends the remains of these jobs' unfinished runs, which it finds by their transcripts. Only the holder of the results
- * lock may call it. A run whose program is alive is left alone, and so is its directory.
+ * lock may call it. A run whose program is alive is left alone, and so is its directory. If a run went over a server, all
+ * servers and runs of dead programs are ended, because a transcript does not name its server.
  */
 export const recover = (options: {
   readonly transcripts: string
@@ -76,7 +77,7 @@ export const recover = (options: {
     const fileSystem = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const names = yield* Effect.orElseSucceed(fileSystem.readDirectory(options.transcripts), () => [])
-    let [cut, spent] = [0, nothing]
+    let [cut, spent, overServer] = [0, nothing, false]
     const survivors: Array<number> = []
     for (const name of names) {
       const id = name.replace(/\.jsonl$/, "")
@@ -87,6 +88,8 @@ export const recover = (options: {
       for (const run of Transcript.parse(text)) {
         if (options.count?.except.has(run.runId) === false) spent = add(spent, spentBy(run))
         if (run.outcome !== undefined || !isOpen) continue
+        // The processes of a run over a server carry the id of the server, which no transcript has.
+        if (run.temporary === undefined) overServer = true
         const left = yield* Leftovers.end(run.runId, { forceKillAfter: options.forceKillAfter })
         survivors.push(...left)
         cut++
@@ -94,5 +97,6 @@ export const recover = (options: {
         if (left.length === 0 && temporary !== undefined) yield* removePrivate(temporary)
       }
     }
+    if (overServer) survivors.push(...(yield* Leftovers.endAll({ forceKillAfter: options.forceKillAfter })))
     return { cut, survivors, spent }
   })

@@ -4,11 +4,12 @@ import * as RunConfig from "effect-opencode/RunConfig"
 import * as RunOptions from "effect-opencode/RunOptions"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import type { AnswerSchema } from "../AnswerSchema.js"
 import { firstLine } from "../display/firstLine.js"
 import type { JobFile, Place, Problem } from "./JobFile.js"
 import { distinct, format, JobFileError, placeAt, problemAt } from "./JobFile.js"
 import type { Field, Fields } from "./jobReader.js"
-import { configNames, ofCell, ofRow, Reader, textOf } from "./jobReader.js"
+import { configNames, ofCell, ofRow, Reader, schemaMaker, textOf } from "./jobReader.js"
 import * as located from "./located.js"
 import * as Matrix from "./Matrix.js"
 import * as secrets from "./secrets.js"
@@ -18,8 +19,8 @@ import * as Template from "./Template.js"
 export interface Job {
   /**
    * 16 hexadecimal digits of a hash of the job: prompt, directory as written (below that of the batch), configuration
-   * without the values of secrets, cell, repetition, and a number if the same job occurs several times. Limits and the
-   * name are not part of it, so that a job that ran out of time can be retried with more time.
+   * without the values of secrets, schema, cell, repetition, and a number if the same job occurs several times. Limits
+   * and the name are not part of it, so that a job that ran out of time can be retried with more time.
    */
   readonly id: string
   /** The job's position, from 0. */
@@ -31,6 +32,8 @@ export interface Job {
   readonly cwd: string | undefined
   /** All other options of the run, those of the batch included. */
   readonly options: RunOptions.RunOptions
+  /** What the answer must satisfy; `undefined` for an answer in words. */
+  readonly schema?: AnswerSchema | undefined
   /** The job's value on each axis of the matrix. */
   readonly cell: Matrix.Cell
   /** From 1. */
@@ -64,6 +67,8 @@ export interface Input {
   readonly templates?: Templates | undefined
   /** Options of every job; its own options take precedence. */
   readonly defaults?: RunOptions.RunOptions | undefined
+  /** What the answers of jobs without a schema of their own must satisfy. Default: nothing. */
+  readonly schema?: AnswerSchema | undefined
   /** The base of the jobs' directories, as written. Default: the working directory. */
   readonly cwd?: string | undefined
 }
@@ -96,9 +101,16 @@ const directoryOf = (base: string, cwd: string): string => {
 }
 
 /** The identity of the job as text. */
-const essence = ({ cell, cwd = ".", options, prompt, repeat }: Draft, base: string): string =>
+const essence = ({ cell, cwd = ".", options, prompt, repeat, schema }: Draft, base: string): string =>
   JSON.stringify(
-    secrets.masked({ prompt, cwd: directoryOf(base, cwd), config: runConfigOf(options), cell, repeat })
+    secrets.masked({
+      prompt,
+      cwd: directoryOf(base, cwd),
+      config: runConfigOf(options),
+      cell,
+      repeat,
+      schema: schema?.json
+    })
   )
 
 const hash = (text: string): Effect.Effect<string> =>
@@ -169,6 +181,7 @@ const draft = (
   const named = templates.name === undefined ? reader.text("name") : reader.template(templates.name)
   const { budget, fields: budgetFields } = reader.budget()
   const timeout = reader.timeout()
+  const schema = reader.schema()
   const options: RunOptions.RunOptions = {
     ...defaults,
     ...RunConfig.merge(defaults, config),
@@ -202,6 +215,7 @@ const draft = (
     prompt: prompt ?? "",
     cwd: cwd === undefined || cwd.trim() === "" ? undefined : cwd,
     options: options.title === undefined ? options : { ...options, title: clean(options.title) },
+    schema: schema ?? input.schema,
     cell: Object.fromEntries(Object.entries(cell).map(([axis, value]) => [axis, clean(value)])),
     places: {
       row: rowPlace,
@@ -241,6 +255,7 @@ export const plan = (input: Input): Effect.Effect<ReadonlyArray<Job>, JobFileErr
     const cells = Matrix.cells(axes)
     const axisNames = new Set(axes.map(({ name }) => name))
     const problems: Array<Problem> = [...file.problems]
+    const makeSchema = schemaMaker()
     const readers: Array<Reader> = []
     const found: Array<ReturnType<typeof draft> & { readonly row: number }> = []
     for (const [index, row] of file.rows.entries()) {
@@ -255,7 +270,7 @@ export const plan = (input: Input): Effect.Effect<ReadonlyArray<Job>, JobFileErr
       for (const cell of cells) {
         const fields = new Map([...own, ...ofCell(cell)])
         const place = { source: file.source, start: row.fields.start, end: row.fields.end }
-        const reader = new Reader(fields, place)
+        const reader = new Reader(fields, place, makeSchema)
         readers.push(reader)
         found.push({ ...draft(reader, fields, place, input, cell), row: index + 1 })
       }

@@ -1,6 +1,7 @@
 /** The result of one job: one line of the results file, and one row of the table and of the report. */
 import * as TokenUsage from "effect-opencode/TokenUsage"
 import * as Schema from "effect/Schema"
+import * as failures from "../failures.js"
 
 /** The worktree of a job in a batch with `--worktree`. */
 export const Worktree = Schema.Struct({
@@ -38,9 +39,13 @@ export class JobResult extends Schema.Class<JobResult>("effect-opencode-cli/JobR
   outcome: Schema.String,
   /** The message of the error. */
   message: Schema.optional(Schema.String),
+  /** The failure for people: `quota`, `timeout`, …, and the reason. Results of earlier versions lack it. */
+  failure: Schema.optional(Schema.Struct({ kind: Schema.String, reason: Schema.String })),
   finishReason: Schema.optional(Schema.String),
   /** The text of the final message; of a failed job, what the agent said last. */
   answer: Schema.String,
+  /** The JSON value of a job with a `schema`. */
+  value: Schema.optional(Schema.Unknown),
   sessionId: Schema.optional(Schema.String),
   runId: Schema.optional(Schema.String),
   usage: TokenUsage.TokenUsage,
@@ -61,4 +66,14 @@ export class JobResult extends Schema.Class<JobResult>("effect-opencode-cli/JobR
   /** The job's transcript, relative to the results file. */
   transcript: Schema.optional(Schema.String),
   worktree: Schema.optional(Worktree)
-}) {}
+}) {
+  /** `success`, or the kind of the failure. */
+  get kind(): string {
+    return this.outcome === "success" ? "success" : this.failure?.kind ?? failures.kindOfOutcome(this.outcome)
+  }
+
+  /** Why the job failed, for people; empty if nothing is known or it succeeded. */
+  get reason(): string {
+    return this.failure?.reason ?? this.message ?? ""
+  }
+}

@@ -6,6 +6,7 @@ import * as Duration from "effect/Duration"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
+import * as AnswerSchema from "../AnswerSchema.js"
 import * as values from "../commandLine/values.js"
 import * as issues from "./issues.js"
 import type { JobFile, Problem, Row } from "./JobFile.js"
@@ -24,6 +25,7 @@ const fieldNames: ReadonlySet<string> = new Set([
   "agent",
   "timeout",
   "budget",
+  "schema",
   "config"
 ])
 
@@ -83,6 +85,17 @@ const offsetOf = (source: located.Source, at: located.Range, text: string, offse
   return number === -1 || meant!.length !== found!.length ? at.start : at.start + found![number]!
 }
 
+/** Makes schemas; the same one is made once, however many rows have it. */
+export const schemaMaker = (): typeof AnswerSchema.make => {
+  const made = new Map<string, ReturnType<typeof AnswerSchema.make>>()
+  return (json) => {
+    const text = JSON.stringify(json)
+    const known = made.get(text) ?? AnswerSchema.make(json)
+    made.set(text, known)
+    return known
+  }
+}
+
 /** Makes the job of one row in one cell; collects problems and the columns in use. */
 export class Reader {
   readonly problems: Array<Problem> = []
@@ -94,7 +107,8 @@ export class Reader {
 
   constructor(
     private readonly fields: Fields,
-    readonly row: located.Range & { readonly source: located.Source }
+    readonly row: located.Range & { readonly source: located.Source },
+    private readonly makeSchema: typeof AnswerSchema.make
   ) {
     this.columns = new Map([...fields].map(([name, { value }]) => [name, textOf(value)]))
   }
@@ -258,6 +272,20 @@ export class Reader {
       )
     return Either.getOrElse(read, (reason) => {
       this.problem(source, value.start, `\`timeout\`: ${reason}`)
+      return undefined
+    })
+  }
+
+  /** The JSON Schema of the answer; a cell of a table has it as JSON. */
+  schema(): AnswerSchema.AnswerSchema | undefined {
+    const field = this.fields.get("schema")
+    if (field === undefined) return undefined
+    const { source, textual, value } = field
+    const read = textual && value._tag === "Scalar"
+      ? values.json(String(value.value))
+      : Either.right(located.plain(value))
+    return Either.getOrElse(Either.flatMap(read, this.makeSchema), (reason) => {
+      this.problem(source, value.start, `\`schema\`: ${reason}`)
       return undefined
     })
   }

@@ -24,13 +24,16 @@ const picture = (control: string): string => {
   return code < 0x20 ? String.fromCharCode(0x2400 + code) : code === 0x7f ? "\u2421" : "\ufffd"
 }
 
-/** Escapes for the text of an element, and for an attribute in double quotes. */
-export const escape = (text: string): string =>
+/** The text with pictures of the characters that HTML does not allow, escaped or not. */
+export const visible = (text: string): string =>
   text
     .replace(/\r\n?/g, "\n")
-    // eslint-disable-next-line no-control-regex -- HTML does not allow control characters, escaped or not
+    // eslint-disable-next-line no-control-regex -- these are the characters
     .replace(/[\u0000-\u0008\u000b-\u001f\u007f-\u009f\ufdd0-\ufdef\ufffe\uffff]|\p{Surrogate}/gu, picture)
-    .replace(/[&<>"']/g, (character) => entities[character] ?? "")
+
+/** Escapes for the text of an element, and for an attribute in double quotes. */
+export const escape = (text: string): string =>
+  visible(text).replace(/[&<>"']/g, (character) => entities[character] ?? "")
 
 const render = (child: Child): string =>
   child === undefined || child === false
@@ -47,5 +50,5 @@ const render = (child: Child): string =>
 export const html = (strings: TemplateStringsArray, ...children: ReadonlyArray<Child>): Html =>
   new Html(strings.reduce((text, part, index) => text + render(children[index - 1]) + part))
 
-/** Our own style sheet or script, which must not be escaped. */
+/** Our own style sheet or script, or what another renderer has escaped. */
 export const trusted = (text: string): Html => new Html(text)

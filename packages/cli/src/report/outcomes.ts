@@ -31,9 +31,3 @@ export const familyLabels: { readonly [F in Family]: string } = {
 
 /** Marks differ in shape as well, for people who do not see the colours. */
 export const marks: { readonly [F in Family]: string } = { success: "✓", limit: "◷", stopped: "⊘", failure: "✗" }
-
-/** The outcome's name for people: `OpenCodeTimeoutError` becomes a timeout. */
-export const label = (outcome: string): string => {
-  const words = outcome.replace(/^OpenCode(?=.)/, "").replace(/(?<=.)Error$/, "")
-  return words.replace(/(?<=[a-z])(?=[A-Z])/g, " ").toLowerCase()
-}

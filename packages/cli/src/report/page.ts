@@ -9,7 +9,7 @@ import { plural } from "../display/plural.js"
 import type { JobResult } from "../jobs/JobResult.js"
 import * as Matrix from "../jobs/Matrix.js"
 import * as charts from "./charts.js"
-import type { Excerpt, Limits } from "./excerpt.js"
+import type { Cut, Excerpt, Limits } from "./excerpt.js"
 import * as excerpt from "./excerpt.js"
 import type { Html } from "./html.js"
 import { html, trusted } from "./html.js"
@@ -21,11 +21,18 @@ import * as statistics from "./statistics.js"
 import * as style from "./style.js"
 import * as transcript from "./transcript.js"
 
+/** A diff, cut to what fits on a page. */
+export type Changes =
+  | { readonly _tag: "Diff"; readonly text: Cut }
+  | { readonly _tag: "Missing"; readonly reason: string }
+
 export interface Run {
   readonly result: JobResult
   readonly transcript: Excerpt | undefined
   /** Why the transcript is missing. */
   readonly missing: string | undefined
+  /** The diff of the run's worktree, or why it is missing; `undefined` if nothing has changed. */
+  readonly changes?: Changes | undefined
 }
 
 export interface Page {
@@ -37,11 +44,11 @@ export interface Page {
   readonly limits: Limits
 }
 
-const outcome = (name: string): Html => {
-  const family = outcomes.family(name)
-  return html`<span class="outcome ${family}" title="${name}"><span class="mark" aria-hidden="true">${
+const outcome = ({ kind, outcome }: statistics.Outcome): Html => {
+  const family = outcomes.family(outcome)
+  return html`<span class="outcome ${family}" title="${outcome}"><span class="mark" aria-hidden="true">${
     outcomes.marks[family]
-  }</span><span class="word">${outcomes.label(name)}</span></span>`
+  }</span><span class="word">${kind}</span></span>`
 }
 
 const percent = (part: number, whole: number): string => whole === 0 ? "–" : `${Math.round((part / whole) * 100)}%`
@@ -72,9 +79,7 @@ const summary = (results: ReadonlyArray<JobResult>, groups: ReadonlyArray<Group>
     figure("Tokens", format.compact(all.tokens.sum), median(format.compact(all.tokens.median))),
     figure("Time at work", format.duration(all.duration.sum), median(format.duration(all.duration.median)))
   ]}</dl><ul class="outcomes" aria-label="Outcomes">${
-    statistics.outcomes(results).map(({ count, outcome: name }) =>
-      html`<li>${outcome(name)} ${format.count(count)}</li>`
-    )
+    statistics.outcomes(results).map((counted) => html`<li>${outcome(counted)} ${format.count(counted.count)}</li>`)
   }</ul></section>`
 }
 
@@ -123,7 +128,7 @@ const rowsOfChart = 24
 const seriesOf = (results: ReadonlyArray<JobResult>, groups: ReadonlyArray<Group>): ReadonlyArray<charts.Series> =>
   groups.length < 2 || groups.length > rowsOfChart
     ? [{ label: results.length === 1 ? "1 run" : `all ${format.count(results.length)} runs`, results }]
-    : groups.map((group) => ({ label: statistics.label(group.cell), results: group.results }))
+    : groups.map((group) => ({ label: statistics.valuesOf(group.cell), results: group.results }))
 
 /** `$0.05`, not `$0.0500`. */
 const dollarTick = (value: number): string => {
@@ -150,10 +155,12 @@ const figures = (results: ReadonlyArray<JobResult>, groups: ReadonlyArray<Group>
   const series = seriesOf(results, groups)
   const unpriced = statistics.all(results).unpriced
   const free = results.every(({ cost }) => cost === 0)
+  const axes = series.length < 2 ? [] : statistics.axes(groups)
+  const by = axes.length === 0 ? "" : `, by ${axes.join(" · ")}`
   const priced = series.map(({ label, results }) => ({ label, results: results.filter(({ unpriced }) => !unpriced) }))
   return html`<section aria-labelledby="charts"><h2 id="charts">Outcome, cost and time</h2>${
     legend(results)
-  }<div class="charts"><div><h3>Outcome</h3><p>shares of the runs</p>${
+  }<div class="charts"><div><h3>Outcome</h3><p>shares of the runs${by}</p>${
     charts.shares("chart-outcome", "Outcome", series)
   }</div><div><h3>Cost of a run</h3><p>each a block; median as line and figure</p>${
     unpriced > 0 &&
@@ -197,7 +204,7 @@ const facts = ({ result }: Run): Html => {
     [
       fact(
         "Outcome",
-        html`${outcome(result.outcome)}${result.finishReason !== undefined && `, ${result.finishReason}`}`
+        html`${outcome(result)}${result.finishReason !== undefined && `, ${result.finishReason}`}`
       ),
       fact("Job", result.id),
       fact("Model", result.model),
@@ -223,6 +230,7 @@ const facts = ({ result }: Run): Html => {
       ),
       fact("Session", result.sessionId),
       fact("Run", result.runId),
+      fact("Matrix", Object.keys(result.cell).length === 0 ? undefined : statistics.label(result.cell)),
       fact("Transcript", result.transcript),
       worktree === undefined ? undefined : [
         fact("Branch", `${worktree.branch}, ${plural(worktree.commits, "commit")} on ${worktree.base}`),
@@ -233,6 +241,42 @@ const facts = ({ result }: Run): Html => {
   }</dl>`
 }
 
+const shown = (title: string, text: string, length: number): Html | undefined =>
+  text.trim() === ""
+    ? undefined
+    : html`<h4>${title}</h4><div class="prose">${transcript.prose(excerpt.cut(text.trim(), length))}</div>`
+
+/** A line of a diff, by what it is. */
+const diffClass = (line: string): string =>
+  /^(?:diff |index |--- |\+\+\+ |new file|deleted file|similarity|rename|old mode|new mode|Untracked|Binary)/.test(line)
+    ? "file"
+    : line.startsWith("@@")
+    ? "hunk"
+    : line.startsWith("+")
+    ? "added"
+    : line.startsWith("-")
+    ? "removed"
+    : ""
+
+const diffLines = (text: string): ReadonlyArray<Html> =>
+  text.replace(/\n$/, "").split("\n").map((line) => {
+    const kind = diffClass(line)
+    return kind === "" ? html`${line}\n` : html`<span class="${kind}">${line}</span>\n`
+  })
+
+const changesOf = (changes: Changes | undefined): Html | undefined =>
+  changes === undefined
+    ? undefined
+    : changes._tag === "Missing"
+    ? html`<h4>Changes</h4><p class="empty">No diff: ${changes.reason}</p>`
+    : html`<h4>Changes</h4><pre class="scrolls diff">
+${diffLines(changes.text.head)}${
+      changes.text.omitted > 0 &&
+      html`<span class="cut">${plural(changes.text.omitted, "character")} left out</span>\n${
+        diffLines(changes.text.tail)
+      }`
+    }</pre>`
+
 const said = (title: string, text: string, length: number, kind = ""): Html | undefined =>
   text.trim() === ""
     ? undefined
@@ -240,22 +284,27 @@ const said = (title: string, text: string, length: number, kind = ""): Html | un
 
 /** The headline of a run: why it failed, or its answer. */
 const headline = (result: JobResult): string => {
-  const text = statistics.succeeded(result) ? result.answer : result.message ?? result.outcome
+  const text = statistics.succeeded(result)
+    ? result.answer
+    : [result.kind, result.reason].filter((part) => part !== "").join(": ")
   const line = excerpt.cut(firstLine(text), lineLength).head.trim()
   return line === "" ? "Details" : line
 }
 
 /** The part of the failure message that the headline does not show. */
 const unsaid = (result: JobResult): string =>
-  statistics.succeeded(result) || result.message?.trim() === headline(result) ? "" : result.message ?? ""
+  statistics.succeeded(result) || headline(result).endsWith(result.message?.trim() ?? "") ? "" : result.message ?? ""
 
 const body = (run: Run, limits: Limits): Html => {
   const { result } = run
   return html`<div class="body">${facts(run)}${said("Failure", unsaid(result), limits.text, "problem")}${
     said("Prompt", result.prompt, limits.text)
+  }${changesOf(run.changes)}${
+    result.value !== undefined &&
+    html`<h4>Value</h4>${transcript.block(excerpt.cut(JSON.stringify(result.value, undefined, 2), limits.text))}`
   }${
     run.transcript === undefined
-      ? html`${said("Answer", result.answer, limits.text)}<p class="empty">${run.missing ?? "No transcript."}</p>`
+      ? html`${shown("Answer", result.answer, limits.text)}<p class="empty">${run.missing ?? "No transcript."}</p>`
       : html`<h4>Transcript</h4>${transcript.events(run.transcript)}`
   }</div>`
 }
@@ -272,9 +321,9 @@ const row = (run: Run, position: number, axes: ReadonlyArray<string>, limits: Li
   const { result } = run
   const family = outcomes.family(result.outcome)
   const values = axes.map((axis) => result.cell[axis] ?? "")
-  return html`<tbody data-outcome="${result.outcome}"${
+  return html`<tbody data-outcome="${result.kind}"${
     values.map((value, index) => html` data-axis${index}="${value}"`)
-  }><tr><td class="outcome-cell">${outcome(result.outcome)}</td><td class="name">${nameOf(result)}${
+  }><tr><td class="outcome-cell">${outcome(result)}</td><td class="name">${nameOf(result)}${
     axes.length > 0 && html`<span class="cell">${statistics.label(result.cell)}</span>`
   }</td>${values.map((value) => html`<td class="axis minor">${value}</td>`)}${
     number(result.steps, format.count(result.steps), " minor")
@@ -292,14 +341,14 @@ const row = (run: Run, position: number, axes: ReadonlyArray<string>, limits: Li
 `
 }
 
-const select = (title: string, key: string, values: ReadonlyArray<string>, show = (value: string) => value): Html =>
+const select = (title: string, key: string, values: ReadonlyArray<string>): Html =>
   html`<label>${title}<select data-key="${key}"><option value="">all</option>${
-    values.map((value) => html`<option value="=${value}">${show(value)}</option>`)
+    values.map((value) => html`<option value="=${value}">${value}</option>`)
   }</select></label>`
 
 const controls = (results: ReadonlyArray<JobResult>, axes: ReadonlyArray<string>): Html =>
   html`<div class="controls" id="controls" hidden=""><label class="search">search<input type="search" autocomplete="off"/></label>${
-    select("outcome", "outcome", statistics.outcomes(results).map(({ outcome }) => outcome), outcomes.label)
+    select("outcome", "outcome", statistics.outcomes(results).map(({ kind }) => kind))
   }${
     axes.map((axis, index) => select(axis, `axis${index}`, [...new Set(results.map(({ cell }) => cell[axis] ?? ""))]))
   }<button type="button">Open all</button><output></output></div>`

@@ -36,16 +36,22 @@ export const succeeded = (result: JobResult): boolean => result.outcome === "suc
 export const inOrder = (results: ReadonlyArray<JobResult>): ReadonlyArray<JobResult> =>
   [...results].sort((a, b) => a.index - b.index || a.repeat - b.repeat || (a.id < b.id ? -1 : a.id > b.id ? 1 : 0))
 
-/** The count of each outcome: success first, then the most frequent failures. */
+/** An outcome as reports count it: its name, and the kind of the failure. */
+export interface Outcome {
+  readonly outcome: string
+  readonly kind: string
+}
+
+/** The count of each kind of outcome: success first, then the most frequent failures. */
 export const outcomes = (
   results: ReadonlyArray<JobResult>
-): ReadonlyArray<{ readonly outcome: string; readonly count: number }> => {
-  const counts = new Map<string, number>()
-  for (const { outcome } of results) counts.set(outcome, (counts.get(outcome) ?? 0) + 1)
-  const rank = (outcome: string) => (outcome === "success" ? 0 : 1)
-  return [...counts].map(([outcome, count]) => ({ outcome, count })).sort((a, b) =>
-    rank(a.outcome) - rank(b.outcome) || b.count - a.count || (a.outcome < b.outcome ? -1 : 1)
-  )
+): ReadonlyArray<Outcome & { readonly count: number }> => {
+  const counts = new Map<string, Outcome & { readonly count: number }>()
+  for (const { kind, outcome } of results) {
+    counts.set(kind, { outcome, kind, count: (counts.get(kind)?.count ?? 0) + 1 })
+  }
+  const rank = ({ outcome }: Outcome) => (outcome === "success" ? 0 : 1)
+  return [...counts.values()].sort((a, b) => rank(a) - rank(b) || b.count - a.count || (a.kind < b.kind ? -1 : 1))
 }
 
 /** The runs of one cell of the matrix. */
@@ -135,8 +141,12 @@ export const groups = (results: ReadonlyArray<JobResult>): ReadonlyArray<Group> 
     ? jobs(results)
     : []
 
-/** The values of a cell, in the order of the axes. */
-export const label = (cell: Group["cell"]): string => Object.values(cell).join(" · ")
+/** The values of a cell with the names of their axes, in the order of the axes; a repeated job has its name alone. */
+export const label = (cell: Group["cell"]): string =>
+  Object.entries(cell).map(([axis, value]) => axis === "job" ? value : `${axis} ${value}`).join(" · ")
+
+/** The values of a cell, below a heading that names the axes. */
+export const valuesOf = (cell: Group["cell"]): string => Object.values(cell).join(" · ")
 
 /** The names of the axes, in their order. */
 export const axes = (cells: ReadonlyArray<Group>): ReadonlyArray<string> => [

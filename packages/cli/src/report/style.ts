@@ -5,6 +5,7 @@ export const css = `
 :root {
   color-scheme: light dark;
   --page: #ffffff; --raised: #f6f7f8; --text: #1b1f24; --muted: #5b6470; --rule: #e1e4e8; --rule-strong: #c4cad1;
+  --shadow: rgb(27 31 36 / .28);
   --accent: #0b5cad;
   --success: #3aa58a; --limit: #e8b33f; --stopped: #8f7bcf; --failure: #a83212;
   --success-text: #0b6b55; --limit-text: #805600; --stopped-text: #62509a; --failure-text: #ad3610;
@@ -13,6 +14,7 @@ export const css = `
 @media (prefers-color-scheme: dark) {
   :root {
     --page: #14171a; --raised: #1c2024; --text: #e4e7ea; --muted: #9aa3ad; --rule: #2b3036; --rule-strong: #444c55;
+    --shadow: rgb(0 0 0 / .75);
     --accent: #79b4f2;
     --success: #2f9479; --limit: #f0c667; --stopped: #a394dd; --failure: #ff8a66;
     --success-text: #5cc7aa; --limit-text: #e3b04b; --stopped-text: #b8a8e6; --failure-text: #f2916c;
@@ -54,7 +56,16 @@ p { margin: 0; }
 .outcome { white-space: nowrap; }
 .outcome .mark { display: inline-block; width: 1.25em; color: var(--ink); font-weight: 600; }
 
-.scroll { overflow-x: auto; }
+/* Shadows at the edges show that there is more to the sides: two covers move with the content, two shadows stay. */
+.scroll {
+  --cover: var(--page); overflow-x: auto; overscroll-behavior-x: contain;
+  background:
+    linear-gradient(to right, var(--cover) 40%, transparent) left / 3rem 100% no-repeat local,
+    linear-gradient(to left, var(--cover) 40%, transparent) right / 3rem 100% no-repeat local,
+    linear-gradient(to right, var(--shadow), transparent) left / 1rem 100% no-repeat scroll,
+    linear-gradient(to left, var(--shadow), transparent) right / 1rem 100% no-repeat scroll,
+    var(--cover);
+}
 table { border-collapse: collapse; width: 100%; }
 th, td { padding: .4375rem .75rem; text-align: left; vertical-align: baseline; }
 th:first-child, td:first-child { padding-left: 0; }
@@ -100,13 +111,13 @@ th[aria-sort="ascending"] button::after { content: " ↑"; }
 .controls button { cursor: pointer; padding-inline: .75rem; }
 .controls button:hover { background: var(--raised); }
 .controls output { color: var(--muted); font-size: .8125rem; flex-basis: 100%; }
-.runs tbody tr:first-child > * { padding-bottom: 0; }
-.runs tbody tr:last-child > td { padding-top: .0625rem; padding-bottom: .5rem; border-bottom: 1px solid var(--rule); }
+.runs > tbody > tr:first-child > * { padding-bottom: 0; }
+.runs > tbody > tr:last-child > td { padding-top: .0625rem; padding-bottom: .5rem; border-bottom: 1px solid var(--rule); }
 .runs td.name { font-weight: 500; min-width: 9rem; max-width: 26rem; overflow-wrap: anywhere; }
 .runs .cell { display: none; color: var(--muted); font-weight: 400; font-size: .8125rem; }
-.runs tr > * { padding-inline: .5rem; }
-.runs tr > :first-child { padding-left: 0; }
-.runs tr > :last-child { padding-right: 0; }
+.runs > * > tr > * { padding-inline: .5rem; }
+.runs > * > tr > :first-child { padding-left: 0; }
+.runs > * > tr > :last-child { padding-right: 0; }
 .runs td.outcome-cell { white-space: nowrap; }
 .runs td.axis { color: var(--muted); min-width: 5rem; max-width: 16rem; overflow-wrap: anywhere; }
 
@@ -138,6 +149,33 @@ pre {
   font: .78125rem/1.5 var(--mono); tab-size: 2;
 }
 pre.scrolls { max-height: 26rem; overflow: auto; }
+.prose { max-width: 46rem; overflow-wrap: anywhere; }
+.prose > * { margin: 0 0 .625rem; }
+.prose > :last-child { margin-bottom: 0; }
+.prose .plain { white-space: pre-wrap; }
+.prose ul, .prose ol { padding-left: 1.5rem; }
+.prose li > p { margin: 0; }
+.prose blockquote { padding-left: .75rem; border-left: 3px solid var(--rule-strong); color: var(--muted); }
+.prose hr { border: 0; border-top: 1px solid var(--rule); }
+.prose code { font: .8125em/1.5 var(--mono); background: var(--raised); border-radius: 3px; padding: .0625rem .25rem; }
+.prose pre { max-height: 26rem; overflow: auto; }
+.prose pre code { font: inherit; background: none; padding: 0; }
+.prose table { width: auto; }
+.prose th, .prose td { border-bottom: 1px solid var(--rule); overflow-wrap: normal; min-width: 5rem; }
+.prose a { color: var(--accent); }
+pre.diff {
+  --cover: var(--raised); white-space: pre; overflow-wrap: normal;
+  background:
+    linear-gradient(to right, var(--cover) 40%, transparent) left / 3rem 100% no-repeat local,
+    linear-gradient(to left, var(--cover) 40%, transparent) right / 3rem 100% no-repeat local,
+    linear-gradient(to right, var(--shadow), transparent) left / 1rem 100% no-repeat scroll,
+    linear-gradient(to left, var(--shadow), transparent) right / 1rem 100% no-repeat scroll,
+    var(--cover);
+}
+.diff .file { color: var(--muted); font-weight: 600; }
+.diff .hunk { color: var(--accent); }
+.diff .added { color: var(--success-text); }
+.diff .removed { color: var(--failure-text); }
 .problem { color: var(--failure-text); }
 .events { list-style: none; margin: 0; padding: 0 0 0 1rem; border-left: 2px solid var(--rule); }
 .events > li { margin: .5rem 0; }
@@ -161,7 +199,7 @@ pre.scrolls { max-height: 26rem; overflow: auto; }
   .runs .minor { display: none; }
   .runs .cell { display: block; }
   .runs td.name { min-width: 5rem; }
-  .runs .outcome-cell .word, .runs th:first-child { font-size: 0; }
+  .runs .outcome-cell .word, .runs > thead th:first-child { font-size: 0; }
 }
 @page { margin: 14mm; }
 @media print {
@@ -180,8 +218,8 @@ pre.scrolls { max-height: 26rem; overflow: auto; }
   .chart { font-size: 9px; }
   .controls, .run:not([open]) > summary::before { display: none; }
   .chart, .outcomes { -webkit-print-color-adjust: exact; print-color-adjust: exact; }
-  .charts > div, .figures, .cells tr, .runs tbody tr:first-child { break-inside: avoid; }
-  .runs tbody tr:first-child { break-after: avoid; }
+  .charts > div, .figures, .cells tr, .runs > tbody > tr:first-child { break-inside: avoid; }
+  .runs > tbody > tr:first-child { break-after: avoid; }
   h2, h3, .legend { break-after: avoid; }
   .scroll { overflow: visible; }
   pre.scrolls { max-height: none; }
@@ -189,4 +227,4 @@ pre.scrolls { max-height: 26rem; overflow: auto; }
 `
 
 /** \`sha256-…\` of {@link css}, for the page's content security policy. */
-export const hash = "sha256-lTU6X8aC4RaiDa9hbfBugz0EN/Ua9qsU2JyA1Mn+U54="
+export const hash = "sha256-6syuTUuqgLh5hrZlv+iir+Eng1CJiuZP78/1IK1VtyU="

@@ -6,15 +6,24 @@ import { plural } from "../display/plural.js"
 import type { Cut, Entry, Excerpt } from "./excerpt.js"
 import type { Html } from "./html.js"
 import { html } from "./html.js"
+import * as markdown from "./markdown.js"
 
 /** The text, with a note in place of a missing middle. */
 export const cut = ({ head, omitted, tail }: Cut): Html =>
   omitted === 0 ? html`${head}` : html`${head}<span class="cut">${plural(omitted, "character")} left out</span>${tail}`
 
+/** A text of an agent, as Markdown; both parts of a cut one by themselves. */
+export const prose = ({ head, omitted, tail }: Cut): Html =>
+  omitted === 0
+    ? markdown.render(head)
+    : html`${markdown.render(head)}<p><span class="cut">${plural(omitted, "character")} left out</span></p>${
+      markdown.render(tail)
+    }`
+
 const isEmpty = ({ head, omitted }: Cut): boolean => head === "" && omitted === 0
 
 // A parser drops the line break right after <pre>: this one, not one of the text.
-const block = (text: Cut): Html =>
+export const block = (text: Cut): Html =>
   html`<pre class="scrolls">
 ${cut(text)}</pre>`
 
@@ -34,10 +43,10 @@ const tool = (entry: Extract<Entry, { readonly _tag: "Tool" }>): Html => {
 const entry = (entry: Entry): Html => {
   switch (entry._tag) {
     case "Text":
-      return html`<li class="said">${cut(entry.text)}</li>`
+      return html`<li class="prose">${prose(entry.text)}</li>`
     case "Reasoning":
-      return html`<li><details class="fold"><summary class="muted">reasoning</summary><div class="said muted">${
-        cut(entry.text)
+      return html`<li><details class="fold"><summary class="muted">reasoning</summary><div class="prose muted">${
+        prose(entry.text)
       }</div></details></li>`
     case "Tool":
       return html`<li>${tool(entry)}</li>`

@@ -144,6 +144,51 @@ describe("a batch with the real OpenCode", () => {
       }])
     }))))
 
+  it.scopedLive("over one warm server: answers, values, a failure, a resume, and nothing left", () =>
+    Effect.gen(function*() {
+      const box = yield* sandbox
+      const schema = { type: "object", properties: { number: { type: "integer" } }, required: ["number"] }
+      const jobs = [
+        ...Array.from({ length: 6 }, (_, index) => ({ prompt: `task ${index + 1}`, name: `${index + 1}` })),
+        { prompt: "count", name: "counter", schema },
+        { prompt: "no quota", name: "poor" }
+      ]
+      fs.writeFileSync(path.join(box.work, "jobs.jsonl"), jobs.map((job) => JSON.stringify(job)).join("\n"))
+      const args = [
+        ...["batch", "jobs.jsonl", "--server", "--permission", "allow-all", "--binary", binary],
+        ...(yield* asking(box))
+      ]
+      const first = yield* run(box, ...args)
+      expect(first).toMatchObject({ code: 1, stderr: "" })
+      expect(first.stdout).toMatch(/8 runs.*7 succeeded.*1 failed/)
+      expect(first.stdout).toContain("quota: You exceeded")
+      const written = results(path.join(box.work, "jobs.results.jsonl"))
+      expect(written.map(({ name, outcome }) => [name, outcome]).sort()).toEqual(
+        jobs.map(({ name }) => [name, name === "poor" ? "OpenCodeSessionError" : "success"]).sort()
+      )
+      expect(written.find(({ name }) => name === "counter")?.value).toEqual({ number: 7 })
+      // all of them in one server: its directory is in no other place
+      const servers = new Set(
+        written.map(({ transcript }) =>
+          /"directory":"([^"]*)"/.exec(fs.readFileSync(path.join(box.work, transcript!), "utf8"))?.[1]
+        )
+      )
+      expect(servers.size).toBe(1)
+      expect(left(box)).toEqual(nothing)
+
+      const { respond } = yield* ModelProvider.ModelProvider
+      yield* respond(() => Reply.text("done"))
+      const again = yield* run(box, ...args, "--resume", "--retry-failed")
+      expect(again).toMatchObject({ code: 0, stderr: "" })
+      expect(again.stdout).toMatch(/8 runs.*8 succeeded/)
+      expect(left(box)).toEqual(nothing)
+    }).pipe(Effect.provide(provider((request) => {
+      const task = taskOf(request)
+      return task.includes("no quota")
+        ? Reply.quota("You exceeded your current quota")
+        : Reply.text(task.includes("count") ? "```json\n{\"number\": 7}\n```" : "done")
+    }))))
+
   it.scopedLive(
     "of 50 jobs, killed halfway, resumes to exactly 50 results and leaves nothing",
     () =>

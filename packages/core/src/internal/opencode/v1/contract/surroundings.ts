@@ -152,8 +152,7 @@ export const facts: ReadonlyArray<Fact> = [
     id: "title.elsewhere",
     says: "No other provider than that of the run is asked for a title.",
     expected: changedIn(1, 2, { before: true, since: false }),
-    observe: (recording) =>
-      isRun(recording) ? reading.stderrOf(recording).includes("opencode.ai") : undefined,
+    observe: (recording) => isRun(recording) ? reading.stderrOf(recording).includes("opencode.ai") : undefined,
     usedBy: ["internal/opencode/v1/unattended.ts"],
     otherwise: "The prompt of a run leaves for a free model of opencode.ai."
   },
