@@ -1,0 +1,25 @@
+import { assert, it } from "@effect/vitest"
+import { AgentRun, type AgentJob, Cluster, RunLedger } from "effect-opencode-cluster"
+import { OpenCodeTest, MockCommandExecutor, Events } from "effect-opencode-testing"
+import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
+import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as Stream from "effect/Stream"
+
+const cluster = Cluster.layerTest().pipe(Layer.provideMerge(OpenCodeTest.layer({
+  "Name a colour": "blue",
+  "Hang": OpenCodeTest.Reply.events([Events.stepStart(), MockCommandExecutor.never])
+})))
+
+it.live("a job is run once, and its result is given again", () =>
+  Effect.gen(function*() {
+    const job: AgentJob.AgentJob = { id: "colour/1", prompt: "Name a colour" }
+    const [one, two] = yield* Effect.all([AgentRun.execute(job), AgentRun.execute(job)], { concurrency: 2 })
+    const three = yield* AgentRun.execute(job)
+    assert.strictEqual(one.answer, "blue")
+    assert.deepStrictEqual([two.runId, three.runId], [one.runId, one.runId])
+    assert.strictEqual(one.runner, "test")
+    assert.lengthOf(yield* Effect.flatMap(OpenCodeTest.OpenCodeTest, ({ calls }) => calls), 1)
+  }).pipe(Effect.provide(cluster)))
