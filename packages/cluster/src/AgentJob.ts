@@ -119,7 +119,9 @@ export const AgentJob = Schema.Struct({
    * 1 to 200 characters without control characters, unique in the cluster. A job is run once, however often it is
    * submitted; the same id with other content is refused with {@link JobConflictError}.
    */
-  id: Schema.String.pipe(Schema.filter(jobs.isId, { message: () => "1 to 200 characters, without control characters" })),
+  id: Schema.String.pipe(
+    Schema.filter(jobs.isId, { message: () => "1 to 200 characters, without control characters" })
+  ),
   prompt: Schema.String,
   options: Schema.optional(Options),
   workspace: Schema.optional(Workspace),
@@ -232,9 +234,9 @@ export class JobLostError extends Schema.TaggedError<JobLostError>("effect-openc
     const what = this.reason === "runner-gone"
       ? `runner ${this.runner ?? "unknown"} died or left while its agent worked`
       : `unexpected failure on runner ${this.runner ?? "unknown"}: ${this.detail ?? "no detail"}`
-    return `Job "${this.id}" is lost after ${this.attempts} attempt${
-      this.attempts === 1 ? "" : "s"
-    }: ${what}.${sessionOf(this)} Look at what it left, then submit it under another id.`
+    return `Job "${this.id}" is lost after ${this.attempts} attempt${this.attempts === 1 ? "" : "s"}: ${what}.${
+      sessionOf(this)
+    } Look at what it left, then submit it under another id.`
   }
 }
 

@@ -151,14 +151,15 @@ const isPositiveInt = (value: number): boolean => Number.isSafeInteger(value) &&
 const isPort = (value: number): boolean => isPositiveInt(value) && value <= 65_535
 
 const isTime = (value: Duration.DurationInput | undefined, least: number): boolean =>
-  value === undefined || Duration.decodeUnknown(value).pipe((time) =>
-    time._tag === "Some" && Duration.toMillis(time.value) >= least
-  )
+  value === undefined ||
+  Duration.decodeUnknown(value).pipe((time) => time._tag === "Some" && Duration.toMillis(time.value) >= least)
 
 /** Every option of a runner that can be wrong. */
 const problemOf = (options: Partial<RunnerOptions>): ClusterConfigError | undefined => {
   const error = (path: string, reason: string) => new ClusterConfigError({ path, reason })
-  if (options.agents !== undefined && !isPositiveInt(options.agents)) return error("agents", "must be a positive integer")
+  if (options.agents !== undefined && !isPositiveInt(options.agents)) {
+    return error("agents", "must be a positive integer")
+  }
   if (options.host !== undefined && (options.host === "" || options.host.length > 200)) {
     return error("host", "must be a host name or address")
   }
@@ -188,7 +189,9 @@ const checked = <A, E, R>(
     return problem === undefined ? layer() : Layer.fail(problem)
   })
 
-const settingsOf = (options: ClientOptions & { readonly drain?: Duration.DurationInput | undefined }): engine.Settings => ({
+const settingsOf = (
+  options: ClientOptions & { readonly drain?: Duration.DurationInput | undefined }
+): engine.Settings => ({
   lockExpiration: Duration.decode(options.lockExpiration ?? engine.defaults.lockExpiration),
   drain: Duration.decode(options.drain ?? engine.defaults.drain)
 })
@@ -210,7 +213,8 @@ export const layerEmbedded = (
         options.filename,
         new ClusterConfigError({
           path: "filename",
-          reason: `${options.filename} cannot be opened, or another process works with it. SQLite is for one process: ` +
+          reason:
+            `${options.filename} cannot be opened, or another process works with it. SQLite is for one process: ` +
             "end the other one, or use PostgreSQL with `layerRunner` and `layerClient`."
         })
       ))
@@ -289,8 +293,11 @@ const NoPlatform = Layer.mergeAll(
  * @category layers
  */
 export const layerTest = (options?: TestOptions): Layer.Layer<Provided, ClusterConfigError, OpenCode.OpenCode> =>
-  checked(options ?? {}, () =>
-    AgentRun.layer({ ...options, name: options?.name ?? "test", dataDirectory: "/nowhere" }).pipe(
-      Layer.provideMerge(engine.memory(settingsOf({ drain: 0 }))),
-      Layer.provide(NoPlatform)
-    ))
+  checked(
+    options ?? {},
+    () =>
+      AgentRun.layer({ ...options, name: options?.name ?? "test", dataDirectory: "/nowhere" }).pipe(
+        Layer.provideMerge(engine.memory(settingsOf({ drain: 0 }))),
+        Layer.provide(NoPlatform)
+      )
+  )

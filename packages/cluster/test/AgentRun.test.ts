@@ -1,12 +1,8 @@
 import { assert, it } from "@effect/vitest"
-import { AgentRun, type AgentJob, Cluster, RunLedger } from "effect-opencode-cluster"
-import { OpenCodeTest, MockCommandExecutor, Events } from "effect-opencode-testing"
+import { type AgentJob, AgentRun, Cluster } from "effect-opencode-cluster"
+import { Events, MockCommandExecutor, OpenCodeTest } from "effect-opencode-testing"
 import * as Effect from "effect/Effect"
-import * as Either from "effect/Either"
-import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
-import * as Option from "effect/Option"
-import * as Stream from "effect/Stream"
 
 const cluster = Cluster.layerTest().pipe(Layer.provideMerge(OpenCodeTest.layer({
   "Name a colour": "blue",

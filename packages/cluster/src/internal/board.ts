@@ -1,5 +1,5 @@
-import type * as Sharding from "@effect/cluster/Sharding"
 import type * as ShardId from "@effect/cluster/ShardId"
+import type * as Sharding from "@effect/cluster/Sharding"
 import * as Effect from "effect/Effect"
 import * as Schedule from "effect/Schedule"
 import type * as Scope from "effect/Scope"

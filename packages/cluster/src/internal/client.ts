@@ -56,7 +56,9 @@ export const makeWith = (waiters: waiting.Waiters, runner: Effect.Effect<Health[
 
     const outcomeOf = (id: string) =>
       Effect.flatMap(find(id), ({ outcome }) =>
-        outcome === undefined ? Effect.succeed(Option.none()) : Effect.succeed(Option.some(outcomes.decode(id, outcome))))
+        outcome === undefined
+          ? Effect.succeed(Option.none())
+          : Effect.succeed(Option.some(outcomes.decode(id, outcome))))
 
     const result: Service["result"] = (id) =>
       Effect.flatMap(
@@ -124,16 +126,21 @@ export const makeWith = (waiters: waiting.Waiters, runner: Effect.Effect<Health[
     const events: Service["events"] = (id) =>
       Stream.unwrap(Effect.gen(function*() {
         const ended = yield* endedOf(id)
-        if (Option.isSome(ended)) return Stream.succeed(ended.value)
+        if (Option.isSome(ended)) {
+          return Stream.succeed(ended.value)
+        }
         const position = yield* Ref.make<Position | undefined>(undefined)
 
-        const connection = Stream.unwrap(Effect.map(Ref.get(position), (after) => client(id).events({ after }))).pipe(
-          Stream.tap((sent) => sent.position === undefined ? Effect.void : Ref.set(position, sent.position)),
-          Stream.map(({ event }) => event),
-          Stream.catchAllCause((cause) =>
-            Stream.execute(Effect.logDebug(`The events of job "${id}" broke off`, cause))
+        const connection = Stream.unwrap(Effect.map(Ref.get(position), (after) =>
+          client(id).events({ after }))).pipe(
+            Stream.tap((sent) =>
+              sent.position === undefined ? Effect.void : Ref.set(position, sent.position)
+            ),
+            Stream.map(({ event }) => event),
+            Stream.catchAllCause((cause) =>
+              Stream.execute(Effect.logDebug(`The events of job "${id}" broke off`, cause))
+            )
           )
-        )
 
         const pause = Stream.execute(Effect.sleep("500 millis"))
 
@@ -181,4 +188,3 @@ export const make = Effect.gen(function*() {
   const ledger = yield* RunLedger.RunLedger
   return yield* makeWith(yield* waiting.make(ledger), Effect.succeed(undefined))
 })
-

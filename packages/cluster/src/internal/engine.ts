@@ -11,8 +11,8 @@ import * as SqlMessageStorage from "@effect/cluster/SqlMessageStorage"
 import * as SqlRunnerStorage from "@effect/cluster/SqlRunnerStorage"
 import * as NodeClusterSocket from "@effect/platform-node/NodeClusterSocket"
 import * as RpcSerialization from "@effect/rpc/RpcSerialization"
-import * as SqlClient from "@effect/sql/SqlClient"
 import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
+import * as SqlClient from "@effect/sql/SqlClient"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -65,11 +65,12 @@ const ledger = Layer.effect(
 
 /** Makes tables while no other program does. */
 const underLock = <A, E, R>(layer: Layer.Layer<A, E, R>) =>
-  Layer.scopedContext(Effect.flatMap(Effect.scope, (scope) => migrations.underLock(Layer.buildWithScope(layer, scope)))).pipe(
-    Layer.mapError((cause) =>
-      cause instanceof RunLedger.LedgerError ? cause : new RunLedger.LedgerError({ operation: "migrate", cause })
+  Layer.scopedContext(Effect.flatMap(Effect.scope, (scope) => migrations.underLock(Layer.buildWithScope(layer, scope))))
+    .pipe(
+      Layer.mapError((cause) =>
+        cause instanceof RunLedger.LedgerError ? cause : new RunLedger.LedgerError({ operation: "migrate", cause })
+      )
     )
-  )
 
 const sql = underLock(Layer.mergeAll(ledger, SqlMessageStorage.layer, SqlRunnerStorage.layer))
 

@@ -106,4 +106,3 @@ export const decode = <A, I>(
 /** Version 0, which was never published, has the same fields. The steps from one version to the next stand here. */
 const upgrade = (value: unknown): unknown =>
   isObject(value) && value["version"] === 0 ? { ...value, version: currentVersion } : value
-

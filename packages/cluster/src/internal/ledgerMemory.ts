@@ -124,8 +124,7 @@ export const make: Effect.Effect<Service> = Effect.sync(() => {
         })
       ),
 
-    settledOf: (ids) =>
-      Effect.sync(() => ids.filter((id) => (jobs.get(id)?.state ?? "settled") === "settled")),
+    settledOf: (ids) => Effect.sync(() => ids.filter((id) => (jobs.get(id)?.state ?? "settled") === "settled")),
 
     unseen: (since) =>
       atTime((now) =>

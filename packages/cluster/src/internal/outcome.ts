@@ -1,11 +1,10 @@
+import type * as Redaction from "effect-opencode/Redaction"
 import type { RunResult } from "effect-opencode/RunResult"
-import * as Redaction from "effect-opencode/Redaction"
 import * as Cause from "effect/Cause"
 import * as Either from "effect/Either"
 import * as Schema from "effect/Schema"
 import * as AgentJob from "../AgentJob.js"
 import type { Status } from "../RunLedger.js"
-import { unchecked } from "./unchecked.js"
 
 /** 1 MiB: a result is read by everybody who asks for it. */
 const maxText = 1_048_576
@@ -18,7 +17,7 @@ export const resultOf = (
   of: { readonly id: string; readonly runner: string; readonly attempt: number; readonly resumed: boolean },
   redactor: Redaction.Redactor
 ): AgentJob.JobResult =>
-  unchecked(AgentJob.JobResult, {
+  new AgentJob.JobResult({
     id: of.id,
     runId: run.runId,
     runner: of.runner,

@@ -139,8 +139,11 @@ export const make = (context: Context) =>
     /** Stores the verdict, and tells everybody who waits. A verdict that comes too late changes nothing. */
     const settle = (number: number | undefined, outcome: AgentJob.Outcome) =>
       Effect.gen(function*() {
-        const stored = outcomes.encode(outcome, redactor, (detail) =>
-          new AgentJob.JobLostError({ id, reason: "defect", runner: name, attempts: number ?? 0, detail }))
+        const stored = outcomes.encode(
+          outcome,
+          redactor,
+          (detail) => new AgentJob.JobLostError({ id, reason: "defect", runner: name, attempts: number ?? 0, detail })
+        )
         if (yield* steady.forever(ledger.settle({ id, number, ...stored }))) {
           yield* metrics.settled(stored.status)
           feed.publish({ _tag: "Ended", status: stored.status })
@@ -233,11 +236,14 @@ export const make = (context: Context) =>
             )
         }
         if (from === undefined) {
-          return yield* context.openCode.run(job.prompt, {
-            ...turn,
-            ...(cwd === undefined ? {} : { cwd }),
-            ...(keeps ? { isolation: { directory } } : {})
-          } satisfies RunOptions)
+          return yield* context.openCode.run(
+            job.prompt,
+            {
+              ...turn,
+              ...(cwd === undefined ? {} : { cwd }),
+              ...(keeps ? { isolation: { directory } } : {})
+            } satisfies RunOptions
+          )
         }
         const { cwd: _cwd, sessionId: _session, continueSession: _last, fork: _fork, ...rest } = turn
         return yield* Effect.scoped(Effect.flatMap(
@@ -270,21 +276,28 @@ export const make = (context: Context) =>
       }))
 
     const removeData = (job: AgentJob.AgentJob) =>
-      job.afterCrash !== "resume" ? Effect.void : Effect.ignoreLogged(Effect.flatMap(directoryName(id), (directory) =>
-        WorkingTree.remove(path.join(context.dataDirectory, directory))))
+      job.afterCrash !== "resume" ?
+        Effect.void :
+        Effect.ignoreLogged(Effect.flatMap(directoryName(id), (directory) =>
+          WorkingTree.remove(path.join(context.dataDirectory, directory))))
 
     const start = (job: AgentJob.AgentJob, number: number, from: policy.Resumable | undefined) =>
       Effect.gen(function*() {
         const runId = yield* freshId
-        if (!(yield* steady.forever(ledger.begin({ id, number, runId, runner: name })))) return
+        if (!(yield* steady.forever(ledger.begin({ id, number, runId, runner: name })))) {
+          return
+        }
         feed.publish({ _tag: "Started", attempt: number, runner: name, runId, resumed: from !== undefined })
         yield* metrics.started(number)
         const exit = yield* Effect.raceFirst(
           Effect.exit(work({ job, number, runId, from })),
-          Effect.map(Deferred.await(cancelled), (reason) => Exit.fail(wasCancelled(reason, { runId })))
+          Effect.map(Deferred.await(cancelled), (reason) =>
+            Exit.fail(wasCancelled(reason, { runId })))
         ).pipe(
           // The agent is gone by now. The takeover reads this, and works without it.
-          Effect.onInterrupt(() => steady.within(ledger.interrupted({ id, number }), 2000))
+          Effect.onInterrupt(() =>
+            steady.within(ledger.interrupted({ id, number }), 2000)
+          )
         )
         if (Exit.isSuccess(exit)) {
           yield* settle(number, Either.right(exit.value))
@@ -318,7 +331,10 @@ export const make = (context: Context) =>
         const cut = attempts.filter(policy.isCut)
         for (const { runId } of cut) {
           if (yield* withLeftovers(runId)) continue
-          return yield* settle(undefined, Either.left(lost(attempts, cut.at(-1)!, `the agent of run ${runId} does not end`)))
+          return yield* settle(
+            undefined,
+            Either.left(lost(attempts, cut.at(-1)!, `the agent of run ${runId} does not end`))
+          )
         }
         switch (next._tag) {
           case "Cancel":
@@ -345,8 +361,7 @@ export const make = (context: Context) =>
         return Effect.acquireUseRelease(
           Effect.succeed(mine),
           ({ wait }) =>
-            Effect.flatMap(wait, (outcome) =>
-              outcome === "granted" || cancel !== undefined ? carryOn(job) : handOver),
+            Effect.flatMap(wait, (outcome) => outcome === "granted" || cancel !== undefined ? carryOn(job) : handOver),
           ({ release }) => Effect.sync(release)
         )
       })

@@ -49,7 +49,11 @@ const watchdog = (options: {
         Effect.gen(function*() {
           yield* Effect.logWarning(`No runner has job "${id}" in hand: it is sent again`)
           // Two watchdogs in the same minute send one message.
-          const minute = Math.floor((yield* Effect.clockWith((clock) => clock.currentTimeMillis)) / 60_000)
+          const minute = Math.floor(
+            (yield* Effect.clockWith((clock) =>
+              clock.currentTimeMillis
+            )) / 60_000
+          )
           yield* client(id).run({ delivery: `watchdog/${minute}` }, { discard: true })
           yield* metrics.revived
         }), { discard: true }))

@@ -83,9 +83,14 @@ export const make = (
           const tree = path.join(directory, "trees", branch.replaceAll("/", "_"))
 
           const prepare = Effect.gen(function*() {
-            yield* Effect.orDie(fileSystem.makeDirectory(path.join(directory, "mirrors"), { recursive: true, mode: 0o700 }))
-            yield* Effect.orDie(fileSystem.makeDirectory(path.join(directory, "trees"), { recursive: true, mode: 0o700 }))
-            const isThere = yield* Effect.orElseSucceed(fileSystem.exists(path.join(mirror, "HEAD")), () => false)
+            yield* Effect.orDie(
+              fileSystem.makeDirectory(path.join(directory, "mirrors"), { recursive: true, mode: 0o700 })
+            )
+            yield* Effect.orDie(
+              fileSystem.makeDirectory(path.join(directory, "trees"), { recursive: true, mode: 0o700 })
+            )
+            const isThere = yield* Effect.orElseSucceed(fileSystem.exists(path.join(mirror, "HEAD")), () =>
+              false)
             if (!isThere) {
               // The branches of attempts are this machine's: a mirroring refspec would remove them.
               yield* expect("unreachable", ["init", "--quiet", "--bare", mirror])
