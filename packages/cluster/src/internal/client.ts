@@ -8,7 +8,7 @@ import type { Health, JobState, Service } from "../AgentRun.js"
 import type { LiveEvent } from "../LiveEvent.js"
 import * as RunLedger from "../RunLedger.js"
 import { firstDelivery, JobEntity } from "./entity.js"
-import type { Position } from "./feed.js"
+import * as feeds from "./feed.js"
 import * as jobs from "./jobs.js"
 import * as outcomes from "./outcome.js"
 import * as steady from "./steady.js"
@@ -129,18 +129,22 @@ export const makeWith = (waiters: waiting.Waiters, runner: Effect.Effect<Health[
         if (Option.isSome(ended)) {
           return Stream.succeed(ended.value)
         }
-        const position = yield* Ref.make<Position | undefined>(undefined)
+        const seen = yield* Ref.make(feeds.unseen)
 
-        const connection = Stream.unwrap(Effect.map(Ref.get(position), (after) =>
-          client(id).events({ after }))).pipe(
-            Stream.tap((sent) =>
-              sent.position === undefined ? Effect.void : Ref.set(position, sent.position)
-            ),
-            Stream.map(({ event }) => event),
-            Stream.catchAllCause((cause) =>
-              Stream.execute(Effect.logDebug(`The events of job "${id}" broke off`, cause))
-            )
+        const connection = Stream.unwrap(
+          Effect.map(Ref.get(seen), ({ position }) =>
+            client(id).events({ after: position }))
+        ).pipe(
+          Stream.mapConcatEffect((sent) =>
+            Ref.modify(seen, (before) => {
+              const [after, how] = feeds.follow(before, sent)
+              return [how === "skip" ? [] : how === "pass" ? [sent.event] : [gap, sent.event], after]
+            })
+          ),
+          Stream.catchAllCause((cause) =>
+            Stream.execute(Effect.logDebug(`The events of job "${id}" broke off`, cause))
           )
+        )
 
         const pause = Stream.execute(Effect.sleep("500 millis"))
 
@@ -181,6 +185,8 @@ export const makeWith = (waiters: waiting.Waiters, runner: Effect.Effect<Health[
       health: Effect.all({ runner, cluster: ledger.counts })
     } satisfies Service as Service
   })
+
+const gap: LiveEvent = { _tag: "Gap" }
 
 const lostEnd: LiveEvent = { _tag: "Ended", status: "lost" }
 

@@ -91,3 +91,33 @@ export const make = <A>(epoch: string, capacity: number): Feed<A> => {
     read
   }
 }
+
+/** What a reader has seen last. */
+export interface Seen {
+  readonly position: Position | undefined
+  /** True directly after a gap that it was told of. */
+  readonly isGap: boolean
+}
+
+export const unseen: Seen = { position: undefined, isGap: false }
+
+/**
+ * What a reader makes of an item. The engine sends a broken request again as it was, to whoever owns the job by then: the
+ * same items can come twice, and those of another feed without a word about it.
+ */
+export const follow = <A>(
+  seen: Seen,
+  sent: { readonly position?: Position | undefined; readonly event: A }
+): readonly [Seen, "skip" | "pass" | "gap-before"] => {
+  const { position } = sent
+  if (position === undefined) return [{ ...seen, isGap: true }, seen.isGap ? "skip" : "pass"]
+  const last = seen.position
+  const next = { position, isGap: false }
+  if (last === undefined) return [next, "pass"]
+  if (last.epoch === position.epoch) {
+    return position.sequence <= last.sequence
+      ? [seen, "skip"]
+      : [next, position.sequence === last.sequence + 1 || seen.isGap ? "pass" : "gap-before"]
+  }
+  return [next, seen.isGap ? "pass" : "gap-before"]
+}
