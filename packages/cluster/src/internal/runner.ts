@@ -372,8 +372,8 @@ export const make = (context: Context) =>
         yield* Effect.logWarning(
           `Job "${id}" has version ${version}, this runner reads up to ${jobs.currentVersion}: it waits for another runner`
         )
-        while (!isLeaving) yield* Effect.sleep("500 millis")
-        yield* handOver
+        while (!isLeaving && cancel === undefined) yield* Effect.sleep("500 millis")
+        yield* cancel === undefined ? handOver : settle(undefined, Either.left(wasCancelled(cancel, undefined)))
       })
 
     const handle = Effect.gen(function*() {

@@ -1,6 +1,7 @@
 /**
  * A stand-in for the binary: a shell script that costs next to nothing, keeps a log of its starts and ends, and does what
- * its prompt says: `sleep=3` works for three seconds, `kill-runner` kills the program that started it.
+ * its prompt says: `sleep=3` works for three seconds (default: the variable AGENT_SLEEP), `kill-runner` kills the program
+ * that started it.
  */
 import { Events } from "effect-opencode-testing"
 import * as fs from "node:fs"
@@ -37,7 +38,7 @@ note start
 printf '%s\\n' ${quoted(Events.stepStart())}
 case "$prompt" in *kill-runner*) kill -9 "$PPID"; sleep 60;; esac
 work=$(printf %s "$prompt" | sed -n 's/.*sleep=\\([0-9.]*\\).*/\\1/p' | head -n 1)
-[ -z "$work" ] || sleep "$work"
+[ -z "\${work:-$AGENT_SLEEP}" ] || sleep "\${work:-$AGENT_SLEEP}"
 case "$prompt" in *show-secret*) secret="$DEPLOY_TOKEN";; *) secret=done;; esac
 printf '%s\\n' ${quoted(Events.text("SECRET"))} | sed "s/SECRET/$secret/"
 printf '%s\\n' ${quoted(Events.finish())}
