@@ -98,7 +98,9 @@ export interface RunnerOptions extends Omit<AgentRun.RunnerOptions, "name"> {
   /** The name or address by which the other programs of the cluster reach this one. */
   readonly host: string
   readonly port: number
-  /** Default: `host` and port. Whoever reaches it can cancel jobs and read their events: keep it in a private network. */
+  /**
+   * Default: `host`. Every program that reaches it can cancel jobs and read their events: keep it in a private network.
+   */
   readonly listenHost?: string | undefined
   /** Default: `port`. */
   readonly listenPort?: number | undefined

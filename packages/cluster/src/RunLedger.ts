@@ -42,7 +42,7 @@ export class LedgerError extends Schema.TaggedError<LedgerError>("effect-opencod
 export type Status = "succeeded" | "failed" | "lost" | "cancelled"
 
 /**
- * A job as it stands in the ledger.
+ * A job in the ledger.
  *
  * @since 0.1.0
  * @category models

@@ -48,6 +48,13 @@ export * as AgentRun from "./AgentRun.js"
 export * as Cluster from "./Cluster.js"
 
 /**
+ * Limits that all runners of a cluster share, in its database.
+ *
+ * @since 0.1.0
+ */
+export * as FleetLimits from "./FleetLimits.js"
+
+/**
  * What is seen of a job while it runs, on whichever runner.
  *
  * @since 0.1.0

@@ -96,7 +96,7 @@ describe("jobs", () => {
   it.live("are cancelled while they run and while they wait, not afterwards, and never by their caller's end", () =>
     Effect.gen(function*() {
       const caller = yield* Effect.fork(AgentRun.execute({ id: "running", prompt: "Hang" }))
-      yield* until(isRunning("running"))
+      yield* until(Effect.map(prompts, (all) => all.length === 1))
       yield* AgentRun.submit({ id: "waiting", prompt: "Name a colour" })
       yield* Fiber.interrupt(caller)
       yield* until(Effect.map(AgentRun.health, ({ runner }) => runner?.waiting === 1))

@@ -95,15 +95,15 @@ export const make = <A>(epoch: string, capacity: number): Feed<A> => {
 /** What a reader has seen last. */
 export interface Seen {
   readonly position: Position | undefined
-  /** True directly after a gap that it was told of. */
+  /** True directly after a gap that was reported to it. */
   readonly isGap: boolean
 }
 
 export const unseen: Seen = { position: undefined, isGap: false }
 
 /**
- * What a reader makes of an item. The engine sends a broken request again as it was, to whoever owns the job by then: the
- * same items can come twice, and those of another feed without a word about it.
+ * What a reader makes of an item. The engine sends a broken request again as it was, to the runner that owns the job by
+ * then: the same items can come twice, and those of another feed without a word about it.
  */
 export const follow = <A>(
   seen: Seen,

@@ -28,7 +28,7 @@ export const canonical = (value: unknown): string =>
       ? Object.fromEntries(Object.keys(inner).sort().map((key) => [key, inner[key]]))
       : inner)
 
-/** The names of the fields in which two stored jobs differ; the version is none of them. */
+/** The names of the fields in which two stored jobs differ; the version is not one of them. */
 export const differences = (one: string, other: string): ReadonlyArray<string> => {
   const [a, b] = [JSON.parse(one), JSON.parse(other)] as [Record<string, unknown>, Record<string, unknown>]
   return [...new Set([...Object.keys(a), ...Object.keys(b)])]
