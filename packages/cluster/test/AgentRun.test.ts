@@ -18,6 +18,7 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
 import * as jobs from "../src/internal/jobs.js"
 
 const agents = OpenCodeTest.layer({
@@ -190,6 +191,27 @@ describe("jobs", () => {
       assert.match(error.message, /secrets.*DEPLOY_TOKEN/)
       assert.lengthOf(yield* prompts, 0)
     }).pipe(Effect.provide(cluster)))
+
+  it.live("have their attempt in the trace of their caller", () =>
+    Effect.gen(function*() {
+      const spans: Array<Tracer.Span> = []
+      const tracer = Effect.map(Effect.tracer, (tracer) =>
+        Tracer.make({
+          context: (execute, fiber) => tracer.context(execute, fiber),
+          span: (...args) => {
+            const span = tracer.span(...args)
+            spans.push(span)
+            return span
+          }
+        }))
+      yield* AgentRun.execute(colour).pipe(
+        Effect.provide(cluster),
+        Effect.provide(Layer.unwrapEffect(Effect.map(tracer, Layer.setTracer)))
+      )
+      const find = (name: string) => spans.find((span) => span.name === name)
+      assert.strictEqual(find("AgentRun.attempt")?.traceId, find("AgentRun.execute")?.traceId)
+      assert.isDefined(find("AgentRun.attempt"))
+    }))
 
   it.live("are activities of workflows, which run them once", () =>
     Effect.gen(function*() {

@@ -47,11 +47,16 @@ export const makeWith = (waiters: waiting.Waiters, runner: Effect.Effect<Health[
         return { isNew, known }
       })
 
-    // The same delivery is stored once, however often it is sent.
+    // The same delivery is stored once, however often it is sent. Its runner may be gone and not be replaced yet: nobody
+    // has to wait for that, the engine and the watchdog find what is stored.
     const send = (id: string) =>
       client(id).run({ delivery: firstDelivery }, { discard: true }).pipe(
         Effect.retry(Schedule.intersect(Schedule.exponential("200 millis"), Schedule.recurs(5))),
-        Effect.catchAllCause((cause) => Effect.logWarning(`Job "${id}" is stored, but not sent yet`, cause))
+        Effect.disconnect,
+        Effect.timeout(patience),
+        Effect.catchAllCause((cause) =>
+          Effect.logDebug(`Job "${id}" is stored, but its runner does not know yet`, cause)
+        )
       )
 
     const outcomeOf = (id: string) =>
@@ -120,8 +125,11 @@ export const makeWith = (waiters: waiting.Waiters, runner: Effect.Effect<Health[
       })
 
     const endedOf = (id: string) =>
-      Effect.map(find(id), ({ outcome, status }): Option.Option<LiveEvent> =>
-        outcome === undefined ? Option.none() : Option.some({ _tag: "Ended", status: status ?? "lost" }))
+      Effect.map(
+        find(id),
+        ({ outcome, status }): Option.Option<LiveEvent> =>
+          outcome === undefined ? Option.none() : Option.some({ _tag: "Ended", status: status ?? "lost" })
+      )
 
     const events: Service["events"] = (id) =>
       Stream.unwrap(Effect.gen(function*() {
@@ -132,8 +140,7 @@ export const makeWith = (waiters: waiting.Waiters, runner: Effect.Effect<Health[
         const seen = yield* Ref.make(feeds.unseen)
 
         const connection = Stream.unwrap(
-          Effect.map(Ref.get(seen), ({ position }) =>
-            client(id).events({ after: position }))
+          Effect.map(Ref.get(seen), ({ position }) => client(id).events({ after: position }))
         ).pipe(
           Stream.mapConcatEffect((sent) =>
             Ref.modify(seen, (before) => {
@@ -141,9 +148,7 @@ export const makeWith = (waiters: waiting.Waiters, runner: Effect.Effect<Health[
               return [how === "skip" ? [] : how === "pass" ? [sent.event] : [gap, sent.event], after]
             })
           ),
-          Stream.catchAllCause((cause) =>
-            Stream.execute(Effect.logDebug(`The events of job "${id}" broke off`, cause))
-          )
+          Stream.catchAllCause((cause) => Stream.execute(Effect.logDebug(`The events of job "${id}" broke off`, cause)))
         )
 
         const pause = Stream.execute(Effect.sleep("500 millis"))

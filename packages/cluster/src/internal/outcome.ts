@@ -42,23 +42,26 @@ export const statusOf: (outcome: AgentJob.Outcome) => Status = Either.match({
   onRight: () => "succeeded" as const
 })
 
-const Json = Schema.parseJson(AgentJob.Outcome)
+const encodeOutcome = Schema.encodeEither(AgentJob.Outcome)
 
-const encodeJson = Schema.encodeEither(Json)
-
-/** The stored form, in which known secrets are masked. */
+/** The stored form, in which known secrets are masked and long texts are cut: an error has all that its agent said. */
 export const encode = (
   outcome: AgentJob.Outcome,
   redactor: Redaction.Redactor,
   instead: (detail: string) => AgentJob.JobLostError
 ): { readonly status: Status; readonly outcome: string } =>
-  Either.match(Either.try(() => Either.map(encodeJson(outcome), redactor.known)), {
-    onLeft: (cause) => fallback(instead(`the outcome cannot be stored: ${String(cause)}`)),
-    onRight: Either.match({
+  Either.match(
+    Either.flatMap(
+      Either.try(() => encodeOutcome(outcome)),
+      Either.map((value) =>
+        JSON.stringify(value, (_, inner: unknown) => typeof inner === "string" ? redactor.known(cut(inner)) : inner)
+      )
+    ),
+    {
       onLeft: () => fallback(instead("the outcome cannot be stored")),
       onRight: (json) => ({ status: statusOf(outcome), outcome: json })
-    })
-  })
+    }
+  )
 
 const fallback = (error: AgentJob.JobLostError): { readonly status: Status; readonly outcome: string } => ({
   status: "lost",
@@ -67,7 +70,7 @@ const fallback = (error: AgentJob.JobLostError): { readonly status: Status; read
 
 /** Reads a stored outcome; one that this version cannot read is a lost one. */
 export const decode = (id: string, json: string): AgentJob.Outcome =>
-  Either.match(Schema.decodeEither(Json)(json), {
+  Either.match(Schema.decodeEither(Schema.parseJson(AgentJob.Outcome))(json), {
     onRight: (outcome) => outcome,
     onLeft: () =>
       Either.left(

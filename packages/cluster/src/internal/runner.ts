@@ -15,6 +15,7 @@ import type { RunResult } from "effect-opencode/RunResult"
 import * as WorkingTree from "effect-opencode/WorkingTree"
 import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
+import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -22,6 +23,7 @@ import * as Exit from "effect/Exit"
 import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
+import * as Tracer from "effect/Tracer"
 import * as AgentJob from "../AgentJob.js"
 import type { LiveEvent } from "../LiveEvent.js"
 import type { Attempt, Service as Ledger } from "../RunLedger.js"
@@ -40,7 +42,7 @@ import * as steady from "./steady.js"
 import type { Waiters } from "./waiters.js"
 
 /** What a runner works with. */
-export interface Context {
+export interface Means {
   /** Its name in results and errors. */
   readonly name: string
   readonly openCode: OpenCode.Service
@@ -96,17 +98,20 @@ interface Start {
   readonly from: policy.Resumable | undefined
 }
 
+type Requirements = CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path | Sharding.Sharding
+
 /** The handlers of one job on this runner. */
-export const make = (context: Context) =>
+export const make = (context: Means) =>
   Effect.gen(function*() {
     const address = yield* Entity.CurrentAddress
     const id: string = address.entityId
     const client = (yield* JobEntity.client)(id)
     const fileSystem = yield* FileSystem.FileSystem
     const path = yield* Path.Path
-    const services = yield* Effect.context<
-      CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path | Sharding.Sharding
-    >()
+    // The span is the caller's, not that of whatever has made this entity.
+    const services = Context.omit(Tracer.ParentSpan)(
+      (yield* Effect.context<Requirements>()) as Context.Context<Requirements | Tracer.ParentSpan>
+    )
     const { ledger, name, slots } = context
     const redactor = Redaction.make(Object.values(context.secrets).map(Redacted.value))
 
