@@ -259,6 +259,11 @@ export default defineConfig(
     rules: { "no-restricted-imports": ["error", { paths: shipped.paths, patterns: shipped.patternsOfPrograms }] }
   },
   {
+    // The engine of a cluster runs on Node's sockets.
+    files: ["packages/cluster/src/internal/engine.ts"],
+    rules: { "no-restricted-imports": ["error", { paths: shipped.paths, patterns: shipped.patternsOfPrograms }] }
+  },
+  {
     // Node's own reader of variables, a pure function.
     files: ["packages/cli/src/host/dotenv.ts"],
     rules: { "no-restricted-imports": ["error", { paths: shipped.paths, patterns: shipped.patternsOfEdges }] }

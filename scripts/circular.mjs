@@ -7,6 +7,8 @@ import * as path from "node:path"
 import { files, finish, packages, relative, root } from "./lib/repository.mjs"
 
 const pairs = [
+  ["AgentRun", "internal/client"],
+  ["AgentRun", "internal/runnerLayer"],
   ["Isolation", "internal/launch/directories"],
   ["MockCommandExecutor", "internal/mockProcess/content"],
   ["MockCommandExecutor", "internal/mockProcess/errors"],
@@ -25,8 +27,11 @@ const pairs = [
   ["RunConfig", "internal/opencode/configContent"],
   ["RunEvent", "internal/opencode/decode"],
   ["RunEvent", "internal/opencode/providerErrors"],
+  ["RunLedger", "internal/ledgerMemory"],
+  ["RunLedger", "internal/ledgerSql"],
   ["RunOptions", "internal/opencode/check"],
-  ["RunResult", "internal/opencode/fileChanges"]
+  ["RunResult", "internal/opencode/fileChanges"],
+  ["Workspace", "internal/workspaces"]
 ]
 
 const circlesOf = async (src, skipTypeImports) => {

@@ -1,0 +1,158 @@
+import type * as MessageStorage from "@effect/cluster/MessageStorage"
+import * as Messages from "@effect/cluster/MessageStorage"
+import * as RunnerAddress from "@effect/cluster/RunnerAddress"
+import * as RunnerHealth from "@effect/cluster/RunnerHealth"
+import * as Runners from "@effect/cluster/Runners"
+import * as RunnerStorage from "@effect/cluster/RunnerStorage"
+import * as Sharding from "@effect/cluster/Sharding"
+import * as ShardingConfig from "@effect/cluster/ShardingConfig"
+import * as SocketRunner from "@effect/cluster/SocketRunner"
+import * as SqlMessageStorage from "@effect/cluster/SqlMessageStorage"
+import * as SqlRunnerStorage from "@effect/cluster/SqlRunnerStorage"
+import * as NodeClusterSocket from "@effect/platform-node/NodeClusterSocket"
+import * as RpcSerialization from "@effect/rpc/RpcSerialization"
+import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
+import * as SqlClient from "@effect/sql/SqlClient"
+import * as Context from "effect/Context"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Option from "effect/Option"
+import * as RunLedger from "../RunLedger.js"
+import * as ledgerSql from "./ledgerSql.js"
+import * as migrations from "./migrations.js"
+
+/** What a runner's part of the settings depends on. */
+export interface Settings {
+  readonly lockExpiration: Duration.Duration
+  readonly drain: Duration.Duration
+}
+
+export const defaults = {
+  /** A stall of the database of a third of it is survived; a runner that dies is replaced after it. */
+  lockExpiration: Duration.seconds(15),
+  /** As long as the longest run by default. */
+  drain: Duration.hours(2),
+  /** One process has nobody to hand its jobs to. */
+  drainEmbedded: Duration.seconds(5)
+}
+
+/**
+ * Settings of the engine that suit agents, which take minutes or hours and cannot be repeated.
+ *
+ * - Locks are rows, not advisory locks: PostgreSQL keeps those of a machine that lost its network for up to two hours.
+ * - A runner that loses the database ends its agents, SIGKILL included (5 seconds), before the locks expire: it notices
+ *   within twice the refresh interval.
+ * - A runner that leaves, or loses shards to one that joins, finishes the agents it has.
+ */
+const sharding = ({ drain, lockExpiration }: Settings): Partial<ShardingConfig.ShardingConfig["Type"]> => ({
+  shardLockDisableAdvisory: true,
+  shardLockExpiration: lockExpiration,
+  shardLockRefreshInterval: Duration.times(lockExpiration, 4 / 15),
+  entityTerminationTimeout: drain,
+  entityMessagePollInterval: Duration.seconds(3),
+  refreshAssignmentsInterval: Duration.seconds(2),
+  runnerHealthCheckInterval: Duration.seconds(5)
+})
+
+/** The address of a program that only asks. */
+const nobody = { runnerAddress: Option.none() }
+
+const ledger = Layer.effect(
+  RunLedger.RunLedger,
+  ledgerSql.make((operation, cause) => new RunLedger.LedgerError({ operation, cause }), migrations.run)
+)
+
+/** Makes tables while no other program does. */
+const underLock = <A, E, R>(layer: Layer.Layer<A, E, R>) =>
+  Layer.scopedContext(Effect.flatMap(Effect.scope, (scope) => migrations.underLock(Layer.buildWithScope(layer, scope))))
+    .pipe(
+      Layer.mapError((cause) =>
+        cause instanceof RunLedger.LedgerError ? cause : new RunLedger.LedgerError({ operation: "migrate", cause })
+      )
+    )
+
+const sql = underLock(Layer.mergeAll(ledger, SqlMessageStorage.layer, SqlRunnerStorage.layer))
+
+export type Engine = Sharding.Sharding | MessageStorage.MessageStorage | RunLedger.RunLedger
+
+/** A runner among others, on sockets. */
+export const runner = (
+  options: Settings & {
+    readonly host: string
+    readonly port: number
+    readonly listenHost: string | undefined
+    readonly listenPort: number | undefined
+    readonly weight: number
+    readonly health: "ping" | { readonly namespace?: string | undefined; readonly labelSelector?: string | undefined }
+  }
+) =>
+  Layer.provide(SocketRunner.layer, [NodeClusterSocket.layerSocketServer, NodeClusterSocket.layerClientProtocol]).pipe(
+    Layer.provide(
+      options.health === "ping"
+        ? RunnerHealth.layerPing.pipe(
+          Layer.provide(Runners.layerRpc),
+          Layer.provide(NodeClusterSocket.layerClientProtocol)
+        )
+        : RunnerHealth.layerK8s(options.health).pipe(Layer.provide(NodeClusterSocket.layerK8sHttpClient))
+    ),
+    Layer.provideMerge(sql),
+    Layer.provide(ShardingConfig.layer({
+      ...sharding(options),
+      runnerAddress: Option.some(RunnerAddress.make(options.host, options.port)),
+      runnerListenAddress: Option.some(
+        RunnerAddress.make(options.listenHost ?? options.host, options.listenPort ?? options.port)
+      ),
+      runnerShardWeight: options.weight
+    })),
+    Layer.provide(RpcSerialization.layerMsgPack)
+  )
+
+/** A program that asks runners. */
+export const client = (options: Settings) =>
+  Layer.provide(SocketRunner.layerClientOnly, NodeClusterSocket.layerClientProtocol).pipe(
+    Layer.provideMerge(sql),
+    Layer.provide(ShardingConfig.layer({ ...sharding(options), ...nobody })),
+    Layer.provide(RpcSerialization.layerMsgPack)
+  )
+
+const alone = (settings: Partial<ShardingConfig.ShardingConfig["Type"]>) =>
+  Layer.provide([RunnerStorage.layerMemory, RunnerHealth.layerNoop, ShardingConfig.layer(settings)])
+
+/** The only runner of a database. */
+export const embedded = (options: Settings) =>
+  Sharding.layer.pipe(
+    Layer.provideMerge(Runners.layerNoop),
+    Layer.provideMerge(underLock(Layer.mergeAll(ledger, SqlMessageStorage.layer))),
+    alone({ ...sharding(options), simulateRemoteSerialization: false })
+  )
+
+/** The only runner, without a database. */
+export const memory = (options: Settings) =>
+  Sharding.layer.pipe(
+    Layer.provideMerge(Runners.layerNoop),
+    Layer.provideMerge(Messages.layerMemory),
+    Layer.provideMerge(RunLedger.layerMemory),
+    alone(sharding(options))
+  )
+
+/**
+ * A database in a file. SQLite can be opened by several processes, and fails under their load: a second one is refused.
+ * The lock is a file of its own beside it, held by the kernel for as long as the process lives, so that the database
+ * itself can be looked at meanwhile.
+ */
+export const sqlite = <E>(
+  filename: string,
+  inUse: E
+): Layer.Layer<SqlClient.SqlClient, E> => {
+  const database = Layer.orDie(SqliteClient.layer({ filename }))
+  if (filename === ":memory:") return database
+  const lock = Layer.scopedDiscard(Effect.gen(function*() {
+    const context = yield* Layer.build(SqliteClient.layer({ filename: `${filename}-lock`, disableWAL: true }))
+    const connection = yield* Context.get(context, SqlClient.SqlClient).reserve
+    yield* connection.executeUnprepared("PRAGMA busy_timeout = 0", [], undefined)
+    yield* connection.executeUnprepared("BEGIN EXCLUSIVE", [], undefined)
+    yield* Effect.addFinalizer(() => Effect.ignore(connection.executeUnprepared("ROLLBACK", [], undefined)))
+  })).pipe(Layer.catchAllCause(() => Layer.fail(inUse)))
+  return Layer.provideMerge(database, lock)
+}

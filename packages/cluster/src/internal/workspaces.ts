@@ -1,0 +1,175 @@
+import * as Command from "@effect/platform/Command"
+import * as CommandExecutor from "@effect/platform/CommandExecutor"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
+import * as Redaction from "effect-opencode/Redaction"
+import * as WorkingTree from "effect-opencode/WorkingTree"
+import * as Effect from "effect/Effect"
+import * as Stream from "effect/Stream"
+import { JobWorkspaceError } from "../AgentJob.js"
+import type { Service } from "../Workspace.js"
+
+/** A part of a branch's name, of any id. Two ids that become the same part differ by the hash at its end. */
+export const branchOf = (id: string, attempt: number): string => {
+  const part = id.replace(/[^A-Za-z0-9/_-]+/g, "-").replace(/\/{2,}/g, "/").replace(/^[-/]+|[-/]+$/g, "").slice(0, 80)
+  const name = part === id ? part : `${part === "" ? "job" : part.replace(/[-/]+$/, "")}-${hash(id)}`
+  return `opencode/${name}/${attempt}`
+}
+
+/** FNV-1a: short, and the same on every machine. */
+const hash = (text: string): string => {
+  let value = 0x811c9dc5
+  for (const byte of new TextEncoder().encode(text)) value = Math.imul(value ^ byte, 0x01000193) >>> 0
+  return value.toString(16).padStart(8, "0")
+}
+
+/** The first line of a prompt, as the subject of a commit. */
+export const subjectOf = (prompt: string): string => {
+  const line = prompt.split("\n").map((line) => line.trim()).find((line) => line !== "") ?? "Changes by an agent"
+  return line.length <= 72 ? line : `${line.slice(0, 71)}…`
+}
+
+/** Enough of what git said to show the reason. */
+const shown = 1000
+
+const redactor = Redaction.make([])
+
+interface Output {
+  readonly exitCode: number
+  readonly stdout: string
+  readonly stderr: string
+}
+
+const text = <E>(stream: Stream.Stream<Uint8Array, E>) => Stream.mkString(Stream.decodeText(stream))
+
+export const make = (
+  directory: string
+): Effect.Effect<Service, never, CommandExecutor.CommandExecutor | FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function*() {
+    const executor = yield* CommandExecutor.CommandExecutor
+    const fileSystem = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    // git fetches into a mirror under a lock of its own, which a second fetch fails on.
+    const exclusive = yield* Effect.makeSemaphore(1)
+
+    const git = (args: ReadonlyArray<string>): Effect.Effect<Output> =>
+      Effect.scoped(Effect.flatMap(
+        executor.start(
+          Command.make("git", ...args).pipe(
+            // Nobody is there to type a password.
+            Command.env({ LC_ALL: "C", GIT_TERMINAL_PROMPT: "0" }),
+            Command.feed("")
+          )
+        ),
+        (process) =>
+          Effect.all(
+            { stdout: text(process.stdout), stderr: text(process.stderr), exitCode: process.exitCode },
+            { concurrency: "unbounded" }
+          )
+      )).pipe(Effect.catchAll((error) => Effect.succeed({ exitCode: 127, stdout: "", stderr: error.message })))
+
+    return {
+      open: ({ attempt, id, publish, ref, url }) =>
+        Effect.gen(function*() {
+          const fail = (reason: JobWorkspaceError["reason"], output: Output) =>
+            new JobWorkspaceError({ id, reason, detail: redactor.text(output.stderr.trim().slice(-shown)) })
+
+          const expect = (reason: JobWorkspaceError["reason"], args: ReadonlyArray<string>) =>
+            Effect.flatMap(git(args), (output) =>
+              output.exitCode === 0 ? Effect.succeed(output.stdout.trim()) : Effect.fail(fail(reason, output)))
+
+          const mirror = path.join(directory, "mirrors", `${hash(url)}-${hash([...url].reverse().join(""))}.git`)
+          const branch = branchOf(id, attempt)
+          const tree = path.join(directory, "trees", branch.replaceAll("/", "_"))
+
+          const prepare = Effect.gen(function*() {
+            yield* Effect.orDie(
+              fileSystem.makeDirectory(path.join(directory, "mirrors"), { recursive: true, mode: 0o700 })
+            )
+            yield* Effect.orDie(
+              fileSystem.makeDirectory(path.join(directory, "trees"), { recursive: true, mode: 0o700 })
+            )
+            const isThere = yield* Effect.orElseSucceed(fileSystem.exists(path.join(mirror, "HEAD")), () =>
+              false)
+            if (!isThere) {
+              // The branches of attempts are this machine's: a mirroring refspec would remove them.
+              yield* expect("unreachable", ["init", "--quiet", "--bare", mirror])
+              yield* expect("failed", ["-C", mirror, "config", "gc.auto", "0"])
+            }
+            yield* expect("unreachable", [
+              "-C",
+              mirror,
+              "fetch",
+              "--quiet",
+              "--prune",
+              "--tags",
+              "--force",
+              url,
+              "+refs/heads/*:refs/remotes/origin/*"
+            ])
+            const head = ref === undefined
+              ? /^ref: refs\/heads\/(\S+)\tHEAD/m.exec(
+                yield* expect("unreachable", ["ls-remote", "--symref", url, "HEAD"])
+              )?.[1]
+              : ref
+            const candidates = head === undefined ? [] : [`refs/remotes/origin/${head}`, `refs/tags/${head}`, head]
+            const found: Array<string> = []
+            for (const candidate of candidates) {
+              const output = yield* git(["-C", mirror, "rev-parse", "--verify", "--quiet", `${candidate}^{commit}`])
+              if (output.exitCode === 0) found.push(output.stdout.trim())
+            }
+            const [base] = found
+            if (base === undefined) {
+              return yield* new JobWorkspaceError({ id, reason: "unknown-ref", detail: ref ?? "the default branch" })
+            }
+            yield* Effect.ignoreLogged(WorkingTree.remove(tree))
+            yield* git(["-C", mirror, "worktree", "prune"])
+            yield* expect("failed", ["-C", mirror, "worktree", "add", "--quiet", "--force", "-B", branch, tree, base])
+            return base
+          }).pipe(Effect.provideService(FileSystem.FileSystem, fileSystem))
+
+          const base = yield* Effect.acquireRelease(exclusive.withPermits(1)(prepare), () =>
+            Effect.andThen(
+              Effect.ignoreLogged(
+                Effect.provideService(WorkingTree.remove(tree), FileSystem.FileSystem, fileSystem)
+              ),
+              exclusive.withPermits(1)(Effect.andThen(
+                git(["-C", mirror, "worktree", "prune"]),
+                git(["-C", mirror, "branch", "--quiet", "-D", branch])
+              ))
+            ))
+
+          return {
+            directory: tree,
+            finish: (message) =>
+              Effect.gen(function*() {
+                yield* expect("failed", ["-C", tree, "add", "--all"])
+                const changed = yield* git(["-C", tree, "diff", "--cached", "--quiet"])
+                if (changed.exitCode !== 0) {
+                  yield* expect("failed", [
+                    "-C",
+                    tree,
+                    "-c",
+                    "user.name=OpenCode",
+                    "-c",
+                    "user.email=opencode@localhost",
+                    "commit",
+                    "--quiet",
+                    "--no-verify",
+                    "-m",
+                    subjectOf(message)
+                  ])
+                }
+                const head = yield* expect("failed", ["-C", tree, "rev-parse", "HEAD"])
+                if (head === base) return {}
+                if (publish === false) {
+                  const patch = yield* expect("failed", ["-C", tree, "format-patch", "--stdout", `${base}..HEAD`])
+                  return { patch: `${patch}\n` }
+                }
+                yield* expect("publish", ["-C", tree, "push", "--quiet", "--force", url, `HEAD:refs/heads/${branch}`])
+                return { branch }
+              })
+          }
+        })
+    }
+  })
