@@ -147,7 +147,6 @@ describe("the contract", () => {
 
   it("has no facts about 2.x yet", () => {
     expect(Contract.facts(Version.make(2, 0, 14))).toEqual([])
-    expect(Contract.queries(Version.make(2, 0, 14))).toBeUndefined()
   })
 })
 
