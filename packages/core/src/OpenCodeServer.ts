@@ -66,6 +66,7 @@ import * as transport from "./internal/transport/server/http.js"
 import type { Answer } from "./internal/transport/server/permissionRequests.js"
 import * as pools from "./internal/transport/server/pool.js"
 import * as serverKey from "./internal/transport/server/serverKey.js"
+import type { Services } from "./internal/transport/server/services.js"
 import * as fairSemaphore from "./internal/util/fairSemaphore.js"
 import * as keyedLock from "./internal/util/keyedLock.js"
 import * as Isolation from "./Isolation.js"
@@ -255,33 +256,32 @@ const openGate: Client["gate"] = {
   tryEnter: Effect.succeedSome(openPass)
 }
 
-const decider =
-  (onPermission: RunningOptions["onPermission"]): transport.Services["decide"] => ({ plan, request, sessionId }) =>
-    onPermission === undefined ? Effect.succeed("reject" as const) : Effect.suspend(() =>
-      onPermission({
-        runId: plan.runId,
-        sessionId,
-        childId: request.sessionId === sessionId ? undefined : request.sessionId,
-        cwd: plan.cwd,
-        permission: request.permission,
-        patterns: request.patterns,
-        metadata: request.metadata ?? {},
-        callId: request.callId
-      })
-    ).pipe(
-      Effect.withSpan("OpenCode.onPermission", { attributes: { "opencode.permission": request.permission } }),
-      // Our own interruption passes through: nobody needs the answer any more.
-      Effect.catchAllCause((cause) => {
-        const what = Cause.isInterruptedOnly(cause) ? "was interrupted from inside" : "died"
-        return Effect.as(
-          Effect.logError(`\`onPermission\` ${what}, the permission is rejected`, cause),
-          "reject" as const
-        )
-      })
-    )
+const decider = (onPermission: RunningOptions["onPermission"]): Services["decide"] => ({ plan, request, sessionId }) =>
+  onPermission === undefined ? Effect.succeed("reject" as const) : Effect.suspend(() =>
+    onPermission({
+      runId: plan.runId,
+      sessionId,
+      childId: request.sessionId === sessionId ? undefined : request.sessionId,
+      cwd: plan.cwd,
+      permission: request.permission,
+      patterns: request.patterns,
+      metadata: request.metadata ?? {},
+      callId: request.callId
+    })
+  ).pipe(
+    Effect.withSpan("OpenCode.onPermission", { attributes: { "opencode.permission": request.permission } }),
+    // Our own interruption passes through: nobody needs the answer any more.
+    Effect.catchAllCause((cause) => {
+      const what = Cause.isInterruptedOnly(cause) ? "was interrupted from inside" : "died"
+      return Effect.as(
+        Effect.logError(`\`onPermission\` ${what}, the permission is rejected`, cause),
+        "reject" as const
+      )
+    })
+  )
 
 type Own = Pick<
-  transport.Services,
+  Services,
   "binary" | "introduce" | "isLocal" | "isolation" | "problem" | "refuseLive" | "secrets" | "server"
 >
 

@@ -89,6 +89,13 @@ describe("transcript", () => {
       ])
     }).pipe(Effect.provide(T.layer([Mock.script(Mock.lines([T.stepStart()]), Mock.never), T.answering("x")]))))
 
+  it.effect("ends with the error of a run that could not be started", () =>
+    Effect.gen(function*() {
+      const { work } = yield* T.Machine
+      yield* T.failsWith("OpenCodeSpawnError")(OpenCode.run("x", { transcript: `${work}/run.jsonl` }))
+      assert.strictEqual((yield* Transcript.read(`${work}/run.jsonl`)).outcome, "OpenCodeSpawnError")
+    }).pipe(Effect.provide(T.layer(() => Mock.spawnError("NotFound")))))
+
   it.effect("can be below the home directory", () =>
     Effect.gen(function*() {
       const { home } = yield* T.Machine

@@ -19,7 +19,7 @@ describe("dialects", () => {
     // `opencode2 v0.0.0-beta-18155`
     expect(dialects.forVersion(Version.make(0, 0, 0))).toBeUndefined()
     expect(dialects.forServer(Version.make(1, 17, 9))).toBeUndefined()
-    expect(dialects.forServer(Version.make(2, 0, 0))).toBeUndefined()
+    expect(dialects.forServer(Version.make(3, 0, 0))).toBeUndefined()
   })
 
   it("no version has two dialects", () => {
@@ -32,7 +32,9 @@ describe("dialects", () => {
     expect(dialects.ranges(({ supported }) => supported)).toBe(
       "1.1.65 and later, below 2.0.0, or 2.0.0 and later, below 3.0.0"
     )
-    expect(dialects.ranges(({ server }) => server?.supported)).toBe("1.18.0 and later, below 2.0.0")
+    expect(dialects.ranges(({ server }) => server?.supported)).toBe(
+      "1.18.0 and later, below 2.0.0, or 2.0.0 and later, below 3.0.0"
+    )
   })
 
   it("every option has one word in each version", () => {

@@ -139,11 +139,12 @@ describe.skipIf(opencode2.binary === undefined)(`OpenCode 2${opencode2.why}`, ()
         expect(third.sessionId).not.toBe(first.sessionId)
         yield* session.run("four")
         const said = (yield* asked).map(({ messages }) =>
-          // OpenCode reports a new environment in the user's name.
-          messages.filter(({ role, text }) => role === "user" && !text.includes("<system-update>"))
-            .map(({ text }) => text).join(" ")
+          messages.filter(({ role }) => role === "user").map(({ text }) => text)
         )
-        expect(said).toEqual(["one", "one two", "one two three", "one two four"])
+        // One server, so nothing new is said about the environment, except the id of the branch.
+        expect(said[1]).toEqual(["one", "two"])
+        expect(said[2]!.filter((text) => !text.includes("<system-update>"))).toEqual(["one", "two", "three"])
+        expect(said[3]).toEqual(["one", "two", "four"])
         const trunk = yield* session.export()
         expect(trunk.info.id).toBe(first.sessionId)
         expect(Conversation.answer(trunk)).toBe("answer to four")
@@ -207,7 +208,7 @@ describe.skipIf(opencode2.binary === undefined)(`OpenCode 2${opencode2.why}`, ()
         agents: { build: { permissions: [{ action: "*", resource: "*", effect: "allow" }] } }
       })
       yield* respond(({ messages, prompt }) => {
-        const isChild = prompt === "CHILD"
+        const isChild = prompt.includes("CHILD")
         return messages.some(({ role }) => role === "tool")
           ? Reply.text(isChild ? "child" : "parent")
           : isChild
@@ -312,11 +313,11 @@ describe.skipIf(opencode2.binary === undefined)(`OpenCode 2${opencode2.why}`, ()
     })
   })
 
-  real("lists the models", () =>
+  real("lists the models, in a process namespace", () =>
     Effect.gen(function*() {
       const opencode = yield* OpenCode.OpenCode
       expect(yield* opencode.models).toContain("fake/m1")
-    }))
+    }), { client: { containment: "namespace" } })
 
   real(
     "answers by a schema, and corrects an answer that does not decode in the same session",
@@ -414,6 +415,35 @@ describe.skipIf(opencode2.binary === undefined)(`OpenCode 2${opencode2.why}`, ()
         expect(last?.messages.filter(({ role }) => role === "assistant").map(({ text }) => text)).toEqual(["done"])
       })
   )
+
+  real("continues a conversation that was moved to another data directory", (box) =>
+    Effect.gen(function*() {
+      const opencode = yield* OpenCode.OpenCode
+      const exported = yield* Effect.scoped(Effect.gen(function*() {
+        const session = yield* OpenCode.session()
+        yield* session.run("one")
+        return yield* session.export()
+      }))
+      const directory = path.join(box.root, "moved")
+      const location = yield* opencode.importSession(exported, { isolation: { directory } })
+      // It is there already, and stays as it is.
+      yield* opencode.importSession(exported, { isolation: { directory } })
+      const result = yield* Effect.scoped(Effect.flatMap(OpenCode.resume(location), (session) => session.run("two")))
+      expect(result.sessionId).toBe(exported.info.id)
+      const last = (yield* asked).at(-1)
+      expect(last?.messages.filter(({ role }) => role === "assistant").map(({ text }) => text)).toEqual(["done"])
+    }))
+
+  real("a sandboxed agent writes in its directory and not elsewhere", (box) =>
+    Effect.gen(function*() {
+      yield* respond(steps([
+        shell(`echo in > in.txt; echo out > ${path.join(box.home, "out.txt")}; true`),
+        Reply.text("over")
+      ]))
+      expect((yield* run("Go", { permission: { bash: "allow", external_directory: "allow" } })).answer).toBe("over")
+      expect(fs.readdirSync(box.work)).toEqual(["in.txt"])
+      expect(fs.existsSync(path.join(box.home, "out.txt"))).toBe(false)
+    }), { client: { sandbox: {} } })
 
   real("starts several at once, each with its own answer", () =>
     Effect.gen(function*() {

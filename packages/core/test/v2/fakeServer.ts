@@ -58,6 +58,8 @@ export const make = (options: Options = {}): FakeServer => {
   const usual = ({ body, method, path }: Asked, signal: AbortSignal | null | undefined): Response => {
     const route = `${method} ${path.replace(/ses_\w+/, ":id").replace(/(permission|form)\/\w+/, "$1/:id")}`
     switch (route) {
+      case "GET /api/info":
+        return json({ version: "2.0.14" })
       case "GET /api/agent":
         return json({ data: agents })
       case "GET /api/model":

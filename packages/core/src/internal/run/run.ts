@@ -114,14 +114,14 @@ const open = (
     const prepare = yield* client.transport.acquire(settled, { inTime: (effect) => expiry.inTime(effect, 0) })
     const transcript = settled.options.transcript === undefined ? undefined : yield* openTranscript(client, settled)
     if (transcript !== undefined) {
-      // Interruption and an early end of the stream have no verdict, but the program is still alive and can record
-      // them.
+      // Interruption, an early end of the stream and a failed start have no verdict, but the program is still alive and
+      // can record them.
       yield* Effect.addFinalizer((exit) =>
-        outcome === "interrupted"
+        outcome === "interrupted" || transcript.isOpen()
           ? transcript.end({
             timestamp: clock.unsafeCurrentTimeMillis(),
             runId: settled.runId,
-            outcome: Exit.isFailure(exit) ? tagOf(exit) : outcome
+            outcome: outcome === "interrupted" && Exit.isFailure(exit) ? tagOf(exit) : outcome
           })
           : Effect.void
       )
@@ -278,11 +278,27 @@ const tagOf = (exit: Exit.Failure<unknown, unknown>): string => {
   })
 }
 
+/** A transcript that knows whether it shows a run without an end. */
 const openTranscript = (client: Client, settled: plan.Plan) =>
   Transcript.open(client.path.resolve(settled.cwd, settled.options.transcript!), {
     clean: settled.redactor.wireLine,
     runId: settled.runId
   }).pipe(
+    Effect.map((transcript) => {
+      let isOpen = false
+      return {
+        ...transcript,
+        isOpen: () => isOpen,
+        start: (start: Parameters<Transcript.Transcript["start"]>[0]) => {
+          isOpen = true
+          return transcript.start(start)
+        },
+        end: (end: Parameters<Transcript.Transcript["end"]>[0]) => {
+          isOpen = false
+          return transcript.end(end)
+        }
+      }
+    }),
     Effect.provideService(FileSystem.FileSystem, client.fileSystem),
     Effect.provideService(Path.Path, client.path)
   )

@@ -41,5 +41,10 @@ export const shared = (
   onRestless: Effect.Effect<void>
 ): Lease => ({
   server,
-  end: ({ isResting }) => Effect.as(isResting ? Effect.void : onRestless, { survivors: [] })
+  end: ({ isResting }) =>
+    Effect.map(
+      // A prompt ends with its server.
+      Effect.flatMap(server.hasExited, (hasExited) => isResting || hasExited ? Effect.void : onRestless),
+      () => ({ survivors: [] })
+    )
 })

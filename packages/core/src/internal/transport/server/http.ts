@@ -1,6 +1,3 @@
-import type * as FileSystem from "@effect/platform/FileSystem"
-import type * as Path from "@effect/platform/Path"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Option from "effect/Option"
@@ -8,64 +5,25 @@ import type * as Scope from "effect/Scope"
 import type { Isolation } from "../../../Isolation.js"
 import { OpenCodeConfigError, OpenCodeServerError } from "../../../OpenCodeError.js"
 import type { QueryError, RunError, SessionOpenError } from "../../../OpenCodeError.js"
-import type { RunOptions, Started } from "../../../RunOptions.js"
+import type { RunOptions } from "../../../RunOptions.js"
 import * as check from "../../opencode/check.js"
 import * as versions from "../../opencode/dialect.js"
 import * as dialects from "../../opencode/dialects.js"
-import type { PermissionRequest } from "../../opencode/privateServer.js"
 import type { Problem } from "../../opencode/problem.js"
 import * as plans from "../../run/plan.js"
 import type { Prepare, Prepared, Request, Transport } from "../../run/transport.js"
-import type { KeyedLock } from "../../util/keyedLock.js"
 import { isObject } from "../../util/object.js"
 import * as lackingOptions from "../lackingOptions.js"
 import * as titles from "../title.js"
 import type { Api } from "./api.js"
 import type { ApiConnection, Connection, Server } from "./connection.js"
-import type { Answer } from "./permissionRequests.js"
 import * as promptParts from "./promptParts.js"
 import type * as protocol from "./protocol.js"
 import * as rules from "./rules.js"
 import * as serverKey from "./serverKey.js"
+import type { Services } from "./services.js"
 import * as sessions from "./sessions.js"
 import * as turns from "./turn.js"
-
-/** A permission request of a run. */
-export interface Question {
-  readonly plan: plans.Plan
-  /** The run's session; the request has the sub-agent's, if one asks. */
-  readonly sessionId: string
-  readonly request: PermissionRequest
-}
-
-export interface Services {
-  readonly fileSystem: FileSystem.FileSystem
-  readonly path: Path.Path
-  readonly defaults: RunOptions
-  readonly isolation: Isolation
-  /** True if the server sees our files. */
-  readonly isLocal: boolean
-  readonly rules: rules.Options
-  /** The first of a run's options that the server does not support with this isolation. */
-  readonly problem: (options: RunOptions, isolation: Isolation) => Option.Option<Problem>
-  readonly secrets: (options: RunOptions) => Effect.Effect<ReadonlyArray<string>>
-  /** Fails if a process of this machine belongs to a run with this id. */
-  readonly refuseLive: (runId: string) => Effect.Effect<void, OpenCodeConfigError>
-  /** This program, and the server's process if the program has started it. */
-  readonly introduce: (pid: number | undefined) => Effect.Effect<Pick<Started, "process" | "program">>
-  /** Returns the server shared by runs with these options, while the scope is open. */
-  readonly server: (
-    options: RunOptions,
-    isolation: Isolation
-  ) => Effect.Effect<Server, SessionOpenError, Scope.Scope>
-  /** The binary of the servers, or the address of the one. */
-  readonly binary: Effect.Effect<string, QueryError>
-  /** The turns in the sessions that runs continue. */
-  readonly locks: KeyedLock
-  readonly decide: (question: Question) => Effect.Effect<Answer>
-  /** How long a server may take to abort a prompt. */
-  readonly patience: Duration.Duration
-}
 
 const serverOf = (services: Services, options: RunOptions): Effect.Effect<Server, SessionOpenError, Scope.Scope> =>
   services.server(options, isolationOf(services, options))

@@ -7,8 +7,8 @@ import * as attempts from "../private/attempt.js"
 import * as leases from "../private/lease.js"
 import { isLoggedIn } from "../private/transport.js"
 import type { SessionsConnection } from "./connection.js"
-import type { Services } from "./http.js"
 import * as promptParts from "./promptParts.js"
+import type { Services } from "./services.js"
 
 /** Prepares a run on a server of OpenCode 2, in the session that it takes its turn in. */
 export const prepare = (
