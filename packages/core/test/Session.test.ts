@@ -241,8 +241,9 @@ describe("Session", () => {
         assert.include(all[1]!.args, "--variant=high")
         assert.deepStrictEqual(all.map((command) => configOf(command)["permission"]), [
           { edit: "deny" },
-          { bash: "deny", edit: "deny" },
-          { edit: "deny" }
+          // Nobody answers a question in a session that exists already.
+          { bash: "deny", edit: "deny", question: "deny" },
+          { edit: "deny", question: "deny" }
         ])
       }).pipe(
         Effect.scoped,

@@ -99,6 +99,8 @@ export interface Dialect {
   readonly losesEnd: ReadonlyArray<Range>
   /** The options of a run with the defaults that this major needs. */
   readonly withDefaults: <A extends RunConfig>(config: A) => A
+  /** The options of a run with what keeps it from waiting for a person, or from sending its prompt elsewhere. */
+  readonly unattended: <A extends RunConfig>(config: A, version: Version.Version) => A
   /** The arguments and the input of a run. */
   readonly invocation: (
     run: Run,

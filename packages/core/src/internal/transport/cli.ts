@@ -144,7 +144,7 @@ const prepare = (
 ): Effect.Effect<Prepared, OpenCodeConfigError, Scope.Scope> =>
   Effect.gen(function*() {
     const client = within(layer, plan.options)
-    const around = yield* environment.make(client, dialect, plan.options, plan.cwd)
+    const around = yield* environment.make(client, dialect, dialect.unattended(plan.options, version), plan.cwd)
     const started = {
       ...dialect.invocation(plan, version),
       env: {

@@ -7,6 +7,7 @@ import * as repeatedStep from "./repeatedStep.js"
 import * as server from "./server.js"
 import * as startupProfile from "./startupProfile.js"
 import * as stderrFacts from "./stderrFacts.js"
+import * as unattended from "./unattended.js"
 
 /** The dialect of OpenCode 1.x, measured with 1.18.33. */
 export const v1: Dialect & { readonly server: Server } = {
@@ -15,6 +16,7 @@ export const v1: Dialect & { readonly server: Server } = {
   options: invocation.options,
   losesEnd: invocation.losesEnd,
   withDefaults: invocation.withErrorLog,
+  unattended: unattended.make,
   invocation: invocation.make,
   variables: invocation.env,
   startupVariables: startupProfile.variables,

@@ -1,7 +1,5 @@
 import type { RunConfig } from "../../../RunConfig.js"
 import * as Version from "../../../Version.js"
-import * as json from "../../util/json.js"
-import { isObject, string } from "../../util/object.js"
 import * as tail from "../../util/tail.js"
 import * as configContent from "../configContent.js"
 import * as decode from "../decode.js"
@@ -41,14 +39,9 @@ const modelOf = (config: RunConfig): Model | undefined => {
   return { provider: named.slice(0, at), id: id!, ...(variant === undefined ? {} : { variant }) }
 }
 
-const address = (line: string): string | undefined => {
-  const ready = json.parsed(line)
-  return isObject(ready) ? string(ready["url"]) : undefined
-}
-
 const privateServer: PrivateServer = {
   args: invocation.args,
-  address,
+  address: invocation.address,
   database: "opencode-2.db",
   username: "opencode",
   // Two and a half heartbeats (2.0.26).
@@ -70,6 +63,8 @@ export const v2: Dialect = {
   privateServer,
   options: invocation.options,
   withDefaults: (config) => config,
+  // The rules of a session do that.
+  unattended: (config) => config,
   invocation: () => ({ args: invocation.args, stdin: "" }),
   variables: invocation.env,
   startupVariables: invocation.startupVariables,

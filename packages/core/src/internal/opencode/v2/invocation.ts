@@ -1,6 +1,7 @@
 import type { RunConfig } from "../../../RunConfig.js"
 import * as Version from "../../../Version.js"
-import { omit } from "../../util/object.js"
+import * as json from "../../util/json.js"
+import { isObject, omit, string } from "../../util/object.js"
 import * as configContent from "../configContent.js"
 import type { Found, OptionEntry, Range } from "../dialect.js"
 import { revealed, variableNames } from "../variables.js"
@@ -83,3 +84,9 @@ export const args: ReadonlyArray<string> = [
   "127.0.0.1",
   "--print-logs"
 ]
+
+/** The address in the line with which a server says that it listens. */
+export const address = (line: string): string | undefined => {
+  const ready = json.parsed(line)
+  return isObject(ready) ? string(ready["url"]) : undefined
+}
