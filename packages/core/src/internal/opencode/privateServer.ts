@@ -138,6 +138,8 @@ export type Signal =
   /** The provider has answered a sub-agent. */
   | { readonly _tag: "Recovered"; readonly sessionId: string }
   | { readonly _tag: "RateLimited"; readonly until: number | undefined }
+  /** Something necessary is missing in an event or a message. */
+  | { readonly _tag: "Unexpected"; readonly shape: string }
 
 export interface Happening {
   readonly says: ReadonlyArray<RunEvent>

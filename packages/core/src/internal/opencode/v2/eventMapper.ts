@@ -7,6 +7,7 @@ import type { Event, Happening, Mapper, MapperOptions, Signal } from "../private
 import * as providerErrors from "../providerErrors.js"
 import * as parts from "./parts.js"
 import * as server from "./server.js"
+import * as shapes from "./shapes.js"
 
 const isAborted = (error: unknown): boolean => isObject(error) && error["type"] === "aborted"
 
@@ -16,6 +17,14 @@ const types = new Map<unknown, string>([
   ["reasoning", "reasoning"],
   ["tool", "tool_use"],
   ["step-finish", "step_finish"]
+])
+
+/** The events of sub-agents that are answered or emitted. */
+const ofChildren: ReadonlySet<string> = new Set([
+  "permission.asked",
+  "permission.replied",
+  "form.created",
+  "session.retry.scheduled"
 ])
 
 interface Begun {
@@ -91,6 +100,8 @@ export const make = ({ isClosing, retries, sessionId, thinking }: MapperOptions)
     const model = isObject(data["model"]) ? data["model"] : {}
     models.set(of, { provider: string(model["providerID"]), model: string(model["id"]) })
   }
+
+  const unexpected = (shape: string): Happening => ({ says: [], signals: [{ _tag: "Unexpected", shape }] })
 
   const alive: ReadonlyArray<Signal> = [{ _tag: "Alive" }]
   const says = (events: ReadonlyArray<RunEvent>): Happening => ({ says: events, signals: alive })
@@ -224,6 +235,10 @@ export const make = ({ isClosing, retries, sessionId, thinking }: MapperOptions)
 
   return {
     event: (event, now) => {
+      const shape = event.sessionId === sessionId || ofChildren.has(event.type)
+        ? shapes.event(event.type, event.data)
+        : undefined
+      if (shape !== undefined) return unexpected(shape)
       switch (event.type) {
         case "permission.asked":
           return ask(event)
@@ -243,12 +258,18 @@ export const make = ({ isClosing, retries, sessionId, thinking }: MapperOptions)
       const missing: Array<RunEvent> = []
       const signals: Array<Signal> = []
       for (const message of messages) {
+        const shape = shapes.message(message)
+        if (shape !== undefined) return unexpected(shape)
         if (message["type"] === "assistant") {
           for (const part of parts.ofMessage(sessionId, message)) missing.push(...emit(part, now))
           const error = message["error"]
           if (error !== undefined && error !== null && !isAborted(error)) missing.push(...fail(error, now))
         } else if (message["type"] === "idle") {
           if (message["outcome"] === "interrupted") missing.push(...interrupted(undefined, now))
+          // A compaction that failed is an error of no answer.
+          if (message["outcome"] === "failed" && lastError === undefined) {
+            missing.push(...fail({ type: "unknown", message: "the session has failed" }, now))
+          }
           signals.push({ _tag: "Ended" })
         }
       }

@@ -57,7 +57,8 @@ export const receive = (frame: string): Received => {
   const type = isObject(parsed) ? parsed["type"] : undefined
   if (type === "server.connected") return connected
   if (type === undefined) return unreadable
-  if (!known.has(type)) return ignored
+  // It may be the only sign of the end.
+  if (!known.has(type)) return String(type).startsWith("session.execution.") ? unreadable : ignored
   const event = read(parsed)
   return event === undefined ? unreadable : { _tag: "Event", event }
 }

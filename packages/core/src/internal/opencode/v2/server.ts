@@ -84,6 +84,12 @@ export const rulesOf = (u: unknown): ReadonlyArray<Rule> =>
     })
     : []
 
+/** The rules of an agent, if each can be read: one that cannot could be what is asked for. */
+const allRulesOf = (u: unknown): ReadonlyArray<Rule> | undefined => {
+  const rules = rulesOf(u)
+  return Array.isArray(u) && rules.length === u.length ? rules : undefined
+}
+
 const data = (body: unknown): unknown => isObject(body) ? body["data"] : undefined
 
 const listOf = <A>(u: unknown, read: (item: WireObject) => A | undefined): ReadonlyArray<A> | undefined => {
@@ -93,10 +99,10 @@ const listOf = <A>(u: unknown, read: (item: WireObject) => A | undefined): Reado
 }
 
 const agentOf = (u: WireObject): Agent | undefined => {
-  const id = string(u["id"])
-  return id === undefined
+  const [id, mode, rules] = [string(u["id"]), string(u["mode"]), allRulesOf(u["permissions"])]
+  return id === undefined || mode === undefined || rules === undefined
     ? undefined
-    : { id, isSubagent: u["mode"] === "subagent", rules: rulesOf(u["permissions"]) }
+    : { id, isSubagent: mode === "subagent", rules }
 }
 
 const sessionOf = (u: unknown): Session | undefined => {

@@ -17,6 +17,7 @@ import * as retryCount from "../../opencode/retryCount.js"
 import type * as verdicts from "../../opencode/verdict.js"
 import type { Plan } from "../../run/plan.js"
 import type { Running, Sink } from "../../run/transport.js"
+import * as inTime from "../../util/inTime.js"
 import * as titles from "../server/http.js"
 import * as hubs from "../server/hub.js"
 import * as request from "../server/request.js"
@@ -46,6 +47,12 @@ export interface Options {
 
 /** How long the server may take to interrupt a prompt, before it is ended anyway. */
 const patience = Duration.seconds(5)
+
+/** How long a server may take until it says that it listens: eight at once took 47 s on two processors (2.0.14). */
+const startPatience = Duration.minutes(3)
+
+/** How long its events may take to begin. */
+const eventPatience = Duration.minutes(1)
 
 const refused = (path: string, reason: string): verdicts.Exit => ({
   _tag: "Refused",
@@ -171,7 +178,19 @@ export const start = (
         options.introduce(sink, child.pid),
         (error): verdicts.Exit => ({ _tag: "Refused", error })
       )
-      const url = yield* child.url
+      const url = yield* inTime.orFail(
+        startPatience,
+        () => {
+          const said = child.said()
+          return said === undefined
+            ? new OpenCodeServerError({ reason: "start-timeout", stderr: "" })
+            : new OpenCodeServerError({
+              reason: "unexpected-reply",
+              detail: `instead of its address it printed ${plan.redactor.text(said).slice(0, 200)}`,
+              stderr: ""
+            })
+        }
+      )(child.url)
       const requests = request.make({
         client: options.httpClient,
         url,
@@ -207,7 +226,10 @@ export const start = (
       yield* checkLogin(options, requests)
       const session = yield* open(options, requests, agent)
       sink.state.inSession(session.id)
-      const subscription = yield* hub.subscribe(session.id)
+      const subscription = yield* inTime.orFail(eventPatience, () =>
+        requests.failure(routes.events, "unexpected-reply", {
+          detail: "its events did not begin with server.connected"
+        }))(hub.subscribe(session.id))
       const path = child.dropped()
       if (path !== undefined) return yield* Effect.fail(dropped(path))
       if (isClosing) return yield* Effect.interrupt

@@ -32,6 +32,8 @@ export interface Process {
   readonly pid: number
   /** Returns the address when the server listens. */
   readonly url: Effect.Effect<string>
+  /** The first line that it has printed besides its address. */
+  readonly said: () => string | undefined
   /** Returns when the process has ended. */
   readonly exit: Effect.Effect<verdicts.Exit>
   readonly hasExited: Effect.Effect<boolean>
@@ -62,6 +64,7 @@ export const start = (
     const ready = yield* Deferred.make<string>()
     const refused = yield* Deferred.make<string>()
     let dropped: string | undefined
+    let said: string | undefined
     const facts = dialect.stderr(limits.kept)
     const running = yield* spawn.start(client.executor, client.table, {
       binary: options.binary,
@@ -77,6 +80,7 @@ export const start = (
     const onStdout = (line: lineSplitter.Line): void => {
       const url = typeof line === "string" ? server.address(line) : undefined
       if (url !== undefined) Deferred.unsafeDone(ready, Effect.succeed(url))
+      else if (typeof line === "string") said ??= line
     }
     const onStderr = (line: lineSplitter.Line): void => {
       const text = typeof line === "string" ? ansi.strip(line) : `[a line of ${line.tooLong} bytes]`
@@ -94,6 +98,7 @@ export const start = (
     return {
       pid: running.pid,
       url: Deferred.await(ready),
+      said: () => said,
       // What it has said last explains why it has ended.
       exit: Effect.andThen(
         running.exit,

@@ -1,6 +1,7 @@
 import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
 import type { OpenCodeServerError } from "../../../OpenCodeError.js"
 import type { RunEvent } from "../../../RunEvent.js"
@@ -10,6 +11,9 @@ import * as json from "../../util/json.js"
 import type { WireObject } from "../../util/object.js"
 import type { Delivery, Gap, Subscription } from "../server/hub.js"
 import type { Requests } from "../server/request.js"
+
+/** After this time without an event the server is asked whether it still works. */
+const silence = Duration.seconds(30)
 
 export interface Options {
   readonly server: PrivateServer
@@ -96,6 +100,8 @@ export const follow = (options: Options): Effect.Effect<void, OpenCodeServerErro
             )
         case "Recovered":
           return Effect.sync(() => watchdog.recovered(signal.sessionId))
+        case "Unexpected":
+          return requests.failure(routes.events, "unexpected-reply", { detail: signal.shape })
         case "RateLimited":
           return Effect.flatMap(Clock.currentTimeMillis, (now) =>
             sink.onRateLimited(
@@ -138,9 +144,18 @@ export const follow = (options: Options): Effect.Effect<void, OpenCodeServerErro
           : Effect.flatMap(Clock.currentTimeMillis, (now) => take(mapper.event(delivery.event, now)))
       })
 
+    /** The end may have come by an event that is not known: a session that no longer works has ended. */
+    const lookAround = Effect.flatMap(
+      requests.read(routes.active, server.replies.active),
+      (active) => active.includes(options.sessionId) ? Effect.void : catchUp
+    )
+
     while (!hasEnded) {
-      const batch = yield* subscription.take
-      watchdog.read()
-      yield* Effect.forEach(batch, receive, { discard: true })
+      const batch = yield* Effect.timeoutOption(subscription.take, silence)
+      if (Option.isNone(batch)) yield* lookAround
+      else {
+        watchdog.read()
+        yield* Effect.forEach(batch.value, receive, { discard: true })
+      }
     }
   })
