@@ -159,6 +159,11 @@ export interface Options {
   readonly binary?: string | undefined
   /** The binary's version, which saves asking the binary once (0.65 s). Default: the binary is asked. */
   readonly version?: string | undefined
+  /**
+   * True to run a supported version that was not tested with this library without a warning in the log; what is
+   * different in it is what `effect-opencode conformance` tells. Default: false, one warning.
+   */
+  readonly allowUntested?: boolean | undefined
   /** Where runs keep their data. Default: `"run"`, a private directory for each. */
   readonly isolation?: Isolation | undefined
   /**
@@ -250,7 +255,8 @@ const howItEnded = ({ exitCode, hint, signal }: OpenCodeProcessError): string =>
 
 const probe = (
   ask: Effect.Effect<string, QueryError>,
-  find: Effect.Effect<string, OpenCodeBinaryNotFoundError>
+  find: Effect.Effect<string, OpenCodeBinaryNotFoundError>,
+  allowUntested: boolean
 ): Effect.Effect<launcher.Release, QueryError> =>
   Effect.gen(function*() {
     const binary = yield* find
@@ -264,23 +270,29 @@ const probe = (
     const version = Version.parse(text)
     return yield* version === undefined
       ? new OpenCodeVersionError({ binary, reason: "`--version` printed no version" })
-      : supported(binary, version)
+      : supported(binary, text, version, allowUntested)
   })
 
-const supported = (binary: string, version: Version.Version): Effect.Effect<launcher.Release, OpenCodeVersionError> => {
+const supported = (
+  binary: string,
+  printed: string,
+  version: Version.Version,
+  allowUntested: boolean
+): Effect.Effect<launcher.Release, OpenCodeVersionError> => {
   const dialect = dialects.forVersion(version)
-  if (dialect === undefined) {
+  const unable = dialects.unable(printed)
+  if (dialect === undefined || unable !== undefined) {
+    const ranges = `this library supports ${dialects.ranges(({ supported }) => supported)}`
     return new OpenCodeVersionError({
       binary,
       version: Version.format(version),
-      reason: `this library supports ${dialects.ranges(({ supported }) => supported)}`
+      reason: unable === undefined ? ranges : `${unable}; ${ranges}`
     })
   }
   return Effect.as(
-    dialect.isTested(version) ? Effect.void : Effect.logWarning(
-      `OpenCode ${Version.format(version)} (${binary}) was not tested with this library, which supports ${
-        dialects.ranges((one) => one === dialect ? one.supported : undefined)
-      }`
+    allowUntested || dialect.isTested(version) ? Effect.void : Effect.logWarning(
+      `OpenCode ${Version.format(version)} (${binary}) was not tested with this library; ` +
+        "`effect-opencode conformance` tells what is different in it, and `allowUntested` silences this warning"
     ),
     { version, dialect }
   )
@@ -308,14 +320,16 @@ export const make = (
     const concurrency = given.concurrency ?? "unbounded"
     const isolation = yield* expandHome.isolation(yield* Path.Path, given.isolation ?? "run")
     const base = yield* launcher.make(given, isolation)
+    const allowUntested = given.allowUntested === true
     const assumed = given.version === undefined ? undefined : Version.parse(given.version)
     const askVersion = assumed === undefined
       // The version needs no data, and a sandbox refuses OpenCode's own directory.
       ? probe(
         query.make(base.sandboxing === undefined ? base : { ...base, isolation: "run" }, ["--version"]),
-        base.binary
+        base.binary,
+        allowUntested
       )
-      : Effect.flatMap(base.binary, (binary) => supported(binary, assumed))
+      : Effect.flatMap(base.binary, (binary) => supported(binary, given.version ?? "", assumed, allowUntested))
     return service.make({
       fileSystem: base.fileSystem,
       path: base.path,

@@ -11,6 +11,12 @@ export const all: readonly [Dialect, ...ReadonlyArray<Dialect>] = [v1, v2]
 export const forVersion = (version: Version.Version): Dialect | undefined =>
   all.find(({ supported }) => dialect.includes(supported, version))
 
+/** Why no version that prints this can be driven, although its number may be in a range. */
+export const unable = (printed: string): string | undefined =>
+  /(?:^|[\sv])0\.0\.0-(?:beta|next)\b/.test(printed)
+    ? "a preview of OpenCode 2 has another server than a release (npm install @opencode/cli)"
+    : undefined
+
 /** The dialect of a server's version, if it is supported. */
 export const forServer = (version: Version.Version): Dialect | undefined =>
   all.find(({ server }) => server !== undefined && dialect.includes(server.supported, version))
