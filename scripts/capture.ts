@@ -33,7 +33,7 @@ try {
       binary: installed.file,
       version,
       httpServer: Layer.orDie(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" })),
-      scenarios: only.length > 0 ? only : Conformance.scenarioNames,
+      scenarios: only.length > 0 ? only : Conformance.scenarioNames(version),
       onProgress: ({ ended, scenario, state, total }) =>
         Effect.sync(() => {
           if (state === "ended") console.log(`${ended} of ${total}: ${scenario}`)

@@ -20,7 +20,7 @@ const start = 1_700_000_000_000
 const cleaner = () => {
   const rules = [
     numbered(
-      /\b(?:ses|msg|prt|per|que|evt|err|call|tool)_[0-9a-f]{8}\w*/g,
+      /\b(?:ses|msg|prt|per|que|evt|err|call|tool|sh|frm)_[0-9a-f]{8}\w*/g,
       (match, index) => `${match.slice(0, match.indexOf("_"))}_${String(index).padStart(10, "0")}`
     ),
     numbered(/\b1[6-9]\d{11}\b/g, (_, index) => String(start + index)),
@@ -29,6 +29,14 @@ const cleaner = () => {
     numbered(/\brun=[0-9a-f]+\b/g, () => "run=00000001"),
     numbered(/\b20\d\d-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d+)?Z?/g, () => "2026-01-01T00:00:00"),
     numbered(/\+\d+ms\b/g, () => "+1ms"),
+    numbered(/\bhttp\.span=\d+/g, () => "http.span=1"),
+    numbered(/\[\d\d:\d\d:\d\d\.\d+\] (\w+) \(#\d+\)/g, () => "[00:00:00.000] INFO (#1)"),
+    numbered(/\b[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}\b/g, () => "00000000-0000-0000-0000-000000000000"),
+    // It has the directory in it.
+    numbered(/(?<="(?:previous|next)": ?")[\w=-]+/g, () => "cursor"),
+    // The build of 2.x for the tests has other names than the official one.
+    numbered(/\bshuvcode\b/g, () => "opencode"),
+    numbered(/(?<=\b\d+\.\d+\.\d+)-shuv\.\d+\b/g, () => ""),
     numbered(/\b127\.0\.0\.1:\d+/g, () => "127.0.0.1:1234"),
     numbered(/(?<="slug": ?")[\w-]+/g, () => "slug"),
     numbered(

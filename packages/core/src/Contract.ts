@@ -8,7 +8,9 @@
 import * as contract from "./internal/opencode/contract.js"
 import * as contracts from "./internal/opencode/contracts.js"
 import * as dialects from "./internal/opencode/dialects.js"
-import * as variables from "./internal/opencode/variables.js"
+import type * as privateServers from "./internal/opencode/privateServer.js"
+import * as variableTable from "./internal/opencode/variables.js"
+import type { RunConfig } from "./RunConfig.js"
 import type { RunOptions } from "./RunOptions.js"
 import type { Version } from "./Version.js"
 
@@ -137,8 +139,18 @@ export const invocation = (
   dialects.forVersion(version)?.invocation(run, version)
 
 /**
- * The arguments with which this library asks a version for its models, for a session, or to serve; `undefined` if the
- * version is not supported.
+ * The environment variables with which this library passes a configuration to a version; none if the version is not
+ * supported.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const variables = (version: Version, config: RunConfig): { readonly [name: string]: string } =>
+  dialects.forVersion(version)?.variables(config) ?? {}
+
+/**
+ * The arguments with which this library asks a version for its models and for a session; `undefined` if the version is
+ * not supported.
  *
  * @since 0.1.0
  * @category getters
@@ -146,17 +158,67 @@ export const invocation = (
 export const queries = (version: Version): {
   readonly models: ReadonlyArray<string>
   readonly session: (sessionId: string) => ReadonlyArray<string>
-  readonly serve: ReadonlyArray<string>
+} | undefined => {
+  const dialect = dialects.forVersion(version)
+  return dialect === undefined ? undefined : {
+    models: dialect.models.args,
+    session: (sessionId) => dialect.session(sessionId).args
+  }
+}
+
+/**
+ * How this library starts a server of a version that many runs share; `undefined` if it does not.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const server = (version: Version): {
+  readonly args: ReadonlyArray<string>
+  /** The address in the line of stdout that names it. */
   readonly address: (line: string) => string | undefined
 } | undefined => {
   const dialect = dialects.forVersion(version)
   return dialect?.server === undefined ? undefined : {
-    models: dialect.models.args,
-    session: (sessionId) => dialect.session(sessionId).args,
-    serve: dialect.server.args({ port: 0, more: [] }),
+    args: dialect.server.args({ port: 0, more: [] }),
     address: dialect.server.address
   }
 }
+
+/**
+ * A request to a server of OpenCode 2.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ServerRequest = privateServers.Request
+
+/**
+ * A rule of a session of OpenCode 2; the last matching rule decides.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type ServerRule = privateServers.Rule
+
+/**
+ * How this library starts a server that carries one run, and the requests that it sends.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export type PrivateServer = Pick<
+  privateServers.PrivateServer,
+  "address" | "args" | "database" | "dropped" | "routes" | "username"
+>
+
+/**
+ * The private server of a version; `undefined` if its runs are processes of their own.
+ *
+ * @since 0.1.0
+ * @category getters
+ */
+export const privateServer = (version: Version): PrivateServer | undefined =>
+  dialects.forVersion(version)?.privateServer
 
 /**
  * The names of the environment variables of OpenCode that this library sets, reads or passes on.
@@ -164,4 +226,5 @@ export const queries = (version: Version): {
  * @since 0.1.0
  * @category getters
  */
-export const variableNames: { readonly [K in keyof typeof variables.variableNames]: string } = variables.variableNames
+export const variableNames: { readonly [K in keyof typeof variableTable.variableNames]: string } =
+  variableTable.variableNames

@@ -14,7 +14,7 @@ import * as Cause from "effect/Cause"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
-import { scenarios } from "./internal/conformance/scenarios.js"
+import * as scenarios from "./internal/conformance/scenarios.js"
 import * as world from "./internal/conformance/world.js"
 import * as ModelProvider from "./ModelProvider.js"
 
@@ -63,12 +63,12 @@ export interface Options {
 }
 
 /**
- * The names of all scenarios, in the order in which they start.
+ * The names of all scenarios of a version, in the order in which they start.
  *
  * @since 0.1.0
  * @category getters
  */
-export const scenarioNames: ReadonlyArray<string> = scenarios.map(({ name }) => name)
+export const scenarioNames = (version: Version): ReadonlyArray<string> => scenarios.of(version).map(({ name }) => name)
 
 /**
  * A scenario's recording, or why there is none.
@@ -93,7 +93,7 @@ export const record = (
         .filter((fact) => Contract.expectation(fact, options.version) !== undefined)
         .map(({ scenario }) => scenario)
     )
-    const chosen = scenarios.filter(({ name }) => needed.has(name))
+    const chosen = scenarios.of(options.version).filter(({ name }) => needed.has(name))
     const recorded: { [scenario: string]: Recorded } = {}
     let ended = 0
     const tell = (scenario: (typeof chosen)[number], state: Progress["state"]) =>

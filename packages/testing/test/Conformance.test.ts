@@ -28,8 +28,10 @@ const commands = Effect.flatMap(Mock.MockCommandExecutor, ({ commands }) => comm
 
 describe("conformance", () => {
   it("has the scenarios of all facts, and no other", () => {
-    const used = new Set(Contract.facts(version).map(({ scenario }) => scenario))
-    expect([...used].sort()).toEqual([...Conformance.scenarioNames].sort())
+    for (const  of of[version, Version.make(2, 0, 14)]) {
+      const used = new Set(Contract.facts(of).map(({ scenario }) => scenario))
+      expect([...used].sort()).toEqual([...Conformance.scenarioNames(of)].sort())
+    }
   })
 
   it.scopedLive("starts OpenCode in directories of its own, with nothing of the machine's environment", () =>

@@ -68,6 +68,17 @@ export const changedIn = (
   return [{ below: version, value: values.before }, { from: version, value: values.since }]
 }
 
+/** One value before a version, and from it on the values of another list. */
+export const until = (
+  major: number,
+  minor: number,
+  value: unknown,
+  later: ReadonlyArray<Expectation>
+): ReadonlyArray<Expectation> => {
+  const version = Version.make(major, minor, 0)
+  return [{ below: version, value }, ...later.map((one, index) => index === 0 ? { ...one, from: version } : one)]
+}
+
 /**
  * - `matters`: the library misbehaves if the fact does not hold
  * - `note`: the library notices, or has another way

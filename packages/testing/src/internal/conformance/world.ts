@@ -8,6 +8,7 @@ import * as Contract from "effect-opencode/Contract"
 import * as HostEnvironment from "effect-opencode/HostEnvironment"
 import type { RunOptions } from "effect-opencode/RunOptions"
 import * as Version from "effect-opencode/Version"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
@@ -24,6 +25,9 @@ export interface Running {
   readonly kill: (signal: CommandExecutor.Signal) => Effect.Effect<void>
   /** The lines of stdout so far. */
   readonly stdout: () => string
+  readonly stderr: () => string
+  /** Ends a standard input that is held open. */
+  readonly release: Effect.Effect<void>
 }
 
 /** How to start a process of OpenCode. */
@@ -34,6 +38,8 @@ export interface Plan {
   readonly options?: RunOptions | undefined
   /** Sent in these pieces, with a pause between them. Default: the input of the library's run, else none. */
   readonly stdin?: ReadonlyArray<string> | undefined
+  /** True to leave standard input open until `release`. */
+  readonly holdStdin?: boolean | undefined
   /** Merged over the configuration that points to the provider. */
   readonly config?: { readonly [key: string]: unknown } | undefined
   /** The whole configuration variable, instead of `config`. */
@@ -45,6 +51,8 @@ export interface Plan {
 }
 
 export interface World {
+  /** The file that is started. */
+  readonly binary: string
   readonly version: Version.Version
   readonly provider: ModelProvider.Service
   /** The working directory of the runs. */
@@ -52,6 +60,7 @@ export interface World {
   readonly path: (...names: ReadonlyArray<string>) => string
   /** Writes a file, by its name below the scenario's directory. */
   readonly write: (name: string, text: string) => Effect.Effect<void>
+  readonly writeBytes: (name: string, bytes: Uint8Array) => Effect.Effect<void>
   /** Reads a file, by its name below the scenario's directory. */
   readonly read: (name: string) => Effect.Effect<string | undefined>
   /** Makes a symbolic link from one name to another. */
@@ -134,11 +143,12 @@ export const record = <E, R>(
     const processes: { [name: string]: Contract.ProcessRecord } = {}
     const observed: { [name: string]: unknown } = {}
 
-    const write: World["write"] = (file, text) =>
+    const writeBytes: World["writeBytes"] = (file, bytes) =>
       Effect.andThen(
         fileSystem.makeDirectory(pathService.dirname(inside(file)), { recursive: true }),
-        fileSystem.writeFileString(inside(file), text)
+        fileSystem.writeFile(inside(file), bytes)
       ).pipe(Effect.orDie)
+    const write: World["write"] = (file, text) => writeBytes(file, new TextEncoder().encode(text))
     yield* furnish({ write }, options.version)
     for (const directory of ["work", "tmp"]) yield* fileSystem.makeDirectory(inside(directory))
 
@@ -199,11 +209,16 @@ export const record = <E, R>(
           ...plan.env
         }
         const encoder = new TextEncoder()
-        const stdin = Stream.fromIterable(pieces.map((piece, index) => [piece, index] as const)).pipe(
+        const released = yield* Deferred.make<void>()
+        const release = Effect.asVoid(Deferred.succeed(released, undefined))
+        const sent = Stream.fromIterable(pieces.map((piece, index) => [piece, index] as const)).pipe(
           Stream.mapEffect(([piece, index]) =>
             Effect.delay(Effect.succeed(encoder.encode(piece)), index === 0 ? Duration.zero : pause)
           )
         )
+        const stdin = plan.holdStdin === true
+          ? Stream.concat(sent, Stream.drain(Stream.fromEffect(Deferred.await(released))))
+          : sent
         const command = Command.make(options.binary, ...args).pipe(
           Command.workingDirectory(cwd),
           Command.env(
@@ -230,7 +245,13 @@ export const record = <E, R>(
         const kill = (signal: CommandExecutor.Signal) => Effect.ignore(process.kill(signal))
         const readers = yield* Effect.fork(Effect.all([collect("stdout"), collect("stderr")], { concurrency: 2 }))
         const act = yield* Effect.fork(
-          plan.during?.({ pid: process.pid, kill, stdout: () => output.stdout }) ?? Effect.void
+          plan.during?.({
+            pid: process.pid,
+            kill,
+            release,
+            stdout: () => output.stdout,
+            stderr: () => output.stderr
+          }) ?? Effect.void
         )
         const limit = yield* Effect.fork(Effect.delay(
           Effect.suspend(() => {
@@ -271,11 +292,13 @@ export const record = <E, R>(
       )
 
     const world: World = {
+      binary: options.binary,
       version: options.version,
       provider,
       work: inside("work"),
       path: inside,
       write,
+      writeBytes,
       read,
       link: (from, to) =>
         Effect.andThen(

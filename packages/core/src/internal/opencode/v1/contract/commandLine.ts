@@ -1,7 +1,7 @@
 /** Facts about the command line: options, the prompt, the version, the list of models. */
 import * as Version from "../../../../Version.js"
 import type { Expectation, Fact } from "../../contract.js"
-import { always, changedIn } from "../../contract.js"
+import { always, changedIn, until } from "../../contract.js"
 import type { OptionEntry } from "../../dialect.js"
 import * as invocation from "../invocation.js"
 import * as questions from "../questions.js"
@@ -146,7 +146,7 @@ export const facts: ReadonlyArray<Fact> = [
     says: "A session without a title costs a further request to the model.",
     scenario: "arguments",
     weight: "note",
-    expected: lostEnd(always(1)),
+    expected: lostEnd(until(1, 2, 2, always(1))),
     observe: (recording) =>
       reading.requests(recording).length === 0
         ? undefined

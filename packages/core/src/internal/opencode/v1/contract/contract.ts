@@ -5,6 +5,7 @@ import * as failures from "./failures.js"
 import * as permissions from "./permissions.js"
 import * as server from "./server.js"
 import * as sessions from "./sessions.js"
+import * as surroundings from "./surroundings.js"
 
 /** What this library relies on about OpenCode 1.x. */
 export const contract: Contract = {
@@ -14,6 +15,7 @@ export const contract: Contract = {
     ...permissions.facts,
     ...failures.facts,
     ...sessions.facts,
+    ...surroundings.facts,
     ...server.facts
   ],
   most: [

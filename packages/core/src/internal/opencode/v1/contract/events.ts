@@ -44,13 +44,12 @@ const tool = (
   value: unknown,
   observe: (call: NonNullable<ReturnType<typeof reading.call>>) => unknown,
   otherwise: string,
-  weight: Fact["weight"] = "matters"
+  expected: Fact["expected"] = always(value)
 ): Fact => ({
   ...ofTools,
-  weight,
   id,
   says,
-  expected: always(value),
+  expected,
   observe: (recording) => {
     if (reading.process(recording, "first") === undefined) return undefined
     const call = reading.call(recording, text, "first")
@@ -282,7 +281,8 @@ export const facts: ReadonlyArray<Fact> = [
     "pwd;",
     "<1|1|pid|session>",
     ({ output }) => /<.*>/.exec(output ?? "")?.[0] ?? "nothing",
-    "Processes that leave the tree of a run are not found."
+    "Processes that leave the tree of a run are not found.",
+    changedIn(1, 2, { before: "<1|1||session>", since: "<1|1|pid|session>" })
   ),
   tool(
     "tool.directory",
@@ -298,7 +298,8 @@ export const facts: ReadonlyArray<Fact> = [
     "missing.txt",
     { status: "error", error: "string" },
     ({ error, status }) => ({ status, error: kindOf(error) }),
-    "Failed calls look like finished ones."
+    "Failed calls look like finished ones.",
+    changedIn(1, 2, { before: "no such call", since: { status: "error", error: "string" } })
   ),
   tool(
     "tool.write",
@@ -326,8 +327,8 @@ export const facts: ReadonlyArray<Fact> = [
   {
     ...ofTools,
     id: "tool.parallel",
-    says: "Each of several calls of one step is one event.",
-    expected: always(4),
+    says: "Each of several calls of one step is one event, also a call that failed.",
+    expected: changedIn(1, 2, { before: 3, since: 4 }),
     observe: (recording) =>
       reading.process(recording, "first") === undefined
         ? undefined

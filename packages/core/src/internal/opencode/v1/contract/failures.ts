@@ -1,6 +1,6 @@
 /** Facts about runs that fail: errors of providers, refusals, signals. */
 import type { Fact, Recording } from "../../contract.js"
-import { always, at, changedIn, kindOf } from "../../contract.js"
+import { always, at, changedIn, kindOf, until } from "../../contract.js"
 import * as providerErrors from "../../providerErrors.js"
 import * as retryCount from "../../retryCount.js"
 import * as crashTexts from "../crashTexts.js"
@@ -17,6 +17,9 @@ const error = (recording: Recording): unknown =>
   reading.last(reading.wires(recording).filter(({ type }) => type === "error"))?.["error"]
 
 const refused = { text: true, events: 0, ending: "exit 1" }
+
+/** A run that goes on. */
+const ignored = { text: false, events: 3, ending: "exit 0" }
 
 /** A refusal before the model is asked: a text on stderr that explains it, and code 1. */
 const refusal = (
@@ -131,7 +134,7 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "retry.log",
     says: "A hidden retry is on stderr with the provider, the model and the reason.",
-    expected: always([{ provider: "fake", model: "m1", reason: "HTTP 500" }]),
+    expected: until(1, 2, [], always([{ provider: "fake", model: "m1", reason: "HTTP 500" }])),
     observe: (recording) =>
       isRun(recording)
         ? reading.failures(recording).map(({ model, provider, reason }) => ({
@@ -169,10 +172,15 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "cut.repeats",
     says: "After a cut answer the step begins again under the same message.",
-    expected: lostEnd(changedIn(1, 14, {
-      before: { starts: 1, messages: 1, found: 0 },
-      since: { starts: 2, messages: 1, found: 1 }
-    })),
+    expected: lostEnd(until(
+      1,
+      2,
+      { starts: 2, messages: 1, found: 1 },
+      changedIn(1, 14, {
+        before: { starts: 1, messages: 1, found: 0 },
+        since: { starts: 2, messages: 1, found: 1 }
+      })
+    )),
     observe: (recording) => {
       if (!isRun(recording)) return undefined
       const starts = reading.eventsOf(recording, "StepStart")
@@ -211,10 +219,13 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "data.variable",
     says: "`OPENCODE_DB` moves the database.",
-    expected: changedIn(1, 14, {
-      before: { there: false, default: true },
-      since: { there: true, default: false }
-    }),
+    expected: until(
+      1,
+      2,
+      // Sessions are files.
+      { there: false, default: false },
+      changedIn(1, 14, { before: { there: false, default: true }, since: { there: true, default: false } })
+    ),
     observe: (recording) =>
       isRun(recording)
         ? { there: recording.observed["database"], default: recording.observed["defaultDatabase"] }
@@ -226,8 +237,8 @@ export const facts: ReadonlyArray<Fact> = [
     scenario: "text",
     weight: "matters",
     id: "data.directory",
-    says: "Data is below `XDG_DATA_HOME`.",
-    expected: always(true),
+    says: "The database is below `XDG_DATA_HOME`.",
+    expected: changedIn(1, 2, { before: false, since: true }),
     observe: (recording) => isRun(recording) ? recording.observed["database"] : undefined,
     usedBy: ["internal/launch/directories.ts"],
     otherwise: "Runs are not isolated from your own sessions."
@@ -335,21 +346,27 @@ export const facts: ReadonlyArray<Fact> = [
     "A configuration that is not JSON ends it with a text and code 1.",
     "bad JSON",
     /is not valid JSON/,
-    "A configuration that cannot be read is ignored, with its permissions."
+    "A configuration that cannot be read is ignored, with its permissions.",
+    "matters",
+    changedIn(1, 2, { before: { ...refused, text: false }, since: refused })
   ),
   refusal(
     "refused.value",
     "An invalid permission ends it with a text and code 1.",
     "bad value",
     /Configuration is invalid/,
-    "An invalid permission is ignored, and everything is allowed."
+    "An invalid permission is ignored, and everything is allowed.",
+    "matters",
+    changedIn(1, 2, { before: ignored, since: refused })
   ),
   refusal(
     "refused.database",
     "A damaged database ends it with a text and code 1.",
     "damaged database",
     /file is not a database/,
-    "A damaged database is not recognized."
+    "A damaged database is not recognized.",
+    "matters",
+    changedIn(1, 2, { before: ignored, since: refused })
   ),
   hint(
     "hint.session",
@@ -358,8 +375,20 @@ export const facts: ReadonlyArray<Fact> = [
     "The text of an unknown session is explained.",
     changedIn(1, 15, { before: { ...explained, hint: false }, since: explained })
   ),
-  hint("hint.config", "bad JSON", "fix OpenCode's configuration", "The text of a bad configuration is explained."),
-  hint("hint.database", "damaged database", "is damaged", "A damaged database is explained, and not tried again."),
+  hint(
+    "hint.config",
+    "bad JSON",
+    "fix OpenCode's configuration",
+    "The text of a bad configuration is explained.",
+    changedIn(1, 2, { before: { ...explained, hint: false }, since: explained })
+  ),
+  hint(
+    "hint.database",
+    "damaged database",
+    "is damaged",
+    "A damaged database is explained, and not tried again.",
+    changedIn(1, 2, { before: { ...explained, hint: false }, since: explained })
+  ),
   hint(
     "hint.directory",
     "data directory is a file",

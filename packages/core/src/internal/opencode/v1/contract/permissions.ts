@@ -1,6 +1,6 @@
 /** Facts about permissions. */
 import type { Fact } from "../../contract.js"
-import { always, changedIn, since } from "../../contract.js"
+import { always, changedIn, since, until } from "../../contract.js"
 import * as stderr from "../../stderr.js"
 import { lostEnd } from "./lostEnd.js"
 import * as reading from "./reading.js"
@@ -64,7 +64,10 @@ export const facts: ReadonlyArray<Fact> = [
     ...ofRules,
     id: "permission.pattern",
     says: "A command that a pattern denies fails as a call, and does not run.",
-    expected: always({ status: "error", saysRule: true, file: "alpha\n" }),
+    expected: changedIn(1, 2, {
+      before: { status: "no such call", saysRule: false, file: "alpha\n" },
+      since: { status: "error", saysRule: true, file: "alpha\n" }
+    }),
     observe: denial("rm a.txt"),
     otherwise: "Denied commands run."
   },
@@ -103,7 +106,7 @@ export const facts: ReadonlyArray<Fact> = [
     ...ofAsked,
     id: "ask.tool",
     says: "A rejected call is an error with OpenCode's text for it.",
-    expected: lostEnd(always(3)),
+    expected: lostEnd(until(1, 2, 0, always(3))),
     observe: (recording) =>
       isRun(recording) ? reading.eventsOf(recording, "ToolUse").filter(stderr.isRejected).length : undefined,
     usedBy: ["internal/opencode/stderr.ts", "internal/opencode/verdict.ts"],

@@ -119,15 +119,14 @@ export const facts: ReadonlyArray<Fact> = [
   },
   {
     ...base,
-    weight: "note",
     id: "session.fork-question",
-    says: "A fork offers the tool that asks the user, which other runs do not.",
-    expected: always(true),
+    says: "`tools.question: false` keeps the tool that asks the user out of a fork, which offers it otherwise.",
+    expected: always(false),
     observe: ofProcess(
       "fork",
       (recording) => requestFor(recording, "THIRD")?.tools.includes("question")
     ),
-    usedBy: ["internal/run/watchdog.ts"],
-    otherwise: "Nothing: a fork cannot hang on a question."
+    usedBy: ["internal/opencode/v1/unattended.ts"],
+    otherwise: "A question of the model hangs a fork until its time limit."
   }
 ]

@@ -8,8 +8,9 @@ import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
-import * as ModelProvider from "../../ModelProvider.js"
-import type { World } from "./world.js"
+import * as ModelProvider from "../../../ModelProvider.js"
+import { titled } from "../scenario.js"
+import type { World } from "../world.js"
 
 const { Reply, steps } = ModelProvider
 
@@ -182,23 +183,32 @@ const drive = (world: World, url: string) =>
     yield* observe("dispose", yield* ask("POST", "/global/dispose"))
   }).pipe(Effect.scoped, Effect.provide(FetchHttpClient.layer))
 
-export const run = (world: World): Effect.Effect<void> => {
-  const queries = Contract.queries(world.version)
-  if (queries === undefined) return Effect.void
+const variables = {
+  [Contract.variableNames.serverPassword]: password,
+  [Contract.variableNames.serverUsername]: credentials.username
+}
+
+/** Starts a server, and does something with its address. */
+const serving = (world: World, act: (url: string) => Effect.Effect<unknown>): Effect.Effect<void> => {
+  const server = Contract.server(world.version)
+  if (server === undefined) return Effect.void
   const address = (stdout: string) =>
-    stdout.split("\n").slice(0, -1).map(queries.address).find((found) => found !== undefined)
+    stdout.split("\n").slice(0, -1).map(server.address).find((found) => found !== undefined)
   return Effect.asVoid(world.run("serve", {
-    args: queries.serve,
-    env: {
-      [Contract.variableNames.serverPassword]: password,
-      [Contract.variableNames.serverUsername]: credentials.username
-    },
+    args: server.args,
+    env: variables,
     during: ({ kill, stdout }) =>
       Effect.gen(function*() {
         yield* world.until(Effect.sync(() => address(stdout()) !== undefined))
         const url = address(stdout())
-        if (url !== undefined) yield* drive(world, url)
+        if (url !== undefined) yield* act(url)
         yield* kill("SIGTERM")
       })
   }))
 }
+
+export const run = (world: World): Effect.Effect<void> => serving(world, (url) => drive(world, url))
+
+/** A run that the server works on. */
+export const attach = (world: World): Effect.Effect<void> =>
+  serving(world, (url) => world.run("run", { prompt: "hi", options: { ...titled, attach: url }, env: variables }))
