@@ -98,7 +98,13 @@ describe("the table of conformance", () => {
 describe("conformance", () => {
   it.live("exits with 0 if everything is as expected", () =>
     Effect.gen(function*() {
-      const { code, stderr, stdout } = yield* conformance(openCode(), "--only", "version", "--only", "option,models.lines")
+      const { code, stderr, stdout } = yield* conformance(
+        openCode(),
+        "--only",
+        "version",
+        "--only",
+        "option,models.lines"
+      )
       expect(stdout).toMatch(/^OpenCode 1\.18\.33, effect-opencode 0\.0\.0, linux, Node 20\.19\.0, /)
       expect(stdout).toMatch(/\n✔ version\.text {2,}`--version` prints the version and nothing else\.\n/)
       expect(stdout).toMatch(/\n\d+ facts as expected\n$/)

@@ -254,7 +254,7 @@ describe("a run by a private server", () => {
     }).pipe(fake.provide(server), Effect.provide(layer(serving)))
   })
 
-  it.live("an end without its error is no success", () => {
+  it.live("an end without its error does not look like success", () => {
     const server = fake.make({
       onPrompt: (server) => {
         fake.begin(server)

@@ -186,7 +186,7 @@ describe("what a 2.x server sends", () => {
     expect(says.map(({ _tag }) => _tag)).toEqual(["SessionError"])
   })
 
-  it("is no list of agents if a rule cannot be read", () => {
+  it("does not read as a list of agents if a rule cannot be read", () => {
     const agent = (permissions: unknown) => ({ data: [{ id: "build", mode: "primary", permissions }] })
     expect(server.replies.agents(agent([{ action: "*", resource: "*", effect: "allow" }]))).toHaveLength(1)
     expect(server.replies.agents(agent([{ action: "*", resource: "*", effect: "maybe" }]))).toBeUndefined()
