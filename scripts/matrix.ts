@@ -1,6 +1,6 @@
 /**
  * Records the scenarios of the contract with every version that is looked after, and writes docs/versions.md: which facts
- * hold in which version. A version is installed from the registry; the installed one is taken as it is.
+ * hold in which version. A version is installed from the registry; those of the tests are taken as they are.
  *
  *   pnpm matrix [--recorded] [version …]
  *
@@ -10,18 +10,25 @@ import { spawnSync } from "node:child_process"
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
 import { fileURLToPath } from "node:url"
+import * as opencode2 from "../packages/core/test/support/opencode2.js"
 import { page } from "../packages/core/test/support/versionsPage.js"
 
-const versions = ["1.1.65", "1.2.27", "1.14.34", "1.15.13", "1.17.19", "1.18.33"]
+const versions = ["1.1.65", "1.2.27", "1.14.34", "1.15.13", "1.17.19", "1.18.33", "2.0.14"]
 
 const args = process.argv.slice(2)
 const asked = args.filter((arg) => !arg.startsWith("--"))
 const { resolve } = createRequire(import.meta.url)
 const installed = JSON.parse(fs.readFileSync(resolve("opencode-ai/package.json"), "utf8")).version
 
+/** The binaries of the tests, by version. */
+const binaries: { readonly [version: string]: string | undefined } = {
+  [installed]: resolve("opencode-ai/bin/opencode.exe"),
+  "2.0.14": opencode2.binary
+}
+
 const failed = args.includes("--recorded") ? [] : (asked.length > 0 ? asked : versions).filter((version) => {
   console.log(`\n━━ ${version}`)
-  const target = version === installed ? resolve("opencode-ai/bin/opencode.exe") : version
+  const target = binaries[version] ?? version
   const { status } = spawnSync(
     process.execPath,
     ["--import", "tsx", fileURLToPath(new URL("capture.ts", import.meta.url)), target],

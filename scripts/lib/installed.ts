@@ -13,6 +13,7 @@ export interface Installed {
 /** Installs a version without running any script of it; a path is taken as it is. */
 export const binaryOf = (asked: string): Installed => {
   if (!/^\d+\.\d+\.\d+$/.test(asked)) return { file: path.resolve(asked), remove: () => undefined }
+  const name = Number(asked.split(".")[0]) < 2 ? "opencode-ai" : "@opencode/cli"
   const directory = fs.mkdtempSync(path.join(os.tmpdir(), "effect-opencode-version-"))
   const remove = () => fs.rmSync(directory, { recursive: true, force: true })
   try {
@@ -26,18 +27,20 @@ export const binaryOf = (asked: string): Installed => {
         "--no-fund",
         "--prefix",
         directory,
-        `opencode-ai@${asked}`
+        `${name}@${asked}`
       ],
       { stdio: ["ignore", "ignore", "inherit"] }
     )
     const modules = path.join(directory, "node_modules")
-    const found = fs.readdirSync(modules).filter((name) => name.startsWith("opencode-") && name !== "opencode-ai")
+    // The packages of a platform are beside the one that names them: opencode-linux-x64, @opencode/cli-linux-x64.
+    const [scope, prefix] = name === "opencode-ai" ? [modules, "opencode-"] : [path.join(modules, "@opencode"), "cli-"]
+    const found = fs.readdirSync(scope).filter((name) => name.startsWith(prefix) && name !== "opencode-ai")
       // Without AVX2 only the baseline build runs, which runs everywhere.
       .sort((a, b) => Number(b.includes("baseline")) - Number(a.includes("baseline")))
       .filter((name) => !name.includes("musl"))
-      .map((name) => path.join(modules, name, "bin", process.platform === "win32" ? "opencode.exe" : "opencode"))
+      .map((name) => path.join(scope, name, "bin", process.platform === "win32" ? "opencode.exe" : "opencode"))
       .find((file) => fs.existsSync(file))
-    if (found === undefined) throw new Error(`opencode-ai@${asked} has no binary for this platform`)
+    if (found === undefined) throw new Error(`${name}@${asked} has no binary for this platform`)
     return { file: found, remove }
   } catch (cause) {
     remove()

@@ -240,6 +240,12 @@ describe("the version", () => {
       }).pipe(Effect.provide(T.layer([says(printed)], asking))))
   }
 
+  it.effect("says that a preview of OpenCode 2 is one", () =>
+    Effect.gen(function*() {
+      const error = yield* T.failsWith("OpenCodeVersionError")(OpenCode.run("x"))
+      assert.match(error.reason, /^a preview of OpenCode 2 .*npm install @opencode\/cli/)
+    }).pipe(Effect.provide(T.layer([says("opencode2 v0.0.0-next-16088\n")], asking))))
+
   it.effect("is accepted from 1.1.65 to 1.99", () =>
     Effect.gen(function*() {
       assert.strictEqual((yield* OpenCode.run("x")).text, "x")
@@ -251,20 +257,22 @@ describe("the version", () => {
       const logger = Logger.make(({ message }) => {
         said.push(String(message))
       })
-      const askTwice = (given: string) =>
+      const askTwice = (given: string, allowUntested?: boolean) =>
         Effect.gen(function*() {
           const service = yield* OpenCode.OpenCode
           yield* service.version
           yield* service.version
         }).pipe(
-          Effect.provide(T.layer([], { version: given })),
+          Effect.provide(T.layer([], { version: given, allowUntested })),
           Effect.provide(Logger.replace(Logger.defaultLogger, logger))
         )
       yield* askTwice("2.0.14")
       assert.deepStrictEqual(said, [])
       yield* askTwice("2.3.2")
       assert.strictEqual(said.length, 1)
-      assert.match(said[0]!, /^OpenCode 2\.3\.2 .* was not tested with this library/)
+      assert.match(said[0]!, /^OpenCode 2\.3\.2 .* was not tested with this library; `effect-opencode conformance` /)
+      yield* askTwice("2.3.2", true)
+      assert.strictEqual(said.length, 1)
     }))
 
   it.effect("is refused when it is unsupported and given by the layer", () =>

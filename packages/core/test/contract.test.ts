@@ -36,7 +36,8 @@ const changes: { readonly [name: string]: (recording: Contract.Recording) => Con
   stderr: (recording) => eachProcess(recording, ({ stderr }) => ({ stderr: stderr === "" ? "noise\n" : "" })),
   "a line of the log": (recording) =>
     eachProcess(recording, ({ stderr }) => ({
-      stderr: `${stderr}timestamp=2026-01-01T00:00:00 level=WARN run=1 message="configuration normalization diagnostic" ` +
+      stderr:
+        `${stderr}timestamp=2026-01-01T00:00:00 level=WARN run=1 message="configuration normalization diagnostic" ` +
         "source=OPENCODE_CONFIG_CONTENT path=$.noise kind=invalid opencode.ai\n"
     })),
   exit: (recording) => eachProcess(recording, () => ({ exitCode: 99, signal: undefined })),
@@ -59,7 +60,10 @@ const changes: { readonly [name: string]: (recording: Contract.Recording) => Con
       Object.entries(recording.observed).map(([name, value]) => [name, value === "deleted" ? "x" : "deleted"])
     )
   }),
-  "observed texts": (recording) => ({ ...recording, observed: otherTexts(recording.observed) as typeof recording.observed }),
+  "observed texts": (recording) => ({
+    ...recording,
+    observed: otherTexts(recording.observed) as typeof recording.observed
+  }),
   "no events": (recording) => ({ ...recording, observed: noEvents(recording.observed) })
 }
 

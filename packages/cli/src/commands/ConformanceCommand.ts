@@ -5,7 +5,7 @@ import * as OpenCode from "effect-opencode/OpenCode"
 import * as Version from "effect-opencode/Version"
 import * as Console from "effect/Console"
 import * as Effect from "effect/Effect"
-import { CliError, ReportedError } from "../CliError.js"
+import { ReportedError } from "../CliError.js"
 import * as commandLine from "../commandLine/commandLine.js"
 import * as options from "../commandLine/options.js"
 import * as conformanceTable from "../display/conformanceTable.js"
@@ -74,17 +74,9 @@ export const command = commandLine.make(
       const file = yield* Binary.resolve(binary)
       const version = yield* Effect.provide(
         Effect.flatMap(OpenCode.OpenCode, (service) => service.version),
-        OpenCode.layer({ binary: file })
+        OpenCode.layer({ binary: file, allowUntested: true })
       )
-      const known = Contract.facts(version)
-      if (known.length === 0) {
-        return yield* new CliError({
-          reason: `Nothing that this library relies on about OpenCode ${Version.format(version)} can be checked yet.`,
-          hint: "the facts are those of OpenCode 1",
-          exitCode: ExitCode.ofOutcome("OpenCodeVersionError")
-        })
-      }
-      const facts = yield* chosen(known, only)
+      const facts = yield* chosen(Contract.facts(version), only)
       // Loaded on use: nothing else needs the scenarios.
       const Conformance = yield* Effect.promise(() => import("effect-opencode-testing/Conformance"))
       const { clear, show } = yield* progress(json)

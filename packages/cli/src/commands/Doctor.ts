@@ -388,12 +388,6 @@ const contract = ({ client }: Options) =>
     // Loaded on use: nothing else needs the scenarios.
     const Conformance = yield* Effect.promise(() => import("effect-opencode-testing/Conformance"))
     const facts = Contract.mostImportant(version)
-    if (facts.length === 0) {
-      return [warning(
-        `Nothing that this library relies on about OpenCode ${Version.format(version)} can be checked yet.`,
-        "the facts are those of OpenCode 1"
-      )]
-    }
     const judgements = yield* Conformance.run({ binary: file, version, facts, httpServer: node.httpServer })
     const having = (status: Contract.Status) => judgements.filter((judgement) => judgement.status === status)
     const [differing, untried] = [having("differs"), having("untried")]

@@ -49,9 +49,8 @@ const row = (cells: ReadonlyArray<string | number>): string => `| ${cells.join("
 
 const byOrder = (a: string, b: string): number => Version.order(Version.parse(a)!, Version.parse(b)!)
 
-/** The facts that are not the same in all versions, and what that means. */
-export const page = (): string => {
-  const columns = [...fixtures.versions].sort(byOrder).map(columnOf)
+/** The facts of one major that are not the same in all of its recorded versions, and what that means. */
+const section = (columns: ReadonlyArray<Column>): ReadonlyArray<string> => {
   const newest = columns[columns.length - 1]!
   const facts = Contract.facts(Version.parse(newest.version)!)
   const varying = facts.filter((fact) => columns.some((column) => cell(column, fact) !== "✔"))
@@ -71,38 +70,53 @@ export const page = (): string => {
       other.fact === fact && Contract.valueText(other.found.seen) === Contract.valueText(found.seen)
     ) === index
   )
+  const major = Version.parse(newest.version)!.major
+  return [
+    `## OpenCode ${major}`,
+    "",
+    ...head("facts"),
+    count("as in the newest version", (column) => number(column, "holds")),
+    count("otherwise, and expected to be", (column) => number(column, "known")),
+    count("not as expected", (column) => number(column, "differs")),
+    count("could not be tried", (column) => number(column, "untried")),
+    count(
+      "need an option or a server that this version does not have",
+      (column) => facts.length - column.judgements.size
+    ),
+    "",
+    ...(varying.length === 0 ? ["Every fact is as in the newest version.", ""] : [
+      ...head("fact"),
+      ...others.map((fact) => row([`\`${fact.id}\` ${fact.says}`, ...columns.map((column) => cell(column, fact))])),
+      ...(servers.length === 0
+        ? []
+        : [row([
+          `\`server.*\` ${servers.length} facts about \`opencode serve\``,
+          ...columns.map((column) => [...new Set(servers.map((fact) => cell(column, fact)))].join(" "))
+        ])]),
+      "",
+      `### What is otherwise in OpenCode ${major}`,
+      "",
+      row(["fact", "first seen in", "value", "consequence"]),
+      row(["---", "---", "---", "---"]),
+      ...values.map(({ fact, found, version }) => row([`\`${fact.id}\``, version, text(found.seen), fact.otherwise])),
+      ""
+    ])
+  ]
+}
+
+/** The page of all recorded versions. */
+export const page = (): string => {
+  const columns = [...fixtures.versions].sort(byOrder).map(columnOf)
+  const majors = [...new Set(columns.map(({ version }) => Version.parse(version)!.major))]
   return [
     "# Versions of OpenCode",
     "",
     "Written by `pnpm matrix` from recordings of the real binaries; do not edit it. [conformance.md](conformance.md) says",
     "how facts are checked.",
     "",
-    ...head("facts"),
-    count("as in the newest version", (column) => number(column, "holds")),
-    count("otherwise, and expected to be", (column) => number(column, "known")),
-    count("not as expected", (column) => number(column, "differs")),
-    count(
-      "need an option or a server that this version does not have",
-      (column) => facts.length - column.judgements.size
-    ),
-    "",
     "✔ as in the newest version · ~ otherwise, and expected to be · – needs an option or a server that this version does",
-    "not have, which is refused with `OpenCodeVersionError` · ✘ not as expected",
+    "not have, which is refused with `OpenCodeVersionError` · ✘ not as expected · ? could not be tried",
     "",
-    ...head("fact"),
-    ...others.map((fact) => row([`\`${fact.id}\` ${fact.says}`, ...columns.map((column) => cell(column, fact))])),
-    ...(servers.length === 0
-      ? []
-      : [row([
-        `\`server.*\` ${servers.length} facts about \`opencode serve\``,
-        ...columns.map((column) => [...new Set(servers.map((fact) => cell(column, fact)))].join(" "))
-      ])]),
-    "",
-    "## What is otherwise",
-    "",
-    row(["fact", "first seen in", "value", "consequence"]),
-    row(["---", "---", "---", "---"]),
-    ...values.map(({ fact, found, version }) => row([`\`${fact.id}\``, version, text(found.seen), fact.otherwise])),
-    ""
+    ...majors.flatMap((major) => section(columns.filter(({ version }) => Version.parse(version)!.major === major)))
   ].join("\n")
 }

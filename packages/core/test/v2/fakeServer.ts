@@ -15,6 +15,8 @@ export interface Options {
   readonly onPrompt?: ((server: FakeServer) => void) | undefined
   /** What happens when the prompt is interrupted. */
   readonly onInterrupt?: ((server: FakeServer) => void) | undefined
+  /** The type of the first event, in place of the usual one. */
+  readonly greeting?: string | undefined
   /** Replies in place of the usual ones. */
   readonly reply?: ((asked: Asked) => Response | undefined) | undefined
 }
@@ -95,7 +97,7 @@ export const make = (options: Options = {}): FakeServer => {
               stream = undefined
               controller.error(signal.reason)
             })
-            frame({ type: "server.connected", data: {} })
+            frame({ type: options.greeting ?? "server.connected", data: {} })
           }
         })
         return new Response(events, { status: 200 })
@@ -134,11 +136,16 @@ const tokens = { input: 10, output: 5, reasoning: 0, cache: { read: 0, write: 0 
 export const begin = ({ send }: FakeServer): void =>
   send("session.step.started", { ...step, model: { id: "m1", providerID: "fake" } })
 
-/** The rest of an answer. */
-export const finish = ({ send }: FakeServer, answer: string): void => {
+/** A text and the end of its step. */
+export const said = ({ send }: FakeServer, answer: string): void => {
   send("session.text.ended", { ...step, ordinal: 0, text: answer })
   send("session.step.ended", { ...step, finish: "stop", cost: 0.25, tokens })
-  send("session.execution.succeeded")
+}
+
+/** The rest of an answer. */
+export const finish = (server: FakeServer, answer: string): void => {
+  said(server, answer)
+  server.send("session.execution.succeeded")
 }
 
 export const answer = (server: FakeServer, said: string): void => {

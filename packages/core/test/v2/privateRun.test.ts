@@ -5,7 +5,9 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as TestClock from "effect/TestClock"
 import * as T from "../support/mock.js"
+import { settle } from "../support/settling.js"
 import * as fake from "./fakeServer.js"
 
 /** A server that listens until it is ended. */
@@ -18,6 +20,10 @@ const layer = (...scripts: ReadonlyArray<Mock.Script>) =>
     leash: false,
     defaults: { model: "fake/m1", cwd: work, permission: { bash: "deny" } }
   }))
+
+/** Lets time pass while an effect runs. */
+const passing = <A, E, R>(effect: Effect.Effect<A, E, R>): Effect.Effect<A, E, R> =>
+  Effect.raceFirst(effect, Effect.forever(Effect.andThen(TestClock.adjust("5 seconds"), settle)))
 
 const tags = (events: ReadonlyArray<{ readonly _tag: string }> | undefined) => events?.map(({ _tag }) => _tag)
 
@@ -342,6 +348,77 @@ describe("a run by a private server", () => {
     })
     return Effect.gen(function*() {
       expect((yield* OpenCode.run("Go", { agent: "build" })).answer).toBe("done")
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  it.live("an event that lacks what a run needs ends it, by the name of what it lacks", () => {
+    const server = fake.make({
+      onPrompt: (server) => {
+        fake.begin(server)
+        server.send("session.text.ended", { assistantMessageID: "msg_1", ordinal: 0 })
+        server.send("session.execution.succeeded")
+      }
+    })
+    return Effect.gen(function*() {
+      const error = yield* T.failsWith("OpenCodeServerError")(OpenCode.run("Go"))
+      expect(error).toMatchObject({ reason: "unexpected-reply", detail: "session.text.ended: text" })
+      expect(error.partial?.sessionId).toBe(fake.session)
+      yield* T.expectClean
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  it.live("an end without its error does not look like success", () => {
+    const server = fake.make({
+      onPrompt: (server) => {
+        fake.begin(server)
+        fake.said(server, "half")
+        server.send("session.execution.failed")
+      }
+    })
+    return Effect.gen(function*() {
+      const error = yield* T.failsWith("OpenCodeServerError")(OpenCode.run("Go"))
+      expect(error.detail).toBe("session.execution.failed: error")
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  for (const end of ["session.execution.completed", "session.done"]) {
+    it.effect(`a prompt that ends by an unknown event (${end}) is read from its messages`, () => {
+      const server = fake.make({
+        onPrompt: (server) => {
+          fake.begin(server)
+          server.send(end)
+        },
+        reply: ({ path }) =>
+          path.endsWith("/message")
+            ? fake.reply({ data: fake.messages("recovered") })
+            : path.endsWith("/active")
+            ? fake.reply({ data: {} })
+            : undefined
+      })
+      return Effect.gen(function*() {
+        expect((yield* passing(OpenCode.run("Go"))).answer).toBe("recovered")
+      }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+    })
+  }
+
+  it.effect("a server that says in another way where it listens is not waited for", () => {
+    const server = fake.make()
+    const script = Mock.script(Mock.stdout("{\"address\":\"http://127.0.0.1:40000\"}\n"), Mock.never)
+    return Effect.gen(function*() {
+      const error = yield* passing(T.failsWith("OpenCodeServerError")(OpenCode.run("Go")))
+      expect(error.reason).toBe("unexpected-reply")
+      expect(error.detail).toContain("{\"address\":")
+      yield* T.expectClean
+    }).pipe(fake.provide(server), Effect.provide(layer(script)))
+  })
+
+  it.effect("events that begin in another way are not waited for", () => {
+    const server = fake.make({ greeting: "server.hello" })
+    return Effect.gen(function*() {
+      const error = yield* passing(T.failsWith("OpenCodeServerError")(OpenCode.run("Go")))
+      expect(error).toMatchObject({ reason: "unexpected-reply", request: "GET /api/event" })
+      expect(fake.of(server, "POST", "/prompt")).toEqual([])
+      yield* T.expectClean
     }).pipe(fake.provide(server), Effect.provide(layer(serving)))
   })
 

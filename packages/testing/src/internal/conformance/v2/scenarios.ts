@@ -3,6 +3,7 @@
  * scripted provider.
  */
 import * as Contract from "effect-opencode/Contract"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
@@ -93,9 +94,9 @@ const toolOf = (world: World) => {
 }
 
 /** Records whether the tool's process has survived the end of its server, which has a moment to end it. */
-const survivors = (world: World, name: string, tool: number) =>
+const survivors = (world: World, name: string, tool: number, moment: Duration.DurationInput = "15 seconds") =>
   Effect.gen(function*() {
-    yield* Effect.timeoutOption(world.until(Effect.map(world.isAlive(tool), (isAlive) => !isAlive)), "3 seconds")
+    yield* Effect.timeoutOption(world.until(Effect.map(world.isAlive(tool), (isAlive) => !isAlive)), moment)
     yield* world.observe(name, yield* world.isAlive(tool))
     yield* world.own(tool)
     yield* world.write("work/pid", "")
@@ -444,7 +445,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
                 if (name === "terminate") yield* Effect.andThen(kill("SIGTERM"), Effect.never)
                 if (name === "kill") yield* Effect.andThen(kill("SIGKILL"), Effect.never)
               }))
-            if (tool > 0) yield* survivors(world, `${name}Survives`, tool)
+            if (tool > 0) yield* survivors(world, `${name}Survives`, tool, name === "kill" ? "3 seconds" : undefined)
           })
       )
   ),
@@ -474,7 +475,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
                 world.until(
                   Effect.map(ask(routes.models(world.work)), ({ body }) => JSON.stringify(body).includes("listed"))
                 ),
-                "5 seconds"
+                "30 seconds"
               )
               yield* observe("models", routes.models(world.work))
               const id = yield* create()

@@ -191,10 +191,8 @@ export const serving = (
     holdStdin: true,
     during: (running) =>
       Effect.gen(function*() {
-        yield* Effect.raceFirst(
-          world.until(Effect.sync(() => address(running.stdout()) !== undefined)),
-          Effect.delay(Effect.void, "20 seconds")
-        )
+        // A server that ends before it listens ends the wait as well.
+        yield* world.until(Effect.sync(() => address(running.stdout()) !== undefined))
         const url = address(running.stdout())
         if (url !== undefined) {
           yield* Effect.flatMap(connect(world, server, url, running), act).pipe(

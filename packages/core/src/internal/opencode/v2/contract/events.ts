@@ -304,7 +304,7 @@ export const all: ReadonlyArray<Fact> = [
   ),
   compaction(
     "compaction.continues",
-    "After a compaction the prompt goes on to its answer, and the summary is no text of the answer.",
+    "After a compaction the prompt goes on to its answer, and the summary does not belong to the text.",
     { ends: ["succeeded"], texts: ["FINAL"] },
     (recording) =>
       seen(recording, () => ({
