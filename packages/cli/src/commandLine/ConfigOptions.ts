@@ -290,7 +290,7 @@ export const answer: options.Option<AnswerOptions> = options.map(
 /** Whether runs go over servers instead of processes of their own. */
 export const server: options.Option<boolean> = options.flag(
   "server",
-  "Start one warm OpenCode server for all runs that can share it, instead of a process for each. OpenCode 1.18 and later."
+  "Start one warm OpenCode server for all runs that can share it, instead of a process for each. OpenCode 1.18 and later, below 2."
 )
 
 /** The options of the layer for single runs. */

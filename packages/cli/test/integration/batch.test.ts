@@ -144,50 +144,62 @@ describe("a batch with the real OpenCode", () => {
       }])
     }))))
 
-  it.scopedLive("over one warm server: answers, values, a failure, a resume, and nothing left", () =>
+  it.scopedLive("over one warm server: answers, a value, a failure, and nothing left of it after a kill", () =>
     Effect.gen(function*() {
       const box = yield* sandbox
+      const file = path.join(box.work, "jobs.results.jsonl")
       const schema = { type: "object", properties: { number: { type: "integer" } }, required: ["number"] }
       const jobs = [
         ...Array.from({ length: 6 }, (_, index) => ({ prompt: `task ${index + 1}`, name: `${index + 1}` })),
         { prompt: "count", name: "counter", schema },
-        { prompt: "no quota", name: "poor" }
+        { prompt: "no quota", name: "poor" },
+        { prompt: "never", name: "stuck" }
       ]
       fs.writeFileSync(path.join(box.work, "jobs.jsonl"), jobs.map((job) => JSON.stringify(job)).join("\n"))
-      const args = [
-        ...["batch", "jobs.jsonl", "--server", "--permission", "allow-all", "--binary", binary],
-        ...(yield* asking(box))
-      ]
-      const first = yield* run(box, ...args)
-      expect(first).toMatchObject({ code: 1, stderr: "" })
-      expect(first.stdout).toMatch(/8 runs.*7 succeeded.*1 failed/)
-      expect(first.stdout).toContain("quota: You exceeded")
-      const written = results(path.join(box.work, "jobs.results.jsonl"))
+      const provided = yield* asking(box)
+      const args = ["batch", "jobs.jsonl", "--permission", "allow-all", ...provided]
+      const servers = () => processes(box).filter(({ command }) => command.includes(" serve ")).length
+
+      // eight jobs end, and the agent of the ninth is in the middle of a shell command
+      const first = yield* start(box, ...args, "--server", "--binary", binary)
+      const sleeping = () => processes(box).filter(({ command }) => command.startsWith("sleep 3000")).length
+      yield* until(first, () => lines(file) === 8 && sleeping() === 1)
+      expect(servers()).toBe(1)
+      expect(killWatchdogs(first.pid)).toBeGreaterThan(0)
+      first.kill("SIGKILL")
+      expect((yield* first.ended).signal).toBe("SIGKILL")
+      expect([servers(), sleeping()]).toEqual([1, 1])
+
+      const written = results(file)
       expect(written.map(({ name, outcome }) => [name, outcome]).sort()).toEqual(
-        jobs.map(({ name }) => [name, name === "poor" ? "OpenCodeSessionError" : "success"]).sort()
+        jobs.filter(({ name }) => name !== "stuck")
+          .map(({ name }) => [name, name === "poor" ? "OpenCodeSessionError" : "success"]).sort()
       )
       expect(written.find(({ name }) => name === "counter")?.value).toEqual({ number: 7 })
-      // all of them in one server: its directory is in no other place
-      const servers = new Set(
-        written.map(({ transcript }) =>
-          /"directory":"([^"]*)"/.exec(fs.readFileSync(path.join(box.work, transcript!), "utf8"))?.[1]
-        )
-      )
-      expect(servers.size).toBe(1)
-      expect(left(box)).toEqual(nothing)
+      expect(written.find(({ name }) => name === "poor")?.failure).toEqual({
+        kind: "quota",
+        reason: expect.stringContaining("You exceeded your current quota")
+      })
 
-      const { respond } = yield* ModelProvider.ModelProvider
-      yield* respond(() => Reply.text("done"))
-      const again = yield* run(box, ...args, "--resume", "--retry-failed")
-      expect(again).toMatchObject({ code: 0, stderr: "" })
-      expect(again.stdout).toMatch(/8 runs.*8 succeeded/)
+      // continues without a server
+      const { binary: scripted } = yield* FaultyOpenCode.FaultyOpenCode
+      const resumed = yield* run(box, ...args, "--resume", "--binary", scripted, "--opencode-version", version)
+      expect(resumed.stdout).toContain("An earlier batch was killed: 1 run cut off")
+      expect(resumed.stdout).toMatch(/9 runs.*8 succeeded.*1 failed/)
+      expect(resumed.stdout).toContain("quota: You exceeded")
       expect(left(box)).toEqual(nothing)
-    }).pipe(Effect.provide(provider((request) => {
-      const task = taskOf(request)
-      return task.includes("no quota")
-        ? Reply.quota("You exceeded your current quota")
-        : Reply.text(task.includes("count") ? "```json\n{\"number\": 7}\n```" : "done")
-    }))))
+    }).pipe(
+      Effect.provide(FaultyOpenCode.layer([script(say(Events.turn("done")), FaultyOpenCode.exit(0))])),
+      Effect.provide(NodeContext.layer),
+      Effect.provide(provider((request) => {
+        const task = taskOf(request)
+        if (task.includes("no quota")) return Reply.quota("You exceeded your current quota")
+        if (task.includes("never")) {
+          return Reply.toolCalls([{ name: "bash", arguments: { command: "sleep 3000", description: "Wait" } }])
+        }
+        return Reply.text(task.includes("count") ? "```json\n{\"number\": 7}\n```" : "done")
+      }))
+    ))
 
   it.scopedLive(
     "of 50 jobs, killed halfway, resumes to exactly 50 results and leaves nothing",
