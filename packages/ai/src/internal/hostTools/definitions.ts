@@ -19,17 +19,17 @@ export interface Definitions {
 /** OpenCode's name for a text that it uses in the name of a tool (1.18.33, 2.0.14). */
 export const sanitized = (text: string): string => text.replaceAll(/[^a-zA-Z0-9_-]/g, "_")
 
+/** The JSON Schema of a struct without fields, as Effect writes it: anything but `null`. */
+const anything = "/schemas/%7B%7D"
+
 /**
- * OpenCode drops all tools of a server if the schema of one is not an object's (1.18.33), which that of a tool without
- * parameters is not.
+ * OpenCode drops all tools of a server if the schema of one is not an object's (1.18.33), which that of a struct without
+ * fields or of a union is not.
  */
 const objectSchema = (tool: Tool.Any): { readonly [key: string]: unknown } => {
-  const { $schema: _, ...schema } = Tool.getJsonSchema(tool as never) as unknown as { readonly [key: string]: unknown }
-  return schema["type"] === "object" && typeof schema["properties"] === "object"
-    ? schema
-    : "anyOf" in schema || "oneOf" in schema || "$ref" in schema || "allOf" in schema
-    ? { ...schema, type: "object" }
-    : { type: "object", properties: {}, additionalProperties: false }
+  const schema = Tool.getJsonSchema(tool as never) as unknown as { readonly [key: string]: unknown }
+  if (schema["$id"] === anything) return { type: "object", properties: {}, additionalProperties: false }
+  return schema["type"] === "object" ? schema : { ...schema, type: "object" }
 }
 
 /** True if the program has a handler for the tool. */

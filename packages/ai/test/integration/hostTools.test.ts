@@ -1,0 +1,194 @@
+/** Tools of the program in the hands of the real OpenCode, a process for each run. */
+import * as Tool from "@effect/ai/Tool"
+import * as Toolkit from "@effect/ai/Toolkit"
+import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
+import * as HttpServer from "@effect/platform/HttpServer"
+import { describe, expect } from "@effect/vitest"
+import { OpenCode } from "effect-opencode"
+import { HostTools } from "effect-opencode-ai"
+import type { HostToolsError } from "effect-opencode-ai"
+import * as Context from "effect/Context"
+import * as Effect from "effect/Effect"
+import * as Layer from "effect/Layer"
+import * as Schema from "effect/Schema"
+import { createServer } from "node:http"
+import { asked, real, Reply, respond, tools } from "../../../core/test/integration/support.js"
+import * as opencode2 from "../../../core/test/support/opencode2.js"
+
+class Shop extends Context.Tag("test/Shop")<Shop, string>() {}
+
+class Language extends Context.Reference<Language>()("test/Language", { defaultValue: () => "none" }) {}
+
+class NoStock extends Schema.TaggedError<NoStock>()("NoStock", { id: Schema.Number }) {}
+
+const Stock = Tool.make("stock of", {
+  description: "How many there are",
+  parameters: { id: Schema.NumberFromString },
+  success: Schema.Unknown,
+  failure: NoStock,
+  dependencies: [Shop]
+})
+const Long = Tool.make("long", { parameters: {}, success: Schema.String })
+const Look = Tool.make("look", { success: Schema.String }).annotate(HostTools.Content, (data) => [
+  { type: "image", mediaType: "image/png", data: String(data) }
+])
+const Told = Tool.make("told", { failure: Schema.String, failureMode: "return" })
+const toolkit = Toolkit.make(Stock, Long, Look, Told)
+
+const long = `first ${"x".repeat(200_000)} last`
+
+const pixel = "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+
+const port = Layer.fresh(NodeHttpServer.layer(createServer, { port: 0, host: "127.0.0.1" }))
+
+const surroundings = (
+  stock: (id: number) => Effect.Effect<unknown, NoStock, Shop>,
+  host = Layer.provide(HostTools.layer({ progressEvery: "200 millis" }), port)
+) =>
+  Layer.mergeAll(
+    host,
+    toolkit.toLayer({
+      "stock of": ({ id }) => stock(id),
+      long: () => Effect.succeed(long),
+      look: () => Effect.succeed(pixel),
+      told: () => Effect.fail("told")
+    }),
+    Layer.succeed(Shop, "corner")
+  )
+
+const call = (name: string, args: unknown = {}) => ({ name: `host_${name}`, arguments: args })
+
+/** Replies in the order of the requests: an image begins a new message of the user. */
+const inOrder = (...replies: ReadonlyArray<ReturnType<typeof Reply.toolCalls>>) =>
+  respond(({ index }) => replies[index] ?? Reply.text("nobody should have asked"))
+
+const offered = ["host_long", "host_look", "host_stock_of", "host_told"]
+
+describe("HostTools", () => {
+  real("gives the model exactly the tools, and the handlers the surroundings of the run", () =>
+    Effect.gen(function*() {
+      yield* inOrder(
+        Reply.toolCalls([
+          call("stock_of", { id: "7" }),
+          call("stock_of", { id: 7 }),
+          call("long"),
+          call("told"),
+          call("look")
+        ]),
+        Reply.text("done")
+      )
+      const { calls, result, seen, status } = yield* Effect.gen(function*() {
+        const served = yield* HostTools.serve(toolkit)
+        const options = yield* served.options({ permission: "deny" })
+        const result = yield* served.during(OpenCode.run("Go", options))
+        return { result, options, calls: yield* served.calls }
+      }).pipe(
+        Effect.scoped,
+        Effect.flatMap(({ options, ...rest }) =>
+          Effect.promise(async () => {
+            const { headers, url } = (options.mcp as any).host
+            const { status } = await fetch(url, { method: "POST", headers, body: "{}" })
+            return { ...rest, status, seen: found }
+          })
+        ),
+        Effect.provide(surroundings((id) =>
+          Effect.gen(function*() {
+            const span = yield* Effect.orDie(Effect.currentSpan)
+            for (let at = span.parent; at._tag === "Some" && at.value._tag === "Span"; at = at.value.parent) {
+              found.push(at.value.name)
+            }
+            found.push(id, yield* Shop, yield* Language)
+            return { left: 3 }
+          })
+        )),
+        Effect.provideService(Language, "de"),
+        Effect.withSpan("user-span")
+      )
+      const requests = yield* asked
+      expect(requests.map(({ tools }) => [...tools].sort())).toEqual([offered, offered])
+      expect(seen).toEqual(["execute_tool stock of", "user-span", 7, "corner", "de"])
+      const uses = tools(result.events)
+      const outputs = Object.fromEntries(uses.map(({ error, output, tool, input }) => [
+        `${tool} ${JSON.stringify(input)}`,
+        output ?? error
+      ]))
+      expect(outputs).toMatchObject({
+        "host_stock_of {\"id\":\"7\"}": "{\"left\":3}",
+        "host_stock_of {\"id\":7}": expect.stringContaining("Expected string, actual 7"),
+        "host_long {}": expect.stringContaining("truncated"),
+        "host_told {}": "told"
+      })
+      expect(JSON.stringify(requests[1]!.body)).toContain("Attached media from tool result")
+      expect(calls.find(({ name }) => name === "long")?.result).toBe(long)
+      expect([result.answer, status]).toEqual(["done", 401])
+    }).pipe(Effect.tap(() => Effect.sync(() => found.splice(0)))))
+
+  const found: Array<unknown> = []
+
+  real("ends the run with the typed error of a handler, before the model is asked again", () =>
+    Effect.gen(function*() {
+      yield* inOrder(Reply.toolCalls([call("stock_of", { id: "7" })]))
+      const error = yield* HostTools.run("Go", { toolkit }).pipe(
+        Effect.flip,
+        Effect.provide(surroundings((id) => new NoStock({ id })))
+      )
+      expect(error).toEqual(new NoStock({ id: 7 }))
+      expect(yield* asked).toHaveLength(1)
+    }))
+
+  real("answers a call that takes longer than OpenCode's limit for a silent one", () =>
+    Effect.gen(function*() {
+      yield* inOrder(Reply.toolCalls([call("stock_of", { id: "7" })]), Reply.text("done"))
+      const result = yield* HostTools.run("Go", { toolkit }).pipe(
+        Effect.provide(surroundings(() => Effect.delay(Effect.succeed("late"), "4 seconds")))
+      )
+      expect(tools(result.events)).toMatchObject([{ status: "completed", output: "late" }])
+    }), {
+    client: { defaults: { mcp: { host: { timeout: 1500 } } } }
+  })
+
+  real("ends a run whose tools OpenCode did not reach", () =>
+    Effect.gen(function*() {
+      const unreachable = Layer.map(
+        port,
+        Context.add(
+          HttpServer.HttpServer,
+          HttpServer.make({
+            serve: () => Effect.void,
+            address: { _tag: "TcpAddress", hostname: "127.0.0.1", port: 2 }
+          })
+        )
+      )
+      yield* respond(() => Reply.text("a silent success"))
+      const error = yield* HostTools.run("Go", { toolkit }).pipe(
+        Effect.flip,
+        Effect.provide(surroundings(() => Effect.void, Layer.provide(HostTools.layer(), unreachable)))
+      )
+      expect((error as HostToolsError.HostToolsError).reason).toBe("not-connected")
+    }))
+
+  describe.skipIf(opencode2.binary === undefined)(`with OpenCode 2${opencode2.why}`, () => {
+    real(
+      "gives the model exactly the tools, and names the session of a call",
+      () =>
+        Effect.gen(function*() {
+          yield* inOrder(Reply.toolCalls([call("stock_of", { id: "7" }), call("long")]), Reply.text("done"))
+          const { calls, result } = yield* Effect.scoped(Effect.gen(function*() {
+            const served = yield* HostTools.serve(toolkit)
+            const options = yield* served.options({ permission: { "*": "deny" } })
+            const result = yield* served.during(OpenCode.run("Go", options))
+            return { result, calls: yield* served.calls }
+          })).pipe(Effect.provide(surroundings((id) => Effect.succeed(id))))
+          const requests = yield* asked
+          console.log(
+            requests.map(({ tools }) => tools),
+            calls.map(({ result, ...rest }) => rest),
+            tools(result.events).map(({ tool, output, error, time }) => [tool, output?.slice(0, 100), error, time])
+          )
+          expect(requests.map(({ tools }) => [...tools].sort())).toEqual([offered, offered])
+          expect(calls.map(({ sessionId }) => sessionId)).toEqual([result.sessionId, result.sessionId])
+        }),
+      { client: { binary: opencode2.binary, version: opencode2.version } }
+    )
+  })
+})
