@@ -2,6 +2,7 @@
 import * as Chat from "@effect/ai/Chat"
 import * as LanguageModel from "@effect/ai/LanguageModel"
 import * as Prompt from "@effect/ai/Prompt"
+import type * as Response from "@effect/ai/Response"
 import * as Tool from "@effect/ai/Tool"
 import * as Toolkit from "@effect/ai/Toolkit"
 import * as NodeContext from "@effect/platform-node/NodeContext"
@@ -48,16 +49,8 @@ const script: ModelProvider.Respond = ({ messages, prompt, step, tools }) => {
   return Reply.reasoning("Hm.", Reply.text(`answer ${users}`, { deltas: ["answer ", String(users)] }))
 }
 
-const sessionOf = (
-  response: {
-    readonly content: ReadonlyArray<
-      LanguageModel.GenerateTextResponse<{}>["content"][number] | { readonly type: string }
-    >
-  }
-) =>
-  response.content.flatMap((part) =>
-    part.type === "finish" && "metadata" in part ? [part.metadata.opencode as OpenCodeLanguageModel.FinishMetadata] : []
-  )[0]?.sessionId
+const sessionOf = ({ content }: { readonly content: ReadonlyArray<Response.AnyPart> }) =>
+  content.flatMap((part) => part.type === "finish" ? [part.metadata.opencode?.sessionId] : [])[0]
 
 const suite = (streams: "whole" | "deltas") =>
   Effect.gen(function*() {
@@ -120,14 +113,17 @@ describe("OpenCodeLanguageModel over the real OpenCode", () => {
 })
 
 describe.skipIf(opencode2.binary === undefined)(`OpenCode 2${opencode2.why}`, () => {
-  real("answers and works as a model", () =>
+  real("answers as a model, and goes on in its session", () =>
     Effect.gen(function*() {
       yield* respond(script)
-      const response = yield* LanguageModel.generateText({ prompt: "what is in stock?", toolkit })
-      expect(response.text).toBe("I ask.\n\nanswer 1")
-      expect(response.toolResults).toMatchObject([{ result: { count: 42, shop: "corner" } }])
-    }).pipe(
-      Effect.provide(Layer.merge(live(), handlers)),
-      Effect.provideService(Shop, "corner")
-    ), { client: { binary: opencode2.binary, version: opencode2.version } })
+      const chat = yield* Chat.empty
+      const first = yield* chat.generateText({ prompt: "first" })
+      const parts = [...yield* Stream.runCollect(chat.streamText({ prompt: "second" }))]
+      expect(first.text).toBe("answer 1")
+      expect(first.reasoningText).toBe("Hm.")
+      expect(first.usage.inputTokens).toBe(100)
+      expect(parts.flatMap((part) => part.type === "text-delta" ? [part.delta] : []).join("")).toMatch(/^answer \d$/)
+      expect((yield* asked).some(({ prompt }) => prompt.includes("<conversation>"))).toBe(false)
+      expect(sessionOf({ content: parts })).toBe(sessionOf(first))
+    }).pipe(Effect.provide(live())), { client: { binary: opencode2.binary, version: opencode2.version } })
 })

@@ -160,9 +160,7 @@ export const make = (
       take: (fingerprint, wanted) =>
         Effect.suspend(() => {
           // The newest one first.
-          const found = [...resting].reverse().find(([kept, said]) =>
-            said === fingerprint && fits(kept, wanted)
-          )
+          const found = [...resting].reverse().find(([kept, said]) => said === fingerprint && fits(kept, wanted))
           if (found === undefined) return open(wanted)
           const [kept] = found
           resting.delete(kept)
