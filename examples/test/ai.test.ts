@@ -63,7 +63,7 @@ describe("examples/ai", () => {
         .toEqual(["the provider said 429"])
     }))
 
-  it.effect("chat.ts goes on in its session, and says what a slow agent has said", () =>
+  it.effect("chat.ts continues its session, and says what a slow agent has said", () =>
     Effect.gen(function*() {
       const program = yield* load(() => import("../ai/chat.js"))
       const prompts: Array<string> = []

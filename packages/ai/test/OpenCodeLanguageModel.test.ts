@@ -297,7 +297,7 @@ describe("streamText", () => {
 const told = Effect.map(calls, (all) => all.map(({ prompt }) => prompt.includes("<conversation>")))
 
 describe("a conversation", () => {
-  it.effect("goes on in its session with what is new, also after a stream, an object and an export", () =>
+  it.effect("continues its session with what is new, also after a stream, an object and an export", () =>
     Effect.gen(function*() {
       const chat = yield* Chat.fromPrompt([{ role: "system", content: "Be brief." }])
       yield* chat.generateText({ prompt: "one" })
@@ -352,7 +352,7 @@ describe("a conversation", () => {
       expect((yield* calls).map(({ options }) => options.model)).toEqual(["fake/m1", "fake/m2", "fake/m1"])
     }).pipe(Effect.provide(over(() => "done"))))
 
-  it.effect("whose turn has failed or was abandoned is told anew", () =>
+  it.effect("whose turn has failed or was abandoned is told in a new session", () =>
     Effect.gen(function*() {
       const chat = yield* Chat.empty
       yield* chat.generateText({ prompt: "one" })

@@ -113,7 +113,7 @@ describe("OpenCodeLanguageModel over the real OpenCode", () => {
 })
 
 describe.skipIf(opencode2.binary === undefined)(`OpenCode 2${opencode2.why}`, () => {
-  real("answers as a model, and goes on in its session", () =>
+  real("answers as a model, and continues its session", () =>
     Effect.gen(function*() {
       yield* respond(script)
       const chat = yield* Chat.empty

@@ -19,8 +19,8 @@ import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import * as HostTools from "../../HostTools.js"
 import type { HostToolsError } from "../../HostToolsError.js"
-import type { Config } from "../../OpenCodeLanguageModel.js"
 import { type Call, CurrentCall } from "./call.js"
+import type { ModelConfig } from "./config.js"
 import * as errors from "./errors.js"
 import * as parts from "./parts.js"
 import * as prompts from "./prompt.js"
@@ -33,7 +33,7 @@ export interface Options {
   /** The sessions of conversations; none if every call is a run of its own. */
   readonly sessions: sessions.Sessions | undefined
   /** The configuration of the model, under that of the region of a call. */
-  readonly config: Effect.Effect<Config.Service>
+  readonly config: Effect.Effect<ModelConfig>
 }
 
 /** One call, ready to be run. */

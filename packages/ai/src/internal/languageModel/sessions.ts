@@ -19,7 +19,7 @@ export interface Held {
   readonly isContinued: boolean
   /** OpenCode's names of tools that its server offers, but this call does not serve. */
   readonly hidden: ReadonlyArray<string>
-  /** Keeps the session for whoever continues this conversation. */
+  /** Keeps the session for the call that continues this conversation. */
   readonly keep: (fingerprint: string) => Effect.Effect<void>
   /** Closes the session. */
   readonly drop: Effect.Effect<void>
