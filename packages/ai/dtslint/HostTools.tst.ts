@@ -1,5 +1,7 @@
 import { Tool, Toolkit } from "@effect/ai"
-import type { FileSystem, HttpServer, Path } from "@effect/platform"
+import type * as FileSystem from "@effect/platform/FileSystem"
+import type * as HttpServer from "@effect/platform/HttpServer"
+import type * as Path from "@effect/platform/Path"
 import type { OpenCode, OpenCodeError, RunEvent, RunResult, StructuredOutput } from "effect-opencode"
 import { HostTools } from "effect-opencode-ai"
 import type { HostToolsError } from "effect-opencode-ai"
