@@ -52,49 +52,60 @@ const script: ModelProvider.Respond = ({ messages, prompt, step, tools }) => {
 const sessionOf = ({ content }: { readonly content: ReadonlyArray<Response.AnyPart> }) =>
   content.flatMap((part) => part.type === "finish" ? [part.metadata.opencode?.sessionId] : [])[0]
 
-const suite = (streams: "whole" | "deltas") =>
-  Effect.gen(function*() {
-    yield* respond(script)
-    const chat = yield* Chat.fromPrompt([{ role: "system", content: "The word is KRAKEN." }])
-    const first = yield* chat.generateText({ prompt: "first", toolkit })
-    expect(first.text).toBe("answer 1")
-    expect(first.reasoningText).toBe("Hm.")
-    expect(first.usage).toMatchObject({ inputTokens: 100, cachedInputTokens: 40, outputTokens: 20 })
-    const tooled = yield* chat.generateText({ prompt: "what is in stock?", toolkit })
-    expect(tooled.text).toBe("I ask.\n\nanswer 2")
-    expect(tooled.toolCalls).toMatchObject([{ name: "stock", params: { id: 21 }, providerExecuted: true }])
-    expect(tooled.toolResults).toMatchObject([{ result: { count: 42, shop: "corner" }, isFailure: false }])
-    const parts = [...yield* Stream.runCollect(chat.streamText({ prompt: "third" }))]
-    const deltas = parts.flatMap((part) => part.type === "text-delta" ? [part.delta] : [])
-    expect(deltas).toEqual(streams === "whole" ? ["answer 3"] : ["answer ", "3"])
-    const object = yield* chat.generateObject({ prompt: "four", schema: Schema.Struct({ n: Schema.Number }) })
-    expect(object.value).toEqual({ n: 7 })
-    const requests = yield* asked
-    expect(requests.every(({ messages }) => messages[0]?.text.includes("KRAKEN"))).toBe(true)
-    // Each turn has only added to the conversation of the one before.
-    expect(requests.some(({ prompt }) => prompt.includes("<conversation>"))).toBe(false)
-    expect(requests.map(({ messages }) => messages.filter(({ role }) => role === "user").length)).toEqual([
-      1,
-      2,
-      2,
-      3,
-      4
-    ])
-    // A prompt that continues an older state is told in another session.
-    const history = yield* chat.history
-    const other = yield* LanguageModel.generateText({
-      prompt: Prompt.merge(Prompt.fromMessages(history.content.slice(0, 3)), "again")
-    })
-    expect(other.text).toBe("answer 1")
-    expect(new Set([first, tooled, object, other].map(sessionOf)).size).toBe(2)
+const suite = Effect.gen(function*() {
+  yield* respond(script)
+  const chat = yield* Chat.fromPrompt([{ role: "system", content: "The word is KRAKEN." }])
+  const first = yield* chat.generateText({ prompt: "first", toolkit })
+  expect(first.text).toBe("answer 1")
+  expect(first.reasoningText).toBe("Hm.")
+  expect(first.usage).toMatchObject({ inputTokens: 100, cachedInputTokens: 40, outputTokens: 20 })
+  const tooled = yield* chat.generateText({ prompt: "what is in stock?", toolkit })
+  expect(tooled.text).toBe("I ask.\n\nanswer 2")
+  expect(tooled.toolCalls).toMatchObject([{ name: "stock", params: { id: 21 }, providerExecuted: true }])
+  expect(tooled.toolResults).toMatchObject([{ result: { count: 42, shop: "corner" }, isFailure: false }])
+  const parts = [...yield* Stream.runCollect(chat.streamText({ prompt: "third" }))]
+  const deltas = parts.flatMap((part) => part.type === "text-delta" ? [part.delta] : [])
+  expect(deltas).toEqual(["answer ", "3"])
+  const object = yield* chat.generateObject({ prompt: "four", schema: Schema.Struct({ n: Schema.Number }) })
+  expect(object.value).toEqual({ n: 7 })
+  const requests = yield* asked
+  expect(requests.every(({ messages }) => messages[0]?.text.includes("KRAKEN"))).toBe(true)
+  // Each turn has only added to the conversation of the one before.
+  expect(requests.some(({ prompt }) => prompt.includes("<conversation>"))).toBe(false)
+  expect(requests.map(({ messages }) => messages.filter(({ role }) => role === "user").length)).toEqual([
+    1,
+    2,
+    2,
+    3,
+    4
+  ])
+  // A prompt that continues an older state is told in another session.
+  const history = yield* chat.history
+  const other = yield* LanguageModel.generateText({
+    prompt: Prompt.merge(Prompt.fromMessages(history.content.slice(0, 3)), "again")
   })
+  expect(other.text).toBe("answer 1")
+  expect(new Set([first, tooled, object, other].map(sessionOf)).size).toBe(2)
+})
 
 const live = (options?: OpenCodeLanguageModel.Options) =>
   Layer.provide(OpenCodeLanguageModel.layer({ config: { permission: { "*": "deny" } }, ...options }), host)
 
 describe("OpenCodeLanguageModel over the real OpenCode", () => {
-  real("talks, works and streams in one session, with a process for each turn", () =>
-    suite("whole").pipe(
+  real("works and streams in one session, with a process for each turn", () =>
+    Effect.gen(function*() {
+      yield* respond(script)
+      const chat = yield* Chat.fromPrompt([{ role: "system", content: "The word is KRAKEN." }])
+      const first = yield* chat.generateText({ prompt: "what is in stock?", toolkit })
+      expect(first.text).toBe("I ask.\n\nanswer 1")
+      expect(first.toolResults).toMatchObject([{ result: { count: 42, shop: "corner" }, isFailure: false }])
+      const parts = [...yield* Stream.runCollect(chat.streamText({ prompt: "second" }))]
+      expect(parts.flatMap((part) => part.type === "text-delta" ? [part.delta] : [])).toEqual(["answer 2"])
+      expect(sessionOf({ content: parts })).toBe(sessionOf(first))
+      const requests = yield* asked
+      expect(requests.every(({ messages }) => messages[0]?.text.includes("KRAKEN"))).toBe(true)
+      expect(requests.at(-1)?.tools.some((tool) => tool.endsWith("stock"))).toBe(false)
+    }).pipe(
       Effect.provide(Layer.merge(live(), handlers)),
       Effect.provideService(Shop, "corner")
     ))
@@ -105,7 +116,7 @@ describe("OpenCodeLanguageModel over the real OpenCode", () => {
       const server = OpenCodeServer.layer({ defaults: { ...runConfig, cwd: box.work } }).pipe(
         Layer.provide([NodeContext.layer, NodeHttpClient.layer])
       )
-      yield* suite("deltas").pipe(
+      yield* suite.pipe(
         Effect.provide(Layer.merge(Layer.provide(live(), server), handlers)),
         Effect.provideService(Shop, "corner")
       )
