@@ -32,7 +32,6 @@ import * as LanguageModel from "@effect/ai/LanguageModel"
 import * as Model from "@effect/ai/Model"
 import { OpenCode } from "effect-opencode/OpenCode"
 import type { OpenCodeError } from "effect-opencode/OpenCodeError"
-import type { RunOptions, SchemaOptions } from "effect-opencode/RunOptions"
 import * as Context from "effect/Context"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -104,12 +103,7 @@ export declare namespace Config {
    * @since 0.1.0
    * @category configuration
    */
-  export interface Service extends
-    Omit<
-      RunOptions & Pick<SchemaOptions, "repairs">,
-      "command" | "continueSession" | "files" | "fork" | "promptVia" | "runId" | "sessionId" | "system"
-    >
-  {}
+  export interface Service extends configs.ModelConfig {}
 }
 
 /**
@@ -166,7 +160,7 @@ export interface Options {
   readonly model?: string | undefined
   readonly config?: Config.Service | undefined
   /**
-   * A call whose prompt begins with what an earlier call was asked and has answered goes on in the OpenCode session of that
+   * A call whose prompt begins with what an earlier call was asked and has answered continues the OpenCode session of that
    * call (`Chat` does so), so only what is new is sent. Any other history is told as text, in a new session: one that was
    * edited, imported, or continued a second time. A process of OpenCode keeps the data directory of a session that rests.
    * `"none"` keeps no session, so every history is told. Default: 16 sessions for 30 minutes.

@@ -3,7 +3,7 @@
  * results. The agent has its tools in any case; what it may do says `permission`. Without them, the names of all calls are
  * in `metadata.opencode.tools` of the `finish` part.
  *
- * A result is the text that OpenCode reports, which it cuts if it is long. A failure is a text as well. A call whose
+ * A result is the text that OpenCode reports, which it cuts if it is long; that of a failed call is its message. A call whose
  * parameters are not those of the tool has no part.
  *
  * @example
@@ -38,8 +38,7 @@ const define = <const Name extends string, Fields extends Schema.Struct.Fields>(
     providerName,
     args: {},
     parameters,
-    success: Schema.String,
-    failure: Schema.String
+    success: Schema.String
   })({})
 
 /**

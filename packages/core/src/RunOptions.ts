@@ -213,8 +213,19 @@ export interface SchemaOptions extends RunOptions {
 export type CallbackName = "onEvent" | "onSession" | "onStart"
 
 /**
- * Called with every event of the runs in a region of a program, before their `onEvent`. For libraries that wrap runs and
- * must leave `onEvent`, which an inner layer replaces, to the program. The run waits for it. Default: none.
+ * Observes runs; its functions are called like those of the same name in {@link RunOptions}, before them.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Observer {
+  readonly onEvent?: ((event: RunEvent) => Effect.Effect<void>) | undefined
+  readonly onSession?: ((session: SessionStarted) => Effect.Effect<void>) | undefined
+}
+
+/**
+ * Observes the runs in a region of a program. For libraries that wrap runs and must leave `onEvent` and `onSession`, which
+ * an inner layer replaces, to the program. Default: nothing.
  *
  * @example
  * ```ts
@@ -222,7 +233,7 @@ export type CallbackName = "onEvent" | "onSession" | "onStart"
  * import { Console, Effect } from "effect"
  *
  * export const watched = OpenCode.run("Explain this repository").pipe(
- *   Effect.provideService(RunOptions.CurrentObserver, (event) => Console.error(event._tag))
+ *   Effect.provideService(RunOptions.CurrentObserver, { onEvent: (event) => Console.error(event._tag) })
  * )
  * ```
  *
@@ -230,7 +241,7 @@ export type CallbackName = "onEvent" | "onSession" | "onStart"
  * @category references
  */
 export class CurrentObserver extends Context.Reference<CurrentObserver>()("effect-opencode/CurrentObserver", {
-  defaultValue: (): ((event: RunEvent) => Effect.Effect<void>) | undefined => undefined
+  defaultValue: (): Observer => ({})
 }) {}
 
 const IsolationData: Schema.Schema<Isolation> = Schema.Union(

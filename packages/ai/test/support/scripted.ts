@@ -1,6 +1,6 @@
 /** A service whose runs are scripts that act as OpenCode does: as a client of the tools, over HTTP. */
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
-import { OpenCode, RunOptions } from "effect-opencode"
+import { OpenCode, RunOptions, Version } from "effect-opencode"
 import { HostTools } from "effect-opencode-ai"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
@@ -117,7 +117,7 @@ const clientOf = (options: RunOptions.RunOptions, observer: (typeof RunOptions.C
     notify: (method, params, connection = "one") =>
       client.send({ jsonrpc: "2.0", method, params }, { headers: { "mcp-session-id": connection } }),
     list: Effect.suspend(() => Effect.map(client.ask("tools/list"), ([answer]) => answer?.["result"].tools)),
-    step: Effect.suspend(() => observer?.({ _tag: "StepStart", sessionId, raw: {} }) ?? Effect.void),
+    step: Effect.suspend(() => observer.onEvent?.({ _tag: "StepStart", sessionId, raw: {} }) ?? Effect.void),
     begin: Effect.suspend(() => Effect.tap(client.list, () => client.step)),
     call: (name, args = {}, meta = {}) =>
       Effect.map(client.ask("tools/call", { name, arguments: args, _meta: meta }), (answers) => {
@@ -175,7 +175,7 @@ export const opencode = (script: Script, carrier?: OpenCode.Carrier) => {
       }),
     resume: never,
     importSession: never,
-    version: Effect.die("not scripted"),
+    version: Effect.succeed(Version.make(1, 18, 33)),
     models: Effect.die("not scripted")
   }
   return Layer.succeed(OpenCode.OpenCode, service)

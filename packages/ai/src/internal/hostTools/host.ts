@@ -8,7 +8,7 @@ import { type Carrier, OpenCode } from "effect-opencode/OpenCode"
 import * as RunConfig from "effect-opencode/RunConfig"
 import type { RunEvent } from "effect-opencode/RunEvent"
 import { CurrentObserver } from "effect-opencode/RunOptions"
-import type { RunOptions } from "effect-opencode/RunOptions"
+import type { Observer, RunOptions } from "effect-opencode/RunOptions"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -61,16 +61,28 @@ const settingsOf = (
   })
 }
 
-const configOf = ({ name, url }: Settings, token: string, names: definitions.Definitions["names"]) => ({
-  mcp: {
-    [name]: {
-      type: "remote",
-      url: `${url}${http.paths.tools}`,
-      enabled: true,
-      headers: { Authorization: `Bearer ${token}` },
-      oauth: false
-    }
-  },
+/**
+ * The entry of the tool server. OpenCode 2 reads that of 1 as well, but offers its tools through one that runs code (2.0.14).
+ */
+const serverOf = ({ name, url }: Settings, token: string, major: number): { readonly [key: string]: unknown } => {
+  const server = {
+    type: "remote",
+    url: `${url}${http.paths.tools}`,
+    headers: { Authorization: `Bearer ${token}` },
+    oauth: false
+  }
+  return major < 2
+    ? { [name]: { ...server, enabled: true } }
+    : { servers: { [name]: { ...server, disabled: false, codemode: false } } }
+}
+
+const configOf = (
+  settings: Settings,
+  token: string,
+  names: definitions.Definitions["names"],
+  major: number
+) => ({
+  mcp: serverOf(settings, token, major),
   permission: Object.fromEntries([...names.keys()].map((tool) => [tool, "allow" as const])),
   // Otherwise the tools would not be offered, but be written about in the code of another one.
   extraEnv: { [variables.codeMode]: "false" }
@@ -117,6 +129,12 @@ const unusable = (
     : Object.hasOwn(options.mcp ?? {}, name)
     ? refuse("name-clash", `the run has a tool server "${name}" of its own; give the layer another \`name\``)
     : undefined
+
+/** A binary that does not tell its version fails the run itself. */
+const majorOf = Effect.flatMap(
+  OpenCode,
+  ({ version }) => Effect.orElseSucceed(Effect.map(version, ({ major }) => major), () => 1)
+)
 
 /** Answers requests until the scope closes. */
 export const make = (options: HostTools.Options) =>
@@ -179,7 +197,7 @@ export const make = (options: HostTools.Options) =>
         const shared = endpoints.shared(tools)
         const made: Standing = {
           shared,
-          config: { ...configOf(own, token, tools.names), configOverrides: { plugin: [url] } }
+          config: { ...configOf(own, token, tools.names, 1), configOverrides: { plugin: [url] } }
         }
         open.set(token, shared.endpoint)
         standing.set(key, made)
@@ -193,7 +211,12 @@ export const make = (options: HostTools.Options) =>
         return made
       }).pipe(lock.withPermits(1), Effect.uninterruptible)
 
-    const makeOwn = (own: Settings, tools: definitions.Definitions, binding: bindings.Binding) =>
+    const makeOwn = (
+      own: Settings,
+      tools: definitions.Definitions,
+      binding: bindings.Binding,
+      major: number
+    ) =>
       Effect.map(
         Effect.acquireRelease(
           Effect.sync(() => {
@@ -204,7 +227,7 @@ export const make = (options: HostTools.Options) =>
           }),
           ({ token }) => Effect.sync(() => open.delete(token))
         ),
-        ({ made, token }) => ({ connection: made.connection, config: configOf(own, token, tools.names) })
+        ({ made, token }) => ({ connection: made.connection, config: configOf(own, token, tools.names, major) })
       )
 
     const prepared = (toolkit: Toolkit.WithHandler<Record<string, Tool.Any>>) =>
@@ -221,21 +244,26 @@ export const make = (options: HostTools.Options) =>
         const { carrier, own, tools } = yield* prepared(toolkit)
         const binding = yield* bindings.make({ toolkit, concurrency: own.concurrency })
         const isEmpty = tools.list.length === 0
+        const major = carrier === "process" && !isEmpty ? yield* majorOf : 1
         const { config, connection } = carrier === "server" && !isEmpty
           ? yield* Effect.flatMap(makeStanding(own, tools), ({ config, shared }) =>
             Effect.map(
               Effect.acquireRelease(Effect.sync(() => shared.connect(binding)), ({ close }) => close),
               (connection) => ({ config, connection })
             ))
-          : yield* makeOwn(own, tools, binding)
+          : yield* makeOwn(own, tools, binding, major)
 
         const observe = (event: RunEvent): Effect.Effect<void> =>
           event._tag === "StepStart" ? connection.stepStarted(event.sessionId) : Effect.void
         /** The observer of the region around the run, then ours. */
-        const observer = Effect.map(
-          CurrentObserver,
-          (outer) => outer === undefined ? observe : (event: RunEvent) => Effect.andThen(outer(event), observe(event))
-        )
+        const observer = Effect.map(CurrentObserver, ({ onEvent, onSession }): Observer => ({
+          onEvent: onEvent === undefined ? observe : (event) => Effect.andThen(onEvent(event), observe(event)),
+          onSession: major < 2 ? onSession : (session) =>
+            Effect.andThen(
+              onSession?.(session) ?? Effect.void,
+              session.parentId === undefined ? connection.ready : Effect.void
+            )
+        }))
         const completed = Effect.andThen(binding.settled, isEmpty ? Effect.void : connection.connected)
 
         const served: HostTools.Served<unknown> = {

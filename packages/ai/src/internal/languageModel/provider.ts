@@ -18,8 +18,9 @@ import type * as Scope from "effect/Scope"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
 import * as HostTools from "../../HostTools.js"
-import type { Config } from "../../OpenCodeLanguageModel.js"
+import type { HostToolsError } from "../../HostToolsError.js"
 import { type Call, CurrentCall } from "./call.js"
+import type { ModelConfig } from "./config.js"
 import * as errors from "./errors.js"
 import * as parts from "./parts.js"
 import * as prompts from "./prompt.js"
@@ -32,7 +33,7 @@ export interface Options {
   /** The sessions of conversations; none if every call is a run of its own. */
   readonly sessions: sessions.Sessions | undefined
   /** The configuration of the model, under that of the region of a call. */
-  readonly config: Effect.Effect<Config.Service>
+  readonly config: Effect.Effect<ModelConfig>
 }
 
 /** One call, ready to be run. */
@@ -82,13 +83,13 @@ const servable = (
 }
 
 const serve = (
-  { hostTools }: Options,
+  options: Options,
   method: string,
   toolkit: Call["toolkit"]
 ): Effect.Effect<HostTools.Served<unknown> | undefined, unknown, Scope.Scope | OpenCode> =>
   Effect.gen(function*() {
     if (toolkit === undefined) return undefined
-    const here = Option.orElse(yield* Effect.serviceOption(HostTools.HostTools), () => hostTools)
+    const here = yield* hostToolsOf(options)
     if (Option.isNone(here)) {
       return yield* errors.refused(
         method,
@@ -98,6 +99,23 @@ const serve = (
     // The handlers need the services of the caller, in whose context this runs.
     return yield* here.value.serve(toolkit) as Effect.Effect<HostTools.Served<unknown>, unknown, Scope.Scope | OpenCode>
   })
+
+const hostToolsOf = ({ hostTools }: Options) =>
+  Effect.map(Effect.serviceOption(HostTools.HostTools), Option.orElse(() => hostTools))
+
+/** Adds tools to the options of a session: a warm server has them from its start. */
+const withSession = (
+  options: Options,
+  toolkit: NonNullable<Call["toolkit"]>,
+  given: SessionOptions
+): Effect.Effect<SessionOptions, HostToolsError, OpenCode> =>
+  Effect.flatMap(
+    hostToolsOf(options),
+    Option.match({
+      onNone: () => Effect.succeed(given),
+      onSome: (service) => Effect.flatMap(service.sessionConfig(toolkit), (add) => add(given))
+    })
+  )
 
 const compose = (
   first: RunOptions["onSession"],
@@ -151,20 +169,24 @@ const prepare = (options: Options, request: LanguageModel.ProviderOptions) =>
       return ready(told, opencode, yield* withTools({ ...config, ...turn(told) }))
     }
 
-    // Otherwise a warm server, which has its tools from its start, would lack them.
     const { ofSession, ofTurn } = sessions.split(config)
-    const wanted: SessionOptions = served === undefined || toolkit === undefined ? ofSession : yield* Effect.flatMap(
-      Effect.flatMap(
-        Effect.map(Effect.serviceOption(HostTools.HostTools), Option.orElse(() => options.hostTools)),
-        (service) => Option.getOrThrow(service).sessionConfig(toolkit)
-      ),
-      (add) => add<SessionOptions>(ofSession)
-    )
+    const names = [...served?.names.keys() ?? []]
+    const wanted: sessions.Wanted = {
+      base: ofSession,
+      options: toolkit === undefined ? ofSession : yield* withSession(options, toolkit, ofSession),
+      tools: names
+    }
     const held = yield* options.sessions.take(prompts.fingerprint(asked.history), wanted)
     call.held = held
     const told = held.isContinued ? asked : yield* orRefuse(method)(prompts.retell(asked))
-    return ready(told, held.session, yield* withTools({ ...ofTurn, ...turn(told) }))
+    const own = { ...ofTurn, ...turn(told) }
+    return ready(told, held.session, yield* withTools(held.hidden.length === 0 ? own : { ...own, ...hiding(held) }))
   })
+
+/** Rules by which the model is not offered the tools of an earlier call. */
+const hiding = ({ hidden }: sessions.Held): TurnOptions => ({
+  permission: Object.fromEntries(hidden.map((tool) => [tool, "deny" as const]))
+})
 
 const annotate = (
   span: Tracer.Span,

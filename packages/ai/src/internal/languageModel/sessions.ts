@@ -17,7 +17,9 @@ export interface Held {
   readonly session: Session
   /** True if it has had the history of the call. */
   readonly isContinued: boolean
-  /** Keeps the session for whoever continues this conversation. */
+  /** OpenCode's names of tools that its server offers, but this call does not serve. */
+  readonly hidden: ReadonlyArray<string>
+  /** Keeps the session for the call that continues this conversation. */
   readonly keep: (fingerprint: string) => Effect.Effect<void>
   /** Closes the session. */
   readonly drop: Effect.Effect<void>
@@ -28,13 +30,22 @@ export interface Sessions {
    * Returns the session that has had exactly this conversation, with the same options, or else a new one. A session is
    * given to one call only: a second continuation of the same conversation gets a new one.
    */
-  readonly take: (fingerprint: string, options: SessionOptions) => Effect.Effect<Held, SessionOpenError>
+  readonly take: (fingerprint: string, wanted: Wanted) => Effect.Effect<Held, SessionOpenError>
 }
 
-interface Kept {
+/** What a call needs of its session. */
+export interface Wanted {
+  /** The options of the session without tools. */
+  readonly base: SessionOptions
+  /** The options with the tools of the call, which a warm server has from its start. */
+  readonly options: SessionOptions
+  /** OpenCode's names of these tools. */
+  readonly tools: ReadonlyArray<string>
+}
+
+interface Kept extends Wanted {
   readonly session: Session
   readonly scope: Scope.CloseableScope
-  readonly options: SessionOptions
 }
 
 interface Resting extends Kept {
@@ -91,8 +102,11 @@ const isSame = (a: unknown, b: unknown): boolean => {
 const sorted = (options: SessionOptions): Record<string, unknown> =>
   Object.fromEntries(Object.entries(options).sort(([a], [b]) => a < b ? -1 : 1))
 
-/** True if a session that was opened with these options can be continued with those. */
-const fits = (self: SessionOptions, that: SessionOptions): boolean => isSame(sorted(self), sorted(that))
+const areSame = (self: SessionOptions, that: SessionOptions): boolean => isSame(sorted(self), sorted(that))
+
+/** True if a session can be continued by a call; one without tools does not mind those of the session. */
+const fits = (kept: Kept, { base, options, tools }: Wanted): boolean =>
+  areSame(kept.options, options) || (tools.length === 0 && areSame(kept.base, base))
 
 export const make = (
   opencode: OpenCodeService,
@@ -123,21 +137,22 @@ export const make = (
         if (oldest !== undefined) yield* Effect.andThen(Fiber.interruptFork(oldest.timer), evict(oldest))
       }))
 
-    const held = (kept: Kept, isContinued: boolean): Held => ({
+    const held = (kept: Kept, isContinued: boolean, { tools }: Wanted): Held => ({
       session: kept.session,
       isContinued,
+      hidden: areSame(kept.base, kept.options) ? [] : kept.tools.filter((tool) => !tools.includes(tool)),
       keep: (fingerprint) => keep(kept, fingerprint),
       drop: close(kept)
     })
 
-    const open = (wanted: SessionOptions): Effect.Effect<Held, SessionOpenError> =>
+    const open = (wanted: Wanted): Effect.Effect<Held, SessionOpenError> =>
       Effect.uninterruptibleMask((restore) =>
         Effect.gen(function*() {
           const own = yield* Scope.fork(scope, ExecutionStrategy.sequential)
-          const session = yield* restore(Scope.extend(opencode.session(wanted), own)).pipe(
+          const session = yield* restore(Scope.extend(opencode.session(wanted.options), own)).pipe(
             Effect.onError((cause) => Scope.close(own, Exit.failCause(cause)))
           )
-          return held({ session, scope: own, options: wanted }, false)
+          return held({ ...wanted, session, scope: own }, false, wanted)
         })
       )
 
@@ -145,13 +160,11 @@ export const make = (
       take: (fingerprint, wanted) =>
         Effect.suspend(() => {
           // The newest one first.
-          const found = [...resting].reverse().find(([kept, said]) =>
-            said === fingerprint && fits(kept.options, wanted)
-          )
+          const found = [...resting].reverse().find(([kept, said]) => said === fingerprint && fits(kept, wanted))
           if (found === undefined) return open(wanted)
           const [kept] = found
           resting.delete(kept)
-          return Effect.as(Fiber.interruptFork(kept.timer), held(kept, true))
+          return Effect.as(Fiber.interruptFork(kept.timer), held(kept, true, wanted))
         })
     }
   })

@@ -1,6 +1,6 @@
 /**
  * Tells the provider what `LanguageModel.make` keeps to itself, the handlers of a toolkit, and keeps the session of a call
- * for whoever continues its conversation.
+ * for the one that continues its conversation.
  */
 import type * as LanguageModel from "@effect/ai/LanguageModel"
 import * as Prompt from "@effect/ai/Prompt"

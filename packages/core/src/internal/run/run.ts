@@ -16,7 +16,7 @@ import { OpenCodeTimeoutError } from "../../OpenCodeError.js"
 import type { OpenCodeSqliteError, RunError, RunSnapshot } from "../../OpenCodeError.js"
 import type { RunEvent } from "../../RunEvent.js"
 import { CurrentObserver } from "../../RunOptions.js"
-import type { RunOptions } from "../../RunOptions.js"
+import type { Observer, RunOptions } from "../../RunOptions.js"
 import { RunResult } from "../../RunResult.js"
 import * as Transcript from "../../Transcript.js"
 import * as runSnapshot from "../opencode/runSnapshot.js"
@@ -98,7 +98,7 @@ const open = (
       return Effect.flatMap(Clock.currentTimeMillis, (now) => telemetry.runEnded(tag, now - startedAt))
     })
 
-    const planned = yield* plan.make(client, prompt, options)
+    const planned = observed(yield* plan.make(client, prompt, options), yield* CurrentObserver)
     const settled = mode.heldId === undefined ? planned : { ...planned, runId: mode.heldId }
     if (mode.heldId === undefined) {
       const held = liveIds.hold(settled.runId)
@@ -108,7 +108,6 @@ const open = (
     annotate(span, requestAttributes(settled))
 
     const expiry = expiryOf(clock, settled)
-    const listeners = [yield* CurrentObserver, settled.options.onEvent].filter((one) => one !== undefined)
 
     yield* client.transport.checkFiles(settled)
     const prepare = yield* client.transport.acquire(settled, { inTime: (effect) => expiry.inTime(effect, 0) })
@@ -170,7 +169,7 @@ const open = (
         expiry,
         sinks,
         collect: mode.collect,
-        listening: !mode.collect || listeners.length > 0,
+        listening: !mode.collect || settled.options.onEvent !== undefined,
         unpriced: unpriced.limitOf(settled, fleet),
         onSuccess: (success) => {
           outcome = "success"
@@ -225,10 +224,10 @@ const open = (
       Effect.suspend(() => current),
       Option.match({ onNone: () => Effect.void, onSome: failed })
     )
-    return listeners.reduce(
-      (pull, listener) => Effect.tap(pull, (events) => Effect.forEach(events, listener, { discard: true })),
-      pull
-    )
+    const { onEvent } = settled.options
+    return onEvent === undefined
+      ? pull
+      : Effect.tap(pull, (events) => Effect.forEach(events, onEvent, { discard: true }))
   }).pipe(telemetry.inSpan("OpenCode.run"))
 
 /** Streams the events of a run. */
@@ -245,6 +244,27 @@ export const make = (
         Stream.repeatEffectChunkOption
       ))
   )
+
+const both = <A>(
+  first: ((value: A) => Effect.Effect<void>) | undefined,
+  second: ((value: A) => Effect.Effect<void>) | undefined
+) =>
+  first === undefined
+    ? second
+    : second === undefined
+    ? first
+    : (value: A) => Effect.andThen(first(value), second(value))
+
+/** Adds the observer of the region, which no layer of options replaces. */
+const observed = (planned: plan.Plan, { onEvent, onSession }: Observer): plan.Plan =>
+  onEvent === undefined && onSession === undefined ? planned : {
+    ...planned,
+    options: {
+      ...planned.options,
+      onEvent: both(onEvent, planned.options.onEvent),
+      onSession: both(onSession, planned.options.onSession)
+    }
+  }
 
 const expiryOf = (clock: Clock.Clock, settled: plan.Plan): attempt.Expiry => {
   const at = monotonicClock.millis(clock) + Duration.toMillis(settled.timeout)

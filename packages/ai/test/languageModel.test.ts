@@ -1,0 +1,193 @@
+/** The parts of a stream, and the sessions of conversations. */
+import { describe, expect, it } from "@effect/vitest"
+import type { Session } from "effect-opencode"
+import type { OpenCode, RunEvent } from "effect-opencode"
+import { Events } from "effect-opencode-testing"
+import * as Duration from "effect/Duration"
+import * as Effect from "effect/Effect"
+import * as Exit from "effect/Exit"
+import * as Redacted from "effect/Redacted"
+import * as Scope from "effect/Scope"
+import * as TestClock from "effect/TestClock"
+import * as parts from "../src/internal/languageModel/parts.js"
+import * as sessions from "../src/internal/languageModel/sessions.js"
+
+const delta = (partId: string, text: string, kind: "text" | "reasoning" = "text"): RunEvent.TextDelta => ({
+  _tag: "TextDelta",
+  sessionId: "ses_1",
+  messageId: "msg_1",
+  partId,
+  kind,
+  text
+})
+
+/** A whole text with the id of its part. */
+const whole = (partId: string, text: string): RunEvent.RunEvent => {
+  const [event] = Events.decode([Events.text(text)])
+  return { ...event, raw: { part: { id: partId, type: "text", text } } } as RunEvent.RunEvent
+}
+
+const [begin, end] = Events.decode([Events.stepStart(), Events.finish()]) as [RunEvent.RunEvent, RunEvent.RunEvent]
+
+const streamed = (events: ReadonlyArray<RunEvent.RunEvent>) => {
+  const state = parts.streaming(parts.noTools)
+  return [...events.flatMap((event) => [...state.add(event, [])]), ...state.end()]
+}
+
+describe("a streamed response", () => {
+  it("has each piece once, in a part that its whole text ends", () => {
+    expect(streamed([
+      begin,
+      delta("r1", "Hm", "reasoning"),
+      delta("p1", "one "),
+      delta("p1", "two"),
+      whole("p1", "one two"),
+      end,
+      begin,
+      delta("p2", "three"),
+      whole("p2", "three"),
+      end
+    ])).toEqual([
+      { type: "reasoning-start", id: "r1" },
+      { type: "reasoning-delta", id: "r1", delta: "Hm" },
+      { type: "text-start", id: "p1" },
+      { type: "text-delta", id: "p1", delta: "one " },
+      { type: "text-delta", id: "p1", delta: "two" },
+      { type: "text-end", id: "p1" },
+      { type: "reasoning-end", id: "r1", metadata: { opencode: { discarded: true } } },
+      { type: "text-start", id: "p2" },
+      { type: "text-delta", id: "p2", delta: "\n\n" },
+      { type: "text-delta", id: "p2", delta: "three" },
+      { type: "text-end", id: "p2" }
+    ])
+  })
+
+  it("marks what a cut stream had said before the agent said it again", () => {
+    expect(streamed([begin, delta("p1", "he"), begin, delta("p2", "hello"), whole("p2", "hello"), end])).toEqual([
+      { type: "text-start", id: "p1" },
+      { type: "text-delta", id: "p1", delta: "he" },
+      { type: "text-end", id: "p1", metadata: { opencode: { discarded: true } } },
+      { type: "text-start", id: "p2" },
+      { type: "text-delta", id: "p2", delta: "\n\n" },
+      { type: "text-delta", id: "p2", delta: "hello" },
+      { type: "text-end", id: "p2" }
+    ])
+  })
+
+  it("has whole texts without pieces, and not what OpenCode says for itself", () => {
+    const events = Events.decode(Events.session([
+      Events.turn(Events.tool({ tool: "bash" })),
+      Events.compaction({ summary: "THE SUMMARY" }),
+      Events.turn("They pass.")
+    ]))
+    const said = streamed(events).flatMap((part) => part.type === "text-delta" ? [part.delta] : [])
+    expect(said).toEqual(["They pass."])
+    const text = parts.content(events, parts.noTools, []).flatMap((part) => part.type === "text" ? [part.text] : [])
+    expect(text).toEqual(said)
+  })
+
+  it("finishes with a reason that @effect/ai knows", () => {
+    const reason = (finishReason: string | undefined) =>
+      parts.finish({
+        sessionId: undefined,
+        runId: undefined,
+        model: undefined,
+        usage: { total: 0, input: 0, output: 0, reasoning: 0, cacheRead: 0, cacheWrite: 0 },
+        cost: 0,
+        unpriced: true,
+        steps: 1,
+        finishReason,
+        tools: []
+      })
+    expect(
+      ["stop", "length", "content-filter", "tool-calls", "error", "other", "odd", undefined].map((word) =>
+        reason(word).reason
+      )
+    ).toEqual(["stop", "length", "content-filter", "tool-calls", "error", "other", "unknown", "unknown"])
+    expect(reason("stop").metadata).toEqual({ opencode: { cost: 0, steps: 1, tools: [], unpriced: true } })
+  })
+})
+
+/** Sessions that count themselves. */
+const counting = () => {
+  const open = new Set<number>()
+  let count = 0
+  const opencode = {
+    session: () =>
+      Effect.acquireRelease(
+        Effect.sync(() => {
+          open.add(++count)
+          return { cwd: String(count) } as Session.Session
+        }),
+        ({ cwd }) => Effect.sync(() => open.delete(Number(cwd)))
+      )
+  } as unknown as OpenCode.Service
+  return { opencode, open: () => [...open] }
+}
+
+const wanted = (base: sessions.Wanted["base"] = {}): sessions.Wanted => ({ base, options: base, tools: [] })
+
+const patient = { capacity: 2, timeToLive: Duration.infinity }
+
+describe("sessions of conversations", () => {
+  it.scoped("are closed when they have rested longest, when their time is over, and with their scope", () =>
+    Effect.gen(function*() {
+      const { open, opencode } = counting()
+      const scope = yield* Scope.make()
+      const store = yield* Scope.extend(
+        sessions.make(opencode, { capacity: 2, timeToLive: Duration.minutes(1) }),
+        scope
+      )
+      for (const said of ["a", "b", "c"]) {
+        yield* Effect.flatMap(store.take("", wanted()), ({ keep }) => keep(said))
+      }
+      yield* TestClock.adjust(0)
+      expect(open()).toEqual([2, 3])
+      const held = yield* store.take("b", wanted())
+      yield* TestClock.adjust("1 minute")
+      // The one that is in use has no time limit.
+      expect([held.session.cwd, open()]).toEqual(["2", [2]])
+      expect((yield* store.take("c", wanted())).isContinued).toBe(false)
+      yield* Scope.close(scope, Exit.void)
+      expect(open()).toEqual([])
+    }))
+
+  it.scoped("are given to one call each, and only with the same options", () =>
+    Effect.gen(function*() {
+      const { open, opencode } = counting()
+      const store = yield* sessions.make(opencode, patient)
+      const secret = (value: string) => wanted({ extraEnv: { KEY: Redacted.make(value) }, cwd: "/a" })
+      const first = yield* store.take("", secret("one"))
+      yield* first.keep("a")
+      const other = yield* store.take("a", secret("two"))
+      const again = yield* store.take("a", secret("one"))
+      const twice = yield* store.take("a", secret("one"))
+      expect([other, again, twice].map(({ isContinued }) => isContinued)).toEqual([false, true, false])
+      expect(again.session).toBe(first.session)
+      yield* other.drop
+      yield* Effect.yieldNow()
+      expect(open()).toEqual([1, 3])
+    }))
+
+  it.scoped("are continued without the tools that they have, but not with tools that they lack", () =>
+    Effect.gen(function*() {
+      const { opencode } = counting()
+      const store = yield* sessions.make(opencode, patient)
+      const base = { cwd: "/a" }
+      const tooled = { base, options: { ...base, mcp: { host: {} } }, tools: ["host_a"] }
+      yield* Effect.flatMap(store.take("", tooled), ({ keep }) => keep("a"))
+      const plain = yield* store.take("a", { base, options: base, tools: [] })
+      expect([plain.isContinued, plain.hidden]).toEqual([true, ["host_a"]])
+      yield* plain.keep("b")
+      expect((yield* store.take("b", tooled)).hidden).toEqual([])
+      yield* Effect.flatMap(store.take("", { base, options: base, tools: [] }), ({ keep }) => keep("c"))
+      expect((yield* store.take("c", tooled)).isContinued).toBe(false)
+    }))
+
+  it("separate the options of a turn from their own", () => {
+    expect(sessions.split({ model: "a/b", timeout: 1, cwd: "/a", permission: "deny" })).toEqual({
+      ofTurn: { model: "a/b", timeout: 1 },
+      ofSession: { cwd: "/a", permission: "deny" }
+    })
+  })
+})
