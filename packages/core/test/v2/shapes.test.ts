@@ -53,12 +53,13 @@ const consequence = (session: string, frames: ReadonlyArray<Frame>, at: number, 
   return text(before) === text(after) ? "nothing" : "another result"
 }
 
-/** Fields whose loss a run shows, and outlives: the words of a tool's call, the model and the time of a retry. */
+/** Fields whose loss a run shows, and outlives: the words of a tool's call, the model, the time of a retry, the call that asks. */
 const shown = new Set([
   "session.tool.called.input",
   "session.tool.success.metadata",
   "session.tool.failed.metadata",
   "session.step.started.model",
+  "permission.asked.source",
   "session.step.failed.tokens",
   "session.step.failed.cost",
   "session.retry.scheduled.at",
@@ -163,7 +164,7 @@ describe("what a 2.x server sends", () => {
       .repair([...all].reverse(), 1)
 
   it("is as expected in messages, and reported by its name if not", () => {
-    expect(repaired(messages()).signals).toEqual([{ _tag: "Ended" }])
+    expect(repaired(messages()).signals).toEqual([{ _tag: "Model", model: "fake/m1" }, { _tag: "Ended" }])
     const changed = (type: string, change: Wire) =>
       repaired(messages().map((message) => message["type"] === type ? { ...message, ...change } : message)).signals
     for (

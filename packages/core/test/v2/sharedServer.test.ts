@@ -50,6 +50,7 @@ describe("OpenCode 2 over servers of the layer", () => {
         permissions: [
           { action: "shell", resource: "*", effect: "deny" },
           { action: "edit", resource: "*", effect: "deny" },
+          { action: "opencode_session_move", resource: "*", effect: "deny" },
           { action: "question", resource: "*", effect: "deny" }
         ]
       })
@@ -93,6 +94,7 @@ describe("OpenCode 2 over servers of the layer", () => {
       expect(fake.of(server, "POST", "/reply")[0]?.body).toEqual({ decision: "reject", message: "not this" })
       expect(fake.of(server, "POST", "/api/session")[0]?.body?.["permissions"]).toEqual([
         { action: "shell", resource: "*", effect: "ask" },
+        { action: "opencode_session_move", resource: "*", effect: "deny" },
         { action: "question", resource: "*", effect: "deny" }
       ])
     }).pipe(
@@ -135,8 +137,8 @@ describe("OpenCode 2 over servers of the layer", () => {
   it.live("what OpenCode 2 lacks, and the data of OpenCode 1, are refused", () => {
     const server = fake.make({ onPrompt: done })
     return Effect.gen(function*() {
-      const lacking = yield* T.failsWith("OpenCodeVersionError")(OpenCode.run("Go", { pure: true }))
-      expect(lacking).toMatchObject({ option: "pure", version: "2.0.14" })
+      const lacking = yield* T.failsWith("OpenCodeVersionError")(OpenCode.run("Go", { share: true }))
+      expect(lacking).toMatchObject({ option: "share", version: "2.0.14" })
       expect((yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("Go", { isolation: "none" }))).path).toBe(
         "isolation"
       )

@@ -160,8 +160,7 @@ export const all: ReadonlyArray<Fact> = [
       seen(
         recording,
         "rejectEvents",
-        () =>
-          reading.eventsOf(recording, "rejectEvents", "PermissionRejected").map(({ permission }) => permission).sort()
+        () => reading.rejected(recording, "rejectEvents").sort()
       ),
     "OpenCodePermissionError is not reported."
   ),

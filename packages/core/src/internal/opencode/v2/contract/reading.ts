@@ -115,6 +115,17 @@ export const eventsOf = <Tag extends RunEvent.RunEvent["_tag"]>(
     event._tag === tag
   )
 
+/** The permissions of the requests that were rejected. */
+export const rejected = (recording: Recording, name: string): Array<string> => {
+  const signals = run(recording, name)?.signals ?? []
+  const asked = new Map(
+    signals.flatMap((signal) => signal._tag === "Asked" ? [[signal.request.id, signal.request.permission]] : [])
+  )
+  return signals.flatMap((signal) =>
+    signal._tag === "Replied" && signal.reply === "reject" ? [asked.get(signal.requestId) ?? "unknown"] : []
+  )
+}
+
 /** The call of a tool whose input contains this text. */
 export const call = (recording: Recording, name: string, text: string): RunEvent.ToolUse | undefined =>
   eventsOf(recording, name, "ToolUse").find(({ input }) => JSON.stringify(input ?? null).includes(text))
