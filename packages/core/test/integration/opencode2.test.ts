@@ -1,6 +1,6 @@
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { describe, expect } from "@effect/vitest"
-import { Conversation, OpenCode } from "effect-opencode"
+import { Containment, Conversation, OpenCode, Sandbox } from "effect-opencode"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Fiber from "effect/Fiber"
@@ -315,6 +315,10 @@ describe.skipIf(opencode2.binary === undefined)(`OpenCode 2${opencode2.why}`, ()
 
   real("lists the models, in a process namespace", () =>
     Effect.gen(function*() {
+      const { namespace } = yield* Effect.provide(Containment.look, NodeContext.layer)
+      if (typeof namespace !== "string") {
+        return console.warn(`The namespace of OpenCode 2 is not tested: ${namespace.refused}.`)
+      }
       const opencode = yield* OpenCode.OpenCode
       expect(yield* opencode.models).toContain("fake/m1")
     }), { client: { containment: "namespace" } })
@@ -436,6 +440,8 @@ describe.skipIf(opencode2.binary === undefined)(`OpenCode 2${opencode2.why}`, ()
 
   real("a sandboxed agent writes in its directory and not elsewhere", (box) =>
     Effect.gen(function*() {
+      const { missing } = yield* Effect.provide(Sandbox.support, NodeContext.layer)
+      if (missing !== undefined) return console.warn(`The sandbox of OpenCode 2 is not tested: ${missing}.`)
       yield* respond(steps([
         shell(`echo in > in.txt; echo out > ${path.join(box.home, "out.txt")}; true`),
         Reply.text("over")

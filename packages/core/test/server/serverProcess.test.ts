@@ -25,6 +25,7 @@ import * as credentials from "../../src/internal/transport/server/credentials.js
 import * as pools from "../../src/internal/transport/server/pool.js"
 import type { Spec } from "../../src/internal/transport/server/pool.js"
 import * as serverProcess from "../../src/internal/transport/server/serverProcess.js"
+import { apiOf } from "../support/connection.js"
 import * as T from "../support/mock.js"
 import { client, frame, json } from "./support.js"
 import type { Answer } from "./support.js"
@@ -213,9 +214,11 @@ const open = (answer: Answer) =>
     const all = yield* services
     const spec = specOf(yield* T.Machine)
     const around = yield* environment.make({ ...all, isolation: spec.isolation }, v1, spec.config, spec.cwd)
-    return yield* connections.open({ ...all, httpClient: client(answer).client }, spec, around, {
-      startTimeout: Duration.seconds(60)
-    })
+    return apiOf(
+      yield* connections.open({ ...all, httpClient: client(answer).client }, spec, around, {
+        startTimeout: Duration.seconds(60)
+      })
+    )
   })
 
 /** A server that answers like the real one. */
@@ -452,7 +455,7 @@ describe("a foreign server", () => {
           password: Redacted.make("secret")
         })
         assert.isUndefined(connection.directory)
-        yield* connection.subscribe("ses_1")
+        yield* apiOf(connection).subscribe("ses_1")
       }))
       assert.deepStrictEqual(asked, ["/global/health", "/global/event"])
       assert.strictEqual(scripted.sent[0]!.url.href, "https://host/global/health")

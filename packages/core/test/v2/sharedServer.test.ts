@@ -179,7 +179,7 @@ describe("OpenCode 2 on a server that runs elsewhere", () => {
 
   const attached = (more: Partial<OpenCodeServer.AttachOptions> = {}) =>
     OpenCodeServer.layerAttach({ url: fake.url, defaults: { model: "fake/m1" }, ...more }).pipe(
-      Layer.provideMerge(T.platform(() => Mock.never)),
+      Layer.provideMerge(T.platform([])),
       Layer.provide(FetchHttpClient.layer)
     )
 

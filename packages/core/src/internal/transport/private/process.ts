@@ -50,7 +50,7 @@ export interface Options {
   readonly redact: (text: string) => string
 }
 
-/** Receives the lines of stderr, and is told of every chunk of output. */
+/** Receives the lines of stderr and a call for every chunk of output. */
 export interface Output extends drain.Progress {
   readonly push: (line: string) => void
   readonly read: () => void

@@ -203,7 +203,7 @@ const ownLease = (
 const keyOf = ({ client }: Services, found: Binary, { cwd, options }: Plan): string =>
   JSON.stringify([
     serverKey.make({ binary: found.binary, cwd }, serverKey.split(options), client.isolation),
-    // The sandbox of a server is that of one working directory, and of the files that it was told of.
+    // The sandbox of a server is that of one working directory, and of the files that it may read.
     client.sandboxing === undefined ? undefined : [options.dir, options.files]
   ])
 
