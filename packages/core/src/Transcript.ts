@@ -13,6 +13,7 @@ import type * as Scope from "effect/Scope"
 import * as decode from "./internal/opencode/decode.js"
 import * as json from "./internal/util/json.js"
 import * as lineSplitter from "./internal/util/lines.js"
+import { makeDirectories } from "./internal/util/makeDirectories.js"
 import * as systemError from "./internal/util/systemError.js"
 import { OpenCodeConfigError } from "./OpenCodeError.js"
 import type { RunEvent } from "./RunEvent.js"
@@ -113,7 +114,7 @@ export const open = (
     const fileSystem = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const target = path.resolve(file)
-    yield* fileSystem.makeDirectory(path.dirname(target), { recursive: true })
+    yield* makeDirectories({ fileSystem, path }, path.dirname(target))
     const handle = yield* fileSystem.open(target, { flag: "a" })
     const encoder = new TextEncoder()
     const clean = options?.clean ?? ((line: { readonly [key: string]: unknown }): unknown => line)

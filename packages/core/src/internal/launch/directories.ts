@@ -8,6 +8,7 @@ import type { Isolation } from "../../Isolation.js"
 import { OpenCodeConfigError } from "../../OpenCodeError.js"
 import { variableNames } from "../opencode/variables.js"
 import type { Leash } from "../process/leash.js"
+import { makeDirectories } from "../util/makeDirectories.js"
 import { removeTree } from "../util/removeTree.js"
 import * as systemError from "../util/systemError.js"
 import * as logins from "./logins.js"
@@ -124,7 +125,7 @@ export const make = (
   cwd: string
 ): Effect.Effect<Isolated, OpenCodeConfigError, Scope.Scope> =>
   Effect.gen(function*() {
-    const { fileSystem, path } = services
+    const { path } = services
     const directory = yield* temporary(services)
     const shared = {
       directory,
@@ -136,7 +137,7 @@ export const make = (
     const data = isolation === "run" ? dataIn(path, directory) : path.resolve(isolation.directory)
     const own = path.join(data, "opencode")
     // OpenCode would create a missing directory. We create a kept one first, so that a failure is our error.
-    if (isolation !== "run") yield* fileSystem.makeDirectory(own, { recursive: true })
+    if (isolation !== "run") yield* makeDirectories(services, own)
     const named = yield* dataHome(path, env)
     const source = named === undefined ? undefined : path.resolve(cwd, named)
     if (source !== undefined && source !== data) {

@@ -6,6 +6,7 @@ import * as Either from "effect/Either"
 import * as Random from "effect/Random"
 import * as Schema from "effect/Schema"
 import type * as Scope from "effect/Scope"
+import { makeDirectories } from "../util/makeDirectories.js"
 import { isObject } from "../util/object.js"
 
 interface Services {
@@ -135,7 +136,7 @@ export const link = (
     const { fileSystem, path } = services
     const names = yield* stored(services, source)
     if (names.length === 0) return
-    yield* fileSystem.makeDirectory(target, { recursive: true })
+    yield* makeDirectories(services, target)
     yield* Effect.forEach(names, (name) =>
       Effect.gen(function*() {
         const [from, to] = [path.join(source, name), path.join(target, name)]
