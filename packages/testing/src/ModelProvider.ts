@@ -98,8 +98,15 @@ export interface CompletionOptions extends ReplyOptions {
  * @category models
  */
 export interface ToolCall {
+  /**
+   * The tool, such as `bash`. If the request does not offer it, but the tool that has its place in another major of
+   * OpenCode (`shell`), that one is called.
+   */
   readonly name: string
-  /** Sent as JSON. A string is sent unchanged, so that it can also be invalid JSON. */
+  /**
+   * Sent as JSON. A string is sent as it is, so that it can also be invalid JSON. Parameters of OpenCode's own tools that
+   * have another name in the requesting major (`filePath`, `path`) are sent by that name.
+   */
   readonly arguments: unknown
 }
 
@@ -214,7 +221,7 @@ export const Reply = {
   /** A text answer, which ends with `stop`. */
   text: (text: string, options?: CompletionOptions): Completion => Reply.finish("stop", text, options),
 
-  /** Tool calls, after a text if there is one. */
+  /** Tool calls, after a text if there is one. The names of OpenCode 1.x and 2.x are translated, see {@link ToolCall}. */
   toolCalls: (
     calls: ReadonlyArray<ToolCall>,
     options?: CompletionOptions & { readonly text?: string | undefined }

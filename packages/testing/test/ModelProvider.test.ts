@@ -288,6 +288,49 @@ describe("ModelProvider", () => {
         { text: "first" }
       )))))
 
+    it.scoped("tool calls by the names of the OpenCode that asks", () =>
+      Effect.gen(function*() {
+        const tool = (name: string, parameter: string) => ({
+          type: "function",
+          function: { name, parameters: { properties: { [parameter]: {} } } }
+        })
+        const called = (...tools: ReadonlyArray<object>) =>
+          Effect.map(events([user("hi")], { tools }), (lines) =>
+            deltas(lines).flatMap((delta) => {
+              const { tool_calls: calls = [] } = delta as { tool_calls?: Array<{ function: Record<string, string> }> }
+              return calls.map((call) => `${call.function["name"]} ${call.function["arguments"]}`)
+            }))
+        const first = [
+          "bash {\"command\":\"ls\"}",
+          "read {\"filePath\":\"a\"}",
+          "task {\"subagent_type\":\"general\"}",
+          "write {\"filePath\":",
+          "mine {\"filePath\":\"a\"}"
+        ]
+        const others = [tool("write", "path"), tool("mine", "path")]
+        assert.deepStrictEqual(yield* called(), first)
+        assert.deepStrictEqual(
+          yield* called(tool("bash", "command"), tool("read", "filePath"), tool("task", "subagent_type"), ...others),
+          first
+        )
+        assert.deepStrictEqual(
+          yield* called(tool("shell", "command"), tool("read", "path"), tool("subagent", "agent"), ...others),
+          [
+            "shell {\"command\":\"ls\"}",
+            "read {\"path\":\"a\"}",
+            "subagent {\"agent\":\"general\"}",
+            "write {\"filePath\":",
+            "mine {\"filePath\":\"a\"}"
+          ]
+        )
+      }).pipe(Effect.provide(provider(Reply.toolCalls([
+        { name: "bash", arguments: { command: "ls" } },
+        { name: "read", arguments: { filePath: "a" } },
+        { name: "task", arguments: { subagent_type: "general" } },
+        { name: "write", arguments: "{\"filePath\":" },
+        { name: "mine", arguments: { filePath: "a" } }
+      ])))))
+
     it.scoped("reasoning before the answer", () =>
       Effect.gen(function*() {
         assert.deepStrictEqual(deltas(yield* events([user("a")])), [

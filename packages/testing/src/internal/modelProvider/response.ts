@@ -2,10 +2,13 @@
 import * as HttpServerResponse from "@effect/platform/HttpServerResponse"
 import * as Clock from "effect/Clock"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
+import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import type * as ModelProvider from "../../ModelProvider.js"
 import * as Utf8 from "../utf8.js"
+import * as tools from "./tools.js"
 
 export const errorBody = (message: string) => ({ error: { message, type: "scripted_error" } })
 
@@ -142,6 +145,23 @@ const toStream = (envelope: Envelope, reply: ModelProvider.Completion): HttpServ
   )
 }
 
+/** The calls as the requesting OpenCode knows them; arguments that are no JSON object stay as they are. */
+const translated = (reply: ModelProvider.Completion, body: unknown): ModelProvider.Completion => ({
+  ...reply,
+  deltas: reply.deltas.map((delta) => {
+    if (delta._tag !== "ToolCall") return delta
+    const given = Option.getOrElse(decodeJson(delta.arguments), (): unknown => delta.arguments)
+    const call = tools.translate({ name: delta.name, arguments: given }, body)
+    return {
+      ...delta,
+      name: call.name,
+      arguments: call.arguments === given ? delta.arguments : JSON.stringify(call.arguments)
+    }
+  })
+})
+
+const decodeJson = Schema.decodeOption(Schema.parseJson())
+
 export const toResponse = (
   request: ModelProvider.ProviderRequest,
   source: unknown,
@@ -168,9 +188,10 @@ export const toResponse = (
       )
     }
     case "Completion": {
+      const completion = translated(reply, request.body)
       const response = request.stream || reply.ending._tag !== "Done"
-        ? toStream(envelope, reply)
-        : HttpServerResponse.unsafeJson(toJson(envelope, reply), { headers: closeConnection })
+        ? toStream(envelope, completion)
+        : HttpServerResponse.unsafeJson(toJson(envelope, completion), { headers: closeConnection })
       return Effect.delay(Effect.succeed(response), reply.delay)
     }
   }
