@@ -110,7 +110,10 @@ export const RunConfig = Schema.Struct({
   dir: Schema.optional(Schema.String),
   /** The port of OpenCode's own server. Default: a free one. */
   port: Schema.optional(schemas.AnyNumber),
-  /** No external plugins. Default: false. OpenCode 1.14 and later, below 2. */
+  /**
+   * No external plugins. Default: false. OpenCode 1.14 and later. OpenCode 2.0.14 loads their modules all the same, so that
+   * code outside of their functions runs; it does not set them up.
+   */
   pure: Schema.optional(Schema.Boolean),
   /** Approve every permission request; rules that deny still apply. Default: false. OpenCode 1.14 and later. */
   auto: Schema.optional(Schema.Boolean),

@@ -460,6 +460,17 @@ describe("the kind of a provider's error", () => {
     expect(of("")).toMatchObject({ message: "no reason given" })
   })
 
+  it("of OpenCode 2 follows the provider's words about limits, and else OpenCode's type", () => {
+    const kindOf = (type: string, message: string) => providerErrors.describe({ type, message, status: 429 }).kind
+    expect(kindOf("provider.quota", "Quota exceeded for quota metric 'Generate requests per minute'")).toBe(
+      "rate-limit"
+    )
+    expect(kindOf("provider.quota", "You exceeded your current quota")).toBe("quota")
+    expect(kindOf("provider.quota", "No")).toBe("quota")
+    expect(kindOf("provider.rate-limit", "Requests per day: limit 50")).toBe("quota")
+    expect(kindOf("provider.rate-limit", "Incorrect API key provided")).toBe("rate-limit")
+  })
+
   it("is found in a text of a megabyte in no more time", () => {
     expect(providerErrors.kindOfText("model ".repeat(200_000))).toBe("other")
     expect(providerErrors.kindOfText("a.".repeat(500_000))).toBe("other")

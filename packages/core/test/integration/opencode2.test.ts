@@ -37,6 +37,40 @@ const real = (name: string, body: Parameters<typeof realOf>[1], options: Options
 
 const shell = (command: string) => Reply.toolCalls([{ name: "shell", arguments: { command, description: "Scripted" } }])
 
+/** An MCP server on standard input and output with one tool, which takes its time to start. */
+const mcpServer = `
+const fs = require("node:fs")
+let text = ""
+const answer = ({ id, method, params }) => {
+  switch (method) {
+    case "initialize":
+      return {
+        protocolVersion: params.protocolVersion,
+        capabilities: { tools: {} },
+        serverInfo: { name: "mine", version: "1" }
+      }
+    case "tools/list":
+      return { tools: [{ name: "greet", inputSchema: { type: "object", properties: { who: { type: "string" } } } }] }
+    case "tools/call":
+      fs.appendFileSync(process.env.MARK, "called\\n")
+      return { content: [{ type: "text", text: "hello " + params.arguments.who }] }
+    default:
+      return {}
+  }
+}
+const listen = () => process.stdin.on("data", (chunk) => {
+  text += chunk
+  const lines = text.split("\\n")
+  text = lines.pop()
+  for (const line of lines.filter((line) => line.trim() !== "")) {
+    const message = JSON.parse(line)
+    if (message.id === undefined) continue
+    process.stdout.write(JSON.stringify({ jsonrpc: "2.0", id: message.id, result: answer(message) }) + "\\n")
+  }
+})
+setTimeout(listen, 1000)
+`
+
 const write = (file: string, content: unknown) => {
   fs.mkdirSync(path.dirname(file), { recursive: true })
   fs.writeFileSync(file, JSON.stringify(content))
@@ -234,7 +268,6 @@ describe.skipIf(opencode2.binary === undefined)(`OpenCode 2${opencode2.why}`, ()
         for (
           const [option, value] of Object.entries({
             share: true,
-            pure: true,
             command: "review",
             attach: "http://127.0.0.1:1",
             extraArgs: ["--x"],
@@ -301,6 +334,60 @@ describe.skipIf(opencode2.binary === undefined)(`OpenCode 2${opencode2.why}`, ()
     {
       respond: ({ messages }) =>
         Reply.text(messages.some(({ role }) => role === "assistant") ? "{\"count\": 3}" : "{\"count\": \"three\"}")
+    }
+  )
+
+  real(
+    "offers the tools of MCP servers from the first step, under their names; rules hold for them",
+    (box) =>
+      Effect.gen(function*() {
+        const file = path.join(box.root, "mcp.cjs")
+        const mark = path.join(box.root, "mark")
+        fs.writeFileSync(file, mcpServer)
+        const mcp = {
+          mine: { type: "local", command: [process.execPath, file], environment: { MARK: mark } },
+          broken: { type: "local", command: [path.join(box.root, "nothing")] },
+          far: { type: "remote", url: "http://127.0.0.1:1/mcp" }
+        }
+        const result = yield* run("Go", { mcp })
+        expect((yield* asked)[0]?.tools).toContain("mine_greet")
+        expect(tools(result.events).map(({ output, tool }) => [tool, output])).toEqual([["mine_greet", "hello you"]])
+        expect(fs.readFileSync(mark, "utf8")).toBe("called\n")
+        const denied = yield* run("Go", { mcp, permission: { "mine_*": "deny" } })
+        expect(tools(denied.events).map(({ status }) => status)).toEqual(["error"])
+        expect(fs.readFileSync(mark, "utf8")).toBe("called\n")
+      }),
+    {
+      respond: steps([
+        Reply.toolCalls([{ name: "mine_greet", arguments: { who: "you" } }]),
+        Reply.text("done")
+      ])
+    }
+  )
+
+  real(
+    "code of the model neither reaches the network without `webfetch` nor leaves the directory",
+    (box) =>
+      Effect.gen(function*() {
+        fs.writeFileSync(path.join(box.data, "secret.txt"), "content of the secret")
+        const moved = yield* Effect.either(run("Go"))
+        expect(Either.match(moved, { onLeft: ({ _tag }) => _tag, onRight: () => "" })).toBe("OpenCodePermissionError")
+        const first = yield* asked
+        expect(JSON.stringify(first.map(({ body }) => body))).toContain("Unknown tool 'opencode.session_move'")
+        yield* run("Go", { permission: { webfetch: "deny", external_directory: "deny" } })
+        const second = (yield* asked).slice(first.length)
+        expect(second[0]?.tools).not.toContain("execute")
+        expect(JSON.stringify(second.map(({ body }) => body))).not.toContain("content of the secret")
+      }),
+    {
+      respond: steps([
+        Reply.toolCalls([{
+          name: "execute",
+          arguments: { code: "return await tools.opencode.session_move({ directory: '../data' })" }
+        }]),
+        Reply.toolCalls([{ name: "read", arguments: { path: "../data/secret.txt" } }]),
+        Reply.text("done")
+      ])
     }
   )
 

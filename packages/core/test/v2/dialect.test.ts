@@ -34,6 +34,34 @@ describe("the dialect of 2.x", () => {
     expect(v2.variables({ logLevel: "DEBUG" })["OPENCODE_LOG_LEVEL"]).toBe("DEBUG")
   })
 
+  it("pure switches off the plugins of all documents, whatever the program's own configuration says", () => {
+    const content = (config: Parameters<typeof v2.variables>[0]): unknown =>
+      JSON.parse(v2.variables(config)["OPENCODE_CONFIG_CONTENT"] ?? "null")
+    const off = { plugins: ["-*", "opencode.*"] }
+    expect(content({ pure: true })).toEqual(off)
+    expect(content({ pure: true, configOverrides: { plugin: ["x"], plugins: ["y"] } })).toEqual(off)
+    expect(content({ pure: false, configOverrides: { plugins: ["y"] } })).toEqual({ plugins: ["y"] })
+    expect(content({ pure: false })).toBeNull()
+  })
+
+  it("passes MCP servers so that the model sees their tools by name, and keeps what it cannot translate", () => {
+    const passed = (mcp: { readonly [name: string]: unknown }): unknown =>
+      (JSON.parse(v2.variables({ mcp })["OPENCODE_CONFIG_CONTENT"]!) as { mcp: unknown }).mcp
+    const local = { type: "local", command: ["x"] }
+    expect(passed({ a: { ...local, enabled: false, timeout: 5 } })).toEqual({
+      servers: { a: { ...local, codemode: false, disabled: true, timeout: { startup: 5, catalog: 5, execution: 5 } } }
+    })
+    expect(passed({ servers: { a: local, b: { ...local, codemode: true } } })).toEqual({
+      servers: { a: { ...local, codemode: false }, b: { ...local, codemode: true } }
+    })
+    const login = { type: "remote", url: "http://x", oauth: { clientId: "y" } }
+    expect(passed({ a: login })).toEqual({ a: login })
+    const { mcp } = v2.privateServer!
+    expect(mcp({ mcp: { a: local, b: { ...local, enabled: false }, c: login } })).toEqual(["a", "c"])
+    expect(mcp({ configOverrides: { mcp: { servers: { a: local, b: { ...local, disabled: true } } } } })).toEqual(["a"])
+    expect(mcp({})).toEqual([])
+  })
+
   it("takes the model from the option or from the configuration, with its variant", () => {
     const model = v2.privateServer!.model
     expect(model({ model: "a/b/c#high" })).toEqual({ provider: "a", id: "b/c", variant: "high" })
@@ -43,7 +71,7 @@ describe("the dialect of 2.x", () => {
   })
 
   it("refuses every option that it does not pass on", () => {
-    for (const option of ["share", "pure", "attach", "command", "port", "username", "extraArgs"] as const) {
+    for (const option of ["share", "attach", "command", "port", "username", "extraArgs"] as const) {
       const config = { [option]: option === "port" ? 1 : "x" }
       expect(dialect.lacking(v2.options, config, Version.make(2, 0, 14))?.option).toBe(option)
     }

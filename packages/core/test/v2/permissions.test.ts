@@ -5,6 +5,8 @@ import * as permissions from "../../src/internal/opencode/v2/permissions.js"
 
 const rule = (action: string, effect: "allow" | "deny" | "ask", resource = "*") => ({ action, resource, effect })
 
+const move = rule("opencode_session_move", "deny")
+
 describe("rules of 2.x", () => {
   it("keep their order and get the names of 2.x", () => {
     expect(permissions.encode({ "*": "deny", bash: { "*": "deny", "git *": "allow" }, task: "deny", read: "allow" }))
@@ -44,8 +46,33 @@ describe("rules of 2.x", () => {
       rule("shell", "deny"),
       rule("read", "deny", "/home/me/x/*"),
       rule("read", "deny", "/home/me"),
+      move,
       rule("question", "deny")
     ])
+  })
+
+  it("close code that reaches the network without `webfetch`, and a move to another directory", () => {
+    const added = (permission: Permission.Rules, tools?: Record<string, boolean>) =>
+      Either.getOrThrow(permissions.forSession({ permission, ...(tools === undefined ? {} : { tools }) }, "/home"))
+        .filter(({ action }) => action === "execute" || action === move.action)
+    const code = rule("execute", "deny")
+    expect(added({ bash: "deny" })).toEqual([move])
+    expect(added("allow")).toEqual([move])
+    for (
+      const closed of [
+        "deny",
+        { webfetch: "deny" },
+        { "*": "allow", webfetch: { "*": "deny", "https://a/*": "allow" } },
+        { webfetch: { "https://a/*": "deny" } },
+        { "web*": "deny", websearch: "allow" }
+      ] as const
+    ) {
+      expect(added(closed)).toEqual([move, code])
+    }
+    expect(added({ bash: "allow" }, { webfetch: false })).toEqual([move, code])
+    expect(added({ "*": "deny", webfetch: "allow" })).toEqual([move])
+    expect(added({ webfetch: "deny", execute: "allow" })).toEqual([rule("execute", "allow"), move])
+    expect(added({ "opencode_*": "allow" })).toEqual([])
   })
 
   it("are refused if a home directory is not known, or a pattern has rules of its own", () => {

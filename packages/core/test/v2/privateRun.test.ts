@@ -42,6 +42,7 @@ describe("a run by a private server", () => {
         model: { id: "m1", providerID: "fake" },
         permissions: [
           { action: "shell", resource: "*", effect: "deny" },
+          { action: "opencode_session_move", resource: "*", effect: "deny" },
           { action: "question", resource: "*", effect: "deny" }
         ]
       })
@@ -295,10 +296,38 @@ describe("a run by a private server", () => {
     }).pipe(fake.provide(server), Effect.provide(layer(serving)))
   })
 
+  it.live("the prompt waits for the MCP servers of the run, connected or failed", () => {
+    const status = (name: string, status: string) => ({ name, status: { status } })
+    const lists = [
+      [],
+      [status("a", "pending"), status("b", "failed")],
+      [status("a", "connected"), status("b", "failed"), status("theirs", "pending")]
+    ]
+    let looks = 0
+    const server = fake.make({
+      onPrompt: done,
+      reply: ({ path }) =>
+        path === "/api/mcp" ? fake.reply({ data: lists[Math.min(looks++, lists.length - 1)] }) : undefined
+    })
+    const local = { type: "local", command: ["x"] }
+    return Effect.gen(function*() {
+      yield* OpenCode.run("Go", {
+        mcp: { a: local, b: { ...local, codemode: true }, off: { ...local, enabled: false } }
+      })
+      expect(looks).toBe(3)
+      const { env } = yield* T.only
+      expect(JSON.parse(env["OPENCODE_CONFIG_CONTENT"]!)).toMatchObject({
+        mcp: { servers: { a: { codemode: false }, b: { codemode: true }, off: { disabled: true } } }
+      })
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
   it.live("a signal from outside is a cancellation", () => {
     const server = fake.make()
     return Effect.gen(function*() {
-      yield* T.failsWith("OpenCodeCancelledError")(OpenCode.run("Go"))
+      const error = yield* T.failsWith("OpenCodeCancelledError")(OpenCode.run("Go"))
+      // The exit code does not say which one.
+      expect(error.signal).toBeUndefined()
     }).pipe(fake.provide(server), Effect.provide(layer(Mock.script(Mock.stdout(fake.ready), Mock.exit(130)))))
   })
 })

@@ -44,6 +44,12 @@ export interface Session {
   readonly rules: ReadonlyArray<Rule>
 }
 
+export interface McpServer {
+  readonly name: string
+  /** False once it has connected or failed. */
+  readonly isPending: boolean
+}
+
 export interface File {
   readonly uri: string
   readonly name: string
@@ -54,6 +60,8 @@ export interface Routes {
   /** Also loads the configuration of the directory. */
   readonly agents: (directory: string) => Request
   readonly models: (directory: string) => Request
+  /** The MCP servers of a directory. */
+  readonly mcp: (directory: string) => Request
   readonly create: (session: {
     readonly directory: string
     readonly title: string
@@ -95,6 +103,7 @@ export interface Page {
 export interface Replies {
   readonly agents: (body: unknown) => ReadonlyArray<Agent> | undefined
   readonly models: (body: unknown) => ReadonlyArray<string> | undefined
+  readonly mcp: (body: unknown) => ReadonlyArray<McpServer> | undefined
   readonly session: (body: unknown) => Session | undefined
   readonly sessions: (body: unknown) => ReadonlyArray<Session> | undefined
   /** The id of the message that holds the prompt. */
@@ -181,6 +190,8 @@ export interface PrivateServer {
   ) => Either.Either<ReadonlyArray<Rule>, Problem>
   /** The rules that a session gets before those of its run, whatever the version has as its default. */
   readonly baseline: (agent: Agent) => ReadonlyArray<Rule>
+  /** The names of the MCP servers that a run configures. */
+  readonly mcp: (config: RunConfig) => ReadonlyArray<string>
   /** The model of a run, if its options name one. */
   readonly model: (config: RunConfig) => Model | undefined
   /** What a line of stderr says about a part of our configuration that the server drops. */

@@ -132,8 +132,6 @@ const byName = new Map<string, SessionErrorKind>([
   ["ProviderAuthError", "authentication"],
   ["ProviderModelNotFoundError", "model-not-found"],
   // 2.x
-  ["provider.quota", "quota"],
-  ["provider.rate-limit", "rate-limit"],
   ["provider.content-filter", "content-filter"],
   ["provider.no-route", "model-not-found"],
   ["aborted", "aborted"]
@@ -142,6 +140,8 @@ const byName = new Map<string, SessionErrorKind>([
 /** What the types of 2.x say if neither status nor text say more. */
 const otherwise = new Map<string, SessionErrorKind>([
   ["provider.auth", "authentication"],
+  ["provider.quota", "quota"],
+  ["provider.rate-limit", "rate-limit"],
   ["provider.transport", "provider-unavailable"],
   ["provider.internal", "provider-unavailable"],
   ["provider.timeout", "provider-unavailable"]
@@ -152,11 +152,16 @@ const lasting: ReadonlySet<SessionErrorKind | undefined> = new Set(
   ["quota", "content-filter", "context-overflow", "model-not-found"] as const
 )
 
+/** The types of 2.x that its own reading of the text has chosen. */
+const limits: ReadonlySet<string> = new Set(["provider.quota", "provider.rate-limit"])
+
 /** The text decides before the status, because a 403 can be about money, moderation or a key. */
 const kindOf = (name: string, statusCode: number | undefined, text: string): SessionErrorKind => {
   const named = byName.get(name)
   if (named !== undefined) return named
   const words = said(text)
+  // A limit per minute can mention a quota, an exhausted account a limit.
+  if (limits.has(name)) return words === "quota" || words === "rate-limit" ? words : otherwise.get(name)!
   switch (statusCode) {
     case 401:
       return words === "quota" ? words : "authentication"

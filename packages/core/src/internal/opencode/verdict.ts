@@ -30,7 +30,8 @@ import type { Evidence } from "./summary.js"
 /** How the process or the server's prompt of the run ended. */
 export type Exit =
   | { readonly _tag: "Code"; readonly code: number }
-  | { readonly _tag: "Signal"; readonly signal: string }
+  /** Without a name if only the exit code reports a signal. */
+  | { readonly _tag: "Signal"; readonly signal: string | undefined }
   /** The prompt has ended on a server, which keeps running. */
   | { readonly _tag: "Settled" }
   /** The server could not be reached, or is gone. */
@@ -164,7 +165,7 @@ const fromExit = (facts: Facts): RunError | undefined => {
     case "Lost":
       return unchecked(OpenCodeProcessError, { partial })
     case "Signal":
-      return cancelling.has(exit.signal)
+      return exit.signal === undefined || cancelling.has(exit.signal)
         ? unchecked(OpenCodeCancelledError, { signal: exit.signal, partial })
         : unchecked(OpenCodeProcessError, { signal: exit.signal, partial })
     case "Code":

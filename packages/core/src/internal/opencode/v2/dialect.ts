@@ -12,6 +12,7 @@ import * as crashTexts from "./crashTexts.js"
 import * as diagnostics from "./diagnostics.js"
 import * as eventMapper from "./eventMapper.js"
 import * as invocation from "./invocation.js"
+import * as mcp from "./mcp.js"
 import * as permissions from "./permissions.js"
 import * as protocol from "./protocol.js"
 import * as questions from "./questions.js"
@@ -59,6 +60,7 @@ const privateServer: PrivateServer = {
   mapper: eventMapper.make,
   rules: permissions.forSession,
   baseline: permissions.baseline,
+  mcp: mcp.names,
   model: modelOf,
   dropped: diagnostics.dropped
 }

@@ -4,6 +4,7 @@ import { omit } from "../../util/object.js"
 import * as configContent from "../configContent.js"
 import type { Found, OptionEntry, Range } from "../dialect.js"
 import { revealed, variableNames } from "../variables.js"
+import * as mcp from "./mcp.js"
 import * as permissions from "./permissions.js"
 
 /** The oldest and the first unsupported version. Previews have the version 0.0.0. */
@@ -28,7 +29,7 @@ export const options: ReadonlyArray<OptionEntry> = [
   { name: "files", kind: "values", word: "files" },
   { name: "dir", kind: "value", word: "directory" },
   { name: "share", kind: "flag", word: "--share", until: gone },
-  { name: "pure", kind: "flag", word: "--pure", until: gone },
+  { name: "pure", kind: "variable", word: variableNames.configContent },
   { name: "port", kind: "value", word: "--port", until: gone },
   { name: "username", kind: "value", word: "--username", until: gone },
   { name: "attach", kind: "value", word: "--server", refused: notYet },
@@ -42,11 +43,19 @@ export const options: ReadonlyArray<OptionEntry> = [
   }
 ]
 
+/**
+ * Switches off all plugins, and OpenCode's own on again. These words come after those of all other documents. OpenCode has
+ * loaded the modules of the others by then, so that only what is outside of their functions runs (2.0.14).
+ */
+const builtIn = ["-*", "opencode.*"]
+
 /** The configuration as OpenCode 2 reads it: rules are a list, because it would read ours as others than they are. */
 const native = (content: { readonly [key: string]: unknown }, config: RunConfig) => {
   const rules = permissions.encode(configContent.permissionOf(config))
-  const rest = omit(content, "permission")
-  return rules.length === 0 ? rest : { ...rest, permissions: rules }
+  const rest = config.pure === true
+    ? { ...omit(omit(content, "permission"), "plugin"), plugins: builtIn }
+    : omit(content, "permission")
+  return mcp.withTools(rules.length === 0 ? rest : { ...rest, permissions: rules })
 }
 
 /** Levels at which the server reports a configuration that it drops. */
@@ -54,7 +63,7 @@ const verbose = new Set(["DEBUG", "INFO"])
 
 /** The variables for a configuration, over those that the child inherits. */
 export const env = (config: RunConfig, found?: Found): { readonly [name: string]: string } => {
-  const content = configContent.ownContent(config)
+  const content = configContent.ownContent(config) ?? (config.pure === true ? {} : undefined)
   const variables: Record<string, string> = { ...revealed(config.extraEnv ?? {}) }
   if (content !== undefined) {
     variables[variableNames.configContent] = JSON.stringify(

@@ -74,6 +74,34 @@ const off = (config: RunConfig): ReadonlyArray<Rule> => {
   )
 }
 
+/** True if the rules leave something of an action closed. */
+const closes = (rules: ReadonlyArray<Rule>, action: string): boolean => {
+  let isClosed = false
+  for (const rule of rules) {
+    if (!wildcard.matches(rule.action, action)) continue
+    if (rule.effect !== "allow") isClosed = true
+    else if (rule.resource === "*") isClosed = false
+  }
+  return isClosed
+}
+
+/**
+ * What 2.x offers besides the actions that the program knows, and that would open what its rules close (2.0.14): code of
+ * `execute` reaches the network without `webfetch`, and one of its tools moves the session to another directory, which
+ * then is not an outside one. A program opens them by their names.
+ */
+const besides = (rules: ReadonlyArray<Rule>): ReadonlyArray<Rule> => {
+  const isNamed = (action: string) => rules.some((rule) => rule.action !== "*" && wildcard.matches(rule.action, action))
+  const isOpen = (action: string) => action === moving || closes(rules, "webfetch")
+  return [moving, "execute"].filter((action) => isOpen(action) && !isNamed(action)).map((action): Rule => ({
+    action,
+    resource: "*",
+    effect: "deny"
+  }))
+}
+
+const moving = "opencode_session_move"
+
 /** The rules of a run for its session. They come after all others and hold for its sub-agents, too (2.0.14). */
 export const forSession = (
   config: RunConfig,
@@ -100,7 +128,7 @@ export const forSession = (
     }
     rules.push({ ...rule, resource })
   }
-  return Either.right([...rules, unanswerable])
+  return Either.right([...rules, ...besides(rules), unanswerable])
 }
 
 const outside = "external_directory"

@@ -40,6 +40,7 @@ const plain = (method: Request["method"], path: string, more: Partial<Request> =
 export const routes: Routes = {
   agents: (directory) => plain("GET", "/api/agent", { query: at(directory) }),
   models: (directory) => plain("GET", "/api/model", { query: at(directory) }),
+  mcp: (directory) => plain("GET", "/api/mcp", { query: at(directory) }),
   create: ({ agent, directory, model, rules, title }) =>
     plain("POST", "/api/session", {
       body: {
@@ -116,6 +117,12 @@ export const replies: Replies = {
     listOf(data(body), (model) => {
       const [provider, id] = [string(model["providerID"]), string(model["id"])]
       return provider === undefined || id === undefined ? undefined : `${provider}/${id}`
+    }),
+  mcp: (body) =>
+    listOf(data(body), (server) => {
+      const name = string(server["name"])
+      const status = isObject(server["status"]) ? string(server["status"]["status"]) : undefined
+      return name === undefined || status === undefined ? undefined : { name, isPending: status === "pending" }
     }),
   session: (body) => sessionOf(data(body)),
   sessions: (body) => listOf(data(body), sessionOf),

@@ -22,6 +22,7 @@ import * as hubs from "../server/hub.js"
 import * as request from "../server/request.js"
 import type { Requests } from "../server/request.js"
 import * as catalogs from "./catalog.js"
+import * as mcp from "./mcp.js"
 import * as processes from "./process.js"
 import * as turn from "./turn.js"
 
@@ -205,6 +206,7 @@ export const start = (
         return yield* Effect.never
       }
       yield* checkLogin(options, requests)
+      yield* mcp.settled(requests, server, directory, server.mcp(plan.options))
       const session = yield* open(options, requests, agent)
       sink.state.inSession(session.id)
       const subscription = yield* hub.subscribe(session.id)

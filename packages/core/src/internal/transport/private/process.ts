@@ -15,7 +15,7 @@ import * as ansi from "../../util/ansi.js"
 import * as limits from "../../util/limits.js"
 import type * as lineSplitter from "../../util/lines.js"
 
-/** OpenCode's code when a signal has ended it (2.0.14). */
+/** OpenCode's code when a SIGINT or a SIGTERM has ended it (2.0.14). */
 const signalled = 130
 
 export interface Options {
@@ -47,7 +47,7 @@ export interface Process {
 }
 
 const toExit = (exit: spawn.ProcessExit): verdicts.Exit =>
-  exit._tag === "Code" && exit.code === signalled ? { _tag: "Signal", signal: "SIGTERM" } : exit
+  exit._tag === "Code" && exit.code === signalled ? { _tag: "Signal", signal: undefined } : exit
 
 /** Starts a server that ends with its stdin, and so at the latest with us. */
 export const start = (
