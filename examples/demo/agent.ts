@@ -2,7 +2,7 @@
  * The state of one agent and its changes: pure data.
  */
 import { Option } from "effect"
-import { RunEvent, TokenUsage } from "effect-opencode"
+import { RunEvent, TokenUsage, Tool } from "effect-opencode"
 
 export interface Agent {
   readonly name: string
@@ -56,7 +56,7 @@ export const describe = (event: RunEvent.RunEvent): string =>
 
 /** The number that a command printed of a process in the background. */
 const backgroundOf = (event: RunEvent.RunEvent): Option.Option<number> =>
-  event._tag === "ToolUse" && event.tool === "bash"
+  event._tag === "ToolUse" && Tool.fromEvent(event)._tag === "Bash"
     ? Option.map(Option.fromNullable(/^pid (\d+)$/m.exec(event.output ?? "")), (match) => Number(match[1]))
     : Option.none()
 
