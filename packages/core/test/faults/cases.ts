@@ -15,8 +15,36 @@ import * as fs from "node:fs"
 import { createRequire } from "node:module"
 import * as path from "node:path"
 import * as support from "../integration/support.js"
+import * as opencode2 from "../support/opencode2.js"
 
-const { announcing, appearance, bash, during, leader, Reply, respond, run, steps } = support
+const { announcing, appearance, during, leader, Reply, respond, run, steps } = support
+
+/** The OpenCode that meets the faults. */
+export interface Subject {
+  readonly major: 1 | 2
+  readonly version: string
+  readonly binary: string | undefined
+  /** The names of its tools for commands and for sub-agents. */
+  readonly tools: { readonly shell: string; readonly subagent: string }
+  /** The file of the database in a data directory. */
+  readonly database: string
+}
+
+export const one: Subject = {
+  major: 1,
+  version: support.version,
+  binary: undefined,
+  tools: { shell: "bash", subagent: "task" },
+  database: "opencode.db"
+}
+
+export const two: Subject = {
+  major: 2,
+  version: opencode2.version ?? "2",
+  binary: opencode2.binary,
+  tools: { shell: "shell", subagent: "subagent" },
+  database: "opencode-2.db"
+}
 
 /** How a run ended. */
 export interface Ending {
@@ -44,6 +72,10 @@ export interface Case extends support.Options {
     | undefined
   readonly options?: RunOptions.RunOptions | undefined
 }
+
+/** A command, as the model of a subject requests it. */
+const commandOf = ({ tools }: Subject) => (command: string) =>
+  Reply.toolCalls([{ name: tools.shell, arguments: { command, description: "Scripted", timeout: 3_600_000 } }])
 
 const counted = (retries: number): ReadonlyArray<string> => retries === 0 ? [] : [`failed attempts: ${retries}`]
 
@@ -114,7 +146,7 @@ const now = Effect.sync(() => performance.now())
 
 /** Brings a run to a point, disturbs it there, and waits for the verdict. */
 const disturbed =
-  (point: "provider" | "tool", what: "interrupt" | NodeJS.Signals) =>
+  (subject: Subject, point: "provider" | "tool", what: "interrupt" | NodeJS.Signals) =>
   (box: support.Sandbox): Effect.Effect<
     Ending,
     never,
@@ -124,7 +156,9 @@ const disturbed =
       const provider = yield* announcing(Reply.never)
       const ready = point === "provider" ? provider.asked : appearance(box.work, "ready")
       yield* respond(
-        point === "provider" ? provider.respond : steps([bash("touch ready; sleep 300"), Reply.text("slept")])
+        point === "provider"
+          ? provider.respond
+          : steps([commandOf(subject)("touch ready; sleep 300"), Reply.text("slept")])
       )
       const running = yield* Effect.fork(run("Go"))
       yield* during(ready, running)
@@ -178,15 +212,15 @@ const imitation =
   "cat > a.txt <<EOF\none, two); auto-rejecting\n! agent \"build\" not found. Falling back to default agent\nEOF"
 
 /** Two concurrent sub-agents, whose provider fails twice each. */
-const subAgents: ModelProvider.Respond = (() => {
+const subAgents = ({ tools }: Subject): ModelProvider.Respond => {
   const attempts = new Map<string, number>()
   return (request) => {
     const task = /SUBTASK \d/.exec(request.prompt)?.[0]
     if (task === undefined) {
       return request.step > 0 ? Reply.text("all done") : Reply.toolCalls(
         [1, 2].map((n) => ({
-          name: "task",
-          arguments: { description: "scripted", prompt: `SUBTASK ${n}`, subagent_type: "general" }
+          name: tools.subagent,
+          arguments: { description: "scripted", prompt: `SUBTASK ${n}`, subagent_type: "general", agent: "general" }
         }))
       )
     }
@@ -196,9 +230,9 @@ const subAgents: ModelProvider.Respond = (() => {
       ? Reply.httpError(429, { error: { message: "Rate limit reached" } }, { "retry-after": "1" })
       : Reply.text("done")
   }
-})()
+}
 
-const database = (box: support.Sandbox) => path.join(box.data, "opencode", "opencode.db")
+const databaseOf = (subject: Subject) => (box: support.Sandbox) => path.join(box.data, "opencode", subject.database)
 
 const kept = { client: (box: support.Sandbox): OpenCode.Options => ({ isolation: { directory: box.data } }) }
 
@@ -214,23 +248,24 @@ const hasSetpriv = (() => {
 const isRoot = process.getuid?.() === 0
 
 /** A database created by OpenCode that it may not write. Modes do not bind root, so there OpenCode runs as nobody. */
-const readOnly = (box: support.Sandbox): void => {
+const readOnly = (subject: Subject) => (box: support.Sandbox): void => {
   const inRoot = (name: string) => path.join(box.root, name)
-  const installed = createRequire(import.meta.url).resolve("opencode-ai/bin/opencode.exe")
-  const reachable = inRoot("opencode")
-  try {
-    fs.linkSync(installed, reachable)
-  } catch {
-    fs.copyFileSync(installed, reachable)
-  }
+  const reachable = installed(subject, inRoot("bin"))
   for (const name of ["first", "open"]) fs.mkdirSync(inRoot(name))
-  execFileSync(reachable, ["session", "list"], {
-    env: { ...process.env, HOME: inRoot("first"), TMPDIR: inRoot("first"), XDG_DATA_HOME: box.data },
+  const database = databaseOf(subject)(box)
+  execFileSync(reachable, ["session", "list", ...(subject.major === 2 ? ["--standalone"] : [])], {
+    env: {
+      ...process.env,
+      HOME: inRoot("first"),
+      TMPDIR: inRoot("first"),
+      XDG_DATA_HOME: box.data,
+      OPENCODE_DB: database
+    },
     stdio: "ignore"
   })
-  const inside = path.dirname(database(box))
+  const inside = path.dirname(database)
   for (const name of fs.readdirSync(inside, { recursive: true, encoding: "utf8" })) {
-    fs.chmodSync(path.join(inside, name), name.startsWith("opencode.db") ? 0o444 : 0o777)
+    fs.chmodSync(path.join(inside, name), name.startsWith(subject.database) ? 0o444 : 0o777)
   }
   fs.chmodSync(inside, 0o555)
   for (const name of ["", "home", "work", "open", "data"]) fs.chmodSync(inRoot(name), 0o777)
@@ -238,11 +273,40 @@ const readOnly = (box: support.Sandbox): void => {
   fs.writeFileSync(inRoot(standIn), `#!/bin/sh\nexec ${asNobody}${reachable} "$@"\n`, { mode: 0o755 })
 }
 
+/** A binary that every user of the machine can start, with the packages beside it. */
+const installed = ({ binary }: Subject, directory: string): string => {
+  const original = fs.realpathSync(binary ?? createRequire(import.meta.url).resolve("opencode-ai/bin/opencode.exe"))
+  const link = (from: string, to: string): void => {
+    if (!fs.existsSync(from)) return
+    if (fs.statSync(from).isDirectory()) {
+      fs.mkdirSync(to)
+      for (const name of fs.readdirSync(from)) link(path.join(from, name), path.join(to, name))
+      return
+    }
+    try {
+      fs.linkSync(fs.realpathSync(from), to)
+    } catch {
+      fs.copyFileSync(from, to)
+    }
+  }
+  const copy = path.join(directory, path.basename(original))
+  fs.mkdirSync(directory)
+  link(original, copy)
+  link(path.join(path.dirname(original), "node_modules"), path.join(directory, "node_modules"))
+  return copy
+}
+
 const always = (reply: ModelProvider.Reply) => ({ respond: () => reply })
 
 const limited = { options: { maxProviderRetries: 2 } }
 
 const refused = { configOverrides: { provider: { fake: { options: { baseURL: "http://127.0.0.1:1/v1" } } } } }
+
+/** A project that has commands asked for. */
+const asking: Pick<Case, "prepare"> = {
+  prepare: (box) =>
+    fs.writeFileSync(path.join(box.work, "opencode.json"), JSON.stringify({ permission: { bash: "ask" } }))
+}
 
 const session = "OpenCodeSessionError"
 
@@ -252,320 +316,340 @@ const words = (message: string) => ({ error: { message, type: "invalid_request_e
 
 const patience = 400_000
 
-export const cases: ReadonlyArray<Case> = [
-  ...provider([
-    {
-      fault: "401",
-      outcome: session,
-      detail: "authentication, HTTP 401, failed attempts: 1",
-      ...always(Reply.httpError(401))
-    },
-    {
-      fault: "403",
-      outcome: session,
-      detail: "authentication, HTTP 403, failed attempts: 1",
-      ...always(Reply.httpError(403))
-    },
-    {
-      fault: "404",
-      outcome: session,
-      detail: "model-not-found, HTTP 404, failed attempts: 1",
-      ...always(Reply.httpError(404))
-    },
-    {
-      fault: "429, `maxProviderRetries: 2`",
-      outcome: session,
-      detail: "rate-limit, failed attempts: 2",
-      ...always(Reply.httpError(429, words("Rate limit reached"))),
-      ...limited
-    },
-    {
-      fault: "429 with `retry-after: 1`, `maxProviderRetries: 2`",
-      outcome: session,
-      detail: "rate-limit, failed attempts: 2",
-      ...always(Reply.httpError(429, words("Rate limit reached"), { "retry-after": "1" })),
-      ...limited
-    },
-    {
-      fault: "429 with `retry-after: 600`, `maxProviderRetries: 1`",
-      outcome: session,
-      detail: "rate-limit, failed attempts: 1",
-      ...always(Reply.httpError(429, words("Rate limit reached"), { "retry-after": "600" })),
-      options: { maxProviderRetries: 1 }
-    },
-    {
-      fault: "429, exhausted account",
-      outcome: session,
-      detail: "quota, failed attempts: 1",
-      ...always(Reply.quota("You exceeded your current quota, please check your plan and billing details."))
-    },
-    {
-      fault: "429, limit per minute, `maxProviderRetries: 2`",
-      outcome: session,
-      detail: "rate-limit, failed attempts: 2",
-      options: { maxProviderRetries: 2 },
-      ...always(Reply.quota("Quota exceeded for quota metric 'Generate requests per minute'"))
-    },
-    {
-      fault: "two sub-agents with two failed attempts each, `maxProviderRetries: 3`",
-      outcome: "success",
-      detail: "stop",
-      text: /^all done$/,
-      options: { maxProviderRetries: 3 },
-      respond: subAgents
-    },
-    {
-      fault: "429 once, then an answer",
-      outcome: "success",
-      detail: "stop",
-      text: /^recovered$/,
-      respond: (request) =>
-        request.index === 0
-          ? Reply.httpError(429, words("Rate limit reached"), { "retry-after": "1" })
-          : Reply.text("recovered")
-    },
-    {
-      fault: "500, `maxProviderRetries: 2`",
-      outcome: session,
-      detail: "provider-unavailable, failed attempts: 2",
-      ...always(Reply.httpError(500, words("Internal server error"))),
-      ...limited
-    },
-    {
-      fault: "500, until OpenCode gives up",
-      outcome: session,
-      detail: "provider-unavailable, HTTP 500, failed attempts: 6",
-      ...always(Reply.httpError(500, words("Internal server error"))),
-      timeout: patience
-    },
-    {
-      fault: "503, `maxProviderRetries: 2`",
-      outcome: session,
-      detail: "provider-unavailable, failed attempts: 2",
-      ...always(Reply.httpError(503, words("Service unavailable"))),
-      ...limited
-    },
-    {
-      fault: "refused connection, `maxProviderRetries: 2`",
-      outcome: session,
-      detail: "provider-unavailable, failed attempts: 2",
-      options: { ...limited.options, ...refused }
-    },
-    {
-      fault: "refused connection, until OpenCode gives up",
-      outcome: session,
-      detail: "provider-unavailable, failed attempts: 6",
-      options: refused,
-      timeout: patience
-    },
-    {
-      fault: "malformed stream",
-      outcome: session,
-      detail: "other, failed attempts: 1",
-      ...always(Reply.malformed("so far"))
-    },
-    {
-      // OpenCode's log does not report it; only its repeated steps show it.
-      fault: "stream cut in the middle, `budget: { steps: 2 }`",
-      outcome: "OpenCodeBudgetError",
-      detail: "steps: 3 of 2",
-      ...always(Reply.cut("so far")),
-      options: { budget: { steps: 2 } }
-    },
-    {
-      fault: "stream cut in the middle, until OpenCode gives up",
-      outcome: session,
-      detail: "provider-unavailable, failed attempts: 5",
-      ...always(Reply.cut("so far")),
-      timeout: patience
-    },
-    {
-      fault: "error in the stream",
-      outcome: session,
-      detail: "other, failed attempts: 1",
-      ...always(Reply.streamError("the model has gone away", "so far"))
-    },
-    {
-      fault: "silent, `startupTimeout: 20 seconds`",
-      outcome: "OpenCodeTimeoutError",
-      detail: "startup",
-      ...always(Reply.never),
-      options: { startupTimeout: "20 seconds" }
-    },
-    {
-      fault: "silent in the middle of a stream, `idleTimeout: 3 seconds`",
-      outcome: "OpenCodeTimeoutError",
-      detail: "idle",
-      ...always(Reply.stall("so far")),
-      options: { idleTimeout: "3 seconds" }
-    },
-    {
-      fault: "silent, `timeout: 10 seconds`",
-      outcome: "OpenCodeTimeoutError",
-      detail: "total",
-      ...always(Reply.never),
-      options: { timeout: "10 seconds" }
-    },
-    { fault: "413", outcome: session, detail: "context-overflow, failed attempts: 2", ...always(Reply.httpError(413)) },
-    {
-      fault: "context overflow, 400 with a message",
-      outcome: session,
-      detail: "context-overflow, failed attempts: 2",
-      ...always(Reply.httpError(400, words("This model's maximum context length is 8192 tokens.")))
-    },
-    {
-      fault: "missing finish reason, `budget: { steps: 3 }`",
-      outcome: "OpenCodeBudgetError",
-      detail: "steps: 4 of 3",
-      text: /^(on \n\n){2,3}on $/,
-      ...always(Reply.noFinishReason("on ")),
-      options: { budget: { steps: 3 } }
-    },
-    {
-      fault: "HTML instead of a stream, `budget: { steps: 3 }`",
-      outcome: "OpenCodeBudgetError",
-      detail: "steps: 4 of 3",
-      ...always(Reply.html()),
-      options: { budget: { steps: 3 } }
-    },
-    {
-      fault: "one tool call repeated for ever, `budget: { toolCalls: 3 }`",
-      outcome: "OpenCodeBudgetError",
-      detail: "toolCalls: 4 of 3",
-      ...always(bash("true")),
-      options: { budget: { toolCalls: 3 }, permission: { doom_loop: "allow" } }
-    },
-    {
-      fault: "finish reason `content_filter`",
-      outcome: session,
-      detail: "content-filter",
-      text: /^so far$/,
-      ...always(Reply.finish("content_filter", "so far"))
-    },
-    {
-      fault: "finish reason `length`",
-      outcome: "success",
-      detail: "length",
-      text: /^so far$/,
-      ...always(Reply.finish("length", "so far"))
-    }
-  ]),
-  ...([
-    {
-      fault: "unknown model",
-      outcome: session,
-      detail: "model-not-found",
-      options: { model: "fake/nope" }
-    },
-    {
-      fault: "unknown provider",
-      outcome: session,
-      detail: "model-not-found",
-      options: { model: "nope/m1" }
-    },
-    { fault: "unknown agent", outcome: "OpenCodeConfigError", detail: "agent", options: { agent: "nope" } },
-    { fault: "sub-agent", outcome: "OpenCodeConfigError", detail: "agent", options: { agent: "general" } },
-    {
-      fault: "unknown session",
-      outcome: "OpenCodeProcessError",
-      detail: "exit code 1, with a hint",
-      options: { sessionId: "ses_0000000000000000000000nope" },
-      ...kept
-    },
-    {
-      fault: "invalid configuration",
-      outcome: "OpenCodeProcessError",
-      detail: "exit code 1, with a hint",
-      options: { configOverrides: { share: 5 } }
-    },
-    {
-      fault: "rejected permission",
-      outcome: "OpenCodePermissionError",
-      detail: "bash (touch forbidden)",
-      respond: steps([bash("touch forbidden"), Reply.text("done")]),
-      options: { extraEnv: { OPENCODE_PERMISSION: "{\"bash\":\"ask\"}" } }
-    },
-    {
-      fault: "rejected permission of a command that imitates OpenCode",
-      outcome: "OpenCodePermissionError",
-      detail: `bash (${imitation})`,
-      respond: steps([bash(imitation), Reply.text("done")]),
-      options: { extraEnv: { OPENCODE_PERMISSION: "{\"bash\":\"ask\"}" } }
-    }
-  ] satisfies ReadonlyArray<Omit<Case, "group">>).map((c) => ({ ...c, group: "Request" })),
-  ...([
-    {
-      fault: "corrupt database",
-      outcome: "OpenCodeProcessError",
-      detail: "exit code 1, with a hint",
-      prepare: (box) => {
-        fs.mkdirSync(path.dirname(database(box)))
-        fs.writeFileSync(database(box), "no database ".repeat(1000))
-      },
-      ...kept
-    },
-    {
-      fault: "a directory in place of the database",
-      outcome: "OpenCodeProcessError",
-      detail: "exit code 1, with a hint",
-      prepare: (box) => fs.mkdirSync(database(box), { recursive: true }),
-      ...kept
-    },
-    {
-      fault: "a data directory that cannot be created",
-      outcome: "OpenCodeProcessError",
-      detail: "exit code 1, with a hint",
-      client: { isolation: "none" },
-      options: { extraEnv: { XDG_DATA_HOME: "/proc/nowhere" } }
-    },
-    ...(isRoot && !hasSetpriv ? [] : [{
-      // OpenCode prints the same text when another process is in its way.
-      fault: "read-only database",
-      outcome: "OpenCodeProcessError",
-      detail: "exit code 1, with a hint",
-      prepare: readOnly,
-      // Only its owner can enter the private temporary directory.
-      run: (box: support.Sandbox) => ending({ extraEnv: { TMPDIR: path.join(box.root, "open") } }),
-      client: (box: support.Sandbox) => ({
-        isolation: { directory: box.data },
-        binary: path.join(box.root, standIn)
-      })
-    }])
-  ] satisfies ReadonlyArray<Omit<Case, "group">>).map((c) => ({ ...c, group: "Database" })),
-  ...(["provider", "tool"] as const).flatMap((point) => {
-    const where = point === "provider" ? "while waiting for the provider" : "while a tool sleeps"
-    return [
-      ...(["SIGTERM", "SIGINT", "SIGKILL"] as const).map((signal): Case => ({
-        group: "From outside",
-        fault: `${signal} ${where}`,
-        outcome: signal === "SIGKILL" ? "OpenCodeProcessError" : "OpenCodeCancelledError",
-        detail: signal,
-        run: disturbed(point, signal)
-      })),
+/** Faults of a real OpenCode. */
+export const casesOf = (subject: Subject): ReadonlyArray<Case> => {
+  const command = commandOf(subject)
+  const database = databaseOf(subject)
+  const isSecond = subject.major === 2
+  return [
+    ...provider([
       {
-        group: "From outside",
-        fault: `interruption ${where}`,
-        outcome: "interrupted",
-        detail: "",
-        run: disturbed(point, "interrupt")
+        fault: "401",
+        outcome: session,
+        detail: isSecond ? "authentication, HTTP 401" : "authentication, HTTP 401, failed attempts: 1",
+        ...always(Reply.httpError(401))
+      },
+      {
+        fault: "403",
+        outcome: session,
+        detail: isSecond ? "authentication, HTTP 403" : "authentication, HTTP 403, failed attempts: 1",
+        ...always(Reply.httpError(403))
+      },
+      {
+        fault: "404",
+        outcome: session,
+        detail: isSecond ? "model-not-found, HTTP 404" : "model-not-found, HTTP 404, failed attempts: 1",
+        ...always(Reply.httpError(404))
+      },
+      {
+        fault: "429, `maxProviderRetries: 2`",
+        outcome: session,
+        detail: "rate-limit, failed attempts: 2",
+        ...always(Reply.httpError(429, words("Rate limit reached"))),
+        ...limited
+      },
+      {
+        fault: "429 with `retry-after: 1`, `maxProviderRetries: 2`",
+        outcome: session,
+        detail: "rate-limit, failed attempts: 2",
+        ...always(Reply.httpError(429, words("Rate limit reached"), { "retry-after": "1" })),
+        ...limited
+      },
+      {
+        fault: "429 with `retry-after: 600`, `maxProviderRetries: 1`",
+        outcome: session,
+        detail: "rate-limit, failed attempts: 1",
+        ...always(Reply.httpError(429, words("Rate limit reached"), { "retry-after": "600" })),
+        options: { maxProviderRetries: 1 }
+      },
+      {
+        fault: "429, exhausted account",
+        outcome: session,
+        detail: isSecond ? "quota, HTTP 429" : "quota, failed attempts: 1",
+        ...always(Reply.quota("You exceeded your current quota, please check your plan and billing details."))
+      },
+      {
+        fault: "429, limit per minute, `maxProviderRetries: 2`",
+        outcome: session,
+        detail: isSecond ? "rate-limit, HTTP 429" : "rate-limit, failed attempts: 2",
+        options: { maxProviderRetries: 2 },
+        ...always(Reply.quota("Quota exceeded for quota metric 'Generate requests per minute'"))
+      },
+      {
+        fault: "two sub-agents with two failed attempts each, `maxProviderRetries: 3`",
+        outcome: "success",
+        detail: "stop",
+        text: /^all done$/,
+        options: { maxProviderRetries: 3 },
+        respond: subAgents(subject)
+      },
+      {
+        fault: "429 once, then an answer",
+        outcome: "success",
+        detail: "stop",
+        text: /^recovered$/,
+        respond: (request) =>
+          request.index === 0
+            ? Reply.httpError(429, words("Rate limit reached"), { "retry-after": "1" })
+            : Reply.text("recovered")
+      },
+      {
+        fault: "500, `maxProviderRetries: 2`",
+        outcome: session,
+        detail: "provider-unavailable, failed attempts: 2",
+        ...always(Reply.httpError(500, words("Internal server error"))),
+        ...limited
+      },
+      {
+        fault: "500, until OpenCode gives up",
+        outcome: session,
+        detail: isSecond
+          ? "provider-unavailable, HTTP 500, failed attempts: 10"
+          : "provider-unavailable, HTTP 500, failed attempts: 6",
+        ...always(Reply.httpError(500, words("Internal server error"))),
+        timeout: patience
+      },
+      {
+        fault: "503, `maxProviderRetries: 2`",
+        outcome: session,
+        detail: "provider-unavailable, failed attempts: 2",
+        ...always(Reply.httpError(503, words("Service unavailable"))),
+        ...limited
+      },
+      {
+        fault: "refused connection, `maxProviderRetries: 2`",
+        outcome: session,
+        detail: "provider-unavailable, failed attempts: 2",
+        options: { ...limited.options, ...refused }
+      },
+      {
+        fault: "refused connection, until OpenCode gives up",
+        outcome: session,
+        detail: isSecond ? "provider-unavailable, failed attempts: 10" : "provider-unavailable, failed attempts: 6",
+        options: refused,
+        timeout: patience
+      },
+      {
+        fault: "malformed stream",
+        outcome: session,
+        detail: isSecond ? "other" : "other, failed attempts: 1",
+        ...always(Reply.malformed("so far"))
+      },
+      {
+        // OpenCode's log does not report it; only its repeated steps show it.
+        fault: "stream cut in the middle, `budget: { steps: 2 }`",
+        outcome: "OpenCodeBudgetError",
+        detail: "steps: 3 of 2",
+        ...always(Reply.cut("so far")),
+        options: { budget: { steps: 2 } }
+      },
+      {
+        fault: "stream cut in the middle, until OpenCode gives up",
+        outcome: session,
+        detail: isSecond ? "provider-unavailable, failed attempts: 10" : "provider-unavailable, failed attempts: 5",
+        ...always(Reply.cut("so far")),
+        timeout: patience
+      },
+      {
+        timeout: patience,
+        fault: "error in the stream",
+        outcome: session,
+        detail: isSecond ? "other, failed attempts: 10" : "other, failed attempts: 1",
+        ...always(Reply.streamError("the model has gone away", "so far"))
+      },
+      {
+        fault: "silent, `startupTimeout: 20 seconds`",
+        outcome: "OpenCodeTimeoutError",
+        detail: "startup",
+        ...always(Reply.never),
+        options: { startupTimeout: "20 seconds" }
+      },
+      {
+        fault: "silent in the middle of a stream, `idleTimeout: 3 seconds`",
+        outcome: "OpenCodeTimeoutError",
+        detail: "idle",
+        ...always(Reply.stall("so far")),
+        options: { idleTimeout: "3 seconds" }
+      },
+      {
+        fault: "silent, `timeout: 10 seconds`",
+        outcome: "OpenCodeTimeoutError",
+        detail: "total",
+        ...always(Reply.never),
+        options: { timeout: "10 seconds" }
+      },
+      {
+        fault: "413",
+        outcome: session,
+        detail: isSecond ? "context-overflow, HTTP 413" : "context-overflow, failed attempts: 2",
+        ...always(Reply.httpError(413))
+      },
+      {
+        fault: "context overflow, 400 with a message",
+        outcome: session,
+        detail: isSecond ? "context-overflow, HTTP 400" : "context-overflow, failed attempts: 2",
+        ...always(Reply.httpError(400, words("This model's maximum context length is 8192 tokens.")))
+      },
+      {
+        fault: "missing finish reason, `budget: { steps: 3 }`",
+        outcome: "OpenCodeBudgetError",
+        detail: "steps: 4 of 3",
+        text: /^(on \n\n){2,3}on $/,
+        ...always(Reply.noFinishReason("on ")),
+        options: { budget: { steps: 3 } }
+      },
+      {
+        fault: "HTML instead of a stream, `budget: { steps: 3 }`",
+        outcome: "OpenCodeBudgetError",
+        detail: "steps: 4 of 3",
+        ...always(Reply.html()),
+        options: { budget: { steps: 3 } }
+      },
+      {
+        fault: "one tool call repeated for ever, `budget: { toolCalls: 3 }`",
+        outcome: "OpenCodeBudgetError",
+        detail: "toolCalls: 4 of 3",
+        ...always(command("true")),
+        options: { budget: { toolCalls: 3 }, permission: { doom_loop: "allow" } }
+      },
+      {
+        fault: "finish reason `content_filter`",
+        outcome: session,
+        detail: "content-filter",
+        text: /^so far$/,
+        ...always(Reply.finish("content_filter", "so far"))
+      },
+      {
+        fault: "finish reason `length`",
+        outcome: "success",
+        detail: "length",
+        text: /^so far$/,
+        ...always(Reply.finish("length", "so far"))
       }
-    ]
-  }),
-  ...([
-    {
-      fault: "a consumer that stops after the first event",
-      outcome: "stopped",
-      detail: "by the consumer",
-      ...always(Reply.stall("so far")),
-      run: () => stopped
-    },
-    {
-      fault: "processes left in the background by a tool",
-      outcome: "success",
-      detail: "stop",
-      respond: steps([bash("nohup setsid sleep 300 >/dev/null 2>&1 & echo started"), Reply.text("started")])
-    }
-  ] satisfies ReadonlyArray<Omit<Case, "group">>).map((c) => ({ ...c, group: "From outside" })),
+    ]),
+    ...([
+      {
+        fault: "unknown model",
+        outcome: session,
+        detail: "model-not-found",
+        options: { model: "fake/nope" }
+      },
+      {
+        fault: "unknown provider",
+        outcome: session,
+        detail: "model-not-found",
+        options: { model: "nope/m1" }
+      },
+      { fault: "unknown agent", outcome: "OpenCodeConfigError", detail: "agent", options: { agent: "nope" } },
+      { fault: "sub-agent", outcome: "OpenCodeConfigError", detail: "agent", options: { agent: "general" } },
+      {
+        fault: "unknown session",
+        outcome: isSecond ? "OpenCodeConfigError" : "OpenCodeProcessError",
+        detail: isSecond ? "sessionId" : "exit code 1, with a hint",
+        options: { sessionId: "ses_0000000000000000000000nope" },
+        ...kept
+      },
+      {
+        fault: "invalid configuration",
+        outcome: isSecond ? "OpenCodeConfigError" : "OpenCodeProcessError",
+        detail: isSecond ? "configOverrides" : "exit code 1, with a hint",
+        options: { configOverrides: { share: 5 } }
+      },
+      {
+        fault: "rejected permission",
+        outcome: "OpenCodePermissionError",
+        detail: `${subject.tools.shell} (touch forbidden)`,
+        respond: steps([command("touch forbidden"), Reply.text("done")]),
+        ...asking
+      },
+      {
+        fault: "rejected permission of a command that imitates OpenCode",
+        outcome: "OpenCodePermissionError",
+        detail: `${subject.tools.shell} (${imitation})`,
+        respond: steps([command(imitation), Reply.text("done")]),
+        ...asking
+      }
+    ] satisfies ReadonlyArray<Omit<Case, "group">>).map((c) => ({ ...c, group: "Request" })),
+    ...([
+      {
+        fault: "corrupt database",
+        outcome: "OpenCodeProcessError",
+        detail: "exit code 1, with a hint",
+        prepare: (box) => {
+          fs.mkdirSync(path.dirname(database(box)))
+          fs.writeFileSync(database(box), "no database ".repeat(1000))
+        },
+        ...kept
+      },
+      {
+        fault: "a directory in place of the database",
+        outcome: "OpenCodeProcessError",
+        detail: "exit code 1, with a hint",
+        prepare: (box) => fs.mkdirSync(database(box), { recursive: true }),
+        ...kept
+      },
+      {
+        fault: "a data directory that cannot be created",
+        outcome: isSecond ? "OpenCodeConfigError" : "OpenCodeProcessError",
+        detail: isSecond ? "isolation" : "exit code 1, with a hint",
+        // With 2.x the user's own database is refused before.
+        client: isSecond ? { isolation: { directory: "/proc/nowhere" } } : { isolation: "none" },
+        options: { extraEnv: { XDG_DATA_HOME: "/proc/nowhere" } }
+      },
+      ...(isRoot && !hasSetpriv ? [] : [{
+        // OpenCode prints the same text when another process is in its way.
+        fault: "read-only database",
+        outcome: "OpenCodeProcessError",
+        detail: "exit code 1, with a hint",
+        prepare: readOnly(subject),
+        // Only its owner can enter the private temporary directory.
+        run: (box: support.Sandbox) => ending({ extraEnv: { TMPDIR: path.join(box.root, "open") } }),
+        client: (box: support.Sandbox) => ({
+          isolation: { directory: box.data },
+          binary: path.join(box.root, standIn)
+        })
+      }])
+    ] satisfies ReadonlyArray<Omit<Case, "group">>).map((c) => ({ ...c, group: "Database" })),
+    ...(["provider", "tool"] as const).flatMap((point) => {
+      const where = point === "provider" ? "while waiting for the provider" : "while a tool sleeps"
+      return [
+        ...(["SIGTERM", "SIGINT", "SIGKILL"] as const).map((signal): Case => ({
+          group: "From outside",
+          fault: `${signal} ${where}`,
+          outcome: signal === "SIGKILL" ? "OpenCodeProcessError" : "OpenCodeCancelledError",
+          // 2.x exits with the same code after both others.
+          detail: isSecond && signal !== "SIGKILL" ? "" : signal,
+          run: disturbed(subject, point, signal)
+        })),
+        {
+          group: "From outside",
+          fault: `interruption ${where}`,
+          outcome: "interrupted",
+          detail: "",
+          run: disturbed(subject, point, "interrupt")
+        }
+      ]
+    }),
+    ...([
+      {
+        fault: "a consumer that stops after the first event",
+        outcome: "stopped",
+        detail: "by the consumer",
+        ...always(Reply.stall("so far")),
+        run: () => stopped
+      },
+      {
+        fault: "processes left in the background by a tool",
+        outcome: "success",
+        detail: "stop",
+        respond: steps([command("nohup setsid sleep 300 >/dev/null 2>&1 & echo started"), Reply.text("started")])
+      }
+    ] satisfies ReadonlyArray<Omit<Case, "group">>).map((c) => ({ ...c, group: "From outside" }))
+  ]
+}
+
+/** Faults that need no OpenCode. */
+export const standIns: ReadonlyArray<Case> = [
   ...([
     {
       fault: "a line of 64 MiB",

@@ -3,12 +3,15 @@ import type { RunEvent } from "effect-opencode"
 import * as Effect from "effect/Effect"
 import * as fs from "node:fs"
 import * as os from "node:os"
-import * as path from "node:path"
 import { fileURLToPath } from "node:url"
-import { left, nothing, real, version } from "../integration/support.js"
-import { type Case, cases, ending } from "./cases.js"
+import { left, nothing, real } from "../integration/support.js"
+import * as opencode2 from "../support/opencode2.js"
+import { type Case, casesOf, ending, one, standIns, type Subject, two } from "./cases.js"
 
 const report = fileURLToPath(new URL("../../../../docs/outcomes.md", import.meta.url))
+
+/** The outcomes of earlier runs, so that a part of the matrix can be run alone. */
+const records = fileURLToPath(new URL("outcomes.json", import.meta.url))
 
 interface Row {
   readonly outcome: string
@@ -20,7 +23,22 @@ interface Row {
   readonly directories: number
 }
 
-const rows = new Map<Case, Row>()
+interface Column {
+  readonly name: string
+  readonly subject: Subject | undefined
+  readonly cases: ReadonlyArray<Case>
+}
+
+const columns: ReadonlyArray<Column> = [
+  ...[one, two].map((subject) => ({ name: subject.version, subject, cases: casesOf(subject) })),
+  { name: "", subject: undefined, cases: standIns }
+]
+
+const keyOf = ({ name }: Column, { fault, group }: Case): string => `${name} ${group}: ${fault}`.trim()
+
+const rows = new Map<string, Row>(
+  fs.existsSync(records) ? Object.entries(JSON.parse(fs.readFileSync(records, "utf8")) as Record<string, Row>) : []
+)
 
 /** `StepStart, ToolUse ×3, StepFinish` */
 const listed = (events: ReadonlyArray<RunEvent.RunEvent>): string => {
@@ -35,46 +53,67 @@ const listed = (events: ReadonlyArray<RunEvent.RunEvent>): string => {
 
 const ours = new Set(["PermissionRejected", "ProviderRetry", "Diagnostic"])
 
+/** Writes the known outcomes after every test, because a part can be cut off; returns the number of missing ones. */
+const record = (): number => {
+  const keys = columns.flatMap((column) => column.cases.map((fault) => keyOf(column, fault)))
+  const kept = keys.flatMap((key) => rows.has(key) ? [[key, rows.get(key)!] as const] : [])
+  fs.writeFileSync(records, `${JSON.stringify(Object.fromEntries(kept), null, 2)}\n`)
+  return keys.length - kept.length
+}
+
+const clientOf = (fault: Case, subject: Subject | undefined): Case["client"] => (box) => {
+  const given = typeof fault.client === "function" ? fault.client(box) : fault.client
+  return subject?.binary === undefined ? given ?? {} : { binary: subject.binary, version: subject.version, ...given }
+}
+
+const check = (column: Column, fault: Case): void =>
+  real(`${fault.group}: ${fault.fault}`, (box) =>
+    Effect.gen(function*() {
+      fault.prepare?.(box)
+      const begin = performance.now()
+      const seen = yield* (fault.run?.(box) ?? ending(fault.options))
+      const end = performance.now()
+      const remains = left(box)
+      expect(`${seen.outcome}: ${seen.detail}`, `${listed(seen.events)} ${seen.partial?.stderr}`).toBe(
+        `${fault.outcome}: ${fault.detail}`
+      )
+      expect(remains).toEqual(nothing)
+      if (fault.text !== undefined) expect(seen.text?.slice(0, 1000)).toMatch(fault.text)
+      if (fault.length !== undefined) expect(seen.text?.length).toBe(fault.length)
+      const { partial } = seen
+      if (partial !== undefined) {
+        const printed = (partial.events ?? []).filter(({ _tag }) => !ours.has(_tag))
+        expect(partial).toMatchObject({ eventCount: printed.length, survivors: [], cwd: box.work })
+        if (seen.outcome !== "OpenCodeSqliteError") expect(partial.attempts).toBe(1)
+        expect(partial.stderr.length).toBeLessThanOrEqual(64 * 1024)
+        if (printed.length > 0) expect(partial.sessionId).toMatch(/^ses_/)
+      }
+      rows.set(keyOf(column, fault), {
+        outcome: seen.outcome,
+        detail: seen.detail,
+        events: listed(seen.events),
+        seconds: ((end - (seen.from?.at ?? begin)) / 1000).toFixed(1),
+        since: seen.from?.what ?? "the call",
+        survivors: remains.survivors.length,
+        directories: remains.directories.length
+      })
+      record()
+    }), { ...fault, client: clientOf(fault, column.subject) })
+
 describe("the fault matrix", () => {
-  for (const fault of cases) {
-    real(`${fault.group}: ${fault.fault}`, (box) =>
-      Effect.gen(function*() {
-        fault.prepare?.(box)
-        const begin = performance.now()
-        const seen = yield* (fault.run?.(box) ?? ending(fault.options))
-        const end = performance.now()
-        const remains = left(box)
-        expect(`${seen.outcome}: ${seen.detail}`, `${listed(seen.events)} ${seen.partial?.stderr}`).toBe(
-          `${fault.outcome}: ${fault.detail}`
-        )
-        expect(remains).toEqual(nothing)
-        if (fault.text !== undefined) expect(seen.text?.slice(0, 1000)).toMatch(fault.text)
-        if (fault.length !== undefined) expect(seen.text?.length).toBe(fault.length)
-        const { partial } = seen
-        if (partial !== undefined) {
-          const printed = (partial.events ?? []).filter(({ _tag }) => !ours.has(_tag))
-          expect(partial).toMatchObject({ eventCount: printed.length, survivors: [], cwd: box.work })
-          if (seen.outcome !== "OpenCodeSqliteError") expect(partial.attempts).toBe(1)
-          expect(partial.stderr.length).toBeLessThanOrEqual(64 * 1024)
-          if (printed.length > 0) expect(partial.sessionId).toMatch(/^ses_/)
-        }
-        rows.set(fault, {
-          outcome: seen.outcome,
-          detail: seen.detail,
-          events: listed(seen.events),
-          seconds: ((end - (seen.from?.at ?? begin)) / 1000).toFixed(1),
-          since: seen.from?.what ?? "the call",
-          survivors: remains.survivors.length,
-          directories: remains.directories.length
-        })
-      }), fault)
+  for (const column of columns) {
+    const isMissing = column.subject === two && opencode2.binary === undefined
+    describe.skipIf(isMissing)(
+      `${column.name === "" ? "of stand-ins" : `of OpenCode ${column.name}`}${isMissing ? opencode2.why : ""}`,
+      () => {
+        for (const fault of column.cases) check(column, fault)
+      }
+    )
   }
 
   afterAll(() => {
     // An incomplete matrix is not written.
-    if (rows.size !== cases.length) return
-    fs.mkdirSync(path.dirname(report), { recursive: true })
-    fs.writeFileSync(report, table())
+    if (record() === 0) fs.writeFileSync(report, table())
   })
 })
 
@@ -124,39 +163,49 @@ const programs = [
 ]
 
 const table = (): string => {
-  const groups = [...new Set(cases.map(({ group }) => group))]
+  const groups = [...new Set(columns.flatMap(({ cases }) => cases.map(({ group }) => group)))]
   return [
     "# Outcomes",
     "",
-    `Written by \`npm run test:faults\`. OpenCode ${version} against a scripted provider on loopback; the group`,
-    "*Stand-in* uses a script instead of the binary, for faults that the real one cannot produce. The figures are",
-    `from one run on a machine with ${os.cpus().length} cores, a start of OpenCode (3 to 4 seconds when idle) included`,
+    `Written by \`npm run test:faults\`. OpenCode ${one.version} and ${two.version} against a scripted provider on loopback;`,
+    "rows without a version use a script instead of the binary, for faults that the real one cannot produce. The figures",
+    `are from one run on a machine with ${os.cpus().length} cores, a start of OpenCode (3 to 4 seconds when idle) included`,
     "if the verdict is counted from the call. Events are those that the error or the result carries; survivors are",
     "processes, directories are those left in the temporary directory, both counted when the run has returned.",
-    "The home directory has OpenCode's plugin package: without it a run can take a second more to end.",
+    `The home directory has the plugin package of OpenCode ${one.version}: without it a run can take a second more to end.`,
     "",
     ...groups.flatMap((group) => [
       `## ${group}`,
       "",
-      "| Fault | Outcome | Detail | Events seen | Verdict after (s) | Counted from | Survivors | Directories |",
-      "| --- | --- | --- | --- | ---: | --- | ---: | ---: |",
-      ...cases.filter((fault) => fault.group === group).map((fault) => {
-        const row = rows.get(fault)!
-        const cells = [
-          fault.fault,
-          row.outcome.startsWith("OpenCode") ? `\`${row.outcome}\`` : row.outcome,
-          row.detail,
-          row.events === "" ? "none" : row.events,
-          row.seconds,
-          row.since,
-          row.survivors,
-          row.directories
-        ]
-        return `| ${cells.map((cell) => String(cell).replaceAll("|", "\\|").replaceAll("\n", " ↵ ")).join(" | ")} |`
-      }),
+      "| Fault | OpenCode | Outcome | Detail | Events seen | Verdict after (s) | Counted from | Survivors | Directories |",
+      "| --- | --- | --- | --- | --- | ---: | --- | ---: | ---: |",
+      ...faultsOf(group).flatMap((fault) =>
+        columns.flatMap((column) =>
+          column.cases.filter((other) => other.group === group && other.fault === fault).map((other) => {
+            const row = rows.get(keyOf(column, other))!
+            const cells = [
+              fault,
+              column.name,
+              row.outcome.startsWith("OpenCode") ? `\`${row.outcome}\`` : row.outcome,
+              row.detail,
+              row.events === "" ? "none" : row.events,
+              row.seconds,
+              row.since,
+              row.survivors,
+              row.directories
+            ]
+            return `| ${cells.map((cell) => String(cell).replaceAll("|", "\\|").replaceAll("\n", " ↵ ")).join(" | ")} |`
+          })
+        )
+      ),
       ""
     ]),
     ...programs,
     ...contained
   ].join("\n")
 }
+
+/** The faults of a group, in the order of the first column that has them. */
+const faultsOf = (group: string): ReadonlyArray<string> => [
+  ...new Set(columns.flatMap(({ cases }) => cases.filter((fault) => fault.group === group).map(({ fault }) => fault)))
+]
