@@ -404,7 +404,7 @@ export const casesOf = (subject: Subject): ReadonlyArray<Case> => {
         fault: "500, until OpenCode gives up",
         outcome: session,
         detail: isSecond
-          ? "provider-unavailable, HTTP 500, failed attempts: 10"
+          ? "provider-unavailable, failed attempts: 10"
           : "provider-unavailable, HTTP 500, failed attempts: 6",
         ...always(Reply.httpError(500, words("Internal server error"))),
         timeout: patience
@@ -499,9 +499,11 @@ export const casesOf = (subject: Subject): ReadonlyArray<Case> => {
         options: { budget: { steps: 3 } }
       },
       {
+        // 2.x retries it before a step has ended; the default of `maxProviderRetries` ends that.
         fault: "HTML instead of a stream, `budget: { steps: 3 }`",
-        outcome: "OpenCodeBudgetError",
-        detail: "steps: 4 of 3",
+        outcome: isSecond ? session : "OpenCodeBudgetError",
+        detail: isSecond ? "other, failed attempts: 10" : "steps: 4 of 3",
+        timeout: patience,
         ...always(Reply.html()),
         options: { budget: { steps: 3 } }
       },
