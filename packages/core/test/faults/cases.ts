@@ -404,7 +404,7 @@ export const casesOf = (subject: Subject): ReadonlyArray<Case> => {
         fault: "500, until OpenCode gives up",
         outcome: session,
         detail: isSecond
-          ? "provider-unavailable, HTTP 500, failed attempts: 10"
+          ? "provider-unavailable, failed attempts: 10"
           : "provider-unavailable, HTTP 500, failed attempts: 6",
         ...always(Reply.httpError(500, words("Internal server error"))),
         timeout: patience
@@ -446,14 +446,15 @@ export const casesOf = (subject: Subject): ReadonlyArray<Case> => {
       {
         fault: "stream cut in the middle, until OpenCode gives up",
         outcome: session,
-        detail: "provider-unavailable, failed attempts: 5",
+        detail: isSecond ? "provider-unavailable, failed attempts: 10" : "provider-unavailable, failed attempts: 5",
         ...always(Reply.cut("so far")),
         timeout: patience
       },
       {
+        timeout: patience,
         fault: "error in the stream",
         outcome: session,
-        detail: "other, failed attempts: 1",
+        detail: isSecond ? "other, failed attempts: 10" : "other, failed attempts: 1",
         ...always(Reply.streamError("the model has gone away", "so far"))
       },
       {
@@ -480,13 +481,13 @@ export const casesOf = (subject: Subject): ReadonlyArray<Case> => {
       {
         fault: "413",
         outcome: session,
-        detail: "context-overflow, failed attempts: 2",
+        detail: isSecond ? "context-overflow, HTTP 413" : "context-overflow, failed attempts: 2",
         ...always(Reply.httpError(413))
       },
       {
         fault: "context overflow, 400 with a message",
         outcome: session,
-        detail: "context-overflow, failed attempts: 2",
+        detail: isSecond ? "context-overflow, HTTP 400" : "context-overflow, failed attempts: 2",
         ...always(Reply.httpError(400, words("This model's maximum context length is 8192 tokens.")))
       },
       {
@@ -498,9 +499,11 @@ export const casesOf = (subject: Subject): ReadonlyArray<Case> => {
         options: { budget: { steps: 3 } }
       },
       {
+        // 2.x retries it before a step has ended; the default of `maxProviderRetries` ends that.
         fault: "HTML instead of a stream, `budget: { steps: 3 }`",
-        outcome: "OpenCodeBudgetError",
-        detail: "steps: 4 of 3",
+        outcome: isSecond ? session : "OpenCodeBudgetError",
+        detail: isSecond ? "other, failed attempts: 10" : "steps: 4 of 3",
+        timeout: patience,
         ...always(Reply.html()),
         options: { budget: { steps: 3 } }
       },
@@ -590,7 +593,7 @@ export const casesOf = (subject: Subject): ReadonlyArray<Case> => {
       {
         fault: "a data directory that cannot be created",
         outcome: isSecond ? "OpenCodeConfigError" : "OpenCodeProcessError",
-        detail: isSecond ? "isolation.directory" : "exit code 1, with a hint",
+        detail: isSecond ? "isolation" : "exit code 1, with a hint",
         // With 2.x the user's own database is refused before.
         client: isSecond ? { isolation: { directory: "/proc/nowhere" } } : { isolation: "none" },
         options: { extraEnv: { XDG_DATA_HOME: "/proc/nowhere" } }

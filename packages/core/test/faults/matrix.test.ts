@@ -169,7 +169,7 @@ const table = (): string => {
     "",
     `Written by \`npm run test:faults\`. OpenCode ${one.version} and ${two.version} against a scripted provider on loopback;`,
     "rows without a version use a script instead of the binary, for faults that the real one cannot produce. The figures",
-    `are from one run on a machine with ${os.cpus().length} cores, a start of OpenCode (3 to 4 seconds when idle) included`,
+    `are from a shared machine with ${os.cpus().length} cores, at different times; a start of OpenCode (3 to 4 seconds when idle) is included`,
     "if the verdict is counted from the call. Events are those that the error or the result carries; survivors are",
     "processes, directories are those left in the temporary directory, both counted when the run has returned.",
     `The home directory has the plugin package of OpenCode ${one.version}: without it a run can take a second more to end.`,

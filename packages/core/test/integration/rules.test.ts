@@ -63,7 +63,6 @@ describe("rules hold in any project, in processes", () => {
 
 describe.skipIf(opencode2.binary === undefined)(`rules hold in any project, in OpenCode 2${opencode2.why}`, () => {
   holds({ ...projects, ...projects2 }, [
-    ["rules of 2.x for all and for every agent", "make"],
     ["sub-agents of 2.x in files", "make"]
   ], { binary: opencode2.binary, version: opencode2.version })
 })

@@ -30,7 +30,7 @@ import type { Evidence } from "./summary.js"
 /** How the process or the server's prompt of the run ended. */
 export type Exit =
   | { readonly _tag: "Code"; readonly code: number }
-  /** Without a name if only the exit code tells of a signal. */
+  /** Without a name if only the exit code reports a signal. */
   | { readonly _tag: "Signal"; readonly signal: string | undefined }
   /** The prompt has ended on a server, which keeps running. */
   | { readonly _tag: "Settled" }
