@@ -1,4 +1,6 @@
 /** Runners on PostgreSQL as real processes, with a stand-in for the binary, and a client in this one. */
+import * as EntityId from "@effect/cluster/EntityId"
+import * as Sharding from "@effect/cluster/Sharding"
 import { PgClient } from "@effect/sql-pg"
 import { afterAll, assert, beforeAll, describe, it } from "@effect/vitest"
 import type { AgentJob } from "effect-opencode-cluster/AgentJob"
@@ -69,6 +71,17 @@ describe.runIf(isThere)("runners on PostgreSQL", () => {
 
   const started = (prompt: string) => until(() => Effect.sync(() => agent.starts(prompt)[0]))
 
+  it.live("a job that was stored, and never sent, is sent by the watchdog in the end", () =>
+    Effect.gen(function*() {
+      const ledger = yield* RunLedger.RunLedger
+      yield* ledger.accept({
+        id: "forgotten",
+        payload: JSON.stringify({ id: "forgotten", prompt: "forgotten" }),
+        version: 1
+      })
+      assert.strictEqual((yield* AgentRun.poll("forgotten"))._tag, "Accepted")
+    }).pipe(Effect.provide(client)))
+
   it.live("a job runs once for all who submit it, and its content is bound to its id", () =>
     Effect.gen(function*() {
       const job: AgentJob = { id: "once", prompt: "once sleep=0.5", secrets: ["DEPLOY_TOKEN"] }
@@ -126,7 +139,7 @@ describe.runIf(isThere)("runners on PostgreSQL", () => {
       assert.strictEqual((yield* AgentRun.result("cancel/after")).answer, "done")
     }).pipe(Effect.provide(client)))
 
-  it.live("a runner that is killed: one outcome each, no second agent under fail, and events that go on", () =>
+  it.live("a runner that a job kills: one outcome each, no second agent under fail, and events that go on", () =>
     Effect.gen(function*() {
       // All on the runner that will be killed: which one that is, is up to the placement.
       const [victim, survivor] = live as [processes.Runner, processes.Runner]
@@ -151,7 +164,19 @@ describe.runIf(isThere)("runners on PostgreSQL", () => {
       )
       const first = yield* Effect.forEach(mine, ({ prompt }) => started(prompt))
       yield* until(() => Effect.sync(() => seen.some(({ _tag }) => _tag === "Progress")))
-      yield* Effect.promise(() => victim.kill())
+      // A job that kills its runner, on the shard of one that is there.
+      const { getShardId } = yield* Sharding.Sharding
+      const shardOf = (id: string) => String(getShardId(EntityId.make(id), "default"))
+      let index = 0
+      while (shardOf(`poison/${index}`) !== shardOf(restarting.id)) index++
+      const poison: AgentJob = {
+        id: `poison/${index}`,
+        prompt: "kill-runner",
+        afterCrash: "restart",
+        maxCrashes: 0
+      }
+      yield* AgentRun.submit(poison)
+      yield* until(() => Effect.sync(() => !victim.isAlive()))
       live = [survivor]
       const outcomes = new Map(
         yield* Effect.forEach(
@@ -165,6 +190,10 @@ describe.runIf(isThere)("runners on PostgreSQL", () => {
       const lost = Either.getOrThrow(Either.flip(outcomes.get("fail")!))
       assert.strictEqual(lost._tag, "JobLostError")
       assert.include(lost.message, victim.name)
+      const poisoned = yield* Effect.flip(AgentRun.result(poison.id))
+      assert.strictEqual(poisoned._tag, "JobLostError")
+      assert.lengthOf(agent.starts("kill-runner"), 1)
+      assert.isTrue(survivor.isAlive())
       const restarted = Either.getOrThrow(outcomes.get("restart")!)
       assert.deepStrictEqual([restarted.attempt, restarted.runner], [2, survivor.name])
       const resumed = Either.getOrThrow(outcomes.get("resume")!)
@@ -199,15 +228,32 @@ describe.runIf(isThere)("runners on PostgreSQL", () => {
       const joined = yield* Effect.promise(() => runners.start())
       live = [leaving, joined]
       const leave = yield* Effect.fork(Effect.promise(() => leaving.leave()))
+      yield* until(() => Effect.map(AgentRun.poll(jobs[7]!.id), ({ _tag }) => _tag === "Settled"))
+      yield* AgentRun.cancel(jobs[3]!.id, "cancelled while its runner leaves")
+      assert.strictEqual((yield* Effect.flip(AgentRun.result(jobs[3]!.id)))._tag, "JobCancelledError")
+      assert.isTrue(leaving.isAlive())
+      jobs.splice(3, 1)
       const results = yield* Effect.forEach(jobs, ({ id }) => AgentRun.result(id), { concurrency: "unbounded" })
       yield* Fiber.join(leave)
       live = [joined]
       assert.deepStrictEqual([...new Set(results.map(({ attempt }) => attempt))], [1])
       assert.deepStrictEqual(results.map(({ runner }) => runner), [
-        ...Array<string>(4).fill(leaving.name),
+        ...Array<string>(3).fill(leaving.name),
         ...Array<string>(4).fill(joined.name)
       ])
       assert.lengthOf(agent.log().filter(({ prompt, what }) => what === "start" && prompt.startsWith("drain")), 8)
+    }).pipe(Effect.provide(client)))
+
+  it.live("the database crashes under a working agent: its job has one outcome, and no two agents at a time", () =>
+    Effect.gen(function*() {
+      const job: AgentJob = { id: "restart", prompt: "restart sleep=5", afterCrash: "restart" }
+      const result = yield* Effect.fork(AgentRun.execute(job))
+      yield* started(job.prompt)
+      yield* Effect.promise(() => database.restart())
+      assert.strictEqual((yield* Fiber.join(result)).answer, "done")
+      const ends = agent.log().filter(({ prompt, what }) => what === "end" && prompt === job.prompt)
+      assert.lengthOf(ends, 1)
+      assert.strictEqual((yield* AgentRun.execute({ id: "after restart", prompt: "after restart" })).answer, "done")
     }).pipe(Effect.provide(client)))
 
   it.live("a runner that loses the database ends its agents before another one takes over", () =>
@@ -237,5 +283,7 @@ describe.runIf(isThere)("runners on PostgreSQL", () => {
       yield* AgentRun.cancel(job.id, "seen enough")
       const attempts = yield* Effect.flatMap(RunLedger.RunLedger, (ledger) => ledger.attempts(job.id))
       assert.deepStrictEqual(attempts.map(({ runner }) => runner), [cut.name, other.name])
+      // Stored by the first test, and sent by nobody: the watchdog has found it meanwhile.
+      assert.strictEqual((yield* AgentRun.result("forgotten")).answer, "done")
     }).pipe(Effect.scoped, Effect.provide(client)))
 })

@@ -1,4 +1,4 @@
-/** The real OpenCode: a job whose runner leaves in the middle of a shell command goes on in its session. */
+/** The real OpenCode: a job whose runner leaves in the middle of a shell command continues in its session. */
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe } from "@effect/vitest"
 import * as AgentRun from "effect-opencode-cluster/AgentRun"
