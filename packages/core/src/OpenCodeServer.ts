@@ -7,7 +7,7 @@
  * not support fail with an `OpenCodeConfigError` that names the option. Runs on one server share its process, database
  * and user, and a crash ends all of them: use `OpenCode.layer` for runs that must be kept apart.
  *
- * Measured with OpenCode 1.18.33.
+ * Measured with OpenCode 1.18.33 and 2.0.14.
  *
  * @example
  * ```ts
@@ -90,7 +90,7 @@ export interface PermissionRequest {
   readonly childId: string | undefined
   /** The working directory of the run. */
   readonly cwd: string
-  /** `bash`, `edit`, `external_directory`, … */
+  /** `bash`, `edit`, `external_directory`, …, by its name in the options of a run, also with OpenCode 2. */
   readonly permission: string
   /** What is requested: a command, a file, a directory. */
   readonly patterns: ReadonlyArray<string>
@@ -138,7 +138,7 @@ export interface RunningOptions {
   readonly onPermission?: ((request: PermissionRequest) => Effect.Effect<PermissionAnswer>) | undefined
   /**
    * Permissions by name (`bash`, `edit`, `"*"`) that `onPermission` decides unless the run's `permission` already
-   * allows or denies them. Sub-agents ignore this (1.18.33), so a run has no sub-agents unless its `permission` names
+   * allows or denies them. With OpenCode 2 sub-agents ask as well. Sub-agents of OpenCode 1 ignore this (1.18.33), so a run has no sub-agents unless its `permission` names
    * `task`; then nobody is asked about what they do. OpenCode always asks for files outside the working directory,
    * `.env` files and repeated calls. Default: none.
    */
@@ -192,7 +192,7 @@ export interface AttachOptions extends RunningOptions {
   readonly url: string
   /** Default: `opencode`. */
   readonly username?: string | undefined
-  /** The server's `OPENCODE_SERVER_PASSWORD`. Default: no password is sent. */
+  /** The server's `OPENCODE_SERVER_PASSWORD`, `OPENCODE_PASSWORD` with OpenCode 2. Default: no password is sent. */
   readonly password?: Redacted.Redacted | undefined
 }
 
