@@ -111,7 +111,7 @@ export * as OpenCodeError from "./OpenCodeError.js"
  * not support fail with an `OpenCodeConfigError` that names the option. Runs on one server share its process, database
  * and user, and a crash ends all of them: use `OpenCode.layer` for runs that must be kept apart.
  *
- * Measured with OpenCode 1.18.33.
+ * Measured with OpenCode 1.18.33 and 2.0.14.
  *
  * @example
  * ```ts

@@ -1,4 +1,5 @@
 /** Facts about runs that fail: errors of providers, refusals, signals. */
+import * as Version from "../../../../Version.js"
 import type { Fact, Recording } from "../../contract.js"
 import { always, at, changedIn, kindOf, until } from "../../contract.js"
 import * as providerErrors from "../../providerErrors.js"
@@ -9,6 +10,10 @@ import { lostEnd } from "./lostEnd.js"
 import * as reading from "./reading.js"
 
 const verdict = ["internal/opencode/verdict.ts"]
+
+const repeating = Version.make(1, 14, 0)
+
+const repeated = { starts: 2, messages: 1, found: 1 }
 
 const isRun = (recording: Recording): boolean => reading.process(recording) !== undefined
 
@@ -172,15 +177,11 @@ export const facts: ReadonlyArray<Fact> = [
     weight: "matters",
     id: "cut.repeats",
     says: "After a cut answer the step begins again under the same message.",
-    expected: lostEnd(until(
-      1,
-      2,
-      { starts: 2, messages: 1, found: 1 },
-      changedIn(1, 14, {
-        before: { starts: 1, messages: 1, found: 0 },
-        since: { starts: 2, messages: 1, found: 1 }
-      })
-    )),
+    expected: lostEnd([
+      // By chance: the first beginning can be lost with the connection.
+      { below: repeating, value: repeated, varies: true },
+      { from: repeating, value: repeated }
+    ]),
     observe: (recording) => {
       if (!isRun(recording)) return undefined
       const starts = reading.eventsOf(recording, "StepStart")
