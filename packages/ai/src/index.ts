@@ -7,7 +7,7 @@
  * When the run is interrupted, its handlers are interrupted as well; a call may take as long as it needs, and
  * `Effect.timeout` limits it.
  *
- * The agent is given exactly the tools of its toolkit. What else it may do says `permission`, as ever.
+ * The agent is given exactly the tools of its toolkit. `permission` decides about everything else.
  *
  * @example
  * ```ts
@@ -93,7 +93,7 @@ export * as OpenCodeLanguageModel from "./OpenCodeLanguageModel.js"
  * results. The agent has its tools in any case; what it may do says `permission`. Without them, the names of all calls are
  * in `metadata.opencode.tools` of the `finish` part.
  *
- * A result is the text that OpenCode reports, which it cuts if it is long. A failure is a text as well. A call whose
+ * A result is the text that OpenCode reports, which it cuts if it is long; that of a failed call is its message. A call whose
  * parameters are not those of the tool has no part.
  *
  * @example
