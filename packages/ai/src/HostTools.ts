@@ -7,7 +7,7 @@
  * When the run is interrupted, its handlers are interrupted as well; a call may take as long as it needs, and
  * `Effect.timeout` limits it.
  *
- * The agent is given exactly the tools of its toolkit. What else it may do says `permission`, as ever.
+ * The agent is given exactly the tools of its toolkit. `permission` decides about everything else.
  *
  * @example
  * ```ts

@@ -73,7 +73,7 @@ describe("HostTools", () => {
         expect(options).not.toHaveProperty("toolkit")
       }))
 
-    it.scoped("is none for a toolkit without tools", () =>
+    it.scoped("stays as it was for a toolkit without tools", () =>
       Effect.gen(function*() {
         const { answer } = yield* HostTools.run("Go", { toolkit: Toolkit.empty, title: "t" }).pipe(
           Effect.provide([scripted.opencode((client) => Effect.succeed(client.options)), scripted.host()])

@@ -132,7 +132,7 @@ describe("HostTools on a warm server", () => {
       expect(answer).toEqual([none, none, none, other, other, "a 1", none])
     }))
 
-  it.scoped("refuses whoever cannot know the key of OpenCode, in the session of another run", () =>
+  it.scoped("refuses a caller without the key of OpenCode, in the session of another run", () =>
     Effect.gen(function*() {
       const waiting = yield* Deferred.make<Client>()
       const done = yield* Deferred.make<void>()

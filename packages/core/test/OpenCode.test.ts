@@ -1,5 +1,5 @@
 import { assert, describe, it } from "@effect/vitest"
-import { OpenCode, RunEvent } from "effect-opencode"
+import { OpenCode, RunEvent, RunOptions } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
@@ -109,6 +109,27 @@ describe("OpenCode", () => {
           Mock.lines([T.text("Hello"), T.stepFinish("stop")])
         )
       ]))))
+
+    it.effect("passes each event to the observer of the region, then to onEvent", () =>
+      Effect.gen(function*() {
+        const seen: Array<string> = []
+        yield* OpenCode.run("do it", { onEvent: (event) => Effect.sync(() => seen.push(`own ${event._tag}`)) }).pipe(
+          Effect.provideService(RunOptions.CurrentObserver, {
+            onEvent: (event) => Effect.sync(() => seen.push(`region ${event._tag}`)),
+            onSession: () => Effect.sync(() => seen.push("session"))
+          })
+        )
+        assert.deepStrictEqual(seen.filter((one) => one !== "session"), [
+          "region StepStart",
+          "own StepStart",
+          "region Text",
+          "own Text",
+          "region StepFinish",
+          "own StepFinish"
+        ])
+        assert.include(seen, "session")
+        assert.strictEqual((yield* OpenCode.OpenCode).carrier, "process")
+      }).pipe(Effect.provide(T.layer([Mock.script(Mock.awaitStdin, Mock.lines(T.answer("Hello")), Mock.exit(0))]))))
 
     it.effect("measures the duration and keeps no raw lines by default", () =>
       Effect.gen(function*() {

@@ -43,6 +43,12 @@ const shaped = (depth: number): fc.Arbitrary<Plain> =>
   }).map(({ inner, leaves }): Plain => Object.fromEntries<unknown>([...leaves, ...inner]))
 
 describe("merge", () => {
+  it("adds up lists of plugins, and replaces other lists", () => {
+    const outer = { configOverrides: { plugin: ["a", "b"], instructions: ["x"] } }
+    const inner = { configOverrides: { plugin: ["b", "c"], instructions: ["y"] } }
+    expect(RunConfig.merge(outer, inner).configOverrides).toEqual({ plugin: ["a", "b", "c"], instructions: ["y"] })
+  })
+
   describe("deep", () => {
     it("merges objects key by key and replaces anything else", () => {
       expect(configContent.deep(
