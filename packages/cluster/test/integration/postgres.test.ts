@@ -14,9 +14,11 @@ import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
 import * as Stream from "effect/Stream"
+import { spawn } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
+import { fileURLToPath } from "node:url"
 import * as agents from "../support/agent.js"
 import * as postgres from "../support/postgres.js"
 import * as proxies from "../support/proxy.js"
@@ -34,6 +36,8 @@ const until = <A, E, R>(condition: () => Effect.Effect<A | undefined | false, E,
     value === undefined || value === false
       ? Effect.delay(until(condition), "100 millis")
       : Effect.succeed(value))
+
+const program = fileURLToPath(new URL("../../../../examples/cluster/program.ts", import.meta.url))
 
 const isRunning = (pid: number): boolean => fs.existsSync(`/proc/${pid}`)
 
@@ -60,6 +64,28 @@ describe.runIf(isThere)("runners on PostgreSQL", () => {
   const client = Layer.suspend(() =>
     Cluster.layerClient().pipe(Layer.provide(PgClient.layer({ url: Redacted.make(database.url) })))
   )
+
+  const example = (args: ReadonlyArray<string>, port: string) => {
+    const child = spawn(process.execPath, ["--import", "tsx", program, ...args], {
+      stdio: ["ignore", "pipe", "pipe"],
+      env: {
+        ...process.env,
+        HOST: "127.0.0.1",
+        PORT: port,
+        HOME: directory,
+        DATABASE_URL: database.url,
+        OPENCODE_BINARY: agent.binary
+      }
+    })
+    let output = ""
+    child.stdout.on("data", (data) => output += String(data))
+    child.stderr.on("data", (data) => output += String(data))
+    return {
+      output: () => output,
+      terminate: () => child.kill("SIGTERM"),
+      ended: new Promise<number | null>((resolve) => child.once("close", resolve))
+    }
+  }
 
   const runnerOf = (id: string) =>
     until(() =>
@@ -99,6 +125,24 @@ describe.runIf(isThere)("runners on PostgreSQL", () => {
       const unknown = yield* Effect.flip(AgentRun.execute({ id: "no such secret", prompt: "x", secrets: ["OTHER"] }))
       assert.match(unknown.message, /was not given "OTHER"/)
     }).pipe(Effect.provide(client)))
+
+  it.live("the example program runs on several runners, one of them its own", () =>
+    Effect.gen(function*() {
+      const own = yield* Effect.acquireRelease(
+        Effect.promise(async () => example(["runner"], String(await postgres.freePort()))),
+        ({ ended, terminate }) =>
+          Effect.promise(() => {
+            terminate()
+            return ended
+          })
+      )
+      yield* until(() => Effect.sync(() => own.output().includes("Listening on")))
+      const nightly = example([], "1")
+      assert.strictEqual(yield* Effect.promise(() => nightly.ended), 0)
+      assert.match(nightly.output(), /^(127\.0\.0\.1:\d+: done\n){5}$/)
+      const starts = agent.log().filter(({ prompt, what }) => what === "start" && prompt.startsWith("Upgrade"))
+      assert.lengthOf(starts, 5)
+    }).pipe(Effect.scoped))
 
   it.live("a secret reaches the agent, and no row of the database", () =>
     Effect.gen(function*() {
