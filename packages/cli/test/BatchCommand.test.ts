@@ -226,7 +226,7 @@ describe("batch", () => {
     Effect.gen(function*() {
       const rows = [
         { prompt: "fine" },
-        { prompt: "x", config: { command: "review" } },
+        { prompt: "x", config: { share: true } },
         { prompt: "x", config: { extraEnv: { OPENCODE_SERVER_PASSWORD: "x" } } }
       ]
       const files = { "jobs.jsonl": rows.map((row) => `${JSON.stringify(row)}\n`).join("") }
@@ -234,7 +234,7 @@ describe("batch", () => {
       const refused = yield* batch({ files }, ...server)
       expect(refused).toMatchObject({ code: 2, prompts: [], stdout: "" })
       expect(refused.stderr.trim().split("\n")).toEqual([
-        expect.stringMatching(/^jobs\.jsonl:2:35: `command`: not with --server: a server replies to a command only/),
+        expect.stringMatching(/^jobs\.jsonl:2:\d+: `share`: not with --server: a server cannot publish sessions/),
         "jobs.jsonl:3:36: `extraEnv.OPENCODE_SERVER_PASSWORD`: not with --server: the layer's servers have their own " +
         "credentials",
         "error: Nothing was started: there are 2 problems with the jobs."

@@ -371,7 +371,7 @@ describe("run", () => {
 
   it.effect.each(
     [
-      [["--command", "review"], "--command cannot be used: not with --server: a server replies to a command only"],
+      [["--share"], "--share cannot be used: not with --server: a server cannot publish sessions"],
       [["--attach", "http://127.0.0.1:1"], "--attach cannot be used: not with --server: the run already has a server"],
       [
         ["--prompt-via", "argv"],

@@ -547,7 +547,7 @@ describe("bad input is refused with its place", () => {
       {},
       "jobs.csv:2:3: `thinking`: expected boolean",
       "jobs.csv:1:24: `colour`: unknown option",
-      "jobs.csv:2:15: `files`: expected string"
+      "jobs.csv:2:15: `files`: expected string | Attachment"
     ],
     ["jsonl", "{\"prompt\":\"a\",\"config\":[]}", {}, "jobs.jsonl:1:24: `config` must be an object"],
     // limits

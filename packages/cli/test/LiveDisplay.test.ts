@@ -132,7 +132,7 @@ describe("live", () => {
       yield* close
 
       const log = [
-        "✗ job a                 0       0   $0.0000     0:05  OpenCodeTimeoutError",
+        "✗ job a                 0       0   $0.0000     0:05  timeout",
         "a line of the log that is longer than the terminal is wide, and is kept as a who",
         "le"
       ]

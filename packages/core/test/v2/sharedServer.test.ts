@@ -134,11 +134,9 @@ describe("OpenCode 2 over servers of the layer", () => {
       }).pipe(fake.provide(server), Effect.provide(layer([mortal, serving])))
     }))
 
-  it.live("what OpenCode 2 lacks, and the data of OpenCode 1, are refused", () => {
+  it.live("refuses the data of OpenCode 1", () => {
     const server = fake.make({ onPrompt: done })
     return Effect.gen(function*() {
-      const lacking = yield* T.failsWith("OpenCodeVersionError")(OpenCode.run("Go", { share: true }))
-      expect(lacking).toMatchObject({ option: "share", version: "2.0.14" })
       expect((yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("Go", { isolation: "none" }))).path).toBe(
         "isolation"
       )
