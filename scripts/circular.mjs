@@ -9,6 +9,9 @@ import { files, finish, packages, relative, root } from "./lib/repository.mjs"
 const pairs = [
   ["AgentRun", "internal/client"],
   ["AgentRun", "internal/runnerLayer"],
+  ["HostTools", "internal/hostTools/binding"],
+  ["HostTools", "internal/hostTools/content"],
+  ["HostTools", "internal/hostTools/host"],
   ["Isolation", "internal/launch/directories"],
   ["MockCommandExecutor", "internal/mockProcess/content"],
   ["MockCommandExecutor", "internal/mockProcess/errors"],

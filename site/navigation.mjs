@@ -18,7 +18,16 @@ export const navigation = [
       ["docs/testing.md", "Testing"],
       ["docs/observability.md", "Traces and metrics"],
       ["docs/encoding.md", "Runs in other processes"],
+      ["docs/recipes.md", "Recipes"],
       ["packages/cli/README.md", "Command line"]
+    ]
+  },
+  {
+    title: "Other packages",
+    pages: [
+      ["docs/ai.md", "An agent as a model"],
+      ["docs/host-tools.md", "Tools of the program"],
+      ["docs/cluster.md", "Cluster"]
     ]
   },
   {

@@ -257,19 +257,22 @@ const untyped = (toolkit: unknown): Toolkit.WithHandler<Record<string, Tool.Any>
 export const make = (
   options?: Options
 ): Effect.Effect<Service, never, HttpServer.HttpServer | FileSystem.FileSystem | Path.Path | Scope.Scope> =>
-  Effect.map(host.make(options ?? {}), ({ serve, sessionConfig }): Service => ({
-    serve: <Tools extends Record<string, Tool.Any>, E, R>(toolkit: ToolkitInput<Tools, E, R>) =>
-      Effect.flatMap(
-        resolved(toolkit),
-        (toolkit) =>
-          serve(untyped(toolkit)) as Effect.Effect<
-            Served<HandlerError<Tools>>,
-            HostToolsError,
-            OpenCode.OpenCode | Scope.Scope
-          >
-      ),
-    sessionConfig
-  }))
+  Effect.map(
+    host.make(options ?? {}, (tool) => Context.getOption(tool.annotations, Content)),
+    ({ serve, sessionConfig }): Service => ({
+      serve: <Tools extends Record<string, Tool.Any>, E, R>(toolkit: ToolkitInput<Tools, E, R>) =>
+        Effect.flatMap(
+          resolved(toolkit),
+          (toolkit) =>
+            serve(untyped(toolkit)) as Effect.Effect<
+              Served<HandlerError<Tools>>,
+              HostToolsError,
+              OpenCode.OpenCode | Scope.Scope
+            >
+        ),
+      sessionConfig
+    })
+  )
 
 /**
  * The service on the `HttpServer` of the context, which must be one of its own. A request needs the token of a run, which is

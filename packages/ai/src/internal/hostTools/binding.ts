@@ -4,7 +4,6 @@ import type * as Tool from "@effect/ai/Tool"
 import type * as Toolkit from "@effect/ai/Toolkit"
 import * as Cause from "effect/Cause"
 import * as Clock from "effect/Clock"
-import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
@@ -13,8 +12,7 @@ import * as Fiber from "effect/Fiber"
 import * as FiberSet from "effect/FiberSet"
 import * as Option from "effect/Option"
 import type * as Scope from "effect/Scope"
-import { Content } from "../../HostTools.js"
-import type { Call } from "../../HostTools.js"
+import type { Call, Part } from "../../HostTools.js"
 import type { HostToolsError } from "../../HostToolsError.js"
 import * as content from "./content.js"
 
@@ -44,6 +42,8 @@ export interface Binding {
 export interface Options {
   readonly toolkit: AnyToolkit
   readonly concurrency: number | "unbounded"
+  /** What the model is shown of a result of the tool, if the tool says so. */
+  readonly shownBy: (tool: Tool.Any) => Option.Option<(encoded: unknown) => ReadonlyArray<Part>>
 }
 
 /** Made by `Toolkit.handle` itself, not by a handler. */
@@ -62,7 +62,7 @@ const failed = (text: string): content.Answer => ({ content: [content.text(text)
  * scope closes.
  */
 export const make = (
-  { concurrency, toolkit }: Options
+  { concurrency, shownBy, toolkit }: Options
 ): Effect.Effect<Binding, never, Scope.Scope> =>
   Effect.gen(function*() {
     const handlers = yield* FiberSet.make()
@@ -101,7 +101,7 @@ export const make = (
           duration
         })
         if (isFailure) return failed(content.textOf(encodedResult))
-        const shown = Context.getOption(tool.annotations, Content)
+        const shown = shownBy(tool)
         return yield* Option.match(shown, {
           onNone: () => Effect.succeed({ content: [content.text(content.textOf(encodedResult))], isError: false }),
           onSome: (toContent) =>

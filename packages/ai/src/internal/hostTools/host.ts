@@ -137,7 +137,7 @@ const majorOf = Effect.flatMap(
 )
 
 /** Answers requests until the scope closes. */
-export const make = (options: HostTools.Options) =>
+export const make = (options: HostTools.Options, shownBy: bindings.Options["shownBy"]) =>
   Effect.gen(function*() {
     const server = yield* HttpServer.HttpServer
     const fileSystem = yield* FileSystem.FileSystem
@@ -242,7 +242,7 @@ export const make = (options: HostTools.Options) =>
     const serve = (toolkit: Toolkit.WithHandler<Record<string, Tool.Any>>) =>
       Effect.gen(function*() {
         const { carrier, own, tools } = yield* prepared(toolkit)
-        const binding = yield* bindings.make({ toolkit, concurrency: own.concurrency })
+        const binding = yield* bindings.make({ toolkit, concurrency: own.concurrency, shownBy })
         const isEmpty = tools.list.length === 0
         const major = carrier === "process" && !isEmpty ? yield* majorOf : 1
         const { config, connection } = carrier === "server" && !isEmpty
