@@ -178,7 +178,18 @@ const main = () => {
         version: "0.0.0",
         private: true,
         type: "module",
-        dependencies: Object.fromEntries(["effect", "@effect/platform", "@effect/platform-node"].map(pinned)),
+        dependencies: Object.fromEntries([
+          "effect",
+          "@effect/ai",
+          "@effect/cluster",
+          "@effect/experimental",
+          "@effect/platform",
+          "@effect/platform-node",
+          "@effect/rpc",
+          "@effect/sql",
+          "@effect/sql-sqlite-node",
+          "@effect/workflow"
+        ].map(pinned)),
         devDependencies: { "@types/node": rootManifest.devDependencies["@types/node"] }
       },
       null,
@@ -214,6 +225,8 @@ const main = () => {
     "--no-fund",
     "--prefer-offline",
     "--fetch-retries=5",
+    // Of a dependency of the cluster, better-sqlite3, which is compiled for minutes where its binary cannot be downloaded.
+    "--ignore-scripts",
     "--loglevel",
     "error"
   ], {

@@ -5,6 +5,8 @@ import { NodeCommandExecutor, NodeFileSystem, NodePath } from "@effect/platform-
 import { Effect, Layer, Schema, Stream } from "effect"
 import * as Core from "effect-opencode"
 import { OpenCode, OpenCodeError, RunEvent, RunResult } from "effect-opencode"
+import * as Ai from "effect-opencode-ai"
+import * as Cluster from "effect-opencode-cluster"
 import * as Testing from "effect-opencode-testing"
 import { Events, FaultyOpenCode, MockCommandExecutor } from "effect-opencode-testing"
 import * as OpenCodeByPath from "effect-opencode/OpenCode"
@@ -57,6 +59,8 @@ const program = Effect.gen(function*() {
   const commands = yield* Effect.flatMap(MockCommandExecutor.MockCommandExecutor, (mock) => mock.commands)
   expect("stdin", commands.map((command) => command.stdin), ["say hello", "say hello", "be refused"])
   console.log(`effect-opencode: ${Object.keys(Core).sort().join(", ")}`)
+  console.log(`effect-opencode-ai: ${Object.keys(Ai).sort().join(", ")}`)
+  console.log(`effect-opencode-cluster: ${Object.keys(Cluster).sort().join(", ")}`)
   console.log(`effect-opencode-testing: ${Object.keys(Testing).sort().join(", ")}`)
 })
 

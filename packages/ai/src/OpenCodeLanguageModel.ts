@@ -52,7 +52,7 @@ import * as wrapper from "./internal/languageModel/wrapper.js"
  * @since 0.1.0
  * @category models
  */
-export interface FinishMetadata {
+export type FinishMetadata = {
   /** US dollars, sub-agents not included. */
   readonly cost: number
   /** `true` if some of the cost is unknown and not in `cost`. */

@@ -4,7 +4,6 @@
  * @since 0.1.0
  */
 import * as Schema from "effect/Schema"
-import type { NumberWord } from "./internal/util/portable.js"
 import * as schemas from "./internal/util/schemas.js"
 
 /**
@@ -29,7 +28,10 @@ export interface TokenUsage {
  * @since 0.1.0
  * @category schemas
  */
-export const TokenUsage: Schema.Schema<TokenUsage, { readonly [K in keyof TokenUsage]: number | NumberWord }> = Schema
+export const TokenUsage: Schema.Schema<
+  TokenUsage,
+  { readonly [K in keyof TokenUsage]: number | "Infinity" | "-Infinity" | "NaN" | "-0" }
+> = Schema
   .Struct({
     total: schemas.AnyNumber,
     input: schemas.AnyNumber,

@@ -4,7 +4,6 @@ import * as ParseResult from "effect/ParseResult"
 import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { isObject, isPlain } from "./object.js"
-import type { WireObject } from "./object.js"
 import * as portable from "./portable.js"
 
 /** A field that may be missing. It may be `undefined` only if its Schema allows that. */
@@ -96,8 +95,11 @@ export const discreetField = <S extends Schema.Schema.AnyNoContext>(schema: S) =
     })
   )
 
-/** A number. Those that JSON lacks are encoded as words. */
-export const AnyNumber: Schema.Schema<number, number | portable.NumberWord> = converted(
+/**
+ * A number. Those that JSON lacks are encoded as words. The types of Schemas are written out, because declarations of
+ * other packages, which cannot import this module, would name its types.
+ */
+export const AnyNumber: Schema.Schema<number, number | "Infinity" | "-Infinity" | "NaN" | "-0"> = converted(
   Schema.Union(Schema.Number, Schema.Literal(...portable.numberWords)),
   Schema.Number,
   { decode: Number, encode: portable.encodeNumber }
@@ -116,13 +118,13 @@ export const AnyValue: Schema.Schema<unknown> = converted(Schema.Unknown, Schema
 export const Name = Schema.String.pipe(Schema.filter((name) => name !== "__proto__", { title: "string" }))
 
 /** An object, which is not copied. */
-export const AnyObject: Schema.Schema<WireObject> = Schema.declare(isObject, {
+export const AnyObject: Schema.Schema<{ readonly [key: string]: unknown }> = Schema.declare(isObject, {
   identifier: "{ readonly [x: string]: unknown }",
   message: () => "an object was expected"
 })
 
 /** An object of JSON values. One with a secret, a function or a cycle inside is refused. */
-export const ConfigObject: Schema.Schema<WireObject> = refusable(AnyObject, AnyObject, {
+export const ConfigObject: Schema.Schema<{ readonly [key: string]: unknown }> = refusable(AnyObject, AnyObject, {
   decode: (value) => {
     const decoded = portable.decode(value)
     return isPlain(decoded) ? Either.right(decoded) : refuse("an object was expected")
