@@ -40,6 +40,7 @@ const workloads: { readonly [name: string]: (bench: Bench) => Promise<Section> }
   waiting: runs.waiting,
   close: runs.close,
   one: real.one,
+  two: real.two,
   eight: real.eight,
   startup: startup.startup,
   together: startup.together,

@@ -7,6 +7,7 @@ import type { Config } from "./provider.js"
 
 export interface Job {
   readonly binary: string
+  readonly major: 1 | 2
   readonly config: Config & { readonly [key: string]: unknown }
   readonly prompts: ReadonlyArray<string>
   /** The answer to each prompt. */

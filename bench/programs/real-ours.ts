@@ -14,7 +14,7 @@ const asked = job<
 const layer = OpenCode.layer({
   ...asked.client,
   binary: asked.binary,
-  version: "1.18.33",
+  version: asked.major === 2 ? "2.0.14" : "1.18.33",
   isolation: asked.data === "own" ? "run" : "none",
   defaults: {
     configOverrides: asked.config,
@@ -22,7 +22,7 @@ const layer = OpenCode.layer({
     title: asked.titled ? "benchmark" : undefined,
     cwd: asked.work,
     extraEnv: asked.env,
-    extraArgs: asked.args,
+    ...(asked.args.length === 0 ? {} : { extraArgs: asked.args }),
     ...asked.client.defaults
   }
 }).pipe(Layer.provide(NodeContext.layer))

@@ -16,7 +16,7 @@ const one = (prompt: string, index: number): Promise<string> =>
     const tmp = path.join(asked.work, `tmp-${index}`)
     fs.mkdirSync(tmp, { recursive: true })
     const child = spawn(asked.binary, [
-      ...["run", "--format", "json", "-m", asked.config.model],
+      ...["run", ...(asked.major === 2 ? ["--standalone"] : []), "--format", "json", "-m", asked.config.model],
       ...(asked.titled ? ["--title", "benchmark"] : []),
       ...asked.args
     ], {

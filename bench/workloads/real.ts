@@ -2,6 +2,7 @@
 import * as fs from "node:fs"
 import { createRequire } from "node:module"
 import * as path from "node:path"
+import { fileURLToPath } from "node:url"
 import type { Measured } from "../lib/meter.js"
 import * as provider from "../lib/provider.js"
 import type { Job } from "../lib/real.js"
@@ -13,6 +14,10 @@ import type { Bench } from "../lib/run.js"
 const require = createRequire(import.meta.url)
 
 const binary = require.resolve("opencode-ai/bin/opencode.exe")
+
+/** A build of OpenCode 2.0.14 for tests, unless there is an official one. */
+const binary2 = process.env["OPENCODE2_BINARY"] ??
+  fileURLToPath(new URL("../../test-binaries/opencode2", import.meta.url))
 
 /** The SDK looks for a program of this name. */
 const named = (bench: Bench): string => {
@@ -27,6 +32,7 @@ const asks: provider.Asked = { delay: 0, pieces: 20 }
 let measurements = 0
 
 export interface More {
+  readonly major?: Job["major"]
   readonly data?: Job["data"]
   readonly env?: Job["env"]
   readonly args?: Job["args"]
@@ -43,13 +49,14 @@ export const start = async (
   config: provider.Config,
   program: "real-raw" | "real-ours" | "real-sdk",
   runs: number,
-  { args = [], client = {}, content = {}, data = "own", env = {}, titled = true, watch = false }: More = {}
+  { args = [], client = {}, content = {}, data = "own", env = {}, major = 1, titled = true, watch = false }: More = {}
 ): Promise<Measured> => {
   const work = path.join(bench.scratch, `real-${measurements++}`)
   const home = path.join(bench.scratch, "home")
   for (const directory of [work, home]) fs.mkdirSync(directory, { recursive: true })
   const job: Job & { readonly client: object; readonly watch: boolean } = {
-    binary: named(bench),
+    binary: major === 2 ? binary2 : named(bench),
+    major,
     config: { ...config, ...content },
     prompts: Array.from({ length: runs }, (_, index) => provider.promptOf(index, asks)),
     answer: provider.answerOf(asks),
@@ -132,6 +139,24 @@ export const eight = (bench: Bench): Promise<Section> =>
         `\n\nThe largest of them takes ${report.number(watched["rss"]!)} MB of memory at its peak, ${
           report.number(watched["pss"]!)
         } MB if what it shares with others is shared out.`,
+      checks: []
+    }
+  })
+
+export const two = (bench: Bench): Promise<Section> =>
+  provider.providing(async (config) => {
+    const major = 2
+    await start(bench, config, "real-raw", 1, { major })
+    const rounds = await interleaved(bench, {
+      raw: () => start(bench, config, "real-raw", 1, { major }),
+      ours: () => start(bench, config, "real-ours", 1, { major })
+    })
+    return {
+      title: "OpenCode 2, one run",
+      text: report.table(head, [
+        row("by hand, `run --standalone`, a data directory of its own", rounds.raw, rounds.raw, 1),
+        row("`run`, a private server", rounds.ours, rounds.raw, 1)
+      ]),
       checks: []
     }
   })

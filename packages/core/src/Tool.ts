@@ -5,7 +5,9 @@
  * Only the listed fields are checked: additional fields are ignored, optional fields may be `null`, and metadata of an
  * unexpected shape is absent.
  *
- * Shapes as printed by OpenCode 1.18.33; `bash`, `read` and `task` also by 1.14.34, 1.15.13 and 1.17.19.
+ * Shapes as printed by OpenCode 1.18.33; `bash`, `read` and `task` also by 1.14.34, 1.15.13 and 1.17.19. OpenCode 2.0.14
+ * names some tools and fields differently: `shell` is {@link Bash}, `subagent` is {@link Task}, `patch` is
+ * {@link ApplyPatch}, `path` is `filePath`.
  *
  * @since 0.1.0
  */
@@ -206,6 +208,21 @@ export const WebFetchInput = Schema.Struct({
  * @since 0.1.0
  * @category models
  */
+export interface ExecuteInput extends Schema.Schema.Type<typeof ExecuteInput> {}
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ExecuteInput = Schema.Struct({
+  /** JavaScript. */
+  code: Schema.String
+})
+
+/**
+ * @since 0.1.0
+ * @category models
+ */
 export interface InvalidInput extends Schema.Schema.Type<typeof InvalidInput> {}
 
 /**
@@ -312,6 +329,34 @@ export const GrepMetadata = Schema.Struct({
  */
 export const TaskMetadata = Schema.Struct({
   sessionId: lenient(Schema.String)
+})
+
+/**
+ * A tool that the code of an {@link Execute} has called.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ExecutedCall extends Schema.Schema.Type<typeof ExecutedCall> {}
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ExecutedCall = Schema.Struct({
+  tool: Schema.String,
+  /** `completed` or `error`; `running` for a call that the code did not wait for. */
+  status: lenient(Schema.String),
+  input: lenient(Schema.Record({ key: Schema.String, value: Schema.Unknown }))
+})
+
+/**
+ * @since 0.1.0
+ * @category schemas
+ */
+export const ExecuteMetadata = Schema.Struct({
+  toolCalls: lenient(Schema.Array(ExecutedCall)),
+  error: lenient(Schema.Boolean)
 })
 
 const NoMetadata = Schema.Struct({})
@@ -450,6 +495,19 @@ export interface TodoWrite extends Call<"TodoWrite", TodoWriteInput> {}
 export interface WebFetch extends Call<"WebFetch", WebFetchInput> {}
 
 /**
+ * Code of the model that calls tools, among them those of MCP servers (OpenCode 2.0.14). OpenCode 1 does not have it.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Execute extends Call<"Execute", ExecuteInput> {
+  /** The tools that the code has called, in order. */
+  readonly calls: ReadonlyArray<ExecutedCall>
+  /** True if the code has failed, although the call has completed: its output says why. */
+  readonly failed: boolean
+}
+
+/**
  * What OpenCode reports for a tool that the model asked for and does not have.
  *
  * @since 0.1.0
@@ -482,6 +540,7 @@ export type Tool =
   | Task
   | TodoWrite
   | WebFetch
+  | Execute
   | Invalid
   | Other
 
@@ -558,6 +617,16 @@ const decoders = new Map([
   ],
   ["todowrite", decoder(TodoWriteInput, NoMetadata, (input, common) => ({ _tag: "TodoWrite", input, ...common }))],
   ["webfetch", decoder(WebFetchInput, NoMetadata, (input, common) => ({ _tag: "WebFetch", input, ...common }))],
+  [
+    "execute",
+    decoder(ExecuteInput, ExecuteMetadata, (input, common, metadata) => ({
+      _tag: "Execute",
+      input,
+      ...common,
+      calls: metadata?.toolCalls ?? [],
+      failed: metadata?.error === true
+    }))
+  ],
   ["invalid", decoder(InvalidInput, NoMetadata, (input, common) => ({ _tag: "Invalid", input, ...common }))]
 ])
 

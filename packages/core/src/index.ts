@@ -254,7 +254,9 @@ export * as TokenUsage from "./TokenUsage.js"
  * Only the listed fields are checked: additional fields are ignored, optional fields may be `null`, and metadata of an
  * unexpected shape is absent.
  *
- * Shapes as printed by OpenCode 1.18.33; `bash`, `read` and `task` also by 1.14.34, 1.15.13 and 1.17.19.
+ * Shapes as printed by OpenCode 1.18.33; `bash`, `read` and `task` also by 1.14.34, 1.15.13 and 1.17.19. OpenCode 2.0.14
+ * names some tools and fields differently: `shell` is {@link Bash}, `subagent` is {@link Task}, `patch` is
+ * {@link ApplyPatch}, `path` is `filePath`.
  *
  * @since 0.1.0
  */

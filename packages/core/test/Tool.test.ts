@@ -127,8 +127,30 @@ describe("fromEvent", () => {
     expect(Tool.fromEvent(use("patch", { patchText: "" }))).toMatchObject({ _tag: "ApplyPatch", files: [] })
   })
 
+  it("reads the tools of OpenCode 2 (2.0.14)", () => {
+    expect(Tool.fromEvent(use("execute", { code: "return 1 + 1" }, {
+      metadata: { toolCalls: [{ tool: "mine.greet", status: "completed", input: { who: "you" } }], truncated: false }
+    }))).toMatchObject({
+      _tag: "Execute",
+      input: { code: "return 1 + 1" },
+      calls: [{ tool: "mine.greet", status: "completed", input: { who: "you" } }],
+      failed: false
+    })
+    expect(Tool.fromEvent(use("execute", { code: "throw new Error('no')" }, {
+      output: "Error: no",
+      metadata: { toolCalls: [], error: true, truncated: false }
+    }))).toMatchObject({ _tag: "Execute", status: "completed", failed: true, calls: [] })
+    expect(Tool.fromEvent(use("subagent", { description: "d", prompt: "p", agent: "general" }, {
+      metadata: { sessionID: "ses_1", status: "completed" }
+    }))).toMatchObject({ _tag: "Task", input: { subagentType: "general" }, sessionId: "ses_1" })
+    for (const input of [{}, { code: 1 }]) expect(Tool.fromEvent(use("execute", input))._tag).toBe("Other")
+  })
+
   const toolUse = fc.record({
-    tool: fc.oneof(fc.constantFrom(...Object.keys(tags), "patch", "__proto__"), fc.string()),
+    tool: fc.oneof(
+      fc.constantFrom(...Object.keys(tags), "patch", "execute", "shell", "subagent", "__proto__"),
+      fc.string()
+    ),
     status: fc.constantFrom("completed" as const, "error" as const),
     input: fc.oneof(
       jsonObject,
@@ -152,6 +174,8 @@ describe("fromEvent", () => {
           json,
           fc.array(fc.record({
             filePath: fc.constantFrom("a", "b", "c"),
+            file: fc.constantFrom(undefined, 1, "a", "b"),
+            status: fc.constantFrom("added", "modified", "deleted", "other"),
             type: fc.constantFrom("add", "update", "delete", "move"),
             movePath: fc.constantFrom(null, "a", "b", "c"),
             patch: fc.oneof(fc.string(), json)
@@ -193,6 +217,56 @@ describe("filesChanged", () => {
       { path: "/workspace/x.txt", kind: "created", additions: 2, deletions: 0 }
     ])
     expect(RunResult.filesChanged(captured("others.jsonl"))).toEqual([])
+  })
+
+  /** As OpenCode 2.0.14 reports the changes of a file. */
+  const changed = (file: string, status: string, additions: number, deletions: number, hunk: string) => ({
+    file,
+    patch: `Index: /w/${file}\n===\n--- /w/${file}\n+++ /w/${file}\n${hunk}\n`,
+    status,
+    additions,
+    deletions
+  })
+
+  const ofOpenCode2 = [
+    use("write", { path: "w.txt", content: "one\ntwo\n" }, {
+      output: "Created file successfully: w.txt",
+      metadata: { truncated: false }
+    }),
+    use("edit", { path: "e.txt", oldString: "one", newString: "three" }, {
+      output: "Edited e.txt (1 replacement)",
+      metadata: { files: [changed("e.txt", "modified", 1, 1, "@@ -1,2 +1,2 @@\n-one\n+three\n two")], truncated: false }
+    }),
+    use("patch", {
+      patchText:
+        "*** Begin Patch\n*** Add File: p.txt\n+hello\n*** Update File: moved.txt\n*** Move to: there.txt\n@@\n" +
+        "-moved\n+there\n*** Delete File: gone.txt\n*** End Patch"
+    }, {
+      metadata: {
+        files: [
+          changed("p.txt", "added", 1, 0, "@@ -0,0 +1,1 @@\n+hello"),
+          changed("there.txt", "modified", 1, 1, "@@ -1,1 +1,1 @@\n-moved\n+there"),
+          changed("gone.txt", "deleted", 0, 1, "@@ -1,1 +0,0 @@\n-gone")
+        ],
+        truncated: false
+      }
+    })
+  ]
+
+  it("reads calls of OpenCode 2", () => {
+    expect(RunResult.filesChanged(ofOpenCode2)).toEqual([
+      { path: "w.txt", kind: "created", additions: 2, deletions: 0 },
+      { path: "e.txt", kind: "modified", additions: 1, deletions: 1 },
+      { path: "p.txt", kind: "created", additions: 1, deletions: 0 },
+      { path: "there.txt", kind: "moved", from: "moved.txt", additions: 1, deletions: 1 },
+      { path: "gone.txt", kind: "deleted", additions: 0, deletions: 1 }
+    ])
+    expect(RunResult.unifiedDiff(ofOpenCode2).match(/^@@ .*/gm)).toEqual([
+      "@@ -1,2 +1,2 @@",
+      "@@ -0,0 +1,1 @@",
+      "@@ -1,1 +1,1 @@",
+      "@@ -1,1 +0,0 @@"
+    ])
   })
 
   it("follows a file through moves", () => {

@@ -344,7 +344,7 @@ export const client: options.Option<ClientOptions> = options.map(
       binary: text(
         "binary",
         "file",
-        "The OpenCode binary. Default: $OPENCODE_BINARY, opencode-ai in node_modules, or opencode on $PATH."
+        "The OpenCode binary. Default: $OPENCODE_BINARY, opencode-ai or @opencode/cli in node_modules, or opencode on $PATH."
       ),
       version: parsed(
         values.version,

@@ -63,7 +63,7 @@ export const command = commandLine.make(
     binary: options.text(
       "binary",
       "file",
-      "The OpenCode binary. Default: $OPENCODE_BINARY, opencode-ai in node_modules, or opencode on $PATH."
+      "The OpenCode binary. Default: $OPENCODE_BINARY, opencode-ai or @opencode/cli in node_modules, or opencode on $PATH."
     ),
     json: options.flag("json", "Print the report as one line of JSON."),
     only: options.texts("only", "subject|fact", "Check only these facts, or subjects such as stdin. Can be repeated.")

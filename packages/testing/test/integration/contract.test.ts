@@ -52,6 +52,7 @@ describe.skipIf(!isWanted)(`OpenCode 2${opencode2.why}`, () => {
     name: "OpenCode 2",
     major: 2,
     isServer: true,
+    announces: false,
     layer: world({ binary: opencode2.binary, version: opencode2.version })
   })
 })

@@ -6,6 +6,12 @@ import type { Requests } from "../server/request.js"
 /** A minute, at most: the server itself gives up one that does not answer after its time-out. */
 const looks = 600
 
+/**
+ * How often they must be found so in a row: a server counts as connected shortly before its tools are offered, and
+ * nothing tells when they are (2.0.14).
+ */
+const settledLooks = 3
+
 /** Waits until MCP servers have connected or failed: before that the model is asked without their tools. */
 export const settled = (
   requests: Requests,
@@ -13,13 +19,16 @@ export const settled = (
   directory: string,
   names: ReadonlyArray<string>
 ): Effect.Effect<void, OpenCodeServerError> => {
-  const look = (left: number): Effect.Effect<void, OpenCodeServerError> =>
+  const look = (left: number, found: number): Effect.Effect<void, OpenCodeServerError> =>
     Effect.flatMap(
       requests.read(routes.mcp(directory), replies.mcp),
-      (servers) =>
-        left === 1 || names.every((name) => servers.some((server) => server.name === name && !server.isPending))
+      (servers) => {
+        const isSettled = names.every((name) => servers.some((server) => server.name === name && !server.isPending))
+        const now = isSettled ? found + 1 : 0
+        return left === 1 || now === settledLooks
           ? Effect.void
-          : Effect.delay(look(left - 1), "100 millis")
+          : Effect.delay(look(left - 1, now), "100 millis")
+      }
     )
-  return names.length === 0 ? Effect.void : look(looks)
+  return names.length === 0 ? Effect.void : look(looks, 0)
 }
