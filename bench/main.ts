@@ -13,6 +13,7 @@ import type { Section } from "./lib/report.js"
 import * as results from "./lib/results.js"
 import type { Result } from "./lib/results.js"
 import type { Bench } from "./lib/run.js"
+import * as cluster from "./workloads/cluster.js"
 import * as pipeline from "./workloads/pipeline.js"
 import * as real from "./workloads/real.js"
 import * as runs from "./workloads/runs.js"
@@ -44,7 +45,9 @@ const workloads: { readonly [name: string]: (bench: Bench) => Promise<Section> }
   eight: real.eight,
   startup: startup.startup,
   together: startup.together,
-  server: server.server
+  server: server.server,
+  clusterJobs: cluster.clusterJobs,
+  clusterTakeover: cluster.clusterTakeover
 }
 
 const { values } = parseArgs({

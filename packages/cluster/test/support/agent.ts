@@ -8,7 +8,8 @@ import * as fs from "node:fs"
 import * as path from "node:path"
 
 export interface Entry {
-  readonly what: "start" | "end"
+  /** `overlap`: when this agent started, another one with the same prompt was alive. */
+  readonly what: "start" | "end" | "overlap"
   readonly prompt: string
   readonly pid: number
   /** Milliseconds since 1970. */
@@ -24,7 +25,17 @@ export interface Agent {
 
 const quoted = (event: Events.WireEvent): string => `'${JSON.stringify(event).replaceAll("'", "'\\''")}'`
 
-export const make = (directory: string): Agent => {
+/** Notes each earlier agent with the same prompt that is alive; a zombie is not. */
+const overlap = (file: string): string =>
+  `line=$(printf %s "$prompt" | head -n 1)
+for other in $(awk -F '\\t' -v line="$line" -v me="$$" '$1 == "start" && $4 == line && $2 != me { print $2 }' '${file}'); do
+  state=$(sed -n 's/^State:[[:space:]]*\\(.\\).*/\\1/p' "/proc/$other/status" 2>/dev/null)
+  case "$state" in ''|Z|X) ;; *) note overlap;; esac
+done
+`
+
+/** `watch`: every agent looks for others of its job, which costs it some milliseconds. */
+export const make = (directory: string, options: { readonly watch?: boolean } = {}): Agent => {
   const file = path.join(directory, "agents.log")
   const binary = path.join(directory, "opencode")
   fs.writeFileSync(file, "")
@@ -35,7 +46,7 @@ if [ "$1" = --version ]; then echo 1.18.33; exit 0; fi
 prompt=$(cat)
 note() { printf '%s\\t%s\\t%s\\t%s\\n' "$1" "$$" "$(date +%s%3N)" "$(printf %s "$prompt" | head -n 1)" >> '${file}'; }
 note start
-printf '%s\\n' ${quoted(Events.stepStart())}
+${options.watch === true ? overlap(file) : ""}printf '%s\\n' ${quoted(Events.stepStart())}
 case "$prompt" in *kill-runner*) kill -9 "$PPID"; sleep 60;; esac
 work=$(printf %s "$prompt" | sed -n 's/.*sleep=\\([0-9.]*\\).*/\\1/p' | head -n 1)
 [ -z "\${work:-$AGENT_SLEEP}" ] || sleep "\${work:-$AGENT_SLEEP}"
@@ -48,7 +59,7 @@ note end
   )
   const log = (): ReadonlyArray<Entry> =>
     fs.readFileSync(file, "utf8").split("\n").filter((line) => line !== "").map((line) => {
-      const [what, pid, at, prompt] = line.split("\t") as ["start" | "end", string, string, string]
+      const [what, pid, at, prompt] = line.split("\t") as [Entry["what"], string, string, string]
       return { what, pid: Number(pid), at: Number(at), prompt }
     })
   return {
