@@ -115,6 +115,19 @@ describe("generateText", () => {
       expect(call?.prompt).toMatch(/The next message of the user:\n\nAnd this\?$/)
     }).pipe(Effect.provide(over(() => "done"))))
 
+  it.effect("reads a file's `data:` address with and without parameters, and refuses one that is not valid", () =>
+    Effect.gen(function*() {
+      const ask = (data: string) =>
+        LanguageModel.generateText({
+          prompt: [{ role: "user", content: [{ type: "file", mediaType: "text/plain", data }] }]
+        })
+      yield* ask("data:text/plain;charset=utf-8;base64,aGk=")
+      yield* ask("data:text/plain;charset=utf-8,h%69")
+      const files = (yield* calls).map(({ options }) => options.files)
+      expect(files).toMatchObject(files.map(() => [{ data: new TextEncoder().encode("hi") }]))
+      expect((yield* Effect.flip(ask("data:text/plain,100%")))._tag).toBe("MalformedInput")
+    }).pipe(Effect.provide(over(() => "done"))))
+
   const Own = Tool.make("own")
   const toolkit = Toolkit.make(Own)
   const handlers = toolkit.toLayer({ own: () => Effect.void })
@@ -316,6 +329,21 @@ describe("a conversation", () => {
         )
       )
     ))
+
+  it.effect("continues its own session beside one of the same words", () =>
+    Effect.gen(function*() {
+      const [one, other] = yield* Effect.all([Chat.empty, Chat.empty])
+      const ask = (chat: Chat.Service, prompt: string) =>
+        Effect.map(
+          chat.generateText({ prompt }),
+          ({ content }) => content.flatMap((part) => part.type === "response-metadata" ? [part.id] : [])
+        )
+      const begun = [yield* ask(one, "one"), yield* ask(other, "one")]
+      const exported = yield* one.exportJson
+      yield* ask(yield* Chat.fromJson(exported), "whose is it?")
+      expect([yield* ask(one, "two"), yield* ask(other, "two")]).toEqual(begun)
+      expect(yield* told).toEqual([false, false, true, false, false])
+    }).pipe(Effect.provide(over(() => "done"))))
 
   it.effect("that was edited is told in a new session", () =>
     Effect.gen(function*() {

@@ -26,7 +26,8 @@ export const currentVersion: number = jobs.currentVersion
  * - `"fail"` (default): the job ends with {@link JobLostError}. No second agent is ever started.
  * - `"restart"`: another agent starts from the beginning, at most `maxCrashes` times.
  * - `"resume"`: as `"restart"`, but the session continues if its data directory is reachable by the new runner: on the
- *   same machine, or on a shared disk. The model repeats the tool call that was cut off.
+ *   same machine, or on a shared disk. The model repeats the tool call that was cut off. Not with a `workspace`, whose tree
+ *   is new for each attempt.
  *
  * An agent that was never given its prompt does not count: starting again then repeats nothing.
  *
@@ -303,7 +304,7 @@ export class JobUnknownError
 export class JobWorkspaceError
   extends Schema.TaggedError<JobWorkspaceError>("effect-opencode-cluster/JobWorkspaceError")("JobWorkspaceError", {
     id: Schema.String,
-    /** `unreachable`: no clone or fetch. `unknown-ref`: the repository has no such ref. `publish`: the push failed. */
+    /** `unreachable`: no clone or fetch. `unknown-ref`: the repository has no such ref. `publish`: the push failed, or a patch has more than 1 MiB. */
     reason: Schema.Literal("unreachable", "unknown-ref", "failed", "publish"),
     /** What git said. */
     detail: Schema.String
@@ -314,7 +315,7 @@ export class JobWorkspaceError
       unreachable: "the repository cannot be fetched",
       "unknown-ref": "the repository has no such ref",
       failed: "git failed",
-      publish: "the branch could not be pushed"
+      publish: "the change could not be published"
     }
     return `The workspace of job "${this.id}": ${what[this.reason]} (${this.detail})`
   }

@@ -156,6 +156,9 @@ const isTime = (value: Duration.DurationInput | undefined, least: number): boole
   value === undefined ||
   Duration.decodeUnknown(value).pipe((time) => time._tag === "Some" && Duration.toMillis(time.value) >= least)
 
+const isFinite = (value: Duration.DurationInput | undefined): boolean =>
+  value === undefined || Duration.isFinite(Duration.decode(value))
+
 /** Every option of a runner that can be wrong. */
 const problemOf = (options: Partial<RunnerOptions>): ClusterConfigError | undefined => {
   const error = (path: string, reason: string) => new ClusterConfigError({ path, reason })
@@ -176,7 +179,9 @@ const problemOf = (options: Partial<RunnerOptions>): ClusterConfigError | undefi
     return error("name", "must have 1 to 200 characters")
   }
   if (!isTime(options.drain, 0)) return error("drain", "must be a duration; use one like \"2 hours\"")
-  if (!isTime(options.lockExpiration, 15_000)) return error("lockExpiration", "must be at least 15 seconds")
+  if (!isTime(options.lockExpiration, 15_000) || !isFinite(options.lockExpiration)) {
+    return error("lockExpiration", "must be at least 15 seconds, and not endless")
+  }
   if (!isTime(options.retention, 60_000)) return error("retention", "must be at least a minute")
   const secret = Object.keys(options.secrets ?? {}).find((name) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
   return secret === undefined ? undefined : error("secrets", `"${secret}" is not the name of a variable`)

@@ -25,6 +25,7 @@ describe("a job", () => {
     assert.strictEqual(pathOf({ ...job, workspace: { url: "--upload-pack=x" } }), "workspace.url")
     assert.strictEqual(pathOf({ ...job, workspace: { url: "r", ref: "-x" } }), "workspace.ref")
     assert.strictEqual(pathOf({ ...job, workspace: { url: "r" }, options: { cwd: "/w" } }), "options.cwd")
+    assert.strictEqual(pathOf({ ...job, workspace: { url: "r" }, afterCrash: "resume" }), "afterCrash")
     assert.isUndefined(pathOf({ ...job, workspace: { url: "git@example.com:a/b.git" } }))
   })
 
@@ -34,7 +35,8 @@ describe("a job", () => {
       { ...job, options: { extraEnv: { DEPLOY_TOKEN: value } } },
       { ...job, options: { extraEnv: { X: RunConfig.secret(value) } } },
       { ...job, options: { mcp: { a: { headers: { Authorization: `Bearer ${value}` } } } } },
-      { ...job, workspace: { url: `https://me:${value}@example.com/a.git` } }
+      { ...job, workspace: { url: `https://me:${value}@example.com/a.git` } },
+      { ...job, workspace: { url: `https://${value}@example.com/a.git` } }
     ]
     for (const one of refused) {
       const error = AgentJob.check(one)
@@ -82,6 +84,15 @@ describe("the branch of an attempt", () => {
     fc.assert(fc.property(ids, ids, (one, other) => {
       assert.match(branchOf(one, 1), /^opencode(\/[A-Za-z0-9_-]+)+\/1$/)
       if (one !== other) assert.notStrictEqual(branchOf(one, 1), branchOf(other, 1))
+    }))
+  })
+
+  it("stands beside those of other jobs: none begins with the whole of another", () => {
+    assert.strictEqual(branchOf("release/2", 1).replace(/-[0-9a-f]{8}/, ""), "opencode/release-2/1")
+    const ids = fc.array(fc.constantFrom("a", "1", "23", "b!"), { minLength: 1, maxLength: 4 })
+      .map((parts) => parts.join("/"))
+    fc.assert(fc.property(ids, ids, fc.integer({ min: 1, max: 23 }), (one, other, attempt) => {
+      if (one !== other) assert.isFalse(branchOf(one, 1).startsWith(`${branchOf(other, attempt)}/`))
     }))
   })
 

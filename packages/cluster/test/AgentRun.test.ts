@@ -89,7 +89,9 @@ describe("jobs", () => {
         Effect.flip(AgentRun.poll("b")),
         Effect.flip(AgentRun.cancel("b", "x")),
         Effect.flip(AgentRun.result("b")),
-        Effect.flip(Stream.runDrain(AgentRun.events("b")))
+        Effect.flip(Stream.runDrain(AgentRun.events("b"))),
+        Effect.flip(AgentRun.poll("a\0b")),
+        Effect.flip(AgentRun.cancel("a\0b", "x"))
       ])
       assert.deepStrictEqual([...new Set(errors.map(({ _tag }) => _tag))], ["JobUnknownError"])
     }).pipe(Effect.provide(cluster)))
@@ -269,7 +271,11 @@ describe("agents", () => {
           event._tag !== "Asked" ? Effect.void : Effect.gen(function*() {
             assert.deepStrictEqual([event.permission, event.patterns], ["bash", ["git push"]])
             assert.isFalse(yield* AgentRun.answer("colour", "another", "once"))
-            assert.isTrue(yield* AgentRun.answer("colour", event.ask, "once"))
+            const both = yield* Effect.all([
+              AgentRun.answer("colour", event.ask, "once"),
+              AgentRun.answer("colour", event.ask, "reject")
+            ])
+            assert.deepStrictEqual(both, [true, false])
           }))
         assert.strictEqual((yield* AgentRun.result("colour")).answer, "blue")
         assert.isFalse(yield* AgentRun.answer("colour", "any", "once"))

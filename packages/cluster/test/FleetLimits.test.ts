@@ -37,6 +37,16 @@ describe("a budget that runners share", () => {
     }).pipe(Effect.scoped, Effect.provide(sqlite)))
 })
 
+describe("a budget whose name does not fit", () => {
+  it.live("refuses runs, instead of letting them wait for a database that refuses the name", () =>
+    Effect.gen(function*() {
+      const budget = yield* FleetBudget.FleetBudget
+      yield* budget.add(spent)
+      assert.strictEqual((yield* Effect.flip(budget.check()))._tag, "OpenCodeConfigError")
+      assert.deepStrictEqual(yield* budget.spent, spent)
+    }).pipe(Effect.provide(FleetLimits.layerBudget({ name: "x".repeat(201), cost: 5 })), Effect.provide(sqlite)))
+})
+
 describe("a rate limit that runners share", () => {
   it.live("is the same for all of them", () =>
     Effect.gen(function*() {

@@ -1,8 +1,11 @@
 /** Working trees, with the git of the machine and a repository on its disk. */
 import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as CommandExecutor from "@effect/platform/CommandExecutor"
 import { assert, describe, it } from "@effect/vitest"
 import * as Workspace from "effect-opencode-cluster/Workspace"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import { execFileSync } from "node:child_process"
 import * as fs from "node:fs"
 import * as os from "node:os"
@@ -84,6 +87,75 @@ describe("the working tree of an attempt", () => {
           assert.deepStrictEqual(yield* other.finish("nothing"), {})
         }))
         assert.deepStrictEqual(branches(origin), ["main"])
+      }).pipe(Effect.provide(Workspace.layer({ directory: state })))
+    }).pipe(Effect.scoped, Effect.provide(NodeContext.layer)))
+
+  it.live("is beside those of jobs whose ids differ in a slash, and replaces what a killed runner has left", () =>
+    Effect.gen(function*() {
+      const { origin, state } = yield* repository
+      yield* Effect.gen(function*() {
+        const { open } = yield* Workspace.Workspace
+        yield* Effect.scoped(Effect.gen(function*() {
+          const one = yield* open({ id: "a/b", attempt: 1, url: origin })
+          fs.writeFileSync(path.join(one.directory, "new.txt"), "of the first")
+          const other = yield* open({ id: "a_b", attempt: 1, url: origin })
+          assert.notStrictEqual(one.directory, other.directory)
+          assert.isTrue(fs.existsSync(path.join(one.directory, "new.txt")))
+          // The scope of the first attempt is still open, as that of a runner that was killed.
+          yield* open({ id: "a/b", attempt: 2, url: origin })
+          assert.isFalse(fs.existsSync(one.directory))
+          assert.isTrue(fs.existsSync(other.directory))
+        }))
+      }).pipe(Effect.provide(Workspace.layer({ directory: state })))
+    }).pipe(Effect.scoped, Effect.provide(NodeContext.layer)))
+
+  it.live("is given up while a repository does not answer", () =>
+    Effect.gen(function*() {
+      const { origin, state } = yield* repository
+      const executor = yield* CommandExecutor.CommandExecutor
+      const isFetching = yield* Deferred.make<void>()
+      const silent = CommandExecutor.makeExecutor((command) =>
+        command._tag === "StandardCommand" && command.args.includes("fetch")
+          ? Effect.andThen(Deferred.succeed(isFetching, undefined), Effect.never)
+          : executor.start(command)
+      )
+      const opening = yield* Workspace.Workspace.pipe(
+        Effect.flatMap(({ open }) => open({ id: "a", attempt: 1, url: origin })),
+        Effect.scoped,
+        Effect.provide(Workspace.layer({ directory: state })),
+        Effect.provideService(CommandExecutor.CommandExecutor, silent),
+        Effect.fork
+      )
+      yield* Deferred.await(isFetching)
+      yield* Fiber.interrupt(opening)
+    }).pipe(Effect.scoped, Effect.provide(NodeContext.layer)), 20_000)
+
+  it.live("is made for two runners with one directory", () =>
+    Effect.gen(function*() {
+      const { origin, state } = yield* repository
+      const open = (id: string) =>
+        Effect.flatMap(Workspace.Workspace, ({ open }) => open({ id, attempt: 1, url: origin })).pipe(
+          Effect.scoped,
+          Effect.provide(Workspace.layer({ directory: state }))
+        )
+      // One that was killed while it made the mirror.
+      const { open: first } = yield* Effect.provide(Workspace.Workspace, Workspace.layer({ directory: state }))
+      yield* Effect.scoped(first({ id: "first", attempt: 1, url: origin }))
+      const mirrors = path.join(state, "mirrors")
+      fs.rmSync(path.join(mirrors, fs.readdirSync(mirrors)[0]!, "objects"), { recursive: true })
+      yield* Effect.forEach(["a", "b", "c", "d"], open, { concurrency: "unbounded" })
+    }).pipe(Effect.scoped, Effect.provide(NodeContext.layer)))
+
+  it.live("does not lose a part of a patch that is too long", () =>
+    Effect.gen(function*() {
+      const { origin, state } = yield* repository
+      yield* Effect.gen(function*() {
+        const { open } = yield* Workspace.Workspace
+        const opened = yield* open({ id: "a", attempt: 1, url: origin, publish: false })
+        fs.writeFileSync(path.join(opened.directory, "long.txt"), "x\n".repeat(600_000))
+        const error = yield* Effect.flip(opened.finish("Long"))
+        assert.strictEqual(error.reason, "publish")
+        assert.include(error.detail, "1 MiB")
       }).pipe(Effect.provide(Workspace.layer({ directory: state })))
     }).pipe(Effect.scoped, Effect.provide(NodeContext.layer)))
 

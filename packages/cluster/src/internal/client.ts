@@ -25,9 +25,16 @@ export const makeWith = (waiters: waiting.Waiters, runner: Effect.Effect<Health[
     const ledger = yield* RunLedger.RunLedger
     const client = yield* JobEntity.client
 
+    /** An id that no job can have is not asked for: a database can refuse its characters. */
+    const unlessImpossible = <A, E, R>(
+      id: string,
+      effect: Effect.Effect<A, E, R>
+    ): Effect.Effect<A, E | AgentJob.JobUnknownError, R> =>
+      jobs.isId(id) ? effect : Effect.fail(new AgentJob.JobUnknownError({ id }))
+
     const find = (id: string) =>
       Effect.flatMap(
-        ledger.job(id),
+        unlessImpossible(id, ledger.job(id)),
         Option.match({
           onNone: () => Effect.fail(new AgentJob.JobUnknownError({ id })),
           onSome: (job) => Effect.succeed(job)
@@ -114,9 +121,10 @@ export const makeWith = (waiters: waiting.Waiters, runner: Effect.Effect<Health[
         }) satisfies JobState
       })
 
-    const cancel: Service["cancel"] = (id, reason) =>
+    const cancel: Service["cancel"] = (id, given) =>
       Effect.gen(function*() {
-        const stored = yield* steady.briefly(ledger.cancel(id, reason))
+        const reason = jobs.storable(given)
+        const stored = yield* unlessImpossible(id, steady.briefly(ledger.cancel(id, reason)))
         if (stored === "unknown") return yield* new AgentJob.JobUnknownError({ id })
         if (stored === "settled") return false
         // A runner that cannot be reached reads it with its next heartbeat.

@@ -1,10 +1,12 @@
 import * as SqlClient from "@effect/sql/SqlClient"
 import * as FleetBudget from "effect-opencode/FleetBudget"
+import { OpenCodeConfigError } from "effect-opencode/OpenCodeError"
 import type { Budget } from "effect-opencode/RunOptions"
 import * as Effect from "effect/Effect"
 import * as Ref from "effect/Ref"
 import * as Schedule from "effect/Schedule"
 import type { LedgerError } from "../RunLedger.js"
+import * as jobs from "./jobs.js"
 import * as migrations from "./migrations.js"
 import * as steady from "./steady.js"
 
@@ -20,6 +22,9 @@ export const plus = (one: Spent, other: Spent): Spent => ({
   tokens: one.tokens + other.tokens,
   toolCalls: one.toolCalls + other.toolCalls
 })
+
+/** The length of the column. */
+const maxName = 200
 
 interface Row {
   readonly steps: number | string
@@ -40,6 +45,9 @@ export const make = (
     const flushing = yield* Effect.makeSemaphore(1)
     // Only its rules are used; what is spent is in the database.
     const rules = yield* FleetBudget.make(budget)
+    const problem = name !== "" && name.length <= maxName && jobs.storable(name) === name
+      ? undefined
+      : new OpenCodeConfigError({ path: "FleetBudget.name", reason: `must have 1 to ${maxName} characters` })
 
     const write = (spent: Spent) =>
       sql`
@@ -55,7 +63,7 @@ export const make = (
           unpriced = CASE WHEN EXCLUDED.unpriced = 1 THEN 1 ELSE opencode_budgets.unpriced END`
 
     /** What cannot be written is added again: spending is not forgotten. */
-    const flush = flushing.withPermits(1)(Effect.uninterruptible(
+    const flush = problem !== undefined ? Effect.void : flushing.withPermits(1)(Effect.uninterruptible(
       Effect.flatMap(Ref.getAndSet(pending, nothing), (spent) =>
         spent === nothing ? Effect.void : Effect.tapErrorCause(
           write(spent),
@@ -75,7 +83,9 @@ export const make = (
         }
     ).pipe(Effect.withTracerEnabled(false))
 
-    const spent = steady.forever(Effect.andThen(flush, read))
+    const spent = problem === undefined
+      ? steady.forever(Effect.andThen(flush, read))
+      : Ref.get(pending)
 
     yield* Effect.addFinalizer(() => steady.within(flush, 5000))
     yield* Effect.forkScoped(Effect.repeat(
@@ -89,6 +99,7 @@ export const make = (
       add: (more) => Ref.update(pending, (sum) => plus(sum, more)),
       check: () =>
         Effect.gen(function*() {
+          if (problem !== undefined) return yield* problem
           const judge = yield* FleetBudget.make(budget)
           yield* judge.add(yield* spent)
           yield* judge.check()

@@ -18,6 +18,10 @@ export const isId = (id: string): boolean =>
   // eslint-disable-next-line no-control-regex
   id.length > 0 && id.length <= maxId && !/[\u0000-\u001F\u007F]/.test(id) && !loneSurrogate.test(id)
 
+/** A text as PostgreSQL stores it: without NUL, and without half of a surrogate pair. */
+export const storable = (text: string): string =>
+  text.replaceAll("\0", "\uFFFD").replace(new RegExp(loneSurrogate, "g"), "\uFFFD")
+
 const isObject = (value: unknown): value is { readonly [key: string]: unknown } =>
   typeof value === "object" && value !== null && !Array.isArray(value)
 
@@ -42,11 +46,15 @@ export interface Stored {
   readonly prompt: string
   readonly options?: Omit<RunOptions.Data, "runId" | "isolation"> | undefined
   readonly workspace?: { readonly url: string; readonly ref?: string | undefined } | undefined
+  readonly afterCrash?: string | undefined
   readonly secrets?: ReadonlyArray<string> | undefined
   readonly version?: number | undefined
 }
 
 const named = "stands in the database; name it in `secrets` of the job, and give its value to the runners"
+
+/** A password, or over HTTP a name alone, which is where tokens stand. */
+const hasCredentials = /^(?:\w+:\/\/[^/@]*:[^/@]*@|https?:\/\/[^/]*@)/i
 
 const problemOf = (job: Stored): OpenCodeConfigError | undefined => {
   const options = RunOptions.check(job.prompt, job.options)
@@ -54,12 +62,15 @@ const problemOf = (job: Stored): OpenCodeConfigError | undefined => {
   const error = (path: string, reason: string) => new OpenCodeConfigError({ path, reason })
   if (Redaction.secretsOf(job.options).length > 0) return error("options", `a value that looks like a secret ${named}`)
   if (job.workspace !== undefined) {
-    if (Redaction.secretsOf(job.workspace).length > 0 || /^\w+:\/\/[^/@]*:[^/@]*@/.test(job.workspace.url)) {
+    if (Redaction.secretsOf(job.workspace).length > 0 || hasCredentials.test(job.workspace.url)) {
       return error("workspace.url", "credentials stand in the database; git on the runners has its own")
     }
     if (job.workspace.url === "" || job.workspace.url.startsWith("-")) return error("workspace.url", "not a repository")
     if (job.workspace.ref?.startsWith("-") === true) return error("workspace.ref", "not a ref")
     if (job.options?.cwd !== undefined) return error("options.cwd", "a job with a `workspace` works in its own tree")
+    if (job.afterCrash === "resume") {
+      return error("afterCrash", "a job with a `workspace` begins again in a new tree; use \"restart\"")
+    }
   }
   const secret = job.secrets?.find((name) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
   if (secret !== undefined) return error("secrets", "must be names of environment variables")

@@ -63,6 +63,10 @@ const attemptOf = (row: AttemptRow): Attempt => ({
   endedAt: time(row.ended_at)
 })
 
+/** In whole milliseconds, which a BIGINT can be compared with; an endless time is before every row. */
+export const millisOf = (time: Duration.DurationInput): number =>
+  Math.min(Math.floor(Duration.toMillis(time)), Number.MAX_SAFE_INTEGER)
+
 /** How many ids one statement names. */
 const batch = 500
 
@@ -119,28 +123,31 @@ export const make = <E>(
         ? Effect.succeed([])
         : Effect.map(Effect.forEach(Arr.chunksOf(ids, batch), ask), Arr.flatten)
 
-    return {
-      accept: ({ id, payload, version }) =>
-        sql<JobRow>`
+    const accept = (
+      { id, payload, version }: Parameters<Service["accept"]>[0]
+    ): Effect.Effect<{ readonly isNew: boolean; readonly job: Job }, SqlError> =>
+      sql<JobRow>`
           INSERT INTO opencode_jobs (id, payload, version, state, accepted_at, seen_at)
           VALUES (${id}, ${payload}, ${version}, 'accepted', ${now}, ${now})
           ON CONFLICT (id) DO NOTHING RETURNING *`.pipe(
-          Effect.flatMap((rows) =>
-            Option.match(Arr.head(rows), {
-              onSome: (row) => Effect.succeed({ isNew: true, job: jobOf(row) }),
-              onNone: () =>
-                Effect.flatMap(
-                  job(id),
-                  Option.match({
-                    onSome: (job) => Effect.succeed({ isNew: false, job }),
-                    // The retention removed it in between.
-                    onNone: () => Effect.dieMessage(`job ${id} is gone`)
-                  })
-                )
-            })
-          ),
-          failing("accept")
-        ),
+        Effect.flatMap((rows) =>
+          Option.match(Arr.head(rows), {
+            onSome: (row) => Effect.succeed({ isNew: true, job: jobOf(row) }),
+            onNone: () =>
+              Effect.flatMap(
+                job(id),
+                Option.match({
+                  onSome: (job) => Effect.succeed({ isNew: false, job }),
+                  // The retention removed it in between.
+                  onNone: () => accept({ id, payload, version })
+                })
+              )
+          })
+        )
+      )
+
+    return {
+      accept: (job) => failing("accept")(accept(job)),
 
       job: (id) => failing("job")(job(id)),
 
@@ -242,7 +249,7 @@ export const make = <E>(
       unseen: (since) =>
         sql<{ readonly id: string }>`
           SELECT id FROM opencode_jobs
-          WHERE state IN ('accepted', 'running') AND seen_at < ${now} - ${Duration.toMillis(since)}
+          WHERE state IN ('accepted', 'running') AND seen_at < ${now} - ${millisOf(since)}
           ORDER BY seen_at LIMIT 1000`.pipe(Effect.map((rows) => rows.map(({ id }) => id)), failing("unseen")),
 
       counts: Effect.gen(function*() {
@@ -276,7 +283,7 @@ export const make = <E>(
         Effect.gen(function*() {
           const rows = yield* sql<{ readonly id: string }>`
             SELECT id FROM opencode_jobs
-            WHERE settled_at < ${now} - ${Duration.toMillis(time)} ORDER BY settled_at LIMIT 1000`
+            WHERE settled_at < ${now} - ${millisOf(time)} ORDER BY settled_at LIMIT 1000`
           const ids = rows.map(({ id }) => id)
           if (ids.length === 0) return ids
           yield* inBatches(ids, (ids) => sql`DELETE FROM opencode_attempts WHERE ${sql.in("id", ids)}`)

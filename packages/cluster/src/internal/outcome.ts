@@ -7,9 +7,13 @@ import * as AgentJob from "../AgentJob.js"
 import type { Status } from "../RunLedger.js"
 
 /** 1 MiB: a result is read by everybody who asks for it. */
-const maxText = 1_048_576
+export const maxText = 1_048_576
 
-const cut = (text: string): string => text.length <= maxText ? text : text.slice(-maxText)
+/** Masked first: of a secret at the place of the cut, a part would remain. */
+const cut = (text: string, redactor: Redaction.Redactor): string => {
+  const known = redactor.known(text)
+  return known.length <= maxText ? known : known.slice(-maxText)
+}
 
 /** What is kept of a run. Secrets of the runner that the agent has repeated are masked. */
 export const resultOf = (
@@ -23,8 +27,8 @@ export const resultOf = (
     runner: of.runner,
     attempt: of.attempt,
     ...(of.resumed ? { resumed: true } : {}),
-    answer: redactor.known(cut(run.answer)),
-    text: redactor.known(cut(run.text)),
+    answer: cut(run.answer, redactor),
+    text: cut(run.text, redactor),
     ...(run.text.length > maxText || run.answer.length > maxText ? { truncated: true } : {}),
     ...(run.sessionId === undefined ? {} : { sessionId: run.sessionId }),
     usage: run.usage,
@@ -54,7 +58,7 @@ export const encode = (
     Either.flatMap(
       Either.try(() => encodeOutcome(outcome)),
       Either.map((value) =>
-        JSON.stringify(value, (_, inner: unknown) => typeof inner === "string" ? redactor.known(cut(inner)) : inner)
+        JSON.stringify(value, (_, inner: unknown) => typeof inner === "string" ? cut(inner, redactor) : inner)
       )
     ),
     {

@@ -200,7 +200,7 @@ export const make = (context: Means) =>
           attempt: number,
           ask: key,
           permission: request.permission,
-          patterns: request.patterns
+          patterns: request.patterns.map(redactor.known)
         })
         return yield* Effect.ensuring(Deferred.await(answer), Effect.sync(() => asks.delete(key)))
       })
@@ -343,7 +343,8 @@ export const make = (context: Means) =>
         }
         switch (next._tag) {
           case "Cancel":
-            return yield* settle(undefined, Either.left(wasCancelled(cancel ?? "", next.last)))
+            yield* settle(undefined, Either.left(wasCancelled(cancel ?? "", next.last)))
+            return yield* removeData(job)
           case "Lose":
             return yield* settle(undefined, Either.left(lost(attempts, next.last)))
           case "Start":
@@ -447,7 +448,8 @@ export const make = (context: Means) =>
       answer: ({ payload }) =>
         Effect.sync(() => {
           const ask = asks.get(payload.ask)
-          if (ask === undefined) return false
+          // The first answer counts.
+          if (ask === undefined || !asks.delete(payload.ask)) return false
           Deferred.unsafeDone(ask, Exit.succeed(payload.reply))
           return true
         })

@@ -5,16 +5,26 @@ import * as Path from "@effect/platform/Path"
 import * as Redaction from "effect-opencode/Redaction"
 import * as WorkingTree from "effect-opencode/WorkingTree"
 import * as Effect from "effect/Effect"
+import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { JobWorkspaceError } from "../AgentJob.js"
 import type { Service } from "../Workspace.js"
+import * as outcomes from "./outcome.js"
 
-/** A part of a branch's name, of any id. Two ids that become the same part differ by the hash at its end. */
+/**
+ * A part of a branch's name, of any id. Two ids that become the same part differ by the hash at its end. A number between
+ * slashes is joined to what is before: git has no branch `a/1/1` beside `a/1`, the first attempt of job `a`.
+ */
 export const branchOf = (id: string, attempt: number): string => {
-  const part = id.replace(/[^A-Za-z0-9/_-]+/g, "-").replace(/\/{2,}/g, "/").replace(/^[-/]+|[-/]+$/g, "").slice(0, 80)
+  const part = id.replace(/[^A-Za-z0-9/_-]+/g, "-").replace(/\/{2,}/g, "/").replace(/^[-/]+|[-/]+$/g, "")
+    .replace(/\/(?=\d+(?:\/|$))/g, "-").slice(0, 80)
   const name = part === id ? part : `${part === "" ? "job" : part.replace(/[-/]+$/, "")}-${hash(id)}`
   return `opencode/${name}/${attempt}`
 }
+
+/** The name of a tree's directory, different for different branches: none has a `+`. */
+const treeOf = (branch: string): string => branch.replaceAll("/", "+")
 
 /** FNV-1a: short, and the same on every machine. */
 const hash = (text: string): string => {
@@ -28,6 +38,12 @@ export const subjectOf = (prompt: string): string => {
   const line = prompt.split("\n").map((line) => line.trim()).find((line) => line !== "") ?? "Changes by an agent"
   return line.length <= 72 ? line : `${line.slice(0, 71)}…`
 }
+
+/** Other runners can share the directory: git refuses what another one has locked at this moment. */
+const again = Schedule.intersect(Schedule.jittered(Schedule.exponential("100 millis")), Schedule.recurs(4))
+
+/** How long one command may take; a repository that does not answer would have the job wait for ever. */
+const patience = "20 minutes"
 
 /** Enough of what git said to show the reason. */
 const shown = 1000
@@ -66,7 +82,13 @@ export const make = (
             { stdout: text(process.stdout), stderr: text(process.stderr), exitCode: process.exitCode },
             { concurrency: "unbounded" }
           )
-      )).pipe(Effect.catchAll((error) => Effect.succeed({ exitCode: 127, stdout: "", stderr: error.message })))
+      )).pipe(
+        Effect.catchAll((error) => Effect.succeed({ exitCode: 127, stdout: "", stderr: error.message })),
+        Effect.timeoutOption(patience),
+        Effect.map(
+          Option.getOrElse(() => ({ exitCode: 124, stdout: "", stderr: `git did not end within ${patience}` }))
+        )
+      )
 
     return {
       open: ({ attempt, id, publish, ref, url }) =>
@@ -80,7 +102,7 @@ export const make = (
 
           const mirror = path.join(directory, "mirrors", `${hash(url)}-${hash([...url].reverse().join(""))}.git`)
           const branch = branchOf(id, attempt)
-          const tree = path.join(directory, "trees", branch.replaceAll("/", "_"))
+          const tree = path.join(directory, "trees", treeOf(branch))
 
           const prepare = Effect.gen(function*() {
             yield* Effect.orDie(
@@ -89,9 +111,8 @@ export const make = (
             yield* Effect.orDie(
               fileSystem.makeDirectory(path.join(directory, "trees"), { recursive: true, mode: 0o700 })
             )
-            const isThere = yield* Effect.orElseSucceed(fileSystem.exists(path.join(mirror, "HEAD")), () =>
-              false)
-            if (!isThere) {
+            // Also repairs one whose runner was killed while it made it.
+            if ((yield* git(["--git-dir", mirror, "rev-parse"])).exitCode !== 0) {
               // The branches of attempts are this machine's: a mirroring refspec would remove them.
               yield* expect("unreachable", ["init", "--quiet", "--bare", mirror])
               yield* expect("failed", ["-C", mirror, "config", "gc.auto", "0"])
@@ -116,19 +137,27 @@ export const make = (
             const found: Array<string> = []
             for (const candidate of candidates) {
               const output = yield* git(["-C", mirror, "rev-parse", "--verify", "--quiet", `${candidate}^{commit}`])
-              if (output.exitCode === 0) found.push(output.stdout.trim())
+              if (output.exitCode === 0) {
+                found.push(output.stdout.trim())
+              }
             }
             const [base] = found
             if (base === undefined) {
               return yield* new JobWorkspaceError({ id, reason: "unknown-ref", detail: ref ?? "the default branch" })
             }
-            yield* Effect.ignoreLogged(WorkingTree.remove(tree))
+            // A runner that was killed has left its tree.
+            for (let earlier = attempt; earlier > 0; earlier--) {
+              yield* Effect.ignoreLogged(
+                WorkingTree.remove(path.join(directory, "trees", treeOf(branchOf(id, earlier))))
+              )
+            }
             yield* git(["-C", mirror, "worktree", "prune"])
             yield* expect("failed", ["-C", mirror, "worktree", "add", "--quiet", "--force", "-B", branch, tree, base])
             return base
           }).pipe(Effect.provideService(FileSystem.FileSystem, fileSystem))
 
-          const base = yield* Effect.acquireRelease(exclusive.withPermits(1)(prepare), () =>
+          // First, because the preparation can be interrupted: a repository may not answer.
+          yield* Effect.addFinalizer(() =>
             Effect.andThen(
               Effect.ignoreLogged(
                 Effect.provideService(WorkingTree.remove(tree), FileSystem.FileSystem, fileSystem)
@@ -137,7 +166,13 @@ export const make = (
                 git(["-C", mirror, "worktree", "prune"]),
                 git(["-C", mirror, "branch", "--quiet", "-D", branch])
               ))
-            ))
+            )
+          )
+          const base = yield* exclusive.withPermits(1)(Effect.retry(prepare, {
+            while: ({ reason }) =>
+              reason !== "unknown-ref",
+            schedule: again
+          }))
 
           return {
             directory: tree,
@@ -164,6 +199,10 @@ export const make = (
                 if (head === base) return {}
                 if (publish === false) {
                   const patch = yield* expect("failed", ["-C", tree, "format-patch", "--stdout", `${base}..HEAD`])
+                  if (patch.length >= outcomes.maxText) {
+                    const detail = `the patch has ${patch.length} characters, more than 1 MiB; publish a branch instead`
+                    return yield* new JobWorkspaceError({ id, reason: "publish", detail })
+                  }
                   return { patch: `${patch}\n` }
                 }
                 yield* expect("publish", ["-C", tree, "push", "--quiet", "--force", url, `HEAD:refs/heads/${branch}`])

@@ -33,11 +33,6 @@ export interface Connection {
   readonly stepStarted: (sessionId: string | undefined) => Effect.Effect<void>
   /** Fails if OpenCode has not connected. */
   readonly connected: Effect.Effect<void, HostToolsError>
-  /**
-   * Waits until the tools have been listed, for a while. OpenCode 2 connects while it is already working on the prompt,
-   * without the tools (2.0.14).
-   */
-  readonly ready: Effect.Effect<void>
   readonly close: Effect.Effect<void>
 }
 
@@ -56,14 +51,12 @@ export interface OfRun {
 /** The endpoint of a run that has OpenCode to itself. */
 export const ofRun = (definitions: Definitions, binding: Binding): OfRun => {
   let isListed = false
-  const first = Effect.runSync(Deferred.make<void>())
   const connected = Effect.suspend(() => isListed ? Effect.void : neverListed)
   return {
     endpoint: {
       definitions,
       listed: () => {
         isListed = true
-        Effect.runSync(Deferred.succeed(first, undefined))
       },
       resolve: ({ _meta, arguments: params }) =>
         Effect.succeed({ binding, params: params ?? {}, callId: undefined, sessionId: _meta?.sessionID }),
@@ -72,7 +65,6 @@ export const ofRun = (definitions: Definitions, binding: Binding): OfRun => {
     connection: {
       stepStarted: () => Effect.catchAll(connected, binding.fail),
       connected,
-      ready: Effect.andThen(Effect.timeoutOption(Deferred.await(first), connecting), Effect.sleep(registering)),
       close: Effect.void
     }
   }
@@ -135,12 +127,6 @@ export const secret = (length: number): string => {
   const bytes = crypto.getRandomValues(new Uint8Array(length))
   return Array.from(bytes, (byte) => digits[byte % digits.length]).join("")
 }
-
-/** How long a prompt waits for OpenCode 2 to list the tools; a run without them ends with its first step. */
-const connecting = "30 seconds"
-
-/** How long OpenCode 2 may take to offer tools that it has listed. */
-const registering = "100 millis"
 
 /** How long a call waits for the first step of its run, which has begun before the call. */
 const patience = "30 seconds"
@@ -254,7 +240,6 @@ export const shared = (definitions: Definitions): Shared => {
             : problemOf(own.entry)
           return problem ?? Effect.void
         }),
-        ready: Effect.void,
         close: Effect.sync(() => {
           // The next turn of the session reports it again, possibly from another server.
           if (own !== undefined && sessions.get(own.id)?.binding === binding) sessions.delete(own.id)

@@ -258,11 +258,7 @@ export const make = (options: HostTools.Options, shownBy: bindings.Options["show
         /** The observer of the region around the run, then ours. */
         const observer = Effect.map(CurrentObserver, ({ onEvent, onSession }): Observer => ({
           onEvent: onEvent === undefined ? observe : (event) => Effect.andThen(onEvent(event), observe(event)),
-          onSession: major < 2 ? onSession : (session) =>
-            Effect.andThen(
-              onSession?.(session) ?? Effect.void,
-              session.parentId === undefined ? connection.ready : Effect.void
-            )
+          onSession
         }))
         const completed = Effect.andThen(binding.settled, isEmpty ? Effect.void : connection.connected)
 

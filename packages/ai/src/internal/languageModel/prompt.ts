@@ -10,6 +10,8 @@ export interface Asked {
   readonly system: string | undefined
   /** Everything before the messages that are new, the newest of which are the user's. */
   readonly history: ReadonlyArray<Prompt.Message>
+  /** The last message of the user. */
+  readonly message: Prompt.Message
   readonly text: string
   readonly files: ReadonlyArray<string | Attachment>
 }
@@ -33,13 +35,16 @@ const mediaTypeOf = (mediaType: string, data: Uint8Array): Read<string> => {
     : Either.right(found[0])
 }
 
-const dataUrl = /^data:([^;,]*)(;base64)?,([^]*)$/
+const dataUrl = /^data:([^,]*?)(;base64)?,([^]*)$/i
 
 const bytesOf = (data: Prompt.FilePart["data"]): Read<Uint8Array> => {
   if (data instanceof Uint8Array) return Either.right(data)
   const [, , isBase64, content = ""] = dataUrl.exec(String(data)) ?? [undefined, "", ";base64", String(data)]
   return isBase64 === undefined
-    ? Either.right(new TextEncoder().encode(decodeURIComponent(content)))
+    ? Either.try({
+      try: () => new TextEncoder().encode(decodeURIComponent(content)),
+      catch: () => "the data of a file is not that of an address"
+    })
     : Either.mapLeft(Encoding.decodeBase64(content), () => "the data of a file is not base64")
 }
 
@@ -76,7 +81,8 @@ export const read = ({ content }: Prompt.Prompt): Read<Asked> => {
   const system = content.flatMap((message) => message.role === "system" ? [message.content] : []).join("\n\n")
   const last = spoken.map(({ role }) => role !== "user").lastIndexOf(true)
   const asked = spoken.slice(last + 1) as ReadonlyArray<Prompt.UserMessage>
-  if (asked.length === 0) {
+  const message = asked.at(-1)
+  if (message === undefined) {
     return Either.left("an agent answers the user, so the last message of the prompt must be the user's")
   }
   return Either.flatMap(filesOf(asked), (files) => {
@@ -85,6 +91,7 @@ export const read = ({ content }: Prompt.Prompt): Read<Asked> => {
     return Either.right({
       system: system === "" ? undefined : system,
       history: spoken.slice(0, last + 1),
+      message,
       text: text.trim() === "" ? "See the attached files." : text,
       files
     })

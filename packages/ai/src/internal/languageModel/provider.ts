@@ -174,7 +174,9 @@ const prepare = (options: Options, request: LanguageModel.ProviderOptions) =>
     const wanted: sessions.Wanted = {
       base: ofSession,
       options: toolkit === undefined ? ofSession : yield* withSession(options, toolkit, ofSession),
-      tools: names
+      tools: names,
+      message: asked.message,
+      earlier: asked.history.filter(({ role }) => role === "user").at(-1)
     }
     const held = yield* options.sessions.take(prompts.fingerprint(asked.history), wanted)
     call.held = held

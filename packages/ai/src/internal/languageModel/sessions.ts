@@ -28,7 +28,8 @@ export interface Held {
 export interface Sessions {
   /**
    * Returns the session that has had exactly this conversation, with the same options, or else a new one. A session is
-   * given to one call only: a second continuation of the same conversation gets a new one.
+   * given to one call only: a second continuation of the same conversation gets a new one. Conversations of the same words
+   * are told apart by their messages, as objects; where that is not possible, the session is a new one.
    */
   readonly take: (fingerprint: string, wanted: Wanted) => Effect.Effect<Held, SessionOpenError>
 }
@@ -41,6 +42,10 @@ export interface Wanted {
   readonly options: SessionOptions
   /** OpenCode's names of these tools. */
   readonly tools: ReadonlyArray<string>
+  /** What the user says in the call, as an object. */
+  readonly message?: object | undefined
+  /** What the user has said last in the history. */
+  readonly earlier?: object | undefined
 }
 
 interface Kept extends Wanted {
@@ -115,6 +120,7 @@ export const make = (
   Effect.map(Effect.scope, (scope) => {
     /** In the order of their last use. */
     const resting = new Map<Resting, string>()
+    const known = new WeakSet<object>()
 
     const close = ({ scope: own }: Kept) => Effect.asVoid(Effect.forkIn(Scope.close(own, Exit.void), scope))
 
@@ -159,12 +165,16 @@ export const make = (
     return {
       take: (fingerprint, wanted) =>
         Effect.suspend(() => {
-          // The newest one first.
-          const found = [...resting].reverse().find(([kept, said]) => said === fingerprint && fits(kept, wanted))
-          if (found === undefined) return open(wanted)
-          const [kept] = found
+          const { earlier, message } = wanted
+          if (message !== undefined) known.add(message)
+          const same = [...resting].flatMap(([kept, said]) => said === fingerprint && fits(kept, wanted) ? [kept] : [])
+          // A message that was never seen is from an export, or was written anew: it can belong to any of them.
+          const isKnown = earlier !== undefined && known.has(earlier)
+          const own = isKnown ? same.filter((kept) => kept.message === earlier) : same
+          const kept = new Set(own.map(({ message }) => message)).size > 1 ? undefined : own.at(-1)
+          if (kept === undefined) return open(wanted)
           resting.delete(kept)
-          return Effect.as(Fiber.interruptFork(kept.timer), held(kept, true, wanted))
+          return Effect.as(Fiber.interruptFork(kept.timer), held({ ...kept, message }, true, wanted))
         })
     }
   })
