@@ -5,6 +5,7 @@ import { OpenCode, OpenCodeServer } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as T from "../support/mock.js"
@@ -133,6 +134,71 @@ describe("OpenCode 2 over servers of the layer", () => {
         expect((yield* OpenCode.run("two")).answer).toBe("done")
       }).pipe(fake.provide(server), Effect.provide(layer([mortal, serving])))
     }))
+
+  it.live("a prompt of a run that has failed is interrupted on the server that others use", () => {
+    const logged: Array<unknown> = []
+    const server = fake.make({
+      onPrompt: (server) => {
+        fake.begin(server)
+        server.send("session.text.ended", { assistantMessageID: "msg_1", ordinal: 0 })
+      },
+      onInterrupt: (server) => server.send("session.execution.interrupted")
+    })
+    return Effect.gen(function*() {
+      const error = yield* T.failsWith("OpenCodeServerError")(OpenCode.run("Go"))
+      expect(error.reason).toBe("unexpected-reply")
+      expect(fake.of(server, "POST", "/interrupt")).toHaveLength(1)
+      expect(logged).toEqual([])
+    }).pipe(
+      fake.provide(server),
+      Effect.provide(layer([serving])),
+      Effect.provide(Logger.replace(Logger.defaultLogger, Logger.make(({ message }) => void logged.push(message))))
+    )
+  })
+
+  it.live("a run that is interrupted before the server has its prompt interrupts it then", () =>
+    Effect.gen(function*() {
+      const asked = yield* Deferred.make<void>()
+      let admit = () => {}
+      const admitted = new Promise<void>((resolve) => {
+        admit = resolve
+      })
+      const inner = fake.make({
+        // Before the prompt nothing works that it could interrupt.
+        onInterrupt: (server) => {
+          if (fake.of(server, "POST", "/prompt").length > 0) server.send("session.execution.interrupted")
+          else admit()
+        },
+        onPrompt: fake.begin
+      })
+      const server: fake.FakeServer = {
+        ...inner,
+        fetch: (input, init) => {
+          if (!String(input).endsWith("/prompt")) return inner.fetch(input, init)
+          Deferred.unsafeDone(asked, Effect.void)
+          return admitted.then(() => inner.fetch(input, init))
+        }
+      }
+      yield* Effect.gen(function*() {
+        const fiber = yield* Effect.fork(OpenCode.run("Go"))
+        yield* Deferred.await(asked)
+        yield* Fiber.interrupt(fiber)
+        expect(fake.of(server, "POST", "/prompt")).toHaveLength(1)
+        expect(fake.of(server, "POST", "/interrupt")).toHaveLength(2)
+      }).pipe(fake.provide(server), Effect.provide(layer([serving])))
+    }))
+
+  it.live("`pure` and the level of the log need a server of their own", () => {
+    const server = fake.make({ onPrompt: done })
+    return Effect.gen(function*() {
+      yield* OpenCode.run("one")
+      yield* OpenCode.run("two", { pure: true, logLevel: "INFO" })
+      const [first, second] = yield* T.commands
+      expect(first?.env["OPENCODE_CONFIG_CONTENT"]).toBeUndefined()
+      expect(JSON.parse(second!.env["OPENCODE_CONFIG_CONTENT"]!)).toEqual({ plugins: ["-*", "opencode.*"] })
+      expect(second?.env["OPENCODE_LOG_LEVEL"]).toBe("INFO")
+    }).pipe(fake.provide(server), Effect.provide(layer([serving, serving])))
+  })
 
   it.live("refuses the data of OpenCode 1", () => {
     const server = fake.make({ onPrompt: done })
