@@ -356,6 +356,35 @@ describe("a run by a private server", () => {
     }).pipe(fake.provide(server), Effect.provide(layer(serving)))
   })
 
+  it.live("a session that keeps its agent gets the rules of that one", () => {
+    const all = { action: "*", resource: "*", effect: "allow" }
+    const outside = (effect: string) => ({ action: "external_directory", resource: "*", effect })
+    const server = fake.make({
+      onPrompt: done,
+      reply: ({ method, path }) =>
+        path === "/api/agent"
+          ? fake.reply({
+            data: [
+              { id: "build", mode: "primary", permissions: [all] },
+              { id: "closed", mode: "primary", permissions: [all, outside("deny")] }
+            ]
+          })
+          : method === "GET" && path === `/api/session/${fake.session}`
+          ? fake.reply({ data: { id: fake.session, agent: "closed", permissions: [] } })
+          : undefined
+    })
+    return Effect.gen(function*() {
+      const { root } = yield* T.Machine
+      const opencode = yield* OpenCode.OpenCode
+      const session = yield* opencode.resume({ sessionId: fake.session, directory: root })
+      yield* session.run("Go")
+      yield* session.run("Go", { agent: "build" })
+      const rules = fake.of(server, "PATCH", fake.session).map(({ body }) => body?.["permissions"])
+      expect(rules[0]).not.toContainEqual(outside("ask"))
+      expect(rules[1]).toContainEqual(outside("ask"))
+    }).pipe(Effect.scoped, fake.provide(server), Effect.provide(layer(serving)))
+  })
+
   it.live("a command is prompted by its name", () => {
     const server = fake.make({
       reply: (asked) => {

@@ -283,7 +283,14 @@ describe("OpenCode 2 on a server that runs elsewhere", () => {
   it.live("carries a single run of another layer, which names it", () => {
     const server = fake.make({ onPrompt: done, reply: ({ path }) => page(path) })
     return Effect.gen(function*() {
-      expect((yield* OpenCode.run("Go", { attach: fake.url })).answer).toBe("done")
+      expect((yield* OpenCode.run("Go", { attach: fake.url, tools: { webfetch: false } })).answer).toBe("done")
+      expect(fake.of(server, "POST", "/api/session")[0]?.body?.["permissions"]).toContainEqual(
+        { action: "webfetch", resource: "*", effect: "deny" }
+      )
+      for (const more of [{ extraEnv: { A: "1" } }, { mcp: { a: { type: "local" } } }, { pure: true }]) {
+        const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("Go", { attach: fake.url, ...more }))
+        expect(error.path).toBe(Object.keys(more)[0])
+      }
       expect(yield* T.commands).toEqual([])
     }).pipe(
       fake.provide(server),

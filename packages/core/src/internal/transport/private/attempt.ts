@@ -303,8 +303,11 @@ export const start = (options: Options, sink: Sink): Effect.Effect<Running, RunE
       const found = yield* find(options, talk)
       const directory = yield* checkDirectory(options, found)
       const named = plan.options.agent
-      const agents = yield* catalogs.agents(requests, protocol, directory, named)
-      const agent = agents.find(({ id, isSubagent }) => named === undefined ? !isSubagent : id === named)
+      // A session that is continued keeps its agent.
+      const current = named ?? found?.agent
+      const agents = yield* catalogs.agents(requests, protocol, directory, current)
+      const agent = agents.find(({ id }) => id === current) ??
+        (named === undefined ? agents.find(({ isSubagent }) => !isSubagent) : undefined)
       if (named !== undefined && (agent === undefined || agent.isSubagent)) {
         sink.watchdog.agentFallback({ agent: named, reason: agent === undefined ? "unknown" : "subagent" })
         return yield* Effect.never

@@ -108,13 +108,20 @@ export const isLoggedIn = (
 
 const isAttached = ({ options }: Plan): boolean => options.attach !== undefined
 
+/** Refuses what a server that runs already cannot take; tools that are off are rules of the session. */
+const takenByAttached = ({ options: { tools: _, ...options } }: Plan): Effect.Effect<void, OpenCodeConfigError> =>
+  Option.match(serverKey.refusedAttached(options), {
+    onNone: () => Effect.void,
+    onSome: (problem) => new OpenCodeConfigError(problem)
+  })
+
 /** Checks everything about a run that needs no process. */
 export const accept = (
   { client }: Services,
   plan: Plan,
   binary: Binary
 ): Effect.Effect<void, RunError> =>
-  isAttached(plan) ? passed(plan, binary) : Effect.all([
+  isAttached(plan) ? Effect.andThen(passed(plan, binary), takenByAttached(plan)) : Effect.all([
     reachable(client, binary),
     privateOnly(cli.within(client, plan.options).isolation),
     passed(plan, binary)
