@@ -5,6 +5,7 @@ import { OpenCode, OpenCodeServer } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
 import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
 import * as T from "../support/mock.js"
@@ -134,6 +135,71 @@ describe("OpenCode 2 over servers of the layer", () => {
       }).pipe(fake.provide(server), Effect.provide(layer([mortal, serving])))
     }))
 
+  it.live("a prompt of a run that has failed is interrupted on the server that others use", () => {
+    const logged: Array<unknown> = []
+    const server = fake.make({
+      onPrompt: (server) => {
+        fake.begin(server)
+        server.send("session.text.ended", { assistantMessageID: "msg_1", ordinal: 0 })
+      },
+      onInterrupt: (server) => server.send("session.execution.interrupted")
+    })
+    return Effect.gen(function*() {
+      const error = yield* T.failsWith("OpenCodeServerError")(OpenCode.run("Go"))
+      expect(error.reason).toBe("unexpected-reply")
+      expect(fake.of(server, "POST", "/interrupt")).toHaveLength(1)
+      expect(logged).toEqual([])
+    }).pipe(
+      fake.provide(server),
+      Effect.provide(layer([serving])),
+      Effect.provide(Logger.replace(Logger.defaultLogger, Logger.make(({ message }) => void logged.push(message))))
+    )
+  })
+
+  it.live("a run that is interrupted before the server has its prompt interrupts it then", () =>
+    Effect.gen(function*() {
+      const asked = yield* Deferred.make<void>()
+      let admit = () => {}
+      const admitted = new Promise<void>((resolve) => {
+        admit = resolve
+      })
+      const inner = fake.make({
+        // Before the prompt nothing works that it could interrupt.
+        onInterrupt: (server) => {
+          if (fake.of(server, "POST", "/prompt").length > 0) server.send("session.execution.interrupted")
+          else admit()
+        },
+        onPrompt: fake.begin
+      })
+      const server: fake.FakeServer = {
+        ...inner,
+        fetch: (input, init) => {
+          if (!String(input).endsWith("/prompt")) return inner.fetch(input, init)
+          Deferred.unsafeDone(asked, Effect.void)
+          return admitted.then(() => inner.fetch(input, init))
+        }
+      }
+      yield* Effect.gen(function*() {
+        const fiber = yield* Effect.fork(OpenCode.run("Go"))
+        yield* Deferred.await(asked)
+        yield* Fiber.interrupt(fiber)
+        expect(fake.of(server, "POST", "/prompt")).toHaveLength(1)
+        expect(fake.of(server, "POST", "/interrupt")).toHaveLength(2)
+      }).pipe(fake.provide(server), Effect.provide(layer([serving])))
+    }))
+
+  it.live("`pure` and the level of the log need a server of their own", () => {
+    const server = fake.make({ onPrompt: done })
+    return Effect.gen(function*() {
+      yield* OpenCode.run("one")
+      yield* OpenCode.run("two", { pure: true, logLevel: "INFO" })
+      const [first, second] = yield* T.commands
+      expect(first?.env["OPENCODE_CONFIG_CONTENT"]).toBeUndefined()
+      expect(JSON.parse(second!.env["OPENCODE_CONFIG_CONTENT"]!)).toEqual({ plugins: ["-*", "opencode.*"] })
+      expect(second?.env["OPENCODE_LOG_LEVEL"]).toBe("INFO")
+    }).pipe(fake.provide(server), Effect.provide(layer([serving, serving])))
+  })
+
   it.live("refuses the data of OpenCode 1", () => {
     const server = fake.make({ onPrompt: done })
     return Effect.gen(function*() {
@@ -217,7 +283,14 @@ describe("OpenCode 2 on a server that runs elsewhere", () => {
   it.live("carries a single run of another layer, which names it", () => {
     const server = fake.make({ onPrompt: done, reply: ({ path }) => page(path) })
     return Effect.gen(function*() {
-      expect((yield* OpenCode.run("Go", { attach: fake.url })).answer).toBe("done")
+      expect((yield* OpenCode.run("Go", { attach: fake.url, tools: { webfetch: false } })).answer).toBe("done")
+      expect(fake.of(server, "POST", "/api/session")[0]?.body?.["permissions"]).toContainEqual(
+        { action: "webfetch", resource: "*", effect: "deny" }
+      )
+      for (const more of [{ extraEnv: { A: "1" } }, { mcp: { a: { type: "local" } } }, { pure: true }]) {
+        const error = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("Go", { attach: fake.url, ...more }))
+        expect(error.path).toBe(Object.keys(more)[0])
+      }
       expect(yield* T.commands).toEqual([])
     }).pipe(
       fake.provide(server),

@@ -58,12 +58,16 @@ export const valueOf = (
 /** Finds the existing configuration, over which ours is merged, and the agents that it defines. */
 const found = (
   client: Pick<Launcher, "environment" | "fileSystem" | "path">,
+  dialect: Dialect,
   config: RunConfig,
   cwd: string,
   system: string | undefined
 ): Effect.Effect<Found | undefined, OpenCodeConfigError> =>
   Effect.gen(function*() {
-    if (configContent.ownContent(config) === undefined && system === undefined) return undefined
+    const isConfigured = configContent.ownContent(config) !== undefined || system !== undefined ||
+      // There it is a part of the configuration.
+      (config.pure === true && dialect.server?.inVariables.includes("pure") === true)
+    if (!isConfigured) return undefined
     const variables = revealed({ ...client.environment.variables, ...config.extraEnv })
     const value = (name: string) => valueOf(client, variables, name)
     const text = yield* value(variableNames.configContent)
@@ -112,7 +116,7 @@ export const make = (
 ): Effect.Effect<ProcessEnvironment, OpenCodeConfigError, Scope.Scope> =>
   Effect.gen(function*() {
     const given = revealed(client.environment.variables)
-    const own = dialect.variables(config, yield* found(client, config, cwd, system))
+    const own = dialect.variables(config, yield* found(client, dialect, config, cwd, system))
     const isolated = yield* directories.make(client, client.isolation, { ...given, ...own }, cwd)
     const profile: Record<string, string> = {}
     for (const [name, value] of Object.entries(dialect.startupVariables(config))) {

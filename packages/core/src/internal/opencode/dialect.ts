@@ -84,6 +84,8 @@ export interface Server {
   readonly args: (options: { readonly port: number; readonly more: ReadonlyArray<string> }) => ReadonlyArray<string>
   /** Further arguments, for the options that only a start can set. */
   readonly options: (config: RunConfig) => ReadonlyArray<string>
+  /** The options that only a start can set and that are variables here, besides those that are in both majors. */
+  readonly inVariables: ReadonlyArray<"pure" | "logLevel">
   /** The address in the line that says that the server listens. */
   readonly address: (line: string) => string | undefined
   /** True if a binary of another major has refused the arguments. */

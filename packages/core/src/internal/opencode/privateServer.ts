@@ -42,6 +42,8 @@ export interface Model {
 export interface Session {
   readonly id: string
   readonly directory: string | undefined
+  /** The agent of its next prompt; `undefined` for the default one. */
+  readonly agent: string | undefined
   readonly title: string | undefined
   readonly rules: ReadonlyArray<Rule>
 }

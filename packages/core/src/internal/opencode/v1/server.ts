@@ -22,6 +22,9 @@ export const options = ({ extraArgs, logLevel, printLogs, pure }: RunConfig): Re
   ...(extraArgs ?? [])
 ]
 
+/** They are arguments. */
+export const inVariables = [] as const
+
 /** The process has to be ended. */
 export const endsWithInput = false
 

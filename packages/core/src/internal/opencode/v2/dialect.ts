@@ -66,6 +66,7 @@ const sharedServer: Server = {
   supported: invocation.supported,
   args: () => invocation.args,
   options: () => [],
+  inVariables: ["pure", "logLevel"],
   address: invocation.address,
   isForeign: () => false,
   endsWithInput: true,

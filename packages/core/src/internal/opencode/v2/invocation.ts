@@ -66,7 +66,10 @@ export const env = (config: RunConfig, found?: Found): { readonly [name: string]
   const variables: Record<string, string> = { ...revealed(config.extraEnv ?? {}) }
   if (content !== undefined) {
     variables[variableNames.configContent] = JSON.stringify(
-      configContent.deep(found?.inherited ?? {}, native(content, config))
+      configContent.deep(
+        config.pure === true ? omit(found?.inherited ?? {}, "plugin") : found?.inherited ?? {},
+        native(content, config)
+      )
     )
   }
   if (config.disableAutoupdate !== false) variables[variableNames.disableAutoupdate] = "1"

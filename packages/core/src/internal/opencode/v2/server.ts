@@ -149,6 +149,7 @@ const sessionOf = (u: unknown): Session | undefined => {
   return id === undefined ? undefined : {
     id,
     directory: isObject(u["location"]) ? string(u["location"]["directory"]) : undefined,
+    agent: string(u["agent"]),
     title: string(u["title"]),
     rules: rulesOf(u["permissions"])
   }

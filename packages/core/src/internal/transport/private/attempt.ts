@@ -16,7 +16,7 @@ import * as drain from "../../process/drain.js"
 import type { Plan } from "../../run/plan.js"
 import type { Running, Sink, Stopped } from "../../run/transport.js"
 import * as inTime from "../../util/inTime.js"
-import type * as runtime from "../../util/runtime.js"
+import * as runtime from "../../util/runtime.js"
 import type { Answer } from "../server/permissionRequests.js"
 import type { Requests } from "../server/request.js"
 import * as titles from "../title.js"
@@ -28,7 +28,10 @@ import * as turn from "./turn.js"
 export interface Options {
   readonly fileSystem: FileSystem.FileSystem
   readonly plan: Plan
-  /** Starts or finds the server. It is given back when the attempt ends. */
+  /**
+   * Starts or finds the server. It is given back when the attempt ends. Run without interruption, so that what it has
+   * taken is never lost; it decides where it can be interrupted.
+   */
   readonly lease: (sink: Sink) => Effect.Effect<Lease, RunError, Scope.Scope>
   /** Waits for those who must see the process before the prompt. */
   readonly introduce: (sink: Sink, pid: number | undefined) => Effect.Effect<void, OpenCodeConfigError>
@@ -219,7 +222,7 @@ export const start = (options: Options, sink: Sink): Effect.Effect<Running, RunE
   Effect.uninterruptible(Effect.gen(function*() {
     const { patience, plan } = options
     const scope = yield* Effect.scope
-    const lease = yield* Effect.interruptible(options.lease(sink))
+    const lease = yield* options.lease(sink)
     const { server } = lease
     const { protocol } = server
     const { replies, routes } = protocol
@@ -227,19 +230,31 @@ export const start = (options: Options, sink: Sink): Effect.Effect<Running, RunE
     const inner = yield* Scope.make()
     let isClosing = false
     let prompted:
-      | { readonly interrupt: Effect.Effect<unknown>; readonly asks: { readonly close: Effect.Effect<void> } }
+      | {
+        readonly interrupt: Effect.Effect<unknown>
+        readonly isResting: Effect.Effect<boolean>
+        readonly asks: { readonly close: Effect.Effect<void> }
+      }
       | undefined
+    /** True if a prompt has ended although nobody has followed it to its end. */
+    let hasRested = false
     let driver: runtime.Forked<verdicts.Exit> | undefined = undefined
     let aborting: Fiber.Fiber<void> | undefined
 
     /** Interrupts the prompt, so that the session shows that it has ended, and waits for its last events. */
     const endPrompt = Effect.gen(function*() {
-      if (driver === undefined || Option.isSome(yield* Fiber.poll(driver))) return
+      if (driver === undefined) return
+      const ended = yield* Fiber.poll(driver)
+      // One that has failed by itself has left its prompt at work.
+      if (Option.isSome(ended) && isSettled(ended.value)) return
       if (prompted !== undefined && !(yield* server.hasExited)) {
         yield* prompted.asks.close
         yield* prompted.interrupt
-        yield* Effect.timeoutOption(Fiber.await(driver), patience)
-        yield* drain.until([driver], sink.watchdog)
+        if (Option.isSome(ended)) hasRested = yield* prompted.isResting
+        else {
+          yield* Effect.timeoutOption(Fiber.await(driver), patience)
+          yield* drain.until([driver], sink.watchdog)
+        }
       }
       yield* Fiber.interrupt(driver)
     })
@@ -258,19 +273,25 @@ export const start = (options: Options, sink: Sink): Effect.Effect<Running, RunE
     const stop = (how: { readonly force: boolean }): Effect.Effect<Stopped> =>
       Effect.gen(function*() {
         if (stopped !== undefined) return yield* Deferred.await(stopped)
-        stopped = yield* Deferred.make<Stopped>()
+        const all = stopped = runtime.deferred<Stopped>()
+        // Also with a defect: whoever stops it again must not wait for ever.
+        yield* Effect.exit(ending(how)).pipe(Effect.flatMap((exit) => Deferred.done(all, exit)))
+        return yield* Deferred.await(all)
+        // An interruption would leave nobody to complete it.
+      }).pipe(Effect.uninterruptible)
+    const ending = (how: { readonly force: boolean }): Effect.Effect<Stopped> =>
+      Effect.gen(function*() {
         if (!how.force) yield* abort
         else if (driver !== undefined) yield* Fiber.interrupt(driver)
         yield* Scope.close(inner, Exit.void)
-        const exit = driver === undefined ? lost : yield* exitOf(yield* Fiber.await(driver))
-        const isResting = prompted === undefined || exit._tag === "Settled"
+        const exit = driver === undefined ? Exit.succeed(lost) : yield* Fiber.await(driver)
+        // Given back whatever the attempt ends with.
+        const isResting = prompted === undefined || hasRested || isSettled(exit)
         const ended = yield* lease.end({ force: how.force, isResting })
-        const all: Stopped = { exit, ...ended }
-        yield* Deferred.succeed(stopped, all)
-        return all
-        // An interruption would leave nobody to complete it.
-      }).pipe(Effect.uninterruptible)
-    yield* Scope.addFinalizer(scope, Effect.asVoid(stop({ force: false })))
+        return { exit: yield* exitOf(exit), ...ended }
+      })
+    // What it ends with is for the caller of `stop`.
+    yield* Scope.addFinalizer(scope, Effect.asVoid(Effect.exit(stop({ force: false }))))
 
     // Before anything is asked of the server: a session that is continued would be changed already.
     yield* Effect.interruptible(options.introduce(sink, server.pid))
@@ -282,8 +303,11 @@ export const start = (options: Options, sink: Sink): Effect.Effect<Running, RunE
       const found = yield* find(options, talk)
       const directory = yield* checkDirectory(options, found)
       const named = plan.options.agent
-      const agents = yield* catalogs.agents(requests, protocol, directory, named)
-      const agent = agents.find(({ id, isSubagent }) => named === undefined ? !isSubagent : id === named)
+      // A session that is continued keeps its agent.
+      const current = named ?? found?.agent
+      const agents = yield* catalogs.agents(requests, protocol, directory, current)
+      const agent = agents.find(({ id }) => id === current) ??
+        (named === undefined ? agents.find(({ isSubagent }) => !isSubagent) : undefined)
       if (named !== undefined && (agent === undefined || agent.isSubagent)) {
         sink.watchdog.agentFallback({ agent: named, reason: agent === undefined ? "unknown" : "subagent" })
         return yield* Effect.never
@@ -310,6 +334,10 @@ export const start = (options: Options, sink: Sink): Effect.Effect<Running, RunE
       if (isClosing) return yield* Effect.interrupt
       prompted = {
         interrupt: requests.send(routes.interrupt(session.id)).pipe(Effect.timeoutOption(patience), Effect.ignore),
+        isResting: isBusy(talk, session.id).pipe(
+          Effect.timeoutOption(patience),
+          Effect.match({ onFailure: () => false, onSuccess: Option.contains(false) })
+        ),
         asks
       }
       const { command } = plan.options
@@ -323,6 +351,8 @@ export const start = (options: Options, sink: Sink): Effect.Effect<Running, RunE
           ),
           session.last
         )
+      // The first interruption may have come before the prompt.
+      if (isClosing) yield* prompted.interrupt
       yield* turn.follow({
         server: protocol,
         requests,
@@ -367,6 +397,9 @@ export const start = (options: Options, sink: Sink): Effect.Effect<Running, RunE
   }))
 
 const lost: verdicts.Exit = { _tag: "Lost" }
+
+/** True if the prompt has ended on the server. */
+const isSettled = (exit: Exit.Exit<verdicts.Exit>): boolean => Exit.isSuccess(exit) && exit.value._tag === "Settled"
 
 const exitOf = (exit: Exit.Exit<verdicts.Exit>): Effect.Effect<verdicts.Exit> =>
   Exit.match(exit, {

@@ -14,7 +14,10 @@ const idleTimeToLive = Duration.minutes(5)
 
 /** The servers of one conversation. A turn finds the server of the turn before it, and its branches use it, too. */
 export interface Held {
-  /** Uses the server for these settings, or starts one. The key is only for comparing. */
+  /**
+   * Uses the server for these settings, or starts one. The key is only for comparing. Can be interrupted while it waits
+   * and while the server starts, wherever it is called.
+   */
   readonly lease: <E>(
     key: string,
     sink: Pick<Sink, "stderr" | "watchdog">,
@@ -103,9 +106,9 @@ export const make: Effect.Effect<Held, never, Scope.Scope> = Effect.gen(function
   return {
     isRunning: (key) => find(key) !== undefined,
     lease: (key, sink, start) =>
-      Effect.scoped(Effect.uninterruptibleMask((restore) =>
+      Effect.uninterruptible(Effect.scoped(
         Effect.gen(function*() {
-          yield* restore(starting.enter)
+          yield* Effect.interruptible(starting.enter)
           const found = find(key)
           if (found !== undefined && !(yield* found.process.hasExited)) {
             stopAlarm(found)
@@ -120,7 +123,7 @@ export const make: Effect.Effect<Held, never, Scope.Scope> = Effect.gen(function
           const sinks = new Set([sink])
           let reads = 0
           const own = yield* Scope.fork(scope, ExecutionStrategy.sequential)
-          const process = yield* restore(Scope.extend(
+          const process = yield* Effect.interruptible(Scope.extend(
             start({
               push: (line) => {
                 for (const { stderr } of sinks) stderr.push(line)

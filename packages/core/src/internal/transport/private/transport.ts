@@ -108,17 +108,28 @@ export const isLoggedIn = (
 
 const isAttached = ({ options }: Plan): boolean => options.attach !== undefined
 
+/** Refuses what a server that runs already cannot take; tools that are off are rules of the session. */
+const takenByAttached = ({ options: { tools: _, ...options } }: Plan): Effect.Effect<void, OpenCodeConfigError> =>
+  Option.match(serverKey.refusedAttached(options), {
+    onNone: () => Effect.void,
+    onSome: (problem) => new OpenCodeConfigError(problem)
+  })
+
 /** Checks everything about a run that needs no process. */
 export const accept = (
   { client }: Services,
   plan: Plan,
   binary: Binary
 ): Effect.Effect<void, RunError> =>
-  isAttached(plan) ? passed(plan, binary) : Effect.all([
+  isAttached(plan) ? Effect.andThen(passed(plan, binary), takenByAttached(plan)) : Effect.all([
     reachable(client, binary),
     privateOnly(cli.within(client, plan.options).isolation),
     passed(plan, binary)
   ], { discard: true })
+
+/** The files that a server reads itself; contents are sent over HTTP. */
+const pathsOf = ({ files }: RunOptions): ReadonlyArray<string> =>
+  (files ?? []).filter((file) => typeof file === "string")
 
 /** What a server is started with. */
 interface Start {
@@ -146,8 +157,7 @@ const launch = (
       cwd,
       env,
       work,
-      // Contents are sent over HTTP.
-      files: (config.files ?? []).filter((file) => typeof file === "string"),
+      files: pathsOf(config),
       config,
       isolation: client.isolation
     })
@@ -188,23 +198,29 @@ const ownLease = (
   sink: Sink
 ): Effect.Effect<Lease, RunError, Scope.Scope> =>
   Effect.map(
-    launch(services, start, plan.redactor.text, {
+    Effect.interruptible(launch(services, start, plan.redactor.text, {
       push: (line) => {
         sink.stderr.push(line)
       },
       read: sink.watchdog.read,
       reads: sink.watchdog.reads,
       isReading: sink.watchdog.isReading
-    }),
+    })),
     (process): Lease => ({ server: process, end: process.end })
   )
 
+const splitOf = ({ dialect }: Binary, options: RunOptions): serverKey.Split => serverKey.split(options, dialect.server)
+
 /** The settings of a server of a conversation that turns can differ in. */
-const keyOf = ({ client }: Services, found: Binary, { cwd, options }: Plan): string =>
+export const keyOf = (
+  { client }: { readonly client: Pick<Launcher, "isolation" | "sandboxing"> },
+  found: Binary,
+  { cwd, options }: Pick<Plan, "cwd" | "options">
+): string =>
   JSON.stringify([
-    serverKey.make({ binary: found.binary, cwd }, serverKey.split(options), client.isolation),
+    serverKey.make({ binary: found.binary, cwd }, splitOf(found, options), client.isolation),
     // The sandbox of a server is that of one working directory, and of the files that it may read.
-    client.sandboxing === undefined ? undefined : [options.dir, options.files]
+    client.sandboxing === undefined ? undefined : [options.dir, pathsOf(options)]
   ])
 
 /** A lease of the server of the conversation. */
@@ -220,7 +236,7 @@ const heldLease = (
     Effect.gen(function*() {
       const { client, server } = services
       // Without the permissions of this turn, which are those of the session, and not of the server.
-      const { config } = serverKey.split(plan.options)
+      const { config } = splitOf(found, plan.options)
       const around = yield* environment.make(client, found.dialect, config, plan.cwd)
       const marker = yield* credentials.id
       return yield* launch(
@@ -246,12 +262,12 @@ const attachedLease = (
   { options, redactor }: Plan
 ): Effect.Effect<Lease, RunError, Scope.Scope> =>
   Effect.flatMap(
-    connections.attach(httpClient, {
+    Effect.interruptible(connections.attach(httpClient, {
       url: options.attach!,
       password: options.password,
       redact: redactor.text,
       allowUntested: client.allowUntested
-    }),
+    })),
     (connection) =>
       connection._tag === "Sessions"
         ? Effect.succeed(leases.shared(

@@ -37,13 +37,15 @@ const ofServer = [
   "isolation"
 ] as const satisfies ReadonlyArray<keyof RunOptions>
 
-/** A profile that skips nothing needs no setting. */
+/** A profile that skips nothing needs no setting, and neither does a flag that is off. */
 const optionOf = (options: RunOptions, name: keyof RunOptions): unknown =>
-  name === "startupProfile" && options[name] === "full" ? undefined : options[name]
+  (name === "startupProfile" && options[name] === "full") || (name === "pure" && options[name] === false)
+    ? undefined
+    : options[name]
 
 /** Extracts what a server start needs from a run's options. */
 export const split = (options: RunOptions, server: Server = dialects.unversioned.server): Split => ({
-  config: Object.fromEntries(inEnvironment.flatMap((name) => {
+  config: Object.fromEntries([...inEnvironment, ...server.inVariables].flatMap((name) => {
     const value = optionOf(options, name)
     return value === undefined ? [] : [[name, value]]
   })),
