@@ -88,7 +88,7 @@ describe("deploy", () => {
   it("the image has the command, its peers and OpenCode", () => {
     const image = read("Dockerfile")
     const manifest = JSON.parse(fs.readFileSync(fileURLToPath(new URL("../package.json", import.meta.url)), "utf8"))
-    assert.include(image, `ENTRYPOINT ["${Object.keys(manifest.bin)[0]}"]`)
+    assert.include(image, `ENTRYPOINT ["${Object.keys(manifest.publishConfig.bin)[0]}"]`)
     for (const name of Object.keys(manifest.peerDependencies)) assert.include(image, ` ${name}`)
     assert.include(image, " opencode-ai@")
   })
