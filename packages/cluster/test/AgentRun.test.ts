@@ -274,7 +274,7 @@ describe("agents", () => {
             const both = yield* Effect.all([
               AgentRun.answer("colour", event.ask, "once"),
               AgentRun.answer("colour", event.ask, "reject")
-            ])
+            ], { concurrency: "unbounded" })
             assert.deepStrictEqual(both, [true, false])
           }))
         assert.strictEqual((yield* AgentRun.result("colour")).answer, "blue")
@@ -320,6 +320,7 @@ describe("options of a cluster", () => {
         refused(Cluster.layerRunner({ host: "a", port: 1, ...options }) as never)
       assert.strictEqual(yield* runner({ port: 0 }), "port")
       assert.strictEqual(yield* runner({ lockExpiration: "14 seconds" }), "lockExpiration")
+      assert.strictEqual(yield* runner({ lockExpiration: Infinity }), "lockExpiration")
       assert.strictEqual(yield* runner({ weight: Number.NaN }), "weight")
       assert.strictEqual(yield* runner({ secrets: { "a b": undefined as never } }), "secrets")
     }))
