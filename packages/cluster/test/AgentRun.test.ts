@@ -1,5 +1,6 @@
 /** The contract of jobs, on a cluster in memory. */
 import * as ClusterWorkflowEngine from "@effect/cluster/ClusterWorkflowEngine"
+import * as NodeContext from "@effect/platform-node/NodeContext"
 import { assert, describe, it } from "@effect/vitest"
 import * as Workflow from "@effect/workflow/Workflow"
 import * as AgentJob from "effect-opencode-cluster/AgentJob"
@@ -19,6 +20,9 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as Tracer from "effect/Tracer"
+import * as fs from "node:fs"
+import * as os from "node:os"
+import * as path from "node:path"
 import * as jobs from "../src/internal/jobs.js"
 
 const agents = OpenCodeTest.layer({
@@ -274,7 +278,7 @@ describe("agents", () => {
             const both = yield* Effect.all([
               AgentRun.answer("colour", event.ask, "once"),
               AgentRun.answer("colour", event.ask, "reject")
-            ])
+            ], { concurrency: "unbounded" })
             assert.deepStrictEqual(both, [true, false])
           }))
         assert.strictEqual((yield* AgentRun.result("colour")).answer, "blue")
@@ -306,6 +310,15 @@ describe("agents", () => {
 })
 
 describe("options of a cluster", () => {
+  it.scoped("name a file that is a database", () =>
+    Effect.gen(function*() {
+      const filename = path.join(fs.mkdtempSync(path.join(os.tmpdir(), "eo-cluster-")), "agents.db")
+      yield* Effect.addFinalizer(() => Effect.sync(() => fs.rmSync(path.dirname(filename), { recursive: true })))
+      fs.writeFileSync(filename, "no database".repeat(200))
+      const error = yield* Effect.flip(Layer.build(Cluster.layerEmbedded({ filename })))
+      assert.strictEqual(error instanceof Cluster.ClusterConfigError ? error.path : error, "filename")
+    }).pipe(Effect.provide([agents, NodeContext.layer])))
+
   it.effect("are checked before anything is opened", () =>
     Effect.gen(function*() {
       const refused = (layer: Layer.Layer<Cluster.Provided, unknown, never>) =>
@@ -320,6 +333,7 @@ describe("options of a cluster", () => {
         refused(Cluster.layerRunner({ host: "a", port: 1, ...options }) as never)
       assert.strictEqual(yield* runner({ port: 0 }), "port")
       assert.strictEqual(yield* runner({ lockExpiration: "14 seconds" }), "lockExpiration")
+      assert.strictEqual(yield* runner({ lockExpiration: Infinity }), "lockExpiration")
       assert.strictEqual(yield* runner({ weight: Number.NaN }), "weight")
       assert.strictEqual(yield* runner({ secrets: { "a b": undefined as never } }), "secrets")
     }))

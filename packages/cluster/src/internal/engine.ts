@@ -145,7 +145,8 @@ export const sqlite = <E>(
   filename: string,
   inUse: E
 ): Layer.Layer<SqlClient.SqlClient, E> => {
-  const database = Layer.orDie(SqliteClient.layer({ filename }))
+  // A file that is no database is found out when it is opened.
+  const database = Layer.catchAllCause(SqliteClient.layer({ filename }), () => Layer.fail(inUse))
   if (filename === ":memory:") return database
   const lock = Layer.scopedDiscard(Effect.gen(function*() {
     const context = yield* Layer.build(SqliteClient.layer({ filename: `${filename}-lock`, disableWAL: true }))

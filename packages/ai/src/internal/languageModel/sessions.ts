@@ -168,7 +168,7 @@ export const make = (
           const { earlier, message } = wanted
           if (message !== undefined) known.add(message)
           const same = [...resting].flatMap(([kept, said]) => said === fingerprint && fits(kept, wanted) ? [kept] : [])
-          // A message that was never seen is from an export, or was written anew: it can belong to any of them.
+          // A message that was never seen is from an export, or was written again: it can belong to any of them.
           const isKnown = earlier !== undefined && known.has(earlier)
           const own = isKnown ? same.filter((kept) => kept.message === earlier) : same
           const kept = new Set(own.map(({ message }) => message)).size > 1 ? undefined : own.at(-1)
