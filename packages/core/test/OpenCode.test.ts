@@ -1,6 +1,7 @@
 import { assert, describe, it } from "@effect/vitest"
 import { OpenCode, RunEvent, RunOptions } from "effect-opencode"
 import { MockCommandExecutor as Mock } from "effect-opencode-testing"
+import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
@@ -9,6 +10,7 @@ import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
 import * as NodeFs from "node:fs"
@@ -129,6 +131,13 @@ describe("OpenCode", () => {
         ])
         assert.include(seen, "session")
         assert.strictEqual((yield* OpenCode.OpenCode).carrier, "process")
+      }).pipe(Effect.provide(T.layer([Mock.script(Mock.awaitStdin, Mock.lines(T.answer("Hello")), Mock.exit(0))]))))
+
+    it.live("a defect of an observer of sessions is that of the run", () =>
+      Effect.gen(function*() {
+        const exit = yield* Effect.exit(OpenCode.run("do it", { onSession: () => Effect.die("mine") }))
+        assert.deepStrictEqual(Exit.isFailure(exit) ? Cause.dieOption(exit.cause) : undefined, Option.some("mine"))
+        yield* T.expectClean
       }).pipe(Effect.provide(T.layer([Mock.script(Mock.awaitStdin, Mock.lines(T.answer("Hello")), Mock.exit(0))]))))
 
     it.effect("measures the duration and keeps no raw lines by default", () =>

@@ -1,5 +1,6 @@
 import * as Cause from "effect/Cause"
 import type * as Chunk from "effect/Chunk"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -122,11 +123,16 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
     const watchdog = yield* watchdogs.make(plan, monotonicClock.millis(clock), context.expiry.at, context.unpriced)
     const { onSession, onStart } = plan.options
     const sessions = new Set<string>()
+    // Its caller may be a reader of a pipe, whose defects nobody sees.
+    const broken = yield* Deferred.make<never>()
     const introduced: Sink["onSession"] = (sessionId, parentId) =>
       Effect.suspend(() => {
         if (onSession === undefined || sessions.has(sessionId)) return Effect.void
         sessions.add(sessionId)
-        return onSession({ runId: plan.runId, attempt: context.number, sessionId, parentId })
+        return Effect.tapDefect(
+          Effect.suspend(() => onSession({ runId: plan.runId, attempt: context.number, sessionId, parentId })),
+          (cause) => Deferred.failCause(broken, cause)
+        )
       })
     const recorder = recorders.make({
       ...context.sinks,
@@ -193,9 +199,10 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
       Effect.raceFirst(asking, Effect.as(context.expiry.await, otherwise))
 
     const supervise = Effect.gen(function*() {
-      yield* watchdog.watch
+      yield* (onSession === undefined ? watchdog.watch : Effect.raceFirst(watchdog.watch, Deferred.await(broken)))
       yield* pass.opened
       const { exit, ownStderr, survivors } = yield* running.stop({ force: watchdog.fired()?._tag === "AgentFallback" })
+      if (yield* Deferred.isDone(broken)) yield* Deferred.await(broken)
       const lacksEnd = watchdog.fired() === undefined && exit._tag === "Code" && exit.code === 0 &&
         (!state.finished || state.answerLost === true) &&
         state.pendingError === undefined && state.rejection === undefined

@@ -274,7 +274,7 @@ export const start = (options: Options, sink: Sink): Effect.Effect<Running, RunE
       Effect.gen(function*() {
         if (stopped !== undefined) return yield* Deferred.await(stopped)
         const all = stopped = runtime.deferred<Stopped>()
-        // Also with a defect: whoever stops it again must not wait for ever.
+        // Also with a defect: the next caller must not wait for ever.
         yield* Effect.exit(ending(how)).pipe(Effect.flatMap((exit) => Deferred.done(all, exit)))
         return yield* Deferred.await(all)
         // An interruption would leave nobody to complete it.
