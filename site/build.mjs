@@ -36,11 +36,15 @@ const placeOf = (file) =>
     )
 
 const written = navigation.flatMap((group) => group.pages.map(([file]) => file))
+const images = path.join(pages, "public/images")
+fs.mkdirSync(images, { recursive: true })
 const places = new Map(written.map((file) => [file, placeOf(file)]))
+
+if (new Set(places.values()).size < places.size) throw new Error("two pages of the navigation have the same place")
 
 /** Links to other pages point at pages, links to other files of the repository at its host. */
 const relink = (text, from) =>
-  text.replace(/(!?)\]\(([^)\s]+)\)/g, (whole, _, target) => {
+  text.replace(/\]\(([^)\s]+)\)/g, (whole, target) => {
     const own = target.startsWith(`${repository}/blob/main/`)
       ? target.slice(`${repository}/blob/main/`.length)
       : undefined
@@ -49,7 +53,11 @@ const relink = (text, from) =>
     const absolute = own === undefined ? relative(path.resolve(root, path.dirname(from), file)) : file
     const hash = anchor === undefined ? "" : `#${anchor}`
     if (places.has(absolute)) return `](/${places.get(absolute)}${hash})`
-    if (absolute.startsWith("docs/assets/")) return `](/assets/${path.basename(absolute)})`
+    if (/\.(?:svg|png)$/.test(absolute)) {
+      const name = absolute.replaceAll("/", "-")
+      fs.copyFileSync(path.join(root, absolute), path.join(images, name))
+      return `](/images/${name})`
+    }
     return `](${repository}/blob/main/${absolute}${hash})`
   })
 
@@ -65,10 +73,7 @@ for (const [file, place] of places) {
   fs.mkdirSync(path.dirname(target), { recursive: true })
   fs.writeFileSync(target, outsideCode(text, (part) => relink(part, file)))
 }
-fs.mkdirSync(path.join(pages, "public/assets"), { recursive: true })
-for (const file of files(path.join(root, "docs/assets"), ".svg")) {
-  fs.copyFileSync(file, path.join(pages, "public/assets", path.basename(file)))
-}
+
 // #endregion
 
 // #region api

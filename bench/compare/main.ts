@@ -20,12 +20,12 @@ import { parseArgs } from "node:util"
 import { build } from "../lib/build.js"
 
 const { values } = parseArgs({
-  options: { patience: { type: "string", default: "60" }, only: { type: "string" } },
+  options: { patience: { type: "string", default: "120" }, only: { type: "string" } },
   args: process.argv.slice(2).filter((arg) => arg !== "--")
 })
 const patience = Number(values.patience)
-if (!(patience >= 60)) {
-  console.error("--patience is a number of seconds, at least 60")
+if (!(patience >= 120)) {
+  console.error("--patience is a number of seconds, at least 120")
   process.exit(2)
 }
 if (process.platform !== "linux") {
@@ -38,7 +38,7 @@ const binary = createRequire(import.meta.url).resolve("opencode-ai/bin/opencode.
 const scratch = fs.mkdtempSync(path.join(os.tmpdir(), "effect-opencode-compare-"))
 
 /** The limit that a caller sets, in seconds. */
-const limit = 30
+const limit = 60
 
 const { Reply } = ModelProvider
 
@@ -248,7 +248,7 @@ const versionOf = (name: string): string =>
   JSON.parse(fs.readFileSync(path.join(here, "../node_modules", name, "package.json"), "utf8")).version
 
 const program = Effect.gen(function*() {
-  const { configOverrides } = yield* ModelProvider.ModelProvider
+  const { configOverrides, requests } = yield* ModelProvider.ModelProvider
   process.env["EFFECT_OPENCODE_COMPARE_CONFIG"] = JSON.stringify(configOverrides)
   // The first start in a home directory does more than the others.
   yield* Effect.promise(() => measure(ways({ id: "hello", limited: false }, configOverrides)[0]!, { name: "warm-up" }))
@@ -256,7 +256,11 @@ const program = Effect.gen(function*() {
   for (const one of cases.filter(({ name }) => only.includes(name))) {
     for (const way of ways(one, configOverrides)) {
       console.log(`${one.title}: ${way.title}`)
+      const before = (yield* requests).length
       const row = yield* Effect.promise(() => measure(way, one))
+      if ((yield* requests).length === before) {
+        return yield* Effect.dieMessage(`the model was not asked within ${row.seconds} s: the machine is too busy`)
+      }
       console.log(JSON.stringify(row, undefined, 2))
       rows.push(row)
     }
