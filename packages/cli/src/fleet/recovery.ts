@@ -79,6 +79,8 @@ export const recover = (options: {
     const names = yield* Effect.orElseSucceed(fileSystem.readDirectory(options.transcripts), () => [])
     let [cut, spent, overServer] = [0, nothing, false]
     const survivors: Array<number> = []
+    /** Directories of servers, which are removed when the servers have ended. */
+    const ofServers = new Set<string>()
     for (const name of names) {
       const id = name.replace(/\.jsonl$/, "")
       const isOpen = options.jobs.has(id)
@@ -94,9 +96,15 @@ export const recover = (options: {
         survivors.push(...left)
         cut++
         const temporary = temporaryOf(path, run, options.isIsolated)
-        if (left.length === 0 && temporary !== undefined) yield* removePrivate(temporary)
+        if (left.length > 0 || temporary === undefined) continue
+        if (run.temporary === undefined) ofServers.add(temporary)
+        else yield* removePrivate(temporary)
       }
     }
-    if (overServer) survivors.push(...(yield* Leftovers.endAll({ forceKillAfter: options.forceKillAfter })))
+    if (overServer) {
+      const left = yield* Leftovers.endAll({ forceKillAfter: options.forceKillAfter })
+      survivors.push(...left)
+      if (left.length === 0) yield* Effect.forEach(ofServers, removePrivate, { discard: true })
+    }
     return { cut, survivors, spent }
   })
