@@ -77,7 +77,9 @@ const checkContents = (tarball, dir, manifest) => {
       !/^dist\/.*\.(js|d\.ts)(\.map)?$/.test(entry) &&
       !/^src\/.*\.ts$/.test(entry) &&
       // programs that a package runs, not commands that it installs
-      !/^bin\/[\w-]+\.mjs$/.test(entry) ||
+      !/^bin\/[\w-]+\.mjs$/.test(entry) &&
+      // what a package is operated with
+      !/^deploy\/[\w-]+(\.yaml)?$/.test(entry) ||
     /\.(test|tst)\.ts$/.test(entry)
   )
   if (strange.length > 0) throw new Failure(`${manifest.name}: the tarball has ${strange.join(", ")}`)

@@ -1,7 +1,9 @@
 /**
- * Records what a command shows on a terminal, the screen every two seconds:
+ * Records what a command shows on a terminal, the screen of each second in which it changes:
  *
- *   node scripts/record.mjs docs/assets/demo.json npm run demo
+ *   node scripts/record.mjs docs/assets/demo.json "npm run demo" node --import tsx examples/demo/main.ts
+ *
+ * The title is what the picture shows as the command.
  *
  * It needs `script` of util-linux. `pnpm recorded` makes the picture from the recording.
  */
@@ -13,9 +15,9 @@ import { makeTerminal } from "./lib/terminal.mjs"
 const width = 108
 const height = 23
 
-const [file, ...command] = process.argv.slice(2)
-if (file === undefined || command.length === 0) {
-  console.error("usage: node scripts/record.mjs <file.json> <command> …")
+const [file, title, ...command] = process.argv.slice(2)
+if (title === undefined || command.length === 0) {
+  console.error("usage: node scripts/record.mjs <file.json> <title> <command> …")
   process.exit(2)
 }
 
@@ -37,7 +39,7 @@ const look = () => {
     screens.push({ at: Math.round(performance.now() - began), lines: screen })
   }
 }
-const timer = setInterval(look, 2000)
+const timer = setInterval(look, 1000)
 child.stdout.on("data", (bytes) => {
   // time begins with the first output: before it only modules are loaded
   began ??= performance.now()
@@ -51,7 +53,7 @@ child.on("close", (code) => {
     return
   }
   look()
-  const header = { command: command.join(" "), width, height, duration: Math.round(performance.now() - began) }
+  const header = { command: title, width, height, duration: Math.round(performance.now() - began) }
   fs.writeFileSync(
     file,
     `${JSON.stringify(header).slice(0, -1)},"screens":[\n${screens.map((s) => JSON.stringify(s)).join(",\n")}\n]}\n`

@@ -304,7 +304,7 @@ try {
   const rows = [...earlier(versions), ...measured]
   const results: Results = {
     date: new Date().toISOString().slice(0, 10),
-    machine: `${os.cpus().length} processors, load average ${Math.round(os.loadavg()[1]!)}`,
+    machine: `${os.cpus().length} processors`,
     patience,
     limit,
     versions,
