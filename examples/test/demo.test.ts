@@ -41,7 +41,10 @@ describe("agent", () => {
   it("knows the process that a command has left in the background", () => {
     const left = RunEvent.fromWire({
       type: "tool_use",
-      part: { tool: "bash", state: { status: "completed", input: {}, output: "pid 4711\n" } }
+      part: {
+        tool: "bash",
+        state: { status: "completed", input: { command: "sleep 60 & echo pid $!" }, output: "pid 4711\n" }
+      }
     })
     expect(Agent.observe(working, left).background).toEqual(Option.some(4711))
     expect(working.background).toEqual(Option.none())

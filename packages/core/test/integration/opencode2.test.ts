@@ -447,7 +447,7 @@ describe.skipIf(opencode2.binary === undefined)(`OpenCode 2${opencode2.why}`, ()
       expect((yield* run("Go", { permission: { bash: "allow", external_directory: "allow" } })).answer).toBe("over")
       expect(fs.readdirSync(box.work)).toEqual(["in.txt"])
       expect(fs.existsSync(path.join(box.home, "out.txt"))).toBe(false)
-    }), { client: { sandbox: {} } })
+    }), { client: { sandbox: { read: opencode2.readable } } })
 
   real("starts several at once, each with its own answer", () =>
     Effect.gen(function*() {

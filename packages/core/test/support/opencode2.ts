@@ -11,6 +11,9 @@ const isInstalled = named !== undefined || fs.existsSync(path.join(root, "node_m
 /** OpenCode 2.x for the tests; `undefined` where it cannot be installed. */
 export const binary: string | undefined = isInstalled ? named ?? path.join(root, "opencode2") : undefined
 
+/** What a sandbox must show besides, for the file that this binary starts. */
+export const readable: ReadonlyArray<string> = [path.dirname(root)]
+
 /** The version of that binary, which saves asking it; `undefined` if it must be asked. */
 export const version: string | undefined = named === undefined ? "2.0.14" : undefined
 
