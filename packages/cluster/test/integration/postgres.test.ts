@@ -262,7 +262,8 @@ describe.runIf(isThere)("runners on PostgreSQL", () => {
       const [leaving] = live as [processes.Runner]
       const jobs = Array.from({ length: 8 }, (_, index): AgentJob => ({
         id: `drain/${index}`,
-        prompt: `drain ${index} sleep=${index < 4 ? 12 : 0.5}`
+        // The first ones work until the runner leaves, also on a busy machine, and the fourth until it is cancelled.
+        prompt: `drain ${index} sleep=${index < 3 ? 45 : index === 3 ? 600 : 0.5}`
       }))
       for (const job of jobs.slice(0, 4)) {
         yield* AgentRun.submit(job)
