@@ -57,7 +57,6 @@ const batch = (given: Partial<Batch.Options> & { readonly jobs: ReadonlyArray<Jo
       transcripts: "/results/transcripts",
       cwd: "/there",
       concurrency: 2,
-      isIsolated: true,
       stop: Deferred.await(stop),
       ...given
     }).pipe(
@@ -722,7 +721,8 @@ describe("a batch that resumes after a kill", () => {
     runId,
     attempt: 1,
     cwd: "/there",
-    directory: data
+    directory: data,
+    ...(path.basename(data) === ".data" ? { temporary: path.dirname(data) } : {})
   })
 
   const lines = (...objects: ReadonlyArray<object>) => objects.map((object) => `${JSON.stringify(object)}\n`).join("")
@@ -888,7 +888,7 @@ describe("a batch that resumes after a kill", () => {
         fs.mkdirSync(path.join(root, "theirs"))
         fs.symlinkSync(path.join(root, "theirs"), temporary("linked", "effect-opencode-AbCd13"))
         fs.writeFileSync(temporary("file", "effect-opencode-AbCd14"), "")
-        const { run } = yield* batch({ jobs: jobs("cut", "named", "linked", "file"), transcripts, isIsolated: false })
+        const { run } = yield* batch({ jobs: jobs("cut", "named", "linked", "file"), transcripts })
         yield* run
         expect(fs.readdirSync(root).sort()).toEqual([
           "effect-opencode-AbCd13",
@@ -903,15 +903,14 @@ describe("a batch that resumes after a kill", () => {
   it.scopedLive("leaves data directories that do not belong to a run", () =>
     Effect.gen(function*() {
       const root = yield* directory
-      const data = path.join(root, "effect-opencode-AbCd12", ".data")
+      const data = path.join(root, "effect-opencode-AbCd12", "data")
       fs.mkdirSync(data, { recursive: true })
       fs.chmodSync(path.dirname(data), 0o700)
       fs.mkdirSync(path.join(root, "transcripts"))
       fs.writeFileSync(path.join(root, "transcripts", "cut.jsonl"), lines(start("aaaaa0123456789", data)))
       const { run } = yield* batch({
         jobs: jobs("cut"),
-        transcripts: path.join(root, "transcripts"),
-        isIsolated: false
+        transcripts: path.join(root, "transcripts")
       })
       yield* run
       expect(fs.existsSync(data)).toBe(true)

@@ -14,6 +14,7 @@ import * as abandoned from "./internal/process/abandoned.js"
 import * as orphans from "./internal/process/orphans.js"
 import * as ownership from "./internal/process/ownership.js"
 import * as processTable from "./internal/process/table.js"
+import * as orphanedServers from "./internal/transport/server/orphanedServers.js"
 
 /**
  * The environment variable by which the processes of a run are found again, also in sessions of their own: the ids of the
@@ -119,7 +120,8 @@ export const list: Effect.Effect<
 /**
  * Ends the processes of all runs and servers whose program is dead, for a supervisor that starts: SIGTERM, and SIGKILL to
  * what is there after `forceKillAfter` (default: 5 seconds). Returns the pids of what could not be ended. Runs of living
- * programs are left alone.
+ * programs are left alone. If all have ended, the temporary directories of the servers are removed. Those of runs are in
+ * their transcripts, see {@link remove}.
  *
  * @example
  * ```ts
@@ -150,6 +152,14 @@ export const endAll: (
     yield* processTable.make(platform),
     Duration.decode(options?.forceKillAfter ?? "5 seconds")
   )
+  if (left.length === 0) {
+    const { fileSystem } = platform
+    yield* fileSystem.makeTempDirectoryScoped({ prefix: "effect-opencode-" }).pipe(
+      Effect.flatMap((directory) => orphanedServers.removeDirectories(platform, directory)),
+      Effect.scoped,
+      Effect.ignore
+    )
+  }
   return left.map(({ pid }) => pid)
 })
 

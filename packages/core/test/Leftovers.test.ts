@@ -87,18 +87,18 @@ describe("Leftovers.end", () => {
     }).pipe(Effect.provide(T.layer([]))))
 })
 
-describe("Leftovers.list and endAll", () => {
-  const name = "EFFECT_OPENCODE_PROGRAM"
-  const namespace = () => /\d+/.exec(NodeFs.readlinkSync("/proc/self/ns/pid"))![0]
-  const boot = () => NodeFs.readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
+const programVariable = "EFFECT_OPENCODE_PROGRAM"
+const namespace = () => /\d+/.exec(NodeFs.readlinkSync("/proc/self/ns/pid"))![0]
+const boot = () => NodeFs.readFileSync("/proc/sys/kernel/random/boot_id", "utf8").trim()
 
+describe("Leftovers.list and endAll", () => {
   it.effect("distinguish runs of dead programs from those of living ones, and end only the former", () =>
     Effect.gen(function*() {
       const { processes } = yield* T.Machine
       const mark = (id: string, programs: string) => ({
         ppid: 1,
         pgid: 1,
-        environ: () => `${marked(id)}${name}=:${programs}\0`
+        environ: () => `${marked(id)}${programVariable}=:${programs}\0`
       })
       const living = `${namespace()}/60//${boot()}`
       processes.set(60, { ppid: 1, pgid: 60 })
@@ -133,11 +133,52 @@ describe("Leftovers.list and endAll", () => {
     Effect.gen(function*() {
       const { processes } = yield* T.Machine
       const program = `${namespace()}/4999961/5/${boot()}`
-      processes.set(77, { ppid: 1, pgid: 77, environ: () => `${marked(runId)}${name}=:${program}\0` })
+      processes.set(77, { ppid: 1, pgid: 77, environ: () => `${marked(runId)}${programVariable}=:${program}\0` })
       const fiber = yield* Effect.fork(Leftovers.endAll({ forceKillAfter: "1 second" }))
       yield* T.untilStarted(1)
       assert.deepStrictEqual(yield* T.advanceUntil(fiber), [77])
       assert.deepStrictEqual(yield* signals, [["TERM", "77"], ["KILL", "77"]])
+    }).pipe(Effect.provide(T.layer([Mock.script(), Mock.script()]))))
+})
+
+describe("the directories of servers", () => {
+  it.effect("are removed if the program is dead and its processes are gone", () =>
+    Effect.gen(function*() {
+      const { processes, tmp } = yield* T.Machine
+      const directory = (name: string, note: string) => {
+        NodeFs.mkdirSync(`${tmp}/${name}`, { mode: 0o700 })
+        NodeFs.writeFileSync(`${tmp}/${name}/.server.json`, note)
+      }
+      const owner = (pid: number) => JSON.stringify({ owner: `${namespace()}/${pid}//${boot()}` })
+      processes.set(process.pid, { ppid: 1, pgid: process.pid })
+      processes.set(60, { ppid: 1, pgid: 60 })
+      directory("effect-opencode-dead", owner(4999961))
+      directory("effect-opencode-living", owner(60))
+      directory("effect-opencode-broken", "{")
+      directory("another", owner(4999961))
+      assert.deepStrictEqual(yield* Leftovers.endAll(), [])
+      assert.deepStrictEqual(NodeFs.readdirSync(tmp).sort(), [
+        "another",
+        "effect-opencode-broken",
+        "effect-opencode-living"
+      ])
+    }).pipe(Effect.provide(T.layer([]))))
+
+  it.effect("stay if a process could not be ended", () =>
+    Effect.gen(function*() {
+      const { processes, tmp } = yield* T.Machine
+      const program = `${namespace()}/4999961/5/${boot()}`
+      processes.set(77, {
+        ppid: 1,
+        pgid: 77,
+        environ: () => `${marked("dead00000000000")}${programVariable}=:${program}\0`
+      })
+      NodeFs.mkdirSync(`${tmp}/effect-opencode-dead`, { mode: 0o700 })
+      NodeFs.writeFileSync(`${tmp}/effect-opencode-dead/.server.json`, JSON.stringify({ owner: program }))
+      const fiber = yield* Effect.fork(Leftovers.endAll())
+      yield* T.untilStarted(1)
+      assert.deepStrictEqual(yield* T.advanceUntil(fiber), [77])
+      assert.deepStrictEqual(NodeFs.readdirSync(tmp), ["effect-opencode-dead"])
     }).pipe(Effect.provide(T.layer([Mock.script(), Mock.script()]))))
 })
 

@@ -307,7 +307,6 @@ export const command = commandLine.make(
       const settled = ConfigOptions.settle(client, run)
       const concurrency = given.jobs ?? 4
       const carryOut = yield* layer.make({ ...settled, ...fleet }, server ? { concurrency, run } : undefined)
-      const isIsolated = settled.isolation === undefined || settled.isolation === "run"
       const cwd = path.resolve(run.cwd === undefined || run.cwd.includes("{{") ? "." : run.cwd)
 
       // Two names of one file share one lock.
@@ -336,7 +335,7 @@ export const command = commandLine.make(
       if (Option.isSome(before)) {
         yield* preflight.check(Batch.todoOf(jobs, before.value, { retryFailed }), {
           cwd,
-          isIsolated,
+          isIsolated: settled.isolation === undefined || settled.isolation === "run",
           hasWorktree: worktree,
           hasServer: server
         }).pipe(Effect.catchTag("JobFileError", reportProblems))
@@ -367,7 +366,6 @@ export const command = commandLine.make(
           budget: given.budget === undefined ? undefined : { ...given.budget, unpriced: run.budget?.unpriced },
           worktrees: worktree ? { directory: beside("worktrees"), base, keep: keepWorktrees ?? "none" } : undefined,
           stop: Deferred.await(stopping),
-          isIsolated,
           forceKillAfter: settled.forceKillAfter
         })
       })).pipe(

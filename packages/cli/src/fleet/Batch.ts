@@ -70,8 +70,6 @@ export interface Options {
   } | undefined
   /** Completes when no further job should be started. Default: never. */
   readonly stop?: Effect.Effect<void> | undefined
-  /** Whether each run has a data directory that is removed with it. */
-  readonly isIsolated: boolean
   readonly forceKillAfter?: Duration.DurationInput | undefined
 }
 
@@ -261,7 +259,6 @@ export const run = (
           except: new Set(options.results.before.flatMap(({ runId }) => runId ?? []))
         }
         : undefined,
-      isIsolated: options.isIsolated,
       forceKillAfter: options.forceKillAfter
     })
     if (recovered.cut > 0) {

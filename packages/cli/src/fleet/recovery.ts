@@ -39,17 +39,6 @@ const spentBy = (run: Transcript.Recorded): Spent => {
  */
 const privateDirectory = /^effect-opencode-(?:[0-9a-f]{12}-)?[A-Za-z0-9]{6}$/
 
-/**
- * The temporary directory of a run. Transcripts of earlier versions name only the data directory, which is inside it if
- * it is removed with the run.
- */
-const temporaryOf = (path: Path.Path, run: Transcript.Recorded, isIsolated: boolean): string | undefined => {
-  if (run.temporary !== undefined) return run.temporary
-  return isIsolated && run.directory !== undefined && path.basename(run.directory) === ".data"
-    ? path.dirname(run.directory)
-    : undefined
-}
-
 /** Removes only a directory of such a name and of this user. Other paths in a transcript may come from the agent. */
 const removePrivate = (directory: string): Effect.Effect<void, never, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function*() {
@@ -69,8 +58,6 @@ export const recover = (options: {
   readonly jobs: ReadonlySet<string>
   /** Further jobs whose runs count, and runs that are not counted because their results already say what they spent. */
   readonly count: { readonly jobs: ReadonlySet<string>; readonly except: ReadonlySet<string> } | undefined
-  /** Whether data directories are removed with their runs, which transcripts of earlier versions do not say. */
-  readonly isIsolated: boolean
   readonly forceKillAfter?: Duration.DurationInput | undefined
 }): Effect.Effect<Recovered, never, FileSystem.FileSystem | Path.Path | CommandExecutor.CommandExecutor> =>
   Effect.gen(function*() {
@@ -79,8 +66,6 @@ export const recover = (options: {
     const names = yield* Effect.orElseSucceed(fileSystem.readDirectory(options.transcripts), () => [])
     let [cut, spent, overServer] = [0, nothing, false]
     const survivors: Array<number> = []
-    /** Directories of servers, which are removed when the servers have ended. */
-    const ofServers = new Set<string>()
     for (const name of names) {
       const id = name.replace(/\.jsonl$/, "")
       const isOpen = options.jobs.has(id)
@@ -95,16 +80,12 @@ export const recover = (options: {
         const left = yield* Leftovers.end(run.runId, { forceKillAfter: options.forceKillAfter })
         survivors.push(...left)
         cut++
-        const temporary = temporaryOf(path, run, options.isIsolated)
-        if (left.length > 0 || temporary === undefined) continue
-        if (run.temporary === undefined) ofServers.add(temporary)
-        else yield* removePrivate(temporary)
+        if (left.length === 0 && run.temporary !== undefined) yield* removePrivate(run.temporary)
       }
     }
     if (overServer) {
       const left = yield* Leftovers.endAll({ forceKillAfter: options.forceKillAfter })
       survivors.push(...left)
-      if (left.length === 0) yield* Effect.forEach(ofServers, removePrivate, { discard: true })
     }
     return { cut, survivors, spent }
   })

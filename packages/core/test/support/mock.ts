@@ -160,6 +160,7 @@ const fileSystem = Layer.effect(
         Effect.tap(base.makeTempDirectory({ directory: machine.tmp, ...options }), (directory) => {
           machine.made.push(directory)
         }),
+      makeTempDirectoryScoped: (options) => base.makeTempDirectoryScoped({ directory: machine.tmp, ...options }),
       stat: (file) => {
         machine.stats.push(file)
         return base.stat(file)

@@ -35,7 +35,7 @@ const orphans = (table: Table, self: Owner, dead: ReadonlySet<string>): Readonly
   table.filter((p) => p.pid > 1 && p.pid !== self.pid && !p.zombie && p.found !== undefined && dead.has(p.found))
     .map(({ identity, pid }) => ({ identity, pid }))
 
-type Services = Pick<Launcher, "executor" | "fileSystem" | "path" | "table" | "forceKillAfter">
+type Services = Pick<Launcher, "executor" | "fileSystem" | "path">
 
 const file = ".server.json"
 
@@ -92,6 +92,17 @@ const deadOf = (
   )
 }
 
+const remove = (
+  { fileSystem }: Services,
+  noted: ReadonlyArray<Noted>,
+  dead: ReadonlySet<string>
+): Effect.Effect<void> =>
+  Effect.forEach(
+    noted.filter(({ note }) => dead.has(note.owner)),
+    ({ directory }) => directories.remove(fileSystem, directory),
+    { discard: true }
+  )
+
 /** How long the kernel may take for a SIGKILL. */
 const killPatience = Duration.seconds(2)
 
@@ -99,9 +110,13 @@ const killPatience = Duration.seconds(2)
  * Ends the servers that dead programs left on this machine, with their tools, and removes their temporary directories
  * next to ours. Servers of living programs are left running.
  */
-export const end = (services: Services, owner: Owner, directory: string): Effect.Effect<void> =>
+export const end = (
+  services: Services & Pick<Launcher, "table" | "forceKillAfter">,
+  owner: Owner,
+  directory: string
+): Effect.Effect<void> =>
   Effect.gen(function*() {
-    const { fileSystem, table } = services
+    const { table } = services
     const reader: Reader = { self: owner, above: yield* HostEnvironment.variable(variable) }
     const noted = yield* notes(services, directory)
     const all = noted.map(({ note }) => note)
@@ -131,9 +146,17 @@ export const end = (services: Services, owner: Owner, directory: string): Effect
         yield* waitGone(killPatience)
       }
     }
-    yield* Effect.forEach(
-      noted.filter(({ note }) => dead.has(note.owner)),
-      ({ directory }) => directories.remove(fileSystem, directory),
-      { discard: true }
-    )
+    yield* remove(services, noted, dead)
   }).pipe(Effect.withSpan("OpenCode.server.leftovers"))
+
+/** Removes the temporary directories next to this one of servers whose programs are dead. The servers have ended. */
+export const removeDirectories = (services: Services, directory: string): Effect.Effect<void> =>
+  Effect.gen(function*() {
+    const self = yield* processList.self(services)
+    const noted = yield* notes(services, directory)
+    if (self === undefined || noted.length === 0) return
+    const reader: Reader = { self, above: yield* HostEnvironment.variable(variable) }
+    const table = yield* processList.list(services, ownerIn)
+    if (!table.some((p) => p.pid === self.pid)) return
+    yield* remove(services, noted, yield* deadOf(services, table, reader, noted.map(({ note }) => note)))
+  })
