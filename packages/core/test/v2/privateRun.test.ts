@@ -403,7 +403,8 @@ describe("a run by a private server", () => {
             ? fake.reply({ data: [{ id: "build", mode: "primary", permissions: [], ...agent }] })
             : undefined
       })
-    const modelOf = (server: fake.FakeServer) => fake.of(server, "POST", "/api/session").map(({ body }) => body?.["model"])
+    const modelOf = (server: fake.FakeServer) =>
+      fake.of(server, "POST", "/api/session").map(({ body }) => body?.["model"])
 
     it.live("has that of the strongest document of the configuration", () => {
       const server = serve([
@@ -419,7 +420,9 @@ describe("a run by a private server", () => {
     })
 
     it.live("has that of its agent", () => {
-      const server = serve([document({ providerID: "fake", model: "m1" })], { model: { providerID: "fake", id: "own" } })
+      const server = serve([document({ providerID: "fake", model: "m1" })], {
+        model: { providerID: "fake", id: "own" }
+      })
       return Effect.gen(function*() {
         yield* OpenCode.run("Go")
         expect(modelOf(server)).toEqual([{ providerID: "fake", id: "own" }])
