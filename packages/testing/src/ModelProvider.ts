@@ -92,6 +92,20 @@ export interface CompletionOptions extends ReplyOptions {
 }
 
 /**
+ * The options of `Reply.cut`.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface CutOptions extends CompletionOptions {
+  /**
+   * What the provider waits for before it closes the connection. A reader loses what it has not read by then, so let it
+   * show first that it has. Defaults to a pause of 50 milliseconds.
+   */
+  readonly after?: Effect.Effect<void> | undefined
+}
+
+/**
  * A call that the model makes.
  *
  * @since 0.1.0
@@ -133,8 +147,8 @@ const Delta = Data.taggedEnum<Delta>()
 export type Ending = Data.TaggedEnum<{
   /** With a finish reason, or cleanly without one. */
   readonly Done: { readonly finishReason: string | undefined }
-  /** The connection is closed in the middle of the body. */
-  readonly Cut: {}
+  /** The connection is closed in the middle of the body, after this effect or a short pause. */
+  readonly Cut: { readonly after?: Effect.Effect<void> | undefined }
   /** Nothing more is sent, and the connection stays open. */
   readonly Stall: {}
   /** An event that is not JSON. */
@@ -253,8 +267,8 @@ export const Reply = {
     completion(textDeltas(text, options), Ending.Done({ finishReason: undefined }), options),
 
   /** Text, then the connection is closed in the middle of the stream. */
-  cut: (text = "", options?: CompletionOptions): Completion =>
-    completion(textDeltas(text, options), Ending.Cut(), options),
+  cut: (text = "", options?: CutOptions): Completion =>
+    completion(textDeltas(text, options), Ending.Cut({ after: options?.after }), options),
 
   /** Text, then an event that is not JSON. */
   malformed: (text = "", options?: CompletionOptions): Completion =>

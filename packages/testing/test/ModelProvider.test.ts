@@ -474,6 +474,24 @@ describe("ModelProvider", () => {
         assert.instanceOf(error, HttpClientError.ResponseError)
       }).pipe(Effect.provide(provider(Reply.cut("text")))))
 
+    it.scoped("a connection that breaks when its reader has shown that it has the text", () =>
+      Effect.gen(function*() {
+        const hasText = yield* Deferred.make<void>()
+        const order: Array<string> = []
+        const note = (what: string) => Effect.sync(() => void order.push(what))
+        const after = Effect.andThen(Deferred.await(hasText), note("cut"))
+        yield* Effect.gen(function*() {
+          const { stream } = yield* ask([user("a")])
+          yield* stream.pipe(
+            Stream.decodeText(),
+            Stream.filter((text) => text.includes("\"content\":\"text\"")),
+            Stream.runForEach(() => Effect.andThen(note("read"), Deferred.succeed(hasText, undefined))),
+            Effect.catchAll(() => note("broken"))
+          )
+        }).pipe(Effect.provide(provider(Reply.cut("text", { after }))))
+        assert.deepStrictEqual(order, ["read", "cut", "broken"])
+      }))
+
     it.scoped("headers, then silence", () =>
       Effect.gen(function*() {
         const response = yield* ask([user("a")])

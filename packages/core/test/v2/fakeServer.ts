@@ -64,6 +64,8 @@ export const make = (options: Options = {}): FakeServer => {
         return json({ version: "2.0.14" })
       case "GET /api/agent":
         return json({ data: agents })
+      case "GET /api/config":
+        return json([{ type: "directory", path: "/config" }])
       case "GET /api/model":
         return json({ data: [{ providerID: "fake", id: "m1" }] })
       case "POST /api/session":

@@ -82,7 +82,12 @@ describe("rules of 2.x", () => {
 
   it("directories outside are asked for where the version allows them by default", () => {
     const own = rule("external_directory", "allow", "/data/tool-output/*")
-    const agent = (rules: ReadonlyArray<ReturnType<typeof rule>>) => ({ id: "build", isSubagent: false, rules })
+    const agent = (rules: ReadonlyArray<ReturnType<typeof rule>>) => ({
+      id: "build",
+      isSubagent: false,
+      rules,
+      model: undefined
+    })
     // 2.0.24
     expect(permissions.baseline(agent([rule("*", "allow"), own]))).toEqual([rule("external_directory", "ask"), own])
     // 2.0.14

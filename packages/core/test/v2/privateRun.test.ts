@@ -385,6 +385,62 @@ describe("a run by a private server", () => {
     }).pipe(Effect.scoped, fake.provide(server), Effect.provide(layer(serving)))
   })
 
+  describe("without a model of its own", () => {
+    const document = (model?: object) => ({ type: "document", info: model === undefined ? {} : { model } })
+    const unnamed = T.layer([serving], ({ work }) => ({
+      version: "2.0.14",
+      isolation: "run",
+      leash: false,
+      defaults: { cwd: work }
+    }))
+    const serve = (documents: ReadonlyArray<object>, agent: object = {}) =>
+      fake.make({
+        onPrompt: done,
+        reply: ({ path }) =>
+          path === "/api/config"
+            ? fake.reply(documents)
+            : path === "/api/agent"
+            ? fake.reply({ data: [{ id: "build", mode: "primary", permissions: [], ...agent }] })
+            : undefined
+      })
+    const modelOf = (server: fake.FakeServer) =>
+      fake.of(server, "POST", "/api/session").map(({ body }) => body?.["model"])
+
+    it.live("has that of the strongest document of the configuration", () => {
+      const server = serve([
+        { type: "directory", path: "/config" },
+        document({ providerID: "fake", model: "weak" }),
+        document({ providerID: "fake", model: "m1", variant: "high" }),
+        document()
+      ])
+      return Effect.gen(function*() {
+        yield* OpenCode.run("Go")
+        expect(modelOf(server)).toEqual([{ providerID: "fake", id: "m1", variant: "high" }])
+      }).pipe(fake.provide(server), Effect.provide(unnamed))
+    })
+
+    it.live("has that of its agent", () => {
+      const server = serve([document({ providerID: "fake", model: "m1" })], {
+        model: { providerID: "fake", id: "own" }
+      })
+      return Effect.gen(function*() {
+        yield* OpenCode.run("Go")
+        expect(modelOf(server)).toEqual([{ providerID: "fake", id: "own" }])
+      }).pipe(fake.provide(server), Effect.provide(unnamed))
+    })
+
+    it.live("is refused where none is configured: its prompt would leave for a free model", () => {
+      const server = serve([document()])
+      return Effect.gen(function*() {
+        const { path } = yield* T.failsWith("OpenCodeConfigError")(OpenCode.run("Go"))
+        expect(path).toBe("model")
+        expect(modelOf(server)).toEqual([])
+        expect(fake.of(server, "POST", "/prompt")).toEqual([])
+        yield* T.expectClean
+      }).pipe(fake.provide(server), Effect.provide(unnamed))
+    })
+  })
+
   it.live("a command is prompted by its name", () => {
     const server = fake.make({
       reply: (asked) => {

@@ -31,6 +31,8 @@ export interface Agent {
   readonly id: string
   readonly isSubagent: boolean
   readonly rules: ReadonlyArray<Rule>
+  /** The model that the configuration names for it. */
+  readonly model: Model | undefined
 }
 
 export interface Model {
@@ -77,6 +79,8 @@ export interface Routes {
   /** Also loads the configuration of the directory. */
   readonly agents: (directory: string) => Request
   readonly models: (directory: string) => Request
+  /** The documents of the configuration in a directory. */
+  readonly configuration: (directory: string) => Request
   /** The MCP servers of a directory. */
   readonly mcp: (directory: string) => Request
   readonly create: (session: {
@@ -128,6 +132,8 @@ export interface Replies {
   readonly version: (body: unknown) => string | undefined
   readonly agents: (body: unknown) => ReadonlyArray<Agent> | undefined
   readonly models: (body: unknown) => ReadonlyArray<string> | undefined
+  /** The model that the configuration names, if it names one. */
+  readonly configuredModel: (body: unknown) => Option.Option<Model> | undefined
   readonly mcp: (body: unknown) => ReadonlyArray<McpServer> | undefined
   readonly session: (body: unknown) => Session | undefined
   /** A session as it was sent. */

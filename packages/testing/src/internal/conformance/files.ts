@@ -20,6 +20,14 @@ while IFS= read -r line; do
 done
 `
 
+/** A plugin of OpenCode 2 that notes in a file that it was loaded, and that it was set up. */
+export const plugin = (file: string): string =>
+  `import { appendFileSync } from "node:fs"
+const note = (what) => appendFileSync(${JSON.stringify(file)}, what + "\\n")
+note("loaded")
+export default { id: "scripted", setup: async () => note("set up") }
+`
+
 /** A list of models with one provider, whose key is in `LISTED_KEY`. */
 export const modelList = JSON.stringify({
   listed: {

@@ -132,7 +132,7 @@ const toStream = (envelope: Envelope, reply: ModelProvider.Completion): HttpServ
     reply.ending._tag === "Stall"
       ? Stream.concat(body, Stream.never)
       : reply.ending._tag === "Cut"
-      ? Stream.concat(body, Stream.execute(beforeCut))
+      ? Stream.concat(body, Stream.execute(reply.ending.after ?? beforeCut))
       : body,
     {
       contentType: "text/event-stream",

@@ -1,4 +1,5 @@
 /** The routes and replies of a server (2.0.14). */
+import * as Option from "effect/Option"
 import { isObject, string } from "../../util/object.js"
 import type { WireObject } from "../../util/object.js"
 import type { Agent, Model, PermissionRequest, Replies, Request, Routes, Rule, Session } from "../privateServer.js"
@@ -42,6 +43,7 @@ export const routes: Routes = {
   info: plain("GET", "/api/info"),
   agents: (directory) => plain("GET", "/api/agent", { query: at(directory) }),
   models: (directory) => plain("GET", "/api/model", { query: at(directory) }),
+  configuration: (directory) => plain("GET", "/api/config", { query: at(directory) }),
   mcp: (directory) => plain("GET", "/api/mcp", { query: at(directory) }),
   create: ({ agent, directory, model, rules, title }) =>
     plain("POST", "/api/session", {
@@ -136,11 +138,19 @@ const listOf = <A>(u: unknown, read: (item: WireObject) => A | undefined): Reado
   return all.some((item) => item === undefined) ? undefined : all as ReadonlyArray<A>
 }
 
+const namedModel = (u: unknown, name: string): Model | undefined => {
+  if (!isObject(u)) return undefined
+  const [provider, id, variant] = [string(u["providerID"]), string(u[name]), string(u["variant"])]
+  return provider === undefined || id === undefined
+    ? undefined
+    : { provider, id, ...(variant === undefined ? {} : { variant }) }
+}
+
 const agentOf = (u: WireObject): Agent | undefined => {
   const [id, mode, rules] = [string(u["id"]), string(u["mode"]), allRulesOf(u["permissions"])]
   return id === undefined || mode === undefined || rules === undefined
     ? undefined
-    : { id, isSubagent: mode === "subagent", rules }
+    : { id, isSubagent: mode === "subagent", rules, model: namedModel(u["model"], "id") }
 }
 
 const sessionOf = (u: unknown): Session | undefined => {
@@ -163,6 +173,13 @@ export const replies: Replies = {
       const [provider, id] = [string(model["providerID"]), string(model["id"])]
       return provider === undefined || id === undefined ? undefined : `${provider}/${id}`
     }),
+  configuredModel: (body) => {
+    // The weakest document comes first.
+    const documents = listOf(body, (entry) => isObject(entry["info"]) ? entry["info"] : {})
+    return documents && Option.fromNullable(
+      documents.flatMap(({ model }) => namedModel(model, "model") ?? []).at(-1)
+    )
+  },
   mcp: (body) =>
     listOf(data(body), (server) => {
       const name = string(server["name"])

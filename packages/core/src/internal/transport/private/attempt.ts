@@ -42,7 +42,7 @@ export interface Options {
   readonly rules: ReadonlyArray<Rule>
   readonly model: Model | undefined
   /** True if there is a stored login for the model's provider, which this major may not read. */
-  readonly hasLogin: boolean
+  readonly hasLogin: (model: Model) => Effect.Effect<boolean>
   readonly files: ReadonlyArray<File>
   /** Decides a request of the session `sessionId` or of a sub-agent. */
   readonly decide: (request: PermissionRequest, sessionId: string) => Effect.Effect<Answer>
@@ -93,12 +93,37 @@ const find = (
     : Effect.succeed(undefined)
 }
 
+/**
+ * The model of the prompt; `undefined` if the session keeps its own. A new session is given the one that the configuration
+ * names, because without any OpenCode sends the prompt to a free model of opencode.ai (2.0.14).
+ */
+const modelOf = (
+  { directory, model }: Options,
+  { protocol: { replies, routes }, requests }: Talk,
+  found: Session | undefined,
+  agent: Agent | undefined
+): Effect.Effect<Model | undefined, OpenCodeServerError | verdicts.Exit> => {
+  const named = model ?? (found === undefined ? agent?.model : undefined)
+  return named !== undefined || found !== undefined ? Effect.succeed(named) : Effect.flatMap(
+    requests.read(routes.configuration(directory), replies.configuredModel),
+    Option.match({
+      onNone: () =>
+        Effect.fail(refused(
+          "model",
+          "neither the run nor OpenCode's configuration names one, and OpenCode 2 would send the prompt to a free model " +
+            "of opencode.ai; set `model`"
+        )),
+      onSome: Effect.succeed
+    })
+  )
+}
+
 /** Refuses a model that needs a login which the server does not read. */
 const checkLogin = (
-  { directory, hasLogin, model }: Options,
-  { protocol, requests }: Talk
+  { directory, hasLogin }: Options,
+  { protocol, requests }: Talk,
+  model: Model
 ): Effect.Effect<void, OpenCodeServerError | verdicts.Exit> => {
-  if (!hasLogin || model === undefined) return Effect.void
   const isListed = (models: ReadonlyArray<string>): boolean => models.includes(`${model.provider}/${model.id}`)
   return Effect.flatMap(
     catalogs.models(requests, protocol, directory, isListed),
@@ -108,7 +133,7 @@ const checkLogin = (
         `OpenCode 2 does not read the stored login for ${model.provider} (auth.json) in a data directory of its own; ` +
           `pass its key with \`extraEnv\` or \`configOverrides.provider.${model.provider}.options.apiKey\``
       ))
-  )
+  ).pipe(Effect.whenEffect(hasLogin(model)), Effect.asVoid)
 }
 
 const realPath = ({ directory, fileSystem }: Options): Effect.Effect<string> =>
@@ -143,19 +168,14 @@ const open = (
   options: Options,
   talk: Talk,
   found: Session | undefined,
-  agent: Agent | undefined
+  agent: Agent | undefined,
+  model: Model | undefined
 ): Effect.Effect<Opened, OpenCodeServerError | verdicts.Exit> =>
   Effect.gen(function*() {
-    const { directory, model, plan } = options
+    const { directory, plan } = options
     const { protocol: { baseline, replies, routes }, requests } = talk
     const rules = [...(agent === undefined ? [] : baseline(agent)), ...options.rules]
     if (found === undefined) {
-      if (model === undefined) {
-        return yield* Effect.fail(refused(
-          "model",
-          "OpenCode 2 sends the prompt to a free model of opencode.ai where none is named; set `model`"
-        ))
-      }
       const created = yield* requests.read(
         routes.create({ directory, title: titles.titleOf(plan), agent: plan.options.agent, model, rules }),
         replies.session
@@ -312,9 +332,10 @@ export const start = (options: Options, sink: Sink): Effect.Effect<Running, RunE
         sink.watchdog.agentFallback({ agent: named, reason: agent === undefined ? "unknown" : "subagent" })
         return yield* Effect.never
       }
-      yield* checkLogin(options, talk)
+      const model = yield* modelOf(options, talk, found, agent)
+      if (model !== undefined) yield* checkLogin(options, talk, model)
       yield* mcp.settled(requests, protocol, directory, protocol.mcp(plan.options))
-      const session = yield* open(options, talk, found, agent)
+      const session = yield* open(options, talk, found, agent, model)
       sink.state.inSession(session.id)
       yield* setSystem(options, talk, session)
       yield* sink.onSession(session.id)

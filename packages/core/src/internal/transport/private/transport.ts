@@ -95,10 +95,10 @@ const directoryOf = ({ path }: Launcher, { cwd, options }: Pick<Plan, "cwd" | "o
 /** True if the user has logged in to the model's provider, by a file that this major does not read in a fresh directory. */
 export const isLoggedIn = (
   { fileSystem, path }: Pick<Launcher, "fileSystem" | "path">,
-  directory: string | undefined,
-  model: Model | undefined
-): Effect.Effect<boolean> =>
-  directory === undefined || model === undefined ? Effect.succeed(false) : Effect.map(
+  directory: string | undefined
+) =>
+(model: Model): Effect.Effect<boolean> =>
+  directory === undefined ? Effect.succeed(false) : Effect.map(
     Effect.orElseSucceed(fileSystem.readFileString(path.join(directory, "opencode", "auth.json")), () => ""),
     (text) => {
       const logins = json.parsed(text)
@@ -305,21 +305,20 @@ export const prepare = (
       introduce: attempts.Options["introduce"]
     ) =>
     (sink: Sink) =>
-      Effect.flatMap(isLoggedIn(client, directory, model), (hasLogin) =>
-        attempts.start({
-          fileSystem: client.fileSystem,
-          plan,
-          lease,
-          introduce,
-          directory: directoryOf(client, plan),
-          rules: Either.getOrThrow(rules),
-          model,
-          hasLogin,
-          files: promptParts.filesOf(parts),
-          decide: () => Effect.succeed(options.auto === true ? "once" : "reject"),
-          announces: false,
-          patience: Duration.seconds(5)
-        }, sink))
+      attempts.start({
+        fileSystem: client.fileSystem,
+        plan,
+        lease,
+        introduce,
+        directory: directoryOf(client, plan),
+        rules: Either.getOrThrow(rules),
+        model,
+        hasLogin: isLoggedIn(client, directory),
+        files: promptParts.filesOf(parts),
+        decide: () => Effect.succeed(options.auto === true ? "once" : "reject"),
+        announces: false,
+        patience: Duration.seconds(5)
+      }, sink)
     const exported = (env: { readonly [name: string]: string }) =>
       sessionExport.conversation({ client: { ...client, defaults: options }, dialect, cwd: plan.cwd, env })
 

@@ -28,7 +28,6 @@ export const prepare = (
     if (Either.isLeft(rules)) return yield* new OpenCodeConfigError(Either.getOrThrow(Either.flip(rules)))
     const model = protocol.model(plan.options)
     const files = promptParts.filesOf(yield* promptParts.make(services, plan, services.isLocal))
-    const hasLogin = yield* isLoggedIn(services, data, model)
     return {
       dialect,
       losesEnd: false,
@@ -47,7 +46,7 @@ export const prepare = (
           directory: options.directory,
           rules: Either.getOrThrow(rules),
           model,
-          hasLogin,
+          hasLogin: isLoggedIn(services, data),
           files,
           decide: (request, sessionId) =>
             plan.options.auto === true

@@ -1,5 +1,6 @@
 /** The scenarios of OpenCode 1.x: each drives the real binary as the library does, against a scripted provider. */
 import * as Contract from "effect-opencode/Contract"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Schema from "effect/Schema"
 import * as ModelProvider from "../../../ModelProvider.js"
@@ -195,16 +196,25 @@ export const scenarios: ReadonlyArray<Scenario> = [
         yield* world.run("run", { prompt: "hi", options: titled, content: JSON.stringify(withoutKey(world)) })
       })
   ),
-  one(
-    "cut",
-    "an answer that is cut off once; a login in a variable; a database elsewhere",
-    ModelProvider.sequence([Reply.cut("half"), Reply.text("whole")]),
-    (world) =>
+  {
+    name: "cut",
+    doing: "an answer that is cut off once; a login in a variable; a database elsewhere",
+    run: (world) =>
       Effect.gen(function*() {
+        // OpenCode forgets a beginning that it has not read when the connection breaks.
+        const hasBegun = yield* Deferred.make<void>()
+        yield* world.provider.respond(
+          ModelProvider.sequence([Reply.cut("half", { after: Deferred.await(hasBegun) }), Reply.text("whole")])
+        )
         yield* world.run("run", {
           prompt: "hi",
           options: titled,
           content: JSON.stringify(withoutKey(world)),
+          during: ({ stdout }) =>
+            Effect.andThen(
+              world.until(Effect.sync(() => stdout().includes("step_start"))),
+              Deferred.succeed(hasBegun, undefined)
+            ),
           env: {
             [Contract.variableNames.logins]: logins("variable-key"),
             [Contract.variableNames.database]: world.path("elsewhere.db")
@@ -213,7 +223,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
         yield* world.observe("database", yield* world.exists("elsewhere.db"))
         yield* world.observe("defaultDatabase", yield* world.exists("data/opencode/opencode.db"))
       })
-  ),
+  },
   one(
     "content filter",
     "an answer that the provider's filter ends",

@@ -23,6 +23,8 @@ const shell = (command: string): ModelProvider.ToolCall => ({
 
 const read = (path: string): ModelProvider.ToolCall => ({ name: "read", arguments: { path } })
 
+const code = (text: string): ModelProvider.ToolCall => ({ name: "execute", arguments: { code: text } })
+
 const Tools = Schema.Struct({
   tools: Schema.Array(Schema.Struct({
     function: Schema.Struct({
@@ -451,7 +453,7 @@ export const scenarios: ReadonlyArray<Scenario> = [
   ),
   {
     name: "configuration",
-    doing: "configurations that it cannot read; a stored login; a list of models of its own",
+    doing: "configurations that it cannot read; models, plugins and a stored login",
     respond: () => Reply.text("done"),
     run: (world) =>
       Effect.gen(function*() {
@@ -482,6 +484,23 @@ export const scenarios: ReadonlyArray<Scenario> = [
               yield* prompt("events", id, "hi")
             })
         )
+        yield* world.write("work/opencode.json", JSON.stringify({ model: "fake/weak" }))
+        yield* world.write("work/.opencode/opencode.json", JSON.stringify({ model: "fake/m1" }))
+        yield* world.write("work/.opencode/plugins/scripted.js", files.plugin(world.path("plugged")))
+        for (const [name, pure] of [["plugins", false], ["pure", true]] as const) {
+          yield* serving(world, name, { config: { pure } }, ({ ask, observe, routes }) =>
+            Effect.gen(function*() {
+              // What a directory brings is loaded after the first question about it.
+              yield* world.until(
+                Effect.map(ask(routes.agents(world.work)), ({ body }) => JSON.stringify(body).includes("build"))
+              )
+              yield* observe(`${name}Configuration`, routes.configuration(world.work))
+              yield* observe(`${name}Agents`, routes.agents(world.work))
+              yield* idle
+            }))
+          yield* world.observe(`${name}Notes`, (yield* world.read("plugged")) ?? "")
+          yield* world.write("plugged", "")
+        }
       })
   },
   {
@@ -523,31 +542,72 @@ export const scenarios: ReadonlyArray<Scenario> = [
   ),
   one(
     "mcp",
-    "tools of an MCP server, beside one that does not start",
-    // Its servers start beside the run, so the tool is called until it is there.
-    (request) =>
-      request.step > 20 || request.messages.some(({ role, text }) => role === "tool" && text.includes("echoed by"))
-        ? Reply.text("done")
-        : Reply.toolCalls([
-          { name: "scripted_echo", arguments: { text: "hi" } },
-          { name: "execute", arguments: { code: "return await tools.scripted.echo({ text: 'hi' })" } }
-        ], { delay: request.step === 0 ? "0 millis" : "500 millis" }),
+    "tools of MCP servers, by name and in code, beside a server that does not start",
+    steps([
+      Reply.toolCalls([
+        { name: "scripted_echo", arguments: { text: "by name" } },
+        { name: "coded_echo", arguments: { text: "hidden" } },
+        code("return await tools.coded.echo({ text: 'by code' })")
+      ]),
+      Reply.text("done")
+    ]),
     (world) =>
       Effect.gen(function*() {
         yield* world.write("mcp.sh", files.mcpServer)
+        const scripted = { type: "local", command: ["/bin/sh", world.path("mcp.sh")] } as const
         yield* serving(
           world,
           "serve",
           {
             config: {
               mcp: {
-                scripted: { type: "local", command: ["/bin/sh", world.path("mcp.sh")] },
+                scripted,
+                coded: { ...scripted, codemode: true },
                 missing: { type: "local", command: [world.path("missing")] }
               }
             }
           },
-          ({ create, prompt }) => Effect.flatMap(create(), (id) => prompt("events", id, "hi"))
+          ({ ask, create, observe, prompt, routes }) =>
+            Effect.gen(function*() {
+              // They are started beside the server.
+              yield* world.until(
+                Effect.map(ask(routes.mcp(world.work)), ({ body }) => {
+                  const servers = JSON.stringify(body)
+                  return servers.includes("scripted") && !servers.includes("pending")
+                })
+              )
+              yield* observe("servers", routes.mcp(world.work))
+              yield* prompt("events", yield* create(), "hi")
+            })
         )
+      })
+  ),
+  one(
+    "code",
+    "code of the model that asks the network, and that moves its session",
+    (request) =>
+      request.prompt.includes("FETCH")
+        ? steps([
+          Reply.toolCalls([code(`return 'status ' + (await fetch('${request.prompt.split(" ")[1] ?? ""}')).status`)]),
+          Reply.text("done")
+        ])(request)
+        // A move adds a message of the user, so the answers are counted from the beginning.
+        : [
+          Reply.toolCalls([code("return await tools.opencode.session_move({ directory: '../elsewhere' })")]),
+          Reply.toolCalls([read("b.txt")])
+        ][request.messages.filter(({ role }) => role === "assistant").length] ?? Reply.text("done"),
+    (world) =>
+      Effect.gen(function*() {
+        yield* world.write("elsewhere/b.txt", "beta-content\n")
+        yield* serving(world, "serve", {}, ({ create, prompt }) =>
+          Effect.gen(function*() {
+            const deny = (action: string): Contract.ServerRule => ({ action, resource: "*", effect: "deny" })
+            const fetching = `FETCH ${world.provider.baseUrl}/models`
+            yield* prompt("fetchEvents", yield* create({ rules: [deny("webfetch")] }), fetching)
+            yield* prompt("deniedEvents", yield* create({ rules: [deny("execute")] }), `${fetching} DENIED`)
+            yield* prompt("movedEvents", yield* create({ rules: [deny("external_directory")] }), "MOVE")
+            yield* prompt("keptEvents", yield* create({ rules: [deny("opencode_session_move")] }), "KEPT")
+          }))
       })
   )
 ]

@@ -1,6 +1,7 @@
 /** Facts about the events of a prompt, and about tools. */
 import type { Fact, Recording } from "../../contract.js"
 import { at, kindOf, kindsOf } from "../../contract.js"
+import * as server from "../server.js"
 import * as facts from "./fact.js"
 import * as reading from "./reading.js"
 
@@ -63,6 +64,17 @@ const tool = (
     otherwise,
     { usedBy: ["internal/opencode/v2/eventMapper.ts", "internal/opencode/v2/parts.ts"], weight }
   )
+
+/** Whether a tool was offered, and what its call with this input has brought. */
+const mcpCall = (recording: Recording, name: string, input: string): unknown =>
+  seen(recording, () => {
+    const call = reading.call(recording, events, input)
+    return {
+      offered: reading.requests(recording)[0]?.tools.includes(name) ?? "not asked",
+      status: call?.status ?? "no call",
+      hasOutput: call?.output?.includes("echoed by the server") ?? false
+    }
+  })
 
 export const all: ReadonlyArray<Fact> = [
   text(
@@ -325,32 +337,48 @@ export const all: ReadonlyArray<Fact> = [
     { usedBy: ["internal/opencode/v2/eventMapper.ts", "internal/opencode/v2/parts.ts"], weight: "note" }
   ),
   mcp(
+    "mcp.list",
+    "The MCP servers of a directory are listed, each with whether it has connected or failed.",
+    ["coded", "missing", "scripted"],
+    (recording) => {
+      if (recording.observed["servers"] === undefined) return undefined
+      const servers = server.replies.mcp(at(recording.observed["servers"], "body"))
+      return servers === undefined ? "unreadable" : servers.filter(({ isPending }) => !isPending)
+        .map(({ name }) => name).sort()
+    },
+    "A prompt does not wait for the tools of its servers, or waits in vain.",
+    { usedBy: ["internal/opencode/v2/server.ts", "internal/transport/private/mcp.ts"] }
+  ),
+  mcp(
     "mcp.plain",
-    "The tools of an MCP server are not offered by their names: calling one fails.",
-    { offered: false, status: "error" },
-    (recording) =>
-      seen(recording, () => ({
-        offered: reading.requests(recording)[0]?.tools.includes("scripted_echo") ?? "not asked",
-        status: reading.eventsOf(recording, events, "ToolUse").find(({ tool }) => tool === "scripted_echo")?.status ??
-          "no call"
-      })),
-    "Nothing: rules can name the tools of MCP servers.",
-    { usedBy: ["Permission.ts"], weight: "note" }
+    "With `codemode: false` the tools of an MCP server are offered by their names.",
+    { offered: true, status: "completed", hasOutput: true },
+    (recording) => mcpCall(recording, "scripted_echo", "by name"),
+    "Rules cannot name the tools of MCP servers.",
+    { usedBy: ["internal/opencode/v2/mcp.ts", "Permission.ts", "RunConfig.ts"] }
+  ),
+  mcp(
+    "mcp.hidden",
+    "With `codemode: true` they are not: calling one by its name fails.",
+    { offered: false, status: "error", hasOutput: false },
+    (recording) => mcpCall(recording, "coded_echo", "hidden"),
+    "Nothing: rules can name the tools of those servers, too.",
+    { usedBy: ["internal/opencode/v2/mcp.ts"], weight: "note" }
   ),
   mcp(
     "mcp.execute",
-    "`execute` calls the tools of an MCP server, also when another server does not start.",
-    { status: "completed", hasOutput: true, ends: ["succeeded"] },
-    (recording) =>
-      seen(recording, () => {
-        const found = reading.eventsOf(recording, events, "ToolUse").filter(({ tool }) => tool === "execute").at(-1)
-        return {
-          status: found?.status ?? "no call",
-          hasOutput: found?.output?.includes("echoed by the server") ?? false,
-          ends: reading.ends(recording, events)
-        }
-      }),
-    "`mcp` has no effect.",
-    { usedBy: ["internal/opencode/configContent.ts", "RunConfig.ts"] }
+    "Then code calls them, also when another server does not start.",
+    { offered: true, status: "completed", hasOutput: true },
+    (recording) => mcpCall(recording, "execute", "by code"),
+    "Servers with `codemode: true` have no effect.",
+    { usedBy: ["internal/opencode/v2/mcp.ts"], weight: "note" }
+  ),
+  mcp(
+    "mcp.ends",
+    "A server that does not start is no error of the prompt.",
+    ["succeeded"],
+    (recording) => seen(recording, () => reading.ends(recording, events)),
+    "A broken MCP server fails a run.",
+    { weight: "note" }
   )
 ]

@@ -15,6 +15,8 @@ const child = facts.of("sub-agent", {
   usedBy: ["internal/opencode/v2/eventMapper.ts", "internal/transport/private/turn.ts"]
 })
 
+const code = facts.of("code", { usedBy: ["internal/opencode/v2/permissions.ts"] })
+
 const seen = (recording: Recording, name: string, observe: () => unknown): unknown =>
   reading.frames(recording, name) === undefined ? undefined : observe()
 
@@ -223,6 +225,59 @@ export const all: ReadonlyArray<Fact> = [
       })),
     "A question of the model hangs a run.",
     { usedBy: ["internal/opencode/v2/server.ts", "internal/transport/private/turn.ts"] }
+  ),
+  code(
+    "execute.fetch",
+    "Code of `execute` reaches the network although a rule denies `webfetch`, without a request for a permission.",
+    { status: "completed", reached: true, asked: 0 },
+    (recording) =>
+      seen(recording, "fetchEvents", () => {
+        const call = reading.call(recording, "fetchEvents", "fetch(")
+        return {
+          status: call?.status ?? "no call",
+          reached: call?.output?.includes("status 200") ?? false,
+          asked: reading.dataOf(recording, "fetchEvents", "permission.asked").length
+        }
+      }),
+    "Nothing: `execute` is closed with `webfetch` where it could stay open.",
+    { weight: "note" }
+  ),
+  code(
+    "execute.denied",
+    "A rule that denies `execute` keeps it from the model, and from running.",
+    { offered: false, status: "error" },
+    (recording) =>
+      seen(recording, "deniedEvents", () => ({
+        offered: reading.requestFor(recording, "DENIED")?.tools.includes("execute") ?? "not asked",
+        status: reading.call(recording, "deniedEvents", "fetch(")?.status ?? "no call"
+      })),
+    "Code of the model reaches the network although `webfetch` is denied."
+  ),
+  code(
+    "move.opens",
+    "Code moves its session to a directory outside, whose files are then read although a rule denies outside directories.",
+    { status: "completed", output: true, asked: 0 },
+    (recording) =>
+      seen(recording, "movedEvents", () => ({
+        status: reading.call(recording, "movedEvents", "session_move")?.status ?? "no call",
+        output: reading.call(recording, "movedEvents", "b.txt")?.output?.includes("beta-content") ?? false,
+        asked: reading.dataOf(recording, "movedEvents", "permission.asked").length
+      })),
+    "Nothing: the tool that moves a session is closed where it could stay open.",
+    { weight: "note" }
+  ),
+  code(
+    "move.denied",
+    "A rule for `opencode_session_move` takes that tool out of the reach of code.",
+    { known: false, output: false },
+    (recording) =>
+      seen(recording, "keptEvents", () => ({
+        known: !JSON.stringify(reading.call(recording, "keptEvents", "session_move") ?? null).includes(
+          "Unknown tool 'opencode.session_move'"
+        ),
+        output: reading.call(recording, "keptEvents", "b.txt")?.output?.includes("beta-content") ?? false
+      })),
+    "Code of the model leaves its directory, whatever the rules say."
   ),
   child(
     "sub-agent.created",

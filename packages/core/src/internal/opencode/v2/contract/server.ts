@@ -1,10 +1,12 @@
 /** Facts about the start and the end of a server, and about what it refuses. */
+import * as Option from "effect/Option"
 import * as Version from "../../../../Version.js"
 import type { Fact } from "../../contract.js"
 import { always, at } from "../../contract.js"
 import * as crashTexts from "../crashTexts.js"
 import * as invocation from "../invocation.js"
 import * as questions from "../questions.js"
+import * as server from "../server.js"
 import * as facts from "./fact.js"
 import * as reading from "./reading.js"
 
@@ -78,6 +80,27 @@ const dropped = (id: string, says: string, process: string, value: ReadonlyArray
     value.length === 0
       ? "Runs are refused for settings that OpenCode only ignores."
       : "A run goes on without a part of its configuration, such as a rule that denies something."
+  )
+
+/** What a plugin of the project has noted. */
+const plugins = (
+  id: string,
+  says: string,
+  name: string,
+  value: ReadonlyArray<string>,
+  otherwise: string,
+  weight: Fact["weight"] = "matters"
+): Fact =>
+  configuration(
+    id,
+    says,
+    value,
+    (recording) => {
+      const notes = recording.observed[`${name}Notes`]
+      return typeof notes === "string" ? [...new Set(notes.split("\n"))].filter((note) => note !== "") : undefined
+    },
+    otherwise,
+    { usedBy: ["internal/opencode/v2/invocation.ts"], weight }
   )
 
 export const all: ReadonlyArray<Fact> = [
@@ -211,6 +234,45 @@ export const all: ReadonlyArray<Fact> = [
   ),
   dropped("config.json", "A configuration that is not JSON is dropped, and stderr says so.", "bad JSON", ["$"]),
   dropped("config.unknown", "An unknown setting is not reported as dropped.", "unknown key", []),
+  configuration(
+    "config.model",
+    "The documents of the configuration are listed, the weakest first, with the model that they name.",
+    { provider: "fake", id: "m1" },
+    (recording) => {
+      if (recording.observed["pluginsConfiguration"] === undefined) return undefined
+      const found = server.replies.configuredModel(at(recording.observed["pluginsConfiguration"], "body"))
+      return found === undefined ? "unreadable" : Option.getOrElse(found, () => "none")
+    },
+    "A run that names no model has another one than OpenCode is configured with, or is refused.",
+    { usedBy: ["internal/opencode/v2/server.ts", "internal/transport/private/attempt.ts"] }
+  ),
+  plugins(
+    "plugins.project",
+    "The plugins of a project are loaded and set up.",
+    "plugins",
+    ["loaded", "set up"],
+    "Nothing: plugins of projects do not run.",
+    "note"
+  ),
+  plugins(
+    "plugins.pure",
+    "The words `-*` and `opencode.*`, after those of all other documents, leave them without their set-up.",
+    "pure",
+    ["loaded"],
+    "`pure` has no effect: plugins of a project run with every prompt."
+  ),
+  configuration(
+    "plugins.own",
+    "They leave OpenCode's own plugins on, without which there are no agents.",
+    true,
+    (recording) => {
+      if (recording.observed["pureAgents"] === undefined) return undefined
+      return server.replies.agents(at(recording.observed["pureAgents"], "body"))?.some(({ id }) => id === "build") ??
+        "unreadable"
+    },
+    "A run with `pure` finds no agent.",
+    { usedBy: ["internal/opencode/v2/invocation.ts"] }
+  ),
   configuration(
     "logins.file",
     "`auth.json` is not read with a fresh database.",
