@@ -280,6 +280,23 @@ describe("OpenCode 2 on a server that runs elsewhere", () => {
     )
   })
 
+  it.live("of an untested version is warned about once by a layer, however many runs name it", () => {
+    const logged: Array<unknown> = []
+    const server = fake.make({
+      onPrompt: done,
+      reply: ({ path }) => path === "/api/info" ? fake.reply({ version: "2.3.2" }) : page(path)
+    })
+    return Effect.gen(function*() {
+      yield* OpenCode.run("one", { attach: fake.url })
+      yield* OpenCode.run("two", { attach: fake.url })
+      expect(logged.filter((message) => JSON.stringify(message).includes("2.3.2"))).toHaveLength(1)
+    }).pipe(
+      fake.provide(server),
+      Effect.provide(T.layer([], { version: "2.0.14", defaults: { model: "fake/m1" } })),
+      Effect.provide(Logger.replace(Logger.defaultLogger, Logger.make(({ message }) => void logged.push(message))))
+    )
+  })
+
   it.live("carries a single run of another layer, which names it", () => {
     const server = fake.make({ onPrompt: done, reply: ({ path }) => page(path) })
     return Effect.gen(function*() {

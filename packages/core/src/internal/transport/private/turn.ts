@@ -131,6 +131,8 @@ export const follow = (options: Options): Effect.Effect<void, OpenCodeServerErro
               ),
             sink.onSession(signal.sessionId, signal.parentId)
           )
+        case "Delegated":
+          return subscription.sessions().has(signal.sessionId) ? Effect.void : unlessGone(adopt(signal.sessionId))
         case "Model":
           return Effect.sync(() => sink.state.answeredBy(signal.model))
         case "Recovered":
@@ -144,6 +146,15 @@ export const follow = (options: Options): Effect.Effect<void, OpenCodeServerErro
             ))
       }
     }
+
+    /** Follows a sub-agent whose creation was not seen: it is of an earlier prompt, or its event did not name its parent. */
+    const adopt = (childId: string): Effect.Effect<void, OpenCodeServerError> =>
+      Effect.gen(function*() {
+        subscription.follow(childId)
+        const { rules } = yield* requests.read(routes.session(childId), server.replies.session)
+        yield* react({ _tag: "Child", sessionId: childId, parentId: options.sessionId, rules })
+        yield* answerAll(childId)
+      })
 
     const take = ({ says, signals }: Happening): Effect.Effect<void, OpenCodeServerError> =>
       Effect.andThen(emit(says), Effect.forEach(signals, react, { discard: true }))
