@@ -331,8 +331,8 @@ export interface AttachOptions {
   readonly redact?: ((text: string) => string) | undefined
   /** True for no warning about a version that was not tested. */
   readonly allowUntested?: boolean | undefined
-  /** The servers that were warned about, which is done once. */
-  readonly warned: Set<string>
+  /** The servers that were warned about, which is done once. Default: none. */
+  readonly warned?: Set<string> | undefined
 }
 
 /** The requests of the majors that have no health route of OpenCode 1. */
@@ -346,8 +346,8 @@ const warn = (
 ): Effect.Effect<void> =>
   Effect.suspend(() => {
     const server = `OpenCode ${Version.format(version)} (${url})`
-    if (allowUntested === true || dialect.isTested(version) || warned.has(server)) return Effect.void
-    warned.add(server)
+    if (allowUntested === true || dialect.isTested(version) || warned?.has(server) === true) return Effect.void
+    warned?.add(server)
     return Effect.logWarning(
       `${server} was not tested with this library; ` +
         "`effect-opencode conformance` tells what is different in it, and `allowUntested` silences this warning"
