@@ -550,6 +550,29 @@ describe("a run by a private server", () => {
     })
   }
 
+  it.effect("a prompt that is admitted and never worked on is not waited for", () => {
+    const server = fake.make({
+      reply: ({ path }) => path.endsWith("/active") ? fake.reply({ data: {} }) : undefined
+    })
+    return Effect.gen(function*() {
+      const error = yield* passing(T.failsWith("OpenCodeServerError")(OpenCode.run("Go")))
+      expect(error).toMatchObject({ reason: "unexpected-reply", request: "POST /api/session/:id/prompt" })
+      expect(error.detail).toContain("does not work on it")
+      yield* T.expectClean
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  it.effect("a server that names an address elsewhere gets neither the password nor the prompt", () => {
+    const server = fake.make()
+    const script = Mock.script(Mock.stdout("{\"url\":\"http://192.0.2.1:40000\"}\n"), Mock.never)
+    return Effect.gen(function*() {
+      const error = yield* passing(T.failsWith("OpenCodeServerError")(OpenCode.run("Go")))
+      expect(error.reason).toBe("unexpected-reply")
+      expect(server.asked).toEqual([])
+      yield* T.expectClean
+    }).pipe(fake.provide(server), Effect.provide(layer(script)))
+  })
+
   it.effect("a server that says in another way where it listens is not waited for", () => {
     const server = fake.make()
     const script = Mock.script(Mock.stdout("{\"address\":\"http://127.0.0.1:40000\"}\n"), Mock.never)
