@@ -51,6 +51,33 @@ it.live("leaves no process behind", () =>
   }).pipe(Effect.provide(Faulty)))
 // #endregion
 
+// #region opencode2
+/** OpenCode 2 in memory, on the test clock. */
+const InMemory = OpenCodeTest.layer({ "Review a.ts": "Looks good." }, {
+  version: "2.0.14",
+  defaults: { model: "acme/large" }
+})
+
+/** OpenCode 2 as a process whose events end in the middle. */
+const InAProcess = FaultyOpenCode.layerOpenCode([
+  FaultyOpenCode.script(
+    FaultyOpenCode.lines(Events.turn(Events.tool({ tool: "bash", input: { command: "npm test" } }))),
+    FaultyOpenCode.closeStdout,
+    FaultyOpenCode.lines(Events.turn("Looks good."))
+  )
+], { version: "2.0.14", defaults: { model: "acme/large" } }).pipe(Layer.provide(NodeContext.layer))
+
+const reviewsWithOpenCode2 = Effect.gen(function*() {
+  expect(yield* review("a.ts")).toBe("a.ts: Looks good.")
+  const opencode = yield* OpenCode.OpenCode
+  expect((yield* opencode.version).major).toBe(2)
+})
+
+it.live("reviews with OpenCode 2 in memory", () => Effect.provide(reviewsWithOpenCode2, InMemory))
+
+it.live("reviews with OpenCode 2 in a process", () => Effect.provide(reviewsWithOpenCode2, InAProcess))
+// #endregion
+
 // #region provider
 const Provider = ModelProvider.layer({
   respond: ModelProvider.steps([

@@ -427,6 +427,7 @@ export const makeAttach = (
       username: options.username,
       password: options.password,
       allowUntested: options.allowUntested,
+      warned: new Set(),
       secrets: secrets(options.defaults ?? {})
     }))
     const server = yield* Scope.extend(attached, lifetime.scope)

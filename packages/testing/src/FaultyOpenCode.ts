@@ -3,6 +3,11 @@
  * 180 MB. It answers `--version` and `models`, reads its standard input to the end as OpenCode does, and then prints,
  * crashes, hangs, floods, ignores signals or leaves processes behind, as scripted.
  *
+ * With a version from 2.0.0 on it is OpenCode 2 instead: `serve --stdio` with the routes and events of 2.0.14, where each
+ * prompt plays a script. The same scripts work for both majors. A script that ends its process before it says anything
+ * (`sqliteCrash`) then crashes the start of the server, which knows no prompt yet: with cases by prompt it ends the server
+ * when the prompt arrives.
+ *
  * It is a Node program of this package, started by a shell script, so it needs `node` on `PATH` and `/bin/sh`: Linux or
  * macOS.
  *
@@ -68,7 +73,21 @@ export const Step = Schema.Union(
   Schema.TaggedStruct("CloseStdout", {}),
   Schema.TaggedStruct("Exit", { code: Schema.Number }),
   Schema.TaggedStruct("Signal", { signal: Signal }),
-  Schema.TaggedStruct("Never", {})
+  Schema.TaggedStruct("Never", {}),
+  Schema.TaggedStruct("Ask", {
+    permission: Schema.String,
+    patterns: Schema.Array(Schema.String),
+    tool: Schema.String,
+    input: Schema.Unknown,
+    /** What OpenCode 1 prints, which rejects it by itself. */
+    rejected: Schema.Struct({ stderr: Schema.String, stdout: Schema.String })
+  }),
+  Schema.TaggedStruct("Event", {
+    type: Schema.String,
+    data: Schema.Record({ key: Schema.String, value: Schema.Unknown })
+  }),
+  Schema.TaggedStruct("Rest", {}),
+  Schema.TaggedStruct("Refuse", { status: Schema.Number, message: Schema.String })
 )
 
 /**
@@ -78,7 +97,8 @@ export const Step = Schema.Union(
 export type Step = typeof Step.Type
 
 /**
- * The script of one process. After the last step it exits with code 0.
+ * The script of one process of OpenCode 1, which exits with code 0 after the last step, or of one prompt of OpenCode 2,
+ * which then ends with success, or with its last error.
  *
  * @since 0.1.0
  * @category schemas
@@ -102,7 +122,7 @@ export interface Script extends Schema.Schema.Type<typeof Script> {}
  * @category schemas
  */
 export const Scenario = Schema.Struct({
-  /** What `--version` prints. */
+  /** The version that the executable says it is, and behaves as: a server from 2.0.0 on. */
   version: withDefault(Schema.String, () => "1.18.33"),
   models: withDefault(Schema.Array(Schema.String), () => ["fake/m1"]),
   /** Milliseconds after which a process always ends, with code 87. */
@@ -153,7 +173,7 @@ export const scriptWith = (
 ): Script => ({ ...options, steps })
 
 /**
- * Writes to stdout.
+ * Writes to stdout. As OpenCode 2, sends every line as one of the server's events, also one that is none.
  *
  * @since 0.1.0
  * @category steps
@@ -169,7 +189,8 @@ export const stdout = (text: string): Step => ({ _tag: "Stdout", text })
 export const stderr = (text: string): Step => ({ _tag: "Stderr", text })
 
 /**
- * Writes events to stdout.
+ * Writes events to stdout. As OpenCode 2, sends them over HTTP as that major does: its names of tools and of errors, the
+ * ids of the run.
  *
  * @since 0.1.0
  * @category steps
@@ -243,7 +264,7 @@ export const child = (options?: {
 })
 
 /**
- * Closes stdout and keeps running.
+ * Closes stdout and keeps running. As OpenCode 2, ends the open streams of events; the next request opens another one.
  *
  * @since 0.1.0
  * @category steps
@@ -275,6 +296,72 @@ export const signal = (signal: typeof Signal.Type): Step => ({ _tag: "Signal", s
 export const never: Step = { _tag: "Never" }
 
 /**
+ * Asks for a permission with the call of a tool. OpenCode 1 rejects it by itself, prints that and exits. OpenCode 2 waits
+ * for the answer: after a rejection the prompt ends, after an approval the script continues.
+ *
+ * @example
+ * ```ts
+ * import { Events, FaultyOpenCode } from "effect-opencode-testing"
+ *
+ * const asks = FaultyOpenCode.script(
+ *   FaultyOpenCode.lines([Events.stepStart()]),
+ *   FaultyOpenCode.ask("bash", ["rm x"], { tool: "bash", input: { command: "rm x" } }),
+ *   FaultyOpenCode.lines([Events.finish({ reason: "tool-calls" }), ...Events.turn("Removed.")])
+ * )
+ * ```
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const ask = (
+  permission: string,
+  patterns: ReadonlyArray<string>,
+  call: { readonly tool: string; readonly input?: unknown }
+): Step => ({
+  _tag: "Ask",
+  permission,
+  patterns,
+  tool: call.tool,
+  input: call.input ?? {},
+  rejected: {
+    stderr: Events.stderr.permissionRejected(permission, patterns),
+    stdout: Events.toText([
+      Events.toolRejected({ tool: call.tool, input: call.input ?? {} }),
+      Events.finish({ reason: "tool-calls" })
+    ])
+  }
+})
+
+/**
+ * Sends an event as a server of OpenCode 2 does, with the id of the run's session unless the data have one. A script of
+ * OpenCode 1 that has this step exits with 64.
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const event = (type: string, data: { readonly [name: string]: unknown } = {}): Step => ({
+  _tag: "Event",
+  type,
+  data
+})
+
+/**
+ * Ends the prompt of OpenCode 2 without the event that says so. A script of OpenCode 1 that has this step exits with 64.
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const rest: Step = { _tag: "Rest" }
+
+/**
+ * Refuses the prompt, as the first step of a script of OpenCode 2. A script of OpenCode 1 that has this step exits with 64.
+ *
+ * @since 0.1.0
+ * @category steps
+ */
+export const refuse = (status: number, message: string): Step => ({ _tag: "Refuse", status, message })
+
+/**
  * The start-up crash of processes that share a data directory: a text on stderr, nothing on stdout, code 1.
  *
  * @since 0.1.0
@@ -292,8 +379,10 @@ export interface Call {
   readonly pid: number
   readonly args: ReadonlyArray<string>
   readonly cwd: string
-  /** The complete stdin of the process. */
+  /** The complete stdin of the process; empty for OpenCode 2, whose prompts are requests. */
   readonly stdin: string
+  /** The prompt; empty for a process of OpenCode 2 that has failed to start. */
+  readonly prompt: string
   /** The signals that it ignored, in order. */
   readonly signals: ReadonlyArray<string>
   /** The processes that it started. */
@@ -309,7 +398,7 @@ export interface Service {
   readonly binary: string
   /** The directory of the executable, its scenario and its log, removed when the scope closes. */
   readonly directory: string
-  /** The runs that have read their input, in order of their starts. */
+  /** The prompts that have arrived, in order of the starts of their processes. */
   readonly calls: Effect.Effect<ReadonlyArray<Call>, PlatformError>
 }
 
@@ -327,7 +416,8 @@ const LogEntry = Schema.parseJson(Schema.Union(
     pid: Schema.Number,
     args: Schema.Array(Schema.String),
     cwd: Schema.String,
-    stdin: Schema.String
+    stdin: Schema.String,
+    prompt: Schema.String
   }),
   Schema.Struct({ type: Schema.Literal("signal"), signal: Schema.String }),
   Schema.Struct({ type: Schema.Literal("child"), pid: Schema.Number })
@@ -343,6 +433,7 @@ const toCalls = (text: string): ReadonlyArray<Call> => {
       args: entry.args,
       cwd: entry.cwd,
       stdin: entry.stdin,
+      prompt: entry.prompt,
       signals: entries.flatMap((entry) => entry.type === "signal" ? [entry.signal] : []),
       children: entries.flatMap((entry) => entry.type === "child" ? [entry.pid] : [])
     }]
@@ -423,11 +514,23 @@ export type Scripts = readonly [Script, ...Array<Script>]
  */
 export type Cases = ReadonlyArray<readonly [contains: string, scripts: Script | Scripts]>
 
-const toScenario = (scripts: Scripts | Cases): Scenario => {
+/**
+ * What the executable says that it is.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface LayerOptions {
+  /** Its version. From 2.0.0 on it is a server of OpenCode 2. Default: 1.18.33. */
+  readonly version?: string | undefined
+}
+
+const toScenario = (scripts: Scripts | Cases, { version }: LayerOptions): Scenario => {
   const first = scripts[0]
   return first !== undefined && "steps" in first
-    ? { cases: [{ scripts: scripts as Scripts }] }
+    ? { version, cases: [{ scripts: scripts as Scripts }] }
     : {
+      version,
       cases: (scripts as Cases).map(([contains, scripts]) => ({
         contains,
         scripts: "steps" in scripts ? [scripts] : scripts
@@ -458,12 +561,13 @@ const toScenario = (scripts: Scripts | Cases): Scenario => {
  * @category layers
  */
 export const layer = (
-  scripts: Scripts | Cases
+  scripts: Scripts | Cases,
+  options: LayerOptions = {}
 ): Layer.Layer<FaultyOpenCode, PlatformError, FileSystem.FileSystem | Path.Path> =>
-  Layer.scoped(FaultyOpenCode, make(toScenario(scripts)))
+  Layer.scoped(FaultyOpenCode, make(toScenario(scripts, options)))
 
 /**
- * The service on the executable.
+ * The service on the executable, which is of the version of the options: 1.18.33 by default. OpenCode 2 needs a `model`.
  *
  * @since 0.1.0
  * @category layers
@@ -478,4 +582,4 @@ export const layerOpenCode = (
 > =>
   Layer.unwrapEffect(
     Effect.map(FaultyOpenCode, ({ binary }) => OpenCode.layer({ version: "1.18.33", ...options, binary }))
-  ).pipe(Layer.provideMerge(layer(scripts)))
+  ).pipe(Layer.provideMerge(layer(scripts, { version: options?.version })))

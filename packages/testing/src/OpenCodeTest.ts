@@ -70,6 +70,7 @@ export type Reply = Data.TaggedEnum<{
   readonly Fail: { readonly error: OpenCodeError.OpenCodeError; readonly items: ReadonlyArray<Item> }
   readonly Sequence: { readonly answers: readonly [Answer, ...Array<Answer>] }
   readonly Attempts: { readonly answers: readonly [Answer, ...Array<Answer>] }
+  readonly Rejected: { readonly permission: string; readonly patterns: ReadonlyArray<string> }
 }>
 
 /**
@@ -93,7 +94,7 @@ export interface TextOptions extends Events.FinishOptions {
   readonly delay?: Duration.DurationInput | undefined
 }
 
-const { Attempts, Events: Played, Fail, Sequence } = Data.taggedEnum<Reply>()
+const { Attempts, Events: Played, Fail, Rejected, Sequence } = Data.taggedEnum<Reply>()
 
 /**
  * Constructors of replies.
@@ -154,12 +155,7 @@ export const Reply = {
   }) as Reply,
 
   permissionRejected: (permission: string, patterns?: ReadonlyArray<string>): Reply =>
-    Played({
-      items: [
-        MockCommandExecutor.stderr(Events.stderr.permissionRejected(permission, patterns)),
-        Events.turn(Events.toolRejected({ tool: permission }))
-      ]
-    })
+    Rejected({ permission, patterns: patterns ?? ["*"] })
 } as const
 
 const eventsOf = (error: OpenCodeError.OpenCodeError): ReadonlyArray<Events.WireEvent> =>
@@ -467,7 +463,10 @@ export const match =
  * @category models
  */
 export interface Options extends Omit<OpenCode.Options, "binary" | "isolation" | "environment"> {
-  /** The reported version of OpenCode. Default: 1.18.33. */
+  /**
+   * The version of OpenCode. From 2.0.0 on `layer` plays a server of OpenCode 2: the same answers, with that major's names
+   * of tools and errors, its live pieces of an answer and its rules for options. Default: 1.18.33.
+   */
   readonly version?: string | undefined
   /** The models that `models` returns. Default: `fake/m1`. */
   readonly models?: ReadonlyArray<string> | undefined

@@ -35,6 +35,11 @@ export * as Events from "./Events.js"
  * 180 MB. It answers `--version` and `models`, reads its standard input to the end as OpenCode does, and then prints,
  * crashes, hangs, floods, ignores signals or leaves processes behind, as scripted.
  *
+ * With a version from 2.0.0 on it is OpenCode 2 instead: `serve --stdio` with the routes and events of 2.0.14, where each
+ * prompt plays a script. The same scripts work for both majors. A script that ends its process before it says anything
+ * (`sqliteCrash`) then crashes the start of the server, which knows no prompt yet: with cases by prompt it ends the server
+ * when the prompt arrives.
+ *
  * It is a Node program of this package, started by a shell script, so it needs `node` on `PATH` and `/bin/sh`: Linux or
  * macOS.
  *

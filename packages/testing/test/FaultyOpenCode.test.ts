@@ -299,3 +299,146 @@ describe("FaultyOpenCode", () => {
       expect(ours()).not.toContain(directory)
     }))
 })
+
+describe("FaultyOpenCode as OpenCode 2", () => {
+  const two = (
+    scripts: FaultyOpenCode.Scripts | FaultyOpenCode.Cases,
+    options?: Parameters<typeof FaultyOpenCode.layerOpenCode>[1]
+  ) => opencode(scripts, { version: "2.0.14", defaults: { model: "fake/m1" }, ...options })
+
+  const begun = FaultyOpenCode.lines([Events.stepStart()])
+  const { script } = FaultyOpenCode
+  const failure = Effect.flip(OpenCode.run("hello"))
+
+  it.live("says its version and its models", () =>
+    Effect.gen(function*() {
+      const { models, version } = yield* OpenCode.OpenCode
+      expect(yield* version).toEqual({ major: 2, minor: 0, patch: 14 })
+      expect(yield* models).toEqual(["fake/m1"])
+    }).pipe(
+      Effect.provide(Layer.unwrapEffect(
+        Effect.map(FaultyOpenCode.FaultyOpenCode, ({ binary }) => OpenCode.layer({ binary }))
+      )),
+      Effect.provide(FaultyOpenCode.layer([answer], { version: "2.0.14" })),
+      Effect.provide(NodeContext.layer)
+    ))
+
+  it.live("crashes at its start as often as scripted, then answers", () =>
+    Effect.gen(function*() {
+      expect(yield* OpenCode.run("hello")).toMatchObject({ text: "Here I am.", attempts: 3 })
+      expect((yield* calls).map(({ prompt }) => prompt)).toEqual(["", "", "hello"])
+    }).pipe(Effect.provide(two([FaultyOpenCode.sqliteCrash, FaultyOpenCode.sqliteCrash, answer]))))
+
+  it.live("ends with an exit code or by a signal while it works", () =>
+    Effect.gen(function*() {
+      expect(yield* Effect.flip(OpenCode.run("code"))).toMatchObject({
+        _tag: "OpenCodeProcessError",
+        exitCode: 7,
+        partial: { stderr: "why\n", eventCount: 1 }
+      })
+      expect(yield* Effect.flip(OpenCode.run("signal"))).toMatchObject({
+        _tag: "OpenCodeProcessError",
+        signal: "SIGKILL"
+      })
+    }).pipe(Effect.provide(two([
+      ["code", script(begun, FaultyOpenCode.stderr("why\n"), FaultyOpenCode.exit(7))],
+      ["signal", script(begun, FaultyOpenCode.signal("SIGKILL"))]
+    ]))))
+
+  it.live("hangs until a limit, and is ended", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(OpenCode.run("hello", { idleTimeout: "300 millis" }))
+      expect(error).toMatchObject({ _tag: "OpenCodeTimeoutError", phase: "idle", partial: { survivors: [] } })
+      expect(yield* leftovers).toEqual([])
+    }).pipe(Effect.provide(two([script(begun, FaultyOpenCode.never)]))))
+
+  it.live("ignores what would end it, and dies of SIGKILL, with what it has started", () =>
+    Effect.gen(function*() {
+      yield* interruptAtFirstEvent("hello")
+      expect(yield* leftovers).toEqual([])
+      const [call] = yield* calls
+      expect(call?.signals).toContain("SIGTERM")
+      expect(call?.children).toHaveLength(1)
+    }).pipe(Effect.provide(two([
+      FaultyOpenCode.scriptWith(
+        { ignoreSignals: ["SIGTERM", "SIGINT", "SIGHUP"] },
+        FaultyOpenCode.child({ detached: true, ignoresSignals: true }),
+        begun,
+        FaultyOpenCode.never
+      )
+    ]))))
+
+  it.live("ends its events in the middle, which loses nothing", () =>
+    Effect.gen(function*() {
+      const result = yield* OpenCode.run("hello")
+      expect(result.text).toBe("Before.\n\nAfter.")
+      expect(result.steps).toBe(2)
+    }).pipe(Effect.provide(two([script(
+      FaultyOpenCode.lines(Events.turn("Before.", { reason: "tool-calls" })),
+      FaultyOpenCode.closeStdout,
+      FaultyOpenCode.lines(Events.turn("After."))
+    )]))))
+
+  it.live("sends what is no event, which loses nothing", () =>
+    Effect.gen(function*() {
+      expect((yield* OpenCode.run("hello")).text).toBe("Here I am.")
+    }).pipe(Effect.provide(two([
+      script(begun, FaultyOpenCode.stdout("{\"type\":\n"), FaultyOpenCode.lines(Events.turn("Here I am.")))
+    ]))))
+
+  it.live("sends an event that lacks what a run needs, which ends the run by its name", () =>
+    Effect.gen(function*() {
+      expect(yield* failure).toMatchObject({
+        _tag: "OpenCodeServerError",
+        reason: "unexpected-reply",
+        detail: "session.text.ended: assistantMessageID"
+      })
+    }).pipe(Effect.provide(two([
+      script(begun, FaultyOpenCode.event("session.text.ended", { ordinal: 0, text: "x" }), FaultyOpenCode.never)
+    ]))))
+
+  it.live("ends without an event that says so, which shows after a gap", () =>
+    Effect.gen(function*() {
+      expect((yield* OpenCode.run("hello")).text).toBe("Here I am.")
+    }).pipe(Effect.provide(two([
+      script(FaultyOpenCode.lines(Events.turn("Here I am.")), FaultyOpenCode.closeStdout, FaultyOpenCode.rest)
+    ]))))
+
+  it.live("refuses a prompt", () =>
+    Effect.gen(function*() {
+      expect(yield* failure).toMatchObject({
+        _tag: "OpenCodeServerError",
+        reason: "refused",
+        status: 503,
+        detail: "no place"
+      })
+    }).pipe(Effect.provide(two([script(FaultyOpenCode.refuse(503, "no place"))]))))
+
+  it.live("asks for a permission that is given, and continues", () =>
+    Effect.gen(function*() {
+      const result = yield* OpenCode.run("hello", { auto: true })
+      expect(result.toolCalls).toMatchObject([{ tool: "shell", status: "completed", input: { command: "rm x" } }])
+      expect(result.answer).toBe("Removed.")
+    }).pipe(Effect.provide(two([script(
+      begun,
+      FaultyOpenCode.ask("bash", ["rm x"], { tool: "bash", input: { command: "rm x" } }),
+      FaultyOpenCode.lines([Events.finish({ reason: "tool-calls" }), ...Events.turn("Removed.")])
+    )]))))
+
+  it.live("answers the turns of a conversation by one process", () =>
+    Effect.scoped(Effect.gen(function*() {
+      const session = yield* OpenCode.session()
+      const first = yield* session.run("one")
+      const second = yield* session.run("two")
+      expect([first.text, second.text]).toEqual(["Here I am.", "again"])
+      expect(second.sessionId).toBe(first.sessionId)
+      expect(new Set((yield* calls).map(({ pid }) => pid)).size).toBe(1)
+    })).pipe(Effect.provide(two([answer, script(FaultyOpenCode.lines(Events.turn("again")))]))))
+
+  it.live("refuses, as OpenCode 1, what only OpenCode 2 does", () =>
+    Effect.gen(function*() {
+      const error = yield* failure
+      expect(error).toMatchObject({ _tag: "OpenCodeProcessError", exitCode: 64 })
+      expect(error.message).toContain("Rest")
+    }).pipe(Effect.provide(opencode([script(FaultyOpenCode.rest)]))))
+})

@@ -8,6 +8,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import * as TestClock from "effect/TestClock"
@@ -465,4 +466,78 @@ describe("OpenCodeTest", () => {
         }
       }))
   })
+})
+
+describe("OpenCodeTest as OpenCode 2", () => {
+  const two = { version: "2.0.14", defaults: { model: "fake/m1" } } as const
+
+  it.effect("answers on the test clock, with the names of that major", () =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.fork(OpenCode.run("Go", { timeout: "2 minutes" }))
+      yield* TestClock.adjust("1 minute")
+      const result = yield* Fiber.join(fiber)
+      expect(result).toMatchObject({ answer: "Done.", steps: 2, exitCode: undefined })
+      expect(result.events.filter(RunEvent.is("ToolUse")).map(({ tool }) => tool)).toEqual(["shell"])
+    }).pipe(Effect.provide(OpenCodeTest.layer({
+      Go: OpenCodeTest.Reply.events([
+        Events.turn(Events.tool({ tool: "bash" })),
+        MockCommandExecutor.sleep("1 minute"),
+        Events.turn("Done.")
+      ])
+    }, two))))
+
+  it.effect("times out on the test clock", () =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.fork(Effect.flip(OpenCode.run("Go", { timeout: "2 minutes" })))
+      yield* TestClock.adjust("2 minutes")
+      expect(yield* Fiber.join(fiber)).toMatchObject({ _tag: "OpenCodeTimeoutError", phase: "total" })
+    }).pipe(Effect.provide(OpenCodeTest.layer(() => OpenCodeTest.Reply.never, two))))
+
+  it.effect("crashes at its start, rejects a permission, and fails as told", () =>
+    Effect.gen(function*() {
+      const fiber = yield* Effect.fork(OpenCode.run("crash"))
+      yield* TestClock.adjust("1 second")
+      expect(yield* Fiber.join(fiber)).toMatchObject({ answer: "Here I am.", attempts: 2 })
+      const rejected = yield* Effect.flip(OpenCode.run("permission"))
+      if (rejected._tag !== "OpenCodePermissionError") throw rejected
+      expect([rejected.permission, rejected.patterns]).toEqual(["shell", ["rm *"]])
+      const limited = yield* Effect.flip(OpenCode.run("limit"))
+      if (limited._tag !== "OpenCodeSessionError") throw limited
+      expect([limited.kind, limited.errorName]).toEqual(["rate-limit", "provider.rate-limit"])
+      const failed = yield* Effect.flip(OpenCode.run("fail"))
+      if (failed._tag !== "OpenCodeProcessError") throw failed
+      expect(failed.exitCode).toBe(137)
+    }).pipe(Effect.provide(OpenCodeTest.layer({
+      crash: OpenCodeTest.Reply.attempts([OpenCodeTest.Reply.sqliteCrash, "Here I am."]),
+      permission: OpenCodeTest.Reply.permissionRejected("bash", ["rm *"]),
+      limit: OpenCodeTest.Reply.events([Events.error({ message: "slow down", statusCode: 429 })]),
+      fail: OpenCodeTest.Reply.fail(OpenCodeTest.Failure.process({ exitCode: 137 }))
+    }, two))))
+
+  it.effect("corrects a structured answer, and continues a conversation", () =>
+    Effect.gen(function*() {
+      const Value = Schema.Struct({ n: Schema.Number })
+      const { value } = yield* OpenCode.runSchema(Value, "Count")
+      expect(value).toEqual({ n: 1 })
+      yield* Effect.scoped(Effect.gen(function*() {
+        const session = yield* OpenCode.session()
+        const first = yield* session.run("one")
+        const second = yield* session.run("two")
+        expect(second).toMatchObject({ answer: "second", sessionId: first.sessionId })
+      }))
+    }).pipe(Effect.provide(OpenCodeTest.layer({
+      Count: OpenCodeTest.Reply.attempts(["no", "{ \"n\": 1 }"]),
+      one: "first",
+      two: "second"
+    }, two))))
+
+  it.effect("refuses what OpenCode 2 does not do", () =>
+    Effect.gen(function*() {
+      expect(yield* Effect.flip(OpenCode.run("Go", { promptVia: "argv" }))).toMatchObject({
+        _tag: "OpenCodeVersionError",
+        option: "promptVia"
+      })
+      const exit = yield* Effect.exit(Layer.build(OpenCodeTest.layerProcess([], two)))
+      expect(String(exit)).toContain("FaultyOpenCode")
+    }).pipe(Effect.scoped, Effect.provide(OpenCodeTest.layer({ Go: "Done." }, two))))
 })

@@ -10,6 +10,8 @@ import * as Schema from "effect/Schema"
 import * as Stream from "effect/Stream"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
+import * as http from "node:http"
+import type { AddressInfo } from "node:net"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import { bundle } from "../support/bundle.js"
@@ -74,6 +76,57 @@ const listen = () => process.stdin.on("data", (chunk) => {
 })
 setTimeout(listen, 1000)
 `
+
+/** An MCP server over HTTP on loopback, and the header `x-key` of the calls that it got. */
+const remoteMcp = Effect.gen(function*() {
+  const calls: Array<string | undefined> = []
+  const answer = (method: unknown, params: { readonly [name: string]: unknown }) => {
+    switch (method) {
+      case "initialize":
+        return {
+          protocolVersion: params["protocolVersion"],
+          capabilities: { tools: {} },
+          serverInfo: { name: "far", version: "1" }
+        }
+      case "tools/list":
+        return { tools: [{ name: "greet", inputSchema: { type: "object", properties: { who: { type: "string" } } } }] }
+      case "tools/call":
+        return { content: [{ type: "text", text: "hello you" }] }
+      default:
+        return {}
+    }
+  }
+  const server = http.createServer((request, response) => {
+    let body = ""
+    request.on("data", (chunk) => {
+      body += String(chunk)
+    })
+    request.on("end", () => {
+      // It sends no events of its own.
+      if (request.method !== "POST") return response.writeHead(405).end()
+      const { id, method, params } = JSON.parse(body) as {
+        readonly id?: number
+        readonly method: string
+        readonly params: { readonly [name: string]: unknown }
+      }
+      if (id === undefined) return response.writeHead(202).end()
+      if (method === "tools/call") calls.push(String(request.headers["x-key"]))
+      response.writeHead(200, { "content-type": "application/json" })
+      return response.end(JSON.stringify({ jsonrpc: "2.0", id, result: answer(method, params) }))
+    })
+  })
+  yield* Effect.acquireRelease(
+    Effect.async<void>((resume) => {
+      server.listen(0, "127.0.0.1", () => resume(Effect.void))
+    }),
+    () =>
+      Effect.async<void>((resume) => {
+        server.closeAllConnections()
+        server.close(() => resume(Effect.void))
+      })
+  )
+  return { calls, url: `http://127.0.0.1:${(server.address() as AddressInfo).port}/mcp` }
+})
 
 const write = (file: string, content: unknown) => {
   fs.mkdirSync(path.dirname(file), { recursive: true })
@@ -361,6 +414,25 @@ describe.skipIf(opencode2.binary === undefined)(`OpenCode 2${opencode2.why}`, ()
     {
       respond: steps([
         Reply.toolCalls([{ name: "mine_greet", arguments: { who: "you" } }]),
+        Reply.text("done")
+      ])
+    }
+  )
+
+  real(
+    "offers the tools of a remote MCP server, which gets the calls with the configured headers",
+    () =>
+      Effect.gen(function*() {
+        const { calls, url } = yield* remoteMcp
+        const mcp = { far: { type: "remote", url, headers: { "x-key": "of the server" }, oauth: false } }
+        const result = yield* run("Go", { mcp })
+        expect((yield* asked)[0]?.tools).toContain("far_greet")
+        expect(tools(result.events).map(({ output, tool }) => [tool, output])).toEqual([["far_greet", "hello you"]])
+        expect(calls).toEqual(["of the server"])
+      }).pipe(Effect.scoped),
+    {
+      respond: steps([
+        Reply.toolCalls([{ name: "far_greet", arguments: { who: "you" } }]),
         Reply.text("done")
       ])
     }

@@ -339,6 +339,96 @@ describe("a run by a private server", () => {
     }).pipe(fake.provide(server), Effect.provide(layer(serving)))
   })
 
+  it.live("an interruption of onSession from inside is one of the run, which ends its server", () => {
+    const server = fake.make({ onPrompt: done })
+    return Effect.gen(function*() {
+      const exit = yield* Effect.exit(OpenCode.run("Go", { onSession: () => Effect.interrupt }))
+      expect(Exit.isInterrupted(exit)).toBe(true)
+      expect(fake.of(server, "POST", "/prompt")).toEqual([])
+      yield* T.expectClean
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  it.live("a sub-agent whose creation does not name its parent, or was missed, is followed by its call", () => {
+    const child = "ses_2"
+    const server = fake.make({
+      onPrompt: (server) => {
+        fake.begin(server)
+        server.send("session.created", { sessionID: child, parent: fake.session, permissions: [] })
+        const call = { assistantMessageID: "msg_1", id: "call_1" }
+        server.send("session.tool.input.started", { ...call, name: "subagent" })
+        server.send("session.tool.called", { ...call, input: {} })
+        server.send("session.tool.progress", { ...call, metadata: { sessionID: child, status: "running" } })
+      },
+      reply: ({ method, path }) => {
+        if (method === "GET" && path === `/api/session/${child}`) {
+          return fake.reply({ data: { id: child, permissions: [] } })
+        }
+        if (method === "GET" && path === `/api/session/${child}/permission`) {
+          return fake.reply({ data: [{ id: "per_1", sessionID: child, action: "read", resources: ["a.env"] }] })
+        }
+        if (!path.endsWith("/reply")) return undefined
+        queueMicrotask(() => {
+          server.send("permission.replied", { sessionID: child, requestID: "per_1", reply: "reject" })
+          fake.finish(server, "done")
+        })
+        return fake.reply(undefined, 204)
+      }
+    })
+    const seen: Array<readonly [string, string | undefined]> = []
+    return Effect.gen(function*() {
+      const result = yield* OpenCode.run("Go", {
+        onSession: ({ parentId, sessionId }) => Effect.sync(() => seen.push([sessionId, parentId]))
+      })
+      expect(tags(result.events)).toEqual(["StepStart", "PermissionRejected", "Text", "StepFinish"])
+      expect(seen).toEqual([[fake.session, undefined], [child, fake.session]])
+      const [patch] = fake.of(server, "PATCH", child)
+      expect(patch?.body?.["permissions"]).toContainEqual({ action: "shell", resource: "*", effect: "deny" })
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  it.live("a sub-agent that nothing names ends the run, by the name of what is missing", () => {
+    const server = fake.make({
+      onPrompt: (server) => {
+        fake.begin(server)
+        const call = { assistantMessageID: "msg_1", id: "call_1" }
+        server.send("session.tool.input.started", { ...call, name: "subagent" })
+        server.send("session.tool.success", { ...call, content: [], metadata: { session: "ses_2" } })
+      }
+    })
+    return Effect.gen(function*() {
+      const error = yield* T.failsWith("OpenCodeServerError")(OpenCode.run("Go"))
+      expect(error).toMatchObject({ reason: "unexpected-reply", detail: "session.tool.success: metadata.sessionID" })
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  it.live("a turn of a conversation has the stderr of its own time", () =>
+    Effect.gen(function*() {
+      const again = yield* Deferred.make<void>()
+      const server = fake.make({
+        onPrompt: (server) => {
+          if (fake.of(server, "POST", "/prompt").length === 1) return done(server)
+          fake.begin(server)
+          Deferred.unsafeDone(again, Effect.void)
+        }
+      })
+      const script = Mock.script(
+        Mock.stderr("of the first turn\n"),
+        Mock.stdout(fake.ready),
+        Mock.waitFor(Deferred.await(again)),
+        Mock.stderr("of the second turn\n"),
+        Mock.exit(7)
+      )
+      yield* Effect.scoped(Effect.gen(function*() {
+        const session = yield* OpenCode.session()
+        expect((yield* session.run("one")).stderr).toContain("of the first turn")
+        const error = yield* T.failsWith("OpenCodeProcessError")(session.run("two"))
+        expect(error.exitCode).toBe(7)
+        expect(error.partial.stderr).toBe("of the second turn\n")
+        expect(error.message).not.toContain("of the first turn")
+      })).pipe(fake.provide(server), Effect.provide(layer(script)))
+    }))
+
   it.live("the turns of a conversation keep `pure` and the level of the log, on a configuration that is given", () => {
     const server = fake.make({ onPrompt: done })
     return Effect.gen(function*() {
@@ -515,6 +605,29 @@ describe("a run by a private server", () => {
       }).pipe(fake.provide(server), Effect.provide(layer(serving)))
     })
   }
+
+  it.effect("a prompt that is admitted and never worked on is not waited for", () => {
+    const server = fake.make({
+      reply: ({ path }) => path.endsWith("/active") ? fake.reply({ data: {} }) : undefined
+    })
+    return Effect.gen(function*() {
+      const error = yield* passing(T.failsWith("OpenCodeServerError")(OpenCode.run("Go")))
+      expect(error).toMatchObject({ reason: "unexpected-reply", request: "POST /api/session/:id/prompt" })
+      expect(error.detail).toContain("does not work on it")
+      yield* T.expectClean
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  it.effect("a server that names an address elsewhere gets neither the password nor the prompt", () => {
+    const server = fake.make()
+    const script = Mock.script(Mock.stdout("{\"url\":\"http://192.0.2.1:40000\"}\n"), Mock.never)
+    return Effect.gen(function*() {
+      const error = yield* passing(T.failsWith("OpenCodeServerError")(OpenCode.run("Go")))
+      expect(error.reason).toBe("unexpected-reply")
+      expect(server.asked).toEqual([])
+      yield* T.expectClean
+    }).pipe(fake.provide(server), Effect.provide(layer(script)))
+  })
 
   it.effect("a server that says in another way where it listens is not waited for", () => {
     const server = fake.make()

@@ -58,6 +58,8 @@ const shown = new Set([
   "session.tool.called.input",
   "session.tool.success.metadata",
   "session.tool.failed.metadata",
+  // It names a sub-agent early; the success of the call must name it, too.
+  "session.tool.progress.metadata",
   "session.step.started.model",
   "permission.asked.source",
   "session.step.failed.tokens",

@@ -58,8 +58,9 @@ describe("OpenCode 2 over servers of the layer", () => {
     }).pipe(fake.provide(server), Effect.provide(layer([serving])))
   })
 
-  it.live("asks for permissions by the names of the options, and tells the model why", () => {
+  it.live("asks for permissions by the names of the options, sends the reason and says that the model does not see it", () => {
     const requests: Array<OpenCodeServer.PermissionRequest> = []
+    const logged: Array<unknown> = []
     const server = fake.make({
       onPrompt: (server) => {
         fake.begin(server)
@@ -93,6 +94,7 @@ describe("OpenCode 2 over servers of the layer", () => {
         { permission: "bash", patterns: ["rm x"], callId: "call_1", childId: undefined, sessionId: fake.session }
       ])
       expect(fake.of(server, "POST", "/reply")[0]?.body).toEqual({ decision: "reject", message: "not this" })
+      expect(JSON.stringify(logged)).toContain("does not show it to the model")
       expect(fake.of(server, "POST", "/api/session")[0]?.body?.["permissions"]).toEqual([
         { action: "shell", resource: "*", effect: "ask" },
         { action: "opencode_session_move", resource: "*", effect: "deny" },
@@ -107,7 +109,8 @@ describe("OpenCode 2 over servers of the layer", () => {
           requests.push(request)
           return Effect.succeed({ reject: "not this" })
         }
-      }))
+      })),
+      Effect.provide(Logger.replace(Logger.defaultLogger, Logger.make(({ message }) => void logged.push(message))))
     )
   })
 
@@ -276,6 +279,23 @@ describe("OpenCode 2 on a server that runs elsewhere", () => {
       )
       expect(fake.of(next, "POST", "/prompt")).toEqual([])
     }).pipe(
+      Effect.provide(Logger.replace(Logger.defaultLogger, Logger.make(({ message }) => void logged.push(message))))
+    )
+  })
+
+  it.live("of an untested version is warned about once by a layer, however many runs name it", () => {
+    const logged: Array<unknown> = []
+    const server = fake.make({
+      onPrompt: done,
+      reply: ({ path }) => path === "/api/info" ? fake.reply({ version: "2.3.2" }) : page(path)
+    })
+    return Effect.gen(function*() {
+      yield* OpenCode.run("one", { attach: fake.url })
+      yield* OpenCode.run("two", { attach: fake.url })
+      expect(logged.filter((message) => JSON.stringify(message).includes("2.3.2"))).toHaveLength(1)
+    }).pipe(
+      fake.provide(server),
+      Effect.provide(T.layer([], { version: "2.0.14", defaults: { model: "fake/m1" } })),
       Effect.provide(Logger.replace(Logger.defaultLogger, Logger.make(({ message }) => void logged.push(message))))
     )
   })

@@ -27,6 +27,13 @@ export class Other extends Context.Tag("contract/Other")<Other, {
 export interface Wire {
   readonly stderr?: string | undefined
   readonly events: ReadonlyArray<Events.WireEvent>
+  /** A permission that is asked for after the events, with the call of a tool; nobody grants it. */
+  readonly asks?: {
+    readonly permission: string
+    readonly patterns: ReadonlyArray<string>
+    readonly tool: string
+    readonly input: { readonly [name: string]: unknown }
+  } | undefined
   /** Runs for ever after the events. Default: it ends. */
   readonly hangs?: boolean | undefined
   /** Default: 0. */
@@ -241,8 +248,13 @@ const scenarios: ReadonlyArray<Scenario> = [
   {
     name: "a permission that nobody can grant",
     wire: {
-      stderr: Events.stderr.permissionRejected("external_directory", ["/etc/*"]),
-      events: Events.turn(Events.toolRejected({ tool: "read", input: { filePath: "/etc/hostname" } }))
+      events: [Events.stepStart()],
+      asks: {
+        permission: "external_directory",
+        patterns: ["/etc/*"],
+        tool: "read",
+        input: { filePath: "/etc/hostname" }
+      }
     },
     provider: steps([Reply.toolCalls([{ name: "read", arguments: { filePath: "/etc/hostname" } }])]),
     test: Effect.gen(function*() {

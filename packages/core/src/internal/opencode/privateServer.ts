@@ -180,6 +180,8 @@ export type Signal =
     readonly parentId: string | undefined
     readonly rules: ReadonlyArray<Rule>
   }
+  /** A tool call reports the session of its sub-agent, which may be one of an earlier prompt. */
+  | { readonly _tag: "Delegated"; readonly sessionId: string }
   /** The model that answers the prompt, as `provider/model`. */
   | { readonly _tag: "Model"; readonly model: string }
   /** The provider has answered a sub-agent. */

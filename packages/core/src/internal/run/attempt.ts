@@ -4,6 +4,8 @@ import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
+import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Mailbox from "effect/Mailbox"
 import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
@@ -123,15 +125,21 @@ export const make = (context: Context): Effect.Effect<Pull, RunError, Scope.Scop
     const watchdog = yield* watchdogs.make(plan, monotonicClock.millis(clock), context.expiry.at, context.unpriced)
     const { onSession, onStart } = plan.options
     const sessions = new Set<string>()
-    // Its caller may be a reader of a pipe, whose defects nobody sees.
+    // Its caller may be a reader of a pipe, whose defects and interruptions nobody sees.
     const broken = yield* Deferred.make<never>()
     const introduced: Sink["onSession"] = (sessionId, parentId) =>
       Effect.suspend(() => {
         if (onSession === undefined || sessions.has(sessionId)) return Effect.void
         sessions.add(sessionId)
-        return Effect.tapDefect(
-          Effect.suspend(() => onSession({ runId: plan.runId, attempt: context.number, sessionId, parentId })),
-          (cause) => Deferred.failCause(broken, cause)
+        // On its own fiber: only there an interruption from inside differs from one of its caller.
+        return Effect.fork(
+          Effect.suspend(() => onSession({ runId: plan.runId, attempt: context.number, sessionId, parentId }))
+        ).pipe(
+          Effect.flatMap((fiber) => Effect.onInterrupt(Fiber.await(fiber), () => Fiber.interrupt(fiber))),
+          Effect.flatMap(Exit.match({
+            onFailure: (cause) => Effect.andThen(Deferred.failCause(broken, cause), Effect.failCause(cause)),
+            onSuccess: () => Effect.void
+          }))
         )
       })
     const recorder = recorders.make({

@@ -14,13 +14,15 @@ export const make = (client: Launcher, httpClient: HttpClient.HttpClient): Effec
   Effect.map(
     // Known when the program starts, and of use only where requests are sent.
     Effect.cached(loopback.warn),
-    (warn) => of(client, httpClient, warn, { isOwnDirectory: false, held: undefined })
+    (warn) => of(client, httpClient, warn, { isOwnDirectory: false, held: undefined, warned: new Set() })
   )
 
 interface Surroundings {
   readonly isOwnDirectory: boolean
   /** The servers of the conversation that the runs are turns of. */
   readonly held: Held | undefined
+  /** The servers that runs are attached to and that were warned about. */
+  readonly warned: Set<string>
 }
 
 const of = (
@@ -56,6 +58,7 @@ const of = (
         held.make,
         (inner, held) =>
           of(inner, httpClient, warn, {
+            ...surroundings,
             isOwnDirectory: surroundings.isOwnDirectory || (plan.options.isolation ?? "run") !== "run",
             held
           })

@@ -17,11 +17,15 @@ import * as Stream from "effect/Stream"
 import * as MockCommandExecutor from "../../MockCommandExecutor.js"
 import type * as OpenCodeTest from "../../OpenCodeTest.js"
 import * as Quote from "../quote.js"
-import { Entry, toScript } from "./entry.js"
+import { Entry, toPart } from "./entry.js"
+import * as servers from "./servers.js"
 import * as services from "./service.js"
 
 /** The variable by which the process of a call is recognized. */
 const callVariable = "EFFECT_OPENCODE_TEST_CALL"
+
+/** A server of OpenCode 2 that is asked for its models, and not prompted. */
+const asked: servers.Part = { script: { steps: [] } }
 
 export const Outcome = Data.taggedEnum<OpenCodeTest.Outcome>()
 
@@ -72,8 +76,11 @@ export const make = Effect.fnUntraced(
       return before
     }
 
-    /** Returns the script of this start of the process. */
-    const scriptOf = (entry: Entry, args: ReadonlyArray<string>): MockCommandExecutor.Script => {
+    const isOpenCode2 = servers.isOpenCode2(options)
+    const standIns = servers.make(options)
+
+    /** Returns what this start of the process plays, or this prompt of a server. */
+    const partOf = (entry: Entry, args: ReadonlyArray<string>): servers.Part => {
       const attempt = entry.attempts++
       let reply = entry.reply
       while (reply._tag === "Attempts" || reply._tag === "Sequence") {
@@ -84,19 +91,25 @@ export const make = Effect.fnUntraced(
           position
         )
       }
-      return toScript(entry, reply, args)
+      return toPart(entry, reply, args, isOpenCode2)
     }
 
     const select: services.Select = (command) => {
-      if (!services.isRun(command)) return services.other(command, options)
       const entry = entries[Number(command.env[callVariable])]
+      if (isOpenCode2) {
+        return standIns.script(
+          command,
+          Effect.sync(() => entry === undefined ? asked : partOf(entry, command.args))
+        )
+      }
+      if (!services.isRun(command)) return services.other(command, options)
       return entry === undefined
         ? Effect.dieMessage("OpenCodeTest: a process without a call")
-        : scriptOf(entry, command.args)
+        : partOf(entry, command.args).script
     }
 
     const mock = yield* Layer.build(MockCommandExecutor.layer(select))
-    const inner = yield* Effect.provide(services.make(options), mock)
+    const inner = yield* Effect.provide(services.make(options, standIns.fetch), mock)
 
     const begin = (method: OpenCodeTest.Call["method"], prompt: string, options: RunOptions): Effect.Effect<Entry> =>
       Effect.zipWith(RunConfig.CurrentRunConfig, Deferred.make<void>(), (region, later) => {

@@ -4,6 +4,7 @@ import * as Effect from "effect/Effect"
 import * as Events from "../../Events.js"
 import * as MockCommandExecutor from "../../MockCommandExecutor.js"
 import type * as OpenCodeTest from "../../OpenCodeTest.js"
+import type { Part } from "./servers.js"
 
 /** A call, its reply and its outcome. */
 export class Entry {
@@ -39,25 +40,34 @@ const session = "--session="
 const continued = (args: ReadonlyArray<string>): string | undefined =>
   args.includes("--fork") ? undefined : args.find((arg) => arg.startsWith(session))?.slice(session.length)
 
-export const toScript = (
+/** The script of a process of OpenCode 1, or of a prompt of OpenCode 2, which does not end its process. */
+export const toPart = (
   entry: Entry,
-  reply: Extract<OpenCodeTest.Reply, { readonly _tag: "Events" | "Fail" }>,
-  args: ReadonlyArray<string>
-) => {
+  reply: Extract<OpenCodeTest.Reply, { readonly _tag: "Events" | "Fail" | "Rejected" }>,
+  args: ReadonlyArray<string>,
+  isOpenCode2: boolean
+): Part => {
   const number = Events.numbering({ id: continued(args) ?? entry.call.index + 1 })
   const events: Array<Events.WireEvent> = []
-  const steps = reply.items.flatMap((item): ReadonlyArray<MockCommandExecutor.Step> => {
+  const items = reply._tag !== "Rejected" ? reply.items : isOpenCode2 ? [Events.stepStart()] : [
+    MockCommandExecutor.stderr(Events.stderr.permissionRejected(reply.permission, reply.patterns)),
+    Events.turn(Events.toolRejected({ tool: reply.permission }))
+  ]
+  const steps = items.flatMap((item): ReadonlyArray<MockCommandExecutor.Step> => {
     if (isStep(item)) return [item]
     const list = (Array.isArray(item) ? item : [item]).map(number)
     events.push(...list)
     return list.map((event) => MockCommandExecutor.lines([event]))
   })
-  return MockCommandExecutor.script(
-    MockCommandExecutor.awaitStdin,
-    ...steps,
-    MockCommandExecutor.waitFor(Effect.sync(() => {
-      entry.isPlayed = true
-    })),
-    MockCommandExecutor.exit(endsInError(events) ? 1 : 0)
-  )
+  return {
+    script: MockCommandExecutor.script(
+      MockCommandExecutor.awaitStdin,
+      ...steps,
+      MockCommandExecutor.waitFor(Effect.sync(() => {
+        entry.isPlayed = true
+      })),
+      ...(isOpenCode2 ? [] : [MockCommandExecutor.exit(endsInError(events) ? 1 : 0)])
+    ),
+    asks: reply._tag === "Rejected" ? reply : undefined
+  }
 }

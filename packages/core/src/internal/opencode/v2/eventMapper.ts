@@ -38,6 +38,15 @@ const modelOf = (u: unknown): ReadonlyArray<Signal> => {
   return provider === undefined || id === undefined ? [] : [{ _tag: "Model", model: `${provider}/${id}` }]
 }
 
+/** The session of a sub-agent, as the call of the tool that has started it reports. */
+const subSessionOf = ({ metadata }: WireObject): string | undefined =>
+  isObject(metadata) ? string(metadata["sessionID"]) : undefined
+
+const delegated = (data: WireObject): ReadonlyArray<Signal> => {
+  const sessionId = subSessionOf(data)
+  return sessionId === undefined ? [] : [{ _tag: "Delegated", sessionId }]
+}
+
 /**
  * Turns the events of one prompt into those of a run. Each part is emitted once, whether it arrived as an event or in the
  * list of messages. A step that is tried again after a failure of its provider begins once.
@@ -179,6 +188,8 @@ export const make = ({ isClosing, retries, sessionId, thinking }: MapperOptions)
       case "session.tool.called":
         calls.set(call, { tool: calls.get(call)?.tool ?? string(data["name"]), input: data["input"], start: created })
         return says([])
+      case "session.tool.progress":
+        return { says: [], signals: [...alive, ...delegated(data)] }
       case "session.tool.success":
       case "session.tool.failed": {
         const begun = calls.get(call)
@@ -188,12 +199,19 @@ export const make = ({ isClosing, retries, sessionId, thinking }: MapperOptions)
           input: begun?.input,
           time: { start: begun?.start, end: created }
         }
-        return says(emit(
-          event.type === "session.tool.success"
-            ? parts.toolCompleted(owner, ended, data["content"], data["metadata"])
-            : parts.toolFailed(owner, ended, data["error"], data["metadata"]),
-          now
-        ))
+        // Without it, the agent could have asked for something that nobody has answered, or without the run's rules.
+        if (event.type === "session.tool.success" && begun?.tool === "subagent" && subSessionOf(data) === undefined) {
+          return unexpected("session.tool.success: metadata.sessionID")
+        }
+        return {
+          says: emit(
+            event.type === "session.tool.success"
+              ? parts.toolCompleted(owner, ended, data["content"], data["metadata"])
+              : parts.toolFailed(owner, ended, data["error"], data["metadata"]),
+            now
+          ),
+          signals: [...alive, ...delegated(data)]
+        }
       }
       case "session.step.ended":
         return says(emit(parts.stepFinish(owner, data["finish"], data["cost"], data["tokens"]), now))
@@ -258,7 +276,7 @@ export const make = ({ isClosing, retries, sessionId, thinking }: MapperOptions)
         if (shape !== undefined) return unexpected(shape)
         if (message["type"] === "assistant") {
           for (const part of parts.ofMessage(sessionId, message)) missing.push(...emit(part, now))
-          signals.push(...modelOf(message["model"]))
+          signals.push(...modelOf(message["model"]), ...parts.running(message).flatMap(delegated))
           const error = message["error"]
           if (error !== undefined && error !== null && !isAborted(error)) missing.push(...fail(error, now))
         } else if (message["type"] === "idle") {

@@ -95,8 +95,12 @@ export const args: ReadonlyArray<string> = [
   "--print-logs"
 ]
 
-/** The address in the line with which a server says that it listens. */
+/**
+ * The address in the line with which a server says that it listens. Only one of the host that it was started for: the
+ * password and the prompts go there.
+ */
 export const address = (line: string): string | undefined => {
   const ready = json.parsed(line)
-  return isObject(ready) ? string(ready["url"]) : undefined
+  const url = isObject(ready) ? string(ready["url"]) : undefined
+  return url !== undefined && /^http:\/\/127\.0\.0\.1:\d+\/?$/.test(url) ? url : undefined
 }

@@ -124,4 +124,11 @@ export const ofMessage = (sessionId: string, message: WireObject): ReadonlyArray
   return parts
 }
 
+/** The states of the calls of a message that have not ended. */
+export const running = (message: WireObject): ReadonlyArray<WireObject> =>
+  (Array.isArray(message["content"]) ? message["content"] as ReadonlyArray<unknown> : []).flatMap((item) => {
+    const state = isObject(item) && item["type"] === "tool" ? item["state"] : undefined
+    return isObject(state) && state["status"] !== "completed" && state["status"] !== "error" ? [state] : []
+  })
+
 const numberOf = (u: unknown): number | undefined => typeof u === "number" ? u : undefined

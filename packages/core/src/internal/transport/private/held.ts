@@ -5,7 +5,10 @@ import * as Exit from "effect/Exit"
 import * as Scope from "effect/Scope"
 import type { Sink } from "../../run/transport.js"
 import * as fairSemaphore from "../../util/fairSemaphore.js"
+import * as limits from "../../util/limits.js"
 import * as runtime from "../../util/runtime.js"
+import * as tail from "../../util/tail.js"
+import type { Tail } from "../../util/tail.js"
 import type { Lease } from "./lease.js"
 import type { Output, Process } from "./process.js"
 
@@ -31,8 +34,8 @@ interface Entry {
   readonly key: string
   readonly scope: Scope.CloseableScope
   readonly process: Process
-  /** The turns that use it. */
-  readonly sinks: Set<Pick<Sink, "stderr" | "watchdog">>
+  /** The turns that use it, each with the lines of stderr since its begin. */
+  readonly sinks: Map<Pick<Sink, "stderr" | "watchdog">, Tail>
   /** False once a turn has left something behind that a later one must not meet. */
   isUsable: boolean
   /** The timer that ends it. */
@@ -87,19 +90,24 @@ export const make: Effect.Effect<Held, never, Scope.Scope> = Effect.gen(function
     end: ({ force, isResting }) =>
       Effect.gen(function*() {
         const { process } = entry
+        const said = entry.sinks.get(sink)
         entry.sinks.delete(sink)
         if (!isResting || !process.isConnected() || process.dropped() !== undefined || (yield* process.hasExited)) {
           entry.isUsable = false
         }
-        const ownStderr = process.ownStderr()
+        // The server's own would repeat what it said during earlier turns.
+        const ownStderr = said?.read() ?? ""
         if (entry.sinks.size > 0) return { survivors: [], ownStderr }
         if (entry.isUsable) {
           yield* rest(entry)
           return { survivors: [], ownStderr }
         }
-        const ended = yield* process.end({ force })
+        // Takes what it says at its end.
+        if (said !== undefined) entry.sinks.set(sink, said)
+        const { survivors } = yield* process.end({ force })
+        entry.sinks.delete(sink)
         yield* close(entry)
-        return ended
+        return { survivors, ownStderr: said?.read() ?? "" }
       })
   })
 
@@ -112,7 +120,7 @@ export const make: Effect.Effect<Held, never, Scope.Scope> = Effect.gen(function
           const found = find(key)
           if (found !== undefined && !(yield* found.process.hasExited)) {
             stopAlarm(found)
-            found.sinks.add(sink)
+            found.sinks.set(sink, tail.make(limits.kept))
             return leaseOf(found, sink)
           }
           if (found !== undefined) {
@@ -120,13 +128,16 @@ export const make: Effect.Effect<Held, never, Scope.Scope> = Effect.gen(function
             if (found.sinks.size === 0) yield* close(found)
           }
           yield* closeOthers(key)
-          const sinks = new Set([sink])
+          const sinks = new Map([[sink, tail.make(limits.kept)]])
           let reads = 0
           const own = yield* Scope.fork(scope, ExecutionStrategy.sequential)
           const process = yield* Effect.interruptible(Scope.extend(
             start({
               push: (line) => {
-                for (const { stderr } of sinks) stderr.push(line)
+                for (const [{ stderr }, said] of sinks) {
+                  stderr.push(line)
+                  said.push(`${line}\n`, true)
+                }
               },
               read: () => {
                 reads++

@@ -49,6 +49,8 @@ export interface Services {
   readonly client: Launcher
   readonly httpClient: HttpClient.HttpClient
   readonly server: PrivateServer
+  /** The servers that runs are attached to and that were warned about. */
+  readonly warned: Set<string>
   /** The servers of the conversation that the runs are turns of. */
   readonly held: Held | undefined
   /** True if the data directory is not the layer's, whose gate would not space the starts in it. */
@@ -257,7 +259,7 @@ const heldLease = (
 
 /** A lease of a server that runs elsewhere. */
 const attachedLease = (
-  { client, httpClient }: Services,
+  { client, httpClient, warned }: Services,
   found: Binary,
   { options, redactor }: Plan
 ): Effect.Effect<Lease, RunError, Scope.Scope> =>
@@ -266,7 +268,8 @@ const attachedLease = (
       url: options.attach!,
       password: options.password,
       redact: redactor.text,
-      allowUntested: client.allowUntested
+      allowUntested: client.allowUntested,
+      warned
     })),
     (connection) =>
       connection._tag === "Sessions"
@@ -339,7 +342,8 @@ export const prepare = (
               url: options.attach!,
               password: options.password,
               redact: plan.redactor.text,
-              allowUntested: true
+              allowUntested: client.allowUntested,
+              warned: services.warned
             }),
             (connection) => connection.conversation(sessionId)
           ))
@@ -408,7 +412,7 @@ export const prepare = (
 
 /** Reads a session by the binary. */
 export const conversation = (
-  { client: layer, httpClient }: Services,
+  { client: layer, httpClient, warned }: Services,
   release: Release,
   { cwd, options }: Pick<Plan, "cwd" | "options">,
   sessionId: string
@@ -421,7 +425,8 @@ export const conversation = (
         url: options.attach,
         password: options.password,
         redact: text,
-        allowUntested: client.allowUntested
+        allowUntested: client.allowUntested,
+        warned
       })
       return yield* connection.conversation(sessionId)
     }

@@ -25,6 +25,9 @@ import type { Requests } from "../server/request.js"
 /** After this time without an event the server is asked whether it still works. */
 const silence = Duration.seconds(30)
 
+/** After so many of these, two minutes, a prompt that the server does not work on is lost. */
+const maxIdleLooks = 4
+
 export interface Options {
   readonly server: PrivateServer
   readonly requests: Requests
@@ -51,11 +54,16 @@ export const asksOf = (
     watchdog,
     decide,
     reply: ({ id, sessionId }, reply) =>
-      unlessGone(requests.send(
+      unlessGone(
         reply === "once"
-          ? routes.answer(sessionId, id, "once")
-          : routes.answer(sessionId, id, "reject", reply.reject)
-      ))
+          ? requests.send(routes.answer(sessionId, id, "once"))
+          : Effect.andThen(
+            requests.send(routes.answer(sessionId, id, "reject", reply.reject)),
+            reply.reject === undefined
+              ? Effect.void
+              : Effect.logInfo("OpenCode has the reason of the rejection; 2.0.14 does not show it to the model")
+          )
+      )
   })
 
 /** A request that was answered meanwhile, or whose session has ended, does not count as a failure. */
@@ -131,6 +139,8 @@ export const follow = (options: Options): Effect.Effect<void, OpenCodeServerErro
               ),
             sink.onSession(signal.sessionId, signal.parentId)
           )
+        case "Delegated":
+          return subscription.sessions().has(signal.sessionId) ? Effect.void : unlessGone(adopt(signal.sessionId))
         case "Model":
           return Effect.sync(() => sink.state.answeredBy(signal.model))
         case "Recovered":
@@ -144,6 +154,15 @@ export const follow = (options: Options): Effect.Effect<void, OpenCodeServerErro
             ))
       }
     }
+
+    /** Follows a sub-agent whose creation was not seen: it is of an earlier prompt, or its event did not name its parent. */
+    const adopt = (childId: string): Effect.Effect<void, OpenCodeServerError> =>
+      Effect.gen(function*() {
+        subscription.follow(childId)
+        const { rules } = yield* requests.read(routes.session(childId), server.replies.session)
+        yield* react({ _tag: "Child", sessionId: childId, parentId: options.sessionId, rules })
+        yield* answerAll(childId)
+      })
 
     const take = ({ says, signals }: Happening): Effect.Effect<void, OpenCodeServerError> =>
       Effect.andThen(emit(says), Effect.forEach(signals, react, { discard: true }))
@@ -179,17 +198,30 @@ export const follow = (options: Options): Effect.Effect<void, OpenCodeServerErro
           : Effect.flatMap(Clock.currentTimeMillis, (now) => take(mapper.event(delivery.event, now)))
       })
 
+    /** How often in a row the server was silent and did not work on the session. */
+    let idleLooks = 0
+
     /** The end may have come by an event that is not known: a session that no longer works has ended. */
-    const lookAround = Effect.flatMap(
-      requests.read(routes.active, server.replies.active),
-      (active) => active.includes(options.sessionId) ? Effect.void : catchUp
-    )
+    const lookAround = Effect.gen(function*() {
+      const active = yield* requests.read(routes.active, server.replies.active)
+      if (active.includes(options.sessionId)) {
+        idleLooks = 0
+        return
+      }
+      yield* catchUp
+      if (!hasEnded && ++idleLooks === maxIdleLooks) {
+        return yield* requests.failure(routes.prompt(options.sessionId, "", []), "unexpected-reply", {
+          detail: "the prompt was admitted, and the server does not work on it"
+        })
+      }
+    })
 
     const all = Effect.gen(function*() {
       while (!hasEnded) {
         const batch = yield* Effect.timeoutOption(subscription.take, silence)
         if (Option.isNone(batch)) yield* lookAround
         else {
+          if (batch.value.some(({ type }) => type === "event")) idleLooks = 0
           watchdog.read()
           yield* Effect.forEach(batch.value, receive, { discard: true })
         }

@@ -331,6 +331,8 @@ export interface AttachOptions {
   readonly redact?: ((text: string) => string) | undefined
   /** True for no warning about a version that was not tested. */
   readonly allowUntested?: boolean | undefined
+  /** The servers that were warned about, which is done once. Default: none. */
+  readonly warned?: Set<string> | undefined
 }
 
 /** The requests of the majors that have no health route of OpenCode 1. */
@@ -338,16 +340,19 @@ const protocols = dialects.all.flatMap(({ privateServer }) => privateServer === 
 
 /** Warns about a server of a version that was not tested. */
 const warn = (
-  { allowUntested }: AttachOptions,
+  { allowUntested, warned }: AttachOptions,
   url: string,
   { dialect, version }: Release
 ): Effect.Effect<void> =>
-  allowUntested === true || dialect.isTested(version)
-    ? Effect.void
-    : Effect.logWarning(
-      `OpenCode ${Version.format(version)} (${url}) was not tested with this library; ` +
+  Effect.suspend(() => {
+    const server = `OpenCode ${Version.format(version)} (${url})`
+    if (allowUntested === true || dialect.isTested(version) || warned?.has(server) === true) return Effect.void
+    warned?.add(server)
+    return Effect.logWarning(
+      `${server} was not tested with this library; ` +
         "`effect-opencode conformance` tells what is different in it, and `allowUntested` silences this warning"
     )
+  })
 
 /** Strips credentials, which are passed separately, query and hash from an address; `undefined` if it is invalid. */
 export const addressOf = (url: string): string | undefined => {
