@@ -319,22 +319,42 @@ describe("options of a cluster", () => {
       assert.strictEqual(error instanceof Cluster.ClusterConfigError ? error.path : error, "filename")
     }).pipe(Effect.provide([agents, NodeContext.layer])))
 
-  it.effect("are checked before anything is opened", () =>
+  it.scoped("are checked before anything is opened", () =>
     Effect.gen(function*() {
       const refused = (layer: Layer.Layer<Cluster.Provided, unknown, never>) =>
         Effect.map(Effect.flip(Effect.scoped(Layer.build(layer))), (error) =>
           error instanceof Cluster.ClusterConfigError ? error.path : error)
       const test = (options: Cluster.TestOptions) =>
         refused(Cluster.layerTest(options).pipe(Layer.provide(agents)))
-      assert.strictEqual(yield* test({ agents: 0 }), "agents")
+      for (const agents of [0, -1, 1.5, Number.NaN, Infinity]) {
+        assert.strictEqual(yield* test({ agents }), "agents", String(agents))
+        const error = yield* Effect.flip(
+          Layer.build(AgentRun.layer({ name: "a", agents }) as unknown as Layer.Layer<never, unknown>)
+        )
+        assert.deepInclude(error, { _tag: "OpenCodeConfigError", path: "agents" })
+      }
       assert.strictEqual(yield* test({ name: "" }), "name")
       assert.strictEqual(yield* test({ retention: "1 second" }), "retention")
       const runner = (options: Partial<Cluster.RunnerOptions>) =>
         refused(Cluster.layerRunner({ host: "a", port: 1, ...options }) as never)
-      assert.strictEqual(yield* runner({ port: 0 }), "port")
-      assert.strictEqual(yield* runner({ lockExpiration: "14 seconds" }), "lockExpiration")
-      assert.strictEqual(yield* runner({ lockExpiration: Infinity }), "lockExpiration")
-      assert.strictEqual(yield* runner({ weight: Number.NaN }), "weight")
+      for (const port of [0, 1.5, 65_536, Number.NaN]) {
+        assert.strictEqual(yield* runner({ port }), "port")
+        assert.strictEqual(yield* runner({ listenPort: port }), "listenPort")
+      }
+      for (const lockExpiration of ["11 seconds", Infinity, Number.NaN, "soon" as never] as const) {
+        assert.strictEqual(yield* runner({ lockExpiration }), "lockExpiration", String(lockExpiration))
+        assert.strictEqual(
+          yield* refused(Cluster.layerClient({ lockExpiration }) as never),
+          "lockExpiration"
+        )
+      }
+      for (const drain of [-1, Number.NaN, "-1 seconds", "later" as never] as const) {
+        assert.strictEqual(yield* runner({ drain }), "drain")
+      }
+      for (const retention of [0, Number.NaN]) assert.strictEqual(yield* runner({ retention }), "retention")
+      for (const weight of [0, -1, 0.01, 1000, Number.NaN, Infinity]) {
+        assert.strictEqual(yield* runner({ weight }), "weight")
+      }
       assert.strictEqual(yield* runner({ secrets: { "a b": undefined as never } }), "secrets")
     }))
 })

@@ -18,6 +18,7 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
+import * as Schedule from "effect/Schedule"
 import * as RunLedger from "../RunLedger.js"
 import * as ledgerSql from "./ledgerSql.js"
 import * as migrations from "./migrations.js"
@@ -29,29 +30,42 @@ export interface Settings {
 }
 
 export const defaults = {
-  /** A stall of the database of a third of it is survived; a runner that dies is replaced after it. */
-  lockExpiration: Duration.seconds(15),
+  /** A runner that dies is replaced after it. Also the least: there must be time to end an agent, see `refreshOf`. */
+  lockExpiration: Duration.seconds(12),
   /** As long as the longest run by default. */
   drain: Duration.hours(2),
   /** One process has nobody to hand its jobs to. */
   drainEmbedded: Duration.seconds(5)
 }
 
+/** From the order to end an agent to its end, SIGKILL included, and as much again as a busy machine may need. */
+const toEndAgents = Duration.seconds(7)
+
+/**
+ * How often a runner renews its locks, which is also how long it waits for the answer. It finds out that it has lost the
+ * database at most twice this time after the last renewal that counts, and ends its agents in what is left of the lock.
+ */
+export const refreshOf = (lockExpiration: Duration.Duration): Duration.Duration =>
+  Duration.min(
+    Duration.times(Duration.subtract(lockExpiration, toEndAgents), 1 / 2),
+    // The engine does not wait longer.
+    Duration.times(lockExpiration, 1 / 3)
+  )
+
 /**
  * Settings of the engine that suit agents, which take minutes or hours and cannot be repeated.
  *
  * - Locks are rows, not advisory locks: PostgreSQL keeps those of a machine that lost its network for up to two hours.
- * - A runner that loses the database ends its agents, SIGKILL included (5 seconds), before the locks expire: it notices
- *   within twice the refresh interval.
+ * - A runner that loses the database ends its agents before the locks expire.
  * - A runner that leaves, or loses shards to one that joins, finishes the agents it has.
  */
 const sharding = ({ drain, lockExpiration }: Settings): Partial<ShardingConfig.ShardingConfig["Type"]> => ({
   shardLockDisableAdvisory: true,
   shardLockExpiration: lockExpiration,
-  shardLockRefreshInterval: Duration.times(lockExpiration, 4 / 15),
+  shardLockRefreshInterval: refreshOf(lockExpiration),
   entityTerminationTimeout: drain,
   entityMessagePollInterval: Duration.seconds(3),
-  refreshAssignmentsInterval: Duration.seconds(2),
+  refreshAssignmentsInterval: Duration.seconds(1),
   runnerHealthCheckInterval: Duration.seconds(5)
 })
 
@@ -72,7 +86,18 @@ const underLock = <A, E, R>(layer: Layer.Layer<A, E, R>) =>
       )
     )
 
-const sql = underLock(Layer.mergeAll(ledger, SqlMessageStorage.layer, SqlRunnerStorage.layer))
+/** The locks, renewed through a restart of the database: the engine repeats five times in a quarter of a second. */
+const runnerStorage = Layer.effect(
+  RunnerStorage.RunnerStorage,
+  Effect.map(RunnerStorage.RunnerStorage, (storage) =>
+    RunnerStorage.RunnerStorage.of({
+      ...storage,
+      // The engine gives up after the time that `refreshOf` says.
+      refresh: (address, shards) => Effect.retry(storage.refresh(address, shards), Schedule.spaced("200 millis"))
+    }))
+).pipe(Layer.provide(SqlRunnerStorage.layer))
+
+const sql = underLock(Layer.mergeAll(ledger, SqlMessageStorage.layer, runnerStorage))
 
 export type Engine = Sharding.Sharding | MessageStorage.MessageStorage | RunLedger.RunLedger
 
