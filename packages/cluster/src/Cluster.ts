@@ -215,7 +215,7 @@ export const layerEmbedded = (
         new ClusterConfigError({
           path: "filename",
           reason:
-            `${options.filename} cannot be opened, or another process works with it. SQLite is for one process: ` +
+            `${options.filename} cannot be opened, has hard links, or another process works with it. SQLite is for one process: ` +
             "end the other one, or use PostgreSQL with `layerRunner` and `layerClient`."
         })
       ))

@@ -319,6 +319,30 @@ describe("options of a cluster", () => {
       assert.strictEqual(error instanceof Cluster.ClusterConfigError ? error.path : error, "filename")
     }).pipe(Effect.provide([agents, NodeContext.layer])))
 
+  it.scoped("name a file that nobody works with, whatever the path to it", () =>
+    Effect.gen(function*() {
+      const directory = fs.mkdtempSync(path.join(os.tmpdir(), "eo-cluster-"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => fs.rmSync(directory, { recursive: true })))
+      const at = (...names: ReadonlyArray<string>) => path.join(directory, ...names)
+      fs.mkdirSync(at("real"))
+      fs.symlinkSync("real", at("link"))
+      // Leads to nothing yet.
+      fs.symlinkSync(path.join("link", "agents.db"), at("other.db"))
+      yield* Layer.build(Cluster.layerEmbedded({ filename: at("other.db") }))
+      assert.isTrue(fs.existsSync(at("real", "agents.db")))
+      const refused = (filename: string) =>
+        Effect.map(Effect.flip(Effect.scoped(Layer.build(Cluster.layerEmbedded({ filename })))), (error) =>
+          error instanceof Cluster.ClusterConfigError ? error.path : error)
+      for (const filename of [at("real", "agents.db"), at("link", "agents.db"), at("other.db")]) {
+        assert.strictEqual(yield* refused(filename), "filename")
+        assert.strictEqual(yield* refused(path.relative(process.cwd(), filename)), "filename")
+      }
+      fs.writeFileSync(at("one.db"), "")
+      fs.linkSync(at("one.db"), at("two.db"))
+      assert.strictEqual(yield* refused(at("two.db")), "filename")
+      assert.strictEqual(yield* refused(at("nowhere", "agents.db")), "filename")
+    }).pipe(Effect.provide([agents, NodeContext.layer])))
+
   it.scoped("are checked before anything is opened", () =>
     Effect.gen(function*() {
       const refused = (layer: Layer.Layer<Cluster.Provided, unknown, never>) =>

@@ -10,6 +10,9 @@ import * as SocketRunner from "@effect/cluster/SocketRunner"
 import * as SqlMessageStorage from "@effect/cluster/SqlMessageStorage"
 import * as SqlRunnerStorage from "@effect/cluster/SqlRunnerStorage"
 import * as NodeClusterSocket from "@effect/platform-node/NodeClusterSocket"
+import type { PlatformError } from "@effect/platform/Error"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
 import * as RpcSerialization from "@effect/rpc/RpcSerialization"
 import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
 import * as SqlClient from "@effect/sql/SqlClient"
@@ -162,23 +165,46 @@ export const memory = (options: Settings) =>
   )
 
 /**
- * A database in a file. SQLite can be opened by several processes, and fails under their load: a second one is refused.
- * The lock is a file of its own beside it, held by the kernel for as long as the process lives, so that the database
- * itself can be looked at meanwhile.
+ * The file behind a path: the same for all relative paths and symbolic links that lead to it, also before it exists.
+ * `undefined` if it has other names that cannot be found out (hard links).
+ */
+const fileOf = (
+  filename: string
+): Effect.Effect<string | undefined, PlatformError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function*() {
+    const fileSystem = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const link = yield* Effect.option(fileSystem.readLink(filename))
+    // Also one that leads nowhere yet: SQLite makes the file where it leads to.
+    if (Option.isSome(link)) return yield* fileOf(path.resolve(path.dirname(filename), link.value))
+    const real = path.join(yield* fileSystem.realPath(path.dirname(path.resolve(filename))), path.basename(filename))
+    const info = yield* Effect.option(fileSystem.stat(real))
+    const names = Option.flatMap(info, ({ nlink }) => nlink)
+    return Option.isSome(names) && names.value > 1 ? undefined : real
+  })
+
+/**
+ * A database in a file. SQLite can be opened by several processes, and fails under their load: a second one is refused,
+ * whatever path it takes to the file. The lock is a file of its own beside it, held by the kernel for as long as the
+ * process lives, so that the database itself can be looked at meanwhile.
  */
 export const sqlite = <E>(
   filename: string,
   inUse: E
-): Layer.Layer<SqlClient.SqlClient, E> => {
+): Layer.Layer<SqlClient.SqlClient, E, FileSystem.FileSystem | Path.Path> => {
   // A file that is no database is found out when it is opened.
-  const database = Layer.catchAllCause(SqliteClient.layer({ filename }), () => Layer.fail(inUse))
-  if (filename === ":memory:") return database
-  const lock = Layer.scopedDiscard(Effect.gen(function*() {
-    const context = yield* Layer.build(SqliteClient.layer({ filename: `${filename}-lock`, disableWAL: true }))
-    const connection = yield* Context.get(context, SqlClient.SqlClient).reserve
-    yield* connection.executeUnprepared("PRAGMA busy_timeout = 0", [], undefined)
-    yield* connection.executeUnprepared("BEGIN EXCLUSIVE", [], undefined)
-    yield* Effect.addFinalizer(() => Effect.ignore(connection.executeUnprepared("ROLLBACK", [], undefined)))
-  })).pipe(Layer.catchAllCause(() => Layer.fail(inUse)))
-  return Layer.provideMerge(database, lock)
+  const database = (filename: string) => Layer.catchAllCause(SqliteClient.layer({ filename }), () => Layer.fail(inUse))
+  if (filename === ":memory:") return database(filename)
+  const lock = (filename: string) =>
+    Layer.scopedDiscard(Effect.gen(function*() {
+      const context = yield* Layer.build(SqliteClient.layer({ filename: `${filename}-lock`, disableWAL: true }))
+      const connection = yield* Context.get(context, SqlClient.SqlClient).reserve
+      yield* connection.executeUnprepared("PRAGMA busy_timeout = 0", [], undefined)
+      yield* connection.executeUnprepared("BEGIN EXCLUSIVE", [], undefined)
+      yield* Effect.addFinalizer(() => Effect.ignore(connection.executeUnprepared("ROLLBACK", [], undefined)))
+    })).pipe(Layer.catchAllCause(() => Layer.fail(inUse)))
+  return Layer.unwrapEffect(Effect.match(fileOf(filename), {
+    onFailure: () => Layer.fail(inUse),
+    onSuccess: (file) => file === undefined ? Layer.fail(inUse) : Layer.provideMerge(database(file), lock(file))
+  }))
 }
