@@ -12,7 +12,6 @@ import * as Redaction from "effect-opencode/Redaction"
 import type { RunEvent } from "effect-opencode/RunEvent"
 import type { RunOptions } from "effect-opencode/RunOptions"
 import type { RunResult } from "effect-opencode/RunResult"
-import * as WorkingTree from "effect-opencode/WorkingTree"
 import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
@@ -33,6 +32,7 @@ import { JobEntity } from "./entity.js"
 import type { Sent } from "./entity.js"
 import * as feeds from "./feed.js"
 import * as jobs from "./jobs.js"
+import * as leavings from "./leavings.js"
 import * as liveJobs from "./liveJobs.js"
 import * as metrics from "./metrics.js"
 import * as outcomes from "./outcome.js"
@@ -219,6 +219,7 @@ export const make = (context: Means) =>
           })
         const keeps = job.afterCrash === "resume"
         const directory = from?.directory ?? path.join(context.dataDirectory, yield* directoryName(id))
+        if (keeps) yield* Effect.provide(Effect.ignoreLogged(leavings.own(directory, id)), services)
         const extraEnv = {
           ...job.options?.extraEnv,
           ...Object.fromEntries((job.secrets ?? []).map((secret) => [secret, context.secrets[secret]!]))
@@ -283,8 +284,7 @@ export const make = (context: Means) =>
     const removeData = (job: AgentJob.AgentJob) =>
       job.afterCrash !== "resume" ?
         Effect.void :
-        Effect.ignoreLogged(Effect.flatMap(directoryName(id), (directory) =>
-          WorkingTree.remove(path.join(context.dataDirectory, directory))))
+        Effect.flatMap(directoryName(id), (directory) => leavings.remove(path.join(context.dataDirectory, directory)))
 
     const start = (job: AgentJob.AgentJob, number: number, from: policy.Resumable | undefined) =>
       Effect.gen(function*() {
@@ -296,13 +296,10 @@ export const make = (context: Means) =>
         yield* metrics.started(number)
         const exit = yield* Effect.raceFirst(
           Effect.exit(work({ job, number, runId, from })),
-          Effect.map(Deferred.await(cancelled), (reason) =>
-            Exit.fail(wasCancelled(reason, { runId })))
+          Effect.map(Deferred.await(cancelled), (reason) => Exit.fail(wasCancelled(reason, { runId })))
         ).pipe(
           // The agent is gone by now. The takeover reads this, and works without it.
-          Effect.onInterrupt(() =>
-            steady.within(ledger.interrupted({ id, number }), 2000)
-          )
+          Effect.onInterrupt(() => steady.within(ledger.interrupted({ id, number }), 2000))
         )
         if (Exit.isSuccess(exit)) {
           yield* settle(number, Either.right(exit.value))

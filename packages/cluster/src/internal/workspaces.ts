@@ -10,6 +10,7 @@ import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { JobWorkspaceError } from "../AgentJob.js"
 import type { Service } from "../Workspace.js"
+import * as leavings from "./leavings.js"
 import * as outcomes from "./outcome.js"
 
 /**
@@ -108,9 +109,7 @@ export const make = (
             yield* Effect.orDie(
               fileSystem.makeDirectory(path.join(directory, "mirrors"), { recursive: true, mode: 0o700 })
             )
-            yield* Effect.orDie(
-              fileSystem.makeDirectory(path.join(directory, "trees"), { recursive: true, mode: 0o700 })
-            )
+            yield* Effect.orDie(leavings.own(tree, id))
             // Also repairs one whose runner was killed while it made it.
             if ((yield* git(["--git-dir", mirror, "rev-parse"])).exitCode !== 0) {
               // The branches of attempts are this machine's: a mirroring refspec would remove them.
@@ -147,21 +146,21 @@ export const make = (
             }
             // A runner that was killed has left its tree.
             for (let earlier = attempt; earlier > 0; earlier--) {
-              yield* Effect.ignoreLogged(
-                WorkingTree.remove(path.join(directory, "trees", treeOf(branchOf(id, earlier))))
-              )
+              const left = path.join(directory, "trees", treeOf(branchOf(id, earlier)))
+              yield* earlier === attempt ? Effect.ignoreLogged(WorkingTree.remove(left)) : leavings.remove(left)
             }
             yield* git(["-C", mirror, "worktree", "prune"])
             yield* expect("failed", ["-C", mirror, "worktree", "add", "--quiet", "--force", "-B", branch, tree, base])
             return base
-          }).pipe(Effect.provideService(FileSystem.FileSystem, fileSystem))
+          }).pipe(
+            Effect.provideService(FileSystem.FileSystem, fileSystem),
+            Effect.provideService(Path.Path, path)
+          )
 
           // First, because the preparation can be interrupted: a repository may not answer.
           yield* Effect.addFinalizer(() =>
             Effect.andThen(
-              Effect.ignoreLogged(
-                Effect.provideService(WorkingTree.remove(tree), FileSystem.FileSystem, fileSystem)
-              ),
+              Effect.provideService(leavings.remove(tree), FileSystem.FileSystem, fileSystem),
               exclusive.withPermits(1)(Effect.andThen(
                 git(["-C", mirror, "worktree", "prune"]),
                 git(["-C", mirror, "branch", "--quiet", "-D", branch])

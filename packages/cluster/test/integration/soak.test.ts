@@ -50,13 +50,16 @@ const isRunning = (pid: number): boolean => {
 const half = (sorted: ReadonlyArray<number>, share: number) => sorted[Math.floor(share * (sorted.length - 1))]
 
 describe.runIf(isWanted)("soak", () => {
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "eo-cluster-soak-"))
-  const temporary = path.join(directory, "tmp")
-  const agent = agents.make(directory, { watch: true })
+  let directory: string
+  let temporary: string
+  let agent: agents.Agent
   let database: postgres.Postgres
   let runners: processes.Runners
 
   beforeAll(async () => {
+    directory = fs.mkdtempSync(path.join(os.tmpdir(), "eo-cluster-soak-"))
+    temporary = path.join(directory, "tmp")
+    agent = agents.make(directory, { watch: true })
     fs.mkdirSync(temporary)
     database = await postgres.start(directory)
     runners = processes.make({ directory, url: database.url, binary: agent.binary })
