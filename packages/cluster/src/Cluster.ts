@@ -117,8 +117,8 @@ export interface RunnerOptions extends Omit<AgentRun.RunnerOptions, "name"> {
   /**
    * When the jobs of a runner that died go to others. At least 12 seconds, so that a runner that has only lost the
    * database can end its agents before. A longer time tolerates longer stalls of the database: a runner ends its agents
-   * when it does not answer for half of what is beyond 7 seconds, at most a third of it all. The same for all runners.
-   * Default: 12 seconds.
+   * when it does not answer for what is beyond 8 seconds, at most a third of it all and a second. The same for all
+   * runners. Default: 12 seconds.
    */
   readonly lockExpiration?: Duration.DurationInput | undefined
   /**

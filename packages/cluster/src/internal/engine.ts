@@ -21,10 +21,10 @@ import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
-import * as Schedule from "effect/Schedule"
 import * as RunLedger from "../RunLedger.js"
 import * as ledgerSql from "./ledgerSql.js"
 import * as migrations from "./migrations.js"
+import * as renewal from "./renewal.js"
 
 /** What a runner's part of the settings depends on. */
 export interface Settings {
@@ -33,27 +33,13 @@ export interface Settings {
 }
 
 export const defaults = {
-  /** A runner that dies is replaced after it. Also the least: there must be time to end an agent, see `refreshOf`. */
+  /** A runner that dies is replaced after it. Also the least: there must be time to end an agent. */
   lockExpiration: Duration.seconds(12),
   /** As long as the longest run by default. */
   drain: Duration.hours(2),
   /** One process has nobody to hand its jobs to. */
   drainEmbedded: Duration.seconds(5)
 }
-
-/** From the order to end an agent to its end, SIGKILL included, and as much again as a busy machine may need. */
-const toEndAgents = Duration.seconds(7)
-
-/**
- * How often a runner renews its locks, which is also how long it waits for the answer. It finds out that it has lost the
- * database at most twice this time after the last renewal that counts, and ends its agents in what is left of the lock.
- */
-export const refreshOf = (lockExpiration: Duration.Duration): Duration.Duration =>
-  Duration.min(
-    Duration.times(Duration.subtract(lockExpiration, toEndAgents), 1 / 2),
-    // The engine does not wait longer.
-    Duration.times(lockExpiration, 1 / 3)
-  )
 
 /**
  * Settings of the engine that suit agents, which take minutes or hours and cannot be repeated.
@@ -65,7 +51,7 @@ export const refreshOf = (lockExpiration: Duration.Duration): Duration.Duration 
 const sharding = ({ drain, lockExpiration }: Settings): Partial<ShardingConfig.ShardingConfig["Type"]> => ({
   shardLockDisableAdvisory: true,
   shardLockExpiration: lockExpiration,
-  shardLockRefreshInterval: refreshOf(lockExpiration),
+  shardLockRefreshInterval: renewal.engineIntervalOf(lockExpiration),
   entityTerminationTimeout: drain,
   entityMessagePollInterval: Duration.seconds(3),
   refreshAssignmentsInterval: Duration.seconds(1),
@@ -89,18 +75,15 @@ const underLock = <A, E, R>(layer: Layer.Layer<A, E, R>) =>
       )
     )
 
-/** The locks, renewed through a restart of the database: the engine repeats five times in a quarter of a second. */
-const runnerStorage = Layer.effect(
-  RunnerStorage.RunnerStorage,
-  Effect.map(RunnerStorage.RunnerStorage, (storage) =>
-    RunnerStorage.RunnerStorage.of({
-      ...storage,
-      // The engine gives up after the time that `refreshOf` says.
-      refresh: (address, shards) => Effect.retry(storage.refresh(address, shards), Schedule.spaced("200 millis"))
-    }))
-).pipe(Layer.provide(SqlRunnerStorage.layer))
-
-const sql = underLock(Layer.mergeAll(ledger, SqlMessageStorage.layer, runnerStorage))
+const sql = ({ lockExpiration }: Settings) =>
+  underLock(Layer.mergeAll(
+    ledger,
+    SqlMessageStorage.layer,
+    Layer.scoped(
+      RunnerStorage.RunnerStorage,
+      Effect.flatMap(RunnerStorage.RunnerStorage, (storage) => renewal.make(storage, lockExpiration))
+    ).pipe(Layer.provide(SqlRunnerStorage.layer))
+  ))
 
 export type Engine = Sharding.Sharding | MessageStorage.MessageStorage | RunLedger.RunLedger
 
@@ -124,7 +107,7 @@ export const runner = (
         )
         : RunnerHealth.layerK8s(options.health).pipe(Layer.provide(NodeClusterSocket.layerK8sHttpClient))
     ),
-    Layer.provideMerge(sql),
+    Layer.provideMerge(sql(options)),
     Layer.provide(ShardingConfig.layer({
       ...sharding(options),
       runnerAddress: Option.some(RunnerAddress.make(options.host, options.port)),
@@ -139,7 +122,7 @@ export const runner = (
 /** A program that asks runners. */
 export const client = (options: Settings) =>
   Layer.provide(SocketRunner.layerClientOnly, NodeClusterSocket.layerClientProtocol).pipe(
-    Layer.provideMerge(sql),
+    Layer.provideMerge(sql(options)),
     Layer.provide(ShardingConfig.layer({ ...sharding(options), ...nobody })),
     Layer.provide(RpcSerialization.layerMsgPack)
   )
