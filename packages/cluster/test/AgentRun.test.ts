@@ -191,6 +191,14 @@ describe("jobs", () => {
       assert.strictEqual((yield* AgentRun.execute({ id: "old", prompt: "Name a colour" })).answer, "blue")
     }).pipe(Effect.provide(cluster)))
 
+  it.live("with an answer of 64 MB keep its end", () =>
+    Effect.gen(function*() {
+      const { answer, truncated } = yield* AgentRun.execute({ id: "long", prompt: "Say much" })
+      assert.deepStrictEqual([answer.length, answer.endsWith("the end"), truncated], [1_048_576, true, true])
+    }).pipe(Effect.provide(
+      Cluster.layerTest().pipe(Layer.provide(OpenCodeTest.layer({ "Say much": `${"x".repeat(1 << 26)}the end` })))
+    )))
+
   it.live("that name a secret which the runner lacks fail before an agent is started", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(AgentRun.execute({ ...colour, secrets: ["DEPLOY_TOKEN"] }))
