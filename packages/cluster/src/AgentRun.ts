@@ -22,6 +22,7 @@ import type * as FileSystem from "@effect/platform/FileSystem"
 import type * as Path from "@effect/platform/Path"
 import * as Activity from "@effect/workflow/Activity"
 import type * as OpenCode from "effect-opencode/OpenCode"
+import { OpenCodeConfigError } from "effect-opencode/OpenCodeError"
 import type { PermissionAnswer, PermissionRequest } from "effect-opencode/OpenCodeServer"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -33,6 +34,7 @@ import * as Stream from "effect/Stream"
 import * as AgentJob from "./AgentJob.js"
 import * as clients from "./internal/client.js"
 import * as liveJobs from "./internal/liveJobs.js"
+import * as checks from "./internal/options.js"
 import * as runners from "./internal/runnerLayer.js"
 import type { LiveEvent } from "./LiveEvent.js"
 import * as RunLedger from "./RunLedger.js"
@@ -157,7 +159,7 @@ export const layerClient: Layer.Layer<AgentRun, never, Sharding.Sharding | RunLe
 
 /**
  * The service of a program that runs jobs, on any engine of `@effect/cluster`. `Cluster` has layers with an engine whose
- * settings suit agents.
+ * settings suit agents. Options that cannot be used are refused with `OpenCodeConfigError`.
  *
  * @since 0.1.0
  * @category layers
@@ -166,7 +168,7 @@ export const layer = (
   options: RunnerOptions
 ): Layer.Layer<
   AgentRun,
-  never,
+  OpenCodeConfigError,
   | Sharding.Sharding
   | MessageStorage.MessageStorage
   | RunLedger.RunLedger
@@ -174,7 +176,13 @@ export const layer = (
   | CommandExecutor.CommandExecutor
   | FileSystem.FileSystem
   | Path.Path
-> => runners.make(AgentRun, options)
+> =>
+  Layer.suspend(() => {
+    const problem = checks.ofRunner(options)
+    return problem === undefined
+      ? runners.make(AgentRun, options)
+      : Layer.fail(new OpenCodeConfigError(problem))
+  })
 
 /**
  * Submits a job, unless it was before, and waits for its outcome, see {@link Service}.

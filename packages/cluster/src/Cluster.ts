@@ -33,6 +33,7 @@ import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import * as AgentRun from "./AgentRun.js"
 import * as engine from "./internal/engine.js"
+import * as checks from "./internal/options.js"
 import type * as RunLedger from "./RunLedger.js"
 
 /**
@@ -106,7 +107,7 @@ export interface RunnerOptions extends Omit<AgentRun.RunnerOptions, "name"> {
   readonly listenPort?: number | undefined
   /** The name of the runner in results. Default: `host:port`. */
   readonly name?: string | undefined
-  /** How many jobs are placed on this runner in relation to the others. Default: 1. */
+  /** How many jobs are placed on this runner in relation to the others: from 0.1 to 100. Default: 1. */
   readonly weight?: number | undefined
   /**
    * How long running agents may take to finish when the runner leaves. Jobs that wait go to other runners at once.
@@ -114,9 +115,10 @@ export interface RunnerOptions extends Omit<AgentRun.RunnerOptions, "name"> {
    */
   readonly drain?: Duration.DurationInput | undefined
   /**
-   * When the jobs of a runner that died go to others. At least 15 seconds, so that a runner that has only lost the
+   * When the jobs of a runner that died go to others. At least 12 seconds, so that a runner that has only lost the
    * database can end its agents before. A longer time tolerates longer stalls of the database: a runner ends its agents
-   * when it does not answer for 4/15 of it. The same for all runners. Default: 15 seconds.
+   * when it does not answer for what is beyond 8 seconds, at most a third of it all and a second. The same for all
+   * runners. Default: 12 seconds.
    */
   readonly lockExpiration?: Duration.DurationInput | undefined
   /**
@@ -148,44 +150,36 @@ export interface ClientOptions {
  */
 export interface TestOptions extends Partial<Omit<AgentRun.RunnerOptions, "dataDirectory">> {}
 
-const isPositiveInt = (value: number): boolean => Number.isSafeInteger(value) && value >= 1
-
-const isPort = (value: number): boolean => isPositiveInt(value) && value <= 65_535
-
-const isTime = (value: Duration.DurationInput | undefined, least: number): boolean =>
-  value === undefined ||
-  Duration.decodeUnknown(value).pipe((time) => time._tag === "Some" && Duration.toMillis(time.value) >= least)
+const isPort = (value: number): boolean => checks.isPositiveInt(value) && value <= 65_535
 
 const isFinite = (value: Duration.DurationInput | undefined): boolean =>
   value === undefined || Duration.isFinite(Duration.decode(value))
 
 /** Every option of a runner that can be wrong. */
-const problemOf = (options: Partial<RunnerOptions>): ClusterConfigError | undefined => {
-  const error = (path: string, reason: string) => new ClusterConfigError({ path, reason })
-  if (options.agents !== undefined && !isPositiveInt(options.agents)) {
-    return error("agents", "must be a positive integer")
-  }
+const problemOf = (options: Partial<RunnerOptions>): checks.Problem | undefined => {
   if (options.host !== undefined && (options.host === "" || options.host.length > 200)) {
-    return error("host", "must be a host name or address")
+    return { path: "host", reason: "must be a host name or address" }
   }
-  if (options.port !== undefined && !isPort(options.port)) return error("port", "must be from 1 to 65535")
+  if (options.port !== undefined && !isPort(options.port)) return { path: "port", reason: "must be from 1 to 65535" }
   if (options.listenPort !== undefined && !isPort(options.listenPort)) {
-    return error("listenPort", "must be from 1 to 65535")
+    return { path: "listenPort", reason: "must be from 1 to 65535" }
   }
-  if (options.weight !== undefined && !(Number.isFinite(options.weight) && options.weight > 0)) {
-    return error("weight", "must be a positive number")
+  // The engine makes 128 entries for a weight of 1.
+  if (options.weight !== undefined && !(options.weight >= 0.1 && options.weight <= 100)) {
+    return { path: "weight", reason: "must be from 0.1 to 100" }
   }
-  if (options.name !== undefined && (options.name === "" || options.name.length > 200)) {
-    return error("name", "must have 1 to 200 characters")
+  if (!checks.isTime(options.drain, 0)) {
+    return { path: "drain", reason: "must be a duration; use one like \"2 hours\"" }
   }
-  if (!isTime(options.drain, 0)) return error("drain", "must be a duration; use one like \"2 hours\"")
-  if (!isTime(options.lockExpiration, 15_000) || !isFinite(options.lockExpiration)) {
-    return error("lockExpiration", "must be at least 15 seconds, and not endless")
+  const least = Duration.toMillis(engine.defaults.lockExpiration)
+  if (!checks.isTime(options.lockExpiration, least) || !isFinite(options.lockExpiration)) {
+    return { path: "lockExpiration", reason: `must be at least ${least / 1000} seconds, and not endless` }
   }
-  if (!isTime(options.retention, 60_000)) return error("retention", "must be at least a minute")
-  const secret = Object.keys(options.secrets ?? {}).find((name) => !/^[A-Za-z_][A-Za-z0-9_]*$/.test(name))
-  return secret === undefined ? undefined : error("secrets", `"${secret}" is not the name of a variable`)
+  return checks.ofRunner(options)
 }
+
+/** Its options have been checked. */
+const service = (options: AgentRun.RunnerOptions) => Layer.orDie(AgentRun.layer(options))
 
 const checked = <A, E, R>(
   options: Partial<RunnerOptions>,
@@ -193,7 +187,7 @@ const checked = <A, E, R>(
 ): Layer.Layer<A, E | ClusterConfigError, R> =>
   Layer.suspend((): Layer.Layer<A, E | ClusterConfigError, R> => {
     const problem = problemOf(options)
-    return problem === undefined ? layer() : Layer.fail(problem)
+    return problem === undefined ? layer() : Layer.fail(new ClusterConfigError(problem))
   })
 
 const settingsOf = (
@@ -214,14 +208,14 @@ export const layerEmbedded = (
   options: EmbeddedOptions
 ): Layer.Layer<Provided, ClusterConfigError | RunLedger.LedgerError, Agents> =>
   checked(options, () =>
-    AgentRun.layer({ ...options, name: options.name ?? "embedded" }).pipe(
+    service({ ...options, name: options.name ?? "embedded" }).pipe(
       Layer.provideMerge(engine.embedded(settingsOf({ drain: options.drain ?? engine.defaults.drainEmbedded }))),
       Layer.provide(engine.sqlite(
         options.filename,
         new ClusterConfigError({
           path: "filename",
           reason:
-            `${options.filename} cannot be opened, or another process works with it. SQLite is for one process: ` +
+            `${options.filename} cannot be opened, has hard links, or another process works with it. SQLite is for one process: ` +
             "end the other one, or use PostgreSQL with `layerRunner` and `layerClient`."
         })
       ))
@@ -246,7 +240,7 @@ export const layerRunner = (
   Agents | SqlClient.SqlClient
 > =>
   checked(options, () =>
-    AgentRun.layer({ ...options, name: options.name ?? `${options.host}:${options.port}` }).pipe(
+    service({ ...options, name: options.name ?? `${options.host}:${options.port}` }).pipe(
       Layer.provideMerge(engine.runner({
         ...settingsOf(options),
         host: options.host,
@@ -303,7 +297,7 @@ export const layerTest = (options?: TestOptions): Layer.Layer<Provided, ClusterC
   checked(
     options ?? {},
     () =>
-      AgentRun.layer({ ...options, name: options?.name ?? "test", dataDirectory: "/nowhere" }).pipe(
+      service({ ...options, name: options?.name ?? "test", dataDirectory: "/nowhere" }).pipe(
         Layer.provideMerge(engine.memory(settingsOf({ drain: 0 }))),
         Layer.provide(NoPlatform)
       )

@@ -86,6 +86,8 @@ export interface Attempt {
   readonly cwd: string | undefined
   /** The data directory. */
   readonly directory: string | undefined
+  /** The outcome in JSON of an attempt whose branch is about to be published. */
+  readonly claimed: string | undefined
   readonly begunAt: number
   readonly endedAt: number | undefined
 }
@@ -120,8 +122,8 @@ export interface Service {
   /** The attempts of a job, oldest first. */
   readonly attempts: (id: string) => Effect.Effect<ReadonlyArray<Attempt>, LedgerError>
   /**
-   * Enters an attempt, and declares earlier ones that are open `lost`. False if the job is settled, or another attempt
-   * has this number.
+   * Enters an attempt, and declares earlier ones that are open `lost`. False if the job is settled or claimed, or another
+   * attempt has this number.
    */
   readonly begin: (
     attempt: Pick<Attempt, "id" | "number" | "runId" | "runner">
@@ -133,6 +135,13 @@ export interface Service {
   readonly session: (
     attempt: Pick<Attempt, "id" | "number"> & { readonly sessionId: string }
   ) => Effect.Effect<void, LedgerError>
+  /**
+   * Notes the outcome of an attempt before its branch is published. No other attempt begins from then on: whoever has the
+   * job publishes the branch, and settles the job with this outcome. False if the attempt is not the current one any more.
+   */
+  readonly claim: (
+    attempt: Pick<Attempt, "id" | "number"> & { readonly outcome: string }
+  ) => Effect.Effect<boolean, LedgerError>
   /** Notes that the attempt was ended by its runner, which is leaving or has lost the job. */
   readonly interrupted: (attempt: Pick<Attempt, "id" | "number">) => Effect.Effect<void, LedgerError>
   /**

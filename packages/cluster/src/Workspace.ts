@@ -26,6 +26,18 @@ export interface Change {
 }
 
 /**
+ * An attempt that has pushed what it changed.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface Pushed {
+  readonly id: string
+  readonly attempt: number
+  readonly url: string
+}
+
+/**
  * The working tree of an attempt.
  *
  * @since 0.1.0
@@ -33,7 +45,10 @@ export interface Change {
  */
 export interface Opened {
   readonly directory: string
-  /** Commits everything that was changed, and pushes the branch unless `publish` is false. */
+  /**
+   * Commits everything that was changed, and pushes it unless `publish` is false: to a ref below `refs/opencode`, which
+   * no clone fetches, until the attempt has won and `publish` makes it a branch.
+   */
   readonly finish: (message: string) => Effect.Effect<Change, JobWorkspaceError>
 }
 
@@ -50,6 +65,12 @@ export interface Service {
     readonly ref?: string | undefined
     readonly publish?: boolean | undefined
   }) => Effect.Effect<Opened, JobWorkspaceError, Scope.Scope>
+  /**
+   * Makes a branch of what the attempt has pushed, from any machine. It can be repeated.
+   */
+  readonly publish: (attempt: Pushed) => Effect.Effect<void, JobWorkspaceError>
+  /** Removes what an attempt has pushed that has not won. */
+  readonly discard: (attempt: Pushed) => Effect.Effect<void>
 }
 
 /**

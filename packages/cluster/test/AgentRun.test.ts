@@ -191,6 +191,14 @@ describe("jobs", () => {
       assert.strictEqual((yield* AgentRun.execute({ id: "old", prompt: "Name a colour" })).answer, "blue")
     }).pipe(Effect.provide(cluster)))
 
+  it.live("with an answer of 64 MB keep its end", () =>
+    Effect.gen(function*() {
+      const { answer, truncated } = yield* AgentRun.execute({ id: "long", prompt: "Say much" })
+      assert.deepStrictEqual([answer.length, answer.endsWith("the end"), truncated], [1_048_576, true, true])
+    }).pipe(Effect.provide(
+      Cluster.layerTest().pipe(Layer.provide(OpenCodeTest.layer({ "Say much": `${"x".repeat(1 << 26)}the end` })))
+    )))
+
   it.live("that name a secret which the runner lacks fail before an agent is started", () =>
     Effect.gen(function*() {
       const error = yield* Effect.flip(AgentRun.execute({ ...colour, secrets: ["DEPLOY_TOKEN"] }))
@@ -319,22 +327,66 @@ describe("options of a cluster", () => {
       assert.strictEqual(error instanceof Cluster.ClusterConfigError ? error.path : error, "filename")
     }).pipe(Effect.provide([agents, NodeContext.layer])))
 
-  it.effect("are checked before anything is opened", () =>
+  it.scoped("name a file that nobody works with, whatever the path to it", () =>
+    Effect.gen(function*() {
+      const directory = fs.mkdtempSync(path.join(os.tmpdir(), "eo-cluster-"))
+      yield* Effect.addFinalizer(() => Effect.sync(() => fs.rmSync(directory, { recursive: true })))
+      const at = (...names: ReadonlyArray<string>) => path.join(directory, ...names)
+      fs.mkdirSync(at("real"))
+      fs.symlinkSync("real", at("link"))
+      // Leads to nothing yet.
+      fs.symlinkSync(path.join("link", "agents.db"), at("other.db"))
+      yield* Layer.build(Cluster.layerEmbedded({ filename: at("other.db") }))
+      assert.isTrue(fs.existsSync(at("real", "agents.db")))
+      const refused = (filename: string) =>
+        Effect.map(Effect.flip(Effect.scoped(Layer.build(Cluster.layerEmbedded({ filename })))), (error) =>
+          error instanceof Cluster.ClusterConfigError ? error.path : error)
+      for (const filename of [at("real", "agents.db"), at("link", "agents.db"), at("other.db")]) {
+        assert.strictEqual(yield* refused(filename), "filename")
+        assert.strictEqual(yield* refused(path.relative(process.cwd(), filename)), "filename")
+      }
+      fs.writeFileSync(at("one.db"), "")
+      fs.linkSync(at("one.db"), at("two.db"))
+      assert.strictEqual(yield* refused(at("two.db")), "filename")
+      assert.strictEqual(yield* refused(at("nowhere", "agents.db")), "filename")
+    }).pipe(Effect.provide([agents, NodeContext.layer])))
+
+  it.scoped("are checked before anything is opened", () =>
     Effect.gen(function*() {
       const refused = (layer: Layer.Layer<Cluster.Provided, unknown, never>) =>
         Effect.map(Effect.flip(Effect.scoped(Layer.build(layer))), (error) =>
           error instanceof Cluster.ClusterConfigError ? error.path : error)
       const test = (options: Cluster.TestOptions) =>
         refused(Cluster.layerTest(options).pipe(Layer.provide(agents)))
-      assert.strictEqual(yield* test({ agents: 0 }), "agents")
+      for (const agents of [0, -1, 1.5, Number.NaN, Infinity]) {
+        assert.strictEqual(yield* test({ agents }), "agents", String(agents))
+        const error = yield* Effect.flip(
+          Layer.build(AgentRun.layer({ name: "a", agents }) as unknown as Layer.Layer<never, unknown>)
+        )
+        assert.deepInclude(error, { _tag: "OpenCodeConfigError", path: "agents" })
+      }
       assert.strictEqual(yield* test({ name: "" }), "name")
       assert.strictEqual(yield* test({ retention: "1 second" }), "retention")
       const runner = (options: Partial<Cluster.RunnerOptions>) =>
         refused(Cluster.layerRunner({ host: "a", port: 1, ...options }) as never)
-      assert.strictEqual(yield* runner({ port: 0 }), "port")
-      assert.strictEqual(yield* runner({ lockExpiration: "14 seconds" }), "lockExpiration")
-      assert.strictEqual(yield* runner({ lockExpiration: Infinity }), "lockExpiration")
-      assert.strictEqual(yield* runner({ weight: Number.NaN }), "weight")
+      for (const port of [0, 1.5, 65_536, Number.NaN]) {
+        assert.strictEqual(yield* runner({ port }), "port")
+        assert.strictEqual(yield* runner({ listenPort: port }), "listenPort")
+      }
+      for (const lockExpiration of ["11 seconds", Infinity, Number.NaN, "soon" as never] as const) {
+        assert.strictEqual(yield* runner({ lockExpiration }), "lockExpiration", String(lockExpiration))
+        assert.strictEqual(
+          yield* refused(Cluster.layerClient({ lockExpiration }) as never),
+          "lockExpiration"
+        )
+      }
+      for (const drain of [-1, Number.NaN, "-1 seconds", "later" as never] as const) {
+        assert.strictEqual(yield* runner({ drain }), "drain")
+      }
+      for (const retention of [0, Number.NaN]) assert.strictEqual(yield* runner({ retention }), "retention")
+      for (const weight of [0, -1, 0.01, 1000, Number.NaN, Infinity]) {
+        assert.strictEqual(yield* runner({ weight }), "weight")
+      }
       assert.strictEqual(yield* runner({ secrets: { "a b": undefined as never } }), "secrets")
     }))
 })

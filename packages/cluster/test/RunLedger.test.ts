@@ -31,6 +31,20 @@ for (const [name, layer] of Object.entries(layers)) {
         assert.isTrue(Option.isNone(yield* ledger.job("b")))
       }))
 
+    test("lets no attempt begin after one has claimed the job, and only the current one claim it", (ledger) =>
+      Effect.gen(function*() {
+        yield* ledger.accept(job)
+        yield* ledger.begin({ id: "a", number: 1, runId: "r1", runner: "one" })
+        yield* ledger.begin({ id: "a", number: 2, runId: "r2", runner: "two" })
+        assert.isFalse(yield* ledger.claim({ id: "a", number: 1, outcome: "first" }))
+        assert.isTrue(yield* ledger.claim({ id: "a", number: 2, outcome: "second" }))
+        assert.isFalse(yield* ledger.begin({ id: "a", number: 3, runId: "r3", runner: "one" }))
+        const attempts = yield* ledger.attempts("a")
+        assert.deepStrictEqual(attempts.map(({ claimed }) => claimed), [undefined, "second"])
+        assert.isTrue(yield* ledger.settle(verdict("a", 2)))
+        assert.isFalse(yield* ledger.claim({ id: "a", number: 2, outcome: "late" }))
+      }))
+
     test("takes each number of an attempt once, and declares earlier ones lost", (ledger) =>
       Effect.gen(function*() {
         yield* ledger.accept(job)

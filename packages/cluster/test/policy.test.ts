@@ -13,6 +13,7 @@ const attempt = (number: number, more: Partial<Attempt> = {}): Attempt => ({
   sessionId: undefined,
   cwd: undefined,
   directory: undefined,
+  claimed: undefined,
   begunAt: number,
   endedAt: undefined,
   ...more
@@ -39,14 +40,16 @@ describe("what a runner does with a job", () => {
     }))
   })
 
-  it("no policy starts more often than maxCrashes allows", () => {
+  it("no policy starts more often than maxCrashes allows, and five times without a prompt", () => {
     fc.assert(fc.property(attempts, fc.constantFrom("restart" as const, "resume" as const), fc.nat(5), (
       attempts,
       afterCrash,
       maxCrashes
     ) => {
       const next = policy.next({ afterCrash, maxCrashes }, attempts, undefined)
-      assert.strictEqual(isStart(next), attempts.filter(policy.isCut).length <= maxCrashes)
+      const cut = attempts.filter(policy.isCut)
+      const crashes = cut.filter(({ prompted }) => prompted).length
+      assert.strictEqual(isStart(next), crashes <= maxCrashes && cut.length - crashes <= 5)
     }))
   })
 
@@ -65,6 +68,14 @@ describe("what a runner does with a job", () => {
     assert.strictEqual(policy.next({}, poison, undefined)._tag, "Lose")
     assert.strictEqual(policy.next({ afterCrash: "restart" }, [attempt(1)], undefined)._tag, "Start")
     assert.strictEqual(policy.next({ afterCrash: "restart" }, [attempt(1), attempt(2)], undefined)._tag, "Lose")
+  })
+
+  it("publishes what an attempt has claimed, also if the job is cancelled", () => {
+    const attempts = [attempt(1, { state: "lost" }), attempt(2, { claimed: "{}" })]
+    for (const cancel of [undefined, "enough"]) {
+      const next = policy.next({}, attempts, cancel)
+      assert.strictEqual(next._tag === "Publish" ? next.attempt.number : next._tag, 2)
+    }
   })
 
   it("resumes the latest session whose place is known", () => {

@@ -61,7 +61,18 @@ describe("the working tree of an attempt", () => {
           fs.writeFileSync(path.join(opened.directory, "new.txt"), "new\n")
           const { branch } = yield* opened.finish("Fix a\n\nwith more words")
           assert.match(branch ?? "", /^opencode\/fix\/a-b-[0-9a-f]{8}\/2$/)
+          // It has not won yet.
+          assert.deepStrictEqual(branches(origin), ["main"])
+          const pushed = { id: job.id, attempt: 2, url: origin }
+          // By another runner, on another machine, twice: the first one has died before it could say so.
+          for (let time = 0; time < 2; time++) {
+            yield* Effect.provide(
+              Effect.flatMap(Workspace.Workspace, ({ publish }) => publish(pushed)),
+              Workspace.layer({ directory: path.join(state, "other") })
+            )
+          }
           assert.deepStrictEqual(branches(origin), ["main", branch])
+          assert.strictEqual(git(origin, "for-each-ref", "refs/opencode"), "")
           assert.strictEqual(git(origin, "show", `${branch}:a.txt`), "three")
           assert.strictEqual(git(origin, "log", "-1", "--format=%s", branch!), "Fix a")
           return opened.directory
@@ -106,6 +117,22 @@ describe("the working tree of an attempt", () => {
           assert.isFalse(fs.existsSync(one.directory))
           assert.isTrue(fs.existsSync(other.directory))
         }))
+      }).pipe(Effect.provide(Workspace.layer({ directory: state })))
+    }).pipe(Effect.scoped, Effect.provide(NodeContext.layer)))
+
+  it.live("leaves nothing in the repository if its attempt does not win", () =>
+    Effect.gen(function*() {
+      const { origin, state } = yield* repository
+      yield* Effect.gen(function*() {
+        const { discard, open, publish } = yield* Workspace.Workspace
+        const opened = yield* open({ id: "a", attempt: 1, url: origin })
+        fs.writeFileSync(path.join(opened.directory, "new.txt"), "new\n")
+        assert.deepStrictEqual(yield* opened.finish("New"), { branch: "opencode/a/1" })
+        assert.include(git(origin, "for-each-ref"), "refs/opencode/a/1")
+        yield* discard({ id: "a", attempt: 1, url: origin })
+        assert.notInclude(git(origin, "for-each-ref"), "opencode")
+        assert.strictEqual((yield* Effect.flip(publish({ id: "a", attempt: 1, url: origin }))).reason, "publish")
+        assert.deepStrictEqual(branches(origin), ["main"])
       }).pipe(Effect.provide(Workspace.layer({ directory: state })))
     }).pipe(Effect.scoped, Effect.provide(NodeContext.layer)))
 

@@ -10,6 +10,9 @@ import * as SocketRunner from "@effect/cluster/SocketRunner"
 import * as SqlMessageStorage from "@effect/cluster/SqlMessageStorage"
 import * as SqlRunnerStorage from "@effect/cluster/SqlRunnerStorage"
 import * as NodeClusterSocket from "@effect/platform-node/NodeClusterSocket"
+import type { PlatformError } from "@effect/platform/Error"
+import * as FileSystem from "@effect/platform/FileSystem"
+import * as Path from "@effect/platform/Path"
 import * as RpcSerialization from "@effect/rpc/RpcSerialization"
 import * as SqliteClient from "@effect/sql-sqlite-node/SqliteClient"
 import * as SqlClient from "@effect/sql/SqlClient"
@@ -21,6 +24,7 @@ import * as Option from "effect/Option"
 import * as RunLedger from "../RunLedger.js"
 import * as ledgerSql from "./ledgerSql.js"
 import * as migrations from "./migrations.js"
+import * as renewal from "./renewal.js"
 
 /** What a runner's part of the settings depends on. */
 export interface Settings {
@@ -29,8 +33,8 @@ export interface Settings {
 }
 
 export const defaults = {
-  /** A stall of the database of a third of it is survived; a runner that dies is replaced after it. */
-  lockExpiration: Duration.seconds(15),
+  /** A runner that dies is replaced after it. Also the least: there must be time to end an agent. */
+  lockExpiration: Duration.seconds(12),
   /** As long as the longest run by default. */
   drain: Duration.hours(2),
   /** One process has nobody to hand its jobs to. */
@@ -41,17 +45,16 @@ export const defaults = {
  * Settings of the engine that suit agents, which take minutes or hours and cannot be repeated.
  *
  * - Locks are rows, not advisory locks: PostgreSQL keeps those of a machine that lost its network for up to two hours.
- * - A runner that loses the database ends its agents, SIGKILL included (5 seconds), before the locks expire: it notices
- *   within twice the refresh interval.
+ * - A runner that loses the database ends its agents before the locks expire.
  * - A runner that leaves, or loses shards to one that joins, finishes the agents it has.
  */
 const sharding = ({ drain, lockExpiration }: Settings): Partial<ShardingConfig.ShardingConfig["Type"]> => ({
   shardLockDisableAdvisory: true,
   shardLockExpiration: lockExpiration,
-  shardLockRefreshInterval: Duration.times(lockExpiration, 4 / 15),
+  shardLockRefreshInterval: renewal.engineIntervalOf(lockExpiration),
   entityTerminationTimeout: drain,
   entityMessagePollInterval: Duration.seconds(3),
-  refreshAssignmentsInterval: Duration.seconds(2),
+  refreshAssignmentsInterval: Duration.seconds(1),
   runnerHealthCheckInterval: Duration.seconds(5)
 })
 
@@ -72,7 +75,15 @@ const underLock = <A, E, R>(layer: Layer.Layer<A, E, R>) =>
       )
     )
 
-const sql = underLock(Layer.mergeAll(ledger, SqlMessageStorage.layer, SqlRunnerStorage.layer))
+const sql = ({ lockExpiration }: Settings) =>
+  underLock(Layer.mergeAll(
+    ledger,
+    SqlMessageStorage.layer,
+    Layer.scoped(
+      RunnerStorage.RunnerStorage,
+      Effect.flatMap(RunnerStorage.RunnerStorage, (storage) => renewal.make(storage, lockExpiration))
+    ).pipe(Layer.provide(SqlRunnerStorage.layer))
+  ))
 
 export type Engine = Sharding.Sharding | MessageStorage.MessageStorage | RunLedger.RunLedger
 
@@ -96,7 +107,7 @@ export const runner = (
         )
         : RunnerHealth.layerK8s(options.health).pipe(Layer.provide(NodeClusterSocket.layerK8sHttpClient))
     ),
-    Layer.provideMerge(sql),
+    Layer.provideMerge(sql(options)),
     Layer.provide(ShardingConfig.layer({
       ...sharding(options),
       runnerAddress: Option.some(RunnerAddress.make(options.host, options.port)),
@@ -111,7 +122,7 @@ export const runner = (
 /** A program that asks runners. */
 export const client = (options: Settings) =>
   Layer.provide(SocketRunner.layerClientOnly, NodeClusterSocket.layerClientProtocol).pipe(
-    Layer.provideMerge(sql),
+    Layer.provideMerge(sql(options)),
     Layer.provide(ShardingConfig.layer({ ...sharding(options), ...nobody })),
     Layer.provide(RpcSerialization.layerMsgPack)
   )
@@ -137,23 +148,46 @@ export const memory = (options: Settings) =>
   )
 
 /**
- * A database in a file. SQLite can be opened by several processes, and fails under their load: a second one is refused.
- * The lock is a file of its own beside it, held by the kernel for as long as the process lives, so that the database
- * itself can be looked at meanwhile.
+ * The file behind a path: the same for all relative paths and symbolic links that lead to it, also before it exists.
+ * `undefined` if it has other names that cannot be found out (hard links).
+ */
+const fileOf = (
+  filename: string
+): Effect.Effect<string | undefined, PlatformError, FileSystem.FileSystem | Path.Path> =>
+  Effect.gen(function*() {
+    const fileSystem = yield* FileSystem.FileSystem
+    const path = yield* Path.Path
+    const link = yield* Effect.option(fileSystem.readLink(filename))
+    // Also one that leads nowhere yet: SQLite makes the file where it leads to.
+    if (Option.isSome(link)) return yield* fileOf(path.resolve(path.dirname(filename), link.value))
+    const real = path.join(yield* fileSystem.realPath(path.dirname(path.resolve(filename))), path.basename(filename))
+    const info = yield* Effect.option(fileSystem.stat(real))
+    const names = Option.flatMap(info, ({ nlink }) => nlink)
+    return Option.isSome(names) && names.value > 1 ? undefined : real
+  })
+
+/**
+ * A database in a file. SQLite can be opened by several processes, and fails under their load: a second one is refused,
+ * whatever path it takes to the file. The lock is a file of its own beside it, held by the kernel for as long as the
+ * process lives, so that the database itself can be looked at meanwhile.
  */
 export const sqlite = <E>(
   filename: string,
   inUse: E
-): Layer.Layer<SqlClient.SqlClient, E> => {
+): Layer.Layer<SqlClient.SqlClient, E, FileSystem.FileSystem | Path.Path> => {
   // A file that is no database is found out when it is opened.
-  const database = Layer.catchAllCause(SqliteClient.layer({ filename }), () => Layer.fail(inUse))
-  if (filename === ":memory:") return database
-  const lock = Layer.scopedDiscard(Effect.gen(function*() {
-    const context = yield* Layer.build(SqliteClient.layer({ filename: `${filename}-lock`, disableWAL: true }))
-    const connection = yield* Context.get(context, SqlClient.SqlClient).reserve
-    yield* connection.executeUnprepared("PRAGMA busy_timeout = 0", [], undefined)
-    yield* connection.executeUnprepared("BEGIN EXCLUSIVE", [], undefined)
-    yield* Effect.addFinalizer(() => Effect.ignore(connection.executeUnprepared("ROLLBACK", [], undefined)))
-  })).pipe(Layer.catchAllCause(() => Layer.fail(inUse)))
-  return Layer.provideMerge(database, lock)
+  const database = (filename: string) => Layer.catchAllCause(SqliteClient.layer({ filename }), () => Layer.fail(inUse))
+  if (filename === ":memory:") return database(filename)
+  const lock = (filename: string) =>
+    Layer.scopedDiscard(Effect.gen(function*() {
+      const context = yield* Layer.build(SqliteClient.layer({ filename: `${filename}-lock`, disableWAL: true }))
+      const connection = yield* Context.get(context, SqlClient.SqlClient).reserve
+      yield* connection.executeUnprepared("PRAGMA busy_timeout = 0", [], undefined)
+      yield* connection.executeUnprepared("BEGIN EXCLUSIVE", [], undefined)
+      yield* Effect.addFinalizer(() => Effect.ignore(connection.executeUnprepared("ROLLBACK", [], undefined)))
+    })).pipe(Layer.catchAllCause(() => Layer.fail(inUse)))
+  return Layer.unwrapEffect(Effect.match(fileOf(filename), {
+    onFailure: () => Layer.fail(inUse),
+    onSuccess: (file) => file === undefined ? Layer.fail(inUse) : Layer.provideMerge(database(file), lock(file))
+  }))
 }

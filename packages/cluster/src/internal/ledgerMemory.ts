@@ -25,6 +25,9 @@ export const make: Effect.Effect<Service> = Effect.sync(() => {
     return last !== undefined && last.number === number && isOpen(last)
   }
 
+  const isTaken = (id: string, number: number): boolean =>
+    of(id).some((one) => one.number >= number || one.claimed !== undefined)
+
   const service: Service = {
     accept: ({ id, payload, version }) =>
       atTime((now) => {
@@ -53,7 +56,7 @@ export const make: Effect.Effect<Service> = Effect.sync(() => {
     begin: ({ id, number, runId, runner }) =>
       atTime((now) => {
         const job = jobs.get(id)
-        if (job === undefined || job.outcome !== undefined || of(id).some((one) => one.number >= number)) return false
+        if (job === undefined || job.outcome !== undefined || isTaken(id, number)) return false
         edit(id, (attempt) => isOpen(attempt) ? { ...attempt, state: "lost", endedAt: now } : attempt)
         attempts.set(id, [...of(id), {
           id,
@@ -65,6 +68,7 @@ export const make: Effect.Effect<Service> = Effect.sync(() => {
           sessionId: undefined,
           cwd: undefined,
           directory: undefined,
+          claimed: undefined,
           begunAt: now,
           endedAt: undefined
         }])
@@ -81,6 +85,13 @@ export const make: Effect.Effect<Service> = Effect.sync(() => {
 
     session: ({ id, number, sessionId }) =>
       Effect.sync(() => edit(id, (attempt) => attempt.number === number ? { ...attempt, sessionId } : attempt)),
+
+    claim: ({ id, number, outcome }) =>
+      Effect.sync(() => {
+        if (jobs.get(id)?.outcome !== undefined || !isCurrent(id, number)) return false
+        edit(id, (attempt) => attempt.number === number ? { ...attempt, claimed: outcome } : attempt)
+        return true
+      }),
 
     interrupted: ({ id, number }) =>
       atTime((now) =>

@@ -29,6 +29,7 @@ interface AttemptRow {
   readonly session_id: string | null
   readonly cwd: string | null
   readonly directory: string | null
+  readonly claimed: string | null
   readonly begun_at: number | string
   readonly ended_at: number | string | null
 }
@@ -59,6 +60,7 @@ const attemptOf = (row: AttemptRow): Attempt => ({
   sessionId: row.session_id ?? undefined,
   cwd: row.cwd ?? undefined,
   directory: row.directory ?? undefined,
+  claimed: row.claimed ?? undefined,
   begunAt: Number(row.begun_at),
   endedAt: time(row.ended_at)
 })
@@ -161,7 +163,8 @@ export const make = <E>(
         Effect.gen(function*() {
           yield* lock(id)
           const jobs = yield* sql`SELECT 1 FROM opencode_jobs WHERE id = ${id} AND outcome IS NULL`
-          const taken = yield* sql`SELECT 1 FROM opencode_attempts WHERE id = ${id} AND number >= ${number}`
+          const taken = yield* sql`
+            SELECT 1 FROM opencode_attempts WHERE id = ${id} AND (number >= ${number} OR claimed IS NOT NULL)`
           if (jobs.length === 0 || taken.length > 0) return false
           yield* sql`
             UPDATE opencode_attempts SET state = 'lost', ended_at = ${now}
@@ -188,6 +191,15 @@ export const make = <E>(
           Effect.asVoid,
           failing("session")
         ),
+
+      claim: ({ id, number, outcome }) =>
+        Effect.gen(function*() {
+          yield* lock(id)
+          const jobs = yield* sql`SELECT 1 FROM opencode_jobs WHERE id = ${id} AND outcome IS NULL`
+          if (jobs.length === 0 || !(yield* isCurrent(id, number))) return false
+          yield* sql`UPDATE opencode_attempts SET claimed = ${outcome} WHERE id = ${id} AND number = ${number}`
+          return true
+        }).pipe(sql.withTransaction, failing("claim")),
 
       interrupted: ({ id, number }) =>
         sql`

@@ -95,9 +95,15 @@ const limits = Effect.gen(function*() {
     )`
 })
 
+/** The outcome of an attempt whose branch is being published. */
+const claims = Effect.flatMap(
+  SqlClient.SqlClient,
+  (sql) => sql`ALTER TABLE opencode_attempts ADD COLUMN claimed TEXT`
+)
+
 export const run = Effect.asVoid(Effect.withTracerEnabled(
   Migrator.make({})({
-    loader: Migrator.fromRecord({ "0001_jobs": tables, "0002_limits": limits }),
+    loader: Migrator.fromRecord({ "0001_jobs": tables, "0002_limits": limits, "0003_claims": claims }),
     table: "opencode_migrations"
   }),
   false

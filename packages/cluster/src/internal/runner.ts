@@ -12,7 +12,6 @@ import * as Redaction from "effect-opencode/Redaction"
 import type { RunEvent } from "effect-opencode/RunEvent"
 import type { RunOptions } from "effect-opencode/RunOptions"
 import type { RunResult } from "effect-opencode/RunResult"
-import * as WorkingTree from "effect-opencode/WorkingTree"
 import * as Cause from "effect/Cause"
 import * as Chunk from "effect/Chunk"
 import * as Context from "effect/Context"
@@ -33,6 +32,7 @@ import { JobEntity } from "./entity.js"
 import type { Sent } from "./entity.js"
 import * as feeds from "./feed.js"
 import * as jobs from "./jobs.js"
+import * as leavings from "./leavings.js"
 import * as liveJobs from "./liveJobs.js"
 import * as metrics from "./metrics.js"
 import * as outcomes from "./outcome.js"
@@ -121,6 +121,7 @@ export const make = (context: Means) =>
     const ticket = { current: slots.ticket() }
     let isBusy = false
     let isLeaving = false
+    let isClaimed = false
     let cancel: string | undefined
 
     const onCancel = (reason: string): void => {
@@ -141,17 +142,20 @@ export const make = (context: Means) =>
       }
     })
 
+    const stored = (outcome: AgentJob.Outcome, number: number | undefined) =>
+      outcomes.encode(
+        outcome,
+        redactor,
+        (detail) => new AgentJob.JobLostError({ id, reason: "defect", runner: name, attempts: number ?? 0, detail })
+      )
+
     /** Stores the verdict, and tells everybody who waits. A verdict that comes too late changes nothing. */
     const settle = (number: number | undefined, outcome: AgentJob.Outcome) =>
       Effect.gen(function*() {
-        const stored = outcomes.encode(
-          outcome,
-          redactor,
-          (detail) => new AgentJob.JobLostError({ id, reason: "defect", runner: name, attempts: number ?? 0, detail })
-        )
-        if (yield* steady.forever(ledger.settle({ id, number, ...stored }))) {
-          yield* metrics.settled(stored.status)
-          feed.publish({ _tag: "Ended", status: stored.status })
+        const verdict = stored(outcome, number)
+        if (yield* steady.forever(ledger.settle({ id, number, ...verdict }))) {
+          yield* metrics.settled(verdict.status)
+          feed.publish({ _tag: "Ended", status: verdict.status })
         }
         feed.close()
         context.waiters.notify(id)
@@ -219,6 +223,7 @@ export const make = (context: Means) =>
           })
         const keeps = job.afterCrash === "resume"
         const directory = from?.directory ?? path.join(context.dataDirectory, yield* directoryName(id))
+        if (keeps) yield* Effect.provide(Effect.ignoreLogged(leavings.own(directory, id)), services)
         const extraEnv = {
           ...job.options?.extraEnv,
           ...Object.fromEntries((job.secrets ?? []).map((secret) => [secret, context.secrets[secret]!]))
@@ -270,11 +275,18 @@ export const make = (context: Means) =>
         return yield* Effect.scoped(Effect.gen(function*() {
           const opened = yield* context.workspace.open({ id, attempt: number, ...tree })
           const result = outcomes.resultOf(yield* agent(start, opened.directory), of, redactor)
-          const attempts = yield* steady.forever(ledger.attempts(id))
-          // Only the current attempt publishes.
-          if (attempts.at(-1)?.number !== number) return yield* Effect.interrupt
-          const change = yield* opened.finish(job.prompt)
-          return new AgentJob.JobResult({ ...result, ...change })
+          const final = new AgentJob.JobResult({ ...result, ...yield* opened.finish(job.prompt) })
+          if (final.branch === undefined) return final
+          const pushed = { id, attempt: number, url: tree.url }
+          // Only an attempt that has won becomes a branch. Who takes over from here publishes it, and starts no agent.
+          const { outcome } = stored(Either.right(final), number)
+          if (!(yield* steady.forever(ledger.claim({ id, number, outcome })))) {
+            yield* context.workspace.discard(pushed)
+            return yield* Effect.interrupt
+          }
+          isClaimed = true
+          yield* context.workspace.publish(pushed)
+          return final
         }))
       }).pipe(Effect.withSpan("AgentRun.attempt", {
         attributes: { job: id, attempt: start.number, runner: name, runId: start.runId }
@@ -283,8 +295,7 @@ export const make = (context: Means) =>
     const removeData = (job: AgentJob.AgentJob) =>
       job.afterCrash !== "resume" ?
         Effect.void :
-        Effect.ignoreLogged(Effect.flatMap(directoryName(id), (directory) =>
-          WorkingTree.remove(path.join(context.dataDirectory, directory))))
+        Effect.flatMap(directoryName(id), (directory) => leavings.remove(path.join(context.dataDirectory, directory)))
 
     const start = (job: AgentJob.AgentJob, number: number, from: policy.Resumable | undefined) =>
       Effect.gen(function*() {
@@ -296,13 +307,13 @@ export const make = (context: Means) =>
         yield* metrics.started(number)
         const exit = yield* Effect.raceFirst(
           Effect.exit(work({ job, number, runId, from })),
-          Effect.map(Deferred.await(cancelled), (reason) =>
-            Exit.fail(wasCancelled(reason, { runId })))
+          Effect.flatMap(
+            Deferred.await(cancelled),
+            (reason) => isClaimed ? Effect.never : Effect.succeed(Exit.fail(wasCancelled(reason, { runId })))
+          )
         ).pipe(
           // The agent is gone by now. The takeover reads this, and works without it.
-          Effect.onInterrupt(() =>
-            steady.within(ledger.interrupted({ id, number }), 2000)
-          )
+          Effect.onInterrupt(() => steady.within(ledger.interrupted({ id, number }), 2000))
         )
         if (Exit.isSuccess(exit)) {
           yield* settle(number, Either.right(exit.value))
@@ -342,6 +353,19 @@ export const make = (context: Means) =>
           )
         }
         switch (next._tag) {
+          case "Publish": {
+            const { claimed, number } = next.attempt
+            const published = job.workspace === undefined
+              ? Effect.void
+              : context.workspace.publish({ id, attempt: number, url: job.workspace.url })
+            return yield* settle(
+              number,
+              yield* Effect.match(published, {
+                onFailure: (error): AgentJob.Outcome => Either.left(error),
+                onSuccess: () => outcomes.decode(id, claimed)
+              })
+            )
+          }
           case "Cancel":
             yield* settle(undefined, Either.left(wasCancelled(cancel ?? "", next.last)))
             return yield* removeData(job)

@@ -17,6 +17,7 @@ import * as Workspace from "../Workspace.js"
 import * as boards from "./board.js"
 import * as clients from "./client.js"
 import { JobEntity } from "./entity.js"
+import * as leavings from "./leavings.js"
 import * as metrics from "./metrics.js"
 import * as runners from "./runner.js"
 import * as slotsOf from "./slots.js"
@@ -24,6 +25,11 @@ import * as waiting from "./waiters.js"
 
 /** A job that nobody has had in hand for this long is sent again; a runner says every two seconds what it has. */
 const unseenFor = Duration.seconds(30)
+
+const defaultRetention = Duration.days(30)
+
+/** How long the tree and the session of a lost job are there to be looked at. */
+const keptFor = Duration.days(1)
 
 /** `XDG_STATE_HOME`, or where it is by default. */
 const stateDirectory = Effect.gen(function*() {
@@ -113,11 +119,22 @@ export const make = <I>(tag: Context.Tag<I, Service>, options: RunnerOptions) =>
       { concurrency: "unbounded" }
     ).pipe(Layer.provide(Workspace.layer({ directory })))
 
+    // Each runner, because each has a disk of its own.
+    yield* leavings.collect(
+      ledger,
+      [path.join(directory, "trees"), path.join(directory, "sessions")],
+      Duration.min(keptFor, Duration.decode(options.retention ?? defaultRetention))
+    ).pipe(
+      Effect.catchAllCause((cause) => Effect.logWarning("Removing what killed runners have left failed", cause)),
+      Effect.repeat(Schedule.spaced("1 hour")),
+      Effect.forkScoped
+    )
+
     yield* sharding.registerSingleton(
       "OpenCode/Watchdog",
       Effect.scoped(Effect.andThen(
         Effect.provideService(
-          watchdog({ ledger, sharding, storage, retention: Duration.decode(options.retention ?? "30 days") }),
+          watchdog({ ledger, sharding, storage, retention: Duration.decode(options.retention ?? defaultRetention) }),
           Sharding.Sharding,
           sharding
         ),

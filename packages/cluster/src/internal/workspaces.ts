@@ -10,6 +10,7 @@ import * as Schedule from "effect/Schedule"
 import * as Stream from "effect/Stream"
 import { JobWorkspaceError } from "../AgentJob.js"
 import type { Service } from "../Workspace.js"
+import * as leavings from "./leavings.js"
 import * as outcomes from "./outcome.js"
 
 /**
@@ -22,6 +23,9 @@ export const branchOf = (id: string, attempt: number): string => {
   const name = part === id ? part : `${part === "" ? "job" : part.replace(/[-/]+$/, "")}-${hash(id)}`
   return `opencode/${name}/${attempt}`
 }
+
+/** Where the commits of an attempt are that has not won yet: no clone fetches it. */
+const stagedOf = (branch: string): string => `refs/${branch}`
 
 /** The name of a tree's directory, different for different branches: none has a `+`. */
 const treeOf = (branch: string): string => branch.replaceAll("/", "+")
@@ -90,17 +94,53 @@ export const make = (
         )
       )
 
+    const expecting = (id: string) => (reason: JobWorkspaceError["reason"], args: ReadonlyArray<string>) =>
+      Effect.flatMap(git(args), (output) =>
+        output.exitCode === 0
+          ? Effect.succeed(output.stdout.trim())
+          : Effect.fail(
+            new JobWorkspaceError({ id, reason, detail: redactor.text(output.stderr.trim().slice(-shown)) })
+          ))
+
+    const mirrorOf = (url: string) =>
+      path.join(directory, "mirrors", `${hash(url)}-${hash([...url].reverse().join(""))}.git`)
+
     return {
+      publish: ({ attempt, id, url }) =>
+        exclusive.withPermits(1)(Effect.gen(function*() {
+          const expect = expecting(id)
+          const mirror = mirrorOf(url)
+          const branch = branchOf(id, attempt)
+          const staged = stagedOf(branch)
+          if ((yield* git(["--git-dir", mirror, "rev-parse"])).exitCode !== 0) {
+            yield* expect("publish", ["init", "--quiet", "--bare", mirror])
+          }
+          const fetched = yield* git(["-C", mirror, "fetch", "--quiet", "--force", url, `+${staged}:${staged}`])
+          if (fetched.exitCode !== 0) {
+            // It was published before, by a runner that could not say so any more.
+            yield* expect("publish", ["ls-remote", "--exit-code", url, `refs/heads/${branch}`])
+          } else {
+            yield* expect("publish", [
+              "-C",
+              mirror,
+              "push",
+              "--quiet",
+              "--force",
+              url,
+              `${staged}:refs/heads/${branch}`
+            ])
+            yield* git(["-C", mirror, "push", "--quiet", url, `:${staged}`])
+          }
+          yield* git(["-C", mirror, "update-ref", "-d", staged])
+        })),
+
+      discard: ({ attempt, id, url }) =>
+        Effect.asVoid(git(["-C", mirrorOf(url), "push", "--quiet", url, `:${stagedOf(branchOf(id, attempt))}`])),
+
       open: ({ attempt, id, publish, ref, url }) =>
         Effect.gen(function*() {
-          const fail = (reason: JobWorkspaceError["reason"], output: Output) =>
-            new JobWorkspaceError({ id, reason, detail: redactor.text(output.stderr.trim().slice(-shown)) })
-
-          const expect = (reason: JobWorkspaceError["reason"], args: ReadonlyArray<string>) =>
-            Effect.flatMap(git(args), (output) =>
-              output.exitCode === 0 ? Effect.succeed(output.stdout.trim()) : Effect.fail(fail(reason, output)))
-
-          const mirror = path.join(directory, "mirrors", `${hash(url)}-${hash([...url].reverse().join(""))}.git`)
+          const expect = expecting(id)
+          const mirror = mirrorOf(url)
           const branch = branchOf(id, attempt)
           const tree = path.join(directory, "trees", treeOf(branch))
 
@@ -108,9 +148,7 @@ export const make = (
             yield* Effect.orDie(
               fileSystem.makeDirectory(path.join(directory, "mirrors"), { recursive: true, mode: 0o700 })
             )
-            yield* Effect.orDie(
-              fileSystem.makeDirectory(path.join(directory, "trees"), { recursive: true, mode: 0o700 })
-            )
+            yield* Effect.orDie(leavings.own(tree, id))
             // Also repairs one whose runner was killed while it made it.
             if ((yield* git(["--git-dir", mirror, "rev-parse"])).exitCode !== 0) {
               // The branches of attempts are this machine's: a mirroring refspec would remove them.
@@ -147,21 +185,21 @@ export const make = (
             }
             // A runner that was killed has left its tree.
             for (let earlier = attempt; earlier > 0; earlier--) {
-              yield* Effect.ignoreLogged(
-                WorkingTree.remove(path.join(directory, "trees", treeOf(branchOf(id, earlier))))
-              )
+              const left = path.join(directory, "trees", treeOf(branchOf(id, earlier)))
+              yield* earlier === attempt ? Effect.ignoreLogged(WorkingTree.remove(left)) : leavings.remove(left)
             }
             yield* git(["-C", mirror, "worktree", "prune"])
             yield* expect("failed", ["-C", mirror, "worktree", "add", "--quiet", "--force", "-B", branch, tree, base])
             return base
-          }).pipe(Effect.provideService(FileSystem.FileSystem, fileSystem))
+          }).pipe(
+            Effect.provideService(FileSystem.FileSystem, fileSystem),
+            Effect.provideService(Path.Path, path)
+          )
 
           // First, because the preparation can be interrupted: a repository may not answer.
           yield* Effect.addFinalizer(() =>
             Effect.andThen(
-              Effect.ignoreLogged(
-                Effect.provideService(WorkingTree.remove(tree), FileSystem.FileSystem, fileSystem)
-              ),
+              Effect.provideService(leavings.remove(tree), FileSystem.FileSystem, fileSystem),
               exclusive.withPermits(1)(Effect.andThen(
                 git(["-C", mirror, "worktree", "prune"]),
                 git(["-C", mirror, "branch", "--quiet", "-D", branch])
@@ -169,8 +207,7 @@ export const make = (
             )
           )
           const base = yield* exclusive.withPermits(1)(Effect.retry(prepare, {
-            while: ({ reason }) =>
-              reason !== "unknown-ref",
+            while: ({ reason }) => reason !== "unknown-ref",
             schedule: again
           }))
 
@@ -205,7 +242,7 @@ export const make = (
                   }
                   return { patch: `${patch}\n` }
                 }
-                yield* expect("publish", ["-C", tree, "push", "--quiet", "--force", url, `HEAD:refs/heads/${branch}`])
+                yield* expect("publish", ["-C", tree, "push", "--quiet", "--force", url, `HEAD:${stagedOf(branch)}`])
                 return { branch }
               })
           }

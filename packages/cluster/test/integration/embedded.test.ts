@@ -56,7 +56,7 @@ describe("the example program with a file", () => {
     await until(() => starts().length === 4)
     const second = await start("0").ended
     assert.notStrictEqual(second.code, 0)
-    assert.include(second.output, "agents.db cannot be opened, or another process works with it")
+    assert.include(second.output, "agents.db cannot be opened, has hard links, or another process works with it")
     assert.lengthOf(starts(), 4)
     killed.kill()
     await killed.ended

@@ -262,8 +262,8 @@ describe.runIf(isThere)("runners on PostgreSQL", () => {
       const [leaving] = live as [processes.Runner]
       const jobs = Array.from({ length: 8 }, (_, index): AgentJob => ({
         id: `drain/${index}`,
-        // The first ones work until the runner leaves, also on a busy machine, and the fourth until it is cancelled.
-        prompt: `drain ${index} sleep=${index < 3 ? 45 : index === 3 ? 600 : 0.5}`
+        // The first ones work until the others have gone to the runner that stays, and the fourth until it is cancelled.
+        prompt: `drain ${index} ${index < 3 ? "gate=drain" : index === 3 ? "gate=never" : ""}`
       }))
       for (const job of jobs.slice(0, 4)) {
         yield* AgentRun.submit(job)
@@ -277,6 +277,7 @@ describe.runIf(isThere)("runners on PostgreSQL", () => {
       yield* AgentRun.cancel(jobs[3]!.id, "cancelled while its runner leaves")
       assert.strictEqual((yield* Effect.flip(AgentRun.result(jobs[3]!.id)))._tag, "JobCancelledError")
       assert.isTrue(leaving.isAlive())
+      agent.open("drain")
       jobs.splice(3, 1)
       const results = yield* Effect.forEach(jobs, ({ id }) => AgentRun.result(id), { concurrency: "unbounded" })
       yield* Fiber.join(leave)
@@ -319,7 +320,7 @@ describe.runIf(isThere)("runners on PostgreSQL", () => {
         else yield* AgentRun.cancel(candidate.id, "on the other runner")
       }
       const { pid } = yield* started(job.prompt)
-      proxy.setDark(true)
+      proxy.setMode("dark")
       yield* until(() => Effect.sync(() => !isRunning(pid)))
       assert.lengthOf(agent.starts(job.prompt), 1)
       assert.isTrue(cut.isAlive())

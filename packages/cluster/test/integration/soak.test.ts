@@ -1,5 +1,5 @@
 /**
- * Many jobs while runners are killed at random, PostgreSQL crashes in the middle, and both policies are in use. Takes
+ * Many jobs while runners are killed at random and PostgreSQL crashes in the middle, under each policy. Takes
  * minutes: it runs with EFFECT_OPENCODE_SOAK only. EFFECT_OPENCODE_SOAK_JOBS and EFFECT_OPENCODE_SOAK_KILLS make it smaller.
  */
 import { PgClient } from "@effect/sql-pg"
@@ -50,13 +50,16 @@ const isRunning = (pid: number): boolean => {
 const half = (sorted: ReadonlyArray<number>, share: number) => sorted[Math.floor(share * (sorted.length - 1))]
 
 describe.runIf(isWanted)("soak", () => {
-  const directory = fs.mkdtempSync(path.join(os.tmpdir(), "eo-cluster-soak-"))
-  const temporary = path.join(directory, "tmp")
-  const agent = agents.make(directory, { watch: true })
+  let directory: string
+  let temporary: string
+  let agent: agents.Agent
   let database: postgres.Postgres
   let runners: processes.Runners
 
   beforeAll(async () => {
+    directory = fs.mkdtempSync(path.join(os.tmpdir(), "eo-cluster-soak-"))
+    temporary = path.join(directory, "tmp")
+    agent = agents.make(directory, { watch: true })
     fs.mkdirSync(temporary)
     database = await postgres.start(directory)
     runners = processes.make({ directory, url: database.url, binary: agent.binary })
@@ -85,16 +88,17 @@ describe.runIf(isWanted)("soak", () => {
       yield* Effect.promise(() => Promise.all(all.map((runner) => runner.leave())))
     }), 600_000)
 
-  it.live(
-    `${jobCount} jobs have one outcome each while ${killCount} runners are killed and PostgreSQL crashes`,
-    () =>
+  it.live.each(["fail", "restart"] as const)(
+    `${jobCount} jobs with "%s" have one outcome each while ${killCount} runners are killed and PostgreSQL crashes`,
+    (policy) =>
       Effect.gen(function*() {
         const startOne = () => runners.start({ env: { AGENTS: String(agentsEach), TMPDIR: temporary } })
         let live = yield* Effect.promise(() => Promise.all(Array.from({ length: size }, startOne)))
         const jobs = Array.from({ length: jobCount }, (_, index): AgentJob => ({
-          id: `soak/${index}`,
-          prompt: `soak ${index} sleep=${work}`,
-          ...(index % 2 === 0 ? { afterCrash: "fail" } : { afterCrash: "restart", maxCrashes: 1000 })
+          id: `soak/${policy}/${index}`,
+          prompt: `soak ${policy} ${index} sleep=${work}`,
+          afterCrash: policy,
+          ...(policy === "restart" ? { maxCrashes: 1000 } : {})
         }))
         const from = Date.now()
         const outcomes = yield* Effect.fork(Effect.forEach(
@@ -143,20 +147,16 @@ describe.runIf(isWanted)("soak", () => {
         )
         assert.deepStrictEqual(again, settled.slice(0, 50).map(Either.isRight))
 
-        const log = agent.log()
+        const log = agent.log().filter(({ prompt }) => prompt.startsWith(`soak ${policy} `))
         const startsOf = new Map<string, Array<agents.Entry>>()
         for (const entry of log) {
           if (entry.what !== "start") continue
           startsOf.set(entry.prompt, [...startsOf.get(entry.prompt) ?? [], entry])
         }
-        const twice = jobs.filter(({ afterCrash, prompt }) =>
-          afterCrash === "fail" && (startsOf.get(prompt)?.length ?? 0) > 1
-        )
+        const twice = jobs.filter(({ prompt }) => policy === "fail" && (startsOf.get(prompt)?.length ?? 0) > 1)
         assert.deepStrictEqual(twice.map(({ id }) => id), [], "no second agent under fail")
         assert.deepStrictEqual(log.filter(({ what }) => what === "overlap"), [], "no two agents of a job at a time")
-        const lostUnderRestart = jobs.filter((job, index) =>
-          job.afterCrash === "restart" && tags[index] !== "succeeded"
-        )
+        const lostUnderRestart = jobs.filter((_, index) => policy === "restart" && tags[index] !== "succeeded")
         assert.deepStrictEqual(lostUnderRestart, [], "restart is never lost below its maxCrashes")
 
         yield* Effect.promise(() => Promise.all(live.map((runner) => runner.leave())))
@@ -168,6 +168,7 @@ describe.runIf(isWanted)("soak", () => {
           starts.slice(1).map((start, index) => (start.at - starts[index]!.at) / 1000)
         ).sort((a, b) => a - b)
         console.log(JSON.stringify({
+          policy,
           jobs: jobCount,
           kills: killCount,
           hits,

@@ -1,7 +1,8 @@
 /**
  * A stand-in for the binary: a shell script that costs next to nothing, keeps a log of its starts and ends, and does what
- * its prompt says: `sleep=3` works for three seconds (default: the variable AGENT_SLEEP), `kill-runner` kills the program
- * that started it.
+ * its prompt says: `sleep=3` works for three seconds (default: the variable AGENT_SLEEP), `gate=a` works until `open("a")`,
+ * `touch-file` changes its directory, `kill-runner` kills the program that started it. With the variable
+ * AGENT_KILLS_AT_VERSION it kills that program when it is asked for its version, which is before it is started.
  */
 import { Events } from "effect-opencode-testing"
 import * as fs from "node:fs"
@@ -18,6 +19,8 @@ export interface Entry {
 
 export interface Agent {
   readonly binary: string
+  /** Lets the agents of this gate finish. */
+  readonly open: (gate: string) => void
   readonly log: () => ReadonlyArray<Entry>
   /** The starts with this prompt. */
   readonly starts: (prompt: string) => ReadonlyArray<Entry>
@@ -42,7 +45,10 @@ export const make = (directory: string, options: { readonly watch?: boolean } = 
   fs.writeFileSync(
     binary,
     `#!/bin/sh
-if [ "$1" = --version ]; then echo 1.18.33; exit 0; fi
+if [ "$1" = --version ]; then
+  if [ -n "$AGENT_KILLS_AT_VERSION" ]; then kill -9 "$PPID"; fi
+  echo 1.18.33; exit 0
+fi
 prompt=$(cat)
 note() { printf '%s\\t%s\\t%s\\t%s\\n' "$1" "$$" "$(date +%s%3N)" "$(printf %s "$prompt" | head -n 1)" >> '${file}'; }
 note start
@@ -50,6 +56,9 @@ ${options.watch === true ? overlap(file) : ""}printf '%s\\n' ${quoted(Events.ste
 case "$prompt" in *kill-runner*) kill -9 "$PPID"; sleep 60;; esac
 work=$(printf %s "$prompt" | sed -n 's/.*sleep=\\([0-9.]*\\).*/\\1/p' | head -n 1)
 [ -z "\${work:-$AGENT_SLEEP}" ] || sleep "\${work:-$AGENT_SLEEP}"
+gate=$(printf %s "$prompt" | sed -n 's/.*gate=\\([a-z]*\\).*/\\1/p' | head -n 1)
+while [ -n "$gate" ] && [ ! -e '${file}'."$gate" ]; do sleep 0.1; done
+case "$prompt" in *touch-file*) echo changed > changed.txt;; esac
 case "$prompt" in *show-secret*) secret="$DEPLOY_TOKEN";; *) secret=done;; esac
 printf '%s\\n' ${quoted(Events.text("SECRET"))} | sed "s/SECRET/$secret/"
 printf '%s\\n' ${quoted(Events.finish())}
@@ -64,6 +73,7 @@ note end
     })
   return {
     binary,
+    open: (gate) => fs.writeFileSync(`${file}.${gate}`, ""),
     log,
     starts: (prompt) => log().filter((entry) => entry.what === "start" && entry.prompt === prompt)
   }
