@@ -1,14 +1,19 @@
 /** Tools of the program in the hands of the real OpenCode, a process for each run. */
 import * as Tool from "@effect/ai/Tool"
 import * as Toolkit from "@effect/ai/Toolkit"
+import * as NodeContext from "@effect/platform-node/NodeContext"
+import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as HttpServer from "@effect/platform/HttpServer"
 import { describe, expect } from "@effect/vitest"
-import { OpenCode } from "effect-opencode"
+import { OpenCode, OpenCodeServer } from "effect-opencode"
 import { HostTools } from "effect-opencode-ai"
 import type { HostToolsError } from "effect-opencode-ai"
+import { ModelProvider } from "effect-opencode-testing"
 import * as Context from "effect/Context"
+import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
+import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Schema from "effect/Schema"
 import { createServer } from "node:http"
@@ -86,7 +91,7 @@ describe("HostTools", () => {
         Effect.scoped,
         Effect.flatMap(({ runConfig, ...rest }) =>
           Effect.promise(async () => {
-            const { headers, url } = (runConfig.mcp as any).host
+            const { headers, url } = runConfig.mcp?.["host"] as { readonly headers: HeadersInit; readonly url: string }
             const { status } = await fetch(url, { method: "POST", headers, body: "{}" })
             return { ...rest, status, seen: found }
           })
@@ -124,6 +129,44 @@ describe("HostTools", () => {
     }).pipe(Effect.tap(() => Effect.sync(() => found.splice(0)))))
 
   const found: Array<unknown> = []
+
+  real("shows an image to a model that accepts images", () =>
+    Effect.gen(function*() {
+      yield* inOrder(Reply.toolCalls([call("look")]), Reply.text("seen"))
+      const result = yield* HostTools.run("Go", { toolkit }).pipe(Effect.provide(surroundings(() => Effect.void)))
+      expect(result.answer).toBe("seen")
+      expect(JSON.stringify((yield* asked)[1]!.body)).toContain(pixel)
+    }), { images: true })
+
+  real("leaves what the layer denies denied, with rules of its own beside it", () =>
+    Effect.gen(function*() {
+      yield* inOrder(Reply.text("done"))
+      yield* HostTools.run("Go", { toolkit }).pipe(Effect.provide(surroundings(() => Effect.void)))
+      expect((yield* asked).map(({ tools }) => [...tools].sort())).toEqual([offered])
+    }), { client: { defaults: { permission: "deny" } } })
+
+  real(
+    "adds its tools to OpenCode's own without rules, and interrupts a handler with the run",
+    () =>
+      Effect.gen(function*() {
+        yield* inOrder(Reply.toolCalls([call("stock_of", { id: "7" })]))
+        const began = yield* Deferred.make<void>()
+        const ended = yield* Deferred.make<void>()
+        const handler = Deferred.succeed(began, undefined).pipe(
+          Effect.andThen(Effect.never),
+          Effect.onInterrupt(() => Deferred.succeed(ended, undefined))
+        )
+        const fiber = yield* Effect.fork(
+          Effect.provide(HostTools.run("Go", { toolkit }), surroundings(() => handler))
+        )
+        yield* Effect.raceFirst(Deferred.await(began), Fiber.join(fiber))
+        yield* Fiber.interrupt(fiber)
+        expect(yield* Deferred.isDone(ended)).toBe(true)
+        const [request] = yield* asked
+        expect(request?.tools.filter((tool) => tool.startsWith("host_")).sort()).toEqual(offered)
+        expect(request?.tools).toEqual(expect.arrayContaining(["bash", "edit", "read"]))
+      })
+  )
 
   real("ends the run with the typed error of a handler, before the model is asked again", () =>
     Effect.gen(function*() {
@@ -168,6 +211,22 @@ describe("HostTools", () => {
     }))
 
   describe.skipIf(opencode2.binary === undefined)(`with OpenCode 2${opencode2.why}`, () => {
+    real("is refused on a warm server, before anything is asked", (box) =>
+      Effect.gen(function*() {
+        const { runConfig } = yield* ModelProvider.ModelProvider
+        const server = OpenCodeServer.layer({
+          binary: opencode2.binary!,
+          version: opencode2.version,
+          defaults: { ...runConfig, cwd: box.work }
+        }).pipe(Layer.provide([NodeContext.layer, NodeHttpClient.layer]))
+        const error = yield* HostTools.run("Go", { toolkit }).pipe(
+          Effect.flip,
+          Effect.provide(Layer.merge(surroundings(() => Effect.void), server))
+        )
+        expect(error).toMatchObject({ _tag: "HostToolsError", reason: "version" })
+        expect(yield* asked).toEqual([])
+      }))
+
     real(
       "gives the model exactly the tools before its first step",
       () =>
