@@ -6,7 +6,7 @@ import * as NodeHttpClient from "@effect/platform-node/NodeHttpClient"
 import * as NodeHttpServer from "@effect/platform-node/NodeHttpServer"
 import * as HttpServer from "@effect/platform/HttpServer"
 import { describe, expect } from "@effect/vitest"
-import { OpenCode, OpenCodeServer } from "effect-opencode"
+import { OpenCode, OpenCodeServer, RunConfig } from "effect-opencode"
 import { HostTools } from "effect-opencode-ai"
 import type { HostToolsError } from "effect-opencode-ai"
 import { ModelProvider } from "effect-opencode-testing"
@@ -15,10 +15,12 @@ import * as Deferred from "effect/Deferred"
 import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
+import * as Redacted from "effect/Redacted"
 import * as Schema from "effect/Schema"
 import { createServer } from "node:http"
-import { asked, real, Reply, respond, tools } from "../../../core/test/integration/support.js"
+import { asked, processes, real, Reply, respond, tools } from "../../../core/test/integration/support.js"
 import * as opencode2 from "../../../core/test/support/opencode2.js"
+import { portOf } from "../../../core/test/support/processFiles.js"
 
 class Shop extends Context.Tag("test/Shop")<Shop, string>() {}
 
@@ -209,6 +211,48 @@ describe("HostTools", () => {
       )
       expect((error as HostToolsError.HostToolsError).reason).toBe("not-connected")
     }))
+
+  real(
+    "answers runs on a server that was started by hand with the plugin, and nobody else there",
+    (box) =>
+      Effect.gen(function*() {
+        yield* respond(({ step }) => step === 0 ? Reply.toolCalls([call("stock_of", { id: "7" })]) : Reply.text("done"))
+        const { runConfig } = yield* ModelProvider.ModelProvider
+        const platform = Layer.merge(NodeContext.layer, NodeHttpClient.layer)
+        yield* Effect.gen(function*() {
+          const { configOverrides, extraEnv, mcp } = yield* HostTools.plugin(toolkit)
+          const started = OpenCodeServer.layer({
+            defaults: { ...RunConfig.merge(runConfig, { configOverrides, extraEnv, mcp }), cwd: box.work }
+          }).pipe(Layer.provide(platform))
+          yield* Effect.gen(function*() {
+            const stranger = yield* OpenCode.run("Go")
+            const [server] = processes(box).filter(({ command }) => command.includes("serve --hostname"))
+            const password = /OPENCODE_SERVER_PASSWORD=([^\0]*)/.exec(server!.environment)![1]!
+            const attached = OpenCodeServer.layerAttach({
+              url: `http://127.0.0.1:${portOf(server!.pid)}`,
+              password: Redacted.make(password),
+              defaults: { model: runConfig.model, cwd: box.work }
+            }).pipe(Layer.provide(platform))
+            const results = yield* Effect.all(
+              [1, 2, 3, 4].map((n) =>
+                Effect.provideService(HostTools.run(`Go ${n}`, { toolkit, permission: "deny" }), Shop, `shop ${n}`)
+              ),
+              { concurrency: "unbounded" }
+            ).pipe(Effect.provide(attached))
+            expect(results.map(({ events }) => tools(events).map(({ output }) => output))).toEqual(
+              [1, 2, 3, 4].map((n) => [`shop ${n}`])
+            )
+            const own = (yield* asked).filter(({ prompt }) => prompt.startsWith("Go ")).map(({ tools }) =>
+              [...tools].sort()
+            )
+            expect(own).toEqual(own.map(() => offered))
+            // The session of another program cannot call what it is offered.
+            expect(tools(stranger.events)).toMatchObject([{ error: expect.stringContaining("was refused") }])
+          }).pipe(Effect.provide(started))
+        }).pipe(Effect.provide(surroundings(() => Shop)))
+      }),
+    { timeout: 300_000 }
+  )
 
   describe.skipIf(opencode2.binary === undefined)(`with OpenCode 2${opencode2.why}`, () => {
     real("is refused on a warm server, before anything is asked", (box) =>
