@@ -59,7 +59,13 @@ import type { RunConfig } from "effect-opencode/RunConfig"
 import type { RunEvent } from "effect-opencode/RunEvent"
 import type { RunOptions, SchemaOptions } from "effect-opencode/RunOptions"
 import type { RunResult } from "effect-opencode/RunResult"
-import type { SchemaTurnOptions, Session as CoreSession, SessionOptions, TurnOptions } from "effect-opencode/Session"
+import type {
+  ForkOptions,
+  SchemaTurnOptions,
+  Session as CoreSession,
+  SessionOptions,
+  TurnOptions
+} from "effect-opencode/Session"
 import type { Answer } from "effect-opencode/StructuredOutput"
 import * as Context from "effect/Context"
 import type * as Duration from "effect/Duration"
@@ -202,6 +208,10 @@ export interface Service {
     HostToolsError | E,
     OpenCode.OpenCode | Scope.Scope | Requirements<Tools> | R
   >
+  /** The configuration of a server that is started by hand; see `plugin`. */
+  readonly plugin: (
+    toolkit: { readonly tools: Readonly<Record<string, Tool.Any>> }
+  ) => Effect.Effect<RunConfig, HostToolsError>
   /** Returns what adds the configuration of the tools to a session on a warm server, which has it from the start. */
   readonly sessionConfig: (
     toolkit: Toolkit.WithHandler<Record<string, Tool.Any>>
@@ -259,7 +269,8 @@ export const make = (
 ): Effect.Effect<Service, never, HttpServer.HttpServer | FileSystem.FileSystem | Path.Path | Scope.Scope> =>
   Effect.map(
     host.make(options ?? {}, (tool) => Context.getOption(tool.annotations, Content)),
-    ({ serve, sessionConfig }): Service => ({
+    ({ pluginConfig, serve, sessionConfig }): Service => ({
+      plugin: pluginConfig,
       serve: <Tools extends Record<string, Tool.Any>, E, R>(toolkit: ToolkitInput<Tools, E, R>) =>
         Effect.flatMap(
           resolved(toolkit),
@@ -329,6 +340,32 @@ export const serve = <Tools extends Record<string, Tool.Any>, E = never, R = nev
   HostToolsError | E,
   HostTools | OpenCode.OpenCode | Scope.Scope | Requirements<Tools> | R
 > => Effect.flatMap(HostTools, ({ serve }) => serve(toolkit))
+
+/**
+ * The configuration that gives a server of OpenCode 1 the tools of a toolkit, for one that is started by hand and used with
+ * `OpenCodeServer.layerAttach`: the tool server, and the file of the plugin that tells the sessions of that server apart.
+ * Start the server with `mcp` and `plugin` in its configuration, and with the variables of `extraEnv`. The file and the token
+ * are valid as long as the layer, so the program starts first and the server ends with it.
+ *
+ * All sessions of that server are offered the tools, unless their rules deny `host_*`; a call in a session that is not one of
+ * this program is refused.
+ *
+ * @example
+ * ```ts
+ * import type { Toolkit } from "@effect/ai"
+ * import { HostTools } from "effect-opencode-ai"
+ * import { Effect } from "effect"
+ *
+ * export const configContent = (toolkit: Toolkit.Toolkit<{}>) =>
+ *   Effect.map(HostTools.plugin(toolkit), ({ configOverrides, mcp }) => JSON.stringify({ mcp, ...configOverrides }))
+ * ```
+ *
+ * @since 0.1.0
+ * @category serving
+ */
+export const plugin = (
+  toolkit: { readonly tools: Readonly<Record<string, Tool.Any>> }
+): Effect.Effect<RunConfig, HostToolsError, HostTools> => Effect.flatMap(HostTools, ({ plugin }) => plugin(toolkit))
 
 /** The toolkit of a run. */
 interface WithToolkit<Tools extends Record<string, Tool.Any>, E, R> {
@@ -430,7 +467,7 @@ export interface Session<out E> extends Omit<CoreSession, "run" | "stream" | "ru
     options?: SchemaTurnOptions
   ) => Effect.Effect<Answer<A>, SchemaError | HostToolsError | E>
   /** Branches off; see `Session.fork` of core. */
-  readonly fork: () => Effect.Effect<Session<E>, OpenCodeConfigError, Scope.Scope>
+  readonly fork: (options?: ForkOptions) => Effect.Effect<Session<E>, OpenCodeConfigError, Scope.Scope>
 }
 
 /**
@@ -479,7 +516,7 @@ export const session = <Tools extends Record<string, Tool.Any>, E = never, R = n
           const given = yield* one.options(turn ?? {})
           return yield* one.during(inner.runSchema(schema, prompt, given))
         })),
-      fork: () => Effect.map(inner.fork(), wrap)
+      fork: (from) => Effect.map(inner.fork(from), wrap)
     })
     return wrap(opened)
   })

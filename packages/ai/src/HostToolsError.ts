@@ -12,7 +12,8 @@ import * as Schema from "effect/Schema"
  *   nowhere and goes on without them (1.18.33), so the run is ended
  * - `"name-clash"`: two tools, or a tool server of the run and the host's, would have the same name in OpenCode
  * - `"pure"`: a run on a warm server without plugins, which need one to tell the sessions apart
- * - `"attached"`: the server is already running, so the tools cannot be added to its configuration
+ * - `"attached"`: the server is already running, and was not given the configuration of `HostTools.plugin`
+ * - `"version"`: a server of OpenCode 2 does not name the session of a call (2.0.14), so its runs cannot be told apart
  * - `"conflict"`: somebody else has claimed the session of the run. Calls of this session are refused
  * - `"options"`: an option of the layer is not valid, or its server does not listen on a TCP port
  * - `"plugin"`: the file of the plugin could not be written
@@ -31,6 +32,7 @@ export const Reason = Schema.Literal(
   "name-clash",
   "pure",
   "attached",
+  "version",
   "conflict",
   "options",
   "plugin"

@@ -33,8 +33,9 @@ import * as Model from "@effect/ai/Model"
 import { OpenCode } from "effect-opencode/OpenCode"
 import type { OpenCodeError } from "effect-opencode/OpenCodeError"
 import * as Context from "effect/Context"
-import * as Duration from "effect/Duration"
+import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import { dual } from "effect/Function"
 import * as Layer from "effect/Layer"
 import * as Option from "effect/Option"
@@ -161,16 +162,16 @@ export interface Options {
   readonly config?: Config.Service | undefined
   /**
    * A call whose prompt begins with what an earlier call was asked and has answered continues the OpenCode session of that
-   * call (`Chat` does so), so only what is new is sent. Any other history is told as text, in a new session: one that was
-   * edited, imported, or continued a second time. A process of OpenCode keeps the data directory of a session that rests.
-   * `"none"` keeps no session, so every history is told. Default: 16 sessions for 30 minutes.
+   * call (`Chat` does so), so only what is new is sent; a second continuation goes on in a branch of that session. Any other
+   * history, one that was edited or imported, is told as text in a new session. A process of OpenCode keeps the data directory
+   * of a session that rests. `"none"` keeps no session, so every history is told. Default: 16 sessions for 30 minutes.
    */
   readonly sessions?: SessionsOptions | "none" | undefined
 }
 
 /**
  * Makes the model on the `OpenCode` service. Tools with handlers need `HostTools` as well, in the context of this effect or
- * of the call. Closing the scope closes all sessions.
+ * of the call. Closing the scope closes all sessions. Invalid options fail every call with `MalformedInput`.
  *
  * @since 0.1.0
  * @category constructors
@@ -184,14 +185,15 @@ export const make = (
       ...options?.config,
       ...(options?.model === undefined ? {} : { model: options.model })
     }
-    const { capacity = 16, timeToLive = "30 minutes" } = typeof options?.sessions === "object" ? options.sessions : {}
+    const kept = sessions.settings(typeof options?.sessions === "object" ? options.sessions : {})
+    const settings = Either.getOrUndefined(kept)
     const inner = yield* LanguageModel.make(provider.make({
       opencode,
       hostTools: yield* Effect.serviceOption(HostTools),
-      sessions: options?.sessions === "none" ? undefined : yield* sessions.make(opencode, {
-        capacity: Math.max(0, Math.floor(capacity)),
-        timeToLive: Duration.decode(timeToLive)
-      }),
+      problem: Option.getOrUndefined(Either.getLeft(kept)),
+      sessions: options?.sessions === "none" || settings === undefined
+        ? undefined
+        : yield* sessions.make(opencode, settings),
       config: Effect.map(
         Effect.serviceOption(Config),
         Option.match({ onNone: () => given, onSome: (config) => configs.merge(given, config) })

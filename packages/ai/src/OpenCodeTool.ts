@@ -3,6 +3,8 @@
  * results. The agent has its tools in any case; what it may do says `permission`. Without them, the names of all calls are
  * in `metadata.opencode.tools` of the `finish` part.
  *
+ * OpenCode 2 calls some of them by other names, `shell`, `subagent` and `patch`; they are the same tools here.
+ *
  * A result is the text that OpenCode reports, which it cuts if it is long; that of a failed call is its message. A call whose
  * parameters are not those of the tool has no part.
  *
@@ -122,9 +124,17 @@ export const Task = define("OpenCodeTask", "task", Tool.TaskInput.fields)
 export const Todo = define("OpenCodeTodo", "todowrite", Tool.TodoWriteInput.fields)
 
 /**
+ * Runs code that calls tools. OpenCode 2 only.
+ *
+ * @since 0.1.0
+ * @category tools
+ */
+export const Execute = define("OpenCodeExecute", "execute", Tool.ExecuteInput.fields)
+
+/**
  * All of them.
  *
  * @since 0.1.0
  * @category toolkits
  */
-export const toolkit = Toolkit.make(Bash, Read, Edit, Write, ApplyPatch, Glob, Grep, WebFetch, Task, Todo)
+export const toolkit = Toolkit.make(Bash, Read, Edit, Write, ApplyPatch, Glob, Grep, WebFetch, Task, Todo, Execute)

@@ -93,6 +93,8 @@ export * as OpenCodeLanguageModel from "./OpenCodeLanguageModel.js"
  * results. The agent has its tools in any case; what it may do says `permission`. Without them, the names of all calls are
  * in `metadata.opencode.tools` of the `finish` part.
  *
+ * OpenCode 2 calls some of them by other names, `shell`, `subagent` and `patch`; they are the same tools here.
+ *
  * A result is the text that OpenCode reports, which it cuts if it is long; that of a failed call is its message. A call whose
  * parameters are not those of the tool has no part.
  *

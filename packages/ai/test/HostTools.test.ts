@@ -67,7 +67,7 @@ describe("HostTools", () => {
             }),
           () => Effect.delay(Effect.succeed("late"), "6 minutes")
         )
-        const messages = result.answer as any
+        const messages = scripted.returned<ReadonlyArray<Record<string, any>>>(result)
         expect(messages.slice(0, -1)).toMatchObject(
           Array.from({ length: messages.length - 1 }, (_, progress) => ({
             method: "notifications/progress",
@@ -75,7 +75,7 @@ describe("HostTools", () => {
           }))
         )
         expect(messages.length).toBeGreaterThanOrEqual(25)
-        expect(messages.at(-1).result.content).toEqual([{ type: "text", text: "late" }])
+        expect(messages.at(-1)?.["result"].content).toEqual([{ type: "text", text: "late" }])
       }))
 
     it.scoped("keeps its connection alive if the client asked for no progress", () =>
@@ -184,8 +184,8 @@ describe("HostTools", () => {
             ),
           () => Effect.sync(() => ++count)
         )
-        const [bad, good] = result.answer as any
-        expect(bad.isError).toBe(true)
+        const [bad, good] = scripted.returned<readonly [Record<string, any>, Record<string, any>]>(result)
+        expect(bad["isError"]).toBe(true)
         expect(text(bad)).toContain("Expected string, actual 7")
         expect(text(good)).toBe("1")
       }))
@@ -238,7 +238,7 @@ describe("HostTools", () => {
             }),
           { concurrency: 2 }
         )
-        expect([most, (result.answer as any).length]).toEqual([2, 4])
+        expect([most, scripted.returned<ReadonlyArray<unknown>>(result).length]).toEqual([2, 4])
       }))
   })
 

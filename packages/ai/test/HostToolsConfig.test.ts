@@ -3,7 +3,7 @@ import * as Toolkit from "@effect/ai/Toolkit"
 import * as NodeContext from "@effect/platform-node/NodeContext"
 import * as HttpServer from "@effect/platform/HttpServer"
 import { describe, expect, it } from "@effect/vitest"
-import { RunConfig, type RunOptions } from "effect-opencode"
+import { RunConfig, type RunOptions, Version } from "effect-opencode"
 import type { OpenCode } from "effect-opencode"
 import { HostTools } from "effect-opencode-ai"
 import type { HostToolsError } from "effect-opencode-ai"
@@ -38,7 +38,7 @@ const reasonOf = <A, E, R>(effect: Effect.Effect<A, E | HostToolsError.HostTools
 describe("HostTools", () => {
   describe("the configuration of a run", () => {
     const permissionOf = (permission: RunConfig.RunConfig["permission"]) =>
-      Effect.map(run(begun, { permission }), ({ answer }) => (answer as any).permission)
+      Effect.map(run(begun, { permission }), (result) => scripted.returned(result)["permission"])
 
     it.scoped("opens exactly the tools, after every rule that was there", () =>
       Effect.gen(function*() {
@@ -59,14 +59,14 @@ describe("HostTools", () => {
 
     it.scoped("keeps the tool servers, variables and settings of the run", () =>
       Effect.gen(function*() {
-        const { answer } = yield* run(begun, {
+        const result = yield* run(begun, {
           mcp: { other: { type: "local" } },
           extraEnv: { A: "b" },
           configOverrides: { theme: "dark" },
           timeout: "1 minute"
         })
-        const options = answer as any
-        expect(Object.keys(options.mcp)).toEqual(["other", "host"])
+        const options = scripted.returned<RunOptions.RunOptions>(result)
+        expect(Object.keys(options.mcp ?? {})).toEqual(["other", "host"])
         // Tools are offered one by one, not through code.
         expect(options.extraEnv).toEqual({ A: "b", OPENCODE_EXPERIMENTAL_CODE_MODE: "false" })
         expect([options.configOverrides, options.timeout]).toEqual([{ theme: "dark" }, "1 minute"])
@@ -228,9 +228,18 @@ describe("HostTools", () => {
           region: reasonOf(RunConfig.withRunConfig(run(never, {}, { carrier: "server" }), { pure: true })),
           attach: reasonOf(run(never, { attach: "http://127.0.0.1:1" })),
           attached: reasonOf(run(never, {}, { carrier: "attached" })),
+          two: reasonOf(Effect.provide(HostTools.run("Go", { toolkit }), [
+            scripted.opencode(never, { carrier: "server", version: Version.make(2, 0, 14) }),
+            scripted.host(),
+            handlers
+          ])),
           name: reasonOf(run(never, {}, { host: { name: "my host" } })),
           progress: reasonOf(run(never, {}, { host: { progressEvery: 0 } })),
-          concurrency: reasonOf(run(never, {}, { host: { concurrency: 0 } }))
+          never: reasonOf(run(never, {}, { host: { progressEvery: NaN } })),
+          odd: reasonOf(run(never, {}, { host: { progressEvery: "soon" as "1 second" } })),
+          concurrency: reasonOf(run(never, {}, { host: { concurrency: 0 } })),
+          half: reasonOf(run(never, {}, { host: { concurrency: 1.5 } })),
+          none: reasonOf(run(never, {}, { host: { concurrency: NaN } }))
         })
         expect(reasons).toEqual({
           clash: "name-clash",
@@ -239,9 +248,14 @@ describe("HostTools", () => {
           region: "pure",
           attach: "attached",
           attached: "attached",
+          two: "version",
           name: "options",
           progress: "options",
-          concurrency: "options"
+          never: "options",
+          odd: "options",
+          concurrency: "options",
+          half: "options",
+          none: "options"
         })
       }))
 

@@ -3,6 +3,7 @@ import * as Tool from "@effect/ai/Tool"
 import * as Toolkit from "@effect/ai/Toolkit"
 import { describe, expect, it } from "@effect/vitest"
 import { OpenCode } from "effect-opencode"
+import type { RunConfig } from "effect-opencode"
 import { HostTools } from "effect-opencode-ai"
 import * as Context from "effect/Context"
 import * as Deferred from "effect/Deferred"
@@ -213,13 +214,48 @@ describe("HostTools on a warm server", () => {
       expect(never).toBe("The call was refused: no run of this program works in its session.")
     }))
 
+  it.scoped("serves a server that was started by hand with the plugin, and no other toolkit", () =>
+    Effect.gen(function*() {
+      const other = Toolkit.make(Tool.make("other"))
+      let config: RunConfig.RunConfig = {}
+      const seen: Array<RunConfig.RunConfig> = []
+      const script: Script = (client) => {
+        seen.push(client.options)
+        return Effect.andThen(begin(client), Effect.map(client.ticketed("who", { n: 1 }), textOf))
+      }
+      yield* Effect.gen(function*() {
+        const before = yield* Effect.flip(run("a"))
+        config = yield* HostTools.plugin(toolkit)
+        const answers = yield* Effect.all([run("a"), run("b")], { concurrency: 2 })
+        const session = yield* HostTools.session({ toolkit }).pipe(Effect.provideService(Tenant, "c"))
+        const turn = yield* session.run("c")
+        const refused = yield* Effect.flip(HostTools.run("d", { toolkit: other })).pipe(
+          Effect.provide(other.toLayer({ other: () => Effect.void }))
+        )
+        expect([answers, turn.answer]).toEqual([["a 1", "b 1"], "c 1"])
+        expect([before, refused]).toMatchObject([{ reason: "attached" }, { reason: "attached" }])
+      }).pipe(
+        Effect.provide([
+          scripted.opencode(script, { carrier: "attached", config: () => ({ mcp: config.mcp }) }),
+          scripted.host(),
+          handlers
+        ])
+      )
+      expect(config.mcp).toMatchObject({ host: { type: "remote", oauth: false } })
+      expect(config.configOverrides?.["plugin"]).toEqual([expect.stringMatching(/^file:/)])
+      // Only rules reach a server that is running.
+      expect(seen.map(({ configOverrides, extraEnv, permission }) => [configOverrides, extraEnv, permission])).toEqual(
+        seen.map(() => [undefined, undefined, { host_who: "allow" }])
+      )
+    }))
+
   it.scoped("writes a plugin that only its user can read, as long as the layer", () =>
     Effect.gen(function*() {
       const file = yield* Effect.provide(
         Effect.gen(function*() {
           const answer = yield* run("a")
-          const [url] = (answer as any).plugin
-          const file = fileURLToPath(url)
+          const [url] = scripted.returned<{ readonly plugin: ReadonlyArray<string> }>({ answer }).plugin
+          const file = fileURLToPath(url!)
           expect(fs.statSync(file).mode & 0o777).toBe(0o600)
           return file
         }),

@@ -79,6 +79,52 @@ describe("generateText", () => {
       expect(response.content.at(-1)).toMatchObject({ metadata: { opencode: { tools: ["bash", "read", "bash"] } } })
     }))
 
+  it.effect("reports the tools of OpenCode 2 as those of OpenCode 1, and the code that it runs", () =>
+    Effect.gen(function*() {
+      const used = [
+        Events.tool({ tool: "shell", input: { command: "ls", description: "List" }, output: "a" }),
+        Events.tool({ tool: "read", input: { path: "/a.txt" }, output: "b" }),
+        Events.tool({ tool: "execute", input: { code: "tools.read()" }, output: "c" })
+      ]
+      const response = yield* LanguageModel.generateText({ prompt: "Go", toolkit: OpenCodeTool.toolkit }).pipe(
+        Effect.provide(over(() => Reply.events([Events.turn(used), Events.turn("done")])))
+      )
+      expect(response.toolCalls).toMatchObject([
+        { name: "OpenCodeBash", providerName: "shell", params: { command: "ls" } },
+        { name: "OpenCodeRead", params: { filePath: "/a.txt" } },
+        { name: "OpenCodeExecute", params: { code: "tools.read()" } }
+      ])
+    }))
+
+  it.effect("is refused with options that are not valid, before anything is started", () =>
+    Effect.gen(function*() {
+      const invalid: ReadonlyArray<OpenCodeLanguageModel.SessionsOptions> = [
+        { capacity: NaN },
+        { capacity: 1.5 },
+        { capacity: -1 },
+        { timeToLive: "soon" as "1 second" },
+        { timeToLive: NaN },
+        { timeToLive: -1 }
+      ]
+      const layer = (sessions?: OpenCodeLanguageModel.SessionsOptions) =>
+        over(() => Reply.fail(Failure.timeout()), { sessions })
+      const ask = LanguageModel.generateText({ prompt: "Go" })
+      const errors = yield* Effect.forEach(invalid, (sessions) => Effect.provide(Effect.flip(ask), layer(sessions)))
+      const ways = yield* Effect.forEach([NaN, 0, -1, 1.5], (concurrency) =>
+        Effect.provide(Effect.flip(LanguageModel.generateText({ prompt: "Go", concurrency })), layer()))
+      expect([...errors, ...ways].map(({ _tag }) =>
+        _tag
+      )).toEqual([...errors, ...ways].map(() => "MalformedInput"))
+      expect(errors.map(({ message }) => /capacity|timeToLive/.exec(message)?.[0])).toEqual([
+        "capacity",
+        "capacity",
+        "capacity",
+        "timeToLive",
+        "timeToLive",
+        "timeToLive"
+      ])
+    }))
+
   it.effect("passes system messages and files on, and retells a history that the agent has not had", () =>
     Effect.gen(function*() {
       const png = Uint8Array.of(0x89, 0x50, 0x4e, 0x47)
@@ -359,7 +405,7 @@ describe("a conversation", () => {
       expect((yield* calls)[1]?.prompt).toContain("ONE")
     }).pipe(Effect.provide(over(() => "done"))))
 
-  it.effect("continued twice does not mix the continuations", () =>
+  it.effect("continued twice goes on in branches, which do not mix", () =>
     Effect.gen(function*() {
       const chat = yield* Chat.empty
       yield* chat.generateText({ prompt: "one" })
@@ -367,8 +413,21 @@ describe("a conversation", () => {
       const ask = (prompt: string) => LanguageModel.generateText({ prompt: Prompt.merge(history, prompt) })
       yield* Effect.all([ask("left"), ask("right")], { concurrency: "unbounded" })
       yield* ask("third")
-      expect([...yield* told].sort()).toEqual([false, false, true, true])
-    }).pipe(Effect.provide(over(() => "done"))))
+      const branch = yield* Chat.fromPrompt(history)
+      yield* branch.generateText({ prompt: "fourth" })
+      yield* branch.generateText({ prompt: "fifth" })
+      expect(yield* told).toEqual([false, false, false, false, false, false])
+      const branches = (yield* calls).filter(({ options }) => options.fork === true)
+      // The first to come gets the session itself, and "fifth" goes on in the branch of "fourth".
+      expect(branches.map(({ prompt }) => prompt)).toEqual([
+        expect.stringMatching("left|right"),
+        "third",
+        "fourth",
+        "fifth"
+      ])
+      expect(new Set(branches.map(({ options }) => options.forkAfter)).size).toBe(1)
+      expect(branches[0]?.options.forkAfter).toMatch(/^msg_/)
+    }).pipe(Effect.provide(over(() => working))))
 
   it.effect("with other options for its session is told in a new one, and with other options for a turn is not", () =>
     Effect.gen(function*() {
@@ -380,7 +439,7 @@ describe("a conversation", () => {
       expect((yield* calls).map(({ options }) => options.model)).toEqual(["fake/m1", "fake/m2", "fake/m1"])
     }).pipe(Effect.provide(over(() => "done"))))
 
-  it.effect("whose turn has failed or was abandoned is told in a new session", () =>
+  it.effect("whose turn has failed or was abandoned goes on in a branch from before it", () =>
     Effect.gen(function*() {
       const chat = yield* Chat.empty
       yield* chat.generateText({ prompt: "one" })
@@ -388,7 +447,10 @@ describe("a conversation", () => {
       yield* chat.generateText({ prompt: "two" })
       yield* Stream.runHead(chat.streamText({ prompt: "three" }))
       yield* chat.generateText({ prompt: "four" })
-      expect(yield* told).toEqual([false, false, true, false, true])
+      expect(yield* told).toEqual([false, false, false, false, false])
+      // The branch goes on, until a turn of it is abandoned.
+      const after = (yield* calls).map(({ options }) => options.forkAfter !== undefined)
+      expect(after).toEqual([false, false, true, true, true])
     }).pipe(Effect.provide(over(({ prompt }) => prompt === "fail" ? Reply.fail(Failure.timeout()) : "done"))))
 
   it.effect("is told each time without sessions, and when there is no place for it", () => {

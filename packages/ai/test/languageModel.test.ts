@@ -112,16 +112,18 @@ describe("a streamed response", () => {
 const counting = () => {
   const open = new Set<number>()
   let count = 0
-  const opencode = {
-    session: () =>
-      Effect.acquireRelease(
-        Effect.sync(() => {
-          open.add(++count)
-          return { cwd: String(count) } as Session.Session
-        }),
-        ({ cwd }) => Effect.sync(() => open.delete(Number(cwd)))
-      )
-  } as unknown as OpenCode.Service
+  const session = (from?: string) =>
+    Effect.acquireRelease(
+      Effect.sync(() => {
+        open.add(++count)
+        const cwd = String(count)
+        const fork: Session.Session["fork"] = (options) =>
+          session(`${cwd} after ${options?.after}`) as ReturnType<Session.Session["fork"]>
+        return { cwd, fork, directory: from } as Session.Session
+      }),
+      ({ cwd }) => Effect.sync(() => open.delete(Number(cwd)))
+    )
+  const opencode = { session: () => session() } as unknown as OpenCode.Service
   return { opencode, open: () => [...open] }
 }
 
@@ -139,17 +141,45 @@ describe("sessions of conversations", () => {
         scope
       )
       for (const said of ["a", "b", "c"]) {
-        yield* Effect.flatMap(store.take("", wanted()), ({ keep }) => keep(said))
+        yield* Effect.flatMap(store.take([], wanted()), ({ keep }) => keep([said], undefined))
       }
       yield* TestClock.adjust(0)
       expect(open()).toEqual([2, 3])
-      const held = yield* store.take("b", wanted())
+      const held = yield* store.take(["b"], wanted())
       yield* TestClock.adjust("1 minute")
       // The one that is in use has no time limit.
       expect([held.session.cwd, open()]).toEqual(["2", [2]])
-      expect((yield* store.take("c", wanted())).isContinued).toBe(false)
+      expect((yield* store.take(["c"], wanted())).isContinued).toBe(false)
       yield* Scope.close(scope, Exit.void)
       expect(open()).toEqual([])
+    }))
+
+  it.scoped("branch off for every other continuation, and end after their branches", () =>
+    Effect.gen(function*() {
+      const { open, opencode } = counting()
+      const store = yield* sessions.make(opencode, { ...patient, capacity: 1 })
+      yield* Effect.flatMap(store.take([], wanted()), ({ keep }) => keep(["a"], "msg_a"))
+      const trunk = yield* store.take(["a"], wanted())
+      const branch = yield* store.take(["a"], wanted())
+      expect([branch.isContinued, branch.session.directory]).toEqual([true, "1 after msg_a"])
+      yield* trunk.keep(["a", "b"], "msg_b")
+      yield* branch.keep(["a", "c"], "msg_c")
+      yield* TestClock.adjust(0)
+      // There is a place for one, so the trunk is forgotten, but its branch needs its data.
+      expect(open()).toEqual([1, 2])
+      expect((yield* store.take(["a", "b"], wanted())).isContinued).toBe(false)
+      const last = yield* store.take(["a", "c"], wanted())
+      expect(last.session).toBe(branch.session)
+      // A branch from before what has failed.
+      yield* last.drop
+      const again = yield* store.take(["a", "c"], wanted())
+      expect([again.isContinued, again.session.directory]).toEqual([true, "2 after msg_c"])
+      yield* again.drop
+      yield* TestClock.adjust(0)
+      expect(open()).toEqual([1, 2, 3])
+      yield* Effect.flatMap(store.take([], wanted()), ({ keep }) => keep(["d"], "msg_d"))
+      yield* TestClock.adjust(0)
+      expect(open()).toEqual([3, 5])
     }))
 
   it.scoped("are given to one call each, and only with the same options", () =>
@@ -157,16 +187,17 @@ describe("sessions of conversations", () => {
       const { open, opencode } = counting()
       const store = yield* sessions.make(opencode, patient)
       const secret = (value: string) => wanted({ extraEnv: { KEY: Redacted.make(value) }, cwd: "/a" })
-      const first = yield* store.take("", secret("one"))
-      yield* first.keep("a")
-      const other = yield* store.take("a", secret("two"))
-      const again = yield* store.take("a", secret("one"))
-      const twice = yield* store.take("a", secret("one"))
-      expect([other, again, twice].map(({ isContinued }) => isContinued)).toEqual([false, true, false])
+      const first = yield* store.take([], secret("one"))
+      yield* first.keep(["a"], "msg_a")
+      const other = yield* store.take(["a"], secret("two"))
+      const again = yield* store.take(["a"], secret("one"))
+      const twice = yield* store.take(["a"], secret("one"))
+      expect([other, again, twice].map(({ isContinued }) => isContinued)).toEqual([false, true, true])
       expect(again.session).toBe(first.session)
       yield* other.drop
       yield* Effect.yieldNow()
       expect(open()).toEqual([1, 3])
+      expect(twice.session.directory).toBe("1 after msg_a")
     }))
 
   it.scoped("are continued without the tools that they have, but not with tools that they lack", () =>
@@ -175,13 +206,13 @@ describe("sessions of conversations", () => {
       const store = yield* sessions.make(opencode, patient)
       const base = { cwd: "/a" }
       const tooled = { base, options: { ...base, mcp: { host: {} } }, tools: ["host_a"] }
-      yield* Effect.flatMap(store.take("", tooled), ({ keep }) => keep("a"))
-      const plain = yield* store.take("a", { base, options: base, tools: [] })
+      yield* Effect.flatMap(store.take([], tooled), ({ keep }) => keep(["a"], "msg_a"))
+      const plain = yield* store.take(["a"], { base, options: base, tools: [] })
       expect([plain.isContinued, plain.hidden]).toEqual([true, ["host_a"]])
-      yield* plain.keep("b")
-      expect((yield* store.take("b", tooled)).hidden).toEqual([])
-      yield* Effect.flatMap(store.take("", { base, options: base, tools: [] }), ({ keep }) => keep("c"))
-      expect((yield* store.take("c", tooled)).isContinued).toBe(false)
+      yield* plain.keep(["b"], "msg_b")
+      expect((yield* store.take(["b"], tooled)).hidden).toEqual([])
+      yield* Effect.flatMap(store.take([], { base, options: base, tools: [] }), ({ keep }) => keep(["c"], "msg_c"))
+      expect((yield* store.take(["c"], tooled)).isContinued).toBe(false)
     }))
 
   it("separate the options of a turn from their own", () => {

@@ -50,6 +50,7 @@ const fields: { readonly [Field in Exclude<keyof RunOptions, ConfigOptions.NotOn
   sessionId: { words: ["--session-id", "ses_1"], value: "ses_1" },
   continueSession: { words: ["--continue-session"], value: true },
   fork: { words: ["--fork"], value: true },
+  forkAfter: { words: ["--fork-after", "msg_1"], value: "msg_1" },
   share: { words: ["--share"], value: true },
   thinking: { words: ["--thinking"], value: true },
   variant: { words: ["--variant", "high"], value: "high" },

@@ -125,6 +125,12 @@ export const RunConfig = Schema.Struct({
   continueSession: Schema.optional(Schema.Boolean),
   /** Branch off the session instead of continuing it. Default: false. */
   fork: Schema.optional(Schema.Boolean),
+  /**
+   * Branch off after this message, whose id is the `messageId` of its events, instead of after the last one. Needs `fork`
+   * and `sessionId`. A process of OpenCode 1 has no option for it, so the session is exported and imported, which costs two
+   * starts. Not with `attach`. Default: none.
+   */
+  forkAfter: Schema.optional(Schema.String),
   /** Publish the session. Default: false. OpenCode 1 only. */
   share: Schema.optional(Schema.Boolean),
   /** Print reasoning as events. Default: false. */

@@ -31,7 +31,18 @@ export interface Spent {
   readonly steps: number
 }
 
-type Settled = "cwd" | "sessionId" | "continueSession" | "fork" | "isolation"
+type Settled = "cwd" | "sessionId" | "continueSession" | "fork" | "forkAfter" | "isolation"
+
+/**
+ * Where a branch begins.
+ *
+ * @since 0.1.0
+ * @category models
+ */
+export interface ForkOptions {
+  /** The last message of the branch, by the `messageId` of its events. Default: the last one of the session. */
+  readonly after?: string | undefined
+}
 
 /**
  * The options of all turns of a session. Each turn is a run with an id of its own.
@@ -92,9 +103,10 @@ export interface Session {
   ) => Effect.Effect<Answer<A>, SchemaError>
   /**
    * Creates a branch that does not affect this session. OpenCode creates it when its first turn starts, with everything
-   * said until then.
+   * said until then, or until the message `after`. A message that the session does not have fails that turn with
+   * `OpenCodeConfigError`.
    */
-  readonly fork: () => Effect.Effect<Session, OpenCodeConfigError, Scope.Scope>
+  readonly fork: (options?: ForkOptions) => Effect.Effect<Session, OpenCodeConfigError, Scope.Scope>
   /** Reads the whole conversation. */
   readonly export: () => Effect.Effect<Conversation, QueryError>
   /** The total over the turns of this object, including failed and interrupted ones. */

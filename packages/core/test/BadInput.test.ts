@@ -23,6 +23,10 @@ const cases: ReadonlyArray<readonly [path: string, options: Options, prompt?: st
   ["permission.edit", wrong({ configOverrides: { permission: { edit: "ask" } } })],
   // the session
   ["fork", { fork: true }],
+  ["forkAfter", { forkAfter: "msg_1", sessionId: "ses_1" }],
+  ["forkAfter", { forkAfter: "msg_1", fork: true, continueSession: true }],
+  ["forkAfter", { forkAfter: "", fork: true, sessionId: "ses_1" }],
+  ["forkAfter", { forkAfter: "msg_1", fork: true, sessionId: "ses_1", attach: "http://127.0.0.1:1" }],
   ["sessionId", { fork: true, sessionId: "ses_1" }],
   // the prompt
   ["prompt", {}, ""],

@@ -70,6 +70,7 @@ const anyData = {
   sessionId: fc.string(),
   continueSession: fc.boolean(),
   fork: fc.boolean(),
+  forkAfter: fc.string(),
   share: fc.boolean(),
   thinking: fc.boolean(),
   variant: fc.string(),

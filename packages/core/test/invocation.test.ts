@@ -84,6 +84,7 @@ describe("invocation", () => {
         continueSession: true,
         sessionId: "ses_1",
         fork: true,
+        forkAfter: "msg_1",
         share: true,
         model: "a/b",
         agent: "plan",

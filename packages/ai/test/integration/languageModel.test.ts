@@ -79,12 +79,14 @@ const suite = Effect.gen(function*() {
     3,
     4
   ])
-  // A prompt that continues an older state is told in another session.
+  // A prompt that continues an older state goes on in a branch from there.
   const history = yield* chat.history
   const other = yield* LanguageModel.generateText({
     prompt: Prompt.merge(Prompt.fromMessages(history.content.slice(0, 3)), "again")
   })
-  expect(other.text).toBe("answer 1")
+  expect(other.text).toBe("answer 2")
+  const last = (yield* asked).at(-1)?.messages.filter(({ role }) => role !== "system").map(({ text }) => text.trim())
+  expect(last).toEqual(["first", "answer 1", "again"])
   expect(new Set([first, tooled, object, other].map(sessionOf)).size).toBe(2)
 })
 
@@ -105,6 +107,14 @@ describe("OpenCodeLanguageModel over the real OpenCode", () => {
       const requests = yield* asked
       expect(requests.every(({ messages }) => messages[0]?.text.includes("KRAKEN"))).toBe(true)
       expect(requests.at(-1)?.tools.some((tool) => tool.endsWith("stock"))).toBe(false)
+      const history = yield* chat.history
+      const other = yield* LanguageModel.generateText({
+        prompt: Prompt.merge(Prompt.fromMessages(history.content.slice(0, -2)), "again")
+      })
+      expect(other.text).toBe("answer 2")
+      expect(sessionOf(other)).not.toBe(sessionOf(first))
+      const last = (yield* asked).at(-1)?.messages.filter(({ role }) => role === "user").map(({ text }) => text.trim())
+      expect(last).toEqual(["what is in stock?", "again"])
     }).pipe(
       Effect.provide(Layer.merge(live(), handlers)),
       Effect.provideService(Shop, "corner")
@@ -136,5 +146,12 @@ describe.skipIf(opencode2.binary === undefined)(`OpenCode 2${opencode2.why}`, ()
       expect(parts.flatMap((part) => part.type === "text-delta" ? [part.delta] : []).join("")).toMatch(/^answer \d$/)
       expect((yield* asked).some(({ prompt }) => prompt.includes("<conversation>"))).toBe(false)
       expect(sessionOf({ content: parts })).toBe(sessionOf(first))
+      const history = yield* chat.history
+      const other = yield* LanguageModel.generateText({
+        prompt: Prompt.merge(Prompt.fromMessages(history.content.slice(0, 2)), "again")
+      })
+      expect(sessionOf(other)).not.toBe(sessionOf(first))
+      const last = (yield* asked).at(-1)?.messages.filter(({ role }) => role === "user").map(({ text }) => text.trim())
+      expect(last?.filter((text) => !text.includes("<system-update>"))).toEqual(["first", "again"])
     }).pipe(Effect.provide(live())), { client: { binary: opencode2.binary, version: opencode2.version } })
 })

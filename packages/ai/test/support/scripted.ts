@@ -145,12 +145,27 @@ const clientOf = (options: RunOptions.RunOptions, observer: (typeof RunOptions.C
 
 const never = () => Effect.die("not scripted")
 
+/** What a script has returned. */
+export const returned = <A = Json>({ answer }: { readonly answer: unknown }): A => answer as A
+
+export interface Given {
+  readonly carrier?: OpenCode.Carrier | undefined
+  readonly version?: Version.Version
+  /** The configuration that the server was started with. */
+  readonly config?: () => RunOptions.RunOptions
+}
+
 /** The service; the answer of a run is what its script returns, and its events are one text with that. */
-export const opencode = (script: Script, carrier?: OpenCode.Carrier) => {
+export const opencode = (script: Script, given?: OpenCode.Carrier | Given) => {
+  const { carrier, config, version = Version.make(1, 18, 33) }: Given = typeof given === "object"
+    ? given
+    : { carrier: given }
   const run = (prompt: string, options: RunOptions.RunOptions = {}) =>
     Effect.flatMap(
       RunOptions.CurrentObserver,
-      (observer) => Effect.map(script(clientOf(options, observer), prompt), (answer) => ({ answer, events: [] }) as any)
+      (observer) =>
+        Effect.map(script(clientOf({ ...config?.(), ...options }, observer), prompt), (answer) =>
+          ({ answer, events: [] }) as any)
     )
   const service: OpenCode.Service = {
     ...(carrier === undefined ? {} : { carrier }),
@@ -175,7 +190,7 @@ export const opencode = (script: Script, carrier?: OpenCode.Carrier) => {
       }),
     resume: never,
     importSession: never,
-    version: Effect.succeed(Version.make(1, 18, 33)),
+    version: Effect.succeed(version),
     models: Effect.die("not scripted")
   }
   return Layer.succeed(OpenCode.OpenCode, service)

@@ -202,6 +202,11 @@ const fields = {
     sessionId: text("session-id", "id", "Continue this session. Implies --isolation none."),
     continueSession: flag("continue-session", "Continue the last session. Implies --isolation none."),
     fork: flag("fork", "Continue a copy of the session; the original stays unchanged."),
+    forkAfter: text(
+      "fork-after",
+      "message",
+      "Fork the session named by --session-id after this message, not at its end."
+    ),
     share: flag("share", "Publish the session.")
   }),
   ...group("Result", {

@@ -36,11 +36,18 @@ describe("Session", () => {
         const fourth = yield* branch.run("four")
         expect(fourth.sessionId).not.toBe(first.sessionId)
         yield* session.run("five")
+        const message = second!.events.at(-1)!
+        const earlier = yield* session.fork({ after: "messageId" in message ? message.messageId : undefined })
+        const sixth = yield* earlier.run("six")
+        expect(
+          new Set([first, fourth, sixth].map(({ sessionId }) =>
+            sessionId
+          )).size
+        ).toBe(3)
 
         const requests = yield* support.asked
-        expect(requests.map((request) =>
-          said(request).length
-        )).toEqual([1, 2, 3, 4, 4])
+        expect(requests.map((request) => said(request).length)).toEqual([1, 2, 3, 4, 4, 3])
+        expect(said(requests[5]!).map((text) => text.trim())).toEqual(["one", "two", "six"])
         expect(said(requests[2]!)[2]).toContain("three")
         expect(said(requests[3]!)[3]).toContain("four")
         // The trunk has not heard what was said on the branch.

@@ -83,6 +83,13 @@ const cases: ReadonlyArray<Case> = [
     reply: session
   },
   {
+    name: "fork before a message",
+    call: (api) => api.fork("ses_1", "msg_1"),
+    sends: "POST /session/ses_1/fork",
+    body: { messageID: "msg_1" },
+    reply: session
+  },
+  {
     name: "promptAsync",
     call: (api) =>
       api.promptAsync("ses_1", {

@@ -425,7 +425,10 @@ class Machine {
         )
       case "POST fork": {
         const branch = this.create(session.directory, { title: `${session.title} (fork #1)` })
-        for (const [id, message] of session.messages) branch.messages.set(`${id}_copy`, message)
+        for (const [id, message] of session.messages) {
+          if (id === given["messageID"]) break
+          branch.messages.set(`${id}_copy`, message)
+        }
         return support.json(this.info(branch))
       }
       case "POST prompt_async":

@@ -1385,7 +1385,7 @@ describe("the end of a layer over a server", () => {
 describe("a session over a server", () => {
   it.effect("continues, forks and exports", () =>
     withScripts(
-      [F.answering("one"), F.answering("two"), F.answering("three")],
+      [F.answering("one"), F.answering("two"), F.answering("three"), F.answering("four")],
       Effect.scoped(Effect.gen(function*() {
         const { prompts, sessions } = yield* F.Fake
         const session = yield* OpenCode.session({ permission: { bash: "deny" }, title: "Work" })
@@ -1406,6 +1406,12 @@ describe("a session over a server", () => {
         const { messages } = yield* session.export()
         assert.deepStrictEqual(messages.map(({ info }) => info.role), ["user", "assistant", "user", "assistant"])
         expect(yield* session.usage).toMatchObject({ steps: 2, cost: 0.5 })
+        // After the first answer, which leaves out the second prompt.
+        const earlier = yield* session.fork({ after: messages[1]!.info.id })
+        const fourth = yield* earlier.run("4")
+        assert.strictEqual(sessions.get(fourth.sessionId!)!.messages.size, 4)
+        const unknown = yield* Effect.flip(Effect.flatMap(session.fork({ after: "msg_no" }), (fork) => fork.run("5")))
+        expect(unknown).toMatchObject({ _tag: "OpenCodeConfigError", path: "forkAfter" })
       }))
     ))
 

@@ -88,12 +88,16 @@ const configOf = (
   extraEnv: { [variables.codeMode]: "false" }
 })
 
-type Config = ReturnType<typeof configOf> & { readonly configOverrides?: { readonly plugin: ReadonlyArray<string> } }
+interface Config extends RunConfig.RunConfig {
+  readonly permission: Readonly<Record<string, "allow">>
+}
 
 /** The endpoint of the runs on warm servers with one toolkit. */
 interface Standing {
   readonly shared: endpoints.Shared
   readonly config: Config
+  /** True if a server that was started by hand can have it. */
+  isHandedOut: boolean
 }
 
 /** Toolkits of warm servers are kept up to this number; a program with more of them starts a server for each anyway. */
@@ -118,11 +122,11 @@ const unusable = (
   options: RunOptions,
   region: RunConfig.RunConfig
 ): HostToolsError | undefined =>
-  carrier === "attached" || (options.attach ?? region.attach) !== undefined
+  (options.attach ?? region.attach) !== undefined
     ? refuse(
       "attached",
-      "the server is already running, so the tools cannot be added to its configuration; use `OpenCode.layer` or " +
-        "`OpenCodeServer.layer`"
+      "the server is already running, so the tools cannot be added to its configuration; use `OpenCode.layer`, " +
+        "`OpenCodeServer.layer`, or `OpenCodeServer.layerAttach` with a server that has `HostTools.plugin`"
     )
     : carrier === "server" && (options.pure ?? region.pure) === true
     ? refuse("pure", "a warm server needs a plugin to tell its sessions apart; use `OpenCode.layer` for `pure` runs")
@@ -197,6 +201,7 @@ export const make = (options: HostTools.Options, shownBy: bindings.Options["show
         const shared = endpoints.shared(tools)
         const made: Standing = {
           shared,
+          isHandedOut: false,
           config: { ...configOf(own, token, tools.names, 1), configOverrides: { plugin: [url] } }
         }
         open.set(token, shared.endpoint)
@@ -230,23 +235,60 @@ export const make = (options: HostTools.Options, shownBy: bindings.Options["show
         ({ made, token }) => ({ connection: made.connection, config: configOf(own, token, tools.names, major) })
       )
 
-    const prepared = (toolkit: Toolkit.WithHandler<Record<string, Tool.Any>>) =>
+    const defined = (toolkit: Pick<Toolkit.WithHandler<Record<string, Tool.Any>>, "tools">) =>
       Effect.gen(function*() {
         const own = yield* settings
         const { clash, definitions: tools } = definitions.make(own.name, toolkit.tools)
-        if (Option.isSome(clash)) return yield* clash.value
+        return Option.isSome(clash) ? yield* clash.value : { own, tools }
+      })
+
+    const prepared = (toolkit: Toolkit.WithHandler<Record<string, Tool.Any>>) =>
+      Effect.gen(function*() {
+        const { own, tools } = yield* defined(toolkit)
         const { carrier = "process" } = yield* OpenCode
-        return { own, tools, carrier }
+        const major = tools.list.length === 0 ? 1 : yield* majorOf
+        if (carrier !== "process" && major > 1) {
+          return yield* refuse(
+            "version",
+            `a server of OpenCode ${major} does not name the session of a call, so its runs could not be told apart; use ` +
+              "`OpenCode.layer`"
+          )
+        }
+        const handedOut = carrier !== "attached" || tools.list.length === 0
+          ? undefined
+          : standing.get(JSON.stringify(tools.list))
+        if (carrier === "attached" && tools.list.length > 0 && handedOut?.isHandedOut !== true) {
+          return yield* refuse(
+            "attached",
+            "the server is already running, and was not given the configuration of `HostTools.plugin` for this toolkit"
+          )
+        }
+        return { own, tools, carrier, major }
+      })
+
+    /** The configuration of a toolkit for the runs of a warm server; one started by hand has most of it already. */
+    const sharedConfig = (own: Settings, tools: definitions.Definitions, carrier: Carrier) =>
+      Effect.map(makeStanding(own, tools), ({ config, shared }) => ({
+        shared,
+        config: carrier === "attached" ? { permission: config.permission } : config
+      }))
+
+    const pluginConfig = (toolkit: Pick<Toolkit.WithHandler<Record<string, Tool.Any>>, "tools">) =>
+      Effect.gen(function*() {
+        const { own, tools } = yield* defined(toolkit)
+        if (tools.list.length === 0) return RunConfig.empty
+        const made = yield* makeStanding(own, tools)
+        made.isHandedOut = true
+        return made.config
       })
 
     const serve = (toolkit: Toolkit.WithHandler<Record<string, Tool.Any>>) =>
       Effect.gen(function*() {
-        const { carrier, own, tools } = yield* prepared(toolkit)
+        const { carrier, major, own, tools } = yield* prepared(toolkit)
         const binding = yield* bindings.make({ toolkit, concurrency: own.concurrency, shownBy })
         const isEmpty = tools.list.length === 0
-        const major = carrier === "process" && !isEmpty ? yield* majorOf : 1
-        const { config, connection } = carrier === "server" && !isEmpty
-          ? yield* Effect.flatMap(makeStanding(own, tools), ({ config, shared }) =>
+        const { config, connection } = carrier !== "process" && !isEmpty
+          ? yield* Effect.flatMap(sharedConfig(own, tools, carrier), ({ config, shared }) =>
             Effect.map(
               Effect.acquireRelease(Effect.sync(() => shared.connect(binding)), ({ close }) => close),
               (connection) => ({ config, connection })
@@ -303,11 +345,11 @@ export const make = (options: HostTools.Options, shownBy: bindings.Options["show
             const problem = unusable(own, carrier, given, region)
             if (problem !== undefined) return problem
             // Each turn of a process has its own token; a server has its configuration from the start.
-            return carrier === "server"
-              ? Effect.map(makeStanding(own, tools), ({ config }) => merge(given, config))
+            return carrier !== "process"
+              ? Effect.map(sharedConfig(own, tools, carrier), ({ config }) => merge(given, config))
               : Effect.succeed(given)
           })
       })
 
-    return { serve, sessionConfig }
+    return { serve, sessionConfig, pluginConfig }
   })

@@ -15,6 +15,8 @@ export interface Call {
   readonly concurrency: number | "unbounded"
   readonly disableToolCallResolution: boolean
   held: Held | undefined
+  /** The last message of OpenCode in its session. */
+  messageId: string | undefined
 }
 
 export class CurrentCall extends Context.Reference<CurrentCall>()("effect-opencode-ai/CurrentCall", {
@@ -23,6 +25,7 @@ export class CurrentCall extends Context.Reference<CurrentCall>()("effect-openco
     toolkit: undefined,
     concurrency: 1,
     disableToolCallResolution: false,
-    held: undefined
+    held: undefined,
+    messageId: undefined
   })
 }) {}

@@ -4,6 +4,7 @@ import * as Tool from "@effect/ai/Tool"
 import type * as RunEvent from "effect-opencode/RunEvent"
 import * as RunResult from "effect-opencode/RunResult"
 import type * as TokenUsage from "effect-opencode/TokenUsage"
+import * as OpenCodeTool from "effect-opencode/Tool"
 import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import type { Call } from "../../HostTools.js"
@@ -31,6 +32,21 @@ export const ownOf = (tools: ReadonlyArray<Tool.Any>): Tools["own"] =>
       return [defined.providerName, defined]
     })
   )
+
+/** The names of OpenCode's own tools by the kinds of their calls. */
+const ownNames = new Map<OpenCodeTool.Tool["_tag"], string>([
+  ["Bash", "bash"],
+  ["Read", "read"],
+  ["Edit", "edit"],
+  ["Write", "write"],
+  ["ApplyPatch", "apply_patch"],
+  ["Glob", "glob"],
+  ["Grep", "grep"],
+  ["WebFetch", "webfetch"],
+  ["Task", "task"],
+  ["TodoWrite", "todowrite"],
+  ["Execute", "execute"]
+])
 
 type ToolParts = readonly [Response.ToolCallPartEncoded, Response.ToolResultPartEncoded]
 
@@ -67,16 +83,18 @@ export const toolParts = ({ host, own }: Tools) => {
       taken.add(call)
       return pair(id, name, event.tool, call.params, call.result, call.isFailure)
     }
-    const tool = own.get(event.tool)
+    // Named as OpenCode 1 does. A call with other parameters is none of them.
+    const read = OpenCodeTool.fromEvent(event)
+    const tool = own.get(ownNames.get(read._tag) ?? "")
     if (tool === undefined) return []
-    const isValid = Schema.decodeUnknownOption(tool.parametersSchema as Schema.Schema<unknown, unknown>)
-    if (Option.isNone(isValid(event.input))) return []
+    const params = Schema.encodeOption(tool.parametersSchema as Schema.Schema<unknown, unknown>)(read.input)
+    if (Option.isNone(params)) return []
     const isFailure = event.status === "error"
     return pair(
       id,
       tool.name,
       event.tool,
-      event.input,
+      params.value,
       isFailure ? event.error ?? "" : event.output ?? "",
       isFailure
     )
@@ -142,6 +160,10 @@ export const responseMetadata = (
 /** Between the texts of an agent, as in `RunResult.text`. */
 const separator = "\n\n"
 
+/** The last message of OpenCode that has said or done something. */
+export const messageOf = (events: ReadonlyArray<Event>): string | undefined =>
+  [...events].reverse().find((event) => event._tag === "StepFinish")?.messageId
+
 export const toolNames = (events: ReadonlyArray<Event>): ReadonlyArray<string> =>
   events.flatMap((event) => event._tag === "ToolUse" ? [event.tool] : [])
 
@@ -174,10 +196,12 @@ export const content = (
 export interface Streaming {
   readonly add: (event: Event, calls: ReadonlyArray<Call>) => ReadonlyArray<Response.StreamPartEncoded>
   readonly end: () => ReadonlyArray<Response.StreamPartEncoded>
-  readonly facts: () => Pick<
-    Facts,
-    "sessionId" | "usage" | "cost" | "unpriced" | "steps" | "finishReason" | "tools"
-  >
+  readonly facts: () =>
+    & Pick<
+      Facts,
+      "sessionId" | "usage" | "cost" | "unpriced" | "steps" | "finishReason" | "tools"
+    >
+    & { readonly messageId: string | undefined }
 }
 
 type Kind = "text" | "reasoning"
@@ -268,7 +292,16 @@ export const streaming = (tools: Tools): Streaming => {
     end: () => [...closeAll(), ...say(agent.end())],
     facts: () => {
       const { cost, finishReason, sessionId, steps, unpriced, usage } = RunResult.fold(events)
-      return { cost, finishReason, sessionId, steps, usage, unpriced: unpriced === true, tools: toolNames(events) }
+      return {
+        cost,
+        finishReason,
+        messageId: messageOf(events),
+        sessionId,
+        steps,
+        usage,
+        unpriced: unpriced === true,
+        tools: toolNames(events)
+      }
     }
   }
 }

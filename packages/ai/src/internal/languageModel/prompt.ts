@@ -123,12 +123,12 @@ const canonical = (part: Prompt.Part): unknown => {
  * Equal for conversations that say the same. System messages belong to each prompt, so they are not part of it; options of
  * messages do not reach the agent.
  */
-export const fingerprint = (messages: ReadonlyArray<Prompt.Message>): string =>
-  JSON.stringify(messages.flatMap((message) =>
+export const said = (messages: ReadonlyArray<Prompt.Message>): ReadonlyArray<string> =>
+  messages.flatMap((message) =>
     message.role === "system"
       ? []
-      : [[message.role, (message.content as ReadonlyArray<Prompt.Part>).map(canonical)]]
-  ))
+      : [JSON.stringify([message.role, (message.content as ReadonlyArray<Prompt.Part>).map(canonical)])]
+  )
 
 const shown = (text: string): string => text.replaceAll("</", "<\\/")
 

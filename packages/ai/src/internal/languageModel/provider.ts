@@ -27,6 +27,8 @@ import * as prompts from "./prompt.js"
 import * as sessions from "./sessions.js"
 
 export interface Options {
+  /** Why the options of the model are not valid. */
+  readonly problem: string | undefined
   readonly opencode: OpenCodeService
   /** The tool server of the program, if it has one. */
   readonly hostTools: Option.Option<HostTools.Service>
@@ -38,6 +40,7 @@ export interface Options {
 
 /** One call, ready to be run. */
 interface Ready {
+  readonly call: Call
   readonly method: string
   readonly prompt: string
   readonly session: Pick<Session, "run" | "stream" | "runSchema">
@@ -56,6 +59,9 @@ const orRefuse = (method: string) => <A>(read: Either.Either<A, string>): Effect
 
 /** Why an agent cannot do what the call asks of its tools. */
 const unable = ({ toolChoice, tools }: LanguageModel.ProviderOptions, call: Call): string | undefined => {
+  if (call.concurrency !== "unbounded" && !(Number.isInteger(call.concurrency) && call.concurrency > 0)) {
+    return "`concurrency` must be a positive whole number or \"unbounded\""
+  }
   if (tools.length === 0) return undefined
   if (call.disableToolCallResolution) {
     return "`disableToolCallResolution` is not possible: an agent needs the results of its tools while it runs"
@@ -128,7 +134,7 @@ const prepare = (options: Options, request: LanguageModel.ProviderOptions) =>
   Effect.gen(function*() {
     const call = yield* CurrentCall
     const { method } = call
-    const reason = unable(request, call)
+    const reason = options.problem ?? unable(request, call)
     if (reason !== undefined) return yield* errors.refused(method, reason)
     const asked = yield* orRefuse(method)(prompts.read(request.prompt))
     const { onSession, repairs, thinking = true, ...config } = yield* options.config
@@ -152,6 +158,7 @@ const prepare = (options: Options, request: LanguageModel.ProviderOptions) =>
       session: Ready["session"],
       turn: RunOptions
     ): Ready => ({
+      call,
       method,
       prompt: told.text,
       session,
@@ -178,7 +185,7 @@ const prepare = (options: Options, request: LanguageModel.ProviderOptions) =>
       message: asked.message,
       earlier: asked.history.filter(({ role }) => role === "user").at(-1)
     }
-    const held = yield* options.sessions.take(prompts.fingerprint(asked.history), wanted)
+    const held = yield* options.sessions.take(prompts.said(asked.history), wanted)
     call.held = held
     const told = held.isContinued ? asked : yield* orRefuse(method)(prompts.retell(asked))
     const own = { ...ofTurn, ...turn(told) }
@@ -234,6 +241,7 @@ const whole = (options: Options, request: LanguageModel.ProviderOptions) =>
       })
       : { result: yield* during(served, session.run(prompt, turn)), text: undefined }
     const { result, text } = answered
+    ready.call.messageId = parts.messageOf(result.events)
     const said = parts.content(result.events, tools, yield* callsOf(served))
     const model = result.model ?? ready.model
     const metadata = parts.responseMetadata({ sessionId: result.sessionId, model }, yield* Clock.currentTimeMillis)
@@ -274,7 +282,8 @@ const streamed = (options: Options, request: LanguageModel.ProviderOptions) =>
     const events = session.stream(prompt, turn)
     const end = Effect.gen(function*() {
       const rest = [...yield* begin, ...state.end()]
-      const facts = state.facts()
+      const { messageId, ...facts } = state.facts()
+      ready.call.messageId = messageId
       const { sessionId = facts.sessionId } = known
       const finish = parts.finish({ ...facts, sessionId, runId: known.runId, model: ready.model })
       annotate(request.span, ready, metadata!, finish)

@@ -4,10 +4,12 @@ import type { SessionOpenError } from "effect-opencode/OpenCodeError"
 import type { Session, SessionOptions, TurnOptions } from "effect-opencode/Session"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
+import * as Either from "effect/Either"
 import * as Equal from "effect/Equal"
 import * as ExecutionStrategy from "effect/ExecutionStrategy"
 import * as Exit from "effect/Exit"
 import * as Fiber from "effect/Fiber"
+import * as Option from "effect/Option"
 import * as Predicate from "effect/Predicate"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
@@ -19,19 +21,22 @@ export interface Held {
   readonly isContinued: boolean
   /** OpenCode's names of tools that its server offers, but this call does not serve. */
   readonly hidden: ReadonlyArray<string>
-  /** Keeps the session for the call that continues this conversation. */
-  readonly keep: (fingerprint: string) => Effect.Effect<void>
-  /** Closes the session. */
+  /** Keeps the session for the calls that continue this conversation, which has ended with this message of OpenCode. */
+  readonly keep: (said: Said, messageId: string | undefined) => Effect.Effect<void>
+  /** Gives up what the call has said. The session is kept for branches from before it. */
   readonly drop: Effect.Effect<void>
 }
 
+/** What was said in a conversation, message by message. */
+export type Said = ReadonlyArray<string>
+
 export interface Sessions {
   /**
-   * Returns the session that has had exactly this conversation, with the same options, or else a new one. A session is
-   * given to one call only: a second continuation of the same conversation gets a new one. Conversations of the same words
-   * are told apart by their messages, as objects; where that is not possible, the session is a new one.
+   * Returns the session that has had exactly this conversation, with the same options: the first continuation gets the
+   * session itself, and every other one a branch after the last message. Otherwise it is a new one. Conversations of the
+   * same words are told apart by their messages, as objects; where that is not possible, the session is a new one.
    */
-  readonly take: (fingerprint: string, wanted: Wanted) => Effect.Effect<Held, SessionOpenError>
+  readonly take: (said: Said, wanted: Wanted) => Effect.Effect<Held, SessionOpenError>
 }
 
 /** What a call needs of its session. */
@@ -48,13 +53,32 @@ export interface Wanted {
   readonly earlier?: object | undefined
 }
 
-interface Kept extends Wanted {
-  readonly session: Session
-  readonly scope: Scope.CloseableScope
+/** A moment in a session at which a call has ended. */
+interface Point {
+  /** The number of messages that were said until then. */
+  readonly length: number
+  /** What the user has said in that call. */
+  readonly message: object | undefined
+  /** The last message of OpenCode. */
+  readonly messageId: string | undefined
 }
 
-interface Resting extends Kept {
-  readonly timer: Fiber.Fiber<void>
+/** A session and what was said in it. */
+interface Line {
+  readonly wanted: Wanted
+  readonly session: Session
+  readonly scope: Scope.CloseableScope
+  /** The session of which this one is a branch; it must not close earlier, because they share its data. */
+  readonly trunk: Line | undefined
+  /** The line itself and its branches, while they are needed. */
+  users: number
+  said: Said
+  /** The first one first. */
+  points: ReadonlyArray<Point>
+  /** True if nothing was said since the last point. */
+  isClean: boolean
+  /** Ends the rest; `undefined` while a call has the session. */
+  timer: Fiber.Fiber<void> | undefined
 }
 
 /** The options that each turn sets for itself; the others belong to a session from its start. */
@@ -110,71 +134,164 @@ const sorted = (options: SessionOptions): Record<string, unknown> =>
 const areSame = (self: SessionOptions, that: SessionOptions): boolean => isSame(sorted(self), sorted(that))
 
 /** True if a session can be continued by a call; one without tools does not mind those of the session. */
-const fits = (kept: Kept, { base, options, tools }: Wanted): boolean =>
+const fits = (kept: Wanted, { base, options, tools }: Wanted): boolean =>
   areSame(kept.options, options) || (tools.length === 0 && areSame(kept.base, base))
+
+const commonLength = (a: Said, b: Said): number => {
+  const at = a.findIndex((message, index) => message !== b[index])
+  return at === -1 ? a.length : at
+}
+
+interface Settings {
+  readonly capacity: number
+  readonly timeToLive: Duration.Duration
+}
+
+/** Reads the options of a model, or says which one is not valid. */
+export const settings = ({ capacity = 16, timeToLive = "30 minutes" }: {
+  readonly capacity?: number | undefined
+  readonly timeToLive?: Duration.DurationInput | undefined
+}): Either.Either<Settings, string> => {
+  if (!Number.isInteger(capacity) || capacity < 0) {
+    return Either.left("`sessions.capacity` must be a whole number that is not negative")
+  }
+  const read = Option.filter(
+    Duration.decodeUnknown(timeToLive),
+    (duration) => Duration.greaterThan(duration, Duration.zero)
+  )
+  return Option.match(read, {
+    onNone: () => Either.left("`sessions.timeToLive` must be a duration greater than zero"),
+    onSome: (duration) => Either.right({ capacity, timeToLive: duration })
+  })
+}
 
 export const make = (
   opencode: OpenCodeService,
-  options: { readonly capacity: number; readonly timeToLive: Duration.Duration }
+  options: Settings
 ): Effect.Effect<Sessions, never, Scope.Scope> =>
   Effect.map(Effect.scope, (scope) => {
     /** In the order of their last use. */
-    const resting = new Map<Resting, string>()
+    const lines = new Set<Line>()
     const known = new WeakSet<object>()
 
-    const close = ({ scope: own }: Kept) => Effect.asVoid(Effect.forkIn(Scope.close(own, Exit.void), scope))
+    const release = (line: Line): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        if (--line.users > 0) return Effect.void
+        const closing = Scope.close(line.scope, Exit.void)
+        return line.trunk === undefined ? closing : Effect.andThen(closing, release(line.trunk))
+      })
 
-    const evict = (kept: Resting): Effect.Effect<void> =>
-      Effect.suspend(() => resting.delete(kept) ? close(kept) : Effect.void)
+    const evict = (line: Line): Effect.Effect<void> =>
+      Effect.suspend(() => lines.delete(line) ? Effect.asVoid(Effect.forkIn(release(line), scope)) : Effect.void)
 
-    const keep = (kept: Kept, fingerprint: string): Effect.Effect<void> =>
+    const rest = (line: Line): Effect.Effect<void> =>
       Effect.uninterruptible(Effect.gen(function*() {
-        const self: { entry?: Resting } = {}
-        const expire = Effect.suspend(() => self.entry === undefined ? Effect.void : evict(self.entry))
-        const timer = yield* Effect.forkIn(
+        if (line.points.length === 0) return yield* evict(line)
+        line.timer = yield* Effect.forkIn(
           Duration.isFinite(options.timeToLive)
-            ? Effect.interruptible(Effect.delay(expire, options.timeToLive))
+            ? Effect.interruptible(Effect.delay(evict(line), options.timeToLive))
             : Effect.void,
           scope
         )
-        self.entry = { ...kept, timer }
-        resting.set(self.entry, fingerprint)
-        const oldest = resting.size > options.capacity ? resting.keys().next().value : undefined
-        if (oldest !== undefined) yield* Effect.andThen(Fiber.interruptFork(oldest.timer), evict(oldest))
+        lines.delete(line)
+        lines.add(line)
+        const resting = [...lines].filter(({ timer }) => timer !== undefined)
+        if (resting.length <= options.capacity) return
+        const [oldest] = resting
+        yield* Effect.andThen(Fiber.interruptFork(oldest!.timer!), evict(oldest!))
       }))
 
-    const held = (kept: Kept, isContinued: boolean, { tools }: Wanted): Held => ({
-      session: kept.session,
+    const held = (line: Line, isContinued: boolean, wanted: Wanted): Held => ({
+      session: line.session,
       isContinued,
-      hidden: areSame(kept.base, kept.options) ? [] : kept.tools.filter((tool) => !tools.includes(tool)),
-      keep: (fingerprint) => keep(kept, fingerprint),
-      drop: close(kept)
+      hidden: areSame(line.wanted.base, line.wanted.options)
+        ? []
+        : line.wanted.tools.filter((tool) => !wanted.tools.includes(tool)),
+      keep: (said, messageId) =>
+        Effect.suspend(() => {
+          const common = commonLength(line.said, said)
+          line.points = [
+            ...line.points.filter(({ length }) => length <= common),
+            { length: said.length, message: wanted.message, messageId }
+          ]
+          line.said = said
+          line.isClean = true
+          return rest(line)
+        }),
+      drop: Effect.suspend(() => rest(line))
     })
 
-    const open = (wanted: Wanted): Effect.Effect<Held, SessionOpenError> =>
+    /** Opens a session, and a scope for it that closes at the latest with ours. */
+    const open = <E>(
+      wanted: Wanted,
+      session: Effect.Effect<Session, E, Scope.Scope>,
+      trunk: Line | undefined
+    ): Effect.Effect<Line, E> =>
       Effect.uninterruptibleMask((restore) =>
         Effect.gen(function*() {
           const own = yield* Scope.fork(scope, ExecutionStrategy.sequential)
-          const session = yield* restore(Scope.extend(opencode.session(wanted.options), own)).pipe(
-            Effect.onError((cause) => Scope.close(own, Exit.failCause(cause)))
-          )
-          return held({ ...wanted, session, scope: own }, false, wanted)
+          const line: Line = {
+            wanted,
+            session: yield* restore(Scope.extend(session, own)).pipe(
+              Effect.onError((cause) => Scope.close(own, Exit.failCause(cause)))
+            ),
+            scope: own,
+            trunk,
+            users: 1,
+            said: [],
+            points: [],
+            isClean: false,
+            timer: undefined
+          }
+          if (trunk !== undefined) trunk.users++
+          lines.add(line)
+          return line
         })
       )
 
+    const anew = (wanted: Wanted): Effect.Effect<Held, SessionOpenError> =>
+      Effect.map(open(wanted, opencode.session(wanted.options), undefined), (line) => held(line, false, wanted))
+
+    const find = (said: Said, wanted: Wanted): readonly [Line, Point] | undefined => {
+      const { earlier } = wanted
+      const same = [...lines].flatMap((line) => {
+        const point = line.points.find(({ length }) => length === said.length)
+        return point !== undefined && commonLength(said, line.said) === said.length && fits(line.wanted, wanted)
+          ? [[line, point] as const]
+          : []
+      })
+      // A message that was never seen is from an export, or was written again: it can belong to any of them.
+      const own = earlier !== undefined && known.has(earlier)
+        ? same.filter(([, { message }]) => message === earlier)
+        : same
+      if (new Set(own.map(([, { message }]) => message)).size > 1) return undefined
+      return own.filter(([line, point]) => isFree(line, point)).at(-1) ?? own.at(-1)
+    }
+
+    /** True if nothing was said after the point, and nobody is going to say anything. */
+    const isFree = (line: Line, point: Point): boolean =>
+      line.timer !== undefined && line.isClean && line.points.at(-1) === point
+
     return {
-      take: (fingerprint, wanted) =>
+      take: (said, wanted) =>
         Effect.suspend(() => {
-          const { earlier, message } = wanted
-          if (message !== undefined) known.add(message)
-          const same = [...resting].flatMap(([kept, said]) => said === fingerprint && fits(kept, wanted) ? [kept] : [])
-          // A message that was never seen is from an export, or was written again: it can belong to any of them.
-          const isKnown = earlier !== undefined && known.has(earlier)
-          const own = isKnown ? same.filter((kept) => kept.message === earlier) : same
-          const kept = new Set(own.map(({ message }) => message)).size > 1 ? undefined : own.at(-1)
-          if (kept === undefined) return open(wanted)
-          resting.delete(kept)
-          return Effect.as(Fiber.interruptFork(kept.timer), held({ ...kept, message }, true, wanted))
+          if (wanted.message !== undefined) known.add(wanted.message)
+          const found = find(said, wanted)
+          if (found === undefined) return anew(wanted)
+          const [line, point] = found
+          if (isFree(line, point)) {
+            const timer = line.timer!
+            line.timer = undefined
+            line.isClean = false
+            return Effect.as(Fiber.interruptFork(timer), held(line, true, wanted))
+          }
+          const { messageId } = point
+          if (messageId === undefined) return anew(wanted)
+          return open(line.wanted, line.session.fork({ after: messageId }), line).pipe(
+            Effect.map((branch) => held(branch, true, wanted)),
+            // A carrier that cannot branch off after a message.
+            Effect.catchTag("OpenCodeConfigError", () => anew(wanted))
+          )
         })
     }
   })

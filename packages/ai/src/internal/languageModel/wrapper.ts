@@ -15,7 +15,11 @@ type AnyOptions = LanguageModel.GenerateTextOptions<never>
 
 /** Undefined means one after the other, as with every other provider. */
 const concurrencyOf = ({ concurrency }: AnyOptions): Call["concurrency"] =>
-  typeof concurrency === "number" ? Math.max(1, concurrency) : concurrency === undefined ? 1 : "unbounded"
+  concurrency === undefined
+    ? 1
+    : typeof concurrency !== "number" || concurrency === Infinity
+    ? "unbounded"
+    : concurrency
 
 /** The options with the toolkit resolved, and the call that they make. */
 const enter = <O extends AnyOptions>(
@@ -33,7 +37,8 @@ const enter = <O extends AnyOptions>(
         toolkit,
         concurrency: concurrencyOf(options),
         disableToolCallResolution: options.disableToolCallResolution === true,
-        held: undefined
+        held: undefined,
+        messageId: undefined
       }
     })
   )
@@ -42,7 +47,7 @@ const drop = ({ held }: Call): Effect.Effect<void> => held === undefined ? Effec
 
 /** Keeps the session under the conversation as `Chat` has it from here on. */
 const keep = (
-  { held }: Call,
+  { held, messageId }: Call,
   prompt: Prompt.RawInput,
   content: ReadonlyArray<Response.AnyPart>
 ): Effect.Effect<void> =>
@@ -50,7 +55,8 @@ const keep = (
     ? Effect.void
     : Effect.suspend(() =>
       held.keep(
-        prompts.fingerprint(Prompt.merge(Prompt.make(prompt), Prompt.fromResponseParts(content)).content)
+        prompts.said(Prompt.merge(Prompt.make(prompt), Prompt.fromResponseParts(content)).content),
+        messageId
       )
     )
 

@@ -79,9 +79,18 @@ const model = ({ model }: RunOptions): Option.Option<Problem> =>
     ? Option.none()
     : problem("model", "must have the form `provider/model`")
 
+/** A message to branch off after that the session does not have. */
+export const unknownMessage = (sessionId: string, messageId: string): Problem => ({
+  path: "forkAfter",
+  reason: `the session ${sessionId} has no message ${messageId}`
+})
+
 const session = (options: RunOptions): Option.Option<Problem> => {
   if (options.fork === true && options.sessionId === undefined && options.continueSession !== true) {
     return problem("fork", "`fork` needs a session to branch off; set `sessionId` or `continueSession`")
+  }
+  if (options.forkAfter !== undefined && (options.fork !== true || options.sessionId === undefined)) {
+    return problem("forkAfter", "it is a message of the session to branch off; set `fork` and `sessionId`")
   }
   return Option.none()
 }
@@ -91,6 +100,7 @@ const ifEmpty = {
   agent: "work with its default agent",
   command: "send the prompt unchanged",
   sessionId: "start a new session",
+  forkAfter: "branch off after the last message",
   attach: "start its own server",
   dir: "work in `cwd`"
 } as const
@@ -140,6 +150,12 @@ const values = (options: RunOptions): Option.Option<Problem> => {
 }
 
 /** A running server does not receive our configuration. */
+export const attachedFork: Problem = {
+  path: "forkAfter",
+  reason:
+    "with `attach` the server branches off after the last message; use `OpenCodeServer.layerAttach`, which names another"
+}
+
 const attached = (options: RunOptions): Option.Option<Problem> =>
   options.attach === undefined
     ? Option.none()
@@ -148,6 +164,8 @@ const attached = (options: RunOptions): Option.Option<Problem> =>
       "system",
       "with `attach` it does not reach the server; use `OpenCodeServer.layerAttach`, which sends it with the prompt"
     )
+    : options.forkAfter !== undefined
+    ? Option.some(attachedFork)
     : configContent.permissionOf(options) === undefined
     ? Option.none()
     : problem(

@@ -93,7 +93,8 @@ export interface Routes {
   readonly session: (sessionId: string) => Request
   /** The sessions of a directory; the one used last comes first. */
   readonly lastSession: (directory: string) => Request
-  readonly fork: (sessionId: string) => Request
+  /** Copies a session up to a message, or whole. */
+  readonly fork: (sessionId: string, before: string | undefined) => Request
   /** Replaces the rules of a session. */
   readonly setRules: (sessionId: string, rules: ReadonlyArray<Rule>, title?: string) => Request
   readonly setAgent: (sessionId: string, agent: string) => Request

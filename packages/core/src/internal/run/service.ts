@@ -17,12 +17,17 @@ export const make = (client: Client): Service => ({
     Effect.scoped(Effect.flatMap(
       sessions.make(client, { ...options, runId: undefined }, {
         sessionId: options?.sessionId,
-        fork: options?.fork === true
+        fork: options?.fork === true,
+        after: options?.forkAfter
       }),
       (session) => session.runSchema(schema, prompt, options)
     )),
   session: (options) =>
-    sessions.make(client, options ?? {}, { sessionId: options?.sessionId, fork: options?.fork === true }),
+    sessions.make(client, options ?? {}, {
+      sessionId: options?.sessionId,
+      fork: options?.fork === true,
+      after: options?.forkAfter
+    }),
   resume: (location, options) =>
     Effect.gen(function*() {
       if (location.sessionId === undefined) {
@@ -37,7 +42,7 @@ export const make = (client: Client): Service => ({
       return yield* sessions.make(
         { ...client, transport: yield* client.lifetime.run(client.transport.forLocation(location)) },
         { ...options, cwd: options?.cwd ?? location.cwd },
-        { sessionId: location.sessionId, fork: options?.fork === true }
+        { sessionId: location.sessionId, fork: options?.fork === true, after: options?.forkAfter }
       )
     }),
   importSession: (conversation, options) =>

@@ -8,6 +8,7 @@ import type { RunOptions, SchemaOptions } from "../../RunOptions.js"
 import type { RunResult } from "../../RunResult.js"
 import type { Session, Spent, TurnOptions } from "../../Session.js"
 import * as TokenUsage from "../../TokenUsage.js"
+import * as check from "../opencode/check.js"
 import * as configContent from "../opencode/configContent.js"
 import * as redact from "../opencode/redact.js"
 import * as fairSemaphore from "../util/fairSemaphore.js"
@@ -22,6 +23,8 @@ import * as schemaRun from "./schemaRun.js"
 export interface Origin {
   readonly sessionId: string | undefined
   readonly fork: boolean
+  /** The last message of a branch. */
+  readonly after: string | undefined
 }
 
 export const make = (
@@ -42,7 +45,8 @@ export const make = (
     const settled = yield* plan.make(outer, "any", {
       ...options,
       sessionId: origin.sessionId,
-      fork: origin.fork ? true : undefined
+      fork: origin.fork ? true : undefined,
+      forkAfter: origin.after
     })
     const { cwd, options: all } = settled
     return yield* inside(
@@ -54,7 +58,12 @@ export const make = (
       // All turns use the configuration of the region in which the session is opened, and its data directory.
       { ...configContent.configs<RunOptions>(current, options), isolation: undefined },
       cwd,
-      { sessionId: all.sessionId, last: all.continueSession === true, fork: all.fork === true }
+      {
+        sessionId: all.sessionId,
+        last: all.continueSession === true,
+        fork: all.fork === true,
+        after: all.forkAfter
+      }
     )
   })
 
@@ -93,7 +102,8 @@ const inside = (
       isolation: undefined,
       continueSession: id === undefined && origin.sessionId === undefined && origin.last,
       sessionId: id ?? origin.sessionId,
-      fork: id === undefined && origin.fork
+      fork: id === undefined && origin.fork,
+      forkAfter: id === undefined ? origin.after : undefined
     })
 
     const run = (prompt: string, own?: TurnOptions, heldId?: string): Effect.Effect<RunResult, RunError> =>
@@ -124,7 +134,7 @@ const inside = (
           const turn = (text: string, left: RunOptions) => run(text, left, runId)
           return yield* schemaRun.make(schema, prompt, options, cwd, clean, turn)
         }))),
-      fork: () =>
+      fork: ({ after } = {}) =>
         Effect.suspend(() => {
           if (id === undefined) {
             return new OpenCodeConfigError({
@@ -132,7 +142,8 @@ const inside = (
               reason: "the session has no turn yet, so there is nothing to branch off"
             })
           }
-          const origin = { sessionId: id, last: false, fork: true }
+          if (after !== undefined && all.attach !== undefined) return new OpenCodeConfigError(check.attachedFork)
+          const origin = { sessionId: id, last: false, fork: true, after }
           return Effect.flatMap(
             lifetime.inner("session"),
             (lifetime) => inside({ ...client, lifetime }, settled, cwd, origin)

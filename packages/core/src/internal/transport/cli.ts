@@ -20,6 +20,7 @@ import type { Launcher, Release } from "../launch/launcher.js"
 import * as narrowedModels from "../launch/narrowedModels.js"
 import * as query from "../launch/query.js"
 import * as sandbox from "../launch/sandbox.js"
+import * as branches from "../opencode/branch.js"
 import * as check from "../opencode/check.js"
 import * as dialects from "../opencode/dialect.js"
 import type { Dialect } from "../opencode/dialect.js"
@@ -126,23 +127,47 @@ export const programOf = (client: Launcher, { options }: plans.Plan): Effect.Eff
 export const refuseLive = (client: Launcher, { options, runId }: plans.Plan): Effect.Effect<void, RunError> =>
   options.runId === undefined ? Effect.void : liveRuns.refuse(client, runId)
 
+/** Copies the session to branch off up to its last message, which the command line has no option for (1.18.33). */
+const branched = (
+  options: RunOptions,
+  services: Parameters<typeof sessionExport.importing>[0]
+): Effect.Effect<RunOptions, QueryError> =>
+  Effect.gen(function*() {
+    const { forkAfter, sessionId } = options
+    if (forkAfter === undefined || sessionId === undefined) return options
+    const conversation = yield* sessionExport.conversation(services)(sessionId)
+    const copy = branches.make(conversation, forkAfter, yield* plans.newId)
+    if (copy === undefined) return yield* new OpenCodeConfigError(check.unknownMessage(sessionId, forkAfter))
+    return { ...options, sessionId: yield* sessionExport.importing(services)(copy), fork: false, forkAfter: undefined }
+  })
+
 const prepare = (
   layer: Launcher,
   given: plans.Plan,
   { binary, dialect, version }: Binary,
-  isOwnDirectory: boolean
-): Effect.Effect<Prepared, OpenCodeConfigError, Scope.Scope> =>
+  isOwnDirectory: boolean,
+  { inTime }: Request
+): Effect.Effect<Prepared, RunError, Scope.Scope> =>
   Effect.gen(function*() {
     const client = within(layer, given.options)
     const { files = [], system } = yield* inputs.make(client, given.options)
-    const plan = { ...given, options: { ...given.options, files } }
     const around = yield* environment.make(
       client,
       dialect,
-      dialect.unattended(plan.options, version),
-      plan.cwd,
+      dialect.unattended({ ...given.options, files }, version),
+      given.cwd,
       system
     )
+    const plan = {
+      ...given,
+      options: yield* inTime(branched({ ...given.options, files }, {
+        client: { ...client, defaults: given.options },
+        dialect,
+        cwd: given.cwd,
+        env: around.env,
+        file: client.path.join(around.temporary, ".session.json")
+      }))
+    }
     const started = {
       ...dialect.invocation(plan, version),
       env: {
@@ -427,7 +452,7 @@ export const make = (client: Launcher, isOwnDirectory = false): Transport => {
         yield* refuseLive(client, plan)
         const found = yield* find(request)
         yield* checkVersion(plan, found)
-        return () => prepare(client, plan, found, isOwnDirectory)
+        return (request) => prepare(client, plan, found, isOwnDirectory, request)
       }),
     forSession: (plan) =>
       Effect.map(

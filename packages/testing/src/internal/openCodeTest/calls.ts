@@ -5,7 +5,7 @@ import * as RunConfig from "effect-opencode/RunConfig"
 import type * as RunEvent from "effect-opencode/RunEvent"
 import type { RunOptions } from "effect-opencode/RunOptions"
 import type * as RunResult from "effect-opencode/RunResult"
-import type { Session } from "effect-opencode/Session"
+import type { ForkOptions, Session } from "effect-opencode/Session"
 import * as Cause from "effect/Cause"
 import * as Data from "effect/Data"
 import * as Deferred from "effect/Deferred"
@@ -140,6 +140,8 @@ export const make = Effect.fnUntraced(
     /** Passes the call's number to its processes. */
     const numbered = <A extends RunOptions>(entry: Entry, options: A | undefined): A => ({
       ...options!,
+      // The scripted OpenCode has no messages to branch off after.
+      forkAfter: undefined,
       extraEnv: { ...options?.extraEnv, [callVariable]: String(entry.call.index) }
     })
 
@@ -218,10 +220,13 @@ export const make = Effect.fnUntraced(
       } satisfies Pick<OpenCode.Service, "run" | "stream" | "runSchema">
     }
 
+    const branchOf = (from: ForkOptions | undefined): RunOptions =>
+      from?.after === undefined ? {} : { fork: true, forkAfter: from.after }
+
     const session = (inner: Session, options: RunOptions): Session => ({
       ...inner,
       ...observed(inner, options),
-      fork: () => Effect.map(inner.fork(), (fork) => session(fork, options))
+      fork: (from) => Effect.map(inner.fork(), (fork) => session(fork, { ...options, ...branchOf(from) }))
     })
 
     const opencode: OpenCode.Service = {

@@ -57,7 +57,7 @@ export const routes: Routes = {
     }),
   session: (sessionId) => session("GET", sessionId),
   lastSession: (directory) => plain("GET", "/api/session", { query: { directory, limit: "1", order: "desc" } }),
-  fork: (sessionId) => session("POST", sessionId, "/fork", {}),
+  fork: (sessionId, before) => session("POST", sessionId, "/fork", before === undefined ? {} : { before }),
   setRules: (sessionId, permissions, title) =>
     session("PATCH", sessionId, "", { permissions, ...(title === undefined ? {} : { title }) }),
   setAgent: (sessionId, agent) => session("POST", sessionId, "/agent", { agent }),

@@ -9,6 +9,7 @@ import * as Option from "effect/Option"
 import * as Scope from "effect/Scope"
 import { OpenCodeConfigError } from "../../../OpenCodeError.js"
 import type { OpenCodeServerError, RunError } from "../../../OpenCodeError.js"
+import * as check from "../../opencode/check.js"
 import type { Agent, File, Model, PermissionRequest, Rule, Session } from "../../opencode/privateServer.js"
 import * as retryCount from "../../opencode/retryCount.js"
 import type * as verdicts from "../../opencode/verdict.js"
@@ -155,6 +156,24 @@ const isBusy = (
       : Effect.delay(isBusy(talk, sessionId, left - 1), "250 millis")
   })
 
+/** Branches off after a message: a server copies what is before one. */
+const branch = (
+  { protocol, requests }: Talk,
+  sessionId: string,
+  after: string | undefined
+): Effect.Effect<Session, OpenCodeServerError | verdicts.Exit> => {
+  const fork = (before: string | undefined) =>
+    requests.read(protocol.routes.fork(sessionId, before), protocol.replies.session)
+  return after === undefined ? fork(undefined) : Effect.gen(function*() {
+    const { isFound, messages: [next] } = yield* turn.after({ anchor: after, requests, server: protocol, sessionId })
+    if (!isFound) {
+      const { path, reason } = check.unknownMessage(sessionId, after)
+      return yield* Effect.fail(refused(path, reason))
+    }
+    return yield* fork(typeof next?.["id"] === "string" ? next["id"] : undefined)
+  })
+}
+
 interface Opened {
   readonly id: string
   readonly rules: ReadonlyArray<Rule>
@@ -195,7 +214,7 @@ const open = (
       })
     }
     const session = plan.options.fork === true
-      ? yield* requests.read(routes.fork(found.id), replies.session)
+      ? yield* branch(talk, found.id, plan.options.forkAfter)
       : found
     yield* requests.send(routes.setRules(session.id, rules, plan.options.title))
     if (plan.options.agent !== undefined) yield* requests.send(routes.setAgent(session.id, plan.options.agent))

@@ -77,21 +77,29 @@ const isSame = (a: Rule, b: Rule): boolean =>
 export const endsWith = (all: ReadonlyArray<Rule>, end: ReadonlyArray<Rule>): boolean =>
   all.length >= end.length && end.every((rule, index) => isSame(rule, all[all.length - end.length + index]!))
 
-/** Returns the messages of the answer, the oldest first. */
-const after = (
-  { anchor, requests, server, sessionId }: Options
-): Effect.Effect<ReadonlyArray<WireObject>, OpenCodeServerError> => {
+interface Later {
+  /** The oldest first; all of the session if it does not have the message. */
+  readonly messages: ReadonlyArray<WireObject>
+  readonly isFound: boolean
+}
+
+/** Returns the messages after one. */
+export const after = (
+  { anchor, requests, server, sessionId }: Pick<Options, "anchor" | "requests" | "server" | "sessionId">
+): Effect.Effect<Later, OpenCodeServerError> => {
   const page = (
     cursor: string | undefined,
     later: ReadonlyArray<WireObject>
-  ): Effect.Effect<ReadonlyArray<WireObject>, OpenCodeServerError> =>
+  ): Effect.Effect<Later, OpenCodeServerError> =>
     Effect.flatMap(
       requests.read(server.routes.messages(sessionId, cursor), server.replies.messages),
       ({ messages, next }) => {
         const at = messages.findIndex(({ id }) => id === anchor)
         const found = [...messages.slice(0, at === -1 ? undefined : at)].reverse()
         const all = [...found, ...later]
-        return at !== -1 || next === undefined || messages.length === 0 ? Effect.succeed(all) : page(next, all)
+        return at !== -1 || next === undefined || messages.length === 0
+          ? Effect.succeed({ messages: all, isFound: at !== -1 })
+          : page(next, all)
       }
     )
   return page(undefined, [])
@@ -181,7 +189,7 @@ export const follow = (options: Options): Effect.Effect<void, OpenCodeServerErro
     /** Asks for what works before the messages, so that those of a session that rests are all there are. */
     const catchUp = Effect.gen(function*() {
       const active = yield* requests.read(routes.active, server.replies.active)
-      const messages = yield* after(options)
+      const { messages } = yield* after(options)
       yield* take(mapper.repair(messages, yield* Clock.currentTimeMillis))
       // A rejection leaves no message about the end (2.0.14). A prompt without any message has not begun.
       hasEnded ||= messages.length > 0 && !active.includes(options.sessionId)

@@ -54,8 +54,8 @@ export interface Api {
   /** The root sessions of a directory, most recently used first. */
   readonly sessions: (directory: string, limit?: number) => Call<ReadonlyArray<protocol.Session>>
   readonly children: (sessionId: string) => Call<ReadonlyArray<protocol.Session>>
-  /** Copies a session without its permission rules and parent. */
-  readonly fork: (sessionId: string) => Call<protocol.Session>
+  /** Copies a session without its permission rules and parent, up to a message or whole. */
+  readonly fork: (sessionId: string, before?: string) => Call<protocol.Session>
   /** Returns as soon as the server has the prompt; everything else comes as events. */
   readonly promptAsync: (sessionId: string, prompt: Prompt) => Call<void>
   /** Returns when the session is idle; succeeds if there is nothing to abort. */
@@ -172,7 +172,8 @@ export const make = (options: Options): Api => {
         isSessions
       ),
     children: (sessionId) => ask(session("GET", sessionId, "/children"), isSessions),
-    fork: (sessionId) => ask(session("POST", sessionId, "/fork", {}), isSession),
+    fork: (sessionId, before) =>
+      ask(session("POST", sessionId, "/fork", before === undefined ? {} : { messageID: before }), isSession),
     promptAsync: (sessionId, prompt) => send(session("POST", sessionId, "/prompt_async", prompt)),
     abort: (sessionId) => send(session("POST", sessionId, "/abort")),
     messages,

@@ -131,12 +131,32 @@ const modelOf = ({ model }: RunOptions) => {
   return { providerID: model.slice(0, at), modelID: model.slice(at + 1) }
 }
 
+/**
+ * The first message that a branch does not have, if there is one. OpenCode copies what is before a message, and everything
+ * if it does not know it (1.18.33).
+ */
+const firstLater = (
+  api: Api,
+  { options: { forkAfter } }: plans.Plan,
+  session: protocol.Session | undefined
+): Effect.Effect<string | undefined, OpenCodeServerError | OpenCodeConfigError> =>
+  forkAfter === undefined || session === undefined
+    ? Effect.succeed(undefined)
+    : Effect.flatMap(api.messages(session.id), (messages) => {
+      const ids = messages.map(({ info }) => info.id)
+      const at = ids.indexOf(forkAfter)
+      return at === -1
+        ? new OpenCodeConfigError(check.unknownMessage(session.id, forkAfter))
+        : Effect.succeed(ids[at + 1])
+    })
+
 /** Creates or prepares the session of a run. */
 const opening = (
   api: Api,
   plan: plans.Plan,
   directory: string,
   session: protocol.Session | undefined,
+  before: string | undefined,
   agent: protocol.Agent | undefined,
   wanted: ReadonlyArray<protocol.Rule>
 ): Effect.Effect<turns.Opened, OpenCodeServerError> =>
@@ -157,7 +177,7 @@ const opening = (
       })
     }
     // A branch starts without rules.
-    const base = plan.options.fork === true ? yield* api.fork(session.id) : session
+    const base = plan.options.fork === true ? yield* api.fork(session.id, before) : session
     const permission = rules.renewal(rules.of(base), agent === undefined ? [] : rules.of(agent), wanted)
     const patch = {
       ...(permission.length === 0 ? {} : { permission }),
@@ -197,6 +217,7 @@ const prepareApi = (
     const asked = directoryOf(services, plan)
     const session = yield* find(services, api, plan, turn)
     const directory = yield* sessionDirectory(api, session, plan, asked)
+    const before = yield* firstLater(api, plan, session)
     const agents = yield* agentsOf(connection, directory, options.agent !== undefined || session !== undefined)
     const agent = yield* orConfigError(agentOf(agents, plan))
     const wanted = yield* orConfigError(rules.make(options.permission, services.rules))
@@ -214,7 +235,7 @@ const prepareApi = (
             connection,
             directory,
             thinking: options.thinking === true,
-            open: opening(api, plan, directory, session, agent, wanted),
+            open: opening(api, plan, directory, session, before, agent, wanted),
             prompt: {
               parts,
               model: modelOf(options),

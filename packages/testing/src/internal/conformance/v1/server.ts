@@ -139,8 +139,12 @@ const drive = (world: World, url: string) =>
     yield* observe("prompt", yield* prompt(id, "TEXT"))
     yield* idle(id)
     yield* observe("textEvents", eventsOf(id))
-    yield* observe("messages", yield* ask("GET", `/session/${id}/message?limit=100`))
+    const messages = yield* ask("GET", `/session/${id}/message?limit=100`)
+    yield* observe("messages", messages)
     yield* observe("forked", yield* ask("POST", `/session/${id}/fork`, {}))
+    const last = Array.isArray(messages.body) ? messages.body.at(-1)?.info?.id : undefined
+    const branch = idOf((yield* ask("POST", `/session/${id}/fork`, { messageID: last })).body)
+    yield* observe("branchMessages", yield* ask("GET", `/session/${branch}/message?limit=100`))
     yield* observe("patched", yield* ask("PATCH", `/session/${id}`, { permission: rules("deny") }))
 
     const asking = idOf((yield* session(rules("ask"))).body)

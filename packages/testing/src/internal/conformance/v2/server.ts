@@ -31,9 +31,10 @@ const parse = (text: string): unknown =>
 const field = (u: unknown, name: string): unknown =>
   typeof u === "object" && u !== null && name in u ? (u as { readonly [name: string]: unknown })[name] : undefined
 
-/** The id in a reply, or of something in it. */
+/** The id in a reply, or of the first thing in it. */
 export const idOf = (body: unknown): string => {
-  const id = field(field(body, "data"), "id")
+  const data = field(body, "data")
+  const id = field(Array.isArray(data) ? data[0] : data, "id")
   return typeof id === "string" ? id : "ses_unknown"
 }
 

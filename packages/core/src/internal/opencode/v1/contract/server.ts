@@ -242,6 +242,17 @@ export const facts: ReadonlyArray<Fact> = [
     "A fork has its rules twice."
   ),
   fact(
+    "fork-before",
+    "`POST /session/:id/fork` with `messageID` copies what is before that message.",
+    ["user"],
+    reply(
+      "branchMessages",
+      (body) => Array.isArray(body) ? body.map((message) => at(message, "info", "role")) : "no list"
+    ),
+    [...api, "internal/transport/server/http.ts"],
+    "A branch after an earlier message has later ones, too."
+  ),
+  fact(
     "patch",
     "`PATCH /session/:id` appends rules.",
     ["allow", "deny"],

@@ -285,6 +285,20 @@ export const all: ReadonlyArray<Fact> = [
     { usedBy: [...routes, "internal/run/session.ts"] }
   ),
   session(
+    "session.fork-before",
+    "A fork with `before` has what is before that message.",
+    { later: 1 },
+    (recording) => {
+      const [trunk, branch] = ["trunkMessages", "branchMessages"].map((name) =>
+        read(recording, name, server.replies.messages)
+      )
+      if (trunk === undefined || trunk === "unreadable" || branch === undefined || branch === "unreadable") return trunk
+      return { later: trunk.messages.length - branch.messages.length }
+    },
+    "A branch after an earlier message has later ones, too.",
+    { usedBy: [...routes, "internal/transport/private/attempt.ts"] }
+  ),
+  session(
     "session.fork-question",
     "A rule keeps the question tool out of a fork.",
     false,
