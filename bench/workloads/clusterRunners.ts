@@ -37,7 +37,7 @@ const call = async (bench: Bench, callers: Callers): Promise<Measured> => {
 const memory = (pid: number, what: "VmRSS" | "VmHWM"): number =>
   Number(new RegExp(`${what}:\\s+(\\d+)`).exec(fs.readFileSync(`/proc/${pid}/status`, "latin1"))?.[1]) / 1024
 
-const jobs = 200
+const jobs = 40
 const waiting = 1000
 
 /** 1 and 2 runners that start a script for each job, and 1,000 callers that wait. */

@@ -218,7 +218,8 @@ export const make = (context: Means) =>
             return Effect.ignoreLogged(ledger.session({ id, number, sessionId }))
           })
         const keeps = job.afterCrash === "resume"
-        const directory = from?.directory ?? path.join(context.dataDirectory, yield* directoryName(id))
+        // Of the attempt: an older one of the same job on this machine does not have the session of a later one elsewhere.
+        const directory = from?.directory ?? path.join(context.dataDirectory, yield* directoryName(id), runId)
         const extraEnv = {
           ...job.options?.extraEnv,
           ...Object.fromEntries((job.secrets ?? []).map((secret) => [secret, context.secrets[secret]!]))
