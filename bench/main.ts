@@ -14,6 +14,7 @@ import * as results from "./lib/results.js"
 import type { Result } from "./lib/results.js"
 import type { Bench } from "./lib/run.js"
 import * as cluster from "./workloads/cluster.js"
+import * as clusterRunners from "./workloads/clusterRunners.js"
 import * as pipeline from "./workloads/pipeline.js"
 import * as real from "./workloads/real.js"
 import * as runs from "./workloads/runs.js"
@@ -47,7 +48,9 @@ const workloads: { readonly [name: string]: (bench: Bench) => Promise<Section> }
   together: startup.together,
   server: server.server,
   clusterJobs: cluster.clusterJobs,
-  clusterTakeover: cluster.clusterTakeover
+  clusterTakeover: cluster.clusterTakeover,
+  clusterRunners: clusterRunners.clusterRunners,
+  clusterPlacement: clusterRunners.clusterPlacement
 }
 
 const { values } = parseArgs({

@@ -195,6 +195,7 @@ export class JobResult extends Schema.Class<JobResult>("effect-opencode-cluster/
   unpriced: Schema.optional(Schema.Boolean),
   /** Steps that began. */
   steps: Schema.Number,
+  toolCalls: Schema.optional(Schema.Number),
   finishReason: Schema.String,
   /** Of the attempt. In JSON: milliseconds. */
   duration: Schema.DurationFromMillis,

@@ -82,6 +82,22 @@ describe("jobs", () => {
       assert.deepStrictEqual([cluster.settled, runner], [1, { name: "test", agents: 1, running: 0, waiting: 0 }])
     }).pipe(Effect.provide(cluster)))
 
+  it.live("of \"resume\" begin again on a machine without the directory of their session", () =>
+    Effect.gen(function*() {
+      const ledger = yield* RunLedger.RunLedger
+      const job: AgentJob.AgentJob = { ...colour, afterCrash: "resume" }
+      yield* plant(job, [{ prompted: true }])
+      const last = { id: job.id, number: 1 }
+      yield* ledger.prompted({ ...last, cwd: "/w", directory: "/of/another/machine" })
+      yield* ledger.session({ ...last, sessionId: "ses_1" })
+      const result = yield* AgentRun.execute(job)
+      assert.deepStrictEqual([result.answer, result.attempt, result.resumed], ["blue", 2, undefined])
+      assert.deepStrictEqual(yield* prompts, [job.prompt])
+      // A directory of its own: the one of an earlier attempt here would not have its session.
+      const [, second] = yield* ledger.attempts(job.id)
+      assert.strictEqual(path.basename(second?.directory ?? ""), second?.runId)
+    }).pipe(Effect.provide(cluster)))
+
   it.live("of an id that is taken, invalid or unknown are refused", () =>
     Effect.gen(function*() {
       yield* AgentRun.execute(colour)

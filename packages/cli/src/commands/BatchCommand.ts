@@ -23,6 +23,8 @@ import * as Style from "../display/Style.js"
 import * as terminalText from "../display/terminalText.js"
 import * as ExitCode from "../ExitCode.js"
 import * as Batch from "../fleet/Batch.js"
+import * as ClusterBatch from "../fleet/ClusterBatch.js"
+import * as clusterClient from "../fleet/clusterClient.js"
 import * as outputFile from "../fleet/outputFile.js"
 import * as preflight from "../fleet/preflight.js"
 import * as ResultsFile from "../fleet/ResultsFile.js"
@@ -30,6 +32,7 @@ import * as Worktree from "../git/Worktree.js"
 import { Host } from "../host/Host.js"
 import { Interrupt } from "../host/Interrupt.js"
 import * as utf8 from "../host/utf8.js"
+import * as clusterJob from "../jobs/clusterJob.js"
 import * as Job from "../jobs/Job.js"
 import * as JobFile from "../jobs/JobFile.js"
 import * as located from "../jobs/located.js"
@@ -84,7 +87,11 @@ const given = options.all({
     server: ConfigOptions.server,
     budget,
     worktree: flag("worktree", "Give each run a git worktree and a branch of its own."),
-    base: text("base", "revision", "With --worktree: the commit that worktrees start from. Default: HEAD."),
+    base: text(
+      "base",
+      "revision",
+      "With --worktree: the commit that worktrees start from. Default: HEAD. With --workspace: a branch, tag or commit."
+    ),
     keepWorktrees: choice(
       "keep-worktrees",
       Worktree.keeps,
@@ -94,6 +101,28 @@ const given = options.all({
     report: text("report", "file", "Write an HTML report at the end, with every run's transcript."),
     plain: flag("plain", "Print a line for each event, also on a terminal."),
     dryRun: flag("dry-run", "List the jobs and start nothing.")
+  }),
+  ...options.group("Cluster", {
+    cluster: flag(
+      "cluster",
+      "Submit the jobs to the cluster of effect-opencode-cluster whose PostgreSQL is in the variable DATABASE_URL."
+    ),
+    workspace: text(
+      "workspace",
+      "url",
+      "With --cluster: the git repository that each run gets a tree of; --base is the revision. What it changes is pushed as a branch."
+    ),
+    secrets: options.texts(
+      "secret",
+      "name",
+      "With --cluster: a variable that the runners give to the agents. Can be repeated."
+    ),
+    afterCrash: choice(
+      "after-crash",
+      ["fail", "restart", "resume"],
+      "With --cluster: what happens to a job whose runner died. Default: fail."
+    ),
+    cancel: flag("cancel", "With --cluster and --resume: cancel the jobs that have no result.")
   }),
   answer: ConfigOptions.answer,
   run: ConfigOptions.run,
@@ -108,6 +137,13 @@ const isAxis = (word: string): boolean => /^[^=/\\]+=/.test(word)
 /** Separates the job file from further axes, which follow the first one as plain words. */
 const sort = (words: ReadonlyArray<string>, matrix: ReadonlyArray<string>) =>
   Effect.gen(function*() {
+    // Refused before anything repeats it.
+    if (words.some(clusterClient.isDatabaseUrl)) {
+      return yield* usage(
+        "A URL of a database is not an argument: everybody on the machine can read arguments.",
+        "set DATABASE_URL, and give --cluster alone"
+      )
+    }
     const further = matrix.length === 0 ? [] : words.filter(isAxis)
     const files = words.filter((word) => !further.includes(word))
     const [file, ...rest] = files
@@ -208,7 +244,8 @@ const why: { readonly [reason in Batch.Stop]: string } = {
   asked: "the batch was interrupted",
   failure: "a job failed",
   budget: "the budget of all jobs is used up",
-  unpriced: "the cost of a run is unknown, so the budget of all jobs cannot be enforced"
+  unpriced: "the cost of a run is unknown, so the budget of all jobs cannot be enforced",
+  cancelled: "the batch was cancelled"
 }
 
 const exitCodeOf = ({ results, stopped, undone }: Batch.Outcome): number => {
@@ -254,6 +291,43 @@ const besideOf = (output: string) => (name: string): string => {
   return stem === output ? `${output}-${name}` : `${stem}.${name}`
 }
 
+/** Options that the runners of a cluster have, or that mean nothing with one. */
+const refuseWithCluster = (given: {
+  readonly server: boolean
+  readonly worktree: boolean
+  readonly budget: Budget | undefined
+  readonly failFast: boolean
+  readonly jobs: number | undefined
+  readonly cancel: boolean
+  readonly resume: boolean
+  readonly retryFailed: boolean
+  readonly base: string | undefined
+  readonly workspace: string | undefined
+  readonly client: ConfigOptions.ClientOptions
+  readonly fleet: ConfigOptions.FleetOptions
+}) => {
+  const [ofRunner] = Object.keys({ ...given.client, ...given.fleet })
+  if (ofRunner !== undefined) {
+    return usage(`${ConfigOptions.optionOf(ofRunner) ?? ofRunner}: not with --cluster, whose runners have it.`)
+  }
+  if (given.server) return usage("--server: not with --cluster, whose runners choose how they run OpenCode.")
+  if (given.worktree) {
+    return usage("--worktree: not with --cluster.", "--workspace <url> gives each run a tree of a repository")
+  }
+  if (given.budget !== undefined) {
+    return usage("--total-…: not with --cluster, where the runners share a budget (FleetLimits.layerBudget).")
+  }
+  if (given.failFast && given.jobs === undefined) {
+    return usage("--fail-fast with --cluster needs --jobs: otherwise all jobs are submitted at once.", "give both")
+  }
+  if (given.base !== undefined && given.workspace === undefined) {
+    return usage("--base with --cluster needs --workspace.", "add --workspace <url>")
+  }
+  if (given.cancel && !given.resume) return usage("--cancel needs --resume.", "give both")
+  if (given.cancel && given.retryFailed) return usage("--cancel and --retry-failed cannot be combined.")
+  return Effect.void
+}
+
 /** Fails if an output file would overwrite something else that the batch reads or writes. */
 const refuseSame = (option: "output" | "report", file: string, others: ReadonlyArray<readonly [string, string]>) =>
   Effect.forEach(others, ([what, other]) =>
@@ -281,10 +355,16 @@ export const command = commandLine.make(
         "effect-opencode batch questions.csv --prompt \"{{question}}\" --permission read-only --server",
         "many short runs over one warm server"
       ],
-      ["effect-opencode batch tasks.jsonl --resume", "go on after an interruption"]
+      ["effect-opencode batch tasks.jsonl --resume", "go on after an interruption"],
+      [
+        "effect-opencode batch tasks.jsonl --cluster --workspace git@example.com:acme/api.git",
+        "on the machines of a cluster, each run in a tree of its own"
+      ]
     ],
     notes: [
       "Ctrl-C lets the runs that are under way finish and starts no further one; the second Ctrl-C ends everything.",
+      "With --cluster the first Ctrl-C ends this program, not the jobs: --resume waits for their results, --resume " +
+      "--cancel cancels them.",
       "Exit codes: 0 every job succeeded; 1 some did not; 2 something is wrong with the jobs or the options, and nothing " +
       "was started; 3 OpenCode is missing or not supported; 9 the budget of all jobs is used up; 129, 130, 131, 141, 143 " +
       "ended by SIGHUP, Ctrl-C, SIGQUIT, a closed pipe, SIGTERM."
@@ -297,7 +377,13 @@ export const command = commandLine.make(
       const { answer, base, client, fleet, keepWorktrees, resume, retryFailed, run, server, worktree } = given
       const { file, pairs } = yield* sort(given.words, given.matrix ?? [])
       if (retryFailed && !resume) return yield* usage("--retry-failed needs --resume.", "give both")
-      if (!worktree && (base !== undefined || keepWorktrees !== undefined)) {
+      const { cluster } = given
+      if (cluster) yield* refuseWithCluster(given)
+      const ofCluster = given.workspace ?? given.secrets ?? given.afterCrash
+      if (!cluster && (ofCluster !== undefined || given.cancel)) {
+        return yield* usage("--workspace, --secret, --after-crash and --cancel need --cluster.", "add --cluster")
+      }
+      if (!worktree && ((base !== undefined && !cluster) || keepWorktrees !== undefined)) {
         return yield* usage("--base and --keep-worktrees need --worktree.", "add --worktree")
       }
       const jobs = yield* planOf({ ...given, file, pairs })
@@ -331,8 +417,30 @@ export const command = commandLine.make(
           ["the worktrees directory", beside("worktrees")]
         ])
       }
+      const submission = beside("cluster.json")
+      if (!cluster && (yield* ClusterBatch.wasSubmitted(submission))) {
+        return yield* usage(
+          `The jobs were submitted to a cluster, according to ${submission}.`,
+          "--cluster --resume waits for their results; delete the file to run the jobs here"
+        )
+      }
       const before = resume ? yield* ResultsFile.peek(output) : Option.some([])
-      if (Option.isSome(before)) {
+      const shared: clusterJob.Shared = {
+        cwd: run.cwd === undefined || run.cwd.includes("{{") ? undefined : run.cwd,
+        workspace: given.workspace === undefined
+          ? undefined
+          : { url: given.workspace, ...(base === undefined ? {} : { ref: base }) },
+        secrets: given.secrets,
+        afterCrash: given.afterCrash
+      }
+      const modules = cluster ? yield* clusterClient.modules() : undefined
+      if (modules !== undefined) {
+        const todo = Batch.todoOf(jobs, Option.getOrElse(before, () => []), { retryFailed })
+        const [first, ...rest] = clusterJob.problemsOf(todo, shared, modules.AgentJob)
+        if (first !== undefined) {
+          return yield* reportProblems(new JobFile.JobFileError({ problems: [first, ...rest] }))
+        }
+      } else if (Option.isSome(before)) {
         yield* preflight.check(Batch.todoOf(jobs, before.value, { retryFailed }), {
           cwd,
           isIsolated: settled.isolation === undefined || settled.isolation === "run",
@@ -348,8 +456,31 @@ export const command = commandLine.make(
           (cause) => new CliError({ reason: `The report ${report} cannot be written; nothing was started.`, cause })
         )
       }
-      const batch = Effect.scoped(Effect.gen(function*() {
-        const results = yield* ResultsFile.open(output, { resume, jobs: new Set(jobs.map(({ id }) => id)) })
+      const open = ResultsFile.open(output, { resume, jobs: new Set(jobs.map(({ id }) => id)) })
+      const onCluster = (modules: clusterClient.Modules) =>
+        Effect.scoped(Effect.gen(function*() {
+          const client = yield* clusterClient.connect(modules)
+          const results = yield* open
+          const name = yield* ClusterBatch.identity(submission, { resume })
+          const { graceful, stopping } = yield* Interrupt
+          yield* graceful
+          return yield* ClusterBatch.run({
+            jobs,
+            results,
+            client,
+            batch: name,
+            shared,
+            concurrency: given.jobs ?? "unbounded",
+            retryFailed,
+            failFast: given.failFast,
+            cancel: given.cancel,
+            detach: Deferred.await(stopping)
+          })
+        })).pipe(
+          Effect.onInterrupt(() => Console.error("Submitted jobs go on in the cluster; --resume waits for them."))
+        )
+      const here = Effect.scoped(Effect.gen(function*() {
+        const results = yield* open
         const { graceful, stopping } = yield* Interrupt
         yield* graceful
         return yield* Batch.run({
@@ -369,7 +500,14 @@ export const command = commandLine.make(
           forceKillAfter: settled.forceKillAfter
         })
       })).pipe(
-        Effect.onInterrupt(() => Console.error("Finished jobs are in the results file; --resume runs the rest.")),
+        Effect.onInterrupt(() => Console.error("Finished jobs are in the results file; --resume runs the rest."))
+      )
+      const batch: Effect.Effect<
+        Batch.Outcome | ClusterBatch.Outcome,
+        Effect.Effect.Error<typeof here> | CliError,
+        Effect.Effect.Context<typeof here>
+      > = modules === undefined ? here : onCluster(modules)
+      const outcome = yield* batch.pipe(
         Effect.catchTags({
           ResultsFileError: (error) =>
             new CliError({
@@ -378,9 +516,7 @@ export const command = commandLine.make(
               exitCode: error.reason === "unwritable" ? ExitCode.failure : ExitCode.usage
             }),
           WorktreeError: (error) => new CliError({ reason: error.message, hint: "--worktree needs a git repository" })
-        })
-      )
-      const outcome = yield* batch.pipe(
+        }),
         Effect.provide(display(given.plain)),
         Effect.provide(carryOut)
       )
@@ -394,9 +530,11 @@ export const command = commandLine.make(
       for (const line of yield* about) yield* Console.log(line)
       if (outcome.undone.length > 0) {
         yield* Console.error(
-          `${format.count(outcome.undone.length)} of ${format.count(jobs.length)} jobs were not run, because ${
-            why[outcome.stopped ?? "asked"]
-          }; --resume runs them.`
+          "submitted" in outcome ?
+            ClusterBatch.farewell(outcome) :
+            `${format.count(outcome.undone.length)} of ${format.count(jobs.length)} jobs were not run, because ${
+              why[outcome.stopped ?? "asked"]
+            }; --resume runs them.`
         )
       }
       const exitCode = exitCodeOf(outcome)

@@ -90,7 +90,9 @@ export const lines = (
     ]
     const steps: ReadonlyArray<readonly [string, string | undefined]> = [
       [
-        outcome.undone.length > 0 ? "run the rest" : "run failed jobs again",
+        outcome.undone.length > 0
+          ? ("submitted" in outcome ? "get the rest" : "run the rest")
+          : "run failed jobs again",
         outcome.undone.length > 0
           ? again(args, "--resume")
           : failed.length > 0

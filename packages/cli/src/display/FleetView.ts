@@ -29,6 +29,7 @@ interface Row {
   readonly mark: ink.Piece
   readonly name: string
   readonly state: ink.Piece
+  readonly runner?: string | undefined
   readonly steps: string
   readonly tokens: string
   readonly cost: string
@@ -43,35 +44,44 @@ const figureWidths: { readonly [F in Figure]: number } = { steps: 5, tokens: 6, 
 
 const stateWidth = 8
 
+const runnerWidth = 20
+
 /** Which columns fit, and how wide they are. Widths depend on the terminal alone, so the table does not jump. */
 interface Layout {
   readonly name: number
   /** 0 if only the mark fits. */
   readonly state: number
+  /** 0 without a cluster, or if it does not fit. */
+  readonly runner: number
   readonly figures: ReadonlyArray<Figure>
   readonly note: number
 }
 
-const layoutOf = (columns: number, state: number): Layout => {
+const layoutOf = (columns: number, state: number, runner: number): Layout => {
   const name = Math.max(8, Math.min(32, Math.floor(columns / 5)))
   const noteMinimum = Math.min(24, Math.floor(columns * 0.28))
-  const noteOf = (state: number, figures: ReadonlyArray<Figure>): number =>
-    columns - (2 + name) - (state === 0 ? 0 : 2 + state) -
+  const noteOf = (state: number, figures: ReadonlyArray<Figure>, runner: number): number =>
+    columns - (2 + name) - (state === 0 ? 0 : 2 + state) - (runner === 0 ? 0 : 2 + runner) -
     figures.reduce((sum, figure) => sum + 2 + figureWidths[figure], 0) - 2
   // the least important column is dropped first
-  const candidates: ReadonlyArray<readonly [state: number, figures: ReadonlyArray<Figure>]> = [
-    [state, ["steps", "tokens", "cost", "time"]],
-    [0, ["steps", "tokens", "cost", "time"]],
-    [0, ["tokens", "cost", "time"]],
-    [0, ["cost", "time"]],
-    [0, ["time"]]
+  const candidates: ReadonlyArray<readonly [state: number, figures: ReadonlyArray<Figure>, runner: number]> = [
+    [state, ["steps", "tokens", "cost", "time"], runner],
+    [0, ["steps", "tokens", "cost", "time"], runner],
+    [0, ["tokens", "cost", "time"], runner],
+    [0, ["cost", "time"], runner],
+    [0, ["time"], runner],
+    [0, ["time"], 0]
   ]
-  for (const [state, figures] of candidates) {
-    const note = noteOf(state, figures)
-    if (note >= noteMinimum) return { name, state, figures, note }
+  for (const [state, figures, runner] of candidates) {
+    const note = noteOf(state, figures, runner)
+    if (note >= noteMinimum) return { name, state, figures, runner, note }
   }
-  return { name, state: 0, figures: [], note: Math.max(0, noteOf(0, [])) }
+  return { name, state: 0, figures: [], runner: 0, note: Math.max(0, noteOf(0, [], 0)) }
 }
+
+/** The column of the runners: only a batch on a cluster has them. */
+const runnersOf = (all: ReadonlyArray<{ readonly runner?: string | undefined }>): number =>
+  all.some(({ runner }) => runner !== undefined) ? runnerWidth : 0
 
 const fit = (text: string, columns: number): string => terminalText.padEnd(terminalText.clip(text, columns), columns)
 
@@ -79,6 +89,9 @@ const line = (layout: Layout, row: Row): ReadonlyArray<ink.Piece> => [
   row.mark,
   ink.plain(` ${fit(terminalText.oneLine(row.name), layout.name)}`),
   ...(layout.state === 0 ? [] : [ink.piece(row.state.ink, `  ${fit(row.state.text, layout.state)}`)]),
+  ...(layout.runner === 0
+    ? []
+    : [ink.plain(`  ${fit(terminalText.oneLine(row.runner ?? ""), layout.runner)}`)]),
   ...layout.figures.map((figure) => ink.plain(`  ${terminalText.padStart(row[figure], figureWidths[figure])}`)),
   ink.piece(row.note.ink, `  ${terminalText.clip(terminalText.oneLine(row.note.text), layout.note)}`)
 ]
@@ -88,6 +101,7 @@ const heading = (layout: Layout, titles: { readonly state: string; readonly note
     mark: ink.plain(" "),
     name: "job",
     state: ink.plain(titles.state),
+    runner: "runner",
     steps: "steps",
     tokens: "tokens",
     cost: "cost",
@@ -125,6 +139,7 @@ const activeLine = (layout: Layout, job: Fleet.Job, now: number): ReadonlyArray<
     mark: marks[job.state],
     name: job.name,
     state: ink.piece(marks[job.state].ink, job.state),
+    runner: job.runner,
     // blank is clearer than a row of zeros while nothing has been spent
     ...(job.state === "starting" ? unspent : spent(job)),
     time: format.clock(Fleet.elapsed(job, now)),
@@ -137,6 +152,7 @@ const resultLine = (layout: Layout, result: JobResult): ReadonlyArray<ink.Piece>
     mark,
     name: result.name,
     state: ink.piece(mark.ink, statistics.succeeded(result) ? "done" : "failed"),
+    runner: result.runner,
     ...spent(result),
     time: format.clock(Duration.toMillis(result.duration)),
     note: statistics.succeeded(result)
@@ -233,8 +249,8 @@ const stoppingLine = ink.piece("yellow", "Stopping: no further job starts. Ctrl-
 export const live = (fleet: Fleet.Fleet, screen: Screen): ReadonlyArray<string> => {
   const { columns, now, rows, style } = screen
   if (HashMap.isEmpty(fleet.jobs) || rows < 1 || columns < 1) return []
-  const layout = layoutOf(columns, stateWidth)
   const jobs = Fleet.active(fleet)
+  const layout = layoutOf(columns, stateWidth, runnersOf(jobs))
   const isWaiting = SortedMap.size(fleet.waiting) > 0
 
   const totals = flow(totalsOf(fleet, now), columns).slice(0, rows >= 6 ? 3 : 1)
@@ -257,7 +273,10 @@ export const live = (fleet: Fleet.Fleet, screen: Screen): ReadonlyArray<string> 
 
 /** The line of an ended job, in the columns of the table. */
 export const ending = (result: JobResult, screen: Pick<Screen, "columns" | "style">): string =>
-  ink.paint(ink.clip(resultLine(layoutOf(screen.columns, stateWidth), result), screen.columns), screen.style)
+  ink.paint(
+    ink.clip(resultLine(layoutOf(screen.columns, stateWidth, runnersOf([result])), result), screen.columns),
+    screen.style
+  )
 
 const cellTitles = ["success", "mean cost", "mean tokens", "mean time"] as const
 
@@ -298,7 +317,7 @@ export const final = (
   screen: Pick<Screen, "columns" | "style"> & { readonly limit?: number | undefined }
 ): ReadonlyArray<string> => {
   const { columns, limit = 100, style } = screen
-  const layout = layoutOf(columns, stateWidth)
+  const layout = layoutOf(columns, stateWidth, runnersOf(results))
   const { cost, duration, succeeded, tokens, unpriced } = statistics.all(results)
   const failed = results.length - succeeded
   const listed = statistics.inOrder(
@@ -345,7 +364,7 @@ export const plainLine = (fleet: Fleet.Fleet, event: Fleet.FleetEvent): string |
     case "Queued":
       return undefined
     case "Started":
-      return say(event.id, "starts")
+      return say(event.id, event.runner === undefined ? "starts" : `starts on ${event.runner}`)
     case "Returned":
       return say(event.id, "was not started")
     case "Skipped":

@@ -36,10 +36,10 @@ import * as recovery from "./recovery.js"
 import * as ResultsFile from "./ResultsFile.js"
 
 /**
- * Why no further job was started: a stop was requested, a job failed (`failFast`), the budget was used up, or the cost
- * of a run is unknown, so that the budget cannot be checked (`budget.unpriced`).
+ * Why no further job was started: a stop was requested, a job failed (`failFast`), the budget was used up, the cost of a
+ * run is unknown, so that the budget cannot be checked (`budget.unpriced`), or the batch was cancelled, on a cluster.
  */
-export type Stop = "asked" | "failure" | "budget" | "unpriced"
+export type Stop = "asked" | "failure" | "budget" | "unpriced" | "cancelled"
 
 export interface Options {
   readonly jobs: ReadonlyArray<Job>
@@ -178,7 +178,7 @@ const spentBy = (result: JobResult): FleetBudget.Spent => ({
   cost: result.cost,
   unpriced: result.unpriced,
   tokens: result.usage.total,
-  toolCalls: result.toolCalls
+  toolCalls: result.toolCalls ?? 0
 })
 
 /** The shared budget as one job sees it. Its `check`, the last step before the run's process, also calls `onBegin`. */
@@ -199,6 +199,16 @@ export const todoOf = (
     return result === undefined || (result.outcome !== "success" && options.retryFailed === true)
   })
 }
+
+/** The results in the order of the jobs. Rows may have been added since: a result is moved to its job's current place. */
+export const inOrder = (
+  jobs: ReadonlyArray<Job>,
+  results: ReadonlyMap<string, JobResult>
+): ReadonlyArray<JobResult> =>
+  jobs.flatMap(({ id, index }) => {
+    const result = results.get(id)
+    return result === undefined ? [] : result.index === index ? result : new JobResult({ ...result, index })
+  })
 
 /**
  * Runs the jobs that have no result. First it ends what a killed earlier batch has left of them.
@@ -455,11 +465,7 @@ export const run = (
 
     const why = yield* Deferred.poll(stopped)
     return {
-      results: options.jobs.flatMap(({ id, index }) => {
-        const result = results.get(id)
-        // Rows may have been added before it since; results are grouped by their current place.
-        return result === undefined ? [] : result.index === index ? result : new JobResult({ ...result, index })
-      }),
+      results: inOrder(options.jobs, results),
       undone: todo.filter(({ id }) => !ended.has(id)),
       stopped: Option.isSome(why) ? yield* why.value : undefined
     }

@@ -43,6 +43,8 @@ export interface Job {
   readonly unpriced?: boolean | undefined
   /** Milliseconds since the epoch; `undefined` before the start. */
   readonly startedAt: number | undefined
+  /** The runner of the cluster that has the job. */
+  readonly runner?: string | undefined
 }
 
 /** Sums over jobs. */
@@ -81,7 +83,7 @@ export type FleetEvent = Data.TaggedEnum<{
   /** The job waits for its turn. */
   readonly Queued: { readonly id: string; readonly name: string }
   /** It is the job's turn; it may wait at the start-up gate. */
-  readonly Started: { readonly id: string; readonly at: number }
+  readonly Started: { readonly id: string; readonly at: number; readonly runner?: string | undefined }
   /** The job was not started after all and waits again. */
   readonly Returned: { readonly id: string; readonly at: number }
   readonly Observed: { readonly id: string; readonly event: RunEvent.RunEvent; readonly at: number }
@@ -213,7 +215,13 @@ export const update = (self: Fleet, event: FleetEvent): Fleet => {
     case "Queued":
       return HashMap.has(self.jobs, event.id) ? self : put(self, { ...job, name: event.name })
     case "Started":
-      return isActive(job) ? self : begun(put(self, { ...job, state: "starting", startedAt: event.at }), event.at)
+      // On a cluster a job that lost its runner starts again, on another one.
+      return isActive(job)
+        ? event.runner === undefined ? self : put(self, { ...job, state: "starting", runner: event.runner })
+        : begun(
+          put(self, { ...job, state: "starting", startedAt: event.at, runner: event.runner }),
+          event.at
+        )
     case "Returned":
       return job.state === "starting" ? put(self, { ...job, state: "waiting", startedAt: undefined }) : self
     case "Observed":

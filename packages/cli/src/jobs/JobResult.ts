@@ -55,7 +55,8 @@ export class JobResult extends Schema.Class<JobResult>("effect-opencode-cli/JobR
   unpriced: Schema.optional(Schema.Boolean),
   /** Steps that began. */
   steps: Schema.Number,
-  toolCalls: Schema.Number,
+  /** Unknown of a job that failed on a cluster. */
+  toolCalls: Schema.optional(Schema.Number),
   attempts: Schema.Number,
   /** Lines from OpenCode that look like events but cannot be read; omitted if there are none. */
   lostLines: Schema.optional(Schema.Number),
@@ -63,6 +64,10 @@ export class JobResult extends Schema.Class<JobResult>("effect-opencode-cli/JobR
   startedAt: Schema.Number,
   /** Waiting included. In JSON: milliseconds. */
   duration: Schema.DurationFromMillis,
+  /** The runner of the cluster that ran the job. */
+  runner: Schema.optional(Schema.String),
+  /** The branch that a job with `--workspace` has pushed. */
+  branch: Schema.optional(Schema.String),
   /** The job's transcript, relative to the results file. */
   transcript: Schema.optional(Schema.String),
   worktree: Schema.optional(Worktree)

@@ -210,9 +210,16 @@ const facts = ({ result }: Run): Html => {
       fact("Model", result.model),
       fact("Agent", result.agent),
       fact("Directory", result.cwd),
+      fact("Runner", result.runner),
+      fact("Branch", result.branch),
       fact("Started", timestamp(result.startedAt)),
       fact("Attempts", result.attempts > 1 ? result.attempts : undefined),
-      fact("Steps", `${format.count(result.steps)}, with ${plural(result.toolCalls, "tool call")}`),
+      fact(
+        "Steps",
+        result.toolCalls === undefined
+          ? format.count(result.steps)
+          : `${format.count(result.steps)}, with ${plural(result.toolCalls, "tool call")}`
+      ),
       fact(
         "Tokens",
         `${format.count(usage.input)} input, ${format.count(usage.output)} output, ${
@@ -327,7 +334,7 @@ const row = (run: Run, position: number, axes: ReadonlyArray<string>, limits: Li
     axes.length > 0 && html`<span class="cell">${statistics.label(result.cell)}</span>`
   }</td>${values.map((value) => html`<td class="axis minor">${value}</td>`)}${
     number(result.steps, format.count(result.steps), " minor")
-  }${number(result.toolCalls, format.count(result.toolCalls), " minor")}${
+  }${number(result.toolCalls ?? 0, result.toolCalls === undefined ? "" : format.count(result.toolCalls), " minor")}${
     number(result.usage.total, format.compact(result.usage.total), " minor")
   }${number(result.cost, format.cost(result))}${
     number(Duration.toMillis(result.duration), format.duration(Duration.toMillis(result.duration)))

@@ -35,6 +35,7 @@ export const resultOf = (
     cost: run.cost,
     ...(run.unpriced === undefined ? {} : { unpriced: run.unpriced }),
     steps: run.steps,
+    toolCalls: run.toolCalls.length,
     finishReason: run.finishReason,
     duration: run.duration
   })

@@ -222,8 +222,10 @@ export const make = (context: Means) =>
             return Effect.ignoreLogged(ledger.session({ id, number, sessionId }))
           })
         const keeps = job.afterCrash === "resume"
-        const directory = from?.directory ?? path.join(context.dataDirectory, yield* directoryName(id))
-        if (keeps) yield* Effect.provide(Effect.ignoreLogged(leavings.own(directory, id)), services)
+        const own = path.join(context.dataDirectory, yield* directoryName(id))
+        // Of the attempt: an older one of the same job on this machine does not have the session of a later one elsewhere.
+        const directory = from?.directory ?? path.join(own, runId)
+        if (keeps) yield* Effect.provide(Effect.ignoreLogged(leavings.own(own, id)), services)
         const extraEnv = {
           ...job.options?.extraEnv,
           ...Object.fromEntries((job.secrets ?? []).map((secret) => [secret, context.secrets[secret]!]))

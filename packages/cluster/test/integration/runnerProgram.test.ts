@@ -119,6 +119,12 @@ describe.runIf(postgres.programs() !== undefined)("a runner on PostgreSQL", () =
       }
     }
     await until(async () => (await ask("ready")).status === 200)
+    // The database goes and comes back: no reason to kill the runner.
+    await database.restart(async () => {
+      await until(async () => (await ask("ready")).body.includes("no-database"))
+      assert.strictEqual((await ask("live")).status, 200)
+    })
+    await until(async () => (await ask("ready")).status === 200)
     const client = Cluster.layerClient().pipe(Layer.provide(PgClient.layer({ url: Redacted.make(database.url) })))
     const working = Effect.runPromise(
       AgentRun.execute({ id: "long", prompt: "long sleep=6" }).pipe(Effect.provide(client))

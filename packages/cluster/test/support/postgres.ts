@@ -35,8 +35,8 @@ export interface Postgres {
   /** Everything in the database, as text. */
   readonly dump: () => string
   readonly stop: () => Promise<void>
-  /** Ends the server at once, as a crash does, and starts it again. */
-  readonly restart: () => Promise<void>
+  /** Ends the server at once, as a crash does, and starts it again, after what is to happen meanwhile. */
+  readonly restart: (meanwhile?: () => Promise<void>) => Promise<void>
 }
 
 /** PostgreSQL refuses to run as root: another user does it then. */
@@ -95,9 +95,10 @@ export const start = async (directory: string): Promise<Postgres> => {
       child.kill("SIGINT")
       await ended(child)
     },
-    restart: async () => {
+    restart: async (meanwhile) => {
       child.kill("SIGQUIT")
       await ended(child)
+      await meanwhile?.()
       child = await serve()
     }
   }
