@@ -14,9 +14,10 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath, pathToFileURL } from "node:url"
 import { afterAll, beforeAll } from "vitest"
-import * as opencode2 from "../../packages/core/test/support/opencode2.js"
 
 const { resolve } = createRequire(import.meta.url)
+
+const named = process.env["OPENCODE2_BINARY"]
 
 const start = (file: string, binary: string, cwd: string) =>
   Effect.promise(() =>
@@ -40,7 +41,14 @@ const printed: { readonly [file: string]: RegExp } = {
   "first/configuration.ts": /^Hello\.$/m
 }
 
-const binaries = { "OpenCode 1": resolve("opencode-ai/bin/opencode.exe"), "OpenCode 2": opencode2.binary }
+/** The build of 2.x for the tests alone, where it could be installed. */
+const build = fileURLToPath(new URL("../../test-binaries/opencode2", import.meta.url))
+const hasBuild = fs.existsSync(path.join(path.dirname(build), "node_modules", "shuvcode-linux-x64-baseline"))
+
+const binaries = {
+  "OpenCode 1": resolve("opencode-ai/bin/opencode.exe"),
+  "OpenCode 2": named ?? (hasBuild ? build : undefined)
+}
 
 describe.skipIf(process.env["PROGRAMS"] !== "all")("programs of the documentation", () => {
   for (const [name, binary] of Object.entries(binaries)) {
