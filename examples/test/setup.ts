@@ -7,7 +7,7 @@ import { afterAll } from "vitest"
 const environment = { ...process.env }
 const home = fs.mkdtempSync(path.join(os.tmpdir(), "eo-home-"))
 for (const name of Object.keys(process.env)) {
-  if (/^(XDG_|OPENCODE|EFFECT_OPENCODE)/.test(name)) delete process.env[name]
+  if (/^(XDG_|OPENCODE(?!2_BINARY)|EFFECT_OPENCODE)/.test(name)) delete process.env[name]
 }
 process.env["HOME"] = home
 

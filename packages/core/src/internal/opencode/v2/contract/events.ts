@@ -375,7 +375,7 @@ export const all: ReadonlyArray<Fact> = [
   ),
   mcp(
     "mcp.ends",
-    "A server that does not start is no error of the prompt.",
+    "A prompt succeeds although a server does not start.",
     ["succeeded"],
     (recording) => seen(recording, () => reading.ends(recording, events)),
     "A broken MCP server fails a run.",
