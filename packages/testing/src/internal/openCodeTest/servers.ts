@@ -3,11 +3,16 @@ import * as Effect from "effect/Effect"
 import * as Queue from "effect/Queue"
 import * as opencode2 from "../../../bin/opencode2.js"
 import * as MockCommandExecutor from "../../MockCommandExecutor.js"
-import type * as OpenCodeTest from "../../OpenCodeTest.js"
 import * as content from "../mockProcess/content.js"
 import * as Utf8 from "../utf8.js"
 
-export const isOpenCode2 = (options: Pick<OpenCodeTest.Options, "version"> | undefined): boolean =>
+/** What a server says that it is and has. */
+interface Options {
+  readonly version?: string | undefined
+  readonly models?: ReadonlyArray<string> | undefined
+}
+
+export const isOpenCode2 = (options: Options | undefined): boolean =>
   Number((options?.version ?? "1").split(".")[0]) >= 2
 
 /** A `fetch` that reaches nothing. */
@@ -46,7 +51,7 @@ const print = (turn: opencode2.Turn, text: string): void => {
   }
 }
 
-export const make = (options: OpenCodeTest.Options | undefined): Servers => {
+export const make = (options: Options | undefined): Servers => {
   const servers = new Map<string, opencode2.Server>()
   let ports = 40_000
   let sessions = 0
