@@ -121,6 +121,16 @@ describe("first programs", () => {
       expect(commands[1]?.args.some((arg) => arg.startsWith("--session="))).toBe(true)
     }))
 
+  it.live("an agent as a model", () =>
+    Effect.gen(function*() {
+      const { commands, printed } = yield* run(() => import("../first/model.js"), [
+        turn("Parsimonious."),
+        turn("Pars.")
+      ])
+      expect(printed).toEqual([expect.stringMatching(/^Parsimonious\. Pars\. \(\d+ tokens\)$/)])
+      expect(commands[1]?.args.some((arg) => arg.startsWith("--session="))).toBe(true)
+    }))
+
   it.live("configuration from the environment", () =>
     Effect.gen(function*() {
       const load = () => import("../first/configuration.js")

@@ -162,7 +162,7 @@ export interface Options {
   readonly config?: Config.Service | undefined
   /**
    * A call whose prompt begins with what an earlier call was asked and has answered continues the OpenCode session of that
-   * call (`Chat` does so), so only what is new is sent; a second continuation goes on in a branch of that session. Any other
+   * call (`Chat` does so), so only what is new is sent; a second continuation gets a branch of that session. Any other
    * history, one that was edited or imported, is told as text in a new session. A process of OpenCode keeps the data directory
    * of a session that rests. `"none"` keeps no session, so every history is told. Default: 16 sessions for 30 minutes.
    */

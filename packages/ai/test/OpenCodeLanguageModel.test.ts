@@ -405,7 +405,7 @@ describe("a conversation", () => {
       expect((yield* calls)[1]?.prompt).toContain("ONE")
     }).pipe(Effect.provide(over(() => "done"))))
 
-  it.effect("continued twice goes on in branches, which do not mix", () =>
+  it.effect("continued twice becomes branches, which do not mix", () =>
     Effect.gen(function*() {
       const chat = yield* Chat.empty
       yield* chat.generateText({ prompt: "one" })
@@ -418,7 +418,7 @@ describe("a conversation", () => {
       yield* branch.generateText({ prompt: "fifth" })
       expect(yield* told).toEqual([false, false, false, false, false, false])
       const branches = (yield* calls).filter(({ options }) => options.fork === true)
-      // The first to come gets the session itself, and "fifth" goes on in the branch of "fourth".
+      // The first to come gets the session itself, and "fifth" continues the branch of "fourth".
       expect(branches.map(({ prompt }) => prompt)).toEqual([
         expect.stringMatching("left|right"),
         "third",
@@ -439,7 +439,7 @@ describe("a conversation", () => {
       expect((yield* calls).map(({ options }) => options.model)).toEqual(["fake/m1", "fake/m2", "fake/m1"])
     }).pipe(Effect.provide(over(() => "done"))))
 
-  it.effect("whose turn has failed or was abandoned goes on in a branch from before it", () =>
+  it.effect("whose turn has failed or was abandoned continues in a branch from before it", () =>
     Effect.gen(function*() {
       const chat = yield* Chat.empty
       yield* chat.generateText({ prompt: "one" })

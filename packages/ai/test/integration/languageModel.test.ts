@@ -79,7 +79,7 @@ const suite = Effect.gen(function*() {
     3,
     4
   ])
-  // A prompt that continues an older state goes on in a branch from there.
+  // A prompt that continues an older state continues in a branch from there.
   const history = yield* chat.history
   const other = yield* LanguageModel.generateText({
     prompt: Prompt.merge(Prompt.fromMessages(history.content.slice(0, 3)), "again")

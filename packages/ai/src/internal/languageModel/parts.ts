@@ -83,7 +83,7 @@ export const toolParts = ({ host, own }: Tools) => {
       taken.add(call)
       return pair(id, name, event.tool, call.params, call.result, call.isFailure)
     }
-    // Named as OpenCode 1 does. A call with other parameters is none of them.
+    // Named as OpenCode 1 does. A call with other parameters does not count.
     const read = OpenCodeTool.fromEvent(event)
     const tool = own.get(ownNames.get(read._tag) ?? "")
     if (tool === undefined) return []

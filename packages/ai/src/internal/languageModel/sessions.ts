@@ -249,7 +249,7 @@ export const make = (
         })
       )
 
-    const anew = (wanted: Wanted): Effect.Effect<Held, SessionOpenError> =>
+    const fresh = (wanted: Wanted): Effect.Effect<Held, SessionOpenError> =>
       Effect.map(open(wanted, opencode.session(wanted.options), undefined), (line) => held(line, false, wanted))
 
     const find = (said: Said, wanted: Wanted): readonly [Line, Point] | undefined => {
@@ -277,7 +277,7 @@ export const make = (
         Effect.suspend(() => {
           if (wanted.message !== undefined) known.add(wanted.message)
           const found = find(said, wanted)
-          if (found === undefined) return anew(wanted)
+          if (found === undefined) return fresh(wanted)
           const [line, point] = found
           if (isFree(line, point)) {
             const timer = line.timer!
@@ -286,11 +286,11 @@ export const make = (
             return Effect.as(Fiber.interruptFork(timer), held(line, true, wanted))
           }
           const { messageId } = point
-          if (messageId === undefined) return anew(wanted)
+          if (messageId === undefined) return fresh(wanted)
           return open(line.wanted, line.session.fork({ after: messageId }), line).pipe(
             Effect.map((branch) => held(branch, true, wanted)),
             // A carrier that cannot branch off after a message.
-            Effect.catchTag("OpenCodeConfigError", () => anew(wanted))
+            Effect.catchTag("OpenCodeConfigError", () => fresh(wanted))
           )
         })
     }
