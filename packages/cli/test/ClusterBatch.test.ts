@@ -118,7 +118,7 @@ describe("a batch on a cluster", () => {
       const left = yield* batch(root, jobs, { detach: Effect.sleep("700 millis") })
       expect(left.results.map(({ answer }) => answer)).toEqual(["now"])
       expect([left.submitted, left.stopped]).toEqual([1, "asked"])
-      expect(ClusterBatch.farewell(left)).toMatch(/^1 job goes on in the cluster: --resume/)
+      expect(ClusterBatch.farewell(left)).toMatch(/^1 job continues in the cluster: --resume/)
       const whole = yield* batch(root, jobs, { resume: true })
       expect(whole.results.map(({ answer }) => answer)).toEqual(["at last", "now"])
       expect((yield* (yield* RunLedger.RunLedger).list()).length).toBe(2)

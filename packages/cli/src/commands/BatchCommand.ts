@@ -477,7 +477,7 @@ export const command = commandLine.make(
             detach: Deferred.await(stopping)
           })
         })).pipe(
-          Effect.onInterrupt(() => Console.error("Submitted jobs go on in the cluster; --resume waits for them."))
+          Effect.onInterrupt(() => Console.error("Submitted jobs continue in the cluster; --resume waits for them."))
         )
       const here = Effect.scoped(Effect.gen(function*() {
         const results = yield* open

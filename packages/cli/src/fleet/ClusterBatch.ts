@@ -83,7 +83,7 @@ export interface Options {
 }
 
 export interface Outcome extends Batch.Outcome {
-  /** Those of the undone jobs that go on in the cluster. */
+  /** Those of the undone jobs that continue in the cluster. */
   readonly submitted: number
 }
 
@@ -319,7 +319,9 @@ export const farewell = ({ submitted, undone }: Outcome): string =>
   [
     ...submitted > 0
       ? [
-        `${plural(submitted, "job")} ${submitted === 1 ? "goes" : "go"} on in the cluster: --resume waits for the ` +
+        `${plural(submitted, "job")} ${
+          submitted === 1 ? "continues" : "continue"
+        } in the cluster: --resume waits for the ` +
         "results, --resume --cancel cancels."
       ]
       : [],

@@ -95,7 +95,7 @@ const messageOf = (error: unknown): string => error instanceof Error ? error.mes
 export const failed = (error: unknown): CliError =>
   new CliError({
     reason: messageOf(error),
-    hint: "jobs that were submitted go on in the cluster; --resume waits for them",
+    hint: "jobs that were submitted continue in the cluster; --resume waits for them",
     exitCode: ExitCode.failure
   })
 

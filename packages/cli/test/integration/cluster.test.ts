@@ -77,7 +77,7 @@ describe.runIf(postgres.programs() !== undefined)("batch on a cluster", () => {
     first.interrupt()
     assert.strictEqual(await first.ended, 130, first.output())
     assert.match(first.output(), /long sleep=8 +starts on 127\.0\.0\.1:\d+/)
-    assert.match(first.output(), /1 job goes on in the cluster: --resume waits/)
+    assert.match(first.output(), /1 job continues in the cluster: --resume waits/)
     assert.match(first.output(), /get the rest +effect-opencode batch .* --cluster --resume/)
     assert.isEmpty(agent.log().filter(({ prompt, what }) => what === "end" && prompt.startsWith("long")))
 
