@@ -4,13 +4,12 @@ import * as Option from "effect/Option"
 import * as Schema from "effect/Schema"
 import * as HostEnvironment from "../../../HostEnvironment.js"
 import * as directories from "../../launch/directories.js"
-import type { Launcher } from "../../launch/launcher.js"
 import * as processList from "../../process/list.js"
 import type { Listed } from "../../process/list.js"
 import * as owners from "../../process/owner.js"
 import type { Owner, Reader } from "../../process/owner.js"
 import * as ownership from "../../process/ownership.js"
-import type { Seen } from "../../process/table.js"
+import type { ProcessTable, Seen } from "../../process/table.js"
 
 /**
  * The variable by which a server and its tools name the program that started them, as does a note in the server's
@@ -35,7 +34,7 @@ const orphans = (table: Table, self: Owner, dead: ReadonlySet<string>): Readonly
   table.filter((p) => p.pid > 1 && p.pid !== self.pid && !p.zombie && p.found !== undefined && dead.has(p.found))
     .map(({ identity, pid }) => ({ identity, pid }))
 
-type Services = Pick<Launcher, "executor" | "fileSystem" | "path">
+type Services = processList.Services
 
 const file = ".server.json"
 
@@ -111,7 +110,7 @@ const killPatience = Duration.seconds(2)
  * next to ours. Servers of living programs are left running.
  */
 export const end = (
-  services: Services & Pick<Launcher, "table" | "forceKillAfter">,
+  services: Services & { readonly table: ProcessTable; readonly forceKillAfter: Duration.Duration },
   owner: Owner,
   directory: string
 ): Effect.Effect<void> =>
