@@ -3,14 +3,13 @@
  * processes that it starts are scripted. Those over a server are in server.test.ts, the test of an orchestrator is
  * testing-first.test.ts.
  */
-import type { Runtime } from "@effect/platform"
 import { afterEach, describe, expect, it } from "@effect/vitest"
-import type { Console } from "effect"
-import { ConfigProvider, Effect, Exit, FiberId, Layer } from "effect"
+import { ConfigProvider, Effect, Exit, Layer } from "effect"
 import { Events, MockCommandExecutor } from "effect-opencode-testing"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { vi } from "vitest"
+import { handedOver, keeping } from "./support/program.js"
 
 const { awaitStdin, exit, lines, script, stderr, stdout } = MockCommandExecutor
 
@@ -25,29 +24,15 @@ const harness: Harness = vi.hoisted(() => ({ main: undefined, scripts: [], comma
 
 vi.mock("@effect/platform-node", async (importOriginal) => {
   const original = await importOriginal<typeof import("@effect/platform-node")>()
+  const { replaced } = await import("./support/program.js")
   const executor = MockCommandExecutor.layer((command) => {
     if (command.args.includes("--version")) return script(stdout("1.18.33\n"))
     if (command.args[0] !== "run") return script()
     harness.commands.push(command)
     return harness.scripts[harness.commands.length - 1] ?? script(stderr("there is no script for this run"), exit(1))
   })
-  return {
-    ...original,
-    NodeContext: { ...original.NodeContext, layer: Layer.merge(original.NodeContext.layer, executor) },
-    NodeRuntime: {
-      ...original.NodeRuntime,
-      runMain: (options: { readonly teardown: Runtime.Teardown }) => (main: Effect.Effect<unknown, unknown>) => {
-        harness.main = main
-        options.teardown(Exit.interrupt(FiberId.none), (code) => expect(code).toBe(130))
-      }
-    }
-  }
+  return replaced(original, harness, (node) => Layer.merge(node, executor))
 })
-
-const print = (printed: Array<string>): Console.Console => {
-  const push = (...args: ReadonlyArray<unknown>) => Effect.sync(() => void printed.push(args.map(String).join(" ")))
-  return { ...Effect.runSync(Effect.console), log: push, error: push }
-}
 
 /** Imports a program, which does not start it yet, and then runs it. */
 const run = (
@@ -59,8 +44,8 @@ const run = (
     Object.assign(harness, { main: undefined, scripts, commands: [] })
     yield* Effect.promise(load)
     const printed: Array<string> = []
-    const exit = yield* Effect.exit(harness.main ?? Effect.dieMessage("the example does not call runMain")).pipe(
-      Effect.withConsole(print(printed)),
+    const exit = yield* Effect.exit(handedOver(harness)).pipe(
+      Effect.withConsole(keeping(printed)),
       Effect.withConfigProvider(ConfigProvider.orElse(
         ConfigProvider.fromMap(new Map(Object.entries(environment))),
         () => ConfigProvider.fromEnv()

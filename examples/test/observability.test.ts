@@ -3,15 +3,15 @@
  * processes that it starts are scripted, and a collector on loopback keeps what it exports. The tables of the document
  * are compared with that.
  */
-import type { Runtime } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import { ConfigProvider, Effect, Exit, FiberId, Layer } from "effect"
+import { ConfigProvider, Effect, Layer } from "effect"
 import { Events, MockCommandExecutor } from "effect-opencode-testing"
 import * as fs from "node:fs"
 import { createServer } from "node:http"
 import type { AddressInfo } from "node:net"
 import { vi } from "vitest"
 import * as trace from "../observability/trace.js"
+import { handedOver } from "./support/program.js"
 
 const { awaitStdin, exit, lines, script, stdout } = MockCommandExecutor
 
@@ -19,6 +19,7 @@ const harness: { main: Effect.Effect<unknown, unknown> | undefined } = vi.hoiste
 
 vi.mock("@effect/platform-node", async (importOriginal) => {
   const original = await importOriginal<typeof import("@effect/platform-node")>()
+  const { replaced } = await import("./support/program.js")
   const executor = MockCommandExecutor.layer((command) =>
     command.args.includes("--version")
       ? script(stdout("1.18.33\n"))
@@ -29,17 +30,7 @@ vi.mock("@effect/platform-node", async (importOriginal) => {
         exit(0)
       )
   )
-  return {
-    ...original,
-    NodeContext: { ...original.NodeContext, layer: Layer.merge(original.NodeContext.layer, executor) },
-    NodeRuntime: {
-      ...original.NodeRuntime,
-      runMain: (options: { readonly teardown: Runtime.Teardown }) => (main: Effect.Effect<unknown, unknown>) => {
-        harness.main = main
-        options.teardown(Exit.interrupt(FiberId.none), (code) => expect(code).toBe(130))
-      }
-    }
-  }
+  return replaced(original, harness, (node) => Layer.merge(node, executor))
 })
 
 /** The part of OTLP's JSON that is read here. */
@@ -105,7 +96,7 @@ describe("the program of docs/observability.md", () => {
     Effect.gen(function*() {
       const { exported, url } = yield* collector
       yield* Effect.promise(() => import("../observability/review.js"))
-      yield* (harness.main ?? Effect.dieMessage("the example does not call runMain")).pipe(
+      yield* handedOver(harness).pipe(
         Effect.withConfigProvider(ConfigProvider.fromMap(new Map([["OTEL_EXPORTER_OTLP_ENDPOINT", url]])))
       )
 

@@ -1,11 +1,10 @@
 /** Runs the programs of docs/performance.md unchanged, with scripted processes. */
-import type { Runtime } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import type { Console } from "effect"
-import { Effect, Exit, FiberId, Layer } from "effect"
+import { Effect, Layer } from "effect"
 import { HostEnvironment } from "effect-opencode"
 import { MockCommandExecutor } from "effect-opencode-testing"
 import { vi } from "vitest"
+import { handedOver, keeping } from "./support/program.js"
 
 const { exit, lines, script, stdout } = MockCommandExecutor
 
@@ -25,22 +24,13 @@ const answer = script(
 
 vi.mock("@effect/platform-node", async (importOriginal) => {
   const original = await importOriginal<typeof import("@effect/platform-node")>()
+  const { replaced } = await import("./support/program.js")
   const executor = MockCommandExecutor.layer((command) => {
     if (command.args.includes("--version")) return script(stdout("1.18.33\n"))
     harness.commands.push(command.args)
     return answer
   })
-  return {
-    ...original,
-    NodeContext: { ...original.NodeContext, layer: Layer.merge(original.NodeContext.layer, executor) },
-    NodeRuntime: {
-      ...original.NodeRuntime,
-      runMain: (options: { readonly teardown: Runtime.Teardown }) => (main: Effect.Effect<unknown, unknown>) => {
-        harness.main = main
-        options.teardown(Exit.interrupt(FiberId.none), (code) => expect(code).toBe(130))
-      }
-    }
-  }
+  return replaced(original, harness, (node) => Layer.merge(node, executor))
 })
 
 /** What a program printed. */
@@ -49,9 +39,7 @@ const run = (load: () => Promise<unknown>) =>
     harness.commands = []
     yield* Effect.promise(load)
     const printed: Array<string> = []
-    const print = (...args: ReadonlyArray<unknown>) => Effect.sync(() => void printed.push(args.map(String).join(" ")))
-    const console: Console.Console = { ...Effect.runSync(Effect.console), log: print, error: print }
-    yield* Effect.withConsole(harness.main ?? Effect.dieMessage("the example does not call runMain"), console).pipe(
+    yield* Effect.withConsole(handedOver(harness), keeping(printed)).pipe(
       // Any executable file will do: it is never started.
       Effect.provideService(
         HostEnvironment.HostEnvironment,

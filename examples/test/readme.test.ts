@@ -2,13 +2,12 @@
  * Runs every program of examples/readme unchanged: `runMain` hands the program over instead of starting it, and the
  * processes that it starts are scripted.
  */
-import type { Runtime } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import type { Console } from "effect"
-import { Cause, ConfigProvider, Effect, Exit, FiberId, Layer, Option } from "effect"
+import { Cause, ConfigProvider, Effect, Exit, Layer, Option } from "effect"
 import type { OpenCodeError } from "effect-opencode"
 import { MockCommandExecutor } from "effect-opencode-testing"
 import { afterEach, vi } from "vitest"
+import { handedOver, keeping } from "./support/program.js"
 
 const { exit, lines, script, stderr, stdout } = MockCommandExecutor
 
@@ -23,6 +22,7 @@ const harness: Harness = vi.hoisted(() => ({ main: undefined, scripts: undefined
 
 vi.mock("@effect/platform-node", async (importOriginal) => {
   const original = await importOriginal<typeof import("@effect/platform-node")>()
+  const { replaced } = await import("./support/program.js")
   const context = Layer.suspend(() => {
     const scripts = harness.scripts
     if (scripts === undefined) return original.NodeContext.layer
@@ -35,17 +35,7 @@ vi.mock("@effect/platform-node", async (importOriginal) => {
     })
     return Layer.merge(original.NodeContext.layer, executor)
   })
-  return {
-    ...original,
-    NodeContext: { ...original.NodeContext, layer: context },
-    NodeRuntime: {
-      ...original.NodeRuntime,
-      runMain: (options: { readonly teardown: Runtime.Teardown }) => (main: Effect.Effect<unknown, unknown>) => {
-        harness.main = main
-        options.teardown(Exit.interrupt(FiberId.none), (code) => expect(code).toBe(130))
-      }
-    }
-  }
+  return replaced(original, harness, () => context)
 })
 
 const failureOf = (exit: Exit.Exit<unknown, unknown>): unknown =>
@@ -60,12 +50,6 @@ const finish = (reason: string, cost = 0.01) => ({
 
 const answer = (words: string) => script(lines([text(words), finish("stop")]), exit(0))
 
-const print = (printed: Array<string>): Console.Console => {
-  const push = (...args: ReadonlyArray<unknown>) => Effect.sync(() => void printed.push(args.map(String).join(" ")))
-  const console = Effect.runSync(Effect.console)
-  return { ...console, log: push, error: push }
-}
-
 /** Imports a program, which does not start it yet, and then runs it. */
 const run = (
   load: () => Promise<unknown>,
@@ -79,8 +63,8 @@ const run = (
     yield* Effect.promise(load)
     expect(harness.main).toBeDefined()
     const printed: Array<string> = []
-    const exit = yield* Effect.exit(harness.main ?? Effect.dieMessage("the example does not call runMain")).pipe(
-      Effect.withConsole(print(printed)),
+    const exit = yield* Effect.exit(handedOver(harness)).pipe(
+      Effect.withConsole(keeping(printed)),
       Effect.withConfigProvider(
         ConfigProvider.orElse(ConfigProvider.fromMap(new Map(environment)), () => ConfigProvider.fromEnv())
       )

@@ -2,10 +2,9 @@
  * Runs every program of examples/server unchanged: `runMain` hands the program over instead of starting it, the
  * terminal is scripted, and the servers are real ones with a scripted provider.
  */
-import { type Runtime, Terminal } from "@effect/platform"
+import { Terminal } from "@effect/platform"
 import { afterAll, beforeAll, describe, expect, it } from "@effect/vitest"
-import type { Console } from "effect"
-import { ConfigProvider, Effect, Exit, FiberId, Layer, Scope } from "effect"
+import { ConfigProvider, Effect, Exit, Layer, Scope } from "effect"
 import { ModelProvider } from "effect-opencode-testing"
 import { spawn } from "node:child_process"
 import * as fs from "node:fs"
@@ -15,6 +14,7 @@ import * as os from "node:os"
 import * as path from "node:path"
 import { createInterface } from "node:readline"
 import { vi } from "vitest"
+import { handedOver, keeping } from "./support/program.js"
 
 const { Reply, steps } = ModelProvider
 
@@ -44,21 +44,9 @@ harness.terminal = Layer.succeed(Terminal.Terminal, {
 
 vi.mock("@effect/platform-node", async (importOriginal) => {
   const original = await importOriginal<typeof import("@effect/platform-node")>()
+  const { replaced } = await import("./support/program.js")
   const { Layer } = await import("effect")
-  return {
-    ...original,
-    NodeContext: {
-      ...original.NodeContext,
-      layer: Layer.merge(original.NodeContext.layer, Layer.suspend(() => harness.terminal!))
-    },
-    NodeRuntime: {
-      ...original.NodeRuntime,
-      runMain: (options: { readonly teardown: Runtime.Teardown }) => (main: Effect.Effect<unknown, unknown>) => {
-        harness.main = main
-        options.teardown(Exit.interrupt(FiberId.none), (code) => expect(code).toBe(130))
-      }
-    }
-  }
+  return replaced(original, harness, (node) => Layer.merge(node, Layer.suspend(() => harness.terminal!)))
 })
 
 const before = { environment: { ...process.env }, cwd: process.cwd() }
@@ -100,11 +88,6 @@ afterAll(async () => {
   fs.rmSync(root, { recursive: true, force: true, maxRetries: 5 })
 })
 
-const print = (printed: Array<string>): Console.Console => {
-  const push = (...args: ReadonlyArray<unknown>) => Effect.sync(() => void printed.push(args.map(String).join(" ")))
-  return { ...Effect.runSync(Effect.console), log: push, error: push }
-}
-
 /** Imports a program, which does not start it yet, and then runs it. */
 const run = (
   load: () => Promise<unknown>,
@@ -117,8 +100,8 @@ const run = (
     const earlier = (yield* provider.requests).length
     yield* Effect.promise(load)
     const printed: Array<string> = []
-    yield* (harness.main ?? Effect.dieMessage("the example does not call runMain")).pipe(
-      Effect.withConsole(print(printed)),
+    yield* handedOver(harness).pipe(
+      Effect.withConsole(keeping(printed)),
       Effect.withConfigProvider(ConfigProvider.orElse(
         ConfigProvider.fromMap(new Map(Object.entries(environment))),
         () => ConfigProvider.fromEnv()

@@ -2,15 +2,15 @@
  * Runs every program of examples/sessions unchanged: `runMain` hands the program over instead of starting it, and the
  * processes that it starts are scripted.
  */
-import type { Runtime } from "@effect/platform"
 import { describe, expect, it } from "@effect/vitest"
-import type { Console, Scope } from "effect"
-import { Cause, ConfigProvider, Effect, Exit, FiberId, Layer, Option } from "effect"
+import type { Scope } from "effect"
+import { Cause, ConfigProvider, Effect, Exit, Layer, Option } from "effect"
 import { MockCommandExecutor } from "effect-opencode-testing"
 import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { afterEach, vi } from "vitest"
+import { handedOver, keeping } from "./support/program.js"
 
 const { awaitStdin, exit, lines, script, stderr, stdout } = MockCommandExecutor
 
@@ -31,6 +31,7 @@ const harness: Harness = vi.hoisted(() => ({
 
 vi.mock("@effect/platform-node", async (importOriginal) => {
   const original = await importOriginal<typeof import("@effect/platform-node")>()
+  const { replaced } = await import("./support/program.js")
   const executor = MockCommandExecutor.layer((command) =>
     command.args.includes("--version") ? script(stdout("1.18.33\n")) : harness.answer(command)
   ).pipe(
@@ -40,24 +41,8 @@ vi.mock("@effect/platform-node", async (importOriginal) => {
       })
     )
   )
-  return {
-    ...original,
-    NodeContext: { ...original.NodeContext, layer: Layer.merge(original.NodeContext.layer, executor) },
-    NodeRuntime: {
-      ...original.NodeRuntime,
-      runMain: (options: { readonly teardown: Runtime.Teardown }) => (main: Effect.Effect<unknown, unknown>) => {
-        harness.main = main
-        options.teardown(Exit.interrupt(FiberId.none), (code) => expect(code).toBe(130))
-      }
-    }
-  }
+  return replaced(original, harness, (node) => Layer.merge(node, executor))
 })
-
-const print = (printed: Array<string>): Console.Console => {
-  const push = (...args: ReadonlyArray<unknown>) => Effect.sync(() => void printed.push(args.map(String).join(" ")))
-  const console = Effect.runSync(Effect.console)
-  return { ...console, log: push, error: push }
-}
 
 /** Imports a program, which does not start it yet, and then runs it. */
 const run = (
@@ -73,8 +58,8 @@ const run = (
     yield* Effect.promise(load)
     expect(harness.main).toBeDefined()
     const printed: Array<string> = []
-    const exit = yield* Effect.exit(harness.main ?? Effect.dieMessage("the example does not call runMain")).pipe(
-      Effect.withConsole(print(printed)),
+    const exit = yield* Effect.exit(handedOver(harness)).pipe(
+      Effect.withConsole(keeping(printed)),
       Effect.withConfigProvider(
         ConfigProvider.orElse(
           ConfigProvider.fromMap(new Map(Object.entries(environment))),
