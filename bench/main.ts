@@ -15,6 +15,7 @@ import type { Result } from "./lib/results.js"
 import type { Bench } from "./lib/run.js"
 import * as cluster from "./workloads/cluster.js"
 import * as clusterRunners from "./workloads/clusterRunners.js"
+import * as hostTools from "./workloads/hostTools.js"
 import * as pipeline from "./workloads/pipeline.js"
 import * as real from "./workloads/real.js"
 import * as runs from "./workloads/runs.js"
@@ -47,6 +48,7 @@ const workloads: { readonly [name: string]: (bench: Bench) => Promise<Section> }
   startup: startup.startup,
   together: startup.together,
   server: server.server,
+  hostTools: hostTools.hostTools,
   clusterJobs: cluster.clusterJobs,
   clusterTakeover: cluster.clusterTakeover,
   clusterRunners: clusterRunners.clusterRunners,

@@ -208,7 +208,8 @@ describe("HostTools", () => {
           return yield* served.calls
         }).pipe(Effect.provide(
           surroundings(
-            (client) => Effect.andThen(client.begin, client.call("stock", { id: "7" }, { sessionID: "ses_child" })),
+            (client) =>
+              Effect.andThen(client.begin, client.call("stock", { id: "7" }, { "ai.opencode/sessionID": "ses_child" })),
             () => Effect.succeed(long)
           )
         ))

@@ -119,7 +119,7 @@ describe("HostTools on a warm server", () => {
           const once = yield* ticket({ n: 1 })
           return yield* Effect.forEach([
             client.call("who", { n: 1 }),
-            client.call("who", { n: 1 }, { sessionID: client.sessionId }),
+            client.call("who", { n: 1 }, { "ai.opencode/sessionID": client.sessionId }),
             client.call("who", { n: 1, __call: "guessed" }),
             client.call("who", { n: 2, __call: yield* ticket({ n: 1 }) }),
             client.call("who", { n: 1, __call: yield* ticket({ n: 1 }, "host_other") }),

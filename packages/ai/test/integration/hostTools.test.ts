@@ -285,6 +285,7 @@ describe("HostTools", () => {
           const requests = yield* asked
           expect(requests.map(({ tools }) => [...tools].sort())).toEqual([offered, offered])
           expect(calls.map(({ result }) => result)).toEqual([7, long])
+          expect(calls.map(({ sessionId }) => sessionId)).toEqual([result.sessionId, result.sessionId])
           expect(result.answer).toBe("done")
         }),
       { client: { binary: opencode2.binary, version: opencode2.version } }

@@ -46,7 +46,7 @@ const send = async (route, body) => {
 }
 const session = process.argv[2]
 const call = { jsonrpc: "2.0", id: 1, method: "tools/call" }
-const params = { name: "who", arguments: { n: 666, __call: session }, _meta: { sessionID: session } }
+const params = { name: "who", arguments: { n: 666, __call: session }, _meta: { "ai.opencode/sessionID": session } }
 console.log(await send("/mcp", { ...call, params }))
 console.log(await send("/plugin/call", { key: "guessed", session, from: session, tool: "host_who", args: { n: 666 } }))
 `

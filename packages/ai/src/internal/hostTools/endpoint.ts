@@ -59,7 +59,12 @@ export const ofRun = (definitions: Definitions, binding: Binding): OfRun => {
         isListed = true
       },
       resolve: ({ _meta, arguments: params }) =>
-        Effect.succeed({ binding, params: params ?? {}, callId: undefined, sessionId: _meta?.sessionID }),
+        Effect.succeed({
+          binding,
+          params: params ?? {},
+          callId: undefined,
+          sessionId: _meta?.["ai.opencode/sessionID"]
+        }),
       report: () => Effect.succeedNone
     },
     connection: {

@@ -20,8 +20,8 @@ export interface Message extends Schema.Schema.Type<typeof Message> {}
 
 const Meta = Schema.Struct({
   progressToken: Schema.optional(Id),
-  /** OpenCode 2 names the session of a call; 1.18.33 does not. */
-  sessionID: Schema.optional(Schema.String)
+  /** OpenCode 2 names the session of a call (2.0.14); 1.18.33 does not. */
+  "ai.opencode/sessionID": Schema.optional(Schema.String)
 })
 
 export const Call = Schema.Struct({
