@@ -15,6 +15,7 @@ import * as Schema from "effect/Schema"
 import * as ledgerMemory from "./internal/ledgerMemory.js"
 import * as ledgerSql from "./internal/ledgerSql.js"
 import * as migrations from "./internal/migrations.js"
+import * as transactions from "./internal/transactions.js"
 
 /**
  * The database of the cluster did not answer, or refused a statement. The statement can be repeated.
@@ -199,7 +200,7 @@ export const layerSql: Layer.Layer<RunLedger, LedgerError, SqlClient.SqlClient> 
     (operation, cause) => new LedgerError({ operation, cause }),
     migrations.underLock(migrations.run)
   )
-)
+).pipe(Layer.provide(transactions.layer))
 
 /**
  * The ledger in memory, for tests.
