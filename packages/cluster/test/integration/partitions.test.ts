@@ -182,7 +182,7 @@ describe.runIf(postgres.programs() !== undefined)("runners whose network or life
         const outcomes = yield* Effect.forEach(jobs, ({ id }) => Effect.either(AgentRun.result(id)), {
           concurrency: "unbounded"
         })
-        // The one whose verdict is stored has its outcome at once. Its message is answered by whoever takes over, which
+        // The one whose verdict is stored has its outcome at once. Its message is answered by the survivor, which
         // needs the row that the killed runner has locked.
         yield* owners([survivor.name])
         const sql = yield* PgClient.PgClient
