@@ -137,7 +137,7 @@ export interface Service {
     attempt: Pick<Attempt, "id" | "number"> & { readonly sessionId: string }
   ) => Effect.Effect<void, LedgerError>
   /**
-   * Notes the outcome of an attempt before its branch is published. No other attempt begins from then on: whoever has the
+   * Notes the outcome of an attempt before its branch is published. No other attempt begins from then on: the runner that has the
    * job publishes the branch, and settles the job with this outcome. False if the attempt is not the current one any more.
    */
   readonly claim: (
