@@ -94,9 +94,8 @@ export const clusterJobs = (bench: Bench): Promise<Section> =>
     }
   })
 
-const until = async (condition: () => boolean): Promise<void> => {
-  while (!condition()) await new Promise((resolve) => setTimeout(resolve, 50))
-}
+const until = (condition: () => boolean) =>
+  Effect.delay(Effect.sync(condition), "50 millis").pipe(Effect.repeat({ until: (isMet) => isMet }))
 
 /** From the death of a runner to the next agents of its jobs. */
 export const clusterTakeover = (bench: Bench): Promise<Section> =>
@@ -113,7 +112,7 @@ export const clusterTakeover = (bench: Bench): Promise<Section> =>
         const all = Array.from({ length: jobsEach }, (_, index) => `takeover ${round} ${index} sleep=600`)
         const submitted = all.map((prompt) => ({ id: prompt, prompt, afterCrash: "restart" as const }))
         yield* Effect.forEach(submitted, AgentRun.submit, { discard: true })
-        yield* Effect.promise(() => until(() => all.every((prompt) => agent.starts(prompt).length === 1)))
+        yield* until(() => all.every((prompt) => agent.starts(prompt).length === 1))
         const states = yield* Effect.forEach(submitted, ({ id }) => AgentRun.poll(id))
         const runnerOf = (index: number) => {
           const state = states[index]
@@ -123,12 +122,13 @@ export const clusterTakeover = (bench: Bench): Promise<Section> =>
         const its = all.filter((_, index) => runnerOf(index) === victim.name)
         const from = Date.now()
         yield* Effect.promise(() => victim.kill())
-        yield* Effect.promise(() => until(() => its.every((prompt) => agent.starts(prompt).length === 2)))
+        yield* until(() => its.every((prompt) => agent.starts(prompt).length === 2))
         times.push(...its.map((prompt) => agent.starts(prompt)[1]!.at - from))
         yield* Effect.forEach(submitted, ({ id }) => AgentRun.cancel(id, "measured"), { discard: true })
         yield* Effect.forEach(submitted, ({ id }) => Effect.exit(AgentRun.result(id)), { concurrency: "unbounded" })
         return victim
-      }).pipe(Effect.provide(client))
+        // A job that is lost is a failure, and not a measurement without end.
+      }).pipe(Effect.timeout("3 minutes"), Effect.provide(client))
 
     try {
       const start = () => runners.start({ env: { AGENTS: String(jobsEach * 2) } })

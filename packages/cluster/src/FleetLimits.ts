@@ -10,6 +10,7 @@ import type { Budget } from "effect-opencode/RunOptions"
 import * as Layer from "effect/Layer"
 import * as fleetBudget from "./internal/fleetBudget.js"
 import * as rates from "./internal/rates.js"
+import * as transactions from "./internal/transactions.js"
 import { LedgerError } from "./RunLedger.js"
 
 const failure = (operation: string, cause: unknown) => new LedgerError({ operation, cause })
@@ -45,4 +46,4 @@ export const layerRateLimiterStore: Layer.Layer<
   RateLimiter.RateLimiterStore,
   LedgerError,
   SqlClient.SqlClient
-> = Layer.effect(RateLimiter.RateLimiterStore, rates.make(failure))
+> = Layer.effect(RateLimiter.RateLimiterStore, rates.make(failure)).pipe(Layer.provide(transactions.layer))

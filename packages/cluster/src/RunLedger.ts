@@ -15,6 +15,7 @@ import * as Schema from "effect/Schema"
 import * as ledgerMemory from "./internal/ledgerMemory.js"
 import * as ledgerSql from "./internal/ledgerSql.js"
 import * as migrations from "./internal/migrations.js"
+import * as transactions from "./internal/transactions.js"
 
 /**
  * The database of the cluster did not answer, or refused a statement. The statement can be repeated.
@@ -136,8 +137,8 @@ export interface Service {
     attempt: Pick<Attempt, "id" | "number"> & { readonly sessionId: string }
   ) => Effect.Effect<void, LedgerError>
   /**
-   * Notes the outcome of an attempt before its branch is published. No other attempt begins from then on: the runner that
-   * has the job publishes the branch, and settles the job with this outcome. False if the attempt is not the current one any more.
+   * Notes the outcome of an attempt before its branch is published. No other attempt begins from then on: the runner that has the
+   * job publishes the branch, and settles the job with this outcome. False if the attempt is not the current one any more.
    */
   readonly claim: (
     attempt: Pick<Attempt, "id" | "number"> & { readonly outcome: string }
@@ -199,7 +200,7 @@ export const layerSql: Layer.Layer<RunLedger, LedgerError, SqlClient.SqlClient> 
     (operation, cause) => new LedgerError({ operation, cause }),
     migrations.underLock(migrations.run)
   )
-)
+).pipe(Layer.provide(transactions.layer))
 
 /**
  * The ledger in memory, for tests.

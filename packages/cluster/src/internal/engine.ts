@@ -25,6 +25,7 @@ import * as RunLedger from "../RunLedger.js"
 import * as ledgerSql from "./ledgerSql.js"
 import * as migrations from "./migrations.js"
 import * as renewal from "./renewal.js"
+import * as transactions from "./transactions.js"
 
 /** What a runner's part of the settings depends on. */
 export interface Settings {
@@ -83,7 +84,7 @@ const sql = ({ lockExpiration }: Settings) =>
       RunnerStorage.RunnerStorage,
       Effect.flatMap(RunnerStorage.RunnerStorage, (storage) => renewal.make(storage, lockExpiration))
     ).pipe(Layer.provide(SqlRunnerStorage.layer))
-  ))
+  )).pipe(Layer.provide(transactions.layer))
 
 export type Engine = Sharding.Sharding | MessageStorage.MessageStorage | RunLedger.RunLedger
 

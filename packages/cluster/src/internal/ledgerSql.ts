@@ -92,16 +92,9 @@ export const make = <E>(
         : "CAST((julianday('now') - 2440587.5) * 86400000 AS INTEGER)"
     )
 
-    /**
-     * Makes concurrent statements about one job wait for each other; in SQLite they do anyway. PostgreSQL would keep the
-     * lock of a machine that loses its network in the middle for up to two hours, and every other runner would wait.
-     */
+    /** Makes concurrent statements about one job wait for each other; in SQLite they do anyway. */
     const lock = (id: string) =>
-      isPostgres
-        ? Effect.asVoid(sql`
-          SELECT set_config('idle_in_transaction_session_timeout', '5000', true)
-          FROM opencode_jobs WHERE id = ${id} FOR UPDATE`)
-        : Effect.void
+      isPostgres ? Effect.asVoid(sql`SELECT 1 FROM opencode_jobs WHERE id = ${id} FOR UPDATE`) : Effect.void
 
     const failing = (operation: string) =>
     <A>(

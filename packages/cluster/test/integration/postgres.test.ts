@@ -21,7 +21,6 @@ import * as path from "node:path"
 import { fileURLToPath } from "node:url"
 import * as agents from "../support/agent.js"
 import * as postgres from "../support/postgres.js"
-import * as proxies from "../support/proxy.js"
 import * as processes from "../support/runners.js"
 
 const isThere = postgres.programs() !== undefined
@@ -300,36 +299,7 @@ describe.runIf(isThere)("runners on PostgreSQL", () => {
       const ends = agent.log().filter(({ prompt, what }) => what === "end" && prompt === job.prompt)
       assert.lengthOf(ends, 1)
       assert.strictEqual((yield* AgentRun.execute({ id: "after restart", prompt: "after restart" })).answer, "done")
-    }).pipe(Effect.provide(client)))
-
-  it.live("a runner that loses the database ends its agents before another one takes over", () =>
-    Effect.gen(function*() {
-      const proxy = yield* Effect.acquireRelease(
-        Effect.promise(() => proxies.start(database.port)),
-        ({ close }) => Effect.sync(close)
-      )
-      const url = database.url.replace(String(database.port), String(proxy.port))
-      const cut = yield* Effect.promise(() => runners.start({ url }))
-      const [other] = live as [processes.Runner]
-      live = [cut, other]
-      let job: AgentJob | undefined
-      for (let index = 0; job === undefined; index++) {
-        const candidate: AgentJob = { id: `cut/${index}`, prompt: `cut ${index} sleep=30`, afterCrash: "restart" }
-        yield* AgentRun.submit(candidate)
-        if ((yield* runnerOf(candidate.id)) === cut) job = candidate
-        else yield* AgentRun.cancel(candidate.id, "on the other runner")
-      }
-      const { pid } = yield* started(job.prompt)
-      proxy.setMode("dark")
-      yield* until(() => Effect.sync(() => !isRunning(pid)))
-      assert.lengthOf(agent.starts(job.prompt), 1)
-      assert.isTrue(cut.isAlive())
-      yield* until(() => Effect.sync(() => agent.starts(job.prompt)[1]))
-      assert.strictEqual(yield* runnerOf(job.id), other)
-      yield* AgentRun.cancel(job.id, "seen enough")
-      const attempts = yield* Effect.flatMap(RunLedger.RunLedger, (ledger) => ledger.attempts(job.id))
-      assert.deepStrictEqual(attempts.map(({ runner }) => runner), [cut.name, other.name])
       // Stored by the first test, and sent by nobody: the watchdog has found it meanwhile.
       assert.strictEqual((yield* AgentRun.result("forgotten")).answer, "done")
-    }).pipe(Effect.scoped, Effect.provide(client)))
+    }).pipe(Effect.provide(client)))
 })

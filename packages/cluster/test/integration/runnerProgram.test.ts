@@ -11,8 +11,10 @@ import * as fs from "node:fs"
 import * as os from "node:os"
 import * as path from "node:path"
 import { fileURLToPath } from "node:url"
+import * as connection from "../../src/internal/bin/database.js"
 import * as agents from "../support/agent.js"
 import * as postgres from "../support/postgres.js"
+import * as proxies from "../support/proxy.js"
 
 const program = fileURLToPath(new URL("../../src/internal/bin/main.ts", import.meta.url))
 
@@ -30,6 +32,12 @@ const start = (args: ReadonlyArray<string>, env: Record<string, string>) => {
     ended: new Promise<number | null>((resolve) => child.once("close", resolve))
   }
 }
+
+/** The timers of this machine's connections to a port: `00` none, `02` keep-alive. */
+const timersOf = (port: number): ReadonlyArray<string> =>
+  fs.readFileSync("/proc/net/tcp", "utf8").split("\n").map((line) => line.trim().split(/\s+/))
+    .filter(([, , remote]) => remote === `0100007F:${port.toString(16).toUpperCase().padStart(4, "0")}`)
+    .map((fields) => fields[5]!.slice(0, 2))
 
 const pause = () => new Promise<void>((resolve) => setTimeout(resolve, 100))
 
@@ -79,6 +87,21 @@ describe.runIf(postgres.programs() !== undefined)("a runner on PostgreSQL", () =
     fs.rmSync(directory, { recursive: true, force: true, maxRetries: 5 })
   })
 
+  it("gives up a statement that is not answered, by default after a minute", async () => {
+    const limitOf = (url: string) => new URL(Redacted.value(connection.urlOf(url))).searchParams.get("query_timeout")
+    assert.deepStrictEqual([limitOf(database.url), limitOf(`${database.url}?query_timeout=7`)], ["60000", "7"])
+    const proxy = await proxies.start(database.port)
+    const url = database.url.replace(String(database.port), String(proxy.port))
+    const unanswered = Effect.gen(function*() {
+      const sql = yield* PgClient.PgClient
+      proxy.setMode("half-open")
+      return yield* Effect.flip(sql`SELECT 1`)
+    }).pipe(Effect.provide(PgClient.layer({ url: connection.urlOf(`${url}?query_timeout=500`) })))
+    const error = await Effect.runPromise(unanswered)
+    proxy.close()
+    assert.match(String(error.cause), /timeout/)
+  })
+
   it("works, says how it is, and finishes its agent after SIGTERM", async () => {
     // Says what it has inherited.
     const environment = path.join(directory, "environment")
@@ -119,6 +142,7 @@ describe.runIf(postgres.programs() !== undefined)("a runner on PostgreSQL", () =
       }
     }
     await until(async () => (await ask("ready")).status === 200)
+    assert.include(timersOf(database.port), "02")
     // The database goes and comes back: no reason to kill the runner.
     await database.restart(async () => {
       await until(async () => (await ask("ready")).body.includes("no-database"))

@@ -16,8 +16,10 @@ import * as Option from "effect/Option"
 import * as Redacted from "effect/Redacted"
 import { readFileSync } from "node:fs"
 import { createServer } from "node:http"
+import { Socket } from "node:net"
 import { availableParallelism } from "node:os"
 import * as commandLine from "./commandLine.js"
+import * as database from "./database.js"
 import * as runners from "./runner.js"
 
 /** Takes a variable out of the environment: what this program starts does not inherit it. */
@@ -36,7 +38,13 @@ const postgres = (url: string) =>
       try: () => import("@effect/sql-pg/PgClient"),
       catch: () => usage("PostgreSQL needs the package @effect/sql-pg: npm install @effect/sql-pg")
     }).pipe(
-      Effect.map((PgClient): Layer.Layer<SqlClient.SqlClient, unknown> => PgClient.layer({ url: Redacted.make(url) }))
+      Effect.map((PgClient): Layer.Layer<SqlClient.SqlClient, unknown> =>
+        PgClient.layer({
+          url: database.urlOf(url),
+          // Idle connections send something each minute, so that no firewall forgets them.
+          stream: () => new Socket().setKeepAlive(true, 60_000)
+        })
+      )
     )
   )
 
