@@ -3,9 +3,12 @@ import { describe, expect, it } from "@effect/vitest"
 import type { Session } from "effect-opencode"
 import type { OpenCode, RunEvent } from "effect-opencode"
 import { Events } from "effect-opencode-testing"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
@@ -108,8 +111,8 @@ describe("a streamed response", () => {
   })
 })
 
-/** Sessions that count themselves. */
-const counting = () => {
+/** Sessions that count themselves; a branch begins and a session closes after what is given. */
+const counting = ({ beforeClose = Effect.void, beforeFork = Effect.void } = {}) => {
   const open = new Set<number>()
   let count = 0
   const session = (from?: string) =>
@@ -118,11 +121,11 @@ const counting = () => {
         open.add(++count)
         const cwd = String(count)
         const fork: Session.Session["fork"] = (options) =>
-          session(`${cwd} after ${options?.after}`) as ReturnType<Session.Session["fork"]>
+          Effect.andThen(beforeFork, session(`${cwd} after ${options?.after}`)) as ReturnType<Session.Session["fork"]>
         return { cwd, fork, directory: from } as Session.Session
       }),
       ({ cwd }) => Effect.sync(() => open.delete(Number(cwd)))
-    )
+    ).pipe(Effect.tap(Effect.uninterruptible(Effect.addFinalizer(() => beforeClose))))
   const opencode = { session: () => session() } as unknown as OpenCode.Service
   return { opencode, open: () => [...open] }
 }
@@ -151,6 +154,65 @@ describe("sessions of conversations", () => {
       expect([held.session.cwd, open()]).toEqual(["2", [2]])
       expect((yield* store.take(["c"], wanted())).isContinued).toBe(false)
       yield* Scope.close(scope, Exit.void)
+      expect(open()).toEqual([])
+    }))
+
+  it.scoped("are not closed by their time if a call has taken them in the same moment", () =>
+    Effect.gen(function*() {
+      const { open, opencode } = counting()
+      const store = yield* sessions.make(opencode, { capacity: 2, timeToLive: Duration.minutes(1) })
+      const moment = yield* Deferred.make<void>()
+      const again = yield* Effect.fork(Effect.andThen(Deferred.await(moment), store.take(["a"], wanted())))
+      yield* Effect.yieldNow()
+      yield* Effect.flatMap(store.take([], wanted()), ({ keep }) => keep(["a"], "msg_a")).pipe(
+        // The time of the session is over when the moment has come, after the call that waits for it longer.
+        Effect.withClock({ ...Clock.make(), sleep: () => Deferred.await(moment) })
+      )
+      yield* Effect.yieldNow()
+      yield* Deferred.succeed(moment, undefined)
+      const held = yield* Fiber.join(again)
+      yield* TestClock.adjust(0)
+      expect([held.isContinued, held.session.cwd, open()]).toEqual([true, "1", [1]])
+      yield* held.keep(["b"], "msg_b")
+      expect((yield* store.take(["b"], wanted())).session).toBe(held.session)
+    }))
+
+  it.scoped("stay open while a branch of them begins", () =>
+    Effect.gen(function*() {
+      const begins = yield* Deferred.make<void>()
+      const { open, opencode } = counting({ beforeFork: Deferred.await(begins) })
+      const store = yield* sessions.make(opencode, { capacity: 2, timeToLive: Duration.minutes(1) })
+      yield* Effect.flatMap(store.take([], wanted()), ({ keep }) => keep(["a"], "msg_a"))
+      const trunk = yield* store.take(["a"], wanted())
+      const branches = yield* Effect.forEach([1, 2], () => Effect.fork(store.take(["a"], wanted())))
+      yield* Effect.yieldNow()
+      yield* trunk.drop
+      yield* TestClock.adjust("1 minute")
+      expect(open()).toEqual([1])
+      yield* Fiber.interrupt(branches[0]!)
+      yield* Deferred.succeed(begins, undefined)
+      const branch = yield* Fiber.join(branches[1]!)
+      expect([branch.session.directory, open()]).toEqual(["1 after msg_a", [1, 2]])
+      yield* branch.drop
+      yield* TestClock.adjust(0)
+      expect(open()).toEqual([])
+    }))
+
+  it.scoped("have ended when their scope has, also if it closes while their time ends them", () =>
+    Effect.gen(function*() {
+      const ends = yield* Deferred.make<void>()
+      const { open, opencode } = counting({ beforeClose: Deferred.await(ends) })
+      const scope = yield* Scope.make()
+      const store = yield* Scope.extend(
+        sessions.make(opencode, { capacity: 2, timeToLive: Duration.minutes(1) }),
+        scope
+      )
+      yield* Effect.flatMap(store.take([], wanted()), ({ keep }) => keep(["a"], "msg_a"))
+      yield* TestClock.adjust("1 minute")
+      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+      yield* TestClock.adjust(0)
+      yield* Deferred.succeed(ends, undefined)
+      yield* Fiber.join(closing)
       expect(open()).toEqual([])
     }))
 

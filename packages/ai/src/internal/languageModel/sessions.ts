@@ -181,15 +181,24 @@ export const make = (
         return line.trunk === undefined ? closing : Effect.andThen(closing, release(line.trunk))
       })
 
-    const evict = (line: Line): Effect.Effect<void> =>
-      Effect.suspend(() => lines.delete(line) ? Effect.asVoid(Effect.forkIn(release(line), scope)) : Effect.void)
+    /** Forgets a line, unless a call has taken it or it rests anew since `timer` was its own. */
+    const evict = (line: Line, timer: Line["timer"]): Effect.Effect<void> =>
+      Effect.suspend(() =>
+        line.timer === timer && lines.delete(line)
+          // Not cut short by the end of the scope, which waits for it.
+          ? Effect.asVoid(Effect.forkIn(Effect.uninterruptible(release(line)), scope))
+          : Effect.void
+      )
 
     const rest = (line: Line): Effect.Effect<void> =>
       Effect.uninterruptible(Effect.gen(function*() {
-        if (line.points.length === 0) return yield* evict(line)
+        if (line.points.length === 0) return yield* evict(line, undefined)
         line.timer = yield* Effect.forkIn(
           Duration.isFinite(options.timeToLive)
-            ? Effect.interruptible(Effect.delay(evict(line), options.timeToLive))
+            ? Effect.withFiberRuntime<void>((timer) => evict(line, timer)).pipe(
+              Effect.delay(options.timeToLive),
+              Effect.interruptible
+            )
             : Effect.void,
           scope
         )
@@ -198,7 +207,8 @@ export const make = (
         const resting = [...lines].filter(({ timer }) => timer !== undefined)
         if (resting.length <= options.capacity) return
         const [oldest] = resting
-        yield* Effect.andThen(Fiber.interruptFork(oldest!.timer!), evict(oldest!))
+        const timer = oldest!.timer!
+        yield* Effect.andThen(evict(oldest!, timer), Fiber.interruptFork(timer))
       }))
 
     const held = (line: Line, isContinued: boolean, wanted: Wanted): Held => ({
@@ -229,11 +239,18 @@ export const make = (
     ): Effect.Effect<Line, E> =>
       Effect.uninterruptibleMask((restore) =>
         Effect.gen(function*() {
+          // Before the first pause, in which the trunk could be closed.
+          if (trunk !== undefined) trunk.users++
           const own = yield* Scope.fork(scope, ExecutionStrategy.sequential)
           const line: Line = {
             wanted,
             session: yield* restore(Scope.extend(session, own)).pipe(
-              Effect.onError((cause) => Scope.close(own, Exit.failCause(cause)))
+              Effect.onError((cause) =>
+                Effect.andThen(
+                  Scope.close(own, Exit.failCause(cause)),
+                  trunk === undefined ? Effect.void : release(trunk)
+                )
+              )
             ),
             scope: own,
             trunk,
@@ -243,7 +260,6 @@ export const make = (
             isClean: false,
             timer: undefined
           }
-          if (trunk !== undefined) trunk.users++
           lines.add(line)
           return line
         })
