@@ -114,6 +114,7 @@ describe("a streamed response", () => {
 /** Sessions that count themselves; a branch begins and a session closes after what is given. */
 const counting = ({ beforeClose = Effect.void, beforeFork = Effect.void } = {}) => {
   const open = new Set<number>()
+  const ids = new Map<string, string>()
   let count = 0
   const session = (from?: string) =>
     Effect.acquireRelease(
@@ -122,12 +123,12 @@ const counting = ({ beforeClose = Effect.void, beforeFork = Effect.void } = {}) 
         const cwd = String(count)
         const fork: Session.Session["fork"] = (options) =>
           Effect.andThen(beforeFork, session(`${cwd} after ${options?.after}`)) as ReturnType<Session.Session["fork"]>
-        return { cwd, fork, directory: from } as Session.Session
+        return { id: Effect.sync(() => ids.get(cwd)), cwd, fork, directory: from } as Session.Session
       }),
       ({ cwd }) => Effect.sync(() => open.delete(Number(cwd)))
     ).pipe(Effect.tap(Effect.uninterruptible(Effect.addFinalizer(() => beforeClose))))
   const opencode = { session: () => session() } as unknown as OpenCode.Service
-  return { opencode, open: () => [...open] }
+  return { opencode, open: () => [...open], began: ({ session: { cwd } }: sessions.Held) => ids.set(cwd, `ses_${cwd}`) }
 }
 
 const wanted = (base: sessions.Wanted["base"] = {}): sessions.Wanted => ({ base, options: base, tools: [] })
@@ -242,6 +243,46 @@ describe("sessions of conversations", () => {
       yield* Effect.flatMap(store.take([], wanted()), ({ keep }) => keep(["d"], "msg_d"))
       yield* TestClock.adjust(0)
       expect(open()).toEqual([3, 5])
+    }))
+
+  it.scoped("are not branched off again where a branch has failed before it began", () =>
+    Effect.gen(function*() {
+      const { began, open, opencode } = counting()
+      const store = yield* sessions.make(opencode, patient)
+      const first = yield* store.take([], wanted())
+      began(first)
+      yield* first.keep(["a"], "msg_a")
+      // It has the session, so no branch was needed.
+      const failed = yield* store.take(["a"], wanted())
+      yield* failed.fail
+      const begun = yield* store.take(["a"], wanted())
+      began(begun)
+      yield* begun.fail
+      const abandoned = yield* store.take(["a"], wanted())
+      yield* abandoned.drop
+      const refused = yield* store.take(["a"], wanted())
+      expect(
+        [failed, begun, abandoned, refused].map(({ isContinued, session }) => [isContinued, session.directory])
+      ).toEqual([[true, undefined], [true, "1 after msg_a"], [true, "1 after msg_a"], [true, "1 after msg_a"]])
+      yield* refused.fail
+      const told = yield* store.take(["a"], wanted())
+      expect(told.isContinued).toBe(false)
+      yield* TestClock.adjust(0)
+      // Nothing can be continued in the first one any more.
+      expect(open()).toEqual([Number(told.session.cwd)])
+    }))
+
+  it.scoped("keep their other messages if a branch after one of them has failed", () =>
+    Effect.gen(function*() {
+      const { began, opencode } = counting()
+      const store = yield* sessions.make(opencode, patient)
+      const first = yield* store.take([], wanted())
+      began(first)
+      yield* first.keep(["a"], "msg_a")
+      yield* Effect.flatMap(store.take(["a"], wanted()), ({ keep }) => keep(["a", "b"], "msg_b"))
+      yield* Effect.flatMap(store.take(["a"], wanted()), ({ fail }) => fail)
+      expect((yield* store.take(["a"], wanted())).isContinued).toBe(false)
+      expect((yield* store.take(["a", "b"], wanted())).session).toBe(first.session)
     }))
 
   it.scoped("are given to one call each, and only with the same options", () =>

@@ -25,6 +25,11 @@ export interface Held {
   readonly keep: (said: Said, messageId: string | undefined) => Effect.Effect<void>
   /** Gives up what the call has said. The session is kept for branches from before it. */
   readonly drop: Effect.Effect<void>
+  /**
+   * The same after an error. If it was that of a branch that OpenCode has not even begun, nothing is going to branch off there
+   * again, because the message can be unknown for good.
+   */
+  readonly fail: Effect.Effect<void>
 }
 
 /** What was said in a conversation, message by message. */
@@ -211,7 +216,17 @@ export const make = (
         yield* Effect.andThen(evict(oldest!, timer), Fiber.interruptFork(timer))
       }))
 
-    const held = (line: Line, isContinued: boolean, wanted: Wanted): Held => ({
+    /** Gives a point up at which no branch can begin. */
+    const forget = (line: Line, point: Point): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        line.points = line.points.filter((other) => other !== point)
+        const { timer } = line
+        return line.points.length > 0 || timer === undefined
+          ? Effect.void
+          : Effect.andThen(evict(line, timer), Fiber.interruptFork(timer))
+      })
+
+    const held = (line: Line, isContinued: boolean, wanted: Wanted, from?: Point): Held => ({
       session: line.session,
       isContinued,
       hidden: areSame(line.wanted.base, line.wanted.options)
@@ -228,7 +243,11 @@ export const make = (
           line.isClean = true
           return rest(line)
         }),
-      drop: Effect.suspend(() => rest(line))
+      drop: rest(line),
+      fail: Effect.flatMap(line.session.id, (id) =>
+        id === undefined && line.trunk !== undefined && from !== undefined
+          ? Effect.andThen(forget(line.trunk, from), rest(line))
+          : rest(line))
     })
 
     /** Opens a session, and a scope for it that closes at the latest with ours. */
@@ -304,7 +323,7 @@ export const make = (
           const { messageId } = point
           if (messageId === undefined) return fresh(wanted)
           return open(line.wanted, line.session.fork({ after: messageId }), line).pipe(
-            Effect.map((branch) => held(branch, true, wanted)),
+            Effect.map((branch) => held(branch, true, wanted, point)),
             // A carrier that cannot branch off after a message.
             Effect.catchTag("OpenCodeConfigError", () => fresh(wanted))
           )
