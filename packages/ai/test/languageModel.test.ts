@@ -318,6 +318,20 @@ describe("sessions of conversations", () => {
       expect((yield* store.take(["c"], tooled)).isContinued).toBe(false)
     }))
 
+  it.scoped("can rest without limits", () =>
+    Effect.gen(function*() {
+      const unlimited = yield* sessions.settings({ capacity: Infinity, timeToLive: Infinity })
+      const { open, opencode } = counting()
+      const store = yield* sessions.make(opencode, unlimited)
+      const conversations = Array.from({ length: 20 }, (_, index) => String(index))
+      for (const said of conversations) {
+        yield* Effect.flatMap(store.take([], wanted()), ({ keep }) => keep([said], undefined))
+      }
+      yield* TestClock.adjust("1000 days")
+      expect(open()).toHaveLength(20)
+      expect((yield* store.take(["0"], wanted())).isContinued).toBe(true)
+    }))
+
   it("separate the options of a turn from their own", () => {
     expect(sessions.split({ model: "a/b", timeout: 1, cwd: "/a", permission: "deny" })).toEqual({
       ofTurn: { model: "a/b", timeout: 1 },

@@ -157,8 +157,8 @@ export const settings = ({ capacity = 16, timeToLive = "30 minutes" }: {
   readonly capacity?: number | undefined
   readonly timeToLive?: Duration.DurationInput | undefined
 }): Either.Either<Settings, string> => {
-  if (!Number.isInteger(capacity) || capacity < 0) {
-    return Either.left("`sessions.capacity` must be a whole number that is not negative")
+  if (capacity !== Infinity && (!Number.isInteger(capacity) || capacity < 0)) {
+    return Either.left("`sessions.capacity` must be a whole number that is not negative, or `Infinity`")
   }
   const read = Option.filter(
     Duration.decodeUnknown(timeToLive),
