@@ -1,8 +1,8 @@
 /** The parts of a stream, and the sessions of conversations. */
 import { describe, expect, it } from "@effect/vitest"
 import type { Session } from "effect-opencode"
-import type { OpenCode, RunEvent } from "effect-opencode"
-import { Events } from "effect-opencode-testing"
+import type { OpenCode, OpenCodeError, RunEvent } from "effect-opencode"
+import { Events, OpenCodeTest } from "effect-opencode-testing"
 import * as Clock from "effect/Clock"
 import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
@@ -112,7 +112,12 @@ describe("a streamed response", () => {
 })
 
 /** Sessions that count themselves; a branch begins and a session closes after what is given. */
-const counting = ({ beforeClose = Effect.void, beforeFork = Effect.void } = {}) => {
+const counting = (
+  { beforeClose = Effect.void, beforeFork = Effect.void }: {
+    readonly beforeClose?: Effect.Effect<void>
+    readonly beforeFork?: Effect.Effect<void, OpenCodeError.OpenCodeConfigError>
+  } = {}
+) => {
   const open = new Set<number>()
   const ids = new Map<string, string>()
   let count = 0
@@ -316,6 +321,20 @@ describe("sessions of conversations", () => {
       expect((yield* store.take(["b"], tooled)).hidden).toEqual([])
       yield* Effect.flatMap(store.take([], { base, options: base, tools: [] }), ({ keep }) => keep(["c"], "msg_c"))
       expect((yield* store.take(["c"], tooled)).isContinued).toBe(false)
+    }))
+
+  it.scoped("are new ones where no branch is possible", () =>
+    Effect.gen(function*() {
+      const { open, opencode } = counting({ beforeFork: OpenCodeTest.Failure.config({ path: "forkAfter" }) })
+      const store = yield* sessions.make(opencode, patient)
+      yield* Effect.flatMap(store.take([], wanted()), ({ keep }) => keep(["a"], "msg_a"))
+      yield* Effect.flatMap(store.take([], wanted()), ({ keep }) => keep(["b"], undefined))
+      const trunks = yield* Effect.forEach(["a", "b"], (said) => store.take([said], wanted()))
+      const others = yield* Effect.forEach(["a", "b"], (said) => store.take([said], wanted()))
+      expect([...trunks, ...others].map(({ isContinued }) => isContinued)).toEqual([true, true, false, false])
+      yield* Effect.forEach([...trunks, ...others], ({ drop }) => drop)
+      yield* TestClock.adjust(0)
+      expect(open()).toEqual([1, 2])
     }))
 
   it.scoped("can rest without limits", () =>

@@ -186,7 +186,7 @@ export const make = (
         return line.trunk === undefined ? closing : Effect.andThen(closing, release(line.trunk))
       })
 
-    /** Forgets a line, unless a call has taken it or it rests anew since `timer` was its own. */
+    /** Forgets a line, unless a call has taken it or it has another timer by now. */
     const evict = (line: Line, timer: Line["timer"]): Effect.Effect<void> =>
       Effect.suspend(() =>
         line.timer === timer && lines.delete(line)
