@@ -144,9 +144,12 @@ export const withConfigOverride: {
  * @category models
  */
 export interface SessionsOptions {
-  /** How many conversations rest at the same time; the one that has rested longest is closed first. Default: 16. */
+  /**
+   * How many conversations rest at the same time; the one that has rested longest is closed first. `Infinity` lifts the limit.
+   * Default: 16.
+   */
   readonly capacity?: number | undefined
-  /** How long a conversation rests until it is closed. Default: 30 minutes. */
+  /** How long a conversation rests until it is closed. `Infinity` lifts the limit. Default: 30 minutes. */
   readonly timeToLive?: Duration.DurationInput | undefined
 }
 

@@ -249,6 +249,28 @@ describe("HostTools on a warm server", () => {
       )
     }))
 
+  it.scoped("keeps the token of a server that was started by hand, and those of the last 256 other toolkits", () =>
+    Effect.gen(function*() {
+      const others = Array.from({ length: 257 }, (_, index) => Toolkit.make(Tool.make(`other${index}`)))
+      const tokenOf = (other: typeof others[number], index: number) =>
+        HostTools.run("go", { toolkit: other }).pipe(
+          Effect.provide(other.toLayer({ [`other${index}`]: () => Effect.void })),
+          Effect.map(({ answer }) => answer)
+        )
+      const authorization = Effect.map(
+        HostTools.plugin(toolkit),
+        ({ mcp }) => (mcp?.["host"] as { readonly headers: { readonly Authorization: string } }).headers.Authorization
+      )
+      const handedOut = yield* authorization
+      const first = yield* Effect.forEach(others, tokenOf)
+      const second = yield* Effect.forEach(
+        [others[256]!, others[1]!, others[0]!],
+        (other) => tokenOf(other, others.indexOf(other))
+      )
+      expect(yield* authorization).toBe(handedOut)
+      expect(second.map((token) => first.indexOf(token))).toEqual([256, 1, -1])
+    }).pipe(Effect.provide(surroundings((client) => Effect.as(begin(client), client.token)))))
+
   it.scoped("writes a plugin that only its user can read, as long as the layer", () =>
     Effect.gen(function*() {
       const file = yield* Effect.provide(

@@ -355,6 +355,8 @@ describe("streamText", () => {
 /** True for each call whose history was told, instead of continued in its session. */
 const told = Effect.map(calls, (all) => all.map(({ prompt }) => prompt.includes("<conversation>")))
 
+const unknownMessage = Failure.config({ path: "forkAfter", reason: "the session ses_1 has no message msg_1" })
+
 describe("a conversation", () => {
   it.effect("continues its session with what is new, also after a stream, an object and an export", () =>
     Effect.gen(function*() {
@@ -452,6 +454,36 @@ describe("a conversation", () => {
       const after = (yield* calls).map(({ options }) => options.forkAfter !== undefined)
       expect(after).toEqual([false, false, true, true, true])
     }).pipe(Effect.provide(over(({ prompt }) => prompt === "fail" ? Reply.fail(Failure.timeout()) : "done"))))
+
+  it.effect("is told in a new session after OpenCode did not find the message for a branch", () =>
+    Effect.gen(function*() {
+      const chat = yield* Chat.empty
+      yield* chat.generateText({ prompt: "one" })
+      const again = yield* Chat.fromPrompt(yield* chat.history)
+      const streaming = yield* Chat.fromPrompt(yield* chat.history)
+      yield* chat.generateText({ prompt: "two" })
+      const refused = yield* Effect.flip(again.generateText({ prompt: "three" }))
+      expect(refused._tag).toBe("MalformedInput")
+      yield* again.generateText({ prompt: "three" })
+      yield* collect(streaming.streamText({ prompt: "four" }))
+      yield* chat.generateText({ prompt: "five" })
+      expect(yield* told).toEqual([false, false, false, true, true, false])
+    }).pipe(
+      Effect.provide(over(({ options }) => options.forkAfter === undefined ? "done" : Reply.fail(unknownMessage)))
+    ))
+
+  it.effect("is told in a new session after a stream has failed before its branch began", () =>
+    Effect.gen(function*() {
+      const chat = yield* Chat.empty
+      yield* chat.generateText({ prompt: "one" })
+      const again = yield* Chat.fromPrompt(yield* chat.history)
+      yield* chat.generateText({ prompt: "two" })
+      yield* Effect.flip(collect(again.streamText({ prompt: "three" })))
+      yield* collect(again.streamText({ prompt: "three" }))
+      expect(yield* told).toEqual([false, false, false, true])
+    }).pipe(
+      Effect.provide(over(({ options }) => options.forkAfter === undefined ? "done" : Reply.fail(unknownMessage)))
+    ))
 
   it.effect("is told each time without sessions, and when there is no place for it", () => {
     const two = Effect.gen(function*() {

@@ -1,11 +1,14 @@
 /** The parts of a stream, and the sessions of conversations. */
 import { describe, expect, it } from "@effect/vitest"
 import type { Session } from "effect-opencode"
-import type { OpenCode, RunEvent } from "effect-opencode"
-import { Events } from "effect-opencode-testing"
+import type { OpenCode, OpenCodeError, RunEvent } from "effect-opencode"
+import { Events, OpenCodeTest } from "effect-opencode-testing"
+import * as Clock from "effect/Clock"
+import * as Deferred from "effect/Deferred"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
+import * as Fiber from "effect/Fiber"
 import * as Redacted from "effect/Redacted"
 import * as Scope from "effect/Scope"
 import * as TestClock from "effect/TestClock"
@@ -108,9 +111,15 @@ describe("a streamed response", () => {
   })
 })
 
-/** Sessions that count themselves. */
-const counting = () => {
+/** Sessions that count themselves; a branch begins and a session closes after what is given. */
+const counting = (
+  { beforeClose = Effect.void, beforeFork = Effect.void }: {
+    readonly beforeClose?: Effect.Effect<void>
+    readonly beforeFork?: Effect.Effect<void, OpenCodeError.OpenCodeConfigError>
+  } = {}
+) => {
   const open = new Set<number>()
+  const ids = new Map<string, string>()
   let count = 0
   const session = (from?: string) =>
     Effect.acquireRelease(
@@ -118,13 +127,13 @@ const counting = () => {
         open.add(++count)
         const cwd = String(count)
         const fork: Session.Session["fork"] = (options) =>
-          session(`${cwd} after ${options?.after}`) as ReturnType<Session.Session["fork"]>
-        return { cwd, fork, directory: from } as Session.Session
+          Effect.andThen(beforeFork, session(`${cwd} after ${options?.after}`)) as ReturnType<Session.Session["fork"]>
+        return { id: Effect.sync(() => ids.get(cwd)), cwd, fork, directory: from } as Session.Session
       }),
       ({ cwd }) => Effect.sync(() => open.delete(Number(cwd)))
-    )
+    ).pipe(Effect.tap(Effect.uninterruptible(Effect.addFinalizer(() => beforeClose))))
   const opencode = { session: () => session() } as unknown as OpenCode.Service
-  return { opencode, open: () => [...open] }
+  return { opencode, open: () => [...open], began: ({ session: { cwd } }: sessions.Held) => ids.set(cwd, `ses_${cwd}`) }
 }
 
 const wanted = (base: sessions.Wanted["base"] = {}): sessions.Wanted => ({ base, options: base, tools: [] })
@@ -154,6 +163,65 @@ describe("sessions of conversations", () => {
       expect(open()).toEqual([])
     }))
 
+  it.scoped("are not closed by their time if a call has taken them in the same moment", () =>
+    Effect.gen(function*() {
+      const { open, opencode } = counting()
+      const store = yield* sessions.make(opencode, { capacity: 2, timeToLive: Duration.minutes(1) })
+      const moment = yield* Deferred.make<void>()
+      const again = yield* Effect.fork(Effect.andThen(Deferred.await(moment), store.take(["a"], wanted())))
+      yield* Effect.yieldNow()
+      yield* Effect.flatMap(store.take([], wanted()), ({ keep }) => keep(["a"], "msg_a")).pipe(
+        // The time of the session is over when the moment has come, after the call that waits for it longer.
+        Effect.withClock({ ...Clock.make(), sleep: () => Deferred.await(moment) })
+      )
+      yield* Effect.yieldNow()
+      yield* Deferred.succeed(moment, undefined)
+      const held = yield* Fiber.join(again)
+      yield* TestClock.adjust(0)
+      expect([held.isContinued, held.session.cwd, open()]).toEqual([true, "1", [1]])
+      yield* held.keep(["b"], "msg_b")
+      expect((yield* store.take(["b"], wanted())).session).toBe(held.session)
+    }))
+
+  it.scoped("stay open while a branch of them begins", () =>
+    Effect.gen(function*() {
+      const begins = yield* Deferred.make<void>()
+      const { open, opencode } = counting({ beforeFork: Deferred.await(begins) })
+      const store = yield* sessions.make(opencode, { capacity: 2, timeToLive: Duration.minutes(1) })
+      yield* Effect.flatMap(store.take([], wanted()), ({ keep }) => keep(["a"], "msg_a"))
+      const trunk = yield* store.take(["a"], wanted())
+      const branches = yield* Effect.forEach([1, 2], () => Effect.fork(store.take(["a"], wanted())))
+      yield* Effect.yieldNow()
+      yield* trunk.drop
+      yield* TestClock.adjust("1 minute")
+      expect(open()).toEqual([1])
+      yield* Fiber.interrupt(branches[0]!)
+      yield* Deferred.succeed(begins, undefined)
+      const branch = yield* Fiber.join(branches[1]!)
+      expect([branch.session.directory, open()]).toEqual(["1 after msg_a", [1, 2]])
+      yield* branch.drop
+      yield* TestClock.adjust(0)
+      expect(open()).toEqual([])
+    }))
+
+  it.scoped("have ended when their scope has, also if it closes while their time ends them", () =>
+    Effect.gen(function*() {
+      const ends = yield* Deferred.make<void>()
+      const { open, opencode } = counting({ beforeClose: Deferred.await(ends) })
+      const scope = yield* Scope.make()
+      const store = yield* Scope.extend(
+        sessions.make(opencode, { capacity: 2, timeToLive: Duration.minutes(1) }),
+        scope
+      )
+      yield* Effect.flatMap(store.take([], wanted()), ({ keep }) => keep(["a"], "msg_a"))
+      yield* TestClock.adjust("1 minute")
+      const closing = yield* Effect.fork(Scope.close(scope, Exit.void))
+      yield* TestClock.adjust(0)
+      yield* Deferred.succeed(ends, undefined)
+      yield* Fiber.join(closing)
+      expect(open()).toEqual([])
+    }))
+
   it.scoped("branch off for every other continuation, and end after their branches", () =>
     Effect.gen(function*() {
       const { open, opencode } = counting()
@@ -180,6 +248,46 @@ describe("sessions of conversations", () => {
       yield* Effect.flatMap(store.take([], wanted()), ({ keep }) => keep(["d"], "msg_d"))
       yield* TestClock.adjust(0)
       expect(open()).toEqual([3, 5])
+    }))
+
+  it.scoped("are not branched off again where a branch has failed before it began", () =>
+    Effect.gen(function*() {
+      const { began, open, opencode } = counting()
+      const store = yield* sessions.make(opencode, patient)
+      const first = yield* store.take([], wanted())
+      began(first)
+      yield* first.keep(["a"], "msg_a")
+      // It has the session, so no branch was needed.
+      const failed = yield* store.take(["a"], wanted())
+      yield* failed.fail
+      const begun = yield* store.take(["a"], wanted())
+      began(begun)
+      yield* begun.fail
+      const abandoned = yield* store.take(["a"], wanted())
+      yield* abandoned.drop
+      const refused = yield* store.take(["a"], wanted())
+      expect(
+        [failed, begun, abandoned, refused].map(({ isContinued, session }) => [isContinued, session.directory])
+      ).toEqual([[true, undefined], [true, "1 after msg_a"], [true, "1 after msg_a"], [true, "1 after msg_a"]])
+      yield* refused.fail
+      const told = yield* store.take(["a"], wanted())
+      expect(told.isContinued).toBe(false)
+      yield* TestClock.adjust(0)
+      // Nothing can be continued in the first one any more.
+      expect(open()).toEqual([Number(told.session.cwd)])
+    }))
+
+  it.scoped("keep their other messages if a branch after one of them has failed", () =>
+    Effect.gen(function*() {
+      const { began, opencode } = counting()
+      const store = yield* sessions.make(opencode, patient)
+      const first = yield* store.take([], wanted())
+      began(first)
+      yield* first.keep(["a"], "msg_a")
+      yield* Effect.flatMap(store.take(["a"], wanted()), ({ keep }) => keep(["a", "b"], "msg_b"))
+      yield* Effect.flatMap(store.take(["a"], wanted()), ({ fail }) => fail)
+      expect((yield* store.take(["a"], wanted())).isContinued).toBe(false)
+      expect((yield* store.take(["a", "b"], wanted())).session).toBe(first.session)
     }))
 
   it.scoped("are given to one call each, and only with the same options", () =>
@@ -213,6 +321,34 @@ describe("sessions of conversations", () => {
       expect((yield* store.take(["b"], tooled)).hidden).toEqual([])
       yield* Effect.flatMap(store.take([], { base, options: base, tools: [] }), ({ keep }) => keep(["c"], "msg_c"))
       expect((yield* store.take(["c"], tooled)).isContinued).toBe(false)
+    }))
+
+  it.scoped("are new ones where no branch is possible", () =>
+    Effect.gen(function*() {
+      const { open, opencode } = counting({ beforeFork: OpenCodeTest.Failure.config({ path: "forkAfter" }) })
+      const store = yield* sessions.make(opencode, patient)
+      yield* Effect.flatMap(store.take([], wanted()), ({ keep }) => keep(["a"], "msg_a"))
+      yield* Effect.flatMap(store.take([], wanted()), ({ keep }) => keep(["b"], undefined))
+      const trunks = yield* Effect.forEach(["a", "b"], (said) => store.take([said], wanted()))
+      const others = yield* Effect.forEach(["a", "b"], (said) => store.take([said], wanted()))
+      expect([...trunks, ...others].map(({ isContinued }) => isContinued)).toEqual([true, true, false, false])
+      yield* Effect.forEach([...trunks, ...others], ({ drop }) => drop)
+      yield* TestClock.adjust(0)
+      expect(open()).toEqual([1, 2])
+    }))
+
+  it.scoped("can rest without limits", () =>
+    Effect.gen(function*() {
+      const unlimited = yield* sessions.settings({ capacity: Infinity, timeToLive: Infinity })
+      const { open, opencode } = counting()
+      const store = yield* sessions.make(opencode, unlimited)
+      const conversations = Array.from({ length: 20 }, (_, index) => String(index))
+      for (const said of conversations) {
+        yield* Effect.flatMap(store.take([], wanted()), ({ keep }) => keep([said], undefined))
+      }
+      yield* TestClock.adjust("1000 days")
+      expect(open()).toHaveLength(20)
+      expect((yield* store.take(["0"], wanted())).isContinued).toBe(true)
     }))
 
   it("separate the options of a turn from their own", () => {

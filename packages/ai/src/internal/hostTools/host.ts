@@ -96,11 +96,14 @@ interface Config extends RunConfig.RunConfig {
 interface Standing {
   readonly shared: endpoints.Shared
   readonly config: Config
-  /** True if a server that was started by hand can have it. */
+  /** True if a server that was started by hand can have it, so its token is valid as long as the layer. */
   isHandedOut: boolean
 }
 
-/** Toolkits of warm servers are kept up to this number; a program with more of them starts a server for each anyway. */
+/**
+ * Toolkits of warm servers are kept up to this number; a program with more of them starts a server for each anyway. Those of
+ * servers that were started by hand are not counted.
+ */
 const maxStanding = 256
 
 const withRules = (options: RunOptions, config: Config): Config => {
@@ -179,11 +182,12 @@ export const make = (options: HostTools.Options, shownBy: bindings.Options["show
         )
       )
 
-    const makeStanding = (own: Settings, tools: definitions.Definitions) =>
+    const makeStanding = (own: Settings, tools: definitions.Definitions, isHandedOut = false) =>
       Effect.gen(function*() {
         const key = JSON.stringify(tools.list)
         const known = standing.get(key)
         if (known !== undefined) {
+          known.isHandedOut ||= isHandedOut
           standing.delete(key)
           standing.set(key, known)
           return known
@@ -201,17 +205,15 @@ export const make = (options: HostTools.Options, shownBy: bindings.Options["show
         const shared = endpoints.shared(tools)
         const made: Standing = {
           shared,
-          isHandedOut: false,
+          isHandedOut,
           config: { ...configOf(own, token, tools.names, 1), configOverrides: { plugin: [url] } }
         }
         open.set(token, shared.endpoint)
         standing.set(key, made)
-        if (standing.size > maxStanding) {
-          for (const [oldest, { shared }] of standing) {
-            if (standing.size <= maxStanding) break
-            standing.delete(oldest)
-            for (const [token, endpoint] of open) if (endpoint === shared.endpoint) open.delete(token)
-          }
+        const passing = [...standing].filter(([, { isHandedOut }]) => !isHandedOut)
+        for (const [oldest, { shared }] of passing.slice(0, Math.max(0, passing.length - maxStanding))) {
+          standing.delete(oldest)
+          for (const [token, endpoint] of open) if (endpoint === shared.endpoint) open.delete(token)
         }
         return made
       }).pipe(lock.withPermits(1), Effect.uninterruptible)
@@ -277,9 +279,7 @@ export const make = (options: HostTools.Options, shownBy: bindings.Options["show
       Effect.gen(function*() {
         const { own, tools } = yield* defined(toolkit)
         if (tools.list.length === 0) return RunConfig.empty
-        const made = yield* makeStanding(own, tools)
-        made.isHandedOut = true
-        return made.config
+        return (yield* makeStanding(own, tools, true)).config
       })
 
     const serve = (toolkit: Toolkit.WithHandler<Record<string, Tool.Any>>) =>

@@ -25,6 +25,11 @@ export interface Held {
   readonly keep: (said: Said, messageId: string | undefined) => Effect.Effect<void>
   /** Gives up what the call has said. The session is kept for branches from before it. */
   readonly drop: Effect.Effect<void>
+  /**
+   * The same after an error. If it was that of a branch that OpenCode has not even begun, nothing is going to branch off there
+   * again, because the message can be unknown for good.
+   */
+  readonly fail: Effect.Effect<void>
 }
 
 /** What was said in a conversation, message by message. */
@@ -152,8 +157,8 @@ export const settings = ({ capacity = 16, timeToLive = "30 minutes" }: {
   readonly capacity?: number | undefined
   readonly timeToLive?: Duration.DurationInput | undefined
 }): Either.Either<Settings, string> => {
-  if (!Number.isInteger(capacity) || capacity < 0) {
-    return Either.left("`sessions.capacity` must be a whole number that is not negative")
+  if (capacity !== Infinity && (!Number.isInteger(capacity) || capacity < 0)) {
+    return Either.left("`sessions.capacity` must be a whole number that is not negative, or `Infinity`")
   }
   const read = Option.filter(
     Duration.decodeUnknown(timeToLive),
@@ -181,15 +186,24 @@ export const make = (
         return line.trunk === undefined ? closing : Effect.andThen(closing, release(line.trunk))
       })
 
-    const evict = (line: Line): Effect.Effect<void> =>
-      Effect.suspend(() => lines.delete(line) ? Effect.asVoid(Effect.forkIn(release(line), scope)) : Effect.void)
+    /** Forgets a line, unless a call has taken it or it has another timer by now. */
+    const evict = (line: Line, timer: Line["timer"]): Effect.Effect<void> =>
+      Effect.suspend(() =>
+        line.timer === timer && lines.delete(line)
+          // Not cut short by the end of the scope, which waits for it.
+          ? Effect.asVoid(Effect.forkIn(Effect.uninterruptible(release(line)), scope))
+          : Effect.void
+      )
 
     const rest = (line: Line): Effect.Effect<void> =>
       Effect.uninterruptible(Effect.gen(function*() {
-        if (line.points.length === 0) return yield* evict(line)
+        if (line.points.length === 0) return yield* evict(line, undefined)
         line.timer = yield* Effect.forkIn(
           Duration.isFinite(options.timeToLive)
-            ? Effect.interruptible(Effect.delay(evict(line), options.timeToLive))
+            ? Effect.withFiberRuntime<void>((timer) => evict(line, timer)).pipe(
+              Effect.delay(options.timeToLive),
+              Effect.interruptible
+            )
             : Effect.void,
           scope
         )
@@ -198,10 +212,21 @@ export const make = (
         const resting = [...lines].filter(({ timer }) => timer !== undefined)
         if (resting.length <= options.capacity) return
         const [oldest] = resting
-        yield* Effect.andThen(Fiber.interruptFork(oldest!.timer!), evict(oldest!))
+        const timer = oldest!.timer!
+        yield* Effect.andThen(evict(oldest!, timer), Fiber.interruptFork(timer))
       }))
 
-    const held = (line: Line, isContinued: boolean, wanted: Wanted): Held => ({
+    /** Gives a point up at which no branch can begin. */
+    const forget = (line: Line, point: Point): Effect.Effect<void> =>
+      Effect.suspend(() => {
+        line.points = line.points.filter((other) => other !== point)
+        const { timer } = line
+        return line.points.length > 0 || timer === undefined
+          ? Effect.void
+          : Effect.andThen(evict(line, timer), Fiber.interruptFork(timer))
+      })
+
+    const held = (line: Line, isContinued: boolean, wanted: Wanted, from?: Point): Held => ({
       session: line.session,
       isContinued,
       hidden: areSame(line.wanted.base, line.wanted.options)
@@ -218,7 +243,11 @@ export const make = (
           line.isClean = true
           return rest(line)
         }),
-      drop: Effect.suspend(() => rest(line))
+      drop: rest(line),
+      fail: Effect.flatMap(line.session.id, (id) =>
+        id === undefined && line.trunk !== undefined && from !== undefined
+          ? Effect.andThen(forget(line.trunk, from), rest(line))
+          : rest(line))
     })
 
     /** Opens a session, and a scope for it that closes at the latest with ours. */
@@ -229,11 +258,18 @@ export const make = (
     ): Effect.Effect<Line, E> =>
       Effect.uninterruptibleMask((restore) =>
         Effect.gen(function*() {
+          // Before the first pause, in which the trunk could be closed.
+          if (trunk !== undefined) trunk.users++
           const own = yield* Scope.fork(scope, ExecutionStrategy.sequential)
           const line: Line = {
             wanted,
             session: yield* restore(Scope.extend(session, own)).pipe(
-              Effect.onError((cause) => Scope.close(own, Exit.failCause(cause)))
+              Effect.onError((cause) =>
+                Effect.andThen(
+                  Scope.close(own, Exit.failCause(cause)),
+                  trunk === undefined ? Effect.void : release(trunk)
+                )
+              )
             ),
             scope: own,
             trunk,
@@ -243,7 +279,6 @@ export const make = (
             isClean: false,
             timer: undefined
           }
-          if (trunk !== undefined) trunk.users++
           lines.add(line)
           return line
         })
@@ -288,7 +323,7 @@ export const make = (
           const { messageId } = point
           if (messageId === undefined) return fresh(wanted)
           return open(line.wanted, line.session.fork({ after: messageId }), line).pipe(
-            Effect.map((branch) => held(branch, true, wanted)),
+            Effect.map((branch) => held(branch, true, wanted, point)),
             // A carrier that cannot branch off after a message.
             Effect.catchTag("OpenCodeConfigError", () => fresh(wanted))
           )

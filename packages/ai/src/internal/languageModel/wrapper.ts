@@ -5,6 +5,7 @@
 import type * as LanguageModel from "@effect/ai/LanguageModel"
 import * as Prompt from "@effect/ai/Prompt"
 import type * as Response from "@effect/ai/Response"
+import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Exit from "effect/Exit"
 import * as Stream from "effect/Stream"
@@ -43,7 +44,12 @@ const enter = <O extends AnyOptions>(
     })
   )
 
-const drop = ({ held }: Call): Effect.Effect<void> => held === undefined ? Effect.void : held.drop
+const drop = ({ held }: Call, exit: Exit.Exit<unknown, unknown>): Effect.Effect<void> =>
+  held === undefined
+    ? Effect.void
+    : Exit.isFailure(exit) && !Cause.isInterrupted(exit.cause)
+    ? held.fail
+    : held.drop
 
 /** Keeps the session under the conversation as `Chat` has it from here on. */
 const keep = (
@@ -71,10 +77,9 @@ const effectful = <O extends AnyOptions, A extends Answered, E, R>(
     enter(method, options),
     ({ call, resolved }) =>
       Effect.provideService(ask(resolved), CurrentCall, call).pipe(
-        Effect.onExit(Exit.match({
-          onFailure: () => drop(call),
-          onSuccess: ({ content }) => keep(call, options.prompt, content)
-        }))
+        Effect.onExit((exit) =>
+          Exit.isSuccess(exit) ? keep(call, options.prompt, exit.value.content) : drop(call, exit)
+        )
       )
   )
 
@@ -91,7 +96,7 @@ const streaming = <O extends AnyOptions, E, R>(
         hasEnded = true
         return keep(call, options.prompt, content)
       }))),
-      Stream.ensuring(Effect.suspend(() => hasEnded ? Effect.void : drop(call)))
+      Stream.ensuringWith((exit) => hasEnded ? Effect.void : drop(call, exit))
     )
   }))
 
