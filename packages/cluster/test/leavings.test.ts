@@ -12,7 +12,7 @@ import * as path from "node:path"
 import * as leavings from "../src/internal/leavings.js"
 
 describe("what a killed runner has left", () => {
-  it.scoped("is removed a day after its job has ended, and not before", () =>
+  it.scoped("is removed a day after its job has ended, and not before; what another ledger may have, after a month", () =>
     Effect.gen(function*() {
       const root = fs.mkdtempSync(path.join(os.tmpdir(), "eo-leavings-"))
       yield* Effect.addFinalizer(() => Effect.sync(() => fs.rmSync(root, { recursive: true })))
@@ -26,14 +26,27 @@ describe("what a killed runner has left", () => {
           fs.writeFileSync(path.join(parent, id, "file"), "")
         }
       }
+      const noted = (seconds: number) => {
+        for (const parent of [trees, sessions]) fs.utimesSync(path.join(parent, "gone.job"), seconds, seconds)
+      }
+      noted(0)
       yield* ledger.settle({ id: "lost", number: undefined, status: "lost", outcome: "{}" })
       const collect = leavings.collect(ledger, [trees, sessions, path.join(root, "nowhere")], Duration.days(1))
       const left = () => [trees, sessions].map((parent) => fs.readdirSync(parent).sort())
       yield* TestClock.adjust("23 hours")
       yield* collect
-      const kept = ["lost", "lost.job", "running", "running.job"]
+      const kept = ["gone", "gone.job", "lost", "lost.job", "running", "running.job"]
       assert.deepStrictEqual(left(), [kept, kept])
       yield* TestClock.adjust("2 hours")
+      yield* collect
+      const others = ["gone", "gone.job", "running", "running.job"]
+      assert.deepStrictEqual(left(), [others, others])
+      yield* TestClock.adjust("30 days")
+      // A note that was written a moment ago is one of a runner at work.
+      noted(31 * 24 * 60 * 60)
+      yield* collect
+      assert.deepStrictEqual(left(), [others, others])
+      noted(0)
       yield* collect
       assert.deepStrictEqual(left(), [["running", "running.job"], ["running", "running.job"]])
       yield* leavings.remove(path.join(trees, "running"))

@@ -148,19 +148,25 @@ export const memory = (options: Settings) =>
     alone(sharding(options))
   )
 
+/** As many symbolic links as Linux follows. */
+const mostLinks = 40
+
 /**
  * The file behind a path: the same for all relative paths and symbolic links that lead to it, also before it exists.
  * `undefined` if it has other names that cannot be found out (hard links).
  */
 const fileOf = (
-  filename: string
+  filename: string,
+  links = 0
 ): Effect.Effect<string | undefined, PlatformError, FileSystem.FileSystem | Path.Path> =>
   Effect.gen(function*() {
     const fileSystem = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     const link = yield* Effect.option(fileSystem.readLink(filename))
     // Also one that leads nowhere yet: SQLite makes the file where it leads to.
-    if (Option.isSome(link)) return yield* fileOf(path.resolve(path.dirname(filename), link.value))
+    if (Option.isSome(link) && links < mostLinks) {
+      return yield* fileOf(path.resolve(path.dirname(filename), link.value), links + 1)
+    }
     const real = path.join(yield* fileSystem.realPath(path.dirname(path.resolve(filename))), path.basename(filename))
     const info = yield* Effect.option(fileSystem.stat(real))
     const names = Option.flatMap(info, ({ nlink }) => nlink)

@@ -6,6 +6,7 @@ import * as Clock from "effect/Clock"
 import * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Option from "effect/Option"
+import * as Random from "effect/Random"
 import type { Service as Ledger } from "../RunLedger.js"
 
 /** The name of a directory says nothing about its job: a file beside it does. */
@@ -17,7 +18,10 @@ export const own = (directory: string, id: string) =>
     const fileSystem = yield* FileSystem.FileSystem
     const path = yield* Path.Path
     yield* fileSystem.makeDirectory(path.dirname(directory), { recursive: true, mode: 0o700 })
-    yield* fileSystem.writeFileString(`${directory}${suffix}`, id)
+    // Another runner may read the note at this moment, and must not see a part of it.
+    const written = `${directory}.${yield* Random.nextIntBetween(0, 1_000_000_000)}`
+    yield* fileSystem.writeFileString(written, id)
+    yield* fileSystem.rename(written, `${directory}${suffix}`)
   })
 
 /** Removes a directory, then the note about it. */
@@ -29,8 +33,14 @@ export const remove = (directory: string) =>
   }))
 
 /**
- * Removes what killed runners have left of jobs that have had their verdict for this time. A living runner removes the
- * directories of its jobs itself.
+ * A job that this ledger does not know may be one of another ledger, whose runners use the same directory and are at work:
+ * no agent works for a month.
+ */
+const ofOthers = Duration.days(30)
+
+/**
+ * Removes what killed runners have left of jobs that have had their verdict for this time, or whose ledger is another one
+ * or gone and whose note is a month old. A living runner removes the directories of its jobs itself.
  */
 export const collect = (ledger: Ledger, parents: ReadonlyArray<string>, keep: Duration.Duration) =>
   Effect.gen(function*() {
@@ -48,10 +58,18 @@ export const collect = (ledger: Ledger, parents: ReadonlyArray<string>, keep: Du
       }))
     const all = owned.flat().flatMap(Option.toArray)
     const settled = new Set(yield* ledger.settledOf([...new Set(all.map(({ id }) => id))]))
-    const before = (yield* Clock.currentTimeMillis) - Duration.toMillis(keep)
+    const now = yield* Clock.currentTimeMillis
+    const noted = (directory: string) =>
+      fileSystem.stat(`${directory}${suffix}`).pipe(
+        Effect.map(({ mtime }) => Option.getOrUndefined(mtime)?.getTime() ?? Infinity),
+        Effect.orElseSucceed(() => Infinity)
+      )
     yield* Effect.forEach(all.filter(({ id }) => settled.has(id)), ({ directory, id }) =>
-      Effect.flatMap(
-        ledger.job(id),
-        (job) => Option.isSome(job) && (job.value.settledAt ?? Infinity) > before ? Effect.void : remove(directory)
-      ), { discard: true })
+      Effect.gen(function*() {
+        const job = yield* ledger.job(id)
+        const isOver = Option.isSome(job)
+          ? (job.value.settledAt ?? Infinity) <= now - Duration.toMillis(keep)
+          : (yield* noted(directory)) <= now - Duration.toMillis(ofOthers)
+        if (isOver) yield* remove(directory)
+      }), { discard: true })
   })

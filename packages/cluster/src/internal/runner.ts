@@ -153,12 +153,14 @@ export const make = (context: Means) =>
     const settle = (number: number | undefined, outcome: AgentJob.Outcome) =>
       Effect.gen(function*() {
         const verdict = stored(outcome, number)
-        if (yield* steady.forever(ledger.settle({ id, number, ...verdict }))) {
+        const isVerdict = yield* steady.forever(ledger.settle({ id, number, ...verdict }))
+        if (isVerdict) {
           yield* metrics.settled(verdict.status)
           feed.publish({ _tag: "Ended", status: verdict.status })
         }
         feed.close()
         context.waiters.notify(id)
+        return isVerdict
       })
 
     /** Sends the job to the runner that has it from now on. */
@@ -317,15 +319,12 @@ export const make = (context: Means) =>
           // The agent is gone by now. The takeover reads this, and works without it.
           Effect.onInterrupt(() => steady.within(ledger.interrupted({ id, number }), 2000))
         )
-        if (Exit.isSuccess(exit)) {
-          yield* settle(number, Either.right(exit.value))
-        } else {
-          // An attempt that is not the current one ends itself: there is nothing to say about it.
-          if (Cause.isInterruptedOnly(exit.cause)) return feed.close()
-          yield* settle(
-            number,
+        // An attempt that is not the current one ends itself: there is nothing to say about it.
+        if (Exit.isFailure(exit) && Cause.isInterruptedOnly(exit.cause)) return feed.close()
+        const outcome = Exit.match(exit, {
+          onFailure: (cause): AgentJob.Outcome =>
             Either.left(Option.getOrElse(
-              Cause.failureOption(exit.cause),
+              Cause.failureOption(cause),
               () =>
                 new AgentJob.JobLostError({
                   id,
@@ -333,12 +332,13 @@ export const make = (context: Means) =>
                   runner: name,
                   runId,
                   attempts: number,
-                  detail: outcomes.detailOf(exit.cause)
+                  detail: outcomes.detailOf(cause)
                 })
-            ))
-          )
-        }
-        yield* removeData(job)
+            )),
+          onSuccess: (result): AgentJob.Outcome => Either.right(result)
+        })
+        // If another attempt has the job by now, it may work with these sessions.
+        if (yield* settle(number, outcome)) yield* removeData(job)
       })
 
     /** With a slot in hand: what the attempts so far allow. */
@@ -348,7 +348,8 @@ export const make = (context: Means) =>
         const next = policy.next(job, attempts, cancel)
         const cut = attempts.filter(policy.isCut)
         for (const { runId } of cut) {
-          if (yield* withLeftovers(runId)) continue
+          // A claimed attempt has ended by itself, and its outcome stands.
+          if ((yield* withLeftovers(runId)) || next._tag === "Publish") continue
           return yield* settle(
             undefined,
             Either.left(lost(attempts, cut.at(-1)!, `the agent of run ${runId} does not end`))

@@ -107,32 +107,31 @@ export const make = (
 
     return {
       publish: ({ attempt, id, url }) =>
-        exclusive.withPermits(1)(Effect.gen(function*() {
-          const expect = expecting(id)
-          const mirror = mirrorOf(url)
-          const branch = branchOf(id, attempt)
-          const staged = stagedOf(branch)
-          if ((yield* git(["--git-dir", mirror, "rev-parse"])).exitCode !== 0) {
-            yield* expect("publish", ["init", "--quiet", "--bare", mirror])
-          }
-          const fetched = yield* git(["-C", mirror, "fetch", "--quiet", "--force", url, `+${staged}:${staged}`])
-          if (fetched.exitCode !== 0) {
-            // It was published before, by a runner that could not say so any more.
-            yield* expect("publish", ["ls-remote", "--exit-code", url, `refs/heads/${branch}`])
-          } else {
-            yield* expect("publish", [
-              "-C",
-              mirror,
-              "push",
-              "--quiet",
-              "--force",
-              url,
-              `${staged}:refs/heads/${branch}`
-            ])
-            yield* git(["-C", mirror, "push", "--quiet", url, `:${staged}`])
-          }
-          yield* git(["-C", mirror, "update-ref", "-d", staged])
-        })),
+        exclusive.withPermits(1)(
+          Effect.gen(function*() {
+            const expect = expecting(id)
+            const mirror = mirrorOf(url)
+            const branch = branchOf(id, attempt)
+            const staged = stagedOf(branch)
+            if ((yield* git(["--git-dir", mirror, "rev-parse"])).exitCode !== 0) {
+              yield* expect("publish", ["init", "--quiet", "--bare", mirror])
+            }
+            const fetch = ["-C", mirror, "fetch", "--quiet", "--force", url, `+${staged}:${staged}`]
+            const isStaged = yield* expect("publish", fetch).pipe(
+              Effect.as(true),
+              // It was published before, by a runner that could not say so any more.
+              Effect.catchIf(({ detail }) => detail.includes("couldn't find remote ref"), () => Effect.succeed(false))
+            )
+            if (isStaged) {
+              const push = ["-C", mirror, "push", "--quiet", "--force", url, `${staged}:refs/heads/${branch}`]
+              yield* expect("publish", push)
+              yield* git(["-C", mirror, "push", "--quiet", url, `:${staged}`])
+            } else {
+              yield* expect("publish", ["ls-remote", "--exit-code", url, `refs/heads/${branch}`])
+            }
+            yield* git(["-C", mirror, "update-ref", "-d", staged])
+          }).pipe(Effect.retry(again))
+        ),
 
       discard: ({ attempt, id, url }) =>
         Effect.asVoid(git(["-C", mirrorOf(url), "push", "--quiet", url, `:${stagedOf(branchOf(id, attempt))}`])),
