@@ -362,7 +362,7 @@ describe("a run by a private server", () => {
       },
       reply: ({ method, path }) => {
         if (method === "GET" && path === `/api/session/${child}`) {
-          return fake.reply({ data: { id: child, permissions: [] } })
+          return fake.reply({ data: { id: child, parentID: fake.session, permissions: [] } })
         }
         if (method === "GET" && path === `/api/session/${child}/permission`) {
           return fake.reply({ data: [{ id: "per_1", sessionID: child, action: "read", resources: ["a.env"] }] })
@@ -385,6 +385,47 @@ describe("a run by a private server", () => {
       const [patch] = fake.of(server, "PATCH", child)
       expect(patch?.body?.["permissions"]).toContainEqual({ action: "shell", resource: "*", effect: "deny" })
     }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  describe("a session that a tool names, and that is somebody else's", () => {
+    const victim = "ses_victim"
+    const serve = (tool: string) =>
+      fake.make({
+        onPrompt: (server) => {
+          fake.begin(server)
+          const call = { assistantMessageID: "msg_1", id: "call_1" }
+          server.send("session.tool.input.started", { ...call, name: tool })
+          server.send("session.tool.progress", { ...call, metadata: { sessionID: victim } })
+          server.send("session.tool.success", { ...call, content: [], metadata: { sessionID: victim } })
+          fake.finish(server, "done")
+        },
+        reply: ({ method, path }) =>
+          method === "GET" && path === `/api/session/${victim}`
+            ? fake.reply({ data: { id: victim, parentID: "ses_theirs", permissions: [] } })
+            : method === "GET" && path === `/api/session/${victim}/permission`
+            ? fake.reply({ data: [{ id: "per_1", sessionID: victim, action: "shell", resources: ["rm"] }] })
+            : undefined
+      })
+    const changes = ({ asked }: fake.FakeServer) =>
+      asked.filter(({ method, path }) => method !== "GET" && path.includes(victim))
+
+    it.live("is left alone if the tool starts no sub-agents", () => {
+      const server = serve("lookup")
+      return Effect.gen(function*() {
+        expect((yield* OpenCode.run("Go", { auto: true })).answer).toBe("done")
+        expect(server.asked.filter(({ path }) => path.includes(victim))).toEqual([])
+      }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+    })
+
+    it.live("ends the run unchanged if the tool is the one for sub-agents", () => {
+      const server = serve("subagent")
+      return Effect.gen(function*() {
+        const error = yield* T.failsWith("OpenCodeServerError")(OpenCode.run("Go", { auto: true }))
+        expect(error).toMatchObject({ reason: "unexpected-reply", request: "GET /api/session/:id" })
+        expect(error.detail).toContain(victim)
+        expect(changes(server)).toEqual([])
+      }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+    })
   })
 
   it.live("a sub-agent that nothing names ends the run, by the name of what is missing", () => {

@@ -166,9 +166,15 @@ export const follow = (options: Options): Effect.Effect<void, OpenCodeServerErro
     /** Follows a sub-agent whose creation was not seen: it is of an earlier prompt, or its event did not name its parent. */
     const adopt = (childId: string): Effect.Effect<void, OpenCodeServerError> =>
       Effect.gen(function*() {
+        const { parentId, rules } = yield* requests.read(routes.session(childId), server.replies.session)
+        // It gets our rules and our answers, so it must be ours: a server can have sessions of other people.
+        if (parentId === undefined || !subscription.sessions().has(parentId)) {
+          return yield* requests.failure(routes.session(childId), "unexpected-reply", {
+            detail: `the sub-agent's session ${childId} is not below the session of the run`
+          })
+        }
         subscription.follow(childId)
-        const { rules } = yield* requests.read(routes.session(childId), server.replies.session)
-        yield* react({ _tag: "Child", sessionId: childId, parentId: options.sessionId, rules })
+        yield* react({ _tag: "Child", sessionId: childId, parentId, rules })
         yield* answerAll(childId)
       })
 
