@@ -51,6 +51,9 @@ const agents = [
   { id: "explore", mode: "subagent", permissions: rules }
 ]
 
+/** The model of a prompt whose session has none. */
+const usual = { id: "m1", providerID: "fake" }
+
 const json = (body, status = 200) =>
   new Response(status === 204 ? null : JSON.stringify(body), {
     status,
@@ -131,7 +134,7 @@ export const make = ({ models, newSession, onPrompt, password, version }) => {
     const say = (type, data) => {
       if (!isOver) event(session, type, data)
     }
-    const model = session.model ?? { id: "m1", providerID: "fake" }
+    const model = session.model ?? usual
 
     const begin = () => {
       message = {
@@ -454,7 +457,7 @@ export const make = ({ models, newSession, onPrompt, password, version }) => {
         if (sessionId === undefined) return page()
         if (!sessionId.startsWith("ses_")) return json({ _tag: "InvalidRequestError", message: "not a session" }, 400)
         // As with 1.x, a session that a run names is one of an earlier process.
-        return ofSession(sessions.get(sessionId) ?? sessionOf(sessionId), method, rest, body)
+        return ofSession(sessions.get(sessionId) ?? sessionOf(sessionId, { model: usual }), method, rest, body)
       }
     }
   }

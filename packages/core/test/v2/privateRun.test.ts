@@ -572,6 +572,55 @@ describe("a run by a private server", () => {
     })
   })
 
+  describe("a session that is continued without a model in the options", () => {
+    const unnamed = T.layer([serving], ({ root, work }) => ({
+      version: "2.0.14",
+      isolation: { directory: root },
+      leash: false,
+      defaults: { cwd: work }
+    }))
+    const serve = (model: object | undefined, documents: ReadonlyArray<object>) =>
+      fake.make({
+        onPrompt: done,
+        reply: ({ method, path }) =>
+          path === "/api/config"
+            ? fake.reply(documents)
+            : method === "POST" && path.endsWith("/fork") ||
+                method === "GET" && path === `/api/session/${fake.session}`
+            ? fake.reply({ data: { id: fake.session, model, permissions: [] } })
+            : undefined
+      })
+    const modelOf = (server: fake.FakeServer) => fake.of(server, "POST", "/model").map(({ body }) => body?.["model"])
+    const named = { type: "document", info: { model: { providerID: "fake", model: "m1" } } }
+
+    it.live("keeps its own", () => {
+      const server = serve({ providerID: "fake", id: "own" }, [])
+      return Effect.gen(function*() {
+        yield* OpenCode.run("Go", { sessionId: fake.session })
+        expect(modelOf(server)).toEqual([])
+      }).pipe(fake.provide(server), Effect.provide(unnamed))
+    })
+
+    for (const fork of [false, true]) {
+      it.live(`gets that of the configuration if it has none (fork: ${fork})`, () => {
+        const server = serve(undefined, [named])
+        return Effect.gen(function*() {
+          yield* OpenCode.run("Go", { sessionId: fake.session, fork })
+          expect(modelOf(server)).toEqual([{ providerID: "fake", id: "m1" }])
+        }).pipe(fake.provide(server), Effect.provide(unnamed))
+      })
+
+      it.live(`is refused if nothing names one (fork: ${fork})`, () => {
+        const server = serve(undefined, [])
+        return Effect.gen(function*() {
+          const run = OpenCode.run("Go", { sessionId: fake.session, fork })
+          expect((yield* T.failsWith("OpenCodeConfigError")(run)).path).toBe("model")
+          expect(fake.of(server, "POST", "/prompt")).toEqual([])
+        }).pipe(fake.provide(server), Effect.provide(unnamed))
+      })
+    }
+  })
+
   it.live("a command is prompted by its name", () => {
     const server = fake.make({
       reply: (asked) => {

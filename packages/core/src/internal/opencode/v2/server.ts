@@ -161,6 +161,7 @@ const sessionOf = (u: unknown): Session | undefined => {
     directory: isObject(u["location"]) ? string(u["location"]["directory"]) : undefined,
     agent: string(u["agent"]),
     title: string(u["title"]),
+    model: namedModel(u["model"], "id"),
     parentId: string(u["parentID"]),
     rules: rulesOf(u["permissions"])
   }
