@@ -550,6 +550,15 @@ describe("a run by a private server", () => {
       }).pipe(fake.provide(server), Effect.provide(unnamed))
     })
 
+    it.live("is not guessed if a document names one in another way", () => {
+      const server = serve([document({ providerID: "fake", model: "m1" }), document({ provider: "fake", id: "m2" })])
+      return Effect.gen(function*() {
+        const error = yield* T.failsWith("OpenCodeServerError")(OpenCode.run("Go"))
+        expect(error).toMatchObject({ reason: "unexpected-reply", request: "GET /api/config" })
+        expect(fake.of(server, "POST", "/prompt")).toEqual([])
+      }).pipe(fake.provide(server), Effect.provide(unnamed))
+    })
+
     it.live("has that of its agent", () => {
       const server = serve([document({ providerID: "fake", model: "m1" })], {
         model: { providerID: "fake", id: "own" }
@@ -619,6 +628,27 @@ describe("a run by a private server", () => {
         }).pipe(fake.provide(server), Effect.provide(unnamed))
       })
     }
+  })
+
+  it.live("a branch ends at a message whose next one has an id, or is not made", () => {
+    const server = fake.make({
+      onPrompt: done,
+      reply: ({ method, path }) =>
+        method === "GET" && path.endsWith("/message")
+          ? fake.reply({ data: [{ type: "user" }, { id: "msg_1", type: "user" }] })
+          : undefined
+    })
+    return Effect.gen(function*() {
+      const { root } = yield* T.Machine
+      const opencode = yield* OpenCode.OpenCode
+      const session = yield* opencode.resume({ sessionId: fake.session, directory: root, cwd: root }, {
+        fork: true,
+        forkAfter: "msg_1"
+      })
+      const error = yield* T.failsWith("OpenCodeServerError")(session.run("Go"))
+      expect(error).toMatchObject({ reason: "unexpected-reply", detail: "the message after msg_1 has no id" })
+      expect(fake.of(server, "POST", "/fork")).toEqual([])
+    }).pipe(Effect.scoped, fake.provide(server), Effect.provide(layer(serving)))
   })
 
   it.live("a command is prompted by its name", () => {
@@ -705,6 +735,22 @@ describe("a run by a private server", () => {
       expect(error).toMatchObject({ reason: "unexpected-reply", request: "POST /api/session/:id/prompt" })
       expect(error.detail).toContain("does not work on it")
       yield* T.expectClean
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  it.effect("a prompt that is never worked on is not waited for, although the events are cut again and again", () => {
+    const server = fake.make({
+      reply: ({ path }) => path.endsWith("/active") ? fake.reply({ data: {} }) : undefined
+    })
+    return Effect.gen(function*() {
+      const cutting = Effect.forever(
+        Effect.andThen(Effect.sync(server.cut), Effect.andThen(TestClock.adjust("5 seconds"), settle))
+      )
+      const run = T.failsWith("OpenCodeServerError")(OpenCode.run("Go", { timeout: "10 minutes" }))
+      expect(yield* Effect.raceFirst(run, cutting)).toMatchObject({
+        reason: "unexpected-reply",
+        request: "POST /api/session/:id/prompt"
+      })
     }).pipe(fake.provide(server), Effect.provide(layer(serving)))
   })
 

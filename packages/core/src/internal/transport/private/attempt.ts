@@ -171,7 +171,13 @@ const branch = (
       const { path, reason } = check.unknownMessage(sessionId, after)
       return yield* Effect.fail(refused(path, reason))
     }
-    return yield* fork(typeof next?.["id"] === "string" ? next["id"] : undefined)
+    if (next === undefined) return yield* fork(undefined)
+    // Without it the branch would have the whole session.
+    return yield* typeof next["id"] === "string"
+      ? fork(next["id"])
+      : requests.failure(protocol.routes.messages(sessionId, undefined), "unexpected-reply", {
+        detail: `the message after ${after} has no id`
+      })
   })
 }
 
