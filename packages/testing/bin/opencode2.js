@@ -338,9 +338,13 @@ export const make = ({ models, newSession, onPrompt, password, version }) => {
         Object.assign(session, body)
         return json(undefined, 204)
       case "POST /fork": {
-        const { agent, directory, messages, model, permissions, title } = session
+        const { agent, directory, model, permissions, title } = session
+        const { before } = body
+        const end = before === undefined ? session.messages.length : session.messages.findIndex(({ id }) => id === before)
+        if (end === -1) return json({ _tag: "MessageNotFoundError", message: "not found" }, 404)
+        const messages = session.messages.slice(0, end)
         return json({
-          data: shown(sessionOf(newSession(), { agent, directory, messages: [...messages], model, permissions, title }))
+          data: shown(sessionOf(newSession(), { agent, directory, messages, model, permissions, title }))
         })
       }
       case "PUT /instructions/entries/:key":
@@ -425,6 +429,9 @@ export const make = ({ models, newSession, onPrompt, password, version }) => {
             return { providerID: model.slice(0, at), id: model.slice(at + 1) }
           })
         })
+      // No document: the configuration names nothing.
+      case "GET /api/config":
+        return json([])
       case "GET /api/mcp":
         return json({ data: [] })
       case "GET /api/event":
