@@ -142,7 +142,7 @@ export const make = Effect.fnUntraced(
      * OpenCode has no such messages.
      */
     const isBranch = (own: RunOptions): boolean => {
-      const { attach, fork, forkAfter, sessionId } = RunConfig.merge<RunOptions>(options?.defaults ?? {}, own)
+      const { attach, fork, forkAfter, sessionId } = RunConfig.merge(options?.defaults ?? {}, own)
       return fork === true && sessionId !== undefined && attach === undefined && forkAfter !== ""
     }
 
