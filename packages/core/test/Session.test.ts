@@ -289,12 +289,15 @@ describe("Session", () => {
           yield* branch.run("four")
         }).pipe(RunConfig.withRunConfig(around))
         assert.deepStrictEqual((yield* runs).map(continuing), [[], ["ses_1"], ["ses_1", "--fork"], ["ses_2"]])
-      }).pipe(Effect.scoped, Effect.provide(T.layer(agent([
-        turnOf("ses_1", "1"),
-        turnOf("ses_1", "2"),
-        turnOf("ses_2", "3"),
-        turnOf("ses_2", "4")
-      ])))))
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(T.layer(agent([
+          turnOf("ses_1", "1"),
+          turnOf("ses_1", "2"),
+          turnOf("ses_2", "3"),
+          turnOf("ses_2", "4")
+        ])))
+      ))
 
     it.effect("forks only with the first turn of the branch and leaves the trunk alone", () =>
       Effect.gen(function*() {

@@ -22,7 +22,9 @@ describe("the scripted OpenCode 2", () => {
     })
     const messages = async () => {
       const reply = await ask("GET", "/api/session/ses_branch/message")
-      return ((await reply.json()) as { readonly data: ReadonlyArray<{ readonly id: string }> }).data.map(({ id }) => id)
+      return ((await reply.json()) as { readonly data: ReadonlyArray<{ readonly id: string }> }).data.map(({ id }) =>
+        id
+      )
     }
     await ask("POST", "/api/session/ses_1/fork", { before: "msg_2" })
     expect(await messages()).toEqual(["msg_1"])

@@ -99,7 +99,10 @@ const open = (
       return Effect.flatMap(Clock.currentTimeMillis, (now) => telemetry.runEnded(tag, now - startedAt))
     })
 
-    const planned = observed(yield* plan.make(client, prompt, options, mode.onProgress !== undefined), yield* CurrentObserver)
+    const planned = observed(
+      yield* plan.make(client, prompt, options, mode.onProgress !== undefined),
+      yield* CurrentObserver
+    )
     const settled = mode.heldId === undefined ? planned : { ...planned, runId: mode.heldId }
     if (mode.heldId === undefined) {
       const held = liveIds.hold(settled.runId)
