@@ -276,6 +276,29 @@ describe("Session", () => {
     }).pipe(Effect.provide(T.layer([]))))
 
   describe("fork", () => {
+    const around = { sessionId: "ses_0", fork: true, forkAfter: "msg_0" }
+
+    it.effect("branches off after its last turn, whatever message the configuration around it names", () =>
+      Effect.gen(function*() {
+        const trunk = yield* OpenCode.session()
+        yield* trunk.run("one")
+        yield* Effect.gen(function*() {
+          yield* trunk.run("two")
+          const branch = yield* trunk.fork()
+          yield* branch.run("three")
+          yield* branch.run("four")
+        }).pipe(RunConfig.withRunConfig(around))
+        assert.deepStrictEqual((yield* runs).map(continuing), [[], ["ses_1"], ["ses_1", "--fork"], ["ses_2"]])
+      }).pipe(
+        Effect.scoped,
+        Effect.provide(T.layer(agent([
+          turnOf("ses_1", "1"),
+          turnOf("ses_1", "2"),
+          turnOf("ses_2", "3"),
+          turnOf("ses_2", "4")
+        ])))
+      ))
+
     it.effect("forks only with the first turn of the branch and leaves the trunk alone", () =>
       Effect.gen(function*() {
         const trunk = yield* OpenCode.session()

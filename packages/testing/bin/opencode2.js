@@ -51,6 +51,9 @@ const agents = [
   { id: "explore", mode: "subagent", permissions: rules }
 ]
 
+/** The model of a prompt whose session has none. */
+const usual = { id: "m1", providerID: "fake" }
+
 const json = (body, status = 200) =>
   new Response(status === 204 ? null : JSON.stringify(body), {
     status,
@@ -131,7 +134,7 @@ export const make = ({ models, newSession, onPrompt, password, version }) => {
     const say = (type, data) => {
       if (!isOver) event(session, type, data)
     }
-    const model = session.model ?? { id: "m1", providerID: "fake" }
+    const model = session.model ?? usual
 
     const begin = () => {
       message = {
@@ -335,9 +338,13 @@ export const make = ({ models, newSession, onPrompt, password, version }) => {
         Object.assign(session, body)
         return json(undefined, 204)
       case "POST /fork": {
-        const { agent, directory, messages, model, permissions, title } = session
+        const { agent, directory, model, permissions, title } = session
+        const { before } = body
+        const end = before === undefined ? session.messages.length : session.messages.findIndex(({ id }) => id === before)
+        if (end === -1) return json({ _tag: "MessageNotFoundError", message: "not found" }, 404)
+        const messages = session.messages.slice(0, end)
         return json({
-          data: shown(sessionOf(newSession(), { agent, directory, messages: [...messages], model, permissions, title }))
+          data: shown(sessionOf(newSession(), { agent, directory, messages, model, permissions, title }))
         })
       }
       case "PUT /instructions/entries/:key":
@@ -422,6 +429,9 @@ export const make = ({ models, newSession, onPrompt, password, version }) => {
             return { providerID: model.slice(0, at), id: model.slice(at + 1) }
           })
         })
+      // No document: the configuration names nothing.
+      case "GET /api/config":
+        return json([])
       case "GET /api/mcp":
         return json({ data: [] })
       case "GET /api/event":
@@ -454,7 +464,7 @@ export const make = ({ models, newSession, onPrompt, password, version }) => {
         if (sessionId === undefined) return page()
         if (!sessionId.startsWith("ses_")) return json({ _tag: "InvalidRequestError", message: "not a session" }, 400)
         // As with 1.x, a session that a run names is one of an earlier process.
-        return ofSession(sessions.get(sessionId) ?? sessionOf(sessionId), method, rest, body)
+        return ofSession(sessions.get(sessionId) ?? sessionOf(sessionId, { model: usual }), method, rest, body)
       }
     }
   }

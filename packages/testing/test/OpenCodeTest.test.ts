@@ -343,6 +343,22 @@ describe("OpenCodeTest", () => {
   })
 
   describe("sessions and structured output", () => {
+    it.effect("refuse a message to branch off after without a session to branch off", () =>
+      Effect.gen(function*() {
+        const wrong = [
+          { forkAfter: "msg_1" },
+          { forkAfter: "msg_1", sessionId: "ses_1" },
+          { forkAfter: "", fork: true, sessionId: "ses_1" },
+          { forkAfter: "msg_1", fork: true, sessionId: "ses_1", attach: "http://127.0.0.1:1" }
+        ]
+        for (const options of wrong) {
+          const error = yield* Effect.flip(OpenCode.run("one", options))
+          expect(error).toMatchObject({ _tag: "OpenCodeConfigError", path: "forkAfter" })
+        }
+        const branch = { forkAfter: "msg_1", fork: true, sessionId: "ses_1", isolation: "none" } as const
+        expect((yield* OpenCode.run("one", branch)).text).toBe("1")
+      }).pipe(Effect.provide(OpenCodeTest.layer({ one: "1" }))))
+
     it.effect("run turns as calls in one OpenCode session", () =>
       Effect.scoped(Effect.gen(function*() {
         const { session } = yield* OpenCode.OpenCode
@@ -485,6 +501,12 @@ describe("OpenCodeTest as OpenCode 2", () => {
         Events.turn("Done.")
       ])
     }, two))))
+
+  it.effect("refuses a run whose model nothing names", () =>
+    Effect.gen(function*() {
+      const error = yield* Effect.flip(OpenCode.run("Go"))
+      expect(error).toMatchObject({ _tag: "OpenCodeConfigError", path: "model" })
+    }).pipe(Effect.provide(OpenCodeTest.layer({ Go: "Done." }, { version: "2.0.14" }))))
 
   it.effect("times out on the test clock", () =>
     Effect.gen(function*() {

@@ -292,6 +292,27 @@ describe("orphanedServers", () => {
     )
   })
 
+  it.effect("leaves the directory of a dead owner whose server still works", () => {
+    const processes = new Map<number, Fake>([
+      ours,
+      [72, { started: 720, environ: named("4026/62/620") }],
+      [73, { started: 730, environ: named("4026/63/630"), zombie: true }]
+    ])
+    const files = new Map([
+      ["/tmp/effect-opencode-serving/.server.json", `{"owner":"4026/62/620"}`],
+      ["/tmp/effect-opencode-ended/.server.json", `{"owner":"4026/63/630"}`]
+    ])
+    return run(
+      Effect.gen(function*() {
+        yield* orphanedServers.removeDirectories(yield* services, "/tmp/effect-opencode-ours")
+        assert.deepStrictEqual([...files.keys()], ["/tmp/effect-opencode-serving/.server.json"])
+        assert.deepStrictEqual(yield* kills, [])
+      }),
+      processes,
+      files
+    )
+  })
+
   const planted: ReadonlyArray<readonly [string, string, Strange]> = [
     ["another user's directory", "/tmp/effect-opencode-x", { uid: 1001 }],
     ["a directory that is open to others", "/tmp/effect-opencode-x", { mode: 0o040755 }],

@@ -238,6 +238,36 @@ describe("events of a 2.x server", () => {
     ])
   })
 
+  it("only the tool for sub-agents names a sub-agent", () => {
+    const delegated = (signals: ReadonlyArray<Signal>) => signals.filter(({ _tag }) => _tag === "Delegated")
+    const metadata = { sessionID: "ses_child" }
+    const call = { ...step, id: "call_1" }
+    const running = (name: string) => ({
+      type: "assistant",
+      id: "msg_1",
+      content: [{ type: "tool", id: "call_1", name, state: { status: "running", metadata } }]
+    })
+    for (const [name, expected] of [["subagent", 1], ["lookup", 0]] as const) {
+      const begun = ["session.tool.input.started", { ...call, name }] as const
+      const progress = ["session.tool.progress", { ...call, metadata }] as const
+      expect(delegated(map(events(begun, progress)).signals)).toHaveLength(expected)
+      const success = ["session.tool.success", { ...call, content: [], metadata }] as const
+      expect(delegated(map(events(begun, success)).signals)).toHaveLength(expected)
+      expect(delegated(mapper().repair([running(name)], 1).signals)).toHaveLength(expected)
+    }
+  })
+
+  it("a call whose name was missed must name its session, unless the messages name its tool", () => {
+    const [success] = events(["session.tool.success", { ...step, id: "call_1", content: [], metadata: {} }])
+    expect(mapper().event(success!, 1).signals).toMatchObject([{ _tag: "Unexpected" }])
+    const repaired = mapper()
+    const tool = { type: "tool", id: "call_1", name: "shell", state: { status: "running" } }
+    repaired.repair([{ type: "assistant", id: "msg_1", content: [tool] }], 1)
+    const { says, signals } = repaired.event(success!, 1)
+    expect(tags(says)).toEqual(["ToolUse"])
+    expect(signals).toEqual([{ _tag: "Alive" }])
+  })
+
   it("a known event of an unexpected shape is unreadable, and another one is ignored", () => {
     const tag = (frame: unknown) => server.receive(typeof frame === "string" ? frame : JSON.stringify(frame))._tag
     expect(tag({ type: "server.connected", data: {} })).toBe("Connected")

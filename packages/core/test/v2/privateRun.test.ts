@@ -362,7 +362,7 @@ describe("a run by a private server", () => {
       },
       reply: ({ method, path }) => {
         if (method === "GET" && path === `/api/session/${child}`) {
-          return fake.reply({ data: { id: child, permissions: [] } })
+          return fake.reply({ data: { id: child, parentID: fake.session, permissions: [] } })
         }
         if (method === "GET" && path === `/api/session/${child}/permission`) {
           return fake.reply({ data: [{ id: "per_1", sessionID: child, action: "read", resources: ["a.env"] }] })
@@ -385,6 +385,47 @@ describe("a run by a private server", () => {
       const [patch] = fake.of(server, "PATCH", child)
       expect(patch?.body?.["permissions"]).toContainEqual({ action: "shell", resource: "*", effect: "deny" })
     }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  describe("a session that a tool names, and that is somebody else's", () => {
+    const victim = "ses_victim"
+    const serve = (tool: string) =>
+      fake.make({
+        onPrompt: (server) => {
+          fake.begin(server)
+          const call = { assistantMessageID: "msg_1", id: "call_1" }
+          server.send("session.tool.input.started", { ...call, name: tool })
+          server.send("session.tool.progress", { ...call, metadata: { sessionID: victim } })
+          server.send("session.tool.success", { ...call, content: [], metadata: { sessionID: victim } })
+          fake.finish(server, "done")
+        },
+        reply: ({ method, path }) =>
+          method === "GET" && path === `/api/session/${victim}`
+            ? fake.reply({ data: { id: victim, parentID: "ses_theirs", permissions: [] } })
+            : method === "GET" && path === `/api/session/${victim}/permission`
+            ? fake.reply({ data: [{ id: "per_1", sessionID: victim, action: "shell", resources: ["rm"] }] })
+            : undefined
+      })
+    const changes = ({ asked }: fake.FakeServer) =>
+      asked.filter(({ method, path }) => method !== "GET" && path.includes(victim))
+
+    it.live("is left alone if the tool starts no sub-agents", () => {
+      const server = serve("lookup")
+      return Effect.gen(function*() {
+        expect((yield* OpenCode.run("Go", { auto: true })).answer).toBe("done")
+        expect(server.asked.filter(({ path }) => path.includes(victim))).toEqual([])
+      }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+    })
+
+    it.live("ends the run unchanged if the tool is the one for sub-agents", () => {
+      const server = serve("subagent")
+      return Effect.gen(function*() {
+        const error = yield* T.failsWith("OpenCodeServerError")(OpenCode.run("Go", { auto: true }))
+        expect(error).toMatchObject({ reason: "unexpected-reply", request: "GET /api/session/:id" })
+        expect(error.detail).toContain(victim)
+        expect(changes(server)).toEqual([])
+      }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+    })
   })
 
   it.live("a sub-agent that nothing names ends the run, by the name of what is missing", () => {
@@ -509,6 +550,15 @@ describe("a run by a private server", () => {
       }).pipe(fake.provide(server), Effect.provide(unnamed))
     })
 
+    it.live("is not guessed if a document names one in another way", () => {
+      const server = serve([document({ providerID: "fake", model: "m1" }), document({ provider: "fake", id: "m2" })])
+      return Effect.gen(function*() {
+        const error = yield* T.failsWith("OpenCodeServerError")(OpenCode.run("Go"))
+        expect(error).toMatchObject({ reason: "unexpected-reply", request: "GET /api/config" })
+        expect(fake.of(server, "POST", "/prompt")).toEqual([])
+      }).pipe(fake.provide(server), Effect.provide(unnamed))
+    })
+
     it.live("has that of its agent", () => {
       const server = serve([document({ providerID: "fake", model: "m1" })], {
         model: { providerID: "fake", id: "own" }
@@ -529,6 +579,76 @@ describe("a run by a private server", () => {
         yield* T.expectClean
       }).pipe(fake.provide(server), Effect.provide(unnamed))
     })
+  })
+
+  describe("a session that is continued without a model in the options", () => {
+    const unnamed = T.layer([serving], ({ root, work }) => ({
+      version: "2.0.14",
+      isolation: { directory: root },
+      leash: false,
+      defaults: { cwd: work }
+    }))
+    const serve = (model: object | undefined, documents: ReadonlyArray<object>) =>
+      fake.make({
+        onPrompt: done,
+        reply: ({ method, path }) =>
+          path === "/api/config"
+            ? fake.reply(documents)
+            : method === "POST" && path.endsWith("/fork") ||
+                method === "GET" && path === `/api/session/${fake.session}`
+            ? fake.reply({ data: { id: fake.session, model, permissions: [] } })
+            : undefined
+      })
+    const modelOf = (server: fake.FakeServer) => fake.of(server, "POST", "/model").map(({ body }) => body?.["model"])
+    const named = { type: "document", info: { model: { providerID: "fake", model: "m1" } } }
+
+    it.live("keeps its own", () => {
+      const server = serve({ providerID: "fake", id: "own" }, [])
+      return Effect.gen(function*() {
+        yield* OpenCode.run("Go", { sessionId: fake.session })
+        expect(modelOf(server)).toEqual([])
+      }).pipe(fake.provide(server), Effect.provide(unnamed))
+    })
+
+    for (const fork of [false, true]) {
+      it.live(`gets that of the configuration if it has none (fork: ${fork})`, () => {
+        const server = serve(undefined, [named])
+        return Effect.gen(function*() {
+          yield* OpenCode.run("Go", { sessionId: fake.session, fork })
+          expect(modelOf(server)).toEqual([{ providerID: "fake", id: "m1" }])
+        }).pipe(fake.provide(server), Effect.provide(unnamed))
+      })
+
+      it.live(`is refused if nothing names one (fork: ${fork})`, () => {
+        const server = serve(undefined, [])
+        return Effect.gen(function*() {
+          const run = OpenCode.run("Go", { sessionId: fake.session, fork })
+          expect((yield* T.failsWith("OpenCodeConfigError")(run)).path).toBe("model")
+          expect(fake.of(server, "POST", "/prompt")).toEqual([])
+        }).pipe(fake.provide(server), Effect.provide(unnamed))
+      })
+    }
+  })
+
+  it.live("a branch ends at a message whose next one has an id, or is not made", () => {
+    const server = fake.make({
+      onPrompt: done,
+      reply: ({ method, path }) =>
+        method === "GET" && path.endsWith("/message")
+          ? fake.reply({ data: [{ type: "user" }, { id: "msg_1", type: "user" }] })
+          : undefined
+    })
+    return Effect.gen(function*() {
+      const { root } = yield* T.Machine
+      const opencode = yield* OpenCode.OpenCode
+      const session = yield* opencode.resume({ sessionId: fake.session, directory: root, cwd: root }, {
+        fork: true,
+        forkAfter: "msg_1"
+      })
+      const error = yield* T.failsWith("OpenCodeServerError")(session.run("Go"))
+      expect(error).toMatchObject({ reason: "unexpected-reply", detail: "the message after msg_1 has no id" })
+      expect(fake.of(server, "POST", "/fork")).toEqual([])
+    }).pipe(Effect.scoped, fake.provide(server), Effect.provide(layer(serving)))
   })
 
   it.live("a command is prompted by its name", () => {
@@ -615,6 +735,22 @@ describe("a run by a private server", () => {
       expect(error).toMatchObject({ reason: "unexpected-reply", request: "POST /api/session/:id/prompt" })
       expect(error.detail).toContain("does not work on it")
       yield* T.expectClean
+    }).pipe(fake.provide(server), Effect.provide(layer(serving)))
+  })
+
+  it.effect("a prompt that is never worked on is not waited for, although the events are cut again and again", () => {
+    const server = fake.make({
+      reply: ({ path }) => path.endsWith("/active") ? fake.reply({ data: {} }) : undefined
+    })
+    return Effect.gen(function*() {
+      const cutting = Effect.forever(
+        Effect.andThen(Effect.sync(server.cut), Effect.andThen(TestClock.adjust("5 seconds"), settle))
+      )
+      const run = T.failsWith("OpenCodeServerError")(OpenCode.run("Go", { timeout: "10 minutes" }))
+      expect(yield* Effect.raceFirst(run, cutting)).toMatchObject({
+        reason: "unexpected-reply",
+        request: "POST /api/session/:id/prompt"
+      })
     }).pipe(fake.provide(server), Effect.provide(layer(serving)))
   })
 

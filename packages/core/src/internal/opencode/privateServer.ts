@@ -47,6 +47,10 @@ export interface Session {
   /** The agent of its next prompt; `undefined` for the default one. */
   readonly agent: string | undefined
   readonly title: string | undefined
+  /** The model of its next prompt, if it has one of its own. */
+  readonly model: Model | undefined
+  /** The session whose agent has started it as a sub-agent. */
+  readonly parentId: string | undefined
   readonly rules: ReadonlyArray<Rule>
 }
 

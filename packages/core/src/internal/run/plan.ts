@@ -69,15 +69,21 @@ interface Layer {
   }
 }
 
-/** Decides everything that needs neither the disk nor a process. */
-export const make = (client: Layer, prompt: string, own: RunOptions): Effect.Effect<Plan, OpenCodeConfigError> =>
+/** Decides everything that needs neither the disk nor a process. The options of a turn settle where it begins. */
+export const make = (
+  client: Layer,
+  prompt: string,
+  own: RunOptions,
+  isTurn = false
+): Effect.Effect<Plan, OpenCodeConfigError> =>
   Effect.gen(function*() {
     const startedAt = yield* Clock.currentTimeMillis
     const current = yield* CurrentRunConfig
-    const asked: RunOptions = configContent.configs<RunOptions>(
+    const merged: RunOptions = configContent.configs<RunOptions>(
       configContent.configs<RunOptions>(client.defaults, current),
       own
     )
+    const asked: RunOptions = isTurn ? { ...merged, forkAfter: own.forkAfter } : merged
     const problem = check.defaults(client.defaults).pipe(
       Option.orElse(() => check.run(prompt, asked)),
       Option.orElse(() => client.transport.problem(asked))

@@ -69,6 +69,7 @@ export interface Mode {
   /** True to keep the events, for the result or the error. */
   readonly collect: boolean
   readonly onResult?: ((result: RunResult) => void) | undefined
+  /** Given for a turn of a session. */
   readonly onProgress?: ((progress: Progress) => void) | undefined
   /** The id of the run, if the caller holds it for several turns. */
   readonly heldId?: string | undefined
@@ -98,7 +99,10 @@ const open = (
       return Effect.flatMap(Clock.currentTimeMillis, (now) => telemetry.runEnded(tag, now - startedAt))
     })
 
-    const planned = observed(yield* plan.make(client, prompt, options), yield* CurrentObserver)
+    const planned = observed(
+      yield* plan.make(client, prompt, options, mode.onProgress !== undefined),
+      yield* CurrentObserver
+    )
     const settled = mode.heldId === undefined ? planned : { ...planned, runId: mode.heldId }
     if (mode.heldId === undefined) {
       const held = liveIds.hold(settled.runId)

@@ -137,11 +137,19 @@ export const make = Effect.fnUntraced(
         })
       )
 
+    /**
+     * True for a message to branch off after that the real service accepts. It is not passed on, because the scripted
+     * OpenCode has no such messages.
+     */
+    const isBranch = (own: RunOptions): boolean => {
+      const { attach, fork, forkAfter, sessionId } = RunConfig.merge(options?.defaults ?? {}, own)
+      return fork === true && sessionId !== undefined && attach === undefined && forkAfter !== ""
+    }
+
     /** Passes the call's number to its processes. */
     const numbered = <A extends RunOptions>(entry: Entry, options: A | undefined): A => ({
       ...options!,
-      // The scripted OpenCode has no messages to branch off after.
-      forkAfter: undefined,
+      forkAfter: isBranch(entry.call.options) ? undefined : options?.forkAfter,
       extraEnv: { ...options?.extraEnv, [callVariable]: String(entry.call.index) }
     })
 

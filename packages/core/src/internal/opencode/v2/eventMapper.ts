@@ -42,8 +42,11 @@ const modelOf = (u: unknown): ReadonlyArray<Signal> => {
 const subSessionOf = ({ metadata }: WireObject): string | undefined =>
   isObject(metadata) ? string(metadata["sessionID"]) : undefined
 
-const delegated = (data: WireObject): ReadonlyArray<Signal> => {
-  const sessionId = subSessionOf(data)
+/** Any other tool may name sessions that are not ours. */
+const delegating = "subagent"
+
+const delegated = (tool: string | undefined, data: WireObject): ReadonlyArray<Signal> => {
+  const sessionId = tool === delegating ? subSessionOf(data) : undefined
   return sessionId === undefined ? [] : [{ _tag: "Delegated", sessionId }]
 }
 
@@ -189,7 +192,7 @@ export const make = ({ isClosing, retries, sessionId, thinking }: MapperOptions)
         calls.set(call, { tool: calls.get(call)?.tool ?? string(data["name"]), input: data["input"], start: created })
         return says([])
       case "session.tool.progress":
-        return { says: [], signals: [...alive, ...delegated(data)] }
+        return { says: [], signals: [...alive, ...delegated(calls.get(call)?.tool ?? delegating, data)] }
       case "session.tool.success":
       case "session.tool.failed": {
         const begun = calls.get(call)
@@ -199,8 +202,12 @@ export const make = ({ isClosing, retries, sessionId, thinking }: MapperOptions)
           input: begun?.input,
           time: { start: begun?.start, end: created }
         }
-        // Without it, the agent could have asked for something that nobody has answered, or without the run's rules.
-        if (event.type === "session.tool.success" && begun?.tool === "subagent" && subSessionOf(data) === undefined) {
+        // Without it, the agent could have asked for something that nobody has answered, or without the run's rules. A
+        // call without a name can be such a one.
+        if (
+          event.type === "session.tool.success" && (begun?.tool ?? delegating) === delegating &&
+          subSessionOf(data) === undefined
+        ) {
           return unexpected("session.tool.success: metadata.sessionID")
         }
         return {
@@ -210,7 +217,7 @@ export const make = ({ isClosing, retries, sessionId, thinking }: MapperOptions)
               : parts.toolFailed(owner, ended, data["error"], data["metadata"]),
             now
           ),
-          signals: [...alive, ...delegated(data)]
+          signals: [...alive, ...delegated(begun?.tool ?? delegating, data)]
         }
       }
       case "session.step.ended":
@@ -276,7 +283,12 @@ export const make = ({ isClosing, retries, sessionId, thinking }: MapperOptions)
         if (shape !== undefined) return unexpected(shape)
         if (message["type"] === "assistant") {
           for (const part of parts.ofMessage(sessionId, message)) missing.push(...emit(part, now))
-          signals.push(...modelOf(message["model"]), ...parts.running(message).flatMap(delegated))
+          signals.push(...modelOf(message["model"]))
+          for (const { id, isRunning, name, state } of parts.calls(message)) {
+            // An event that comes later does not name the tool.
+            if (!calls.has(id)) calls.set(id, { tool: name, input: state["input"], start: undefined })
+            if (isRunning) signals.push(...delegated(name, state))
+          }
           const error = message["error"]
           if (error !== undefined && error !== null && !isAborted(error)) missing.push(...fail(error, now))
         } else if (message["type"] === "idle") {

@@ -124,11 +124,18 @@ export const ofMessage = (sessionId: string, message: WireObject): ReadonlyArray
   return parts
 }
 
-/** The states of the calls of a message that have not ended. */
-export const running = (message: WireObject): ReadonlyArray<WireObject> =>
+/** The calls of a message. */
+export const calls = (message: WireObject) =>
   (Array.isArray(message["content"]) ? message["content"] as ReadonlyArray<unknown> : []).flatMap((item) => {
     const state = isObject(item) && item["type"] === "tool" ? item["state"] : undefined
-    return isObject(state) && state["status"] !== "completed" && state["status"] !== "error" ? [state] : []
+    return isObject(item) && isObject(state)
+      ? [{
+        id: string(item["id"]) ?? "",
+        name: string(item["name"]),
+        state,
+        isRunning: state["status"] !== "completed" && state["status"] !== "error"
+      }]
+      : []
   })
 
 const numberOf = (u: unknown): number | undefined => typeof u === "number" ? u : undefined

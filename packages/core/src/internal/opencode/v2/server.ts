@@ -161,6 +161,8 @@ const sessionOf = (u: unknown): Session | undefined => {
     directory: isObject(u["location"]) ? string(u["location"]["directory"]) : undefined,
     agent: string(u["agent"]),
     title: string(u["title"]),
+    model: namedModel(u["model"], "id"),
+    parentId: string(u["parentID"]),
     rules: rulesOf(u["permissions"])
   }
 }
@@ -176,9 +178,10 @@ export const replies: Replies = {
   configuredModel: (body) => {
     // The weakest document comes first.
     const documents = listOf(body, (entry) => isObject(entry["info"]) ? entry["info"] : {})
-    return documents && Option.fromNullable(
-      documents.flatMap(({ model }) => namedModel(model, "model") ?? []).at(-1)
-    )
+    const named = documents?.flatMap(({ model }) => model === undefined || model === null ? [] : [model])
+    const models = named?.flatMap((model) => namedModel(model, "model") ?? [])
+    // One that cannot be read could be the strongest.
+    return models?.length === named?.length ? models && Option.fromNullable(models.at(-1)) : undefined
   },
   mcp: (body) =>
     listOf(data(body), (server) => {

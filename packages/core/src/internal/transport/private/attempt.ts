@@ -95,8 +95,8 @@ const find = (
 }
 
 /**
- * The model of the prompt; `undefined` if the session keeps its own. A new session is given the one that the configuration
- * names, because without any OpenCode sends the prompt to a free model of opencode.ai (2.0.14).
+ * The model of the prompt; `undefined` if the session keeps its own. One without is given that of the configuration,
+ * because without any OpenCode sends the prompt to a free model of opencode.ai (2.0.14).
  */
 const modelOf = (
   { directory, model }: Options,
@@ -104,8 +104,9 @@ const modelOf = (
   found: Session | undefined,
   agent: Agent | undefined
 ): Effect.Effect<Model | undefined, OpenCodeServerError | verdicts.Exit> => {
-  const named = model ?? (found === undefined ? agent?.model : undefined)
-  return named !== undefined || found !== undefined ? Effect.succeed(named) : Effect.flatMap(
+  const keeps = found?.model !== undefined
+  const named = model ?? (keeps ? undefined : agent?.model)
+  return named !== undefined || keeps ? Effect.succeed(named) : Effect.flatMap(
     requests.read(routes.configuration(directory), replies.configuredModel),
     Option.match({
       onNone: () =>
@@ -170,7 +171,13 @@ const branch = (
       const { path, reason } = check.unknownMessage(sessionId, after)
       return yield* Effect.fail(refused(path, reason))
     }
-    return yield* fork(typeof next?.["id"] === "string" ? next["id"] : undefined)
+    if (next === undefined) return yield* fork(undefined)
+    // Without it the branch would have the whole session.
+    return yield* typeof next["id"] === "string"
+      ? fork(next["id"])
+      : requests.failure(protocol.routes.messages(sessionId, undefined), "unexpected-reply", {
+        detail: `the message after ${after} has no id`
+      })
   })
 }
 

@@ -25,8 +25,8 @@ import type { Requests } from "../server/request.js"
 /** After this time without an event the server is asked whether it still works. */
 const silence = Duration.seconds(30)
 
-/** After so many of these, two minutes, a prompt that the server does not work on is lost. */
-const maxIdleLooks = 4
+/** After this time a prompt that the server does not work on is lost. */
+const lostAfter = Duration.minutes(2)
 
 export interface Options {
   readonly server: PrivateServer
@@ -61,7 +61,7 @@ export const asksOf = (
             requests.send(routes.answer(sessionId, id, "reject", reply.reject)),
             reply.reject === undefined
               ? Effect.void
-              : Effect.logInfo("OpenCode has the reason of the rejection; 2.0.14 does not show it to the model")
+              : Effect.logDebug("OpenCode has the reason of the rejection; 2.0.14 does not show it to the model")
           )
       )
   })
@@ -166,9 +166,15 @@ export const follow = (options: Options): Effect.Effect<void, OpenCodeServerErro
     /** Follows a sub-agent whose creation was not seen: it is of an earlier prompt, or its event did not name its parent. */
     const adopt = (childId: string): Effect.Effect<void, OpenCodeServerError> =>
       Effect.gen(function*() {
+        const { parentId, rules } = yield* requests.read(routes.session(childId), server.replies.session)
+        // It gets our rules and our answers, so it must be ours: a server can have sessions of other people.
+        if (parentId === undefined || !subscription.sessions().has(parentId)) {
+          return yield* requests.failure(routes.session(childId), "unexpected-reply", {
+            detail: `the sub-agent's session ${childId} is not below the session of the run`
+          })
+        }
         subscription.follow(childId)
-        const { rules } = yield* requests.read(routes.session(childId), server.replies.session)
-        yield* react({ _tag: "Child", sessionId: childId, parentId: options.sessionId, rules })
+        yield* react({ _tag: "Child", sessionId: childId, parentId, rules })
         yield* answerAll(childId)
       })
 
@@ -186,15 +192,25 @@ export const follow = (options: Options): Effect.Effect<void, OpenCodeServerErro
         }
       })
 
+    /** When the server was last known to work on the prompt. */
+    let workedAt = yield* Clock.currentTimeMillis
+
     /** Asks for what works before the messages, so that those of a session that rests are all there are. */
     const catchUp = Effect.gen(function*() {
       const active = yield* requests.read(routes.active, server.replies.active)
       const { messages } = yield* after(options)
-      yield* take(mapper.repair(messages, yield* Clock.currentTimeMillis))
+      const now = yield* Clock.currentTimeMillis
+      yield* take(mapper.repair(messages, now))
+      const isActive = active.includes(options.sessionId)
+      if (isActive) workedAt = now
       // A rejection leaves no message about the end (2.0.14). A prompt without any message has not begun.
-      hasEnded ||= messages.length > 0 && !active.includes(options.sessionId)
-      if (!hasEnded) {
-        yield* Effect.forEach(subscription.sessions(), (id) => unlessGone(answerAll(id)), { discard: true })
+      hasEnded ||= messages.length > 0 && !isActive
+      if (hasEnded) return
+      yield* Effect.forEach(subscription.sessions(), (id) => unlessGone(answerAll(id)), { discard: true })
+      if (now - workedAt >= Duration.toMillis(lostAfter)) {
+        return yield* requests.failure(routes.prompt(options.sessionId, "", []), "unexpected-reply", {
+          detail: "the prompt was admitted, and the server does not work on it"
+        })
       }
     })
 
@@ -206,22 +222,11 @@ export const follow = (options: Options): Effect.Effect<void, OpenCodeServerErro
           : Effect.flatMap(Clock.currentTimeMillis, (now) => take(mapper.event(delivery.event, now)))
       })
 
-    /** How often in a row the server was silent and did not work on the session. */
-    let idleLooks = 0
-
     /** The end may have come by an event that is not known: a session that no longer works has ended. */
     const lookAround = Effect.gen(function*() {
       const active = yield* requests.read(routes.active, server.replies.active)
-      if (active.includes(options.sessionId)) {
-        idleLooks = 0
-        return
-      }
-      yield* catchUp
-      if (!hasEnded && ++idleLooks === maxIdleLooks) {
-        return yield* requests.failure(routes.prompt(options.sessionId, "", []), "unexpected-reply", {
-          detail: "the prompt was admitted, and the server does not work on it"
-        })
-      }
+      if (active.includes(options.sessionId)) workedAt = yield* Clock.currentTimeMillis
+      else yield* catchUp
     })
 
     const all = Effect.gen(function*() {
@@ -229,7 +234,7 @@ export const follow = (options: Options): Effect.Effect<void, OpenCodeServerErro
         const batch = yield* Effect.timeoutOption(subscription.take, silence)
         if (Option.isNone(batch)) yield* lookAround
         else {
-          if (batch.value.some(({ type }) => type === "event")) idleLooks = 0
+          if (batch.value.some(({ type }) => type === "event")) workedAt = yield* Clock.currentTimeMillis
           watchdog.read()
           yield* Effect.forEach(batch.value, receive, { discard: true })
         }

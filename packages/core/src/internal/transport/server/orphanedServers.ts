@@ -148,7 +148,7 @@ export const end = (
     yield* remove(services, noted, dead)
   }).pipe(Effect.withSpan("OpenCode.server.leftovers"))
 
-/** Removes the temporary directories next to this one of servers whose programs are dead. The servers have ended. */
+/** Removes the temporary directories next to this one of servers that have ended, and whose programs are dead. */
 export const removeDirectories = (services: Services, directory: string): Effect.Effect<void> =>
   Effect.gen(function*() {
     const self = yield* processList.self(services)
@@ -157,5 +157,7 @@ export const removeDirectories = (services: Services, directory: string): Effect
     const reader: Reader = { self, above: yield* HostEnvironment.variable(variable) }
     const table = yield* processList.list(services, ownerIn)
     if (!table.some((p) => p.pid === self.pid)) return
-    yield* remove(services, noted, yield* deadOf(services, table, reader, noted.map(({ note }) => note)))
+    const dead = yield* deadOf(services, table, reader, noted.map(({ note }) => note))
+    const owning = new Set(table.flatMap(({ found, zombie }) => zombie ? [] : found ?? []))
+    yield* remove(services, noted.filter(({ note }) => !owning.has(note.owner)), dead)
   })
