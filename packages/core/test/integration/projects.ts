@@ -18,6 +18,8 @@ export interface Project {
   readonly environment?: { readonly [name: string]: string }
   /** The error of a refused run. Default: the run is not refused. */
   readonly refused?: string
+  /** True if OpenCode 2 lists the agent before it has read the project, and refuses it with the prompt. */
+  readonly isRefusedByServer?: boolean
 }
 
 const config = (content: unknown) => ({ "opencode.json": content })
@@ -88,7 +90,8 @@ export const projects: { readonly [name: string]: Project } = {
   "plan disabled, that the program names": {
     files: config({ default_agent: "helper", agent: { plan: { disable: true }, helper } }),
     options: { agent: "plan" },
-    refused: "OpenCodeConfigError"
+    refused: "OpenCodeConfigError",
+    isRefusedByServer: true
   },
   "a sub-agent that the program names": {
     files: config({ default_agent: "helper", agent: { mine: { mode: "subagent", permission: open }, helper } }),

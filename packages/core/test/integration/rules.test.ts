@@ -40,7 +40,10 @@ const holds = (
           expect(Either.match(result, { onLeft: ({ message }) => message, onRight: () => "" })).toBe("")
           expect(happened.includes(path.basename("main-echo.txt"))).toBe(profile === "make")
         } else {
-          expect(Either.getOrThrow(Either.flip(result))._tag).toBe(project.refused)
+          const isByServer = client.binary !== undefined && project.isRefusedByServer === true
+          expect(Either.getOrThrow(Either.flip(result))._tag).toBe(
+            isByServer ? "OpenCodeSessionError" : project.refused
+          )
           expect(happened).toEqual([])
         }
       }), { respond, client })

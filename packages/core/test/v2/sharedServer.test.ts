@@ -8,6 +8,7 @@ import * as Effect from "effect/Effect"
 import * as Fiber from "effect/Fiber"
 import * as Layer from "effect/Layer"
 import * as Logger from "effect/Logger"
+import * as LogLevel from "effect/LogLevel"
 import * as T from "../support/mock.js"
 import * as fake from "./fakeServer.js"
 
@@ -110,7 +111,8 @@ describe("OpenCode 2 over servers of the layer", () => {
           return Effect.succeed({ reject: "not this" })
         }
       })),
-      Effect.provide(Logger.replace(Logger.defaultLogger, Logger.make(({ message }) => void logged.push(message))))
+      Effect.provide(Logger.replace(Logger.defaultLogger, Logger.make(({ message }) => void logged.push(message)))),
+      Logger.withMinimumLogLevel(LogLevel.Debug)
     )
   })
 

@@ -27,7 +27,8 @@ const settled = <A, E>(
 
 /**
  * Reads the agents in a directory. The first list of a server is empty (2.0.14), and without the default agent a run
- * would lack its rules. One that is named is waited for, because the list of the configuration's agents may follow.
+ * would lack its rules. One that is named is waited for as long as a list may take, because the agents of the configuration
+ * follow those of OpenCode, on a busy machine after a while.
  */
 export const agents = (
   requests: Requests,
@@ -38,7 +39,7 @@ export const agents = (
   settled(
     requests.read(routes.agents(directory), replies.agents),
     ({ id }) => id,
-    (list, isSteady) => list.length > 0 && (named === undefined || isSteady || list.some(({ id }) => id === named))
+    (list) => list.length > 0 && (named === undefined || list.some(({ id }) => id === named))
   )
 
 /** Reads the models of a server that has just started; waits a moment for a list that is complete and as it should be. */
