@@ -18,8 +18,8 @@ export interface Project {
   readonly environment?: { readonly [name: string]: string }
   /** The error of a refused run. Default: the run is not refused. */
   readonly refused?: string
-  /** True if OpenCode 2 lists the agent before it has read the project, and refuses it with the prompt. */
-  readonly isRefusedByServer?: boolean
+  /** The error of a run by OpenCode 2, if it is another one. */
+  readonly refused2?: string
 }
 
 const config = (content: unknown) => ({ "opencode.json": content })
@@ -71,7 +71,9 @@ export const projects: { readonly [name: string]: Project } = {
   },
   "an agent that the program names, in a file with an odd header": {
     files: { ".opencode/agents/b.md": markdown("name: helper\n").replace("---", "\uFEFF---yaml") },
-    options: { agent: "helper" }
+    options: { agent: "helper" },
+    // OpenCode 2 does not read such a file.
+    refused2: "OpenCodeConfigError"
   },
   "an agent that the program names, of the older kind, with comments": {
     files: {
@@ -91,7 +93,8 @@ export const projects: { readonly [name: string]: Project } = {
     files: config({ default_agent: "helper", agent: { plan: { disable: true }, helper } }),
     options: { agent: "plan" },
     refused: "OpenCodeConfigError",
-    isRefusedByServer: true
+    // OpenCode 2 lists the agent before it has read the project, and refuses it with the prompt.
+    refused2: "OpenCodeSessionError"
   },
   "a sub-agent that the program names": {
     files: config({ default_agent: "helper", agent: { mine: { mode: "subagent", permission: open }, helper } }),

@@ -36,14 +36,12 @@ const holds = (
         expect(happened.filter((file) => !allowed.test(file))).toEqual([])
         expect(fs.readdirSync(box.data)).toEqual(["secret.txt"])
         expect(JSON.stringify((yield* support.asked).map(({ body }) => body))).not.toContain(secret)
-        if (project.refused === undefined) {
+        const refused = client.binary === undefined ? project.refused : project.refused2 ?? project.refused
+        if (refused === undefined) {
           expect(Either.match(result, { onLeft: ({ message }) => message, onRight: () => "" })).toBe("")
           expect(happened.includes(path.basename("main-echo.txt"))).toBe(profile === "make")
         } else {
-          const isByServer = client.binary !== undefined && project.isRefusedByServer === true
-          expect(Either.getOrThrow(Either.flip(result))._tag).toBe(
-            isByServer ? "OpenCodeSessionError" : project.refused
-          )
+          expect(Either.getOrThrow(Either.flip(result))._tag).toBe(refused)
           expect(happened).toEqual([])
         }
       }), { respond, client })
