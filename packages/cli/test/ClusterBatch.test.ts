@@ -5,7 +5,6 @@ import * as AgentRun from "effect-opencode-cluster/AgentRun"
 import * as Cluster from "effect-opencode-cluster/Cluster"
 import * as RunLedger from "effect-opencode-cluster/RunLedger"
 import { OpenCodeTest } from "effect-opencode-testing"
-import type * as Duration from "effect/Duration"
 import * as Effect from "effect/Effect"
 import * as Layer from "effect/Layer"
 import * as Redacted from "effect/Redacted"
@@ -36,7 +35,17 @@ const plan = (prompts: ReadonlyArray<string>, defaults: Job.Input["defaults"] = 
     defaults
   })
 
-const after = (time: Duration.DurationInput, text: string) => OpenCodeTest.Reply.text(text, { delay: time })
+const { Reply } = OpenCodeTest
+
+const until = (condition: Effect.Effect<boolean>): Effect.Effect<void> =>
+  Effect.asVoid(Effect.repeat(Effect.delay(condition, "20 millis"), { until: (isSo) => isSo }))
+
+/** When the cluster has so many running jobs. */
+const running = (count: number): Effect.Effect<void, never, RunLedger.RunLedger> =>
+  Effect.flatMap(
+    RunLedger.RunLedger,
+    (ledger) => until(Effect.map(Effect.orDie(ledger.list({ state: "running" })), (jobs) => jobs.length === count))
+  )
 
 const alone: clusterJob.Shared = { cwd: undefined, workspace: undefined, secrets: undefined, afterCrash: undefined }
 
@@ -110,12 +119,14 @@ describe("a batch on a cluster", () => {
   )
 
   test("leaves its jobs running when it is detached, and gets their results when it is resumed", {
-    slow: after("1500 millis", "at last"),
+    slow: Reply.text("at last", { delay: "5 seconds" }),
     quick: "now"
   }, (root) =>
     Effect.gen(function*() {
       const jobs = yield* plan(["slow", "quick"])
-      const left = yield* batch(root, jobs, { detach: Effect.sleep("700 millis") })
+      const left = yield* batch(root, jobs, {
+        detach: until(Effect.sync(() => lines(root).length === 1))
+      })
       expect(left.results.map(({ answer }) => answer)).toEqual(["now"])
       expect([left.submitted, left.stopped]).toEqual([1, "asked"])
       expect(ClusterBatch.farewell(left)).toMatch(/^1 job continues in the cluster: --resume/)
@@ -126,12 +137,14 @@ describe("a batch on a cluster", () => {
     }))
 
   test("cancels the jobs without a result, and runs them again with another try", {
-    slow: after("2 seconds", "done")
+    slow: Reply.sequence([Reply.never, Reply.text("done")])
   }, (root) =>
     Effect.gen(function*() {
       const jobs = yield* plan(["slow", "never submitted"])
       const first = jobs.slice(0, 1)
-      yield* batch(root, first, { detach: Effect.sleep("500 millis") })
+      const ledger = yield* RunLedger.RunLedger
+      const isRunning = Effect.provideService(running(1), RunLedger.RunLedger, ledger)
+      yield* batch(root, first, { detach: isRunning })
       const cancelled = yield* batch(root, jobs, { resume: true, cancel: true })
       expect(cancelled.results.map(({ kind, outcome }) => [outcome, kind])).toEqual([
         ["JobCancelledError", "job cancelled"]
@@ -139,6 +152,28 @@ describe("a batch on a cluster", () => {
       expect([cancelled.undone.length, cancelled.submitted, cancelled.stopped]).toEqual([1, 0, "cancelled"])
       const again = yield* batch(root, first, { resume: true, retryFailed: true })
       expect(again.results.map(({ answer }) => answer)).toEqual(["done"])
+    }))
+
+  test("waits for a retry that was left, and cancels it, although its first try has a result", {
+    job: Reply.sequence([
+      Reply.fail(OpenCodeTest.Failure.timeout()),
+      Reply.never,
+      Reply.text("done")
+    ])
+  }, (root) =>
+    Effect.gen(function*() {
+      const jobs = yield* plan(["job"])
+      const ledger = yield* RunLedger.RunLedger
+      const isRunning = Effect.provideService(running(1), RunLedger.RunLedger, ledger)
+      expect((yield* batch(root, jobs)).results.map(({ outcome }) => outcome)).toEqual(["OpenCodeTimeoutError"])
+      const left = yield* batch(root, jobs, { resume: true, retryFailed: true, detach: isRunning })
+      expect([left.submitted, left.stopped]).toEqual([1, "asked"])
+      const waiting = yield* batch(root, jobs, { resume: true, detach: isRunning })
+      expect([waiting.submitted, waiting.undone.length]).toEqual([1, 1])
+      const cancelled = yield* batch(root, jobs, { resume: true, cancel: true })
+      expect(cancelled.results.map(({ outcome }) => outcome)).toEqual(["JobCancelledError"])
+      expect((yield* batch(root, jobs, { resume: true })).undone).toEqual([])
+      expect((yield* ledger.list()).length).toBe(2)
     }))
 
   test("submits no further job after a failure, one at a time", {
@@ -155,10 +190,13 @@ describe("a batch on a cluster", () => {
     }))
 
   test("refuses other options for a job that was submitted", {
-    slow: after("3 seconds", "done")
+    slow: Reply.never
   }, (root) =>
     Effect.gen(function*() {
-      yield* batch(root, yield* plan(["slow"]), { detach: Effect.sleep("500 millis") })
+      const ledger = yield* RunLedger.RunLedger
+      yield* batch(root, yield* plan(["slow"]), {
+        detach: Effect.provideService(running(1), RunLedger.RunLedger, ledger)
+      })
       const refused = yield* Effect.flip(
         batch(root, yield* plan(["slow"], { timeout: "1 minute" }), { resume: true })
       )

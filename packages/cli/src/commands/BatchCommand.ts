@@ -414,7 +414,8 @@ export const command = commandLine.make(
           ["the results file", output],
           ["the lock of the results file", `${output}.lock`],
           ["the transcripts directory", beside("transcripts")],
-          ["the worktrees directory", beside("worktrees")]
+          ["the worktrees directory", beside("worktrees")],
+          ["the name of the batch in the cluster", beside("cluster.json")]
         ])
       }
       const submission = beside("cluster.json")

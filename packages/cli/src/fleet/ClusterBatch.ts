@@ -161,13 +161,22 @@ export const run = (options: Options): Effect.Effect<Outcome, CliError | Results
     const { client: { ledger, runs }, shared } = options
     const display = yield* Display
     const results = new Map(ResultsFile.latest(options.results.before))
-    const todo = Batch.todoOf(options.jobs, options.results.before, options)
-    const isTodo = new Set(todo.map(({ id }) => id))
 
     /** A job that is run again is another one for the cluster. */
     const tries = new Map<string, number>()
     for (const { id } of options.results.before) tries.set(id, (tries.get(id) ?? 0) + 1)
     const idOf = ({ id }: Job): string => [options.batch, id, ...tries.has(id) ? [tries.get(id)] : []].join("/")
+
+    const isTodo = new Set(Batch.todoOf(options.jobs, options.results.before, options).map(({ id }) => id))
+    const failed = options.jobs.filter(({ id }) => !isTodo.has(id) && results.get(id)?.outcome !== "success")
+    // A try that was submitted and left continues, although the one before it has a result.
+    const left = yield* Effect.filter(
+      failed,
+      (job) => Effect.map(ledger.job(idOf(job)), Option.isSome),
+      { concurrency: entering }
+    ).pipe(Effect.mapError(clusterClient.failed))
+    for (const { id } of left) isTodo.add(id)
+    const todo = options.jobs.filter(({ id }) => isTodo.has(id))
 
     const known = Redaction.make(yield* Redaction.inherited)
     for (const { id, name } of options.jobs) yield* display.emit(FleetEvent.Queued({ id, name: known.known(name) }))
@@ -290,7 +299,8 @@ export const run = (options: Options): Effect.Effect<Outcome, CliError | Results
           ended.add(job.id)
           waiting.delete(idOf(job))
           yield* display.emit(FleetEvent.Ended({ id: job.id, result, at: yield* Clock.currentTimeMillis }))
-          if (options.failFast === true && result.outcome !== "success" && !failedOne) {
+          // Every job is cancelled, whatever became of the others.
+          if (options.failFast === true && options.cancel !== true && result.outcome !== "success" && !failedOne) {
             failedOne = true
             yield* display.log("A job has failed: no further job is submitted.")
           }
@@ -325,5 +335,7 @@ export const farewell = ({ submitted, undone }: Outcome): string =>
         "results, --resume --cancel cancels."
       ]
       : [],
-    ...undone.length > submitted ? [`${plural(undone.length - submitted, "job")} not submitted.`] : []
+    ...undone.length > submitted
+      ? [`${plural(undone.length - submitted, "job")} not submitted, as far as is known.`]
+      : []
   ].join(" ")
