@@ -289,6 +289,14 @@ describe("batch --cluster", () => {
       expect(ended.stderr).not.toContain("canary")
     }), 60_000)
 
+  it("knows the passwords of a URL, wherever they are", () => {
+    const secrets = (url: string) => clusterClient.secretsOf(url).filter((text) => text !== url)
+    expect(secrets("postgres://me@host/agents")).toEqual([])
+    expect(secrets("postgres://me:a%20b@host/agents")).toEqual(["a%20b", "a b"])
+    expect(secrets("postgres://me:100%zz@host/agents")).toContain("100%zz")
+    expect(secrets("postgres://me@host/agents?password=canary")).toContain("canary")
+  })
+
   it.effect("says which packages to install", () =>
     Effect.gen(function*() {
       const missing = Object.assign(new Error("no"), { code: "ERR_MODULE_NOT_FOUND" })

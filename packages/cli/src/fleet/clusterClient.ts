@@ -5,6 +5,7 @@
 import type * as AgentRun from "effect-opencode-cluster/AgentRun"
 import type * as RunLedger from "effect-opencode-cluster/RunLedger"
 import * as Redaction from "effect-opencode/Redaction"
+import * as Arr from "effect/Array"
 import * as Config from "effect/Config"
 import * as Context from "effect/Context"
 import * as Effect from "effect/Effect"
@@ -85,8 +86,19 @@ const url: Effect.Effect<Redacted.Redacted, CliError> = Effect.gen(function*() {
 
 /** The URL and its password, which no message may repeat. */
 export const secretsOf = (url: string): ReadonlyArray<string> => {
-  const { password } = new URL(url)
-  return password === "" ? [] : [url, password, decodeURIComponent(password)]
+  const { password, searchParams } = new URL(url)
+  const passwords = [password, ...searchParams.getAll("password")].filter((text) => text !== "")
+  return passwords.length === 0 ? [] : [url, ...passwords, ...Arr.filterMap(passwords, decoded)]
+}
+
+/** Without a value if a percent sign stands for itself. */
+const decoded = Option.liftThrowable(decodeURIComponent)
+
+/** A firewall that forgets a connection leaves statements without an answer: they fail after a minute. */
+const withPatience = (url: Redacted.Redacted): Redacted.Redacted => {
+  const parsed = new URL(Redacted.value(url))
+  if (!parsed.searchParams.has("query_timeout")) parsed.searchParams.set("query_timeout", "60000")
+  return Redacted.make(parsed.href)
 }
 
 const messageOf = (error: unknown): string => error instanceof Error ? error.message : String(error)
@@ -107,7 +119,7 @@ export const connect = (
     const given = yield* url
     const { known } = Redaction.make(secretsOf(Redacted.value(given)))
     const context = yield* Layer.build(
-      Cluster.layerClient().pipe(Layer.provide(PgClient.layer({ url: given })))
+      Cluster.layerClient().pipe(Layer.provide(PgClient.layer({ url: withPatience(given) })))
     ).pipe(Effect.mapError((error) =>
       new CliError({ reason: `The cluster cannot be used: ${known(messageOf(error))}`, exitCode: ExitCode.failure })
     ))

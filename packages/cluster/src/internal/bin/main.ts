@@ -6,6 +6,7 @@ import type * as SqlClient from "@effect/sql/SqlClient"
 import * as OpenCode from "effect-opencode/OpenCode"
 import * as Redaction from "effect-opencode/Redaction"
 import * as StartupGate from "effect-opencode/StartupGate"
+import * as Arr from "effect/Array"
 import * as Cause from "effect/Cause"
 import * as Effect from "effect/Effect"
 import * as Either from "effect/Either"
@@ -56,9 +57,13 @@ const isPostgres = (url: string): boolean => {
   }
 }
 
-const passwordOf = (url: string): ReadonlyArray<string> => {
-  const { password } = new URL(url)
-  return password === "" ? [] : [password, decodeURIComponent(password)]
+/** Without a value if a percent sign stands for itself. */
+const decoded = Option.liftThrowable(decodeURIComponent)
+
+const passwordsOf = (url: string): ReadonlyArray<string> => {
+  const { password, searchParams } = new URL(url)
+  const passwords = [password, ...searchParams.getAll("password")].filter((text) => text !== "")
+  return [...passwords, ...Arr.filterMap(passwords, decoded)]
 }
 
 /** The exit codes of `effect-opencode`, by the tag of the error. */
@@ -86,7 +91,7 @@ const runner = (args: commandLine.RunnerArguments) => {
   const values = args.secrets.map((name) => [name, take(name)] as const)
   const known = values.flatMap(([, value]) => value === undefined ? [] : [value])
   const redactor = Redaction.make(
-    url === undefined || !isPostgres(url) ? known : [url, ...passwordOf(url), ...known]
+    url === undefined || !isPostgres(url) ? known : [url, ...passwordsOf(url), ...known]
   )
   const missing = values.find(([, value]) => value === undefined)
   const problem = url === undefined
