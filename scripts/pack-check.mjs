@@ -77,7 +77,7 @@ const checkContents = (tarball, dir, manifest) => {
       !/^dist\/.*\.(js|d\.ts)(\.map)?$/.test(entry) &&
       !/^src\/.*\.ts$/.test(entry) &&
       // programs that a package runs, not commands that it installs
-      !/^bin\/[\w-]+\.mjs$/.test(entry) &&
+      !/^bin\/[\w-]+\.(mjs|js|d\.ts)$/.test(entry) &&
       // what a package is operated with
       !/^deploy\/[\w-]+(\.yaml)?$/.test(entry) ||
     /\.(test|tst)\.ts$/.test(entry)
