@@ -29,7 +29,7 @@ const quoted = (word: string): string => /^[\w@%+=:,./-]+$/.test(word) ? word : 
 const commandLine = (words: ReadonlyArray<string>): string =>
   terminalText.oneLine(["effect-opencode", ...words].map(quoted).join(" "))
 
-const continuing: ReadonlySet<string> = new Set(["--resume", "--retry-failed", "--dry-run"])
+const continuing: ReadonlySet<string> = new Set(["--resume", "--retry-failed", "--dry-run", "--cancel"])
 
 /** A longer command line hides the rest. */
 const maxLength = 300

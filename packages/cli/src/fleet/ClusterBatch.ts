@@ -293,7 +293,7 @@ export const run = (options: Options): Effect.Effect<Outcome, CliError | Results
             Effect.raceFirst(outcomeOf(job), Effect.as(Deferred.await(detached), Option.none()))
           )
           if (Option.isNone(outcome)) return
-          const result = yield* toResult(job, outcome.value, begunAt)
+          const result = yield* restore(toResult(job, outcome.value, begunAt))
           yield* options.results.append(result)
           results.set(job.id, result)
           ended.add(job.id)
@@ -307,7 +307,11 @@ export const run = (options: Options): Effect.Effect<Outcome, CliError | Results
         })
       )
 
-    yield* Effect.forEach(todo, work, { concurrency: options.concurrency, discard: true })
+    // A cancel does not wait for another one.
+    yield* Effect.forEach(todo, work, {
+      concurrency: options.cancel === true ? "unbounded" : options.concurrency,
+      discard: true
+    })
 
     const undone = todo.filter(({ id }) => !ended.has(id))
     return {
@@ -316,7 +320,7 @@ export const run = (options: Options): Effect.Effect<Outcome, CliError | Results
       submitted: undone.filter(({ id }) => submitted.has(id)).length,
       stopped: undone.length === 0
         ? undefined
-        : options.cancel === true
+        : options.cancel === true && !(yield* Deferred.isDone(detached))
         ? "cancelled"
         : failedOne
         ? "failure"
