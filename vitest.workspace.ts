@@ -3,7 +3,7 @@ import type { TestProjectConfiguration } from "vitest/config"
 /** Only a test that hangs takes as long: a busy machine can be twenty times slower than a quiet one. */
 const patience = { testTimeout: 180_000, hookTimeout: 180_000 } as const
 
-/** Settings of the projects that run real processes: in processes, because tests set variables, which they restore. */
+/** Settings of the projects that run real processes: each file in a process of its own, whose variables its tests set. */
 const processes = { ...patience, pool: "forks" } as const
 
 /** One file at a time. */
