@@ -13,7 +13,8 @@ import * as Schema from "effect/Schema"
  * - `"name-clash"`: two tools, or a tool server of the run and the host's, would have the same name in OpenCode
  * - `"pure"`: a run on a warm server without plugins, which need one to tell the sessions apart
  * - `"attached"`: the server is already running, and was not given the configuration of `HostTools.plugin`
- * - `"version"`: a server of OpenCode 2 does not name the session of a call (2.0.14), so its runs cannot be told apart
+ * - `"version"`: a server of OpenCode 2 is not given the tools of a program: anyone who has its token can send a call in the
+ *   name of any session (2.0.14)
  * - `"conflict"`: somebody else has claimed the session of the run. Calls of this session are refused
  * - `"options"`: an option of the layer is not valid, or its server does not listen on a TCP port
  * - `"plugin"`: the file of the plugin could not be written

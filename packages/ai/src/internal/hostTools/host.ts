@@ -252,8 +252,8 @@ export const make = (options: HostTools.Options, shownBy: bindings.Options["show
         if (carrier !== "process" && major > 1) {
           return yield* refuse(
             "version",
-            `a server of OpenCode ${major} does not name the session of a call, so its runs could not be told apart; use ` +
-              "`OpenCode.layer`"
+            `a server of OpenCode ${major} is not given the tools of a program, because the session that a call names proves ` +
+              "nothing; use `OpenCode.layer`"
           )
         }
         const handedOut = carrier !== "attached" || tools.list.length === 0
